@@ -1,0 +1,424 @@
+"""A run's configuration: one frozen dataclass with the help text that forms, flags and docs show.
+
+Defaults are those of the product; `problems()` says in plain words what can't work. Whether files
+exist and fit is not known here.
+"""
+
+import math
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import Field, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from app.core.errors import InputError
+from app.core.paths import starter_model_dir
+
+Assignment = Literal["depth", "module"]
+FastEnd = Literal["top", "bottom"]
+Pending = Literal["accumulate", "skip"]
+Schedule = Literal["constant", "linear", "cosine"]
+
+MAX_TIERS = 8
+
+
+@dataclass(frozen=True)
+class TierConfig:
+    """One tier: its update period in optimizer steps and its own learning-rate factor."""
+
+    period: int
+    learning_rate_factor: float = 1.0
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong with one setting, in one sentence."""
+
+    setting: str
+    message: str
+
+
+def setting(
+    default: Any = None,
+    *,
+    label: str,
+    help: str,
+    section: str,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    exclusive_minimum: bool = False,
+    advanced: bool = False,
+    factory: Callable[[], Any] | None = None,
+) -> Any:
+    """A dataclass field that carries what forms and flags need to present it."""
+    metadata = {
+        "label": label,
+        "help": help,
+        "section": section,
+        "minimum": minimum,
+        "maximum": maximum,
+        "exclusive_minimum": exclusive_minimum,
+        "advanced": advanced,
+    }
+    if factory is not None:
+        return field(default_factory=factory, metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Everything that decides a run. Two runs of the same config on one machine give the same losses."""
+
+    # -- what goes in and where it goes ------------------------------------------------------
+    model: Path = setting(
+        factory=starter_model_dir,
+        label="Base model",
+        help="Folder of an MLX model (config.json, *.safetensors, tokenizer).",
+        section="files",
+    )
+    data: Path | None = setting(
+        label="Dataset",
+        help="A .jsonl file, or a folder with train.jsonl and optionally valid.jsonl.",
+        section="files",
+    )
+    valid: Path | None = setting(
+        label="Validation set",
+        help="A .jsonl file to validate on; without one, a share of the dataset is held out.",
+        section="files",
+    )
+    question_sets: tuple[Path, ...] = setting(
+        (),
+        label="Question sets",
+        help="Chat files scored before and after training: an answer counts when greedy "
+        "decoding gives exactly the expected reply.",
+        section="files",
+        advanced=True,
+    )
+    output: Path | None = setting(
+        label="Output folder",
+        help="The run's own folder; without one, a new folder in the library.",
+        section="files",
+    )
+    name: str = setting(
+        "",
+        label="Name",
+        help="What the run is called in the library; without one, the dataset's name.",
+        section="files",
+    )
+
+    # -- tiers -------------------------------------------------------------------------------
+    tiers: tuple[TierConfig, ...] = setting(
+        (TierConfig(1), TierConfig(2), TierConfig(4)),
+        label="Tiers",
+        help="Update periods, fastest first: a tier with period 4 collects gradients for four "
+        "steps and then moves once.",
+        section="tiers",
+    )
+    assign: Assignment = setting(
+        "depth",
+        label="Assignment",
+        help="Which parameters go together: blocks of layers (depth), or attention apart from "
+        "the rest (module).",
+        section="tiers",
+    )
+    fast_end: FastEnd = setting(
+        "top",
+        label="Fastest",
+        help="Which end is tier 0. By depth: the top layers (nearest the output) or the bottom "
+        "ones. By module: attention (top) or the rest (bottom).",
+        section="tiers",
+    )
+    pending: Pending = setting(
+        "accumulate",
+        label="Between firings",
+        help="accumulate: a tier that is not due averages its gradients until it fires. "
+        "skip: they are dropped (the older design, for comparison).",
+        section="tiers",
+        advanced=True,
+    )
+
+    # -- training ----------------------------------------------------------------------------
+    steps: int = setting(
+        300, label="Steps", help="Optimizer steps.", section="training", minimum=1,
+        maximum=10_000_000,
+    )  # fmt: skip
+    batch_size: int = setting(
+        4, label="Batch size", help="Examples per forward pass.", section="training", minimum=1,
+        maximum=4096,
+    )  # fmt: skip
+    learning_rate: float = setting(
+        1e-4,
+        label="Learning rate",
+        help="Peak learning rate of AdamW.",
+        section="training",
+        minimum=0.0,
+        maximum=1.0,
+        exclusive_minimum=True,
+    )
+    max_seq_length: int = setting(
+        2048,
+        label="Longest example",
+        help="Tokens; longer examples are left out and counted.",
+        section="training",
+        minimum=8,
+        maximum=1_000_000,
+    )
+    mask_prompt: bool = setting(
+        True,
+        label="Train replies only",
+        help="In chats and prompt/completion rows, learn the assistant's words and not the "
+        "user's.",
+        section="training",
+    )
+    schedule: Schedule = setting(
+        "cosine",
+        label="Schedule",
+        help="How the learning rate falls after the warm-up.",
+        section="training",
+        advanced=True,
+    )
+    warmup_steps: int = setting(
+        10,
+        label="Warm-up steps",
+        help="Steps over which the learning rate rises to its peak.",
+        section="training",
+        minimum=0,
+        maximum=1_000_000,
+        advanced=True,
+    )
+    gradient_accumulation: int = setting(
+        1,
+        label="Gradient accumulation",
+        help="Batches per optimizer step, weighted by their trained tokens.",
+        section="training",
+        minimum=1,
+        maximum=4096,
+        advanced=True,
+    )
+    weight_decay: float = setting(
+        0.01,
+        label="Weight decay",
+        help="Decoupled; applied only when a tier fires.",
+        section="training",
+        minimum=0.0,
+        maximum=1.0,
+        advanced=True,
+    )
+    max_norm: float = setting(
+        1.0,
+        label="Clip gradient norm",
+        help="The gradient over all tiers is scaled down to this L2 norm; 0 turns it off.",
+        section="training",
+        minimum=0.0,
+        maximum=1e6,
+        advanced=True,
+    )
+    seed: int = setting(
+        0, label="Seed", help="Decides adapter start, data order, split and dropout.",
+        section="training", minimum=0, maximum=2**32 - 1, advanced=True,
+    )  # fmt: skip
+
+    # -- adapter -----------------------------------------------------------------------------
+    rank: int = setting(
+        8, label="Rank", help="Rank of each LoRA adapter.", section="adapter", minimum=1,
+        maximum=1024,
+    )  # fmt: skip
+    scale: float = setting(
+        20.0, label="Scale", help="Factor on the adapter's output, as mlx-lm uses it.",
+        section="adapter", minimum=0.0, maximum=1e4, exclusive_minimum=True, advanced=True,
+    )  # fmt: skip
+    dropout: float = setting(
+        0.0, label="Dropout", help="Share of the adapter's inputs dropped while training.",
+        section="adapter", minimum=0.0, maximum=0.95, advanced=True,
+    )  # fmt: skip
+    num_layers: int = setting(
+        -1,
+        label="Layers",
+        help="How many layers, counted from the top, carry an adapter; -1 means all.",
+        section="adapter",
+        minimum=-1,
+        maximum=10_000,
+        advanced=True,
+    )
+
+    # -- validation and checkpoints ----------------------------------------------------------
+    validation_share: float = setting(
+        0.1,
+        label="Held out",
+        help="Share of the dataset held out for validation where no validation set is given; "
+        "0 turns validation off.",
+        section="watching",
+        minimum=0.0,
+        maximum=0.5,
+    )
+    steps_per_eval: int = setting(
+        50, label="Validate every", help="Steps between validations.", section="watching",
+        minimum=1, maximum=10_000_000, advanced=True,
+    )  # fmt: skip
+    steps_per_save: int = setting(
+        100, label="Save every", help="Steps between checkpoints.", section="watching",
+        minimum=1, maximum=10_000_000, advanced=True,
+    )  # fmt: skip
+
+    def problems(self) -> list[Problem]:
+        """Every setting that can't work, in the order of the form; empty when all can."""
+        found = [p for f in fields(self) if (p := _range_problem(f, getattr(self, f.name)))]
+        found += _tier_problems(self.tiers)
+        return found
+
+    def checked(self) -> "TrainingConfig":
+        """This config, or InputError with the first problem's sentence."""
+        if found := self.problems():
+            raise InputError(found[0].message)
+        return self
+
+
+CHOICES: Mapping[str, tuple[str, ...]] = {
+    "assign": get_args(Assignment),
+    "fast_end": get_args(FastEnd),
+    "pending": get_args(Pending),
+    "schedule": get_args(Schedule),
+}
+
+
+def config_field(name: str) -> Field[Any]:
+    """The dataclass field of a setting, with its label and help in `metadata`."""
+    return next(f for f in fields(TrainingConfig) if f.name == name)
+
+
+def parse_tiers(periods: str, factors: str = "") -> tuple[TierConfig, ...]:
+    """Tiers from "1,2,4" and optionally one learning-rate factor each, "1,1,0.5"."""
+    try:
+        parsed = [int(p) for p in periods.split(",")]
+    except ValueError:
+        raise InputError(
+            f"Tiers must be whole numbers with commas between, like 1,2,4; got {periods!r}."
+        ) from None
+    try:
+        rates = [float(f) for f in factors.split(",")] if factors else [1.0] * len(parsed)
+    except ValueError:
+        raise InputError(
+            f"Tier factors must be numbers with commas between, like 1,1,0.5; got {factors!r}."
+        ) from None
+    if len(rates) != len(parsed):
+        raise InputError(f"{len(parsed)} tiers need {len(parsed)} factors; got {len(rates)}.")
+    return tuple(TierConfig(p, r) for p, r in zip(parsed, rates, strict=True))
+
+
+def load_toml(path: Path, base: TrainingConfig | None = None) -> TrainingConfig:
+    """`base` with the settings of a TOML file, whose keys are the names of TrainingConfig."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"The settings file {path} can't be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"The settings file {path} is not UTF-8 text.") from error
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{path} is not valid TOML: {error}.") from error
+    return with_settings(base or TrainingConfig(), table, where=str(path))
+
+
+def with_settings(
+    config: TrainingConfig, values: Mapping[str, Any], *, where: str
+) -> TrainingConfig:
+    """`config` with plain values (from TOML, JSON) put in, each checked for its type."""
+    known = {f.name: f for f in fields(TrainingConfig)}
+    changes = {}
+    for name, value in values.items():
+        if name not in known:
+            raise InputError(f"{where}: there is no setting named {name!r}.")
+        changes[name] = _typed(name, value, known[name].type, where)
+    return replace(config, **changes)
+
+
+def to_plain(config: TrainingConfig) -> dict[str, Any]:
+    """The config as JSON or TOML can hold it; `with_settings` reads it back."""
+    return {
+        f.name: _plain(value)
+        for f in fields(config)
+        if (value := getattr(config, f.name)) is not None
+    }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, TierConfig):
+        return {"period": value.period, "learning_rate_factor": value.learning_rate_factor}
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _typed(name: str, value: Any, kind: Any, where: str) -> Any:
+    if name in CHOICES:
+        if value in CHOICES[name]:
+            return value
+        raise InputError(f"{where}: {name} must be one of {', '.join(CHOICES[name])}.")
+    if name == "tiers":
+        return _typed_tiers(value, where)
+    if name == "question_sets" and _is_list_of(value, str):
+        return tuple(Path(item) for item in value)
+    if kind in (Path, Path | None) and isinstance(value, str):
+        return Path(value)
+    if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    if kind is int and isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if kind in (str, bool) and isinstance(value, kind):
+        return value
+    raise InputError(f"{where}: {name} can't be {value!r}.")
+
+
+def _typed_tiers(value: Any, where: str) -> tuple[TierConfig, ...]:
+    if _is_list_of(value, int):
+        return tuple(TierConfig(period) for period in value)
+    if _is_list_of(value, dict):
+        try:
+            return tuple(
+                TierConfig(int(t["period"]), float(t.get("learning_rate_factor", 1.0)))
+                for t in value
+            )
+        except (KeyError, TypeError, ValueError):
+            pass
+    raise InputError(f"{where}: tiers must be a list of periods like [1, 2, 4].")
+
+
+def _is_list_of(value: Any, kind: type) -> bool:
+    return isinstance(value, list) and all(type(item) is kind for item in value)
+
+
+def _range_problem(f: Field[Any], value: Any) -> Problem | None:
+    low, high = f.metadata["minimum"], f.metadata["maximum"]
+    if low is None:
+        return None
+    label = f.metadata["label"]
+    too_low = value <= low if f.metadata["exclusive_minimum"] else value < low
+    if not math.isfinite(value) or too_low or value > high:
+        relation = "greater than" if f.metadata["exclusive_minimum"] else "at least"
+        return Problem(
+            f.name, f"{label} must be {relation} {low:g} and at most {high:g}; it is {value:g}."
+        )
+    if f.name == "num_layers" and value == 0:
+        return Problem(f.name, "Layers must be -1 (all) or at least 1; with 0 nothing trains.")
+    return None
+
+
+def _tier_problems(tiers: tuple[TierConfig, ...]) -> list[Problem]:
+    if not tiers:
+        return [Problem("tiers", "There must be at least one tier.")]
+    if len(tiers) > MAX_TIERS:
+        return [Problem("tiers", f"There can be at most {MAX_TIERS} tiers; there are {len(tiers)}.")]
+    for index, tier in enumerate(tiers):
+        if not 1 <= tier.period <= 1_000_000:
+            return [Problem("tiers", f"Tier {index}'s update period must be 1 or more steps.")]
+        if not (math.isfinite(tier.learning_rate_factor) and tier.learning_rate_factor > 0):
+            return [Problem("tiers", f"Tier {index}'s learning-rate factor must be above 0.")]
+    periods = [tier.period for tier in tiers]
+    if periods != sorted(periods):
+        return [
+            Problem("tiers", "Tiers must be ordered from the shortest update period to the longest.")
+        ]
+    return []

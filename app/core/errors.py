@@ -1,0 +1,32 @@
+"""The errors Nestling raises on purpose: each is one plain sentence for the user."""
+
+
+class AppError(Exception):
+    """Something the user can understand and act on.
+
+    `message` is one sentence that says what is wrong and where; `hint`, if any, says what to do.
+    Anything else that is raised is a defect of Nestling and is shown with its traceback.
+    """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".rstrip()
+
+    def __reduce__(self) -> tuple[type["AppError"], tuple[str, str]]:
+        return type(self), (self.message, self.hint)
+
+
+class InputError(AppError):
+    """What the user gave (a file, a folder, a setting) can't be used as it is."""
+
+
+class RunError(AppError):
+    """A run that had started could not go on; what it had learned up to then is saved."""
+
+
+class VerificationError(RunError):
+    """The weights did not do what the tier plan says they did: the run's result can't be trusted."""

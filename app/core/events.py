@@ -1,0 +1,164 @@
+"""What a run reports while it happens: frozen, picklable values, in the order in which it happened.
+
+Every number here was measured by the engine; nothing downstream computes one again.
+"""
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Literal
+
+Outcome = Literal["finished", "stopped", "failed"]
+
+
+@dataclass(frozen=True)
+class TierFacts:
+    """One tier of a plan, as it stands in the model."""
+
+    period: int
+    learning_rate_factor: float
+    parameters: int
+    """How many numbers this tier trains."""
+    layers: tuple[int, ...]
+    """Indexes of the model's layers that hold parameters of this tier."""
+    description: str
+    """Which parameters these are, for people: "layers 6-7", "attention"."""
+
+
+@dataclass(frozen=True)
+class StageChanged:
+    """The run is busy with something before, between or after steps; `stage` is shown as it stands."""
+
+    stage: str
+    fraction: float | None = None
+    """How much of the stage is done, 0 to 1, where that is known."""
+
+
+@dataclass(frozen=True)
+class LogMessage:
+    """A line for the run's log."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class RunStarted:
+    """Everything is loaded and checked; training begins."""
+
+    run_dir: Path
+    name: str
+    model: str
+    steps: int
+    base_parameters: int
+    trainable_parameters: int
+    tiers: tuple[TierFacts, ...]
+    adapted_layers: tuple[int, ...]
+    """Indexes of the model's layers that carry an adapter: the rows of the heat map."""
+    train_examples: int
+    valid_examples: int
+    steps_per_epoch: int
+    device: str
+
+
+@dataclass(frozen=True)
+class ScoreMeasured:
+    """How many questions of a set the model answers exactly, by greedy decoding."""
+
+    name: str
+    when: Literal["before", "after"]
+    correct: int
+    total: int
+
+
+@dataclass(frozen=True)
+class StepFinished:
+    """One optimizer step, measured from the weights as they stand in the model."""
+
+    step: int
+    """1-based."""
+    loss: float
+    """Mean cross-entropy per trained token, in nats; NaN when the step is void."""
+    learning_rate: float
+    trained_tokens: int
+    """Trained tokens since the run began."""
+    tokens_per_second: float
+    """Trained tokens per second, over the last steps."""
+    peak_memory_bytes: int
+    fired: tuple[int, ...]
+    """Tiers whose weights moved in this step, read from the weights."""
+    deltas: tuple[float, ...]
+    """Per tier: L2 norm of the change in this step."""
+    pending: tuple[int, ...]
+    """Per tier: gradients accumulated and not yet applied."""
+    drifts: tuple[float, ...]
+    """Per tier: L2 norm of the distance from the start of the run."""
+    layer_deltas: tuple[float, ...]
+    """Per adapted layer: L2 norm of the change in this step."""
+    gradient_norm: float
+    """L2 norm over all tiers, before clipping."""
+    void: bool
+    """The loss or gradient was not finite: nothing was accumulated or applied."""
+
+
+@dataclass(frozen=True)
+class EvaluationFinished:
+    step: int
+    val_loss: float
+    """Mean cross-entropy per trained token over the whole validation set, in nats."""
+    is_best: bool
+
+
+@dataclass(frozen=True)
+class CheckpointSaved:
+    step: int
+    path: Path
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class RunFinished:
+    """The run's one ending, always last."""
+
+    outcome: Outcome
+    run_dir: Path
+    adapter_dir: Path | None
+    """A folder that `mlx_lm.load(base, adapter_path=…)` takes; None when nothing was trained."""
+    steps: int
+    message: str
+    """One plain sentence: how it ended, and why if it failed."""
+
+
+Event = (
+    StageChanged
+    | LogMessage
+    | RunStarted
+    | ScoreMeasured
+    | StepFinished
+    | EvaluationFinished
+    | CheckpointSaved
+    | RunFinished
+)
+
+
+def event_name(event: Event) -> str:
+    """The event's name in JSON: `StepFinished` is "step_finished"."""
+    name = type(event).__name__
+    return "".join("_" + c.lower() if c.isupper() else c for c in name).lstrip("_")
+
+
+def to_json(event: Event) -> dict[str, Any]:
+    """One JSON object for a line of output or of `metrics.jsonl`; non-finite numbers become null."""
+    return {"event": event_name(event)} | {
+        field.name: _plain(getattr(event, field.name)) for field in fields(event)
+    }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, float):
+        return value if value - value == 0 else None
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, TierFacts):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    return value

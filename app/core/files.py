@@ -1,0 +1,95 @@
+"""Files that are complete or absent: written aside, flushed to the disk, then renamed into place."""
+
+import errno
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from app.core.errors import AppError
+
+PARTIAL_SUFFIX = ".partial"
+
+
+def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
+    """Let `write` fill a file beside `path`, then put it in `path`'s place in one step.
+
+    An existing file stays whole until the new one is complete. Raises AppError when the disk is
+    full or the folder can't be written.
+    """
+    aside = path.with_name(path.name + PARTIAL_SUFFIX)
+    with plain_disk_errors(path):
+        try:
+            write(aside)
+            _sync(aside)
+            os.replace(aside, path)
+            _sync(path.parent)
+        except BaseException:
+            aside.unlink(missing_ok=True)
+            raise
+
+
+def write_text_atomic(path: Path, text: str) -> None:
+    write_atomic(path, lambda aside: _write_text(aside, text))
+
+
+def write_json_atomic(path: Path, value: Any) -> None:
+    """Write `value` as readable JSON; NaN is refused, since it is no JSON."""
+    write_text_atomic(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+@contextmanager
+def folder_written_aside(folder: Path) -> Iterator[Path]:
+    """A folder to fill that becomes `folder` only when the block ends well: complete or absent."""
+    aside = folder.with_name(folder.name + PARTIAL_SUFFIX)
+    with plain_disk_errors(folder):
+        shutil.rmtree(aside, ignore_errors=True)
+        aside.mkdir(parents=True)
+        try:
+            yield aside
+            for file in sorted(aside.rglob("*")):
+                _sync(file)
+            _sync(aside)
+            os.rename(aside, folder)
+            _sync(folder.parent)
+        except BaseException:
+            shutil.rmtree(aside, ignore_errors=True)
+            raise
+
+
+@contextmanager
+def plain_disk_errors(path: Path) -> Iterator[None]:
+    """Turn the disk's refusals into one sentence; other errors pass as they are."""
+    try:
+        yield
+    except OSError as error:
+        raise disk_error(error, path) from error
+
+
+def disk_error(error: OSError, path: Path) -> AppError:
+    """The plain sentence for a failed read or write at `path`."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return AppError(
+            f"The disk is full: {path} could not be written.",
+            "Free some space and go on; everything saved before is whole.",
+        )
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return AppError(f"Nestling may not write to {path}.", "Choose a folder you can write to.")
+    if error.errno in (errno.ENOTDIR, errno.EEXIST):
+        return AppError(f"{path} can't be a folder: a file is in its place.", "Choose another.")
+    return AppError(f"{path} could not be written: {error.strerror or error}.")
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

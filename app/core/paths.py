@@ -1,0 +1,51 @@
+"""Where Nestling keeps things: the library in the user's application-support folder, and what it ships."""
+
+import os
+import sys
+from pathlib import Path
+
+import platformdirs
+
+HOME_VARIABLE = "NESTLING_HOME"
+"""Environment variable that replaces the application-support folder (tests, or an external disk)."""
+
+
+def home_dir() -> Path:
+    """The folder that holds runs, logs and settings; not created by asking."""
+    override = os.environ.get(HOME_VARIABLE)
+    if override:
+        return Path(override).expanduser()
+    return platformdirs.user_data_path("Nestling", appauthor=False)
+
+
+def runs_dir() -> Path:
+    """The library: one folder a run."""
+    return home_dir() / "runs"
+
+
+def cache_dir() -> Path:
+    """What may be deleted at any time and comes back by itself."""
+    override = os.environ.get(HOME_VARIABLE)
+    if override:
+        return Path(override).expanduser() / "cache"
+    return platformdirs.user_cache_path("Nestling", appauthor=False)
+
+
+def resources_dir() -> Path:
+    """The shipped files: in the frozen app, in an installed wheel, or in a checkout."""
+    frozen = getattr(sys, "_MEIPASS", None)
+    if frozen:
+        return Path(frozen) / "resources"
+    package = Path(__file__).resolve().parents[1]
+    installed = package / "resources"
+    return installed if installed.is_dir() else package.parent / "resources"
+
+
+def starter_dir() -> Path:
+    """The embedded starter model, its sample dataset and its question sets."""
+    return resources_dir() / "starter"
+
+
+def starter_model_dir() -> Path:
+    """The starter model, as mlx-lm loads it."""
+    return starter_dir() / "model"

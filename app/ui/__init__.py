@@ -1,0 +1,1 @@
+"""The window. Shows what the engine measured; computes nothing itself and never imports the engine."""

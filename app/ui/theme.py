@@ -1,0 +1,76 @@
+"""The window's colours, light and dark, in one place; plots and style sheet take them from here."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Theme:
+    """Colours as "#rrggbb". Text on `window` and `surface` keeps a contrast of 4.5:1 or more."""
+
+    is_dark: bool
+    window: str
+    """Behind everything."""
+    sidebar: str
+    surface: str
+    """Cards, fields and plots."""
+    raised: str
+    """Buttons and chips on a surface."""
+    border: str
+    grid: str
+    text: str
+    secondary_text: str
+    accent: str
+    on_accent: str
+    selection: str
+    success: str
+    warning: str
+    danger: str
+    tiers: tuple[str, ...]
+    """One colour a tier, fastest first; the same in editor, raster, curves and heat map."""
+    heat: tuple[str, ...]
+    """From no change to the largest, for heat maps."""
+
+
+LIGHT = Theme(
+    is_dark=False,
+    window="#f4f3f0",
+    sidebar="#eae8e3",
+    surface="#ffffff",
+    raised="#f7f6f4",
+    border="#dcd9d2",
+    grid="#e9e7e2",
+    text="#1d1c1a",
+    secondary_text="#66635c",
+    accent="#0f6b5c",
+    on_accent="#ffffff",
+    selection="#d5e8e3",
+    success="#1e7a3c",
+    warning="#8f5a00",
+    danger="#b3261e",
+    tiers=(
+        "#d9480f", "#c98a00", "#2f9e44", "#0c8599", "#1c6dd0", "#6741d9", "#ae3ec9", "#6b6b6b",
+    ),
+    heat=("#ffffff", "#fde8c8", "#f8b26a", "#e3652b", "#8c2412"),
+)  # fmt: skip
+
+DARK = Theme(
+    is_dark=True,
+    window="#1c1c1e",
+    sidebar="#242426",
+    surface="#2a2a2d",
+    raised="#37373b",
+    border="#424247",
+    grid="#38383c",
+    text="#f2f1ef",
+    secondary_text="#a9a6a0",
+    accent="#3fb8a0",
+    on_accent="#06231d",
+    selection="#24463f",
+    success="#5fce80",
+    warning="#f0b429",
+    danger="#ff7b72",
+    tiers=(
+        "#ff8a4c", "#f2c14e", "#6fd08c", "#4cc9dc", "#74aaff", "#a18bff", "#e58aff", "#b5b5b5",
+    ),
+    heat=("#2a2a2d", "#4f3626", "#96502a", "#e0752d", "#ffd08a"),
+)  # fmt: skip

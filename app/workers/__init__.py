@@ -1,0 +1,1 @@
+"""Threads: the one MLX thread and its relay into the GUI thread."""
