@@ -1,0 +1,63 @@
+"""The one door to MLX: what must happen before its first import happens here.
+
+Every engine function that needs MLX runs after `import_mlx()`, on one thread, which ends with
+`release_thread()`.
+"""
+
+import os
+import resource
+import sys
+from types import ModuleType
+
+from app.core.errors import RunError
+from app.engine.blas import load_fast_blas
+
+METAL_CACHE_LIMIT_BYTES = 2 * 1024**3
+"""MLX keeps freed buffers for reuse up to here; without a bound it grows with every new shape."""
+
+_blas = ""
+
+
+def import_mlx() -> ModuleType:
+    """`mlx.core`, with a fast BLAS in front of it on Linux and Metal's watchdog relaxed on macOS."""
+    global _blas
+    if "mlx.core" not in sys.modules:
+        # Metal kills long command buffers while the screen is on; read once, when MLX starts
+        # (ml-explore/mlx#3267).
+        os.environ.setdefault("AGX_RELAX_CDM_CTXSTORE_TIMEOUT", "1")
+        _blas = load_fast_blas()
+    try:
+        import mlx.core as mx
+    except (ImportError, OSError) as error:
+        raise RunError(
+            f"MLX, the library that computes, could not be loaded: {error}.",
+            "Nestling needs an Apple-silicon Mac with macOS 14 or newer, or Linux.",
+        ) from error
+    return mx
+
+
+def import_mlx_lm() -> ModuleType:
+    """`mlx_lm.utils`, imported without the lower limit of open files that it sets for good."""
+    import_mlx()
+    set_limit = resource.setrlimit
+    # A lowered hard limit can't be raised again, so the call itself must not happen.
+    resource.setrlimit = lambda *_: None
+    try:
+        import mlx_lm.utils
+    finally:
+        resource.setrlimit = set_limit
+    return mlx_lm.utils
+
+
+def device_name() -> str:
+    """What computes, for the log: "Apple M3 Max" or "CPU with OpenBLAS 0.3.34"."""
+    mx = import_mlx()
+    if mx.default_device().type == mx.DeviceType.cpu:
+        return f"CPU with {_blas or 'the reference BLAS (slow)'}"
+    return str(mx.device_info().get("device_name", "GPU"))
+
+
+def release_thread() -> None:
+    """The last act of a thread that used MLX; without it the process can abort at exit."""
+    if "mlx.core" in sys.modules:
+        import_mlx().clear_streams()
