@@ -67,7 +67,7 @@ def setting(
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """Everything that decides a run. Two runs of the same config on one machine give the same losses."""
+    """Everything that decides a run: the same config on the same machine gives the same losses."""
 
     # -- what goes in and where it goes ------------------------------------------------------
     model: Path = setting(
@@ -166,8 +166,7 @@ class TrainingConfig:
     mask_prompt: bool = setting(
         True,
         label="Train replies only",
-        help="In chats and prompt/completion rows, learn the assistant's words and not the "
-        "user's.",
+        help="In chats and prompt/completion rows, learn the assistant's words and not the user's.",
         section="training",
     )
     schedule: Schedule = setting(
@@ -410,7 +409,7 @@ def _tier_problems(tiers: tuple[TierConfig, ...]) -> list[Problem]:
     if not tiers:
         return [Problem("tiers", "There must be at least one tier.")]
     if len(tiers) > MAX_TIERS:
-        return [Problem("tiers", f"There can be at most {MAX_TIERS} tiers; there are {len(tiers)}.")]
+        return [Problem("tiers", f"{len(tiers)} tiers are too many: at most {MAX_TIERS} can be.")]
     for index, tier in enumerate(tiers):
         if not 1 <= tier.period <= 1_000_000:
             return [Problem("tiers", f"Tier {index}'s update period must be 1 or more steps.")]
@@ -418,7 +417,5 @@ def _tier_problems(tiers: tuple[TierConfig, ...]) -> list[Problem]:
             return [Problem("tiers", f"Tier {index}'s learning-rate factor must be above 0.")]
     periods = [tier.period for tier in tiers]
     if periods != sorted(periods):
-        return [
-            Problem("tiers", "Tiers must be ordered from the shortest update period to the longest.")
-        ]
+        return [Problem("tiers", "Tiers must be ordered by update period, the shortest first.")]
     return []

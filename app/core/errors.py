@@ -29,4 +29,4 @@ class RunError(AppError):
 
 
 class VerificationError(RunError):
-    """The weights did not do what the tier plan says they did: the run's result can't be trusted."""
+    """The weights did not do what the tier plan says: the run's result can't be trusted."""

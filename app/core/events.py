@@ -26,7 +26,7 @@ class TierFacts:
 
 @dataclass(frozen=True)
 class StageChanged:
-    """The run is busy with something before, between or after steps; `stage` is shown as it stands."""
+    """The run is busy with something other than steps; `stage` is shown as it stands."""
 
     stage: str
     fraction: float | None = None
@@ -146,7 +146,7 @@ def event_name(event: Event) -> str:
 
 
 def to_json(event: Event) -> dict[str, Any]:
-    """One JSON object for a line of output or of `metrics.jsonl`; non-finite numbers become null."""
+    """One JSON object for a line of output or of metrics; non-finite numbers become null."""
     return {"event": event_name(event)} | {
         field.name: _plain(getattr(event, field.name)) for field in fields(event)
     }

@@ -1,4 +1,4 @@
-"""Files that are complete or absent: written aside, flushed to the disk, then renamed into place."""
+"""Files that are complete or absent: written aside, flushed to the disk, then renamed."""
 
 import errno
 import json

@@ -1,4 +1,4 @@
-"""Where Nestling keeps things: the library in the user's application-support folder, and what it ships."""
+"""Where Nestling keeps things (the user's application-support folder) and what it ships."""
 
 import os
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 import platformdirs
 
 HOME_VARIABLE = "NESTLING_HOME"
-"""Environment variable that replaces the application-support folder (tests, or an external disk)."""
+"""Environment variable that replaces the application-support folder (tests, another disk)."""
 
 
 def home_dir() -> Path:

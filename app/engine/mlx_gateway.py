@@ -7,19 +7,21 @@ Every engine function that needs MLX runs after `import_mlx()`, on one thread, w
 import os
 import resource
 import sys
+from collections.abc import Callable
 from types import ModuleType
+from typing import Any
 
 from app.core.errors import RunError
 from app.engine.blas import load_fast_blas
 
-METAL_CACHE_LIMIT_BYTES = 2 * 1024**3
+CACHE_LIMIT_BYTES = 2 * 1024**3
 """MLX keeps freed buffers for reuse up to here; without a bound it grows with every new shape."""
 
 _blas = ""
 
 
 def import_mlx() -> ModuleType:
-    """`mlx.core`, with a fast BLAS in front of it on Linux and Metal's watchdog relaxed on macOS."""
+    """`mlx.core`, with a fast BLAS in front on Linux and Metal's watchdog relaxed on macOS."""
     global _blas
     if "mlx.core" not in sys.modules:
         # Metal kills long command buffers while the screen is on; read once, when MLX starts
@@ -36,7 +38,7 @@ def import_mlx() -> ModuleType:
     return mx
 
 
-def import_mlx_lm() -> ModuleType:
+def import_mlx_lm() -> Any:
     """`mlx_lm.utils`, imported without the lower limit of open files that it sets for good."""
     import_mlx()
     set_limit = resource.setrlimit
@@ -55,6 +57,18 @@ def device_name() -> str:
     if mx.default_device().type == mx.DeviceType.cpu:
         return f"CPU with {_blas or 'the reference BLAS (slow)'}"
     return str(mx.device_info().get("device_name", "GPU"))
+
+
+def compiled(function: Callable[..., Any], **captured: Any) -> Callable[..., Any]:
+    """`mx.compile(function)` on a GPU; on the CPU `function` itself.
+
+    On the CPU MLX compiles by calling the host's C++ compiler: seconds for every new shape, for a
+    gain of 2 to 10 % a step, and nothing at all where there is no compiler.
+    """
+    mx = import_mlx()
+    if mx.default_device().type == mx.DeviceType.cpu:
+        return function
+    return mx.compile(function, **captured)  # type: ignore[no-any-return]
 
 
 def release_thread() -> None:

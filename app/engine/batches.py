@@ -1,0 +1,113 @@
+"""Batches of few distinct lengths, in an order decided by seed and epoch alone.
+
+Every epoch visits every example exactly once. Rows of a batch are of similar length; a last batch
+that is short is filled up with rows in which nothing is trained, so that no example is lost and no
+new shape arises.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from app.data.tokenizing import TokenizedExample
+
+MAX_LENGTHS = 8
+"""Each length is traced once, and its graph stays in memory (16–24 MB at 32 layers)."""
+LENGTH_STEP = 16
+
+
+@dataclass(frozen=True)
+class Batch:
+    tokens: npt.NDArray[np.int32]
+    """[batch, length], padded with 0."""
+    trained: npt.NDArray[np.float32]
+    """[batch, length], 1.0 where the token is a target."""
+
+    @property
+    def trained_tokens(self) -> int:
+        return int(self.trained.sum())
+
+
+class Batches:
+    """The batches of a dataset, addressed by epoch, or in file order for evaluation."""
+
+    def __init__(
+        self, examples: Sequence[TokenizedExample], batch_size: int, max_lengths: int = MAX_LENGTHS
+    ) -> None:
+        self._examples = examples
+        self._batch_size = batch_size
+        self._example_lengths = np.array([example.length for example in examples])
+        self.lengths = bucket_lengths(self._example_lengths, max_lengths)
+        """The distinct padded lengths, ascending."""
+
+    def __len__(self) -> int:
+        """Batches per epoch."""
+        return -(-len(self._examples) // self._batch_size)
+
+    def epoch(self, seed: int, epoch: int) -> list[npt.NDArray[np.intp]]:
+        """The example indexes of each batch of epoch `epoch` (0-based), in training order."""
+        random = np.random.default_rng((seed, epoch))
+        shuffled = random.permutation(len(self._examples))
+        # A stable sort keeps examples of one bucket shuffled: batches differ between epochs.
+        buckets = np.searchsorted(self.lengths, self._example_lengths[shuffled])
+        ordered = shuffled[np.argsort(buckets, kind="stable")]
+        batches = self._chunks(ordered)
+        return [batches[i] for i in random.permutation(len(batches))]
+
+    def endless(self, seed: int, start: int = 0) -> Iterator[Batch]:
+        """Batch number `start` of the run and all that follow, epoch after epoch."""
+        epoch, skip = divmod(start, len(self))
+        while True:
+            for indexes in self.epoch(seed, epoch)[skip:]:
+                yield self.batch(indexes)
+            epoch, skip = epoch + 1, 0
+
+    def once(self) -> Iterator[Batch]:
+        """Every example once, shortest first; the same batches every time."""
+        for indexes in self._chunks(np.argsort(self._example_lengths, kind="stable")):
+            yield self.batch(indexes)
+
+    def batch(self, indexes: npt.NDArray[np.intp]) -> Batch:
+        longest = int(self._example_lengths[indexes].max())
+        length = self.lengths[int(np.searchsorted(self.lengths, longest))]
+        tokens = np.zeros((self._batch_size, length), np.int32)
+        trained = np.zeros((self._batch_size, length), np.float32)
+        for row, index in enumerate(indexes):
+            example = self._examples[index]
+            tokens[row, : example.length] = example.tokens
+            for start, end in example.trained:
+                trained[row, start:end] = 1.0
+        return Batch(tokens, trained)
+
+    def blank(self, length: int) -> Batch:
+        """A batch of this length that trains one token, for tracing."""
+        batch = Batch(
+            np.zeros((self._batch_size, length), np.int32),
+            np.zeros((self._batch_size, length), np.float32),
+        )
+        batch.trained[0, 1] = 1.0
+        return batch
+
+    def _chunks(self, ordered: npt.NDArray[np.intp]) -> list[npt.NDArray[np.intp]]:
+        size = self._batch_size
+        return [ordered[i : i + size] for i in range(0, len(ordered), size)]
+
+
+def bucket_lengths(lengths: npt.NDArray[np.int64], max_lengths: int) -> list[int]:
+    """At most `max_lengths` padded lengths that cover `lengths` with little padding, ascending.
+
+    Starts from every multiple of LENGTH_STEP that occurs, and gives up, one at a time, the one
+    whose rows cost the fewest extra cells when they move up to the next.
+    """
+    rounded = -(-lengths // LENGTH_STEP) * LENGTH_STEP
+    # The longest bucket ends where the longest example ends: a limit of 2048 stays 2048.
+    rounded = np.minimum(rounded, max(2, int(lengths.max())))
+    edges, rows = (list(map(int, part)) for part in np.unique(rounded, return_counts=True))
+    while len(edges) > max_lengths:
+        costs = [rows[i] * (edges[i + 1] - edges[i]) for i in range(len(edges) - 1)]
+        cheapest = int(np.argmin(costs))
+        rows[cheapest + 1] += rows.pop(cheapest)
+        edges.pop(cheapest)
+    return edges

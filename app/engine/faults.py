@@ -1,0 +1,26 @@
+"""What MLX says when the machine gives up, in words a user can act on."""
+
+from app.core.errors import RunError
+
+_SAYINGS = (
+    (
+        ("Impacting Interactivity", "ErrorTimeout", "GPU Timeout"),
+        "macOS stopped the computation because one step kept the screen's GPU too long.",
+        "Use a smaller batch or a lower limit for the longest example, and go on.",
+    ),
+    (
+        ("[malloc", "metal::malloc", "Insufficient Memory", "out of memory"),
+        "The computer ran out of memory for this run.",
+        "Use a smaller batch, a lower limit for the longest example, or a smaller model.",
+    ),
+)
+
+
+def plain_fault(error: RuntimeError) -> RunError:
+    """The RunError for a RuntimeError that MLX raised; unknown ones keep MLX's first line."""
+    text = str(error)
+    for marks, message, hint in _SAYINGS:
+        if any(mark.lower() in text.lower() for mark in marks):
+            return RunError(message, hint)
+    first_line = text.strip().splitlines()[0] if text.strip() else "unknown error"
+    return RunError(f"MLX could not go on: {first_line.rstrip('.')}.")

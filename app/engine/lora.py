@@ -1,0 +1,90 @@
+"""LoRA adapters through mlx-lm's own layers, and their names, sizes and file format."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from app.core.config import TrainingConfig
+from app.core.errors import InputError, VerificationError
+from app.engine.mlx_gateway import import_mlx
+
+_LAYER_INDEX = re.compile(r"\.layers\.(\d+)\.|^layers\.(\d+)\.")
+
+
+def add_adapter(model: Any, config: TrainingConfig) -> None:
+    """Freeze `model` and give its top `num_layers` layers LoRA adapters, seeded by the config."""
+    mx = import_mlx()
+    from mlx_lm.tuner.utils import linear_to_lora_layers
+
+    model.freeze()
+    mx.random.seed(config.seed)
+    linear_to_lora_layers(model, adapted_layer_count(model, config), lora_parameters(config))
+    if not trainable(model):
+        raise InputError("This model has no linear layers that can carry a LoRA adapter.")
+
+
+def adapted_layer_count(model: Any, config: TrainingConfig) -> int:
+    total = len(model.layers)
+    if config.num_layers > total:
+        raise InputError(
+            f"Layers is set to {config.num_layers}, but the model has only {total}.",
+            "Use -1 for all layers.",
+        )
+    return total if config.num_layers == -1 else config.num_layers
+
+
+def lora_parameters(config: TrainingConfig) -> dict[str, float]:
+    return {"rank": config.rank, "scale": config.scale, "dropout": config.dropout}
+
+
+def adapter_config(model: Any, config: TrainingConfig) -> dict[str, Any]:
+    """What `adapter_config.json` must hold for `mlx_lm.load(base, adapter_path=…)`."""
+    return {
+        "fine_tune_type": "lora",
+        "num_layers": adapted_layer_count(model, config),
+        "lora_parameters": lora_parameters(config),
+        "model": str(config.model),
+    }
+
+
+def trainable(model: Any) -> dict[str, Any]:
+    """The trainable arrays as they stand in the model now: dotted path → array."""
+    from mlx.utils import tree_flatten
+
+    return dict(tree_flatten(model.trainable_parameters()))
+
+
+def write_parameters(model: Any, updates: Mapping[str, Any]) -> None:
+    """Put `updates` (dotted path → array) into the model: the one place that does.
+
+    Nestling began with updates that never arrived. So: names and shapes are checked before, as
+    `Module.update` lets a wrong shape pass, and afterwards the model is asked for what it holds.
+    Raises VerificationError; a refused update changes nothing.
+    """
+    from mlx.utils import tree_unflatten
+
+    held = trainable(model)
+    for path, value in updates.items():
+        if path not in held:
+            raise VerificationError(f"The model has no trainable parameter named {path}.")
+        if held[path].shape != value.shape or held[path].dtype != value.dtype:
+            raise VerificationError(
+                f"The update of {path} is {value.dtype} {value.shape}, "
+                f"but the model holds {held[path].dtype} {held[path].shape}."
+            )
+    model.update(tree_unflatten(list(updates.items())))
+    held = trainable(model)
+    for path, value in updates.items():
+        if held[path] is not value:
+            raise VerificationError(f"The update of {path} did not reach the model.")
+
+
+def layer_index(path: str) -> int | None:
+    """The model's layer a parameter belongs to: "model.layers.3.mlp…" → 3; None outside layers."""
+    match = _LAYER_INDEX.search(path)
+    return int(match.group(1) or match.group(2)) if match else None
+
+
+def module_path(path: str) -> str:
+    """The adapted module of a parameter: its path without "lora_a" or "lora_b"."""
+    return path.rpartition(".")[0]

@@ -1,0 +1,169 @@
+"""TieredAdamW: AdamW in which every tier accumulates its gradients and fires at its own period.
+
+After the idea of the Continuum Memory System in Behrouz et al., "Nested Learning" (NeurIPS 2025):
+level l takes up, every C(l) steps, the errors accumulated since. With all periods 1 it equals
+MLX's `AdamW(bias_correction=True)` bit for bit.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from app.engine.mlx_gateway import import_mlx
+from app.engine.tiers import TierPlan
+
+Arrays = dict[str, Any]
+"""Dotted path → `mx.array`."""
+
+
+@dataclass(frozen=True)
+class OptimizerState:
+    """Everything TieredAdamW remembers between steps, as arrays on the device."""
+
+    m: Arrays
+    """First moment of each parameter, float32, in the parameter's shape."""
+    v: Arrays
+    """Second moment, likewise."""
+    pending: Arrays
+    """Running mean of the gradients a parameter's tier has not applied yet, likewise."""
+    fired_counts: list[Any]
+    """Per tier: how often it fired, a scalar array."""
+    pending_counts: list[Any]
+    """Per tier: how many gradients its running mean holds, a scalar array."""
+
+    def tree(self) -> list[Any]:
+        """All arrays in a fixed nesting, for `mx.compile` and `mx.eval`."""
+        return [self.m, self.v, self.pending, self.fired_counts, self.pending_counts]
+
+    def copy(self) -> "OptimizerState":
+        """A state whose dicts and lists can be filled anew; the arrays are shared."""
+        return OptimizerState(
+            dict(self.m),
+            dict(self.v),
+            dict(self.pending),
+            list(self.fired_counts),
+            list(self.pending_counts),
+        )
+
+
+@dataclass(frozen=True)
+class OptimizerStep:
+    """What one step gives back."""
+
+    moved: Arrays
+    """The new parameters of the due tiers, and of no others."""
+    state: OptimizerState
+    norm: Any
+    """The gradient's L2 norm over all tiers, before clipping."""
+    is_finite: Any
+    """False if the step is void."""
+    has_gradient: Any
+    """bool [tiers]: the tier was due and had a non-zero gradient to apply."""
+
+
+@dataclass(frozen=True)
+class TieredAdamW:
+    """A pure function from gradients, parameters and state to new parameters and state."""
+
+    plan: TierPlan
+    betas: tuple[float, float] = (0.9, 0.999)
+    eps: float = 1e-8
+    weight_decay: float = 0.01
+    max_norm: float = 1.0
+    """Clip the gradient's L2 norm over all tiers, before the accumulators; 0 turns it off."""
+    skip_pending: bool = False
+    """Drop the gradients of tiers that are not due, instead of accumulating them."""
+
+    def init(self, parameters: Mapping[str, Any]) -> OptimizerState:
+        """The state before the first step: zeros in the shapes of `parameters`."""
+        mx = import_mlx()
+
+        def zeros() -> Arrays:
+            return {path: mx.zeros(p.shape, mx.float32) for path, p in parameters.items()}
+
+        tiers = range(len(self.plan.tiers))
+        return OptimizerState(
+            m=zeros(),
+            v=zeros(),
+            pending=zeros(),
+            fired_counts=[mx.array(0, mx.uint32) for _ in tiers],
+            pending_counts=[mx.array(0, mx.uint32) for _ in tiers],
+        )
+
+    def step(
+        self,
+        gradients: Mapping[str, Any],
+        parameters: Mapping[str, Any],
+        state: OptimizerState,
+        due: Sequence[int],
+        learning_rate: Any,
+        loss: Any,
+    ) -> "OptimizerStep":
+        """One optimizer step; `learning_rate` (before tier factors) and `loss` are scalar arrays.
+
+        If the loss or the gradient is not finite the step is void: every array comes back as it
+        was.
+        """
+        mx = import_mlx()
+        clipped, norm = self._clip(gradients)
+        is_finite = mx.isfinite(norm) & mx.isfinite(loss)
+
+        def unless_void(new: Any, old: Any) -> Any:
+            return mx.where(is_finite, new, old)
+
+        after, moved = state.copy(), Arrays()
+        has_gradient = [mx.array(False) for _ in self.plan.tiers]
+        for tier, settings in enumerate(self.plan.tiers):
+            is_due = tier in due
+            if self.skip_pending and not is_due:
+                continue
+            count = state.pending_counts[tier] + 1
+            left = mx.zeros_like(count) if is_due else count
+            after.pending_counts[tier] = unless_void(left, state.pending_counts[tier])
+            paths = self.plan.paths(tier)
+            means = {
+                path: state.pending[path] + (clipped[path] - state.pending[path]) / count
+                for path in paths
+            }
+            if not is_due:
+                for path in paths:
+                    after.pending[path] = unless_void(means[path], state.pending[path])
+                continue
+            fired = state.fired_counts[tier] + 1
+            after.fired_counts[tier] = unless_void(fired, state.fired_counts[tier])
+            nonzero = mx.stack([mx.any(mean != 0) for mean in means.values()])
+            has_gradient[tier] = mx.any(nonzero) & is_finite
+            rate = learning_rate * settings.learning_rate_factor
+            for path in paths:
+                old, m, v = parameters[path], state.m[path], state.v[path]
+                new, new_m, new_v = self._adamw(old, means[path], m, v, fired, rate)
+                moved[path] = unless_void(new, old)
+                after.m[path], after.v[path] = unless_void(new_m, m), unless_void(new_v, v)
+                after.pending[path] = unless_void(mx.zeros_like(m), state.pending[path])
+        return OptimizerStep(moved, after, norm, is_finite, mx.stack(has_gradient))
+
+    def _clip(self, gradients: Mapping[str, Any]) -> tuple[Arrays, Any]:
+        """The gradients in float32, scaled down to `max_norm`, and their norm before that."""
+        mx = import_mlx()
+        wide = {path: gradient.astype(mx.float32) for path, gradient in gradients.items()}
+        norm = mx.sqrt(sum(mx.sum(mx.square(gradient)) for gradient in wide.values()))
+        if self.max_norm == 0:
+            return wide, norm
+        scale = mx.minimum(self.max_norm / (norm + 1e-6), 1.0)
+        return {path: gradient * scale for path, gradient in wide.items()}, norm
+
+    def _adamw(
+        self, parameter: Any, gradient: Any, m: Any, v: Any, fired: Any, rate: Any
+    ) -> tuple[Any, Any, Any]:
+        """AdamW with decoupled decay and bias correction by the tier's own count of firings.
+
+        The order of operations is that of `mlx.optimizers.AdamW`, so that equal means bit-equal.
+        """
+        mx = import_mlx()
+        b1, b2 = self.betas
+        decayed = parameter * (1 - rate * self.weight_decay)
+        m = b1 * m + (1 - b1) * gradient
+        v = b2 * v + (1 - b2) * mx.square(gradient)
+        numerator = (rate / (1 - b1**fired)) * m
+        denominator = mx.sqrt(v) * mx.rsqrt(1 - b2**fired) + self.eps
+        return (decayed - numerator / denominator).astype(parameter.dtype), m, v

@@ -1,0 +1,97 @@
+"""Everything a run needs before its first step: model, adapter, plan, batches, questions."""
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from app.core.config import TrainingConfig
+from app.core.errors import InputError
+from app.core.events import Event, LogMessage, StageChanged, TierFacts
+from app.data.dataset import load_dataset
+from app.data.tokenizing import TokenizedDataset, tokenize_dataset
+from app.engine.batches import Batches
+from app.engine.loading import BaseModel, load_architecture, load_base_model
+from app.engine.lora import add_adapter, trainable
+from app.engine.mlx_gateway import import_mlx
+from app.engine.tiers import TierPlan, make_plan, tier_facts
+
+
+@dataclass(frozen=True)
+class QuestionSet:
+    name: str
+    batches: Batches
+    count: int
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A run, ready for its first step."""
+
+    base: BaseModel
+    plan: TierPlan
+    train: Batches
+    train_examples: int
+    valid: Batches | None
+    valid_examples: int
+    questions: tuple[QuestionSet, ...]
+
+
+def prepare(
+    config: TrainingConfig, should_stop: Callable[[], bool]
+) -> Generator[Event, None, Prepared]:
+    """Load, check and sort everything, reporting each stage. Raises AppError on bad input."""
+    data = config.data
+    if data is None:
+        raise InputError("No dataset is chosen.", "Give a .jsonl file or a folder of them.")
+    yield StageChanged("Reading the dataset")
+    dataset = load_dataset(data, config.valid, config.validation_share, config.seed)
+    yield StageChanged("Loading the model")
+    base = load_base_model(config.model)
+    add_adapter(base.model, config)
+    import_mlx().eval(base.model.parameters())
+    plan = make_plan(trainable(base.model), config)
+    yield StageChanged("Turning text into tokens")
+    tokenized = tokenize_dataset(
+        dataset,
+        base.tokenizer,
+        mask_prompt=config.mask_prompt,
+        max_seq_length=config.max_seq_length,
+        batch_size=config.batch_size,
+        should_stop=should_stop,
+    )
+    for note in tokenized.notes:
+        yield LogMessage(note)
+    return _prepared(config, base, plan, tokenized)
+
+
+def preview_tiers(config: TrainingConfig) -> tuple[TierFacts, ...]:
+    """What each tier of `config` would hold, without reading weights. Raises AppError."""
+    model = load_architecture(config.checked().model)
+    add_adapter(model, config)
+    parameters = trainable(model)
+    return tier_facts(make_plan(parameters, config), parameters)
+
+
+def _prepared(
+    config: TrainingConfig, base: BaseModel, plan: TierPlan, tokenized: TokenizedDataset
+) -> Prepared:
+    valid = Batches(tokenized.valid, config.batch_size) if tokenized.valid else None
+    return Prepared(
+        base=base,
+        plan=plan,
+        train=Batches(tokenized.train, config.batch_size),
+        train_examples=len(tokenized.train),
+        valid=valid,
+        valid_examples=len(tokenized.valid),
+        questions=tuple(_questions(path, base.tokenizer) for path in config.question_sets),
+    )
+
+
+def _questions(path: Path, tokenizer: Any) -> QuestionSet:
+    dataset = load_dataset(path, None, 0.0, 0)
+    tokenized = tokenize_dataset(
+        dataset, tokenizer, mask_prompt=True, max_seq_length=1_000_000, batch_size=1
+    )
+    batches = Batches(tokenized.train, batch_size=32)
+    return QuestionSet(path.stem.replace("_", " "), batches, len(tokenized.train))

@@ -1,0 +1,148 @@
+"""One optimizer step on the device: gradients, tiered update, the write into the model, the proof.
+
+Three compiled functions do it: gradients (traced once a batch length), the update (once a set of
+due tiers), and the measurement. Between the last two the new weights are written into the model,
+so that what is measured is what the model holds.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from app.engine.batches import Batch
+from app.engine.lora import trainable, write_parameters
+from app.engine.losses import summed_loss
+from app.engine.mlx_gateway import compiled, import_mlx
+from app.engine.optimizer import Arrays, OptimizerState, TieredAdamW
+from app.engine.verification import Movement, MovementMeter, verify
+
+
+@dataclass(frozen=True)
+class StepMeasurement:
+    """One finished step in plain numbers."""
+
+    loss: float
+    """Mean cross-entropy per trained token, in nats; not finite if the step was void."""
+    trained_tokens: int
+    gradient_norm: float
+    pending: tuple[int, ...]
+    movement: Movement
+    is_void: bool
+
+
+class TrainingStep:
+    """Steps a model; holds the optimizer state between steps. Lives on the MLX thread."""
+
+    def __init__(
+        self, model: Any, optimizer: TieredAdamW, state: OptimizerState, start: Arrays
+    ) -> None:
+        mx = import_mlx()
+        import mlx.nn as nn
+
+        self._model = model
+        self._optimizer = optimizer
+        self.state = state
+        self._meter = MovementMeter(optimizer.plan, start)
+        loss_and_gradient = nn.value_and_grad(model, summed_loss)
+
+        def gradients(tokens: Any, trained: Any) -> Any:
+            held = model.trainable_parameters()
+            result = loss_and_gradient(model, tokens, trained)
+            # value_and_grad leaves its placeholders in the model it traced.
+            model.update(held)
+            return result
+
+        self._gradients: Callable[..., Any] = compiled(
+            gradients, inputs=[model.state, mx.random.state], outputs=[mx.random.state]
+        )
+        self._updates: dict[tuple[int, ...], Callable[..., Any]] = {}
+
+    def trace(self, batch: Batch) -> None:
+        """Compile for this batch's length now, without touching weights or state."""
+        import_mlx().eval(self._gradients(*_arrays(batch)))
+
+    def run(self, batches: Sequence[Batch], step: int, learning_rate: float) -> StepMeasurement:
+        """Optimizer step `step` (1-based) over micro-batches. Raises VerificationError."""
+        mx = import_mlx()
+        trained_tokens = sum(batch.trained_tokens for batch in batches)
+        loss, gradients = self._summed_gradients(batches)
+        due = self._optimizer.plan.due(step)
+        before = trainable(self._model)
+        result = self._update(due)(
+            loss,
+            gradients,
+            before,
+            self.state.tree(),
+            _scalar(trained_tokens),
+            _scalar(learning_rate),
+        )  # fmt: skip
+        moved, tree, norm, is_finite, has_gradient = result
+        write_parameters(self._model, moved)
+        try:
+            measured = self._meter.measure(before, trainable(self._model))
+            mx.eval(loss, measured, result)
+        except RuntimeError:
+            # Out of memory, say: the model must not keep arrays that can never be computed.
+            write_parameters(self._model, before)
+            raise
+        self.state = OptimizerState(*tree)
+        movement = self._meter.movement(measured.tolist())
+        verify(movement, due, has_gradient.tolist(), step)
+        return StepMeasurement(
+            loss=loss.item() / trained_tokens,
+            trained_tokens=trained_tokens,
+            gradient_norm=norm.item(),
+            pending=tuple(count.item() for count in self.state.pending_counts),
+            movement=movement,
+            is_void=not is_finite.item(),
+        )
+
+    def _summed_gradients(self, batches: Sequence[Batch]) -> tuple[Any, Arrays]:
+        """Loss and gradients summed, not averaged, over the trained tokens of all batches."""
+        mx = import_mlx()
+        from mlx.utils import tree_flatten
+
+        loss: Any = None
+        total: Arrays = {}
+        for batch in batches:
+            batch_loss, tree = self._gradients(*_arrays(batch))
+            gradients = dict(tree_flatten(tree))
+            if loss is None:
+                loss, total = batch_loss, gradients
+            else:
+                loss += batch_loss
+                total = {path: total[path] + gradients[path] for path in total}
+            if len(batches) > 1:
+                mx.eval(loss, total)  # one micro-batch's activations at a time
+        return loss, total
+
+    def _update(self, due: tuple[int, ...]) -> Callable[..., Any]:
+        if due not in self._updates:
+            self._updates[due] = compiled(self._update_for(due))
+        return self._updates[due]
+
+    def _update_for(self, due: tuple[int, ...]) -> Callable[..., Any]:
+        def update(
+            loss: Any, summed: Arrays, parameters: Arrays, tree: list[Any], tokens: Any, rate: Any
+        ) -> tuple[Any, ...]:
+            mean = {path: gradient / tokens for path, gradient in summed.items()}
+            result = self._optimizer.step(mean, parameters, OptimizerState(*tree), due, rate, loss)
+            return (
+                result.moved,
+                result.state.tree(),
+                result.norm,
+                result.is_finite,
+                result.has_gradient,
+            )
+
+        return update
+
+
+def _arrays(batch: Batch) -> tuple[Any, Any]:
+    mx = import_mlx()
+    return mx.array(batch.tokens), mx.array(batch.trained)
+
+
+def _scalar(value: float) -> Any:
+    mx = import_mlx()
+    return mx.array(value, mx.float32)

@@ -1,0 +1,174 @@
+"""One run on disk: a folder the user can open, which says by itself what it is."""
+
+import json
+import platform
+import re
+import sys
+from dataclasses import replace
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from app import __version__
+from app.core.config import TrainingConfig, to_plain
+from app.core.errors import InputError
+from app.core.events import (
+    CheckpointSaved,
+    EvaluationFinished,
+    Event,
+    LogMessage,
+    RunFinished,
+    RunStarted,
+    ScoreMeasured,
+    StepFinished,
+    to_json,
+)
+from app.core.files import disk_error, plain_disk_errors, write_json_atomic
+from app.library.metrics import MetricsWriter
+
+MANIFEST_FILE = "run.json"
+LOG_FILE = "log.txt"
+FORMAT = 1
+
+
+class RunRecorder:
+    """Writes a run's folder while it happens: manifest, metrics, log.
+
+    The folder is right even if nobody watches: what is shown later is read from here.
+    """
+
+    def __init__(self, run_dir: Path, config: TrainingConfig, facts: dict[str, Any]) -> None:
+        """`facts` are what the manifest should say beyond the config: data fingerprints, plan."""
+        self.run_dir = run_dir
+        with plain_disk_errors(run_dir):
+            run_dir.mkdir(parents=True, exist_ok=True)
+        self._manifest: dict[str, Any] = {
+            "format": FORMAT,
+            "name": run_name(config),
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "versions": _versions(),
+            "config": to_plain(replace(config, output=None)),
+            "outcome": "running",
+            "steps": 0,
+            "best_val_loss": None,
+            "adapter": None,
+            "scores": [],
+        } | facts
+        self._write_manifest()
+        self._metrics = MetricsWriter(run_dir)
+
+    def record(self, event: Event) -> None:
+        """Put one event where it belongs. Raises AppError when the disk refuses."""
+        match event:
+            case StepFinished():
+                self._manifest["steps"] = event.step
+                self._metrics.append(event)
+            case EvaluationFinished():
+                if event.is_best:
+                    self._manifest["best_val_loss"] = event.val_loss
+                self._metrics.append(event)
+                self.log(f"Step {event.step}: validation loss {event.val_loss:.4f}")
+            case ScoreMeasured():
+                self._manifest["scores"].append(to_json(event))
+                self.log(f"{event.name}, {event.when}: {event.correct} of {event.total} right")
+            case CheckpointSaved():
+                self._manifest["adapter"] = str(event.path.relative_to(self.run_dir))
+                self._metrics.append(event)
+                self._metrics.sync()
+                self._write_manifest()
+                self.log(f"Step {event.step}: checkpoint saved")
+            case RunStarted():
+                self._metrics.append(event)
+                self.log(f"{event.steps} steps on {event.device}")
+            case LogMessage():
+                self.log(event.text)
+            case RunFinished():
+                self._manifest |= {"outcome": event.outcome, "message": event.message}
+                self.log(event.message)
+                self._write_manifest()
+
+    def log(self, text: str) -> None:
+        path = self.run_dir / LOG_FILE
+        with plain_disk_errors(path), path.open("a", encoding="utf-8") as file:
+            file.write(f"{datetime.now().isoformat(sep=' ', timespec='seconds')}  {text}\n")
+
+    def close(self) -> None:
+        self._metrics.close()
+
+    def _write_manifest(self) -> None:
+        write_json_atomic(self.run_dir / MANIFEST_FILE, self._manifest)
+
+
+def run_name(config: TrainingConfig) -> str:
+    """The user's name for the run, or the dataset's."""
+    if config.name:
+        return config.name
+    if config.data is None:
+        return "run"
+    is_generic = config.data.stem in ("train", "data", "dataset")
+    return (config.data.resolve().parent.name if is_generic else config.data.stem) or "run"
+
+
+def choose_run_dir(config: TrainingConfig, runs_dir: Path) -> Path:
+    """Where the run will live: the config's `output`, or a new name in the library.
+
+    Nothing is created. Raises InputError if the folder can't be the run's own.
+    """
+    if config.output is None:
+        stamp = datetime.now().strftime("%Y-%m-%d-%H%M%S")
+        slug = re.sub(r"[^\w.-]+", "-", run_name(config)).strip("-.")[:60] or "run"
+        folder = runs_dir / f"{stamp}-{slug}"
+        for number in range(2, 1000):
+            if not folder.exists():
+                break
+            folder = runs_dir / f"{stamp}-{slug}-{number}"
+        check_writable(folder)
+        return folder
+    folder = config.output.expanduser().absolute()
+    if folder.is_dir() and any(folder.iterdir()):
+        raise InputError(
+            f"The output folder {folder} is not empty.", "Choose a new or an empty folder."
+        )
+    check_writable(folder)
+    return folder
+
+
+def check_writable(folder: Path) -> None:
+    """Raise AppError unless `folder` can be made and written to; leaves nothing behind."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"The output {folder} is a file; a run needs a folder of its own.")
+    parent = next(p for p in (folder, *folder.parents) if p.exists())
+    probe = parent / f".nestling-probe-{datetime.now().timestamp():.6f}"
+    try:
+        probe.mkdir()
+        probe.rmdir()
+    except OSError as error:
+        refused = disk_error(error, folder)
+        raise InputError(refused.message, refused.hint) from error
+
+
+def read_manifest(run_dir: Path) -> dict[str, Any]:
+    """A run's manifest. Raises InputError that says what is wrong with it."""
+    path = run_dir / MANIFEST_FILE
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{run_dir} has no {MANIFEST_FILE}, so it is no run.") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} can't be read: {error}.") from error
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("format"), int):
+        raise InputError(f"{path} is no run's manifest.")
+    if manifest["format"] > FORMAT:
+        raise InputError(f"{run_dir} was made by a newer Nestling.", "Update Nestling to open it.")
+    return manifest
+
+
+def _versions() -> dict[str, str]:
+    found = {"nestling": __version__, "python": platform.python_version(), "system": sys.platform}
+    for package in ("mlx", "mlx-lm", "transformers"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "unknown"
+    return found

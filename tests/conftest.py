@@ -1,0 +1,134 @@
+"""Shared fixtures: no screen, a library of its own for every test, a tiny real model."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+import pytest
+
+from app.core.paths import HOME_VARIABLE, cache_dir
+from app.engine.mlx_gateway import import_mlx
+
+# MLX is loaded once with the user's own cache, so that tests need not prepare the BLAS again.
+cache_dir()
+import_mlx()
+
+CHATML = (
+    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n"
+    "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Every test has an application-support folder of its own."""
+    home = tmp_path / "home"
+    monkeypatch.setenv(HOME_VARIABLE, str(home))
+    return home
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A real Llama of 4 layers with its own tokenizer, random weights, as mlx-lm loads it."""
+    folder = tmp_path_factory.mktemp("tiny-model")
+    build_model(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def make_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Build further models: other sizes, dtypes, quantised."""
+
+    def make(**changes: object) -> Path:
+        folder = tmp_path_factory.mktemp("model")
+        build_model(folder, **changes)  # type: ignore[arg-type]
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def chat_file(tmp_path: Path) -> Path:
+    """40 short chats."""
+    path = tmp_path / "chats.jsonl"
+    write_chats(path, 40)
+    return path
+
+
+def write_chats(path: Path, count: int) -> None:
+    import json
+
+    rows = (
+        {
+            "messages": [
+                {"role": "user", "content": f"What is {i} plus {i % 7}?"},
+                {"role": "assistant", "content": f"{i + i % 7}" + " indeed" * (i % 5)},
+            ]
+        }
+        for i in range(count)
+    )
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+
+
+def build_model(
+    folder: Path,
+    *,
+    layers: int = 4,
+    hidden: int = 32,
+    bits: int | None = None,
+    dtype: str = "float32",
+    seed: int = 7,
+) -> None:
+    """Write a Llama with random weights and a byte-level tokenizer to `folder`."""
+    mx = import_mlx()
+    from mlx_lm.models import llama
+    from mlx_lm.utils import quantize_model, save_config
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    special = ["<pad>", "<|im_start|>", "<|im_end|>"]
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {token: i for i, token in enumerate(special + alphabet)}
+    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, eos_token="<|im_end|>", pad_token="<pad>",
+        additional_special_tokens=special[1:],
+    )  # fmt: skip
+    fast.chat_template = CHATML
+    fast.save_pretrained(folder)
+
+    config = {
+        "model_type": "llama",
+        "hidden_size": hidden,
+        "num_hidden_layers": layers,
+        "intermediate_size": hidden * 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "rms_norm_eps": 1e-5,
+        "vocab_size": 320,
+        "tie_word_embeddings": True,
+        "rope_theta": 10000.0,
+    }
+    mx.random.seed(seed)
+    model = llama.Model(llama.ModelArgs.from_dict(config))
+    model.set_dtype(getattr(mx, dtype))
+    if bits:
+        model, config = quantize_model(model, config, group_size=32, bits=bits)
+    from mlx.utils import tree_flatten
+
+    mx.save_safetensors(
+        str(folder / "model.safetensors"), dict(tree_flatten(model.parameters())), {"format": "mlx"}
+    )
+    save_config(config, folder / "config.json")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _mlx_thread_ends_well() -> Iterator[None]:
+    yield
+    from app.engine.mlx_gateway import release_thread
+
+    release_thread()
