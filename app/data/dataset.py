@@ -5,6 +5,7 @@ Nothing is known here of tokenizers or of the run; a dataset with a bad row is n
 
 import hashlib
 import json
+import stat
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -63,15 +64,15 @@ def find_files(data: Path, valid: Path | None = None) -> DatasetFiles:
 
     `valid`, if given, comes before the folder's own. Raises InputError for anything else.
     """
-    if data.is_dir():
+    if stat.S_ISDIR(_mode(data)):
         train = data / "train.jsonl"
-        if not train.is_file():
+        if not stat.S_ISREG(_mode(train)):
             raise InputError(
                 f"The folder {data.name} has no train.jsonl.",
                 "Choose a .jsonl file, or a folder with train.jsonl and optionally valid.jsonl.",
             )
         beside = data / "valid.jsonl"
-        found = DatasetFiles(train, valid or (beside if beside.is_file() else None))
+        found = DatasetFiles(train, valid or (beside if stat.S_ISREG(_mode(beside)) else None))
     else:
         _check_is_jsonl(data, "dataset")
         found = DatasetFiles(data, valid)
@@ -112,14 +113,14 @@ def inspect(data: Path, valid: Path | None = None) -> DatasetFacts:
         files = find_files(data, valid)
     except InputError as error:
         files = find_files(data)
-        problems.append(RowProblem(valid or data, 0, error.message))
+        problems.append(_whole_file(valid or data, error))
     train = _File(files.train)
     held_out = None
     if files.valid:
         try:
             held_out = _File(files.valid)
         except InputError as error:
-            problems.append(RowProblem(files.valid, 0, error.message))
+            problems.append(_whole_file(files.valid, error))
     read = [train, held_out] if held_out else [train]
     problems += [problem for file in read for problem in file.problems]
     return DatasetFacts(
@@ -164,10 +165,13 @@ class _File:
 
 
 def _check_is_jsonl(path: Path, what: str) -> None:
-    if not path.exists():
+    mode = _mode(path)
+    if not mode:
         raise InputError(f"The {what} {path} does not exist.", "Choose a .jsonl file.")
-    if path.is_dir():
+    if stat.S_ISDIR(mode):
         raise InputError(f"The {what} {path} is a folder.", "Choose the .jsonl file in it.")
+    if not stat.S_ISREG(mode):
+        raise InputError(f"The {what} {path} is not a file.", "Choose a .jsonl file.")
     if path.suffix.lower() != ".jsonl":
         raise InputError(
             f"{path.name} can't be read as a {what}: only .jsonl files can.",
@@ -175,11 +179,25 @@ def _check_is_jsonl(path: Path, what: str) -> None:
         )
 
 
+def _mode(path: Path) -> int:
+    """What is at `path`, as `stat` tells it; 0 for nothing."""
+    try:
+        return path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return 0
+    except OSError as error:
+        raise InputError(f"{path} can't be read: {error.strerror}.", "Choose another.") from error
+
+
+def _whole_file(path: Path, error: InputError) -> RowProblem:
+    return RowProblem(path, 0, error.message.removeprefix(f"{path.name} ").rstrip("."))
+
+
 def _refuse_problems(file: _File) -> None:
     if not file.problems:
         return
     count = len(file.problems) + file.problems_not_kept
-    shown = "; ".join(f"line {p.line} {p.reason}" for p in file.problems[:SHOWN_PROBLEMS])
+    shown = "; ".join(f"line {p.line}: {p.reason}" for p in file.problems[:SHOWN_PROBLEMS])
     more = f"; and {count - SHOWN_PROBLEMS:,} more" if count > SHOWN_PROBLEMS else ""
     rows = "1 bad row" if count == 1 else f"{count:,} bad rows"
     hint = "Correct or remove them, and start again."
@@ -209,7 +227,8 @@ def _split(
         if len(held) + len(rows) <= wanted and len(held) + len(rows) < len(examples):
             held.update(rows)
     if not held:
-        held.update(min(groups.values(), key=lambda rows: len(rows)))
+        smallest = min(groups.values(), key=len)
+        held.update(smallest)
     kept = [example for index, example in enumerate(examples) if index not in held]
     return kept, [examples[index] for index in sorted(held)]
 

@@ -10,7 +10,7 @@ Message = dict[str, Any]
 
 @dataclass(frozen=True)
 class ChatExample:
-    """A conversation with at least one assistant turn; prompt and completion make one of two turns."""
+    """A conversation with at least one assistant turn; prompt and completion make two turns."""
 
     messages: tuple[Message, ...]
     tools: tuple[dict[str, Any], ...] | None

@@ -1,6 +1,6 @@
-"""JSON Lines, one row at a time, each with its line number; what a row must hold is not known here.
+"""JSON Lines, one row at a time, each with its line number. What a row must hold isn't known here.
 
-A line that can't be read is handed on as a RowProblem; only a file that can't be read at all raises.
+A line that can't be read is handed on as a RowProblem; only a file that can't be read raises.
 """
 
 import json

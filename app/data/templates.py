@@ -149,7 +149,7 @@ class ChatTemplate:
         if self._always_prompts:
             # A generation prompt may stand at the end of everything, so of prompt and whole alike:
             # the reply is over with the first special token of what they share.
-            alike = _common(prompt[::-1], whole[:start:-1])
+            alike = _common(prompt[::-1], whole[start:][::-1])
             shared = range(len(whole) - alike, len(whole))
             end = next((i + 1 for i in shared if whole[i] in self._special), end)
         return self._closed((start, end), whole)
@@ -201,7 +201,9 @@ class ChatTemplate:
 
 def _special_ids(tokenizer: Tokenizer) -> frozenset[int]:
     ids = set(getattr(tokenizer, "all_special_ids", None) or ())
-    ids.update(getattr(tokenizer, "eos_token_ids", None) or ())
+    # A set in mlx-lm's wrapper, one number in transformers.
+    ends = getattr(tokenizer, "eos_token_ids", None)
+    ids.update([ends] if isinstance(ends, int) else ends or ())
     added = getattr(tokenizer, "added_tokens_decoder", None) or {}
     ids.update(token for token, facts in added.items() if getattr(facts, "special", False))
     if tokenizer.eos_token_id is not None:

@@ -31,7 +31,7 @@ class TokenizedExample:
 
     tokens: tuple[int, ...]
     trained: tuple[tuple[int, int], ...]
-    """Half-open spans of positions that are targets: the token at p, predicted from p - 1; p >= 1."""
+    """Half-open spans of positions p >= 1 that are targets: token p is predicted from p - 1."""
     line: int
     last_reply_only: bool = False
     """Earlier replies are not trained, since the template changes them once more follows."""

@@ -1,0 +1,247 @@
+"""Finding, refusing, splitting and inspecting datasets."""
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from app.core.errors import InputError
+from app.data.dataset import DatasetFiles, _split, find_files, inspect, load_dataset
+from app.data.examples import TextExample
+
+
+def texts(count, start=0):
+    return [{"text": f"row {i}"} for i in range(start, start + count)]
+
+
+# -- which files -----------------------------------------------------------------------------
+
+
+def test_a_file_is_a_dataset_without_validation(write_rows):
+    path = write_rows(*texts(2))
+    assert find_files(path) == DatasetFiles(path, None)
+
+
+def test_a_folder_gives_its_train_and_valid_files(write_rows, tmp_path):
+    train, valid = write_rows(*texts(2)), write_rows(*texts(1), name="valid.jsonl")
+    assert find_files(tmp_path) == DatasetFiles(train, valid)
+
+
+def test_a_chosen_validation_file_comes_before_the_folders_own(write_rows, tmp_path):
+    train, other = write_rows(*texts(2)), write_rows(*texts(1), name="other.jsonl")
+    write_rows(*texts(1), name="valid.jsonl")
+    assert find_files(tmp_path, other) == DatasetFiles(train, other)
+
+
+def test_a_file_can_not_validate_itself(write_rows):
+    path = write_rows(*texts(2))
+    with pytest.raises(InputError, match="both the dataset and the validation set"):
+        find_files(path, path)
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("missing.jsonl", "does not exist"),
+        ("folder", "has no train.jsonl"),
+        ("data.csv", "only .jsonl files can"),
+        ("data.json", "only .jsonl files can"),
+        ("data", "only .jsonl files can"),
+        ("x" * 5000, "can't be read: File name too long"),
+        ("data.csv/train.jsonl", "does not exist"),
+        ("pipe.jsonl", "is not a file"),
+        ("a\x00.jsonl", "does not exist"),
+    ],
+)
+def test_what_is_no_dataset_is_named(tmp_path, name, sentence):
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe.jsonl")
+    for existing in ("data.csv", "data.json", "data"):
+        (tmp_path / existing).write_text("a")
+    with pytest.raises(InputError, match=sentence):
+        find_files(tmp_path / name)
+
+
+def test_a_missing_validation_file_is_named(write_rows, tmp_path):
+    with pytest.raises(InputError, match=r"validation set .*no\.jsonl does not exist"):
+        find_files(write_rows(*texts(2)), tmp_path / "no.jsonl")
+
+
+# -- bad rows --------------------------------------------------------------------------------
+
+
+def test_the_first_bad_rows_are_shown_and_all_are_counted(write_rows):
+    path = write_rows(*texts(2), b"{", {"text": ""}, [], {"a": 1}, 5)
+    with pytest.raises(InputError) as error:
+        load_dataset(path, None, 0.1, 0)
+    assert error.value.message == (
+        "train.jsonl has 5 bad rows: line 3: is not valid JSON at column 2: a key in double quotes "
+        "is missing; line 4: text is empty; line 5: is a list, not an object in curly brackets; "
+        "and 2 more."
+    )
+    assert error.value.hint == "Correct or remove them, and start again."
+
+
+def test_a_bad_row_in_the_validation_file_stops_the_run_too(write_rows):
+    train, valid = write_rows(*texts(3)), write_rows({"text": ""}, name="valid.jsonl")
+    with pytest.raises(InputError, match=r"^valid\.jsonl has 1 bad row: line 1: text is empty\."):
+        load_dataset(train, valid, 0.1, 0)
+
+
+def test_one_json_list_is_recognised(tmp_path):
+    path = tmp_path / "train.jsonl"
+    path.write_text('[\n  {"text": "a"},\n  {"text": "b"}\n]\n')
+    with pytest.raises(InputError, match="looks like one JSON list: save it as JSON Lines"):
+        load_dataset(path, None, 0.1, 0)
+
+
+@settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(content=st.one_of(st.binary(max_size=60), st.text('{}[]":, text\n\\u0', max_size=60)))
+def test_no_content_of_a_file_raises_anything_but_a_plain_sentence(tmp_path, content):
+    path = tmp_path / "any.jsonl"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    try:
+        facts = inspect(path)
+    except InputError:
+        with pytest.raises(InputError):
+            load_dataset(path, None, 0.1, 0)
+        return
+    if facts.problem_count:
+        with pytest.raises(InputError, match="bad row"):
+            load_dataset(path, None, 0.1, 0)
+    else:
+        dataset = load_dataset(path, None, 0.1, 0)
+        assert len(dataset.train) + len(dataset.valid) == facts.examples > 0
+
+
+def test_an_empty_validation_file_is_named(write_rows):
+    with pytest.raises(InputError, match=r"valid\.jsonl is empty"):
+        load_dataset(write_rows(*texts(3)), write_rows(name="valid.jsonl"), 0.1, 0)
+
+
+# -- what is held out ------------------------------------------------------------------------
+
+
+def test_a_share_is_held_out_and_every_row_is_on_one_side(write_rows):
+    path = write_rows(*texts(20))
+    dataset = load_dataset(path, None, 0.1, 0)
+    assert (len(dataset.train), len(dataset.valid)) == (18, 2)
+    lines = [example.line for example in (*dataset.train, *dataset.valid)]
+    assert sorted(lines) == list(range(1, 21))
+    assert dataset.files == DatasetFiles(path, None)
+
+
+def test_a_validation_file_makes_the_share_irrelevant(write_rows):
+    train, valid = write_rows(*texts(20)), write_rows(*texts(3, 50), name="valid.jsonl")
+    dataset = load_dataset(train, valid, 0.5, 0)
+    assert (len(dataset.train), len(dataset.valid)) == (20, 3)
+
+
+def test_the_split_is_the_seeds_alone(write_rows):
+    path = write_rows(*texts(50))
+    held = [load_dataset(path, None, 0.2, seed).valid for seed in (0, 0, 1)]
+    assert held[0] == held[1]
+    assert held[0] != held[2]
+
+
+def test_a_row_put_in_front_moves_no_other_row_to_the_other_side(write_rows):
+    before = load_dataset(write_rows(*texts(50)), None, 0.2, 0)
+    after = load_dataset(write_rows({"text": "new"}, *texts(50)), None, 0.2, 0)
+    sides = [{row.text for row in dataset.valid} - {"new"} for dataset in (before, after)]
+    assert len(sides[0] ^ sides[1]) <= 1
+
+
+def test_a_share_of_nothing_holds_nothing_out(write_rows):
+    assert load_dataset(write_rows(*texts(20)), None, 0.0, 0).valid == ()
+
+
+def test_one_row_is_held_out_of_two(write_rows):
+    dataset = load_dataset(write_rows(*texts(2)), None, 0.01, 0)
+    assert (len(dataset.train), len(dataset.valid)) == (1, 1)
+
+
+@pytest.mark.parametrize("rows", [texts(1), texts(1) * 5])
+def test_a_dataset_of_one_and_the_same_row_holds_nothing_out(write_rows, rows):
+    assert load_dataset(write_rows(*rows), None, 0.5, 0).valid == ()
+
+
+@given(
+    numbers=st.lists(st.integers(0, 8), min_size=1, max_size=30),
+    share=st.floats(0.01, 0.5),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_equal_rows_are_never_on_both_sides(numbers, share, seed):
+    rows = [TextExample(str(number), line) for line, number in enumerate(numbers, start=1)]
+    train, valid = _split(rows, share, seed)
+    assert sorted((*train, *valid), key=lambda row: row.line) == rows
+    assert not {row.text for row in train} & {row.text for row in valid}
+    assert train
+    if len(set(numbers)) > 1:
+        assert valid
+        smallest = min(numbers.count(number) for number in set(numbers))
+        assert len(valid) <= max(round(len(rows) * share), smallest)
+
+
+# -- what the window shows -------------------------------------------------------------------
+
+
+def test_inspecting_shows_format_counts_and_the_first_rows(write_rows):
+    path = write_rows(*texts(7))
+    facts = inspect(path)
+    assert (facts.path, facts.format, facts.examples) == (path, "text", 7)
+    assert [row.text for row in facts.preview] == [f"row {i}" for i in range(5)]
+    assert facts.size_bytes == path.stat().st_size
+    assert (facts.problems, facts.problem_count, facts.valid_examples) == ((), 0, 0)
+
+
+def test_inspecting_shows_the_bad_rows_beside_the_good(write_rows):
+    facts = inspect(write_rows({"text": "a"}, b"{", {"text": "b"}))
+    assert (facts.examples, facts.problem_count) == (2, 1)
+    assert facts.problems[0].line == 2
+
+
+def test_inspecting_a_file_of_bad_rows_only_still_shows_them(write_rows):
+    facts = inspect(write_rows(b"{", b"}"))
+    assert (facts.format, facts.examples, facts.problem_count) == ("unknown", 0, 2)
+
+
+def test_inspecting_keeps_the_first_thousand_problems_and_counts_all(write_rows):
+    facts = inspect(write_rows(*[[]] * 1500))
+    assert (len(facts.problems), facts.problem_count) == (1000, 1500)
+
+
+@pytest.mark.parametrize(
+    ("rows", "name"),
+    [
+        ([{"prompt": "a", "completion": "b"}], "prompt and completion"),
+        ([{"messages": [{"role": "assistant", "content": "a"}]}], "chat"),
+        ([{"messages": [{"role": "assistant", "content": "a"}], "tools": [{}]}], "tools"),
+        ([{"text": "a"}, {"prompt": "a", "completion": "b"}], "mixed"),
+    ],
+)
+def test_inspecting_names_the_format(write_rows, rows, name):
+    assert inspect(write_rows(*rows)).format == name
+
+
+def test_a_validation_file_that_is_not_there_is_a_problem_and_not_the_end(write_rows, tmp_path):
+    path = write_rows(*texts(3))
+    facts = inspect(path, tmp_path / "no.jsonl")
+    assert facts.examples == 3
+    assert "does not exist" in str(facts.problems[0])
+    empty = write_rows(name="empty.jsonl")
+    facts = inspect(path, empty)
+    assert str(facts.problems[0]) == "empty.jsonl: is empty"
+
+
+def test_inspecting_counts_the_validation_rows(write_rows, tmp_path):
+    write_rows(*texts(3))
+    write_rows(*texts(2), name="valid.jsonl")
+    assert inspect(tmp_path).valid_examples == 2
+
+
+def test_inspecting_an_empty_file_has_nothing_to_show(write_rows):
+    with pytest.raises(InputError, match="is empty"):
+        inspect(write_rows())
