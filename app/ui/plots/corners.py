@@ -1,0 +1,139 @@
+"""Small things in a card's corner: a legend, a colour scale, a choice between views."""
+
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QColor, QLinearGradient, QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QToolButton, QWidget
+
+from app.ui.plots.labels import value_text
+from app.ui.plots.style import SMALL_PX, colour, small_font
+from app.ui.theme import Theme
+
+_SWATCH, _GAP, _APART = 14, 5, 14
+
+
+class Legend(QWidget):
+    """Names with a stroke each: "bold", "faint" or "dots"."""
+
+    def __init__(self, entries: tuple[tuple[str, str], ...]) -> None:
+        super().__init__()
+        self.setFont(small_font())
+        self.setAccessibleName("Legend: " + ", ".join(name for name, _ in entries))
+        self._entries = entries
+        self._colours: tuple[str, ...] = ()
+        self._text = QColor()
+
+    def set_colours(self, text: str, strokes: tuple[str, ...]) -> None:
+        self._text, self._colours = QColor(text), strokes
+        self.update()
+
+    def sizeHint(self) -> QSize:
+        metrics = self.fontMetrics()
+        names = sum(metrics.horizontalAdvance(name) + _SWATCH + _GAP for name, _ in self._entries)
+        return QSize(names + _APART * (len(self._entries) - 1) + 2, metrics.height() + 2)
+
+    minimumSizeHint = sizeHint
+
+    def paintEvent(self, _: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        x, middle = 0, self.height() / 2
+        for (name, kind), value in zip(self._entries, self._colours, strict=False):
+            width = 2.4 if kind == "bold" else 1.4
+            painter.setPen(QPen(colour(value, 0.45 if kind == "faint" else 1.0), width))
+            painter.drawLine(QPointF(x, middle), QPointF(x + _SWATCH, middle))
+            if kind == "dots":
+                painter.setBrush(QColor(value))
+                painter.setPen(Qt.PenStyle.NoPen)
+                painter.drawEllipse(QPointF(x + _SWATCH / 2, middle), 3.2, 3.2)
+            painter.setPen(self._text)
+            x += _SWATCH + _GAP
+            room = QRectF(x, 0, self.width() - x, self.height())
+            painter.drawText(room, Qt.AlignmentFlag.AlignVCenter, name)
+            x += self.fontMetrics().horizontalAdvance(name) + _APART
+        painter.end()
+
+
+class ColourScale(QWidget):
+    """A strip of the heat colours between 0 and the largest change."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFont(small_font())
+        self._top = 0.0
+        self._theme: Theme | None = None
+
+    def set_top(self, top: float) -> None:
+        self._top = top
+        self.setAccessibleName(f"Colours from 0 to {value_text(top, digits=2)}")
+        self.updateGeometry()
+        self.update()
+
+    def set_theme(self, theme: Theme) -> None:
+        self._theme = theme
+        self.update()
+
+    def sizeHint(self) -> QSize:
+        metrics = self.fontMetrics()
+        words = metrics.horizontalAdvance("0" + value_text(self._top, digits=2))
+        return QSize(words + 56 + 2 * _GAP + 2, metrics.height() + 2)
+
+    minimumSizeHint = sizeHint
+
+    def paintEvent(self, _: QPaintEvent) -> None:
+        if self._theme is None:
+            return
+        left = self.fontMetrics().horizontalAdvance("0") + _GAP
+        number = value_text(self._top, digits=2)
+        right = self.width() - self.fontMetrics().horizontalAdvance(number) - _GAP - 2
+        strip = QRectF(left + 0.5, self.height() / 2 - 4, right - left, 8)
+        gradient = QLinearGradient(strip.topLeft(), strip.topRight())
+        for index, value in enumerate(self._theme.heat):
+            gradient.setColorAt(index / (len(self._theme.heat) - 1), QColor(value))
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(QPen(QColor(self._theme.border), 1))
+        painter.setBrush(gradient)
+        painter.drawRoundedRect(strip, 3, 3)
+        painter.setPen(QColor(self._theme.secondary_text))
+        painter.drawText(self.rect(), Qt.AlignmentFlag.AlignVCenter, "0")
+        right_middle = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight
+        painter.drawText(self.rect(), right_middle, number)
+        painter.end()
+
+
+class Choice(QWidget):
+    """Segments of which one is on."""
+
+    chosen = Signal(int)
+
+    def __init__(self, name: str, entries: tuple[tuple[str, str], ...]) -> None:
+        """`entries` are labels with their tooltips."""
+        super().__init__()
+        self.setAccessibleName(name)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(2)
+        self.group = QButtonGroup(self)
+        for index, (label, tip) in enumerate(entries):
+            button = QToolButton()
+            button.setText(label)
+            button.setToolTip(tip)
+            button.setCheckable(True)
+            button.setAccessibleName(f"{name}: {label}")
+            self.group.addButton(button, index)
+            row.addWidget(button)
+        self.choose(0)
+        self.group.idClicked.connect(self.chosen)
+
+    def choose(self, index: int) -> None:
+        """Turns one segment on without a signal."""
+        self.group.button(index).setChecked(True)
+
+    def set_theme(self, theme: Theme) -> None:
+        self.setStyleSheet(
+            f"QToolButton {{ color: {theme.secondary_text}; background: transparent; border: none;"
+            f" border-radius: 5px; padding: 2px 7px; font-size: {SMALL_PX}px; }}"
+            f"QToolButton:hover {{ background: {theme.raised}; }}"
+            f"QToolButton:focus {{ border: 1px solid {theme.accent}; padding: 1px 6px; }}"
+            f"QToolButton:checked {{ color: {theme.text}; background: {theme.selection}; }}"
+        )

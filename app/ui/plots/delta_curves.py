@@ -1,0 +1,108 @@
+"""How far each tier's weights move when it fires, or how far they are from where they began."""
+
+from typing import Any
+
+import numpy as np
+import pyqtgraph as pg
+
+from app.ui.plots.band import Band
+from app.ui.plots.labels import step_text, value_text
+from app.ui.plots.plot import Plot
+from app.ui.plots.run_series import RunSeries
+from app.ui.plots.series import Series, means
+from app.ui.plots.style import colour
+from app.ui.theme import Theme
+
+_DOTS_PER_PX = 1 / 9
+
+
+class TierCurve:
+    """One tier's line; a faint range behind it where firings are dense, dots where they are few."""
+
+    def __init__(self) -> None:
+        self.band = Band()
+        self.line = pg.PlotCurveItem(antialias=True)
+        self.dots = pg.ScatterPlotItem(size=4.5, antialias=True, pen=None)
+
+    @property
+    def items(self) -> tuple[Any, ...]:
+        return self.band, self.line, self.dots
+
+    def recolour(self, value: str) -> None:
+        self.band.fill = colour(value, 0.18)
+        self.line.setPen(pg.mkPen(value, width=1.6))
+        self.dots.setBrush(pg.mkBrush(value))
+
+    def draw(self, steps: Any, values: Any, span: tuple[int, int], bins: int) -> None:
+        count = span[1] - span[0]
+        is_dense = count > bins // 2
+        if is_dense:
+            self.band.set_span(steps, values, span, bins // 4)
+        else:
+            self.band.clear()
+        self.line.setData(*means(steps, values, span, bins // 4 if is_dense else count))
+        is_sparse = count <= bins * _DOTS_PER_PX
+        self.dots.setData(*((steps[slice(*span)], values[slice(*span)]) if is_sparse else ([], [])))
+
+
+class DeltaCurves(Plot):
+    """A curve per tier through its firings: `column` 0 is the delta, 1 the drift."""
+
+    left_label = ""
+    column = 0
+    is_log = False
+
+    def _make_items(self) -> None:
+        self.curves: list[TierCurve] = []
+
+    def _recolour(self, theme: Theme) -> None:
+        for tier, curve in enumerate(self.curves):
+            curve.recolour(theme.tiers[tier % len(theme.tiers)])
+
+    def _clear(self) -> None:
+        for curve in self.curves:
+            for item in curve.items:
+                self.removeItem(item)
+        self.curves = [TierCurve() for _ in (self.run.tiers if self.run is not None else ())]
+        for curve in reversed(self.curves):
+            for item in curve.items:
+                self.addItem(item)
+        self._recolour(self.theme)
+
+    def _draw(self, run: RunSeries, low: float, high: float) -> None:
+        self.left.is_log = self.is_log
+        self.left.picture = None
+        seen = []
+        for curve, firings in zip(self.curves, run.firings, strict=True):
+            span = firings.span(low, high)
+            values = self._shown(firings)
+            curve.draw(firings.steps, values, span, self.bins())
+            seen.append(values[slice(*span)])
+        self.box.setYRange(*value_range(np.concatenate(seen), self.is_log), padding=0)
+
+    def _shown(self, firings: Series) -> Any:
+        values = firings.values(self.column)
+        return np.log10(np.maximum(values, 1e-12)) if self.is_log else values
+
+    def _describe(self, run: RunSeries, step: int, _: float) -> str:
+        parts = [f"step {step_text(step)}"]
+        for tier, firings in enumerate(run.firings):
+            at = int(np.searchsorted(firings.steps, step, "right")) - 1
+            if at >= 0:
+                parts.append(f"tier {tier}: {value_text(firings.values(self.column)[at])}")
+        return "  ·  ".join(parts)
+
+
+def value_range(values: Any, is_log: bool) -> tuple[float, float]:
+    """From zero (or the smallest, on a log axis) to just above the largest usual value."""
+    if not len(values):
+        return 0.0, 1.0
+    sample = values[:: -(-len(values) // 4_096)]
+    top = float(np.max(sample))
+    usual = float(np.percentile(sample, 99))
+    if is_log:
+        bottom = float(np.percentile(sample, 1))
+        room = max(0.08, 0.06 * (top - bottom))
+        return bottom - room, top + room
+    top = top if top <= 2 * usual else 1.1 * usual
+    return 0.0, (1.06 * top) or 1.0

@@ -1,0 +1,52 @@
+"""Numbers and tiers in plain words, for ticks and read-outs. Knows no Qt."""
+
+import math
+
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def step_text(step: float) -> str:
+    """1234 is "1,234"."""
+    return f"{round(step):,}"
+
+
+def step_ticks(values: list[float]) -> list[str]:
+    """One unit for a whole axis: "20k, 40k", "1.5M" or plain "250"."""
+    largest = max((abs(v) for v in values), default=0)
+    if largest >= 1e6 and all(v % 1e4 == 0 for v in values):
+        return [f"{v / 1e6:g}M" if v else "0" for v in values]
+    if largest >= 1e4 and all(v % 100 == 0 for v in values):
+        return [f"{v / 1e3:g}k" if v else "0" for v in values]
+    return [step_text(v) for v in values]
+
+
+def value_ticks(values: list[float], spacing: float) -> list[str]:
+    """As many decimals as the spacing needs, the same for all; tiny ones as powers of ten."""
+    if 0 < spacing < 1e-4:
+        return [value_text(v) if abs(v) > spacing / 1e3 else "0" for v in values]
+    decimals = max(0, -math.floor(math.log10(spacing) + 1e-9)) if spacing > 0 else 2
+    return [f"{v:,.{decimals}f}" for v in values]
+
+
+def value_text(value: float, digits: int = 3) -> str:
+    """That many significant digits: "2.31", "0.00420"; two for tiny ones: "4.2×10⁻⁵"."""
+    size = abs(value)
+    if size == 0 or not math.isfinite(value):
+        return "0" if size == 0 else "–"
+    if size >= 1e6 or size < 1e-4:
+        mantissa, exponent = f"{value:.1e}".split("e")
+        mantissa = mantissa.removesuffix(".0")
+        power = "10" + str(int(exponent)).translate(_SUPERSCRIPTS)
+        return power if mantissa == "1" else f"{mantissa}×{power}"
+    decimals = max(0, digits - 1 - math.floor(math.log10(size)))
+    return f"{value:,.{decimals}f}"
+
+
+def power_text(value: float) -> str:
+    """A tick of a logarithmic axis: "100", "0.02", "5×10⁻⁵"."""
+    return f"{value:g}" if 1e-4 <= value < 1e4 else value_text(value)
+
+
+def tier_label(tier: int, period: int) -> str:
+    """ "Tier 1 · every 2 steps"."""
+    return f"Tier {tier} · every step" if period == 1 else f"Tier {tier} · every {period:,} steps"

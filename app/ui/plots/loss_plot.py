@@ -1,0 +1,109 @@
+"""Training and validation loss along the steps."""
+
+from typing import Any
+
+import numpy as np
+import pyqtgraph as pg
+
+from app.ui.plots.band import Band
+from app.ui.plots.labels import step_text, value_text
+from app.ui.plots.plot import Plot
+from app.ui.plots.run_series import RunSeries
+from app.ui.plots.series import Series, Values, extremes, means
+from app.ui.plots.style import colour
+from app.ui.theme import Theme
+
+_SAMPLE = 4_096
+_STRETCHES = 64
+
+
+class LossPlot(Plot):
+    """Each step faint, the smoothed loss bold, validation as joined points."""
+
+    left_label = "loss"
+
+    def _make_items(self) -> None:
+        self.band = Band()
+        self.raw = pg.PlotCurveItem(antialias=True)
+        self.smooth = pg.PlotCurveItem(antialias=True)
+        self.validation_line = pg.PlotCurveItem(antialias=True)
+        self.validation_points = pg.ScatterPlotItem(size=7, antialias=True)
+        for item in (self.band, *self._curves()):
+            self.addItem(item)
+
+    def _recolour(self, theme: Theme) -> None:
+        self.band.fill = colour(theme.accent, 0.2)
+        self.raw.setPen(pg.mkPen(colour(theme.accent, 0.38), width=1))
+        self.smooth.setPen(pg.mkPen(theme.accent, width=2))
+        self.validation_line.setPen(pg.mkPen(theme.warning, width=1.4))
+        self.validation_points.setBrush(pg.mkBrush(theme.warning))
+        self.validation_points.setPen(pg.mkPen(theme.surface, width=1.2))
+
+    def _clear(self) -> None:
+        self.band.clear()
+        for item in self._curves():
+            item.setData([], [])
+
+    def _curves(self) -> tuple[Any, ...]:
+        return self.raw, self.smooth, self.validation_line, self.validation_points
+
+    def _draw(self, run: RunSeries, low: float, high: float) -> None:
+        losses, validation = run.losses, run.validation
+        span = losses.span(low, high)
+        bins = self.bins()
+        self._draw_raw(losses, span, bins)
+        self.smooth.setData(*means(losses.steps, losses.values(1), span, bins // 2))
+        part = validation.span(low, high)
+        points = extremes(validation.steps, validation.values(), part, bins // 2)
+        self.validation_line.setData(*points)
+        self.validation_points.setData(*(points if len(points[0]) <= bins // 8 else ([], [])))
+        seen = losses.values(0)[slice(*span)], validation.values()[slice(*part)]
+        self.box.setYRange(*loss_range(*seen), padding=0)
+
+    def _draw_raw(self, losses: Series, span: tuple[int, int], bins: int) -> None:
+        if span[1] - span[0] > bins:
+            self.band.set_span(losses.steps, losses.values(0), span, bins // 3)
+            self.raw.setData([], [])
+        else:
+            self.band.clear()
+            self.raw.setData(losses.steps[slice(*span)], losses.values(0)[slice(*span)])
+
+    def _describe(self, run: RunSeries, step: int, _: float) -> str:
+        parts = [f"step {step_text(step)}"]
+        losses, validation = run.losses, run.validation
+        if len(losses):
+            at = max(0, int(np.searchsorted(losses.steps, step, "right")) - 1)
+            loss, smooth = losses.values(0)[at], losses.values(1)[at]
+            parts += [f"loss {value_text(loss)}", f"smoothed {value_text(smooth)}"]
+        last = int(np.searchsorted(validation.steps, step, "right")) - 1
+        if last >= 0:
+            where = step_text(validation.steps[last])
+            parts.append(f"validation {value_text(validation.values()[last])} at {where}")
+        return "  ·  ".join(parts)
+
+
+def loss_range(losses: Values, validation: Values) -> tuple[float, float]:
+    """Bottom and top that hold the curve and leave lone spikes out.
+
+    Of each short stretch the few largest values don't count, so a steep start stays and a
+    spike goes.
+    """
+    kept: list[float] = []
+    if len(losses):
+        sample = losses[:: -(-len(losses) // _SAMPLE)]
+        stretches = np.array_split(sample, max(1, min(_STRETCHES, len(sample) // 5)))
+        kept += [_usual_top(stretch) for stretch in stretches]
+        kept.append(float(np.percentile(sample, 0.5)))
+    if len(validation):
+        usual = 4 * float(np.median(validation))
+        kept += [float(v) for v in validation if v <= max(usual, *kept, 0.0)]
+    if not kept:
+        return 0.0, 1.0
+    bottom, top = min(kept), max(kept)
+    room = 0.06 * (top - bottom) or 0.05 * abs(top) or 0.5
+    return max(0.0, bottom - room) if bottom >= 0 else bottom - room, top + room
+
+
+def _usual_top(stretch: Values) -> float:
+    ignored = min(len(stretch) // 3, 1 + len(stretch) // 20)
+    return float(np.sort(stretch)[-1 - ignored])

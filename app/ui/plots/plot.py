@@ -1,0 +1,190 @@
+"""One plot of a run: what all four share. Drag selects steps, a double click shows them all."""
+
+from typing import Any
+
+import pyqtgraph as pg
+from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QResizeEvent, QWheelEvent
+from PySide6.QtWidgets import QLabel, QWidget
+
+from app.ui.plots.run_series import RunSeries
+from app.ui.plots.style import (
+    RIGHT_PX,
+    STEP_AXIS_PX,
+    TOP_PX,
+    StepAxis,
+    ValueAxis,
+    small_font,
+    style_axis,
+)
+from app.ui.theme import Theme
+
+MAX_BINS = 2_000
+"""Bins across a curve, two points each, however wide the screen."""
+
+
+class StepBox(pg.ViewBox):  # type: ignore[misc]
+    """A view that reports drags along the steps and leaves scrolling to the page."""
+
+    dragged = Signal(float, float)
+    double_clicked = Signal()
+
+    def __init__(self) -> None:
+        super().__init__(enableMenu=False, defaultPadding=0)
+        self.setMouseEnabled(x=False, y=False)
+        self.disableAutoRange()
+
+    def mouseDragEvent(self, ev: Any, *_: Any) -> None:
+        ev.accept()
+        if ev.button() != Qt.MouseButton.LeftButton:
+            return
+        start, now = ev.buttonDownPos(), ev.pos()
+        area = self.boundingRect()
+        ends = sorted(min(max(p.x(), area.left()), area.right()) for p in (start, now))
+        if not ev.isFinish():
+            corners = QPointF(ends[0], area.top()), QPointF(ends[1], area.bottom())
+            self.updateScaleBox(*corners)
+            return
+        self.rbScaleBox.hide()
+        if ends[1] - ends[0] > 4:
+            low, high = (self.mapToView(QPointF(x, 0)).x() for x in ends)
+            self.dragged.emit(low, high)
+
+    def mouseClickEvent(self, ev: Any) -> None:
+        if ev.double():
+            ev.accept()
+            self.double_clicked.emit()
+
+
+class Plot(pg.PlotWidget):  # type: ignore[misc]
+    """Shows a RunSeries. Subclasses fill `_make_items`, `_recolour`, `_draw` and `_describe`."""
+
+    steps_selected = Signal(float, float)
+    all_steps_requested = Signal()
+
+    left_label = ""
+    left_width = 52
+    has_grid = True
+
+    def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
+        self.box = StepBox()
+        self.left = ValueAxis("left")
+        self.bottom = StepAxis("bottom")
+        axes = {"left": self.left, "bottom": self.bottom}
+        super().__init__(parent, viewBox=self.box, axisItems=axes, enableMenu=False)
+        self.theme = theme
+        self.run: RunSeries | None = None
+        self.selection: tuple[float, float] | None = None
+        self.hideButtons()
+        self.setFrameShape(self.Shape.NoFrame)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.plotItem.setContentsMargins(0, TOP_PX, RIGHT_PX, 0)
+        self.left.setWidth(self.left_width)
+        self.bottom.setHeight(STEP_AXIS_PX)
+        self.hairline = pg.InfiniteLine(angle=90)
+        self.readout = QLabel(self)
+        self.readout.setFont(small_font())
+        self.readout.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self._make_items()
+        self.addItem(self.hairline, ignoreBounds=True)
+        self._hide_readout()
+        self.box.dragged.connect(self.steps_selected)
+        self.box.double_clicked.connect(self.all_steps_requested)
+        self.scene().sigMouseMoved.connect(self._point_at)
+        self.set_theme(theme)
+
+    # -- for subclasses ----------------------------------------------------------------------
+    def _make_items(self) -> None:
+        raise NotImplementedError
+
+    def _recolour(self, theme: Theme) -> None:
+        raise NotImplementedError
+
+    def _draw(self, run: RunSeries, low: float, high: float) -> None:
+        raise NotImplementedError
+
+    def _describe(self, run: RunSeries, step: int, y: float) -> str:
+        raise NotImplementedError
+
+    def _clear(self) -> None:
+        raise NotImplementedError
+
+    # -- for everyone ------------------------------------------------------------------------
+    def show_run(self, run: RunSeries | None) -> None:
+        """Turns to a run, or to none; `redraw` shows it."""
+        self.run, self.selection = run, None
+        self._hide_readout()
+        self._clear()
+
+    def set_theme(self, theme: Theme) -> None:
+        """Takes a theme's colours over, at once."""
+        self.theme = theme
+        self.setBackground(theme.surface)
+        style_axis(self.left, theme, self.left_label, grid=self.has_grid)
+        style_axis(self.bottom, theme, "step", grid=False)
+        self.hairline.setPen(pg.mkPen(theme.secondary_text, width=1))
+        self.readout.setStyleSheet(
+            f"background: {theme.raised}; color: {theme.text}; padding: 3px 6px;"
+            f"border: 1px solid {theme.border}; border-radius: 5px;"
+        )
+        self._recolour(theme)
+        self.redraw()
+
+    def redraw(self) -> None:
+        """Draws what there is of the run now."""
+        if self.run is not None and self.run.has_steps:
+            low, high = self.step_range(self.run)
+            self.box.setXRange(low, high, padding=0)
+            self._draw(self.run, low, high)
+
+    def step_range(self, run: RunSeries) -> tuple[float, float]:
+        """The first and last step in view."""
+        return self.selection or (run.first_step, max(run.last_step, run.first_step + 10))
+
+    def bins(self) -> int:
+        """One bin a pixel."""
+        return int(min(MAX_BINS, max(50, self.box.width())))
+
+    def sizeHint(self) -> QSize:
+        return QSize(320, 150)
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(180, 80)
+
+    # -- pointing ----------------------------------------------------------------------------
+    def _point_at(self, position: QPointF) -> None:
+        area: QRectF = self.box.sceneBoundingRect()
+        if self.run is None or not self.run.has_steps or not area.contains(position):
+            self._hide_readout()
+            return
+        point = self.box.mapSceneToView(position)
+        step = min(max(round(point.x()), self.run.first_step), self.run.last_step)
+        self.hairline.setPos(step)
+        self.hairline.show()
+        self.readout.setText(self._describe(self.run, step, point.y()))
+        self._place_readout(position, area)
+
+    def _place_readout(self, position: QPointF, area: QRectF) -> None:
+        self.readout.adjustSize()
+        x = position.x() + 12
+        if x + self.readout.width() > area.right():
+            x = max(0.0, position.x() - 12 - self.readout.width())
+        y = min(position.y() + 8, area.bottom() - self.readout.height())
+        self.readout.move(int(x), int(max(0.0, y)))
+        self.readout.show()
+
+    def _hide_readout(self) -> None:
+        self.hairline.hide()
+        self.readout.hide()
+
+    def leaveEvent(self, event: QEvent) -> None:
+        self._hide_readout()
+        super().leaveEvent(event)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if hasattr(self, "hairline"):
+            self.redraw()
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        event.ignore()

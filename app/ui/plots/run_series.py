@@ -1,0 +1,61 @@
+"""What the plots remember of one run: its events, turned into growing series. Knows no Qt."""
+
+import math
+
+from app.core.events import EvaluationFinished, RunStarted, StepFinished, TierFacts
+from app.ui.plots.series import HeatBins, Series
+
+
+class RunSeries:
+    """One run's measurements, each kept once; all plots read from here."""
+
+    def __init__(self, started: RunStarted) -> None:
+        self.tiers: tuple[TierFacts, ...] = started.tiers
+        self.layers: tuple[int, ...] = started.adapted_layers
+        self.losses = Series(2)
+        """Columns: each step's loss, and the smoothed loss. Void steps have none."""
+        self.validation = Series(1)
+        self.firings = tuple(Series(2) for _ in started.tiers)
+        """Per tier, a row a firing. Columns: delta and drift."""
+        self.voids = Series(0)
+        self.heat = HeatBins(len(started.adapted_layers))
+        self.first_step = 0
+        self.last_step = 0
+        self._smoothing_steps = min(500.0, max(10.0, started.steps / 40))
+        self._smoothed = 0.0
+
+    @property
+    def has_steps(self) -> bool:
+        """Whether there is a step to show."""
+        return self.last_step > 0
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory held by the series that grow with the run."""
+        series = (self.losses, self.validation, self.voids, *self.firings)
+        return sum(one.size_bytes for one in series)
+
+    def add_step(self, event: StepFinished) -> None:
+        """Takes a step in; steps ascend."""
+        self.first_step = self.first_step or event.step
+        self.last_step = event.step
+        if event.void:
+            self.voids.append(event.step)
+        if math.isfinite(event.loss):
+            self._add_loss(event.step, event.loss)
+        for tier in event.fired:
+            delta, drift = event.deltas[tier], event.drifts[tier]
+            if math.isfinite(delta) and math.isfinite(drift):
+                self.firings[tier].append(event.step, delta, drift)
+        self.heat.add(event.step, event.layer_deltas)
+
+    def add_evaluation(self, event: EvaluationFinished) -> None:
+        """Takes a validation in; one that isn't finite leaves no point."""
+        if math.isfinite(event.val_loss):
+            self.validation.append(event.step, event.val_loss)
+
+    def _add_loss(self, step: int, loss: float) -> None:
+        # A running mean that turns into an exponential one, so that it starts without bias.
+        share = 1 / min(self._smoothing_steps, len(self.losses) + 1)
+        self._smoothed += share * (loss - self._smoothed)
+        self.losses.append(step, loss, self._smoothed)

@@ -1,0 +1,89 @@
+"""How every plot looks: axes with plain numbers, fonts, a theme's colours; no menus or buttons."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pyqtgraph as pg
+from PySide6.QtGui import QColor, QFont
+
+from app.ui.plots.labels import power_text, step_ticks, value_ticks
+from app.ui.theme import Theme
+
+TITLE_PX = 13
+SMALL_PX = 11
+TOP_PX, RIGHT_PX = 8, 18
+"""Room above and right of the data, so that end ticks and thick lines aren't cut."""
+STEP_AXIS_PX = 31
+
+
+def small_font() -> QFont:
+    """The application's font in the size of ticks, labels and subtitles."""
+    font = QFont()
+    font.setPixelSize(SMALL_PX)
+    return font
+
+
+class StepAxis(pg.AxisItem):  # type: ignore[misc]
+    """Whole steps only: "250", "20k"."""
+
+    def tickValues(self, low: float, high: float, size: float) -> list[Any]:
+        levels = super().tickValues(low, high, size)
+        return [(spacing, ticks) for spacing, ticks in levels[:1] if spacing >= 1] or [
+            (1, list(range(math.ceil(low), math.floor(high) + 1)))
+        ]
+
+    def tickStrings(self, values: Any, *_: float) -> list[str]:
+        return step_ticks([round(float(v)) for v in values])
+
+
+class ValueAxis(pg.AxisItem):  # type: ignore[misc]
+    """Plain decimals; with `is_log`, the view holds log10 and ticks stand at 1, 2, 5."""
+
+    is_log = False
+
+    def tickValues(self, low: float, high: float, size: float) -> list[Any]:
+        if not self.is_log:
+            return list(super().tickValues(low, high, size)[:1])
+        decades = range(math.floor(low), math.ceil(high) + 1)
+        factors = (1, 2, 5) if high - low < 1.6 else (1,)
+        ticks = [decade + math.log10(factor) for decade in decades for factor in factors]
+        ticks = [tick for tick in ticks if low <= tick <= high]
+        most = max(2, int(size / 22))
+        return [(1.0, ticks[:: math.ceil(len(ticks) / most)] if ticks else [])]
+
+    def tickStrings(self, values: Any, _: float, spacing: float) -> list[str]:
+        if self.is_log:
+            return [power_text(10 ** float(v)) for v in values]
+        return value_ticks([float(v) for v in values], spacing)
+
+
+def style_axis(axis: Any, theme: Theme, label: str, *, grid: bool) -> None:
+    """Quiet axis: small secondary text, hairline grid or none, no axis line."""
+    axis.setStyle(tickFont=small_font(), tickLength=0, maxTickLevel=0, hideOverlappingLabels=False)
+    axis.enableAutoSIPrefix(False)
+    axis.setTextPen(theme.secondary_text)
+    axis.setPen(theme.border)
+    axis.setTickPen(pg.mkPen(theme.grid, width=1))
+    axis.setStyle(tickAlpha=255 if grid else 0)
+    axis.setGrid(255 if grid else False)
+    axis.setZValue(-10)
+    if label:
+        style = {"color": theme.secondary_text, "font-size": f"{SMALL_PX}px"}
+        axis.setLabel(label, **style)
+
+
+def colour(value: str, alpha: float = 1.0) -> QColor:
+    """A theme's colour, thinned."""
+    made = QColor(value)
+    made.setAlphaF(alpha)
+    return made
+
+
+def heat_table(theme: Theme) -> Any:
+    """256 × RGBA bytes of a theme's heat colours."""
+    stops = np.array([QColor(c).getRgb() for c in theme.heat], np.float64)
+    places = np.linspace(0, 1, len(stops))
+    wanted = np.linspace(0, 1, 256)
+    channels = [np.interp(wanted, places, stops[:, c]) for c in range(4)]
+    return np.stack(channels, axis=1).astype(np.ubyte)

@@ -1,0 +1,151 @@
+"""Which tier moved at which step: a mark per firing, or its density where steps are too many."""
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyqtgraph as pg
+from PySide6.QtCore import QRectF, Qt
+from PySide6.QtGui import QColor, QPainter
+
+from app.ui.plots.labels import step_text, tier_label
+from app.ui.plots.plot import Plot
+from app.ui.plots.run_series import RunSeries
+from app.ui.plots.series import Series
+from app.ui.plots.style import colour
+from app.ui.theme import Theme
+
+LIVE_STEPS = 120
+_BIN_PX = 3
+_ROW_FILL = 0.66
+_MARK_FILL = 0.62
+
+Shares = npt.NDArray[np.float64]
+
+
+class Marks(pg.GraphicsObject):  # type: ignore[misc]
+    """Rectangles, one a row and bin, the stronger the larger the share of steps that fired."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.edges = np.zeros(1)
+        self.rows: list[tuple[QColor, Shares]] = []
+        self.voids: Shares = np.zeros(0)
+        self.void_colour = QColor()
+        self.gap_fill = 1.0
+        self._area = QRectF()
+
+    def set_marks(
+        self, edges: npt.NDArray[np.float64], rows: list[tuple[QColor, Shares]], voids: Shares
+    ) -> None:
+        """`edges` of n bins; per row n shares from 0 to 1; n counts of void steps."""
+        self.prepareGeometryChange()
+        self.edges, self.rows, self.voids = edges, rows, voids
+        width = edges[1] - edges[0] if len(edges) > 1 else 1
+        self.gap_fill = _MARK_FILL if width == 1 else 1.0
+        self._area = QRectF(edges[0], -0.5, edges[-1] - edges[0], max(1, len(rows)))
+        self.update()
+
+    def mark_count(self) -> int:
+        """How many marks are drawn, void ones not counted."""
+        return sum(int(np.count_nonzero(shares)) for _, shares in self.rows)
+
+    def boundingRect(self) -> QRectF:
+        return self._area
+
+    def paint(self, painter: QPainter, *_: object) -> None:
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, self.gap_fill < 1)
+        painter.setPen(Qt.PenStyle.NoPen)
+        for row, (tint, shares) in enumerate(self.rows):
+            self._paint_row(painter, row, tint, shares)
+        found = np.flatnonzero(self.voids)
+        painter.setBrush(self.void_colour)
+        painter.drawRects(self._rectangles(found, -0.5, len(self.rows)))
+
+    def _paint_row(self, painter: QPainter, row: int, tint: QColor, shares: Shares) -> None:
+        # Sixteen strengths are enough for the eye and spare a brush a mark.
+        levels = np.ceil(np.sqrt(shares) * 16).astype(int)
+        for level in np.unique(levels[levels > 0]):
+            strength = QColor(tint)
+            strength.setAlphaF(min(1.0, 0.12 + 0.88 * level / 16))
+            painter.setBrush(strength)
+            columns = np.flatnonzero(levels == level)
+            painter.drawRects(self._rectangles(columns, row - _ROW_FILL / 2, _ROW_FILL))
+
+    def _rectangles(self, columns: npt.NDArray[np.intp], top: float, height: float) -> Any:
+        left, right = self.edges[columns], self.edges[columns + 1]
+        inset = (right - left) * (1 - self.gap_fill) / 2
+        widths = right - left - 2 * inset
+        return [
+            QRectF(x, top, width, height)
+            for x, width in zip((left + inset).tolist(), widths.tolist(), strict=True)
+        ]
+
+
+class TierRaster(Plot):
+    """Rows are tiers, the fastest on top. Follows the last steps while `is_live`."""
+
+    left_width = 132
+    has_grid = False
+    is_live = True
+
+    def _make_items(self) -> None:
+        self.marks = Marks()
+        self.addItem(self.marks)
+        self.box.invertY(True)
+
+    def _recolour(self, theme: Theme) -> None:
+        self.marks.void_colour = colour(theme.danger)
+
+    def _clear(self) -> None:
+        self.marks.set_marks(np.zeros(1), [], np.zeros(0))
+        tiers = self.run.tiers if self.run is not None else ()
+        names = [(row, tier_label(row, tier.period)) for row, tier in enumerate(tiers)]
+        self.left.setTicks([names])
+        self.box.setYRange(-0.5, max(0.5, len(tiers) - 0.5), padding=0)
+
+    def step_range(self, run: RunSeries) -> tuple[float, float]:
+        """The steps selected, the last ones while live, or all."""
+        if self.selection:
+            return self.selection
+        first = max(run.first_step, run.last_step - LIVE_STEPS + 1) if self.is_live else 0
+        first = first or run.first_step
+        return first - 0.5, max(run.last_step, first + LIVE_STEPS - 1) + 0.5
+
+    def _draw(self, run: RunSeries, low: float, high: float) -> None:
+        edges = self._edges(run, low, high)
+        rows = [
+            (QColor(self.theme.tiers[i % len(self.theme.tiers)]), _shares(firings, edges, run))
+            for i, firings in enumerate(run.firings)
+        ]
+        self.marks.set_marks(edges, rows, run.voids.counts(edges).astype(np.float64))
+
+    def _edges(self, run: RunSeries, low: float, high: float) -> npt.NDArray[np.float64]:
+        most = max(20, int(self.box.width() / _BIN_PX))
+        width = even_width(math.ceil((high - low) / most), [t.period for t in run.tiers])
+        first = math.floor((low + 0.5 - 1) / width) * width + 1
+        return np.arange(first, high + width, width, dtype=np.float64) - 0.5
+
+    def _describe(self, run: RunSeries, step: int, _: float) -> str:
+        if run.voids.counts(np.array([step, step + 1]))[0]:
+            return f"step {step_text(step)}  ·  void: nothing was applied"
+        moved = [i for i, f in enumerate(run.firings) if f.counts(np.array([step, step + 1]))[0]]
+        if not moved:
+            return f"step {step_text(step)}  ·  no tier moved"
+        names = ", ".join(str(tier) for tier in moved)
+        return f"step {step_text(step)}  ·  moved: tier{'s' * (len(moved) > 1)} {names}"
+
+
+def _shares(firings: Series, edges: npt.NDArray[np.float64], run: RunSeries) -> Shares:
+    ends = np.clip(edges, run.first_step - 0.5, run.last_step + 0.5)
+    steps = np.maximum(1, np.diff(ends))
+    return firings.counts(edges) / steps
+
+
+def even_width(width: int, periods: list[int]) -> int:
+    """`width` or somewhat more: a multiple of all periods, so that bins don't beat with them."""
+    if width <= 1:
+        return 1
+    together = math.lcm(*periods)
+    return -(-width // together) * together if together <= 2 * width else width
