@@ -1,20 +1,18 @@
-"""A dataset on disk: which files it is, its checked examples, and what is held out for validation.
+"""A dataset on disk: which files it is, its checked examples, its bad rows, what there is to show.
 
 Nothing is known here of tokenizers or of the run; a dataset with a bad row is not trained on.
 """
 
-import hashlib
-import json
 import stat
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from app.core.errors import InputError
 from app.data.checks import RowFormat, check_row, row_format
-from app.data.examples import ChatExample, Example, RowProblem
+from app.data.examples import Example, RowProblem
 from app.data.readers import read_rows
+from app.data.splitting import split
 
 SHOWN_PROBLEMS = 3
 KEPT_PROBLEMS = 1000
@@ -99,7 +97,7 @@ def load_dataset(data: Path, valid: Path | None, validation_share: float, seed: 
             _refuse_problems(file)
     if held_out:
         return Dataset(tuple(train.examples), tuple(held_out.examples), (), files)
-    kept, held = _split(train.examples, validation_share, seed)
+    kept, held = split(train.examples, validation_share, seed)
     return Dataset(tuple(kept), tuple(held), (), files)
 
 
@@ -205,41 +203,6 @@ def _refuse_problems(file: _File) -> None:
         if opened.read(64).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"["):
             hint = "It looks like one JSON list: save it as JSON Lines, one object a line."
     raise InputError(f"{file.path.name} has {rows}: {shown}{more}.", hint)
-
-
-def _split(
-    examples: Sequence[Example], share: float, seed: int
-) -> tuple[list[Example], list[Example]]:
-    """What is trained and what is held out, both in their order.
-
-    Rows are drawn by a hash of seed and content: equal rows stay on one side, and the same rows
-    are drawn wherever they stand in the file. At least one row is held out if there are two
-    different ones.
-    """
-    groups: dict[bytes, list[int]] = defaultdict(list)
-    for index, example in enumerate(examples):
-        groups[_digest(example, seed)].append(index)
-    if share <= 0 or len(groups) < 2:
-        return list(examples), []
-    wanted = max(1, round(len(examples) * share))
-    held: set[int] = set()
-    for _, rows in sorted(groups.items()):
-        if len(held) + len(rows) <= wanted and len(held) + len(rows) < len(examples):
-            held.update(rows)
-    if not held:
-        smallest = min(groups.values(), key=len)
-        held.update(smallest)
-    kept = [example for index, example in enumerate(examples) if index not in held]
-    return kept, [examples[index] for index in sorted(held)]
-
-
-def _digest(example: Example, seed: int) -> bytes:
-    if isinstance(example, ChatExample):
-        content: object = [example.messages, example.tools]
-    else:
-        content = example.text
-    text = json.dumps([seed, content], sort_keys=True)
-    return hashlib.sha256(text.encode()).digest()
 
 
 def _name(formats: set[RowFormat]) -> str:

@@ -4,6 +4,7 @@ Knows the tokenizer only through a Protocol, and no template by name: a reply co
 assistant's where the rendering up to it is a beginning of the whole, and is left alone elsewhere.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
@@ -16,6 +17,8 @@ Tools = Sequence[dict[str, Any]] | None
 # How many tokens a seam between prompt and reply may take: one merged token, or the bytes of one
 # character.
 _SEAM_TOKENS = 8
+
+_THINKING_TAGS = re.compile(r"\A(\s|</?think>)+")
 
 
 class Tokenizer(Protocol):
@@ -87,7 +90,7 @@ class ChatTemplate:
         except Exception as error:  # a template is a foreign program: anything can come out of it
             words = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
             raise TemplateError(f"the model's chat template refuses it: {words}") from error
-        return [int(token) for token in tokens]
+        return list(tokens)
 
     def replies(self, messages: Sequence[Message], tools: Tools) -> tuple[list[int], list[Span]]:
         """The chat up to its last reply, and the spans of its replies in it, first to last.
@@ -112,7 +115,12 @@ class ChatTemplate:
                 spans = []
                 break
             spans.append(span)
-        return whole, [*spans, self._last_reply(messages, tools, whole)]
+        spans.append(self._last_reply(messages, tools, whole))
+        for start, end in spans:
+            words = [token for token in whole[start:end] if token not in self._special]
+            if not self._tokenizer.decode(words).strip():
+                raise TemplateError("the model's chat template leaves a reply's words out")
+        return whole, spans
 
     def _earlier_reply(
         self, messages: Sequence[Message], turn: int, tools: Tools, whole: list[int]
@@ -160,15 +168,21 @@ class ChatTemplate:
         """Where the reply begins if the generation prompt says more than the finished turn does.
 
         So it is where a template opens a thinking block for the model to fill. The place counts
-        only if all before it stands in both, and the reply's own words come right after it.
+        only if all before it stands in both, and the reply's own words come right after it, or
+        after the tags of an empty thinking block.
         """
         bare = self.render(messages[:-1], tools)
         start = _common(prompt, whole)
         if _common(bare, whole) < len(bare) or start <= len(bare):
             return None
-        words = str(messages[-1]["content"]).strip()
-        said = self._tokenizer.decode(whole[start:]).lstrip()
-        return start if words and said.startswith(words) else None
+        content = str(messages[-1]["content"])
+        said = _THINKING_TAGS.sub("", self._tokenizer.decode(whole[start:]))
+        # Some templates leave the thoughts of a finished turn out.
+        for words in (content, content.split("</think>")[-1]):
+            words = _THINKING_TAGS.sub("", words).strip()
+            if words and said.startswith(words):
+                return start
+        return None
 
     def _end_of_text(self, part: list[int], whole: list[int]) -> int | None:
         """The first position of `whole` by which all of `part` has been said; None if it isn't.

@@ -7,8 +7,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.core.errors import InputError
-from app.data.dataset import DatasetFiles, _split, find_files, inspect, load_dataset
+from app.data.dataset import DatasetFiles, find_files, inspect, load_dataset
 from app.data.examples import TextExample
+from app.data.splitting import split
 
 
 def texts(count, start=0):
@@ -175,7 +176,7 @@ def test_a_dataset_of_one_and_the_same_row_holds_nothing_out(write_rows, rows):
 )
 def test_equal_rows_are_never_on_both_sides(numbers, share, seed):
     rows = [TextExample(str(number), line) for line, number in enumerate(numbers, start=1)]
-    train, valid = _split(rows, share, seed)
+    train, valid = split(rows, share, seed)
     assert sorted((*train, *valid), key=lambda row: row.line) == rows
     assert not {row.text for row in train} & {row.text for row in valid}
     assert train

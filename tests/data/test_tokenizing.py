@@ -17,11 +17,9 @@ from app.data.tokenizing import (
     tokenize_dataset,
 )
 
-ALL_TEMPLATES = (
-    "chatml", "thinking", "opens_thinking", "headers", "always_prompts", "alternating",
-    "ends_twice", "plain_words",
-)  # fmt: skip
 STABLE_TEMPLATES = ("chatml", "headers", "alternating", "ends_twice", "plain_words")
+PREFIX_TEMPLATES = (*STABLE_TEMPLATES, "thinking", "always_prompts")
+ALL_TEMPLATES = (*PREFIX_TEMPLATES, "opens_thinking", "empties_thinking")
 
 
 def chat(*contents, system=None, line=1, tools=None):
@@ -84,6 +82,33 @@ def test_a_prompt_that_opens_a_thinking_block_is_not_trained(tokenizer_with):
     tokenizer = tokenizer_with("opens_thinking")
     example = tokenized(chat("the fox", "hello", "and?", "good day"), tokenizer)
     assert trained_texts(example, tokenizer) == ["good day<|im_end|>"]
+
+
+def test_thoughts_that_a_template_leaves_out_are_not_missed(tokenizer_with):
+    tokenizer = tokenizer_with("opens_thinking")
+    example = tokenized(chat("the fox", "<think>\na\n</think>\n\nhello"), tokenizer)
+    assert [text.strip() for text in trained_texts(example, tokenizer)] == ["hello<|im_end|>"]
+
+
+def test_a_finished_reply_whose_thinking_block_is_empty_is_trained_with_its_closing_tag(
+    tokenizer_with,
+):
+    tokenizer = tokenizer_with("empties_thinking")
+    example = tokenized(chat("the fox", "hello"), tokenizer)
+    assert trained_texts(example, tokenizer) == ["</think>hello<|im_end|>"]
+
+
+@pytest.mark.parametrize("template", ["headers", "plain_words"])
+def test_a_template_that_leaves_a_tool_call_out_is_named(tokenizer_with, template):
+    call = {"type": "function", "function": {"name": "look", "arguments": {"at": "fox"}}}
+    messages = (
+        {"role": "user", "content": "the fox"},
+        {"role": "assistant", "content": "", "tool_calls": [call]},
+        {"role": "tool", "content": "brown"},
+        {"role": "assistant", "content": "it is brown"},
+    )
+    problem = tokenize(ChatExample(messages, None, 3), tokenizer_with(template), True)
+    assert str(problem) == "line 3: the model's chat template leaves a reply's words out"
 
 
 def test_a_generation_prompt_at_the_end_of_everything_is_not_trained(tokenizer_with):
@@ -217,11 +242,9 @@ def test_a_text_of_one_token_has_nothing_to_train(tokenizer_with):
 # -- agreement with mlx-lm -------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("template", ALL_TEMPLATES)
+@pytest.mark.parametrize("template", PREFIX_TEMPLATES)
 @pytest.mark.parametrize("wrapped", [False, True])
 def test_a_single_turn_chat_has_mlx_lms_tokens_and_start(tokenizer_with, template, wrapped):
-    if template == "opens_thinking":
-        pytest.skip("mlx-lm's offset cuts into the reply here")
     datasets = pytest.importorskip("mlx_lm.tuner.datasets")
     tokenizer = tokenizer_with(template)
     if wrapped:
