@@ -171,7 +171,7 @@ def test_a_dataset_of_one_and_the_same_row_holds_nothing_out(write_rows, rows):
 
 @given(
     numbers=st.lists(st.integers(0, 8), min_size=1, max_size=30),
-    share=st.floats(0.01, 0.5),
+    share=st.floats(0.01, 1.0),
     seed=st.integers(0, 2**32 - 1),
 )
 def test_equal_rows_are_never_on_both_sides(numbers, share, seed):

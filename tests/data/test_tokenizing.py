@@ -404,22 +404,61 @@ def test_cutting_inside_a_second_reply_keeps_the_first(tokenizer_with):
     )
 
 
-def test_a_template_that_refuses_beginnings_trains_the_last_reply(tokenizer_with):
-    # Stands for templates that demand a user's turn last, or exactly one.
+class Changed(SimpleNamespace):
+    """A real tokenizer whose template first does something to the conversation."""
+
+    def __init__(self, tokenizer, first):
+        super().__init__(
+            eos_token_id=tokenizer.eos_token_id,
+            chat_template=tokenizer.chat_template,
+            decode=tokenizer.decode,
+            encode=tokenizer.encode,
+            all_special_ids=tokenizer.all_special_ids,
+        )
+        self._tokenizer, self._first = tokenizer, first
+
+    def apply_chat_template(self, conversation, **options):
+        self._first(conversation)
+        return self._tokenizer.apply_chat_template(conversation, **options)
+
+
+@pytest.mark.parametrize("refused", [2, 4])
+def test_a_template_that_refuses_beginnings_trains_the_last_reply(tokenizer_with, refused):
     tokenizer = tokenizer_with("chatml")
 
-    class Refusing(SimpleNamespace):
-        def apply_chat_template(self, conversation, **options):
-            if len(conversation) == 2:
-                raise ValueError("no beginnings")
-            return tokenizer.apply_chat_template(conversation, **options)
+    def refuse(conversation):
+        if len(conversation) == refused:
+            raise ValueError("no beginnings")
 
-    refusing = Refusing(
-        eos_token_id=tokenizer.eos_token_id,
-        chat_template="x",
-        decode=tokenizer.decode,
-        encode=tokenizer.encode,
-        all_special_ids=tokenizer.all_special_ids,
+    example = tokenized(chat("a", "b", "c", "d", "e", "f"), Changed(tokenizer, refuse))
+    assert trained_texts(example, tokenizer) == ["f<|im_end|>"]
+    assert example.last_reply_only
+
+
+def test_a_template_that_writes_into_the_conversation_changes_no_example(tokenizer_with):
+    tokenizer = tokenizer_with("chatml")
+    example = chat("a", "b")
+
+    def write(conversation):
+        conversation[0]["content"] += "!"
+
+    for _ in range(2):
+        tokens = tokenized(example, Changed(tokenizer, write)).tokens
+        assert tokenizer.decode(list(tokens)).startswith("<|im_start|>user\na!<|im_end|>")
+    assert example == chat("a", "b")
+
+
+# The question equals the reply, so that the words alone would not tell them apart.
+@pytest.mark.parametrize("template", ["rewrites_question", "other_header"])
+def test_a_reply_that_can_not_be_told_from_its_prompt_is_named(tokenizer_with, template):
+    problem = tokenize(chat("hello", "hello", line=2), tokenizer_with(template), True)
+    assert str(problem) == (
+        "line 2: the model's chat template renders the prompt differently once the reply "
+        "follows, so the reply can't be told from it"
     )
-    example = tokenized(chat("a", "b", "c", "d"), refusing)
-    assert trained_texts(example, tokenizer) == ["d<|im_end|>"]
+
+
+def test_a_special_token_inside_a_reply_does_not_end_it(tokenizer_with):
+    tokenizer = tokenizer_with("plain_words")
+    example = tokenized(chat("the fox", "hello<|end|>world"), tokenizer)
+    assert trained_texts(example, tokenizer) == [" hello<|end|>world\n"]
