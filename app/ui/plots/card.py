@@ -8,6 +8,8 @@ from app.ui.plots.style import SMALL_PX, TITLE_PX, small_font
 from app.ui.theme import Theme
 
 EMPTY_TEXT = "Starts with the first step"
+_LEAST_PX = 70
+"""Narrower, a subtitle says nothing."""
 
 
 class ElidedLabel(QWidget):
@@ -32,6 +34,8 @@ class ElidedLabel(QWidget):
         return QSize(0, self._line_height())
 
     def paintEvent(self, _: QPaintEvent) -> None:
+        if self.width() < _LEAST_PX:
+            return
         metrics = self.fontMetrics()
         shown = metrics.elidedText(self.text, Qt.TextElideMode.ElideRight, self.width())
         left = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter

@@ -125,9 +125,12 @@ class Choice(QWidget):
         self.choose(0)
         self.group.idClicked.connect(self.chosen)
 
-    def choose(self, index: int) -> None:
-        """Turns one segment on without a signal."""
-        self.group.button(index).setChecked(True)
+    def choose(self, index: int | None) -> None:
+        """Turns one segment on, or all off, without a signal."""
+        self.group.setExclusive(False)
+        for button in self.group.buttons():
+            button.setChecked(self.group.id(button) == index)
+        self.group.setExclusive(True)
 
     def set_theme(self, theme: Theme) -> None:
         self.setStyleSheet(

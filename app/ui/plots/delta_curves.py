@@ -35,7 +35,7 @@ class TierCurve:
 
     def draw(self, steps: Any, values: Any, span: tuple[int, int], bins: int) -> None:
         count = span[1] - span[0]
-        is_dense = count > bins // 2
+        is_dense = count > bins
         if is_dense:
             self.band.set_span(steps, values, span, bins // 4)
         else:

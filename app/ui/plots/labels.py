@@ -25,7 +25,7 @@ def value_ticks(values: list[float], spacing: float) -> list[str]:
     if 0 < spacing < 1e-4:
         return [value_text(v) if abs(v) > spacing / 1e3 else "0" for v in values]
     decimals = max(0, -math.floor(math.log10(spacing) + 1e-9)) if spacing > 0 else 2
-    return [f"{v:,.{decimals}f}" for v in values]
+    return [f"{v:,.{decimals}f}" if v else "0" for v in values]
 
 
 def value_text(value: float, digits: int = 3) -> str:
@@ -42,9 +42,17 @@ def value_text(value: float, digits: int = 3) -> str:
     return f"{value:,.{decimals}f}"
 
 
-def power_text(value: float) -> str:
-    """A tick of a logarithmic axis: "100", "0.02", "5×10⁻⁵"."""
-    return f"{value:g}" if 1e-4 <= value < 1e4 else value_text(value)
+def power_ticks(values: list[float]) -> list[str]:
+    """Ticks of a logarithmic axis: "0.02, 100", or powers of ten for all where some are tiny."""
+    if all(1e-4 <= value < 1e6 for value in values):
+        return [f"{value:.6f}".rstrip("0").rstrip(".") for value in values]
+    return [_power_text(value) for value in values]
+
+
+def _power_text(value: float) -> str:
+    mantissa, exponent = f"{value:.0e}".split("e")
+    power = "10" + str(int(exponent)).translate(_SUPERSCRIPTS)
+    return power if mantissa == "1" else f"{mantissa}×{power}"
 
 
 def tier_label(tier: int, period: int) -> str:

@@ -37,6 +37,11 @@ class LayerHeatMap(Plot):
         self._order = np.argsort(layers)
         self.box.setYRange(0, max(1, len(layers)), padding=0)
 
+    def step_range(self, run: RunSeries) -> tuple[float, float]:
+        """The bins from edge to edge, or the steps selected."""
+        last = max(run.last_step, run.first_step + 10)
+        return self.selection or (run.first_step - 0.5, last + 0.5)
+
     def _draw(self, run: RunSeries, *_: float) -> None:
         heat = run.heat
         picture = np.ascontiguousarray(heat.table[:, self._order].T)
@@ -51,7 +56,7 @@ class LayerHeatMap(Plot):
 
     def _name_rows(self, run: RunSeries) -> None:
         rows = len(run.layers)
-        fits = max(1, int(self.box.height() / (SMALL_PX + 4)))
+        fits = max(1, int(self.box.height() / (SMALL_PX + 2)))
         every = -(-rows // fits)
         shown = range(rows - 1, -1, -every)
         self.left.setTicks([[(row + 0.5, str(run.layers[self._order[row]])) for row in shown]])

@@ -15,6 +15,7 @@ from app.ui.theme import Theme
 
 _SAMPLE = 4_096
 _STRETCHES = 64
+_FEW = 20
 
 
 class LossPlot(Plot):
@@ -89,9 +90,11 @@ def loss_range(losses: Values, validation: Values) -> tuple[float, float]:
     spike goes.
     """
     kept: list[float] = []
-    if len(losses):
+    if 0 < len(losses) < _FEW:
+        kept += [float(v) for v in losses if v <= 3 * abs(np.median(losses))]
+    elif len(losses):
         sample = losses[:: -(-len(losses) // _SAMPLE)]
-        stretches = np.array_split(sample, max(1, min(_STRETCHES, len(sample) // 5)))
+        stretches = np.array_split(sample, min(_STRETCHES, len(sample) // 5))
         kept += [_usual_top(stretch) for stretch in stretches]
         kept.append(float(np.percentile(sample, 0.5)))
     if len(validation):

@@ -138,8 +138,12 @@ class Plot(pg.PlotWidget):  # type: ignore[misc]
             self._draw(self.run, low, high)
 
     def step_range(self, run: RunSeries) -> tuple[float, float]:
-        """The first and last step in view."""
-        return self.selection or (run.first_step, max(run.last_step, run.first_step + 10))
+        """The steps selected, or all with a little air for the marks at both ends."""
+        if self.selection:
+            return self.selection
+        first, last = run.first_step, max(run.last_step, run.first_step + 10)
+        air = 0.006 * (last - first)
+        return first - air, last + air
 
     def bins(self) -> int:
         """One bin a pixel."""
@@ -162,15 +166,14 @@ class Plot(pg.PlotWidget):  # type: ignore[misc]
         self.hairline.setPos(step)
         self.hairline.show()
         self.readout.setText(self._describe(self.run, step, point.y()))
-        self._place_readout(position, area)
+        self._place_readout(position.x(), area)
 
-    def _place_readout(self, position: QPointF, area: QRectF) -> None:
+    def _place_readout(self, x: float, area: QRectF) -> None:
+        # Over the step axis, where it covers no data.
         self.readout.adjustSize()
-        x = position.x() + 12
-        if x + self.readout.width() > area.right():
-            x = max(0.0, position.x() - 12 - self.readout.width())
-        y = min(position.y() + 8, area.bottom() - self.readout.height())
-        self.readout.move(int(x), int(max(0.0, y)))
+        room = self.width() - self.readout.width()
+        left = min(max(0.0, x - self.readout.width() / 2), room)
+        self.readout.move(int(left), int(area.bottom()) + 4)
         self.readout.show()
 
     def _hide_readout(self) -> None:

@@ -120,7 +120,7 @@ class RunPlots(QWidget):
         for plot in self.plots:
             plot.show_run(series)
         rows = len(series.tiers) if series else 3
-        self.raster.setFixedHeight(max(2, rows) * _ROW_PX + _AXIS_PX)
+        self.cards[1].stack.setFixedHeight(max(2, rows) * _ROW_PX + _AXIS_PX)
         self._set_live(True)
         self.redraw_now()
 
@@ -139,11 +139,13 @@ class RunPlots(QWidget):
     def _select(self, low: float, high: float) -> None:
         for plot in self.plots:
             plot.selection = (low, high)
+        self.live_choice.choose(None)
         self.redraw_now()
 
     def _select_all(self) -> None:
         for plot in self.plots:
             plot.selection = None
+        self._set_live(self.raster.is_live)
         self.redraw_now()
 
     # -- how it is laid out ------------------------------------------------------------------
@@ -190,8 +192,9 @@ class RunPlots(QWidget):
         raster.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         self.grid.addWidget(deltas, 2, 0)
         self.grid.addWidget(heat, 2, 1)
-        for column in (0, 1):
+        for column, card in enumerate((deltas, heat)):
             self.grid.setColumnStretch(column, 1)
+            card.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.grid.setRowStretch(0, 5)
         self.grid.setRowStretch(2, 4)
 

@@ -21,7 +21,7 @@ class RunSeries:
         self.heat = HeatBins(len(started.adapted_layers))
         self.first_step = 0
         self.last_step = 0
-        self._smoothing_steps = min(500.0, max(10.0, started.steps / 40))
+        self._smoothing_steps = min(200.0, max(10.0, started.steps / 100))
         self._smoothed = 0.0
 
     @property
@@ -55,7 +55,8 @@ class RunSeries:
             self.validation.append(event.step, event.val_loss)
 
     def _add_loss(self, step: int, loss: float) -> None:
-        # A running mean that turns into an exponential one, so that it starts without bias.
-        share = 1 / min(self._smoothing_steps, len(self.losses) + 1)
+        # An exponential mean whose memory grows with the run: it starts without bias and follows
+        # the steep beginning.
+        share = max(1 / self._smoothing_steps, 3 / (len(self.losses) + 3))
         self._smoothed += share * (loss - self._smoothed)
         self.losses.append(step, loss, self._smoothed)

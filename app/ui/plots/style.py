@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
+from PySide6.QtCore import QRectF
 from PySide6.QtGui import QColor, QFont
 
-from app.ui.plots.labels import power_text, step_ticks, value_ticks
+from app.ui.plots.labels import power_ticks, step_ticks, value_ticks
 from app.ui.theme import Theme
 
 TITLE_PX = 13
@@ -42,6 +43,11 @@ class ValueAxis(pg.AxisItem):  # type: ignore[misc]
 
     is_log = False
 
+    def boundingRect(self) -> QRectF:
+        """With room for labels at the very ends."""
+        bounds: QRectF = super().boundingRect()
+        return bounds.adjusted(0, -8, 0, 8)
+
     def tickValues(self, low: float, high: float, size: float) -> list[Any]:
         if not self.is_log:
             return list(super().tickValues(low, high, size)[:1])
@@ -54,7 +60,7 @@ class ValueAxis(pg.AxisItem):  # type: ignore[misc]
 
     def tickStrings(self, values: Any, _: float, spacing: float) -> list[str]:
         if self.is_log:
-            return [power_text(10 ** float(v)) for v in values]
+            return power_ticks([10 ** float(v) for v in values])
         return value_ticks([float(v) for v in values], spacing)
 
 

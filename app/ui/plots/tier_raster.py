@@ -7,13 +7,13 @@ import numpy as np
 import numpy.typing as npt
 import pyqtgraph as pg
 from PySide6.QtCore import QRectF, Qt
-from PySide6.QtGui import QColor, QPainter
+from PySide6.QtGui import QColor, QFontMetricsF, QPainter
 
 from app.ui.plots.labels import step_text, tier_label
 from app.ui.plots.plot import Plot
 from app.ui.plots.run_series import RunSeries
 from app.ui.plots.series import Series
-from app.ui.plots.style import colour
+from app.ui.plots.style import colour, small_font
 from app.ui.theme import Theme
 
 LIVE_STEPS = 120
@@ -86,7 +86,6 @@ class Marks(pg.GraphicsObject):  # type: ignore[misc]
 class TierRaster(Plot):
     """Rows are tiers, the fastest on top. Follows the last steps while `is_live`."""
 
-    left_width = 132
     has_grid = False
     is_live = True
 
@@ -103,12 +102,16 @@ class TierRaster(Plot):
         tiers = self.run.tiers if self.run is not None else ()
         names = [(row, tier_label(row, tier.period)) for row, tier in enumerate(tiers)]
         self.left.setTicks([names])
+        metrics = QFontMetricsF(small_font())
+        widest = max((metrics.horizontalAdvance(name) for _, name in names), default=100)
+        self.left.setWidth(widest + 16)
         self.box.setYRange(-0.5, max(0.5, len(tiers) - 0.5), padding=0)
 
     def step_range(self, run: RunSeries) -> tuple[float, float]:
         """The steps selected, the last ones while live, or all."""
         if self.selection:
-            return self.selection
+            low, high = self.selection
+            return round(low) - 0.5, round(high) + 0.5
         first = max(run.first_step, run.last_step - LIVE_STEPS + 1) if self.is_live else 0
         first = first or run.first_step
         return first - 0.5, max(run.last_step, first + LIVE_STEPS - 1) + 0.5

@@ -1,0 +1,31 @@
+from app.ui.plots.labels import power_ticks, step_ticks, tier_label, value_text, value_ticks
+
+
+def test_tiers_are_named_with_their_period():
+    assert tier_label(0, 1) == "Tier 0 · every step"
+    assert tier_label(1, 2) == "Tier 1 · every 2 steps"
+
+
+def test_steps_are_never_in_powers_of_ten():
+    assert step_ticks([0, 500, 1_000]) == ["0", "500", "1,000"]
+    assert step_ticks([0, 20_000, 40_000]) == ["0", "20k", "40k"]
+    assert step_ticks([0, 500_000, 1_000_000]) == ["0", "0.5M", "1M"]
+    assert step_ticks([10_001, 10_002]) == ["10,001", "10,002"]
+
+
+def test_ticks_of_an_axis_have_the_same_decimals():
+    assert value_ticks([0.0, 0.5, 1.0], 0.5) == ["0", "0.5", "1.0"]
+    assert value_ticks([1.0, 2.0], 1.0) == ["1", "2"]
+    assert value_ticks([0.0, 2e-5], 2e-5) == ["0", "2×10⁻⁵"]
+
+
+def test_values_have_three_digits():
+    assert [value_text(v) for v in (2.3149, 0.0042, 1234.5)] == ["2.31", "0.00420", "1,234"]
+    assert value_text(4.2e-5) == "4.2×10⁻⁵"
+    assert value_text(0.0) == "0"
+    assert value_text(float("nan")) == "–"
+
+
+def test_logarithmic_ticks_are_all_plain_or_all_powers():
+    assert power_ticks([0.02, 1.0, 100.0]) == ["0.02", "1", "100"]
+    assert power_ticks([1e-5, 0.001, 0.1]) == ["10⁻⁵", "10⁻³", "10⁻¹"]

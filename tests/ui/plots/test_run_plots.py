@@ -1,0 +1,142 @@
+import subprocess
+import sys
+
+import pytest
+
+from app.core.events import EvaluationFinished
+from app.ui.plots.run_plots import RunPlots
+from app.ui.theme import DARK
+
+pytestmark = pytest.mark.qt_log_ignore("does not support propagateSizeHints")
+
+
+@pytest.fixture
+def plots(qtbot):
+    widget = RunPlots()
+    qtbot.addWidget(widget)
+    widget.resize(900, 700)
+    return widget
+
+
+def drawn_losses(plots):
+    return len(plots.loss.raw.getData()[0])
+
+
+def is_empty(plots):
+    return [card.stack.currentIndex() == 0 for card in plots.cards]
+
+
+def test_importing_the_package_does_not_import_pyqtgraph():
+    code = "import sys, app.ui.plots; sys.exit('pyqtgraph' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_before_a_run_every_plot_is_calm(plots, started):
+    assert is_empty(plots) == [True] * 4
+    plots.start(started())
+    assert is_empty(plots) == [True] * 4
+
+
+def test_steps_show_with_the_next_redraw(plots, qtbot, started, step):
+    plots.show()
+    plots.start(started())
+    for number in range(1, 31):
+        plots.add_step(step(number))
+    plots.add_evaluation(EvaluationFinished(30, 1.5, True))
+    qtbot.waitUntil(lambda: not any(is_empty(plots)))
+    assert drawn_losses(plots) == 30
+    assert len(plots.loss.validation_points.getData()[0]) == 1
+
+
+def test_many_steps_are_one_redraw(plots, monkeypatch, started, step):
+    plots.show()
+    plots.start(started())
+    plots.add_step(step(1))
+    plots.redraw_now()
+    redraws = []
+    monkeypatch.setattr(plots.loss, "redraw", lambda: redraws.append(1))
+    for number in range(2, 101):
+        plots.add_step(step(number))
+    assert redraws == []
+    assert plots._timer.isActive()
+    plots.redraw_now()
+    assert redraws == [1]
+    assert not plots._timer.isActive()
+
+
+def test_redraw_happens_only_while_visible(plots, qtbot, started, step):
+    plots.start(started())
+    plots.add_step(step(1))
+    assert not plots._timer.isActive()
+    plots.show()
+    qtbot.waitUntil(lambda: not any(is_empty(plots)))
+    plots.add_step(step(2))
+    plots.hide()
+    assert not plots._timer.isActive()
+
+
+def test_without_news_nothing_is_redrawn(plots, started):
+    plots.start(started())
+    plots.show()
+    assert not plots._timer.isActive()
+
+
+def test_a_finished_run_shows_all_its_tier_activity(plots, started, step):
+    plots.start(started())
+    for number in range(1, 301):
+        plots.add_step(step(number))
+    plots.redraw_now()
+    live = plots.raster.marks.edges[0]
+    plots.finish()
+    plots.redraw_now()
+    assert (live, plots.raster.marks.edges[0]) == (180.5, 0.5)
+    assert plots.live_choice.group.checkedId() == 1
+
+
+def test_steps_selected_in_one_plot_are_selected_in_all(plots, started, step):
+    plots.start(started())
+    for number in range(1, 301):
+        plots.add_step(step(number))
+    plots.deltas.steps_selected.emit(100.2, 149.7)
+    assert {plot.selection for plot in plots.plots} == {(100.2, 149.7)}
+    assert plots.raster.marks.edges[0] == 99.5
+    plots.loss.all_steps_requested.emit()
+    assert {plot.selection for plot in plots.plots} == {None}
+
+
+def test_a_new_run_forgets_the_last_one(plots, started, step):
+    plots.start(started())
+    plots.add_step(step(1))
+    plots.redraw_now()
+    plots.start(started(periods=(1,)))
+    assert is_empty(plots) == [True] * 4
+    assert len(plots.deltas.curves) == 1
+    plots.add_step(step(1, periods=(1,)))
+    plots.redraw_now()
+    assert drawn_losses(plots) == 1
+
+
+def test_events_without_a_run_are_ignored(plots, step):
+    plots.add_step(step(1))
+    plots.add_evaluation(EvaluationFinished(1, 1.0, True))
+    plots.finish()
+    plots.clear()
+    assert is_empty(plots) == [True] * 4
+
+
+def test_another_theme_recolours_every_card(plots):
+    plots.set_theme(DARK)
+    for card, plot in zip(plots.cards, plots.plots, strict=True):
+        assert DARK.surface in card.styleSheet()
+        assert plot.backgroundBrush().color().name() == DARK.surface
+
+
+@pytest.mark.parametrize("size", [(640, 480), (900, 700), (1400, 1000)])
+def test_the_plots_fit_every_window(plots, started, step, size):
+    plots.start(started())
+    plots.add_step(step(1))
+    plots.redraw_now()
+    plots.resize(*size)
+    plots.show()
+    assert (plots.width(), plots.height()) == size
+    assert all(plot.height() >= 60 for plot in plots.plots)
