@@ -1,0 +1,123 @@
+"""The composition root of the window: builds and wires every part once, and ends them in order."""
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import QObject, QSettings, QTimer, Slot
+from PySide6.QtWidgets import QApplication
+
+from app.core.config import TrainingConfig
+from app.core.paths import home_dir, runs_dir
+from app.ui import icons
+from app.ui.app_state import AppState
+from app.ui.appearance import Appearance
+from app.ui.commands import Commands
+from app.ui.errors_shown import ErrorSink
+from app.ui.export import CheckpointExport
+from app.ui.intake import Intake
+from app.ui.main_window import MainWindow
+from app.ui.menus import Menus
+from app.ui.pages.library_page import LibraryPage
+from app.ui.pages.train_page import TrainPage
+from app.ui.quitting import Quitting
+from app.ui.run_actions import RunActions
+from app.ui.run_control import RunControl
+from app.ui.theme import LIGHT
+from app.ui.tier_preview import TierPreview
+from app.workers.background import BackgroundTasks
+from app.workers.compute import ComputeThread
+
+
+class Nestling(QObject):
+    """The app's parts, wired. `shut_down` must be called before the QApplication goes."""
+
+    def __init__(self, application: QApplication, config: TrainingConfig | None = None) -> None:
+        super().__init__()
+        settings = QSettings(str(home_dir() / "settings.ini"), QSettings.Format.IniFormat)
+        self.compute = ComputeThread(self)
+        self.background = BackgroundTasks(self)
+        self.state = AppState(config or TrainingConfig(), self)
+        self.control = RunControl(self.state, self.compute, runs_dir())
+        self.preview = TierPreview(self.state, self.compute)
+        self.intake = Intake(self.state, self.background)
+        self.export = CheckpointExport(self.background, self)
+        self.appearance = Appearance(application, settings)
+        self.actions = RunActions(self.state, self.control)
+        self.train = TrainPage(self.state, self.actions, settings)
+        self.library = LibraryPage()
+        self.window = MainWindow(self.train, self.library, settings)
+        self.errors = ErrorSink(self.window)
+        self.quitting = Quitting(self.state, self.control, self.window)
+        self.commands = Commands(
+            self.state, self.window, self.intake, self.export, self.background, runs_dir()
+        )
+        self.menus = Menus(self.window, self.actions, self.appearance, self.commands.handlers())
+        self._wire_pages()
+        self._wire_window()
+
+    def _wire_pages(self) -> None:
+        train, library, commands = self.train, self.library, self.commands
+        train.dataset_choice_requested.connect(commands.choose_dataset)
+        train.model_choice_requested.connect(commands.choose_model)
+        train.starter_requested.connect(self.intake.use_starter_model)
+        train.sample_requested.connect(commands.use_sample)
+        train.reveal_requested.connect(commands.reveal_shown)
+        train.export_requested.connect(commands.export_shown)
+        library.refresh_requested.connect(commands.list_runs)
+        library.reveal_requested.connect(commands.reveal)
+        library.export_requested.connect(commands.export_run)
+        library.sample_requested.connect(commands.use_sample)
+
+    def _wire_window(self) -> None:
+        window, commands = self.window, self.commands
+        window.may_close = self.quitting.may_close
+        window.path_dropped.connect(commands.open_path)
+        window.first_painted.connect(self._load_the_rest)
+        self.quitting.ready.connect(window.close)
+        self.control.run_ended.connect(commands.list_runs)
+        self.control.defect_met.connect(self.errors.show_failure)
+        self.intake.refused.connect(commands.tell_failure)
+        self.export.failed.connect(commands.tell_failure)
+        self.export.exported.connect(commands.tell_exported)
+        self.appearance.theme_changed.connect(window.set_theme)
+        window.set_theme(self.appearance.theme or LIGHT)
+
+    @Slot()
+    def _load_the_rest(self) -> None:
+        """What the first sight of the window did not need."""
+        self.train.plots_place.load()
+        self.intake.inspect_current()
+        self.preview.refresh()
+
+    def shut_down(self) -> None:
+        """End both threads; a run that is still going keeps a checkpoint."""
+        self.errors.uninstall()
+        self.background.shut_down()
+        self.compute.shut_down()
+
+
+def run_app(
+    argv: Sequence[str], *, config: TrainingConfig | None = None, autostart: bool = False
+) -> int:
+    """Show the window until it is closed; with `autostart` the run begins by itself."""
+    application = make_application(argv)
+    nestling = Nestling(application, config)
+    nestling.errors.install()
+    nestling.window.show()
+    if autostart:
+        QTimer.singleShot(0, nestling.control.start)
+    try:
+        return application.exec()
+    finally:
+        nestling.shut_down()
+
+
+def make_application(argv: Sequence[str]) -> QApplication:
+    """The QApplication with its names, icon and one widget style on every platform."""
+    application = QApplication(list(argv))
+    application.setApplicationName("Nestling")
+    application.setApplicationDisplayName("Nestling")
+    application.setOrganizationName("Nestling")
+    application.setWindowIcon(icons.app_icon())
+    # The style sheet decides every control's look; Fusion draws it alike on macOS and Linux.
+    application.setStyle("Fusion")
+    return application

@@ -1,0 +1,152 @@
+"""What the window shows, in one place: settings, dataset, phase and the run's latest events.
+
+Whoever changes something calls a method here; whoever shows it listens. Starts no work itself.
+"""
+
+from dataclasses import replace
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QObject, Signal
+
+from app.core.config import TrainingConfig
+from app.core.events import (
+    EvaluationFinished,
+    Event,
+    RunFinished,
+    RunStarted,
+    ScoreMeasured,
+    StageChanged,
+    StepFinished,
+    TierFacts,
+)
+from app.workers.background import Failure
+
+if TYPE_CHECKING:
+    from app.data.dataset import DatasetFacts
+
+
+class Phase(Enum):
+    """Where the Train page stands."""
+
+    EMPTY = "empty"
+    READY = "ready"
+    RUNNING = "running"
+    PAUSED = "paused"
+    STOPPING = "stopping"
+    FINISHED = "finished"
+    FAILED = "failed"
+
+    @property
+    def is_active(self) -> bool:
+        return self in (Phase.RUNNING, Phase.PAUSED, Phase.STOPPING)
+
+
+class AppState(QObject):
+    """Signals tell what has happened, after it did."""
+
+    config_changed = Signal()
+    dataset_changed = Signal()
+    phase_changed = Signal()
+    preview_changed = Signal()
+    run_event_received = Signal(object)
+    """One of app.core.events, already taken in here."""
+    run_cleared = Signal()
+    """The last run's events are gone: a new run begins."""
+
+    def __init__(self, config: TrainingConfig, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.config = config
+        self.phase = Phase.EMPTY
+        self.dataset: DatasetFacts | None = None
+        self.dataset_failure: Failure | None = None
+        self.is_inspecting = False
+        self.preview: tuple[TierFacts, ...] | None = None
+        self.preview_failure: Failure | None = None
+        self.run_failure: Failure | None = None
+        self._forget_run()
+
+    def _forget_run(self) -> None:
+        self.stage: StageChanged | None = None
+        self.started: RunStarted | None = None
+        self.step: StepFinished | None = None
+        self.evaluation: EvaluationFinished | None = None
+        self.best_val_loss: float | None = None
+        self.scores: dict[tuple[str, str], ScoreMeasured] = {}
+        self.finished: RunFinished | None = None
+
+    # -- settings and dataset ----------------------------------------------------------------
+    def change_config(self, **settings: Any) -> None:
+        self.replace_config(replace(self.config, **settings))
+
+    def replace_config(self, config: TrainingConfig) -> None:
+        if config != self.config:
+            self.config = config
+            self.config_changed.emit()
+
+    def begin_inspection(self) -> None:
+        self.is_inspecting = True
+        self.dataset, self.dataset_failure = None, None
+        self.dataset_changed.emit()
+
+    def set_dataset(self, facts: "DatasetFacts | None", failure: Failure | None = None) -> None:
+        self.is_inspecting = False
+        self.dataset, self.dataset_failure = facts, failure
+        if not self.phase.is_active:
+            self.set_phase(Phase.READY if facts else Phase.EMPTY)
+        self.dataset_changed.emit()
+
+    def set_preview(
+        self, tiers: tuple[TierFacts, ...] | None, failure: Failure | None = None
+    ) -> None:
+        self.preview, self.preview_failure = tiers, failure
+        self.preview_changed.emit()
+
+    # -- the run -----------------------------------------------------------------------------
+    def begin_run(self) -> None:
+        self._forget_run()
+        self.run_failure = None
+        self.run_cleared.emit()
+        self.set_phase(Phase.RUNNING)
+
+    def set_phase(self, phase: Phase) -> None:
+        if phase is not self.phase:
+            self.phase = phase
+            self.phase_changed.emit()
+
+    def fail_run(self, failure: Failure) -> None:
+        self.run_failure = failure
+        self.set_phase(Phase.FAILED)
+
+    def take_event(self, event: Event) -> None:
+        """Keep what the window shows of an event, then pass it on."""
+        if isinstance(event, StepFinished):
+            self.step, self.stage = event, None
+        elif isinstance(event, StageChanged):
+            self.stage = event
+        elif isinstance(event, RunStarted):
+            self.started = event
+            self.set_preview(event.tiers)
+        elif isinstance(event, EvaluationFinished):
+            self.evaluation, self.stage = event, None
+            self.best_val_loss = event.val_loss if event.is_best else self.best_val_loss
+        elif isinstance(event, ScoreMeasured):
+            self.scores[event.name, event.when] = event
+        elif isinstance(event, RunFinished):
+            self.finished, self.stage = event, None
+        self.run_event_received.emit(event)
+
+    def why_not_start(self) -> str:
+        """Why a run can't start now, in one sentence; empty when it can."""
+        if self.phase.is_active:
+            return "A run is in progress."
+        if self.is_inspecting:
+            return "The dataset is being read."
+        if self.config.data is None or self.dataset is None:
+            return "Choose a dataset first."
+        if not self.dataset.examples:
+            return "The dataset has no example that can be trained on."
+        if self.dataset.problem_count:
+            return "The dataset has rows that can't be used."
+        problems = self.config.problems()
+        return problems[0].message if problems else ""

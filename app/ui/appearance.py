@@ -1,0 +1,66 @@
+"""Light or dark: the user's choice or the system's, applied to the whole application."""
+
+from enum import Enum
+
+from PySide6.QtCore import QObject, QSettings, Qt, Signal, Slot
+from PySide6.QtWidgets import QApplication
+
+from app.ui.stylesheet import palette, stylesheet
+from app.ui.theme import DARK, LIGHT, Theme
+
+_KEY = "appearance"
+
+
+class Look(Enum):
+    SYSTEM = "system"
+    LIGHT = "light"
+    DARK = "dark"
+
+
+_SCHEMES = {
+    Look.SYSTEM: Qt.ColorScheme.Unknown,
+    Look.LIGHT: Qt.ColorScheme.Light,
+    Look.DARK: Qt.ColorScheme.Dark,
+}
+
+
+class Appearance(QObject):
+    """Follows the system's dark mode while the choice is `system`; remembers the choice."""
+
+    theme_changed = Signal(object)
+
+    def __init__(self, application: QApplication, settings: QSettings) -> None:
+        super().__init__(application)
+        self._application, self._settings = application, settings
+        self.theme: Theme | None = None
+        self.look = _remembered(settings)
+        application.styleHints().colorSchemeChanged.connect(self._apply)
+        self.choose(self.look)
+
+    def choose(self, look: Look) -> None:
+        self.look = look
+        self._settings.setValue(_KEY, look.value)
+        self._application.styleHints().setColorScheme(_SCHEMES[look])
+        self._apply()
+
+    @Slot()
+    def _apply(self) -> None:
+        theme = self._wanted_theme()
+        if theme is not self.theme:
+            self.theme = theme
+            self._application.setPalette(palette(theme))
+            self._application.setStyleSheet(stylesheet(theme))
+            self.theme_changed.emit(theme)
+
+    def _wanted_theme(self) -> Theme:
+        if self.look is not Look.SYSTEM:  # not every platform can be told its colour scheme
+            return DARK if self.look is Look.DARK else LIGHT
+        is_dark = self._application.styleHints().colorScheme() is Qt.ColorScheme.Dark
+        return DARK if is_dark else LIGHT
+
+
+def _remembered(settings: QSettings) -> Look:
+    try:
+        return Look(settings.value(_KEY, Look.SYSTEM.value))
+    except ValueError:
+        return Look.SYSTEM

@@ -1,0 +1,138 @@
+"""What menu items and page requests do that needs a dialog, the desktop or the library."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Slot
+from PySide6.QtWidgets import QFileDialog, QMessageBox
+
+from app.ui import desktop
+from app.ui.app_state import AppState
+from app.ui.export import CheckpointExport
+from app.ui.intake import Intake
+from app.ui.main_window import LIBRARY, TRAIN, MainWindow
+from app.ui.menus import Handler
+from app.workers.background import BackgroundTasks, Failure
+from app.workers.library_tasks import listing
+
+if TYPE_CHECKING:
+    from app.library.run_store import RunSummary
+
+ABOUT = (
+    "Fine-tunes language models on your own computer, in tiers that update at their own pace. "
+    "Nothing leaves this machine."
+)
+
+
+class Commands(QObject):
+    def __init__(
+        self,
+        state: AppState,
+        window: MainWindow,
+        intake: Intake,
+        export: CheckpointExport,
+        background: BackgroundTasks,
+        runs_dir: Path,
+    ) -> None:
+        super().__init__(window)
+        self._state, self._window, self._intake = state, window, intake
+        self._export, self._background, self._runs_dir = export, background, runs_dir
+
+    def handlers(self) -> dict[str, Handler]:
+        """What each menu item does, by its key."""
+        window = self._window
+        return {
+            "open": self.choose_dataset,
+            "open_model": self.choose_model,
+            "sample": self.use_sample,
+            "reveal": self.reveal_shown,
+            "export": self.export_shown,
+            "close": self.close_window,
+            "about": self.show_about,
+            "train_page": lambda: window.show_page(TRAIN),
+            "library_page": lambda: window.show_page(LIBRARY),
+            "minimize": window.showMinimized,
+            "zoom": lambda: window.showNormal() if window.isMaximized() else window.showMaximized(),
+        }
+
+    @Slot()
+    def choose_dataset(self) -> None:
+        dialog = QFileDialog(self._window, "Open a dataset")
+        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
+        dialog.setNameFilters(["JSON Lines (*.jsonl)", "All files (*)"])
+        self._open_with(dialog)
+
+    @Slot()
+    def choose_model(self) -> None:
+        dialog = QFileDialog(self._window, "Choose a model folder, or a folder with train.jsonl")
+        dialog.setFileMode(QFileDialog.FileMode.Directory)
+        dialog.setOption(QFileDialog.Option.ShowDirsOnly)
+        self._open_with(dialog)
+
+    def _open_with(self, dialog: QFileDialog) -> None:
+        dialog.fileSelected.connect(lambda chosen: self.open_path(Path(chosen)))
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    @Slot(object)
+    def open_path(self, path: Path) -> None:
+        self._window.show_page(TRAIN)
+        self._intake.open_path(path)
+
+    @Slot()
+    def use_sample(self) -> None:
+        self._window.show_page(TRAIN)
+        self._intake.use_sample()
+
+    def close_window(self) -> None:
+        self._window.close()
+
+    @Slot()
+    def list_runs(self) -> None:
+        self._background.run(
+            listing(self._runs_dir), self._window.library.show_runs, self.tell_failure
+        )
+
+    @Slot(object)
+    def reveal(self, path: Path) -> None:
+        if not desktop.reveal(path):
+            self._window.notice.tell(f"It is at {path}; this desktop can't show it by itself.")
+
+    @Slot()
+    def reveal_shown(self) -> None:
+        """The run of the page that is shown."""
+        if self._window.is_library_shown:
+            self._window.library.request_reveal()
+        elif finished := self._state.finished:
+            self.reveal(finished.adapter_dir or finished.run_dir)
+
+    @Slot(object)
+    def export_run(self, run: "RunSummary") -> None:
+        if run.adapter_dir is not None:
+            self._export.ask(run.adapter_dir, run.name, self._window)
+
+    @Slot()
+    def export_shown(self) -> None:
+        finished = self._state.finished
+        if self._window.is_library_shown:
+            self._window.library.request_export()
+        elif finished is not None and finished.adapter_dir is not None:
+            name = self._state.started.name if self._state.started else finished.run_dir.name
+            self._export.ask(finished.adapter_dir, name, self._window)
+
+    @Slot(object)
+    def tell_exported(self, folder: Path) -> None:
+        self._window.notice.tell(f"Exported to {folder}.")
+
+    @Slot(object)
+    def tell_failure(self, failure: Failure) -> None:
+        self._window.notice.tell(f"{failure.message} {failure.hint}".strip())
+
+    @Slot()
+    def show_about(self) -> None:
+        box = QMessageBox(self._window)
+        box.setIconPixmap(self._window.windowIcon().pixmap(64, 64))
+        box.setText("Nestling")
+        box.setInformativeText(ABOUT)
+        box.finished.connect(box.deleteLater)
+        box.open()

@@ -1,0 +1,122 @@
+"""The window: its sidebar and pages; takes what is dropped anywhere on it, asks before it closes."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from PySide6.QtCore import QSettings, QTimer, Signal
+from PySide6.QtGui import (
+    QCloseEvent,
+    QDragEnterEvent,
+    QDragLeaveEvent,
+    QDropEvent,
+    QPaintEvent,
+    QResizeEvent,
+)
+from PySide6.QtWidgets import QHBoxLayout, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
+
+from app.ui.pages.library_page import LibraryPage
+from app.ui.pages.train_page import TrainPage
+from app.ui.theme import Theme
+from app.ui.widgets.notice import Notice
+from app.ui.widgets.sidebar import Sidebar
+
+TRAIN, LIBRARY = 0, 1
+MINIMUM_SIZE_PX = (820, 560)
+FIRST_SIZE_PX = (1280, 832)
+WIDE_SIDEBAR_FROM_PX = 1080
+_GEOMETRY = "window/geometry"
+
+
+class MainWindow(QMainWindow):
+    path_dropped = Signal(object)
+    first_painted = Signal()
+    """The user sees the window: what takes long to import may be imported now."""
+
+    def __init__(self, train: TrainPage, library: LibraryPage, settings: QSettings) -> None:
+        super().__init__()
+        self._settings = settings
+        self._is_painted = False
+        self.may_close: Callable[[], bool] = lambda: True
+        """Asked before the window closes; the answer no keeps it open."""
+        self.train, self.library = train, library
+        self.notice = Notice()
+        self.sidebar = Sidebar({"Train": "train", "Library": "library"})
+        self.pages = QStackedWidget()
+        self.pages.addWidget(train)
+        self.pages.addWidget(library)
+        self.sidebar.place_chosen.connect(self.pages.setCurrentIndex)
+        self._lay_out()
+        self.setAcceptDrops(True)
+        self.setWindowTitle("Nestling")
+        self.setMinimumSize(*MINIMUM_SIZE_PX)
+        self.resize(*FIRST_SIZE_PX)
+        if geometry := settings.value(_GEOMETRY):
+            self.restoreGeometry(geometry)
+
+    def _lay_out(self) -> None:
+        right = QWidget()
+        right.setObjectName("page")
+        column = QVBoxLayout(right)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self.notice)
+        column.addWidget(self.pages, 1)
+        centre = QWidget()
+        whole = QHBoxLayout(centre)
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.setSpacing(0)
+        whole.addWidget(self.sidebar)
+        whole.addWidget(right, 1)
+        self.setCentralWidget(centre)
+
+    def show_page(self, index: int) -> None:
+        self.sidebar.choose(index)
+
+    @property
+    def is_library_shown(self) -> bool:
+        return self.pages.currentIndex() == LIBRARY
+
+    def set_theme(self, theme: Theme) -> None:
+        for part in (self.sidebar, self.train, self.notice):
+            part.set_theme(theme)
+
+    # -- what Qt tells -----------------------------------------------------------------------
+    def paintEvent(self, event: QPaintEvent) -> None:
+        super().paintEvent(event)
+        if not self._is_painted:
+            self._is_painted = True
+            QTimer.singleShot(0, self.first_painted.emit)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.sidebar.show_wide(self.width() >= WIDE_SIDEBAR_FROM_PX)
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        if not self.may_close():
+            event.ignore()
+            return
+        self._settings.setValue(_GEOMETRY, self.saveGeometry())
+        event.accept()
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        if _dropped_path(event) is not None:
+            event.acceptProposedAction()
+            self.train.highlight_drop(True)
+
+    def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:
+        super().dragLeaveEvent(event)
+        self.train.highlight_drop(False)
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        self.train.highlight_drop(False)
+        if (path := _dropped_path(event)) is not None:
+            event.acceptProposedAction()
+            self.show_page(TRAIN)
+            self.path_dropped.emit(path)
+
+
+def _dropped_path(event: QDropEvent) -> Path | None:
+    """The first local file or folder of a drop."""
+    urls = event.mimeData().urls()
+    local = [url.toLocalFile() for url in urls if url.isLocalFile()]
+    return Path(local[0]) if local else None

@@ -1,0 +1,112 @@
+"""The menu bar, as on a Mac: what it holds and in which order; what it does is the window's."""
+
+from collections.abc import Callable
+
+from PySide6.QtGui import QAction, QActionGroup, QKeySequence
+from PySide6.QtWidgets import QApplication, QLineEdit, QMainWindow, QMenu, QPlainTextEdit
+
+from app.ui.appearance import Appearance, Look
+from app.ui.run_actions import RunActions
+
+Handler = Callable[[], None]
+
+
+class Menus:
+    """Builds the menus of one window once; `handlers` maps an item's key to what it does."""
+
+    def __init__(
+        self,
+        window: QMainWindow,
+        actions: RunActions,
+        appearance: Appearance,
+        handlers: dict[str, Handler],
+    ) -> None:
+        self._window, self._handlers = window, handlers
+        self._bar = window.menuBar()
+        self._file()
+        self._edit()
+        run = self._menu("&Run")
+        run.addActions([actions.start, actions.pause, actions.stop])
+        self._view(appearance)
+        self._window_menu()
+        help_menu = self._menu("&Help")
+        self._item(help_menu, "About Nestling", "about", role=QAction.MenuRole.AboutRole)
+
+    def _file(self) -> None:
+        menu = self._menu("&File")
+        self._item(menu, "&Open…", "open", QKeySequence.StandardKey.Open)
+        self._item(menu, "Open &Model…", "open_model", "Ctrl+Shift+O")
+        self._item(menu, "Use the &Sample Data", "sample")
+        menu.addSeparator()
+        self.reveal = self._item(menu, "&Reveal Run", "reveal", "Ctrl+Shift+R")
+        self.export = self._item(menu, "&Export Checkpoint…", "export", "Ctrl+E")
+        menu.addSeparator()
+        self._item(menu, "&Close Window", "close", QKeySequence.StandardKey.Close)
+        self._item(
+            menu, "&Quit Nestling", "close", QKeySequence.StandardKey.Quit,
+            QAction.MenuRole.QuitRole,
+        )  # fmt: skip
+
+    def _edit(self) -> None:
+        menu = self._menu("&Edit")
+        keys = QKeySequence.StandardKey
+        for text, slot, key in (
+            ("&Undo", "undo", keys.Undo),
+            ("&Redo", "redo", keys.Redo),
+            ("Cu&t", "cut", keys.Cut),
+            ("&Copy", "copy", keys.Copy),
+            ("&Paste", "paste", keys.Paste),
+            ("Select &All", "selectAll", keys.SelectAll),
+        ):
+            made = QAction(text, self._window)
+            made.setShortcut(QKeySequence(key))
+            made.triggered.connect(lambda _=False, slot=slot: _edit_focused(slot))
+            menu.addAction(made)
+
+    def _view(self, appearance: Appearance) -> None:
+        menu = self._menu("&View")
+        self._item(menu, "&Train", "train_page", "Ctrl+1")
+        self._item(menu, "&Library", "library_page", "Ctrl+2")
+        menu.addSeparator()
+        looks = menu.addMenu("&Appearance")
+        group = QActionGroup(self._window)
+        for look in Look:
+            made = QAction(look.value.capitalize(), self._window)
+            made.setCheckable(True)
+            made.setChecked(look is appearance.look)
+            made.triggered.connect(lambda _=False, look=look: appearance.choose(look))
+            group.addAction(made)
+            looks.addAction(made)
+
+    def _window_menu(self) -> None:
+        menu = self._menu("&Window")
+        self._item(menu, "&Minimize", "minimize", "Ctrl+M")
+        self._item(menu, "&Zoom", "zoom")
+
+    def _menu(self, title: str) -> QMenu:
+        menu = self._bar.addMenu(title)
+        menu.setToolTipsVisible(True)
+        return menu
+
+    def _item(
+        self,
+        menu: QMenu,
+        text: str,
+        key: str,
+        shortcut: QKeySequence.StandardKey | str | None = None,
+        role: QAction.MenuRole = QAction.MenuRole.NoRole,
+    ) -> QAction:
+        made = QAction(text, self._window)
+        made.setMenuRole(role)
+        if shortcut is not None:
+            made.setShortcut(QKeySequence(shortcut))
+        made.triggered.connect(lambda: self._handlers[key]())
+        menu.addAction(made)
+        return made
+
+
+def _edit_focused(slot: str) -> None:
+    """Do to the focused text what the menu says, if it can be done to it."""
+    focused = QApplication.focusWidget()
+    if isinstance(focused, QLineEdit | QPlainTextEdit):
+        getattr(focused, slot)()

@@ -1,0 +1,1 @@
+"""The places the sidebar leads to; they do not know each other."""

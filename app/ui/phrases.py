@@ -1,0 +1,55 @@
+"""Numbers and files as people read them: sizes, counts, durations, rates, names of datasets."""
+
+import math
+from pathlib import Path
+
+
+def size(size_bytes: int) -> str:
+    """1536 is "1.5 KB"; decimal units, as Finder shows them."""
+    amount = float(size_bytes)
+    for unit in ("bytes", "KB", "MB", "GB"):
+        if amount < 1000:
+            is_whole = unit == "bytes" or amount >= 10
+            return f"{amount:.0f} {unit}" if is_whole else f"{amount:.1f} {unit}"
+        amount /= 1000
+    return f"{amount:.1f} TB"
+
+
+def plural(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def duration(seconds: float) -> str:
+    """95 is "1 min 35 s"; an hour and more is told without seconds."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if minutes < 10 else f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min"
+
+
+def loss(value: float | None) -> str:
+    if value is None or not math.isfinite(value):
+        return "–"
+    return f"{value:.3f}"
+
+
+def rate(per_second: float) -> str:
+    if not math.isfinite(per_second):
+        return "–"
+    return f"{per_second:,.0f}"
+
+
+def number(value: float) -> str:
+    """The shortest text that reads back as the same number: "0.0001", "1e-05", "20"."""
+    return f"{value:g}" if float(f"{value:g}") == value else repr(value)
+
+
+def dataset_name(data: Path | None) -> str:
+    """A folder's own name for its train.jsonl, otherwise the file's name without its ending."""
+    if data is None:
+        return ""
+    return data.parent.name if data.name == "train.jsonl" else data.stem

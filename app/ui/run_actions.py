@@ -1,0 +1,66 @@
+"""Start, Pause and Stop as actions: the same ones in the menu and as buttons, with reasons."""
+
+from PySide6.QtCore import QObject
+from PySide6.QtGui import QAction, QKeySequence
+from PySide6.QtWidgets import QPushButton
+
+from app.ui.app_state import AppState, Phase
+from app.ui.run_control import RunControl
+
+
+class RunActions(QObject):
+    def __init__(self, state: AppState, control: RunControl) -> None:
+        super().__init__(state)
+        self._state = state
+        self.start = _action(self, "Start", "Ctrl+R")
+        self.pause = _action(self, "Pause", "Ctrl+P")
+        self.stop = _action(self, "Stop", "Ctrl+.")
+        self.start.triggered.connect(control.start)
+        self.pause.triggered.connect(control.toggle_pause)
+        self.stop.triggered.connect(control.stop)
+        state.phase_changed.connect(self.refresh)
+        state.config_changed.connect(self.refresh)
+        state.dataset_changed.connect(self.refresh)
+        self.refresh()
+
+    def refresh(self) -> None:
+        phase, why_not = self._state.phase, self._state.why_not_start()
+        self.start.setEnabled(not why_not)
+        _explain(self.start, why_not or "Train on this dataset")
+        self.pause.setText("Resume" if phase is Phase.PAUSED else "Pause")
+        self.pause.setEnabled(phase in (Phase.RUNNING, Phase.PAUSED))
+        self.stop.setEnabled(phase in (Phase.RUNNING, Phase.PAUSED))
+        idle = "The run is being stopped." if phase is Phase.STOPPING else "No run is in progress."
+        pause = "Go on where it stands" if phase is Phase.PAUSED else "Hold after the current step"
+        _explain(self.pause, pause if self.pause.isEnabled() else idle)
+        _explain(self.stop, "End here and keep a checkpoint" if self.stop.isEnabled() else idle)
+
+
+class ActionButton(QPushButton):
+    """A push button that does what its action does and looks as able as it is."""
+
+    def __init__(self, action: QAction, role: str = "") -> None:
+        super().__init__()
+        self._action = action
+        self.setObjectName(role)
+        self.setAutoDefault(False)
+        self.clicked.connect(action.trigger)
+        action.changed.connect(self._follow)
+        self._follow()
+
+    def _follow(self) -> None:
+        self.setText(self._action.text())
+        self.setAccessibleName(self._action.text())
+        self.setEnabled(self._action.isEnabled())
+        self.setToolTip(self._action.toolTip())
+
+
+def _action(parent: QObject, text: str, shortcut: str) -> QAction:
+    made = QAction(text, parent)
+    made.setShortcut(QKeySequence(shortcut))
+    return made
+
+
+def _explain(action: QAction, text: str) -> None:
+    keys = action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
+    action.setToolTip(f"{text} ({keys})" if action.isEnabled() else text)

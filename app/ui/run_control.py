@@ -1,0 +1,79 @@
+"""Starts, pauses and stops the one run: the state's phases on one side, the job on the other."""
+
+from pathlib import Path
+
+from PySide6.QtCore import QObject, Signal, Slot
+
+from app.core.events import RunFinished
+from app.ui.app_state import AppState, Phase
+from app.workers.background import Failure
+from app.workers.compute import ComputeThread
+from app.workers.engine_jobs import training
+from app.workers.job import Job, JobEnded, JobYielded
+
+
+class RunControl(QObject):
+    """Every method may be called in any phase and does nothing where it makes no sense."""
+
+    run_ended = Signal()
+    """The run's job is over, however it ended; its folder is as it will stay."""
+    defect_met = Signal(object)
+    """Failure: something that was not foreseen; to be shown with its details."""
+
+    def __init__(self, state: AppState, compute: ComputeThread, runs_dir: Path) -> None:
+        super().__init__(state)
+        self._state, self._compute, self._runs_dir = state, compute, runs_dir
+        self._job: Job | None = None
+        compute.job_yielded.connect(self._take)
+        compute.job_ended.connect(self._end)
+
+    @Slot()
+    def start(self) -> None:
+        state = self._state
+        if state.phase.is_active or state.config.data is None or state.config.problems():
+            return
+        state.begin_run()
+        self._job = self._compute.submit("Training", training(state.config, self._runs_dir))
+
+    @Slot()
+    def toggle_pause(self) -> None:
+        if self._job is None:
+            return
+        if self._state.phase is Phase.RUNNING:
+            self._job.pause()
+            self._state.set_phase(Phase.PAUSED)
+        elif self._state.phase is Phase.PAUSED:
+            self._job.resume()
+            self._state.set_phase(Phase.RUNNING)
+
+    @Slot()
+    def stop(self) -> None:
+        if self._job is not None and self._state.phase in (Phase.RUNNING, Phase.PAUSED):
+            self._state.set_phase(Phase.STOPPING)
+            self._job.cancel()
+
+    @Slot(object)
+    def _take(self, notice: JobYielded) -> None:
+        if self._job is not None and notice.job_id == self._job.id:
+            self._state.take_event(notice.value)  # type: ignore[arg-type]
+
+    @Slot(object)
+    def _end(self, ended: JobEnded) -> None:
+        if self._job is None or ended.job_id != self._job.id:
+            return
+        self._job = None
+        finished = self._state.finished
+        if ended.ending == "failed":
+            failure = Failure(ended.message, ended.hint, ended.details, ended.is_app_error)
+            self._state.fail_run(failure)
+            if not ended.is_app_error:
+                self.defect_met.emit(failure)
+        elif finished is None:
+            self._state.set_phase(Phase.READY)  # stopped before there was anything to keep
+        else:
+            self._state.set_phase(_phase_after(finished))
+        self.run_ended.emit()
+
+
+def _phase_after(finished: RunFinished) -> Phase:
+    return Phase.FAILED if finished.outcome == "failed" else Phase.FINISHED

@@ -1,0 +1,188 @@
+"""The style sheet and palette, made from a theme. Every widget's look is decided here."""
+
+from PySide6.QtGui import QColor, QPalette
+
+from app.core.paths import resources_dir
+from app.ui.theme import Theme
+
+
+def stylesheet(theme: Theme) -> str:
+    """The application's style sheet; colours come from `theme` and from nowhere else."""
+    return "\n".join(
+        (_surfaces(theme), _text(theme), _buttons(theme), _fields(theme), _lists(theme))
+    )
+
+
+def palette(theme: Theme) -> QPalette:
+    """What the style sheet leaves to the platform: dialogs, selections, disabled text."""
+    roles = QPalette.ColorRole
+    colours = {
+        roles.Window: theme.window,
+        roles.WindowText: theme.text,
+        roles.Base: theme.surface,
+        roles.AlternateBase: theme.raised,
+        roles.Text: theme.text,
+        roles.Button: theme.raised,
+        roles.ButtonText: theme.text,
+        roles.ToolTipBase: theme.raised,
+        roles.ToolTipText: theme.text,
+        roles.PlaceholderText: theme.secondary_text,
+        roles.Highlight: theme.accent,
+        roles.HighlightedText: theme.on_accent,
+        roles.Link: theme.accent,
+        roles.Accent: theme.accent,
+        roles.Light: theme.raised,
+        roles.Mid: theme.border,
+        roles.Dark: theme.border,
+    }
+    made = QPalette()
+    for role, colour in colours.items():
+        made.setColor(role, QColor(colour))
+    for role in (roles.WindowText, roles.Text, roles.ButtonText):
+        made.setColor(QPalette.ColorGroup.Disabled, role, QColor(theme.secondary_text))
+    return made
+
+
+def _surfaces(t: Theme) -> str:
+    return f"""
+    QMainWindow, QDialog, QMessageBox {{ background: {t.window}; }}
+    QWidget#page, QWidget#column, QScrollArea#column {{ background: {t.window}; border: none; }}
+    QFrame#sidebar {{ background: {t.sidebar}; border: none; border-right: 1px solid {t.border}; }}
+    QFrame#card {{ background: {t.surface}; border: 1px solid {t.border}; border-radius: 12px; }}
+    QFrame#hero {{ background: {t.surface}; border: 2px dashed {t.border}; border-radius: 16px; }}
+    QFrame#hero[drop="true"] {{ background: {t.selection}; border-color: {t.accent}; }}
+    QFrame#card[drop="true"] {{ background: {t.selection}; border-color: {t.accent}; }}
+    QFrame#notice {{ background: {t.selection}; border: none;
+        border-bottom: 1px solid {t.border}; }}
+    QFrame#rule {{ background: {t.border}; border: none; max-height: 1px; min-height: 1px; }}
+    QToolTip {{ background: {t.raised}; color: {t.text}; border: 1px solid {t.border};
+        padding: 4px 8px; }}
+    QMenuBar {{ background: {t.window}; color: {t.text}; }}
+    QMenuBar::item {{ padding: 4px 8px; border-radius: 4px; background: transparent; }}
+    QMenuBar::item:selected {{ background: {t.selection}; color: {t.text}; }}
+    QMenu {{ background: {t.raised}; color: {t.text}; border: 1px solid {t.border}; padding: 4px; }}
+    QMenu::item {{ padding: 4px 24px; border-radius: 4px; }}
+    QMenu::item:selected {{ background: {t.accent}; color: {t.on_accent}; }}
+    QMenu::item:disabled {{ color: {t.secondary_text}; background: transparent; }}
+    QMenu::separator {{ height: 1px; background: {t.border}; margin: 4px 8px; }}
+    QScrollBar:vertical {{ background: transparent; width: 10px; margin: 0; }}
+    QScrollBar:horizontal {{ background: transparent; height: 10px; margin: 0; }}
+    QScrollBar::handle {{ background: {t.border}; border-radius: 3px; margin: 2px; }}
+    QScrollBar::handle:vertical {{ min-height: 32px; }}
+    QScrollBar::handle:horizontal {{ min-width: 32px; }}
+    QScrollBar::handle:hover {{ background: {t.secondary_text}; }}
+    QScrollBar::add-line, QScrollBar::sub-line {{ width: 0; height: 0; }}
+    QScrollBar::add-page, QScrollBar::sub-page {{ background: none; }}
+    """
+
+
+def _text(t: Theme) -> str:
+    return f"""
+    QLabel, QCheckBox {{ color: {t.text}; background: transparent; }}
+    QLabel#title {{ font-size: 20px; font-weight: 600; }}
+    QLabel#heading {{ font-size: 13px; font-weight: 600; }}
+    QLabel#strong {{ font-weight: 600; }}
+    QLabel#secondary, QLabel#caption {{ color: {t.secondary_text}; }}
+    QLabel#caption {{ font-size: 11px; }}
+    QLabel#figure {{ font-size: 15px; font-weight: 600; }}
+    QLabel#problem {{ color: {t.danger}; font-size: 12px; }}
+    QLabel#warning {{ color: {t.warning}; font-size: 12px; }}
+    QLabel#good {{ color: {t.success}; font-weight: 600; }}
+    QLabel#pill {{ font-size: 11px; font-weight: 600; color: {t.secondary_text};
+        background: {t.raised}; border: 1px solid {t.border}; border-radius: 10px;
+        padding: 2px 9px; }}
+    QLabel#pill[tone="accent"] {{ color: {t.accent}; background: {t.selection};
+        border-color: {t.selection}; }}
+    QLabel#pill[tone="success"] {{ color: {t.success}; border-color: {t.success}; }}
+    QLabel#pill[tone="warning"] {{ color: {t.warning}; border-color: {t.warning}; }}
+    QLabel#pill[tone="danger"] {{ color: {t.danger}; border-color: {t.danger}; }}
+    QPlainTextEdit {{ background: {t.surface}; color: {t.secondary_text}; border: none;
+        font-size: 12px; selection-background-color: {t.accent};
+        selection-color: {t.on_accent}; }}
+    """
+
+
+def _buttons(t: Theme) -> str:
+    return f"""
+    QPushButton {{ background: {t.raised}; color: {t.text}; border: 1px solid {t.border};
+        border-radius: 6px; padding: 0 12px; min-height: 26px; }}
+    QPushButton:hover {{ border-color: {t.secondary_text}; }}
+    QPushButton:pressed {{ background: {t.border}; }}
+    QPushButton:focus {{ border: 1px solid {t.accent}; }}
+    QPushButton:disabled {{ color: {t.secondary_text}; background: transparent; }}
+    QPushButton#primary, QMessageBox QPushButton:default {{ background: {t.accent};
+        color: {t.on_accent}; border: 1px solid {t.accent}; font-weight: 600; }}
+    QPushButton#primary:focus {{ border: 1px solid {t.text}; }}
+    QPushButton#primary:disabled {{ background: {t.raised}; color: {t.secondary_text};
+        border-color: {t.border}; }}
+    QPushButton#link {{ background: transparent; border: 1px solid transparent; padding: 0 4px;
+        min-height: 22px; color: {t.accent}; }}
+    QPushButton#link:hover {{ color: {t.text}; }}
+    QPushButton#link:focus {{ border-color: {t.accent}; }}
+    QPushButton#link:disabled {{ color: {t.secondary_text}; }}
+    QPushButton#place {{ background: transparent; border: 1px solid transparent;
+        border-radius: 6px; text-align: left; padding: 0 10px; min-height: 30px; }}
+    QPushButton#place:hover {{ background: {t.raised}; }}
+    QPushButton#place:checked {{ background: {t.selection}; color: {t.text}; font-weight: 600; }}
+    QPushButton#place:focus {{ border-color: {t.accent}; }}
+    QToolButton {{ background: transparent; border: 1px solid transparent; border-radius: 6px;
+        color: {t.secondary_text}; padding: 2px; }}
+    QToolButton:hover {{ background: {t.raised}; color: {t.text}; }}
+    QToolButton:focus {{ border-color: {t.accent}; }}
+    QToolButton#disclosure {{ color: {t.text}; font-weight: 600; padding: 2px 4px 2px 0; }}
+    QToolButton#disclosure:hover {{ background: transparent; color: {t.accent}; }}
+    QProgressBar {{ background: {t.border}; border: none; border-radius: 3px; max-height: 6px;
+        min-height: 6px; }}
+    QProgressBar::chunk {{ background: {t.accent}; border-radius: 3px; }}
+    """
+
+
+def _fields(t: Theme) -> str:
+    style, tone = (resources_dir() / "style").as_posix(), "dark" if t.is_dark else "light"
+    return f"""
+    QLineEdit, QSpinBox, QComboBox {{ background: {t.raised}; color: {t.text};
+        border: 1px solid {t.border}; border-radius: 6px; padding: 0 8px; min-height: 26px;
+        selection-background-color: {t.accent}; selection-color: {t.on_accent}; }}
+    QLineEdit:focus, QSpinBox:focus, QComboBox:focus {{ border: 1px solid {t.accent}; }}
+    QLineEdit[wrong="true"], QSpinBox[wrong="true"] {{ border: 1px solid {t.danger}; }}
+    QLineEdit:disabled, QSpinBox:disabled, QComboBox:disabled {{ color: {t.secondary_text};
+        background: {t.surface}; }}
+    QSpinBox::up-button, QSpinBox::down-button {{ background: transparent; border: none;
+        width: 18px; subcontrol-origin: border; }}
+    QSpinBox::up-button {{ subcontrol-position: top right; margin: 2px 2px 0 0; }}
+    QSpinBox::down-button {{ subcontrol-position: bottom right; margin: 0 2px 2px 0; }}
+    QSpinBox::up-arrow {{ image: url({style}/chevron-up-{tone}.svg); width: 10px; height: 10px; }}
+    QSpinBox::down-arrow {{ image: url({style}/chevron-{tone}.svg); width: 10px; height: 10px; }}
+    QComboBox::drop-down {{ border: none; width: 24px; }}
+    QComboBox::down-arrow {{ image: url({style}/chevron-{tone}.svg); width: 12px; height: 12px; }}
+    QComboBox QAbstractItemView {{ background: {t.raised}; color: {t.text};
+        border: 1px solid {t.border}; selection-background-color: {t.accent};
+        selection-color: {t.on_accent}; outline: none; padding: 4px; }}
+    QCheckBox {{ spacing: 8px; min-height: 22px; }}
+    QCheckBox::indicator {{ width: 14px; height: 14px; border: 1px solid {t.secondary_text};
+        border-radius: 4px; background: {t.raised}; }}
+    QCheckBox::indicator:checked {{ background: {t.accent}; border-color: {t.accent};
+        image: url({style}/check-{tone}.svg); }}
+    QCheckBox::indicator:focus {{ border: 1px solid {t.accent}; }}
+    QCheckBox:disabled {{ color: {t.secondary_text}; }}
+    QCheckBox::indicator:disabled {{ border-color: {t.border}; }}
+    QCheckBox::indicator:checked:disabled {{ background: {t.secondary_text}; }}
+    """
+
+
+def _lists(t: Theme) -> str:
+    return f"""
+    QTableView {{ background: {t.surface}; alternate-background-color: {t.raised};
+        color: {t.text}; border: 1px solid {t.border}; border-radius: 12px; outline: none;
+        gridline-color: transparent; selection-background-color: {t.selection};
+        selection-color: {t.text}; }}
+    QTableView::item {{ padding: 0 10px; border: none; }}
+    QTableView:focus {{ border-color: {t.accent}; }}
+    QHeaderView {{ background: transparent; border: none; }}
+    QHeaderView::section {{ background: {t.surface}; color: {t.secondary_text}; border: none;
+        border-bottom: 1px solid {t.border}; padding: 0 10px; min-height: 32px; font-size: 11px;
+        font-weight: 600; }}
+    QHeaderView::section:first {{ border-top-left-radius: 12px; }}
+    QHeaderView::section:last {{ border-top-right-radius: 12px; }}
+    QTableCornerButton::section {{ background: {t.surface}; border: none; }}
+    """

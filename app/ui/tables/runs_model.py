@@ -1,0 +1,116 @@
+"""The library's runs as a Qt table; knows RunSummary and nothing of disks or windows."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt
+
+from app.core.paths import starter_model_dir
+from app.ui import phrases
+
+if TYPE_CHECKING:
+    from app.library.run_store import RunSummary
+
+SORT_ROLE = Qt.ItemDataRole.UserRole
+_Index = QModelIndex | QPersistentModelIndex
+_EARLIEST = float("-inf")
+
+
+@dataclass(frozen=True)
+class _Column:
+    title: str
+    shown: Callable[["RunSummary"], str]
+    sorted_by: Callable[["RunSummary"], Any]
+    is_number: bool = False
+
+
+_COLUMNS = (
+    _Column("Name", lambda run: run.name, lambda run: run.name.casefold()),
+    _Column("Base model", lambda run: _model(run), lambda run: _model(run).casefold()),
+    _Column("Dataset", lambda run: _data(run), lambda run: _data(run).casefold()),
+    _Column("Steps", lambda run: f"{run.steps:,}", lambda run: run.steps, is_number=True),
+    _Column(
+        "Best val. loss",
+        lambda run: phrases.loss(run.best_val_loss),
+        lambda run: float("inf") if run.best_val_loss is None else run.best_val_loss,
+        is_number=True,
+    ),
+    _Column("Date", lambda run: _when(run.created), lambda run: _instant(run.created)),
+    _Column(
+        "Size", lambda run: phrases.size(run.size_bytes), lambda run: run.size_bytes, is_number=True
+    ),
+    _Column("State", lambda run: run.outcome.capitalize(), lambda run: run.outcome),
+)
+DATE_COLUMN = next(i for i, column in enumerate(_COLUMNS) if column.title == "Date")
+
+
+class RunsModel(QAbstractTableModel):
+    """Rows come all at once with `show_runs`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._runs: list[RunSummary] = []
+
+    def show_runs(self, runs: "Sequence[RunSummary]") -> None:
+        self.beginResetModel()
+        self._runs = list(runs)
+        self.endResetModel()
+
+    def run_at(self, row: int) -> "RunSummary":
+        return self._runs[row]
+
+    def rowCount(self, parent: _Index = QModelIndex()) -> int:  # noqa: B008
+        return 0 if parent.isValid() else len(self._runs)
+
+    def columnCount(self, parent: _Index = QModelIndex()) -> int:  # noqa: B008
+        return 0 if parent.isValid() else len(_COLUMNS)
+
+    def headerData(
+        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
+    ) -> Any:
+        if orientation is not Qt.Orientation.Horizontal:
+            return None
+        if role == Qt.ItemDataRole.DisplayRole:
+            return _COLUMNS[section].title
+        if role == Qt.ItemDataRole.TextAlignmentRole:
+            return _alignment(_COLUMNS[section])
+        return None
+
+    def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        run, column = self._runs[index.row()], _COLUMNS[index.column()]
+        if role == Qt.ItemDataRole.DisplayRole:
+            return column.shown(run)
+        if role == SORT_ROLE:
+            return column.sorted_by(run)
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return run.problem or column.shown(run)
+        if role == Qt.ItemDataRole.TextAlignmentRole:
+            return _alignment(column)
+        return None
+
+
+def _alignment(column: _Column) -> Qt.AlignmentFlag:
+    side = Qt.AlignmentFlag.AlignRight if column.is_number else Qt.AlignmentFlag.AlignLeft
+    return side | Qt.AlignmentFlag.AlignVCenter
+
+
+def _model(run: "RunSummary") -> str:
+    if not run.model:
+        return "–"
+    path = Path(run.model)
+    return "Starter model" if path == starter_model_dir() else path.name
+
+
+def _data(run: "RunSummary") -> str:
+    return phrases.dataset_name(Path(run.data)) or "–"
+
+
+def _when(created: datetime | None) -> str:
+    return "–" if created is None else f"{created.astimezone():%Y-%m-%d %H:%M}"
+
+
+def _instant(created: datetime | None) -> float:
+    return _EARLIEST if created is None else created.timestamp()

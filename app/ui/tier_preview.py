@@ -1,0 +1,78 @@
+"""Keeps the tiers' live parameter counts fresh: asks the engine a moment after the last change."""
+
+from PySide6.QtCore import QObject, QTimer, Slot
+
+from app.core.config import TrainingConfig
+from app.ui.app_state import AppState
+from app.workers.background import Failure
+from app.workers.compute import ComputeThread
+from app.workers.engine_jobs import tier_preview
+from app.workers.job import Job, JobEnded, JobYielded
+
+DELAY_MS = 350
+
+
+class TierPreview(QObject):
+    """The counts are unknown while a run has the compute thread or settings can't work."""
+
+    def __init__(self, state: AppState, compute: ComputeThread) -> None:
+        super().__init__(state)
+        self._state, self._compute = state, compute
+        self._job: Job | None = None
+        self._asked: tuple[object, ...] | None = None
+        self._timer = QTimer(self, interval=DELAY_MS, singleShot=True)
+        self._timer.timeout.connect(self._ask)
+        state.config_changed.connect(self.refresh)
+        state.phase_changed.connect(self.refresh)
+        compute.job_yielded.connect(self._take)
+        compute.job_ended.connect(self._end)
+
+    @Slot()
+    def refresh(self) -> None:
+        """Ask again soon if something changed that decides the counts."""
+        if self._state.phase.is_active:
+            self._drop_question()
+        elif _deciding(self._state.config) != self._asked:
+            self._drop_question()
+            self._state.set_preview(None)
+            self._timer.start()
+
+    def _drop_question(self) -> None:
+        self._timer.stop()
+        if self._job is not None:
+            self._job.cancel()
+            self._job, self._asked = None, None
+
+    @Slot()
+    def _ask(self) -> None:
+        config = self._state.config
+        if config.problems() or not config.model.is_dir():
+            return
+        self._asked = _deciding(config)
+        self._job = self._compute.submit("Counting parameters", tier_preview(config))
+
+    @Slot(object)
+    def _take(self, notice: JobYielded) -> None:
+        if self._job is not None and notice.job_id == self._job.id:
+            self._state.set_preview(notice.value)  # type: ignore[arg-type]
+
+    @Slot(object)
+    def _end(self, ended: JobEnded) -> None:
+        if self._job is None or ended.job_id != self._job.id:
+            return
+        self._job = None
+        if ended.ending == "failed":
+            failure = Failure(ended.message, ended.hint, ended.details, ended.is_app_error)
+            self._state.set_preview(None, failure)
+
+
+def _deciding(config: TrainingConfig) -> tuple[object, ...]:
+    """The settings that decide how many parameters each tier holds."""
+    return (
+        config.model,
+        tuple(tier.period for tier in config.tiers),
+        config.assign,
+        config.fast_end,
+        config.rank,
+        config.num_layers,
+    )

@@ -1,0 +1,126 @@
+"""Small pieces every card is built of: labels in their roles, cards, rules, rows, buttons."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QPainter, QPaintEvent
+from PySide6.QtWidgets import (
+    QBoxLayout,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
+
+Layout = TypeVar("Layout", bound=QBoxLayout)
+
+GRID_PX = 8
+"""Every distance is a multiple or a half of this."""
+
+
+class ElidedLabel(QLabel):
+    """One line that gives way in the middle instead of being clipped; its tooltip tells all."""
+
+    def __init__(self, text: str = "", role: str = "") -> None:
+        super().__init__(text)
+        self.setObjectName(role)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(24, super().minimumSizeHint().height())
+
+    def setText(self, text: str) -> None:
+        super().setText(text)
+        self.setToolTip(text)
+
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: ARG002
+        painter = QPainter(self)
+        painter.setPen(self.palette().color(self.foregroundRole()))
+        shown = self.fontMetrics().elidedText(
+            self.text(), Qt.TextElideMode.ElideMiddle, self.width()
+        )
+        painter.drawText(self.rect(), self.alignment(), shown)
+
+
+def label(text: str = "", role: str = "", *, wraps: bool = False) -> QLabel:
+    """A text in one of the style sheet's roles: title, heading, secondary, caption, problem …"""
+    made = QLabel(text)
+    made.setObjectName(role)
+    made.setTextFormat(Qt.TextFormat.PlainText)
+    made.setWordWrap(wraps)
+    return made
+
+
+def message(role: str) -> QLabel:
+    """A wrapped text that is only there when it has something to say."""
+    made = label("", role, wraps=True)
+    made.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    made.hide()
+    return made
+
+
+def say(shown: QLabel, text: str) -> None:
+    """Show `text`, or nothing at all if there is none."""
+    shown.setText(text)
+    shown.setVisible(bool(text))
+
+
+def button(text: str, clicked: Callable[[], None], role: str = "") -> QPushButton:
+    made = QPushButton(text)
+    made.setObjectName(role)
+    made.clicked.connect(lambda: clicked())
+    made.setAutoDefault(False)
+    return made
+
+
+def card(heading: str = "", role: str = "card") -> tuple[QFrame, QVBoxLayout]:
+    """A rounded surface and the layout inside it."""
+    frame = QFrame()
+    frame.setObjectName(role)
+    inside = QVBoxLayout(frame)
+    inside.setContentsMargins(2 * GRID_PX, 12, 2 * GRID_PX, 14)
+    inside.setSpacing(GRID_PX)
+    if heading:
+        inside.addWidget(label(heading, "heading"))
+    return frame, inside
+
+
+def rule() -> QFrame:
+    made = QFrame()
+    made.setObjectName("rule")
+    return made
+
+
+def row(*items: QWidget | int | None, spacing: int = GRID_PX) -> QHBoxLayout:
+    """Widgets side by side; an int is a gap in pixels, None takes what is left."""
+    made = QHBoxLayout()
+    return fill(made, *items, spacing=spacing)
+
+
+def column(*items: QWidget | int | None, spacing: int = GRID_PX) -> QVBoxLayout:
+    return fill(QVBoxLayout(), *items, spacing=spacing)
+
+
+def fill(made: Layout, *items: QWidget | int | None, spacing: int) -> Layout:
+    made.setContentsMargins(0, 0, 0, 0)
+    made.setSpacing(spacing)
+    for item in items:
+        if item is None:
+            made.addStretch(1)
+        elif isinstance(item, int):
+            made.addSpacing(item)
+        else:
+            made.addWidget(item)
+    return made
+
+
+def restyle(widget: QWidget, name: str, value: object) -> None:
+    """Set a property that the style sheet asks for, and have the widget drawn accordingly."""
+    if widget.property(name) != value:
+        widget.setProperty(name, value)
+        widget.style().unpolish(widget)
+        widget.style().polish(widget)

@@ -1,0 +1,81 @@
+"""The dataset, in the left column: what it is once it was read, or what is wrong with it."""
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QVBoxLayout, QWidget
+
+from app.ui import phrases
+from app.ui.app_state import AppState
+from app.ui.widgets.building import ElidedLabel, button, card, label, message, restyle, row, say
+
+SHOWN_PROBLEMS = 4
+
+
+class DataCard(QWidget):
+    choose_requested = Signal()
+
+    def __init__(self, state: AppState) -> None:
+        super().__init__()
+        self._state = state
+        self._frame, inside = card()
+        self.choose = button("Choose…", self.choose_requested.emit, "link")
+        self.choose.setAccessibleName("Choose a dataset")
+        inside.addLayout(row(label("Dataset", "heading"), None, self.choose))
+        self.name = ElidedLabel("", "strong")
+        self.summary = label("", "secondary", wraps=True)
+        self.problems = message("problem")
+        for widget in (self.name, self.summary, self.problems):
+            inside.addWidget(widget)
+        outside = QVBoxLayout(self)
+        outside.setContentsMargins(0, 0, 0, 0)
+        outside.addWidget(self._frame)
+        state.dataset_changed.connect(self.refresh)
+        state.config_changed.connect(self.refresh)
+        self.refresh()
+
+    def highlight(self, is_on: bool) -> None:
+        """Something that can be dropped is over the window."""
+        restyle(self._frame, "drop", "true" if is_on else "false")
+
+    def refresh(self) -> None:
+        state = self._state
+        data = state.config.data
+        self.name.setText(phrases.dataset_name(data) or "None yet")
+        if data is not None:
+            self.name.setToolTip(str(data))
+        say(self.summary, self._summary_text())
+        say(self.problems, self._problem_text())
+
+    def _summary_text(self) -> str:
+        state = self._state
+        if state.is_inspecting:
+            return "Reading…"
+        if (facts := state.dataset) is None:
+            return "" if state.dataset_failure else "Drop a .jsonl file or a folder on the window."
+        parts = [f"{facts.examples:,} {_kind(facts.format)}{'' if facts.examples == 1 else 's'}"]
+        if facts.valid_examples:
+            parts.append(f"{facts.valid_examples:,} for validation")
+        elif state.config.validation_share > 0:
+            parts.append(f"{state.config.validation_share * 100:g} % held out")
+        parts.append(phrases.size(facts.size_bytes))
+        return " · ".join(parts)
+
+    def _problem_text(self) -> str:
+        state = self._state
+        if failure := state.dataset_failure:
+            return f"{failure.message} {failure.hint}".strip()
+        if state.dataset is None or not state.dataset.problem_count:
+            return ""
+        count = state.dataset.problem_count
+        shown = state.dataset.problems[:SHOWN_PROBLEMS]
+        lines = [f"{phrases.plural(count, 'row')} can't be used:"]
+        for problem in shown:
+            where = f"{problem.path.name}, line {problem.line}" if problem.line else ""
+            lines.append(f"{where} {problem.reason}".strip())
+        if count > len(shown):
+            lines.append(f"… and {count - len(shown):,} more.")
+        lines.append("Correct or remove them and drop the file again.")
+        return "\n".join(lines)
+
+
+def _kind(form: str) -> str:
+    return "example" if form in ("unknown", "mixed") else f"{form} example"

@@ -1,0 +1,58 @@
+"""What the Train page shows before there is a dataset: where to drop one, and a way to just try."""
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
+
+from app.ui import icons
+from app.ui.app_state import AppState
+from app.ui.theme import Theme
+from app.ui.widgets.building import GRID_PX, button, card, label, message, restyle, row, say
+
+
+class Hero(QWidget):
+    choose_requested = Signal()
+    sample_requested = Signal()
+
+    def __init__(self, state: AppState) -> None:
+        super().__init__()
+        self._state = state
+        self._frame, inside = card(role="hero")
+        inside.setContentsMargins(4 * GRID_PX, 4 * GRID_PX, 4 * GRID_PX, 4 * GRID_PX)
+        inside.setSpacing(2 * GRID_PX)
+        self._glyph = QLabel()
+        self._title = label("Drop a dataset here", "title")
+        self._hint = label(
+            "A .jsonl file of chats, prompts or text, or a folder with train.jsonl. "
+            "An MLX model folder becomes the base model.",
+            "secondary",
+            wraps=True,
+        )
+        self._hint.setMaximumWidth(380)
+        self.problem = message("problem")
+        self.problem.setMaximumWidth(420)
+        self.choose = button("Choose…", self.choose_requested.emit)
+        self.sample = button("Use the Sample Data", self.sample_requested.emit, "primary")
+        self._privacy = label("Everything stays on this computer.", "caption")
+        inside.addStretch(2)
+        for text in (self._glyph, self._title, self._hint, self.problem):
+            text.setAlignment(Qt.AlignmentFlag.AlignCenter)
+            inside.addWidget(text, 0, Qt.AlignmentFlag.AlignHCenter)
+        inside.addSpacing(GRID_PX)
+        inside.addLayout(row(None, self.choose, self.sample, None, spacing=12))
+        inside.addStretch(2)
+        inside.addWidget(self._privacy, 0, Qt.AlignmentFlag.AlignHCenter)
+        outside = QVBoxLayout(self)
+        outside.setContentsMargins(0, 0, 0, 0)
+        outside.addWidget(self._frame)
+        state.dataset_changed.connect(self.refresh)
+
+    def highlight(self, is_on: bool) -> None:
+        restyle(self._frame, "drop", "true" if is_on else "false")
+
+    def refresh(self) -> None:
+        failure = self._state.dataset_failure
+        self._title.setText("Reading…" if self._state.is_inspecting else "Drop a dataset here")
+        say(self.problem, f"{failure.message} {failure.hint}".strip() if failure else "")
+
+    def set_theme(self, theme: Theme) -> None:
+        self._glyph.setPixmap(icons.glyph("drop", theme.accent, 56, 3.0))

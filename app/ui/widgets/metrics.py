@@ -1,0 +1,108 @@
+"""The run's figures side by side: step, loss, validation, speed, time left, memory."""
+
+import time
+
+from PySide6.QtCore import QTimer
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QGridLayout, QLabel, QWidget
+
+from app.core.events import StepFinished
+from app.ui import phrases
+from app.ui.app_state import AppState, Phase
+from app.ui.time_left import TimeLeft
+from app.ui.widgets.building import GRID_PX, column, label
+
+REFRESH_MS = 100
+_ONE_ROW_FROM_PX = 560
+_TITLES = {
+    "step": "Step",
+    "loss": "Loss",
+    "val_loss": "Validation loss",
+    "speed": "Tokens per second",
+    "left": "Time left",
+    "memory": "Peak memory",
+}
+
+
+class Metrics(QWidget):
+    """Drawn at most ten times a second, however fast steps come."""
+
+    def __init__(self, state: AppState) -> None:
+        super().__init__()
+        self._state = state
+        self._time_left = TimeLeft()
+        self.figures: dict[str, QLabel] = {}
+        self._cells: list[QWidget] = []
+        self._columns = 0
+        self._grid = QGridLayout(self)
+        self._grid.setContentsMargins(0, 0, 0, 0)
+        self._grid.setHorizontalSpacing(2 * GRID_PX)
+        self._grid.setVerticalSpacing(GRID_PX)
+        for key, title in _TITLES.items():
+            self._add(key, title)
+        self._arrange(len(_TITLES))
+        self._timer = QTimer(self, interval=REFRESH_MS, singleShot=True)
+        self._timer.timeout.connect(self.refresh)
+        state.run_event_received.connect(self._take)
+        state.run_cleared.connect(self._clear)
+        state.phase_changed.connect(self._note_phase)
+        self.refresh()
+
+    def _add(self, key: str, title: str) -> None:
+        figure = label("–", "figure")
+        figure.setAccessibleName(title)
+        cell = QWidget()
+        cell.setLayout(column(label(title, "caption"), figure, spacing=2))
+        self.figures[key] = figure
+        self._cells.append(cell)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._arrange(len(_TITLES) if self.width() >= _ONE_ROW_FROM_PX else len(_TITLES) // 2)
+
+    def _arrange(self, columns: int) -> None:
+        if columns == self._columns:
+            return
+        self._columns = columns
+        for index, cell in enumerate(self._cells):
+            self._grid.addWidget(cell, index // columns, index % columns)
+        for index in range(len(_TITLES)):
+            self._grid.setColumnStretch(index, 1 if index < columns else 0)
+
+    def _take(self, event: object) -> None:
+        if isinstance(event, StepFinished):
+            self._time_left.note_step(event.step, time.monotonic())
+        if not self._timer.isActive():
+            self._timer.start()
+
+    def _clear(self) -> None:
+        self._time_left = TimeLeft()
+        self.refresh()
+
+    def _note_phase(self) -> None:
+        if self._state.phase is Phase.PAUSED:
+            self._time_left.hold(time.monotonic())
+        else:
+            self._time_left.go_on(time.monotonic())
+        self.refresh()
+
+    def refresh(self) -> None:
+        state = self._state
+        step = state.step
+        steps = state.started.steps if state.started else state.config.steps
+        shown = {
+            "step": f"{step.step:,} of {steps:,}" if step else "–",
+            "loss": phrases.loss(step.loss if step else None),
+            "val_loss": phrases.loss(state.evaluation.val_loss if state.evaluation else None),
+            "speed": phrases.rate(step.tokens_per_second) if step else "–",
+            "left": self._left_text(steps),
+            "memory": phrases.size(step.peak_memory_bytes) if step else "–",
+        }
+        for key, text in shown.items():
+            self.figures[key].setText(text)
+
+    def _left_text(self, steps: int) -> str:
+        if not self._state.phase.is_active:
+            return "–"
+        seconds = self._time_left.seconds_left(steps)
+        return "…" if seconds is None else phrases.duration(seconds)

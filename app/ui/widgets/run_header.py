@@ -1,0 +1,131 @@
+"""The run at a glance: its name, how it stands, its progress and figures, and what can be done."""
+
+from PySide6.QtCore import QTimer, Signal
+from PySide6.QtWidgets import QFrame, QProgressBar, QVBoxLayout, QWidget
+
+from app.ui import phrases
+from app.ui.app_state import AppState, Phase
+from app.ui.desktop import REVEAL_LABEL
+from app.ui.run_actions import ActionButton, RunActions
+from app.ui.widgets.building import ElidedLabel, button, card, label, message, restyle, row, say
+from app.ui.widgets.metrics import Metrics
+
+PROGRESS_PARTS = 1000
+REFRESH_MS = 50
+_PHASES = {
+    Phase.EMPTY: ("No dataset", ""),
+    Phase.READY: ("Ready", ""),
+    Phase.RUNNING: ("Running", "accent"),
+    Phase.PAUSED: ("Paused", "warning"),
+    Phase.STOPPING: ("Stopping", "warning"),
+    Phase.FINISHED: ("Finished", "success"),
+    Phase.FAILED: ("Failed", "danger"),
+}
+
+
+class RunHeader(QWidget):
+    reveal_requested = Signal()
+    export_requested = Signal()
+
+    def __init__(self, state: AppState, actions: RunActions) -> None:
+        super().__init__()
+        self._state = state
+        self.name = ElidedLabel("", "title")
+        self.pill = label("", "pill")
+        self.status = ElidedLabel("", "secondary")
+        self.problem = message("problem")
+        self.bar = QProgressBar()
+        self.bar.setTextVisible(False)
+        self.bar.setAccessibleName("Progress of the run")
+        self.metrics = Metrics(state)
+        self.reveal = button(REVEAL_LABEL, self.reveal_requested.emit)
+        self.export = button("Export Checkpoint…", self.export_requested.emit)
+        self.start = ActionButton(actions.start, "primary")
+        self.pause = ActionButton(actions.pause)
+        self.stop = ActionButton(actions.stop)
+        self._lay_out()
+        self._timer = QTimer(self, interval=REFRESH_MS, singleShot=True)
+        self._timer.timeout.connect(self.refresh)
+        state.run_event_received.connect(self._schedule)
+        for changed in (state.phase_changed, state.config_changed, state.dataset_changed):
+            changed.connect(self.refresh)
+        self.refresh()
+
+    def _lay_out(self) -> None:
+        frame, inside = card()
+        inside.setSpacing(12)
+        self._title = row(self.name, self.start, self.pause, self.stop)
+        inside.addLayout(self._title)
+        inside.addLayout(row(self.pill, self.status))
+        inside.addWidget(self.problem)
+        inside.addWidget(self.bar)
+        inside.addWidget(self.metrics)
+        self.results = QFrame()
+        self.results.setLayout(row(self.reveal, self.export, None))
+        inside.addWidget(self.results)
+        outside = QVBoxLayout(self)
+        outside.setContentsMargins(0, 0, 0, 0)
+        outside.addWidget(frame)
+
+    def _schedule(self, _event: object) -> None:
+        if not self._timer.isActive():
+            self._timer.start()
+
+    def refresh(self) -> None:
+        state = self._state
+        text, tone = _PHASES[state.phase]
+        if state.finished and state.finished.outcome == "stopped" and not state.phase.is_active:
+            text, tone = "Stopped", "warning"
+        self.pill.setText(text)
+        restyle(self.pill, "tone", tone)
+        self.name.setText(self._name())
+        self.status.setText(self._status())
+        say(self.problem, self._problem())
+        self._show_progress()
+        finished = state.finished
+        self.results.setVisible(finished is not None and not state.phase.is_active)
+        self.export.setEnabled(finished is not None and finished.adapter_dir is not None)
+        self.export.setToolTip("" if self.export.isEnabled() else "This run kept no checkpoint.")
+
+    def _name(self) -> str:
+        state = self._state
+        if state.started is not None:
+            return state.started.name
+        return state.config.name or phrases.dataset_name(state.config.data) or "New run"
+
+    def _status(self) -> str:
+        state = self._state
+        if state.phase is Phase.STOPPING:
+            return "Saving a checkpoint…"
+        if state.phase is Phase.PAUSED:
+            return "Held after the current step."
+        if state.phase.is_active:
+            if state.stage is not None:
+                return f"{state.stage.stage}…"
+            return "Training…" if state.step else "Starting…"
+        if state.finished is not None:
+            return "" if state.phase is Phase.FAILED else state.finished.message
+        return "" if state.phase is Phase.FAILED else state.why_not_start()
+
+    def _problem(self) -> str:
+        state = self._state
+        if state.phase is not Phase.FAILED:
+            return ""
+        if state.run_failure is not None:
+            return f"{state.run_failure.message} {state.run_failure.hint}".strip()
+        return state.finished.message if state.finished else ""
+
+    def _show_progress(self) -> None:
+        """Steps once there are some; before that what the stage says of itself, or just motion."""
+        state = self._state
+        if state.step is not None and state.started is not None:
+            self.bar.setRange(0, PROGRESS_PARTS)
+            self.bar.setValue(round(PROGRESS_PARTS * state.step.step / state.started.steps))
+        elif state.phase.is_active and state.stage and state.stage.fraction is not None:
+            self.bar.setRange(0, PROGRESS_PARTS)
+            self.bar.setValue(round(PROGRESS_PARTS * state.stage.fraction))
+        elif state.phase.is_active:
+            self.bar.setRange(0, 0)
+        else:
+            self.bar.setRange(0, PROGRESS_PARTS)
+            self.bar.setValue(0)

@@ -1,0 +1,113 @@
+"""One setting of TrainingConfig as a labelled control, built from the field's own metadata."""
+
+from collections.abc import Callable
+from typing import Any
+
+from PySide6.QtWidgets import QAbstractSpinBox, QCheckBox, QHBoxLayout, QVBoxLayout, QWidget
+
+from app.core.config import CHOICES, config_field
+from app.ui.app_state import AppState
+from app.ui.widgets.building import label, message, row, say
+from app.ui.widgets.fields import CalmComboBox, CalmSpinBox, NumberField, TextField
+
+FIELD_WIDTH_PX = 112
+_QT_INT_MAX = 2**31 - 1
+
+
+class SettingField(QWidget):
+    """Shows and writes one setting of the state's configuration, and says what is wrong with it."""
+
+    def __init__(self, name: str, state: AppState) -> None:
+        super().__init__()
+        self.name, self._state = name, state
+        field = config_field(name)
+        facts = field.metadata
+        self.control, self._show = _control(name, state)
+        self.control.setToolTip(facts["help"])
+        self.control.setAccessibleName(facts["label"])
+        self.control.setAccessibleDescription(facts["help"])
+        self.problem = message("problem")
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.setSpacing(4)
+        whole.addLayout(self._line(facts["label"], facts["help"]))
+        whole.addWidget(self.problem)
+        state.config_changed.connect(self.refresh)
+        self.refresh()
+
+    def _line(self, text: str, help_text: str) -> QHBoxLayout:
+        if isinstance(self.control, QCheckBox):
+            self.control.setText(text)
+            return row(self.control, None)
+        self.control.setFixedWidth(FIELD_WIDTH_PX)
+        caption = label(text)
+        caption.setToolTip(help_text)
+        caption.setBuddy(self.control)
+        return row(caption, None, self.control)
+
+    def refresh(self) -> None:
+        config = self._state.config
+        self._show(getattr(config, self.name))
+        problems = [p.message for p in config.problems() if p.setting == self.name]
+        say(self.problem, problems[0] if problems else "")
+
+
+def _control(name: str, state: AppState) -> tuple[QWidget, Callable[[Any], None]]:
+    """The control for a setting's type, and how it is made to show a value."""
+
+    def write(value: object) -> None:
+        state.change_config(**{name: value})
+
+    value, facts = getattr(state.config, name), config_field(name).metadata
+    if name in CHOICES:
+        return _choice(name, write)
+    if isinstance(value, bool):
+        return _switch(write)
+    if isinstance(value, int) and facts["maximum"] <= _QT_INT_MAX:
+        return _whole_number(facts["minimum"], facts["maximum"], write)
+    if isinstance(value, str):
+        return _text(write)
+    field = NumberField()
+    is_whole = isinstance(value, int)
+    field.number_changed.connect(
+        lambda number: write(int(number) if is_whole and number == number else number)
+    )
+    return field, field.show_number
+
+
+def _choice(name: str, write: Callable[[object], None]) -> tuple[QWidget, Callable[[Any], None]]:
+    combo = CalmComboBox({value: value.capitalize() for value in CHOICES[name]})
+    combo.activated.connect(lambda _: write(combo.currentData()))
+    return combo, combo.choose
+
+
+def _switch(write: Callable[[object], None]) -> tuple[QWidget, Callable[[Any], None]]:
+    box = QCheckBox()
+    box.clicked.connect(write)
+    return box, box.setChecked
+
+
+def _whole_number(
+    minimum: float, maximum: float, write: Callable[[object], None]
+) -> tuple[QWidget, Callable[[Any], None]]:
+    spin = CalmSpinBox(int(minimum), int(maximum))
+    spin.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
+    spin.setGroupSeparatorShown(True)
+    spin.valueChanged.connect(write)
+
+    def show(value: int) -> None:
+        if value != spin.value():
+            spin.setValue(value)
+
+    return spin, show
+
+
+def _text(write: Callable[[object], None]) -> tuple[QWidget, Callable[[Any], None]]:
+    field = TextField()
+    field.textEdited.connect(write)
+
+    def show(value: str) -> None:
+        if value != field.text():
+            field.setText(value)
+
+    return field, show

@@ -1,0 +1,52 @@
+"""The training settings: those that matter in sight, the rest under Advanced."""
+
+from dataclasses import fields
+
+from PySide6.QtCore import QSettings
+from PySide6.QtWidgets import QVBoxLayout, QWidget
+
+from app.core.config import TrainingConfig
+from app.ui.app_state import AppState
+from app.ui.theme import Theme
+from app.ui.widgets.building import GRID_PX, card, column
+from app.ui.widgets.disclosure import Disclosure
+from app.ui.widgets.setting_field import SettingField
+
+FORM_SECTIONS = ("training", "adapter", "watching")
+IN_SIGHT = ("steps", "batch_size", "learning_rate", "max_seq_length", "rank", "mask_prompt")
+
+
+class SettingsForm(QWidget):
+    """Built from TrainingConfig alone: a new field appears here by being defined there."""
+
+    def __init__(self, state: AppState, settings: QSettings) -> None:
+        super().__init__()
+        self._state = state
+        frame, inside = card("Training")
+        self.fields = {name: SettingField(name, state) for name in (*IN_SIGHT, *_advanced())}
+        for name in IN_SIGHT:
+            inside.addWidget(self.fields[name])
+        folded = QWidget()
+        folded.setLayout(column(*(self.fields[name] for name in _advanced()), spacing=GRID_PX))
+        self.advanced = Disclosure("Advanced", folded, settings, "advanced")
+        inside.addSpacing(GRID_PX // 2)
+        inside.addWidget(self.advanced)
+        outside = QVBoxLayout(self)
+        outside.setContentsMargins(0, 0, 0, 0)
+        outside.addWidget(frame)
+        state.config_changed.connect(self._unfold_problem)
+
+    def set_theme(self, theme: Theme) -> None:
+        self.advanced.set_theme(theme)
+
+    def _unfold_problem(self) -> None:
+        """A setting that can't work must be in sight."""
+        folded = set(_advanced())
+        if any(problem.setting in folded for problem in self._state.config.problems()):
+            self.advanced.toggle.setChecked(True)
+
+
+def _advanced() -> tuple[str, ...]:
+    """The other settings, in the order of the configuration."""
+    rest = (f for f in fields(TrainingConfig) if f.metadata["section"] in FORM_SECTIONS)
+    return (*(f.name for f in rest if f.name not in IN_SIGHT), "pending", "name")

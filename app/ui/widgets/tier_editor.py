@@ -1,0 +1,110 @@
+"""The tier editor: how many tiers, how parameters are assigned to them, what each one holds."""
+
+from PySide6.QtWidgets import QVBoxLayout, QWidget
+
+from app.core.config import CHOICES, MAX_TIERS, TierConfig, config_field
+from app.ui.app_state import AppState
+from app.ui.theme import LIGHT, Theme
+from app.ui.widgets.building import button, card, column, label, message, row, say
+from app.ui.widgets.fields import CalmComboBox
+from app.ui.widgets.tier_row import MAX_PERIOD, TierRow
+
+ASSIGN_TEXTS = {"depth": "By layer depth", "module": "By module"}
+FAST_END_TEXTS = {
+    "depth": {"top": "Top layers fastest", "bottom": "Bottom layers fastest"},
+    "module": {"top": "Attention fastest", "bottom": "Everything else fastest"},
+}
+
+
+class TierEditor(QWidget):
+    """Writes the state's tiers, assignment and fastest end; shows the state's preview."""
+
+    def __init__(self, state: AppState) -> None:
+        super().__init__()
+        self._state = state
+        self._theme = LIGHT
+        self.rows: list[TierRow] = []
+        frame, inside = card()
+        self.add = button("Add Tier", self._add, "link")
+        inside.addLayout(row(label("Tiers", "heading"), None, self.add))
+        self._rows = column(spacing=4)
+        inside.addLayout(self._rows)
+        self.problem = message("problem")
+        inside.addWidget(self.problem)
+        self.assign = CalmComboBox({v: ASSIGN_TEXTS.get(v, v) for v in CHOICES["assign"]})
+        self.assign.setAccessibleName("Assignment of parameters to tiers")
+        self.assign.setToolTip(config_field("assign").metadata["help"])
+        self.fast_end = CalmComboBox(dict.fromkeys(CHOICES["fast_end"], ""))
+        self.fast_end.setAccessibleName("Fastest end")
+        self.fast_end.setToolTip(config_field("fast_end").metadata["help"])
+        inside.addLayout(row(self.assign, self.fast_end))
+        outside = QVBoxLayout(self)
+        outside.setContentsMargins(0, 0, 0, 0)
+        outside.addWidget(frame)
+        self.assign.activated.connect(
+            lambda _: state.change_config(assign=self.assign.currentData())
+        )
+        self.fast_end.activated.connect(
+            lambda _: state.change_config(fast_end=self.fast_end.currentData())
+        )
+        state.config_changed.connect(self.refresh)
+        state.preview_changed.connect(self.show_preview)
+        self.refresh()
+
+    def set_theme(self, theme: Theme) -> None:
+        self._theme = theme
+        for tier_row in self.rows:
+            tier_row.set_theme(theme)
+
+    def refresh(self) -> None:
+        config = self._state.config
+        while len(self.rows) < len(config.tiers):
+            self._append_row()
+        while len(self.rows) > len(config.tiers):
+            self._drop_row()
+        for tier_row, tier in zip(self.rows, config.tiers, strict=True):
+            tier_row.show_tier(tier, is_only=len(config.tiers) == 1)
+        self.add.setEnabled(len(config.tiers) < MAX_TIERS)
+        self.add.setToolTip("" if self.add.isEnabled() else f"There can be {MAX_TIERS} at most.")
+        self.assign.choose(config.assign)
+        for index, value in enumerate(CHOICES["fast_end"]):
+            self.fast_end.setItemText(index, FAST_END_TEXTS[config.assign][value])
+        self.fast_end.choose(config.fast_end)
+        problems = [p.message for p in config.problems() if p.setting == "tiers"]
+        say(self.problem, problems[0] if problems else "")
+        self.show_preview()
+
+    def show_preview(self) -> None:
+        """Show what each tier holds, where that is known for just these tiers."""
+        known = self._state.preview
+        if known is not None and len(known) != len(self.rows):
+            known = None
+        for index, tier_row in enumerate(self.rows):
+            tier_row.show_facts(known[index] if known else None)
+
+    def _append_row(self) -> None:
+        made = TierRow(len(self.rows))
+        made.set_theme(self._theme)
+        made.edited.connect(self._take_rows)
+        made.remove_requested.connect(lambda: self._remove(made))
+        self.rows.append(made)
+        self._rows.addWidget(made)
+
+    def _drop_row(self) -> None:
+        gone = self.rows.pop()
+        self._rows.removeWidget(gone)
+        gone.hide()
+        gone.deleteLater()
+
+    def _take_rows(self) -> None:
+        self._state.change_config(tiers=tuple(tier_row.tier for tier_row in self.rows))
+
+    def _add(self) -> None:
+        tiers = self._state.config.tiers
+        period = min(2 * tiers[-1].period, MAX_PERIOD) if tiers else 1
+        self._state.change_config(tiers=(*tiers, TierConfig(period)))
+
+    def _remove(self, tier_row: TierRow) -> None:
+        index = self.rows.index(tier_row)
+        tiers = self._state.config.tiers
+        self._state.change_config(tiers=tiers[:index] + tiers[index + 1 :])

@@ -1,0 +1,99 @@
+"""One tier in the editor: its colour, period, learning-rate factor, and what it holds."""
+
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QColor, QPainter, QPixmap
+from PySide6.QtWidgets import QLabel, QToolButton, QWidget
+
+from app.core.config import TierConfig
+from app.core.events import TierFacts
+from app.ui import icons
+from app.ui.theme import Theme
+from app.ui.widgets.building import GRID_PX, ElidedLabel, column, label, row
+from app.ui.widgets.fields import CalmSpinBox, NumberField
+
+MAX_PERIOD = 1_000_000
+_INDENT_PX = 20
+
+
+class TierRow(QWidget):
+    edited = Signal()
+    remove_requested = Signal()
+
+    def __init__(self, index: int) -> None:
+        super().__init__()
+        self._index = index
+        self.period = CalmSpinBox(1, MAX_PERIOD)
+        self.period.setAccessibleName(f"Tier {index}: update period in steps")
+        self.period.setFixedWidth(108)
+        self.factor = NumberField(1.0)
+        self.factor.setFixedWidth(48)
+        self.factor.setAccessibleName(f"Tier {index}: learning-rate factor")
+        self.factor.setToolTip("Factor on the learning rate for this tier.")
+        self.remove = QToolButton()
+        self.remove.setAccessibleName(f"Remove tier {index}")
+        self.remove.setToolTip("Remove this tier")
+        self.remove.setFixedSize(24, 24)
+        self._swatch = QLabel()
+        self._swatch.setFixedWidth(12)
+        self._facts = ElidedLabel("", "caption")
+        name = label(f"Tier {index}", "strong")
+        controls = row(
+            self._swatch, name, None, self.period, label("×", "secondary"), self.factor,
+            self.remove, spacing=6,
+        )  # fmt: skip
+        whole = column(spacing=2)
+        whole.addLayout(controls)
+        whole.addLayout(row(_INDENT_PX - 2, self._facts, spacing=0))
+        whole.setContentsMargins(0, 0, 0, GRID_PX // 2)
+        self.setLayout(whole)
+        self.period.valueChanged.connect(self._note_period)
+        self.factor.number_changed.connect(lambda _: self.edited.emit())
+        self.remove.clicked.connect(lambda: self.remove_requested.emit())
+
+    @property
+    def tier(self) -> TierConfig:
+        return TierConfig(self.period.value(), self.factor.number)
+
+    def show_tier(self, tier: TierConfig, is_only: bool) -> None:
+        self.period.blockSignals(True)
+        self.period.setValue(tier.period)
+        self.period.blockSignals(False)
+        self._word_period()
+        self.factor.show_number(tier.learning_rate_factor)
+        self.remove.setEnabled(not is_only)
+        self.remove.setToolTip("There must be one tier." if is_only else "Remove this tier")
+
+    def show_facts(self, facts: TierFacts | None) -> None:
+        """What the tier holds in this model; "…" while it is not known."""
+        if facts is None:
+            self._facts.setText("…")
+        else:
+            self._facts.setText(f"{facts.parameters:,} parameters · {facts.description}")
+
+    def set_theme(self, theme: Theme) -> None:
+        colour = theme.tiers[self._index % len(theme.tiers)]
+        self._swatch.setPixmap(_dot(colour))
+        self.remove.setIcon(icons.icon("remove", theme.secondary_text, 14))
+
+    def _note_period(self) -> None:
+        self._word_period()
+        self.edited.emit()
+
+    def _word_period(self) -> None:
+        is_each = self.period.value() == 1
+        self.period.setPrefix("every ")
+        self.period.setSuffix(" step" if is_each else " steps")
+
+
+def _dot(colour: str) -> QPixmap:
+    scale = 3
+    pixmap = QPixmap(QSize(12, 12) * scale)
+    pixmap.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(pixmap)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setBrush(QColor(colour))
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.drawRoundedRect(pixmap.rect().adjusted(1, 1, -1, -1), 9, 9)
+    painter.end()
+    pixmap.setDevicePixelRatio(scale)
+    return pixmap

@@ -1,0 +1,85 @@
+"""Short work beside the GUI thread that has nothing to do with MLX: reading, listing, copying.
+
+One at a time, on a thread of its own, so it never waits behind training.
+"""
+
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+from PySide6.QtCore import QObject, Qt, QThreadPool, Signal, Slot
+
+from app.core.errors import AppError
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a task failed, as text."""
+
+    message: str
+    hint: str
+    details: str
+    is_app_error: bool
+
+
+@dataclass(frozen=True)
+class _Ended:
+    task_id: int
+    result: object
+    failure: Failure | None
+
+
+class BackgroundTasks(QObject):
+    """Runs functions on a second thread and calls back in the GUI thread."""
+
+    _ended = Signal(object)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._ids = count(1)
+        self._callbacks: dict[int, tuple[Callable[[Any], None], Callable[[Failure], None]]] = {}
+        self._pool = QThreadPool(self)
+        self._pool.setMaxThreadCount(1)
+        self._ended.connect(self._relay, Qt.ConnectionType.QueuedConnection)
+
+    def run(
+        self,
+        work: Callable[[], object],
+        on_done: Callable[[Any], None],
+        on_failed: Callable[[Failure], None],
+    ) -> None:
+        """Call `work` on the second thread, then exactly one of the callbacks in this one."""
+        task_id = next(self._ids)
+        self._callbacks[task_id] = (on_done, on_failed)
+        self._pool.start(lambda: self._ended.emit(_outcome(task_id, work)))
+
+    def shut_down(self) -> None:
+        """Forget the callbacks and wait for what is running."""
+        self._callbacks.clear()
+        self._pool.clear()
+        self._pool.waitForDone()
+
+    @Slot(object)
+    def _relay(self, ended: _Ended) -> None:
+        on_done, on_failed = self._callbacks.pop(ended.task_id, (None, None))
+        if ended.failure is not None and on_failed is not None:
+            on_failed(ended.failure)
+        elif on_done is not None:
+            on_done(ended.result)
+
+
+def _outcome(task_id: int, work: Callable[[], object]) -> _Ended:
+    try:
+        return _Ended(task_id, work(), None)
+    except Exception as error:  # the thread's boundary: told as text
+        return _Ended(task_id, None, failure_of(error))
+
+
+def failure_of(error: Exception) -> Failure:
+    """The error as text, so that nothing it holds stays in memory."""
+    details = "".join(traceback.format_exception(error))
+    if isinstance(error, AppError):
+        return Failure(error.message, error.hint, details, is_app_error=True)
+    return Failure(f"{type(error).__name__}: {error}", "", details, is_app_error=False)

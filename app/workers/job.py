@@ -1,0 +1,127 @@
+"""One piece of work as a generator with a stop flag, a pause gate and exactly one ending.
+
+Knows nothing of threads beyond its own flags, and nothing of what the work is.
+"""
+
+import threading
+import traceback
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
+from itertools import count
+from typing import Literal
+
+from app.core.errors import AppError
+
+JobFunction = Callable[[Callable[[], bool]], Iterator[object]]
+"""Given `should_stop`, yields plain values; closing the iterator must leave things in order."""
+
+
+@dataclass(frozen=True)
+class JobStarted:
+    job_id: int
+
+
+@dataclass(frozen=True)
+class JobYielded:
+    """One value the job's generator yielded."""
+
+    job_id: int
+    value: object
+
+
+@dataclass(frozen=True)
+class JobEnded:
+    """A job's one ending, always its last notice."""
+
+    job_id: int
+    ending: Literal["finished", "cancelled", "failed"]
+    message: str = ""
+    """For the user, if it failed."""
+    hint: str = ""
+    details: str = ""
+    """The traceback, if it failed."""
+    is_app_error: bool = False
+    """The failure was foreseen: the message says it all, the traceback is of no use to a user."""
+
+
+JobNotice = JobStarted | JobYielded | JobEnded
+
+_ids = count(1)
+
+
+class Job:
+    """Made and steered on any thread; `run` is called once, on the thread that does the work."""
+
+    def __init__(self, label: str, function: JobFunction) -> None:
+        self.id = next(_ids)
+        self.label = label
+        self._function: JobFunction | None = function
+        self._cancelled = threading.Event()
+        self._closed = threading.Event()
+        self._open_gate = threading.Event()
+        self._open_gate.set()
+
+    def should_stop(self) -> bool:
+        return self._cancelled.is_set()
+
+    def is_paused(self) -> bool:
+        return not self._open_gate.is_set()
+
+    def cancel(self) -> None:
+        """Ask the work to come to its own end; a paused job wakes, a queued one never starts."""
+        self._cancelled.set()
+        self._open_gate.set()
+
+    def close(self) -> None:
+        """Cancel, and close the generator after its current step instead of waiting for its end."""
+        self._closed.set()
+        self.cancel()
+
+    def pause(self) -> None:
+        """Hold the work after its current step."""
+        if not self.should_stop():
+            self._open_gate.clear()
+            if self.should_stop():  # cancelled in between: a stopped job must not sleep
+                self._open_gate.set()
+
+    def resume(self) -> None:
+        self._open_gate.set()
+
+    def run(self, report: Callable[[JobNotice], None]) -> None:
+        """Do the work to its end; every exception becomes the ending's text and is dropped."""
+        function, self._function = self._function, None
+        if function is None:
+            raise RuntimeError(f"Job {self.id} ({self.label}) was already run.")
+        if self.should_stop():
+            report(JobEnded(self.id, "cancelled"))
+            return
+        report(JobStarted(self.id))
+        report(self._drive(function, report))
+
+    def _drive(self, function: JobFunction, report: Callable[[JobNotice], None]) -> JobEnded:
+        work: Iterator[object] = iter(())
+        try:
+            work = function(self.should_stop)
+            for value in work:
+                report(JobYielded(self.id, value))
+                self._open_gate.wait()
+                if self._closed.is_set():
+                    break
+            _close(work)
+        except BaseException as error:  # the thread's boundary: nothing may pass, all is told
+            return _failure(self.id, error)
+        return JobEnded(self.id, "cancelled" if self.should_stop() else "finished")
+
+
+def _close(work: Iterator[object]) -> None:
+    if isinstance(work, Generator):
+        work.close()
+
+
+def _failure(job_id: int, error: BaseException) -> JobEnded:
+    details = "".join(traceback.format_exception(error))
+    traceback.clear_frames(error.__traceback__)
+    if isinstance(error, AppError):
+        return JobEnded(job_id, "failed", error.message, error.hint, details, is_app_error=True)
+    message = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return JobEnded(job_id, "failed", message, "", details)

@@ -1,0 +1,62 @@
+"""Reading datasets and the library, as plain functions for the background thread."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from app.core.errors import InputError
+
+if TYPE_CHECKING:
+    from app.data.dataset import DatasetFacts
+    from app.library.run_store import RunSummary
+
+
+def inspecting(path: Path) -> Callable[[], "DatasetFacts"]:
+    """Reads and checks a dataset; raises InputError when it can't be used at all."""
+
+    def work() -> "DatasetFacts":
+        from app.data.dataset import inspect
+
+        return inspect(path)
+
+    return work
+
+
+def listing(runs_dir: Path) -> Callable[[], "list[RunSummary]"]:
+    """The runs in the library, the newest first."""
+
+    def work() -> "list[RunSummary]":
+        from app.library.run_store import list_runs
+
+        return list_runs(runs_dir)
+
+    return work
+
+
+def exporting(adapter_dir: Path, destination: Path) -> Callable[[], object]:
+    """Copies a checkpoint to a folder the user chose."""
+
+    def work() -> object:
+        from app.library.run_store import export_checkpoint
+
+        return export_checkpoint(adapter_dir, destination)
+
+    return work
+
+
+def checking_model(folder: Path) -> Callable[[], Path]:
+    """The folder if it looks like a model MLX could load; otherwise InputError says what lacks."""
+
+    def work() -> Path:
+        if not folder.is_dir():
+            raise InputError(f"{folder} is not a folder.")
+        if not (folder / "config.json").is_file():
+            raise InputError(f"{folder.name} is no model folder: it has no config.json.")
+        if not any(folder.glob("*.safetensors")):
+            raise InputError(
+                f"{folder.name} has no weights: there is no .safetensors file in it.",
+                "If the model was downloaded in part, download it again.",
+            )
+        return folder
+
+    return work
