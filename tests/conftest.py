@@ -9,7 +9,7 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 import pytest
 
 from app.core.paths import HOME_VARIABLE, cache_dir
-from app.engine.mlx_gateway import import_mlx
+from app.engine.mlx_gateway import import_mlx, import_mlx_lm
 
 # MLX is loaded once with the user's own cache, so that tests need not prepare the BLAS again.
 cache_dir()
@@ -83,6 +83,7 @@ def build_model(
 ) -> None:
     """Write a Llama with random weights and a byte-level tokenizer to `folder`."""
     mx = import_mlx()
+    import_mlx_lm()
     from mlx_lm.models import llama
     from mlx_lm.utils import quantize_model, save_config
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers

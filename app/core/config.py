@@ -265,6 +265,15 @@ class TrainingConfig:
         found += _tier_problems(self.tiers)
         return found
 
+    def located(self) -> "TrainingConfig":
+        """This config with absolute paths, so that a run means the same from anywhere."""
+        places = {
+            f.name: _absolute(value)
+            for f in fields(self)
+            if isinstance(value := getattr(self, f.name), Path)
+        }
+        return replace(self, **places, question_sets=tuple(map(_absolute, self.question_sets)))
+
     def checked(self) -> "TrainingConfig":
         """This config, or InputError with the first problem's sentence."""
         if found := self.problems():
@@ -339,6 +348,10 @@ def to_plain(config: TrainingConfig) -> dict[str, Any]:
         for f in fields(config)
         if (value := getattr(config, f.name)) is not None
     }
+
+
+def _absolute(path: Path) -> Path:
+    return path.expanduser().absolute()
 
 
 def _plain(value: Any) -> Any:

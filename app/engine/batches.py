@@ -108,6 +108,7 @@ def bucket_lengths(lengths: npt.NDArray[np.int64], max_lengths: int) -> list[int
     while len(edges) > max_lengths:
         costs = [rows[i] * (edges[i + 1] - edges[i]) for i in range(len(edges) - 1)]
         cheapest = int(np.argmin(costs))
-        rows[cheapest + 1] += rows.pop(cheapest)
+        moved = rows.pop(cheapest)
+        rows[cheapest] += moved
         edges.pop(cheapest)
     return edges

@@ -39,8 +39,9 @@ def count_exact_answers(model: Any, batches: Batches) -> int:
         for batch in batches.once():
             exact = exact_answers(model, *_arrays(batch)).tolist()
             # Rows that only fill up a last batch train nothing, and answer nothing.
-            rows = zip(exact, batch.trained.any(axis=1).tolist(), strict=True)
-            correct += sum(is_exact and is_question for is_exact, is_question in rows)
+            trained: list[float] = batch.trained.sum(axis=1).tolist()
+            rows = zip(exact, trained, strict=True)
+            correct += sum(is_exact and tokens > 0 for is_exact, tokens in rows)
     return correct
 
 

@@ -7,14 +7,14 @@ from typing import Any
 
 from app.core.config import TrainingConfig
 from app.core.errors import InputError
-from app.core.events import Event, LogMessage, StageChanged, TierFacts
+from app.core.events import Event, LogMessage, StageChanged
 from app.data.dataset import load_dataset
 from app.data.tokenizing import TokenizedDataset, tokenize_dataset
 from app.engine.batches import Batches
-from app.engine.loading import BaseModel, load_architecture, load_base_model
+from app.engine.loading import BaseModel, load_base_model
 from app.engine.lora import add_adapter, trainable
 from app.engine.mlx_gateway import import_mlx
-from app.engine.tiers import TierPlan, make_plan, tier_facts
+from app.engine.tiers import TierPlan, make_plan
 
 
 @dataclass(frozen=True)
@@ -63,14 +63,6 @@ def prepare(
     for note in tokenized.notes:
         yield LogMessage(note)
     return _prepared(config, base, plan, tokenized)
-
-
-def preview_tiers(config: TrainingConfig) -> tuple[TierFacts, ...]:
-    """What each tier of `config` would hold, without reading weights. Raises AppError."""
-    model = load_architecture(config.checked().model)
-    add_adapter(model, config)
-    parameters = trainable(model)
-    return tier_facts(make_plan(parameters, config), parameters)
 
 
 def _prepared(

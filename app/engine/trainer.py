@@ -50,7 +50,7 @@ def train(
     Bad input raises AppError before RunStarted, and nothing is left behind. After RunStarted the
     last event is always RunFinished. Closing the generator early keeps a checkpoint too.
     """
-    config.checked()
+    config = config.checked().located()
     run_dir = choose_run_dir(config, runs_dir or default_runs_dir())
     mx = import_mlx()
     mx.set_cache_limit(CACHE_LIMIT_BYTES)
@@ -161,7 +161,7 @@ class _Run:
         )
 
     def _warm_up(self) -> Iterator[Event]:
-        """Trace every batch length now: tracing holds the interpreter and a window would stutter."""
+        """Trace every batch length now, while it is shown: it holds the interpreter."""
         mx = import_mlx()
         train = self._prepared.train
         lengths = [(self._training.trace, train, length) for length in train.lengths]

@@ -1,0 +1,21 @@
+"""`nestling` and `python -m app`: the terminal's commands, or the window."""
+
+import sys
+
+from app.cli.commands import run
+from app.core.config import TrainingConfig
+
+
+def main() -> int:
+    """Entry point; returns the exit code."""
+    return run(sys.argv[1:], _open_window)
+
+
+def _open_window(config: TrainingConfig | None) -> int:
+    from app.application import run_app
+
+    return run_app(sys.argv[:1], config=config, autostart=config is not None)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""`nestling …` in a terminal: the same engine without a window. Never imports Qt."""

@@ -1,0 +1,111 @@
+"""The command line's grammar; flags and their help come from TrainingConfig itself."""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import Field, fields
+from pathlib import Path
+from typing import Any, NoReturn
+
+from app import __version__
+from app.core.config import CHOICES, TrainingConfig, load_toml, parse_tiers, with_settings
+from app.core.errors import InputError
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one sentence instead of printing the usage first."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message.removesuffix('.')}. See {self.prog} --help.\n")
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """The arguments; `command` is None for the window. Exits with code 2 on bad ones."""
+    return _parser().parse_args(argv)
+
+
+def training_config(arguments: argparse.Namespace) -> TrainingConfig:
+    """Defaults, then the TOML file, then the flags. Raises InputError."""
+    config = load_toml(arguments.config) if "config" in arguments else TrainingConfig()
+    given = {f.name: getattr(arguments, f.name) for f in fields(config) if f.name in arguments}
+    if "tiers" in given or "tier_factors" in arguments:
+        periods = given.pop("tiers", ",".join(str(tier.period) for tier in config.tiers))
+        tiers = parse_tiers(periods, getattr(arguments, "tier_factors", ""))
+        given["tiers"] = [vars(tier) for tier in tiers]
+    config = with_settings(config, given, where="the command line")
+    if config.data is None:
+        raise InputError("No dataset is given.", "Add --data with a .jsonl file or a folder.")
+    return config.checked()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="nestling",
+        description="Fine-tune a language model on this computer, in tiers that update at their "
+        "own pace. Without a command, the window opens.",
+    )
+    parser.add_argument("--version", action="version", version=f"nestling {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    _add_demo(commands.add_parser("demo", help="train the starter model on the sample data"))
+    _add_train(commands.add_parser("train", help="train from the terminal"))
+    return parser
+
+
+def _add_demo(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Teach the starter model the sample's new facts, and ask it before and after. Opens the "
+        "window where there is a display."
+    )
+    parser.add_argument("--steps", type=int, default=None, metavar="N", help=_help("steps"))
+    _add_output(parser)
+    parser.add_argument(
+        "--terminal", action="store_true", help="Stay in the terminal even if there is a display."
+    )
+
+
+def _add_train(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Train from the terminal. Flags win over the settings file."
+    parser.add_argument(
+        "--config", type=Path, default=argparse.SUPPRESS, metavar="FILE",
+        help="A TOML file of settings, named as the flags with _ for -.",
+    )  # fmt: skip
+    for f in fields(TrainingConfig):
+        if f.name != "output":
+            _add_setting(parser, f)
+    parser.add_argument(
+        "--tier-factors", default=argparse.SUPPRESS, metavar="F,F,…",
+        help="One learning-rate factor for each tier.",
+    )  # fmt: skip
+    _add_output(parser)
+
+
+def _add_output(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--output", default=argparse.SUPPRESS, metavar="DIR", help=_help("output"))
+    parser.add_argument(
+        "--json", action="store_true", help="Print one JSON object a line instead of progress."
+    )
+
+
+def _add_setting(parser: argparse.ArgumentParser, f: Field[Any]) -> None:
+    flag = "--" + f.name.replace("_", "-")
+    text = f.metadata["help"].replace("%", "%%")
+    if f.type is bool:
+        parser.add_argument(
+            flag, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=text
+        )
+        return
+    if f.name == "question_sets":
+        options: dict[str, Any] = {"nargs": "+", "metavar": "PATH"}
+    elif f.name in CHOICES:
+        options = {"choices": CHOICES[f.name]}
+    elif f.type in (int, float):
+        options = {"type": f.type, "metavar": "N" if f.type is int else "X"}
+    else:
+        options = {
+            "metavar": {"tiers": "P,P,…", "model": "DIR", "name": "NAME"}.get(f.name, "PATH")
+        }
+    parser.add_argument(flag, default=argparse.SUPPRESS, help=text, **options)
+
+
+def _help(name: str) -> str:
+    field = next(f for f in fields(TrainingConfig) if f.name == name)
+    return str(field.metadata["help"])

@@ -1,0 +1,111 @@
+"""What each command does; the exit code says how it ended."""
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+
+from app.cli.arguments import parse, training_config
+from app.core.config import TrainingConfig
+from app.core.demo import demo_config
+from app.core.errors import AppError
+from app.core.events import Event, RunFinished
+
+EXIT_BAD_INPUT = 2
+EXIT_INTERRUPTED = 130
+
+OpenWindow = Callable[[TrainingConfig | None], int]
+"""Opens the window; with a config, starts that run at once."""
+
+
+def run(argv: Sequence[str], open_window: OpenWindow) -> int:
+    """Carry out the command line `argv` (without the program's name)."""
+    arguments = parse(argv)
+    try:
+        match arguments.command:
+            case "train":
+                return _train(training_config(arguments), as_json=arguments.json)
+            case "demo":
+                return _demo(arguments, open_window)
+            case _:
+                return open_window(None)
+    except AppError as error:
+        print(f"nestling: {error}", file=sys.stderr)
+        return EXIT_BAD_INPUT
+
+
+def has_display() -> bool:
+    """Whether a window could be shown here."""
+    if sys.platform == "darwin":
+        return "SSH_CONNECTION" not in os.environ
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def _demo(arguments: argparse.Namespace, open_window: OpenWindow) -> int:
+    config = demo_config()
+    if arguments.steps is not None:
+        config = replace(config, steps=arguments.steps)
+    if "output" in arguments:
+        config = replace(config, output=Path(arguments.output))
+    config.checked()
+    if has_display() and not (arguments.json or arguments.terminal):
+        return open_window(config)
+    return _train(config, as_json=arguments.json)
+
+
+def _train(config: TrainingConfig, *, as_json: bool) -> int:
+    from app.cli.progress import JsonLines, TerminalProgress
+    from app.engine.mlx_gateway import release_thread
+    from app.engine.trainer import train
+
+    interrupt = _Interrupt()
+    show: Callable[[Event], None] = JsonLines() if as_json else TerminalProgress()
+    try:
+        return _exit_code(_shown(train(config, should_stop=interrupt.was_asked), show))
+    finally:
+        release_thread()
+
+
+def _shown(events: Iterator[Event], show: Callable[[Event], None]) -> RunFinished | None:
+    """Show every event; the ending, or None if nobody reads the output any more."""
+    ending = None
+    try:
+        for event in events:
+            show(event)
+            if isinstance(event, RunFinished):
+                ending = event
+    except BrokenPipeError:
+        # Closing the generator keeps a checkpoint; the rest of the output has no reader.
+        events.close()  # type: ignore[attr-defined]
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return ending
+
+
+def _exit_code(ending: RunFinished | None) -> int:
+    if ending is None or ending.outcome == "stopped":
+        return EXIT_INTERRUPTED
+    if ending.outcome == "failed":
+        print(f"nestling: {ending.message}", file=sys.stderr)
+        return EXIT_BAD_INPUT
+    return 0
+
+
+class _Interrupt:
+    """Ctrl-C asks the run to stop after its step, with a checkpoint; a second one ends at once."""
+
+    def __init__(self) -> None:
+        self._asked = False
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._handle)
+
+    def was_asked(self) -> bool:
+        return self._asked
+
+    def _handle(self, number: int, _frame: FrameType | None) -> None:
+        self._asked = True
+        signal.signal(number, signal.SIG_DFL)
+        print("Stopping after this step; a checkpoint is kept.", file=sys.stderr)

@@ -1,0 +1,234 @@
+"""`nestling …` as a user types it: real processes, real output, real exit codes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.library.run import read_manifest
+
+QUICK = ["--steps", "6", "--rank", "4", "--learning-rate", "0.01"]
+
+
+def nestling(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "app", *map(str, arguments)],
+        capture_output=True, text=True, timeout=120, env=environment(), **options,
+    )  # fmt: skip
+
+
+def environment() -> dict[str, str]:
+    hidden = ("DISPLAY", "WAYLAND_DISPLAY")
+    return {name: value for name, value in os.environ.items() if name not in hidden}
+
+
+def lines(output: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in output.splitlines()]
+
+
+def train_arguments(model: Path, data: Path, output: Path) -> Sequence[object]:
+    return ["train", "--model", model, "--data", data, "--output", output, *QUICK]
+
+
+def test_train_with_json_prints_one_object_a_line(
+    tiny_model: Path, chat_file: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    ended = nestling(
+        *train_arguments(tiny_model, chat_file, run), "--tiers", "1,2,4", "--assign", "depth",
+        "--seed", "3", "--json",
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    events = lines(ended.stdout)
+    by_name: dict[str, list[dict[str, Any]]] = {}
+    for event in events:
+        by_name.setdefault(event["event"], []).append(event)
+    assert by_name["run_started"][0]["run_dir"] == str(run)
+    steps = by_name["step_finished"]
+    assert [step["fired"] for step in steps] == [[0], [0, 1], [0], [0, 1, 2], [0], [0, 1]]
+    required = (
+        "step loss learning_rate trained_tokens tokens_per_second peak_memory_bytes fired deltas "
+        "pending"
+    )
+    for step in steps:
+        assert set(required.split()) <= set(step)
+        assert len(step["deltas"]) == len(step["pending"]) == 3
+    assert {"step", "val_loss"} <= set(by_name["evaluation_finished"][0])
+    assert by_name["checkpoint_saved"]
+    end = events[-1]
+    assert end["event"] == "run_finished"
+    assert (end["outcome"], end["run_dir"], end["steps"]) == ("finished", str(run), 6)
+    assert Path(end["adapter_dir"], "adapters.safetensors").is_file()
+
+
+def test_train_without_json_says_what_moved(
+    tiny_model: Path, chat_file: Path, tmp_path: Path
+) -> None:
+    ended = nestling(*train_arguments(tiny_model, chat_file, tmp_path / "run"))
+    assert ended.returncode == 0, ended.stderr
+    assert "tier 0: every step, layers 2–3" in ended.stdout
+    assert "tier 1 moved" in ended.stdout
+    assert "All 6 steps done." in ended.stdout
+    assert "The adapter is in" in ended.stdout
+
+
+def test_a_toml_file_is_the_configuration_and_flags_win(
+    tiny_model: Path, chat_file: Path, tmp_path: Path
+) -> None:
+    settings = tmp_path / "run.toml"
+    settings.write_text(
+        f'model = "{tiny_model}"\ndata = "{chat_file}"\nsteps = 50\nrank = 2\n'
+        "tiers = [{period = 1}, {period = 3, learning_rate_factor = 0.5}]\n"
+    )
+    ended = nestling(
+        "train", "--config", settings, "--steps", "3", "--output", tmp_path / "run", "--json"
+    )
+    assert ended.returncode == 0, ended.stderr
+    config = read_manifest(tmp_path / "run")["config"]
+    assert (config["steps"], config["rank"]) == (3, 2)
+    assert config["tiers"][1] == {"period": 3, "learning_rate_factor": 0.5}
+
+
+def test_without_an_output_the_run_is_in_the_library(
+    tiny_model: Path, chat_file: Path, own_home: Path
+) -> None:
+    ended = nestling("train", "--model", tiny_model, "--data", chat_file, *QUICK, "--json")
+    run_dir = Path(lines(ended.stdout)[-1]["run_dir"])
+    assert run_dir.parent == own_home / "runs"
+    assert run_dir.name.endswith("-chats")
+
+
+BAD = {
+    "no data": (["train"], "No dataset is given"),
+    "a missing dataset": (["train", "--data", "nope.jsonl"], "nope.jsonl does not exist"),
+    "no number": (["train", "--steps", "many"], "--steps: invalid int value: 'many'"),
+    "an unknown flag": (["train", "--stepps", "1"], "--stepps"),
+    "an unknown command": (["trian"], "invalid choice: 'trian'"),
+    "an unknown assignment": (["train", "--assign", "luck"], "invalid choice: 'luck'"),
+    "tiers that are no numbers": (["train", "--data", "x", "--tiers", "a,b"], "like 1,2,4"),
+    "tiers out of order": (["train", "--data", "x", "--tiers", "4,2"], "shortest first"),
+    "a period of zero": (["train", "--data", "x", "--tiers", "0,2"], "must be 1 or more"),
+    "too few factors": (
+        ["train", "--data", "x", "--tiers", "1,2", "--tier-factors", "1"],
+        "2 tiers need 2 factors",
+    ),
+    "a rate of zero": (["train", "--data", "x", "--learning-rate", "0"], "greater than 0"),
+    "a rate that is no number": (["train", "--data", "x", "--learning-rate", "nan"], "is nan"),
+    "a missing settings file": (["train", "--config", "no.toml"], "no.toml can't be read"),
+    "no steps in the demo": (["demo", "--steps", "0"], "Steps must be at least 1"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "sentence"), BAD.values(), ids=BAD)
+def test_bad_arguments_end_with_2_and_one_sentence(
+    arguments: list[str], sentence: str, tmp_path: Path
+) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "app", *arguments], capture_output=True, text=True, timeout=60,
+        env=environment() | {"PYTHONPATH": str(Path(__file__).parents[2])}, cwd=tmp_path,
+    )  # fmt: skip
+    assert ended.returncode == 2
+    assert sentence in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert len(ended.stderr.strip().splitlines()) == 1
+    assert list(tmp_path.iterdir()) == [tmp_path / "home"] or not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("steps = ", "is not valid TOML"),
+        ("stepps = 3", "no setting named 'stepps'"),
+        ('steps = "three"', "steps can't be 'three'"),
+        ("steps = true", "steps can't be True"),
+        ("tiers = 4", "tiers must be a list"),
+        ('assign = "luck"', "assign must be one of depth, module"),
+    ],
+)
+def test_a_bad_settings_file_is_refused(text: str, sentence: str, tmp_path: Path) -> None:
+    path = tmp_path / "bad.toml"
+    path.write_text(text)
+    ended = nestling("train", "--config", path)
+    assert ended.returncode == 2
+    assert sentence in ended.stderr
+    assert "bad.toml" in ended.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_ends_the_run_with_a_checkpoint(
+    tiny_model: Path, chat_file: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    run = tmp_path / "run"
+    command = train_arguments(tiny_model, chat_file, run)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "app", *map(str, command), "--steps", "100000", "--json"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(),
+    )  # fmt: skip
+    assert process.stdout is not None
+    for line in process.stdout:
+        if json.loads(line)["event"] == "step_finished":
+            process.send_signal(number)
+            break
+    rest, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    end = lines(rest)[-1]
+    assert (end["event"], end["outcome"]) == ("run_finished", "stopped")
+    assert Path(end["adapter_dir"]).is_dir()
+    assert "checkpoint is kept" in errors
+
+
+def test_a_reader_that_goes_away_costs_nothing_but_the_output(
+    tiny_model: Path, chat_file: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    command = train_arguments(tiny_model, chat_file, run)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "app", *map(str, command), "--steps", "100000", "--json"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(),
+    )  # fmt: skip
+    assert process.stdout is not None
+    for line in process.stdout:
+        if json.loads(line)["event"] == "step_finished":
+            break
+    process.stdout.close()
+    assert process.stderr is not None
+    with process.stderr:
+        errors = process.stderr.read()
+    process.wait(timeout=60)
+    assert "Traceback" not in errors
+    manifest = read_manifest(run)
+    assert manifest["outcome"] == "stopped"
+    assert (run / manifest["adapter"]).is_dir()
+
+
+def test_the_terminal_never_imports_qt(tiny_model: Path, chat_file: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys; from app.__main__ import main; code = main();"
+        "assert not [m for m in sys.modules if 'PySide6' in m or 'pyqtgraph' in m]; sys.exit(code)"
+    )
+    command = train_arguments(tiny_model, chat_file, tmp_path / "run")
+    subprocess.run(
+        [sys.executable, "-c", code, *map(str, command)], check=True, timeout=120,
+        env=environment(), stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = (
+        "import sys; from app.cli.arguments import parse\n"
+        "try: parse(['train', '--help'])\n"
+        "except SystemExit: pass\n"
+        "heavy = {'mlx', 'mlx_lm', 'transformers', 'numpy', 'PySide6', 'pyqtgraph', 'rich'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code], check=True, timeout=60, capture_output=True, text=True
+    )
+    assert "--tier-factors" in ended.stdout
+    assert "--learning-rate" in ended.stdout

@@ -1,0 +1,75 @@
+"""The configuration: its problems in sentences, its way through TOML and JSON and back."""
+
+import json
+from dataclasses import fields, replace
+from pathlib import Path
+
+import pytest
+
+from app.core.config import TierConfig, TrainingConfig, parse_tiers, to_plain, with_settings
+from app.core.demo import demo_config
+from app.core.errors import InputError
+
+
+def test_the_defaults_have_no_problems() -> None:
+    assert TrainingConfig().problems() == []
+    assert demo_config().problems() == []
+
+
+def test_every_setting_has_a_label_and_help_for_form_and_flags() -> None:
+    for f in fields(TrainingConfig):
+        assert f.metadata["label"]
+        assert f.metadata["help"].endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"steps": 0}, "Steps must be at least 1"),
+        ({"batch_size": 0}, "Batch size"),
+        ({"learning_rate": 0.0}, "Learning rate must be greater than 0"),
+        ({"learning_rate": float("nan")}, "Learning rate"),
+        ({"dropout": 1.0}, "Dropout"),
+        ({"num_layers": 0}, "with 0 nothing trains"),
+        ({"num_layers": -2}, "Layers"),
+        ({"tiers": ()}, "at least one tier"),
+        ({"tiers": (TierConfig(1),) * 9}, "9 tiers are too many"),
+        ({"tiers": (TierConfig(0),)}, "Tier 0's update period"),
+        ({"tiers": (TierConfig(1, 0.0),)}, "Tier 0's learning-rate factor"),
+        ({"tiers": (TierConfig(2), TierConfig(1))}, "shortest first"),
+        ({"validation_share": 0.9}, "Held out"),
+    ],
+)
+def test_what_can_t_work_is_said_in_a_sentence(change: dict[str, object], words: str) -> None:
+    problems = replace(TrainingConfig(), **change).problems()  # type: ignore[arg-type]
+    assert [words in problem.message for problem in problems] == [True]
+    assert problems[0].setting in change
+
+
+def test_a_config_survives_json(tmp_path: Path) -> None:
+    config = replace(
+        demo_config(), valid=tmp_path / "v.jsonl", tiers=(TierConfig(1), TierConfig(8, 0.25))
+    )
+    assert with_settings(TrainingConfig(), json.loads(json.dumps(to_plain(config))), where="x") == (
+        config
+    )
+
+
+def test_paths_become_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    located = replace(
+        TrainingConfig(), data=Path("d.jsonl"), question_sets=(Path("q.jsonl"),)
+    ).located()
+    assert located.data == tmp_path / "d.jsonl"
+    assert located.question_sets == (tmp_path / "q.jsonl",)
+
+
+def test_tiers_are_read_from_periods_and_factors() -> None:
+    assert parse_tiers("1,2") == (TierConfig(1), TierConfig(2))
+    assert parse_tiers("1, 4", "1,0.5") == (TierConfig(1), TierConfig(4, 0.5))
+
+
+@pytest.mark.parametrize(("periods", "factors"), [("", ""), ("1;2", ""), ("1", "1,2"), ("1", "x")])
+def test_tiers_that_can_t_be_read_are_refused(periods: str, factors: str) -> None:
+    with pytest.raises(InputError):
+        parse_tiers(periods, factors)

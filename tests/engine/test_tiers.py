@@ -1,0 +1,97 @@
+"""Tier plans: every parameter in exactly one tier, modules whole, empty tiers refused by name."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.core.config import TierConfig, TrainingConfig
+from app.core.errors import InputError
+from app.engine.loading import load_architecture
+from app.engine.lora import add_adapter, layer_index, module_path, trainable
+from app.engine.planning import preview_tiers
+from app.engine.tiers import adapted_layers, make_plan, tier_facts
+
+
+def tiers(*periods: int) -> tuple[TierConfig, ...]:
+    return tuple(TierConfig(period) for period in periods)
+
+
+def adapter(path: Path, config: TrainingConfig) -> dict[str, Any]:
+    model = load_architecture(path)
+    add_adapter(model, config)
+    return trainable(model)
+
+
+@pytest.mark.parametrize("assign", ["depth", "module"])
+@pytest.mark.parametrize("fast_end", ["top", "bottom"])
+def test_every_parameter_has_a_tier_and_modules_stay_whole(
+    tiny_model: Path, assign: Any, fast_end: Any
+) -> None:
+    config = TrainingConfig(tiers=tiers(1, 2), assign=assign, fast_end=fast_end)
+    parameters = adapter(tiny_model, config)
+    plan = make_plan(parameters, config)
+    assert set(plan.tier_of) == set(parameters)
+    by_module: dict[str, set[int]] = {}
+    for path, tier in plan.tier_of.items():
+        by_module.setdefault(module_path(path), set()).add(tier)
+    assert all(len(owners) == 1 for owners in by_module.values())
+
+
+@pytest.mark.parametrize(
+    ("fast_end", "expected"), [("top", [(2, 3), (1,), (0,)]), ("bottom", [(0, 1), (2,), (3,)])]
+)
+def test_depth_makes_contiguous_blocks_from_the_fast_end(
+    tiny_model: Path, fast_end: Any, expected: list[tuple[int, ...]]
+) -> None:
+    config = TrainingConfig(model=tiny_model, tiers=tiers(1, 2, 4), fast_end=fast_end)
+    assert [fact.layers for fact in preview_tiers(config)] == expected
+
+
+def test_module_keeps_attention_apart(tiny_model: Path) -> None:
+    config = TrainingConfig(tiers=tiers(1, 4), assign="module")
+    parameters = adapter(tiny_model, config)
+    plan = make_plan(parameters, config)
+    assert all("self_attn" in path for path in plan.paths(0))
+    assert all("mlp" in path for path in plan.paths(1))
+
+
+def test_the_counts_are_those_of_the_arrays(tiny_model: Path) -> None:
+    config = TrainingConfig(model=tiny_model, tiers=tiers(1, 2, 4), rank=3)
+    parameters = adapter(tiny_model, config)
+    facts = tier_facts(make_plan(parameters, config), parameters)
+    assert sum(fact.parameters for fact in facts) == sum(p.size for p in parameters.values())
+    assert facts == preview_tiers(config)
+
+
+def test_a_tier_without_parameters_is_refused_by_its_number(tiny_model: Path) -> None:
+    config = TrainingConfig(tiers=tiers(1, 2, 4, 8, 16))
+    with pytest.raises(InputError, match="Tier 4 would hold no parameters"):
+        make_plan(adapter(tiny_model, config), config)
+
+
+def test_fewer_adapted_layers_mean_fewer_tiers(tiny_model: Path) -> None:
+    config = TrainingConfig(tiers=tiers(1, 2, 4), num_layers=2)
+    parameters = adapter(tiny_model, config)
+    assert adapted_layers(parameters) == (2, 3)
+    with pytest.raises(InputError, match="can't share 2 adapted layers"):
+        make_plan(parameters, config)
+
+
+def test_a_tier_is_due_at_multiples_of_its_period(tiny_model: Path) -> None:
+    config = TrainingConfig(tiers=tiers(1, 2, 4))
+    plan = make_plan(adapter(tiny_model, config), config)
+    assert [plan.due(step) for step in range(1, 5)] == [(0,), (0, 1), (0,), (0, 1, 2)]
+
+
+@pytest.mark.parametrize(
+    ("path", "layer"),
+    [
+        ("model.layers.12.mlp.up_proj.lora_a", 12),
+        ("layers.3.attn.lora_b", 3),
+        ("language_model.model.layers.0.self_attn.q_proj.lora_a", 0),
+        ("model.embed_tokens.lora_a", None),
+    ],
+)
+def test_the_layer_is_read_from_the_path(path: str, layer: int | None) -> None:
+    assert layer_index(path) == layer

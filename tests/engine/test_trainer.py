@@ -1,0 +1,378 @@
+"""A whole run as a list of events: what it reports, what it leaves on disk, how it fails."""
+
+import json
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import mlx.core as mx
+import mlx_lm
+import pytest
+
+from app.core.config import TierConfig, TrainingConfig
+from app.core.errors import AppError, InputError, RunError, VerificationError
+from app.core.events import (
+    CheckpointSaved,
+    EvaluationFinished,
+    Event,
+    LogMessage,
+    RunFinished,
+    RunStarted,
+    ScoreMeasured,
+    StageChanged,
+    StepFinished,
+    to_json,
+)
+from app.engine import step as step_module
+from app.engine.checkpoints import load_checkpoint
+from app.engine.faults import plain_fault
+from app.engine.trainer import train
+from app.library.metrics import read_metrics
+from app.library.run import read_manifest
+
+E = TypeVar("E", bound=Event)
+
+
+@pytest.fixture
+def config(tiny_model: Path, chat_file: Path, tmp_path: Path) -> TrainingConfig:
+    return TrainingConfig(
+        model=tiny_model,
+        data=chat_file,
+        output=tmp_path / "run",
+        steps=8,
+        learning_rate=1e-2,
+        rank=4,
+        warmup_steps=2,
+        steps_per_eval=4,
+        steps_per_save=4,
+    )
+
+
+def of(events: list[Event], kind: type[E]) -> list[E]:
+    return [event for event in events if isinstance(event, kind)]
+
+
+def ending(events: list[Event]) -> RunFinished:
+    assert len(of(events, RunFinished)) == 1
+    assert isinstance(events[-1], RunFinished)
+    return events[-1]
+
+
+def after_steps(number: int) -> Callable[[], bool]:
+    """A should_stop that says so once asked more often than `number` times."""
+    asked = iter(range(10_000))
+    return lambda: next(asked) >= number
+
+
+def test_a_run_reports_every_step_from_the_weights(config: TrainingConfig) -> None:
+    events = list(train(config))
+    steps = of(events, StepFinished)
+    assert [s.step for s in steps] == list(range(1, 9))
+    assert [s.fired for s in steps[:4]] == [(0,), (0, 1), (0,), (0, 1, 2)]
+    for s in steps:
+        assert all((delta > 0) == (tier in s.fired) for tier, delta in enumerate(s.deltas))
+        assert s.pending == (0, s.step % 2, s.step % 4)
+        assert s.loss > 0
+        assert s.tokens_per_second > 0
+    assert ending(events).outcome == "finished"
+    assert [e.step for e in of(events, EvaluationFinished)] == [0, 4, 8]
+    assert [e.step for e in of(events, CheckpointSaved)] == [4, 8]
+
+
+def test_what_was_announced_is_what_was_trained(config: TrainingConfig) -> None:
+    started = of(list(train(config)), RunStarted)[0]
+    assert started.train_examples + started.valid_examples == 40
+    assert started.trainable_parameters == sum(t.parameters for t in started.tiers)
+    assert started.adapted_layers == (0, 1, 2, 3)
+
+
+def test_validation_loss_falls(config: TrainingConfig) -> None:
+    events = list(train(replace(config, steps=30, steps_per_eval=30)))
+    first, last = of(events, EvaluationFinished)
+    assert last.val_loss < first.val_loss
+
+
+@pytest.mark.parametrize("kind", ["float32", "float16", "bfloat16", "4 bits"])
+def test_mlx_lm_loads_the_adapter_and_answers_differently(
+    config: TrainingConfig, make_model: Callable[..., Path], kind: str
+) -> None:
+    options: dict[str, Any] = {"bits": 4, "hidden": 64} if kind == "4 bits" else {"dtype": kind}
+    config = replace(config, model=make_model(**options))
+    end = ending(list(train(config)))
+    assert end.adapter_dir is not None
+    prompt = mx.array([[10, 20, 30, 40]])
+    base, _ = mlx_lm.load(str(config.model))
+    tuned, _ = mlx_lm.load(str(config.model), adapter_path=str(end.adapter_dir))
+    difference = mx.max(mx.abs((base(prompt) - tuned(prompt)).astype(mx.float32))).item()
+    assert difference > 1e-2
+
+
+def test_the_adapter_on_disk_is_the_one_in_the_last_checkpoint_state(
+    config: TrainingConfig,
+) -> None:
+    end = ending(list(train(config)))
+    assert end.adapter_dir is not None
+    adapter, state, progress = load_checkpoint(end.adapter_dir)
+    assert progress.step == 8
+    assert set(adapter) == set(state.m) == set(state.v) == set(state.pending)
+    assert [count.item() for count in state.fired_counts] == [8, 4, 2]
+    assert [count.item() for count in state.pending_counts] == [0, 0, 0]
+
+
+def test_two_runs_of_one_config_are_equal_and_another_seed_is_not(config: TrainingConfig) -> None:
+    def losses(name: str, seed: int) -> list[float]:
+        changed = replace(
+            config,
+            output=config.output.with_name(name),
+            seed=seed,
+            dropout=0.1,  # type: ignore[union-attr]
+        )
+        return [s.loss for s in of(list(train(changed)), StepFinished)]
+
+    assert losses("a", 1) == losses("b", 1)
+    assert losses("c", 2) != losses("d", 1)
+
+
+def test_validation_does_not_change_the_training(config: TrainingConfig, tmp_path: Path) -> None:
+    config = replace(config, valid=config.data, dropout=0.2, data=_copy(config.data, tmp_path))
+    often = list(train(replace(config, steps_per_eval=1, output=tmp_path / "often")))
+    never = list(train(replace(config, steps_per_eval=99, output=tmp_path / "never")))
+    assert [s.loss for s in of(often, StepFinished)] == [s.loss for s in of(never, StepFinished)]
+
+
+def test_accumulation_takes_more_batches_a_step(config: TrainingConfig) -> None:
+    events = list(train(replace(config, gradient_accumulation=3, steps=4)))
+    assert [s.fired for s in of(events, StepFinished)] == [(0,), (0, 1), (0,), (0, 1, 2)]
+    assert of(events, RunStarted)[0].steps_per_epoch == 3
+
+
+def test_the_disk_says_what_the_events_said(config: TrainingConfig) -> None:
+    events = list(train(config))
+    end = ending(events)
+    recorded = list(read_metrics(end.run_dir))
+    kinds = (RunStarted, StepFinished, EvaluationFinished, CheckpointSaved)
+    assert recorded == [to_json(event) for event in events if isinstance(event, kinds)]
+    manifest = read_manifest(end.run_dir)
+    assert manifest["outcome"] == "finished"
+    assert manifest["steps"] == 8
+    assert manifest["best_val_loss"] == min(e.val_loss for e in of(events, EvaluationFinished))
+    assert end.run_dir / manifest["adapter"] == end.adapter_dir
+
+
+def test_questions_are_asked_before_and_after(config: TrainingConfig) -> None:
+    assert config.data is not None
+    events = list(train(replace(config, question_sets=(config.data,))))
+    scores = of(events, ScoreMeasured)
+    assert [(s.when, s.total) for s in scores] == [("before", 40), ("after", 40)]
+    assert scores[0].correct == 0
+
+
+def test_a_stopped_run_keeps_a_checkpoint_of_its_last_step(config: TrainingConfig) -> None:
+    events = list(train(config, should_stop=after_steps(4)))
+    end = ending(events)
+    assert end.outcome == "stopped"
+    assert end.steps == of(events, StepFinished)[-1].step < 8
+    assert end.adapter_dir is not None
+    assert load_checkpoint(end.adapter_dir)[2].step == end.steps
+
+
+def test_closing_the_generator_keeps_a_checkpoint_too(config: TrainingConfig) -> None:
+    events = train(config)
+    for event in events:
+        if isinstance(event, StepFinished) and event.step == 3:
+            break
+    events.close()  # type: ignore[attr-defined]
+    assert config.output is not None
+    manifest = read_manifest(config.output)
+    assert manifest["outcome"] == "stopped"
+    assert load_checkpoint(config.output / manifest["adapter"])[2].step == 3
+
+
+def test_a_run_stopped_before_its_first_step_has_no_adapter(config: TrainingConfig) -> None:
+    end = ending(list(train(config, should_stop=lambda: True)))
+    assert end.outcome == "stopped"
+    assert end.adapter_dir is None
+
+
+def test_warming_up_is_shown_before_the_first_step(config: TrainingConfig) -> None:
+    events = list(train(config))
+    first = next(i for i, event in enumerate(events) if isinstance(event, StepFinished))
+    stages = [e.stage for e in events[:first] if isinstance(e, StageChanged)]
+    assert "Warming up" in stages
+    assert stages.index("Loading the model") < stages.index("Warming up")
+
+
+# -- faults ------------------------------------------------------------------------------------
+
+
+def refused(config: TrainingConfig) -> str:
+    """The sentence with which `config` is refused; nothing may be left behind."""
+    with pytest.raises(AppError) as caught:
+        list(train(config))
+    assert config.output is not None
+    assert not config.output.exists()
+    return str(caught.value)
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_bad_datasets_are_refused_in_a_sentence(config: TrainingConfig, tmp_path: Path) -> None:
+    good = '{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}]}\n'
+    missing = replace(config, data=tmp_path / "missing.jsonl")
+    assert "does not exist" in refused(missing)
+    assert "empty" in refused(replace(config, data=write(tmp_path / "empty.jsonl", "")))
+    broken = write(tmp_path / "broken.jsonl", good * 3 + "{oops\n" + good)
+    assert "broken.jsonl has 1 bad row: line 4" in refused(replace(config, data=broken))
+    blank = write(tmp_path / "blank.jsonl", good * 5 + '{"text": ""}\n')
+    assert "line 6" in refused(replace(config, data=blank))
+    few = write(tmp_path / "few.jsonl", good * 3)
+    assert "batch size of 4" in refused(replace(config, data=few))
+    assert "longer than the limit of 8 tokens" in refused(replace(config, max_seq_length=8))
+    assert "No dataset" in refused(replace(config, data=None))
+
+
+def test_a_tier_without_parameters_is_refused(config: TrainingConfig) -> None:
+    many = tuple(TierConfig(period) for period in (1, 2, 4, 8, 16))
+    assert "Tier 4 would hold no parameters" in refused(replace(config, tiers=many))
+
+
+def test_a_setting_out_of_range_is_refused(config: TrainingConfig) -> None:
+    assert "Rank must be at least 1" in refused(replace(config, rank=0))
+    assert "the model has only 4" in refused(replace(config, num_layers=9))
+
+
+def test_an_output_folder_in_use_is_refused_and_left_alone(config: TrainingConfig) -> None:
+    assert config.output is not None
+    config.output.mkdir()
+    kept = write(config.output / "thesis.txt", "mine")
+    with pytest.raises(InputError, match="is not empty"):
+        list(train(config))
+    assert [p.name for p in config.output.iterdir()] == ["thesis.txt"]
+    assert kept.read_text() == "mine"
+
+
+def test_an_output_below_a_file_is_refused(config: TrainingConfig, tmp_path: Path) -> None:
+    file = write(tmp_path / "file", "")
+    with pytest.raises(InputError, match="a file is in its place"):
+        list(train(replace(config, output=file / "run")))
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_an_unwritable_output_is_refused(config: TrainingConfig, tmp_path: Path) -> None:
+    locked = tmp_path / "locked"
+    locked.mkdir(mode=0o500)
+    with pytest.raises(InputError, match="may not write"):
+        list(train(replace(config, output=locked / "run")))
+
+
+def test_a_loss_that_is_not_a_number_ends_the_run_with_a_sentence(
+    config: TrainingConfig, make_model: Callable[..., Path]
+) -> None:
+    broken = make_model()
+    weights = mx.load(str(broken / "model.safetensors"))
+    weights["model.norm.weight"] = weights["model.norm.weight"] * float("nan")
+    mx.save_safetensors(str(broken / "model.safetensors"), weights, {"format": "mlx"})
+    events = list(train(replace(config, model=broken)))
+    end = ending(events)
+    assert end.outcome == "failed"
+    assert "The loss was not a finite number 3 times in a row" in end.message
+    assert all(s.void and not s.fired for s in of(events, StepFinished))
+    assert len(of(events, LogMessage)) == 3
+    assert "NaN" not in (end.run_dir / "metrics.jsonl").read_text()
+    json.loads((end.run_dir / "run.json").read_text())
+
+
+def test_a_step_that_is_void_once_does_not_end_the_run(
+    config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, calls = step_module.summed_loss, iter(range(10_000))
+    monkeypatch.setattr(
+        step_module,
+        "summed_loss",
+        # The batch after the warm-up's three and two good steps.
+        lambda *a: real(*a) * (float("nan") if next(calls) == 5 else 1.0),
+    )
+    events = list(train(config))
+    void = [s.step for s in of(events, StepFinished) if s.void]
+    assert len(void) == 1
+    assert ending(events).outcome == "finished"
+    last = of(events, StepFinished)[-1]
+    assert last.trained_tokens > 0
+
+
+def test_weights_that_do_not_move_when_due_end_the_run(
+    config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(step_module, "write_parameters", lambda model, updates: None)
+    end = ending(list(train(config)))
+    assert end.outcome == "failed"
+    assert "due but its weights did not move" in end.message
+    assert end.adapter_dir is None
+    assert VerificationError.__name__ not in end.message
+
+
+def test_running_out_of_memory_keeps_what_was_learned(
+    config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = step_module.TrainingStep.run
+
+    def limited(self: Any, batches: Any, step: int, rate: float) -> Any:
+        if step == 4:
+            raise RuntimeError("[METAL] Command buffer execution failed: Insufficient Memory")
+        return real(self, batches, step, rate)
+
+    monkeypatch.setattr(step_module.TrainingStep, "run", limited)
+    end = ending(list(train(config)))
+    assert end.outcome == "failed"
+    assert "ran out of memory" in end.message
+    assert end.adapter_dir is not None
+    assert load_checkpoint(end.adapter_dir)[2].step == 3
+
+
+def test_the_watchdog_is_recognised() -> None:
+    said = "[METAL] Command buffer execution failed: Impacting Interactivity (0000000e:kIOGPU)"
+    fault = plain_fault(RuntimeError(said))
+    assert isinstance(fault, RunError)
+    assert "macOS stopped the computation" in fault.message
+
+
+@contextmanager
+def small_disk(folder: Path, size: str) -> Iterator[Path]:
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip("only root can mount a small disk")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_disk_that_fills_ends_the_run_and_keeps_the_checkpoint_before(
+    config: TrainingConfig, tmp_path: Path
+) -> None:
+    config = replace(config, steps=200, steps_per_save=2, steps_per_eval=1000)
+    with small_disk(tmp_path / "disk", "600k") as disk:
+        end = ending(list(train(replace(config, output=disk / "run"))))
+        assert end.outcome == "failed"
+        assert "The disk is full" in end.message
+        assert end.adapter_dir is not None
+        saved = sorted((disk / "run" / "checkpoints").iterdir())
+        assert saved[-1] == end.adapter_dir
+        assert not [folder for folder in saved if folder.name.endswith(".partial")]
+        for folder in saved:
+            load_checkpoint(folder)
+
+
+def _copy(path: Path | None, folder: Path) -> Path:
+    assert path is not None
+    return write(folder / "copy.jsonl", path.read_text())

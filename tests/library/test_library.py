@@ -1,0 +1,161 @@
+"""Runs on disk: named, listed with what is wrong, exported whole."""
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from app.core.config import TrainingConfig
+from app.core.errors import InputError
+from app.core.events import CheckpointSaved, RunFinished, StepFinished
+from app.library.metrics import MetricsWriter, read_metrics
+from app.library.run import RunRecorder, choose_run_dir, read_manifest, run_name
+from app.library.run_store import export_checkpoint, list_runs
+
+
+def step(number: int) -> StepFinished:
+    return StepFinished(
+        step=number, loss=1.5, learning_rate=1e-3, trained_tokens=9, tokens_per_second=8.0,
+        peak_memory_bytes=7, fired=(0,), deltas=(0.5,), pending=(0,), drifts=(0.5,),
+        layer_deltas=(0.5,), gradient_norm=2.0, void=False,
+    )  # fmt: skip
+
+
+def recorded_run(run_dir: Path, outcome: str = "finished") -> Path:
+    """A run as the recorder writes it, with an adapter of two small files."""
+    recorder = RunRecorder(run_dir, TrainingConfig(data=Path("/d/cats.jsonl")), {})
+    recorder.record(step(1))
+    checkpoint = run_dir / "checkpoints" / "step-000001"
+    checkpoint.mkdir(parents=True)
+    (checkpoint / "adapters.safetensors").write_bytes(b"weights")
+    (checkpoint / "adapter_config.json").write_text("{}")
+    (checkpoint / "optimizer.safetensors").write_bytes(b"moments")
+    recorder.record(CheckpointSaved(1, checkpoint, 20))
+    recorder.record(RunFinished(outcome, run_dir, checkpoint, 1, "Done."))  # type: ignore[arg-type]
+    recorder.close()
+    return checkpoint
+
+
+def test_a_run_is_listed_with_what_it_says_of_itself(tmp_path: Path) -> None:
+    checkpoint = recorded_run(tmp_path / "2026-01-01-cats")
+    (run,) = list_runs(tmp_path)
+    assert (run.name, run.outcome, run.steps) == ("cats", "finished", 1)
+    assert run.adapter_dir == checkpoint
+    assert run.size_bytes > 0
+    assert run.problem == ""
+
+
+def test_the_newest_run_comes_first(tmp_path: Path) -> None:
+    for name in ("2026-01-01-a", "2026-03-01-c", "2026-02-01-b"):
+        recorded_run(tmp_path / name)
+    assert [run.run_dir.name[-1] for run in list_runs(tmp_path)] == ["c", "b", "a"]
+
+
+def test_a_library_that_is_not_there_yet_is_empty(tmp_path: Path) -> None:
+    assert list_runs(tmp_path / "none") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{", "can't be read"),
+        ("[]", "is no run's manifest"),
+        ('{"format": 1}', "config"),
+        ('{"format": 99}', "newer Nestling"),
+        ("", "can't be read"),
+    ],
+)
+def test_a_broken_run_is_listed_with_its_problem(tmp_path: Path, text: str, words: str) -> None:
+    recorded_run(tmp_path / "good")
+    bad = tmp_path / "bad"
+    bad.mkdir()
+    (bad / "run.json").write_text(text)
+    runs = {run.run_dir.name: run for run in list_runs(tmp_path)}
+    assert runs["good"].problem == ""
+    assert runs["bad"].outcome == "unreadable"
+    assert words in runs["bad"].problem
+
+
+def test_a_folder_that_is_no_run_says_so(tmp_path: Path) -> None:
+    (tmp_path / "holiday").mkdir()
+    assert "no run.json" in list_runs(tmp_path)[0].problem
+
+
+def test_a_run_whose_adapter_was_deleted_says_so(tmp_path: Path) -> None:
+    checkpoint = recorded_run(tmp_path / "r")
+    for file in checkpoint.iterdir():
+        file.unlink()
+    checkpoint.rmdir()
+    (run,) = list_runs(tmp_path)
+    assert run.adapter_dir is None
+    assert "is missing" in run.problem
+
+
+def test_an_export_holds_the_adapter_and_nothing_of_the_run(tmp_path: Path) -> None:
+    checkpoint = recorded_run(tmp_path / "r")
+    target = export_checkpoint(checkpoint, tmp_path / "out" / "cats")
+    assert sorted(os.listdir(target)) == ["adapter_config.json", "adapters.safetensors"]
+    assert (target / "adapters.safetensors").read_bytes() == b"weights"
+
+
+def test_an_export_never_writes_over_anything(tmp_path: Path) -> None:
+    checkpoint = recorded_run(tmp_path / "r")
+    (tmp_path / "out").mkdir()
+    with pytest.raises(InputError, match="already there"):
+        export_checkpoint(checkpoint, tmp_path / "out")
+
+
+def test_half_an_adapter_is_not_exported(tmp_path: Path) -> None:
+    checkpoint = recorded_run(tmp_path / "r")
+    (checkpoint / "adapter_config.json").unlink()
+    with pytest.raises(InputError, match=r"adapter_config\.json is missing"):
+        export_checkpoint(checkpoint, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_torn_last_line_is_left_out_and_the_rest_is_read(tmp_path: Path) -> None:
+    writer = MetricsWriter(tmp_path)
+    writer.append(step(1))
+    writer.append(step(2))
+    writer.close()
+    path = tmp_path / "metrics.jsonl"
+    path.write_bytes(path.read_bytes()[:-20])
+    assert [line["step"] for line in read_metrics(tmp_path)] == [1]
+
+
+def test_two_runs_in_one_second_have_folders_of_their_own(tmp_path: Path) -> None:
+    config = TrainingConfig(data=Path("/d/cats.jsonl"))
+    first = choose_run_dir(config, tmp_path)
+    first.mkdir()
+    second = choose_run_dir(config, tmp_path)
+    assert first != second
+    assert not second.exists()
+
+
+@pytest.mark.parametrize(
+    ("data", "name", "expected"),
+    [
+        ("/d/cats.jsonl", "", "cats"),
+        ("/d/cats.jsonl", "My run: 1/2", "My run: 1/2"),
+        ("/d/pets/train.jsonl", "", "pets"),
+        ("/d/pets", "", "pets"),
+    ],
+)
+def test_a_run_is_named_after_its_data(data: str, name: str, expected: str) -> None:
+    assert run_name(TrainingConfig(data=Path(data), name=name)) == expected
+
+
+def test_a_name_becomes_a_safe_folder(tmp_path: Path) -> None:
+    config = replace(TrainingConfig(data=Path("/d/x.jsonl")), name="../../etc: 1/2 ü")
+    folder = choose_run_dir(config, tmp_path)
+    assert folder.parent == tmp_path
+    assert folder.name.endswith("etc-1-2-ü")
+
+
+def test_the_manifest_says_how_the_run_ended(tmp_path: Path) -> None:
+    recorded_run(tmp_path / "r", outcome="stopped")
+    manifest = read_manifest(tmp_path / "r")
+    assert (manifest["outcome"], manifest["message"]) == ("stopped", "Done.")
+    assert json.loads((tmp_path / "r" / "run.json").read_text()) == manifest

@@ -1,0 +1,56 @@
+"""The house keeps its layers: the contracts of pyproject.toml, and its rules of naming and size."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+MODULES = sorted((ROOT / "app").rglob("*.py"))
+
+
+def test_imports_point_down_only() -> None:
+    ended = subprocess.run(
+        [Path(sys.executable).with_name("lint-imports"), "--no-cache"], cwd=ROOT,
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_a_module_says_what_it_does(module: Path) -> None:
+    assert ast.get_docstring(ast.parse(module.read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize("word", ["utils", "helpers", "manager", "common", "base", "misc"])
+def test_no_module_is_named_by_a_word_that_says_nothing(word: str) -> None:
+    assert word not in {module.stem for module in MODULES}
+
+
+def test_only_the_gateway_names_mlx_first() -> None:
+    """A module that imports MLX when it is itself imported would load it before the fast BLAS."""
+    offenders = [
+        module
+        for module in MODULES
+        for node in ast.parse(module.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.Import | ast.ImportFrom) and "mlx" in _root(node)
+    ]
+    assert offenders == []
+
+
+def _root(node: ast.Import | ast.ImportFrom) -> set[str]:
+    names = (
+        [node.module or ""] if isinstance(node, ast.ImportFrom) else [a.name for a in node.names]
+    )
+    return {name.split(".")[0].removesuffix("_lm") for name in names}
+
+
+def test_nothing_heavy_is_imported_with_the_engine() -> None:
+    code = (
+        "import sys, app.engine.trainer, app.engine.planning\n"
+        "heavy = {'mlx', 'mlx_lm', 'transformers', 'PySide6'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60, cwd=ROOT)
