@@ -125,7 +125,7 @@ def choose_run_dir(config: TrainingConfig, runs_dir: Path) -> Path:
             folder = runs_dir / f"{stamp}-{slug}-{number}"
         check_writable(folder)
         return folder
-    folder = config.output.expanduser().absolute()
+    folder = config.output
     if folder.is_dir() and any(folder.iterdir()):
         raise InputError(
             f"The output folder {folder} is not empty.", "Choose a new or an empty folder."
