@@ -1,4 +1,4 @@
-"""A curve for many points: thin range behind, strong line in front, dots where points are few."""
+"""The faint area behind a curve of many points: how far its values reach."""
 
 from typing import Any
 
@@ -7,7 +7,8 @@ import pyqtgraph as pg
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPolygonF
 
-from app.ui.plots.series import Steps, Values, band
+from app.ui.plots.decimation import band
+from app.ui.plots.series import Steps, Values
 
 
 class Band(pg.GraphicsObject):  # type: ignore[misc]

@@ -59,6 +59,7 @@ class Card(QFrame):
         plot.setAccessibleName(title)
         plot.setAccessibleDescription(subtitle)
         self.title = QLabel(title)
+        self.title.setToolTip(subtitle)
         self.title.setObjectName("plot_title")
         self.subtitle = ElidedLabel(subtitle)
         self.corner = corner

@@ -6,10 +6,11 @@ import numpy as np
 import pyqtgraph as pg
 
 from app.ui.plots.band import Band
+from app.ui.plots.decimation import means
 from app.ui.plots.labels import step_text, value_text
 from app.ui.plots.plot import Plot
 from app.ui.plots.run_series import RunSeries
-from app.ui.plots.series import Series, means
+from app.ui.plots.series import Series
 from app.ui.plots.style import colour
 from app.ui.theme import Theme
 
@@ -33,9 +34,10 @@ class TierCurve:
         self.line.setPen(pg.mkPen(value, width=1.6))
         self.dots.setBrush(pg.mkBrush(value))
 
-    def draw(self, steps: Any, values: Any, span: tuple[int, int], bins: int) -> None:
+    def draw(self, steps: Any, values: Any, span: tuple[int, int], bins: int, most: int) -> None:
+        """Shows a span; with more than `most` firings in it as a range and its mean."""
         count = span[1] - span[0]
-        is_dense = count > bins
+        is_dense = count > most
         if is_dense:
             self.band.set_span(steps, values, span, bins // 4)
         else:
@@ -72,11 +74,14 @@ class DeltaCurves(Plot):
     def _draw(self, run: RunSeries, low: float, high: float) -> None:
         self.left.is_log = self.is_log
         self.left.picture = None
-        seen = []
-        for curve, firings in zip(self.curves, run.firings, strict=True):
-            span = firings.span(low, high)
+        seen, bins = [], self.bins()
+        spans = [firings.span(low, high) for firings in run.firings]
+        # Where one tier needs its range, those nearly as busy get theirs too: they compare.
+        is_busy = max(stop - start for start, stop in spans) > bins
+        most = bins // 4 if is_busy else bins
+        for curve, firings, span in zip(self.curves, run.firings, spans, strict=True):
             values = self._shown(firings)
-            curve.draw(firings.steps, values, span, self.bins())
+            curve.draw(firings.steps, values, span, bins, most)
             seen.append(values[slice(*span)])
         self.box.setYRange(*value_range(np.concatenate(seen), self.is_log), padding=0)
 

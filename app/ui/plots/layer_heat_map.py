@@ -43,6 +43,8 @@ class LayerHeatMap(Plot):
         return self.selection or (run.first_step - 0.5, last + 0.5)
 
     def _draw(self, run: RunSeries, *_: float) -> None:
+        if not run.layers:
+            return
         heat = run.heat
         picture = np.ascontiguousarray(heat.table[:, self._order].T)
         top = heat_top(picture)
@@ -62,6 +64,8 @@ class LayerHeatMap(Plot):
         self.left.setTicks([[(row + 0.5, str(run.layers[self._order[row]])) for row in shown]])
 
     def _describe(self, run: RunSeries, step: int, y: float) -> str:
+        if not run.layers:
+            return f"step {step_text(step)}"
         row = min(max(int(y), 0), len(run.layers) - 1)
         column = (step - run.heat.first_step) // run.heat.width
         first = run.heat.first_step + column * run.heat.width

@@ -6,10 +6,11 @@ import numpy as np
 import pyqtgraph as pg
 
 from app.ui.plots.band import Band
+from app.ui.plots.decimation import extremes, means
 from app.ui.plots.labels import step_text, value_text
 from app.ui.plots.plot import Plot
 from app.ui.plots.run_series import RunSeries
-from app.ui.plots.series import Series, Values, extremes, means
+from app.ui.plots.series import Series, Values
 from app.ui.plots.style import colour
 from app.ui.theme import Theme
 
@@ -34,7 +35,7 @@ class LossPlot(Plot):
 
     def _recolour(self, theme: Theme) -> None:
         self.band.fill = colour(theme.accent, 0.2)
-        self.raw.setPen(pg.mkPen(colour(theme.accent, 0.38), width=1))
+        self.raw.setPen(pg.mkPen(colour(theme.accent, 0.42), width=1))
         self.smooth.setPen(pg.mkPen(theme.accent, width=2))
         self.validation_line.setPen(pg.mkPen(theme.warning, width=1.4))
         self.validation_points.setBrush(pg.mkBrush(theme.warning))

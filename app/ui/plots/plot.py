@@ -1,13 +1,12 @@
 """One plot of a run: what all four share. Drag selects steps, a double click shows them all."""
 
-from typing import Any
-
 import pyqtgraph as pg
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QResizeEvent, QWheelEvent
 from PySide6.QtWidgets import QLabel, QWidget
 
 from app.ui.plots.run_series import RunSeries
+from app.ui.plots.step_box import StepBox
 from app.ui.plots.style import (
     RIGHT_PX,
     STEP_AXIS_PX,
@@ -21,39 +20,6 @@ from app.ui.theme import Theme
 
 MAX_BINS = 2_000
 """Bins across a curve, two points each, however wide the screen."""
-
-
-class StepBox(pg.ViewBox):  # type: ignore[misc]
-    """A view that reports drags along the steps and leaves scrolling to the page."""
-
-    dragged = Signal(float, float)
-    double_clicked = Signal()
-
-    def __init__(self) -> None:
-        super().__init__(enableMenu=False, defaultPadding=0)
-        self.setMouseEnabled(x=False, y=False)
-        self.disableAutoRange()
-
-    def mouseDragEvent(self, ev: Any, *_: Any) -> None:
-        ev.accept()
-        if ev.button() != Qt.MouseButton.LeftButton:
-            return
-        start, now = ev.buttonDownPos(), ev.pos()
-        area = self.boundingRect()
-        ends = sorted(min(max(p.x(), area.left()), area.right()) for p in (start, now))
-        if not ev.isFinish():
-            corners = QPointF(ends[0], area.top()), QPointF(ends[1], area.bottom())
-            self.updateScaleBox(*corners)
-            return
-        self.rbScaleBox.hide()
-        if ends[1] - ends[0] > 4:
-            low, high = (self.mapToView(QPointF(x, 0)).x() for x in ends)
-            self.dragged.emit(low, high)
-
-    def mouseClickEvent(self, ev: Any) -> None:
-        if ev.double():
-            ev.accept()
-            self.double_clicked.emit()
 
 
 class Plot(pg.PlotWidget):  # type: ignore[misc]

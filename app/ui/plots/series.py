@@ -62,66 +62,6 @@ class Series:
         self._values = values
 
 
-def block_size(count: int, bins: int) -> int:
-    """The power of two that cuts `count` points into at most `bins` blocks."""
-    return 1 << max(0, -(-count // max(1, bins)) - 1).bit_length()
-
-
-def extremes(
-    steps: Steps, values: Values, span: tuple[int, int], bins: int
-) -> tuple[Steps, Values]:
-    """The points of a span, or at most 2·bins + 4 of them: each block's smallest and largest.
-
-    Blocks lie at multiples of a power of two, so a growing curve doesn't shimmer.
-    """
-    start, stop = span
-    if stop - start <= 2 * bins:
-        return steps[start:stop], values[start:stop]
-    size = block_size(stop - start, bins)
-    first = start // size * size
-    whole = first + (stop - first) // size * size
-    blocks = values[first:whole].reshape(-1, size)
-    picked = np.stack([blocks.argmin(axis=1), blocks.argmax(axis=1)], axis=1)
-    picked.sort(axis=1)
-    indexes = (picked + np.arange(first, whole, size)[:, None]).ravel()
-    if whole < stop:
-        rest = values[whole:stop]
-        tail = sorted({int(rest.argmin()), int(rest.argmax()), len(rest) - 1})
-        indexes = np.concatenate([indexes, whole + np.array(tail)])
-    return steps[indexes], values[indexes]
-
-
-def means(
-    steps: Steps, values: Values, span: tuple[int, int], bins: int
-) -> tuple[npt.NDArray[np.float64], Values]:
-    """Each block's mean step and mean value; at most bins + 1 points."""
-    first, edges, lengths = _blocks(span, bins)
-    x = np.add.reduceat(steps[first : span[1]], edges, dtype=np.float64) / lengths
-    y = np.add.reduceat(values[first : span[1]], edges, dtype=np.float64) / lengths
-    return x, y.astype(np.float32)
-
-
-def band(
-    steps: Steps, values: Values, span: tuple[int, int], bins: int
-) -> tuple[npt.NDArray[np.float64], Values, Values]:
-    """Each block's mean step, smallest and largest value; at most bins + 1 of each."""
-    first, edges, lengths = _blocks(span, bins)
-    x = np.add.reduceat(steps[first : span[1]], edges, dtype=np.float64) / lengths
-    part = values[first : span[1]]
-    return x, np.minimum.reduceat(part, edges), np.maximum.reduceat(part, edges)
-
-
-def _blocks(
-    span: tuple[int, int], bins: int
-) -> tuple[int, npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """The first block's start, each block's start from there, and each block's length."""
-    start, stop = span
-    size = block_size(stop - start, bins)
-    first = start // size * size
-    edges = np.arange(0, stop - first, size)
-    return first, edges, np.diff(np.append(edges, stop - first))
-
-
 class HeatBins:
     """The largest value per row and time bin, in at most `capacity` bins however long the run.
 

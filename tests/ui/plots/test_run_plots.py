@@ -2,6 +2,8 @@ import subprocess
 import sys
 
 import pytest
+from PySide6.QtCore import QCoreApplication, QEvent, QPointF, Qt
+from PySide6.QtGui import QMouseEvent
 
 from app.core.events import EvaluationFinished
 from app.ui.plots.run_plots import RunPlots
@@ -90,7 +92,7 @@ def test_a_finished_run_shows_all_its_tier_activity(plots, started, step):
     plots.finish()
     plots.redraw_now()
     assert (live, plots.raster.marks.edges[0]) == (180.5, 0.5)
-    assert plots.live_choice.group.checkedId() == 1
+    assert plots.parts.live_choice.group.checkedId() == 1
 
 
 def test_steps_selected_in_one_plot_are_selected_in_all(plots, started, step):
@@ -140,3 +142,34 @@ def test_the_plots_fit_every_window(plots, started, step, size):
     plots.show()
     assert (plots.width(), plots.height()) == size
     assert all(plot.height() >= 60 for plot in plots.plots)
+
+
+def send_mouse(plot, kind, step, *, pressed=True):
+    scene_point = plot.box.mapViewToScene(QPointF(step, sum(plot.box.viewRange()[1]) / 2))
+    place = QPointF(plot.mapFromScene(scene_point))
+    left, none = Qt.MouseButton.LeftButton, Qt.MouseButton.NoButton
+    button = none if kind is QEvent.Type.MouseMove else left
+    window_place = QPointF(plot.viewport().mapToGlobal(place))
+    held = left if pressed else none
+    keys = Qt.KeyboardModifier.NoModifier
+    event = QMouseEvent(kind, place, window_place, button, held, keys)
+    QCoreApplication.sendEvent(plot.viewport(), event)
+
+
+def test_a_drag_selects_steps_and_a_double_click_all_of_them(plots, started, step):
+    plots.start(started())
+    for number in range(1, 301):
+        plots.add_step(step(number))
+    plots.redraw_now()
+    plots.show()
+    plots.grab()
+    send_mouse(plots.loss, QEvent.Type.MouseButtonPress, 50)
+    for target in (60, 90, 120, 150):
+        send_mouse(plots.loss, QEvent.Type.MouseMove, target)
+    send_mouse(plots.loss, QEvent.Type.MouseButtonRelease, 150, pressed=False)
+    assert plots.heat.selection == pytest.approx((50, 150), abs=1)
+    send_mouse(plots.loss, QEvent.Type.MouseButtonPress, 100)
+    send_mouse(plots.loss, QEvent.Type.MouseButtonRelease, 100, pressed=False)
+    send_mouse(plots.loss, QEvent.Type.MouseButtonDblClick, 100)
+    send_mouse(plots.loss, QEvent.Type.MouseButtonRelease, 100, pressed=False)
+    assert plots.heat.selection is None

@@ -1,6 +1,7 @@
 import numpy as np
 
-from app.ui.plots.series import HeatBins, Series, band, block_size, extremes, means
+from app.ui.plots.decimation import band, block_size, extremes, means
+from app.ui.plots.series import HeatBins, Series
 
 
 def filled(count: int) -> Series:

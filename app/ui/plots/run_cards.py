@@ -1,0 +1,130 @@
+"""The four plots of a run in their cards, and what their corners switch."""
+
+from PySide6.QtCore import QObject
+
+from app.ui.plots.card import Card
+from app.ui.plots.corners import Choice, ColourScale, Legend
+from app.ui.plots.delta_curves import DeltaCurves
+from app.ui.plots.layer_heat_map import LayerHeatMap
+from app.ui.plots.loss_plot import LossPlot
+from app.ui.plots.run_series import RunSeries
+from app.ui.plots.tier_raster import TierRaster
+from app.ui.theme import Theme
+
+_ROW_PX, _AXIS_PX = 18, 41
+_MEASURES = (
+    ("Change", "How far each firing moved the tier", 0, False),
+    ("Log", "The same on a logarithmic scale", 0, True),
+    ("Drift", "How far the tier is from where it began", 1, False),
+)
+"""Label, tooltip, column of the firings, whether logarithmic."""
+
+
+class RunCards(QObject):
+    """Makes plots and cards, from top to bottom, and keeps what they show in step."""
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__()
+        self._make_plots(theme)
+        self._make_corners()
+        self._make_cards()
+        for plot in self.plots:
+            plot.steps_selected.connect(self._select)
+            plot.all_steps_requested.connect(self._select_all)
+        self.set_theme(theme)
+
+    def show_run(self, series: RunSeries | None) -> None:
+        """Turns all plots to a run, or to none."""
+        for plot in self.plots:
+            plot.show_run(series)
+        rows = len(series.tiers) if series is not None else 3
+        self.cards[1].stack.setFixedHeight(max(2, rows) * _ROW_PX + _AXIS_PX)
+        self.set_live(True)
+
+    def show_empty(self, is_empty: bool) -> None:
+        """Shows the plots, or that there is nothing yet."""
+        for card in self.cards:
+            card.show_empty(is_empty)
+
+    def set_live(self, is_live: bool) -> None:
+        """Tier activity follows the last steps, or shows all."""
+        self.raster.is_live = is_live
+        is_selection = self.raster.selection is not None
+        self.live_choice.choose(None if is_selection else 0 if is_live else 1)
+
+    def set_theme(self, theme: Theme) -> None:
+        """Takes a theme's colours over, at once."""
+        strokes = (theme.accent, theme.accent, theme.warning)
+        self.legend.set_colours(theme.secondary_text, strokes)
+        self.heat_scale.set_theme(theme)
+        for choice in (self.live_choice, self.measure_choice):
+            choice.set_theme(theme)
+        for card, plot in zip(self.cards, self.plots, strict=True):
+            card.set_theme(theme)
+            plot.set_theme(theme)
+
+    def _choose_live(self, index: int) -> None:
+        self.raster.is_live = index == 0
+        self._select_all()
+
+    def _choose_measure(self, index: int) -> None:
+        _, _, self.deltas.column, self.deltas.is_log = _MEASURES[index]
+        self.deltas.redraw()
+
+    def _select(self, low: float, high: float) -> None:
+        self._show_steps((low, high))
+
+    def _select_all(self) -> None:
+        self._show_steps(None)
+
+    def _show_steps(self, selection: tuple[float, float] | None) -> None:
+        for plot in self.plots:
+            plot.selection = selection
+            plot.redraw()
+        self.set_live(self.raster.is_live)
+
+    def _make_plots(self, theme: Theme) -> None:
+        self.loss = LossPlot(theme)
+        self.raster = TierRaster(theme)
+        self.deltas = DeltaCurves(theme)
+        self.heat = LayerHeatMap(theme)
+        self.plots = (self.loss, self.raster, self.deltas, self.heat)
+
+    def _make_corners(self) -> None:
+        self.legend = Legend((("Each step", "faint"), ("Smoothed", "bold"), ("Validation", "dots")))
+        self.live_choice = Choice(
+            "Steps shown", (("Latest", "The last 120 steps"), ("All", "The whole run"))
+        )
+        self.measure_choice = Choice("Measure", tuple(measure[:2] for measure in _MEASURES))
+        self.heat_scale = ColourScale()
+        self.live_choice.chosen.connect(self._choose_live)
+        self.measure_choice.chosen.connect(self._choose_measure)
+        self.heat.top_changed.connect(self.heat_scale.set_top)
+
+    def _make_cards(self) -> None:
+        self.cards = (
+            Card(
+                "Loss",
+                "How surprised the model is by what it should write; lower is better",
+                self.loss,
+                self.legend,
+            ),
+            Card(
+                "Tier activity",
+                "Which tier's weights moved at which step, read from the weights",
+                self.raster,
+                self.live_choice,
+            ),
+            Card(
+                "Tier change",
+                "How far a tier moves when it fires",
+                self.deltas,
+                self.measure_choice,
+            ),
+            Card(
+                "Layer change",
+                "Where in the model the weights move",
+                self.heat,
+                self.heat_scale,
+            ),
+        )
