@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from PySide6.QtCore import QObject, QSettings, QTimer, Slot
+from PySide6.QtGui import QFontDatabase
 from PySide6.QtWidgets import QApplication
 
 from app.core.config import TrainingConfig
@@ -25,6 +26,9 @@ from app.ui.theme import LIGHT
 from app.ui.tier_preview import TierPreview
 from app.workers.background import BackgroundTasks
 from app.workers.compute import ComputeThread
+
+BODY_PX = 13
+"""The body size of macOS, used everywhere so that layouts agree."""
 
 
 class Nestling(QObject):
@@ -120,4 +124,7 @@ def make_application(argv: Sequence[str]) -> QApplication:
     application.setWindowIcon(icons.app_icon())
     # The style sheet decides every control's look; Fusion draws it alike on macOS and Linux.
     application.setStyle("Fusion")
+    font = QFontDatabase.systemFont(QFontDatabase.SystemFont.GeneralFont)
+    font.setPixelSize(BODY_PX)
+    application.setFont(font)
     return application

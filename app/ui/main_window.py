@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from PySide6.QtCore import QSettings, QTimer, Signal
+from PySide6.QtCore import QSettings, Qt, QTimer, Signal
 from PySide6.QtGui import (
     QCloseEvent,
     QDragEnterEvent,
@@ -68,6 +68,9 @@ class MainWindow(QMainWindow):
         whole.addWidget(self.sidebar)
         whole.addWidget(right, 1)
         self.setCentralWidget(centre)
+        # Nothing is marked as focused until the user tabs; a click beside a field leaves it.
+        centre.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+        centre.setFocus()
 
     def show_page(self, index: int) -> None:
         self.sidebar.choose(index)

@@ -5,6 +5,8 @@ from PySide6.QtGui import QColor, QPalette
 from app.core.paths import resources_dir
 from app.ui.theme import Theme
 
+SCROLL_BAR_PX = 10
+
 
 def stylesheet(theme: Theme) -> str:
     """The application's style sheet; colours come from `theme` and from nowhere else."""
@@ -65,11 +67,12 @@ def _surfaces(t: Theme) -> str:
     QMenu::item:selected {{ background: {t.accent}; color: {t.on_accent}; }}
     QMenu::item:disabled {{ color: {t.secondary_text}; background: transparent; }}
     QMenu::separator {{ height: 1px; background: {t.border}; margin: 4px 8px; }}
-    QScrollBar:vertical {{ background: transparent; width: 10px; margin: 0; }}
-    QScrollBar:horizontal {{ background: transparent; height: 10px; margin: 0; }}
+    QScrollBar:vertical {{ background: transparent; width: {SCROLL_BAR_PX}px; margin: 0; }}
+    QScrollBar:horizontal {{ background: transparent; height: {SCROLL_BAR_PX}px; margin: 0; }}
     QScrollBar::handle {{ background: {t.border}; border-radius: 3px; margin: 2px; }}
     QScrollBar::handle:vertical {{ min-height: 32px; }}
     QScrollBar::handle:horizontal {{ min-width: 32px; }}
+    QScrollBar::handle:disabled {{ background: transparent; }}
     QScrollBar::handle:hover {{ background: {t.secondary_text}; }}
     QScrollBar::add-line, QScrollBar::sub-line {{ width: 0; height: 0; }}
     QScrollBar::add-page, QScrollBar::sub-page {{ background: none; }}
@@ -180,7 +183,7 @@ def _lists(t: Theme) -> str:
     QTableView:focus {{ border-color: {t.accent}; }}
     QHeaderView {{ background: transparent; border: none; }}
     QHeaderView::section {{ background: {t.surface}; color: {t.secondary_text}; border: none;
-        border-bottom: 1px solid {t.border}; padding: 0 10px; min-height: 32px; font-size: 11px;
+        border-bottom: 1px solid {t.border}; padding: 0 13px; min-height: 32px; font-size: 11px;
         font-weight: 600; }}
     QHeaderView::section:first {{ border-top-left-radius: 12px; }}
     QHeaderView::section:last {{ border-top-right-radius: 12px; }}

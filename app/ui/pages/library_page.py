@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from app.library.run_store import RunSummary
 
 ROW_PX = 36
+WIDE_COLUMNS = 3
+"""Name, base model and dataset share what the others leave."""
 
 
 class LibraryPage(QWidget):
@@ -74,7 +76,8 @@ class LibraryPage(QWidget):
         header = table.horizontalHeader()
         header.setHighlightSections(False)
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+        for wide in range(WIDE_COLUMNS):
+            header.setSectionResizeMode(wide, QHeaderView.ResizeMode.Stretch)
         header.setMinimumSectionSize(64)
         table.doubleClicked.connect(lambda _: self.request_reveal())
         return table

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import (
 
 from app.ui.app_state import AppState, Phase
 from app.ui.run_actions import RunActions
+from app.ui.stylesheet import SCROLL_BAR_PX
 from app.ui.theme import Theme
 from app.ui.widgets.building import GRID_PX
 from app.ui.widgets.data_card import DataCard
@@ -24,7 +25,10 @@ from app.ui.widgets.score_card import ScoreCard
 from app.ui.widgets.settings_form import SettingsForm
 from app.ui.widgets.tier_editor import TierEditor
 
-COLUMN_PX = 344
+COLUMN_PX = 376
+PLOTS_PX = 400
+GAP_PX = 6
+"""With a scroll bar's width this makes two grid units between what stands side by side."""
 
 
 class TrainPage(QWidget):
@@ -65,19 +69,13 @@ class TrainPage(QWidget):
         self._cards = QWidget()
         self._cards.setObjectName("column")
         layout = QVBoxLayout(self._cards)
-        layout.setContentsMargins(2 * GRID_PX, 2 * GRID_PX, GRID_PX, 2 * GRID_PX)
+        layout.setContentsMargins(2 * GRID_PX, 2 * GRID_PX, 0, 2 * GRID_PX)
         layout.setSpacing(12)
         for card in (self.data, self.model, self.tiers, self.form):
             layout.addWidget(card)
         layout.addStretch(1)
-        column = QScrollArea()
-        column.setObjectName("column")
-        column.setFrameShape(QFrame.Shape.NoFrame)
-        column.setWidgetResizable(True)
-        column.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        column = _scrolling(self._cards)
         column.setFixedWidth(COLUMN_PX)
-        column.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        column.setWidget(self._cards)
         return column
 
     def _make_right(self) -> QWidget:
@@ -85,15 +83,26 @@ class TrainPage(QWidget):
         layout = QVBoxLayout(self._run)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(12)
-        layout.addWidget(self.header)
-        layout.addWidget(self.scores)
-        layout.addWidget(self.plots_place, 1)
-        layout.addWidget(self.log)
+        layout.addWidget(_indented(self.header))
+        layout.addWidget(self._make_results(), 1)
+        layout.addWidget(_indented(self.log))
         self._right = QStackedWidget()
-        self._right.setContentsMargins(GRID_PX, 2 * GRID_PX, 2 * GRID_PX, 2 * GRID_PX)
-        self._right.addWidget(self.hero)
+        self._right.setContentsMargins(GAP_PX, 2 * GRID_PX, 0, 2 * GRID_PX)
+        self._right.addWidget(_indented(self.hero))
         self._right.addWidget(self._run)
         return self._right
+
+    def _make_results(self) -> QScrollArea:
+        """Scores and plots; they scroll rather than shrink beyond reading."""
+        results = QWidget()
+        results.setObjectName("column")
+        layout = QVBoxLayout(results)
+        layout.setContentsMargins(0, 0, GAP_PX, 0)
+        layout.setSpacing(12)
+        layout.addWidget(self.scores)
+        layout.addWidget(self.plots_place, 1)
+        self.plots_place.setMinimumHeight(PLOTS_PX)
+        return _scrolling(results)
 
     def _pass_requests_on(self) -> None:
         self.data.choose_requested.connect(self.dataset_choice_requested)
@@ -115,5 +124,29 @@ class TrainPage(QWidget):
     def _show_phase(self) -> None:
         state = self._state
         is_empty = state.phase is Phase.EMPTY and not (state.started or state.finished)
-        self._right.setCurrentWidget(self.hero if is_empty else self._run)
+        self._right.setCurrentIndex(0 if is_empty else 1)
         self._cards.setEnabled(not state.phase.is_active)
+
+
+def _scrolling(content: QWidget) -> QScrollArea:
+    """A frameless area that scrolls up and down only; its bar keeps its place when not needed."""
+    area = QScrollArea()
+    area.setObjectName("column")
+    area.setFrameShape(QFrame.Shape.NoFrame)
+    area.setWidgetResizable(True)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    area.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)
+    bar = area.verticalScrollBar()
+    bar.rangeChanged.connect(lambda low, high: bar.setEnabled(high > low))
+    area.setWidget(content)
+    return area
+
+
+def _indented(content: QWidget) -> QWidget:
+    """As far from the right edge as what scrolls is."""
+    outer = QWidget()
+    layout = QVBoxLayout(outer)
+    layout.setContentsMargins(0, 0, GAP_PX + SCROLL_BAR_PX, 0)
+    layout.addWidget(content)
+    return outer

@@ -109,7 +109,7 @@ def _data(run: "RunSummary") -> str:
 
 
 def _when(created: datetime | None) -> str:
-    return "–" if created is None else f"{created.astimezone():%Y-%m-%d %H:%M}"
+    return "–" if created is None else f"{created.astimezone():%-d %b %Y, %H:%M}"
 
 
 def _instant(created: datetime | None) -> float:

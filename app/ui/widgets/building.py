@@ -114,7 +114,7 @@ def fill(made: Layout, *items: QWidget | int | None, spacing: int) -> Layout:
         elif isinstance(item, int):
             made.addSpacing(item)
         else:
-            made.addWidget(item)
+            made.addWidget(item, 1 if isinstance(item, ElidedLabel) else 0)
     return made
 
 

@@ -29,6 +29,8 @@ class CalmComboBox(QComboBox):
     def __init__(self, choices: dict[str, str]) -> None:
         super().__init__()
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setSizeAdjustPolicy(self.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.setMinimumContentsLength(6)
         for value, text in choices.items():
             self.addItem(text, value)
 

@@ -6,7 +6,9 @@ from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 from app.ui import icons
 from app.ui.app_state import AppState
 from app.ui.theme import Theme
-from app.ui.widgets.building import GRID_PX, button, card, label, message, restyle, row, say
+from app.ui.widgets.building import GRID_PX, button, card, column, label, message, restyle, row, say
+
+WORDS_PX = 400
 
 
 class Hero(QWidget):
@@ -27,20 +29,25 @@ class Hero(QWidget):
             "secondary",
             wraps=True,
         )
-        self._hint.setMaximumWidth(380)
         self.problem = message("problem")
-        self.problem.setMaximumWidth(420)
         self.choose = button("Choose…", self.choose_requested.emit)
         self.sample = button("Use the Sample Data", self.sample_requested.emit, "primary")
         self._privacy = label("Everything stays on this computer.", "caption")
         inside.addStretch(2)
-        for text in (self._glyph, self._title, self._hint, self.problem):
+        words = QWidget()
+        words.setMaximumWidth(WORDS_PX)
+        words.setLayout(
+            column(self._glyph, self._title, self._hint, self.problem, spacing=2 * GRID_PX)
+        )
+        for text in (self._glyph, self._title, self._hint, self.problem, self._privacy):
             text.setAlignment(Qt.AlignmentFlag.AlignCenter)
-            inside.addWidget(text, 0, Qt.AlignmentFlag.AlignHCenter)
+        centred = row(None, words, None)
+        centred.setStretch(1, 100)
+        inside.addLayout(centred)
         inside.addSpacing(GRID_PX)
         inside.addLayout(row(None, self.choose, self.sample, None, spacing=12))
         inside.addStretch(2)
-        inside.addWidget(self._privacy, 0, Qt.AlignmentFlag.AlignHCenter)
+        inside.addWidget(self._privacy)
         outside = QVBoxLayout(self)
         outside.setContentsMargins(0, 0, 0, 0)
         outside.addWidget(self._frame)

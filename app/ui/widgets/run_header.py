@@ -1,7 +1,7 @@
 """The run at a glance: its name, how it stands, its progress and figures, and what can be done."""
 
 from PySide6.QtCore import QTimer, Signal
-from PySide6.QtWidgets import QFrame, QProgressBar, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QProgressBar, QSizePolicy, QVBoxLayout, QWidget
 
 from app.ui import phrases
 from app.ui.app_state import AppState, Phase
@@ -32,6 +32,7 @@ class RunHeader(QWidget):
         self._state = state
         self.name = ElidedLabel("", "title")
         self.pill = label("", "pill")
+        self.pill.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         self.status = ElidedLabel("", "secondary")
         self.problem = message("problem")
         self.bar = QProgressBar()
@@ -56,13 +57,12 @@ class RunHeader(QWidget):
         inside.setSpacing(12)
         self._title = row(self.name, self.start, self.pause, self.stop)
         inside.addLayout(self._title)
-        inside.addLayout(row(self.pill, self.status))
+        self.results = QFrame()
+        self.results.setLayout(row(self.reveal, self.export))
+        inside.addLayout(row(self.pill, self.status, self.results))
         inside.addWidget(self.problem)
         inside.addWidget(self.bar)
         inside.addWidget(self.metrics)
-        self.results = QFrame()
-        self.results.setLayout(row(self.reveal, self.export, None))
-        inside.addWidget(self.results)
         outside = QVBoxLayout(self)
         outside.setContentsMargins(0, 0, 0, 0)
         outside.addWidget(frame)
@@ -76,6 +76,8 @@ class RunHeader(QWidget):
         text, tone = _PHASES[state.phase]
         if state.finished and state.finished.outcome == "stopped" and not state.phase.is_active:
             text, tone = "Stopped", "warning"
+        elif state.phase is Phase.READY and state.why_not_start():
+            text, tone = "Not ready", "warning"
         self.pill.setText(text)
         restyle(self.pill, "tone", tone)
         self.name.setText(self._name())

@@ -8,7 +8,7 @@ from app.ui.widgets.building import card, label
 
 
 class ScoreCard(QWidget):
-    """Only there when something was scored."""
+    """Only there once something was scored after training."""
 
     def __init__(self, state: AppState) -> None:
         super().__init__()
@@ -32,7 +32,7 @@ class ScoreCard(QWidget):
         scores = self._state.scores
         names = list(dict.fromkeys(name for name, _ in scores))
         self.text.setText(" · ".join(_sentence(name, self._state) for name in names))
-        self.setVisible(bool(names))
+        self.setVisible(any(when == "after" for _, when in scores))
 
 
 def _sentence(name: str, state: AppState) -> str:

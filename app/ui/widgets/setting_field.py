@@ -47,8 +47,11 @@ class SettingField(QWidget):
 
     def refresh(self) -> None:
         config = self._state.config
-        self._show(getattr(config, self.name))
+        value = getattr(config, self.name)
+        self._show(value)
         problems = [p.message for p in config.problems() if p.setting == self.name]
+        if problems and value != value:
+            problems = [f"{config_field(self.name).metadata['label']} must be a number."]
         say(self.problem, problems[0] if problems else "")
 
 

@@ -1,6 +1,6 @@
 """The sidebar: the app's places; only their icons where the window is narrow."""
 
-from PySide6.QtCore import QSize, Signal
+from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtWidgets import QButtonGroup, QFrame, QPushButton, QVBoxLayout
 
 from app.ui import icons
@@ -32,6 +32,7 @@ class Sidebar(QFrame):
         made = QPushButton(name)
         made.setObjectName("place")
         made.setCheckable(True)
+        made.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         made.setChecked(index == 0)
         made.setAccessibleName(name)
         made.setIconSize(QSize(18, 18))

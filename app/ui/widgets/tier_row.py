@@ -1,8 +1,8 @@
 """One tier in the editor: its colour, period, learning-rate factor, and what it holds."""
 
-from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtGui import QColor, QPainter, QPixmap
-from PySide6.QtWidgets import QLabel, QToolButton, QWidget
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QColor, QPainter, QPaintEvent
+from PySide6.QtWidgets import QToolButton, QWidget
 
 from app.core.config import TierConfig
 from app.core.events import TierFacts
@@ -24,17 +24,16 @@ class TierRow(QWidget):
         self._index = index
         self.period = CalmSpinBox(1, MAX_PERIOD)
         self.period.setAccessibleName(f"Tier {index}: update period in steps")
-        self.period.setFixedWidth(108)
+        self.period.setFixedWidth(128)
         self.factor = NumberField(1.0)
-        self.factor.setFixedWidth(48)
+        self.factor.setFixedWidth(44)
         self.factor.setAccessibleName(f"Tier {index}: learning-rate factor")
         self.factor.setToolTip("Factor on the learning rate for this tier.")
         self.remove = QToolButton()
         self.remove.setAccessibleName(f"Remove tier {index}")
         self.remove.setToolTip("Remove this tier")
         self.remove.setFixedSize(24, 24)
-        self._swatch = QLabel()
-        self._swatch.setFixedWidth(12)
+        self._swatch = _Swatch()
         self._facts = ElidedLabel("", "caption")
         name = label(f"Tier {index}", "strong")
         controls = row(
@@ -72,7 +71,7 @@ class TierRow(QWidget):
 
     def set_theme(self, theme: Theme) -> None:
         colour = theme.tiers[self._index % len(theme.tiers)]
-        self._swatch.setPixmap(_dot(colour))
+        self._swatch.show_colour(colour)
         self.remove.setIcon(icons.icon("remove", theme.secondary_text, 14))
 
     def _note_period(self) -> None:
@@ -85,15 +84,21 @@ class TierRow(QWidget):
         self.period.setSuffix(" step" if is_each else " steps")
 
 
-def _dot(colour: str) -> QPixmap:
-    scale = 3
-    pixmap = QPixmap(QSize(12, 12) * scale)
-    pixmap.fill(Qt.GlobalColor.transparent)
-    painter = QPainter(pixmap)
-    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-    painter.setBrush(QColor(colour))
-    painter.setPen(Qt.PenStyle.NoPen)
-    painter.drawRoundedRect(pixmap.rect().adjusted(1, 1, -1, -1), 9, 9)
-    painter.end()
-    pixmap.setDevicePixelRatio(scale)
-    return pixmap
+class _Swatch(QWidget):
+    """The tier's colour as in the plots; it stays while the editor is disabled, as their legend."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._colour = QColor()
+        self.setFixedSize(12, 12)
+
+    def show_colour(self, colour: str) -> None:
+        self._colour = QColor(colour)
+        self.update()
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(self._colour)
+        painter.drawRoundedRect(self.rect(), 3, 3)
