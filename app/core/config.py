@@ -158,7 +158,7 @@ class TrainingConfig:
     max_seq_length: int = setting(
         2048,
         label="Longest example",
-        help="Tokens; longer examples are left out and counted.",
+        help="Tokens; longer examples are cut at the end, and counted.",
         section="training",
         minimum=8,
         maximum=1_000_000,

@@ -4,9 +4,10 @@ mlx-lm trains only the last turn of a chat with `mask_prompt`; here every assist
 and nothing else. Tokens and the start of the last turn are mlx-lm's own.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 from app.core.errors import InputError
 from app.data.dataset import Dataset
@@ -17,9 +18,9 @@ __all__ = [
     "TokenizedDataset",
     "TokenizedExample",
     "Tokenizer",
-    "TokenizingStopped",
     "tokenize",
     "tokenize_dataset",
+    "tokenizing",
 ]
 
 _ROWS_BETWEEN_REPORTS = 20
@@ -58,10 +59,6 @@ class TokenizedDataset:
     """Plain sentences for the log."""
 
 
-class TokenizingStopped(Exception):
-    """`should_stop` said so; there is no result."""
-
-
 def tokenize(
     example: Example, tokenizer: Tokenizer, mask_prompt: bool
 ) -> TokenizedExample | RowProblem:
@@ -79,36 +76,48 @@ def tokenize_dataset(
     mask_prompt: bool,
     max_seq_length: int,
     batch_size: int,
-    on_progress: Callable[[float], None] = lambda _: None,
-    should_stop: Callable[[], bool] = lambda: False,
 ) -> TokenizedDataset:
     """Every example that can be trained, cut at `max_seq_length` tokens; the rest is named.
 
-    `on_progress` gets the share done, 0 to 1. Raises InputError when too little is left to train
-    on, and TokenizingStopped when `should_stop` says so.
+    Raises InputError when too little is left to train on.
     """
+    progress = tokenizing(
+        dataset,
+        tokenizer,
+        mask_prompt=mask_prompt,
+        max_seq_length=max_seq_length,
+        batch_size=batch_size,
+    )
+    while True:
+        try:
+            next(progress)
+        except StopIteration as ended:
+            return cast(TokenizedDataset, ended.value)
+
+
+def tokenizing(
+    dataset: Dataset,
+    tokenizer: Tokenizer,
+    *,
+    mask_prompt: bool,
+    max_seq_length: int,
+    batch_size: int,
+) -> Generator[float, None, TokenizedDataset]:
+    """The same in small steps, for long datasets: yields the share done, 0 to 1."""
     template = ChatTemplate(tokenizer)
     total = len(dataset.train) + len(dataset.valid)
-    done = 0
-
-    def tokenized(examples: Sequence[Example]) -> list[TokenizedExample | RowProblem]:
-        nonlocal done
-        found = []
-        for example in examples:
-            if done % _ROWS_BETWEEN_REPORTS == 0:
-                if should_stop():
-                    raise TokenizingStopped
-                on_progress(done / total)
-            found.append(_tokenize(example, tokenizer, template, mask_prompt))
-            done += 1
-        return found
+    found: list[TokenizedExample | RowProblem] = []
+    for example in (*dataset.train, *dataset.valid):
+        if len(found) % _ROWS_BETWEEN_REPORTS == 0:
+            yield len(found) / total
+        found.append(_tokenize(example, tokenizer, template, mask_prompt))
+    yield 1.0
 
     files = dataset.files
     train_path = files.train if files else Path("train.jsonl")
     valid_path = (files.valid or files.train) if files else Path("valid.jsonl")
-    train = _Part(train_path, tokenized(dataset.train), max_seq_length)
-    valid = _Part(valid_path, tokenized(dataset.valid), max_seq_length)
-    on_progress(1.0)
+    train = _Part(train_path, found[: len(dataset.train)], max_seq_length)
+    valid = _Part(valid_path, found[len(dataset.train) :], max_seq_length)
     _check_enough(train, max_seq_length, batch_size)
     notes = _notes(train, valid, max_seq_length)
     if dataset.valid and not valid.kept:

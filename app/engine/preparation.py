@@ -3,13 +3,13 @@
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from app.core.config import TrainingConfig
 from app.core.errors import InputError
 from app.core.events import Event, LogMessage, StageChanged
-from app.data.dataset import load_dataset
-from app.data.tokenizing import TokenizedDataset, tokenize_dataset
+from app.data.dataset import Dataset, load_dataset
+from app.data.tokenizing import TokenizedDataset, tokenize_dataset, tokenizing
 from app.engine.batches import Batches
 from app.engine.loading import BaseModel, load_base_model
 from app.engine.lora import add_adapter, trainable
@@ -37,6 +37,10 @@ class Prepared:
     questions: tuple[QuestionSet, ...]
 
 
+class StoppedEarly(Exception):
+    """`should_stop` said so before the first step; there is nothing to keep."""
+
+
 def prepare(
     config: TrainingConfig, should_stop: Callable[[], bool]
 ) -> Generator[Event, None, Prepared]:
@@ -51,18 +55,30 @@ def prepare(
     add_adapter(base.model, config)
     import_mlx().eval(base.model.parameters())
     plan = make_plan(trainable(base.model), config)
-    yield StageChanged("Turning text into tokens")
-    tokenized = tokenize_dataset(
-        dataset,
-        base.tokenizer,
-        mask_prompt=config.mask_prompt,
-        max_seq_length=config.max_seq_length,
-        batch_size=config.batch_size,
-        should_stop=should_stop,
-    )
+    tokenized = yield from _tokenized(config, dataset, base.tokenizer, should_stop)
     for note in tokenized.notes:
         yield LogMessage(note)
     return _prepared(config, base, plan, tokenized)
+
+
+def _tokenized(
+    config: TrainingConfig, dataset: Dataset, tokenizer: Any, should_stop: Callable[[], bool]
+) -> Generator[Event, None, TokenizedDataset]:
+    progress = tokenizing(
+        dataset,
+        tokenizer,
+        mask_prompt=config.mask_prompt,
+        max_seq_length=config.max_seq_length,
+        batch_size=config.batch_size,
+    )
+    while True:
+        try:
+            share = next(progress)
+        except StopIteration as ended:
+            return cast(TokenizedDataset, ended.value)
+        if should_stop():
+            raise StoppedEarly
+        yield StageChanged("Turning text into tokens", share)
 
 
 def _prepared(

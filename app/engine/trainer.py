@@ -21,14 +21,13 @@ from app.core.events import (
     StepFinished,
 )
 from app.core.paths import runs_dir as default_runs_dir
-from app.data.tokenizing import TokenizingStopped
 from app.engine.checkpoints import Progress, checkpoint_folder, save_checkpoint
 from app.engine.evaluation import Evaluator, count_exact_answers
 from app.engine.faults import plain_fault
 from app.engine.lora import adapter_config, trainable
 from app.engine.mlx_gateway import CACHE_LIMIT_BYTES, device_name, import_mlx
 from app.engine.optimizer import TieredAdamW
-from app.engine.preparation import Prepared, prepare
+from app.engine.preparation import Prepared, StoppedEarly, prepare
 from app.engine.schedules import learning_rate
 from app.engine.speed import Speed
 from app.engine.step import StepMeasurement, TrainingStep
@@ -57,7 +56,7 @@ def train(
     mx.reset_peak_memory()
     try:
         prepared = yield from prepare(config, should_stop)
-    except TokenizingStopped:
+    except StoppedEarly:
         yield RunFinished("stopped", run_dir, None, 0, "Stopped before the first step.")
         return
     except RuntimeError as error:

@@ -12,9 +12,9 @@ from app.data.dataset import Dataset
 from app.data.examples import ChatExample, RowProblem, TextExample
 from app.data.tokenizing import (
     TokenizedExample,
-    TokenizingStopped,
     tokenize,
     tokenize_dataset,
+    tokenizing,
 )
 
 STABLE_TEMPLATES = ("chatml", "headers", "alternating", "ends_twice", "plain_words")
@@ -376,20 +376,12 @@ def test_validation_rows_that_can_not_be_used_are_named_and_do_not_stop_the_run(
 
 
 def test_progress_rises_to_one(tokenizer_with):
-    seen = []
-    rows = [chat("a", "b")] * 50
-    tokenize_all(rows, tokenizer_with("chatml"), on_progress=seen.append)
+    dataset = Dataset((chat("a", "b"),) * 50, (), ())
+    settings_ = {"mask_prompt": True, "max_seq_length": 64, "batch_size": 1}
+    seen = list(tokenizing(dataset, tokenizer_with("chatml"), **settings_))
     assert seen == sorted(seen)
     assert seen[0] == 0
     assert seen[-1] == 1
-
-
-def test_tokenizing_stops_when_told_to(tokenizer_with):
-    answers = iter([False, True])
-    with pytest.raises(TokenizingStopped):
-        tokenize_all(
-            [chat("a", "b")] * 50, tokenizer_with("chatml"), should_stop=lambda: next(answers)
-        )
 
 
 def test_cutting_inside_a_second_reply_keeps_the_first(tokenizer_with):

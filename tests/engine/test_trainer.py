@@ -198,6 +198,13 @@ def test_a_run_stopped_before_its_first_step_has_no_adapter(config: TrainingConf
     assert end.adapter_dir is None
 
 
+def test_a_run_can_be_stopped_while_it_prepares(config: TrainingConfig) -> None:
+    for asked in range(3):
+        events = list(train(config, should_stop=after_steps(asked)))
+        assert ending(events).outcome == "stopped"
+        assert not of(events, StepFinished)
+
+
 def test_warming_up_is_shown_before_the_first_step(config: TrainingConfig) -> None:
     events = list(train(config))
     first = next(i for i, event in enumerate(events) if isinstance(event, StepFinished))
