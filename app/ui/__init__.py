@@ -1,1 +1,1 @@
-"""The window. Shows what the engine measured; computes nothing itself and never imports the engine."""
+"""The window: shows what the engine measured, computes nothing, never imports the engine."""

@@ -1,4 +1,4 @@
-"""The window: its sidebar and pages; takes what is dropped anywhere on it, asks before it closes."""
+"""The window: sidebar and pages; takes what is dropped anywhere on it, asks before it closes."""
 
 from collections.abc import Callable
 from pathlib import Path

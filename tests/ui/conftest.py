@@ -1,0 +1,61 @@
+"""The whole window, built as the app builds it, with a library of its own."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QEvent, QMimeData, QPointF, Qt, QUrl
+from PySide6.QtGui import QDragEnterEvent, QDropEvent
+from PySide6.QtWidgets import QApplication, QWidget
+from pytestqt.qtbot import QtBot
+
+from app.application import Nestling
+from app.core.config import TrainingConfig
+
+
+@pytest.fixture
+def build(qapp: QApplication, own_home: Path) -> Iterator[Callable[..., Nestling]]:
+    """Make the app with a configuration, not yet shown; ended after the test."""
+    made: list[Nestling] = []
+
+    def make(config: TrainingConfig | None = None) -> Nestling:
+        made.append(Nestling(qapp, config))
+        return made[-1]
+
+    yield make
+    for nestling in made:
+        nestling.shut_down()
+        nestling.window.close()
+        nestling.window.deleteLater()
+        nestling.deleteLater()
+    qapp.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+
+
+@pytest.fixture
+def nestling(build: Callable[..., Nestling], tiny_model: Path, qtbot: QtBot) -> Nestling:
+    """The app in sight, with the tiny model as its base."""
+    made = build(TrainingConfig(model=tiny_model))
+    made.window.show()
+    qtbot.waitUntil(lambda: made.train.plots_place.plots is not None, timeout=20_000)
+    return made
+
+
+def drop(widget: QWidget, path: Path) -> bool:
+    """Drop a file on a widget as the desktop does; whether it was taken."""
+    mime = QMimeData()
+    mime.setUrls([QUrl.fromLocalFile(str(path))])
+    how = (Qt.DropAction.CopyAction, mime, Qt.MouseButton.LeftButton)
+    none = Qt.KeyboardModifier.NoModifier
+    centre = widget.rect().center()
+    enter = QDragEnterEvent(centre, *how, none)
+    QApplication.sendEvent(widget, enter)
+    if not enter.isAccepted():
+        return False
+    event = QDropEvent(QPointF(centre), *how, none)
+    QApplication.sendEvent(widget, event)
+    return event.isAccepted()
+
+
+@pytest.fixture(name="drop")
+def _drop() -> Callable[[QWidget, Path], bool]:
+    return drop

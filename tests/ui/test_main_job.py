@@ -1,0 +1,130 @@
+"""The main job in the real window on the real starter model."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QWidget
+from pytestqt.qtbot import QtBot
+
+from app.application import Nestling
+from app.core.config import TrainingConfig
+from app.core.demo import demo_config
+from app.core.events import RunStarted, StageChanged
+from app.core.paths import starter_dir
+from app.ui.app_state import Phase
+from app.ui.main_window import LIBRARY
+
+Drop = Callable[[QWidget, Path], bool]
+
+
+@pytest.fixture
+def starter(build: Callable[..., Nestling], qtbot: QtBot) -> Nestling:
+    made = build()
+    made.window.show()
+    qtbot.waitUntil(lambda: made.train.plots_place.plots is not None, timeout=20_000)
+    return made
+
+
+def test_drop_start_watch_stop_and_find_the_adapter(
+    starter: Nestling, drop: Drop, qtbot: QtBot
+) -> None:
+    state, train = starter.state, starter.train
+    assert state.phase is Phase.EMPTY
+    assert drop(starter.window, starter_dir() / "sample" / "train.jsonl")
+    qtbot.waitUntil(lambda: state.phase is Phase.READY)
+    assert "chat examples" in train.data.summary.text()
+    state.change_config(steps=2000, steps_per_eval=1000)
+
+    stages: list[str] = []
+    state.run_event_received.connect(
+        lambda event: stages.append(event.stage) if isinstance(event, StageChanged) else None
+    )
+    qtbot.mouseClick(train.header.start, Qt.MouseButton.LeftButton)
+    assert state.phase is Phase.RUNNING
+    assert not train.header.start.isEnabled()
+    qtbot.waitUntil(lambda: state.step is not None and state.step.step >= 8, timeout=40_000)
+    assert stages
+    plots = train.plots_place.plots
+    assert plots is not None
+    assert plots.series is not None
+    assert train.header.metrics.figures["loss"].text() != "–"
+    assert train.header.bar.value() > 0
+
+    qtbot.mouseClick(train.header.stop, Qt.MouseButton.LeftButton)
+    assert state.phase is Phase.STOPPING
+    qtbot.waitUntil(lambda: state.phase is Phase.FINISHED, timeout=20_000)
+    assert train.header.pill.text() == "Stopped"
+    assert state.finished is not None
+
+    starter.window.show_page(LIBRARY)
+    qtbot.waitUntil(lambda: starter.library.runs.rowCount() == 1)
+    run = starter.library.selected_run()
+    assert run is not None
+    assert run.adapter_dir == state.finished.adapter_dir
+    assert run.adapter_dir is not None
+    assert (run.adapter_dir / "adapters.safetensors").is_file()
+
+
+def test_the_sample_data_button_brings_the_demo_and_its_scores(
+    build: Callable[..., Nestling], qtbot: QtBot
+) -> None:
+    nestling = build(replace(TrainingConfig(), rank=4))
+    nestling.window.show()
+    nestling.train.hero.sample.click()
+    qtbot.waitUntil(lambda: nestling.state.phase is Phase.READY)
+    assert nestling.state.config == demo_config()
+    nestling.state.change_config(steps=2, steps_per_eval=2, steps_per_save=2)
+    nestling.actions.start.trigger()
+    qtbot.waitUntil(lambda: nestling.state.phase is Phase.FINISHED, timeout=60_000)
+    assert nestling.train.scores.isVisible()
+    assert "→" in nestling.train.scores.text.text()
+    assert nestling.train.header.pill.text() == "Finished"
+
+
+def test_a_run_can_be_paused_and_goes_on(nestling: Nestling, chat_file: Path, qtbot: QtBot) -> None:
+    state = nestling.state
+    nestling.commands.open_path(chat_file)
+    qtbot.waitUntil(lambda: state.phase is Phase.READY)
+    state.change_config(steps=5000)
+    nestling.actions.start.trigger()
+    qtbot.waitUntil(lambda: state.step is not None, timeout=40_000)
+    nestling.actions.pause.trigger()
+    assert state.phase is Phase.PAUSED
+    assert nestling.train.header.pause.text() == "Resume"
+    qtbot.wait(200)
+    held = state.step.step
+    qtbot.wait(200)
+    assert state.step.step == held
+    nestling.actions.pause.trigger()
+    qtbot.waitUntil(lambda: state.step.step > held, timeout=10_000)
+    nestling.actions.stop.trigger()
+    qtbot.waitUntil(lambda: not state.phase.is_active, timeout=20_000)
+
+
+def test_bad_input_found_by_the_engine_is_told_in_the_window(
+    nestling: Nestling, chat_file: Path, qtbot: QtBot
+) -> None:
+    state = nestling.state
+    nestling.commands.open_path(chat_file)
+    qtbot.waitUntil(lambda: state.phase is Phase.READY)
+    state.change_config(max_seq_length=8)
+    nestling.actions.start.trigger()
+    qtbot.waitUntil(lambda: state.phase is Phase.FAILED, timeout=40_000)
+    assert "long" in nestling.train.header.problem.text()
+    assert nestling.train.header.start.isEnabled()
+
+
+def test_what_happened_before_the_plots_were_loaded_is_in_them(
+    build: Callable[..., Nestling], tiny_model: Path, chat_file: Path, qtbot: QtBot
+) -> None:
+    nestling = build(TrainingConfig(model=tiny_model, data=chat_file, steps=3))
+    nestling.control.start()
+    qtbot.waitUntil(lambda: nestling.state.phase is Phase.FINISHED, timeout=40_000)
+    assert isinstance(nestling.state.started, RunStarted)
+    nestling.train.plots_place.load()
+    plots = nestling.train.plots_place.plots
+    assert plots is not None
+    assert plots.series is not None

@@ -1,0 +1,62 @@
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pytestqt.qtbot import QtBot
+
+from app.core.errors import InputError
+from app.workers.background import BackgroundTasks, Failure
+from app.workers.library_tasks import checking_model, inspecting
+
+
+@pytest.fixture
+def background(qapp: object) -> Iterator[BackgroundTasks]:
+    tasks = BackgroundTasks()
+    yield tasks
+    tasks.shut_down()
+
+
+def test_work_is_done_elsewhere_and_its_result_told_here(
+    qtbot: QtBot, background: BackgroundTasks
+) -> None:
+    told: list[tuple[int, int]] = []
+    for _ in range(50):
+        background.run(
+            threading.get_ident,
+            lambda ident: told.append((ident, threading.get_ident())),
+            pytest.fail,
+        )
+    qtbot.waitUntil(lambda: len(told) == 50)
+    here = threading.get_ident()
+    assert all(worked != here and heard == here for worked, heard in told)
+
+
+def test_a_failure_is_told_as_text(qtbot: QtBot, background: BackgroundTasks) -> None:
+    told: list[Failure] = []
+
+    def fail() -> None:
+        raise InputError("There is no such file.", "Choose another.")
+
+    background.run(fail, pytest.fail, told.append)
+    qtbot.waitUntil(lambda: bool(told))
+    assert (told[0].message, told[0].hint, told[0].is_app_error) == (
+        "There is no such file.", "Choose another.", True,
+    )  # fmt: skip
+
+
+def test_a_dataset_is_read_there(
+    qtbot: QtBot, background: BackgroundTasks, chat_file: Path
+) -> None:
+    told: list[object] = []
+    background.run(inspecting(chat_file), told.append, pytest.fail)
+    qtbot.waitUntil(lambda: bool(told))
+    assert told[0].examples == 40  # type: ignore[attr-defined]
+
+
+def test_a_folder_without_weights_is_no_model(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no config\.json"):
+        checking_model(tmp_path)()
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(InputError, match=r"no \.safetensors"):
+        checking_model(tmp_path)()

@@ -1,0 +1,117 @@
+import random
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+
+import pytest
+from pytestqt.qtbot import QtBot
+
+from app.workers.compute import ComputeThread
+from app.workers.job import JobEnded, JobStarted, JobYielded
+
+ShouldStop = Callable[[], bool]
+
+
+@pytest.fixture
+def compute(qapp: object) -> Iterator[ComputeThread]:
+    thread = ComputeThread()
+    yield thread
+    thread.shut_down()
+
+
+def idents(count: int) -> Callable[[ShouldStop], Iterator[object]]:
+    def work(_: ShouldStop) -> Iterator[object]:
+        for _number in range(count):
+            yield threading.get_ident()
+
+    return work
+
+
+def test_all_jobs_run_on_one_thread_that_is_not_the_gui_thread(
+    qtbot: QtBot, compute: ComputeThread
+) -> None:
+    seen: list[object] = []
+    heard_on: set[int] = set()
+
+    def take(notice: JobYielded) -> None:
+        seen.append(notice.value)
+        heard_on.add(threading.get_ident())
+
+    compute.job_yielded.connect(take)
+    for _ in range(3):
+        compute.submit("who", idents(2))
+    qtbot.waitUntil(lambda: not compute.is_busy)
+    assert len(seen) == 6
+    assert len(set(seen)) == 1
+    assert threading.get_ident() not in seen
+    assert heard_on == {threading.get_ident()}
+
+
+def test_jobs_run_in_the_order_they_came(qtbot: QtBot, compute: ComputeThread) -> None:
+    started: list[int] = []
+    compute.job_started.connect(lambda notice: started.append(notice.job_id))
+    jobs = [compute.submit(f"job {i}", idents(1)) for i in range(5)]
+    qtbot.waitUntil(lambda: not compute.is_busy)
+    assert started == [job.id for job in jobs]
+
+
+def test_a_generator_is_closed_on_its_own_thread_at_shut_down(
+    qtbot: QtBot, compute: ComputeThread
+) -> None:
+    seen: list[int] = []
+
+    def work(_: ShouldStop) -> Iterator[object]:
+        seen.append(threading.get_ident())
+        try:
+            while True:
+                yield 1
+        finally:
+            seen.append(threading.get_ident())
+
+    job = compute.submit("endless", work)
+    queued = compute.submit("queued", lambda _: iter([seen.append(0)]))
+    qtbot.waitUntil(lambda: bool(seen))
+    job.pause()
+    compute.shut_down()
+    assert len(seen) == 2
+    assert seen[0] == seen[1] != threading.get_ident()
+    assert queued.should_stop()
+
+
+def test_nothing_can_be_submitted_after_shut_down(compute: ComputeThread) -> None:
+    compute.shut_down()
+    compute.shut_down()
+    with pytest.raises(RuntimeError, match="shut down"):
+        compute.submit("late", idents(1))
+
+
+def test_200_jobs_that_end_in_every_way_each_have_one_ending_and_it_is_last(
+    qtbot: QtBot, compute: ComputeThread
+) -> None:
+    notices: dict[int, list[object]] = defaultdict(list)
+    for signal in (compute.job_started, compute.job_yielded, compute.job_ended):
+        signal.connect(lambda notice: notices[notice.job_id].append(notice))
+    draw = random.Random(0)
+
+    def failing(_: ShouldStop) -> Iterator[object]:
+        yield 1
+        raise ValueError("as planned")
+
+    jobs = []
+    for number in range(200):
+        job = compute.submit(f"job {number}", failing if number % 7 == 0 else idents(20))
+        jobs.append(job)
+        if number % 3 == 0:
+            draw.choice(jobs).cancel()
+        if number % 5 == 0:
+            draw.choice(jobs).pause()
+    for job in jobs:
+        job.resume()
+    qtbot.waitUntil(lambda: not compute.is_busy, timeout=20_000)
+    assert set(notices) == {job.id for job in jobs}
+    for told in notices.values():
+        assert isinstance(told[-1], JobEnded)
+        assert sum(isinstance(n, JobEnded) for n in told) == 1
+        assert len(told) == 1 or isinstance(told[0], JobStarted)
+    endings = {told[-1].ending for told in notices.values()}  # type: ignore[attr-defined]
+    assert endings == {"finished", "cancelled", "failed"}

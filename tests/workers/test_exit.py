@@ -1,0 +1,50 @@
+import subprocess
+import sys
+from pathlib import Path
+
+TRAIN_AND_LEAVE = """
+import sys
+from pathlib import Path
+from PySide6.QtCore import QCoreApplication, QTimer
+from app.core.config import TrainingConfig
+from app.workers.compute import ComputeThread
+from app.workers.engine_jobs import training
+
+application = QCoreApplication([])
+compute = ComputeThread()
+model, data, runs, leave_early = Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4]
+config = TrainingConfig(model=model, data=data, steps=4000 if leave_early == "yes" else 3)
+compute.job_ended.connect(lambda ended: (print(ended.ending), application.quit()))
+if leave_early == "yes":
+    compute.job_yielded.connect(
+        lambda n: QTimer.singleShot(0, application.quit) if hasattr(n.value, "loss") else None
+    )
+compute.submit("Training", training(config, runs))
+application.exec()
+compute.shut_down()
+print("end")
+"""
+
+
+def leave(model: Path, data: Path, runs: Path, early: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", TRAIN_AND_LEAVE, str(model), str(data), str(runs), early],
+        capture_output=True, text=True, timeout=120, check=False,
+        cwd=Path(__file__).parents[2],
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "terminate called" not in done.stderr
+    return done.stdout
+
+
+def test_the_process_ends_cleanly_after_training_in_the_thread(
+    tiny_model: Path, chat_file: Path, tmp_path: Path
+) -> None:
+    assert leave(tiny_model, chat_file, tmp_path / "runs", "no").split() == ["finished", "end"]
+
+
+def test_leaving_in_mid_run_keeps_a_checkpoint_and_ends_cleanly(
+    tiny_model: Path, chat_file: Path, tmp_path: Path
+) -> None:
+    assert leave(tiny_model, chat_file, tmp_path / "runs", "yes").split()[-1] == "end"
+    assert list((tmp_path / "runs").glob("*/checkpoints/*/adapters.safetensors"))
