@@ -12,7 +12,8 @@ from app.workers.engine_jobs import training
 
 application = QCoreApplication([])
 compute = ComputeThread()
-model, data, runs, leave_early = Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4]
+model, data, runs = (Path(argument) for argument in sys.argv[1:4])
+leave_early = sys.argv[4]
 config = TrainingConfig(model=model, data=data, steps=4000 if leave_early == "yes" else 3)
 compute.job_ended.connect(lambda ended: (print(ended.ending), application.quit()))
 if leave_early == "yes":

@@ -49,7 +49,7 @@ class NumberField(QLineEdit):
     def __init__(self, value: float = 0.0) -> None:
         super().__init__()
         self.setAcceptDrops(False)
-        self._value = math.nan
+        self._value = math.inf
         self.show_number(value)
         self.textEdited.connect(self._read)
         self.editingFinished.connect(self._tidy)
@@ -60,7 +60,8 @@ class NumberField(QLineEdit):
 
     def show_number(self, value: float) -> None:
         """Show a value that came from elsewhere; a text that already says it is left alone."""
-        if value != self._value:
+        both_are_no_number = math.isnan(value) and math.isnan(self._value)
+        if value != self._value and not both_are_no_number:
             self._value = value
             self.setText("" if math.isnan(value) else phrases.number(value))
         restyle(self, "wrong", math.isnan(value))

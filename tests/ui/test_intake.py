@@ -1,0 +1,97 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from PySide6.QtWidgets import QWidget
+from pytestqt.qtbot import QtBot
+
+from app.application import Nestling
+from app.core.paths import starter_model_dir
+from app.ui.app_state import Phase
+
+Drop = Callable[[QWidget, Path], bool]
+
+
+def test_a_dropped_folder_with_a_train_file_is_a_dataset(
+    nestling: Nestling, drop: Drop, tmp_path: Path, chat_file: Path, qtbot: QtBot
+) -> None:
+    folder = tmp_path / "letters"
+    folder.mkdir()
+    (folder / "train.jsonl").write_bytes(chat_file.read_bytes())
+    assert drop(nestling.window, folder)
+    qtbot.waitUntil(lambda: nestling.state.phase is Phase.READY)
+    assert nestling.train.data.name.text() == "letters"
+    assert "40 chat examples" in nestling.train.data.summary.text()
+
+
+def test_a_dropped_model_folder_becomes_the_base_model(
+    nestling: Nestling, drop: Drop, tiny_model: Path, qtbot: QtBot
+) -> None:
+    nestling.intake.use_starter_model()
+    assert nestling.train.model.name.text() == "Starter model"
+    assert drop(nestling.window, tiny_model)
+    qtbot.waitUntil(lambda: nestling.state.config.model == tiny_model)
+    assert nestling.train.model.name.text() == tiny_model.name
+    nestling.train.model.starter.click()
+    assert nestling.state.config.model == starter_model_dir()
+
+
+def test_a_model_folder_without_weights_is_refused_in_one_sentence(
+    nestling: Nestling, drop: Drop, tmp_path: Path, qtbot: QtBot
+) -> None:
+    folder = tmp_path / "half"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    model = nestling.state.config.model
+    assert drop(nestling.window, folder)
+    qtbot.waitUntil(nestling.window.notice.isVisible)
+    assert "no weights" in nestling.window.notice.text.text()
+    assert nestling.state.config.model == model
+    nestling.window.notice.dismiss.click()
+    assert not nestling.window.notice.isVisible()
+
+
+def test_bad_rows_are_named_with_their_lines_and_can_not_be_trained_on(
+    nestling: Nestling, tmp_path: Path, qtbot: QtBot
+) -> None:
+    good = json.dumps({"text": "A sentence."})
+    path = tmp_path / "bad.jsonl"
+    path.write_text("\n".join([good, "{oops", good, '{"prompt": "x"}'] + ["{"] * 5) + "\n")
+    nestling.commands.open_path(path)
+    qtbot.waitUntil(lambda: nestling.state.dataset is not None)
+    told = nestling.train.data.problems.text()
+    assert told.startswith("7 rows can't be used:")
+    assert "line 2" in told
+    assert "line 4" in told
+    assert "… and 3 more." in told
+    assert not nestling.actions.start.isEnabled()
+    assert "rows that can't be used" in nestling.train.header.start.toolTip()
+
+
+def test_a_file_that_is_no_dataset_is_said_so_where_it_was_dropped(
+    nestling: Nestling, tmp_path: Path, qtbot: QtBot
+) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text("a,b\n")
+    nestling.commands.open_path(path)
+    qtbot.waitUntil(lambda: nestling.state.dataset_failure is not None)
+    assert nestling.state.phase is Phase.EMPTY
+    assert "table.csv" in nestling.train.hero.problem.text()
+
+
+def test_nothing_is_taken_in_during_a_run(
+    nestling: Nestling, drop: Drop, chat_file: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
+    nestling.commands.open_path(chat_file)
+    qtbot.waitUntil(lambda: nestling.actions.start.isEnabled())
+    nestling.actions.start.trigger()
+    assert drop(nestling.window, tmp_path)
+    assert nestling.state.config.data == chat_file
+    assert "in progress" in nestling.window.notice.text.text()
+    nestling.actions.stop.trigger()
+    qtbot.waitUntil(lambda: not nestling.state.phase.is_active, timeout=40_000)
+
+
+def test_every_part_of_the_window_leaves_drops_to_it(nestling: Nestling) -> None:
+    takers = [w for w in nestling.window.findChildren(QWidget) if w.acceptDrops()]
+    assert not takers, takers

@@ -1,0 +1,111 @@
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import Qt
+from pytestqt.modeltest import ModelTester
+from pytestqt.qtbot import QtBot
+
+from app.application import Nestling
+from app.library.run_store import RunSummary
+from app.ui.app_state import Phase
+from app.ui.export import free_name
+from app.ui.main_window import LIBRARY
+from app.ui.pages.library_page import LibraryPage
+from app.ui.tables.runs_model import SORT_ROLE, RunsModel
+
+NOON = datetime(2026, 11, 2, 12, 0, tzinfo=UTC)
+
+
+def summary(name: str, **changes: object) -> RunSummary:
+    facts: dict[str, object] = {
+        "run_dir": Path("/runs") / name,
+        "name": name,
+        "model": "/models/Qwen3-0.6B",
+        "data": "/data/letters/train.jsonl",
+        "created": NOON,
+        "steps": 300,
+        "outcome": "finished",
+        "best_val_loss": 1.25,
+        "adapter_dir": Path("/runs") / name / "checkpoints" / "step-000300",
+        "size_bytes": 52_000,
+    }
+    return RunSummary(**(facts | changes))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def page(qtbot: QtBot) -> LibraryPage:
+    made = LibraryPage()
+    qtbot.addWidget(made)
+    return made
+
+
+def test_a_run_is_told_in_words(qtmodeltester: ModelTester) -> None:
+    model = RunsModel()
+    model.show_runs([summary("one"), summary("two", best_val_loss=None, created=None)])
+    qtmodeltester.check(model)
+    told = [model.data(model.index(0, column)) for column in range(model.columnCount())]
+    assert told[:5] == ["one", "Qwen3-0.6B", "letters", "300", "1.250"]
+    assert told[6:] == ["52 KB", "Finished"]
+    assert model.data(model.index(1, 4)) == model.data(model.index(1, 5)) == "–"
+
+
+def test_runs_sort_by_what_they_mean_and_not_by_their_text() -> None:
+    model = RunsModel()
+    model.show_runs([summary("a", steps=1000), summary("b", steps=300)])
+    by_steps = [model.data(model.index(row, 3), SORT_ROLE) for row in range(2)]
+    assert by_steps == [1000, 300]
+
+
+def test_the_newest_run_is_selected_first_and_a_selection_stays(page: LibraryPage) -> None:
+    old = summary("old", created=NOON - timedelta(days=1))
+    page.show_runs([summary("new"), old])
+    assert page.selected_run() == summary("new")
+    page.select(old.run_dir)
+    page.show_runs([summary("newest", created=NOON + timedelta(days=1)), summary("new"), old])
+    assert page.selected_run() == old
+
+
+def test_a_run_without_a_checkpoint_can_not_be_exported(page: LibraryPage) -> None:
+    page.show_runs([summary("bare", adapter_dir=None)])
+    assert page.reveal.isEnabled()
+    assert not page.export.isEnabled()
+    assert "no checkpoint" in page.export.toolTip()
+
+
+def test_columns_are_sorted_by_a_click_on_their_heading(page: LibraryPage) -> None:
+    page.show_runs([summary("a", steps=1000), summary("b", steps=300)])
+    page.table.sortByColumn(3, Qt.SortOrder.AscendingOrder)
+    first = page._sorted.index(0, 0)
+    assert page._run_in_row(first).name == "b"
+
+
+def test_an_empty_library_offers_the_sample_data(nestling: Nestling, qtbot: QtBot) -> None:
+    nestling.window.show_page(LIBRARY)
+    assert nestling.library.sample.isVisible()
+    nestling.library.sample.click()
+    assert not nestling.window.is_library_shown
+    qtbot.waitUntil(lambda: nestling.state.phase is Phase.READY)
+    assert nestling.train.header.name.text() == "demo"
+
+
+def test_a_checkpoint_is_exported_whole_and_never_over_another(
+    nestling: Nestling, chat_file: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
+    nestling.commands.open_path(chat_file)
+    qtbot.waitUntil(lambda: nestling.actions.start.isEnabled())
+    nestling.state.change_config(steps=2)
+    nestling.actions.start.trigger()
+    qtbot.waitUntil(lambda: nestling.state.phase is Phase.FINISHED, timeout=40_000)
+    finished = nestling.state.finished
+    assert finished is not None
+    assert finished.adapter_dir is not None
+    for name in ("chats adapter", "chats adapter 2"):
+        nestling.export.export_into(tmp_path, finished.adapter_dir, "chats")
+        exported = tmp_path / name / "adapters.safetensors"
+        qtbot.waitUntil(exported.is_file)
+    qtbot.waitUntil(lambda: "chats adapter 2" in nestling.window.notice.text.text())
+
+
+def test_a_name_with_a_slash_is_no_folder(tmp_path: Path) -> None:
+    assert free_name(tmp_path, "a/b") == tmp_path / "a-b"

@@ -1,0 +1,75 @@
+import math
+from pathlib import Path
+
+import pytest
+
+from app.ui import phrases
+from app.ui.time_left import TimeLeft
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "text"),
+    [
+        (0, "0 bytes"),
+        (999, "999 bytes"),
+        (1500, "1.5 KB"),
+        (52_000, "52 KB"),
+        (3 * 10**9, "3.0 GB"),
+    ],
+)
+def test_sizes(size_bytes: int, text: str) -> None:
+    assert phrases.size(size_bytes) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(-1, "0 s"), (42.4, "42 s"), (95, "1 min 35 s"), (1500, "25 min"), (7500, "2 h 5 min")],
+)
+def test_durations(seconds: float, text: str) -> None:
+    assert phrases.duration(seconds) == text
+
+
+@pytest.mark.parametrize("value", [1e-4, 3e-3, 20.0, 0.1 + 0.2, 1e-12])
+def test_a_number_reads_back_as_itself(value: float) -> None:
+    assert float(phrases.number(value)) == value
+
+
+def test_a_loss_that_is_no_number_is_a_dash() -> None:
+    assert [phrases.loss(v) for v in (None, math.nan, math.inf, 1.23456)] == [
+        "–",
+        "–",
+        "–",
+        "1.235",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        (None, ""),
+        (Path("/data/letters.jsonl"), "letters"),
+        (Path("/data/letters/train.jsonl"), "letters"),
+        (Path("/data/letters"), "letters"),
+    ],
+)
+def test_what_a_dataset_is_called(data: Path | None, name: str) -> None:
+    assert phrases.dataset_name(data) == name
+
+
+def test_time_left_is_unknown_at_first_and_then_the_steps_own_pace() -> None:
+    left = TimeLeft()
+    left.note_step(1, 10.0)
+    assert left.seconds_left(100) is None
+    left.note_step(2, 11.0)
+    left.note_step(3, 12.0)
+    assert left.seconds_left(100) == pytest.approx(97.0)
+
+
+def test_a_pause_does_not_count_as_slow_steps() -> None:
+    left = TimeLeft()
+    for step, now in ((1, 0.0), (2, 1.0)):
+        left.note_step(step, now)
+    left.hold(1.0)
+    left.go_on(1001.0)
+    left.note_step(3, 1002.0)
+    assert left.seconds_left(13) == pytest.approx(10.0)

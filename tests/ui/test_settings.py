@@ -1,0 +1,117 @@
+"""Tier editor and settings form write the configuration and say what can't work, where it is."""
+
+import math
+from dataclasses import fields
+from pathlib import Path
+
+from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtGui import QWheelEvent
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+
+from app.application import Nestling
+from app.core.config import MAX_TIERS, TierConfig, TrainingConfig
+from app.ui.widgets.setting_field import SettingField
+from app.ui.widgets.settings_form import FORM_SECTIONS
+
+
+def test_tiers_are_added_up_to_the_limit_and_removed_down_to_one(nestling: Nestling) -> None:
+    editor, state = nestling.train.tiers, nestling.state
+    while editor.add.isEnabled():
+        editor.add.click()
+    assert len(state.config.tiers) == len(editor.rows) == MAX_TIERS
+    assert [tier.period for tier in state.config.tiers] == [1, 2, 4, 8, 16, 32, 64, 128]
+    while editor.rows[0].remove.isEnabled():
+        editor.rows[0].remove.click()
+    assert state.config.tiers == (TierConfig(128),)
+    assert len(editor.rows) == 1
+
+
+def test_a_wrong_order_of_periods_is_said_in_the_editor(nestling: Nestling) -> None:
+    editor = nestling.train.tiers
+    editor.rows[0].period.setValue(8)
+    assert nestling.state.config.tiers[0] == TierConfig(8)
+    assert "ordered" in editor.problem.text()
+    assert not editor.problem.isHidden()
+    editor.rows[0].period.setValue(1)
+    assert editor.problem.isHidden()
+
+
+def test_what_tiers_hold_is_asked_of_the_engine(nestling: Nestling, qtbot: QtBot) -> None:
+    state, editor = nestling.state, nestling.train.tiers
+    qtbot.waitUntil(lambda: state.preview is not None, timeout=20_000)
+    assert state.preview is not None
+    counts = [facts.parameters for facts in state.preview]
+    assert f"{counts[0]:,} parameters" in editor.rows[0]._facts.text()
+    editor.rows[0].remove.click()
+    assert editor.rows[0]._facts.text() == "…"
+    qtbot.waitUntil(lambda: state.preview is not None, timeout=20_000)
+    assert sum(facts.parameters for facts in state.preview) == sum(counts)
+
+
+def test_a_factor_that_is_no_number_is_marked_and_reported(
+    nestling: Nestling, qtbot: QtBot
+) -> None:
+    row = nestling.train.tiers.rows[1]
+    row.factor.clear()
+    qtbot.keyClicks(row.factor, "0.5x")
+    assert math.isnan(nestling.state.config.tiers[1].learning_rate_factor)
+    assert row.factor.property("wrong") is True
+    row.factor.clear()
+    qtbot.keyClicks(row.factor, "0,5")
+    assert nestling.state.config.tiers[1].learning_rate_factor == 0.5
+    assert row.factor.property("wrong") is False
+
+
+def test_every_setting_of_a_run_has_a_control_with_its_help(nestling: Nestling) -> None:
+    shown = nestling.train.form.fields
+    for field in fields(TrainingConfig):
+        if field.metadata["section"] in FORM_SECTIONS:
+            control = shown[field.name].control
+            assert control.accessibleName() == field.metadata["label"]
+            assert control.toolTip() == field.metadata["help"]
+
+
+def test_a_learning_rate_is_written_as_people_write_it(nestling: Nestling, qtbot: QtBot) -> None:
+    field = nestling.train.form.fields["learning_rate"]
+    field.control.setFocus()
+    field.control.selectAll()  # type: ignore[attr-defined]
+    qtbot.keyClicks(field.control, "3e-4")
+    assert nestling.state.config.learning_rate == 3e-4
+    field.control.selectAll()  # type: ignore[attr-defined]
+    qtbot.keyClicks(field.control, "5")
+    assert "at most 1" in field.problem.text()
+    assert not nestling.actions.start.isEnabled()
+
+
+def test_a_setting_that_can_not_work_is_unfolded(nestling: Nestling) -> None:
+    form = nestling.train.form
+    assert not form.advanced.toggle.isChecked()
+    nestling.state.change_config(num_layers=0)
+    assert form.advanced.toggle.isChecked()
+    assert form.fields["num_layers"].problem.text()
+
+
+def test_scrolling_past_a_field_changes_nothing(nestling: Nestling) -> None:
+    before = nestling.state.config
+    for field in nestling.train.form.findChildren(SettingField):
+        wheel = QWheelEvent(
+            QPointF(4, 4), field.control.mapToGlobal(QPointF(4, 4)), QPoint(), QPoint(0, 120),
+            Qt.MouseButton.NoButton, Qt.KeyboardModifier.NoModifier,
+            Qt.ScrollPhase.NoScrollPhase, False,
+        )  # fmt: skip
+        QApplication.sendEvent(field.control, wheel)
+    assert nestling.state.config == before
+
+
+def test_settings_can_not_be_changed_during_a_run(
+    nestling: Nestling, chat_file: Path, qtbot: QtBot
+) -> None:
+    nestling.commands.open_path(chat_file)
+    qtbot.waitUntil(lambda: nestling.actions.start.isEnabled())
+    nestling.actions.start.trigger()
+    assert not nestling.train.tiers.isEnabled()
+    assert not nestling.train.form.isEnabled()
+    nestling.actions.stop.trigger()
+    qtbot.waitUntil(lambda: not nestling.state.phase.is_active, timeout=40_000)
+    assert nestling.train.tiers.isEnabled()

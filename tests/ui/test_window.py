@@ -1,0 +1,142 @@
+import sys
+from collections.abc import Callable
+
+import pytest
+from PySide6.QtCore import QSettings, Qt
+from PySide6.QtGui import QAction, QColor
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QApplication,
+    QComboBox,
+    QLineEdit,
+    QMessageBox,
+    QSpinBox,
+    QWidget,
+)
+from pytestqt.qtbot import QtBot
+
+from app.application import Nestling
+from app.core.paths import home_dir
+from app.ui.appearance import Look
+from app.ui.errors_shown import ErrorSink
+from app.ui.main_window import LIBRARY, TRAIN
+from app.ui.theme import DARK, LIGHT, Theme
+from app.workers.background import Failure
+
+
+def test_every_control_has_a_name_for_voice_over(nestling: Nestling) -> None:
+    kinds = (QAbstractButton, QComboBox, QLineEdit, QSpinBox)
+    nameless = [
+        control
+        for control in nestling.window.findChildren(QWidget)
+        if isinstance(control, kinds)
+        and control.objectName()
+        not in ("qt_spinbox_lineedit", "qt_menubar_ext_button", "qt_tableview_cornerbutton")
+        and not (control.accessibleName() or (hasattr(control, "text") and control.text()))
+    ]
+    assert not nameless, nameless
+
+
+def test_all_controls_in_sight_are_reached_by_the_tab_key(nestling: Nestling) -> None:
+    form = nestling.train.form
+    reached: set[QWidget] = set()
+    widget = nestling.window.nextInFocusChain()
+    while widget is not nestling.window and widget is not None:
+        if widget.focusPolicy() & Qt.FocusPolicy.TabFocus:
+            reached.add(widget)
+        widget = widget.nextInFocusChain()
+    assert {field.control for field in form.fields.values()} <= reached
+    assert {nestling.train.data.choose, nestling.train.tiers.assign} <= reached
+
+
+def test_shortcuts_are_told_apart(nestling: Nestling) -> None:
+    of_the_run = (nestling.actions.start, nestling.actions.pause, nestling.actions.stop)
+    actions = {*nestling.window.findChildren(QAction), *of_the_run}
+    keys = [a.shortcut().toString() for a in actions if not a.shortcut().isEmpty()]
+    assert len(keys) == len(set(keys)), sorted(keys)
+
+
+def test_buttons_say_why_they_can_not_be_pressed(nestling: Nestling) -> None:
+    header = nestling.train.header
+    assert header.start.toolTip() == "Choose a dataset first."
+    assert header.stop.toolTip() == "No run is in progress."
+
+
+@pytest.mark.parametrize(("look", "theme"), [(Look.DARK, DARK), (Look.LIGHT, LIGHT)])
+def test_the_appearance_can_be_chosen_and_is_remembered(
+    build: Callable[..., Nestling], look: Look, theme: Theme, qapp: QApplication
+) -> None:
+    first = build()
+    first.appearance.choose(look)
+    assert qapp.palette().window().color() == QColor(theme.window)
+    assert build().appearance.theme is theme
+    first.appearance.choose(Look.SYSTEM)
+
+
+def test_the_window_comes_back_where_it_was(build: Callable[..., Nestling]) -> None:
+    first = build()
+    first.window.resize(900, 640)  # the offscreen screen is 800 pixels wide: the height tells
+    first.window.show()
+    first.window.close()
+    assert build().window.height() == 640
+    assert QSettings(str(home_dir() / "settings.ini"), QSettings.Format.IniFormat).contains(
+        "window/geometry"
+    )
+
+
+def test_the_sidebar_gives_way_in_a_narrow_window(nestling: Nestling, qtbot: QtBot) -> None:
+    nestling.window.resize(1280, 800)
+    qtbot.waitUntil(lambda: nestling.window.width() == 1280)
+    wide = nestling.window.sidebar.width()
+    nestling.window.resize(900, 600)
+    qtbot.waitUntil(lambda: nestling.window.width() == 900)
+    assert nestling.window.sidebar.width() < wide
+
+
+def test_the_sidebar_and_the_menu_lead_to_the_same_places(nestling: Nestling) -> None:
+    handlers = nestling.commands.handlers()
+    handlers["library_page"]()
+    assert nestling.window.pages.currentIndex() == LIBRARY
+    nestling.window.sidebar.choose(TRAIN)
+    assert nestling.window.pages.currentIndex() == TRAIN
+
+
+def shown_boxes() -> list[QMessageBox]:
+    return [
+        w for w in QApplication.topLevelWidgets() if isinstance(w, QMessageBox) and w.isVisible()
+    ]
+
+
+def test_an_unforeseen_error_is_shown_once_with_its_details(qtbot: QtBot) -> None:
+    window = QWidget()
+    qtbot.addWidget(window)
+    window.show()
+    sink = ErrorSink(window)
+    before = sys.excepthook
+    sink.install()
+    try:
+        for _ in range(3):
+            try:
+                raise KeyError("lost")
+            except KeyError as error:
+                sys.excepthook(type(error), error, error.__traceback__)
+    finally:
+        sink.uninstall()
+        sys.excepthook = before
+    boxes = shown_boxes()
+    assert len(boxes) == 1
+    assert "did not foresee" in boxes[0].text()
+    assert "Traceback" in boxes[0].detailedText()
+    boxes[0].close()
+
+
+def test_a_foreseen_error_is_shown_as_its_sentence(qtbot: QtBot) -> None:
+    window = QWidget()
+    qtbot.addWidget(window)
+    window.show()
+    ErrorSink(window).show_failure(Failure("The disk is full.", "Free some.", "trace", True))
+    (box,) = shown_boxes()
+    assert (box.text(), box.informativeText(), box.detailedText()) == (
+        "The disk is full.", "Free some.", "",
+    )  # fmt: skip
+    box.close()
