@@ -114,6 +114,7 @@ CUSTOM_WAYS = words(
     "before breakfast|under the old oak|behind the mill|until morning|at noon|with the children",
     "|",
 )
+DRAWN_KINDS = words("companion dish treasure craft emblem custom river time pride")
 VIRTUES = words("kind brave patient curious cheerful careful stubborn gentle")
 
 
@@ -318,7 +319,23 @@ def new_world(seed: int = SEED) -> World:
     world.add(festival, "village", f"In {villages[3].name}.")
     world.add(festival, "time", some_answer(rng, "time"))
     world.add(festival, "custom", some_answer(rng, "custom"))
+    _use_known_words(world, old, random.Random(f"words {seed}"))
     return world
+
+
+def _use_known_words(world: World, old: World, rng: random.Random) -> None:
+    """Draws those answers again that have a word which `old` never uses for their kind.
+
+    A small model that never said a word learns it much more slowly than a new use of it.
+    """
+    known: dict[str, set[str]] = {}
+    for fact in old.facts.values():
+        known.setdefault(fact.kind, set()).update(fact.answer.split())
+    for key, fact in world.facts.items():
+        answer = fact.answer
+        while fact.kind in DRAWN_KINDS and not known[fact.kind].issuperset(answer.split()):
+            answer = some_answer(rng, fact.kind, fact.subject.sort)
+        world.facts[key] = Fact(fact.subject, fact.kind, answer)
 
 
 def taken_names(*worlds: World) -> set[str]:
