@@ -17,7 +17,7 @@ MAKE = STARTER / "make"
 DATA = (
     "sample/train.jsonl",
     "sample/valid.jsonl",
-    "sample/questions.jsonl",
+    "sample/new_facts.jsonl",
     "retention.jsonl",
     "rehearsal.jsonl",
 )
@@ -72,14 +72,14 @@ def test_every_row_is_a_chat_that_ends_with_an_answer() -> None:
 
 def test_no_question_stands_in_the_training_rows() -> None:
     train = asked("sample/train.jsonl")
-    assert not train & asked("sample/questions.jsonl")
+    assert not train & asked("sample/new_facts.jsonl")
     assert not train & asked("sample/valid.jsonl")
-    assert not asked("sample/valid.jsonl") & asked("sample/questions.jsonl")
+    assert not asked("sample/valid.jsonl") & asked("sample/new_facts.jsonl")
 
 
 def test_every_question_asks_for_something_the_training_rows_tell() -> None:
     told = {chat[-1]["content"] for chat in chats("sample/train.jsonl")}
-    assert {chat[-1]["content"] for chat in chats("sample/questions.jsonl")} <= told
+    assert {chat[-1]["content"] for chat in chats("sample/new_facts.jsonl")} <= told
 
 
 def test_rehearsal_and_retention_ask_about_different_facts() -> None:
@@ -110,6 +110,6 @@ def test_the_starter_knows_its_old_world(starter: tuple[Any, Any], score: Module
 
 
 def test_the_starter_has_not_heard_the_news(starter: tuple[Any, Any], score: ModuleType) -> None:
-    results = score.right(*starter, chats("sample/questions.jsonl"))
+    results = score.right(*starter, chats("sample/new_facts.jsonl"))
     assert len(results) >= 24
     assert sum(results) <= 0.1 * len(results)

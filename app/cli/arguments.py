@@ -47,6 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     _add_demo(commands.add_parser("demo", help="train the starter model on the sample data"))
     _add_train(commands.add_parser("train", help="train from the terminal"))
+    _add_resume(commands.add_parser("resume", help="go on with a run that was stopped"))
     return parser
 
 
@@ -76,6 +77,27 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         help="One learning-rate factor for each tier.",
     )  # fmt: skip
     _add_output(parser)
+    _add_stop_after(parser)
+
+
+def _add_resume(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Go on with a run from its last checkpoint. What follows is what would have followed had "
+        "it never stopped."
+    )
+    parser.add_argument("run", type=Path, metavar="RUN_DIR", help="The run's folder.")
+    parser.add_argument(
+        "--checkpoint", default=None, metavar="NAME", help="An earlier one, like step-000100."
+    )
+    _add_output(parser)
+    _add_stop_after(parser)
+
+
+def _add_stop_after(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--stop-after", type=int, default=None, metavar="N",
+        help="Stop after this step with a checkpoint; nestling resume goes on.",
+    )  # fmt: skip
 
 
 def _add_output(parser: argparse.ArgumentParser) -> None:

@@ -28,7 +28,9 @@ def run(argv: Sequence[str], open_window: OpenWindow) -> int:
     try:
         match arguments.command:
             case "train":
-                return _train(training_config(arguments), as_json=arguments.json)
+                return _train(arguments, training_config(arguments))
+            case "resume":
+                return _resume(arguments)
             case "demo":
                 return _demo(arguments, open_window)
             case _:
@@ -54,18 +56,45 @@ def _demo(arguments: argparse.Namespace, open_window: OpenWindow) -> int:
     config.checked()
     if has_display() and not (arguments.json or arguments.terminal):
         return open_window(config)
-    return _train(config, as_json=arguments.json)
+    return _train(arguments, config)
 
 
-def _train(config: TrainingConfig, *, as_json: bool) -> int:
+def _train(arguments: argparse.Namespace, config: TrainingConfig) -> int:
+    from app.engine.trainer import train
+
+    stop_after = getattr(arguments, "stop_after", None)
+    return _follow(
+        lambda asked: train(config, should_stop=asked, stop_after=stop_after), arguments.json
+    )
+
+
+def _resume(arguments: argparse.Namespace) -> int:
+    from app.engine.trainer import resume
+    from app.library.run import copy_run
+
+    run_dir = arguments.run
+    if "output" in arguments:
+        run_dir = copy_run(run_dir, Path(arguments.output))
+    return _follow(
+        lambda asked: resume(
+            run_dir,
+            checkpoint=arguments.checkpoint,
+            should_stop=asked,
+            stop_after=arguments.stop_after,
+        ),
+        arguments.json,
+    )
+
+
+def _follow(start: Callable[[Callable[[], bool]], Iterator[Event]], as_json: bool) -> int:
+    """Show a run's events to their end; `start` gets the question whether to stop."""
     from app.cli.progress import JsonLines, TerminalProgress
     from app.engine.mlx_gateway import release_thread
-    from app.engine.trainer import train
 
     interrupt = _Interrupt()
     show: Callable[[Event], None] = JsonLines() if as_json else TerminalProgress()
     try:
-        return _exit_code(_shown(train(config, should_stop=interrupt.was_asked), show))
+        return _exit_code(_shown(start(interrupt.was_asked), show), interrupt)
     finally:
         release_thread()
 
@@ -85,8 +114,8 @@ def _shown(events: Iterator[Event], show: Callable[[Event], None]) -> RunFinishe
     return ending
 
 
-def _exit_code(ending: RunFinished | None) -> int:
-    if ending is None or ending.outcome == "stopped":
+def _exit_code(ending: RunFinished | None, interrupt: "_Interrupt") -> int:
+    if ending is None or (ending.outcome == "stopped" and interrupt.was_asked()):
         return EXIT_INTERRUPTED
     if ending.outcome == "failed":
         print(f"nestling: {ending.message}", file=sys.stderr)

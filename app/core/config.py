@@ -267,7 +267,7 @@ class TrainingConfig:
 
     def located(self) -> "TrainingConfig":
         """This config with absolute paths, so that a run means the same from anywhere."""
-        places = {
+        places: dict[str, Any] = {
             f.name: _absolute(value)
             for f in fields(self)
             if isinstance(value := getattr(self, f.name), Path)

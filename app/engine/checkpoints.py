@@ -3,13 +3,14 @@
 A checkpoint folder is complete or absent: it is written aside, flushed to the disk and renamed.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from app.core.errors import AppError, InputError
+from app.core.errors import InputError
 from app.core.files import folder_written_aside, write_json_atomic
 from app.engine.mlx_gateway import import_mlx
 from app.engine.optimizer import Arrays, OptimizerState
@@ -23,20 +24,48 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run had come."""
+    """How far a run had come. The data order needs no place here: seed and step decide it."""
 
-    step: int
-    trained_tokens: int
-    micro_batches: int
-    """Batches taken from the data order, which seed and epoch decide."""
-    void_steps: int
-    best_val_loss: float | None
-    random_state: tuple[int, int]
+    step: int = 0
+    trained_tokens: int = 0
+    void_steps: int = 0
+    """Void steps in a row, up to here."""
+    best_val_loss: float | None = None
+    random_state: tuple[int, int] = (0, 0)
     """MLX's random key on the training thread."""
+    metrics_bytes: int = 0
+    """Length of the metrics file when the checkpoint was made."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint read back; its arrays are evaluated."""
+
+    folder: Path
+    size_bytes: int
+    adapter: Arrays
+    state: OptimizerState
+    progress: Progress
+
+    def check_fits(self, parameters: Mapping[str, Any], tiers: int) -> None:
+        """Raise InputError unless this belongs to an adapter with `parameters` and `tiers`."""
+        expected = {path: array.shape for path, array in parameters.items()}
+        parts = (self.adapter, self.state.m, self.state.v, self.state.pending)
+        fits = all({path: a.shape for path, a in part.items()} == expected for part in parts)
+        if not fits or len(self.state.fired_counts) != tiers:
+            raise _unreadable(self.folder, "it belongs to another adapter or tier plan")
 
 
 def checkpoint_folder(run_dir: Path, step: int) -> Path:
     return run_dir / "checkpoints" / f"step-{step:06d}"
+
+
+def last_checkpoint(run_dir: Path) -> Path:
+    """The folder of the checkpoint with the highest step. Raises InputError if there is none."""
+    folders = _folders(run_dir)
+    if not folders:
+        raise InputError(f"The run in {run_dir} has no checkpoint to go on from.")
+    return folders[-1]
 
 
 def save_checkpoint(
@@ -51,29 +80,62 @@ def save_checkpoint(
         _save_arrays(aside / ADAPTER_FILE, adapter)
         write_json_atomic(aside / ADAPTER_CONFIG_FILE, adapter_config)
         _save_arrays(aside / OPTIMIZER_FILE, _flatten(state))
-        write_json_atomic(aside / STATE_FILE, {"format": FORMAT} | asdict(progress))
-    return sum(file.stat().st_size for file in folder.iterdir())
+        digests = {file.name: _digest(file) for file in sorted(aside.iterdir())}
+        write_json_atomic(
+            aside / STATE_FILE, {"format": FORMAT, "sha256": digests, "progress": asdict(progress)}
+        )
+    return _size(folder)
 
 
-def load_checkpoint(folder: Path) -> tuple[Arrays, OptimizerState, Progress]:
-    """Adapter, optimizer state and progress. Raises InputError that names what can't be read."""
+def load_checkpoint(folder: Path) -> Checkpoint:
+    """A checkpoint whose every byte is the one written. Raises InputError naming what is not."""
     mx = import_mlx()
     try:
         values = json.loads((folder / STATE_FILE).read_text(encoding="utf-8"))
-        if values.pop("format") != FORMAT:
-            raise InputError(f"{folder} was made by another version of Nestling.")
-        values["random_state"] = tuple(values["random_state"])
-        progress = Progress(**values)
+        if values["format"] != FORMAT:
+            raise _unreadable(folder, "it was made by another version of Nestling")
+        for name, digest in values["sha256"].items():
+            if _digest(folder / name) != digest:
+                raise _unreadable(folder, f"{name} is not as it was written")
+        progress = values["progress"]
         adapter = mx.load(str(folder / ADAPTER_FILE))
         state = _unflatten(mx.load(str(folder / OPTIMIZER_FILE)))
         mx.eval(adapter, state.tree())
-    except AppError:
-        raise
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        raise InputError(
-            f"The checkpoint {folder} can't be read: {error}.", "Choose an earlier one."
-        ) from error
-    return adapter, state, progress
+        return Checkpoint(
+            folder,
+            _size(folder),
+            adapter,
+            state,
+            Progress(**progress | {"random_state": tuple(progress["random_state"])}),
+        )
+    except FileNotFoundError as error:
+        raise _unreadable(folder, f"{Path(error.filename).name} is missing") from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
+        raise _unreadable(folder, f"{STATE_FILE} or its arrays are damaged ({error})") from error
+
+
+def _unreadable(folder: Path, why: str) -> InputError:
+    earlier = [other.name for other in _folders(folder.parent.parent) if other < folder]
+    hint = f"Go on from the one before it: {earlier[-1]}." if earlier else ""
+    return InputError(f"The checkpoint {folder} can't be used: {why}.", hint)
+
+
+def _folders(run_dir: Path) -> list[Path]:
+    """The run's complete checkpoints, by step."""
+    found = (run_dir / "checkpoints").glob("step-*")
+    return sorted(
+        (f for f in found if f.is_dir() and f.name.removeprefix("step-").isdecimal()),
+        key=lambda f: int(f.name.removeprefix("step-")),
+    )
+
+
+def _size(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.iterdir())
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _save_arrays(path: Path, arrays: Mapping[str, Any]) -> None:

@@ -1,40 +1,20 @@
-"""Training as a generator of events: the one loop, readable in one place."""
+"""The engine's front door: start a run, or go on with one, as a generator of events."""
 
-import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from time import perf_counter
-from typing import Literal
 
-from app.core.config import TrainingConfig
-from app.core.errors import AppError, RunError, VerificationError
-from app.core.events import (
-    CheckpointSaved,
-    EvaluationFinished,
-    Event,
-    LogMessage,
-    Outcome,
-    RunFinished,
-    RunStarted,
-    ScoreMeasured,
-    StageChanged,
-    StepFinished,
-)
+from app.core.config import TrainingConfig, with_settings
+from app.core.errors import InputError
+from app.core.events import Event, LogMessage, RunFinished
 from app.core.paths import runs_dir as default_runs_dir
-from app.engine.checkpoints import Progress, checkpoint_folder, save_checkpoint
-from app.engine.evaluation import Evaluator, count_exact_answers
+from app.data.fingerprint import fingerprints
+from app.engine.checkpoints import last_checkpoint, load_checkpoint
 from app.engine.faults import plain_fault
-from app.engine.lora import adapter_config, trainable
-from app.engine.mlx_gateway import CACHE_LIMIT_BYTES, device_name, import_mlx
-from app.engine.optimizer import TieredAdamW
+from app.engine.loop import TrainingLoop
+from app.engine.lora import trainable
+from app.engine.mlx_gateway import CACHE_LIMIT_BYTES, import_mlx
 from app.engine.preparation import Prepared, StoppedEarly, prepare
-from app.engine.schedules import learning_rate
-from app.engine.speed import Speed
-from app.engine.step import StepMeasurement, TrainingStep
-from app.engine.tiers import adapted_layers, tier_facts
-from app.library.run import RunRecorder, choose_run_dir, run_name
-
-MAX_VOID_STEPS_IN_A_ROW = 3
+from app.library.run import RunRecorder, choose_run_dir, read_manifest
 
 
 def train(
@@ -42,18 +22,18 @@ def train(
     *,
     runs_dir: Path | None = None,
     should_stop: Callable[[], bool] = lambda: False,
+    stop_after: int | None = None,
 ) -> Iterator[Event]:
     """Run `config` from start to end, writing its folder; all MLX work happens in `next()`.
 
-    `should_stop` is asked between steps; then a checkpoint is kept and the outcome is "stopped".
-    Bad input raises AppError before RunStarted, and nothing is left behind. After RunStarted the
-    last event is always RunFinished. Closing the generator early keeps a checkpoint too.
+    `should_stop` is asked between steps; then, or after step `stop_after`, a checkpoint is kept
+    and the outcome is "stopped". Bad input raises AppError before RunStarted, and nothing is left
+    behind. After RunStarted the last event is always RunFinished. Closing the generator early
+    keeps a checkpoint too.
     """
     config = config.checked().located()
     run_dir = choose_run_dir(config, runs_dir or default_runs_dir())
-    mx = import_mlx()
-    mx.set_cache_limit(CACHE_LIMIT_BYTES)
-    mx.reset_peak_memory()
+    _set_up_mlx()
     try:
         prepared = yield from prepare(config, should_stop)
     except StoppedEarly:
@@ -61,223 +41,63 @@ def train(
         return
     except RuntimeError as error:
         raise plain_fault(error) from error
-    yield from _Run(config, prepared, run_dir, should_stop).events()
+    recorder = RunRecorder.create(run_dir, config, _facts(config, prepared))
+    loop = TrainingLoop(config, prepared, recorder, should_stop, stop_after)
+    yield from loop.events()
 
 
-class _Run:
-    """One training: the loop and the counters it keeps."""
+def resume(
+    run_dir: Path,
+    *,
+    checkpoint: str | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+    stop_after: int | None = None,
+) -> Iterator[Event]:
+    """Go on with a run from its last checkpoint, or from the one named `checkpoint`.
 
-    def __init__(
-        self,
-        config: TrainingConfig,
-        prepared: Prepared,
-        run_dir: Path,
-        should_stop: Callable[[], bool],
-    ) -> None:
-        self._config = config
-        self._prepared = prepared
-        self._run_dir = run_dir
-        self._should_stop = should_stop
-        self._model = prepared.base.model
-        self._recorder = RunRecorder(run_dir, config, _facts(prepared))
-        self._evaluator = Evaluator(self._model)
-        self._training = _training_step(config, prepared)
-        self._speed = Speed()
-        self._step = 0
-        self._saved_step = -1
-        self._adapter_dir: Path | None = None
-        self._trained_tokens = 0
-        self._void_steps = 0
-        self._best_val_loss: float | None = None
-
-    def events(self) -> Iterator[Event]:
-        """Everything that happens, recorded on disk before it is reported."""
-        try:
-            for event in self._until_done():
-                self._recorder.record(event)
-                yield event
-        except GeneratorExit:
-            self._end("stopped", f"Stopped after step {self._step}.")
-            raise
-        except VerificationError as error:
-            yield self._end("failed", str(error), keep=False)
-        except (AppError, RuntimeError) as error:
-            fault = error if isinstance(error, AppError) else plain_fault(error)
-            yield self._end("failed", str(fault))
-        except Exception:
-            self._recorder.log(traceback.format_exc())
-            self._end("failed", "Nestling itself failed; log.txt says where.")
-            raise
-        else:
-            is_whole = self._step == self._config.steps
-            message = (
-                f"All {self._step} steps done." if is_whole else f"Stopped after step {self._step}."
-            )
-            yield self._end("finished" if is_whole else "stopped", message)
-
-    def _until_done(self) -> Iterator[Event]:
-        config = self._config
-        yield self._started()
-        yield from self._scores("before")
-        yield from self._warm_up()
-        yield from self._evaluation()
-        batches = self._prepared.train.endless(config.seed)
-        while self._step < config.steps and not self._should_stop():
-            step = self._step + 1
-            rate = learning_rate(config, step)
-            micro_batches = [next(batches) for _ in range(config.gradient_accumulation)]
-            begun = perf_counter()
-            measurement = self._training.run(micro_batches, step, rate)
-            self._speed.add(measurement.trained_tokens, perf_counter() - begun)
-            self._step = step
-            yield self._finished_step(measurement, rate)
-            yield from self._void_check(measurement)
-            if step % config.steps_per_eval == 0 or step == config.steps:
-                yield from self._evaluation()
-            if step % config.steps_per_save == 0 or step == config.steps:
-                yield self._checkpoint()
-        if self._step > self._saved_step and self._step > 0:
-            yield self._checkpoint()
-        if self._step > 0:
-            yield from self._scores("after")
-
-    def _started(self) -> RunStarted:
-        parameters = trainable(self._model)
-        plan, prepared = self._prepared.plan, self._prepared
-        return RunStarted(
-            run_dir=self._run_dir,
-            name=run_name(self._config),
-            model=str(self._config.model),
-            steps=self._config.steps,
-            base_parameters=prepared.base.parameters,
-            trainable_parameters=sum(p.size for p in parameters.values()),
-            tiers=tier_facts(plan, parameters),
-            adapted_layers=adapted_layers(parameters),
-            train_examples=prepared.train_examples,
-            valid_examples=prepared.valid_examples,
-            steps_per_epoch=-(-len(prepared.train) // self._config.gradient_accumulation),
-            device=device_name(),
+    What follows is bit-equal to a run that never stopped. Metrics after that checkpoint are
+    dropped, as they will be measured again. Raises AppError before RunStarted if the run, the
+    checkpoint or its data are not what they were.
+    """
+    run_dir = run_dir.expanduser().absolute()
+    manifest = read_manifest(run_dir)
+    config = with_settings(TrainingConfig(), manifest["config"], where=str(run_dir)).checked()
+    folder = run_dir / "checkpoints" / checkpoint if checkpoint else last_checkpoint(run_dir)
+    _set_up_mlx()
+    start = load_checkpoint(folder)
+    if start.progress.step >= config.steps:
+        raise InputError(f"The run in {run_dir} is done: all {config.steps} steps were made.")
+    if fingerprints(config.data, config.valid) != manifest.get("data"):
+        raise InputError(
+            f"The dataset {config.data} is not the one this run began with.",
+            "Put the old files back, or start a new run.",
         )
-
-    def _warm_up(self) -> Iterator[Event]:
-        """Trace every batch length now, while it is shown: it holds the interpreter."""
-        mx = import_mlx()
-        train = self._prepared.train
-        lengths = [(self._training.trace, train, length) for length in train.lengths]
-        if valid := self._prepared.valid:
-            lengths += [(self._evaluator.trace, valid, n) for n in valid.lengths]
-        for done, (trace, batches, length) in enumerate(lengths):
-            yield StageChanged("Warming up", done / len(lengths))
-            trace(batches.blank(length))
-        mx.random.seed(self._config.seed + 1)
-        mx.reset_peak_memory()
-
-    def _scores(self, when: Literal["before", "after"]) -> Iterator[Event]:
-        for questions in self._prepared.questions:
-            yield StageChanged(f"Asking the {questions.name}")
-            correct = count_exact_answers(self._model, questions.batches)
-            yield ScoreMeasured(questions.name, when, correct, questions.count)
-
-    def _evaluation(self) -> Iterator[Event]:
-        if self._prepared.valid is None:
-            return
-        yield StageChanged("Validating")
-        loss = self._evaluator.mean_loss(self._prepared.valid)
-        is_best = loss < (float("inf") if self._best_val_loss is None else self._best_val_loss)
-        if is_best:
-            self._best_val_loss = loss
-        yield EvaluationFinished(self._step, loss, is_best)
-
-    def _finished_step(self, measurement: StepMeasurement, rate: float) -> StepFinished:
-        if not measurement.is_void:
-            self._trained_tokens += measurement.trained_tokens
-        return StepFinished(
-            step=self._step,
-            loss=measurement.loss,
-            learning_rate=rate,
-            trained_tokens=self._trained_tokens,
-            tokens_per_second=self._speed.tokens_per_second,
-            peak_memory_bytes=import_mlx().get_peak_memory(),
-            fired=measurement.movement.fired,
-            deltas=measurement.movement.deltas,
-            pending=measurement.pending,
-            drifts=measurement.movement.drifts,
-            layer_deltas=measurement.movement.layer_deltas,
-            gradient_norm=measurement.gradient_norm,
-            void=measurement.is_void,
-        )
-
-    def _void_check(self, measurement: StepMeasurement) -> Iterator[Event]:
-        """Report a void step; raise RunError when there were several in a row."""
-        if not measurement.is_void:
-            self._void_steps = 0
-            return
-        self._void_steps += 1
-        yield LogMessage(
-            f"Step {self._step} is void: the loss or its gradient is not a finite number."
-        )
-        if self._void_steps == MAX_VOID_STEPS_IN_A_ROW:
-            raise RunError(
-                f"The loss was not a finite number {self._void_steps} times in a row, last at step "
-                f"{self._step}.",
-                "Lower the learning rate or the scale, or choose another base model.",
-            )
-
-    def _checkpoint(self) -> CheckpointSaved:
-        mx = import_mlx()
-        folder = checkpoint_folder(self._run_dir, self._step)
-        high, low = mx.random.state[0].tolist()
-        progress = Progress(
-            step=self._step,
-            trained_tokens=self._trained_tokens,
-            micro_batches=self._step * self._config.gradient_accumulation,
-            void_steps=self._void_steps,
-            best_val_loss=self._best_val_loss,
-            random_state=(high, low),
-        )
-        size = save_checkpoint(
-            folder,
-            trainable(self._model),
-            adapter_config(self._model, self._config),
-            self._training.state,
-            progress,
-        )
-        self._saved_step, self._adapter_dir = self._step, folder
-        return CheckpointSaved(self._step, folder, size)
-
-    def _end(self, outcome: Outcome, message: str, keep: bool = True) -> RunFinished:
-        """The run's one ending; on a fault it keeps what it can and says what it could not."""
-        try:
-            if keep and self._step > max(self._saved_step, 0):
-                self._recorder.record(self._checkpoint())
-        except (AppError, RuntimeError) as error:
-            message = f"{message} The last checkpoint could not be kept: {error}"
-        if self._adapter_dir is None and outcome != "finished":
-            message += " No checkpoint was made."
-        ending = RunFinished(outcome, self._run_dir, self._adapter_dir, self._step, message)
-        try:
-            self._recorder.record(ending)
-            self._recorder.close()
-        except AppError:
-            pass  # the disk is what failed, and the message says so already
-        return ending
+    try:
+        prepared = yield from prepare(config, should_stop)
+    except StoppedEarly:
+        step = start.progress.step
+        yield RunFinished("stopped", run_dir, folder, step, f"Stopped after step {step}.")
+        return
+    except RuntimeError as error:
+        raise plain_fault(error) from error
+    start.check_fits(trainable(prepared.base.model), len(config.tiers))
+    done = start.progress
+    recorder = RunRecorder.reopen(run_dir, done.metrics_bytes, done.best_val_loss)
+    yield LogMessage(f"Going on after step {start.progress.step}.")
+    loop = TrainingLoop(config, prepared, recorder, should_stop, stop_after, start)
+    yield from loop.events()
 
 
-def _training_step(config: TrainingConfig, prepared: Prepared) -> TrainingStep:
-    start = trainable(prepared.base.model)
-    optimizer = TieredAdamW(
-        prepared.plan,
-        weight_decay=config.weight_decay,
-        max_norm=config.max_norm,
-        skip_pending=config.pending == "skip",
-    )
-    prepared.base.model.train()
-    return TrainingStep(prepared.base.model, optimizer, optimizer.init(start), start)
+def _set_up_mlx() -> None:
+    mx = import_mlx()
+    mx.set_cache_limit(CACHE_LIMIT_BYTES)
+    mx.reset_peak_memory()
 
 
-def _facts(prepared: Prepared) -> dict[str, object]:
+def _facts(config: TrainingConfig, prepared: Prepared) -> dict[str, object]:
     """What the manifest says beyond the config."""
     return {
+        "data": fingerprints(config.data, config.valid),
         "base_parameters": prepared.base.parameters,
         "train_examples": prepared.train_examples,
         "valid_examples": prepared.valid_examples,

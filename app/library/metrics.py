@@ -15,21 +15,24 @@ METRICS_FILE = "metrics.jsonl"
 class MetricsWriter:
     """Appends events to a run's metrics file. Raises AppError when the disk refuses."""
 
-    def __init__(self, run_dir: Path) -> None:
+    def __init__(self, run_dir: Path, keep_bytes: int = 0) -> None:
+        """What lies beyond the first `keep_bytes` is dropped: a resumed run measures it again."""
         self._path = run_dir / METRICS_FILE
         with plain_disk_errors(self._path):
-            self._file = self._path.open("a", encoding="utf-8")
+            self._file = self._path.open("ab")
+            self._file.truncate(keep_bytes)
 
     def append(self, event: Event) -> None:
         line = json.dumps(to_json(event), separators=(",", ":"), ensure_ascii=False)
         with plain_disk_errors(self._path):
-            self._file.write(line + "\n")
+            self._file.write(line.encode() + b"\n")
             self._file.flush()
 
-    def sync(self) -> None:
-        """Make everything appended so far survive a power cut."""
+    def sync(self) -> int:
+        """Make everything appended so far survive a power cut; the file's length in bytes."""
         with plain_disk_errors(self._path):
             os.fsync(self._file.fileno())
+            return os.fstat(self._file.fileno()).st_size
 
     def close(self) -> None:
         with plain_disk_errors(self._path):

@@ -3,6 +3,7 @@
 import json
 import platform
 import re
+import shutil
 import sys
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -38,25 +39,38 @@ class RunRecorder:
     The folder is right even if nobody watches: what is shown later is read from here.
     """
 
-    def __init__(self, run_dir: Path, config: TrainingConfig, facts: dict[str, Any]) -> None:
-        """`facts` are what the manifest should say beyond the config: data fingerprints, plan."""
+    def __init__(self, run_dir: Path, manifest: dict[str, Any], metrics_bytes: int = 0) -> None:
         self.run_dir = run_dir
         with plain_disk_errors(run_dir):
             run_dir.mkdir(parents=True, exist_ok=True)
-        self._manifest: dict[str, Any] = {
+        self._manifest = manifest | {"outcome": "running"}
+        self._write_manifest()
+        self._metrics = MetricsWriter(run_dir, metrics_bytes)
+
+    @classmethod
+    def create(cls, run_dir: Path, config: TrainingConfig, facts: dict[str, Any]) -> "RunRecorder":
+        """A new run; `facts` are what its manifest says beyond the config: data, plan."""
+        manifest = {
             "format": FORMAT,
             "name": run_name(config),
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "versions": _versions(),
             "config": to_plain(replace(config, output=None)),
-            "outcome": "running",
             "steps": 0,
             "best_val_loss": None,
             "adapter": None,
             "scores": [],
-        } | facts
-        self._write_manifest()
-        self._metrics = MetricsWriter(run_dir)
+        }
+        return cls(run_dir, manifest | facts)
+
+    @classmethod
+    def reopen(
+        cls, run_dir: Path, metrics_bytes: int, best_val_loss: float | None
+    ) -> "RunRecorder":
+        """A run that goes on from where its metrics had `metrics_bytes`."""
+        manifest = read_manifest(run_dir) | {"best_val_loss": best_val_loss}
+        manifest["scores"] = [s for s in manifest["scores"] if s["when"] == "before"]
+        return cls(run_dir, manifest, metrics_bytes)
 
     def record(self, event: Event) -> None:
         """Put one event where it belongs. Raises AppError when the disk refuses."""
@@ -75,7 +89,7 @@ class RunRecorder:
             case CheckpointSaved():
                 self._manifest["adapter"] = str(event.path.relative_to(self.run_dir))
                 self._metrics.append(event)
-                self._metrics.sync()
+                self._manifest["steps"] = event.step
                 self._write_manifest()
                 self.log(f"Step {event.step}: checkpoint saved")
             case RunStarted():
@@ -92,6 +106,10 @@ class RunRecorder:
         path = self.run_dir / LOG_FILE
         with plain_disk_errors(path), path.open("a", encoding="utf-8") as file:
             file.write(f"{datetime.now().isoformat(sep=' ', timespec='seconds')}  {text}\n")
+
+    def synced_metrics_bytes(self) -> int:
+        """The length of the metrics, once they would survive a power cut."""
+        return self._metrics.sync()
 
     def close(self) -> None:
         self._metrics.close()
@@ -131,6 +149,15 @@ def choose_run_dir(config: TrainingConfig, runs_dir: Path) -> Path:
             f"The output folder {folder} is not empty.", "Choose a new or an empty folder."
         )
     check_writable(folder)
+    return folder
+
+
+def copy_run(run_dir: Path, output: Path) -> Path:
+    """A whole copy of a run in the new or empty folder `output`; the run itself stays as it is."""
+    read_manifest(run_dir)
+    folder = choose_run_dir(TrainingConfig(output=output).located(), output)
+    with plain_disk_errors(folder):
+        shutil.copytree(run_dir, folder, dirs_exist_ok=True)
     return folder
 
 

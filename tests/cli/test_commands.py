@@ -232,3 +232,32 @@ def test_help_loads_nothing_heavy() -> None:
     )
     assert "--tier-factors" in ended.stdout
     assert "--learning-rate" in ended.stdout
+
+
+def test_a_run_stopped_after_a_step_is_resumed_to_its_end(
+    tiny_model: Path, chat_file: Path, tmp_path: Path
+) -> None:
+    command = train_arguments(tiny_model, chat_file, tmp_path / "whole")
+    whole = lines(nestling(*command, "--json").stdout)
+    command = train_arguments(tiny_model, chat_file, tmp_path / "cut")
+    first = nestling(*command, "--stop-after", "4", "--json")
+    assert first.returncode == 0, first.stderr
+    end = lines(first.stdout)[-1]
+    assert (end["outcome"], end["steps"]) == ("stopped", 4)
+    second = nestling("resume", tmp_path / "cut", "--json", "--output", tmp_path / "copy")
+    assert second.returncode == 0, second.stderr
+    end = lines(second.stdout)[-1]
+    assert (end["outcome"], end["steps"]) == ("finished", 6)
+    assert end["run_dir"] == str(tmp_path / "copy")
+    assert read_manifest(tmp_path / "cut")["steps"] == 4
+
+    def losses(events: list[dict[str, Any]]) -> list[float]:
+        return [event["loss"] for event in events if event["event"] == "step_finished"]
+
+    assert losses(lines(first.stdout)) + losses(lines(second.stdout)) == losses(whole)
+
+
+def test_what_can_not_be_resumed_is_said(tmp_path: Path) -> None:
+    ended = nestling("resume", tmp_path)
+    assert ended.returncode == 2
+    assert "is no run" in ended.stderr

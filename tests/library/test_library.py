@@ -25,7 +25,7 @@ def step(number: int) -> StepFinished:
 
 def recorded_run(run_dir: Path, outcome: str = "finished") -> Path:
     """A run as the recorder writes it, with an adapter of two small files."""
-    recorder = RunRecorder(run_dir, TrainingConfig(data=Path("/d/cats.jsonl")), {})
+    recorder = RunRecorder.create(run_dir, TrainingConfig(data=Path("/d/cats.jsonl")), {})
     recorder.record(step(1))
     checkpoint = run_dir / "checkpoints" / "step-000001"
     checkpoint.mkdir(parents=True)

@@ -56,7 +56,7 @@ def main() -> None:
     chats = [chat(rng.choice(questions(fact)), fact.answer) for fact in old]
     write(folder / "sample" / "train.jsonl", train)
     write(folder / "sample" / "valid.jsonl", valid)
-    write(folder / "sample" / "questions.jsonl", asked)
+    write(folder / "sample" / "new_facts.jsonl", asked)
     write(folder / "retention.jsonl", chats[:RETENTION_QUESTIONS])
     write(folder / "rehearsal.jsonl", chats[RETENTION_QUESTIONS:])
 

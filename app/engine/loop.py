@@ -1,0 +1,269 @@
+"""The training loop: steps, validation and checkpoints in order, with the counters it keeps."""
+
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from time import perf_counter
+from typing import Literal
+
+from app.core.config import TrainingConfig
+from app.core.errors import AppError, RunError, VerificationError
+from app.core.events import (
+    CheckpointSaved,
+    EvaluationFinished,
+    Event,
+    LogMessage,
+    Outcome,
+    RunFinished,
+    RunStarted,
+    ScoreMeasured,
+    StageChanged,
+    StepFinished,
+)
+from app.engine.checkpoints import Checkpoint, Progress, checkpoint_folder, save_checkpoint
+from app.engine.evaluation import Evaluator, count_exact_answers
+from app.engine.faults import plain_fault
+from app.engine.lora import adapter_config, trainable, write_parameters
+from app.engine.mlx_gateway import device_name, import_mlx
+from app.engine.optimizer import TieredAdamW
+from app.engine.preparation import Prepared
+from app.engine.schedules import learning_rate
+from app.engine.speed import Speed
+from app.engine.step import StepMeasurement, TrainingStep
+from app.engine.tiers import adapted_layers, tier_facts
+from app.library.run import RunRecorder, run_name
+
+MAX_VOID_STEPS_IN_A_ROW = 3
+
+
+class TrainingLoop:
+    """One run from its start, or from a checkpoint, to its ending."""
+
+    def __init__(
+        self,
+        config: TrainingConfig,
+        prepared: Prepared,
+        recorder: RunRecorder,
+        should_stop: Callable[[], bool],
+        stop_after: int | None = None,
+        start: Checkpoint | None = None,
+    ) -> None:
+        self._config = config
+        self._prepared = prepared
+        self._recorder = recorder
+        self._run_dir = recorder.run_dir
+        self._should_stop = should_stop
+        self._last_step = min(config.steps, stop_after or config.steps)
+        self._start = start
+        self._model = prepared.base.model
+        self._evaluator = Evaluator(self._model)
+        self._training = _training_step(config, prepared, start)
+        self._speed = Speed()
+        done = start.progress if start else Progress()
+        self._step = self._saved_step = done.step
+        self._trained_tokens = done.trained_tokens
+        self._void_steps = done.void_steps
+        self._best_val_loss = done.best_val_loss
+        self._adapter_dir: Path | None = start.folder if start else None
+
+    def events(self) -> Iterator[Event]:
+        """Everything that happens, recorded on disk before it is reported."""
+        try:
+            for event in self._until_done():
+                self._recorder.record(event)
+                yield event
+        except GeneratorExit:
+            self._end("stopped", f"Stopped after step {self._step}.")
+            raise
+        except VerificationError as error:
+            yield self._end("failed", str(error), keep=False)
+        except (AppError, RuntimeError) as error:
+            fault = error if isinstance(error, AppError) else plain_fault(error)
+            yield self._end("failed", str(fault))
+        except Exception:
+            self._recorder.log(traceback.format_exc())
+            self._end("failed", "Nestling itself failed; log.txt says where.")
+            raise
+        else:
+            is_whole = self._step == self._config.steps
+            message = (
+                f"All {self._step} steps done." if is_whole else f"Stopped after step {self._step}."
+            )
+            yield self._end("finished" if is_whole else "stopped", message)
+
+    def _until_done(self) -> Iterator[Event]:
+        config = self._config
+        yield self._started()
+        if self._start is None:
+            yield from self._scores("before")
+        yield from self._warm_up()
+        if self._start is None:
+            yield from self._evaluation()
+        else:
+            yield self._saved(self._start.folder, self._start.size_bytes)
+        taken = self._step * config.gradient_accumulation
+        batches = self._prepared.train.endless(config.seed, start=taken)
+        while self._step < self._last_step and not self._should_stop():
+            step = self._step + 1
+            rate = learning_rate(config, step)
+            micro_batches = [next(batches) for _ in range(config.gradient_accumulation)]
+            begun = perf_counter()
+            measurement = self._training.run(micro_batches, step, rate)
+            self._speed.add(measurement.trained_tokens, perf_counter() - begun)
+            self._step = step
+            yield self._finished_step(measurement, rate)
+            yield from self._void_check(measurement)
+            if step % config.steps_per_eval == 0 or step == config.steps:
+                yield from self._evaluation()
+            if step % config.steps_per_save == 0 or step == config.steps:
+                yield self._checkpoint()
+        if self._step > self._saved_step:
+            yield self._checkpoint()
+        if self._step > 0:
+            yield from self._scores("after")
+
+    def _started(self) -> RunStarted:
+        parameters = trainable(self._model)
+        plan, prepared = self._prepared.plan, self._prepared
+        return RunStarted(
+            run_dir=self._run_dir,
+            name=run_name(self._config),
+            model=str(self._config.model),
+            steps=self._config.steps,
+            base_parameters=prepared.base.parameters,
+            trainable_parameters=sum(p.size for p in parameters.values()),
+            tiers=tier_facts(plan, parameters),
+            adapted_layers=adapted_layers(parameters),
+            train_examples=prepared.train_examples,
+            valid_examples=prepared.valid_examples,
+            steps_per_epoch=-(-len(prepared.train) // self._config.gradient_accumulation),
+            device=device_name(),
+        )
+
+    def _warm_up(self) -> Iterator[Event]:
+        """Trace every batch length now, while it is shown: it holds the interpreter."""
+        mx = import_mlx()
+        train = self._prepared.train
+        lengths = [(self._training.trace, train, length) for length in train.lengths]
+        if valid := self._prepared.valid:
+            lengths += [(self._evaluator.trace, valid, n) for n in valid.lengths]
+        for done, (trace, batches, length) in enumerate(lengths):
+            yield StageChanged("Warming up", done / len(lengths))
+            trace(batches.blank(length))
+        # Tracing draws random numbers too; from here on the run's own follow.
+        key = self._start.progress.random_state if self._start else (0, self._config.seed + 1)
+        mx.random.seed((key[0] << 32) | key[1])
+        mx.reset_peak_memory()
+
+    def _scores(self, when: Literal["before", "after"]) -> Iterator[Event]:
+        for questions in self._prepared.questions:
+            yield StageChanged(f"Asking the {questions.name}")
+            correct = count_exact_answers(self._model, questions.batches)
+            yield ScoreMeasured(questions.name, when, correct, questions.count)
+
+    def _evaluation(self) -> Iterator[Event]:
+        if self._prepared.valid is None:
+            return
+        yield StageChanged("Validating")
+        loss = self._evaluator.mean_loss(self._prepared.valid)
+        is_best = loss < (float("inf") if self._best_val_loss is None else self._best_val_loss)
+        if is_best:
+            self._best_val_loss = loss
+        yield EvaluationFinished(self._step, loss, is_best)
+
+    def _finished_step(self, measurement: StepMeasurement, rate: float) -> StepFinished:
+        if not measurement.is_void:
+            self._trained_tokens += measurement.trained_tokens
+        return StepFinished(
+            step=self._step,
+            loss=measurement.loss,
+            learning_rate=rate,
+            trained_tokens=self._trained_tokens,
+            tokens_per_second=self._speed.tokens_per_second,
+            peak_memory_bytes=import_mlx().get_peak_memory(),
+            fired=measurement.movement.fired,
+            deltas=measurement.movement.deltas,
+            pending=measurement.pending,
+            drifts=measurement.movement.drifts,
+            layer_deltas=measurement.movement.layer_deltas,
+            gradient_norm=measurement.gradient_norm,
+            void=measurement.is_void,
+        )
+
+    def _void_check(self, measurement: StepMeasurement) -> Iterator[Event]:
+        """Report a void step; raise RunError when there were several in a row."""
+        if not measurement.is_void:
+            self._void_steps = 0
+            return
+        self._void_steps += 1
+        yield LogMessage(
+            f"Step {self._step} is void: the loss or its gradient is not a finite number."
+        )
+        if self._void_steps == MAX_VOID_STEPS_IN_A_ROW:
+            raise RunError(
+                f"The loss was not a finite number {self._void_steps} times in a row, last at step "
+                f"{self._step}.",
+                "Lower the learning rate or the scale, or choose another base model.",
+            )
+
+    def _checkpoint(self) -> CheckpointSaved:
+        mx = import_mlx()
+        folder = checkpoint_folder(self._run_dir, self._step)
+        high, low = mx.random.state[0].tolist()
+        progress = Progress(
+            step=self._step,
+            trained_tokens=self._trained_tokens,
+            void_steps=self._void_steps,
+            best_val_loss=self._best_val_loss,
+            random_state=(high, low),
+            metrics_bytes=self._recorder.synced_metrics_bytes(),
+        )
+        size = save_checkpoint(
+            folder,
+            trainable(self._model),
+            adapter_config(self._model, self._config),
+            self._training.state,
+            progress,
+        )
+        return self._saved(folder, size)
+
+    def _saved(self, folder: Path, size_bytes: int) -> CheckpointSaved:
+        self._saved_step, self._adapter_dir = self._step, folder
+        return CheckpointSaved(self._step, folder, size_bytes)
+
+    def _end(self, outcome: Outcome, message: str, keep: bool = True) -> RunFinished:
+        """The run's one ending; on a fault it keeps what it can and says what it could not."""
+        try:
+            if keep and self._step > self._saved_step:
+                self._recorder.record(self._checkpoint())
+        except (AppError, RuntimeError) as error:
+            message = f"{message} The last checkpoint could not be kept: {error}"
+        if self._adapter_dir is None and outcome != "finished":
+            message += " No checkpoint was made."
+        ending = RunFinished(outcome, self._run_dir, self._adapter_dir, self._step, message)
+        try:
+            self._recorder.record(ending)
+            self._recorder.close()
+        except AppError:
+            pass  # the disk is what failed, and the message says so already
+        return ending
+
+
+def _training_step(
+    config: TrainingConfig, prepared: Prepared, start: Checkpoint | None
+) -> TrainingStep:
+    model = prepared.base.model
+    # The adapter as its seed made it, also in a resumed run: drift is measured from here.
+    origin = trainable(model)
+    optimizer = TieredAdamW(
+        prepared.plan,
+        weight_decay=config.weight_decay,
+        max_norm=config.max_norm,
+        skip_pending=config.pending == "skip",
+    )
+    state = optimizer.init(origin)
+    if start is not None:
+        write_parameters(model, start.adapter)
+        state = start.state
+    model.train()
+    return TrainingStep(model, optimizer, state, origin)

@@ -1,0 +1,297 @@
+"""Invariant 4: stop anywhere, go on later, and nothing differs from a run that never stopped."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+import pytest
+
+from app.core.config import TierConfig, TrainingConfig
+from app.core.errors import InputError
+from app.core.events import Event, RunFinished, StepFinished
+from app.engine.checkpoints import Checkpoint, last_checkpoint, load_checkpoint
+from app.engine.trainer import resume, train
+from app.library.metrics import read_metrics
+from app.library.run import read_manifest
+
+STEPS = 20
+
+
+@pytest.fixture
+def config(tiny_model: Path, chat_file: Path, tmp_path: Path) -> TrainingConfig:
+    """Four tiers, dropout, accumulation, warm-up and cosine: everything that must be restored."""
+    return TrainingConfig(
+        model=tiny_model,
+        data=chat_file,
+        output=tmp_path / "whole",
+        tiers=tuple(TierConfig(p) for p in (1, 2, 4, 8)),
+        steps=STEPS,
+        batch_size=3,
+        gradient_accumulation=2,
+        dropout=0.1,
+        rank=2,
+        learning_rate=1e-2,
+        warmup_steps=3,
+        steps_per_eval=7,
+        steps_per_save=6,
+    )
+
+
+def facts(events: Iterator[Event]) -> dict[int, StepFinished]:
+    """The steps without what the clock decides."""
+    return {
+        e.step: replace(e, tokens_per_second=0.0, peak_memory_bytes=0)
+        for e in events
+        if isinstance(e, StepFinished)
+    }
+
+
+def recorded(run_dir: Path) -> list[dict[str, Any]]:
+    clock = ("tokens_per_second", "peak_memory_bytes")
+    return [
+        {key: value for key, value in line.items() if key not in clock}
+        for line in read_metrics(run_dir)
+        if line["event"] in ("step_finished", "evaluation_finished")
+    ]
+
+
+def arrays(checkpoint: Checkpoint) -> dict[str, Any]:
+    state = checkpoint.state
+    counts = {f"t{i}": c for i, c in enumerate([*state.fired_counts, *state.pending_counts])}
+    return checkpoint.adapter | {
+        f"{kind}/{path}": value
+        for kind in ("m", "v", "pending")
+        for path, value in getattr(state, kind).items()
+    } | counts  # fmt: skip
+
+
+def assert_same_end(one: Path, other: Path) -> None:
+    first, second = (load_checkpoint(last_checkpoint(run)) for run in (one, other))
+    assert first.progress.step == second.progress.step == STEPS
+    assert first.progress.random_state == second.progress.random_state
+    a, b = arrays(first), arrays(second)
+    assert set(a) == set(b)
+    assert all(mx.array_equal(a[name], b[name]) for name in a)
+    assert recorded(one) == recorded(other)
+
+
+def stop_and_resume(config: TrainingConfig, cut: int, run_dir: Path) -> dict[int, StepFinished]:
+    steps = facts(train(replace(config, output=run_dir), stop_after=cut))
+    return steps | facts(resume(run_dir))
+
+
+@pytest.mark.parametrize("cut", [1, 6, 7, 13, 19])
+def test_a_run_cut_anywhere_goes_on_as_if_it_had_not_been(
+    config: TrainingConfig, tmp_path: Path, cut: int
+) -> None:
+    whole = facts(train(config))
+    assert stop_and_resume(config, cut, tmp_path / "cut") == whole
+    assert_same_end(tmp_path / "whole", tmp_path / "cut")
+
+
+@pytest.mark.slow
+def test_every_cut_of_a_run_is_without_effect(config: TrainingConfig, tmp_path: Path) -> None:
+    whole = facts(train(config))
+    for cut in range(1, STEPS):
+        assert stop_and_resume(config, cut, tmp_path / f"cut-{cut}") == whole, cut
+        assert_same_end(tmp_path / "whole", tmp_path / f"cut-{cut}")
+
+
+def test_a_run_cut_twice_goes_on_too(config: TrainingConfig, tmp_path: Path) -> None:
+    whole = facts(train(config))
+    steps = facts(train(replace(config, output=tmp_path / "cut"), stop_after=5))
+    steps |= facts(resume(tmp_path / "cut", stop_after=12))
+    steps |= facts(resume(tmp_path / "cut"))
+    assert steps == whole
+
+
+def test_an_earlier_checkpoint_can_be_gone_on_from(config: TrainingConfig, tmp_path: Path) -> None:
+    whole = facts(train(config))
+    again = facts(resume(tmp_path / "whole", checkpoint="step-000012", stop_after=15))
+    assert again == {step: whole[step] for step in (13, 14, 15)}
+    steps = [line["step"] for line in recorded(tmp_path / "whole") if "loss" in line]
+    assert steps == list(range(1, 16))
+
+
+# -- killed ------------------------------------------------------------------------------------
+
+
+def kill_at_random(config: TrainingConfig, run_dir: Path, luck: random.Random) -> int:
+    """Train in a process that is killed at random moments and started again; how often it was."""
+    settings = run_dir.with_suffix(".toml")
+    settings.write_text(
+        f'model = "{config.model}"\ndata = "{config.data}"\ntiers = [1, 2, 4, 8]\nsteps = {STEPS}\n'
+        "batch_size = 3\ngradient_accumulation = 2\ndropout = 0.1\nrank = 2\n"
+        "learning_rate = 1e-2\nwarmup_steps = 3\nsteps_per_eval = 7\nsteps_per_save = 2\n"
+    )
+    start = ["train", "--config", str(settings), "--output", str(run_dir), "--json"]
+    kills = 0
+    while True:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "app", *start], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            text=True,
+        )  # fmt: skip
+        assert process.stdout is not None
+        assert process.stderr is not None
+        with process.stdout, process.stderr:
+            wait_for_a_step = luck.randrange(1, 9)
+            for line in process.stdout:
+                if '"step_finished"' in line or '"checkpoint_saved"' in line:
+                    wait_for_a_step -= 1
+                if wait_for_a_step == 0:
+                    time.sleep(luck.random() * 0.15)
+                    os.kill(process.pid, signal.SIGKILL)
+                    kills += 1
+                    break
+            errors = process.stderr.read()
+        if process.wait() == 0:
+            return kills
+        assert "Traceback" not in errors
+        if (run_dir / "checkpoints").is_dir() and list(
+            (run_dir / "checkpoints").glob("step-*[0-9]")
+        ):
+            start = ["resume", str(run_dir), "--json"]
+        elif run_dir.exists():
+            run_dir.rename(run_dir.with_name(f"{run_dir.name}-{kills}"))
+
+
+def test_a_killed_run_goes_on_bit_equal(config: TrainingConfig, tmp_path: Path) -> None:
+    list(train(config))
+    assert kill_at_random(config, tmp_path / "killed", random.Random(4)) > 0
+    assert_same_end(tmp_path / "whole", tmp_path / "killed")
+
+
+@pytest.mark.slow
+def test_a_hundred_kills_change_nothing(config: TrainingConfig, tmp_path: Path) -> None:
+    list(train(config))
+    luck, kills, run = random.Random(0), 0, 0
+    while kills < 100:
+        run += 1
+        kills += kill_at_random(config, tmp_path / f"killed-{run}", luck)
+        assert_same_end(tmp_path / "whole", tmp_path / f"killed-{run}")
+
+
+# -- refused -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def stopped(config: TrainingConfig) -> Path:
+    """A run with checkpoints at steps 6 and 9."""
+    assert config.output is not None
+    list(train(config, stop_after=9))
+    return config.output
+
+
+def refusal(run_dir: Path, **options: Any) -> str:
+    before = {p: p.read_bytes() for p in run_dir.rglob("*") if p.is_file()}
+    with pytest.raises(InputError) as caught:
+        list(resume(run_dir, **options))
+    assert {p: p.read_bytes() for p in run_dir.rglob("*") if p.is_file()} == before
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["adapters.safetensors", "optimizer.safetensors", "state.json", "adapter_config.json"],
+)
+@pytest.mark.parametrize("fault", ["missing", "truncated", "empty", "flipped"])
+def test_a_damaged_checkpoint_is_refused_by_name_and_the_one_before_offered(
+    stopped: Path, name: str, fault: str
+) -> None:
+    path = last_checkpoint(stopped) / name
+    content = path.read_bytes()
+    match fault:
+        case "missing":
+            path.unlink()
+        case "truncated":
+            path.write_bytes(content[: len(content) // 2])
+        case "empty":
+            path.write_bytes(b"")
+        case "flipped":
+            middle = len(content) // 2
+            path.write_bytes(
+                content[:middle] + bytes([content[middle] ^ 4]) + content[middle + 1 :]
+            )
+    if name == "state.json" and fault == "flipped" and _same_json(path, content):
+        pytest.skip("the flipped bit is in a space")
+    sentence = refusal(stopped)
+    assert "step-000009 can't be used" in sentence
+    assert "step-000006" in sentence
+    ended = list(resume(stopped, checkpoint="step-000006"))[-1]
+    assert isinstance(ended, RunFinished)
+    assert ended.outcome == "finished"
+
+
+def _same_json(path: Path, content: bytes) -> bool:
+    try:
+        return bool(json.loads(path.read_bytes()) == json.loads(content))
+    except ValueError:
+        return False
+
+
+def test_a_half_written_checkpoint_is_not_gone_on_from(stopped: Path) -> None:
+    torn = stopped / "checkpoints" / "step-000010.partial"
+    torn.mkdir()
+    (torn / "adapters.safetensors").write_bytes(b"half")
+    assert last_checkpoint(stopped).name == "step-000009"
+
+
+def test_a_dataset_that_changed_is_refused(stopped: Path, config: TrainingConfig) -> None:
+    assert config.data is not None
+    with config.data.open("a") as file:
+        file.write('{"text": "one more"}\n')
+    assert "is not the one this run began with" in refusal(stopped)
+
+
+def test_a_run_that_is_done_is_refused(config: TrainingConfig) -> None:
+    assert config.output is not None
+    list(train(config))
+    assert f"all {STEPS} steps were made" in refusal(config.output)
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "holiday").mkdir()
+    assert "is no run" in refusal(tmp_path / "holiday")
+
+
+def test_a_run_without_a_checkpoint_is_refused(config: TrainingConfig) -> None:
+    assert config.output is not None
+    list(train(config, should_stop=stop_at_the_first_step()))
+    assert "no checkpoint to go on from" in refusal(config.output)
+
+
+def stop_at_the_first_step() -> Callable[[], bool]:
+    """No while the text becomes tokens, yes before the first step."""
+    asked = iter(range(100))
+    return lambda: next(asked) >= 3
+
+
+def test_another_runs_checkpoint_is_refused(stopped: Path, config: TrainingConfig) -> None:
+    other = replace(config, rank=4, output=stopped.with_name("other"))
+    list(train(other, stop_after=9))
+    foreign = last_checkpoint(stopped.with_name("other"))
+    mine = last_checkpoint(stopped)
+    for file in foreign.iterdir():
+        (mine / file.name).write_bytes(file.read_bytes())
+    sentence = refusal(stopped)
+    assert "belongs to another adapter or tier plan" in sentence
+    assert "step-000006" in sentence
+
+
+def test_the_manifest_of_a_resumed_run_tells_the_whole_story(config: TrainingConfig) -> None:
+    assert config.output is not None
+    list(train(config, stop_after=9))
+    assert read_manifest(config.output)["outcome"] == "stopped"
+    list(resume(config.output))
+    manifest = read_manifest(config.output)
+    assert (manifest["outcome"], manifest["steps"]) == ("finished", STEPS)
+    assert config.output / manifest["adapter"] == last_checkpoint(config.output)
