@@ -1,9 +1,10 @@
 """The composition root of the window: builds and wires every part once, and ends them in order."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
-from PySide6.QtCore import QObject, QSettings, QTimer, Slot
-from PySide6.QtGui import QFontDatabase
+from PySide6.QtCore import QEvent, QObject, QSettings, QTimer, Signal, Slot
+from PySide6.QtGui import QFileOpenEvent, QFontDatabase
 from PySide6.QtWidgets import QApplication
 
 from app.core.config import TrainingConfig
@@ -15,6 +16,7 @@ from app.ui.commands import Commands
 from app.ui.errors_shown import ErrorSink
 from app.ui.export import CheckpointExport
 from app.ui.intake import Intake
+from app.ui.interrupts import Interrupts
 from app.ui.main_window import MainWindow
 from app.ui.menus import Menus
 from app.ui.pages.library_page import LibraryPage
@@ -36,7 +38,9 @@ class Nestling(QObject):
 
     def __init__(self, application: QApplication, config: TrainingConfig | None = None) -> None:
         super().__init__()
-        settings = QSettings(str(home_dir() / "settings.ini"), QSettings.Format.IniFormat)
+        self.settings = settings = QSettings(
+            str(home_dir() / "settings.ini"), QSettings.Format.IniFormat
+        )
         self.compute = ComputeThread(self)
         self.background = BackgroundTasks(self)
         self.state = AppState(config or TrainingConfig(), self)
@@ -97,6 +101,7 @@ class Nestling(QObject):
         self.errors.uninstall()
         self.background.shut_down()
         self.compute.shut_down()
+        self.settings.sync()
 
 
 def run_app(
@@ -105,19 +110,35 @@ def run_app(
     """Show the window until it is closed; with `autostart` the run begins by itself."""
     application = make_application(argv)
     nestling = Nestling(application, config)
+    interrupts = Interrupts(nestling)
+    interrupts.interrupted.connect(nestling.quitting.stop_and_quit)
+    application.file_opened.connect(nestling.commands.open_path)
     nestling.errors.install()
+    interrupts.install()
     nestling.window.show()
     if autostart:
         QTimer.singleShot(0, nestling.control.start)
     try:
         return application.exec()
     finally:
+        interrupts.uninstall()
         nestling.shut_down()
 
 
-def make_application(argv: Sequence[str]) -> QApplication:
+class NestlingApplication(QApplication):
+    file_opened = Signal(object)
+    """Path of a file or folder that was dropped on the Dock icon or opened from Finder."""
+
+    def event(self, event: QEvent) -> bool:
+        if isinstance(event, QFileOpenEvent) and event.file():
+            self.file_opened.emit(Path(event.file()))
+            return True
+        return super().event(event)
+
+
+def make_application(argv: Sequence[str]) -> NestlingApplication:
     """The QApplication with its names, icon and one widget style on every platform."""
-    application = QApplication(list(argv))
+    application = NestlingApplication(list(argv))
     application.setApplicationName("Nestling")
     application.setApplicationDisplayName("Nestling")
     application.setOrganizationName("Nestling")

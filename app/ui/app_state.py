@@ -52,7 +52,7 @@ class AppState(QObject):
     run_event_received = Signal(object)
     """One of app.core.events, already taken in here."""
     run_cleared = Signal()
-    """The last run's events are gone: a new run begins."""
+    """The last run's events are gone: a new run or dataset takes its place."""
 
     def __init__(self, config: TrainingConfig, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -85,6 +85,9 @@ class AppState(QObject):
             self.config_changed.emit()
 
     def begin_inspection(self) -> None:
+        """A new dataset: the last run's plots and figures make way for it."""
+        if not self.phase.is_active:
+            self._clear_run()
         self.is_inspecting = True
         self.dataset, self.dataset_failure = None, None
         self.dataset_changed.emit()
@@ -104,10 +107,13 @@ class AppState(QObject):
 
     # -- the run -----------------------------------------------------------------------------
     def begin_run(self) -> None:
+        self._clear_run()
+        self.set_phase(Phase.RUNNING)
+
+    def _clear_run(self) -> None:
         self._forget_run()
         self.run_failure = None
         self.run_cleared.emit()
-        self.set_phase(Phase.RUNNING)
 
     def set_phase(self, phase: Phase) -> None:
         if phase is not self.phase:

@@ -82,6 +82,8 @@ def _surfaces(t: Theme) -> str:
 def _text(t: Theme) -> str:
     return f"""
     QLabel, QCheckBox {{ color: {t.text}; background: transparent; }}
+    QLabel#qt_msgbox_label {{ font-weight: 600; }}
+    QLabel#qt_msgbox_informativelabel {{ min-width: 300px; }}
     QLabel#title {{ font-size: 20px; font-weight: 600; }}
     QLabel#heading {{ font-size: 13px; font-weight: 600; }}
     QLabel#strong {{ font-weight: 600; }}
@@ -89,11 +91,12 @@ def _text(t: Theme) -> str:
     QLabel#caption {{ font-size: 11px; }}
     QLabel#figure {{ font-size: 15px; font-weight: 600; }}
     QLabel#problem {{ color: {t.danger}; font-size: 12px; }}
+    QLabel#details {{ color: {t.secondary_text}; font-size: 12px; }}
     QLabel#warning {{ color: {t.warning}; font-size: 12px; }}
     QLabel#good {{ color: {t.success}; font-weight: 600; }}
     QLabel#pill {{ font-size: 11px; font-weight: 600; color: {t.secondary_text};
         background: {t.raised}; border: 1px solid {t.border}; border-radius: 10px;
-        padding: 2px 9px; }}
+        padding: 0 9px; min-height: 18px; max-height: 18px; }}
     QLabel#pill[tone="accent"] {{ color: {t.accent}; background: {t.selection};
         border-color: {t.selection}; }}
     QLabel#pill[tone="success"] {{ color: {t.success}; border-color: {t.success}; }}
@@ -132,7 +135,8 @@ def _buttons(t: Theme) -> str:
         color: {t.secondary_text}; padding: 2px; }}
     QToolButton:hover {{ background: {t.raised}; color: {t.text}; }}
     QToolButton:focus {{ border-color: {t.accent}; }}
-    QToolButton#disclosure {{ color: {t.text}; font-weight: 600; padding: 2px 4px 2px 0; }}
+    QToolButton#disclosure {{ color: {t.text}; font-weight: 600; padding: 2px 4px 2px 0;
+        margin-left: -4px; }}
     QToolButton#disclosure:hover {{ background: transparent; color: {t.accent}; }}
     QProgressBar {{ background: {t.border}; border: none; border-radius: 3px; max-height: 6px;
         min-height: 6px; }}

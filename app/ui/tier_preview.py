@@ -46,7 +46,7 @@ class TierPreview(QObject):
     @Slot()
     def _ask(self) -> None:
         config = self._state.config
-        if config.problems() or not config.model.is_dir():
+        if config.problems():
             return
         self._asked = _deciding(config)
         self._job = self._compute.submit("Counting parameters", tier_preview(config))

@@ -56,7 +56,6 @@ class ComputeThread(QObject):
         self._is_shut_down = False
         self._thread = _ComputeThread(self._queue)
         self._thread.noticed.connect(self._relay, Qt.ConnectionType.QueuedConnection)
-        self._thread.start()
 
     def submit(self, label: str, function: JobFunction) -> Job:
         """Queue a job; its notices come in the GUI thread, the ending always and last."""
@@ -65,6 +64,8 @@ class ComputeThread(QObject):
         job = Job(label, function)
         self._unfinished[job.id] = job
         self._queue.put(job)
+        if not self._thread.isRunning():  # it runs from the first job on, until it is shut down
+            self._thread.start()
         return job
 
     @property

@@ -36,7 +36,7 @@ def nestling(build: Callable[..., Nestling], tiny_model: Path, qtbot: QtBot) -> 
     """The app in sight, with the tiny model as its base."""
     made = build(TrainingConfig(model=tiny_model))
     made.window.show()
-    qtbot.waitUntil(lambda: made.train.plots_place.plots is not None, timeout=20_000)
+    qtbot.waitUntil(lambda: made.train.plots_place.plots is not None, timeout=120_000)
     return made
 
 

@@ -59,10 +59,10 @@ def test_bad_rows_are_named_with_their_lines_and_can_not_be_trained_on(
     path.write_text("\n".join([good, "{oops", good, '{"prompt": "x"}'] + ["{"] * 5) + "\n")
     nestling.commands.open_path(path)
     qtbot.waitUntil(lambda: nestling.state.dataset is not None)
-    told = nestling.train.data.problems.text()
-    assert told.startswith("7 rows can't be used:")
-    assert "line 2" in told
-    assert "line 4" in told
+    assert nestling.train.data.problem.text() == "7 rows can't be used:"
+    told = nestling.train.data.rows.text()
+    assert "Line 2 " in told
+    assert "Line 4 " in told
     assert "… and 3 more." in told
     assert not nestling.actions.start.isEnabled()
     assert "rows that can't be used" in nestling.train.header.start.toolTip()
@@ -89,7 +89,7 @@ def test_nothing_is_taken_in_during_a_run(
     assert nestling.state.config.data == chat_file
     assert "in progress" in nestling.window.notice.text.text()
     nestling.actions.stop.trigger()
-    qtbot.waitUntil(lambda: not nestling.state.phase.is_active, timeout=40_000)
+    qtbot.waitUntil(lambda: not nestling.state.phase.is_active, timeout=120_000)
 
 
 def test_every_part_of_the_window_leaves_drops_to_it(nestling: Nestling) -> None:

@@ -96,7 +96,7 @@ def test_a_checkpoint_is_exported_whole_and_never_over_another(
     qtbot.waitUntil(lambda: nestling.actions.start.isEnabled())
     nestling.state.change_config(steps=2)
     nestling.actions.start.trigger()
-    qtbot.waitUntil(lambda: nestling.state.phase is Phase.FINISHED, timeout=40_000)
+    qtbot.waitUntil(lambda: nestling.state.phase is Phase.FINISHED, timeout=120_000)
     finished = nestling.state.finished
     assert finished is not None
     assert finished.adapter_dir is not None

@@ -15,10 +15,10 @@ def running(nestling: Nestling, chat_file: Path, qtbot: QtBot) -> Iterator[Nestl
     qtbot.waitUntil(lambda: nestling.state.phase is Phase.READY)
     nestling.state.change_config(steps=100_000)
     nestling.actions.start.trigger()
-    qtbot.waitUntil(lambda: nestling.state.step is not None, timeout=40_000)
+    qtbot.waitUntil(lambda: nestling.state.step is not None, timeout=120_000)
     yield nestling
     nestling.control.stop()
-    qtbot.waitUntil(lambda: not nestling.state.phase.is_active, timeout=20_000)
+    qtbot.waitUntil(lambda: not nestling.state.phase.is_active, timeout=120_000)
 
 
 def answer(box: QMessageBox, text: str) -> None:
@@ -40,7 +40,7 @@ def test_quitting_during_a_run_asks_and_leaves_a_checkpoint(
     answer(question, "Stop and Quit")
     assert running.state.phase is Phase.STOPPING
     assert running.train.header.status.text() == "Saving a checkpoint…"
-    qtbot.waitUntil(lambda: not running.window.isVisible(), timeout=20_000)
+    qtbot.waitUntil(lambda: not running.window.isVisible(), timeout=120_000)
     finished = running.state.finished
     assert finished is not None
     assert finished.adapter_dir is not None
@@ -57,7 +57,7 @@ def test_cancel_lets_the_run_go_on(running: Nestling, qtbot: QtBot) -> None:
     assert running.window.isVisible()
     assert running.state.step is not None
     step = running.state.step.step
-    qtbot.waitUntil(lambda: running.state.step.step > step, timeout=10_000)
+    qtbot.waitUntil(lambda: running.state.step.step > step, timeout=120_000)
 
 
 def test_a_paused_run_can_be_quit_too(running: Nestling, qtbot: QtBot) -> None:
@@ -65,4 +65,4 @@ def test_a_paused_run_can_be_quit_too(running: Nestling, qtbot: QtBot) -> None:
     running.window.close()
     assert running.quitting.question is not None
     answer(running.quitting.question, "Stop and Quit")
-    qtbot.waitUntil(lambda: not running.window.isVisible(), timeout=20_000)
+    qtbot.waitUntil(lambda: not running.window.isVisible(), timeout=120_000)

@@ -39,13 +39,13 @@ def test_a_wrong_order_of_periods_is_said_in_the_editor(nestling: Nestling) -> N
 
 def test_what_tiers_hold_is_asked_of_the_engine(nestling: Nestling, qtbot: QtBot) -> None:
     state, editor = nestling.state, nestling.train.tiers
-    qtbot.waitUntil(lambda: state.preview is not None, timeout=20_000)
+    qtbot.waitUntil(lambda: state.preview is not None, timeout=120_000)
     assert state.preview is not None
     counts = [facts.parameters for facts in state.preview]
     assert f"{counts[0]:,} parameters" in editor.rows[0]._facts.text()
     editor.rows[0].remove.click()
     assert editor.rows[0]._facts.text() == "…"
-    qtbot.waitUntil(lambda: state.preview is not None, timeout=20_000)
+    qtbot.waitUntil(lambda: state.preview is not None, timeout=120_000)
     assert sum(facts.parameters for facts in state.preview) == sum(counts)
 
 
@@ -113,5 +113,5 @@ def test_settings_can_not_be_changed_during_a_run(
     assert not nestling.train.tiers.isEnabled()
     assert not nestling.train.form.isEnabled()
     nestling.actions.stop.trigger()
-    qtbot.waitUntil(lambda: not nestling.state.phase.is_active, timeout=40_000)
+    qtbot.waitUntil(lambda: not nestling.state.phase.is_active, timeout=120_000)
     assert nestling.train.tiers.isEnabled()

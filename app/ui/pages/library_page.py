@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QModelIndex, QSortFilterProxyModel, Qt, Signal
-from PySide6.QtGui import QShowEvent
+from PySide6.QtGui import QResizeEvent, QShowEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
@@ -15,13 +15,14 @@ from PySide6.QtWidgets import (
 )
 
 from app.ui.desktop import REVEAL_LABEL
-from app.ui.tables.runs_model import DATE_COLUMN, SORT_ROLE, RunsModel
+from app.ui.tables.runs_model import DATE_COLUMN, SIZE_COLUMN, SORT_ROLE, RunsModel
 from app.ui.widgets.building import GRID_PX, button, column, label, row
 
 if TYPE_CHECKING:
     from app.library.run_store import RunSummary
 
 ROW_PX = 36
+NARROW_PX = 880
 WIDE_COLUMNS = 3
 """Name, base model and dataset share what the others leave."""
 
@@ -100,6 +101,10 @@ class LibraryPage(QWidget):
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
         self.refresh_requested.emit()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.table.setColumnHidden(SIZE_COLUMN, self.width() < NARROW_PX)
 
     def show_runs(self, runs: "list[RunSummary]") -> None:
         """Show these runs; the selected one stays selected, at first the newest is."""

@@ -69,7 +69,7 @@ class TrainPage(QWidget):
         self._cards = QWidget()
         self._cards.setObjectName("column")
         layout = QVBoxLayout(self._cards)
-        layout.setContentsMargins(2 * GRID_PX, 2 * GRID_PX, 0, 2 * GRID_PX)
+        layout.setContentsMargins(2 * GRID_PX, 2 * GRID_PX, GAP_PX // 2, 2 * GRID_PX)
         layout.setSpacing(12)
         for card in (self.data, self.model, self.tiers, self.form):
             layout.addWidget(card)
@@ -87,7 +87,7 @@ class TrainPage(QWidget):
         layout.addWidget(self._make_results(), 1)
         layout.addWidget(_indented(self.log))
         self._right = QStackedWidget()
-        self._right.setContentsMargins(GAP_PX, 2 * GRID_PX, 0, 2 * GRID_PX)
+        self._right.setContentsMargins(GAP_PX // 2, 2 * GRID_PX, 0, 2 * GRID_PX)
         self._right.addWidget(_indented(self.hero))
         self._right.addWidget(self._run)
         return self._right

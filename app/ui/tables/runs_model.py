@@ -44,7 +44,8 @@ _COLUMNS = (
     ),
     _Column("State", lambda run: run.outcome.capitalize(), lambda run: run.outcome),
 )
-DATE_COLUMN = next(i for i, column in enumerate(_COLUMNS) if column.title == "Date")
+_TITLES = [column.title for column in _COLUMNS]
+DATE_COLUMN, SIZE_COLUMN = _TITLES.index("Date"), _TITLES.index("Size")
 
 
 class RunsModel(QAbstractTableModel):
@@ -109,7 +110,12 @@ def _data(run: "RunSummary") -> str:
 
 
 def _when(created: datetime | None) -> str:
-    return "–" if created is None else f"{created.astimezone():%-d %b %Y, %H:%M}"
+    """Day and time; the year only where it is not this one."""
+    if created is None:
+        return "–"
+    local = created.astimezone()
+    year = "" if local.year == datetime.now().year else f" {local.year}"
+    return f"{local.day} {local:%b}{year}, {local:%H:%M}"
 
 
 def _instant(created: datetime | None) -> float:

@@ -23,10 +23,13 @@ GRID_PX = 8
 
 
 class ElidedLabel(QLabel):
-    """One line that gives way in the middle instead of being clipped; its tooltip tells all."""
+    """One line that ends in "…" instead of being clipped; its tooltip tells all."""
 
-    def __init__(self, text: str = "", role: str = "") -> None:
+    def __init__(
+        self, text: str = "", role: str = "", side: Qt.TextElideMode = Qt.TextElideMode.ElideRight
+    ) -> None:
         super().__init__(text)
+        self._side = side
         self.setObjectName(role)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
 
@@ -40,9 +43,7 @@ class ElidedLabel(QLabel):
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: ARG002
         painter = QPainter(self)
         painter.setPen(self.palette().color(self.foregroundRole()))
-        shown = self.fontMetrics().elidedText(
-            self.text(), Qt.TextElideMode.ElideMiddle, self.width()
-        )
+        shown = self.fontMetrics().elidedText(self.text(), self._side, self.width())
         painter.drawText(self.rect(), self.alignment(), shown)
 
 

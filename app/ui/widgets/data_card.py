@@ -22,8 +22,9 @@ class DataCard(QWidget):
         inside.addLayout(row(label("Dataset", "heading"), None, self.choose))
         self.name = ElidedLabel("", "strong")
         self.summary = label("", "secondary", wraps=True)
-        self.problems = message("problem")
-        for widget in (self.name, self.summary, self.problems):
+        self.problem = message("problem")
+        self.rows = message("details")
+        for widget in (self.name, self.summary, self.problem, self.rows):
             inside.addWidget(widget)
         outside = QVBoxLayout(self)
         outside.setContentsMargins(0, 0, 0, 0)
@@ -43,7 +44,8 @@ class DataCard(QWidget):
         if data is not None:
             self.name.setToolTip(str(data))
         say(self.summary, self._summary_text())
-        say(self.problems, self._problem_text())
+        say(self.problem, self._problem_text())
+        say(self.rows, self._rows_text())
 
     def _summary_text(self) -> str:
         state = self._state
@@ -65,16 +67,21 @@ class DataCard(QWidget):
             return f"{failure.message} {failure.hint}".strip()
         if state.dataset is None or not state.dataset.problem_count:
             return ""
-        count = state.dataset.problem_count
-        shown = state.dataset.problems[:SHOWN_PROBLEMS]
-        lines = [f"{phrases.plural(count, 'row')} can't be used:"]
+        return f"{phrases.plural(state.dataset.problem_count, 'row')} can't be used:"
+
+    def _rows_text(self) -> str:
+        facts = self._state.dataset
+        if facts is None or not facts.problem_count:
+            return ""
+        shown = facts.problems[:SHOWN_PROBLEMS]
+        lines = []
         for problem in shown:
-            where = f"{problem.path.name}, line {problem.line}" if problem.line else ""
-            lines.append(f"{where} {problem.reason}".strip())
-        if count > len(shown):
-            lines.append(f"… and {count - len(shown):,} more.")
-        lines.append("Correct or remove them and drop the file again.")
-        return "\n".join(lines)
+            line = f"Line {problem.line}" if problem.line else ""
+            where = line if problem.path == facts.path else f"{problem.path.name} {line}"
+            lines.append(f"{where} {problem.reason}.".strip())
+        if more := facts.problem_count - len(shown):
+            lines.append(f"… and {more:,} more.")
+        return "\n".join([*lines, "Correct or remove them and drop the file again."])
 
 
 def _kind(form: str) -> str:

@@ -37,16 +37,20 @@ class LogView(QWidget):
         self.text.setTabChangesFocus(True)
         self.disclosure = Disclosure("Log", self.text, settings, "log")
         frame, inside = card()
-        inside.setContentsMargins(16, 6, 16, 6)
+        inside.setContentsMargins(10, 3, 16, 3)
         inside.addWidget(self.disclosure)
         outside = QVBoxLayout(self)
         outside.setContentsMargins(0, 0, 0, 0)
         outside.addWidget(frame)
         state.run_event_received.connect(self._take)
-        state.run_cleared.connect(self.text.clear)
+        state.run_cleared.connect(self._clear)
 
     def set_theme(self, theme: Theme) -> None:
         self.disclosure.set_theme(theme)
+
+    def _clear(self) -> None:
+        self._last_stage = ""
+        self.text.clear()
 
     def _take(self, event: object) -> None:
         if isinstance(event, StageChanged):

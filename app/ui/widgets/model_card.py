@@ -1,6 +1,6 @@
 """The base model, in the left column: the starter model or a folder the user chose."""
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.core.paths import starter_model_dir
@@ -20,7 +20,7 @@ class ModelCard(QWidget):
         self.choose.setAccessibleName("Choose a base model")
         inside.addLayout(row(label("Base model", "heading"), None, self.choose))
         self.name = ElidedLabel("", "strong")
-        self.where = ElidedLabel("", "secondary")
+        self.where = ElidedLabel("", "secondary", Qt.TextElideMode.ElideMiddle)
         self.problem = message("problem")
         self.starter = button("Back to the starter model", self.starter_requested.emit, "link")
         inside.addWidget(self.name)

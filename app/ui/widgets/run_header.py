@@ -1,6 +1,7 @@
 """The run at a glance: its name, how it stands, its progress and figures, and what can be done."""
 
-from PySide6.QtCore import QTimer, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QFrame, QProgressBar, QSizePolicy, QVBoxLayout, QWidget
 
 from app.ui import phrases
@@ -12,6 +13,7 @@ from app.ui.widgets.metrics import Metrics
 
 PROGRESS_PARTS = 1000
 REFRESH_MS = 50
+NARROW_PX = 560
 _PHASES = {
     Phase.EMPTY: ("No dataset", ""),
     Phase.READY: ("Ready", ""),
@@ -48,24 +50,36 @@ class RunHeader(QWidget):
         self._timer = QTimer(self, interval=REFRESH_MS, singleShot=True)
         self._timer.timeout.connect(self.refresh)
         state.run_event_received.connect(self._schedule)
-        for changed in (state.phase_changed, state.config_changed, state.dataset_changed):
+        for changed in (
+            state.phase_changed, state.config_changed, state.dataset_changed, state.run_cleared,
+        ):  # fmt: skip
             changed.connect(self.refresh)
         self.refresh()
 
     def _lay_out(self) -> None:
         frame, inside = card()
-        inside.setSpacing(12)
+        inside.setSpacing(10)
         self._title = row(self.name, self.start, self.pause, self.stop)
         inside.addLayout(self._title)
         self.results = QFrame()
         self.results.setLayout(row(self.reveal, self.export))
-        inside.addLayout(row(self.pill, self.status, self.results))
+        self._status_row = row(self.pill, self.status, self.results)
+        self._results_row = row()
+        inside.addLayout(self._status_row)
+        inside.addLayout(self._results_row)
         inside.addWidget(self.problem)
         inside.addWidget(self.bar)
         inside.addWidget(self.metrics)
         outside = QVBoxLayout(self)
         outside.setContentsMargins(0, 0, 0, 0)
         outside.addWidget(frame)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Where it is narrow, what can be done with the results has a row of its own."""
+        super().resizeEvent(event)
+        wanted = self._results_row if self.width() < NARROW_PX else self._status_row
+        if wanted.indexOf(self.results) < 0:
+            wanted.addWidget(self.results, 0, Qt.AlignmentFlag.AlignLeft)
 
     def _schedule(self, _event: object) -> None:
         if not self._timer.isActive():

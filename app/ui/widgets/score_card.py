@@ -14,7 +14,7 @@ class ScoreCard(QWidget):
         super().__init__()
         self._state = state
         frame, inside = card()
-        inside.setContentsMargins(16, 10, 16, 10)
+        inside.setContentsMargins(16, 7, 16, 7)
         self.text = label("", "", wraps=True)
         inside.addWidget(self.text)
         outside = QVBoxLayout(self)

@@ -10,7 +10,7 @@ from app.ui.app_state import AppState
 from app.ui.widgets.building import label, message, row, say
 from app.ui.widgets.fields import CalmComboBox, CalmSpinBox, NumberField, TextField
 
-FIELD_WIDTH_PX = 112
+FIELD_WIDTH_PX, FIELD_HEIGHT_PX = 128, 30
 _QT_INT_MAX = 2**31 - 1
 
 
@@ -39,7 +39,7 @@ class SettingField(QWidget):
         if isinstance(self.control, QCheckBox):
             self.control.setText(text)
             return row(self.control, None)
-        self.control.setFixedWidth(FIELD_WIDTH_PX)
+        self.control.setFixedSize(FIELD_WIDTH_PX, FIELD_HEIGHT_PX)
         caption = label(text)
         caption.setToolTip(help_text)
         caption.setBuddy(self.control)
