@@ -122,7 +122,8 @@ class TerminalProgress:
         )
 
     def _finished(self, event: RunFinished) -> None:
-        self._progress.stop()
+        if self._console.is_terminal:
+            self._progress.stop()
         if event.outcome != "failed":
             self._print(event.message)
         if event.adapter_dir is not None:
