@@ -93,7 +93,8 @@ class Nestling(QObject):
     def _load_the_rest(self) -> None:
         """What the first sight of the window did not need."""
         self.train.plots_place.load()
-        self.intake.inspect_current()
+        if self.state.dataset is None and not self.state.is_inspecting:
+            self.intake.inspect_current()
         self.preview.refresh()
 
     def shut_down(self) -> None:

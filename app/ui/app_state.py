@@ -86,16 +86,17 @@ class AppState(QObject):
 
     def begin_inspection(self) -> None:
         """A new dataset: the last run's plots and figures make way for it."""
-        if not self.phase.is_active:
-            self._clear_run()
         self.is_inspecting = True
         self.dataset, self.dataset_failure = None, None
+        if self.phase in (Phase.FINISHED, Phase.FAILED):
+            self._clear_run()
+            self.set_phase(Phase.READY)
         self.dataset_changed.emit()
 
     def set_dataset(self, facts: "DatasetFacts | None", failure: Failure | None = None) -> None:
         self.is_inspecting = False
         self.dataset, self.dataset_failure = facts, failure
-        if not self.phase.is_active:
+        if self.phase in (Phase.EMPTY, Phase.READY):
             self.set_phase(Phase.READY if facts else Phase.EMPTY)
         self.dataset_changed.emit()
 

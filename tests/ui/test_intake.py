@@ -19,7 +19,7 @@ def test_a_dropped_folder_with_a_train_file_is_a_dataset(
     folder.mkdir()
     (folder / "train.jsonl").write_bytes(chat_file.read_bytes())
     assert drop(nestling.window, folder)
-    qtbot.waitUntil(lambda: nestling.state.phase is Phase.READY)
+    qtbot.waitUntil(nestling.actions.start.isEnabled)
     assert nestling.train.data.name.text() == "letters"
     assert "40 chat examples" in nestling.train.data.summary.text()
 
@@ -95,3 +95,21 @@ def test_nothing_is_taken_in_during_a_run(
 def test_every_part_of_the_window_leaves_drops_to_it(nestling: Nestling) -> None:
     takers = [w for w in nestling.window.findChildren(QWidget) if w.acceptDrops()]
     assert not takers, takers
+
+
+def test_a_new_dataset_takes_the_place_of_the_last_run(
+    nestling: Nestling, chat_file: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
+    nestling.commands.open_path(chat_file)
+    qtbot.waitUntil(nestling.actions.start.isEnabled)
+    nestling.state.change_config(steps=1)
+    nestling.actions.start.trigger()
+    qtbot.waitUntil(lambda: nestling.state.phase is Phase.FINISHED, timeout=120_000)
+    other = tmp_path / "letters.jsonl"
+    other.write_bytes(chat_file.read_bytes())
+    nestling.commands.open_path(other)
+    qtbot.waitUntil(nestling.actions.start.isEnabled)
+    assert nestling.state.phase is Phase.READY
+    assert nestling.state.finished is None
+    assert nestling.train.header.name.text() == "letters"
+    assert not nestling.train.header.results.isVisible()

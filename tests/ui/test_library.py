@@ -85,7 +85,7 @@ def test_an_empty_library_offers_the_sample_data(nestling: Nestling, qtbot: QtBo
     assert nestling.library.sample.isVisible()
     nestling.library.sample.click()
     assert not nestling.window.is_library_shown
-    qtbot.waitUntil(lambda: nestling.state.phase is Phase.READY)
+    qtbot.waitUntil(nestling.actions.start.isEnabled)
     assert nestling.train.header.name.text() == "demo"
 
 

@@ -37,7 +37,7 @@ def test_drop_start_watch_stop_and_find_the_adapter(
     state, train = starter.state, starter.train
     assert state.phase is Phase.EMPTY
     assert drop(starter.window, starter_dir() / "sample" / "train.jsonl")
-    qtbot.waitUntil(lambda: state.phase is Phase.READY)
+    qtbot.waitUntil(lambda: state.phase is Phase.READY and not state.is_inspecting)
     assert "chat examples" in train.data.summary.text()
     state.change_config(steps=2000, steps_per_eval=1000)
 
@@ -77,14 +77,15 @@ def test_the_sample_data_button_brings_the_demo_and_its_scores(
     nestling = build(replace(TrainingConfig(), rank=4))
     nestling.window.show()
     nestling.train.hero.sample.click()
-    qtbot.waitUntil(lambda: nestling.state.phase is Phase.READY)
+    qtbot.waitUntil(nestling.actions.start.isEnabled)
     assert nestling.state.config == demo_config()
     few = tmp_path / "questions.jsonl"
-    with (starter_dir() / "sample" / "questions.jsonl").open(encoding="utf-8") as questions:
+    with nestling.state.config.question_sets[0].open(encoding="utf-8") as questions:
         few.write_text("".join(questions.readlines()[:3]), encoding="utf-8")
     nestling.state.change_config(steps=2, question_sets=(few,))
     nestling.actions.start.trigger()
-    qtbot.waitUntil(lambda: nestling.state.phase is Phase.FINISHED, timeout=SLOW_MS)
+    qtbot.waitUntil(lambda: not nestling.state.phase.is_active, timeout=SLOW_MS)
+    assert nestling.state.phase is Phase.FINISHED, nestling.train.header.problem.text()
     assert nestling.train.scores.isVisible()
     assert "→" in nestling.train.scores.text.text()
     assert nestling.train.header.pill.text() == "Finished"
@@ -93,7 +94,7 @@ def test_the_sample_data_button_brings_the_demo_and_its_scores(
 def test_a_run_can_be_paused_and_goes_on(nestling: Nestling, chat_file: Path, qtbot: QtBot) -> None:
     state = nestling.state
     nestling.commands.open_path(chat_file)
-    qtbot.waitUntil(lambda: state.phase is Phase.READY)
+    qtbot.waitUntil(lambda: state.phase is Phase.READY and not state.is_inspecting)
     state.change_config(steps=5000)
     nestling.actions.start.trigger()
     qtbot.waitUntil(lambda: state.step is not None, timeout=SLOW_MS)
@@ -115,7 +116,7 @@ def test_bad_input_found_by_the_engine_is_told_in_the_window(
 ) -> None:
     state = nestling.state
     nestling.commands.open_path(chat_file)
-    qtbot.waitUntil(lambda: state.phase is Phase.READY)
+    qtbot.waitUntil(lambda: state.phase is Phase.READY and not state.is_inspecting)
     state.change_config(max_seq_length=8)
     nestling.actions.start.trigger()
     qtbot.waitUntil(lambda: state.phase is Phase.FAILED, timeout=SLOW_MS)
@@ -128,7 +129,8 @@ def test_what_happened_before_the_plots_were_loaded_is_in_them(
 ) -> None:
     nestling = build(TrainingConfig(model=tiny_model, data=chat_file, steps=3))
     nestling.control.start()
-    qtbot.waitUntil(lambda: nestling.state.phase is Phase.FINISHED, timeout=SLOW_MS)
+    qtbot.waitUntil(lambda: not nestling.state.phase.is_active, timeout=SLOW_MS)
+    assert nestling.state.phase is Phase.FINISHED, nestling.train.header.problem.text()
     assert isinstance(nestling.state.started, RunStarted)
     nestling.train.plots_place.load()
     plots = nestling.train.plots_place.plots

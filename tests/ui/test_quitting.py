@@ -12,7 +12,7 @@ from app.ui.app_state import Phase
 @pytest.fixture
 def running(nestling: Nestling, chat_file: Path, qtbot: QtBot) -> Iterator[Nestling]:
     nestling.commands.open_path(chat_file)
-    qtbot.waitUntil(lambda: nestling.state.phase is Phase.READY)
+    qtbot.waitUntil(nestling.actions.start.isEnabled)
     nestling.state.change_config(steps=100_000)
     nestling.actions.start.trigger()
     qtbot.waitUntil(lambda: nestling.state.step is not None, timeout=120_000)
