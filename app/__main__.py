@@ -4,6 +4,7 @@ import sys
 
 from app.cli.commands import run
 from app.core.config import TrainingConfig
+from app.core.errors import InputError
 
 
 def main() -> int:
@@ -12,8 +13,13 @@ def main() -> int:
 
 
 def _open_window(config: TrainingConfig | None) -> int:
-    from app.application import run_app
-
+    try:
+        from app.application import run_app
+    except ImportError as error:
+        raise InputError(
+            f"The window can't open: {error}.",
+            "Install what is missing, or stay in the terminal: nestling demo --terminal.",
+        ) from error
     return run_app(sys.argv[:1], config=config, autostart=config is not None)
 
 

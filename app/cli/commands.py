@@ -12,7 +12,7 @@ from types import FrameType
 from app.cli.arguments import parse, training_config
 from app.core.config import TrainingConfig
 from app.core.demo import demo_config
-from app.core.errors import AppError
+from app.core.errors import AppError, InputError
 from app.core.events import Event, RunFinished
 
 EXIT_BAD_INPUT = 2
@@ -34,7 +34,7 @@ def run(argv: Sequence[str], open_window: OpenWindow) -> int:
             case "demo":
                 return _demo(arguments, open_window)
             case _:
-                return open_window(None)
+                return _window(open_window)
     except AppError as error:
         print(f"nestling: {error}", file=sys.stderr)
         return EXIT_BAD_INPUT
@@ -57,6 +57,15 @@ def _demo(arguments: argparse.Namespace, open_window: OpenWindow) -> int:
     if has_display() and not (arguments.json or arguments.terminal):
         return open_window(config)
     return _train(arguments, config)
+
+
+def _window(open_window: OpenWindow) -> int:
+    if not has_display() and "QT_QPA_PLATFORM" not in os.environ:
+        raise InputError(
+            "There is no display to open the window on.",
+            "Use nestling demo or nestling train in the terminal.",
+        )
+    return open_window(None)
 
 
 def _train(arguments: argparse.Namespace, config: TrainingConfig) -> int:

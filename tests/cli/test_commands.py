@@ -261,3 +261,45 @@ def test_what_can_not_be_resumed_is_said(tmp_path: Path) -> None:
     ended = nestling("resume", tmp_path)
     assert ended.returncode == 2
     assert "is no run" in ended.stderr
+
+
+def test_the_demo_asks_before_and_after_and_needs_no_display(tmp_path: Path) -> None:
+    ended = nestling("demo", "--steps", "3", "--output", tmp_path / "demo", "--json")
+    assert ended.returncode == 0, ended.stderr
+    events = lines(ended.stdout)
+    scores = [event for event in events if event["event"] == "score_measured"]
+    asked = [(s["name"], s["when"]) for s in scores]
+    assert asked == [
+        ("new facts", "before"),
+        ("retention", "before"),
+        ("new facts", "after"),
+        ("retention", "after"),
+    ]
+    assert scores[0]["correct"] == 0
+    assert scores[1]["correct"] >= 0.97 * scores[1]["total"]
+    assert events[-1]["outcome"] == "finished"
+
+
+def test_without_a_display_the_window_is_refused_in_a_sentence() -> None:
+    hidden = {"QT_QPA_PLATFORM"}
+    ended = subprocess.run(
+        [sys.executable, "-m", "app"], capture_output=True, text=True, timeout=60,
+        env={name: value for name, value in environment().items() if name not in hidden},
+    )  # fmt: skip
+    assert ended.returncode == 2
+    assert "There is no display" in ended.stderr
+
+
+@pytest.mark.slow
+def test_the_demo_learns_the_new_facts_and_keeps_most_of_the_old(tmp_path: Path) -> None:
+    ended = nestling("demo", "--output", tmp_path / "demo", "--json")
+    assert ended.returncode == 0, ended.stderr
+    scores = {
+        (event["name"], event["when"]): event["correct"] / event["total"]
+        for event in lines(ended.stdout)
+        if event["event"] == "score_measured"
+    }
+    assert scores["new facts", "before"] == 0
+    assert scores["new facts", "after"] >= 0.9
+    assert scores["retention", "before"] >= 0.97
+    assert scores["retention", "after"] >= 0.8
