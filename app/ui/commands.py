@@ -103,7 +103,7 @@ class Commands(QObject):
         """The run of the page that is shown."""
         if self._window.is_library_shown:
             self._window.library.request_reveal()
-        elif finished := self._state.finished:
+        elif (finished := self._state.finished) and self._state.started:
             self.reveal(finished.adapter_dir or finished.run_dir)
 
     @Slot(object)

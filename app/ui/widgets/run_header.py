@@ -99,7 +99,8 @@ class RunHeader(QWidget):
         say(self.problem, self._problem())
         self._show_progress()
         finished = state.finished
-        self.results.setVisible(finished is not None and not state.phase.is_active)
+        has_folder = finished is not None and state.started is not None
+        self.results.setVisible(has_folder and not state.phase.is_active)
         self.export.setEnabled(finished is not None and finished.adapter_dir is not None)
         self.export.setToolTip("" if self.export.isEnabled() else "This run kept no checkpoint.")
 
