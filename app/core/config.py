@@ -407,6 +407,8 @@ def _range_problem(f: Field[Any], value: Any) -> Problem | None:
     if low is None:
         return None
     label = f.metadata["label"]
+    if math.isnan(value):
+        return Problem(f.name, f"{label} must be a number.")
     too_low = value <= low if f.metadata["exclusive_minimum"] else value < low
     if not math.isfinite(value) or too_low or value > high:
         relation = "greater than" if f.metadata["exclusive_minimum"] else "at least"
