@@ -119,7 +119,10 @@ BAD = {
         "2 tiers need 2 factors",
     ),
     "a rate of zero": (["train", "--data", "x", "--learning-rate", "0"], "greater than 0"),
-    "a rate that is no number": (["train", "--data", "x", "--learning-rate", "nan"], "must be a number"),
+    "a rate that is no number": (
+        ["train", "--data", "x", "--learning-rate", "nan"],
+        "must be a number",
+    ),
     "a missing settings file": (["train", "--config", "no.toml"], "no.toml can't be read"),
     "no steps in the demo": (["demo", "--steps", "0"], "Steps must be at least 1"),
 }
