@@ -10,6 +10,14 @@ from app import __version__
 from app.core.config import CHOICES, TrainingConfig, load_toml, parse_tiers, with_settings
 from app.core.errors import InputError
 
+METAVARS = {
+    "tiers": "P,P,…",
+    "tier_patterns": "PATTERN=TIER,…",
+    "keys": "NAME,…",
+    "model": "DIR",
+    "name": "NAME",
+}
+
 
 class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one sentence instead of printing the usage first."""
@@ -27,9 +35,10 @@ def training_config(arguments: argparse.Namespace) -> TrainingConfig:
     """Defaults, then the TOML file, then the flags. Raises InputError."""
     config = load_toml(arguments.config) if "config" in arguments else TrainingConfig()
     given = {f.name: getattr(arguments, f.name) for f in fields(config) if f.name in arguments}
-    if "tiers" in given or "tier_factors" in arguments:
+    extras = ("tier_factors", "tier_pending")
+    if "tiers" in given or any(name in arguments for name in extras):
         periods = given.pop("tiers", ",".join(str(tier.period) for tier in config.tiers))
-        tiers = parse_tiers(periods, getattr(arguments, "tier_factors", ""))
+        tiers = parse_tiers(periods, *(getattr(arguments, name, "") for name in extras))
         given["tiers"] = [vars(tier) for tier in tiers]
     config = with_settings(config, given, where="the command line")
     if config.data is None:
@@ -75,6 +84,10 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tier-factors", default=argparse.SUPPRESS, metavar="F,F,…",
         help="One learning-rate factor for each tier.",
+    )  # fmt: skip
+    parser.add_argument(
+        "--tier-pending", default=argparse.SUPPRESS, metavar="W,W,…",
+        help="For each tier accumulate or skip; without it, --pending holds for all.",
     )  # fmt: skip
     _add_output(parser)
     _add_stop_after(parser)
@@ -122,9 +135,7 @@ def _add_setting(parser: argparse.ArgumentParser, f: Field[Any]) -> None:
     elif f.type in (int, float):
         options = {"type": f.type, "metavar": "N" if f.type is int else "X"}
     else:
-        options = {
-            "metavar": {"tiers": "P,P,…", "model": "DIR", "name": "NAME"}.get(f.name, "PATH")
-        }
+        options = {"metavar": METAVARS.get(f.name, "PATH")}
     parser.add_argument(flag, default=argparse.SUPPRESS, help=text, **options)
 
 

@@ -14,6 +14,7 @@ from app.core.errors import InputError
 from app.core.files import folder_written_aside, write_json_atomic
 from app.engine.mlx_gateway import import_mlx
 from app.engine.optimizer import Arrays, OptimizerState
+from app.engine.tiers import TierPlan
 
 ADAPTER_FILE = "adapters.safetensors"
 ADAPTER_CONFIG_FILE = "adapter_config.json"
@@ -47,13 +48,18 @@ class Checkpoint:
     state: OptimizerState
     progress: Progress
 
-    def check_fits(self, parameters: Mapping[str, Any], tiers: int) -> None:
-        """Raise InputError unless this belongs to an adapter with `parameters` and `tiers`."""
-        expected = {path: array.shape for path, array in parameters.items()}
-        parts = (self.adapter, self.state.m, self.state.v, self.state.pending)
-        fits = all({path: a.shape for path, a in part.items()} == expected for part in parts)
-        if not fits or len(self.state.fired_counts) != tiers:
+    def check_fits(self, parameters: Mapping[str, Any], plan: TierPlan) -> None:
+        """Raise InputError unless this belongs to an adapter with `parameters` and to `plan`."""
+        parts = (self.state.m, self.state.v, self.state.pending)
+        fits = _shapes(self.adapter) == _shapes(parameters)
+        slots = _shapes(plan.cut(parameters))
+        fits = fits and all(_shapes(part) == slots for part in parts)
+        if not fits or len(self.state.fired_counts) != len(plan.tiers):
             raise _unreadable(self.folder, "it belongs to another adapter or tier plan")
+
+
+def _shapes(arrays: Mapping[str, Any]) -> dict[str, Any]:
+    return {path: array.shape for path, array in arrays.items()}
 
 
 def checkpoint_folder(run_dir: Path, step: int) -> Path:

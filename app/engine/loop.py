@@ -26,11 +26,12 @@ from app.engine.faults import plain_fault
 from app.engine.lora import adapter_config, trainable, write_parameters
 from app.engine.mlx_gateway import device_name, import_mlx
 from app.engine.optimizer import TieredAdamW
+from app.engine.plan_facts import tier_facts
 from app.engine.preparation import Prepared
 from app.engine.schedules import learning_rate
 from app.engine.speed import Speed
 from app.engine.step import StepMeasurement, TrainingStep
-from app.engine.tiers import adapted_layers, tier_facts
+from app.engine.tiers import adapted_layers
 from app.library.run import RunRecorder, run_name
 
 MAX_VOID_STEPS_IN_A_ROW = 3

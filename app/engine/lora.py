@@ -85,6 +85,22 @@ def layer_index(path: str) -> int | None:
     return int(match.group(1) or match.group(2)) if match else None
 
 
+def rank_axis(path: str, dimensions: int) -> int:
+    """Along which axis of a parameter with `dimensions` axes its rank lies.
+
+    `lora_a` is [in, rank], `lora_b` [rank, out]; of experts [experts, rank, in] and
+    [experts, out, rank].
+    """
+    if path.endswith("lora_a"):
+        return 1
+    return 0 if dimensions == 2 else 2
+
+
+def is_cut_by_rank(path: str) -> bool:
+    """False for what all ranks share: DoRA's magnitudes `m`."""
+    return path.endswith(("lora_a", "lora_b"))
+
+
 def module_path(path: str) -> str:
-    """The adapted module of a parameter: its path without "lora_a" or "lora_b"."""
+    """The adapted module of a parameter: its path without "lora_a", "lora_b" or "m"."""
     return path.rpartition(".")[0]

@@ -73,14 +73,14 @@ def resume(
             "Put the old files back, or start a new run.",
         )
     try:
-        prepared = yield from prepare(config, should_stop)
+        prepared = yield from prepare(config, should_stop, manifest.get("plan"))
     except StoppedEarly:
         step = start.progress.step
         yield RunFinished("stopped", run_dir, folder, step, f"Stopped after step {step}.")
         return
     except RuntimeError as error:
         raise plain_fault(error) from error
-    start.check_fits(trainable(prepared.base.model), len(config.tiers))
+    start.check_fits(trainable(prepared.base.model), prepared.plan)
     done = start.progress
     recorder = RunRecorder.reopen(run_dir, done.metrics_bytes, done.best_val_loss)
     yield LogMessage(f"Going on after step {start.progress.step}.")
@@ -101,5 +101,5 @@ def _facts(config: TrainingConfig, prepared: Prepared) -> dict[str, object]:
         "base_parameters": prepared.base.parameters,
         "train_examples": prepared.train_examples,
         "valid_examples": prepared.valid_examples,
-        "tier_of": dict(prepared.plan.tier_of),
+        "plan": prepared.plan.data(),
     }
