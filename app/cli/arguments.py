@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 from app import __version__
 from app.core.config import CHOICES, TrainingConfig, load_toml, parse_tiers, with_settings
 from app.core.errors import InputError
+from app.core.presets import PRESETS, preset
 
 METAVARS = {
     "tiers": "P,P,…",
@@ -32,8 +33,10 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def training_config(arguments: argparse.Namespace) -> TrainingConfig:
-    """Defaults, then the TOML file, then the flags. Raises InputError."""
+    """Defaults, then the TOML file, then the preset, then the flags. Raises InputError."""
     config = load_toml(arguments.config) if "config" in arguments else TrainingConfig()
+    if "preset" in arguments:
+        config = preset(arguments.preset).applied_to(config)
     given = {f.name: getattr(arguments, f.name) for f in fields(config) if f.name in arguments}
     extras = ("tier_factors", "tier_pending")
     if "tiers" in given or any(name in arguments for name in extras):
@@ -77,6 +80,10 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config", type=Path, default=argparse.SUPPRESS, metavar="FILE",
         help="A TOML file of settings, named as the flags with _ for -.",
+    )  # fmt: skip
+    parser.add_argument(
+        "--preset", choices=[p.name for p in PRESETS], default=argparse.SUPPRESS,
+        help="A ready-made tier plan: " + "; ".join(f"{p.name}: {p.description}" for p in PRESETS),
     )  # fmt: skip
     for f in fields(TrainingConfig):
         if f.name != "output":

@@ -242,6 +242,22 @@ class TrainingConfig:
     )  # fmt: skip
 
     # -- adapter -----------------------------------------------------------------------------
+    fine_tune_type: FineTuneType = setting(
+        "lora",
+        label="Adapter",
+        help="lora: a low-rank change of each weight. dora: the change's direction and the "
+        "weight's magnitude apart; slower.",
+        section="adapter",
+        advanced=True,
+    )
+    keys: str = setting(
+        "",
+        label="Modules",
+        help="Which modules of a layer carry an adapter, with commas between, like "
+        "q_proj, v_proj; empty means all.",
+        section="adapter",
+        advanced=True,
+    )
     rank: int = setting(
         8, label="Rank", help="Rank of each LoRA adapter.", section="adapter", minimum=1,
         maximum=1024,
@@ -282,6 +298,22 @@ class TrainingConfig:
         100, label="Save every", help="Steps between checkpoints.", section="watching",
         minimum=1, maximum=10_000_000, advanced=True,
     )  # fmt: skip
+    early_stop_evals: int = setting(
+        0,
+        label="Stop early after",
+        help="Validations in a row without a new best after which the run ends; 0 never ends it.",
+        section="watching",
+        minimum=0,
+        maximum=10_000,
+        advanced=True,
+    )
+    keep_checkpoints: Keep = setting(
+        "all",
+        label="Checkpoints kept",
+        help="all, or only the one with the best validation loss and the last one.",
+        section="watching",
+        advanced=True,
+    )
 
     def problems(self) -> list[Problem]:
         """Every setting that can't work, in the order of the form; empty when all can."""
@@ -309,6 +341,8 @@ class TrainingConfig:
 CHOICES: Mapping[str, tuple[str, ...]] = {
     "assign": get_args(Assignment),
     "fast_end": get_args(FastEnd),
+    "fine_tune_type": get_args(FineTuneType),
+    "keep_checkpoints": get_args(Keep),
     "pending": get_args(Pending),
     "schedule": get_args(Schedule),
 }

@@ -20,10 +20,11 @@ from app.core.events import (
     StageChanged,
     StepFinished,
 )
+from app.engine.adapter import adapter_config
 from app.engine.checkpoints import Checkpoint, Progress, checkpoint_folder, save_checkpoint
 from app.engine.evaluation import Evaluator, count_exact_answers
 from app.engine.faults import plain_fault
-from app.engine.lora import adapter_config, trainable, write_parameters
+from app.engine.lora import trainable, write_parameters
 from app.engine.mlx_gateway import device_name, import_mlx
 from app.engine.optimizer import TieredAdamW
 from app.engine.plan_facts import tier_facts

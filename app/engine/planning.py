@@ -4,9 +4,10 @@ from dataclasses import replace
 
 from app.core.config import TrainingConfig
 from app.core.events import TierFacts
+from app.engine.adapter import add_adapter
 from app.engine.assignment import make_plan
 from app.engine.loading import load_architecture
-from app.engine.lora import add_adapter, trainable
+from app.engine.lora import trainable
 from app.engine.plan_facts import tier_facts
 
 

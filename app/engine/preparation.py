@@ -10,11 +10,12 @@ from app.core.errors import InputError
 from app.core.events import Event, LogMessage, StageChanged
 from app.data.dataset import Dataset, load_dataset
 from app.data.tokenizing import TokenizedDataset, tokenize_dataset, tokenizing
+from app.engine.adapter import add_adapter
 from app.engine.assignment import make_plan
 from app.engine.batches import Batches
 from app.engine.calibration import measuring_activity
 from app.engine.loading import BaseModel, load_base_model
-from app.engine.lora import add_adapter, trainable
+from app.engine.lora import trainable
 from app.engine.mlx_gateway import import_mlx
 from app.engine.tiers import TierPlan, plan_from_data
 

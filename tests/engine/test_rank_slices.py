@@ -14,10 +14,11 @@ from app.core.config import TierConfig, TrainingConfig
 from app.core.errors import InputError, VerificationError
 from app.core.events import RunFinished, StepFinished
 from app.engine import step as step_module
+from app.engine.adapter import add_adapter
 from app.engine.assignment import make_plan
 from app.engine.batches import Batch
 from app.engine.loading import load_base_model
-from app.engine.lora import add_adapter, trainable, write_parameters
+from app.engine.lora import trainable, write_parameters
 from app.engine.optimizer import TieredAdamW
 from app.engine.plan_facts import tier_facts
 from app.engine.step import TrainingStep

@@ -7,9 +7,10 @@ import pytest
 
 from app.core.config import TierConfig, TrainingConfig
 from app.core.errors import InputError
+from app.engine.adapter import add_adapter
 from app.engine.assignment import make_plan
 from app.engine.loading import load_architecture
-from app.engine.lora import add_adapter, layer_index, module_path, trainable
+from app.engine.lora import layer_index, module_path, trainable
 from app.engine.plan_facts import tier_facts
 from app.engine.planning import preview_tiers
 from app.engine.tiers import adapted_layers
