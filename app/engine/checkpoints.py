@@ -5,13 +5,13 @@ A checkpoint folder is complete or absent: it is written aside, flushed to the d
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from app.core.errors import InputError
-from app.core.files import folder_written_aside, write_json_atomic
+from app.core.files import folder_written_aside, remove_folder, write_json_atomic
 from app.engine.mlx_gateway import import_mlx
 from app.engine.optimizer import Arrays, OptimizerState
 from app.engine.tiers import TierPlan
@@ -32,6 +32,9 @@ class Progress:
     void_steps: int = 0
     """Void steps in a row, up to here."""
     best_val_loss: float | None = None
+    best_step: int | None = None
+    """The step of that validation; 0 is the base model, of which there is no checkpoint."""
+    evals_since_best: int = 0
     random_state: tuple[int, int] = (0, 0)
     """MLX's random key on the training thread."""
     metrics_bytes: int = 0
@@ -72,6 +75,21 @@ def last_checkpoint(run_dir: Path) -> Path:
     if not folders:
         raise InputError(f"The run in {run_dir} has no checkpoint to go on from.")
     return folders[-1]
+
+
+def remove_later_checkpoints(run_dir: Path, step: int) -> bool:
+    """Remove those after `step`, if any: a run that goes on from there makes them again."""
+    later = [folder for folder in _folders(run_dir) if _step_of(folder) > step]
+    for folder in later:
+        remove_folder(folder)
+    return bool(later)
+
+
+def keep_only_checkpoints(run_dir: Path, steps: Collection[int | None]) -> None:
+    """Remove all checkpoints but those of `steps`."""
+    for folder in _folders(run_dir):
+        if _step_of(folder) not in steps:
+            remove_folder(folder)
 
 
 def save_checkpoint(
@@ -130,9 +148,12 @@ def _folders(run_dir: Path) -> list[Path]:
     """The run's complete checkpoints, by step."""
     found = (run_dir / "checkpoints").glob("step-*")
     return sorted(
-        (f for f in found if f.is_dir() and f.name.removeprefix("step-").isdecimal()),
-        key=lambda f: int(f.name.removeprefix("step-")),
+        (f for f in found if f.is_dir() and f.name.removeprefix("step-").isdecimal()), key=_step_of
     )
+
+
+def _step_of(folder: Path) -> int:
+    return int(folder.name.removeprefix("step-"))
 
 
 def _size(folder: Path) -> int:

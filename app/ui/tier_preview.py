@@ -76,4 +76,6 @@ def _deciding(config: TrainingConfig) -> tuple[object, ...]:
         config.tier_patterns,
         config.rank,
         config.num_layers,
+        config.keys,
+        config.fine_tune_type,
     )
