@@ -9,6 +9,15 @@ from typing import Any, NoReturn
 from app import __version__
 from app.core.config import CHOICES, TrainingConfig, load_toml, parse_tiers, with_settings
 from app.core.errors import InputError
+from app.core.presets import PRESETS, preset
+
+METAVARS = {
+    "tiers": "P,P,…",
+    "tier_patterns": "PATTERN=TIER,…",
+    "keys": "NAME,…",
+    "model": "DIR",
+    "name": "NAME",
+}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -24,12 +33,15 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def training_config(arguments: argparse.Namespace) -> TrainingConfig:
-    """Defaults, then the TOML file, then the flags. Raises InputError."""
+    """Defaults, then the TOML file, then the preset, then the flags. Raises InputError."""
     config = load_toml(arguments.config) if "config" in arguments else TrainingConfig()
+    if "preset" in arguments:
+        config = preset(arguments.preset).applied_to(config)
     given = {f.name: getattr(arguments, f.name) for f in fields(config) if f.name in arguments}
-    if "tiers" in given or "tier_factors" in arguments:
+    extras = ("tier_factors", "tier_pending")
+    if "tiers" in given or any(name in arguments for name in extras):
         periods = given.pop("tiers", ",".join(str(tier.period) for tier in config.tiers))
-        tiers = parse_tiers(periods, getattr(arguments, "tier_factors", ""))
+        tiers = parse_tiers(periods, *(getattr(arguments, name, "") for name in extras))
         given["tiers"] = [vars(tier) for tier in tiers]
     config = with_settings(config, given, where="the command line")
     if config.data is None:
@@ -69,12 +81,20 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         "--config", type=Path, default=argparse.SUPPRESS, metavar="FILE",
         help="A TOML file of settings, named as the flags with _ for -.",
     )  # fmt: skip
+    parser.add_argument(
+        "--preset", choices=[p.name for p in PRESETS], default=argparse.SUPPRESS,
+        help="A ready-made tier plan: " + "; ".join(f"{p.name}: {p.description}" for p in PRESETS),
+    )  # fmt: skip
     for f in fields(TrainingConfig):
         if f.name != "output":
             _add_setting(parser, f)
     parser.add_argument(
         "--tier-factors", default=argparse.SUPPRESS, metavar="F,F,…",
         help="One learning-rate factor for each tier.",
+    )  # fmt: skip
+    parser.add_argument(
+        "--tier-pending", default=argparse.SUPPRESS, metavar="W,W,…",
+        help="For each tier accumulate or skip; without it, --pending holds for all.",
     )  # fmt: skip
     _add_output(parser)
     _add_stop_after(parser)
@@ -122,9 +142,7 @@ def _add_setting(parser: argparse.ArgumentParser, f: Field[Any]) -> None:
     elif f.type in (int, float):
         options = {"type": f.type, "metavar": "N" if f.type is int else "X"}
     else:
-        options = {
-            "metavar": {"tiers": "P,P,…", "model": "DIR", "name": "NAME"}.get(f.name, "PATH")
-        }
+        options = {"metavar": METAVARS.get(f.name, "PATH")}
     parser.add_argument(flag, default=argparse.SUPPRESS, help=text, **options)
 
 

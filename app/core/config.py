@@ -13,11 +13,14 @@ from typing import Any, Literal, get_args
 
 from app.core.errors import InputError
 from app.core.paths import starter_model_dir
+from app.core.tier_patterns import EXAMPLE, parse_patterns
 
-Assignment = Literal["depth", "module"]
+Assignment = Literal["depth", "module", "rank", "importance", "manual"]
 FastEnd = Literal["top", "bottom"]
 Pending = Literal["accumulate", "skip"]
 Schedule = Literal["constant", "linear", "cosine"]
+FineTuneType = Literal["lora", "dora"]
+Keep = Literal["all", "best and last"]
 
 MAX_TIERS = 8
 
@@ -28,6 +31,8 @@ class TierConfig:
 
     period: int
     learning_rate_factor: float = 1.0
+    pending: Pending | None = None
+    """What it does with gradients between firings; None: as the run's `pending` says."""
 
 
 @dataclass(frozen=True)
@@ -117,15 +122,34 @@ class TrainingConfig:
     assign: Assignment = setting(
         "depth",
         label="Assignment",
-        help="Which parameters go together: blocks of layers (depth), or attention apart from "
-        "the rest (module).",
+        help="Which parameters go together: blocks of layers (depth), attention apart from the "
+        "rest (module), slices of every adapter's rank (rank), modules by how strongly your data "
+        "pulls at them (importance), or as your patterns say (manual).",
         section="tiers",
+    )
+    tier_patterns: str = setting(
+        "",
+        label="Patterns",
+        help=f"For manual assignment: patterns over module paths, each with its tier, like "
+        f"{EXAMPLE}. The first that fits wins; without *, ? or [ a part of the path is enough.",
+        section="tiers",
+        advanced=True,
+    )
+    calibration_batches: int = setting(
+        8,
+        label="Calibration batches",
+        help="Batches on which assignment by importance measures gradients before the start.",
+        section="tiers",
+        minimum=1,
+        maximum=10_000,
+        advanced=True,
     )
     fast_end: FastEnd = setting(
         "top",
         label="Fastest",
         help="Which end is tier 0. By depth: the top layers (nearest the output) or the bottom "
-        "ones. By module: attention (top) or the rest (bottom).",
+        "ones. By module: attention (top) or the rest (bottom). By importance: the most active "
+        "modules (top) or the least active (bottom).",
         section="tiers",
     )
     pending: Pending = setting(
@@ -218,6 +242,22 @@ class TrainingConfig:
     )  # fmt: skip
 
     # -- adapter -----------------------------------------------------------------------------
+    fine_tune_type: FineTuneType = setting(
+        "lora",
+        label="Adapter",
+        help="lora: a low-rank change of each weight. dora: the change's direction and the "
+        "weight's magnitude apart; slower.",
+        section="adapter",
+        advanced=True,
+    )
+    keys: str = setting(
+        "",
+        label="Modules",
+        help="Which modules of a layer carry an adapter, with commas between, like "
+        "q_proj, v_proj; empty means all.",
+        section="adapter",
+        advanced=True,
+    )
     rank: int = setting(
         8, label="Rank", help="Rank of each LoRA adapter.", section="adapter", minimum=1,
         maximum=1024,
@@ -258,11 +298,28 @@ class TrainingConfig:
         100, label="Save every", help="Steps between checkpoints.", section="watching",
         minimum=1, maximum=10_000_000, advanced=True,
     )  # fmt: skip
+    early_stop_evals: int = setting(
+        0,
+        label="Stop early after",
+        help="Validations in a row without a new best after which the run ends; 0 never ends it.",
+        section="watching",
+        minimum=0,
+        maximum=10_000,
+        advanced=True,
+    )
+    keep_checkpoints: Keep = setting(
+        "all",
+        label="Checkpoints kept",
+        help="all, or only the one with the best validation loss and the last one.",
+        section="watching",
+        advanced=True,
+    )
 
     def problems(self) -> list[Problem]:
         """Every setting that can't work, in the order of the form; empty when all can."""
         found = [p for f in fields(self) if (p := _range_problem(f, getattr(self, f.name)))]
         found += _tier_problems(self.tiers)
+        found += _assignment_problems(self)
         return found
 
     def located(self) -> "TrainingConfig":
@@ -284,6 +341,8 @@ class TrainingConfig:
 CHOICES: Mapping[str, tuple[str, ...]] = {
     "assign": get_args(Assignment),
     "fast_end": get_args(FastEnd),
+    "fine_tune_type": get_args(FineTuneType),
+    "keep_checkpoints": get_args(Keep),
     "pending": get_args(Pending),
     "schedule": get_args(Schedule),
 }
@@ -294,8 +353,11 @@ def config_field(name: str) -> Field[Any]:
     return next(f for f in fields(TrainingConfig) if f.name == name)
 
 
-def parse_tiers(periods: str, factors: str = "") -> tuple[TierConfig, ...]:
-    """Tiers from "1,2,4" and optionally one learning-rate factor each, "1,1,0.5"."""
+def parse_tiers(periods: str, factors: str = "", pending: str = "") -> tuple[TierConfig, ...]:
+    """Tiers from "1,2,4" and optionally one learning-rate factor each, "1,1,0.5".
+
+    `pending` likewise says for each what it does between firings: "accumulate,skip,skip".
+    """
     try:
         parsed = [int(p) for p in periods.split(",")]
     except ValueError:
@@ -310,7 +372,17 @@ def parse_tiers(periods: str, factors: str = "") -> tuple[TierConfig, ...]:
         ) from None
     if len(rates) != len(parsed):
         raise InputError(f"{len(parsed)} tiers need {len(parsed)} factors; got {len(rates)}.")
-    return tuple(TierConfig(p, r) for p, r in zip(parsed, rates, strict=True))
+    kept = [_pending(p.strip()) for p in pending.split(",")] if pending else [None] * len(parsed)
+    if len(kept) != len(parsed):
+        raise InputError(f"{len(parsed)} tiers need {len(parsed)} words; got {pending!r}.")
+    return tuple(map(TierConfig, parsed, rates, kept))
+
+
+def _pending(word: object) -> Pending:
+    for known in get_args(Pending):
+        if word == known:
+            return known  # type: ignore[no-any-return]
+    raise InputError(f"A tier's pending gradients are accumulate or skip; got {word!r}.")
 
 
 def load_toml(path: Path, base: TrainingConfig | None = None) -> TrainingConfig:
@@ -358,7 +430,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Path):
         return str(value)
     if isinstance(value, TierConfig):
-        return {"period": value.period, "learning_rate_factor": value.learning_rate_factor}
+        return {name: item for name, item in vars(value).items() if item is not None}
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     return value
@@ -371,6 +443,8 @@ def _typed(name: str, value: Any, kind: Any, where: str) -> Any:
         raise InputError(f"{where}: {name} must be one of {', '.join(CHOICES[name])}.")
     if name == "tiers":
         return _typed_tiers(value, where)
+    if name in ("tier_patterns", "keys") and _is_list_of(value, str):
+        return ", ".join(value)
     if name == "question_sets" and _is_list_of(value, str):
         return tuple(Path(item) for item in value)
     if kind in (Path, Path | None) and isinstance(value, str):
@@ -389,13 +463,19 @@ def _typed_tiers(value: Any, where: str) -> tuple[TierConfig, ...]:
         return tuple(TierConfig(period) for period in value)
     if _is_list_of(value, dict):
         try:
-            return tuple(
-                TierConfig(int(t["period"]), float(t.get("learning_rate_factor", 1.0)))
-                for t in value
-            )
+            return tuple(_typed_tier(table) for table in value)
         except (KeyError, TypeError, ValueError):
             pass
     raise InputError(f"{where}: tiers must be a list of periods like [1, 2, 4].")
+
+
+def _typed_tier(table: Mapping[str, Any]) -> TierConfig:
+    pending = table.get("pending")
+    return TierConfig(
+        int(table["period"]),
+        float(table.get("learning_rate_factor", 1.0)),
+        None if pending is None else _pending(pending),
+    )
 
 
 def _is_list_of(value: Any, kind: type) -> bool:
@@ -418,6 +498,17 @@ def _range_problem(f: Field[Any], value: Any) -> Problem | None:
     if f.name == "num_layers" and value == 0:
         return Problem(f.name, "Layers must be -1 (all) or at least 1; with 0 nothing trains.")
     return None
+
+
+def _assignment_problems(config: TrainingConfig) -> list[Problem]:
+    if config.assign == "rank" and config.rank < len(config.tiers):
+        return [Problem("rank", f"Rank {config.rank} can't be cut into {len(config.tiers)} tiers.")]
+    if config.assign == "manual":
+        try:
+            parse_patterns(config.tier_patterns, len(config.tiers))
+        except InputError as error:
+            return [Problem("tier_patterns", str(error))]
+    return []
 
 
 def _tier_problems(tiers: tuple[TierConfig, ...]) -> list[Problem]:

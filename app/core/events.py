@@ -112,6 +112,8 @@ class CheckpointSaved:
     step: int
     path: Path
     size_bytes: int
+    is_best: bool = False
+    """No checkpoint of the run so far has a lower validation loss."""
 
 
 @dataclass(frozen=True)

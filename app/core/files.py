@@ -60,6 +60,15 @@ def folder_written_aside(folder: Path) -> Iterator[Path]:
             raise
 
 
+def remove_folder(folder: Path) -> None:
+    """Remove `folder`; cut short at any moment, what is left does not bear its name."""
+    aside = folder.with_name(folder.name + PARTIAL_SUFFIX)
+    with plain_disk_errors(folder):
+        shutil.rmtree(aside, ignore_errors=True)
+        os.rename(folder, aside)
+        shutil.rmtree(aside)
+
+
 @contextmanager
 def plain_disk_errors(path: Path) -> Iterator[None]:
     """Turn the disk's refusals into one sentence; other errors pass as they are."""

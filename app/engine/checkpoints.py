@@ -5,15 +5,16 @@ A checkpoint folder is complete or absent: it is written aside, flushed to the d
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from app.core.errors import InputError
-from app.core.files import folder_written_aside, write_json_atomic
+from app.core.files import folder_written_aside, remove_folder, write_json_atomic
 from app.engine.mlx_gateway import import_mlx
 from app.engine.optimizer import Arrays, OptimizerState
+from app.engine.tiers import TierPlan
 
 ADAPTER_FILE = "adapters.safetensors"
 ADAPTER_CONFIG_FILE = "adapter_config.json"
@@ -31,6 +32,9 @@ class Progress:
     void_steps: int = 0
     """Void steps in a row, up to here."""
     best_val_loss: float | None = None
+    best_step: int | None = None
+    """The step of that validation; 0 is the base model, of which there is no checkpoint."""
+    evals_since_best: int = 0
     random_state: tuple[int, int] = (0, 0)
     """MLX's random key on the training thread."""
     metrics_bytes: int = 0
@@ -47,13 +51,18 @@ class Checkpoint:
     state: OptimizerState
     progress: Progress
 
-    def check_fits(self, parameters: Mapping[str, Any], tiers: int) -> None:
-        """Raise InputError unless this belongs to an adapter with `parameters` and `tiers`."""
-        expected = {path: array.shape for path, array in parameters.items()}
-        parts = (self.adapter, self.state.m, self.state.v, self.state.pending)
-        fits = all({path: a.shape for path, a in part.items()} == expected for part in parts)
-        if not fits or len(self.state.fired_counts) != tiers:
+    def check_fits(self, parameters: Mapping[str, Any], plan: TierPlan) -> None:
+        """Raise InputError unless this belongs to an adapter with `parameters` and to `plan`."""
+        parts = (self.state.m, self.state.v, self.state.pending)
+        fits = _shapes(self.adapter) == _shapes(parameters)
+        slots = _shapes(plan.cut(parameters))
+        fits = fits and all(_shapes(part) == slots for part in parts)
+        if not fits or len(self.state.fired_counts) != len(plan.tiers):
             raise _unreadable(self.folder, "it belongs to another adapter or tier plan")
+
+
+def _shapes(arrays: Mapping[str, Any]) -> dict[str, Any]:
+    return {path: array.shape for path, array in arrays.items()}
 
 
 def checkpoint_folder(run_dir: Path, step: int) -> Path:
@@ -66,6 +75,21 @@ def last_checkpoint(run_dir: Path) -> Path:
     if not folders:
         raise InputError(f"The run in {run_dir} has no checkpoint to go on from.")
     return folders[-1]
+
+
+def remove_later_checkpoints(run_dir: Path, step: int) -> bool:
+    """Remove those after `step`, if any: a run that goes on from there makes them again."""
+    later = [folder for folder in _folders(run_dir) if _step_of(folder) > step]
+    for folder in later:
+        remove_folder(folder)
+    return bool(later)
+
+
+def keep_only_checkpoints(run_dir: Path, steps: Collection[int | None]) -> None:
+    """Remove all checkpoints but those of `steps`."""
+    for folder in _folders(run_dir):
+        if _step_of(folder) not in steps:
+            remove_folder(folder)
 
 
 def save_checkpoint(
@@ -124,9 +148,12 @@ def _folders(run_dir: Path) -> list[Path]:
     """The run's complete checkpoints, by step."""
     found = (run_dir / "checkpoints").glob("step-*")
     return sorted(
-        (f for f in found if f.is_dir() and f.name.removeprefix("step-").isdecimal()),
-        key=lambda f: int(f.name.removeprefix("step-")),
+        (f for f in found if f.is_dir() and f.name.removeprefix("step-").isdecimal()), key=_step_of
     )
+
+
+def _step_of(folder: Path) -> int:
+    return int(folder.name.removeprefix("step-"))
 
 
 def _size(folder: Path) -> int:

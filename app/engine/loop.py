@@ -20,17 +20,26 @@ from app.core.events import (
     StageChanged,
     StepFinished,
 )
-from app.engine.checkpoints import Checkpoint, Progress, checkpoint_folder, save_checkpoint
+from app.engine.adapter import adapter_config
+from app.engine.best import BestSoFar
+from app.engine.checkpoints import (
+    Checkpoint,
+    Progress,
+    checkpoint_folder,
+    keep_only_checkpoints,
+    save_checkpoint,
+)
 from app.engine.evaluation import Evaluator, count_exact_answers
 from app.engine.faults import plain_fault
-from app.engine.lora import adapter_config, trainable, write_parameters
+from app.engine.lora import trainable, write_parameters
 from app.engine.mlx_gateway import device_name, import_mlx
 from app.engine.optimizer import TieredAdamW
+from app.engine.plan_facts import tier_facts
 from app.engine.preparation import Prepared
 from app.engine.schedules import learning_rate
 from app.engine.speed import Speed
 from app.engine.step import StepMeasurement, TrainingStep
-from app.engine.tiers import adapted_layers, tier_facts
+from app.engine.tiers import adapted_layers
 from app.library.run import RunRecorder, run_name
 
 MAX_VOID_STEPS_IN_A_ROW = 3
@@ -63,7 +72,7 @@ class TrainingLoop:
         self._step = self._saved_step = done.step
         self._trained_tokens = done.trained_tokens
         self._void_steps = done.void_steps
-        self._best_val_loss = done.best_val_loss
+        self._best = BestSoFar(done.best_val_loss, done.best_step, done.evals_since_best)
         self._adapter_dir: Path | None = start.folder if start else None
 
     def events(self) -> Iterator[Event]:
@@ -85,11 +94,7 @@ class TrainingLoop:
             self._end("failed", "Nestling itself failed; log.txt says where.")
             raise
         else:
-            is_whole = self._step == self._config.steps
-            message = (
-                f"All {self._step} steps done." if is_whole else f"Stopped after step {self._step}."
-            )
-            yield self._end("finished" if is_whole else "stopped", message)
+            yield self._end(*self._outcome())
 
     def _until_done(self) -> Iterator[Event]:
         config = self._config
@@ -97,13 +102,15 @@ class TrainingLoop:
         if self._start is None:
             yield from self._scores("before")
         yield from self._warm_up()
+        if config.early_stop_evals and self._prepared.valid is None:
+            yield LogMessage("Nothing is held out for validation, so the run can't end early.")
         if self._start is None:
             yield from self._evaluation()
         else:
             yield self._saved(self._start.folder, self._start.size_bytes)
         taken = self._step * config.gradient_accumulation
         batches = self._prepared.train.endless(config.seed, start=taken)
-        while self._step < self._last_step and not self._should_stop():
+        while self._step < self._last_step and not self._is_over() and not self._should_stop():
             step = self._step + 1
             rate = learning_rate(config, step)
             micro_batches = [next(batches) for _ in range(config.gradient_accumulation)]
@@ -115,10 +122,13 @@ class TrainingLoop:
             yield from self._void_check(measurement)
             if step % config.steps_per_eval == 0 or step == config.steps:
                 yield from self._evaluation()
-            if step % config.steps_per_save == 0 or step == config.steps:
+            is_due = step % config.steps_per_save == 0 or step == config.steps
+            if is_due or self._best.step == step:
                 yield self._checkpoint()
+                self._drop_others()
         if self._step > self._saved_step:
             yield self._checkpoint()
+            self._drop_others()
         if self._step > 0:
             yield from self._scores("after")
 
@@ -166,10 +176,18 @@ class TrainingLoop:
             return
         yield StageChanged("Validating")
         loss = self._evaluator.mean_loss(self._prepared.valid)
-        is_best = loss < (float("inf") if self._best_val_loss is None else self._best_val_loss)
-        if is_best:
-            self._best_val_loss = loss
-        yield EvaluationFinished(self._step, loss, is_best)
+        yield EvaluationFinished(self._step, loss, is_best=self._best.take(loss, self._step))
+
+    def _is_over(self) -> bool:
+        """Whether the last validations brought nothing new."""
+        return self._best.is_stale(self._config.early_stop_evals)
+
+    def _outcome(self) -> tuple[Outcome, str]:
+        if self._step == self._config.steps:
+            return "finished", f"All {self._step} steps done."
+        if self._is_over():
+            return "finished", f"Ended early at step {self._step}: {self._best.said()}"
+        return "stopped", f"Stopped after step {self._step}."
 
     def _finished_step(self, measurement: StepMeasurement, rate: float) -> StepFinished:
         if not measurement.is_void:
@@ -214,7 +232,9 @@ class TrainingLoop:
             step=self._step,
             trained_tokens=self._trained_tokens,
             void_steps=self._void_steps,
-            best_val_loss=self._best_val_loss,
+            best_val_loss=self._best.loss,
+            best_step=self._best.step,
+            evals_since_best=self._best.evals_since,
             random_state=(high, low),
             metrics_bytes=self._recorder.synced_metrics_bytes(),
         )
@@ -229,13 +249,19 @@ class TrainingLoop:
 
     def _saved(self, folder: Path, size_bytes: int) -> CheckpointSaved:
         self._saved_step, self._adapter_dir = self._step, folder
-        return CheckpointSaved(self._step, folder, size_bytes)
+        return CheckpointSaved(self._step, folder, size_bytes, self._best.step == self._step)
+
+    def _drop_others(self) -> None:
+        """Once the new checkpoint is complete and the manifest names it, not before."""
+        if self._config.keep_checkpoints == "best and last":
+            keep_only_checkpoints(self._run_dir, (self._best.step, self._saved_step))
 
     def _end(self, outcome: Outcome, message: str, keep: bool = True) -> RunFinished:
         """The run's one ending; on a fault it keeps what it can and says what it could not."""
         try:
             if keep and self._step > self._saved_step:
                 self._recorder.record(self._checkpoint())
+                self._drop_others()
         except (AppError, RuntimeError) as error:
             message = f"{message} The last checkpoint could not be kept: {error}"
         if self._adapter_dir is None and outcome != "finished":

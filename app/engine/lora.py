@@ -1,50 +1,13 @@
-"""LoRA adapters through mlx-lm's own layers, and their names, sizes and file format."""
+"""An adapter's parameters in the model: their names, their rank axis, and the one place that
+writes them."""
 
 import re
 from collections.abc import Mapping
 from typing import Any
 
-from app.core.config import TrainingConfig
-from app.core.errors import InputError, VerificationError
-from app.engine.mlx_gateway import import_mlx
+from app.core.errors import VerificationError
 
 _LAYER_INDEX = re.compile(r"\.layers\.(\d+)\.|^layers\.(\d+)\.")
-
-
-def add_adapter(model: Any, config: TrainingConfig) -> None:
-    """Freeze `model` and give its top `num_layers` layers LoRA adapters, seeded by the config."""
-    mx = import_mlx()
-    from mlx_lm.tuner.utils import linear_to_lora_layers
-
-    model.freeze()
-    mx.random.seed(config.seed)
-    linear_to_lora_layers(model, adapted_layer_count(model, config), lora_parameters(config))
-    if not trainable(model):
-        raise InputError("This model has no linear layers that can carry a LoRA adapter.")
-
-
-def adapted_layer_count(model: Any, config: TrainingConfig) -> int:
-    total = len(model.layers)
-    if config.num_layers > total:
-        raise InputError(
-            f"Layers is set to {config.num_layers}, but the model has only {total}.",
-            "Use -1 for all layers.",
-        )
-    return total if config.num_layers == -1 else config.num_layers
-
-
-def lora_parameters(config: TrainingConfig) -> dict[str, float]:
-    return {"rank": config.rank, "scale": config.scale, "dropout": config.dropout}
-
-
-def adapter_config(model: Any, config: TrainingConfig) -> dict[str, Any]:
-    """What `adapter_config.json` must hold for `mlx_lm.load(base, adapter_path=…)`."""
-    return {
-        "fine_tune_type": "lora",
-        "num_layers": adapted_layer_count(model, config),
-        "lora_parameters": lora_parameters(config),
-        "model": str(config.model),
-    }
 
 
 def trainable(model: Any) -> dict[str, Any]:
@@ -85,6 +48,28 @@ def layer_index(path: str) -> int | None:
     return int(match.group(1) or match.group(2)) if match else None
 
 
+def rank_axis(path: str, dimensions: int) -> int:
+    """Along which axis of a parameter with `dimensions` axes its rank lies.
+
+    `lora_a` is [in, rank], `lora_b` [rank, out]; of experts [experts, rank, in] and
+    [experts, out, rank].
+    """
+    if path.endswith("lora_a"):
+        return 1
+    return 0 if dimensions == 2 else 2
+
+
+def is_cut_by_rank(path: str) -> bool:
+    """False for what all ranks share: DoRA's magnitudes `m`."""
+    return path.endswith(("lora_a", "lora_b"))
+
+
+def path_in_layer(path: str) -> str:
+    """What follows the layer's index: "model.layers.3.mlp.up_proj" → "mlp.up_proj"."""
+    match = _LAYER_INDEX.search(path)
+    return path[match.end() :] if match else path
+
+
 def module_path(path: str) -> str:
-    """The adapted module of a parameter: its path without "lora_a" or "lora_b"."""
+    """The adapted module of a parameter: its path without "lora_a", "lora_b" or "m"."""
     return path.rpartition(".")[0]

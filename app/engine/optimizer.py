@@ -9,23 +9,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from app.core.config import TierConfig
 from app.engine.mlx_gateway import import_mlx
 from app.engine.tiers import TierPlan
 
 Arrays = dict[str, Any]
-"""Dotted path → `mx.array`."""
+"""Dotted path, or a slot's key → `mx.array`."""
 
 
 @dataclass(frozen=True)
 class OptimizerState:
-    """Everything TieredAdamW remembers between steps, as arrays on the device."""
+    """Everything TieredAdamW remembers between steps, as arrays on the device, by slot."""
 
     m: Arrays
-    """First moment of each parameter, float32, in the parameter's shape."""
+    """First moment of each slot of the plan, float32, in the slot's shape."""
     v: Arrays
     """Second moment, likewise."""
     pending: Arrays
-    """Running mean of the gradients a parameter's tier has not applied yet, likewise."""
+    """Running mean of the gradients a slot's tier has not applied yet, likewise."""
     fired_counts: list[Any]
     """Per tier: how often it fired, a scalar array."""
     pending_counts: list[Any]
@@ -51,7 +52,7 @@ class OptimizerStep:
     """What one step gives back."""
 
     moved: Arrays
-    """The new parameters of the due tiers, and of no others."""
+    """The new parameters, whole, of which the due tiers hold a part, and no others."""
     state: OptimizerState
     norm: Any
     """The gradient's L2 norm over all tiers, before clipping."""
@@ -72,14 +73,16 @@ class TieredAdamW:
     max_norm: float = 1.0
     """Clip the gradient's L2 norm over all tiers, before the accumulators; 0 turns it off."""
     skip_pending: bool = False
-    """Drop the gradients of tiers that are not due, instead of accumulating them."""
+    """Drop the gradients of tiers that are not due, instead of accumulating them; a tier's own
+    `pending` wins."""
 
     def init(self, parameters: Mapping[str, Any]) -> OptimizerState:
-        """The state before the first step: zeros in the shapes of `parameters`."""
+        """The state before the first step: zeros in the shapes of the slots of `parameters`."""
         mx = import_mlx()
+        parts = self.plan.cut(parameters)
 
         def zeros() -> Arrays:
-            return {path: mx.zeros(p.shape, mx.float32) for path, p in parameters.items()}
+            return {slot: mx.zeros(part.shape, mx.float32) for slot, part in parts.items()}
 
         tiers = range(len(self.plan.tiers))
         return OptimizerState(
@@ -106,6 +109,7 @@ class TieredAdamW:
         """
         mx = import_mlx()
         clipped, norm = self._clip(gradients)
+        clipped, held = self.plan.cut(clipped), self.plan.cut(parameters)
         is_finite = mx.isfinite(norm) & mx.isfinite(loss)
 
         def unless_void(new: Any, old: Any) -> Any:
@@ -115,32 +119,36 @@ class TieredAdamW:
         has_gradient = [mx.array(False) for _ in self.plan.tiers]
         for tier, settings in enumerate(self.plan.tiers):
             is_due = tier in due
-            if self.skip_pending and not is_due:
+            if not is_due and self._skips(settings):
                 continue
             count = state.pending_counts[tier] + 1
             left = mx.zeros_like(count) if is_due else count
             after.pending_counts[tier] = unless_void(left, state.pending_counts[tier])
-            paths = self.plan.paths(tier)
+            slots = [slot.key for slot in self.plan.of_tier[tier]]
             means = {
-                path: state.pending[path] + (clipped[path] - state.pending[path]) / count
-                for path in paths
+                slot: state.pending[slot] + (clipped[slot] - state.pending[slot]) / count
+                for slot in slots
             }
             if not is_due:
-                for path in paths:
-                    after.pending[path] = unless_void(means[path], state.pending[path])
+                for slot in slots:
+                    after.pending[slot] = unless_void(means[slot], state.pending[slot])
                 continue
             fired = state.fired_counts[tier] + 1
             after.fired_counts[tier] = unless_void(fired, state.fired_counts[tier])
             nonzero = mx.stack([mx.any(mean != 0) for mean in means.values()])
             has_gradient[tier] = mx.any(nonzero) & is_finite
             rate = learning_rate * settings.learning_rate_factor
-            for path in paths:
-                old, m, v = parameters[path], state.m[path], state.v[path]
-                new, new_m, new_v = self._adamw(old, means[path], m, v, fired, rate)
-                moved[path] = unless_void(new, old)
-                after.m[path], after.v[path] = unless_void(new_m, m), unless_void(new_v, v)
-                after.pending[path] = unless_void(mx.zeros_like(m), state.pending[path])
-        return OptimizerStep(moved, after, norm, is_finite, mx.stack(has_gradient))
+            for slot in slots:
+                old, m, v = held[slot], state.m[slot], state.v[slot]
+                new, new_m, new_v = self._adamw(old, means[slot], m, v, fired, rate)
+                moved[slot] = unless_void(new, old)
+                after.m[slot], after.v[slot] = unless_void(new_m, m), unless_void(new_v, v)
+                after.pending[slot] = unless_void(mx.zeros_like(m), state.pending[slot])
+        whole = self.plan.joined(moved, held)
+        return OptimizerStep(whole, after, norm, is_finite, mx.stack(has_gradient))
+
+    def _skips(self, tier: TierConfig) -> bool:
+        return self.skip_pending if tier.pending is None else tier.pending == "skip"
 
     def _clip(self, gradients: Mapping[str, Any]) -> tuple[Arrays, Any]:
         """The gradients in float32, scaled down to `max_norm`, and their norm before that."""

@@ -10,11 +10,14 @@ from app.core.errors import InputError
 from app.core.events import Event, LogMessage, StageChanged
 from app.data.dataset import Dataset, load_dataset
 from app.data.tokenizing import TokenizedDataset, tokenize_dataset, tokenizing
+from app.engine.adapter import add_adapter
+from app.engine.assignment import make_plan
 from app.engine.batches import Batches
+from app.engine.calibration import measuring_activity
 from app.engine.loading import BaseModel, load_base_model
-from app.engine.lora import add_adapter, trainable
+from app.engine.lora import trainable
 from app.engine.mlx_gateway import import_mlx
-from app.engine.tiers import TierPlan, make_plan
+from app.engine.tiers import TierPlan, plan_from_data
 
 
 @dataclass(frozen=True)
@@ -42,9 +45,12 @@ class StoppedEarly(Exception):
 
 
 def prepare(
-    config: TrainingConfig, should_stop: Callable[[], bool]
+    config: TrainingConfig, should_stop: Callable[[], bool], saved_plan: object = None
 ) -> Generator[Event, None, Prepared]:
-    """Load, check and sort everything, reporting each stage. Raises AppError on bad input."""
+    """Load, check and sort everything, reporting each stage. Raises AppError on bad input.
+
+    `saved_plan` is the plan of a run that goes on, as its manifest holds it.
+    """
     data = config.data
     if data is None:
         raise InputError("No dataset is chosen.", "Give a .jsonl file or a folder of them.")
@@ -54,11 +60,32 @@ def prepare(
     base = load_base_model(config.model)
     add_adapter(base.model, config)
     import_mlx().eval(base.model.parameters())
-    plan = make_plan(trainable(base.model), config)
+    plan = None if saved_plan is None else plan_from_data(config.tiers, saved_plan)
+    if plan is not None:
+        plan.check(trainable(base.model))
+    elif config.assign != "importance":
+        plan = make_plan(trainable(base.model), config)
     tokenized = yield from _tokenized(config, dataset, base.tokenizer, should_stop)
     for note in tokenized.notes:
         yield LogMessage(note)
-    return _prepared(config, base, plan, tokenized)
+    train = Batches(tokenized.train, config.batch_size)
+    if plan is None:
+        plan = yield from _plan_by_importance(config, base, train, should_stop)
+    return _prepared(config, base, plan, train, tokenized)
+
+
+def _plan_by_importance(
+    config: TrainingConfig, base: BaseModel, train: Batches, should_stop: Callable[[], bool]
+) -> Generator[Event, None, TierPlan]:
+    measuring = measuring_activity(base.model, train, config.calibration_batches, config.seed)
+    while True:
+        try:
+            share = next(measuring)
+        except StopIteration as ended:
+            return make_plan(trainable(base.model), config, ended.value)
+        if should_stop():
+            raise StoppedEarly
+        yield StageChanged("Measuring importance", share)
 
 
 def _tokenized(
@@ -82,13 +109,17 @@ def _tokenized(
 
 
 def _prepared(
-    config: TrainingConfig, base: BaseModel, plan: TierPlan, tokenized: TokenizedDataset
+    config: TrainingConfig,
+    base: BaseModel,
+    plan: TierPlan,
+    train: Batches,
+    tokenized: TokenizedDataset,
 ) -> Prepared:
     valid = Batches(tokenized.valid, config.batch_size) if tokenized.valid else None
     return Prepared(
         base=base,
         plan=plan,
-        train=Batches(tokenized.train, config.batch_size),
+        train=train,
         train_examples=len(tokenized.train),
         valid=valid,
         valid_examples=len(tokenized.valid),

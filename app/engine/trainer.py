@@ -8,7 +8,12 @@ from app.core.errors import InputError
 from app.core.events import Event, LogMessage, RunFinished
 from app.core.paths import runs_dir as default_runs_dir
 from app.data.fingerprint import fingerprints
-from app.engine.checkpoints import last_checkpoint, load_checkpoint
+from app.engine.checkpoints import (
+    checkpoint_folder,
+    last_checkpoint,
+    load_checkpoint,
+    remove_later_checkpoints,
+)
 from app.engine.faults import plain_fault
 from app.engine.loop import TrainingLoop
 from app.engine.lora import trainable
@@ -55,8 +60,8 @@ def resume(
 ) -> Iterator[Event]:
     """Go on with a run from its last checkpoint, or from the one named `checkpoint`.
 
-    What follows is bit-equal to a run that never stopped. Metrics after that checkpoint are
-    dropped, as they will be measured again. Raises AppError before RunStarted if the run, the
+    What follows is bit-equal to a run that never stopped. Metrics and checkpoints after that one
+    are dropped, as they will be made again. Raises AppError before RunStarted if the run, the
     checkpoint or its data are not what they were.
     """
     run_dir = run_dir.expanduser().absolute()
@@ -67,23 +72,32 @@ def resume(
     start = load_checkpoint(folder)
     if start.progress.step >= config.steps:
         raise InputError(f"The run in {run_dir} is done: all {config.steps} steps were made.")
+    if 0 < config.early_stop_evals <= start.progress.evals_since_best:
+        raise InputError(
+            f"The run in {run_dir} is done: it ended early, at step {start.progress.step}.",
+            "Go on from an earlier checkpoint, or start a new run.",
+        )
     if fingerprints(config.data, config.valid) != manifest.get("data"):
         raise InputError(
             f"The dataset {config.data} is not the one this run began with.",
             "Put the old files back, or start a new run.",
         )
     try:
-        prepared = yield from prepare(config, should_stop)
+        prepared = yield from prepare(config, should_stop, manifest.get("plan"))
     except StoppedEarly:
         step = start.progress.step
         yield RunFinished("stopped", run_dir, folder, step, f"Stopped after step {step}.")
         return
     except RuntimeError as error:
         raise plain_fault(error) from error
-    start.check_fits(trainable(prepared.base.model), len(config.tiers))
+    start.check_fits(trainable(prepared.base.model), prepared.plan)
     done = start.progress
-    recorder = RunRecorder.reopen(run_dir, done.metrics_bytes, done.best_val_loss)
-    yield LogMessage(f"Going on after step {start.progress.step}.")
+    again = (
+        " What came after it is made again." if remove_later_checkpoints(run_dir, done.step) else ""
+    )
+    best = checkpoint_folder(run_dir, done.best_step) if done.best_step else None
+    recorder = RunRecorder.reopen(run_dir, done.metrics_bytes, done.best_val_loss, best)
+    yield LogMessage(f"Going on after step {done.step}.{again}")
     loop = TrainingLoop(config, prepared, recorder, should_stop, stop_after, start)
     yield from loop.events()
 
@@ -101,5 +115,5 @@ def _facts(config: TrainingConfig, prepared: Prepared) -> dict[str, object]:
         "base_parameters": prepared.base.parameters,
         "train_examples": prepared.train_examples,
         "valid_examples": prepared.valid_examples,
-        "tier_of": dict(prepared.plan.tier_of),
+        "plan": prepared.plan.data(),
     }

@@ -27,28 +27,26 @@ class MovementMeter:
 
     def __init__(self, plan: TierPlan, start: Mapping[str, Any]) -> None:
         self._plan = plan
-        self._start = dict(start)
+        self._start = plan.cut(start)
         self._layers = adapted_layers(start)
         self._measure = compiled(_squared_norms)
 
     def measure(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> Any:
-        """A lazy float32 array [3, parameters]: squared delta, squared drift, 1.0 if changed."""
-        paths = list(self._plan.tier_of)
-        return self._measure(
-            [before[p] for p in paths], [after[p] for p in paths], [self._start[p] for p in paths]
-        )
+        """A lazy float32 array [3, slots]: squared delta, squared drift, 1.0 if changed."""
+        parts = (self._plan.cut(before), self._plan.cut(after), self._start)
+        return self._measure(*(list(part.values()) for part in parts))
 
     def movement(self, measured: Sequence[Sequence[float]]) -> Movement:
         """The movement per tier and layer, from `measure`'s array as lists."""
         deltas, drifts, changed = measured
-        owners = list(self._plan.tier_of.items())
+        slots = self._plan.slots
         tiers = range(len(self._plan.tiers))
 
         def norm(squares: Sequence[float], belongs: Sequence[bool]) -> float:
             return math.sqrt(sum(s for s, yes in zip(squares, belongs, strict=True) if yes))
 
-        of_tier = [[owner == tier for _, owner in owners] for tier in tiers]
-        of_layer = [[layer_index(path) == layer for path, _ in owners] for layer in self._layers]
+        of_tier = [[slot.tier == tier for slot in slots] for tier in tiers]
+        of_layer = [[layer_index(slot.path) == layer for slot in slots] for layer in self._layers]
         return Movement(
             deltas=tuple(norm(deltas, of_tier[tier]) for tier in tiers),
             drifts=tuple(norm(drifts, of_tier[tier]) for tier in tiers),

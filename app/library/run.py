@@ -59,16 +59,25 @@ class RunRecorder:
             "steps": 0,
             "best_val_loss": None,
             "adapter": None,
+            "best_adapter": None,
             "scores": [],
         }
         return cls(run_dir, manifest | facts)
 
     @classmethod
     def reopen(
-        cls, run_dir: Path, metrics_bytes: int, best_val_loss: float | None
+        cls,
+        run_dir: Path,
+        metrics_bytes: int,
+        best_val_loss: float | None,
+        best_adapter_dir: Path | None = None,
     ) -> "RunRecorder":
         """A run that goes on from where its metrics had `metrics_bytes`."""
-        manifest = read_manifest(run_dir) | {"best_val_loss": best_val_loss}
+        best = best_adapter_dir if best_adapter_dir and best_adapter_dir.is_dir() else None
+        manifest = read_manifest(run_dir) | {
+            "best_val_loss": best_val_loss,
+            "best_adapter": _within(run_dir, best) if best else None,
+        }
         manifest["scores"] = [s for s in manifest["scores"] if s["when"] == "before"]
         return cls(run_dir, manifest, metrics_bytes)
 
@@ -87,11 +96,15 @@ class RunRecorder:
                 self._manifest["scores"].append(to_json(event))
                 self.log(f"{event.name}, {event.when}: {event.correct} of {event.total} right")
             case CheckpointSaved():
-                self._manifest["adapter"] = str(event.path.relative_to(self.run_dir))
+                folder = _within(self.run_dir, event.path)
+                self._manifest["adapter"] = folder
+                if event.is_best:
+                    self._manifest["best_adapter"] = folder
                 self._metrics.append(event)
                 self._manifest["steps"] = event.step
                 self._write_manifest()
-                self.log(f"Step {event.step}: checkpoint saved")
+                best = ", the best so far" if event.is_best else ""
+                self.log(f"Step {event.step}: checkpoint saved{best}")
             case RunStarted():
                 self._metrics.append(event)
                 self.log(f"{event.steps} steps on {event.device}")
@@ -116,6 +129,10 @@ class RunRecorder:
 
     def _write_manifest(self) -> None:
         write_json_atomic(self.run_dir / MANIFEST_FILE, self._manifest)
+
+
+def _within(run_dir: Path, folder: Path) -> str:
+    return str(folder.relative_to(run_dir))
 
 
 def run_name(config: TrainingConfig) -> str:

@@ -1,7 +1,21 @@
-"""Numbers and files as people read them: sizes, counts, durations, rates, names of datasets."""
+"""Numbers, files and choices as people read them: sizes, counts, durations, rates, names."""
 
 import math
 from pathlib import Path
+
+ASSIGNMENTS = {
+    "depth": "By layer depth",
+    "module": "By module",
+    "rank": "By rank slices",
+    "importance": "By importance",
+    "manual": "By patterns",
+}
+FAST_ENDS = {
+    "depth": {"top": "Top layers fastest", "bottom": "Bottom layers fastest"},
+    "module": {"top": "Attention fastest", "bottom": "Everything else fastest"},
+    "importance": {"top": "Most active fastest", "bottom": "Least active fastest"},
+}
+"""Which end is tier 0, for the assignments that have two ends."""
 
 
 def size(size_bytes: int) -> str:

@@ -73,6 +73,9 @@ def _deciding(config: TrainingConfig) -> tuple[object, ...]:
         tuple(tier.period for tier in config.tiers),
         config.assign,
         config.fast_end,
+        config.tier_patterns,
         config.rank,
         config.num_layers,
+        config.keys,
+        config.fine_tune_type,
     )

@@ -67,6 +67,42 @@ def test_train_with_json_prints_one_object_a_line(
     assert Path(end["adapter_dir"], "adapters.safetensors").is_file()
 
 
+def test_plans_presets_and_adapters_are_chosen_by_flags(
+    tiny_model: Path, chat_file: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    ended = nestling(
+        *train_arguments(tiny_model, chat_file, run), "--preset", "fast-and-slow-slices",
+        "--tiers", "1,2,4", "--tier-pending", "accumulate,skip,accumulate", "--tier-factors",
+        "1,1,0.5", "--fine-tune-type", "dora", "--keys", "q_proj,up_proj", "--json",
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    steps = [event for event in lines(ended.stdout) if event["event"] == "step_finished"]
+    assert [step["pending"] for step in steps[:3]] == [[0, 0, 1], [0, 0, 2], [0, 0, 3]]
+    config = read_manifest(run)["config"]
+    assert (config["assign"], config["fine_tune_type"]) == ("rank", "dora")
+    assert config["tiers"][2] == {
+        "period": 4, "learning_rate_factor": 0.5, "pending": "accumulate"
+    }  # fmt: skip
+
+
+def test_a_plan_that_can_t_be_is_refused_in_a_sentence(
+    tiny_model: Path, chat_file: Path, tmp_path: Path
+) -> None:
+    start = train_arguments(tiny_model, chat_file, tmp_path / "run")
+    for options, words in (
+        (["--assign", "manual", "--tier-patterns", "mlp=7"], "names tier 7"),
+        (["--assign", "manual", "--tier-patterns", "mlp=0,q_proj=1,k_proj=2"], "No tier pattern"),
+        (["--assign", "rank", "--rank", "2"], "Rank 2 can't be cut into 3 tiers"),
+        (["--keys", "q_prj"], "It has q_proj, k_proj"),
+    ):
+        ended = nestling(*start, *options)
+        assert ended.returncode == 2
+        assert words in ended.stderr
+        assert "Traceback" not in ended.stderr
+        assert not (tmp_path / "run").exists()
+
+
 def test_train_without_json_says_what_moved(
     tiny_model: Path, chat_file: Path, tmp_path: Path
 ) -> None:

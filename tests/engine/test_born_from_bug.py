@@ -9,8 +9,9 @@ from mlx.utils import tree_map_with_path
 
 from app.core.config import TrainingConfig
 from app.core.errors import VerificationError
+from app.engine.adapter import add_adapter
 from app.engine.loading import load_base_model
-from app.engine.lora import add_adapter, trainable, write_parameters
+from app.engine.lora import trainable, write_parameters
 
 
 @pytest.fixture

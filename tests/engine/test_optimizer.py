@@ -20,7 +20,7 @@ def plan(*periods: int, factors: Sequence[float] = ()) -> TierPlan:
     rates = factors or [1.0] * len(periods)
     tiers = tuple(TierConfig(p, r) for p, r in zip(periods, rates, strict=True))
     last = len(tiers) - 1
-    return TierPlan(tiers, {path: 0 if path.startswith("top") else last for path in SHAPES})
+    return TierPlan.of_wholes(tiers, {p: 0 if p.startswith("top") else last for p in SHAPES})
 
 
 def parameters() -> Arrays:

@@ -189,7 +189,7 @@ def test_a_hundred_kills_change_nothing(config: TrainingConfig, tmp_path: Path) 
 def stopped(config: TrainingConfig) -> Path:
     """A run with checkpoints at steps 6 and 9."""
     assert config.output is not None
-    list(train(config, stop_after=9))
+    list(train(replace(config, steps_per_eval=6), stop_after=9))
     return config.output
 
 

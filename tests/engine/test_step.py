@@ -12,12 +12,13 @@ import pytest
 from app.core.config import TierConfig, TrainingConfig
 from app.core.errors import VerificationError
 from app.engine import step as step_module
+from app.engine.adapter import add_adapter
+from app.engine.assignment import make_plan
 from app.engine.batches import Batch
 from app.engine.loading import load_base_model
-from app.engine.lora import add_adapter, trainable
+from app.engine.lora import trainable
 from app.engine.optimizer import TieredAdamW
 from app.engine.step import TrainingStep
-from app.engine.tiers import make_plan
 
 RATE = 1e-2
 

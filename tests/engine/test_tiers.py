@@ -7,10 +7,13 @@ import pytest
 
 from app.core.config import TierConfig, TrainingConfig
 from app.core.errors import InputError
+from app.engine.adapter import add_adapter
+from app.engine.assignment import make_plan
 from app.engine.loading import load_architecture
-from app.engine.lora import add_adapter, layer_index, module_path, trainable
+from app.engine.lora import layer_index, module_path, trainable
+from app.engine.plan_facts import tier_facts
 from app.engine.planning import preview_tiers
-from app.engine.tiers import adapted_layers, make_plan, tier_facts
+from app.engine.tiers import adapted_layers
 
 
 def tiers(*periods: int) -> tuple[TierConfig, ...]:
@@ -31,10 +34,10 @@ def test_every_parameter_has_a_tier_and_modules_stay_whole(
     config = TrainingConfig(tiers=tiers(1, 2), assign=assign, fast_end=fast_end)
     parameters = adapter(tiny_model, config)
     plan = make_plan(parameters, config)
-    assert set(plan.tier_of) == set(parameters)
+    assert [slot.key for slot in plan.slots] == list(parameters)
     by_module: dict[str, set[int]] = {}
-    for path, tier in plan.tier_of.items():
-        by_module.setdefault(module_path(path), set()).add(tier)
+    for slot in plan.slots:
+        by_module.setdefault(module_path(slot.path), set()).add(slot.tier)
     assert all(len(owners) == 1 for owners in by_module.values())
 
 

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
-from app.core.config import MAX_TIERS, TierConfig, TrainingConfig
+from app.core.config import CHOICES, MAX_TIERS, TierConfig, TrainingConfig
 from app.ui.widgets.setting_field import SettingField
 from app.ui.widgets.settings_form import FORM_SECTIONS
 
@@ -35,6 +35,17 @@ def test_a_wrong_order_of_periods_is_said_in_the_editor(nestling: Nestling) -> N
     assert not editor.problem.isHidden()
     editor.rows[0].period.setValue(1)
     assert editor.problem.isHidden()
+
+
+def test_every_assignment_can_be_chosen_and_is_named(nestling: Nestling) -> None:
+    editor, state = nestling.train.tiers, nestling.state
+    texts = [editor.assign.itemText(index) for index in range(editor.assign.count())]
+    assert texts == ["By layer depth", "By module", "By rank slices", "By importance",
+                     "By patterns"]  # fmt: skip
+    for assign in CHOICES["assign"]:
+        state.change_config(assign=assign)
+        assert editor.fast_end.isHidden() == (assign in ("rank", "manual"))
+        assert editor.fast_end.isHidden() or editor.fast_end.currentText().endswith("fastest")
 
 
 def test_what_tiers_hold_is_asked_of_the_engine(nestling: Nestling, qtbot: QtBot) -> None:

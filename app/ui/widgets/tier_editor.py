@@ -3,17 +3,12 @@
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.core.config import CHOICES, MAX_TIERS, TierConfig, config_field
+from app.ui import phrases
 from app.ui.app_state import AppState
 from app.ui.theme import LIGHT, Theme
 from app.ui.widgets.building import button, card, column, label, message, row, say
 from app.ui.widgets.fields import CalmComboBox
 from app.ui.widgets.tier_row import MAX_PERIOD, TierRow
-
-ASSIGN_TEXTS = {"depth": "By layer depth", "module": "By module"}
-FAST_END_TEXTS = {
-    "depth": {"top": "Top layers fastest", "bottom": "Bottom layers fastest"},
-    "module": {"top": "Attention fastest", "bottom": "Everything else fastest"},
-}
 
 
 class TierEditor(QWidget):
@@ -31,7 +26,7 @@ class TierEditor(QWidget):
         inside.addLayout(self._rows)
         self.problem = message("problem")
         inside.addWidget(self.problem)
-        self.assign = CalmComboBox({v: ASSIGN_TEXTS.get(v, v) for v in CHOICES["assign"]})
+        self.assign = CalmComboBox({v: phrases.ASSIGNMENTS[v] for v in CHOICES["assign"]})
         self.assign.setAccessibleName("Assignment of parameters to tiers")
         self.assign.setToolTip(config_field("assign").metadata["help"])
         self.fast_end = CalmComboBox(dict.fromkeys(CHOICES["fast_end"], ""))
@@ -70,8 +65,10 @@ class TierEditor(QWidget):
         self.add.setEnabled(len(config.tiers) < MAX_TIERS)
         self.add.setToolTip("" if self.add.isEnabled() else f"There can be {MAX_TIERS} at most.")
         self.assign.choose(config.assign)
+        ends = phrases.FAST_ENDS.get(config.assign, {})
+        self.fast_end.setVisible(bool(ends))
         for index, value in enumerate(CHOICES["fast_end"]):
-            self.fast_end.setItemText(index, FAST_END_TEXTS[config.assign][value])
+            self.fast_end.setItemText(index, ends.get(value, ""))
         self.fast_end.choose(config.fast_end)
         problems = [p.message for p in config.problems() if p.setting == "tiers"]
         say(self.problem, problems[0] if problems else "")

@@ -1,0 +1,86 @@
+"""Ready-made tier plans with plain names, for the window and `--preset`.
+
+The descriptions say what a plan does. They promise nothing about forgetting: on a small model, at
+matched acquisition, tiers alone kept old knowledge no better than one tier did.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from app.core.config import TierConfig, TrainingConfig
+from app.core.errors import InputError
+
+
+@dataclass(frozen=True)
+class Preset:
+    name: str
+    """What `--preset` takes."""
+    title: str
+    description: str
+    settings: Mapping[str, Any]
+    """Fields of TrainingConfig; all others stay as they are."""
+
+    def applied_to(self, config: TrainingConfig) -> TrainingConfig:
+        return replace(config, **self.settings)
+
+    def is_in(self, config: TrainingConfig) -> bool:
+        """Whether `config` says what this preset says."""
+        return all(getattr(config, name) == value for name, value in self.settings.items())
+
+
+def preset(name: str) -> Preset:
+    """The preset called `name`. Raises InputError that lists those there are."""
+    for found in PRESETS:
+        if found.name == name:
+            return found
+    known = ", ".join(p.name for p in PRESETS)
+    raise InputError(f"There is no preset named {name!r}.", f"There are {known}.")
+
+
+def _tiers(*periods: int) -> tuple[TierConfig, ...]:
+    return tuple(TierConfig(period) for period in periods)
+
+
+PRESETS: tuple[Preset, ...] = (
+    Preset(
+        "one-pace",
+        "One pace",
+        "Everything moves at every step: ordinary AdamW. What the others are to be compared with.",
+        {"tiers": _tiers(1), "assign": "depth", "fast_end": "top"},
+    ),
+    Preset(
+        "late-layers-fast",
+        "Late layers fast",
+        "The layers nearest the output move at every step, the middle ones at every second, the "
+        "early ones at every fourth, with the mean of the gradients since.",
+        {"tiers": _tiers(1, 2, 4), "assign": "depth", "fast_end": "top"},
+    ),
+    Preset(
+        "early-layers-fast",
+        "Early layers fast",
+        "The same the other way round: the layers nearest the input move at every step.",
+        {"tiers": _tiers(1, 2, 4), "assign": "depth", "fast_end": "bottom"},
+    ),
+    Preset(
+        "fast-and-slow-slices",
+        "Fast and slow slices",
+        "Every adapter has fast and slow ranks side by side, moving every 1, 2, 4 and 8 steps: "
+        "the closest here to the paper's memory of several timescales. The saved adapter is an "
+        "ordinary one.",
+        {"tiers": _tiers(1, 2, 4, 8), "assign": "rank", "fast_end": "top"},
+    ),
+    Preset(
+        "attention-fast",
+        "Attention fast",
+        "Attention moves at every step, everything else at every fourth.",
+        {"tiers": _tiers(1, 4), "assign": "module", "fast_end": "top"},
+    ),
+    Preset(
+        "most-active-fast",
+        "Most active fast",
+        "Gradients are measured on a few batches of your data before the start; the modules they "
+        "pull at most move at every step, the others at every second or fourth.",
+        {"tiers": _tiers(1, 2, 4), "assign": "importance", "fast_end": "top"},
+    ),
+)

@@ -1,0 +1,109 @@
+"""LoRA and DoRA adapters through mlx-lm's own layers, and the config file they are saved with."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from app.core.config import TrainingConfig
+from app.core.errors import InputError
+from app.engine.lora import module_path, path_in_layer, trainable
+from app.engine.mlx_gateway import import_mlx
+
+
+def add_adapter(model: Any, config: TrainingConfig) -> None:
+    """Freeze `model` and give its top `num_layers` layers adapters, seeded by the config.
+
+    Raises InputError if the model can't carry them as the config asks.
+    """
+    mx = import_mlx()
+    from mlx_lm.tuner.utils import linear_to_lora_layers
+
+    is_dora = config.fine_tune_type == "dora"
+    count, parameters = adapted_layer_count(model, config), _sizes(config)
+    keys = list(_adaptable(model.layers))
+    if config.keys:
+        parameters["keys"] = keys = _chosen(config.keys, keys)
+    if is_dora:
+        _check_dora(_adaptable(model.layers[-count:]), keys)
+    model.freeze()
+    mx.random.seed(config.seed)
+    linear_to_lora_layers(model, count, parameters, use_dora=is_dora)
+    if not trainable(model):
+        where = f" in its top {count} layers" if count < len(model.layers) else ""
+        raise InputError(f"This model has no modules{where} that can carry such an adapter.")
+
+
+def adapted_layer_count(model: Any, config: TrainingConfig) -> int:
+    total = len(model.layers)
+    if config.num_layers > total:
+        raise InputError(
+            f"Layers is set to {config.num_layers}, but the model has only {total}.",
+            "Use -1 for all layers.",
+        )
+    return total if config.num_layers == -1 else config.num_layers
+
+
+def adapter_config(model: Any, config: TrainingConfig) -> dict[str, Any]:
+    """What `adapter_config.json` must hold for `mlx_lm.load(base, adapter_path=…)`.
+
+    `model` carries its adapter already.
+    """
+    parameters = _sizes(config)
+    if config.keys:
+        adapted = dict.fromkeys(path_in_layer(module_path(path)) for path in trainable(model))
+        parameters["keys"] = list(adapted)
+    return {
+        "fine_tune_type": config.fine_tune_type,
+        "num_layers": adapted_layer_count(model, config),
+        "lora_parameters": parameters,
+        "model": str(config.model),
+    }
+
+
+def _sizes(config: TrainingConfig) -> dict[str, Any]:
+    return {"rank": config.rank, "scale": config.scale, "dropout": config.dropout}
+
+
+def _chosen(keys: str, there: Sequence[str]) -> list[str]:
+    """The modules that `keys` names, whole ("self_attn.q_proj") or by their end ("q_proj")."""
+    chosen = set()
+    for name in filter(None, (name.strip() for name in keys.split(","))):
+        found = {path for path in there if path == name or path.endswith(f".{name}")}
+        if not found:
+            known = ", ".join(dict.fromkeys(path.rpartition(".")[2] for path in there))
+            raise InputError(f"The model has no module named {name!r}.", f"It has {known}.")
+        chosen |= found
+    return [path for path in there if path in chosen]
+
+
+def _adaptable(layers: Sequence[Any]) -> dict[str, list[Any]]:
+    """Path within a layer → the modules there, of all `layers`, that mlx-lm can adapt."""
+    import mlx.nn as nn
+    from mlx_lm.models.switch_layers import QuantizedSwitchLinear, SwitchLinear
+
+    kinds = (
+        nn.Linear, nn.QuantizedLinear, nn.Embedding, nn.QuantizedEmbedding,
+        SwitchLinear, QuantizedSwitchLinear,
+    )  # fmt: skip
+    found: dict[str, list[Any]] = {}
+    for layer in layers:
+        for path, module in reversed(layer.named_modules()):
+            if isinstance(module, kinds) or hasattr(module, "to_lora"):
+                found.setdefault(path, []).append(module)
+    return found
+
+
+def _check_dora(there: Mapping[str, Sequence[Any]], keys: Sequence[str]) -> None:
+    """Raise InputError for what mlx-lm's DoRA can't do: experts, bits that don't divide 32."""
+    import mlx.nn as nn
+
+    for path, module in [(key, module) for key in keys for module in there.get(key, ())]:
+        if not isinstance(module, nn.Linear | nn.QuantizedLinear):
+            raise InputError(
+                f"DoRA can't adapt {path}: it is a {type(module).__name__}.",
+                "Use LoRA, or choose other modules.",
+            )
+        if isinstance(module, nn.QuantizedLinear) and 32 % module.bits:
+            raise InputError(
+                f"DoRA can't adapt a base quantised to {module.bits} bits.",
+                "Use LoRA, or a base of 4 or 8 bits.",
+            )
