@@ -72,7 +72,10 @@ class TieredAdamW:
     max_norm: float = 1.0
     """Clip the gradient's L2 norm over all tiers, before the accumulators; 0 turns it off."""
     skip_pending: bool = False
-    """Drop the gradients of tiers that are not due, instead of accumulating them."""
+    """Drop the gradients of tiers that are not due, instead of accumulating them.
+
+    They need not be given then, and where they are not, the norm is that of the due tiers.
+    """
 
     def init(self, parameters: Mapping[str, Any]) -> OptimizerState:
         """The state before the first step: zeros in the shapes of `parameters`."""
@@ -146,7 +149,8 @@ class TieredAdamW:
         """The gradients in float32, scaled down to `max_norm`, and their norm before that."""
         mx = import_mlx()
         wide = {path: gradient.astype(mx.float32) for path, gradient in gradients.items()}
-        norm = mx.sqrt(sum(mx.sum(mx.square(gradient)) for gradient in wide.values()))
+        squares = (mx.sum(mx.square(gradient)) for gradient in wide.values())
+        norm = mx.sqrt(sum(squares, start=mx.array(0.0)))
         if self.max_norm == 0:
             return wide, norm
         scale = mx.minimum(self.max_norm / (norm + 1e-6), 1.0)
