@@ -218,6 +218,14 @@ class TrainingConfig:
         maximum=4096,
         advanced=True,
     )
+    grad_checkpoint: bool = setting(
+        False,
+        label="Recompute layers",
+        help="Gradient checkpointing: keep only each layer's input and compute the rest again in "
+        "the backward pass. Less memory, about a third more time.",
+        section="training",
+        advanced=True,
+    )
     weight_decay: float = setting(
         0.01,
         label="Weight decay",

@@ -9,10 +9,10 @@ from collections.abc import Generator
 from typing import Any
 
 from app.engine.batches import Batches
-from app.engine.evaluation import evaluating
 from app.engine.lora import module_path
-from app.engine.losses import summed_loss
+from app.engine.losses import loss_inputs, summed_loss
 from app.engine.mlx_gateway import import_mlx
+from app.engine.modes import evaluating
 
 
 def measuring_activity(
@@ -27,7 +27,9 @@ def measuring_activity(
     import mlx.nn as nn
     from mlx.utils import tree_flatten
 
-    loss_and_gradient = nn.value_and_grad(model, summed_loss)
+    loss_and_gradient = nn.value_and_grad(
+        model, lambda model, *inputs: summed_loss(model, None, *inputs)
+    )
     count = min(count, len(batches))
     total: dict[str, float] = {}
     endless = batches.endless(seed)
@@ -36,7 +38,7 @@ def measuring_activity(
         yield done / count
         batch = next(endless)
         with evaluating(model):
-            _, tree = loss_and_gradient(model, mx.array(batch.tokens), mx.array(batch.trained))
+            _, tree = loss_and_gradient(model, *loss_inputs(batch, None))
         # value_and_grad leaves its placeholders in the model it traced.
         model.update(held)
         for path, gradient in tree_flatten(tree):

@@ -31,6 +31,7 @@ from app.engine.checkpoints import (
 )
 from app.engine.evaluation import Evaluator, count_exact_answers
 from app.engine.faults import plain_fault
+from app.engine.head import Head, find_head
 from app.engine.lora import trainable, write_parameters
 from app.engine.mlx_gateway import device_name, import_mlx
 from app.engine.optimizer import TieredAdamW
@@ -65,8 +66,9 @@ class TrainingLoop:
         self._last_step = min(config.steps, stop_after or config.steps)
         self._start = start
         self._model = prepared.base.model
-        self._evaluator = Evaluator(self._model)
-        self._training = _training_step(config, prepared, start)
+        self._head = find_head(self._model)
+        self._evaluator = Evaluator(self._model, self._head)
+        self._training = _training_step(config, prepared, start, self._head)
         self._speed = Speed()
         done = start.progress if start else Progress()
         self._step = self._saved_step = done.step
@@ -99,6 +101,7 @@ class TrainingLoop:
     def _until_done(self) -> Iterator[Event]:
         config = self._config
         yield self._started()
+        yield LogMessage(_head_line(self._head))
         if self._start is None:
             yield from self._scores("before")
         yield from self._warm_up()
@@ -168,7 +171,7 @@ class TrainingLoop:
     def _scores(self, when: Literal["before", "after"]) -> Iterator[Event]:
         for questions in self._prepared.questions:
             yield StageChanged(f"Asking the {questions.name}")
-            correct = count_exact_answers(self._model, questions.batches)
+            correct = count_exact_answers(self._model, questions.batches, self._head)
             yield ScoreMeasured(questions.name, when, correct, questions.count)
 
     def _evaluation(self) -> Iterator[Event]:
@@ -276,7 +279,7 @@ class TrainingLoop:
 
 
 def _training_step(
-    config: TrainingConfig, prepared: Prepared, start: Checkpoint | None
+    config: TrainingConfig, prepared: Prepared, start: Checkpoint | None, head: Head | None
 ) -> TrainingStep:
     model = prepared.base.model
     # The adapter as its seed made it, also in a resumed run: drift is measured from here.
@@ -292,4 +295,12 @@ def _training_step(
         write_parameters(model, start.adapter)
         state = start.state
     model.train()
-    return TrainingStep(model, optimizer, state, origin)
+    return TrainingStep(
+        model, optimizer, state, origin, head=head, recompute_layers=config.grad_checkpoint
+    )
+
+
+def _head_line(head: Head | None) -> str:
+    if head is None:
+        return "The loss is computed from every token's logits: the model's head was not found."
+    return "The loss is computed where a token is trained, and nowhere else."

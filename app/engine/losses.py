@@ -1,18 +1,108 @@
-"""Cross-entropy over trained tokens: the sum, so that batches add up by their trained tokens."""
+"""Cross-entropy over trained tokens: the sum, so that batches add up by their trained tokens.
 
+Where the model's head was found, only positions that are trained pass through it, some rows at a
+time, and the gradient of the hidden states is computed with the loss: the logits of a whole batch
+never exist. Elsewhere the model's own logits are used.
+"""
+
+from collections.abc import Iterator
 from typing import Any
 
-from app.engine.mlx_gateway import import_mlx
+import numpy as np
+
+from app.engine.batches import Batch
+from app.engine.head import Head
+from app.engine.mlx_gateway import compiles, import_mlx
+
+CHUNK_LOGITS = 2**24
+"""Logits that exist at once, about: 64 MiB in float32."""
+CHUNK_ROWS = (64, 256)
+"""Rows of one chunk, at least and at most: fewer use the processor badly."""
 
 
-def summed_loss(model: Any, tokens: Any, trained: Any) -> Any:
-    """Sum of the cross-entropy, in nats, over the trained tokens of a batch.
+def loss_inputs(batch: Batch, head: Head | None) -> tuple[Any, ...]:
+    """What `summed_loss` needs of a batch, as arrays on the device.
 
-    `tokens` is int32 [batch, length]; `trained` is float32 of the same shape, 1.0 where the token
-    is to be predicted from those before it. Dividing by `trained.sum()` gives the mean. Unlike
-    mlx-lm's loss, the pad token after the last token is not trained.
+    Without a head: tokens and `trained`. With one: tokens; the trained positions as flat indexes
+    into [batch, length - 1], the token to be predicted at each, 1.0 or, for padding, 0.0; and for
+    every position its place among the trained ones, or their number where it is none.
     """
-    import_mlx()
+    mx = import_mlx()
+    if head is None:
+        return mx.array(batch.tokens), mx.array(batch.trained)
+    trained = batch.trained[:, 1:].reshape(-1) > 0
+    found = np.flatnonzero(trained).astype(np.int32)
+    size = _padded(len(found), len(trained), chunk_rows(head.vocabulary)) if compiles() else None
+    # Padding repeats a trained position: what stands elsewhere may be anything, even NaN.
+    positions = np.full(size or max(1, len(found)), found[0] if len(found) else 0, np.int32)
+    positions[: len(found)] = found
+    weights = np.zeros(len(positions), np.float32)
+    weights[: len(found)] = 1.0
+    places = np.full(len(trained), len(positions), np.int32)
+    places[found] = np.arange(len(found), dtype=np.int32)
+    targets = batch.tokens[:, 1:].reshape(-1)[positions]
+    return tuple(mx.array(a) for a in (batch.tokens, positions, targets, weights, places))
+
+
+def summed_loss(model: Any, head: Head | None, *inputs: Any) -> Any:
+    """Sum of the cross-entropy, in nats, over the trained tokens; `inputs` of `loss_inputs`.
+
+    Dividing by the number of trained tokens gives the mean. Unlike mlx-lm's loss, the pad token
+    after the last token is not trained. The gradient reaches the model through its hidden states
+    alone, so with a head, nothing in the head may be trainable.
+    """
+    if head is None:
+        return _loss_of_all_logits(model, *inputs)
+    return _fused_loss(head, *inputs)
+
+
+def summed_loss_alone(model: Any, head: Head | None, *inputs: Any) -> Any:
+    """`summed_loss` where no gradient is wanted."""
+    if head is None:
+        return _loss_of_all_logits(model, *inputs)
+    mx = import_mlx()
+    tokens, positions, targets, weights, _ = inputs
+    flat = _flat(head.hidden(tokens[:, :-1]))
+    total = mx.array(0.0)
+    for rows, chunk in _chunks(head, flat[positions]):
+        logits = head.logits(mx.depends([chunk], [total])[0]).astype(mx.float32)
+        total = total + _row_losses(logits, targets[rows], weights[rows]).sum()
+    return total
+
+
+def exact_answers(model: Any, batch: Batch, head: Head | None) -> list[bool]:
+    """Per row of a batch, whether greedy decoding gives exactly the trained tokens.
+
+    Greedy decoding yields a reply exactly if, given the reply so far, each next token is the most
+    likely one; so one forward pass over the whole reply answers it. A row in which nothing is
+    trained counts as exact.
+    """
+    mx = import_mlx()
+    wanted = (batch.trained[:, 1:] > 0).reshape(-1)
+    is_right = np.ones(len(wanted), bool)
+    if head is None:
+        tokens = mx.array(batch.tokens)
+        predicted = mx.argmax(model(tokens[:, :-1]), axis=-1)
+        is_right = np.array(predicted == tokens[:, 1:]).reshape(-1) | ~wanted
+    elif wanted.any():
+        tokens, positions, targets, weights, _ = loss_inputs(batch, head)
+        flat = _flat(head.hidden(tokens[:, :-1]))
+        found, last = [], mx.array(0)
+        for _, chunk in _chunks(head, flat[positions]):
+            last = mx.argmax(head.logits(mx.depends([chunk], [last])[0]), axis=-1)
+            found.append(last)
+        hits = np.array((mx.concatenate(found) == targets) | (weights == 0))
+        is_right[wanted] = hits[: int(wanted.sum())]
+    return [bool(row.all()) for row in is_right.reshape(len(batch.tokens), -1)]
+
+
+def chunk_rows(vocabulary: int) -> int:
+    """How many rows of logits are computed at once: a power of two."""
+    low, high = CHUNK_ROWS
+    return int(min(high, max(low, 2 ** int(np.log2(CHUNK_LOGITS / vocabulary)))))
+
+
+def _loss_of_all_logits(model: Any, tokens: Any, trained: Any) -> Any:
     import mlx.core as mx
     import mlx.nn as nn
 
@@ -22,14 +112,75 @@ def summed_loss(model: Any, tokens: Any, trained: Any) -> Any:
     return mx.where(trained[:, 1:] > 0, losses, 0.0).sum()
 
 
-def exact_answers(model: Any, tokens: Any, trained: Any) -> Any:
-    """Per row, whether greedy decoding gives exactly the trained tokens: bool [batch].
+def _fused_loss(
+    head: Head, tokens: Any, positions: Any, targets: Any, weights: Any, places: Any
+) -> Any:
+    mx = import_mlx()
 
-    Greedy decoding yields a reply exactly if, given the reply so far, each next token is the most
-    likely one; so one forward pass over the whole reply answers it.
-    """
-    import_mlx()
-    import mlx.core as mx
+    @mx.custom_function  # type: ignore[untyped-decorator]
+    def loss_and_gradient(flat: Any) -> tuple[Any, Any]:
+        total = mx.array(0.0)
+        gradients: list[Any] = []
+        for rows, chunk in _chunks(head, flat[positions]):
+            # One chunk after the other, so that the logits of one are free before the next.
+            chunk = mx.depends([chunk], [total, *gradients[-1:]])[0]
+            loss, gradient = mx.value_and_grad(
+                lambda hidden, rows=rows: _loss_of_rows(head, hidden, targets[rows], weights[rows])
+            )(chunk)
+            total = total + loss
+            gradients.append(gradient)
+        return total, mx.concatenate(gradients)
 
-    predicted = mx.argmax(model(tokens[:, :-1]), axis=-1)
-    return mx.all((predicted == tokens[:, 1:]) | (trained[:, 1:] == 0), axis=-1)
+    @loss_and_gradient.vjp  # type: ignore[untyped-decorator]
+    def _(_: Any, cotangents: Any, outputs: Any) -> Any:
+        gradient = outputs[1] * cotangents[0].astype(outputs[1].dtype)
+        # Gathered, not scattered: each position looks up its own gradient, or the zero row.
+        return mx.concatenate([gradient, mx.zeros_like(gradient[:1])])[places]
+
+    return loss_and_gradient(_flat(head.hidden(tokens[:, :-1])))[0]
+
+
+def _loss_of_rows(head: Head, hidden: Any, targets: Any, weights: Any) -> Any:
+    """The summed loss of some rows, with one pass over the logits for its gradient."""
+    mx = import_mlx()
+
+    @mx.custom_function  # type: ignore[untyped-decorator]
+    def loss(logits: Any) -> Any:
+        return _row_losses(logits, targets, weights).sum()
+
+    @loss.vjp  # type: ignore[untyped-decorator]
+    def _(logits: Any, cotangent: Any, _: Any) -> Any:
+        places = targets[:, None]
+        likely = mx.softmax(logits, axis=-1)
+        error = mx.put_along_axis(
+            likely, places, mx.take_along_axis(likely, places, axis=-1) - 1.0, axis=-1
+        )
+        return error * (weights[:, None] * cotangent)
+
+    return loss(head.logits(hidden).astype(mx.float32))
+
+
+def _row_losses(logits: Any, targets: Any, weights: Any) -> Any:
+    mx = import_mlx()
+    scores = mx.take_along_axis(logits, targets[:, None], axis=-1).squeeze(-1)
+    return mx.where(weights > 0, mx.logsumexp(logits, axis=-1) - scores, 0.0)
+
+
+def _flat(hidden: Any) -> Any:
+    return hidden.reshape(-1, hidden.shape[-1])
+
+
+def _chunks(head: Head, hidden: Any) -> Iterator[tuple[slice, Any]]:
+    size = chunk_rows(head.vocabulary)
+    for start in range(0, hidden.shape[0], size):
+        rows = slice(start, start + size)
+        yield rows, hidden[rows]
+
+
+def _padded(count: int, most: int, chunk: int) -> int:
+    """`count` rounded up to one of few sizes: chunks × 1, 2, 3, 4, 6, 8, 12 …, up to `most`."""
+    chunks = -(-count // chunk)
+    above = 1 << max(0, chunks - 1).bit_length()
+    if above >= 4 and chunks <= above * 3 // 4:
+        above = above * 3 // 4
+    return min(above, -(-most // chunk)) * chunk

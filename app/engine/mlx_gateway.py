@@ -65,10 +65,15 @@ def compiled(function: Callable[..., Any], **captured: Any) -> Callable[..., Any
     On the CPU MLX compiles by calling the host's C++ compiler: seconds for every new shape, for a
     gain of 2 to 10 % a step, and nothing at all where there is no compiler.
     """
-    mx = import_mlx()
-    if mx.default_device().type == mx.DeviceType.cpu:
+    if not compiles():
         return function
-    return mx.compile(function, **captured)  # type: ignore[no-any-return]
+    return import_mlx().compile(function, **captured)  # type: ignore[no-any-return]
+
+
+def compiles() -> bool:
+    """Whether `compiled` compiles here: then every new shape costs a trace."""
+    mx = import_mlx()
+    return bool(mx.default_device().type != mx.DeviceType.cpu)
 
 
 def release_thread() -> None:

@@ -73,8 +73,11 @@ class TieredAdamW:
     max_norm: float = 1.0
     """Clip the gradient's L2 norm over all tiers, before the accumulators; 0 turns it off."""
     skip_pending: bool = False
-    """Drop the gradients of tiers that are not due, instead of accumulating them; a tier's own
-    `pending` wins."""
+    """Drop the gradients of tiers that are not due, instead of accumulating them.
+
+    A tier's own `pending` wins. Dropped gradients need not be given, and where they are not, the
+    norm is that of the others.
+    """
 
     def init(self, parameters: Mapping[str, Any]) -> OptimizerState:
         """The state before the first step: zeros in the shapes of the slots of `parameters`."""
@@ -147,6 +150,14 @@ class TieredAdamW:
         whole = self.plan.joined(moved, held)
         return OptimizerStep(whole, after, norm, is_finite, mx.stack(has_gradient))
 
+    def taught(self, due: Sequence[int]) -> tuple[int, ...]:
+        """The tiers whose gradients a step needs: all but those that would drop them."""
+        return tuple(
+            tier
+            for tier, settings in enumerate(self.plan.tiers)
+            if tier in due or not self._skips(settings)
+        )
+
     def _skips(self, tier: TierConfig) -> bool:
         return self.skip_pending if tier.pending is None else tier.pending == "skip"
 
@@ -154,7 +165,8 @@ class TieredAdamW:
         """The gradients in float32, scaled down to `max_norm`, and their norm before that."""
         mx = import_mlx()
         wide = {path: gradient.astype(mx.float32) for path, gradient in gradients.items()}
-        norm = mx.sqrt(sum(mx.sum(mx.square(gradient)) for gradient in wide.values()))
+        squares = (mx.sum(mx.square(gradient)) for gradient in wide.values())
+        norm = mx.sqrt(sum(squares, start=mx.array(0.0)))
         if self.max_norm == 0:
             return wide, norm
         scale = mx.minimum(self.max_norm / (norm + 1e-6), 1.0)

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.engine.batches import Batch
+from app.engine.checkpointing import layers_recomputed
+from app.engine.head import Head
 from app.engine.lora import trainable, write_parameters
-from app.engine.losses import summed_loss
+from app.engine.losses import loss_inputs, summed_loss
 from app.engine.mlx_gateway import compiled, import_mlx
 from app.engine.optimizer import Arrays, OptimizerState, TieredAdamW
 from app.engine.verification import Movement, MovementMeter, verify
@@ -34,39 +36,35 @@ class TrainingStep:
     """Steps a model; holds the optimizer state between steps. Lives on the MLX thread."""
 
     def __init__(
-        self, model: Any, optimizer: TieredAdamW, state: OptimizerState, start: Arrays
+        self,
+        model: Any,
+        optimizer: TieredAdamW,
+        state: OptimizerState,
+        start: Arrays,
+        *,
+        head: Head | None = None,
+        recompute_layers: bool = False,
     ) -> None:
-        mx = import_mlx()
-        import mlx.nn as nn
-
         self._model = model
+        self._head = head
+        self._recompute_layers = recompute_layers
         self._optimizer = optimizer
         self.state = state
         self._meter = MovementMeter(optimizer.plan, start)
-        loss_and_gradient = nn.value_and_grad(model, summed_loss)
-
-        def gradients(tokens: Any, trained: Any) -> Any:
-            held = model.trainable_parameters()
-            result = loss_and_gradient(model, tokens, trained)
-            # value_and_grad leaves its placeholders in the model it traced.
-            model.update(held)
-            return result
-
-        self._gradients: Callable[..., Any] = compiled(
-            gradients, inputs=[model.state, mx.random.state], outputs=[mx.random.state]
-        )
+        self._gradients: dict[tuple[int, ...], Callable[..., Any]] = {}
         self._updates: dict[tuple[int, ...], Callable[..., Any]] = {}
 
     def trace(self, batch: Batch) -> None:
         """Compile for this batch's length now, without touching weights or state."""
-        import_mlx().eval(self._gradients(*_arrays(batch)))
+        every = tuple(range(len(self._optimizer.plan.tiers)))
+        import_mlx().eval(self._gradient_of(every)(*loss_inputs(batch, self._head)))
 
     def run(self, batches: Sequence[Batch], step: int, learning_rate: float) -> StepMeasurement:
         """Optimizer step `step` (1-based) over micro-batches. Raises VerificationError."""
         mx = import_mlx()
         trained_tokens = sum(batch.trained_tokens for batch in batches)
-        loss, gradients = self._summed_gradients(batches)
         due = self._optimizer.plan.due(step)
+        loss, gradients = self._summed_gradients(batches, self._optimizer.taught(due))
         before = trainable(self._model)
         result = self._update(due)(
             loss,
@@ -97,16 +95,15 @@ class TrainingStep:
             is_void=not is_finite.item(),
         )
 
-    def _summed_gradients(self, batches: Sequence[Batch]) -> tuple[Any, Arrays]:
+    def _summed_gradients(
+        self, batches: Sequence[Batch], tiers: tuple[int, ...]
+    ) -> tuple[Any, Arrays]:
         """Loss and gradients summed, not averaged, over the trained tokens of all batches."""
         mx = import_mlx()
-        from mlx.utils import tree_flatten
-
         loss: Any = None
         total: Arrays = {}
         for batch in batches:
-            batch_loss, tree = self._gradients(*_arrays(batch))
-            gradients = dict(tree_flatten(tree))
+            batch_loss, gradients = self._gradient_of(tiers)(*loss_inputs(batch, self._head))
             if loss is None:
                 loss, total = batch_loss, gradients
             else:
@@ -115,6 +112,39 @@ class TrainingStep:
             if len(batches) > 1:
                 mx.eval(loss, total)  # one micro-batch's activations at a time
         return loss, total
+
+    def _gradient_of(self, tiers: tuple[int, ...]) -> Callable[..., Any]:
+        if tiers not in self._gradients:
+            random = import_mlx().random.state
+            self._gradients[tiers] = compiled(
+                self._gradient_for(tiers), inputs=[self._model.state, random], outputs=[random]
+            )
+        return self._gradients[tiers]
+
+    def _gradient_for(self, tiers: tuple[int, ...]) -> Callable[..., Any]:
+        """Loss and gradients of some tiers; the backward pass ends at the lowest of them."""
+        mx = import_mlx()
+        from mlx.utils import tree_unflatten
+
+        model, plan = self._model, self._optimizer.plan
+        paths = dict.fromkeys(path for tier in tiers for path in plan.paths(tier))
+
+        def loss_of(parameters: Arrays, *inputs: Any) -> Any:
+            if parameters:
+                model.update(tree_unflatten(list(parameters.items())))
+            with layers_recomputed(model, self._recompute_layers, set(paths)):
+                return summed_loss(model, self._head, *inputs)
+
+        def gradients(*inputs: Any) -> tuple[Any, Arrays]:
+            held = trainable(model)
+            if not paths:
+                return loss_of({}, *inputs), {}
+            result = mx.value_and_grad(loss_of)({path: held[path] for path in paths}, *inputs)
+            # Tracing leaves its placeholders in the model.
+            model.update(tree_unflatten(list(held.items())))
+            return result  # type: ignore[no-any-return]
+
+        return gradients
 
     def _update(self, due: tuple[int, ...]) -> Callable[..., Any]:
         if due not in self._updates:
@@ -136,11 +166,6 @@ class TrainingStep:
             )
 
         return update
-
-
-def _arrays(batch: Batch) -> tuple[Any, Any]:
-    mx = import_mlx()
-    return mx.array(batch.tokens), mx.array(batch.trained)
 
 
 def _scalar(value: float) -> Any:

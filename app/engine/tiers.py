@@ -75,7 +75,7 @@ class TierPlan:
 
     def cut(self, arrays: Mapping[str, Any]) -> dict[str, Any]:
         """Parameter path → array becomes slot key → its part; wholes are passed on as they are."""
-        return {slot.key: slot.of(arrays[slot.path]) for slot in self.slots}
+        return {slot.key: slot.of(arrays[slot.path]) for slot in self.slots if slot.path in arrays}
 
     def joined(self, moved: Mapping[str, Any], held: Mapping[str, Any]) -> dict[str, Any]:
         """The parameters of which a slot is in `moved`, whole again; other slots from `held`."""

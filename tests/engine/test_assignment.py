@@ -115,7 +115,7 @@ def loss_with(model: Any, path: str, value: Any, summed_loss: Any, arrays: Any) 
 
     held = trainable(model)[path]
     model.update(tree_unflatten([(path, value)]))
-    loss = summed_loss(model, *arrays)
+    loss = summed_loss(model, None, *arrays)
     model.update(tree_unflatten([(path, held)]))
     return loss
 

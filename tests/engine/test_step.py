@@ -96,8 +96,8 @@ def test_micro_batches_weighted_by_trained_tokens_are_one_batch(
 def test_micro_batches_give_the_gradient_of_one_batch_to_1e_6(tiny_model: Path) -> None:
     whole = batch(share=0.3)
     step = training_step(tiny_model)
-    _, single = step._summed_gradients([whole])
-    _, several = step._summed_gradients(split(whole, (3, 1)))
+    _, single = step._summed_gradients([whole], (0, 1, 2))
+    _, several = step._summed_gradients(split(whole, (3, 1)), (0, 1, 2))
     tokens = whole.trained_tokens
     for path in single:
         difference = mx.max(mx.abs(single[path] - several[path])).item() / tokens
@@ -169,3 +169,38 @@ def test_a_compiled_step_takes_the_same_way_as_a_plain_one(
         assert b.pending == a.pending
     for path, value in weights(plain).items():
         assert mx.allclose(weights(fused)[path], value, atol=1e-4)
+
+
+def test_skipping_takes_gradients_of_the_due_tiers_only(tiny_model: Path) -> None:
+    step = training_step(tiny_model, skip_pending=True)
+    plan = step._optimizer.plan
+    _, every = step._summed_gradients([batch()], (0, 1, 2))
+    for due in [(0,), (0, 1), (2,)]:
+        _, some = step._summed_gradients([batch()], due)
+        assert set(some) == {path for tier in due for path in plan.paths(tier)}
+        assert all(mx.allclose(some[path], every[path], atol=1e-5) for path in some)
+
+
+def test_skipping_moves_the_weights_as_if_all_gradients_had_been_taken(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lean = training_step(tiny_model, skip_pending=True, max_norm=0)
+    whole = training_step(tiny_model, skip_pending=True, max_norm=0)
+    gradient_of = whole._gradient_of
+    monkeypatch.setattr(whole, "_gradient_of", lambda tiers: gradient_of((0, 1, 2)))
+    for number in range(1, 9):
+        a = lean.run([batch(seed=number)], number, RATE)
+        b = whole.run([batch(seed=number)], number, RATE)
+        assert a.loss == pytest.approx(b.loss, rel=1e-5)
+        assert a.movement.fired == b.movement.fired
+    for path, value in weights(lean).items():
+        assert mx.allclose(value, weights(whole)[path], atol=1e-5)
+
+
+def test_a_step_in_which_no_tier_is_due_needs_no_backward_pass(tiny_model: Path) -> None:
+    step = training_step(tiny_model, periods=[2, 4], skip_pending=True)
+    measured = step.run([batch()], 1, RATE)
+    assert measured.loss > 0
+    assert measured.gradient_norm == 0
+    assert measured.movement.fired == ()
+    assert not measured.is_void

@@ -1,0 +1,120 @@
+"""Gradient checkpointing of one model's layers, for as long as its loss is traced.
+
+mlx-lm patches the layers' class for good, so that runs in one process stack up. Here the entries of
+the model's list of layers give way to thin stand-ins and come back: nothing is left to undo, and
+parameters keep their paths.
+"""
+
+from collections.abc import Iterator, Set
+from contextlib import contextmanager
+from typing import Any
+
+from app.core.errors import InputError
+from app.engine.head import layers_of, module_at
+from app.engine.mlx_gateway import import_mlx
+
+
+@contextmanager
+def layers_recomputed(model: Any, is_on: bool, taught: Set[str]) -> Iterator[None]:
+    """Inside, a call of `model` keeps only the layers' inputs for the backward pass.
+
+    `taught` are the paths of the parameters that take a gradient; others are constants. Raises
+    InputError if the model's layers can't be exchanged.
+    """
+    if not is_on:
+        yield
+        return
+    path = layers_of(model)
+    if path is None:
+        raise InputError("The layers of this model can't be recomputed; turn that setting off.")
+    layers = module_at(model, path)
+    originals = list(layers)
+    for index, layer in enumerate(originals):
+        start = f"{path}.{index}."
+        names = {name.removeprefix(start) for name in taught if name.startswith(start)}
+        layers[index] = _Recomputed(layer, names)
+    try:
+        yield
+    finally:
+        layers[:] = originals
+
+
+class _Recomputed:
+    """A layer whose call is a checkpoint; answers for the layer in everything else."""
+
+    def __init__(self, layer: Any, taught: Set[str]) -> None:
+        self._layer = layer
+        self._taught = taught
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._layer, name)
+
+    def __getitem__(self, name: str) -> Any:
+        return self._layer[name]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._layer
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        mx = import_mlx()
+        from mlx.utils import tree_flatten
+
+        layer = self._layer
+        held = dict(tree_flatten(layer.trainable_parameters()))
+        dropouts = _dropouts(layer)
+        # Drawn outside: the second computation must drop what the first dropped.
+        keys = mx.random.randint(0, 2**31 - 1, (len(dropouts), 2)).astype(mx.uint32)
+
+        def call(parameters: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+            _put(layer, parameters)
+            with _keyed(dropouts, keys):
+                return layer(*args, **kwargs)
+
+        taught = {name: value for name, value in held.items() if name in self._taught}
+        try:
+            return mx.checkpoint(call)(taught, *args, **kwargs)
+        finally:
+            _put(layer, held)
+
+
+def _put(layer: Any, parameters: dict[str, Any]) -> None:
+    from mlx.utils import tree_unflatten
+
+    if parameters:
+        layer.update(tree_unflatten(list(parameters.items())))
+
+
+def _dropouts(layer: Any) -> list[tuple[Any, str]]:
+    """Every active dropout of a layer, as its owner and its name there."""
+    import mlx.nn as nn
+
+    return [
+        (module, name)
+        for _, module in layer.named_modules()
+        for name, child in module.items()
+        if isinstance(child, nn.Dropout) and child.training and child._p_1 < 1
+    ]
+
+
+@contextmanager
+def _keyed(dropouts: list[tuple[Any, str]], keys: Any) -> Iterator[None]:
+    originals = [owner[name] for owner, name in dropouts]
+    for index, (owner, name) in enumerate(dropouts):
+        owner[name] = _KeyedDropout(originals[index]._p_1, keys[index])
+    try:
+        yield
+    finally:
+        for (owner, name), original in zip(dropouts, originals, strict=True):
+            owner[name] = original
+
+
+class _KeyedDropout:
+    """`nn.Dropout` with a random key of its own."""
+
+    def __init__(self, kept_share: float, key: Any) -> None:
+        self._kept_share = kept_share
+        self._key = key
+
+    def __call__(self, x: Any) -> Any:
+        mask = import_mlx().random.bernoulli(self._kept_share, x.shape, key=self._key)
+        return (mask * x) * (1 / self._kept_share)

@@ -1,0 +1,150 @@
+"""A language model in two halves: the trunk, tokens to hidden states, and the head, to logits.
+
+Found without knowing the architecture: the trunk is the module that holds the model's layers, and
+the head is the model's own code, run with the trunk's output put in its place. So tied weights,
+quantised heads, soft caps and scales are what the model makes of them. Both halves together are
+compared with the whole once, on a probe.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from app.engine.mlx_gateway import import_mlx
+from app.engine.modes import evaluating
+
+PROBE_SHAPE = (2, 8)
+_TOLERANCES = {"float32": 1e-4, "float16": 1e-2, "bfloat16": 5e-2}
+"""Of the largest logit: products of other row counts add up in another order."""
+
+
+@dataclass(frozen=True)
+class Head:
+    """The two halves of `model`, to be called while the model's own call is not running."""
+
+    model: Any
+    trunk_path: str
+    """Dotted path of the trunk, for example "model" or "language_model.model"."""
+    vocabulary: int
+
+    def hidden(self, tokens: Any) -> Any:
+        """Hidden states [batch, length, hidden] of int32 tokens [batch, length]."""
+        seen: list[Any] = []
+
+        def record(trunk: Any, *args: Any, **kwargs: Any) -> Any:
+            seen.append(trunk(*args, **kwargs))
+            return seen[-1]
+
+        with self._trunk_called_by(record):
+            self.model(tokens)  # its logits are never computed: MLX is lazy
+        return seen[0]
+
+    def logits(self, hidden: Any) -> Any:
+        """Logits [rows, vocabulary] of hidden states [rows, hidden]."""
+        mx = import_mlx()
+        rows = hidden[None]
+        with self._trunk_called_by(lambda *_, **__: rows):
+            return self.model(mx.zeros(rows.shape[:2], mx.int32))[0]
+
+    @contextmanager
+    def _trunk_called_by(self, call: Callable[..., Any]) -> Iterator[None]:
+        """Have the model call `call(trunk, …)` where it would call its trunk."""
+        owner_path, _, name = self.trunk_path.rpartition(".")
+        owner = module_at(self.model, owner_path)
+        trunk = owner[name]
+        owner[name] = _StandIn(trunk, call)
+        try:
+            yield
+        finally:
+            owner[name] = trunk
+
+
+class _StandIn:
+    """Answers for the trunk in everything but its call; no module, so it has no parameters."""
+
+    def __init__(self, trunk: Any, call: Callable[..., Any]) -> None:
+        self._trunk = trunk
+        self._call = call
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._call(self._trunk, *args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._trunk, name)
+
+    def __getitem__(self, name: str) -> Any:
+        return self._trunk[name]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._trunk
+
+
+def find_head(model: Any) -> Head | None:
+    """The model's head, or None where none is found that computes the model's own logits.
+
+    None too where anything outside the layers is trained, for the head passes on no gradient to
+    its own weights. Evaluates the model once.
+    """
+    layers_path = layers_of(model)
+    if layers_path is None or not _trains_only(model, layers_path):
+        return None
+    with evaluating(model):
+        path = layers_path.rpartition(".")[0]
+        while path:
+            if head := _tried(model, path):
+                return head
+            path = path.rpartition(".")[0]
+    return None
+
+
+def layers_of(model: Any) -> str | None:
+    """Dotted path of the list that holds the model's layers, for example "model.layers"."""
+    first = model.layers[0]
+    for path, module in model.named_modules():
+        for name, child in module.items():
+            if isinstance(child, list) and any(item is first for item in child):
+                return f"{path}.{name}" if path else str(name)
+    return None
+
+
+def _trains_only(model: Any, layers_path: str) -> bool:
+    from mlx.utils import tree_flatten
+
+    trained = tree_flatten(model.trainable_parameters())
+    return all(path.startswith(f"{layers_path}.") for path, _ in trained)
+
+
+def _tried(model: Any, trunk_path: str) -> Head | None:
+    mx = import_mlx()
+    rows, length = PROBE_SHAPE
+    tokens = mx.arange(rows * length, dtype=mx.int32).reshape(PROBE_SHAPE)
+    try:
+        whole = model(tokens)
+        head = Head(model, trunk_path, whole.shape[-1])
+        hidden = head.hidden(tokens)
+        # A module that returns logits already is the whole model, and no trunk.
+        if hidden.shape[:2] != PROBE_SHAPE or hidden.shape[-1] == whole.shape[-1]:
+            return None
+        some = mx.arange(1, rows * length, 2)
+        halves = head.logits(hidden.reshape(rows * length, -1)[some])
+        return head if _agree(halves, whole.reshape(rows * length, -1)[some]) else None
+    except Exception:  # an architecture's own code, called as it was not written to be
+        return None
+
+
+def _agree(halves: Any, whole: Any) -> bool:
+    mx = import_mlx()
+    if halves.shape != whole.shape or halves.dtype != whole.dtype:
+        return False
+    tolerance = _TOLERANCES.get(str(whole.dtype).rpartition(".")[2], 0.0)
+    wide = whole.astype(mx.float32)
+    difference = mx.max(mx.abs(halves.astype(mx.float32) - wide)).item()
+    # False where a logit is not a number.
+    return bool(difference <= tolerance * mx.max(mx.abs(wide)).item())
+
+
+def module_at(model: Any, path: str) -> Any:
+    for part in path.split(".") if path else ():
+        model = model[int(part)] if isinstance(model, list) else model[part]
+    return model

@@ -1,0 +1,137 @@
+"""Layers computed again in the backward pass: same numbers, less memory, nothing left behind."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+import pytest
+from mlx.utils import tree_flatten
+
+from app.core.config import TierConfig, TrainingConfig
+from app.core.events import StepFinished
+from app.engine.adapter import add_adapter
+from app.engine.assignment import make_plan
+from app.engine.batches import Batch
+from app.engine.checkpointing import layers_recomputed
+from app.engine.loading import load_base_model
+from app.engine.lora import trainable
+from app.engine.optimizer import TieredAdamW
+from app.engine.step import TrainingStep
+from app.engine.trainer import train
+
+
+def training_step(path: Path, is_on: bool, dropout: float = 0.0) -> TrainingStep:
+    model = load_base_model(path).model
+    config = TrainingConfig(rank=4, tiers=(TierConfig(1),), dropout=dropout)
+    add_adapter(model, config)
+    mx.eval(model.parameters())
+    start = trainable(model)
+    optimizer = TieredAdamW(make_plan(start, config))
+    return TrainingStep(model, optimizer, optimizer.init(start), start, recompute_layers=is_on)
+
+
+def batch(rows: int = 4, length: int = 12) -> Batch:
+    random = np.random.default_rng(0)
+    trained = np.ones((rows, length), np.float32)
+    return Batch(random.integers(3, 250, (rows, length)).astype(np.int32), trained)
+
+
+def gradients(step: TrainingStep, of: Batch) -> tuple[float, dict[str, Any]]:
+    mx.random.seed(5)
+    loss, found = step._summed_gradients([of], (0,))
+    mx.eval(loss, found)
+    return loss.item(), found
+
+
+def test_loss_and_gradients_are_the_same(tiny_model: Path) -> None:
+    loss, expected = gradients(training_step(tiny_model, False), batch())
+    again, found = gradients(training_step(tiny_model, True), batch())
+    assert again == pytest.approx(loss, rel=1e-6)
+    assert list(found) == list(expected)
+    for path, gradient in expected.items():
+        assert mx.allclose(found[path], gradient, rtol=1e-5, atol=1e-5)
+
+
+def test_dropout_drops_the_same_when_computed_again(tiny_model: Path) -> None:
+    """The gradient of `lora_b` is the slope of the loss that the forward pass computed."""
+    step = training_step(tiny_model, True, dropout=0.5)
+    step._model.train()
+    _, found = gradients(step, batch())
+    path = next(p for p in found if p.endswith("lora_b"))
+    held = trainable(step._model)[path]
+    direction = found[path] / mx.sqrt(mx.sum(mx.square(found[path])))
+
+    def loss_at(distance: float) -> float:
+        from app.engine.lora import write_parameters
+
+        write_parameters(step._model, {path: held + distance * direction})
+        return gradients(step, batch())[0]
+
+    slope = (loss_at(1e-3) - loss_at(-1e-3)) / 2e-3
+    assert slope == pytest.approx(mx.sqrt(mx.sum(mx.square(found[path]))).item(), rel=0.02)
+
+
+def test_nothing_is_left_in_the_model_and_three_runs_do_not_stack(tiny_model: Path) -> None:
+    calls = []
+    step = training_step(tiny_model, True)
+    layers, kind = list(step._model.layers), type(step._model.layers[0])
+    own_call = kind.__call__
+    paths = list(dict(tree_flatten(step._model.parameters())))
+    try:
+        kind.__call__ = lambda self, *a, **k: (calls.append(1), own_call(self, *a, **k))[1]
+        counts = []
+        for _ in range(3):
+            calls.clear()
+            gradients(training_step(tiny_model, True), batch())
+            counts.append(len(calls))
+    finally:
+        kind.__call__ = own_call
+    # Once forward and once again, for each of the four layers, in every run.
+    assert counts == [8, 8, 8]
+    gradients(step, batch())
+    assert all(now is before for now, before in zip(step._model.layers, layers, strict=True))
+    assert list(dict(tree_flatten(step._model.parameters()))) == paths
+    mx.eval(step._model.parameters())
+
+
+def test_a_fault_while_tracing_puts_the_layers_back(tiny_model: Path) -> None:
+    model = load_base_model(tiny_model).model
+    layers = list(model.layers)
+    with pytest.raises(RuntimeError), layers_recomputed(model, True, set()):
+        assert model.layers[0] is not layers[0]
+        raise RuntimeError
+    assert all(now is before for now, before in zip(model.layers, layers, strict=True))
+
+
+def test_the_peak_is_lower(make_model: Callable[..., Path]) -> None:
+    deep = make_model(layers=12, hidden=64)
+
+    def peak(is_on: bool) -> int:
+        step = training_step(deep, is_on)
+        gradients(step, batch(2, 16))
+        mx.clear_cache()
+        mx.reset_peak_memory()
+        start = mx.get_active_memory()
+        gradients(step, batch(8, 128))
+        return int(mx.get_peak_memory() - start)
+
+    assert peak(True) < 0.6 * peak(False)
+
+
+def test_a_run_with_it_is_the_run_without(
+    tiny_model: Path, chat_file: Path, tmp_path: Path
+) -> None:
+    config = TrainingConfig(model=tiny_model, data=chat_file, steps=4, learning_rate=1e-2, rank=4)
+
+    def run(name: str, is_on: bool) -> list[float]:
+        events = train(replace(config, output=tmp_path / name, grad_checkpoint=is_on))
+        return [e.loss for e in events if isinstance(e, StepFinished)]
+
+    assert run("on", True) == pytest.approx(run("off", False), rel=1e-5)
+    adapters = [
+        mx.load(str(next((tmp_path / n).rglob("adapters.safetensors")))) for n in ("on", "off")
+    ]
+    assert list(adapters[0]) == list(adapters[1])
