@@ -62,7 +62,10 @@ class AppState(QObject):
         self.dataset_failure: Failure | None = None
         self.is_inspecting = False
         self.preview: tuple[TierFacts, ...] | None = None
-        self.preview_failure: Failure | None = None
+        self.model_failure: Failure | None = None
+        """Why the base model can't be loaded."""
+        self.plan_failure: Failure | None = None
+        """Why the tiers can't be laid over this base model."""
         self.run_failure: Failure | None = None
         self._forget_run()
 
@@ -101,9 +104,15 @@ class AppState(QObject):
         self.dataset_changed.emit()
 
     def set_preview(
-        self, tiers: tuple[TierFacts, ...] | None, failure: Failure | None = None
+        self,
+        tiers: tuple[TierFacts, ...] | None,
+        *,
+        model_failure: Failure | None = None,
+        plan_failure: Failure | None = None,
     ) -> None:
-        self.preview, self.preview_failure = tiers, failure
+        """What the tiers hold, or why that can't be said; nothing at all while it is asked."""
+        self.preview = tiers
+        self.model_failure, self.plan_failure = model_failure, plan_failure
         self.preview_changed.emit()
 
     # -- the run -----------------------------------------------------------------------------
@@ -155,5 +164,7 @@ class AppState(QObject):
             return "The dataset has no example that can be trained on."
         if self.dataset.problem_count:
             return "The dataset has rows that can't be used."
-        problems = self.config.problems()
-        return problems[0].message if problems else ""
+        if problems := self.config.problems():
+            return problems[0].message
+        failure = self.model_failure or self.plan_failure
+        return failure.message if failure else ""

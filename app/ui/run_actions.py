@@ -21,6 +21,7 @@ class RunActions(QObject):
         state.phase_changed.connect(self.refresh)
         state.config_changed.connect(self.refresh)
         state.dataset_changed.connect(self.refresh)
+        state.preview_changed.connect(self.refresh)
         self.refresh()
 
     def refresh(self) -> None:

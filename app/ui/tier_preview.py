@@ -6,7 +6,7 @@ from app.core.config import TrainingConfig
 from app.ui.app_state import AppState
 from app.workers.background import Failure
 from app.workers.compute import ComputeThread
-from app.workers.engine_jobs import tier_preview
+from app.workers.engine_jobs import PlanRefused, tier_preview
 from app.workers.job import Job, JobEnded, JobYielded
 
 DELAY_MS = 350
@@ -33,9 +33,17 @@ class TierPreview(QObject):
         if self._state.phase.is_active:
             self._drop_question()
         elif _deciding(self._state.config) != self._asked:
-            self._drop_question()
-            self._state.set_preview(None)
-            self._timer.start()
+            self.ask_again()
+
+    @Slot()
+    def ask_again(self) -> None:
+        """Ask soon, whatever was answered before: the model's folder may be another by now."""
+        if self._state.phase.is_active:
+            return
+        self._drop_question()
+        self._asked = None
+        self._state.set_preview(None)
+        self._timer.start()
 
     def _drop_question(self) -> None:
         self._timer.stop()
@@ -53,7 +61,12 @@ class TierPreview(QObject):
 
     @Slot(object)
     def _take(self, notice: JobYielded) -> None:
-        if self._job is not None and notice.job_id == self._job.id:
+        if self._job is None or notice.job_id != self._job.id:
+            return
+        if isinstance(refused := notice.value, PlanRefused):
+            failure = Failure(refused.message, refused.hint, "", is_app_error=True)
+            self._state.set_preview(None, plan_failure=failure)
+        else:
             self._state.set_preview(notice.value)  # type: ignore[arg-type]
 
     @Slot(object)
@@ -63,7 +76,7 @@ class TierPreview(QObject):
         self._job = None
         if ended.ending == "failed":
             failure = Failure(ended.message, ended.hint, ended.details, ended.is_app_error)
-            self._state.set_preview(None, failure)
+            self._state.set_preview(None, model_failure=failure)
 
 
 def _deciding(config: TrainingConfig) -> tuple[object, ...]:

@@ -1,9 +1,11 @@
 """The engine's work as jobs for the compute thread; the engine is imported there and only then."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from app.core.config import TrainingConfig
+from app.core.errors import AppError
 from app.workers.job import JobFunction
 
 
@@ -18,12 +20,28 @@ def training(config: TrainingConfig, runs_dir: Path) -> JobFunction:
     return work
 
 
+@dataclass(frozen=True)
+class PlanRefused:
+    """The base model is good, but the tiers can't be laid over it."""
+
+    message: str
+    hint: str
+
+
 def tier_preview(config: TrainingConfig) -> JobFunction:
-    """Yields one tuple of TierFacts: what the tiers would hold in this base model."""
+    """Yields one tuple of TierFacts: what the tiers would hold in this base model.
+
+    Or one PlanRefused, if they can't be; a base model that can't be loaded fails the job.
+    """
 
     def work(_should_stop: Callable[[], bool]) -> Iterator[object]:
+        from app.engine.loading import load_architecture
         from app.engine.planning import preview_tiers
 
-        yield preview_tiers(config)
+        try:
+            yield preview_tiers(config)
+        except AppError as error:
+            load_architecture(config.model)  # if this raises as well, the model is to blame
+            yield PlanRefused(error.message, error.hint)
 
     return work

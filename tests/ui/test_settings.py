@@ -126,3 +126,59 @@ def test_settings_can_not_be_changed_during_a_run(
     nestling.actions.stop.trigger()
     qtbot.waitUntil(lambda: not nestling.state.phase.is_active, timeout=120_000)
     assert nestling.train.tiers.isEnabled()
+
+
+def test_tiers_the_model_can_not_fill_are_refused_at_the_tiers_and_stop_start(
+    nestling: Nestling, chat_file: Path, qtbot: QtBot
+) -> None:
+    state, train = nestling.state, nestling.train
+    nestling.commands.open_path(chat_file)
+    qtbot.waitUntil(nestling.actions.start.isEnabled)
+    add_at = train.tiers.add.mapTo(nestling.window, QPoint())
+    while len(state.config.tiers) < 6:  # the tiny model has 4 layers
+        train.tiers.add.click()
+    qtbot.waitUntil(lambda: not train.tiers.problem.isHidden(), timeout=120_000)
+    assert "would hold no parameters" in train.tiers.problem.text()
+    assert train.model.problem.isHidden()
+    assert not nestling.actions.start.isEnabled()
+    assert train.header.start.toolTip() in train.tiers.problem.text()
+    assert train.header.pill.text() == "Not ready"
+    assert train.tiers.add.mapTo(nestling.window, QPoint()) == add_at
+    while len(state.config.tiers) > 2:
+        train.tiers.rows[-1].remove.click()
+    qtbot.waitUntil(lambda: state.preview is not None, timeout=120_000)
+    assert train.tiers.problem.isHidden()
+    assert nestling.actions.start.isEnabled()
+
+
+def test_a_base_model_that_can_not_be_loaded_is_told_at_the_model_and_stops_start(
+    nestling: Nestling, chat_file: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
+    train = nestling.train
+    nestling.commands.open_path(chat_file)
+    qtbot.waitUntil(nestling.actions.start.isEnabled)
+    nestling.state.change_config(model=tmp_path / "gone")
+    qtbot.waitUntil(lambda: not train.model.problem.isHidden(), timeout=120_000)
+    assert train.tiers.problem.isHidden()
+    assert not nestling.actions.start.isEnabled()
+    assert "no model folder" in train.header.start.toolTip()
+
+
+def test_counts_come_back_after_a_mistake_is_taken_back(nestling: Nestling, qtbot: QtBot) -> None:
+    state, editor = nestling.state, nestling.train.tiers
+    qtbot.waitUntil(lambda: state.preview is not None, timeout=120_000)
+    editor.rows[0].period.setValue(8)
+    qtbot.wait(500)  # longer than the preview waits for more changes
+    assert state.preview is None
+    editor.rows[0].period.setValue(1)
+    qtbot.waitUntil(lambda: state.preview is not None, timeout=120_000)
+
+
+def test_a_period_is_never_clipped(nestling: Nestling) -> None:
+    row = nestling.train.tiers.rows[0]
+    for period in (1, 16, 32, 64, 128, 9999, 1_000_000):
+        row.period.setValue(period)
+        field = row.period.lineEdit()
+        needed = field.fontMetrics().horizontalAdvance(field.text())
+        assert needed + 5 <= field.width(), field.text()
+    assert row.remove.geometry().right() <= row.rect().right()

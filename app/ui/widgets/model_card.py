@@ -40,5 +40,5 @@ class ModelCard(QWidget):
         self.name.setText("Starter model" if is_starter else model.name)
         self.where.setText("Small, comes with Nestling" if is_starter else str(model.parent))
         self.starter.setVisible(not is_starter)
-        failure = self._state.preview_failure
+        failure = self._state.model_failure
         say(self.problem, f"{failure.message} {failure.hint}".strip() if failure else "")

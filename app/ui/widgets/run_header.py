@@ -51,7 +51,8 @@ class RunHeader(QWidget):
         self._timer.timeout.connect(self.refresh)
         state.run_event_received.connect(self._schedule)
         for changed in (
-            state.phase_changed, state.config_changed, state.dataset_changed, state.run_cleared,
+            state.phase_changed, state.config_changed, state.dataset_changed,
+            state.preview_changed, state.run_cleared,
         ):  # fmt: skip
             changed.connect(self.refresh)
         self.refresh()

@@ -70,12 +70,14 @@ class TierEditor(QWidget):
         for index, value in enumerate(CHOICES["fast_end"]):
             self.fast_end.setItemText(index, ends.get(value, ""))
         self.fast_end.choose(config.fast_end)
-        problems = [p.message for p in config.problems() if p.setting == "tiers"]
-        say(self.problem, problems[0] if problems else "")
         self.show_preview()
 
     def show_preview(self) -> None:
-        """Show what each tier holds, where that is known for just these tiers."""
+        """Show what each tier holds, where that is known for just these tiers, or what is wrong."""
+        problems = [p.message for p in self._state.config.problems() if p.setting == "tiers"]
+        if failure := self._state.plan_failure:
+            problems.append(f"{failure.message} {failure.hint}".strip())
+        say(self.problem, problems[0] if problems else "")
         known = self._state.preview
         if known is not None and len(known) != len(self.rows):
             known = None

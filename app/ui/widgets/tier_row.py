@@ -12,7 +12,11 @@ from app.ui.widgets.building import GRID_PX, ElidedLabel, column, label, row
 from app.ui.widgets.fields import CalmSpinBox, NumberField
 
 MAX_PERIOD = 1_000_000
+WORDED_BELOW = 10_000
+"""From here on the period is told without the word "steps", so that it fits."""
 _INDENT_PX = 20
+_AROUND_TEXT_PX = 44
+"""What a spin box needs beside its text: padding, border, cursor and both arrows."""
 
 
 class TierRow(QWidget):
@@ -24,11 +28,17 @@ class TierRow(QWidget):
         self._index = index
         self.period = CalmSpinBox(1, MAX_PERIOD)
         self.period.setAccessibleName(f"Tier {index}: update period in steps")
-        self.period.setFixedWidth(128)
+        widest = f"every {WORDED_BELOW - 1} steps"
+        text_px = self.period.fontMetrics().horizontalAdvance(widest)
+        self.period.setFixedWidth(text_px + _AROUND_TEXT_PX)
         self.factor = NumberField(1.0)
-        self.factor.setFixedWidth(44)
+        self.factor.setFixedWidth(52)
+        self.factor.setTextMargins(12, 0, 0, 0)
+        times = label("×", "secondary")
+        times.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self.factor.setLayout(row(8, times, None, spacing=0))
         self.factor.setAccessibleName(f"Tier {index}: learning-rate factor")
-        self.factor.setToolTip("Factor on the learning rate for this tier.")
+        self.factor.setToolTip("This tier's learning rate: the run's, times this.")
         self.remove = QToolButton()
         self.remove.setAccessibleName(f"Remove tier {index}")
         self.remove.setToolTip("Remove this tier")
@@ -37,8 +47,7 @@ class TierRow(QWidget):
         self._facts = ElidedLabel("", "caption")
         name = label(f"Tier {index}", "strong")
         controls = row(
-            self._swatch, name, None, self.period, label("×", "secondary"), self.factor,
-            self.remove, spacing=6,
+            self._swatch, name, None, self.period, self.factor, self.remove, spacing=5,
         )  # fmt: skip
         whole = column(spacing=2)
         whole.addLayout(controls)
@@ -72,16 +81,16 @@ class TierRow(QWidget):
     def set_theme(self, theme: Theme) -> None:
         colour = theme.tiers[self._index % len(theme.tiers)]
         self._swatch.show_colour(colour)
-        self.remove.setIcon(icons.icon("remove", theme.secondary_text, 14))
+        self.remove.setIcon(icons.icon("less", theme.secondary_text, 14))
 
     def _note_period(self) -> None:
         self._word_period()
         self.edited.emit()
 
     def _word_period(self) -> None:
-        is_each = self.period.value() == 1
+        period = self.period.value()
         self.period.setPrefix("every ")
-        self.period.setSuffix(" step" if is_each else " steps")
+        self.period.setSuffix("" if period >= WORDED_BELOW else " step" if period == 1 else " steps")
 
 
 class _Swatch(QWidget):
