@@ -1,5 +1,6 @@
 """`nestling` and `python -m app`: the terminal's commands, or the window."""
 
+import os
 import sys
 
 from app.cli.commands import run
@@ -9,6 +10,8 @@ from app.core.errors import InputError
 
 def main() -> int:
     """Entry point; returns the exit code."""
+    if sys.stdout is None:  # started with standard output closed
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
     return run(sys.argv[1:], _open_window)
 
 

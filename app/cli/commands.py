@@ -1,6 +1,7 @@
 """What each command does; the exit code says how it ended."""
 
 import argparse
+import contextlib
 import os
 import signal
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 from types import FrameType
 
 from app.cli.arguments import parse, training_config
+from app.cli.display import has_display
 from app.core.config import TrainingConfig
 from app.core.demo import demo_config
 from app.core.errors import AppError, InputError
@@ -36,15 +38,16 @@ def run(argv: Sequence[str], open_window: OpenWindow) -> int:
             case _:
                 return _window(open_window)
     except AppError as error:
-        print(f"nestling: {error}", file=sys.stderr)
-        return EXIT_BAD_INPUT
+        return _refused(str(error))
+    except OSError as error:
+        return _refused(f"{error.filename or 'The output'}: {error.strerror or error}.")
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
 
 
-def has_display() -> bool:
-    """Whether a window could be shown here."""
-    if sys.platform == "darwin":
-        return "SSH_CONNECTION" not in os.environ
-    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+def _refused(sentence: str) -> int:
+    print(f"nestling: {sentence}", file=sys.stderr)
+    return EXIT_BAD_INPUT
 
 
 def _demo(arguments: argparse.Namespace, open_window: OpenWindow) -> int:
@@ -111,15 +114,16 @@ def _follow(start: Callable[[Callable[[], bool]], Iterator[Event]], as_json: boo
 def _shown(events: Iterator[Event], show: Callable[[Event], None]) -> RunFinished | None:
     """Show every event; the ending, or None if nobody reads the output any more."""
     ending = None
-    try:
-        for event in events:
+    for event in events:
+        try:
             show(event)
-            if isinstance(event, RunFinished):
-                ending = event
-    except BrokenPipeError:
-        # Closing the generator keeps a checkpoint; the rest of the output has no reader.
-        events.close()  # type: ignore[attr-defined]
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except OSError:
+            # Closing the generator keeps a checkpoint; the rest of the output has no reader.
+            events.close()  # type: ignore[attr-defined]
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return None
+        if isinstance(event, RunFinished):
+            ending = event
     return ending
 
 
@@ -127,8 +131,7 @@ def _exit_code(ending: RunFinished | None, interrupt: "_Interrupt") -> int:
     if ending is None or (ending.outcome == "stopped" and interrupt.was_asked()):
         return EXIT_INTERRUPTED
     if ending.outcome == "failed":
-        print(f"nestling: {ending.message}", file=sys.stderr)
-        return EXIT_BAD_INPUT
+        return _refused(ending.message)
     return 0
 
 
@@ -137,7 +140,7 @@ class _Interrupt:
 
     def __init__(self) -> None:
         self._asked = False
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._handle)
 
     def was_asked(self) -> bool:
@@ -146,4 +149,5 @@ class _Interrupt:
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         self._asked = True
         signal.signal(number, signal.SIG_DFL)
-        print("Stopping after this step; a checkpoint is kept.", file=sys.stderr)
+        with contextlib.suppress(OSError):  # a closed terminal has nobody to tell
+            print("Stopping; what was learned up to here is kept.", file=sys.stderr)

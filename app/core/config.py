@@ -474,13 +474,18 @@ def _typed_tiers(value: Any, where: str) -> tuple[TierConfig, ...]:
             return tuple(_typed_tier(table) for table in value)
         except (KeyError, TypeError, ValueError):
             pass
-    raise InputError(f"{where}: tiers must be a list of periods like [1, 2, 4].")
+    raise InputError(
+        f"{where}: tiers must be periods like [1, 2, 4], or tables with period, "
+        "learning_rate_factor and pending."
+    )
 
 
 def _typed_tier(table: Mapping[str, Any]) -> TierConfig:
-    pending = table.get("pending")
+    pending, period = table.get("pending"), table["period"]
+    if type(period) is not int or set(table) - {"period", "learning_rate_factor", "pending"}:
+        raise ValueError
     return TierConfig(
-        int(table["period"]),
+        period,
         float(table.get("learning_rate_factor", 1.0)),
         None if pending is None else _pending(pending),
     )
@@ -501,11 +506,17 @@ def _range_problem(f: Field[Any], value: Any) -> Problem | None:
     if not math.isfinite(value) or too_low or value > high:
         relation = "greater than" if f.metadata["exclusive_minimum"] else "at least"
         return Problem(
-            f.name, f"{label} must be {relation} {low:g} and at most {high:g}; it is {value:g}."
+            f.name,
+            f"{label} must be {relation} {_number(low)} and at most {_number(high)}; "
+            f"it is {_number(value)}.",
         )
     if f.name == "num_layers" and value == 0:
         return Problem(f.name, "Layers must be -1 (all) or at least 1; with 0 nothing trains.")
     return None
+
+
+def _number(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:g}"
 
 
 def _assignment_problems(config: TrainingConfig) -> list[Problem]:
@@ -526,7 +537,7 @@ def _tier_problems(tiers: tuple[TierConfig, ...]) -> list[Problem]:
         return [Problem("tiers", f"{len(tiers)} tiers are too many: at most {MAX_TIERS} can be.")]
     for index, tier in enumerate(tiers):
         if not 1 <= tier.period <= 1_000_000:
-            return [Problem("tiers", f"Tier {index}'s update period must be 1 or more steps.")]
+            return [Problem("tiers", f"Tier {index}'s update period must be 1 to 1,000,000 steps.")]
         if not (math.isfinite(tier.learning_rate_factor) and tier.learning_rate_factor > 0):
             return [Problem("tiers", f"Tier {index}'s learning-rate factor must be above 0.")]
     periods = [tier.period for tier in tiers]

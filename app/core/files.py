@@ -20,7 +20,8 @@ def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
     An existing file stays whole until the new one is complete. Raises AppError when the disk is
     full or the folder can't be written.
     """
-    aside = path.with_name(path.name + PARTIAL_SUFFIX)
+    # A name of its own: another process may be writing the same file.
+    aside = path.with_name(f"{path.name}.{os.getpid()}{PARTIAL_SUFFIX}")
     with plain_disk_errors(path):
         try:
             write(aside)
@@ -87,6 +88,8 @@ def disk_error(error: OSError, path: Path) -> AppError:
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return AppError(f"Nestling may not write to {path}.", "Choose a folder you can write to.")
+    if error.errno == errno.ENAMETOOLONG:
+        return AppError(f"The name {path.name[:40]}… is too long for a file.", "Choose a shorter.")
     if error.errno in (errno.ENOTDIR, errno.EEXIST):
         return AppError(f"{path} can't be a folder: a file is in its place.", "Choose another.")
     return AppError(f"{path} could not be written: {error.strerror or error}.")

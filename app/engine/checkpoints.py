@@ -4,17 +4,25 @@ A checkpoint folder is complete or absent: it is written aside, flushed to the d
 """
 
 import hashlib
+import itertools
 import json
+import shutil
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from app.core.errors import InputError
-from app.core.files import folder_written_aside, remove_folder, write_json_atomic
+from app.core.files import (
+    folder_written_aside,
+    plain_disk_errors,
+    remove_folder,
+    write_json_atomic,
+)
 from app.engine.mlx_gateway import import_mlx
 from app.engine.optimizer import Arrays, OptimizerState
 from app.engine.tiers import TierPlan
+from app.library.metrics import METRICS_FILE
 
 ADAPTER_FILE = "adapters.safetensors"
 ADAPTER_CONFIG_FILE = "adapter_config.json"
@@ -77,12 +85,23 @@ def last_checkpoint(run_dir: Path) -> Path:
     return folders[-1]
 
 
-def remove_later_checkpoints(run_dir: Path, step: int) -> bool:
-    """Remove those after `step`, if any: a run that goes on from there makes them again."""
+def set_later_aside(run_dir: Path, step: int) -> Path | None:
+    """Move those after `step` to a folder of their own, if there are any: nothing is lost when a
+    run goes on from an earlier one and makes them again. Returns that folder."""
     later = [folder for folder in _folders(run_dir) if _step_of(folder) > step]
-    for folder in later:
-        remove_folder(folder)
-    return bool(later)
+    if not later:
+        return None
+    aside = next(
+        folder
+        for number in itertools.count(1)
+        if not (folder := run_dir / "checkpoints" / f"set-aside-{number}").exists()
+    )
+    with plain_disk_errors(aside):
+        aside.mkdir()
+        shutil.copy2(run_dir / METRICS_FILE, aside)
+        for folder in later:
+            folder.rename(aside / folder.name)
+    return aside
 
 
 def keep_only_checkpoints(run_dir: Path, steps: Collection[int | None]) -> None:

@@ -47,6 +47,13 @@ def load_architecture(path: Path) -> Any:
 
 def check_model_folder(path: Path) -> None:
     """Raise InputError unless `path` looks like a model folder; reads only config.json."""
+    try:
+        _check_model_folder(path)
+    except OSError as error:
+        raise InputError(f"The model folder {path} can't be read: {error.strerror}.") from error
+
+
+def _check_model_folder(path: Path) -> None:
     if not path.exists():
         raise InputError(f"There is no model folder at {path}.")
     if not path.is_dir():

@@ -1,5 +1,6 @@
 """The training loop: steps, validation and checkpoints in order, with the counters it keeps."""
 
+import contextlib
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -266,15 +267,16 @@ class TrainingLoop:
                 self._recorder.record(self._checkpoint())
                 self._drop_others()
         except (AppError, RuntimeError) as error:
-            message = f"{message} The last checkpoint could not be kept: {error}"
+            if str(error) not in message:
+                message = f"{message} The last checkpoint could not be kept: {error}"
         if self._adapter_dir is None and outcome != "finished":
             message += " No checkpoint was made."
         ending = RunFinished(outcome, self._run_dir, self._adapter_dir, self._step, message)
-        try:
+        # If the disk is what failed, the message says so already.
+        with contextlib.suppress(AppError):
             self._recorder.record(ending)
+        with contextlib.suppress(AppError):
             self._recorder.close()
-        except AppError:
-            pass  # the disk is what failed, and the message says so already
         return ending
 
 

@@ -26,6 +26,8 @@ def import_mlx() -> ModuleType:
     if "mlx.core" not in sys.modules:
         # Metal kills long command buffers while the screen is on; read once, when MLX starts
         # (ml-explore/mlx#3267).
+        # What Nestling cuts, it counts itself; "will result in indexing errors" is not true here.
+        os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
         os.environ.setdefault("AGX_RELAX_CDM_CTXSTORE_TIMEOUT", "1")
         _blas = load_fast_blas()
     try:

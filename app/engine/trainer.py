@@ -12,14 +12,17 @@ from app.engine.checkpoints import (
     checkpoint_folder,
     last_checkpoint,
     load_checkpoint,
-    remove_later_checkpoints,
+    set_later_aside,
 )
 from app.engine.faults import plain_fault
 from app.engine.loop import TrainingLoop
 from app.engine.lora import trainable
 from app.engine.mlx_gateway import CACHE_LIMIT_BYTES, import_mlx
 from app.engine.preparation import Prepared, StoppedEarly, prepare
+from app.library.claim import is_claimed
 from app.library.run import RunRecorder, choose_run_dir, read_manifest
+
+Facts = dict[str, object]
 
 
 def train(
@@ -37,7 +40,9 @@ def train(
     keeps a checkpoint too.
     """
     config = config.checked().located()
-    run_dir = choose_run_dir(config, runs_dir or default_runs_dir())
+    _check_stop_after(stop_after, 0)
+    library = runs_dir or default_runs_dir()
+    run_dir = choose_run_dir(config, library)
     _set_up_mlx()
     try:
         prepared = yield from prepare(config, should_stop)
@@ -46,7 +51,7 @@ def train(
         return
     except RuntimeError as error:
         raise plain_fault(error) from error
-    recorder = RunRecorder.create(run_dir, config, _facts(config, prepared))
+    recorder = _new_run(config, run_dir, library, _facts(config, prepared))
     loop = TrainingLoop(config, prepared, recorder, should_stop, stop_after)
     yield from loop.events()
 
@@ -65,6 +70,8 @@ def resume(
     checkpoint or its data are not what they were.
     """
     run_dir = run_dir.expanduser().absolute()
+    if is_claimed(run_dir):
+        raise InputError(f"The run in {run_dir} is being trained now.", "Stop it there first.")
     manifest = read_manifest(run_dir)
     config = with_settings(TrainingConfig(), manifest["config"], where=str(run_dir)).checked()
     folder = run_dir / "checkpoints" / checkpoint if checkpoint else last_checkpoint(run_dir)
@@ -72,6 +79,7 @@ def resume(
     start = load_checkpoint(folder)
     if start.progress.step >= config.steps:
         raise InputError(f"The run in {run_dir} is done: all {config.steps} steps were made.")
+    _check_stop_after(stop_after, start.progress.step)
     if 0 < config.early_stop_evals <= start.progress.evals_since_best:
         raise InputError(
             f"The run in {run_dir} is done: it ended early, at step {start.progress.step}.",
@@ -92,14 +100,31 @@ def resume(
         raise plain_fault(error) from error
     start.check_fits(trainable(prepared.base.model), prepared.plan)
     done = start.progress
-    again = (
-        " What came after it is made again." if remove_later_checkpoints(run_dir, done.step) else ""
-    )
+    aside = set_later_aside(run_dir, done.step)
     best = checkpoint_folder(run_dir, done.best_step) if done.best_step else None
     recorder = RunRecorder.reopen(run_dir, done.metrics_bytes, done.best_val_loss, best)
-    yield LogMessage(f"Going on after step {done.step}.{again}")
+    yield LogMessage(f"Going on after step {done.step}.")
+    if aside:
+        yield LogMessage(f"What came after it is kept in {aside.name} and made again.")
     loop = TrainingLoop(config, prepared, recorder, should_stop, stop_after, start)
     yield from loop.events()
+
+
+def _new_run(config: TrainingConfig, run_dir: Path, runs_dir: Path, facts: Facts) -> RunRecorder:
+    """A folder for the run; in the library the next name where another run took this one."""
+    while True:
+        try:
+            return RunRecorder.create(run_dir, config, facts)
+        except InputError:
+            if config.output is not None:
+                raise
+            run_dir = choose_run_dir(config, runs_dir)
+
+
+def _check_stop_after(stop_after: int | None, done: int) -> None:
+    if stop_after is not None and stop_after <= done:
+        have = f"The run has made {done} steps already" if done else "The first step is 1"
+        raise InputError(f"{have}: it can't stop after step {stop_after}.")
 
 
 def _set_up_mlx() -> None:
@@ -108,7 +133,7 @@ def _set_up_mlx() -> None:
     mx.reset_peak_memory()
 
 
-def _facts(config: TrainingConfig, prepared: Prepared) -> dict[str, object]:
+def _facts(config: TrainingConfig, prepared: Prepared) -> Facts:
     """What the manifest says beyond the config."""
     return {
         "data": fingerprints(config.data, config.valid),

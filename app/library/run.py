@@ -13,7 +13,7 @@ from typing import Any
 
 from app import __version__
 from app.core.config import TrainingConfig, to_plain
-from app.core.errors import InputError
+from app.core.errors import AppError, InputError, RunError
 from app.core.events import (
     CheckpointSaved,
     EvaluationFinished,
@@ -26,10 +26,10 @@ from app.core.events import (
     to_json,
 )
 from app.core.files import disk_error, plain_disk_errors, write_json_atomic
+from app.library.claim import Claim
 from app.library.metrics import MetricsWriter
 
 MANIFEST_FILE = "run.json"
-LOG_FILE = "log.txt"
 FORMAT = 1
 
 
@@ -39,17 +39,27 @@ class RunRecorder:
     The folder is right even if nobody watches: what is shown later is read from here.
     """
 
-    def __init__(self, run_dir: Path, manifest: dict[str, Any], metrics_bytes: int = 0) -> None:
+    def __init__(
+        self, run_dir: Path, claim: Claim, manifest: dict[str, Any], metrics_bytes: int = 0
+    ) -> None:
         self.run_dir = run_dir
-        with plain_disk_errors(run_dir):
-            run_dir.mkdir(parents=True, exist_ok=True)
+        self._claim = claim
         self._manifest = manifest | {"outcome": "running"}
         self._write_manifest()
         self._metrics = MetricsWriter(run_dir, metrics_bytes)
 
     @classmethod
     def create(cls, run_dir: Path, config: TrainingConfig, facts: dict[str, Any]) -> "RunRecorder":
-        """A new run; `facts` are what its manifest says beyond the config: data, plan."""
+        """A new run; `facts` are what its manifest says beyond the config: data, plan.
+
+        Raises InputError if another run has taken the folder since it was chosen.
+        """
+        with plain_disk_errors(run_dir):
+            run_dir.mkdir(parents=True, exist_ok=True)
+        claim = Claim(run_dir)
+        if (run_dir / MANIFEST_FILE).exists():
+            claim.release()
+            raise InputError(f"The folder {run_dir} already holds a run.", "Choose another.")
         manifest = {
             "format": FORMAT,
             "name": run_name(config),
@@ -62,7 +72,12 @@ class RunRecorder:
             "best_adapter": None,
             "scores": [],
         }
-        return cls(run_dir, manifest | facts)
+        try:
+            return cls(run_dir, claim, manifest | facts)
+        except AppError:
+            # A disk so full that not even the manifest fits must not keep an empty run.
+            shutil.rmtree(run_dir, ignore_errors=True)
+            raise
 
     @classmethod
     def reopen(
@@ -73,13 +88,14 @@ class RunRecorder:
         best_adapter_dir: Path | None = None,
     ) -> "RunRecorder":
         """A run that goes on from where its metrics had `metrics_bytes`."""
+        claim = Claim(run_dir)
         best = best_adapter_dir if best_adapter_dir and best_adapter_dir.is_dir() else None
         manifest = read_manifest(run_dir) | {
             "best_val_loss": best_val_loss,
             "best_adapter": _within(run_dir, best) if best else None,
         }
         manifest["scores"] = [s for s in manifest["scores"] if s["when"] == "before"]
-        return cls(run_dir, manifest, metrics_bytes)
+        return cls(run_dir, claim, manifest, metrics_bytes)
 
     def record(self, event: Event) -> None:
         """Put one event where it belongs. Raises AppError when the disk refuses."""
@@ -116,15 +132,21 @@ class RunRecorder:
                 self._write_manifest()
 
     def log(self, text: str) -> None:
-        path = self.run_dir / LOG_FILE
-        with plain_disk_errors(path), path.open("a", encoding="utf-8") as file:
-            file.write(f"{datetime.now().isoformat(sep=' ', timespec='seconds')}  {text}\n")
+        with plain_disk_errors(self.run_dir):
+            now = datetime.now().isoformat(sep=" ", timespec="seconds")
+            self._claim.write(f"{now}  {text}\n")
 
     def synced_metrics_bytes(self) -> int:
-        """The length of the metrics, once they would survive a power cut."""
+        """The length of the metrics, once they would survive a power cut.
+
+        Raises RunError if the run's folder is gone: what is written to deleted files is lost.
+        """
+        if not (self.run_dir / MANIFEST_FILE).exists():
+            raise RunError(f"The run's folder {self.run_dir} was deleted while it was training.")
         return self._metrics.sync()
 
     def close(self) -> None:
+        self._claim.release()
         self._metrics.close()
 
     def _write_manifest(self) -> None:
@@ -161,11 +183,13 @@ def choose_run_dir(config: TrainingConfig, runs_dir: Path) -> Path:
         check_writable(folder)
         return folder
     folder = config.output
-    if folder.is_dir() and any(folder.iterdir()):
+    check_writable(folder)
+    with plain_disk_errors(folder):
+        is_used = folder.is_dir() and any(folder.iterdir())
+    if is_used:
         raise InputError(
             f"The output folder {folder} is not empty.", "Choose a new or an empty folder."
         )
-    check_writable(folder)
     return folder
 
 
@@ -180,11 +204,11 @@ def copy_run(run_dir: Path, output: Path) -> Path:
 
 def check_writable(folder: Path) -> None:
     """Raise AppError unless `folder` can be made and written to; leaves nothing behind."""
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"The output {folder} is a file; a run needs a folder of its own.")
-    parent = next(p for p in (folder, *folder.parents) if p.exists())
-    probe = parent / f".nestling-probe-{datetime.now().timestamp():.6f}"
     try:
+        if folder.exists() and not folder.is_dir():
+            raise InputError(f"The output {folder} is a file; a run needs a folder of its own.")
+        parent = next(p for p in (folder, *folder.parents) if p.exists())
+        probe = parent / f".nestling-probe-{datetime.now().timestamp():.6f}"
         probe.mkdir()
         probe.rmdir()
     except OSError as error:
@@ -201,10 +225,13 @@ def read_manifest(run_dir: Path) -> dict[str, Any]:
         raise InputError(f"{run_dir} has no {MANIFEST_FILE}, so it is no run.") from None
     except (OSError, ValueError) as error:
         raise InputError(f"{path} can't be read: {error}.") from error
+    needed = {"name": str, "config": dict, "outcome": str, "steps": int, "scores": list}
     if not isinstance(manifest, dict) or not isinstance(manifest.get("format"), int):
         raise InputError(f"{path} is no run's manifest.")
     if manifest["format"] > FORMAT:
         raise InputError(f"{run_dir} was made by a newer Nestling.", "Update Nestling to open it.")
+    if missing := [key for key, kind in needed.items() if not isinstance(manifest.get(key), kind)]:
+        raise InputError(f"{path} lacks {missing[0]!r}, so the run can't be read.")
     return manifest
 
 

@@ -1,5 +1,7 @@
 """The library as a list: every run folder with what it says of itself, or what is wrong with it."""
 
+import contextlib
+import os
 import shutil
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,6 +10,7 @@ from typing import Any
 
 from app.core.errors import AppError, InputError
 from app.core.files import folder_written_aside
+from app.library.claim import is_claimed
 from app.library.run import read_manifest
 
 EXPORTED_FILES = ("adapters.safetensors", "adapter_config.json")
@@ -25,7 +28,8 @@ class RunSummary:
     created: datetime | None
     steps: int
     outcome: str
-    """finished, stopped, failed, running; "unreadable" if the manifest can't be read."""
+    """finished, stopped, failed, running; "interrupted" if it says running and nobody trains it;
+    "unreadable" if the manifest can't be read."""
     best_val_loss: float | None
     adapter_dir: Path | None
     size_bytes: int
@@ -81,7 +85,7 @@ def _summary(run_dir: Path, manifest: dict[str, Any]) -> RunSummary:
         data=str(config.get("data", "")),
         created=datetime.fromisoformat(manifest["created"]),
         steps=int(manifest["steps"]),
-        outcome=str(manifest["outcome"]),
+        outcome=_outcome(run_dir, manifest["outcome"]),
         best_val_loss=None if best is None else float(best),
         adapter_dir=None if missing else adapter_dir,
         size_bytes=_size(run_dir),
@@ -89,5 +93,15 @@ def _summary(run_dir: Path, manifest: dict[str, Any]) -> RunSummary:
     )
 
 
+def _outcome(run_dir: Path, said: str) -> str:
+    return "interrupted" if said == "running" and not is_claimed(run_dir) else said
+
+
 def _size(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    """Bytes of all files; those that vanish meanwhile, as a checkpoint being written, are none."""
+    total = 0
+    for path, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += os.lstat(os.path.join(path, name)).st_size
+    return total

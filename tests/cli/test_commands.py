@@ -149,7 +149,7 @@ BAD = {
     "an unknown assignment": (["train", "--assign", "luck"], "invalid choice: 'luck'"),
     "tiers that are no numbers": (["train", "--data", "x", "--tiers", "a,b"], "like 1,2,4"),
     "tiers out of order": (["train", "--data", "x", "--tiers", "4,2"], "shortest first"),
-    "a period of zero": (["train", "--data", "x", "--tiers", "0,2"], "must be 1 or more"),
+    "a period of zero": (["train", "--data", "x", "--tiers", "0,2"], "must be 1 to 1,000,000 steps"),
     "too few factors": (
         ["train", "--data", "x", "--tiers", "1,2", "--tier-factors", "1"],
         "2 tiers need 2 factors",
@@ -186,7 +186,7 @@ def test_bad_arguments_end_with_2_and_one_sentence(
         ("stepps = 3", "no setting named 'stepps'"),
         ('steps = "three"', "steps can't be 'three'"),
         ("steps = true", "steps can't be True"),
-        ("tiers = 4", "tiers must be a list"),
+        ("tiers = 4", "tiers must be periods like [1, 2, 4]"),
         ('assign = "luck"', "assign must be one of depth, module"),
     ],
 )
@@ -199,7 +199,7 @@ def test_a_bad_settings_file_is_refused(text: str, sentence: str, tmp_path: Path
     assert "bad.toml" in ended.stderr
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupt_ends_the_run_with_a_checkpoint(
     tiny_model: Path, chat_file: Path, tmp_path: Path, number: signal.Signals
 ) -> None:
@@ -219,7 +219,7 @@ def test_an_interrupt_ends_the_run_with_a_checkpoint(
     end = lines(rest)[-1]
     assert (end["event"], end["outcome"]) == ("run_finished", "stopped")
     assert Path(end["adapter_dir"]).is_dir()
-    assert "checkpoint is kept" in errors
+    assert "what was learned up to here is kept" in errors
 
 
 def test_a_reader_that_goes_away_costs_nothing_but_the_output(
@@ -300,6 +300,57 @@ def test_what_can_not_be_resumed_is_said(tmp_path: Path) -> None:
     ended = nestling("resume", tmp_path)
     assert ended.returncode == 2
     assert "is no run" in ended.stderr
+
+
+def test_a_run_with_half_a_manifest_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text('{"format": 1}')
+    ended = nestling("resume", tmp_path)
+    assert (ended.returncode, "Traceback" in ended.stderr) == (2, False)
+    assert "lacks 'name'" in ended.stderr
+
+
+@pytest.mark.parametrize("output", ["/dev/full", None])
+def test_an_output_nobody_can_read_is_no_traceback(
+    output: str | None, tiny_model: Path, chat_file: Path, tmp_path: Path
+) -> None:
+    command = train_arguments(tiny_model, chat_file, tmp_path / "run")
+    line = [sys.executable, "-m", "app", *map(str, command), "--json"]
+    to = f"> {output}" if output else ">&-"
+    ended = subprocess.run(
+        ["sh", "-c", f'"$@" {to}', "sh", *line], capture_output=True, text=True, timeout=120,
+        env=environment(),
+    )  # fmt: skip
+    assert "Traceback" not in ended.stderr
+    assert ended.returncode in (0, 130)
+
+
+def test_a_name_too_long_for_a_file_is_refused(tiny_model: Path, chat_file: Path) -> None:
+    command = train_arguments(tiny_model, chat_file, Path("/tmp") / ("x" * 300))
+    ended = nestling(*command)
+    assert ended.returncode == 2
+    assert "too long" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("display", [":987", "nowhere"])
+def test_a_dead_display_is_no_display(display: str, tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "app", "demo", "--steps", "1", "--output", str(tmp_path / "d")],
+        capture_output=True, text=True, timeout=120, env=environment() | {"DISPLAY": display},
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    assert "All 1 steps done." in ended.stdout
+
+
+@pytest.mark.parametrize(
+    "tiers", ["[{period = 1.7}]", "[{period = 1, factor = 2}]", "[{period = true}]"]
+)
+def test_tier_tables_that_say_nonsense_are_refused(tiers: str, tmp_path: Path) -> None:
+    path = tmp_path / "bad.toml"
+    path.write_text(f"tiers = {tiers}")
+    ended = nestling("train", "--config", path)
+    assert ended.returncode == 2
+    assert "tiers must be" in ended.stderr
 
 
 def test_the_demo_asks_before_and_after_and_needs_no_display(tmp_path: Path) -> None:

@@ -122,6 +122,40 @@ def test_an_earlier_checkpoint_can_be_gone_on_from(config: TrainingConfig, tmp_p
     assert steps == list(range(1, 16))
 
 
+def test_going_on_from_an_earlier_checkpoint_loses_nothing(
+    config: TrainingConfig, tmp_path: Path
+) -> None:
+    whole = facts(train(config))
+    before = recorded(tmp_path / "whole")
+    checkpoints = {folder.name for folder in (tmp_path / "whole" / "checkpoints").iterdir()}
+    again = facts(resume(tmp_path / "whole", checkpoint="step-000006"))
+    assert again == {step: whole[step] for step in range(7, STEPS + 1)}
+    assert recorded(tmp_path / "whole") == before
+    aside = tmp_path / "whole" / "checkpoints" / "set-aside-1"
+    kept = {folder.name for folder in aside.iterdir()}
+    assert kept == (checkpoints - {"step-000006"}) | {"metrics.jsonl"}
+    assert recorded(aside) == before
+
+
+def test_a_run_that_is_being_trained_is_not_gone_on_with(config: TrainingConfig) -> None:
+    assert config.output is not None
+    events = train(config)
+    next(e for e in events if isinstance(e, StepFinished) and e.step == 7)
+    with pytest.raises(InputError, match="is being trained now"):
+        next(resume(config.output))
+    events.close()  # type: ignore[attr-defined]
+    assert isinstance(list(resume(config.output))[-1], RunFinished)
+
+
+def test_stopping_where_the_run_has_already_been_is_refused(config: TrainingConfig) -> None:
+    assert config.output is not None
+    list(train(config, stop_after=9))
+    with pytest.raises(InputError, match="has made 9 steps already"):
+        list(resume(config.output, stop_after=9))
+    with pytest.raises(InputError, match="can't stop after step 0"):
+        list(train(replace(config, output=None), stop_after=0))
+
+
 # -- killed ------------------------------------------------------------------------------------
 
 

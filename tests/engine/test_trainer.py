@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,6 +29,7 @@ from app.core.events import (
     to_json,
 )
 from app.engine import step as step_module
+from app.engine import trainer as trainer_module
 from app.engine.checkpoints import load_checkpoint
 from app.engine.faults import plain_fault
 from app.engine.trainer import train
@@ -384,3 +386,24 @@ def test_a_disk_that_fills_ends_the_run_and_keeps_the_checkpoint_before(
 def _copy(path: Path | None, folder: Path) -> Path:
     assert path is not None
     return write(folder / "copy.jsonl", path.read_text())
+
+
+def test_runs_started_in_the_same_second_have_folders_of_their_own(
+    config: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = replace(config, output=None, steps=1)
+    monkeypatch.setattr(trainer_module, "choose_run_dir", lambda *_: next(names))
+    names = iter([tmp_path / "runs" / "same", tmp_path / "runs" / "same", tmp_path / "runs" / "2"])
+    ends = [ending(list(train(config, runs_dir=tmp_path / "runs"))) for _ in range(2)]
+    assert [end.run_dir.name for end in ends] == ["same", "2"]
+
+
+def test_a_run_whose_folder_is_deleted_ends_and_says_so(config: TrainingConfig) -> None:
+    events = []
+    for event in train(config):
+        events.append(event)
+        if isinstance(event, StepFinished) and event.step == 2:
+            assert config.output is not None
+            shutil.rmtree(config.output)
+    assert ending(events).outcome == "failed"
+    assert "was deleted while it was training" in ending(events).message

@@ -2,13 +2,14 @@
 
 import json
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from app.core.config import TrainingConfig
-from app.core.errors import InputError
+from app.core.errors import InputError, RunError
 from app.core.events import CheckpointSaved, RunFinished, StepFinished
 from app.library.metrics import MetricsWriter, read_metrics
 from app.library.run import RunRecorder, choose_run_dir, read_manifest, run_name
@@ -62,7 +63,7 @@ def test_a_library_that_is_not_there_yet_is_empty(tmp_path: Path) -> None:
     [
         ("{", "can't be read"),
         ("[]", "is no run's manifest"),
-        ('{"format": 1}', "config"),
+        ('{"format": 1}', "lacks 'name'"),
         ('{"format": 99}', "newer Nestling"),
         ("", "can't be read"),
     ],
@@ -159,3 +160,33 @@ def test_the_manifest_says_how_the_run_ended(tmp_path: Path) -> None:
     manifest = read_manifest(tmp_path / "r")
     assert (manifest["outcome"], manifest["message"]) == ("stopped", "Done.")
     assert json.loads((tmp_path / "r" / "run.json").read_text()) == manifest
+
+
+def test_a_run_that_says_running_and_is_not_claimed_was_interrupted(tmp_path: Path) -> None:
+    recorder = RunRecorder.create(tmp_path / "r", TrainingConfig(), {})
+    assert list_runs(tmp_path)[0].outcome == "running"
+    recorder.close()  # as the system does when the process dies
+    assert list_runs(tmp_path)[0].outcome == "interrupted"
+
+
+def test_a_folder_that_another_run_took_is_refused(tmp_path: Path) -> None:
+    first = RunRecorder.create(tmp_path / "r", TrainingConfig(), {})
+    with pytest.raises(InputError, match="being trained by another program"):
+        RunRecorder.create(tmp_path / "r", TrainingConfig(), {})
+    first.close()
+    with pytest.raises(InputError, match="already holds a run"):
+        RunRecorder.create(tmp_path / "r", TrainingConfig(), {})
+
+
+def test_a_file_that_vanishes_while_the_library_is_listed_is_no_problem(tmp_path: Path) -> None:
+    recorded_run(tmp_path / "r")
+    (tmp_path / "r" / "dangling").symlink_to(tmp_path / "gone")
+    assert list_runs(tmp_path)[0].problem == ""
+
+
+def test_a_run_whose_folder_was_deleted_notices_at_its_next_checkpoint(tmp_path: Path) -> None:
+    recorder = RunRecorder.create(tmp_path / "r", TrainingConfig(), {})
+    shutil.rmtree(tmp_path / "r")
+    with pytest.raises(RunError, match="was deleted while it was training"):
+        recorder.synced_metrics_bytes()
+    recorder.close()
