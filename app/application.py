@@ -17,6 +17,7 @@ from app.ui.errors_shown import ErrorSink
 from app.ui.export import CheckpointExport
 from app.ui.intake import Intake
 from app.ui.interrupts import Interrupts
+from app.ui.live_run import LiveRunWatch
 from app.ui.main_window import MainWindow
 from app.ui.menus import Menus
 from app.ui.pages.library_page import LibraryPage
@@ -52,6 +53,7 @@ class Nestling(QObject):
         self.actions = RunActions(self.state, self.control)
         self.train = TrainPage(self.state, self.actions, settings)
         self.library = LibraryPage()
+        self.live_run = LiveRunWatch(self.state)
         self.window = MainWindow(self.train, self.library, settings)
         self.errors = ErrorSink(self.window)
         self.quitting = Quitting(self.state, self.control, self.window)
@@ -71,6 +73,7 @@ class Nestling(QObject):
         train.reveal_requested.connect(commands.reveal_shown)
         train.export_requested.connect(commands.export_shown)
         library.refresh_requested.connect(commands.list_runs)
+        self.live_run.changed.connect(library.show_live)
         library.reveal_requested.connect(commands.reveal)
         library.export_requested.connect(commands.export_run)
         library.sample_requested.connect(commands.use_sample)
@@ -84,6 +87,9 @@ class Nestling(QObject):
         self.control.run_ended.connect(commands.list_runs)
         self.control.defect_met.connect(self.errors.show_failure)
         self.intake.refused.connect(commands.tell_failure)
+        self.intake.accepted.connect(window.notice.hide)
+        self.intake.model_taken.connect(self.preview.ask_again)
+        self.state.run_cleared.connect(window.notice.hide)
         self.export.failed.connect(commands.tell_failure)
         self.export.exported.connect(commands.tell_exported)
         self.appearance.theme_changed.connect(window.set_theme)

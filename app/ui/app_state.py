@@ -88,12 +88,14 @@ class AppState(QObject):
             self.config_changed.emit()
 
     def begin_inspection(self) -> None:
-        """A new dataset: the last run's plots and figures make way for it."""
+        """A dataset is being read; what was there stays until it is known to be one."""
         self.is_inspecting = True
-        self.dataset, self.dataset_failure = None, None
-        if self.phase in (Phase.FINISHED, Phase.FAILED):
-            self._clear_run()
-            self.set_phase(Phase.READY)
+        self.dataset_failure = None
+        self.dataset_changed.emit()
+
+    def keep_dataset(self) -> None:
+        """What was read is no dataset: the one that was there stays."""
+        self.is_inspecting = False
         self.dataset_changed.emit()
 
     def set_dataset(self, facts: "DatasetFacts | None", failure: Failure | None = None) -> None:
@@ -102,6 +104,12 @@ class AppState(QObject):
         if self.phase in (Phase.EMPTY, Phase.READY):
             self.set_phase(Phase.READY if facts else Phase.EMPTY)
         self.dataset_changed.emit()
+
+    def leave_run(self) -> None:
+        """The last run's plots and figures make way for something new."""
+        if self.phase in (Phase.FINISHED, Phase.FAILED):
+            self._clear_run()
+            self.set_phase(Phase.READY)
 
     def set_preview(
         self,

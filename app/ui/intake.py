@@ -1,6 +1,8 @@
 """Takes what the user drops or opens: finds out whether it is a dataset or a model, has it read."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal, Slot
 
@@ -10,17 +12,24 @@ from app.ui.app_state import AppState
 from app.workers.background import BackgroundTasks, Failure
 from app.workers.library_tasks import checking_model, inspecting
 
+if TYPE_CHECKING:
+    from app.data.dataset import DatasetFacts
+
 
 class Intake(QObject):
     """Changes the state's dataset and base model; refuses while a run is in progress."""
 
     refused = Signal(object)
     """Failure: why what was given can't be used."""
+    accepted = Signal()
+    """What was given is in use now."""
+    model_taken = Signal()
+    """A base model was chosen, maybe the same one again."""
 
     def __init__(self, state: AppState, background: BackgroundTasks) -> None:
         super().__init__(state)
         self._state, self._background = state, background
-        self._wanted: Path | None = None
+        self._wanted: object = None
 
     @Slot(object)
     def open_path(self, path: Path) -> None:
@@ -37,51 +46,88 @@ class Intake(QObject):
     @Slot(object)
     def open_dataset(self, path: Path) -> None:
         """Have a dataset read and checked; the latest one asked for wins."""
-        self._wanted = path
-        self._state.change_config(data=path, valid=None, question_sets=(), name="")
-        self._state.begin_inspection()
-        self._inspect(path)
+
+        def take() -> None:
+            self._state.leave_run()
+            self._state.change_config(data=path, valid=None, question_sets=(), name="")
+
+        self._inspect(path, take)
 
     @Slot(object)
     def open_model(self, folder: Path) -> None:
-        self._background.run(
-            checking_model(folder),
-            lambda checked: self._state.change_config(model=checked),
-            self.refused.emit,
-        )
+        self._background.run(checking_model(folder), self._take_model, self.refused.emit)
 
     @Slot()
     def use_starter_model(self) -> None:
-        self._state.change_config(model=starter_model_dir())
+        self._take_model(starter_model_dir())
 
     @Slot()
     def use_sample(self) -> None:
         """The demo's own settings: the sample teaches the starter model something new."""
-        if self._state.phase.is_active:
-            return
-        self._state.replace_config(demo_config())
-        self.inspect_current()
+        demo = demo_config()
+
+        def take() -> None:
+            self._state.leave_run()
+            self._state.replace_config(demo)
+
+        if not self._state.phase.is_active and demo.data is not None:
+            self._inspect(demo.data, take)
 
     def inspect_current(self) -> None:
         """Have the dataset read that the configuration already names."""
         if (path := self._state.config.data) is not None:
-            self._wanted = path
-            self._state.begin_inspection()
-            self._inspect(path)
+            self._inspect(path, lambda: None)
 
-    def _inspect(self, path: Path) -> None:
-        def is_latest() -> bool:
-            return self._wanted == path
+    def _take_model(self, folder: Path) -> None:
+        state = self._state
+        if state.phase.is_active:
+            return
+        state.change_config(model=folder)
+        if state.dataset_failure is not None and state.config.data is None:
+            state.set_dataset(None)  # what was wrong before is over
+        self.model_taken.emit()
+        self.accepted.emit()
 
-        self._background.run(
-            inspecting(path),
-            lambda facts: self._state.set_dataset(facts) if is_latest() else None,
-            lambda failure: self._state.set_dataset(None, failure) if is_latest() else None,
-        )
+    def _inspect(self, path: Path, take: Callable[[], None]) -> None:
+        """Read a dataset; `take` makes it the state's, and is called only if it is one."""
+        self._wanted = wanted = object()
+        self._state.begin_inspection()
+
+        def done(facts: "DatasetFacts") -> None:
+            if self._wanted is wanted:
+                self._take_dataset(path, take, facts)
+
+        def failed(failure: Failure) -> None:
+            if self._wanted is wanted:
+                self._refuse_dataset(path, failure)
+
+        self._background.run(inspecting(path), done, failed)
+
+    def _take_dataset(self, path: Path, take: Callable[[], None], facts: "DatasetFacts") -> None:
+        state = self._state
+        if state.phase.is_active and path != state.config.data:
+            state.keep_dataset()
+            return
+        take()
+        state.set_dataset(facts)
+        self.accepted.emit()
+
+    def _refuse_dataset(self, path: Path, failure: Failure) -> None:
+        """A good dataset stays, unless it is its own file that went bad."""
+        state = self._state
+        if state.dataset is None or path == state.config.data:
+            state.set_dataset(None, failure)
+        else:
+            state.keep_dataset()
+            self.refused.emit(failure)
 
 
 def looks_like_model(folder: Path) -> bool:
-    return (folder / "config.json").is_file() or any(folder.glob("*.safetensors"))
+    """Whether a folder was meant as a model, a good one or not."""
+    if (folder / "train.jsonl").is_file():
+        return False
+    signs = ("config.json", "*.safetensors", "*.gguf")
+    return any(any(folder.glob(sign)) for sign in signs)
 
 
 def _refusal(message: str, hint: str) -> Failure:

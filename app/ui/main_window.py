@@ -80,7 +80,7 @@ class MainWindow(QMainWindow):
         return self.pages.currentIndex() == LIBRARY
 
     def set_theme(self, theme: Theme) -> None:
-        for part in (self.sidebar, self.train, self.notice):
+        for part in (self.sidebar, self.train, self.library, self.notice):
             part.set_theme(theme)
 
     # -- what Qt tells -----------------------------------------------------------------------

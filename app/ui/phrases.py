@@ -18,6 +18,24 @@ FAST_ENDS = {
 """Which end is tier 0, for the assignments that have two ends."""
 
 
+OUTCOMES = {
+    "finished": ("Finished", "success"),
+    "stopped": ("Stopped", "warning"),
+    "failed": ("Failed", "danger"),
+    "interrupted": ("Interrupted", "warning"),
+    "unreadable": ("Unreadable", "danger"),
+    "running": ("Running elsewhere", "accent"),
+    "live": ("Running", "accent"),
+    "paused": ("Paused", "warning"),
+    "stopping": ("Stopping", "warning"),
+}
+"""What the library calls a run's state, and the theme's colour for it; the last three are ours."""
+
+
+def outcome(word: str) -> str:
+    return OUTCOMES[word][0] if word in OUTCOMES else word.capitalize()
+
+
 def size(size_bytes: int) -> str:
     """1536 is "1.5 KB"; decimal units, as Finder shows them."""
     amount = float(size_bytes)

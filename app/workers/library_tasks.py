@@ -45,18 +45,17 @@ def exporting(adapter_dir: Path, destination: Path) -> Callable[[], object]:
 
 
 def checking_model(folder: Path) -> Callable[[], Path]:
-    """The folder if it looks like a model MLX could load; otherwise InputError says what lacks."""
+    """The folder if the engine takes it for a model; otherwise InputError says what lacks."""
 
     def work() -> Path:
-        if not folder.is_dir():
-            raise InputError(f"{folder} is not a folder.")
-        if not (folder / "config.json").is_file():
-            raise InputError(f"{folder.name} is no model folder: it has no config.json.")
-        if not any(folder.glob("*.safetensors")):
+        from app.engine.loading import check_model_folder
+
+        if any(folder.glob("*.gguf")) and not any(folder.glob("*.safetensors")):
             raise InputError(
-                f"{folder.name} has no weights: there is no .safetensors file in it.",
-                "If the model was downloaded in part, download it again.",
+                f"{folder.name} holds a GGUF model, which MLX can't train.",
+                "Choose the same model in MLX format: config.json and model*.safetensors.",
             )
+        check_model_folder(folder)
         return folder
 
     return work

@@ -41,7 +41,7 @@ def test_a_model_folder_without_weights_is_refused_in_one_sentence(
 ) -> None:
     folder = tmp_path / "half"
     folder.mkdir()
-    (folder / "config.json").write_text("{}")
+    (folder / "config.json").write_text('{"model_type": "llama"}')
     model = nestling.state.config.model
     assert drop(nestling.window, folder)
     qtbot.waitUntil(nestling.window.notice.isVisible)
@@ -113,3 +113,55 @@ def test_a_new_dataset_takes_the_place_of_the_last_run(
     assert nestling.state.finished is None
     assert nestling.train.header.name.text() == "letters"
     assert not nestling.train.header.results.isVisible()
+
+
+def test_a_drop_that_is_refused_leaves_the_dataset_that_was_there(
+    nestling: Nestling, drop: Drop, chat_file: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
+    state, notice = nestling.state, nestling.window.notice
+    nestling.commands.open_path(chat_file)
+    qtbot.waitUntil(nestling.actions.start.isEnabled)
+    facts = state.dataset
+    gguf = tmp_path / "llama"
+    gguf.mkdir()
+    (gguf / "llama.gguf").write_bytes(b"GGUF")
+    table = tmp_path / "table.csv"
+    table.write_text("a,b\n")
+    for wrong, said in ((gguf, "GGUF"), (table, "table.csv"), (tmp_path / "gone.jsonl", "gone")):
+        notice.hide()
+        assert drop(nestling.window, wrong)
+        qtbot.waitUntil(notice.isVisible)
+        assert said in notice.text.text()
+        assert state.dataset is facts
+        assert state.config.data == chat_file
+        assert nestling.actions.start.isEnabled()
+    other = tmp_path / "letters.jsonl"
+    other.write_bytes(chat_file.read_bytes())
+    assert drop(nestling.window, other)
+    qtbot.waitUntil(lambda: state.config.data == other)
+    assert not notice.isVisible()
+
+
+def test_a_dataset_whose_own_file_went_bad_is_not_kept(
+    nestling: Nestling, chat_file: Path, qtbot: QtBot
+) -> None:
+    nestling.commands.open_path(chat_file)
+    qtbot.waitUntil(nestling.actions.start.isEnabled)
+    chat_file.write_text("")
+    nestling.commands.open_path(chat_file)
+    qtbot.waitUntil(lambda: nestling.state.dataset_failure is not None)
+    assert not nestling.actions.start.isEnabled()
+
+
+def test_weights_under_a_name_the_engine_does_not_take_are_refused_at_the_door(
+    nestling: Nestling, tiny_model: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
+    folder = tmp_path / "renamed"
+    folder.mkdir()
+    for file in tiny_model.iterdir():
+        name = "weights.safetensors" if file.suffix == ".safetensors" else file.name
+        (folder / name).write_bytes(file.read_bytes())
+    nestling.commands.open_path(folder)
+    qtbot.waitUntil(nestling.window.notice.isVisible)
+    assert "model*.safetensors" in nestling.window.notice.text.text()
+    assert nestling.state.config.model == tiny_model

@@ -12,7 +12,7 @@ from app.ui.app_state import Phase
 from app.ui.export import free_name
 from app.ui.main_window import LIBRARY
 from app.ui.pages.library_page import LibraryPage
-from app.ui.tables.runs_model import SORT_ROLE, RunsModel
+from app.ui.tables.runs_model import SORT_ROLE, STATE_COLUMN, RunsModel
 
 NOON = datetime(2026, 11, 2, 12, 0, tzinfo=UTC)
 
@@ -109,3 +109,39 @@ def test_a_checkpoint_is_exported_whole_and_never_over_another(
 
 def test_a_name_with_a_slash_is_no_folder(tmp_path: Path) -> None:
     assert free_name(tmp_path, "a/b") == tmp_path / "a-b"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "told"), [("interrupted", "Interrupted"), ("running", "Running elsewhere")]
+)
+def test_a_run_that_is_not_ours_is_not_called_running(outcome: str, told: str) -> None:
+    model = RunsModel()
+    model.show_runs([summary("one", outcome=outcome)])
+    state = model.index(0, STATE_COLUMN)
+    assert model.data(state) == told
+    assert model.data(state, Qt.ItemDataRole.ForegroundRole).isValid()
+
+
+def test_the_run_in_progress_is_listed_as_it_stands(
+    nestling: Nestling, chat_file: Path, qtbot: QtBot
+) -> None:
+    nestling.commands.open_path(chat_file)
+    qtbot.waitUntil(nestling.actions.start.isEnabled)
+    nestling.state.change_config(steps=5000, steps_per_eval=1000, steps_per_save=1000)
+    nestling.window.show_page(LIBRARY)
+    nestling.actions.start.trigger()
+    runs = nestling.library.runs
+
+    def told(column: int) -> str:
+        return str(runs.data(runs.index(0, column))) if runs.rowCount() else ""
+
+    qtbot.waitUntil(lambda: told(3) not in ("", "0"), timeout=120_000)
+    assert told(4) != "–"
+    assert told(STATE_COLUMN) == "Running"
+    nestling.actions.pause.trigger()
+    assert told(STATE_COLUMN) == "Paused"
+    nestling.library.refresh_requested.emit()
+    qtbot.wait(500)
+    assert told(STATE_COLUMN) == "Paused"
+    nestling.actions.stop.trigger()
+    qtbot.waitUntil(lambda: told(STATE_COLUMN) == "Stopped", timeout=120_000)

@@ -15,7 +15,9 @@ from PySide6.QtWidgets import (
 )
 
 from app.ui.desktop import REVEAL_LABEL
+from app.ui.live_run import LiveRun
 from app.ui.tables.runs_model import DATE_COLUMN, SIZE_COLUMN, SORT_ROLE, RunsModel
+from app.ui.theme import Theme
 from app.ui.widgets.building import GRID_PX, button, column, label, row
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ class LibraryPage(QWidget):
         super().__init__()
         self.setObjectName("page")
         self.runs = RunsModel()
+        self._sought: Path | None = None
         self._sorted = QSortFilterProxyModel(self)
         self._sorted.setSourceModel(self.runs)
         self._sorted.setSortRole(SORT_ROLE)
@@ -117,6 +120,17 @@ class LibraryPage(QWidget):
         self.export.setVisible(bool(runs))
         self.select(wanted)
         self._show_selection()
+
+    def show_live(self, live: LiveRun | None) -> None:
+        """Keep the row of the run in progress fresh; a new run is looked for on the disk once."""
+        is_listed = self.runs.show_live(live)
+        run_dir = live.run_dir if live else None
+        if not is_listed and self.isVisible() and self._sought != run_dir:
+            self._sought = run_dir
+            self.refresh_requested.emit()
+
+    def set_theme(self, theme: Theme) -> None:
+        self.runs.set_theme(theme)
 
     def select(self, run_dir: Path | None) -> None:
         """Select a run's row, or the first one if it isn't there."""

@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt
+from PySide6.QtGui import QColor
 
 from app.core.paths import starter_model_dir
 from app.ui import phrases
+from app.ui.live_run import LiveRun
+from app.ui.theme import LIGHT, Theme
 
 if TYPE_CHECKING:
     from app.library.run_store import RunSummary
@@ -42,23 +45,57 @@ _COLUMNS = (
     _Column(
         "Size", lambda run: phrases.size(run.size_bytes), lambda run: run.size_bytes, is_number=True
     ),
-    _Column("State", lambda run: run.outcome.capitalize(), lambda run: run.outcome),
+    _Column("State", lambda run: phrases.outcome(run.outcome), lambda run: run.outcome),
 )
 _TITLES = [column.title for column in _COLUMNS]
 DATE_COLUMN, SIZE_COLUMN = _TITLES.index("Date"), _TITLES.index("Size")
+STATE_COLUMN = _TITLES.index("State")
 
 
 class RunsModel(QAbstractTableModel):
-    """Rows come all at once with `show_runs`."""
+    """Rows come all at once with `show_runs`; the run in progress is kept fresh by `show_live`."""
 
     def __init__(self) -> None:
         super().__init__()
         self._runs: list[RunSummary] = []
+        self._live: LiveRun | None = None
+        self._theme = LIGHT
 
     def show_runs(self, runs: "Sequence[RunSummary]") -> None:
         self.beginResetModel()
-        self._runs = list(runs)
+        self._runs = [self._as_known(run) for run in runs]
         self.endResetModel()
+
+    def show_live(self, live: LiveRun | None) -> bool:
+        """Show how the run in progress stands; False if it is in no row.
+
+        A run that has ended stays as it was last seen until the runs are listed anew.
+        """
+        self._live = live
+        if live is None:
+            return True
+        for row, run in enumerate(self._runs):
+            if run.run_dir == live.run_dir:
+                self._runs[row] = live.over(run)
+                self._tell_changed(row, row)
+                return True
+        return False
+
+    def set_theme(self, theme: Theme) -> None:
+        self._theme = theme
+        self._tell_changed(0, len(self._runs) - 1)
+
+    def _tell_changed(self, first: int, last: int) -> None:
+        if first <= last:
+            self.dataChanged.emit(self.index(first, 0), self.index(last, len(_COLUMNS) - 1))
+
+    def _as_known(self, run: "RunSummary") -> "RunSummary":
+        live = self._live
+        return live.over(run) if live is not None and run.run_dir == live.run_dir else run
+
+    def _colour(self, run: "RunSummary") -> QColor | None:
+        _, tone = phrases.OUTCOMES.get(run.outcome, ("", ""))
+        return QColor(getattr(self._theme, tone)) if tone else None
 
     def run_at(self, row: int) -> "RunSummary":
         return self._runs[row]
@@ -86,6 +123,8 @@ class RunsModel(QAbstractTableModel):
             return column.shown(run)
         if role == SORT_ROLE:
             return column.sorted_by(run)
+        if role == Qt.ItemDataRole.ForegroundRole and index.column() == STATE_COLUMN:
+            return self._colour(run)
         if role == Qt.ItemDataRole.ToolTipRole:
             return run.problem or column.shown(run)
         if role == Qt.ItemDataRole.TextAlignmentRole:

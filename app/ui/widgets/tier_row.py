@@ -90,7 +90,9 @@ class TierRow(QWidget):
     def _word_period(self) -> None:
         period = self.period.value()
         self.period.setPrefix("every ")
-        self.period.setSuffix("" if period >= WORDED_BELOW else " step" if period == 1 else " steps")
+        self.period.setSuffix(
+            "" if period >= WORDED_BELOW else " step" if period == 1 else " steps"
+        )
 
 
 class _Swatch(QWidget):

@@ -1,0 +1,58 @@
+"""How the run in progress stands, for whoever lists runs: its folder may say less than the window.
+
+Knows the state; knows nothing of tables.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from app.ui.app_state import AppState, Phase
+
+if TYPE_CHECKING:
+    from app.library.run_store import RunSummary
+
+REFRESH_MS = 250
+_WORDS = {Phase.RUNNING: "live", Phase.PAUSED: "paused", Phase.STOPPING: "stopping"}
+
+
+@dataclass(frozen=True)
+class LiveRun:
+    run_dir: Path
+    steps: int
+    best_val_loss: float | None
+    outcome: str
+
+    def over(self, run: "RunSummary") -> "RunSummary":
+        """What the disk says of this run, with what is known better here."""
+        return replace(
+            run, steps=self.steps, best_val_loss=self.best_val_loss, outcome=self.outcome
+        )
+
+
+class LiveRunWatch(QObject):
+    changed = Signal(object)
+    """LiveRun, or None when no run is in progress; a few times a second at most."""
+
+    def __init__(self, state: AppState) -> None:
+        super().__init__(state)
+        self._state = state
+        self._timer = QTimer(self, interval=REFRESH_MS, singleShot=True)
+        self._timer.timeout.connect(self._tell)
+        state.run_event_received.connect(self._schedule)
+        state.phase_changed.connect(self._tell)
+
+    def _schedule(self, _event: object) -> None:
+        if not self._timer.isActive():
+            self._timer.start()
+
+    def _tell(self) -> None:
+        state = self._state
+        if state.started is None or not state.phase.is_active:
+            self.changed.emit(None)
+            return
+        steps = state.step.step if state.step else 0
+        word = _WORDS[state.phase]
+        self.changed.emit(LiveRun(state.started.run_dir, steps, state.best_val_loss, word))
