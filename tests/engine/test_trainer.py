@@ -116,7 +116,8 @@ def test_the_adapter_on_disk_is_the_one_in_the_last_checkpoint_state(
 ) -> None:
     end = ending(list(train(config)))
     assert end.adapter_dir is not None
-    adapter, state, progress = load_checkpoint(end.adapter_dir)
+    saved = load_checkpoint(end.adapter_dir)
+    adapter, state, progress = saved.adapter, saved.state, saved.progress
     assert progress.step == 8
     assert set(adapter) == set(state.m) == set(state.v) == set(state.pending)
     assert [count.item() for count in state.fired_counts] == [8, 4, 2]
@@ -177,7 +178,7 @@ def test_a_stopped_run_keeps_a_checkpoint_of_its_last_step(config: TrainingConfi
     assert end.outcome == "stopped"
     assert end.steps == of(events, StepFinished)[-1].step < 8
     assert end.adapter_dir is not None
-    assert load_checkpoint(end.adapter_dir)[2].step == end.steps
+    assert load_checkpoint(end.adapter_dir).progress.step == end.steps
 
 
 def test_closing_the_generator_keeps_a_checkpoint_too(config: TrainingConfig) -> None:
@@ -189,7 +190,7 @@ def test_closing_the_generator_keeps_a_checkpoint_too(config: TrainingConfig) ->
     assert config.output is not None
     manifest = read_manifest(config.output)
     assert manifest["outcome"] == "stopped"
-    assert load_checkpoint(config.output / manifest["adapter"])[2].step == 3
+    assert load_checkpoint(config.output / manifest["adapter"]).progress.step == 3
 
 
 def test_a_run_stopped_before_its_first_step_has_no_adapter(config: TrainingConfig) -> None:
@@ -340,7 +341,7 @@ def test_running_out_of_memory_keeps_what_was_learned(
     assert end.outcome == "failed"
     assert "ran out of memory" in end.message
     assert end.adapter_dir is not None
-    assert load_checkpoint(end.adapter_dir)[2].step == 3
+    assert load_checkpoint(end.adapter_dir).progress.step == 3
 
 
 def test_the_watchdog_is_recognised() -> None:
