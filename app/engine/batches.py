@@ -39,6 +39,8 @@ class Batches:
         self._examples = examples
         self._batch_size = batch_size
         self._example_lengths = np.array([example.length for example in examples])
+        trained = sum(example.trained_tokens for example in examples)
+        self._trained_share = trained / max(1, int(self._example_lengths.sum()))
         self.lengths = bucket_lengths(self._example_lengths, max_lengths)
         """The distinct padded lengths, ascending."""
 
@@ -82,12 +84,12 @@ class Batches:
         return Batch(tokens, trained)
 
     def blank(self, length: int) -> Batch:
-        """A batch of this length that trains one token, for tracing."""
+        """A batch of this length for tracing, with as many trained tokens as are likely."""
         batch = Batch(
             np.zeros((self._batch_size, length), np.int32),
             np.zeros((self._batch_size, length), np.float32),
         )
-        batch.trained[0, 1] = 1.0
+        batch.trained[:, 1 : 1 + max(1, round(self._trained_share * (length - 1)))] = 1.0
         return batch
 
     def _chunks(self, ordered: npt.NDArray[np.intp]) -> list[npt.NDArray[np.intp]]:

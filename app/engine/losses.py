@@ -14,8 +14,8 @@ from app.engine.batches import Batch
 from app.engine.head import Head
 from app.engine.mlx_gateway import compiles, import_mlx
 
-CHUNK_LOGITS = 2**24
-"""Logits that exist at once, about: 64 MiB in float32."""
+CHUNK_LOGITS = 2**23
+"""Logits of one chunk, at most: 32 MiB in float32, of which some four copies exist at once."""
 CHUNK_ROWS = (64, 256)
 """Rows of one chunk, at least and at most: fewer use the processor badly."""
 
@@ -144,20 +144,27 @@ def _loss_of_rows(head: Head, hidden: Any, targets: Any, weights: Any) -> Any:
     """The summed loss of some rows, with one pass over the logits for its gradient."""
     mx = import_mlx()
 
+    places = targets[:, None]
+
     @mx.custom_function  # type: ignore[untyped-decorator]
-    def loss(logits: Any) -> Any:
-        return _row_losses(logits, targets, weights).sum()
+    def loss(logits: Any) -> tuple[Any, Any, Any]:
+        largest = mx.max(logits, axis=-1, keepdims=True)
+        scores = mx.take_along_axis(logits, places, axis=-1)
+        # Exponentials are most of the work: taken once, for the loss and for its gradient.
+        powers = mx.exp(logits - largest)
+        total = mx.sum(powers, axis=-1, keepdims=True)
+        losses = (largest + mx.log(total) - scores).squeeze(-1)
+        return mx.where(weights > 0, losses, 0.0).sum(), powers, total
 
     @loss.vjp  # type: ignore[untyped-decorator]
-    def _(logits: Any, cotangent: Any, _: Any) -> Any:
-        places = targets[:, None]
-        likely = mx.softmax(logits, axis=-1)
-        error = mx.put_along_axis(
-            likely, places, mx.take_along_axis(likely, places, axis=-1) - 1.0, axis=-1
-        )
-        return error * (weights[:, None] * cotangent)
+    def _(_: Any, cotangents: Any, outputs: Any) -> Any:
+        _, powers, total = outputs
+        scale = weights[:, None] * cotangents[0]
+        likely = powers * (scale / total)
+        error = mx.take_along_axis(likely, places, axis=-1) - scale
+        return mx.put_along_axis(likely, places, error, axis=-1)
 
-    return loss(head.logits(hidden).astype(mx.float32))
+    return loss(head.logits(hidden).astype(mx.float32))[0]
 
 
 def _row_losses(logits: Any, targets: Any, weights: Any) -> Any:

@@ -64,8 +64,9 @@ def device_name() -> str:
 def compiled(function: Callable[..., Any], **captured: Any) -> Callable[..., Any]:
     """`mx.compile(function)` on a GPU; on the CPU `function` itself.
 
-    On the CPU MLX compiles by calling the host's C++ compiler: seconds for every new shape, for a
-    gain of 2 to 10 % a step, and nothing at all where there is no compiler.
+    On the CPU MLX compiles by calling the host's C++ compiler, for a gain of 2 to 15 % a step: the
+    first step of a first run took 69 s instead of 0.5 (tests/benchmarks/README.md), and without a
+    compiler nothing is gained.
     """
     if not compiles():
         return function

@@ -16,6 +16,7 @@ from app.engine.adapter import add_adapter
 from app.engine.assignment import make_plan
 from app.engine.batches import Batch
 from app.engine.checkpointing import layers_recomputed
+from app.engine.head import find_head
 from app.engine.loading import load_base_model
 from app.engine.lora import trainable
 from app.engine.optimizer import TieredAdamW
@@ -119,6 +120,24 @@ def test_the_peak_is_lower(make_model: Callable[..., Path]) -> None:
         return int(mx.get_peak_memory() - start)
 
     assert peak(True) < 0.6 * peak(False)
+
+
+def test_a_compiled_step_with_the_fused_loss_takes_the_same_way(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a GPU does: everything compiled, positions padded, layers recomputed."""
+    plain = training_step(tiny_model, False)
+    monkeypatch.setattr("app.engine.step.compiled", mx.compile)
+    monkeypatch.setattr("app.engine.losses.compiles", lambda: True)
+    fused = training_step(tiny_model, True)
+    fused._head = find_head(fused._model)
+    assert fused._head is not None
+    for number in range(1, 4):
+        a = plain.run([batch()], number, 1e-2)
+        b = fused.run([batch()], number, 1e-2)
+        assert b.loss == pytest.approx(a.loss, abs=1e-4)
+    for path, value in trainable(plain._model).items():
+        assert mx.allclose(trainable(fused._model)[path], value, atol=1e-4)
 
 
 def test_a_run_with_it_is_the_run_without(

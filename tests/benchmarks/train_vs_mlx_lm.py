@@ -1,0 +1,188 @@
+"""Our training beside mlx-lm's, as a table.
+
+python -m tests.benchmarks.train_vs_mlx_lm [row …]
+"""
+
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from app.core.config import TrainingConfig
+from app.engine.batches import Batch, Batches
+from app.engine.checkpoints import Progress, save_checkpoint
+from app.engine.lora import adapter_config, trainable
+from app.engine.mlx_gateway import device_name, import_mlx, import_mlx_lm
+from tests.benchmarks.older_design import OlderDesign
+from tests.benchmarks.sides import Measured, Ours, against_mlx_lm, compare
+from tests.benchmarks.workloads import (
+    LARGE,
+    SMALL,
+    ChatRows,
+    Row,
+    Shape,
+    build,
+    chat_rows,
+    equal_rows,
+    examples,
+)
+
+BATCH = 4
+
+
+def equal_lengths() -> None:
+    rows = equal_rows(BATCH, 256, SMALL)
+    ours, theirs = _beside_mlx_lm(Shape(SMALL), rows, block=1, rounds=9)
+    _faster("rows of equal length, all trained, vocabulary 4k", "≥ 1.00", ours, theirs)
+    difference = ours.first_loss - theirs.first_loss
+    print(f"|   first loss, ours − mlx-lm's | ≤ 1e-3 | {difference:.1e} | | |")
+
+
+def chat_small() -> None:
+    rows = chat_rows(48, 1024, SMALL, masked=0.5)
+    _epoch("epoch of long-tailed masked chat, vocabulary 4k", "≥ 1.5", Shape(SMALL), rows, 2)
+
+
+def chat_large() -> None:
+    rows = chat_rows(24, 512, LARGE, masked=0.7)
+    shape = Shape(LARGE)
+    _epoch("the same, vocabulary 100k, 70 % masked, to 512 tokens", "≥ 2.5", shape, rows, 1)
+
+
+def peak() -> None:
+    for masked, goal in ((0.0, "≤ 0.55"), (0.7, "≤ 0.3")):
+        rows = equal_rows(BATCH, 128, LARGE, masked)
+        ours, theirs = _beside_mlx_lm(Shape(LARGE), rows, block=1, rounds=2, recompute=True)
+        what = f"vocabulary 100k, both checkpointing, {masked:.0%} masked"
+        memory = f"{ours.peak >> 20} / {theirs.peak >> 20} MiB beyond the weights"
+        _row(f"peak memory, {what}", goal, ours.peak / theirs.peak, None, memory)
+        _faster(f"  tokens/s, {what}", "", ours, theirs)
+
+
+def tiers() -> None:
+    shape, batches = Shape(SMALL), _batches(equal_rows(BATCH, 128, SMALL)) * 4
+    one = Ours(build(shape))
+    for skip, goal in ((False, "≤ 1.02"), (True, "≤ 0.9")):
+        many = Ours(build(shape), (1, 2, 4), skip=skip)
+        a, b = compare(lambda: many.steps(batches), lambda: one.steps(batches), 5)  # noqa: B023
+        how = "skipping" if skip else "accumulating"
+        _time_ratio(f"time of tiers 1,2,4 by depth, {how} / one tier", goal, a, b)
+
+
+def older() -> None:
+    for hidden in (256, 512):
+        shape = Shape(SMALL, hidden)
+        batches = _batches(equal_rows(BATCH, 64, SMALL, 0.5))
+        old, ours = OlderDesign(build(shape)), Ours(build(shape))
+        a, b = compare(lambda: old.steps(batches), lambda: ours.steps(batches), 5)  # noqa: B023
+        _time_ratio(f"time of the older design / ours, hidden {hidden}", "≥ 1.3", a, b)
+
+
+def checkpoint() -> None:
+    mx = import_mlx()
+    ours = Ours(build(Shape(SMALL)))
+    batches = _batches(equal_rows(BATCH, 128, SMALL))
+    with tempfile.TemporaryDirectory() as folder:
+        count = iter(range(1000))
+
+        def save() -> None:
+            mx.eval(ours.training.state.tree())
+            save_checkpoint(
+                Path(folder) / f"step-{next(count):06d}", trainable(ours.model),
+                adapter_config(ours.model, TrainingConfig()), ours.training.state, Progress(),
+            )  # fmt: skip
+
+        a, b = compare(save, lambda: ours.steps(batches), 5)
+    share = a.median / (100 * b.median)
+    _row("time of a checkpoint / 100 steps", "≤ 0.01", share, None, _ms(a, b))
+
+
+def full_logits() -> None:
+    """What the fused loss alone is worth: our own step with and without it."""
+    shape = Shape(LARGE)
+    for masked in (0.0, 0.7):
+        batches = _batches(equal_rows(BATCH, 128, LARGE, masked))
+        fused, full = Ours(build(shape)), Ours(build(shape))
+        full.training._head = None
+        a, b = compare(lambda: fused.steps(batches), lambda: full.steps(batches), 3)  # noqa: B023
+        what = f"the fused loss / all logits, vocabulary 100k, {masked:.0%} masked"
+        _time_ratio(f"time of {what}", "", a, b)
+        _row(f"peak of {what}", "", a.peak / b.peak, None, f"{a.peak >> 20} / {b.peak >> 20} MiB")
+
+
+ROWS: dict[str, Callable[[], None]] = {
+    f.__name__: f
+    for f in (
+        equal_lengths,
+        chat_small,
+        chat_large,
+        peak,
+        tiers,
+        older,
+        checkpoint,
+        full_logits,
+    )
+}
+
+
+def main(names: Sequence[str]) -> None:
+    import_mlx_lm()
+    print(device_name(), end="\n\n")
+    print("| what | must reach | time | processor time | medians |\n|---|---|---|---|---|")
+    for name in names or ROWS:
+        start = perf_counter()
+        ROWS[name]()
+        print(f"{name}: {perf_counter() - start:.0f} s", file=sys.stderr)
+        import_mlx().clear_cache()
+
+
+def _epoch(what: str, goal: str, shape: Shape, rows: list[Row], rounds: int) -> None:
+    batches = Batches(examples(rows), BATCH)
+    order = [batches.batch(indexes) for indexes in batches.epoch(0, 0)]
+    model = build(shape)
+    ours, theirs = against_mlx_lm(
+        Ours(build(shape), (1, 2, 4)), order, model, ChatRows(rows),
+        batch_size=BATCH, block=len(rows) // BATCH, rounds=rounds,
+        longest=max(len(row.tokens) for row in rows),
+    )  # fmt: skip
+    _faster(f"useful tokens/s, {what}", goal, ours, theirs)
+
+
+def _beside_mlx_lm(shape: Shape, rows: list[Row], **options: Any) -> tuple[Measured, Measured]:
+    batches = _batches(rows) * options["block"]
+    ours = Ours(build(shape), recompute=options.get("recompute", False))
+    longest = len(rows[0].tokens)
+    return against_mlx_lm(
+        ours, batches, build(shape), ChatRows(rows), batch_size=BATCH, longest=longest, **options
+    )
+
+
+def _batches(rows: list[Row]) -> list[Batch]:
+    batches = Batches(examples(rows), BATCH)
+    return [batches.batch(indexes) for indexes in batches.epoch(0, 0)]
+
+
+def _faster(what: str, goal: str, ours: Measured, theirs: Measured) -> None:
+    """How many times as fast we are: their time over ours."""
+    wall, cpu = theirs.median / ours.median, theirs.cpu_median / ours.cpu_median
+    _row(what, goal, wall, cpu, _ms(ours, theirs))
+
+
+def _time_ratio(what: str, goal: str, a: Measured, b: Measured, more: str = "") -> None:
+    """The time of `a` in times of `b`."""
+    _row(what, goal, a.median / b.median, a.cpu_median / b.cpu_median, _ms(a, b) + more)
+
+
+def _ms(a: Measured, b: Measured) -> str:
+    return f"{a.median * 1000:.0f} / {b.median * 1000:.0f} ms"
+
+
+def _row(what: str, goal: str, wall: float, cpu: float | None, detail: str) -> None:
+    processor = "" if cpu is None else f"{cpu:.3g}×"
+    print(f"| {what} | {goal} | {wall:.3g}× | {processor} | {detail} |", flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
