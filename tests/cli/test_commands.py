@@ -149,7 +149,7 @@ BAD = {
     "an unknown assignment": (["train", "--assign", "luck"], "invalid choice: 'luck'"),
     "tiers that are no numbers": (["train", "--data", "x", "--tiers", "a,b"], "like 1,2,4"),
     "tiers out of order": (["train", "--data", "x", "--tiers", "4,2"], "shortest first"),
-    "a period of zero": (["train", "--data", "x", "--tiers", "0,2"], "must be 1 to 1,000,000 steps"),
+    "a period of zero": (["train", "--data", "x", "--tiers", "0,2"], "must be 1 to 1,000,000"),
     "too few factors": (
         ["train", "--data", "x", "--tiers", "1,2", "--tier-factors", "1"],
         "2 tiers need 2 factors",

@@ -51,7 +51,7 @@ def validate_as(monkeypatch: pytest.MonkeyPatch) -> Callable[[Sequence[float]], 
 
 def checkpoints(run_dir: Path | None) -> list[int]:
     assert run_dir is not None
-    folders = (run_dir / "checkpoints").iterdir()
+    folders = (run_dir / "checkpoints").glob("step-*")
     return sorted(int(folder.name.removeprefix("step-")) for folder in folders)
 
 
