@@ -81,10 +81,13 @@ class Nestling(QObject):
     def _wire_window(self) -> None:
         window, commands = self.window, self.commands
         window.may_close = self.quitting.may_close
+        window.why_not_open = self.state.why_not_open
+        self.state.phase_changed.connect(self._allow_opening)
         window.path_dropped.connect(commands.open_path)
         window.first_painted.connect(self._load_the_rest)
         self.quitting.ready.connect(window.close)
         self.control.run_ended.connect(commands.list_runs)
+        self.control.run_ended.connect(window.notice.hide)
         self.control.defect_met.connect(self.errors.show_failure)
         self.intake.refused.connect(commands.tell_failure)
         self.intake.accepted.connect(window.notice.hide)
@@ -94,6 +97,10 @@ class Nestling(QObject):
         self.export.exported.connect(commands.tell_exported)
         self.appearance.theme_changed.connect(window.set_theme)
         window.set_theme(self.appearance.theme or LIGHT)
+
+    @Slot()
+    def _allow_opening(self) -> None:
+        self.menus.allow_opening(self.state.why_not_open())
 
     @Slot()
     def _load_the_rest(self) -> None:

@@ -160,6 +160,12 @@ class AppState(QObject):
             self.finished, self.stage = event, None
         self.run_event_received.emit(event)
 
+    def why_not_open(self) -> str:
+        """Why nothing else can be opened now, in one sentence; empty when it can."""
+        if not self.phase.is_active:
+            return ""
+        return "A run is in progress. Stop it, or wait for its end, to change what it works on."
+
     def why_not_start(self) -> str:
         """Why a run can't start now, in one sentence; empty when it can."""
         if self.phase.is_active:

@@ -15,8 +15,8 @@ _PATHS = {
     "start": "M8 5.5v13l10.5-6.5z",
     "pause": "M8.5 6v12M15.5 6v12",
     "stop": "M7 7h10v10H7z",
-    "closed": "M10 7l5 5-5 5",
-    "open": "M7 10l5 5 5-5",
+    "closed": "M4 7l5 5-5 5",
+    "open": "M2 10l5 5 5-5",
 }
 _SCALES = (1.0, 2.0, 3.0)
 

@@ -34,10 +34,8 @@ class Intake(QObject):
     @Slot(object)
     def open_path(self, path: Path) -> None:
         """A dataset file, a dataset folder or a model folder."""
-        if self._state.phase.is_active:
-            self.refused.emit(
-                _refusal("A run is in progress.", "Stop it, or wait for its end, to change it.")
-            )
+        if why_not := self._state.why_not_open():
+            self.refused.emit(Failure(why_not, "", "", is_app_error=True))
         elif path.is_dir() and looks_like_model(path):
             self.open_model(path)
         else:
@@ -128,7 +126,3 @@ def looks_like_model(folder: Path) -> bool:
         return False
     signs = ("config.json", "*.safetensors", "*.gguf")
     return any(any(folder.glob(sign)) for sign in signs)
-
-
-def _refusal(message: str, hint: str) -> Failure:
-    return Failure(message, hint, "", is_app_error=True)

@@ -38,6 +38,8 @@ class MainWindow(QMainWindow):
         self._is_painted = False
         self.may_close: Callable[[], bool] = lambda: True
         """Asked before the window closes; the answer no keeps it open."""
+        self.why_not_open: Callable[[], str] = lambda: ""
+        """Asked when something is dragged over the window; a sentence refuses it."""
         self.train, self.library = train, library
         self.notice = Notice()
         self.sidebar = Sidebar({"Train": "train", "Library": "library"})
@@ -102,7 +104,11 @@ class MainWindow(QMainWindow):
         event.accept()
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        if _dropped_path(event) is not None:
+        if _dropped_path(event) is None:
+            return
+        if why_not := self.why_not_open():
+            self.notice.tell(why_not)
+        else:
             event.acceptProposedAction()
             self.train.highlight_drop(True)
 

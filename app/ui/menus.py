@@ -34,9 +34,11 @@ class Menus:
 
     def _file(self) -> None:
         menu = self._menu("&File")
-        self._item(menu, "&Open…", "open", QKeySequence.StandardKey.Open)
-        self._item(menu, "Open &Model…", "open_model", "Ctrl+Shift+O")
-        self._item(menu, "Use the &Sample Data", "sample")
+        self.openers = (
+            self._item(menu, "&Open…", "open", QKeySequence.StandardKey.Open),
+            self._item(menu, "Open &Model…", "open_model", "Ctrl+Shift+O"),
+            self._item(menu, "Use the &Sample Data", "sample"),
+        )
         menu.addSeparator()
         self.reveal = self._item(menu, "&Reveal Run", "reveal", "Ctrl+Shift+R")
         self.export = self._item(menu, "&Export Checkpoint…", "export", "Ctrl+E")
@@ -46,6 +48,12 @@ class Menus:
             menu, "&Quit Nestling", "close", QKeySequence.StandardKey.Quit,
             QAction.MenuRole.QuitRole,
         )  # fmt: skip
+
+    def allow_opening(self, why_not: str) -> None:
+        """What opens something can't be chosen while there is a reason not to."""
+        for opener in self.openers:
+            opener.setEnabled(not why_not)
+            opener.setToolTip(why_not)
 
     def _edit(self) -> None:
         menu = self._menu("&Edit")

@@ -6,6 +6,7 @@ from PySide6.QtWidgets import QPushButton
 
 from app.ui.app_state import AppState, Phase
 from app.ui.run_control import RunControl
+from app.ui.widgets.building import enable
 
 
 class RunActions(QObject):
@@ -52,7 +53,7 @@ class ActionButton(QPushButton):
     def _follow(self) -> None:
         self.setText(self._action.text())
         self.setAccessibleName(self._action.text())
-        self.setEnabled(self._action.isEnabled())
+        enable(self, self._action.isEnabled())
         self.setToolTip(self._action.toolTip())
 
 

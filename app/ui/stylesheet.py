@@ -81,6 +81,7 @@ def _surfaces(t: Theme) -> str:
 
 def _text(t: Theme) -> str:
     return f"""
+    QDialogButtonBox {{ dialogbuttonbox-buttons-have-icons: 0; }}
     QLabel, QCheckBox {{ color: {t.text}; background: transparent; }}
     QLabel#qt_msgbox_label {{ font-weight: 600; }}
     QLabel#qt_msgbox_informativelabel {{ min-width: 300px; }}
@@ -135,8 +136,7 @@ def _buttons(t: Theme) -> str:
         color: {t.secondary_text}; padding: 2px; }}
     QToolButton:hover {{ background: {t.raised}; color: {t.text}; }}
     QToolButton:focus {{ border-color: {t.accent}; }}
-    QToolButton#disclosure {{ color: {t.text}; font-weight: 600; padding: 2px 4px 2px 0;
-        margin-left: -4px; }}
+    QToolButton#disclosure {{ color: {t.text}; font-weight: 600; padding: 2px 4px 2px 0; }}
     QToolButton#disclosure:hover {{ background: transparent; color: {t.accent}; }}
     QProgressBar {{ background: {t.border}; border: none; border-radius: 3px; max-height: 6px;
         min-height: 6px; }}

@@ -85,11 +85,17 @@ def test_nothing_is_taken_in_during_a_run(
     nestling.commands.open_path(chat_file)
     qtbot.waitUntil(lambda: nestling.actions.start.isEnabled())
     nestling.actions.start.trigger()
-    assert drop(nestling.window, tmp_path)
-    assert nestling.state.config.data == chat_file
+    assert not drop(nestling.window, tmp_path)
     assert "in progress" in nestling.window.notice.text.text()
+    nestling.commands.open_path(tmp_path)  # as from Finder
+    assert nestling.state.config.data == chat_file
+    for opener in nestling.menus.openers:
+        assert not opener.isEnabled()
+        assert "in progress" in opener.toolTip()
     nestling.actions.stop.trigger()
     qtbot.waitUntil(lambda: not nestling.state.phase.is_active, timeout=120_000)
+    assert all(opener.isEnabled() for opener in nestling.menus.openers)
+    assert not nestling.window.notice.isVisible()
 
 
 def test_every_part_of_the_window_leaves_drops_to_it(nestling: Nestling) -> None:

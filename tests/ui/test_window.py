@@ -1,5 +1,6 @@
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QSettings, Qt
@@ -8,9 +9,13 @@ from PySide6.QtWidgets import (
     QAbstractButton,
     QApplication,
     QComboBox,
+    QDialogButtonBox,
+    QFileDialog,
     QLineEdit,
     QMessageBox,
+    QScrollArea,
     QSpinBox,
+    QStyle,
     QWidget,
 )
 from pytestqt.qtbot import QtBot
@@ -140,3 +145,39 @@ def test_a_foreseen_error_is_shown_as_its_sentence(qtbot: QtBot) -> None:
         "The disk is full.", "Free some.", "",
     )  # fmt: skip
     box.close()
+
+
+def test_start_leaves_no_focus_ring_elsewhere(
+    nestling: Nestling, chat_file: Path, qtbot: QtBot
+) -> None:
+    nestling.commands.open_path(chat_file)
+    qtbot.waitUntil(nestling.actions.start.isEnabled)
+    header = nestling.train.header
+    header.start.setFocus()
+    qtbot.mouseClick(header.start, Qt.MouseButton.LeftButton)
+    assert nestling.window.focusWidget() in (None, nestling.window.centralWidget())
+    nestling.actions.stop.trigger()
+    qtbot.waitUntil(lambda: not nestling.state.phase.is_active, timeout=120_000)
+
+
+def test_a_scroll_bar_shows_no_thumb_where_nothing_scrolls(
+    nestling: Nestling, qtbot: QtBot
+) -> None:
+    nestling.window.resize(1280, 1400)
+    qtbot.waitUntil(lambda: nestling.window.height() == 1400)
+    for area in nestling.train.findChildren(QScrollArea):
+        bar = area.verticalScrollBar()
+        assert bar.isEnabled() == (bar.maximum() > 0)
+
+
+def test_buttons_of_dialogs_have_no_icons(nestling: Nestling) -> None:
+    dialog = QFileDialog(nestling.window)
+    dialog.setOption(QFileDialog.Option.DontUseNativeDialog)
+    dialog.show()
+    box = dialog.findChild(QDialogButtonBox)
+    assert box is not None
+    hint = QStyle.StyleHint.SH_DialogButtonBox_ButtonsHaveIcons
+    assert not box.style().styleHint(hint, None, box)
+    assert all(button.icon().isNull() for button in box.buttons())
+    dialog.close()
+    dialog.deleteLater()

@@ -14,7 +14,7 @@ from app.ui.app_state import AppState, Phase
 from app.ui.run_actions import RunActions
 from app.ui.stylesheet import SCROLL_BAR_PX
 from app.ui.theme import Theme
-from app.ui.widgets.building import GRID_PX
+from app.ui.widgets.building import GRID_PX, enable
 from app.ui.widgets.data_card import DataCard
 from app.ui.widgets.hero import Hero
 from app.ui.widgets.log_view import LogView
@@ -125,7 +125,7 @@ class TrainPage(QWidget):
         state = self._state
         is_empty = state.phase is Phase.EMPTY and not (state.started or state.finished)
         self._right.setCurrentIndex(0 if is_empty else 1)
-        self._cards.setEnabled(not state.phase.is_active)
+        enable(self._cards, not state.phase.is_active)
 
 
 def _scrolling(content: QWidget) -> QScrollArea:
@@ -139,6 +139,7 @@ def _scrolling(content: QWidget) -> QScrollArea:
     area.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)
     bar = area.verticalScrollBar()
     bar.rangeChanged.connect(lambda low, high: bar.setEnabled(high > low))
+    bar.setEnabled(False)  # until there is something to scroll
     area.setWidget(content)
     return area
 

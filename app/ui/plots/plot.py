@@ -104,10 +104,11 @@ class Plot(pg.PlotWidget):  # type: ignore[misc]
             self._draw(self.run, low, high)
 
     def step_range(self, run: RunSeries) -> tuple[float, float]:
-        """The steps selected, or all with a little air for the marks at both ends."""
+        """The steps selected, or all from where the run began, with a little air at both ends."""
         if self.selection:
             return self.selection
-        first, last = run.first_step, max(run.last_step, run.first_step + 10)
+        first = run.first_step - 1  # what is measured before the first step stands there
+        last = max(run.last_step, first + 10)
         air = 0.006 * (last - first)
         return first - air, last + air
 

@@ -93,7 +93,8 @@ class RunCards(QObject):
     def _make_corners(self) -> None:
         self.legend = Legend((("Each step", "faint"), ("Smoothed", "bold"), ("Validation", "dots")))
         self.live_choice = Choice(
-            "Steps shown", (("Latest", "The last 120 steps"), ("All", "The whole run"))
+            "Steps shown",
+            (("Latest", "The last steps, as many as can be told apart"), ("All", "The whole run")),
         )
         self.measure_choice = Choice("Measure", tuple(measure[:2] for measure in _MEASURES))
         self.heat_scale = ColourScale()

@@ -17,6 +17,8 @@ from app.ui.plots.style import colour, small_font
 from app.ui.theme import Theme
 
 LIVE_STEPS = 120
+_LIVE_STEP_PX = 4
+"""Narrower, steps can't be told apart."""
 _BIN_PX = 3
 _ROW_FILL = 0.66
 _MARK_FILL = 0.62
@@ -112,9 +114,11 @@ class TierRaster(Plot):
         if self.selection:
             low, high = self.selection
             return round(low) - 0.5, round(high) + 0.5
-        first = max(run.first_step, run.last_step - LIVE_STEPS + 1) if self.is_live else 0
-        first = first or run.first_step
-        return first - 0.5, max(run.last_step, first + LIVE_STEPS - 1) + 0.5
+        if not self.is_live:
+            return run.first_step - 0.5, run.last_step + 0.5
+        count = max(1, min(LIVE_STEPS, int(self.box.width() / _LIVE_STEP_PX)))
+        first = max(run.first_step, run.last_step - count + 1)
+        return first - 0.5, first + count - 0.5
 
     def _draw(self, run: RunSeries, low: float, high: float) -> None:
         edges = self._edges(run, low, high)

@@ -119,6 +119,14 @@ def fill(made: Layout, *items: QWidget | int | None, spacing: int) -> Layout:
     return made
 
 
+def enable(widget: QWidget, is_on: bool) -> None:
+    """Enable or disable; the keyboard's focus leaves what is disabled and marks nothing else."""
+    focused = widget.window().focusWidget()
+    if not is_on and focused is not None and (focused is widget or widget.isAncestorOf(focused)):
+        focused.clearFocus()
+    widget.setEnabled(is_on)
+
+
 def restyle(widget: QWidget, name: str, value: object) -> None:
     """Set a property that the style sheet asks for, and have the widget drawn accordingly."""
     if widget.property(name) != value:

@@ -161,3 +161,23 @@ def test_pointing_at_a_plot_tells_the_step(qtbot, run_of, kind):
     assert plot.readout.text().startswith("step")
     plot._point_at(plot.box.sceneBoundingRect().bottomRight() * 2)
     assert plot.readout.isHidden()
+
+
+def test_the_latest_steps_are_as_many_as_can_be_told_apart(qtbot, run_of):
+    raster = shown(qtbot, TierRaster, run_of(1_000))
+    raster.resize(300, 300)
+    raster.show()
+    low, high = raster.step_range(raster.run)
+    assert raster.box.width() / (high - low) >= 4
+    assert high == 1_000.5
+    assert high - low < LIVE_STEPS
+
+
+def test_all_of_a_short_run_fills_the_raster(qtbot, run_of):
+    raster = shown(qtbot, TierRaster, run_of(12), is_live=False)
+    assert raster.step_range(raster.run) == (0.5, 12.5)
+
+
+def test_the_validation_before_the_first_step_lies_on_the_axis(qtbot, run_of):
+    plot = shown(qtbot, LossPlot, run_of(40))
+    assert plot.box.viewRange()[0][0] <= 0
