@@ -1,12 +1,17 @@
 """Exporting a checkpoint: asks where to, has it copied beside the GUI thread, tells the result."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QFileDialog, QWidget
 
-from app.workers.background import BackgroundTasks, Failure
+from app.workers.background import BackgroundTasks, Failure, failure_of
 from app.workers.library_tasks import exporting
+
+
+LONGEST_NAME, LONGEST_NAME_BYTES = 80, 200
+"""Files' names end at 255 bytes almost everywhere, and a number may come behind them."""
 
 
 class CheckpointExport(QObject):
@@ -21,7 +26,7 @@ class CheckpointExport(QObject):
 
     def ask(self, adapter_dir: Path, name: str, window: QWidget) -> None:
         """Ask where to, then export into a new folder there."""
-        dialog = QFileDialog(window, f"Export {name} into")
+        dialog = QFileDialog(window, f"Export {shortened(name)} into")
         dialog.setFileMode(QFileDialog.FileMode.Directory)
         dialog.setOption(QFileDialog.Option.ShowDirsOnly)
         dialog.setLabelText(QFileDialog.DialogLabel.Accept, "Export")
@@ -32,7 +37,11 @@ class CheckpointExport(QObject):
         dialog.open()
 
     def export_into(self, folder: Path, adapter_dir: Path, name: str) -> None:
-        destination = free_name(folder, f"{name} adapter")
+        try:
+            destination = free_name(folder, f"{shortened(name)} adapter")
+        except OSError as error:
+            self.failed.emit(_unwritable(folder, error))
+            return
         self._background.run(exporting(adapter_dir, destination), self._done, self._fail)
 
     def _done(self, destination: Path) -> None:
@@ -40,6 +49,20 @@ class CheckpointExport(QObject):
 
     def _fail(self, failure: Failure) -> None:
         self.failed.emit(failure)
+
+
+def _unwritable(folder: Path, error: OSError) -> Failure:
+    reason = (error.strerror or str(error)).rstrip(".")
+    return replace(failure_of(error), message=f"Nothing can be exported into {folder}: {reason}.")
+
+
+def shortened(name: str) -> str:
+    """At most 80 characters, and never more bytes than a file's name may have."""
+    if len(name) > LONGEST_NAME:
+        name = f"{name[: LONGEST_NAME - 1].rstrip()}…"
+    while len(name.encode()) > LONGEST_NAME_BYTES:
+        name = f"{name[:-2].rstrip()}…"
+    return name
 
 
 def free_name(folder: Path, name: str) -> Path:

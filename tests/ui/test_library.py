@@ -9,7 +9,7 @@ from pytestqt.qtbot import QtBot
 from app.application import Nestling
 from app.library.run_store import RunSummary
 from app.ui.app_state import Phase
-from app.ui.export import free_name
+from app.ui.export import LONGEST_NAME, free_name, shortened
 from app.ui.main_window import LIBRARY
 from app.ui.pages.library_page import LibraryPage
 from app.ui.tables.runs_model import SORT_ROLE, STATE_COLUMN, RunsModel
@@ -145,3 +145,24 @@ def test_the_run_in_progress_is_listed_as_it_stands(
     assert told(STATE_COLUMN) == "Paused"
     nestling.actions.stop.trigger()
     qtbot.waitUntil(lambda: told(STATE_COLUMN) == "Stopped", timeout=120_000)
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "語" * 300, "🐣" * 300])
+def test_a_very_long_name_is_cut(name: str, tmp_path: Path) -> None:
+    assert len(shortened(name)) <= LONGEST_NAME
+    free_name(tmp_path, f"{shortened(name)} adapter").mkdir()
+    assert free_name(tmp_path, f"{shortened(name)} adapter").name.endswith(" 2")
+
+
+def test_a_run_with_a_very_long_name_is_exported(
+    nestling: Nestling, tmp_path: Path, qtbot: QtBot
+) -> None:
+    adapter = tmp_path / "adapter"
+    adapter.mkdir()
+    for name in ("adapters.safetensors", "adapter_config.json"):
+        (adapter / name).write_text("{}")
+    nestling.export.export_into(tmp_path, adapter, "x" * 300)
+    qtbot.waitUntil(nestling.window.notice.isVisible)
+    assert nestling.window.notice.text.text().startswith("Exported to")
+    nestling.export.export_into(Path("/" + "y" * 300), adapter, "x")
+    qtbot.waitUntil(lambda: "too long" in nestling.window.notice.text.text())

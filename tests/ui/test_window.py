@@ -181,3 +181,25 @@ def test_buttons_of_dialogs_have_no_icons(nestling: Nestling) -> None:
     assert all(button.icon().isNull() for button in box.buttons())
     dialog.close()
     dialog.deleteLater()
+
+
+def test_a_low_window_scrolls_the_run_and_squeezes_no_plot(
+    nestling: Nestling, chat_file: Path, qtbot: QtBot
+) -> None:
+    nestling.commands.open_path(chat_file)
+    qtbot.waitUntil(nestling.actions.start.isEnabled)
+    train = nestling.train
+    train.log.disclosure.toggle.setChecked(True)
+    nestling.window.resize(820, 560)
+    qtbot.waitUntil(lambda: nestling.window.height() == 560)
+    assert train.plots_place.plots is not None
+    for card in train.plots_place.plots.cards:
+        assert card.stack.height() >= 80
+    (area,) = (a for a in train.findChildren(QScrollArea) if a.isAncestorOf(train.log))
+    bar = area.verticalScrollBar()
+    bar.setValue(bar.maximum())
+    log = train.log.mapTo(area.viewport(), train.log.rect().bottomLeft())
+    assert log.y() <= area.viewport().height()
+    nestling.window.resize(1280, 832)
+    train.log.disclosure.toggle.setChecked(False)
+    qtbot.waitUntil(lambda: bar.maximum() == 0)

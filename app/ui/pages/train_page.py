@@ -26,7 +26,6 @@ from app.ui.widgets.settings_form import SettingsForm
 from app.ui.widgets.tier_editor import TierEditor
 
 COLUMN_PX = 376
-PLOTS_PX = 400
 GAP_PX = 6
 """With a scroll bar's width this makes two grid units between what stands side by side."""
 
@@ -79,30 +78,25 @@ class TrainPage(QWidget):
         return column
 
     def _make_right(self) -> QWidget:
-        self._run = QWidget()
-        layout = QVBoxLayout(self._run)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(12)
-        layout.addWidget(_indented(self.header))
-        layout.addWidget(self._make_results(), 1)
-        layout.addWidget(_indented(self.log))
+        self._run = self._make_run()
         self._right = QStackedWidget()
         self._right.setContentsMargins(GAP_PX // 2, 2 * GRID_PX, 0, 2 * GRID_PX)
         self._right.addWidget(_indented(self.hero))
         self._right.addWidget(self._run)
         return self._right
 
-    def _make_results(self) -> QScrollArea:
-        """Scores and plots; they scroll rather than shrink beyond reading."""
-        results = QWidget()
-        results.setObjectName("column")
-        layout = QVBoxLayout(results)
+    def _make_run(self) -> QScrollArea:
+        """All of a run; where it is too high, it scrolls as a whole rather than be squeezed."""
+        run = QWidget()
+        run.setObjectName("column")
+        layout = QVBoxLayout(run)
         layout.setContentsMargins(0, 0, GAP_PX, 0)
         layout.setSpacing(12)
+        layout.addWidget(self.header)
         layout.addWidget(self.scores)
         layout.addWidget(self.plots_place, 1)
-        self.plots_place.setMinimumHeight(PLOTS_PX)
-        return _scrolling(results)
+        layout.addWidget(self.log)
+        return _scrolling(run)
 
     def _pass_requests_on(self) -> None:
         self.data.choose_requested.connect(self.dataset_choice_requested)

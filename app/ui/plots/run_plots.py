@@ -11,6 +11,8 @@ from app.ui.theme import LIGHT, Theme
 
 REDRAW_MS = 50
 _COMPACT_BELOW_PX = 600
+_LEAST_PX = (160, 0, 150)
+"""A row's least height; tier activity has its own."""
 
 
 class RunPlots(QWidget):
@@ -102,6 +104,8 @@ class RunPlots(QWidget):
         for column, card in enumerate((deltas, heat)):
             self.grid.setColumnStretch(column, 1)
             card.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        for row, least in enumerate(_LEAST_PX):
+            self.grid.setRowMinimumHeight(row, least)
         self.grid.setRowStretch(0, 5)
         self.grid.setRowStretch(2, 4)
 
