@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from app import __version__
-from app.core.config import CHOICES, TrainingConfig, load_toml, parse_tiers, with_settings
+from app.core.config import CHOICES, TrainingConfig
+from app.core.config_text import load_toml, parse_tiers, with_settings
 from app.core.errors import InputError
 from app.core.presets import PRESETS, preset
 

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from app.core.config import TrainingConfig, with_settings
+from app.core.config import TrainingConfig
+from app.core.config_text import with_settings
 from app.core.errors import InputError
 from app.core.events import Event, LogMessage, RunFinished
 from app.core.paths import runs_dir as default_runs_dir

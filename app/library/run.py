@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from app import __version__
-from app.core.config import TrainingConfig, to_plain
+from app.core.config import TrainingConfig
+from app.core.config_text import to_plain
 from app.core.errors import AppError, InputError, RunError
 from app.core.events import (
     CheckpointSaved,

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from app.core.config import TierConfig, TrainingConfig, parse_tiers, to_plain, with_settings
+from app.core.config import TierConfig, TrainingConfig
+from app.core.config_text import parse_tiers, to_plain, with_settings
 from app.core.demo import demo_config
 from app.core.errors import InputError
 

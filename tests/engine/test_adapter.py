@@ -10,7 +10,8 @@ import mlx_lm
 import numpy as np
 import pytest
 
-from app.core.config import TierConfig, TrainingConfig, with_settings
+from app.core.config import TierConfig, TrainingConfig
+from app.core.config_text import with_settings
 from app.core.errors import InputError
 from app.core.events import RunFinished, StepFinished
 from app.engine.adapter import adapter_config, add_adapter

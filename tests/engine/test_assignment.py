@@ -8,7 +8,8 @@ from typing import Any
 import mlx.core as mx
 import pytest
 
-from app.core.config import TierConfig, TrainingConfig, parse_tiers, to_plain, with_settings
+from app.core.config import TierConfig, TrainingConfig
+from app.core.config_text import parse_tiers, to_plain, with_settings
 from app.core.errors import InputError
 from app.core.events import Event, RunFinished, RunStarted, StageChanged, StepFinished
 from app.engine.adapter import add_adapter

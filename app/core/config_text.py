@@ -1,0 +1,143 @@
+"""The configuration as text: flags, TOML and JSON, each value checked for its type.
+
+Knows nothing of what a value means or whether it can work; TrainingConfig's `problems()` says that.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+from app.core.config import CHOICES, Pending, TierConfig, TrainingConfig
+from app.core.errors import InputError
+
+
+def parse_tiers(periods: str, factors: str = "", pending: str = "") -> tuple[TierConfig, ...]:
+    """Tiers from "1,2,4" and optionally one learning-rate factor each, "1,1,0.5".
+
+    `pending` likewise says for each what it does between firings: "accumulate,skip,skip".
+    """
+    try:
+        parsed = [int(p) for p in periods.split(",")]
+    except ValueError:
+        raise InputError(
+            f"Tiers must be whole numbers with commas between, like 1,2,4; got {periods!r}."
+        ) from None
+    try:
+        rates = [float(f) for f in factors.split(",")] if factors else [1.0] * len(parsed)
+    except ValueError:
+        raise InputError(
+            f"Tier factors must be numbers with commas between, like 1,1,0.5; got {factors!r}."
+        ) from None
+    if len(rates) != len(parsed):
+        raise InputError(f"{len(parsed)} tiers need {len(parsed)} factors; got {len(rates)}.")
+    kept = [_pending(p.strip()) for p in pending.split(",")] if pending else [None] * len(parsed)
+    if len(kept) != len(parsed):
+        raise InputError(f"{len(parsed)} tiers need {len(parsed)} words; got {pending!r}.")
+    return tuple(map(TierConfig, parsed, rates, kept))
+
+
+def _pending(word: object) -> Pending:
+    for known in get_args(Pending):
+        if word == known:
+            return known  # type: ignore[no-any-return]
+    raise InputError(f"A tier's pending gradients are accumulate or skip; got {word!r}.")
+
+
+def load_toml(path: Path, base: TrainingConfig | None = None) -> TrainingConfig:
+    """`base` with the settings of a TOML file, whose keys are the names of TrainingConfig."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"The settings file {path} can't be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"The settings file {path} is not UTF-8 text.") from error
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{path} is not valid TOML: {error}.") from error
+    return with_settings(base or TrainingConfig(), table, where=str(path))
+
+
+def with_settings(
+    config: TrainingConfig, values: Mapping[str, Any], *, where: str
+) -> TrainingConfig:
+    """`config` with plain values (from TOML, JSON) put in, each checked for its type."""
+    known = {f.name: f for f in fields(TrainingConfig)}
+    changes = {}
+    for name, value in values.items():
+        if name not in known:
+            raise InputError(f"{where}: there is no setting named {name!r}.")
+        changes[name] = _typed(name, value, known[name].type, where)
+    return replace(config, **changes)
+
+
+def to_plain(config: TrainingConfig) -> dict[str, Any]:
+    """The config as JSON or TOML can hold it; `with_settings` reads it back."""
+    return {
+        f.name: _plain(value)
+        for f in fields(config)
+        if (value := getattr(config, f.name)) is not None
+    }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, TierConfig):
+        return {name: item for name, item in vars(value).items() if item is not None}
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _typed(name: str, value: Any, kind: Any, where: str) -> Any:
+    if name in CHOICES:
+        if value in CHOICES[name]:
+            return value
+        raise InputError(f"{where}: {name} must be one of {', '.join(CHOICES[name])}.")
+    if name == "tiers":
+        return _typed_tiers(value, where)
+    if name in ("tier_patterns", "keys") and _is_list_of(value, str):
+        return ", ".join(value)
+    if name == "question_sets" and _is_list_of(value, str):
+        return tuple(Path(item) for item in value)
+    if kind in (Path, Path | None) and isinstance(value, str):
+        return Path(value)
+    if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    if kind is int and isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if kind in (str, bool) and isinstance(value, kind):
+        return value
+    raise InputError(f"{where}: {name} can't be {value!r}.")
+
+
+def _typed_tiers(value: Any, where: str) -> tuple[TierConfig, ...]:
+    if _is_list_of(value, int):
+        return tuple(TierConfig(period) for period in value)
+    if _is_list_of(value, dict):
+        try:
+            return tuple(_typed_tier(table) for table in value)
+        except (KeyError, TypeError, ValueError):
+            pass
+    raise InputError(
+        f"{where}: tiers must be periods like [1, 2, 4], or tables with period, "
+        "learning_rate_factor and pending."
+    )
+
+
+def _typed_tier(table: Mapping[str, Any]) -> TierConfig:
+    pending, period = table.get("pending"), table["period"]
+    if type(period) is not int or set(table) - {"period", "learning_rate_factor", "pending"}:
+        raise ValueError
+    return TierConfig(
+        period,
+        float(table.get("learning_rate_factor", 1.0)),
+        None if pending is None else _pending(pending),
+    )
+
+
+def _is_list_of(value: Any, kind: type) -> bool:
+    return isinstance(value, list) and all(type(item) is kind for item in value)
