@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from app.core.config import CHOICES, Pending, TierConfig, TrainingConfig
 from app.core.errors import InputError
