@@ -20,6 +20,7 @@ from app.core.events import (
     StepFinished,
     TierFacts,
 )
+from app.ui import phrases
 from app.workers.background import Failure
 
 if TYPE_CHECKING:
@@ -174,6 +175,8 @@ class AppState(QObject):
             return "The dataset is being read."
         if self.config.data is None or self.dataset is None:
             return "Choose a dataset first."
+        if wrong := phrases.file_problems(self.dataset):
+            return wrong[0]
         if not self.dataset.examples:
             return "The dataset has no example that can be trained on."
         if self.dataset.problem_count:

@@ -9,7 +9,6 @@ from PySide6.QtWidgets import QFileDialog, QWidget
 from app.workers.background import BackgroundTasks, Failure, failure_of
 from app.workers.library_tasks import exporting
 
-
 LONGEST_NAME, LONGEST_NAME_BYTES = 80, 200
 """Files' names end at 255 bytes almost everywhere, and a number may come behind them."""
 

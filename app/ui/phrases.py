@@ -2,6 +2,10 @@
 
 import math
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from app.data.dataset import DatasetFacts
 
 ASSIGNMENTS = {
     "depth": "By layer depth",
@@ -10,6 +14,15 @@ ASSIGNMENTS = {
     "importance": "By importance",
     "manual": "By patterns",
 }
+CHOICES = {
+    "lora": "LoRA",
+    "dora": "DoRA",
+}
+"""Choices that are no plain words; the others are told as they are."""
+
+LEAST = {"early_stop_evals": "Never", "num_layers": "All"}
+"""What the least value of a whole number means, where it means something else than a number."""
+
 FAST_ENDS = {
     "depth": {"top": "Top layers fastest", "bottom": "Bottom layers fastest"},
     "module": {"top": "Attention fastest", "bottom": "Everything else fastest"},
@@ -78,6 +91,16 @@ def rate(per_second: float) -> str:
 def number(value: float) -> str:
     """The shortest text that reads back as the same number: "0.0001", "1e-05", "20"."""
     return f"{value:g}" if float(f"{value:g}") == value else repr(value)
+
+
+def file_problems(facts: "DatasetFacts") -> list[str]:
+    """What is wrong with whole files of a dataset, a sentence each."""
+    told = []
+    for problem in facts.problems:
+        if problem.line == 0:
+            named = problem.path.name in problem.reason
+            told.append(f"{problem.reason if named else f'{problem.path.name} {problem.reason}'}.")
+    return told
 
 
 def dataset_name(data: Path | None) -> str:

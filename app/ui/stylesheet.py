@@ -110,6 +110,7 @@ def _text(t: Theme) -> str:
 
 
 def _buttons(t: Theme) -> str:
+    style, tone = (resources_dir() / "style").as_posix(), "dark" if t.is_dark else "light"
     return f"""
     QPushButton {{ background: {t.raised}; color: {t.text}; border: 1px solid {t.border};
         border-radius: 6px; padding: 0 12px; min-height: 26px; }}
@@ -127,6 +128,8 @@ def _buttons(t: Theme) -> str:
     QPushButton#link:hover {{ color: {t.text}; }}
     QPushButton#link:focus {{ border-color: {t.accent}; }}
     QPushButton#link:disabled {{ color: {t.secondary_text}; }}
+    QPushButton#link::menu-indicator {{ image: url({style}/chevron-{tone}.svg); width: 10px;
+        height: 10px; subcontrol-origin: padding; subcontrol-position: right center; right: 4px; }}
     QPushButton#place {{ background: transparent; border: 1px solid transparent;
         border-radius: 6px; text-align: left; padding: 0 10px; min-height: 30px; }}
     QPushButton#place:hover {{ background: {t.raised}; }}

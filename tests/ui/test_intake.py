@@ -171,3 +171,19 @@ def test_weights_under_a_name_the_engine_does_not_take_are_refused_at_the_door(
     qtbot.waitUntil(nestling.window.notice.isVisible)
     assert "model*.safetensors" in nestling.window.notice.text.text()
     assert nestling.state.config.model == tiny_model
+
+
+def test_an_empty_validation_file_is_told_in_one_sentence(
+    nestling: Nestling, tmp_path: Path, chat_file: Path, qtbot: QtBot
+) -> None:
+    folder = tmp_path / "letters"
+    folder.mkdir()
+    (folder / "train.jsonl").write_bytes(chat_file.read_bytes())
+    (folder / "valid.jsonl").write_text("")
+    nestling.commands.open_path(folder)
+    qtbot.waitUntil(lambda: nestling.state.dataset is not None)
+    card = nestling.train.data
+    assert card.problem.text().startswith("valid.jsonl is empty.")
+    assert card.rows.isHidden()
+    assert "held out" not in card.summary.text()
+    assert nestling.train.header.start.toolTip() == "valid.jsonl is empty."

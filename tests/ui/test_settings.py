@@ -11,6 +11,8 @@ from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
 from app.core.config import CHOICES, MAX_TIERS, TierConfig, TrainingConfig
+from app.core.presets import PRESETS
+from app.ui.widgets.building import tip
 from app.ui.widgets.setting_field import SettingField
 from app.ui.widgets.settings_form import FORM_SECTIONS
 
@@ -80,7 +82,7 @@ def test_every_setting_of_a_run_has_a_control_with_its_help(nestling: Nestling) 
         if field.metadata["section"] in FORM_SECTIONS:
             control = shown[field.name].control
             assert control.accessibleName() == field.metadata["label"]
-            assert control.toolTip() == field.metadata["help"]
+            assert control.toolTip() == tip(field.metadata["help"])
 
 
 def test_a_learning_rate_is_written_as_people_write_it(nestling: Nestling, qtbot: QtBot) -> None:
@@ -182,3 +184,34 @@ def test_a_period_is_never_clipped(nestling: Nestling) -> None:
         needed = field.fontMetrics().horizontalAdvance(field.text())
         assert needed + 5 <= field.width(), field.text()
     assert row.remove.geometry().right() <= row.rect().right()
+
+
+def test_a_preset_fills_the_tiers_and_is_ticked(nestling: Nestling) -> None:
+    state, button = nestling.state, nestling.train.tiers.presets
+    for preset, action in zip(PRESETS, button.choices.actions(), strict=True):
+        assert action.toolTip() == tip(preset.description)
+        for _ in range(2):
+            action.trigger()
+            assert preset.is_in(state.config)
+            assert [a.text() for a in button.choices.actions() if a.isChecked()] == [preset.title]
+    state.change_config(tiers=(TierConfig(3),))
+    assert not any(action.isChecked() for action in button.choices.actions())
+
+
+def test_settings_of_one_assignment_are_shown_with_it_alone(nestling: Nestling) -> None:
+    editor, state = nestling.train.tiers, nestling.state
+    for assign in CHOICES["assign"]:
+        state.change_config(assign=assign)
+        assert editor.patterns.isHidden() == (assign != "manual")
+        assert editor.batches.isHidden() == (assign != "importance")
+    state.change_config(assign="manual")
+    assert "need patterns" in editor.patterns.problem.text()
+    state.change_config(tier_patterns="self_attn=0, mlp=1, *=2")
+    assert editor.patterns.problem.isHidden()
+
+
+def test_what_the_editor_does_not_show_of_a_tier_is_not_lost(nestling: Nestling) -> None:
+    state = nestling.state
+    state.change_config(tiers=(TierConfig(1), TierConfig(2, 1.0, "skip")))
+    nestling.train.tiers.rows[0].period.setValue(2)
+    assert state.config.tiers[1] == TierConfig(2, 1.0, "skip")

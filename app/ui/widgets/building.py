@@ -1,6 +1,7 @@
 """Small pieces every card is built of: labels in their roles, cards, rules, rows, buttons."""
 
 from collections.abc import Callable
+from html import escape
 from typing import TypeVar
 
 from PySide6.QtCore import QSize, Qt
@@ -54,6 +55,11 @@ def label(text: str = "", role: str = "", *, wraps: bool = False) -> QLabel:
     made.setTextFormat(Qt.TextFormat.PlainText)
     made.setWordWrap(wraps)
     return made
+
+
+def tip(text: str) -> str:
+    """A tooltip whose lines are broken; a plain one would be as wide as its text."""
+    return f"<qt>{escape(text)}</qt>"
 
 
 def message(role: str) -> QLabel:

@@ -56,7 +56,7 @@ class DataCard(QWidget):
         parts = [f"{facts.examples:,} {_kind(facts.format)}{'' if facts.examples == 1 else 's'}"]
         if facts.valid_examples:
             parts.append(f"{facts.valid_examples:,} for validation")
-        elif state.config.validation_share > 0:
+        elif state.config.validation_share > 0 and not phrases.file_problems(facts):
             parts.append(f"{state.config.validation_share * 100:g} % held out")
         parts.append(phrases.size(facts.size_bytes))
         return " · ".join(parts)
@@ -65,21 +65,25 @@ class DataCard(QWidget):
         state = self._state
         if failure := state.dataset_failure:
             return f"{failure.message} {failure.hint}".strip()
-        if state.dataset is None or not state.dataset.problem_count:
+        if (facts := state.dataset) is None or not facts.problem_count:
             return ""
-        return f"{phrases.plural(state.dataset.problem_count, 'row')} can't be used:"
+        wrong = phrases.file_problems(facts)
+        rows = facts.problem_count - len(wrong)
+        if not rows:
+            return " ".join([*wrong, "Mend or remove it, and drop the dataset again."])
+        return " ".join([*wrong, f"{phrases.plural(rows, 'row')} can't be used:"])
 
     def _rows_text(self) -> str:
         facts = self._state.dataset
-        if facts is None or not facts.problem_count:
+        if facts is None or not (bad := [p for p in facts.problems if p.line]):
             return ""
-        shown = facts.problems[:SHOWN_PROBLEMS]
+        shown = bad[:SHOWN_PROBLEMS]
         lines = []
         for problem in shown:
-            line = f"Line {problem.line}" if problem.line else ""
-            where = line if problem.path == facts.path else f"{problem.path.name} {line}"
-            lines.append(f"{where} {problem.reason}.".strip())
-        if more := facts.problem_count - len(shown):
+            line = f"Line {problem.line}"
+            where = line if problem.path == facts.path else f"{problem.path.name}, {line.lower()}"
+            lines.append(f"{where} {problem.reason}.")
+        if more := facts.problem_count - (len(facts.problems) - len(bad)) - len(shown):
             lines.append(f"… and {more:,} more.")
         return "\n".join([*lines, "Correct or remove them and drop the file again."])
 

@@ -6,8 +6,9 @@ from typing import Any
 from PySide6.QtWidgets import QAbstractSpinBox, QCheckBox, QHBoxLayout, QVBoxLayout, QWidget
 
 from app.core.config import CHOICES, config_field
+from app.ui import phrases
 from app.ui.app_state import AppState
-from app.ui.widgets.building import label, message, row, say
+from app.ui.widgets.building import label, message, row, say, tip
 from app.ui.widgets.fields import CalmComboBox, CalmSpinBox, NumberField, TextField
 
 FIELD_WIDTH_PX, FIELD_HEIGHT_PX = 128, 30
@@ -17,20 +18,24 @@ _QT_INT_MAX = 2**31 - 1
 class SettingField(QWidget):
     """Shows and writes one setting of the state's configuration, and says what is wrong with it."""
 
-    def __init__(self, name: str, state: AppState) -> None:
+    def __init__(self, name: str, state: AppState, *, is_wide: bool = False) -> None:
+        """A wide field stands below its label and takes all the room there is."""
         super().__init__()
         self.name, self._state = name, state
         field = config_field(name)
         facts = field.metadata
         self.control, self._show = _control(name, state)
-        self.control.setToolTip(facts["help"])
+        self.control.setToolTip(tip(facts["help"]))
         self.control.setAccessibleName(facts["label"])
         self.control.setAccessibleDescription(facts["help"])
         self.problem = message("problem")
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
         whole.setSpacing(4)
-        whole.addLayout(self._line(facts["label"], facts["help"]))
+        if is_wide:
+            self._put_below(whole, facts["label"])
+        else:
+            whole.addLayout(self._line(facts["label"], facts["help"]))
         whole.addWidget(self.problem)
         state.config_changed.connect(self.refresh)
         self.refresh()
@@ -41,9 +46,16 @@ class SettingField(QWidget):
             return row(self.control, None)
         self.control.setFixedSize(FIELD_WIDTH_PX, FIELD_HEIGHT_PX)
         caption = label(text)
-        caption.setToolTip(help_text)
+        caption.setToolTip(tip(help_text))
         caption.setBuddy(self.control)
         return row(caption, None, self.control)
+
+    def _put_below(self, whole: QVBoxLayout, text: str) -> None:
+        caption = label(text)
+        caption.setBuddy(self.control)
+        self.control.setFixedHeight(FIELD_HEIGHT_PX)
+        whole.addWidget(caption)
+        whole.addWidget(self.control)
 
     def refresh(self) -> None:
         config = self._state.config
@@ -67,7 +79,7 @@ def _control(name: str, state: AppState) -> tuple[QWidget, Callable[[Any], None]
     if isinstance(value, bool):
         return _switch(write)
     if isinstance(value, int) and facts["maximum"] <= _QT_INT_MAX:
-        return _whole_number(facts["minimum"], facts["maximum"], write)
+        return _whole_number(name, write)
     if isinstance(value, str):
         return _text(write)
     field = NumberField()
@@ -79,7 +91,8 @@ def _control(name: str, state: AppState) -> tuple[QWidget, Callable[[Any], None]
 
 
 def _choice(name: str, write: Callable[[object], None]) -> tuple[QWidget, Callable[[Any], None]]:
-    combo = CalmComboBox({value: value.capitalize() for value in CHOICES[name]})
+    words = {value: phrases.CHOICES.get(value, value.capitalize()) for value in CHOICES[name]}
+    combo = CalmComboBox(words)
     combo.activated.connect(lambda _: write(combo.currentData()))
     return combo, combo.choose
 
@@ -91,9 +104,11 @@ def _switch(write: Callable[[object], None]) -> tuple[QWidget, Callable[[Any], N
 
 
 def _whole_number(
-    minimum: float, maximum: float, write: Callable[[object], None]
+    name: str, write: Callable[[object], None]
 ) -> tuple[QWidget, Callable[[Any], None]]:
-    spin = CalmSpinBox(int(minimum), int(maximum))
+    facts = config_field(name).metadata
+    spin = CalmSpinBox(int(facts["minimum"]), int(facts["maximum"]))
+    spin.setSpecialValueText(phrases.LEAST.get(name, ""))
     spin.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
     spin.setGroupSeparatorShown(True)
     spin.valueChanged.connect(write)

@@ -13,7 +13,6 @@ from app.ui.widgets.disclosure import Disclosure
 from app.ui.widgets.setting_field import SettingField
 
 FORM_SECTIONS = ("training", "adapter", "watching")
-PLAN_SETTINGS = ("tier_patterns", "calibration_batches")
 IN_SIGHT = ("steps", "batch_size", "learning_rate", "max_seq_length", "rank", "mask_prompt")
 
 
@@ -50,4 +49,4 @@ class SettingsForm(QWidget):
 def _advanced() -> tuple[str, ...]:
     """The other settings, in the order of the configuration."""
     rest = (f for f in fields(TrainingConfig) if f.metadata["section"] in FORM_SECTIONS)
-    return (*(f.name for f in rest if f.name not in IN_SIGHT), "pending", *PLAN_SETTINGS, "name")
+    return (*(f.name for f in rest if f.name not in IN_SIGHT), "pending", "name")

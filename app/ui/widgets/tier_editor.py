@@ -1,13 +1,16 @@
 """The tier editor: how many tiers, how parameters are assigned to them, what each one holds."""
 
-from PySide6.QtWidgets import QVBoxLayout, QWidget
+from PySide6.QtWidgets import QLineEdit, QVBoxLayout, QWidget
 
 from app.core.config import CHOICES, MAX_TIERS, TierConfig, config_field
+from app.core.tier_patterns import EXAMPLE
 from app.ui import phrases
 from app.ui.app_state import AppState
 from app.ui.theme import LIGHT, Theme
-from app.ui.widgets.building import button, card, column, label, message, row, say
+from app.ui.widgets.building import button, card, column, label, message, row, say, tip
 from app.ui.widgets.fields import CalmComboBox
+from app.ui.widgets.presets_button import PresetsButton
+from app.ui.widgets.setting_field import SettingField
 from app.ui.widgets.tier_row import MAX_PERIOD, TierRow
 
 
@@ -21,21 +24,28 @@ class TierEditor(QWidget):
         self.rows: list[TierRow] = []
         frame, inside = card()
         self.add = button("Add Tier", self._add, "link")
-        inside.addLayout(row(label("Tiers", "heading"), None, self.add))
+        self.presets = PresetsButton(state)
+        inside.addLayout(row(label("Tiers", "heading"), None, self.presets, self.add))
         self._rows = column(spacing=4)
         inside.addLayout(self._rows)
         self.problem = message("problem")
         inside.addWidget(self.problem)
         self.assign = CalmComboBox({v: phrases.ASSIGNMENTS[v] for v in CHOICES["assign"]})
         self.assign.setAccessibleName("Assignment of parameters to tiers")
-        self.assign.setToolTip(config_field("assign").metadata["help"])
+        self.assign.setToolTip(tip(config_field("assign").metadata["help"]))
         self.fast_end = CalmComboBox(dict.fromkeys(CHOICES["fast_end"], ""))
         self.fast_end.setAccessibleName("Fastest end")
-        self.fast_end.setToolTip(config_field("fast_end").metadata["help"])
+        self.fast_end.setToolTip(tip(config_field("fast_end").metadata["help"]))
         choices = row(self.assign, self.fast_end)
         choices.setStretch(0, 4)
         choices.setStretch(1, 5)
         inside.addLayout(choices)
+        self.patterns = SettingField("tier_patterns", state, is_wide=True)
+        if isinstance(self.patterns.control, QLineEdit):
+            self.patterns.control.setPlaceholderText(EXAMPLE)
+        self.batches = SettingField("calibration_batches", state)
+        inside.addWidget(self.patterns)
+        inside.addWidget(self.batches)
         outside = QVBoxLayout(self)
         outside.setContentsMargins(0, 0, 0, 0)
         outside.addWidget(frame)
@@ -70,6 +80,8 @@ class TierEditor(QWidget):
         for index, value in enumerate(CHOICES["fast_end"]):
             self.fast_end.setItemText(index, ends.get(value, ""))
         self.fast_end.choose(config.fast_end)
+        self.patterns.setVisible(config.assign == "manual")
+        self.batches.setVisible(config.assign == "importance")
         self.show_preview()
 
     def show_preview(self) -> None:

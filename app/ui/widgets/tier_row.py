@@ -4,7 +4,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QColor, QPainter, QPaintEvent
 from PySide6.QtWidgets import QToolButton, QWidget
 
-from app.core.config import TierConfig
+from app.core.config import Pending, TierConfig
 from app.core.events import TierFacts
 from app.ui import icons
 from app.ui.theme import Theme
@@ -26,6 +26,8 @@ class TierRow(QWidget):
     def __init__(self, index: int) -> None:
         super().__init__()
         self._index = index
+        self._pending: Pending | None = None
+        """Not shown, and not lost."""
         self.period = CalmSpinBox(1, MAX_PERIOD)
         self.period.setAccessibleName(f"Tier {index}: update period in steps")
         widest = f"every {WORDED_BELOW - 1} steps"
@@ -60,9 +62,10 @@ class TierRow(QWidget):
 
     @property
     def tier(self) -> TierConfig:
-        return TierConfig(self.period.value(), self.factor.number)
+        return TierConfig(self.period.value(), self.factor.number, self._pending)
 
     def show_tier(self, tier: TierConfig, is_only: bool) -> None:
+        self._pending = tier.pending
         self.period.blockSignals(True)
         self.period.setValue(tier.period)
         self.period.blockSignals(False)
