@@ -23,6 +23,9 @@ CHOICES = {
 LEAST = {"early_stop_evals": "Never", "num_layers": "All"}
 """What the least value of a whole number means, where it means something else than a number."""
 
+EMPTY = {"keys": "All", "name": "The dataset's"}
+"""What an empty text means."""
+
 FAST_ENDS = {
     "depth": {"top": "Top layers fastest", "bottom": "Bottom layers fastest"},
     "module": {"top": "Attention fastest", "bottom": "Everything else fastest"},

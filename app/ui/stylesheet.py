@@ -123,12 +123,13 @@ def _buttons(t: Theme) -> str:
     QPushButton#primary:focus {{ border: 1px solid {t.text}; }}
     QPushButton#primary:disabled {{ background: {t.raised}; color: {t.secondary_text};
         border-color: {t.border}; }}
-    QPushButton#link {{ background: transparent; border: 1px solid transparent; padding: 0 4px;
-        min-height: 22px; color: {t.accent}; }}
-    QPushButton#link:hover {{ color: {t.text}; }}
-    QPushButton#link:focus {{ border-color: {t.accent}; }}
-    QPushButton#link:disabled {{ color: {t.secondary_text}; }}
-    QPushButton#link::menu-indicator {{ image: url({style}/chevron-{tone}.svg); width: 10px;
+    QPushButton#link, QPushButton#menu_link {{ background: transparent;
+        border: 1px solid transparent; padding: 0 4px; min-height: 22px; color: {t.accent}; }}
+    QPushButton#link:hover, QPushButton#menu_link:hover {{ color: {t.text}; }}
+    QPushButton#link:focus, QPushButton#menu_link:focus {{ border-color: {t.accent}; }}
+    QPushButton#link:disabled, QPushButton#menu_link:disabled {{ color: {t.secondary_text}; }}
+    QPushButton#menu_link {{ padding-right: 18px; }}
+    QPushButton#menu_link::menu-indicator {{ image: url({style}/chevron-{tone}.svg); width: 10px;
         height: 10px; subcontrol-origin: padding; subcontrol-position: right center; right: 4px; }}
     QPushButton#place {{ background: transparent; border: 1px solid transparent;
         border-radius: 6px; text-align: left; padding: 0 10px; min-height: 30px; }}

@@ -141,6 +141,7 @@ def test_tiers_the_model_can_not_fill_are_refused_at_the_tiers_and_stop_start(
         train.tiers.add.click()
     qtbot.waitUntil(lambda: not train.tiers.problem.isHidden(), timeout=120_000)
     assert "would hold no parameters" in train.tiers.problem.text()
+    assert {row._facts.text() for row in train.tiers.rows} == {"–"}
     assert train.model.problem.isHidden()
     assert not nestling.actions.start.isEnabled()
     assert train.header.start.toolTip() in train.tiers.problem.text()
@@ -215,3 +216,11 @@ def test_what_the_editor_does_not_show_of_a_tier_is_not_lost(nestling: Nestling)
     state.change_config(tiers=(TierConfig(1), TierConfig(2, 1.0, "skip")))
     nestling.train.tiers.rows[0].period.setValue(2)
     assert state.config.tiers[1] == TierConfig(2, 1.0, "skip")
+
+
+def test_the_patterns_that_are_shown_as_an_example_work(nestling: Nestling, qtbot: QtBot) -> None:
+    state, editor = nestling.state, nestling.train.tiers
+    example = editor.patterns.control.placeholderText()  # type: ignore[attr-defined]
+    state.change_config(assign="manual", tier_patterns=example)
+    qtbot.waitUntil(lambda: state.preview is not None, timeout=120_000)
+    assert len(state.preview or ()) == 3

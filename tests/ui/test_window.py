@@ -195,6 +195,7 @@ def test_a_low_window_scrolls_the_run_and_squeezes_no_plot(
     assert train.plots_place.plots is not None
     for card in train.plots_place.plots.cards:
         assert card.stack.height() >= 80
+        assert card.title.width() >= card.title.sizeHint().width()
     (area,) = (a for a in train.findChildren(QScrollArea) if a.isAncestorOf(train.log))
     bar = area.verticalScrollBar()
     bar.setValue(bar.maximum())

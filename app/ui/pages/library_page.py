@@ -16,7 +16,13 @@ from PySide6.QtWidgets import (
 
 from app.ui.desktop import REVEAL_LABEL
 from app.ui.live_run import LiveRun
-from app.ui.tables.runs_model import DATE_COLUMN, SIZE_COLUMN, SORT_ROLE, RunsModel
+from app.ui.tables.runs_model import (
+    DATASET_COLUMN,
+    DATE_COLUMN,
+    SIZE_COLUMN,
+    SORT_ROLE,
+    RunsModel,
+)
 from app.ui.theme import Theme
 from app.ui.widgets.building import GRID_PX, button, column, label, row
 
@@ -107,7 +113,8 @@ class LibraryPage(QWidget):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        self.table.setColumnHidden(SIZE_COLUMN, self.width() < NARROW_PX)
+        for column_index in (DATASET_COLUMN, SIZE_COLUMN):
+            self.table.setColumnHidden(column_index, self.width() < NARROW_PX)
 
     def show_runs(self, runs: "list[RunSummary]") -> None:
         """Show these runs; the selected one stays selected, at first the newest is."""

@@ -80,7 +80,7 @@ class TrainPage(QWidget):
     def _make_right(self) -> QWidget:
         self._run = self._make_run()
         self._right = QStackedWidget()
-        self._right.setContentsMargins(GAP_PX // 2, 2 * GRID_PX, 0, 2 * GRID_PX)
+        self._right.setContentsMargins(GAP_PX // 2, 0, 0, 0)
         self._right.addWidget(_indented(self.hero))
         self._right.addWidget(self._run)
         return self._right
@@ -90,7 +90,7 @@ class TrainPage(QWidget):
         run = QWidget()
         run.setObjectName("column")
         layout = QVBoxLayout(run)
-        layout.setContentsMargins(0, 0, GAP_PX, 0)
+        layout.setContentsMargins(0, 2 * GRID_PX, GAP_PX, 2 * GRID_PX)
         layout.setSpacing(12)
         layout.addWidget(self.header)
         layout.addWidget(self.scores)
@@ -139,9 +139,9 @@ def _scrolling(content: QWidget) -> QScrollArea:
 
 
 def _indented(content: QWidget) -> QWidget:
-    """As far from the right edge as what scrolls is."""
+    """As far from the edges as what scrolls is."""
     outer = QWidget()
     layout = QVBoxLayout(outer)
-    layout.setContentsMargins(0, 0, GAP_PX + SCROLL_BAR_PX, 0)
+    layout.setContentsMargins(0, 2 * GRID_PX, GAP_PX + SCROLL_BAR_PX, 2 * GRID_PX)
     layout.addWidget(content)
     return outer

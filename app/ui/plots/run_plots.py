@@ -11,8 +11,9 @@ from app.ui.theme import LIGHT, Theme
 
 REDRAW_MS = 50
 _COMPACT_BELOW_PX = 600
-_LEAST_PX = (160, 0, 150)
-"""A row's least height; tier activity has its own."""
+_ONE_COLUMN_BELOW_PX = 500
+_LEAST_PX = 156
+"""Least height of a card that stretches; tier activity has its own height."""
 
 
 class RunPlots(QWidget):
@@ -99,18 +100,30 @@ class RunPlots(QWidget):
         self.grid.addWidget(loss, 0, 0, 1, 2)
         self.grid.addWidget(raster, 1, 0, 1, 2)
         raster.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
-        self.grid.addWidget(deltas, 2, 0)
-        self.grid.addWidget(heat, 2, 1)
+        self._place_changes(has_one_column=False)
         for column, card in enumerate((deltas, heat)):
             self.grid.setColumnStretch(column, 1)
             card.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-        for row, least in enumerate(_LEAST_PX):
-            self.grid.setRowMinimumHeight(row, least)
+        self.grid.setRowMinimumHeight(0, _LEAST_PX)
+        self.grid.setRowMinimumHeight(2, _LEAST_PX)
         self.grid.setRowStretch(0, 5)
         self.grid.setRowStretch(2, 4)
 
+    def _place_changes(self, *, has_one_column: bool) -> None:
+        """Changes per tier and per layer side by side, or one below the other."""
+        self._has_one_column = has_one_column
+        for card in self.cards[2:]:
+            self.grid.removeWidget(card)
+        for index, card in enumerate(self.cards[2:]):
+            place = (2 + index, 0, 1, 2) if has_one_column else (2, index, 1, 1)
+            self.grid.addWidget(card, *place)
+        self.grid.setRowMinimumHeight(3, _LEAST_PX if has_one_column else 0)
+        self.grid.setRowStretch(3, 4 if has_one_column else 0)
+
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
+        if (self.width() < _ONE_COLUMN_BELOW_PX) != self._has_one_column:
+            self._place_changes(has_one_column=not self._has_one_column)
         is_compact = self.height() < _COMPACT_BELOW_PX
         self.grid.setSpacing(8 if is_compact else 12)
         for card in self.cards:

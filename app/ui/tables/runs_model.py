@@ -49,7 +49,7 @@ _COLUMNS = (
 )
 _TITLES = [column.title for column in _COLUMNS]
 DATE_COLUMN, SIZE_COLUMN = _TITLES.index("Date"), _TITLES.index("Size")
-STATE_COLUMN = _TITLES.index("State")
+DATASET_COLUMN, STATE_COLUMN = _TITLES.index("Dataset"), _TITLES.index("State")
 
 
 class RunsModel(QAbstractTableModel):

@@ -14,7 +14,7 @@ class PresetsButton(QPushButton):
     def __init__(self, state: AppState) -> None:
         super().__init__("Preset")
         self._state = state
-        self.setObjectName("link")
+        self.setObjectName("menu_link")
         self.setAutoDefault(False)
         self.setAccessibleName("Tier presets")
         self.setToolTip("Fill the tiers with a ready-made plan")

@@ -81,7 +81,7 @@ def _control(name: str, state: AppState) -> tuple[QWidget, Callable[[Any], None]
     if isinstance(value, int) and facts["maximum"] <= _QT_INT_MAX:
         return _whole_number(name, write)
     if isinstance(value, str):
-        return _text(write)
+        return _text(name, write)
     field = NumberField()
     is_whole = isinstance(value, int)
     field.number_changed.connect(
@@ -120,8 +120,9 @@ def _whole_number(
     return spin, show
 
 
-def _text(write: Callable[[object], None]) -> tuple[QWidget, Callable[[Any], None]]:
+def _text(name: str, write: Callable[[object], None]) -> tuple[QWidget, Callable[[Any], None]]:
     field = TextField()
+    field.setPlaceholderText(phrases.EMPTY.get(name, ""))
     field.textEdited.connect(write)
 
     def show(value: str) -> None:

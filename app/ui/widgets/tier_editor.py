@@ -3,7 +3,6 @@
 from PySide6.QtWidgets import QLineEdit, QVBoxLayout, QWidget
 
 from app.core.config import CHOICES, MAX_TIERS, TierConfig, config_field
-from app.core.tier_patterns import EXAMPLE
 from app.ui import phrases
 from app.ui.app_state import AppState
 from app.ui.theme import LIGHT, Theme
@@ -12,6 +11,9 @@ from app.ui.widgets.fields import CalmComboBox
 from app.ui.widgets.presets_button import PresetsButton
 from app.ui.widgets.setting_field import SettingField
 from app.ui.widgets.tier_row import MAX_PERIOD, TierRow
+
+PATTERNS = "q_proj=0, self_attn=1, *=2"
+"""Shown where patterns are to be written: these leave something for each of three tiers."""
 
 
 class TierEditor(QWidget):
@@ -42,7 +44,7 @@ class TierEditor(QWidget):
         inside.addLayout(choices)
         self.patterns = SettingField("tier_patterns", state, is_wide=True)
         if isinstance(self.patterns.control, QLineEdit):
-            self.patterns.control.setPlaceholderText(EXAMPLE)
+            self.patterns.control.setPlaceholderText(PATTERNS)
         self.batches = SettingField("calibration_batches", state)
         inside.addWidget(self.patterns)
         inside.addWidget(self.batches)
@@ -94,7 +96,10 @@ class TierEditor(QWidget):
         if known is not None and len(known) != len(self.rows):
             known = None
         for index, tier_row in enumerate(self.rows):
-            tier_row.show_facts(known[index] if known else None)
+            if failure or problems:
+                tier_row.show_nothing()
+            else:
+                tier_row.show_facts(known[index] if known else None)
 
     def _append_row(self) -> None:
         made = TierRow(len(self.rows))

@@ -81,6 +81,10 @@ class TierRow(QWidget):
         else:
             self._facts.setText(f"{facts.parameters:,} parameters · {facts.description}")
 
+    def show_nothing(self) -> None:
+        """The tiers can't be laid as they are: there is nothing to wait for."""
+        self._facts.setText("–")
+
     def set_theme(self, theme: Theme) -> None:
         colour = theme.tiers[self._index % len(theme.tiers)]
         self._swatch.show_colour(colour)
