@@ -19,6 +19,9 @@ UTF8_BOM = b"\xef\xbb\xbf"
 UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 
 # An escaped surrogate is the only way for text that UTF-8 can't hold to come out of valid UTF-8.
+MAX_DEPTH = 100
+"""Lists and objects inside each other. Python's own limit differs from version to version."""
+
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 
 _PLAIN_WORDS = {
@@ -95,6 +98,8 @@ def _row(raw: bytes | None, line: int, path: Path) -> tuple[int, object] | RowPr
         return RowProblem(path, line, f"is not UTF-8 text at byte {error.start + 1}")
     try:
         value = json.loads(text, parse_constant=_refuse, object_pairs_hook=_unique_keys)
+        if text.count("[") + text.count("{") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
+            raise RecursionError
         if _SURROGATE_ESCAPE.search(text):
             json.dumps(value, ensure_ascii=False).encode("utf-8")
     except json.JSONDecodeError as error:
@@ -131,3 +136,15 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _first_line(error: Exception) -> str:
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return str(text).splitlines()[0].rstrip(".")
+
+
+def _depth(value: object) -> int:
+    """How many lists and objects stand inside each other; without recursion."""
+    deepest, left = 0, [(value, 1)]
+    while left:
+        item, depth = left.pop()
+        if isinstance(item, dict | list):
+            deepest = max(deepest, depth)
+            inside = item.values() if isinstance(item, dict) else item
+            left += [(child, depth + 1) for child in inside]
+    return deepest

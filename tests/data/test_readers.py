@@ -80,6 +80,7 @@ def test_reading_is_lazy(write_rows):
         (b'{"text": "\x00"}', "holds a NUL byte, so it is not text; save the file anew"),
         (b"[" * 100_000, "is nested too deeply to be an example"),
         (b"[" * 3_000 + b"]" * 3_000, "is nested too deeply to be an example"),
+        (b"[" * 101 + b"]" * 101, "is nested too deeply to be an example"),
         (b'{"n": ' + b"1" * 5000 + b"}", "holds a number too long to read"),
     ],
 )
