@@ -57,6 +57,17 @@ def test_a_dataset_is_read_there(
 def test_a_folder_without_weights_is_no_model(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no config\.json"):
         checking_model(tmp_path)()
-    (tmp_path / "config.json").write_text("{}")
-    with pytest.raises(InputError, match=r"no \.safetensors"):
+    (tmp_path / "config.json").write_text('{"model_type": "llama"}')
+    with pytest.raises(InputError, match="no weights"):
         checking_model(tmp_path)()
+
+
+def test_a_gguf_folder_is_told_what_to_choose_instead(tmp_path: Path) -> None:
+    (tmp_path / "llama.gguf").write_bytes(b"GGUF")
+    with pytest.raises(InputError, match="GGUF") as told:
+        checking_model(tmp_path)()
+    assert "MLX format" in told.value.hint
+
+
+def test_the_engine_and_the_door_have_one_rule(tiny_model: Path) -> None:
+    assert checking_model(tiny_model)() == tiny_model

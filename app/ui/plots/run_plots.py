@@ -124,7 +124,7 @@ class RunPlots(QWidget):
         super().resizeEvent(event)
         if (self.width() < _ONE_COLUMN_BELOW_PX) != self._has_one_column:
             self._place_changes(has_one_column=not self._has_one_column)
-        is_compact = self.height() < _COMPACT_BELOW_PX
+        is_compact = self._has_one_column or self.height() < _COMPACT_BELOW_PX
         self.grid.setSpacing(8 if is_compact else 12)
         for card in self.cards:
             card.set_compact(is_compact)

@@ -173,3 +173,18 @@ def test_a_drag_selects_steps_and_a_double_click_all_of_them(plots, started, ste
     send_mouse(plots.loss, QEvent.Type.MouseButtonDblClick, 100)
     send_mouse(plots.loss, QEvent.Type.MouseButtonRelease, 100, pressed=False)
     assert plots.heat.selection is None
+
+
+def test_changes_stand_one_below_the_other_where_it_is_narrow(plots, started, step):
+    plots.start(started())
+    plots.add_step(step(1))
+    plots.redraw_now()
+    _, _, deltas, heat = plots.cards
+    plots.resize(400, 900)
+    plots.show()
+    plots.grid.activate()
+    assert heat.y() > deltas.y()
+    assert heat.width() == deltas.width() > 350
+    plots.resize(900, 900)
+    plots.grid.activate()
+    assert heat.y() == deltas.y()
