@@ -1,10 +1,14 @@
-"""All plots of one run, for the Train page; redrawn at 20 Hz at most, and only when seen."""
+"""All plots of one run, for the Train page; redrawn in turn, and only when seen.
+
+One plot is drawn at a time, so that the window is never held up for longer than one takes.
+"""
 
 from PySide6.QtCore import QTimer
 from PySide6.QtGui import QHideEvent, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QGridLayout, QSizePolicy, QWidget
 
 from app.core.events import EvaluationFinished, RunStarted, StepFinished
+from app.ui.plots.plot import Plot
 from app.ui.plots.run_cards import RunCards
 from app.ui.plots.run_series import RunSeries
 from app.ui.theme import LIGHT, Theme
@@ -25,11 +29,11 @@ class RunPlots(QWidget):
         self.parts = RunCards(theme)
         self.cards, self.plots = self.parts.cards, self.parts.plots
         self.loss, self.raster, self.deltas, self.heat = self.parts.plots
-        self._has_news = False
+        self._stale: list[Plot] = []
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(REDRAW_MS)
-        self._timer.timeout.connect(self.redraw_now)
+        self._timer.timeout.connect(self._redraw_next)
         self._lay_out()
         self.clear()
 
@@ -39,13 +43,13 @@ class RunPlots(QWidget):
         self._show_run(RunSeries(event))
 
     def add_step(self, event: StepFinished) -> None:
-        """Takes a step in; it is drawn with the next redraw."""
+        """Takes a step in; each plot draws it when its turn comes."""
         if self.series is not None:
             self.series.add_step(event)
             self._note_news()
 
     def add_evaluation(self, event: EvaluationFinished) -> None:
-        """Takes a validation in; it is drawn with the next redraw."""
+        """Takes a validation in; each plot draws it when its turn comes."""
         if self.series is not None:
             self.series.add_evaluation(event)
             self._note_news()
@@ -66,21 +70,31 @@ class RunPlots(QWidget):
     def redraw_now(self) -> None:
         """Draws everything that came in since the last time."""
         self._timer.stop()
-        self._has_news = False
-        self.parts.show_empty(self.series is None or not self.series.has_steps)
+        self._stale = []
+        self._show_empty()
         for plot in self.plots:
             plot.redraw()
 
+    def _redraw_next(self) -> None:
+        self._show_empty()
+        self._stale.pop(0).redraw()
+        if self._stale:
+            self._timer.start()
+
+    def _show_empty(self) -> None:
+        self.parts.show_empty(self.series is None or not self.series.has_steps)
+
     # -- when to draw ------------------------------------------------------------------------
     def _note_news(self) -> None:
-        self._has_news = True
+        # A plot that waits already keeps its place in the queue.
+        self._stale += [plot for plot in self.plots if plot not in self._stale]
         is_seen = self.isVisible() and not self.window().isMinimized()
         if is_seen and not self._timer.isActive():
             self._timer.start()
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
-        if self._has_news:
+        if self._stale:
             self._timer.start()
 
     def hideEvent(self, event: QHideEvent) -> None:

@@ -188,3 +188,18 @@ def test_changes_stand_one_below_the_other_where_it_is_narrow(plots, started, st
     plots.resize(900, 900)
     plots.grid.activate()
     assert heat.y() == deltas.y()
+
+
+def test_plots_are_redrawn_in_turn_and_not_all_at_once(plots, monkeypatch, started, step):
+    plots.start(started)
+    plots.redraw_now()
+    drawn = []
+    for plot in plots.plots:
+        monkeypatch.setattr(plot, "redraw", lambda plot=plot: drawn.append(plot))
+    plots.add_step(step(1))
+    plots._redraw_next()
+    plots.add_step(step(2))
+    assert drawn == [plots.loss]
+    for _ in range(4):
+        plots._redraw_next()
+    assert drawn == [plots.loss, plots.raster, plots.deltas, plots.heat, plots.loss]
