@@ -1,4 +1,4 @@
-"""Manual tiers: an ordered list of patterns over modules, written as "self_attn=0, mlp=1, *=2"."""
+"""Manual tiers: an ordered list of patterns over modules, written as "q_proj=0, self_attn=1, *=2"."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 
 from app.core.errors import InputError
 
-EXAMPLE = "self_attn=0, mlp=1, *=2"
+EXAMPLE = "q_proj=0, self_attn=1, *=2"
 
 
 @dataclass(frozen=True)

@@ -191,7 +191,7 @@ def test_changes_stand_one_below_the_other_where_it_is_narrow(plots, started, st
 
 
 def test_plots_are_redrawn_in_turn_and_not_all_at_once(plots, monkeypatch, started, step):
-    plots.start(started)
+    plots.start(started())
     plots.redraw_now()
     drawn = []
     for plot in plots.plots:
