@@ -76,6 +76,8 @@ class RunPlots(QWidget):
             plot.redraw()
 
     def _redraw_next(self) -> None:
+        if not self._stale:
+            return
         self._show_empty()
         self._stale.pop(0).redraw()
         if self._stale:
