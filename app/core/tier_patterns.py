@@ -1,4 +1,4 @@
-"""Manual tiers: an ordered list of patterns over modules, written as "q_proj=0, self_attn=1, *=2"."""
+"""Manual tiers: an ordered list of patterns over modules, like "q_proj=0, self_attn=1, *=2"."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
