@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 
 from app.core.errors import InputError
-from app.data.dataset import find_files
+from app.data.dataset_files import find_files
 
 
 def fingerprints(data: Path | None, valid: Path | None) -> dict[str, str]:

@@ -24,7 +24,7 @@ from app.ui import phrases
 from app.workers.background import Failure
 
 if TYPE_CHECKING:
-    from app.data.dataset import DatasetFacts
+    from app.data.inspection import DatasetFacts
 
 
 class Phase(Enum):

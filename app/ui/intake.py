@@ -13,7 +13,7 @@ from app.workers.background import BackgroundTasks, Failure
 from app.workers.library_tasks import checking_model, inspecting
 
 if TYPE_CHECKING:
-    from app.data.dataset import DatasetFacts
+    from app.data.inspection import DatasetFacts
 
 
 class Intake(QObject):

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from app.data.dataset import DatasetFacts
+    from app.data.inspection import DatasetFacts
 
 ASSIGNMENTS = {
     "depth": "By layer depth",

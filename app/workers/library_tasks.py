@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from app.core.errors import InputError
 
 if TYPE_CHECKING:
-    from app.data.dataset import DatasetFacts
+    from app.data.inspection import DatasetFacts
     from app.library.run_store import RunSummary
 
 
@@ -15,7 +15,7 @@ def inspecting(path: Path) -> Callable[[], "DatasetFacts"]:
     """Reads and checks a dataset; raises InputError when it can't be used at all."""
 
     def work() -> "DatasetFacts":
-        from app.data.dataset import inspect
+        from app.data.inspection import inspect
 
         return inspect(path)
 

@@ -16,13 +16,13 @@ from typing import Any
 
 import numpy as np
 
+from app.engine.assignment import make_plan
 from app.engine.batches import Batch
 from app.engine.head import find_head
 from app.engine.lora import trainable
 from app.engine.mlx_gateway import import_mlx
 from app.engine.optimizer import TieredAdamW
 from app.engine.step import TrainingStep
-from app.engine.tiers import make_plan
 from tests.benchmarks.workloads import config_of
 
 RATE = 1e-4

@@ -11,9 +11,10 @@ from time import perf_counter
 from typing import Any
 
 from app.core.config import TrainingConfig
+from app.engine.adapter import adapter_config
 from app.engine.batches import Batch, Batches
 from app.engine.checkpoints import Progress, save_checkpoint
-from app.engine.lora import adapter_config, trainable
+from app.engine.lora import trainable
 from app.engine.mlx_gateway import device_name, import_mlx, import_mlx_lm
 from tests.benchmarks.older_design import OlderDesign
 from tests.benchmarks.sides import Measured, Ours, against_mlx_lm, compare

@@ -7,7 +7,7 @@ import numpy as np
 
 from app.core.config import TierConfig, TrainingConfig
 from app.data.tokenizing import TokenizedExample
-from app.engine.lora import add_adapter
+from app.engine.adapter import add_adapter
 from app.engine.mlx_gateway import import_mlx
 
 SMALL, LARGE = 4_096, 100_352

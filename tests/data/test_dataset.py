@@ -7,8 +7,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.core.errors import InputError
-from app.data.dataset import DatasetFiles, find_files, inspect, load_dataset
+from app.data.dataset import load_dataset
+from app.data.dataset_files import DatasetFiles, find_files
 from app.data.examples import TextExample
+from app.data.inspection import inspect
 from app.data.splitting import split
 
 
