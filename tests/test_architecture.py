@@ -57,7 +57,9 @@ def test_nothing_heavy_is_imported_with_the_engine() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60, cwd=ROOT)
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "tests" / "benchmarks").glob("*.py")), ids=lambda p: p.stem)
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "tests" / "benchmarks").glob("*.py")), ids=lambda p: p.stem
+)
 def test_a_benchmark_still_imports(path: Path) -> None:
     """Benchmarks aren't run here, so that one the engine has moved away from shows by this."""
     importlib.import_module(f"tests.benchmarks.{path.stem}")
