@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.core.config import TierConfig
-from app.engine.mlx_gateway import import_mlx
+from app.engine.mlx_gateway import compiles, import_mlx
 from app.engine.tiers import TierPlan
 
 Arrays = dict[str, Any]
@@ -45,8 +45,8 @@ class OptimizerState:
 class OptimizerStep:
     """What one step gives back."""
 
-    moved: Arrays
-    """The new parameters, whole, of which the due tiers hold a part, and no others."""
+    moved: dict[int, Any]
+    """Of each tier that was due: its new numbers, in one vector."""
     state: OptimizerState
     norm: Any
     """The gradient's L2 norm over all tiers, before clipping."""
@@ -89,19 +89,26 @@ class TieredAdamW:
     def step(
         self,
         gradients: Mapping[str, Any],
-        parameters: Mapping[str, Any],
+        held: Sequence[Any],
         state: OptimizerState,
         due: Sequence[int],
         learning_rate: Any,
         loss: Any,
-    ) -> "OptimizerStep":
-        """One optimizer step; `learning_rate` (before tier factors) and `loss` are scalar arrays.
+        tokens: Any = 1.0,
+    ) -> OptimizerStep:
+        """One optimizer step on `held`, the vector of each tier as the model holds it.
 
-        If the loss or the gradient is not finite the step is void: every array comes back as it
-        was.
+        `gradients`, by parameter, are sums over `tokens`; `learning_rate` (before tier factors)
+        and `loss` are scalar arrays. If the loss or the gradient is not finite the step is void:
+        every array comes back as it was.
         """
         mx = import_mlx()
-        clipped, norm = self._clip(gradients)
+        means = {
+            tier: self.plan.gathered(tier, gradients) / tokens
+            for tier in range(len(self.plan.tiers))
+            if gradients.keys() >= set(self.plan.paths(tier))
+        }
+        norm = self._norm(means, gradients, tokens)
         is_finite = mx.isfinite(norm) & mx.isfinite(loss)
 
         def unless_void(new: Any, old: Any) -> Any:
@@ -112,7 +119,7 @@ class TieredAdamW:
         for tier in self.taught(due):
             is_due = tier in due
             count, pending = state.pending_counts[tier], state.pending[tier]
-            mean = pending + (self.plan.gathered(tier, clipped) - pending) / (count + 1)
+            mean = pending + (self._clipped(means[tier], norm) - pending) / (count + 1)
             left, left_count = (mx.zeros_like(mean), 0) if is_due else (mean, count + 1)
             after.pending[tier] = unless_void(left, pending)
             after.pending_counts[tier] = unless_void(left_count, count).astype(count.dtype)
@@ -122,12 +129,11 @@ class TieredAdamW:
             after.fired_counts[tier] = unless_void(fired, state.fired_counts[tier])
             has_gradient[tier] = mx.any(mean != 0) & is_finite
             rate = learning_rate * self.plan.tiers[tier].learning_rate_factor
-            old, m, v = self.plan.gathered(tier, parameters), state.m[tier], state.v[tier]
+            old, m, v = held[tier], state.m[tier], state.v[tier]
             new, new_m, new_v = self._adamw(old, mean, m, v, fired, rate)
             moved[tier] = unless_void(new, old)
             after.m[tier], after.v[tier] = unless_void(new_m, m), unless_void(new_v, v)
-        whole = self.plan.scattered(moved, parameters)
-        return OptimizerStep(whole, after, norm, is_finite, mx.stack(has_gradient))
+        return OptimizerStep(moved, after, norm, is_finite, mx.stack(has_gradient))
 
     def taught(self, due: Sequence[int]) -> tuple[int, ...]:
         """The tiers whose gradients a step needs: all but those that would drop them."""
@@ -140,16 +146,21 @@ class TieredAdamW:
     def _skips(self, tier: TierConfig) -> bool:
         return self.skip_pending if tier.pending is None else tier.pending == "skip"
 
-    def _clip(self, gradients: Mapping[str, Any]) -> tuple[Arrays, Any]:
-        """The gradients in float32, scaled down to `max_norm`, and their norm before that."""
+    def _norm(self, means: Mapping[int, Any], gradients: Mapping[str, Any], tokens: Any) -> Any:
+        """The L2 norm of all gradients given."""
         mx = import_mlx()
-        wide = {path: gradient.astype(mx.float32) for path, gradient in gradients.items()}
-        squares = (mx.sum(mx.square(gradient)) for gradient in wide.values())
-        norm = mx.sqrt(sum(squares, start=mx.array(0.0)))
+        if compiles():
+            parts = list(means.values())
+        else:
+            # Parameter by parameter, as `mlx.optimizers.clip_grad_norm` adds up, so that equal
+            # means bit-equal. A GPU would pay for it with two kernels a parameter.
+            parts = [gradient.astype(mx.float32) / tokens for gradient in gradients.values()]
+        return mx.sqrt(sum((mx.sum(mx.square(part)) for part in parts), start=mx.array(0.0)))
+
+    def _clipped(self, mean: Any, norm: Any) -> Any:
         if self.max_norm == 0:
-            return wide, norm
-        scale = mx.minimum(self.max_norm / (norm + 1e-6), 1.0)
-        return {path: gradient * scale for path, gradient in wide.items()}, norm
+            return mean
+        return mean * import_mlx().minimum(self.max_norm / (norm + 1e-6), 1.0)
 
     def _adamw(
         self, parameter: Any, gradient: Any, m: Any, v: Any, fired: Any, rate: Any

@@ -55,6 +55,8 @@ class TrainingStep:
         self._optimizer = optimizer
         self.state = state
         self._meter = MovementMeter(optimizer.plan, start)
+        # What the model was last seen to hold: each step starts from there.
+        self._held = self._meter.read(trainable(model))
         self._gradients: dict[tuple[int, ...], Callable[..., Any]] = {}
         self._updates: dict[tuple[int, ...], Callable[..., Any]] = {}
 
@@ -78,20 +80,21 @@ class TrainingStep:
             loss,
             gradients,
             before,
+            self._held,
             self.state.tree(),
             _scalar(trained_tokens),
             _scalar(learning_rate),
-        )  # fmt: skip
+        )
         moved, tree, norm, is_finite, has_gradient = result
         write_parameters(self._model, moved)
         try:
-            measured = self._meter.measure(before, trainable(self._model))
-            mx.eval(loss, measured, result)
+            measured, held = self._meter.measure(self._held, trainable(self._model))
+            mx.eval(loss, measured, held, result)
         except RuntimeError:
             # Out of memory, say: the model must not keep arrays that can never be computed.
             write_parameters(self._model, before)
             raise
-        self.state = OptimizerState(*tree)
+        self.state, self._held = OptimizerState(*tree), held
         movement = self._meter.movement(measured.tolist())
         verify(movement, due, has_gradient.tolist(), step)
         return StepMeasurement(
@@ -164,12 +167,18 @@ class TrainingStep:
 
     def _update_for(self, due: tuple[int, ...]) -> Callable[..., Any]:
         def update(
-            loss: Any, summed: Arrays, parameters: Arrays, tree: list[Any], tokens: Any, rate: Any
+            loss: Any,
+            gradients: Arrays,
+            parameters: Arrays,
+            held: list[Any],
+            tree: list[Any],
+            tokens: Any,
+            rate: Any,
         ) -> tuple[Any, ...]:
-            mean = {path: gradient / tokens for path, gradient in summed.items()}
-            result = self._optimizer.step(mean, parameters, OptimizerState(*tree), due, rate, loss)
+            optimizer, state = self._optimizer, OptimizerState(*tree)
+            result = optimizer.step(gradients, held, state, due, rate, loss, tokens)
             return (
-                result.moved,
+                optimizer.plan.scattered(result.moved, parameters),
                 result.state.tree(),
                 result.norm,
                 result.is_finite,

@@ -31,15 +31,22 @@ class MovementMeter:
 
     def __init__(self, plan: TierPlan, start: Mapping[str, Any]) -> None:
         self._plan = plan
-        self._start = [plan.gathered(tier, start) for tier in range(len(plan.tiers))]
+        self._start = self.read(start)
         self._layers = adapted_layers(start)
         self._spans = [_spans(slots, start) for slots in plan.of_tier]
         self._measure = compiled(self._measured)
 
-    def measure(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> Any:
-        """A lazy float32 vector: per span the squared delta, per span the squared drift, and
-        per tier 1.0 if a number changed."""
-        return self._measure(dict(before), dict(after), self._start)
+    def read(self, parameters: Mapping[str, Any]) -> list[Any]:
+        """Each tier's numbers in one vector, as they stand in `parameters`."""
+        return [self._plan.gathered(tier, parameters) for tier in range(len(self._plan.tiers))]
+
+    def measure(self, before: Sequence[Any], after: Mapping[str, Any]) -> tuple[Any, list[Any]]:
+        """What moved from what was read before to the parameters of now, and these read.
+
+        The first is a lazy float32 vector: per span the squared delta, per span the squared
+        drift, and per tier 1.0 if a number changed.
+        """
+        return self._measure(list(before), dict(after), self._start)  # type: ignore[no-any-return]
 
     def movement(self, measured: Sequence[float]) -> Movement:
         """The movement per tier and layer, from `measure`'s vector as a list."""
@@ -59,15 +66,17 @@ class MovementMeter:
             fired=tuple(tier for tier in tiers if changed[tier]),
         )
 
-    def _measured(self, before: dict[str, Any], after: dict[str, Any], start: list[Any]) -> Any:
+    def _measured(
+        self, before: list[Any], after: dict[str, Any], start: list[Any]
+    ) -> tuple[Any, list[Any]]:
         mx = import_mlx()
+        held = self.read(after)
         deltas, drifts, changed = [], [], []
-        for tier, spans in enumerate(self._spans):
-            old, new = self._plan.gathered(tier, before), self._plan.gathered(tier, after)
+        for old, new, first, spans in zip(before, held, start, self._spans, strict=True):
             deltas += _sums(mx.square(new - old), spans)
-            drifts += _sums(mx.square(new - start[tier]), spans)
+            drifts += _sums(mx.square(new - first), spans)
             changed.append(mx.any(new != old).astype(mx.float32))
-        return mx.stack([*deltas, *drifts, *changed])
+        return mx.stack([*deltas, *drifts, *changed]), held
 
 
 Span = tuple[int | None, int]
