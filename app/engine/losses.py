@@ -144,27 +144,37 @@ def _loss_of_rows(head: Head, hidden: Any, targets: Any, weights: Any) -> Any:
     """The summed loss of some rows, with one pass over the logits for its gradient."""
     mx = import_mlx()
 
-    places = targets[:, None]
-
     @mx.custom_function  # type: ignore[untyped-decorator]
     def loss(logits: Any) -> tuple[Any, Any, Any]:
-        largest = mx.max(logits, axis=-1, keepdims=True)
-        scores = mx.take_along_axis(logits, places, axis=-1)
-        # Exponentials are most of the work: taken once, for the loss and for its gradient.
-        powers = mx.exp(logits - largest)
-        total = mx.sum(powers, axis=-1, keepdims=True)
-        losses = (largest + mx.log(total) - scores).squeeze(-1)
+        losses, powers, total = losses_and_powers(logits, targets)
         return mx.where(weights > 0, losses, 0.0).sum(), powers, total
 
     @loss.vjp  # type: ignore[untyped-decorator]
     def _(_: Any, cotangents: Any, outputs: Any) -> Any:
         _, powers, total = outputs
-        scale = weights[:, None] * cotangents[0]
-        likely = powers * (scale / total)
-        error = mx.take_along_axis(likely, places, axis=-1) - scale
-        return mx.put_along_axis(likely, places, error, axis=-1)
+        return logit_errors(powers, total, targets, weights[:, None] * cotangents[0])
 
     return loss(head.logits(hidden).astype(mx.float32))[0]
+
+
+def losses_and_powers(logits: Any, targets: Any) -> tuple[Any, Any, Any]:
+    """Each row's loss, and the exponentials of its logits with their sum, for `logit_errors`."""
+    mx = import_mlx()
+    largest = mx.max(logits, axis=-1, keepdims=True)
+    scores = mx.take_along_axis(logits, targets[:, None], axis=-1)
+    # Exponentials are most of the work: taken once, for the loss and for its gradient.
+    powers = mx.exp(logits - largest)
+    total = mx.sum(powers, axis=-1, keepdims=True)
+    return (largest + mx.log(total) - scores).squeeze(-1), powers, total
+
+
+def logit_errors(powers: Any, total: Any, targets: Any, scale: Any) -> Any:
+    """The gradient of the logits, where row i's loss counts `scale[i]`."""
+    mx = import_mlx()
+    places = targets[:, None]
+    likely = powers * (scale / total)
+    error = mx.take_along_axis(likely, places, axis=-1) - scale
+    return mx.put_along_axis(likely, places, error, axis=-1)
 
 
 def _row_losses(logits: Any, targets: Any, weights: Any) -> Any:
