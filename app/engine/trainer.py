@@ -19,6 +19,7 @@ from app.engine.faults import plain_fault
 from app.engine.loop import TrainingLoop
 from app.engine.lora import trainable
 from app.engine.mlx_gateway import CACHE_LIMIT_BYTES, import_mlx
+from app.engine.planning import memory_before, memory_of
 from app.engine.preparation import Prepared, StoppedEarly, prepare
 from app.library.claim import is_claimed
 from app.library.run import RunRecorder, choose_run_dir, read_manifest
@@ -45,6 +46,7 @@ def train(
     library = runs_dir or default_runs_dir()
     run_dir = choose_run_dir(config, library)
     _set_up_mlx()
+    yield from memory_before(config)
     try:
         prepared = yield from prepare(config, should_stop)
     except StoppedEarly:
@@ -52,6 +54,7 @@ def train(
         return
     except RuntimeError as error:
         raise plain_fault(error) from error
+    yield from memory_of(config, prepared.lengths)
     recorder = _new_run(config, run_dir, library, _facts(config, prepared))
     loop = TrainingLoop(config, prepared, recorder, should_stop, stop_after)
     yield from loop.events()
@@ -99,6 +102,7 @@ def resume(
         return
     except RuntimeError as error:
         raise plain_fault(error) from error
+    yield from memory_of(config, prepared.lengths)
     start.check_fits(trainable(prepared.base.model), prepared.plan)
     done = start.progress
     aside = set_later_aside(run_dir, done.step)

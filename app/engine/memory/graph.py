@@ -71,9 +71,29 @@ class Graph:
 def traced(function: Callable[..., list[Any]], *inputs: Any) -> Graph:
     """The graph of `function(*inputs)`; of the inputs only shapes and types are looked at.
 
-    Every array that must not be computed for this has to be an input. Raises ValueError where the
-    function holds what MLX can't tell of, such as a gradient of one's own.
+    Every array that must not be computed for this has to be an input. Functions with a gradient of
+    their own are differentiated as they stand, for MLX can't tell of the others. Raises ValueError
+    where it can't tell of an operation either.
     """
+    mx: Any = import_mlx()
     graph = Graph()
-    import_mlx().export_function(graph.take, function, *inputs)
+    original = mx.custom_function
+    mx.custom_function = _Plain
+    try:
+        mx.export_function(graph.take, function, *inputs)
+    finally:
+        mx.custom_function = original
     return graph
+
+
+class _Plain:
+    """Stands in for `mx.custom_function`: calls the function and drops its gradient."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+
+    def __call__(self, *args: Any) -> Any:
+        return self._function(*args)
+
+    def vjp(self, gradient: Callable[..., Any]) -> Callable[..., Any]:
+        return gradient

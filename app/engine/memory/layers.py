@@ -3,7 +3,7 @@
 Knows nothing of losses and batches.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -47,38 +47,6 @@ def layers_replaced(model: Any, path: str, instead: Mapping[int, Any]) -> Iterat
         layers[:] = originals
 
 
-class PassedThrough:
-    """A layer that does nothing; answers for the layer in everything else."""
-
-    def __init__(self, layer: Any) -> None:
-        self._layer = layer
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._layer, name)
-
-    def __getitem__(self, name: str) -> Any:
-        return self._layer[name]
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._layer
-
-    def __call__(self, hidden: Any, *_: Any, **__: Any) -> Any:
-        return hidden
-
-
-class Recorded(PassedThrough):
-    """A layer whose calls are written down."""
-
-    def __init__(self, layer: Any, calls: "list[Call]") -> None:
-        super().__init__(layer)
-        self._calls = calls
-
-    def __call__(self, hidden: Any, *args: Any, **kwargs: Any) -> Any:
-        output = self._layer(hidden, *args, **kwargs)
-        self._calls.append(Call(self._layer, hidden, args, kwargs, output))
-        return output
-
-
 @dataclass(frozen=True)
 class Call:
     layer: Any
@@ -86,10 +54,6 @@ class Call:
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     output: Any
-
-    @property
-    def trains(self) -> bool:
-        return bool(taught(self.layer))
 
     def gradients(self, cotangent: Any) -> list[Any]:
         """Of the layer's input, then of its parameters; the layer is computed again for them."""
@@ -108,3 +72,30 @@ class Call:
         return list(gradients)
 
 
+def passed_through(layer: Any) -> Any:
+    """A layer without parameters that does nothing; answers for `layer` in everything else."""
+    return _stand_in(layer, lambda hidden, *_, **__: hidden)
+
+
+def recorded(layer: Any, calls: list[Call]) -> Any:
+    """`layer` with its calls written down."""
+
+    def call(hidden: Any, *args: Any, **kwargs: Any) -> Any:
+        output = layer(hidden, *args, **kwargs)
+        calls.append(Call(layer, hidden, args, kwargs, output))
+        return output
+
+    return _stand_in(layer, call)
+
+
+def _stand_in(layer: Any, call: Callable[..., Any]) -> Any:
+    import mlx.nn as nn
+
+    class StandIn(nn.Module):  # type: ignore[misc]
+        def __getattr__(self, name: str) -> Any:
+            return getattr(layer, name)
+
+        def __call__(self, *args: Any, **kwargs: Any) -> Any:
+            return call(*args, **kwargs)
+
+    return StandIn()
