@@ -11,7 +11,7 @@ from app.ui.plots.labels import step_text, value_text
 from app.ui.plots.plot import Plot
 from app.ui.plots.run_series import RunSeries
 from app.ui.plots.series import Series
-from app.ui.plots.style import colour
+from app.ui.plots.style import colour, solid_curve
 from app.ui.theme import Theme
 
 _DOTS_PER_PX = 1 / 9
@@ -22,7 +22,7 @@ class TierCurve:
 
     def __init__(self) -> None:
         self.band = Band()
-        self.line = pg.PlotCurveItem(antialias=True)
+        self.line = solid_curve()
         self.dots = pg.ScatterPlotItem(size=4.5, antialias=True, pen=None)
 
     @property
@@ -83,7 +83,7 @@ class DeltaCurves(Plot):
             values = self._shown(firings)
             curve.draw(firings.steps, values, span, bins, most)
             seen.append(values[slice(*span)])
-        self.box.setYRange(*value_range(np.concatenate(seen), self.is_log), padding=0)
+        self.show_values(*value_range(np.concatenate(seen), self.is_log))
 
     def _shown(self, firings: Series) -> Any:
         values = firings.values(self.column)
