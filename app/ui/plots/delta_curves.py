@@ -11,7 +11,7 @@ from app.ui.plots.labels import step_text, value_text
 from app.ui.plots.plot import Plot
 from app.ui.plots.run_series import RunSeries
 from app.ui.plots.series import Series
-from app.ui.plots.style import colour, solid_curve
+from app.ui.plots.style import colour
 from app.ui.theme import Theme
 
 _DOTS_PER_PX = 1 / 9
@@ -22,7 +22,9 @@ class TierCurve:
 
     def __init__(self) -> None:
         self.band = Band()
-        self.line = solid_curve()
+        self.line = pg.PlotCurveItem(antialias=True)
+        # A jagged line as one path takes Qt half as long again as its pieces.
+        self.line.setSegmentedLineMode("on")
         self.dots = pg.ScatterPlotItem(size=4.5, antialias=True, pen=None)
 
     @property

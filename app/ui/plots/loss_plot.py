@@ -11,7 +11,7 @@ from app.ui.plots.labels import step_text, value_text
 from app.ui.plots.plot import Plot
 from app.ui.plots.run_series import RunSeries
 from app.ui.plots.series import Series, Values
-from app.ui.plots.style import colour, solid_curve
+from app.ui.plots.style import colour
 from app.ui.theme import Theme
 
 _SAMPLE = 4_096
@@ -27,8 +27,8 @@ class LossPlot(Plot):
     def _make_items(self) -> None:
         self.band = Band()
         self.raw = pg.PlotCurveItem(antialias=True)
-        self.smooth = solid_curve()
-        self.validation_line = solid_curve()
+        self.smooth = pg.PlotCurveItem(antialias=True)
+        self.validation_line = pg.PlotCurveItem(antialias=True)
         self.validation_points = pg.ScatterPlotItem(size=7, antialias=True)
         for item in (self.band, *self._curves()):
             self.addItem(item)

@@ -25,13 +25,6 @@ def small_font() -> QFont:
     return font
 
 
-def solid_curve() -> Any:
-    """A smooth, opaque line, drawn piece by piece: as one path it takes Qt half as long again."""
-    curve = pg.PlotCurveItem(antialias=True)
-    curve.setSegmentedLineMode("on")
-    return curve
-
-
 class QuietAxis(pg.AxisItem):  # type: ignore[misc]
     """An axis whose label stands as it was set."""
 
