@@ -4,6 +4,7 @@
 The window is the real one, 1280×800, drawn off screen; a 10 ms precise timer notes when it comes.
 """
 
+import itertools
 import json
 import os
 import subprocess
@@ -75,7 +76,7 @@ def child(variant: str) -> dict[str, float]:
     application.exec()
     share = (time.thread_time() - used[0]) / (came[-1] - came[0])
     nestling.shut_down()
-    late = sorted(1000 * (b - a) - PERIOD_MS for a, b in zip(came, came[1:], strict=False))
+    late = sorted(1000 * (b - a) - PERIOD_MS for a, b in itertools.pairwise(came))
     return {
         "p50_ms": late[len(late) // 2],
         "p99_ms": late[int(len(late) * 0.99)],
