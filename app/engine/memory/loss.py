@@ -6,7 +6,7 @@ The same computation as `app.engine.losses`, whose gradient of its own can't be 
 from typing import Any
 
 from app.engine.head import Head
-from app.engine.losses import chunk_rows, logit_errors, losses_and_powers
+from app.engine.losses import chunk_rows, row_functions
 from app.engine.mlx_gateway import import_mlx
 
 MAX_CHUNKS_TRACED = 32
@@ -32,9 +32,10 @@ def pull_of_hidden(head: Head, hidden: Any) -> Any:
 def pull_of_logits(logits: Any) -> Any:
     mx = import_mlx()
     wide = logits.reshape(-1, logits.shape[-1]).astype(mx.float32)
-    targets = mx.arange(wide.shape[0]) % wide.shape[-1]
-    _, powers, total = losses_and_powers(wide, targets)
-    errors = logit_errors(powers, total, targets, mx.ones_like(total))
+    places = (mx.arange(wide.shape[0]) % wide.shape[-1])[:, None]
+    loss_of, gradient_of = row_functions()
+    _, *kept = loss_of(wide, places)
+    errors = gradient_of(wide, places, mx.ones((wide.shape[0], 1)), *kept)
     return errors.astype(logits.dtype).reshape(logits.shape)
 
 
