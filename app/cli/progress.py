@@ -12,6 +12,7 @@ from app.core.events import (
     EvaluationFinished,
     Event,
     LogMessage,
+    MemoryEstimated,
     RunFinished,
     RunStarted,
     ScoreMeasured,
@@ -19,6 +20,7 @@ from app.core.events import (
     StepFinished,
     to_json,
 )
+from app.core.memory_words import gigabytes, memory_sentence
 
 PLAIN_LINES = 10
 """How often a run reports itself where the output is no terminal."""
@@ -65,6 +67,8 @@ class TerminalProgress:
                 self._print(f"step {event.step}: validation loss {event.val_loss:.4f}{mark}")
             case CheckpointSaved():
                 self._print(f"step {event.step}: checkpoint saved")
+            case MemoryEstimated():
+                self._memory(event)
             case LogMessage():
                 self._print(event.text)
             case RunFinished():
@@ -81,6 +85,12 @@ class TerminalProgress:
             self._progress.update(self._task, description=event.stage, visible=True)
         elif not event.fraction:
             self._print(f"{event.stage} …")
+
+    def _memory(self, event: MemoryEstimated) -> None:
+        self._print(memory_sentence(event))
+        for number, advice in enumerate(event.advice):
+            lead = "It would fit with: " if number == 0 else "               or with: "
+            self._print(f"{lead}{advice.text} ({gigabytes(advice.peak_bytes)})")
 
     def _started(self, event: RunStarted) -> None:
         self._steps = event.steps

@@ -3,11 +3,12 @@
 Every number here was measured by the engine; nothing downstream computes one again.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 Outcome = Literal["finished", "stopped", "failed"]
+MemoryVerdict = Literal["fits", "tight", "won't fit"]
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,42 @@ class RunStarted:
     valid_examples: int
     steps_per_epoch: int
     device: str
+
+
+@dataclass(frozen=True)
+class MemoryAdvice:
+    """A change with which a run would fit, by the same estimate."""
+
+    text: str
+    """What to do: "Recompute layers." """
+    settings: tuple[tuple[str, int], ...]
+    """Names and values of the settings that do it; empty where the base model must be another."""
+    peak_bytes: int
+    """What the run would then need."""
+
+
+@dataclass(frozen=True)
+class MemoryEstimated:
+    """What a run will need, estimated before it starts and without computing anything."""
+
+    model_bytes: int
+    adapter_bytes: int
+    """The adapter and what the optimizer remembers of it."""
+    work_bytes: int
+    """Activations, loss and gradients of the largest batch."""
+    cache_bytes: int
+    """What MLX may keep beside that, and gives back where room is short."""
+    peak_bytes: int
+    """Model, adapter and work: what `StepFinished.peak_memory_bytes` should come to."""
+    available_bytes: int
+    """What this machine gives."""
+    length: int
+    """Tokens of the longest batch."""
+    is_bound: bool
+    """The dataset's longest example isn't known yet: `length` is the limit."""
+    verdict: MemoryVerdict
+    advice: tuple[MemoryAdvice, ...] = ()
+    """What would make it fit, where it doesn't."""
 
 
 @dataclass(frozen=True)
@@ -132,6 +169,7 @@ class RunFinished:
 Event = (
     StageChanged
     | LogMessage
+    | MemoryEstimated
     | RunStarted
     | ScoreMeasured
     | StepFinished
@@ -161,6 +199,6 @@ def _plain(value: Any) -> Any:
         return value if value - value == 0 else None
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
-    if isinstance(value, TierFacts):
+    if is_dataclass(value):
         return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
     return value

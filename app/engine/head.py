@@ -45,7 +45,8 @@ class Head:
         mx = import_mlx()
         rows = hidden[None]
         with self._trunk_called_by(lambda *_, **__: rows):
-            return self.model(mx.zeros(rows.shape[:2], mx.int32))[0]
+            # Not [0]: an index gathers, which copies the logits, and again in the backward pass.
+            return self.model(mx.zeros(rows.shape[:2], mx.int32)).squeeze(0)
 
     @contextmanager
     def _trunk_called_by(self, call: Callable[..., Any]) -> Iterator[None]:
@@ -86,15 +87,24 @@ def find_head(model: Any) -> Head | None:
     None too where anything outside the layers is trained, for the head passes on no gradient to
     its own weights. Evaluates the model once.
     """
+    with evaluating(model):
+        return _first(model, _is_exact)
+
+
+def likely_head(model: Any) -> Head | None:
+    """`find_head` by shapes alone: nothing is computed, and no weights are read."""
+    return _first(model, lambda *_: True)
+
+
+def _first(model: Any, is_good: Callable[..., bool]) -> Head | None:
     layers_path = layers_of(model)
     if layers_path is None or not _trains_only(model, layers_path):
         return None
-    with evaluating(model):
-        path = layers_path.rpartition(".")[0]
-        while path:
-            if head := _tried(model, path):
-                return head
-            path = path.rpartition(".")[0]
+    path = layers_path.rpartition(".")[0]
+    while path:
+        if head := _tried(model, path, is_good):
+            return head
+        path = path.rpartition(".")[0]
     return None
 
 
@@ -115,7 +125,7 @@ def _trains_only(model: Any, layers_path: str) -> bool:
     return all(path.startswith(f"{layers_path}.") for path, _ in trained)
 
 
-def _tried(model: Any, trunk_path: str) -> Head | None:
+def _tried(model: Any, trunk_path: str, is_good: Callable[..., bool]) -> Head | None:
     mx = import_mlx()
     rows, length = PROBE_SHAPE
     tokens = mx.arange(rows * length, dtype=mx.int32).reshape(PROBE_SHAPE)
@@ -126,11 +136,18 @@ def _tried(model: Any, trunk_path: str) -> Head | None:
         # A module that returns logits already is the whole model, and no trunk.
         if hidden.shape[:2] != PROBE_SHAPE or hidden.shape[-1] == whole.shape[-1]:
             return None
-        some = mx.arange(1, rows * length, 2)
-        halves = head.logits(hidden.reshape(rows * length, -1)[some])
-        return head if _agree(halves, whole.reshape(rows * length, -1)[some]) else None
+        return head if is_good(head, hidden, whole) else None
     except Exception:  # an architecture's own code, called as it was not written to be
         return None
+
+
+def _is_exact(head: Head, hidden: Any, whole: Any) -> bool:
+    """Whether the head makes of some hidden states what the whole model made of them."""
+    mx = import_mlx()
+    count = hidden.shape[0] * hidden.shape[1]
+    some = mx.arange(1, count, 2)
+    halves = head.logits(hidden.reshape(count, -1)[some])
+    return _agree(halves, whole.reshape(count, -1)[some])
 
 
 def _agree(halves: Any, whole: Any) -> bool:

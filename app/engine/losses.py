@@ -5,7 +5,7 @@ time, and the gradient of the hidden states is computed with the loss: the logit
 never exist. Elsewhere the model's own logits are used.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -146,11 +146,7 @@ def _loss_of_rows(head: Head, hidden: Any, targets: Any, weights: Any) -> Any:
     """The summed loss of some rows, with few passes over the logits for its gradient."""
     mx = import_mlx()
     places = targets[:, None]
-    loss_of, gradient_of = (
-        (_losses_kept_small, _gradient_by_compiling)
-        if compiles()
-        else (_losses_and_powers, _gradient_from_powers)
-    )
+    loss_of, gradient_of = row_functions()
 
     @mx.custom_function  # type: ignore[untyped-decorator]
     def loss(logits: Any) -> tuple[Any, ...]:
@@ -162,6 +158,14 @@ def _loss_of_rows(head: Head, hidden: Any, targets: Any, weights: Any) -> Any:
         return gradient_of(logits, places, weights[:, None] * cotangents[0], *outputs[1:])
 
     return loss(head.logits(hidden).astype(mx.float32))[0]
+
+
+def row_functions() -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """What is used here: (logits, places) → each row's loss and what is kept of it; and (logits,
+    places, scale, *kept) → the gradient of the logits, where row i's loss counts `scale[i]`."""
+    if compiles():
+        return _losses_kept_small, _gradient_by_compiling
+    return _losses_and_powers, _gradient_from_powers
 
 
 def _losses_and_powers(logits: Any, places: Any) -> tuple[Any, ...]:

@@ -1,14 +1,21 @@
-"""What a plan would hold, before a run: asked by the window while the user edits tiers."""
+"""What a run would hold and need, before it starts: asked while the user edits its settings."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from typing import Any
 
 from app.core.config import TrainingConfig
-from app.core.events import TierFacts
-from app.engine.adapter import add_adapter
+from app.core.events import MemoryEstimated, TierFacts
+from app.engine.adapter import adapted_layer_count, add_adapter
 from app.engine.assignment import make_plan
 from app.engine.loading import load_architecture
 from app.engine.lora import trainable
+from app.engine.memory.advice import Advisor
+from app.engine.memory.estimate import MemoryNeed, memory_need
+from app.engine.memory.machine import available_bytes
 from app.engine.plan_facts import tier_facts
+
+FOUR_BITS = {"group_size": 64, "bits": 4}
 
 
 def preview_tiers(config: TrainingConfig) -> tuple[TierFacts, ...]:
@@ -24,3 +31,69 @@ def preview_tiers(config: TrainingConfig) -> tuple[TierFacts, ...]:
         return facts
     said = "about; decided at the start, from your data"
     return tuple(replace(fact, layers=(), description=said) for fact in facts)
+
+
+def estimate_memory(config: TrainingConfig, longest: int | None = None) -> MemoryEstimated | None:
+    """What `config` will need, without reading weights; None for a model that can't be traced.
+
+    `longest` is the length of the longest batch; without it, the limit stands for it. Raises
+    AppError as loading would.
+    """
+    length = min(longest or config.max_seq_length, config.max_seq_length)
+    model = _adapted(config.checked())
+    available = available_bytes()
+
+    def need(changed: TrainingConfig, length: int, four_bits: bool) -> MemoryNeed:
+        is_same = changed.num_layers == config.num_layers and not four_bits
+        other = model if is_same else _adapted(changed, four_bits)
+        return memory_need(other, changed, length)
+
+    try:
+        needed = memory_need(model, config, length)
+        verdict = needed.verdict(available)
+        layers = adapted_layer_count(model, config)
+        advisor = Advisor(config, length, layers, needed, need, available)
+        advice = () if verdict == "fits" else advisor.advice()
+    except (ValueError, RuntimeError):  # an operation of the model's that MLX can't tell of
+        return None
+    return MemoryEstimated(
+        model_bytes=needed.model_bytes,
+        adapter_bytes=needed.adapter_bytes,
+        work_bytes=needed.work_bytes,
+        cache_bytes=needed.cache_bytes,
+        peak_bytes=needed.peak_bytes,
+        available_bytes=available,
+        length=length,
+        is_bound=longest is None,
+        verdict=verdict,
+        advice=advice,
+    )
+
+
+def memory_before(config: TrainingConfig) -> Iterator[MemoryEstimated]:
+    """A warning before anything large is loaded, if the run may not fit."""
+    estimate = estimate_memory(config)
+    if estimate is not None and estimate.verdict != "fits":
+        yield estimate
+
+
+def memory_of(config: TrainingConfig, lengths: Iterable[int]) -> Iterator[MemoryEstimated]:
+    """The estimate for batches of these lengths, where there can be one."""
+    if estimate := estimate_memory(config, max(lengths)):
+        yield estimate
+
+
+def _adapted(config: TrainingConfig, four_bits: bool = False) -> Any:
+    model = load_architecture(config.model)
+    if four_bits:
+        import mlx.nn as nn
+
+        nn.quantize(model, **FOUR_BITS, class_predicate=_can_be_quantised)
+    add_adapter(model, config)
+    return model
+
+
+def _can_be_quantised(_: str, module: Any) -> bool:
+    return (
+        hasattr(module, "to_quantized") and module.weight.shape[-1] % FOUR_BITS["group_size"] == 0
+    )

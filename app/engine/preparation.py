@@ -39,6 +39,11 @@ class Prepared:
     valid_examples: int
     questions: tuple[QuestionSet, ...]
 
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """Of all batches, padded, in tokens."""
+        return (*self.train.lengths, *(self.valid.lengths if self.valid else ()))
+
 
 class StoppedEarly(Exception):
     """`should_stop` said so before the first step; there is nothing to keep."""

@@ -25,6 +25,7 @@ from app.engine.loop import TrainingLoop
 from app.engine.lora import trainable
 from app.engine.machines import Machines, is_first_machine, join_machines
 from app.engine.mlx_gateway import CACHE_LIMIT_BYTES, import_mlx
+from app.engine.planning import memory_before, memory_of
 from app.engine.preparation import Prepared, StoppedEarly, prepare
 from app.library.claim import is_claimed
 from app.library.run import RunRecorder, choose_run_dir, read_manifest
@@ -51,6 +52,7 @@ def train(
     machines = _set_up_mlx(config)
     library = runs_dir or default_runs_dir()
     run_dir = choose_run_dir(config, library) if machines.is_first else config.output or library
+    yield from memory_before(config)
     try:
         prepared = yield from prepare(config, should_stop)
         machines.check_alike(_what_must_agree(config, prepared))
@@ -59,6 +61,7 @@ def train(
         return
     except RuntimeError as error:
         raise plain_fault(error) from error
+    yield from memory_of(config, prepared.lengths)
     if machines.is_first:
         recorder = _new_run(config, run_dir, library, _facts(config, prepared))
         keeper: Keeper = RunKeeper(recorder, config.keep_checkpoints)
@@ -113,6 +116,7 @@ def resume(
         return
     except RuntimeError as error:
         raise plain_fault(error) from error
+    yield from memory_of(config, prepared.lengths)
     start.check_fits(trainable(prepared.base.model), prepared.plan)
     yield LogMessage(f"Going on after step {start.progress.step}.")
     keeper: Keeper = NoKeeper(run_dir, start)

@@ -13,6 +13,7 @@ from app.core.config import TrainingConfig
 from app.core.events import (
     EvaluationFinished,
     Event,
+    MemoryEstimated,
     RunFinished,
     RunStarted,
     ScoreMeasured,
@@ -63,6 +64,8 @@ class AppState(QObject):
         self.dataset_failure: Failure | None = None
         self.is_inspecting = False
         self.preview: tuple[TierFacts, ...] | None = None
+        self.memory: MemoryEstimated | None = None
+        """What a run would need with the settings as they are, or what the last one needs."""
         self.model_failure: Failure | None = None
         """Why the base model can't be loaded."""
         self.plan_failure: Failure | None = None
@@ -121,7 +124,12 @@ class AppState(QObject):
     ) -> None:
         """What the tiers hold, or why that can't be said; nothing at all while it is asked."""
         self.preview = tiers
+        self.memory = None if tiers is None else self.memory
         self.model_failure, self.plan_failure = model_failure, plan_failure
+        self.preview_changed.emit()
+
+    def set_memory(self, estimate: MemoryEstimated) -> None:
+        self.memory = estimate
         self.preview_changed.emit()
 
     # -- the run -----------------------------------------------------------------------------
@@ -149,6 +157,8 @@ class AppState(QObject):
             self.step, self.stage = event, None
         elif isinstance(event, StageChanged):
             self.stage = event
+        elif isinstance(event, MemoryEstimated):
+            self.set_memory(event)
         elif isinstance(event, RunStarted):
             self.started = event
             self.set_preview(event.tiers)

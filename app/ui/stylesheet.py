@@ -94,6 +94,9 @@ def _text(t: Theme) -> str:
     QLabel#problem {{ color: {t.danger}; font-size: 12px; }}
     QLabel#details {{ color: {t.secondary_text}; font-size: 12px; }}
     QLabel#warning {{ color: {t.warning}; font-size: 12px; }}
+    QLabel#note {{ color: {t.secondary_text}; font-size: 12px; }}
+    QLabel#note[tone="warning"] {{ color: {t.warning}; }}
+    QLabel#note[tone="danger"] {{ color: {t.danger}; }}
     QLabel#good {{ color: {t.success}; font-weight: 600; }}
     QLabel#pill {{ font-size: 11px; font-weight: 600; color: {t.secondary_text};
         background: {t.raised}; border: 1px solid {t.border}; border-radius: 10px;

@@ -1,8 +1,10 @@
-"""Keeps the tiers' live parameter counts fresh: asks the engine a moment after the last change."""
+"""Keeps the tiers' parameter counts and the memory estimate fresh: asks the engine a moment after
+the last change."""
 
 from PySide6.QtCore import QObject, QTimer, Slot
 
 from app.core.config import TrainingConfig
+from app.core.events import MemoryEstimated
 from app.ui.app_state import AppState
 from app.workers.background import Failure
 from app.workers.compute import ComputeThread
@@ -19,7 +21,7 @@ class TierPreview(QObject):
         super().__init__(state)
         self._state, self._compute = state, compute
         self._job: Job | None = None
-        self._asked: tuple[object, ...] | None = None
+        self._asked: tuple[tuple[object, ...], tuple[object, ...]] | None = None
         self._timer = QTimer(self, interval=DELAY_MS, singleShot=True)
         self._timer.timeout.connect(self._ask)
         state.config_changed.connect(self.refresh)
@@ -29,11 +31,16 @@ class TierPreview(QObject):
 
     @Slot()
     def refresh(self) -> None:
-        """Ask again soon if something changed that decides the counts."""
+        """Ask again soon if something changed that decides the counts or the memory."""
         if self._state.phase.is_active:
             self._drop_question()
-        elif _deciding(self._state.config) != self._asked:
+            return
+        asked, now = self._asked, _deciding(self._state.config)
+        if asked is None or asked[0] != now[0]:
             self.ask_again()
+        elif asked != now:  # the counts stay as they are
+            self._drop_question()
+            self._timer.start()
 
     @Slot()
     def ask_again(self) -> None:
@@ -66,6 +73,8 @@ class TierPreview(QObject):
         if isinstance(refused := notice.value, PlanRefused):
             failure = Failure(refused.message, refused.hint, "", is_app_error=True)
             self._state.set_preview(None, plan_failure=failure)
+        elif isinstance(notice.value, MemoryEstimated):
+            self._state.set_memory(notice.value)
         else:
             self._state.set_preview(notice.value)  # type: ignore[arg-type]
 
@@ -79,9 +88,9 @@ class TierPreview(QObject):
             self._state.set_preview(None, model_failure=failure)
 
 
-def _deciding(config: TrainingConfig) -> tuple[object, ...]:
-    """The settings that decide how many parameters each tier holds."""
-    return (
+def _deciding(config: TrainingConfig) -> tuple[tuple[object, ...], tuple[object, ...]]:
+    """The settings that decide how many parameters each tier holds, and those for memory alone."""
+    counts = (
         config.model,
         tuple(tier.period for tier in config.tiers),
         config.assign,
@@ -92,3 +101,10 @@ def _deciding(config: TrainingConfig) -> tuple[object, ...]:
         config.keys,
         config.fine_tune_type,
     )
+    memory = (
+        config.batch_size,
+        config.gradient_accumulation,
+        config.max_seq_length,
+        config.grad_checkpoint,
+    )
+    return counts, memory

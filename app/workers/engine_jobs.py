@@ -29,19 +29,22 @@ class PlanRefused:
 
 
 def tier_preview(config: TrainingConfig) -> JobFunction:
-    """Yields one tuple of TierFacts: what the tiers would hold in this base model.
+    """Yields a tuple of TierFacts, what the tiers would hold in this base model, or a PlanRefused.
 
-    Or one PlanRefused, if they can't be; a base model that can't be loaded fails the job.
+    Then, if there can be one, a MemoryEstimated. A base model that can't be loaded fails the job.
     """
 
-    def work(_should_stop: Callable[[], bool]) -> Iterator[object]:
+    def work(should_stop: Callable[[], bool]) -> Iterator[object]:
         from app.engine.loading import load_architecture
-        from app.engine.planning import preview_tiers
+        from app.engine.planning import estimate_memory, preview_tiers
 
         try:
             yield preview_tiers(config)
         except AppError as error:
             load_architecture(config.model)  # if this raises as well, the model is to blame
             yield PlanRefused(error.message, error.hint)
+        else:
+            if not should_stop() and (estimate := estimate_memory(config)):
+                yield estimate
 
     return work

@@ -23,6 +23,8 @@ class TierCurve:
     def __init__(self) -> None:
         self.band = Band()
         self.line = pg.PlotCurveItem(antialias=True)
+        # A jagged line as one path takes Qt half as long again as its pieces.
+        self.line.setSegmentedLineMode("on")
         self.dots = pg.ScatterPlotItem(size=4.5, antialias=True, pen=None)
 
     @property
@@ -83,7 +85,7 @@ class DeltaCurves(Plot):
             values = self._shown(firings)
             curve.draw(firings.steps, values, span, bins, most)
             seen.append(values[slice(*span)])
-        self.box.setYRange(*value_range(np.concatenate(seen), self.is_log), padding=0)
+        self.show_values(*value_range(np.concatenate(seen), self.is_log))
 
     def _shown(self, firings: Series) -> Any:
         values = firings.values(self.column)

@@ -60,7 +60,7 @@ class LossPlot(Plot):
         self.validation_line.setData(*points)
         self.validation_points.setData(*(points if len(points[0]) <= bins // 8 else ([], [])))
         seen = losses.values(0)[slice(*span)], validation.values()[slice(*part)]
-        self.box.setYRange(*loss_range(*seen), padding=0)
+        self.show_values(*loss_range(*seen))
 
     def _draw_raw(self, losses: Series, span: tuple[int, int], bins: int) -> None:
         if span[1] - span[0] > bins:

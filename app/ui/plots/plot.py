@@ -1,5 +1,7 @@
 """One plot of a run: what all four share. Drag selects steps, a double click shows them all."""
 
+import math
+
 import pyqtgraph as pg
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QResizeEvent, QWheelEvent
@@ -18,6 +20,11 @@ from app.ui.plots.style import (
 )
 from app.ui.theme import Theme
 
+STEPS_AHEAD = 1 / 16
+"""Of the steps shown, at most so much room is left at the end: the axis then stands still while
+steps come, and need not be drawn with each."""
+STEADY = 0.9
+"""A range of values is kept while what it must hold fills so much of it, for the same reason."""
 MAX_BINS = 2_000
 """Bins across a curve, two points each, however wide the screen."""
 
@@ -41,6 +48,7 @@ class Plot(pg.PlotWidget):  # type: ignore[misc]
         self.theme = theme
         self.run: RunSeries | None = None
         self.selection: tuple[float, float] | None = None
+        self._values_shown = (0.0, 0.0)
         self.hideButtons()
         self.setFrameShape(self.Shape.NoFrame)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
@@ -108,9 +116,16 @@ class Plot(pg.PlotWidget):  # type: ignore[misc]
         if self.selection:
             return self.selection
         first = run.first_step - 1  # what is measured before the first step stands there
-        last = max(run.last_step, first + 10)
+        last = first + with_room(max(run.last_step - first, 10))
         air = 0.006 * (last - first)
         return first - air, last + air
+
+    def show_values(self, low: float, high: float) -> None:
+        """Turns the value axis to hold `low` and `high`; it stays where they fill it well."""
+        bottom, top = self._values_shown
+        if not (bottom <= low and high <= top and high - low >= STEADY * (top - bottom)):
+            self._values_shown = low, high
+            self.box.setYRange(low, high, padding=0)
 
     def bins(self) -> int:
         """One bin a pixel."""
@@ -158,3 +173,9 @@ class Plot(pg.PlotWidget):  # type: ignore[misc]
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         event.ignore()
+
+
+def with_room(steps: int) -> int:
+    """`steps` rounded up, by STEPS_AHEAD of them at most."""
+    room = max(1, int(2 ** math.floor(math.log2(steps)) * STEPS_AHEAD))
+    return -(-steps // room) * room

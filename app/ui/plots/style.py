@@ -25,7 +25,14 @@ def small_font() -> QFont:
     return font
 
 
-class StepAxis(pg.AxisItem):  # type: ignore[misc]
+class QuietAxis(pg.AxisItem):  # type: ignore[misc]
+    """An axis whose label stands as it was set."""
+
+    def updateAutoSIPrefix(self) -> None:
+        """Nothing: pyqtgraph would lay the label out anew whenever the range changes."""
+
+
+class StepAxis(QuietAxis):
     """Whole steps only: "250", "20k"."""
 
     def tickValues(self, low: float, high: float, size: float) -> list[Any]:
@@ -38,7 +45,7 @@ class StepAxis(pg.AxisItem):  # type: ignore[misc]
         return step_ticks([round(float(v)) for v in values])
 
 
-class ValueAxis(pg.AxisItem):  # type: ignore[misc]
+class ValueAxis(QuietAxis):
     """Plain decimals; with `is_log`, the view holds log10 and ticks stand at 1, 2, 5."""
 
     is_log = False

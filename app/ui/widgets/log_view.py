@@ -9,11 +9,13 @@ from app.core.events import (
     CheckpointSaved,
     EvaluationFinished,
     LogMessage,
+    MemoryEstimated,
     RunFinished,
     RunStarted,
     ScoreMeasured,
     StageChanged,
 )
+from app.core.memory_words import memory_sentence
 from app.ui import phrases
 from app.ui.app_state import AppState
 from app.ui.theme import Theme
@@ -63,6 +65,8 @@ class LogView(QWidget):
 
 def _line(event: object) -> str:
     match event:
+        case MemoryEstimated():
+            return memory_sentence(event)
         case LogMessage(text=text) | StageChanged(stage=text):
             return text
         case RunStarted():

@@ -7,6 +7,7 @@ from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QGridLayout, QLabel, QWidget
 
 from app.core.events import StepFinished
+from app.core.memory_words import gigabytes
 from app.ui import phrases
 from app.ui.app_state import AppState, Phase
 from app.ui.time_left import TimeLeft
@@ -100,6 +101,9 @@ class Metrics(QWidget):
         }
         for key, text in shown.items():
             self.figures[key].setText(text)
+        expected = state.memory
+        about = f"{gigabytes(expected.peak_bytes)} estimated before the start" if expected else ""
+        self.figures["memory"].setToolTip(about)
 
     def _left_text(self, steps: int) -> str:
         if not self._state.phase.is_active:

@@ -9,6 +9,7 @@ from app.ui.app_state import AppState, Phase
 from app.ui.desktop import REVEAL_LABEL
 from app.ui.run_actions import ActionButton, RunActions
 from app.ui.widgets.building import ElidedLabel, button, card, label, message, restyle, row, say
+from app.ui.widgets.memory_note import MemoryNote
 from app.ui.widgets.metrics import Metrics
 
 PROGRESS_PARTS = 1000
@@ -41,6 +42,7 @@ class RunHeader(QWidget):
         self.bar.setTextVisible(False)
         self.bar.setAccessibleName("Progress of the run")
         self.metrics = Metrics(state)
+        self.memory = MemoryNote(state)
         self.reveal = button(REVEAL_LABEL, self.reveal_requested.emit)
         self.export = button("Export Checkpoint…", self.export_requested.emit)
         self.start = ActionButton(actions.start, "primary")
@@ -69,6 +71,7 @@ class RunHeader(QWidget):
         inside.addLayout(self._status_row)
         inside.addLayout(self._results_row)
         inside.addWidget(self.problem)
+        inside.addWidget(self.memory)
         inside.addWidget(self.bar)
         inside.addWidget(self.metrics)
         outside = QVBoxLayout(self)

@@ -1,0 +1,39 @@
+"""A memory estimate in plain words, the same in the window and in the terminal."""
+
+from app.core.events import MemoryEstimated
+
+
+def memory_sentence(estimate: MemoryEstimated) -> str:
+    """What the run needs, what there is, and the verdict: one or two sentences."""
+    needed, available = gigabytes(estimate.peak_bytes), gigabytes(estimate.available_bytes)
+    about = "at most about" if estimate.is_bound else "about"
+    match estimate.verdict:
+        case "fits":
+            return f"Needs {about} {needed} of memory; {available} can be had."
+        case "tight":
+            return (
+                f"Tight: needs {about} {needed} of memory, and {available} can be had. "
+                "Close other apps, or make it smaller."
+            )
+        case _:
+            return f"Won't fit: needs {about} {needed} of memory, but only {available} can be had."
+
+
+def parts(estimate: MemoryEstimated) -> str:
+    """What the memory goes to."""
+    sizes = {
+        "base model": estimate.model_bytes,
+        "adapter and optimizer": estimate.adapter_bytes,
+        f"a batch of {estimate.length:,} tokens a row": estimate.work_bytes,
+    }
+    told = ", ".join(f"{name} {gigabytes(size)}" for name, size in sizes.items())
+    if not estimate.cache_bytes:
+        return f"{told}."
+    kept = gigabytes(estimate.cache_bytes)
+    return f"{told}. MLX may keep {kept} beside that, and gives it back where room is short."
+
+
+def gigabytes(size_bytes: int) -> str:
+    """Two figures: "0.12 GB", "1.2 GB", "12 GB"."""
+    size = size_bytes / 1e9
+    return f"{size:.0f} GB" if size >= 9.95 else f"{size:.{1 if size >= 0.995 else 2}f} GB"

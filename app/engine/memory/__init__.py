@@ -1,0 +1,1 @@
+"""The memory a run will need, before it starts. This package imports nothing."""

@@ -1,0 +1,110 @@
+"""Which changes of a run would make it fit; each was estimated, and does."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from app.core.config import TrainingConfig
+from app.core.events import MemoryAdvice
+from app.engine.memory.estimate import DOUBT, MemoryNeed
+
+SHORTEST = 128
+"""Tokens; a shorter limit would cut most examples."""
+
+Need = Callable[[TrainingConfig, int, bool], MemoryNeed]
+"""Of a config, batches of so many tokens, and whether the base is made one of 4 bits."""
+
+
+@dataclass(frozen=True)
+class Change:
+    text: str = ""
+    settings: dict[str, Any] = field(default_factory=dict)
+    work_share: float = 0.0
+    """At least so much of the work remains: what can't be enough needs no estimate."""
+    has_four_bits: bool = False
+
+    def with_more(self, more: "Change") -> "Change":
+        text = f"{self.text}, {more.text[0].lower()}{more.text[1:]}" if self.text else more.text
+        has_four_bits = self.has_four_bits or more.has_four_bits
+        return Change(text, self.settings | more.settings, 0.0, has_four_bits)
+
+
+@dataclass(frozen=True)
+class Advisor:
+    config: TrainingConfig
+    length: int
+    """Tokens of the longest batch."""
+    layers: int
+    """How many carry an adapter."""
+    needed: MemoryNeed
+    need: Need
+    available_bytes: int
+
+    def advice(self) -> tuple[MemoryAdvice, ...]:
+        """Single changes that make the run fit; where none does, the first pile of them that does.
+
+        Of each kind of change the smallest that is enough.
+        """
+        kinds = self._kinds()
+        found = tuple(made for kind in kinds if (made := self._first(kind)))
+        return found or self._pile(kinds)
+
+    def _kinds(self) -> list[list[Change]]:
+        """From what costs the user least; in each kind the smallest change first."""
+        kinds = (self._recomputing, self._smaller, self._shorter, self._four_bits, self._fewer)
+        return [list(kind()) for kind in kinds]
+
+    def _first(self, kind: list[Change]) -> MemoryAdvice | None:
+        return next((made for change in kind if (made := self._tried(change))), None)
+
+    def _pile(self, kinds: list[list[Change]]) -> tuple[MemoryAdvice, ...]:
+        pile = Change()
+        for kind in filter(None, kinds):
+            pile = pile.with_more(kind[-1])
+            if made := self._tried(pile):
+                return (made,)
+        return ()
+
+    def _tried(self, change: Change) -> MemoryAdvice | None:
+        least = change.work_share * self.needed.work_bytes / DOUBT
+        changed = replace(self.config, **change.settings)
+        if least > self.available_bytes or changed.problems():
+            return None
+        length = min(self.length, changed.max_seq_length)
+        needed = self.need(changed, length, change.has_four_bits)
+        if needed.verdict(self.available_bytes) != "fits":
+            return None
+        # A base of fewer bits is another model: no setting makes it.
+        settings = () if change.has_four_bits else tuple(change.settings.items())
+        return MemoryAdvice(f"{change.text}.", settings, needed.peak_bytes)
+
+    def _recomputing(self) -> Iterator[Change]:
+        if not self.config.grad_checkpoint:
+            yield Change("Recompute layers", {"grad_checkpoint": True})
+
+    def _smaller(self) -> Iterator[Change]:
+        """Smaller batches, with as many examples to a step as before."""
+        batch = self.config.batch_size
+        for size in range(batch // 2, 0, -1):
+            if batch % size == 0:
+                count = self.config.gradient_accumulation * batch // size
+                text = f"Batch size {size}, gradient accumulation {count}"
+                settings = {"batch_size": size, "gradient_accumulation": count}
+                yield Change(text, settings, size / batch)
+
+    def _shorter(self) -> Iterator[Change]:
+        limit = 1 << (self.length - 1).bit_length() >> 1
+        while limit >= SHORTEST:
+            share = (limit / self.length) ** 2  # all of it attention
+            yield Change(f"Longest example {limit:,} tokens", {"max_seq_length": limit}, share)
+            limit //= 2
+
+    def _four_bits(self) -> Iterator[Change]:
+        yield Change("A 4-bit version of this base model", has_four_bits=True)
+
+    def _fewer(self) -> Iterator[Change]:
+        layers = self.layers
+        while layers > 1:
+            layers //= 2
+            text = f"Adapter on the top {layers} layer{'s' if layers > 1 else ''} only"
+            yield Change(text, {"num_layers": layers})

@@ -1,0 +1,64 @@
+"""What a run will need: its base model, adapter and optimizer, and the work on one batch."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from app.core.config import TrainingConfig
+from app.core.events import MemoryVerdict
+from app.engine.lora import trainable
+from app.engine.memory.step import BatchShape, step_bytes
+from app.engine.mlx_gateway import CACHE_LIMIT_BYTES, compiles
+
+KEPT_COPIES = 4
+"""Of the adapter's numbers, beside the adapter: both moments, pending gradients, the start."""
+UPDATE_COPIES = 10.5
+"""The same while the update and its proof run, gradients included; measured on the CPU."""
+DOUBT = 1.2
+"""How far an estimate may be off."""
+
+
+@dataclass(frozen=True)
+class MemoryNeed:
+    """Bytes of a run's largest batch; `peak_bytes` is what MLX's own counter should show."""
+
+    model_bytes: int
+    adapter_bytes: int
+    """The adapter, its start, and what the optimizer remembers of it."""
+    work_bytes: int
+    """Activations, loss and gradients of one batch, or the update if that takes more."""
+
+    @property
+    def peak_bytes(self) -> int:
+        return self.model_bytes + self.adapter_bytes + self.work_bytes
+
+    @property
+    def cache_bytes(self) -> int:
+        """What MLX may keep beside that of what was freed; it gives it back where room is short."""
+        return min(CACHE_LIMIT_BYTES, self.work_bytes) if compiles() else 0
+
+    def verdict(self, available_bytes: int) -> MemoryVerdict:
+        if self.peak_bytes > available_bytes:
+            return "won't fit"
+        roomy = max(DOUBT * self.peak_bytes, self.peak_bytes + self.cache_bytes)
+        return "fits" if roomy <= available_bytes else "tight"
+
+
+def memory_need(model: Any, config: TrainingConfig, length: int) -> MemoryNeed:
+    """The need of `config` with batches of `length` tokens; `model` carries its adapter.
+
+    Raises ValueError or RuntimeError for a model whose code can't be traced.
+    """
+    from mlx.utils import tree_flatten
+
+    adapter = sum(array.size * 4 for array in trainable(model).values())
+    whole = sum(array.nbytes for _, array in tree_flatten(model.parameters()))
+    own = sum(array.nbytes for array in trainable(model).values())
+    shape = BatchShape(config.batch_size, length)
+    batch = step_bytes(model, shape, recompute=config.grad_checkpoint)
+    if config.gradient_accumulation > 1:
+        batch += adapter  # the sum so far
+    return MemoryNeed(
+        model_bytes=whole - own,
+        adapter_bytes=own + KEPT_COPIES * adapter,
+        work_bytes=max(batch, int(UPDATE_COPIES * adapter)),
+    )

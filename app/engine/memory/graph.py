@@ -1,0 +1,99 @@
+"""A computation as a graph with sizes, traced without computing anything.
+
+Knows nothing of training: a function of arrays goes in, its operations come out.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any
+
+from app.engine.mlx_gateway import import_mlx
+
+
+@dataclass(frozen=True)
+class Value:
+    """An array that would exist."""
+
+    size_bytes: int
+    item_bytes: int
+    dimensions: int
+
+
+@dataclass(frozen=True)
+class Operation:
+    kind: str
+    """MLX's name of the primitive: "Matmul"."""
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    axes: tuple[int, ...] = ()
+    """Of a transposition."""
+
+
+@dataclass
+class Graph:
+    """Operations in an order in which they could be computed."""
+
+    values: dict[str, Value] = field(default_factory=dict)
+    given: set[str] = field(default_factory=set)
+    """Values that are there before: inputs and constants."""
+    outputs: list[str] = field(default_factory=list)
+    operations: list[Operation] = field(default_factory=list)
+
+    def take(self, told: dict[str, Any]) -> None:
+        """One piece of what `mx.export_function` tells of a function."""
+        match told["type"]:
+            case "inputs":
+                self.given.update(self._named(told["inputs"]))
+            case "constants":
+                for name, array in told["constants"]:
+                    self.values[name] = Value(array.nbytes, array.itemsize, array.ndim)
+                    self.given.add(name)
+            case "outputs":
+                self.outputs = [name for name, *_ in told["outputs"]]
+            case "primitive":
+                self._add(told)
+
+    def _add(self, told: dict[str, Any]) -> None:
+        inputs = tuple(name for name, *_ in told["inputs"])
+        arguments = told["arguments"]
+        axes = tuple(arguments[0]) if told["name"] == "Transpose" and arguments else ()
+        self.operations.append(
+            Operation(told["name"], inputs, self._named(told["outputs"]), axes),
+        )
+
+    def _named(self, arrays: Sequence[tuple[str, Any, Any]]) -> tuple[str, ...]:
+        for name, shape, dtype in arrays:
+            self.values[name] = Value(prod(shape) * dtype.size, dtype.size, len(shape))
+        return tuple(name for name, *_ in arrays)
+
+
+def traced(function: Callable[..., list[Any]], *inputs: Any) -> Graph:
+    """The graph of `function(*inputs)`; of the inputs only shapes and types are looked at.
+
+    Every array that must not be computed for this has to be an input. Functions with a gradient of
+    their own are differentiated as they stand, for MLX can't tell of the others. Raises ValueError
+    where it can't tell of an operation either.
+    """
+    mx: Any = import_mlx()
+    graph = Graph()
+    original = mx.custom_function
+    mx.custom_function = _Plain
+    try:
+        mx.export_function(graph.take, function, *inputs)
+    finally:
+        mx.custom_function = original
+    return graph
+
+
+class _Plain:
+    """Stands in for `mx.custom_function`: calls the function and drops its gradient."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+
+    def __call__(self, *args: Any) -> Any:
+        return self._function(*args)
+
+    def vjp(self, gradient: Callable[..., Any]) -> Callable[..., Any]:
+        return gradient

@@ -1,0 +1,133 @@
+"""The most memory one batch's loss and gradients take, found by tracing the model's own code.
+
+Weights are not read and nothing is computed. Layers of one kind cost the same, so only a few of
+each kind are traced, and the others counted.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from app.engine.attention import attention_in_chunks
+from app.engine.head import layers_of, likely_head, module_at
+from app.engine.memory.graph import Graph, traced
+from app.engine.memory.layers import (
+    Call,
+    layer_kinds,
+    layers_replaced,
+    passed_through,
+    recorded,
+    taught,
+)
+from app.engine.memory.loss import pull_of_hidden, pull_of_logits
+from app.engine.memory.replay import peak_bytes
+from app.engine.mlx_gateway import import_mlx
+
+TRACED_OF_A_KIND = 2
+"""From here on each further layer of a kind adds the same."""
+
+
+@dataclass(frozen=True)
+class BatchShape:
+    rows: int
+    length: int
+
+
+def step_bytes(model: Any, shape: BatchShape, *, recompute: bool) -> int:
+    """Bytes beyond weights and optimizer state; gradients included.
+
+    `model` carries its adapter. Raises ValueError or RuntimeError where its code can't be traced.
+    """
+    path = layers_of(model)
+    if path is None:
+        raise ValueError("The model's layers were not found.")
+    trace = _Trace(model, path, shape, recompute)
+    kinds = layer_kinds(model, path)
+    # Where few layers are traced the loss may hide what each further one adds.
+    return max(_counted(trace, kinds, with_loss=True), _counted(trace, kinds, with_loss=False))
+
+
+def _counted(trace: "_Trace", kinds: list[list[int]], *, with_loss: bool) -> int:
+    """The peak with all layers, from that of a few of each kind and what one more adds."""
+    few = {index for layers in kinds for index in layers[-TRACED_OF_A_KIND:]}
+    total = base = peak_bytes(trace.graph(few, with_loss))
+    for layers in kinds:
+        if rest := layers[:-TRACED_OF_A_KIND]:
+            more = peak_bytes(trace.graph(few | {rest[-1]}, with_loss))
+            total += len(rest) * (more - base)
+    return total
+
+
+class _Trace:
+    """Traces the gradients of one batch through some of a model's layers."""
+
+    def __init__(self, model: Any, path: str, shape: BatchShape, recompute: bool) -> None:
+        self._model, self._path, self._shape, self._recompute = model, path, shape, recompute
+        self._skipped = dict(enumerate(map(passed_through, module_at(model, path))))
+        self._with_loss = True
+        with layers_replaced(model, path, self._skipped):
+            self._head = likely_head(model)
+
+    def graph(self, kept: set[int], with_loss: bool = True) -> Graph:
+        """With the `kept` ones of the layers, the others doing nothing."""
+        self._with_loss = with_loss
+        mx = import_mlx()
+        from mlx.utils import tree_flatten, tree_unflatten
+
+        model = self._model
+        gradients = self._recomputed if self._recompute else self._kept_whole
+        tokens = mx.zeros((self._shape.rows, self._shape.length), mx.int32)
+        skipped = {index: layer for index, layer in self._skipped.items() if index not in kept}
+        with layers_replaced(model, self._path, skipped):
+            weights = dict(tree_flatten(model.parameters()))
+
+            def step(tokens: Any, *values: Any) -> list[Any]:
+                model.update(tree_unflatten(list(zip(weights, values, strict=True))))
+                with attention_in_chunks():
+                    return gradients(tokens[:, :-1], kept)
+
+            try:
+                return traced(step, tokens, *weights.values())
+            finally:
+                model.update(tree_unflatten(list(weights.items())))
+
+    def _kept_whole(self, tokens: Any, _: set[int]) -> list[Any]:
+        """The gradients, all activations being kept for the backward pass."""
+        mx = import_mlx()
+        from mlx.utils import tree_unflatten
+
+        def loss(parameters: dict[str, Any]) -> Any:
+            self._model.update(tree_unflatten(list(parameters.items())))
+            given = self._forward(tokens)
+            return (given * mx.stop_gradient(self._pull(given))).sum()
+
+        return list(mx.grad(loss)(taught(self._model)).values())
+
+    def _recomputed(self, tokens: Any, kept: set[int]) -> list[Any]:
+        """The gradients, each layer being computed again in the backward pass.
+
+        By hand, as `mx.checkpoint` itself can't be traced.
+        """
+        mx = import_mlx()
+        calls: list[Call] = []
+        layers = module_at(self._model, self._path)
+        written = {index: recorded(layers[index], calls) for index in kept}
+        with layers_replaced(self._model, self._path, written):
+            given = self._forward(tokens)
+        pulled = self._pull(given)
+        gradient = mx.depends([mx.zeros_like(calls[-1].output)], [pulled])[0]
+        lowest = next((i for i, call in enumerate(calls) if taught(call.layer)), len(calls))
+        found: list[Any] = []
+        for call in reversed(calls[lowest:]):
+            gradient, *more = call.gradients(gradient)
+            found += more
+        return found
+
+    def _forward(self, tokens: Any) -> Any:
+        return self._head.hidden(tokens) if self._head else self._model(tokens)
+
+    def _pull(self, given: Any) -> Any:
+        """The loss's gradient with respect to what the forward pass has given."""
+        mx = import_mlx()
+        if not self._with_loss:
+            return mx.depends([mx.zeros_like(given)], [given])[0]
+        return pull_of_hidden(self._head, given) if self._head else pull_of_logits(given)

@@ -1,0 +1,62 @@
+"""What a run would need of memory, near Start; where it won't fit, changes with which it would."""
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QPushButton, QVBoxLayout, QWidget
+
+from app.core.events import MemoryAdvice, MemoryEstimated
+from app.core.memory_words import gigabytes, memory_sentence, parts
+from app.ui.app_state import AppState
+from app.ui.widgets.building import button, label, restyle, tip
+
+MOST_ADVICE = 3
+_TONES = {"fits": "", "tight": "warning", "won't fit": "danger"}
+
+
+class MemoryNote(QWidget):
+    """There only before a run, and once the estimate is known."""
+
+    def __init__(self, state: AppState) -> None:
+        super().__init__()
+        self._state = state
+        self._shown: MemoryEstimated | None = None
+        self.text = label("", "note", wraps=True)
+        self.lead = label("It would fit with:", "caption")
+        self._ways = QVBoxLayout()
+        self._ways.setSpacing(0)
+        self.ways: list[QPushButton] = []
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addWidget(self.text)
+        layout.addWidget(self.lead)
+        layout.addLayout(self._ways)
+        state.preview_changed.connect(self.refresh)
+        state.phase_changed.connect(self.refresh)
+        self.refresh()
+
+    def refresh(self) -> None:
+        estimate = self._state.memory
+        self.setVisible(estimate is not None and not self._state.phase.is_active)
+        if estimate is not None and estimate != self._shown:
+            self._show(estimate)
+
+    def _show(self, estimate: MemoryEstimated) -> None:
+        self._shown = estimate
+        self.text.setText(memory_sentence(estimate))
+        self.text.setToolTip(tip(parts(estimate)))
+        restyle(self.text, "tone", _TONES[estimate.verdict])
+        self.lead.setVisible(bool(estimate.advice))
+        for way in self.ways:
+            self._ways.removeWidget(way)
+            way.hide()
+            way.deleteLater()
+        self.ways = [self._way(advice) for advice in estimate.advice[:MOST_ADVICE]]
+        for way in self.ways:
+            self._ways.addWidget(way, 0, Qt.AlignmentFlag.AlignLeft)
+
+    def _way(self, advice: MemoryAdvice) -> QPushButton:
+        text = f"{advice.text.removesuffix('.')}: {gigabytes(advice.peak_bytes)}"
+        way = button(text, lambda: self._state.change_config(**dict(advice.settings)), "link")
+        way.setEnabled(bool(advice.settings))
+        way.setToolTip("Change these settings" if advice.settings else "Choose it as base model")
+        return way

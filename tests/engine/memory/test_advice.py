@@ -1,0 +1,81 @@
+"""What is said to make a run fit does make it fit."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from app.core.config import TierConfig, TrainingConfig
+from app.core.events import MemoryAdvice, MemoryEstimated
+from app.engine import planning
+from app.engine.memory.machine import available_bytes
+from app.engine.planning import estimate_memory
+
+LONGEST = 300
+
+
+@pytest.fixture
+def config(tiny_model: Path) -> TrainingConfig:
+    return TrainingConfig(model=tiny_model, tiers=(TierConfig(1),), batch_size=6)
+
+
+def estimate_with(
+    config: TrainingConfig, share: float, monkeypatch: pytest.MonkeyPatch
+) -> MemoryEstimated:
+    """On a machine that gives this share of what the run would need."""
+    known = estimate_memory(config, LONGEST)
+    assert known is not None
+    monkeypatch.setattr(planning, "available_bytes", lambda: int(share * known.peak_bytes))
+    estimate = estimate_memory(config, LONGEST)
+    assert estimate is not None
+    return estimate
+
+
+@pytest.mark.parametrize(
+    ("share", "verdict"), [(1.3, "fits"), (1.1, "tight"), (0.9, "won't fit"), (0.1, "won't fit")]
+)
+def test_the_verdict_goes_by_what_the_machine_gives(
+    config: TrainingConfig, share: float, verdict: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    estimate = estimate_with(config, share, monkeypatch)
+    assert estimate.verdict == verdict
+    assert bool(estimate.advice) == (verdict != "fits")
+
+
+@pytest.mark.parametrize("share", [1.1, 0.7, 0.3, 0.1])
+def test_every_advice_fits_when_it_is_followed(
+    config: TrainingConfig, share: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    estimate = estimate_with(config, share, monkeypatch)
+    assert estimate.advice
+    for advice in estimate.advice:
+        if not advice.settings:
+            continue
+        followed = replace(config, **dict(advice.settings))
+        assert not followed.problems()
+        again = estimate_memory(followed, LONGEST)
+        assert again is not None
+        assert again.verdict == "fits", advice
+        assert again.peak_bytes == advice.peak_bytes
+        product = followed.batch_size * followed.gradient_accumulation
+        assert product == config.batch_size * config.gradient_accumulation
+
+
+def test_where_no_single_change_is_enough_some_are_advised_together(
+    config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Long rows, of which a batch of one or of a shorter limit alone is still too much.
+    (advice,) = estimate_with(config, 0.05, monkeypatch).advice
+    assert len(advice.settings) > 1
+    assert isinstance(advice, MemoryAdvice)
+
+
+def test_a_length_beyond_the_limit_counts_as_the_limit(config: TrainingConfig) -> None:
+    short = replace(config, max_seq_length=64)
+    assert estimate_memory(short, LONGEST) == replace(
+        estimate_memory(short) or pytest.fail("no estimate"), is_bound=False
+    )
+
+
+def test_the_machine_gives_something() -> None:
+    assert available_bytes() > 2**28

@@ -1,0 +1,154 @@
+"""The estimate before the start against MLX's own peak over real training steps."""
+
+import gc
+import importlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from app.core.config import TierConfig, TrainingConfig
+from app.engine.adapter import add_adapter
+from app.engine.assignment import make_plan
+from app.engine.batches import Batch
+from app.engine.head import find_head
+from app.engine.lora import trainable
+from app.engine.memory.estimate import memory_need
+from app.engine.mlx_gateway import import_mlx, import_mlx_lm
+from app.engine.optimizer import TieredAdamW
+from app.engine.planning import estimate_memory
+from app.engine.step import TrainingStep
+
+CONFIG = TrainingConfig(tiers=(TierConfig(1), TierConfig(2)), rank=8)
+FAR_OFF = 0.2
+
+
+@dataclass(frozen=True)
+class Shape:
+    kind: str
+    rows: int
+    length: int
+    hidden: int = 192
+    layers: int = 5
+    vocabulary: int = 6_000
+    heads: int = 3
+
+
+SHAPES = [
+    (Shape("llama", 3, 200), {}),
+    (Shape("llama", 2, 300), {"grad_checkpoint": True}),
+    (Shape("llama", 1, 300, vocabulary=90_000, layers=3), {}),
+    (Shape("llama", 1, 1400, layers=3), {"grad_checkpoint": True}),
+    (Shape("llama", 1, 96, layers=6), {"rank": 96}),
+    (Shape("llama", 2, 160), {"fine_tune_type": "dora", "gradient_accumulation": 2}),
+    (Shape("qwen3", 5, 120), {}),
+    (Shape("qwen3", 1, 700, hidden=384, heads=6), {"grad_checkpoint": True}),
+    (Shape("qwen3", 2, 256, layers=8), {"num_layers": 3}),
+    (Shape("gemma3_text", 2, 350), {}),
+    (Shape("gemma3_text", 4, 180, layers=7), {"grad_checkpoint": True}),
+    (Shape("gemma3_text", 1, 900, hidden=384, heads=6, layers=3), {}),
+]
+
+
+@pytest.mark.parametrize(("shape", "settings"), SHAPES)
+def test_the_estimate_is_within_a_fifth_of_the_measured_peak(
+    shape: Shape, settings: dict[str, Any]
+) -> None:
+    config = replace(CONFIG, batch_size=shape.rows, **settings)
+    model = _model(shape, config)
+    estimated = memory_need(model, config, shape.length).peak_bytes
+    measured = _measured_peak(model, config, shape)
+    assert abs(estimated / measured - 1) < FAR_OFF, (estimated, measured)
+
+
+@pytest.mark.parametrize("bits", [None, 4])
+def test_estimating_reads_no_weights_and_computes_nothing(
+    make_model: Any, bits: int | None
+) -> None:
+    mx = import_mlx()
+    folder: Path = make_model(hidden=64, layers=6, bits=bits, dtype="bfloat16")
+    weights = (folder / "model.safetensors").stat().st_size
+    gc.collect()
+    held = mx.get_active_memory()
+    mx.reset_peak_memory()
+    estimate = estimate_memory(replace(CONFIG, model=folder, batch_size=64), longest=1000)
+    assert estimate is not None
+    assert estimate.work_bytes > 100 * weights
+    assert mx.get_peak_memory() - held < weights / 2
+
+
+def test_the_estimate_leaves_the_model_as_it_was() -> None:
+    mx = import_mlx()
+    shape = Shape("llama", 2, 64)
+    model = _model(shape, CONFIG)
+    before = dict(trainable(model))
+    layers = list(model.layers)
+    for recompute in (False, True):
+        memory_need(model, replace(CONFIG, grad_checkpoint=recompute), 64)
+    assert all(value is before[path] for path, value in trainable(model).items())
+    assert all(a is b for a, b in zip(model.layers, layers, strict=True))
+    assert mx.isfinite(model(mx.array([[1, 2, 3]])).sum()).item()
+
+
+def test_more_of_anything_needs_more_and_recomputing_needs_less() -> None:
+    model = _model(Shape("llama", 4, 256), CONFIG)
+    usual = memory_need(model, CONFIG, 256).peak_bytes
+    assert memory_need(model, replace(CONFIG, batch_size=8), 256).peak_bytes > 1.5 * usual
+    assert memory_need(model, CONFIG, 512).peak_bytes > 1.5 * usual
+    assert memory_need(model, replace(CONFIG, grad_checkpoint=True), 256).peak_bytes < usual
+
+
+def _model(shape: Shape, config: TrainingConfig) -> Any:
+    mx = import_mlx()
+    import_mlx_lm()
+    module = importlib.import_module(f"mlx_lm.models.{shape.kind}")
+    mx.random.seed(0)
+    sizes = {
+        "model_type": shape.kind,
+        "hidden_size": shape.hidden,
+        "head_dim": shape.hidden // shape.heads,
+        "num_hidden_layers": shape.layers,
+        "intermediate_size": shape.hidden * 3,
+        "num_attention_heads": shape.heads,
+        "num_key_value_heads": shape.heads,
+        "rms_norm_eps": 1e-5,
+        "vocab_size": shape.vocabulary,
+        "tie_word_embeddings": True,
+        "max_position_embeddings": 4096,
+        "rope_theta": 1e4,
+        "sliding_window": 100,
+        "sliding_window_pattern": 2,
+    }
+    model = module.Model(module.ModelArgs.from_dict(sizes))
+    if shape.kind.startswith("gemma"):
+        model.sanitize({})
+    add_adapter(model, config)
+    model.train()
+    return model
+
+
+def _measured_peak(model: Any, config: TrainingConfig, shape: Shape) -> int:
+    """Over two steps, the second of which fires both tiers; what was held before isn't counted."""
+    mx = import_mlx()
+    gc.collect()
+    held = mx.get_active_memory()
+    mx.eval(model.parameters())
+    plan = make_plan(trainable(model), config)
+    optimizer = TieredAdamW(plan)
+    head = find_head(model)
+    state = optimizer.init(trainable(model))
+    step = TrainingStep(
+        model, optimizer, state, trainable(model),
+        head=head, recompute_layers=config.grad_checkpoint,
+    )  # fmt: skip
+    random = np.random.default_rng(0)
+    tokens = random.integers(1, shape.vocabulary, (shape.rows, shape.length)).astype(np.int32)
+    batch = Batch(tokens, np.ones(tokens.shape, np.float32))
+    mx.eval(state.tree())
+    del state
+    mx.reset_peak_memory()
+    for number in (1, 2):
+        step.run([batch] * config.gradient_accumulation, number, 1e-4)
+    return int(mx.get_peak_memory() - held)

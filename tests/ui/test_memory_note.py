@@ -1,0 +1,58 @@
+"""The memory a run needs, told near Start, and the changes that make it fit."""
+
+from dataclasses import replace
+
+from PySide6.QtCore import Qt
+from pytestqt.qtbot import QtBot
+
+from app.application import Nestling
+from app.core.events import MemoryAdvice, MemoryEstimated
+
+ROOMY = MemoryEstimated(
+    model_bytes=2_000_000_000,
+    adapter_bytes=100_000_000,
+    work_bytes=3_000_000_000,
+    cache_bytes=0,
+    peak_bytes=5_100_000_000,
+    available_bytes=16_000_000_000,
+    length=2048,
+    is_bound=True,
+    verdict="fits",
+)
+ADVICE = (
+    MemoryAdvice("Recompute layers.", (("grad_checkpoint", True),), 3_000_000_000),
+    MemoryAdvice("A 4-bit version of this base model.", (), 2_500_000_000),
+)
+CROWDED = replace(ROOMY, available_bytes=4_000_000_000, verdict="won't fit", advice=ADVICE)
+
+
+def test_the_estimate_comes_by_itself_and_is_told(nestling: Nestling, qtbot: QtBot) -> None:
+    note = nestling.train.header.memory
+    qtbot.waitUntil(lambda: nestling.state.memory is not None, timeout=60_000)
+    assert note.text.text().startswith("Needs at most about")
+    assert not note.ways
+
+
+def test_a_change_of_the_batch_is_estimated_anew_and_the_tiers_stay(
+    nestling: Nestling, qtbot: QtBot
+) -> None:
+    state = nestling.state
+    qtbot.waitUntil(lambda: state.memory is not None, timeout=60_000)
+    before = state.memory
+    state.change_config(batch_size=16)
+    assert state.preview is not None
+    qtbot.waitUntil(lambda: state.memory != before, timeout=60_000)
+    assert before is not None
+    assert state.memory is not None
+    assert state.memory.peak_bytes > before.peak_bytes
+
+
+def test_following_advice_changes_the_settings(nestling: Nestling, qtbot: QtBot) -> None:
+    qtbot.waitUntil(lambda: nestling.state.memory is not None, timeout=60_000)
+    nestling.state.set_memory(CROWDED)
+    note = nestling.train.header.memory
+    assert note.text.text().startswith("Won't fit: needs at most about 5.1 GB of memory, but only")
+    recompute, other_base = note.ways
+    assert not other_base.isEnabled()
+    qtbot.mouseClick(recompute, Qt.MouseButton.LeftButton)
+    assert nestling.state.config.grad_checkpoint is True
