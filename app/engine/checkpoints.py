@@ -22,7 +22,7 @@ from app.core.files import (
 from app.engine.mlx_gateway import import_mlx
 from app.engine.optimizer import Arrays, OptimizerState
 from app.engine.tiers import TierPlan
-from app.library.metrics import METRICS_FILE
+from app.library.metrics import METRICS_FILES
 
 ADAPTER_FILE = "adapters.safetensors"
 ADAPTER_CONFIG_FILE = "adapter_config.json"
@@ -46,7 +46,7 @@ class Progress:
     random_state: tuple[int, int] = (0, 0)
     """MLX's random key on the training thread."""
     metrics_bytes: int = 0
-    """Length of the metrics file when the checkpoint was made."""
+    """Length of the steps file when the checkpoint was made."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,9 @@ def set_later_aside(run_dir: Path, step: int) -> Path | None:
     )
     with plain_disk_errors(aside):
         aside.mkdir()
-        shutil.copy2(run_dir / METRICS_FILE, aside)
+        for name in METRICS_FILES:
+            if (run_dir / name).exists():
+                shutil.copy2(run_dir / name, aside)
         for folder in later:
             folder.rename(aside / folder.name)
     return aside
