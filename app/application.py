@@ -17,6 +17,7 @@ from app.ui.errors_shown import ErrorSink
 from app.ui.export import CheckpointExport
 from app.ui.intake import Intake
 from app.ui.interrupts import Interrupts
+from app.ui.library.library_commands import LibraryCommands
 from app.ui.live_run import LiveRunWatch
 from app.ui.main_window import MainWindow
 from app.ui.menus import Menus
@@ -52,15 +53,18 @@ class Nestling(QObject):
         self.appearance = Appearance(application, settings)
         self.actions = RunActions(self.state, self.control)
         self.train = TrainPage(self.state, self.actions, settings)
-        self.library = LibraryPage()
+        self.library = LibraryPage(settings)
         self.live_run = LiveRunWatch(self.state)
         self.window = MainWindow(self.train, self.library, settings)
         self.errors = ErrorSink(self.window)
         self.quitting = Quitting(self.state, self.control, self.window)
-        self.commands = Commands(
-            self.state, self.window, self.intake, self.export, self.background, runs_dir()
-        )
-        self.menus = Menus(self.window, self.actions, self.appearance, self.commands.handlers())
+        self.commands = Commands(self.state, self.window, self.intake, self.export)
+        self.library_commands = LibraryCommands(
+            self.state, self.window, self.control, self.intake, self.background, settings,
+            runs_dir(),
+        )  # fmt: skip
+        handlers = self.commands.handlers() | {"undo": self.library_commands.deleting.undo}
+        self.menus = Menus(self.window, self.actions, self.appearance, handlers)
         self._wire_pages()
         self._wire_window()
 
@@ -72,11 +76,12 @@ class Nestling(QObject):
         train.sample_requested.connect(commands.use_sample)
         train.reveal_requested.connect(commands.reveal_shown)
         train.export_requested.connect(commands.export_shown)
-        library.refresh_requested.connect(commands.list_runs)
-        self.live_run.changed.connect(library.show_live)
-        library.reveal_requested.connect(commands.reveal)
-        library.export_requested.connect(commands.export_run)
-        library.sample_requested.connect(commands.use_sample)
+        self.live_run.changed.connect(library.list.show_live)
+        for view in (library.list, library.opened):
+            view.reveal_requested.connect(commands.reveal)
+        library.list.export_requested.connect(commands.export_run)
+        library.opened.checkpoints.export_requested.connect(commands.export_checkpoint)
+        library.list.sample_requested.connect(commands.use_sample)
 
     def _wire_window(self) -> None:
         window, commands = self.window, self.commands
@@ -86,7 +91,7 @@ class Nestling(QObject):
         window.path_dropped.connect(commands.open_path)
         window.first_painted.connect(self._load_the_rest)
         self.quitting.ready.connect(window.close)
-        self.control.run_ended.connect(commands.list_runs)
+        self.control.run_ended.connect(self.library_commands.refresh)
         self.control.run_ended.connect(window.notice.hide)
         self.control.defect_met.connect(self.errors.show_failure)
         self.intake.refused.connect(commands.tell_failure)
@@ -109,6 +114,7 @@ class Nestling(QObject):
         if self.state.dataset is None and not self.state.is_inspecting:
             self.intake.inspect_current()
         self.preview.refresh()
+        self.library_commands.list_runs()
 
     def shut_down(self) -> None:
         """End both threads; a run that is still going keeps a checkpoint."""

@@ -74,13 +74,15 @@ class StepTable:
     def tiers(self) -> int:
         return int(self.rows.dtype["deltas"].shape[0])
 
-    def fired(self, tier: int) -> npt.NDArray[np.bool_]:
+    def fired(self, tier: int) -> npt.NDArray[Any]:
         """For each step, whether the tier moved."""
-        return (self.rows["fired"] >> tier) & 1 == 1
+        moved: npt.NDArray[Any] = (self.rows["fired"] >> tier) & 1 == 1
+        return moved
 
-    def layer_deltas(self, start: int = 0, stop: int | None = None) -> npt.NDArray[np.float32]:
+    def layer_deltas(self, start: int = 0, stop: int | None = None) -> npt.NDArray[Any]:
         """Steps × layers; NaN where the change was no number."""
-        return _DECODED[self.rows["layer_codes"][start:stop]]
+        deltas: npt.NDArray[Any] = _DECODED[self.rows["layer_codes"][start:stop]]
+        return deltas
 
 
 def decode(content: bytes, kind: np.dtype[Any]) -> StepTable:
@@ -108,7 +110,7 @@ def _layer_codes(values: tuple[float, ...]) -> npt.NDArray[np.uint8]:
     return np.where(np.isfinite(deltas), codes, _NOT_A_NUMBER).astype(np.uint8)
 
 
-def _decoded() -> npt.NDArray[np.float32]:
+def _decoded() -> npt.NDArray[Any]:
     values = 10 ** (_LEAST_POWER + _CODE_WIDTH * np.arange(256))
     values[0], values[_CODES + 1 :] = 0, np.nan
     return values.astype(np.float32)

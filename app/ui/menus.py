@@ -68,8 +68,16 @@ class Menus:
         ):
             made = QAction(text, self._window)
             made.setShortcut(QKeySequence(key))
-            made.triggered.connect(lambda _=False, slot=slot: _edit_focused(slot))
+            made.triggered.connect(lambda _=False, slot=slot: self._edit_focused(slot))
             menu.addAction(made)
+
+    def _edit_focused(self, slot: str) -> None:
+        """Do it to the focused text; where there is none, Undo takes the last deletion back."""
+        focused = QApplication.focusWidget()
+        if isinstance(focused, QLineEdit | QPlainTextEdit) and not focused.isReadOnly():
+            getattr(focused, slot)()
+        elif slot == "undo":
+            self._handlers["undo"]()
 
     def _view(self, appearance: Appearance) -> None:
         menu = self._menu("&View")
@@ -111,10 +119,3 @@ class Menus:
         made.triggered.connect(lambda: self._handlers[key]())
         menu.addAction(made)
         return made
-
-
-def _edit_focused(slot: str) -> None:
-    """Do to the focused text what the menu says, if it can be done to it."""
-    focused = QApplication.focusWidget()
-    if isinstance(focused, QLineEdit | QPlainTextEdit):
-        getattr(focused, slot)()

@@ -8,7 +8,7 @@ from app.core.events import RunFinished
 from app.ui.app_state import AppState, Phase
 from app.workers.background import Failure
 from app.workers.compute import ComputeThread
-from app.workers.engine_jobs import training
+from app.workers.engine_jobs import resuming, training
 from app.workers.job import Job, JobEnded, JobYielded
 
 
@@ -34,6 +34,12 @@ class RunControl(QObject):
             return
         state.begin_run()
         self._job = self._compute.submit("Training", training(state.config, self._runs_dir))
+
+    def resume(self, run_dir: Path, checkpoint: str | None) -> None:
+        """Go on with a run from its last checkpoint, or from the one named."""
+        if not self._state.phase.is_active:
+            self._state.begin_run()
+            self._job = self._compute.submit("Training", resuming(run_dir, checkpoint))
 
     @Slot()
     def toggle_pause(self) -> None:

@@ -4,11 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from app.core.config import TrainingConfig
+from app.core.config_text import with_settings
 from app.core.errors import InputError
 
 if TYPE_CHECKING:
     from app.data.inspection import DatasetFacts
-    from app.library.run_store import RunSummary
+    from app.library.run_summary import RunSummary
 
 
 def inspecting(path: Path) -> Callable[[], "DatasetFacts"]:
@@ -29,6 +31,29 @@ def listing(runs_dir: Path) -> Callable[[], "list[RunSummary]"]:
         from app.library.run_store import list_runs
 
         return list_runs(runs_dir)
+
+    return work
+
+
+def reading_config(run_dir: Path) -> Callable[[], TrainingConfig]:
+    """A run's settings; raises InputError if they can't be read."""
+
+    def work() -> TrainingConfig:
+        from app.library.run import read_manifest
+
+        settings = read_manifest(run_dir)["config"]
+        return with_settings(TrainingConfig(), settings, where=str(run_dir)).checked()
+
+    return work
+
+
+def labelling(run_dir: Path, name: str, notes: str) -> Callable[[], None]:
+    """Writes down what the user calls a run, and notes about it."""
+
+    def work() -> None:
+        from app.library.label import Label, write_label
+
+        write_label(run_dir, Label(name, notes))
 
     return work
 

@@ -15,7 +15,7 @@ from app.ui.live_run import LiveRun
 from app.ui.theme import LIGHT, Theme
 
 if TYPE_CHECKING:
-    from app.library.run_store import RunSummary
+    from app.library.run_summary import RunSummary
 
 SORT_ROLE = Qt.ItemDataRole.UserRole
 _Index = QModelIndex | QPersistentModelIndex
@@ -34,13 +34,15 @@ _COLUMNS = (
     _Column("Name", lambda run: run.name, lambda run: run.name.casefold()),
     _Column("Base model", lambda run: _model(run), lambda run: _model(run).casefold()),
     _Column("Dataset", lambda run: _data(run), lambda run: _data(run).casefold()),
+    _Column("Tiers", lambda run: _tiers(run), lambda run: run.periods),
     _Column("Steps", lambda run: f"{run.steps:,}", lambda run: run.steps, is_number=True),
     _Column(
-        "Best val. loss",
+        "Best loss",
         lambda run: phrases.loss(run.best_val_loss),
         lambda run: float("inf") if run.best_val_loss is None else run.best_val_loss,
         is_number=True,
     ),
+    _Column("Retention", lambda run: _retention(run), lambda run: _kept(run), is_number=True),
     _Column("Date", lambda run: _when(run.created), lambda run: _instant(run.created)),
     _Column(
         "Size", lambda run: phrases.size(run.size_bytes), lambda run: run.size_bytes, is_number=True
@@ -50,6 +52,7 @@ _COLUMNS = (
 _TITLES = [column.title for column in _COLUMNS]
 DATE_COLUMN, SIZE_COLUMN = _TITLES.index("Date"), _TITLES.index("Size")
 DATASET_COLUMN, STATE_COLUMN = _TITLES.index("Dataset"), _TITLES.index("State")
+TIERS_COLUMN, RETENTION_COLUMN = _TITLES.index("Tiers"), _TITLES.index("Retention")
 
 
 class RunsModel(QAbstractTableModel):
@@ -96,6 +99,13 @@ class RunsModel(QAbstractTableModel):
     def _colour(self, run: "RunSummary") -> QColor | None:
         _, tone = phrases.OUTCOMES.get(run.outcome, ("", ""))
         return QColor(getattr(self._theme, tone)) if tone else None
+
+    def searched_text(self, row: int) -> str:
+        """What a search looks through, in small letters."""
+        run = self._runs[row]
+        return "\n".join(
+            (run.name, _model(run), _data(run), run.notes, run.run_dir.name)
+        ).casefold()
 
     def run_at(self, row: int) -> "RunSummary":
         return self._runs[row]
@@ -146,6 +156,24 @@ def _model(run: "RunSummary") -> str:
 
 def _data(run: "RunSummary") -> str:
     return phrases.dataset_name(Path(run.data)) or "–"
+
+
+def _tiers(run: "RunSummary") -> str:
+    """Each tier's period: "1 · 2 · 4"."""
+    return " · ".join(map(str, run.periods)) or "–"
+
+
+def _retention(run: "RunSummary") -> str:
+    """How much of what was known before is known, before and after: "94 → 90 %"."""
+    kept = run.retention
+    if kept is None or not kept.total:
+        return "–"
+    return f"{100 * kept.before / kept.total:.0f} → {100 * kept.after / kept.total:.0f} %"
+
+
+def _kept(run: "RunSummary") -> float:
+    kept = run.retention
+    return _EARLIEST if kept is None or not kept.total else kept.after / kept.total
 
 
 def _when(created: datetime | None) -> str:
