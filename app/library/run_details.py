@@ -74,6 +74,8 @@ def _manifest(run_dir: Path) -> dict[str, Any]:
 
 
 def _config(settings: dict[str, Any], run_dir: Path) -> tuple[TrainingConfig | None, str]:
+    if not settings:
+        return None, ""
     try:
         return with_settings(TrainingConfig(), settings, where=str(run_dir)).checked(), ""
     except AppError as error:

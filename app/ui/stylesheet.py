@@ -137,7 +137,7 @@ def _buttons(t: Theme) -> str:
     QPushButton#tab {{ background: transparent; border: 1px solid transparent;
         border-radius: 6px; padding: 0 10px; }}
     QPushButton#tab:hover {{ background: {t.raised}; }}
-    QPushButton#tab:checked {{ background: {t.selection}; font-weight: 600; }}
+    QPushButton#tab:checked {{ background: {t.selection}; }}
     QPushButton#tab:focus {{ border-color: {t.accent}; }}
     QPushButton::menu-indicator {{ image: url({style}/chevron-{tone}.svg); width: 10px;
         height: 10px; subcontrol-origin: padding; subcontrol-position: right center; right: 8px; }}

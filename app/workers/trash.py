@@ -20,10 +20,10 @@ class Removed:
 
 def to_trash(path: Path) -> Removed:
     """Raises AppError if the desktop has no trash for this disk, or `path` is gone."""
-    is_moved, place = QFile.moveToTrash(str(path))
-    if not is_moved or not place:
+    file = QFile(str(path))
+    if not file.moveToTrash():
         raise AppError(f"{path} could not be moved to the Trash.", "It is still where it was.")
-    return Removed(path, Path(place))
+    return Removed(path, Path(file.fileName()))
 
 
 def put_back(removed: Iterable[Removed]) -> None:

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Signal
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QButtonGroup,
     QMenu,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 PARTS = ("Plots", "Checkpoints", "Settings", "Data", "Log", "Notes")
 MOST_NOTES = 20_000
 MOST_NAME = 200
+NAME_ROOM_PX, LEAST_NAME_PX, NAME_SHARE = 24, 80, 0.36
 
 
 class RunView(QWidget):
@@ -88,7 +90,7 @@ class RunView(QWidget):
         self.name.setObjectName("title_field")
         self.name.setAccessibleName("Name of the run")
         self.name.setMaxLength(MOST_NAME)
-        self.name.setMinimumWidth(120)
+        self.name.textChanged.connect(self._fit_name)
         self.name.editingFinished.connect(self._tell_label)
         self.pill = label("", "pill")
         self.subtitle = ElidedLabel("", "secondary")
@@ -188,6 +190,15 @@ class RunView(QWidget):
                 part.setAcceptDrops(False)
             self._plots_layout.addWidget(self.plots)
         self.plots.show_series(run.series)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit_name()
+
+    def _fit_name(self) -> None:
+        """The name's field is as wide as the name, so that the state stands right behind it."""
+        wanted = self.name.fontMetrics().horizontalAdvance(self.name.text()) + NAME_ROOM_PX
+        self.name.setFixedWidth(max(LEAST_NAME_PX, min(wanted, int(self.width() * NAME_SHARE))))
 
     # -- what is asked for -------------------------------------------------------------------
     def _leave(self) -> None:

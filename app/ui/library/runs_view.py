@@ -35,9 +35,16 @@ from app.ui.widgets.fields import CalmComboBox, TextField
 if TYPE_CHECKING:
     from app.library.run_summary import RunSummary
 
-NARROW_PX, MIDDLE_PX = 880, 1060
+NARROW_PX, MIDDLE_PX, WIDE_PX = 880, 1060, 1200
 NAME_COLUMN, FIXED_COLUMNS, FIXED_PX = 0, (1, DATASET_COLUMN), 112
 """The name takes what the others leave."""
+_SPARED = {
+    SIZE_COLUMN: NARROW_PX,
+    TIERS_COLUMN: MIDDLE_PX,
+    RETENTION_COLUMN: MIDDLE_PX,
+    DATASET_COLUMN: WIDE_PX,
+}
+"""Columns that narrower lists do without."""
 SEARCH_PX = 200
 MOST_COMPARED = 8
 _SELECTED = "library/selected"
@@ -146,10 +153,8 @@ class RunsView(QWidget):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        for spared in (DATASET_COLUMN, SIZE_COLUMN):
-            self.table.setColumnHidden(spared, self.width() < NARROW_PX)
-        for spared in (TIERS_COLUMN, RETENTION_COLUMN):
-            self.table.setColumnHidden(spared, self.width() < MIDDLE_PX)
+        for spared, least_px in _SPARED.items():
+            self.table.setColumnHidden(spared, self.width() < least_px)
 
     def show_runs(self, runs: "list[RunSummary]") -> None:
         """Show these runs; those selected stay selected, at first the newest is."""
