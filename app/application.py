@@ -8,6 +8,7 @@ from PySide6.QtGui import QFileOpenEvent, QFontDatabase
 from PySide6.QtWidgets import QApplication
 
 from app.core.config import TrainingConfig
+from app.core.errors import InputError
 from app.core.paths import home_dir, runs_dir
 from app.ui import icons
 from app.ui.app_state import AppState
@@ -21,6 +22,7 @@ from app.ui.library.library_commands import LibraryCommands
 from app.ui.live_run import LiveRunWatch
 from app.ui.main_window import MainWindow
 from app.ui.menus import Menus
+from app.ui.one_window import OneWindow
 from app.ui.pages.library_page import LibraryPage
 from app.ui.pages.train_page import TrainPage
 from app.ui.quitting import Quitting
@@ -67,6 +69,8 @@ class Nestling(QObject):
         self.menus = Menus(self.window, self.actions, self.appearance, handlers)
         self._wire_pages()
         self._wire_window()
+        if config is None:
+            self.window.restore_page()
 
     def _wire_pages(self) -> None:
         train, library, commands = self.train, self.library, self.commands
@@ -129,7 +133,11 @@ def run_app(
 ) -> int:
     """Show the window until it is closed; with `autostart` the run begins by itself."""
     application = make_application(argv)
+    one_window = OneWindow(home_dir(), application)
+    if not one_window.is_first:
+        return _leave_to_the_first(one_window)
     nestling = Nestling(application, config)
+    one_window.shown_again.connect(nestling.window.come_forward)
     interrupts = Interrupts(nestling)
     interrupts.interrupted.connect(nestling.quitting.stop_and_quit)
     application.file_opened.connect(nestling.commands.open_path)
@@ -143,6 +151,14 @@ def run_app(
     finally:
         interrupts.uninstall()
         nestling.shut_down()
+        one_window.close()
+
+
+def _leave_to_the_first(one_window: OneWindow) -> int:
+    """The library has a window already: that one comes forward, or is said not to answer."""
+    if one_window.bring_first_forward():
+        return 0
+    raise InputError("Nestling is open already, but its window does not answer.", "Quit it first.")
 
 
 class NestlingApplication(QApplication):

@@ -57,7 +57,7 @@ class Commands(QObject):
     def choose_dataset(self) -> None:
         dialog = QFileDialog(self._window, "Open a dataset")
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
-        dialog.setNameFilters(["JSON Lines (*.jsonl)", "All files (*)"])
+        dialog.setNameFilters(["JSON Lines (*.jsonl)", "Settings (*.toml)", "All files (*)"])
         self._open_with(dialog)
 
     @Slot()

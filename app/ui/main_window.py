@@ -24,7 +24,7 @@ TRAIN, LIBRARY = 0, 1
 MINIMUM_SIZE_PX = (820, 560)
 FIRST_SIZE_PX = (1280, 832)
 WIDE_SIDEBAR_FROM_PX = 1080
-_GEOMETRY = "window/geometry"
+_GEOMETRY, _PAGE = "window/geometry", "window/page"
 
 
 class MainWindow(QMainWindow):
@@ -77,6 +77,19 @@ class MainWindow(QMainWindow):
     def show_page(self, index: int) -> None:
         self.sidebar.choose(index)
 
+    def restore_page(self) -> None:
+        """Show the page that was shown when the window closed."""
+        index = self._settings.value(_PAGE, TRAIN, type=int)
+        if isinstance(index, int) and 0 <= index < self.pages.count():
+            self.show_page(index)
+
+    def come_forward(self) -> None:
+        """In front of all other windows, also when it was minimised."""
+        self.setWindowState(self.windowState() & ~Qt.WindowState.WindowMinimized)
+        self.show()
+        self.raise_()
+        self.activateWindow()
+
     @property
     def is_library_shown(self) -> bool:
         return self.pages.currentIndex() == LIBRARY
@@ -101,6 +114,8 @@ class MainWindow(QMainWindow):
             event.ignore()
             return
         self._settings.setValue(_GEOMETRY, self.saveGeometry())
+        self._settings.setValue(_PAGE, self.pages.currentIndex())
+        self.library.list.remember()
         event.accept()
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:

@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.core.config import TrainingConfig
-from app.core.config_text import with_settings
+from app.core.config_text import load_toml, to_toml, with_settings
 from app.core.errors import InputError
+from app.core.files import write_atomic, write_text_atomic
 
 if TYPE_CHECKING:
     from app.data.inspection import DatasetFacts
+    from app.library.run_details import RunDetails
     from app.library.run_summary import RunSummary
 
 
@@ -67,6 +69,36 @@ def exporting(adapter_dir: Path, destination: Path) -> Callable[[], object]:
         return export_checkpoint(adapter_dir, destination)
 
     return work
+
+
+def saving(content: bytes, path: Path) -> Callable[[], None]:
+    """Writes a file whole or not at all."""
+    return lambda: write_atomic(path, lambda aside: _write_bytes(aside, content))
+
+
+def saving_settings(config: TrainingConfig, path: Path) -> Callable[[], None]:
+    """Writes a run's settings as `nestling train --config` takes them."""
+    return lambda: write_text_atomic(path, to_toml(config))
+
+
+def saving_csv(details: "RunDetails", path: Path) -> Callable[[], object]:
+    """Writes a run's measurements as a table."""
+
+    def work() -> object:
+        from app.library.csv_export import export_csv
+
+        return export_csv(details, path)
+
+    return work
+
+
+def reading_settings(path: Path) -> Callable[[], TrainingConfig]:
+    """The settings of a TOML file; raises InputError if they can't be read or can't work."""
+    return lambda: load_toml(path).checked().located()
+
+
+def _write_bytes(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
 
 
 def checking_model(folder: Path) -> Callable[[], Path]:

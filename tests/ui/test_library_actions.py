@@ -1,14 +1,17 @@
 """What the library does with a run: opened, renamed, gone on with, repeated, deleted, put back."""
 
+import csv
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PySide6.QtGui import QImage
 from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
 from app.core.config import TierConfig, TrainingConfig
+from app.core.config_text import load_toml, to_toml
 from app.core.paths import runs_dir
 from app.library.claim import Claim
 from app.library.label import read_label
@@ -265,3 +268,57 @@ def test_a_run_is_repeated_with_its_settings_and_as_plain_adamw(
         name for name in vars(TrainingConfig()) if getattr(plain, name) != getattr(config, name)
     }
     assert differing == {"tiers", "name", "assign"}
+
+
+def test_settings_numbers_and_plots_are_exported_to_files(
+    make_run: MakeRun, shown: Callable[[], Nestling], tmp_path: Path, qtbot: QtBot
+) -> None:
+    run = make_run(runs_dir() / "a", steps=5, saves=(4, 5))
+    nestling = shown()
+    opened(nestling, run, qtbot)
+    view, exports = nestling.library.opened, nestling.library_commands.exports
+    assert view.run is not None
+    assert view.plots is not None
+    exports.save_settings(view.run.details, tmp_path / "a.toml")
+    exports.save_data((view.run.details,), tmp_path / "a.csv")
+    exports.save_picture(view.plots, "a", tmp_path / "a.png")
+    exports.save_picture(view.plots, "a", tmp_path / "a.svg")
+    qtbot.waitUntil((tmp_path / "a.svg").is_file)
+    assert load_toml(tmp_path / "a.toml") == view.run.details.config
+    with (tmp_path / "a.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["step"] for row in rows] == ["1", "2", "3", "4", "5"]
+    assert [row["validation_loss"] for row in rows] == ["", "", "", "1.0", "2.0"]
+    assert [row["tier_1_fired"] for row in rows] == ["0", "1", "0", "1", "0"]
+    assert (float(rows[1]["loss"]), rows[1]["tier_1_delta"]) == (2.0, "0.25")
+    assert float(rows[1]["layer_3_delta"]) == pytest.approx(0.25, rel=0.05)
+    picture = QImage(str(tmp_path / "a.png"))
+    assert picture.width() == 2 * view.plots.width()
+    assert "<svg" in (tmp_path / "a.svg").read_text()
+
+
+def test_a_file_that_can_not_be_written_is_told(
+    make_run: MakeRun, shown: Callable[[], Nestling], tmp_path: Path, qtbot: QtBot
+) -> None:
+    run = make_run(runs_dir() / "a")
+    nestling = shown()
+    opened(nestling, run, qtbot)
+    assert nestling.library.opened.run is not None
+    nestling.library_commands.exports.save_settings(
+        nestling.library.opened.run.details, tmp_path / "none" / "a.toml"
+    )
+    qtbot.waitUntil(lambda: "could not be written" in nestling.window.notice.text.text())
+
+
+def test_a_file_of_settings_is_opened_like_a_dataset(
+    nestling: Nestling, chat_file: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
+    wanted = TrainingConfig(model=nestling.state.config.model, data=chat_file, steps=17, rank=3)
+    (tmp_path / "a.toml").write_text(to_toml(wanted))
+    nestling.commands.open_path(tmp_path / "a.toml")
+    qtbot.waitUntil(nestling.actions.start.isEnabled, timeout=20_000)
+    assert nestling.state.config == wanted
+    (tmp_path / "b.toml").write_text("steps = 'many'")
+    nestling.commands.open_path(tmp_path / "b.toml")
+    qtbot.waitUntil(lambda: "steps can't be 'many'" in nestling.window.notice.text.text())
+    assert nestling.state.config == wanted

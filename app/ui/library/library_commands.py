@@ -9,6 +9,7 @@ from app.core.config import TrainingConfig
 from app.ui.app_state import AppState
 from app.ui.intake import Intake
 from app.ui.library.deleting import Deleting
+from app.ui.library.run_export import RunExport
 from app.ui.library.run_reading import ReadRun, reading
 from app.ui.library.run_view import interruption
 from app.ui.main_window import LIBRARY, TRAIN, MainWindow
@@ -43,6 +44,7 @@ class LibraryCommands(QObject):
         self._wanted: Path | None = None
         self._is_first_listing = True
         self.deleting = Deleting(background, window.notice, self.tell_failure, self)
+        self.exports = RunExport(background, window.notice, self.tell_failure, window)
         self._wire()
 
     def _wire(self) -> None:
@@ -57,6 +59,9 @@ class LibraryCommands(QObject):
         opened.repeat_requested.connect(self.repeat)
         opened.plain_repeat_requested.connect(self.repeat_plain)
         opened.delete_requested.connect(self.deleting.delete_runs)
+        opened.settings_export_requested.connect(self.exports.ask_settings)
+        opened.data_export_requested.connect(self.exports.ask_data)
+        opened.plots_export_requested.connect(self._export_plots)
         checkpoints = opened.checkpoints
         checkpoints.resume_requested.connect(self._resume_checkpoint)
         checkpoints.delete_requested.connect(self.deleting.delete_checkpoint)
@@ -166,6 +171,11 @@ class LibraryCommands(QObject):
         if details.config is not None and not self._is_busy():
             self._show_settings(as_plain_adamw(details.config, details.summary.name))
             self._intake.inspect_current()
+
+    def _export_plots(self, details: "RunDetails") -> None:
+        if (plots := self._page.opened.plots) is not None:
+            self._page.opened.show_part(0)
+            self.exports.ask_picture(plots, details.summary.name)
 
     def _show_settings(self, config: TrainingConfig) -> None:
         self._state.leave_run()

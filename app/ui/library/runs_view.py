@@ -158,14 +158,14 @@ class RunsView(QWidget):
 
     def show_runs(self, runs: "list[RunSummary]") -> None:
         """Show these runs; those selected stay selected, at first the newest is."""
-        wanted = [run.run_dir for run in self.selected_runs()] or self._remembered()
+        wanted = [run.run_dir for run in self.selected_runs()]
         self.runs.show_runs(runs)
         self._body.setCurrentIndex(1 if runs else 0)
         for control in (self.search, self.state):
             control.setVisible(bool(runs))
         size = phrases.size(sum(run.size_bytes for run in runs))
         self.count.setText(f"{phrases.plural(len(runs), 'run')} · {size}" if runs else "")
-        self.select(*wanted)
+        self.select(*(wanted or self._remembered()))
         self._show_selection()
 
     def show_live(self, live: LiveRun | None) -> None:
