@@ -11,7 +11,6 @@ from app.core.files import write_atomic, write_text_atomic
 
 if TYPE_CHECKING:
     from app.data.inspection import DatasetFacts
-    from app.library.run_details import RunDetails
     from app.library.run_summary import RunSummary
 
 
@@ -81,13 +80,14 @@ def saving_settings(config: TrainingConfig, path: Path) -> Callable[[], None]:
     return lambda: write_text_atomic(path, to_toml(config))
 
 
-def saving_csv(details: "RunDetails", path: Path) -> Callable[[], object]:
+def saving_csv(run_dir: Path, path: Path) -> Callable[[], object]:
     """Writes a run's measurements as a table."""
 
     def work() -> object:
         from app.library.csv_export import export_csv
+        from app.library.run_details import read_details
 
-        return export_csv(details, path)
+        return export_csv(read_details(run_dir), path)
 
     return work
 

@@ -280,7 +280,7 @@ def test_settings_numbers_and_plots_are_exported_to_files(
     assert view.run is not None
     assert view.plots is not None
     exports.save_settings(view.run.details, tmp_path / "a.toml")
-    exports.save_data((view.run.details,), tmp_path / "a.csv")
+    exports.save_data([run], tmp_path / "a.csv")
     exports.save_picture(view.plots, "a", tmp_path / "a.png")
     exports.save_picture(view.plots, "a", tmp_path / "a.svg")
     qtbot.waitUntil((tmp_path / "a.svg").is_file)

@@ -8,6 +8,7 @@ from PySide6.QtCore import QObject, QSettings, Slot
 from app.core.config import TrainingConfig
 from app.ui.app_state import AppState
 from app.ui.intake import Intake
+from app.ui.library.compared import comparing
 from app.ui.library.deleting import Deleting
 from app.ui.library.run_export import RunExport
 from app.ui.library.run_reading import ReadRun, reading
@@ -52,6 +53,7 @@ class LibraryCommands(QObject):
         runs.refresh_requested.connect(self.list_runs)
         runs.open_requested.connect(self.open_run)
         runs.resume_requested.connect(self.resume)
+        runs.compare_requested.connect(self.compare)
         runs.delete_requested.connect(self.deleting.delete_runs)
         opened.back_requested.connect(self._stop_waiting)
         opened.label_changed.connect(self.relabel)
@@ -60,13 +62,20 @@ class LibraryCommands(QObject):
         opened.plain_repeat_requested.connect(self.repeat_plain)
         opened.delete_requested.connect(self.deleting.delete_runs)
         opened.settings_export_requested.connect(self.exports.ask_settings)
-        opened.data_export_requested.connect(self.exports.ask_data)
+        opened.data_export_requested.connect(
+            lambda details: self.exports.ask_data([details.summary.run_dir])
+        )
         opened.plots_export_requested.connect(self._export_plots)
         checkpoints = opened.checkpoints
         checkpoints.resume_requested.connect(self._resume_checkpoint)
         checkpoints.delete_requested.connect(self.deleting.delete_checkpoint)
         checkpoints.thin_out_requested.connect(self._thin_out)
         self.deleting.changed.connect(self.refresh)
+        compared = self._page.compared
+        compared.plots_export_requested.connect(
+            lambda shown: self.exports.ask_picture(shown, "Compared runs")
+        )
+        compared.data_export_requested.connect(self.exports.ask_data)
 
     # -- the list and the run that is opened -------------------------------------------------
     @Slot()
@@ -85,6 +94,12 @@ class LibraryCommands(QObject):
         """Show a run; if another one is asked for meanwhile, that one."""
         self._wanted = run_dir
         self._background.run(reading(run_dir), self._take_run, self.tell_failure)
+
+    @Slot(object)
+    def compare(self, runs: "tuple[RunSummary, ...]") -> None:
+        """Show up to eight runs side by side."""
+        run_dirs = [run.run_dir for run in runs]
+        self._background.run(comparing(run_dirs), self._page.show_compared, self.tell_failure)
 
     def _take_runs(self, runs: "list[RunSummary]") -> None:
         self._page.list.show_runs(runs)

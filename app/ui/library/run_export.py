@@ -1,6 +1,6 @@
 """Saves what a run holds to a file the user chooses: settings, numbers, plots."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,13 +34,10 @@ class RunExport(QObject):
         self._ask(f"{details.summary.name}.toml", ["Settings (*.toml)"],
                   lambda path: self.save_settings(details, path))  # fmt: skip
 
-    def ask_data(self, details: "RunDetails") -> None:
-        self._ask(f"{details.summary.name}.csv", ["Table (*.csv)"],
-                  lambda path: self.save_data((details,), path))  # fmt: skip
-
-    def ask_compared_data(self, runs: "tuple[RunDetails, ...]") -> None:
-        """A table for each run, numbered."""
-        self._ask("runs.csv", ["Table (*.csv)"], lambda path: self.save_data(runs, path))
+    def ask_data(self, run_dirs: Sequence[Path]) -> None:
+        """A table for each run, numbered if they are several."""
+        name = run_dirs[0].name if len(run_dirs) == 1 else "runs"
+        self._ask(f"{name}.csv", ["Table (*.csv)"], lambda path: self.save_data(run_dirs, path))
 
     def ask_picture(self, widget: QWidget, name: str) -> None:
         self._ask(f"{name}.png", PICTURES, lambda path: self.save_picture(widget, name, path))
@@ -49,10 +46,10 @@ class RunExport(QObject):
         if details.config is not None:
             self._run(saving_settings(details.config, path), path)
 
-    def save_data(self, runs: "tuple[RunDetails, ...]", path: Path) -> None:
-        for number, details in enumerate(runs, 1):
-            place = path if len(runs) == 1 else path.with_stem(f"{path.stem} {number}")
-            self._run(saving_csv(details, place), path)
+    def save_data(self, run_dirs: Sequence[Path], path: Path) -> None:
+        for number, run_dir in enumerate(run_dirs, 1):
+            place = path if len(run_dirs) == 1 else path.with_stem(f"{path.stem} {number}")
+            self._run(saving_csv(run_dir, place), path)
 
     def save_picture(self, widget: QWidget, name: str, path: Path) -> None:
         """What the widget shows now; as SVG if the path says so."""

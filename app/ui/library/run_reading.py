@@ -1,7 +1,7 @@
 """Reads a run and prepares what its plots show, as plain functions for the background thread."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ def reading(run_dir: Path) -> Callable[[], ReadRun]:
 
     def work() -> ReadRun:
         from app.library.run_details import read_details
+        from app.library.step_records import no_steps
         from app.ui.plots.run_series import RunSeries
 
         details = read_details(run_dir)
@@ -28,6 +29,7 @@ def reading(run_dir: Path) -> Callable[[], ReadRun]:
         series.add_table(details.table)
         for evaluation in details.evaluations:
             series.add_evaluation(evaluation)
-        return ReadRun(details, series)
+        # A long run's steps as they were recorded take more room than all that is drawn of them.
+        return ReadRun(replace(details, table=no_steps()), series)
 
     return work

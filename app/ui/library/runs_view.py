@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
 
 from app.ui import phrases
 from app.ui.desktop import REVEAL_LABEL
+from app.ui.library.compared import MOST_COMPARED
 from app.ui.library.table import make_table
 from app.ui.live_run import LiveRun
 from app.ui.tables.runs_filter import STATES, RunsFilter
@@ -46,7 +47,6 @@ _SPARED = {
 }
 """Columns that narrower lists do without."""
 SEARCH_PX = 200
-MOST_COMPARED = 8
 _SELECTED = "library/selected"
 
 

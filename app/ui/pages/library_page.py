@@ -5,6 +5,8 @@ from pathlib import Path
 from PySide6.QtCore import QSettings
 from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
+from app.ui.library.compare_view import CompareView
+from app.ui.library.compared import Compared
 from app.ui.library.run_reading import ReadRun
 from app.ui.library.run_view import RunView
 from app.ui.library.runs_view import RunsView
@@ -17,13 +19,15 @@ class LibraryPage(QWidget):
         self.setObjectName("page")
         self.list = RunsView(settings)
         self.opened = RunView()
+        self.compared = CompareView()
         self.views = QStackedWidget()
-        for view in (self.list, self.opened):
+        for view in (self.list, self.opened, self.compared):
             self.views.addWidget(view)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.views)
         self.opened.back_requested.connect(self.show_list)
+        self.compared.back_requested.connect(self.show_list)
 
     @property
     def opened_run_dir(self) -> Path | None:
@@ -39,9 +43,14 @@ class LibraryPage(QWidget):
         self.opened.show_run(run)
         self.views.setCurrentWidget(self.opened)
 
+    def show_compared(self, runs: tuple[Compared, ...]) -> None:
+        self.compared.show_runs(runs)
+        self.views.setCurrentWidget(self.compared)
+
     def set_theme(self, theme: Theme) -> None:
         self.list.set_theme(theme)
         self.opened.set_theme(theme)
+        self.compared.set_theme(theme)
 
     def request_reveal(self) -> None:
         """Show the folder of the run that is opened or selected."""
