@@ -41,9 +41,8 @@ def test_only_the_settings_that_differ_are_listed() -> None:
     one = TrainingConfig(data=Path("/d/a.jsonl"), name="one")
     other = TrainingConfig(data=Path("/d/b.jsonl"), name="two", tiers=(TierConfig(1),))
     assert differing_settings([one, other, one]) == [
-        ("Dataset", ["a.jsonl", "b.jsonl", "a.jsonl"]),
-        ("Tiers", ["every step, every 2 steps, every 4 steps", "every step",
-                   "every step, every 2 steps, every 4 steps"]),
+        ("Dataset", ["a", "b", "a"]),
+        ("Tiers", ["1 · 2 · 4", "1", "1 · 2 · 4"]),
     ]  # fmt: skip
     assert differing_settings([one, one]) == []
 

@@ -89,7 +89,12 @@ def differing_settings(configs: list[TrainingConfig]) -> list[tuple[str, list[st
 
 
 def _short(value: Any, name: str) -> str:
-    return value.name if isinstance(value, Path) else setting_text(value, name)
+    """In a narrow column: files by their names, tiers by their periods."""
+    if isinstance(value, Path):
+        return value.name if name == "model" else phrases.dataset_name(value)
+    if name == "tiers" and all(tier == TierConfig(tier.period) for tier in value):
+        return " · ".join(str(tier.period) for tier in value)
+    return setting_text(value, name)
 
 
 def _tier(tier: TierConfig) -> str:
