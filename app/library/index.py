@@ -4,9 +4,8 @@ Only a copy: a run that has changed since is read anew, and the file may be dele
 """
 
 import json
-from collections.abc import Iterable
+import os
 from contextlib import suppress
-from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -26,49 +25,51 @@ Entries = dict[str, dict[str, Any]]
 
 
 class Index:
-    """The rows of runs that are over, by their folders."""
+    """The rows of a library's runs that are over, by their folders' names."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._known = _read(path)
+    def __init__(self, path: Path, runs_dir: Path) -> None:
+        self._path, self._library = path, str(runs_dir)
+        self._known = _read(path, self._library)
+        self._seen: Entries = {}
 
     def summary(self, run_dir: Path) -> RunSummary:
         """The run's row, read from its folder only if that has changed."""
-        known = self._known.get(str(run_dir))
-        if known is not None and known["stamp"] == _stamp(run_dir):
+        stamp = _stamp(str(run_dir))
+        known = self._known.get(run_dir.name)
+        if known is not None and known["stamp"] == stamp:
             with suppress(KeyError, TypeError, ValueError):
-                return _from_plain(run_dir, known["row"])
-        return summarise(run_dir)
+                run = _from_plain(run_dir, known["row"])
+                self._seen[run_dir.name] = known
+                return run
+        run = summarise(run_dir)
+        if run.outcome in _LASTING and not run.problem:
+            self._seen[run_dir.name] = {"stamp": stamp, "row": _to_plain(run)}
+        return run
 
-    def keep(self, runs: Iterable[RunSummary]) -> None:
-        """Remember these rows and forget all others; a disk that refuses costs only time."""
-        entries = {
-            str(run.run_dir): {"stamp": _stamp(run.run_dir), "row": _to_plain(run)}
-            for run in runs
-            if run.outcome in _LASTING and not run.problem
-        }
-        if entries == self._known:
-            return
-        with suppress(AppError, OSError):
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            write_text_atomic(self._path, json.dumps({"format": FORMAT, "runs": entries}))
+    def keep(self) -> None:
+        """Remember the rows asked for and no others; a disk that refuses costs only time."""
+        if self._seen != self._known:
+            with suppress(AppError, OSError):
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                said = {"format": FORMAT, "library": self._library, "runs": self._seen}
+                write_text_atomic(self._path, json.dumps(said))
 
 
-def _read(path: Path) -> Entries:
+def _read(path: Path, library: str) -> Entries:
     try:
         said = json.loads(path.read_text(encoding="utf-8"))
-        if said["format"] != FORMAT:
+        if (said["format"], said["library"]) != (FORMAT, library):
             return {}
         return {folder: entry for folder, entry in said["runs"].items() if "stamp" in entry}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
 
 
-def _stamp(run_dir: Path) -> list[int]:
+def _stamp(run_dir: str) -> list[int]:
     stamp = []
     for name in _WATCHED:
         try:
-            found = (run_dir / name).stat()
+            found = os.stat(f"{run_dir}/{name}")
             stamp += [found.st_mtime_ns, found.st_size]
         except OSError:
             stamp += [0, 0]
@@ -76,10 +77,12 @@ def _stamp(run_dir: Path) -> list[int]:
 
 
 def _to_plain(run: RunSummary) -> dict[str, Any]:
-    return asdict(run) | {
+    return vars(run) | {
         "run_dir": None,
         "created": run.created.isoformat() if run.created else None,
         "adapter_dir": str(run.adapter_dir) if run.adapter_dir else None,
+        "periods": list(run.periods),
+        "retention": vars(run.retention) if run.retention else None,
     }
 
 

@@ -92,7 +92,7 @@ def read_steps(run_dir: Path) -> StepTable:
     except OSError:
         return no_steps()
     kind = _said_by_header(content[:HEADER_BYTES]) or _said_by_events(run_dir)
-    return decode(content[HEADER_BYTES:], kind) if kind is not None else no_steps()
+    return decode(memoryview(content)[HEADER_BYTES:], kind) if kind is not None else no_steps()
 
 
 def read_events(run_dir: Path) -> list[dict[str, Any]]:

@@ -25,9 +25,9 @@ def list_runs(runs_dir: Path) -> list[RunSummary]:
         return []
     with plain_disk_errors(runs_dir), os.scandir(runs_dir) as found:
         folders = [Path(entry) for entry in found if entry.is_dir() and entry.name[0] != "."]
-    index = Index(cache_dir() / INDEX_FILE)
+    index = Index(cache_dir() / INDEX_FILE, runs_dir)
     runs = [index.summary(folder) for folder in folders]
-    index.keep(runs)
+    index.keep()
     return sorted(runs, key=lambda run: run.run_dir.name, reverse=True)
 
 

@@ -85,7 +85,7 @@ class StepTable:
         return deltas
 
 
-def decode(content: bytes, kind: np.dtype[Any]) -> StepTable:
+def decode(content: bytes | memoryview, kind: np.dtype[Any]) -> StepTable:
     """The whole and undamaged records of `content`; others are left out."""
     size = kind.itemsize
     count = len(content) // size

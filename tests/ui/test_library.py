@@ -12,7 +12,7 @@ from app.ui.app_state import Phase
 from app.ui.export import LONGEST_NAME, free_name, shortened
 from app.ui.library.runs_view import RunsView
 from app.ui.main_window import LIBRARY
-from app.ui.tables.runs_model import SORT_ROLE, STATE_COLUMN, RunsModel
+from app.ui.tables.runs_model import STATE_COLUMN, RunsModel
 
 NOON = datetime(2026, 11, 2, 12, 0, tzinfo=UTC)
 
@@ -55,8 +55,8 @@ def test_a_run_is_told_in_words(qtmodeltester: ModelTester) -> None:
 def test_runs_sort_by_what_they_mean_and_not_by_their_text() -> None:
     model = RunsModel()
     model.show_runs([summary("a", steps=1000), summary("b", steps=300)])
-    by_steps = [model.data(model.index(row, 4), SORT_ROLE) for row in range(2)]
-    assert by_steps == [1000, 300]
+    model.sort(4, Qt.SortOrder.AscendingOrder)
+    assert [model.run_at(row).steps for row in range(2)] == [300, 1000]
 
 
 def test_the_newest_run_is_selected_first_and_a_selection_stays(page: RunsView) -> None:
@@ -78,8 +78,7 @@ def test_a_run_without_a_checkpoint_can_not_be_exported(page: RunsView) -> None:
 def test_columns_are_sorted_by_a_click_on_their_heading(page: RunsView) -> None:
     page.show_runs([summary("a", steps=1000), summary("b", steps=300)])
     page.table.sortByColumn(4, Qt.SortOrder.AscendingOrder)
-    first = page.sorted.index(0, 0)
-    assert page.run_in_row(first).name == "b"
+    assert page.runs.run_at(0).name == "b"
 
 
 def test_an_empty_library_offers_the_sample_data(nestling: Nestling, qtbot: QtBot) -> None:

@@ -101,9 +101,9 @@ def test_a_new_name_and_notes_are_kept_beside_the_manifest(
     qtbot.waitUntil(lambda: runs.selected_runs()[0].name == "Kittens")
     assert (run / "run.json").read_bytes() == before
     runs.search.setText("than first")
-    assert runs.sorted.rowCount() == 1
+    assert runs.runs.rowCount() == 1
     runs.search.setText("dogs")
-    assert runs.sorted.rowCount() == 0
+    assert runs.runs.rowCount() == 0
 
 
 def test_a_run_without_a_name_keeps_the_one_it_had(
@@ -128,8 +128,8 @@ def test_runs_not_finished_and_runs_with_a_problem_can_be_picked_out(
     seen = {}
     for index in range(runs.state.count()):
         runs.state.setCurrentIndex(index)
-        rows = range(runs.sorted.rowCount())
-        names = {runs.run_in_row(runs.sorted.index(row, 0)).run_dir.name for row in rows}
+        rows = range(runs.runs.rowCount())
+        names = {runs.runs.run_at(row).run_dir.name for row in rows}
         seen[runs.state.itemText(index)] = names
     assert seen == {
         "All runs": {"done", "stopped", "cut", "foreign"},

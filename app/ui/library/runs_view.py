@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QModelIndex, QSettings, Qt, Signal
+from PySide6.QtCore import QSettings, Qt, Signal
 from PySide6.QtGui import QResizeEvent, QShowEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -72,7 +72,6 @@ class RunsView(QWidget):
         self._settings = settings
         self.runs = RunsModel()
         self._sought: Path | None = None
-        self.sorted = RunsFilter(self.runs, self)
         self.table = self._make_table()
         self._make_controls()
         self._body = QStackedWidget()
@@ -89,7 +88,7 @@ class RunsView(QWidget):
         self.show_runs([])
 
     def _make_table(self) -> QTableView:
-        table = make_table(self.sorted, "Runs", (NAME_COLUMN,))
+        table = make_table(self.runs, "Runs", (NAME_COLUMN,))
         for column_index in FIXED_COLUMNS:
             header = table.horizontalHeader()
             header.setSectionResizeMode(column_index, QHeaderView.ResizeMode.Interactive)
@@ -165,7 +164,8 @@ class RunsView(QWidget):
             control.setVisible(bool(runs))
         size = phrases.size(sum(run.size_bytes for run in runs))
         self.count.setText(f"{phrases.plural(len(runs), 'run')} · {size}" if runs else "")
-        self.select(*(wanted or self._remembered()))
+        if wanted != [run.run_dir for run in self.selected_runs()] or not wanted:
+            self.select(*(wanted or self._remembered()))
         self._show_selection()
 
     def show_live(self, live: LiveRun | None) -> None:
@@ -181,37 +181,33 @@ class RunsView(QWidget):
 
     def _filter(self) -> None:
         chosen = [run.run_dir for run in self.selected_runs()]
-        self.sorted.search(self.search.text())
-        self.sorted.show_state(self.state.currentData())
+        self.runs.show_only(RunsFilter.of(self.search.text(), self.state.currentData()))
         self.select(*chosen)
         self._show_selection()
 
     # -- what is selected --------------------------------------------------------------------
     def select(self, *run_dirs: Path) -> None:
         """Select these runs' rows, or the first one if none of them is there."""
-        rows = range(self.sorted.rowCount())
-        there = [r for r in rows if self.run_in_row(self.sorted.index(r, 0)).run_dir in run_dirs]
+        rows = range(self.runs.rowCount())
+        there = [row for row in rows if self.runs.run_at(row).run_dir in run_dirs]
         chosen = self.table.selectionModel()
         flags = chosen.SelectionFlag
         chosen.clearSelection()
         for index in there or rows[:1]:
-            chosen.select(self.sorted.index(index, 0), flags.Select | flags.Rows)
+            chosen.select(self.runs.index(index, 0), flags.Select | flags.Rows)
         if there or rows:
-            first = self.sorted.index((there or [0])[0], 0)
+            first = self.runs.index((there or [0])[0], 0)
             chosen.setCurrentIndex(first, flags.NoUpdate)
 
     def selected_runs(self) -> "tuple[RunSummary, ...]":
         """In the order of the table."""
         chosen = sorted(self.table.selectionModel().selectedRows(), key=lambda index: index.row())
-        return tuple(map(self.run_in_row, chosen))
+        return tuple(self.runs.run_at(index.row()) for index in chosen)
 
     def selected_run(self) -> "RunSummary | None":
         """The run that is selected, if it is only one."""
         chosen = self.selected_runs()
         return chosen[0] if len(chosen) == 1 else None
-
-    def run_in_row(self, index: QModelIndex) -> "RunSummary":
-        return self.runs.run_at(self.sorted.mapToSource(index).row())
 
     def remember(self) -> None:
         """Have the same runs selected the next time."""
@@ -220,8 +216,7 @@ class RunsView(QWidget):
 
     def _remembered(self) -> list[Path]:
         names = str(self._settings.value(_SELECTED, "")).split("/")
-        runs = (self.runs.run_at(row).run_dir for row in range(self.runs.rowCount()))
-        return [run_dir for run_dir in runs if run_dir.name in names]
+        return [run.run_dir for run in self.runs.all_runs if run.run_dir.name in names]
 
     def _show_selection(self) -> None:
         chosen, run = self.selected_runs(), self.selected_run()
@@ -236,7 +231,7 @@ class RunsView(QWidget):
         _allow(self.export, has_adapter, "This run has no checkpoint." if run else "Select one.")
         _allow(self.delete, bool(chosen) and not is_ours,
                "A run in progress can't be deleted." if is_ours else "Select a run.")  # fmt: skip
-        is_none = bool(self.runs.rowCount()) and not self.sorted.rowCount()
+        is_none = bool(self.runs.all_runs) and not self.runs.rowCount()
         self._none_found.setVisible(is_none)
 
     # -- what is asked for -------------------------------------------------------------------

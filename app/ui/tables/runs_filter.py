@@ -1,8 +1,10 @@
-"""Which runs of the table are seen, and in which order: search words and a state."""
+"""Which runs of the table are seen: search words and a state. Knows no Qt."""
 
-from PySide6.QtCore import QModelIndex, QObject, QPersistentModelIndex, QSortFilterProxyModel
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from app.ui.tables.runs_model import SORT_ROLE, RunsModel
+if TYPE_CHECKING:
+    from app.library.run_summary import RunSummary
 
 STATES = {
     "": "All runs",
@@ -14,39 +16,23 @@ STATES = {
 _DONE = ("finished", "unreadable")
 
 
-class RunsFilter(QSortFilterProxyModel):
-    """Every word must be found somewhere in a run's name, base, dataset or notes."""
+@dataclass(frozen=True)
+class RunsFilter:
+    """Every word must be found somewhere in what a run is searched by."""
 
-    def __init__(self, runs: RunsModel, parent: QObject) -> None:
-        super().__init__(parent)
-        self._runs = runs
-        self._words: list[str] = []
-        self._state = ""
-        self.setSourceModel(runs)
-        self.setSortRole(SORT_ROLE)
+    words: tuple[str, ...] = ()
+    state: str = ""
 
-    def search(self, text: str) -> None:
-        self.beginFilterChange()
-        self._words = text.casefold().split()
-        self.endFilterChange(self.Direction.Rows)
+    @classmethod
+    def of(cls, search: str, state: str) -> "RunsFilter":
+        return cls(tuple(search.casefold().split()), state)
 
-    def show_state(self, state: str) -> None:
-        """One of `STATES`."""
-        self.beginFilterChange()
-        self._state = state
-        self.endFilterChange(self.Direction.Rows)
+    def lets_through(self, run: "RunSummary", searched: str) -> bool:
+        """`searched` is what the words are looked for in, in small letters."""
+        return self._is_in_state(run) and all(word in searched for word in self.words)
 
-    def filterAcceptsRow(
-        self, source_row: int, _parent: QModelIndex | QPersistentModelIndex
-    ) -> bool:
-        if not self._is_in_state(source_row):
-            return False
-        text = self._runs.searched_text(source_row) if self._words else ""
-        return all(word in text for word in self._words)
-
-    def _is_in_state(self, source_row: int) -> bool:
-        run = self._runs.run_at(source_row)
-        match self._state:
+    def _is_in_state(self, run: "RunSummary") -> bool:
+        match self.state:
             case "finished":
                 return run.outcome == "finished"
             case "open":

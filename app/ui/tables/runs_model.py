@@ -12,12 +12,12 @@ from PySide6.QtGui import QColor
 from app.core.paths import starter_model_dir
 from app.ui import phrases
 from app.ui.live_run import LiveRun
+from app.ui.tables.runs_filter import RunsFilter
 from app.ui.theme import LIGHT, Theme
 
 if TYPE_CHECKING:
     from app.library.run_summary import RunSummary
 
-SORT_ROLE = Qt.ItemDataRole.UserRole
 _Index = QModelIndex | QPersistentModelIndex
 _EARLIEST = float("-inf")
 
@@ -56,17 +56,51 @@ TIERS_COLUMN, RETENTION_COLUMN = _TITLES.index("Tiers"), _TITLES.index("Retentio
 
 
 class RunsModel(QAbstractTableModel):
-    """Rows come all at once with `show_runs`; the run in progress is kept fresh by `show_live`."""
+    """Rows come all at once with `show_runs`; the run in progress is kept fresh by `show_live`.
+
+    Sorts and filters by itself: Qt's own proxy asks for every value over and over, which takes
+    seconds for a thousand runs.
+    """
 
     def __init__(self) -> None:
         super().__init__()
+        self._all: list[RunSummary] = []
         self._runs: list[RunSummary] = []
+        self._filter = RunsFilter()
+        self._column, self._order = DATE_COLUMN, Qt.SortOrder.DescendingOrder
         self._live: LiveRun | None = None
         self._theme = LIGHT
 
+    @property
+    def all_runs(self) -> "Sequence[RunSummary]":
+        """Also those that the filter hides."""
+        return self._all
+
     def show_runs(self, runs: "Sequence[RunSummary]") -> None:
+        """Nothing is told if they are what is shown already."""
+        runs = [self._as_known(run) for run in runs]
+        if runs != self._all:
+            self._all = runs
+            self._arrange()
+
+    def show_only(self, wanted: RunsFilter) -> None:
+        if wanted != self._filter:
+            self._filter = wanted
+            self._arrange()
+
+    def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
+        self._column, self._order = column, order
+        self._arrange()
+
+    def _arrange(self) -> None:
+        let_through, is_searched = self._filter.lets_through, bool(self._filter.words)
+        seen = [r for r in self._all if let_through(r, _searched_text(r) if is_searched else "")]
+        # By name first, so that runs that are equal in a column keep one order.
+        seen.sort(key=lambda run: run.run_dir.name, reverse=True)
+        is_falling = self._order is Qt.SortOrder.DescendingOrder
+        seen.sort(key=_COLUMNS[self._column].sorted_by, reverse=is_falling)
         self.beginResetModel()
-        self._runs = [self._as_known(run) for run in runs]
+        self._runs = seen
         self.endResetModel()
 
     def show_live(self, live: LiveRun | None) -> bool:
@@ -77,12 +111,12 @@ class RunsModel(QAbstractTableModel):
         self._live = live
         if live is None:
             return True
+        self._all = [self._as_known(run) for run in self._all]
         for row, run in enumerate(self._runs):
             if run.run_dir == live.run_dir:
                 self._runs[row] = live.over(run)
                 self._tell_changed(row, row)
-                return True
-        return False
+        return any(run.run_dir == live.run_dir for run in self._all)
 
     def set_theme(self, theme: Theme) -> None:
         self._theme = theme
@@ -99,13 +133,6 @@ class RunsModel(QAbstractTableModel):
     def _colour(self, run: "RunSummary") -> QColor | None:
         _, tone = phrases.OUTCOMES.get(run.outcome, ("", ""))
         return QColor(getattr(self._theme, tone)) if tone else None
-
-    def searched_text(self, row: int) -> str:
-        """What a search looks through, in small letters."""
-        run = self._runs[row]
-        return "\n".join(
-            (run.name, _model(run), _data(run), run.notes, run.run_dir.name)
-        ).casefold()
 
     def run_at(self, row: int) -> "RunSummary":
         return self._runs[row]
@@ -131,8 +158,6 @@ class RunsModel(QAbstractTableModel):
         run, column = self._runs[index.row()], _COLUMNS[index.column()]
         if role == Qt.ItemDataRole.DisplayRole:
             return column.shown(run)
-        if role == SORT_ROLE:
-            return column.sorted_by(run)
         if role == Qt.ItemDataRole.ForegroundRole and index.column() == STATE_COLUMN:
             return self._colour(run)
         if role == Qt.ItemDataRole.ToolTipRole:
@@ -156,6 +181,12 @@ def _model(run: "RunSummary") -> str:
 
 def _data(run: "RunSummary") -> str:
     return phrases.dataset_name(Path(run.data)) or "–"
+
+
+def _searched_text(run: "RunSummary") -> str:
+    """What a search looks through, in small letters."""
+    words = (run.name, _model(run), _data(run), run.notes, run.run_dir.name)
+    return "\n".join(words).casefold()
 
 
 def _tiers(run: "RunSummary") -> str:
