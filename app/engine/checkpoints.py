@@ -23,6 +23,7 @@ from app.engine.mlx_gateway import import_mlx
 from app.engine.optimizer import Arrays, OptimizerState
 from app.engine.tiers import TierPlan
 from app.library.metrics import METRICS_FILES
+from app.library.run import digest_of
 
 ADAPTER_FILE = "adapters.safetensors"
 ADAPTER_CONFIG_FILE = "adapter_config.json"
@@ -128,9 +129,9 @@ def save_checkpoint(
         write_json_atomic(aside / ADAPTER_CONFIG_FILE, adapter_config)
         _save_arrays(aside / OPTIMIZER_FILE, _flatten(state))
         digests = {file.name: _digest(file) for file in sorted(aside.iterdir())}
-        write_json_atomic(
-            aside / STATE_FILE, {"format": FORMAT, "sha256": digests, "progress": asdict(progress)}
-        )
+        done = asdict(progress) | {"random_state": list(progress.random_state)}
+        said = {"format": FORMAT, "sha256": digests, "progress": done}
+        write_json_atomic(aside / STATE_FILE, said | {"own_sha256": digest_of(said)})
     return _size(folder)
 
 
@@ -141,6 +142,8 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         values = json.loads((folder / STATE_FILE).read_text(encoding="utf-8"))
         if values["format"] != FORMAT:
             raise _unreadable(folder, "it was made by another version of Nestling")
+        if values.pop("own_sha256", None) != digest_of(values):
+            raise _unreadable(folder, f"{STATE_FILE} is not as it was written")
         for name, digest in values["sha256"].items():
             if _digest(folder / name) != digest:
                 raise _unreadable(folder, f"{name} is not as it was written")

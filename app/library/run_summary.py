@@ -10,7 +10,7 @@ from typing import Any
 from app.core.errors import AppError
 from app.library.claim import is_claimed
 from app.library.label import read_label
-from app.library.run import read_manifest
+from app.library.run import are_settings_whole, read_manifest
 
 RETENTION = "retention"
 """Question sets with this word in their name measure what the model knew before."""
@@ -52,8 +52,8 @@ class RunSummary:
     @property
     def may_go_on(self) -> bool:
         """It did not come to its end and has a checkpoint to go on from."""
-        is_over = self.outcome not in ("stopped", "interrupted", "failed")
-        return not is_over and self.adapter_dir is not None
+        is_cut = self.outcome in ("stopped", "interrupted", "failed")
+        return is_cut and self.adapter_dir is not None and not self.problem
 
 
 def summarise(run_dir: Path) -> RunSummary:
@@ -78,6 +78,9 @@ def _summary(run_dir: Path, manifest: dict[str, Any]) -> RunSummary:
     adapter = manifest.get("adapter")
     adapter_dir = run_dir / str(adapter) if adapter else None
     is_missing = adapter_dir is not None and not adapter_dir.is_dir()
+    problem = f"Its adapter {adapter} is missing." if is_missing else ""
+    if not are_settings_whole(manifest):
+        problem = problem or "Its settings are not those it began with, so it can't go on."
     best = manifest.get("best_val_loss")
     return RunSummary(
         run_dir=run_dir,
@@ -90,7 +93,7 @@ def _summary(run_dir: Path, manifest: dict[str, Any]) -> RunSummary:
         best_val_loss=None if best is None else float(best),
         adapter_dir=None if is_missing else adapter_dir,
         size_bytes=folder_size(run_dir),
-        problem=f"Its adapter {adapter} is missing." if is_missing else "",
+        problem=problem,
         planned_steps=int(config.get("steps", 0)),
         periods=tuple(int(tier["period"]) for tier in config.get("tiers", ())),
         retention=_retention(manifest["scores"]),
