@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QApplication
 from app.core.config import TrainingConfig
 from app.core.errors import InputError
 from app.core.paths import home_dir, runs_dir
+from app.library.queue_file import QUEUE_FILE
 from app.ui import icons
 from app.ui.app_state import AppState
 from app.ui.appearance import Appearance
@@ -24,10 +25,12 @@ from app.ui.main_window import MainWindow
 from app.ui.menus import Menus
 from app.ui.one_window import OneWindow
 from app.ui.pages.library_page import LibraryPage
+from app.ui.pages.queue_page import QueuePage
 from app.ui.pages.train_page import TrainPage
 from app.ui.quitting import Quitting
 from app.ui.run_actions import RunActions
 from app.ui.run_control import RunControl
+from app.ui.run_queue import RunQueue
 from app.ui.theme import LIGHT
 from app.ui.tier_preview import TierPreview
 from app.workers.background import BackgroundTasks
@@ -57,7 +60,11 @@ class Nestling(QObject):
         self.train = TrainPage(self.state, self.actions, settings)
         self.library = LibraryPage(settings)
         self.live_run = LiveRunWatch(self.state)
-        self.window = MainWindow(self.train, self.library, settings)
+        self.queue = RunQueue(
+            self.state, self.control, self.intake, self.background, home_dir() / QUEUE_FILE
+        )
+        self.queue_page = QueuePage(self.queue)
+        self.window = MainWindow(self.train, self.library, self.queue_page, settings)
         self.errors = ErrorSink(self.window)
         self.quitting = Quitting(self.state, self.control, self.window)
         self.commands = Commands(self.state, self.window, self.intake, self.export)
@@ -96,6 +103,11 @@ class Nestling(QObject):
         window.first_painted.connect(self._load_the_rest)
         self.quitting.ready.connect(window.close)
         self.control.run_ended.connect(self.library_commands.refresh)
+        self.queue.failed.connect(commands.tell_failure)
+        self.actions.queue_requested.connect(self.queue.add)
+        self.actions.queue_requested.connect(commands.tell_queued)
+        self.library.opened.queue_requested.connect(self.queue.add)
+        self.library.opened.queue_requested.connect(commands.tell_queued)
         self.control.run_ended.connect(window.notice.hide)
         self.control.defect_met.connect(self.errors.show_failure)
         self.intake.refused.connect(commands.tell_failure)
@@ -119,6 +131,7 @@ class Nestling(QObject):
             self.intake.inspect_current()
         self.preview.refresh()
         self.library_commands.list_runs()
+        self.queue.load()
 
     def shut_down(self) -> None:
         """End both threads; a run that is still going keeps a checkpoint."""

@@ -171,6 +171,10 @@ class AppState(QObject):
         """Why a run can't start now, in one sentence; empty when it can."""
         if self.phase.is_active:
             return "A run is in progress."
+        return self.why_not_queue()
+
+    def why_not_queue(self) -> str:
+        """Why these settings can't be trained with, now or later; empty when they can."""
         if self.is_inspecting:
             return "The dataset is being read."
         if self.config.data is None or self.dataset is None:

@@ -10,7 +10,7 @@ from app.ui import desktop
 from app.ui.app_state import AppState
 from app.ui.export import CheckpointExport
 from app.ui.intake import Intake
-from app.ui.main_window import LIBRARY, TRAIN, MainWindow
+from app.ui.main_window import LIBRARY, QUEUE, TRAIN, MainWindow
 from app.ui.menus import Handler
 from app.workers.background import Failure
 
@@ -49,6 +49,7 @@ class Commands(QObject):
             "about": self.show_about,
             "train_page": lambda: window.show_page(TRAIN),
             "library_page": lambda: window.show_page(LIBRARY),
+            "queue_page": lambda: window.show_page(QUEUE),
             "minimize": window.showMinimized,
             "zoom": lambda: window.showNormal() if window.isMaximized() else window.showMaximized(),
         }
@@ -122,6 +123,12 @@ class Commands(QObject):
     @Slot(object)
     def tell_exported(self, folder: Path) -> None:
         self._window.notice.tell(f"Exported to {folder}.")
+
+    @Slot(object)
+    def tell_queued(self, _config: object) -> None:
+        self._window.notice.tell(
+            "Added to the queue.", "Show Queue", lambda: self._window.show_page(QUEUE)
+        )
 
     @Slot(object)
     def tell_failure(self, failure: Failure) -> None:

@@ -11,6 +11,7 @@ from app.core.files import write_atomic, write_text_atomic
 
 if TYPE_CHECKING:
     from app.data.inspection import DatasetFacts
+    from app.library.queue_file import QueuedRun
     from app.library.run_summary import RunSummary
 
 
@@ -88,6 +89,26 @@ def saving_csv(run_dir: Path, path: Path) -> Callable[[], object]:
         from app.library.run_details import read_details
 
         return export_csv(read_details(run_dir), path)
+
+    return work
+
+
+def reading_queue(path: Path) -> Callable[[], "list[QueuedRun]"]:
+    """The runs that wait, in order."""
+
+    def work() -> "list[QueuedRun]":
+        from app.library.queue_file import read_queue
+
+        return read_queue(path)
+
+    return work
+
+
+def writing_queue(path: Path, runs: "tuple[QueuedRun, ...]") -> Callable[[], None]:
+    def work() -> None:
+        from app.library.queue_file import write_queue
+
+        write_queue(path, runs)
 
     return work
 

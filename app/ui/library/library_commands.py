@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, QSettings, Slot
 
 from app.core.config import TrainingConfig
+from app.core.repeating import as_plain_adamw
 from app.ui.app_state import AppState
 from app.ui.intake import Intake
 from app.ui.library.compared import comparing
@@ -143,8 +144,9 @@ class LibraryCommands(QObject):
     @Slot(object, str, str)
     def relabel(self, run_dir: Path, name: str, notes: str) -> None:
         self._background.run(
-            labelling(run_dir, name, notes), lambda _: self.refresh(), self.tell_failure
-        )
+            labelling(run_dir, name, notes), lambda _: self.refresh(), self.tell_failure,
+            must_happen=True,
+        )  # fmt: skip
 
     @Slot(object)
     def resume(self, run: "RunSummary") -> None:
@@ -181,8 +183,6 @@ class LibraryCommands(QObject):
     @Slot(object)
     def repeat_plain(self, details: "RunDetails") -> None:
         """The same run as ordinary AdamW: one tier that moves at every step."""
-        from app.core.repeating import as_plain_adamw
-
         if details.config is not None and not self._is_busy():
             self._show_settings(as_plain_adamw(details.config, details.summary.name))
             self._intake.inspect_current()

@@ -14,6 +14,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.core.repeating import as_plain_adamw
 from app.ui import phrases
 from app.ui.desktop import REVEAL_LABEL
 from app.ui.library.checkpoints_view import CheckpointsView
@@ -53,6 +54,8 @@ class RunView(QWidget):
     """RunDetails"""
     plain_repeat_requested = Signal(object)
     """RunDetails: to be repeated as the control arm."""
+    queue_requested = Signal(object)
+    """TrainingConfig: to be trained when its turn comes."""
     settings_export_requested = Signal(object)
     """RunDetails"""
     data_export_requested = Signal(object)
@@ -104,6 +107,8 @@ class RunView(QWidget):
         menu.addAction(
             "Repeat with Plain AdamW…", lambda: self._ask_all(self.plain_repeat_requested)
         )
+        menu.addAction("Add to Queue", lambda: self._ask_queue(is_plain=False))
+        menu.addAction("Add to Queue with Plain AdamW", lambda: self._ask_queue(is_plain=True))
         menu.addSeparator()
         menu.addAction("Export Settings…", lambda: self._ask_all(self.settings_export_requested))
         menu.addAction("Export Data as CSV…", lambda: self._ask_all(self.data_export_requested))
@@ -224,6 +229,11 @@ class RunView(QWidget):
     def _ask_all(self, signal: object) -> None:
         if self.run is not None:
             signal.emit(self.run.details)  # type: ignore[attr-defined]
+
+    def _ask_queue(self, *, is_plain: bool) -> None:
+        if self.run is not None and (config := self.run.details.config) is not None:
+            name = self.run.details.summary.name
+            self.queue_requested.emit(as_plain_adamw(config, name) if is_plain else config)
 
     def _ask_reveal(self) -> None:
         if self.run is not None:
