@@ -19,6 +19,7 @@ from app.ui.errors_shown import ErrorSink
 from app.ui.export import CheckpointExport
 from app.ui.intake import Intake
 from app.ui.interrupts import Interrupts
+from app.ui.keeping_default import KeepingDefault, default_config
 from app.ui.library.library_commands import LibraryCommands
 from app.ui.live_run import LiveRunWatch
 from app.ui.main_window import MainWindow
@@ -50,7 +51,7 @@ class Nestling(QObject):
         )
         self.compute = ComputeThread(self)
         self.background = BackgroundTasks(self)
-        self.state = AppState(config or TrainingConfig(), self)
+        self.state = AppState(config or default_config(settings), self)
         self.control = RunControl(self.state, self.compute, runs_dir())
         self.preview = TierPreview(self.state, self.compute)
         self.intake = Intake(self.state, self.background)
@@ -73,7 +74,9 @@ class Nestling(QObject):
             runs_dir(),
         )  # fmt: skip
         handlers = self.commands.handlers() | {"undo": self.library_commands.deleting.undo}
+        self.keeping = KeepingDefault(self.state, settings)
         self.menus = Menus(self.window, self.actions, self.appearance, handlers)
+        self.menus.run.addAction(self.keeping.action)
         self._wire_pages()
         self._wire_window()
         if config is None:

@@ -74,6 +74,9 @@ class StepTable:
     def tiers(self) -> int:
         return int(self.rows.dtype["deltas"].shape[0])
 
+    def up_to(self, step: int) -> "StepTable":
+        return StepTable(self.rows[self.rows["step"] <= step])
+
     def fired(self, tier: int) -> npt.NDArray[Any]:
         """For each step, whether the tier moved."""
         moved: npt.NDArray[Any] = (self.rows["fired"] >> tier) & 1 == 1

@@ -25,6 +25,7 @@ from app.workers.background import Failure
 
 if TYPE_CHECKING:
     from app.data.inspection import DatasetFacts
+    from app.ui.library.run_reading import RunToResume
 
 
 class Phase(Enum):
@@ -73,6 +74,7 @@ class AppState(QObject):
     def _forget_run(self) -> None:
         self.stage: StageChanged | None = None
         self.started: RunStarted | None = None
+        self.earlier: RunToResume | None = None
         self.step: StepFinished | None = None
         self.evaluation: EvaluationFinished | None = None
         self.best_val_loss: float | None = None
@@ -125,9 +127,16 @@ class AppState(QObject):
         self.preview_changed.emit()
 
     # -- the run -----------------------------------------------------------------------------
-    def begin_run(self) -> None:
+    def begin_run(self, earlier: "RunToResume | None" = None) -> None:
+        """A run starts, or goes on after what it had measured `earlier`."""
         self._clear_run()
+        self.earlier = earlier
         self.set_phase(Phase.RUNNING)
+
+    def take_earlier(self) -> "RunToResume | None":
+        """What a run that goes on had measured before; only once, since it may be large."""
+        earlier, self.earlier = self.earlier, None
+        return earlier
 
     def _clear_run(self) -> None:
         self._forget_run()

@@ -120,6 +120,7 @@ class MainWindow(QMainWindow):
         self._settings.setValue(_GEOMETRY, self.saveGeometry())
         self._settings.setValue(_PAGE, self.pages.currentIndex())
         self.library.list.remember()
+        self.library.opened.keep_label()
         event.accept()
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:

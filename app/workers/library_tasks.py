@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.core.config import TrainingConfig
-from app.core.config_text import load_toml, to_toml, with_settings
+from app.core.config_text import load_toml, to_toml
 from app.core.errors import InputError
 from app.core.files import write_atomic, write_text_atomic
 
@@ -33,18 +33,6 @@ def listing(runs_dir: Path) -> Callable[[], "list[RunSummary]"]:
         from app.library.run_store import list_runs
 
         return list_runs(runs_dir)
-
-    return work
-
-
-def reading_config(run_dir: Path) -> Callable[[], TrainingConfig]:
-    """A run's settings; raises InputError if they can't be read."""
-
-    def work() -> TrainingConfig:
-        from app.library.run import read_manifest
-
-        settings = read_manifest(run_dir)["config"]
-        return with_settings(TrainingConfig(), settings, where=str(run_dir)).checked()
 
     return work
 

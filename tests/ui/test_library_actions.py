@@ -240,6 +240,10 @@ def test_a_stopped_run_goes_on_in_the_window_to_its_end(
     qtbot.waitUntil(lambda: nestling.state.step is not None, timeout=120_000)
     assert nestling.state.step is not None
     assert nestling.state.step.step > done
+    plots = nestling.train.plots_place.plots
+    assert plots is not None
+    assert plots.series is not None
+    assert (plots.series.first_step, len(plots.series.losses)) == (1, plots.series.last_step)
     nestling.actions.stop.trigger()
     qtbot.waitUntil(lambda: nestling.state.phase is Phase.FINISHED, timeout=120_000)
     steps = list(read_steps(run_dir).steps)
@@ -322,3 +326,24 @@ def test_a_file_of_settings_is_opened_like_a_dataset(
     nestling.commands.open_path(tmp_path / "b.toml")
     qtbot.waitUntil(lambda: "steps can't be 'many'" in nestling.window.notice.text.text())
     assert nestling.state.config == wanted
+
+
+def test_keeping_only_best_and_last_can_be_made_the_rule(build: Callable[..., Nestling]) -> None:
+    first = build()
+    assert first.state.config.keep_checkpoints == "all"
+    first.keeping.action.trigger()
+    assert first.state.config.keep_checkpoints == "best and last"
+    first.shut_down()
+    assert build().state.config.keep_checkpoints == "best and last"
+
+
+def test_notes_being_written_when_the_window_closes_are_kept(
+    make_run: MakeRun, shown: Callable[[], Nestling], qtbot: QtBot
+) -> None:
+    run = make_run(runs_dir() / "a")
+    nestling = shown()
+    opened(nestling, run, qtbot)
+    nestling.library.opened.notes.setPlainText("Not yet saved")
+    nestling.window.close()
+    nestling.shut_down()
+    assert read_label(run).notes == "Not yet saved"

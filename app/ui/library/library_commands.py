@@ -12,12 +12,12 @@ from app.ui.intake import Intake
 from app.ui.library.compared import comparing
 from app.ui.library.deleting import Deleting
 from app.ui.library.run_export import RunExport
-from app.ui.library.run_reading import ReadRun, reading
+from app.ui.library.run_reading import ReadRun, RunToResume, reading, reading_to_resume
 from app.ui.library.run_view import interruption
 from app.ui.main_window import LIBRARY, TRAIN, MainWindow
 from app.ui.run_control import RunControl
 from app.workers.background import BackgroundTasks, Failure
-from app.workers.library_tasks import labelling, listing, reading_config
+from app.workers.library_tasks import labelling, listing
 
 if TYPE_CHECKING:
     from app.library.checkpoint_list import CheckpointFacts
@@ -165,13 +165,14 @@ class LibraryCommands(QObject):
         if self._is_busy():
             return
 
-        def begin(config: TrainingConfig) -> None:
+        def begin(run: RunToResume) -> None:
             if not self._is_busy():
-                self._show_settings(config)
-                self._control.resume(run_dir, checkpoint)
+                self._show_settings(run.config)
+                self._control.resume(run_dir, checkpoint, run)
                 self._intake.inspect_current()
 
-        self._background.run(reading_config(run_dir), begin, self.tell_failure)
+        work = reading_to_resume(run_dir, checkpoint)
+        self._background.run(work, begin, self.tell_failure)
 
     @Slot(object)
     def repeat(self, details: "RunDetails") -> None:

@@ -94,7 +94,7 @@ class RunView(QWidget):
         self.name.setAccessibleName("Name of the run")
         self.name.setMaxLength(MOST_NAME)
         self.name.textChanged.connect(self._fit_name)
-        self.name.editingFinished.connect(self._tell_label)
+        self.name.editingFinished.connect(self.keep_label)
         self.pill = label("", "pill")
         self.subtitle = ElidedLabel("", "secondary")
         self.problem = message("problem")
@@ -133,7 +133,7 @@ class RunView(QWidget):
             self.parts.addWidget(part)
         self.tabs = QButtonGroup(self)
         self.tabs.idClicked.connect(self.parts.setCurrentIndex)
-        self.tabs.idClicked.connect(lambda _: self._tell_label())
+        self.tabs.idClicked.connect(lambda _: self.keep_label())
 
     def _tab(self, index: int) -> QPushButton:
         made = QPushButton(PARTS[index])
@@ -207,10 +207,10 @@ class RunView(QWidget):
 
     # -- what is asked for -------------------------------------------------------------------
     def _leave(self) -> None:
-        self._tell_label()
+        self.keep_label()
         self.back_requested.emit()
 
-    def _tell_label(self) -> None:
+    def keep_label(self) -> None:
         """The name and notes as they are written now, if they are new."""
         if self.run is None:
             return

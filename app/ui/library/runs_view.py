@@ -30,7 +30,7 @@ from app.ui.tables.runs_model import (
     RunsModel,
 )
 from app.ui.theme import Theme
-from app.ui.widgets.building import GRID_PX, button, column, label, row
+from app.ui.widgets.building import GRID_PX, button, column, label, message, row, say
 from app.ui.widgets.fields import CalmComboBox, TextField
 
 if TYPE_CHECKING:
@@ -127,7 +127,8 @@ class RunsView(QWidget):
         )
         self._none_found = label("No run fits the search.", "secondary")
         self._none_found.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        whole = column(self.table, self._none_found, spacing=GRID_PX + 4)
+        self.problem = message("problem")
+        whole = column(self.table, self._none_found, self.problem, spacing=GRID_PX + 4)
         whole.setStretch(0, 1)
         whole.addLayout(buttons)
         listed.setLayout(whole)
@@ -231,6 +232,7 @@ class RunsView(QWidget):
         _allow(self.export, has_adapter, "This run has no checkpoint." if run else "Select one.")
         _allow(self.delete, bool(chosen) and not is_ours,
                "A run in progress can't be deleted." if is_ours else "Select a run.")  # fmt: skip
+        say(self.problem, run.problem if run is not None else "")
         is_none = bool(self.runs.all_runs) and not self.runs.rowCount()
         self._none_found.setVisible(is_none)
 
