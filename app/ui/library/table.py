@@ -5,7 +5,7 @@ from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView
 
 ROW_PX = 36
 LEAST_COLUMN_PX = 56
-ROWS_MEASURED = 50
+ROWS_MEASURED = 20
 """Columns are as wide as these rows need: to measure all of a long list takes its time."""
 
 

@@ -1,6 +1,7 @@
 """The runs that wait as a Qt table, in their order; knows nothing of disks or windows."""
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -77,4 +78,10 @@ def _shown(run: QueuedRun) -> tuple[str, ...]:
 
 
 def _model_name(model: Path) -> str:
-    return "Starter model" if model == starter_model_dir() else model.name
+    return "Starter model" if model == _starter() else model.name
+
+
+@cache
+def _starter() -> Path:
+    """Found on the disk once, not for every run."""
+    return starter_model_dir()

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -175,8 +176,13 @@ def _alignment(column: _Column) -> Qt.AlignmentFlag:
 def _model(run: "RunSummary") -> str:
     if not run.model:
         return "–"
-    path = Path(run.model)
-    return "Starter model" if path == starter_model_dir() else path.name
+    return "Starter model" if run.model == _starter() else Path(run.model).name
+
+
+@cache
+def _starter() -> str:
+    """Found on the disk once, not for every run."""
+    return str(starter_model_dir())
 
 
 def _data(run: "RunSummary") -> str:
