@@ -151,7 +151,7 @@ def run_app(
     application = make_application(argv)
     one_window = OneWindow(home_dir(), application)
     if not one_window.is_first:
-        return _leave_to_the_first(one_window)
+        return _leave_to_the_first(one_window, config)
     nestling = Nestling(application, config)
     one_window.shown_again.connect(nestling.window.come_forward)
     interrupts = Interrupts(nestling)
@@ -170,11 +170,16 @@ def run_app(
         one_window.close()
 
 
-def _leave_to_the_first(one_window: OneWindow) -> int:
-    """The library has a window already: that one comes forward, or is said not to answer."""
-    if one_window.bring_first_forward():
-        return 0
-    raise InputError("Nestling is open already, but its window does not answer.", "Quit it first.")
+def _leave_to_the_first(one_window: OneWindow, config: TrainingConfig | None) -> int:
+    """The library has a window already: that one comes forward. Raises InputError if there is
+    something that it is not told."""
+    if not one_window.bring_first_forward():
+        raise InputError("Nestling is open already, but it does not answer.", "Quit it first.")
+    if config is not None:
+        raise InputError(
+            "Nestling's window is open already.", "Start the run there, or add --terminal."
+        )
+    return 0
 
 
 class NestlingApplication(QApplication):

@@ -5,6 +5,7 @@ Whoever changes something calls a method here; whoever shows it listens. Starts 
 
 from dataclasses import replace
 from enum import Enum
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Signal
@@ -169,6 +170,12 @@ class AppState(QObject):
         elif isinstance(event, RunFinished):
             self.finished, self.stage = event, None
         self.run_event_received.emit(event)
+
+    def is_training(self, run_dir: Path) -> bool:
+        """Whether this is the run in progress here."""
+        return (
+            self.phase.is_active and self.started is not None and (self.started.run_dir == run_dir)
+        )
 
     def why_not_open(self) -> str:
         """Why nothing else can be opened now, in one sentence; empty when it can."""

@@ -2,6 +2,8 @@
 
 import csv
 import shutil
+import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -347,3 +349,58 @@ def test_notes_being_written_when_the_window_closes_are_kept(
     nestling.window.close()
     nestling.shut_down()
     assert read_label(run).notes == "Not yet saved"
+
+
+def test_runs_are_read_and_written_beside_the_window_s_thread(
+    make_run: MakeRun, shown: Callable[[], Nestling], qtbot: QtBot
+) -> None:
+    here, touched = threading.get_ident(), []
+    is_watching = True
+
+    def watch(event: str, arguments: tuple[object, ...]) -> None:
+        if is_watching and event in ("open", "os.scandir", "os.listdir", "os.rename", "os.mkdir"):
+            path = str(arguments[0])
+            if path.startswith(str(runs_dir())) and threading.get_ident() == here:
+                touched.append((event, path))
+
+    runs = [make_run(runs_dir() / name, saves=(2, 4, 6, 8)) for name in ("a", "b")]
+    sys.addaudithook(watch)
+    nestling = shown()
+    opened(nestling, runs[0], qtbot)
+    view = nestling.library.opened
+    view.checkpoints.thin_out.click()
+    qtbot.waitUntil(lambda: view.checkpoints.model.rowCount() == 2)
+    view.name.setText("Kittens")
+    view.back.click()
+    page = nestling.library
+    qtbot.waitUntil(lambda: "Kittens" in [run.name for run in page.list.runs.all_runs])
+    page.list.table.selectAll()
+    page.list.compare.click()
+    qtbot.waitUntil(lambda: page.views.currentWidget() is page.compared, timeout=20_000)
+    page.show_list()
+    page.list.delete.click()
+    qtbot.waitUntil(lambda: not page.list.runs.all_runs)
+    nestling.library_commands.deleting.undo()
+    qtbot.waitUntil(lambda: len(page.list.runs.all_runs) == 2)
+    is_watching = False
+    assert touched == []
+
+
+def test_the_run_in_progress_is_opened_as_ours(
+    nestling: Nestling, chat_file: Path, qtbot: QtBot
+) -> None:
+    nestling.commands.open_path(chat_file)
+    qtbot.waitUntil(nestling.actions.start.isEnabled)
+    nestling.state.change_config(steps=5000, steps_per_eval=1000, steps_per_save=1000, rank=2)
+    nestling.actions.start.trigger()
+    qtbot.waitUntil(lambda: nestling.state.step is not None, timeout=120_000)
+    assert nestling.state.started is not None
+    nestling.window.show_page(LIBRARY)
+    opened(nestling, nestling.state.started.run_dir, qtbot)
+    view = nestling.library.opened
+    assert view.pill.text() == "Running"
+    assert not view.delete.isEnabled()
+    assert not view.checkpoints.thin_out.isEnabled()
+    nestling.actions.stop.trigger()
+    qtbot.waitUntil(lambda: nestling.state.phase is Phase.FINISHED, timeout=120_000)
+    qtbot.waitUntil(lambda: view.pill.text() == "Stopped", timeout=20_000)

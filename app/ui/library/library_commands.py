@@ -1,5 +1,6 @@
 """What the Library page asks for, done: runs listed, opened, renamed, gone on with."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -112,6 +113,9 @@ class LibraryCommands(QObject):
         summary = run.details.summary
         if summary.run_dir != self._wanted:
             return
+        if self._state.is_training(summary.run_dir):
+            ours = replace(run.details, summary=replace(summary, outcome="live"))
+            run = replace(run, details=ours)
         if summary.run_dir.is_dir():
             self._page.show_run(run)
         else:
