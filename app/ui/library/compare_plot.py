@@ -151,7 +151,7 @@ class ComparePlot(pg.PlotWidget):  # type: ignore[misc]
         if not ends:
             return 0.0, 1.0
         low, high = min(0.0, *(e[0] for e in ends)), max(e[1] for e in ends)
-        return float(low), float(max(high, low + 1))
+        return float(low), float(high) if high > low else low + 1
 
     def _draw(self, curve: Curve, items: tuple[Any, Any, Any], low: float, high: float) -> Any:
         raw, smooth, dots = items

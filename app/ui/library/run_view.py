@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 PARTS = ("Plots", "Checkpoints", "Settings", "Data", "Log", "Notes")
 MOST_NOTES = 20_000
 MOST_NAME = 200
-NAME_ROOM_PX, LEAST_NAME_PX, NAME_SHARE = 24, 80, 0.36
+NAME_ROOM_PX, LEAST_NAME_PX = 24, 80
 
 
 class RunView(QWidget):
@@ -183,6 +183,7 @@ class RunView(QWidget):
         is_ours = summary.outcome in ("running", "live", "paused", "stopping")
         self.resume.setVisible(summary.may_go_on)
         self.repeat.setEnabled(is_understood)
+        self._fit_name()
         self.delete.setEnabled(not is_ours)
         self.delete.setToolTip("A run in progress can't be deleted." if is_ours else "")
 
@@ -193,6 +194,8 @@ class RunView(QWidget):
             self.plots = RunPlots(theme=self._theme)
             for part in self.plots.findChildren(QWidget):
                 part.setAcceptDrops(False)
+            for frame in self.plots.cards:
+                frame.empty.setText("No step was recorded")
             self._plots_layout.addWidget(self.plots)
         self.plots.show_series(run.series)
 
@@ -203,7 +206,10 @@ class RunView(QWidget):
     def _fit_name(self) -> None:
         """The name's field is as wide as the name, so that the state stands right behind it."""
         wanted = self.name.fontMetrics().horizontalAdvance(self.name.text()) + NAME_ROOM_PX
-        self.name.setFixedWidth(max(LEAST_NAME_PX, min(wanted, int(self.width() * NAME_SHARE))))
+        others = (self.back, self.pill, self.resume, self.repeat, self.reveal, self.delete)
+        taken = sum(one.sizeHint().width() + GRID_PX for one in others if not one.isHidden())
+        room = self.width() - taken - 8 * GRID_PX
+        self.name.setFixedWidth(max(LEAST_NAME_PX, min(wanted, room)))
 
     # -- what is asked for -------------------------------------------------------------------
     def _leave(self) -> None:
