@@ -37,10 +37,6 @@ class Deleting(QObject):
         self._background, self._notice, self._tell_failure = background, notice, tell_failure
         self._done: list[Deletion] = []
 
-    @property
-    def can_undo(self) -> bool:
-        return bool(self._done)
-
     def delete_runs(self, runs: "tuple[RunSummary, ...]") -> None:
         named = f"“{runs[0].name}”" if len(runs) == 1 else phrases.plural(len(runs), "run")
         self._delete(deleting_runs([run.run_dir for run in runs]), named)
