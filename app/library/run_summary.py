@@ -89,7 +89,7 @@ def _summary(run_dir: Path, manifest: dict[str, Any]) -> RunSummary:
         data=str(config.get("data", "")),
         created=_instant(manifest["created"]),
         steps=int(manifest["steps"]),
-        outcome=_outcome(run_dir, manifest["outcome"]),
+        outcome=_outcome(run_dir, manifest),
         best_val_loss=None if best is None else float(best),
         adapter_dir=None if is_missing else adapter_dir,
         size_bytes=folder_size(run_dir),
@@ -117,8 +117,12 @@ def _retention(scores: list[dict[str, Any]]) -> Retention | None:
     return None
 
 
-def _outcome(run_dir: Path, said: str) -> str:
-    return "interrupted" if said == "running" and not is_claimed(run_dir) else said
+def _outcome(run_dir: Path, manifest: dict[str, Any]) -> str:
+    if manifest["outcome"] != "running" or is_claimed(run_dir):
+        return str(manifest["outcome"])
+    # Cut off between its last checkpoint and the note that it ended: nothing is left to do.
+    last = f"checkpoints/step-{manifest['config'].get('steps', 0):06d}"
+    return "finished" if manifest.get("adapter") == last else "interrupted"
 
 
 def folder_size(folder: Path) -> int:

@@ -28,7 +28,7 @@ def nestling(*arguments: object) -> subprocess.CompletedProcess[str]:
 def test_runs_are_listed_for_people_and_for_programs(make_run: MakeRun) -> None:
     make_run(runs_dir() / "2026-01-01-a")
     write_label(runs_dir() / "2026-01-01-a", Label("Kittens", "good"))
-    make_run(runs_dir() / "2026-01-02-b", outcome=None)
+    make_run(runs_dir() / "2026-01-02-b", outcome=None, saves=(4,))
     (runs_dir() / "2026-01-03-c").mkdir()
     told = nestling("runs")
     assert told.returncode == 0, told.stderr

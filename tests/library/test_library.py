@@ -165,3 +165,12 @@ def test_a_run_whose_folder_was_deleted_notices_at_its_next_checkpoint(tmp_path:
     with pytest.raises(RunError, match="was deleted while it was training"):
         recorder.synced_metrics_bytes()
     recorder.close()
+
+
+def test_a_run_cut_off_after_its_last_checkpoint_has_finished(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    make_run(tmp_path / "done", outcome=None)
+    make_run(tmp_path / "cut", outcome=None, steps=8, saves=(4,))
+    outcomes = {run.run_dir.name: run.outcome for run in list_runs(tmp_path)}
+    assert outcomes == {"done": "finished", "cut": "interrupted"}

@@ -124,7 +124,7 @@ def test_runs_not_finished_and_runs_with_a_problem_can_be_picked_out(
 ) -> None:
     make_run(runs_dir() / "done")
     make_run(runs_dir() / "stopped", outcome="stopped")
-    make_run(runs_dir() / "cut", outcome=None)
+    make_run(runs_dir() / "cut", outcome=None, saves=(4,))
     (runs_dir() / "foreign").mkdir()
     runs = shown().library.list
     seen = {}
@@ -164,7 +164,7 @@ def test_a_deleted_run_is_in_the_trash_and_undo_puts_it_back_whole(
 def test_a_run_in_progress_can_not_be_deleted(
     make_run: MakeRun, shown: Callable[[], Nestling], qtbot: QtBot
 ) -> None:
-    run = make_run(runs_dir() / "a", outcome=None)
+    run = make_run(runs_dir() / "a", outcome=None, saves=(4,))
     nestling = shown()
     claim = Claim(run)  # begun elsewhere since the list was made
     nestling.library.list.request_delete()
