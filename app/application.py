@@ -8,7 +8,9 @@ from PySide6.QtGui import QFileOpenEvent, QFontDatabase
 from PySide6.QtWidgets import QApplication
 
 from app.core.config import TrainingConfig
+from app.core.errors import InputError
 from app.core.paths import home_dir, runs_dir
+from app.library.queue_file import QUEUE_FILE
 from app.ui import icons
 from app.ui.app_state import AppState
 from app.ui.appearance import Appearance
@@ -17,14 +19,19 @@ from app.ui.errors_shown import ErrorSink
 from app.ui.export import CheckpointExport
 from app.ui.intake import Intake
 from app.ui.interrupts import Interrupts
+from app.ui.keeping_default import KeepingDefault, default_config
+from app.ui.library.library_commands import LibraryCommands
 from app.ui.live_run import LiveRunWatch
 from app.ui.main_window import MainWindow
 from app.ui.menus import Menus
+from app.ui.one_window import OneWindow
 from app.ui.pages.library_page import LibraryPage
+from app.ui.pages.queue_page import QueuePage
 from app.ui.pages.train_page import TrainPage
 from app.ui.quitting import Quitting
 from app.ui.run_actions import RunActions
 from app.ui.run_control import RunControl
+from app.ui.run_queue import RunQueue
 from app.ui.theme import LIGHT
 from app.ui.tier_preview import TierPreview
 from app.workers.background import BackgroundTasks
@@ -44,7 +51,7 @@ class Nestling(QObject):
         )
         self.compute = ComputeThread(self)
         self.background = BackgroundTasks(self)
-        self.state = AppState(config or TrainingConfig(), self)
+        self.state = AppState(config or default_config(settings), self)
         self.control = RunControl(self.state, self.compute, runs_dir())
         self.preview = TierPreview(self.state, self.compute)
         self.intake = Intake(self.state, self.background)
@@ -52,17 +59,28 @@ class Nestling(QObject):
         self.appearance = Appearance(application, settings)
         self.actions = RunActions(self.state, self.control)
         self.train = TrainPage(self.state, self.actions, settings)
-        self.library = LibraryPage()
+        self.library = LibraryPage(settings)
         self.live_run = LiveRunWatch(self.state)
-        self.window = MainWindow(self.train, self.library, settings)
+        self.queue = RunQueue(
+            self.state, self.control, self.intake, self.background, home_dir() / QUEUE_FILE
+        )
+        self.queue_page = QueuePage(self.queue)
+        self.window = MainWindow(self.train, self.library, self.queue_page, settings)
         self.errors = ErrorSink(self.window)
         self.quitting = Quitting(self.state, self.control, self.window)
-        self.commands = Commands(
-            self.state, self.window, self.intake, self.export, self.background, runs_dir()
-        )
-        self.menus = Menus(self.window, self.actions, self.appearance, self.commands.handlers())
+        self.commands = Commands(self.state, self.window, self.intake, self.export)
+        self.library_commands = LibraryCommands(
+            self.state, self.window, self.control, self.intake, self.background, settings,
+            runs_dir(),
+        )  # fmt: skip
+        handlers = self.commands.handlers() | {"undo": self.library_commands.deleting.undo}
+        self.keeping = KeepingDefault(self.state, settings)
+        self.menus = Menus(self.window, self.actions, self.appearance, handlers)
+        self.menus.run.addAction(self.keeping.action)
         self._wire_pages()
         self._wire_window()
+        if config is None:
+            self.window.restore_page()
 
     def _wire_pages(self) -> None:
         train, library, commands = self.train, self.library, self.commands
@@ -72,11 +90,12 @@ class Nestling(QObject):
         train.sample_requested.connect(commands.use_sample)
         train.reveal_requested.connect(commands.reveal_shown)
         train.export_requested.connect(commands.export_shown)
-        library.refresh_requested.connect(commands.list_runs)
-        self.live_run.changed.connect(library.show_live)
-        library.reveal_requested.connect(commands.reveal)
-        library.export_requested.connect(commands.export_run)
-        library.sample_requested.connect(commands.use_sample)
+        self.live_run.changed.connect(library.list.show_live)
+        for view in (library.list, library.opened):
+            view.reveal_requested.connect(commands.reveal)
+        library.list.export_requested.connect(commands.export_run)
+        library.opened.checkpoints.export_requested.connect(commands.export_checkpoint)
+        library.list.sample_requested.connect(commands.use_sample)
 
     def _wire_window(self) -> None:
         window, commands = self.window, self.commands
@@ -86,7 +105,12 @@ class Nestling(QObject):
         window.path_dropped.connect(commands.open_path)
         window.first_painted.connect(self._load_the_rest)
         self.quitting.ready.connect(window.close)
-        self.control.run_ended.connect(commands.list_runs)
+        self.control.run_ended.connect(self.library_commands.refresh)
+        self.queue.failed.connect(commands.tell_failure)
+        self.actions.queue_requested.connect(self.queue.add)
+        self.actions.queue_requested.connect(commands.tell_queued)
+        self.library.opened.queue_requested.connect(self.queue.add)
+        self.library.opened.queue_requested.connect(commands.tell_queued)
         self.control.run_ended.connect(window.notice.hide)
         self.control.defect_met.connect(self.errors.show_failure)
         self.intake.refused.connect(commands.tell_failure)
@@ -109,6 +133,8 @@ class Nestling(QObject):
         if self.state.dataset is None and not self.state.is_inspecting:
             self.intake.inspect_current()
         self.preview.refresh()
+        self.library_commands.list_runs()
+        self.queue.load()
 
     def shut_down(self) -> None:
         """End both threads; a run that is still going keeps a checkpoint."""
@@ -123,7 +149,11 @@ def run_app(
 ) -> int:
     """Show the window until it is closed; with `autostart` the run begins by itself."""
     application = make_application(argv)
+    one_window = OneWindow(home_dir(), application)
+    if not one_window.is_first:
+        return _leave_to_the_first(one_window, config)
     nestling = Nestling(application, config)
+    one_window.shown_again.connect(nestling.window.come_forward)
     interrupts = Interrupts(nestling)
     interrupts.interrupted.connect(nestling.quitting.stop_and_quit)
     application.file_opened.connect(nestling.commands.open_path)
@@ -137,6 +167,19 @@ def run_app(
     finally:
         interrupts.uninstall()
         nestling.shut_down()
+        one_window.close()
+
+
+def _leave_to_the_first(one_window: OneWindow, config: TrainingConfig | None) -> int:
+    """The library has a window already: that one comes forward. Raises InputError if there is
+    something that it is not told."""
+    if not one_window.bring_first_forward():
+        raise InputError("Nestling is open already, but it does not answer.", "Quit it first.")
+    if config is not None:
+        raise InputError(
+            "Nestling's window is open already.", "Start the run there, or add --terminal."
+        )
+    return 0
 
 
 class NestlingApplication(QApplication):

@@ -127,6 +127,77 @@ def build_model(
     save_config(config, folder / "config.json")
 
 
+@pytest.fixture
+def make_run() -> Callable[..., Path]:
+    """Write made-up runs, as the recorder writes them."""
+    return write_run
+
+
+def write_run(
+    run_dir: Path,
+    *,
+    steps: int = 8,
+    outcome: str | None = "finished",
+    periods: tuple[int, ...] = (1, 2),
+    layers: int = 4,
+    saves: tuple[int, ...] = (),
+    **settings: object,
+) -> Path:
+    """A run with a validation and small checkpoints at `saves` (the last step without any); the
+    last but one is its best. Without an outcome it stands as it would after a kill."""
+    from app.core.config import TierConfig, TrainingConfig
+    from app.core.events import (
+        CheckpointSaved,
+        EvaluationFinished,
+        RunFinished,
+        RunStarted,
+        TierFacts,
+    )  # fmt: skip
+    from app.library.run import RunRecorder
+
+    tiers = tuple(map(TierConfig, periods))
+    settings = {"data": Path("/d/cats.jsonl"), "steps": steps, "tiers": tiers, **settings}
+    config = TrainingConfig(**settings)  # type: ignore[arg-type]
+    recorder = RunRecorder.create(run_dir, config, {"train_examples": 36, "valid_examples": 4})
+    facts = tuple(TierFacts(p, 1.0, 10, (0,), "layers") for p in periods)
+    recorder.record(
+        RunStarted(run_dir, run_dir.name, str(config.model), steps, 1000, 20, facts,
+                   tuple(range(layers)), 36, 4, 9, "cpu")
+    )  # fmt: skip
+    saves = saves or (steps,)
+    checkpoint = None
+    for number in range(1, steps + 1):
+        recorder.record(made_up_step(number, periods, layers))
+        if number in saves:
+            is_best = number == saves[max(0, len(saves) - 2)]
+            recorder.record(EvaluationFinished(number, 1.0 if is_best else 2.0, is_best))
+            checkpoint = run_dir / "checkpoints" / f"step-{number:06d}"
+            checkpoint.mkdir(parents=True)
+            for name in ("adapters.safetensors", "adapter_config.json", "optimizer.safetensors",
+                         "state.json"):  # fmt: skip
+                (checkpoint / name).write_text("{}")
+            recorder.synced_metrics_bytes()
+            recorder.record(CheckpointSaved(number, checkpoint, 8, is_best))
+    if outcome is not None:
+        recorder.record(RunFinished(outcome, run_dir, checkpoint, steps, "Done."))  # type: ignore[arg-type]
+    recorder.close()
+    return run_dir
+
+
+def made_up_step(number: int, periods: tuple[int, ...] = (1, 2), layers: int = 4) -> object:
+    from app.core.events import StepFinished
+
+    fired = tuple(tier for tier, period in enumerate(periods) if number % period == 0)
+    return StepFinished(
+        step=number, loss=1 + 2 / number, learning_rate=1e-3, trained_tokens=9 * number,
+        tokens_per_second=8.0, peak_memory_bytes=7, fired=fired,
+        deltas=tuple(0.5 / number if t in fired else 0.0 for t in range(len(periods))),
+        pending=tuple(number % period for period in periods),
+        drifts=tuple(0.1 * number for _ in periods), layer_deltas=(0.5 / number,) * layers,
+        gradient_norm=2.0, void=False,
+    )  # fmt: skip
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _mlx_thread_ends_well() -> Iterator[None]:
     yield

@@ -21,6 +21,9 @@ METAVARS = {
 }
 
 
+_RUN_HELP = "The run's name, or its folder."
+
+
 class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one sentence instead of printing the usage first."""
 
@@ -61,7 +64,20 @@ def _parser() -> argparse.ArgumentParser:
     _add_demo(commands.add_parser("demo", help="train the starter model on the sample data"))
     _add_train(commands.add_parser("train", help="train from the terminal"))
     _add_resume(commands.add_parser("resume", help="go on with a run that was stopped"))
+    runs = commands.add_parser("runs", help="list the runs in the library")
+    runs.add_argument("--json", action="store_true", help="Print one JSON object a line.")
+    _add_show(commands.add_parser("show", help="show one run: how it went, its checkpoints"))
     return parser
+
+
+def _add_show(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", metavar="RUN", help=_RUN_HELP)
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="Print one JSON object.")
+    form.add_argument(
+        "--toml", action="store_true",
+        help="Print the run's settings as nestling train --config takes them.",
+    )  # fmt: skip
 
 
 def _add_demo(parser: argparse.ArgumentParser) -> None:
@@ -106,7 +122,7 @@ def _add_resume(parser: argparse.ArgumentParser) -> None:
         "Go on with a run from its last checkpoint. What follows is what would have followed had "
         "it never stopped."
     )
-    parser.add_argument("run", type=Path, metavar="RUN_DIR", help="The run's folder.")
+    parser.add_argument("run", metavar="RUN", help=_RUN_HELP)
     parser.add_argument(
         "--checkpoint", default=None, metavar="NAME", help="An earlier one, like step-000100."
     )

@@ -16,6 +16,7 @@ from app.core.config import TrainingConfig
 from app.core.demo import demo_config
 from app.core.errors import AppError, InputError
 from app.core.events import Event, RunFinished
+from app.core.paths import runs_dir
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
@@ -33,6 +34,10 @@ def run(argv: Sequence[str], open_window: OpenWindow) -> int:
                 return _train(arguments, training_config(arguments))
             case "resume":
                 return _resume(arguments)
+            case "runs" | "show":
+                from app.cli.runs import print_asked
+
+                return print_asked(arguments)
             case "demo":
                 return _demo(arguments, open_window)
             case _:
@@ -83,8 +88,9 @@ def _train(arguments: argparse.Namespace, config: TrainingConfig) -> int:
 def _resume(arguments: argparse.Namespace) -> int:
     from app.engine.trainer import resume
     from app.library.run import copy_run
+    from app.library.run_store import find_run
 
-    run_dir = arguments.run
+    run_dir = find_run(arguments.run, runs_dir())
     if "output" in arguments:
         run_dir = copy_run(run_dir, Path(arguments.output))
     return _follow(

@@ -9,6 +9,8 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, get_args
 
+import tomli_w
+
 from app.core.config import CHOICES, Pending, TierConfig, TrainingConfig
 from app.core.errors import InputError
 
@@ -71,6 +73,12 @@ def with_settings(
             raise InputError(f"{where}: there is no setting named {name!r}.")
         changes[name] = _typed(name, value, known[name].type, where)
     return replace(config, **changes)
+
+
+def to_toml(config: TrainingConfig) -> str:
+    """The config as a TOML file's text that `load_toml` reads back; its output folder is left out:
+    a run repeated from the file gets one of its own."""
+    return tomli_w.dumps(to_plain(replace(config, output=None)))
 
 
 def to_plain(config: TrainingConfig) -> dict[str, Any]:

@@ -22,7 +22,8 @@ from app.core.files import (
 from app.engine.mlx_gateway import import_mlx
 from app.engine.optimizer import Arrays, OptimizerState
 from app.engine.tiers import TierPlan
-from app.library.metrics import METRICS_FILE
+from app.library.metrics import METRICS_FILES
+from app.library.run import digest_of
 
 ADAPTER_FILE = "adapters.safetensors"
 ADAPTER_CONFIG_FILE = "adapter_config.json"
@@ -46,7 +47,7 @@ class Progress:
     random_state: tuple[int, int] = (0, 0)
     """MLX's random key on the training thread."""
     metrics_bytes: int = 0
-    """Length of the metrics file when the checkpoint was made."""
+    """Length of the steps file when the checkpoint was made."""
     plan_digest: str = ""
     """Of the tier plan, which decides what each number of the optimizer's state belongs to."""
 
@@ -100,7 +101,9 @@ def set_later_aside(run_dir: Path, step: int) -> Path | None:
     )
     with plain_disk_errors(aside):
         aside.mkdir()
-        shutil.copy2(run_dir / METRICS_FILE, aside)
+        for name in METRICS_FILES:
+            if (run_dir / name).exists():
+                shutil.copy2(run_dir / name, aside)
         for folder in later:
             folder.rename(aside / folder.name)
     return aside
@@ -126,9 +129,9 @@ def save_checkpoint(
         write_json_atomic(aside / ADAPTER_CONFIG_FILE, adapter_config)
         _save_arrays(aside / OPTIMIZER_FILE, _flatten(state))
         digests = {file.name: _digest(file) for file in sorted(aside.iterdir())}
-        write_json_atomic(
-            aside / STATE_FILE, {"format": FORMAT, "sha256": digests, "progress": asdict(progress)}
-        )
+        done = asdict(progress) | {"random_state": list(progress.random_state)}
+        said = {"format": FORMAT, "sha256": digests, "progress": done}
+        write_json_atomic(aside / STATE_FILE, said | {"own_sha256": digest_of(said)})
     return _size(folder)
 
 
@@ -139,6 +142,8 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         values = json.loads((folder / STATE_FILE).read_text(encoding="utf-8"))
         if values["format"] != FORMAT:
             raise _unreadable(folder, "it was made by another version of Nestling")
+        if values.pop("own_sha256", None) != digest_of(values):
+            raise _unreadable(folder, f"{STATE_FILE} is not as it was written")
         for name, digest in values["sha256"].items():
             if _digest(folder / name) != digest:
                 raise _unreadable(folder, f"{name} is not as it was written")

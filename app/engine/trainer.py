@@ -28,7 +28,7 @@ from app.engine.mlx_gateway import CACHE_LIMIT_BYTES, import_mlx
 from app.engine.planning import memory_before, memory_of
 from app.engine.preparation import Prepared, StoppedEarly, prepare
 from app.library.claim import is_claimed
-from app.library.run import RunRecorder, choose_run_dir, read_manifest
+from app.library.run import RunRecorder, check_settings, choose_run_dir, read_manifest
 
 Facts = dict[str, object]
 
@@ -88,6 +88,7 @@ def resume(
     if is_first_machine() and is_claimed(run_dir):
         raise InputError(f"The run in {run_dir} is being trained now.", "Stop it there first.")
     manifest = read_manifest(run_dir)
+    check_settings(run_dir, manifest)
     config = with_settings(TrainingConfig(), manifest["config"], where=str(run_dir)).checked()
     folder = run_dir / "checkpoints" / checkpoint if checkpoint else last_checkpoint(run_dir)
     machines = _set_up_mlx(config)

@@ -1,54 +1,160 @@
-"""A run's metrics on disk: one JSON object a line, only appended; a torn last line is left out."""
+"""A run's metrics on disk: its steps as records of fixed size, what else happened as JSON lines.
+
+Both files are only appended to. A torn or damaged record or line is left out; the others count.
+"""
 
 import json
 import os
-from collections.abc import Iterator
+import time
+from io import BufferedRandom
 from pathlib import Path
 from typing import Any
 
-from app.core.events import Event, to_json
-from app.core.files import plain_disk_errors
+import numpy as np
 
-METRICS_FILE = "metrics.jsonl"
+from app.core.events import Event, RunStarted, StepFinished, to_json
+from app.core.files import plain_disk_errors, write_text_atomic
+from app.library.step_records import StepTable, decode, encode, no_steps, record_type
+
+STEPS_FILE, EVENTS_FILE = "metrics.bin", "events.jsonl"
+METRICS_FILES = (STEPS_FILE, EVENTS_FILE)
+HEADER_BYTES = 2048
+"""A JSON object that names the columns, and spaces; the first record follows."""
+FORMAT = 1
+_MOST_TIERS, _MOST_LAYERS = 8, 100_000
 
 
 class MetricsWriter:
-    """Appends events to a run's metrics file. Raises AppError when the disk refuses."""
+    """Appends to a run's metrics, from RunStarted on. Raises AppError when the disk refuses."""
 
     def __init__(self, run_dir: Path, keep_bytes: int = 0) -> None:
-        """What lies beyond the first `keep_bytes` is dropped: a resumed run measures it again."""
-        self._path = run_dir / METRICS_FILE
-        with plain_disk_errors(self._path):
-            self._file = self._path.open("ab")
-            self._file.truncate(keep_bytes)
+        """What lies beyond the steps file's first `keep_bytes` is dropped, and so is what happened
+        after those steps: a resumed run measures it again."""
+        self._run_dir, self._keep_bytes = run_dir, keep_bytes
+        self._kind: np.dtype[Any] = record_type(1, 0)
+        self._steps: BufferedRandom | None = None
+        self._began, self._seconds = time.monotonic(), 0.0
 
     def append(self, event: Event) -> None:
-        line = json.dumps(to_json(event), separators=(",", ":"), ensure_ascii=False)
-        with plain_disk_errors(self._path):
-            self._file.write(line.encode() + b"\n")
-            self._file.flush()
+        """Raises RuntimeError for a step before RunStarted, which says how large a step is."""
+        if isinstance(event, StepFinished):
+            self._append_step(event)
+            return
+        if isinstance(event, RunStarted):
+            self._begin(event)
+            return
+        path = self._run_dir / EVENTS_FILE
+        with plain_disk_errors(path), path.open("ab") as file:
+            file.write(_line(to_json(event)).encode())
 
     def sync(self) -> int:
-        """Make everything appended so far survive a power cut; the file's length in bytes."""
-        with plain_disk_errors(self._path):
-            os.fsync(self._file.fileno())
-            return os.fstat(self._file.fileno()).st_size
+        """Make everything appended so far survive a power cut; the steps file's length in bytes."""
+        if self._steps is None:
+            return 0
+        with plain_disk_errors(self._run_dir / STEPS_FILE):
+            with (self._run_dir / EVENTS_FILE).open("ab") as events:
+                os.fsync(events.fileno())
+            os.fsync(self._steps.fileno())
+            return os.fstat(self._steps.fileno()).st_size
 
     def close(self) -> None:
-        with plain_disk_errors(self._path):
-            self._file.close()
+        if self._steps is not None:
+            with plain_disk_errors(self._run_dir / STEPS_FILE):
+                self._steps.close()
+
+    def _append_step(self, event: StepFinished) -> None:
+        if self._steps is None:
+            raise RuntimeError("A step came before its run began.")
+        seconds = self._seconds + time.monotonic() - self._began
+        with plain_disk_errors(self._run_dir / STEPS_FILE):
+            self._steps.write(encode(self._kind, event, seconds))
+            self._steps.flush()
+
+    def _begin(self, event: RunStarted) -> None:
+        path = self._run_dir / STEPS_FILE
+        self._kind = kind = record_type(len(event.tiers), len(event.adapted_layers))
+        kept = max(0, self._keep_bytes - HEADER_BYTES) // kind.itemsize
+        with plain_disk_errors(path):
+            self._steps = path.open("r+b" if path.exists() else "w+b")
+            self._steps.truncate(HEADER_BYTES + kept * kind.itemsize)
+            self._steps.write(_header(kind))
+            self._steps.seek(0, os.SEEK_END)
+        if kept:
+            self._seconds = float(max(read_steps(self._run_dir).rows["seconds"], default=0))
+        events = [to_json(event), *(e for e in read_events(self._run_dir) if _is_kept(e, kept))]
+        write_text_atomic(self._run_dir / EVENTS_FILE, "".join(map(_line, events)))
 
 
-def read_metrics(run_dir: Path) -> Iterator[dict[str, Any]]:
-    """The recorded events in order; lines that can't be read (a torn last one) are left out."""
+def read_steps(run_dir: Path) -> StepTable:
+    """The steps that can be read; none if the file is missing or no metrics file."""
     try:
-        lines = (run_dir / METRICS_FILE).read_text(encoding="utf-8", errors="replace").splitlines()
+        content = (run_dir / STEPS_FILE).read_bytes()
     except OSError:
-        return
-    for line in lines:
-        try:
-            value = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(value, dict) and "event" in value:
-            yield value
+        return no_steps()
+    kind = _said_by_header(content[:HEADER_BYTES]) or _said_by_events(run_dir)
+    return decode(memoryview(content)[HEADER_BYTES:], kind) if kind is not None else no_steps()
+
+
+def read_events(run_dir: Path) -> list[dict[str, Any]]:
+    """What happened beside steps, in order; lines that can't be read are left out."""
+    try:
+        lines = (run_dir / EVENTS_FILE).read_bytes().split(b"\n")
+    except OSError:
+        return []
+    return [event for line in lines if (event := _event(line)) is not None]
+
+
+def _event(line: bytes) -> dict[str, Any] | None:
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) and isinstance(value.get("event"), str) else None
+
+
+def _is_kept(event: dict[str, Any], last_step: int) -> bool:
+    """Whether it happened up to `last_step` and is not told again when a run goes on from there."""
+    step = event.get("step")
+    if not isinstance(step, int) or not 0 < last_step >= step:
+        return False
+    return event["event"] == "evaluation_finished" or step < last_step
+
+
+def _line(event: dict[str, Any]) -> str:
+    return json.dumps(event, separators=(",", ":"), ensure_ascii=False) + "\n"
+
+
+def _header(kind: np.dtype[Any]) -> bytes:
+    said = {
+        "format": FORMAT,
+        "header_bytes": HEADER_BYTES,
+        "record_bytes": kind.itemsize,
+        "tiers": kind["deltas"].shape[0],
+        "layers": kind["layer_codes"].shape[0],
+        "columns": kind.descr,
+    }
+    return json.dumps(said).encode().ljust(HEADER_BYTES - 1) + b"\n"
+
+
+def _said_by_header(header: bytes) -> "np.dtype[Any] | None":
+    try:
+        said = json.loads(header)
+        return _checked_type(said["tiers"], said["layers"]) if said["format"] == FORMAT else None
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+
+
+def _said_by_events(run_dir: Path) -> "np.dtype[Any] | None":
+    """The records' type of a file whose header is damaged."""
+    for event in read_events(run_dir):
+        tiers, layers = event.get("tiers"), event.get("adapted_layers")
+        if isinstance(tiers, list) and isinstance(layers, list):
+            return _checked_type(len(tiers), len(layers))
+    return None
+
+
+def _checked_type(tiers: object, layers: object) -> "np.dtype[Any] | None":
+    if type(tiers) is not int or type(layers) is not int:
+        return None
+    is_possible = 1 <= tiers <= _MOST_TIERS and 0 <= layers <= _MOST_LAYERS
+    return record_type(tiers, layers) if is_possible else None

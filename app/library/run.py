@@ -1,5 +1,6 @@
 """One run on disk: a folder the user can open, which says by itself what it is."""
 
+import hashlib
 import json
 import platform
 import re
@@ -73,8 +74,10 @@ class RunRecorder:
             "best_adapter": None,
             "scores": [],
         }
+        manifest |= facts
+        manifest["settings_sha256"] = digest_of(_settings(manifest))
         try:
-            return cls(run_dir, claim, manifest | facts)
+            return cls(run_dir, claim, manifest)
         except AppError:
             # A disk so full that not even the manifest fits must not keep an empty run.
             shutil.rmtree(run_dir, ignore_errors=True)
@@ -234,6 +237,30 @@ def read_manifest(run_dir: Path) -> dict[str, Any]:
     if missing := [key for key, kind in needed.items() if not isinstance(manifest.get(key), kind)]:
         raise InputError(f"{path} lacks {missing[0]!r}, so the run can't be read.")
     return manifest
+
+
+def digest_of(value: Any) -> str:
+    """Of anything that JSON can hold; the order of keys doesn't matter."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def are_settings_whole(manifest: dict[str, Any]) -> bool:
+    """Whether what decides the run's numbers is what it began with."""
+    return bool(manifest.get("settings_sha256") == digest_of(_settings(manifest)))
+
+
+def check_settings(run_dir: Path, manifest: dict[str, Any]) -> None:
+    """Raise InputError unless the run can be gone on with as it began."""
+    if not are_settings_whole(manifest):
+        raise InputError(
+            f"The settings in {run_dir / MANIFEST_FILE} are not those the run began with.",
+            "Put the old file back, or repeat the run with new settings.",
+        )
+
+
+def _settings(manifest: dict[str, Any]) -> dict[str, Any]:
+    return {name: manifest.get(name) for name in ("config", "data", "plan")}
 
 
 def _versions() -> dict[str, str]:

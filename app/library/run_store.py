@@ -1,59 +1,55 @@
 """The library as a list: every run folder with what it says of itself, or what is wrong with it."""
 
-import contextlib
 import os
 import shutil
-from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import Any
 
-from app.core.errors import AppError, InputError
-from app.core.files import folder_written_aside
-from app.library.claim import is_claimed
-from app.library.run import read_manifest
+from app.core.errors import InputError
+from app.core.files import folder_written_aside, plain_disk_errors
+from app.core.paths import cache_dir
+from app.library.index import Index
+from app.library.run import MANIFEST_FILE
+from app.library.run_summary import RunSummary
 
 EXPORTED_FILES = ("adapters.safetensors", "adapter_config.json")
 """What makes an adapter for mlx-lm; the optimizer's state stays in the run."""
-
-
-@dataclass(frozen=True)
-class RunSummary:
-    """One row of the library."""
-
-    run_dir: Path
-    name: str
-    model: str
-    data: str
-    created: datetime | None
-    steps: int
-    outcome: str
-    """finished, stopped, failed, running; "interrupted" if it says running and nobody trains it;
-    "unreadable" if the manifest can't be read."""
-    best_val_loss: float | None
-    adapter_dir: Path | None
-    size_bytes: int
-    problem: str = ""
-    """One sentence, if something is wrong with the folder."""
+INDEX_FILE = "library.json"
 
 
 def list_runs(runs_dir: Path) -> list[RunSummary]:
-    """Every folder in the library, newest first; a broken one is listed with its problem."""
+    """Every folder in the library, newest first; a broken one is listed with its problem.
+
+    Raises AppError if the library itself can't be read.
+    """
     if not runs_dir.is_dir():
         return []
-    runs = [summarise(folder) for folder in runs_dir.iterdir() if folder.is_dir()]
+    with plain_disk_errors(runs_dir), os.scandir(runs_dir) as found:
+        folders = [Path(entry) for entry in found if entry.is_dir() and entry.name[0] != "."]
+    index = Index(cache_dir() / INDEX_FILE, runs_dir)
+    runs = [index.summary(folder) for folder in folders]
+    index.keep()
     return sorted(runs, key=lambda run: run.run_dir.name, reverse=True)
 
 
-def summarise(run_dir: Path) -> RunSummary:
-    try:
-        manifest = read_manifest(run_dir)
-        return _summary(run_dir, manifest)
-    except (AppError, KeyError, TypeError, ValueError) as error:
-        return RunSummary(
-            run_dir, run_dir.name, "", "", None, 0, "unreadable", None, None,
-            _size(run_dir), str(error),
-        )  # fmt: skip
+def find_run(named: str, runs_dir: Path) -> Path:
+    """The folder of the run that a user means: by its path, its folder's name or its own name.
+
+    Raises InputError if there is none, or more than one of that name.
+    """
+    path = Path(named).expanduser()
+    if (path / MANIFEST_FILE).exists():
+        return path.absolute()
+    if path.name == named and (runs_dir / named).is_dir():
+        return runs_dir / named
+    found = [run.run_dir for run in list_runs(runs_dir) if run.name == named]
+    if len(found) > 1:
+        folders = ", ".join(folder.name for folder in found)
+        raise InputError(f"{len(found)} runs are named {named!r}.", f"Name a folder: {folders}.")
+    if not found:
+        if path.is_dir():
+            raise InputError(f"{path} has no {MANIFEST_FILE}, so it is no run.")
+        raise InputError(f"There is no run named {named!r}.", "nestling runs lists them all.")
+    return found[0]
 
 
 def export_checkpoint(adapter_dir: Path, destination: Path) -> Path:
@@ -70,38 +66,3 @@ def export_checkpoint(adapter_dir: Path, destination: Path) -> Path:
         for name in EXPORTED_FILES:
             shutil.copyfile(adapter_dir / name, aside / name)
     return destination
-
-
-def _summary(run_dir: Path, manifest: dict[str, Any]) -> RunSummary:
-    config = manifest["config"]
-    adapter = manifest.get("adapter")
-    adapter_dir = run_dir / adapter if adapter else None
-    missing = adapter_dir is not None and not adapter_dir.is_dir()
-    best = manifest.get("best_val_loss")
-    return RunSummary(
-        run_dir=run_dir,
-        name=str(manifest["name"]),
-        model=str(config.get("model", "")),
-        data=str(config.get("data", "")),
-        created=datetime.fromisoformat(manifest["created"]),
-        steps=int(manifest["steps"]),
-        outcome=_outcome(run_dir, manifest["outcome"]),
-        best_val_loss=None if best is None else float(best),
-        adapter_dir=None if missing else adapter_dir,
-        size_bytes=_size(run_dir),
-        problem=f"Its adapter {adapter} is missing." if missing else "",
-    )
-
-
-def _outcome(run_dir: Path, said: str) -> str:
-    return "interrupted" if said == "running" and not is_claimed(run_dir) else said
-
-
-def _size(folder: Path) -> int:
-    """Bytes of all files; those that vanish meanwhile, as a checkpoint being written, are none."""
-    total = 0
-    for path, _, names in os.walk(folder):
-        for name in names:
-            with contextlib.suppress(OSError):
-                total += os.lstat(os.path.join(path, name)).st_size
-    return total

@@ -5,6 +5,7 @@ Whoever changes something calls a method here; whoever shows it listens. Starts 
 
 from dataclasses import replace
 from enum import Enum
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Signal
@@ -26,6 +27,7 @@ from app.workers.background import Failure
 
 if TYPE_CHECKING:
     from app.data.inspection import DatasetFacts
+    from app.ui.library.run_reading import RunToResume
 
 
 class Phase(Enum):
@@ -76,6 +78,7 @@ class AppState(QObject):
     def _forget_run(self) -> None:
         self.stage: StageChanged | None = None
         self.started: RunStarted | None = None
+        self.earlier: RunToResume | None = None
         self.step: StepFinished | None = None
         self.evaluation: EvaluationFinished | None = None
         self.best_val_loss: float | None = None
@@ -133,9 +136,16 @@ class AppState(QObject):
         self.preview_changed.emit()
 
     # -- the run -----------------------------------------------------------------------------
-    def begin_run(self) -> None:
+    def begin_run(self, earlier: "RunToResume | None" = None) -> None:
+        """A run starts, or goes on after what it had measured `earlier`."""
         self._clear_run()
+        self.earlier = earlier
         self.set_phase(Phase.RUNNING)
+
+    def take_earlier(self) -> "RunToResume | None":
+        """What a run that goes on had measured before; only once, since it may be large."""
+        earlier, self.earlier = self.earlier, None
+        return earlier
 
     def _clear_run(self) -> None:
         self._forget_run()
@@ -171,6 +181,12 @@ class AppState(QObject):
             self.finished, self.stage = event, None
         self.run_event_received.emit(event)
 
+    def is_training(self, run_dir: Path) -> bool:
+        """Whether this is the run in progress here."""
+        return (
+            self.phase.is_active and self.started is not None and (self.started.run_dir == run_dir)
+        )
+
     def why_not_open(self) -> str:
         """Why nothing else can be opened now, in one sentence; empty when it can."""
         if not self.phase.is_active:
@@ -181,6 +197,10 @@ class AppState(QObject):
         """Why a run can't start now, in one sentence; empty when it can."""
         if self.phase.is_active:
             return "A run is in progress."
+        return self.why_not_queue()
+
+    def why_not_queue(self) -> str:
+        """Why these settings can't be trained with, now or later; empty when they can."""
         if self.is_inspecting:
             return "The dataset is being read."
         if self.config.data is None or self.dataset is None:

@@ -10,13 +10,13 @@ from app.ui import desktop
 from app.ui.app_state import AppState
 from app.ui.export import CheckpointExport
 from app.ui.intake import Intake
-from app.ui.main_window import LIBRARY, TRAIN, MainWindow
+from app.ui.main_window import LIBRARY, QUEUE, TRAIN, MainWindow
 from app.ui.menus import Handler
-from app.workers.background import BackgroundTasks, Failure
-from app.workers.library_tasks import listing
+from app.workers.background import Failure
 
 if TYPE_CHECKING:
-    from app.library.run_store import RunSummary
+    from app.library.checkpoint_list import CheckpointFacts
+    from app.library.run_summary import RunSummary
 
 ABOUT = (
     "Fine-tunes language models on your own computer, in tiers that update at their own pace. "
@@ -31,12 +31,10 @@ class Commands(QObject):
         window: MainWindow,
         intake: Intake,
         export: CheckpointExport,
-        background: BackgroundTasks,
-        runs_dir: Path,
     ) -> None:
         super().__init__(window)
         self._state, self._window, self._intake = state, window, intake
-        self._export, self._background, self._runs_dir = export, background, runs_dir
+        self._export = export
 
     def handlers(self) -> dict[str, Handler]:
         """What each menu item does, by its key."""
@@ -51,6 +49,7 @@ class Commands(QObject):
             "about": self.show_about,
             "train_page": lambda: window.show_page(TRAIN),
             "library_page": lambda: window.show_page(LIBRARY),
+            "queue_page": lambda: window.show_page(QUEUE),
             "minimize": window.showMinimized,
             "zoom": lambda: window.showNormal() if window.isMaximized() else window.showMaximized(),
         }
@@ -59,7 +58,7 @@ class Commands(QObject):
     def choose_dataset(self) -> None:
         dialog = QFileDialog(self._window, "Open a dataset")
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
-        dialog.setNameFilters(["JSON Lines (*.jsonl)", "All files (*)"])
+        dialog.setNameFilters(["JSON Lines (*.jsonl)", "Settings (*.toml)", "All files (*)"])
         self._open_with(dialog)
 
     @Slot()
@@ -87,12 +86,6 @@ class Commands(QObject):
     def close_window(self) -> None:
         self._window.close()
 
-    @Slot()
-    def list_runs(self) -> None:
-        self._background.run(
-            listing(self._runs_dir), self._window.library.show_runs, self.tell_failure
-        )
-
     @Slot(object)
     def reveal(self, path: Path) -> None:
         if not desktop.reveal(path):
@@ -111,6 +104,13 @@ class Commands(QObject):
         if run.adapter_dir is not None:
             self._export.ask(run.adapter_dir, run.name, self._window)
 
+    @Slot(object)
+    def export_checkpoint(self, facts: "CheckpointFacts") -> None:
+        """One of an opened run's checkpoints."""
+        if (run := self._window.library.opened.run) is not None:
+            name = f"{run.details.summary.name} {facts.folder.name}"
+            self._export.ask(facts.folder, name, self._window)
+
     @Slot()
     def export_shown(self) -> None:
         finished = self._state.finished
@@ -123,6 +123,12 @@ class Commands(QObject):
     @Slot(object)
     def tell_exported(self, folder: Path) -> None:
         self._window.notice.tell(f"Exported to {folder}.")
+
+    @Slot(object)
+    def tell_queued(self, _config: object) -> None:
+        self._window.notice.tell(
+            "Added to the queue.", "Show Queue", lambda: self._window.show_page(QUEUE)
+        )
 
     @Slot(object)
     def tell_failure(self, failure: Failure) -> None:

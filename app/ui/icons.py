@@ -9,6 +9,7 @@ from app.core.paths import resources_dir
 _PATHS = {
     "train": "M4 18 9.5 11l4 4L20 6M20 6h-5M20 6v5",
     "library": "M5 4v16M10 4v16M14.5 5l4.5 15",
+    "queue": "M4 6h10M4 12h10M4 18h6M17 13v8l5-4z",
     "drop": "M12 4v11M7.5 10.5 12 15l4.5-4.5M4 16v3q0 1.5 1.5 1.5h13q1.5 0 1.5-1.5v-3",
     "remove": "M7 7l10 10M17 7 7 17",
     "less": "M7 12h10M12 3.5a8.5 8.5 0 1 0 0 17a8.5 8.5 0 1 0 0-17",

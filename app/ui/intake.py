@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal, Slot
 
+from app.core.config import TrainingConfig
 from app.core.demo import demo_config
 from app.core.paths import starter_model_dir
 from app.ui.app_state import AppState
 from app.workers.background import BackgroundTasks, Failure
-from app.workers.library_tasks import checking_model, inspecting
+from app.workers.library_tasks import checking_model, inspecting, reading_settings
 
 if TYPE_CHECKING:
     from app.data.inspection import DatasetFacts
@@ -33,9 +34,11 @@ class Intake(QObject):
 
     @Slot(object)
     def open_path(self, path: Path) -> None:
-        """A dataset file, a dataset folder or a model folder."""
+        """A dataset file, a dataset folder, a model folder or a file of settings."""
         if why_not := self._state.why_not_open():
             self.refused.emit(Failure(why_not, "", "", is_app_error=True))
+        elif path.suffix.lower() == ".toml":
+            self._background.run(reading_settings(path), self._take_settings, self.refused.emit)
         elif path.is_dir() and looks_like_model(path):
             self.open_model(path)
         else:
@@ -70,6 +73,13 @@ class Intake(QObject):
 
         if not self._state.phase.is_active and demo.data is not None:
             self._inspect(demo.data, take)
+
+    def _take_settings(self, config: TrainingConfig) -> None:
+        if not self._state.phase.is_active:
+            self._state.leave_run()
+            self._state.replace_config(config)
+            self.model_taken.emit()
+            self.inspect_current()
 
     def inspect_current(self) -> None:
         """Have the dataset read that the configuration already names."""

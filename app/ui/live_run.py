@@ -12,7 +12,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from app.ui.app_state import AppState, Phase
 
 if TYPE_CHECKING:
-    from app.library.run_store import RunSummary
+    from app.library.run_summary import RunSummary
 
 REFRESH_MS = 250
 _WORDS = {Phase.RUNNING: "live", Phase.PAUSED: "paused", Phase.STOPPING: "stopping"}

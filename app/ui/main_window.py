@@ -15,16 +15,17 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QHBoxLayout, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 
 from app.ui.pages.library_page import LibraryPage
+from app.ui.pages.queue_page import QueuePage
 from app.ui.pages.train_page import TrainPage
 from app.ui.theme import Theme
 from app.ui.widgets.notice import Notice
 from app.ui.widgets.sidebar import Sidebar
 
-TRAIN, LIBRARY = 0, 1
+TRAIN, LIBRARY, QUEUE = 0, 1, 2
 MINIMUM_SIZE_PX = (820, 560)
 FIRST_SIZE_PX = (1280, 832)
 WIDE_SIDEBAR_FROM_PX = 1080
-_GEOMETRY = "window/geometry"
+_GEOMETRY, _PAGE = "window/geometry", "window/page"
 
 
 class MainWindow(QMainWindow):
@@ -32,7 +33,9 @@ class MainWindow(QMainWindow):
     first_painted = Signal()
     """The user sees the window: what takes long to import may be imported now."""
 
-    def __init__(self, train: TrainPage, library: LibraryPage, settings: QSettings) -> None:
+    def __init__(
+        self, train: TrainPage, library: LibraryPage, queue: QueuePage, settings: QSettings
+    ) -> None:
         super().__init__()
         self._settings = settings
         self._is_painted = False
@@ -40,12 +43,13 @@ class MainWindow(QMainWindow):
         """Asked before the window closes; the answer no keeps it open."""
         self.why_not_open: Callable[[], str] = lambda: ""
         """Asked when something is dragged over the window; a sentence refuses it."""
-        self.train, self.library = train, library
+        self.train, self.library, self.queue = train, library, queue
         self.notice = Notice()
-        self.sidebar = Sidebar({"Train": "train", "Library": "library"})
+        self.sidebar = Sidebar({"Train": "train", "Library": "library", "Queue": "queue"})
         self.pages = QStackedWidget()
         self.pages.addWidget(train)
         self.pages.addWidget(library)
+        self.pages.addWidget(queue)
         self.sidebar.place_chosen.connect(self.pages.setCurrentIndex)
         self._lay_out()
         self.setAcceptDrops(True)
@@ -77,12 +81,25 @@ class MainWindow(QMainWindow):
     def show_page(self, index: int) -> None:
         self.sidebar.choose(index)
 
+    def restore_page(self) -> None:
+        """Show the page that was shown when the window closed."""
+        index = self._settings.value(_PAGE, TRAIN, type=int)
+        if isinstance(index, int) and 0 <= index < self.pages.count():
+            self.show_page(index)
+
+    def come_forward(self) -> None:
+        """In front of all other windows, also when it was minimised."""
+        self.setWindowState(self.windowState() & ~Qt.WindowState.WindowMinimized)
+        self.show()
+        self.raise_()
+        self.activateWindow()
+
     @property
     def is_library_shown(self) -> bool:
         return self.pages.currentIndex() == LIBRARY
 
     def set_theme(self, theme: Theme) -> None:
-        for part in (self.sidebar, self.train, self.library, self.notice):
+        for part in (self.sidebar, self.train, self.library, self.queue, self.notice):
             part.set_theme(theme)
 
     # -- what Qt tells -----------------------------------------------------------------------
@@ -101,6 +118,9 @@ class MainWindow(QMainWindow):
             event.ignore()
             return
         self._settings.setValue(_GEOMETRY, self.saveGeometry())
+        self._settings.setValue(_PAGE, self.pages.currentIndex())
+        self.library.list.remember()
+        self.library.opened.keep_label()
         event.accept()
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:

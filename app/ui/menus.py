@@ -25,8 +25,8 @@ class Menus:
         self._bar = window.menuBar()
         self._file()
         self._edit()
-        run = self._menu("&Run")
-        run.addActions([actions.start, actions.pause, actions.stop])
+        self.run = self._menu("&Run")
+        self.run.addActions([actions.start, actions.pause, actions.stop, actions.queue])
         self._view(appearance)
         self._window_menu()
         help_menu = self._menu("&Help")
@@ -68,13 +68,22 @@ class Menus:
         ):
             made = QAction(text, self._window)
             made.setShortcut(QKeySequence(key))
-            made.triggered.connect(lambda _=False, slot=slot: _edit_focused(slot))
+            made.triggered.connect(lambda _=False, slot=slot: self._edit_focused(slot))
             menu.addAction(made)
+
+    def _edit_focused(self, slot: str) -> None:
+        """Do it to the focused text; where there is none, Undo takes the last deletion back."""
+        focused = QApplication.focusWidget()
+        if isinstance(focused, QLineEdit | QPlainTextEdit) and not focused.isReadOnly():
+            getattr(focused, slot)()
+        elif slot == "undo":
+            self._handlers["undo"]()
 
     def _view(self, appearance: Appearance) -> None:
         menu = self._menu("&View")
         self._item(menu, "&Train", "train_page", "Ctrl+1")
         self._item(menu, "&Library", "library_page", "Ctrl+2")
+        self._item(menu, "&Queue", "queue_page", "Ctrl+3")
         menu.addSeparator()
         looks = menu.addMenu("&Appearance")
         group = QActionGroup(self._window)
@@ -111,10 +120,3 @@ class Menus:
         made.triggered.connect(lambda: self._handlers[key]())
         menu.addAction(made)
         return made
-
-
-def _edit_focused(slot: str) -> None:
-    """Do to the focused text what the menu says, if it can be done to it."""
-    focused = QApplication.focusWidget()
-    if isinstance(focused, QLineEdit | QPlainTextEdit):
-        getattr(focused, slot)()

@@ -1,6 +1,6 @@
 """Start, Pause and Stop as actions: the same ones in the menu and as buttons, with reasons."""
 
-from PySide6.QtCore import QObject
+from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import QPushButton
 
@@ -10,12 +10,17 @@ from app.ui.widgets.building import enable
 
 
 class RunActions(QObject):
+    queue_requested = Signal(object)
+    """TrainingConfig: to be trained when its turn comes."""
+
     def __init__(self, state: AppState, control: RunControl) -> None:
         super().__init__(state)
         self._state = state
         self.start = _action(self, "Start", "Ctrl+R")
         self.pause = _action(self, "Pause", "Ctrl+P")
         self.stop = _action(self, "Stop", "Ctrl+.")
+        self.queue = _action(self, "Add to Queue", "Ctrl+Shift+A")
+        self.queue.triggered.connect(lambda: self.queue_requested.emit(state.config))
         self.start.triggered.connect(control.start)
         self.pause.triggered.connect(control.toggle_pause)
         self.stop.triggered.connect(control.stop)
@@ -29,6 +34,9 @@ class RunActions(QObject):
         phase, why_not = self._state.phase, self._state.why_not_start()
         self.start.setEnabled(not why_not)
         _explain(self.start, why_not or "Train on this dataset")
+        why_not_queue = self._state.why_not_queue()
+        self.queue.setEnabled(not why_not_queue)
+        _explain(self.queue, why_not_queue or "Train with these settings when their turn comes")
         self.pause.setText("Resume" if phase is Phase.PAUSED else "Pause")
         self.pause.setEnabled(phase in (Phase.RUNNING, Phase.PAUSED))
         self.stop.setEnabled(phase in (Phase.RUNNING, Phase.PAUSED))

@@ -1,6 +1,7 @@
 """Starts, pauses and stops the one run: the state's phases on one side, the job on the other."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal, Slot
 
@@ -8,8 +9,11 @@ from app.core.events import RunFinished
 from app.ui.app_state import AppState, Phase
 from app.workers.background import Failure
 from app.workers.compute import ComputeThread
-from app.workers.engine_jobs import training
+from app.workers.engine_jobs import resuming, training
 from app.workers.job import Job, JobEnded, JobYielded
+
+if TYPE_CHECKING:
+    from app.ui.library.run_reading import RunToResume
 
 
 class RunControl(QObject):
@@ -34,6 +38,17 @@ class RunControl(QObject):
             return
         state.begin_run()
         self._job = self._compute.submit("Training", training(state.config, self._runs_dir))
+
+    def resume(
+        self, run_dir: Path, checkpoint: str | None = None, earlier: "RunToResume | None" = None
+    ) -> None:
+        """Go on with a run from its last checkpoint, or from the one named.
+
+        `earlier` is what it had measured up to there.
+        """
+        if not self._state.phase.is_active:
+            self._state.begin_run(earlier)
+            self._job = self._compute.submit("Training", resuming(run_dir, checkpoint))
 
     @Slot()
     def toggle_pause(self) -> None:

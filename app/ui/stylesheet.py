@@ -137,6 +137,14 @@ def _buttons(t: Theme) -> str:
     QPushButton#place {{ background: transparent; border: 1px solid transparent;
         border-radius: 6px; text-align: left; padding: 0 10px; min-height: 30px; }}
     QPushButton#place:hover {{ background: {t.raised}; }}
+    QPushButton#tab {{ background: transparent; border: 1px solid transparent;
+        border-radius: 6px; padding: 0 10px; }}
+    QPushButton#tab:hover {{ background: {t.raised}; }}
+    QPushButton#tab:checked {{ background: {t.selection}; }}
+    QPushButton#tab:focus {{ border-color: {t.accent}; }}
+    QPushButton::menu-indicator {{ image: url({style}/chevron-{tone}.svg); width: 10px;
+        height: 10px; subcontrol-origin: padding; subcontrol-position: right center; right: 8px; }}
+    QPushButton#menu {{ padding-right: 24px; }}
     QPushButton#place:checked {{ background: {t.selection}; color: {t.text}; font-weight: 600; }}
     QPushButton#place:focus {{ border-color: {t.accent}; }}
     QToolButton {{ background: transparent; border: 1px solid transparent; border-radius: 6px;
@@ -159,6 +167,10 @@ def _fields(t: Theme) -> str:
         selection-background-color: {t.accent}; selection-color: {t.on_accent}; }}
     QLineEdit:focus, QSpinBox:focus, QComboBox:focus {{ border: 1px solid {t.accent}; }}
     QLineEdit[wrong="true"], QSpinBox[wrong="true"] {{ border: 1px solid {t.danger}; }}
+    QLineEdit#title_field {{ background: transparent; border: 1px solid transparent;
+        font-size: 20px; font-weight: 600; padding: 0 4px; }}
+    QLineEdit#title_field:hover {{ border-color: {t.border}; }}
+    QLineEdit#title_field:focus {{ border-color: {t.accent}; background: {t.raised}; }}
     QLineEdit:disabled, QSpinBox:disabled, QComboBox:disabled {{ color: {t.secondary_text};
         background: {t.surface}; }}
     QSpinBox::up-button, QSpinBox::down-button {{ background: transparent; border: none;

@@ -3,6 +3,7 @@
 One at a time, on a thread of its own, so it never waits behind training.
 """
 
+import threading
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -40,6 +41,7 @@ class BackgroundTasks(QObject):
         super().__init__(parent)
         self._ids = count(1)
         self._callbacks: dict[int, tuple[Callable[[Any], None], Callable[[Failure], None]]] = {}
+        self._is_ending = threading.Event()
         self._pool = QThreadPool(self)
         self._pool.setMaxThreadCount(1)
         self._ended.connect(self._relay, Qt.ConnectionType.QueuedConnection)
@@ -49,16 +51,26 @@ class BackgroundTasks(QObject):
         work: Callable[[], object],
         on_done: Callable[[Any], None],
         on_failed: Callable[[Failure], None],
+        *,
+        must_happen: bool = False,
     ) -> None:
-        """Call `work` on the second thread, then exactly one of the callbacks in this one."""
+        """Call `work` on the second thread, then exactly one of the callbacks in this one.
+
+        What must happen, because it writes what the user gave, is done even while the app ends.
+        """
         task_id = next(self._ids)
         self._callbacks[task_id] = (on_done, on_failed)
-        self._pool.start(lambda: self._ended.emit(_outcome(task_id, work)))
+
+        def task() -> None:
+            if must_happen or not self._is_ending.is_set():
+                self._ended.emit(_outcome(task_id, work))
+
+        self._pool.start(task)
 
     def shut_down(self) -> None:
-        """Forget the callbacks and wait for what is running."""
+        """Forget the callbacks; wait for what is running and for what must happen."""
+        self._is_ending.set()
         self._callbacks.clear()
-        self._pool.clear()
         self._pool.waitForDone()
 
     @Slot(object)

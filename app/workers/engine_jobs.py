@@ -20,6 +20,17 @@ def training(config: TrainingConfig, runs_dir: Path) -> JobFunction:
     return work
 
 
+def resuming(run_dir: Path, checkpoint: str | None) -> JobFunction:
+    """Yields the events of a run that goes on, from its last checkpoint or from the one named."""
+
+    def work(should_stop: Callable[[], bool]) -> Iterator[object]:
+        from app.engine.trainer import resume
+
+        return resume(run_dir, checkpoint=checkpoint, should_stop=should_stop)
+
+    return work
+
+
 @dataclass(frozen=True)
 class PlanRefused:
     """The base model is good, but the tiers can't be laid over it."""

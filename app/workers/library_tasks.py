@@ -4,11 +4,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from app.core.config import TrainingConfig
+from app.core.config_text import load_toml, to_toml
 from app.core.errors import InputError
+from app.core.files import write_atomic, write_text_atomic
 
 if TYPE_CHECKING:
     from app.data.inspection import DatasetFacts
-    from app.library.run_store import RunSummary
+    from app.library.queue_file import QueuedRun
+    from app.library.run_summary import RunSummary
 
 
 def inspecting(path: Path) -> Callable[[], "DatasetFacts"]:
@@ -33,6 +37,17 @@ def listing(runs_dir: Path) -> Callable[[], "list[RunSummary]"]:
     return work
 
 
+def labelling(run_dir: Path, name: str, notes: str) -> Callable[[], None]:
+    """Writes down what the user calls a run, and notes about it."""
+
+    def work() -> None:
+        from app.library.label import Label, write_label
+
+        write_label(run_dir, Label(name, notes))
+
+    return work
+
+
 def exporting(adapter_dir: Path, destination: Path) -> Callable[[], object]:
     """Copies a checkpoint to a folder the user chose."""
 
@@ -42,6 +57,57 @@ def exporting(adapter_dir: Path, destination: Path) -> Callable[[], object]:
         return export_checkpoint(adapter_dir, destination)
 
     return work
+
+
+def saving(content: bytes, path: Path) -> Callable[[], None]:
+    """Writes a file whole or not at all."""
+    return lambda: write_atomic(path, lambda aside: _write_bytes(aside, content))
+
+
+def saving_settings(config: TrainingConfig, path: Path) -> Callable[[], None]:
+    """Writes a run's settings as `nestling train --config` takes them."""
+    return lambda: write_text_atomic(path, to_toml(config))
+
+
+def saving_csv(run_dir: Path, path: Path) -> Callable[[], object]:
+    """Writes a run's measurements as a table."""
+
+    def work() -> object:
+        from app.library.csv_export import export_csv
+        from app.library.run_details import read_details
+
+        return export_csv(read_details(run_dir), path)
+
+    return work
+
+
+def reading_queue(path: Path) -> Callable[[], "list[QueuedRun]"]:
+    """The runs that wait, in order."""
+
+    def work() -> "list[QueuedRun]":
+        from app.library.queue_file import read_queue
+
+        return read_queue(path)
+
+    return work
+
+
+def writing_queue(path: Path, runs: "tuple[QueuedRun, ...]") -> Callable[[], None]:
+    def work() -> None:
+        from app.library.queue_file import write_queue
+
+        write_queue(path, runs)
+
+    return work
+
+
+def reading_settings(path: Path) -> Callable[[], TrainingConfig]:
+    """The settings of a TOML file; raises InputError if they can't be read or can't work."""
+    return lambda: load_toml(path).checked().located()
+
+
+def _write_bytes(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
 
 
 def checking_model(folder: Path) -> Callable[[], Path]:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import mlx.core as mx
 import mlx_lm
+import numpy as np
 import pytest
 
 from app.core.config import TierConfig, TrainingConfig
@@ -33,7 +34,7 @@ from app.engine import trainer as trainer_module
 from app.engine.checkpoints import load_checkpoint
 from app.engine.faults import plain_fault
 from app.engine.trainer import train
-from app.library.metrics import read_metrics
+from app.library.metrics import read_events, read_steps
 from app.library.run import read_manifest
 
 E = TypeVar("E", bound=Event)
@@ -157,9 +158,19 @@ def test_accumulation_takes_more_batches_a_step(config: TrainingConfig) -> None:
 def test_the_disk_says_what_the_events_said(config: TrainingConfig) -> None:
     events = list(train(config))
     end = ending(events)
-    recorded = list(read_metrics(end.run_dir))
-    kinds = (RunStarted, StepFinished, EvaluationFinished, CheckpointSaved)
-    assert recorded == [to_json(event) for event in events if isinstance(event, kinds)]
+    kinds = (RunStarted, EvaluationFinished, CheckpointSaved)
+    assert read_events(end.run_dir) == [to_json(e) for e in events if isinstance(e, kinds)]
+    table = read_steps(end.run_dir)
+    for row, step in zip(table.rows, of(events, StepFinished), strict=True):
+        exact = ("step", "loss", "trained_tokens", "peak_memory_bytes", "gradient_norm")
+        assert [row[name] for name in exact] == [getattr(step, name) for name in exact]
+        for name in ("deltas", "drifts", "pending"):
+            assert tuple(row[name]) == getattr(step, name)
+        assert row["fired"] == sum(2**tier for tier in step.fired)
+    seen = table.layer_deltas()
+    assert seen == pytest.approx(
+        np.array([step.layer_deltas for step in of(events, StepFinished)]), rel=0.05
+    )
     manifest = read_manifest(end.run_dir)
     assert manifest["outcome"] == "finished"
     assert manifest["steps"] == 8
@@ -296,7 +307,8 @@ def test_a_loss_that_is_not_a_number_ends_the_run_with_a_sentence(
     assert "The loss was not a finite number 3 times in a row" in end.message
     assert all(s.void and not s.fired for s in of(events, StepFinished))
     assert len([m for m in of(events, LogMessage) if "is void" in m.text]) == 3
-    assert "NaN" not in (end.run_dir / "metrics.jsonl").read_text()
+    assert "NaN" not in (end.run_dir / "events.jsonl").read_text()
+    assert np.isnan(read_steps(end.run_dir).rows["loss"]).all()
     json.loads((end.run_dir / "run.json").read_text())
 
 

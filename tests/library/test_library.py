@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,47 +11,25 @@ import pytest
 
 from app.core.config import TrainingConfig
 from app.core.errors import InputError, RunError
-from app.core.events import CheckpointSaved, RunFinished, StepFinished
-from app.library.metrics import MetricsWriter, read_metrics
 from app.library.run import RunRecorder, choose_run_dir, read_manifest, run_name
 from app.library.run_store import export_checkpoint, list_runs
 
-
-def step(number: int) -> StepFinished:
-    return StepFinished(
-        step=number, loss=1.5, learning_rate=1e-3, trained_tokens=9, tokens_per_second=8.0,
-        peak_memory_bytes=7, fired=(0,), deltas=(0.5,), pending=(0,), drifts=(0.5,),
-        layer_deltas=(0.5,), gradient_norm=2.0, void=False,
-    )  # fmt: skip
+MakeRun = Callable[..., Path]
+CHECKPOINT = Path("checkpoints", "step-000008")
 
 
-def recorded_run(run_dir: Path, outcome: str = "finished") -> Path:
-    """A run as the recorder writes it, with an adapter of two small files."""
-    recorder = RunRecorder.create(run_dir, TrainingConfig(data=Path("/d/cats.jsonl")), {})
-    recorder.record(step(1))
-    checkpoint = run_dir / "checkpoints" / "step-000001"
-    checkpoint.mkdir(parents=True)
-    (checkpoint / "adapters.safetensors").write_bytes(b"weights")
-    (checkpoint / "adapter_config.json").write_text("{}")
-    (checkpoint / "optimizer.safetensors").write_bytes(b"moments")
-    recorder.record(CheckpointSaved(1, checkpoint, 20))
-    recorder.record(RunFinished(outcome, run_dir, checkpoint, 1, "Done."))  # type: ignore[arg-type]
-    recorder.close()
-    return checkpoint
-
-
-def test_a_run_is_listed_with_what_it_says_of_itself(tmp_path: Path) -> None:
-    checkpoint = recorded_run(tmp_path / "2026-01-01-cats")
+def test_a_run_is_listed_with_what_it_says_of_itself(make_run: MakeRun, tmp_path: Path) -> None:
+    checkpoint = make_run(tmp_path / "2026-01-01-cats") / CHECKPOINT
     (run,) = list_runs(tmp_path)
-    assert (run.name, run.outcome, run.steps) == ("cats", "finished", 1)
+    assert (run.name, run.outcome, run.steps) == ("cats", "finished", 8)
     assert run.adapter_dir == checkpoint
     assert run.size_bytes > 0
     assert run.problem == ""
 
 
-def test_the_newest_run_comes_first(tmp_path: Path) -> None:
+def test_the_newest_run_comes_first(make_run: MakeRun, tmp_path: Path) -> None:
     for name in ("2026-01-01-a", "2026-03-01-c", "2026-02-01-b"):
-        recorded_run(tmp_path / name)
+        make_run(tmp_path / name)
     assert [run.run_dir.name[-1] for run in list_runs(tmp_path)] == ["c", "b", "a"]
 
 
@@ -68,8 +47,10 @@ def test_a_library_that_is_not_there_yet_is_empty(tmp_path: Path) -> None:
         ("", "can't be read"),
     ],
 )
-def test_a_broken_run_is_listed_with_its_problem(tmp_path: Path, text: str, words: str) -> None:
-    recorded_run(tmp_path / "good")
+def test_a_broken_run_is_listed_with_its_problem(
+    make_run: MakeRun, tmp_path: Path, text: str, words: str
+) -> None:
+    make_run(tmp_path / "good")
     bad = tmp_path / "bad"
     bad.mkdir()
     (bad / "run.json").write_text(text)
@@ -84,8 +65,8 @@ def test_a_folder_that_is_no_run_says_so(tmp_path: Path) -> None:
     assert "no run.json" in list_runs(tmp_path)[0].problem
 
 
-def test_a_run_whose_adapter_was_deleted_says_so(tmp_path: Path) -> None:
-    checkpoint = recorded_run(tmp_path / "r")
+def test_a_run_whose_adapter_was_deleted_says_so(make_run: MakeRun, tmp_path: Path) -> None:
+    checkpoint = make_run(tmp_path / "r") / CHECKPOINT
     for file in checkpoint.iterdir():
         file.unlink()
     checkpoint.rmdir()
@@ -94,36 +75,28 @@ def test_a_run_whose_adapter_was_deleted_says_so(tmp_path: Path) -> None:
     assert "is missing" in run.problem
 
 
-def test_an_export_holds_the_adapter_and_nothing_of_the_run(tmp_path: Path) -> None:
-    checkpoint = recorded_run(tmp_path / "r")
+def test_an_export_holds_the_adapter_and_nothing_of_the_run(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    checkpoint = make_run(tmp_path / "r") / CHECKPOINT
     target = export_checkpoint(checkpoint, tmp_path / "out" / "cats")
     assert sorted(os.listdir(target)) == ["adapter_config.json", "adapters.safetensors"]
-    assert (target / "adapters.safetensors").read_bytes() == b"weights"
+    assert (target / "adapters.safetensors").read_bytes() == b"{}"
 
 
-def test_an_export_never_writes_over_anything(tmp_path: Path) -> None:
-    checkpoint = recorded_run(tmp_path / "r")
+def test_an_export_never_writes_over_anything(make_run: MakeRun, tmp_path: Path) -> None:
+    checkpoint = make_run(tmp_path / "r") / CHECKPOINT
     (tmp_path / "out").mkdir()
     with pytest.raises(InputError, match="already there"):
         export_checkpoint(checkpoint, tmp_path / "out")
 
 
-def test_half_an_adapter_is_not_exported(tmp_path: Path) -> None:
-    checkpoint = recorded_run(tmp_path / "r")
+def test_half_an_adapter_is_not_exported(make_run: MakeRun, tmp_path: Path) -> None:
+    checkpoint = make_run(tmp_path / "r") / CHECKPOINT
     (checkpoint / "adapter_config.json").unlink()
     with pytest.raises(InputError, match=r"adapter_config\.json is missing"):
         export_checkpoint(checkpoint, tmp_path / "out")
     assert not (tmp_path / "out").exists()
-
-
-def test_a_torn_last_line_is_left_out_and_the_rest_is_read(tmp_path: Path) -> None:
-    writer = MetricsWriter(tmp_path)
-    writer.append(step(1))
-    writer.append(step(2))
-    writer.close()
-    path = tmp_path / "metrics.jsonl"
-    path.write_bytes(path.read_bytes()[:-20])
-    assert [line["step"] for line in read_metrics(tmp_path)] == [1]
 
 
 def test_two_runs_in_one_second_have_folders_of_their_own(tmp_path: Path) -> None:
@@ -155,8 +128,8 @@ def test_a_name_becomes_a_safe_folder(tmp_path: Path) -> None:
     assert folder.name.endswith("etc-1-2-ü")
 
 
-def test_the_manifest_says_how_the_run_ended(tmp_path: Path) -> None:
-    recorded_run(tmp_path / "r", outcome="stopped")
+def test_the_manifest_says_how_the_run_ended(make_run: MakeRun, tmp_path: Path) -> None:
+    make_run(tmp_path / "r", outcome="stopped")
     manifest = read_manifest(tmp_path / "r")
     assert (manifest["outcome"], manifest["message"]) == ("stopped", "Done.")
     assert json.loads((tmp_path / "r" / "run.json").read_text()) == manifest
@@ -178,8 +151,10 @@ def test_a_folder_that_another_run_took_is_refused(tmp_path: Path) -> None:
         RunRecorder.create(tmp_path / "r", TrainingConfig(), {})
 
 
-def test_a_file_that_vanishes_while_the_library_is_listed_is_no_problem(tmp_path: Path) -> None:
-    recorded_run(tmp_path / "r")
+def test_a_file_that_vanishes_while_the_library_is_listed_is_no_problem(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    make_run(tmp_path / "r")
     (tmp_path / "r" / "dangling").symlink_to(tmp_path / "gone")
     assert list_runs(tmp_path)[0].problem == ""
 
@@ -190,3 +165,12 @@ def test_a_run_whose_folder_was_deleted_notices_at_its_next_checkpoint(tmp_path:
     with pytest.raises(RunError, match="was deleted while it was training"):
         recorder.synced_metrics_bytes()
     recorder.close()
+
+
+def test_a_run_cut_off_after_its_last_checkpoint_has_finished(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    make_run(tmp_path / "done", outcome=None)
+    make_run(tmp_path / "cut", outcome=None, steps=8, saves=(4,))
+    outcomes = {run.run_dir.name: run.outcome for run in list_runs(tmp_path)}
+    assert outcomes == {"done": "finished", "cut": "interrupted"}

@@ -2,17 +2,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QSettings, Qt
 from pytestqt.modeltest import ModelTester
 from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
-from app.library.run_store import RunSummary
+from app.library.run_summary import Retention, RunSummary
 from app.ui.app_state import Phase
 from app.ui.export import LONGEST_NAME, free_name, shortened
+from app.ui.library.runs_view import RunsView
 from app.ui.main_window import LIBRARY
-from app.ui.pages.library_page import LibraryPage
-from app.ui.tables.runs_model import SORT_ROLE, STATE_COLUMN, RunsModel
+from app.ui.tables.runs_model import STATE_COLUMN, RunsModel
 
 NOON = datetime(2026, 11, 2, 12, 0, tzinfo=UTC)
 
@@ -29,13 +29,15 @@ def summary(name: str, **changes: object) -> RunSummary:
         "best_val_loss": 1.25,
         "adapter_dir": Path("/runs") / name / "checkpoints" / "step-000300",
         "size_bytes": 52_000,
+        "periods": (1, 2, 4),
+        "retention": Retention(47, 45, 50),
     }
     return RunSummary(**(facts | changes))  # type: ignore[arg-type]
 
 
 @pytest.fixture
-def page(qtbot: QtBot) -> LibraryPage:
-    made = LibraryPage()
+def page(qtbot: QtBot, tmp_path: Path) -> RunsView:
+    made = RunsView(QSettings(str(tmp_path / "s.ini"), QSettings.Format.IniFormat))
     qtbot.addWidget(made)
     return made
 
@@ -45,19 +47,19 @@ def test_a_run_is_told_in_words(qtmodeltester: ModelTester) -> None:
     model.show_runs([summary("one"), summary("two", best_val_loss=None, created=None)])
     qtmodeltester.check(model)
     told = [model.data(model.index(0, column)) for column in range(model.columnCount())]
-    assert told[:5] == ["one", "Qwen3-0.6B", "letters", "300", "1.250"]
-    assert told[6:] == ["52 KB", "Finished"]
-    assert model.data(model.index(1, 4)) == model.data(model.index(1, 5)) == "–"
+    assert told[:7] == ["one", "Qwen3-0.6B", "letters", "1 · 2 · 4", "300", "1.250", "94 → 90 %"]
+    assert told[8:] == ["52 KB", "Finished"]
+    assert model.data(model.index(1, 5)) == model.data(model.index(1, 7)) == "–"
 
 
 def test_runs_sort_by_what_they_mean_and_not_by_their_text() -> None:
     model = RunsModel()
     model.show_runs([summary("a", steps=1000), summary("b", steps=300)])
-    by_steps = [model.data(model.index(row, 3), SORT_ROLE) for row in range(2)]
-    assert by_steps == [1000, 300]
+    model.sort(4, Qt.SortOrder.AscendingOrder)
+    assert [model.run_at(row).steps for row in range(2)] == [300, 1000]
 
 
-def test_the_newest_run_is_selected_first_and_a_selection_stays(page: LibraryPage) -> None:
+def test_the_newest_run_is_selected_first_and_a_selection_stays(page: RunsView) -> None:
     old = summary("old", created=NOON - timedelta(days=1))
     page.show_runs([summary("new"), old])
     assert page.selected_run() == summary("new")
@@ -66,24 +68,23 @@ def test_the_newest_run_is_selected_first_and_a_selection_stays(page: LibraryPag
     assert page.selected_run() == old
 
 
-def test_a_run_without_a_checkpoint_can_not_be_exported(page: LibraryPage) -> None:
+def test_a_run_without_a_checkpoint_can_not_be_exported(page: RunsView) -> None:
     page.show_runs([summary("bare", adapter_dir=None)])
     assert page.reveal.isEnabled()
     assert not page.export.isEnabled()
     assert "no checkpoint" in page.export.toolTip()
 
 
-def test_columns_are_sorted_by_a_click_on_their_heading(page: LibraryPage) -> None:
+def test_columns_are_sorted_by_a_click_on_their_heading(page: RunsView) -> None:
     page.show_runs([summary("a", steps=1000), summary("b", steps=300)])
-    page.table.sortByColumn(3, Qt.SortOrder.AscendingOrder)
-    first = page._sorted.index(0, 0)
-    assert page._run_in_row(first).name == "b"
+    page.table.sortByColumn(4, Qt.SortOrder.AscendingOrder)
+    assert page.runs.run_at(0).name == "b"
 
 
 def test_an_empty_library_offers_the_sample_data(nestling: Nestling, qtbot: QtBot) -> None:
     nestling.window.show_page(LIBRARY)
-    assert nestling.library.sample.isVisible()
-    nestling.library.sample.click()
+    assert nestling.library.list.sample.isVisible()
+    nestling.library.list.sample.click()
     assert not nestling.window.is_library_shown
     qtbot.waitUntil(nestling.actions.start.isEnabled)
     assert nestling.train.header.name.text() == "demo"
@@ -130,17 +131,17 @@ def test_the_run_in_progress_is_listed_as_it_stands(
     nestling.state.change_config(steps=5000, steps_per_eval=1000, steps_per_save=1000)
     nestling.window.show_page(LIBRARY)
     nestling.actions.start.trigger()
-    runs = nestling.library.runs
+    runs = nestling.library.list.runs
 
     def told(column: int) -> str:
         return str(runs.data(runs.index(0, column))) if runs.rowCount() else ""
 
-    qtbot.waitUntil(lambda: told(3) not in ("", "0"), timeout=120_000)
-    assert told(4) != "–"
+    qtbot.waitUntil(lambda: told(4) not in ("", "0"), timeout=120_000)
+    assert told(5) != "–"
     assert told(STATE_COLUMN) == "Running"
     nestling.actions.pause.trigger()
     assert told(STATE_COLUMN) == "Paused"
-    nestling.library.refresh_requested.emit()
+    nestling.library.list.refresh_requested.emit()
     qtbot.wait(500)
     assert told(STATE_COLUMN) == "Paused"
     nestling.actions.stop.trigger()

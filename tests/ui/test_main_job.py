@@ -63,8 +63,8 @@ def test_drop_start_watch_stop_and_find_the_adapter(
     assert state.finished is not None
 
     starter.window.show_page(LIBRARY)
-    qtbot.waitUntil(lambda: starter.library.runs.rowCount() == 1)
-    run = starter.library.selected_run()
+    qtbot.waitUntil(lambda: starter.library.list.runs.rowCount() == 1)
+    run = starter.library.list.selected_run()
     assert run is not None
     assert run.adapter_dir == state.finished.adapter_dir
     assert run.adapter_dir is not None

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.core.paths import runs_dir
+from app.library.metrics import read_steps
 
 START = """
 import sys
@@ -41,7 +42,7 @@ def wait_for_a_step() -> None:
     """Until the run's metrics tell of a step."""
     ends = time.monotonic() + 120
     while time.monotonic() < ends:
-        if any("step_finished" in file.read_text() for file in runs_dir().glob("*/metrics.jsonl")):
+        if any(len(read_steps(file.parent)) for file in runs_dir().glob("*/metrics.bin")):
             return
         time.sleep(0.05)
     pytest.fail("no step came")

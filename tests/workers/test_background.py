@@ -71,3 +71,15 @@ def test_a_gguf_folder_is_told_what_to_choose_instead(tmp_path: Path) -> None:
 
 def test_the_engine_and_the_door_have_one_rule(tiny_model: Path) -> None:
     assert checking_model(tiny_model)() == tiny_model
+
+
+def test_what_must_happen_is_done_even_while_the_app_ends(qapp: object) -> None:
+    done: list[str] = []
+    gate = threading.Event()
+    tasks = BackgroundTasks()
+    tasks.run(lambda: gate.wait(10), lambda _: None, pytest.fail)
+    tasks.run(lambda: done.append("read"), lambda _: None, pytest.fail)
+    tasks.run(lambda: done.append("write"), lambda _: None, pytest.fail, must_happen=True)
+    threading.Timer(0.2, gate.set).start()
+    tasks.shut_down()
+    assert done == ["write"]

@@ -42,6 +42,12 @@ class RunPlots(QWidget):
         """Forgets the last run and waits for the first step of a new one."""
         self._show_run(RunSeries(event))
 
+    def show_series(self, series: RunSeries) -> None:
+        """Shows what a run has measured so far, all of it; more may follow."""
+        self._show_run(series)
+        self.parts.set_live(False)
+        self.raster.redraw()
+
     def add_step(self, event: StepFinished) -> None:
         """Takes a step in; each plot draws it when its turn comes."""
         if self.series is not None:

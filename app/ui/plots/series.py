@@ -44,6 +44,16 @@ class Series:
         self._values[:, self._length] = values
         self._length += 1
 
+    def extend(self, steps: npt.NDArray[Any], *columns: npt.NDArray[Any]) -> None:
+        """Adds many steps at once."""
+        length = self._length + len(steps)
+        while length > len(self._steps):
+            self._grow()
+        self._steps[self._length : length] = steps
+        for column, values in enumerate(columns):
+            self._values[column, self._length : length] = values
+        self._length = length
+
     def span(self, low: float, high: float) -> tuple[int, int]:
         """Start and stop of the steps in [low, high], with one neighbour either side."""
         start = int(np.searchsorted(self.steps, low, "left"))
@@ -58,7 +68,7 @@ class Series:
         capacity = 2 * len(self._steps)
         self._steps = np.resize(self._steps, capacity)
         values = np.empty((len(self._values), capacity), np.float32)
-        values[:, : self._length] = self._values
+        values[:, : self._length] = self._values[:, : self._length]
         self._values = values
 
 
@@ -91,6 +101,22 @@ class HeatBins:
         row = np.where(np.isfinite(row), row, np.float32(0))
         np.maximum(self._table[column], row, out=self._table[column])
         self.count = max(self.count, column + 1)
+
+    def add_many(self, steps: npt.NDArray[Any], values: Values) -> None:
+        """Takes many steps' values in at once: steps × rows."""
+        if not len(steps):
+            return
+        if not self.count:
+            self.first_step = int(steps[0])
+        while (int(steps[-1]) - self.first_step) // self.width >= len(self._table):
+            self._fold()
+        columns = (steps.astype(np.int64) - self.first_step) // self.width
+        starts = np.flatnonzero(np.diff(columns, prepend=-1))
+        finite = np.where(np.isfinite(values), values, np.float32(0))
+        largest = np.maximum.reduceat(finite, starts, axis=0)
+        places = columns[starts]
+        self._table[places] = np.maximum(self._table[places], largest)
+        self.count = max(self.count, int(columns[-1]) + 1)
 
     def _fold(self) -> None:
         pairs = self._table.reshape(-1, 2, self._table.shape[1]).max(axis=1)

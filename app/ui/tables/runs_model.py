@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +13,12 @@ from PySide6.QtGui import QColor
 from app.core.paths import starter_model_dir
 from app.ui import phrases
 from app.ui.live_run import LiveRun
+from app.ui.tables.runs_filter import RunsFilter
 from app.ui.theme import LIGHT, Theme
 
 if TYPE_CHECKING:
-    from app.library.run_store import RunSummary
+    from app.library.run_summary import RunSummary
 
-SORT_ROLE = Qt.ItemDataRole.UserRole
 _Index = QModelIndex | QPersistentModelIndex
 _EARLIEST = float("-inf")
 
@@ -34,13 +35,15 @@ _COLUMNS = (
     _Column("Name", lambda run: run.name, lambda run: run.name.casefold()),
     _Column("Base model", lambda run: _model(run), lambda run: _model(run).casefold()),
     _Column("Dataset", lambda run: _data(run), lambda run: _data(run).casefold()),
+    _Column("Tiers", lambda run: _tiers(run), lambda run: run.periods),
     _Column("Steps", lambda run: f"{run.steps:,}", lambda run: run.steps, is_number=True),
     _Column(
-        "Best val. loss",
+        "Best loss",
         lambda run: phrases.loss(run.best_val_loss),
         lambda run: float("inf") if run.best_val_loss is None else run.best_val_loss,
         is_number=True,
     ),
+    _Column("Retention", lambda run: _retention(run), lambda run: _kept(run), is_number=True),
     _Column("Date", lambda run: _when(run.created), lambda run: _instant(run.created)),
     _Column(
         "Size", lambda run: phrases.size(run.size_bytes), lambda run: run.size_bytes, is_number=True
@@ -50,20 +53,55 @@ _COLUMNS = (
 _TITLES = [column.title for column in _COLUMNS]
 DATE_COLUMN, SIZE_COLUMN = _TITLES.index("Date"), _TITLES.index("Size")
 DATASET_COLUMN, STATE_COLUMN = _TITLES.index("Dataset"), _TITLES.index("State")
+TIERS_COLUMN, RETENTION_COLUMN = _TITLES.index("Tiers"), _TITLES.index("Retention")
 
 
 class RunsModel(QAbstractTableModel):
-    """Rows come all at once with `show_runs`; the run in progress is kept fresh by `show_live`."""
+    """Rows come all at once with `show_runs`; the run in progress is kept fresh by `show_live`.
+
+    Sorts and filters by itself: Qt's own proxy asks for every value over and over, which takes
+    seconds for a thousand runs.
+    """
 
     def __init__(self) -> None:
         super().__init__()
+        self._all: list[RunSummary] = []
         self._runs: list[RunSummary] = []
+        self._filter = RunsFilter()
+        self._column, self._order = DATE_COLUMN, Qt.SortOrder.DescendingOrder
         self._live: LiveRun | None = None
         self._theme = LIGHT
 
+    @property
+    def all_runs(self) -> "Sequence[RunSummary]":
+        """Also those that the filter hides."""
+        return self._all
+
     def show_runs(self, runs: "Sequence[RunSummary]") -> None:
+        """Nothing is told if they are what is shown already."""
+        runs = [self._as_known(run) for run in runs]
+        if runs != self._all:
+            self._all = runs
+            self._arrange()
+
+    def show_only(self, wanted: RunsFilter) -> None:
+        if wanted != self._filter:
+            self._filter = wanted
+            self._arrange()
+
+    def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
+        self._column, self._order = column, order
+        self._arrange()
+
+    def _arrange(self) -> None:
+        let_through, is_searched = self._filter.lets_through, bool(self._filter.words)
+        seen = [r for r in self._all if let_through(r, _searched_text(r) if is_searched else "")]
+        # By name first, so that runs that are equal in a column keep one order.
+        seen.sort(key=lambda run: run.run_dir.name, reverse=True)
+        is_falling = self._order is Qt.SortOrder.DescendingOrder
+        seen.sort(key=_COLUMNS[self._column].sorted_by, reverse=is_falling)
         self.beginResetModel()
-        self._runs = [self._as_known(run) for run in runs]
+        self._runs = seen
         self.endResetModel()
 
     def show_live(self, live: LiveRun | None) -> bool:
@@ -74,12 +112,12 @@ class RunsModel(QAbstractTableModel):
         self._live = live
         if live is None:
             return True
+        self._all = [self._as_known(run) for run in self._all]
         for row, run in enumerate(self._runs):
             if run.run_dir == live.run_dir:
                 self._runs[row] = live.over(run)
                 self._tell_changed(row, row)
-                return True
-        return False
+        return any(run.run_dir == live.run_dir for run in self._all)
 
     def set_theme(self, theme: Theme) -> None:
         self._theme = theme
@@ -121,8 +159,6 @@ class RunsModel(QAbstractTableModel):
         run, column = self._runs[index.row()], _COLUMNS[index.column()]
         if role == Qt.ItemDataRole.DisplayRole:
             return column.shown(run)
-        if role == SORT_ROLE:
-            return column.sorted_by(run)
         if role == Qt.ItemDataRole.ForegroundRole and index.column() == STATE_COLUMN:
             return self._colour(run)
         if role == Qt.ItemDataRole.ToolTipRole:
@@ -140,12 +176,41 @@ def _alignment(column: _Column) -> Qt.AlignmentFlag:
 def _model(run: "RunSummary") -> str:
     if not run.model:
         return "–"
-    path = Path(run.model)
-    return "Starter model" if path == starter_model_dir() else path.name
+    return "Starter model" if run.model == _starter() else Path(run.model).name
+
+
+@cache
+def _starter() -> str:
+    """Found on the disk once, not for every run."""
+    return str(starter_model_dir())
 
 
 def _data(run: "RunSummary") -> str:
     return phrases.dataset_name(Path(run.data)) or "–"
+
+
+def _searched_text(run: "RunSummary") -> str:
+    """What a search looks through, in small letters."""
+    words = (run.name, _model(run), _data(run), run.notes, run.run_dir.name)
+    return "\n".join(words).casefold()
+
+
+def _tiers(run: "RunSummary") -> str:
+    """Each tier's period: "1 · 2 · 4"."""
+    return " · ".join(map(str, run.periods)) or "–"
+
+
+def _retention(run: "RunSummary") -> str:
+    """How much of what was known before is known, before and after: "94 → 90 %"."""
+    kept = run.retention
+    if kept is None or not kept.total:
+        return "–"
+    return f"{100 * kept.before / kept.total:.0f} → {100 * kept.after / kept.total:.0f} %"
+
+
+def _kept(run: "RunSummary") -> float:
+    kept = run.retention
+    return _EARLIEST if kept is None or not kept.total else kept.after / kept.total
 
 
 def _when(created: datetime | None) -> str:

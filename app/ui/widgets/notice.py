@@ -1,17 +1,22 @@
 """One line across the top of the window for what the user should know and may dismiss."""
 
+from collections.abc import Callable
+
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QToolButton
 
 from app.ui import icons
 from app.ui.theme import Theme
-from app.ui.widgets.building import GRID_PX, label
+from app.ui.widgets.building import GRID_PX, button, label
 
 
 class Notice(QFrame):
     def __init__(self) -> None:
         super().__init__()
         self.setObjectName("notice")
+        self._act: Callable[[], None] | None = None
         self.text = label("", "", wraps=True)
+        self.action = button("", self._do)
+        self.action.setAccessibleName("Do what the notice offers")
         self.dismiss = QToolButton()
         self.dismiss.setAccessibleName("Dismiss this notice")
         self.dismiss.setToolTip("Dismiss")
@@ -19,13 +24,24 @@ class Notice(QFrame):
         layout = QHBoxLayout(self)
         layout.setContentsMargins(3 * GRID_PX, 6, 2 * GRID_PX, 6)
         layout.addWidget(self.text, 1)
+        layout.addWidget(self.action)
         layout.addWidget(self.dismiss)
         self.hide()
 
-    def tell(self, text: str) -> None:
+    def tell(self, text: str, action: str = "", act: Callable[[], None] | None = None) -> None:
+        """Show a sentence, and a button if something can be done about it at once."""
+        self._act = act
         self.text.setText(text)
         self.setAccessibleName(text)
+        self.action.setText(action)
+        self.action.setAccessibleName(action or "Do what the notice offers")
+        self.action.setVisible(act is not None)
         self.show()
 
     def set_theme(self, theme: Theme) -> None:
         self.dismiss.setIcon(icons.icon("remove", theme.secondary_text, 14))
+
+    def _do(self) -> None:
+        self.hide()
+        if self._act is not None:
+            self._act()

@@ -61,6 +61,14 @@ class PlotsPlace(QWidget):
             self.plots.add_evaluation(event)
         else:
             self.plots.start(event)
+            self._add_earlier(self.plots)
+
+    def _add_earlier(self, plots: "RunPlots") -> None:
+        """What a run that goes on had measured before."""
+        if (earlier := self._state.take_earlier()) is not None and plots.series is not None:
+            plots.series.add_table(earlier.table)
+            for evaluation in earlier.evaluations:
+                plots.add_evaluation(evaluation)
 
     def _clear(self) -> None:
         self._missed = []

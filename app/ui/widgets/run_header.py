@@ -45,6 +45,7 @@ class RunHeader(QWidget):
         self.memory = MemoryNote(state)
         self.reveal = button(REVEAL_LABEL, self.reveal_requested.emit)
         self.export = button("Export Checkpoint…", self.export_requested.emit)
+        self.queue = ActionButton(actions.queue)
         self.start = ActionButton(actions.start, "primary")
         self.pause = ActionButton(actions.pause)
         self.stop = ActionButton(actions.stop)
@@ -62,7 +63,7 @@ class RunHeader(QWidget):
     def _lay_out(self) -> None:
         frame, inside = card()
         inside.setSpacing(10)
-        self._title = row(self.name, self.start, self.pause, self.stop)
+        self._title = row(self.name, self.queue, self.start, self.pause, self.stop)
         inside.addLayout(self._title)
         self.results = QFrame()
         self.results.setLayout(row(self.reveal, self.export))
@@ -81,6 +82,7 @@ class RunHeader(QWidget):
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Where it is narrow, what can be done with the results has a row of its own."""
         super().resizeEvent(event)
+        self.queue.setVisible(self.width() >= NARROW_PX)
         wanted = self._results_row if self.width() < NARROW_PX else self._status_row
         if wanted.indexOf(self.results) < 0:
             wanted.addWidget(self.results, 0, Qt.AlignmentFlag.AlignLeft)

@@ -1,0 +1,17 @@
+"""The same run once more, or its control arm: the same with one tier that moves at every step."""
+
+from dataclasses import replace
+
+from app.core.config import TierConfig, TrainingConfig
+
+
+def as_plain_adamw(config: TrainingConfig, name: str) -> TrainingConfig:
+    """`config` as ordinary AdamW, named after the run `name`; nothing else differs."""
+    return replace(
+        config,
+        name=f"{name}, plain AdamW",
+        tiers=(TierConfig(1),),
+        assign="depth",
+        tier_patterns="",
+        pending="accumulate",
+    )

@@ -1,0 +1,44 @@
+"""A run's manifest names its last and its best checkpoint; set right when some were removed."""
+
+from pathlib import Path
+
+from app.core.files import write_json_atomic
+from app.library.checkpoint_list import checkpoint_folders, step_of
+from app.library.claim import Claim
+from app.library.metrics import read_events
+from app.library.run import MANIFEST_FILE, read_manifest
+
+
+def superfluous_checkpoints(run_dir: Path) -> list[Path]:
+    """All but the best and the last one."""
+    folders = checkpoint_folders(run_dir)
+    best = best_step(run_dir)
+    return [folder for folder in folders[:-1] if step_of(folder) != best]
+
+
+def best_step(run_dir: Path) -> int | None:
+    """The step with the lowest validation loss of all."""
+    found: tuple[float, int] | None = None
+    for event in read_events(run_dir):
+        loss, step = event.get("val_loss"), event.get("step")
+        if isinstance(loss, int | float) and isinstance(step, int):
+            found = min(found or (loss, step), (loss, step))
+    return found[1] if found else None
+
+
+def point_at_checkpoints(run_dir: Path) -> None:
+    """Have the manifest name those that are there. Raises AppError if the run is being trained."""
+    claim = Claim(run_dir)
+    try:
+        manifest = read_manifest(run_dir)
+        folders = checkpoint_folders(run_dir)
+        best = best_step(run_dir)
+        manifest["adapter"] = _named(run_dir, folders[-1:])
+        manifest["best_adapter"] = _named(run_dir, [f for f in folders if step_of(f) == best])
+        write_json_atomic(run_dir / MANIFEST_FILE, manifest)
+    finally:
+        claim.release()
+
+
+def _named(run_dir: Path, folders: list[Path]) -> str | None:
+    return str(folders[0].relative_to(run_dir)) if folders else None

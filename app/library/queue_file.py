@@ -1,0 +1,81 @@
+"""The runs that wait, in a file of their own; nothing of it is lost if it can't be read."""
+
+import json
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from app.core.config import TrainingConfig
+from app.core.config_text import to_plain, with_settings
+from app.core.errors import AppError, InputError
+from app.core.files import plain_disk_errors, write_json_atomic
+
+QUEUE_FILE = "queue.json"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class QueuedRun:
+    key: str
+    config: TrainingConfig
+    problem: str = ""
+    """Why it could not start when its turn came."""
+    settings: dict[str, Any] | None = None
+    """As they are on disk, where this Nestling does not understand them."""
+
+
+def queued(config: TrainingConfig) -> QueuedRun:
+    """A new place in the queue for a run with these settings."""
+    return QueuedRun(uuid4().hex, replace(config, output=None).located())
+
+
+def read_queue(path: Path) -> list[QueuedRun]:
+    """In order. A damaged file is put aside, under another name, and InputError says so."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return []
+    except (OSError, UnicodeDecodeError) as error:
+        raise _put_aside(path, str(error)) from error
+    try:
+        said = json.loads(text)
+        if said["format"] != FORMAT:
+            raise _put_aside(path, "another version of Nestling made it")
+        return [_from_plain(entry) for entry in said["runs"]]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise _put_aside(path, f"it is damaged ({error})") from error
+
+
+def write_queue(path: Path, runs: Sequence[QueuedRun]) -> None:
+    """Raises AppError when the disk refuses."""
+    with plain_disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    write_json_atomic(path, {"format": FORMAT, "runs": [_to_plain(run) for run in runs]})
+
+
+def _to_plain(run: QueuedRun) -> dict[str, Any]:
+    settings = run.settings or to_plain(run.config)
+    return {"key": run.key, "settings": settings, "problem": run.problem}
+
+
+def _from_plain(entry: dict[str, Any]) -> QueuedRun:
+    """Settings that are no longer understood keep their place, with what is wrong."""
+    key, problem = str(entry["key"]), str(entry.get("problem", ""))
+    try:
+        config = with_settings(TrainingConfig(), entry["settings"], where="the queue")
+    except AppError as error:
+        settings = entry["settings"]
+        return QueuedRun(key, TrainingConfig(name=str(settings.get("name"))), str(error), settings)
+    return QueuedRun(key, config, problem)
+
+
+def _put_aside(path: Path, why: str) -> InputError:
+    aside = path.with_name(f"queue-{datetime.now():%Y%m%d-%H%M%S}.json")
+    with suppress(OSError):
+        os.rename(path, aside)
+    return InputError(f"The queue could not be read: {why}.", f"It is kept in {aside}.")

@@ -1,0 +1,77 @@
+"""A run's checkpoints: how good each is, and what can be done with the one selected."""
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QWidget
+
+from app.ui.library.table import make_table
+from app.ui.tables.checkpoints_model import CheckpointsModel
+from app.ui.theme import Theme
+from app.ui.widgets.building import GRID_PX, button, column, label, row
+
+if TYPE_CHECKING:
+    from app.library.checkpoint_list import CheckpointFacts
+    from app.library.run_details import RunDetails
+
+
+class CheckpointsView(QWidget):
+    export_requested = Signal(object)
+    """CheckpointFacts, as in all of these."""
+    resume_requested = Signal(object)
+    delete_requested = Signal(object)
+    thin_out_requested = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._is_ours = False
+        self.model = CheckpointsModel()
+        self.table = make_table(self.model, "Checkpoints", (2, 3))
+        self.export = button("Export…", lambda: self._ask(self.export_requested))
+        self.resume = button("Resume from Here", lambda: self._ask(self.resume_requested))
+        self.delete = button("Move to Trash", lambda: self._ask(self.delete_requested))
+        self.thin_out = button("Keep Only Best and Last", self.thin_out_requested.emit)
+        self._none = label("This run has no checkpoint.", "secondary")
+        whole = column(self._none, self.table, spacing=GRID_PX + 4)
+        whole.setStretch(1, 1)
+        whole.addLayout(row(self.export, self.resume, None, self.thin_out, self.delete))
+        self.setLayout(whole)
+        self.table.selectionModel().selectionChanged.connect(self._show_selection)
+
+    def show_run(self, details: "RunDetails") -> None:
+        chosen = self.selected()
+        self._is_ours = details.summary.outcome in ("running", "live", "paused", "stopping")
+        self.model.show(details.checkpoints)
+        self._none.setVisible(not details.checkpoints)
+        rows = range(self.model.rowCount())
+        there = [r for r in rows if chosen and self.model.at(r).folder == chosen.folder]
+        if rows:
+            self.table.selectRow(there[0] if there else 0)
+        self._show_selection()
+
+    def set_theme(self, theme: Theme) -> None:
+        self.model.set_theme(theme)
+
+    def selected(self) -> "CheckpointFacts | None":
+        chosen = self.table.selectionModel().selectedRows()
+        return self.model.at(chosen[0].row()) if chosen else None
+
+    def _show_selection(self) -> None:
+        chosen = self.selected()
+        is_whole = chosen is not None and not chosen.problem
+        self.export.setEnabled(is_whole)
+        self.resume.setEnabled(is_whole and not self._is_ours)
+        self.delete.setEnabled(chosen is not None and not self._is_ours)
+        kept = [row for row in range(self.model.rowCount()) if _is_kept(self.model.at(row))]
+        self.thin_out.setEnabled(len(kept) < self.model.rowCount() and not self._is_ours)
+        reason = "The run is in progress." if self._is_ours else ""
+        for control in (self.resume, self.delete, self.thin_out):
+            control.setToolTip(reason)
+
+    def _ask(self, signal: object) -> None:
+        if (chosen := self.selected()) is not None:
+            signal.emit(chosen)  # type: ignore[attr-defined]
+
+
+def _is_kept(facts: "CheckpointFacts") -> bool:
+    return facts.is_best or facts.is_last

@@ -1,0 +1,109 @@
+"""A run's settings and data as pairs of words, for people. Knows no Qt."""
+
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from app.core.config import TierConfig, TrainingConfig
+from app.ui import phrases
+
+if TYPE_CHECKING:
+    from app.library.run_details import RunDetails
+
+Facts = list[tuple[str, str]]
+_SECTIONS = {
+    "files": "Files",
+    "tiers": "Tiers",
+    "training": "Training",
+    "adapter": "Adapter",
+    "watching": "Validation and checkpoints",
+}
+
+
+def setting_facts(details: "RunDetails") -> dict[str, Facts]:
+    """Every setting under its section's heading."""
+    if details.config is None:
+        told = [(name, str(value)) for name, value in details.settings.items()]
+        return {"Settings": told} if told else {}
+    found: dict[str, Facts] = {}
+    for field in fields(TrainingConfig):
+        if field.name == "output":
+            continue
+        heading = _SECTIONS[field.metadata["section"]]
+        shown = setting_text(getattr(details.config, field.name), field.name)
+        found.setdefault(heading, []).append((field.metadata["label"], shown))
+    return found
+
+
+def data_facts(details: "RunDetails") -> Facts:
+    facts, started = details.facts, details.started
+    told: Facts = []
+    _add(told, "Examples to train on", facts.get("train_examples"))
+    _add(told, "Examples to validate on", facts.get("valid_examples"))
+    _add(told, "Parameters of the base model", facts.get("base_parameters"))
+    _add(told, "Parameters trained", started.trainable_parameters or None)
+    for index, tier in enumerate(started.tiers):
+        if tier.parameters:
+            told.append((f"Tier {index}", f"{tier.parameters:,} parameters · {tier.description}"))
+    for score in facts.get("scores", []):
+        if isinstance(score, dict) and {"name", "when", "correct", "total"} <= set(score):
+            words = f"{score['correct']} of {score['total']} right"
+            told.append((f"{str(score['name']).capitalize()}, {score['when']}", words))
+    versions = facts.get("versions")
+    if isinstance(versions, dict):
+        told.append(("Made with", ", ".join(f"{name} {v}" for name, v in versions.items())))
+    if started.device:
+        told.append(("Device", started.device))
+    told.append(("Disk use", phrases.size(details.summary.size_bytes)))
+    told.append(("Folder", str(details.summary.run_dir)))
+    return told
+
+
+def setting_text(value: Any, name: str) -> str:
+    """A setting's value as the form words it."""
+    if name == "tiers":
+        return ", ".join(map(_tier, value))
+    if value is None or value in ("", ()):
+        return phrases.EMPTY.get(name, "–")
+    if isinstance(value, bool):
+        return "Yes" if value else "No"
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
+    if isinstance(value, float):
+        return phrases.number(value)
+    if isinstance(value, int):
+        return f"{value:,}" if name != "seed" else str(value)
+    return phrases.CHOICES.get(str(value), str(value))
+
+
+def differing_settings(configs: list[TrainingConfig]) -> list[tuple[str, list[str]]]:
+    """The settings that are not the same in all runs: label, and each run's value."""
+    found = []
+    for field in fields(TrainingConfig):
+        values = [getattr(config, field.name) for config in configs]
+        if field.name in ("output", "name") or all(value == values[0] for value in values):
+            continue
+        texts = [_short(value, field.name) for value in values]
+        found.append((str(field.metadata["label"]), texts))
+    return found
+
+
+def _short(value: Any, name: str) -> str:
+    """In a narrow column: files by their names, tiers by their periods."""
+    if isinstance(value, Path):
+        return value.name if name == "model" else phrases.dataset_name(value)
+    if name == "tiers" and all(tier == TierConfig(tier.period) for tier in value):
+        return " · ".join(str(tier.period) for tier in value)
+    return setting_text(value, name)
+
+
+def _tier(tier: TierConfig) -> str:
+    words = "every step" if tier.period == 1 else f"every {tier.period:,} steps"
+    if tier.learning_rate_factor != 1:
+        words += f" × {phrases.number(tier.learning_rate_factor)}"
+    return words if tier.pending is None else f"{words} ({tier.pending})"
+
+
+def _add(told: Facts, name: str, value: object) -> None:
+    if isinstance(value, int):
+        told.append((name, f"{value:,}"))

@@ -1,0 +1,211 @@
+"""What the Library page asks for, done: runs listed, opened, renamed, gone on with."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, QSettings, Slot
+
+from app.core.config import TrainingConfig
+from app.core.repeating import as_plain_adamw
+from app.ui.app_state import AppState
+from app.ui.intake import Intake
+from app.ui.library.compared import comparing
+from app.ui.library.deleting import Deleting
+from app.ui.library.run_export import RunExport
+from app.ui.library.run_reading import ReadRun, RunToResume, reading, reading_to_resume
+from app.ui.library.run_view import interruption
+from app.ui.main_window import LIBRARY, TRAIN, MainWindow
+from app.ui.run_control import RunControl
+from app.workers.background import BackgroundTasks, Failure
+from app.workers.library_tasks import labelling, listing
+
+if TYPE_CHECKING:
+    from app.library.checkpoint_list import CheckpointFacts
+    from app.library.run_details import RunDetails
+    from app.library.run_summary import RunSummary
+
+_TOLD = "library/interrupted"
+
+
+class LibraryCommands(QObject):
+    def __init__(
+        self,
+        state: AppState,
+        window: MainWindow,
+        control: RunControl,
+        intake: Intake,
+        background: BackgroundTasks,
+        settings: QSettings,
+        runs_dir: Path,
+    ) -> None:
+        super().__init__(window)
+        self._state, self._window, self._control = state, window, control
+        self._intake, self._background = intake, background
+        self._settings, self._runs_dir = settings, runs_dir
+        self._page = window.library
+        self._wanted: Path | None = None
+        self._is_first_listing = True
+        self.deleting = Deleting(background, window.notice, self.tell_failure, self)
+        self.exports = RunExport(background, window.notice, self.tell_failure, window)
+        self._wire()
+
+    def _wire(self) -> None:
+        runs, opened = self._page.list, self._page.opened
+        runs.refresh_requested.connect(self.list_runs)
+        runs.open_requested.connect(self.open_run)
+        runs.resume_requested.connect(self.resume)
+        runs.compare_requested.connect(self.compare)
+        runs.delete_requested.connect(self.deleting.delete_runs)
+        opened.back_requested.connect(self._stop_waiting)
+        opened.label_changed.connect(self.relabel)
+        opened.resume_requested.connect(self.resume)
+        opened.repeat_requested.connect(self.repeat)
+        opened.plain_repeat_requested.connect(self.repeat_plain)
+        opened.delete_requested.connect(self.deleting.delete_runs)
+        opened.settings_export_requested.connect(self.exports.ask_settings)
+        opened.data_export_requested.connect(
+            lambda details: self.exports.ask_data([details.summary.run_dir])
+        )
+        opened.plots_export_requested.connect(self._export_plots)
+        checkpoints = opened.checkpoints
+        checkpoints.resume_requested.connect(self._resume_checkpoint)
+        checkpoints.delete_requested.connect(self.deleting.delete_checkpoint)
+        checkpoints.thin_out_requested.connect(self._thin_out)
+        self.deleting.changed.connect(self.refresh)
+        compared = self._page.compared
+        compared.plots_export_requested.connect(
+            lambda shown: self.exports.ask_picture(shown, "Compared runs")
+        )
+        compared.data_export_requested.connect(self.exports.ask_data)
+
+    # -- the list and the run that is opened -------------------------------------------------
+    @Slot()
+    def list_runs(self) -> None:
+        self._background.run(listing(self._runs_dir), self._take_runs, self.tell_failure)
+
+    @Slot()
+    def refresh(self) -> None:
+        """Read again what is shown."""
+        self.list_runs()
+        if (run_dir := self._page.opened_run_dir) is not None:
+            self.open_run(run_dir)
+
+    @Slot(object)
+    def open_run(self, run_dir: Path) -> None:
+        """Show a run; if another one is asked for meanwhile, that one."""
+        self._wanted = run_dir
+        self._background.run(reading(run_dir), self._take_run, self.tell_failure)
+
+    @Slot(object)
+    def compare(self, runs: "tuple[RunSummary, ...]") -> None:
+        """Show up to eight runs side by side."""
+        run_dirs = [run.run_dir for run in runs]
+        self._background.run(comparing(run_dirs), self._page.show_compared, self.tell_failure)
+
+    def _take_runs(self, runs: "list[RunSummary]") -> None:
+        self._page.list.show_runs(runs)
+        if self._is_first_listing:
+            self._is_first_listing = False
+            self._tell_interrupted(runs)
+
+    def _take_run(self, run: ReadRun) -> None:
+        summary = run.details.summary
+        if summary.run_dir != self._wanted:
+            return
+        if self._state.is_training(summary.run_dir):
+            ours = replace(run.details, summary=replace(summary, outcome="live"))
+            run = replace(run, details=ours)
+        if summary.run_dir.is_dir():
+            self._page.show_run(run)
+        else:
+            self._page.show_list()
+
+    def _stop_waiting(self) -> None:
+        self._wanted = None
+
+    def _tell_interrupted(self, runs: "list[RunSummary]") -> None:
+        """Say once of each run that it was cut off, and offer to go on."""
+        told = str(self._settings.value(_TOLD, "")).split("/")
+        found = [run for run in runs if run.outcome == "interrupted"]
+        new = [run for run in found if run.run_dir.name not in told]
+        self._settings.setValue(_TOLD, "/".join(run.run_dir.name for run in found))
+        if len(new) > 1:
+            self._window.notice.tell(
+                f"{len(new)} runs were cut off in the middle. What they had learned up to their "
+                "last checkpoints is kept.", "Show Them", lambda: self._window.show_page(LIBRARY),
+            )  # fmt: skip
+        elif new:
+            self._offer_to_go_on(new[0])
+
+    def _offer_to_go_on(self, run: "RunSummary") -> None:
+        can_go_on = run.may_go_on and not self._state.phase.is_active
+        sentence = f"“{run.name}” did not come to its end. {interruption(run)}"
+        resume = (lambda: self.resume(run)) if can_go_on else None
+        self._window.notice.tell(sentence, "Resume" if can_go_on else "", resume)
+
+    # -- what is done with a run -------------------------------------------------------------
+    @Slot(object, str, str)
+    def relabel(self, run_dir: Path, name: str, notes: str) -> None:
+        self._background.run(
+            labelling(run_dir, name, notes), lambda _: self.refresh(), self.tell_failure,
+            must_happen=True,
+        )  # fmt: skip
+
+    @Slot(object)
+    def resume(self, run: "RunSummary") -> None:
+        """Go on with a run from its last checkpoint, on the Train page."""
+        self._go_on(run.run_dir, None)
+
+    def _resume_checkpoint(self, facts: "CheckpointFacts") -> None:
+        name = None if facts.is_last else facts.folder.name
+        self._go_on(facts.folder.parent.parent, name)
+
+    def _thin_out(self) -> None:
+        if (run_dir := self._page.opened_run_dir) is not None:
+            self.deleting.keep_best_and_last(run_dir)
+
+    def _go_on(self, run_dir: Path, checkpoint: str | None) -> None:
+        if self._is_busy():
+            return
+
+        def begin(run: RunToResume) -> None:
+            if not self._is_busy():
+                self._show_settings(run.config)
+                self._control.resume(run_dir, checkpoint, run)
+                self._intake.inspect_current()
+
+        work = reading_to_resume(run_dir, checkpoint)
+        self._background.run(work, begin, self.tell_failure)
+
+    @Slot(object)
+    def repeat(self, details: "RunDetails") -> None:
+        """The run's settings become those of the Train page."""
+        if details.config is not None and not self._is_busy():
+            self._show_settings(details.config)
+            self._intake.inspect_current()
+
+    @Slot(object)
+    def repeat_plain(self, details: "RunDetails") -> None:
+        """The same run as ordinary AdamW: one tier that moves at every step."""
+        if details.config is not None and not self._is_busy():
+            self._show_settings(as_plain_adamw(details.config, details.summary.name))
+            self._intake.inspect_current()
+
+    def _export_plots(self, details: "RunDetails") -> None:
+        if (plots := self._page.opened.plots) is not None:
+            self._page.opened.show_part(0)
+            self.exports.ask_picture(plots, details.summary.name)
+
+    def _show_settings(self, config: TrainingConfig) -> None:
+        self._state.leave_run()
+        self._state.replace_config(config)
+        self._window.show_page(TRAIN)
+
+    def _is_busy(self) -> bool:
+        if why_not := self._state.why_not_open():
+            self._window.notice.tell(why_not)
+        return bool(why_not)
+
+    def tell_failure(self, failure: Failure) -> None:
+        self._window.notice.tell(f"{failure.message} {failure.hint}".strip())

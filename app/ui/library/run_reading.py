@@ -1,0 +1,71 @@
+"""Reads a run and prepares what its plots show, as plain functions for the background thread."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from app.core.config import TrainingConfig
+from app.core.config_text import with_settings
+
+if TYPE_CHECKING:
+    from app.core.events import EvaluationFinished
+    from app.library.run_details import RunDetails
+    from app.library.step_records import StepTable
+    from app.ui.plots.run_series import RunSeries
+
+
+@dataclass(frozen=True)
+class ReadRun:
+    details: "RunDetails"
+    series: "RunSeries"
+
+
+@dataclass(frozen=True)
+class RunToResume:
+    """A run's settings, and what it had measured up to where it goes on."""
+
+    config: TrainingConfig
+    table: "StepTable"
+    evaluations: "tuple[EvaluationFinished, ...]"
+
+
+def reading_to_resume(run_dir: Path, checkpoint: str | None) -> Callable[[], RunToResume]:
+    """Raises InputError if the run's settings can't be read."""
+
+    def work() -> RunToResume:
+        from app.library.checkpoint_list import checkpoint_folders, step_of
+        from app.library.run import read_manifest
+        from app.library.run_details import read_details
+
+        settings = read_manifest(run_dir)["config"]
+        config = with_settings(TrainingConfig(), settings, where=str(run_dir)).checked()
+        folders = checkpoint_folders(run_dir)
+        step = step_of(Path(checkpoint)) if checkpoint else max(map(step_of, folders), default=0)
+        details = read_details(run_dir)
+        return RunToResume(
+            config,
+            details.table.up_to(step),
+            tuple(e for e in details.evaluations if e.step <= step),
+        )
+
+    return work
+
+
+def reading(run_dir: Path) -> Callable[[], ReadRun]:
+    """All of a run, also of a broken one."""
+
+    def work() -> ReadRun:
+        from app.library.run_details import read_details
+        from app.library.step_records import no_steps
+        from app.ui.plots.run_series import RunSeries
+
+        details = read_details(run_dir)
+        series = RunSeries(details.started)
+        series.add_table(details.table)
+        for evaluation in details.evaluations:
+            series.add_evaluation(evaluation)
+        # A long run's steps as they were recorded take more room than all that is drawn of them.
+        return ReadRun(replace(details, table=no_steps()), series)
+
+    return work

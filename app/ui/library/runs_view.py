@@ -1,0 +1,265 @@
+"""The list of runs: searched, filtered, sorted; and what can be done with those selected."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QSettings, Qt, Signal
+from PySide6.QtGui import QResizeEvent, QShowEvent
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QHeaderView,
+    QStackedWidget,
+    QTableView,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.ui import phrases
+from app.ui.desktop import REVEAL_LABEL
+from app.ui.library.compared import MOST_COMPARED
+from app.ui.library.table import make_table
+from app.ui.live_run import LiveRun
+from app.ui.tables.runs_filter import STATES, RunsFilter
+from app.ui.tables.runs_model import (
+    DATASET_COLUMN,
+    DATE_COLUMN,
+    RETENTION_COLUMN,
+    SIZE_COLUMN,
+    TIERS_COLUMN,
+    RunsModel,
+)
+from app.ui.theme import Theme
+from app.ui.widgets.building import GRID_PX, button, column, label, message, row, say
+from app.ui.widgets.fields import CalmComboBox, TextField
+
+if TYPE_CHECKING:
+    from app.library.run_summary import RunSummary
+
+NARROW_PX, MIDDLE_PX, WIDE_PX = 880, 1060, 1200
+NAME_COLUMN, FIXED_COLUMNS, FIXED_PX = 0, (1, DATASET_COLUMN), 112
+"""The name takes what the others leave."""
+_SPARED = {
+    SIZE_COLUMN: NARROW_PX,
+    TIERS_COLUMN: MIDDLE_PX,
+    RETENTION_COLUMN: MIDDLE_PX,
+    DATASET_COLUMN: WIDE_PX,
+}
+"""Columns that narrower lists do without."""
+SEARCH_PX = 200
+_SELECTED = "library/selected"
+
+
+class RunsView(QWidget):
+    refresh_requested = Signal()
+    open_requested = Signal(object)
+    """Path of a run's folder."""
+    resume_requested = Signal(object)
+    """RunSummary"""
+    compare_requested = Signal(object)
+    """A tuple of RunSummary."""
+    reveal_requested = Signal(object)
+    """Path of a run's folder."""
+    export_requested = Signal(object)
+    """RunSummary"""
+    delete_requested = Signal(object)
+    """A tuple of RunSummary."""
+    sample_requested = Signal()
+
+    def __init__(self, settings: QSettings) -> None:
+        super().__init__()
+        self.setObjectName("page")
+        self._settings = settings
+        self.runs = RunsModel()
+        self._sought: Path | None = None
+        self.table = self._make_table()
+        self._make_controls()
+        self._body = QStackedWidget()
+        self._body.addWidget(self._make_empty())
+        self._body.addWidget(self._make_list())
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(3 * GRID_PX, 2 * GRID_PX, 3 * GRID_PX, 2 * GRID_PX)
+        layout.setSpacing(2 * GRID_PX)
+        layout.addLayout(
+            row(label("Library", "title"), 4, self.count, None, self.search, self.state)
+        )
+        layout.addWidget(self._body, 1)
+        self.table.selectionModel().selectionChanged.connect(self._show_selection)
+        self.show_runs([])
+
+    def _make_table(self) -> QTableView:
+        table = make_table(self.runs, "Runs", (NAME_COLUMN,))
+        for column_index in FIXED_COLUMNS:
+            header = table.horizontalHeader()
+            header.setSectionResizeMode(column_index, QHeaderView.ResizeMode.Interactive)
+            table.setColumnWidth(column_index, FIXED_PX)
+        table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+        table.setSortingEnabled(True)
+        table.sortByColumn(DATE_COLUMN, Qt.SortOrder.DescendingOrder)
+        table.activated.connect(lambda _: self.request_open())
+        return table
+
+    def _make_controls(self) -> None:
+        self.count = label("", "secondary")
+        self.search = TextField()
+        self.search.setPlaceholderText("Search")
+        self.search.setAccessibleName("Search runs")
+        self.search.setClearButtonEnabled(True)
+        for clear in self.search.findChildren(QToolButton):
+            clear.setAccessibleName("Clear the search")
+        self.search.setFixedWidth(SEARCH_PX)
+        self.search.textChanged.connect(self._filter)
+        self.state = CalmComboBox(STATES)
+        self.state.setAccessibleName("Runs shown")
+        self.state.currentIndexChanged.connect(self._filter)
+        self.open = button("Open", self.request_open)
+        self.resume = button("Resume", self._request_resume)
+        self.compare = button("Compare", self._request_compare)
+        self.reveal = button(REVEAL_LABEL, self.request_reveal)
+        self.export = button("Export Checkpoint…", self.request_export)
+        self.delete = button("Move to Trash", self.request_delete)
+        self.sample = button("Train on the Sample Data", self.sample_requested.emit, "primary")
+
+    def _make_list(self) -> QWidget:
+        listed = QWidget()
+        buttons = row(
+            self.open, self.resume, self.compare, None, self.reveal, self.export, self.delete
+        )
+        self._none_found = label("No run fits the search.", "secondary")
+        self._none_found.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.problem = message("problem")
+        whole = column(self.table, self._none_found, self.problem, spacing=GRID_PX + 4)
+        whole.setStretch(0, 1)
+        whole.addLayout(buttons)
+        listed.setLayout(whole)
+        return listed
+
+    def _make_empty(self) -> QWidget:
+        empty = QWidget()
+        title = label("No runs yet", "title")
+        words = label("Every run is kept here with its checkpoints.", "secondary")
+        for text in (title, words):
+            text.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        whole = column(None, title, words, GRID_PX, spacing=GRID_PX)
+        whole.addLayout(row(None, self.sample, None))
+        whole.addStretch(2)
+        empty.setLayout(whole)
+        return empty
+
+    # -- what is shown -----------------------------------------------------------------------
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self.refresh_requested.emit()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        for spared, least_px in _SPARED.items():
+            self.table.setColumnHidden(spared, self.width() < least_px)
+
+    def show_runs(self, runs: "list[RunSummary]") -> None:
+        """Show these runs; those selected stay selected, at first the newest is."""
+        wanted = [run.run_dir for run in self.selected_runs()]
+        self.runs.show_runs(runs)
+        self._body.setCurrentIndex(1 if runs else 0)
+        for control in (self.search, self.state):
+            control.setVisible(bool(runs))
+        size = phrases.size(sum(run.size_bytes for run in runs))
+        self.count.setText(f"{phrases.plural(len(runs), 'run')} · {size}" if runs else "")
+        if wanted != [run.run_dir for run in self.selected_runs()] or not wanted:
+            self.select(*(wanted or self._remembered()))
+        self._show_selection()
+
+    def show_live(self, live: LiveRun | None) -> None:
+        """Keep the row of the run in progress fresh; a new run is looked for on the disk once."""
+        is_listed = self.runs.show_live(live)
+        run_dir = live.run_dir if live else None
+        if not is_listed and self.isVisible() and self._sought != run_dir:
+            self._sought = run_dir
+            self.refresh_requested.emit()
+
+    def set_theme(self, theme: Theme) -> None:
+        self.runs.set_theme(theme)
+
+    def _filter(self) -> None:
+        chosen = [run.run_dir for run in self.selected_runs()]
+        self.runs.show_only(RunsFilter.of(self.search.text(), self.state.currentData()))
+        self.select(*chosen)
+        self._show_selection()
+
+    # -- what is selected --------------------------------------------------------------------
+    def select(self, *run_dirs: Path) -> None:
+        """Select these runs' rows, or the first one if none of them is there."""
+        rows = range(self.runs.rowCount())
+        there = [row for row in rows if self.runs.run_at(row).run_dir in run_dirs]
+        chosen = self.table.selectionModel()
+        flags = chosen.SelectionFlag
+        chosen.clearSelection()
+        for index in there or rows[:1]:
+            chosen.select(self.runs.index(index, 0), flags.Select | flags.Rows)
+        if there or rows:
+            first = self.runs.index((there or [0])[0], 0)
+            chosen.setCurrentIndex(first, flags.NoUpdate)
+
+    def selected_runs(self) -> "tuple[RunSummary, ...]":
+        """In the order of the table."""
+        chosen = sorted(self.table.selectionModel().selectedRows(), key=lambda index: index.row())
+        return tuple(self.runs.run_at(index.row()) for index in chosen)
+
+    def selected_run(self) -> "RunSummary | None":
+        """The run that is selected, if it is only one."""
+        chosen = self.selected_runs()
+        return chosen[0] if len(chosen) == 1 else None
+
+    def remember(self) -> None:
+        """Have the same runs selected the next time."""
+        chosen = [run.run_dir.name for run in self.selected_runs()[:MOST_COMPARED]]
+        self._settings.setValue(_SELECTED, "/".join(chosen))
+
+    def _remembered(self) -> list[Path]:
+        names = str(self._settings.value(_SELECTED, "")).split("/")
+        return [run.run_dir for run in self.runs.all_runs if run.run_dir.name in names]
+
+    def _show_selection(self) -> None:
+        chosen, run = self.selected_runs(), self.selected_run()
+        has_adapter = run is not None and run.adapter_dir is not None
+        is_ours = any(run.outcome in ("live", "paused", "stopping", "running") for run in chosen)
+        _allow(self.open, run is not None, "Select one run.")
+        _allow(self.resume, run is not None and run.may_go_on, "Only a run that was stopped or "
+               "interrupted and has a checkpoint can go on.")  # fmt: skip
+        _allow(self.compare, 2 <= len(chosen) <= MOST_COMPARED,
+               f"Select two to {MOST_COMPARED} runs to compare them.")  # fmt: skip
+        _allow(self.reveal, run is not None, "Select one run.")
+        _allow(self.export, has_adapter, "This run has no checkpoint." if run else "Select one.")
+        _allow(self.delete, bool(chosen) and not is_ours,
+               "A run in progress can't be deleted." if is_ours else "Select a run.")  # fmt: skip
+        say(self.problem, run.problem if run is not None else "")
+        is_none = bool(self.runs.all_runs) and not self.runs.rowCount()
+        self._none_found.setVisible(is_none)
+
+    # -- what is asked for -------------------------------------------------------------------
+    def request_open(self) -> None:
+        if (run := self.selected_run()) and self.open.isEnabled():
+            self.open_requested.emit(run.run_dir)
+
+    def request_reveal(self) -> None:
+        if run := self.selected_run():
+            self.reveal_requested.emit(run.run_dir)
+
+    def request_export(self) -> None:
+        if (run := self.selected_run()) and run.adapter_dir is not None:
+            self.export_requested.emit(run)
+
+    def request_delete(self) -> None:
+        if self.delete.isEnabled():
+            self.delete_requested.emit(self.selected_runs())
+
+    def _request_resume(self) -> None:
+        self.resume_requested.emit(self.selected_run())
+
+    def _request_compare(self) -> None:
+        self.compare_requested.emit(self.selected_runs())
+
+
+def _allow(control: QWidget, is_on: bool, why_not: str) -> None:
+    control.setEnabled(is_on)
+    control.setToolTip("" if is_on else why_not)

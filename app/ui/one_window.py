@@ -1,0 +1,75 @@
+"""One window for one library: a second one asks the first to come forward, and ends.
+
+The lock is the system's: it is let go of when the process ends, however it ends. Knows no window.
+"""
+
+import fcntl
+import hashlib
+import os
+from pathlib import Path
+
+from PySide6.QtCore import QObject, Signal
+from PySide6.QtNetwork import QLocalServer, QLocalSocket
+
+from app.core.files import plain_disk_errors
+
+LOCK_FILE = "window.lock"
+PATIENCE_MS = 2000
+
+
+class OneWindow(QObject):
+    """Made by each window; only the first one's `is_first` is true."""
+
+    shown_again = Signal()
+    """Another window was opened for the same library, and has ended."""
+
+    def __init__(self, home: Path, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._name = _name(home)
+        with plain_disk_errors(home):
+            home.mkdir(parents=True, exist_ok=True)
+            self._lock = os.open(home / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
+        self.is_first = _take(self._lock)
+        self._server = QLocalServer(self)
+        self._server.newConnection.connect(self._greet)
+        if self.is_first:
+            QLocalServer.removeServer(self._name)  # a killed one leaves its socket behind
+            self._server.setSocketOptions(QLocalServer.SocketOption.UserAccessOption)
+            self._server.listen(self._name)
+
+    def bring_first_forward(self) -> bool:
+        """Ask the first window to show itself; whether it answered."""
+        socket = QLocalSocket(self)
+        socket.connectToServer(self._name)
+        is_there = socket.waitForConnected(PATIENCE_MS)
+        if is_there:
+            socket.waitForDisconnected(PATIENCE_MS)
+        socket.abort()
+        return is_there
+
+    def close(self) -> None:
+        """Let another window be the first."""
+        self._server.close()
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    def _greet(self) -> None:
+        while (socket := self._server.nextPendingConnection()) is not None:
+            socket.disconnected.connect(socket.deleteLater)
+            socket.disconnectFromServer()
+            self.shown_again.emit()
+
+
+def _take(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _name(home: Path) -> str:
+    """The same for every path to the same library, and short: sockets' names end at 100 bytes."""
+    whole = hashlib.sha256(f"{os.getuid()} {home.resolve()}".encode())
+    return f"nestling-{whole.hexdigest()[:16]}"

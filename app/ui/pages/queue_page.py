@@ -1,0 +1,101 @@
+"""The Queue page: the runs that wait, in their order, and what can be done with them."""
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
+
+from app.library.queue_file import QueuedRun
+from app.ui import phrases
+from app.ui.library.table import make_table
+from app.ui.run_queue import RunQueue
+from app.ui.tables.queue_model import STATE_COLUMN, QueueModel
+from app.ui.theme import Theme
+from app.ui.widgets.building import GRID_PX, button, column, label, row
+
+HOW = (
+    "Add to Queue, in the Run menu, puts the Train page's settings here. "
+    "So does a run's Repeat menu in the library."
+)
+
+
+class QueuePage(QWidget):
+    def __init__(self, queue: RunQueue) -> None:
+        super().__init__()
+        self.setObjectName("page")
+        self._queue = queue
+        self.model = QueueModel()
+        self.table = make_table(self.model, "Queue", (0, STATE_COLUMN))
+        self.count = label("", "secondary")
+        self.start = button("Start Queue", queue.start, "primary")
+        self.hold = button("Hold Queue", queue.hold)
+        self.earlier = button("Move Up", lambda: self._move(-1))
+        self.later = button("Move Down", lambda: self._move(1))
+        self.remove = button("Remove", self._remove)
+        self._body = QStackedWidget()
+        self._body.addWidget(self._make_empty())
+        self._body.addWidget(self._make_list())
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(3 * GRID_PX, 2 * GRID_PX, 3 * GRID_PX, 2 * GRID_PX)
+        layout.setSpacing(2 * GRID_PX)
+        layout.addLayout(row(label("Queue", "title"), 4, self.count, None, self.hold, self.start))
+        layout.addWidget(self._body, 1)
+        self.table.selectionModel().selectionChanged.connect(self._allow)
+        queue.changed.connect(self.refresh)
+        self.refresh()
+
+    def _make_list(self) -> QWidget:
+        listed = QWidget()
+        whole = column(self.table, spacing=GRID_PX + 4)
+        whole.addLayout(row(self.earlier, self.later, None, self.remove))
+        listed.setLayout(whole)
+        return listed
+
+    def _make_empty(self) -> QWidget:
+        empty = QWidget()
+        title, words = label("Nothing waits", "title"), label(HOW, "secondary", wraps=True)
+        words.setMaximumWidth(420)
+        for text in (title, words):
+            text.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        centred = row(None, words, None)
+        centred.setStretch(1, 100)
+        whole = column(None, title, spacing=GRID_PX)
+        whole.addLayout(centred)
+        whole.addStretch(2)
+        empty.setLayout(whole)
+        return empty
+
+    def refresh(self) -> None:
+        chosen, runs = self.selected(), self._queue.runs
+        self.model.show(runs)
+        self._body.setCurrentIndex(1 if runs else 0)
+        state = "going" if self._queue.is_going else "held"
+        self.count.setText(f"{phrases.plural(len(runs), 'run')} · {state}" if runs else "")
+        keys = [run.key for run in runs]
+        if runs:
+            self.table.selectRow(keys.index(chosen.key) if chosen and chosen.key in keys else 0)
+        self._allow()
+
+    def set_theme(self, theme: Theme) -> None:
+        self.model.set_theme(theme)
+        self.refresh()
+
+    def selected(self) -> QueuedRun | None:
+        chosen = self.table.selectionModel().selectedRows()
+        return self.model.at(chosen[0].row()) if chosen else None
+
+    def _allow(self) -> None:
+        chosen, runs, why_not = self.selected(), self._queue.runs, self._queue.why_not_start()
+        self.start.setVisible(bool(runs) and not self._queue.is_going)
+        self.start.setEnabled(not why_not)
+        self.start.setToolTip(why_not)
+        self.hold.setVisible(self._queue.is_going)
+        self.earlier.setEnabled(chosen is not None and chosen.key != runs[0].key)
+        self.later.setEnabled(chosen is not None and chosen.key != runs[-1].key)
+        self.remove.setEnabled(chosen is not None)
+
+    def _move(self, by: int) -> None:
+        if (chosen := self.selected()) is not None:
+            self._queue.move(chosen.key, by)
+
+    def _remove(self) -> None:
+        if (chosen := self.selected()) is not None:
+            self._queue.remove(chosen.key)

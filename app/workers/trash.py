@@ -1,0 +1,51 @@
+"""The desktop's trash: things moved there come back where they were, as long as they are there."""
+
+import shutil
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from PySide6.QtCore import QFile
+
+from app.core.errors import AppError
+from app.core.files import plain_disk_errors
+
+
+@dataclass(frozen=True)
+class Removed:
+    original: Path
+    in_trash: Path
+
+
+def to_trash(path: Path) -> Removed:
+    """Raises AppError if the desktop has no trash for this disk, or `path` is gone."""
+    file = QFile(str(path))
+    if not file.moveToTrash():
+        raise AppError(f"{path} could not be moved to the Trash.", "It is still where it was.")
+    return Removed(path, Path(file.fileName()))
+
+
+def put_back(removed: Iterable[Removed]) -> None:
+    """Raises AppError naming what can't come back; what could is back."""
+    problems = []
+    for one in removed:
+        try:
+            _put_back(one)
+        except AppError as error:
+            problems.append(str(error))
+    if problems:
+        raise AppError(problems[0])
+
+
+def _put_back(one: Removed) -> None:
+    if not one.in_trash.exists():
+        raise AppError(f"{one.original.name} is no longer in the Trash.")
+    if one.original.exists():
+        raise AppError(f"{one.original} is there again, so it was not put back.")
+    with plain_disk_errors(one.original):
+        one.original.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(one.in_trash, one.original)
+    with suppress(OSError):  # what Linux desktops note about a file in the trash
+        info = one.in_trash.parent.parent / "info"
+        (info / f"{one.in_trash.name}.trashinfo").unlink()

@@ -1,0 +1,109 @@
+"""The library in the terminal: listed, shown, gone on with by name, repeated from a file."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from app.core.paths import runs_dir
+from app.library.label import Label, write_label
+from app.library.metrics import read_steps
+
+MakeRun = Callable[..., Path]
+HIDDEN = ("DISPLAY", "WAYLAND_DISPLAY")
+
+
+def nestling(*arguments: object) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if name not in HIDDEN}
+    return subprocess.run(
+        [sys.executable, "-m", "app", *map(str, arguments)], capture_output=True, text=True,
+        timeout=120, env=environment,
+    )  # fmt: skip
+
+
+def test_runs_are_listed_for_people_and_for_programs(make_run: MakeRun) -> None:
+    make_run(runs_dir() / "2026-01-01-a")
+    write_label(runs_dir() / "2026-01-01-a", Label("Kittens", "good"))
+    make_run(runs_dir() / "2026-01-02-b", outcome=None, saves=(4,))
+    (runs_dir() / "2026-01-03-c").mkdir()
+    told = nestling("runs")
+    assert told.returncode == 0, told.stderr
+    assert "Kittens" in told.stdout
+    assert "interrupted" in told.stdout
+    assert "has no run.json" in told.stdout
+    rows = [json.loads(line) for line in nestling("runs", "--json").stdout.splitlines()]
+    assert [row["outcome"] for row in rows] == ["unreadable", "interrupted", "finished"]
+    assert (rows[2]["name"], rows[2]["notes"], rows[2]["periods"]) == ("Kittens", "good", [1, 2])
+    assert rows[1]["may_go_on"] is True
+
+
+def test_an_empty_library_says_where_it_is() -> None:
+    assert f"No runs yet in {runs_dir()}" in nestling("runs").stdout
+
+
+def test_a_run_is_shown_with_its_checkpoints(make_run: MakeRun) -> None:
+    run = make_run(runs_dir() / "2026-01-01-a", saves=(4, 8))
+    for named in ("2026-01-01-a", "cats", run):
+        told = nestling("show", named)
+        assert told.returncode == 0, told.stderr
+        assert "step-000004  validation loss 1.0000  best" in told.stdout
+    said = json.loads(nestling("show", "cats", "--json").stdout)
+    assert [(c["step"], c["is_best"]) for c in said["checkpoints"]] == [(4, True), (8, False)]
+    assert said["recorded_steps"] == 8
+    assert said["config"]["steps"] == 8
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["show", "dogs"], "There is no run named 'dogs'"),
+        (["resume", "dogs"], "There is no run named 'dogs'"),
+        (["show", "cats"], "2 runs are named 'cats'. Name a folder: b, a."),
+        (["show", "a", "--json", "--toml"], "not allowed with argument"),
+        (["show", "broken", "--toml"], "can't be read"),
+    ],
+)
+def test_a_run_that_can_t_be_meant_is_refused_in_a_sentence(
+    make_run: MakeRun, arguments: list[str], words: str
+) -> None:
+    for name in ("a", "b", "broken"):
+        make_run(runs_dir() / name)
+    (runs_dir() / "broken" / "run.json").write_text("{")
+    ended = nestling(*arguments)
+    assert ended.returncode == 2
+    assert words in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_stopped_run_goes_on_by_its_name(tiny_model: Path, chat_file: Path) -> None:
+    settings = ["--steps", "6", "--rank", "2", "--name", "sums", "--json"]
+    started = nestling("train", "--model", tiny_model, "--data", chat_file, *settings,
+                       "--stop-after", "3")  # fmt: skip
+    assert started.returncode == 0, started.stderr
+    ended = nestling("resume", "sums", "--json")
+    assert ended.returncode == 0, ended.stderr
+    (run,) = runs_dir().iterdir()
+    assert list(read_steps(run).steps) == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_run_repeated_from_its_settings_has_the_same_losses(
+    tiny_model: Path, chat_file: Path, tmp_path: Path
+) -> None:
+    settings = ["--steps", "6", "--rank", "4", "--tiers", "1,2", "--tier-factors", "1,0.3",
+                "--assign", "rank", "--dropout", "0.1", "--learning-rate", "0.003"]  # fmt: skip
+    first = nestling("train", "--model", tiny_model, "--data", chat_file, *settings, "--output",
+                     tmp_path / "first", "--json")  # fmt: skip
+    assert first.returncode == 0, first.stderr
+    told = nestling("show", tmp_path / "first", "--toml")
+    assert told.returncode == 0, told.stderr
+    (tmp_path / "again.toml").write_text(told.stdout)
+    again = nestling("train", "--config", tmp_path / "again.toml", "--output", tmp_path / "again")
+    assert again.returncode == 0, again.stderr
+    one, other = (read_steps(tmp_path / name).rows for name in ("first", "again"))
+    assert len(one) == 6
+    for column in ("loss", "deltas", "drifts", "gradient_norm"):
+        assert one[column].tolist() == other[column].tolist()

@@ -1,0 +1,149 @@
+"""Runs compared: curves along three axes, only what differs, one cursor for both plots."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pytestqt.qtbot import QtBot
+
+from app.application import Nestling
+from app.core.config import TierConfig, TrainingConfig
+from app.core.paths import runs_dir
+from app.ui.library.compare_view import CompareView
+from app.ui.library.compared import comparing
+from app.ui.library.facts import differing_settings
+from app.ui.main_window import LIBRARY
+
+MakeRun = Callable[..., Path]
+
+
+@pytest.fixture
+def view(make_run: MakeRun, tmp_path: Path, qtbot: QtBot) -> CompareView:
+    runs = (
+        make_run(tmp_path / "one", steps=40, saves=(10, 20, 40), learning_rate=1e-3, name="one"),
+        make_run(tmp_path / "two", steps=20, saves=(10, 20), learning_rate=3e-3, name="two"),
+    )
+    made = CompareView()
+    qtbot.addWidget(made)
+    made.resize(1000, 700)
+    made.show_runs(comparing(runs)())
+    made.show()
+    return made
+
+
+def drawn(view: CompareView, plot: int, run: int) -> tuple[list[float], list[float]]:
+    x, y = view.plots[plot]._items[run][0].getData()
+    return x.tolist(), y.tolist()
+
+
+def test_only_the_settings_that_differ_are_listed() -> None:
+    one = TrainingConfig(data=Path("/d/a.jsonl"), name="one")
+    other = TrainingConfig(data=Path("/d/b.jsonl"), name="two", tiers=(TierConfig(1),))
+    assert differing_settings([one, other, one]) == [
+        ("Dataset", ["a", "b", "a"]),
+        ("Tiers", ["1 · 2 · 4", "1", "1 · 2 · 4"]),
+    ]  # fmt: skip
+    assert differing_settings([one, one]) == []
+
+
+def test_the_table_says_where_the_runs_differ(view: CompareView) -> None:
+    model = view.differences
+    rows = [[model.data(model.index(row, column)) for column in range(3)]
+            for row in range(model.rowCount())]  # fmt: skip
+    assert rows == [
+        ["Steps", "40", "20"],
+        ["Learning rate", "0.001", "0.003"],
+        ["Best validation loss", "1.000", "1.000"],
+    ]
+    assert [model.headerData(c, view.table.horizontalHeader().orientation()) for c in (1, 2)] == [
+        "one", "two",
+    ]  # fmt: skip
+
+
+def test_curves_lie_along_steps_tokens_or_time(view: CompareView) -> None:
+    for axis, last in (("step", 40), ("tokens", 9 * 40)):
+        view.axis.choose(axis)
+        x, y = drawn(view, 0, 0)
+        assert x[-1] == last
+        assert y[0] == 3.0
+    view.axis.choose("time")
+    x, _ = drawn(view, 0, 0)
+    assert x == sorted(x)
+    x, y = drawn(view, 1, 1)
+    assert y == [1.0, 2.0]
+
+
+def test_a_logarithmic_scale_shows_logarithms(view: CompareView) -> None:
+    _, plain = drawn(view, 0, 0)
+    view.log.click()
+    _, logarithms = drawn(view, 0, 0)
+    np.testing.assert_allclose(logarithms, np.log10(plain), rtol=1e-5)
+
+
+def test_one_cursor_goes_over_both_plots(view: CompareView) -> None:
+    view.plots[0].pointed.emit(20.0)
+    for plot in view.plots:
+        assert plot.hairline.isVisible()
+        assert plot.hairline.value() == 20
+        assert "step 20" in plot.readout.text()
+    assert "two: 2.00" in view.plots[1].readout.text()
+    view.plots[1].pointed.emit(30.0)
+    assert "two: –" in view.plots[0].readout.text()
+    view.plots[1].pointed.emit(None)
+    assert not view.plots[0].hairline.isVisible()
+
+
+def test_a_stretch_is_shown_in_both_plots_and_all_again(view: CompareView) -> None:
+    view.plots[0].selected.emit((10.0, 20.0))
+    for plot in view.plots:
+        low, high = plot.box.viewRange()[0]
+        assert (round(low), round(high)) == (10, 20)
+    view.plots[1].selected.emit(None)
+    assert view.plots[0].box.viewRange()[0][1] > 39
+
+
+def test_an_outlier_is_clipped_unless_it_is_wanted(
+    view: CompareView, make_run: MakeRun, tmp_path: Path
+) -> None:
+    runs = list(view.runs)
+    raw = np.array(runs[0].losses.raw)
+    raw[30] = 900
+    runs[0].losses.raw[:] = raw
+    view.show_runs(tuple(runs))
+    assert view.plots[0].box.viewRange()[1][1] < 10
+    view.clip.click()
+    assert view.plots[0].box.viewRange()[1][1] > 900
+
+
+def test_runs_without_steps_or_settings_can_be_compared_too(
+    make_run: MakeRun, tmp_path: Path, qtbot: QtBot
+) -> None:
+    whole = make_run(tmp_path / "whole")
+    bare = make_run(tmp_path / "bare")
+    (bare / "metrics.bin").unlink()
+    (bare / "run.json").write_text("{")
+    view = CompareView()
+    qtbot.addWidget(view)
+    view.show_runs(comparing([whole, bare, tmp_path / "gone"])())
+    view.plots[0].pointed.emit(3.0)
+    assert "can't be read" in view._same.text()
+
+
+def test_two_selected_runs_are_compared_in_the_window(
+    build: Callable[..., Nestling], make_run: MakeRun, qtbot: QtBot
+) -> None:
+    for name in ("a", "b"):
+        make_run(runs_dir() / name)
+    nestling = build()
+    nestling.window.show()
+    nestling.window.show_page(LIBRARY)
+    runs = nestling.library.list
+    qtbot.waitUntil(lambda: runs.runs.rowCount() == 2)
+    assert not runs.compare.isEnabled()
+    runs.table.selectAll()
+    runs.compare.click()
+    page = nestling.library
+    qtbot.waitUntil(lambda: page.views.currentWidget() is page.compared, timeout=20_000)
+    page.compared.back.click()
+    assert page.views.currentWidget() is runs

@@ -1,0 +1,406 @@
+"""What the library does with a run: opened, renamed, gone on with, repeated, deleted, put back."""
+
+import csv
+import shutil
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PySide6.QtGui import QImage
+from pytestqt.qtbot import QtBot
+
+from app.application import Nestling
+from app.core.config import TierConfig, TrainingConfig
+from app.core.config_text import load_toml, to_toml
+from app.core.paths import runs_dir
+from app.library.claim import Claim
+from app.library.label import read_label
+from app.library.metrics import read_steps
+from app.library.run import read_manifest
+from app.ui.app_state import Phase
+from app.ui.main_window import LIBRARY, TRAIN
+
+MakeRun = Callable[..., Path]
+
+
+@pytest.fixture(autouse=True)
+def own_trash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    trash = tmp_path / "data"
+    trash.mkdir()
+    monkeypatch.setenv("XDG_DATA_HOME", str(trash))
+    return trash
+
+
+@pytest.fixture
+def shown(build: Callable[..., Nestling], qtbot: QtBot) -> Callable[[], Nestling]:
+    """The library page as a user comes to it; the runs are listed."""
+
+    def show() -> Nestling:
+        made = build()
+        made.window.show()
+        made.window.show_page(LIBRARY)
+        qtbot.waitUntil(lambda: made.library.list.runs.rowCount() > 0, timeout=20_000)
+        return made
+
+    return show
+
+
+def opened(nestling: Nestling, run_dir: Path, qtbot: QtBot) -> None:
+    nestling.library_commands.open_run(run_dir)
+    qtbot.waitUntil(lambda: nestling.library.opened_run_dir == run_dir, timeout=20_000)
+
+
+def test_a_run_opens_with_its_plots_checkpoints_settings_and_log(
+    make_run: MakeRun, shown: Callable[[], Nestling], qtbot: QtBot
+) -> None:
+    run = make_run(runs_dir() / "a", saves=(4, 8), learning_rate=3e-4)
+    nestling = shown()
+    opened(nestling, run, qtbot)
+    view = nestling.library.opened
+    assert view.plots is not None
+    assert view.plots.series is not None
+    assert view.plots.series.last_step == 8
+    assert len(view.plots.series.validation) == 2
+    model = view.checkpoints.model
+    told = [[model.data(model.index(row, column)) for column in (0, 1, 5)] for row in range(2)]
+    assert told == [["8", "2.000", "Last"], ["4", "1.000", "Best"]]
+    assert model.data(model.index(0, 2)) == "0.0625 · 0.0625"
+    assert "Step 8: checkpoint saved" in view.log.toPlainText()
+
+
+def test_a_run_whose_manifest_is_damaged_still_shows_its_plots_and_checkpoints(
+    make_run: MakeRun, shown: Callable[[], Nestling], qtbot: QtBot
+) -> None:
+    run = make_run(runs_dir() / "a")
+    (run / "run.json").write_text("{")
+    nestling = shown()
+    opened(nestling, run, qtbot)
+    view = nestling.library.opened
+    assert "can't be read" in view.problem.text()
+    assert view.plots is not None
+    assert view.plots.series is not None
+    assert view.plots.series.last_step == 8
+    assert view.checkpoints.model.rowCount() == 1
+    assert not view.repeat.isEnabled()
+
+
+def test_a_new_name_and_notes_are_kept_beside_the_manifest(
+    make_run: MakeRun, shown: Callable[[], Nestling], qtbot: QtBot
+) -> None:
+    run = make_run(runs_dir() / "a")
+    before = (run / "run.json").read_bytes()
+    nestling = shown()
+    opened(nestling, run, qtbot)
+    view = nestling.library.opened
+    view.name.setText("Kittens")
+    view.notes.setPlainText("Better than the first.")
+    view.back.click()
+    qtbot.waitUntil(lambda: read_label(run).name == "Kittens")
+    assert read_label(run).notes == "Better than the first."
+    runs = nestling.library.list
+    qtbot.waitUntil(lambda: runs.selected_runs()[0].name == "Kittens")
+    assert (run / "run.json").read_bytes() == before
+    runs.search.setText("than first")
+    assert runs.runs.rowCount() == 1
+    runs.search.setText("dogs")
+    assert runs.runs.rowCount() == 0
+
+
+def test_a_run_without_a_name_keeps_the_one_it_had(
+    make_run: MakeRun, shown: Callable[[], Nestling], qtbot: QtBot
+) -> None:
+    run = make_run(runs_dir() / "a")
+    nestling = shown()
+    opened(nestling, run, qtbot)
+    nestling.library.opened.name.setText("  ")
+    nestling.library.opened.back.click()
+    assert nestling.library.opened.name.text() == "cats"
+
+
+def test_runs_not_finished_and_runs_with_a_problem_can_be_picked_out(
+    make_run: MakeRun, shown: Callable[[], Nestling]
+) -> None:
+    make_run(runs_dir() / "done")
+    make_run(runs_dir() / "stopped", outcome="stopped")
+    make_run(runs_dir() / "cut", outcome=None, saves=(4,))
+    (runs_dir() / "foreign").mkdir()
+    runs = shown().library.list
+    seen = {}
+    for index in range(runs.state.count()):
+        runs.state.setCurrentIndex(index)
+        rows = range(runs.runs.rowCount())
+        names = {runs.runs.run_at(row).run_dir.name for row in rows}
+        seen[runs.state.itemText(index)] = names
+    assert seen == {
+        "All runs": {"done", "stopped", "cut", "foreign"},
+        "Finished": {"done"},
+        "Not finished": {"stopped", "cut"},
+        "With a problem": {"foreign"},
+    }
+
+
+def test_a_deleted_run_is_in_the_trash_and_undo_puts_it_back_whole(
+    make_run: MakeRun, shown: Callable[[], Nestling], qtbot: QtBot
+) -> None:
+    run = make_run(runs_dir() / "a")
+    make_run(runs_dir() / "b")
+    before = {p.relative_to(run): p.read_bytes() for p in run.rglob("*") if p.is_file()}
+    nestling = shown()
+    runs = nestling.library.list
+    runs.select(run)
+    runs.delete.click()
+    qtbot.waitUntil(lambda: runs.runs.rowCount() == 1)
+    assert not run.exists()
+    assert "in the Trash" in nestling.window.notice.text.text()
+    nestling.window.centralWidget().setFocus()
+    nestling.menus._edit_focused("undo")
+    qtbot.waitUntil(lambda: runs.runs.rowCount() == 2)
+    assert {p.relative_to(run): p.read_bytes() for p in run.rglob("*") if p.is_file()} == before
+    nestling.menus._edit_focused("undo")
+
+
+def test_a_run_in_progress_can_not_be_deleted(
+    make_run: MakeRun, shown: Callable[[], Nestling], qtbot: QtBot
+) -> None:
+    run = make_run(runs_dir() / "a", outcome=None, saves=(4,))
+    nestling = shown()
+    claim = Claim(run)  # begun elsewhere since the list was made
+    nestling.library.list.request_delete()
+    qtbot.waitUntil(lambda: "in progress" in nestling.window.notice.text.text())
+    assert run.is_dir()
+    nestling.library_commands.list_runs()
+    qtbot.waitUntil(lambda: not nestling.library.list.delete.isEnabled())
+    claim.release()
+
+
+def test_only_the_best_and_the_last_checkpoint_stay_and_undo_brings_the_others_back(
+    make_run: MakeRun, shown: Callable[[], Nestling], qtbot: QtBot
+) -> None:
+    run = make_run(runs_dir() / "a", saves=(2, 4, 6, 8))
+    nestling = shown()
+    opened(nestling, run, qtbot)
+    view = nestling.library.opened.checkpoints
+    view.thin_out.click()
+    qtbot.waitUntil(lambda: view.model.rowCount() == 2)
+    assert [view.model.at(row).step for row in range(2)] == [8, 6]
+    view.table.selectRow(0)
+    view.delete.click()
+    qtbot.waitUntil(lambda: view.model.rowCount() == 1)
+    assert read_manifest(run)["adapter"] == "checkpoints/step-000006"
+    nestling.library_commands.deleting.undo()
+    nestling.library_commands.deleting.undo()
+    qtbot.waitUntil(lambda: view.model.rowCount() == 4)
+    assert read_manifest(run)["adapter"] == "checkpoints/step-000008"
+    assert read_manifest(run)["best_adapter"] == "checkpoints/step-000006"
+
+
+def test_a_run_that_is_gone_when_it_is_opened_leads_back_to_the_list(
+    make_run: MakeRun, shown: Callable[[], Nestling], qtbot: QtBot
+) -> None:
+    run = make_run(runs_dir() / "a")
+    nestling = shown()
+    opened(nestling, run, qtbot)
+    shutil.rmtree(run)
+    nestling.library_commands.refresh()
+    qtbot.waitUntil(lambda: nestling.library.opened_run_dir is None)
+
+
+def test_an_interrupted_run_is_told_at_the_start_once(
+    make_run: MakeRun, shown: Callable[[], Nestling], qtbot: QtBot
+) -> None:
+    make_run(runs_dir() / "a", outcome=None, steps=20, saves=(4, 8))
+    first = shown()
+    qtbot.waitUntil(first.window.notice.isVisible)
+    assert "up to step 8 is kept" in first.window.notice.text.text()
+    assert first.window.notice.action.text() == "Resume"
+    first.shut_down()
+    assert not shown().window.notice.isVisible()
+
+
+def test_a_stopped_run_goes_on_in_the_window_to_its_end(
+    nestling: Nestling, chat_file: Path, qtbot: QtBot
+) -> None:
+    nestling.commands.open_path(chat_file)
+    qtbot.waitUntil(nestling.actions.start.isEnabled)
+    nestling.state.change_config(steps=4000, steps_per_eval=1000, steps_per_save=1000, rank=2)
+    nestling.actions.start.trigger()
+    qtbot.waitUntil(lambda: nestling.state.step is not None, timeout=120_000)
+    nestling.actions.stop.trigger()
+    qtbot.waitUntil(lambda: nestling.state.phase is Phase.FINISHED, timeout=120_000)
+    assert nestling.state.finished is not None
+    run_dir, done = nestling.state.finished.run_dir, nestling.state.finished.steps
+    nestling.intake.use_starter_model()
+    nestling.state.change_config(steps=7)
+    nestling.window.show_page(LIBRARY)
+    qtbot.waitUntil(lambda: nestling.library.list.resume.isEnabled())
+    nestling.library.list.resume.click()
+    qtbot.waitUntil(lambda: nestling.state.phase is Phase.RUNNING)
+    assert nestling.state.config.steps == 4000
+    assert nestling.window.pages.currentIndex() == TRAIN
+    qtbot.waitUntil(lambda: nestling.state.step is not None, timeout=120_000)
+    assert nestling.state.step is not None
+    assert nestling.state.step.step > done
+    plots = nestling.train.plots_place.plots
+    assert plots is not None
+    assert plots.series is not None
+    assert (plots.series.first_step, len(plots.series.losses)) == (1, plots.series.last_step)
+    nestling.actions.stop.trigger()
+    qtbot.waitUntil(lambda: nestling.state.phase is Phase.FINISHED, timeout=120_000)
+    steps = list(read_steps(run_dir).steps)
+    assert steps == list(range(1, len(steps) + 1))
+    assert len(steps) > done
+
+
+def test_a_run_is_repeated_with_its_settings_and_as_plain_adamw(
+    make_run: MakeRun, shown: Callable[[], Nestling], chat_file: Path, qtbot: QtBot
+) -> None:
+    run = make_run(runs_dir() / "a", data=chat_file, learning_rate=3e-4, assign="rank")
+    nestling = shown()
+    opened(nestling, run, qtbot)
+    details = nestling.library.opened.run
+    assert details is not None
+    nestling.library.opened.repeat_requested.emit(details.details)
+    config = nestling.state.config
+    assert (config.learning_rate, config.assign) == (3e-4, "rank")
+    assert config.tiers == (TierConfig(1), TierConfig(2))
+    qtbot.waitUntil(nestling.actions.start.isEnabled, timeout=20_000)
+    nestling.library.opened.plain_repeat_requested.emit(details.details)
+    plain = nestling.state.config
+    assert plain.tiers == (TierConfig(1),)
+    assert plain.name == "chats, plain AdamW"
+    differing = {
+        name for name in vars(TrainingConfig()) if getattr(plain, name) != getattr(config, name)
+    }
+    assert differing == {"tiers", "name", "assign"}
+
+
+def test_settings_numbers_and_plots_are_exported_to_files(
+    make_run: MakeRun, shown: Callable[[], Nestling], tmp_path: Path, qtbot: QtBot
+) -> None:
+    run = make_run(runs_dir() / "a", steps=5, saves=(4, 5))
+    nestling = shown()
+    opened(nestling, run, qtbot)
+    view, exports = nestling.library.opened, nestling.library_commands.exports
+    assert view.run is not None
+    assert view.plots is not None
+    exports.save_settings(view.run.details, tmp_path / "a.toml")
+    exports.save_data([run], tmp_path / "a.csv")
+    exports.save_picture(view.plots, "a", tmp_path / "a.png")
+    exports.save_picture(view.plots, "a", tmp_path / "a.svg")
+    qtbot.waitUntil((tmp_path / "a.svg").is_file)
+    assert load_toml(tmp_path / "a.toml") == view.run.details.config
+    with (tmp_path / "a.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["step"] for row in rows] == ["1", "2", "3", "4", "5"]
+    assert [row["validation_loss"] for row in rows] == ["", "", "", "1.0", "2.0"]
+    assert [row["tier_1_fired"] for row in rows] == ["0", "1", "0", "1", "0"]
+    assert (float(rows[1]["loss"]), rows[1]["tier_1_delta"]) == (2.0, "0.25")
+    assert float(rows[1]["layer_3_delta"]) == pytest.approx(0.25, rel=0.05)
+    picture = QImage(str(tmp_path / "a.png"))
+    assert picture.width() == 2 * view.plots.width()
+    assert "<svg" in (tmp_path / "a.svg").read_text()
+
+
+def test_a_file_that_can_not_be_written_is_told(
+    make_run: MakeRun, shown: Callable[[], Nestling], tmp_path: Path, qtbot: QtBot
+) -> None:
+    run = make_run(runs_dir() / "a")
+    nestling = shown()
+    opened(nestling, run, qtbot)
+    assert nestling.library.opened.run is not None
+    nestling.library_commands.exports.save_settings(
+        nestling.library.opened.run.details, tmp_path / "none" / "a.toml"
+    )
+    qtbot.waitUntil(lambda: "could not be written" in nestling.window.notice.text.text())
+
+
+def test_a_file_of_settings_is_opened_like_a_dataset(
+    nestling: Nestling, chat_file: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
+    wanted = TrainingConfig(model=nestling.state.config.model, data=chat_file, steps=17, rank=3)
+    (tmp_path / "a.toml").write_text(to_toml(wanted))
+    nestling.commands.open_path(tmp_path / "a.toml")
+    qtbot.waitUntil(nestling.actions.start.isEnabled, timeout=20_000)
+    assert nestling.state.config == wanted
+    (tmp_path / "b.toml").write_text("steps = 'many'")
+    nestling.commands.open_path(tmp_path / "b.toml")
+    qtbot.waitUntil(lambda: "steps can't be 'many'" in nestling.window.notice.text.text())
+    assert nestling.state.config == wanted
+
+
+def test_keeping_only_best_and_last_can_be_made_the_rule(build: Callable[..., Nestling]) -> None:
+    first = build()
+    assert first.state.config.keep_checkpoints == "all"
+    first.keeping.action.trigger()
+    assert first.state.config.keep_checkpoints == "best and last"
+    first.shut_down()
+    assert build().state.config.keep_checkpoints == "best and last"
+
+
+def test_notes_being_written_when_the_window_closes_are_kept(
+    make_run: MakeRun, shown: Callable[[], Nestling], qtbot: QtBot
+) -> None:
+    run = make_run(runs_dir() / "a")
+    nestling = shown()
+    opened(nestling, run, qtbot)
+    nestling.library.opened.notes.setPlainText("Not yet saved")
+    nestling.window.close()
+    nestling.shut_down()
+    assert read_label(run).notes == "Not yet saved"
+
+
+def test_runs_are_read_and_written_beside_the_window_s_thread(
+    make_run: MakeRun, shown: Callable[[], Nestling], qtbot: QtBot
+) -> None:
+    here, touched = threading.get_ident(), []
+    is_watching = True
+
+    def watch(event: str, arguments: tuple[object, ...]) -> None:
+        if is_watching and event in ("open", "os.scandir", "os.listdir", "os.rename", "os.mkdir"):
+            path = str(arguments[0])
+            if path.startswith(str(runs_dir())) and threading.get_ident() == here:
+                touched.append((event, path))
+
+    runs = [make_run(runs_dir() / name, saves=(2, 4, 6, 8)) for name in ("a", "b")]
+    sys.addaudithook(watch)
+    nestling = shown()
+    opened(nestling, runs[0], qtbot)
+    view = nestling.library.opened
+    view.checkpoints.thin_out.click()
+    qtbot.waitUntil(lambda: view.checkpoints.model.rowCount() == 2)
+    view.name.setText("Kittens")
+    view.back.click()
+    page = nestling.library
+    qtbot.waitUntil(lambda: "Kittens" in [run.name for run in page.list.runs.all_runs])
+    page.list.table.selectAll()
+    page.list.compare.click()
+    qtbot.waitUntil(lambda: page.views.currentWidget() is page.compared, timeout=20_000)
+    page.show_list()
+    page.list.delete.click()
+    qtbot.waitUntil(lambda: not page.list.runs.all_runs)
+    nestling.library_commands.deleting.undo()
+    qtbot.waitUntil(lambda: len(page.list.runs.all_runs) == 2)
+    is_watching = False
+    assert touched == []
+
+
+def test_the_run_in_progress_is_opened_as_ours(
+    nestling: Nestling, chat_file: Path, qtbot: QtBot
+) -> None:
+    nestling.commands.open_path(chat_file)
+    qtbot.waitUntil(nestling.actions.start.isEnabled)
+    nestling.state.change_config(steps=5000, steps_per_eval=1000, steps_per_save=1000, rank=2)
+    nestling.actions.start.trigger()
+    qtbot.waitUntil(lambda: nestling.state.step is not None, timeout=120_000)
+    assert nestling.state.started is not None
+    nestling.window.show_page(LIBRARY)
+    opened(nestling, nestling.state.started.run_dir, qtbot)
+    view = nestling.library.opened
+    assert view.pill.text() == "Running"
+    assert not view.delete.isEnabled()
+    assert not view.checkpoints.thin_out.isEnabled()
+    nestling.actions.stop.trigger()
+    qtbot.waitUntil(lambda: nestling.state.phase is Phase.FINISHED, timeout=120_000)
+    qtbot.waitUntil(lambda: view.pill.text() == "Stopped", timeout=20_000)

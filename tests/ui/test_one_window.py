@@ -1,0 +1,97 @@
+"""One window for one library: the second one brings the first forward and ends."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+
+from app.application import Nestling
+from app.core.paths import home_dir, runs_dir
+from app.ui.main_window import LIBRARY, TRAIN
+from app.ui.one_window import OneWindow
+
+SECOND = """
+import sys
+from pathlib import Path
+from PySide6.QtCore import QCoreApplication
+from app.ui.one_window import OneWindow
+application = QCoreApplication([])
+one = OneWindow(Path(sys.argv[1]))
+print("first" if one.is_first else one.bring_first_forward(), flush=True)
+if "wait" in sys.argv: sys.stdin.read()
+"""
+
+
+def test_a_second_window_brings_the_first_forward(qapp: QApplication, qtbot: QtBot) -> None:
+    first = OneWindow(home_dir())
+    with qtbot.waitSignal(first.shown_again, timeout=30_000):
+        other = second()
+    assert first.is_first
+    assert other.communicate(timeout=30)[0].strip() == "True"
+    first.close()
+
+
+def test_a_killed_window_is_in_nobody_s_way(qapp: QApplication) -> None:
+    killed = second("wait")
+    assert killed.stdout is not None
+    assert killed.stdout.readline().strip() == "first"
+    assert not OneWindow(home_dir()).is_first
+    os.kill(killed.pid, signal.SIGKILL)
+    killed.communicate()
+    after = OneWindow(home_dir())
+    assert after.is_first
+    after.close()
+
+
+def test_another_library_has_a_window_of_its_own(qapp: QApplication, tmp_path: Path) -> None:
+    one, other = OneWindow(tmp_path / "a"), OneWindow(tmp_path / "b")
+    assert one.is_first
+    assert other.is_first
+    one.close()
+    other.close()
+
+
+def second(*options: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-c", SECOND, str(home_dir()), *options], stdout=subprocess.PIPE,
+        stdin=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2],
+    )  # fmt: skip
+
+
+def test_a_minimised_window_comes_forward(build: Callable[..., Nestling], qtbot: QtBot) -> None:
+    nestling = build()
+    nestling.window.showMinimized()
+    nestling.window.come_forward()
+    assert not nestling.window.isMinimized()
+    assert nestling.window.isVisible()
+
+
+def test_page_and_selection_come_back(
+    build: Callable[..., Nestling], make_run: Callable[..., Path], qtbot: QtBot
+) -> None:
+    for name in ("2026-01-01-a", "2026-01-02-b", "2026-01-03-c"):
+        make_run(runs_dir() / name)
+    first = build()
+    first.window.show()
+    first.window.show_page(LIBRARY)
+    qtbot.waitUntil(lambda: first.library.list.runs.rowCount() == 3)
+    first.library.list.select(runs_dir() / "2026-01-02-b")
+    first.window.close()
+    second = build()
+    second.window.show()
+    assert second.window.pages.currentIndex() == LIBRARY
+    qtbot.waitUntil(lambda: second.library.list.runs.rowCount() == 3)
+    assert [r.run_dir.name for r in second.library.list.selected_runs()] == ["2026-01-02-b"]
+
+
+@pytest.mark.parametrize("value", ["99", "-1", "x"])
+def test_a_page_that_is_not_there_is_the_first(build: Callable[..., Nestling], value: str) -> None:
+    home_dir().mkdir(parents=True)
+    (home_dir() / "settings.ini").write_text(f"[window]\npage={value}\n")
+    assert build().window.pages.currentIndex() == TRAIN

@@ -1,0 +1,141 @@
+"""The queue: runs wait, are put in order, start by themselves, and wait on after quitting."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from pytestqt.qtbot import QtBot
+
+from app.application import Nestling
+from app.core.config import TierConfig, TrainingConfig
+from app.core.errors import InputError
+from app.core.paths import home_dir, runs_dir
+from app.library.queue_file import QUEUE_FILE, queued, read_queue, write_queue
+from app.library.run_store import list_runs
+from app.ui.app_state import Phase
+
+
+@pytest.fixture
+def config(tiny_model: Path, chat_file: Path) -> TrainingConfig:
+    return TrainingConfig(
+        model=tiny_model, data=chat_file, steps=3, rank=2, tiers=(TierConfig(1),), name="first"
+    )
+
+
+def names(nestling: Nestling) -> list[str]:
+    return [run.config.name for run in nestling.queue.runs]
+
+
+def test_runs_are_put_in_order_and_taken_out(
+    build: Callable[..., Nestling], config: TrainingConfig
+) -> None:
+    nestling = build()
+    for name in ("a", "b", "c"):
+        nestling.queue.add(replace(config, name=name))
+    page = nestling.queue_page
+    page.table.selectRow(2)
+    page.earlier.click()
+    assert names(nestling) == ["a", "c", "b"]
+    page.earlier.click()
+    page.earlier.click()
+    assert names(nestling) == ["c", "a", "b"]
+    assert not page.earlier.isEnabled()
+    page.later.click()
+    assert names(nestling) == ["a", "c", "b"]
+    page.remove.click()
+    assert names(nestling) == ["a", "b"]
+
+
+def test_what_waits_waits_on_after_quitting_and_starts_only_when_told(
+    build: Callable[..., Nestling], config: TrainingConfig, qtbot: QtBot
+) -> None:
+    first = build()
+    first.queue.add(config)
+    first.queue.add(replace(config, name="second"))
+    first.queue_page.later.click()
+    first.shut_down()
+    again = build()
+    again.window.show()
+    qtbot.waitUntil(lambda: names(again) == ["second", "first"], timeout=20_000)
+    assert again.queue.runs[1].config == config
+    assert not again.queue.is_going
+    assert not again.state.phase.is_active
+
+
+def test_runs_follow_each_other_to_the_end_of_the_queue(
+    nestling: Nestling, config: TrainingConfig, qtbot: QtBot
+) -> None:
+    nestling.queue.add(config)
+    nestling.queue.add(replace(config, name="second", steps=4))
+    nestling.queue_page.start.click()
+    qtbot.waitUntil(lambda: not nestling.queue.is_going, timeout=120_000)
+    assert nestling.queue.runs == []
+    done = sorted((run.name, run.steps, run.outcome) for run in list_runs(runs_dir()))
+    assert done == [("first", 3, "finished"), ("second", 4, "finished")]
+    qtbot.waitUntil(lambda: read_queue(home_dir() / QUEUE_FILE) == [])
+
+
+def test_a_run_that_can_not_begin_stays_with_the_reason_and_the_next_one_starts(
+    nestling: Nestling, config: TrainingConfig, tmp_path: Path, qtbot: QtBot
+) -> None:
+    nestling.queue.add(replace(config, name="broken", data=tmp_path / "gone.jsonl"))
+    nestling.queue.add(replace(config, name="good"))
+    nestling.queue.start()
+    qtbot.waitUntil(lambda: not nestling.queue.is_going, timeout=120_000)
+    assert names(nestling) == ["broken"]
+    assert "gone.jsonl does not exist" in nestling.queue.runs[0].problem
+    assert [run.name for run in list_runs(runs_dir())] == ["good"]
+    assert nestling.queue.why_not_start() == "Nothing waits."
+
+
+def test_a_stopped_run_holds_the_queue(
+    nestling: Nestling, config: TrainingConfig, qtbot: QtBot
+) -> None:
+    nestling.queue.add(replace(config, steps=5000))
+    nestling.queue.add(replace(config, name="second"))
+    nestling.queue.start()
+    qtbot.waitUntil(lambda: nestling.state.step is not None, timeout=120_000)
+    nestling.actions.stop.trigger()
+    qtbot.waitUntil(lambda: nestling.state.phase is Phase.FINISHED, timeout=120_000)
+    assert not nestling.queue.is_going
+    assert names(nestling) == ["second"]
+
+
+def test_the_settings_of_the_train_page_are_added_by_the_menu(
+    nestling: Nestling, chat_file: Path, qtbot: QtBot
+) -> None:
+    assert not nestling.actions.queue.isEnabled()
+    nestling.commands.open_path(chat_file)
+    qtbot.waitUntil(nestling.actions.queue.isEnabled)
+    nestling.state.change_config(steps=7)
+    nestling.actions.queue.trigger()
+    assert [run.config.steps for run in nestling.queue.runs] == [7]
+    assert nestling.window.notice.action.text() == "Show Queue"
+
+
+@pytest.mark.parametrize("damage", ["{", "[]", '{"format": 9}', '{"format": 1, "runs": [7]}'])
+def test_a_damaged_queue_is_put_aside_and_said(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / QUEUE_FILE
+    path.write_text(damage)
+    with pytest.raises(InputError, match="It is kept in"):
+        read_queue(path)
+    assert not path.exists()
+    (aside,) = tmp_path.iterdir()
+    assert aside.read_text() == damage
+
+
+def test_settings_that_are_not_understood_keep_their_place_and_their_words(
+    tmp_path: Path, config: TrainingConfig
+) -> None:
+    path = tmp_path / QUEUE_FILE
+    write_queue(path, [queued(config), queued(replace(config, name="new"))])
+    said = json.loads(path.read_text())
+    said["runs"][1]["settings"]["from_the_future"] = 7
+    path.write_text(json.dumps(said))
+    runs = read_queue(path)
+    assert [run.config.name for run in runs] == ["first", "new"]
+    assert "no setting named 'from_the_future'" in runs[1].problem
+    write_queue(path, runs)
+    assert json.loads(path.read_text())["runs"][1]["settings"]["from_the_future"] == 7
