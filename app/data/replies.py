@@ -85,9 +85,7 @@ class ReplyFinder:
             return None
         return self._closed((start, shared), whole)
 
-    def _last_reply(
-        self, messages: Sequence[Message], render: Render, whole: list[int]
-    ) -> Span:
+    def _last_reply(self, messages: Sequence[Message], render: Render, whole: list[int]) -> Span:
         prompt = render(len(messages) - 1, True)
         start = self._end_of_text(prompt, whole)
         if start is None:

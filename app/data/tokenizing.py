@@ -7,7 +7,6 @@ and nothing else. Tokens and the start of the last turn are mlx-lm's own.
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from app.data.beginnings import Beginnings, TextSplitter, splitter_of
@@ -153,9 +152,7 @@ def _row(
     trained = tuple((max(start, 1), end) for start, end in spans if end > max(start, 1))
     if not trained:
         return RowProblem(Path(), example.line, "has no token to train on")
-    return TokenizedExample(
-        tuple(tokens), trained, example.line, last_reply_only, _digest(example)
-    )
+    return TokenizedExample(tuple(tokens), trained, example.line, last_reply_only, _digest(example))
 
 
 def _digest(example: Example) -> int:
@@ -165,8 +162,3 @@ def _digest(example: Example) -> int:
         content = example.text
     text = json.dumps(content, sort_keys=True)
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
-
-
-def named(problem: RowProblem, path: Path) -> RowProblem:
-    """The problem with the file it was found in."""
-    return replace(problem, path=path)

@@ -5,13 +5,13 @@ that is short is filled up with rows in which nothing is trained, so that no exa
 new shape arises.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from app.data.tokenizing import TokenizedExample
+from app.data.token_rows import TokenView
 
 MAX_LENGTHS = 8
 """Each length is traced once, and its graph stays in memory (16–24 MB at 32 layers)."""
@@ -34,13 +34,12 @@ class Batches:
     """The batches of a dataset, addressed by epoch, or in file order for evaluation."""
 
     def __init__(
-        self, examples: Sequence[TokenizedExample], batch_size: int, max_lengths: int = MAX_LENGTHS
+        self, examples: TokenView, batch_size: int, max_lengths: int = MAX_LENGTHS
     ) -> None:
         self._examples = examples
         self._batch_size = batch_size
-        self._example_lengths = np.array([example.length for example in examples])
-        trained = sum(example.trained_tokens for example in examples)
-        self._trained_share = trained / max(1, int(self._example_lengths.sum()))
+        self._example_lengths = examples.lengths
+        self._trained_share = examples.trained_tokens / max(1, int(examples.lengths.sum()))
         self.lengths = bucket_lengths(self._example_lengths, max_lengths)
         """The distinct padded lengths, ascending."""
 
@@ -77,9 +76,9 @@ class Batches:
         tokens = np.zeros((self._batch_size, length), np.int32)
         trained = np.zeros((self._batch_size, length), np.float32)
         for row, index in enumerate(indexes):
-            example = self._examples[index]
-            tokens[row, : example.length] = example.tokens
-            for start, end in example.trained:
+            example, spans = self._examples.arrays(int(index))
+            tokens[row, : len(example)] = example
+            for start, end in spans.tolist():
                 trained[row, start:end] = 1.0
         return Batch(tokens, trained)
 
