@@ -241,6 +241,7 @@ class TrainingLoop:
             evals_since_best=self._best.evals_since,
             random_state=(high, low),
             metrics_bytes=self._recorder.synced_metrics_bytes(),
+            plan_digest=self._prepared.plan.digest(),
         )
         size = save_checkpoint(
             folder,

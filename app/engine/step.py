@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from app.engine.attention import attention_in_chunks
 from app.engine.batches import Batch
 from app.engine.checkpointing import layers_recomputed
 from app.engine.head import Head
@@ -139,7 +140,9 @@ class TrainingStep:
             held = trainable(model)
             if not paths:
                 return loss_of({}, *inputs), {}
-            result = mx.value_and_grad(loss_of)({path: held[path] for path in paths}, *inputs)
+            # The backward pass too, which calls recomputed layers again.
+            with attention_in_chunks():
+                result = mx.value_and_grad(loss_of)({path: held[path] for path in paths}, *inputs)
             # Tracing leaves its placeholders in the model.
             model.update(tree_unflatten(list(held.items())))
             return result  # type: ignore[no-any-return]

@@ -62,6 +62,18 @@ def peak() -> None:
         _faster(f"  tokens/s, {what}", "", ours, theirs)
 
 
+def long_rows() -> None:
+    for length in (2048, 4096):
+        rows = equal_rows(1, length, SMALL)
+        ours, theirs = _beside_mlx_lm(Shape(SMALL), rows, block=1, rounds=2, recompute=True)
+        what = f"one row of {length} tokens, both checkpointing, vocabulary 4k"
+        _time_ratio(f"time of {what}", "≤ 0.8", ours, theirs)
+        memory = f"{ours.peak >> 20} / {theirs.peak >> 20} MiB beyond the weights"
+        _row(f"peak of {what}", "≤ 0.75", ours.peak / theirs.peak, None, memory)
+        difference = ours.first_loss - theirs.first_loss
+        _row(f"first loss of {what}, ours − mlx-lm's", "≤ 1e-3", difference, None, "")
+
+
 def tiers() -> None:
     shape, batches = Shape(SMALL), _batches(equal_rows(BATCH, 128, SMALL)) * 4
     one = Ours(build(shape))
@@ -120,6 +132,7 @@ ROWS: dict[str, Callable[[], None]] = {
         chat_small,
         chat_large,
         peak,
+        long_rows,
         tiers,
         older,
         checkpoint,
@@ -156,12 +169,18 @@ def _beside_mlx_lm(shape: Shape, rows: list[Row], **options: Any) -> tuple[Measu
     ours = Ours(build(shape), recompute=options.get("recompute", False))
     longest = len(rows[0].tokens)
     return against_mlx_lm(
-        ours, batches, build(shape), ChatRows(rows), batch_size=BATCH, longest=longest, **options
+        ours,
+        batches,
+        build(shape),
+        ChatRows(rows),
+        batch_size=len(batches[0].tokens),
+        longest=longest,
+        **options,
     )
 
 
 def _batches(rows: list[Row]) -> list[Batch]:
-    batches = Batches(examples(rows), BATCH)
+    batches = Batches(examples(rows), min(BATCH, len(rows)))
     return [batches.batch(indexes) for indexes in batches.epoch(0, 0)]
 
 
