@@ -6,6 +6,7 @@ beginning of the whole, and is left alone elsewhere. How a chat is rendered isn'
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 
 from app.data.examples import Message
 from app.data.templates import TemplateError
@@ -40,6 +41,8 @@ class ReplyFinder:
         self._tokenizer = tokenizer
         self._special = _special_ids(tokenizer)
         self._always_prompts: bool | None = None
+        self._is_word = lru_cache(maxsize=65536)(self._says)
+        self._is_blank = lru_cache(maxsize=1024)(self._blank)
 
     def find(self, messages: Sequence[Message], render: Render) -> tuple[list[int], list[Span]]:
         """The tokens of a chat that ends with a reply, and the spans of its replies, in order.
@@ -63,12 +66,18 @@ class ReplyFinder:
         return whole, spans
 
     def _has_words(self, tokens: list[int]) -> bool:
-        words = [token for token in tokens if token not in self._special]
-        first = self._tokenizer.decode(words[:_SEAM_TOKENS]).strip()
-        # What looks like a broken character may be half of a white one.
-        if first and "\ufffd" not in first:
+        if any(map(self._is_word, tokens)):
             return True
+        words = [token for token in tokens if token not in self._special]
         return bool(self._tokenizer.decode(words).strip())
+
+    def _says(self, token: int) -> bool:
+        """Whether a token alone stands for words; one that is part of a character isn't asked."""
+        text = self._tokenizer.decode([token]).strip()
+        return token not in self._special and bool(text) and "\ufffd" not in text
+
+    def _blank(self, tokens: tuple[int, ...]) -> bool:
+        return not tokens or not self._tokenizer.decode(list(tokens)).strip()
 
     def _earlier_reply(self, turn: int, render: Render, whole: list[int]) -> Span | None:
         try:
@@ -148,9 +157,8 @@ class ReplyFinder:
         start, end = span
         for position in range(end - 1, start - 1, -1):
             if whole[position] in self._special:
-                tail = whole[position + 1 : end]
-                blank = not tail or not self._tokenizer.decode(tail).strip()
-                return (start, position + 1) if blank else span
+                is_blank = self._is_blank(tuple(whole[position + 1 : end]))
+                return (start, position + 1) if is_blank else span
         return span
 
     def _are_special(self, tokens: Iterable[int]) -> bool:

@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from app.core.files import PARTIAL_SUFFIX, plain_disk_errors, remove_folder
+from app.core.files import plain_disk_errors, remove_folder
 from app.core.paths import cache_dir
 from app.data.token_files import MANIFEST
 
 KEPT_STORES = 20
-_KEPT_PARTIAL_SECONDS = 7 * 24 * 3600
+UNFINISHED_SUFFIX = ".unfinished"
+_KEPT_UNFINISHED_SECONDS = 7 * 24 * 3600
 
 
 def stores_dir() -> Path:
@@ -33,9 +34,9 @@ def place_to_fill(folder: Path) -> Iterator[Path]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:  # another process is making a store
-            yield folder.with_name(f"{folder.name}.{os.getpid()}{PARTIAL_SUFFIX}")
+            yield folder.with_name(f"{folder.name}.{os.getpid()}{UNFINISHED_SUFFIX}")
         else:
-            yield folder.with_name(folder.name + PARTIAL_SUFFIX)
+            yield folder.with_name(folder.name + UNFINISHED_SUFFIX)
             _tidy(folder.parent)
     finally:
         os.close(lock)
@@ -45,10 +46,10 @@ def _tidy(stores: Path) -> None:
     now = time.time()
     used: list[tuple[float, Path]] = []
     for folder in (entry for entry in stores.iterdir() if entry.is_dir()):
-        if folder.suffix != PARTIAL_SUFFIX:
+        if not folder.suffix:
             manifest = folder / MANIFEST
             used.append((manifest.stat().st_mtime if manifest.exists() else 0.0, folder))
-        elif folder.stat().st_mtime < now - _KEPT_PARTIAL_SECONDS:
+        elif folder.stat().st_mtime < now - _KEPT_UNFINISHED_SECONDS:
             shutil.rmtree(folder, ignore_errors=True)
     for _, folder in sorted(used)[:-KEPT_STORES]:
         remove_folder(folder)

@@ -13,9 +13,14 @@ import numpy.typing as npt
 
 from app.data.token_rows import TokenView
 
-MAX_LENGTHS = 8
+MAX_LENGTHS = 16
 """Each length is traced once, and its graph stays in memory (16–24 MB at 32 layers)."""
 LENGTH_STEP = 16
+ENOUGH_PADDING = 0.05
+"""With no more of the cells being padding, fewer lengths do."""
+_BATCHES_A_LENGTH = 4
+"""A length that fewer batches of an epoch have isn't worth its tracing."""
+_MOST_EDGES = 512
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,8 @@ class Batches:
         self._batch_size = batch_size
         self._example_lengths = examples.lengths
         self._trained_share = examples.trained_tokens / max(1, int(examples.lengths.sum()))
-        self.lengths = bucket_lengths(self._example_lengths, max_lengths)
+        worth_it = max(1, len(self) // _BATCHES_A_LENGTH)
+        self.lengths = bucket_lengths(self._example_lengths, min(max_lengths, worth_it))
         """The distinct padded lengths, ascending."""
 
     def __len__(self) -> int:
@@ -97,19 +103,34 @@ class Batches:
 
 
 def bucket_lengths(lengths: npt.NDArray[np.int64], max_lengths: int) -> list[int]:
-    """At most `max_lengths` padded lengths that cover `lengths` with little padding, ascending.
+    """The padded lengths that cover `lengths` with the least padding, ascending.
 
-    Starts from every multiple of LENGTH_STEP that occurs, and gives up, one at a time, the one
-    whose rows cost the fewest extra cells when they move up to the next.
+    There are as few as leave ENOUGH_PADDING, and never more than `max_lengths`.
     """
-    rounded = -(-lengths // LENGTH_STEP) * LENGTH_STEP
+    longest = max(2, int(lengths.max()))
+    step = LENGTH_STEP * -(-longest // (LENGTH_STEP * _MOST_EDGES))
     # The longest bucket ends where the longest example ends: a limit of 2048 stays 2048.
-    rounded = np.minimum(rounded, max(2, int(lengths.max())))
-    edges, rows = (list(map(int, part)) for part in np.unique(rounded, return_counts=True))
-    while len(edges) > max_lengths:
-        costs = [rows[i] * (edges[i + 1] - edges[i]) for i in range(len(edges) - 1)]
-        cheapest = int(np.argmin(costs))
-        moved = rows.pop(cheapest)
-        rows[cheapest] += moved
-        edges.pop(cheapest)
-    return edges
+    rounded = np.minimum(-(-lengths // step) * step, longest)
+    edges, rows = np.unique(rounded, return_counts=True)
+    enough = lengths.sum() / (1 - ENOUGH_PADDING)
+    # cost[j, i]: cells of the rows from edge i to edge j, all padded to edge j.
+    before = np.concatenate(([0], np.cumsum(rows)))
+    cost = edges[:, None] * (before[1:, None] - before[None, :-1]).astype(float)
+    cost[np.triu_indices(len(edges), 1)] = np.inf
+    cells = np.full(len(edges) + 1, np.inf)
+    cells[0] = 0.0
+    choices: list[npt.NDArray[np.intp]] = []
+    while len(choices) < min(max_lengths, len(edges)) and cells[-1] > enough:
+        choices.append((cells[:-1] + cost).argmin(axis=1))
+        best = (cells[:-1] + cost).min(axis=1)
+        cells = np.concatenate(([np.inf], best))
+    return _chosen_edges(edges, choices)
+
+
+def _chosen_edges(edges: npt.NDArray[np.int64], choices: list[npt.NDArray[np.intp]]) -> list[int]:
+    """The best edges, from the last to the first, each telling where the one before it ends."""
+    chosen, end = [], len(edges)
+    for choice in reversed(choices):
+        chosen.append(int(edges[end - 1]))
+        end = int(choice[end - 1])
+    return chosen[::-1]
