@@ -84,6 +84,17 @@ def has_fused_attention_gradient() -> bool:
     return bool(import_mlx().cuda.is_available())
 
 
+def random_key() -> tuple[int, int]:
+    """What this thread's random numbers will follow from: 32 bits each."""
+    high, low = import_mlx().random.state[0].tolist()
+    return high, low
+
+
+def set_random_key(high: int, low: int) -> None:
+    """Go on from a `random_key`."""
+    import_mlx().random.seed((high << 32) | low)
+
+
 def release_thread() -> None:
     """The last act of a thread that used MLX; without it the process can abort at exit."""
     if "mlx.core" in sys.modules:

@@ -4,14 +4,13 @@ How slots come to their tiers is not known here.
 """
 
 import hashlib
+import itertools
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
-
-import numpy as np
 
 from app.core.config import TierConfig
 from app.core.errors import InputError
@@ -100,7 +99,7 @@ class TierPlan:
         for tier, vector in vectors.items():
             slots = self.of_tier[tier]
             shapes = [slot.shape(held[slot.path].shape) for slot in slots]
-            ends = np.cumsum([math.prod(shape) for shape in shapes])[:-1].tolist()
+            ends = list(itertools.accumulate(math.prod(shape) for shape in shapes))[:-1]
             for slot, shape, part in zip(slots, shapes, vector.split(ends), strict=True):
                 parts[slot] = part.reshape(shape).astype(held[slot.path].dtype)
         paths = dict.fromkeys(slot.path for slot in parts)
