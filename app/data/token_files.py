@@ -6,6 +6,7 @@ name. What the rows were made from is known here only as a key.
 
 import json
 import os
+import shutil
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
@@ -47,6 +48,8 @@ class TokenStore:
     folder: Path
     rows: TokenRows
     problem_count: int
+    file_digest: str = ""
+    """SHA-256 of the file it was made from."""
 
     def problems(self, path: Path) -> Iterator[RowProblem]:
         """Rows of `path` that can't be tokenised, in the file's order."""
@@ -119,7 +122,10 @@ class StoreWriter:
             self.close()
             write_json_atomic(self._aside / MANIFEST, manifest)
             (self._aside / JOURNAL).unlink(missing_ok=True)
-            if self._folder.exists():  # a damaged one, or somebody was quicker
+            if present := open_store(self._folder, self._key):  # somebody was quicker
+                shutil.rmtree(self._aside)
+                return present
+            if self._folder.exists():
                 remove_folder(self._folder)
             os.rename(self._aside, self._folder)
             sync(self._folder.parent)

@@ -9,8 +9,8 @@ import json
 import os
 import shutil
 from collections.abc import Generator, Iterator
-from contextlib import closing, suppress
-from dataclasses import dataclass
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, replace
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
@@ -57,30 +57,37 @@ def opening_store(
     key = _key(content, tokenizer, settings)
     folder = stores_dir() / key[:32]
     store = open_store(folder, key)
-    if store is not None:
-        return store
-    with place_to_fill(folder) as aside:
-        writer = StoreWriter(folder, key, aside)
-        try:
-            yield from _filling(writer, path, content, tokenizer, settings)
-            if not content.is_still(path):
-                raise InputError(
-                    f"{path.name} changed while it was read.",
-                    "Start again when nothing writes to it any more.",
-                )
-            return writer.finish()
-        except GeneratorExit:
-            writer.journal()
-            raise
-        except RunError:
-            raise
-        except AppError:
-            # A full disk gets its space back; a file with bad rows will be another one.
-            shutil.rmtree(aside, ignore_errors=True)
-            raise
-        finally:
-            with suppress(OSError):
-                writer.close()
+    if store is None:
+        with place_to_fill(folder) as aside:
+            writer = StoreWriter(folder, key, aside)
+            with _kept_or_dropped(writer, aside):
+                yield from _filling(writer, path, content, tokenizer, settings)
+                if not content.is_still(path):
+                    raise InputError(
+                        f"{path.name} changed while it was read.",
+                        "Start again when nothing writes to it any more.",
+                    )
+                store = writer.finish()
+    return replace(store, file_digest=content.digest)
+
+
+@contextmanager
+def _kept_or_dropped(writer: StoreWriter, aside: Path) -> Iterator[None]:
+    """What becomes of a store that wasn't finished."""
+    try:
+        yield
+    except GeneratorExit:
+        writer.journal()
+        raise
+    except RunError:  # a process died: go on from the last entry of the journal
+        raise
+    except AppError:
+        # A full disk gets its space back; a file with bad rows will be another one.
+        shutil.rmtree(aside, ignore_errors=True)
+        raise
+    finally:
+        with suppress(OSError):
+            writer.close()
 
 
 def _filling(

@@ -45,6 +45,8 @@ class TrainingData:
     left_out_count: int
     notes: tuple[str, ...]
     """Plain sentences for the log."""
+    fingerprints: dict[str, str]
+    """As of `fingerprint.fingerprints`, of what was read."""
 
 
 def open_data(files: DatasetFiles, tokenizer: Tokenizer, settings: DataSettings) -> TrainingData:
@@ -103,6 +105,9 @@ def _training_data(
         left_out=(*train.left_out(), *valid.left_out()),
         left_out_count=train.left_out_count + valid.left_out_count,
         notes=tuple(notes),
+        fingerprints={
+            str(path): store.file_digest for path, store in zip(paths, stores, strict=True)
+        },
     )
 
 

@@ -39,6 +39,8 @@ class Prepared:
     valid: Batches | None
     valid_examples: int
     questions: tuple[QuestionSet, ...]
+    fingerprints: dict[str, str]
+    """Path → SHA-256 of the files that the rows were read from."""
 
 
 class StoppedEarly(Exception):
@@ -128,6 +130,7 @@ def _prepared(
         valid=valid,
         valid_examples=len(rows.valid),
         questions=tuple(_questions(path, base.tokenizer) for path in config.question_sets),
+        fingerprints=rows.fingerprints,
     )
 
 

@@ -272,6 +272,21 @@ def test_a_damaged_journal_begins_anew(write_rows, tokenizer, counted):
     assert examples_of(made(path, tokenizer)) == expected(path, tokenizer)
 
 
+def test_two_that_make_the_same_store_at_a_time_both_get_it(write_rows, tokenizer, counted):
+    path = write_rows(*chats(25))
+    first, second = (opening_store(path, tokenizer, MASKED) for _ in range(2))
+    next(first), next(second)
+    with pytest.raises(StopIteration) as ended:
+        while True:
+            next(second)
+    with pytest.raises(StopIteration) as ended_too:
+        while True:
+            next(first)
+    assert examples_of(ended.value.value) == expected(path, tokenizer)
+    assert ended.value.value.folder == ended_too.value.value.folder
+    assert len([entry for entry in stores_dir().iterdir() if entry.is_dir()]) == 1
+
+
 # -- several processes -------------------------------------------------------------------------
 
 
