@@ -122,8 +122,7 @@ def train_theirs(data: Path) -> dict[str, Any]:
         def on_train_loss_report(self, train_info: dict[str, Any]) -> None:
             print("first step done", flush=True)
 
-    run = lora.run
-    lora.run = lambda args: run(args, training_callback=Telling())
+    lora.get_reporting_callbacks = lambda *_, **__: Telling()
     with tempfile.TemporaryDirectory() as folder:
         sys.argv = ["lora", "--train", "--model", str(MODEL), "--data", str(data.parent)]
         sys.argv += [
@@ -207,46 +206,58 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--alone", action="store_true", help="leave mlx-lm out")
+    parser.add_argument("--only", choices=("open", "train"), help="to the first batch, or step")
     parser.add_argument("--part", nargs=2, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.part:
         print(json.dumps(PARTS[given.part[0]](Path(given.part[1]))))
         return
     with tempfile.TemporaryDirectory() as folder:
-        _measure_all(Path(folder), given.rows, not given.alone)
+        parts = [given.only] if given.only else ["open", "train"]
+        _measure_all(Path(folder), given.rows, parts, not given.alone)
 
 
-def _measure_all(folder: Path, rows: int, with_theirs: bool) -> None:
-    data, home = folder / "data" / "train.jsonl", folder / "home"
+def _measure_all(folder: Path, rows: int, parts: list[str], with_theirs: bool) -> None:
+    data = folder / "data" / "train.jsonl"
     data.parent.mkdir()
     write_chats(data, rows)
     time.sleep(3)  # a file written just now is hashed again at the next opening
     print(f"{rows:,} rows, {data.stat().st_size / 1e6:,.0f} MB, {os.cpu_count()} cores")
+    if "open" in parts:
+        _measure_opening(data, folder / "opened", with_theirs)
+    if "train" in parts:
+        _measure_start(data, folder, with_theirs)
 
-    def part(name: str) -> Measured:
-        return measured(["-m", "tests.benchmarks.data_path", "--part", name, str(data)], home)
 
-    ours = part("open-ours")
+def _part(name: str, data: Path) -> list[str]:
+    return ["-m", "tests.benchmarks.data_path", "--part", name, str(data)]
+
+
+def _measure_opening(data: Path, home: Path, with_theirs: bool) -> None:
+    ours = measured(_part("open-ours", data), home)
     _show("check, tokenise, first batch", ours)
-    _show("second opening to the first batch", part("open-ours"))
+    _show("second opening to the first batch", measured(_part("open-ours", data), home))
     print(f"  padding {ours.told['padding']:.1%} of the cells, {ours.told['shapes']} shapes")
     if with_theirs:
-        theirs = part("open-theirs")
+        theirs = measured(_part("open-theirs", data), home)
         _show("mlx-lm: load and tokenise all", theirs)
         for kind in ("seconds", "cpu_seconds"):
             ratio = (ours.told["tokens"] / ours.told[kind]) / (
                 theirs.told["tokens"] / theirs.told[kind]
             )
             print(f"  tokens per {kind[:-1].replace('_', ' ')}: {ratio:.2f}×")
+
+
+def _measure_start(data: Path, folder: Path, with_theirs: bool) -> None:
+    home, told = folder / "home", '"step_finished"'
     train = ["-m", "app", "train", "--model", str(MODEL), "--data", str(data), "--json"]
     train += ["--steps", "1", "--batch-size", str(BATCH), "--max-seq-length", str(LIMIT)]
     train += ["--validation-share", "0", "--mask-prompt", "--output"]
-    _show("start to first step", measured([*train, str(folder / "1")], home, '"step_finished"'))
-    cold = folder / "cold"
-    _show("the same, never opened", measured([*train, str(folder / "2")], cold, '"step_finished"'))
+    _show("start to first step, never opened", measured([*train, str(folder / "1")], home, told))
+    _show("start to first step", measured([*train, str(folder / "2")], home, told))
     if with_theirs:
-        theirs_first = ["-m", "tests.benchmarks.data_path", "--part", "train-theirs", str(data)]
-        _show("mlx-lm: start to first step", measured(theirs_first, home, "first step done"))
+        theirs = measured(_part("train-theirs", data), home, "first step done")
+        _show("mlx-lm: start to first step", theirs)
 
 
 def _show(what: str, found: Measured) -> None:
