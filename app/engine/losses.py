@@ -14,8 +14,9 @@ from app.engine.batches import Batch
 from app.engine.head import Head
 from app.engine.mlx_gateway import compiles, import_mlx
 
-CHUNK_LOGITS = 2**23
-"""Logits of one chunk, at most: 32 MiB in float32, of which some four copies exist at once."""
+CHUNK_LOGITS = {"cpu": 2**23, "gpu": 2**25}
+"""Logits of one chunk, at most: 32 and 128 MiB in float32, of which some four copies exist at once.
+A GPU reads the head's weights once a chunk, so it wants fewer."""
 CHUNK_ROWS = (64, 256)
 """Rows of one chunk, at least and at most: fewer use the processor badly."""
 
@@ -99,7 +100,8 @@ def exact_answers(model: Any, batch: Batch, head: Head | None) -> list[bool]:
 def chunk_rows(vocabulary: int) -> int:
     """How many rows of logits are computed at once: a power of two."""
     low, high = CHUNK_ROWS
-    return int(min(high, max(low, 2 ** int(np.log2(CHUNK_LOGITS / vocabulary)))))
+    most = CHUNK_LOGITS["gpu" if compiles() else "cpu"]
+    return int(min(high, max(low, 2 ** int(np.log2(most / vocabulary)))))
 
 
 def _loss_of_all_logits(model: Any, tokens: Any, trained: Any) -> Any:
@@ -141,30 +143,57 @@ def _fused_loss(
 
 
 def _loss_of_rows(head: Head, hidden: Any, targets: Any, weights: Any) -> Any:
-    """The summed loss of some rows, with one pass over the logits for its gradient."""
+    """The summed loss of some rows, with few passes over the logits for its gradient."""
     mx = import_mlx()
-
     places = targets[:, None]
+    loss_of, gradient_of = (
+        (_losses_kept_small, _gradient_by_compiling)
+        if compiles()
+        else (_losses_and_powers, _gradient_from_powers)
+    )
 
     @mx.custom_function  # type: ignore[untyped-decorator]
-    def loss(logits: Any) -> tuple[Any, Any, Any]:
-        largest = mx.max(logits, axis=-1, keepdims=True)
-        scores = mx.take_along_axis(logits, places, axis=-1)
-        # Exponentials are most of the work: taken once, for the loss and for its gradient.
-        powers = mx.exp(logits - largest)
-        total = mx.sum(powers, axis=-1, keepdims=True)
-        losses = (largest + mx.log(total) - scores).squeeze(-1)
-        return mx.where(weights > 0, losses, 0.0).sum(), powers, total
+    def loss(logits: Any) -> tuple[Any, ...]:
+        losses, *kept = loss_of(logits, places)
+        return mx.where(weights > 0, losses, 0.0).sum(), *kept
 
     @loss.vjp  # type: ignore[untyped-decorator]
-    def _(_: Any, cotangents: Any, outputs: Any) -> Any:
-        _, powers, total = outputs
-        scale = weights[:, None] * cotangents[0]
-        likely = powers * (scale / total)
-        error = mx.take_along_axis(likely, places, axis=-1) - scale
-        return mx.put_along_axis(likely, places, error, axis=-1)
+    def _(logits: Any, cotangents: Any, outputs: Any) -> Any:
+        return gradient_of(logits, places, weights[:, None] * cotangents[0], *outputs[1:])
 
     return loss(head.logits(hidden).astype(mx.float32))[0]
+
+
+def _losses_and_powers(logits: Any, places: Any) -> tuple[Any, ...]:
+    """On the CPU exponentials are most of the work: taken once, for loss and gradient alike."""
+    mx = import_mlx()
+    largest = mx.max(logits, axis=-1, keepdims=True)
+    powers = mx.exp(logits - largest)
+    total = mx.sum(powers, axis=-1, keepdims=True)
+    scores = mx.take_along_axis(logits, places, axis=-1)
+    return (largest + mx.log(total) - scores).squeeze(-1), powers, total
+
+
+def _gradient_from_powers(_: Any, places: Any, scale: Any, powers: Any, total: Any) -> Any:
+    mx = import_mlx()
+    likely = powers * (scale / total)
+    error = mx.take_along_axis(likely, places, axis=-1) - scale
+    return mx.put_along_axis(likely, places, error, axis=-1)
+
+
+def _losses_kept_small(logits: Any, places: Any) -> tuple[Any, ...]:
+    """On a GPU memory is most of the work: the logits are read again, and nothing else is kept."""
+    mx = import_mlx()
+    normalizer = mx.logsumexp(logits, axis=-1, keepdims=True)
+    scores = mx.take_along_axis(logits, places, axis=-1)
+    return (normalizer - scores).squeeze(-1), normalizer
+
+
+def _gradient_by_compiling(logits: Any, places: Any, scale: Any, normalizer: Any) -> Any:
+    """Written as one expression of each logit, which `mx.compile` makes one kernel of."""
+    mx = import_mlx()
+    is_target = mx.arange(logits.shape[-1]) == places
+    return (mx.exp(logits - normalizer) - is_target) * scale
 
 
 def _row_losses(logits: Any, targets: Any, weights: Any) -> Any:
