@@ -1,7 +1,11 @@
 """Which rows are held out for validation, decided by seed and content alone."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
+
+_DRAWN_AT_ONCE = 4096
 
 
 def held_out(digests: npt.NDArray[np.uint64], share: float, seed: int) -> npt.NDArray[np.bool_]:
@@ -33,12 +37,14 @@ def _drawn(
     groups: npt.NDArray[np.intp],
     sizes: npt.NDArray[np.intp],
     seed: int,
-) -> list[tuple[int, int]]:
+) -> Iterator[tuple[int, int]]:
     """Groups of equal rows with their sizes, in the order that they are drawn in."""
     content = np.empty(len(sizes), np.uint64)
     content[groups] = digests
     order = np.argsort(_mixed(content ^ _mixed(np.array([seed], np.uint64))), kind="stable")
-    return list(zip(order.tolist(), sizes[order].tolist(), strict=True))
+    for start in range(0, len(order), _DRAWN_AT_ONCE):
+        drawn = order[start : start + _DRAWN_AT_ONCE]
+        yield from zip(drawn.tolist(), sizes[drawn].tolist(), strict=True)
 
 
 def _mixed(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:

@@ -58,7 +58,7 @@ class Batches:
         random = np.random.default_rng((seed, epoch))
         shuffled = random.permutation(len(self._examples))
         # A stable sort keeps examples of one bucket shuffled: batches differ between epochs.
-        buckets = np.searchsorted(self.lengths, self._example_lengths[shuffled])
+        buckets = np.searchsorted(self.lengths, self._example_lengths[shuffled]).astype(np.uint16)
         ordered = shuffled[np.argsort(buckets, kind="stable")]
         batches = self._chunks(ordered)
         return [batches[i] for i in random.permutation(len(batches))]
