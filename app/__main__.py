@@ -1,5 +1,6 @@
 """`nestling` and `python -m app`: the terminal's commands, or the window."""
 
+import multiprocessing
 import os
 import sys
 
@@ -10,6 +11,7 @@ from app.core.errors import InputError
 
 def main() -> int:
     """Entry point; returns the exit code."""
+    multiprocessing.freeze_support()  # the frozen app starts its worker processes by this door
     if sys.stdout is None:  # started with standard output closed
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
     return run(sys.argv[1:], _open_window)

@@ -25,9 +25,9 @@ def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
     with plain_disk_errors(path):
         try:
             write(aside)
-            _sync(aside)
+            sync(aside)
             os.replace(aside, path)
-            _sync(path.parent)
+            sync(path.parent)
         except BaseException:
             aside.unlink(missing_ok=True)
             raise
@@ -52,10 +52,10 @@ def folder_written_aside(folder: Path) -> Iterator[Path]:
         try:
             yield aside
             for file in sorted(aside.rglob("*")):
-                _sync(file)
-            _sync(aside)
+                sync(file)
+            sync(aside)
             os.rename(aside, folder)
-            _sync(folder.parent)
+            sync(folder.parent)
         except BaseException:
             shutil.rmtree(aside, ignore_errors=True)
             raise
@@ -99,7 +99,8 @@ def _write_text(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Wait until a file's or folder's content is on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,10 +1,45 @@
-"""What a dataset's files hold, as digests: whether they are still what a run began with."""
+"""What a dataset's files hold, as digests: whether they are still what they were.
 
+A large file that was hashed before and has not been touched since is not read again.
+"""
+
+import contextlib
 import hashlib
+import json
+import os
+import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from app.core.errors import InputError
+from app.core.errors import AppError, InputError
+from app.core.files import write_json_atomic
+from app.core.paths import cache_dir
 from app.data.dataset_files import find_files
+
+_SMALL_BYTES = 2**20
+"""Hashing less is quicker than remembering it."""
+_KEPT_FILES = 500
+_CLOCK_NS = 2 * 10**9
+"""A file written to this long ago or less could change again without its times showing it."""
+_BLOCK_BYTES = 2**20
+
+
+@dataclass(frozen=True)
+class FileContent:
+    """A file's content, told by a hash, and the state of the file in which it had it."""
+
+    digest: str
+    """SHA-256."""
+    line_breaks: int
+    state: tuple[int, ...]
+    """Changes when the file is written to, replaced or moved."""
+
+    def is_still(self, path: Path) -> bool:
+        try:
+            return _state(path.stat()) == self.state
+        except OSError:
+            return False
 
 
 def fingerprints(data: Path | None, valid: Path | None) -> dict[str, str]:
@@ -12,12 +47,67 @@ def fingerprints(data: Path | None, valid: Path | None) -> dict[str, str]:
     if data is None:
         return {}
     files = find_files(data, valid)
-    return {str(path): _digest(path) for path in (files.train, files.valid) if path}
+    return {str(path): file_content(path).digest for path in (files.train, files.valid) if path}
 
 
-def _digest(path: Path) -> str:
+def file_content(path: Path) -> FileContent:
+    """What is in a file now. Raises InputError when it can't be read."""
     try:
         with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+            facts = os.fstat(file.fileno())
+            state = _state(facts)
+            if facts.st_size <= _SMALL_BYTES:
+                return _hashed(file, state)
+            name = str(path.absolute())
+            if (known := _known(name)) and known.state == state:
+                return known
+            began = time.time_ns()
+            content = _hashed(file, state)
+            if max(facts.st_mtime_ns, facts.st_ctime_ns) < began - _CLOCK_NS:
+                _remember(name, content)
+            return content
     except OSError as error:
         raise InputError(f"{path} can't be read: {error.strerror}.") from error
+
+
+def _hashed(file: Any, state: tuple[int, ...]) -> FileContent:
+    digest, line_breaks = hashlib.sha256(), 0
+    while block := file.read(_BLOCK_BYTES):
+        digest.update(block)
+        line_breaks += block.count(b"\n")
+    return FileContent(digest.hexdigest(), line_breaks, state)
+
+
+def _state(facts: os.stat_result) -> tuple[int, ...]:
+    # ctime can't be set back, as mtime can.
+    return (facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns)
+
+
+def _index_file() -> Path:
+    return cache_dir() / "known_files.json"
+
+
+def _index() -> dict[str, Any]:
+    try:
+        index = json.loads(_index_file().read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return index if isinstance(index, dict) else {}
+
+
+def _known(name: str) -> FileContent | None:
+    try:
+        digest, line_breaks, state = _index()[name]
+        return FileContent(str(digest), int(line_breaks), tuple(map(int, state)))
+    except (KeyError, ValueError, TypeError):
+        return None
+
+
+def _remember(name: str, content: FileContent) -> None:
+    index = _index()
+    index.pop(name, None)
+    index[name] = [content.digest, content.line_breaks, content.state]
+    kept = dict(list(index.items())[-_KEPT_FILES:])
+    with contextlib.suppress(AppError, OSError):  # without it the file is only hashed again
+        _index_file().parent.mkdir(parents=True, exist_ok=True)
+        write_json_atomic(_index_file(), kept)

@@ -4,228 +4,161 @@ mlx-lm trains only the last turn of a chat with `mask_prompt`; here every assist
 and nothing else. Tokens and the start of the last turn are mlx-lm's own.
 """
 
-from collections.abc import Generator, Sequence
-from dataclasses import dataclass, replace
+import hashlib
+import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
 
-from app.core.errors import InputError
-from app.data.dataset import Dataset
-from app.data.examples import ChatExample, Example, RowProblem
-from app.data.templates import ChatTemplate, TemplateError, Tokenizer
+from app.data.beginnings import Beginnings, TextSplitter, splitter_of
+from app.data.examples import ChatExample, Example, Message, RowProblem, TextExample
+from app.data.replies import Render, ReplyFinder, Span, through_last_reply
+from app.data.templates import ChatTemplate, TemplateError
+from app.data.token_rows import TokenizedExample
+from app.data.tokenizer import Tokenizer, plain_tokenizer
 
-__all__ = [
-    "TokenizedDataset",
-    "TokenizedExample",
-    "Tokenizer",
-    "tokenize",
-    "tokenize_dataset",
-    "tokenizing",
-]
+__all__ = ["ExampleTokenizer", "TokenizedExample", "tokenize"]
 
-_ROWS_BETWEEN_REPORTS = 20
+_COMPARED_ROWS = 4
+"""So many of every lot of rows are tokenised both ways."""
+
+Tokenized = TokenizedExample | RowProblem
 
 
-@dataclass(frozen=True)
-class TokenizedExample:
-    """One example as the model sees it."""
-
-    tokens: tuple[int, ...]
-    trained: tuple[tuple[int, int], ...]
-    """Half-open spans of positions p >= 1 that are targets: token p is predicted from p - 1."""
-    line: int
-    last_reply_only: bool = False
-    """Earlier replies are not trained, since the template changes them once more follows."""
-
-    @property
-    def length(self) -> int:
-        return len(self.tokens)
-
-    @property
-    def trained_tokens(self) -> int:
-        return sum(end - start for start, end in self.trained)
-
-
-@dataclass(frozen=True)
-class TokenizedDataset:
-    """What a run trains and validates on; every example has at least one trained token."""
-
-    train: tuple[TokenizedExample, ...]
-    valid: tuple[TokenizedExample, ...]
-    cut: int
-    """Rows kept, but cut at the limit."""
-    left_out: tuple[RowProblem, ...]
-    notes: tuple[str, ...]
-    """Plain sentences for the log."""
-
-
-def tokenize(
-    example: Example, tokenizer: Tokenizer, mask_prompt: bool
-) -> TokenizedExample | RowProblem:
+def tokenize(example: Example, tokenizer: Tokenizer, mask_prompt: bool) -> Tokenized:
     """One example, uncut, or why it can't be trained; the problem's path is empty.
 
     Raises InputError for a chat if the model has no chat template.
     """
-    return _tokenize(example, tokenizer, ChatTemplate(tokenizer), mask_prompt)
+    return ExampleTokenizer(tokenizer, mask_prompt).one(example)
 
 
-def tokenize_dataset(
-    dataset: Dataset,
-    tokenizer: Tokenizer,
-    *,
-    mask_prompt: bool,
-    max_seq_length: int,
-    batch_size: int,
-) -> TokenizedDataset:
-    """Every example that can be trained, cut at `max_seq_length` tokens; the rest is named.
+class ExampleTokenizer:
+    """Tokenises the examples of one dataset, one at a time or many at once."""
 
-    Raises InputError when too little is left to train on.
-    """
-    progress = tokenizing(
-        dataset,
-        tokenizer,
-        mask_prompt=mask_prompt,
-        max_seq_length=max_seq_length,
-        batch_size=batch_size,
-    )
-    while True:
+    def __init__(self, tokenizer: Tokenizer, mask_prompt: bool) -> None:
+        self._tokenizer = tokenizer
+        self._mask_prompt = mask_prompt
+        self._template = ChatTemplate(tokenizer)
+        self._finder = ReplyFinder(tokenizer)
+        self._eos = tokenizer.eos_token_id
+        self._fast: _Fast | None = None
+        self._fast_is_known = False
+
+    def one(self, example: Example) -> Tokenized:
+        """One example the plain way: every beginning of a chat is rendered and split anew."""
+        if isinstance(example, TextExample):
+            return self._text_row(example, list(self._tokenizer.encode(example.text)))
+        tools = example.tools
         try:
-            next(progress)
-        except StopIteration as ended:
-            return cast(TokenizedDataset, ended.value)
+            messages = self._context(example)
+        except TemplateError as error:
+            return RowProblem(Path(), example.line, str(error))
+        return self._chat_row(
+            example,
+            messages,
+            lambda count, prompted: self._template.tokens(messages[:count], tools, prompted),
+        )
 
+    def many(self, examples: Sequence[Example]) -> list[Tokenized]:
+        """The same, each text split only once; a sample is compared with the plain way.
 
-def tokenizing(
-    dataset: Dataset,
-    tokenizer: Tokenizer,
-    *,
-    mask_prompt: bool,
-    max_seq_length: int,
-    batch_size: int,
-) -> Generator[float, None, TokenizedDataset]:
-    """The same in small steps, for long datasets: yields the share done, 0 to 1."""
-    template = ChatTemplate(tokenizer)
-    total = len(dataset.train) + len(dataset.valid)
-    found: list[TokenizedExample | RowProblem] = []
-    for example in (*dataset.train, *dataset.valid):
-        if len(found) % _ROWS_BETWEEN_REPORTS == 0:
-            yield len(found) / total
-        found.append(_tokenize(example, tokenizer, template, mask_prompt))
-    yield 1.0
+        Where the two differ, the plain way is taken for all.
+        """
+        fast = self._fast_way()
+        if fast is not None:
+            found = fast.many(examples)
+            step = max(1, len(examples) // _COMPARED_ROWS)
+            if all(self.one(examples[i]) == found[i] for i in range(0, len(examples), step)):
+                return found
+        return [self.one(example) for example in examples]
 
-    files = dataset.files
-    train_path = files.train if files else Path("train.jsonl")
-    valid_path = (files.valid or files.train) if files else Path("valid.jsonl")
-    train = _Part(train_path, found[: len(dataset.train)], max_seq_length)
-    valid = _Part(valid_path, found[len(dataset.train) :], max_seq_length)
-    _check_enough(train, max_seq_length, batch_size)
-    notes = _notes(train, valid, max_seq_length)
-    if dataset.valid and not valid.kept:
-        notes.append("No validation row can be used, so there is no validation.")
-    return TokenizedDataset(
-        tuple(train.kept),
-        tuple(valid.kept),
-        train.cut + valid.cut,
-        (*train.left_out, *valid.left_out),
-        tuple(notes),
-    )
+    def _fast_way(self) -> "_Fast | None":
+        if not self._fast_is_known:
+            self._fast_is_known = True
+            plain = plain_tokenizer(self._tokenizer)
+            splitter = splitter_of(plain)
+            if plain is not None and splitter is not None:
+                self._fast = _Fast(plain, splitter, self._mask_prompt)
+        return self._fast
 
+    def _context(self, example: ChatExample) -> Sequence[Message]:
+        """The part of a chat that is tokenised."""
+        return through_last_reply(example.messages) if self._mask_prompt else example.messages
 
-def _tokenize(
-    example: Example, tokenizer: Tokenizer, template: ChatTemplate, mask_prompt: bool
-) -> TokenizedExample | RowProblem:
-    last_reply_only = False
-    if not isinstance(example, ChatExample):
-        tokens = list(tokenizer.encode(example.text))
-        eos = tokenizer.eos_token_id
-        if eos is not None and (not tokens or tokens[-1] != eos):
-            tokens.append(eos)
-        spans = [(0, len(tokens))]
-    else:
+    def _chat_row(
+        self, example: ChatExample, messages: Sequence[Message], render: Render
+    ) -> Tokenized:
+        replies = 0
         try:
-            if mask_prompt:
-                tokens, spans = template.replies(example.messages, example.tools)
-                replies = sum(message["role"] == "assistant" for message in example.messages[1:])
-                last_reply_only = len(spans) < replies
+            if self._mask_prompt:
+                tokens, spans = self._finder.find(messages, render)
+                replies = sum(message["role"] == "assistant" for message in messages[1:])
             else:
-                tokens = template.render(example.messages, example.tools)
+                tokens = render(len(messages), False)
                 spans = [(0, len(tokens))]
         except TemplateError as error:
             return RowProblem(Path(), example.line, str(error))
+        return _row(example, tokens, spans, last_reply_only=len(spans) < replies)
+
+    def _text_row(self, example: TextExample, tokens: list[int]) -> Tokenized:
+        if self._eos is not None and (not tokens or tokens[-1] != self._eos):
+            tokens.append(self._eos)
+        return _row(example, tokens, [(0, len(tokens))])
+
+
+class _Fast(ExampleTokenizer):
+    """Splits the texts of all examples at once, and takes beginnings from the whole."""
+
+    def __init__(self, tokenizer: Tokenizer, splitter: TextSplitter, mask_prompt: bool) -> None:
+        super().__init__(tokenizer, mask_prompt)
+        self._splitter = splitter
+        self._template.compile()
+
+    def many(self, examples: Sequence[Example]) -> list[Tokenized]:
+        found: dict[int, Tokenized] = {}
+        texts: dict[int, str] = {}
+        wholes: dict[int, tuple[Sequence[Message], str]] = {}
+        for index, example in enumerate(examples):
+            if isinstance(example, TextExample):
+                texts[index] = example.text
+                continue
+            try:
+                messages = self._context(example)
+                wholes[index] = messages, self._template.text(messages, example.tools, False)
+            except TemplateError as error:
+                found[index] = RowProblem(Path(), example.line, str(error))
+        split = self._splitter.split(list(texts.values()), add_special_tokens=True)
+        for index, tokens in zip(texts, split, strict=True):
+            found[index] = self._text_row(examples[index], tokens)  # type: ignore[arg-type]
+        split = self._splitter.split([text for _, text in wholes.values()])
+        for (index, (messages, text)), tokens in zip(wholes.items(), split, strict=True):
+            found[index] = self._from_whole(examples[index], messages, (text, tokens))  # type: ignore[arg-type]
+        return [found[index] for index in range(len(examples))]
+
+    def _from_whole(
+        self, example: ChatExample, messages: Sequence[Message], whole: tuple[str, list[int]]
+    ) -> Tokenized:
+        def text_of(count: int, prompted: bool) -> str:
+            return self._template.text(messages[:count], example.tools, prompted)
+
+        render = Beginnings(self._splitter, text_of, whole, len(messages))
+        return self._chat_row(example, messages, render)
+
+
+def _row(
+    example: Example, tokens: Sequence[int], spans: Sequence[Span], last_reply_only: bool = False
+) -> Tokenized:
     # The first token is predicted from nothing.
     trained = tuple((max(start, 1), end) for start, end in spans if end > max(start, 1))
     if not trained:
         return RowProblem(Path(), example.line, "has no token to train on")
-    return TokenizedExample(tuple(tokens), trained, example.line, last_reply_only)
+    return TokenizedExample(tuple(tokens), trained, example.line, last_reply_only, _digest(example))
 
 
-class _Part:
-    """The training or the validation rows: those that are kept, and those that are not."""
-
-    def __init__(
-        self, path: Path, found: Sequence[TokenizedExample | RowProblem], limit: int
-    ) -> None:
-        self.kept: list[TokenizedExample] = []
-        self.left_out: list[RowProblem] = []
-        self.cut = 0
-        self.lengths: list[int] = []
-        for row in found:
-            if isinstance(row, RowProblem):
-                self.left_out.append(replace(row, path=path))
-                continue
-            self.lengths.append(row.length)
-            cut = _cut(row, limit)
-            if cut is None:
-                reason = (
-                    f"its {row.length:,} tokens are cut at {limit:,}, before anything to train on"
-                )
-                self.left_out.append(RowProblem(path, row.line, reason))
-                continue
-            self.cut += cut is not row
-            self.kept.append(cut)
-
-
-def _cut(row: TokenizedExample, limit: int) -> TokenizedExample | None:
-    if row.length <= limit:
-        return row
-    trained = tuple((start, min(end, limit)) for start, end in row.trained if start < limit)
-    return replace(row, tokens=row.tokens[:limit], trained=trained) if trained else None
-
-
-def _check_enough(train: _Part, limit: int, batch_size: int) -> None:
-    if train.lengths and min(train.lengths) > limit:
-        raise InputError(
-            f"Every training row is longer than the limit of {limit:,} tokens; the shortest has "
-            f"{min(train.lengths):,}.",
-            "Raise the longest example's length, or split the rows.",
-        )
-    if not train.kept:
-        first = f": {train.left_out[0]}" if train.left_out else ""
-        raise InputError(
-            f"No training row can be used{first}.", "Correct the dataset or choose another model."
-        )
-    if len(train.kept) < batch_size:
-        raise InputError(
-            f"There are {len(train.kept):,} training rows, fewer than the batch size of "
-            f"{batch_size:,}.",
-            "Lower the batch size, or add rows.",
-        )
-
-
-def _notes(train: _Part, valid: _Part, limit: int) -> list[str]:
-    notes = []
-    rows = [*train.kept, *valid.kept]
-    if cut := train.cut + valid.cut:
-        notes.append(f"{_rows(cut)} longer than {limit:,} tokens: cut at the end.")
-    if left_out := [*train.left_out, *valid.left_out]:
-        notes.append(f"{_rows(len(left_out))} left out; the first: {left_out[0]}.")
-    if changed := sum(row.last_reply_only for row in rows):
-        notes.append(
-            f"{_rows(changed)} trained on the last reply only: this model's chat template "
-            "changes earlier replies once more follows."
-        )
-    return notes
-
-
-def _rows(count: int) -> str:
-    return "1 row is" if count == 1 else f"{count:,} rows are"
+def _digest(example: Example) -> int:
+    if isinstance(example, ChatExample):
+        content: object = [example.messages, example.tools]
+    else:
+        content = example.text
+    text = json.dumps(content, sort_keys=True)
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")

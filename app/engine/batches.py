@@ -5,17 +5,22 @@ that is short is filled up with rows in which nothing is trained, so that no exa
 new shape arises.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from app.data.tokenizing import TokenizedExample
+from app.data.token_rows import TokenView
 
-MAX_LENGTHS = 8
+MAX_LENGTHS = 16
 """Each length is traced once, and its graph stays in memory (16–24 MB at 32 layers)."""
 LENGTH_STEP = 16
+ENOUGH_PADDING = 0.05
+"""With no more of the cells being padding, fewer lengths do."""
+_BATCHES_A_LENGTH = 4
+"""A length that fewer batches of an epoch have isn't worth its tracing."""
+_MOST_EDGES = 512
 
 
 @dataclass(frozen=True)
@@ -34,14 +39,14 @@ class Batches:
     """The batches of a dataset, addressed by epoch, or in file order for evaluation."""
 
     def __init__(
-        self, examples: Sequence[TokenizedExample], batch_size: int, max_lengths: int = MAX_LENGTHS
+        self, examples: TokenView, batch_size: int, max_lengths: int = MAX_LENGTHS
     ) -> None:
         self._examples = examples
         self._batch_size = batch_size
-        self._example_lengths = np.array([example.length for example in examples])
-        trained = sum(example.trained_tokens for example in examples)
-        self._trained_share = trained / max(1, int(self._example_lengths.sum()))
-        self.lengths = bucket_lengths(self._example_lengths, max_lengths)
+        self._example_lengths = examples.lengths
+        self._trained_share = examples.trained_tokens / max(1, int(examples.lengths.sum()))
+        worth_it = max(1, len(self) // _BATCHES_A_LENGTH)
+        self.lengths = bucket_lengths(self._example_lengths, min(max_lengths, worth_it))
         """The distinct padded lengths, ascending."""
 
     def __len__(self) -> int:
@@ -53,7 +58,7 @@ class Batches:
         random = np.random.default_rng((seed, epoch))
         shuffled = random.permutation(len(self._examples))
         # A stable sort keeps examples of one bucket shuffled: batches differ between epochs.
-        buckets = np.searchsorted(self.lengths, self._example_lengths[shuffled])
+        buckets = np.searchsorted(self.lengths, self._example_lengths[shuffled]).astype(np.uint16)
         ordered = shuffled[np.argsort(buckets, kind="stable")]
         batches = self._chunks(ordered)
         return [batches[i] for i in random.permutation(len(batches))]
@@ -77,9 +82,9 @@ class Batches:
         tokens = np.zeros((self._batch_size, length), np.int32)
         trained = np.zeros((self._batch_size, length), np.float32)
         for row, index in enumerate(indexes):
-            example = self._examples[index]
-            tokens[row, : example.length] = example.tokens
-            for start, end in example.trained:
+            example, spans = self._examples.arrays(int(index))
+            tokens[row, : len(example)] = example
+            for start, end in spans.tolist():
                 trained[row, start:end] = 1.0
         return Batch(tokens, trained)
 
@@ -98,19 +103,34 @@ class Batches:
 
 
 def bucket_lengths(lengths: npt.NDArray[np.int64], max_lengths: int) -> list[int]:
-    """At most `max_lengths` padded lengths that cover `lengths` with little padding, ascending.
+    """The padded lengths that cover `lengths` with the least padding, ascending.
 
-    Starts from every multiple of LENGTH_STEP that occurs, and gives up, one at a time, the one
-    whose rows cost the fewest extra cells when they move up to the next.
+    There are as few as leave ENOUGH_PADDING, and never more than `max_lengths`.
     """
-    rounded = -(-lengths // LENGTH_STEP) * LENGTH_STEP
+    longest = max(2, int(lengths.max()))
+    step = LENGTH_STEP * -(-longest // (LENGTH_STEP * _MOST_EDGES))
     # The longest bucket ends where the longest example ends: a limit of 2048 stays 2048.
-    rounded = np.minimum(rounded, max(2, int(lengths.max())))
-    edges, rows = (list(map(int, part)) for part in np.unique(rounded, return_counts=True))
-    while len(edges) > max_lengths:
-        costs = [rows[i] * (edges[i + 1] - edges[i]) for i in range(len(edges) - 1)]
-        cheapest = int(np.argmin(costs))
-        moved = rows.pop(cheapest)
-        rows[cheapest] += moved
-        edges.pop(cheapest)
-    return edges
+    rounded = np.minimum(-(-lengths // step) * step, longest)
+    edges, rows = np.unique(rounded, return_counts=True)
+    enough = lengths.sum() / (1 - ENOUGH_PADDING)
+    # cost[j, i]: cells of the rows from edge i to edge j, all padded to edge j.
+    before = np.concatenate(([0], np.cumsum(rows)))
+    cost = edges[:, None] * (before[1:, None] - before[None, :-1]).astype(float)
+    cost[np.triu_indices(len(edges), 1)] = np.inf
+    cells = np.full(len(edges) + 1, np.inf)
+    cells[0] = 0.0
+    choices: list[npt.NDArray[np.intp]] = []
+    while len(choices) < min(max_lengths, len(edges)) and cells[-1] > enough:
+        choices.append((cells[:-1] + cost).argmin(axis=1))
+        best = (cells[:-1] + cost).min(axis=1)
+        cells = np.concatenate(([np.inf], best))
+    return _chosen_edges(edges, choices)
+
+
+def _chosen_edges(edges: npt.NDArray[np.int64], choices: list[npt.NDArray[np.intp]]) -> list[int]:
+    """The best edges, from the last to the first, each telling where the one before it ends."""
+    chosen, end = [], len(edges)
+    for choice in reversed(choices):
+        chosen.append(int(edges[end - 1]))
+        end = int(choice[end - 1])
+    return chosen[::-1]

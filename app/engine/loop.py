@@ -28,7 +28,13 @@ from app.engine.head import Head, find_head
 from app.engine.keeping import Keeper
 from app.engine.lora import trainable, write_parameters
 from app.engine.machines import ALONE, Machines
-from app.engine.mlx_gateway import device_name, import_mlx, random_key, set_random_key
+from app.engine.mlx_gateway import (
+    compiles,
+    device_name,
+    import_mlx,
+    random_key,
+    set_random_key,
+)
 from app.engine.optimizer import TieredAdamW
 from app.engine.plan_facts import tier_facts
 from app.engine.preparation import Prepared
@@ -151,12 +157,15 @@ class TrainingLoop:
         )
 
     def _warm_up(self) -> Iterator[Event]:
-        """Trace every batch length now, while it is shown: it holds the interpreter."""
+        """Trace every batch length now, while it is shown: it holds the interpreter.
+
+        Where nothing is compiled there is nothing to trace.
+        """
         train = self._prepared.train
         lengths = [(self._training.trace, train, length) for length in train.lengths]
         if valid := self._prepared.valid:
             lengths += [(self._evaluator.trace, valid, n) for n in valid.lengths]
-        for done, (trace, batches, length) in enumerate(lengths):
+        for done, (trace, batches, length) in enumerate(lengths if compiles() else ()):
             yield StageChanged("Warming up", done / len(lengths))
             trace(batches.blank(length))
         # Tracing draws random numbers too; from here on the run's own follow.

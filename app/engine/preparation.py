@@ -8,8 +8,9 @@ from typing import Any, cast
 from app.core.config import TrainingConfig
 from app.core.errors import InputError
 from app.core.events import Event, LogMessage, StageChanged
-from app.data.dataset import Dataset, load_dataset
-from app.data.tokenizing import TokenizedDataset, tokenize_dataset, tokenizing
+from app.data.dataset_files import DatasetFiles, find_files
+from app.data.token_store import RowSettings
+from app.data.training_data import DataSettings, TrainingData, open_data, opening_data
 from app.engine.adapter import add_adapter
 from app.engine.assignment import make_plan
 from app.engine.batches import Batches
@@ -38,6 +39,8 @@ class Prepared:
     valid: Batches | None
     valid_examples: int
     questions: tuple[QuestionSet, ...]
+    fingerprints: dict[str, str]
+    """Path → SHA-256 of the files that the rows were read from."""
 
     @property
     def lengths(self) -> tuple[int, ...]:
@@ -59,8 +62,7 @@ def prepare(
     data = config.data
     if data is None:
         raise InputError("No dataset is chosen.", "Give a .jsonl file or a folder of them.")
-    yield StageChanged("Reading the dataset")
-    dataset = load_dataset(data, config.valid, config.validation_share, config.seed)
+    files = find_files(data, config.valid)
     yield StageChanged("Loading the model")
     base = load_base_model(config.model)
     add_adapter(base.model, config)
@@ -70,13 +72,13 @@ def prepare(
         plan.check(trainable(base.model))
     elif config.assign != "importance":
         plan = make_plan(trainable(base.model), config)
-    tokenized = yield from _tokenized(config, dataset, base.tokenizer, should_stop)
-    for note in tokenized.notes:
+    rows = yield from _opened(config, files, base.tokenizer, should_stop)
+    for note in rows.notes:
         yield LogMessage(note)
-    train = Batches(tokenized.train, config.batch_size)
+    train = Batches(rows.train, config.batch_size)
     if plan is None:
         plan = yield from _plan_by_importance(config, base, train, should_stop)
-    return _prepared(config, base, plan, train, tokenized)
+    return _prepared(config, base, plan, train, rows)
 
 
 def _plan_by_importance(
@@ -93,24 +95,28 @@ def _plan_by_importance(
         yield StageChanged("Measuring importance", share)
 
 
-def _tokenized(
-    config: TrainingConfig, dataset: Dataset, tokenizer: Any, should_stop: Callable[[], bool]
-) -> Generator[Event, None, TokenizedDataset]:
-    progress = tokenizing(
-        dataset,
-        tokenizer,
-        mask_prompt=config.mask_prompt,
-        max_seq_length=config.max_seq_length,
-        batch_size=config.batch_size,
+def _opened(
+    config: TrainingConfig, files: DatasetFiles, tokenizer: Any, should_stop: Callable[[], bool]
+) -> Generator[Event, None, TrainingData]:
+    settings = DataSettings(
+        RowSettings(config.mask_prompt),
+        config.max_seq_length,
+        config.batch_size,
+        config.validation_share,
+        config.seed,
     )
-    while True:
-        try:
+    progress = opening_data(files, tokenizer, settings)
+    yield StageChanged("Reading the dataset")
+    try:
+        while True:
             share = next(progress)
-        except StopIteration as ended:
-            return cast(TokenizedDataset, ended.value)
-        if should_stop():
-            raise StoppedEarly
-        yield StageChanged("Turning text into tokens", share)
+            if should_stop():
+                raise StoppedEarly
+            yield StageChanged("Turning text into tokens", share)
+    except StopIteration as ended:
+        return cast(TrainingData, ended.value)
+    finally:
+        progress.close()
 
 
 def _prepared(
@@ -118,24 +124,22 @@ def _prepared(
     base: BaseModel,
     plan: TierPlan,
     train: Batches,
-    tokenized: TokenizedDataset,
+    rows: TrainingData,
 ) -> Prepared:
-    valid = Batches(tokenized.valid, config.batch_size) if tokenized.valid else None
+    valid = Batches(rows.valid, config.batch_size) if len(rows.valid) else None
     return Prepared(
         base=base,
         plan=plan,
         train=train,
-        train_examples=len(tokenized.train),
+        train_examples=len(rows.train),
         valid=valid,
-        valid_examples=len(tokenized.valid),
+        valid_examples=len(rows.valid),
         questions=tuple(_questions(path, base.tokenizer) for path in config.question_sets),
+        fingerprints=rows.fingerprints,
     )
 
 
 def _questions(path: Path, tokenizer: Any) -> QuestionSet:
-    dataset = load_dataset(path, None, 0.0, 0)
-    tokenized = tokenize_dataset(
-        dataset, tokenizer, mask_prompt=True, max_seq_length=1_000_000, batch_size=1
-    )
-    batches = Batches(tokenized.train, batch_size=32)
-    return QuestionSet(path.stem.replace("_", " "), batches, len(tokenized.train))
+    settings = DataSettings(RowSettings(mask_prompt=True), max_seq_length=1_000_000, batch_size=1)
+    rows = open_data(find_files(path), tokenizer, settings).train
+    return QuestionSet(path.stem.replace("_", " "), Batches(rows, batch_size=32), len(rows))

@@ -63,7 +63,7 @@ def train(
         raise plain_fault(error) from error
     yield from memory_of(config, prepared.lengths)
     if machines.is_first:
-        recorder = _new_run(config, run_dir, library, _facts(config, prepared))
+        recorder = _new_run(config, run_dir, library, _facts(prepared))
         keeper: Keeper = RunKeeper(recorder, config.keep_checkpoints)
     else:
         keeper = NoKeeper(run_dir)
@@ -170,7 +170,7 @@ def _what_must_agree(config: TrainingConfig, prepared: Prepared) -> dict[str, st
     return {
         "the settings": json.dumps(settings, sort_keys=True, default=str),
         "the base model": json.dumps(weights),
-        "the dataset": json.dumps(sorted(fingerprints(config.data, config.valid).values())),
+        "the dataset": json.dumps(sorted(prepared.fingerprints.values())),
         "the tier plan": prepared.plan.digest(),
     }
 
@@ -179,10 +179,10 @@ def _digest(checkpoint: Checkpoint) -> str:
     return (checkpoint.folder / STATE_FILE).read_text(encoding="utf-8")
 
 
-def _facts(config: TrainingConfig, prepared: Prepared) -> Facts:
+def _facts(prepared: Prepared) -> Facts:
     """What the manifest says beyond the config."""
     return {
-        "data": fingerprints(config.data, config.valid),
+        "data": prepared.fingerprints,
         "base_parameters": prepared.base.parameters,
         "train_examples": prepared.train_examples,
         "valid_examples": prepared.valid_examples,

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from app.core.config import TierConfig, TrainingConfig
-from app.data.tokenizing import TokenizedExample
+from app.data.token_rows import TokenizedExample, TokenView
 from app.engine.adapter import add_adapter
 from app.engine.mlx_gateway import import_mlx
 
@@ -150,11 +150,11 @@ def chat_rows(count: int, longest: int, vocabulary: int, masked: float) -> list[
     ]
 
 
-def examples(rows: list[Row]) -> list[TokenizedExample]:
-    return [
+def examples(rows: list[Row]) -> TokenView:
+    return TokenView.of(
         TokenizedExample(row.tokens, ((row.prompt, len(row.tokens)),), line)
         for line, row in enumerate(rows, 1)
-    ]
+    )
 
 
 class ChatRows:

@@ -25,16 +25,20 @@ SPECIAL = [
     "<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|begin_of_text|>", "<|start_header_id|>",
     "<|end_header_id|>", "<|eot_id|>", "<|user|>", "<|assistant|>", "<|end|>",
 ]  # fmt: skip
+BYTES = [f"<0x{byte:02X}>" for byte in range(256)]
 
 
 @cache
-def build_tokenizer(template: str | None = "chatml", splits: Literal["new", "gpt2"] = "new") -> Any:
+def build_tokenizer(
+    template: str | None = "chatml", splits: Literal["new", "gpt2", "spm"] = "new"
+) -> Any:
     """A byte-level BPE of 400 tokens, with `<think>` and `</think>` as tokens that aren't special.
 
     Text is split into words as by Llama 3 and Qwen, or as by GPT-2, which splits line breaks
-    differently before a word and at the end.
+    differently before a word and at the end; "spm" has no bytes but in need and puts a space in
+    front of a text, as SentencePiece does for Llama 2 and Mistral.
     """
-    bpe = Tokenizer(models.BPE())
+    bpe = Tokenizer(models.BPE(byte_fallback=splits == "spm", unk_token=None))
     if splits == "gpt2":
         bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     else:
@@ -45,14 +49,23 @@ def build_tokenizer(template: str | None = "chatml", splits: Literal["new", "gpt
             ]
         )
     bpe.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    if splits == "spm":
+        bpe.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first", split=False)
+        bpe.decoder = decoders.Sequence(
+            [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()]
+        )
+        alphabet = []
     corpus = ["user assistant system the quick brown fox says hello world\n\n\nand good day"] * 20
     trainer = trainers.BpeTrainer(
-        vocab_size=400,
-        special_tokens=SPECIAL,
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        vocab_size=700 if splits == "spm" else 400,
+        special_tokens=SPECIAL + (BYTES if splits == "spm" else []),
+        initial_alphabet=alphabet,
         show_progress=False,
     )
     bpe.train_from_iterator(corpus, trainer)
+    if splits == "spm":
+        bpe = _without_special_bytes(bpe)
     bpe.add_tokens([AddedToken(word, special=False) for word in ("<think>", "</think>")])
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=bpe, eos_token=ENDS.get(template or "", "<|im_end|>")
@@ -61,6 +74,13 @@ def build_tokenizer(template: str | None = "chatml", splits: Literal["new", "gpt
         text = (TEMPLATES / f"{template}.jinja").read_text(encoding="utf-8")
         tokenizer.chat_template = text.rstrip("\n")
     return tokenizer
+
+
+def _without_special_bytes(bpe: Tokenizer) -> Tokenizer:
+    """The same with its byte tokens in the vocabulary only, not cut out of texts."""
+    facts = json.loads(bpe.to_str())
+    facts["added_tokens"] = [t for t in facts["added_tokens"] if t["content"] not in BYTES]
+    return Tokenizer.from_str(json.dumps(facts))
 
 
 @pytest.fixture(scope="session")

@@ -2,20 +2,38 @@
 
 import os
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.core.errors import InputError
-from app.data.dataset import load_dataset
 from app.data.dataset_files import DatasetFiles, find_files
-from app.data.examples import TextExample
 from app.data.inspection import inspect
-from app.data.splitting import split
+from app.data.splitting import held_out
+from app.data.token_store import RowSettings
+from app.data.training_data import DataSettings, open_data
 
 
 def texts(count, start=0):
     return [{"text": f"row {i}"} for i in range(start, start + count)]
+
+
+@pytest.fixture
+def load_dataset(tokenizer_with):
+    def load_dataset(data, valid, share, seed):
+        settings_ = DataSettings(RowSettings(False), 512, 1, share, seed)
+        return open_data(find_files(data, valid), tokenizer_with("chatml"), settings_)
+
+    return load_dataset
+
+
+def lines_of(view):
+    return [view[i].line for i in range(len(view))]
+
+
+def rows_of(view):
+    return {view[i].tokens for i in range(len(view))}
 
 
 # -- which files -----------------------------------------------------------------------------
@@ -74,7 +92,7 @@ def test_a_missing_validation_file_is_named(write_rows, tmp_path):
 # -- bad rows --------------------------------------------------------------------------------
 
 
-def test_the_first_bad_rows_are_shown_and_all_are_counted(write_rows):
+def test_the_first_bad_rows_are_shown_and_all_are_counted(load_dataset, write_rows):
     path = write_rows(*texts(2), b"{", {"text": ""}, [], {"a": 1}, 5)
     with pytest.raises(InputError) as error:
         load_dataset(path, None, 0.1, 0)
@@ -86,13 +104,13 @@ def test_the_first_bad_rows_are_shown_and_all_are_counted(write_rows):
     assert error.value.hint == "Correct or remove them, and start again."
 
 
-def test_a_bad_row_in_the_validation_file_stops_the_run_too(write_rows):
+def test_a_bad_row_in_the_validation_file_stops_the_run_too(load_dataset, write_rows):
     train, valid = write_rows(*texts(3)), write_rows({"text": ""}, name="valid.jsonl")
     with pytest.raises(InputError, match=r"^valid\.jsonl has 1 bad row: line 1: text is empty\."):
         load_dataset(train, valid, 0.1, 0)
 
 
-def test_one_json_list_is_recognised(tmp_path):
+def test_one_json_list_is_recognised(load_dataset, tmp_path):
     path = tmp_path / "train.jsonl"
     path.write_text('[\n  {"text": "a"},\n  {"text": "b"}\n]\n')
     with pytest.raises(InputError, match="looks like one JSON list: save it as JSON Lines"):
@@ -103,7 +121,7 @@ def test_one_json_list_is_recognised(tmp_path):
     max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(content=st.one_of(st.binary(max_size=60), st.text('{}[]":, text\n\\u0', max_size=60)))
-def test_no_content_of_a_file_raises_anything_but_a_plain_sentence(tmp_path, content):
+def test_no_content_of_a_file_raises_anything_but_a_plain_sentence(load_dataset, tmp_path, content):
     path = tmp_path / "any.jsonl"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     try:
@@ -117,10 +135,11 @@ def test_no_content_of_a_file_raises_anything_but_a_plain_sentence(tmp_path, con
             load_dataset(path, None, 0.1, 0)
     else:
         dataset = load_dataset(path, None, 0.1, 0)
-        assert len(dataset.train) + len(dataset.valid) == facts.examples > 0
+        used = len(dataset.train) + len(dataset.valid)
+        assert used + dataset.left_out_count == facts.examples > 0
 
 
-def test_an_empty_validation_file_is_named(write_rows):
+def test_an_empty_validation_file_is_named(load_dataset, write_rows):
     with pytest.raises(InputError, match=r"valid\.jsonl is empty"):
         load_dataset(write_rows(*texts(3)), write_rows(name="valid.jsonl"), 0.1, 0)
 
@@ -128,47 +147,44 @@ def test_an_empty_validation_file_is_named(write_rows):
 # -- what is held out ------------------------------------------------------------------------
 
 
-def test_a_share_is_held_out_and_every_row_is_on_one_side(write_rows):
+def test_a_share_is_held_out_and_every_row_is_on_one_side(load_dataset, write_rows):
     path = write_rows(*texts(20))
     dataset = load_dataset(path, None, 0.1, 0)
     assert (len(dataset.train), len(dataset.valid)) == (18, 2)
-    lines = [example.line for example in (*dataset.train, *dataset.valid)]
-    assert sorted(lines) == list(range(1, 21))
-    assert dataset.files == DatasetFiles(path, None)
+    assert sorted(lines_of(dataset.train) + lines_of(dataset.valid)) == list(range(1, 21))
 
 
-def test_a_validation_file_makes_the_share_irrelevant(write_rows):
+def test_a_validation_file_makes_the_share_irrelevant(load_dataset, write_rows):
     train, valid = write_rows(*texts(20)), write_rows(*texts(3, 50), name="valid.jsonl")
     dataset = load_dataset(train, valid, 0.5, 0)
     assert (len(dataset.train), len(dataset.valid)) == (20, 3)
 
 
-def test_the_split_is_the_seeds_alone(write_rows):
+def test_the_split_is_the_seeds_alone(load_dataset, write_rows):
     path = write_rows(*texts(50))
-    held = [load_dataset(path, None, 0.2, seed).valid for seed in (0, 0, 1)]
+    held = [lines_of(load_dataset(path, None, 0.2, seed).valid) for seed in (0, 0, 1)]
     assert held[0] == held[1]
     assert held[0] != held[2]
 
 
-def test_a_row_put_in_front_moves_no_other_row_to_the_other_side(write_rows):
+def test_a_row_put_in_front_moves_no_other_row_to_the_other_side(load_dataset, write_rows):
     before = load_dataset(write_rows(*texts(50)), None, 0.2, 0)
     after = load_dataset(write_rows({"text": "new"}, *texts(50)), None, 0.2, 0)
-    sides = [{row.text for row in dataset.valid} - {"new"} for dataset in (before, after)]
-    assert len(sides[0] ^ sides[1]) <= 1
+    assert len(rows_of(before.valid) ^ rows_of(after.valid)) <= 2
 
 
-def test_a_share_of_nothing_holds_nothing_out(write_rows):
-    assert load_dataset(write_rows(*texts(20)), None, 0.0, 0).valid == ()
+def test_a_share_of_nothing_holds_nothing_out(load_dataset, write_rows):
+    assert load_dataset(write_rows(*texts(20)), None, 0.0, 0).valid.lengths.tolist() == []
 
 
-def test_one_row_is_held_out_of_two(write_rows):
+def test_one_row_is_held_out_of_two(load_dataset, write_rows):
     dataset = load_dataset(write_rows(*texts(2)), None, 0.01, 0)
     assert (len(dataset.train), len(dataset.valid)) == (1, 1)
 
 
 @pytest.mark.parametrize("rows", [texts(1), texts(1) * 5])
-def test_a_dataset_of_one_and_the_same_row_holds_nothing_out(write_rows, rows):
-    assert load_dataset(write_rows(*rows), None, 0.5, 0).valid == ()
+def test_a_dataset_of_one_and_the_same_row_holds_nothing_out(load_dataset, write_rows, rows):
+    assert load_dataset(write_rows(*rows), None, 0.5, 0).valid.lengths.tolist() == []
 
 
 @given(
@@ -177,15 +193,15 @@ def test_a_dataset_of_one_and_the_same_row_holds_nothing_out(write_rows, rows):
     seed=st.integers(0, 2**32 - 1),
 )
 def test_equal_rows_are_never_on_both_sides(numbers, share, seed):
-    rows = [TextExample(str(number), line) for line, number in enumerate(numbers, start=1)]
-    train, valid = split(rows, share, seed)
-    assert sorted((*train, *valid), key=lambda row: row.line) == rows
-    assert not {row.text for row in train} & {row.text for row in valid}
-    assert train
+    digests = np.array([number * 0x9E3779B97F4A7C15 % 2**64 for number in numbers], np.uint64)
+    held = held_out(digests, share, seed)
+    train, valid = digests[~held], digests[held]
+    assert not set(train.tolist()) & set(valid.tolist())
+    assert len(train)
     if len(set(numbers)) > 1:
-        assert valid
+        assert len(valid)
         smallest = min(numbers.count(number) for number in set(numbers))
-        assert len(valid) <= max(round(len(rows) * share), smallest)
+        assert len(valid) <= max(round(len(numbers) * share), smallest)
 
 
 # -- what the window shows -------------------------------------------------------------------

@@ -1,6 +1,5 @@
 """Which tokens are trained: every reply, its end, and nothing the user said."""
 
-from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -8,14 +7,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.core.errors import InputError
-from app.data.dataset import Dataset
 from app.data.examples import ChatExample, RowProblem, TextExample
-from app.data.tokenizing import (
-    TokenizedExample,
-    tokenize,
-    tokenize_dataset,
-    tokenizing,
-)
+from app.data.token_rows import TokenizedExample
+from app.data.tokenizing import tokenize
 
 STABLE_TEMPLATES = ("chatml", "headers", "alternating", "ends_twice", "plain_words")
 PREFIX_TEMPLATES = (*STABLE_TEMPLATES, "thinking", "always_prompts")
@@ -300,100 +294,7 @@ def test_a_model_without_a_template_takes_text(tokenizer_with):
     tokenized(TextExample("hello", 1), tokenizer_with(None))
 
 
-# -- a whole dataset -------------------------------------------------------------------------
-
-
-def tokenize_all(train, tokenizer, valid=(), **changes):
-    settings_ = {"mask_prompt": True, "max_seq_length": 64, "batch_size": 1} | changes
-    return tokenize_dataset(Dataset(tuple(train), tuple(valid), ()), tokenizer, **settings_)
-
-
-def test_long_rows_are_cut_at_the_end_and_counted(tokenizer_with):
-    tokenizer = tokenizer_with("chatml")
-    rows = [TextExample("hello world " * 40, 1), TextExample("hello", 2)]
-    result = tokenize_all(rows, tokenizer, max_seq_length=16)
-    assert [row.length <= 16 for row in result.train] == [True, True]
-    assert result.train[0].trained == ((1, 16),)
-    assert result.cut == 1
-    assert result.notes == ("1 row is longer than 16 tokens: cut at the end.",)
-
-
-def test_a_row_whose_reply_is_cut_away_is_left_out_and_named(tokenizer_with):
-    rows = [chat("the fox " * 40, "hello", line=5), chat("a", "b", line=6)]
-    result = tokenize_all(rows, tokenizer_with("chatml"), max_seq_length=32)
-    assert [row.line for row in result.train] == [6]
-    (problem,) = result.left_out
-    assert problem.line == 5
-    assert "are cut at 32, before anything to train on" in str(problem)
-    assert result.cut == 0
-
-
-def test_rows_that_are_all_too_long_stop_the_run_with_the_shortest_length(tokenizer_with):
-    tokenizer = tokenizer_with("chatml")
-    rows = [TextExample("hello world " * n, n) for n in (30, 20)]
-    shortest = tokenized(rows[1], tokenizer).length
-    with pytest.raises(InputError) as error:
-        tokenize_all(rows, tokenizer, max_seq_length=8)
-    assert error.value.message == (
-        f"Every training row is longer than the limit of 8 tokens; the shortest has {shortest}."
-    )
-    assert error.value.hint
-
-
-def test_fewer_rows_than_a_batch_stop_the_run_with_both_numbers(tokenizer_with):
-    with pytest.raises(InputError) as error:
-        tokenize_all([chat("a", "b")] * 3, tokenizer_with("chatml"), batch_size=4)
-    assert error.value.message == "There are 3 training rows, fewer than the batch size of 4."
-
-
-def test_a_dataset_of_which_nothing_can_be_used_stops_the_run_with_the_first_reason(tokenizer_with):
-    rows = [chat("a", "b", system="c", line=line) for line in (1, 2)]
-    with pytest.raises(InputError) as error:
-        tokenize_all(rows, tokenizer_with("alternating"))
-    assert error.value.message == (
-        "No training row can be used: train.jsonl, line 1: the model's chat template refuses it: "
-        "Conversation roles must alternate user/assistant/user/assistant."
-    )
-
-
-def test_rows_trained_on_the_last_reply_only_are_counted_in_a_note(tokenizer_with):
-    rows = [chat("a", "b", "c", "d"), chat("a", "b")]
-    result = tokenize_all(rows, tokenizer_with("thinking"))
-    assert result.notes == (
-        "1 row is trained on the last reply only: this model's chat template changes earlier "
-        "replies once more follows.",
-    )
-
-
-def test_validation_rows_that_can_not_be_used_are_named_and_do_not_stop_the_run(tokenizer_with):
-    bad = ChatExample(({"role": "assistant", "content": "hello"},), None, 2)
-    result = tokenize_all([chat("a", "b")], tokenizer_with("chatml"), valid=[bad])
-    assert result.valid == ()
-    assert [str(problem) for problem in result.left_out] == [
-        "valid.jsonl, line 2: its only assistant turn comes first and answers nothing"
-    ]
-    assert result.notes[-1] == "No validation row can be used, so there is no validation."
-
-
-def test_progress_rises_to_one(tokenizer_with):
-    dataset = Dataset((chat("a", "b"),) * 50, (), ())
-    settings_ = {"mask_prompt": True, "max_seq_length": 64, "batch_size": 1}
-    seen = list(tokenizing(dataset, tokenizer_with("chatml"), **settings_))
-    assert seen == sorted(seen)
-    assert seen[0] == 0
-    assert seen[-1] == 1
-
-
-def test_cutting_inside_a_second_reply_keeps_the_first(tokenizer_with):
-    tokenizer = tokenizer_with("chatml")
-    whole = tokenized(chat("a", "hello", "b", "good day world"), tokenizer)
-    limit = whole.trained[1][0] + 1
-    rows = [chat("a", "hello", "b", "good day world"), chat("a", "b", line=2)]
-    result = tokenize_all(rows, tokenizer, max_seq_length=limit)
-    assert result.train[0].trained == (whole.trained[0], (limit - 1, limit))
-    assert result.train[0] == replace(
-        whole, tokens=whole.tokens[:limit], trained=result.train[0].trained
-    )
+# -- odd templates ---------------------------------------------------------------------------
 
 
 class Changed(SimpleNamespace):

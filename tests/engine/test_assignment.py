@@ -89,13 +89,13 @@ def test_the_groups_hold_about_as_many_parameters(
 
 def test_the_activity_is_the_mean_gradient_of_lora_b(config: TrainingConfig) -> None:
     """Against a gradient measured from the outside, by moving one module's lora_b."""
-    from app.data.tokenizing import TokenizedExample
+    from app.data.token_rows import TokenizedExample, TokenView
     from app.engine.losses import summed_loss
 
     model = load_base_model(config.model).model
     add_adapter(model, config)
     tokens = tuple(range(5, 21))
-    batches = Batches([TokenizedExample(tokens, ((1, 16),), line=1)], 1)
+    batches = Batches(TokenView.of([TokenizedExample(tokens, ((1, 16),), line=1)]), 1)
     measuring = measuring_activity(model, batches, 1, 0)
     before = trainable(model)
     with pytest.raises(StopIteration) as ended:

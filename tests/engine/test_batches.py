@@ -5,12 +5,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.data.tokenizing import TokenizedExample
+from app.data.token_rows import TokenizedExample, TokenView
 from app.engine.batches import Batches, bucket_lengths
 
 
-def examples(lengths: list[int]) -> list[TokenizedExample]:
-    return [TokenizedExample(tuple([i + 1] * n), ((1, n),), i) for i, n in enumerate(lengths)]
+def examples(lengths: list[int]) -> TokenView:
+    return TokenView.of(
+        TokenizedExample(tuple([i + 1] * n), ((1, n),), i) for i, n in enumerate(lengths)
+    )
 
 
 @given(
@@ -73,7 +75,7 @@ def test_a_short_last_batch_is_filled_with_rows_that_train_nothing() -> None:
 
 def test_only_the_named_spans_are_trained() -> None:
     example = TokenizedExample((9, 8, 7, 6, 5, 4), ((2, 3), (4, 6)), 1)
-    batch = next(Batches([example], 1).once())
+    batch = next(Batches(TokenView.of([example]), 1).once())
     assert batch.trained[0, :6].tolist() == [0, 0, 1, 0, 1, 1]
     assert batch.tokens[0, :6].tolist() == [9, 8, 7, 6, 5, 4]
     assert batch.trained_tokens == 3

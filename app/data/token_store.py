@@ -1,0 +1,167 @@
+"""A file's rows as tokens, made once and kept: opened where they are there, else made.
+
+What decides the tokens decides the name of the store: the file's content, the tokenizer with its
+template, and the settings that change tokens. A limit on the length or a batch size is none.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import date
+from importlib.metadata import PackageNotFoundError, version
+from itertools import islice
+from pathlib import Path
+
+from app.core.columns import Columns
+from app.core.errors import AppError, InputError, RunError
+from app.data.checked_file import read_examples
+from app.data.dataset import refusing
+from app.data.examples import ChatExample, Example, RowProblem, TextExample
+from app.data.fingerprint import FileContent, file_content
+from app.data.token_cache import place_to_fill, stores_dir
+from app.data.token_files import StoreWriter, TokenStore, open_store
+from app.data.token_workers import Lot, tokenized
+from app.data.tokenizer import Tokenizer, plain_tokenizer
+
+
+@dataclass(frozen=True)
+class RowSettings:
+    """The settings that decide which tokens a row becomes."""
+
+    mask_prompt: bool
+    columns: Columns | None = None
+    leave_out_bad_rows: bool = False
+
+
+_LOT_ROWS = 512
+_LOT_CHARACTERS = 2**20
+_LARGE_BYTES = 8 * 2**20
+"""Smaller files are tokenised before other processes have started."""
+_LIBRARIES = ("transformers", "tokenizers", "jinja2")
+
+
+def opening_store(
+    path: Path, tokenizer: Tokenizer, settings: RowSettings
+) -> Generator[float, None, TokenStore]:
+    """The rows of a file as tokens; yields the share done.
+
+    Closed early, it keeps what was done for the next time. Raises InputError when the file can't
+    be read or changes while it is read, or when bad rows are in it and aren't to be left out, and
+    AppError when the disk is full.
+    """
+    content = file_content(path)
+    key = _key(content, tokenizer, settings)
+    folder = stores_dir() / key[:32]
+    store = open_store(folder, key)
+    if store is None:
+        with place_to_fill(folder) as aside:
+            writer = StoreWriter(folder, key, aside)
+            with _kept_or_dropped(writer, aside):
+                yield from _filling(writer, path, content, tokenizer, settings)
+                if not content.is_still(path):
+                    raise InputError(
+                        f"{path.name} changed while it was read.",
+                        "Start again when nothing writes to it any more.",
+                    )
+                store = writer.finish()
+    return replace(store, file_digest=content.digest)
+
+
+@contextmanager
+def _kept_or_dropped(writer: StoreWriter, aside: Path) -> Iterator[None]:
+    """What becomes of a store that wasn't finished."""
+    try:
+        yield
+    except GeneratorExit:
+        writer.journal()
+        raise
+    except RunError:  # a process died: go on from the last entry of the journal
+        raise
+    except AppError:
+        # A full disk gets its space back; a file with bad rows will be another one.
+        shutil.rmtree(aside, ignore_errors=True)
+        raise
+    finally:
+        with suppress(OSError):
+            writer.close()
+
+
+def _filling(
+    writer: StoreWriter,
+    path: Path,
+    content: FileContent,
+    tokenizer: Tokenizer,
+    settings: RowSettings,
+) -> Iterator[float]:
+    lines = max(1, content.line_breaks)
+    rows = read_examples(path, settings.columns)
+    if not settings.leave_out_bad_rows:
+        rows = refusing(path, rows)
+    lots = _lots(islice(rows, writer.taken, None))
+    yield 0.0
+    is_large = path.stat().st_size > _LARGE_BYTES
+    with closing(tokenized(lots, tokenizer, settings.mask_prompt, is_large)) as made:
+        for lot in made:
+            writer.append(lot.rows, lot.problems, lot.taken)
+            yield min(1.0, lot.last_line / lines)
+    yield 1.0
+
+
+def _lots(rows: Iterator[Example | RowProblem]) -> Iterator[Lot]:
+    lot: list[Example | RowProblem] = []
+    characters = 0
+    for row in rows:
+        lot.append(row)
+        characters += _size(row)
+        if len(lot) == _LOT_ROWS or characters > _LOT_CHARACTERS:
+            yield tuple(lot)
+            lot, characters = [], 0
+    if lot:
+        yield tuple(lot)
+
+
+def _size(row: Example | RowProblem) -> int:
+    if isinstance(row, ChatExample):
+        return sum(len(message.get("content") or "") for message in row.messages)
+    return len(row.text) if isinstance(row, TextExample) else 0
+
+
+def _key(content: FileContent, tokenizer: Tokenizer, settings: RowSettings) -> str:
+    facts = [content.digest, _identity(tokenizer), settings.mask_prompt]
+    facts += [str(settings.columns or ""), settings.leave_out_bad_rows]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+
+def _identity(tokenizer: Tokenizer) -> list[object]:
+    """All that decides which tokens a row becomes, beyond the row."""
+    plain = plain_tokenizer(tokenizer)
+    template = getattr(tokenizer, "chat_template", None)
+    # A template may print the day.
+    day = date.today().isoformat() if "strftime_now" in str(template) else ""
+    libraries = [_version(name) for name in _LIBRARIES]
+    if plain is None:
+        # No telling what its code does, so that its rows are made anew by every process.
+        return [os.getpid(), id(tokenizer), day, libraries]
+    # What comes before the words is how texts were last cut or filled up.
+    words = plain.backend_tokenizer.to_str().partition('"added_tokens"')[2]
+    return [
+        hashlib.sha256(words.encode()).hexdigest(),
+        str(template),
+        str(sorted(plain.special_tokens_map.items())),
+        str(sorted(plain.template_options.items())),
+        sorted(plain.eos_token_ids),
+        type(plain.inner).__name__,
+        day,
+        libraries,
+    ]
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:  # a frozen app may have none
+        return ""

@@ -1,0 +1,117 @@
+"""Lots of examples tokenised in order: in this process, or in one a core.
+
+The processes never import MLX: they are given the tokenizer itself, and end with their parent.
+"""
+
+import multiprocessing
+import os
+import pickle
+import signal
+import threading
+from collections import deque
+from collections.abc import Generator, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing import connection
+
+from app.core.errors import RunError
+from app.data.examples import Example, RowProblem
+from app.data.token_rows import TokenizedExample, TokenRows
+from app.data.tokenizer import PlainTokenizer, Tokenizer, plain_tokenizer
+from app.data.tokenizing import ExampleTokenizer
+
+MAX_WORKERS = 8
+"""Reading and checking the rows, which one process does, is about eight times as fast."""
+_LOTS_AHEAD = 2
+
+Lot = tuple[Example | RowProblem, ...]
+"""Some rows of a file that follow one another."""
+
+_worker: ExampleTokenizer | None = None
+
+
+@dataclass(frozen=True)
+class TokenizedLot:
+    rows: TokenRows
+    problems: tuple[RowProblem, ...]
+    """All rows of the lot that can't be trained on, in order."""
+    taken: int
+    last_line: int
+
+
+def tokenized(
+    lots: Iterator[Lot], tokenizer: Tokenizer, mask_prompt: bool, in_parallel: bool
+) -> Generator[TokenizedLot, None, None]:
+    """Each lot in its turn, few of them read ahead; closing it ends the processes."""
+    plain = plain_tokenizer(tokenizer)
+    workers = min(os.cpu_count() or 1, MAX_WORKERS)
+    if in_parallel and plain is not None and workers > 1:
+        yield from _in_processes(lots, plain, mask_prompt, workers)
+        return
+    here = ExampleTokenizer(tokenizer, mask_prompt)
+    for lot in lots:
+        yield _tokenized(lot, here)
+
+
+def _in_processes(
+    lots: Iterator[Lot], tokenizer: PlainTokenizer, mask_prompt: bool, workers: int
+) -> Iterator[TokenizedLot]:
+    ahead: deque[Future[TokenizedLot]] = deque()
+    with _pool(pickle.dumps((tokenizer, mask_prompt)), workers) as pool:
+        try:
+            for lot in lots:
+                ahead.append(pool.submit(_tokenize_here, lot))
+                if len(ahead) > workers + _LOTS_AHEAD:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+        except BrokenProcessPool as error:
+            raise RunError(
+                "A process that turned text into tokens ended before it was done.",
+                "Start again: what was done is kept. If it comes again, memory may be short.",
+            ) from error
+
+
+@contextmanager
+def _pool(given: bytes, workers: int) -> Iterator[ProcessPoolExecutor]:
+    pool = ProcessPoolExecutor(
+        workers, multiprocessing.get_context("spawn"), initializer=_begin, initargs=(given,)
+    )
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _begin(given: bytes) -> None:
+    """What a worker process does first."""
+    global _worker
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    _worker = ExampleTokenizer(*pickle.loads(given))
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
+
+
+def _tokenize_here(lot: Lot) -> TokenizedLot:
+    assert _worker is not None
+    return _tokenized(lot, _worker)
+
+
+def _tokenized(lot: Lot, tokenizer: ExampleTokenizer) -> TokenizedLot:
+    found = tokenizer.many([row for row in lot if not isinstance(row, RowProblem)])
+    problems = [row for row in (*lot, *found) if isinstance(row, RowProblem)]
+    return TokenizedLot(
+        TokenRows.of([row for row in found if isinstance(row, TokenizedExample)]),
+        tuple(sorted(problems, key=lambda problem: problem.line)),
+        len(lot),
+        lot[-1].line,
+    )

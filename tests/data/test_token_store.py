@@ -1,0 +1,324 @@
+"""The token store: made once, complete or absent, never stale, gone on with where it stopped."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.core.columns import Columns
+from app.core.errors import AppError, InputError
+from app.data import token_cache, token_files, token_store, token_workers
+from app.data.examples import RowProblem
+from app.data.token_cache import stores_dir
+from app.data.token_rows import TokenView
+from app.data.token_store import RowSettings, opening_store
+from app.data.tokenizing import ExampleTokenizer
+
+MASKED = RowSettings(mask_prompt=True)
+
+
+def chats(count, start=0):
+    return [
+        {"messages": [{"role": "user", "content": f"the fox {i}"},
+                      {"role": "assistant", "content": f"hello {i} " * (i % 5 + 1)}]}
+        for i in range(start, start + count)
+    ]  # fmt: skip
+
+
+def made(path, tokenizer, settings=MASKED):
+    making = opening_store(path, tokenizer, settings)
+    while True:
+        try:
+            next(making)
+        except StopIteration as ended:
+            return ended.value
+
+
+def examples_of(store):
+    view = TokenView(store.rows, np.arange(len(store.rows)), 2**31)
+    return [view[i] for i in range(len(view))]
+
+
+def expected(path, tokenizer):
+    from app.data.checked_file import read_examples
+
+    return [ExampleTokenizer(tokenizer, True).one(row) for row in read_examples(path)]
+
+
+@pytest.fixture
+def tokenizer(tokenizer_with):
+    return tokenizer_with("chatml")
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """How many rows were tokenised, as a list of lots."""
+    lots = []
+    many = ExampleTokenizer.many
+
+    def counting(self, examples):
+        lots.append(len(examples))
+        return many(self, examples)
+
+    monkeypatch.setattr(ExampleTokenizer, "many", counting)
+    monkeypatch.setattr(token_store, "_LOT_ROWS", 10)
+    return lots
+
+
+# -- made once -------------------------------------------------------------------------------
+
+
+def test_a_store_holds_what_tokenising_each_row_gives(write_rows, tokenizer):
+    path = write_rows(*chats(40), {"text": "hello"})
+    assert examples_of(made(path, tokenizer)) == expected(path, tokenizer)
+
+
+def test_opening_the_same_file_again_tokenises_nothing(write_rows, tokenizer, counted):
+    path = write_rows(*chats(25))
+    first = examples_of(made(path, tokenizer))
+    assert sum(counted) == 25
+    assert examples_of(made(path, tokenizer)) == first
+    assert sum(counted) == 25
+
+
+def test_a_copy_of_a_file_has_the_same_store(write_rows, tokenizer, counted, tmp_path):
+    path = write_rows(*chats(25))
+    made(path, tokenizer)
+    made(Path(shutil.copy(path, tmp_path / "copy.jsonl")), tokenizer)
+    assert sum(counted) == 25
+
+
+def test_a_changed_file_never_has_the_old_store(write_rows, tokenizer):
+    path = write_rows(*chats(5))
+    made(path, tokenizer)
+    facts = path.stat()
+    changed = path.read_bytes().replace(b"fox 3", b"fox 8")
+    path.write_bytes(changed)
+    # As many bytes, and the time set back.
+    os.utime(path, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+    assert examples_of(made(path, tokenizer)) == expected(path, tokenizer)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda tokenizer, build: (build("headers"), MASKED),
+        lambda tokenizer, build: (build("chatml", splits="gpt2"), MASKED),
+        lambda tokenizer, build: (tokenizer, RowSettings(mask_prompt=False)),
+        lambda tokenizer, build: (tokenizer, RowSettings(True, Columns(messages="messages"))),
+    ],
+)
+def test_what_changes_tokens_makes_another_store(
+    write_rows, tokenizer, tokenizer_with, change, counted
+):
+    path = write_rows(*chats(5))
+    made(path, tokenizer)
+    made(path, *change(tokenizer, tokenizer_with))
+    assert sum(counted) == 10
+
+
+def test_a_tokenizer_that_was_used_to_cut_texts_has_the_same_store(write_rows, tokenizer, counted):
+    path = write_rows(*chats(5))
+    made(path, tokenizer)
+    tokenizer("hello world", truncation=True, max_length=1)
+    made(path, tokenizer)
+    assert sum(counted) == 5
+
+
+def test_rows_that_can_not_be_tokenised_are_kept_as_problems(write_rows, tokenizer_with):
+    bad = {"messages": [{"role": "assistant", "content": "hello"}]}
+    path = write_rows(bad, *chats(2), bad)
+    for _ in range(2):
+        store = made(path, tokenizer_with("chatml"))
+        assert store.problem_count == 2
+        assert [str(problem) for problem in store.problems(path)] == [
+            f"train.jsonl, line {line}: its only assistant turn comes first and answers nothing"
+            for line in (1, 4)
+        ]
+        assert store.rows.lines.tolist() == [2, 3]
+
+
+def test_bad_rows_are_left_out_where_that_is_wanted(write_rows, tokenizer):
+    path = write_rows(chats(1)[0], b"{", *chats(1, 5))
+    store = made(path, tokenizer, RowSettings(True, leave_out_bad_rows=True))
+    assert store.rows.lines.tolist() == [1, 3]
+    assert [type(problem) for problem in store.problems(path)] == [RowProblem]
+    with pytest.raises(InputError, match="1 bad row: line 2"):
+        made(path, tokenizer)
+
+
+# -- complete or absent ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [*token_files._TYPES, "problems", "manifest.json"])
+@pytest.mark.parametrize("damage", ["cut", "changed", "gone"])
+def test_a_damaged_store_is_made_anew(write_rows, tokenizer, name, damage, counted):
+    bad = {"messages": [{"role": "assistant", "content": "hello"}]}
+    path = write_rows(*chats(20), bad)
+    whole = examples_of(made(path, tokenizer))
+    (folder,) = [entry for entry in stores_dir().iterdir() if entry.is_dir()]
+    content = (folder / name).read_bytes()
+    if damage == "gone":
+        (folder / name).unlink()
+    else:
+        changed = bytes([content[0] ^ 1]) + content[1:]
+        (folder / name).write_bytes(content[: len(content) // 2] if damage == "cut" else changed)
+    assert examples_of(made(path, tokenizer)) == whole
+    assert sum(counted) == 42
+
+
+def test_a_store_under_anothers_name_is_not_used(write_rows, tokenizer, counted):
+    made(write_rows(*chats(5)), tokenizer)
+    (foreign,) = [entry for entry in stores_dir().iterdir() if entry.is_dir()]
+    other = write_rows(*chats(5, 50), name="other.jsonl")
+    right = examples_of(made(other, tokenizer))
+    (own,) = [entry for entry in stores_dir().iterdir() if entry.is_dir() and entry != foreign]
+    shutil.rmtree(own)
+    shutil.copytree(foreign, own)
+    assert examples_of(made(other, tokenizer)) == right
+
+
+def test_a_file_that_changes_while_it_is_read_leaves_no_store(write_rows, tokenizer, counted):
+    path = write_rows(*chats(30))
+    making = opening_store(path, tokenizer, MASKED)
+    next(making), next(making)
+    with path.open("ab") as file:
+        file.write(json.dumps(chats(1)[0]).encode() + b"\n")
+    with pytest.raises(InputError, match=r"train\.jsonl changed while it was read"):
+        list(making)
+    assert not [entry for entry in stores_dir().iterdir() if entry.is_dir()]
+
+
+def test_a_disk_that_fills_is_said_so_and_leaves_no_store(write_rows, tokenizer, own_home):
+    path = write_rows(*chats(3000))
+    stores_dir().mkdir(parents=True)
+    mount = ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(stores_dir())]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("only root can mount a small disk")
+    try:
+        with pytest.raises(AppError, match="The disk is full"):
+            made(path, tokenizer)
+        assert [entry.name for entry in stores_dir().iterdir()] == ["lock"]
+    finally:
+        subprocess.run(["umount", str(stores_dir())], check=True)
+    assert len(made(path, tokenizer).rows) == 3000
+
+
+def test_stores_that_were_not_used_for_longest_are_removed(
+    write_rows, tokenizer, monkeypatch, counted
+):
+    monkeypatch.setattr(token_cache, "KEPT_STORES", 2)
+    paths = [write_rows(*chats(5, start), name=f"{start}.jsonl") for start in (0, 10, 20)]
+    for age, path in zip((300, 400), paths, strict=False):
+        folder = made(path, tokenizer).folder
+        then = folder.stat().st_mtime - age
+        os.utime(folder / "manifest.json", (then, then))
+    made(paths[2], tokenizer)
+    made(paths[0], tokenizer)
+    assert sum(counted) == 15
+    made(paths[1], tokenizer)
+    assert sum(counted) == 20
+
+
+# -- stopped and gone on with ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("lots", [1, 2, 4])
+def test_a_stopped_tokenisation_goes_on_where_it_was(write_rows, tokenizer, counted, lots):
+    path = write_rows(*chats(45))
+    making = opening_store(path, tokenizer, MASKED)
+    for _ in range(lots + 1):
+        next(making)
+    making.close()
+    assert sum(counted) == 10 * lots
+    assert examples_of(made(path, tokenizer)) == expected(path, tokenizer)
+    assert sum(counted) == 45
+
+
+def test_a_killed_tokenisation_goes_on_from_its_last_entry(
+    write_rows, tokenizer, counted, monkeypatch
+):
+    path = write_rows(*chats(45))
+    monkeypatch.setattr(token_files, "_SECONDS_BETWEEN_ENTRIES", 0.0)
+    append = token_files.StoreWriter.append
+
+    def dies(self, *given):
+        if self.taken == 30:
+            self._write("tokens", b"half a lot")
+            self._files["tokens"].flush()
+            raise SystemError("killed")
+        append(self, *given)
+
+    monkeypatch.setattr(token_files.StoreWriter, "append", dies)
+    with pytest.raises(SystemError):
+        made(path, tokenizer)
+    monkeypatch.setattr(token_files.StoreWriter, "append", append)
+    del counted[:]
+    assert examples_of(made(path, tokenizer)) == expected(path, tokenizer)
+    assert sum(counted) == 15
+
+
+def test_a_damaged_journal_begins_anew(write_rows, tokenizer, counted):
+    path = write_rows(*chats(45))
+    making = opening_store(path, tokenizer, MASKED)
+    next(making), next(making)
+    making.close()
+    (aside,) = [entry for entry in stores_dir().iterdir() if entry.is_dir()]
+    (aside / "journal.jsonl").write_bytes(b"{}\n")
+    assert examples_of(made(path, tokenizer)) == expected(path, tokenizer)
+
+
+def test_two_that_make_the_same_store_at_a_time_both_get_it(write_rows, tokenizer, counted):
+    path = write_rows(*chats(25))
+    first, second = (opening_store(path, tokenizer, MASKED) for _ in range(2))
+    next(first), next(second)
+    with pytest.raises(StopIteration) as ended:
+        while True:
+            next(second)
+    with pytest.raises(StopIteration) as ended_too:
+        while True:
+            next(first)
+    assert examples_of(ended.value.value) == expected(path, tokenizer)
+    assert ended.value.value.folder == ended_too.value.value.folder
+    assert len([entry for entry in stores_dir().iterdir() if entry.is_dir()]) == 1
+
+
+# -- several processes -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def large(monkeypatch):
+    monkeypatch.setattr(token_store, "_LARGE_BYTES", 0)
+    monkeypatch.setattr(token_store, "_LOT_ROWS", 10)
+    monkeypatch.setattr(token_workers.os, "cpu_count", lambda: 2)
+
+
+def test_processes_give_what_one_gives_in_the_same_order(write_rows, tokenizer, large):
+    path = write_rows(*chats(95))
+    assert examples_of(made(path, tokenizer)) == expected(path, tokenizer)
+
+
+def test_stopping_ends_the_processes_and_keeps_what_was_done(write_rows, tokenizer, large):
+    path = write_rows(*chats(195))
+    making = opening_store(path, tokenizer, MASKED)
+    shares = [next(making) for _ in range(4)]
+    making.close()
+    assert 0 < shares[-1] < 1
+    assert not token_workers.multiprocessing.active_children()
+    assert next(opening_store(path, tokenizer, MASKED)) == 0.0
+    assert examples_of(made(path, tokenizer)) == expected(path, tokenizer)
+
+
+def test_a_process_that_is_killed_is_said_so_and_nothing_is_lost(write_rows, tokenizer, large):
+    path = write_rows(*chats(195))
+    making = opening_store(path, tokenizer, MASKED)
+    next(making), next(making)
+    for child in token_workers.multiprocessing.active_children():
+        child.kill()
+    with pytest.raises(AppError, match="ended before it was done"):
+        list(making)
+    assert examples_of(made(path, tokenizer)) == expected(path, tokenizer)
