@@ -16,6 +16,7 @@ METAVARS = {
     "tiers": "P,P,…",
     "tier_patterns": "PATTERN=TIER,…",
     "keys": "NAME,…",
+    "map": "ROLE=COLUMN,…",
     "model": "DIR",
     "name": "NAME",
 }
@@ -46,7 +47,7 @@ def training_config(arguments: argparse.Namespace) -> TrainingConfig:
         given["tiers"] = [vars(tier) for tier in tiers]
     config = with_settings(config, given, where="the command line")
     if config.data is None:
-        raise InputError("No dataset is given.", "Add --data with a .jsonl file or a folder.")
+        raise InputError("No dataset is given.", "Add --data with a file or a folder.")
     return config.checked()
 
 

@@ -53,7 +53,7 @@ def prepare(
     """
     data = config.data
     if data is None:
-        raise InputError("No dataset is chosen.", "Give a .jsonl file or a folder of them.")
+        raise InputError("No dataset is chosen.", "Give a file, or a folder with a train file.")
     yield StageChanged("Reading the dataset")
     dataset = load_dataset(data, config.valid, config.validation_share, config.seed)
     yield StageChanged("Loading the model")

@@ -8,6 +8,7 @@ from PySide6.QtCore import QObject, Signal, Slot
 
 from app.core.demo import demo_config
 from app.core.paths import starter_model_dir
+from app.data.dataset_files import has_train_file
 from app.ui.app_state import AppState
 from app.workers.background import BackgroundTasks, Failure
 from app.workers.library_tasks import checking_model, inspecting
@@ -122,7 +123,7 @@ class Intake(QObject):
 
 def looks_like_model(folder: Path) -> bool:
     """Whether a folder was meant as a model, a good one or not."""
-    if (folder / "train.jsonl").is_file():
+    if has_train_file(folder):
         return False
     signs = ("config.json", "*.safetensors", "*.gguf")
     return any(any(folder.glob(sign)) for sign in signs)
