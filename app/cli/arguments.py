@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from app import __version__
+from app.cli.check import add_check
 from app.core.config import CHOICES, TrainingConfig
 from app.core.config_text import load_toml, parse_tiers, with_settings
 from app.core.errors import InputError
@@ -61,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     _add_demo(commands.add_parser("demo", help="train the starter model on the sample data"))
     _add_train(commands.add_parser("train", help="train from the terminal"))
+    add_check(commands.add_parser("check", help="name every row of a dataset that can't be used"))
     _add_resume(commands.add_parser("resume", help="go on with a run that was stopped"))
     return parser
 

@@ -1,6 +1,6 @@
 """Which rows say the same, found by hashes alone: 32 bytes a row, whatever its length.
 
-Rows are the same if they differ in nothing but case and white space.
+Rows are the same if they differ in nothing but case, spaces, tabs and line breaks.
 """
 
 import json
@@ -28,7 +28,9 @@ class Seen:
 
     def add(self, example: Example) -> None:
         exact = _content(example)
-        words = " ".join(exact.casefold().split())
+        words = exact.casefold()
+        for space in " \n\t\r":
+            words = words.replace(space, "")
         digest = _digest(words, 16) + _digest(exact, 8)
         self._hashes.frombytes(digest)
         self._hashes.append(example.line)

@@ -14,8 +14,9 @@ _LOST = "\ufffd"
 
 def oddities(example: Example, path: Path) -> Iterator[RowProblem]:
     """A warning for each kind of odd character."""
-    text = "\n".join(texts(example))
-    if found := _CONTROL.search(text):
+    text = " ".join(_texts(example))
+    found = None if text.isprintable() else _CONTROL.search(text)
+    if found:
         name = f"U+{ord(found.group()):04X}"
         reason = f"holds the control character {name}, which is learned as it is"
         yield RowProblem(path, example.line, reason, "control characters", is_warning=True)
@@ -25,7 +26,7 @@ def oddities(example: Example, path: Path) -> Iterator[RowProblem]:
         yield RowProblem(path, example.line, reason, "encoding", is_warning=True)
 
 
-def texts(example: Example) -> list[str]:
+def _texts(example: Example) -> list[str]:
     """The words of an example."""
     if isinstance(example, ChatExample):
         return [message["content"] for message in example.messages]
