@@ -32,13 +32,14 @@ def _example(parts: Shaped, line: int) -> Example:
     if parts.text is not None:
         return TextExample(parts.text, line)
     messages = _messages(_parsed(parts.messages))
-    return ChatExample(messages, _tools(_parsed(parts.tools)), line)
+    tools = None if is_absent(parts.tools) else _tools(_parsed(parts.tools))
+    return ChatExample(messages, tools, line)
 
 
 def _parsed(value: object) -> object:
     """Lists stand in tables, and tools often in JSON, as text that holds JSON."""
     if not isinstance(value, str) or not value.lstrip().startswith("["):
-        return None if is_absent(value) and value is not None else value
+        return value
     try:
         return StrictJson().value(value.strip())
     except BadJson:
@@ -93,14 +94,12 @@ def _check_tool_calls(calls: object, role: str, where: str) -> None:
 
 
 def _tools(value: object) -> tuple[dict[str, Any], ...] | None:
-    if value is None or value == []:
-        return None
     if not isinstance(value, list):
         raise Wrong(f"tools is {kind_of(value)}, not a list")
     for number, tool in enumerate(value, start=1):
         if not isinstance(tool, dict):
             raise Wrong(f"tool {number} is {kind_of(tool)}, not an object")
-    return tuple(value)
+    return tuple(value) or None
 
 
 def _advice(role: object) -> str:

@@ -17,6 +17,8 @@ def text_of(value: object, subject: str) -> str:
         raise Wrong(f"{subject} {kind_of(value)}, not text")
     if not value.strip():
         raise Wrong(f"{subject} empty", "empty")
+    if "\x00" in value:
+        raise Wrong(f"{subject} text with a NUL character in it", "control characters")
     return value
 
 

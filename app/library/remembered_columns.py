@@ -14,7 +14,7 @@ from app.core.files import plain_disk_errors, write_json_atomic
 from app.core.paths import home_dir
 
 KEPT = 500
-"""Files; the longest unused are forgotten first."""
+"""Files; the oldest mappings are forgotten first."""
 _HASHED_BYTES = 2**16
 
 

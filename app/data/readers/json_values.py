@@ -113,11 +113,12 @@ class _Window:
         return is_open or error.pos > len(self._seen) - _SEAM
 
     def _more(self) -> bool:
-        """Read on, and forget what is done with; False at the end of the text."""
+        """Read on, and forget what is done with; False at the end, where nothing changes."""
         rest = self._seen[self._at :]
         if len(rest) > MAX_ROW:
             raise self._broken(TOO_BIG, "too big")
         # As much again as there is: a long value is begun anew only a few times.
         more = self._text.stream.read(max(_READ_CHARACTERS, len(rest)))
-        self._seen, self._at = rest + more, 0
+        if more:
+            self._seen, self._at = rest + more, 0
         return bool(more)

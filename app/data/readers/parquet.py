@@ -64,9 +64,8 @@ def _batches(file: BinaryIO, path: Path) -> Iterator[Any]:
         rows = _batch_rows(opened_file.metadata, path)
         yield from opened_file.iter_batches(batch_size=rows, use_threads=False)
     except (pa.ArrowException, OSError, ValueError, KeyError, MemoryError) as error:
-        words = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")[:120]
-        reason = f"is damaged or no Parquet file ({words})"
-        raise BrokenFile(RowProblem(path, 0, reason, "unreadable")) from error
+        problem = RowProblem(path, 0, "is damaged or no Parquet file", "unreadable")
+        raise BrokenFile(problem, "Copy or make it again.") from error
 
 
 def _batch_rows(metadata: Any, path: Path) -> int:

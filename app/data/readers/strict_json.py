@@ -82,8 +82,6 @@ class StrictJson:
             except UnicodeEncodeError:
                 reason = "holds half of a \\u surrogate pair, which is no character"
                 raise BadJson(reason, "encoding") from None
-        if "\\u0000" in text and "\x00" in json.dumps(value, ensure_ascii=False, default=str):
-            raise BadJson("holds a NUL character", "control characters")
 
     def _constant(self, name: str) -> None:
         self._flaw = self._flaw or f"holds {name}, which is not valid JSON"

@@ -123,10 +123,12 @@ def encoding_of(path: Path) -> Encoding:
 
 
 def _utf16_without_mark(head: bytes) -> str:
+    """Of ASCII characters, such as JSON and tables have, every second byte is zero."""
     even, odd = head[::2].count(0), head[1::2].count(0)
-    if odd > len(head) // 5 and not even:
+    most = max(2, len(head) // 4)
+    if odd >= most and not even:
         return "utf-16-le"
-    return "utf-16-be" if even > len(head) // 5 and not odd else ""
+    return "utf-16-be" if even >= most and not odd else ""
 
 
 def _eight_bit(head: bytes, file: BinaryIO) -> str:
