@@ -104,14 +104,21 @@ def _resume(arguments: argparse.Namespace) -> int:
 def _follow(start: Callable[[Callable[[], bool]], Iterator[Event]], as_json: bool) -> int:
     """Show a run's events to their end; `start` gets the question whether to stop."""
     from app.cli.progress import JsonLines, TerminalProgress
+    from app.engine.machines import is_first_machine
     from app.engine.mlx_gateway import release_thread
 
     interrupt = _Interrupt()
     show: Callable[[Event], None] = JsonLines() if as_json else TerminalProgress()
+    if not is_first_machine():
+        show = _nothing
     try:
         return _exit_code(_shown(start(interrupt.was_asked), show), interrupt)
     finally:
         release_thread()
+
+
+def _nothing(_: Event) -> None:
+    """What all machines but the first have to report."""
 
 
 def _shown(events: Iterator[Event], show: Callable[[Event], None]) -> RunFinished | None:

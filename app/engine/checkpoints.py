@@ -8,7 +8,7 @@ import itertools
 import json
 import shutil
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ ADAPTER_FILE = "adapters.safetensors"
 ADAPTER_CONFIG_FILE = "adapter_config.json"
 OPTIMIZER_FILE = "optimizer.safetensors"
 STATE_FILE = "state.json"
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,8 @@ class Progress:
     """MLX's random key on the training thread."""
     metrics_bytes: int = 0
     """Length of the metrics file when the checkpoint was made."""
+    plan_digest: str = ""
+    """Of the tier plan, which decides what each number of the optimizer's state belongs to."""
 
 
 @dataclass(frozen=True)
@@ -61,11 +63,11 @@ class Checkpoint:
 
     def check_fits(self, parameters: Mapping[str, Any], plan: TierPlan) -> None:
         """Raise InputError unless this belongs to an adapter with `parameters` and to `plan`."""
+        sizes = [plan.gathered(tier, parameters).size for tier in range(len(plan.tiers))]
         parts = (self.state.m, self.state.v, self.state.pending)
         fits = _shapes(self.adapter) == _shapes(parameters)
-        slots = _shapes(plan.cut(parameters))
-        fits = fits and all(_shapes(part) == slots for part in parts)
-        if not fits or len(self.state.fired_counts) != len(plan.tiers):
+        fits = fits and all([vector.size for vector in part] == sizes for part in parts)
+        if not fits or self.progress.plan_digest != plan.digest():
             raise _unreadable(self.folder, "it belongs to another adapter or tier plan")
 
 
@@ -191,23 +193,16 @@ def _save_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
 
 
 def _flatten(state: OptimizerState) -> Arrays:
-    flat: Arrays = {}
-    for kind in ("m", "v", "pending"):
-        flat |= {f"{kind}/{path}": value for path, value in getattr(state, kind).items()}
-    for kind in ("fired_counts", "pending_counts"):
-        flat |= {f"{kind}/{tier}": value for tier, value in enumerate(getattr(state, kind))}
-    return flat
+    return {
+        f"{f.name}/{tier}": array
+        for f in fields(state)
+        for tier, array in enumerate(getattr(state, f.name))
+    }
 
 
 def _unflatten(flat: Arrays) -> OptimizerState:
-    state = OptimizerState({}, {}, {}, [], [])
-    counts: dict[str, dict[int, Any]] = {"fired_counts": {}, "pending_counts": {}}
-    for name, value in flat.items():
-        kind, _, key = name.partition("/")
-        if kind in counts:
-            counts[kind][int(key)] = value
-        else:
-            getattr(state, kind)[key] = value
-    for kind, by_tier in counts.items():
-        getattr(state, kind).extend(by_tier[tier] for tier in sorted(by_tier))
-    return state
+    kinds = [f.name for f in fields(OptimizerState)]
+    if len(flat) % len(kinds):
+        raise ValueError(f"{OPTIMIZER_FILE} holds {len(flat)} arrays")
+    tiers = range(len(flat) // len(kinds))
+    return OptimizerState(*([flat[f"{kind}/{tier}"] for tier in tiers] for kind in kinds))

@@ -4,6 +4,11 @@ from app.core.errors import RunError
 
 _SAYINGS = (
     (
+        ("[ring]",),
+        "The connection to another machine was lost.",
+        "See that all of them are there, and go on with nestling resume.",
+    ),
+    (
         ("Impacting Interactivity", "ErrorTimeout", "GPU Timeout"),
         "macOS stopped the computation because one step kept the screen's GPU too long.",
         "Use a smaller batch or a lower limit for the longest example, and go on.",

@@ -1,9 +1,7 @@
 """The training loop: steps, validation and checkpoints in order, with the counters it keeps."""
 
-import contextlib
 import traceback
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from time import perf_counter
 from typing import Literal
 
@@ -23,18 +21,14 @@ from app.core.events import (
 )
 from app.engine.adapter import adapter_config
 from app.engine.best import BestSoFar
-from app.engine.checkpoints import (
-    Checkpoint,
-    Progress,
-    checkpoint_folder,
-    keep_only_checkpoints,
-    save_checkpoint,
-)
+from app.engine.checkpoints import Checkpoint, Progress
 from app.engine.evaluation import Evaluator, count_exact_answers
 from app.engine.faults import plain_fault
 from app.engine.head import Head, find_head
+from app.engine.keeping import Keeper
 from app.engine.lora import trainable, write_parameters
-from app.engine.mlx_gateway import device_name, import_mlx
+from app.engine.machines import ALONE, Machines
+from app.engine.mlx_gateway import device_name, import_mlx, random_key, set_random_key
 from app.engine.optimizer import TieredAdamW
 from app.engine.plan_facts import tier_facts
 from app.engine.preparation import Prepared
@@ -42,7 +36,7 @@ from app.engine.schedules import learning_rate
 from app.engine.speed import Speed
 from app.engine.step import StepMeasurement, TrainingStep
 from app.engine.tiers import adapted_layers
-from app.library.run import RunRecorder, run_name
+from app.library.run import run_name
 
 MAX_VOID_STEPS_IN_A_ROW = 3
 
@@ -54,35 +48,35 @@ class TrainingLoop:
         self,
         config: TrainingConfig,
         prepared: Prepared,
-        recorder: RunRecorder,
+        keeper: Keeper,
         should_stop: Callable[[], bool],
         stop_after: int | None = None,
         start: Checkpoint | None = None,
+        machines: Machines = ALONE,
     ) -> None:
         self._config = config
         self._prepared = prepared
-        self._recorder = recorder
-        self._run_dir = recorder.run_dir
+        self._keeper = keeper
+        self._machines = machines
         self._should_stop = should_stop
         self._last_step = min(config.steps, stop_after or config.steps)
         self._start = start
         self._model = prepared.base.model
         self._head = find_head(self._model)
-        self._evaluator = Evaluator(self._model, self._head)
-        self._training = _training_step(config, prepared, start, self._head)
+        self._evaluator = Evaluator(self._model, self._head, machines)
+        self._training = _training_step(config, prepared, start, self._head, machines)
         self._speed = Speed()
         done = start.progress if start else Progress()
-        self._step = self._saved_step = done.step
+        self._step = done.step
         self._trained_tokens = done.trained_tokens
         self._void_steps = done.void_steps
         self._best = BestSoFar(done.best_val_loss, done.best_step, done.evals_since_best)
-        self._adapter_dir: Path | None = start.folder if start else None
 
     def events(self) -> Iterator[Event]:
         """Everything that happens, recorded on disk before it is reported."""
         try:
             for event in self._until_done():
-                self._recorder.record(event)
+                self._keeper.record(event)
                 yield event
         except GeneratorExit:
             self._end("stopped", f"Stopped after step {self._step}.")
@@ -93,7 +87,7 @@ class TrainingLoop:
             fault = error if isinstance(error, AppError) else plain_fault(error)
             yield self._end("failed", str(fault))
         except Exception:
-            self._recorder.log(traceback.format_exc())
+            self._keeper.log(traceback.format_exc())
             self._end("failed", "Nestling itself failed; log.txt says where.")
             raise
         else:
@@ -111,10 +105,11 @@ class TrainingLoop:
         if self._start is None:
             yield from self._evaluation()
         else:
-            yield self._saved(self._start.folder, self._start.size_bytes)
+            size, is_best = self._start.size_bytes, self._best.step == self._step
+            yield CheckpointSaved(self._step, self._start.folder, size, is_best)
         taken = self._step * config.gradient_accumulation
         batches = self._prepared.train.endless(config.seed, start=taken)
-        while self._step < self._last_step and not self._is_over() and not self._should_stop():
+        while self._step < self._last_step and not self._is_over() and not self._is_asked():
             step = self._step + 1
             rate = learning_rate(config, step)
             micro_batches = [next(batches) for _ in range(config.gradient_accumulation)]
@@ -128,11 +123,12 @@ class TrainingLoop:
                 yield from self._evaluation()
             is_due = step % config.steps_per_save == 0 or step == config.steps
             if is_due or self._best.step == step:
+                self._check_machines_agree(measurement)
                 yield self._checkpoint()
-                self._drop_others()
-        if self._step > self._saved_step:
+                self._keeper.drop_others(self._best.step)
+        if self._step > self._keeper.saved_step:
             yield self._checkpoint()
-            self._drop_others()
+            self._keeper.drop_others(self._best.step)
         if self._step > 0:
             yield from self._scores("after")
 
@@ -140,7 +136,7 @@ class TrainingLoop:
         parameters = trainable(self._model)
         plan, prepared = self._prepared.plan, self._prepared
         return RunStarted(
-            run_dir=self._run_dir,
+            run_dir=self._keeper.run_dir,
             name=run_name(self._config),
             model=str(self._config.model),
             steps=self._config.steps,
@@ -156,7 +152,6 @@ class TrainingLoop:
 
     def _warm_up(self) -> Iterator[Event]:
         """Trace every batch length now, while it is shown: it holds the interpreter."""
-        mx = import_mlx()
         train = self._prepared.train
         lengths = [(self._training.trace, train, length) for length in train.lengths]
         if valid := self._prepared.valid:
@@ -166,13 +161,15 @@ class TrainingLoop:
             trace(batches.blank(length))
         # Tracing draws random numbers too; from here on the run's own follow.
         key = self._start.progress.random_state if self._start else (0, self._config.seed + 1)
-        mx.random.seed((key[0] << 32) | key[1])
-        mx.reset_peak_memory()
+        set_random_key(*key)
+        import_mlx().reset_peak_memory()
 
     def _scores(self, when: Literal["before", "after"]) -> Iterator[Event]:
         for questions in self._prepared.questions:
             yield StageChanged(f"Asking the {questions.name}")
-            correct = count_exact_answers(self._model, questions.batches, self._head)
+            correct = count_exact_answers(
+                self._model, questions.batches, self._head, self._machines
+            )
             yield ScoreMeasured(questions.name, when, correct, questions.count)
 
     def _evaluation(self) -> Iterator[Event]:
@@ -181,6 +178,10 @@ class TrainingLoop:
         yield StageChanged("Validating")
         loss = self._evaluator.mean_loss(self._prepared.valid)
         yield EvaluationFinished(self._step, loss, is_best=self._best.take(loss, self._step))
+
+    def _is_asked(self) -> bool:
+        """Whether the run is to stop here: on all machines together."""
+        return self._machines.any_says(self._should_stop())
 
     def _is_over(self) -> bool:
         """Whether the last validations brought nothing new."""
@@ -228,10 +229,14 @@ class TrainingLoop:
                 "Lower the learning rate or the scale, or choose another base model.",
             )
 
+    def _check_machines_agree(self, measurement: StepMeasurement) -> None:
+        if not self._machines.agree_on(repr(measurement.movement.drifts)):
+            raise VerificationError(
+                f"After step {self._step} the machines hold different weights.",
+                "Use machines and versions of MLX that are alike, or train on one.",
+            )
+
     def _checkpoint(self) -> CheckpointSaved:
-        mx = import_mlx()
-        folder = checkpoint_folder(self._run_dir, self._step)
-        high, low = mx.random.state[0].tolist()
         progress = Progress(
             step=self._step,
             trained_tokens=self._trained_tokens,
@@ -239,49 +244,39 @@ class TrainingLoop:
             best_val_loss=self._best.loss,
             best_step=self._best.step,
             evals_since_best=self._best.evals_since,
-            random_state=(high, low),
-            metrics_bytes=self._recorder.synced_metrics_bytes(),
+            random_state=random_key(),
+            plan_digest=self._prepared.plan.digest(),
         )
-        size = save_checkpoint(
-            folder,
+        return self._keeper.save(
             trainable(self._model),
             adapter_config(self._model, self._config),
             self._training.state,
             progress,
         )
-        return self._saved(folder, size)
-
-    def _saved(self, folder: Path, size_bytes: int) -> CheckpointSaved:
-        self._saved_step, self._adapter_dir = self._step, folder
-        return CheckpointSaved(self._step, folder, size_bytes, self._best.step == self._step)
-
-    def _drop_others(self) -> None:
-        """Once the new checkpoint is complete and the manifest names it, not before."""
-        if self._config.keep_checkpoints == "best and last":
-            keep_only_checkpoints(self._run_dir, (self._best.step, self._saved_step))
 
     def _end(self, outcome: Outcome, message: str, keep: bool = True) -> RunFinished:
         """The run's one ending; on a fault it keeps what it can and says what it could not."""
         try:
-            if keep and self._step > self._saved_step:
-                self._recorder.record(self._checkpoint())
-                self._drop_others()
+            if keep and self._step > self._keeper.saved_step:
+                self._keeper.record(self._checkpoint())
+                self._keeper.drop_others(self._best.step)
         except (AppError, RuntimeError) as error:
             if str(error) not in message:
                 message = f"{message} The last checkpoint could not be kept: {error}"
-        if self._adapter_dir is None and outcome != "finished":
+        adapter_dir = self._keeper.adapter_dir
+        if adapter_dir is None and outcome != "finished":
             message += " No checkpoint was made."
-        ending = RunFinished(outcome, self._run_dir, self._adapter_dir, self._step, message)
-        # If the disk is what failed, the message says so already.
-        with contextlib.suppress(AppError):
-            self._recorder.record(ending)
-        with contextlib.suppress(AppError):
-            self._recorder.close()
+        ending = RunFinished(outcome, self._keeper.run_dir, adapter_dir, self._step, message)
+        self._keeper.close(ending)
         return ending
 
 
 def _training_step(
-    config: TrainingConfig, prepared: Prepared, start: Checkpoint | None, head: Head | None
+    config: TrainingConfig,
+    prepared: Prepared,
+    start: Checkpoint | None,
+    head: Head | None,
+    machines: Machines,
 ) -> TrainingStep:
     model = prepared.base.model
     # The adapter as its seed made it, also in a resumed run: drift is measured from here.
@@ -298,8 +293,9 @@ def _training_step(
         state = start.state
     model.train()
     return TrainingStep(
-        model, optimizer, state, origin, head=head, recompute_layers=config.grad_checkpoint
-    )
+        model, optimizer, state, origin, head=head, recompute_layers=config.grad_checkpoint,
+        machines=machines,
+    )  # fmt: skip
 
 
 def _head_line(head: Head | None) -> str:

@@ -24,10 +24,10 @@ def import_mlx() -> ModuleType:
     """`mlx.core`, with a fast BLAS in front on Linux and Metal's watchdog relaxed on macOS."""
     global _blas
     if "mlx.core" not in sys.modules:
-        # Metal kills long command buffers while the screen is on; read once, when MLX starts
-        # (ml-explore/mlx#3267).
         # What Nestling cuts, it counts itself; "will result in indexing errors" is not true here.
         os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+        # Metal kills long command buffers while the screen is on; read once, when MLX starts
+        # (ml-explore/mlx#3267).
         os.environ.setdefault("AGX_RELAX_CDM_CTXSTORE_TIMEOUT", "1")
         _blas = load_fast_blas()
     try:
@@ -77,6 +77,22 @@ def compiles() -> bool:
     """Whether `compiled` compiles here: then every new shape costs a trace."""
     mx = import_mlx()
     return bool(mx.default_device().type != mx.DeviceType.cpu)
+
+
+def has_fused_attention_gradient() -> bool:
+    """Whether MLX's own attention keeps no scores for its gradient: with CUDA alone."""
+    return bool(import_mlx().cuda.is_available())
+
+
+def random_key() -> tuple[int, int]:
+    """What this thread's random numbers will follow from: 32 bits each."""
+    high, low = import_mlx().random.state[0].tolist()
+    return high, low
+
+
+def set_random_key(high: int, low: int) -> None:
+    """Go on from a `random_key`."""
+    import_mlx().random.seed((high << 32) | low)
 
 
 def release_thread() -> None:

@@ -14,37 +14,31 @@ from app.engine.mlx_gateway import import_mlx
 from app.engine.tiers import TierPlan
 
 Arrays = dict[str, Any]
-"""Dotted path, or a slot's key → `mx.array`."""
+"""Dotted path → `mx.array`."""
 
 
 @dataclass(frozen=True)
 class OptimizerState:
-    """Everything TieredAdamW remembers between steps, as arrays on the device, by slot."""
+    """Everything TieredAdamW remembers between steps, as arrays on the device, by tier."""
 
-    m: Arrays
-    """First moment of each slot of the plan, float32, in the slot's shape."""
-    v: Arrays
+    m: list[Any]
+    """Per tier: the first moment, a float32 vector in the order of `TierPlan.gathered`."""
+    v: list[Any]
     """Second moment, likewise."""
-    pending: Arrays
-    """Running mean of the gradients a slot's tier has not applied yet, likewise."""
+    pending: list[Any]
+    """Running mean of the gradients a tier has not applied yet, likewise."""
     fired_counts: list[Any]
     """Per tier: how often it fired, a scalar array."""
     pending_counts: list[Any]
     """Per tier: how many gradients its running mean holds, a scalar array."""
 
-    def tree(self) -> list[Any]:
+    def tree(self) -> list[list[Any]]:
         """All arrays in a fixed nesting, for `mx.compile` and `mx.eval`."""
         return [self.m, self.v, self.pending, self.fired_counts, self.pending_counts]
 
     def copy(self) -> "OptimizerState":
-        """A state whose dicts and lists can be filled anew; the arrays are shared."""
-        return OptimizerState(
-            dict(self.m),
-            dict(self.v),
-            dict(self.pending),
-            list(self.fired_counts),
-            list(self.pending_counts),
-        )
+        """A state whose lists can be filled anew; the arrays are shared."""
+        return OptimizerState(*map(list, self.tree()))
 
 
 @dataclass(frozen=True)
@@ -80,18 +74,14 @@ class TieredAdamW:
     """
 
     def init(self, parameters: Mapping[str, Any]) -> OptimizerState:
-        """The state before the first step: zeros in the shapes of the slots of `parameters`."""
+        """The state before the first step: zeros, as many as `parameters` has numbers."""
         mx = import_mlx()
-        parts = self.plan.cut(parameters)
-
-        def zeros() -> Arrays:
-            return {slot: mx.zeros(part.shape, mx.float32) for slot, part in parts.items()}
-
         tiers = range(len(self.plan.tiers))
+        sizes = [self.plan.gathered(tier, parameters).size for tier in tiers]
         return OptimizerState(
-            m=zeros(),
-            v=zeros(),
-            pending=zeros(),
+            m=[mx.zeros(size) for size in sizes],
+            v=[mx.zeros(size) for size in sizes],
+            pending=[mx.zeros(size) for size in sizes],
             fired_counts=[mx.array(0, mx.uint32) for _ in tiers],
             pending_counts=[mx.array(0, mx.uint32) for _ in tiers],
         )
@@ -112,42 +102,31 @@ class TieredAdamW:
         """
         mx = import_mlx()
         clipped, norm = self._clip(gradients)
-        clipped, held = self.plan.cut(clipped), self.plan.cut(parameters)
         is_finite = mx.isfinite(norm) & mx.isfinite(loss)
 
         def unless_void(new: Any, old: Any) -> Any:
             return mx.where(is_finite, new, old)
 
-        after, moved = state.copy(), Arrays()
+        after, moved = state.copy(), dict[int, Any]()
         has_gradient = [mx.array(False) for _ in self.plan.tiers]
-        for tier, settings in enumerate(self.plan.tiers):
+        for tier in self.taught(due):
             is_due = tier in due
-            if not is_due and self._skips(settings):
-                continue
-            count = state.pending_counts[tier] + 1
-            left = mx.zeros_like(count) if is_due else count
-            after.pending_counts[tier] = unless_void(left, state.pending_counts[tier])
-            slots = [slot.key for slot in self.plan.of_tier[tier]]
-            means = {
-                slot: state.pending[slot] + (clipped[slot] - state.pending[slot]) / count
-                for slot in slots
-            }
+            count, pending = state.pending_counts[tier], state.pending[tier]
+            mean = pending + (self.plan.gathered(tier, clipped) - pending) / (count + 1)
+            left, left_count = (mx.zeros_like(mean), 0) if is_due else (mean, count + 1)
+            after.pending[tier] = unless_void(left, pending)
+            after.pending_counts[tier] = unless_void(left_count, count).astype(count.dtype)
             if not is_due:
-                for slot in slots:
-                    after.pending[slot] = unless_void(means[slot], state.pending[slot])
                 continue
             fired = state.fired_counts[tier] + 1
             after.fired_counts[tier] = unless_void(fired, state.fired_counts[tier])
-            nonzero = mx.stack([mx.any(mean != 0) for mean in means.values()])
-            has_gradient[tier] = mx.any(nonzero) & is_finite
-            rate = learning_rate * settings.learning_rate_factor
-            for slot in slots:
-                old, m, v = held[slot], state.m[slot], state.v[slot]
-                new, new_m, new_v = self._adamw(old, means[slot], m, v, fired, rate)
-                moved[slot] = unless_void(new, old)
-                after.m[slot], after.v[slot] = unless_void(new_m, m), unless_void(new_v, v)
-                after.pending[slot] = unless_void(mx.zeros_like(m), state.pending[slot])
-        whole = self.plan.joined(moved, held)
+            has_gradient[tier] = mx.any(mean != 0) & is_finite
+            rate = learning_rate * self.plan.tiers[tier].learning_rate_factor
+            old, m, v = self.plan.gathered(tier, parameters), state.m[tier], state.v[tier]
+            new, new_m, new_v = self._adamw(old, mean, m, v, fired, rate)
+            moved[tier] = unless_void(new, old)
+            after.m[tier], after.v[tier] = unless_void(new_m, m), unless_void(new_v, v)
+        whole = self.plan.scattered(moved, parameters)
         return OptimizerStep(whole, after, norm, is_finite, mx.stack(has_gradient))
 
     def taught(self, due: Sequence[int]) -> tuple[int, ...]:
@@ -186,4 +165,4 @@ class TieredAdamW:
         v = b2 * v + (1 - b2) * mx.square(gradient)
         numerator = (rate / (1 - b1**fired)) * m
         denominator = mx.sqrt(v) * mx.rsqrt(1 - b2**fired) + self.eps
-        return (decayed - numerator / denominator).astype(parameter.dtype), m, v
+        return decayed - numerator / denominator, m, v

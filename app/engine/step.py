@@ -9,11 +9,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from app.engine.attention import attention_in_chunks
 from app.engine.batches import Batch
 from app.engine.checkpointing import layers_recomputed
 from app.engine.head import Head
 from app.engine.lora import trainable, write_parameters
 from app.engine.losses import loss_inputs, summed_loss
+from app.engine.machines import ALONE, Machines
 from app.engine.mlx_gateway import compiled, import_mlx
 from app.engine.optimizer import Arrays, OptimizerState, TieredAdamW
 from app.engine.verification import Movement, MovementMeter, verify
@@ -44,8 +46,10 @@ class TrainingStep:
         *,
         head: Head | None = None,
         recompute_layers: bool = False,
+        machines: Machines = ALONE,
     ) -> None:
         self._model = model
+        self._machines = machines
         self._head = head
         self._recompute_layers = recompute_layers
         self._optimizer = optimizer
@@ -57,14 +61,18 @@ class TrainingStep:
     def trace(self, batch: Batch) -> None:
         """Compile for this batch's length now, without touching weights or state."""
         every = tuple(range(len(self._optimizer.plan.tiers)))
-        import_mlx().eval(self._gradient_of(every)(*loss_inputs(batch, self._head)))
+        own = self._machines.share(batch)
+        import_mlx().eval(self._gradient_of(every)(*loss_inputs(own, self._head)))
 
     def run(self, batches: Sequence[Batch], step: int, learning_rate: float) -> StepMeasurement:
         """Optimizer step `step` (1-based) over micro-batches. Raises VerificationError."""
         mx = import_mlx()
         trained_tokens = sum(batch.trained_tokens for batch in batches)
         due = self._optimizer.plan.due(step)
-        loss, gradients = self._summed_gradients(batches, self._optimizer.taught(due))
+        taught = self._optimizer.taught(due)
+        with self._machines.own_random_numbers():
+            loss, gradients = self._summed_gradients(batches, taught)
+        loss, gradients = self._machines.summed(loss, gradients)
         before = trainable(self._model)
         result = self._update(due)(
             loss,
@@ -98,12 +106,13 @@ class TrainingStep:
     def _summed_gradients(
         self, batches: Sequence[Batch], tiers: tuple[int, ...]
     ) -> tuple[Any, Arrays]:
-        """Loss and gradients summed, not averaged, over the trained tokens of all batches."""
+        """Loss and gradients summed, not averaged, over this machine's trained tokens."""
         mx = import_mlx()
         loss: Any = None
         total: Arrays = {}
         for batch in batches:
-            batch_loss, gradients = self._gradient_of(tiers)(*loss_inputs(batch, self._head))
+            own = self._machines.share(batch)
+            batch_loss, gradients = self._gradient_of(tiers)(*loss_inputs(own, self._head))
             if loss is None:
                 loss, total = batch_loss, gradients
             else:
@@ -139,7 +148,9 @@ class TrainingStep:
             held = trainable(model)
             if not paths:
                 return loss_of({}, *inputs), {}
-            result = mx.value_and_grad(loss_of)({path: held[path] for path in paths}, *inputs)
+            # The backward pass too, which calls recomputed layers again.
+            with attention_in_chunks():
+                result = mx.value_and_grad(loss_of)({path: held[path] for path in paths}, *inputs)
             # Tracing leaves its placeholders in the model.
             model.update(tree_unflatten(list(held.items())))
             return result  # type: ignore[no-any-return]

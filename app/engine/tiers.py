@@ -3,6 +3,10 @@
 How slots come to their tiers is not known here.
 """
 
+import hashlib
+import itertools
+import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -35,6 +39,13 @@ class Slot:
             return array
         along = slice(self.start, self.stop)
         return array[(slice(None),) * rank_axis(self.path, array.ndim) + (along,)]
+
+    def shape(self, whole: Sequence[int]) -> tuple[int, ...]:
+        """The shape of the slot's part of a parameter of shape `whole`."""
+        shape = list(whole)
+        if self.start is not None and self.stop is not None:
+            shape[rank_axis(self.path, len(shape))] = self.stop - self.start
+        return tuple(shape)
 
 
 @dataclass(frozen=True)
@@ -73,20 +84,33 @@ class TierPlan:
         """Tiers that fire at optimizer step `step` (1-based)."""
         return tuple(k for k, tier in enumerate(self.tiers) if step % tier.period == 0)
 
-    def cut(self, arrays: Mapping[str, Any]) -> dict[str, Any]:
-        """Parameter path → array becomes slot key → its part; wholes are passed on as they are."""
-        return {slot.key: slot.of(arrays[slot.path]) for slot in self.slots if slot.path in arrays}
+    def gathered(self, tier: int, arrays: Mapping[str, Any]) -> Any:
+        """All numbers of a tier in one float32 vector, of `arrays` by parameter path."""
+        mx = import_mlx()
+        parts = [slot.of(arrays[slot.path]).reshape(-1) for slot in self.of_tier[tier]]
+        return mx.concatenate([part.astype(mx.float32) for part in parts])
 
-    def joined(self, moved: Mapping[str, Any], held: Mapping[str, Any]) -> dict[str, Any]:
-        """The parameters of which a slot is in `moved`, whole again; other slots from `held`."""
-        whole = {}
-        for path, slots in self.of_path.items():
-            if not any(slot.key in moved for slot in slots):
-                continue
-            parts = [moved.get(slot.key, held[slot.key]) for slot in slots]
-            axis = rank_axis(path, parts[0].ndim) if len(parts) > 1 else 0
-            whole[path] = import_mlx().concatenate(parts, axis) if len(parts) > 1 else parts[0]
-        return whole
+    def scattered(self, vectors: Mapping[int, Any], held: Mapping[str, Any]) -> dict[str, Any]:
+        """The parameters of which the tiers in `vectors` hold a part, whole again.
+
+        The inverse of `gathered`; parts of other tiers are those of `held`.
+        """
+        parts: dict[Slot, Any] = {}
+        for tier, vector in vectors.items():
+            slots = self.of_tier[tier]
+            shapes = [slot.shape(held[slot.path].shape) for slot in slots]
+            ends = list(itertools.accumulate(math.prod(shape) for shape in shapes))[:-1]
+            for slot, shape, part in zip(slots, shapes, vector.split(ends), strict=True):
+                parts[slot] = part.reshape(shape).astype(held[slot.path].dtype)
+        paths = dict.fromkeys(slot.path for slot in parts)
+        return {path: self._joined(path, parts, held[path]) for path in paths}
+
+    def _joined(self, path: str, parts: Mapping[Slot, Any], held: Any) -> Any:
+        slots = self.of_path[path]
+        if len(slots) == 1:
+            return parts[slots[0]]
+        all_parts = [parts[slot] if slot in parts else slot.of(held) for slot in slots]
+        return import_mlx().concatenate(all_parts, rank_axis(path, held.ndim))
 
     def check(self, parameters: Mapping[str, Any]) -> None:
         """Raise InputError, naming what is wrong, unless the slots cover `parameters` once each."""
@@ -106,6 +130,10 @@ class TierPlan:
     def data(self) -> dict[str, int | list[list[int]]]:
         """The slots as JSON can hold them: path → tier, or path → [[tier, start, stop], …]."""
         return {path: _slots_data(slots) for path, slots in self.of_path.items()}
+
+    def digest(self) -> str:
+        """Of the slots and their order."""
+        return hashlib.sha256(json.dumps(self.data()).encode()).hexdigest()
 
 
 def plan_from_data(tiers: tuple[TierConfig, ...], data: object) -> TierPlan:

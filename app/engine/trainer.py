@@ -1,23 +1,29 @@
 """The engine's front door: start a run, or go on with one, as a generator of events."""
 
+import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from app.core.config import TrainingConfig
-from app.core.config_text import with_settings
+from app.core.config_text import to_plain, with_settings
 from app.core.errors import InputError
 from app.core.events import Event, LogMessage, RunFinished
 from app.core.paths import runs_dir as default_runs_dir
 from app.data.fingerprint import fingerprints
 from app.engine.checkpoints import (
+    STATE_FILE,
+    Checkpoint,
     checkpoint_folder,
     last_checkpoint,
     load_checkpoint,
     set_later_aside,
 )
 from app.engine.faults import plain_fault
+from app.engine.keeping import Keeper, NoKeeper, RunKeeper
 from app.engine.loop import TrainingLoop
 from app.engine.lora import trainable
+from app.engine.machines import Machines, is_first_machine, join_machines
 from app.engine.mlx_gateway import CACHE_LIMIT_BYTES, import_mlx
 from app.engine.preparation import Prepared, StoppedEarly, prepare
 from app.library.claim import is_claimed
@@ -42,18 +48,23 @@ def train(
     """
     config = config.checked().located()
     _check_stop_after(stop_after, 0)
+    machines = _set_up_mlx(config)
     library = runs_dir or default_runs_dir()
-    run_dir = choose_run_dir(config, library)
-    _set_up_mlx()
+    run_dir = choose_run_dir(config, library) if machines.is_first else config.output or library
     try:
         prepared = yield from prepare(config, should_stop)
+        machines.check_alike(_what_must_agree(config, prepared))
     except StoppedEarly:
         yield RunFinished("stopped", run_dir, None, 0, "Stopped before the first step.")
         return
     except RuntimeError as error:
         raise plain_fault(error) from error
-    recorder = _new_run(config, run_dir, library, _facts(config, prepared))
-    loop = TrainingLoop(config, prepared, recorder, should_stop, stop_after)
+    if machines.is_first:
+        recorder = _new_run(config, run_dir, library, _facts(config, prepared))
+        keeper: Keeper = RunKeeper(recorder, config.keep_checkpoints)
+    else:
+        keeper = NoKeeper(run_dir)
+    loop = TrainingLoop(config, prepared, keeper, should_stop, stop_after, machines=machines)
     yield from loop.events()
 
 
@@ -71,12 +82,12 @@ def resume(
     checkpoint or its data are not what they were.
     """
     run_dir = run_dir.expanduser().absolute()
-    if is_claimed(run_dir):
+    if is_first_machine() and is_claimed(run_dir):
         raise InputError(f"The run in {run_dir} is being trained now.", "Stop it there first.")
     manifest = read_manifest(run_dir)
     config = with_settings(TrainingConfig(), manifest["config"], where=str(run_dir)).checked()
     folder = run_dir / "checkpoints" / checkpoint if checkpoint else last_checkpoint(run_dir)
-    _set_up_mlx()
+    machines = _set_up_mlx(config)
     start = load_checkpoint(folder)
     if start.progress.step >= config.steps:
         raise InputError(f"The run in {run_dir} is done: all {config.steps} steps were made.")
@@ -93,6 +104,9 @@ def resume(
         )
     try:
         prepared = yield from prepare(config, should_stop, manifest.get("plan"))
+        machines.check_alike(
+            _what_must_agree(config, prepared) | {"the checkpoint": _digest(start)}
+        )
     except StoppedEarly:
         step = start.progress.step
         yield RunFinished("stopped", run_dir, folder, step, f"Stopped after step {step}.")
@@ -100,15 +114,24 @@ def resume(
     except RuntimeError as error:
         raise plain_fault(error) from error
     start.check_fits(trainable(prepared.base.model), prepared.plan)
+    yield LogMessage(f"Going on after step {start.progress.step}.")
+    keeper: Keeper = NoKeeper(run_dir, start)
+    if machines.is_first:
+        recorder, note = _reopened(run_dir, start)
+        keeper = RunKeeper(recorder, config.keep_checkpoints, start)
+        yield from note
+    loop = TrainingLoop(config, prepared, keeper, should_stop, stop_after, start, machines)
+    yield from loop.events()
+
+
+def _reopened(run_dir: Path, start: Checkpoint) -> tuple[RunRecorder, list[LogMessage]]:
+    """The run's recorder, set back to `start`, and what is to be said of that."""
     done = start.progress
     aside = set_later_aside(run_dir, done.step)
     best = checkpoint_folder(run_dir, done.best_step) if done.best_step else None
     recorder = RunRecorder.reopen(run_dir, done.metrics_bytes, done.best_val_loss, best)
-    yield LogMessage(f"Going on after step {done.step}.")
-    if aside:
-        yield LogMessage(f"What came after it is kept in {aside.name} and made again.")
-    loop = TrainingLoop(config, prepared, recorder, should_stop, stop_after, start)
-    yield from loop.events()
+    said = f"What came after it is kept in {aside.name} and made again." if aside else ""
+    return recorder, [LogMessage(said)] if said else []
 
 
 def _new_run(config: TrainingConfig, run_dir: Path, runs_dir: Path, facts: Facts) -> RunRecorder:
@@ -128,10 +151,27 @@ def _check_stop_after(stop_after: int | None, done: int) -> None:
         raise InputError(f"{have}: it can't stop after step {stop_after}.")
 
 
-def _set_up_mlx() -> None:
+def _set_up_mlx(config: TrainingConfig) -> Machines:
     mx = import_mlx()
     mx.set_cache_limit(CACHE_LIMIT_BYTES)
     mx.reset_peak_memory()
+    return join_machines(config.batch_size)
+
+
+def _what_must_agree(config: TrainingConfig, prepared: Prepared) -> dict[str, str]:
+    """What all machines of a run must have alike, by its name for people."""
+    weights = sorted((f.name, f.stat().st_size) for f in config.model.glob("*.safetensors"))
+    settings = to_plain(replace(config, output=None, model=Path(), data=None, valid=None))
+    return {
+        "the settings": json.dumps(settings, sort_keys=True, default=str),
+        "the base model": json.dumps(weights),
+        "the dataset": json.dumps(sorted(fingerprints(config.data, config.valid).values())),
+        "the tier plan": prepared.plan.digest(),
+    }
+
+
+def _digest(checkpoint: Checkpoint) -> str:
+    return (checkpoint.folder / STATE_FILE).read_text(encoding="utf-8")
 
 
 def _facts(config: TrainingConfig, prepared: Prepared) -> Facts:

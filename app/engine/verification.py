@@ -1,5 +1,6 @@
 """Whether the weights did what the tier plan says: measured from the model, not from a counter."""
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from typing import Any
 from app.core.errors import VerificationError
 from app.engine.lora import layer_index
 from app.engine.mlx_gateway import compiled, import_mlx
-from app.engine.tiers import TierPlan, adapted_layers
+from app.engine.tiers import Slot, TierPlan, adapted_layers
 
 
 @dataclass(frozen=True)
@@ -23,38 +24,67 @@ class Movement:
 
 
 class MovementMeter:
-    """Compares what the model held before a step with what it holds after it, on the device."""
+    """Compares what the model held before a step with what it holds after it, on the device.
+
+    The squares are summed by span: the numbers of one layer that stand together in one tier.
+    """
 
     def __init__(self, plan: TierPlan, start: Mapping[str, Any]) -> None:
         self._plan = plan
-        self._start = plan.cut(start)
+        self._start = [plan.gathered(tier, start) for tier in range(len(plan.tiers))]
         self._layers = adapted_layers(start)
-        self._measure = compiled(_squared_norms)
+        self._spans = [_spans(slots, start) for slots in plan.of_tier]
+        self._measure = compiled(self._measured)
 
     def measure(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> Any:
-        """A lazy float32 array [3, slots]: squared delta, squared drift, 1.0 if changed."""
-        parts = (self._plan.cut(before), self._plan.cut(after), self._start)
-        return self._measure(*(list(part.values()) for part in parts))
+        """A lazy float32 vector: per span the squared delta, per span the squared drift, and
+        per tier 1.0 if a number changed."""
+        return self._measure(dict(before), dict(after), self._start)
 
-    def movement(self, measured: Sequence[Sequence[float]]) -> Movement:
-        """The movement per tier and layer, from `measure`'s array as lists."""
-        deltas, drifts, changed = measured
-        slots = self._plan.slots
-        tiers = range(len(self._plan.tiers))
+    def movement(self, measured: Sequence[float]) -> Movement:
+        """The movement per tier and layer, from `measure`'s vector as a list."""
+        spans = [(tier, layer) for tier, found in enumerate(self._spans) for layer, _ in found]
+        deltas, drifts = measured[: len(spans)], measured[len(spans) : 2 * len(spans)]
+        changed = measured[2 * len(spans) :]
 
-        def norm(squares: Sequence[float], belongs: Sequence[bool]) -> float:
-            return math.sqrt(sum(s for s, yes in zip(squares, belongs, strict=True) if yes))
+        def norm(squares: Sequence[float], place: int, wanted: int) -> float:
+            of_wanted = (s for s, span in zip(squares, spans, strict=True) if span[place] == wanted)
+            return math.sqrt(sum(of_wanted))
 
-        of_tier = [[slot.tier == tier for slot in slots] for tier in tiers]
-        of_layer = [[layer_index(slot.path) == layer for slot in slots] for layer in self._layers]
+        tiers = range(len(changed))
         return Movement(
-            deltas=tuple(norm(deltas, of_tier[tier]) for tier in tiers),
-            drifts=tuple(norm(drifts, of_tier[tier]) for tier in tiers),
-            layer_deltas=tuple(norm(deltas, rows) for rows in of_layer),
-            fired=tuple(
-                k for k in tiers if any(c for c, o in zip(changed, of_tier[k], strict=True) if o)
-            ),
+            deltas=tuple(norm(deltas, 0, tier) for tier in tiers),
+            drifts=tuple(norm(drifts, 0, tier) for tier in tiers),
+            layer_deltas=tuple(norm(deltas, 1, layer) for layer in self._layers),
+            fired=tuple(tier for tier in tiers if changed[tier]),
         )
+
+    def _measured(self, before: dict[str, Any], after: dict[str, Any], start: list[Any]) -> Any:
+        mx = import_mlx()
+        deltas, drifts, changed = [], [], []
+        for tier, spans in enumerate(self._spans):
+            old, new = self._plan.gathered(tier, before), self._plan.gathered(tier, after)
+            deltas += _sums(mx.square(new - old), spans)
+            drifts += _sums(mx.square(new - start[tier]), spans)
+            changed.append(mx.any(new != old).astype(mx.float32))
+        return mx.stack([*deltas, *drifts, *changed])
+
+
+Span = tuple[int | None, int]
+"""A layer's index, None outside the layers, and how many numbers of it stand together."""
+
+
+def _spans(slots: Sequence[Slot], arrays: Mapping[str, Any]) -> list[Span]:
+    by_layer = itertools.groupby(slots, key=lambda slot: layer_index(slot.path))
+    return [
+        (layer, sum(math.prod(slot.shape(arrays[slot.path].shape)) for slot in together))
+        for layer, together in by_layer
+    ]
+
+
+def _sums(squares: Any, spans: Sequence[Span]) -> list[Any]:
+    ends = list(itertools.accumulate(size for _, size in spans))
+    return [part.sum() for part in squares.split(ends[:-1])]
 
 
 def verify(movement: Movement, due: Sequence[int], had_gradient: Sequence[bool], step: int) -> None:
@@ -73,15 +103,3 @@ def verify(movement: Movement, due: Sequence[int], had_gradient: Sequence[bool],
                 f"At step {step}, tier {tier} was due but its weights did not move.",
                 "The learning rate may be too small for the weights' precision.",
             )
-
-
-def _squared_norms(before: list[Any], after: list[Any], start: list[Any]) -> Any:
-    mx = import_mlx()
-
-    def squares(a: list[Any], b: list[Any]) -> Any:
-        return mx.stack(
-            [mx.sum(mx.square((x - y).astype(mx.float32))) for x, y in zip(a, b, strict=True)]
-        )
-
-    changed = mx.stack([mx.any(x != y) for x, y in zip(before, after, strict=True)])
-    return mx.stack([squares(after, before), squares(after, start), changed.astype(mx.float32)])

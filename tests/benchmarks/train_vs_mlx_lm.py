@@ -20,7 +20,9 @@ from tests.benchmarks.older_design import OlderDesign
 from tests.benchmarks.sides import Measured, Ours, against_mlx_lm, compare
 from tests.benchmarks.workloads import (
     LARGE,
+    MIDDLE,
     SMALL,
+    Architecture,
     ChatRows,
     Row,
     Shape,
@@ -31,60 +33,74 @@ from tests.benchmarks.workloads import (
 )
 
 BATCH = 4
+TABLE_HEAD = "| what | must reach | time | processor time | medians |\n|---|---|---|---|---|"
 
 
 def equal_lengths() -> None:
     rows = equal_rows(BATCH, 256, SMALL)
-    ours, theirs = _beside_mlx_lm(Shape(SMALL), rows, block=1, rounds=9)
-    _faster("rows of equal length, all trained, vocabulary 4k", "≥ 1.00", ours, theirs)
+    ours, theirs = beside_mlx_lm(Shape(SMALL), rows, block=1, rounds=9)
+    faster("rows of equal length, all trained, vocabulary 4k", "≥ 1.00", ours, theirs)
     difference = ours.first_loss - theirs.first_loss
     print(f"|   first loss, ours − mlx-lm's | ≤ 1e-3 | {difference:.1e} | | |")
 
 
 def chat_small() -> None:
     rows = chat_rows(48, 1024, SMALL, masked=0.5)
-    _epoch("epoch of long-tailed masked chat, vocabulary 4k", "≥ 1.5", Shape(SMALL), rows, 2)
+    epoch("epoch of long-tailed masked chat, vocabulary 4k", "≥ 1.5", Shape(SMALL), rows, 2)
 
 
 def chat_large() -> None:
     rows = chat_rows(24, 512, LARGE, masked=0.7)
     shape = Shape(LARGE)
-    _epoch("the same, vocabulary 100k, 70 % masked, to 512 tokens", "≥ 2.5", shape, rows, 1)
+    epoch("the same, vocabulary 100k, 70 % masked, to 512 tokens", "≥ 2.5", shape, rows, 1)
 
 
 def peak() -> None:
     for masked, goal in ((0.0, "≤ 0.55"), (0.7, "≤ 0.3")):
         rows = equal_rows(BATCH, 128, LARGE, masked)
-        ours, theirs = _beside_mlx_lm(Shape(LARGE), rows, block=1, rounds=2, recompute=True)
+        ours, theirs = beside_mlx_lm(Shape(LARGE), rows, block=1, rounds=2, recompute=True)
         what = f"vocabulary 100k, both checkpointing, {masked:.0%} masked"
         memory = f"{ours.peak >> 20} / {theirs.peak >> 20} MiB beyond the weights"
-        _row(f"peak memory, {what}", goal, ours.peak / theirs.peak, None, memory)
-        _faster(f"  tokens/s, {what}", "", ours, theirs)
+        print_row(f"peak memory, {what}", goal, ours.peak / theirs.peak, None, memory)
+        faster(f"  tokens/s, {what}", "", ours, theirs)
+
+
+def long_rows() -> None:
+    for length in (2048, 4096):
+        rows = equal_rows(1, length, SMALL)
+        ours, theirs = beside_mlx_lm(Shape(SMALL), rows, block=1, rounds=2, recompute=True)
+        what = f"one row of {length} tokens, both checkpointing, vocabulary 4k"
+        time_ratio(f"time of {what}", "≤ 0.8", ours, theirs)
+        memory = f"{ours.peak >> 20} / {theirs.peak >> 20} MiB beyond the weights"
+        print_row(f"peak of {what}", "≤ 0.75", ours.peak / theirs.peak, None, memory)
+        difference = ours.first_loss - theirs.first_loss
+        print_row(f"first loss of {what}, ours − mlx-lm's", "≤ 1e-3", difference, None, "")
 
 
 def tiers() -> None:
-    shape, batches = Shape(SMALL), _batches(equal_rows(BATCH, 128, SMALL)) * 4
+    shape, batches = Shape(SMALL), batches_of(equal_rows(BATCH, 128, SMALL)) * 4
     one = Ours(build(shape))
     for skip, goal in ((False, "≤ 1.02"), (True, "≤ 0.9")):
         many = Ours(build(shape), (1, 2, 4), skip=skip)
         a, b = compare(lambda: many.steps(batches), lambda: one.steps(batches), 5)  # noqa: B023
         how = "skipping" if skip else "accumulating"
-        _time_ratio(f"time of tiers 1,2,4 by depth, {how} / one tier", goal, a, b)
+        time_ratio(f"time of tiers 1,2,4 by depth, {how} / one tier", goal, a, b)
 
 
 def older() -> None:
-    for hidden in (256, 512):
-        shape = Shape(SMALL, hidden)
-        batches = _batches(equal_rows(BATCH, 64, SMALL, 0.5))
+    for hidden, vocabulary in ((256, SMALL), (512, SMALL), (256, MIDDLE), (512, MIDDLE)):
+        shape = Shape(vocabulary, hidden)
+        batches = batches_of(equal_rows(BATCH, 64, vocabulary, 0.5))
         old, ours = OlderDesign(build(shape)), Ours(build(shape))
         a, b = compare(lambda: old.steps(batches), lambda: ours.steps(batches), 5)  # noqa: B023
-        _time_ratio(f"time of the older design / ours, hidden {hidden}", "≥ 1.3", a, b)
+        what = f"time of the older design / ours, hidden {hidden}, vocabulary {vocabulary >> 10}k"
+        time_ratio(what, "≥ 1.3", a, b)
 
 
 def checkpoint() -> None:
     mx = import_mlx()
     ours = Ours(build(Shape(SMALL)))
-    batches = _batches(equal_rows(BATCH, 128, SMALL))
+    batches = batches_of(equal_rows(BATCH, 128, SMALL))
     with tempfile.TemporaryDirectory() as folder:
         count = iter(range(1000))
 
@@ -97,20 +113,22 @@ def checkpoint() -> None:
 
         a, b = compare(save, lambda: ours.steps(batches), 5)
     share = a.median / (100 * b.median)
-    _row("time of a checkpoint / 100 steps", "≤ 0.01", share, None, _ms(a, b))
+    print_row("time of a checkpoint / 100 steps", "≤ 0.01", share, None, _ms(a, b))
 
 
 def full_logits() -> None:
     """What the fused loss alone is worth: our own step with and without it."""
     shape = Shape(LARGE)
     for masked in (0.0, 0.7):
-        batches = _batches(equal_rows(BATCH, 128, LARGE, masked))
+        batches = batches_of(equal_rows(BATCH, 128, LARGE, masked))
         fused, full = Ours(build(shape)), Ours(build(shape))
         full.training._head = None
         a, b = compare(lambda: fused.steps(batches), lambda: full.steps(batches), 3)  # noqa: B023
         what = f"the fused loss / all logits, vocabulary 100k, {masked:.0%} masked"
-        _time_ratio(f"time of {what}", "", a, b)
-        _row(f"peak of {what}", "", a.peak / b.peak, None, f"{a.peak >> 20} / {b.peak >> 20} MiB")
+        time_ratio(f"time of {what}", "", a, b)
+        print_row(
+            f"peak of {what}", "", a.peak / b.peak, None, f"{a.peak >> 20} / {b.peak >> 20} MiB"
+        )
 
 
 ROWS: dict[str, Callable[[], None]] = {
@@ -120,6 +138,7 @@ ROWS: dict[str, Callable[[], None]] = {
         chat_small,
         chat_large,
         peak,
+        long_rows,
         tiers,
         older,
         checkpoint,
@@ -131,7 +150,7 @@ ROWS: dict[str, Callable[[], None]] = {
 def main(names: Sequence[str]) -> None:
     import_mlx_lm()
     print(device_name(), end="\n\n")
-    print("| what | must reach | time | processor time | medians |\n|---|---|---|---|---|")
+    print(TABLE_HEAD)
     for name in names or ROWS:
         start = perf_counter()
         ROWS[name]()
@@ -139,7 +158,7 @@ def main(names: Sequence[str]) -> None:
         import_mlx().clear_cache()
 
 
-def _epoch(what: str, goal: str, shape: Shape, rows: list[Row], rounds: int) -> None:
+def epoch(what: str, goal: str, shape: Architecture, rows: list[Row], rounds: int) -> None:
     batches = Batches(examples(rows), BATCH)
     order = [batches.batch(indexes) for indexes in batches.epoch(0, 0)]
     model = build(shape)
@@ -148,39 +167,47 @@ def _epoch(what: str, goal: str, shape: Shape, rows: list[Row], rounds: int) -> 
         batch_size=BATCH, block=len(rows) // BATCH, rounds=rounds,
         longest=max(len(row.tokens) for row in rows),
     )  # fmt: skip
-    _faster(f"useful tokens/s, {what}", goal, ours, theirs)
+    faster(f"useful tokens/s, {what}", goal, ours, theirs)
 
 
-def _beside_mlx_lm(shape: Shape, rows: list[Row], **options: Any) -> tuple[Measured, Measured]:
-    batches = _batches(rows) * options["block"]
+def beside_mlx_lm(
+    shape: Architecture, rows: list[Row], **options: Any
+) -> tuple[Measured, Measured]:
+    batches = batches_of(rows) * options["block"]
     ours = Ours(build(shape), recompute=options.get("recompute", False))
     longest = len(rows[0].tokens)
     return against_mlx_lm(
-        ours, batches, build(shape), ChatRows(rows), batch_size=BATCH, longest=longest, **options
+        ours,
+        batches,
+        build(shape),
+        ChatRows(rows),
+        batch_size=len(batches[0].tokens),
+        longest=longest,
+        **options,
     )
 
 
-def _batches(rows: list[Row]) -> list[Batch]:
-    batches = Batches(examples(rows), BATCH)
+def batches_of(rows: list[Row]) -> list[Batch]:
+    batches = Batches(examples(rows), min(BATCH, len(rows)))
     return [batches.batch(indexes) for indexes in batches.epoch(0, 0)]
 
 
-def _faster(what: str, goal: str, ours: Measured, theirs: Measured) -> None:
+def faster(what: str, goal: str, ours: Measured, theirs: Measured) -> None:
     """How many times as fast we are: their time over ours."""
     wall, cpu = theirs.median / ours.median, theirs.cpu_median / ours.cpu_median
-    _row(what, goal, wall, cpu, _ms(ours, theirs))
+    print_row(what, goal, wall, cpu, _ms(ours, theirs))
 
 
-def _time_ratio(what: str, goal: str, a: Measured, b: Measured, more: str = "") -> None:
+def time_ratio(what: str, goal: str, a: Measured, b: Measured, more: str = "") -> None:
     """The time of `a` in times of `b`."""
-    _row(what, goal, a.median / b.median, a.cpu_median / b.cpu_median, _ms(a, b) + more)
+    print_row(what, goal, a.median / b.median, a.cpu_median / b.cpu_median, _ms(a, b) + more)
 
 
 def _ms(a: Measured, b: Measured) -> str:
     return f"{a.median * 1000:.0f} / {b.median * 1000:.0f} ms"
 
 
-def _row(what: str, goal: str, wall: float, cpu: float | None, detail: str) -> None:
+def print_row(what: str, goal: str, wall: float, cpu: float | None, detail: str) -> None:
     processor = "" if cpu is None else f"{cpu:.3g}×"
     print(f"| {what} | {goal} | {wall:.3g}× | {processor} | {detail} |", flush=True)
 

@@ -1,7 +1,8 @@
 """Models with random weights and rows of random tokens, the same for both sides of a comparison."""
 
+import importlib
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -10,15 +11,101 @@ from app.data.tokenizing import TokenizedExample
 from app.engine.adapter import add_adapter
 from app.engine.mlx_gateway import import_mlx
 
-SMALL, LARGE = 4_096, 100_352
+SMALL, MIDDLE, LARGE = 4_096, 32_768, 100_352
 """Vocabularies."""
+
+
+class Architecture(Protocol):
+    """What a model with random weights is made from."""
+
+    @property
+    def vocabulary(self) -> int: ...
+
+    def module(self) -> Any: ...
 
 
 @dataclass(frozen=True)
 class Shape:
+    """A small Llama in float32."""
+
     vocabulary: int
     hidden: int = 256
     layers: int = 4
+
+    def module(self) -> Any:
+        from mlx_lm.models import llama
+
+        config = {
+            "model_type": "llama",
+            "hidden_size": self.hidden,
+            "num_hidden_layers": self.layers,
+            "intermediate_size": self.hidden * 11 // 4,
+            "num_attention_heads": self.hidden // 64,
+            "num_key_value_heads": max(1, self.hidden // 128),
+            "rms_norm_eps": 1e-5,
+            "vocab_size": self.vocabulary,
+            "tie_word_embeddings": True,
+        }
+        return llama.Model(llama.ModelArgs.from_dict(config))
+
+
+REAL_SIZES: dict[str, dict[str, Any]] = {
+    "Qwen3-0.6B": {
+        "model_type": "qwen3",
+        "hidden_size": 1024,
+        "num_hidden_layers": 28,
+        "intermediate_size": 3072,
+        "num_attention_heads": 16,
+        "num_key_value_heads": 8,
+        "head_dim": 128,
+        "rms_norm_eps": 1e-6,
+        "vocab_size": 151_936,
+        "max_position_embeddings": 40_960,
+        "rope_theta": 1e6,
+        "tie_word_embeddings": True,
+    },
+    "Llama-3.2-1B": {
+        "model_type": "llama",
+        "hidden_size": 2048,
+        "num_hidden_layers": 16,
+        "intermediate_size": 8192,
+        "num_attention_heads": 32,
+        "num_key_value_heads": 8,
+        "head_dim": 64,
+        "rms_norm_eps": 1e-5,
+        "vocab_size": 128_256,
+        "max_position_embeddings": 131_072,
+        "rope_theta": 5e5,
+        "tie_word_embeddings": True,
+    },
+}
+
+
+@dataclass(frozen=True)
+class RealSize:
+    """A model people use, by its published sizes, with random weights in bfloat16 or 4-bit."""
+
+    name: str
+    bits: int | None = None
+
+    @property
+    def vocabulary(self) -> int:
+        return int(REAL_SIZES[self.name]["vocab_size"])
+
+    def module(self) -> Any:
+        mx = import_mlx()
+        import mlx.nn as nn
+
+        config = REAL_SIZES[self.name]
+        architecture = importlib.import_module(f"mlx_lm.models.{config['model_type']}")
+        model = architecture.Model(architecture.ModelArgs.from_dict(config))
+        model.set_dtype(mx.bfloat16)
+        if self.bits:
+            nn.quantize(model, group_size=64, bits=self.bits)
+        return model
+
+    def __str__(self) -> str:
+        return f"{self.name}, {'bfloat16' if self.bits is None else f'{self.bits}-bit'}"
 
 
 @dataclass(frozen=True)
@@ -29,24 +116,11 @@ class Row:
     prompt: int
 
 
-def build(shape: Shape, seed: int = 0) -> Any:
-    """A Llama of this shape with LoRA of rank 8 on every linear layer, float32, evaluated."""
+def build(architecture: Architecture, seed: int = 0) -> Any:
+    """A model with LoRA of rank 8 on every linear layer, evaluated."""
     mx = import_mlx()
-    from mlx_lm.models import llama
-
     mx.random.seed(seed)
-    config = {
-        "model_type": "llama",
-        "hidden_size": shape.hidden,
-        "num_hidden_layers": shape.layers,
-        "intermediate_size": shape.hidden * 11 // 4,
-        "num_attention_heads": shape.hidden // 64,
-        "num_key_value_heads": max(1, shape.hidden // 128),
-        "rms_norm_eps": 1e-5,
-        "vocab_size": shape.vocabulary,
-        "tie_word_embeddings": True,
-    }
-    model = llama.Model(llama.ModelArgs.from_dict(config))
+    model = architecture.module()
     add_adapter(model, config_of((1,)))
     mx.eval(model.parameters())
     model.train()

@@ -126,9 +126,9 @@ def test_what_is_not_due_stays_bit_for_bit() -> None:
     assert set(result.moved) == {"top.lora_a", "top.lora_b"}
     for path in ("low.lora_a", "low.lora_b"):
         assert mx.array_equal(tiered.parameters[path], before[path])
-        assert mx.array_equal(tiered.state.m[path], state.m[path])
-        assert mx.array_equal(tiered.state.v[path], state.v[path])
-        assert mx.any(tiered.state.pending[path] != 0)
+    assert mx.array_equal(tiered.state.m[1], state.m[1])
+    assert mx.array_equal(tiered.state.v[1], state.v[1])
+    assert mx.all(tiered.state.pending[1] != 0)
 
 
 def test_tier_0_walks_the_same_path_whatever_the_other_periods_are() -> None:
@@ -157,12 +157,7 @@ def test_a_step_that_is_not_finite_changes_nothing(poison: str) -> None:
     assert not any(result.has_gradient.tolist())
     assert same_bits(tiered.parameters, before)
     for new, old in zip(tiered.state.tree(), state.tree(), strict=True):
-        values = zip(
-            new.values() if isinstance(new, dict) else new,
-            old.values() if isinstance(old, dict) else old,
-            strict=True,
-        )
-        assert all(mx.array_equal(a, b) for a, b in values)
+        assert all(mx.array_equal(a, b) for a, b in zip(new, old, strict=True))
 
 
 def test_skipping_drops_the_gradients_between_firings() -> None:

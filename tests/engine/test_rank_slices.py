@@ -65,16 +65,17 @@ def test_a_slice_that_is_not_due_has_delta_exactly_0(tiny_model: Path) -> None:
     step = sliced(tiny_model, [1, 2, 4])
     plan = step._optimizer.plan
     for number in range(1, 9):
-        before = plan.cut(weights(step))
+        before = weights(step)
         measured = step.run([batch(number)], number, RATE)
-        after = plan.cut(weights(step))
+        after = weights(step)
         assert measured.movement.fired == plan.due(number)
         assert measured.pending == (0, number % 2, number % 4)
         for slot in plan.slots:
-            moved = mx.any(before[slot.key] != after[slot.key]).item()
+            moved = mx.any(slot.of(before[slot.path]) != slot.of(after[slot.path])).item()
             assert moved == (slot.tier in plan.due(number)), slot
         for tier, slots in enumerate(plan.of_tier):
-            squares = [mx.sum(mx.square(after[s.key] - before[s.key])).item() for s in slots]
+            changes = [s.of(after[s.path]) - s.of(before[s.path]) for s in slots]
+            squares = [mx.sum(mx.square(change)).item() for change in changes]
             assert measured.movement.deltas[tier] == pytest.approx(sum(squares) ** 0.5, rel=1e-5)
 
 
@@ -223,9 +224,29 @@ def test_a_parameter_held_twice_whole_is_named() -> None:
 def test_experts_are_cut_along_their_own_rank_axis() -> None:
     parameters = {A: mx.zeros((8, 4, 6)), B: mx.zeros((8, 3, 4))}
     plan = make_plan(parameters, TrainingConfig(rank=4, assign="rank", tiers=tiers(1, 2)))
-    shapes = {key: part.shape for key, part in plan.cut(parameters).items()}
+    shapes = {slot.key: slot.of(parameters[slot.path]).shape for slot in plan.slots}
     assert shapes[f"{A}[0:2]"] == (8, 2, 6)
     assert shapes[f"{B}[2:4]"] == (8, 3, 2)
-    joined = plan.joined({f"{A}[0:2]": mx.ones((8, 2, 6))}, plan.cut(parameters))
-    assert {path: array.shape for path, array in joined.items()} == {A: (8, 4, 6)}
-    assert joined[A].sum().item() == 8 * 2 * 6
+    ones = mx.ones(plan.gathered(0, parameters).size)
+    whole = plan.scattered({0: ones}, parameters)
+    assert {path: array.shape for path, array in whole.items()} == {A: (8, 4, 6), B: (8, 3, 4)}
+    assert mx.all(whole[A][:, :2] == 1).item()
+    assert whole[A].sum().item() == 8 * 2 * 6
+
+
+@pytest.mark.parametrize("assign", ["rank", "depth", "module"])
+def test_what_was_gathered_is_scattered_back_to_its_place(tiny_model: Path, assign: Any) -> None:
+    step = sliced(tiny_model, [1, 2], assign=assign)
+    plan, held = step._optimizer.plan, weights(step)
+    numbers = {path: mx.random.normal(array.shape) for path, array in held.items()}
+    vectors = {tier: plan.gathered(tier, numbers) for tier in (0, 1)}
+    back = plan.scattered(vectors, held)
+    assert set(back) == set(held)
+    assert all(mx.array_equal(back[path], numbers[path]) for path in held)
+    only = plan.scattered({1: vectors[1]}, held)
+    for slot in plan.slots:
+        if slot.path in only:
+            expected = numbers if slot.tier == 1 else held
+            assert mx.array_equal(slot.of(only[slot.path]), slot.of(expected[slot.path]))
+        else:
+            assert slot.tier == 0

@@ -65,13 +65,12 @@ def recorded(run_dir: Path) -> list[dict[str, Any]]:
 
 
 def arrays(checkpoint: Checkpoint) -> dict[str, Any]:
-    state = checkpoint.state
-    counts = {f"t{i}": c for i, c in enumerate([*state.fired_counts, *state.pending_counts])}
-    return checkpoint.adapter | {
-        f"{kind}/{path}": value
-        for kind in ("m", "v", "pending")
-        for path, value in getattr(state, kind).items()
-    } | counts  # fmt: skip
+    state = {
+        f"{kind}/{tier}": array
+        for kind, part in enumerate(checkpoint.state.tree())
+        for tier, array in enumerate(part)
+    }
+    return checkpoint.adapter | state
 
 
 def assert_same_end(one: Path, other: Path) -> None:

@@ -1,0 +1,145 @@
+"""Attention for training on long sequences: some queries at a time, forward and backward.
+
+MLX trains with unfused attention on the CPU and on Metal: each head has a whole matrix of scores,
+of which a causal mask hides half, and several of them exist at once. Here a chunk of queries meets
+only the keys it may see: half the work, and half of one matrix is kept for the backward pass.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from app.engine.mlx_gateway import has_fused_attention_gradient, import_mlx
+
+CHUNK = 256
+"""Queries at a time."""
+MIN_LENGTH = 2 * CHUNK
+"""Shorter sequences are left to MLX: there is too little to save."""
+
+
+@contextmanager
+def attention_in_chunks() -> Iterator[None]:
+    """Inside, a model's call of MLX's attention on a long sequence is `chunked_attention`."""
+    if has_fused_attention_gradient():
+        yield
+        return
+    fast = import_mlx().fast
+    original = fast.scaled_dot_product_attention
+
+    def attention(q: Any, k: Any, v: Any, *, scale: float, mask: Any = None, **more: Any) -> Any:
+        # A model may add sinks: keys of no value, which are not cut here.
+        if any(value is not None for value in more.values()) or not _can_be_cut(q, k):
+            return original(q, k, v, scale=scale, mask=mask, **more)
+        return chunked_attention(q, k, v, scale=scale, mask=mask)
+
+    fast.scaled_dot_product_attention = attention
+    try:
+        yield
+    finally:
+        fast.scaled_dot_product_attention = original
+
+
+def chunked_attention(q: Any, k: Any, v: Any, *, scale: float, mask: Any = None) -> Any:
+    """softmax(scale · q kᵀ) v in the shape of q, with a gradient for q, k and v.
+
+    q is [batch, heads, length, depth]; k and v are [batch, key heads, length, depth]. `mask` is
+    None, "causal", or an array that broadcasts to [batch, heads, length, length]: boolean, True
+    where a key is seen, or added to the scores. It gets no gradient.
+    """
+    mx = import_mlx()
+    chunks = _Chunks(scale, mask, repeats=q.shape[1] // k.shape[1])
+
+    @mx.custom_function  # type: ignore[untyped-decorator]
+    def attend(q: Any, k: Any, v: Any) -> Any:
+        parts: list[Any] = []
+        kept: list[Any] = []
+        for start, stop, seen in chunks.ranges(q.shape[2]):
+            # One after the other, so that the scores of one are free before the next.
+            queries = chunks.folded(_after(q, parts), start, stop)
+            kept.append(chunks.probabilities(queries, k[..., :seen, :], start, stop))
+            parts.append(chunks.unfolded(kept[-1] @ v[..., :seen, :]))
+        return mx.concatenate(parts, axis=2), *kept
+
+    @attend.vjp  # type: ignore[untyped-decorator]
+    def _(primals: Any, cotangents: Any, outputs: Any) -> Any:
+        (q, k, v), error_of_all, (given_of_all, *kept) = primals, cotangents[0], outputs
+        # Summed over the chunks in float32, whatever the model computes in.
+        key_gradient, value_gradient = mx.zeros(k.shape, mx.float32), mx.zeros(v.shape, mx.float32)
+        parts: list[Any] = []
+        ranges = chunks.ranges(q.shape[2])
+        for (start, stop, seen), probabilities in zip(ranges, kept, strict=True):
+            error = chunks.folded(_after(error_of_all, [value_gradient]), start, stop)
+            inner = mx.sum(error * chunks.folded(given_of_all, start, stop), -1, keepdims=True)
+            scores = probabilities * (error @ v[..., :seen, :].swapaxes(-1, -2) - inner) * scale
+            parts.append(chunks.unfolded(scores @ k[..., :seen, :]))
+            queries = chunks.folded(q, start, stop)
+            key_gradient = _added(key_gradient, scores.swapaxes(-1, -2) @ queries)
+            value_gradient = _added(value_gradient, probabilities.swapaxes(-1, -2) @ error)
+        gradients = (mx.concatenate(parts, axis=2), key_gradient, value_gradient)
+        return tuple(g.astype(p.dtype) for g, p in zip(gradients, primals, strict=True))
+
+    return attend(q, k, v)[0]
+
+
+@dataclass(frozen=True)
+class _Chunks:
+    """How queries are cut, and what a chunk of them sees."""
+
+    scale: float
+    mask: Any
+    repeats: int
+    """Query heads to one key head; folded into the queries, so that keys need no copies."""
+
+    def ranges(self, length: int) -> Iterator[tuple[int, int, int]]:
+        """Per chunk: its first query, the one after its last, and how many keys it sees."""
+        is_causal = isinstance(self.mask, str)
+        for start in range(0, length, CHUNK):
+            stop = min(start + CHUNK, length)
+            yield start, stop, stop if is_causal else length
+
+    def folded(self, array: Any, start: int, stop: int) -> Any:
+        """Queries `start:stop` as [batch, key heads, repeats · queries, depth]."""
+        part = array[:, :, start:stop]
+        batch, heads, _, depth = part.shape
+        return part.reshape(batch, heads // self.repeats, -1, depth)
+
+    def unfolded(self, array: Any) -> Any:
+        """Back to [batch, heads, queries, depth]."""
+        batch, key_heads, rows, depth = array.shape
+        return array.reshape(batch, key_heads * self.repeats, rows // self.repeats, depth)
+
+    def probabilities(self, queries: Any, keys: Any, start: int, stop: int) -> Any:
+        """[batch, key heads, repeats · queries, keys]: how much each query takes of each key."""
+        mx = import_mlx()
+        scores = (queries * self.scale) @ keys.swapaxes(-1, -2)
+        if self.mask is not None:
+            shape = scores.shape
+            scores = self._masked(self.unfolded(scores), start, stop).reshape(shape)
+        return mx.softmax(scores, axis=-1, precise=True)
+
+    def _masked(self, scores: Any, start: int, stop: int) -> Any:
+        mx = import_mlx()
+        if isinstance(self.mask, str):
+            seen = mx.arange(start, stop)[:, None] >= mx.arange(scores.shape[-1])
+        else:
+            rows = slice(None) if self.mask.shape[-2] == 1 else slice(start, stop)
+            seen = self.mask[..., rows, :]
+        if seen.dtype != mx.bool_:
+            return scores + seen
+        return mx.where(seen, scores, mx.finfo(scores.dtype).min)
+
+
+def _can_be_cut(q: Any, k: Any) -> bool:
+    length = q.shape[2]
+    return bool(length >= MIN_LENGTH and k.shape[2] == length)
+
+
+def _after(array: Any, others: list[Any]) -> Any:
+    """`array`, not to be used before the last of `others` is computed."""
+    return import_mlx().depends([array], others[-1:])[0] if others else array
+
+
+def _added(total: Any, part: Any) -> Any:
+    """`part` added to the first rows of `total`."""
+    return total.at[..., : part.shape[-2], :].add(part)

@@ -1,0 +1,122 @@
+"""What a run leaves behind: its events on disk, its checkpoints, and which of them stay."""
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from app.core.config import Keep
+from app.core.errors import AppError
+from app.core.events import CheckpointSaved, Event
+from app.engine.checkpoints import (
+    Checkpoint,
+    Progress,
+    checkpoint_folder,
+    keep_only_checkpoints,
+    save_checkpoint,
+)
+from app.engine.optimizer import OptimizerState
+from app.library.run import RunRecorder
+
+
+class Keeper(Protocol):
+    """Where the loop puts what must outlast it."""
+
+    run_dir: Path
+    saved_step: int
+    """Of the last checkpoint; 0 before there is one."""
+    adapter_dir: Path | None
+    """The last checkpoint's folder."""
+
+    def record(self, event: Event) -> None: ...
+
+    def log(self, text: str) -> None: ...
+
+    def save(
+        self,
+        adapter: Mapping[str, Any],
+        adapter_config: Mapping[str, Any],
+        state: OptimizerState,
+        progress: Progress,
+    ) -> CheckpointSaved: ...
+
+    def drop_others(self, best_step: int | None) -> None: ...
+
+    def close(self, ending: Event) -> None: ...
+
+
+class RunKeeper:
+    """Keeps everything in the run's folder. Raises AppError when the disk refuses."""
+
+    def __init__(self, recorder: RunRecorder, keep: Keep, start: Checkpoint | None = None) -> None:
+        self.run_dir = recorder.run_dir
+        self._recorder = recorder
+        self._keep = keep
+        self.saved_step = start.progress.step if start else 0
+        self.adapter_dir = start.folder if start else None
+
+    def record(self, event: Event) -> None:
+        self._recorder.record(event)
+
+    def log(self, text: str) -> None:
+        self._recorder.log(text)
+
+    def save(
+        self,
+        adapter: Mapping[str, Any],
+        adapter_config: Mapping[str, Any],
+        state: OptimizerState,
+        progress: Progress,
+    ) -> CheckpointSaved:
+        """A new checkpoint, complete on the disk."""
+        folder = checkpoint_folder(self.run_dir, progress.step)
+        progress = replace(progress, metrics_bytes=self._recorder.synced_metrics_bytes())
+        size = save_checkpoint(folder, adapter, adapter_config, state, progress)
+        self.saved_step, self.adapter_dir = progress.step, folder
+        is_best = progress.best_step == progress.step
+        return CheckpointSaved(progress.step, folder, size, is_best)
+
+    def drop_others(self, best_step: int | None) -> None:
+        """Once the new checkpoint is complete and the manifest names it, not before."""
+        if self._keep == "best and last":
+            keep_only_checkpoints(self.run_dir, (best_step, self.saved_step))
+
+    def close(self, ending: Event) -> None:
+        # If the disk is what failed, the ending says so already.
+        with contextlib.suppress(AppError):
+            self._recorder.record(ending)
+        with contextlib.suppress(AppError):
+            self._recorder.close()
+
+
+class NoKeeper:
+    """Of a machine that trains along: the first one keeps what is to be kept."""
+
+    def __init__(self, run_dir: Path, start: Checkpoint | None = None) -> None:
+        self.run_dir = run_dir
+        self.saved_step = start.progress.step if start else 0
+        self.adapter_dir: Path | None = start.folder if start else None
+
+    def record(self, event: Event) -> None:
+        pass
+
+    def log(self, text: str) -> None:
+        pass
+
+    def save(
+        self,
+        adapter: Mapping[str, Any],  # noqa: ARG002
+        adapter_config: Mapping[str, Any],  # noqa: ARG002
+        state: OptimizerState,  # noqa: ARG002
+        progress: Progress,
+    ) -> CheckpointSaved:
+        self.saved_step = progress.step
+        self.adapter_dir = checkpoint_folder(self.run_dir, progress.step)
+        return CheckpointSaved(progress.step, self.adapter_dir, 0)
+
+    def drop_others(self, best_step: int | None) -> None:
+        pass
+
+    def close(self, ending: Event) -> None:
+        pass

@@ -1,0 +1,162 @@
+"""Attention in chunks gives MLX's numbers, for less memory, and only where it is switched on."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from app.core.config import TierConfig, TrainingConfig
+from app.engine import attention
+from app.engine.adapter import add_adapter
+from app.engine.assignment import make_plan
+from app.engine.attention import MIN_LENGTH, attention_in_chunks, chunked_attention
+from app.engine.batches import Batch
+from app.engine.loading import load_base_model
+from app.engine.lora import trainable
+from app.engine.mlx_gateway import import_mlx
+from app.engine.optimizer import TieredAdamW
+from app.engine.step import TrainingStep
+
+mx = import_mlx()
+SCALE = 0.125
+
+
+def _inputs(length: int, heads: int, key_heads: int, dtype: Any = mx.float32) -> tuple[Any, ...]:
+    keys = mx.random.split(mx.random.key(length), 4)
+    counts = (heads, key_heads, key_heads, heads)
+    return tuple(
+        mx.random.normal((2, count, length, 16), key=key).astype(dtype)
+        for count, key in zip(counts, keys, strict=True)
+    )
+
+
+def _with_gradients(call: Callable[..., Any], inputs: tuple[Any, ...], mask: Any) -> list[Any]:
+    *qkv, weight = inputs
+
+    def total(*qkv: Any) -> Any:
+        return (call(*qkv, scale=SCALE, mask=mask).astype(mx.float32) * weight).sum()
+
+    loss, gradients = mx.value_and_grad(total, argnums=(0, 1, 2))(*qkv)
+    return [loss, *gradients]
+
+
+def _window(length: int) -> Any:
+    rows, columns = mx.arange(length)[:, None], mx.arange(length)[None]
+    return (columns <= rows) & (rows < columns + 20)
+
+
+MASKS = {
+    "none": lambda length: None,
+    "causal": lambda length: "causal",
+    "window": _window,
+    "added": lambda length: mx.where(_window(length), 0.0, -1e9)[None, None],
+    "one row for all": lambda length: (mx.arange(length) < length - 5)[None],
+}
+
+
+@pytest.mark.parametrize("mask", MASKS)
+@pytest.mark.parametrize("length", [64, 90])
+@pytest.mark.parametrize("key_heads", [1, 2, 4])
+def test_values_and_gradients_are_mlxs_own(
+    mask: str, length: int, key_heads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attention, "CHUNK", 32)
+    inputs = _inputs(length, 4, key_heads)
+    told = MASKS[mask](length)
+    ours = _with_gradients(chunked_attention, inputs, told)
+    theirs = _with_gradients(mx.fast.scaled_dot_product_attention, inputs, told)
+    for our, their in zip(ours, theirs, strict=True):
+        assert our.dtype == their.dtype
+        assert mx.allclose(our, their, rtol=1e-4, atol=1e-4).item()
+
+
+def test_half_precision_stays_half_precision_and_close(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attention, "CHUNK", 32)
+    inputs = _inputs(90, 4, 2, mx.bfloat16)
+    ours = _with_gradients(chunked_attention, inputs, "causal")
+    exact = _with_gradients(
+        mx.fast.scaled_dot_product_attention, tuple(a.astype(mx.float32) for a in inputs), "causal"
+    )
+    for our, true in zip(ours[1:], exact[1:], strict=True):
+        assert our.dtype == mx.bfloat16
+        largest = mx.abs(true).max()
+        assert (mx.abs(our.astype(mx.float32) - true).max() < 0.03 * largest).item()
+
+
+def _peak_of(call: Callable[..., Any]) -> int:
+    inputs = _inputs(1536, 4, 4)
+    mx.eval(inputs)
+    held = mx.get_active_memory()
+    mx.reset_peak_memory()
+    mx.eval(_with_gradients(call, inputs, "causal"))
+    return int(mx.get_peak_memory() - held)
+
+
+def test_the_gradient_takes_half_of_the_memory() -> None:
+    theirs = _peak_of(mx.fast.scaled_dot_product_attention)
+    assert _peak_of(chunked_attention) < 0.5 * theirs
+
+
+def _call(q: Any, k: Any, v: Any, **options: Any) -> Any:
+    return mx.fast.scaled_dot_product_attention(q, k, v, scale=SCALE, **options)
+
+
+def test_only_long_sequences_of_equal_length_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    lengths: list[int] = []
+
+    def noting(q: Any, k: Any, v: Any, **options: Any) -> Any:
+        lengths.append(q.shape[2])
+        return chunked_attention(q, k, v, **options)
+
+    monkeypatch.setattr(attention, "chunked_attention", noting)
+    q, k, v, _ = _inputs(MIN_LENGTH, 4, 4)
+    with attention_in_chunks():
+        _call(q, k, v, mask="causal")
+        _call(q[:, :, 1:], k[:, :, 1:], v[:, :, 1:], mask="causal")
+        _call(q[:, :, 100:], k, v)
+        _call(q, k, v, sinks=mx.zeros((4,)))
+    assert lengths == [MIN_LENGTH]
+
+
+def test_mlxs_attention_is_itself_again_afterwards_even_after_a_fault() -> None:
+    original = mx.fast.scaled_dot_product_attention
+    with pytest.raises(RuntimeError), attention_in_chunks():
+        assert mx.fast.scaled_dot_product_attention is not original
+        raise RuntimeError
+    assert mx.fast.scaled_dot_product_attention is original
+
+
+def _losses(path: Path, recompute: bool) -> list[float]:
+    model = load_base_model(path).model
+    config = TrainingConfig(rank=4, tiers=(TierConfig(1),), dropout=0.1)
+    add_adapter(model, config)
+    model.train()
+    start = trainable(model)
+    mx.eval(model.parameters())
+    optimizer = TieredAdamW(make_plan(start, config))
+    step = TrainingStep(model, optimizer, optimizer.init(start), start, recompute_layers=recompute)
+    mx.random.seed(1)
+    tokens = np.random.default_rng(0).integers(3, 250, (2, 90)).astype(np.int32)
+    batch = Batch(tokens, np.ones(tokens.shape, np.float32))
+    return [step.run([batch], number, 1e-2).loss for number in range(1, 4)]
+
+
+@pytest.mark.parametrize("recompute", [False, True])
+def test_steps_with_it_are_steps_without_it(
+    tiny_model: Path, recompute: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = _losses(tiny_model, recompute)
+    monkeypatch.setattr(attention, "CHUNK", 32)
+    monkeypatch.setattr(attention, "MIN_LENGTH", 64)
+    calls: list[int] = []
+
+    def noting(q: Any, *rest: Any, **options: Any) -> Any:
+        calls.append(q.shape[2])
+        return chunked_attention(q, *rest, **options)
+
+    monkeypatch.setattr(attention, "chunked_attention", noting)
+    assert _losses(tiny_model, recompute) == pytest.approx(expected, rel=1e-5)
+    # Recomputed layers call it again in the backward pass.
+    assert len(calls) == (2 if recompute else 1) * 3 * len(load_base_model(tiny_model).model.layers)

@@ -1,0 +1,183 @@
+"""Two processes on loopback train one model: the same losses as one, one run folder, no hanging."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from app.core.errors import InputError
+from app.engine.batches import Batch
+from app.engine.checkpoints import last_checkpoint, load_checkpoint
+from app.engine.machines import Machines
+from app.library.run import read_manifest
+
+ROOT = Path(__file__).resolve().parents[2]
+SETTINGS = ["--steps", "6", "--rank", "4", "--learning-rate", "1e-2", "--steps-per-eval", "3",
+            "--batch-size", "4", "--gradient-accumulation", "2"]  # fmt: skip
+Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts `nestling` as one of two machines; none is left behind."""
+    hosts = tmp_path / "hosts.json"
+    hosts.write_text(json.dumps([[f"127.0.0.1:{port}"] for port in _free_ports(2)]))
+    running: list[subprocess.Popen[str]] = []
+
+    def begin(rank: int | None, *arguments: str) -> subprocess.Popen[str]:
+        ring = {} if rank is None else {"MLX_RANK": str(rank), "MLX_HOSTFILE": str(hosts)}
+        process = subprocess.Popen(
+            [sys.executable, "-m", "app", *arguments], cwd=ROOT, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ | ring,
+        )  # fmt: skip
+        running.append(process)
+        return running[-1]
+
+    yield begin
+    for process in running:
+        process.kill()
+        process.communicate()
+
+
+def _free_ports(count: int) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [server.getsockname()[1] for server in sockets]
+    for server in sockets:
+        server.close()
+    return ports
+
+
+def _arguments(model: Path, data: Path, output: Path, *more: str) -> list[str]:
+    return ["train", "--model", str(model), "--data", str(data), "--output", str(output),
+            "--json", *SETTINGS, *more]  # fmt: skip
+
+
+def _events(printed: str, name: str) -> list[dict[str, Any]]:
+    return [e for line in printed.splitlines() if (e := json.loads(line))["event"] == name]
+
+
+def _ended(processes: Sequence[subprocess.Popen[str]]) -> list[tuple[str, str]]:
+    return [process.communicate(timeout=120) for process in processes]
+
+
+def test_two_machines_give_the_losses_of_one(
+    tiny_model: Path, chat_file: Path, tmp_path: Path, start: Start
+) -> None:
+    alone = start(None, *_arguments(tiny_model, chat_file, tmp_path / "alone"))
+    [(expected, _)] = _ended([alone])
+    both = [start(r, *_arguments(tiny_model, chat_file, tmp_path / f"of-{r}")) for r in (0, 1)]
+    (first, errors), (second, _) = _ended(both)
+    assert [p.returncode for p in both] == [0, 0], errors
+    for name, key in (("step_finished", "loss"), ("evaluation_finished", "val_loss")):
+        one, two = ([e[key] for e in _events(text, name)] for text in (expected, first))
+        assert len(one) == (6 if name == "step_finished" else 3)
+        assert two == pytest.approx(one, abs=1e-4)
+    tokens = [[e["trained_tokens"] for e in _events(t, "step_finished")] for t in (expected, first)]
+    assert tokens[0] == tokens[1]
+    assert second == ""
+    assert load_checkpoint(last_checkpoint(tmp_path / "of-0")).progress.step == 6
+    assert not (tmp_path / "of-1").exists()
+
+
+def test_a_lost_machine_ends_the_run_with_a_sentence_and_a_checkpoint(
+    tiny_model: Path, chat_file: Path, tmp_path: Path, start: Start
+) -> None:
+    arguments = _arguments(tiny_model, chat_file, tmp_path / "run", "--steps", "100000")
+    first, second = (start(rank, *arguments) for rank in (0, 1))
+    assert first.stdout is not None
+    for line in first.stdout:
+        if json.loads(line).get("step", 0) >= 5:
+            break
+    second.send_signal(signal.SIGKILL)
+    _, errors = first.communicate(timeout=60)
+    assert first.returncode == 2
+    assert "The connection to another machine was lost" in errors
+    manifest = read_manifest(tmp_path / "run")
+    assert manifest["outcome"] == "failed"
+    checkpoint = load_checkpoint(last_checkpoint(tmp_path / "run"))
+    assert checkpoint.progress.step == manifest["steps"] >= 5
+    steps = str(checkpoint.progress.step + 2)
+    [(printed, errors)] = _ended(
+        [start(None, "resume", str(tmp_path / "run"), "--json", "--stop-after", steps)]
+    )
+    assert [e["step"] for e in _events(printed, "step_finished")][-1:] == [int(steps)], errors
+
+
+def test_a_run_of_two_machines_goes_on_on_two(
+    tiny_model: Path, chat_file: Path, tmp_path: Path, start: Start
+) -> None:
+    """Dropout too: each machine drops its own, and what it would have dropped without the stop."""
+    dropout = ("--dropout", "0.2")
+    whole = [
+        start(r, *_arguments(tiny_model, chat_file, tmp_path / "whole", *dropout)) for r in (0, 1)
+    ]
+    expected = [e["loss"] for e in _events(_ended(whole)[0][0], "step_finished")]
+    cut = _arguments(tiny_model, chat_file, tmp_path / "cut", *dropout, "--stop-after", "3")
+    begun = _events(_ended([start(r, *cut) for r in (0, 1)])[0][0], "step_finished")
+    resumed = ["resume", str(tmp_path / "cut"), "--json"]
+    (printed, errors), _ = _ended([start(r, *resumed) for r in (0, 1)])
+    losses = [e["loss"] for e in [*begun, *_events(printed, "step_finished")]]
+    assert losses == expected, errors
+
+
+def test_machines_with_different_data_refuse_to_train(
+    tiny_model: Path, chat_file: Path, tmp_path: Path, start: Start
+) -> None:
+    other = tmp_path / "other.jsonl"
+    lines = chat_file.read_text().splitlines(keepends=True)
+    other.write_text("".join([*lines[1:], lines[0]]))
+    both = [
+        start(rank, *_arguments(tiny_model, data, tmp_path / "run"))
+        for rank, data in enumerate((chat_file, other))
+    ]
+    for _, errors in _ended(both):
+        assert "the dataset is not the same on all of them" in errors
+    assert [p.returncode for p in both] == [2, 2]
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_batch_that_cannot_be_shared_evenly_is_refused(
+    tiny_model: Path, chat_file: Path, tmp_path: Path, start: Start
+) -> None:
+    arguments = _arguments(tiny_model, chat_file, tmp_path / "run", "--batch-size", "3")
+    for _, errors in _ended([start(rank, *arguments) for rank in (0, 1)]):
+        assert "A batch of 3 rows can't be shared evenly by 2 machines" in errors
+
+
+def test_mlx_launch_starts_it_as_the_readme_says(
+    tiny_model: Path, chat_file: Path, tmp_path: Path
+) -> None:
+    launch = Path(sys.executable).with_name("mlx.launch")
+    command = [launch, "-n", "2", "--backend", "ring", "--", sys.executable, "-m", "app"]
+    ended = subprocess.run(
+        [*command, *_arguments(tiny_model, chat_file, tmp_path / "run")],
+        cwd=ROOT, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    assert len(_events(ended.stdout, "step_finished")) == 6
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_a_batch_is_shared_without_gap_or_overlap(count: int) -> None:
+    tokens = np.arange(32, dtype=np.int32).reshape(8, 4)
+    batch = Batch(tokens, np.ones((8, 4), np.float32))
+    shares = [Machines(rank, count).share(batch) for rank in range(count)]
+    assert all(len(share.tokens) == 8 // count for share in shares)
+    assert sorted(np.concatenate([s.tokens for s in shares]).tolist()) == tokens.tolist()
+    turns = [list(Machines(rank, count).in_turn([batch] * 5)) for rank in range(count)]
+    assert sum(map(len, turns)) == 5
+
+
+def test_a_fault_is_named_only_where_machines_differ(monkeypatch: pytest.MonkeyPatch) -> None:
+    Machines().check_alike({"anything": "goes"})
+    monkeypatch.setattr(Machines, "agree_on", lambda _, text: text != "odd")
+    with pytest.raises(InputError, match="the base model is not the same"):
+        Machines(0, 2).check_alike({"the settings": "even", "the base model": "odd"})
