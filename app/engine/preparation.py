@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from app.core.columns import parse_columns
 from app.core.config import TrainingConfig
 from app.core.errors import InputError
 from app.core.events import Event, LogMessage, StageChanged
@@ -55,7 +56,16 @@ def prepare(
     if data is None:
         raise InputError("No dataset is chosen.", "Give a file, or a folder with a train file.")
     yield StageChanged("Reading the dataset")
-    dataset = load_dataset(data, config.valid, config.validation_share, config.seed)
+    dataset = load_dataset(
+        data,
+        config.valid,
+        config.validation_share,
+        config.seed,
+        parse_columns(config.map),
+        config.bad_rows == "leave out",
+    )
+    if dataset.problems:
+        yield LogMessage(_left_out(dataset))
     yield StageChanged("Loading the model")
     base = load_base_model(config.model)
     add_adapter(base.model, config)
@@ -72,6 +82,13 @@ def prepare(
     if plan is None:
         plan = yield from _plan_by_importance(config, base, train, should_stop)
     return _prepared(config, base, plan, train, tokenized)
+
+
+def _left_out(dataset: Dataset) -> str:
+    rows = (
+        "1 bad row is" if dataset.problem_count == 1 else f"{dataset.problem_count:,} bad rows are"
+    )
+    return f"{rows} left out; the first: {dataset.problems[0]}."
 
 
 def _plan_by_importance(

@@ -48,7 +48,7 @@ class Intake(QObject):
 
         def take() -> None:
             self._state.leave_run()
-            self._state.change_config(data=path, valid=None, question_sets=(), name="")
+            self._state.change_config(data=path, valid=None, map="", question_sets=(), name="")
 
         self._inspect(path, take)
 

@@ -124,3 +124,23 @@ def test_bad_arguments_end_with_2_and_one_sentence(
     assert ended.returncode == 2
     assert sentence in ended.stderr
     assert len(ended.stderr.strip().splitlines()) == 1
+
+
+def train(model: Path, data: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [
+            sys.executable, "-m", "app", "train", "--model", str(model), "--data", str(data),
+            "--output", str(data.parent / "run"), "--steps", "1", "--batch-size", "1", *more,
+        ],
+        capture_output=True, text=True, timeout=120, env=dict(os.environ),
+    )  # fmt: skip
+
+
+def test_train_maps_columns_and_leaves_bad_rows_out(tiny_model: Path, table: Path) -> None:
+    mapped = ["--map", "prompt=q,completion=a"]
+    refused = train(tiny_model, table, *mapped)
+    assert refused.returncode == 2
+    assert "a.csv has 1 bad row: line 4: a is empty." in refused.stderr
+    ended = train(tiny_model, table, *mapped, "--bad-rows", "leave out")
+    assert ended.returncode == 0, ended.stderr
+    assert "1 bad row is left out; the first: a.csv, line 4: a is empty." in ended.stdout

@@ -83,7 +83,7 @@ def test_the_first_bad_rows_are_shown_and_all_are_counted(write_rows):
         "is missing; line 4: text is empty; line 5: is a list, not an object in curly brackets; "
         "and 2 more."
     )
-    assert error.value.hint == "Correct or remove them, and start again."
+    assert error.value.hint == "Name its columns, like prompt=q, completion=a, or correct the file."
 
 
 def test_a_bad_row_in_the_validation_file_stops_the_run_too(write_rows):
@@ -92,10 +92,32 @@ def test_a_bad_row_in_the_validation_file_stops_the_run_too(write_rows):
         load_dataset(train, valid, 0.1, 0)
 
 
+def test_bad_rows_can_be_left_out_and_are_kept_to_be_named(write_rows):
+    path = write_rows(*texts(4), b"{", {"text": ""})
+    dataset = load_dataset(path, None, 0.0, 0, leave_out_bad_rows=True)
+    assert (len(dataset.train), dataset.problem_count) == (4, 2)
+    assert [problem.line for problem in dataset.problems] == [5, 6]
+
+
+def test_a_file_of_bad_rows_only_is_refused_all_the_same(write_rows):
+    path = write_rows(b"{", b"}")
+    with pytest.raises(InputError, match="2 bad rows"):
+        load_dataset(path, None, 0.0, 0, leave_out_bad_rows=True)
+
+
+def test_a_file_that_breaks_off_is_refused_even_where_bad_rows_are_left_out(tmp_path):
+    path = tmp_path / "train.json"
+    path.write_text('[{"text": "a"}, {"text": ')
+    with pytest.raises(InputError, match=r"^train\.json, line 1, is not valid JSON"):
+        load_dataset(path, None, 0.0, 0, leave_out_bad_rows=True)
+
+
 def test_one_json_list_is_recognised(tmp_path):
     path = tmp_path / "train.jsonl"
     path.write_text('[\n  {"text": "a"},\n  {"text": "b"}\n]\n')
-    with pytest.raises(InputError, match="looks like one JSON list: save it as JSON Lines"):
+    with pytest.raises(
+        InputError, match=r"looks like one JSON list: give its name the ending \.json"
+    ):
         load_dataset(path, None, 0.1, 0)
 
 

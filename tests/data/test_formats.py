@@ -5,6 +5,7 @@ import gzip
 import io
 import json
 import os
+import random
 import threading
 import tracemalloc
 
@@ -239,6 +240,30 @@ def test_a_value_that_a_dictionary_repeats_is_not_held_many_times(tmp_path):
     before = pa.total_allocated_bytes()
     assert next(rows) == TextExample("x" * 2**23, 1)
     assert pa.total_allocated_bytes() - before < 200 * 2**20
+
+
+def test_a_parquet_file_that_unpacks_to_a_thousand_times_its_size_is_named(tmp_path):
+    path = tmp_path / "bomb.parquet"
+    table = pa.table({"text": ["x" * 300 * 2**20]})
+    pq.write_table(table, path, compression="zstd", use_dictionary=False)
+    with pytest.raises(BrokenFile, match="unpacks to more than 1,000 times its size"):
+        list(read_rows(path))
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_parquet_file_with_a_damaged_footer_ends_no_process(tmp_path, seed):
+    path = tmp_path / "a.parquet"
+    content = bytearray(as_parquet(ROWS, row_group_size=1))
+    footer = len(content) - 8 - int.from_bytes(content[-8:-4], "little")
+    for place in random.Random(seed).choices(range(footer, len(content) - 8), k=2):
+        content[place] ^= 1 << seed % 8
+    path.write_bytes(content)
+    try:
+        rows = list(read_rows(path))
+    except InputError as error:
+        assert "damaged" in str(error) or "too many" in str(error)  # noqa: PT017
+    else:
+        assert len(rows) <= 3
 
 
 def test_a_parquet_file_that_claims_too_many_rows_is_named(tmp_path):

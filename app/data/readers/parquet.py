@@ -17,9 +17,10 @@ from app.data.readers.text import MAX_ROW, TOO_BIG
 
 _MAGIC = b"PAR1"
 _BATCH_ROWS = 32
-_BATCH_BYTES = 64 * 2**20
-_MAX_COLUMN_BYTES = 256 * 2**20
-_MAX_COLUMN_SHARE = 1000
+_USUAL_SHARE = 50
+"""Texts shrink to a tenth; in what shrinks more, the same text may stand in every row."""
+_MAX_SHARE = 1000
+_UNPACKED_IN_ANY_CASE = 256 * 2**20
 _MAX_ROWS_A_BYTE = 100
 
 
@@ -69,28 +70,20 @@ def _batches(file: BinaryIO, path: Path) -> Iterator[Any]:
 
 
 def _batch_rows(metadata: Any, path: Path) -> int:
-    """How many rows to hold at once. A value that a dictionary holds once can fill every row."""
+    """How many rows to hold at once: one that a dictionary holds once may fill them all.
+
+    Of the columns' own metadata nothing is asked: where it is damaged, that ends the process.
+    """
     size = path.stat().st_size
     if metadata.num_rows > size * _MAX_ROWS_A_BYTE:
         reason = f"says it has {metadata.num_rows:,} rows, far too many for its {size:,} bytes"
         raise BrokenFile(RowProblem(path, 0, reason, "too big"))
-    largest = 1
-    for group in range(metadata.num_row_groups):
-        for index in range(metadata.num_columns):
-            column = metadata.row_group(group).column(index)
-            largest = max(largest, _dictionary_bytes(column, path))
-    return max(1, min(_BATCH_ROWS, _BATCH_BYTES // largest))
-
-
-def _dictionary_bytes(column: Any, path: Path) -> int:
-    unpacked, packed = column.total_uncompressed_size, max(1, column.total_compressed_size)
-    share = max(1, unpacked // packed)
-    if unpacked > _MAX_COLUMN_BYTES and share > _MAX_COLUMN_SHARE:
-        reason = f"unpacks to more than {_MAX_COLUMN_SHARE:,} times its size, as no dataset does"
+    groups = range(metadata.num_row_groups)
+    largest = max((metadata.row_group(group).total_byte_size for group in groups), default=0)
+    if largest > max(_UNPACKED_IN_ANY_CASE, size * _MAX_SHARE):
+        reason = f"unpacks to more than {_MAX_SHARE:,} times its size, as no dataset does"
         raise BrokenFile(RowProblem(path, 0, reason, "too big"))
-    if not column.has_dictionary_page or column.dictionary_page_offset is None:
-        return 1
-    return int(min(unpacked, (column.data_page_offset - column.dictionary_page_offset) * share))
+    return 1 if largest > size * _USUAL_SHARE else _BATCH_ROWS
 
 
 def _values(batch: Any, path: Path, first: int) -> Iterator[object | RowProblem]:
