@@ -6,6 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from app.core.columns import Columns
 from app.core.errors import InputError
 from app.data.dataset import load_dataset
 from app.data.dataset_files import DatasetFiles, find_files
@@ -270,3 +271,19 @@ def test_inspecting_counts_the_validation_rows(write_rows, tmp_path):
 def test_inspecting_an_empty_file_has_nothing_to_show(write_rows):
     with pytest.raises(InputError, match="is empty"):
         inspect(write_rows())
+
+
+def test_inspecting_a_file_that_breaks_off_shows_what_came_before(tmp_path):
+    path = tmp_path / "train.json"
+    path.write_text('[{"text": "a"},\n{"text": ')
+    facts = inspect(path)
+    assert (facts.examples, facts.problem_count) == (1, 1)
+    assert (facts.problems[0].line, facts.counts) == (2, {"broken json": 1})
+
+
+def test_inspecting_reads_mapped_columns_in_both_files(tmp_path):
+    (tmp_path / "train.csv").write_text("body,n\na,1\n")
+    (tmp_path / "valid.tsv").write_text("n\tbody\n1\tb\n")
+    facts = inspect(tmp_path, columns=Columns(text="body"))
+    assert (facts.examples, facts.valid_examples, facts.problem_count) == (1, 1, 0)
+    assert inspect(tmp_path).counts == {"unknown shape": 2}
