@@ -54,13 +54,14 @@ class Seen:
         import numpy as np
 
         ours, theirs = self._rows(), other._rows()
+        if not len(theirs):
+            return
         theirs = theirs[np.lexsort((theirs[:, 1], theirs[:, 0]))]
-        keys = _keys(theirs)
-        places = np.searchsorted(keys, _keys(ours)) if len(theirs) else np.zeros(len(ours), int)
-        for row, place in zip(ours, places, strict=True):
-            if place < len(theirs) and (theirs[place, :2] == row[:2]).all():
-                problem = self._same(row, theirs[place], f" in {other.path.name}")
-                yield replace(problem, kind="in both sets")
+        places = np.searchsorted(theirs[:, 0], ours[:, 0]).clip(max=len(theirs) - 1)
+        is_same = (theirs[places, :2] == ours[:, :2]).all(axis=1)
+        for index in np.flatnonzero(is_same):
+            problem = self._same(ours[index], theirs[places[index]], f" in {other.path.name}")
+            yield replace(problem, kind="in both sets")
 
     def _same(self, row: Any, first: Any, where: str) -> RowProblem:
         place = RowProblem(self.path, int(first[3]), "").place
@@ -72,14 +73,6 @@ class Seen:
         import numpy as np
 
         return np.frombuffer(self._hashes, np.uint64).reshape(-1, _COLUMNS)
-
-
-def _keys(rows: "np.ndarray[Any, Any]") -> Any:
-    """The words' hashes as values that sort as their pairs do."""
-    import numpy as np
-
-    pairs = np.ascontiguousarray(rows[:, :2])
-    return pairs.view([("a", np.uint64), ("b", np.uint64)]).ravel()
 
 
 def _content(example: Example) -> str:
