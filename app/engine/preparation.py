@@ -85,9 +85,7 @@ def prepare(
 
 
 def _left_out(dataset: Dataset) -> str:
-    rows = (
-        "1 bad row is" if dataset.problem_count == 1 else f"{dataset.problem_count:,} bad rows are"
-    )
+    rows = "1 row is" if dataset.problem_count == 1 else f"{dataset.problem_count:,} rows are"
     return f"{rows} left out; the first: {dataset.problems[0]}."
 
 

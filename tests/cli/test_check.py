@@ -143,4 +143,4 @@ def test_train_maps_columns_and_leaves_bad_rows_out(tiny_model: Path, table: Pat
     assert "a.csv has 1 bad row: line 4: a is empty." in refused.stderr
     ended = train(tiny_model, table, *mapped, "--bad-rows", "leave out")
     assert ended.returncode == 0, ended.stderr
-    assert "1 bad row is left out; the first: a.csv, line 4: a is empty." in ended.stdout
+    assert "1 row is left out; the first: a.csv, line 4: a is empty." in ended.stdout
