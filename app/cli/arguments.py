@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from app import __version__
+from app.cli.check import add_check
 from app.core.config import CHOICES, TrainingConfig
 from app.core.config_text import load_toml, parse_tiers, with_settings
 from app.core.errors import InputError
@@ -16,6 +17,7 @@ METAVARS = {
     "tiers": "P,P,…",
     "tier_patterns": "PATTERN=TIER,…",
     "keys": "NAME,…",
+    "map": "ROLE=COLUMN,…",
     "model": "DIR",
     "name": "NAME",
 }
@@ -49,7 +51,7 @@ def training_config(arguments: argparse.Namespace) -> TrainingConfig:
         given["tiers"] = [vars(tier) for tier in tiers]
     config = with_settings(config, given, where="the command line")
     if config.data is None:
-        raise InputError("No dataset is given.", "Add --data with a .jsonl file or a folder.")
+        raise InputError("No dataset is given.", "Add --data with a file or a folder.")
     return config.checked()
 
 
@@ -63,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     _add_demo(commands.add_parser("demo", help="train the starter model on the sample data"))
     _add_train(commands.add_parser("train", help="train from the terminal"))
+    add_check(commands.add_parser("check", help="name every row of a dataset that can't be used"))
     _add_resume(commands.add_parser("resume", help="go on with a run that was stopped"))
     runs = commands.add_parser("runs", help="list the runs in the library")
     runs.add_argument("--json", action="store_true", help="Print one JSON object a line.")

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import FrameType
 
 from app.cli.arguments import parse, training_config
+from app.cli.check import check
 from app.cli.display import has_display
 from app.core.config import TrainingConfig
 from app.core.demo import demo_config
@@ -38,6 +39,8 @@ def run(argv: Sequence[str], open_window: OpenWindow) -> int:
                 from app.cli.runs import print_asked
 
                 return print_asked(arguments)
+            case "check":
+                return check(arguments)
             case "demo":
                 return _demo(arguments, open_window)
             case _:

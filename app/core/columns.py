@@ -1,10 +1,18 @@
-"""Which column of a file plays which role, where its names don't say: "prompt=q, completion=a"."""
+"""Which column of a file plays which role, where its names don't say: "prompt=q, completion=a".
 
+A comma in a column's name is written with a backslash before it.
+"""
+
+import re
 from dataclasses import dataclass, fields
 
 from app.core.errors import InputError
 
 EXAMPLE = "prompt=q, completion=a"
+
+_PART = re.compile(r"(?:[^,\\]|\\.?)+")
+_MARKS = re.compile(r"[,\\]")
+_ESCAPED = r"\\\g<0>"
 
 
 @dataclass(frozen=True)
@@ -24,7 +32,8 @@ class Columns:
 
     def __str__(self) -> str:
         """The mapping as `parse_columns` reads it."""
-        return ", ".join(f"{role}={name}" for role, name in self.named().items())
+        named = self.named().items()
+        return ", ".join(f"{role}={_MARKS.sub(_ESCAPED, name)}" for role, name in named)
 
     def named(self) -> dict[str, str]:
         """Role → column, for the roles that a column plays."""
@@ -37,10 +46,10 @@ ROLES = tuple(f.name for f in fields(Columns))
 def parse_columns(text: str) -> Columns | None:
     """The mapping that `text` says; None where it says nothing. Raises InputError."""
     named: dict[str, str] = {}
-    for part in (part.strip() for part in text.split(",")):
+    for part in (part.strip() for part in _PART.findall(text)):
         if not part:
             continue
-        role, _, name = (piece.strip() for piece in part.partition("="))
+        role, _, name = (re.sub(r"\\(.)", r"\1", piece.strip()) for piece in part.partition("="))
         if role not in ROLES or not name:
             raise InputError(
                 f"{part!r} maps no column: the roles are {', '.join(ROLES)}.",

@@ -10,6 +10,8 @@ from dataclasses import Field, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from app.core.columns import EXAMPLE as EXAMPLE_COLUMNS
+from app.core.columns import ROLES, parse_columns
 from app.core.errors import InputError
 from app.core.paths import starter_model_dir
 from app.core.tier_patterns import EXAMPLE, parse_patterns
@@ -20,6 +22,7 @@ Pending = Literal["accumulate", "skip"]
 Schedule = Literal["constant", "linear", "cosine"]
 FineTuneType = Literal["lora", "dora"]
 Keep = Literal["all", "best and last"]
+BadRows = Literal["stop", "leave out"]
 
 MAX_TIERS = 8
 
@@ -82,12 +85,13 @@ class TrainingConfig:
     )
     data: Path | None = setting(
         label="Dataset",
-        help="A .jsonl file, or a folder with train.jsonl and optionally valid.jsonl.",
+        help="A file of examples (.jsonl, .json, .csv, .tsv, .parquet, .txt, .md, also .gz), or a "
+        "folder with a train and optionally a valid file.",
         section="files",
     )
     valid: Path | None = setting(
         label="Validation set",
-        help="A .jsonl file to validate on; without one, a share of the dataset is held out.",
+        help="A file to validate on; without one, a share of the dataset is held out.",
         section="files",
     )
     question_sets: tuple[Path, ...] = setting(
@@ -108,6 +112,23 @@ class TrainingConfig:
         label="Name",
         help="What the run is called in the library; without one, the dataset's name.",
         section="files",
+    )
+
+    map: str = setting(
+        "",
+        label="Columns",
+        help=f"Which column plays which role where the dataset's own names don't say, like "
+        f"{EXAMPLE_COLUMNS}; or text=body. The roles are {', '.join(ROLES)}.",
+        section="files",
+        advanced=True,
+    )
+    bad_rows: BadRows = setting(
+        "stop",
+        label="Bad rows",
+        help="stop: a dataset with a row that can't be used is not trained on. leave out: its "
+        "other rows are, and the log names what was left out.",
+        section="files",
+        advanced=True,
     )
 
     # -- tiers -------------------------------------------------------------------------------
@@ -325,6 +346,7 @@ class TrainingConfig:
     def problems(self) -> list[Problem]:
         """Every setting that can't work, in the order of the form; empty when all can."""
         found = [p for f in fields(self) if (p := _range_problem(f, getattr(self, f.name)))]
+        found += _column_problems(self.map)
         found += _tier_problems(self.tiers)
         found += _assignment_problems(self)
         return found
@@ -347,6 +369,7 @@ class TrainingConfig:
 
 CHOICES: Mapping[str, tuple[str, ...]] = {
     "assign": get_args(Assignment),
+    "bad_rows": get_args(BadRows),
     "fast_end": get_args(FastEnd),
     "fine_tune_type": get_args(FineTuneType),
     "keep_checkpoints": get_args(Keep),
@@ -386,6 +409,14 @@ def _range_problem(f: Field[Any], value: Any) -> Problem | None:
 
 def _number(value: float) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:g}"
+
+
+def _column_problems(text: str) -> list[Problem]:
+    try:
+        parse_columns(text)
+    except InputError as error:
+        return [Problem("map", str(error))]
+    return []
 
 
 def _assignment_problems(config: TrainingConfig) -> list[Problem]:

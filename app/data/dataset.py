@@ -1,10 +1,11 @@
 """What a run does about a dataset's bad rows: it doesn't start."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from app.core.errors import InputError
 from app.data.examples import Example, RowProblem
+from app.data.readers.formats import file_format
 
 SHOWN_PROBLEMS = 3
 
@@ -18,17 +19,24 @@ def refusing(path: Path, rows: Iterator[Example | RowProblem]) -> Iterator[Examp
 
 
 def _refusal(path: Path, first: RowProblem, rest: Iterator[Example | RowProblem]) -> InputError:
-    shown, count = [first], 1
+    shown, kinds, count = [first], {first.kind}, 1
     for found in rest:
         if isinstance(found, RowProblem):
             count += 1
+            kinds.add(found.kind)
             if len(shown) < SHOWN_PROBLEMS:
                 shown.append(found)
-    words = "; ".join(f"line {problem.line}: {problem.reason}" for problem in shown)
+    words = "; ".join(f"{problem.place}: {problem.reason}" for problem in shown)
     more = f"; and {count - SHOWN_PROBLEMS:,} more" if count > SHOWN_PROBLEMS else ""
     rows = "1 bad row" if count == 1 else f"{count:,} bad rows"
-    hint = "Correct or remove them, and start again."
+    return InputError(f"{path.name} has {rows}: {words}{more}.", _hint(path, kinds))
+
+
+def _hint(path: Path, kinds: Collection[str]) -> str:
     with path.open("rb") as opened:
-        if opened.read(64).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"["):
-            hint = "It looks like one JSON list: save it as JSON Lines, one object a line."
-    return InputError(f"{path.name} has {rows}: {words}{more}.", hint)
+        head = opened.read(64).removeprefix(b"\xef\xbb\xbf").lstrip()
+    if file_format(path) == "jsonl" and head.startswith(b"["):
+        return "It looks like one JSON list: give its name the ending .json."
+    if "unknown shape" in kinds:
+        return "Name its columns, like prompt=q, completion=a, or correct the file."
+    return "Correct or remove them, or have bad rows left out."

@@ -5,6 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.core.errors import InputError
+from app.data.readers.formats import SPOKEN, bare_name, file_format
+
+TRAIN_NAMES = ("train",)
+VALID_NAMES = ("valid", "validation", "val", "dev")
+_CHOOSE = f"Choose a file that ends in {SPOKEN}; .gz may follow."
 
 
 @dataclass(frozen=True)
@@ -16,24 +21,24 @@ class DatasetFiles:
 
 
 def find_files(data: Path, valid: Path | None = None) -> DatasetFiles:
-    """The files behind `data`: a .jsonl file, or a folder with train.jsonl [valid.jsonl].
+    """The files behind `data`: a file, or a folder with one named train and maybe one named valid.
 
-    `valid`, if given, comes before the folder's own. Raises InputError for anything else.
+    `valid`, if given, comes before the folder's own. A test file is left alone. Raises InputError
+    for anything else.
     """
     if stat.S_ISDIR(_mode(data)):
-        train = data / "train.jsonl"
-        if not stat.S_ISREG(_mode(train)):
+        train = _named(data, TRAIN_NAMES)
+        if train is None:
             raise InputError(
-                f"The folder {data.name} has no train.jsonl.",
-                "Choose a .jsonl file, or a folder with train.jsonl and optionally valid.jsonl.",
+                f"The folder {data.name} has no train.jsonl, nor a train file of another format.",
+                "Choose a file, or a folder with train.jsonl and optionally valid.jsonl.",
             )
-        beside = data / "valid.jsonl"
-        found = DatasetFiles(train, valid or (beside if stat.S_ISREG(_mode(beside)) else None))
+        found = DatasetFiles(train, valid or _named(data, VALID_NAMES))
     else:
-        _check_is_jsonl(data, "dataset")
+        _check_format(data, "dataset")
         found = DatasetFiles(data, valid)
     if valid is not None:
-        _check_is_jsonl(valid, "validation set")
+        _check_format(valid, "validation set")
         if valid.samefile(found.train):
             raise InputError(
                 f"{valid.name} is both the dataset and the validation set.",
@@ -42,19 +47,43 @@ def find_files(data: Path, valid: Path | None = None) -> DatasetFiles:
     return found
 
 
-def _check_is_jsonl(path: Path, what: str) -> None:
+def has_train_file(folder: Path) -> bool:
+    """Whether a folder looks like a dataset's."""
+    try:
+        return any(_is_named(path, TRAIN_NAMES) for path in folder.iterdir())
+    except OSError:
+        return False
+
+
+def _named(folder: Path, names: tuple[str, ...]) -> Path | None:
+    try:
+        found = sorted(path for path in folder.iterdir() if _is_named(path, names))
+    except OSError as error:
+        raise InputError(f"{folder} can't be read: {error.strerror}.", "Choose another.") from error
+    if len(found) > 1:
+        several = " and ".join(path.name for path in found)
+        raise InputError(
+            f"The folder {folder.name} has {several}: which one is meant?",
+            "Keep one of them, or choose the file itself.",
+        )
+    return found[0] if found else None
+
+
+def _is_named(path: Path, names: tuple[str, ...]) -> bool:
+    is_ours = file_format(path) is not None and bare_name(path).lower() in names
+    return is_ours and stat.S_ISREG(_mode(path))
+
+
+def _check_format(path: Path, what: str) -> None:
     mode = _mode(path)
     if not mode:
-        raise InputError(f"The {what} {path} does not exist.", "Choose a .jsonl file.")
+        raise InputError(f"The {what} {path} does not exist.", "Choose another file.")
     if stat.S_ISDIR(mode):
-        raise InputError(f"The {what} {path} is a folder.", "Choose the .jsonl file in it.")
+        raise InputError(f"The {what} {path} is a folder.", "Choose the file in it.")
     if not stat.S_ISREG(mode):
-        raise InputError(f"The {what} {path} is not a file.", "Choose a .jsonl file.")
-    if path.suffix.lower() != ".jsonl":
-        raise InputError(
-            f"{path.name} can't be read as a {what}: only .jsonl files can.",
-            "Save it as JSON Lines, one object a line.",
-        )
+        raise InputError(f"The {what} {path} is not a file.", "Choose a file.")
+    if file_format(path) is None:
+        raise InputError(f"{path.name} can't be read as a {what}.", _CHOOSE)
 
 
 def _mode(path: Path) -> int:

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+from app.core.errors import InputError
 
 Message = dict[str, Any]
 """One turn: `role`, `content` (always text), and what else the row gave, such as `tool_calls`."""
@@ -29,18 +31,56 @@ class TextExample:
 
 Example = ChatExample | TextExample
 
+ProblemKind = Literal[
+    "unreadable",
+    "encoding",
+    "broken json",
+    "broken table",
+    "too big",
+    "unknown shape",
+    "wrong type",
+    "role",
+    "empty",
+    "no reply",
+    "control characters",
+    "duplicate",
+    "in both sets",
+    "too long",
+    "refused by the model",
+    "other",
+]
+"""By which problems are counted."""
+
 
 @dataclass(frozen=True)
 class RowProblem:
-    """Why one row can't be trained on."""
+    """Why one row can't be trained on, or what is odd about one that can."""
 
     path: Path
     line: int
-    """1-based; 0 when the file as a whole is meant."""
+    """1-based; 0 when the file as a whole is meant. In a Parquet file the row's number."""
     reason: str
     """The rest of a sentence that begins with file and line: "has an empty text"."""
+    kind: ProblemKind = "other"
+    is_warning: bool = False
+    """The row is trained on all the same."""
+
+    @property
+    def place(self) -> str:
+        """ "line 7", or "row 7" where the file has no lines; empty for the whole file."""
+        if not self.line:
+            return ""
+        return f"{'row' if '.parquet' in self.path.suffixes else 'line'} {self.line}"
 
     def __str__(self) -> str:
-        where = [self.path.name] if self.path.name else []
-        where += [f"line {self.line}"] if self.line else []
+        where = [part for part in (self.path.name, self.place) if part]
         return f"{', '.join(where)}: {self.reason}"
+
+
+class BrokenFile(InputError):
+    """A file of which nothing more can be read from some row on; what came before was right."""
+
+    def __init__(self, problem: RowProblem, hint: str = "") -> None:
+        where = f"{problem.path.name}, {problem.place}," if problem.line else problem.path.name
+        super().__init__(f"{where} {problem.reason}.", hint)
+        self.problem = problem

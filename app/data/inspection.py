@@ -1,13 +1,21 @@
-"""What there is to show of a dataset before anything is trained on it, bad rows included."""
+"""What there is to show of a dataset before anything is trained on it, bad rows included.
 
-from dataclasses import dataclass
+Every row is read once and none is kept but the first few, so that memory stays flat.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from app.core.columns import Columns
 from app.core.errors import InputError
-from app.data.checked_file import KEPT_PROBLEMS, CheckedFile
-from app.data.checks import RowFormat
+from app.data.checked_file import KEPT_PROBLEMS, read_checked
 from app.data.dataset_files import find_files
-from app.data.examples import Example, RowProblem
+from app.data.duplicates import Seen
+from app.data.examples import BrokenFile, Example, ProblemKind, RowProblem
+from app.data.oddities import oddities
+from app.data.shapes import RowFormat
 
 PREVIEW_EXAMPLES = 5
 
@@ -19,52 +27,129 @@ class DatasetFacts:
     path: Path
     """The training file."""
     format: str
-    """"chat", "tools", "prompt and completion", "text" or "mixed"; "unknown" without examples."""
+    """A RowFormat, or "mixed"; "unknown" without examples."""
     examples: int
     valid_examples: int
     """Examples of the validation file; 0 when there is none."""
     problems: tuple[RowProblem, ...]
-    """The first 1000."""
+    """Why rows can't be used: the first 1000."""
     problem_count: int
     size_bytes: int
     preview: tuple[Example, ...]
     """The first 5 training examples."""
+    warnings: tuple[RowProblem, ...] = ()
+    """What is odd about rows that can be used: the first 1000."""
+    warning_count: int = 0
+    counts: Mapping[ProblemKind, int] = field(default_factory=dict)
+    """Problems and warnings of each kind, the most frequent first."""
 
 
-def inspect(data: Path, valid: Path | None = None) -> DatasetFacts:
+def inspect(data: Path, valid: Path | None = None, columns: Columns | None = None) -> DatasetFacts:
     """What there is to show of a dataset, bad rows included.
 
     Raises InputError only when nothing can be shown: the training file is missing or empty.
     """
-    problems: list[RowProblem] = []
+    problems = Problems()
     try:
         files = find_files(data, valid)
     except InputError as error:
         files = find_files(data)
-        problems.append(_whole_file(valid or data, error))
-    train = CheckedFile(files.train)
-    held_out = None
+        problems.add(_whole_file(valid or data, error))
+    train = _Inspected(files.train, columns, problems)
+    train.read()
+    read = [train]
     if files.valid:
+        read.append(_Inspected(files.valid, columns, problems))
         try:
-            held_out = CheckedFile(files.valid)
+            read[1].read()
         except InputError as error:
-            problems.append(_whole_file(files.valid, error))
-    read = [train, held_out] if held_out else [train]
-    problems += [problem for file in read for problem in file.problems]
+            problems.add(_whole_file(files.valid, error))
+    problems.add_all(warning for file in read for warning in file.seen.duplicates())
+    if files.valid:
+        problems.add_all(train.seen.also_in(read[1].seen))
     return DatasetFacts(
         path=files.train,
         format=_name(train.formats),
-        examples=len(train.examples),
-        valid_examples=len(held_out.examples) if held_out else 0,
-        problems=tuple(problems[:KEPT_PROBLEMS]),
-        problem_count=len(problems) + sum(file.problems_not_kept for file in read),
-        size_bytes=sum(file.path.stat().st_size for file in read),
-        preview=tuple(train.examples[:PREVIEW_EXAMPLES]),
+        examples=train.examples,
+        valid_examples=sum(file.examples for file in read[1:]),
+        problems=tuple(problems.errors),
+        problem_count=problems.error_count,
+        size_bytes=sum(_size(file.path) for file in read),
+        preview=tuple(train.preview),
+        warnings=tuple(problems.warnings),
+        warning_count=problems.warning_count,
+        counts=problems.counts(),
     )
 
 
+class Problems:
+    """Every problem counted by its kind; the first thousand errors and warnings kept."""
+
+    def __init__(self) -> None:
+        self.errors: list[RowProblem] = []
+        self.warnings: list[RowProblem] = []
+        self.error_count = self.warning_count = 0
+        self._kinds: Counter[ProblemKind] = Counter()
+
+    def add(self, problem: RowProblem) -> None:
+        self._kinds[problem.kind] += 1
+        kept = self.warnings if problem.is_warning else self.errors
+        if len(kept) < KEPT_PROBLEMS:
+            kept.append(problem)
+        if problem.is_warning:
+            self.warning_count += 1
+        else:
+            self.error_count += 1
+
+    def add_all(self, problems: Iterable[RowProblem]) -> None:
+        for problem in problems:
+            self.add(problem)
+
+    def counts(self) -> dict[ProblemKind, int]:
+        return dict(self._kinds.most_common())
+
+
+class _Inspected:
+    """One file, read to where it ends or breaks."""
+
+    def __init__(self, path: Path, columns: Columns | None, problems: Problems) -> None:
+        self.path = path
+        self.examples = 0
+        self.formats: set[RowFormat] = set()
+        self.preview: list[Example] = []
+        self.seen = Seen(path)
+        self._columns, self._problems = columns, problems
+
+    def read(self) -> None:
+        """Raises InputError if the file is missing or empty."""
+        try:
+            for found in read_checked(self.path, self._columns):
+                if isinstance(found, RowProblem):
+                    self._problems.add(found)
+                else:
+                    self._take(*found)
+        except BrokenFile as broken:
+            self._problems.add(broken.problem)
+
+    def _take(self, example: Example, form: RowFormat) -> None:
+        self.examples += 1
+        self.formats.add(form)
+        self.seen.add(example)
+        self._problems.add_all(oddities(example, self.path))
+        if len(self.preview) < PREVIEW_EXAMPLES:
+            self.preview.append(example)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:  # gone since it was read, which is one of the problems
+        return 0
+
+
 def _whole_file(path: Path, error: InputError) -> RowProblem:
-    return RowProblem(path, 0, error.message.removeprefix(f"{path.name} ").rstrip("."))
+    reason = error.message.removeprefix(f"{path.name} ").rstrip(".")
+    return RowProblem(path, 0, reason, "unreadable")
 
 
 def _name(formats: set[RowFormat]) -> str:

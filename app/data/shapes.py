@@ -1,16 +1,169 @@
-"""Rows brought into the shape that checks.py knows, by the columns the user named."""
+"""The shapes in which rows come, brought into one: a chat's messages, or a text.
+
+By its keys alone a row is, in this order: prompt and completion; messages; ShareGPT's
+conversations; Alpaca's instruction, input and output; a question with its answer under one of their
+common names; or text. Keys are taken in capitals too where nothing else fits. Where the user has
+mapped columns, these decide alone. A row that could be read in two ways is named, never guessed.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from app.core.columns import Columns
+from app.data.row_values import Wrong, is_absent, text_of
+from app.data.sharegpt import is_sharegpt, messages_of
+
+RowFormat = Literal[
+    "chat", "tools", "ShareGPT", "Alpaca", "prompt and completion", "question and answer", "text"
+]
+
+PROMPTS = ("prompt", "question", "query", "instruction", "input", "problem", "user", "human")
+COMPLETIONS = (
+    "completion", "response", "answer", "output", "reply", "solution", "assistant", "target",
+)  # fmt: skip
+CONVERSATIONS = ("conversations", "conversation")
+SYSTEMS = ("system", "system_prompt")
+_SHOWN_KEYS = 6
+
+Row = Mapping[str, Any]
 
 
-def with_columns(row: object, columns: Columns) -> object:
-    """The row with its columns under the names of their roles; what is not mapped is left out."""
-    if not isinstance(row, dict):
-        return row
-    shaped = {role: row[name] for role, name in columns.named().items() if name in row}
-    if "system" not in shaped or "prompt" not in shaped:
-        return shaped
-    turns = {"system": shaped["system"], "user": shaped["prompt"]}
-    turns["assistant"] = shaped.get("completion")
-    messages = [{"role": role, "content": content} for role, content in turns.items()]
-    return {"messages": messages, **{k: v for k, v in shaped.items() if k == "tools"}}
+@dataclass(frozen=True)
+class Shaped:
+    """A row's parts, most of them still to be checked."""
+
+    form: RowFormat
+    messages: object = None
+    text: str | None = None
+    tools: object = None
+
+
+def shaped(row: Row, columns: Columns | None = None) -> Shaped:
+    """The parts of a row. Raises Wrong if it has no shape we know, or two."""
+    if columns:
+        return _mapped(row, columns)
+    found = _recognised(row)
+    if found is None:
+        lower = {str(key).strip().lower(): value for key, value in row.items()}
+        found = _recognised(lower) if len(lower) == len(row) else None
+    if found is None:
+        raise _unknown(row)
+    return found
+
+
+def _recognised(row: Row) -> Shaped | None:
+    if "prompt" in row and "completion" in row:
+        return _pair(row, "prompt", "completion", "prompt and completion")
+    if "messages" in row:
+        return _chat(row["messages"], row.get("tools"), row)
+    if key := next((key for key in CONVERSATIONS if key in row), None):
+        return _chat(row[key], row.get("tools"), row)
+    return _synonyms(row) or (_text(row, "text") if "text" in row else None)
+
+
+def _synonyms(row: Row) -> Shaped | None:
+    prompts = [name for name in PROMPTS if name in row]
+    completions = [name for name in COMPLETIONS if name in row]
+    if not prompts or not completions:
+        return None
+    is_alpaca = prompts in (["instruction"], ["instruction", "input"])
+    if len(completions) > 1 or (len(prompts) > 1 and not is_alpaca):
+        names = ", ".join([*prompts, *completions])
+        raise Wrong(f"could be read in several ways: it has {names}; map its columns", _UNKNOWN)
+    if is_alpaca:
+        return _pair(row, "instruction", completions[0], "Alpaca")
+    if "text" in row:
+        names = f"{prompts[0]} and {completions[0]}"
+        raise Wrong(f"could be read as {names} or as text; map its columns", _UNKNOWN)
+    form: RowFormat = "question and answer" if "question" in row else "prompt and completion"
+    return _pair(row, prompts[0], completions[0], form)
+
+
+def _pair(row: Row, prompt: str, completion: str, form: RowFormat) -> Shaped:
+    system = next((row[name] for name in SYSTEMS if not is_absent(row.get(name))), None)
+    asked = text_of(row[prompt], f"{prompt} is")
+    if form != "prompt and completion" or prompt != "prompt":
+        for name in ("input", "context"):
+            if name != prompt and not is_absent(row.get(name)):
+                asked += "\n\n" + text_of(row[name], f"{name} is")
+    answer = text_of(row[completion], f"{completion} is")
+    turns = [*_opening(system), *_history(row.get("history"))]
+    turns += [{"role": "user", "content": asked}, {"role": "assistant", "content": answer}]
+    return Shaped(form, messages=turns, tools=row.get("tools"))
+
+
+def _opening(system: object) -> list[dict[str, Any]]:
+    if is_absent(system):
+        return []
+    return [{"role": "system", "content": text_of(system, "system is")}]
+
+
+def _history(value: object) -> list[dict[str, Any]]:
+    """Earlier turns as Alpaca's descendants keep them: a list of [question, answer]."""
+    if is_absent(value) or value == []:
+        return []
+    if not isinstance(value, list):
+        raise Wrong("has a history that is no list of [question, answer]")
+    turns = []
+    for pair in value:
+        if not isinstance(pair, list) or len(pair) != 2:
+            raise Wrong("has a history that is no list of [question, answer]")
+        for role, content in zip(("user", "assistant"), pair, strict=True):
+            turns.append({"role": role, "content": text_of(content, "a turn of its history is")})
+    return turns
+
+
+def _chat(messages: object, tools: object, row: Row) -> Shaped:
+    if is_sharegpt(messages):
+        opening = next((row[name] for name in SYSTEMS if not is_absent(row.get(name))), None)
+        return Shaped(
+            "ShareGPT", messages=[*_opening(opening), *messages_of(messages)], tools=tools
+        )
+    form: RowFormat = "tools" if tools or _calls_tools(messages) else "chat"
+    return Shaped(form, messages=messages, tools=tools)
+
+
+def _text(row: Row, name: str) -> Shaped:
+    return Shaped("text", text=text_of(row[name], f"{name} is"))
+
+
+def _mapped(row: Row, columns: Columns) -> Shaped:
+    for role, name in columns.named().items():
+        if name not in row and role not in ("system", "tools"):
+            raise Wrong(f"has no column {name!r}, which is mapped to {role}", _UNKNOWN)
+    tools = row.get(columns.tools) if columns.tools else None
+    if columns.text:
+        return _text(row, columns.text)
+    if columns.messages:
+        return _chat(row[columns.messages], tools, {"system": row.get(columns.system or "")})
+    prompt, completion = columns.prompt or "", columns.completion or ""
+    asked = text_of(row[prompt], f"{prompt} is")
+    answer = text_of(row[completion], f"{completion} is")
+    turns = _opening(row.get(columns.system) if columns.system else None)
+    turns += [{"role": "user", "content": asked}, {"role": "assistant", "content": answer}]
+    return Shaped("prompt and completion", messages=turns, tools=tools)
+
+
+def _calls_tools(messages: object) -> bool:
+    return isinstance(messages, list) and any(
+        isinstance(message, dict) and (message.get("tool_calls") or message.get("role") == "tool")
+        for message in messages
+    )
+
+
+_UNKNOWN: Literal["unknown shape"] = "unknown shape"
+
+
+def _unknown(row: Row) -> Wrong:
+    if not row:
+        return Wrong("is an empty object", "empty")
+    if "chosen" in row and "rejected" in row:
+        return Wrong("is a preference (chosen, rejected), which Nestling does not train", _UNKNOWN)
+    for there, absent in (("prompt", "completion"), ("completion", "prompt")):
+        if there in row:
+            return Wrong(f"has a {there} but no {absent}", _UNKNOWN)
+    keys = ", ".join(str(key)[:40] for key in list(row)[:_SHOWN_KEYS])
+    more = ", …" if len(row) > _SHOWN_KEYS else ""
+    known = "messages, prompt and completion, or text"
+    return Wrong(f"has none of {known}; its keys are {keys}{more}", _UNKNOWN)

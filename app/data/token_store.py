@@ -22,6 +22,7 @@ from app.data.checked_file import read_examples
 from app.data.dataset import refusing
 from app.data.examples import ChatExample, Example, RowProblem, TextExample
 from app.data.fingerprint import FileContent, file_content
+from app.data.readers.formats import file_format
 from app.data.token_cache import place_to_fill, stores_dir
 from app.data.token_files import StoreWriter, TokenStore, open_store
 from app.data.token_workers import Lot, tokenized
@@ -41,6 +42,8 @@ _LOT_ROWS = 512
 _LOT_CHARACTERS = 2**20
 _LARGE_BYTES = 8 * 2**20
 """Smaller files are tokenised before other processes have started."""
+READING = 1
+"""To be raised when the same file gives other rows than before."""
 _LIBRARIES = ("transformers", "tokenizers", "jinja2")
 
 
@@ -54,7 +57,7 @@ def opening_store(
     AppError when the disk is full.
     """
     content = file_content(path)
-    key = _key(content, tokenizer, settings)
+    key = _key(path, content, tokenizer, settings)
     folder = stores_dir() / key[:32]
     store = open_store(folder, key)
     if store is None:
@@ -130,8 +133,10 @@ def _size(row: Example | RowProblem) -> int:
     return len(row.text) if isinstance(row, TextExample) else 0
 
 
-def _key(content: FileContent, tokenizer: Tokenizer, settings: RowSettings) -> str:
-    facts = [content.digest, _identity(tokenizer), settings.mask_prompt]
+def _key(path: Path, content: FileContent, tokenizer: Tokenizer, settings: RowSettings) -> str:
+    # The same bytes are other rows under another file format, or read by other code.
+    facts = [content.digest, file_format(path), READING, _identity(tokenizer)]
+    facts += [settings.mask_prompt]
     facts += [str(settings.columns or ""), settings.leave_out_bad_rows]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 

@@ -29,7 +29,7 @@ def load_base_model(path: Path) -> BaseModel:
         mx.eval(model.parameters())
     except RuntimeError as error:
         raise InputError(f"The weights in {path} can't be read: {_first_line(error)}.") from error
-    return BaseModel(path, model, _load_tokenizer(path), count_parameters(model))
+    return BaseModel(path, model, load_tokenizer(path), count_parameters(model))
 
 
 def load_architecture(path: Path) -> Any:
@@ -79,7 +79,9 @@ def count_parameters(model: Any) -> int:
     return int(import_mlx_lm().get_total_parameters(model))
 
 
-def _load_tokenizer(path: Path) -> Any:
+def load_tokenizer(path: Path) -> Any:
+    """The tokenizer alone, as mlx-lm wraps it. Raises InputError naming what is wrong."""
+    check_model_folder(path)
     try:
         return import_mlx_lm().load_tokenizer(path)
     except Exception as error:  # transformers raises many kinds for a missing or broken tokenizer

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from app.core.columns import parse_columns
 from app.core.config import TrainingConfig
 from app.core.errors import InputError
 from app.core.events import Event, LogMessage, StageChanged
@@ -61,7 +62,7 @@ def prepare(
     """
     data = config.data
     if data is None:
-        raise InputError("No dataset is chosen.", "Give a .jsonl file or a folder of them.")
+        raise InputError("No dataset is chosen.", "Give a file, or a folder with a train file.")
     files = find_files(data, config.valid)
     yield StageChanged("Loading the model")
     base = load_base_model(config.model)
@@ -99,7 +100,7 @@ def _opened(
     config: TrainingConfig, files: DatasetFiles, tokenizer: Any, should_stop: Callable[[], bool]
 ) -> Generator[Event, None, TrainingData]:
     settings = DataSettings(
-        RowSettings(config.mask_prompt),
+        RowSettings(config.mask_prompt, parse_columns(config.map), config.bad_rows == "leave out"),
         config.max_seq_length,
         config.batch_size,
         config.validation_share,

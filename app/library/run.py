@@ -167,8 +167,9 @@ def run_name(config: TrainingConfig) -> str:
         return config.name
     if config.data is None:
         return "run"
-    is_generic = config.data.stem in ("train", "data", "dataset")
-    return (config.data.resolve().parent.name if is_generic else config.data.stem) or "run"
+    stem = Path(config.data.name.removesuffix(".gz")).stem
+    is_generic = stem in ("train", "data", "dataset")
+    return (config.data.resolve().parent.name if is_generic else stem) or "run"
 
 
 def choose_run_dir(config: TrainingConfig, runs_dir: Path) -> Path:

@@ -209,7 +209,7 @@ class AppState(QObject):
             return wrong[0]
         if not self.dataset.examples:
             return "The dataset has no example that can be trained on."
-        if self.dataset.problem_count:
+        if self.dataset.problem_count and self.config.bad_rows == "stop":
             return "The dataset has rows that can't be used."
         if problems := self.config.problems():
             return problems[0].message

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Slot
 from PySide6.QtWidgets import QFileDialog, QMessageBox
 
+from app.data.readers.formats import FORMATS
 from app.ui import desktop
 from app.ui.app_state import AppState
 from app.ui.export import CheckpointExport
@@ -22,6 +23,8 @@ ABOUT = (
     "Fine-tunes language models on your own computer, in tiers that update at their own pace. "
     "Nothing leaves this machine."
 )
+
+_PATTERNS = " ".join(f"*{ending} *{ending}.gz" for ending in FORMATS)
 
 
 class Commands(QObject):
@@ -58,12 +61,12 @@ class Commands(QObject):
     def choose_dataset(self) -> None:
         dialog = QFileDialog(self._window, "Open a dataset")
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
-        dialog.setNameFilters(["JSON Lines (*.jsonl)", "Settings (*.toml)", "All files (*)"])
+        dialog.setNameFilters([f"Datasets ({_PATTERNS})", "Settings (*.toml)", "All files (*)"])
         self._open_with(dialog)
 
     @Slot()
     def choose_model(self) -> None:
-        dialog = QFileDialog(self._window, "Choose a model folder, or a folder with train.jsonl")
+        dialog = QFileDialog(self._window, "Choose a model folder, or a dataset's folder")
         dialog.setFileMode(QFileDialog.FileMode.Directory)
         dialog.setOption(QFileDialog.Option.ShowDirsOnly)
         self._open_with(dialog)

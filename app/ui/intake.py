@@ -9,6 +9,7 @@ from PySide6.QtCore import QObject, Signal, Slot
 from app.core.config import TrainingConfig
 from app.core.demo import demo_config
 from app.core.paths import starter_model_dir
+from app.data.dataset_files import has_train_file
 from app.ui.app_state import AppState
 from app.workers.background import BackgroundTasks, Failure
 from app.workers.library_tasks import checking_model, inspecting, reading_settings
@@ -50,7 +51,7 @@ class Intake(QObject):
 
         def take() -> None:
             self._state.leave_run()
-            self._state.change_config(data=path, valid=None, question_sets=(), name="")
+            self._state.change_config(data=path, valid=None, map="", question_sets=(), name="")
 
         self._inspect(path, take)
 
@@ -132,7 +133,7 @@ class Intake(QObject):
 
 def looks_like_model(folder: Path) -> bool:
     """Whether a folder was meant as a model, a good one or not."""
-    if (folder / "train.jsonl").is_file():
+    if has_train_file(folder):
         return False
     signs = ("config.json", "*.safetensors", "*.gguf")
     return any(any(folder.glob(sign)) for sign in signs)

@@ -4,6 +4,8 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from app.data.readers.formats import bare_name
+
 if TYPE_CHECKING:
     from app.data.inspection import DatasetFacts
 
@@ -23,7 +25,7 @@ CHOICES = {
 LEAST = {"early_stop_evals": "Never", "num_layers": "All"}
 """What the least value of a whole number means, where it means something else than a number."""
 
-EMPTY = {"keys": "All", "name": "The dataset's"}
+EMPTY = {"keys": "All", "map": "As the file says", "name": "The dataset's"}
 """What an empty text means."""
 
 FAST_ENDS = {
@@ -107,7 +109,8 @@ def file_problems(facts: "DatasetFacts") -> list[str]:
 
 
 def dataset_name(data: Path | None) -> str:
-    """A folder's own name for its train.jsonl, otherwise the file's name without its ending."""
+    """A folder's own name for its train file, otherwise the file's name without its endings."""
     if data is None:
         return ""
-    return data.parent.name if data.name == "train.jsonl" else data.stem
+    name = bare_name(data)
+    return data.parent.name if name == "train" else name

@@ -1,6 +1,8 @@
 """Which column plays which role: what can be said, and the sentence for what can't."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app.core.columns import Columns, parse_columns
 from app.core.errors import InputError
@@ -24,8 +26,12 @@ def test_a_mapping_is_read_from_its_text(text, columns):
     assert parse_columns(text) == columns
 
 
-def test_a_mapping_reads_back_from_what_it_prints():
-    columns = Columns(prompt="q", completion="a", system="s", tools="t")
+NAMES = st.text("ab ,=\\ü.", min_size=1, max_size=6).filter(lambda name: name == name.strip())
+
+
+@given(prompt=NAMES, completion=NAMES, system=NAMES)
+def test_a_mapping_reads_back_from_what_it_prints(prompt, completion, system):
+    columns = Columns(prompt=prompt, completion=completion, system=system)
     assert parse_columns(str(columns)) == columns
 
 

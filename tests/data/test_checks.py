@@ -6,10 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.data.checks import check_row, row_format
+from app.data.checks import check_row
 from app.data.examples import ChatExample, RowProblem, TextExample
 
 PATH = Path("train.jsonl")
+
+
+def example_of(row, line=1):
+    """The example alone, of a row that is one."""
+    found = check_row(row, line, PATH)
+    assert not isinstance(found, RowProblem), found
+    return found[0]
+
+
 USER = {"role": "user", "content": "fox?"}
 REPLY = {"role": "assistant", "content": "yes"}
 CALL = {"type": "function", "function": {"name": "look", "arguments": "{}"}}
@@ -26,10 +35,10 @@ BAD_ROWS = [
     ("text", "is text, not an object in curly brackets"),
     ([USER, REPLY], "is a list, not an object in curly brackets"),
     ({}, "is an empty object"),
-    ({"Text": "a"}, "has none of messages, prompt and completion, or text; its keys are Text"),
+    ({"Texts": "a"}, "has none of messages, prompt and completion, or text; its keys are Texts"),
     (
-        {"conversations": [], "id": 1},
-        "has none of messages, prompt and completion, or text; its keys are conversations, id",
+        {"conversation_id": [], "id": 1},
+        "has none of messages, prompt and completion, or text; its keys are conversation_id, id",
     ),
     (
         dict.fromkeys("abcdefgh"),
@@ -134,42 +143,43 @@ BAD_ROWS = [
 
 @pytest.mark.parametrize(("row", "reason"), BAD_ROWS)
 def test_a_bad_row_is_named_with_its_reason(row, reason):
-    assert check_row(row, 7, PATH) == RowProblem(PATH, 7, reason)
+    found = check_row(row, 7, PATH)
+    assert isinstance(found, RowProblem)
+    assert (found.path, found.line, found.reason) == (PATH, 7, reason)
+    assert found.kind != "other"
 
 
 def test_a_chat_is_kept_as_it_is():
     named = {**USER, "name": "Ann"}
-    assert check_row(chat(named, REPLY, id=3), 2, PATH) == ChatExample((named, REPLY), None, 2)
+    assert example_of(chat(named, REPLY, id=3), 2) == ChatExample((named, REPLY), None, 2)
 
 
 def test_prompt_and_completion_become_a_chat_of_two_turns():
     row = {"prompt": "fox?", "completion": "yes"}
-    assert check_row(row, 1, PATH) == ChatExample((USER, REPLY), None, 1)
+    assert example_of(row, 1) == ChatExample((USER, REPLY), None, 1)
 
 
 def test_text_is_kept_with_its_white_space():
-    assert check_row({"text": " a\n"}, 1, PATH) == TextExample(" a\n", 1)
+    assert example_of({"text": " a\n"}, 1) == TextExample(" a\n", 1)
 
 
 @pytest.mark.parametrize("content", [{"content": None}, {"content": ""}, {}])
 def test_a_tool_call_may_come_without_content_and_never_trains_the_word_none(content):
     turn = {"role": "assistant", "tool_calls": [CALL], **content}
-    example = check_row(chat(USER, turn), 1, PATH)
+    example = example_of(chat(USER, turn))
     assert example.messages[1] == {"role": "assistant", "tool_calls": [CALL], "content": ""}
 
 
 def test_tools_are_kept_and_an_empty_list_of_them_is_none():
     tool = {"type": "function", "function": {"name": "look"}}
-    assert check_row(chat(USER, REPLY, tools=[tool]), 1, PATH).tools == (tool,)
-    assert check_row(chat(USER, REPLY, tools=[]), 1, PATH).tools is None
+    assert example_of(chat(USER, REPLY, tools=[tool])).tools == (tool,)
+    assert example_of(chat(USER, REPLY, tools=[])).tools is None
 
 
 def test_a_row_in_two_formats_is_read_as_mlx_lm_reads_it():
     row = {"prompt": "fox?", "completion": "yes", "messages": [], "text": "a"}
-    assert check_row(row, 1, PATH) == ChatExample((USER, REPLY), None, 1)
-    assert check_row({**chat(USER, REPLY), "text": "a"}, 1, PATH) == ChatExample(
-        (USER, REPLY), None, 1
-    )
+    assert example_of(row, 1) == ChatExample((USER, REPLY), None, 1)
+    assert example_of({**chat(USER, REPLY), "text": "a"}, 1) == ChatExample((USER, REPLY), None, 1)
 
 
 @pytest.mark.parametrize(
@@ -180,12 +190,12 @@ def test_a_row_in_two_formats_is_read_as_mlx_lm_reads_it():
         (chat(USER, {"role": "tool", "content": "a"}, REPLY), "tools"),
         ({"prompt": "a", "completion": "b"}, "prompt and completion"),
         ({"text": "a"}, "text"),
-        ({"else": 1}, None),
-        ([], None),
     ],
 )
 def test_a_format_is_told_by_its_keys(row, name):
-    assert row_format(row) == name
+    found = check_row(row, 1, PATH)
+    assert not isinstance(found, RowProblem)
+    assert found[1] == name
 
 
 VALUES = st.recursive(
@@ -219,10 +229,10 @@ def test_every_row_is_an_example_or_named_and_no_example_is_empty(row):
     match found:
         case RowProblem():
             assert found.reason
-        case TextExample():
-            assert found.text.strip()
-        case ChatExample():
-            assert any(message["role"] == "assistant" for message in found.messages)
-            for message in found.messages:
+        case TextExample(), _:
+            assert found[0].text.strip()
+        case ChatExample(), _:
+            assert any(message["role"] == "assistant" for message in found[0].messages)
+            for message in found[0].messages:
                 assert isinstance(message["content"], str)
                 assert message["content"].strip() or message["tool_calls"]

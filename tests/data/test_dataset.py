@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from app.core.columns import Columns
 from app.core.errors import InputError
 from app.data.dataset_files import DatasetFiles, find_files
 from app.data.inspection import inspect
@@ -21,8 +22,9 @@ def texts(count, start=0):
 
 @pytest.fixture
 def load_dataset(tokenizer_with):
-    def load_dataset(data, valid, share, seed):
-        settings_ = DataSettings(RowSettings(False), 512, 1, share, seed)
+    def load_dataset(data, valid, share, seed, leave_out_bad_rows=False):
+        rows = RowSettings(False, leave_out_bad_rows=leave_out_bad_rows)
+        settings_ = DataSettings(rows, 512, 1, share, seed)
         return open_data(find_files(data, valid), tokenizer_with("chatml"), settings_)
 
     return load_dataset
@@ -66,11 +68,11 @@ def test_a_file_can_not_validate_itself(write_rows):
     [
         ("missing.jsonl", "does not exist"),
         ("folder", "has no train.jsonl"),
-        ("data.csv", "only .jsonl files can"),
-        ("data.json", "only .jsonl files can"),
-        ("data", "only .jsonl files can"),
+        ("data.zip", "can't be read as a dataset"),
+        ("data.jsonl.zip", "can't be read as a dataset"),
+        ("data", "can't be read as a dataset"),
         ("x" * 5000, "can't be read: File name too long"),
-        ("data.csv/train.jsonl", "does not exist"),
+        ("data.zip/train.jsonl", "does not exist"),
         ("pipe.jsonl", "is not a file"),
         ("a\x00.jsonl", "does not exist"),
     ],
@@ -78,7 +80,7 @@ def test_a_file_can_not_validate_itself(write_rows):
 def test_what_is_no_dataset_is_named(tmp_path, name, sentence):
     (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "pipe.jsonl")
-    for existing in ("data.csv", "data.json", "data"):
+    for existing in ("data.zip", "data.jsonl.zip", "data"):
         (tmp_path / existing).write_text("a")
     with pytest.raises(InputError, match=sentence):
         find_files(tmp_path / name)
@@ -101,7 +103,7 @@ def test_the_first_bad_rows_are_shown_and_all_are_counted(load_dataset, write_ro
         "is missing; line 4: text is empty; line 5: is a list, not an object in curly brackets; "
         "and 2 more."
     )
-    assert error.value.hint == "Correct or remove them, and start again."
+    assert error.value.hint == "Name its columns, like prompt=q, completion=a, or correct the file."
 
 
 def test_a_bad_row_in_the_validation_file_stops_the_run_too(load_dataset, write_rows):
@@ -110,10 +112,42 @@ def test_a_bad_row_in_the_validation_file_stops_the_run_too(load_dataset, write_
         load_dataset(train, valid, 0.1, 0)
 
 
+def test_bad_rows_can_be_left_out_and_are_kept_to_be_named(load_dataset, write_rows):
+    path = write_rows(*texts(4), b"{", {"text": ""})
+    dataset = load_dataset(path, None, 0.0, 0, leave_out_bad_rows=True)
+    assert (len(dataset.train), dataset.left_out_count) == (4, 2)
+    assert [problem.line for problem in dataset.left_out] == [5, 6]
+    assert dataset.notes[0].startswith("2 rows are left out; the first: ")
+
+
+def test_a_file_of_bad_rows_only_is_refused_all_the_same(load_dataset, write_rows):
+    path = write_rows(b"{", b"}")
+    with pytest.raises(InputError, match="No training row can be used"):
+        load_dataset(path, None, 0.0, 0, leave_out_bad_rows=True)
+
+
+def test_a_file_that_breaks_off_is_refused_even_where_bad_rows_are_left_out(load_dataset, tmp_path):
+    path = tmp_path / "train.json"
+    path.write_text('[{"text": "a"}, {"text": ')
+    with pytest.raises(InputError, match=r"^train\.json, line 1, is not valid JSON"):
+        load_dataset(path, None, 0.0, 0, leave_out_bad_rows=True)
+
+
+def test_the_same_bytes_under_another_format_are_read_anew(load_dataset, tmp_path):
+    content = "text\na passage of words\n\nanother one here\n"
+    (tmp_path / "rows.csv").write_text(content)
+    (tmp_path / "rows.txt").write_text(content)
+    table = load_dataset(tmp_path / "rows.csv", None, 0.0, 0)
+    passages = load_dataset(tmp_path / "rows.txt", None, 0.0, 0)
+    assert [len(table.train), len(passages.train)] == [2, 1]
+
+
 def test_one_json_list_is_recognised(load_dataset, tmp_path):
     path = tmp_path / "train.jsonl"
     path.write_text('[\n  {"text": "a"},\n  {"text": "b"}\n]\n')
-    with pytest.raises(InputError, match="looks like one JSON list: save it as JSON Lines"):
+    with pytest.raises(
+        InputError, match=r"looks like one JSON list: give its name the ending \.json"
+    ):
         load_dataset(path, None, 0.1, 0)
 
 
@@ -131,7 +165,7 @@ def test_no_content_of_a_file_raises_anything_but_a_plain_sentence(load_dataset,
             load_dataset(path, None, 0.1, 0)
         return
     if facts.problem_count:
-        with pytest.raises(InputError, match="bad row"):
+        with pytest.raises(InputError):
             load_dataset(path, None, 0.1, 0)
     else:
         dataset = load_dataset(path, None, 0.1, 0)
@@ -264,3 +298,19 @@ def test_inspecting_counts_the_validation_rows(write_rows, tmp_path):
 def test_inspecting_an_empty_file_has_nothing_to_show(write_rows):
     with pytest.raises(InputError, match="is empty"):
         inspect(write_rows())
+
+
+def test_inspecting_a_file_that_breaks_off_shows_what_came_before(tmp_path):
+    path = tmp_path / "train.json"
+    path.write_text('[{"text": "a"},\n{"text": ')
+    facts = inspect(path)
+    assert (facts.examples, facts.problem_count) == (1, 1)
+    assert (facts.problems[0].line, facts.counts) == (2, {"broken json": 1})
+
+
+def test_inspecting_reads_mapped_columns_in_both_files(tmp_path):
+    (tmp_path / "train.csv").write_text("body,n\na,1\n")
+    (tmp_path / "valid.tsv").write_text("n\tbody\n1\tb\n")
+    facts = inspect(tmp_path, columns=Columns(text="body"))
+    assert (facts.examples, facts.valid_examples, facts.problem_count) == (1, 1, 0)
+    assert inspect(tmp_path).counts == {"unknown shape": 2}

@@ -8,9 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.core.errors import InputError
-from app.data import readers
 from app.data.examples import RowProblem
-from app.data.readers import read_rows
+from app.data.readers import read_rows, text
+from app.data.readers.text import encoding_of
 
 GOOD = b'{"text": "fox"}'
 
@@ -76,7 +76,7 @@ def test_reading_is_lazy(write_rows):
         (b'{"text": "a", "text": "b"}', "has the key 'text' twice"),
         (b'{"text": "\\ud800"}', "holds half of a \\u surrogate pair, which is no character"),
         (b'{"\\udc00": 1}', "holds half of a \\u surrogate pair, which is no character"),
-        (b'{"text": "\xff"}', "is not UTF-8 text at byte 11"),
+        (b'{"text": "\xff"}', "is not UTF-8 text at character 11"),
         (b'{"text": "\x00"}', "holds a NUL byte, so it is not text; save the file anew"),
         (b"[" * 100_000, "is nested too deeply to be an example"),
         (b"[" * 3_000 + b"]" * 3_000, "is nested too deeply to be an example"),
@@ -85,12 +85,12 @@ def test_reading_is_lazy(write_rows):
     ],
 )
 def test_a_broken_line_is_named_by_its_number_and_reason(write_rows, raw, reason):
-    path = write_rows(GOOD, raw, GOOD)
-    assert list(read_rows(path)) == [
-        (1, {"text": "fox"}),
-        RowProblem(path, 2, reason),
-        (3, {"text": "fox"}),
-    ]
+    utf8 = '{"text": "füchse, Füchse"}'.encode()
+    path = write_rows(GOOD, raw, utf8)
+    good, problem, _ = read_rows(path)
+    assert good == (1, {"text": "fox"})
+    assert (problem.path, problem.line, problem.reason) == (path, 2, reason)
+    assert problem.kind != "other"
 
 
 def test_a_problem_reads_as_a_sentence_that_begins_with_file_and_line(write_rows):
@@ -106,12 +106,13 @@ def test_escaped_emoji_are_text(write_rows):
 
 
 def test_a_line_that_is_too_long_is_named_and_the_next_is_read(write_rows, monkeypatch):
-    monkeypatch.setattr(readers, "MAX_LINE_BYTES", 2**20)
+    monkeypatch.setattr(text, "MAX_ROW", 2**20)
     long = json.dumps({"text": "x" * (3 * 2**20)}).encode()
     path = write_rows(GOOD, long, GOOD)
+    reason = "is longer than 16 million characters; split it into several rows"
     assert list(read_rows(path)) == [
         (1, {"text": "fox"}),
-        RowProblem(path, 2, "is longer than 1 MB; split it into several rows"),
+        RowProblem(path, 2, reason, "too big"),
         (3, {"text": "fox"}),
     ]
 
@@ -124,11 +125,31 @@ def test_a_file_without_rows_is_empty(tmp_path, content):
         list(read_rows(path))
 
 
-def test_utf_16_is_named(tmp_path):
+@pytest.mark.parametrize(
+    "encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"]
+)
+def test_every_unicode_encoding_is_read_as_it_is(tmp_path, encoding):
     path = tmp_path / "train.jsonl"
-    path.write_text('{"text": "a"}\n', encoding="utf-16")
-    with pytest.raises(InputError, match=r"is UTF-16 text\. Save it as UTF-8"):
-        list(read_rows(path))
+    path.write_text('{"text": "Füchse 🦊"}\n{"text": "b"}\n', encoding=encoding)
+    assert list(read_rows(path)) == [(1, {"text": "Füchse 🦊"}), (2, {"text": "b"})]
+
+
+def test_latin_1_is_read_with_a_warning(tmp_path):
+    path = tmp_path / "train.jsonl"
+    path.write_text('{"text": "a"}\n{"text": "Füchse für “alle”"}\n', encoding="cp1252")
+    warning, *rows = read_rows(path)
+    assert rows == [(1, {"text": "a"}), (2, {"text": "Füchse für “alle”"})]
+    assert (warning.line, warning.kind, warning.is_warning) == (0, "encoding", True)
+    assert str(warning).startswith("train.jsonl: is not UTF-8 text; it is read as Windows-1252")
+
+
+def test_a_row_in_utf_8_in_a_file_in_latin_1_is_named_and_not_garbled(tmp_path):
+    path = tmp_path / "train.jsonl"
+    rows = [f'{{"text": "Füchse {i}"}}'.encode("cp1252") for i in range(9)]
+    path.write_bytes(b"\n".join([*rows, '{"text": "Füchse"}'.encode()]))
+    problem = list(read_rows(path))[-1]
+    assert (problem.line, problem.kind, problem.is_warning) == (10, "encoding", False)
+    assert "is UTF-8 text in a file that otherwise is not" in problem.reason
 
 
 def test_a_missing_file_is_named(tmp_path):
@@ -184,6 +205,11 @@ def test_any_bytes_give_rows_or_problems_for_exactly_the_lines_that_are_not_blan
     try:
         rows = list(read_rows(path))
     except InputError:
-        assert not filled or content.startswith((b"\xff\xfe", b"\xfe\xff"))
+        assert not filled or _is_wide(path)
         return
-    assert [row.line if isinstance(row, RowProblem) else row[0] for row in rows] == filled
+    lines_seen = [row.line if isinstance(row, RowProblem) else row[0] for row in rows]
+    assert _is_wide(path) or [line for line in lines_seen if line] == filled
+
+
+def _is_wide(path):
+    return encoding_of(path).name.startswith(("utf-16", "utf-32"))

@@ -68,6 +68,18 @@ def test_bad_rows_are_named_with_their_lines_and_can_not_be_trained_on(
     assert "rows that can't be used" in nestling.train.header.start.toolTip()
 
 
+def test_bad_rows_that_are_to_be_left_out_do_not_stop_a_run(
+    nestling: Nestling, tmp_path: Path, qtbot: QtBot
+) -> None:
+    path = tmp_path / "bad.csv"
+    path.write_text("text\nA sentence.\nAnother.\n \n")
+    nestling.state.change_config(bad_rows="leave out", map="text=body")
+    nestling.commands.open_path(path)
+    qtbot.waitUntil(nestling.actions.start.isEnabled)
+    assert nestling.state.config.map == "", "another file's columns are not this one's"
+    assert nestling.train.data.rows.text().startswith("Line 4 text is empty.")
+
+
 def test_a_file_that_is_no_dataset_is_said_so_where_it_was_dropped(
     nestling: Nestling, tmp_path: Path, qtbot: QtBot
 ) -> None:

@@ -52,7 +52,7 @@ class DataCard(QWidget):
         if state.is_inspecting:
             return "Reading…"
         if (facts := state.dataset) is None:
-            return "" if state.dataset_failure else "Drop a .jsonl file or a folder on the window."
+            return "" if state.dataset_failure else "Drop a file or a folder on the window."
         parts = [f"{facts.examples:,} {_kind(facts.format)}{'' if facts.examples == 1 else 's'}"]
         if facts.valid_examples:
             parts.append(f"{facts.valid_examples:,} for validation")
@@ -80,8 +80,9 @@ class DataCard(QWidget):
         shown = bad[:SHOWN_PROBLEMS]
         lines = []
         for problem in shown:
-            line = f"Line {problem.line}"
-            where = line if problem.path == facts.path else f"{problem.path.name}, {line.lower()}"
+            where = problem.place.capitalize()
+            if problem.path != facts.path:
+                where = f"{problem.path.name}, {problem.place}"
             lines.append(f"{where} {problem.reason}.")
         if more := facts.problem_count - (len(facts.problems) - len(bad)) - len(shown):
             lines.append(f"… and {more:,} more.")

@@ -24,8 +24,8 @@ class Hero(QWidget):
         self._glyph = QLabel()
         self._title = label("Drop a dataset here", "title")
         self._hint = label(
-            "A .jsonl file of chats, prompts or text, or a folder with train.jsonl. "
-            "An MLX model folder becomes the base model.",
+            "Chats, questions and answers, or text: as JSON, CSV, Parquet, plain text or a folder "
+            "of train and valid files. An MLX model folder becomes the base model.",
             "secondary",
             wraps=True,
         )

@@ -1,0 +1,88 @@
+"""Which rows say the same, found by hashes alone: 32 bytes a row, whatever its length.
+
+Rows are the same if they differ in nothing but case, spaces, tabs and line breaks.
+"""
+
+import json
+from array import array
+from collections.abc import Iterator
+from dataclasses import replace
+from hashlib import blake2b
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from app.data.examples import ChatExample, Example, RowProblem
+
+if TYPE_CHECKING:
+    import numpy as np
+
+_COLUMNS = 4  # two for the words, one for the exact row, one for its line
+
+
+class Seen:
+    """The rows of one file, as hashes in the file's order."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._hashes = array("Q")
+
+    def add(self, example: Example) -> None:
+        exact = _content(example)
+        words = exact.casefold()
+        for space in " \n\t\r":
+            words = words.replace(space, "")
+        digest = _digest(words, 16) + _digest(exact, 8)
+        self._hashes.frombytes(digest)
+        self._hashes.append(example.line)
+
+    def duplicates(self) -> Iterator[RowProblem]:
+        """A warning for each row that an earlier one of the file equals."""
+        import numpy as np
+
+        rows = self._rows()
+        order = np.lexsort((np.arange(len(rows)), rows[:, 1], rows[:, 0]))
+        rows = rows[order]
+        is_same = np.zeros(len(rows), bool)
+        is_same[1:] = (rows[1:, :2] == rows[:-1, :2]).all(axis=1)
+        firsts = np.maximum.accumulate(np.where(is_same, 0, np.arange(len(rows))))
+        found = np.flatnonzero(is_same)
+        for index in found[np.argsort(order[found], kind="stable")]:
+            yield self._same(rows[index], rows[firsts[index]], "")
+
+    def also_in(self, other: "Seen") -> Iterator[RowProblem]:
+        """A warning for each row that stands in another file too."""
+        import numpy as np
+
+        ours, theirs = self._rows(), other._rows()
+        if not len(theirs):
+            return
+        theirs = theirs[np.lexsort((theirs[:, 1], theirs[:, 0]))]
+        places = np.searchsorted(theirs[:, 0], ours[:, 0]).clip(max=len(theirs) - 1)
+        is_same = (theirs[places, :2] == ours[:, :2]).all(axis=1)
+        for index in np.flatnonzero(is_same):
+            problem = self._same(ours[index], theirs[places[index]], f" in {other.path.name}")
+            yield replace(problem, kind="in both sets")
+
+    def _same(self, row: Any, first: Any, where: str) -> RowProblem:
+        place = RowProblem(self.path, int(first[3]), "").place
+        but = "" if row[2] == first[2] else ", but for case and white space"
+        reason = f"is the same as {place}{where}{but}"
+        return RowProblem(self.path, int(row[3]), reason, "duplicate", is_warning=True)
+
+    def _rows(self) -> "np.ndarray[Any, Any]":
+        import numpy as np
+
+        return np.frombuffer(self._hashes, np.uint64).reshape(-1, _COLUMNS)
+
+
+def _content(example: Example) -> str:
+    if not isinstance(example, ChatExample):
+        return example.text
+    if example.tools is None and all(len(message) == 2 for message in example.messages):
+        # What separates the turns stands in no text that is read.
+        return "\x00".join(f"{m['role']}\x00{m['content']}" for m in example.messages)
+    return json.dumps([example.messages, example.tools], sort_keys=True, default=str)
+
+
+def _digest(text: str, size: int) -> bytes:
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=size).digest()

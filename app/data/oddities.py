@@ -1,0 +1,33 @@
+"""What is odd about an example that can be trained on all the same: characters nobody typed."""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from pathlib import Path
+
+from app.data.examples import ChatExample, Example, RowProblem
+
+# Tabs, line feeds, form feeds and carriage returns stand in honest texts.
+_CONTROL = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x84\x86-\x9f]")
+_LOST = "\ufffd"
+
+
+def oddities(example: Example, path: Path) -> Iterator[RowProblem]:
+    """A warning for each kind of odd character."""
+    text = " ".join(_texts(example))
+    found = None if text.isprintable() else _CONTROL.search(text)
+    if found:
+        name = f"U+{ord(found.group()):04X}"
+        reason = f"holds the control character {name}, which is learned as it is"
+        yield RowProblem(path, example.line, reason, "control characters", is_warning=True)
+    if _LOST in text:
+        name = unicodedata.name(_LOST).lower()
+        reason = f"holds a {name}, so a character was lost when the file was made"
+        yield RowProblem(path, example.line, reason, "encoding", is_warning=True)
+
+
+def _texts(example: Example) -> list[str]:
+    """The words of an example."""
+    if isinstance(example, ChatExample):
+        return [message["content"] for message in example.messages]
+    return [example.text]

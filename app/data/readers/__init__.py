@@ -1,0 +1,50 @@
+"""Rows of a file in any format, one after the other, each with its line. What a row must hold
+isn't known here.
+
+A row that can't be read is handed on as a RowProblem; a file of which nothing more can be read
+raises. Nothing is kept: memory stays flat at any number of rows.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from app.core.errors import InputError
+from app.data.examples import RowProblem
+from app.data.readers.formats import FileFormat, file_format
+from app.data.readers.json_lines import json_lines
+from app.data.readers.json_values import json_values
+from app.data.readers.parquet import parquet_rows
+from app.data.readers.passages import passages
+from app.data.readers.tables import table_rows
+
+__all__ = ["read_rows"]
+
+Row = tuple[int, object]
+
+
+def read_rows(path: Path) -> Iterator[Row | RowProblem]:
+    """Every row of a file as (1-based line, value), or its problem; blank lines are skipped.
+
+    A problem with `is_warning` takes no row's place. Raises InputError, at the first row asked
+    for, when the file is missing, a folder or unreadable, and at the end when there was no row;
+    BrokenFile where nothing more can be read.
+    """
+    is_empty = True
+    for row in _rows(path, file_format(path)):
+        is_empty = is_empty and isinstance(row, RowProblem) and row.is_warning
+        yield row
+    if is_empty:
+        raise InputError(f"{path.name} is empty.", "Choose a file with at least one example.")
+
+
+def _rows(path: Path, form: FileFormat | None) -> Iterator[Row | RowProblem]:
+    match form:
+        case "json":
+            return json_values(path)
+        case "csv" | "tsv":
+            return table_rows(path, "\t" if form == "tsv" else None)
+        case "parquet":
+            return parquet_rows(path)
+        case "txt" | "md":
+            return passages(path, has_headings=form == "md")
+    return json_lines(path)

@@ -1,0 +1,33 @@
+"""Which format a file is in, by its name. Reads nothing."""
+
+from pathlib import Path
+from typing import Literal
+
+FileFormat = Literal["jsonl", "json", "csv", "tsv", "parquet", "txt", "md"]
+
+FORMATS: dict[str, FileFormat] = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "json",
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".parquet": "parquet",
+    ".txt": "txt",
+    ".md": "md",
+}
+"""By ending; `.gz` may follow."""
+
+SPOKEN = ".jsonl, .ndjson, .json, .csv, .tsv, .parquet, .txt and .md"
+
+
+def file_format(path: Path) -> FileFormat | None:
+    """The format of a file with this name, packed with gzip or not; None if it is none of ours."""
+    return FORMATS.get(Path(path.name.lower().removesuffix(".gz")).suffix)
+
+
+def bare_name(path: Path) -> str:
+    """The name without its endings: "train" for "train.jsonl.gz"."""
+    name = path.name
+    if name.lower().endswith(".gz"):
+        name = name[:-3]
+    return Path(name).stem if file_format(path) else name

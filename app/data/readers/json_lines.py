@@ -1,0 +1,30 @@
+"""JSON Lines: one JSON value a line; a line that is none is named, and the next is read."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from app.data.examples import RowProblem
+from app.data.readers.strict_json import BadJson, StrictJson
+from app.data.readers.text import TOO_BIG, Text, opened_text
+
+
+def json_lines(path: Path) -> Iterator[tuple[int, object] | RowProblem]:
+    """Every line that is not blank, as its value or its problem."""
+    parser = StrictJson()
+    with opened_text(path) as text:
+        yield from text.warnings()
+        for line, raw in text.lines():
+            if raw is None:
+                reason = f"{TOO_BIG}; split it into several rows"
+                yield RowProblem(path, line, reason, "too big")
+            elif stripped := raw.strip(" \t\r\n"):
+                yield _row(text, parser, stripped, line)
+
+
+def _row(text: Text, parser: StrictJson, raw: str, line: int) -> tuple[int, object] | RowProblem:
+    if problem := text.problem(raw, line):
+        return problem
+    try:
+        return line, parser.value(raw)
+    except BadJson as error:
+        return RowProblem(text.path, line, str(error), error.kind)

@@ -1,0 +1,120 @@
+"""Parquet files, a few rows at a time. A row's "line" is its number, beginning with 1.
+
+A struct's field that is null is left out: every row of a Parquet file has all fields that any row
+has.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from app.data.examples import BrokenFile, RowProblem
+from app.data.readers.source import GZIP_MAGIC, opened
+from app.data.readers.text import MAX_ROW, TOO_BIG
+
+_MAGIC = b"PAR1"
+_BATCH_ROWS = 32
+_USUAL_SHARE = 50
+"""Texts shrink to a tenth; in what shrinks more, the same text may stand in every row."""
+_MAX_SHARE = 1000
+_UNPACKED_IN_ANY_CASE = 256 * 2**20
+_MAX_ROWS_A_BYTE = 100
+
+
+def parquet_rows(path: Path) -> Iterator[tuple[int, object] | RowProblem]:
+    """Every row as (number, column → value), or its problem. Raises BrokenFile where it ends."""
+    with opened(path) as packed, _seekable(packed, path) as file:
+        number = 0
+        for batch in _batches(file, path):
+            for value in _values(batch, path, number + 1):
+                number += 1
+                yield value if isinstance(value, RowProblem) else (number, value)
+
+
+@contextmanager
+def _seekable(packed: BinaryIO, path: Path) -> Iterator[BinaryIO]:
+    """The file itself, or a copy of what it packs: Parquet is read from its end."""
+    head = packed.peek(4)[:4]  # type: ignore[attr-defined]
+    if not head:
+        yield packed
+        return
+    if head != _MAGIC:
+        raise BrokenFile(RowProblem(path, 0, "is no Parquet file", "unreadable"))
+    with path.open("rb") as plain:
+        if plain.read(2) != GZIP_MAGIC:
+            yield plain
+            return
+    with tempfile.TemporaryFile() as copy:
+        shutil.copyfileobj(packed, copy)
+        copy.seek(0)
+        yield copy
+
+
+def _batches(file: BinaryIO, path: Path) -> Iterator[Any]:
+    import pyarrow as pa
+    import pyarrow.parquet as parquet
+
+    if not file.peek(1):  # type: ignore[attr-defined]
+        return
+    try:
+        # Threads would read ahead of what is asked for.
+        opened_file = parquet.ParquetFile(file, pre_buffer=False, page_checksum_verification=True)
+        rows = _batch_rows(opened_file.metadata, path)
+        yield from opened_file.iter_batches(batch_size=rows, use_threads=False)
+    except (pa.ArrowException, OSError, ValueError, KeyError, MemoryError) as error:
+        problem = RowProblem(path, 0, "is damaged or no Parquet file", "unreadable")
+        raise BrokenFile(problem, "Copy or make it again.") from error
+
+
+def _batch_rows(metadata: Any, path: Path) -> int:
+    """How many rows to hold at once: one that a dictionary holds once may fill them all.
+
+    Of the columns' own metadata nothing is asked: where it is damaged, that ends the process.
+    """
+    size = path.stat().st_size
+    if metadata.num_rows > size * _MAX_ROWS_A_BYTE:
+        reason = f"says it has {metadata.num_rows:,} rows, far too many for its {size:,} bytes"
+        raise BrokenFile(RowProblem(path, 0, reason, "too big"))
+    groups = range(metadata.num_row_groups)
+    largest = max((metadata.row_group(group).total_byte_size for group in groups), default=0)
+    if largest > max(_UNPACKED_IN_ANY_CASE, size * _MAX_SHARE):
+        reason = f"unpacks to more than {_MAX_SHARE:,} times its size, as no dataset does"
+        raise BrokenFile(RowProblem(path, 0, reason, "too big"))
+    return 1 if largest > size * _USUAL_SHARE else _BATCH_ROWS
+
+
+def _values(batch: Any, path: Path, first: int) -> Iterator[object | RowProblem]:
+    names = batch.schema.names
+    try:
+        rows = batch.to_pylist() if batch.nbytes <= MAX_ROW else None
+    except (OverflowError, ValueError):
+        rows = None
+    if rows is None:
+        rows = (_row(batch.slice(i, 1), path, first + i) for i in range(batch.num_rows))
+    for row in rows:
+        if isinstance(row, RowProblem):
+            yield row
+        else:
+            yield {name: _without_nulls(row[name]) for name in names}
+
+
+def _row(row: Any, path: Path, number: int) -> dict[str, Any] | RowProblem:
+    if row.nbytes > MAX_ROW:
+        return RowProblem(path, number, TOO_BIG, "too big")
+    try:
+        return dict(row.to_pylist()[0])
+    except UnicodeDecodeError:
+        return RowProblem(path, number, "is not UTF-8 text", "encoding")
+    except (OverflowError, ValueError) as error:
+        return RowProblem(path, number, f"holds a value that can't be read: {error}", "wrong type")
+
+
+def _without_nulls(value: object) -> object:
+    if isinstance(value, dict):
+        return {name: _without_nulls(v) for name, v in value.items() if v is not None}
+    if isinstance(value, list):
+        return [_without_nulls(item) for item in value]
+    return value

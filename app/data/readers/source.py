@@ -1,0 +1,136 @@
+"""A dataset's file as bytes: unpacked where it is gzip, no longer than it was when opened, and
+said to have changed if it did. Knows no format.
+"""
+
+import gzip
+import io
+import os
+import stat
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from app.core.errors import InputError
+from app.data.examples import BrokenFile, RowProblem
+
+READ_BYTES = 2**20
+GZIP_MAGIC = b"\x1f\x8b"
+
+MAX_UNPACKED_SHARE = 100
+"""Datasets shrink to a tenth; what grows a hundredfold when unpacked was made to fill memory."""
+UNPACKED_IN_ANY_CASE = 2**30
+"""Bytes up to which that is not asked."""
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """The file's bytes, buffered. Raises InputError with a plain sentence; BrokenFile when the
+    file is damaged, or when it is no longer what it was once it was read to its end.
+    """
+    with _regular_file(path) as file:
+        before = os.fstat(file.fileno())
+        try:
+            yield _unpacked(_Bounded(file, before.st_size), path, before.st_size)
+        except (OSError, EOFError, zlib.error) as error:
+            _check_unchanged(path, before)
+            raise _broken(path, error) from error
+        except UnicodeDecodeError as error:
+            _check_unchanged(path, before)
+            reason = f"ends in the middle of a character ({error.encoding})"
+            raise BrokenFile(RowProblem(path, 0, reason, "encoding")) from error
+        except BrokenFile:
+            _check_unchanged(path, before)
+            raise
+        _check_unchanged(path, before)
+
+
+def _regular_file(path: Path) -> io.FileIO:
+    try:
+        # A pipe without a writer would block for ever.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist.", "Choose another file.") from None
+    except PermissionError:
+        raise InputError(
+            f"Nestling may not read {path}.", "Give it permission, or choose another file."
+        ) from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} can't be read: {_words(error)}.") from error
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(mode):
+        return io.FileIO(descriptor, "rb", closefd=True)
+    os.close(descriptor)
+    what = "a folder" if stat.S_ISDIR(mode) else "no file"
+    raise InputError(f"{path} is {what}.", "Choose a file.")
+
+
+def _unpacked(raw: "_Bounded", path: Path, size: int) -> BinaryIO:
+    file = io.BufferedReader(raw, READ_BYTES)
+    if file.peek(2)[:2] != GZIP_MAGIC:
+        return file
+    limit = max(UNPACKED_IN_ANY_CASE, size * MAX_UNPACKED_SHARE)
+    return io.BufferedReader(_Unpacked(gzip.GzipFile(fileobj=file), path, limit), READ_BYTES)
+
+
+class _Bounded(io.RawIOBase):
+    """A file up to a size, so that one that grows as fast as it is read has an end."""
+
+    def __init__(self, file: io.FileIO, size: int) -> None:
+        self._file, self._left = file, size
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        count = self._file.readinto(memoryview(buffer)[: self._left]) or 0
+        self._left -= count
+        return count
+
+
+class _Unpacked(io.RawIOBase):
+    """What a gzip file holds, up to a limit that no honest one reaches."""
+
+    def __init__(self, file: gzip.GzipFile, path: Path, limit: int) -> None:
+        self._file, self._path, self._left = file, path, limit
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        count = self._file.readinto(buffer)
+        self._left -= count
+        if self._left < 0:
+            reason = f"unpacks to more than {MAX_UNPACKED_SHARE} times its size, as no dataset does"
+            problem = RowProblem(self._path, 0, reason, "too big")
+            raise BrokenFile(problem, "Unpack it yourself and look at it.")
+        return count
+
+
+def _check_unchanged(path: Path, before: os.stat_result) -> None:
+    try:
+        now = path.stat()
+    except OSError:
+        reason = "disappeared while it was read"
+    else:
+        same = ("st_dev", "st_ino", "st_size", "st_mtime_ns")
+        if all(getattr(now, name) == getattr(before, name) for name in same):
+            return
+        reason = "changed while it was read"
+    hint = "Start again once nothing else writes to it."
+    raise BrokenFile(RowProblem(path, 0, reason, "unreadable"), hint)
+
+
+def _broken(path: Path, error: Exception) -> BrokenFile:
+    if isinstance(error, EOFError | zlib.error | gzip.BadGzipFile):
+        reason = "is damaged or cut off: its gzip data can't be unpacked to the end"
+        hint = "Copy or pack it again."
+    else:
+        reason, hint = f"can't be read to its end: {_words(error)}", "Choose another file."
+    return BrokenFile(RowProblem(path, 0, reason, "unreadable"), hint)
+
+
+def _words(error: Exception) -> str:
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return str(text).splitlines()[0].rstrip(".")

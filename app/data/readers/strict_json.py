@@ -1,0 +1,112 @@
+"""JSON as its author can have meant it: what Python would read without a word is named too."""
+
+import json
+import re
+from typing import Any
+
+from app.data.examples import ProblemKind
+
+MAX_DEPTH = 100
+"""Lists and objects inside each other. Python's own limit differs from version to version."""
+
+# An escaped surrogate is the only way for text that UTF-8 can't hold to come out of valid UTF-8.
+_SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
+
+_PLAIN_WORDS = {
+    "Expecting value": "a value is missing or not quoted",
+    "Expecting property name enclosed in double quotes": "a key in double quotes is missing",
+    "Illegal trailing comma before end of object": "there is a comma too many before }",
+    "Illegal trailing comma before end of array": "there is a comma too many before ]",
+    "Expecting ',' delimiter": "a comma is missing, or the line is cut off",
+    "Expecting ':' delimiter": "a colon is missing after a key",
+    "Unterminated string starting at": "a text begins and is not closed",
+    "Invalid control character at": "a text holds a raw tab or control character",
+    "Extra data": "something follows the end of the row",
+    "Invalid \\escape": "a backslash stands before a character it can't escape",
+    "Invalid \\uXXXX escape": "a \\u is not followed by four hexadecimal digits",
+}
+
+
+class BadJson(Exception):
+    """Why a text is no row: the rest of a sentence that begins with file and line."""
+
+    def __init__(self, reason: str, kind: ProblemKind = "broken json") -> None:
+        super().__init__(reason)
+        self.kind = kind
+
+
+class StrictJson:
+    """Reads JSON values out of texts. Not for several threads at once."""
+
+    def __init__(self) -> None:
+        self._flaw = ""
+        self._decoder = json.JSONDecoder(
+            parse_constant=self._constant, object_pairs_hook=self._unique_keys
+        )
+
+    def value(self, text: str) -> object:
+        """The one value that `text` is. Raises BadJson."""
+        try:
+            value, end = self.value_at(text, 0)
+            if end < len(text):
+                raise json.JSONDecodeError("Extra data", text, end)
+        except json.JSONDecodeError as error:
+            raise BadJson(f"is not valid JSON at column {error.colno}: {words(error)}") from None
+        self.check(value, text)
+        return value
+
+    def value_at(self, text: str, start: int) -> tuple[object, int]:
+        """The value that begins at `start`, and where it ends; still to be checked.
+
+        Raises JSONDecodeError where it is none, or is cut off; BadJson where it can't be read.
+        """
+        self._flaw = ""
+        try:
+            return self._decoder.raw_decode(text, start)
+        except json.JSONDecodeError:
+            raise
+        except RecursionError:
+            raise BadJson("is nested too deeply to be an example", "too big") from None
+        except ValueError:
+            raise BadJson("holds a number too long to read", "too big") from None
+
+    def check(self, value: object, text: str) -> None:
+        """Raise BadJson if the value read last, out of `text`, can't have been meant."""
+        if self._flaw:
+            raise BadJson(self._flaw)
+        if text.count("[") + text.count("{") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
+            raise BadJson("is nested too deeply to be an example", "too big")
+        if _SURROGATE_ESCAPE.search(text):
+            try:
+                json.dumps(value, ensure_ascii=False).encode("utf-8")
+            except UnicodeEncodeError:
+                reason = "holds half of a \\u surrogate pair, which is no character"
+                raise BadJson(reason, "encoding") from None
+
+    def _constant(self, name: str) -> None:
+        self._flaw = self._flaw or f"holds {name}, which is not valid JSON"
+
+    def _unique_keys(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        row = dict(pairs)
+        if len(row) < len(pairs):
+            names = [name for name, _ in pairs]
+            twice = next(name for name in names if names.count(name) > 1)
+            self._flaw = self._flaw or f"has the key {twice[:40]!r} twice"
+        return row
+
+
+def words(error: json.JSONDecodeError) -> str:
+    """What is wrong, for people."""
+    return _PLAIN_WORDS.get(error.msg, error.msg.lower())
+
+
+def _depth(value: object) -> int:
+    """How many lists and objects stand inside each other; without recursion."""
+    deepest, left = 0, [(value, 1)]
+    while left:
+        item, depth = left.pop()
+        if isinstance(item, dict | list):
+            deepest = max(deepest, depth)
+            inside = item.values() if isinstance(item, dict) else item
+            left += [(child, depth + 1) for child in inside]
+    return deepest

@@ -1,0 +1,131 @@
+"""CSV and TSV: a header of column names, then one row a record, which may have several lines.
+
+Commas, semicolons, tabs and bars are recognised between columns. All cells are texts.
+"""
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+from app.data.examples import BrokenFile, RowProblem
+from app.data.readers.text import MAX_ROW, TOO_BIG, Text, opened_text
+
+_DELIMITERS = ",;\t|"
+
+Row = tuple[int, object]
+
+
+def table_rows(path: Path, delimiter: str | None) -> Iterator[Row | RowProblem]:
+    """Every record as (line on which it begins, column → cell), or its problem.
+
+    Without a `delimiter`, it is the one that the header has most of. Raises BrokenFile where the
+    header can't be one, and where nobody knows where the next record begins.
+    """
+    with opened_text(path, newline="") as text:
+        yield from text.warnings()
+        lines = _Lines(text)
+        first = next(lines, "")
+        if first.lower().startswith("sep=") and len(first.rstrip()) == 5:  # as Excel writes it
+            delimiter, first = first[4], next(lines, "")
+        lines.put_back(first)
+        records = _records(lines, delimiter or max(_DELIMITERS, key=first.count))
+        header = _header(next(records, None), text)
+        for line, record in records:
+            yield _row(text, header, line, record)
+
+
+def _header(first: "tuple[int, list[str] | RowProblem] | None", text: Text) -> list[str]:
+    hint = "The first line must hold the names of the columns, each once."
+    line, names = first or (1, [])
+    if isinstance(names, RowProblem):
+        raise BrokenFile(names, hint)
+    if problem := text.problem("\n".join(names), line):
+        raise BrokenFile(problem, hint)
+    names = [name.strip() for name in names]
+    if twice := {name for name in names if names.count(name) > 1}:
+        reason = f"has several columns named {min(twice)[:40]!r}"
+        raise BrokenFile(RowProblem(text.path, line, reason, "broken table"), hint)
+    return names
+
+
+def _row(
+    text: Text, header: list[str], line: int, record: "list[str] | RowProblem"
+) -> Row | RowProblem:
+    if isinstance(record, RowProblem):
+        return record
+    if len(record) != len(header):
+        fields = "1 field" if len(record) == 1 else f"{len(record):,} fields"
+        reason = f"has {fields}, but the header has {len(header):,}"
+        return RowProblem(text.path, line, reason, "broken table")
+    if problem := text.problem("\n".join(record), line):
+        return problem
+    return line, dict(zip(header, record, strict=True))
+
+
+def _records(lines: "_Lines", delimiter: str) -> Iterator[tuple[int, "list[str] | RowProblem"]]:
+    """Each record that is not blank with the line on which it begins, or why it is none."""
+    csv.field_size_limit(MAX_ROW + 1)  # the limit is the whole process's
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    while True:
+        lines.begin_record()
+        start = lines.line + 1
+        try:
+            record = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            problem = RowProblem(lines.path, start, _words(error), "broken table")
+            if lines.line > start:
+                # Whether what follows stands inside quotation marks, nobody knows.
+                raise BrokenFile(_final(problem), "Mend it and try again.") from None
+            yield start, problem
+            continue
+        if record:
+            yield start, record
+
+
+def _words(error: csv.Error) -> str:
+    if "unexpected end of data" in str(error):
+        return "opens a quotation mark that is never closed"
+    if "expected after" in str(error):
+        return "has a quotation mark inside a quoted field; write it twice to mean itself"
+    return f"is no record: {error}"
+
+
+def _final(problem: RowProblem) -> RowProblem:
+    reason = f"{problem.reason}; nothing after it can be read"
+    return RowProblem(problem.path, problem.line, reason, problem.kind)
+
+
+class _Lines:
+    """The lines of a text for the csv module, with the number of the last one given out."""
+
+    def __init__(self, text: Text) -> None:
+        self.path = text.path
+        self.line = 0
+        self._stream = text.stream
+        self._held: str | None = None
+        self._size = 0
+        self._start = 1
+
+    def begin_record(self) -> None:
+        self._size, self._start = 0, self.line + 1
+
+    def put_back(self, line: str) -> None:
+        if line:
+            self.line, self._held = self.line - 1, line
+
+    def __iter__(self) -> "_Lines":
+        return self
+
+    def __next__(self) -> str:
+        raw = self._stream.readline(MAX_ROW + 1) if self._held is None else self._held
+        self._held = None
+        if not raw:
+            raise StopIteration
+        self.line += 1
+        self._size += len(raw)
+        if self._size > MAX_ROW:
+            reason = f"{TOO_BIG}: a quotation mark may be left open"
+            raise BrokenFile(_final(RowProblem(self.path, self._start, reason, "too big")))
+        return raw

@@ -1,0 +1,154 @@
+"""A dataset's file as text: which encoding it is in, and its lines, none held that is too long.
+
+A byte that is no character in the file's encoding comes as half a surrogate pair, so that the row
+it stands in can be named; `text_problem` does.
+"""
+
+import io
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, TextIO
+
+from app.data.examples import RowProblem
+from app.data.readers.source import READ_BYTES, opened
+
+MAX_ROW = 16 * 2**20
+"""Characters of a row. Longer ones are no training examples: a whole file, most likely."""
+TOO_BIG = f"is longer than {MAX_ROW // 2**20} million characters"
+
+_LOOKED_THROUGH = 16 * 2**20
+_BOMS = (
+    (b"\xef\xbb\xbf", "utf-8"),
+    (b"\xff\xfe\x00\x00", "utf-32-le"),
+    (b"\x00\x00\xfe\xff", "utf-32-be"),
+    (b"\xff\xfe", "utf-16-le"),
+    (b"\xfe\xff", "utf-16-be"),
+)
+_UTF8_CHARACTER = re.compile(
+    rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}"
+)
+_HIGH = bytes(range(0x80, 0x100))
+_HIGH_BYTES = re.compile(rb"[\x80-\xff]")
+
+
+@dataclass(frozen=True)
+class Encoding:
+    name: str
+    mark_bytes: int = 0
+    """Length of the byte order mark."""
+
+    @property
+    def is_guessed(self) -> bool:
+        return self.name == "cp1252"
+
+    @property
+    def errors(self) -> str:
+        return "surrogatepass" if self.name.startswith(("utf-16", "utf-32")) else "surrogateescape"
+
+
+@dataclass(frozen=True)
+class Text:
+    """An open file as text."""
+
+    path: Path
+    stream: TextIO
+    encoding: Encoding
+
+    def warnings(self) -> Iterator[RowProblem]:
+        """What the user should know of how the file was read."""
+        if self.encoding.is_guessed:
+            reason = (
+                "is not UTF-8 text; it is read as Windows-1252 (Latin-1): look whether its "
+                "accents and quotation marks are right"
+            )
+            yield RowProblem(self.path, 0, reason, "encoding", is_warning=True)
+
+    def lines(self) -> Iterator[tuple[int, str | None]]:
+        """Lines with their numbers; None for one that is too long, which is never held whole."""
+        line = 0
+        while raw := self.stream.readline(MAX_ROW + 1):
+            line += 1
+            if len(raw) <= MAX_ROW:
+                yield line, raw
+                continue
+            while raw and not raw.endswith("\n"):
+                raw = self.stream.readline(MAX_ROW)
+            yield line, None
+
+    def problem(self, text: str, line: int) -> RowProblem | None:
+        """Why a text of this file is none: bytes that are no characters."""
+        if "\x00" in text:
+            reason = "holds a NUL byte, so it is not text; save the file anew"
+            return RowProblem(self.path, line, reason, "control characters")
+        if text.isascii():
+            return None
+        try:
+            raw = text.encode("utf-8")
+        except UnicodeEncodeError as error:
+            shown = self.encoding.name.upper().removesuffix("-LE").removesuffix("-BE")
+            name = "Windows-1252" if self.encoding.is_guessed else shown
+            reason = f"is not {name} text at character {error.start + 1}"
+            return RowProblem(self.path, line, reason, "encoding")
+        if self.encoding.is_guessed and _is_utf8_misread(text, raw):
+            reason = "is UTF-8 text in a file that otherwise is not; save the file anew as UTF-8"
+            return RowProblem(self.path, line, reason, "encoding")
+        return None
+
+
+@contextmanager
+def opened_text(path: Path, newline: str | None = "\n") -> Iterator[Text]:
+    """The file's text without its byte order mark; `newline` as `open` takes it."""
+    encoding = encoding_of(path)
+    with opened(path) as file:
+        file.read(encoding.mark_bytes)
+        stream = io.TextIOWrapper(file, encoding.name, encoding.errors, newline)
+        yield Text(path, stream, encoding)
+
+
+def encoding_of(path: Path) -> Encoding:
+    """By its byte order mark, else UTF-16 by its zeros, else UTF-8 unless most of the first
+    characters beyond ASCII are none in it: then Windows-1252, which has those of Latin-1.
+    """
+    with opened(path) as file:
+        head = file.read(READ_BYTES)
+        for mark, name in _BOMS:
+            if head.startswith(mark):
+                return Encoding(name, len(mark))
+        if name := _utf16_without_mark(head[:4096]):
+            return Encoding(name)
+        return Encoding(_eight_bit(head, file))
+
+
+def _utf16_without_mark(head: bytes) -> str:
+    """Of ASCII characters, such as JSON and tables have, every second byte is zero."""
+    even, odd = head[::2].count(0), head[1::2].count(0)
+    most = max(2, len(head) // 4)
+    if odd >= most and not even:
+        return "utf-16-le"
+    return "utf-16-be" if even >= most and not odd else ""
+
+
+def _eight_bit(head: bytes, file: BinaryIO) -> str:
+    seen = 0
+    while head.isascii():
+        seen += len(head)
+        if not head or seen >= _LOOKED_THROUGH:
+            return "utf-8"
+        head = file.read(READ_BYTES)
+    more = file.read(READ_BYTES)
+    # Where the looking ends a character may be cut in two.
+    head += more.rstrip(_HIGH) if len(more) == READ_BYTES else more
+    in_utf8 = sum(len(found) for found in _UTF8_CHARACTER.findall(head))
+    high = len(_HIGH_BYTES.findall(head))
+    return "utf-8" if in_utf8 * 2 >= high else "cp1252"
+
+
+def _is_utf8_misread(text: str, raw: bytes) -> bool:
+    try:
+        was = text.encode("cp1252").decode("utf-8")
+    except UnicodeError:
+        return False
+    return len(was) < len(raw)

@@ -1,0 +1,46 @@
+"""What is wrong with one value of a row, in plain words."""
+
+from app.data.examples import ProblemKind
+
+
+class Wrong(Exception):
+    """Why a row is no example: the rest of a sentence that begins with file and line."""
+
+    def __init__(self, reason: str, kind: ProblemKind = "wrong type") -> None:
+        super().__init__(reason)
+        self.kind = kind
+
+
+def text_of(value: object, subject: str) -> str:
+    """The value if it is a text with words in it. Raises Wrong that says what `subject` is."""
+    if not isinstance(value, str):
+        raise Wrong(f"{subject} {kind_of(value)}, not text")
+    if not value.strip():
+        raise Wrong(f"{subject} empty", "empty")
+    if "\x00" in value:
+        raise Wrong(f"{subject} text with a NUL character in it", "control characters")
+    return value
+
+
+def is_absent(value: object) -> bool:
+    """Whether a column that needn't be there isn't: null, or an empty cell."""
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def kind_of(value: object) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true or false"
+        case int() | float():
+            return "a number"
+        case str():
+            return "text"
+        case list():
+            return "a list"
+        case dict():
+            return "an object"
+        case bytes():
+            return "binary data"
+    return f"a {type(value).__name__.lower()}"

@@ -1,0 +1,146 @@
+"""`nestling check` as a user types it: what it says, and its exit codes."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+def check(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "app", "check", *map(str, arguments)],
+        capture_output=True, text=True, timeout=120, env=dict(os.environ),
+    )  # fmt: skip
+
+
+def report(*arguments: object) -> tuple[int, dict[str, Any]]:
+    ended = check(*arguments, "--json")
+    assert not ended.stderr, ended.stderr
+    return ended.returncode, json.loads(ended.stdout)
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    path = tmp_path / "a.csv"
+    path.write_text("q,a\nfox?,yes\nFOX?, yes\nox?,\n")
+    return path
+
+
+def test_a_clean_dataset_ends_with_0(chat_file: Path) -> None:
+    ended = check(chat_file)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout == "chats.jsonl: 40 examples (chat).\n"
+
+
+def test_bad_rows_are_listed_and_end_with_2(table: Path) -> None:
+    ended = check(table, "--map", "prompt=q,completion=a")
+    assert ended.returncode == 2
+    assert ended.stdout.splitlines() == [
+        "1 row can't be used:",
+        "  a.csv, line 4: a is empty",
+        "1 row should be looked at:",
+        "  a.csv, line 3: is the same as line 2, but for case and white space",
+        "By kind: empty 1, duplicate 1",
+        "a.csv: 2 examples (prompt and completion).",
+    ]
+
+
+def test_columns_nobody_knows_are_told_how_to_map(table: Path) -> None:
+    ended = check(table)
+    assert ended.returncode == 2
+    assert "a.csv, line 2: has none of messages, prompt and completion, or text" in ended.stdout
+    assert "Name its columns, like --map prompt=q,completion=a" in ended.stdout
+
+
+def test_json_gives_the_counts_by_kind_and_the_list(table: Path) -> None:
+    code, found = report(table, "--map", "prompt=q,completion=a")
+    assert code == 2
+    assert (found["examples"], found["errors"], found["warnings"]) == (2, 1, 1)
+    assert found["counts"] == {"empty": 1, "duplicate": 1}
+    assert found["problems"][0] == {
+        "file": str(table), "line": 4, "kind": "empty", "severity": "error", "reason": "a is empty",
+    }  # fmt: skip
+
+
+def test_warnings_alone_end_with_0(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text": "a"}\n{"text": "A"}\n')
+    code, found = report(path)
+    assert (code, found["errors"], found["counts"]) == (0, 0, {"duplicate": 1})
+
+
+def test_with_a_model_tokens_cuts_and_refusals_are_told(tiny_model: Path, tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    rows = [
+        {"prompt": "a", "completion": "b"},
+        {"prompt": "a", "completion": "b" * 50},
+        {"prompt": "a" * 90, "completion": "b"},
+        {"messages": [{"role": "assistant", "content": "b"}]},
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    code, found = report(path, "--model", tiny_model, "--max-seq-length", "40")
+    assert code == 2
+    assert found["counts"] == {"too long": 2, "refused by the model": 1}
+    assert (found["errors"], found["warnings"]) == (2, 1)
+    by_line = {problem["line"]: problem for problem in found["problems"]}
+    assert by_line[2]["severity"] == "warning"
+    assert by_line[3]["reason"].endswith("are cut at 40, before anything to train on")
+    assert by_line[4]["reason"] == "its only assistant turn comes first and answers nothing"
+    assert found["tokens"]["cut"] == 2
+    assert found["tokens"]["tokens"] > found["tokens"]["trained_tokens"] > 50
+    said = check(path, "--model", tiny_model, "--max-seq-length", "40").stdout
+    assert "2 rows can't be used with this model:" in said
+    assert "2 examples would be cut." in said
+
+
+def test_a_model_s_weights_are_not_read(tiny_model: Path, chat_file: Path, tmp_path: Path) -> None:
+    model = Path(shutil.copytree(tiny_model, tmp_path / "model"))
+    (model / "model.safetensors").write_bytes(b"no weights")
+    code, found = report(chat_file, "--model", model)
+    assert (code, found["errors"], found["tokens"]["cut"]) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["nowhere.jsonl"], "nowhere.jsonl does not exist"),
+        ([], "the following arguments are required: DATA"),
+        (["a.csv", "--map", "prompt=q"], "A column is mapped to prompt but none to completion."),
+        (["a.csv", "--map", "body"], "'body' maps no column"),
+        (["a.csv", "--model", "nowhere"], "There is no model folder at nowhere"),
+    ],
+)
+def test_bad_arguments_end_with_2_and_one_sentence(
+    table: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], sentence: str
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    monkeypatch.chdir(table.parent)
+    ended = check(*arguments)
+    assert ended.returncode == 2
+    assert sentence in ended.stderr
+    assert len(ended.stderr.strip().splitlines()) == 1
+
+
+def train(model: Path, data: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [
+            sys.executable, "-m", "app", "train", "--model", str(model), "--data", str(data),
+            "--output", str(data.parent / "run"), "--steps", "1", "--batch-size", "1", *more,
+        ],
+        capture_output=True, text=True, timeout=120, env=dict(os.environ),
+    )  # fmt: skip
+
+
+def test_train_maps_columns_and_leaves_bad_rows_out(tiny_model: Path, table: Path) -> None:
+    mapped = ["--map", "prompt=q,completion=a"]
+    refused = train(tiny_model, table, *mapped)
+    assert refused.returncode == 2
+    assert "a.csv has 1 bad row: line 4: a is empty." in refused.stderr
+    ended = train(tiny_model, table, *mapped, "--bad-rows", "leave out")
+    assert ended.returncode == 0, ended.stderr
+    assert "1 row is left out; the first: a.csv, line 4: a is empty." in ended.stdout

@@ -1,0 +1,90 @@
+"""Rows that say the same are found, in one file and between two, whatever their number."""
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.data.duplicates import Seen
+from app.data.examples import ChatExample, TextExample
+from app.data.inspection import inspect
+
+
+def seen(path, *texts):
+    found = Seen(path)
+    for line, text in enumerate(texts, start=1):
+        found.add(TextExample(text, line))
+    return found
+
+
+def told(problems):
+    return [(problem.line, problem.reason, problem.kind) for problem in problems]
+
+
+def test_a_row_that_stands_twice_is_named_with_the_first(tmp_path):
+    rows = seen(tmp_path / "a.jsonl", "a", "b", "a", "c", "a")
+    assert told(rows.duplicates()) == [
+        (3, "is the same as line 1", "duplicate"),
+        (5, "is the same as line 1", "duplicate"),
+    ]
+
+
+def test_case_and_white_space_make_no_difference(tmp_path):
+    rows = seen(tmp_path / "a.parquet", "The fox.", "the  FOX.\n", "The ox.")
+    reason = "is the same as row 1, but for case and white space"
+    assert told(rows.duplicates()) == [(2, reason, "duplicate")]
+
+
+def test_rows_of_the_validation_set_are_found_in_the_training_set(tmp_path):
+    train, valid = seen(tmp_path / "a.jsonl", "x", "b", "A"), seen(tmp_path / "v.jsonl", "a", "b")
+    assert told(train.also_in(valid)) == [
+        (2, "is the same as line 2 in v.jsonl", "in both sets"),
+        (3, "is the same as line 1 in v.jsonl, but for case and white space", "in both sets"),
+    ]
+    assert told(train.also_in(seen(tmp_path / "none.jsonl"))) == []
+    assert told(seen(tmp_path / "none.jsonl").duplicates()) == []
+
+
+def test_who_says_it_makes_a_difference(tmp_path):
+    rows = Seen(tmp_path / "a.jsonl")
+    for line, roles in enumerate([("user", "assistant"), ("assistant", "user")], start=1):
+        turns = tuple({"role": role, "content": "a"} for role in roles)
+        rows.add(ChatExample(turns, None, line))
+    turns = ({"role": "user", "content": "a"}, {"role": "assistant", "content": "a"})
+    rows.add(ChatExample(turns, ({"name": "look"},), 3))
+    assert told(rows.duplicates()) == []
+
+
+@given(numbers=st.lists(st.integers(0, 6), max_size=30), others=st.lists(st.integers(0, 9)))
+def test_exactly_the_later_rows_are_named(tmp_path_factory, numbers, others):
+    path = tmp_path_factory.getbasetemp() / "a.jsonl"
+    rows, valid = seen(path, *map(str, numbers)), seen(path, *map(str, others))
+    later = [i for i, n in enumerate(numbers, start=1) if n in numbers[: i - 1]]
+    assert [problem.line for problem in rows.duplicates()] == later
+    both = [i for i, n in enumerate(numbers, start=1) if n in others]
+    assert [problem.line for problem in rows.also_in(valid)] == both
+
+
+def test_duplicates_are_warnings_and_all_are_counted(write_rows, tmp_path):
+    texts = [{"text": f"row {random.Random(i).random()}"} for i in range(700)]
+    write_rows(*texts * 3)
+    write_rows(texts[5], {"text": "other"}, name="valid.jsonl")
+    facts = inspect(tmp_path)
+    assert (facts.problem_count, facts.examples, facts.valid_examples) == (0, 2100, 2)
+    assert facts.counts == {"duplicate": 1400, "in both sets": 3}
+    assert (len(facts.warnings), facts.warning_count) == (1000, 1403)
+
+
+@pytest.mark.parametrize("odd", ["\x1b[0m", "a\x07", "\x9d", "\x7f"])
+def test_control_characters_are_a_warning(write_rows, odd):
+    facts = inspect(write_rows({"text": f"a\n{odd}"}, {"text": "tab\t\r\n\f"}))
+    assert (facts.examples, facts.problem_count, facts.counts) == (2, 0, {"control characters": 1})
+    assert "holds the control character U+00" in facts.warnings[0].reason
+
+
+def test_a_lost_character_is_a_warning(write_rows):
+    facts = inspect(write_rows({"text": "F\ufffdchse"}))
+    (warning,) = facts.warnings
+    assert (warning.kind, warning.is_warning) == ("encoding", True)
+    assert warning.reason.startswith("holds a replacement character")

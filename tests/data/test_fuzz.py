@@ -1,0 +1,232 @@
+"""Files of every format with bytes changed, lost, added and moved: never a crash, never a hang.
+
+What stood before the first change is read as it was put in, or named; so is every untouched line of
+JSON Lines. What a change made of the rest is an example with words in it, or named.
+"""
+
+import csv
+import gzip
+import io
+import json
+import signal
+from contextlib import contextmanager
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from app.core.errors import InputError
+from app.data.checked_file import read_checked
+from app.data.examples import RowProblem, TextExample
+from app.data.inspection import inspect
+from app.data.oddities import oddities
+from app.data.readers.text import encoding_of
+
+LIMIT_S = 20
+
+WORDS = st.text(
+    st.sampled_from("ab \"'\\{}[]:,;\n\r\t|#`~éß€🦊\u2028\ufeff\x1b")
+    | st.characters(codec="utf-8"),
+    min_size=1,
+    max_size=12,
+).filter(lambda text: text.strip() and "\x00" not in text)
+ROWS = st.lists(st.tuples(WORDS, WORDS), min_size=1, max_size=6)
+CHANGES = st.lists(
+    st.tuples(
+        st.sampled_from(["set", "flip", "delete", "insert", "cut", "repeat"]),
+        st.floats(0, 1, exclude_max=True),
+        st.sampled_from([b'"', b"\n", b"\r", b",", b"\\", b"\x00", b"\xff", b"{", b"]", b"1f", b""])
+        | st.binary(min_size=1, max_size=4),
+    ),
+    max_size=4,
+)
+
+
+def as_dicts(rows):
+    return [{"prompt": prompt, "completion": completion} for prompt, completion in rows]
+
+
+def as_lines(rows):
+    return "\n".join(json.dumps(row, ensure_ascii=False) for row in as_dicts(rows)).encode()
+
+
+def as_table(rows, delimiter):
+    file = io.StringIO(newline="")
+    writer = csv.writer(file, delimiter=delimiter)
+    writer.writerows([("prompt", "completion"), *rows])
+    return file.getvalue().encode()
+
+
+def as_parquet(rows):
+    file = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(as_dicts(rows)), file, row_group_size=2)
+    return file.getvalue()
+
+
+WRITERS = {
+    "a.jsonl": as_lines,
+    "a.json": lambda rows: json.dumps(as_dicts(rows), indent=1, ensure_ascii=False).encode(),
+    "lines.json": as_lines,
+    "a.csv": lambda rows: as_table(rows, ","),
+    "a.tsv": lambda rows: as_table(rows, "\t"),
+    "a.parquet": as_parquet,
+    "wide.jsonl": lambda rows: as_lines(rows).decode().encode("utf-16"),
+    "a.jsonl.gz": lambda rows: gzip.compress(as_lines(rows)),
+    "a.parquet.gz": lambda rows: gzip.compress(as_parquet(rows)),
+    "a.txt": lambda rows: "\n\n".join(prompt for prompt, _ in rows).encode(),
+    "a.md": lambda rows: "\n# ".join(prompt for prompt, _ in rows).encode(),
+}
+CAREFUL = {
+    "deadline": None,
+    "suppress_health_check": [HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+}
+
+
+def changed(content, changes):
+    """The content with the changes made, and where the first of them is."""
+    first = len(content)
+    for what, where, given_bytes in changes:
+        at = int(where * len(content))
+        first = min(first, at)
+        head, tail = content[:at], content[at:]
+        match what:
+            case "set":
+                tail = given_bytes + tail[len(given_bytes) :]
+            case "flip":
+                tail = bytes([tail[0] ^ (1 << at % 8)]) + tail[1:] if tail else tail
+            case "delete":
+                tail = tail[1 + len(given_bytes) :]
+            case "insert":
+                tail = given_bytes + tail
+            case "cut":
+                tail = b""
+            case "repeat":
+                tail = tail[:20] + tail
+        content = head + tail
+    return content, first
+
+
+@contextmanager
+def within_limit():
+    def late(*_):
+        raise TimeoutError(f"not done after {LIMIT_S} s")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.alarm(LIMIT_S)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def read(path):
+    """What a file gives: line → example or problem; and what ended it, if anything did."""
+    found, ended = [], None
+    try:
+        for row in read_checked(path):
+            found.append(row)
+    except InputError as error:
+        ended = error
+    return found, ended
+
+
+def check(tmp_path, name, rows, changes):
+    path = tmp_path / name
+    original = WRITERS[name](rows)
+    content, first = changed(original, changes)
+    path.write_bytes(content)
+    with within_limit():
+        found, ended = read(path)
+        if ended is None:
+            inspect(path)
+    for row in found:
+        assert_sound(row)
+    if content == original:
+        assert_as_put_in(name, rows, found, ended)
+    elif name in ("a.jsonl", "a.json", "lines.json", "a.csv", "a.tsv") and not is_wide(path):
+        assert_untouched_beginning(first, rows, found, name)
+    if name == "a.jsonl" and not is_wide(path):
+        assert_untouched_lines(original, content, rows, found)
+
+
+def assert_sound(row):
+    if isinstance(row, RowProblem):
+        assert row.reason
+        assert row.kind != "other"
+        return
+    example, _ = row
+    if isinstance(example, TextExample):
+        assert example.text.strip()
+    else:
+        assert all(message["content"].strip() for message in example.messages)
+    list(oddities(example, None))
+
+
+def is_wide(path):
+    if path.read_bytes()[:2] == b"\x1f\x8b":
+        return True
+    return encoding_of(path).name.startswith(("utf-16", "utf-32"))
+
+
+def words_of(row):
+    if isinstance(row, RowProblem):
+        return None
+    example = row[0]
+    if isinstance(example, TextExample):
+        return example.text
+    return tuple(message["content"] for message in example.messages)
+
+
+def assert_as_put_in(name, rows, found, ended):
+    if name.endswith((".txt", ".md")):
+        put_in = "".join(prompt for prompt, _ in rows)
+        read_out = "".join(words_of(row) or "" for row in found)
+        assert letters(read_out) == letters(put_in) or ended
+        return
+    assert ended is None
+    assert [words_of(row) for row in found] == rows
+
+
+def letters(text):
+    return [c for c in text if not c.isspace() and c not in "#\ufeff"]
+
+
+def assert_untouched_beginning(first, rows, found, name):
+    """Rows that were over before the first change, but for the last: it may have been joined."""
+    closing = len(b"\n]") if name == "a.json" else 0
+    ends = [len(WRITERS[name](rows[:count])) - closing for count in range(1, len(rows) + 1)]
+    whole = sum(end <= first for end in ends)
+    rows_read = [row for row in found if not (isinstance(row, RowProblem) and row.is_warning)]
+    for put_in, row in zip(rows[: max(0, whole - 1)], rows_read, strict=False):
+        assert isinstance(row, RowProblem) or words_of(row) == put_in
+
+
+def assert_untouched_lines(original, content, rows, found):
+    known = dict(zip(original.split(b"\n"), rows, strict=True))
+    by_line = {}
+    for row in found:
+        line = row.line if isinstance(row, RowProblem) else row[0].line
+        assert line == 0 or line not in by_line
+        by_line[line] = row
+    for number, raw in enumerate(content.split(b"\n"), start=1):
+        if raw in known and not (number == 1 and raw.startswith(b"\xef\xbb\xbf")):
+            row = by_line[number]
+            assert isinstance(row, RowProblem) or words_of(row) == known[raw]
+
+
+@pytest.mark.parametrize("name", WRITERS)
+@settings(max_examples=80, derandomize=True, **CAREFUL)
+@given(rows=ROWS, changes=CHANGES)
+def test_a_changed_file_is_read_or_named(tmp_path, name, rows, changes):
+    check(tmp_path, name, rows, changes)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", WRITERS)
+@settings(max_examples=3000, **CAREFUL)
+@given(rows=ROWS, changes=CHANGES)
+def test_thousands_of_changed_files_are_read_or_named(tmp_path, name, rows, changes):
+    check(tmp_path, name, rows, changes)
