@@ -18,12 +18,11 @@ from typing import IO, Any
 import numpy as np
 
 from app.core.files import plain_disk_errors, remove_folder, sync, write_json_atomic
+from app.data.checked_file import KEPT_PROBLEMS
 from app.data.examples import RowProblem
 from app.data.token_rows import TokenRows
 
 VERSION = 1
-KEPT_PROBLEMS = 1000
-JOURNAL = "journal.jsonl"
 MANIFEST = "manifest.json"
 PROBLEMS = "problems"
 

@@ -12,10 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from app.core.errors import InputError
+from app.data.checked_file import KEPT_PROBLEMS
 from app.data.dataset_files import DatasetFiles
 from app.data.examples import RowProblem
 from app.data.splitting import held_out
-from app.data.token_files import KEPT_PROBLEMS, TokenStore
+from app.data.token_files import TokenStore
 from app.data.token_rows import TokenRows, TokenView, trained_counts
 from app.data.token_store import RowSettings, opening_store
 from app.data.tokenizer import Tokenizer
