@@ -25,6 +25,7 @@ from app.data.token_rows import TokenRows
 VERSION = 1
 MANIFEST = "manifest.json"
 PROBLEMS = "problems"
+JOURNAL = "journal.jsonl"
 
 _TYPES: dict[str, Any] = {
     "tokens": np.uint32,
