@@ -139,6 +139,7 @@ class Nestling(QObject):
     def shut_down(self) -> None:
         """End both threads; a run that is still going keeps a checkpoint."""
         self.errors.uninstall()
+        self.preview.shut_down()
         self.background.shut_down()
         self.compute.shut_down()
         self.settings.sync()

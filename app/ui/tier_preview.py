@@ -52,6 +52,11 @@ class TierPreview(QObject):
         self._state.set_preview(None)
         self._timer.start()
 
+    def shut_down(self) -> None:
+        """Ask no more: nobody is there to answer."""
+        self._drop_question()
+        self._timer.timeout.disconnect(self._ask)
+
     def _drop_question(self) -> None:
         self._timer.stop()
         if self._job is not None:
