@@ -5,7 +5,7 @@ the model's list of layers give way to thin stand-ins and come back: nothing is 
 parameters keep their paths.
 """
 
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Sequence, Set
 from contextlib import contextmanager
 from typing import Any
 
@@ -72,9 +72,30 @@ class _Recomputed:
 
         taught = {name: value for name, value in held.items() if name in self._taught}
         try:
-            return mx.checkpoint(call)(taught, *args, **kwargs)
+            hidden, *values = _in_order(args[0], *taught.values())
+            tied = dict(zip(taught, values, strict=True))
+            return mx.checkpoint(call)(tied, hidden, *args[1:], **kwargs)
         finally:
             _put(layer, held)
+
+
+def _in_order(hidden: Any, *parameters: Any) -> Sequence[Any]:
+    """The same arrays; going back, the layer below waits for the gradients of `parameters`.
+
+    Else MLX leaves them for the end, and every layer's recomputed activations stay alive for them.
+    """
+    mx = import_mlx()
+
+    @mx.custom_function  # type: ignore[untyped-decorator]
+    def tied(*arrays: Any) -> tuple[Any, ...]:
+        return arrays
+
+    @tied.vjp  # type: ignore[untyped-decorator]
+    def _(_: Any, cotangents: Any, __: Any) -> tuple[Any, ...]:
+        below, *own = cotangents
+        return (mx.depends([below], own)[0], *own)
+
+    return tied(hidden, *parameters) if parameters else [hidden]
 
 
 def _put(layer: Any, parameters: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ from mlx.utils import tree_flatten
 
 from app.core.config import TierConfig, TrainingConfig
 from app.core.events import StepFinished
+from app.engine import checkpointing
 from app.engine.adapter import add_adapter
 from app.engine.assignment import make_plan
 from app.engine.batches import Batch
@@ -107,19 +108,28 @@ def test_a_fault_while_tracing_puts_the_layers_back(tiny_model: Path) -> None:
     assert all(now is before for now, before in zip(model.layers, layers, strict=True))
 
 
+def peak(model: Path, is_on: bool) -> int:
+    step = training_step(model, is_on)
+    gradients(step, batch(2, 16))
+    mx.clear_cache()
+    mx.reset_peak_memory()
+    start = mx.get_active_memory()
+    gradients(step, batch(8, 128))
+    return int(mx.get_peak_memory() - start)
+
+
 def test_the_peak_is_lower(make_model: Callable[..., Path]) -> None:
     deep = make_model(layers=12, hidden=64)
+    assert peak(deep, True) < 0.6 * peak(deep, False)
 
-    def peak(is_on: bool) -> int:
-        step = training_step(deep, is_on)
-        gradients(step, batch(2, 16))
-        mx.clear_cache()
-        mx.reset_peak_memory()
-        start = mx.get_active_memory()
-        gradients(step, batch(8, 128))
-        return int(mx.get_peak_memory() - start)
 
-    assert peak(True) < 0.6 * peak(False)
+def test_each_layers_activations_are_free_before_the_next_are_computed_again(
+    make_model: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deep = make_model(layers=12, hidden=64)
+    ordered = peak(deep, True)
+    monkeypatch.setattr(checkpointing, "_in_order", lambda *arrays: arrays)
+    assert ordered < 0.9 * peak(deep, True)
 
 
 def test_a_compiled_step_with_the_fused_loss_takes_the_same_way(

@@ -69,7 +69,8 @@ class Call:
         hidden = mx.depends([self.hidden], [cotangent])[0]
         _, gradients = mx.vjp(again, [hidden, *held.values()], [cotangent])
         self.layer.update(tree_unflatten(list(held.items())))
-        return list(gradients)
+        below, *own = gradients
+        return [mx.depends([below], own)[0] if own else below, *own]
 
 
 def passed_through(layer: Any) -> Any:
