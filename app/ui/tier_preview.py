@@ -22,6 +22,7 @@ class TierPreview(QObject):
         self._state, self._compute = state, compute
         self._job: Job | None = None
         self._asked: tuple[tuple[object, ...], tuple[object, ...]] | None = None
+        self._is_over = False
         self._timer = QTimer(self, interval=DELAY_MS, singleShot=True)
         self._timer.timeout.connect(self._ask)
         state.config_changed.connect(self.refresh)
@@ -55,7 +56,7 @@ class TierPreview(QObject):
     def shut_down(self) -> None:
         """Ask no more: nobody is there to answer."""
         self._drop_question()
-        self._timer.timeout.disconnect(self._ask)
+        self._is_over = True
 
     def _drop_question(self) -> None:
         self._timer.stop()
@@ -66,7 +67,7 @@ class TierPreview(QObject):
     @Slot()
     def _ask(self) -> None:
         config = self._state.config
-        if config.problems():
+        if self._is_over or config.problems():
             return
         self._asked = _deciding(config)
         self._job = self._compute.submit("Counting parameters", tier_preview(config))
