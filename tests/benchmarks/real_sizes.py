@@ -4,20 +4,18 @@ python -m tests.benchmarks.real_sizes [row …]
 """
 
 import sys
-from collections.abc import Callable, Sequence
-from time import perf_counter
+from collections.abc import Callable
 
 from app.engine import attention
-from app.engine.mlx_gateway import device_name, import_mlx, import_mlx_lm
 from tests.benchmarks.sides import Ours, compare
 from tests.benchmarks.train_vs_mlx_lm import (
     BATCH,
-    TABLE_HEAD,
     batches_of,
     beside_mlx_lm,
     epoch,
     faster,
     print_row,
+    print_table,
     time_ratio,
 )
 from tests.benchmarks.workloads import REAL_SIZES, RealSize, build, chat_rows, equal_rows
@@ -82,16 +80,5 @@ ROWS: dict[str, Callable[[], None]] = {
 }
 
 
-def main(names: Sequence[str]) -> None:
-    import_mlx_lm()
-    print(device_name(), end="\n\n")
-    print(TABLE_HEAD)
-    for name in names or ROWS:
-        start = perf_counter()
-        ROWS[name]()
-        print(f"{name}: {perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
-        import_mlx().clear_cache()
-
-
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    print_table(ROWS, sys.argv[1:])

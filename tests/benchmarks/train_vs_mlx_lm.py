@@ -5,7 +5,7 @@ python -m tests.benchmarks.train_vs_mlx_lm [row …]
 
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -147,14 +147,15 @@ ROWS: dict[str, Callable[[], None]] = {
 }
 
 
-def main(names: Sequence[str]) -> None:
+def print_table(rows: Mapping[str, Callable[[], None]], names: Sequence[str]) -> None:
+    """The rows named, or all, under the table's head; how long each took goes to stderr."""
     import_mlx_lm()
     print(device_name(), end="\n\n")
     print(TABLE_HEAD)
-    for name in names or ROWS:
+    for name in names or rows:
         start = perf_counter()
-        ROWS[name]()
-        print(f"{name}: {perf_counter() - start:.0f} s", file=sys.stderr)
+        rows[name]()
+        print(f"{name}: {perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
         import_mlx().clear_cache()
 
 
@@ -213,4 +214,4 @@ def print_row(what: str, goal: str, wall: float, cpu: float | None, detail: str)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    print_table(ROWS, sys.argv[1:])
