@@ -37,8 +37,10 @@ def equal_lengths() -> None:
 
 def chat() -> None:
     for model in MODELS:
-        rows = chat_rows(64, 1024, model.vocabulary, masked=0.7)
-        epoch(f"{model}: epoch of long-tailed chat, 70 % masked", "≥ 2.5", model, rows, 2)
+        for size in (4, 32):
+            rows = chat_rows(64 if size == 4 else 512, 1024, model.vocabulary, masked=0.7)
+            what = f"{model}: epoch of long-tailed chat, 70 % masked, {size} rows a batch"
+            epoch(what, "≥ 2.5", model, rows, 2, size)
 
 
 def peak() -> None:

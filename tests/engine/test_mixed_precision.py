@@ -1,0 +1,101 @@
+"""LoRA over a bfloat16 model computes in bfloat16 and is trained in float32."""
+
+from typing import Any
+
+import pytest
+
+from app.engine.mixed_precision import compute_in_model_precision
+from app.engine.mlx_gateway import import_mlx, import_mlx_lm
+
+WIDTH, ROWS = 256, 512
+
+
+@pytest.fixture(autouse=True)
+def _mlx_lm_is_there() -> None:
+    import_mlx_lm()
+
+
+def build(dtype: str, mixed: bool) -> Any:
+    """Three adapted linear layers in a row, with adapters that do something."""
+    mx = import_mlx()
+    import mlx.nn as nn
+    from mlx_lm.tuner.lora import LoRALinear
+
+    mx.random.seed(3)
+    linears = [nn.Linear(WIDTH, WIDTH, bias=False) for _ in range(3)]
+    model = nn.Sequential(*(LoRALinear.from_base(linear, r=8, scale=2.0) for linear in linears))
+    for layer in model.layers:
+        layer.lora_b = mx.random.normal(layer.lora_b.shape) * 0.1
+        layer.linear.set_dtype(getattr(mx, dtype))
+        layer.linear.freeze()
+    if mixed:
+        compute_in_model_precision(model)
+    mx.eval(model.parameters())
+    return model
+
+
+def loss_and_gradients(model: Any, x: Any) -> tuple[Any, dict[str, Any]]:
+    mx = import_mlx()
+    import mlx.nn as nn
+    from mlx.utils import tree_flatten
+
+    def loss(x: Any) -> Any:
+        return model(x).astype(mx.float32).square().mean()
+
+    value, gradients = nn.value_and_grad(model, loss)(x)
+    mx.eval(value, gradients)
+    return value, dict(tree_flatten(gradients))
+
+
+def inputs(dtype: str) -> Any:
+    mx = import_mlx()
+    mx.random.seed(5)
+    return mx.random.normal((ROWS, WIDTH)).astype(getattr(mx, dtype))
+
+
+def test_loss_and_gradients_are_those_of_mlx_lm_but_for_rounding() -> None:
+    mx = import_mlx()
+    x = inputs("bfloat16")
+    value, gradients = loss_and_gradients(build("bfloat16", mixed=True), x)
+    theirs, their_gradients = loss_and_gradients(build("bfloat16", mixed=False), x)
+    assert value.item() == pytest.approx(theirs.item(), rel=5e-3)
+    assert gradients.keys() == their_gradients.keys()
+    for path, gradient in gradients.items():
+        assert gradient.dtype == mx.float32
+        off = mx.linalg.norm(gradient - their_gradients[path]) / mx.linalg.norm(gradient)
+        assert off.item() < 2e-2, path
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_in_other_precisions_nothing_differs(dtype: str) -> None:
+    mx = import_mlx()
+    x = inputs(dtype)
+    value, gradients = loss_and_gradients(build(dtype, mixed=True), x)
+    theirs, their_gradients = loss_and_gradients(build(dtype, mixed=False), x)
+    assert value.item() == theirs.item()
+    assert all(mx.array_equal(gradients[path], their_gradients[path]) for path in gradients)
+
+
+def test_no_wide_copies_of_the_activations_are_kept() -> None:
+    mx = import_mlx()
+    x = inputs("bfloat16")
+    peaks = []
+    for mixed in (True, False):
+        model = build("bfloat16", mixed)
+        loss_and_gradients(model, x)
+        mx.synchronize()
+        held = mx.get_active_memory()
+        mx.reset_peak_memory()
+        loss_and_gradients(model, x)
+        peaks.append(mx.get_peak_memory() - held)
+    assert peaks[0] < 0.8 * peaks[1]
+
+
+def test_the_layers_stay_mlx_lms_own_to_who_looks_at_them() -> None:
+    from mlx.utils import tree_flatten
+    from mlx_lm.tuner.lora import LoRALinear
+
+    mixed, plain = build("bfloat16", mixed=True), build("bfloat16", mixed=False)
+    assert all(isinstance(layer, LoRALinear) for layer in mixed.layers)
+    names = [path for path, _ in tree_flatten(mixed.trainable_parameters())]
+    assert names == [path for path, _ in tree_flatten(plain.trainable_parameters())]
