@@ -2,7 +2,7 @@
 writes them."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from app.core.errors import VerificationError
@@ -17,6 +17,25 @@ def trainable(model: Any) -> dict[str, Any]:
     return dict(tree_flatten(model.trainable_parameters()))
 
 
+def read_parameters(model: Any, paths: Iterable[str]) -> dict[str, Any]:
+    """The arrays at `paths` as they stand in the model now, each looked up from the model's root.
+
+    The same as a part of `trainable`, without a walk over all modules, which in a deep model takes
+    milliseconds of every step. Raises VerificationError where there is no parameter.
+    """
+    return {path: _looked_up(model, path) for path in paths}
+
+
+def _looked_up(model: Any, path: str) -> Any:
+    held = model
+    try:
+        for part in path.split("."):
+            held = held[int(part)] if isinstance(held, list) else held[part]
+    except (KeyError, IndexError, ValueError, TypeError) as error:
+        raise VerificationError(f"The model has no parameter named {path}.") from error
+    return held
+
+
 def write_parameters(model: Any, updates: Mapping[str, Any]) -> None:
     """Put `updates` (dotted path → array) into the model: the one place that does.
 
@@ -26,17 +45,15 @@ def write_parameters(model: Any, updates: Mapping[str, Any]) -> None:
     """
     from mlx.utils import tree_unflatten
 
-    held = trainable(model)
+    held = read_parameters(model, updates)
     for path, value in updates.items():
-        if path not in held:
-            raise VerificationError(f"The model has no trainable parameter named {path}.")
         if held[path].shape != value.shape or held[path].dtype != value.dtype:
             raise VerificationError(
                 f"The update of {path} is {value.dtype} {value.shape}, "
                 f"but the model holds {held[path].dtype} {held[path].shape}."
             )
     model.update(tree_unflatten(list(updates.items())))
-    held = trainable(model)
+    held = read_parameters(model, updates)
     for path, value in updates.items():
         if held[path] is not value:
             raise VerificationError(f"The update of {path} did not reach the model.")

@@ -14,8 +14,8 @@ from app.engine.batches import Batch
 from app.engine.head import Head
 from app.engine.mlx_gateway import compiles, import_mlx
 
-CHUNK_LOGITS = {"cpu": 2**23, "gpu": 2**25}
-"""Logits of one chunk, at most: 32 and 128 MiB in float32, of which some four copies exist at once.
+CHUNK_LOGITS = {"cpu": 2**23, "gpu": 2**24}
+"""Logits of one chunk, at most: 32 and 64 MiB in float32, of which some four copies exist at once.
 A GPU reads the head's weights once a chunk, so it wants fewer."""
 CHUNK_ROWS = (64, 256)
 """Rows of one chunk, at least and at most: fewer use the processor badly."""

@@ -13,7 +13,7 @@ from app.engine.attention import attention_in_chunks
 from app.engine.batches import Batch
 from app.engine.checkpointing import layers_recomputed
 from app.engine.head import Head
-from app.engine.lora import trainable, write_parameters
+from app.engine.lora import read_parameters, trainable, write_parameters
 from app.engine.losses import loss_inputs, summed_loss
 from app.engine.machines import ALONE, Machines
 from app.engine.mlx_gateway import compiled, import_mlx
@@ -56,7 +56,8 @@ class TrainingStep:
         self.state = state
         self._meter = MovementMeter(optimizer.plan, start)
         # What the model was last seen to hold: each step starts from there.
-        self._held = self._meter.read(trainable(model))
+        self._paths = tuple(trainable(model))
+        self._held = self._meter.read(read_parameters(model, self._paths))
         self._gradients: dict[tuple[int, ...], Callable[..., Any]] = {}
         self._updates: dict[tuple[int, ...], Callable[..., Any]] = {}
 
@@ -75,7 +76,7 @@ class TrainingStep:
         with self._machines.own_random_numbers():
             loss, gradients = self._summed_gradients(batches, taught)
         loss, gradients = self._machines.summed(loss, gradients)
-        before = trainable(self._model)
+        before = read_parameters(self._model, self._paths)
         result = self._update(due)(
             loss,
             gradients,
@@ -88,7 +89,8 @@ class TrainingStep:
         moved, tree, norm, is_finite, has_gradient = result
         write_parameters(self._model, moved)
         try:
-            measured, held = self._meter.measure(self._held, trainable(self._model))
+            after = read_parameters(self._model, self._paths)
+            measured, held = self._meter.measure(self._held, after)
             mx.eval(loss, measured, held, result)
         except RuntimeError:
             # Out of memory, say: the model must not keep arrays that can never be computed.
@@ -148,7 +150,7 @@ class TrainingStep:
                 return summed_loss(model, self._head, *inputs)
 
         def gradients(*inputs: Any) -> tuple[Any, Arrays]:
-            held = trainable(model)
+            held = read_parameters(model, self._paths)
             if not paths:
                 return loss_of({}, *inputs), {}
             # The backward pass too, which calls recomputed layers again.
