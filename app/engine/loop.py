@@ -56,6 +56,7 @@ class TrainingLoop:
         prepared: Prepared,
         keeper: Keeper,
         should_stop: Callable[[], bool],
+        wants_checkpoint: Callable[[], bool],
         stop_after: int | None = None,
         start: Checkpoint | None = None,
         machines: Machines = ALONE,
@@ -65,6 +66,7 @@ class TrainingLoop:
         self._keeper = keeper
         self._machines = machines
         self._should_stop = should_stop
+        self._wants_checkpoint = wants_checkpoint
         self._last_step = min(config.steps, stop_after or config.steps)
         self._start = start
         self._model = prepared.base.model
@@ -127,8 +129,7 @@ class TrainingLoop:
             yield from self._void_check(measurement)
             if step % config.steps_per_eval == 0 or step == config.steps:
                 yield from self._evaluation()
-            is_due = step % config.steps_per_save == 0 or step == config.steps
-            if is_due or self._best.step == step:
+            if self._is_worth_keeping():
                 self._check_machines_agree(measurement)
                 yield self._checkpoint()
                 self._keeper.drop_others(self._best.step)
@@ -187,6 +188,12 @@ class TrainingLoop:
         yield StageChanged("Validating")
         loss = self._evaluator.mean_loss(self._prepared.valid)
         yield EvaluationFinished(self._step, loss, is_best=self._best.take(loss, self._step))
+
+    def _is_worth_keeping(self) -> bool:
+        """Whether a checkpoint is to be made of the step just done."""
+        is_wanted = self._machines.any_says(self._wants_checkpoint())
+        is_due = self._step % self._config.steps_per_save == 0 or self._step == self._config.steps
+        return is_wanted or is_due or self._best.step == self._step
 
     def _is_asked(self) -> bool:
         """Whether the run is to stop here: on all machines together."""

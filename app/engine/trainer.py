@@ -38,14 +38,16 @@ def train(
     *,
     runs_dir: Path | None = None,
     should_stop: Callable[[], bool] = lambda: False,
+    wants_checkpoint: Callable[[], bool] = lambda: False,
     stop_after: int | None = None,
 ) -> Iterator[Event]:
     """Run `config` from start to end, writing its folder; all MLX work happens in `next()`.
 
     `should_stop` is asked between steps; then, or after step `stop_after`, a checkpoint is kept
-    and the outcome is "stopped". Bad input raises AppError before RunStarted, and nothing is left
-    behind. After RunStarted the last event is always RunFinished. Closing the generator early
-    keeps a checkpoint too.
+    and the outcome is "stopped". `wants_checkpoint` is asked after each step; where it says so, a
+    checkpoint is made there beside those that are due. Bad input raises AppError before
+    RunStarted, and nothing is left behind. After RunStarted the last event is always RunFinished.
+    Closing the generator early keeps a checkpoint too.
     """
     config = config.checked().located()
     _check_stop_after(stop_after, 0)
@@ -67,7 +69,9 @@ def train(
         keeper: Keeper = RunKeeper(recorder, config.keep_checkpoints)
     else:
         keeper = NoKeeper(run_dir)
-    loop = TrainingLoop(config, prepared, keeper, should_stop, stop_after, machines=machines)
+    loop = TrainingLoop(
+        config, prepared, keeper, should_stop, wants_checkpoint, stop_after, machines=machines
+    )
     yield from loop.events()
 
 
@@ -76,6 +80,7 @@ def resume(
     *,
     checkpoint: str | None = None,
     should_stop: Callable[[], bool] = lambda: False,
+    wants_checkpoint: Callable[[], bool] = lambda: False,
     stop_after: int | None = None,
 ) -> Iterator[Event]:
     """Go on with a run from its last checkpoint, or from the one named `checkpoint`.
@@ -125,7 +130,9 @@ def resume(
         recorder, note = _reopened(run_dir, start)
         keeper = RunKeeper(recorder, config.keep_checkpoints, start)
         yield from note
-    loop = TrainingLoop(config, prepared, keeper, should_stop, stop_after, start, machines)
+    loop = TrainingLoop(
+        config, prepared, keeper, should_stop, wants_checkpoint, stop_after, start, machines
+    )
     yield from loop.events()
 
 

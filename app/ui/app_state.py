@@ -12,6 +12,7 @@ from PySide6.QtCore import QObject, Signal
 
 from app.core.config import TrainingConfig
 from app.core.events import (
+    CheckpointSaved,
     EvaluationFinished,
     Event,
     MemoryEstimated,
@@ -82,6 +83,8 @@ class AppState(QObject):
         self.step: StepFinished | None = None
         self.evaluation: EvaluationFinished | None = None
         self.best_val_loss: float | None = None
+        self.checkpoint: CheckpointSaved | None = None
+        """The last one that this run made."""
         self.scores: dict[tuple[str, str], ScoreMeasured] = {}
         self.finished: RunFinished | None = None
 
@@ -175,6 +178,8 @@ class AppState(QObject):
         elif isinstance(event, EvaluationFinished):
             self.evaluation, self.stage = event, None
             self.best_val_loss = event.val_loss if event.is_best else self.best_val_loss
+        elif isinstance(event, CheckpointSaved):
+            self.checkpoint = event
         elif isinstance(event, ScoreMeasured):
             self.scores[event.name, event.when] = event
         elif isinstance(event, RunFinished):

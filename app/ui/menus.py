@@ -26,7 +26,8 @@ class Menus:
         self._file()
         self._edit()
         self.run = self._menu("&Run")
-        self.run.addActions([actions.start, actions.pause, actions.stop, actions.queue])
+        for action in (actions.start, actions.pause, actions.save, actions.stop, actions.queue):
+            self.run.addAction(action)
         self._view(appearance)
         self._window_menu()
         help_menu = self._menu("&Help")

@@ -1,4 +1,4 @@
-"""Start, Pause and Stop as actions: the same ones in the menu and as buttons, with reasons."""
+"""What can be done with a run as actions: the same in the menu and as buttons, with reasons."""
 
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QAction, QKeySequence
@@ -18,11 +18,13 @@ class RunActions(QObject):
         self._state = state
         self.start = _action(self, "Start", "Ctrl+R")
         self.pause = _action(self, "Pause", "Ctrl+P")
+        self.save = _action(self, "Save Checkpoint", "Ctrl+S")
         self.stop = _action(self, "Stop", "Ctrl+.")
         self.queue = _action(self, "Add to Queue", "Ctrl+Shift+A")
         self.queue.triggered.connect(lambda: self.queue_requested.emit(state.config))
         self.start.triggered.connect(control.start)
         self.pause.triggered.connect(control.toggle_pause)
+        self.save.triggered.connect(control.save_checkpoint)
         self.stop.triggered.connect(control.stop)
         state.phase_changed.connect(self.refresh)
         state.config_changed.connect(self.refresh)
@@ -38,12 +40,14 @@ class RunActions(QObject):
         self.queue.setEnabled(not why_not_queue)
         _explain(self.queue, why_not_queue or "Train with these settings when their turn comes")
         self.pause.setText("Resume" if phase is Phase.PAUSED else "Pause")
-        self.pause.setEnabled(phase in (Phase.RUNNING, Phase.PAUSED))
-        self.stop.setEnabled(phase in (Phase.RUNNING, Phase.PAUSED))
+        is_going = phase in (Phase.RUNNING, Phase.PAUSED)
+        for action in (self.pause, self.save, self.stop):
+            action.setEnabled(is_going)
         idle = "The run is being stopped." if phase is Phase.STOPPING else "No run is in progress."
         pause = "Go on where it stands" if phase is Phase.PAUSED else "Hold after the current step"
-        _explain(self.pause, pause if self.pause.isEnabled() else idle)
-        _explain(self.stop, "End here and keep a checkpoint" if self.stop.isEnabled() else idle)
+        _explain(self.pause, pause if is_going else idle)
+        _explain(self.save, "Keep what was learned up to now" if is_going else idle)
+        _explain(self.stop, "End here and keep a checkpoint" if is_going else idle)
 
 
 class ActionButton(QPushButton):

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal, Slot
 
-from app.core.events import RunFinished
+from app.core.events import CheckpointSaved, RunFinished
 from app.ui.app_state import AppState, Phase
 from app.workers.background import Failure
 from app.workers.compute import ComputeThread
-from app.workers.engine_jobs import resuming, training
-from app.workers.job import Job, JobEnded, JobYielded
+from app.workers.engine_jobs import CheckpointRequest, resuming, training
+from app.workers.job import Job, JobEnded, JobFunction, JobYielded
 
 if TYPE_CHECKING:
     from app.ui.library.run_reading import RunToResume
@@ -28,6 +28,7 @@ class RunControl(QObject):
         super().__init__(state)
         self._state, self._compute, self._runs_dir = state, compute, runs_dir
         self._job: Job | None = None
+        self._checkpoint = CheckpointRequest()
         compute.job_yielded.connect(self._take)
         compute.job_ended.connect(self._end)
 
@@ -37,7 +38,7 @@ class RunControl(QObject):
         if state.phase.is_active or state.config.data is None or state.config.problems():
             return
         state.begin_run()
-        self._job = self._compute.submit("Training", training(state.config, self._runs_dir))
+        self._submit(training(state.config, self._runs_dir, self._checkpoint))
 
     def resume(
         self, run_dir: Path, checkpoint: str | None = None, earlier: "RunToResume | None" = None
@@ -48,7 +49,11 @@ class RunControl(QObject):
         """
         if not self._state.phase.is_active:
             self._state.begin_run(earlier)
-            self._job = self._compute.submit("Training", resuming(run_dir, checkpoint))
+            self._submit(resuming(run_dir, checkpoint, self._checkpoint))
+
+    def _submit(self, work: JobFunction) -> None:
+        self._checkpoint.take()  # what the last run was asked for at its end
+        self._job = self._compute.submit("Training", work)
 
     @Slot()
     def toggle_pause(self) -> None:
@@ -62,6 +67,13 @@ class RunControl(QObject):
             self._state.set_phase(Phase.RUNNING)
 
     @Slot()
+    def save_checkpoint(self) -> None:
+        """Have a checkpoint made after the current step; a run that is held goes on up to it."""
+        if self._job is not None and self._state.phase in (Phase.RUNNING, Phase.PAUSED):
+            self._checkpoint.ask()
+            self._job.resume()
+
+    @Slot()
     def stop(self) -> None:
         if self._job is not None and self._state.phase in (Phase.RUNNING, Phase.PAUSED):
             self._state.set_phase(Phase.STOPPING)
@@ -69,8 +81,11 @@ class RunControl(QObject):
 
     @Slot(object)
     def _take(self, notice: JobYielded) -> None:
-        if self._job is not None and notice.job_id == self._job.id:
-            self._state.take_event(notice.value)  # type: ignore[arg-type]
+        if self._job is None or notice.job_id != self._job.id:
+            return
+        if isinstance(notice.value, CheckpointSaved) and self._state.phase is Phase.PAUSED:
+            self._job.pause()
+        self._state.take_event(notice.value)  # type: ignore[arg-type]
 
     @Slot(object)
     def _end(self, ended: JobEnded) -> None:

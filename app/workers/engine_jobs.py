@@ -1,5 +1,6 @@
 """The engine's work as jobs for the compute thread; the engine is imported there and only then."""
 
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,24 +10,45 @@ from app.core.errors import AppError
 from app.workers.job import JobFunction
 
 
-def training(config: TrainingConfig, runs_dir: Path) -> JobFunction:
+class CheckpointRequest:
+    """Asked for on one thread, taken once on another."""
+
+    def __init__(self) -> None:
+        self._asked = threading.Event()
+
+    def ask(self) -> None:
+        self._asked.set()
+
+    def take(self) -> bool:
+        """Whether it was asked for since it was last taken."""
+        if not self._asked.is_set():
+            return False
+        self._asked.clear()
+        return True
+
+
+def training(config: TrainingConfig, runs_dir: Path, checkpoint: CheckpointRequest) -> JobFunction:
     """Yields the run's events."""
 
     def work(should_stop: Callable[[], bool]) -> Iterator[object]:
         from app.engine.trainer import train
 
-        return train(config, runs_dir=runs_dir, should_stop=should_stop)
+        return train(
+            config, runs_dir=runs_dir, should_stop=should_stop, wants_checkpoint=checkpoint.take
+        )
 
     return work
 
 
-def resuming(run_dir: Path, checkpoint: str | None) -> JobFunction:
+def resuming(run_dir: Path, start: str | None, checkpoint: CheckpointRequest) -> JobFunction:
     """Yields the events of a run that goes on, from its last checkpoint or from the one named."""
 
     def work(should_stop: Callable[[], bool]) -> Iterator[object]:
         from app.engine.trainer import resume
 
-        return resume(run_dir, checkpoint=checkpoint, should_stop=should_stop)
+        return resume(
+            run_dir, checkpoint=start, should_stop=should_stop, wants_checkpoint=checkpoint.take
+        )
 
     return work
 

@@ -111,6 +111,34 @@ def test_a_run_can_be_paused_and_goes_on(nestling: Nestling, chat_file: Path, qt
     qtbot.waitUntil(lambda: not state.phase.is_active, timeout=SLOW_MS)
 
 
+@pytest.mark.parametrize("is_held", [False, True])
+def test_a_checkpoint_can_be_saved_at_any_time(
+    nestling: Nestling, chat_file: Path, qtbot: QtBot, is_held: bool
+) -> None:
+    state, header = nestling.state, nestling.train.header
+    nestling.commands.open_path(chat_file)
+    qtbot.waitUntil(lambda: state.phase is Phase.READY and not state.is_inspecting)
+    assert not nestling.actions.save.isEnabled()
+    state.change_config(steps=50_000, steps_per_save=50_000, validation_share=0.0)
+    nestling.actions.start.trigger()
+    qtbot.waitUntil(lambda: state.step is not None, timeout=SLOW_MS)
+    qtbot.waitUntil(header.save.isVisible)
+    if is_held:
+        nestling.actions.pause.trigger()
+    qtbot.mouseClick(header.save, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: state.checkpoint is not None, timeout=SLOW_MS)
+    assert (state.checkpoint.path / "adapters.safetensors").is_file()
+    qtbot.waitUntil(lambda: f"step {state.checkpoint.step:,}" in header.status.text())
+    assert state.phase is (Phase.PAUSED if is_held else Phase.RUNNING)
+    if is_held:  # it stands again, right where it was kept
+        qtbot.wait(200)
+        held = state.step.step
+        qtbot.wait(200)
+        assert state.step.step == held <= state.checkpoint.step + 1
+    nestling.actions.stop.trigger()
+    qtbot.waitUntil(lambda: not state.phase.is_active, timeout=SLOW_MS)
+
+
 def test_bad_input_found_by_the_engine_is_told_in_the_window(
     nestling: Nestling, chat_file: Path, qtbot: QtBot
 ) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from PySide6.QtCore import QCoreApplication, QTimer
 from app.core.config import TrainingConfig
 from app.workers.compute import ComputeThread
-from app.workers.engine_jobs import training
+from app.workers.engine_jobs import CheckpointRequest, training
 
 application = QCoreApplication([])
 compute = ComputeThread()
@@ -20,7 +20,7 @@ if leave_early == "yes":
     compute.job_yielded.connect(
         lambda n: QTimer.singleShot(0, application.quit) if hasattr(n.value, "loss") else None
     )
-compute.submit("Training", training(config, runs))
+compute.submit("Training", training(config, runs, CheckpointRequest()))
 application.exec()
 compute.shut_down()
 print("end")

@@ -48,6 +48,7 @@ class RunHeader(QWidget):
         self.queue = ActionButton(actions.queue)
         self.start = ActionButton(actions.start, "primary")
         self.pause = ActionButton(actions.pause)
+        self.save = ActionButton(actions.save)
         self.stop = ActionButton(actions.stop)
         self._lay_out()
         self._timer = QTimer(self, interval=REFRESH_MS, singleShot=True)
@@ -67,7 +68,7 @@ class RunHeader(QWidget):
         inside.addLayout(self._title)
         self.results = QFrame()
         self.results.setLayout(row(self.reveal, self.export))
-        self._status_row = row(self.pill, self.status, self.results)
+        self._status_row = row(self.pill, self.status, self.save, self.results)
         self._results_row = row()
         inside.addLayout(self._status_row)
         inside.addLayout(self._results_row)
@@ -107,6 +108,7 @@ class RunHeader(QWidget):
         finished = state.finished
         has_folder = finished is not None and state.started is not None
         self.results.setVisible(has_folder and not state.phase.is_active)
+        self.save.setVisible(state.phase.is_active and state.step is not None)
         self.export.setEnabled(finished is not None and finished.adapter_dir is not None)
         self.export.setToolTip("" if self.export.isEnabled() else "This run kept no checkpoint.")
 
@@ -120,12 +122,13 @@ class RunHeader(QWidget):
         state = self._state
         if state.phase is Phase.STOPPING:
             return "Saving a checkpoint…"
+        kept = f" Last checkpoint: step {c.step:,}." if (c := state.checkpoint) else ""
         if state.phase is Phase.PAUSED:
-            return "Held after the current step."
+            return f"Held after the current step.{kept}"
         if state.phase.is_active:
             if state.stage is not None:
                 return f"{state.stage.stage}…"
-            return "Training…" if state.step else "Starting…"
+            return f"Training…{kept}" if state.step else "Starting…"
         if state.finished is not None:
             return "" if state.phase is Phase.FAILED else state.finished.message
         return "" if state.phase is Phase.FAILED else state.why_not_start()
