@@ -6,7 +6,7 @@ from typing import Any
 from app.core.config import TrainingConfig
 from app.core.errors import InputError
 from app.engine.lora import module_path, path_in_layer, trainable
-from app.engine.mixed_precision import compute_in_model_precision
+from app.engine.lora_layers import make_lora_layers_lean
 from app.engine.mlx_gateway import import_mlx
 
 
@@ -28,7 +28,7 @@ def add_adapter(model: Any, config: TrainingConfig) -> None:
     model.freeze()
     mx.random.seed(config.seed)
     linear_to_lora_layers(model, count, parameters, use_dora=is_dora)
-    compute_in_model_precision(model)
+    make_lora_layers_lean(model)
     if not trainable(model):
         where = f" in its top {count} layers" if count < len(model.layers) else ""
         raise InputError(f"This model has no modules{where} that can carry such an adapter.")

@@ -126,10 +126,10 @@ def test_the_peak_is_lower(make_model: Callable[..., Path]) -> None:
 def test_each_layers_activations_are_free_before_the_next_are_computed_again(
     make_model: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    deep = make_model(layers=12, hidden=64)
+    deep = make_model(layers=20, hidden=64)
     ordered = peak(deep, True)
     monkeypatch.setattr(checkpointing, "_in_order", lambda *arrays: arrays)
-    assert ordered < 0.9 * peak(deep, True)
+    assert ordered < 0.95 * peak(deep, True)
 
 
 def test_a_compiled_step_with_the_fused_loss_takes_the_same_way(

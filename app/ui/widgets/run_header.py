@@ -122,7 +122,7 @@ class RunHeader(QWidget):
         state = self._state
         if state.phase is Phase.STOPPING:
             return "Saving a checkpoint…"
-        kept = f" Last checkpoint: step {c.step:,}." if (c := state.checkpoint) else ""
+        kept = f" Saved at step {c.step:,}." if (c := state.checkpoint) else ""
         if state.phase is Phase.PAUSED:
             return f"Held after the current step.{kept}"
         if state.phase.is_active:
