@@ -52,15 +52,11 @@ class Prompting:
 
 def _clean(messages: Sequence[dict[str, str]]) -> Messages:
     """The same without halves of characters, which no tokenizer takes."""
-    return [
-        message
-        | {
-            "content": message["content"]
-            .encode("utf-16", "surrogatepass")
-            .decode("utf-16", "replace")
-        }
-        for message in messages
-    ]
+    return [message | {"content": _whole(message["content"])} for message in messages]
+
+
+def _whole(text: str) -> str:
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _folded(messages: Messages) -> Messages:

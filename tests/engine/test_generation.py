@@ -252,7 +252,7 @@ def test_characters_of_several_tokens_come_whole(
     events = list(answer(tuned, Chat(QUESTION), Sampling(), ("tuned",)))
     streamed = [event.text for event in events if isinstance(event, TextAdded)]
     assert "".join(streamed) == text
-    assert "😀" in "".join(streamed) and all("\ufffd" not in piece for piece in streamed)
+    assert all("\ufffd" not in piece for piece in streamed)
     assert any(piece.strip() == "😀" for piece in streamed)
 
 
