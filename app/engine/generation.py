@@ -4,7 +4,8 @@ They take turns on one model in memory, so that both answers grow side by side.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import ExitStack, closing
 from typing import Any
 
 from app.core.answers import (
@@ -53,16 +54,17 @@ def answer(
     prompting.check(chat)
     if not prompting.takes_system(chat):
         yield Remark(NO_SYSTEM_ROLE)
-    try:
+    prompts = {side: prompting.tokens(chat, side) for side in sides}
+    with ExitStack() as ending:
+        ending.callback(tuned.use, "tuned")
         answers = {
-            side: _Answer(tuned, side, prompting.tokens(chat, side), sampling, should_stop)
-            for side in sides
+            side: ending.enter_context(closing(_Answer(tuned, side, prompt, sampling, should_stop)))
+            for side, prompt in prompts.items()
         }
-        yield from _in_turns(tuned, answers, should_stop)
-    except RuntimeError as error:
-        raise plain_fault(error) from error
-    finally:
-        tuned.use("tuned")
+        try:
+            yield from _in_turns(tuned, answers, should_stop)
+        except RuntimeError as error:
+            raise plain_fault(error) from error
 
 
 def _in_turns(
@@ -109,7 +111,7 @@ class _Answer:
         most = min(sampling.max_tokens, room or sampling.max_tokens)
         self._steps = self._begin(most, sampling)
 
-    def _begin(self, most: int, sampling: Sampling) -> Iterator[tuple[int, Any]]:
+    def _begin(self, most: int, sampling: Sampling) -> Generator[tuple[int, Any], None, None]:
         from mlx_lm.generate import generate_step
         from mlx_lm.models.cache import make_prompt_cache
 
@@ -167,9 +169,13 @@ class _Answer:
 
     def _end(self, ending: Ending) -> str:
         self.ending = ending
-        self._steps = iter(())
+        self.close()
         self._detokenizer.finalize()
         return str(self._detokenizer.last_segment)
+
+    def close(self) -> None:
+        """MLX's stream is left on the thread that entered it, not where garbage is collected."""
+        self._steps.close()
 
     def ended(self) -> AnswerEnded:
         rate = (self._drawn - 1) / self._seconds if self._drawn > 1 else float("nan")
@@ -194,8 +200,10 @@ def _compare(
 ) -> LogitsCompared | None:
     """Both after the tuned side's prompt; the base reads it now if its own was another one."""
     if base.prompt != other.prompt:
-        base = _Answer(tuned, "base", other.prompt, Sampling(max_tokens=1), should_stop)
-        base.go_on()
+        with closing(
+            _Answer(tuned, "base", other.prompt, Sampling(max_tokens=1), should_stop)
+        ) as base:
+            base.go_on()
     return None if base.logits is None else compare_logits(base.logits, other.logits)
 
 
