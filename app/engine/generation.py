@@ -105,7 +105,7 @@ class _Answer:
         """Those that the first token was taken from; [vocabulary]."""
         self._tuned, self._should_stop = tuned, should_stop
         self._is_short = room is not None and room < sampling.max_tokens
-        self._ends = set(tuned.base.tokenizer.eos_token_ids)
+        self._ends = tuned.ends
         self._detokenizer = tuned.base.tokenizer.detokenizer
         self._seconds, self._drawn = 0.0, 0
         most = min(sampling.max_tokens, room or sampling.max_tokens)

@@ -5,6 +5,7 @@ from typing import Any
 
 from app.core.answers import Chat, Side
 from app.core.errors import InputError
+from app.data.replies import ReplyFinder, special_ids
 from app.data.templates import ChatTemplate, TemplateError
 
 NO_SYSTEM_ROLE = (
@@ -36,6 +37,24 @@ class Prompting:
             return messages[0]["content"].strip() in self._template.text(messages, None, True)
         except TemplateError:
             return False
+
+    def turn_end(self) -> int | None:
+        """The token with which the template ends a reply, which training has taught; None without.
+
+        It need not be the tokenizer's own end of text.
+        """
+        if not self._tokenizer.has_chat_template:
+            return None
+        sample = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]
+        try:
+            tokens, spans = ReplyFinder(self._tokenizer).find(
+                sample,
+                lambda count, prompted: self._template.tokens(sample[:count], None, prompted),
+            )
+        except TemplateError:
+            return None
+        last = tokens[spans[-1][1] - 1]
+        return last if last in special_ids(self._tokenizer) else None
 
     def tokens(self, chat: Chat, side: Side) -> list[int]:
         """What the model of this side reads. Raises InputError if its template refuses."""

@@ -11,7 +11,8 @@ from app.core.errors import InputError
 from app.engine.checkpoints import ADAPTER_CONFIG_FILE, ADAPTER_FILE, check_files
 from app.engine.loading import BaseModel, load_base_model
 from app.engine.lora import module_path
-from app.engine.mlx_gateway import device_name, import_mlx
+from app.engine.mlx_gateway import device_name, import_mlx, import_mlx_lm
+from app.engine.prompting import Prompting
 
 _CHOOSE = "Choose another checkpoint."
 _LEAVES = ("lora_a", "lora_b", "m")
@@ -27,6 +28,8 @@ class TunedModel:
 
     base: BaseModel
     loaded: CheckpointLoaded
+    ends: frozenset[int]
+    """Tokens that end an answer."""
     _modules: Mapping[Side, Any]
     """Per side the adapted modules as the tree that `update_modules` takes."""
     _side: Side = field(default="tuned")
@@ -58,7 +61,16 @@ def load_tuned_model(tried: Tried) -> TunedModel:
         tried, count, bool(base.tokenizer.has_chat_template), context_tokens(tried.model),
         device_name(),
     )  # fmt: skip
-    return TunedModel(base, loaded, trees)
+    return TunedModel(base, loaded, _end_tokens(base), trees)
+
+
+def _end_tokens(base: BaseModel) -> frozenset[int]:
+    """What the tokenizer, the model's folder and its chat template each call the end."""
+    named = import_mlx_lm().load_config(base.path).get("eos_token_id")
+    ends = set(base.tokenizer.eos_token_ids)
+    ends.update([named] if isinstance(named, int) else named or ())
+    turn_end = Prompting(base.tokenizer).turn_end()
+    return frozenset(ends if turn_end is None else ends | {turn_end})
 
 
 def context_tokens(model: Path) -> int | None:

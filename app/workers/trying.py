@@ -86,6 +86,8 @@ class RunToTry:
 
     choices: "TryChoices"
     starters: tuple[str, ...]
+    is_model_there: bool
+    """The base model's folder is where it was."""
 
 
 def reading_run_to_try(run_dir: Path) -> Callable[[], RunToTry]:
@@ -96,6 +98,6 @@ def reading_run_to_try(run_dir: Path) -> Callable[[], RunToTry]:
         from app.library.trying import read_choices
 
         choices = read_choices(run_dir)
-        return RunToTry(choices, starters(choices.settings))
+        return RunToTry(choices, starters(choices.settings), choices.model.is_dir())
 
     return work

@@ -3,6 +3,7 @@
 import json
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -225,16 +226,27 @@ def test_closing_in_the_middle_leaves_the_adapter_on(tuned: TunedModel) -> None:
 
 def test_the_end_of_turn_is_not_part_of_the_answer(tuned: TunedModel) -> None:
     """The tiny model is made to end its turn by having every token end one."""
-    tokenizer = tuned.base.tokenizer
-    before = tokenizer.eos_token_ids
-    tokenizer.eos_token_ids = range(320)
-    try:
-        events = list(answer(tuned, Chat(QUESTION), Sampling()))
-    finally:
-        tokenizer.eos_token_ids = before
+    ending = replace(tuned, ends=frozenset(range(320)))
+    events = list(answer(ending, Chat(QUESTION), Sampling()))
     assert texts(events) == {"base": "", "tuned": ""}
     assert [e.tokens for e in only(events, AnswerEnded)] == [0, 0]  # type: ignore[attr-defined]
     assert endings(events) == {"base": "end", "tuned": "end"}
+
+
+def test_an_answer_ends_where_the_folder_or_the_template_says(
+    make_model: Callable[..., Path], checkpoint: Tried
+) -> None:
+    """A base whose tokenizer's own end is not the template's end of a turn."""
+    model = make_model()
+    for name, changes in (
+        ("tokenizer_config.json", {"eos_token": "<pad>"}),
+        ("generation_config.json", {"eos_token_id": [70, 71]}),
+    ):
+        file = model / name
+        held = json.loads(file.read_text()) if file.exists() else {}
+        file.write_text(json.dumps(held | changes))
+    ends = load_tuned_model(Tried(model, checkpoint.adapter_dir)).ends
+    assert ends == {0, 2, 70, 71}, "pad, the template's <|im_end|>, and what the folder names"
 
 
 def test_characters_of_several_tokens_come_whole(

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -341,3 +342,32 @@ def test_closing_the_window_in_the_middle_of_an_answer_ends_well(
     qtbot.waitUntil(lambda: len(said(shown.trying, "tuned")) > 5, timeout=WAIT_MS)
     shown.shut_down()
     assert not shown.compute._thread.isRunning()
+
+
+def test_a_base_model_that_was_moved_is_found_again(
+    make_model: Callable[..., Path],
+    build: Callable[..., Nestling],
+    config: TrainingConfig,
+    tmp_path: Path,
+    qtbot: QtBot,
+) -> None:
+    model = tmp_path / "model"
+    shutil.copytree(config.model, model)
+    list(train(replace(config, model=model), runs_dir=runs_dir()))
+    model.rename(tmp_path / "moved")
+    nestling = build(config)
+    nestling.window.show()
+    nestling.window.show_page(TRY)
+    page = nestling.trying
+    qtbot.waitUntil(lambda: page.find_model.isVisible(), timeout=WAIT_MS)
+    assert "is no longer at" in page.problem.text()
+    page.form.max_tokens.setValue(3)
+    ask(nestling, "Hi", qtbot)
+    assert "There is no model folder at" in page.conversation.turns[0].problem.text()
+    nestling.try_commands.use_model(make_model(hidden=64))
+    assert not page.find_model.isVisible()
+    ask(nestling, "Hi", qtbot)
+    assert "does not fit the model" in page.conversation.turns[1].problem.text()
+    nestling.try_commands.use_model(tmp_path / "moved")
+    ask(nestling, "Hi", qtbot)
+    assert said(page, "tuned")

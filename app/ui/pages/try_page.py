@@ -27,6 +27,8 @@ EMPTY, READY, TALK = range(3)
 class TryPage(QWidget):
     refresh_requested = Signal()
     sample_requested = Signal()
+    model_choice_requested = Signal()
+    """The base model's folder is to be found."""
 
     def __init__(self, trial: Trial, settings: QSettings) -> None:
         super().__init__()
@@ -37,6 +39,8 @@ class TryPage(QWidget):
         self.chooser = Chooser()
         self.clear = button("Clear", trial.clear)
         self.problem = message("problem")
+        self.find_model = button("Choose Its Folder…", self.model_choice_requested.emit)
+        self.find_model.hide()
         self.conversation = Conversation(trial)
         self.form = SamplingForm(settings)
         self.composer = Composer(trial, self.form)
@@ -58,7 +62,9 @@ class TryPage(QWidget):
         layout.addLayout(
             row(label("Try", "title"), GRID_PX, self.chooser, None, self.clear, beside_bar_px)
         )
-        layout.addWidget(self.problem)
+        problem = row(self.problem, self.find_model, beside_bar_px)
+        problem.setStretch(0, 1)
+        layout.addLayout(problem)
         layout.addWidget(self.body, 1)
         layout.addLayout(row(self.composer, beside_bar_px, spacing=0))
 
@@ -104,9 +110,9 @@ class TryPage(QWidget):
         self.chooser.subject_chosen.connect(trial.choose)
         self.composer.send_requested.connect(self._ask)
         self.composer.stop_requested.connect(trial.stop)
-        escape = QShortcut(QKeySequence(Qt.Key.Key_Escape), self)
-        escape.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
-        escape.activated.connect(trial.stop)
+        self._escape = QShortcut(QKeySequence(Qt.Key.Key_Escape), self)
+        self._escape.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+        self._escape.activated.connect(trial.stop)
         trial.subject_changed.connect(self._show_subject)
         trial.readiness_changed.connect(self._allow)
         trial.asked.connect(lambda _: self._show_body())
@@ -135,8 +141,10 @@ class TryPage(QWidget):
         made.setToolTip(tip(question))
         return made
 
-    def show_problem(self, sentence: str) -> None:
+    def show_problem(self, sentence: str, *, is_model_missing: bool = False) -> None:
+        """Say what is wrong with the chosen run, if anything is."""
         say(self.problem, sentence)
+        self.find_model.setVisible(is_model_missing)
 
     def set_theme(self, theme: Theme) -> None:
         self.form.set_theme(theme)
@@ -155,6 +163,7 @@ class TryPage(QWidget):
             self.composer.field.selectAll()
 
     def _allow(self) -> None:
+        self._escape.setEnabled(self.trial.is_answering)  # otherwise fields have it to themselves
         why_not = self.trial.why_not_ask()
         for starter in self.starters:
             starter.setEnabled(not why_not)

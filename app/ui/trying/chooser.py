@@ -29,6 +29,8 @@ class Chooser(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._choices: TryChoices | None = None
+        self._moved: dict[Path, Path] = {}
+        """Runs whose base model the user has found elsewhere."""
         self.run = CalmComboBox({})
         self.run.setAccessibleName("Run")
         self.run.setFixedWidth(RUN_PX)
@@ -83,13 +85,24 @@ class Chooser(QWidget):
         self.checkpoint.setEnabled(bool(choices.checkpoints))
         self._tell()
 
+    def use_model(self, folder: Path) -> None:
+        """The chosen run's base model is there now."""
+        if self._choices is not None:
+            self._moved[self._choices.run_dir] = folder
+            self._tell()
+
+    def knows_model(self, run_dir: Path) -> bool:
+        """Whether the user has said where that run's base model is now."""
+        return run_dir in self._moved
+
     def _tell(self) -> None:
         choices, folder = self._choices, self.folder
         if choices is None or folder is None:
             self.subject_chosen.emit(None)
             return
         facts = next(facts for facts in choices.checkpoints if facts.folder == folder)
-        self.subject_chosen.emit(Subject(Tried(choices.model, folder), choices.name, facts))
+        model = self._moved.get(choices.run_dir, choices.model)
+        self.subject_chosen.emit(Subject(Tried(model, folder), choices.name, facts))
 
     def _index(self, combo: CalmComboBox, path: Path | None) -> int:
         return next((at for at in range(combo.count()) if combo.itemData(at) == path), -1)

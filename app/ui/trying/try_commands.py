@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Slot
+from PySide6.QtWidgets import QFileDialog
 
 from app.ui.app_state import AppState
 from app.ui.main_window import TRY, MainWindow
@@ -28,6 +29,7 @@ class TryCommands(QObject):
         """The run and checkpoint to be shown when they are read."""
         self._page.refresh_requested.connect(self.refresh)
         self._page.chooser.run_chosen.connect(self._choose_run)
+        self._page.model_choice_requested.connect(self.choose_model)
 
     # -- opened from elsewhere ---------------------------------------------------------------
     @Slot(object)
@@ -85,9 +87,31 @@ class TryCommands(QObject):
             return
         folder = self._wanted[1]
         self._wanted = None
-        self._page.show_problem("")
         self._page.chooser.show_choices(run.choices, folder)
+        self._show_model(run)
         self._page.show_starters(run.starters)
+
+    def _show_model(self, run: RunToTry) -> None:
+        choices = run.choices
+        if run.is_model_there or self._page.chooser.knows_model(choices.run_dir):
+            self._page.show_problem("")
+        else:
+            sentence = f"The base model of “{choices.name}” is no longer at {choices.model}."
+            self._page.show_problem(sentence, is_model_missing=True)
+
+    @Slot()
+    def choose_model(self) -> None:
+        dialog = QFileDialog(self._window, "Choose the folder of the run's base model")
+        dialog.setFileMode(QFileDialog.FileMode.Directory)
+        dialog.setOption(QFileDialog.Option.ShowDirsOnly)
+        dialog.fileSelected.connect(lambda chosen: self.use_model(Path(chosen)))
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    def use_model(self, folder: Path) -> None:
+        """Try the chosen run on the base model in `folder`; that it fits is seen by loading it."""
+        self._page.chooser.use_model(folder)
+        self._page.show_problem("")
 
     def _fail(self, failure: Failure) -> None:
         self._wanted = None
