@@ -214,7 +214,8 @@ def compare_logits(base: Any, other: Any) -> LogitsCompared:
     apart = mx.where(base == other, 0.0, mx.abs(base - other))
     log_p = other - mx.logsumexp(other)
     log_q = base - mx.logsumexp(base)
-    divergence = mx.where(log_p == log_q, 0.0, mx.exp(log_p) * (log_p - log_q)).sum()
+    is_void = (log_p == log_q) | (log_p == -mx.inf)
+    divergence = mx.where(is_void, 0.0, mx.exp(log_p) * (log_p - log_q)).sum()
     return LogitsCompared(
         are_equal=bool(mx.array_equal(base, other).item()),
         largest_difference=float(apart.max().item()),

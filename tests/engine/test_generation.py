@@ -23,7 +23,7 @@ from app.core.answers import (
 )
 from app.core.config import TierConfig, TrainingConfig
 from app.core.errors import AppError, InputError, RunError
-from app.engine.generation import answer
+from app.engine.generation import answer, compare_answers, compare_logits
 from app.engine.loading import load_base_model
 from app.engine.mlx_gateway import import_mlx
 from app.engine.prompting import NO_SYSTEM_ROLE
@@ -389,6 +389,23 @@ def test_a_checkpoint_that_can_t_be_used_is_refused_in_a_sentence(
         load_tuned_model(tried)
     assert words in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_logits_that_both_rule_out_count_for_nothing() -> None:
+    base, other = mx.array([1.0, 2.0, -mx.inf]), mx.array([1.0, 2.5, -mx.inf])
+    found = compare_logits(base, other)
+    assert (found.largest_difference, found.have_same_first) == (0.5, True)
+    p, q = (mx.softmax(logits[:2]) for logits in (other, base))
+    assert found.kl_divergence == pytest.approx((p * mx.log(p / q)).sum().item(), rel=1e-5)
+    ruled_out = compare_logits(mx.array([1.0, 2.0]), mx.array([1.0, -mx.inf]))
+    assert ruled_out.kl_divergence == pytest.approx(1.3133, rel=1e-4)
+
+
+def test_where_answers_part_is_the_first_token_that_differs() -> None:
+    assert compare_answers([1, 2], [1, 2]) == AnswersCompared(True, None)
+    assert compare_answers([1, 2], [1, 3]) == AnswersCompared(False, 2)
+    assert compare_answers([1, 2], [1, 2, 3]) == AnswersCompared(False, 3)
+    assert compare_answers([], [4]) == AnswersCompared(False, 1)
 
 
 def test_top_p_keeps_the_tokens_mlx_lm_keeps() -> None:

@@ -132,8 +132,11 @@ class TryPage(QWidget):
             shown.hide()
             shown.deleteLater()
         self.starters = tuple(self._starter(question) for question in questions)
+        before: QWidget = self.clear
         for made in self.starters:
             self._starters_column.addWidget(made)
+            self.setTabOrder(before, made)  # where they are seen: above the field
+            before = made
         self._allow()
 
     def _starter(self, question: str) -> QPushButton:
