@@ -1,7 +1,8 @@
 """The Try page on a real run of the tiny model: asked, stopped, refused, freed."""
 
 import shutil
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -163,6 +164,52 @@ def test_a_stop_keeps_what_was_said_and_the_next_question_is_answered(
     assert said(page, "base")
 
 
+@pytest.mark.parametrize("how", ["cleared", "another checkpoint"])
+def test_an_answer_that_still_comes_is_not_part_of_what_begins_anew(
+    shown: Nestling, qtbot: QtBot, how: str
+) -> None:
+    page = shown.trying
+    page.form.max_tokens.setValue(5_000)
+    begin(shown, "Go on and on")
+    qtbot.waitUntil(lambda: len(said(page, "tuned")) > 5, timeout=WAIT_MS)
+    if how == "cleared":
+        page.clear.click()
+        assert page.body.currentIndex() == READY
+    else:
+        choose_other(page)
+    qtbot.waitUntil(lambda: not shown.trial.is_answering, timeout=WAIT_MS)
+    assert shown.trial._earlier == ()
+    page.form.max_tokens.setValue(3)
+    ask(shown, "Hi", qtbot)
+    assert [exchange.question for exchange in shown.trial._earlier] == ["Hi"]
+
+
+def test_a_question_stopped_before_the_first_word_is_not_remembered(
+    shown: Nestling, qtbot: QtBot
+) -> None:
+    """The compute thread is held by another job, so that the question still waits."""
+    gate = threading.Event()
+
+    def holding(_: Callable[[], bool]) -> Iterator[object]:
+        yield gate.wait(60)
+
+    shown.compute.submit("Holding", holding)
+    begin(shown, "Hi")
+    answers = shown.trying.conversation.turns[0].answers
+    assert answers["base"].status.text() == "Waiting…"
+    shown.trying.composer.stop.click()
+    gate.set()
+    qtbot.waitUntil(lambda: not shown.trial.is_answering, timeout=WAIT_MS)
+    assert shown.trial._earlier == ()
+    assert answers["base"].status.text() == "Stopped before the first word."
+
+
+def choose_other(page: TryPage) -> None:
+    other = page.chooser.checkpoint
+    other.setCurrentIndex(1 - other.currentIndex())
+    other.activated.emit(other.currentIndex())
+
+
 def test_return_sends_and_shift_return_breaks_the_line(shown: Nestling, qtbot: QtBot) -> None:
     field = shown.trying.composer.field
     qtbot.keyClick(field, Qt.Key.Key_Return)
@@ -196,9 +243,7 @@ def test_a_damaged_checkpoint_is_told_in_a_sentence(
     assert words in turn.problem.text()
     assert turn.problem.isVisible()
     assert not shown.trial._earlier
-    other = shown.trying.chooser.checkpoint
-    other.setCurrentIndex(1 - other.currentIndex())
-    other.activated.emit(other.currentIndex())
+    choose_other(shown.trying)
     ask(shown, "Hi", qtbot)
     assert said(shown.trying, "tuned")
 
@@ -239,9 +284,7 @@ def test_another_checkpoint_begins_anew_and_nothing_is_lost(shown: Nestling, qtb
     page = shown.trying
     ask(shown, "What is 2 plus 2?", qtbot)
     first = said(page, "tuned")
-    other = page.chooser.checkpoint
-    other.setCurrentIndex(1 - other.currentIndex())
-    other.activated.emit(other.currentIndex())
+    choose_other(page)
     assert shown.trial._earlier == ()
     assert page.composer.field.toPlainText() == "What is 2 plus 2?", "asked the same once more"
     page.composer.send.click()

@@ -85,9 +85,8 @@ class Trial(QObject):
         is_other = self.subject is None or subject is None or subject.tried != self.subject.tried
         self.subject = subject
         if is_other:
-            self.stop()
+            self._forget()
             self.free()
-            self._earlier = ()
         self.subject_changed.emit()
         self.readiness_changed.emit()
 
@@ -112,10 +111,14 @@ class Trial(QObject):
 
     @Slot()
     def clear(self) -> None:
-        """Forget the conversation."""
-        self.stop()
-        self._earlier = ()
+        """Begin anew."""
+        self._forget()
         self.cleared.emit()
+
+    def _forget(self) -> None:
+        """The conversation, with the answer that may still be coming."""
+        self.stop()
+        self._earlier, self._said = (), {}
 
     @Slot()
     def free(self) -> None:
@@ -135,7 +138,7 @@ class Trial(QObject):
     def _take(self, notice: JobYielded) -> None:
         if self._job is None or notice.job_id != self._job.id:
             return
-        if isinstance(notice.value, TextAdded):
+        if isinstance(notice.value, TextAdded) and self._said:
             self._said[notice.value.side].append(notice.value.text)
         self.event_received.emit(notice.value)
 
@@ -149,7 +152,7 @@ class Trial(QObject):
             failure = Failure(ended.message, ended.hint, ended.details, ended.is_app_error)
             if not ended.is_app_error:
                 self.defect_met.emit(failure)
-        else:
+        elif any(self._said.values()):
             said = {side: "".join(texts) for side, texts in self._said.items()}
             self._earlier += (Exchange(self._question, **said),)
         self.ended.emit(failure)
