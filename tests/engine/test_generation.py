@@ -1,7 +1,9 @@
 """A checkpoint tried: whose logits these are, the same seed, stopping, and what is refused."""
 
+import gc
 import json
 import pickle
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +27,7 @@ from app.core.config import TierConfig, TrainingConfig
 from app.core.errors import AppError, InputError, RunError
 from app.engine.generation import answer, compare_answers, compare_logits
 from app.engine.loading import load_base_model
-from app.engine.mlx_gateway import import_mlx
+from app.engine.mlx_gateway import import_mlx, release_thread
 from app.engine.prompting import NO_SYSTEM_ROLE
 from app.engine.sampling import likeliest, make_sampler
 from app.engine.trainer import train
@@ -222,6 +224,26 @@ def test_closing_in_the_middle_leaves_the_adapter_on(tuned: TunedModel) -> None:
     next(asking)
     asking.close()  # type: ignore[attr-defined]
     assert mx.array_equal(logits(tuned.base.model), before)
+
+
+def test_nothing_of_mlx_is_left_for_another_thread_to_collect(checkpoint: Tried) -> None:
+    """mlx-lm's generators hold MLX's stream, which complains where another thread ends them."""
+
+    def ask_and_close() -> None:
+        asking = answer(load_tuned_model(checkpoint), Chat(QUESTION), Sampling(max_tokens=50))
+        next(asking)
+        asking.close()  # type: ignore[attr-defined]
+        release_thread()
+
+    gc.collect()
+    gc.disable()  # so that it is this thread that collects
+    try:
+        thread = threading.Thread(target=ask_and_close)
+        thread.start()
+        thread.join()
+        gc.collect()
+    finally:
+        gc.enable()
 
 
 def test_the_end_of_turn_is_not_part_of_the_answer(tuned: TunedModel) -> None:
