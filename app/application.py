@@ -28,12 +28,15 @@ from app.ui.one_window import OneWindow
 from app.ui.pages.library_page import LibraryPage
 from app.ui.pages.queue_page import QueuePage
 from app.ui.pages.train_page import TrainPage
+from app.ui.pages.try_page import TryPage
 from app.ui.quitting import Quitting
 from app.ui.run_actions import RunActions
 from app.ui.run_control import RunControl
 from app.ui.run_queue import RunQueue
 from app.ui.theme import LIGHT
 from app.ui.tier_preview import TierPreview
+from app.ui.trying.trial import Trial
+from app.ui.trying.try_commands import TryCommands
 from app.workers.background import BackgroundTasks
 from app.workers.compute import ComputeThread
 
@@ -65,7 +68,9 @@ class Nestling(QObject):
             self.state, self.control, self.intake, self.background, home_dir() / QUEUE_FILE
         )
         self.queue_page = QueuePage(self.queue)
-        self.window = MainWindow(self.train, self.library, self.queue_page, settings)
+        self.trial = Trial(self.state, self.compute)
+        self.trying = TryPage(self.trial, settings)
+        self.window = MainWindow(self.train, self.library, self.queue_page, self.trying, settings)
         self.errors = ErrorSink(self.window)
         self.quitting = Quitting(self.state, self.control, self.window)
         self.commands = Commands(self.state, self.window, self.intake, self.export)
@@ -73,11 +78,13 @@ class Nestling(QObject):
             self.state, self.window, self.control, self.intake, self.background, settings,
             runs_dir(),
         )  # fmt: skip
+        self.try_commands = TryCommands(self.state, self.window, self.background, runs_dir())
         handlers = self.commands.handlers() | {"undo": self.library_commands.deleting.undo}
         self.keeping = KeepingDefault(self.state, settings)
         self.menus = Menus(self.window, self.actions, self.appearance, handlers)
         self.menus.run.addAction(self.keeping.action)
         self._wire_pages()
+        self._wire_trying()
         self._wire_window()
         if config is None:
             self.window.restore_page()
@@ -96,6 +103,14 @@ class Nestling(QObject):
         library.list.export_requested.connect(commands.export_run)
         library.opened.checkpoints.export_requested.connect(commands.export_checkpoint)
         library.list.sample_requested.connect(commands.use_sample)
+
+    def _wire_trying(self) -> None:
+        library, commands = self.library, self.try_commands
+        library.list.try_requested.connect(commands.try_run)
+        library.opened.checkpoints.try_requested.connect(commands.try_checkpoint)
+        self.train.header.try_requested.connect(commands.try_finished)
+        self.trying.sample_requested.connect(self.commands.use_sample)
+        self.trial.defect_met.connect(self.errors.show_failure)
 
     def _wire_window(self) -> None:
         window, commands = self.window, self.commands

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 from app import __version__
 from app.cli.check import add_check
+from app.cli.generate import add_generate
 from app.core.config import CHOICES, TrainingConfig
 from app.core.config_text import load_toml, parse_tiers, with_settings
 from app.core.errors import InputError
@@ -70,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     runs = commands.add_parser("runs", help="list the runs in the library")
     runs.add_argument("--json", action="store_true", help="Print one JSON object a line.")
     _add_show(commands.add_parser("show", help="show one run: how it went, its checkpoints"))
+    add_generate(commands.add_parser("generate", help="let a run's checkpoint answer"))
     return parser
 
 

@@ -13,6 +13,7 @@ from types import FrameType
 from app.cli.arguments import parse, training_config
 from app.cli.check import check
 from app.cli.display import has_display
+from app.cli.generate import generate
 from app.core.config import TrainingConfig
 from app.core.demo import demo_config
 from app.core.errors import AppError, InputError
@@ -41,6 +42,8 @@ def run(argv: Sequence[str], open_window: OpenWindow) -> int:
                 return print_asked(arguments)
             case "check":
                 return check(arguments)
+            case "generate":
+                return generate(arguments)
             case "demo":
                 return _demo(arguments, open_window)
             case _:

@@ -179,7 +179,7 @@ Event = (
 )
 
 
-def event_name(event: Event) -> str:
+def event_name(event: object) -> str:
     """The event's name in JSON: `StepFinished` is "step_finished"."""
     name = type(event).__name__
     return "".join("_" + c.lower() if c.isupper() else c for c in name).lstrip("_")

@@ -39,7 +39,7 @@ class ReplyFinder:
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
-        self._special = _special_ids(tokenizer)
+        self._special = special_ids(tokenizer)
         self._always_prompts: bool | None = None
         self._is_word = lru_cache(maxsize=65536)(self._says)
         self._is_blank = lru_cache(maxsize=1024)(self._blank)
@@ -165,7 +165,8 @@ class ReplyFinder:
         return all(token in self._special for token in tokens)
 
 
-def _special_ids(tokenizer: Tokenizer) -> frozenset[int]:
+def special_ids(tokenizer: Tokenizer) -> frozenset[int]:
+    """Tokens that stand for no words but for beginnings and ends."""
     ids = set(getattr(tokenizer, "all_special_ids", None) or ())
     # A set in mlx-lm's wrapper, one number in transformers.
     ends = getattr(tokenizer, "eos_token_ids", None)

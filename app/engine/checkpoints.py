@@ -7,7 +7,8 @@ import hashlib
 import itertools
 import json
 import shutil
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -138,16 +139,8 @@ def save_checkpoint(
 def load_checkpoint(folder: Path) -> Checkpoint:
     """A checkpoint whose every byte is the one written. Raises InputError naming what is not."""
     mx = import_mlx()
-    try:
-        values = json.loads((folder / STATE_FILE).read_text(encoding="utf-8"))
-        if values["format"] != FORMAT:
-            raise _unreadable(folder, "it was made by another version of Nestling")
-        if values.pop("own_sha256", None) != digest_of(values):
-            raise _unreadable(folder, f"{STATE_FILE} is not as it was written")
-        for name, digest in values["sha256"].items():
-            if _digest(folder / name) != digest:
-                raise _unreadable(folder, f"{name} is not as it was written")
-        progress = values["progress"]
+    with _plain_damage(folder):
+        progress = _checked_state(folder)["progress"]
         adapter = mx.load(str(folder / ADAPTER_FILE))
         state = _unflatten(mx.load(str(folder / OPTIMIZER_FILE)))
         mx.eval(adapter, state.tree())
@@ -158,6 +151,34 @@ def load_checkpoint(folder: Path) -> Checkpoint:
             state,
             Progress(**progress | {"random_state": tuple(progress["random_state"])}),
         )
+
+
+def check_files(folder: Path, names: Collection[str]) -> None:
+    """Raise InputError unless these files of a checkpoint are the ones written."""
+    with _plain_damage(folder):
+        _checked_state(folder, names)
+
+
+def _checked_state(folder: Path, names: Collection[str] | None = None) -> dict[str, Any]:
+    """What the checkpoint's state file says, once all files, or those of `names`, are as it has
+    them."""
+    values: dict[str, Any] = json.loads((folder / STATE_FILE).read_text(encoding="utf-8"))
+    if values["format"] != FORMAT:
+        raise _unreadable(folder, "it was made by another version of Nestling")
+    if values.pop("own_sha256", None) != digest_of(values):
+        raise _unreadable(folder, f"{STATE_FILE} is not as it was written")
+    digests = values["sha256"]
+    for name in digests if names is None else names:
+        if _digest(folder / name) != digests[name]:
+            raise _unreadable(folder, f"{name} is not as it was written")
+    return values
+
+
+@contextmanager
+def _plain_damage(folder: Path) -> Iterator[None]:
+    """What reading a damaged checkpoint raises, as InputError."""
+    try:
+        yield
     except FileNotFoundError as error:
         raise _unreadable(folder, f"{Path(error.filename).name} is missing") from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:

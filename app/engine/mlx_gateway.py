@@ -4,6 +4,7 @@ Every engine function that needs MLX runs after `import_mlx()`, on one thread, w
 `release_thread()`.
 """
 
+import gc
 import os
 import resource
 import sys
@@ -93,6 +94,13 @@ def random_key() -> tuple[int, int]:
 def set_random_key(high: int, low: int) -> None:
     """Go on from a `random_key`."""
     import_mlx().random.seed((high << 32) | low)
+
+
+def free_unused() -> None:
+    """Give back what no model needs any more, buffers that MLX kept for reuse included."""
+    gc.collect()
+    if "mlx.core" in sys.modules:
+        import_mlx().clear_cache()
 
 
 def release_thread() -> None:

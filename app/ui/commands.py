@@ -11,7 +11,7 @@ from app.ui import desktop
 from app.ui.app_state import AppState
 from app.ui.export import CheckpointExport
 from app.ui.intake import Intake
-from app.ui.main_window import LIBRARY, QUEUE, TRAIN, MainWindow
+from app.ui.main_window import LIBRARY, QUEUE, TRAIN, TRY, MainWindow
 from app.ui.menus import Handler
 from app.workers.background import Failure
 
@@ -53,6 +53,7 @@ class Commands(QObject):
             "train_page": lambda: window.show_page(TRAIN),
             "library_page": lambda: window.show_page(LIBRARY),
             "queue_page": lambda: window.show_page(QUEUE),
+            "try_page": lambda: window.show_page(TRY),
             "minimize": window.showMinimized,
             "zoom": lambda: window.showNormal() if window.isMaximized() else window.showMaximized(),
         }

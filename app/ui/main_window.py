@@ -17,11 +17,12 @@ from PySide6.QtWidgets import QHBoxLayout, QMainWindow, QStackedWidget, QVBoxLay
 from app.ui.pages.library_page import LibraryPage
 from app.ui.pages.queue_page import QueuePage
 from app.ui.pages.train_page import TrainPage
+from app.ui.pages.try_page import TryPage
 from app.ui.theme import Theme
 from app.ui.widgets.notice import Notice
 from app.ui.widgets.sidebar import Sidebar
 
-TRAIN, LIBRARY, QUEUE = 0, 1, 2
+TRAIN, LIBRARY, QUEUE, TRY = 0, 1, 2, 3
 MINIMUM_SIZE_PX = (820, 560)
 FIRST_SIZE_PX = (1280, 832)
 WIDE_SIDEBAR_FROM_PX = 1080
@@ -34,7 +35,12 @@ class MainWindow(QMainWindow):
     """The user sees the window: what takes long to import may be imported now."""
 
     def __init__(
-        self, train: TrainPage, library: LibraryPage, queue: QueuePage, settings: QSettings
+        self,
+        train: TrainPage,
+        library: LibraryPage,
+        queue: QueuePage,
+        trying: TryPage,
+        settings: QSettings,
     ) -> None:
         super().__init__()
         self._settings = settings
@@ -43,13 +49,16 @@ class MainWindow(QMainWindow):
         """Asked before the window closes; the answer no keeps it open."""
         self.why_not_open: Callable[[], str] = lambda: ""
         """Asked when something is dragged over the window; a sentence refuses it."""
-        self.train, self.library, self.queue = train, library, queue
+        self.train, self.library, self.queue, self.trying = train, library, queue, trying
         self.notice = Notice()
-        self.sidebar = Sidebar({"Train": "train", "Library": "library", "Queue": "queue"})
+        self.sidebar = Sidebar(
+            {"Train": "train", "Library": "library", "Queue": "queue", "Try": "try"}
+        )
         self.pages = QStackedWidget()
         self.pages.addWidget(train)
         self.pages.addWidget(library)
         self.pages.addWidget(queue)
+        self.pages.addWidget(trying)
         self.sidebar.place_chosen.connect(self.pages.setCurrentIndex)
         self._lay_out()
         self.setAcceptDrops(True)
@@ -99,7 +108,7 @@ class MainWindow(QMainWindow):
         return self.pages.currentIndex() == LIBRARY
 
     def set_theme(self, theme: Theme) -> None:
-        for part in (self.sidebar, self.train, self.library, self.queue, self.notice):
+        for part in (self.sidebar, self.train, self.library, self.queue, self.trying, self.notice):
             part.set_theme(theme)
 
     # -- what Qt tells -----------------------------------------------------------------------

@@ -85,6 +85,7 @@ class Menus:
         self._item(menu, "&Train", "train_page", "Ctrl+1")
         self._item(menu, "&Library", "library_page", "Ctrl+2")
         self._item(menu, "&Queue", "queue_page", "Ctrl+3")
+        self._item(menu, "Tr&y", "try_page", "Ctrl+4")
         menu.addSeparator()
         looks = menu.addMenu("&Appearance")
         group = QActionGroup(self._window)

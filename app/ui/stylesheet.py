@@ -54,6 +54,8 @@ def _surfaces(t: Theme) -> str:
     QFrame#hero {{ background: {t.surface}; border: 2px dashed {t.border}; border-radius: 16px; }}
     QFrame#hero[drop="true"] {{ background: {t.selection}; border-color: {t.accent}; }}
     QFrame#card[drop="true"] {{ background: {t.selection}; border-color: {t.accent}; }}
+    QFrame#bubble {{ background: {t.selection}; border: none; border-radius: 12px; }}
+    QFrame#card[focused="true"] {{ border-color: {t.accent}; }}
     QFrame#notice {{ background: {t.selection}; border: none;
         border-bottom: 1px solid {t.border}; }}
     QFrame#rule {{ background: {t.border}; border: none; max-height: 1px; min-height: 1px; }}
@@ -109,6 +111,9 @@ def _text(t: Theme) -> str:
     QPlainTextEdit {{ background: {t.surface}; color: {t.secondary_text}; border: none;
         font-size: 12px; selection-background-color: {t.accent};
         selection-color: {t.on_accent}; }}
+    QTextEdit#answer, QPlainTextEdit#question {{ color: {t.text}; font-size: 13px; border: none;
+        background: transparent; selection-background-color: {t.accent};
+        selection-color: {t.on_accent}; }}
     """
 
 
@@ -137,6 +142,9 @@ def _buttons(t: Theme) -> str:
     QPushButton#place {{ background: transparent; border: 1px solid transparent;
         border-radius: 6px; text-align: left; padding: 0 10px; min-height: 30px; }}
     QPushButton#place:hover {{ background: {t.raised}; }}
+    QPushButton#starter {{ background: {t.surface}; text-align: left; padding: 0 14px;
+        min-height: 32px; border-radius: 10px; }}
+    QPushButton#starter:hover, QPushButton#starter:focus {{ border-color: {t.accent}; }}
     QPushButton#tab {{ background: transparent; border: 1px solid transparent;
         border-radius: 6px; padding: 0 10px; }}
     QPushButton#tab:hover {{ background: {t.raised}; }}

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 
 class CheckpointsView(QWidget):
-    export_requested = Signal(object)
+    try_requested = Signal(object)
     """CheckpointFacts, as in all of these."""
+    export_requested = Signal(object)
     resume_requested = Signal(object)
     delete_requested = Signal(object)
     thin_out_requested = Signal()
@@ -27,6 +28,7 @@ class CheckpointsView(QWidget):
         self._is_ours = False
         self.model = CheckpointsModel()
         self.table = make_table(self.model, "Checkpoints", (2, 3))
+        self.attempt = button("Try", lambda: self._ask(self.try_requested))
         self.export = button("Export…", lambda: self._ask(self.export_requested))
         self.resume = button("Resume from Here", lambda: self._ask(self.resume_requested))
         self.delete = button("Move to Trash", lambda: self._ask(self.delete_requested))
@@ -34,7 +36,9 @@ class CheckpointsView(QWidget):
         self._none = label("This run has no checkpoint.", "secondary")
         whole = column(self._none, self.table, spacing=GRID_PX + 4)
         whole.setStretch(1, 1)
-        whole.addLayout(row(self.export, self.resume, None, self.thin_out, self.delete))
+        whole.addLayout(
+            row(self.attempt, self.export, self.resume, None, self.thin_out, self.delete)
+        )
         self.setLayout(whole)
         self.table.selectionModel().selectionChanged.connect(self._show_selection)
 
@@ -59,6 +63,7 @@ class CheckpointsView(QWidget):
     def _show_selection(self) -> None:
         chosen = self.selected()
         is_whole = chosen is not None and not chosen.problem
+        self.attempt.setEnabled(is_whole)
         self.export.setEnabled(is_whole)
         self.resume.setEnabled(is_whole and not self._is_ours)
         self.delete.setEnabled(chosen is not None and not self._is_ours)

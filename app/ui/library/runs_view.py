@@ -56,6 +56,8 @@ class RunsView(QWidget):
     """Path of a run's folder."""
     resume_requested = Signal(object)
     """RunSummary"""
+    try_requested = Signal(object)
+    """RunSummary"""
     compare_requested = Signal(object)
     """A tuple of RunSummary."""
     reveal_requested = Signal(object)
@@ -114,6 +116,7 @@ class RunsView(QWidget):
         self.state.currentIndexChanged.connect(self._filter)
         self.open = button("Open", self.request_open)
         self.resume = button("Resume", self._request_resume)
+        self.attempt = button("Try", self._request_try)
         self.compare = button("Compare", self._request_compare)
         self.reveal = button(REVEAL_LABEL, self.request_reveal)
         self.export = button("Export Checkpoint…", self.request_export)
@@ -123,8 +126,9 @@ class RunsView(QWidget):
     def _make_list(self) -> QWidget:
         listed = QWidget()
         buttons = row(
-            self.open, self.resume, self.compare, None, self.reveal, self.export, self.delete
-        )
+            self.open, self.attempt, self.resume, self.compare, None, self.reveal, self.export,
+            self.delete,
+        )  # fmt: skip
         self._none_found = label("No run fits the search.", "secondary")
         self._none_found.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.problem = message("problem")
@@ -224,6 +228,7 @@ class RunsView(QWidget):
         has_adapter = run is not None and run.adapter_dir is not None
         is_ours = any(run.outcome in ("live", "paused", "stopping", "running") for run in chosen)
         _allow(self.open, run is not None, "Select one run.")
+        _allow(self.attempt, has_adapter, "This run has no checkpoint." if run else "Select one.")
         _allow(self.resume, run is not None and run.may_go_on, "Only a run that was stopped or "
                "interrupted and has a checkpoint can go on.")  # fmt: skip
         _allow(self.compare, 2 <= len(chosen) <= MOST_COMPARED,
@@ -255,6 +260,9 @@ class RunsView(QWidget):
 
     def _request_resume(self) -> None:
         self.resume_requested.emit(self.selected_run())
+
+    def _request_try(self) -> None:
+        self.try_requested.emit(self.selected_run())
 
     def _request_compare(self) -> None:
         self.compare_requested.emit(self.selected_runs())

@@ -29,6 +29,7 @@ _PHASES = {
 class RunHeader(QWidget):
     reveal_requested = Signal()
     export_requested = Signal()
+    try_requested = Signal()
 
     def __init__(self, state: AppState, actions: RunActions) -> None:
         super().__init__()
@@ -43,6 +44,7 @@ class RunHeader(QWidget):
         self.bar.setAccessibleName("Progress of the run")
         self.metrics = Metrics(state)
         self.memory = MemoryNote(state)
+        self.attempt = button("Try", self.try_requested.emit)
         self.reveal = button(REVEAL_LABEL, self.reveal_requested.emit)
         self.export = button("Export Checkpoint…", self.export_requested.emit)
         self.queue = ActionButton(actions.queue)
@@ -67,7 +69,7 @@ class RunHeader(QWidget):
         self._title = row(self.name, self.queue, self.start, self.pause, self.stop)
         inside.addLayout(self._title)
         self.results = QFrame()
-        self.results.setLayout(row(self.reveal, self.export))
+        self.results.setLayout(row(self.attempt, self.reveal, self.export))
         self._status_row = row(self.pill, self.status, self.save, self.results)
         self._results_row = row()
         inside.addLayout(self._status_row)
@@ -110,6 +112,8 @@ class RunHeader(QWidget):
         self.results.setVisible(has_folder and not state.phase.is_active)
         self.save.setVisible(state.phase.is_active and state.step is not None)
         self.export.setEnabled(finished is not None and finished.adapter_dir is not None)
+        self.attempt.setEnabled(self.export.isEnabled())
+        self.attempt.setToolTip("" if self.export.isEnabled() else "This run kept no checkpoint.")
         self.export.setToolTip("" if self.export.isEnabled() else "This run kept no checkpoint.")
 
     def _name(self) -> str:

@@ -1,0 +1,184 @@
+"""`nestling generate`: a checkpoint answers in the terminal, alone or beside its base model."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from app.core.answer_words import answers_sentence, figures, logits_sentence
+from app.core.answers import (
+    SIDES,
+    AnswerEnded,
+    AnswerEvent,
+    AnswersCompared,
+    Chat,
+    CheckpointLoaded,
+    LogitsCompared,
+    Remark,
+    Sampling,
+    TextAdded,
+    answer_to_json,
+)
+from app.core.errors import InputError
+from app.core.paths import runs_dir
+
+EXIT_INTERRUPTED = 130
+
+
+def add_generate(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    defaults = Sampling()
+    parser.description = (
+        "Let a run's checkpoint answer. The answer goes to standard output, what was measured of "
+        "it to standard error."
+    )
+    parser.add_argument(
+        "--run", required=True, metavar="RUN", help="The run's name, or its folder."
+    )
+    parser.add_argument(
+        "--checkpoint", metavar="NAME",
+        help="One like step-000100; without it the best, or the last where none was validated.",
+    )  # fmt: skip
+    parser.add_argument(
+        "--model", type=Path, metavar="DIR",
+        help="The base model's folder, if it is no longer where it was.",
+    )  # fmt: skip
+    parser.add_argument(
+        "--prompt", metavar="TEXT", help="The question; without it standard input is read."
+    )
+    parser.add_argument(
+        "--system", default="", metavar="TEXT", help="What the model is told before the question."
+    )
+    parser.add_argument(
+        "--base", action="store_true",
+        help="Let the base model answer too, with the same seed, and say how far they are apart.",
+    )  # fmt: skip
+    parser.add_argument(
+        "--temperature", type=float, default=defaults.temperature, metavar="X",
+        help="0, as without it, always takes the likeliest token.",
+    )  # fmt: skip
+    parser.add_argument(
+        "--top-p", type=float, default=defaults.top_p, metavar="X",
+        help="Only the likeliest tokens that come to this probability together. Default: 1.",
+    )  # fmt: skip
+    parser.add_argument(
+        "--max-tokens", type=int, default=defaults.max_tokens, metavar="N",
+        help=f"An answer is cut there. Default: {defaults.max_tokens}.",
+    )  # fmt: skip
+    parser.add_argument(
+        "--seed", type=int, default=defaults.seed, metavar="N",
+        help="The same seed gives the same answer. Default: 0.",
+    )  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="Print one JSON object a line.")
+
+
+def generate(arguments: argparse.Namespace) -> int:
+    """Answer; the exit code. Raises AppError."""
+    from app.engine.mlx_gateway import release_thread
+
+    show = _JsonLines() if arguments.json else _Text(has_both=arguments.base)
+    try:
+        for event in _answered(arguments):
+            show(event)
+    except BrokenPipeError:  # nobody reads the answer any more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_INTERRUPTED
+    finally:
+        release_thread()
+    return 0
+
+
+def _answered(arguments: argparse.Namespace) -> Iterator[AnswerEvent]:
+    sampling = Sampling(
+        arguments.temperature, arguments.top_p, arguments.max_tokens, arguments.seed
+    )
+    if problem := sampling.problem():
+        raise InputError(problem)
+    from app.library.run_store import find_run
+    from app.library.trying import checkpoint_to_try
+
+    tried = checkpoint_to_try(
+        find_run(arguments.run, runs_dir()), arguments.checkpoint, arguments.model
+    )
+    chat = Chat(arguments.prompt if arguments.prompt is not None else _read(), arguments.system)
+    if not chat.question.strip():
+        raise InputError("There is no question.", "Give one with --prompt or on standard input.")
+    from app.engine.generation import answer
+    from app.engine.tuned_model import load_tuned_model
+
+    tuned = load_tuned_model(tried)
+    yield tuned.loaded
+    yield from answer(tuned, chat, sampling, SIDES if arguments.base else ("tuned",))
+
+
+def _read() -> str:
+    if sys.stdin is None or sys.stdin.closed:
+        return ""
+    if sys.stdin.isatty():
+        print("Write the question, then press Ctrl-D on a line of its own.", file=sys.stderr)
+    try:
+        return sys.stdin.buffer.read().decode("utf-8").rstrip("\n")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"Standard input is no UTF-8 text: byte {error.start + 1} can't be read."
+        ) from error
+
+
+class _JsonLines:
+    def __call__(self, event: AnswerEvent) -> None:
+        print(json.dumps(answer_to_json(event), ensure_ascii=False), flush=True)
+
+
+class _Text:
+    """The base's answer as it comes, then the tuned one; the tuned one alone as it comes."""
+
+    def __init__(self, *, has_both: bool) -> None:
+        self._has_both = has_both
+        self._adapter, self._found = "", ""
+        self._held: list[str] = []
+        self._ends: dict[str, AnswerEnded] = {}
+
+    def __call__(self, event: AnswerEvent) -> None:
+        match event:
+            case CheckpointLoaded():
+                self._loaded(event)
+            case Remark():
+                _tell(event.text)
+            case TextAdded():
+                self._add(event)
+            case AnswerEnded():
+                self._end(event)
+            case LogitsCompared():  # told when the answers are written
+                self._found = logits_sentence(event)
+            case AnswersCompared():
+                _tell(self._found)
+                _tell(answers_sentence(event))
+
+    def _loaded(self, event: CheckpointLoaded) -> None:
+        self._adapter = event.tried.adapter_dir.name
+        if not event.has_template:
+            _tell("This model has no chat template: it goes on with the text.")
+        if self._has_both:
+            print(f"Base, {event.tried.model.name}:", flush=True)
+
+    def _add(self, event: TextAdded) -> None:
+        if self._has_both and event.side == "tuned":
+            self._held.append(event.text)
+        else:
+            print(event.text, end="", flush=True)
+
+    def _end(self, event: AnswerEnded) -> None:
+        self._ends[event.side] = event
+        if not self._has_both:
+            print(flush=True)
+            _tell(figures(event))
+        elif len(self._ends) == len(SIDES):
+            print(f"\n\nTuned, {self._adapter}:\n{''.join(self._held)}", flush=True)
+            for side in SIDES:
+                _tell(f"{side}: {figures(self._ends[side])}")
+
+
+def _tell(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,43 @@
+"""What was measured of answers, in sentences for the window and the terminal alike."""
+
+import math
+
+from app.core.answers import AnswerEnded, AnswersCompared, LogitsCompared
+
+
+def figures(ended: AnswerEnded) -> str:
+    """How long the answer is, how fast it came and whether it was cut."""
+    tokens = "1 token" if ended.tokens == 1 else f"{ended.tokens:,} tokens"
+    rate = ended.tokens_per_second
+    parts = [tokens, f"{_rate(rate)} tokens/s" if math.isfinite(rate) else "", _cut(ended)]
+    return " · ".join(filter(None, parts))
+
+
+def logits_sentence(found: LogitsCompared) -> str:
+    """How far the tuned model is from its base before either has said a word."""
+    if found.are_equal:
+        return "First token: the logits are exactly the base's, bit for bit."
+    same = "the same token is likeliest" if found.have_same_first else "another token is likeliest"
+    return (
+        f"First token: logits up to {found.largest_difference:.3g} from the base's, "
+        f"KL {found.kl_divergence:.3g} nats, {same}."
+    )
+
+
+def answers_sentence(found: AnswersCompared) -> str:
+    """Whether the two answers are one."""
+    if found.are_equal:
+        return "Both answers are equal, token for token."
+    return f"The answers part at token {found.first_difference:,}."
+
+
+def _rate(per_second: float) -> str:
+    return f"{per_second:,.0f}" if per_second >= 10 else f"{per_second:.1f}"
+
+
+def _cut(ended: AnswerEnded) -> str:
+    if ended.ending == "length":
+        return "cut at the most tokens"
+    if ended.ending == "context":
+        return "cut: the model can read no more"
+    return "stopped" if ended.ending == "stopped" else ""

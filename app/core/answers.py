@@ -1,0 +1,176 @@
+"""What is asked of a checkpoint, and what its answers report while they come: plain values.
+
+The base model and the tuned one answer the same question with the same seed, each in its own
+conversation.
+"""
+
+import math
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Literal
+
+from app.core.events import StageChanged, event_name
+
+Side = Literal["base", "tuned"]
+SIDES: tuple[Side, Side] = ("base", "tuned")
+Ending = Literal["end", "length", "context", "stopped"]
+"""The model ended its turn; the most tokens were reached; it can read no more; by request."""
+
+MOST_TOKENS = 32_768
+MOST_SEED = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A checkpoint on its base model."""
+
+    model: Path
+    adapter_dir: Path
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How the next token is chosen; the same for both sides."""
+
+    temperature: float = 0.0
+    """0 always takes the likeliest token; then the seed decides nothing."""
+    top_p: float = 1.0
+    """Only the likeliest tokens that come to this probability together; 1 is all of them."""
+    max_tokens: int = 256
+    """An answer is cut there."""
+    seed: int = 0
+
+    def problem(self) -> str:
+        """What is wrong with these, in a sentence; empty when nothing is."""
+        if not (math.isfinite(self.temperature) and 0 <= self.temperature <= 10):
+            return "The temperature must be a number from 0 to 10."
+        if not 0 < self.top_p <= 1:
+            return "Top-p must be more than 0 and at most 1."
+        if not 1 <= self.max_tokens <= MOST_TOKENS:
+            return f"The most tokens must be from 1 to {MOST_TOKENS:,}."
+        if not 0 <= self.seed <= MOST_SEED:
+            return f"The seed must be from 0 to {MOST_SEED:,}."
+        return ""
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """A question and what each side had answered."""
+
+    question: str
+    base: str = ""
+    tuned: str = ""
+
+
+@dataclass(frozen=True)
+class Chat:
+    """A question, with what came before it."""
+
+    question: str
+    system: str = ""
+    """What the model is told before everything else, if anything."""
+    earlier: tuple[Exchange, ...] = ()
+
+    def messages(self, side: Side) -> list[dict[str, str]]:
+        """The conversation as this side has had it, up to the question."""
+        found = [_message("system", self.system)] if self.system else []
+        for exchange in self.earlier:
+            found.append(_message("user", exchange.question))
+            found.append(_message("assistant", getattr(exchange, side)))
+        return [*found, _message("user", self.question)]
+
+
+def _message(role: str, content: str) -> dict[str, str]:
+    return {"role": role, "content": content}
+
+
+@dataclass(frozen=True)
+class CheckpointLoaded:
+    """The base model with the checkpoint on it is in memory."""
+
+    tried: Tried
+    adapter_parameters: int
+    """Numbers in the adapter, each found in the model as the file has it."""
+    has_template: bool
+    """Without one the model goes on with the text, rather than answer it."""
+    context_tokens: int | None
+    """The most tokens the model can read, where its folder says so."""
+    device: str
+
+
+@dataclass(frozen=True)
+class Remark:
+    """Something the user should know of how the question was put to the model."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class TextAdded:
+    """The answer goes on with this text; characters are whole."""
+
+    side: Side
+    text: str
+
+
+@dataclass(frozen=True)
+class LogitsCompared:
+    """How far the tuned model's logits are from the base's, at the token that follows the tuned
+    side's prompt. Measured over the whole vocabulary."""
+
+    are_equal: bool
+    """Bit for bit."""
+    largest_difference: float
+    """max |Δ logit|"""
+    kl_divergence: float
+    """KL(tuned ‖ base), in nats."""
+    have_same_first: bool
+    """Both find the same token likeliest."""
+
+
+@dataclass(frozen=True)
+class AnswerEnded:
+    side: Side
+    ending: Ending
+    prompt_tokens: int
+    tokens: int
+    """Of the answer, without the one that ends the turn."""
+    tokens_per_second: float
+    """From the first token on; NaN if there was no second."""
+
+
+@dataclass(frozen=True)
+class AnswersCompared:
+    """Both answers came to their end."""
+
+    are_equal: bool
+    """Token for token."""
+    first_difference: int | None
+    """The 1-based token at which they part."""
+
+
+AnswerEvent = (
+    StageChanged
+    | CheckpointLoaded
+    | Remark
+    | TextAdded
+    | LogitsCompared
+    | AnswerEnded
+    | AnswersCompared
+)
+
+
+def answer_to_json(event: AnswerEvent) -> dict[str, Any]:
+    """One JSON object for a line of output; what is no finite number becomes null."""
+    if isinstance(event, CheckpointLoaded):
+        places = {"model": str(event.tried.model), "adapter": str(event.tried.adapter_dir)}
+        return {"event": event_name(event)} | places | _plain(event, without="tried")
+    return {"event": event_name(event)} | _plain(event)
+
+
+def _plain(event: AnswerEvent, without: str = "") -> dict[str, Any]:
+    values = {f.name: getattr(event, f.name) for f in fields(event) if f.name != without}
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in values.items()
+    }

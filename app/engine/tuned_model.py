@@ -1,0 +1,132 @@
+"""A checkpoint on its base model, with the adapter on or off: one model in memory for both."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from app.core.answers import SIDES, CheckpointLoaded, Side, Tried
+from app.core.errors import InputError
+from app.engine.checkpoints import ADAPTER_CONFIG_FILE, ADAPTER_FILE, check_files
+from app.engine.loading import BaseModel, load_base_model
+from app.engine.lora import module_path
+from app.engine.mlx_gateway import device_name, import_mlx, import_mlx_lm
+from app.engine.prompting import Prompting
+
+_CHOOSE = "Choose another checkpoint."
+_LEAVES = ("lora_a", "lora_b", "m")
+
+
+@dataclass
+class TunedModel:
+    """A base model whose adapted modules can be changed for the base's own, and back.
+
+    With the adapter off the model is the base itself, module by module: not an adapter scaled to
+    nothing, which for DoRA and quantised bases would compute something else.
+    """
+
+    base: BaseModel
+    loaded: CheckpointLoaded
+    ends: frozenset[int]
+    """Tokens that end an answer."""
+    _modules: Mapping[Side, Any]
+    """Per side the adapted modules as the tree that `update_modules` takes."""
+    _side: Side = field(default="tuned")
+
+    def use(self, side: Side) -> Any:
+        """The model as this side has it; the same object for both."""
+        if side != self._side:
+            self.base.model.update_modules(self._modules[side])
+            self._side = side
+        return self.base.model
+
+
+def load_tuned_model(tried: Tried) -> TunedModel:
+    """Base and adapter in memory, dropout off. Raises InputError naming what is wrong."""
+    from mlx.utils import tree_unflatten
+
+    _check_adapter(tried.adapter_dir)
+    base = load_base_model(tried.model)
+    before = dict(base.model.named_modules())
+    count = _lay_adapter(base, tried)
+    after = dict(base.model.named_modules())
+    adapted = [path for path in before if after[path] is not before[path]]
+    trees = {
+        side: tree_unflatten([(path, modules[path]) for path in adapted])
+        for side, modules in zip(SIDES, (before, after), strict=True)
+    }
+    base.model.eval()
+    loaded = CheckpointLoaded(
+        tried, count, bool(base.tokenizer.has_chat_template), context_tokens(tried.model),
+        device_name(),
+    )  # fmt: skip
+    return TunedModel(base, loaded, _end_tokens(base), trees)
+
+
+def _end_tokens(base: BaseModel) -> frozenset[int]:
+    """What the tokenizer, the model's folder and its chat template each call the end."""
+    named = import_mlx_lm().load_config(base.path).get("eos_token_id")
+    ends = set(base.tokenizer.eos_token_ids)
+    ends.update([named] if isinstance(named, int) else named or ())
+    turn_end = Prompting(base.tokenizer).turn_end()
+    return frozenset(ends if turn_end is None else ends | {turn_end})
+
+
+def context_tokens(model: Path) -> int | None:
+    """The most tokens a model can read, if its config.json says so."""
+    config = json.loads((model / "config.json").read_text(encoding="utf-8"))
+    for part in (config, config.get("text_config")):
+        most = part.get("max_position_embeddings") if isinstance(part, dict) else None
+        if isinstance(most, int) and most > 0:
+            return most
+    return None
+
+
+def _check_adapter(folder: Path) -> None:
+    """Raise InputError unless the adapter in `folder` is there, as it was written."""
+    if not folder.is_dir():
+        raise InputError(f"There is no checkpoint at {folder}.", _CHOOSE)
+    try:
+        check_files(folder, (ADAPTER_CONFIG_FILE, ADAPTER_FILE))
+    except InputError as error:
+        raise InputError(error.message, _CHOOSE) from error
+
+
+def _lay_adapter(base: BaseModel, tried: Tried) -> int:
+    """Give the model its adapter and read it back: how many numbers it has."""
+    from mlx.utils import tree_flatten
+    from mlx_lm.tuner.utils import load_adapters
+
+    mx = import_mlx()
+    try:
+        load_adapters(base.model, str(tried.adapter_dir))
+        saved = mx.load(str(tried.adapter_dir / ADAPTER_FILE))
+    except Exception as error:  # mlx-lm raises many kinds for an adapter of another model
+        raise _misfit(tried, " ".join(str(error).splitlines()[1:2]) or str(error)) from error
+    held = {
+        path: array
+        for path, array in tree_flatten(base.model.parameters())
+        if path.rpartition(".")[2] in _LEAVES and path in saved
+    }
+    bare = _bare_modules(base.model, set(map(module_path, held)))
+    if bare or held.keys() != saved.keys():
+        raise _misfit(tried, f"it has nothing for {bare[0]}" if bare else "it has other parts")
+    if not all(mx.array_equal(held[path], saved[path], equal_nan=True).item() for path in saved):
+        raise _misfit(tried, "it did not reach the model as it is in the file")
+    return sum(int(array.size) for array in saved.values())
+
+
+def _bare_modules(model: Any, loaded: set[str]) -> list[str]:
+    """Paths of modules that were given an adapter for which the file held nothing."""
+    return [
+        path for path, module in model.named_modules() if "lora_a" in module and path not in loaded
+    ]
+
+
+def _misfit(tried: Tried, why: str) -> InputError:
+    return InputError(
+        f"The adapter in {tried.adapter_dir} does not fit the model in {tried.model}: "
+        f"{why.strip().rstrip('.')}.",
+        "It must be laid on the base model that it was trained on.",
+    )

@@ -1,0 +1,77 @@
+"""What of a run can be tried: its checkpoints on its base model.
+
+Reads only small files, so that choosing a run is quick whatever its length.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from app.core.answers import Tried
+from app.core.errors import InputError
+from app.core.events import EvaluationFinished
+from app.library.checkpoint_list import CheckpointFacts, list_checkpoints
+from app.library.label import read_label
+from app.library.metrics import read_events
+from app.library.run import read_manifest
+from app.library.step_records import no_steps
+
+
+@dataclass(frozen=True)
+class TryChoices:
+    """A run as it can be tried."""
+
+    run_dir: Path
+    name: str
+    model: Path
+    checkpoints: tuple[CheckpointFacts, ...]
+    """The earliest first; their tiers' movement is left out."""
+    settings: Mapping[str, Any]
+    """The run's configuration as its manifest holds it."""
+
+    @property
+    def preferred(self) -> CheckpointFacts | None:
+        """The best, or the last where none was measured."""
+        best = [facts for facts in self.checkpoints if facts.is_best]
+        return (best or list(self.checkpoints) or [None])[-1]  # type: ignore[list-item]
+
+
+def read_choices(run_dir: Path) -> TryChoices:
+    """Raises InputError if the run can't be read."""
+    manifest = read_manifest(run_dir)
+    config = manifest["config"]
+    evaluations = [
+        EvaluationFinished(event["step"], float(event["val_loss"]), is_best=False)
+        for event in read_events(run_dir)
+        if event["event"] == "evaluation_finished" and _is_measured(event)
+    ]
+    return TryChoices(
+        run_dir,
+        read_label(run_dir).name or str(manifest["name"]),
+        Path(str(config.get("model", ""))),
+        tuple(list_checkpoints(run_dir, no_steps(), evaluations)),
+        config,
+    )
+
+
+def checkpoint_to_try(run_dir: Path, name: str | None = None, model: Path | None = None) -> Tried:
+    """The checkpoint named, otherwise the best, or the last where none was measured.
+
+    `model` is where the base model is now, if not where it was. Raises InputError.
+    """
+    choices = read_choices(run_dir)
+    if not choices.checkpoints:
+        raise InputError(f"The run {choices.name!r} has no checkpoint to try.")
+    names = {facts.folder.name: facts for facts in choices.checkpoints}
+    found = names.get(name) if name else choices.preferred
+    if found is None:
+        raise InputError(
+            f"The run {choices.name!r} has no checkpoint named {name!r}.",
+            f"It has {', '.join(names)}.",
+        )
+    return Tried(model or choices.model, found.folder)
+
+
+def _is_measured(event: dict[str, Any]) -> bool:
+    return type(event.get("step")) is int and isinstance(event.get("val_loss"), int | float)

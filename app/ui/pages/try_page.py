@@ -1,0 +1,197 @@
+"""The Try page: a checkpoint answers beside its base model. Asks for things, does none."""
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QSettings, Qt, QTimer, Signal
+from PySide6.QtGui import QHideEvent, QKeySequence, QShortcut, QShowEvent
+from PySide6.QtWidgets import QPushButton, QStackedWidget, QVBoxLayout, QWidget
+
+from app.ui.stylesheet import SCROLL_BAR_PX
+from app.ui.theme import Theme
+from app.ui.trying.chooser import Chooser
+from app.ui.trying.composer import Composer
+from app.ui.trying.conversation import Conversation
+from app.ui.trying.sampling_form import SamplingForm
+from app.ui.trying.trial import Trial
+from app.ui.widgets.building import GRID_PX, button, column, label, message, row, say, tip
+
+if TYPE_CHECKING:
+    from app.library.run_summary import RunSummary
+
+IDLE_MS = 60_000
+"""So long after the page was left the model's memory is given back."""
+WORDS_PX = 460
+EMPTY, READY, TALK = range(3)
+
+
+class TryPage(QWidget):
+    refresh_requested = Signal()
+    sample_requested = Signal()
+    model_choice_requested = Signal()
+    """The base model's folder is to be found."""
+
+    def __init__(self, trial: Trial, settings: QSettings) -> None:
+        super().__init__()
+        self.setObjectName("page")
+        self.trial = trial
+        self._last_question = ""
+        self.starters: tuple[QPushButton, ...] = ()
+        self.chooser = Chooser()
+        self.clear = button("Clear", trial.clear)
+        self.problem = message("problem")
+        self.find_model = button("Choose Its Folder…", self.model_choice_requested.emit)
+        self.find_model.hide()
+        self.conversation = Conversation(trial)
+        self.form = SamplingForm(settings)
+        self.composer = Composer(trial, self.form)
+        self.sample = button("Train on the Sample Data", self.sample_requested.emit, "primary")
+        self.body = QStackedWidget()
+        for part in (self._make_empty(), self._make_ready(), self.conversation):
+            self.body.addWidget(part)
+        self._lay_out()
+        self._wire()
+        self.show_runs([])
+
+    def _lay_out(self) -> None:
+        layout = QVBoxLayout(self)
+        beside_bar_px = GRID_PX + SCROLL_BAR_PX
+        layout.setContentsMargins(
+            3 * GRID_PX, 2 * GRID_PX, 3 * GRID_PX - beside_bar_px, 2 * GRID_PX
+        )
+        layout.setSpacing(12)
+        layout.addLayout(
+            row(label("Try", "title"), GRID_PX, self.chooser, None, self.clear, beside_bar_px)
+        )
+        problem = row(self.problem, self.find_model, beside_bar_px)
+        problem.setStretch(0, 1)
+        layout.addLayout(problem)
+        layout.addWidget(self.body, 1)
+        layout.addLayout(row(self.composer, beside_bar_px, spacing=0))
+
+    def _make_empty(self) -> QWidget:
+        empty = QWidget()
+        title = label("Nothing to try yet", "title")
+        words = label("Every checkpoint of a run can be asked here, beside its base model.",
+                      "secondary")  # fmt: skip
+        for text in (title, words):
+            text.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        whole = column(None, title, words, GRID_PX, spacing=GRID_PX)
+        whole.addLayout(row(None, self.sample, None))
+        whole.addStretch(2)
+        empty.setLayout(whole)
+        return empty
+
+    def _make_ready(self) -> QWidget:
+        """Before the first question: what happens here, and questions to begin with."""
+        ready = QWidget()
+        title = label("Ask both", "title")
+        words = label(
+            "The base model and the checkpoint answer side by side, with the same seed, "
+            "and how far they are apart is measured.", "secondary", wraps=True,
+        )  # fmt: skip
+        words.setFixedWidth(WORDS_PX)
+        for text in (title, words):
+            text.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self._starters = QWidget()
+        self._starters_column = column(spacing=4)
+        self._starters.setLayout(self._starters_column)
+        whole = column(None, title, spacing=GRID_PX)
+        whole.addLayout(row(None, words, None))
+        whole.addSpacing(GRID_PX)
+        whole.addLayout(row(None, self._starters, None))
+        whole.addStretch(2)
+        ready.setLayout(whole)
+        return ready
+
+    def _wire(self) -> None:
+        trial = self.trial
+        self._idle = QTimer(self, interval=IDLE_MS, singleShot=True)
+        self._idle.timeout.connect(trial.free)
+        self.chooser.subject_chosen.connect(trial.choose)
+        self.composer.send_requested.connect(self._ask)
+        self.composer.stop_requested.connect(trial.stop)
+        self._escape = QShortcut(QKeySequence(Qt.Key.Key_Escape), self)
+        self._escape.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+        self._escape.activated.connect(trial.stop)
+        trial.subject_changed.connect(self._show_subject)
+        trial.readiness_changed.connect(self._allow)
+        trial.asked.connect(lambda _: self._show_body())
+        trial.cleared.connect(self._show_body)
+
+    # -- what is shown -----------------------------------------------------------------------
+    def show_runs(self, runs: "list[RunSummary]") -> None:
+        """The runs that can be tried, the newest first."""
+        self.chooser.show_runs(runs)
+        self.chooser.setVisible(bool(runs))
+        self._show_body()
+
+    def show_starters(self, questions: tuple[str, ...]) -> None:
+        """Questions that a click asks."""
+        for shown in self.starters:
+            self._starters_column.removeWidget(shown)
+            shown.hide()
+            shown.deleteLater()
+        self.starters = tuple(self._starter(question) for question in questions)
+        before: QWidget = self.clear
+        for made in self.starters:
+            self._starters_column.addWidget(made)
+            self.setTabOrder(before, made)  # where they are seen: above the field
+            before = made
+        self._allow()
+
+    def _starter(self, question: str) -> QPushButton:
+        made = button(_shortened(question), lambda: self._ask(question), "starter")
+        made.setToolTip(tip(question))
+        return made
+
+    def show_problem(self, sentence: str, *, is_model_missing: bool = False) -> None:
+        """Say what is wrong with the chosen run, if anything is."""
+        say(self.problem, sentence)
+        self.find_model.setVisible(is_model_missing)
+
+    def set_theme(self, theme: Theme) -> None:
+        self.form.set_theme(theme)
+
+    def _show_body(self) -> None:
+        has_runs = self.chooser.run.count() > 0
+        has_turns = bool(self.conversation.turns)
+        self.composer.setVisible(has_runs or has_turns)
+        self.body.setCurrentIndex(TALK if has_turns else READY if has_runs else EMPTY)
+        self.clear.setVisible(has_turns)
+
+    def _show_subject(self) -> None:
+        """Another checkpoint is mostly asked the same once more."""
+        if self._last_question and not self.composer.field.toPlainText():
+            self.composer.field.setPlainText(self._last_question)
+            self.composer.field.selectAll()
+
+    def _allow(self) -> None:
+        self._escape.setEnabled(self.trial.is_answering)  # otherwise fields have it to themselves
+        why_not = self.trial.why_not_ask()
+        for starter in self.starters:
+            starter.setEnabled(not why_not)
+
+    def _ask(self, question: str) -> None:
+        sampling = self.form.sampling()
+        if sampling.problem() or self.trial.why_not_ask():
+            self.composer.field.setPlainText(question)
+            return
+        self._last_question = question
+        self.trial.ask(question, self.form.system.text().strip(), sampling)
+
+    # -- what Qt tells -----------------------------------------------------------------------
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self._idle.stop()
+        self.refresh_requested.emit()
+        self.composer.field.setFocus()
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        super().hideEvent(event)
+        self._idle.start()
+
+
+def _shortened(question: str) -> str:
+    """One line of it."""
+    line = " ".join(question.split())
+    return line if len(line) <= 72 else f"{line[:71].rstrip()}…"

@@ -1,0 +1,1 @@
+"""Trying a checkpoint: choosing it, asking it beside its base model, reading both answers."""

@@ -1,0 +1,119 @@
+"""`nestling generate` as a real process, on a real run of the tiny model."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from app.core.config import TierConfig, TrainingConfig
+from app.core.paths import runs_dir
+from app.engine.trainer import train
+from tests.conftest import write_chats
+
+SHORT = ("--max-tokens", "4")
+
+
+def nestling(*arguments: object, given: str | bytes = "") -> subprocess.CompletedProcess[str]:
+    ended = subprocess.run(
+        [sys.executable, "-m", "app", "generate", *map(str, arguments)], capture_output=True,
+        timeout=120, input=given if isinstance(given, bytes) else given.encode(),
+    )  # fmt: skip
+    out, told = ended.stdout.decode("utf-8"), ended.stderr.decode("utf-8")
+    return subprocess.CompletedProcess(ended.args, ended.returncode, out, told)
+
+
+@pytest.fixture
+def run_dir(tiny_model: Path, tmp_path: Path) -> Path:
+    """A run in the library with checkpoints at steps 2 and 4."""
+    write_chats(tmp_path / "chats.jsonl", 24)
+    config = TrainingConfig(
+        model=tiny_model, data=tmp_path / "chats.jsonl", name="chatty", steps=4, batch_size=4,
+        learning_rate=1e-2, steps_per_eval=2, steps_per_save=2,
+        tiers=(TierConfig(1), TierConfig(2)),
+    )  # fmt: skip
+    return list(train(config, runs_dir=runs_dir()))[-1].run_dir  # type: ignore[union-attr]
+
+
+def test_a_checkpoint_answers_a_prompt_or_standard_input(run_dir: Path) -> None:
+    asked = nestling("--run", "chatty", "--prompt", "What is 2 plus 2?", *SHORT)
+    assert asked.returncode == 0, asked.stderr
+    assert "4 tokens" in asked.stderr
+    assert "cut at the most tokens" in asked.stderr
+    piped = nestling("--run", run_dir, *SHORT, given="What is 2 plus 2?\n")
+    assert piped.stdout == asked.stdout
+    assert len(asked.stdout.rstrip("\n")) > 0
+
+
+def test_the_base_answers_beside_it_and_their_distance_is_told(run_dir: Path) -> None:
+    told = nestling("--run", "chatty", "--prompt", "Hi", "--base", "--temperature", 1, *SHORT)
+    assert told.returncode == 0, told.stderr
+    assert told.stdout.startswith("Base, ")
+    assert "\n\nTuned, step-00000" in told.stdout
+    assert "First token: logits up to" in told.stderr
+    assert "base: 4 tokens" in told.stderr
+
+
+def test_events_come_as_json_lines(run_dir: Path) -> None:
+    told = nestling(
+        "--run", "chatty", "--checkpoint", "step-000002", "--prompt", "Hi", "--base", "--json",
+        *SHORT,
+    )  # fmt: skip
+    events = [json.loads(line) for line in told.stdout.splitlines()]
+    assert events[0]["event"] == "checkpoint_loaded"
+    assert events[0]["adapter"].endswith("step-000002")
+    assert events[-1]["event"] == "answers_compared"
+    (found,) = [event for event in events if event["event"] == "logits_compared"]
+    assert found["largest_difference"] > 0
+    assert not found["are_equal"]
+    sides = {event["side"] for event in events if event["event"] == "answer_ended"}
+    assert sides == {"base", "tuned"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "given", "words"),
+    [
+        (["--run", "dogs", "--prompt", "Hi"], "", "There is no run named 'dogs'"),
+        (["--run", "chatty", "--prompt", "Hi", "--checkpoint", "step-9"], "", "It has step-000002"),
+        (["--run", "chatty"], " \n", "There is no question"),
+        (["--run", "chatty"], b"\xff\xfe", "is no UTF-8 text"),
+        (["--run", "chatty", "--prompt", "Hi", "--top-p", "2"], "", "Top-p must be"),
+        (["--run", "chatty", "--prompt", "Hi", "--model", "nowhere"], "", "no model folder at"),
+        (["--prompt", "Hi"], "", "required: --run"),
+    ],
+)
+def test_what_can_t_be_answered_is_refused_in_a_sentence(
+    run_dir: Path, arguments: list[str], given: str | bytes, words: str
+) -> None:
+    ended = nestling(*arguments, given=given)
+    assert ended.returncode == 2
+    assert words in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert ended.stdout == ""
+
+
+def test_a_truncated_checkpoint_is_refused_in_a_sentence(run_dir: Path) -> None:
+    file = run_dir / "checkpoints" / "step-000004" / "adapters.safetensors"
+    file.write_bytes(file.read_bytes()[:-8])
+    ended = nestling("--run", "chatty", "--checkpoint", "step-000004", "--prompt", "Hi")
+    assert ended.returncode == 2
+    assert "adapters.safetensors is not as it was written" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_an_answer_that_nobody_reads_ends_quietly(run_dir: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "app", "generate", "--run", "chatty", "--prompt", "Hi", "--json",
+         "--max-tokens", "400", "--temperature", "2"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=dict(os.environ),
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        told = process.stderr.read().decode()
+    assert process.returncode == 130
+    assert "Traceback" not in told
+    assert "Broken" not in told

@@ -1,0 +1,416 @@
+"""The Try page on a real run of the tiny model: asked, stopped, refused, freed."""
+
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QGuiApplication
+from pytestqt.qtbot import QtBot
+
+from app.application import Nestling
+from app.core.answers import AnswerEnded, Sampling, TextAdded
+from app.core.config import TierConfig, TrainingConfig
+from app.core.paths import runs_dir
+from app.engine.trainer import train
+from app.ui.app_state import Phase
+from app.ui.main_window import LIBRARY, TRAIN, TRY
+from app.ui.pages.try_page import EMPTY, READY, TALK, TryPage
+from app.ui.trying.trial import IN_PROGRESS
+from tests.conftest import write_chats
+
+WAIT_MS = 60_000
+
+
+@pytest.fixture
+def config(tiny_model: Path, tmp_path: Path) -> TrainingConfig:
+    data = tmp_path / "chats"
+    data.mkdir()
+    write_chats(data / "train.jsonl", 24)
+    write_chats(data / "valid.jsonl", 5)
+    return TrainingConfig(
+        model=tiny_model, data=data, name="chatty", steps=4, batch_size=4, learning_rate=1e-2,
+        steps_per_eval=2, steps_per_save=2, tiers=(TierConfig(1), TierConfig(2)),
+    )  # fmt: skip
+
+
+@pytest.fixture
+def run_dir(config: TrainingConfig) -> Path:
+    """In the library, with checkpoints at steps 2 and 4."""
+    return list(train(config, runs_dir=runs_dir()))[-1].run_dir  # type: ignore[union-attr]
+
+
+@pytest.fixture
+def shown(
+    run_dir: Path, build: Callable[..., Nestling], config: TrainingConfig, qtbot: QtBot
+) -> Nestling:
+    """The Try page in sight, ready to ask the run's best checkpoint."""
+    made = build(config)
+    made.window.show()
+    made.window.show_page(TRY)
+    qtbot.waitUntil(lambda: made.trial.subject is not None, timeout=WAIT_MS)
+    made.trying.form.max_tokens.setValue(6)
+    return made
+
+
+def ask(nestling: Nestling, question: str, qtbot: QtBot) -> None:
+    begin(nestling, question)
+    qtbot.waitUntil(lambda: not nestling.trial.is_answering, timeout=WAIT_MS)
+
+
+def begin(nestling: Nestling, question: str) -> None:
+    nestling.trying.composer.field.setPlainText(question)
+    nestling.trying.composer.send.click()
+
+
+def said(page: TryPage, side: str, turn: int = -1) -> str:
+    return page.conversation.turns[turn].answers[side].text.toPlainText()  # type: ignore[index]
+
+
+def test_both_answers_and_their_distance_are_shown(shown: Nestling, qtbot: QtBot) -> None:
+    page = shown.trying
+    assert page.body.currentIndex() == READY
+    events: list[object] = []
+    shown.trial.event_received.connect(events.append)
+    ask(shown, "What is 2 plus 2?", qtbot)
+    assert page.body.currentIndex() == TALK
+    for side in ("base", "tuned"):
+        streamed = [e.text for e in events if isinstance(e, TextAdded) and e.side == side]
+        assert said(page, side) == "".join(streamed) != ""
+    turn = page.conversation.turns[0]
+    assert "6 tokens" in turn.answers["base"].status.text()
+    assert "cut at the most tokens" in turn.answers["tuned"].status.text()
+    assert turn.logits.text().startswith("First token: logits up to ")
+    assert page.composer.field.toPlainText() == ""
+
+
+def test_a_second_turn_goes_on_with_what_each_side_had_said(shown: Nestling, qtbot: QtBot) -> None:
+    lengths = []
+    shown.trial.event_received.connect(
+        lambda e: lengths.append((e.side, e.prompt_tokens)) if isinstance(e, AnswerEnded) else None
+    )
+    ask(shown, "What is 2 plus 2?", qtbot)
+    ask(shown, "And 3?", qtbot)
+    earlier = shown.trial._earlier
+    assert [exchange.question for exchange in earlier] == ["What is 2 plus 2?", "And 3?"]
+    assert earlier[0].tuned == said(shown.trying, "tuned", 0)
+    assert all(count > 60 for _, count in lengths[2:]), "the first turn was not read again"
+    shown.trying.clear.click()
+    assert shown.trying.body.currentIndex() == READY
+    lengths.clear()
+    ask(shown, "And 3?", qtbot)
+    assert all(count < 60 for _, count in lengths)
+
+
+def test_a_checkpoint_is_tried_from_its_run(shown: Nestling, run_dir: Path, qtbot: QtBot) -> None:
+    shown.window.show_page(LIBRARY)
+    shown.library_commands.open_run(run_dir)
+    qtbot.waitUntil(lambda: shown.library.opened_run_dir == run_dir, timeout=WAIT_MS)
+    checkpoints = shown.library.opened.checkpoints
+    checkpoints.table.selectRow(1)
+    checkpoints.attempt.click()
+    assert shown.window.pages.currentIndex() == TRY
+    qtbot.waitUntil(lambda: _step(shown) == 2, timeout=WAIT_MS)
+    assert shown.trying.chooser.checkpoint.currentText().startswith("Step 2 · loss ")
+    ask(shown, "Hi", qtbot)
+    assert said(shown.trying, "tuned")
+
+
+def _step(nestling: Nestling) -> int:
+    return nestling.trial.subject.checkpoint.step if nestling.trial.subject else 0
+
+
+def test_a_run_is_tried_from_the_list_and_after_training(
+    shown: Nestling, config: TrainingConfig, run_dir: Path, qtbot: QtBot
+) -> None:
+    shown.window.show_page(TRAIN)
+    assert not shown.train.header.attempt.isVisible()
+    qtbot.waitUntil(lambda: shown.actions.start.isEnabled(), timeout=WAIT_MS)
+    shown.control.start()
+    qtbot.waitUntil(lambda: shown.state.phase is Phase.FINISHED, timeout=WAIT_MS)
+    shown.train.header.attempt.click()
+    trained = shown.state.finished.run_dir  # type: ignore[union-attr]
+    qtbot.waitUntil(lambda: _run_dir(shown) == trained, timeout=WAIT_MS)
+    shown.window.show_page(LIBRARY)
+    qtbot.waitUntil(lambda: shown.library.list.runs.rowCount() == 2, timeout=WAIT_MS)
+    shown.library.list.select(run_dir)
+    shown.library.list.attempt.click()
+    qtbot.waitUntil(lambda: _run_dir(shown) == run_dir, timeout=WAIT_MS)
+
+
+def _run_dir(nestling: Nestling) -> Path | None:
+    subject = nestling.trial.subject
+    return subject.tried.adapter_dir.parent.parent if subject else None
+
+
+def test_a_stop_keeps_what_was_said_and_the_next_question_is_answered(
+    shown: Nestling, qtbot: QtBot
+) -> None:
+    page = shown.trying
+    page.form.temperature.show_number(1.0)
+    page.form.max_tokens.setValue(5_000)
+    begin(shown, "Go on and on")
+    qtbot.waitUntil(lambda: len(said(page, "tuned")) > 5, timeout=WAIT_MS)
+    assert page.composer.stop.isVisible()
+    qtbot.keyClick(page.composer.field, Qt.Key.Key_Escape)
+    qtbot.waitUntil(lambda: not shown.trial.is_answering, timeout=WAIT_MS)
+    assert "stopped" in page.conversation.turns[0].answers["base"].status.text()
+    assert shown.trial._earlier[0].tuned == said(page, "tuned")
+    page.form.max_tokens.setValue(3)
+    ask(shown, "Hi", qtbot)
+    assert said(page, "base")
+
+
+@pytest.mark.parametrize("how", ["cleared", "another checkpoint"])
+def test_an_answer_that_still_comes_is_not_part_of_what_begins_anew(
+    shown: Nestling, qtbot: QtBot, how: str
+) -> None:
+    page = shown.trying
+    page.form.max_tokens.setValue(5_000)
+    begin(shown, "Go on and on")
+    qtbot.waitUntil(lambda: len(said(page, "tuned")) > 5, timeout=WAIT_MS)
+    if how == "cleared":
+        page.clear.click()
+        assert page.body.currentIndex() == READY
+    else:
+        choose_other(page)
+    qtbot.waitUntil(lambda: not shown.trial.is_answering, timeout=WAIT_MS)
+    assert shown.trial._earlier == ()
+    page.form.max_tokens.setValue(3)
+    ask(shown, "Hi", qtbot)
+    assert [exchange.question for exchange in shown.trial._earlier] == ["Hi"]
+
+
+def test_a_question_stopped_before_the_first_word_is_not_remembered(
+    shown: Nestling, qtbot: QtBot
+) -> None:
+    """The compute thread is held by another job, so that the question still waits."""
+    gate = threading.Event()
+
+    def holding(_: Callable[[], bool]) -> Iterator[object]:
+        yield gate.wait(60)
+
+    shown.compute.submit("Holding", holding)
+    begin(shown, "Hi")
+    answers = shown.trying.conversation.turns[0].answers
+    assert answers["base"].status.text() == "Waiting…"
+    shown.trying.composer.stop.click()
+    gate.set()
+    qtbot.waitUntil(lambda: not shown.trial.is_answering, timeout=WAIT_MS)
+    assert shown.trial._earlier == ()
+    assert answers["base"].status.text() == "Stopped before the first word."
+
+
+def choose_other(page: TryPage) -> None:
+    other = page.chooser.checkpoint
+    other.setCurrentIndex(1 - other.currentIndex())
+    other.activated.emit(other.currentIndex())
+
+
+def test_return_sends_and_shift_return_breaks_the_line(shown: Nestling, qtbot: QtBot) -> None:
+    field = shown.trying.composer.field
+    qtbot.keyClick(field, Qt.Key.Key_Return)
+    assert not shown.trial.is_answering, "nothing was written"
+    qtbot.keyClicks(field, "one")
+    qtbot.keyClick(field, Qt.Key.Key_Return, Qt.KeyboardModifier.ShiftModifier)
+    qtbot.keyClicks(field, "two")
+    asked: list[str] = []
+    shown.trial.asked.connect(asked.append)
+    qtbot.keyClick(field, Qt.Key.Key_Return)
+    assert asked == ["one\ntwo"]
+    qtbot.keyClicks(field, "next")
+    qtbot.keyClick(field, Qt.Key.Key_Return)
+    assert field.toPlainText() == "next", "what is written while both answer stays"
+    qtbot.waitUntil(lambda: not shown.trial.is_answering, timeout=WAIT_MS)
+
+
+@pytest.mark.parametrize("damage", ["deleted", "truncated"])
+def test_a_damaged_checkpoint_is_told_in_a_sentence(
+    shown: Nestling, run_dir: Path, qtbot: QtBot, damage: str
+) -> None:
+    folder = shown.trial.subject.tried.adapter_dir  # type: ignore[union-attr]
+    if damage == "deleted":
+        shutil.rmtree(folder)
+    else:
+        file = folder / "adapters.safetensors"
+        file.write_bytes(file.read_bytes()[:-1])
+    ask(shown, "Hi", qtbot)
+    turn = shown.trying.conversation.turns[0]
+    words = "There is no checkpoint at" if damage == "deleted" else "is not as it was written"
+    assert words in turn.problem.text()
+    assert turn.problem.isVisible()
+    assert not shown.trial._earlier
+    choose_other(shown.trying)
+    ask(shown, "Hi", qtbot)
+    assert said(shown.trying, "tuned")
+
+
+def test_a_run_that_starts_stops_the_answer_and_frees_the_model(
+    shown: Nestling, qtbot: QtBot
+) -> None:
+    page = shown.trying
+    page.form.max_tokens.setValue(5_000)
+    qtbot.waitUntil(lambda: shown.actions.start.isEnabled(), timeout=WAIT_MS)
+    begin(shown, "Go on and on")
+    qtbot.waitUntil(lambda: len(said(page, "tuned")) > 5, timeout=WAIT_MS)
+    held: list[object] = []
+    shown.state.run_event_received.connect(lambda _: held.append(shown.trial._held._model))
+    shown.control.start()
+    qtbot.waitUntil(lambda: shown.state.phase is Phase.RUNNING and bool(held), timeout=WAIT_MS)
+    assert page.composer.reason.text() == IN_PROGRESS
+    assert not page.composer.send.isEnabled()
+    begin(shown, "Hi")
+    assert len(page.conversation.turns) == 1
+    qtbot.waitUntil(lambda: shown.state.phase is Phase.FINISHED, timeout=WAIT_MS)
+    assert held
+    assert all(model is None for model in held)
+    ask(shown, "Hi", qtbot)
+    assert len(page.conversation.turns) == 2
+    assert said(page, "tuned")
+
+
+def test_the_model_goes_some_time_after_the_page_was_left(shown: Nestling, qtbot: QtBot) -> None:
+    ask(shown, "Hi", qtbot)
+    assert shown.trial._held._model is not None
+    shown.trying._idle.setInterval(0)
+    shown.window.show_page(TRAIN)
+    qtbot.waitUntil(lambda: shown.trial._held._model is None, timeout=WAIT_MS)
+
+
+def test_another_checkpoint_begins_anew_and_nothing_is_lost(shown: Nestling, qtbot: QtBot) -> None:
+    page = shown.trying
+    ask(shown, "What is 2 plus 2?", qtbot)
+    first = said(page, "tuned")
+    choose_other(page)
+    assert shown.trial._earlier == ()
+    assert page.composer.field.toPlainText() == "What is 2 plus 2?", "asked the same once more"
+    page.composer.send.click()
+    qtbot.waitUntil(lambda: not shown.trial.is_answering, timeout=WAIT_MS)
+    assert said(page, "tuned", 0) == first
+    assert len(page.conversation.turns) == 2
+    assert len(shown.trial._earlier) == 1
+
+
+def test_what_a_model_says_is_plain_text_and_is_copied_whole(shown: Nestling, qtbot: QtBot) -> None:
+    text = "<b>bold</b> & <img src='x'>\n```\ncode\n```\nשלום 😀"
+    shown.trial.asked.emit("Hi")
+    shown.trial.event_received.emit(TextAdded("tuned", text))
+    page = shown.trying
+    assert said(page, "tuned") == "", "drawn with the next refresh, not at once"
+    qtbot.waitUntil(lambda: said(page, "tuned") == text, timeout=5_000)
+    answer = page.conversation.turns[0].answers["tuned"]
+    answer.copy.click()
+    assert QGuiApplication.clipboard().text() == text
+    assert answer.text.height() > 5 * answer.text.fontMetrics().lineSpacing()
+
+
+def test_a_long_answer_stays_in_sight_unless_one_scrolls_up(shown: Nestling, qtbot: QtBot) -> None:
+    bar = shown.trying.conversation.verticalScrollBar()
+    shown.trial.asked.emit("Hi")
+
+    def add() -> None:
+        shown.trial.event_received.emit(TextAdded("base", "line\n" * 60))
+
+    add()
+    qtbot.waitUntil(lambda: bar.maximum() > 300, timeout=5_000)
+    assert bar.value() == bar.maximum()
+    bar.setValue(0)
+    before = bar.maximum()
+    add()
+    qtbot.waitUntil(lambda: bar.maximum() > before, timeout=5_000)
+    assert bar.value() == 0
+
+
+def test_starters_are_the_run_s_own_validation_questions(shown: Nestling, qtbot: QtBot) -> None:
+    starters = shown.trying.starters
+    assert [button.text() for button in starters] == [
+        "What is 0 plus 0?", "What is 1 plus 1?", "What is 2 plus 2?",
+    ]  # fmt: skip
+    starters[1].click()
+    assert shown.trial.is_answering
+    qtbot.waitUntil(lambda: not shown.trial.is_answering, timeout=WAIT_MS)
+    assert said(shown.trying, "base")
+
+
+def test_settings_hold_for_the_question_and_are_remembered(
+    shown: Nestling, build: Callable[..., Nestling], qtbot: QtBot
+) -> None:
+    form = shown.trying.form
+    form.temperature.setText("0.7")
+    form.temperature.textEdited.emit("0.7")
+    form.seed.setValue(5)
+    assert form.sampling() == Sampling(0.7, 1.0, 6, 5)
+    form.top_p.setText("3")
+    form.top_p.textEdited.emit("3")
+    assert "Top-p must be" in form.problem.text()
+    begin(shown, "Hi")
+    assert not shown.trial.is_answering
+    assert shown.trying.composer.field.toPlainText() == "Hi"
+    assert build().trying.form.sampling() == Sampling(0.7, 1.0, 6, 5)
+
+
+def test_an_empty_library_offers_the_sample(build: Callable[..., Nestling], qtbot: QtBot) -> None:
+    nestling = build()
+    nestling.window.show()
+    nestling.window.show_page(TRY)
+    page = nestling.trying
+    assert page.body.currentIndex() == EMPTY
+    assert not page.composer.isVisible()
+    page.sample.click()
+    assert nestling.window.pages.currentIndex() == TRAIN
+    qtbot.waitUntil(lambda: nestling.state.dataset is not None, timeout=WAIT_MS)
+
+
+def test_a_run_that_was_deleted_makes_way_for_another(
+    shown: Nestling, run_dir: Path, config: TrainingConfig, qtbot: QtBot
+) -> None:
+    list(train(config, runs_dir=runs_dir()))
+    shutil.rmtree(run_dir)
+    shown.try_commands.refresh()
+    qtbot.waitUntil(lambda: _run_dir(shown) not in (run_dir, None), timeout=WAIT_MS)
+    shutil.rmtree(runs_dir())
+    shown.try_commands.refresh()
+    qtbot.waitUntil(lambda: shown.trial.subject is None, timeout=WAIT_MS)
+    assert shown.trying.body.currentIndex() == EMPTY
+
+
+def test_closing_the_window_in_the_middle_of_an_answer_ends_well(
+    shown: Nestling, qtbot: QtBot
+) -> None:
+    shown.trying.form.max_tokens.setValue(20_000)
+    begin(shown, "Go on and on")
+    qtbot.waitUntil(lambda: len(said(shown.trying, "tuned")) > 5, timeout=WAIT_MS)
+    shown.shut_down()
+    assert not shown.compute._thread.isRunning()
+
+
+def test_a_base_model_that_was_moved_is_found_again(
+    make_model: Callable[..., Path],
+    build: Callable[..., Nestling],
+    config: TrainingConfig,
+    tmp_path: Path,
+    qtbot: QtBot,
+) -> None:
+    model = tmp_path / "model"
+    shutil.copytree(config.model, model)
+    list(train(replace(config, model=model), runs_dir=runs_dir()))
+    model.rename(tmp_path / "moved")
+    nestling = build(config)
+    nestling.window.show()
+    nestling.window.show_page(TRY)
+    page = nestling.trying
+    qtbot.waitUntil(lambda: page.find_model.isVisible(), timeout=WAIT_MS)
+    assert "is no longer at" in page.problem.text()
+    page.form.max_tokens.setValue(3)
+    ask(nestling, "Hi", qtbot)
+    assert "There is no model folder at" in page.conversation.turns[0].problem.text()
+    nestling.try_commands.use_model(make_model(hidden=64))
+    assert not page.find_model.isVisible()
+    ask(nestling, "Hi", qtbot)
+    assert "does not fit the model" in page.conversation.turns[1].problem.text()
+    nestling.try_commands.use_model(tmp_path / "moved")
+    ask(nestling, "Hi", qtbot)
+    assert said(page, "tuned")

@@ -1,0 +1,125 @@
+"""The model that is tried stays between questions, is another one when it should be, and goes."""
+
+import gc
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from pytestqt.qtbot import QtBot
+
+from app.core.answers import AnswerEnded, Chat, CheckpointLoaded, Sampling, Tried
+from app.core.config import TierConfig, TrainingConfig
+from app.core.errors import InputError
+from app.core.events import StageChanged
+from app.workers.compute import ComputeThread
+from app.workers.job import JobEnded, JobYielded
+from app.workers.trying import HeldModel
+from tests.conftest import write_chats
+
+ASKED = Chat("What is 1 plus 1?"), Sampling(max_tokens=2)
+
+
+def never() -> bool:
+    return False
+
+
+@pytest.fixture(scope="module")
+def run_dir(make_model: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two checkpoints of a run on a base of some megabytes."""
+    from app.engine.trainer import train
+
+    folder = tmp_path_factory.mktemp("run")
+    write_chats(folder / "chats.jsonl", 12)
+    config = TrainingConfig(
+        model=make_model(hidden=256), data=folder / "chats.jsonl", output=folder / "run", steps=2,
+        batch_size=4, steps_per_save=1, tiers=(TierConfig(1),),
+    )  # fmt: skip
+    return list(train(config))[-1].run_dir  # type: ignore[union-attr]
+
+
+@pytest.fixture
+def tried(run_dir: Path) -> Tried:
+    from app.library.run import read_manifest
+
+    model = Path(read_manifest(run_dir)["config"]["model"])
+    return Tried(model, run_dir / "checkpoints" / "step-000001")
+
+
+def test_the_model_stays_until_another_checkpoint_is_asked(tried: Tried) -> None:
+    held = HeldModel()
+    events = list(held.answering(tried, *ASKED)(never))
+    assert isinstance(events[0], StageChanged)
+    assert isinstance(events[1], CheckpointLoaded)
+    assert sum(isinstance(event, AnswerEnded) for event in events) == 2
+    first = held._model
+    list(held.answering(tried, *ASKED)(never))
+    assert held._model is first
+    other = Tried(tried.model, tried.adapter_dir.with_name("step-000002"))
+    list(held.answering(other, *ASKED)(never))
+    assert held._model is not first
+    assert held._model is not None
+    assert held._model.loaded.tried == other
+
+
+def test_a_checkpoint_that_was_written_anew_is_loaded_anew(tried: Tried) -> None:
+    held = HeldModel()
+    list(held.answering(tried, *ASKED)(never))
+    first = held._model
+    file = tried.adapter_dir / "adapters.safetensors"
+    content = file.read_bytes()
+    file.unlink()
+    with pytest.raises(InputError, match=r"adapters\.safetensors is missing"):
+        list(held.answering(tried, *ASKED)(never))
+    assert held._model is None
+    file.write_bytes(content)
+    list(held.answering(tried, *ASKED)(never))
+    assert held._model is not first
+
+
+def test_a_closed_answer_keeps_the_model_for_the_next_one(tried: Tried) -> None:
+    held = HeldModel()
+    working = held.answering(tried, ASKED[0], Sampling(max_tokens=500))(never)
+    for _ in range(5):
+        next(working)
+    working.close()  # type: ignore[attr-defined]
+    assert sum(isinstance(e, AnswerEnded) for e in held.answering(tried, *ASKED)(never)) == 2
+
+
+@pytest.fixture
+def compute() -> Iterator[ComputeThread]:
+    made = ComputeThread()
+    yield made
+    made.shut_down()
+
+
+def test_freeing_gives_the_memory_back(tried: Tried, compute: ComputeThread, qtbot: QtBot) -> None:
+    """Measured by MLX itself on its thread: nothing of the model is left but what was before."""
+    seen: list[object] = []
+    ended: list[JobEnded] = []
+    compute.job_yielded.connect(seen.append)
+    compute.job_ended.connect(ended.append)
+
+    def measuring(_: Callable[[], bool]) -> Iterator[object]:
+        from app.engine.mlx_gateway import import_mlx
+
+        mx = import_mlx()
+        gc.collect()
+        yield mx.get_active_memory(), mx.get_cache_memory()
+
+    held = HeldModel()
+    for label, function in (
+        ("a", measuring), ("b", held.answering(tried, *ASKED)), ("c", measuring),
+        ("d", held.freeing()), ("e", measuring),
+    ):  # fmt: skip
+        compute.submit(label, function)
+    qtbot.waitUntil(lambda: len(ended) == 5, timeout=60_000)
+    assert [end.ending for end in ended] == ["finished"] * 5
+    before, during, after = (
+        notice.value
+        for notice in seen
+        if isinstance(notice, JobYielded) and isinstance(notice.value, tuple)
+    )
+    weights = (tried.model / "model.safetensors").stat().st_size
+    assert during[0] - before[0] >= weights
+    assert after[0] - before[0] < weights / 10
+    assert after[1] == 0
