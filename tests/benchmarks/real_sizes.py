@@ -37,7 +37,7 @@ def equal_lengths() -> None:
 
 def chat() -> None:
     for model in MODELS:
-        for size, longest in ((4, 1024), (32, 512)):
+        for size, longest in ((4, 1024), (16, 512)):
             rows = chat_rows(16 * size, longest, model.vocabulary, masked=0.7)
             what = f"{model}: epoch of chat to {longest} tokens, 70 % masked, {size} rows a batch"
             epoch(what, "≥ 2.5", model, rows, 2, size)
