@@ -1,0 +1,49 @@
+"""The curves say at every limit what counting all rows would."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.data.length_curves import LengthCurves
+from app.data.token_rows import TokenizedExample, TokenRows, trained_counts
+
+
+@st.composite
+def _rows(draw: st.DrawFn) -> TokenRows:
+    examples = []
+    for line in range(draw(st.integers(0, 12))):
+        places = sorted(draw(st.sets(st.integers(1, 40), min_size=2, max_size=6)))
+        spans = tuple(zip(places[::2], places[1::2], strict=False))
+        length = places[-1] + draw(st.integers(0, 5))
+        examples.append(TokenizedExample(tuple(range(length)), spans, line + 1))
+    return TokenRows.of(examples)
+
+
+@given(_rows(), st.integers(1, 60), st.data())
+def test_every_figure_is_what_counting_all_rows_gives(
+    rows: TokenRows, limit: int, data: st.DataObject
+) -> None:
+    mask = data.draw(st.lists(st.booleans(), min_size=len(rows), max_size=len(rows)))
+    chosen = np.flatnonzero(np.array(mask, np.bool_))
+    curves = LengthCurves.of(rows, chosen)
+    lengths = rows.lengths[chosen].astype(int)
+    trained = trained_counts(rows, limit)[chosen]
+    assert curves.rows == len(chosen)
+    assert curves.tokens == lengths.sum()
+    assert curves.longest == lengths.max(initial=0)
+    assert curves.rows_longer_than(limit) == (lengths > limit).sum()
+    assert curves.useless(limit) == (trained == 0).sum()
+    assert curves.cut(limit) == ((lengths > limit) & (trained > 0)).sum()
+    assert curves.kept(limit) == (trained > 0).sum()
+    assert curves.tokens_within(limit) == np.minimum(lengths, limit).sum()
+    assert curves.trained_within(limit) == trained.sum()
+    assert curves.trained_tokens == trained_counts(rows, 10**6)[chosen].sum()
+
+
+@given(_rows())
+def test_the_bars_hold_every_row_once(rows: TokenRows) -> None:
+    curves = LengthCurves.of(rows, np.arange(len(rows)))
+    edges = np.array([0, 3, 9, 27, 100])
+    assert curves.counts(edges).tolist() == np.histogram(rows.lengths, edges)[0].tolist()
+    if len(rows):
+        assert curves.length_at(0.5) == np.sort(rows.lengths)[(len(rows) - 1) // 2]
