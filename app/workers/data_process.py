@@ -1,0 +1,184 @@
+"""A process beside the window that reads datasets, and its door in the GUI thread.
+
+Reading and tokenising are Python's own work: in a thread they would make the window stutter.
+"""
+
+import multiprocessing
+import queue
+import threading
+from collections.abc import Callable
+from itertools import count
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+from PySide6.QtCore import QObject, Qt, QThread, Signal, Slot
+
+from app.workers.data_server import Begin, Cancel, Give, Quit, serve
+from app.workers.job import JobEnded, JobFunction, JobYielded
+
+OnValue = Callable[[Any], None]
+OnEnded = Callable[[JobEnded], None]
+
+_LOST = (
+    "The process that reads datasets ended before it was done.",
+    "Try again; what was done is kept. If it comes again, memory may be short.",
+)
+
+
+class DataProcess(QObject):
+    """Runs picklable jobs one after the other, and calls back in the GUI thread.
+
+    The process starts with the first job. One that dies is replaced with the next job.
+    """
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._ids = count(1)
+        self._callbacks: dict[int, tuple[OnValue, OnEnded]] = {}
+        self._child: _Child | None = None
+        self._given: Give | None = None
+        self._is_over = False
+
+    @property
+    def is_busy(self) -> bool:
+        """Some job's ending has not been told yet."""
+        return bool(self._callbacks)
+
+    @property
+    def process_id(self) -> int | None:
+        return self._child.process.pid if self._child else None
+
+    def warm_up(self) -> None:
+        """Start the process, so that the first job need not wait for it."""
+        if self._child is None and not self._is_over:
+            self._child = child = _Child()
+            child.listener.heard.connect(self._relay, Qt.ConnectionType.QueuedConnection)
+            child.begin()
+            if self._given is not None:
+                child.send(self._given)
+
+    def give(self, key: str, content: bytes) -> None:
+        """Have jobs find this under its key; it takes the place of what was given before."""
+        if self._given is None or self._given.key != key:
+            self._given = Give(key, content)
+            if self._child is not None:
+                self._child.send(self._given)
+
+    def run(self, function: JobFunction, on_value: OnValue, on_ended: OnEnded) -> int:
+        """Queue a job; `on_ended` is called once, as the last. Gives the job's number."""
+        job_id = next(self._ids)
+        if not self._is_over:
+            self._callbacks[job_id] = (on_value, on_ended)
+            self.warm_up()
+            assert self._child is not None
+            self._child.send(Begin(job_id, function))
+        return job_id
+
+    def cancel(self, job_id: int) -> None:
+        """Ask a job to close after its current step; one that waits never begins."""
+        if self._child is not None and job_id in self._callbacks:
+            self._child.send(Cancel(job_id))
+
+    def kill(self) -> None:
+        """End the process at once: its jobs end as cancelled."""
+        if self._child is not None:
+            self._child.was_killed = True
+            self._child.process.kill()
+
+    def shut_down(self) -> None:
+        """Forget the callbacks; the job in hand keeps what it has done."""
+        self._is_over = True
+        self._callbacks.clear()
+        if self._child is not None:
+            self._child.end()
+            self._child = None
+
+    @Slot(object)
+    def _relay(self, heard: "tuple[_Child, object]") -> None:
+        child, notice = heard
+        if child is not self._child:
+            return
+        if isinstance(notice, JobYielded):
+            if notice.job_id in self._callbacks:
+                self._callbacks[notice.job_id][0](notice.value)
+        elif isinstance(notice, JobEnded):
+            self._end(notice)
+        elif notice is None:
+            self._lose(child)
+
+    def _lose(self, child: "_Child") -> None:
+        """The process is gone; so are its jobs."""
+        self._child = None
+        child.end()
+        for job_id in list(self._callbacks):
+            if child.was_killed:
+                self._end(JobEnded(job_id, "cancelled"))
+            else:
+                self._end(JobEnded(job_id, "failed", *_LOST, is_app_error=True))
+
+    def _end(self, ended: JobEnded) -> None:
+        if (callbacks := self._callbacks.pop(ended.job_id, None)) is not None:
+            callbacks[1](ended)
+
+
+class _Child:
+    """One process with the threads that speak to it and hear it."""
+
+    def __init__(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._here, self._there = context.Pipe()
+        self.process: BaseProcess = context.Process(target=serve, args=(self._there,))
+        self.listener = _Listener(self, self._here)
+        self.was_killed = False
+        self._messages: queue.SimpleQueue[object] = queue.SimpleQueue()
+        self._speaker = threading.Thread(target=self._speak, daemon=True)
+
+    def begin(self) -> None:
+        self.process.start()
+        self._there.close()
+        self.listener.start()
+        self._speaker.start()
+
+    def send(self, message: object) -> None:
+        """Does not wait, however large the message is."""
+        self._messages.put(message)
+
+    def end(self, patience_seconds: float = 4.0) -> None:
+        """Wait until the process and both threads are gone."""
+        self.send(Quit())
+        self.send(None)
+        self.process.join(patience_seconds)
+        if self.process.is_alive():
+            self.process.kill()
+            self.process.join()
+        self._speaker.join()
+        self.listener.wait()
+        self._here.close()
+
+    def _speak(self) -> None:
+        while (message := self._messages.get()) is not None:
+            try:
+                self._here.send(message)
+            except OSError:  # the process is gone; the listener tells
+                return
+
+
+class _Listener(QThread):
+    """Hears what a process says, to the end; its signal has one receiver."""
+
+    heard = Signal(object)
+
+    def __init__(self, child: _Child, connection: Connection) -> None:
+        super().__init__()
+        self.setObjectName("data process")
+        self._child, self._connection = child, connection
+
+    def run(self) -> None:
+        notice: object = ()
+        while notice is not None:
+            try:
+                notice = self._connection.recv()
+            except (EOFError, OSError):
+                notice = None
+            self.heard.emit((self._child, notice))

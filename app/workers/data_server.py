@@ -1,0 +1,113 @@
+"""What a data process does: jobs one after the other, told to its parent over a pipe.
+
+Never imports Qt or MLX. It ends with its parent: after a grace in which the job in hand keeps what
+it has done.
+"""
+
+import os
+import pickle
+import queue
+import signal
+import threading
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import Any
+
+from app.workers.job import Job, JobFunction, JobNotice
+
+NICENESS = 5
+"""The window comes first where cores are short."""
+GRACE_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Begin:
+    """Do this job, after those that were asked for before."""
+
+    job_id: int
+    function: JobFunction
+
+
+@dataclass(frozen=True)
+class Cancel:
+    job_id: int
+
+
+@dataclass(frozen=True)
+class Give:
+    """Something pickled that many jobs need, and that is too large to go with each of them."""
+
+    key: str
+    content: bytes
+
+
+@dataclass(frozen=True)
+class Quit:
+    """Close the job in hand, begin no other, and end."""
+
+
+_given: dict[str, bytes] = {}
+_unpacked: dict[str, Any] = {}
+
+
+def given(key: str) -> Any:
+    """What the parent gave under this key, unpacked once."""
+    if key not in _unpacked:
+        _unpacked.clear()  # only the latest is of use
+        _unpacked[key] = pickle.loads(_given[key])
+    return _unpacked[key]
+
+
+def serve(connection: Connection) -> None:
+    """The process's main function."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    with suppress(OSError):
+        os.nice(NICENESS)
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    _Server(connection).work()
+
+
+class _Server:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._unfinished: dict[int, Job] = {}
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            job.run(self._report)
+            self._unfinished.pop(job.id, None)
+            del job
+
+    def _report(self, notice: JobNotice) -> None:
+        with suppress(BrokenPipeError, ConnectionError):  # nobody is there: the end is near
+            self._connection.send(notice)
+
+    def _listen(self) -> None:
+        try:
+            while not isinstance(message := self._connection.recv(), Quit):
+                self._take(message)
+        except (EOFError, OSError):
+            pass  # the parent is gone
+        self._end()
+
+    def _take(self, message: Begin | Cancel | Give) -> None:
+        if isinstance(message, Begin):
+            job = Job("", message.function)
+            job.id = message.job_id
+            self._unfinished[job.id] = job
+            self._jobs.put(job)
+        elif isinstance(message, Give):
+            _given.clear()
+            _given[message.key] = message.content
+        elif job_in_hand := self._unfinished.get(message.job_id):
+            job_in_hand.close()
+
+    def _end(self) -> None:
+        for job in list(self._unfinished.values()):
+            job.close()
+        self._jobs.put(None)
+        threading.Event().wait(GRACE_SECONDS)
+        os._exit(1)

@@ -1,0 +1,139 @@
+"""A process beside the window: it tells what it is asked; every job has an end, however it ends."""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+
+from app.workers.data_process import DataProcess
+from app.workers.job import JobEnded
+
+from .jobs_to_run import Counting, Refusing, Telling
+
+
+class Told:
+    def __init__(self) -> None:
+        self.values: list[object] = []
+        self.ended: list[JobEnded] = []
+
+
+@pytest.fixture
+def process(qapp: QApplication) -> Iterator[DataProcess]:
+    made = DataProcess()
+    yield made
+    made.shut_down()
+    assert not [t for t in threading.enumerate() if "_speak" in t.name]
+
+
+def begin(process: DataProcess, function: object) -> tuple[Told, int]:
+    told = Told()
+    number = process.run(function, told.values.append, told.ended.append)  # type: ignore[arg-type]
+    return told, number
+
+
+def test_jobs_tell_their_values_and_end_in_order(process: DataProcess, qtbot: QtBot) -> None:
+    first, _ = begin(process, Counting(3))
+    second, _ = begin(process, Refusing())
+    qtbot.waitUntil(lambda: bool(second.ended), timeout=20_000)
+    assert first.values == [1, 2, 3]
+    assert [ended.ending for ended in first.ended] == ["finished"]
+    refusal = second.ended[0]
+    assert (refusal.message, refusal.hint, refusal.is_app_error) == (
+        "It is blue.", "Paint it.", True,
+    )  # fmt: skip
+    assert not process.is_busy
+
+
+def test_it_has_what_it_was_given_also_when_it_starts_anew(
+    process: DataProcess, qtbot: QtBot
+) -> None:
+    import pickle
+
+    process.give("words", pickle.dumps("a tokenizer"))
+    first, _ = begin(process, Telling())
+    qtbot.waitUntil(lambda: bool(first.ended), timeout=20_000)
+    process.kill()
+    qtbot.waitUntil(lambda: process.process_id is None, timeout=20_000)
+    second, _ = begin(process, Telling())
+    qtbot.waitUntil(lambda: bool(second.ended), timeout=20_000)
+    (words, one, heavy), (again, other, _) = first.values[0], second.values[0]  # type: ignore[misc]
+    assert words == again == "a tokenizer"
+    assert heavy == set()
+    assert len({one, other, os.getpid()}) == 3
+
+
+def test_a_cancelled_job_closes_in_order_and_one_that_waits_never_begins(
+    process: DataProcess, qtbot: QtBot, tmp_path: Path
+) -> None:
+    running, number = begin(process, Counting(10**6, tmp_path / "note", 0.01))
+    waiting, other = begin(process, Counting(3, tmp_path / "other"))
+    qtbot.waitUntil(lambda: len(running.values) > 2, timeout=20_000)
+    process.cancel(other)
+    process.cancel(number)
+    qtbot.waitUntil(lambda: bool(waiting.ended), timeout=20_000)
+    assert running.ended[0].ending == waiting.ended[0].ending == "cancelled"
+    assert int((tmp_path / "note").read_text()) >= 3
+    assert waiting.values == []
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_process_that_dies_fails_its_jobs_and_the_next_one_runs(
+    process: DataProcess, qtbot: QtBot
+) -> None:
+    told, _ = begin(process, Counting(10**6, None, 0.01))
+    qtbot.waitUntil(lambda: bool(told.values), timeout=20_000)
+    assert process.process_id is not None
+    os.kill(process.process_id, signal.SIGKILL)
+    qtbot.waitUntil(lambda: bool(told.ended), timeout=20_000)
+    assert told.ended[0].ending == "failed"
+    assert "ended before it was done" in told.ended[0].message
+    after, _ = begin(process, Counting(1))
+    qtbot.waitUntil(lambda: bool(after.ended), timeout=20_000)
+    assert after.values == [1]
+
+
+def test_shutting_down_lets_the_job_in_hand_keep_its_work(
+    process: DataProcess, qtbot: QtBot, tmp_path: Path
+) -> None:
+    told, _ = begin(process, Counting(10**6, tmp_path / "note", 0.01))
+    qtbot.waitUntil(lambda: bool(told.values), timeout=20_000)
+    process.shut_down()
+    assert (tmp_path / "note").exists()
+    assert told.ended == []
+
+
+ORPHAN = """
+import os, sys, time
+from pathlib import Path
+from PySide6.QtCore import QCoreApplication
+from app.workers.data_process import DataProcess
+from tests.workers.jobs_to_run import Counting
+
+if __name__ == "__main__":
+    application = QCoreApplication([])
+    process = DataProcess()
+    process.run(Counting(10**6, Path(sys.argv[1]), 0.01), lambda number: os._exit(9)
+                if number == 20 else None, print)
+    application.exec()
+"""
+
+
+def test_it_ends_when_its_parent_is_killed(tmp_path: Path, qtbot: QtBot) -> None:
+    import subprocess
+
+    script = tmp_path / "orphan.py"
+    script.write_text(ORPHAN)
+    root = Path(__file__).resolve().parents[2]
+    environment = os.environ | {"PYTHONPATH": str(root)}
+    done = subprocess.run(
+        [sys.executable, script, tmp_path / "note"], cwd=root, env=environment, timeout=60
+    )
+    assert done.returncode == 9
+    qtbot.waitUntil((tmp_path / "note").exists, timeout=20_000)
+    assert int((tmp_path / "note").read_text()) < 10_000
