@@ -15,6 +15,7 @@ from app.ui import icons
 from app.ui.app_state import AppState
 from app.ui.appearance import Appearance
 from app.ui.commands import Commands
+from app.ui.data.data_work import DataWork
 from app.ui.errors_shown import ErrorSink
 from app.ui.export import CheckpointExport
 from app.ui.intake import Intake
@@ -22,9 +23,10 @@ from app.ui.interrupts import Interrupts
 from app.ui.keeping_default import KeepingDefault, default_config
 from app.ui.library.library_commands import LibraryCommands
 from app.ui.live_run import LiveRunWatch
-from app.ui.main_window import MainWindow
+from app.ui.main_window import DATA, MainWindow
 from app.ui.menus import Menus
 from app.ui.one_window import OneWindow
+from app.ui.pages.data_page import DataPage
 from app.ui.pages.library_page import LibraryPage
 from app.ui.pages.queue_page import QueuePage
 from app.ui.pages.train_page import TrainPage
@@ -57,11 +59,14 @@ class Nestling(QObject):
         self.state = AppState(config or default_config(settings), self)
         self.control = RunControl(self.state, self.compute, runs_dir())
         self.preview = TierPreview(self.state, self.compute)
-        self.intake = Intake(self.state, self.background)
+        self.data_work = DataWork(self.state, self.compute, self.background, runs_dir())
+        self.control.make_way = self.data_work.tokenisation.make_way
+        self.intake = Intake(self.state, self.background, self.data_work.reader)
         self.export = CheckpointExport(self.background, self)
         self.appearance = Appearance(application, settings)
         self.actions = RunActions(self.state, self.control)
         self.train = TrainPage(self.state, self.actions, settings)
+        self.data = DataPage(self.state, self.data_work, self.intake)
         self.library = LibraryPage(settings)
         self.live_run = LiveRunWatch(self.state)
         self.queue = RunQueue(
@@ -70,7 +75,9 @@ class Nestling(QObject):
         self.queue_page = QueuePage(self.queue)
         self.trial = Trial(self.state, self.compute)
         self.trying = TryPage(self.trial, settings)
-        self.window = MainWindow(self.train, self.library, self.queue_page, self.trying, settings)
+        self.window = MainWindow(
+            self.train, self.data, self.library, self.queue_page, self.trying, settings
+        )
         self.errors = ErrorSink(self.window)
         self.quitting = Quitting(self.state, self.control, self.window)
         self.commands = Commands(self.state, self.window, self.intake, self.export)
@@ -97,6 +104,11 @@ class Nestling(QObject):
         train.sample_requested.connect(commands.use_sample)
         train.reveal_requested.connect(commands.reveal_shown)
         train.export_requested.connect(commands.export_shown)
+        train.data.look_closer_requested.connect(self._look_closer)
+        self.data.dataset_choice_requested.connect(commands.choose_dataset)
+        self.data.sample_requested.connect(commands.use_sample)
+        self.data.reveal_requested.connect(commands.reveal)
+        self.intake.attention_wanted.connect(self._look_closer)
         self.live_run.changed.connect(library.list.show_live)
         for view in (library.list, library.opened):
             view.reveal_requested.connect(commands.reveal)
@@ -131,6 +143,7 @@ class Nestling(QObject):
         self.intake.refused.connect(commands.tell_failure)
         self.intake.accepted.connect(window.notice.hide)
         self.intake.model_taken.connect(self.preview.ask_again)
+        self.intake.model_taken.connect(self.data_work.tokenizer.ask_again)
         self.state.run_cleared.connect(window.notice.hide)
         self.export.failed.connect(commands.tell_failure)
         self.export.exported.connect(commands.tell_exported)
@@ -142,9 +155,15 @@ class Nestling(QObject):
         self.menus.allow_opening(self.state.why_not_open())
 
     @Slot()
+    def _look_closer(self) -> None:
+        self.window.show_page(DATA)
+
+    @Slot()
     def _load_the_rest(self) -> None:
         """What the first sight of the window did not need."""
+        self.data_work.begin()
         self.train.plots_place.load()
+        self.data.load()
         if self.state.dataset is None and not self.state.is_inspecting:
             self.intake.inspect_current()
         self.preview.refresh()
@@ -155,6 +174,7 @@ class Nestling(QObject):
         """End both threads; a run that is still going keeps a checkpoint."""
         self.errors.uninstall()
         self.preview.shut_down()
+        self.data_work.shut_down()
         self.background.shut_down()
         self.compute.shut_down()
         self.settings.sync()

@@ -78,6 +78,15 @@ def open_store(folder: Path, key: str) -> TokenStore | None:
         return None
 
 
+def reopen_store(folder: Path) -> TokenStore | None:
+    """The store in `folder`, whatever it was made from; None if there is none or it is damaged."""
+    try:
+        key = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["key"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return open_store(folder, key)
+
+
 class StoreWriter:
     """Fills `folder`, aside of its name, from the beginning or from where a writing stopped."""
 

@@ -11,7 +11,7 @@ from app.ui import desktop
 from app.ui.app_state import AppState
 from app.ui.export import CheckpointExport
 from app.ui.intake import Intake
-from app.ui.main_window import LIBRARY, QUEUE, TRAIN, TRY, MainWindow
+from app.ui.main_window import DATA, LIBRARY, QUEUE, TRAIN, TRY, MainWindow
 from app.ui.menus import Handler
 from app.workers.background import Failure
 
@@ -51,6 +51,7 @@ class Commands(QObject):
             "close": self.close_window,
             "about": self.show_about,
             "train_page": lambda: window.show_page(TRAIN),
+            "data_page": lambda: window.show_page(DATA),
             "library_page": lambda: window.show_page(LIBRARY),
             "queue_page": lambda: window.show_page(QUEUE),
             "try_page": lambda: window.show_page(TRY),
@@ -79,12 +80,12 @@ class Commands(QObject):
 
     @Slot(object)
     def open_path(self, path: Path) -> None:
-        self._window.show_page(TRAIN)
+        self._window.show_intake()
         self._intake.open_path(path)
 
     @Slot()
     def use_sample(self) -> None:
-        self._window.show_page(TRAIN)
+        self._window.show_intake()
         self._intake.use_sample()
 
     def close_window(self) -> None:

@@ -8,6 +8,7 @@ from app.core.paths import resources_dir
 
 _PATHS = {
     "train": "M4 18 9.5 11l4 4L20 6M20 6h-5M20 6v5",
+    "data": "M4 6h16M4 11h16M4 16h9M16.5 14.5a3 3 0 1 0 .01 0M19 19.5l2 2",
     "library": "M5 4v16M10 4v16M14.5 5l4.5 15",
     "queue": "M4 6h10M4 12h10M4 18h6M17 13v8l5-4z",
     "try": "M5 5h14q1.5 0 1.5 1.5v8q0 1.5-1.5 1.5h-7l-4 4v-4H5q-1.5 0-1.5-1.5v-8Q3.5 5 5 5",

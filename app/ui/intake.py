@@ -2,20 +2,20 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal, Slot
 
+from app.core.columns import Columns
 from app.core.config import TrainingConfig
 from app.core.demo import demo_config
 from app.core.paths import starter_model_dir
 from app.data.dataset_files import has_train_file
 from app.ui.app_state import AppState
 from app.workers.background import BackgroundTasks, Failure
-from app.workers.library_tasks import checking_model, inspecting, reading_settings
-
-if TYPE_CHECKING:
-    from app.data.inspection import DatasetFacts
+from app.workers.data_jobs import Inspected, Inspecting, Reading
+from app.workers.data_process import DataProcess
+from app.workers.job import JobEnded
+from app.workers.library_tasks import checking_model, reading_settings, remembering_columns
 
 
 class Intake(QObject):
@@ -27,11 +27,18 @@ class Intake(QObject):
     """What was given is in use now."""
     model_taken = Signal()
     """A base model was chosen, maybe the same one again."""
+    reading_begun = Signal(object)
+    """Reading: a dataset is being read and checked."""
+    reading_ended = Signal(object)
+    """Reading: the dataset that is in use now, if one is; the one that was read, or another."""
+    attention_wanted = Signal()
+    """The dataset that was just dropped can't be trained on as it is."""
 
-    def __init__(self, state: AppState, background: BackgroundTasks) -> None:
+    def __init__(self, state: AppState, background: BackgroundTasks, reader: DataProcess) -> None:
         super().__init__(state)
-        self._state, self._background = state, background
+        self._state, self._background, self._reader = state, background, reader
         self._wanted: object = None
+        self._job: int | None = None
 
     @Slot(object)
     def open_path(self, path: Path) -> None:
@@ -49,11 +56,34 @@ class Intake(QObject):
     def open_dataset(self, path: Path) -> None:
         """Have a dataset read and checked; the latest one asked for wins."""
 
-        def take() -> None:
+        def take(columns: str) -> None:
             self._state.leave_run()
-            self._state.change_config(data=path, valid=None, map="", question_sets=(), name="")
+            self._state.change_config(data=path, valid=None, map=columns, question_sets=(), name="")
 
-        self._inspect(path, take)
+        self._inspect(Reading(path), take, is_new=True)
+
+    def map_columns(self, columns: Columns | None) -> None:
+        """Read the dataset by this mapping, and remember it for the file; None forgets it."""
+        config = self._state.config
+        if config.data is None or self._state.phase.is_active:
+            return
+        remember = remembering_columns(config.data, columns)
+        self._background.run(remember, lambda _: None, self.refused.emit, must_happen=True)
+
+        def take(mapping: str) -> None:
+            self._state.leave_run()
+            self._state.change_config(map=mapping)
+
+        self._inspect(Reading(config.data, config.valid, str(columns or "")), take)
+
+    @Slot()
+    def cancel(self) -> None:
+        """Stop reading; the dataset that was there before stays."""
+        if self._state.is_inspecting:
+            self._drop_job()
+            self._wanted = None
+            self._state.keep_dataset()
+            self._tell_reading()
 
     @Slot(object)
     def open_model(self, folder: Path) -> None:
@@ -68,12 +98,12 @@ class Intake(QObject):
         """The demo's own settings: the sample teaches the starter model something new."""
         demo = demo_config()
 
-        def take() -> None:
+        def take(_: str) -> None:
             self._state.leave_run()
             self._state.replace_config(demo)
 
         if not self._state.phase.is_active and demo.data is not None:
-            self._inspect(demo.data, take)
+            self._inspect(Reading(demo.data, demo.valid, demo.map), take)
 
     def _take_settings(self, config: TrainingConfig) -> None:
         if not self._state.phase.is_active:
@@ -84,8 +114,9 @@ class Intake(QObject):
 
     def inspect_current(self) -> None:
         """Have the dataset read that the configuration already names."""
-        if (path := self._state.config.data) is not None:
-            self._inspect(path, lambda: None)
+        config = self._state.config
+        if config.data is not None:
+            self._inspect(Reading(config.data, config.valid, config.map), lambda _: None)
 
     def _take_model(self, folder: Path) -> None:
         state = self._state
@@ -97,28 +128,44 @@ class Intake(QObject):
         self.model_taken.emit()
         self.accepted.emit()
 
-    def _inspect(self, path: Path, take: Callable[[], None]) -> None:
+    def _inspect(
+        self, reading: Reading, take: Callable[[str], None], *, is_new: bool = False
+    ) -> None:
         """Read a dataset; `take` makes it the state's, and is called only if it is one."""
+        self._drop_job()
         self._wanted = wanted = object()
         self._state.begin_inspection()
+        self.reading_begun.emit(reading)
 
-        def done(facts: "DatasetFacts") -> None:
+        def done(inspected: Inspected) -> None:
             if self._wanted is wanted:
-                self._take_dataset(path, take, facts)
+                self._take_dataset(reading.data, take, inspected)
+                if is_new and inspected.facts.problem_count:
+                    self.attention_wanted.emit()
 
-        def failed(failure: Failure) -> None:
-            if self._wanted is wanted:
-                self._refuse_dataset(path, failure)
+        def ended(end: JobEnded) -> None:
+            if self._wanted is not wanted:
+                return
+            self._job = None
+            if end.ending == "failed":
+                failure = Failure(end.message, end.hint, end.details, end.is_app_error)
+                self._refuse_dataset(reading.data, failure)
+            self._tell_reading()
 
-        self._background.run(inspecting(path), done, failed)
+        self._job = self._reader.run(Inspecting(reading), done, ended)
 
-    def _take_dataset(self, path: Path, take: Callable[[], None], facts: "DatasetFacts") -> None:
+    def _drop_job(self) -> None:
+        if self._job is not None:
+            self._reader.kill()  # what reads a file keeps nothing
+            self._job = None
+
+    def _take_dataset(self, path: Path, take: Callable[[str], None], inspected: Inspected) -> None:
         state = self._state
         if state.phase.is_active and path != state.config.data:
             state.keep_dataset()
             return
-        take()
-        state.set_dataset(facts)
+        take(inspected.map)
+        state.set_dataset(inspected.facts)
         self.accepted.emit()
 
     def _refuse_dataset(self, path: Path, failure: Failure) -> None:
@@ -129,6 +176,13 @@ class Intake(QObject):
         else:
             state.keep_dataset()
             self.refused.emit(failure)
+
+    def _tell_reading(self) -> None:
+        config = self._state.config
+        if config.data is not None and self._state.dataset is not None:
+            self.reading_ended.emit(Reading(config.data, config.valid, config.map))
+        else:
+            self.reading_ended.emit(None)
 
 
 def looks_like_model(folder: Path) -> bool:

@@ -14,6 +14,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QHBoxLayout, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 
+from app.ui.pages.data_page import DataPage
 from app.ui.pages.library_page import LibraryPage
 from app.ui.pages.queue_page import QueuePage
 from app.ui.pages.train_page import TrainPage
@@ -22,7 +23,7 @@ from app.ui.theme import Theme
 from app.ui.widgets.notice import Notice
 from app.ui.widgets.sidebar import Sidebar
 
-TRAIN, LIBRARY, QUEUE, TRY = 0, 1, 2, 3
+TRAIN, DATA, LIBRARY, QUEUE, TRY = range(5)
 MINIMUM_SIZE_PX = (820, 560)
 FIRST_SIZE_PX = (1280, 832)
 WIDE_SIDEBAR_FROM_PX = 1080
@@ -37,6 +38,7 @@ class MainWindow(QMainWindow):
     def __init__(
         self,
         train: TrainPage,
+        data: DataPage,
         library: LibraryPage,
         queue: QueuePage,
         trying: TryPage,
@@ -49,16 +51,14 @@ class MainWindow(QMainWindow):
         """Asked before the window closes; the answer no keeps it open."""
         self.why_not_open: Callable[[], str] = lambda: ""
         """Asked when something is dragged over the window; a sentence refuses it."""
-        self.train, self.library, self.queue, self.trying = train, library, queue, trying
+        self.train, self.data, self.library, self.queue = train, data, library, queue
+        self.trying = trying
         self.notice = Notice()
-        self.sidebar = Sidebar(
-            {"Train": "train", "Library": "library", "Queue": "queue", "Try": "try"}
-        )
+        places = ("Train", "Data", "Library", "Queue", "Try")
+        self.sidebar = Sidebar({place: place.lower() for place in places})
         self.pages = QStackedWidget()
-        self.pages.addWidget(train)
-        self.pages.addWidget(library)
-        self.pages.addWidget(queue)
-        self.pages.addWidget(trying)
+        for page in (train, data, library, queue, trying):
+            self.pages.addWidget(page)
         self.sidebar.place_chosen.connect(self.pages.setCurrentIndex)
         self._lay_out()
         self.setAcceptDrops(True)
@@ -90,6 +90,11 @@ class MainWindow(QMainWindow):
     def show_page(self, index: int) -> None:
         self.sidebar.choose(index)
 
+    def show_intake(self) -> None:
+        """Where what was given can be seen: the Data page if that is shown, else the Train page."""
+        if self.pages.currentIndex() != DATA:
+            self.show_page(TRAIN)
+
     def restore_page(self) -> None:
         """Show the page that was shown when the window closed."""
         index = self._settings.value(_PAGE, TRAIN, type=int)
@@ -108,7 +113,8 @@ class MainWindow(QMainWindow):
         return self.pages.currentIndex() == LIBRARY
 
     def set_theme(self, theme: Theme) -> None:
-        for part in (self.sidebar, self.train, self.library, self.queue, self.trying, self.notice):
+        pages = (self.train, self.data, self.library, self.queue, self.trying)
+        for part in (self.sidebar, self.notice, *pages):
             part.set_theme(theme)
 
     # -- what Qt tells -----------------------------------------------------------------------
@@ -149,7 +155,7 @@ class MainWindow(QMainWindow):
         self.train.highlight_drop(False)
         if (path := _dropped_path(event)) is not None:
             event.acceptProposedAction()
-            self.show_page(TRAIN)
+            self.show_intake()
             self.path_dropped.emit(path)
 
 

@@ -83,9 +83,10 @@ class Menus:
     def _view(self, appearance: Appearance) -> None:
         menu = self._menu("&View")
         self._item(menu, "&Train", "train_page", "Ctrl+1")
-        self._item(menu, "&Library", "library_page", "Ctrl+2")
-        self._item(menu, "&Queue", "queue_page", "Ctrl+3")
-        self._item(menu, "Tr&y", "try_page", "Ctrl+4")
+        self._item(menu, "&Data", "data_page", "Ctrl+2")
+        self._item(menu, "&Library", "library_page", "Ctrl+3")
+        self._item(menu, "&Queue", "queue_page", "Ctrl+4")
+        self._item(menu, "Tr&y", "try_page", "Ctrl+5")
         menu.addSeparator()
         looks = menu.addMenu("&Appearance")
         group = QActionGroup(self._window)

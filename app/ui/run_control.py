@@ -1,5 +1,7 @@
 """Starts, pauses and stops the one run: the state's phases on one side, the job on the other."""
 
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +11,7 @@ from app.core.events import CheckpointSaved, RunFinished
 from app.ui.app_state import AppState, Phase
 from app.workers.background import Failure
 from app.workers.compute import ComputeThread
-from app.workers.engine_jobs import CheckpointRequest, resuming, training
+from app.workers.engine_jobs import CheckpointRequest, after, resuming, training
 from app.workers.job import Job, JobEnded, JobFunction, JobYielded
 
 if TYPE_CHECKING:
@@ -29,6 +31,8 @@ class RunControl(QObject):
         self._state, self._compute, self._runs_dir = state, compute, runs_dir
         self._job: Job | None = None
         self._checkpoint = CheckpointRequest()
+        self.make_way: Callable[[], threading.Event] = _free
+        """Asked before a run begins, which waits until what it needs was let go of."""
         compute.job_yielded.connect(self._take)
         compute.job_ended.connect(self._end)
 
@@ -37,8 +41,7 @@ class RunControl(QObject):
         state = self._state
         if state.phase.is_active or state.config.data is None or state.config.problems():
             return
-        state.begin_run()
-        self._submit(training(state.config, self._runs_dir, self._checkpoint))
+        self._begin(training(state.config, self._runs_dir, self._checkpoint))
 
     def resume(
         self, run_dir: Path, checkpoint: str | None = None, earlier: "RunToResume | None" = None
@@ -48,12 +51,13 @@ class RunControl(QObject):
         `earlier` is what it had measured up to there.
         """
         if not self._state.phase.is_active:
-            self._state.begin_run(earlier)
-            self._submit(resuming(run_dir, checkpoint, self._checkpoint))
+            self._begin(resuming(run_dir, checkpoint, self._checkpoint), earlier)
 
-    def _submit(self, work: JobFunction) -> None:
+    def _begin(self, work: JobFunction, earlier: "RunToResume | None" = None) -> None:
+        is_free = self.make_way()
+        self._state.begin_run(earlier)
         self._checkpoint.take()  # what the last run was asked for at its end
-        self._job = self._compute.submit("Training", work)
+        self._job = self._compute.submit("Training", after(is_free, work))
 
     @Slot()
     def toggle_pause(self) -> None:
@@ -107,3 +111,9 @@ class RunControl(QObject):
 
 def _phase_after(finished: RunFinished) -> Phase:
     return Phase.FAILED if finished.outcome == "failed" else Phase.FINISHED
+
+
+def _free() -> threading.Event:
+    is_free = threading.Event()
+    is_free.set()
+    return is_free

@@ -108,6 +108,10 @@ def _text(t: Theme) -> str:
     QLabel#pill[tone="success"] {{ color: {t.success}; border-color: {t.success}; }}
     QLabel#pill[tone="warning"] {{ color: {t.warning}; border-color: {t.warning}; }}
     QLabel#pill[tone="danger"] {{ color: {t.danger}; border-color: {t.danger}; }}
+    QTextEdit#rows {{ background: {t.surface}; color: {t.text}; border: 1px solid {t.border};
+        border-radius: 12px; selection-background-color: {t.accent};
+        selection-color: {t.on_accent}; }}
+    QTextEdit#rows:focus {{ border-color: {t.accent}; }}
     QPlainTextEdit {{ background: {t.surface}; color: {t.secondary_text}; border: none;
         font-size: 12px; selection-background-color: {t.accent};
         selection-color: {t.on_accent}; }}

@@ -7,6 +7,7 @@ import multiprocessing
 import queue
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import count
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -26,6 +27,13 @@ _LOST = (
 )
 
 
+@dataclass(frozen=True)
+class _Job:
+    child: "_Child"
+    on_value: OnValue
+    on_ended: OnEnded
+
+
 class DataProcess(QObject):
     """Runs picklable jobs one after the other, and calls back in the GUI thread.
 
@@ -35,15 +43,16 @@ class DataProcess(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._ids = count(1)
-        self._callbacks: dict[int, tuple[OnValue, OnEnded]] = {}
+        self._jobs: dict[int, _Job] = {}
         self._child: _Child | None = None
+        self._killed: list[_Child] = []
         self._given: Give | None = None
         self._is_over = False
 
     @property
     def is_busy(self) -> bool:
         """Some job's ending has not been told yet."""
-        return bool(self._callbacks)
+        return bool(self._jobs)
 
     @property
     def process_id(self) -> int | None:
@@ -68,40 +77,40 @@ class DataProcess(QObject):
     def run(self, function: JobFunction, on_value: OnValue, on_ended: OnEnded) -> int:
         """Queue a job; `on_ended` is called once, as the last. Gives the job's number."""
         job_id = next(self._ids)
-        if not self._is_over:
-            self._callbacks[job_id] = (on_value, on_ended)
-            self.warm_up()
-            assert self._child is not None
+        self.warm_up()
+        if self._child is not None:
+            self._jobs[job_id] = _Job(self._child, on_value, on_ended)
             self._child.send(Begin(job_id, function))
         return job_id
 
     def cancel(self, job_id: int) -> None:
         """Ask a job to close after its current step; one that waits never begins."""
-        if self._child is not None and job_id in self._callbacks:
-            self._child.send(Cancel(job_id))
+        if (job := self._jobs.get(job_id)) is not None:
+            job.child.send(Cancel(job_id))
 
     def kill(self) -> None:
-        """End the process at once: its jobs end as cancelled."""
-        if self._child is not None:
-            self._child.was_killed = True
-            self._child.process.kill()
+        """End the process at once; its jobs end as cancelled when it is gone."""
+        if (child := self._child) is not None:
+            self._child = None
+            self._killed.append(child)
+            child.process.kill()
 
     def shut_down(self) -> None:
         """Forget the callbacks; the job in hand keeps what it has done."""
         self._is_over = True
-        self._callbacks.clear()
-        if self._child is not None:
-            self._child.end()
-            self._child = None
+        self._jobs.clear()
+        for child in (*self._killed, *([self._child] if self._child else ())):
+            child.end()
+        self._child, self._killed = None, []
 
     @Slot(object)
     def _relay(self, heard: "tuple[_Child, object]") -> None:
         child, notice = heard
-        if child is not self._child:
+        if child is not self._child and child not in self._killed:
             return
         if isinstance(notice, JobYielded):
-            if notice.job_id in self._callbacks:
-                self._callbacks[notice.job_id][0](notice.value)
+            if child is self._child and notice.job_id in self._jobs:
+                self._jobs[notice.job_id].on_value(notice.value)
         elif isinstance(notice, JobEnded):
             self._end(notice)
         elif notice is None:
@@ -109,17 +118,21 @@ class DataProcess(QObject):
 
     def _lose(self, child: "_Child") -> None:
         """The process is gone; so are its jobs."""
-        self._child = None
+        was_killed = child in self._killed
+        if was_killed:
+            self._killed.remove(child)
+        else:
+            self._child = None
         child.end()
-        for job_id in list(self._callbacks):
-            if child.was_killed:
+        for job_id in [number for number, job in self._jobs.items() if job.child is child]:
+            if was_killed:
                 self._end(JobEnded(job_id, "cancelled"))
             else:
                 self._end(JobEnded(job_id, "failed", *_LOST, is_app_error=True))
 
     def _end(self, ended: JobEnded) -> None:
-        if (callbacks := self._callbacks.pop(ended.job_id, None)) is not None:
-            callbacks[1](ended)
+        if (job := self._jobs.pop(ended.job_id, None)) is not None:
+            job.on_ended(ended)
 
 
 class _Child:
@@ -130,7 +143,6 @@ class _Child:
         self._here, self._there = context.Pipe()
         self.process: BaseProcess = context.Process(target=serve, args=(self._there,))
         self.listener = _Listener(self, self._here)
-        self.was_killed = False
         self._messages: queue.SimpleQueue[object] = queue.SimpleQueue()
         self._speaker = threading.Thread(target=self._speak, daemon=True)
 

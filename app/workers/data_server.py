@@ -65,6 +65,8 @@ def serve(connection: Connection) -> None:
     with suppress(OSError):
         os.nice(NICENESS)
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    # What Nestling cuts, it counts itself; "will result in indexing errors" is not true here.
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     _Server(connection).work()
 
 

@@ -1,4 +1,4 @@
-"""Reading datasets and the library, as plain functions for the background thread."""
+"""Reading and keeping what is in the library, as plain functions for the background thread."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,20 +10,10 @@ from app.core.errors import InputError
 from app.core.files import write_atomic, write_text_atomic
 
 if TYPE_CHECKING:
-    from app.data.inspection import DatasetFacts
+    from app.core.columns import Columns
+    from app.library.measured_speed import MeasuredSpeed
     from app.library.queue_file import QueuedRun
     from app.library.run_summary import RunSummary
-
-
-def inspecting(path: Path) -> Callable[[], "DatasetFacts"]:
-    """Reads and checks a dataset; raises InputError when it can't be used at all."""
-
-    def work() -> "DatasetFacts":
-        from app.data.inspection import inspect
-
-        return inspect(path)
-
-    return work
 
 
 def listing(runs_dir: Path) -> Callable[[], "list[RunSummary]"]:
@@ -77,6 +67,29 @@ def saving_csv(run_dir: Path, path: Path) -> Callable[[], object]:
         from app.library.run_details import read_details
 
         return export_csv(read_details(run_dir), path)
+
+    return work
+
+
+def looking_up_speed(runs_dir: Path, model: Path) -> Callable[[], "MeasuredSpeed | None"]:
+    """How fast the last run on this model was."""
+
+    def work() -> "MeasuredSpeed | None":
+        from app.library.measured_speed import measured_speed
+
+        return measured_speed(runs_dir, model)
+
+    return work
+
+
+def remembering_columns(data: Path, columns: "Columns | None") -> Callable[[], None]:
+    """Keeps which columns the user mapped for a dataset, or forgets it with None."""
+
+    def work() -> None:
+        from app.data.dataset_files import find_files
+        from app.library.remembered_columns import remember_columns
+
+        remember_columns(find_files(data).train, columns)
 
     return work
 

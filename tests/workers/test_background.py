@@ -7,7 +7,7 @@ from pytestqt.qtbot import QtBot
 
 from app.core.errors import InputError
 from app.workers.background import BackgroundTasks, Failure
-from app.workers.library_tasks import checking_model, inspecting
+from app.workers.library_tasks import checking_model
 
 
 @pytest.fixture
@@ -43,15 +43,6 @@ def test_a_failure_is_told_as_text(qtbot: QtBot, background: BackgroundTasks) ->
     assert (told[0].message, told[0].hint, told[0].is_app_error) == (
         "There is no such file.", "Choose another.", True,
     )  # fmt: skip
-
-
-def test_a_dataset_is_read_there(
-    qtbot: QtBot, background: BackgroundTasks, chat_file: Path
-) -> None:
-    told: list[object] = []
-    background.run(inspecting(chat_file), told.append, pytest.fail)
-    qtbot.waitUntil(lambda: bool(told))
-    assert told[0].examples == 40  # type: ignore[attr-defined]
 
 
 def test_a_folder_without_weights_is_no_model(tmp_path: Path) -> None:

@@ -59,7 +59,6 @@ def test_it_has_what_it_was_given_also_when_it_starts_anew(
     first, _ = begin(process, Telling())
     qtbot.waitUntil(lambda: bool(first.ended), timeout=20_000)
     process.kill()
-    qtbot.waitUntil(lambda: process.process_id is None, timeout=20_000)
     second, _ = begin(process, Telling())
     qtbot.waitUntil(lambda: bool(second.ended), timeout=20_000)
     (words, one, heavy), (again, other, _) = first.values[0], second.values[0]  # type: ignore[misc]
@@ -106,6 +105,18 @@ def test_shutting_down_lets_the_job_in_hand_keep_its_work(
     process.shut_down()
     assert (tmp_path / "note").exists()
     assert told.ended == []
+
+
+def test_a_killed_process_ends_its_jobs_and_does_not_touch_the_next_one(
+    process: DataProcess, qtbot: QtBot
+) -> None:
+    told, _ = begin(process, Counting(10**6, None, 0.01))
+    qtbot.waitUntil(lambda: bool(told.values), timeout=20_000)
+    process.kill()
+    after, _ = begin(process, Counting(2))
+    qtbot.waitUntil(lambda: bool(after.ended) and bool(told.ended), timeout=20_000)
+    assert told.ended[0].ending == "cancelled"
+    assert (after.values, after.ended[0].ending) == ([1, 2], "finished")
 
 
 ORPHAN = """

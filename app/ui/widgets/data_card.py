@@ -12,6 +12,7 @@ SHOWN_PROBLEMS = 4
 
 class DataCard(QWidget):
     choose_requested = Signal()
+    look_closer_requested = Signal()
 
     def __init__(self, state: AppState) -> None:
         super().__init__()
@@ -19,7 +20,9 @@ class DataCard(QWidget):
         self._frame, inside = card()
         self.choose = button("Choose…", self.choose_requested.emit, "link")
         self.choose.setAccessibleName("Choose a dataset")
-        inside.addLayout(row(label("Dataset", "heading"), None, self.choose))
+        self.look_closer = button("Look Closer", self.look_closer_requested.emit, "link")
+        self.look_closer.setAccessibleDescription("Show the Data page")
+        inside.addLayout(row(label("Dataset", "heading"), None, self.look_closer, self.choose))
         self.name = ElidedLabel("", "strong")
         self.summary = label("", "secondary", wraps=True)
         self.problem = message("problem")
@@ -43,6 +46,7 @@ class DataCard(QWidget):
         self.name.setText(phrases.dataset_name(data) or "None yet")
         if data is not None:
             self.name.setToolTip(str(data))
+        self.look_closer.setVisible(state.dataset is not None or state.is_inspecting)
         say(self.summary, self._summary_text())
         say(self.problem, self._problem_text())
         say(self.rows, self._rows_text())

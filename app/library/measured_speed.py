@@ -1,0 +1,31 @@
+"""How fast the last run on a base model was: measured, never guessed."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from app.library.metrics import read_steps
+from app.library.run_store import list_runs
+
+_LAST_STEPS = 50
+_RUNS_TRIED = 5
+
+
+@dataclass(frozen=True)
+class MeasuredSpeed:
+    run: str
+    """The run's name."""
+    tokens_per_second: float
+    """Trained tokens, the median of its last steps; validation and saving don't count."""
+
+
+def measured_speed(runs_dir: Path, model: Path) -> MeasuredSpeed | None:
+    """Of the newest run on this model that has steps; None if there is none."""
+    runs = [run for run in list_runs(runs_dir) if run.model == str(model) and run.steps]
+    for run in runs[:_RUNS_TRIED]:
+        speeds = read_steps(run.run_dir).rows["tokens_per_second"][-_LAST_STEPS:]
+        speeds = speeds[np.isfinite(speeds) & (speeds > 0)]
+        if len(speeds):
+            return MeasuredSpeed(run.name, float(np.median(speeds)))
+    return None

@@ -1,0 +1,190 @@
+"""Which column plays which role, tried on the first rows before the whole file is read so."""
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QFrame, QGridLayout, QScrollArea, QVBoxLayout, QWidget
+
+from app.core.columns import ROLES, Columns, parse_columns
+from app.core.errors import InputError
+from app.ui.app_state import AppState
+from app.ui.data.preview import Preview
+from app.ui.data.rows_text import RowsText
+from app.ui.theme import Theme
+from app.ui.widgets.building import GRID_PX, ElidedLabel, button, enable, label, message, row, say
+from app.ui.widgets.fields import CalmComboBox
+from app.workers.data_jobs import Looked, Looking, Reading
+from app.workers.data_process import DataProcess
+from app.workers.job import JobEnded
+
+if TYPE_CHECKING:
+    from app.data.first_rows import ColumnSample
+
+TRIED_ROWS = 3
+HOW = (
+    "Give columns their roles: prompt and completion, or messages, or text alone. "
+    "The mapping is remembered for this file."
+)
+UNRECOGNISED = "The file's own names don't say what its rows are."
+RECOGNISED = "The file's own names say what its rows are. Give columns roles to have it otherwise."
+UNUSED = "Not used"
+_NAME_PX, _ROLE_PX, _ROW_PX = 140, 124, 30
+
+
+class ColumnsView(QWidget):
+    columns_chosen = Signal(object)
+    """Columns; None: as the file's own names say."""
+
+    def __init__(self, state: AppState, preview: Preview, process: DataProcess) -> None:
+        super().__init__()
+        self._state, self._preview, self._process = state, preview, process
+        self._shown: tuple[ColumnSample, ...] = ()
+        self._shown_for: object = None
+        self._job: int | None = None
+        self.roles: dict[str, CalmComboBox] = {}
+        self.how = label("", "secondary", wraps=True)
+        self.problem = message("problem")
+        self.tried = RowsText("The first rows by this mapping")
+        self.use = button("Use This Mapping", self._use, "primary")
+        self.reset = button("As the File Says", self._reset)
+        self._lay_out()
+        preview.changed.connect(self.refresh)
+        state.phase_changed.connect(self._allow)
+        self.refresh()
+
+    def _lay_out(self) -> None:
+        self._list = QWidget()
+        self._list.setObjectName("column")
+        self._grid = QGridLayout(self._list)
+        self._grid.setContentsMargins(0, 0, GRID_PX, 0)
+        self._grid.setHorizontalSpacing(2 * GRID_PX)
+        self._grid.setVerticalSpacing(GRID_PX)
+        self._grid.setColumnMinimumWidth(0, _NAME_PX)
+        self._grid.setColumnStretch(1, 1)
+        self._area = area = QScrollArea()
+        area.setObjectName("column")
+        area.setFrameShape(QFrame.Shape.NoFrame)
+        area.setWidgetResizable(True)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        area.setWidget(self._list)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(GRID_PX)
+        layout.addWidget(self.how)
+        layout.addWidget(area, 2)
+        layout.addWidget(label("The first rows by this mapping", "heading"))
+        layout.addWidget(self.problem)
+        layout.addWidget(self.tried, 3)
+        layout.addLayout(row(None, self.reset, self.use))
+
+    def set_theme(self, theme: Theme) -> None:
+        self.tried.set_theme(theme)
+
+    def refresh(self) -> None:
+        """Another file's columns, where there is another file."""
+        looked = self._preview.looked
+        if looked is None:
+            return
+        self.how.setText(RECOGNISED if looked.rows and not looked.map else HOW)
+        key = (looked.reading.data, looked.map, looked.columns)
+        if key != self._shown_for:
+            self._shown_for = key
+            self._show_columns(looked.columns, _parsed(looked.map))
+
+    def _show_columns(self, columns: "tuple[ColumnSample, ...]", mapping: Columns | None) -> None:
+        while (item := self._grid.takeAt(0)) is not None:
+            if (widget := item.widget()) is not None:
+                widget.hide()
+                widget.deleteLater()
+        self._shown, self.roles = columns, {}
+        named = {name: role for role, name in (mapping.named() if mapping else {}).items()}
+        for index, column in enumerate(columns):
+            self._add_row(index, column, named.get(column.name, ""))
+        self._area.setMaximumHeight(max(1, len(columns)) * (_ROW_PX + GRID_PX))
+        self._try()
+
+    def _add_row(self, index: int, column: "ColumnSample", role: str) -> None:
+        choice = CalmComboBox({"": UNUSED} | {role: role.capitalize() for role in ROLES})
+        choice.setAccessibleName(f"Role of the column {column.name}")
+        choice.setFixedWidth(_ROLE_PX)
+        choice.choose(role)
+        choice.activated.connect(lambda _: self._try())
+        name = ElidedLabel(column.name, "strong")
+        sample = ElidedLabel("  ·  ".join(column.values) or "always empty", "secondary")
+        for place, part in enumerate((name, sample, choice)):
+            self._grid.addWidget(part, index, place, Qt.AlignmentFlag.AlignVCenter)
+        self.roles[column.name] = choice
+
+    # -- trying it ---------------------------------------------------------------------------
+    def chosen(self) -> Columns | None:
+        """The mapping as it is set now; None where no column has a role. Raises InputError."""
+        named: dict[str, str] = {}
+        for name, choice in self.roles.items():
+            if role := choice.currentData():
+                if role in named:
+                    raise InputError(f"Two columns are mapped to {role}.")
+                named[role] = name
+        return Columns(**named) if named else None
+
+    def _try(self) -> None:
+        self._allow()
+        looked = self._preview.looked
+        try:
+            columns = self.chosen()
+        except InputError as error:
+            say(self.problem, error.message)
+            self.tried.show_rows(())
+            return
+        say(self.problem, "")
+        if looked is None:
+            return
+        if self._job is not None:
+            self._process.cancel(self._job)
+        reading = Reading(looked.reading.data, looked.reading.valid, str(columns or ""))
+        number = self._process.run(
+            Looking(reading, TRIED_ROWS), self._show, lambda end: self._end(number, end)
+        )
+        self._job = number
+
+    def _show(self, looked: Looked) -> None:
+        self.tried.show_rows(looked.rows)
+        problem = f"{looked.problem}." if looked.problem else ""
+        say(self.problem, problem if looked.map else "")
+        if problem and not looked.map:
+            self.how.setText(f"{UNRECOGNISED} {HOW}")
+
+    def _end(self, number: int, ended: JobEnded) -> None:
+        if number == self._job:
+            self._job = None
+            if ended.ending == "failed":
+                say(self.problem, f"{ended.message} {ended.hint}".strip())
+
+    # -- using it ----------------------------------------------------------------------------
+    def _allow(self) -> None:
+        try:
+            columns, is_right = self.chosen(), True
+        except InputError:
+            columns, is_right = None, False
+        is_free = not self._state.phase.is_active
+        in_use = self._state.config.map
+        enable(self.use, is_free and is_right and columns is not None and str(columns) != in_use)
+        enable(self.reset, is_free and bool(columns or not is_right or in_use))
+
+    def _use(self) -> None:
+        if (columns := self.chosen()) is not None:
+            self.columns_chosen.emit(columns)
+
+    def _reset(self) -> None:
+        for choice in self.roles.values():
+            choice.choose("")
+        if self._state.config.map:
+            self.columns_chosen.emit(None)
+        self._try()
+
+
+def _parsed(mapping: str) -> Columns | None:
+    try:
+        return parse_columns(mapping)
+    except InputError:
+        return None

@@ -1,0 +1,39 @@
+"""All that happens with the dataset beside the window, built and ended together."""
+
+from pathlib import Path
+
+from PySide6.QtCore import QObject
+
+from app.ui.app_state import AppState
+from app.ui.data.figures import Figures
+from app.ui.data.preview import Preview
+from app.ui.data.tokenisation import Tokenisation
+from app.ui.data.tokenizer_source import TokenizerSource
+from app.workers.background import BackgroundTasks
+from app.workers.compute import ComputeThread
+from app.workers.data_process import DataProcess
+
+
+class DataWork(QObject):
+    def __init__(
+        self, state: AppState, compute: ComputeThread, background: BackgroundTasks, runs_dir: Path
+    ) -> None:
+        super().__init__(state)
+        self.reader = DataProcess(self)
+        """Reads, checks and tokenises whole files."""
+        self.looker = DataProcess(self)
+        """Answers at once what the user looks at."""
+        self.tokenizer = TokenizerSource(state, compute, (self.reader, self.looker))
+        self.tokenisation = Tokenisation(state, self.reader, self.tokenizer)
+        self.preview = Preview(state, self.looker, self.tokenizer, self.tokenisation)
+        self.figures = Figures(state, self.looker, background, self.tokenisation, runs_dir)
+
+    def begin(self) -> None:
+        """Once the window is seen: have ready what the first drop needs."""
+        self.looker.warm_up()
+        self.tokenizer.refresh()
+
+    def shut_down(self) -> None:
+        self.tokenizer.shut_down()
+        self.looker.shut_down()
+        self.reader.shut_down()

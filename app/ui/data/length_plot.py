@@ -1,0 +1,158 @@
+"""How long the rows are, with the limit as a line that can be dragged."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pyqtgraph as pg
+from PySide6.QtCore import QEvent, QSize, Qt, Signal
+from PySide6.QtGui import QWheelEvent
+
+from app.data.length_curves import LengthCurves
+from app.ui.plots.style import (
+    RIGHT_PX,
+    STEP_AXIS_PX,
+    TOP_PX,
+    QuietAxis,
+    ValueAxis,
+    colour,
+    small_font,
+    style_axis,
+)
+from app.ui.theme import LIGHT, Theme
+
+BARS_AN_OCTAVE = 6
+LEAST_LIMIT, MOST_LIMIT = 8, 1_000_000
+_ROUND_FROM, _ROUND_TO = 128, 8
+"""From the first length on, a dragged limit is a multiple of the second."""
+
+
+class LengthAxis(QuietAxis):
+    """Tokens on a logarithmic scale: "64", "1,024", "16k". The view holds log2."""
+
+    def tickValues(self, low: float, high: float, size: float) -> list[Any]:
+        powers = list(range(math.ceil(low), math.floor(high) + 1))
+        apart = max(1, math.ceil(len(powers) * 56 / max(size, 1)))
+        return [(float(apart), powers[::apart])]
+
+    def tickStrings(self, values: Any, *_: float) -> list[str]:
+        return [length_words(2 ** round(float(value))) for value in values]
+
+
+class LengthPlot(pg.PlotWidget):  # type: ignore[misc]
+    limit_dragged = Signal(int)
+
+    def __init__(self) -> None:
+        self.left, self.bottom = ValueAxis("left"), LengthAxis("bottom")
+        axes = {"left": self.left, "bottom": self.bottom}
+        box = pg.ViewBox(enableMenu=False, enableMouse=False, defaultPadding=0)
+        super().__init__(viewBox=box, axisItems=axes, enableMenu=False)
+        self._theme = LIGHT
+        self._edges = np.zeros(0, np.int64)
+        self._counts = np.zeros(0, np.int64)
+        self.limit = 0
+        self.hideButtons()
+        self.setFrameShape(self.Shape.NoFrame)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setAccessibleName("Lengths of the rows")
+        self.plotItem.setContentsMargins(0, TOP_PX, RIGHT_PX, 0)
+        self.left.setWidth(52)
+        self.bottom.setHeight(STEP_AXIS_PX)
+        self.kept = pg.BarGraphItem(x0=[], x1=[], height=[])
+        self.cut = pg.BarGraphItem(x0=[], x1=[], height=[])
+        self.line = pg.InfiniteLine(angle=90, movable=True, label="", labelOpts={
+            "position": 0.94, "anchors": [(0, 0.5), (1, 0.5)], "movable": False})  # fmt: skip
+        self.line.label.setFont(small_font())
+        self.line.setCursor(Qt.CursorShape.SizeHorCursor)
+        self.line.sigDragged.connect(self._drag)
+        for item in (self.kept, self.cut, self.line):
+            self.addItem(item, ignoreBounds=True)
+        self.set_theme(LIGHT)
+
+    def show_lengths(self, parts: tuple[LengthCurves, ...], limit: int) -> None:
+        """The rows of all parts together."""
+        lengths = [int(part.lengths[0]) for part in parts if part.rows]
+        longest = max((part.longest for part in parts), default=1)
+        self._edges = bar_edges(min(lengths, default=1), longest)
+        self._counts = np.sum([part.counts(self._edges) for part in parts], axis=0)
+        self.limit = 0
+        self.show_limit(limit)
+        self.getViewBox().setYRange(0, max(1, int(self._counts.max(initial=0))) * 1.12, padding=0)
+
+    def show_limit(self, limit: int) -> None:
+        """Move the line, and tell the bars behind it from those before."""
+        if limit == self.limit:
+            return
+        self.limit = limit
+        place = math.log2(max(limit, 1))
+        self.line.blockSignals(True)
+        self.line.setValue(place)
+        self.line.blockSignals(False)
+        self.line.label.setText(f"limit {limit:,}")
+        self._draw_bars(limit)
+        if len(self._edges):
+            low = min(math.log2(self._edges[0] or 1), place)
+            high = max(math.log2(self._edges[-1]), place)
+            air = 0.03 * max(high - low, 1.0)
+            self.getViewBox().setXRange(low - air, high + air, padding=0)
+
+    def set_theme(self, theme: Theme) -> None:
+        self._theme = theme
+        self.setBackground(theme.surface)
+        style_axis(self.left, theme, "rows", grid=True)
+        style_axis(self.bottom, theme, "tokens in a row", grid=False)
+        for bars, brush in ((self.kept, colour(theme.accent, 0.75)),
+                            (self.cut, colour(theme.danger, 0.75))):  # fmt: skip
+            bars.setOpts(brush=brush, pen=pg.mkPen(theme.surface, width=1))
+        self.line.setPen(pg.mkPen(theme.text, width=2))
+        self.line.setHoverPen(pg.mkPen(theme.accent, width=3))
+        self.line.label.setColor(theme.text)
+        self.line.label.fill = pg.mkBrush(colour(theme.surface, 0.85))
+
+    def sizeHint(self) -> QSize:
+        return QSize(480, 220)
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(220, 150)
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        event.ignore()
+
+    def leaveEvent(self, event: QEvent) -> None:
+        super().leaveEvent(event)
+
+    def _draw_bars(self, limit: int) -> None:
+        if not len(self._edges):
+            return
+        # A bar whose longest rows are cut counts as cut.
+        is_cut = self._edges[1:] - 1 > limit
+        places = np.log2(np.maximum(self._edges, 1))
+        for bars, chosen in ((self.kept, ~is_cut), (self.cut, is_cut)):
+            bars.setOpts(x0=places[:-1][chosen], x1=places[1:][chosen],
+                         height=self._counts[chosen])  # fmt: skip
+
+    def _drag(self) -> None:
+        wanted = 2 ** float(self.line.value())
+        limit = round(wanted)
+        if wanted >= _ROUND_FROM:
+            limit = round(wanted / _ROUND_TO) * _ROUND_TO
+        limit = min(max(limit, LEAST_LIMIT), MOST_LIMIT)
+        self.line.label.setText(f"limit {limit:,}")
+        if limit != self.limit:
+            self.limit = limit
+            self._draw_bars(limit)
+            self.limit_dragged.emit(limit)
+
+
+def bar_edges(shortest: int, longest: int) -> "np.ndarray[Any, np.dtype[np.int64]]":
+    """Whole lengths where bars begin, and one past the last bar: even steps of the logarithm."""
+    low = math.floor(math.log2(max(shortest, 1)) * BARS_AN_OCTAVE)
+    high = math.ceil(math.log2(longest + 1) * BARS_AN_OCTAVE)
+    powers = np.arange(low, high + 1) / BARS_AN_OCTAVE
+    edges = np.unique(np.floor(2.0**powers).astype(np.int64))
+    edges[-1] = max(edges[-1], longest + 1)
+    return edges if len(edges) > 1 else np.array([edges[0], edges[0] + 1])
+
+
+def length_words(length: int) -> str:
+    return f"{length:,}" if length < 10_000 else f"{length // 1024}k"

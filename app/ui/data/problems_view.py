@@ -1,0 +1,172 @@
+"""Every problem with its file, line and reason, and what can be done about them."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QGuiApplication, QKeySequence, QShortcut
+from PySide6.QtWidgets import QAbstractItemView, QCheckBox, QStackedWidget, QVBoxLayout, QWidget
+
+from app.core.config import config_field
+from app.ui.app_state import AppState
+from app.ui.data.figures import Figures
+from app.ui.desktop import REVEAL_LABEL
+from app.ui.library.table import make_table
+from app.ui.tables.problems_model import REASON_COLUMN, ProblemsModel, kind_words
+from app.ui.theme import Theme
+from app.ui.widgets.building import GRID_PX, button, column, enable, label, row, tip
+from app.ui.widgets.fields import CalmComboBox
+
+if TYPE_CHECKING:
+    from app.data.examples import RowProblem
+
+
+class ProblemsView(QWidget):
+    reveal_requested = Signal(object)
+    """Path of a file."""
+    reread_requested = Signal()
+    count_changed = Signal()
+
+    def __init__(self, state: AppState, figures: Figures) -> None:
+        super().__init__()
+        self._state, self._figures = state, figures
+        self.counts: dict[str, int] = {}
+        """Problems and warnings of each kind, those that aren't listed too."""
+        self.model = ProblemsModel()
+        self.table = make_table(self.model, "Problems", (REASON_COLUMN,))
+        self.table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+        self.kind = CalmComboBox({"": "All"})
+        self.kind.setAccessibleName("Kind of problem")
+        self.kind.setMinimumContentsLength(26)
+        self.kind.currentIndexChanged.connect(self._filter)
+        self.listed = label("", "secondary")
+        self.copy = button("Copy", self.copy_chosen)
+        self.reveal = button(REVEAL_LABEL, self._reveal)
+        self.reread = button("Read the File Again", self.reread_requested.emit)
+        self.reread.setToolTip(tip("After you have corrected it: all rows are checked anew."))
+        self.leave_out = QCheckBox("Leave out rows that can't be used")
+        self.leave_out.setToolTip(tip(config_field("bad_rows").metadata["help"]))
+        self.leave_out.clicked.connect(self._choose)
+        self._make_body()
+        QShortcut(QKeySequence(QKeySequence.StandardKey.Copy), self.table, self.copy_chosen,
+                  context=Qt.ShortcutContext.WidgetShortcut)  # fmt: skip
+        self.table.selectionModel().selectionChanged.connect(self._allow)
+        state.dataset_changed.connect(self.refresh)
+        state.config_changed.connect(self._show_choice)
+        figures.changed.connect(self.refresh)
+        figures.long_rows_changed.connect(self.refresh)
+        self.refresh()
+
+    def _make_body(self) -> None:
+        full = QWidget()
+        whole = column(spacing=GRID_PX + 4)
+        whole.addLayout(row(self.kind, self.listed, None, self.copy, self.reveal))
+        whole.addWidget(self.table, 1)
+        whole.addLayout(row(self.leave_out, None, self.reread))
+        full.setLayout(whole)
+        none = QWidget()
+        title = label("Nothing is wrong", "title")
+        self._none = label("", "secondary")
+        for text in (title, self._none):
+            text.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        centred = column(None, title, self._none, spacing=GRID_PX)
+        centred.addStretch(2)
+        none.setLayout(centred)
+        self._body = QStackedWidget()
+        self._body.addWidget(none)
+        self._body.addWidget(full)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._body)
+
+    def set_theme(self, theme: Theme) -> None:
+        self.model.set_theme(theme)
+
+    @property
+    def total(self) -> int:
+        return sum(self.counts.values())
+
+    def refresh(self) -> None:
+        problems, self.counts = self._found()
+        self.model.show(problems)
+        self._body.setCurrentIndex(1 if self.counts else 0)
+        self._none.setText(self._all_well())
+        self._show_kinds()
+        self._show_choice()
+        self._allow()
+        self.count_changed.emit()
+
+    def _found(self) -> "tuple[list[RowProblem], dict[str, int]]":
+        facts, statistics = self._state.dataset, self._figures.statistics
+        if facts is None or self._state.is_inspecting:
+            return [], {}
+        found, counts = [*facts.problems, *facts.warnings], dict(facts.counts)
+        if statistics is not None:
+            known = {(problem.path, problem.line) for problem in facts.problems}
+            refused = [
+                replace(problem, kind="refused by the model")
+                for problem in statistics.refused
+                if (problem.path, problem.line) not in known
+            ]
+            is_left_out = self._state.config.bad_rows == "leave out"
+            left = statistics.refused_count - (facts.problem_count if is_left_out else 0)
+            limit = self._state.config.max_seq_length
+            both = (statistics.train, statistics.valid)
+            found += [*refused, *self._figures.long_rows]
+            counts["refused by the model"] = max(left, len(refused))
+            counts["too long"] = sum(curves.rows_longer_than(limit) for curves in both)
+        return found, {kind: count for kind, count in counts.items() if count}
+
+    def _show_kinds(self) -> None:
+        chosen = self.kind.currentData()
+        self.kind.blockSignals(True)
+        self.kind.clear()
+        self.kind.addItem(f"All kinds ({self.total:,})", "")
+        for kind, count in self.counts.items():
+            self.kind.addItem(f"{kind_words(kind)} ({count:,})", kind)
+        self.kind.setCurrentIndex(max(0, self.kind.findData(chosen)))
+        self.kind.blockSignals(False)
+        self._filter()
+
+    def _filter(self) -> None:
+        kind = self.kind.currentData() or ""
+        self.model.show_kind(kind)
+        counted = self.counts.get(kind, 0) if kind else self.total
+        listed = self.model.rowCount()
+        self.listed.setText(f"the first {listed:,} are listed" if listed < counted else "")
+
+    def _all_well(self) -> str:
+        facts = self._state.dataset
+        if facts is None or self._state.is_inspecting:
+            return "All rows are being read." if self._state.is_inspecting else ""
+        return "Every row can be used, none comes twice, and none is longer than the limit."
+
+    # -- what is done ------------------------------------------------------------------------
+    def _rows(self) -> list[int]:
+        return sorted(index.row() for index in self.table.selectionModel().selectedRows())
+
+    def copy_chosen(self) -> None:
+        """The selected problems as text; all that are shown where none is selected."""
+        rows = self._rows() or list(range(self.model.rowCount()))
+        QGuiApplication.clipboard().setText(self.model.as_text(rows))
+
+    def _reveal(self) -> None:
+        rows = self._rows()
+        if rows:
+            self.reveal_requested.emit(self.model.at(rows[0]).path)
+        elif self._state.dataset is not None:
+            self.reveal_requested.emit(self._state.dataset.path)
+
+    def _choose(self, is_on: bool) -> None:
+        self._state.change_config(bad_rows="leave out" if is_on else "stop")
+
+    def _show_choice(self) -> None:
+        facts = self._state.dataset
+        self.leave_out.setChecked(self._state.config.bad_rows == "leave out")
+        has_bad = facts is not None and facts.problem_count > 0
+        self.leave_out.setVisible(has_bad)
+        enable(self.leave_out, not self._state.phase.is_active)
+
+    def _allow(self) -> None:
+        enable(self.reread, not (self._state.is_inspecting or self._state.phase.is_active))
+        enable(self.copy, self.model.rowCount() > 0)

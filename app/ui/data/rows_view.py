@@ -1,0 +1,108 @@
+"""The dataset's rows, a page at a time, as the model will see them."""
+
+from PySide6.QtCore import Signal
+from PySide6.QtGui import QKeySequence, QShortcut
+from PySide6.QtWidgets import QVBoxLayout, QWidget
+
+from app.ui import phrases
+from app.ui.app_state import AppState
+from app.ui.data.preview import Preview
+from app.ui.data.rows_text import Legend, RowsText
+from app.ui.theme import Theme
+from app.ui.widgets.building import GRID_PX, ElidedLabel, button, label, message, row, say
+from app.ui.widgets.fields import CalmComboBox, CalmSpinBox
+
+_MOST_ROWS = 2**31 - 1
+ROWS_A_PAGE = {"1": "1 row", "5": "5 rows", "20": "20 rows"}
+
+
+class RowsView(QWidget):
+    columns_requested = Signal()
+
+    def __init__(self, state: AppState, preview: Preview) -> None:
+        super().__init__()
+        self._state, self._preview = state, preview
+        self.text = RowsText("Rows of the dataset")
+        self.legend = Legend()
+        self.note = ElidedLabel("", "caption")
+        self.problem = message("problem")
+        self.first = button("First", lambda: preview.go_to(0))
+        self.previous = button("Previous", lambda: preview.turn(-1))
+        self.next = button("Next", lambda: preview.turn(1))
+        self.number = CalmSpinBox(1, 1)
+        self.number.setAccessibleName("Go to row")
+        self.number.setGroupSeparatorShown(True)
+        self.number.setKeyboardTracking(False)
+        self.number.setFixedWidth(108)
+        self.number.valueChanged.connect(lambda number: preview.go_to(number - 1))
+        self.total = label("", "secondary")
+        self.a_page = CalmComboBox(ROWS_A_PAGE)
+        self.a_page.setAccessibleName("Rows on a page")
+        self.a_page.choose("5")
+        self.a_page.activated.connect(
+            lambda _: preview.show_rows_a_page(int(self.a_page.currentData()))
+        )
+        self.file = CalmComboBox({"0": "Training", "1": "Validation"})
+        self.file.setAccessibleName("Rows of which file")
+        self.file.activated.connect(lambda _: preview.show_file(int(self.file.currentData())))
+        self._lay_out()
+        for key, turn in ((QKeySequence.StandardKey.MoveToNextPage, 1),
+                          (QKeySequence.StandardKey.MoveToPreviousPage, -1)):  # fmt: skip
+            shortcut = QShortcut(QKeySequence(key), self)
+            shortcut.activated.connect(lambda turn=turn: preview.turn(turn))
+        preview.changed.connect(self.refresh)
+        self.refresh()
+
+    def _lay_out(self) -> None:
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(GRID_PX)
+        layout.addLayout(
+            row(self.first, self.previous, self.next, GRID_PX, label("Row"), self.number,
+                self.total, None, self.file, self.a_page)
+        )  # fmt: skip
+        layout.addWidget(self.problem)
+        layout.addWidget(self.text, 1)
+        layout.addLayout(row(self.legend, GRID_PX, self.note))
+
+    def set_theme(self, theme: Theme) -> None:
+        self.text.set_theme(theme)
+        self.legend.set_theme(theme)
+
+    def refresh(self) -> None:
+        preview = self._preview
+        self.text.show_rows(preview.rows, self._place())
+        last = preview.first + len(preview.rows)
+        self.first.setEnabled(preview.first > 0)
+        self.previous.setEnabled(preview.first > 0)
+        self.next.setEnabled(last < preview.total)
+        self.number.blockSignals(True)
+        self.number.setRange(1, max(1, min(preview.total, _MOST_ROWS)))
+        self.number.setValue(preview.first + 1)
+        self.number.blockSignals(False)
+        self.number.setEnabled(preview.total > 1)
+        self.total.setText(f"of {preview.total:,}")
+        self.file.setVisible(preview.files > 1)
+        self.file.choose(str(preview.file))
+        self.legend.setVisible(preview.is_rendered)
+        self.note.setText(self._note())
+        say(self.problem, preview.failure or self._problem())
+
+    def _place(self) -> str:
+        data = self._state.config.data
+        return "row" if data is not None and ".parquet" in data.suffixes else "line"
+
+    def _problem(self) -> str:
+        looked = self._preview.looked
+        return f"{looked.problem}." if looked and looked.problem and not looked.rows else ""
+
+    def _note(self) -> str:
+        preview = self._preview
+        if not preview.rows:
+            return ""
+        if not preview.is_rendered:
+            return "As the file has it. How the model sees it follows."
+        if preview.is_head_only:
+            first = phrases.plural(preview.total, "row")
+            return f"The first {first}. Any row can be looked at once all are tokens."
+        return ""

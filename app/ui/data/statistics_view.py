@@ -1,0 +1,154 @@
+"""The dataset in figures: lengths with the limit, tokens, what a run would do, the split."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QStackedWidget, QVBoxLayout, QWidget
+
+from app.core.config import TrainingConfig
+from app.ui.app_state import AppState
+from app.ui.data.figure_list import FigureList
+from app.ui.data.figures import Figures
+from app.ui.data.split_card import SplitCard
+from app.ui.data.tokenisation import Tokenisation
+from app.ui.data.words import figures as counted_figures
+from app.ui.data.words import length_sentence, run_figures
+from app.ui.theme import LIGHT, Theme
+from app.ui.widgets.building import GRID_PX, card, enable, label, row
+from app.ui.widgets.setting_field import SettingField
+
+if TYPE_CHECKING:
+    from app.ui.data.length_plot import LengthPlot
+
+
+class StatisticsView(QScrollArea):
+    def __init__(self, state: AppState, figures: Figures, tokenisation: Tokenisation) -> None:
+        super().__init__()
+        self.setObjectName("column")
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setWidgetResizable(True)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self._state, self._figures, self._tokenisation = state, figures, tokenisation
+        self._theme = LIGHT
+        self._drawn: object = None
+        self._dragged: int | None = None
+        self.plot: LengthPlot | None = None
+        self.limit = SettingField("max_seq_length", state)
+        self.effect = label("", "secondary", wraps=True)
+        self.counted, self.run = FigureList(), FigureList()
+        self.split = SplitCard(state, figures)
+        self.setWidget(self._lay_out())
+        self._writing = QTimer(self, interval=0, singleShot=True)
+        self._writing.timeout.connect(self._write)
+        state.config_changed.connect(self.refresh)
+        state.dataset_changed.connect(self.refresh)
+        state.preview_changed.connect(self._show_run)
+        state.phase_changed.connect(self.refresh)
+        figures.changed.connect(self.refresh)
+        tokenisation.changed.connect(self._show_waiting)
+        self.refresh()
+
+    def _lay_out(self) -> QWidget:
+        inside = QWidget()
+        inside.setObjectName("column")
+        whole = QVBoxLayout(inside)
+        whole.setContentsMargins(0, 0, GRID_PX, 0)
+        whole.setSpacing(12)
+        whole.addWidget(self._lengths(), 1)
+        side_by_side = QHBoxLayout()
+        side_by_side.setSpacing(12)
+        for title, shown in (("Dataset", self.counted), ("Run", self.run)):
+            frame, within = card(title)
+            within.addWidget(shown)
+            within.addStretch(1)
+            side_by_side.addWidget(frame, 1)
+        side_by_side.addWidget(self.split, 1)
+        whole.addLayout(side_by_side)
+        return inside
+
+    def _lengths(self) -> QWidget:
+        frame, within = card()
+        within.addLayout(row(label("Lengths", "heading"), None, self.limit))
+        self._place = QStackedWidget()
+        self._waiting = label("", "secondary")
+        self._waiting.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self._place.addWidget(self._waiting)
+        self._place.setMinimumHeight(200)
+        within.addWidget(self._place, 1)
+        within.addWidget(self.effect)
+        return frame
+
+    def load(self) -> None:
+        """Import the plotting library, and put the plot in its place."""
+        from app.ui.data.length_plot import LengthPlot
+
+        if self.plot is not None:
+            return
+        self.plot = LengthPlot()
+        for part in (self.plot, *self.plot.findChildren(QWidget)):
+            part.setAcceptDrops(False)
+        self.plot.set_theme(self._theme)
+        self.plot.limit_dragged.connect(self._drag)
+        self._place.addWidget(self.plot)
+        self.refresh()
+
+    def set_theme(self, theme: Theme) -> None:
+        self._theme = theme
+        if self.plot is not None:
+            self.plot.set_theme(theme)
+
+    # -- what is shown -----------------------------------------------------------------------
+    def refresh(self) -> None:
+        statistics, config = self._figures.statistics, self._state.config
+        is_known = statistics is not None and self.plot is not None
+        self._place.setCurrentIndex(1 if is_known else 0)
+        enable(self.limit, not self._state.phase.is_active)
+        if self.plot is not None:
+            self.plot.line.setMovable(not self._state.phase.is_active)
+        if statistics is not None and self.plot is not None:
+            if statistics is not self._drawn:
+                self._drawn = statistics
+                self.plot.show_lengths((statistics.train, statistics.valid), config.max_seq_length)
+            self.plot.show_limit(config.max_seq_length)
+        self._show_figures()
+        self._show_waiting()
+
+    def _show_figures(self) -> None:
+        facts, statistics, config = self._state.dataset, self._figures.statistics, self._config()
+        self.counted.show_figures(
+            [] if facts is None else counted_figures(facts, statistics, config)
+        )
+        self.effect.setText(
+            "" if statistics is None else length_sentence(statistics, config.max_seq_length)
+        )
+        self._show_run()
+
+    def _show_run(self) -> None:
+        statistics = self._figures.statistics
+        self.run.show_figures(
+            []
+            if statistics is None
+            else run_figures(statistics, self._config(), self._figures.speed, self._state.memory)
+        )
+
+    def _show_waiting(self) -> None:
+        if self._figures.statistics is None:
+            why_not = self._tokenisation.why_not()
+            self._waiting.setText(why_not or "Known once the rows are turned into tokens.")
+
+    # -- the limit ---------------------------------------------------------------------------
+    def _config(self) -> TrainingConfig:
+        config = self._state.config
+        return config if self._dragged is None else replace(config, max_seq_length=self._dragged)
+
+    def _drag(self, limit: int) -> None:
+        self._dragged = limit
+        self._show_figures()
+        self._writing.start()
+
+    def _write(self) -> None:
+        limit, self._dragged = self._dragged, None
+        if limit is not None:
+            self._state.change_config(max_seq_length=limit)

@@ -1,0 +1,73 @@
+"""One line about what is being done with the dataset, and the button that stops it."""
+
+from collections.abc import Callable
+
+from PySide6.QtWidgets import QProgressBar, QVBoxLayout, QWidget
+
+from app.ui.app_state import AppState
+from app.ui.data.tokenisation import Tokenisation
+from app.ui.widgets.building import GRID_PX, button, label, message, row, say
+
+
+class StatusStrip(QWidget):
+    def __init__(
+        self, state: AppState, tokenisation: Tokenisation, cancel_reading: Callable[[], None]
+    ) -> None:
+        super().__init__()
+        self._state, self._tokenisation = state, tokenisation
+        self._cancel_reading = cancel_reading
+        self.text = label("", "secondary")
+        self.problem = message("problem")
+        self.bar = QProgressBar()
+        self.bar.setTextVisible(False)
+        self.bar.setFixedWidth(200)
+        self.bar.setAccessibleName("Share done")
+        self.stop = button("Cancel", self._stop)
+        self.go_on = button("Go On", tokenisation.go_on)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addLayout(row(self.bar, self.text, GRID_PX, self.stop, self.go_on, None))
+        layout.addWidget(self.problem)
+        state.dataset_changed.connect(self.refresh)
+        state.config_changed.connect(self.refresh)
+        state.phase_changed.connect(self.refresh)
+        tokenisation.changed.connect(self.refresh)
+        self.refresh()
+
+    def refresh(self) -> None:
+        work, is_reading = self._tokenisation, self._state.is_inspecting
+        is_working = is_reading or work.share is not None
+        self.bar.setVisible(is_working)
+        self.bar.setRange(0, 0 if is_reading else 1000)
+        if work.share is not None and not is_reading:
+            self.bar.setValue(round(1000 * work.share))
+        self.stop.setVisible(is_working)
+        self.go_on.setVisible((work.is_stopped or work.failure is not None) and not is_working)
+        self.go_on.setText("Go On" if work.is_stopped else "Try Again")
+        self.text.setText(self._words())
+        self.text.setVisible(bool(self.text.text()))
+        failure = None if is_reading else work.failure
+        say(self.problem, f"{failure.message} {failure.hint}".strip() if failure else "")
+
+    def _words(self) -> str:
+        work = self._tokenisation
+        if self._state.is_inspecting:
+            return "Reading and checking every row…"
+        if work.share is not None:
+            return f"Turning text into tokens: {work.share:.0%}"
+        if work.is_stopped:
+            return f"Stopped at {work.stopped_at:.0%}. What was done is kept."
+        if work.failure is not None:
+            return ""
+        if work.done is not None:
+            return "All rows are tokens: a run starts at once."
+        if self._state.phase.is_active:
+            return "The run turns the rows into tokens."
+        return work.why_not()
+
+    def _stop(self) -> None:
+        if self._state.is_inspecting:
+            self._cancel_reading()
+        else:
+            self._tokenisation.stop()

@@ -1,0 +1,185 @@
+"""Turns the dataset into tokens once it is checked, so that a run finds them made.
+
+Starts anew when what decides the tokens changes, stops where the user says so, and makes way for
+a run, which goes on where this has stopped.
+"""
+
+import threading
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, QTimer, Signal, Slot
+
+from app.core.events import RunStarted
+from app.ui import phrases
+from app.ui.app_state import AppState
+from app.ui.data.tokenizer_source import TokenizerSource
+from app.workers.background import Failure
+from app.workers.data_jobs import Reading, Tokenised, Tokenising
+from app.workers.data_process import DataProcess
+from app.workers.job import JobEnded
+
+if TYPE_CHECKING:
+    from app.data.inspection import DatasetFacts
+
+_DELAY_MS = 150
+"""Settings change several times in a row while they are typed."""
+_PATIENCE_MS = 8000
+"""A lot of rows takes a second; a process that answers to nothing is ended, and its journal is
+some seconds old."""
+
+
+class Tokenisation(QObject):
+    changed = Signal()
+
+    def __init__(self, state: AppState, process: DataProcess, tokenizer: TokenizerSource) -> None:
+        super().__init__(state)
+        self._state, self._process, self._tokenizer = state, process, tokenizer
+        self.share: float | None = None
+        """How much is done, while it is being done."""
+        self.done: Tokenised | None = None
+        self.failure: Failure | None = None
+        self.is_stopped = False
+        """The user stopped it; it can go on."""
+        self.stopped_at = 0.0
+        self._wanted: tuple[Tokenising, DatasetFacts] | None = None
+        self._job: int | None = None
+        self._closing: int | None = None
+        self._free = threading.Event()
+        self._free.set()
+        self._timer = QTimer(self, interval=_DELAY_MS, singleShot=True)
+        self._timer.timeout.connect(self._begin)
+        self._patience = QTimer(self, interval=_PATIENCE_MS, singleShot=True)
+        self._patience.timeout.connect(process.kill)
+        state.config_changed.connect(self.refresh)
+        state.dataset_changed.connect(self.refresh)
+        state.phase_changed.connect(self.refresh)
+        state.run_event_received.connect(self._follow_run)
+        tokenizer.changed.connect(self.refresh)
+
+    # -- what the user asks for --------------------------------------------------------------
+    @Slot()
+    def stop(self) -> None:
+        """What was done is kept."""
+        if self.share is not None:
+            self.is_stopped, self.stopped_at = True, self.share
+            self._close_job()
+            self.changed.emit()
+
+    @Slot()
+    def go_on(self) -> None:
+        """After it was stopped or has failed."""
+        self._wanted = None
+        self.refresh()
+
+    def make_way(self) -> threading.Event:
+        """Let go of the store for a run; set once that is so."""
+        self._close_job()
+        if self.done is None:  # looked for again once the run has begun
+            self._wanted, self.is_stopped = None, False
+        self.changed.emit()
+        return self._free
+
+    def why_not(self) -> str:
+        """Why the rows are not turned into tokens now, in one sentence; empty when they are, or
+        while the dataset is not known."""
+        state, facts = self._state, self._state.dataset
+        if facts is None or state.is_inspecting:
+            return ""
+        if phrases.file_problems(facts) or not facts.examples:
+            return "There are no tokens: the dataset can't be used as it is."
+        if facts.problem_count and state.config.bad_rows == "stop":
+            return "There are no tokens yet: rows can't be used."
+        if self._tokenizer.failure is not None:
+            return self._tokenizer.failure.message
+        if self._tokenizer.is_bound:
+            return "This model turns rows into tokens only when a run starts."
+        if any(problem.setting == "map" for problem in state.config.problems()):
+            return "There are no tokens yet: the columns' mapping can't be used."
+        return "" if self._tokenizer.key else "The model's tokenizer is being loaded."
+
+    # -- how it follows the state ------------------------------------------------------------
+    @Slot()
+    def refresh(self) -> None:
+        wanted = self._now_wanted()
+        if self._state.phase.is_active and wanted is None:
+            return
+        if _same(wanted, self._wanted):
+            return
+        self._close_job()
+        self._wanted = wanted
+        self.done, self.failure, self.is_stopped = None, None, False
+        self.share = None if wanted is None else 0.0
+        if wanted is not None:
+            self._timer.start()
+        self.changed.emit()
+
+    def _now_wanted(self) -> "tuple[Tokenising, DatasetFacts] | None":
+        state, config = self._state, self._state.config
+        facts = state.dataset
+        is_early = state.phase.is_active and state.started is None
+        if facts is None or config.data is None or state.is_inspecting or is_early:
+            return None
+        if self.why_not():
+            return None
+        reading = Reading(config.data, config.valid, config.map)
+        leave_out = config.bad_rows == "leave out"
+        job = Tokenising(reading, self._tokenizer.key, config.mask_prompt, leave_out)
+        return job, facts
+
+    @Slot(object)
+    def _follow_run(self, event: object) -> None:
+        """A run that has started has made the store."""
+        if isinstance(event, RunStarted) and self.done is None:
+            self.refresh()
+
+    @Slot()
+    def _begin(self) -> None:
+        if self._wanted is None:
+            return
+        job, _ = self._wanted
+        if self._state.phase.is_active:
+            job = Tokenising(job.reading, job.tokenizer, job.mask_prompt, job.leave_out_bad_rows,
+                             only_if_there=True)  # fmt: skip
+        self._free.clear()
+        number = self._process.run(job, self._take, lambda ended: self._end(number, ended))
+        self._job = number
+
+    def _close_job(self) -> None:
+        self._timer.stop()
+        self.share = None
+        if self._job is not None:
+            self._process.cancel(self._job)
+            self._job, self._closing = None, self._job
+            self._patience.start()
+
+    def _take(self, value: object) -> None:
+        if self._job is None:
+            return
+        if isinstance(value, Tokenised):
+            self.done, self.share = value, None
+        elif isinstance(value, float):
+            self.share = value
+        self.changed.emit()
+
+    def _end(self, number: int, ended: JobEnded) -> None:
+        if self._closing == number:
+            self._closing = None
+            self._patience.stop()
+        if self._job == number:
+            self._job, self.share = None, None
+            if self.done is None and ended.ending == "finished":
+                self._wanted = None  # the run in progress had not made it
+            if ended.ending == "failed":
+                self.failure = Failure(ended.message, ended.hint, ended.details, ended.is_app_error)
+            self.changed.emit()
+        if self._job is None and self._closing is None:
+            self._free.set()
+
+
+def _same(
+    one: "tuple[Tokenising, DatasetFacts] | None", other: "tuple[Tokenising, DatasetFacts] | None"
+) -> bool:
+    """Equal settings of the very same reading: a file that was read again may be another."""
+    if one is None or other is None:
+        return one is other
+    return one[0] == other[0] and one[1] is other[1]

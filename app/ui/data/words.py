@@ -1,0 +1,130 @@
+"""What the Data page says of a dataset, in words. Knows no widget."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from app.core.config import TrainingConfig
+from app.core.events import MemoryEstimated
+from app.core.memory_words import memory_sentence
+from app.ui import phrases
+
+if TYPE_CHECKING:
+    from app.data.data_statistics import DataStatistics
+    from app.data.inspection import DatasetFacts
+    from app.library.measured_speed import MeasuredSpeed
+
+
+def summary(facts: "DatasetFacts | None", data: Path | None) -> str:
+    """One line below the page's title."""
+    if facts is None:
+        return str(data or "")
+    kind = "" if facts.format in ("unknown", "mixed") else f"{facts.format} "
+    parts = [phrases.plural(facts.examples, f"{kind}example")]
+    if facts.valid_examples:
+        parts.append(f"{facts.valid_examples:,} for validation")
+    parts.append(phrases.size(facts.size_bytes))
+    return " · ".join([*parts, str(data or facts.path)])
+
+
+def share(part: int, whole: int) -> str:
+    """ "1.2 %"; what is there is never told as 0 %, what is left never as 100 %."""
+    if not whole or not part:
+        return "0 %"
+    percent = 100 * part / whole
+    if part < whole and percent > 99.9:
+        return "more than 99.9 %"
+    return "less than 0.1 %" if percent < 0.1 else f"{percent:.3g} %"
+
+
+@dataclass(frozen=True)
+class Figure:
+    name: str
+    value: str
+    note: str = ""
+
+
+def length_sentence(statistics: "DataStatistics", limit: int) -> str:
+    """What the limit does."""
+    both = (statistics.train, statistics.valid)
+    rows = sum(curves.rows for curves in both)
+    cut = sum(curves.cut(limit) for curves in both)
+    useless = sum(curves.useless(limit) for curves in both)
+    if not cut and not useless:
+        longest = max(curves.longest for curves in both)
+        return f"No row is cut: the longest has {phrases.plural(longest, 'token')}."
+    told = [f"{phrases.plural(cut, 'row')} ({share(cut, rows)}) cut at the end"] if cut else []
+    if useless:
+        left = f"{phrases.plural(useless, 'row')} ({share(useless, rows)})"
+        told.append(f"{left} left out, with nothing to train on before the limit")
+    return "; ".join(told) + "."
+
+
+def figures(
+    facts: "DatasetFacts", statistics: "DataStatistics | None", config: TrainingConfig
+) -> list[Figure]:
+    """What can be counted; what can't yet isn't told."""
+    counted = [Figure("Examples", f"{facts.examples + facts.valid_examples:,}")]
+    duplicates = facts.counts.get("duplicate", 0)
+    in_both = facts.counts.get("in both sets", 0)
+    if statistics is not None:
+        limit = config.max_seq_length
+        both = (statistics.train, statistics.valid)
+        tokens = sum(curves.tokens_within(limit) for curves in both)
+        trained = sum(curves.trained_within(limit) for curves in both)
+        whole = sum(curves.tokens for curves in both)
+        lost = f"{whole - tokens:,} cut off" if whole > tokens else ""
+        counted += [
+            Figure("Tokens", f"{tokens:,}", lost),
+            Figure("Trained tokens", f"{trained:,}", share(trained, tokens)),
+            Figure("Length of a row", _lengths(statistics)),
+        ]
+    counted.append(Figure("Duplicates", f"{duplicates:,}"))
+    if facts.valid_examples:
+        counted.append(Figure("In both sets", f"{in_both:,}"))
+    if statistics is not None and statistics.last_reply_only:
+        note = "the template changes earlier replies"
+        counted.append(Figure("Last reply only", f"{statistics.last_reply_only:,}", note))
+    return counted
+
+
+def _lengths(statistics: "DataStatistics") -> str:
+    train = statistics.train
+    return f"{train.length_at(0.5):,} median, {train.length_at(0.95):,} at 95 %"
+
+
+def run_figures(
+    statistics: "DataStatistics",
+    config: TrainingConfig,
+    speed: "MeasuredSpeed | None",
+    memory: MemoryEstimated | None,
+) -> list[Figure]:
+    """What a run with these settings would do with the dataset."""
+    kept = statistics.train.kept(config.max_seq_length)
+    batches = -(-kept // config.batch_size)
+    steps = batches / config.gradient_accumulation
+    an_epoch = f"{steps:,.0f}" if steps == int(steps) or steps >= 100 else f"{steps:,.1f}"
+    epochs = config.steps / steps if steps else 0.0
+    told = [
+        Figure("Steps an epoch", an_epoch, f"batches of {config.batch_size}"),
+        Figure("This run", f"{epochs:.2g} epochs" if epochs < 10 else f"{epochs:,.0f} epochs",
+               phrases.plural(config.steps, "step")),
+        _time(statistics, config, speed, epochs),
+    ]  # fmt: skip
+    if memory is not None:
+        told.append(Figure("Memory", memory_sentence(memory)))
+    return told
+
+
+def _time(
+    statistics: "DataStatistics",
+    config: TrainingConfig,
+    speed: "MeasuredSpeed | None",
+    epochs: float,
+) -> Figure:
+    if speed is None:
+        return Figure("Time", "Not known yet", "no run on this model was measured")
+    tokens = epochs * statistics.train.trained_within(config.max_seq_length)
+    seconds = tokens / speed.tokens_per_second
+    pace = f"at {phrases.rate(speed.tokens_per_second)} trained tokens/s, as in {speed.run}"
+    return Figure("Time", f"about {phrases.duration(seconds)}", pace)

@@ -1,0 +1,178 @@
+"""The Data page: what the dataset is, what the model will see of it, what is wrong with it."""
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QButtonGroup, QPushButton, QStackedWidget, QVBoxLayout, QWidget
+
+from app.ui import phrases
+from app.ui.app_state import AppState
+from app.ui.data.columns_view import ColumnsView
+from app.ui.data.data_work import DataWork
+from app.ui.data.problems_view import ProblemsView
+from app.ui.data.rows_view import RowsView
+from app.ui.data.statistics_view import StatisticsView
+from app.ui.data.status_strip import StatusStrip
+from app.ui.data.words import summary
+from app.ui.intake import Intake
+from app.ui.theme import Theme
+from app.ui.widgets.building import (
+    GRID_PX,
+    ElidedLabel,
+    button,
+    column,
+    enable,
+    label,
+    message,
+    row,
+    say,
+)
+
+ROWS, STATISTICS, PROBLEMS, COLUMNS = range(4)
+_TABS = ("Examples", "Statistics", "Problems", "Columns")
+_WORDS_PX = 420
+
+
+class DataPage(QWidget):
+    dataset_choice_requested = Signal()
+    sample_requested = Signal()
+    reveal_requested = Signal(object)
+    """Path of a file."""
+
+    def __init__(self, state: AppState, work: DataWork, intake: Intake) -> None:
+        super().__init__()
+        self.setObjectName("page")
+        self._state, self._work = state, work
+        self.rows = RowsView(state, work.preview)
+        self.statistics = StatisticsView(state, work.figures, work.tokenisation)
+        self.problems = ProblemsView(state, work.figures)
+        self.columns = ColumnsView(state, work.preview, work.looker)
+        self.status = StatusStrip(state, work.tokenisation, intake.cancel)
+        self.choose = button("Choose…", self.dataset_choice_requested.emit)
+        self.choose.setAccessibleName("Choose another dataset")
+        self._make_head()
+        self._views = QStackedWidget()
+        for view in (self.rows, self.statistics, self.problems, self.columns):
+            self._views.addWidget(view)
+        self._body = QStackedWidget()
+        self._body.addWidget(self._make_empty())
+        self._body.addWidget(self._make_full())
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(3 * GRID_PX, 2 * GRID_PX, 3 * GRID_PX, 2 * GRID_PX)
+        layout.setSpacing(12)
+        layout.addLayout(
+            row(label("Data", "title"), 4, self.name, None, self.choose, spacing=GRID_PX)
+        )
+        layout.addWidget(self._body, 1)
+        self._connect(intake)
+        self.refresh()
+
+    def _make_head(self) -> None:
+        self.name = label("", "secondary")
+        self.summary = ElidedLabel("", "secondary", Qt.TextElideMode.ElideMiddle)
+
+    def _make_full(self) -> QWidget:
+        self.tabs = QButtonGroup(self)
+        self.tabs.idClicked.connect(self._views.setCurrentIndex)
+        for index, name in enumerate(_TABS):
+            tab = QPushButton(name)
+            tab.setObjectName("tab")
+            tab.setCheckable(True)
+            tab.setAutoDefault(False)
+            tab.setChecked(index == ROWS)
+            self.tabs.addButton(tab, index)
+        full = QWidget()
+        whole = column(self.summary, self.status, spacing=12)
+        whole.addLayout(row(*self.tabs.buttons(), None, spacing=4))
+        whole.addWidget(self._views, 1)
+        full.setLayout(whole)
+        return full
+
+    def _make_empty(self) -> QWidget:
+        empty = QWidget()
+        self._title = label("", "title")
+        self._hint = label(
+            "Drop a file or a folder on the window: chats, questions and answers, or text, as "
+            "JSON, CSV, Parquet or plain text.",
+            "secondary",
+            wraps=True,
+        )
+        self.problem = message("problem")
+        self.cancel = button("Cancel", self.status.stop.click)
+        self.choose_first = button("Choose…", self.dataset_choice_requested.emit)
+        self.sample = button("Use the Sample Data", self.sample_requested.emit, "primary")
+        words = QWidget()
+        words.setMaximumWidth(_WORDS_PX)
+        words.setLayout(column(self._title, self._hint, self.problem, spacing=GRID_PX))
+        for text in (self._title, self._hint, self.problem):
+            text.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        centred = row(None, words, None)
+        centred.setStretch(1, 100)
+        whole = column(None, spacing=GRID_PX)
+        whole.addLayout(centred)
+        whole.addSpacing(GRID_PX)
+        whole.addLayout(row(None, self.cancel, self.choose_first, self.sample, None, spacing=12))
+        whole.addStretch(2)
+        empty.setLayout(whole)
+        return empty
+
+    def _connect(self, intake: Intake) -> None:
+        state, work = self._state, self._work
+        intake.reading_begun.connect(work.preview.look)
+        intake.reading_begun.connect(self._show_rows)
+        intake.reading_ended.connect(work.preview.keep)
+        intake.attention_wanted.connect(self.show_what_is_wrong)
+        self.problems.reread_requested.connect(intake.inspect_current)
+        self.problems.reveal_requested.connect(self.reveal_requested)
+        self.problems.count_changed.connect(self._name_tabs)
+        self.columns.columns_chosen.connect(intake.map_columns)
+        state.dataset_changed.connect(self.refresh)
+        state.config_changed.connect(self.refresh)
+        state.phase_changed.connect(self.refresh)
+        work.preview.changed.connect(self.refresh)
+
+    def load(self) -> None:
+        """What the first sight of the window did not need."""
+        self.statistics.load()
+
+    def set_theme(self, theme: Theme) -> None:
+        for view in (self.rows, self.statistics, self.problems, self.columns):
+            view.set_theme(theme)
+
+    def show_view(self, index: int) -> None:
+        self.tabs.button(index).setChecked(True)
+        self._views.setCurrentIndex(index)
+
+    def show_what_is_wrong(self) -> None:
+        """The view in which the dataset that was just read can be put right."""
+        facts = self._state.dataset
+        is_unknown = facts is not None and not facts.examples and "unknown shape" in facts.counts
+        self.show_view(COLUMNS if is_unknown and self.columns.roles else PROBLEMS)
+
+    def _show_rows(self, _: object) -> None:
+        if self._views.currentIndex() == PROBLEMS:
+            self.show_view(ROWS)
+
+    def refresh(self) -> None:
+        state = self._state
+        looked, failure = self._work.preview.looked, state.dataset_failure
+        is_there = state.dataset is not None or (state.is_inspecting and looked is not None)
+        self._body.setCurrentIndex(1 if is_there else 0)
+        path = looked.reading.data if looked and state.is_inspecting else state.config.data
+        self.name.setText(phrases.dataset_name(path) if is_there else "")
+        facts = None if state.is_inspecting else state.dataset
+        self.summary.setText(summary(facts, path))
+        self._title.setText(self._empty_title())
+        self._hint.setVisible(not (state.is_inspecting or failure))
+        say(self.problem, f"{failure.message} {failure.hint}".strip() if failure else "")
+        self.cancel.setVisible(state.is_inspecting)
+        self.choose.setVisible(is_there)
+        for control in (self.choose, self.choose_first, self.sample):
+            enable(control, not state.phase.is_active)
+
+    def _empty_title(self) -> str:
+        if self._state.is_inspecting:
+            return "Reading…"
+        return "This can't be used" if self._state.dataset_failure else "No dataset yet"
+
+    def _name_tabs(self) -> None:
+        count = self.problems.total
+        self.tabs.button(PROBLEMS).setText(f"Problems ({count:,})" if count else "Problems")

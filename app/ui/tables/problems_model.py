@@ -1,0 +1,90 @@
+"""What is wrong or odd about a dataset's rows as a Qt table, of one kind or of all."""
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt
+from PySide6.QtGui import QColor
+
+from app.ui.theme import LIGHT, Theme
+
+if TYPE_CHECKING:
+    from app.data.examples import RowProblem
+
+_Index = QModelIndex | QPersistentModelIndex
+TITLES = ("Kind", "File", "Where", "What")
+REASON_COLUMN = 3
+
+
+class ProblemsModel(QAbstractTableModel):
+    def __init__(self) -> None:
+        super().__init__()
+        self._all: list[RowProblem] = []
+        self._shown: list[RowProblem] = []
+        self._kind = ""
+        self._theme = LIGHT
+
+    def show(self, problems: "list[RowProblem]") -> None:
+        self._all = problems
+        self._filter()
+
+    def show_kind(self, kind: str) -> None:
+        """Only these; all with an empty text."""
+        self._kind = kind
+        self._filter()
+
+    def set_theme(self, theme: Theme) -> None:
+        self._theme = theme
+        self._filter()
+
+    def listed(self) -> "Counter[str]":
+        """How many are listed of each kind."""
+        return Counter(problem.kind for problem in self._all)
+
+    def at(self, row: int) -> "RowProblem":
+        return self._shown[row]
+
+    def as_text(self, rows: list[int]) -> str:
+        """A line a problem, with tabs between the columns."""
+        return "\n".join("\t".join(_shown(self._shown[row])) for row in rows)
+
+    def _filter(self) -> None:
+        self.beginResetModel()
+        self._shown = [p for p in self._all if self._kind in ("", p.kind)]
+        self.endResetModel()
+
+    def rowCount(self, parent: _Index = QModelIndex()) -> int:  # noqa: B008
+        return 0 if parent.isValid() else len(self._shown)
+
+    def columnCount(self, parent: _Index = QModelIndex()) -> int:  # noqa: B008
+        return 0 if parent.isValid() else len(TITLES)
+
+    def headerData(
+        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
+    ) -> Any:
+        if orientation is not Qt.Orientation.Horizontal:
+            return None
+        if role == Qt.ItemDataRole.DisplayRole:
+            return TITLES[section]
+        if role == Qt.ItemDataRole.TextAlignmentRole:
+            return Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
+        return None
+
+    def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        problem, column = self._shown[index.row()], index.column()
+        if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.ToolTipRole):
+            return _shown(problem)[column]
+        if role == Qt.ItemDataRole.ForegroundRole and column == 0:
+            return QColor(self._theme.warning if problem.is_warning else self._theme.danger)
+        return None
+
+
+def kind_words(kind: str) -> str:
+    return kind.capitalize().replace("json", "JSON")
+
+
+def _shown(problem: "RowProblem") -> tuple[str, ...]:
+    kind = kind_words(problem.kind)
+    where = problem.place.capitalize() or "The file"
+    reason = problem.reason[:1].upper() + problem.reason[1:]
+    return kind, problem.path.name, where, f"{reason}."

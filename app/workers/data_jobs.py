@@ -1,0 +1,215 @@
+"""What a data process is asked to do with a dataset. The jobs are picklable; what they need of
+app.data is imported where they run.
+"""
+
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, cast
+
+from app.core.columns import Columns, parse_columns
+from app.core.errors import InputError
+from app.workers.data_server import given
+
+if TYPE_CHECKING:
+    from app.data.first_rows import ColumnSample
+    from app.data.inspection import DatasetFacts
+    from app.data.preview import PreviewRow
+    from app.data.token_files import TokenStore
+
+BUDGET_TOKENS = 6000
+"""What is shown at a time; more takes the window too long to lay out."""
+_SECONDS_BETWEEN_SHARES = 0.1
+
+ShouldStop = Callable[[], bool]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A dataset as it is to be read."""
+
+    data: Path
+    valid: Path | None = None
+    map: str | None = None
+    """Columns as the configuration writes them; None: as remembered for this file."""
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """How rows become tokens, and what is shown of them."""
+
+    tokenizer: str
+    """The key under which the process was given it."""
+    mask_prompt: bool
+    limit: int
+
+
+@dataclass(frozen=True)
+class Looked:
+    """The first rows of a file."""
+
+    reading: Reading
+    map: str
+    """The mapping that was used."""
+    rows: "tuple[PreviewRow, ...]"
+    columns: "tuple[ColumnSample, ...]"
+    problem: str = ""
+    """Why the first rows are no examples."""
+
+
+@dataclass(frozen=True)
+class Looking:
+    """Yields what there is to show of a file at once, a Looked: raw, then rendered."""
+
+    reading: Reading
+    rows: int
+    rendering: Rendering | None = None
+    """None: the tokenizer isn't there yet."""
+
+    def __call__(self, should_stop: ShouldStop) -> Iterator[object]:
+        from app.data.dataset_files import find_files
+        from app.data.first_rows import first_rows
+        from app.data.preview import raw_row
+
+        path = find_files(self.reading.data, self.reading.valid).train
+        columns = _columns(path, self.reading.map)
+        found = first_rows(path, columns, self.rows)
+        budget = BUDGET_TOKENS // max(1, min(self.rows, 5))
+        raw = tuple(raw_row(row, number, budget) for number, row in enumerate(found.examples))
+        problem = str(found.problems[0]) if found.problems and not raw else ""
+        looked = Looked(self.reading, str(columns or ""), raw, found.columns, problem)
+        yield looked
+        if self.rendering is not None and raw and not should_stop():
+            yield replace(looked, rows=_rendered(found.examples, raw, self.rendering, budget))
+
+
+def _rendered(
+    examples: tuple[object, ...],
+    raw: "tuple[PreviewRow, ...]",
+    rendering: Rendering,
+    budget: int,
+) -> "tuple[PreviewRow, ...]":
+    from app.data.examples import RowProblem
+    from app.data.preview import RowPainter
+    from app.data.tokenizing import ExampleTokenizer
+
+    tokenizer = given(rendering.tokenizer)
+    tokenize, painter = ExampleTokenizer(tokenizer, rendering.mask_prompt), RowPainter(tokenizer)
+    rows = []
+    for plain, example in zip(raw, examples, strict=True):
+        row = tokenize.one(example)  # type: ignore[arg-type]
+        if isinstance(row, RowProblem):
+            rows.append(replace(plain, problem=row.reason))
+        else:
+            rows.append(painter.row(plain.number, row, rendering.limit, budget))
+    return tuple(rows)
+
+
+@dataclass(frozen=True)
+class Inspected:
+    facts: "DatasetFacts"
+    map: str
+    """The mapping that was used."""
+
+
+@dataclass(frozen=True)
+class Inspecting:
+    """Yields an Inspected, once all rows are read and checked."""
+
+    reading: Reading
+
+    def __call__(self, _: ShouldStop) -> Iterator[object]:
+        from app.data.inspection import inspect
+
+        data, valid = self.reading.data, self.reading.valid
+        columns = _columns(_train_file(data, valid), self.reading.map)
+        facts = inspect(data, valid, columns)
+        # The first examples are shown from elsewhere, and may be long.
+        yield Inspected(replace(facts, preview=()), str(columns or ""))
+
+
+@dataclass(frozen=True)
+class Tokenised:
+    """A dataset whose rows are in token stores."""
+
+    stores: tuple[tuple[Path, Path], ...]
+    """Each file with its store's folder; the training file first."""
+    rows: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Tokenising:
+    """Yields the share done, then a Tokenised. Closed early, it goes on from there next time."""
+
+    reading: Reading
+    tokenizer: str
+    mask_prompt: bool
+    leave_out_bad_rows: bool
+    only_if_there: bool = False
+    """Make no store: end without a Tokenised where one is not there yet."""
+
+    def __call__(self, _: ShouldStop) -> Iterator[object]:
+        from app.data.dataset_files import find_files
+        from app.data.token_store import RowSettings, opening_store
+
+        found = find_files(self.reading.data, self.reading.valid)
+        paths = [path for path in (found.train, found.valid) if path is not None]
+        sizes = [path.stat().st_size for path in paths]
+        columns = parse_columns(self.reading.map or "")
+        settings = RowSettings(self.mask_prompt, columns, self.leave_out_bad_rows)
+        stores, rows = [], []
+        store: TokenStore | None
+        for index, path in enumerate(paths):
+            opening = opening_store(path, given(self.tokenizer), settings)
+            if self.only_if_there:
+                store = _there(opening)
+            else:
+                store = yield from _shares(opening, sum(sizes[:index]), sizes[index], sum(sizes))
+            if store is None:
+                return
+            stores.append((path, store.folder))
+            rows.append(len(store.rows))
+        yield Tokenised(tuple(stores), tuple(rows))
+
+
+def _there(opening: "Generator[float, None, TokenStore]") -> "TokenStore | None":
+    try:
+        next(opening)
+    except StopIteration as ended:
+        return cast("TokenStore", ended.value)
+    opening.close()
+    return None
+
+
+def _shares(
+    opening: "Generator[float, None, TokenStore]", before: int, size: int, total: int
+) -> "Generator[float, None, TokenStore]":
+    """What `opening` yields, as the share of all, and not more often than anyone can see."""
+    told = 0.0
+    try:
+        while True:
+            share = next(opening)
+            if monotonic() - told > _SECONDS_BETWEEN_SHARES:
+                told = monotonic()
+                yield (before + size * share) / max(1, total)
+    except StopIteration as ended:
+        return cast("TokenStore", ended.value)
+    finally:
+        opening.close()
+
+
+def _train_file(data: Path, valid: Path | None) -> Path:
+    """The file that a mapping is kept for; `data` itself where that can't be told."""
+    from app.data.dataset_files import find_files
+
+    try:
+        return find_files(data, valid).train
+    except InputError:
+        return data
+
+
+def _columns(path: Path, written: str | None) -> Columns | None:
+    from app.library.remembered_columns import remembered_columns
+
+    return remembered_columns(path) if written is None else parse_columns(written)

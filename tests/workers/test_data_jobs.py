@@ -1,0 +1,124 @@
+"""What a data process is asked about a dataset, asked here in this one."""
+
+import json
+import pickle
+from pathlib import Path
+
+import pytest
+
+from app.core.columns import Columns
+from app.data.tokenizer import plain_tokenizer
+from app.engine.loading import load_tokenizer
+from app.library.remembered_columns import remember_columns
+from app.workers import data_server
+from app.workers.data_jobs import (
+    Inspected,
+    Inspecting,
+    Looked,
+    Looking,
+    Reading,
+    Rendering,
+    Tokenised,
+    Tokenising,
+)
+from app.workers.store_jobs import Measuring, NamingLongRows, Page, ShowingRows, Split
+
+
+def never() -> bool:
+    return False
+
+
+@pytest.fixture
+def key(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    pickled = pickle.dumps(plain_tokenizer(load_tokenizer(tiny_model)))
+    monkeypatch.setattr(data_server, "_given", {"tiny": pickled})
+    monkeypatch.setattr(data_server, "_unpacked", {})
+    return "tiny"
+
+
+def tokenised(path: Path, key: str, **settings: bool) -> Tokenised:
+    job = Tokenising(Reading(path, None, ""), key, True, False, **settings)
+    *shares, done = job(never)
+    assert all(0 <= share <= 1 for share in shares)  # type: ignore[operator]
+    assert isinstance(done, Tokenised)
+    return done
+
+
+def test_the_first_rows_come_raw_and_then_rendered(chat_file: Path, key: str) -> None:
+    raw, rendered = Looking(Reading(chat_file), 4, Rendering(key, True, 2048))(never)
+    assert isinstance(raw, Looked)
+    assert isinstance(rendered, Looked)
+    assert [row.line for row in raw.rows] == [row.line for row in rendered.rows] == [1, 2, 3, 4]
+    assert {row.tokens for row in raw.rows} == {None}
+    assert all(row.tokens and row.trained_tokens for row in rendered.rows)
+    assert not raw.problem
+
+
+def test_a_mapping_is_remembered_for_a_file_and_used_for_it(tmp_path: Path) -> None:
+    path = tmp_path / "letters.csv"
+    path.write_text("q,a\nhello,good day\n")
+    (unmapped,) = Looking(Reading(path), 4)(never)
+    assert unmapped.rows == ()  # type: ignore[attr-defined]
+    assert "line 2" in unmapped.problem  # type: ignore[attr-defined]
+    remember_columns(path, Columns(prompt="q", completion="a"))
+    (mapped,) = Looking(Reading(path), 4)(never)
+    assert mapped.map == "prompt=q, completion=a"  # type: ignore[attr-defined]
+    assert len(mapped.rows) == 1  # type: ignore[attr-defined]
+    (inspected,) = Inspecting(Reading(path))(never)
+    assert isinstance(inspected, Inspected)
+    assert (inspected.facts.examples, inspected.map) == (1, "prompt=q, completion=a")
+    (as_it_is,) = Inspecting(Reading(path, None, ""))(never)
+    assert as_it_is.facts.examples == 0  # type: ignore[attr-defined]
+
+
+def test_any_row_of_a_store_is_shown_and_all_are_measured(chat_file: Path, key: str) -> None:
+    done = tokenised(chat_file, key)
+    assert done.rows == (40,)
+    split, rendering = Split(0.1, 0), Rendering(key, True, 24)
+    (page,) = ShowingRows(done.stores, 0, 37, 5, rendering, split)(never)
+    assert isinstance(page, Page)
+    assert [row.number for row in page.rows] == [37, 38, 39]
+    assert [row.line for row in page.rows] == [38, 39, 40]
+    (whole,) = ShowingRows(done.stores, 0, 0, 40, rendering, split)(never)
+    (measured,) = Measuring(done.stores, split)(never)
+    held = [row for row in whole.rows if row.is_held_out]  # type: ignore[attr-defined]
+    assert len(held) == measured.valid.rows == 4  # type: ignore[attr-defined]
+    both = measured.train.tokens + measured.valid.tokens  # type: ignore[attr-defined]
+    assert both == sum(row.tokens for row in whole.rows)  # type: ignore[attr-defined]
+    (long,) = NamingLongRows(done.stores, 60)(never)
+    cut = [row.line for row in whole.rows if row.tokens > 60]  # type: ignore[attr-defined]
+    assert [problem.line for problem in long] == cut  # type: ignore[attr-defined]
+
+
+def test_a_run_finds_the_store_that_was_made(chat_file: Path, key: str, tiny_model: Path) -> None:
+    from app.data.dataset_files import find_files
+    from app.data.token_store import RowSettings
+    from app.data.training_data import DataSettings, opening_data
+
+    tokenised(chat_file, key)
+    settings = DataSettings(RowSettings(mask_prompt=True), 2048, 4, 0.1)
+    opening = opening_data(find_files(chat_file), load_tokenizer(tiny_model), settings)
+    assert list(opening) == [], "a share would tell that rows are turned into tokens"
+
+
+def test_no_store_is_made_where_one_is_only_looked_for(chat_file: Path, key: str) -> None:
+    job = Tokenising(Reading(chat_file, None, ""), key, True, False, only_if_there=True)
+    assert list(job(never)) == []
+    assert len(tokenised(chat_file, key).stores) == 1
+    assert len(list(job(never))) == 1
+
+
+def test_what_is_closed_early_goes_on_where_it_was(tmp_path: Path, key: str) -> None:
+    path = tmp_path / "many.jsonl"
+    path.write_text("".join(json.dumps({"text": f"line {i}"}) + "\n" for i in range(3000)))
+    job = Tokenising(Reading(path, None, ""), key, True, False)
+    work = job(never)
+    next(work)
+    while not list((tmp_path / "home" / "cache" / "tokens").glob("*.unfinished/tokens")):
+        next(work)
+    work.close()  # type: ignore[attr-defined]
+    (journal,) = (tmp_path / "home" / "cache" / "tokens").glob("*.unfinished/journal.jsonl")
+    taken = json.loads(journal.read_text().splitlines()[-1])["taken"]
+    done = tokenised(path, key)
+    assert done.rows == (3000,)
+    assert 0 <= taken < 3000
