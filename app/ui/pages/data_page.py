@@ -145,7 +145,7 @@ class DataPage(QWidget):
         """The view in which the dataset that was just read can be put right."""
         facts = self._state.dataset
         is_unknown = facts is not None and not facts.examples and "unknown shape" in facts.counts
-        self.show_view(COLUMNS if is_unknown and self.columns.roles else PROBLEMS)
+        self.show_view(COLUMNS if is_unknown else PROBLEMS)
 
     def _show_rows(self, _: object) -> None:
         if self._views.currentIndex() == PROBLEMS:

@@ -1,0 +1,321 @@
+"""The Data page in the real window: looked at, mapped, measured, mended."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QWidget
+from pytestqt.qtbot import QtBot
+
+from app.application import Nestling
+from app.core.config import TrainingConfig
+from app.ui.data.words import share
+from app.ui.main_window import DATA, TRAIN
+from app.ui.pages.data_page import COLUMNS, PROBLEMS, STATISTICS
+
+Drop = Callable[[QWidget, Path], bool]
+LONG = 60_000
+
+
+def tokens_are_there(nestling: Nestling) -> Callable[[], bool]:
+    return lambda: nestling.data_work.figures.statistics is not None
+
+
+def shown(nestling: Nestling) -> str:
+    return nestling.data.rows.text.toPlainText()
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> Path:
+    """200 short texts, one of them long."""
+    path = tmp_path / "many.jsonl"
+    texts = [f"text number {i}" + " and more" * (50 if i == 120 else 0) for i in range(200)]
+    path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    return path
+
+
+@pytest.fixture
+def unmapped(tmp_path: Path) -> Path:
+    path = tmp_path / "letters.csv"
+    rows = "".join(f"{i},the question {i},the answer {i}\n" for i in range(30))
+    path.write_text(f"n,asked,answered\n{rows}")
+    return path
+
+
+@pytest.fixture
+def bad(tmp_path: Path) -> Path:
+    path = tmp_path / "bad.jsonl"
+    good = [json.dumps({"text": f"A sentence {i}."}) for i in range(20)]
+    path.write_text("\n".join([*good[:9], "{oops", *good[9:], '{"text": ""}', good[3], "{"]) + "\n")
+    return path
+
+
+def test_a_drop_shows_the_first_rows_and_then_how_the_model_sees_them(
+    nestling: Nestling, drop: Drop, chat_file: Path, qtbot: QtBot
+) -> None:
+    nestling.window.show_page(DATA)
+    assert drop(nestling.window, chat_file)
+    qtbot.waitUntil(lambda: "What is 0 plus 0?" in shown(nestling), timeout=LONG)
+    qtbot.waitUntil(lambda: "<|im_start|>assistant" in shown(nestling), timeout=LONG)
+    assert nestling.window.pages.currentIndex() == DATA, "a drop does not lead away from here"
+    qtbot.waitUntil(tokens_are_there(nestling), timeout=LONG)
+    assert nestling.data.status.text.text() == "All rows are tokens: a run starts at once."
+    assert nestling.data.rows.total.text() == "of 40"
+
+
+def test_the_data_card_leads_to_the_page(nestling: Nestling, chat_file: Path, qtbot: QtBot) -> None:
+    card = nestling.train.data
+    assert not card.look_closer.isVisible()
+    nestling.commands.open_path(chat_file)
+    qtbot.waitUntil(nestling.actions.start.isEnabled)
+    assert nestling.window.pages.currentIndex() == TRAIN, "a good dataset needs nobody"
+    qtbot.mouseClick(card.look_closer, Qt.MouseButton.LeftButton)
+    assert nestling.window.pages.currentIndex() == DATA
+
+
+def test_any_row_can_be_gone_to(nestling: Nestling, many: Path, qtbot: QtBot) -> None:
+    rows, preview = nestling.data.rows, nestling.data_work.preview
+    nestling.commands.open_path(many)
+    qtbot.waitUntil(tokens_are_there(nestling), timeout=LONG)
+    qtbot.waitUntil(lambda: rows.number.maximum() == 200, timeout=LONG)
+    rows.number.setValue(150)
+    qtbot.waitUntil(lambda: preview.first == 149 and "text number 149" in shown(nestling))
+    assert "Row 150 · line 150" in shown(nestling)
+    rows.next.click()
+    qtbot.waitUntil(lambda: "Row 155 " in shown(nestling))
+    rows.previous.click()
+    rows.previous.click()
+    qtbot.waitUntil(lambda: "Row 145 " in shown(nestling))
+    rows.first.click()
+    qtbot.waitUntil(lambda: "Row 1 " in shown(nestling))
+    assert not rows.previous.isEnabled()
+    preview.go_to(10**6)
+    qtbot.waitUntil(lambda: "Row 200 " in shown(nestling))
+    assert not rows.next.isEnabled()
+
+
+def test_what_is_cut_is_struck_through(nestling: Nestling, many: Path, qtbot: QtBot) -> None:
+    nestling.state.change_config(max_seq_length=64)
+    nestling.commands.open_path(many)
+    qtbot.waitUntil(tokens_are_there(nestling), timeout=LONG)
+    nestling.data_work.preview.go_to(120)
+    qtbot.waitUntil(lambda: "Row 121 " in shown(nestling))
+    page = nestling.data.rows.text
+    cut = [row.cut_tokens for row in nestling.data_work.preview.rows]
+    assert [count > 0 for count in cut] == [True, False, False, False, False]
+    block, struck, plain = page.document().begin(), "", ""
+    while block.isValid():
+        for piece in block:
+            fragment = piece.fragment()
+            if fragment.charFormat().fontStrikeOut():
+                struck += fragment.text()
+            else:
+                plain += fragment.text()
+        block = block.next()
+    assert "more" in struck
+    assert "text number 121" in plain
+
+
+def test_dragging_the_line_changes_the_limit_and_what_is_said_of_it(
+    nestling: Nestling, many: Path, qtbot: QtBot
+) -> None:
+    nestling.window.show_page(DATA)
+    nestling.data.show_view(STATISTICS)
+    nestling.commands.open_path(many)
+    qtbot.waitUntil(tokens_are_there(nestling), timeout=LONG)
+    view = nestling.data.statistics
+    assert view.effect.text().startswith("No row is cut: the longest has")
+    plot = view.plot
+    assert plot is not None
+    plot.line.setValue(8.0)  # as a drag does
+    plot.line.sigDragged.emit(plot.line)
+    qtbot.waitUntil(lambda: nestling.state.config.max_seq_length == 256)
+    assert view.effect.text() == "1 row (0.5 %) cut at the end."
+    assert nestling.train.form.fields["max_seq_length"].control.value() == 256  # type: ignore[attr-defined]
+    figures = {figure.name: figure.value for figure in view.counted.shown}
+    statistics = nestling.data_work.figures.statistics
+    assert statistics is not None
+    within = sum(c.tokens_within(256) for c in (statistics.train, statistics.valid))
+    assert figures["Tokens"] == f"{within:,}"
+    assert figures["Examples"] == "200"
+    kinds = nestling.data.problems.counts
+    qtbot.waitUntil(lambda: nestling.data.problems.counts.get("too long") == 1)
+    assert kinds is not None
+    qtbot.waitUntil(lambda: nestling.data.problems.model.rowCount() == 1)
+    assert "Line 121" in nestling.data.problems.model.as_text([0])
+
+
+def test_the_run_is_told_in_steps_and_time_only_once_that_was_measured(
+    nestling: Nestling, chat_file: Path, make_run: Callable[..., Path], qtbot: QtBot
+) -> None:
+    nestling.commands.open_path(chat_file)
+    qtbot.waitUntil(tokens_are_there(nestling), timeout=LONG)
+    view = nestling.data.statistics
+    run = {figure.name: figure for figure in view.run.shown}
+    assert run["Steps an epoch"].value == "9", "36 rows in batches of 4"
+    assert run["Time"].value == "Not known yet"
+    home = Path(nestling.control._runs_dir)
+    make_run(home / "20260101-cats", model=nestling.state.config.model)
+    nestling.data_work.figures._look_up_speed()
+    qtbot.waitUntil(lambda: nestling.data_work.figures.speed is not None)
+    timed = next(figure for figure in view.run.shown if figure.name == "Time")
+    assert timed.value.startswith("about ")
+    assert timed.note == "at 8 trained tokens/s, as in cats"
+
+
+def test_a_dataset_with_bad_rows_leads_to_its_problems(
+    nestling: Nestling, drop: Drop, bad: Path, qtbot: QtBot
+) -> None:
+    assert drop(nestling.window, bad)
+    qtbot.waitUntil(lambda: nestling.window.pages.currentIndex() == DATA, timeout=LONG)
+    view = nestling.data.problems
+    assert nestling.data.tabs.checkedId() == PROBLEMS
+    assert view.counts == {"broken json": 2, "empty": 1, "duplicate": 1}
+    assert nestling.data.tabs.button(PROBLEMS).text() == "Problems (4)"
+    assert "Line 10" in view.model.as_text([0])
+    view.kind.setCurrentIndex(view.kind.findData("empty"))
+    assert view.kind.currentText() == "Empty (1)"
+    assert view.model.rowCount() == 1
+    view.table.selectRow(0)
+    view.copy.click()
+    copied = QGuiApplication.clipboard().text()
+    assert copied.split("\t")[:3] == ["Empty", "bad.jsonl", "Line 22"]
+    assert nestling.data.status.text.text() == "There are no tokens yet: rows can't be used."
+    revealed: list[Path] = []
+    nestling.data.reveal_requested.disconnect(nestling.commands.reveal)
+    nestling.data.reveal_requested.connect(revealed.append)
+    view.reveal.click()
+    assert revealed == [bad]
+
+
+def test_bad_rows_are_left_out_where_the_user_says_so(
+    nestling: Nestling, bad: Path, qtbot: QtBot
+) -> None:
+    nestling.commands.open_path(bad)
+    qtbot.waitUntil(lambda: nestling.window.pages.currentIndex() == DATA, timeout=LONG)
+    assert not nestling.actions.start.isEnabled()
+    qtbot.mouseClick(nestling.data.problems.leave_out, Qt.MouseButton.LeftButton)
+    assert nestling.state.config.bad_rows == "leave out"
+    qtbot.waitUntil(tokens_are_there(nestling), timeout=LONG)
+    assert nestling.actions.start.isEnabled()
+    assert nestling.data_work.preview.total == 21
+    assert nestling.data.problems.counts.get("refused by the model") is None
+
+
+def test_a_corrected_file_is_read_again(nestling: Nestling, bad: Path, qtbot: QtBot) -> None:
+    nestling.commands.open_path(bad)
+    qtbot.waitUntil(lambda: nestling.window.pages.currentIndex() == DATA, timeout=LONG)
+    bad.write_text("".join(json.dumps({"text": f"Right {i}."}) + "\n" for i in range(30)))
+    nestling.data.problems.reread.click()
+    assert nestling.state.is_inspecting
+    qtbot.waitUntil(tokens_are_there(nestling), timeout=LONG)
+    qtbot.waitUntil(lambda: "Right 0." in shown(nestling), timeout=LONG)
+    assert nestling.data_work.preview.total == 30
+    assert nestling.data.problems.counts == {}
+
+
+def test_columns_are_mapped_tried_used_and_remembered(
+    nestling: Nestling, unmapped: Path, chat_file: Path, qtbot: QtBot
+) -> None:
+    nestling.commands.open_path(unmapped)
+    qtbot.waitUntil(lambda: nestling.window.pages.currentIndex() == DATA, timeout=LONG)
+    view = nestling.data.columns
+    assert nestling.data.tabs.checkedId() == COLUMNS
+    qtbot.waitUntil(lambda: list(view.roles) == ["n", "asked", "answered"], timeout=LONG)
+    assert not view.use.isEnabled()
+    choose(view.roles["asked"], "prompt")
+    assert "but none to completion" in view.problem.text()
+    assert not view.use.isEnabled()
+    choose(view.roles["answered"], "completion")
+    qtbot.waitUntil(lambda: "the answer 2" in view.tried.toPlainText(), timeout=LONG)
+    qtbot.mouseClick(view.use, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(tokens_are_there(nestling), timeout=LONG)
+    assert nestling.state.config.map == "prompt=asked, completion=answered"
+    assert nestling.actions.start.isEnabled()
+
+    nestling.commands.open_path(chat_file)  # another file's columns are not this one's
+    qtbot.waitUntil(lambda: nestling.state.config.data == chat_file, timeout=LONG)
+    assert nestling.state.config.map == ""
+    nestling.commands.open_path(unmapped)
+    qtbot.waitUntil(lambda: nestling.state.config.data == unmapped, timeout=LONG)
+    assert nestling.state.config.map == "prompt=asked, completion=answered"
+    qtbot.waitUntil(lambda: "asked" in view.roles, timeout=LONG)
+    assert view.roles["asked"].currentData() == "prompt"
+
+    qtbot.mouseClick(view.reset, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: nestling.state.config.map == "", timeout=LONG)
+    qtbot.waitUntil(lambda: not nestling.state.is_inspecting, timeout=LONG)
+    nestling.commands.open_path(unmapped)
+    qtbot.waitUntil(lambda: not nestling.state.is_inspecting, timeout=LONG)
+    assert nestling.state.config.map == "", "forgotten"
+
+
+def choose(box: object, role: str) -> None:
+    box.choose(role)  # type: ignore[attr-defined]
+    box.activated.emit(box.currentIndex())  # type: ignore[attr-defined]
+
+
+def test_the_split_is_counted_on_both_sides(
+    nestling: Nestling, chat_file: Path, qtbot: QtBot
+) -> None:
+    nestling.commands.open_path(chat_file)
+    qtbot.waitUntil(tokens_are_there(nestling), timeout=LONG)
+    split = nestling.data.statistics.split
+    assert split.counts.text() == "36 rows to train on, 4 to validate on."
+    split.slider.setValue(50)
+    assert nestling.state.config.validation_share == 0.25
+    qtbot.waitUntil(lambda: split.counts.text() == "30 rows to train on, 10 to validate on.")
+    split.slider.setValue(0)
+    everything = "All 40 rows are trained on; nothing is validated."
+    qtbot.waitUntil(lambda: split.counts.text() == everything)
+    seed = nestling.state.config.seed
+    split.draw.click()
+    assert nestling.state.config.seed == seed + 1
+
+
+def test_without_a_dataset_the_page_says_how_to_give_one(
+    build: Callable[..., Nestling], tiny_model: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
+    nestling = build(TrainingConfig(model=tiny_model))
+    nestling.window.show()
+    nestling.window.show_page(DATA)
+    assert nestling.data._title.text() == "No dataset yet"
+    assert nestling.data.sample.isVisible()
+    path = tmp_path / "empty.csv"
+    path.write_text("a,b\n")
+    nestling.commands.open_path(path)
+    assert nestling.data._title.text() == "Reading…"
+    assert nestling.data.cancel.isVisible()
+    qtbot.waitUntil(lambda: nestling.state.dataset_failure is not None, timeout=LONG)
+    assert nestling.data._title.text() == "This can't be used"
+    assert "empty.csv" in nestling.data.problem.text()
+
+
+def test_reading_can_be_cancelled_and_the_dataset_before_stays(
+    nestling: Nestling, chat_file: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
+    nestling.window.show_page(DATA)
+    nestling.commands.open_path(chat_file)
+    qtbot.waitUntil(tokens_are_there(nestling), timeout=LONG)
+    big = tmp_path / "big.jsonl"
+    line = json.dumps({"text": "words " * 50})
+    big.write_text(f"{line}\n" * 200_000)
+    nestling.commands.open_path(big)
+    qtbot.waitUntil(lambda: "words" in shown(nestling), timeout=LONG)
+    qtbot.mouseClick(nestling.data.status.stop, Qt.MouseButton.LeftButton)
+    assert not nestling.state.is_inspecting
+    assert nestling.state.config.data == chat_file
+    qtbot.waitUntil(lambda: "What is 0 plus 0?" in shown(nestling), timeout=LONG)
+    qtbot.waitUntil(tokens_are_there(nestling), timeout=LONG)
+
+
+@pytest.mark.parametrize(
+    ("part", "whole", "words"),
+    [(0, 9, "0 %"), (1, 3, "33.3 %"), (1, 10**6, "less than 0.1 %"),
+     (10**6 - 1, 10**6, "more than 99.9 %"), (5, 5, "100 %"), (0, 0, "0 %")],
+)  # fmt: skip
+def test_a_share_is_never_rounded_to_nothing_or_all(part: int, whole: int, words: str) -> None:
+    assert share(part, whole) == words

@@ -1,0 +1,178 @@
+"""Rows become tokens once a dataset is dropped: stopped, gone on with, handed over, made anew."""
+
+import json
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from pytestqt.qtbot import QtBot
+
+from app.application import Nestling
+from app.core.paths import starter_model_dir
+from app.data.token_store import stores_dir
+from app.ui.app_state import Phase
+
+LONG = 120_000
+
+
+@pytest.fixture
+def large(tmp_path: Path) -> Path:
+    """Enough rows to be stopped in the middle of them."""
+    return write_rows(tmp_path / "large.jsonl", 5_000)
+
+
+@pytest.fixture
+def larger(tmp_path: Path) -> Path:
+    """So many that several processes turn them into tokens."""
+    path = write_rows(tmp_path / "larger.jsonl", 10_000)
+    assert path.stat().st_size > 8 * 2**20
+    return path
+
+
+def write_rows(path: Path, rows: int) -> Path:
+    line = " ".join(f"word{i}" for i in range(60))
+    with path.open("w") as file:
+        for number in range(rows):
+            turns = [
+                {"role": "user", "content": f"{number} {line}"},
+                {"role": "assistant", "content": f"{line} {number}"},
+            ]
+            file.write(json.dumps({"messages": turns}) + "\n")
+    return path
+
+
+def in_the_middle(nestling: Nestling) -> Callable[[], bool]:
+    work = nestling.data_work.tokenisation
+    return lambda: work.share is not None and 0.05 < work.share < 0.9
+
+
+def taken() -> int:
+    """Rows that unfinished stores hold, as their journals tell."""
+    journals = stores_dir().glob("*.unfinished/journal.jsonl")
+    return sum(json.loads(j.read_text().splitlines()[-1])["taken"] for j in journals)
+
+
+def test_what_was_stopped_goes_on_where_it_was(
+    nestling: Nestling, large: Path, qtbot: QtBot
+) -> None:
+    work, status = nestling.data_work.tokenisation, nestling.data.status
+    nestling.window.show_page(1)
+    nestling.commands.open_path(large)
+    qtbot.waitUntil(in_the_middle(nestling), timeout=LONG)
+    assert status.text.text().startswith("Turning text into tokens: ")
+    stopped_at = work.share
+    status.stop.click()
+    assert work.is_stopped
+    qtbot.waitUntil(lambda: taken() > 0, timeout=LONG)
+    assert status.text.text().startswith("Stopped at ")
+    assert work.share is None
+    told: list[float] = []
+    work.changed.connect(lambda: told.append(work.share) if work.share else None)
+    status.go_on.click()
+    qtbot.waitUntil(lambda: work.done is not None, timeout=LONG)
+    assert stopped_at is not None
+    assert min(told) > stopped_at / 2, "it did not begin from the beginning"
+    assert taken() == 0
+    assert nestling.data_work.preview.total == 5_000
+
+
+def test_a_run_goes_on_where_the_page_was(nestling: Nestling, large: Path, qtbot: QtBot) -> None:
+    work = nestling.data_work.tokenisation
+    nestling.state.change_config(steps=1, batch_size=1, validation_share=0.0)
+    nestling.state.change_config(mask_prompt=False)
+    shares: list[float] = []
+    stages: list[str] = []
+
+    def note(event: object) -> None:
+        if (share := getattr(event, "fraction", None)) is not None:
+            shares.append(share)
+        stages.append(str(getattr(event, "stage", "")))
+
+    nestling.state.run_event_received.connect(note)
+    nestling.commands.open_path(large)
+    qtbot.waitUntil(in_the_middle(nestling), timeout=LONG)
+    reached = work.share
+    nestling.actions.start.trigger()
+    assert work.share is None
+    qtbot.waitUntil(lambda: nestling.state.phase is Phase.FINISHED, timeout=LONG)
+    assert nestling.state.finished is not None
+    assert nestling.state.finished.outcome == "finished"
+    assert reached is not None
+    assert "Turning text into tokens" in stages
+    assert min(share for share in shares if share) > reached / 2
+    assert [folder.suffix for folder in stores_dir().iterdir() if folder.is_dir()] == [""]
+    qtbot.waitUntil(lambda: work.done is not None, timeout=LONG)
+
+
+def test_after_tokens_are_made_a_run_makes_none(
+    nestling: Nestling, chat_file: Path, qtbot: QtBot
+) -> None:
+    stages: list[str] = []
+    nestling.state.run_event_received.connect(lambda e: stages.append(getattr(e, "stage", "")))
+    nestling.state.change_config(steps=1)
+    nestling.commands.open_path(chat_file)
+    qtbot.waitUntil(lambda: nestling.data_work.tokenisation.done is not None, timeout=LONG)
+    nestling.actions.start.trigger()
+    qtbot.waitUntil(lambda: nestling.state.phase is Phase.FINISHED, timeout=LONG)
+    assert "Reading the dataset" in stages
+    assert "Turning text into tokens" not in stages
+
+
+def test_another_model_or_mask_starts_anew(
+    nestling: Nestling, chat_file: Path, qtbot: QtBot
+) -> None:
+    work = nestling.data_work.tokenisation
+    nestling.commands.open_path(chat_file)
+    qtbot.waitUntil(lambda: work.done is not None, timeout=LONG)
+    first = work.done
+    nestling.state.change_config(mask_prompt=False)
+    qtbot.waitUntil(lambda: work.done not in (None, first), timeout=LONG)
+    second = work.done
+    nestling.intake.use_starter_model()
+    qtbot.waitUntil(lambda: work.done not in (None, first, second), timeout=LONG)
+    assert nestling.state.config.model == starter_model_dir()
+    nestling.state.change_config(max_seq_length=128, batch_size=2)
+    assert work.done is not None, "what decides no token keeps them"
+
+
+def test_a_file_that_vanishes_is_told_in_a_sentence(
+    nestling: Nestling, large: Path, qtbot: QtBot
+) -> None:
+    work = nestling.data_work.tokenisation
+    nestling.window.show_page(1)
+    nestling.commands.open_path(large)
+    qtbot.waitUntil(in_the_middle(nestling), timeout=LONG)
+    large.unlink()
+    qtbot.waitUntil(lambda: work.failure is not None, timeout=LONG)
+    assert "large.jsonl disappeared while it was read." in nestling.data.status.problem.text()
+    assert nestling.data.status.go_on.text() == "Try Again"
+    nestling.data.status.go_on.click()
+    qtbot.waitUntil(lambda: work.failure is not None, timeout=LONG)
+    assert "large.jsonl" in nestling.data.status.problem.text()
+    assert not any(folder.suffix == "" for folder in stores_dir().iterdir() if folder.is_dir())
+
+
+def test_a_process_that_is_killed_can_be_gone_on_from(
+    nestling: Nestling, larger: Path, qtbot: QtBot
+) -> None:
+    work, reader = nestling.data_work.tokenisation, nestling.data_work.reader
+    nestling.commands.open_path(larger)
+    qtbot.waitUntil(in_the_middle(nestling), timeout=LONG)
+    assert reader.process_id is not None
+    os.kill(reader.process_id, signal.SIGKILL)
+    qtbot.waitUntil(lambda: work.failure is not None, timeout=LONG)
+    assert work.failure is not None
+    assert "ended before it was done" in work.failure.message
+    work.go_on()
+    qtbot.waitUntil(lambda: work.done is not None, timeout=LONG)
+
+
+def test_quitting_in_the_middle_keeps_what_was_done(
+    nestling: Nestling, large: Path, qtbot: QtBot
+) -> None:
+    nestling.commands.open_path(large)
+    qtbot.waitUntil(in_the_middle(nestling), timeout=LONG)
+    nestling.data_work.shut_down()
+    assert taken() > 0
