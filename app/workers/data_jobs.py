@@ -107,6 +107,22 @@ def _rendered(
 
 
 @dataclass(frozen=True)
+class GettingReady:
+    """Yields nothing; what it imports need not be waited for later."""
+
+    tokenizer: str = ""
+
+    def __call__(self, _: ShouldStop) -> Iterator[object]:
+        import app.data.first_rows
+        import app.data.preview
+        import app.library.remembered_columns  # noqa: F401
+
+        if self.tokenizer:
+            given(self.tokenizer)
+        return iter(())
+
+
+@dataclass(frozen=True)
 class Inspected:
     facts: "DatasetFacts"
     map: str

@@ -40,8 +40,10 @@ class DataProcess(QObject):
     The process starts with the first job. One that dies is replaced with the next job.
     """
 
-    def __init__(self, parent: QObject | None = None) -> None:
+    def __init__(self, parent: QObject | None = None, *, is_patient: bool = False) -> None:
+        """A patient process leaves the cores to others: its work is long."""
         super().__init__(parent)
+        self._is_patient = is_patient
         self._ids = count(1)
         self._jobs: dict[int, _Job] = {}
         self._child: _Child | None = None
@@ -61,7 +63,7 @@ class DataProcess(QObject):
     def warm_up(self) -> None:
         """Start the process, so that the first job need not wait for it."""
         if self._child is None and not self._is_over:
-            self._child = child = _Child()
+            self._child = child = _Child(self._is_patient)
             child.listener.heard.connect(self._relay, Qt.ConnectionType.QueuedConnection)
             child.begin()
             if self._given is not None:
@@ -138,10 +140,10 @@ class DataProcess(QObject):
 class _Child:
     """One process with the threads that speak to it and hear it."""
 
-    def __init__(self) -> None:
+    def __init__(self, is_patient: bool) -> None:
         context = multiprocessing.get_context("spawn")
         self._here, self._there = context.Pipe()
-        self.process: BaseProcess = context.Process(target=serve, args=(self._there,))
+        self.process: BaseProcess = context.Process(target=serve, args=(self._there, is_patient))
         self.listener = _Listener(self, self._here)
         self._messages: queue.SimpleQueue[object] = queue.SimpleQueue()
         self._speaker = threading.Thread(target=self._speak, daemon=True)

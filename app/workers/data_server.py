@@ -17,7 +17,7 @@ from typing import Any
 from app.workers.job import Job, JobFunction, JobNotice
 
 NICENESS = 5
-"""The window comes first where cores are short."""
+"""Of a process for long work: the window comes first where cores are short."""
 GRACE_SECONDS = 5.0
 
 
@@ -59,11 +59,12 @@ def given(key: str) -> Any:
     return _unpacked[key]
 
 
-def serve(connection: Connection) -> None:
-    """The process's main function."""
+def serve(connection: Connection, is_patient: bool) -> None:
+    """The process's main function; a patient one leaves the cores to others."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
-    with suppress(OSError):
-        os.nice(NICENESS)
+    if is_patient:
+        with suppress(OSError):
+            os.nice(NICENESS)
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     # What Nestling cuts, it counts itself; "will result in indexing errors" is not true here.
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")

@@ -11,6 +11,7 @@ from app.ui.data.tokenisation import Tokenisation
 from app.ui.data.tokenizer_source import TokenizerSource
 from app.workers.background import BackgroundTasks
 from app.workers.compute import ComputeThread
+from app.workers.data_jobs import GettingReady
 from app.workers.data_process import DataProcess
 
 
@@ -19,7 +20,7 @@ class DataWork(QObject):
         self, state: AppState, compute: ComputeThread, background: BackgroundTasks, runs_dir: Path
     ) -> None:
         super().__init__(state)
-        self.reader = DataProcess(self)
+        self.reader = DataProcess(self, is_patient=True)
         """Reads, checks and tokenises whole files."""
         self.looker = DataProcess(self)
         """Answers at once what the user looks at."""
@@ -30,8 +31,14 @@ class DataWork(QObject):
 
     def begin(self) -> None:
         """Once the window is seen: have ready what the first drop needs."""
-        self.looker.warm_up()
+        self._get_ready()
+        self.tokenizer.changed.connect(self._get_ready)
         self.tokenizer.refresh()
+
+    def _get_ready(self) -> None:
+        """Imports take longer than the first rows may."""
+        ready = GettingReady(self.tokenizer.key)
+        self.looker.run(ready, lambda _: None, lambda _: None)
 
     def shut_down(self) -> None:
         self.tokenizer.shut_down()
