@@ -59,7 +59,7 @@ class Nestling(QObject):
         self.state = AppState(config or default_config(settings), self)
         self.control = RunControl(self.state, self.compute, runs_dir())
         self.preview = TierPreview(self.state, self.compute)
-        self.data_work = DataWork(self.state, self.compute, self.background, runs_dir())
+        self.data_work = DataWork(self.state, self.background, runs_dir())
         self.control.make_way = self.data_work.tokenisation.make_way
         self.intake = Intake(self.state, self.background, self.data_work.reader)
         self.export = CheckpointExport(self.background, self)

@@ -85,10 +85,14 @@ def load_tokenizer(path: Path) -> Any:
     try:
         return import_mlx_lm().load_tokenizer(path)
     except Exception as error:  # transformers raises many kinds for a missing or broken tokenizer
-        raise InputError(
-            f"The tokenizer in {path} can't be loaded: {_first_line(error)}.",
-            "A model folder needs tokenizer.json and tokenizer_config.json.",
-        ) from error
+        raise tokenizer_error(path, error) from error
+
+
+def tokenizer_error(path: Path, error: Exception) -> InputError:
+    return InputError(
+        f"The tokenizer in {path} can't be loaded: {_first_line(error)}.",
+        "A model folder needs tokenizer.json and tokenizer_config.json.",
+    )
 
 
 def _load_error(path: Path, error: Exception) -> InputError:

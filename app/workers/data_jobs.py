@@ -4,19 +4,20 @@ app.data is imported where they run.
 
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, cast
 
 from app.core.columns import Columns, parse_columns
 from app.core.errors import InputError
-from app.workers.data_server import given
 
 if TYPE_CHECKING:
     from app.data.first_rows import ColumnSample
     from app.data.inspection import DatasetFacts
     from app.data.preview import PreviewRow
     from app.data.token_files import TokenStore
+    from app.data.tokenizer import PlainTokenizer
 
 BUDGET_TOKENS = 6000
 """What is shown at a time; more takes the window too long to lay out."""
@@ -36,11 +37,43 @@ class Reading:
 
 
 @dataclass(frozen=True)
+class ModelTokenizer:
+    """A base model's tokenizer, as a process finds it."""
+
+    model: Path
+    asked: int = 0
+    """Another number has it loaded anew: the model's folder may be another by now."""
+
+
+@lru_cache(maxsize=1)
+def _loaded(tokenizer: ModelTokenizer) -> "PlainTokenizer | None":
+    from app.engine.plain_tokenizer import load_plain_tokenizer
+
+    return load_plain_tokenizer(tokenizer.model)
+
+
+def loaded(tokenizer: ModelTokenizer) -> "PlainTokenizer":
+    """Loaded once by a process. Raises InputError."""
+    if (plain := _loaded(tokenizer)) is None:
+        raise InputError("This model turns rows into tokens only when a run starts.")
+    return plain
+
+
+@dataclass(frozen=True)
+class LoadingTokenizer:
+    """Yields whether rows can be turned into tokens by it outside of a run."""
+
+    tokenizer: ModelTokenizer
+
+    def __call__(self, _: ShouldStop) -> Iterator[object]:
+        yield _loaded(self.tokenizer) is not None
+
+
+@dataclass(frozen=True)
 class Rendering:
     """How rows become tokens, and what is shown of them."""
 
-    tokenizer: str
-    """The key under which the process was given it."""
+    tokenizer: ModelTokenizer
     mask_prompt: bool
     limit: int
 
@@ -94,7 +127,7 @@ def _rendered(
     from app.data.preview import RowPainter
     from app.data.tokenizing import ExampleTokenizer
 
-    tokenizer = given(rendering.tokenizer)
+    tokenizer = loaded(rendering.tokenizer)
     tokenize, painter = ExampleTokenizer(tokenizer, rendering.mask_prompt), RowPainter(tokenizer)
     rows = []
     for plain, example in zip(raw, examples, strict=True):
@@ -110,15 +143,11 @@ def _rendered(
 class GettingReady:
     """Yields nothing; what it imports need not be waited for later."""
 
-    tokenizer: str = ""
-
     def __call__(self, _: ShouldStop) -> Iterator[object]:
         import app.data.first_rows
         import app.data.preview
         import app.library.remembered_columns  # noqa: F401
 
-        if self.tokenizer:
-            given(self.tokenizer)
         return iter(())
 
 
@@ -159,7 +188,7 @@ class Tokenising:
     """Yields the share done, then a Tokenised. Closed early, it goes on from there next time."""
 
     reading: Reading
-    tokenizer: str
+    tokenizer: ModelTokenizer
     mask_prompt: bool
     leave_out_bad_rows: bool
     only_if_there: bool = False
@@ -177,7 +206,7 @@ class Tokenising:
         stores, rows = [], []
         store: TokenStore | None
         for index, path in enumerate(paths):
-            opening = opening_store(path, given(self.tokenizer), settings)
+            opening = opening_store(path, loaded(self.tokenizer), settings)
             if self.only_if_there:
                 store = _there(opening)
             else:

@@ -15,7 +15,7 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Qt, QThread, Signal, Slot
 
-from app.workers.data_server import Begin, Cancel, Give, Quit, serve
+from app.workers.data_server import Begin, Cancel, Quit, serve
 from app.workers.job import JobEnded, JobFunction, JobYielded
 
 OnValue = Callable[[Any], None]
@@ -48,7 +48,6 @@ class DataProcess(QObject):
         self._jobs: dict[int, _Job] = {}
         self._child: _Child | None = None
         self._killed: list[_Child] = []
-        self._given: Give | None = None
         self._is_over = False
 
     @property
@@ -66,15 +65,6 @@ class DataProcess(QObject):
             self._child = child = _Child(self._is_patient)
             child.listener.heard.connect(self._relay, Qt.ConnectionType.QueuedConnection)
             child.begin()
-            if self._given is not None:
-                child.send(self._given)
-
-    def give(self, key: str, content: bytes) -> None:
-        """Have jobs find this under its key; it takes the place of what was given before."""
-        if self._given is None or self._given.key != key:
-            self._given = Give(key, content)
-            if self._child is not None:
-                self._child.send(self._given)
 
     def run(self, function: JobFunction, on_value: OnValue, on_ended: OnEnded) -> int:
         """Queue a job; `on_ended` is called once, as the last. Gives the job's number."""

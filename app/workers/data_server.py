@@ -5,14 +5,12 @@ it has done.
 """
 
 import os
-import pickle
 import queue
 import signal
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from typing import Any
 
 from app.workers.job import Job, JobFunction, JobNotice
 
@@ -35,28 +33,8 @@ class Cancel:
 
 
 @dataclass(frozen=True)
-class Give:
-    """Something pickled that many jobs need, and that is too large to go with each of them."""
-
-    key: str
-    content: bytes
-
-
-@dataclass(frozen=True)
 class Quit:
     """Close the job in hand, begin no other, and end."""
-
-
-_given: dict[str, bytes] = {}
-_unpacked: dict[str, Any] = {}
-
-
-def given(key: str) -> Any:
-    """What the parent gave under this key, unpacked once."""
-    if key not in _unpacked:
-        _unpacked.clear()  # only the latest is of use
-        _unpacked[key] = pickle.loads(_given[key])
-    return _unpacked[key]
 
 
 def serve(connection: Connection, is_patient: bool) -> None:
@@ -96,15 +74,12 @@ class _Server:
             pass  # the parent is gone
         self._end()
 
-    def _take(self, message: Begin | Cancel | Give) -> None:
+    def _take(self, message: Begin | Cancel) -> None:
         if isinstance(message, Begin):
             job = Job("", message.function)
             job.id = message.job_id
             self._unfinished[job.id] = job
             self._jobs.put(job)
-        elif isinstance(message, Give):
-            _given.clear()
-            _given[message.key] = message.content
         elif job_in_hand := self._unfinished.get(message.job_id):
             job_in_hand.close()
 

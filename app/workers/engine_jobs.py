@@ -63,34 +63,6 @@ class PlanRefused:
     hint: str
 
 
-@dataclass(frozen=True)
-class PlainTokenizerLoaded:
-    """A base model's tokenizer, pickled for processes that have no MLX."""
-
-    model: Path
-    key: str
-    """The same for equal tokenizers."""
-    pickled: bytes
-    """Empty where the tokenizer can't leave this process."""
-
-
-def loading_tokenizer(model: Path) -> JobFunction:
-    """Yields a PlainTokenizerLoaded."""
-
-    def work(_: Callable[[], bool]) -> Iterator[object]:
-        import hashlib
-        import pickle
-
-        from app.data.tokenizer import plain_tokenizer
-        from app.engine.loading import load_tokenizer
-
-        plain = plain_tokenizer(load_tokenizer(model))
-        pickled = b"" if plain is None else pickle.dumps(plain)
-        yield PlainTokenizerLoaded(model, hashlib.sha256(pickled).hexdigest(), pickled)
-
-    return work
-
-
 def after(is_free: threading.Event, function: JobFunction) -> JobFunction:
     """The same work, begun once something has been let go of; never, if it is stopped before."""
 

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from app.core.errors import RunError
-from app.workers.data_jobs import BUDGET_TOKENS, Rendering
-from app.workers.data_server import given
+from app.workers.data_jobs import BUDGET_TOKENS, ModelTokenizer, Rendering, loaded
 
 if TYPE_CHECKING:
     from app.data.data_statistics import Stored
@@ -118,10 +117,10 @@ def _held(stores: Stores, split: Split) -> Any:
 
 
 @lru_cache(maxsize=1)
-def _painter(tokenizer: str) -> Any:
+def _painter(tokenizer: ModelTokenizer) -> Any:
     from app.data.preview import RowPainter
 
-    return RowPainter(given(tokenizer))
+    return RowPainter(loaded(tokenizer))
 
 
 def _indexes(numbers: range) -> Any:

@@ -66,7 +66,11 @@ def child(data: Path, seconds: float) -> dict[str, str]:
     nestling.window.show()
     nestling.window.show_page(DATA)
     wait = _waiting(application)
-    wait(lambda: nestling.train.plots_place.plots is not None and bool(work.tokenizer.key))
+    wait(
+        lambda: (
+            nestling.train.plots_place.plots is not None and work.tokenizer.tokenizer is not None
+        )
+    )
     wait(lambda: nestling.state.memory is not None)
     pid = work.looker.process_id
     wait(lambda: not work.looker.is_busy and pid is not None)

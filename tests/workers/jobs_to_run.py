@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.core.errors import InputError
-from app.workers.data_server import given
 
 
 @dataclass(frozen=True)
@@ -32,10 +31,10 @@ class Counting:
 
 @dataclass(frozen=True)
 class Telling:
-    """Yields what was given, who it is, and what it has imported."""
+    """Yields who it is, and what it has imported."""
 
     def __call__(self, should_stop: Callable[[], bool]) -> Iterator[object]:
-        yield given("words"), os.getpid(), {"PySide6", "mlx", "mlx.core"} & set(sys.modules)
+        yield os.getpid(), {"PySide6", "mlx", "mlx.core"} & set(sys.modules)
 
 
 @dataclass(frozen=True)

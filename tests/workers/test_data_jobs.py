@@ -1,21 +1,19 @@
 """What a data process is asked about a dataset, asked here in this one."""
 
 import json
-import pickle
 from pathlib import Path
 
 import pytest
 
 from app.core.columns import Columns
-from app.data.tokenizer import plain_tokenizer
 from app.engine.loading import load_tokenizer
 from app.library.remembered_columns import remember_columns
-from app.workers import data_server
 from app.workers.data_jobs import (
     Inspected,
     Inspecting,
     Looked,
     Looking,
+    ModelTokenizer,
     Reading,
     Rendering,
     Tokenised,
@@ -29,14 +27,11 @@ def never() -> bool:
 
 
 @pytest.fixture
-def key(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    pickled = pickle.dumps(plain_tokenizer(load_tokenizer(tiny_model)))
-    monkeypatch.setattr(data_server, "_given", {"tiny": pickled})
-    monkeypatch.setattr(data_server, "_unpacked", {})
-    return "tiny"
+def key(tiny_model: Path) -> ModelTokenizer:
+    return ModelTokenizer(tiny_model)
 
 
-def tokenised(path: Path, key: str, **settings: bool) -> Tokenised:
+def tokenised(path: Path, key: ModelTokenizer, **settings: bool) -> Tokenised:
     job = Tokenising(Reading(path, None, ""), key, True, False, **settings)
     *shares, done = job(never)
     assert all(0 <= share <= 1 for share in shares)  # type: ignore[operator]
@@ -44,7 +39,7 @@ def tokenised(path: Path, key: str, **settings: bool) -> Tokenised:
     return done
 
 
-def test_the_first_rows_come_raw_and_then_rendered(chat_file: Path, key: str) -> None:
+def test_the_first_rows_come_raw_and_then_rendered(chat_file: Path, key: ModelTokenizer) -> None:
     raw, rendered = Looking(Reading(chat_file), 4, Rendering(key, True, 2048))(never)
     assert isinstance(raw, Looked)
     assert isinstance(rendered, Looked)
@@ -71,7 +66,9 @@ def test_a_mapping_is_remembered_for_a_file_and_used_for_it(tmp_path: Path) -> N
     assert as_it_is.facts.examples == 0  # type: ignore[attr-defined]
 
 
-def test_any_row_of_a_store_is_shown_and_all_are_measured(chat_file: Path, key: str) -> None:
+def test_any_row_of_a_store_is_shown_and_all_are_measured(
+    chat_file: Path, key: ModelTokenizer
+) -> None:
     done = tokenised(chat_file, key)
     assert done.rows == (40,)
     split, rendering = Split(0.1, 0), Rendering(key, True, 24)
@@ -90,7 +87,9 @@ def test_any_row_of_a_store_is_shown_and_all_are_measured(chat_file: Path, key: 
     assert [problem.line for problem in long] == cut  # type: ignore[attr-defined]
 
 
-def test_a_run_finds_the_store_that_was_made(chat_file: Path, key: str, tiny_model: Path) -> None:
+def test_a_run_finds_the_store_that_was_made(
+    chat_file: Path, key: ModelTokenizer, tiny_model: Path
+) -> None:
     from app.data.dataset_files import find_files
     from app.data.token_store import RowSettings
     from app.data.training_data import DataSettings, opening_data
@@ -101,14 +100,16 @@ def test_a_run_finds_the_store_that_was_made(chat_file: Path, key: str, tiny_mod
     assert list(opening) == [], "a share would tell that rows are turned into tokens"
 
 
-def test_no_store_is_made_where_one_is_only_looked_for(chat_file: Path, key: str) -> None:
+def test_no_store_is_made_where_one_is_only_looked_for(
+    chat_file: Path, key: ModelTokenizer
+) -> None:
     job = Tokenising(Reading(chat_file, None, ""), key, True, False, only_if_there=True)
     assert list(job(never)) == []
     assert len(tokenised(chat_file, key).stores) == 1
     assert len(list(job(never))) == 1
 
 
-def test_what_is_closed_early_goes_on_where_it_was(tmp_path: Path, key: str) -> None:
+def test_what_is_closed_early_goes_on_where_it_was(tmp_path: Path, key: ModelTokenizer) -> None:
     path = tmp_path / "many.jsonl"
     path.write_text("".join(json.dumps({"text": f"line {i}"}) + "\n" for i in range(3000)))
     job = Tokenising(Reading(path, None, ""), key, True, False)

@@ -10,37 +10,27 @@ from app.ui.data.preview import Preview
 from app.ui.data.tokenisation import Tokenisation
 from app.ui.data.tokenizer_source import TokenizerSource
 from app.workers.background import BackgroundTasks
-from app.workers.compute import ComputeThread
 from app.workers.data_jobs import GettingReady
 from app.workers.data_process import DataProcess
 
 
 class DataWork(QObject):
-    def __init__(
-        self, state: AppState, compute: ComputeThread, background: BackgroundTasks, runs_dir: Path
-    ) -> None:
+    def __init__(self, state: AppState, background: BackgroundTasks, runs_dir: Path) -> None:
         super().__init__(state)
         self.reader = DataProcess(self, is_patient=True)
         """Reads, checks and tokenises whole files."""
         self.looker = DataProcess(self)
         """Answers at once what the user looks at."""
-        self.tokenizer = TokenizerSource(state, compute, (self.reader, self.looker))
+        self.tokenizer = TokenizerSource(state, self.looker)
         self.tokenisation = Tokenisation(state, self.reader, self.tokenizer)
         self.preview = Preview(state, self.looker, self.tokenizer, self.tokenisation)
         self.figures = Figures(state, self.looker, background, self.tokenisation, runs_dir)
 
     def begin(self) -> None:
         """Once the window is seen: have ready what the first drop needs."""
-        self._get_ready()
-        self.tokenizer.changed.connect(self._get_ready)
+        self.looker.run(GettingReady(), lambda _: None, lambda _: None)
         self.tokenizer.refresh()
 
-    def _get_ready(self) -> None:
-        """Imports take longer than the first rows may."""
-        ready = GettingReady(self.tokenizer.key)
-        self.looker.run(ready, lambda _: None, lambda _: None)
-
     def shut_down(self) -> None:
-        self.tokenizer.shut_down()
         self.looker.shut_down()
         self.reader.shut_down()

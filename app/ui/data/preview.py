@@ -117,7 +117,7 @@ class Preview(QObject):
 
     def _deciding(self) -> tuple[object, ...]:
         config = self._state.config
-        look = (self._tokenizer.key, config.mask_prompt, config.max_seq_length, config.map)
+        look = (self._tokenizer.tokenizer, config.mask_prompt, config.max_seq_length, config.map)
         split = (config.validation_share, config.seed)
         return (*look, *split, self._tokenisation.done)
 
@@ -133,8 +133,10 @@ class Preview(QObject):
         if self._job is not None:
             self._process.cancel(self._job)
         config, done = self._state.config, self._tokenisation.done
-        key = self._tokenizer.key
-        rendering = Rendering(key, config.mask_prompt, config.max_seq_length) if key else None
+        tokenizer = self._tokenizer.tokenizer
+        rendering = None
+        if tokenizer is not None:
+            rendering = Rendering(tokenizer, config.mask_prompt, config.max_seq_length)
         if done is not None and rendering is not None:
             self.file = min(self.file, len(done.stores) - 1)
             self.first = min(self.first, max(0, self.total - 1))
@@ -156,7 +158,7 @@ class Preview(QObject):
 
     def _take_first_rows(self, looked: Looked) -> None:
         is_poorer = self.is_rendered and not any(row.tokens is not None for row in looked.rows)
-        if is_poorer and self._tokenizer.key:
+        if is_poorer and self._tokenizer.tokenizer is not None:
             return  # the same rows, rendered, come next
         self.looked = looked
         self.first = min(self.first, max(0, len(looked.rows) - 1))

@@ -5,6 +5,7 @@ a run, which goes on where this has stopped.
 """
 
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
@@ -95,7 +96,7 @@ class Tokenisation(QObject):
             return "This model turns rows into tokens only when a run starts."
         if any(problem.setting == "map" for problem in state.config.problems()):
             return "There are no tokens yet: the columns' mapping can't be used."
-        return "" if self._tokenizer.key else "The model's tokenizer is being loaded."
+        return "" if self._tokenizer.tokenizer else "The model's tokenizer is being loaded."
 
     # -- how it follows the state ------------------------------------------------------------
     @Slot()
@@ -119,11 +120,12 @@ class Tokenisation(QObject):
         is_early = state.phase.is_active and state.started is None
         if facts is None or config.data is None or state.is_inspecting or is_early:
             return None
-        if self.why_not():
+        tokenizer = self._tokenizer.tokenizer
+        if self.why_not() or tokenizer is None:
             return None
         reading = Reading(config.data, config.valid, config.map)
         leave_out = config.bad_rows == "leave out"
-        job = Tokenising(reading, self._tokenizer.key, config.mask_prompt, leave_out)
+        job = Tokenising(reading, tokenizer, config.mask_prompt, leave_out)
         return job, facts
 
     @Slot(object)
@@ -138,8 +140,7 @@ class Tokenisation(QObject):
             return
         job, _ = self._wanted
         if self._state.phase.is_active:
-            job = Tokenising(job.reading, job.tokenizer, job.mask_prompt, job.leave_out_bad_rows,
-                             only_if_there=True)  # fmt: skip
+            job = replace(job, only_if_there=True)
         self._free.clear()
         number = self._process.run(job, self._take, lambda ended: self._end(number, ended))
         self._job = number
