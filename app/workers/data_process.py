@@ -47,7 +47,7 @@ class DataProcess(QObject):
         self._ids = count(1)
         self._jobs: dict[int, _Job] = {}
         self._child: _Child | None = None
-        self._killed: list[_Child] = []
+        self._leaving: list[_Child] = []
         self._is_over = False
 
     @property
@@ -84,21 +84,28 @@ class DataProcess(QObject):
         """End the process at once; its jobs end as cancelled when it is gone."""
         if (child := self._child) is not None:
             self._child = None
-            self._killed.append(child)
+            self._leaving.append(child)
             child.process.kill()
+
+    def rest(self) -> None:
+        """Let the process end when its job in hand has closed; the next job starts another."""
+        if (child := self._child) is not None:
+            self._child = None
+            self._leaving.append(child)
+            child.send(Quit())
 
     def shut_down(self) -> None:
         """Forget the callbacks; the job in hand keeps what it has done."""
         self._is_over = True
         self._jobs.clear()
-        for child in (*self._killed, *([self._child] if self._child else ())):
+        for child in (*self._leaving, *([self._child] if self._child else ())):
             child.end()
-        self._child, self._killed = None, []
+        self._child, self._leaving = None, []
 
     @Slot(object)
     def _relay(self, heard: "tuple[_Child, object]") -> None:
         child, notice = heard
-        if child is not self._child and child not in self._killed:
+        if child is not self._child and child not in self._leaving:
             return
         if isinstance(notice, JobYielded):
             if child is self._child and notice.job_id in self._jobs:
@@ -110,14 +117,14 @@ class DataProcess(QObject):
 
     def _lose(self, child: "_Child") -> None:
         """The process is gone; so are its jobs."""
-        was_killed = child in self._killed
-        if was_killed:
-            self._killed.remove(child)
+        was_let_go = child in self._leaving
+        if was_let_go:
+            self._leaving.remove(child)
         else:
             self._child = None
         child.end()
         for job_id in [number for number, job in self._jobs.items() if job.child is child]:
-            if was_killed:
+            if was_let_go:
                 self._end(JobEnded(job_id, "cancelled"))
             else:
                 self._end(JobEnded(job_id, "failed", *_LOST, is_app_error=True))

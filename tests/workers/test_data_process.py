@@ -113,6 +113,20 @@ def test_a_killed_process_ends_its_jobs_and_does_not_touch_the_next_one(
     assert (after.values, after.ended[0].ending) == ([1, 2], "finished")
 
 
+def test_a_process_that_rests_lets_its_job_close_and_the_next_one_starts(
+    process: DataProcess, qtbot: QtBot, tmp_path: Path
+) -> None:
+    told, _ = begin(process, Counting(10**6, tmp_path / "note", 0.01))
+    qtbot.waitUntil(lambda: bool(told.values), timeout=20_000)
+    process.rest()
+    assert process.process_id is None
+    after, _ = begin(process, Counting(1))
+    qtbot.waitUntil(lambda: bool(after.ended) and bool(told.ended), timeout=20_000)
+    assert (tmp_path / "note").exists()
+    assert told.ended[0].ending == "cancelled"
+    assert after.values == [1]
+
+
 ORPHAN = """
 import os, sys, time
 from pathlib import Path

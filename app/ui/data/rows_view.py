@@ -46,8 +46,8 @@ class RowsView(QWidget):
         self.file.setAccessibleName("Rows of which file")
         self.file.activated.connect(lambda _: preview.show_file(int(self.file.currentData())))
         self._lay_out()
-        for key, turn in ((QKeySequence.StandardKey.MoveToNextPage, 1),
-                          (QKeySequence.StandardKey.MoveToPreviousPage, -1)):  # fmt: skip
+        for key, turn in ((QKeySequence.StandardKey.Forward, 1),
+                          (QKeySequence.StandardKey.Back, -1)):  # fmt: skip
             shortcut = QShortcut(QKeySequence(key), self)
             shortcut.activated.connect(lambda turn=turn: preview.turn(turn))
         preview.changed.connect(self.refresh)

@@ -126,12 +126,8 @@ class StatisticsView(QScrollArea):
         self._show_run()
 
     def _show_run(self) -> None:
-        statistics = self._figures.statistics
-        self.run.show_figures(
-            []
-            if statistics is None
-            else run_figures(statistics, self._config(), self._figures.speed, self._state.memory)
-        )
+        statistics, memory = self._figures.statistics, self._state.memory
+        self.run.show_figures(run_figures(statistics, self._config(), self._figures.speed, memory))
 
     def _show_waiting(self) -> None:
         if self._figures.statistics is None:

@@ -4,9 +4,13 @@ from collections.abc import Callable
 
 from PySide6.QtWidgets import QProgressBar, QVBoxLayout, QWidget
 
+from app.ui import phrases
 from app.ui.app_state import AppState
 from app.ui.data.tokenisation import Tokenisation
 from app.ui.widgets.building import GRID_PX, button, label, message, row, say
+
+_TOLD_SECONDS = 10
+"""Less isn't worth telling."""
 
 
 class StatusStrip(QWidget):
@@ -55,7 +59,9 @@ class StatusStrip(QWidget):
         if self._state.is_inspecting:
             return "Reading and checking every row…"
         if work.share is not None:
-            return f"Turning text into tokens: {work.share:.0%}"
+            left = work.seconds_left
+            told = f", about {phrases.duration(left)} left" if left and left > _TOLD_SECONDS else ""
+            return f"Turning text into tokens: {work.share:.0%}{told}"
         if work.is_stopped:
             return f"Stopped at {work.stopped_at:.0%}. What was done is kept."
         if work.failure is not None:

@@ -6,6 +6,7 @@ a run, which goes on where this has stopped.
 
 import threading
 from dataclasses import replace
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _DELAY_MS = 150
 """Settings change several times in a row while they are typed."""
+_LEAST_PACED_SECONDS = 3.0
 _PATIENCE_MS = 8000
 """A lot of rows takes a second; a process that answers to nothing is ended, and its journal is
 some seconds old."""
@@ -42,6 +44,8 @@ class Tokenisation(QObject):
         self.is_stopped = False
         """The user stopped it; it can go on."""
         self.stopped_at = 0.0
+        self._paced_from: tuple[float, float] | None = None
+        """A share done, and the clock's seconds then."""
         self._wanted: tuple[Tokenising, DatasetFacts] | None = None
         self._job: int | None = None
         self._closing: int | None = None
@@ -56,6 +60,17 @@ class Tokenisation(QObject):
         state.phase_changed.connect(self.refresh)
         state.run_event_received.connect(self._follow_run)
         tokenizer.changed.connect(self.refresh)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """By the pace so far; None until it can be told."""
+        if self.share is None or self._paced_from is None:
+            return None
+        share, since = self._paced_from
+        took = monotonic() - since
+        if took < _LEAST_PACED_SECONDS or self.share <= share:
+            return None
+        return took * (1 - self.share) / (self.share - share)
 
     # -- what the user asks for --------------------------------------------------------------
     @Slot()
@@ -75,6 +90,8 @@ class Tokenisation(QObject):
     def make_way(self) -> threading.Event:
         """Let go of the store for a run; set once that is so."""
         self._close_job()
+        if not self._state.is_inspecting:
+            self._process.rest()  # the run needs the memory
         if self.done is None:  # looked for again once the run has begun
             self._wanted, self.is_stopped = None, False
         self.changed.emit()
@@ -142,6 +159,7 @@ class Tokenisation(QObject):
         if self._state.phase.is_active:
             job = replace(job, only_if_there=True)
         self._free.clear()
+        self._paced_from = None
         number = self._process.run(job, self._take, lambda ended: self._end(number, ended))
         self._job = number
 
@@ -160,6 +178,7 @@ class Tokenisation(QObject):
             self.done, self.share = value, None
         elif isinstance(value, float):
             self.share = value
+            self._paced_from = self._paced_from or (value, monotonic())
         self.changed.emit()
 
     def _end(self, number: int, ended: JobEnded) -> None:

@@ -94,26 +94,32 @@ def _lengths(statistics: "DataStatistics") -> str:
 
 
 def run_figures(
-    statistics: "DataStatistics",
+    statistics: "DataStatistics | None",
     config: TrainingConfig,
     speed: "MeasuredSpeed | None",
     memory: MemoryEstimated | None,
 ) -> list[Figure]:
-    """What a run with these settings would do with the dataset."""
+    """What a run with these settings would do with the dataset, as far as it is known."""
+    told = _paces(statistics, config, speed) if statistics is not None else []
+    if memory is not None:
+        told.append(Figure("Memory", memory_sentence(memory)))
+    return told
+
+
+def _paces(
+    statistics: "DataStatistics", config: TrainingConfig, speed: "MeasuredSpeed | None"
+) -> list[Figure]:
     kept = statistics.train.kept(config.max_seq_length)
     batches = -(-kept // config.batch_size)
     steps = batches / config.gradient_accumulation
     an_epoch = f"{steps:,.0f}" if steps == int(steps) or steps >= 100 else f"{steps:,.1f}"
     epochs = config.steps / steps if steps else 0.0
-    told = [
+    return [
         Figure("Steps an epoch", an_epoch, f"batches of {config.batch_size}"),
         Figure("This run", f"{epochs:.2g} epochs" if epochs < 10 else f"{epochs:,.0f} epochs",
                phrases.plural(config.steps, "step")),
         _time(statistics, config, speed, epochs),
     ]  # fmt: skip
-    if memory is not None:
-        told.append(Figure("Memory", memory_sentence(memory)))
-    return told
 
 
 def _time(
