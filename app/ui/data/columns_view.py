@@ -28,7 +28,7 @@ HOW = (
 UNRECOGNISED = "The file's own names don't say what its rows are."
 RECOGNISED = "The file's own names say what its rows are. Give columns roles to have it otherwise."
 UNUSED = "Not used"
-_NAME_PX, _ROLE_PX, _ROW_PX = 140, 124, 30
+_NAME_PX, _ROLE_PX, _ROW_PX = 184, 124, 30
 
 
 class ColumnsView(QWidget):

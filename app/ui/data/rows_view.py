@@ -26,6 +26,7 @@ class RowsView(QWidget):
         self.legend = Legend()
         self.note = ElidedLabel("", "caption")
         self.problem = message("problem")
+        self.map = button("Map Columns", self.columns_requested.emit)
         self.first = button("First", lambda: preview.go_to(0))
         self.previous = button("Previous", lambda: preview.turn(-1))
         self.next = button("Next", lambda: preview.turn(1))
@@ -62,6 +63,7 @@ class RowsView(QWidget):
                 self.total, None, self.file, self.a_page)
         )  # fmt: skip
         layout.addWidget(self.problem)
+        layout.addLayout(row(self.map, None))
         layout.addWidget(self.text, 1)
         layout.addLayout(row(self.legend, GRID_PX, self.note))
 
@@ -87,10 +89,12 @@ class RowsView(QWidget):
         self.legend.setVisible(preview.is_rendered)
         self.note.setText(self._note())
         say(self.problem, preview.failure or self._problem())
+        looked = preview.looked
+        self.map.setVisible(looked is not None and bool(looked.columns) and not looked.rows)
 
     def _place(self) -> str:
-        data = self._state.config.data
-        return "row" if data is not None and ".parquet" in data.suffixes else "line"
+        facts = self._state.dataset
+        return "row" if facts is not None and ".parquet" in facts.path.suffixes else "line"
 
     def _problem(self) -> str:
         looked = self._preview.looked

@@ -123,6 +123,7 @@ class DataPage(QWidget):
         self.problems.reread_requested.connect(intake.inspect_current)
         self.problems.reveal_requested.connect(self.reveal_requested)
         self.problems.count_changed.connect(self._name_tabs)
+        self.rows.columns_requested.connect(lambda: self.show_view(COLUMNS))
         self.columns.columns_chosen.connect(intake.map_columns)
         state.dataset_changed.connect(self.refresh)
         state.config_changed.connect(self.refresh)
