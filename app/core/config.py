@@ -1,20 +1,20 @@
 """A run's configuration: one frozen dataclass with the help text that forms, flags and docs show.
 
-Defaults are those of the product; `problems()` says in plain words what can't work. Whether files
-exist and fit is not known here.
+Defaults are those of the product; config_checks.py says in plain words what can't work. Whether
+files exist and fit is not known here.
 """
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from app.core.columns import EXAMPLE as EXAMPLE_COLUMNS
-from app.core.columns import ROLES, parse_columns
+from app.core.columns import ROLES
+from app.core.config_checks import Problem, problems_of
 from app.core.errors import InputError
 from app.core.paths import starter_model_dir
-from app.core.tier_patterns import EXAMPLE, parse_patterns
+from app.core.tier_patterns import EXAMPLE
 
 Assignment = Literal["depth", "module", "rank", "importance", "manual"]
 FastEnd = Literal["top", "bottom"]
@@ -23,8 +23,6 @@ Schedule = Literal["constant", "linear", "cosine"]
 FineTuneType = Literal["lora", "dora"]
 Keep = Literal["all", "best and last"]
 BadRows = Literal["stop", "leave out"]
-
-MAX_TIERS = 8
 
 
 @dataclass(frozen=True)
@@ -35,14 +33,6 @@ class TierConfig:
     learning_rate_factor: float = 1.0
     pending: Pending | None = None
     """What it does with gradients between firings; None: as the run's `pending` says."""
-
-
-@dataclass(frozen=True)
-class Problem:
-    """What is wrong with one setting, in one sentence."""
-
-    setting: str
-    message: str
 
 
 def setting(
@@ -345,11 +335,7 @@ class TrainingConfig:
 
     def problems(self) -> list[Problem]:
         """Every setting that can't work, in the order of the form; empty when all can."""
-        found = [p for f in fields(self) if (p := _range_problem(f, getattr(self, f.name)))]
-        found += _column_problems(self.map)
-        found += _tier_problems(self.tiers)
-        found += _assignment_problems(self)
-        return found
+        return problems_of(self)
 
     def located(self) -> "TrainingConfig":
         """This config with absolute paths, so that a run means the same from anywhere."""
@@ -385,62 +371,3 @@ def config_field(name: str) -> Field[Any]:
 
 def _absolute(path: Path) -> Path:
     return path.expanduser().absolute()
-
-
-def _range_problem(f: Field[Any], value: Any) -> Problem | None:
-    low, high = f.metadata["minimum"], f.metadata["maximum"]
-    if low is None:
-        return None
-    label = f.metadata["label"]
-    if math.isnan(value):
-        return Problem(f.name, f"{label} must be a number.")
-    too_low = value <= low if f.metadata["exclusive_minimum"] else value < low
-    if not math.isfinite(value) or too_low or value > high:
-        relation = "greater than" if f.metadata["exclusive_minimum"] else "at least"
-        return Problem(
-            f.name,
-            f"{label} must be {relation} {_number(low)} and at most {_number(high)}; "
-            f"it is {_number(value)}.",
-        )
-    if f.name == "num_layers" and value == 0:
-        return Problem(f.name, "Layers must be -1 (all) or at least 1; with 0 nothing trains.")
-    return None
-
-
-def _number(value: float) -> str:
-    return f"{value:,}" if isinstance(value, int) else f"{value:g}"
-
-
-def _column_problems(text: str) -> list[Problem]:
-    try:
-        parse_columns(text)
-    except InputError as error:
-        return [Problem("map", str(error))]
-    return []
-
-
-def _assignment_problems(config: TrainingConfig) -> list[Problem]:
-    if config.assign == "rank" and config.rank < len(config.tiers):
-        return [Problem("rank", f"Rank {config.rank} can't be cut into {len(config.tiers)} tiers.")]
-    if config.assign == "manual":
-        try:
-            parse_patterns(config.tier_patterns, len(config.tiers))
-        except InputError as error:
-            return [Problem("tier_patterns", str(error))]
-    return []
-
-
-def _tier_problems(tiers: tuple[TierConfig, ...]) -> list[Problem]:
-    if not tiers:
-        return [Problem("tiers", "There must be at least one tier.")]
-    if len(tiers) > MAX_TIERS:
-        return [Problem("tiers", f"{len(tiers)} tiers are too many: at most {MAX_TIERS} can be.")]
-    for index, tier in enumerate(tiers):
-        if not 1 <= tier.period <= 1_000_000:
-            return [Problem("tiers", f"Tier {index}'s update period must be 1 to 1,000,000 steps.")]
-        if not (math.isfinite(tier.learning_rate_factor) and tier.learning_rate_factor > 0):
-            return [Problem("tiers", f"Tier {index}'s learning-rate factor must be above 0.")]
-    periods = [tier.period for tier in tiers]
-    if periods != sorted(periods):
-        return [Problem("tiers", "Tiers must be ordered by update period, the shortest first.")]
-    return []
