@@ -6,11 +6,12 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from app.cli.waiting import waited_for
 from app.core.columns import Columns, parse_columns
 from app.core.config import TrainingConfig
 from app.data.dataset_files import find_files
 from app.data.examples import RowProblem
-from app.data.inspection import DatasetFacts, Problems, inspect
+from app.data.inspection import DatasetFacts, Problems, inspecting
 from app.data.token_facts import TokenFacts, token_facts
 
 EXIT_BAD_ROWS = 2
@@ -39,7 +40,8 @@ def add_check(parser: argparse.ArgumentParser) -> None:
 def check(arguments: argparse.Namespace) -> int:
     """Print the report; raises InputError when there is nothing to report on."""
     columns = parse_columns(arguments.map)
-    facts = inspect(arguments.data, arguments.valid, columns)
+    reading = inspecting(arguments.data, arguments.valid, columns)
+    facts = waited_for(reading, f"Reading {arguments.data.name}")
     tokens = _tokens(arguments, columns) if arguments.model else None
     if arguments.json:
         print(json.dumps(_plain(facts, tokens), ensure_ascii=False))
