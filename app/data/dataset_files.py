@@ -68,6 +68,15 @@ def find_files(data: Path, valid: Path | None = None) -> DatasetFiles:
     return DatasetFiles(train[0], first_valid, tuple(train[1:]), tuple(validating[1:]))
 
 
+def dataset_name(files: DatasetFiles) -> str:
+    """What people call a dataset: its file's name, or that of the folder with the train files."""
+    part = numbered(files.train)
+    name = part.set_name if part else bare_name(files.train).lower()
+    folder = files.train.absolute().parent
+    folder = folder.parent if folder.name == INNER_FOLDER else folder
+    return folder.name if name in TRAIN_NAMES else files.train.name
+
+
 def has_train_file(folder: Path) -> bool:
     """Whether a folder looks like a dataset's."""
     try:
