@@ -35,6 +35,20 @@ class TierConfig:
     """What it does with gradients between firings; None: as the run's `pending` says."""
 
 
+@dataclass(frozen=True)
+class MixedDataset:
+    """A further dataset, mixed into the run's own."""
+
+    data: Path
+    share: float
+    """Of the training rows of an epoch, which of them are this dataset's."""
+    map: str = ""
+    """Its columns, as the setting of that name says those of the run's own dataset."""
+
+    def __str__(self) -> str:
+        return f"{self.data.name} {self.share * 100:g} %"
+
+
 def setting(
     default: Any = None,
     *,
@@ -78,6 +92,15 @@ class TrainingConfig:
         help="A file of examples (.jsonl, .json, .csv, .tsv, .parquet, .txt, .md, also .gz), or a "
         "folder with a train and optionally a valid file.",
         section="files",
+    )
+    mix: tuple[MixedDataset, ...] = setting(
+        (),
+        label="Mixed in",
+        help="Further datasets, each with the share of the training rows that it shall make up, "
+        "like old.jsonl=0.25. Rows learned before, mixed in so, are rehearsed. An epoch is one "
+        "pass over the dataset itself.",
+        section="files",
+        advanced=True,
     )
     valid: Path | None = setting(
         label="Validation set",
@@ -344,7 +367,9 @@ class TrainingConfig:
             for f in fields(self)
             if isinstance(value := getattr(self, f.name), Path)
         }
-        return replace(self, **places, question_sets=tuple(map(_absolute, self.question_sets)))
+        mix = tuple(replace(mixed, data=_absolute(mixed.data)) for mixed in self.mix)
+        questions = tuple(map(_absolute, self.question_sets))
+        return replace(self, **places, mix=mix, question_sets=questions)
 
     def checked(self) -> "TrainingConfig":
         """This config, or InputError with the first problem's sentence."""

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from app.core.config import TierConfig, TrainingConfig
 
 MAX_TIERS = 8
+MOST_MIXED_IN = 0.95
+"""An epoch then has 20 rows for each of the dataset itself."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,7 @@ def problems_of(config: "TrainingConfig") -> list[Problem]:
     """Every setting that can't work, in the order of the form; empty when all can."""
     found = [p for f in fields(config) if (p := _range_problem(f, getattr(config, f.name)))]
     found += _column_problems(config.map)
+    found += _mix_problems(config)
     found += _tier_problems(config.tiers)
     found += _assignment_problems(config)
     return found
@@ -60,6 +63,32 @@ def _column_problems(text: str) -> list[Problem]:
         parse_columns(text)
     except InputError as error:
         return [Problem("map", str(error))]
+    return []
+
+
+def _mix_problems(config: "TrainingConfig") -> list[Problem]:
+    for mixed in config.mix:
+        if not 0 < mixed.share < 1:
+            return [
+                Problem(
+                    "mix",
+                    f"The share of {mixed.data.name} must be above 0 and below 1, like 0.25 for "
+                    f"a quarter; it is {_number(mixed.share)}.",
+                )
+            ]
+        try:
+            parse_columns(mixed.map)
+        except InputError as error:
+            return [Problem("mix", f"{mixed.data.name}: {error}")]
+    total = sum(mixed.share for mixed in config.mix)
+    if total > MOST_MIXED_IN:
+        return [
+            Problem(
+                "mix",
+                f"The mixed-in datasets make up {total:.0%} of the rows; at most "
+                f"{MOST_MIXED_IN:.0%} can be, as the rest is the dataset itself.",
+            )
+        ]
     return []
 
 

@@ -36,6 +36,17 @@ def mixed_parts(
     )
 
 
+def unmeasured_notes(parts: Sequence[DatasetPart]) -> list[str]:
+    """Which of the datasets is not validated on although another is."""
+    if not any(len(part.valid) for part in parts):
+        return []
+    return [
+        f"No row of {part.name} is left to validate on, so its own loss is not measured."
+        for part in parts
+        if not len(part.valid)
+    ]
+
+
 def mixing_notes(train: TokenView, names: Sequence[str], seed: int) -> list[str]:
     """What the first epoch takes of each dataset, counted from its rows."""
     if (mixing := train.mixing) is None:

@@ -3,6 +3,7 @@
 Knows no model. What can't be trained on is named; too little to train on is refused.
 """
 
+import os
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from app.core.errors import InputError
 from app.core.progress import part_of_whole, run_to_end
 from app.data.dataset_files import DatasetFiles, dataset_name
 from app.data.examples import RowProblem
-from app.data.mixed_parts import DatasetPart, mixed_parts, mixing_notes
+from app.data.mixed_parts import DatasetPart, mixed_parts, mixing_notes, unmeasured_notes
 from app.data.mixing import Mixing
 from app.data.splitting import held_out_of_each
 from app.data.token_files import TokenStore
@@ -86,7 +87,7 @@ def opening_data(
     _check_distinct([files, *(more.files for more in mixed)])
     main = MixedFiles(files, 1 - sum(more.share for more in mixed), settings.rows.columns)
     read = [(more, path) for more in (main, *mixed) for path in more.files.all_files]
-    sizes = [path.stat().st_size for _, path in read]
+    sizes = [_stat(path).st_size for _, path in read]
     stores: dict[Path, TokenStore] = {}
     for number, (more, path) in enumerate(read):
         rows = replace(settings.rows, columns=more.columns)
@@ -101,13 +102,20 @@ def _check_distinct(datasets: Sequence[DatasetFiles]) -> None:
     """Raise InputError if a file would be used twice."""
     seen: dict[tuple[int, int], Path] = {}
     for path in (path for files in datasets for path in files.all_files):
-        facts = path.stat()
+        facts = _stat(path)
         if other := seen.get((facts.st_dev, facts.st_ino)):
             raise InputError(
                 f"{path} and {other} are one file: a dataset can't be used twice in a run.",
                 "Mix each dataset in once; a larger share takes more of its rows.",
             )
         seen[facts.st_dev, facts.st_ino] = path
+
+
+def _stat(path: Path) -> os.stat_result:
+    try:
+        return path.stat()
+    except OSError as error:
+        raise InputError(f"{path} can't be read: {error.strerror}.") from error
 
 
 def _training_data(
@@ -127,6 +135,7 @@ def _training_data(
     parts = mixed_parts(names, view, [view_of(valid, limit) for valid in valids])
     used, valid = together([*trains, *valids]), together(valids)
     notes = [*_notes(used, limit), *mixing_notes(view, names, settings.seed)]
+    notes += unmeasured_notes(parts)
     if valid.is_wanted and not valid.kept_count:
         notes.append("No validation row can be used, so there is no validation.")
     return TrainingData(

@@ -71,6 +71,16 @@ class Batches:
                 yield self.batch(indexes)
             epoch, skip = epoch + 1, 0
 
+    def rows_by_dataset(self, seed: int, batches: int) -> list[int]:
+        """How many rows of each mixed dataset the run's first batches hold; empty for one."""
+        if (mixing := self._examples.mixing) is None:
+            return []
+        epochs, rest = divmod(batches, len(self))
+        counts = epochs * np.array(mixing.taken)
+        for indexes in self.epoch(seed, epochs)[:rest]:
+            counts += np.bincount(mixing.dataset_of(indexes), minlength=len(counts))
+        return [int(count) for count in counts]
+
     def once(self) -> Iterator[Batch]:
         """Every example once, shortest first; the same batches every time."""
         for indexes in self._chunks(np.argsort(self._example_lengths, kind="stable")):
