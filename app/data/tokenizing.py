@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from app.data.beginnings import Beginnings, TextSplitter, splitter_of
-from app.data.examples import ChatExample, Example, Message, RowProblem, TextExample
+from app.data.examples import REFUSED, ChatExample, Example, Message, RowProblem, TextExample
 from app.data.replies import Render, ReplyFinder, Span, through_last_reply
 from app.data.templates import ChatTemplate, TemplateError
 from app.data.token_rows import TokenizedExample
@@ -52,7 +52,7 @@ class ExampleTokenizer:
         try:
             messages = self._context(example)
         except TemplateError as error:
-            return RowProblem(Path(), example.line, str(error))
+            return _refused(example, str(error))
         return self._chat_row(
             example,
             messages,
@@ -97,7 +97,7 @@ class ExampleTokenizer:
                 tokens = render(len(messages), False)
                 spans = [(0, len(tokens))]
         except TemplateError as error:
-            return RowProblem(Path(), example.line, str(error))
+            return _refused(example, str(error))
         return _row(example, tokens, spans, last_reply_only=len(spans) < replies)
 
     def _text_row(self, example: TextExample, tokens: list[int]) -> Tokenized:
@@ -126,7 +126,7 @@ class _Fast(ExampleTokenizer):
                 messages = self._context(example)
                 wholes[index] = messages, self._template.text(messages, example.tools, False)
             except TemplateError as error:
-                found[index] = RowProblem(Path(), example.line, str(error))
+                found[index] = _refused(example, str(error))
         split = self._splitter.split(list(texts.values()), add_special_tokens=True)
         for index, tokens in zip(texts, split, strict=True):
             found[index] = self._text_row(examples[index], tokens)  # type: ignore[arg-type]
@@ -151,8 +151,12 @@ def _row(
     # The first token is predicted from nothing.
     trained = tuple((max(start, 1), end) for start, end in spans if end > max(start, 1))
     if not trained:
-        return RowProblem(Path(), example.line, "has no token to train on")
+        return _refused(example, "has no token to train on")
     return TokenizedExample(tuple(tokens), trained, example.line, last_reply_only, _digest(example))
+
+
+def _refused(example: Example, reason: str) -> RowProblem:
+    return RowProblem(Path(), example.line, reason, REFUSED)
 
 
 def _digest(example: Example) -> int:
