@@ -191,7 +191,7 @@ class _Peak:
         self._thread.join()
 
     def _watch(self) -> None:
-        while not self._ended.wait(0.1):
+        while not self._ended.wait(0.5):
             told = subprocess.run(
                 ["ps", "-A", "-o", "pid=,ppid=,rss="], capture_output=True, text=True
             )
