@@ -84,7 +84,10 @@ def _kept_or_dropped(writer: StoreWriter, aside: Path) -> Iterator[None]:
     try:
         yield
     except GeneratorExit:
-        writer.journal()
+        try:
+            writer.journal()
+        except AppError:  # the disk is full: who stops it needn't hear of it
+            shutil.rmtree(aside, ignore_errors=True)
         raise
     except RunError:  # a process died: go on from the last entry of the journal
         raise
