@@ -1,13 +1,14 @@
 """The composition root of the window: builds and wires every part once, and ends them in order."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QEvent, QObject, QSettings, QTimer, Signal, Slot
 from PySide6.QtGui import QFileOpenEvent, QFontDatabase
 from PySide6.QtWidgets import QApplication
 
-from app.core.config import TrainingConfig
+from app.core.config import MixedDataset, TrainingConfig
 from app.core.errors import InputError
 from app.core.paths import home_dir, runs_dir
 from app.library.queue_file import QUEUE_FILE
@@ -24,6 +25,7 @@ from app.ui.library.library_commands import LibraryCommands
 from app.ui.live_run import LiveRunWatch
 from app.ui.main_window import MainWindow
 from app.ui.menus import Menus
+from app.ui.mix_intake import MixIntake
 from app.ui.one_window import OneWindow
 from app.ui.pages.library_page import LibraryPage
 from app.ui.pages.queue_page import QueuePage
@@ -37,8 +39,12 @@ from app.ui.theme import LIGHT
 from app.ui.tier_preview import TierPreview
 from app.ui.trying.trial import Trial
 from app.ui.trying.try_commands import TryCommands
-from app.workers.background import BackgroundTasks
+from app.workers.background import BackgroundTasks, Failure
 from app.workers.compute import ComputeThread
+from app.workers.library_tasks import inspecting
+
+if TYPE_CHECKING:
+    from app.data.inspection import DatasetFacts
 
 BODY_PX = 13
 """The body size of macOS, used everywhere so that layouts agree."""
@@ -58,10 +64,11 @@ class Nestling(QObject):
         self.control = RunControl(self.state, self.compute, runs_dir())
         self.preview = TierPreview(self.state, self.compute)
         self.intake = Intake(self.state, self.background)
+        self.mix = MixIntake(self.state, self._inspect_mixed)
         self.export = CheckpointExport(self.background, self)
         self.appearance = Appearance(application, settings)
         self.actions = RunActions(self.state, self.control)
-        self.train = TrainPage(self.state, self.actions, settings)
+        self.train = TrainPage(self.state, self.mix, self.actions, settings)
         self.library = LibraryPage(settings)
         self.live_run = LiveRunWatch(self.state)
         self.queue = RunQueue(
@@ -73,7 +80,7 @@ class Nestling(QObject):
         self.window = MainWindow(self.train, self.library, self.queue_page, self.trying, settings)
         self.errors = ErrorSink(self.window)
         self.quitting = Quitting(self.state, self.control, self.window)
-        self.commands = Commands(self.state, self.window, self.intake, self.export)
+        self.commands = Commands(self.state, self.window, self.intake, self.mix, self.export)
         self.library_commands = LibraryCommands(
             self.state, self.window, self.control, self.intake, self.background, settings,
             runs_dir(),
@@ -92,6 +99,7 @@ class Nestling(QObject):
     def _wire_pages(self) -> None:
         train, library, commands = self.train, self.library, self.commands
         train.dataset_choice_requested.connect(commands.choose_dataset)
+        train.data.mixed.add_requested.connect(commands.add_dataset)
         train.model_choice_requested.connect(commands.choose_model)
         train.starter_requested.connect(self.intake.use_starter_model)
         train.sample_requested.connect(commands.use_sample)
@@ -117,7 +125,7 @@ class Nestling(QObject):
         window.may_close = self.quitting.may_close
         window.why_not_open = self.state.why_not_open
         self.state.phase_changed.connect(self._allow_opening)
-        window.path_dropped.connect(commands.open_path)
+        window.paths_dropped.connect(commands.open_paths)
         window.first_painted.connect(self._load_the_rest)
         self.quitting.ready.connect(window.close)
         self.control.run_ended.connect(self.library_commands.refresh)
@@ -136,6 +144,14 @@ class Nestling(QObject):
         self.export.exported.connect(commands.tell_exported)
         self.appearance.theme_changed.connect(window.set_theme)
         window.set_theme(self.appearance.theme or LIGHT)
+
+    def _inspect_mixed(
+        self,
+        mixed: MixedDataset,
+        on_done: Callable[["DatasetFacts"], None],
+        on_failed: Callable[[Failure], None],
+    ) -> None:
+        self.background.run(inspecting(mixed.data, mixed.map), on_done, on_failed)
 
     @Slot()
     def _allow_opening(self) -> None:

@@ -85,8 +85,8 @@ def _mix_problems(config: "TrainingConfig") -> list[Problem]:
         return [
             Problem(
                 "mix",
-                f"The mixed-in datasets make up {total:.0%} of the rows; at most "
-                f"{MOST_MIXED_IN:.0%} can be, as the rest is the dataset itself.",
+                f"The mixed-in datasets make up {total * 100:.4g} % of the rows; at most "
+                f"{MOST_MIXED_IN * 100:g} % can be, as the rest is the dataset itself.",
             )
         ]
     return []

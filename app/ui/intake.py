@@ -1,12 +1,12 @@
 """Takes what the user drops or opens: finds out whether it is a dataset or a model, has it read."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal, Slot
 
-from app.core.config import TrainingConfig
+from app.core.config import MixedDataset, TrainingConfig
 from app.core.demo import demo_config
 from app.core.paths import starter_model_dir
 from app.data.dataset_files import has_train_file
@@ -46,12 +46,29 @@ class Intake(QObject):
             self.open_dataset(path)
 
     @Slot(object)
-    def open_dataset(self, path: Path) -> None:
+    def open_paths(self, paths: Sequence[Path]) -> None:
+        """Several at a time: datasets are mixed in equal shares, the first being the run's own."""
+        if why_not := self._state.why_not_open():
+            self.refused.emit(Failure(why_not, "", "", is_app_error=True))
+            return
+        datasets = [path for path in paths if is_dataset(path)]
+        for path in paths:
+            if path not in datasets:
+                self.open_path(path)
+        if datasets:
+            share = 1 / len(datasets)
+            mix = tuple(MixedDataset(path, share) for path in datasets[1:])
+            self.open_dataset(datasets[0], mix)
+
+    @Slot(object)
+    def open_dataset(self, path: Path, mix: tuple[MixedDataset, ...] = ()) -> None:
         """Have a dataset read and checked; the latest one asked for wins."""
 
         def take() -> None:
             self._state.leave_run()
-            self._state.change_config(data=path, valid=None, map="", question_sets=(), name="")
+            self._state.change_config(
+                data=path, mix=mix, valid=None, map="", question_sets=(), name=""
+            )
 
         self._inspect(path, take)
 
@@ -129,6 +146,11 @@ class Intake(QObject):
         else:
             state.keep_dataset()
             self.refused.emit(failure)
+
+
+def is_dataset(path: Path) -> bool:
+    """Whether something that was given is neither a model nor a file of settings."""
+    return path.suffix.lower() != ".toml" and not (path.is_dir() and looks_like_model(path))
 
 
 def looks_like_model(folder: Path) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from app.core.columns import parse_columns
 from app.core.config import TrainingConfig
 from app.core.config_text import load_toml, to_toml
 from app.core.errors import InputError
@@ -15,13 +16,13 @@ if TYPE_CHECKING:
     from app.library.run_summary import RunSummary
 
 
-def inspecting(path: Path) -> Callable[[], "DatasetFacts"]:
+def inspecting(path: Path, columns: str = "") -> Callable[[], "DatasetFacts"]:
     """Reads and checks a dataset; raises InputError when it can't be used at all."""
 
     def work() -> "DatasetFacts":
         from app.data.inspection import inspect
 
-        return inspect(path)
+        return inspect(path, columns=parse_columns(columns))
 
     return work
 
