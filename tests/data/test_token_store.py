@@ -241,15 +241,26 @@ def test_stores_that_were_not_used_for_longest_are_removed(
 ):
     monkeypatch.setattr(token_cache, "KEPT_STORES", 2)
     paths = [write_rows(*chats(5, start), name=f"{start}.jsonl") for start in (0, 10, 20)]
-    for age, path in zip((300, 400), paths, strict=False):
+    for days, path in zip((3, 4), paths, strict=False):
         folder = made(path, tokenizer).folder
-        then = folder.stat().st_mtime - age
+        then = folder.stat().st_mtime - days * 24 * 3600
         os.utime(folder / "manifest.json", (then, then))
     made(paths[2], tokenizer)
     made(paths[0], tokenizer)
     assert sum(counted) == 15
     made(paths[1], tokenizer)
     assert sum(counted) == 20
+
+
+def test_the_stores_of_a_dataset_with_many_files_are_all_kept(
+    write_rows, tokenizer, monkeypatch, counted
+):
+    monkeypatch.setattr(token_cache, "KEPT_STORES", 2)
+    paths = [write_rows(*chats(5, start), name=f"{start}.jsonl") for start in range(0, 50, 10)]
+    for _ in range(2):
+        for path in paths:
+            made(path, tokenizer)
+    assert sum(counted) == 25
 
 
 # -- stopped and gone on with ------------------------------------------------------------------
