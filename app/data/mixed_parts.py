@@ -1,4 +1,4 @@
-"""What each of several mixed datasets gives to a run, and how it is told."""
+"""What each of several mixed datasets gives to a run."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,32 +34,3 @@ def mixed_parts(
             names, mixing.sizes, mixing.taken, counts, valids, strict=True
         )
     )
-
-
-def unmeasured_notes(parts: Sequence[DatasetPart]) -> list[str]:
-    """Which of the datasets is not validated on although another is."""
-    if not any(len(part.valid) for part in parts):
-        return []
-    return [
-        f"No row of {part.name} is left to validate on, so its own loss is not measured."
-        for part in parts
-        if not len(part.valid)
-    ]
-
-
-def mixing_notes(train: TokenView, names: Sequence[str], seed: int) -> list[str]:
-    """What the first epoch takes of each dataset, counted from its rows."""
-    if (mixing := train.mixing) is None:
-        return []
-    rows = train.epoch(seed, 0)
-    datasets = mixing.dataset_of(rows)
-    told = []
-    for dataset, name in enumerate(names):
-        ours = rows[datasets == dataset]
-        tokens, size = int(train.lengths[ours].sum()), mixing.sizes[dataset]
-        passes = f", {len(ours) / size:.1f} times each" if len(ours) > size else ""
-        told.append(
-            f"{len(ours):,} rows of {name} ({len(ours) / len(rows):.1%}), which has {size:,}"
-            f"{passes}: {tokens:,} tokens"
-        )
-    return ["The first epoch takes " + "; ".join(told) + "."]

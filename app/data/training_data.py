@@ -13,9 +13,10 @@ import numpy as np
 from app.core.columns import Columns
 from app.core.errors import InputError
 from app.core.progress import part_of_whole, run_to_end
+from app.data.data_notes import mixing_notes, row_notes, validation_notes
 from app.data.dataset_files import DatasetFiles, dataset_name
 from app.data.examples import RowProblem
-from app.data.mixed_parts import DatasetPart, mixed_parts, mixing_notes, unmeasured_notes
+from app.data.mixed_parts import DatasetPart, mixed_parts
 from app.data.mixing import Mixing
 from app.data.splitting import held_out_of_each
 from app.data.token_files import TokenStore
@@ -134,10 +135,13 @@ def _training_data(
     names = [dataset_name(dataset.files) for dataset in datasets]
     parts = mixed_parts(names, view, [view_of(valid, limit) for valid in valids])
     used, valid = together([*trains, *valids]), together(valids)
-    notes = [*_notes(used, limit), *mixing_notes(view, names, settings.seed)]
-    notes += unmeasured_notes(parts)
-    if valid.is_wanted and not valid.kept_count:
-        notes.append("No validation row can be used, so there is no validation.")
+    notes = [
+        *row_notes(used, limit),
+        *mixing_notes(view, names, settings.seed),
+        *validation_notes(
+            together(trains), valid, parts, not any(one.files.valid for one in datasets)
+        ),
+    ]
     return TrainingData(
         train=view,
         valid=view_of(valid, limit),
@@ -200,22 +204,3 @@ def _check_any(train: UsedRows, whose: str = "") -> None:
         f"No training row{of_what} can be used{shown}.",
         "Correct the dataset or choose another model.",
     )
-
-
-def _notes(used: UsedRows, limit: int) -> list[str]:
-    notes = []
-    if used.cut:
-        notes.append(f"{_rows(used.cut)} longer than {limit:,} tokens: cut at the end.")
-    if used.left_out_count:
-        first = next(used.left_out())
-        notes.append(f"{_rows(used.left_out_count)} left out; the first: {first}.")
-    if used.last_reply_only:
-        notes.append(
-            f"{_rows(used.last_reply_only)} trained on the last reply only: this model's chat "
-            "template changes earlier replies once more follows."
-        )
-    return notes
-
-
-def _rows(count: int) -> str:
-    return "1 row is" if count == 1 else f"{count:,} rows are"

@@ -66,6 +66,11 @@ class UsedRows:
         shortest = [file.shortest for file in files if file.shortest is not None]
         self.shortest = min(shortest, default=0)
 
+    @property
+    def kept_digests(self) -> npt.NDArray[np.uint64]:
+        digests = [file.rows.digests[file.kept] for file in self.files]
+        return np.concatenate(digests) if digests else np.zeros(0, np.uint64)
+
     def left_out(self) -> Iterator[RowProblem]:
         """The first of each file."""
         return (problem for file in self.files for problem in file.left_out())

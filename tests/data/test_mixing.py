@@ -251,3 +251,13 @@ def test_a_mixed_in_dataset_without_a_usable_row_is_refused(write, mixed, tokeni
         settings = DataSettings(RowSettings(True, leave_out_bad_rows=True), 512, 4)
         more = [MixedFiles(find_files(old), 0.5)]
         open_data(find_files(new), tokenizer_with("chatml"), settings, more)
+
+
+def test_rows_that_stand_in_a_validation_set_of_any_dataset_are_told(write, mixed, tmp_path):
+    valid = write("valid.jsonl", 100, 30)
+    data = mixed(write("new.jsonl", 0, 60), write("old.jsonl", 105, 20), valid=valid)
+    assert data.notes[-1] == (
+        "20 rows to train on stand in the validation set too: its loss will look better than it is."
+    )
+    data = mixed(tmp_path / "new.jsonl", write("older.jsonl", 200, 20), valid=valid)
+    assert not any("validation set too" in note for note in data.notes)
