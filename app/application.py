@@ -1,13 +1,14 @@
 """The composition root of the window: builds and wires every part once, and ends them in order."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QEvent, QObject, QSettings, QTimer, Signal, Slot
 from PySide6.QtGui import QFileOpenEvent, QFontDatabase
 from PySide6.QtWidgets import QApplication
 
-from app.core.config import TrainingConfig
+from app.core.config import MixedDataset, TrainingConfig
 from app.core.errors import InputError
 from app.core.paths import home_dir, runs_dir
 from app.library.queue_file import QUEUE_FILE
@@ -25,6 +26,7 @@ from app.ui.library.library_commands import LibraryCommands
 from app.ui.live_run import LiveRunWatch
 from app.ui.main_window import DATA, MainWindow
 from app.ui.menus import Menus
+from app.ui.mix_intake import MixIntake
 from app.ui.one_window import OneWindow
 from app.ui.pages.data_page import DataPage
 from app.ui.pages.library_page import LibraryPage
@@ -39,8 +41,13 @@ from app.ui.theme import LIGHT
 from app.ui.tier_preview import TierPreview
 from app.ui.trying.trial import Trial
 from app.ui.trying.try_commands import TryCommands
-from app.workers.background import BackgroundTasks
+from app.workers.background import BackgroundTasks, Failure
 from app.workers.compute import ComputeThread
+from app.workers.data_jobs import Inspected, Inspecting, Reading
+from app.workers.job import JobEnded
+
+if TYPE_CHECKING:
+    from app.data.inspection import DatasetFacts
 
 BODY_PX = 13
 """The body size of macOS, used everywhere so that layouts agree."""
@@ -62,10 +69,11 @@ class Nestling(QObject):
         self.data_work = DataWork(self.state, self.background, runs_dir())
         self.control.make_way = self.data_work.tokenisation.make_way
         self.intake = Intake(self.state, self.background, self.data_work.reader)
+        self.mix = MixIntake(self.state, self._inspect_mixed)
         self.export = CheckpointExport(self.background, self)
         self.appearance = Appearance(application, settings)
         self.actions = RunActions(self.state, self.control)
-        self.train = TrainPage(self.state, self.actions, settings)
+        self.train = TrainPage(self.state, self.mix, self.actions, settings)
         self.data = DataPage(self.state, self.data_work, self.intake)
         self.library = LibraryPage(settings)
         self.live_run = LiveRunWatch(self.state)
@@ -80,7 +88,7 @@ class Nestling(QObject):
         )
         self.errors = ErrorSink(self.window)
         self.quitting = Quitting(self.state, self.control, self.window)
-        self.commands = Commands(self.state, self.window, self.intake, self.export)
+        self.commands = Commands(self.state, self.window, self.intake, self.mix, self.export)
         self.library_commands = LibraryCommands(
             self.state, self.window, self.control, self.intake, self.background, settings,
             runs_dir(),
@@ -99,6 +107,7 @@ class Nestling(QObject):
     def _wire_pages(self) -> None:
         train, library, commands = self.train, self.library, self.commands
         train.dataset_choice_requested.connect(commands.choose_dataset)
+        train.data.mixed.add_requested.connect(commands.add_dataset)
         train.model_choice_requested.connect(commands.choose_model)
         train.starter_requested.connect(self.intake.use_starter_model)
         train.sample_requested.connect(commands.use_sample)
@@ -129,7 +138,7 @@ class Nestling(QObject):
         window.may_close = self.quitting.may_close
         window.why_not_open = self.state.why_not_open
         self.state.phase_changed.connect(self._allow_opening)
-        window.path_dropped.connect(commands.open_path)
+        window.paths_dropped.connect(commands.open_paths)
         window.first_painted.connect(self._load_the_rest)
         self.quitting.ready.connect(window.close)
         self.control.run_ended.connect(self.library_commands.refresh)
@@ -149,6 +158,24 @@ class Nestling(QObject):
         self.export.exported.connect(commands.tell_exported)
         self.appearance.theme_changed.connect(window.set_theme)
         window.set_theme(self.appearance.theme or LIGHT)
+
+    def _inspect_mixed(
+        self,
+        mixed: MixedDataset,
+        on_done: Callable[["DatasetFacts"], None],
+        on_failed: Callable[[Failure], None],
+    ) -> None:
+        def take(value: object) -> None:
+            if isinstance(value, Inspected):
+                on_done(value.facts)
+
+        def end(ended: JobEnded) -> None:
+            if ended.ending != "finished":
+                message = ended.message or f"{mixed.data.name} was not read to its end."
+                on_failed(Failure(message, ended.hint, ended.details, ended.is_app_error))
+
+        reading = Reading(mixed.data, None, mixed.map)
+        self.data_work.reader.run(Inspecting(reading), take, end)
 
     @Slot()
     def _allow_opening(self) -> None:

@@ -159,6 +159,9 @@ def _add_setting(parser: argparse.ArgumentParser, f: Field[Any]) -> None:
         return
     if f.name == "question_sets":
         options: dict[str, Any] = {"nargs": "+", "metavar": "PATH"}
+    elif f.name == "mix":
+        options = {"action": "append", "metavar": "PATH=SHARE"}
+        text += " May be given several times."
     elif f.name in CHOICES:
         options = {"choices": CHOICES[f.name]}
     elif f.type in (int, float):

@@ -4,14 +4,17 @@ import argparse
 import json
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from app.cli.waiting import waited_for
 from app.core.columns import Columns, parse_columns
 from app.core.config import TrainingConfig
 from app.data.dataset_files import find_files
 from app.data.examples import RowProblem
-from app.data.inspection import DatasetFacts, Problems, inspect
-from app.data.token_facts import TokenFacts, token_facts
+from app.data.inspection import DatasetFacts, Problems, inspecting
+
+if TYPE_CHECKING:
+    from app.data.token_facts import TokenFacts
 
 EXIT_BAD_ROWS = 2
 
@@ -39,7 +42,8 @@ def add_check(parser: argparse.ArgumentParser) -> None:
 def check(arguments: argparse.Namespace) -> int:
     """Print the report; raises InputError when there is nothing to report on."""
     columns = parse_columns(arguments.map)
-    facts = inspect(arguments.data, arguments.valid, columns)
+    reading = inspecting(arguments.data, arguments.valid, columns)
+    facts = waited_for(reading, f"Reading {arguments.data.name}")
     tokens = _tokens(arguments, columns) if arguments.model else None
     if arguments.json:
         print(json.dumps(_plain(facts, tokens), ensure_ascii=False))
@@ -49,18 +53,20 @@ def check(arguments: argparse.Namespace) -> int:
     return EXIT_BAD_ROWS if errors else 0
 
 
-def _tokens(arguments: argparse.Namespace, columns: Columns | None) -> TokenFacts:
-    from app.data.tokenizing import tokenize
+def _tokens(arguments: argparse.Namespace, columns: Columns | None) -> "TokenFacts":
+    from app.data.token_facts import counting_tokens
+    from app.data.token_store import RowSettings
     from app.engine.loading import load_tokenizer
 
     tokenizer = load_tokenizer(arguments.model)
     files = find_files(arguments.data, arguments.valid)
-    return token_facts(
-        files, columns, lambda row: tokenize(row, tokenizer, True), arguments.max_seq_length
+    counting = counting_tokens(
+        files, tokenizer, RowSettings(True, columns), arguments.max_seq_length
     )
+    return waited_for(counting, "Turning text into tokens")
 
 
-def _plain(facts: DatasetFacts, tokens: TokenFacts | None) -> dict[str, Any]:
+def _plain(facts: DatasetFacts, tokens: "TokenFacts | None") -> dict[str, Any]:
     """The report as JSON can hold it."""
     found = [*facts.problems, *facts.warnings]
     counts: Counter[str] = Counter(facts.counts)
@@ -96,7 +102,7 @@ def _plain_problem(problem: RowProblem) -> dict[str, Any]:
     }
 
 
-def _lines(facts: DatasetFacts, tokens: TokenFacts | None, is_mapped: bool) -> list[str]:
+def _lines(facts: DatasetFacts, tokens: "TokenFacts | None", is_mapped: bool) -> list[str]:
     """The report for people: the rows first, so that what counts stands at the end."""
     lines = _listed(facts.problems, facts.problem_count, "can't be used")
     lines += _listed(facts.warnings, facts.warning_count, "should be looked at")

@@ -64,7 +64,9 @@ class TerminalProgress:
                 self._score(event)
             case EvaluationFinished():
                 mark = "  best so far" if event.is_best and event.step else ""
-                self._print(f"step {event.step}: validation loss {event.val_loss:.4f}{mark}")
+                self._print(
+                    f"step {event.step}: validation loss {event.val_loss:.4f}{event.of_each}{mark}"
+                )
             case CheckpointSaved():
                 self._print(f"step {event.step}: checkpoint saved")
             case MemoryEstimated():

@@ -1,20 +1,20 @@
 """A run's configuration: one frozen dataclass with the help text that forms, flags and docs show.
 
-Defaults are those of the product; `problems()` says in plain words what can't work. Whether files
-exist and fit is not known here.
+Defaults are those of the product; config_checks.py says in plain words what can't work. Whether
+files exist and fit is not known here.
 """
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from app.core.columns import EXAMPLE as EXAMPLE_COLUMNS
-from app.core.columns import ROLES, parse_columns
+from app.core.columns import ROLES
+from app.core.config_checks import Problem, problems_of
 from app.core.errors import InputError
 from app.core.paths import starter_model_dir
-from app.core.tier_patterns import EXAMPLE, parse_patterns
+from app.core.tier_patterns import EXAMPLE
 
 Assignment = Literal["depth", "module", "rank", "importance", "manual"]
 FastEnd = Literal["top", "bottom"]
@@ -23,8 +23,6 @@ Schedule = Literal["constant", "linear", "cosine"]
 FineTuneType = Literal["lora", "dora"]
 Keep = Literal["all", "best and last"]
 BadRows = Literal["stop", "leave out"]
-
-MAX_TIERS = 8
 
 
 @dataclass(frozen=True)
@@ -38,11 +36,17 @@ class TierConfig:
 
 
 @dataclass(frozen=True)
-class Problem:
-    """What is wrong with one setting, in one sentence."""
+class MixedDataset:
+    """A further dataset, mixed into the run's own."""
 
-    setting: str
-    message: str
+    data: Path
+    share: float
+    """Of the training rows of an epoch, which of them are this dataset's."""
+    map: str = ""
+    """Its columns, as the setting of that name says those of the run's own dataset."""
+
+    def __str__(self) -> str:
+        return f"{self.data.name} {self.share * 100:g} %"
 
 
 def setting(
@@ -88,6 +92,15 @@ class TrainingConfig:
         help="A file of examples (.jsonl, .json, .csv, .tsv, .parquet, .txt, .md, also .gz), or a "
         "folder with a train and optionally a valid file.",
         section="files",
+    )
+    mix: tuple[MixedDataset, ...] = setting(
+        (),
+        label="Mixed in",
+        help="Further datasets, each with the share of the training rows that it shall make up, "
+        "like old.jsonl=0.25. Rows learned before, mixed in so, are rehearsed. An epoch is one "
+        "pass over the dataset itself.",
+        section="files",
+        advanced=True,
     )
     valid: Path | None = setting(
         label="Validation set",
@@ -345,11 +358,7 @@ class TrainingConfig:
 
     def problems(self) -> list[Problem]:
         """Every setting that can't work, in the order of the form; empty when all can."""
-        found = [p for f in fields(self) if (p := _range_problem(f, getattr(self, f.name)))]
-        found += _column_problems(self.map)
-        found += _tier_problems(self.tiers)
-        found += _assignment_problems(self)
-        return found
+        return problems_of(self)
 
     def located(self) -> "TrainingConfig":
         """This config with absolute paths, so that a run means the same from anywhere."""
@@ -358,7 +367,9 @@ class TrainingConfig:
             for f in fields(self)
             if isinstance(value := getattr(self, f.name), Path)
         }
-        return replace(self, **places, question_sets=tuple(map(_absolute, self.question_sets)))
+        mix = tuple(replace(mixed, data=_absolute(mixed.data)) for mixed in self.mix)
+        questions = tuple(map(_absolute, self.question_sets))
+        return replace(self, **places, mix=mix, question_sets=questions)
 
     def checked(self) -> "TrainingConfig":
         """This config, or InputError with the first problem's sentence."""
@@ -385,62 +396,3 @@ def config_field(name: str) -> Field[Any]:
 
 def _absolute(path: Path) -> Path:
     return path.expanduser().absolute()
-
-
-def _range_problem(f: Field[Any], value: Any) -> Problem | None:
-    low, high = f.metadata["minimum"], f.metadata["maximum"]
-    if low is None:
-        return None
-    label = f.metadata["label"]
-    if math.isnan(value):
-        return Problem(f.name, f"{label} must be a number.")
-    too_low = value <= low if f.metadata["exclusive_minimum"] else value < low
-    if not math.isfinite(value) or too_low or value > high:
-        relation = "greater than" if f.metadata["exclusive_minimum"] else "at least"
-        return Problem(
-            f.name,
-            f"{label} must be {relation} {_number(low)} and at most {_number(high)}; "
-            f"it is {_number(value)}.",
-        )
-    if f.name == "num_layers" and value == 0:
-        return Problem(f.name, "Layers must be -1 (all) or at least 1; with 0 nothing trains.")
-    return None
-
-
-def _number(value: float) -> str:
-    return f"{value:,}" if isinstance(value, int) else f"{value:g}"
-
-
-def _column_problems(text: str) -> list[Problem]:
-    try:
-        parse_columns(text)
-    except InputError as error:
-        return [Problem("map", str(error))]
-    return []
-
-
-def _assignment_problems(config: TrainingConfig) -> list[Problem]:
-    if config.assign == "rank" and config.rank < len(config.tiers):
-        return [Problem("rank", f"Rank {config.rank} can't be cut into {len(config.tiers)} tiers.")]
-    if config.assign == "manual":
-        try:
-            parse_patterns(config.tier_patterns, len(config.tiers))
-        except InputError as error:
-            return [Problem("tier_patterns", str(error))]
-    return []
-
-
-def _tier_problems(tiers: tuple[TierConfig, ...]) -> list[Problem]:
-    if not tiers:
-        return [Problem("tiers", "There must be at least one tier.")]
-    if len(tiers) > MAX_TIERS:
-        return [Problem("tiers", f"{len(tiers)} tiers are too many: at most {MAX_TIERS} can be.")]
-    for index, tier in enumerate(tiers):
-        if not 1 <= tier.period <= 1_000_000:
-            return [Problem("tiers", f"Tier {index}'s update period must be 1 to 1,000,000 steps.")]
-        if not (math.isfinite(tier.learning_rate_factor) and tier.learning_rate_factor > 0):
-            return [Problem("tiers", f"Tier {index}'s learning-rate factor must be above 0.")]
-    periods = [tier.period for tier in tiers]
-    if periods != sorted(periods):
-        return [Problem("tiers", "Tiers must be ordered by update period, the shortest first.")]
-    return []

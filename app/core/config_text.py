@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 import tomli_w
 
-from app.core.config import CHOICES, Pending, TierConfig, TrainingConfig
+from app.core.config import CHOICES, MixedDataset, Pending, TierConfig, TrainingConfig
 from app.core.errors import InputError
 
 
@@ -93,6 +93,8 @@ def to_plain(config: TrainingConfig) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     if isinstance(value, Path):
         return str(value)
+    if isinstance(value, MixedDataset):
+        return {name: _plain(item) for name, item in vars(value).items() if item != ""}
     if isinstance(value, TierConfig):
         return {name: item for name, item in vars(value).items() if item is not None}
     if isinstance(value, tuple):
@@ -107,6 +109,8 @@ def _typed(name: str, value: Any, kind: Any, where: str) -> Any:
         raise InputError(f"{where}: {name} must be one of {', '.join(CHOICES[name])}.")
     if name == "tiers":
         return _typed_tiers(value, where)
+    if name == "mix":
+        return _typed_mix(value, where)
     if name in ("tier_patterns", "keys") and _is_list_of(value, str):
         return ", ".join(value)
     if name == "question_sets" and _is_list_of(value, str):
@@ -120,6 +124,36 @@ def _typed(name: str, value: Any, kind: Any, where: str) -> Any:
     if kind in (str, bool) and isinstance(value, kind):
         return value
     raise InputError(f"{where}: {name} can't be {value!r}.")
+
+
+def _typed_mix(value: Any, where: str) -> tuple[MixedDataset, ...]:
+    try:
+        if _is_list_of(value, str):
+            return tuple(map(_parsed_mix, value))
+        if _is_list_of(value, dict):
+            return tuple(map(_mixed_dataset, value))
+    except (KeyError, TypeError, ValueError):
+        pass
+    raise InputError(
+        f"{where}: mix must name datasets with their shares, like old.jsonl=0.25, or be tables "
+        "with data, share and maybe map."
+    )
+
+
+def _parsed_mix(text: str) -> MixedDataset:
+    path, _, share = text.rpartition("=")
+    if not path:
+        raise ValueError
+    return MixedDataset(Path(path), float(share))
+
+
+def _mixed_dataset(table: Mapping[str, Any]) -> MixedDataset:
+    data, share, columns = table["data"], table["share"], table.get("map", "")
+    are_known = not set(table) - {"data", "share", "map"}
+    are_texts = isinstance(data, str) and data and isinstance(columns, str)
+    if not (are_known and are_texts) or isinstance(share, bool | str):
+        raise ValueError
+    return MixedDataset(Path(data), float(share), columns)
 
 
 def _typed_tiers(value: Any, where: str) -> tuple[TierConfig, ...]:

@@ -137,11 +137,28 @@ class StepFinished:
 
 
 @dataclass(frozen=True)
+class DatasetLoss:
+    """One dataset's own validation loss, where several are mixed."""
+
+    name: str
+    val_loss: float
+
+
+@dataclass(frozen=True)
 class EvaluationFinished:
     step: int
     val_loss: float
-    """Mean cross-entropy per trained token over the whole validation set, in nats."""
+    """Mean cross-entropy per trained token over the whole validation set, in nats. Of several
+    datasets, each counts by the tokens that an epoch trains of it."""
     is_best: bool
+    datasets: tuple[DatasetLoss, ...] = ()
+    """Of each, if several are mixed."""
+
+    @property
+    def of_each(self) -> str:
+        """ " (chats 2.310, old 1.900)", or nothing for one dataset."""
+        told = ", ".join(f"{one.name} {one.val_loss:.3f}" for one in self.datasets)
+        return f" ({told})" if told else ""
 
 
 @dataclass(frozen=True)

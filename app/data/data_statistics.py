@@ -10,7 +10,6 @@ import numpy.typing as npt
 from app.data.checked_file import KEPT_PROBLEMS
 from app.data.examples import RowProblem
 from app.data.length_curves import LengthCurves
-from app.data.splitting import held_out
 from app.data.token_files import TokenStore
 
 Stored = tuple[Path, TokenStore]
@@ -28,27 +27,23 @@ class DataStatistics:
     """Rows of which only the last reply is trained."""
 
 
-def held_rows(stored: Sequence[Stored], share: float, seed: int) -> npt.NDArray[np.bool_]:
-    """[rows of the training file]: which are held out; none where there is a validation file."""
-    digests = stored[0][1].rows.digests
-    return held_out(digests, share if len(stored) == 1 else 0.0, seed)
-
-
-def data_statistics(stored: Sequence[Stored], is_held: npt.NDArray[np.bool_]) -> DataStatistics:
-    """`stored`: the training file, and the validation file if there is one."""
-    rows = stored[0][1].rows
-    other = stored[1][1].rows if len(stored) > 1 else None
-    if other is None:
-        valid = LengthCurves.of(rows, np.flatnonzero(is_held))
-    else:
-        valid = LengthCurves.of(other, np.arange(len(other)))
-    refused = [problem for path, store in stored for problem in store.first_problems(path)]
+def data_statistics(
+    train: Sequence[Stored], valid: Sequence[Stored], held: Sequence[npt.NDArray[np.bool_]]
+) -> DataStatistics:
+    """`held`: of each training file, which of its rows are held out; none, if there are files to
+    validate on."""
+    rows = [store.rows for _, store in train]
+    kept = [(part, np.flatnonzero(~mask)) for part, mask in zip(rows, held, strict=True)]
+    out = [(part, np.flatnonzero(mask)) for part, mask in zip(rows, held, strict=True)]
+    out += [(store.rows, np.arange(len(store.rows))) for _, store in valid]
+    both = (*train, *valid)
+    refused = [problem for path, store in both for problem in store.first_problems(path)]
     return DataStatistics(
-        train=LengthCurves.of(rows, np.flatnonzero(~is_held)),
-        valid=valid,
+        train=LengthCurves.of(kept),
+        valid=LengthCurves.of(out),
         refused=tuple(refused[:KEPT_PROBLEMS]),
-        refused_count=sum(store.problem_count for _, store in stored),
-        last_reply_only=sum(int(store.rows.last_reply_only.sum()) for _, store in stored),
+        refused_count=sum(store.problem_count for _, store in both),
+        last_reply_only=sum(int(store.rows.last_reply_only.sum()) for _, store in both),
     )
 
 

@@ -16,27 +16,32 @@ from app.data.examples import ChatExample, Example, RowProblem
 if TYPE_CHECKING:
     import numpy as np
 
-_COLUMNS = 4  # two for the words, one for the exact row, one for its line
+_COLUMNS = 4  # two for the words, one for the exact row, one for its place
+
+
+_LINE_BITS = 40
+"""A row's place is its line, and above that the number of its file."""
 
 
 class Seen:
-    """The rows of one file, as hashes in the file's order."""
+    """The rows of a set of files, as hashes in their order."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, *paths: Path) -> None:
+        self._paths = paths
         self._hashes = array("Q")
 
-    def add(self, example: Example) -> None:
+    def add(self, example: Example, file: int = 0) -> None:
+        """Note a row of file number `file`."""
         exact = _content(example)
         words = exact.casefold()
         for space in " \n\t\r":
             words = words.replace(space, "")
         digest = _digest(words, 16) + _digest(exact, 8)
         self._hashes.frombytes(digest)
-        self._hashes.append(example.line)
+        self._hashes.append(file << _LINE_BITS | example.line)
 
     def duplicates(self) -> Iterator[RowProblem]:
-        """A warning for each row that an earlier one of the file equals."""
+        """A warning for each row that an earlier one equals."""
         import numpy as np
 
         rows = self._rows()
@@ -47,10 +52,10 @@ class Seen:
         firsts = np.maximum.accumulate(np.where(is_same, 0, np.arange(len(rows))))
         found = np.flatnonzero(is_same)
         for index in found[np.argsort(order[found], kind="stable")]:
-            yield self._same(rows[index], rows[firsts[index]], "")
+            yield self._same(rows[index], rows[firsts[index]], self)
 
     def also_in(self, other: "Seen") -> Iterator[RowProblem]:
-        """A warning for each row that stands in another file too."""
+        """A warning for each row that stands in another set too."""
         import numpy as np
 
         ours, theirs = self._rows(), other._rows()
@@ -60,14 +65,20 @@ class Seen:
         places = np.searchsorted(theirs[:, 0], ours[:, 0]).clip(max=len(theirs) - 1)
         is_same = (theirs[places, :2] == ours[:, :2]).all(axis=1)
         for index in np.flatnonzero(is_same):
-            problem = self._same(ours[index], theirs[places[index]], f" in {other.path.name}")
+            problem = self._same(ours[index], theirs[places[index]], other)
             yield replace(problem, kind="in both sets")
 
-    def _same(self, row: Any, first: Any, where: str) -> RowProblem:
-        place = RowProblem(self.path, int(first[3]), "").place
+    def _same(self, row: Any, first: Any, other: "Seen") -> RowProblem:
+        (path, line), (other_path, other_line) = self._place(row), other._place(first)
+        place = RowProblem(other_path, other_line, "").place
+        where = "" if path == other_path else f" in {other_path.name}"
         but = "" if row[2] == first[2] else ", but for case and white space"
         reason = f"is the same as {place}{where}{but}"
-        return RowProblem(self.path, int(row[3]), reason, "duplicate", is_warning=True)
+        return RowProblem(path, line, reason, "duplicate", is_warning=True)
+
+    def _place(self, row: Any) -> tuple[Path, int]:
+        file, line = divmod(int(row[3]), 1 << _LINE_BITS)
+        return self._paths[file], line
 
     def _rows(self) -> "np.ndarray[Any, Any]":
         import numpy as np

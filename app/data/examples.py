@@ -51,6 +51,9 @@ ProblemKind = Literal[
 ]
 """By which problems are counted."""
 
+REFUSED: ProblemKind = "refused by the model"
+"""An example, but none that this model can be trained on; all other kinds are bad rows."""
+
 
 @dataclass(frozen=True)
 class RowProblem:

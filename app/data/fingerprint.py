@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,12 +43,17 @@ class FileContent:
             return False
 
 
-def fingerprints(data: Path | None, valid: Path | None) -> dict[str, str]:
-    """File name → SHA-256 of its content, for every file of the dataset. Raises InputError."""
+def fingerprints(
+    data: Path | None, valid: Path | None, mixed: Iterable[Path] = ()
+) -> dict[str, str]:
+    """File name → SHA-256 of its content, for every file of the dataset and of those mixed in.
+
+    Raises InputError.
+    """
     if data is None:
         return {}
-    files = find_files(data, valid)
-    return {str(path): file_content(path).digest for path in (files.train, files.valid) if path}
+    datasets = [find_files(data, valid), *map(find_files, mixed)]
+    return {str(path): file_content(path).digest for files in datasets for path in files.all_files}
 
 
 def file_content(path: Path) -> FileContent:

@@ -4,17 +4,19 @@ Every row is read once and none is kept but the first few, so that memory stays 
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.core.columns import Columns
 from app.core.errors import InputError
+from app.core.progress import part_of_whole, run_to_end
 from app.data.checked_file import KEPT_PROBLEMS, read_checked
 from app.data.dataset_files import find_files
 from app.data.duplicates import Seen
 from app.data.examples import BrokenFile, Example, ProblemKind, RowProblem
 from app.data.oddities import oddities
+from app.data.readers import ShareRead
 from app.data.shapes import RowFormat
 
 PREVIEW_EXAMPLES = 5
@@ -25,7 +27,7 @@ class DatasetFacts:
     """What can be said of a dataset without a model."""
 
     path: Path
-    """The training file."""
+    """The training file; the first, if it is cut into several."""
     format: str
     """A RowFormat, or "mixed"; "unknown" without examples."""
     examples: int
@@ -47,34 +49,41 @@ class DatasetFacts:
 def inspect(data: Path, valid: Path | None = None, columns: Columns | None = None) -> DatasetFacts:
     """What there is to show of a dataset, bad rows included.
 
-    Raises InputError only when nothing can be shown: the training file is missing or empty.
+    Raises InputError only when nothing can be shown: a training file is missing or empty.
     """
+    return run_to_end(inspecting(data, valid, columns))
+
+
+def inspecting(
+    data: Path, valid: Path | None = None, columns: Columns | None = None
+) -> Generator[float, None, DatasetFacts]:
+    """The same in small steps: yields the share read, 0 to 1; closing it stops the reading."""
     problems = Problems()
     try:
         files = find_files(data, valid)
     except InputError as error:
         files = find_files(data)
         problems.add(_whole_file(valid or data, error))
-    train = _Inspected(files.train, columns, problems)
-    train.read()
-    read = [train]
-    if files.valid:
-        read.append(_Inspected(files.valid, columns, problems))
-        try:
-            read[1].read()
-        except InputError as error:
-            problems.add(_whole_file(files.valid, error))
-    problems.add_all(warning for file in read for warning in file.seen.duplicates())
-    if files.valid:
-        problems.add_all(train.seen.also_in(read[1].seen))
+    train = _Inspected(files.train_files, columns, problems)
+    validating = _Inspected(files.valid_files, columns, problems)
+    size = train.size_bytes + validating.size_bytes
+    yield from part_of_whole(train.reading(), 0, train.size_bytes, size)
+    try:
+        reading = validating.reading()
+        yield from part_of_whole(reading, train.size_bytes, validating.size_bytes, size)
+    except InputError as error:
+        problems.add(_whole_file(validating.path, error))
+    problems.add_all(train.seen.duplicates())
+    problems.add_all(validating.seen.duplicates())
+    problems.add_all(train.seen.also_in(validating.seen))
     return DatasetFacts(
         path=files.train,
         format=_name(train.formats),
         examples=train.examples,
-        valid_examples=sum(file.examples for file in read[1:]),
+        valid_examples=validating.examples,
         problems=tuple(problems.errors),
         problem_count=problems.error_count,
-        size_bytes=sum(_size(file.path) for file in read),
+        size_bytes=size,
         preview=tuple(train.preview),
         warnings=tuple(problems.warnings),
         warning_count=problems.warning_count,
@@ -110,31 +119,47 @@ class Problems:
 
 
 class _Inspected:
-    """One file, read to where it ends or breaks."""
+    """The files of one set, each read to where it ends or breaks."""
 
-    def __init__(self, path: Path, columns: Columns | None, problems: Problems) -> None:
-        self.path = path
+    def __init__(
+        self, paths: tuple[Path, ...], columns: Columns | None, problems: Problems
+    ) -> None:
         self.examples = 0
         self.formats: set[RowFormat] = set()
         self.preview: list[Example] = []
-        self.seen = Seen(path)
-        self._columns, self._problems = columns, problems
+        self.seen = Seen(*paths)
+        self.size_bytes = sum(map(_size, paths))
+        self.path = Path()
+        """The file that is being read."""
+        self._paths, self._columns, self._problems = paths, columns, problems
 
-    def read(self) -> None:
-        """Raises InputError if the file is missing or empty."""
+    def reading(self) -> Generator[float, None, None]:
+        """Yields the share read. Raises InputError if a file is missing or empty."""
+        before = 0
+        for number, path in enumerate(self._paths):
+            self.path, size = path, _size(path)
+            yield from part_of_whole(self._reading(number), before, size, self.size_bytes)
+            before += size
+
+    def _reading(self, number: int) -> Generator[float, None, None]:
+        share, told = ShareRead(), 0.0
+        yield told
         try:
-            for found in read_checked(self.path, self._columns):
+            for found in read_checked(self.path, self._columns, share):
                 if isinstance(found, RowProblem):
                     self._problems.add(found)
                 else:
-                    self._take(*found)
+                    self._take(*found, number)
+                if share.done != told:
+                    told = share.done
+                    yield told
         except BrokenFile as broken:
             self._problems.add(broken.problem)
 
-    def _take(self, example: Example, form: RowFormat) -> None:
+    def _take(self, example: Example, form: RowFormat, file: int) -> None:
         self.examples += 1
         self.formats.add(form)
-        self.seen.add(example)
+        self.seen.add(example, file)
         self._problems.add_all(oddities(example, self.path))
         if len(self.preview) < PREVIEW_EXAMPLES:
             self.preview.append(example)

@@ -3,7 +3,9 @@
 All is kept by distinct length or place, so that a million rows take no more room than a thousand.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -31,12 +33,13 @@ class LengthCurves:
     """Trained tokens of all rows before that place."""
 
     @classmethod
-    def of(cls, rows: TokenRows, chosen: npt.NDArray[np.intp]) -> "LengthCurves":
-        """`chosen` are indexes of rows; every row has a trained span."""
-        lengths, counts = np.unique(rows.lengths[chosen].astype(np.int64), return_counts=True)
-        first = rows.spans[rows.span_starts[:-1][chosen], 0] if len(chosen) else chosen
-        begins, begun = np.unique(first.astype(np.int64), return_counts=True)
-        places, before = _trained(_spans_of(rows, chosen))
+    def of(cls, parts: "Sequence[tuple[TokenRows, npt.NDArray[np.intp]]]") -> "LengthCurves":
+        """Of each part the rows with these indexes; every row has a trained span."""
+        lengths, counts = _counted([rows.lengths[chosen] for rows, chosen in parts])
+        begins, begun = _counted(
+            [rows.spans[rows.span_starts[:-1][chosen], 0] for rows, chosen in parts]
+        )
+        places, before = _trained(_together([_spans_of(*part) for part in parts]).reshape(-1, 2))
         return cls(
             lengths, np.cumsum(counts), np.cumsum(counts * lengths), begins, np.cumsum(begun),
             places, before,
@@ -96,6 +99,17 @@ class LengthCurves:
         up_to = np.concatenate(([0], self.rows_up_to))
         below = up_to[np.searchsorted(self.lengths, edges, side="left")]
         return np.diff(below)
+
+
+def _together(arrays: Sequence[npt.NDArray[Any]]) -> Ints:
+    return np.concatenate([np.zeros(0, np.int64), *(array.ravel() for array in arrays)]).astype(
+        np.int64
+    )
+
+
+def _counted(arrays: Sequence[npt.NDArray[Any]]) -> tuple[Ints, Ints]:
+    """The distinct values of all, and how often each is there."""
+    return np.unique(_together(arrays), return_counts=True)
 
 
 def _spans_of(rows: TokenRows, chosen: npt.NDArray[np.intp]) -> npt.NDArray[np.int64]:

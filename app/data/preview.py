@@ -48,6 +48,8 @@ class PreviewRow:
     cut_tokens: int = 0
     last_reply_only: bool = False
     is_held_out: bool = False
+    file: str = ""
+    """The file it is from, where there are several."""
     problem: str = ""
     """Why the model can't be trained on it."""
 

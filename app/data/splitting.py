@@ -1,53 +1,106 @@
 """Which rows are held out for validation, decided by seed and content alone."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 _DRAWN_AT_ONCE = 4096
 
+Digests = npt.NDArray[np.uint64]
+Held = npt.NDArray[np.bool_]
 
-def held_out(digests: npt.NDArray[np.uint64], share: float, seed: int) -> npt.NDArray[np.bool_]:
-    """[rows]: which rows are held out.
 
-    Rows are drawn by a hash of seed and content: equal rows stay on one side, and the same rows
-    are drawn wherever they stand in the file. At least one row is held out if there are two
-    different ones.
+def held_out(digests: Digests, share: float, seed: int) -> Held:
+    """[rows]: which rows of one file are held out; `held_out_of_each` says how."""
+    return held_out_of_each([[digests]], [share], seed)[0][0]
+
+
+def held_out_of_each(
+    datasets: Sequence[Sequence[Digests]], shares: Sequence[float], seed: int
+) -> list[list[Held]]:
+    """For each file of each dataset, [rows]: which are held out.
+
+    Rows are drawn by a hash of seed and content: equal rows stay on one side, wherever they stand,
+    and the same rows are drawn whatever their order. Each dataset gives its share, its files in
+    proportion; at least one row if it has two different ones. With share 0 none of its rows is
+    held out, nor a row of another dataset that equals one of them.
     """
-    _, groups, sizes = np.unique(digests, return_inverse=True, return_counts=True)
+    files = [file for dataset in datasets for file in dataset]
+    file_of_row = np.repeat(np.arange(len(files)), [len(file) for file in files])
+    digests = np.concatenate(files) if files else np.zeros(0, np.uint64)
+    content, firsts, groups, sizes = np.unique(
+        digests, return_index=True, return_inverse=True, return_counts=True
+    )
     held = np.zeros(len(sizes), np.bool_)
-    if share <= 0 or len(sizes) < 2:
-        return np.zeros(len(digests), np.bool_)
-    wanted = min(max(1, round(len(digests) * share)), len(digests) - 1)
-    taken = 0
-    for group, size in _drawn(digests, groups, sizes, seed):
-        if taken + size <= wanted:
-            held[group] = True
-            taken += size
-        if taken == wanted:
-            break
-    if not taken:
-        held[np.argmin(sizes)] = True
-    return held[groups]
+    may_be_held = np.ones(len(sizes), np.bool_)
+    file_of_group = file_of_row[firsts]  # equal rows count to the first file they stand in
+    dataset_of_file = np.repeat(np.arange(len(datasets)), [len(files) for files in datasets])
+    for dataset, share in enumerate(shares):
+        if share <= 0:
+            may_be_held[groups[dataset_of_file[file_of_row] == dataset]] = False
+    order = _order(content, seed)
+    for dataset, share in enumerate(shares):
+        if share > 0:
+            numbers = np.flatnonzero(dataset_of_file == dataset)
+            ours = may_be_held & (dataset_of_file[file_of_group] == dataset)
+            _hold(held, sizes, order, [ours & (file_of_group == file) for file in numbers], share)
+    ends = np.cumsum([len(file) for file in files])
+    masks = iter(np.split(held[groups], ends[:-1]) if files else [])
+    return [[next(masks) for _ in dataset] for dataset in datasets]
 
 
-def _drawn(
-    digests: npt.NDArray[np.uint64],
-    groups: npt.NDArray[np.intp],
+def _hold(
+    held: Held,
     sizes: npt.NDArray[np.intp],
-    seed: int,
-) -> Iterator[tuple[int, int]]:
+    order: npt.NDArray[np.intp],
+    files: Sequence[npt.NDArray[np.bool_]],
+    share: float,
+) -> None:
+    """Mark the groups of equal rows that one dataset gives; `files` say which are in which."""
+    ours = np.logical_or.reduce(files)
+    if ours.sum() < 2:
+        return
+    rows = [int(sizes[file].sum()) for file in files]
+    taken = 0
+    for file, wanted in zip(files, _quotas(rows, share), strict=True):
+        file_taken = 0
+        for group, size in _drawn(order[file[order]], sizes):
+            if file_taken >= wanted:
+                break
+            if file_taken + size <= wanted:
+                held[group] = True
+                file_taken += size
+        taken += file_taken
+    if not taken:
+        smallest = np.flatnonzero(ours)
+        held[smallest[np.argmin(sizes[smallest])]] = True
+
+
+def _quotas(rows: Sequence[int], share: float) -> list[int]:
+    """How many rows each file gives, so that all together give their share."""
+    total = sum(rows)
+    wanted = min(max(1, round(total * share)), total - 1)
+    exact = [wanted * count / total for count in rows]
+    quotas = [int(part) for part in exact]
+    by_remainder = sorted(range(len(rows)), key=lambda i: quotas[i] - exact[i])
+    for file in by_remainder[: wanted - sum(quotas)]:
+        quotas[file] += 1
+    return quotas
+
+
+def _drawn(order: npt.NDArray[np.intp], sizes: npt.NDArray[np.intp]) -> Iterator[tuple[int, int]]:
     """Groups of equal rows with their sizes, in the order that they are drawn in."""
-    content = np.empty(len(sizes), np.uint64)
-    content[groups] = digests
-    order = np.argsort(_mixed(content ^ _mixed(np.array([seed], np.uint64))), kind="stable")
     for start in range(0, len(order), _DRAWN_AT_ONCE):
         drawn = order[start : start + _DRAWN_AT_ONCE]
         yield from zip(drawn.tolist(), sizes[drawn].tolist(), strict=True)
 
 
-def _mixed(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+def _order(content: Digests, seed: int) -> npt.NDArray[np.intp]:
+    return np.argsort(_mixed(content ^ _mixed(np.array([seed], np.uint64))), kind="stable")
+
+
+def _mixed(values: Digests) -> Digests:
     """SplitMix64's finish: another order for every seed."""
     values = values + np.uint64(0x9E3779B97F4A7C15)
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

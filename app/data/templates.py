@@ -46,12 +46,24 @@ class ChatTemplate:
 
     def text(self, messages: Sequence[Message], tools: Tools, prompted: bool) -> str:
         """The same as text."""
-        if self._compiled and not tools and all(_is_plain(message) for message in messages):
+        return self.texts(messages, tools)(len(messages), prompted)
+
+    def texts(self, messages: Sequence[Message], tools: Tools) -> Callable[[int, bool], str]:
+        """The same as text for the chat's first messages, so many; asked several times."""
+        compiled = self._compiled
+        if compiled is None or tools or not all(map(_is_plain, messages)):
+            return lambda count, prompted: str(
+                self._applied(messages[:count], tools, prompted, tokenize=False)
+            )
+        plain = list(messages)
+
+        def text(count: int, prompted: bool) -> str:
             try:
-                return self._compiled(messages=list(messages), add_generation_prompt=prompted)
+                return compiled(messages=plain[:count], add_generation_prompt=prompted)
             except Exception as error:  # as below
                 raise _refusal(error) from error
-        return str(self._applied(messages, tools, prompted, tokenize=False))
+
+        return text
 
     def compile(self) -> None:
         """Render plain chats from now on without the checks that transformers makes each time.
@@ -67,7 +79,10 @@ class ChatTemplate:
             **getattr(self._tokenizer, "special_tokens_map", {}),
             **getattr(self._tokenizer, "template_options", {}),
         }
-        render = compiling(source).render
+        template = compiling(source)
+        # A chain of dictionaries is walked through at every rendering; one dictionary is not.
+        template.globals = dict(template.globals)
+        render = template.render
         self._compiled = lambda **given: render(tools=None, documents=None, **options, **given)
 
     def _applied(

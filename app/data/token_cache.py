@@ -13,6 +13,8 @@ from app.core.paths import cache_dir
 from app.data.token_files import MANIFEST
 
 KEPT_STORES = 20
+KEPT_SECONDS = 24 * 3600
+"""Used within that time, more are kept: one dataset may have a hundred files."""
 UNFINISHED_SUFFIX = ".unfinished"
 _KEPT_UNFINISHED_SECONDS = 7 * 24 * 3600
 
@@ -51,5 +53,6 @@ def _tidy(stores: Path) -> None:
             used.append((manifest.stat().st_mtime if manifest.exists() else 0.0, folder))
         elif folder.stat().st_mtime < now - _KEPT_UNFINISHED_SECONDS:
             shutil.rmtree(folder, ignore_errors=True)
-    for _, folder in sorted(used)[:-KEPT_STORES]:
-        remove_folder(folder)
+    for last_used, folder in sorted(used)[:-KEPT_STORES]:
+        if last_used < now - KEPT_SECONDS:
+            remove_folder(folder)

@@ -19,10 +19,10 @@ import numpy as np
 
 from app.core.files import plain_disk_errors, remove_folder, sync, write_json_atomic
 from app.data.checked_file import KEPT_PROBLEMS
-from app.data.examples import RowProblem
+from app.data.examples import REFUSED, RowProblem
 from app.data.token_rows import TokenRows
 
-VERSION = 1
+VERSION = 2
 MANIFEST = "manifest.json"
 PROBLEMS = "problems"
 JOURNAL = "journal.jsonl"
@@ -48,6 +48,8 @@ class TokenStore:
     folder: Path
     rows: TokenRows
     problem_count: int
+    bad_row_count: int = 0
+    """Those of the problems that are the file's, and not the model's."""
     file_digest: str = ""
     """SHA-256 of the file it was made from."""
 
@@ -55,8 +57,8 @@ class TokenStore:
         """Rows of `path` that can't be tokenised, in the file's order."""
         with (self.folder / PROBLEMS).open(encoding="utf-8") as file:
             for line in file:
-                number, reason = json.loads(line)
-                yield RowProblem(path, number, reason)
+                number, reason, kind = json.loads(line)
+                yield RowProblem(path, number, reason, kind)
 
     def first_problems(self, path: Path) -> tuple[RowProblem, ...]:
         return tuple(islice(self.problems(path), KEPT_PROBLEMS))
@@ -73,7 +75,7 @@ def open_store(folder: Path, key: str) -> TokenStore | None:
         if int(rows.starts[-1]) != len(rows.tokens) or int(rows.span_starts[-1]) != len(rows.spans):
             return None
         os.utime(folder / MANIFEST)
-        return TokenStore(folder, rows, manifest["problems"])
+        return TokenStore(folder, rows, manifest["problems"], manifest["bad_rows"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -94,7 +96,7 @@ class StoreWriter:
         self._folder, self._key, self._aside = folder, key, aside
         self.taken = 0
         """Rows of the file dealt with so far, good or bad."""
-        self.problem_count = 0
+        self.problem_count = self._bad_rows = 0
         self._sums = dict.fromkeys((*_TYPES, PROBLEMS), 0)
         self._files: dict[str, IO[bytes]] = {}
         with plain_disk_errors(folder):
@@ -107,9 +109,10 @@ class StoreWriter:
         with plain_disk_errors(self._folder):
             for field in fields(rows):
                 self._write(field.name, np.ascontiguousarray(getattr(rows, field.name)).tobytes())
-            lines = (json.dumps([problem.line, problem.reason]) + "\n" for problem in problems)
-            self._write(PROBLEMS, "".join(lines).encode())
+            told = (json.dumps([one.line, one.reason, one.kind]) + "\n" for one in problems)
+            self._write(PROBLEMS, "".join(told).encode())
             self.problem_count += len(problems)
+            self._bad_rows += sum(problem.kind != REFUSED for problem in problems)
             self.taken += taken
             if monotonic() - self._journalled > _SECONDS_BETWEEN_ENTRIES:
                 self.journal()
@@ -151,6 +154,7 @@ class StoreWriter:
         entry = _last_entry(self._aside, self._key)
         self.taken = entry.get("taken", 0)
         self.problem_count = entry.get("problems", 0)
+        self._bad_rows = entry.get("bad_rows", 0)
         for name in self._sums:
             known = entry.get("files", {}).get(name, {"size": 0, "sum": 0})
             self._sums[name] = known["sum"]
@@ -170,6 +174,7 @@ class StoreWriter:
             "key": self._key,
             "taken": self.taken,
             "problems": self.problem_count,
+            "bad_rows": self._bad_rows,
             "files": {n: {"size": sizes[n], "sum": self._sums[n]} for n in sizes},
         }
 

@@ -3,12 +3,16 @@
 Knows no file and no tokenizer; the arrays may be mapped from a disk.
 """
 
+from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
+
+from app.data.mixing import Mixing
 
 Ints = npt.NDArray[np.int64]
 
@@ -67,12 +71,27 @@ class TokenRows:
         """[rows + 1]: where each row's spans begin."""
         return _starts(self.span_counts)
 
+    def tokens_of(self, row: int) -> npt.NDArray[np.uint32]:
+        return self.tokens[self.starts[row] : self.starts[row + 1]]
+
+    def spans_of(self, row: int) -> npt.NDArray[np.uint32]:
+        """[spans, 2]"""
+        return self.spans[self.span_starts[row] : self.span_starts[row + 1]]
+
+    def trained_counts(self, limit: int) -> Ints:
+        """[rows]: how many tokens of each row are trained if it is cut at `limit`."""
+        within = np.minimum(self.spans.astype(np.int64), limit)
+        total = np.concatenate(([0], np.cumsum(within[:, 1] - within[:, 0])))
+        return total[self.span_starts[1:]] - total[self.span_starts[:-1]]
+
     @classmethod
     def of(cls, examples: Sequence[TokenizedExample]) -> "TokenRows":
-        tokens = [np.asarray(example.tokens, np.uint32) for example in examples]
+        tokens = array("I")  # filled several times as fast as numpy's arrays are from tuples
+        for example in examples:
+            tokens.extend(example.tokens)
         spans = [span for example in examples for span in example.trained]
         return cls(
-            tokens=np.concatenate(tokens) if tokens else np.zeros(0, np.uint32),
+            tokens=np.frombuffer(tokens, np.uint32),
             lengths=np.array([example.length for example in examples], np.uint32),
             spans=np.array(spans, np.uint32).reshape(-1, 2),
             span_counts=np.array([len(example.trained) for example in examples], np.uint32),
@@ -82,13 +101,35 @@ class TokenRows:
         )
 
 
-class TokenView:
-    """Some rows of a dataset, each cut at a limit; what is trained on."""
+class Rows(Protocol):
+    """What is asked of TokenRows, or of the rows of several files together."""
 
-    def __init__(self, rows: TokenRows, chosen: npt.NDArray[np.intp], limit: int) -> None:
+    @property
+    def lengths(self) -> npt.NDArray[np.uint32]: ...
+    @property
+    def lines(self) -> npt.NDArray[np.int64]: ...
+    @property
+    def digests(self) -> npt.NDArray[np.uint64]: ...
+    @property
+    def last_reply_only(self) -> npt.NDArray[np.bool_]: ...
+
+    def __len__(self) -> int: ...
+    def tokens_of(self, row: int) -> npt.NDArray[np.uint32]: ...
+    def spans_of(self, row: int) -> npt.NDArray[np.uint32]: ...
+    def trained_counts(self, limit: int) -> Ints: ...
+
+
+class TokenView:
+    """Some rows, each cut at a limit; what is trained on."""
+
+    def __init__(
+        self, rows: Rows, chosen: npt.NDArray[np.intp], limit: int, mixing: Mixing | None = None
+    ) -> None:
+        """`mixing`, if given, decides which of the chosen rows an epoch takes; otherwise all."""
         self._rows = rows
         self._chosen = chosen
         self._limit = limit
+        self.mixing = mixing
         self.lengths: Ints = np.minimum(rows.lengths[chosen], limit).astype(np.int64)
         """[rows], in tokens."""
 
@@ -113,24 +154,29 @@ class TokenView:
 
     def arrays(self, index: int) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]:
         """One row's tokens, and its spans as [spans, 2]; views where nothing is cut."""
-        rows, row = self._rows, self._chosen[index]
-        start = rows.starts[row]
-        spans = rows.spans[rows.span_starts[row] : rows.span_starts[row + 1]]
-        tokens = rows.tokens[start : start + self.lengths[index]]
-        if rows.lengths[row] > self._limit:
+        row = int(self._chosen[index])
+        tokens, spans = self._rows.tokens_of(row), self._rows.spans_of(row)
+        if len(tokens) > self._limit:
+            tokens = tokens[: self._limit]
             spans = np.minimum(spans[spans[:, 0] < self._limit], self._limit)
         return tokens, spans
 
+    @property
+    def rows_per_epoch(self) -> int:
+        return self.mixing.rows_per_epoch if self.mixing else len(self)
+
+    def epoch(self, seed: int, epoch: int) -> npt.NDArray[np.intp]:
+        """[rows_per_epoch]: the indexes of the rows that an epoch takes."""
+        return self.mixing.epoch(seed, epoch) if self.mixing else np.arange(len(self))
+
     @cached_property
     def trained_tokens(self) -> int:
-        return int(trained_counts(self._rows, self._limit)[self._chosen].sum())
+        return int(self.trained_counts.sum())
 
-
-def trained_counts(rows: TokenRows, limit: int) -> Ints:
-    """[rows]: how many tokens of each row are trained if it is cut at `limit`."""
-    within = np.minimum(rows.spans.astype(np.int64), limit)
-    total = np.concatenate(([0], np.cumsum(within[:, 1] - within[:, 0])))
-    return total[rows.span_starts[1:]] - total[rows.span_starts[:-1]]
+    @cached_property
+    def trained_counts(self) -> Ints:
+        """[rows]: how many tokens of each are trained."""
+        return self._rows.trained_counts(self._limit)[self._chosen]
 
 
 def _starts(counts: npt.NDArray[np.uint32]) -> Ints:

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import shutil
+from collections import deque
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -20,7 +21,7 @@ from app.core.columns import Columns
 from app.core.errors import AppError, InputError, RunError
 from app.data.checked_file import read_examples
 from app.data.dataset import refusing
-from app.data.examples import ChatExample, Example, RowProblem, TextExample
+from app.data.examples import REFUSED, ChatExample, Example, RowProblem, TextExample
 from app.data.fingerprint import FileContent, file_content
 from app.data.readers.formats import file_format
 from app.data.token_cache import place_to_fill, stores_dir
@@ -71,6 +72,9 @@ def opening_store(
                         "Start again when nothing writes to it any more.",
                     )
                 store = writer.finish()
+    elif store.bad_row_count and not settings.leave_out_bad_rows:
+        bad = (problem for problem in store.problems(path) if problem.kind != REFUSED)
+        deque(refusing(path, bad), maxlen=0)
     return replace(store, file_digest=content.digest)
 
 
@@ -80,7 +84,10 @@ def _kept_or_dropped(writer: StoreWriter, aside: Path) -> Iterator[None]:
     try:
         yield
     except GeneratorExit:
-        writer.journal()
+        try:
+            writer.journal()
+        except AppError:  # the disk is full: who stops it needn't hear of it
+            shutil.rmtree(aside, ignore_errors=True)
         raise
     except RunError:  # a process died: go on from the last entry of the journal
         raise
@@ -104,17 +111,21 @@ def _filling(
     rows = read_examples(path, settings.columns)
     if not settings.leave_out_bad_rows:
         rows = refusing(path, rows)
-    lots = _lots(islice(rows, writer.taken, None))
+    lots = lots_of(islice(rows, writer.taken, None))
     yield 0.0
-    is_large = path.stat().st_size > _LARGE_BYTES
-    with closing(tokenized(lots, tokenizer, settings.mask_prompt, is_large)) as made:
+    with closing(tokenized(lots, tokenizer, settings.mask_prompt, is_large(path))) as made:
         for lot in made:
             writer.append(lot.rows, lot.problems, lot.taken)
             yield min(1.0, lot.last_line / lines)
     yield 1.0
 
 
-def _lots(rows: Iterator[Example | RowProblem]) -> Iterator[Lot]:
+def is_large(path: Path) -> bool:
+    """Whether it is worth starting processes to tokenise it."""
+    return path.stat().st_size > _LARGE_BYTES
+
+
+def lots_of(rows: Iterator[Example | RowProblem]) -> Iterator[Lot]:
     lot: list[Example | RowProblem] = []
     characters = 0
     for row in rows:
@@ -134,10 +145,11 @@ def _size(row: Example | RowProblem) -> int:
 
 
 def _key(path: Path, content: FileContent, tokenizer: Tokenizer, settings: RowSettings) -> str:
-    # The same bytes are other rows under another file format, or read by other code.
+    # The same bytes are other rows under another file format, or read by other code. Leaving bad
+    # rows out changes no token of the others.
     facts = [content.digest, file_format(path), READING, _identity(tokenizer)]
     facts += [settings.mask_prompt]
-    facts += [str(settings.columns or ""), settings.leave_out_bad_rows]
+    facts += [str(settings.columns or "")]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 

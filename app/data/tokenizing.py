@@ -6,11 +6,11 @@ and nothing else. Tokens and the start of the last turn are mlx-lm's own.
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from app.data.beginnings import Beginnings, TextSplitter, splitter_of
-from app.data.examples import ChatExample, Example, Message, RowProblem, TextExample
+from app.data.examples import REFUSED, ChatExample, Example, Message, RowProblem, TextExample
 from app.data.replies import Render, ReplyFinder, Span, through_last_reply
 from app.data.templates import ChatTemplate, TemplateError
 from app.data.token_rows import TokenizedExample
@@ -18,8 +18,9 @@ from app.data.tokenizer import Tokenizer, plain_tokenizer
 
 __all__ = ["ExampleTokenizer", "TokenizedExample", "tokenize"]
 
-_COMPARED_ROWS = 4
-"""So many of every lot of rows are tokenised both ways."""
+_COMPARED_ROWS = 8
+"""So many of a lot of rows are tokenised both ways to begin with."""
+_LOTS_COMPARED_WELL = 4
 
 Tokenized = TokenizedExample | RowProblem
 
@@ -43,6 +44,7 @@ class ExampleTokenizer:
         self._eos = tokenizer.eos_token_id
         self._fast: _Fast | None = None
         self._fast_is_known = False
+        self._lots_compared = 0
 
     def one(self, example: Example) -> Tokenized:
         """One example the plain way: every beginning of a chat is rendered and split anew."""
@@ -52,7 +54,7 @@ class ExampleTokenizer:
         try:
             messages = self._context(example)
         except TemplateError as error:
-            return RowProblem(Path(), example.line, str(error))
+            return _refused(example, str(error))
         return self._chat_row(
             example,
             messages,
@@ -67,10 +69,22 @@ class ExampleTokenizer:
         fast = self._fast_way()
         if fast is not None:
             found = fast.many(examples)
-            step = max(1, len(examples) // _COMPARED_ROWS)
-            if all(self.one(examples[i]) == found[i] for i in range(0, len(examples), step)):
+            if all(self.one(examples[index]) == found[index] for index in self._sample(examples)):
                 return found
         return [self.one(example) for example in examples]
+
+    def _sample(self, examples: Sequence[Example]) -> Iterable[int]:
+        """Some rows all over the first lots; then of each lot the first and the one of most turns,
+        in which most could differ."""
+        if not examples:
+            return ()
+        self._lots_compared += 1
+        if self._lots_compared <= _LOTS_COMPARED_WELL:
+            return range(0, len(examples), max(1, len(examples) // _COMPARED_ROWS))
+        turns = [
+            len(example.messages) if isinstance(example, ChatExample) else 1 for example in examples
+        ]
+        return {0, turns.index(max(turns))}
 
     def _fast_way(self) -> "_Fast | None":
         if not self._fast_is_known:
@@ -97,7 +111,7 @@ class ExampleTokenizer:
                 tokens = render(len(messages), False)
                 spans = [(0, len(tokens))]
         except TemplateError as error:
-            return RowProblem(Path(), example.line, str(error))
+            return _refused(example, str(error))
         return _row(example, tokens, spans, last_reply_only=len(spans) < replies)
 
     def _text_row(self, example: TextExample, tokens: list[int]) -> Tokenized:
@@ -117,32 +131,25 @@ class _Fast(ExampleTokenizer):
     def many(self, examples: Sequence[Example]) -> list[Tokenized]:
         found: dict[int, Tokenized] = {}
         texts: dict[int, str] = {}
-        wholes: dict[int, tuple[Sequence[Message], str]] = {}
+        chats: dict[int, tuple[Sequence[Message], Callable[[int, bool], str], str]] = {}
         for index, example in enumerate(examples):
             if isinstance(example, TextExample):
                 texts[index] = example.text
                 continue
             try:
                 messages = self._context(example)
-                wholes[index] = messages, self._template.text(messages, example.tools, False)
+                text_of = self._template.texts(messages, example.tools)
+                chats[index] = messages, text_of, text_of(len(messages), False)
             except TemplateError as error:
-                found[index] = RowProblem(Path(), example.line, str(error))
+                found[index] = _refused(example, str(error))
         split = self._splitter.split(list(texts.values()), add_special_tokens=True)
         for index, tokens in zip(texts, split, strict=True):
             found[index] = self._text_row(examples[index], tokens)  # type: ignore[arg-type]
-        split = self._splitter.split([text for _, text in wholes.values()])
-        for (index, (messages, text)), tokens in zip(wholes.items(), split, strict=True):
-            found[index] = self._from_whole(examples[index], messages, (text, tokens))  # type: ignore[arg-type]
+        split = self._splitter.split([text for _, _, text in chats.values()])
+        for (index, (messages, text_of, text)), tokens in zip(chats.items(), split, strict=True):
+            render = Beginnings(self._splitter, text_of, (text, tokens), len(messages))
+            found[index] = self._chat_row(examples[index], messages, render)  # type: ignore[arg-type]
         return [found[index] for index in range(len(examples))]
-
-    def _from_whole(
-        self, example: ChatExample, messages: Sequence[Message], whole: tuple[str, list[int]]
-    ) -> Tokenized:
-        def text_of(count: int, prompted: bool) -> str:
-            return self._template.text(messages[:count], example.tools, prompted)
-
-        render = Beginnings(self._splitter, text_of, whole, len(messages))
-        return self._chat_row(example, messages, render)
 
 
 def _row(
@@ -151,8 +158,12 @@ def _row(
     # The first token is predicted from nothing.
     trained = tuple((max(start, 1), end) for start, end in spans if end > max(start, 1))
     if not trained:
-        return RowProblem(Path(), example.line, "has no token to train on")
+        return _refused(example, "has no token to train on")
     return TokenizedExample(tuple(tokens), trained, example.line, last_reply_only, _digest(example))
+
+
+def _refused(example: Example, reason: str) -> RowProblem:
+    return RowProblem(Path(), example.line, reason, REFUSED)
 
 
 def _digest(example: Example) -> int:

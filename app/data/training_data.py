@@ -1,25 +1,29 @@
-"""What a run trains and validates on: the rows of its files as tokens, split and cut.
+"""What a run trains and validates on: the rows of its files as tokens, split, cut and mixed.
 
 Knows no model. What can't be trained on is named; too little to train on is refused.
 """
 
-from collections.abc import Generator
-from dataclasses import dataclass
+import os
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
 
 import numpy as np
-import numpy.typing as npt
 
+from app.core.columns import Columns
 from app.core.errors import InputError
-from app.data.checked_file import KEPT_PROBLEMS
-from app.data.dataset_files import DatasetFiles
+from app.core.progress import part_of_whole, run_to_end
+from app.data.data_notes import mixing_notes, row_notes, validation_notes
+from app.data.dataset_files import DatasetFiles, dataset_name
 from app.data.examples import RowProblem
-from app.data.splitting import held_out
+from app.data.mixed_parts import DatasetPart, mixed_parts
+from app.data.mixing import Mixing
+from app.data.splitting import held_out_of_each
 from app.data.token_files import TokenStore
-from app.data.token_rows import TokenRows, TokenView, trained_counts
+from app.data.token_rows import TokenView
 from app.data.token_store import RowSettings, opening_store
 from app.data.tokenizer import Tokenizer
+from app.data.used_rows import FileRows, UsedRows, together, view_of
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,15 @@ class DataSettings:
     batch_size: int
     validation_share: float = 0.0
     seed: int = 0
+
+
+@dataclass(frozen=True)
+class MixedFiles:
+    """A further dataset, and which share of an epoch's rows is taken from it."""
+
+    files: DatasetFiles
+    share: float
+    columns: Columns | None = None
 
 
 @dataclass(frozen=True)
@@ -48,141 +61,146 @@ class TrainingData:
     """Plain sentences for the log."""
     fingerprints: dict[str, str]
     """As of `fingerprint.fingerprints`, of what was read."""
+    parts: tuple[DatasetPart, ...] = ()
+    """Each dataset, the first being the one the others are mixed into."""
 
 
-def open_data(files: DatasetFiles, tokenizer: Tokenizer, settings: DataSettings) -> TrainingData:
+def open_data(
+    files: DatasetFiles,
+    tokenizer: Tokenizer,
+    settings: DataSettings,
+    mixed: Sequence[MixedFiles] = (),
+) -> TrainingData:
     """Every row that can be trained, cut at the limit; the rest is named.
 
     Raises InputError when too little is left to train on, or a row is bad.
     """
-    progress = opening_data(files, tokenizer, settings)
-    while True:
-        try:
-            next(progress)
-        except StopIteration as ended:
-            return cast(TrainingData, ended.value)
+    return run_to_end(opening_data(files, tokenizer, settings, mixed))
 
 
 def opening_data(
-    files: DatasetFiles, tokenizer: Tokenizer, settings: DataSettings
+    files: DatasetFiles,
+    tokenizer: Tokenizer,
+    settings: DataSettings,
+    mixed: Sequence[MixedFiles] = (),
 ) -> Generator[float, None, TrainingData]:
     """The same in small steps: yields the share done, 0 to 1, where rows must be tokenised."""
-    paths = [files.train, *([files.valid] if files.valid else [])]
-    sizes = [path.stat().st_size for path in paths]
-    stores: list[TokenStore] = []
-    for path in paths:
-        before, size = sum(sizes[: len(stores)]), sizes[len(stores)]
-        making = opening_store(path, tokenizer, settings.rows)
-        try:
-            while True:
-                yield (before + size * next(making)) / max(1, sum(sizes))
-        except StopIteration as ended:
-            stores.append(ended.value)
-        finally:
-            making.close()
-    return _training_data(paths, stores, settings)
+    _check_distinct([files, *(more.files for more in mixed)])
+    main = MixedFiles(files, 1 - sum(more.share for more in mixed), settings.rows.columns)
+    read = [(more, path) for more in (main, *mixed) for path in more.files.all_files]
+    sizes = [_stat(path).st_size for _, path in read]
+    stores: dict[Path, TokenStore] = {}
+    for number, (more, path) in enumerate(read):
+        rows = replace(settings.rows, columns=more.columns)
+        making = opening_store(path, tokenizer, rows)
+        stores[path] = yield from part_of_whole(
+            making, sum(sizes[:number]), sizes[number], sum(sizes)
+        )
+    return _training_data([main, *mixed], stores, settings)
+
+
+def _check_distinct(datasets: Sequence[DatasetFiles]) -> None:
+    """Raise InputError if a file would be used twice."""
+    seen: dict[tuple[int, int], Path] = {}
+    for path in (path for files in datasets for path in files.all_files):
+        facts = _stat(path)
+        if other := seen.get((facts.st_dev, facts.st_ino)):
+            raise InputError(
+                f"{path} and {other} are one file: a dataset can't be used twice in a run.",
+                "Mix each dataset in once; a larger share takes more of its rows.",
+            )
+        seen[facts.st_dev, facts.st_ino] = path
+
+
+def _stat(path: Path) -> os.stat_result:
+    try:
+        return path.stat()
+    except OSError as error:
+        raise InputError(f"{path} can't be read: {error.strerror}.") from error
 
 
 def _training_data(
-    paths: list[Path], stores: list[TokenStore], settings: DataSettings
+    datasets: Sequence[MixedFiles], stores: dict[Path, TokenStore], settings: DataSettings
 ) -> TrainingData:
-    first = stores[0].rows
     limit = settings.max_seq_length
-    if len(stores) == 2:
-        train = _Part(paths[0], first, np.arange(len(first)), limit, stores[0])
-        valid = _Part(paths[1], stores[1].rows, np.arange(len(stores[1].rows)), limit, stores[1])
-    else:
-        held = held_out(first.digests, settings.validation_share, settings.seed)
-        train = _Part(paths[0], first, np.flatnonzero(~held), limit, stores[0])
-        valid = _Part(paths[0], first, np.flatnonzero(held), limit)
-    _check_enough(train, limit, settings.batch_size)
-    notes = _notes(train, valid, limit)
-    if valid.is_wanted and not len(valid.kept):
-        notes.append("No validation row can be used, so there is no validation.")
+    trains, valids = _split([dataset.files for dataset in datasets], stores, settings)
+    _check_enough(trains[0], limit, settings.batch_size)
+    for dataset, train in zip(datasets[1:], trains[1:], strict=True):
+        _check_any(train, f"the mixed-in {dataset_name(dataset.files)}")
+    mixing = None
+    if len(datasets) > 1:
+        shares = [dataset.share for dataset in datasets[1:]]
+        mixing = Mixing.by_shares([train.kept_count for train in trains], shares)
+    view = view_of(together(trains), limit, mixing)
+    names = [dataset_name(dataset.files) for dataset in datasets]
+    parts = mixed_parts(names, view, [view_of(valid, limit) for valid in valids])
+    used, valid = together([*trains, *valids]), together(valids)
+    notes = [
+        *row_notes(used, limit),
+        *mixing_notes(view, names, settings.seed),
+        *validation_notes(
+            together(trains), valid, parts, not any(one.files.valid for one in datasets)
+        ),
+    ]
     return TrainingData(
-        train=train.kept,
-        valid=valid.kept,
-        cut=train.cut + valid.cut,
-        left_out=(*train.left_out(), *valid.left_out()),
-        left_out_count=train.left_out_count + valid.left_out_count,
+        train=view,
+        valid=view_of(valid, limit),
+        cut=used.cut,
+        left_out=tuple(used.left_out()),
+        left_out_count=used.left_out_count,
         notes=tuple(notes),
-        fingerprints={
-            str(path): store.file_digest for path, store in zip(paths, stores, strict=True)
-        },
+        fingerprints={str(path): store.file_digest for path, store in stores.items()},
+        parts=parts,
     )
 
 
-class _Part:
-    """The training or the validation rows: those that are kept, and those that are not."""
-
-    def __init__(
-        self,
-        path: Path,
-        rows: TokenRows,
-        chosen: npt.NDArray[np.intp],
-        limit: int,
-        store: TokenStore | None = None,
-    ) -> None:
-        self._path, self._rows, self._limit, self._store = path, rows, limit, store
-        problems = store.problem_count if store else 0
-        self.is_wanted = len(chosen) + problems > 0
-        is_kept = trained_counts(rows, limit)[chosen] > 0
-        lengths = rows.lengths[chosen]
-        self.shortest = int(lengths.min()) if len(lengths) else 0
-        self._cut_away = chosen[~is_kept]
-        self.kept = TokenView(rows, chosen[is_kept], limit)
-        self.cut = int((lengths[is_kept] > limit).sum())
-        self.left_out_count = len(self._cut_away) + problems
-        self.last_reply_only = int(rows.last_reply_only[chosen[is_kept]].sum())
-
-    def left_out(self) -> tuple[RowProblem, ...]:
-        """The first of those that are not kept, in the file's order."""
-        problems = self._store.first_problems(self._path) if self._store else ()
-        cut_away = [self._cut_away_row(row) for row in self._cut_away[:KEPT_PROBLEMS]]
-        both = sorted((*problems, *cut_away), key=lambda problem: problem.line)
-        return tuple(both[:KEPT_PROBLEMS])
-
-    def _cut_away_row(self, row: int) -> RowProblem:
-        length = int(self._rows.lengths[row])
-        reason = f"its {length:,} tokens are cut at {self._limit:,}, before anything to train on"
-        return RowProblem(self._path, int(self._rows.lines[row]), reason)
+def _split(
+    datasets: Sequence[DatasetFiles], stores: dict[Path, TokenStore], settings: DataSettings
+) -> tuple[list[UsedRows], list[UsedRows]]:
+    """Of each dataset the rows to train on, and those to validate on."""
+    limit = settings.max_seq_length
+    shares = [0.0 if files.valid else settings.validation_share for files in datasets]
+    digests = [[stores[path].rows.digests for path in files.train_files] for files in datasets]
+    trains, valids = [], []
+    for files, held in zip(datasets, held_out_of_each(digests, shares, settings.seed), strict=True):
+        train, valid = [], [_whole_file(path, stores[path], limit) for path in files.valid_files]
+        for path, mask in zip(files.train_files, held, strict=True):
+            train.append(FileRows(path, stores[path], np.flatnonzero(~mask), limit))
+            if not files.valid:
+                chosen = np.flatnonzero(mask)
+                valid.append(FileRows(path, stores[path], chosen, limit, with_problems=False))
+        trains.append(UsedRows(train))
+        valids.append(UsedRows(valid))
+    return trains, valids
 
 
-def _check_enough(train: _Part, limit: int, batch_size: int) -> None:
+def _whole_file(path: Path, store: TokenStore, limit: int) -> FileRows:
+    return FileRows(path, store, np.arange(len(store.rows)), limit)
+
+
+def _check_enough(train: UsedRows, limit: int, batch_size: int) -> None:
     if train.shortest > limit:
         raise InputError(
             f"Every training row is longer than the limit of {limit:,} tokens; the shortest has "
             f"{train.shortest:,}.",
             "Raise the longest example's length, or split the rows.",
         )
-    if not len(train.kept):
-        left_out = train.left_out()
-        first = f": {left_out[0]}" if left_out else ""
+    _check_any(train)
+    if train.kept_count < batch_size:
         raise InputError(
-            f"No training row can be used{first}.", "Correct the dataset or choose another model."
-        )
-    if len(train.kept) < batch_size:
-        raise InputError(
-            f"There are {len(train.kept):,} training rows, fewer than the batch size of "
+            f"There are {train.kept_count:,} training rows, fewer than the batch size of "
             f"{batch_size:,}.",
             "Lower the batch size, or add rows.",
         )
 
 
-def _notes(train: _Part, valid: _Part, limit: int) -> list[str]:
-    notes = []
-    if cut := train.cut + valid.cut:
-        notes.append(f"{_rows(cut)} longer than {limit:,} tokens: cut at the end.")
-    if count := train.left_out_count + valid.left_out_count:
-        first = (*train.left_out()[:1], *valid.left_out()[:1])[0]
-        notes.append(f"{_rows(count)} left out; the first: {first}.")
-    if changed := train.last_reply_only + valid.last_reply_only:
-        notes.append(
-            f"{_rows(changed)} trained on the last reply only: this model's chat template "
-            "changes earlier replies once more follows."
-        )
-    return notes
-
-
-def _rows(count: int) -> str:
-    return "1 row is" if count == 1 else f"{count:,} rows are"
+def _check_any(train: UsedRows, whose: str = "") -> None:
+    if train.kept_count:
+        return
+    first = next(train.left_out(), None)
+    of_what = f" of {whose}" if whose else ""
+    shown = f": {first}" if first else ""
+    raise InputError(
+        f"No training row{of_what} can be used{shown}.",
+        "Correct the dataset or choose another model.",
+    )

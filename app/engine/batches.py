@@ -1,8 +1,8 @@
 """Batches of few distinct lengths, in an order decided by seed and epoch alone.
 
-Every epoch visits every example exactly once. Rows of a batch are of similar length; a last batch
-that is short is filled up with rows in which nothing is trained, so that no example is lost and no
-new shape arises.
+Every epoch visits every example exactly once, or those that a mixing of datasets takes. Rows of a
+batch are of similar length; a last batch that is short is filled up with rows in which nothing is
+trained, so that no example is lost and no new shape arises.
 """
 
 from collections.abc import Iterator
@@ -51,12 +51,12 @@ class Batches:
 
     def __len__(self) -> int:
         """Batches per epoch."""
-        return -(-len(self._examples) // self._batch_size)
+        return -(-self._examples.rows_per_epoch // self._batch_size)
 
     def epoch(self, seed: int, epoch: int) -> list[npt.NDArray[np.intp]]:
         """The example indexes of each batch of epoch `epoch` (0-based), in training order."""
         random = np.random.default_rng((seed, epoch))
-        shuffled = random.permutation(len(self._examples))
+        shuffled = random.permutation(self._examples.epoch(seed, epoch))
         # A stable sort keeps examples of one bucket shuffled: batches differ between epochs.
         buckets = np.searchsorted(self.lengths, self._example_lengths[shuffled]).astype(np.uint16)
         ordered = shuffled[np.argsort(buckets, kind="stable")]
@@ -70,6 +70,16 @@ class Batches:
             for indexes in self.epoch(seed, epoch)[skip:]:
                 yield self.batch(indexes)
             epoch, skip = epoch + 1, 0
+
+    def rows_by_dataset(self, seed: int, batches: int) -> list[int]:
+        """How many rows of each mixed dataset the run's first batches hold; empty for one."""
+        if (mixing := self._examples.mixing) is None:
+            return []
+        epochs, rest = divmod(batches, len(self))
+        counts = epochs * np.array(mixing.taken)
+        for indexes in self.epoch(seed, epochs)[:rest]:
+            counts += np.bincount(mixing.dataset_of(indexes), minlength=len(counts))
+        return [int(count) for count in counts]
 
     def once(self) -> Iterator[Batch]:
         """Every example once, shortest first; the same batches every time."""

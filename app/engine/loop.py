@@ -2,6 +2,8 @@
 
 import traceback
 from collections.abc import Callable, Iterator
+from math import fsum
+from operator import mul
 from time import perf_counter
 from typing import Literal
 
@@ -9,6 +11,7 @@ from app.core.config import TrainingConfig
 from app.core.errors import AppError, RunError, VerificationError
 from app.core.events import (
     CheckpointSaved,
+    DatasetLoss,
     EvaluationFinished,
     Event,
     LogMessage,
@@ -108,7 +111,7 @@ class TrainingLoop:
         if self._start is None:
             yield from self._scores("before")
         yield from self._warm_up()
-        if config.early_stop_evals and self._prepared.valid is None:
+        if config.early_stop_evals and not self._prepared.valid:
             yield LogMessage("Nothing is held out for validation, so the run can't end early.")
         if self._start is None:
             yield from self._evaluation()
@@ -137,7 +140,19 @@ class TrainingLoop:
             yield self._checkpoint()
             self._keeper.drop_others(self._best.step)
         if self._step > 0:
+            yield from self._taken()
             yield from self._scores("after")
+
+    def _taken(self) -> Iterator[LogMessage]:
+        """What the steps were made of, if datasets are mixed."""
+        batches = self._step * self._config.gradient_accumulation
+        counts = self._prepared.train.rows_by_dataset(self._config.seed, batches)
+        rows = [
+            f"{count:,} of {part.name} ({count / sum(counts):.1%})"
+            for part, count in zip(self._prepared.parts, counts, strict=True)
+        ]
+        if rows:
+            yield LogMessage(f"{self._step:,} steps took these rows: {', '.join(rows)}.")
 
     def _started(self) -> RunStarted:
         parameters = trainable(self._model)
@@ -164,8 +179,8 @@ class TrainingLoop:
         """
         train = self._prepared.train
         lengths = [(self._training.trace, train, length) for length in train.lengths]
-        if valid := self._prepared.valid:
-            lengths += [(self._evaluator.trace, valid, n) for n in valid.lengths]
+        for valid in self._prepared.valid:
+            lengths += [(self._evaluator.trace, valid.batches, n) for n in valid.batches.lengths]
         for done, (trace, batches, length) in enumerate(lengths if compiles() else ()):
             yield StageChanged("Warming up", done / len(lengths))
             trace(batches.blank(length))
@@ -183,11 +198,16 @@ class TrainingLoop:
             yield ScoreMeasured(questions.name, when, correct, questions.count)
 
     def _evaluation(self) -> Iterator[Event]:
-        if self._prepared.valid is None:
+        valid = self._prepared.valid
+        if not valid:
             return
         yield StageChanged("Validating")
-        loss = self._evaluator.mean_loss(self._prepared.valid)
-        yield EvaluationFinished(self._step, loss, is_best=self._best.take(loss, self._step))
+        losses = [self._evaluator.mean_loss(one.batches) for one in valid]
+        weights = [one.weight for one in valid]
+        loss = fsum(map(mul, losses, weights)) / fsum(weights) if len(valid) > 1 else losses[0]
+        each = tuple(DatasetLoss(one.name, its) for one, its in zip(valid, losses, strict=True))
+        is_best = self._best.take(loss, self._step)
+        yield EvaluationFinished(self._step, loss, is_best, each if self._prepared.parts else ())
 
     def _is_worth_keeping(self) -> bool:
         """Whether a checkpoint is to be made of the step just done."""

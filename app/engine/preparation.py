@@ -1,6 +1,6 @@
 """Everything a run needs before its first step: model, adapter, plan, batches, questions."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -10,8 +10,15 @@ from app.core.config import TrainingConfig
 from app.core.errors import InputError
 from app.core.events import Event, LogMessage, StageChanged
 from app.data.dataset_files import DatasetFiles, find_files
+from app.data.mixed_parts import DatasetPart
 from app.data.token_store import RowSettings
-from app.data.training_data import DataSettings, TrainingData, open_data, opening_data
+from app.data.training_data import (
+    DataSettings,
+    MixedFiles,
+    TrainingData,
+    open_data,
+    opening_data,
+)
 from app.engine.adapter import add_adapter
 from app.engine.assignment import make_plan
 from app.engine.batches import Batches
@@ -30,6 +37,14 @@ class QuestionSet:
 
 
 @dataclass(frozen=True)
+class ValidationSet:
+    name: str
+    batches: Batches
+    weight: float
+    """What its loss counts: the tokens that an epoch trains of the same dataset."""
+
+
+@dataclass(frozen=True)
 class Prepared:
     """A run, ready for its first step."""
 
@@ -37,16 +52,19 @@ class Prepared:
     plan: TierPlan
     train: Batches
     train_examples: int
-    valid: Batches | None
+    valid: tuple[ValidationSet, ...]
+    """One for each dataset that has rows to validate on."""
     valid_examples: int
     questions: tuple[QuestionSet, ...]
     fingerprints: dict[str, str]
     """Path → SHA-256 of the files that the rows were read from."""
+    parts: tuple[DatasetPart, ...] = ()
+    """The datasets, if several are mixed."""
 
     @property
     def lengths(self) -> tuple[int, ...]:
         """Of all batches, padded, in tokens."""
-        return (*self.train.lengths, *(self.valid.lengths if self.valid else ()))
+        return (*self.train.lengths, *(n for one in self.valid for n in one.batches.lengths))
 
 
 class StoppedEarly(Exception):
@@ -64,6 +82,10 @@ def prepare(
     if data is None:
         raise InputError("No dataset is chosen.", "Give a file, or a folder with a train file.")
     files = find_files(data, config.valid)
+    mixed = [
+        MixedFiles(find_files(more.data), more.share, parse_columns(more.map))
+        for more in config.mix
+    ]
     yield StageChanged("Loading the model")
     base = load_base_model(config.model)
     add_adapter(base.model, config)
@@ -73,7 +95,7 @@ def prepare(
         plan.check(trainable(base.model))
     elif config.assign != "importance":
         plan = make_plan(trainable(base.model), config)
-    rows = yield from _opened(config, files, base.tokenizer, should_stop)
+    rows = yield from _opened(config, files, mixed, base.tokenizer, should_stop)
     for note in rows.notes:
         yield LogMessage(note)
     train = Batches(rows.train, config.batch_size)
@@ -97,7 +119,11 @@ def _plan_by_importance(
 
 
 def _opened(
-    config: TrainingConfig, files: DatasetFiles, tokenizer: Any, should_stop: Callable[[], bool]
+    config: TrainingConfig,
+    files: DatasetFiles,
+    mixed: Sequence[MixedFiles],
+    tokenizer: Any,
+    should_stop: Callable[[], bool],
 ) -> Generator[Event, None, TrainingData]:
     settings = DataSettings(
         RowSettings(config.mask_prompt, parse_columns(config.map), config.bad_rows == "leave out"),
@@ -106,7 +132,7 @@ def _opened(
         config.validation_share,
         config.seed,
     )
-    progress = opening_data(files, tokenizer, settings)
+    progress = opening_data(files, tokenizer, settings, mixed)
     yield StageChanged("Reading the dataset")
     try:
         while True:
@@ -127,16 +153,20 @@ def _prepared(
     train: Batches,
     rows: TrainingData,
 ) -> Prepared:
-    valid = Batches(rows.valid, config.batch_size) if len(rows.valid) else None
     return Prepared(
         base=base,
         plan=plan,
         train=train,
         train_examples=len(rows.train),
-        valid=valid,
+        valid=tuple(
+            ValidationSet(part.name, Batches(part.valid, config.batch_size), part.trained_tokens)
+            for part in rows.parts
+            if len(part.valid)
+        ),
         valid_examples=len(rows.valid),
         questions=tuple(_questions(path, base.tokenizer) for path in config.question_sets),
         fingerprints=rows.fingerprints,
+        parts=rows.parts if len(rows.parts) > 1 else (),
     )
 
 

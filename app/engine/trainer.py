@@ -106,7 +106,8 @@ def resume(
             f"The run in {run_dir} is done: it ended early, at step {start.progress.step}.",
             "Go on from an earlier checkpoint, or start a new run.",
         )
-    if fingerprints(config.data, config.valid) != manifest.get("data"):
+    mixed = [dataset.data for dataset in config.mix]
+    if fingerprints(config.data, config.valid, mixed) != manifest.get("data"):
         raise InputError(
             f"The dataset {config.data} is not the one this run began with.",
             "Put the old files back, or start a new run.",
@@ -173,7 +174,8 @@ def _set_up_mlx(config: TrainingConfig) -> Machines:
 def _what_must_agree(config: TrainingConfig, prepared: Prepared) -> dict[str, str]:
     """What all machines of a run must have alike, by its name for people."""
     weights = sorted((f.name, f.stat().st_size) for f in config.model.glob("*.safetensors"))
-    settings = to_plain(replace(config, output=None, model=Path(), data=None, valid=None))
+    mix = tuple(replace(mixed, data=Path()) for mixed in config.mix)
+    settings = to_plain(replace(config, output=None, model=Path(), data=None, valid=None, mix=mix))
     return {
         "the settings": json.dumps(settings, sort_keys=True, default=str),
         "the base model": json.dumps(weights),
@@ -191,6 +193,10 @@ def _facts(prepared: Prepared) -> Facts:
     return {
         "data": prepared.fingerprints,
         "base_parameters": prepared.base.parameters,
+        "mixed": [
+            {"name": part.name, "rows": part.rows, "rows_per_epoch": part.rows_per_epoch}
+            for part in prepared.parts
+        ],
         "train_examples": prepared.train_examples,
         "valid_examples": prepared.valid_examples,
         "plan": prepared.plan.data(),

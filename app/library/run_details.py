@@ -11,7 +11,7 @@ from typing import Any
 from app.core.config import TrainingConfig
 from app.core.config_text import with_settings
 from app.core.errors import AppError
-from app.core.events import EvaluationFinished, RunStarted, TierFacts
+from app.core.events import DatasetLoss, EvaluationFinished, RunStarted, TierFacts
 from app.library.checkpoint_list import CheckpointFacts, list_checkpoints
 from app.library.claim import LOG_FILE
 from app.library.metrics import read_events, read_steps
@@ -117,7 +117,17 @@ def _evaluation(event: dict[str, Any]) -> EvaluationFinished | None:
         return None
     if not isinstance(loss, int | float):
         return None
-    return EvaluationFinished(step, float(loss), bool(event.get("is_best")))
+    return EvaluationFinished(step, float(loss), bool(event.get("is_best")), _of_each(event))
+
+
+def _of_each(event: dict[str, Any]) -> tuple[DatasetLoss, ...]:
+    """The losses of several datasets; those that can't be read are left out."""
+    told = event.get("datasets")
+    return tuple(
+        DatasetLoss(str(one.get("name")), float(one["val_loss"]))
+        for one in (told if isinstance(told, list) else [])
+        if isinstance(one, dict) and isinstance(one.get("val_loss"), int | float)
+    )
 
 
 def _log(run_dir: Path) -> str:

@@ -66,6 +66,8 @@ class AppState(QObject):
         self.dataset: DatasetFacts | None = None
         self.dataset_failure: Failure | None = None
         self.is_inspecting = False
+        self.mix_problem = ""
+        """Why a run can't start with the datasets that are mixed in."""
         self.preview: tuple[TierFacts, ...] | None = None
         self.memory: MemoryEstimated | None = None
         """What a run would need with the settings as they are, or what the last one needs."""
@@ -114,6 +116,11 @@ class AppState(QObject):
         if self.phase in (Phase.EMPTY, Phase.READY):
             self.set_phase(Phase.READY if facts else Phase.EMPTY)
         self.dataset_changed.emit()
+
+    def set_mix_problem(self, problem: str) -> None:
+        if problem != self.mix_problem:
+            self.mix_problem = problem
+            self.dataset_changed.emit()
 
     def leave_run(self) -> None:
         """The last run's plots and figures make way for something new."""
@@ -218,5 +225,7 @@ class AppState(QObject):
             return "The dataset has rows that can't be used."
         if problems := self.config.problems():
             return problems[0].message
+        if self.mix_problem:
+            return self.mix_problem
         failure = self.model_failure or self.plan_failure
         return failure.message if failure else ""

@@ -13,6 +13,7 @@ from app.ui.export import CheckpointExport
 from app.ui.intake import Intake
 from app.ui.main_window import DATA, LIBRARY, QUEUE, TRAIN, TRY, MainWindow
 from app.ui.menus import Handler
+from app.ui.mix_intake import MixIntake
 from app.workers.background import Failure
 
 if TYPE_CHECKING:
@@ -33,10 +34,12 @@ class Commands(QObject):
         state: AppState,
         window: MainWindow,
         intake: Intake,
+        mix: MixIntake,
         export: CheckpointExport,
     ) -> None:
         super().__init__(window)
         self._state, self._window, self._intake = state, window, intake
+        self._mix = mix
         self._export = export
 
     def handlers(self) -> dict[str, Handler]:
@@ -67,6 +70,15 @@ class Commands(QObject):
         self._open_with(dialog)
 
     @Slot()
+    def add_dataset(self) -> None:
+        dialog = QFileDialog(self._window, "Mix in datasets")
+        dialog.setFileMode(QFileDialog.FileMode.ExistingFiles)
+        dialog.setNameFilters([f"Datasets ({_PATTERNS})", "All files (*)"])
+        dialog.filesSelected.connect(lambda chosen: self._mix.add([Path(one) for one in chosen]))
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    @Slot()
     def choose_model(self) -> None:
         dialog = QFileDialog(self._window, "Choose a model folder, or a dataset's folder")
         dialog.setFileMode(QFileDialog.FileMode.Directory)
@@ -77,6 +89,14 @@ class Commands(QObject):
         dialog.fileSelected.connect(lambda chosen: self.open_path(Path(chosen)))
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()
+
+    @Slot(object)
+    def open_paths(self, paths: tuple[Path, ...]) -> None:
+        if len(paths) == 1:
+            self.open_path(paths[0])
+        else:
+            self._window.show_intake()
+            self._intake.open_paths(paths)
 
     @Slot(object)
     def open_path(self, path: Path) -> None:

@@ -1,12 +1,12 @@
 """Takes what the user drops or opens: finds out whether it is a dataset or a model, has it read."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal, Slot
 
 from app.core.columns import Columns
-from app.core.config import TrainingConfig
+from app.core.config import MixedDataset, TrainingConfig
 from app.core.demo import demo_config
 from app.core.paths import starter_model_dir
 from app.data.dataset_files import has_train_file
@@ -29,6 +29,8 @@ class Intake(QObject):
     """A base model was chosen, maybe the same one again."""
     reading_begun = Signal(object)
     """Reading: a dataset is being read and checked."""
+    reading_progressed = Signal(float)
+    """How much of it was read, 0 to 1."""
     reading_ended = Signal(object)
     """Reading: the dataset that is in use now, if one is; the one that was read, or another."""
     attention_wanted = Signal()
@@ -53,12 +55,29 @@ class Intake(QObject):
             self.open_dataset(path)
 
     @Slot(object)
-    def open_dataset(self, path: Path) -> None:
+    def open_paths(self, paths: Sequence[Path]) -> None:
+        """Several at a time: datasets are mixed in equal shares, the first being the run's own."""
+        if why_not := self._state.why_not_open():
+            self.refused.emit(Failure(why_not, "", "", is_app_error=True))
+            return
+        datasets = [path for path in paths if is_dataset(path)]
+        for path in paths:
+            if path not in datasets:
+                self.open_path(path)
+        if datasets:
+            share = 1 / len(datasets)
+            mix = tuple(MixedDataset(path, share) for path in datasets[1:])
+            self.open_dataset(datasets[0], mix)
+
+    @Slot(object)
+    def open_dataset(self, path: Path, mix: tuple[MixedDataset, ...] = ()) -> None:
         """Have a dataset read and checked; the latest one asked for wins."""
 
         def take(columns: str) -> None:
             self._state.leave_run()
-            self._state.change_config(data=path, valid=None, map=columns, question_sets=(), name="")
+            self._state.change_config(
+                data=path, mix=mix, valid=None, map=columns, question_sets=(), name=""
+            )
 
         self._inspect(Reading(path), take, is_new=True)
 
@@ -137,11 +156,15 @@ class Intake(QObject):
         self._state.begin_inspection()
         self.reading_begun.emit(reading)
 
-        def done(inspected: Inspected) -> None:
-            if self._wanted is wanted:
-                self._take_dataset(reading.data, take, inspected)
-                if is_new and inspected.facts.problem_count:
-                    self.attention_wanted.emit()
+        def told(value: Inspected | float) -> None:
+            if self._wanted is not wanted:
+                return
+            if isinstance(value, float):
+                self.reading_progressed.emit(value)
+                return
+            self._take_dataset(reading.data, take, value)
+            if is_new and value.facts.problem_count:
+                self.attention_wanted.emit()
 
         def ended(end: JobEnded) -> None:
             if self._wanted is not wanted:
@@ -152,11 +175,11 @@ class Intake(QObject):
                 self._refuse_dataset(reading.data, failure)
             self._tell_reading()
 
-        self._job = self._reader.run(Inspecting(reading), done, ended)
+        self._job = self._reader.run(Inspecting(reading), told, ended)
 
     def _drop_job(self) -> None:
         if self._job is not None:
-            self._reader.kill()  # what reads a file keeps nothing
+            self._reader.cancel(self._job)
             self._job = None
 
     def _take_dataset(self, path: Path, take: Callable[[str], None], inspected: Inspected) -> None:
@@ -183,6 +206,11 @@ class Intake(QObject):
             self.reading_ended.emit(Reading(config.data, config.valid, config.map))
         else:
             self.reading_ended.emit(None)
+
+
+def is_dataset(path: Path) -> bool:
+    """Whether something that was given is neither a model nor a file of settings."""
+    return path.suffix.lower() != ".toml" and not (path.is_dir() and looks_like_model(path))
 
 
 def looks_like_model(folder: Path) -> bool:

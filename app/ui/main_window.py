@@ -31,7 +31,8 @@ _GEOMETRY, _PAGE = "window/geometry", "window/page"
 
 
 class MainWindow(QMainWindow):
-    path_dropped = Signal(object)
+    paths_dropped = Signal(object)
+    """A tuple of files and folders."""
     first_painted = Signal()
     """The user sees the window: what takes long to import may be imported now."""
 
@@ -139,7 +140,7 @@ class MainWindow(QMainWindow):
         event.accept()
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        if _dropped_path(event) is None:
+        if not _dropped_paths(event):
             return
         if why_not := self.why_not_open():
             self.notice.tell(why_not)
@@ -153,14 +154,13 @@ class MainWindow(QMainWindow):
 
     def dropEvent(self, event: QDropEvent) -> None:
         self.train.highlight_drop(False)
-        if (path := _dropped_path(event)) is not None:
+        if paths := _dropped_paths(event):
             event.acceptProposedAction()
             self.show_intake()
-            self.path_dropped.emit(path)
+            self.paths_dropped.emit(paths)
 
 
-def _dropped_path(event: QDropEvent) -> Path | None:
-    """The first local file or folder of a drop."""
+def _dropped_paths(event: QDropEvent) -> tuple[Path, ...]:
+    """The local files and folders of a drop."""
     urls = event.mimeData().urls()
-    local = [url.toLocalFile() for url in urls if url.isLocalFile()]
-    return Path(local[0]) if local else None
+    return tuple(Path(url.toLocalFile()) for url in urls if url.isLocalFile())

@@ -2,17 +2,18 @@
 app.data is imported where they run.
 """
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from app.core.columns import Columns, parse_columns
 from app.core.errors import InputError
 
 if TYPE_CHECKING:
+    from app.data.dataset_files import DatasetFiles
     from app.data.first_rows import ColumnSample
     from app.data.inspection import DatasetFacts
     from app.data.preview import PreviewRow
@@ -23,6 +24,7 @@ BUDGET_TOKENS = 6000
 """What is shown at a time; more takes the window too long to lay out."""
 _SECONDS_BETWEEN_SHARES = 0.1
 
+Made = TypeVar("Made")
 ShouldStop = Callable[[], bool]
 
 
@@ -165,22 +167,35 @@ class Inspecting:
     reading: Reading
 
     def __call__(self, _: ShouldStop) -> Iterator[object]:
-        from app.data.inspection import inspect
+        from app.data.inspection import inspecting
 
         data, valid = self.reading.data, self.reading.valid
         columns = _columns(_train_file(data, valid), self.reading.map)
-        facts = inspect(data, valid, columns)
+        facts = yield from _told(inspecting(data, valid, columns))
         # The first examples are shown from elsewhere, and may be long.
         yield Inspected(replace(facts, preview=()), str(columns or ""))
 
 
+StoredFiles = tuple[tuple[Path, Path], ...]
+"""Files, each with its store's folder."""
+
+
+@dataclass(frozen=True)
+class StoredSet:
+    """One dataset's files, cut into several or not."""
+
+    train: StoredFiles
+    valid: StoredFiles
+
+
 @dataclass(frozen=True)
 class Tokenised:
-    """A dataset whose rows are in token stores."""
+    """A dataset whose rows are in token stores, and those that are mixed into it."""
 
-    stores: tuple[tuple[Path, Path], ...]
-    """Each file with its store's folder; the training file first."""
+    sets: tuple[StoredSet, ...]
+    """The dataset itself first."""
     rows: tuple[int, ...]
+    """Of the dataset itself: to train on, and those of its own validation files, if it has any."""
 
 
 @dataclass(frozen=True)
@@ -191,31 +206,50 @@ class Tokenising:
     tokenizer: ModelTokenizer
     mask_prompt: bool
     leave_out_bad_rows: bool
+    mixed: tuple[Reading, ...] = ()
+    """Further datasets, which are mixed in."""
     only_if_there: bool = False
     """Make no store: end without a Tokenised where one is not there yet."""
 
     def __call__(self, _: ShouldStop) -> Iterator[object]:
+        from app.core.progress import part_of_whole
         from app.data.dataset_files import find_files
         from app.data.token_store import RowSettings, opening_store
 
-        found = find_files(self.reading.data, self.reading.valid)
-        paths = [path for path in (found.train, found.valid) if path is not None]
-        sizes = [path.stat().st_size for path in paths]
-        columns = parse_columns(self.reading.map or "")
-        settings = RowSettings(self.mask_prompt, columns, self.leave_out_bad_rows)
-        stores, rows = [], []
-        store: TokenStore | None
-        for index, path in enumerate(paths):
-            opening = opening_store(path, loaded(self.tokenizer), settings)
-            if self.only_if_there:
-                store = _there(opening)
-            else:
-                store = yield from _shares(opening, sum(sizes[:index]), sizes[index], sum(sizes))
-            if store is None:
-                return
-            stores.append((path, store.folder))
-            rows.append(len(store.rows))
-        yield Tokenised(tuple(stores), tuple(rows))
+        readings = (self.reading, *self.mixed)
+        found = [find_files(one.data, one.valid) for one in readings]
+        size = sum(path.stat().st_size for files in found for path in files.all_files)
+        stores: dict[Path, TokenStore] = {}
+        before = 0
+        for one, files in zip(readings, found, strict=True):
+            columns = parse_columns(one.map or "")
+            settings = RowSettings(self.mask_prompt, columns, self.leave_out_bad_rows)
+            for path in files.all_files:
+                opening = opening_store(path, loaded(self.tokenizer), settings)
+                if self.only_if_there:
+                    store = _there(opening)
+                else:
+                    bytes_here = path.stat().st_size
+                    part = part_of_whole(opening, before, bytes_here, size)
+                    store = yield from _told(part)
+                    before += bytes_here
+                if store is None:
+                    return
+                stores[path] = store
+        yield _tokenised(found, stores)
+
+
+def _tokenised(found: "Sequence[DatasetFiles]", stores: "dict[Path, TokenStore]") -> Tokenised:
+    def stored(paths: tuple[Path, ...]) -> StoredFiles:
+        return tuple((path, stores[path].folder) for path in paths)
+
+    def rows(paths: tuple[Path, ...]) -> int:
+        return sum(len(stores[path].rows) for path in paths)
+
+    sets = tuple(StoredSet(stored(one.train_files), stored(one.valid_files)) for one in found)
+    main = found[0]
+    counts = [rows(main.train_files), *([rows(main.valid_files)] if main.valid_files else [])]
+    return Tokenised(sets, tuple(counts))
 
 
 def _there(opening: "Generator[float, None, TokenStore]") -> "TokenStore | None":
@@ -227,21 +261,19 @@ def _there(opening: "Generator[float, None, TokenStore]") -> "TokenStore | None"
     return None
 
 
-def _shares(
-    opening: "Generator[float, None, TokenStore]", before: int, size: int, total: int
-) -> "Generator[float, None, TokenStore]":
-    """What `opening` yields, as the share of all, and not more often than anyone can see."""
+def _told(work: Generator[float, None, Made]) -> Generator[float, None, Made]:
+    """What the work yields, but not more often than anyone can see."""
     told = 0.0
     try:
         while True:
-            share = next(opening)
+            share = next(work)
             if monotonic() - told > _SECONDS_BETWEEN_SHARES:
                 told = monotonic()
-                yield (before + size * share) / max(1, total)
+                yield share
     except StopIteration as ended:
-        return cast("TokenStore", ended.value)
+        return cast(Made, ended.value)
     finally:
-        opening.close()
+        work.close()
 
 
 def _train_file(data: Path, valid: Path | None) -> Path:

@@ -55,6 +55,10 @@ class DataProcess(QObject):
         """Some job's ending has not been told yet."""
         return bool(self._jobs)
 
+    def has_only(self, job_id: int | None) -> bool:
+        """No other job waits or is in hand."""
+        return all(number == job_id for number in self._jobs)
+
     @property
     def process_id(self) -> int | None:
         return self._child.process.pid if self._child else None

@@ -3,14 +3,23 @@
 Stores stay open between two jobs, so that paging takes no time.
 """
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from app.core.errors import RunError
-from app.workers.data_jobs import BUDGET_TOKENS, ModelTokenizer, Rendering, loaded
+from app.workers.data_jobs import (
+    BUDGET_TOKENS,
+    ModelTokenizer,
+    Rendering,
+    StoredFiles,
+    StoredSet,
+    loaded,
+)
 
 if TYPE_CHECKING:
     from app.data.data_statistics import Stored
@@ -18,8 +27,8 @@ if TYPE_CHECKING:
     from app.data.token_files import TokenStore
 
 ShouldStop = Callable[[], bool]
-Stores = tuple[tuple[Path, Path], ...]
-"""Each file with its store's folder; the training file first."""
+Sets = tuple[StoredSet, ...]
+"""The dataset itself, then those that are mixed into it."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +50,7 @@ class Page:
 class ShowingRows:
     """Yields a Page of the rows of one file."""
 
-    stores: Stores
+    sets: Sets
     file: int
     """0 for the training file, 1 for the validation file."""
     first: int
@@ -50,17 +59,23 @@ class ShowingRows:
     split: Split
 
     def __call__(self, _: ShouldStop) -> Iterator[object]:
+        from app.data.joined_rows import joined
         from app.data.token_rows import TokenView
 
-        rows = _opened(self.stores[self.file][1]).rows
+        main = self.sets[0]
+        files = main.valid if self.file else main.train
+        parts = [_opened(folder).rows for _, folder in files]
+        rows = joined(parts)
         painter = _painter(self.rendering.tokenizer)
-        held = _held(self.stores, self.split) if self.file == 0 else None
+        held = None if self.file else _joined_mask(self.sets, self.split)
+        begins = [0, *accumulate(len(part) for part in parts)]
         numbers = range(self.first, min(self.first + self.count, len(rows)))
         view = TokenView(rows, _indexes(numbers), limit=2**31)
         shown = [
             replace(
                 painter.row(number, view[index], self.rendering.limit, BUDGET_TOKENS // self.count),
                 is_held_out=bool(held is not None and held[number]),
+                file=files[bisect_right(begins, number) - 1][0].name if len(files) > 1 else "",
             )
             for index, number in enumerate(numbers)
         ]
@@ -71,33 +86,36 @@ class ShowingRows:
 class Measuring:
     """Yields the DataStatistics."""
 
-    stores: Stores
+    sets: Sets
     split: Split
 
     def __call__(self, _: ShouldStop) -> Iterator[object]:
         from app.data.data_statistics import data_statistics
 
-        yield data_statistics(_stored(self.stores), _held(self.stores, self.split))
+        main = self.sets[0]
+        held = _held(self.sets, self.split)
+        yield data_statistics(_stored(main.train), _stored(main.valid), held)
 
 
 @dataclass(frozen=True)
 class NamingLongRows:
     """Yields the first rows that are longer than a limit, as RowProblems."""
 
-    stores: Stores
+    sets: Sets
     limit: int
 
     def __call__(self, _: ShouldStop) -> Iterator[object]:
         from app.data.data_statistics import too_long
 
-        yield too_long(_stored(self.stores), self.limit)
+        main = self.sets[0]
+        yield too_long(_stored((*main.train, *main.valid)), self.limit)
 
 
-def _stored(stores: Stores) -> "list[Stored]":
+def _stored(stores: StoredFiles) -> "list[Stored]":
     return [(path, _opened(folder)) for path, folder in stores]
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=64)
 def _opened(folder: Path) -> "TokenStore":
     from app.data.token_files import reopen_store
 
@@ -110,10 +128,19 @@ def _opened(folder: Path) -> "TokenStore":
 
 
 @lru_cache(maxsize=2)
-def _held(stores: Stores, split: Split) -> Any:
-    from app.data.data_statistics import held_rows
+def _held(sets: Sets, split: Split) -> Any:
+    """Of each training file of the dataset itself, which of its rows are held out."""
+    from app.data.splitting import held_out_of_each
 
-    return held_rows(_stored(stores), split.share, split.seed)
+    digests = [[_opened(folder).rows.digests for _, folder in one.train] for one in sets]
+    shares = [0.0 if one.valid else split.share for one in sets]
+    return held_out_of_each(digests, shares, split.seed)[0]
+
+
+def _joined_mask(sets: Sets, split: Split) -> Any:
+    import numpy as np
+
+    return np.concatenate(_held(sets, split))
 
 
 @lru_cache(maxsize=1)

@@ -130,7 +130,7 @@ def _dragging(nestling: Any, application: Any) -> str:
     figures = nestling.data_work.figures
     figures.refresh = lambda: None  # these are no figures of the dataset
     figures.statistics = DataStatistics(
-        LengthCurves.of(rows, train), LengthCurves.of(rows, valid), (), 0, 0
+        LengthCurves.of([(rows, train)]), LengthCurves.of([(rows, valid)]), (), 0, 0
     )
     figures.changed.emit()
     application.processEvents()

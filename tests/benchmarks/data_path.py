@@ -1,7 +1,7 @@
 """The way of a chat file to the first batch and the first step, beside mlx-lm's.
 
     python -m tests.benchmarks.data_path                        # 100,000 rows
-    python -m tests.benchmarks.data_path --rows 1000000 --alone # ours alone, 1 GB
+    python -m tests.benchmarks.data_path --rows 1000000 --alone --only open  # ours alone, 1 GB
 
 Every row of the table is a process of its own, so that peaks don't mix; they are summed over it
 and its children, as `ps` tells them. The file and the store are removed afterwards.
@@ -31,6 +31,8 @@ LIMIT = 1024
 class Measured:
     seconds: float
     """From the start of the process to its end, or to the line that was waited for."""
+    cpu_seconds: float
+    """Of all its processes, and of the `ps` that watches them."""
     peak_mb: float
     told: dict[str, Any]
 
@@ -153,7 +155,7 @@ PARTS: dict[str, Callable[[Path], dict[str, Any]]] = {
 def measured(command: list[str], home: Path, until: str = "") -> Measured:
     """Run it in a process of its own, to its end or until a line holds `until`."""
     environment = {**os.environ, "NESTLING_HOME": str(home), "PYTHONPATH": str(ROOT)}
-    begun = time.perf_counter()
+    begun, cpu = time.perf_counter(), os.times()
     process = subprocess.Popen(
         [sys.executable, *command], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
         cwd=ROOT, env=environment,
@@ -173,7 +175,7 @@ def measured(command: list[str], home: Path, until: str = "") -> Measured:
     if until not in last or (process.returncode and not until):
         raise SystemExit(f"{command} failed: {last}")
     told = {} if until else json.loads(last)
-    return Measured(seconds, peak.kilobytes / 1024, told)
+    return Measured(seconds, _processor(cpu), peak.kilobytes / 1024, told)
 
 
 class _Peak:
@@ -265,8 +267,9 @@ def _show(what: str, found: Measured) -> None:
     if found.told:
         speed = found.told["tokens"] / found.told["seconds"]
         inside = f"{found.told['seconds']:.2f} s of it, {speed:,.0f} tokens/s, "
-        inside += f"{found.told['cpu_seconds']:.1f} s of this process's processor time"
-    print(f"{what:36} {found.seconds:7.2f} s {found.peak_mb:7.0f} MB  {inside}", flush=True)
+        inside += f"{found.told['cpu_seconds']:.1f} s CPU of it"
+    cost = f"{found.seconds:7.2f} s {found.cpu_seconds:7.1f} s CPU {found.peak_mb:7.0f} MB"
+    print(f"{what:36} {cost}  {inside}", flush=True)
 
 
 if __name__ == "__main__":

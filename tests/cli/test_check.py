@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -144,3 +145,30 @@ def test_train_maps_columns_and_leaves_bad_rows_out(tiny_model: Path, table: Pat
     ended = train(tiny_model, table, *mapped, "--bad-rows", "leave out")
     assert ended.returncode == 0, ended.stderr
     assert "1 row is left out; the first: a.csv, line 4: a is empty." in ended.stdout
+
+
+def test_a_terminal_shows_how_far_it_is_and_ctrl_c_ends_with_130(tmp_path: Path) -> None:
+    data = tmp_path / "rows.jsonl"
+    with data.open("w") as file:
+        for number in range(200_000):
+            file.write(json.dumps({"text": f"{number} " + "words " * 40}) + "\n")
+    ours, theirs = os.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "app", "check", str(data)],
+        stdout=subprocess.PIPE, stderr=theirs, text=True,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "100"},
+    )  # fmt: skip
+    os.close(theirs)
+    shown = b""
+    while b"Reading rows.jsonl" not in shown or b"%" not in shown:
+        shown += os.read(ours, 4096)
+    process.send_signal(signal.SIGINT)
+    while True:
+        try:
+            shown += os.read(ours, 4096)
+        except OSError:  # nobody writes any more
+            break
+    printed, _ = process.communicate(timeout=60)
+    assert (process.returncode, printed) == (130, "")
+    assert b"Traceback" not in shown
+    os.close(ours)

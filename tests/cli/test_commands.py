@@ -395,3 +395,29 @@ def test_the_demo_learns_the_new_facts_and_keeps_most_of_the_old(tmp_path: Path)
     assert scores["new facts", "after"] >= 0.9
     assert scores["retention", "before"] >= 0.97
     assert scores["retention", "after"] >= 0.8
+
+
+def test_datasets_are_mixed_by_their_shares(
+    tiny_model: Path, chat_file: Path, tmp_path: Path
+) -> None:
+    for name in ("old.jsonl", "older.jsonl"):
+        rows = (json.dumps({"text": f"{name} {number}"}) + "\n" for number in range(30))
+        (tmp_path / name).write_text("".join(rows))
+    run = tmp_path / "run"
+    arguments = train_arguments(tiny_model, chat_file, run)
+    mix = ["--mix", f"{tmp_path / 'old.jsonl'}=0.25", "--mix", f"{tmp_path / 'older.jsonl'}=0.05"]
+    ended = nestling(*arguments, *mix, "--json")
+    assert ended.returncode == 0, ended.stderr
+    notes = " ".join(event["text"] for event in lines(ended.stdout) if "text" in event)
+    assert "13 rows of old.jsonl (25.0%), which has 27" in notes
+    assert "3 rows of older.jsonl (5.8%), which has 27" in notes
+    assert [part["rows_per_epoch"] for part in read_manifest(run)["mixed"]] == [36, 13, 3]
+
+
+def test_a_share_that_makes_no_sense_is_refused(chat_file: Path) -> None:
+    ended = nestling("train", "--data", chat_file, "--mix", f"{chat_file}=2")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr == (
+        "nestling: The share of chats.jsonl must be above 0 and below 1, like 0.25 for a quarter; "
+        "it is 2.\n"
+    )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.core.config import TierConfig, TrainingConfig
+from app.core.config import MixedDataset, TierConfig, TrainingConfig
 from app.core.config_text import parse_tiers, to_plain, with_settings
 from app.core.demo import demo_config
 from app.core.errors import InputError
@@ -75,3 +75,49 @@ def test_tiers_are_read_from_periods_and_factors() -> None:
 def test_tiers_that_can_t_be_read_are_refused(periods: str, factors: str) -> None:
     with pytest.raises(InputError):
         parse_tiers(periods, factors)
+
+
+@pytest.mark.parametrize(
+    ("given", "mix"),
+    [
+        ([], ()),
+        (["a=b.jsonl=0.25"], (MixedDataset(Path("a=b.jsonl"), 0.25),)),
+        ([{"data": "a", "share": 1, "map": "text=t"}], (MixedDataset(Path("a"), 1.0, "text=t"),)),
+    ],
+)
+def test_mixed_in_datasets_are_read(given, mix):
+    assert with_settings(TrainingConfig(), {"mix": given}, where="here").mix == mix
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["a=0.1", ["a"], ["=0.1"], ["a=b"], [{"data": "a"}], [{"share": 0.1}], [1],
+     [{"data": "a", "share": "0.1"}], [{"data": 1, "share": 0.1}], [{"data": "", "share": 0.1}],
+     [{"data": "a", "share": 0.1, "rest": 1}], [{"data": "a", "share": True}]],
+)  # fmt: skip
+def test_what_names_no_mixed_in_dataset_is_refused(given):
+    with pytest.raises(InputError, match=r"^here: mix must name datasets with their shares"):
+        with_settings(TrainingConfig(), {"mix": given}, where="here")
+
+
+@pytest.mark.parametrize(
+    ("shares", "sentence"),
+    [
+        ([0.0], "The share of 0.jsonl must be above 0 and below 1, like 0.25 for a quarter; "),
+        ([1.0], "it is 1."),
+        ([-0.5], "it is -0.5."),
+        ([float("nan")], "it is nan."),
+        ([0.5, 0.5], "The mixed-in datasets make up 100 % of the rows; at most 95 % can be"),
+    ],
+)  # fmt: skip
+def test_shares_that_make_no_sense_are_told(shares, sentence):
+    mix = tuple(MixedDataset(Path(f"{n}.jsonl"), share) for n, share in enumerate(shares))
+    (problem,) = TrainingConfig(mix=mix).problems()
+    assert problem.setting == "mix"
+    assert sentence in problem.message
+
+
+def test_a_mixed_in_datasets_columns_are_checked():
+    mix = (MixedDataset(Path("a.csv"), 0.5, "nonsense"),)
+    (problem,) = TrainingConfig(mix=mix).problems()
+    assert problem.message.startswith("a.csv: ")

@@ -88,3 +88,13 @@ def test_a_lost_character_is_a_warning(write_rows):
     (warning,) = facts.warnings
     assert (warning.kind, warning.is_warning) == ("encoding", True)
     assert warning.reason.startswith("holds a replacement character")
+
+
+def test_rows_of_a_set_cut_into_files_are_named_with_theirs(tmp_path):
+    rows = Seen(tmp_path / "train-0.jsonl", tmp_path / "train-1.jsonl")
+    for file, line, text in [(0, 1, "a"), (0, 2, "b"), (1, 1, "b"), (1, 2, "b")]:
+        rows.add(TextExample(text, line), file)
+    assert list(map(str, rows.duplicates())) == [
+        "train-1.jsonl, line 1: is the same as line 2 in train-0.jsonl",
+        "train-1.jsonl, line 2: is the same as line 2 in train-0.jsonl",
+    ]

@@ -172,6 +172,52 @@ def test_a_folder_may_have_its_files_in_any_format(tmp_path, ending, valid):
     assert has_train_file(tmp_path)
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["train-00000-of-00002.parquet", "train-00001-of-00002.parquet"],
+        ["train-00000-of-00002-0123456789abcdef.parquet", "train-00001-of-00002.parquet"],
+        ["train-2.jsonl", "train-10.jsonl"],
+        ["train_01.csv.gz", "train_02.csv.gz"],
+        ["train0.txt", "train1.txt"],
+        ["train-0.jsonl"],
+    ],
+)
+def test_a_set_may_be_cut_into_numbered_files(tmp_path, names):
+    for name in (*reversed(names), "valid-0.jsonl", "test-0.jsonl", "README.md"):
+        (tmp_path / name).write_text("a")
+    files = find_files(tmp_path)
+    assert [path.name for path in files.train_files] == names
+    assert [path.name for path in files.valid_files] == ["valid-0.jsonl"]
+    assert has_train_file(tmp_path)
+
+
+def test_the_hubs_inner_folder_is_looked_into(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "train-00000-of-00001.parquet").write_text("a")
+    (tmp_path / "README.md").write_text("a card")
+    assert find_files(tmp_path).train_files == (tmp_path / "data" / "train-00000-of-00001.parquet",)
+    assert has_train_file(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("names", "sentence"),
+    [
+        (["train-0-of-3.csv", "train-2-of-3.csv"], "has 2 of the 3 files of which"),
+        (["train-1.csv", "train-01.csv"], "has train-01.csv and train-1.csv: which one is meant?"),
+        (["train-1.csv", "train-2.tsv"], "has train-1.csv and train-2.tsv: which one is meant?"),
+        (["train.csv", "train-2.csv"], "has train-2.csv and train.csv: which one is meant?"),
+        ([f"train-{n}.{e}" for n in "123" for e in ("csv", "tsv")], "and 2 more: which one"),
+    ],
+)  # fmt: skip
+def test_a_set_that_is_not_whole_or_not_one_is_a_question(tmp_path, names, sentence):
+    for name in names:
+        (tmp_path / name).write_text("a")
+    with pytest.raises(InputError) as refusal:
+        find_files(tmp_path)
+    assert sentence in str(refusal.value)
+
+
 def test_two_train_files_are_a_question(tmp_path):
     for name in ("train.jsonl", "train.csv"):
         (tmp_path / name).write_text("a")

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.data.length_curves import LengthCurves
-from app.data.token_rows import TokenizedExample, TokenRows, trained_counts
+from app.data.token_rows import TokenizedExample, TokenRows
 
 
 @st.composite
@@ -19,15 +19,23 @@ def _rows(draw: st.DrawFn) -> TokenRows:
     return TokenRows.of(examples)
 
 
+def _cut_up(
+    rows: TokenRows, chosen: "np.ndarray[tuple[int], np.dtype[np.intp]]"
+) -> "list[tuple[TokenRows, np.ndarray[tuple[int], np.dtype[np.intp]]]]":
+    """The same rows as two parts, as those of two files are."""
+    half = len(chosen) // 2
+    return [(rows, chosen[:half]), (rows, chosen[half:])]
+
+
 @given(_rows(), st.integers(1, 60), st.data())
 def test_every_figure_is_what_counting_all_rows_gives(
     rows: TokenRows, limit: int, data: st.DataObject
 ) -> None:
     mask = data.draw(st.lists(st.booleans(), min_size=len(rows), max_size=len(rows)))
     chosen = np.flatnonzero(np.array(mask, np.bool_))
-    curves = LengthCurves.of(rows, chosen)
+    curves = LengthCurves.of(_cut_up(rows, chosen))
     lengths = rows.lengths[chosen].astype(int)
-    trained = trained_counts(rows, limit)[chosen]
+    trained = rows.trained_counts(limit)[chosen]
     assert curves.rows == len(chosen)
     assert curves.tokens == lengths.sum()
     assert curves.longest == lengths.max(initial=0)
@@ -37,12 +45,12 @@ def test_every_figure_is_what_counting_all_rows_gives(
     assert curves.kept(limit) == (trained > 0).sum()
     assert curves.tokens_within(limit) == np.minimum(lengths, limit).sum()
     assert curves.trained_within(limit) == trained.sum()
-    assert curves.trained_tokens == trained_counts(rows, 10**6)[chosen].sum()
+    assert curves.trained_tokens == rows.trained_counts(10**6)[chosen].sum()
 
 
 @given(_rows())
 def test_the_bars_hold_every_row_once(rows: TokenRows) -> None:
-    curves = LengthCurves.of(rows, np.arange(len(rows)))
+    curves = LengthCurves.of([(rows, np.arange(len(rows)))])
     edges = np.array([0, 3, 9, 27, 100])
     assert curves.counts(edges).tolist() == np.histogram(rows.lengths, edges)[0].tolist()
     if len(rows):

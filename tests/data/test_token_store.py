@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -193,19 +194,46 @@ def test_a_file_that_changes_while_it_is_read_leaves_no_store(write_rows, tokeni
     assert not [entry for entry in stores_dir().iterdir() if entry.is_dir()]
 
 
-def test_a_disk_that_fills_is_said_so_and_leaves_no_store(write_rows, tokenizer, own_home):
-    path = write_rows(*chats(3000))
+def test_a_file_that_disappears_while_it_is_read_leaves_no_store(write_rows, tokenizer, counted):
+    path = write_rows(*chats(30))
+    making = opening_store(path, tokenizer, MASKED)
+    next(making), next(making)
+    path.unlink()
+    with pytest.raises(InputError, match=r"train\.jsonl disappeared while it was read"):
+        list(making)
+    assert not [entry for entry in stores_dir().iterdir() if entry.is_dir()]
+
+
+@pytest.fixture
+def small_disk(own_home):
+    """The stores' folder on a disk of 200 KB."""
     stores_dir().mkdir(parents=True)
     mount = ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(stores_dir())]
     if subprocess.run(mount, capture_output=True).returncode:
         pytest.skip("only root can mount a small disk")
-    try:
-        with pytest.raises(AppError, match="The disk is full"):
-            made(path, tokenizer)
-        assert [entry.name for entry in stores_dir().iterdir()] == ["lock"]
-    finally:
-        subprocess.run(["umount", str(stores_dir())], check=True)
-    assert len(made(path, tokenizer).rows) == 3000
+    yield
+    subprocess.run(["umount", str(stores_dir())], check=True)
+
+
+def test_a_disk_that_fills_is_said_so_and_leaves_no_store(write_rows, tokenizer, small_disk):
+    path = write_rows(*chats(3000))
+    with pytest.raises(AppError, match="The disk is full"):
+        made(path, tokenizer)
+    assert [entry.name for entry in stores_dir().iterdir()] == ["lock"]
+
+
+def test_stopped_on_a_full_disk_it_ends_quietly_and_begins_anew(write_rows, tokenizer, small_disk):
+    path = write_rows(*chats(600))
+    making = opening_store(path, tokenizer, MASKED)
+    next(making), next(making)
+    other = (stores_dir() / "another program's").open("wb", buffering=0)
+    with other, suppress(OSError):
+        while True:
+            other.write(bytes(512))
+    making.close()
+    assert not [entry for entry in stores_dir().iterdir() if entry.is_dir()]
+    (stores_dir() / "another program's").unlink()
+    assert len(made(path, tokenizer).rows) == 600
 
 
 def test_stores_that_were_not_used_for_longest_are_removed(
@@ -213,15 +241,26 @@ def test_stores_that_were_not_used_for_longest_are_removed(
 ):
     monkeypatch.setattr(token_cache, "KEPT_STORES", 2)
     paths = [write_rows(*chats(5, start), name=f"{start}.jsonl") for start in (0, 10, 20)]
-    for age, path in zip((300, 400), paths, strict=False):
+    for days, path in zip((3, 4), paths, strict=False):
         folder = made(path, tokenizer).folder
-        then = folder.stat().st_mtime - age
+        then = folder.stat().st_mtime - days * 24 * 3600
         os.utime(folder / "manifest.json", (then, then))
     made(paths[2], tokenizer)
     made(paths[0], tokenizer)
     assert sum(counted) == 15
     made(paths[1], tokenizer)
     assert sum(counted) == 20
+
+
+def test_the_stores_of_a_dataset_with_many_files_are_all_kept(
+    write_rows, tokenizer, monkeypatch, counted
+):
+    monkeypatch.setattr(token_cache, "KEPT_STORES", 2)
+    paths = [write_rows(*chats(5, start), name=f"{start}.jsonl") for start in range(0, 50, 10)]
+    for _ in range(2):
+        for path in paths:
+            made(path, tokenizer)
+    assert sum(counted) == 25
 
 
 # -- stopped and gone on with ------------------------------------------------------------------

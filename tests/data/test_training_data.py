@@ -149,3 +149,11 @@ def test_cutting_inside_a_second_reply_keeps_the_first(tokenizer_with, tokenize_
     assert result.train[0] == replace(
         whole, tokens=whole.tokens[:limit], trained=result.train[0].trained
     )
+
+
+def test_a_file_that_is_gone_before_it_is_opened_is_named(tmp_path, tokenizer_with):
+    path = written(tmp_path / "train.jsonl", [TextExample("the fox", 1)])
+    settings = DataSettings(RowSettings(mask_prompt=False), 64, 1)
+    path.unlink()
+    with pytest.raises(InputError, match=r"train\.jsonl can't be read: No such file"):
+        open_data(DatasetFiles(path, None), tokenizer_with("chatml"), settings)

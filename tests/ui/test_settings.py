@@ -10,7 +10,8 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
-from app.core.config import CHOICES, MAX_TIERS, TierConfig, TrainingConfig
+from app.core.config import CHOICES, TierConfig, TrainingConfig
+from app.core.config_checks import MAX_TIERS
 from app.core.presets import PRESETS
 from app.ui.widgets.building import tip
 from app.ui.widgets.setting_field import SettingField

@@ -59,10 +59,10 @@ def test_a_mapping_is_remembered_for_a_file_and_used_for_it(tmp_path: Path) -> N
     (mapped,) = Looking(Reading(path), 4)(never)
     assert mapped.map == "prompt=q, completion=a"  # type: ignore[attr-defined]
     assert len(mapped.rows) == 1  # type: ignore[attr-defined]
-    (inspected,) = Inspecting(Reading(path))(never)
+    *_, inspected = Inspecting(Reading(path))(never)
     assert isinstance(inspected, Inspected)
     assert (inspected.facts.examples, inspected.map) == (1, "prompt=q, completion=a")
-    (as_it_is,) = Inspecting(Reading(path, None, ""))(never)
+    *_, as_it_is = Inspecting(Reading(path, None, ""))(never)
     assert as_it_is.facts.examples == 0  # type: ignore[attr-defined]
 
 
@@ -72,17 +72,17 @@ def test_any_row_of_a_store_is_shown_and_all_are_measured(
     done = tokenised(chat_file, key)
     assert done.rows == (40,)
     split, rendering = Split(0.1, 0), Rendering(key, True, 24)
-    (page,) = ShowingRows(done.stores, 0, 37, 5, rendering, split)(never)
+    (page,) = ShowingRows(done.sets, 0, 37, 5, rendering, split)(never)
     assert isinstance(page, Page)
     assert [row.number for row in page.rows] == [37, 38, 39]
     assert [row.line for row in page.rows] == [38, 39, 40]
-    (whole,) = ShowingRows(done.stores, 0, 0, 40, rendering, split)(never)
-    (measured,) = Measuring(done.stores, split)(never)
+    (whole,) = ShowingRows(done.sets, 0, 0, 40, rendering, split)(never)
+    (measured,) = Measuring(done.sets, split)(never)
     held = [row for row in whole.rows if row.is_held_out]  # type: ignore[attr-defined]
     assert len(held) == measured.valid.rows == 4  # type: ignore[attr-defined]
     both = measured.train.tokens + measured.valid.tokens  # type: ignore[attr-defined]
     assert both == sum(row.tokens for row in whole.rows)  # type: ignore[attr-defined]
-    (long,) = NamingLongRows(done.stores, 60)(never)
+    (long,) = NamingLongRows(done.sets, 60)(never)
     cut = [row.line for row in whole.rows if row.tokens > 60]  # type: ignore[attr-defined]
     assert [problem.line for problem in long] == cut  # type: ignore[attr-defined]
 
@@ -105,7 +105,7 @@ def test_no_store_is_made_where_one_is_only_looked_for(
 ) -> None:
     job = Tokenising(Reading(chat_file, None, ""), key, True, False, only_if_there=True)
     assert list(job(never)) == []
-    assert len(tokenised(chat_file, key).stores) == 1
+    assert len(tokenised(chat_file, key).sets) == 1
     assert len(list(job(never))) == 1
 
 

@@ -15,36 +15,40 @@ from app.data.readers.json_lines import json_lines
 from app.data.readers.json_values import json_values
 from app.data.readers.parquet import parquet_rows
 from app.data.readers.passages import passages
+from app.data.readers.source import ShareRead
 from app.data.readers.tables import table_rows
 
-__all__ = ["read_rows"]
+__all__ = ["ShareRead", "read_rows"]
 
 Row = tuple[int, object]
 
 
-def read_rows(path: Path) -> Iterator[Row | RowProblem]:
+def read_rows(path: Path, share: ShareRead | None = None) -> Iterator[Row | RowProblem]:
     """Every row of a file as (1-based line, value), or its problem; blank lines are skipped.
 
-    A problem with `is_warning` takes no row's place. Raises InputError, at the first row asked
+    `share`, if given, always says how much of the file has been read. A problem with `is_warning`
+    takes no row's place. Raises InputError, at the first row asked
     for, when the file is missing, a folder or unreadable, and at the end when there was no row;
     BrokenFile where nothing more can be read.
     """
     is_empty = True
-    for row in _rows(path, file_format(path)):
+    for row in _rows(path, file_format(path), share):
         is_empty = is_empty and isinstance(row, RowProblem) and row.is_warning
         yield row
     if is_empty:
         raise InputError(f"{path.name} is empty.", "Choose a file with at least one example.")
 
 
-def _rows(path: Path, form: FileFormat | None) -> Iterator[Row | RowProblem]:
+def _rows(
+    path: Path, form: FileFormat | None, share: ShareRead | None
+) -> Iterator[Row | RowProblem]:
     match form:
         case "json":
-            return json_values(path)
+            return json_values(path, share)
         case "csv" | "tsv":
-            return table_rows(path, "\t" if form == "tsv" else None)
+            return table_rows(path, "\t" if form == "tsv" else None, share)
         case "parquet":
-            return parquet_rows(path)
+            return parquet_rows(path, share)
         case "txt" | "md":
-            return passages(path, has_headings=form == "md")
-    return json_lines(path)
+            return passages(path, form == "md", share)
+    return json_lines(path, share)

@@ -4,14 +4,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from app.data.examples import RowProblem
+from app.data.readers.source import ShareRead
 from app.data.readers.strict_json import BadJson, StrictJson
 from app.data.readers.text import TOO_BIG, Text, opened_text
 
 
-def json_lines(path: Path) -> Iterator[tuple[int, object] | RowProblem]:
+def json_lines(
+    path: Path, share: ShareRead | None = None
+) -> Iterator[tuple[int, object] | RowProblem]:
     """Every line that is not blank, as its value or its problem."""
     parser = StrictJson()
-    with opened_text(path) as text:
+    with opened_text(path, share=share) as text:
         yield from text.warnings()
         for line, raw in text.lines():
             if raw is None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from app.data.examples import BrokenFile, ProblemKind, RowProblem
+from app.data.readers.source import ShareRead
 from app.data.readers.strict_json import BadJson, StrictJson, words
 from app.data.readers.text import MAX_ROW, TOO_BIG, Text, opened_text
 
@@ -21,9 +22,9 @@ _SEAM = 16
 Row = tuple[int, object]
 
 
-def json_values(path: Path) -> Iterator[Row | RowProblem]:
+def json_values(path: Path, share: ShareRead | None = None) -> Iterator[Row | RowProblem]:
     """Every row as (line on which it begins, value), or its problem."""
-    with opened_text(path) as text:
+    with opened_text(path, share=share) as text:
         yield from text.warnings()
         window = _Window(text)
         if window.next() == "[":

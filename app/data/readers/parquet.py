@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from app.data.examples import BrokenFile, RowProblem
-from app.data.readers.source import GZIP_MAGIC, opened
+from app.data.readers.source import GZIP_MAGIC, ShareRead, opened
 from app.data.readers.text import MAX_ROW, TOO_BIG
 
 _MAGIC = b"PAR1"
@@ -24,14 +24,18 @@ _UNPACKED_IN_ANY_CASE = 256 * 2**20
 _MAX_ROWS_A_BYTE = 100
 
 
-def parquet_rows(path: Path) -> Iterator[tuple[int, object] | RowProblem]:
+def parquet_rows(
+    path: Path, share: ShareRead | None = None
+) -> Iterator[tuple[int, object] | RowProblem]:
     """Every row as (number, column → value), or its problem. Raises BrokenFile where it ends."""
     with opened(path) as packed, _seekable(packed, path) as file:
         number = 0
-        for batch in _batches(file, path):
+        for batch, done in _batches(file, path):
             for value in _values(batch, path, number + 1):
                 number += 1
                 yield value if isinstance(value, RowProblem) else (number, value)
+            if share is not None:
+                share.done = done
 
 
 @contextmanager
@@ -53,7 +57,8 @@ def _seekable(packed: BinaryIO, path: Path) -> Iterator[BinaryIO]:
         yield copy
 
 
-def _batches(file: BinaryIO, path: Path) -> Iterator[Any]:
+def _batches(file: BinaryIO, path: Path) -> Iterator[tuple[Any, float]]:
+    """Some rows after the other, each time with the share that is read by then."""
     import pyarrow as pa
     import pyarrow.parquet as parquet
 
@@ -63,7 +68,10 @@ def _batches(file: BinaryIO, path: Path) -> Iterator[Any]:
         # Threads would read ahead of what is asked for.
         opened_file = parquet.ParquetFile(file, pre_buffer=False, page_checksum_verification=True)
         rows = _batch_rows(opened_file.metadata, path)
-        yield from opened_file.iter_batches(batch_size=rows, use_threads=False)
+        total, taken = opened_file.metadata.num_rows, 0
+        for batch in opened_file.iter_batches(batch_size=rows, use_threads=False):
+            taken += batch.num_rows
+            yield batch, taken / max(taken, total)
     except (pa.ArrowException, OSError, ValueError, KeyError, MemoryError) as error:
         problem = RowProblem(path, 0, "is damaged or no Parquet file", "unreadable")
         raise BrokenFile(problem, "Copy or make it again.") from error

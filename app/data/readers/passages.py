@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from app.data.examples import RowProblem
+from app.data.readers.source import ShareRead
 from app.data.readers.text import TOO_BIG, Text, opened_text
 
 PASSAGE_CHARACTERS = 2000
@@ -18,9 +19,11 @@ _HEADING = re.compile(r" {0,3}#{1,6}\s")
 _FENCE = re.compile(r" {0,3}(```|~~~)")
 
 
-def passages(path: Path, has_headings: bool) -> Iterator[tuple[int, object] | RowProblem]:
+def passages(
+    path: Path, has_headings: bool, share: ShareRead | None = None
+) -> Iterator[tuple[int, object] | RowProblem]:
     """Every passage as (line on which it begins, {"text": passage}), or its problem."""
-    with opened_text(path, newline=None) as text:
+    with opened_text(path, newline=None, share=share) as text:
         yield from text.warnings()
         passage = _Passage(text)
         is_code = False

@@ -24,15 +24,22 @@ UNPACKED_IN_ANY_CASE = 2**30
 """Bytes up to which that is not asked."""
 
 
+class ShareRead:
+    """How much of a file has been read, 0 to 1, for whoever waits for its rows."""
+
+    def __init__(self) -> None:
+        self.done = 0.0
+
+
 @contextmanager
-def opened(path: Path) -> Iterator[BinaryIO]:
+def opened(path: Path, share: ShareRead | None = None) -> Iterator[BinaryIO]:
     """The file's bytes, buffered. Raises InputError with a plain sentence; BrokenFile when the
     file is damaged, or when it is no longer what it was once it was read to its end.
     """
     with _regular_file(path) as file:
         before = os.fstat(file.fileno())
         try:
-            yield _unpacked(_Bounded(file, before.st_size), path, before.st_size)
+            yield _unpacked(_Bounded(file, before.st_size, share), path, before.st_size)
         except (OSError, EOFError, zlib.error) as error:
             _check_unchanged(path, before)
             raise _broken(path, error) from error
@@ -77,8 +84,9 @@ def _unpacked(raw: "_Bounded", path: Path, size: int) -> BinaryIO:
 class _Bounded(io.RawIOBase):
     """A file up to a size, so that one that grows as fast as it is read has an end."""
 
-    def __init__(self, file: io.FileIO, size: int) -> None:
-        self._file, self._left = file, size
+    def __init__(self, file: io.FileIO, size: int, share: ShareRead | None) -> None:
+        self._file, self._left, self._size = file, size, size
+        self._share = share
 
     def readable(self) -> bool:
         return True
@@ -86,6 +94,8 @@ class _Bounded(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         count = self._file.readinto(memoryview(buffer)[: self._left]) or 0
         self._left -= count
+        if self._share is not None and self._size:
+            self._share.done = 1 - self._left / self._size
         return count
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from app.data.examples import BrokenFile, RowProblem
+from app.data.readers.source import ShareRead
 from app.data.readers.text import MAX_ROW, TOO_BIG, Text, opened_text
 
 _DELIMITERS = ",;\t|"
@@ -15,13 +16,15 @@ _DELIMITERS = ",;\t|"
 Row = tuple[int, object]
 
 
-def table_rows(path: Path, delimiter: str | None) -> Iterator[Row | RowProblem]:
+def table_rows(
+    path: Path, delimiter: str | None, share: ShareRead | None = None
+) -> Iterator[Row | RowProblem]:
     """Every record as (line on which it begins, column → cell), or its problem.
 
     Without a `delimiter`, it is the one that the header has most of. Raises BrokenFile where the
     header can't be one, and where nobody knows where the next record begins.
     """
-    with opened_text(path, newline="") as text:
+    with opened_text(path, newline="", share=share) as text:
         yield from text.warnings()
         lines = _Lines(text)
         first = next(lines, "")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, TextIO
 
 from app.data.examples import RowProblem
-from app.data.readers.source import READ_BYTES, opened
+from app.data.readers.source import READ_BYTES, ShareRead, opened
 
 MAX_ROW = 16 * 2**20
 """Characters of a row. Longer ones are no training examples: a whole file, most likely."""
@@ -99,10 +99,12 @@ class Text:
 
 
 @contextmanager
-def opened_text(path: Path, newline: str | None = "\n") -> Iterator[Text]:
+def opened_text(
+    path: Path, newline: str | None = "\n", share: ShareRead | None = None
+) -> Iterator[Text]:
     """The file's text without its byte order mark; `newline` as `open` takes it."""
     encoding = encoding_of(path)
-    with opened(path) as file:
+    with opened(path, share) as file:
         file.read(encoding.mark_bytes)
         stream = io.TextIOWrapper(file, encoding.name, encoding.errors, newline)
         yield Text(path, stream, encoding)

@@ -82,10 +82,10 @@ class Figures(QObject):
         if self._measured != self._split():
             self._measured = self._split()
             split = Split(config.validation_share, config.seed)
-            self._run("measuring", Measuring(done.stores, split), self._take_statistics)
+            self._run("measuring", Measuring(done.sets, split), self._take_statistics)
         if self._named != (done, config.max_seq_length):
             self._named = (done, config.max_seq_length)
-            work = NamingLongRows(done.stores, config.max_seq_length)
+            work = NamingLongRows(done.sets, config.max_seq_length)
             self._run("naming", work, self._take_long_rows)
 
     def _run(self, name: str, work: Measuring | NamingLongRows, take: object) -> None:

@@ -71,7 +71,7 @@ class Preview(QObject):
     @property
     def files(self) -> int:
         """1, or 2 where there is a validation file whose rows can be shown."""
-        return len(self._tokenisation.done.stores) if self._tokenisation.done else 1
+        return len(self._tokenisation.done.rows) if self._tokenisation.done else 1
 
     def look(self, reading: Reading) -> None:
         """Show the first rows of another dataset, or of the same one anew."""
@@ -138,10 +138,10 @@ class Preview(QObject):
         if tokenizer is not None:
             rendering = Rendering(tokenizer, config.mask_prompt, config.max_seq_length)
         if done is not None and rendering is not None:
-            self.file = min(self.file, len(done.stores) - 1)
+            self.file = min(self.file, len(done.rows) - 1)
             self.first = min(self.first, max(0, self.total - 1))
             work: ShowingRows | Looking = ShowingRows(
-                done.stores, self.file, self.first, self.rows_a_page, rendering, _split(config)
+                done.sets, self.file, self.first, self.rows_a_page, rendering, _split(config)
             )
         else:
             work = Looking(self._reading, HEAD_ROWS, rendering)

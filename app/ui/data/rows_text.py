@@ -131,7 +131,8 @@ class Legend(QLabel):
 
 
 def heading(row: "PreviewRow", place: str = "line") -> str:
-    parts = [f"Row {row.number + 1:,}", f"{place} {row.line:,}"]
+    where = f"{row.file}, {place} {row.line:,}" if row.file else f"{place} {row.line:,}"
+    parts = [f"Row {row.number + 1:,}", where]
     if row.tokens is not None:
         parts.append(phrases.plural(row.tokens, "token"))
         parts.append(f"{row.trained_tokens:,} trained")

@@ -1,12 +1,11 @@
 """One line about what is being done with the dataset, and the button that stops it."""
 
-from collections.abc import Callable
-
 from PySide6.QtWidgets import QProgressBar, QVBoxLayout, QWidget
 
 from app.ui import phrases
 from app.ui.app_state import AppState
 from app.ui.data.tokenisation import Tokenisation
+from app.ui.intake import Intake
 from app.ui.widgets.building import GRID_PX, button, label, message, row, say
 
 _TOLD_SECONDS = 10
@@ -14,12 +13,10 @@ _TOLD_SECONDS = 10
 
 
 class StatusStrip(QWidget):
-    def __init__(
-        self, state: AppState, tokenisation: Tokenisation, cancel_reading: Callable[[], None]
-    ) -> None:
+    def __init__(self, state: AppState, tokenisation: Tokenisation, intake: Intake) -> None:
         super().__init__()
-        self._state, self._tokenisation = state, tokenisation
-        self._cancel_reading = cancel_reading
+        self._state, self._tokenisation, self._intake = state, tokenisation, intake
+        self._read = 0.0
         self.text = label("", "secondary")
         self.problem = message("problem")
         self.bar = QProgressBar()
@@ -37,15 +34,16 @@ class StatusStrip(QWidget):
         state.config_changed.connect(self.refresh)
         state.phase_changed.connect(self.refresh)
         tokenisation.changed.connect(self.refresh)
+        intake.reading_begun.connect(lambda _: self._show_read(0.0))
+        intake.reading_progressed.connect(self._show_read)
         self.refresh()
 
     def refresh(self) -> None:
         work, is_reading = self._tokenisation, self._state.is_inspecting
         is_working = is_reading or work.share is not None
         self.bar.setVisible(is_working)
-        self.bar.setRange(0, 0 if is_reading else 1000)
-        if work.share is not None and not is_reading:
-            self.bar.setValue(round(1000 * work.share))
+        self.bar.setRange(0, 1000)
+        self.bar.setValue(round(1000 * (self._read if is_reading else work.share or 0.0)))
         self.stop.setVisible(is_working)
         self.go_on.setVisible((work.is_stopped or work.failure is not None) and not is_working)
         self.go_on.setText("Go On" if work.is_stopped else "Try Again")
@@ -54,10 +52,14 @@ class StatusStrip(QWidget):
         failure = None if is_reading else work.failure
         say(self.problem, f"{failure.message} {failure.hint}".strip() if failure else "")
 
+    def _show_read(self, share: float) -> None:
+        self._read = share
+        self.refresh()
+
     def _words(self) -> str:
         work = self._tokenisation
         if self._state.is_inspecting:
-            return "Reading and checking every row…"
+            return f"Reading and checking every row: {self._read:.0%}"
         if work.share is not None:
             left = work.seconds_left
             told = f", about {phrases.duration(left)} left" if left and left > _TOLD_SECONDS else ""
@@ -74,6 +76,6 @@ class StatusStrip(QWidget):
 
     def _stop(self) -> None:
         if self._state.is_inspecting:
-            self._cancel_reading()
+            self._intake.cancel()
         else:
             self._tokenisation.stop()

@@ -90,7 +90,7 @@ class Tokenisation(QObject):
     def make_way(self) -> threading.Event:
         """Let go of the store for a run; set once that is so."""
         self._close_job()
-        if not self._state.is_inspecting:
+        if self._process.has_only(self._closing):
             self._process.rest()  # the run needs the memory
         if self.done is None:  # looked for again once the run has begun
             self._wanted, self.is_stopped = None, False
@@ -142,7 +142,8 @@ class Tokenisation(QObject):
             return None
         reading = Reading(config.data, config.valid, config.map)
         leave_out = config.bad_rows == "leave out"
-        job = Tokenising(reading, tokenizer, config.mask_prompt, leave_out)
+        mixed = tuple(Reading(one.data, None, one.map) for one in config.mix)
+        job = Tokenising(reading, tokenizer, config.mask_prompt, leave_out, mixed)
         return job, facts
 
     @Slot(object)

@@ -1,5 +1,6 @@
 """What the Data page says of a dataset, in words. Knows no widget."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -110,16 +111,23 @@ def _paces(
     statistics: "DataStatistics", config: TrainingConfig, speed: "MeasuredSpeed | None"
 ) -> list[Figure]:
     kept = statistics.train.kept(config.max_seq_length)
-    batches = -(-kept // config.batch_size)
+    mixed = sum(one.share for one in config.mix)
+    # A pass over the dataset itself, with what is mixed in filling its share.
+    batches = math.ceil(round(kept / (1 - mixed)) / config.batch_size) if mixed < 1 else 0
     steps = batches / config.gradient_accumulation
     an_epoch = f"{steps:,.0f}" if steps == int(steps) or steps >= 100 else f"{steps:,.1f}"
     epochs = config.steps / steps if steps else 0.0
     return [
-        Figure("Steps an epoch", an_epoch, f"batches of {config.batch_size}"),
+        Figure("Steps an epoch", an_epoch, _batches(config, mixed)),
         Figure("This run", f"{epochs:.2g} epochs" if epochs < 10 else f"{epochs:,.0f} epochs",
                phrases.plural(config.steps, "step")),
         _time(statistics, config, speed, epochs),
     ]  # fmt: skip
+
+
+def _batches(config: TrainingConfig, mixed: float) -> str:
+    told = f"batches of {config.batch_size}"
+    return f"{told}, {mixed * 100:g} % of the rows mixed in" if mixed else told
 
 
 def _time(
@@ -131,6 +139,8 @@ def _time(
     if speed is None:
         return Figure("Time", "Not known yet", "no run on this model was measured")
     tokens = epochs * statistics.train.trained_within(config.max_seq_length)
+    if config.mix:  # those of the others are not counted here; their rows are taken as alike
+        tokens /= max(0.05, 1 - sum(one.share for one in config.mix))
     seconds = tokens / speed.tokens_per_second
     pace = f"at {phrases.rate(speed.tokens_per_second)} trained tokens/s, as in {speed.run}"
     return Figure("Time", f"about {phrases.duration(seconds)}", pace)

@@ -45,7 +45,7 @@ class DataPage(QWidget):
         self.statistics = StatisticsView(state, work.figures, work.tokenisation)
         self.problems = ProblemsView(state, work.figures)
         self.columns = ColumnsView(state, work.preview, work.looker)
-        self.status = StatusStrip(state, work.tokenisation, intake.cancel)
+        self.status = StatusStrip(state, work.tokenisation, intake)
         self.choose = button("Choose…", self.dataset_choice_requested.emit)
         self.choose.setAccessibleName("Choose another dataset")
         self._make_head()

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.ui.app_state import AppState, Phase
+from app.ui.mix_intake import MixIntake
 from app.ui.run_actions import RunActions
 from app.ui.stylesheet import SCROLL_BAR_PX
 from app.ui.theme import Theme
@@ -38,11 +39,13 @@ class TrainPage(QWidget):
     reveal_requested = Signal()
     export_requested = Signal()
 
-    def __init__(self, state: AppState, actions: RunActions, settings: QSettings) -> None:
+    def __init__(
+        self, state: AppState, mix: MixIntake, actions: RunActions, settings: QSettings
+    ) -> None:
         super().__init__()
         self.setObjectName("page")
         self._state = state
-        self.data = DataCard(state)
+        self.data = DataCard(state, mix)
         self.model = ModelCard(state)
         self.tiers = TierEditor(state)
         self.form = SettingsForm(state, settings)
@@ -112,7 +115,7 @@ class TrainPage(QWidget):
         self.data.highlight(is_on)
 
     def set_theme(self, theme: Theme) -> None:
-        for part in (self.tiers, self.form, self.hero, self.plots_place, self.log):
+        for part in (self.data, self.tiers, self.form, self.hero, self.plots_place, self.log):
             part.set_theme(theme)
 
     def _show_phase(self) -> None:

@@ -5,7 +5,10 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.ui import phrases
 from app.ui.app_state import AppState
+from app.ui.mix_intake import MixIntake
+from app.ui.theme import Theme
 from app.ui.widgets.building import ElidedLabel, button, card, label, message, restyle, row, say
+from app.ui.widgets.mixed_datasets import MixedDatasets
 
 SHOWN_PROBLEMS = 4
 
@@ -14,7 +17,7 @@ class DataCard(QWidget):
     choose_requested = Signal()
     look_closer_requested = Signal()
 
-    def __init__(self, state: AppState) -> None:
+    def __init__(self, state: AppState, mix: MixIntake) -> None:
         super().__init__()
         self._state = state
         self._frame, inside = card()
@@ -27,7 +30,8 @@ class DataCard(QWidget):
         self.summary = label("", "secondary", wraps=True)
         self.problem = message("problem")
         self.rows = message("details")
-        for widget in (self.name, self.summary, self.problem, self.rows):
+        self.mixed = MixedDatasets(state, mix)
+        for widget in (self.name, self.summary, self.problem, self.rows, self.mixed):
             inside.addWidget(widget)
         outside = QVBoxLayout(self)
         outside.setContentsMargins(0, 0, 0, 0)
@@ -35,6 +39,9 @@ class DataCard(QWidget):
         state.dataset_changed.connect(self.refresh)
         state.config_changed.connect(self.refresh)
         self.refresh()
+
+    def set_theme(self, theme: Theme) -> None:
+        self.mixed.set_theme(theme)
 
     def highlight(self, is_on: bool) -> None:
         """Something that can be dropped is over the window."""
@@ -50,6 +57,7 @@ class DataCard(QWidget):
         say(self.summary, self._summary_text())
         say(self.problem, self._problem_text())
         say(self.rows, self._rows_text())
+        self.mixed.setVisible(state.dataset is not None or bool(state.config.mix))
 
     def _summary_text(self) -> str:
         state = self._state

@@ -77,7 +77,8 @@ def _line(event: object) -> str:
             )
         case EvaluationFinished():
             best = ", the best so far" if event.is_best else ""
-            return f"Step {event.step}: validation loss {phrases.loss(event.val_loss)}{best}."
+            loss = f"{phrases.loss(event.val_loss)}{event.of_each}"
+            return f"Step {event.step}: validation loss {loss}{best}."
         case CheckpointSaved():
             return f"Step {event.step}: checkpoint saved, {phrases.size(event.size_bytes)}."
         case ScoreMeasured():

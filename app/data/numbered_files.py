@@ -1,0 +1,59 @@
+"""A set of rows cut into several numbered files: train-00000-of-00003.parquet and so on."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+from app.core.errors import InputError
+from app.data.readers.formats import bare_name
+
+_NUMBERED = re.compile(r"([a-z]+)[-_.]?(\d+)(?:[-_]of[-_](\d+))?(?:-[0-9a-f]{16})?")
+"""train-00000-of-00003, train-1, train_01; the Hub once put a hash behind it."""
+
+
+@dataclass(frozen=True)
+class NumberedFile:
+    """One file of a set, as its name tells it."""
+
+    path: Path
+    set_name: str
+    number: int
+    count: int | None
+    """How many files the set has; None if the name doesn't say."""
+
+    @property
+    def kind(self) -> str:
+        """What the files of one set have alike: its name and their endings."""
+        endings = self.path.name.lower().removeprefix(bare_name(self.path).lower())
+        return self.set_name + endings
+
+
+def numbered(path: Path) -> NumberedFile | None:
+    """None if the name has no number."""
+    told = _NUMBERED.fullmatch(bare_name(path).lower())
+    if told is None:
+        return None
+    name, number, count = told.groups()
+    return NumberedFile(path, name, int(number), int(count) if count else None)
+
+
+def in_order(folder: Path, files: Sequence[NumberedFile]) -> list[Path]:
+    """All files of a set by their numbers. Raises InputError if one is missing or there twice."""
+    ordered = sorted(files, key=lambda file: file.number)
+    for one, next_one in pairwise(ordered):
+        if one.number == next_one.number:
+            raise InputError(
+                f"The folder {folder.name} has {one.path.name} and {next_one.path.name}: "
+                "which one is meant?",
+                "Keep one of them.",
+            )
+    counts = {file.count for file in ordered if file.count is not None}
+    if counts and counts != {len(ordered)}:
+        raise InputError(
+            f"The folder {folder.name} has {len(ordered)} of the {max(counts)} files of which "
+            f"{ordered[0].path.name} is one.",
+            "Put the others there, or choose the file itself.",
+        )
+    return [file.path for file in ordered]

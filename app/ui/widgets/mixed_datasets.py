@@ -1,0 +1,133 @@
+"""The datasets mixed into the run's own, in the dataset's card: each with its share."""
+
+from PySide6.QtCore import QSignalBlocker, Signal
+from PySide6.QtWidgets import QToolButton, QVBoxLayout, QWidget
+
+from app.core.config import MixedDataset
+from app.ui import icons, phrases
+from app.ui.app_state import AppState
+from app.ui.mix_intake import MixedFacts, MixIntake
+from app.ui.theme import LIGHT, Theme
+from app.ui.widgets.building import (
+    GRID_PX,
+    ElidedLabel,
+    button,
+    column,
+    label,
+    message,
+    row,
+    say,
+)
+from app.ui.widgets.fields import CalmSpinBox
+
+SHARE_WIDTH_PX = 76
+
+
+class MixedDatasets(QWidget):
+    """Shows the state's `mix` and passes on what the user changes of it."""
+
+    add_requested = Signal()
+
+    def __init__(self, state: AppState, intake: MixIntake) -> None:
+        super().__init__()
+        self._state, self._intake, self._theme = state, intake, LIGHT
+        self.rows: list[MixedRow] = []
+        self.own = label("", "secondary")
+        self.problem = message("problem")
+        self.add = button("Add Dataset…", self.add_requested.emit, "link")
+        self.add.setToolTip("Mix in another dataset: examples learned before stay in practice so.")
+        self._places = QVBoxLayout()
+        self._places.setSpacing(GRID_PX)
+        whole = column(spacing=GRID_PX)
+        whole.addLayout(row(self.own, None, self.add))
+        whole.addLayout(self._places)
+        whole.addWidget(self.problem)
+        self.setLayout(whole)
+        state.config_changed.connect(self.refresh)
+        intake.changed.connect(self.refresh)
+        self.refresh()
+
+    def set_theme(self, theme: Theme) -> None:
+        self._theme = theme
+        for shown in self.rows:
+            shown.set_theme(theme)
+
+    def refresh(self) -> None:
+        config = self._state.config
+        self._have_rows(len(config.mix))
+        for shown, mixed in zip(self.rows, config.mix, strict=True):
+            shown.show_dataset(mixed, self._intake.known(mixed))
+        left = 1 - sum(mixed.share for mixed in config.mix)
+        say(self.own, f"{round(left * 100)} % of the rows, mixed with" if config.mix else "")
+        problems = [p.message for p in config.problems() if p.setting == "mix"]
+        say(self.problem, problems[0] if problems else "")
+        self.own.setVisible(bool(config.mix and not problems))
+
+    def _have_rows(self, count: int) -> None:
+        while len(self.rows) > count:
+            gone = self.rows.pop()
+            self._places.removeWidget(gone)
+            gone.hide()
+            gone.deleteLater()
+        while len(self.rows) < count:
+            made = MixedRow(len(self.rows), self._intake)
+            made.set_theme(self._theme)
+            self.rows.append(made)
+            self._places.addWidget(made)
+
+
+class MixedRow(QWidget):
+    def __init__(self, index: int, intake: MixIntake) -> None:
+        super().__init__()
+        self.name = ElidedLabel("", "strong")
+        self.share = CalmSpinBox(1, 99)
+        self.share.setSuffix(" %")
+        self.share.setFixedWidth(SHARE_WIDTH_PX)
+        self.share.setKeyboardTracking(False)
+        self.share.setToolTip("The share of the training rows that shall be this dataset's.")
+        self.remove = QToolButton()
+        self.remove.setFixedSize(24, 24)
+        self.remove.setToolTip("Mix it in no longer; the file stays where it is.")
+        self.facts = ElidedLabel("", "caption")
+        self.problem = message("problem")
+        whole = column(spacing=2)
+        whole.addLayout(row(self.name, self.share, self.remove, spacing=6))
+        whole.addWidget(self.facts)
+        whole.addWidget(self.problem)
+        self.setLayout(whole)
+        self.share.valueChanged.connect(lambda value: intake.set_share(index, value / 100))
+        self.remove.clicked.connect(lambda: intake.remove(index))
+
+    def set_theme(self, theme: Theme) -> None:
+        self.remove.setIcon(icons.icon("less", theme.secondary_text, 14))
+
+    def show_dataset(self, mixed: MixedDataset, known: MixedFacts) -> None:
+        name = phrases.dataset_name(mixed.data)
+        self.name.setText(name)
+        self.name.setToolTip(str(mixed.data))
+        self.share.setAccessibleName(f"Share of {name}")
+        self.remove.setAccessibleName(f"Remove {name}")
+        if round(mixed.share * 100) != self.share.value():
+            with QSignalBlocker(self.share):
+                self.share.setValue(round(mixed.share * 100))
+        self.facts.setText(_facts_text(known))
+        self.facts.setVisible(known.failure is None)
+        say(self.problem, _problem_text(known))
+
+
+def _facts_text(known: MixedFacts) -> str:
+    if (facts := known.facts) is None:
+        return "Reading…"
+    parts = [phrases.plural(facts.examples, "example")]
+    if facts.valid_examples:
+        parts.append(f"{facts.valid_examples:,} for validation")
+    return " · ".join([*parts, phrases.size(facts.size_bytes)])
+
+
+def _problem_text(known: MixedFacts) -> str:
+    if failure := known.failure:
+        return f"{failure.message} {failure.hint}".strip()
+    if known.facts is None or not known.facts.problem_count:
+        return ""
+    count = phrases.plural(known.facts.problem_count, "row")
+    return f"{count} can't be used; the first: {known.facts.problems[0]}."

@@ -1,0 +1,152 @@
+"""Datasets mixed in the window: several dropped at a time, added, given shares, taken out."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
+from PySide6.QtGui import QDragEnterEvent, QDropEvent
+from PySide6.QtWidgets import QApplication, QWidget
+from pytestqt.qtbot import QtBot
+
+from app.application import Nestling
+from app.core.config import MixedDataset, TrainingConfig
+from app.ui.app_state import Phase
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    def write(name: str, count: int, bad: str = "") -> Path:
+        path = tmp_path / name
+        rows = (json.dumps({"text": f"{name}, row {number}"}) + "\n" for number in range(count))
+        path.write_text("".join(rows) + bad)
+        return path
+
+    return write
+
+
+def drop(widget: QWidget, *paths: Path) -> None:
+    mime = QMimeData()
+    mime.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
+    how = (Qt.DropAction.CopyAction, mime, Qt.MouseButton.LeftButton)
+    none = Qt.KeyboardModifier.NoModifier
+    centre = widget.rect().center()
+    enter = QDragEnterEvent(centre, *how, none)
+    QApplication.sendEvent(widget, enter)
+    assert enter.isAccepted()
+    QApplication.sendEvent(widget, QDropEvent(QPointF(centre), *how, none))
+
+
+def shown(nestling: Nestling) -> list[tuple[str, int, str]]:
+    rows = nestling.train.data.mixed.rows
+    return [(row.name.text(), row.share.value(), row.facts.text()) for row in rows]
+
+
+def test_several_files_dropped_at_a_time_are_mixed_in_equal_shares(
+    nestling: Nestling, write: Write, qtbot: QtBot
+) -> None:
+    paths = [write("new.jsonl", 30), write("old.jsonl", 7), write("older.jsonl", 9)]
+    drop(nestling.window, *paths)
+    qtbot.waitUntil(nestling.actions.start.isEnabled)
+    config = nestling.state.config
+    assert config.data == paths[0]
+    assert [(mixed.data, round(mixed.share, 3)) for mixed in config.mix] == [
+        (paths[1], 0.333),
+        (paths[2], 0.333),
+    ]
+    assert [(name, share) for name, share, _ in shown(nestling)] == [("old", 33), ("older", 33)]
+    assert [facts.partition(" · ")[0] for _, _, facts in shown(nestling)] == [
+        "7 examples",
+        "9 examples",
+    ]
+    assert nestling.train.data.mixed.own.text() == "33 % of the rows, mixed with"
+
+
+def test_a_dataset_is_added_given_its_share_and_taken_out(
+    nestling: Nestling, write: Write, qtbot: QtBot
+) -> None:
+    nestling.commands.open_path(write("new.jsonl", 30))
+    qtbot.waitUntil(nestling.actions.start.isEnabled)
+    assert nestling.train.data.mixed.add.isVisible()
+    old = write("old.jsonl", 7)
+    nestling.mix.add([old, old])
+    assert nestling.state.why_not_start() == "old is being read."
+    qtbot.waitUntil(nestling.actions.start.isEnabled)
+    (row,) = nestling.train.data.mixed.rows
+    assert row.share.value() == 25
+    assert row.share.accessibleName() == "Share of old"
+    row.share.setValue(40)
+    assert nestling.state.config.mix == (MixedDataset(old, 0.4),)
+    assert nestling.train.data.mixed.own.text() == "60 % of the rows, mixed with"
+    row.remove.click()
+    assert nestling.state.config.mix == ()
+    assert nestling.train.data.mixed.rows == []
+    assert not nestling.train.data.mixed.own.isVisible()
+
+
+def test_shares_that_leave_nothing_are_told_and_can_not_be_trained_with(
+    nestling: Nestling, write: Write, qtbot: QtBot
+) -> None:
+    drop(nestling.window, write("new.jsonl", 30), write("old.jsonl", 7))
+    qtbot.waitUntil(nestling.actions.start.isEnabled)
+    nestling.train.data.mixed.rows[0].share.setValue(99)
+    assert "at most 95 % can be" in nestling.train.data.mixed.problem.text()
+    assert not nestling.actions.start.isEnabled()
+
+
+def test_bad_rows_of_a_mixed_in_dataset_are_named(
+    nestling: Nestling, write: Write, qtbot: QtBot
+) -> None:
+    drop(nestling.window, write("new.jsonl", 30), write("old.jsonl", 7, bad="{oops\n"))
+    qtbot.waitUntil(lambda: bool(nestling.train.data.mixed.rows))
+    (row,) = nestling.train.data.mixed.rows
+    qtbot.waitUntil(lambda: bool(row.problem.text()))
+    assert row.problem.text().startswith(
+        "1 row can't be used; the first: old.jsonl, line 8: is not valid JSON"
+    )
+    assert nestling.state.why_not_start() == "old has rows that can't be used."
+    nestling.state.change_config(bad_rows="leave out")
+    assert nestling.state.why_not_start() == ""
+
+
+def test_a_dataset_that_is_none_is_named_in_its_place(
+    nestling: Nestling, write: Write, tmp_path: Path, qtbot: QtBot
+) -> None:
+    nestling.commands.open_path(write("new.jsonl", 30))
+    qtbot.waitUntil(nestling.actions.start.isEnabled)
+    nestling.mix.add([tmp_path / "gone.jsonl"])
+    (row,) = nestling.train.data.mixed.rows
+    qtbot.waitUntil(lambda: bool(row.problem.text()))
+    assert "gone.jsonl does not exist. Choose another file." in row.problem.text()
+    assert not nestling.actions.start.isEnabled()
+    row.remove.click()
+    qtbot.waitUntil(nestling.actions.start.isEnabled)
+
+
+def test_another_dataset_comes_without_what_was_mixed_into_the_last(
+    nestling: Nestling, write: Write, qtbot: QtBot
+) -> None:
+    drop(nestling.window, write("new.jsonl", 30), write("old.jsonl", 7))
+    qtbot.waitUntil(nestling.actions.start.isEnabled)
+    nestling.commands.open_path(write("other.jsonl", 5))
+    qtbot.waitUntil(lambda: nestling.train.data.name.text() == "other")
+    assert nestling.state.config.mix == ()
+
+
+def test_a_run_over_two_datasets_says_how_each_does(
+    build: Callable[..., Nestling], tiny_model: Path, write: Write, qtbot: QtBot
+) -> None:
+    mix = (MixedDataset(write("old.jsonl", 20), 0.5),)
+    config = TrainingConfig(model=tiny_model, data=write("new.jsonl", 30), mix=mix, steps=3, rank=2)
+    nestling = build(config)
+    nestling.window.show()
+    qtbot.waitUntil(nestling.actions.start.isEnabled, timeout=60_000)
+    nestling.control.start()
+    qtbot.waitUntil(lambda: nestling.state.phase is Phase.FINISHED, timeout=60_000)
+    log = nestling.train.log.text.toPlainText()
+    assert "The first epoch takes 27 rows of new.jsonl (50.0%)" in log
+    assert "3 steps took these rows: " in log
+    assert "(new.jsonl " in log
