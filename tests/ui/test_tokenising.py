@@ -10,6 +10,7 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
+from app.core.config import MixedDataset
 from app.core.paths import starter_model_dir
 from app.data.token_store import stores_dir
 from app.ui.app_state import Phase
@@ -176,3 +177,35 @@ def test_quitting_in_the_middle_keeps_what_was_done(
     qtbot.waitUntil(in_the_middle(nestling), timeout=LONG)
     nestling.data_work.shut_down()
     assert taken() > 0
+
+
+def test_several_files_and_what_is_mixed_in_are_all_made_before_a_run(
+    nestling: Nestling, chat_file: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
+    folder = tmp_path / "letters"
+    folder.mkdir()
+    lines = chat_file.read_text().splitlines(keepends=True)
+    (folder / "train-00000-of-00002.jsonl").write_text("".join(lines[:25]))
+    (folder / "train-00001-of-00002.jsonl").write_text("".join(lines[25:]))
+    other = write_rows(tmp_path / "other.jsonl", 20)
+    stages: list[str] = []
+    nestling.state.run_event_received.connect(lambda e: stages.append(getattr(e, "stage", "")))
+    nestling.commands.open_path(folder)
+    qtbot.waitUntil(lambda: nestling.data_work.tokenisation.done is not None, timeout=LONG)
+    first = nestling.data_work.tokenisation.done
+    nestling.state.change_config(steps=1, mix=(MixedDataset(other, 0.25),))
+    work = nestling.data_work
+    qtbot.waitUntil(lambda: work.tokenisation.done not in (None, first), timeout=LONG)
+    work.preview.go_to(26)
+    qtbot.waitUntil(lambda: bool(work.preview.rows) and work.preview.rows[0].number == 26)
+    assert work.preview.total == 40
+    shown = nestling.data.rows.text.toPlainText()
+    assert "Row 27 · train-00001-of-00002.jsonl, line 2 " in shown
+    qtbot.waitUntil(lambda: work.figures.statistics is not None, timeout=LONG)
+    qtbot.waitUntil(nestling.actions.start.isEnabled, timeout=LONG)
+    figures = {figure.name: figure for figure in nestling.data.statistics.run.shown}
+    assert figures["Steps an epoch"].value == "12", "36 rows and 12 mixed in, in batches of 4"
+    nestling.actions.start.trigger()
+    qtbot.waitUntil(lambda: nestling.state.phase is Phase.FINISHED, timeout=LONG)
+    assert "Reading the dataset" in stages
+    assert "Turning text into tokens" not in stages
