@@ -1,11 +1,13 @@
 """The library at its sizes: a thousand runs, a run of a million steps; what recording costs.
 
-python -m tests.benchmarks.library
+python -m tests.benchmarks.library            # everything
+python -m tests.benchmarks.library long_run   # some of it: recording, many_runs, long_run
 """
 
 import os
 import shutil
 import statistics
+import sys
 import tempfile
 import time
 import zlib
@@ -42,10 +44,11 @@ MANY = 1_000_000
 def main() -> None:
     home = Path(tempfile.mkdtemp(prefix="nestling-library-"))
     os.environ["NESTLING_HOME"] = str(home)
+    parts = (recording, many_runs, long_run)
     try:
-        recording(home)
-        many_runs(home)
-        long_run(home)
+        for part in parts:
+            if part.__name__ in sys.argv[1:] or not sys.argv[1:]:
+                part(home)
     finally:
         shutil.rmtree(home)
 
@@ -243,14 +246,17 @@ def until(application: object, is_so: Callable[[], bool]) -> None:
 
 
 def long_run(home: Path) -> None:
+    from PySide6.QtWidgets import QApplication
+
     from app.ui.library.run_reading import reading
     from app.ui.plots.run_plots import RunPlots
 
     folder = home / "runs" / "2026-02-01-long"
-    folder.mkdir()
+    folder.mkdir(parents=True, exist_ok=True)
     write_metrics(folder, MANY, 8, 64)
     size = (folder / "metrics.bin").stat().st_size
     say("a step of 8 tiers and 64 layers on disk", size / MANY, "bytes", "<= 200")
+    application = QApplication.instance() or QApplication([])
     before = resident()
     begun = time.perf_counter()
     run = reading(folder)()
@@ -282,6 +288,7 @@ def long_run(home: Path) -> None:
     say("memory beyond what was there before", (resident() - before) / 1e6, "MB", "<= 500")
     say("  at its peak", (peak() - before) / 1e6, "MB", "<= 500")
     plots.close()
+    del application
 
 
 def resident() -> int:

@@ -6,7 +6,7 @@ import numpy as np
 import pyqtgraph as pg
 
 from app.ui.plots.band import Band
-from app.ui.plots.decimation import extremes, means
+from app.ui.plots.decimation import binned, extremes, sampled
 from app.ui.plots.labels import step_text, value_text
 from app.ui.plots.plot import Plot
 from app.ui.plots.run_series import RunSeries
@@ -54,7 +54,8 @@ class LossPlot(Plot):
         span = losses.span(low, high)
         bins = self.bins()
         self._draw_raw(losses, span, bins)
-        self.smooth.setData(*means(losses.steps, losses.values(1), span, bins // 2))
+        smooth = binned(losses, 1, span, bins // 2)
+        self.smooth.setData(smooth.x, smooth.mean)
         part = validation.span(low, high)
         points = extremes(validation.steps, validation.values(), part, bins // 2)
         self.validation_line.setData(*points)
@@ -64,7 +65,8 @@ class LossPlot(Plot):
 
     def _draw_raw(self, losses: Series, span: tuple[int, int], bins: int) -> None:
         if span[1] - span[0] > bins:
-            self.band.set_span(losses.steps, losses.values(0), span, bins // 3)
+            each = binned(losses, 0, span, bins // 3)
+            self.band.cover(each.x, each.low, each.high)
             self.raw.setData([], [])
         else:
             self.band.clear()
@@ -94,7 +96,7 @@ def loss_range(losses: Values, validation: Values) -> tuple[float, float]:
     if 0 < len(losses) < _FEW:
         kept += [float(v) for v in losses if v <= 3 * abs(np.median(losses))]
     elif len(losses):
-        sample = losses[:: -(-len(losses) // _SAMPLE)]
+        sample = sampled(losses, _SAMPLE)
         stretches = np.array_split(sample, min(_STRETCHES, len(sample) // 5))
         kept += [_usual_top(stretch) for stretch in stretches]
         kept.append(float(np.percentile(sample, 0.5)))
