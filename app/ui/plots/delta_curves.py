@@ -54,8 +54,9 @@ class TierCurve:
             self.band.clear()
         points = line.x, shown(line.mean)
         self.line.setData(*points)
-        is_sparse = count <= bins * _DOTS_PER_PX
-        self.dots.setData(*(points if is_sparse and not is_dense else ([], [])))
+        is_sparse = count <= bins * _DOTS_PER_PX and not is_dense
+        self.dots.setData(*(points if is_sparse else ([], [])))
+        self.dots.setVisible(is_sparse)  # what is empty is still asked for its bounds
 
 
 class DeltaCurves(Plot):

@@ -3,17 +3,19 @@
 One plot is drawn at a time, so that the window is never held up for longer than one takes.
 """
 
+from time import perf_counter
+
 from PySide6.QtCore import QTimer
 from PySide6.QtGui import QHideEvent, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QGridLayout, QSizePolicy, QWidget
 
 from app.core.events import EvaluationFinished, RunStarted, StepFinished
+from app.ui.plots.pace import Pace
 from app.ui.plots.plot import Plot
 from app.ui.plots.run_cards import RunCards
 from app.ui.plots.run_series import RunSeries
 from app.ui.theme import LIGHT, Theme
 
-REDRAW_MS = 50
 _COMPACT_BELOW_PX = 600
 _ONE_COLUMN_BELOW_PX = 500
 _LEAST_PX = 156
@@ -28,11 +30,12 @@ class RunPlots(QWidget):
         self.series: RunSeries | None = None
         self.parts = RunCards(theme)
         self.cards, self.plots = self.parts.cards, self.parts.plots
-        self.loss, self.raster, self.deltas, self.heat = self.parts.plots
+        self.loss, self.raster = self.parts.loss, self.parts.raster
+        self.deltas, self.heat = self.parts.deltas, self.parts.heat
         self._stale: list[Plot] = []
+        self._pace = Pace()
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
-        self._timer.setInterval(REDRAW_MS)
         self._timer.timeout.connect(self._redraw_next)
         self._lay_out()
         self.clear()
@@ -77,20 +80,24 @@ class RunPlots(QWidget):
         """Draws everything that came in since the last time."""
         self._timer.stop()
         self._stale = []
-        self._show_empty()
         for plot in self.plots:
+            self.parts.show_empty(not self._has_steps, plot)
             plot.redraw()
 
     def _redraw_next(self) -> None:
         if not self._stale:
             return
-        self._show_empty()
-        self._stale.pop(0).redraw()
+        plot = self._stale.pop(0)
+        begun = perf_counter()
+        self.parts.show_empty(not self._has_steps, plot)
+        plot.redraw()
+        self._pace.note(1e3 * (perf_counter() - begun) + plot.painting_ms)
         if self._stale:
-            self._timer.start()
+            self._timer.start(self._pace.wait_ms)
 
-    def _show_empty(self) -> None:
-        self.parts.show_empty(self.series is None or not self.series.has_steps)
+    @property
+    def _has_steps(self) -> bool:
+        return self.series is not None and self.series.has_steps
 
     # -- when to draw ------------------------------------------------------------------------
     def _note_news(self) -> None:
@@ -98,12 +105,12 @@ class RunPlots(QWidget):
         self._stale += [plot for plot in self.plots if plot not in self._stale]
         is_seen = self.isVisible() and not self.window().isMinimized()
         if is_seen and not self._timer.isActive():
-            self._timer.start()
+            self._timer.start(self._pace.wait_ms)
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
         if self._stale:
-            self._timer.start()
+            self._timer.start(self._pace.wait_ms)
 
     def hideEvent(self, event: QHideEvent) -> None:
         self._timer.stop()
