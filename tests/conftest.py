@@ -146,24 +146,14 @@ def write_run(
     """A run with a validation and small checkpoints at `saves` (the last step without any); the
     last but one is its best. Without an outcome it stands as it would after a kill."""
     from app.core.config import TierConfig, TrainingConfig
-    from app.core.events import (
-        CheckpointSaved,
-        EvaluationFinished,
-        RunFinished,
-        RunStarted,
-        TierFacts,
-    )  # fmt: skip
+    from app.core.events import CheckpointSaved, EvaluationFinished, RunFinished
     from app.library.run import RunRecorder
 
     tiers = tuple(map(TierConfig, periods))
     settings = {"data": Path("/d/cats.jsonl"), "steps": steps, "tiers": tiers, **settings}
     config = TrainingConfig(**settings)  # type: ignore[arg-type]
     recorder = RunRecorder.create(run_dir, config, {"train_examples": 36, "valid_examples": 4})
-    facts = tuple(TierFacts(p, 1.0, 10, (0,), "layers") for p in periods)
-    recorder.record(
-        RunStarted(run_dir, run_dir.name, str(config.model), steps, 1000, 20, facts,
-                   tuple(range(layers)), 36, 4, 9, "cpu")
-    )  # fmt: skip
+    recorder.record(run_started(run_dir, steps, periods, layers))  # type: ignore[arg-type]
     saves = saves or (steps,)
     checkpoint = None
     for number in range(1, steps + 1):
@@ -182,6 +172,18 @@ def write_run(
         recorder.record(RunFinished(outcome, run_dir, checkpoint, steps, "Done."))  # type: ignore[arg-type]
     recorder.close()
     return run_dir
+
+
+def run_started(
+    run_dir: Path, steps: int = 8, periods: tuple[int, ...] = (1, 2), layers: int = 4
+) -> object:
+    from app.core.events import RunStarted, TierFacts
+
+    facts = tuple(TierFacts(period, 1.0, 10, (0,), "layers") for period in periods)
+    return RunStarted(
+        run_dir, run_dir.name, "model", steps, 1000, 20, facts, tuple(range(layers)), 36, 4, 9,
+        "cpu",
+    )  # fmt: skip
 
 
 def made_up_step(number: int, periods: tuple[int, ...] = (1, 2), layers: int = 4) -> object:

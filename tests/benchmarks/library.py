@@ -156,7 +156,7 @@ def write_run(run_dir: Path, metrics: Path, number: int) -> None:
 def many_runs(home: Path) -> None:
     from app.core.paths import cache_dir, runs_dir
     from app.library.run_store import INDEX_FILE, list_runs
-    from app.ui.library.run_reading import reading
+    from app.ui.library.run_reading import read_run
 
     metrics = home / "metrics"
     metrics.mkdir()
@@ -176,7 +176,7 @@ def many_runs(home: Path) -> None:
     say(f"{RUNS} runs listed, with the index", timed(lambda: list_runs(runs_dir())), "s", "")
     window(runs_dir())
     run_dir = runs_dir() / "2026-01-01-000007"
-    say(f"a run of {STEPS} steps read", timed(reading(run_dir)), "s", "")
+    say(f"a run of {STEPS} steps read", timed(lambda: read_run(run_dir)), "s", "")
 
 
 def window(runs: Path) -> None:
@@ -248,7 +248,7 @@ def until(application: object, is_so: Callable[[], bool]) -> None:
 def long_run(home: Path) -> None:
     from PySide6.QtWidgets import QApplication
 
-    from app.ui.library.run_reading import reading
+    from app.ui.library.run_reading import read_run
     from app.ui.plots.run_plots import RunPlots
 
     folder = home / "runs" / "2026-02-01-long"
@@ -259,13 +259,12 @@ def long_run(home: Path) -> None:
     application = QApplication.instance() or QApplication([])
     before = resident()
     begun = time.perf_counter()
-    run = reading(folder)()
+    run = read_run(folder)
     say("a run of a million steps read", time.perf_counter() - begun, "s", "")
     plots = RunPlots()
     plots.resize(1000, 720)
     plots.show()
-    plots.show_series(run.series)
-    plots.parts.set_live(True)
+    plots.show_series(run.series, is_live=True)
     for plot in plots.plots:
         name = type(plot).__name__
 
@@ -282,7 +281,8 @@ def long_run(home: Path) -> None:
     def arrive() -> None:
         nonlocal number
         number += 1
-        plots.add_step(a_step(number, 8, 64))
+        run.series.add_step(a_step(number, 8, 64))
+        plots.note_news()
 
     say("  a step taken in", 1e3 * timed(arrive, 101), "ms", "")
     say("memory beyond what was there before", (resident() - before) / 1e6, "MB", "<= 500")

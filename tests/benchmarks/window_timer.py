@@ -1,7 +1,8 @@
 """How late the window's timer comes while the demo trains, with plots and without.
 
-`python -m tests.benchmarks.window_timer [rounds] [load]`; the two alternate, each in a process of its
-own, beside `load` processes that do nothing but compute. The window is the real one, 1280×800, drawn off screen; a 10 ms precise timer notes when it comes.
+`python -m tests.benchmarks.window_timer [rounds] [load]`; the two alternate, each in a process of
+its own, beside `load` processes that do nothing but compute. The window is the real one, 1280×800,
+drawn off screen; a 10 ms precise timer notes when it comes.
 """
 
 import itertools

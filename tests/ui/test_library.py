@@ -56,7 +56,7 @@ def test_runs_sort_by_what_they_mean_and_not_by_their_text() -> None:
     model = RunsModel()
     model.show_runs([summary("a", steps=1000), summary("b", steps=300)])
     model.sort(4, Qt.SortOrder.AscendingOrder)
-    assert [model.run_at(row).steps for row in range(2)] == [300, 1000]
+    assert [model.at(row).steps for row in range(2)] == [300, 1000]
 
 
 def test_the_newest_run_is_selected_first_and_a_selection_stays(page: RunsView) -> None:
@@ -78,7 +78,7 @@ def test_a_run_without_a_checkpoint_can_not_be_exported(page: RunsView) -> None:
 def test_columns_are_sorted_by_a_click_on_their_heading(page: RunsView) -> None:
     page.show_runs([summary("a", steps=1000), summary("b", steps=300)])
     page.table.sortByColumn(4, Qt.SortOrder.AscendingOrder)
-    assert page.runs.run_at(0).name == "b"
+    assert page.runs.at(0).name == "b"
 
 
 def test_an_empty_library_offers_the_sample_data(nestling: Nestling, qtbot: QtBot) -> None:

@@ -65,7 +65,7 @@ class QueuePage(QWidget):
 
     def refresh(self) -> None:
         chosen, runs = self.selected(), self._queue.runs
-        self.model.show(runs)
+        self.model.show_rows(runs)
         self._body.setCurrentIndex(1 if runs else 0)
         state = "going" if self._queue.is_going else "held"
         self.count.setText(f"{phrases.plural(len(runs), 'run')} · {state}" if runs else "")

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.ui.app_state import AppState, Phase
+from app.ui.live_series import LiveSeries
 from app.ui.run_actions import RunActions
 from app.ui.stylesheet import SCROLL_BAR_PX
 from app.ui.theme import Theme
@@ -38,7 +39,9 @@ class TrainPage(QWidget):
     reveal_requested = Signal()
     export_requested = Signal()
 
-    def __init__(self, state: AppState, actions: RunActions, settings: QSettings) -> None:
+    def __init__(
+        self, state: AppState, live: LiveSeries, actions: RunActions, settings: QSettings
+    ) -> None:
         super().__init__()
         self.setObjectName("page")
         self._state = state
@@ -48,7 +51,7 @@ class TrainPage(QWidget):
         self.form = SettingsForm(state, settings)
         self.hero = Hero(state)
         self.header = RunHeader(state, actions)
-        self.plots_place = PlotsPlace(state)
+        self.plots_place = PlotsPlace(state, live)
         self.scores = ScoreCard(state)
         self.log = LogView(state, settings)
         self._lay_out()

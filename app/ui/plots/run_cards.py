@@ -40,7 +40,11 @@ class RunCards(QObject):
             plot.show_run(series)
         rows = len(series.tiers) if series is not None else 3
         self.cards[1].stack.setFixedHeight(max(2, rows) * _ROW_PX + _AXIS_PX)
-        self.set_live(True)
+
+    def take_over(self, series: RunSeries) -> None:
+        """Turns all plots to the same run in another series."""
+        for plot in self.plots:
+            plot.run = series
 
     def show_empty(self, is_empty: bool, plot: Plot) -> None:
         """Shows a plot, or that there is nothing yet."""

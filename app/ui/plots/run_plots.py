@@ -1,4 +1,4 @@
-"""All plots of one run, for the Train page; redrawn in turn, and only when seen.
+"""All plots of one run; redrawn in turn, and only when seen.
 
 One plot is drawn at a time, so that the window is never held up for longer than one takes.
 """
@@ -9,7 +9,6 @@ from PySide6.QtCore import QTimer
 from PySide6.QtGui import QHideEvent, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QGridLayout, QSizePolicy, QWidget
 
-from app.core.events import EvaluationFinished, RunStarted, StepFinished
 from app.ui.plots.pace import Pace
 from app.ui.plots.plot import Plot
 from app.ui.plots.run_cards import RunCards
@@ -38,39 +37,37 @@ class RunPlots(QWidget):
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self._redraw_next)
         self._lay_out()
-        self.clear()
+        self.show_series(None, is_live=True)
 
     # -- a run -------------------------------------------------------------------------------
-    def start(self, event: RunStarted) -> None:
-        """Forgets the last run and waits for the first step of a new one."""
-        self._show_run(RunSeries(event))
+    def show_series(self, series: RunSeries | None, *, is_live: bool) -> None:
+        """Shows what a run has measured so far, or that there is nothing; more may follow.
 
-    def show_series(self, series: RunSeries) -> None:
-        """Shows what a run has measured so far, all of it; more may follow."""
-        self._show_run(series)
-        self.parts.set_live(False)
-        self.raster.redraw()
+        While it is live, tier activity follows the last steps.
+        """
+        self.series = series
+        self.parts.show_run(series)
+        self.parts.set_live(is_live)
+        self.redraw_now()
 
-    def add_step(self, event: StepFinished) -> None:
-        """Takes a step in; each plot draws it when its turn comes."""
-        if self.series is not None:
-            self.series.add_step(event)
-            self._note_news()
+    def take_over(self, series: RunSeries) -> None:
+        """The same run, measured further or read anew: what is chosen to be seen stays."""
+        self.series = series
+        self.parts.take_over(series)
+        self.redraw_now()
 
-    def add_evaluation(self, event: EvaluationFinished) -> None:
-        """Takes a validation in; each plot draws it when its turn comes."""
-        if self.series is not None:
-            self.series.add_evaluation(event)
-            self._note_news()
+    def note_news(self) -> None:
+        """The series has grown: each plot draws it when its turn comes."""
+        # A plot that waits already keeps its place in the queue.
+        self._stale += [plot for plot in self.plots if plot not in self._stale]
+        is_seen = self.isVisible() and not self.window().isMinimized()
+        if is_seen and not self._timer.isActive():
+            self._timer.start(self._pace.wait_ms)
 
     def finish(self) -> None:
         """The run is over: tier activity shows all of it."""
         self.parts.set_live(False)
-        self._note_news()
-
-    def clear(self) -> None:
-        """Back to the empty state."""
-        self._show_run(None)
+        self.note_news()
 
     def set_theme(self, theme: Theme) -> None:
         """Takes a theme's colours over, at once."""
@@ -100,13 +97,6 @@ class RunPlots(QWidget):
         return self.series is not None and self.series.has_steps
 
     # -- when to draw ------------------------------------------------------------------------
-    def _note_news(self) -> None:
-        # A plot that waits already keeps its place in the queue.
-        self._stale += [plot for plot in self.plots if plot not in self._stale]
-        is_seen = self.isVisible() and not self.window().isMinimized()
-        if is_seen and not self._timer.isActive():
-            self._timer.start(self._pace.wait_ms)
-
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
         if self._stale:
@@ -115,11 +105,6 @@ class RunPlots(QWidget):
     def hideEvent(self, event: QHideEvent) -> None:
         self._timer.stop()
         super().hideEvent(event)
-
-    def _show_run(self, series: RunSeries | None) -> None:
-        self.series = series
-        self.parts.show_run(series)
-        self.redraw_now()
 
     # -- how it is laid out ------------------------------------------------------------------
     def _lay_out(self) -> None:
