@@ -23,7 +23,7 @@ from app.library.run import RunRecorder, read_manifest
 from app.ui.app_state import Phase
 from app.ui.main_window import LIBRARY, TRAIN
 from app.ui.plots.run_plots import RunPlots
-from tests.conftest import made_up_step, run_started
+from tests.library.made_up import made_up_step, run_started
 
 MakeRun = Callable[..., Path]
 
@@ -439,15 +439,15 @@ def test_a_run_that_another_program_trains_is_followed_while_it_is_seen(
         view = nestling.library.opened
         assert view.pill.text() == "Running elsewhere"
         view.notes.setPlainText("not yet kept")
-        recorder.record(run_started(run, 41))  # type: ignore[arg-type]
+        recorder.record(run_started(run, 41))
         for number in range(1, 41):
-            recorder.record(made_up_step(number))  # type: ignore[arg-type]
+            recorder.record(made_up_step(number))
         recorder.log("a line")
         qtbot.waitUntil(lambda: last_step(nestling) == 40, timeout=20_000)
         qtbot.waitUntil(lambda: "a line" in view.log.toPlainText(), timeout=20_000)
         assert view.notes.toPlainText() == "not yet kept"
         view.plots_place.plots.deltas.steps_selected.emit(10.0, 20.0)  # type: ignore[union-attr]
-        recorder.record(made_up_step(41))  # type: ignore[arg-type]
+        recorder.record(made_up_step(41))
         qtbot.waitUntil(lambda: last_step(nestling) == 41, timeout=20_000)
         assert view.plots is not None
         assert view.plots.loss.selection == (10.0, 20.0)
