@@ -9,10 +9,11 @@ from pytestqt.qtbot import QtBot
 from app.application import Nestling
 from app.library.run_summary import Retention, RunSummary
 from app.ui.app_state import Phase
-from app.ui.export import LONGEST_NAME, free_name, shortened
+from app.ui.export import LONGEST_NAME, shortened
 from app.ui.library.runs_view import RunsView
 from app.ui.main_window import LIBRARY
 from app.ui.tables.runs_model import STATE_COLUMN, RunsModel
+from app.workers.library_tasks import free_name
 
 NOON = datetime(2026, 11, 2, 12, 0, tzinfo=UTC)
 

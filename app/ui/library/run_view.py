@@ -128,7 +128,7 @@ class RunView(QWidget):
             self._show_label(summary)
         self.run = run
         self._show_standing(summary, details.message)
-        say(self.problem, summary.problem or details.config_problem)
+        say(self.problem, details.problem)
         self.repeat.show_run(details)
         self.checkpoints.show_run(details)
         self.settings.show_facts(setting_facts(details))

@@ -74,7 +74,9 @@ class LayerHeatMap(Plot):
         if last > first:
             when = f"steps {step_text(first)}–{step_text(last)}"
         change = float(run.heat.table[column, self._order[row]])
-        return f"{when}  ·  layer {run.layers[self._order[row]]}  ·  {value_text(change)}"
+        # A run's folder keeps it to within 5 %, so more digits would say too much.
+        told = f"about {value_text(change, digits=2)}" if change else "0"
+        return f"{when}  ·  layer {run.layers[self._order[row]]}  ·  {told}"
 
 
 def heat_top(picture: Any) -> float:

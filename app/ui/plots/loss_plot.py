@@ -17,6 +17,8 @@ from app.ui.theme import Theme
 _SAMPLE = 4_096
 _STRETCHES = 64
 _FEW = 20
+_NEAR = 1.5
+_NONE: Values = np.zeros(0, np.float32)
 
 
 class LossPlot(Plot):
@@ -61,7 +63,7 @@ class LossPlot(Plot):
         self.validation_line.setData(*points)
         self.validation_points.setData(*(points if len(points[0]) <= bins // 8 else ([], [])))
         seen = losses.values(0)[slice(*span)], validation.values()[slice(*part)]
-        self.show_values(*loss_range(*seen))
+        self.show_values(*loss_range(*seen, smooth.mean))
 
     def _draw_raw(self, losses: Series, span: tuple[int, int], bins: int) -> None:
         if span[1] - span[0] > bins:
@@ -86,8 +88,8 @@ class LossPlot(Plot):
         return "  ·  ".join(parts)
 
 
-def loss_range(losses: Values, validation: Values) -> tuple[float, float]:
-    """Bottom and top that hold the curve and leave lone spikes out.
+def loss_range(losses: Values, validation: Values, smooth: Values = _NONE) -> tuple[float, float]:
+    """Bottom and top that hold the curves and leave lone spikes out.
 
     Of each short stretch the few largest values don't count, so a steep start stays and a
     spike goes.
@@ -100,9 +102,12 @@ def loss_range(losses: Values, validation: Values) -> tuple[float, float]:
         stretches = np.array_split(sample, min(_STRETCHES, len(sample) // 5))
         kept += [_usual_top(stretch) for stretch in stretches]
         kept.append(float(np.percentile(sample, 0.5)))
+    # What is not far beyond the top is no spike: the start of the curves, mostly.
+    near = _NEAR * max(kept, default=0.0)
+    kept += [float(np.max(smooth))] if len(smooth) and np.max(smooth) <= near else []
     if len(validation):
         usual = 4 * float(np.median(validation))
-        kept += [float(v) for v in validation if v <= max(usual, *kept, 0.0)]
+        kept += [float(v) for v in validation if v <= max(usual, near)]
     if not kept:
         return 0.0, 1.0
     bottom, top = min(kept), max(kept)

@@ -143,7 +143,7 @@ _COLUMNS: "tuple[Column[RunSummary], ...]" = (
     ),
     Column(
         "State", lambda run: phrases.outcome(run.outcome),
-        tone=lambda run: phrases.tone(run.outcome),
+        tone=lambda run: "danger" if run.problem else phrases.tone(run.outcome),
         sorted_by=lambda run: run.outcome,
     ),
 )  # fmt: skip
