@@ -355,7 +355,7 @@ def test_notes_being_written_when_the_window_closes_are_kept(
 
 
 def test_runs_are_read_and_written_beside_the_window_s_thread(
-    make_run: MakeRun, shown: Callable[[], Nestling], qtbot: QtBot
+    make_run: MakeRun, shown: Callable[[], Nestling], tmp_path: Path, qtbot: QtBot
 ) -> None:
     here, touched = threading.get_ident(), []
     is_watching = True
@@ -363,7 +363,7 @@ def test_runs_are_read_and_written_beside_the_window_s_thread(
     def watch(event: str, arguments: tuple[object, ...]) -> None:
         if is_watching and event in ("open", "os.scandir", "os.listdir", "os.rename", "os.mkdir"):
             path = str(arguments[0])
-            if path.startswith(str(runs_dir())) and threading.get_ident() == here:
+            if path.startswith(str(tmp_path)) and threading.get_ident() == here:
                 touched.append((event, path))
 
     runs = [make_run(runs_dir() / name, saves=(2, 4, 6, 8)) for name in ("a", "b")]
@@ -373,6 +373,10 @@ def test_runs_are_read_and_written_beside_the_window_s_thread(
     view = nestling.library.opened
     view.checkpoints.thin_out.click()
     qtbot.waitUntil(lambda: view.checkpoints.model.rowCount() == 2)
+    nestling.queue.add(TrainingConfig(name="waits"))
+    nestling.library_commands.exports.save_data([runs[1]], tmp_path / "b.csv")
+    nestling.export.export_into(tmp_path, runs[1] / "checkpoints" / "step-000008", "b")
+    qtbot.waitUntil(lambda: "b adapter" in nestling.window.notice.text.text())
     view.name.setText("Kittens")
     view.back.click()
     page = nestling.library
