@@ -1,10 +1,10 @@
 """A run's checkpoints as a Qt table; knows CheckpointFacts and nothing of disks or windows."""
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from app.ui import phrases
+from app.ui.plots.labels import value_text
 from app.ui.tables.columns_model import Column, ColumnsModel
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def _marks(facts: "CheckpointFacts") -> str:
 
 
 def _lengths(values: Sequence[float]) -> str:
-    return " · ".join(f"{v:.3g}" if math.isfinite(v) else "–" for v in values) or "–"
+    return " · ".join(map(value_text, values)) or "–"
 
 
 _COLUMNS: "tuple[Column[CheckpointFacts], ...]" = (

@@ -55,7 +55,7 @@ _COLUMNS: tuple[Column[QueuedRun], ...] = (
     Column("Base model", lambda run: model_name(run.config.model)),
     Column("Dataset", _data),
     Column("Tiers", lambda run: periods_text([tier.period for tier in run.config.tiers])),
-    Column("Steps", lambda run: f"{run.config.steps:,}"),
+    Column("Steps", lambda run: f"{run.config.steps:,}", is_number=True),
     Column(
         "State", lambda run: run.problem or "Waits",
         tone=lambda run: "danger" if run.problem else "",
