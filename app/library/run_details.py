@@ -45,15 +45,17 @@ class RunDetails:
 
     @property
     def problem(self) -> str:
-        """What is wrong with the folder, in a sentence; empty if nothing is."""
-        if told := self.summary.problem or self.config_problem:
-            return told
+        """What is wrong with the folder, in plain words; empty if nothing is."""
+        parts = (self.summary.problem or self.config_problem, self._lost())
+        return " ".join(part for part in parts if part)
+
+    def _lost(self) -> str:
         steps = self.summary.steps
-        if self.lost_steps and self.lost_steps == steps:
+        if not self.lost_steps:
+            return ""
+        if self.lost_steps == steps:
             return f"Its measurements can't be read: {STEPS_FILE} is missing or damaged."
-        if self.lost_steps:
-            return f"The measurements of {self.lost_steps:,} of its {steps:,} steps are damaged."
-        return ""
+        return f"The measurements of {self.lost_steps:,} of its {steps:,} steps are damaged."
 
 
 def read_details(run_dir: Path) -> RunDetails:

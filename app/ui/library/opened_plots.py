@@ -46,6 +46,6 @@ class OpenedPlots(QWidget):
         for part in made.findChildren(QWidget):
             part.setAcceptDrops(False)
         for frame in made.cards:
-            frame.empty.setText("No step was recorded")
+            frame.empty.setText("No measurements")
         self._layout.addWidget(made)
         return made
