@@ -101,7 +101,7 @@ def test_a_finished_run_shows_all_its_tier_activity(plots, started, step):
     live = plots.raster.marks.edges[0]
     plots.finish()
     plots.redraw_now()
-    assert (live, plots.raster.marks.edges[0]) == (180.5, 0.5)
+    assert (live, plots.raster.marks.edges[0]) == (184.5, 0.5)
     assert plots.parts.live_choice.group.checkedId() == 1
 
 
