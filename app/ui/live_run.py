@@ -35,9 +35,9 @@ class LiveRun:
 
     def over(self, run: "RunSummary") -> "RunSummary":
         """What the disk says of this run, with what is known better here."""
-        return replace(
-            run, steps=self.steps, best_val_loss=self.best_val_loss, outcome=self.outcome
-        )
+        # A run that goes on has its best from before, until there is a better one.
+        best = run.best_val_loss if self.best_val_loss is None else self.best_val_loss
+        return replace(run, steps=self.steps, best_val_loss=best, outcome=self.outcome)
 
 
 class LiveRunWatch(QObject):

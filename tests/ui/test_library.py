@@ -11,6 +11,7 @@ from app.library.run_summary import Retention, RunSummary
 from app.ui.app_state import Phase
 from app.ui.export import LONGEST_NAME, shortened
 from app.ui.library.runs_view import RunsView
+from app.ui.live_run import LiveRun
 from app.ui.main_window import LIBRARY
 from app.ui.tables.runs_model import STATE_COLUMN, RunsModel
 from app.workers.library_tasks import free_name
@@ -147,6 +148,13 @@ def test_the_run_in_progress_is_listed_as_it_stands(
     assert told(STATE_COLUMN) == "Paused"
     nestling.actions.stop.trigger()
     qtbot.waitUntil(lambda: told(STATE_COLUMN) == "Stopped", timeout=120_000)
+
+
+def test_a_run_that_goes_on_keeps_its_best_until_there_is_a_better_one() -> None:
+    run = summary("one", outcome="running", best_val_loss=1.25)
+    begun = LiveRun(run.run_dir, 310, None, "live").over(run)
+    assert (begun.steps, begun.best_val_loss, begun.outcome) == (310, 1.25, "live")
+    assert LiveRun(run.run_dir, 320, 1.125, "live").over(run).best_val_loss == 1.125
 
 
 @pytest.mark.parametrize("name", ["a" * 300, "語" * 300, "🐣" * 300])
