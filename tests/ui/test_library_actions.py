@@ -17,7 +17,7 @@ from app.core.config_text import load_toml, to_toml
 from app.core.events import RunFinished
 from app.core.paths import runs_dir
 from app.library.claim import Claim
-from app.library.label import read_label
+from app.library.label import Label, read_label, write_label
 from app.library.metrics import HEADER_BYTES, read_steps
 from app.library.run import RunRecorder, read_manifest
 from app.ui.app_state import Phase
@@ -109,6 +109,22 @@ def test_a_new_name_and_notes_are_kept_beside_the_manifest(
     assert runs.runs.rowCount() == 1
     runs.search.setText("dogs")
     assert runs.runs.rowCount() == 0
+
+
+def test_a_label_too_long_to_be_shown_is_not_cut_by_looking_at_it(
+    make_run: MakeRun, shown: Callable[[], Nestling], qtbot: QtBot
+) -> None:
+    run = make_run(runs_dir() / "a")
+    long = Label("n" * 300, "line\r\n" * 9000)
+    write_label(run, long)
+    nestling = shown()
+    opened(nestling, run, qtbot)
+    nestling.library.opened.back.click()
+    opened(nestling, run, qtbot)
+    assert read_label(run) == long
+    nestling.library.opened.name.setText("short")
+    nestling.library.opened.back.click()
+    qtbot.waitUntil(lambda: read_label(run) == Label("short", long.notes))
 
 
 def test_a_run_without_a_name_keeps_the_one_it_had(

@@ -63,6 +63,7 @@ class RunView(QWidget):
         super().__init__()
         self.setObjectName("page")
         self.run: ReadRun | None = None
+        self._label_shown = ("", "")
         self._make_head()
         self._make_parts()
         layout = QVBoxLayout(self)
@@ -175,6 +176,7 @@ class RunView(QWidget):
             self.name.setCursorPosition(0)
         if self.notes.toPlainText() != summary.notes:
             self.notes.setPlainText(summary.notes)
+        self._label_shown = self._written()
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
@@ -199,26 +201,26 @@ class RunView(QWidget):
     # -- what is asked for -------------------------------------------------------------------
     def keep_label(self) -> None:
         """The name and notes as they are written now, if they are new."""
-        if self.run is not None and self._is_label_new():
-            details, (name, notes) = self.run.details, self._label()
-            summary = replace(details.summary, name=name, notes=notes)
+        if self.run is None or not self._is_label_new():
+            return
+        details = self.run.details
+        (name, notes), (old_name, old_notes) = self._written(), self._label_shown
+        # What was not touched stays as it is on the disk, even where it is too long to be shown.
+        summary = replace(
+            details.summary,
+            name=details.summary.name if name in ("", old_name) else name,
+            notes=details.summary.notes if notes == old_notes else notes,
+        )
+        self._show_label(summary)
+        if (summary.name, summary.notes) != (details.summary.name, details.summary.notes):
             self.run = replace(self.run, details=replace(details, summary=summary))
-            self.label_changed.emit(summary.run_dir, name, notes)
-        elif self.run is not None and not self.name.text().strip():
-            self.name.setText(self.run.details.summary.name)
+            self.label_changed.emit(summary.run_dir, summary.name, summary.notes)
 
-    def _label(self) -> tuple[str, str]:
-        """Without a name the run keeps the one it had."""
-        name = self.name.text().strip()
-        if not name and self.run is not None:
-            name = self.run.details.summary.name
-        return name, self.notes.toPlainText()[:MOST_NOTES]
+    def _written(self) -> tuple[str, str]:
+        return self.name.text().strip(), self.notes.toPlainText()[:MOST_NOTES]
 
     def _is_label_new(self) -> bool:
-        if self.run is None:
-            return False
-        summary = self.run.details.summary
-        return self._label() != (summary.name, summary.notes)
+        return self._written() != self._label_shown
 
     def _ask(self, signal: object) -> None:
         if self.run is not None:
