@@ -24,6 +24,7 @@ from app.ui.interrupts import Interrupts
 from app.ui.keeping_default import KeepingDefault, default_config
 from app.ui.library.library_commands import LibraryCommands
 from app.ui.live_run import LiveRunWatch
+from app.ui.live_series import LiveSeries
 from app.ui.main_window import DATA, MainWindow
 from app.ui.menus import Menus
 from app.ui.mix_intake import MixIntake
@@ -73,7 +74,8 @@ class Nestling(QObject):
         self.export = CheckpointExport(self.background, self)
         self.appearance = Appearance(application, settings)
         self.actions = RunActions(self.state, self.control)
-        self.train = TrainPage(self.state, self.mix, self.actions, settings)
+        self.live_series = LiveSeries(self.state)
+        self.train = TrainPage(self.state, self.mix, self.live_series, self.actions, settings)
         self.data = DataPage(self.state, self.data_work, self.intake)
         self.library = LibraryPage(settings)
         self.live_run = LiveRunWatch(self.state)
@@ -90,8 +92,8 @@ class Nestling(QObject):
         self.quitting = Quitting(self.state, self.control, self.window)
         self.commands = Commands(self.state, self.window, self.intake, self.mix, self.export)
         self.library_commands = LibraryCommands(
-            self.state, self.window, self.control, self.intake, self.background, settings,
-            runs_dir(),
+            self.state, self.live_series, self.window, self.control, self.intake,
+            self.background, settings, runs_dir(),
         )  # fmt: skip
         self.try_commands = TryCommands(self.state, self.window, self.background, runs_dir())
         handlers = self.commands.handlers() | {"undo": self.library_commands.deleting.undo}
@@ -119,6 +121,7 @@ class Nestling(QObject):
         self.data.reveal_requested.connect(commands.reveal)
         self.intake.attention_wanted.connect(self._look_closer)
         self.live_run.changed.connect(library.list.show_live)
+        self.live_run.changed.connect(library.opened.show_live)
         for view in (library.list, library.opened):
             view.reveal_requested.connect(commands.reveal)
         library.list.export_requested.connect(commands.export_run)
@@ -145,8 +148,8 @@ class Nestling(QObject):
         self.queue.failed.connect(commands.tell_failure)
         self.actions.queue_requested.connect(self.queue.add)
         self.actions.queue_requested.connect(commands.tell_queued)
-        self.library.opened.queue_requested.connect(self.queue.add)
-        self.library.opened.queue_requested.connect(commands.tell_queued)
+        self.library.opened.repeat.queue_requested.connect(self.queue.add)
+        self.library.opened.repeat.queue_requested.connect(commands.tell_queued)
         self.control.run_ended.connect(window.notice.hide)
         self.control.defect_met.connect(self.errors.show_failure)
         self.intake.refused.connect(commands.tell_failure)

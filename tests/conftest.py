@@ -10,6 +10,7 @@ import pytest
 
 from app.core.paths import HOME_VARIABLE, cache_dir
 from app.engine.mlx_gateway import import_mlx, import_mlx_lm
+from tests.library.made_up import made_up_step, run_started
 
 # MLX is loaded once with the user's own cache, so that tests need not prepare the BLAS again.
 cache_dir()
@@ -146,24 +147,14 @@ def write_run(
     """A run with a validation and small checkpoints at `saves` (the last step without any); the
     last but one is its best. Without an outcome it stands as it would after a kill."""
     from app.core.config import TierConfig, TrainingConfig
-    from app.core.events import (
-        CheckpointSaved,
-        EvaluationFinished,
-        RunFinished,
-        RunStarted,
-        TierFacts,
-    )  # fmt: skip
+    from app.core.events import CheckpointSaved, EvaluationFinished, RunFinished
     from app.library.run import RunRecorder
 
     tiers = tuple(map(TierConfig, periods))
     settings = {"data": Path("/d/cats.jsonl"), "steps": steps, "tiers": tiers, **settings}
     config = TrainingConfig(**settings)  # type: ignore[arg-type]
     recorder = RunRecorder.create(run_dir, config, {"train_examples": 36, "valid_examples": 4})
-    facts = tuple(TierFacts(p, 1.0, 10, (0,), "layers") for p in periods)
-    recorder.record(
-        RunStarted(run_dir, run_dir.name, str(config.model), steps, 1000, 20, facts,
-                   tuple(range(layers)), 36, 4, 9, "cpu")
-    )  # fmt: skip
+    recorder.record(run_started(run_dir, steps, periods, layers))
     saves = saves or (steps,)
     checkpoint = None
     for number in range(1, steps + 1):
@@ -182,20 +173,6 @@ def write_run(
         recorder.record(RunFinished(outcome, run_dir, checkpoint, steps, "Done."))  # type: ignore[arg-type]
     recorder.close()
     return run_dir
-
-
-def made_up_step(number: int, periods: tuple[int, ...] = (1, 2), layers: int = 4) -> object:
-    from app.core.events import StepFinished
-
-    fired = tuple(tier for tier, period in enumerate(periods) if number % period == 0)
-    return StepFinished(
-        step=number, loss=1 + 2 / number, learning_rate=1e-3, trained_tokens=9 * number,
-        tokens_per_second=8.0, peak_memory_bytes=7, fired=fired,
-        deltas=tuple(0.5 / number if t in fired else 0.0 for t in range(len(periods))),
-        pending=tuple(number % period for period in periods),
-        drifts=tuple(0.1 * number for _ in periods), layer_deltas=(0.5 / number,) * layers,
-        gradient_norm=2.0, void=False,
-    )  # fmt: skip
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -93,7 +93,7 @@ def _print_details(details: "RunDetails") -> None:
     ]
     lines += [f"  ended       {details.message}"] if details.message else []
     lines += [f"  notes       {run.notes}"] if run.notes else []
-    lines += [f"  problem     {run.problem}"] if run.problem else []
+    lines += [f"  problem     {details.problem}"] if details.problem else []
     for facts in details.checkpoints:
         marks = [m for m, is_so in (("best", facts.is_best), ("last", facts.is_last)) if is_so]
         marks += [facts.problem] if facts.problem else []

@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
     # A name of its own: another process may be writing the same file.
     aside = path.with_name(f"{path.name}.{os.getpid()}{PARTIAL_SUFFIX}")
     with plain_disk_errors(path):
+        _drop_what_kills_left(path)
         try:
             write(aside)
             sync(aside)
@@ -90,9 +92,31 @@ def disk_error(error: OSError, path: Path) -> AppError:
         return AppError(f"Nestling may not write to {path}.", "Choose a folder you can write to.")
     if error.errno == errno.ENAMETOOLONG:
         return AppError(f"The name {path.name[:40]}… is too long for a file.", "Choose a shorter.")
+    if error.errno == errno.EFBIG:
+        return AppError(
+            f"{path} would be larger than this disk allows a file to be.", "Choose another disk."
+        )
     if error.errno in (errno.ENOTDIR, errno.EEXIST):
         return AppError(f"{path} can't be a folder: a file is in its place.", "Choose another.")
     return AppError(f"{path} could not be written: {error.strerror or error}.")
+
+
+def _drop_what_kills_left(path: Path) -> None:
+    """Remove half-written files of processes that are no more."""
+    for left in path.parent.glob(f"{escape(path.name)}.*{PARTIAL_SUFFIX}"):
+        process = left.name.removesuffix(PARTIAL_SUFFIX).rpartition(".")[2]
+        if process.isdecimal() and not _is_alive(int(process)):
+            left.unlink(missing_ok=True)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        pass
+    return True
 
 
 def _write_text(path: Path, text: str) -> None:

@@ -8,7 +8,7 @@ import os
 import time
 from io import BufferedRandom
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -44,8 +44,10 @@ class MetricsWriter:
             self._begin(event)
             return
         path = self._run_dir / EVENTS_FILE
-        with plain_disk_errors(path), path.open("ab") as file:
-            file.write(_line(to_json(event)).encode())
+        with plain_disk_errors(path), path.open("a+b") as file:
+            # A line that a full disk cut off must not swallow this one.
+            start = "" if _ends_a_line(file) else "\n"
+            file.write((start + _line(to_json(event))).encode())
 
     def sync(self) -> int:
         """Make everything appended so far survive a power cut; the steps file's length in bytes."""
@@ -54,6 +56,7 @@ class MetricsWriter:
         with plain_disk_errors(self._run_dir / STEPS_FILE):
             with (self._run_dir / EVENTS_FILE).open("ab") as events:
                 os.fsync(events.fileno())
+            self._steps.flush()  # a record that found no room before
             os.fsync(self._steps.fileno())
             return os.fstat(self._steps.fileno()).st_size
 
@@ -118,6 +121,13 @@ def _is_kept(event: dict[str, Any], last_step: int) -> bool:
     if not isinstance(step, int) or not 0 < last_step >= step:
         return False
     return event["event"] == "evaluation_finished" or step < last_step
+
+
+def _ends_a_line(file: IO[bytes]) -> bool:
+    if not file.seek(0, os.SEEK_END):
+        return True
+    file.seek(-1, os.SEEK_END)
+    return file.read(1) == b"\n"
 
 
 def _line(event: dict[str, Any]) -> str:

@@ -77,7 +77,7 @@ class RunRecorder:
         manifest |= facts
         manifest["settings_sha256"] = digest_of(_settings(manifest))
         try:
-            return cls(run_dir, claim, manifest)
+            return cls._begin(run_dir, claim, manifest)
         except AppError:
             # A disk so full that not even the manifest fits must not keep an empty run.
             shutil.rmtree(run_dir, ignore_errors=True)
@@ -99,7 +99,16 @@ class RunRecorder:
             "best_adapter": _within(run_dir, best) if best else None,
         }
         manifest["scores"] = [s for s in manifest["scores"] if s["when"] == "before"]
-        return cls(run_dir, claim, manifest, metrics_bytes)
+        return cls._begin(run_dir, claim, manifest, metrics_bytes)
+
+    @classmethod
+    def _begin(cls, run_dir: Path, claim: Claim, *facts: Any) -> "RunRecorder":
+        """A run whose manifest can't be written is not held on to."""
+        try:
+            return cls(run_dir, claim, *facts)
+        except BaseException:
+            claim.release()
+            raise
 
     def record(self, event: Event) -> None:
         """Put one event where it belongs. Raises AppError when the disk refuses."""

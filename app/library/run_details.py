@@ -14,7 +14,7 @@ from app.core.errors import AppError
 from app.core.events import DatasetLoss, EvaluationFinished, RunStarted, TierFacts
 from app.library.checkpoint_list import CheckpointFacts, list_checkpoints
 from app.library.claim import LOG_FILE
-from app.library.metrics import read_events, read_steps
+from app.library.metrics import STEPS_FILE, read_events, read_steps
 from app.library.run import read_manifest
 from app.library.run_summary import RunSummary, summarise
 from app.library.step_records import StepTable
@@ -40,6 +40,22 @@ class RunDetails:
     """How the run ended, in its own words."""
     facts: dict[str, Any] = field(default_factory=dict)
     """The manifest's other entries: data, versions, numbers of examples, scores."""
+    lost_steps: int = 0
+    """Steps the manifest knows of and whose measurements can't be read."""
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with the folder, in plain words; empty if nothing is."""
+        parts = (self.summary.problem or self.config_problem, self._lost())
+        return " ".join(part for part in parts if part)
+
+    def _lost(self) -> str:
+        steps = self.summary.steps
+        if not self.lost_steps:
+            return ""
+        if self.lost_steps == steps:
+            return f"Its measurements can't be read: {STEPS_FILE} is missing or damaged."
+        return f"The measurements of {self.lost_steps:,} of its {steps:,} steps are damaged."
 
 
 def read_details(run_dir: Path) -> RunDetails:
@@ -63,6 +79,7 @@ def read_details(run_dir: Path) -> RunDetails:
         log=_log(run_dir),
         message=str(manifest.get("message", "")),
         facts=manifest,
+        lost_steps=max(0, summary.steps - len(table)),
     )
 
 

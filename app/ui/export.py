@@ -1,12 +1,11 @@
 """Exporting a checkpoint: asks where to, has it copied beside the GUI thread, tells the result."""
 
-from dataclasses import replace
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QFileDialog, QWidget
 
-from app.workers.background import BackgroundTasks, Failure, failure_of
+from app.workers.background import BackgroundTasks, Failure
 from app.workers.library_tasks import exporting
 
 LONGEST_NAME, LONGEST_NAME_BYTES = 80, 200
@@ -36,23 +35,15 @@ class CheckpointExport(QObject):
         dialog.open()
 
     def export_into(self, folder: Path, adapter_dir: Path, name: str) -> None:
-        try:
-            destination = free_name(folder, f"{shortened(name)} adapter")
-        except OSError as error:
-            self.failed.emit(_unwritable(folder, error))
-            return
-        self._background.run(exporting(adapter_dir, destination), self._done, self._fail)
+        """Copy into a new folder there; if there is one of that name, beside it."""
+        work = exporting(adapter_dir, folder, f"{shortened(name)} adapter")
+        self._background.run(work, self._done, self._fail)
 
     def _done(self, destination: Path) -> None:
         self.exported.emit(destination)
 
     def _fail(self, failure: Failure) -> None:
         self.failed.emit(failure)
-
-
-def _unwritable(folder: Path, error: OSError) -> Failure:
-    reason = (error.strerror or str(error)).rstrip(".")
-    return replace(failure_of(error), message=f"Nothing can be exported into {folder}: {reason}.")
 
 
 def shortened(name: str) -> str:
@@ -62,12 +53,3 @@ def shortened(name: str) -> str:
     while len(name.encode()) > LONGEST_NAME_BYTES:
         name = f"{name[:-2].rstrip()}…"
     return name
-
-
-def free_name(folder: Path, name: str) -> Path:
-    """`name` in `folder`, with a number behind it if there is something of that name already."""
-    tidy = name.replace("/", "-").replace(":", "-")
-    path, number = folder / tidy, 2
-    while path.exists():
-        path, number = folder / f"{tidy} {number}", number + 1
-    return path

@@ -25,11 +25,19 @@ class LiveRun:
     best_val_loss: float | None
     outcome: str
 
+    @classmethod
+    def of(cls, state: AppState) -> "LiveRun | None":
+        """None when no run is in progress."""
+        if state.started is None or not state.phase.is_active:
+            return None
+        steps = state.step.step if state.step else 0
+        return cls(state.started.run_dir, steps, state.best_val_loss, _WORDS[state.phase])
+
     def over(self, run: "RunSummary") -> "RunSummary":
         """What the disk says of this run, with what is known better here."""
-        return replace(
-            run, steps=self.steps, best_val_loss=self.best_val_loss, outcome=self.outcome
-        )
+        # A run that goes on has its best from before, until there is a better one.
+        best = run.best_val_loss if self.best_val_loss is None else self.best_val_loss
+        return replace(run, steps=self.steps, best_val_loss=best, outcome=self.outcome)
 
 
 class LiveRunWatch(QObject):
@@ -49,10 +57,4 @@ class LiveRunWatch(QObject):
             self._timer.start()
 
     def _tell(self) -> None:
-        state = self._state
-        if state.started is None or not state.phase.is_active:
-            self.changed.emit(None)
-            return
-        steps = state.step.step if state.step else 0
-        word = _WORDS[state.phase]
-        self.changed.emit(LiveRun(state.started.run_dir, steps, state.best_val_loss, word))
+        self.changed.emit(LiveRun.of(self._state))

@@ -54,6 +54,16 @@ def outcome(word: str) -> str:
     return OUTCOMES[word][0] if word in OUTCOMES else word.capitalize()
 
 
+def tone(word: str) -> str:
+    """The theme's colour for an outcome; empty for one that is not known."""
+    return OUTCOMES.get(word, ("", ""))[1]
+
+
+def is_in_progress(word: str) -> bool:
+    """Whether a run of this outcome is being trained, here or by another program."""
+    return word in ("running", "live", "paused", "stopping")
+
+
 def size(size_bytes: int) -> str:
     """1536 is "1.5 KB"; decimal units, as Finder shows them."""
     amount = float(size_bytes)

@@ -57,9 +57,9 @@ class RunQueue(QObject):
         self._keep([run for run in self.runs if run.key != key])
 
     def move(self, key: str, by: int) -> None:
-        """Earlier (-1) or later (1)."""
+        """So many places earlier (below zero) or later."""
         at = next((i for i, run in enumerate(self.runs) if run.key == key), None)
-        if at is not None and 0 <= at + by < len(self.runs):
+        if at is not None and by and 0 <= at + by < len(self.runs):
             runs = list(self.runs)
             runs.insert(at + by, runs.pop(at))
             self._keep(runs)

@@ -214,6 +214,8 @@ def _lists(t: Theme) -> str:
         color: {t.text}; border: 1px solid {t.border}; border-radius: 12px; outline: none;
         gridline-color: transparent; selection-background-color: {t.selection};
         selection-color: {t.text}; }}
+    RunView QPlainTextEdit {{ border: 1px solid {t.border}; border-radius: 12px; padding: 10px; }}
+    RunView QPlainTextEdit:focus {{ border-color: {t.accent}; }}
     QTableView::item {{ padding: 0 10px; border: none; }}
     QTableView:focus {{ border-color: {t.accent}; }}
     QHeaderView {{ background: transparent; border: none; }}

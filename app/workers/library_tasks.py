@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from app.core.config import TrainingConfig
 from app.core.config_text import load_toml, to_toml
-from app.core.errors import InputError
+from app.core.errors import AppError, InputError
 from app.core.files import write_atomic, write_text_atomic
 
 if TYPE_CHECKING:
@@ -38,15 +38,31 @@ def labelling(run_dir: Path, name: str, notes: str) -> Callable[[], None]:
     return work
 
 
-def exporting(adapter_dir: Path, destination: Path) -> Callable[[], object]:
-    """Copies a checkpoint to a folder the user chose."""
+def exporting(adapter_dir: Path, folder: Path, name: str) -> Callable[[], object]:
+    """Copies a checkpoint into a new folder called `name`, or nearly so, in one the user chose."""
 
     def work() -> object:
         from app.library.run_store import export_checkpoint
 
-        return export_checkpoint(adapter_dir, destination)
+        return export_checkpoint(adapter_dir, free_name(folder, name))
 
     return work
+
+
+def free_name(folder: Path, name: str) -> Path:
+    """`name` in `folder`, with a number behind it if there is something of that name already.
+
+    Raises AppError if `folder` can't be looked into.
+    """
+    tidy = name.replace("/", "-").replace(":", "-")
+    path, number = folder / tidy, 2
+    try:
+        while path.exists():
+            path, number = folder / f"{tidy} {number}", number + 1
+    except OSError as error:
+        reason = (error.strerror or str(error)).rstrip(".")
+        raise AppError(f"Nothing can be exported into {folder}: {reason}.") from error
+    return path
 
 
 def saving(content: bytes, path: Path) -> Callable[[], None]:

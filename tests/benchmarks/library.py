@@ -1,11 +1,13 @@
 """The library at its sizes: a thousand runs, a run of a million steps; what recording costs.
 
-python -m tests.benchmarks.library
+python -m tests.benchmarks.library            # everything
+python -m tests.benchmarks.library long_run   # some of it: recording, many_runs, long_run
 """
 
 import os
 import shutil
 import statistics
+import sys
 import tempfile
 import time
 import zlib
@@ -42,10 +44,11 @@ MANY = 1_000_000
 def main() -> None:
     home = Path(tempfile.mkdtemp(prefix="nestling-library-"))
     os.environ["NESTLING_HOME"] = str(home)
+    parts = (recording, many_runs, long_run)
     try:
-        recording(home)
-        many_runs(home)
-        long_run(home)
+        for part in parts:
+            if part.__name__ in sys.argv[1:] or not sys.argv[1:]:
+                part(home)
     finally:
         shutil.rmtree(home)
 
@@ -153,7 +156,7 @@ def write_run(run_dir: Path, metrics: Path, number: int) -> None:
 def many_runs(home: Path) -> None:
     from app.core.paths import cache_dir, runs_dir
     from app.library.run_store import INDEX_FILE, list_runs
-    from app.ui.library.run_reading import reading
+    from app.ui.library.run_reading import read_run
 
     metrics = home / "metrics"
     metrics.mkdir()
@@ -173,7 +176,7 @@ def many_runs(home: Path) -> None:
     say(f"{RUNS} runs listed, with the index", timed(lambda: list_runs(runs_dir())), "s", "")
     window(runs_dir())
     run_dir = runs_dir() / "2026-01-01-000007"
-    say(f"a run of {STEPS} steps read", timed(reading(run_dir)), "s", "")
+    say(f"a run of {STEPS} steps read", timed(lambda: read_run(run_dir)), "s", "")
 
 
 def window(runs: Path) -> None:
@@ -243,23 +246,25 @@ def until(application: object, is_so: Callable[[], bool]) -> None:
 
 
 def long_run(home: Path) -> None:
-    from app.ui.library.run_reading import reading
+    from PySide6.QtWidgets import QApplication
+
+    from app.ui.library.run_reading import read_run
     from app.ui.plots.run_plots import RunPlots
 
     folder = home / "runs" / "2026-02-01-long"
-    folder.mkdir()
+    folder.mkdir(parents=True, exist_ok=True)
     write_metrics(folder, MANY, 8, 64)
     size = (folder / "metrics.bin").stat().st_size
     say("a step of 8 tiers and 64 layers on disk", size / MANY, "bytes", "<= 200")
+    application = QApplication.instance() or QApplication([])
     before = resident()
     begun = time.perf_counter()
-    run = reading(folder)()
+    run = read_run(folder)
     say("a run of a million steps read", time.perf_counter() - begun, "s", "")
     plots = RunPlots()
     plots.resize(1000, 720)
     plots.show()
-    plots.show_series(run.series)
-    plots.parts.set_live(True)
+    plots.show_series(run.series, is_live=True)
     for plot in plots.plots:
         name = type(plot).__name__
 
@@ -276,12 +281,14 @@ def long_run(home: Path) -> None:
     def arrive() -> None:
         nonlocal number
         number += 1
-        plots.add_step(a_step(number, 8, 64))
+        run.series.add_step(a_step(number, 8, 64))
+        plots.note_news()
 
     say("  a step taken in", 1e3 * timed(arrive, 101), "ms", "")
     say("memory beyond what was there before", (resident() - before) / 1e6, "MB", "<= 500")
     say("  at its peak", (peak() - before) / 1e6, "MB", "<= 500")
     plots.close()
+    del application
 
 
 def resident() -> int:

@@ -1,7 +1,8 @@
 """How late the window's timer comes while the demo trains, with plots and without.
 
-`python -m tests.benchmarks.window_timer [rounds]`; the two alternate, each in a process of its own.
-The window is the real one, 1280×800, drawn off screen; a 10 ms precise timer notes when it comes.
+`python -m tests.benchmarks.window_timer [rounds] [load]`; the two alternate, each in a process of
+its own, beside `load` processes that do nothing but compute. The window is the real one, 1280×800,
+drawn off screen; a 10 ms precise timer notes when it comes.
 """
 
 import itertools
@@ -11,7 +12,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -22,14 +24,27 @@ STEPS = 150
 def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
     found: dict[str, list[dict[str, Any]]] = {"plots": [], "none": []}
+    load = int(sys.argv[2]) if len(sys.argv) > 2 else 0
     for _ in range(rounds):
         for variant, runs in found.items():
-            runs.append(_in_a_process(variant))
+            with _busy_machine(load):
+                runs.append(_in_a_process(variant))
             told = "  ".join(f"{name} {value:.1f}" for name, value in runs[-1].items())
             print(f"{variant:6}{told}", flush=True)
     for variant, runs in found.items():
         middle = sorted(runs, key=lambda run: run["p99_ms"])[len(runs) // 2]
         print(f"{variant}: median round: " + json.dumps(middle))
+
+
+@contextmanager
+def _busy_machine(load: int) -> Iterator[None]:
+    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(load)]
+    try:
+        yield
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
 
 
 def _in_a_process(variant: str) -> dict[str, Any]:

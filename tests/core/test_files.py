@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,22 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
         write_atomic(path, fail)
     assert json.loads(path.read_text()) == {"step": 1}
     assert os.listdir(tmp_path) == ["run.json"]
+
+
+def test_what_a_killed_write_of_a_file_left_is_swept_away(tmp_path: Path) -> None:
+    path = tmp_path / "run[1].json"
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        ended.wait()
+    left, foreign, ours = (
+        tmp_path / f"run[1].json.{name}.partial" for name in (ended.pid, "x", os.getppid())
+    )
+    for file in (left, foreign, ours):
+        file.write_text("half")
+    write_json_atomic(path, {"step": 1})
+    assert not left.exists()  # its process is gone
+    assert foreign.exists()
+    assert ours.exists()  # its process may still be writing
+    assert json.loads(path.read_text()) == {"step": 1}
 
 
 def test_nan_is_never_written_as_json(tmp_path: Path) -> None:
@@ -58,7 +76,7 @@ def test_what_a_killed_write_left_is_swept_away(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("number", "words"),
     [(28, "disk is full"), (122, "disk is full"), (13, "may not write"), (30, "may not write"),
-     (20, "a file is in its place"), (5, "could not be written")],
+     (20, "a file is in its place"), (5, "could not be written"), (27, "larger than this disk")],
 )  # fmt: skip
 def test_the_disk_s_refusals_are_sentences(number: int, words: str) -> None:
     error = disk_error(OSError(number, os.strerror(number)), Path("/x/y"))

@@ -154,6 +154,20 @@ def test_a_run_half_deleted_shows_what_is_left(
     assert (len(details.table) == 8) is (gone != "metrics.bin")
     assert (len(details.evaluations) == 2) is (gone != "events.jsonl")
     assert bool(details.summary.problem) is (gone in ("run.json", "checkpoints"))
+    assert bool(details.problem) is (gone in ("run.json", "checkpoints", "metrics.bin"))
+
+
+def test_a_run_whose_measurements_are_damaged_says_how_many(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    run = make_run(tmp_path / "r")
+    content = bytearray((run / "metrics.bin").read_bytes())
+    content[-5] ^= 1
+    (run / "metrics.bin").write_bytes(content)
+    details = read_details(run)
+    assert details.problem == "The measurements of 1 of its 8 steps are damaged."
+    (run / "metrics.bin").write_bytes(b"")
+    assert "metrics.bin is missing or damaged" in read_details(run).problem
 
 
 @pytest.mark.parametrize("kind", ["dir", "dangling", "loop"])

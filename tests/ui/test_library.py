@@ -9,10 +9,12 @@ from pytestqt.qtbot import QtBot
 from app.application import Nestling
 from app.library.run_summary import Retention, RunSummary
 from app.ui.app_state import Phase
-from app.ui.export import LONGEST_NAME, free_name, shortened
+from app.ui.export import LONGEST_NAME, shortened
 from app.ui.library.runs_view import RunsView
+from app.ui.live_run import LiveRun
 from app.ui.main_window import LIBRARY
 from app.ui.tables.runs_model import STATE_COLUMN, RunsModel
+from app.workers.library_tasks import free_name
 
 NOON = datetime(2026, 11, 2, 12, 0, tzinfo=UTC)
 
@@ -56,7 +58,7 @@ def test_runs_sort_by_what_they_mean_and_not_by_their_text() -> None:
     model = RunsModel()
     model.show_runs([summary("a", steps=1000), summary("b", steps=300)])
     model.sort(4, Qt.SortOrder.AscendingOrder)
-    assert [model.run_at(row).steps for row in range(2)] == [300, 1000]
+    assert [model.at(row).steps for row in range(2)] == [300, 1000]
 
 
 def test_the_newest_run_is_selected_first_and_a_selection_stays(page: RunsView) -> None:
@@ -78,7 +80,7 @@ def test_a_run_without_a_checkpoint_can_not_be_exported(page: RunsView) -> None:
 def test_columns_are_sorted_by_a_click_on_their_heading(page: RunsView) -> None:
     page.show_runs([summary("a", steps=1000), summary("b", steps=300)])
     page.table.sortByColumn(4, Qt.SortOrder.AscendingOrder)
-    assert page.runs.run_at(0).name == "b"
+    assert page.runs.at(0).name == "b"
 
 
 def test_an_empty_library_offers_the_sample_data(nestling: Nestling, qtbot: QtBot) -> None:
@@ -146,6 +148,13 @@ def test_the_run_in_progress_is_listed_as_it_stands(
     assert told(STATE_COLUMN) == "Paused"
     nestling.actions.stop.trigger()
     qtbot.waitUntil(lambda: told(STATE_COLUMN) == "Stopped", timeout=120_000)
+
+
+def test_a_run_that_goes_on_keeps_its_best_until_there_is_a_better_one() -> None:
+    run = summary("one", outcome="running", best_val_loss=1.25)
+    begun = LiveRun(run.run_dir, 310, None, "live").over(run)
+    assert (begun.steps, begun.best_val_loss, begun.outcome) == (310, 1.25, "live")
+    assert LiveRun(run.run_dir, 320, 1.125, "live").over(run).best_val_loss == 1.125
 
 
 @pytest.mark.parametrize("name", ["a" * 300, "語" * 300, "🐣" * 300])

@@ -14,13 +14,16 @@ from pytestqt.qtbot import QtBot
 from app.application import Nestling
 from app.core.config import TierConfig, TrainingConfig
 from app.core.config_text import load_toml, to_toml
+from app.core.events import RunFinished
 from app.core.paths import runs_dir
 from app.library.claim import Claim
-from app.library.label import read_label
-from app.library.metrics import read_steps
-from app.library.run import read_manifest
+from app.library.label import Label, read_label, write_label
+from app.library.metrics import HEADER_BYTES, read_steps
+from app.library.run import RunRecorder, read_manifest
 from app.ui.app_state import Phase
 from app.ui.main_window import LIBRARY, TRAIN
+from app.ui.plots.run_plots import RunPlots
+from tests.library.made_up import made_up_step, run_started
 
 MakeRun = Callable[..., Path]
 
@@ -108,6 +111,22 @@ def test_a_new_name_and_notes_are_kept_beside_the_manifest(
     assert runs.runs.rowCount() == 0
 
 
+def test_a_label_too_long_to_be_shown_is_not_cut_by_looking_at_it(
+    make_run: MakeRun, shown: Callable[[], Nestling], qtbot: QtBot
+) -> None:
+    run = make_run(runs_dir() / "a")
+    long = Label("n" * 300, "line\r\n" * 9000)
+    write_label(run, long)
+    nestling = shown()
+    opened(nestling, run, qtbot)
+    nestling.library.opened.back.click()
+    opened(nestling, run, qtbot)
+    assert read_label(run) == long
+    nestling.library.opened.name.setText("short")
+    nestling.library.opened.back.click()
+    qtbot.waitUntil(lambda: read_label(run) == Label("short", long.notes))
+
+
 def test_a_run_without_a_name_keeps_the_one_it_had(
     make_run: MakeRun, shown: Callable[[], Nestling], qtbot: QtBot
 ) -> None:
@@ -131,7 +150,7 @@ def test_runs_not_finished_and_runs_with_a_problem_can_be_picked_out(
     for index in range(runs.state.count()):
         runs.state.setCurrentIndex(index)
         rows = range(runs.runs.rowCount())
-        names = {runs.runs.run_at(row).run_dir.name for row in rows}
+        names = {runs.runs.at(row).run_dir.name for row in rows}
         seen[runs.state.itemText(index)] = names
     assert seen == {
         "All runs": {"done", "stopped", "cut", "foreign"},
@@ -261,12 +280,12 @@ def test_a_run_is_repeated_with_its_settings_and_as_plain_adamw(
     opened(nestling, run, qtbot)
     details = nestling.library.opened.run
     assert details is not None
-    nestling.library.opened.repeat_requested.emit(details.details)
+    nestling.library.opened.repeat.repeat_requested.emit(details.details)
     config = nestling.state.config
     assert (config.learning_rate, config.assign) == (3e-4, "rank")
     assert config.tiers == (TierConfig(1), TierConfig(2))
     qtbot.waitUntil(nestling.actions.start.isEnabled, timeout=20_000)
-    nestling.library.opened.plain_repeat_requested.emit(details.details)
+    nestling.library.opened.repeat.plain_repeat_requested.emit(details.details)
     plain = nestling.state.config
     assert plain.tiers == (TierConfig(1),)
     assert plain.name == "chats, plain AdamW"
@@ -352,7 +371,7 @@ def test_notes_being_written_when_the_window_closes_are_kept(
 
 
 def test_runs_are_read_and_written_beside_the_window_s_thread(
-    make_run: MakeRun, shown: Callable[[], Nestling], qtbot: QtBot
+    make_run: MakeRun, shown: Callable[[], Nestling], tmp_path: Path, qtbot: QtBot
 ) -> None:
     here, touched = threading.get_ident(), []
     is_watching = True
@@ -360,7 +379,7 @@ def test_runs_are_read_and_written_beside_the_window_s_thread(
     def watch(event: str, arguments: tuple[object, ...]) -> None:
         if is_watching and event in ("open", "os.scandir", "os.listdir", "os.rename", "os.mkdir"):
             path = str(arguments[0])
-            if path.startswith(str(runs_dir())) and threading.get_ident() == here:
+            if path.startswith(str(tmp_path)) and threading.get_ident() == here:
                 touched.append((event, path))
 
     runs = [make_run(runs_dir() / name, saves=(2, 4, 6, 8)) for name in ("a", "b")]
@@ -370,6 +389,10 @@ def test_runs_are_read_and_written_beside_the_window_s_thread(
     view = nestling.library.opened
     view.checkpoints.thin_out.click()
     qtbot.waitUntil(lambda: view.checkpoints.model.rowCount() == 2)
+    nestling.queue.add(TrainingConfig(name="waits"))
+    nestling.library_commands.exports.save_data([runs[1]], tmp_path / "b.csv")
+    nestling.export.export_into(tmp_path, runs[1] / "checkpoints" / "step-000008", "b")
+    qtbot.waitUntil(lambda: "b adapter" in nestling.window.notice.text.text())
     view.name.setText("Kittens")
     view.back.click()
     page = nestling.library
@@ -401,6 +424,60 @@ def test_the_run_in_progress_is_opened_as_ours(
     assert view.pill.text() == "Running"
     assert not view.delete.isEnabled()
     assert not view.checkpoints.thin_out.isEnabled()
+    plots = view.plots
+    assert plots is not None
+    assert plots.series is nestling.live_series.series
+    assert plots.raster.is_live
+    seen = drawn_losses(plots)
+    qtbot.waitUntil(lambda: drawn_losses(plots) > seen + 5, timeout=120_000)
+    qtbot.waitUntil(lambda: not view.subtitle.text().startswith(f"{seen} of"), timeout=20_000)
+    nestling.actions.pause.trigger()
+    assert view.pill.text() == "Paused"
     nestling.actions.stop.trigger()
     qtbot.waitUntil(lambda: nestling.state.phase is Phase.FINISHED, timeout=120_000)
     qtbot.waitUntil(lambda: view.pill.text() == "Stopped", timeout=20_000)
+    assert plots.series is not nestling.live_series.series
+    assert plots.series is not None
+    assert plots.series.last_step == nestling.state.step.step  # type: ignore[union-attr]
+    assert not plots.raster.is_live
+    assert view.checkpoints.model.rowCount() == 1
+
+
+def drawn_losses(plots: RunPlots) -> int:
+    steps = plots.loss.smooth.getData()[0]
+    return 0 if steps is None else len(steps)
+
+
+def test_a_run_that_another_program_trains_is_followed_while_it_is_seen(
+    make_run: MakeRun, shown: Callable[[], Nestling], qtbot: QtBot
+) -> None:
+    run = make_run(runs_dir() / "a", outcome=None)
+    recorder = RunRecorder.reopen(run, HEADER_BYTES, None)
+    nestling = shown()
+    try:
+        opened(nestling, run, qtbot)
+        view = nestling.library.opened
+        assert view.pill.text() == "Running elsewhere"
+        view.notes.setPlainText("not yet kept")
+        recorder.record(run_started(run, 41))
+        for number in range(1, 41):
+            recorder.record(made_up_step(number))
+        recorder.log("a line")
+        qtbot.waitUntil(lambda: last_step(nestling) == 40, timeout=20_000)
+        qtbot.waitUntil(lambda: "a line" in view.log.toPlainText(), timeout=20_000)
+        assert view.notes.toPlainText() == "not yet kept"
+        view.plots_place.plots.deltas.steps_selected.emit(10.0, 20.0)  # type: ignore[union-attr]
+        recorder.record(made_up_step(41))
+        qtbot.waitUntil(lambda: last_step(nestling) == 41, timeout=20_000)
+        assert view.plots is not None
+        assert view.plots.loss.selection == (10.0, 20.0)
+        recorder.record(RunFinished("stopped", run, None, 41, "Stopped after step 41."))
+    finally:
+        recorder.close()
+    qtbot.waitUntil(lambda: view.pill.text() == "Stopped", timeout=20_000)
+    assert "Stopped after step 41." in view.subtitle.text()
+
+
+def last_step(nestling: Nestling) -> int:
+    plots = nestling.library.opened.plots
+    return plots.series.last_step if plots is not None and plots.series is not None else 0

@@ -6,6 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PySide6.QtCore import QPointF, Qt
+from PySide6.QtGui import QDragEnterEvent, QDragMoveEvent, QDropEvent
+from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
@@ -15,6 +18,7 @@ from app.core.paths import home_dir, runs_dir
 from app.library.queue_file import QUEUE_FILE, queued, read_queue, write_queue
 from app.library.run_store import list_runs
 from app.ui.app_state import Phase
+from app.ui.main_window import QUEUE
 
 
 @pytest.fixture
@@ -46,6 +50,74 @@ def test_runs_are_put_in_order_and_taken_out(
     assert names(nestling) == ["a", "c", "b"]
     page.remove.click()
     assert names(nestling) == ["a", "b"]
+
+
+def test_rows_are_moved_and_removed_by_keys(
+    build: Callable[..., Nestling], config: TrainingConfig, qtbot: QtBot
+) -> None:
+    nestling = build()
+    for name in ("a", "b", "c"):
+        nestling.queue.add(replace(config, name=name))
+    nestling.window.show()
+    nestling.window.show_page(QUEUE)
+    table = nestling.queue_page.table
+    table.setFocus()
+    nestling.window.activateWindow()
+    qtbot.waitUntil(table.hasFocus)
+    table.selectRow(2)
+    qtbot.keyClick(table, Qt.Key.Key_Up, Qt.KeyboardModifier.ControlModifier)
+    assert names(nestling) == ["a", "c", "b"]
+    qtbot.keyClick(table, Qt.Key.Key_Up, Qt.KeyboardModifier.ControlModifier)
+    qtbot.keyClick(table, Qt.Key.Key_Up, Qt.KeyboardModifier.ControlModifier)
+    assert names(nestling) == ["c", "a", "b"]
+    qtbot.keyClick(table, Qt.Key.Key_Down, Qt.KeyboardModifier.ControlModifier)
+    assert names(nestling) == ["a", "c", "b"]
+    qtbot.keyClick(table, Qt.Key.Key_Delete)
+    assert names(nestling) == ["a", "b"]
+    selected = nestling.queue_page.selected()
+    assert selected is not None
+    assert selected.config.name == "a"
+
+
+def dragged(nestling: Nestling, start: int, y: float) -> None:
+    """Drop a row where the pointer is `y` rows from the top."""
+    table, model = nestling.queue_page.table, nestling.queue_page.model
+    data = model.mimeData([model.index(start, 0)])
+    place = QPointF(40, y * table.rowHeight(0))
+    how = (Qt.DropAction.MoveAction, data, Qt.MouseButton.LeftButton)
+    none = Qt.KeyboardModifier.NoModifier
+    QApplication.sendEvent(table.viewport(), QDragEnterEvent(place.toPoint(), *how, none))
+    QApplication.sendEvent(table.viewport(), QDragMoveEvent(place.toPoint(), *how, none))
+    QApplication.sendEvent(table.viewport(), QDropEvent(place, *how, none))
+
+
+def test_rows_are_moved_by_dragging(build: Callable[..., Nestling], config: TrainingConfig) -> None:
+    nestling = build()
+    for name in ("a", "b", "c", "d"):
+        nestling.queue.add(replace(config, name=name))
+    nestling.window.show()
+    nestling.window.show_page(QUEUE)
+    nestling.window.grab()
+    dragged(nestling, 3, 1.02)
+    assert names(nestling) == ["a", "d", "b", "c"]
+    dragged(nestling, 0, 3.02)
+    assert names(nestling) == ["d", "b", "a", "c"]
+    dragged(nestling, 0, 6)  # below the last one
+    assert names(nestling) == ["b", "a", "c", "d"]
+    selected = nestling.queue_page.selected()
+    assert selected is not None
+    assert selected.config.name == "d"
+
+
+def test_a_file_dropped_on_the_queue_is_opened_as_anywhere(
+    nestling: Nestling, config: TrainingConfig, chat_file: Path, drop: Callable[..., bool],
+    qtbot: QtBot,
+) -> None:  # fmt: skip
+    nestling.queue.add(config)
+    nestling.window.show_page(QUEUE)
+    assert drop(nestling.queue_page.table.viewport(), chat_file)
+    qtbot.waitUntil(lambda: nestling.state.config.data == chat_file)
+    assert names(nestling) == ["first"]
 
 
 def test_what_waits_waits_on_after_quitting_and_starts_only_when_told(

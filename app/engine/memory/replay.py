@@ -11,8 +11,8 @@ from app.engine.memory.graph import Graph, Operation
 
 MAX_WIDTH = 8
 """MLX takes 20. With 8, attention in chunks runs one after the other, as its own gradient does."""
-IN_FLIGHT = 80
-"""Dispatches the device is behind. MLX lets the CPU fall 100 behind; 80 fits what was measured."""
+IN_FLIGHT = 66
+"""Dispatches the device is behind. MLX lets the CPU fall 100 behind; 66 fits what was measured."""
 
 _VIEWS = {
     "AsStrided", "Broadcast", "BroadcastAxes", "Copy", "Depends", "ExpandDims", "Flatten",

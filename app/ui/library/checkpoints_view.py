@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QWidget
 
+from app.ui import phrases
 from app.ui.library.table import make_table
 from app.ui.tables.checkpoints_model import CheckpointsModel
 from app.ui.theme import Theme
@@ -25,7 +26,7 @@ class CheckpointsView(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._is_ours = False
+        self._is_in_progress = False
         self.model = CheckpointsModel()
         self.table = make_table(self.model, "Checkpoints", (2, 3))
         self.attempt = button("Try", lambda: self._ask(self.try_requested))
@@ -44,8 +45,8 @@ class CheckpointsView(QWidget):
 
     def show_run(self, details: "RunDetails") -> None:
         chosen = self.selected()
-        self._is_ours = details.summary.outcome in ("running", "live", "paused", "stopping")
-        self.model.show(details.checkpoints)
+        self._is_in_progress = phrases.is_in_progress(details.summary.outcome)
+        self.model.show_checkpoints(details.checkpoints)
         self._none.setVisible(not details.checkpoints)
         rows = range(self.model.rowCount())
         there = [r for r in rows if chosen and self.model.at(r).folder == chosen.folder]
@@ -65,11 +66,11 @@ class CheckpointsView(QWidget):
         is_whole = chosen is not None and not chosen.problem
         self.attempt.setEnabled(is_whole)
         self.export.setEnabled(is_whole)
-        self.resume.setEnabled(is_whole and not self._is_ours)
-        self.delete.setEnabled(chosen is not None and not self._is_ours)
+        self.resume.setEnabled(is_whole and not self._is_in_progress)
+        self.delete.setEnabled(chosen is not None and not self._is_in_progress)
         kept = [row for row in range(self.model.rowCount()) if _is_kept(self.model.at(row))]
-        self.thin_out.setEnabled(len(kept) < self.model.rowCount() and not self._is_ours)
-        reason = "The run is in progress." if self._is_ours else ""
+        self.thin_out.setEnabled(len(kept) < self.model.rowCount() and not self._is_in_progress)
+        reason = "The run is in progress." if self._is_in_progress else ""
         for control in (self.resume, self.delete, self.thin_out):
             control.setToolTip(reason)
 

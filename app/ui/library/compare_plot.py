@@ -113,11 +113,10 @@ class ComparePlot(pg.PlotWidget):  # type: ignore[misc]
         self.bottom.picture = self.left.picture = None
         low, high = self._span()
         self.box.setXRange(low, high, padding=0.006)
-        seen = []
-        for curve, items in zip(self._curves, self._items, strict=True):
-            seen.append(self._draw(curve, items, low, high))
-        values = np.concatenate(seen) if seen else np.zeros(0)
-        self.box.setYRange(*self._value_range(values), padding=0)
+        spans = [self._seen(curve, low, high) for curve in self._curves]
+        for curve, items, span in zip(self._curves, self._items, spans, strict=True):
+            self._draw(curve, items, span)
+        self.box.setYRange(*self._value_range(spans), padding=0)
 
     def point_at(self, x: float | None) -> None:
         """Show the cursor at `x` and what each run has there."""
@@ -126,8 +125,8 @@ class ComparePlot(pg.PlotWidget):  # type: ignore[misc]
         if x is None or not self._curves:
             return
         self.hairline.setPos(x)
-        where = duration(x) if self.axis == "time" else f"{self.axis} {step_text(x)}"
-        told = [f"{name}: {value_text(self._value_at(curve, x))}"
+        where = self._place(x) if self.axis == "time" else f"{self.axis} {self._place(x)}"
+        told = [f"{name}: {self._told_at(curve, x)}"
                 for curve, name in zip(self._curves, self._names, strict=True)]  # fmt: skip
         self.readout.setText("\n".join([where, *told]))
         self.readout.adjustSize()
@@ -153,28 +152,34 @@ class ComparePlot(pg.PlotWidget):  # type: ignore[misc]
         low, high = min(0.0, *(e[0] for e in ends)), max(e[1] for e in ends)
         return float(low), float(high) if high > low else low + 1
 
-    def _draw(self, curve: Curve, items: tuple[Any, Any, Any], low: float, high: float) -> Any:
-        raw, smooth, dots = items
+    def _seen(self, curve: Curve, low: float, high: float) -> tuple[int, int]:
+        """Start and stop of a curve's points in sight, with one neighbour either side."""
         x = curve.x[self.axis]
         start = max(0, int(np.searchsorted(x, low, "left")) - 1)
-        stop = min(len(x), int(np.searchsorted(x, high, "right")) + 1)
+        return start, min(len(x), int(np.searchsorted(x, high, "right")) + 1)
+
+    def _draw(self, curve: Curve, items: tuple[Any, Any, Any], span: tuple[int, int]) -> None:
+        raw, smooth, dots = items
+        x = curve.x[self.axis]
         bins = int(min(_MOST_BINS, max(50, self.box.width() / 2)))
-        raw.setData(*self._shown(extremes(x, curve.raw, (start, stop), bins)))
-        points = self._shown(extremes(x, curve.smooth, (start, stop), bins))
+        raw.setData(*self._shown(extremes(x, curve.raw, span, bins)))
+        points = self._shown(extremes(x, curve.smooth, span, bins))
         smooth.setData(*points)
         is_few = self._has_dots and len(points[0]) <= _DOTS_UP_TO
         dots.setData(*(points if is_few else ([], [])))
-        return curve.raw[start:stop]
 
     def _shown(self, points: tuple[Any, Any]) -> tuple[Any, Any]:
         x, y = points
         return (x, np.log10(np.maximum(y, _LEAST))) if self.is_log else (x, y)
 
-    def _value_range(self, values: Any) -> tuple[float, float]:
+    def _value_range(self, spans: Sequence[tuple[int, int]]) -> tuple[float, float]:
+        parts = [(c, slice(*span)) for c, span in zip(self._curves, spans, strict=True)]
+        values = np.concatenate([np.zeros(0), *(c.raw[part] for c, part in parts)])
         if not len(values):
             return (-1.0, 1.0) if self.is_log else (0.0, 1.0)
         if self.is_clipped and not self._has_dots:
-            low, high = loss_range(values, np.zeros(0, np.float32))
+            tops = [np.max(c.smooth[part]) for c, part in parts if len(c.smooth[part])]
+            low, high = loss_range(values, np.zeros(0, np.float32), np.array(tops))
         else:
             low, high = float(np.min(values)), float(np.max(values))
             room = 0.06 * (high - low) or 0.1
@@ -184,10 +189,17 @@ class ComparePlot(pg.PlotWidget):  # type: ignore[misc]
         least = float(np.min(values[values > 0], initial=high))
         return float(np.log10(max(_LEAST, low, 0.9 * least))), float(np.log10(max(_LEAST, high)))
 
-    def _value_at(self, curve: Curve, x: float) -> float:
-        at = int(np.searchsorted(curve.x[self.axis], x, "right")) - 1
-        is_there = len(curve.smooth) and at >= 0 and x <= curve.x[self.axis][-1] * 1.001
-        return float(curve.smooth[at]) if is_there else np.nan
+    def _told_at(self, curve: Curve, x: float) -> str:
+        """The last value up to `x`; where there are few, also where it was measured."""
+        places = curve.x[self.axis]
+        at = int(np.searchsorted(places, x, "right")) - 1
+        if not len(curve.smooth) or at < 0 or x > places[-1] * 1.001:
+            return "–"
+        value = value_text(float(curve.smooth[at]))
+        return f"{value} at {self._place(places[at])}" if self._has_dots else value
+
+    def _place(self, x: float) -> str:
+        return duration(x) if self.axis == "time" else step_text(x)
 
     def _note_pointer(self, position: QPointF) -> None:
         area: QRectF = self.box.sceneBoundingRect()

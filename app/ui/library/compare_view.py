@@ -133,7 +133,7 @@ class CompareView(QWidget):
         rows = differing_settings(known) if len(known) == len(configs) else []
         results = [run.details.summary for run in self.runs]
         rows.append(("Best validation loss", [phrases.loss(r.best_val_loss) for r in results]))
-        self.differences.show(names, rows)
+        self.differences.show_differences(names, rows)
         words = "" if len(rows) > 1 else "These runs have the same settings."
         if len(known) < len(configs):
             words = "The settings of one of these runs can't be read."

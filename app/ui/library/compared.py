@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app.ui.library.run_reading import reading
+from app.ui.library.run_reading import read_run
 
 if TYPE_CHECKING:
     from app.library.run_details import RunDetails
@@ -45,7 +45,7 @@ def _compared(run_dir: Path) -> Compared:
 
     from app.library.metrics import read_steps
 
-    run = reading(run_dir)()
+    run = read_run(run_dir)
     losses, validation = run.series.losses, run.series.validation
     rows = read_steps(run_dir).rows
     steps = rows["step"].astype(np.int64)

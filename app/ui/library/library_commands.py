@@ -12,9 +12,12 @@ from app.ui.app_state import AppState
 from app.ui.intake import Intake
 from app.ui.library.compared import comparing
 from app.ui.library.deleting import Deleting
+from app.ui.library.following import Following
 from app.ui.library.run_export import RunExport
 from app.ui.library.run_reading import ReadRun, RunToResume, reading, reading_to_resume
 from app.ui.library.run_view import interruption
+from app.ui.live_run import LiveRun
+from app.ui.live_series import LiveSeries
 from app.ui.main_window import LIBRARY, TRAIN, MainWindow
 from app.ui.run_control import RunControl
 from app.workers.background import BackgroundTasks, Failure
@@ -32,6 +35,7 @@ class LibraryCommands(QObject):
     def __init__(
         self,
         state: AppState,
+        live: LiveSeries,
         window: MainWindow,
         control: RunControl,
         intake: Intake,
@@ -44,8 +48,10 @@ class LibraryCommands(QObject):
         self._intake, self._background = intake, background
         self._settings, self._runs_dir = settings, runs_dir
         self._page = window.library
+        self._live = live
         self._wanted: Path | None = None
         self._is_first_listing = True
+        self._following = Following(window.library.opened)
         self.deleting = Deleting(background, window.notice, self.tell_failure, self)
         self.exports = RunExport(background, window.notice, self.tell_failure, window)
         self._wire()
@@ -60,14 +66,16 @@ class LibraryCommands(QObject):
         opened.back_requested.connect(self._stop_waiting)
         opened.label_changed.connect(self.relabel)
         opened.resume_requested.connect(self.resume)
-        opened.repeat_requested.connect(self.repeat)
-        opened.plain_repeat_requested.connect(self.repeat_plain)
+        opened.repeat.repeat_requested.connect(self.repeat)
+        opened.repeat.plain_repeat_requested.connect(self.repeat_plain)
         opened.delete_requested.connect(self.deleting.delete_runs)
-        opened.settings_export_requested.connect(self.exports.ask_settings)
-        opened.data_export_requested.connect(
+        opened.repeat.settings_export_requested.connect(self.exports.ask_settings)
+        opened.repeat.data_export_requested.connect(
             lambda details: self.exports.ask_data([details.summary.run_dir])
         )
-        opened.plots_export_requested.connect(self._export_plots)
+        opened.repeat.plots_export_requested.connect(self._export_plots)
+        self._following.due.connect(self.open_run)
+        self._live.grown.connect(self._note_news)
         checkpoints = opened.checkpoints
         checkpoints.resume_requested.connect(self._resume_checkpoint)
         checkpoints.delete_requested.connect(self.deleting.delete_checkpoint)
@@ -95,7 +103,9 @@ class LibraryCommands(QObject):
     def open_run(self, run_dir: Path) -> None:
         """Show a run; if another one is asked for meanwhile, that one."""
         self._wanted = run_dir
-        self._background.run(reading(run_dir), self._take_run, self.tell_failure)
+        self._background.run(
+            reading(run_dir), lambda run: self._take_run(run_dir, run), self.tell_failure
+        )
 
     @Slot(object)
     def compare(self, runs: "tuple[RunSummary, ...]") -> None:
@@ -109,17 +119,29 @@ class LibraryCommands(QObject):
             self._is_first_listing = False
             self._tell_interrupted(runs)
 
-    def _take_run(self, run: ReadRun) -> None:
-        summary = run.details.summary
-        if summary.run_dir != self._wanted:
+    def _take_run(self, run_dir: Path, run: ReadRun | None) -> None:
+        if run_dir != self._wanted:
             return
-        if self._state.is_training(summary.run_dir):
-            ours = replace(run.details, summary=replace(summary, outcome="live"))
-            run = replace(run, details=ours)
-        if summary.run_dir.is_dir():
-            self._page.show_run(run)
-        else:
+        if run is None:
             self._page.show_list()
+            return
+        is_live = self._state.is_training(run_dir)
+        self._page.show_run(self._as_known(run) if is_live else run, is_live=is_live)
+        self._following.note_read(run)
+
+    def _as_known(self, run: ReadRun) -> ReadRun:
+        """The run in progress, with what is known of it better here than on the disk."""
+        live = LiveRun.of(self._state)
+        if live is None or self._live.series is None:
+            return run
+        details = replace(run.details, summary=live.over(run.details.summary))
+        return replace(run, details=details, series=self._live.series)
+
+    def _note_news(self) -> None:
+        """Steps have come: if the run they belong to is shown, its plots take them in."""
+        plots = self._page.opened.plots
+        if plots is not None and plots.series is self._live.series:
+            plots.note_news()
 
     def _stop_waiting(self) -> None:
         self._wanted = None

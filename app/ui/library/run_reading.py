@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 from app.core.config import TrainingConfig
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 class ReadRun:
     details: "RunDetails"
     series: "RunSeries"
+    reading_seconds: float
+    """How long it took."""
 
 
 @dataclass(frozen=True)
@@ -52,20 +55,22 @@ def reading_to_resume(run_dir: Path, checkpoint: str | None) -> Callable[[], Run
     return work
 
 
-def reading(run_dir: Path) -> Callable[[], ReadRun]:
-    """All of a run, also of a broken one."""
+def reading(run_dir: Path) -> Callable[[], ReadRun | None]:
+    """All of a run, also of a broken one; None if its folder is gone."""
+    return lambda: read_run(run_dir) if run_dir.is_dir() else None
 
-    def work() -> ReadRun:
-        from app.library.run_details import read_details
-        from app.library.step_records import no_steps
-        from app.ui.plots.run_series import RunSeries
 
-        details = read_details(run_dir)
-        series = RunSeries(details.started)
-        series.add_table(details.table)
-        for evaluation in details.evaluations:
-            series.add_evaluation(evaluation)
-        # A long run's steps as they were recorded take more room than all that is drawn of them.
-        return ReadRun(replace(details, table=no_steps()), series)
+def read_run(run_dir: Path) -> ReadRun:
+    """All of a run, also of a broken one. For the background thread."""
+    from app.library.run_details import read_details
+    from app.library.step_records import no_steps
+    from app.ui.plots.run_series import RunSeries
 
-    return work
+    begun = perf_counter()
+    details = read_details(run_dir)
+    series = RunSeries(details.started)
+    series.add_table(details.table)
+    for evaluation in details.evaluations:
+        series.add_evaluation(evaluation)
+    # A long run's steps as they were recorded take more room than all that is drawn of them.
+    return ReadRun(replace(details, table=no_steps()), series, perf_counter() - begun)

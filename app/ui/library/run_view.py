@@ -1,12 +1,12 @@
 """A run that is opened: its plots, checkpoints, settings, log and notes. Asks, does nothing."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Signal
-from PySide6.QtGui import QResizeEvent
+from PySide6.QtGui import QHideEvent, QResizeEvent, QShowEvent, QTextCursor
 from PySide6.QtWidgets import (
     QButtonGroup,
-    QMenu,
     QPlainTextEdit,
     QPushButton,
     QStackedWidget,
@@ -14,14 +14,16 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.core.repeating import as_plain_adamw
 from app.ui import phrases
 from app.ui.desktop import REVEAL_LABEL
 from app.ui.library.checkpoints_view import CheckpointsView
 from app.ui.library.facts import data_facts, setting_facts
 from app.ui.library.facts_view import FactsView
+from app.ui.library.opened_plots import OpenedPlots
+from app.ui.library.repeat_button import RepeatButton
 from app.ui.library.run_reading import ReadRun
-from app.ui.theme import LIGHT, Theme
+from app.ui.live_run import LiveRun
+from app.ui.theme import Theme
 from app.ui.widgets.building import (
     GRID_PX,
     ElidedLabel,
@@ -50,29 +52,18 @@ class RunView(QWidget):
     """Path of the run's folder, its new name and notes."""
     resume_requested = Signal(object)
     """RunSummary"""
-    repeat_requested = Signal(object)
-    """RunDetails"""
-    plain_repeat_requested = Signal(object)
-    """RunDetails: to be repeated as the control arm."""
-    queue_requested = Signal(object)
-    """TrainingConfig: to be trained when its turn comes."""
-    settings_export_requested = Signal(object)
-    """RunDetails"""
-    data_export_requested = Signal(object)
-    """RunDetails"""
-    plots_export_requested = Signal(object)
-    """RunDetails"""
     reveal_requested = Signal(object)
     """Path"""
     delete_requested = Signal(object)
     """A tuple of RunSummary."""
+    shown = Signal()
+    """The run has come into sight again."""
 
     def __init__(self) -> None:
         super().__init__()
         self.setObjectName("page")
         self.run: ReadRun | None = None
-        self._theme = LIGHT
-        self.plots: RunPlots | None = None
+        self._label_shown = ("", "")
         self._make_head()
         self._make_parts()
         layout = QVBoxLayout(self)
@@ -87,7 +78,7 @@ class RunView(QWidget):
 
     # -- how it is built ---------------------------------------------------------------------
     def _make_head(self) -> None:
-        self.back = button("‹ Library", self._leave, "link")
+        self.back = button("‹ Library", self.back_requested.emit, "link")
         self.back.setAccessibleName("Back to the library")
         self.name = TextField()
         self.name.setObjectName("title_field")
@@ -99,28 +90,12 @@ class RunView(QWidget):
         self.subtitle = ElidedLabel("", "secondary")
         self.problem = message("problem")
         self.resume = button("Resume", lambda: self._ask(self.resume_requested), "primary")
-        self.repeat = QPushButton("Repeat")
-        self.repeat.setObjectName("menu")
-        self.repeat.setAutoDefault(False)
-        menu = QMenu(self.repeat)
-        menu.addAction("Repeat These Settings…", lambda: self._ask_all(self.repeat_requested))
-        menu.addAction(
-            "Repeat with Plain AdamW…", lambda: self._ask_all(self.plain_repeat_requested)
-        )
-        menu.addAction("Add to Queue", lambda: self._ask_queue(is_plain=False))
-        menu.addAction("Add to Queue with Plain AdamW", lambda: self._ask_queue(is_plain=True))
-        menu.addSeparator()
-        menu.addAction("Export Settings…", lambda: self._ask_all(self.settings_export_requested))
-        menu.addAction("Export Data as CSV…", lambda: self._ask_all(self.data_export_requested))
-        menu.addAction("Export Plots…", lambda: self._ask_all(self.plots_export_requested))
-        self.repeat.setMenu(menu)
+        self.repeat = RepeatButton()
         self.reveal = button(REVEAL_LABEL, self._ask_reveal)
         self.delete = button("Move to Trash", self._ask_delete)
 
     def _make_parts(self) -> None:
-        self.plots_place = QWidget()
-        self._plots_layout = QVBoxLayout(self.plots_place)
-        self._plots_layout.setContentsMargins(0, 0, 0, 0)
+        self.plots_place = OpenedPlots()
         self.checkpoints = CheckpointsView()
         self.settings = FactsView("Settings of the run")
         self.data = FactsView("Data of the run")
@@ -145,59 +120,71 @@ class RunView(QWidget):
         return made
 
     # -- what is shown -----------------------------------------------------------------------
-    def show_run(self, run: ReadRun) -> None:
-        """Show another run, or the same one as it stands now."""
-        is_same = self.run is not None and self.run.details.summary.run_dir == run_dir_of(run)
-        self.run = run
+    def show_run(self, run: ReadRun, *, is_live: bool = False) -> None:
+        """Show another run, or the same one as it stands now; a live one's series may grow."""
+        before = self.run.details.summary if self.run is not None else None
         details, summary = run.details, run.details.summary
-        if not (is_same and self.name.hasFocus()):
-            self.name.setText(summary.name)
-            self.name.setCursorPosition(0)
-        if not (is_same and self.notes.hasFocus()):
-            self.notes.setPlainText(summary.notes)
-        _, tone = phrases.OUTCOMES.get(summary.outcome, ("", ""))
-        self.pill.setText(phrases.outcome(summary.outcome))
-        restyle(self.pill, "tone", tone)
-        self.subtitle.setText(_sentence(summary, details.message))
-        say(self.problem, summary.problem or details.config_problem)
-        self._allow(summary, details.config is not None)
+        is_same = before is not None and before.run_dir == summary.run_dir
+        if not (is_same and self._is_label_new()):
+            self._show_label(summary)
+        self.run = run
+        self._show_standing(summary, details.message)
+        say(self.problem, details.problem)
+        self.repeat.show_run(details)
         self.checkpoints.show_run(details)
         self.settings.show_facts(setting_facts(details))
         self.data.show_facts({"Data and results": data_facts(details)})
-        self.log.setPlainText(details.log)
-        self._show_plots(run)
+        show_grown(self.log, details.log)
+        self.plots_place.show_series(run.series, is_same=is_same, is_live=is_live)
         if not is_same:
             self.show_part(0)
+
+    def show_live(self, live: LiveRun | None) -> None:
+        """How the run in progress stands, if it is the one that is shown."""
+        if self.run is None or live is None or live.run_dir != self.run.details.summary.run_dir:
+            return
+        details = self.run.details
+        summary = live.over(details.summary)
+        self.run = replace(self.run, details=replace(details, summary=summary))
+        self._show_standing(summary, "")
 
     def show_part(self, index: int) -> None:
         self.tabs.button(index).setChecked(True)
         self.parts.setCurrentIndex(index)
 
     def set_theme(self, theme: Theme) -> None:
-        self._theme = theme
         self.checkpoints.set_theme(theme)
-        if self.plots is not None:
-            self.plots.set_theme(theme)
+        self.plots_place.set_theme(theme)
 
-    def _allow(self, summary: "RunSummary", is_understood: bool) -> None:
-        is_ours = summary.outcome in ("running", "live", "paused", "stopping")
+    @property
+    def plots(self) -> "RunPlots | None":
+        return self.plots_place.plots
+
+    def _show_standing(self, summary: "RunSummary", ending: str) -> None:
+        self.pill.setText(phrases.outcome(summary.outcome))
+        restyle(self.pill, "tone", phrases.tone(summary.outcome))
+        self.subtitle.setText(_sentence(summary, ending))
         self.resume.setVisible(summary.may_go_on)
-        self.repeat.setEnabled(is_understood)
+        is_going = phrases.is_in_progress(summary.outcome)
+        self.delete.setEnabled(not is_going)
+        self.delete.setToolTip("A run in progress can't be deleted." if is_going else "")
         self._fit_name()
-        self.delete.setEnabled(not is_ours)
-        self.delete.setToolTip("A run in progress can't be deleted." if is_ours else "")
 
-    def _show_plots(self, run: ReadRun) -> None:
-        if self.plots is None:
-            from app.ui.plots.run_plots import RunPlots
+    def _show_label(self, summary: "RunSummary") -> None:
+        if self.name.text() != summary.name:
+            self.name.setText(summary.name)
+            self.name.setCursorPosition(0)
+        if self.notes.toPlainText() != summary.notes:
+            self.notes.setPlainText(summary.notes)
+        self._label_shown = self._written()
 
-            self.plots = RunPlots(theme=self._theme)
-            for part in self.plots.findChildren(QWidget):
-                part.setAcceptDrops(False)
-            for frame in self.plots.cards:
-                frame.empty.setText("No step was recorded")
-            self._plots_layout.addWidget(self.plots)
-        self.plots.show_series(run.series)
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self.shown.emit()
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        super().hideEvent(event)
+        self.keep_label()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
@@ -212,34 +199,32 @@ class RunView(QWidget):
         self.name.setFixedWidth(max(LEAST_NAME_PX, min(wanted, room)))
 
     # -- what is asked for -------------------------------------------------------------------
-    def _leave(self) -> None:
-        self.keep_label()
-        self.back_requested.emit()
-
     def keep_label(self) -> None:
         """The name and notes as they are written now, if they are new."""
-        if self.run is None:
+        if self.run is None or not self._is_label_new():
             return
-        summary = self.run.details.summary
-        name, notes = self.name.text().strip(), self.notes.toPlainText()[:MOST_NOTES]
-        if not name:
-            self.name.setText(summary.name)
-            name = summary.name
-        if (name, notes) != (summary.name, summary.notes):
-            self.label_changed.emit(summary.run_dir, name, notes)
+        details = self.run.details
+        (name, notes), (old_name, old_notes) = self._written(), self._label_shown
+        # What was not touched stays as it is on the disk, even where it is too long to be shown.
+        summary = replace(
+            details.summary,
+            name=details.summary.name if name in ("", old_name) else name,
+            notes=details.summary.notes if notes == old_notes else notes,
+        )
+        self._show_label(summary)
+        if (summary.name, summary.notes) != (details.summary.name, details.summary.notes):
+            self.run = replace(self.run, details=replace(details, summary=summary))
+            self.label_changed.emit(summary.run_dir, summary.name, summary.notes)
+
+    def _written(self) -> tuple[str, str]:
+        return self.name.text().strip(), self.notes.toPlainText()[:MOST_NOTES]
+
+    def _is_label_new(self) -> bool:
+        return self._written() != self._label_shown
 
     def _ask(self, signal: object) -> None:
         if self.run is not None:
             signal.emit(self.run.details.summary)  # type: ignore[attr-defined]
-
-    def _ask_all(self, signal: object) -> None:
-        if self.run is not None:
-            signal.emit(self.run.details)  # type: ignore[attr-defined]
-
-    def _ask_queue(self, *, is_plain: bool) -> None:
-        if self.run is not None and (config := self.run.details.config) is not None:
-            name = self.run.details.summary.name
-            self.queue_requested.emit(as_plain_adamw(config, name) if is_plain else config)
 
     def _ask_reveal(self) -> None:
         if self.run is not None:
@@ -248,10 +233,6 @@ class RunView(QWidget):
     def _ask_delete(self) -> None:
         if self.run is not None:
             self.delete_requested.emit((self.run.details.summary,))
-
-
-def run_dir_of(run: ReadRun) -> object:
-    return run.details.summary.run_dir
 
 
 def _sentence(summary: "RunSummary", ending: str) -> str:
@@ -278,3 +259,14 @@ def _text(name: str, *, is_editable: bool) -> QPlainTextEdit:
     made.setAccessibleName(name)
     made.setTabChangesFocus(True)
     return made
+
+
+def show_grown(shown: QPlainTextEdit, text: str) -> None:
+    """Show a text; if it is the old one and more, what is seen of it stays where it is."""
+    before = shown.toPlainText()
+    if not before or not text.startswith(before):
+        shown.setPlainText(text)
+    elif len(text) > len(before):
+        at = QTextCursor(shown.document())
+        at.movePosition(QTextCursor.MoveOperation.End)
+        at.insertText(text[len(before) :])

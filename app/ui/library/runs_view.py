@@ -194,7 +194,7 @@ class RunsView(QWidget):
     def select(self, *run_dirs: Path) -> None:
         """Select these runs' rows, or the first one if none of them is there."""
         rows = range(self.runs.rowCount())
-        there = [row for row in rows if self.runs.run_at(row).run_dir in run_dirs]
+        there = [row for row in rows if self.runs.at(row).run_dir in run_dirs]
         chosen = self.table.selectionModel()
         flags = chosen.SelectionFlag
         chosen.clearSelection()
@@ -207,7 +207,7 @@ class RunsView(QWidget):
     def selected_runs(self) -> "tuple[RunSummary, ...]":
         """In the order of the table."""
         chosen = sorted(self.table.selectionModel().selectedRows(), key=lambda index: index.row())
-        return tuple(self.runs.run_at(index.row()) for index in chosen)
+        return tuple(self.runs.at(index.row()) for index in chosen)
 
     def selected_run(self) -> "RunSummary | None":
         """The run that is selected, if it is only one."""
@@ -226,7 +226,7 @@ class RunsView(QWidget):
     def _show_selection(self) -> None:
         chosen, run = self.selected_runs(), self.selected_run()
         has_adapter = run is not None and run.adapter_dir is not None
-        is_ours = any(run.outcome in ("live", "paused", "stopping", "running") for run in chosen)
+        is_going = any(phrases.is_in_progress(run.outcome) for run in chosen)
         _allow(self.open, run is not None, "Select one run.")
         _allow(self.attempt, has_adapter, "This run has no checkpoint." if run else "Select one.")
         _allow(self.resume, run is not None and run.may_go_on, "Only a run that was stopped or "
@@ -235,8 +235,8 @@ class RunsView(QWidget):
                f"Select two to {MOST_COMPARED} runs to compare them.")  # fmt: skip
         _allow(self.reveal, run is not None, "Select one run.")
         _allow(self.export, has_adapter, "This run has no checkpoint." if run else "Select one.")
-        _allow(self.delete, bool(chosen) and not is_ours,
-               "A run in progress can't be deleted." if is_ours else "Select a run.")  # fmt: skip
+        _allow(self.delete, bool(chosen) and not is_going,
+               "A run in progress can't be deleted." if is_going else "Select a run.")  # fmt: skip
         say(self.problem, run.problem if run is not None else "")
         is_none = bool(self.runs.all_runs) and not self.runs.rowCount()
         self._none_found.setVisible(is_none)

@@ -39,8 +39,8 @@ class LibraryPage(QWidget):
     def show_list(self) -> None:
         self.views.setCurrentWidget(self.list)
 
-    def show_run(self, run: ReadRun) -> None:
-        self.opened.show_run(run)
+    def show_run(self, run: ReadRun, *, is_live: bool) -> None:
+        self.opened.show_run(run, is_live=is_live)
         self.views.setCurrentWidget(self.opened)
 
     def show_compared(self, runs: tuple[Compared, ...]) -> None:

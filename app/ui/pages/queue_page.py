@@ -1,7 +1,8 @@
 """The Queue page: the runs that wait, in their order, and what can be done with them."""
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtGui import QKeySequence, QShortcut
+from PySide6.QtWidgets import QAbstractItemView, QStackedWidget, QVBoxLayout, QWidget
 
 from app.library.queue_file import QueuedRun
 from app.ui import phrases
@@ -30,6 +31,7 @@ class QueuePage(QWidget):
         self.earlier = button("Move Up", lambda: self._move(-1))
         self.later = button("Move Down", lambda: self._move(1))
         self.remove = button("Remove", self._remove)
+        self._make_movable()
         self._body = QStackedWidget()
         self._body.addWidget(self._make_empty())
         self._body.addWidget(self._make_list())
@@ -41,6 +43,23 @@ class QueuePage(QWidget):
         self.table.selectionModel().selectionChanged.connect(self._allow)
         queue.changed.connect(self.refresh)
         self.refresh()
+
+    def _make_movable(self) -> None:
+        """Rows are moved by dragging and by keys as well."""
+        self.table.setDragDropMode(QAbstractItemView.DragDropMode.DragDrop)
+        self.table.setDefaultDropAction(Qt.DropAction.MoveAction)
+        self.table.setDragDropOverwriteMode(False)
+        self.model.move_requested.connect(self._move_row)
+        for control, keys, does in (
+            (self.earlier, "Ctrl+Up", lambda: self._move(-1)),
+            (self.later, "Ctrl+Down", lambda: self._move(1)),
+            (self.remove, "Delete", self._remove),
+            (self.remove, "Backspace", self._remove),
+        ):
+            shortcut = QShortcut(QKeySequence(keys), self.table, does)
+            shortcut.setContext(Qt.ShortcutContext.WidgetShortcut)
+            shown = shortcut.key().toString(QKeySequence.SequenceFormat.NativeText)
+            control.setToolTip(control.toolTip() or f"{control.text()} ({shown})")
 
     def _make_list(self) -> QWidget:
         listed = QWidget()
@@ -65,7 +84,7 @@ class QueuePage(QWidget):
 
     def refresh(self) -> None:
         chosen, runs = self.selected(), self._queue.runs
-        self.model.show(runs)
+        self.model.show_rows(runs)
         self._body.setCurrentIndex(1 if runs else 0)
         state = "going" if self._queue.is_going else "held"
         self.count.setText(f"{phrases.plural(len(runs), 'run')} · {state}" if runs else "")
@@ -95,6 +114,10 @@ class QueuePage(QWidget):
     def _move(self, by: int) -> None:
         if (chosen := self.selected()) is not None:
             self._queue.move(chosen.key, by)
+
+    def _move_row(self, start: int, end: int) -> None:
+        self.table.selectRow(start)
+        self._move(end - start)
 
     def _remove(self) -> None:
         if (chosen := self.selected()) is not None:

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.ui.app_state import AppState, Phase
+from app.ui.live_series import LiveSeries
 from app.ui.mix_intake import MixIntake
 from app.ui.run_actions import RunActions
 from app.ui.stylesheet import SCROLL_BAR_PX
@@ -40,7 +41,12 @@ class TrainPage(QWidget):
     export_requested = Signal()
 
     def __init__(
-        self, state: AppState, mix: MixIntake, actions: RunActions, settings: QSettings
+        self,
+        state: AppState,
+        mix: MixIntake,
+        live: LiveSeries,
+        actions: RunActions,
+        settings: QSettings,
     ) -> None:
         super().__init__()
         self.setObjectName("page")
@@ -51,7 +57,7 @@ class TrainPage(QWidget):
         self.form = SettingsForm(state, settings)
         self.hero = Hero(state)
         self.header = RunHeader(state, actions)
-        self.plots_place = PlotsPlace(state)
+        self.plots_place = PlotsPlace(state, live)
         self.scores = ScoreCard(state)
         self.log = LogView(state, settings)
         self._lay_out()

@@ -3,12 +3,12 @@
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyqtgraph as pg
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPolygonF
 
-from app.ui.plots.decimation import band
-from app.ui.plots.series import Steps, Values
+from app.ui.plots.series import Values
 
 
 class Band(pg.GraphicsObject):  # type: ignore[misc]
@@ -19,9 +19,8 @@ class Band(pg.GraphicsObject):  # type: ignore[misc]
         self.fill = QColor()
         self._polygon = QPolygonF()
 
-    def set_span(self, steps: Steps, values: Values, span: tuple[int, int], bins: int) -> None:
-        """Covers the points of a span."""
-        x, low, high = band(steps, values, span, bins)
+    def cover(self, x: npt.NDArray[Any], low: Values, high: Values) -> None:
+        """Covers what lies between `low` and `high` along `x`."""
         self._take(np.concatenate([x, x[::-1]]), np.concatenate([low, high[::-1]]))
 
     def clear(self) -> None:

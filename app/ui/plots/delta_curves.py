@@ -1,20 +1,23 @@
 """How far each tier's weights move when it fires, or how far they are from where they began."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
 
 from app.ui.plots.band import Band
-from app.ui.plots.decimation import means
+from app.ui.plots.decimation import binned, sampled
 from app.ui.plots.labels import step_text, value_text
 from app.ui.plots.plot import Plot
 from app.ui.plots.run_series import RunSeries
-from app.ui.plots.series import Series
+from app.ui.plots.series import Series, Values
 from app.ui.plots.style import colour
 from app.ui.theme import Theme
 
 _DOTS_PER_PX = 1 / 9
+_SAMPLE = 2_048
+"""Firings of a tier that decide how far the value axis goes."""
 
 
 class TierCurve:
@@ -36,17 +39,24 @@ class TierCurve:
         self.line.setPen(pg.mkPen(value, width=1.6))
         self.dots.setBrush(pg.mkBrush(value))
 
-    def draw(self, steps: Any, values: Any, span: tuple[int, int], bins: int, most: int) -> None:
-        """Shows a span; with more than `most` firings in it as a range and its mean."""
+    def draw(self, firings: Series, column: int, span: tuple[int, int], bins: int,
+             most: int, shown: Callable[[Values], Values]) -> None:  # fmt: skip
+        """Shows a span of one column, its values as `shown` turns them.
+
+        With more than `most` firings in it they are a range and its mean.
+        """
         count = span[1] - span[0]
         is_dense = count > most
+        line = binned(firings, column, span, bins // 4 if is_dense else count)
         if is_dense:
-            self.band.set_span(steps, values, span, bins // 4)
+            self.band.cover(line.x, shown(line.low), shown(line.high))
         else:
             self.band.clear()
-        self.line.setData(*means(steps, values, span, bins // 4 if is_dense else count))
-        is_sparse = count <= bins * _DOTS_PER_PX
-        self.dots.setData(*((steps[slice(*span)], values[slice(*span)]) if is_sparse else ([], [])))
+        points = line.x, shown(line.mean)
+        self.line.setData(*points)
+        is_sparse = count <= bins * _DOTS_PER_PX and not is_dense
+        self.dots.setData(*(points if is_sparse else ([], [])))
+        self.dots.setVisible(is_sparse)  # what is empty is still asked for its bounds
 
 
 class DeltaCurves(Plot):
@@ -82,13 +92,11 @@ class DeltaCurves(Plot):
         is_busy = max(stop - start for start, stop in spans) > bins
         most = bins // 4 if is_busy else bins
         for curve, firings, span in zip(self.curves, run.firings, spans, strict=True):
-            values = self._shown(firings)
-            curve.draw(firings.steps, values, span, bins, most)
-            seen.append(values[slice(*span)])
-        self.show_values(*value_range(np.concatenate(seen), self.is_log))
+            curve.draw(firings, self.column, span, bins, most, self._shown)
+            seen.append(sampled(firings.values(self.column)[slice(*span)], _SAMPLE))
+        self.show_values(*value_range(self._shown(np.concatenate(seen)), self.is_log))
 
-    def _shown(self, firings: Series) -> Any:
-        values = firings.values(self.column)
+    def _shown(self, values: Values) -> Values:
         return np.log10(np.maximum(values, 1e-12)) if self.is_log else values
 
     def _describe(self, run: RunSeries, step: int, _: float) -> str:
@@ -104,11 +112,10 @@ def value_range(values: Any, is_log: bool) -> tuple[float, float]:
     """From zero (or the smallest, on a log axis) to just above the largest usual value."""
     if not len(values):
         return 0.0, 1.0
-    sample = values[:: -(-len(values) // 4_096)]
-    top = float(np.max(sample))
-    usual = float(np.percentile(sample, 99))
+    top = float(np.max(values))
+    usual = float(np.percentile(values, 99))
     if is_log:
-        bottom = float(np.percentile(sample, 1))
+        bottom = float(np.percentile(values, 1))
         room = max(0.08, 0.06 * (top - bottom))
         return bottom - room, top + room
     top = top if top <= 2 * usual else 1.1 * usual

@@ -7,7 +7,7 @@ import pyqtgraph as pg
 from PySide6.QtCore import QRectF, Signal
 
 from app.ui.plots.labels import step_text, value_text
-from app.ui.plots.plot import Plot
+from app.ui.plots.plot import Plot, with_room
 from app.ui.plots.run_series import RunSeries
 from app.ui.plots.style import SMALL_PX, heat_table
 from app.ui.theme import Theme
@@ -38,9 +38,10 @@ class LayerHeatMap(Plot):
         self.box.setYRange(0, max(1, len(layers)), padding=0)
 
     def step_range(self, run: RunSeries) -> tuple[float, float]:
-        """The bins from edge to edge, or the steps selected."""
-        last = max(run.last_step, run.first_step + 10)
-        return self.selection or (run.first_step - 0.5, last + 0.5)
+        """The bins from edge to edge with room for those to come, or the steps selected."""
+        before = run.first_step - 1
+        last = before + with_room(max(run.last_step - before, 11))
+        return self.selection or (before + 0.5, last + 0.5)
 
     def _draw(self, run: RunSeries, *_: float) -> None:
         if not run.layers:
@@ -74,7 +75,9 @@ class LayerHeatMap(Plot):
         if last > first:
             when = f"steps {step_text(first)}–{step_text(last)}"
         change = float(run.heat.table[column, self._order[row]])
-        return f"{when}  ·  layer {run.layers[self._order[row]]}  ·  {value_text(change)}"
+        # A run's folder keeps it to within 5 %, so more digits would say too much.
+        told = f"about {value_text(change, digits=2)}" if change else "0"
+        return f"{when}  ·  layer {run.layers[self._order[row]]}  ·  {told}"
 
 
 def heat_top(picture: Any) -> float:

@@ -6,7 +6,7 @@ import numpy as np
 import pyqtgraph as pg
 
 from app.ui.plots.band import Band
-from app.ui.plots.decimation import extremes, means
+from app.ui.plots.decimation import binned, extremes, sampled
 from app.ui.plots.labels import step_text, value_text
 from app.ui.plots.plot import Plot
 from app.ui.plots.run_series import RunSeries
@@ -17,6 +17,8 @@ from app.ui.theme import Theme
 _SAMPLE = 4_096
 _STRETCHES = 64
 _FEW = 20
+_NEAR = 1.5
+_NONE: Values = np.zeros(0, np.float32)
 
 
 class LossPlot(Plot):
@@ -54,17 +56,19 @@ class LossPlot(Plot):
         span = losses.span(low, high)
         bins = self.bins()
         self._draw_raw(losses, span, bins)
-        self.smooth.setData(*means(losses.steps, losses.values(1), span, bins // 2))
+        smooth = binned(losses, 1, span, bins // 2)
+        self.smooth.setData(smooth.x, smooth.mean)
         part = validation.span(low, high)
         points = extremes(validation.steps, validation.values(), part, bins // 2)
         self.validation_line.setData(*points)
         self.validation_points.setData(*(points if len(points[0]) <= bins // 8 else ([], [])))
         seen = losses.values(0)[slice(*span)], validation.values()[slice(*part)]
-        self.show_values(*loss_range(*seen))
+        self.show_values(*loss_range(*seen, smooth.mean))
 
     def _draw_raw(self, losses: Series, span: tuple[int, int], bins: int) -> None:
         if span[1] - span[0] > bins:
-            self.band.set_span(losses.steps, losses.values(0), span, bins // 3)
+            each = binned(losses, 0, span, bins // 3)
+            self.band.cover(each.x, each.low, each.high)
             self.raw.setData([], [])
         else:
             self.band.clear()
@@ -84,8 +88,8 @@ class LossPlot(Plot):
         return "  ·  ".join(parts)
 
 
-def loss_range(losses: Values, validation: Values) -> tuple[float, float]:
-    """Bottom and top that hold the curve and leave lone spikes out.
+def loss_range(losses: Values, validation: Values, smooth: Values = _NONE) -> tuple[float, float]:
+    """Bottom and top that hold the curves and leave lone spikes out.
 
     Of each short stretch the few largest values don't count, so a steep start stays and a
     spike goes.
@@ -94,13 +98,16 @@ def loss_range(losses: Values, validation: Values) -> tuple[float, float]:
     if 0 < len(losses) < _FEW:
         kept += [float(v) for v in losses if v <= 3 * abs(np.median(losses))]
     elif len(losses):
-        sample = losses[:: -(-len(losses) // _SAMPLE)]
+        sample = sampled(losses, _SAMPLE)
         stretches = np.array_split(sample, min(_STRETCHES, len(sample) // 5))
         kept += [_usual_top(stretch) for stretch in stretches]
         kept.append(float(np.percentile(sample, 0.5)))
+    # What is not far beyond the top is no spike: the start of the curves, mostly.
+    near = _NEAR * max(kept, default=0.0)
+    kept += [float(np.max(smooth))] if len(smooth) and np.max(smooth) <= near else []
     if len(validation):
         usual = 4 * float(np.median(validation))
-        kept += [float(v) for v in validation if v <= max(usual, *kept, 0.0)]
+        kept += [float(v) for v in validation if v <= max(usual, near)]
     if not kept:
         return 0.0, 1.0
     bottom, top = min(kept), max(kept)

@@ -1,10 +1,11 @@
 """One plot of a run: what all four share. Drag selects steps, a double click shows them all."""
 
 import math
+from time import perf_counter
 
 import pyqtgraph as pg
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QResizeEvent, QWheelEvent
+from PySide6.QtGui import QPaintEvent, QResizeEvent, QWheelEvent
 from PySide6.QtWidgets import QLabel, QWidget
 
 from app.ui.plots.run_series import RunSeries
@@ -48,6 +49,8 @@ class Plot(pg.PlotWidget):  # type: ignore[misc]
         self.theme = theme
         self.run: RunSeries | None = None
         self.selection: tuple[float, float] | None = None
+        self.painting_ms = 0.0
+        """How long it took to paint it the last time."""
         self._values_shown = (0.0, 0.0)
         self.hideButtons()
         self.setFrameShape(self.Shape.NoFrame)
@@ -170,6 +173,11 @@ class Plot(pg.PlotWidget):  # type: ignore[misc]
         super().resizeEvent(event)
         if hasattr(self, "hairline"):
             self.redraw()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        begun = perf_counter()
+        super().paintEvent(event)
+        self.painting_ms = 1e3 * (perf_counter() - begun)
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         event.ignore()

@@ -7,6 +7,7 @@ from app.ui.plots.corners import Choice, ColourScale, Legend
 from app.ui.plots.delta_curves import DeltaCurves
 from app.ui.plots.layer_heat_map import LayerHeatMap
 from app.ui.plots.loss_plot import LossPlot
+from app.ui.plots.plot import Plot
 from app.ui.plots.run_series import RunSeries
 from app.ui.plots.tier_raster import TierRaster
 from app.ui.theme import Theme
@@ -39,12 +40,15 @@ class RunCards(QObject):
             plot.show_run(series)
         rows = len(series.tiers) if series is not None else 3
         self.cards[1].stack.setFixedHeight(max(2, rows) * _ROW_PX + _AXIS_PX)
-        self.set_live(True)
 
-    def show_empty(self, is_empty: bool) -> None:
-        """Shows the plots, or that there is nothing yet."""
-        for card in self.cards:
-            card.show_empty(is_empty)
+    def take_over(self, series: RunSeries) -> None:
+        """Turns all plots to the same run in another series."""
+        for plot in self.plots:
+            plot.run = series
+
+    def show_empty(self, is_empty: bool, plot: Plot) -> None:
+        """Shows a plot, or that there is nothing yet."""
+        self.cards[self.plots.index(plot)].show_empty(is_empty)
 
     def set_live(self, is_live: bool) -> None:
         """Tier activity follows the last steps, or shows all."""
@@ -88,7 +92,7 @@ class RunCards(QObject):
         self.raster = TierRaster(theme)
         self.deltas = DeltaCurves(theme)
         self.heat = LayerHeatMap(theme)
-        self.plots = (self.loss, self.raster, self.deltas, self.heat)
+        self.plots: tuple[Plot, ...] = (self.loss, self.raster, self.deltas, self.heat)
 
     def _make_corners(self) -> None:
         self.legend = Legend((("Each step", "faint"), ("Smoothed", "bold"), ("Validation", "dots")))

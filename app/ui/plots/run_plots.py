@@ -1,19 +1,20 @@
-"""All plots of one run, for the Train page; redrawn in turn, and only when seen.
+"""All plots of one run; redrawn in turn, and only when seen.
 
 One plot is drawn at a time, so that the window is never held up for longer than one takes.
 """
+
+from time import perf_counter
 
 from PySide6.QtCore import QTimer
 from PySide6.QtGui import QHideEvent, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QGridLayout, QSizePolicy, QWidget
 
-from app.core.events import EvaluationFinished, RunStarted, StepFinished
+from app.ui.plots.pace import Pace
 from app.ui.plots.plot import Plot
 from app.ui.plots.run_cards import RunCards
 from app.ui.plots.run_series import RunSeries
 from app.ui.theme import LIGHT, Theme
 
-REDRAW_MS = 50
 _COMPACT_BELOW_PX = 600
 _ONE_COLUMN_BELOW_PX = 500
 _LEAST_PX = 156
@@ -28,46 +29,45 @@ class RunPlots(QWidget):
         self.series: RunSeries | None = None
         self.parts = RunCards(theme)
         self.cards, self.plots = self.parts.cards, self.parts.plots
-        self.loss, self.raster, self.deltas, self.heat = self.parts.plots
+        self.loss, self.raster = self.parts.loss, self.parts.raster
+        self.deltas, self.heat = self.parts.deltas, self.parts.heat
         self._stale: list[Plot] = []
+        self._pace = Pace()
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
-        self._timer.setInterval(REDRAW_MS)
         self._timer.timeout.connect(self._redraw_next)
         self._lay_out()
-        self.clear()
+        self.show_series(None, is_live=True)
 
     # -- a run -------------------------------------------------------------------------------
-    def start(self, event: RunStarted) -> None:
-        """Forgets the last run and waits for the first step of a new one."""
-        self._show_run(RunSeries(event))
+    def show_series(self, series: RunSeries | None, *, is_live: bool) -> None:
+        """Shows what a run has measured so far, or that there is nothing; more may follow.
 
-    def show_series(self, series: RunSeries) -> None:
-        """Shows what a run has measured so far, all of it; more may follow."""
-        self._show_run(series)
-        self.parts.set_live(False)
-        self.raster.redraw()
+        While it is live, tier activity follows the last steps.
+        """
+        self.series = series
+        self.parts.show_run(series)
+        self.parts.set_live(is_live)
+        self.redraw_now()
 
-    def add_step(self, event: StepFinished) -> None:
-        """Takes a step in; each plot draws it when its turn comes."""
-        if self.series is not None:
-            self.series.add_step(event)
-            self._note_news()
+    def take_over(self, series: RunSeries) -> None:
+        """The same run, measured further or read anew: what is chosen to be seen stays."""
+        self.series = series
+        self.parts.take_over(series)
+        self.redraw_now()
 
-    def add_evaluation(self, event: EvaluationFinished) -> None:
-        """Takes a validation in; each plot draws it when its turn comes."""
-        if self.series is not None:
-            self.series.add_evaluation(event)
-            self._note_news()
+    def note_news(self) -> None:
+        """The series has grown: each plot draws it when its turn comes."""
+        # A plot that waits already keeps its place in the queue.
+        self._stale += [plot for plot in self.plots if plot not in self._stale]
+        is_seen = self.isVisible() and not self.window().isMinimized()
+        if is_seen and not self._timer.isActive():
+            self._timer.start(self._pace.wait_ms)
 
     def finish(self) -> None:
         """The run is over: tier activity shows all of it."""
         self.parts.set_live(False)
-        self._note_news()
-
-    def clear(self) -> None:
-        """Back to the empty state."""
-        self._show_run(None)
+        self.note_news()
 
     def set_theme(self, theme: Theme) -> None:
         """Takes a theme's colours over, at once."""
@@ -77,42 +77,34 @@ class RunPlots(QWidget):
         """Draws everything that came in since the last time."""
         self._timer.stop()
         self._stale = []
-        self._show_empty()
         for plot in self.plots:
+            self.parts.show_empty(not self._has_steps, plot)
             plot.redraw()
 
     def _redraw_next(self) -> None:
         if not self._stale:
             return
-        self._show_empty()
-        self._stale.pop(0).redraw()
+        plot = self._stale.pop(0)
+        begun = perf_counter()
+        self.parts.show_empty(not self._has_steps, plot)
+        plot.redraw()
+        self._pace.note(1e3 * (perf_counter() - begun) + plot.painting_ms)
         if self._stale:
-            self._timer.start()
+            self._timer.start(self._pace.wait_ms)
 
-    def _show_empty(self) -> None:
-        self.parts.show_empty(self.series is None or not self.series.has_steps)
+    @property
+    def _has_steps(self) -> bool:
+        return self.series is not None and self.series.has_steps
 
     # -- when to draw ------------------------------------------------------------------------
-    def _note_news(self) -> None:
-        # A plot that waits already keeps its place in the queue.
-        self._stale += [plot for plot in self.plots if plot not in self._stale]
-        is_seen = self.isVisible() and not self.window().isMinimized()
-        if is_seen and not self._timer.isActive():
-            self._timer.start()
-
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
         if self._stale:
-            self._timer.start()
+            self._timer.start(self._pace.wait_ms)
 
     def hideEvent(self, event: QHideEvent) -> None:
         self._timer.stop()
         super().hideEvent(event)
-
-    def _show_run(self, series: RunSeries | None) -> None:
-        self.series = series
-        self.parts.show_run(series)
-        self.redraw_now()
 
     # -- how it is laid out ------------------------------------------------------------------
     def _lay_out(self) -> None:

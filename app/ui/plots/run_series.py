@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from app.core.events import EvaluationFinished, RunStarted, StepFinished, TierFacts
-from app.ui.plots.series import HeatBins, Series, Steps, Values
+from app.ui.plots.heat_bins import HeatBins
+from app.ui.plots.series import Series, Steps, Values
 
 if TYPE_CHECKING:
     from app.library.step_records import StepTable

@@ -17,6 +17,7 @@ from app.ui.plots.style import colour, small_font
 from app.ui.theme import Theme
 
 LIVE_STEPS = 120
+_LIVE_MOVE = 8
 _LIVE_STEP_PX = 4
 """Narrower, steps can't be told apart."""
 _BIN_PX = 3
@@ -117,7 +118,9 @@ class TierRaster(Plot):
         if not self.is_live:
             return run.first_step - 0.5, run.last_step + 0.5
         count = max(1, min(LIVE_STEPS, int(self.box.width() / _LIVE_STEP_PX)))
-        first = max(run.first_step, run.last_step - count + 1)
+        # It moves on by several steps at once, so that the axis need not be drawn with each.
+        last = -(-run.last_step // _LIVE_MOVE) * _LIVE_MOVE
+        first = max(run.first_step, last - count + 1)
         return first - 0.5, first + count - 0.5
 
     def _draw(self, run: RunSeries, low: float, high: float) -> None:

@@ -1,90 +1,42 @@
 """A run's checkpoints as a Qt table; knows CheckpointFacts and nothing of disks or windows."""
 
-import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
-
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt
-from PySide6.QtGui import QColor
+from typing import TYPE_CHECKING
 
 from app.ui import phrases
-from app.ui.theme import LIGHT, Theme
+from app.ui.plots.labels import value_text
+from app.ui.tables.columns_model import Column, ColumnsModel
 
 if TYPE_CHECKING:
     from app.library.checkpoint_list import CheckpointFacts
 
-_Index = QModelIndex | QPersistentModelIndex
-TITLES = ("Step", "Validation loss", "Change per tier", "Drift per tier", "Size", "")
-_NUMBERS = (0, 1, 4)
-MARK_COLUMN = len(TITLES) - 1
 
-
-class CheckpointsModel(QAbstractTableModel):
+class CheckpointsModel(ColumnsModel["CheckpointFacts"]):
     """Rows come all at once; the latest checkpoint is on top."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self._rows: list[CheckpointFacts] = []
-        self._theme = LIGHT
+        super().__init__(_COLUMNS, lambda facts: facts.problem)
 
-    def show(self, checkpoints: "Sequence[CheckpointFacts]") -> None:
-        self.beginResetModel()
-        self._rows = list(reversed(checkpoints))
-        self.endResetModel()
-
-    def set_theme(self, theme: Theme) -> None:
-        self._theme = theme
-        if self._rows:
-            last = self.index(len(self._rows) - 1, MARK_COLUMN)
-            self.dataChanged.emit(self.index(0, MARK_COLUMN), last)
-
-    def at(self, row: int) -> "CheckpointFacts":
-        return self._rows[row]
-
-    def rowCount(self, parent: _Index = QModelIndex()) -> int:  # noqa: B008
-        return 0 if parent.isValid() else len(self._rows)
-
-    def columnCount(self, parent: _Index = QModelIndex()) -> int:  # noqa: B008
-        return 0 if parent.isValid() else len(TITLES)
-
-    def headerData(
-        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
-    ) -> Any:
-        if orientation is not Qt.Orientation.Horizontal:
-            return None
-        if role == Qt.ItemDataRole.DisplayRole:
-            return TITLES[section]
-        return _alignment(section) if role == Qt.ItemDataRole.TextAlignmentRole else None
-
-    def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        facts, column = self._rows[index.row()], index.column()
-        if role == Qt.ItemDataRole.DisplayRole:
-            return _shown(facts)[column]
-        if role == Qt.ItemDataRole.ToolTipRole:
-            return facts.problem or _shown(facts)[column]
-        if role == Qt.ItemDataRole.TextAlignmentRole:
-            return _alignment(column)
-        if role == Qt.ItemDataRole.ForegroundRole and column == MARK_COLUMN:
-            return QColor(self._theme.danger if facts.problem else self._theme.success)
-        return None
+    def show_checkpoints(self, checkpoints: "Sequence[CheckpointFacts]") -> None:
+        self.show_rows(list(reversed(checkpoints)))
 
 
-def _shown(facts: "CheckpointFacts") -> tuple[str, ...]:
-    marks = [name for name, is_so in (("Best", facts.is_best), ("Last", facts.is_last)) if is_so]
-    return (
-        f"{facts.step:,}",
-        phrases.loss(facts.val_loss),
-        _lengths(facts.deltas),
-        _lengths(facts.drifts),
-        phrases.size(facts.size_bytes),
-        "Damaged" if facts.problem else " · ".join(marks),
-    )
+def _marks(facts: "CheckpointFacts") -> str:
+    if facts.problem:
+        return "Damaged"
+    marks = (("Best", facts.is_best), ("Last", facts.is_last))
+    return " · ".join(name for name, is_so in marks if is_so)
 
 
 def _lengths(values: Sequence[float]) -> str:
-    return " · ".join(f"{v:.3g}" if math.isfinite(v) else "–" for v in values) or "–"
+    return " · ".join(map(value_text, values)) or "–"
 
 
-def _alignment(column: int) -> Qt.AlignmentFlag:
-    side = Qt.AlignmentFlag.AlignRight if column in _NUMBERS else Qt.AlignmentFlag.AlignLeft
-    return side | Qt.AlignmentFlag.AlignVCenter
+_COLUMNS: "tuple[Column[CheckpointFacts], ...]" = (
+    Column("Step", lambda facts: f"{facts.step:,}", is_number=True),
+    Column("Validation loss", lambda facts: phrases.loss(facts.val_loss), is_number=True),
+    Column("Change per tier", lambda facts: _lengths(facts.deltas)),
+    Column("Drift per tier", lambda facts: _lengths(facts.drifts)),
+    Column("Size", lambda facts: phrases.size(facts.size_bytes), is_number=True),
+    Column("", _marks, tone=lambda facts: "danger" if facts.problem else "success"),
+)

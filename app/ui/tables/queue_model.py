@@ -1,87 +1,64 @@
 """The runs that wait as a Qt table, in their order; knows nothing of disks or windows."""
 
 from collections.abc import Sequence
-from functools import cache
-from pathlib import Path
-from typing import Any
 
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt
-from PySide6.QtGui import QColor
+from PySide6.QtCore import QMimeData, QModelIndex, Qt, Signal
 
-from app.core.paths import starter_model_dir
 from app.library.queue_file import QueuedRun
 from app.ui import phrases
-from app.ui.theme import LIGHT, Theme
+from app.ui.tables.columns_model import Column, ColumnsModel, Index
+from app.ui.tables.told_runs import model_name, periods_text
 
-_Index = QModelIndex | QPersistentModelIndex
-TITLES = ("Name", "Base model", "Dataset", "Tiers", "Steps", "State")
-STATE_COLUMN = len(TITLES) - 1
+ROW_TYPE = "application/x-nestling-queue-row"
 
 
-class QueueModel(QAbstractTableModel):
+class QueueModel(ColumnsModel[QueuedRun]):
+    """A row that is dragged is asked to be moved; nothing changes here by that."""
+
+    move_requested = Signal(int, int)
+    """From which row, and to which one, counted as if it was taken out first."""
+
     def __init__(self) -> None:
-        super().__init__()
-        self._runs: list[QueuedRun] = []
-        self._theme = LIGHT
+        super().__init__(_COLUMNS, lambda run: run.problem)
 
-    def show(self, runs: Sequence[QueuedRun]) -> None:
-        self.beginResetModel()
-        self._runs = list(runs)
-        self.endResetModel()
+    def flags(self, index: Index) -> Qt.ItemFlag:
+        if not index.isValid():
+            return Qt.ItemFlag.ItemIsDropEnabled  # between rows, not onto one
+        return super().flags(index) | Qt.ItemFlag.ItemIsDragEnabled
 
-    def set_theme(self, theme: Theme) -> None:
-        self._theme = theme
-        self.show(self._runs)
+    def supportedDropActions(self) -> Qt.DropAction:
+        return Qt.DropAction.MoveAction
 
-    def at(self, row: int) -> QueuedRun:
-        return self._runs[row]
+    def mimeTypes(self) -> list[str]:
+        return [ROW_TYPE]
 
-    def rowCount(self, parent: _Index = QModelIndex()) -> int:  # noqa: B008
-        return 0 if parent.isValid() else len(self._runs)
+    def mimeData(self, indexes: Sequence[QModelIndex]) -> QMimeData:
+        made = QMimeData()
+        made.setData(ROW_TYPE, str(indexes[0].row()).encode())
+        return made
 
-    def columnCount(self, parent: _Index = QModelIndex()) -> int:  # noqa: B008
-        return 0 if parent.isValid() else len(TITLES)
-
-    def headerData(
-        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
-    ) -> Any:
-        if orientation is not Qt.Orientation.Horizontal:
-            return None
-        if role == Qt.ItemDataRole.DisplayRole:
-            return TITLES[section]
-        if role == Qt.ItemDataRole.TextAlignmentRole:
-            return Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
-        return None
-
-    def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        run, column = self._runs[index.row()], index.column()
-        if role == Qt.ItemDataRole.DisplayRole:
-            return _shown(run)[column]
-        if role == Qt.ItemDataRole.ToolTipRole:
-            return run.problem or _shown(run)[column]
-        if role == Qt.ItemDataRole.ForegroundRole and column == STATE_COLUMN and run.problem:
-            return QColor(self._theme.danger)
-        return None
+    def dropMimeData(self, data: QMimeData, _: Qt.DropAction, row: int, *_place: object) -> bool:
+        if not data.hasFormat(ROW_TYPE):
+            return False
+        start = int(bytes(data.data(ROW_TYPE).data()))
+        before = len(self._rows) if row < 0 else row
+        self.move_requested.emit(start, before - (before > start))
+        return False  # the rows come anew; the view must not remove one
 
 
-def _shown(run: QueuedRun) -> tuple[str, ...]:
-    config = run.config
-    data = phrases.dataset_name(config.data)
-    return (
-        config.name or data or "–",
-        _model_name(config.model),
-        data or "–",
-        " · ".join(str(tier.period) for tier in config.tiers),
-        f"{config.steps:,}",
-        run.problem or "Waits",
-    )
+def _data(run: QueuedRun) -> str:
+    return phrases.dataset_name(run.config.data) or "–"
 
 
-def _model_name(model: Path) -> str:
-    return "Starter model" if model == _starter() else model.name
-
-
-@cache
-def _starter() -> Path:
-    """Found on the disk once, not for every run."""
-    return starter_model_dir()
+_COLUMNS: tuple[Column[QueuedRun], ...] = (
+    Column("Name", lambda run: run.config.name or _data(run)),
+    Column("Base model", lambda run: model_name(run.config.model)),
+    Column("Dataset", _data),
+    Column("Tiers", lambda run: periods_text([tier.period for tier in run.config.tiers])),
+    Column("Steps", lambda run: f"{run.config.steps:,}", is_number=True),
+    Column(
+        "State", lambda run: run.problem or "Waits",
+        tone=lambda run: "danger" if run.problem else "",
+    ),
+)  # fmt: skip
+STATE_COLUMN = len(_COLUMNS) - 1

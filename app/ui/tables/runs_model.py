@@ -1,62 +1,25 @@
 """The library's runs as a Qt table; knows RunSummary and nothing of disks or windows."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt
-from PySide6.QtGui import QColor
+from PySide6.QtCore import Qt
 
-from app.core.paths import starter_model_dir
 from app.ui import phrases
 from app.ui.live_run import LiveRun
+from app.ui.tables.columns_model import Column, ColumnsModel
 from app.ui.tables.runs_filter import RunsFilter
-from app.ui.theme import LIGHT, Theme
+from app.ui.tables.told_runs import model_name, periods_text
 
 if TYPE_CHECKING:
     from app.library.run_summary import RunSummary
 
-_Index = QModelIndex | QPersistentModelIndex
 _EARLIEST = float("-inf")
 
 
-@dataclass(frozen=True)
-class _Column:
-    title: str
-    shown: Callable[["RunSummary"], str]
-    sorted_by: Callable[["RunSummary"], Any]
-    is_number: bool = False
-
-
-_COLUMNS = (
-    _Column("Name", lambda run: run.name, lambda run: run.name.casefold()),
-    _Column("Base model", lambda run: _model(run), lambda run: _model(run).casefold()),
-    _Column("Dataset", lambda run: _data(run), lambda run: _data(run).casefold()),
-    _Column("Tiers", lambda run: _tiers(run), lambda run: run.periods),
-    _Column("Steps", lambda run: f"{run.steps:,}", lambda run: run.steps, is_number=True),
-    _Column(
-        "Best loss",
-        lambda run: phrases.loss(run.best_val_loss),
-        lambda run: float("inf") if run.best_val_loss is None else run.best_val_loss,
-        is_number=True,
-    ),
-    _Column("Retention", lambda run: _retention(run), lambda run: _kept(run), is_number=True),
-    _Column("Date", lambda run: _when(run.created), lambda run: _instant(run.created)),
-    _Column(
-        "Size", lambda run: phrases.size(run.size_bytes), lambda run: run.size_bytes, is_number=True
-    ),
-    _Column("State", lambda run: phrases.outcome(run.outcome), lambda run: run.outcome),
-)
-_TITLES = [column.title for column in _COLUMNS]
-DATE_COLUMN, SIZE_COLUMN = _TITLES.index("Date"), _TITLES.index("Size")
-DATASET_COLUMN, STATE_COLUMN = _TITLES.index("Dataset"), _TITLES.index("State")
-TIERS_COLUMN, RETENTION_COLUMN = _TITLES.index("Tiers"), _TITLES.index("Retention")
-
-
-class RunsModel(QAbstractTableModel):
+class RunsModel(ColumnsModel["RunSummary"]):
     """Rows come all at once with `show_runs`; the run in progress is kept fresh by `show_live`.
 
     Sorts and filters by itself: Qt's own proxy asks for every value over and over, which takes
@@ -64,13 +27,11 @@ class RunsModel(QAbstractTableModel):
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(_COLUMNS, lambda run: run.problem)
         self._all: list[RunSummary] = []
-        self._runs: list[RunSummary] = []
         self._filter = RunsFilter()
         self._column, self._order = DATE_COLUMN, Qt.SortOrder.DescendingOrder
         self._live: LiveRun | None = None
-        self._theme = LIGHT
 
     @property
     def all_runs(self) -> "Sequence[RunSummary]":
@@ -99,10 +60,9 @@ class RunsModel(QAbstractTableModel):
         # By name first, so that runs that are equal in a column keep one order.
         seen.sort(key=lambda run: run.run_dir.name, reverse=True)
         is_falling = self._order is Qt.SortOrder.DescendingOrder
-        seen.sort(key=_COLUMNS[self._column].sorted_by, reverse=is_falling)
-        self.beginResetModel()
-        self._runs = seen
-        self.endResetModel()
+        column = self.columns[self._column]
+        seen.sort(key=column.sorted_by or column.shown, reverse=is_falling)
+        self.show_rows(seen)
 
     def show_live(self, live: LiveRun | None) -> bool:
         """Show how the run in progress stands; False if it is in no row.
@@ -113,76 +73,19 @@ class RunsModel(QAbstractTableModel):
         if live is None:
             return True
         self._all = [self._as_known(run) for run in self._all]
-        for row, run in enumerate(self._runs):
+        for row, run in enumerate(self._rows):
             if run.run_dir == live.run_dir:
-                self._runs[row] = live.over(run)
+                self._rows[row] = live.over(run)
                 self._tell_changed(row, row)
         return any(run.run_dir == live.run_dir for run in self._all)
-
-    def set_theme(self, theme: Theme) -> None:
-        self._theme = theme
-        self._tell_changed(0, len(self._runs) - 1)
-
-    def _tell_changed(self, first: int, last: int) -> None:
-        if first <= last:
-            self.dataChanged.emit(self.index(first, 0), self.index(last, len(_COLUMNS) - 1))
 
     def _as_known(self, run: "RunSummary") -> "RunSummary":
         live = self._live
         return live.over(run) if live is not None and run.run_dir == live.run_dir else run
 
-    def _colour(self, run: "RunSummary") -> QColor | None:
-        _, tone = phrases.OUTCOMES.get(run.outcome, ("", ""))
-        return QColor(getattr(self._theme, tone)) if tone else None
-
-    def run_at(self, row: int) -> "RunSummary":
-        return self._runs[row]
-
-    def rowCount(self, parent: _Index = QModelIndex()) -> int:  # noqa: B008
-        return 0 if parent.isValid() else len(self._runs)
-
-    def columnCount(self, parent: _Index = QModelIndex()) -> int:  # noqa: B008
-        return 0 if parent.isValid() else len(_COLUMNS)
-
-    def headerData(
-        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
-    ) -> Any:
-        if orientation is not Qt.Orientation.Horizontal:
-            return None
-        if role == Qt.ItemDataRole.DisplayRole:
-            return _COLUMNS[section].title
-        if role == Qt.ItemDataRole.TextAlignmentRole:
-            return _alignment(_COLUMNS[section])
-        return None
-
-    def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        run, column = self._runs[index.row()], _COLUMNS[index.column()]
-        if role == Qt.ItemDataRole.DisplayRole:
-            return column.shown(run)
-        if role == Qt.ItemDataRole.ForegroundRole and index.column() == STATE_COLUMN:
-            return self._colour(run)
-        if role == Qt.ItemDataRole.ToolTipRole:
-            return run.problem or column.shown(run)
-        if role == Qt.ItemDataRole.TextAlignmentRole:
-            return _alignment(column)
-        return None
-
-
-def _alignment(column: _Column) -> Qt.AlignmentFlag:
-    side = Qt.AlignmentFlag.AlignRight if column.is_number else Qt.AlignmentFlag.AlignLeft
-    return side | Qt.AlignmentFlag.AlignVCenter
-
 
 def _model(run: "RunSummary") -> str:
-    if not run.model:
-        return "–"
-    return "Starter model" if run.model == _starter() else Path(run.model).name
-
-
-@cache
-def _starter() -> str:
-    """Found on the disk once, not for every run."""
-    return str(starter_model_dir())
+    return model_name(Path(run.model)) if run.model else "–"
 
 
 def _data(run: "RunSummary") -> str:
@@ -195,17 +98,16 @@ def _searched_text(run: "RunSummary") -> str:
     return "\n".join(words).casefold()
 
 
-def _tiers(run: "RunSummary") -> str:
-    """Each tier's period: "1 · 2 · 4"."""
-    return " · ".join(map(str, run.periods)) or "–"
-
-
 def _retention(run: "RunSummary") -> str:
     """How much of what was known before is known, before and after: "94 → 90 %"."""
     kept = run.retention
     if kept is None or not kept.total:
         return "–"
     return f"{100 * kept.before / kept.total:.0f} → {100 * kept.after / kept.total:.0f} %"
+
+
+def _best(run: "RunSummary") -> float:
+    return float("inf") if run.best_val_loss is None else run.best_val_loss
 
 
 def _kept(run: "RunSummary") -> float:
@@ -224,3 +126,28 @@ def _when(created: datetime | None) -> str:
 
 def _instant(created: datetime | None) -> float:
     return _EARLIEST if created is None else created.timestamp()
+
+
+_COLUMNS: "tuple[Column[RunSummary], ...]" = (
+    Column("Name", lambda run: run.name, sorted_by=lambda run: run.name.casefold()),
+    Column("Base model", _model, sorted_by=lambda run: _model(run).casefold()),
+    Column("Dataset", _data, sorted_by=lambda run: _data(run).casefold()),
+    Column("Tiers", lambda run: periods_text(run.periods), sorted_by=lambda run: run.periods),
+    Column("Steps", lambda run: f"{run.steps:,}", True, sorted_by=lambda run: run.steps),
+    Column("Best loss", lambda run: phrases.loss(run.best_val_loss), True, sorted_by=_best),
+    Column("Retention", _retention, True, sorted_by=_kept),
+    Column("Date", lambda run: _when(run.created), sorted_by=lambda run: _instant(run.created)),
+    Column(
+        "Size", lambda run: phrases.size(run.size_bytes), True,
+        sorted_by=lambda run: run.size_bytes,
+    ),
+    Column(
+        "State", lambda run: phrases.outcome(run.outcome),
+        tone=lambda run: "danger" if run.problem else phrases.tone(run.outcome),
+        sorted_by=lambda run: run.outcome,
+    ),
+)  # fmt: skip
+_TITLES = [column.title for column in _COLUMNS]
+DATE_COLUMN, SIZE_COLUMN = _TITLES.index("Date"), _TITLES.index("Size")
+DATASET_COLUMN, STATE_COLUMN = _TITLES.index("Dataset"), _TITLES.index("State")
+TIERS_COLUMN, RETENTION_COLUMN = _TITLES.index("Tiers"), _TITLES.index("Retention")

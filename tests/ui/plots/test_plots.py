@@ -95,6 +95,15 @@ def test_a_rising_validation_loss_stays_in_sight():
     assert top > 1.9
 
 
+def test_a_high_start_of_the_smoothed_curve_stays_in_sight_and_a_spike_does_not():
+    losses = np.concatenate([np.linspace(8, 1, 12), np.full(48, 1.0)]).astype(np.float32)
+    _, top = loss_range(losses, np.array([7.9, 0.9], np.float32), losses[:1] * 1.1)
+    assert 8.8 < top < 10
+    losses[30] = 900
+    _, top = loss_range(losses, np.array([7.9, 0.9], np.float32), np.array([90.0], np.float32))
+    assert 7.9 < top < 12
+
+
 def test_a_plot_without_losses_has_a_range():
     nothing = np.zeros(0, np.float32)
     assert loss_range(nothing, nothing) == (0.0, 1.0)

@@ -6,7 +6,9 @@ from PySide6.QtCore import QCoreApplication, QEvent, QPointF, Qt
 from PySide6.QtGui import QMouseEvent
 
 from app.core.events import EvaluationFinished
+from app.ui.plots.pace import LEAST_MS, MOST_MS, Pace
 from app.ui.plots.run_plots import RunPlots
+from app.ui.plots.run_series import RunSeries
 from app.ui.theme import DARK
 
 pytestmark = pytest.mark.qt_log_ignore("does not support propagateSizeHints")
@@ -18,6 +20,14 @@ def plots(qtbot):
     qtbot.addWidget(widget)
     widget.resize(900, 700)
     return widget
+
+
+def add(plots, event):
+    if isinstance(event, EvaluationFinished):
+        plots.series.add_evaluation(event)
+    else:
+        plots.series.add_step(event)
+    plots.note_news()
 
 
 def drawn_losses(plots):
@@ -35,16 +45,16 @@ def test_importing_the_package_does_not_import_pyqtgraph():
 
 def test_before_a_run_every_plot_is_calm(plots, started):
     assert is_empty(plots) == [True] * 4
-    plots.start(started())
+    plots.show_series(RunSeries(started()), is_live=True)
     assert is_empty(plots) == [True] * 4
 
 
 def test_steps_show_with_the_next_redraw(plots, qtbot, started, step):
     plots.show()
-    plots.start(started())
+    plots.show_series(RunSeries(started()), is_live=True)
     for number in range(1, 31):
-        plots.add_step(step(number))
-    plots.add_evaluation(EvaluationFinished(30, 1.5, True))
+        add(plots, step(number))
+    add(plots, EvaluationFinished(30, 1.5, True))
     qtbot.waitUntil(lambda: not any(is_empty(plots)))
     assert drawn_losses(plots) == 30
     assert len(plots.loss.validation_points.getData()[0]) == 1
@@ -52,13 +62,13 @@ def test_steps_show_with_the_next_redraw(plots, qtbot, started, step):
 
 def test_many_steps_are_one_redraw(plots, monkeypatch, started, step):
     plots.show()
-    plots.start(started())
-    plots.add_step(step(1))
+    plots.show_series(RunSeries(started()), is_live=True)
+    add(plots, step(1))
     plots.redraw_now()
     redraws = []
     monkeypatch.setattr(plots.loss, "redraw", lambda: redraws.append(1))
     for number in range(2, 101):
-        plots.add_step(step(number))
+        add(plots, step(number))
     assert redraws == []
     assert plots._timer.isActive()
     plots.redraw_now()
@@ -67,38 +77,38 @@ def test_many_steps_are_one_redraw(plots, monkeypatch, started, step):
 
 
 def test_redraw_happens_only_while_visible(plots, qtbot, started, step):
-    plots.start(started())
-    plots.add_step(step(1))
+    plots.show_series(RunSeries(started()), is_live=True)
+    add(plots, step(1))
     assert not plots._timer.isActive()
     plots.show()
     qtbot.waitUntil(lambda: not any(is_empty(plots)))
-    plots.add_step(step(2))
+    add(plots, step(2))
     plots.hide()
     assert not plots._timer.isActive()
 
 
 def test_without_news_nothing_is_redrawn(plots, started):
-    plots.start(started())
+    plots.show_series(RunSeries(started()), is_live=True)
     plots.show()
     assert not plots._timer.isActive()
 
 
 def test_a_finished_run_shows_all_its_tier_activity(plots, started, step):
-    plots.start(started())
+    plots.show_series(RunSeries(started()), is_live=True)
     for number in range(1, 301):
-        plots.add_step(step(number))
+        add(plots, step(number))
     plots.redraw_now()
     live = plots.raster.marks.edges[0]
     plots.finish()
     plots.redraw_now()
-    assert (live, plots.raster.marks.edges[0]) == (180.5, 0.5)
+    assert (live, plots.raster.marks.edges[0]) == (184.5, 0.5)
     assert plots.parts.live_choice.group.checkedId() == 1
 
 
 def test_steps_selected_in_one_plot_are_selected_in_all(plots, started, step):
-    plots.start(started())
+    plots.show_series(RunSeries(started()), is_live=True)
     for number in range(1, 301):
-        plots.add_step(step(number))
+        add(plots, step(number))
     plots.deltas.steps_selected.emit(100.2, 149.7)
     assert {plot.selection for plot in plots.plots} == {(100.2, 149.7)}
     assert plots.raster.marks.edges[0] == 99.5
@@ -107,23 +117,51 @@ def test_steps_selected_in_one_plot_are_selected_in_all(plots, started, step):
 
 
 def test_a_new_run_forgets_the_last_one(plots, started, step):
-    plots.start(started())
-    plots.add_step(step(1))
+    plots.show_series(RunSeries(started()), is_live=True)
+    add(plots, step(1))
     plots.redraw_now()
-    plots.start(started(periods=(1,)))
+    plots.show_series(RunSeries(started(periods=(1,))), is_live=True)
     assert is_empty(plots) == [True] * 4
     assert len(plots.deltas.curves) == 1
-    plots.add_step(step(1, periods=(1,)))
+    add(plots, step(1, periods=(1,)))
     plots.redraw_now()
     assert drawn_losses(plots) == 1
 
 
-def test_events_without_a_run_are_ignored(plots, step):
-    plots.add_step(step(1))
-    plots.add_evaluation(EvaluationFinished(1, 1.0, True))
+def test_a_run_that_is_cleared_leaves_calm_plots(plots, started, step):
+    plots.show_series(RunSeries(started()), is_live=True)
+    add(plots, step(1))
+    plots.redraw_now()
+    plots.show_series(None, is_live=True)
     plots.finish()
-    plots.clear()
     assert is_empty(plots) == [True] * 4
+
+
+def test_a_run_read_anew_keeps_what_was_chosen_to_be_seen(plots, started, step, run_of):
+    plots.show_series(run_of(300), is_live=False)
+    plots.deltas.steps_selected.emit(100.2, 149.7)
+    plots.take_over(run_of(400))
+    assert {plot.selection for plot in plots.plots} == {(100.2, 149.7)}
+    plots.loss.all_steps_requested.emit()
+    assert drawn_losses(plots) == 400
+    plots.show_series(run_of(20), is_live=False)
+    assert drawn_losses(plots) == 20
+
+
+def test_where_drawing_takes_long_it_is_done_seldom():
+    pace = Pace()
+    for _ in range(30):
+        pace.note(1.0)
+    assert pace.wait_ms == LEAST_MS
+    for _ in range(30):
+        pace.note(12.0)
+    assert 150 < pace.wait_ms <= MOST_MS
+    for _ in range(30):
+        pace.note(900.0)
+    assert pace.wait_ms == MOST_MS
+    for _ in range(60):
+        pace.note(1.0)
+    assert pace.wait_ms == LEAST_MS
 
 
 def test_another_theme_recolours_every_card(plots):
@@ -135,8 +173,8 @@ def test_another_theme_recolours_every_card(plots):
 
 @pytest.mark.parametrize("size", [(640, 480), (900, 700), (1400, 1000)])
 def test_the_plots_fit_every_window(plots, started, step, size):
-    plots.start(started())
-    plots.add_step(step(1))
+    plots.show_series(RunSeries(started()), is_live=True)
+    add(plots, step(1))
     plots.redraw_now()
     plots.resize(*size)
     plots.show()
@@ -157,9 +195,9 @@ def send_mouse(plot, kind, step, *, pressed=True):
 
 
 def test_a_drag_selects_steps_and_a_double_click_all_of_them(plots, started, step):
-    plots.start(started())
+    plots.show_series(RunSeries(started()), is_live=True)
     for number in range(1, 301):
-        plots.add_step(step(number))
+        add(plots, step(number))
     plots.redraw_now()
     plots.show()
     plots.grab()
@@ -176,8 +214,8 @@ def test_a_drag_selects_steps_and_a_double_click_all_of_them(plots, started, ste
 
 
 def test_changes_stand_one_below_the_other_where_it_is_narrow(plots, started, step):
-    plots.start(started())
-    plots.add_step(step(1))
+    plots.show_series(RunSeries(started()), is_live=True)
+    add(plots, step(1))
     plots.redraw_now()
     _, _, deltas, heat = plots.cards
     plots.resize(400, 900)
@@ -191,14 +229,14 @@ def test_changes_stand_one_below_the_other_where_it_is_narrow(plots, started, st
 
 
 def test_plots_are_redrawn_in_turn_and_not_all_at_once(plots, monkeypatch, started, step):
-    plots.start(started())
+    plots.show_series(RunSeries(started()), is_live=True)
     plots.redraw_now()
     drawn = []
     for plot in plots.plots:
         monkeypatch.setattr(plot, "redraw", lambda plot=plot: drawn.append(plot))
-    plots.add_step(step(1))
+    add(plots, step(1))
     plots._redraw_next()
-    plots.add_step(step(2))
+    add(plots, step(2))
     assert drawn == [plots.loss]
     for _ in range(4):
         plots._redraw_next()

@@ -1,7 +1,10 @@
 import numpy as np
+import pytest
 
-from app.ui.plots.decimation import band, block_size, extremes, means
-from app.ui.plots.series import HeatBins, Series
+from app.ui.plots.blocks import BLOCK
+from app.ui.plots.decimation import bin_size, binned, extremes
+from app.ui.plots.heat_bins import HeatBins
+from app.ui.plots.series import Series
 
 
 def filled(count: int) -> Series:
@@ -33,7 +36,7 @@ def test_decimation_keeps_the_smallest_and_the_largest_value_of_every_block():
     series = filled(10_000)
     values = series.values()
     _, kept = extremes(series.steps, values, (0, 10_000), 200)
-    size = block_size(10_000, 200)
+    size = bin_size(10_000, 200)
     for start in range(0, 10_000, size):
         block = values[start : start + size]
         assert block.min() in kept
@@ -59,33 +62,59 @@ def test_blocks_stand_still_while_a_run_grows():
     assert list(early[:100]) == list(late[:100])
 
 
-def test_a_band_encloses_every_value():
+def test_bins_enclose_every_value():
     series = filled(2_000)
-    x, low, high = band(series.steps, series.values(), (0, 2_000), 100)
-    assert len(x) <= 101
-    assert low.min() == series.values().min()
-    assert high.max() == series.values().max()
-    assert np.all(low <= high)
+    found = binned(series, 0, (0, 2_000), 100)
+    assert len(found.x) <= 101
+    assert found.low.min() == series.values().min()
+    assert found.high.max() == series.values().max()
+    assert np.all((found.low <= found.mean) & (found.mean <= found.high))
 
 
 def test_means_of_a_straight_line_lie_on_it():
     series = Series(1)
-    for index in range(1, 1_001):
+    for index in range(1, 10_001):
         series.append(index, 2.0 * index)
-    x, y = means(series.steps, series.values(), (0, 1_000), 30)
-    assert np.allclose(y, 2 * x)
+    for bins in (3, 30, 300, 10_000):
+        found = binned(series, 0, (0, 10_000), bins)
+        assert np.allclose(found.mean, 2 * found.x)
+
+
+@pytest.mark.parametrize("span", [(0, 9_999), (BLOCK - 1, 9_000), (8_000, 9_999), (130, 140)])
+@pytest.mark.parametrize("bins", [1, 7, 20, 100])
+def test_bins_made_of_blocks_are_those_of_the_points(span: tuple[int, int], bins: int):
+    """Kept blocks are a short cut: the points themselves give the same bins."""
+    series = Series(2)
+    luck = np.random.default_rng(1)
+    steps = np.cumsum(luck.integers(1, 9, 9_999))
+    columns = luck.normal(size=(2, 9_999)).astype(np.float32)
+    for part in np.array_split(np.arange(9_000), 13):  # grown by many, then one by one
+        series.extend(steps[part], *columns[:, part])
+    for index in range(9_000, 9_999):
+        series.append(int(steps[index]), *columns[:, index])
+    start, stop = span
+    size = bin_size(stop - start, bins)
+    edges = range(start // size * size, stop, size)
+    parts = [slice(edge, min(edge + size, stop)) for edge in edges]
+    found = binned(series, 1, span, bins)
+    assert np.allclose(found.x, [steps[part].mean() for part in parts])
+    assert np.allclose(found.mean, [columns[1, part].mean() for part in parts], atol=1e-6)
+    assert list(found.low) == [columns[1, part].min() for part in parts]
+    assert list(found.high) == [columns[1, part].max() for part in parts]
 
 
 def test_an_empty_series_gives_empty_curves():
     series = Series(1)
-    for reduce in (extremes, means, band):
-        assert all(len(part) == 0 for part in reduce(series.steps, series.values(), (0, 0), 10))
+    assert all(len(part) == 0 for part in binned(series, 0, (0, 0), 10))
+    assert all(len(part) == 0 for part in extremes(series.steps, series.values(), (0, 0), 10))
 
 
 def test_a_span_reaches_one_neighbour_beyond_either_end():
     series = filled(100)
     start, stop = series.span(10, 20)
     assert (series.steps[start], series.steps[stop - 1]) == (9, 21)
+    assert series.span(9.4, 20.6) == (start, stop)
+    assert series.span(-1e12, 1e12) == (0, 100)
 
 
 def test_heat_bins_keep_the_largest_change():

@@ -1,0 +1,54 @@
+"""What an opened run can be made into: another run, a place in the queue, a file."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QMenu, QPushButton
+
+from app.core.repeating import as_plain_adamw
+
+if TYPE_CHECKING:
+    from app.library.run_details import RunDetails
+
+
+class RepeatButton(QPushButton):
+    """A menu; what it asks for is about the run last shown."""
+
+    repeat_requested = Signal(object)
+    """RunDetails, as in all of these but one."""
+    plain_repeat_requested = Signal(object)
+    """To be repeated as the control arm."""
+    queue_requested = Signal(object)
+    """TrainingConfig: to be trained when its turn comes."""
+    settings_export_requested = Signal(object)
+    data_export_requested = Signal(object)
+    plots_export_requested = Signal(object)
+
+    def __init__(self) -> None:
+        super().__init__("Repeat")
+        self.setObjectName("menu")
+        self.setAutoDefault(False)
+        self._run: RunDetails | None = None
+        menu = QMenu(self)
+        menu.addAction("Repeat These Settings…", self._asking(self.repeat_requested))
+        menu.addAction("Repeat with Plain AdamW…", self._asking(self.plain_repeat_requested))
+        menu.addAction("Add to Queue", lambda: self._queue(is_plain=False))
+        menu.addAction("Add to Queue with Plain AdamW", lambda: self._queue(is_plain=True))
+        menu.addSeparator()
+        menu.addAction("Export Settings…", self._asking(self.settings_export_requested))
+        menu.addAction("Export Data as CSV…", self._asking(self.data_export_requested))
+        menu.addAction("Export Plots…", self._asking(self.plots_export_requested))
+        self.setMenu(menu)
+
+    def show_run(self, details: "RunDetails") -> None:
+        self._run = details
+        self.setEnabled(details.config is not None)
+
+    def _asking(self, signal: object) -> Callable[[], None]:
+        return lambda: signal.emit(self._run)  # type: ignore[attr-defined]
+
+    def _queue(self, *, is_plain: bool) -> None:
+        if self._run is not None and (config := self._run.config) is not None:
+            name = self._run.summary.name
+            self.queue_requested.emit(as_plain_adamw(config, name) if is_plain else config)

@@ -1,0 +1,87 @@
+"""Rows of one kind as a Qt table, by its columns; knows nothing of what the rows are."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt
+from PySide6.QtGui import QColor
+
+from app.ui.theme import LIGHT, Theme
+
+Row = TypeVar("Row")
+Index = QModelIndex | QPersistentModelIndex
+
+
+@dataclass(frozen=True)
+class Column(Generic[Row]):
+    title: str
+    shown: Callable[[Row], str]
+    is_number: bool = False
+    tone: Callable[[Row], str] = lambda _: ""
+    """The theme's colour of a row's text here; empty for that of all text."""
+    sorted_by: Callable[[Row], Any] | None = None
+    """What rows are sorted by here, where it is not their text."""
+
+    @property
+    def alignment(self) -> Qt.AlignmentFlag:
+        side = Qt.AlignmentFlag.AlignRight if self.is_number else Qt.AlignmentFlag.AlignLeft
+        return side | Qt.AlignmentFlag.AlignVCenter
+
+
+class ColumnsModel(QAbstractTableModel, Generic[Row]):
+    """What is wrong with a row, if anything, is its tooltip: `problem` says it."""
+
+    def __init__(self, columns: Sequence[Column[Row]], problem: Callable[[Row], str]) -> None:
+        super().__init__()
+        self.columns = columns
+        self._problem = problem
+        self._rows: list[Row] = []
+        self._theme = LIGHT
+
+    def show_rows(self, rows: Sequence[Row]) -> None:
+        self.beginResetModel()
+        self._rows = list(rows)
+        self.endResetModel()
+
+    def set_theme(self, theme: Theme) -> None:
+        self._theme = theme
+        self._tell_changed(0, len(self._rows) - 1)
+
+    def at(self, row: int) -> Row:
+        return self._rows[row]
+
+    def _tell_changed(self, first: int, last: int) -> None:
+        if first <= last:
+            self.dataChanged.emit(self.index(first, 0), self.index(last, len(self.columns) - 1))
+
+    # -- as Qt asks --------------------------------------------------------------------------
+    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
+        return 0 if parent.isValid() else len(self._rows)
+
+    def columnCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
+        return 0 if parent.isValid() else len(self.columns)
+
+    def headerData(
+        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
+    ) -> Any:
+        if orientation is not Qt.Orientation.Horizontal:
+            return None
+        column = self.columns[section]
+        if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.ToolTipRole):
+            return column.title
+        return column.alignment if role == Qt.ItemDataRole.TextAlignmentRole else None
+
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        row, column = self._rows[index.row()], self.columns[index.column()]
+        match role:
+            case Qt.ItemDataRole.DisplayRole:
+                return column.shown(row)
+            case Qt.ItemDataRole.ToolTipRole:
+                return self._problem(row) or column.shown(row)
+            case Qt.ItemDataRole.TextAlignmentRole:
+                return column.alignment
+            case Qt.ItemDataRole.ForegroundRole:
+                tone = column.tone(row)
+                return QColor(getattr(self._theme, tone)) if tone else None
+        return None

@@ -1,0 +1,47 @@
+"""A process that writes all the library's own files, over and over, to be killed at any moment.
+
+python -m tests.library.busy_library RUN OTHER_RUN: says "ready", then goes on for ever.
+"""
+
+import itertools
+import sys
+from pathlib import Path
+
+from app.core.columns import parse_columns
+from app.core.config import TrainingConfig
+from app.core.events import CheckpointSaved, EvaluationFinished
+from app.core.paths import home_dir, runs_dir
+from app.library.label import Label, write_label
+from app.library.metrics import read_steps
+from app.library.pointing import point_at_checkpoints
+from app.library.queue_file import QUEUE_FILE, queued, write_queue
+from app.library.remembered_columns import remember_columns
+from app.library.run import RunRecorder
+from app.library.run_store import list_runs
+from tests.library.made_up import made_up_step, run_started
+
+
+def main(run: Path, other: Path) -> None:
+    done = read_steps(run)
+    size = 2048 + len(done) * done.rows.dtype.itemsize
+    recorder = RunRecorder.reopen(run, size if len(done) else 0, None)
+    recorder.record(run_started(run))
+    step = len(done)
+    for number in itertools.count():
+        step += 1
+        recorder.record(made_up_step(step))
+        if number % 5 == 0:
+            recorder.record(EvaluationFinished(step, 1.0, False))
+            recorder.record(CheckpointSaved(step, run / "checkpoints" / "step-000004", 8))
+        write_label(other, Label(f"name {number}", f"notes {number} " * 300))
+        runs = [queued(TrainingConfig(name=f"queued {number}")) for _ in range(3)]
+        write_queue(home_dir() / QUEUE_FILE, runs)
+        point_at_checkpoints(other)
+        remember_columns(other / "run.json", parse_columns(f"prompt=q{number},completion=a"))
+        list_runs(runs_dir())
+        if number == 1:
+            print("ready", flush=True)
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:]))

@@ -1,0 +1,77 @@
+"""`kill -9` while the library writes its own files: each is the old one or the new one, whole."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from app.core.paths import home_dir, runs_dir
+from app.library.label import read_label
+from app.library.metrics import read_events, read_steps
+from app.library.queue_file import QUEUE_FILE, read_queue
+from app.library.remembered_columns import remembered_columns
+from app.library.run_details import read_details
+from app.library.run_store import list_runs
+
+MakeRun = Callable[..., Path]
+
+
+def kill_at_random(run: Path, other: Path, luck: random.Random) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.library.busy_library", str(run), str(other)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        assert process.stderr is not None
+        said = process.stdout.readline()
+        time.sleep(luck.random() * 0.08)
+        os.kill(process.pid, signal.SIGKILL)
+        assert (said, process.stderr.read()) == ("ready\n", "")
+
+
+def look(run: Path, other: Path, known: int) -> int:
+    """Everything can be read and belongs together; how many steps there are now."""
+    runs = {found.run_dir: found for found in list_runs(runs_dir())}
+    assert [found.problem for found in runs.values()] == ["", ""]
+    assert runs[run].outcome == "interrupted"
+    label = read_label(other)
+    number = label.name.removeprefix("name ")
+    assert label.notes == f"notes {number} " * 300
+    queue = read_queue(home_dir() / QUEUE_FILE)
+    assert len({waiting.config.name for waiting in queue}) == 1
+    assert len(queue) == 3
+    assert str(remembered_columns(other / "run.json")).startswith("prompt=q")
+    details = read_details(run)
+    steps = list(read_steps(run).steps)
+    assert steps == list(range(1, len(steps) + 1))
+    assert len(steps) >= max(known, details.summary.steps)
+    told = [event["step"] for event in read_events(run) if event["event"] == "checkpoint_saved"]
+    assert told == sorted(told)
+    return len(steps)
+
+
+def campaign(make_run: MakeRun, kills: int, seed: int) -> None:
+    run = make_run(runs_dir() / "a", outcome=None, saves=(4, 8))
+    other = make_run(runs_dir() / "b", saves=(4, 8))
+    luck, known = random.Random(seed), 8
+    for _ in range(kills):
+        kill_at_random(run, other, luck)
+        known = look(run, other, known)
+    # What is left half-written is the last kill's, not every one's.
+    assert len(list(home_dir().rglob("*.partial"))) <= 1
+    assert known > kills
+
+
+def test_a_kill_leaves_every_file_of_the_library_whole(make_run: MakeRun) -> None:
+    campaign(make_run, 4, 1)
+
+
+@pytest.mark.slow
+def test_sixty_kills_leave_every_file_of_the_library_whole(make_run: MakeRun) -> None:
+    campaign(make_run, 60, 2)

@@ -1,0 +1,62 @@
+"""The run in progress, measured once for all who draw it."""
+
+from pathlib import Path
+
+import pytest
+from PySide6.QtWidgets import QApplication
+
+from app.core.config import TrainingConfig
+from app.core.events import EvaluationFinished
+from app.library.metrics import read_steps
+from app.ui.app_state import AppState
+from app.ui.library.run_reading import RunToResume
+from app.ui.live_series import LiveSeries
+from tests.conftest import write_run
+from tests.library.made_up import made_up_step, run_started
+
+
+@pytest.fixture
+def state(qapp: QApplication) -> AppState:
+    return AppState(TrainingConfig())
+
+
+def test_what_comes_before_a_run_begins_is_nobody_s(state: AppState) -> None:
+    live, grown = LiveSeries(state), []
+    live.grown.connect(lambda: grown.append(1))
+    state.take_event(made_up_step(1))
+    state.take_event(EvaluationFinished(1, 1.0, True))
+    assert live.series is None
+    assert grown == []
+    state.take_event(run_started(Path("run")))
+    state.take_event(EvaluationFinished(0, 3.0, True))
+    state.take_event(made_up_step(1))
+    assert live.series is not None
+    assert (live.series.last_step, len(live.series.validation), len(grown)) == (1, 1, 2)
+
+
+def test_a_run_that_goes_on_begins_with_what_it_had_measured(
+    state: AppState, tmp_path: Path
+) -> None:
+    live = LiveSeries(state)
+    table = read_steps(write_run(tmp_path / "run"))
+    earlier = RunToResume(TrainingConfig(), table, (EvaluationFinished(8, 1.0, True),))
+    state.begin_run(earlier)
+    state.take_event(run_started(tmp_path / "run"))
+    state.take_event(made_up_step(9))
+    assert live.series is not None
+    assert list(live.series.losses.steps) == list(range(1, 10))
+    assert list(live.series.validation.steps) == [8]
+
+
+def test_a_new_run_leaves_nothing_of_the_last(state: AppState) -> None:
+    live, begun = LiveSeries(state), []
+    live.begun.connect(lambda: begun.append(live.series))
+    state.take_event(run_started(Path("run")))
+    state.take_event(made_up_step(1))
+    state.begin_run()
+    assert live.series is None
+    state.take_event(run_started(Path("other")))
+    assert live.series is not None
+    assert not live.series.has_steps
+    assert begun[1] is None
+    assert len(begun) == 3
