@@ -14,11 +14,13 @@ from app.data.token_store import RowSettings
 from app.data.training_data import DataSettings, TrainingData, open_data, opening_data
 from app.engine.adapter import add_adapter
 from app.engine.assignment import make_plan
-from app.engine.batches import Batches
+from app.engine.batches import Batches, BatchShape
 from app.engine.calibration import measuring_activity
+from app.engine.head import Head, find_head
 from app.engine.loading import BaseModel, load_base_model
 from app.engine.lora import trainable
-from app.engine.mlx_gateway import import_mlx
+from app.engine.mlx_gateway import compiles, import_mlx
+from app.engine.packing import can_pack
 from app.engine.tiers import TierPlan, plan_from_data
 
 
@@ -34,6 +36,7 @@ class Prepared:
     """A run, ready for its first step."""
 
     base: BaseModel
+    head: Head | None
     plan: TierPlan
     train: Batches
     train_examples: int
@@ -44,9 +47,9 @@ class Prepared:
     """Path → SHA-256 of the files that the rows were read from."""
 
     @property
-    def lengths(self) -> tuple[int, ...]:
-        """Of all batches, padded, in tokens."""
-        return (*self.train.lengths, *(self.valid.lengths if self.valid else ()))
+    def shapes(self) -> tuple[BatchShape, ...]:
+        """Of all batches."""
+        return (*self.train.shapes, *(self.valid.shapes if self.valid else ()))
 
 
 class StoppedEarly(Exception):
@@ -76,10 +79,53 @@ def prepare(
     rows = yield from _opened(config, files, base.tokenizer, should_stop)
     for note in rows.notes:
         yield LogMessage(note)
-    train = Batches(rows.train, config.batch_size)
+    head = find_head(base.model)
+    train, valid = yield from _batches(config, base, head, rows)
     if plan is None:
         plan = yield from _plan_by_importance(config, base, train, should_stop)
-    return _prepared(config, base, plan, train, rows)
+    return Prepared(
+        base=base,
+        head=head,
+        plan=plan,
+        train=train,
+        train_examples=len(rows.train),
+        valid=valid,
+        valid_examples=len(rows.valid),
+        questions=tuple(_questions(path, base.tokenizer) for path in config.question_sets),
+        fingerprints=rows.fingerprints,
+    )
+
+
+def _batches(
+    config: TrainingConfig, base: BaseModel, head: Head | None, rows: TrainingData
+) -> Generator[Event, None, tuple[Batches, Batches | None]]:
+    """For training and for validation; packed where the model bears it, and the log says so."""
+
+    def made(is_packed: bool) -> list[Batches]:
+        return [
+            Batches(
+                view, config.batch_size, is_packed=is_packed, has_free_shapes=not compiles()
+            )
+            for view in (rows.train, rows.valid) if len(view)
+        ]  # fmt: skip
+
+    if config.batch_size == 1:
+        train, *valid = made(False)
+    else:
+        yield StageChanged("Trying whether examples can share a row")
+        train, *valid = made(True)
+        shapes = [shape for batches in (train, *valid) for shape in batches.shapes]
+        is_packed = can_pack(base.model, head, shapes)
+        if not is_packed:
+            train, *valid = made(False)
+        yield LogMessage(_packing_line(is_packed))
+    return train, valid[0] if valid else None
+
+
+def _packing_line(is_packed: bool) -> str:
+    if is_packed:
+        return "The examples of a batch share one row; the model answers as to each alone."
+    return "Each example has a row of its own: sharing one would change this model's answers."
 
 
 def _plan_by_importance(
@@ -118,26 +164,6 @@ def _opened(
         return cast(TrainingData, ended.value)
     finally:
         progress.close()
-
-
-def _prepared(
-    config: TrainingConfig,
-    base: BaseModel,
-    plan: TierPlan,
-    train: Batches,
-    rows: TrainingData,
-) -> Prepared:
-    valid = Batches(rows.valid, config.batch_size) if len(rows.valid) else None
-    return Prepared(
-        base=base,
-        plan=plan,
-        train=train,
-        train_examples=len(rows.train),
-        valid=valid,
-        valid_examples=len(rows.valid),
-        questions=tuple(_questions(path, base.tokenizer) for path in config.question_sets),
-        fingerprints=rows.fingerprints,
-    )
 
 
 def _questions(path: Path, tokenizer: Any) -> QuestionSet:

@@ -63,7 +63,7 @@ def train(
         return
     except RuntimeError as error:
         raise plain_fault(error) from error
-    yield from memory_of(config, prepared.lengths)
+    yield from memory_of(config, prepared.shapes)
     if machines.is_first:
         recorder = _new_run(config, run_dir, library, _facts(prepared))
         keeper: Keeper = RunKeeper(recorder, config.keep_checkpoints)
@@ -122,7 +122,7 @@ def resume(
         return
     except RuntimeError as error:
         raise plain_fault(error) from error
-    yield from memory_of(config, prepared.lengths)
+    yield from memory_of(config, prepared.shapes)
     start.check_fits(trainable(prepared.base.model), prepared.plan)
     yield LogMessage(f"Going on after step {start.progress.step}.")
     keeper: Keeper = NoKeeper(run_dir, start)

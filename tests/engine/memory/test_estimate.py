@@ -12,7 +12,7 @@ import pytest
 from app.core.config import TierConfig, TrainingConfig
 from app.engine.adapter import add_adapter
 from app.engine.assignment import make_plan
-from app.engine.batches import Batch
+from app.engine.batches import Batch, BatchShape
 from app.engine.head import find_head
 from app.engine.lora import trainable
 from app.engine.memory.estimate import memory_need
@@ -34,6 +34,10 @@ class Shape:
     layers: int = 5
     vocabulary: int = 6_000
     heads: int = 3
+
+    @property
+    def of_batch(self) -> BatchShape:
+        return BatchShape((self.length,) * self.rows)
 
 
 SHAPES = [
@@ -58,7 +62,7 @@ def test_the_estimate_is_within_a_fifth_of_the_measured_peak(
 ) -> None:
     config = replace(CONFIG, batch_size=shape.rows, **settings)
     model = _model(shape, config)
-    estimated = memory_need(model, config, shape.length).peak_bytes
+    estimated = memory_need(model, config, shape.of_batch).peak_bytes
     # On a busy machine MLX gets less far ahead of itself: the peak is the most of eight tries.
     measured = 0
     for _ in range(8):
@@ -91,7 +95,7 @@ def test_the_estimate_leaves_the_model_as_it_was() -> None:
     before = dict(trainable(model))
     layers = list(model.layers)
     for recompute in (False, True):
-        memory_need(model, replace(CONFIG, grad_checkpoint=recompute), 64)
+        memory_need(model, replace(CONFIG, grad_checkpoint=recompute), shape.of_batch)
     assert all(value is before[path] for path, value in trainable(model).items())
     assert all(a is b for a, b in zip(model.layers, layers, strict=True))
     assert mx.isfinite(model(mx.array([[1, 2, 3]])).sum()).item()
@@ -99,10 +103,14 @@ def test_the_estimate_leaves_the_model_as_it_was() -> None:
 
 def test_more_of_anything_needs_more_and_recomputing_needs_less() -> None:
     model = _model(Shape("llama", 4, 256), CONFIG)
-    usual = memory_need(model, CONFIG, 256).peak_bytes
-    assert memory_need(model, replace(CONFIG, batch_size=8), 256).peak_bytes > 1.5 * usual
-    assert memory_need(model, CONFIG, 512).peak_bytes > 1.5 * usual
-    assert memory_need(model, replace(CONFIG, grad_checkpoint=True), 256).peak_bytes < usual
+
+    def need(*places: int, config: TrainingConfig = CONFIG) -> int:
+        return memory_need(model, config, BatchShape(places)).peak_bytes
+
+    usual = need(*[256] * 4)
+    assert need(*[256] * 8) > 1.5 * usual
+    assert need(*[512] * 4) > 1.5 * usual
+    assert need(*[256] * 4, config=replace(CONFIG, grad_checkpoint=True)) < usual
 
 
 def _model(shape: Shape, config: TrainingConfig) -> Any:
