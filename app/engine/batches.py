@@ -20,8 +20,8 @@ from app.engine.arrangement import BLANK, FEWEST_BATCHES, kinds_of_batches
 
 MAX_SHAPES = 16
 """Each shape is traced once, and its graph stays in memory (16–24 MB at 32 layers)."""
-MAX_STRATA = 8
-"""How many lengths a packed shape can have: each is an attention of its own in every layer."""
+MAX_STRATA = 4
+"""How many lengths a packed shape has, at most: each is an attention of its own in every layer."""
 LENGTH_STEP = 16
 """Rows of their own have lengths that are multiples of this, but for the longest."""
 ENOUGH_PADDING = 0.05

@@ -11,7 +11,7 @@ What such a model makes of a packed row differs, and is seen before the run.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import groupby
+from itertools import accumulate, groupby
 from typing import Any
 
 import numpy as np
@@ -75,14 +75,16 @@ class _WithinExamples:
         if not q.shape[2] == k.shape[2] == sum(self._lengths) or q.shape[0] != 1:
             raise ValueError("Attention is asked for something else than a packed row.")
         self.calls += 1
-        parts, start = [], 0
         has_array = not (mask is None or isinstance(mask, str))
-        for length, count in _runs(self._lengths, alone=has_array):
-            here = slice(start, start + length * count)
-            seen = _part(mask, here) if has_array else mask
-            rows = (_rows(array[:, :, here], count) for array in (q, k, v))
+        runs = list(_runs(self._lengths, alone=has_array))
+        ends = list(accumulate(length * count for length, count in runs))
+        parts = []
+        # Split, not sliced: going back, a split is one concatenation.
+        split = zip(*(array.split(ends[:-1], axis=2) for array in (q, k, v)), strict=True)
+        for (length, count), end, qkv in zip(runs, ends, split, strict=True):
+            seen = _part(mask, slice(end - length, end)) if has_array else mask
+            rows = (_rows(part, count) for part in qkv)
             parts.append(_row(self._attend(*rows, mask=seen, **more)))
-            start = here.stop
         return import_mlx().concatenate(parts, axis=2)
 
 

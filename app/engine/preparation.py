@@ -1,6 +1,6 @@
 """Everything a run needs before its first step: model, adapter, plan, batches, questions."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -15,12 +15,12 @@ from app.data.training_data import DataSettings, TrainingData, open_data, openin
 from app.engine.adapter import add_adapter
 from app.engine.assignment import make_plan
 from app.engine.batches import Batches, BatchShape
+from app.engine.batching import Batching, choosing_batching
 from app.engine.calibration import measuring_activity
 from app.engine.head import Head, find_head
 from app.engine.loading import BaseModel, load_base_model
 from app.engine.lora import trainable
-from app.engine.mlx_gateway import compiles, import_mlx
-from app.engine.packing import can_pack
+from app.engine.mlx_gateway import import_mlx
 from app.engine.tiers import TierPlan, plan_from_data
 
 
@@ -38,6 +38,7 @@ class Prepared:
     base: BaseModel
     head: Head | None
     plan: TierPlan
+    batching: Batching
     train: Batches
     train_examples: int
     valid: Batches | None
@@ -52,16 +53,24 @@ class Prepared:
         return (*self.train.shapes, *(self.valid.shapes if self.valid else ()))
 
 
+_OTHER_ORDER = (
+    "This run began with an older Nestling, which put examples into other batches: from here on "
+    "their order is not what it would have been."
+)
+
+
 class StoppedEarly(Exception):
     """`should_stop` said so before the first step; there is nothing to keep."""
 
 
 def prepare(
-    config: TrainingConfig, should_stop: Callable[[], bool], saved_plan: object = None
+    config: TrainingConfig,
+    should_stop: Callable[[], bool],
+    saved: Mapping[str, object] | None = None,
 ) -> Generator[Event, None, Prepared]:
     """Load, check and sort everything, reporting each stage. Raises AppError on bad input.
 
-    `saved_plan` is the plan of a run that goes on, as its manifest holds it.
+    `saved` is the manifest of a run that goes on: its plan and its batches are followed.
     """
     data = config.data
     if data is None:
@@ -71,6 +80,7 @@ def prepare(
     base = load_base_model(config.model)
     add_adapter(base.model, config)
     import_mlx().eval(base.model.parameters())
+    saved_plan = None if saved is None else saved.get("plan")
     plan = None if saved_plan is None else plan_from_data(config.tiers, saved_plan)
     if plan is not None:
         plan.check(trainable(base.model))
@@ -80,52 +90,25 @@ def prepare(
     for note in rows.notes:
         yield LogMessage(note)
     head = find_head(base.model)
-    train, valid = yield from _batches(config, base, head, rows)
+    kept = None if saved is None else saved.get("batching")
+    batching = yield from choosing_batching(base.model, head, rows, config.batch_size, kept)
+    if saved is not None and kept is None:
+        yield LogMessage(_OTHER_ORDER)
+    train = batching.batches(rows.train)
     if plan is None:
         plan = yield from _plan_by_importance(config, base, train, should_stop)
     return Prepared(
         base=base,
         head=head,
         plan=plan,
+        batching=batching,
         train=train,
         train_examples=len(rows.train),
-        valid=valid,
+        valid=batching.batches(rows.valid) if len(rows.valid) else None,
         valid_examples=len(rows.valid),
         questions=tuple(_questions(path, base.tokenizer) for path in config.question_sets),
         fingerprints=rows.fingerprints,
     )
-
-
-def _batches(
-    config: TrainingConfig, base: BaseModel, head: Head | None, rows: TrainingData
-) -> Generator[Event, None, tuple[Batches, Batches | None]]:
-    """For training and for validation; packed where the model bears it, and the log says so."""
-
-    def made(is_packed: bool) -> list[Batches]:
-        return [
-            Batches(
-                view, config.batch_size, is_packed=is_packed, has_free_shapes=not compiles()
-            )
-            for view in (rows.train, rows.valid) if len(view)
-        ]  # fmt: skip
-
-    if config.batch_size == 1:
-        train, *valid = made(False)
-    else:
-        yield StageChanged("Trying whether examples can share a row")
-        train, *valid = made(True)
-        shapes = [shape for batches in (train, *valid) for shape in batches.shapes]
-        is_packed = can_pack(base.model, head, shapes)
-        if not is_packed:
-            train, *valid = made(False)
-        yield LogMessage(_packing_line(is_packed))
-    return train, valid[0] if valid else None
-
-
-def _packing_line(is_packed: bool) -> str:
-    if is_packed:
-        return "The examples of a batch share one row; the model answers as to each alone."
-    return "Each example has a row of its own: sharing one would change this model's answers."
 
 
 def _plan_by_importance(

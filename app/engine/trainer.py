@@ -112,7 +112,7 @@ def resume(
             "Put the old files back, or start a new run.",
         )
     try:
-        prepared = yield from prepare(config, should_stop, manifest.get("plan"))
+        prepared = yield from prepare(config, should_stop, manifest)
         machines.check_alike(
             _what_must_agree(config, prepared) | {"the checkpoint": _digest(start)}
         )
@@ -179,6 +179,7 @@ def _what_must_agree(config: TrainingConfig, prepared: Prepared) -> dict[str, st
         "the base model": json.dumps(weights),
         "the dataset": json.dumps(sorted(prepared.fingerprints.values())),
         "the tier plan": prepared.plan.digest(),
+        "how examples are put into batches": json.dumps(prepared.batching.data()),
     }
 
 
@@ -194,4 +195,5 @@ def _facts(prepared: Prepared) -> Facts:
         "train_examples": prepared.train_examples,
         "valid_examples": prepared.valid_examples,
         "plan": prepared.plan.data(),
+        "batching": prepared.batching.data(),
     }

@@ -1,7 +1,6 @@
 """Packed examples: the loss, the gradients and the steps of each alone, or not packed at all."""
 
 import importlib
-from pathlib import Path
 from typing import Any
 
 import mlx.core as mx
@@ -11,10 +10,8 @@ import pytest
 from mlx.utils import tree_flatten
 
 from app.core.config import TierConfig, TrainingConfig
-from app.core.events import LogMessage, RunFinished, StepFinished
 from app.data.token_rows import TokenizedExample, TokenView
 from app.engine import attention
-from app.engine import preparation as preparation_module
 from app.engine.adapter import add_adapter
 from app.engine.assignment import make_plan
 from app.engine.attention import attention_in_chunks
@@ -27,7 +24,6 @@ from app.engine.machines import Machines
 from app.engine.optimizer import TieredAdamW
 from app.engine.packing import attention_within, can_pack
 from app.engine.step import TrainingStep
-from app.engine.trainer import train
 
 SIZES = {
     "hidden_size": 32, "num_hidden_layers": 4, "intermediate_size": 64, "num_attention_heads": 4,
@@ -309,25 +305,3 @@ def test_the_gradients_of_two_machines_add_up_to_those_of_one() -> None:
     for path, gradient in whole[1].items():
         total = shares[0][1][path] + shares[1][1][path]
         assert mx.allclose(total, gradient, rtol=1e-3, atol=1e-4 * mx.max(mx.abs(gradient)).item())
-
-
-@pytest.mark.parametrize(
-    ("batch_size", "bears", "said"),
-    [(4, True, ["share one row"]), (4, False, ["row of its own"]), (1, True, [])],
-)
-def test_a_run_says_whether_examples_share_a_row(
-    tiny_model: Path, chat_file: Path, batch_size: int, bears: bool, said: list[str],
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    if not bears:
-        monkeypatch.setattr(preparation_module, "can_pack", lambda *_: False)
-    config = TrainingConfig(
-        model=tiny_model, data=chat_file, output=tmp_path / "run", steps=2, batch_size=batch_size
-    )
-    events = list(train(config))
-    assert isinstance(events[-1], RunFinished)
-    assert events[-1].outcome == "finished"
-    assert sum(isinstance(event, StepFinished) for event in events) == 2
-    logged = [e.text for e in events if isinstance(e, LogMessage) and " row" in e.text]
-    assert len(logged) == len(said)
-    assert all(words in line for words, line in zip(said, logged, strict=True))

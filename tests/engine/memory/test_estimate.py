@@ -35,9 +35,12 @@ class Shape:
     vocabulary: int = 6_000
     heads: int = 3
 
+    places: tuple[int, ...] = ()
+    """If packed, instead of rows and length."""
+
     @property
     def of_batch(self) -> BatchShape:
-        return BatchShape((self.length,) * self.rows)
+        return BatchShape(self.places or (self.length,) * self.rows, bool(self.places))
 
 
 SHAPES = [
@@ -53,6 +56,9 @@ SHAPES = [
     (Shape("gemma3_text", 2, 350), {}),
     (Shape("gemma3_text", 4, 180, layers=7), {"grad_checkpoint": True}),
     (Shape("gemma3_text", 1, 900, hidden=384, heads=6, layers=3), {}),
+    (Shape("llama", 4, 0, places=(500, 120, 60, 20)), {}),
+    (Shape("qwen3", 4, 0, places=(700, 120, 60, 60)), {"grad_checkpoint": True}),
+    (Shape("gemma3_text", 3, 0, places=(250, 90, 90)), {}),
 ]
 
 
@@ -158,8 +164,8 @@ def _measured_peak(model: Any, config: TrainingConfig, shape: Shape) -> int:
         head=head, recompute_layers=config.grad_checkpoint,
     )  # fmt: skip
     random = np.random.default_rng(0)
-    tokens = random.integers(1, shape.vocabulary, (shape.rows, shape.length)).astype(np.int32)
-    batch = Batch(tokens, np.ones(tokens.shape, np.float32))
+    tokens = random.integers(1, shape.vocabulary, shape.of_batch.size).astype(np.int32)
+    batch = Batch(tokens, np.ones(tokens.shape, np.float32), shape.places)
     mx.eval(state.tree())
     del state
     mx.reset_peak_memory()
