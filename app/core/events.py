@@ -88,7 +88,7 @@ class MemoryEstimated:
     available_bytes: int
     """What this machine gives."""
     length: int
-    """Tokens of the longest batch."""
+    """Tokens of a row of the largest batch."""
     is_bound: bool
     """The dataset's longest example isn't known yet: `length` is the limit."""
     verdict: MemoryVerdict

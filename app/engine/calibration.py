@@ -13,6 +13,7 @@ from app.engine.lora import module_path
 from app.engine.losses import loss_inputs, summed_loss
 from app.engine.mlx_gateway import import_mlx
 from app.engine.modes import evaluating
+from app.engine.packing import attention_within
 
 
 def measuring_activity(
@@ -37,7 +38,7 @@ def measuring_activity(
     for done in range(count):
         yield done / count
         batch = next(endless)
-        with evaluating(model):
+        with evaluating(model), attention_within(batch.read_lengths):
             _, tree = loss_and_gradient(model, *loss_inputs(batch, None))
         # value_and_grad leaves its placeholders in the model it traced.
         model.update(held)

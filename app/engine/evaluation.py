@@ -9,38 +9,50 @@ from app.engine.losses import exact_answers, loss_inputs, summed_loss_alone
 from app.engine.machines import ALONE, Machines
 from app.engine.mlx_gateway import compiled, import_mlx
 from app.engine.modes import evaluating
+from app.engine.packing import attention_within
 
 
 class Evaluator:
-    """Runs a model over batches with dropout off; traces each batch length once."""
+    """Runs a model over batches with dropout off; traces each batch shape once."""
 
     def __init__(self, model: Any, head: Head | None = None, machines: Machines = ALONE) -> None:
         self._model = model
         self._machines = machines
         self._head = head
-        self._loss: Callable[..., Any] = compiled(
-            lambda *inputs: summed_loss_alone(model, head, *inputs), inputs=[model.state]
-        )
+        self._losses: dict[tuple[int, ...], Callable[..., Any]] = {}
 
     def mean_loss(self, batches: Batches) -> float:
         """Mean cross-entropy per trained token over every example, in nats."""
         loss, tokens = 0.0, 0.0
         with evaluating(self._model):
             for batch in self._machines.in_turn(batches.once()):
-                loss += self._loss(*loss_inputs(batch, self._head)).item()
+                loss += self._loss(batch).item()
                 tokens += batch.trained_tokens
         loss, tokens = self._machines.total(loss, tokens)
         return loss / tokens
 
     def trace(self, batch: Batch) -> None:
         with evaluating(self._model):
-            import_mlx().eval(self._loss(*loss_inputs(batch, self._head)))
+            import_mlx().eval(self._loss(batch))
+
+    def _loss(self, batch: Batch) -> Any:
+        lengths = batch.read_lengths
+        if lengths not in self._losses:
+            self._losses[lengths] = compiled(self._loss_for(lengths), inputs=[self._model.state])
+        return self._losses[lengths](*loss_inputs(batch, self._head))
+
+    def _loss_for(self, packed_lengths: tuple[int, ...]) -> Callable[..., Any]:
+        def loss(*inputs: Any) -> Any:
+            with attention_within(packed_lengths):
+                return summed_loss_alone(self._model, self._head, *inputs)
+
+        return loss
 
 
 def count_exact_answers(
     model: Any, batches: Batches, head: Head | None = None, machines: Machines = ALONE
 ) -> int:
-    """How many examples greedy decoding answers with exactly the trained tokens."""
+    """How many examples of unpacked batches greedy decoding answers with the trained tokens."""
     correct = 0
     with evaluating(model):
         for batch in machines.in_turn(batches.once()):

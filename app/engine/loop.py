@@ -27,7 +27,7 @@ from app.engine.best import BestSoFar
 from app.engine.checkpoints import Checkpoint, Progress
 from app.engine.evaluation import Evaluator, count_exact_answers
 from app.engine.faults import plain_fault
-from app.engine.head import Head, find_head
+from app.engine.head import Head
 from app.engine.keeping import Keeper
 from app.engine.lora import trainable, write_parameters
 from app.engine.machines import ALONE, Machines
@@ -73,7 +73,7 @@ class TrainingLoop:
         self._last_step = min(config.steps, stop_after or config.steps)
         self._start = start
         self._model = prepared.base.model
-        self._head = find_head(self._model)
+        self._head = prepared.head
         self._evaluator = Evaluator(self._model, self._head, machines)
         self._training = _training_step(config, prepared, start, self._head, machines)
         self._speed = Speed()
@@ -173,17 +173,17 @@ class TrainingLoop:
         )
 
     def _warm_up(self) -> Iterator[Event]:
-        """Trace every batch length now, while it is shown: it holds the interpreter.
+        """Trace every batch shape now, while it is shown: it holds the interpreter.
 
         Where nothing is compiled there is nothing to trace.
         """
         train = self._prepared.train
-        lengths = [(self._training.trace, train, length) for length in train.lengths]
+        shapes = [(self._training.trace, train, shape) for shape in train.shapes]
         for valid in self._prepared.valid:
-            lengths += [(self._evaluator.trace, valid.batches, n) for n in valid.batches.lengths]
-        for done, (trace, batches, length) in enumerate(lengths if compiles() else ()):
-            yield StageChanged("Warming up", done / len(lengths))
-            trace(batches.blank(length))
+            shapes += [(self._evaluator.trace, valid.batches, one) for one in valid.batches.shapes]
+        for done, (trace, batches, shape) in enumerate(shapes if compiles() else ()):
+            yield StageChanged("Warming up", done / len(shapes))
+            trace(batches.blank(shape))
         # Tracing draws random numbers too; from here on the run's own follow.
         key = self._start.progress.random_state if self._start else (0, self._config.seed + 1)
         set_random_key(*key)

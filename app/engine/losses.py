@@ -24,14 +24,18 @@ CHUNK_ROWS = (64, 256)
 def loss_inputs(batch: Batch, head: Head | None) -> tuple[Any, ...]:
     """What `summed_loss` needs of a batch, as arrays on the device.
 
-    Without a head: tokens and `trained`. With one: tokens; the trained positions as flat indexes
-    into [batch, length - 1], the token to be predicted at each, 1.0 or, for padding, 0.0; and for
-    every position its place among the trained ones, or their number where it is none.
+    First the tokens that the model reads, [rows, read]. Without a head, then: the token to be
+    predicted at each, and 1.0 where it is trained. With one: the trained positions as flat indexes
+    into [rows, read], the token to be predicted at each, 1.0 or, for padding, 0.0; and for every
+    position its place among the trained ones, or their number where it is none.
     """
     mx = import_mlx()
+    read = batch.read
+    tokens, following = batch.tokens[:, read], batch.tokens[:, read + 1]
+    is_trained = batch.trained[:, read + 1]
     if head is None:
-        return mx.array(batch.tokens), mx.array(batch.trained)
-    trained = batch.trained[:, 1:].reshape(-1) > 0
+        return mx.array(tokens), mx.array(following), mx.array(is_trained)
+    trained = is_trained.reshape(-1) > 0
     found = np.flatnonzero(trained).astype(np.int32)
     size = _padded(len(found), len(trained), chunk_rows(head.vocabulary)) if compiles() else None
     # Padding repeats a trained position: what stands elsewhere may be anything, even NaN.
@@ -41,8 +45,8 @@ def loss_inputs(batch: Batch, head: Head | None) -> tuple[Any, ...]:
     weights[: len(found)] = 1.0
     places = np.full(len(trained), len(positions), np.int32)
     places[found] = np.arange(len(found), dtype=np.int32)
-    targets = batch.tokens[:, 1:].reshape(-1)[positions]
-    return tuple(mx.array(a) for a in (batch.tokens, positions, targets, weights, places))
+    targets = following.reshape(-1)[positions]
+    return tuple(mx.array(a) for a in (tokens, positions, targets, weights, places))
 
 
 def summed_loss(model: Any, head: Head | None, *inputs: Any) -> Any:
@@ -63,7 +67,7 @@ def summed_loss_alone(model: Any, head: Head | None, *inputs: Any) -> Any:
         return _loss_of_all_logits(model, *inputs)
     mx = import_mlx()
     tokens, positions, targets, weights, _ = inputs
-    flat = _flat(head.hidden(tokens[:, :-1]))
+    flat = _flat(head.hidden(tokens))
     total = mx.array(0.0)
     for rows, chunk in _chunks(head, flat[positions]):
         logits = head.logits(mx.depends([chunk], [total])[0]).astype(mx.float32)
@@ -72,7 +76,7 @@ def summed_loss_alone(model: Any, head: Head | None, *inputs: Any) -> Any:
 
 
 def exact_answers(model: Any, batch: Batch, head: Head | None) -> list[bool]:
-    """Per row of a batch, whether greedy decoding gives exactly the trained tokens.
+    """Per row of an unpacked batch, whether greedy decoding gives exactly the trained tokens.
 
     Greedy decoding yields a reply exactly if, given the reply so far, each next token is the most
     likely one; so one forward pass over the whole reply answers it. A row in which nothing is
@@ -87,7 +91,7 @@ def exact_answers(model: Any, batch: Batch, head: Head | None) -> list[bool]:
         is_right = np.array(predicted == tokens[:, 1:]).reshape(-1) | ~wanted
     elif wanted.any():
         tokens, positions, targets, weights, _ = loss_inputs(batch, head)
-        flat = _flat(head.hidden(tokens[:, :-1]))
+        flat = _flat(head.hidden(tokens))
         found, last = [], mx.array(0)
         for _, chunk in _chunks(head, flat[positions]):
             last = mx.argmax(head.logits(mx.depends([chunk], [last])[0]), axis=-1)
@@ -104,14 +108,14 @@ def chunk_rows(vocabulary: int) -> int:
     return int(min(high, max(low, 2 ** int(np.log2(most / vocabulary)))))
 
 
-def _loss_of_all_logits(model: Any, tokens: Any, trained: Any) -> Any:
+def _loss_of_all_logits(model: Any, tokens: Any, targets: Any, trained: Any) -> Any:
     import mlx.core as mx
     import mlx.nn as nn
 
-    logits = model(tokens[:, :-1]).astype(mx.float32)
-    losses = nn.losses.cross_entropy(logits, tokens[:, 1:])
+    logits = model(tokens).astype(mx.float32)
+    losses = nn.losses.cross_entropy(logits, targets)
     # Where nothing is trained a logit may be anything, even NaN: it must not count.
-    return mx.where(trained[:, 1:] > 0, losses, 0.0).sum()
+    return mx.where(trained > 0, losses, 0.0).sum()
 
 
 def _fused_loss(
@@ -139,7 +143,7 @@ def _fused_loss(
         # Gathered, not scattered: each position looks up its own gradient, or the zero row.
         return mx.concatenate([gradient, mx.zeros_like(gradient[:1])])[places]
 
-    return loss_and_gradient(_flat(head.hidden(tokens[:, :-1])))[0]
+    return loss_and_gradient(_flat(head.hidden(tokens)))[0]
 
 
 def _loss_of_rows(head: Head, hidden: Any, targets: Any, weights: Any) -> Any:

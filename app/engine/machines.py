@@ -31,11 +31,13 @@ class Machines:
         return self.rank == 0
 
     def share(self, batch: Batch) -> Batch:
-        """The rows of a batch that are this machine's, of [rows, length]."""
+        """The examples of a batch that are this machine's: as many, and about as much to do."""
         if self.count == 1:
             return batch
-        rows = slice(self.rank, None, self.count)
-        return Batch(batch.tokens[rows], batch.trained[rows])
+        # Dealt there and back: they come the longest first.
+        turn = [*range(self.count), *reversed(range(self.count))]
+        examples = range(len(batch.places) or len(batch.tokens))
+        return batch.part([i for i in examples if turn[i % len(turn)] == self.rank])
 
     def in_turn(self, batches: Iterable[Batch]) -> Iterator[Batch]:
         """Those of `batches` that are this machine's, whole."""

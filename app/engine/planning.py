@@ -8,6 +8,7 @@ from app.core.config import TrainingConfig
 from app.core.events import MemoryEstimated, TierFacts
 from app.engine.adapter import adapted_layer_count, add_adapter
 from app.engine.assignment import make_plan
+from app.engine.batches import BatchShape
 from app.engine.loading import load_architecture
 from app.engine.lora import trainable
 from app.engine.memory.advice import Advisor
@@ -33,26 +34,35 @@ def preview_tiers(config: TrainingConfig) -> tuple[TierFacts, ...]:
     return tuple(replace(fact, layers=(), description=said) for fact in facts)
 
 
-def estimate_memory(config: TrainingConfig, longest: int | None = None) -> MemoryEstimated | None:
+def estimate_memory(
+    config: TrainingConfig, longest: int | None = None, shapes: Iterable[BatchShape] = ()
+) -> MemoryEstimated | None:
     """What `config` will need, without reading weights; None for a model that can't be traced.
 
-    `longest` is the length of the longest batch; without it, the limit stands for it. Raises
-    AppError as loading would.
+    `shapes` are those of its batches. Where they aren't known, each example has a row of the
+    `longest` one's length, and where that isn't known either, of the limit. Raises AppError as
+    loading would.
     """
     length = min(longest or config.max_seq_length, config.max_seq_length)
+    shapes = list(shapes)
+    is_bound = longest is None and not shapes
+    shapes = shapes or [BatchShape((length,) * config.batch_size)]
     model = _adapted(config.checked())
     available = available_bytes()
 
-    def need(changed: TrainingConfig, length: int, four_bits: bool) -> MemoryNeed:
+    def need(changed: TrainingConfig, shape: BatchShape, four_bits: bool) -> MemoryNeed:
         is_same = changed.num_layers == config.num_layers and not four_bits
         other = model if is_same else _adapted(changed, four_bits)
-        return memory_need(other, changed, length)
+        return memory_need(other, changed, shape)
 
     try:
-        needed = memory_need(model, config, length)
+        # Attention grows with the square of the longest, all else with the cells.
+        largest = {max(shapes, key=lambda s: s.cells), max(shapes, key=lambda s: s.longest)}
+        needs = {shape: memory_need(model, config, shape) for shape in largest}
+        shape, needed = max(needs.items(), key=lambda item: item[1].peak_bytes)
         verdict = needed.verdict(available)
         layers = adapted_layer_count(model, config)
-        advisor = Advisor(config, length, layers, needed, need, available)
+        advisor = Advisor(config, shape, layers, needed, need, available)
         advice = () if verdict == "fits" else advisor.advice()
     except (ValueError, RuntimeError):  # an operation of the model's that MLX can't tell of
         return None
@@ -63,8 +73,8 @@ def estimate_memory(config: TrainingConfig, longest: int | None = None) -> Memor
         cache_bytes=needed.cache_bytes,
         peak_bytes=needed.peak_bytes,
         available_bytes=available,
-        length=length,
-        is_bound=longest is None,
+        length=shape.size[1],
+        is_bound=is_bound,
         verdict=verdict,
         advice=advice,
     )
@@ -77,9 +87,9 @@ def memory_before(config: TrainingConfig) -> Iterator[MemoryEstimated]:
         yield estimate
 
 
-def memory_of(config: TrainingConfig, lengths: Iterable[int]) -> Iterator[MemoryEstimated]:
-    """The estimate for batches of these lengths, where there can be one."""
-    if estimate := estimate_memory(config, max(lengths)):
+def memory_of(config: TrainingConfig, shapes: Iterable[BatchShape]) -> Iterator[MemoryEstimated]:
+    """The estimate for batches of these shapes, where there can be one."""
+    if estimate := estimate_memory(config, shapes=shapes):
         yield estimate
 
 

@@ -1,6 +1,6 @@
 """Everything a run needs before its first step: model, adapter, plan, batches, questions."""
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -21,8 +21,10 @@ from app.data.training_data import (
 )
 from app.engine.adapter import add_adapter
 from app.engine.assignment import make_plan
-from app.engine.batches import Batches
+from app.engine.batches import Batches, BatchShape
+from app.engine.batching import Batching, choosing_batching
 from app.engine.calibration import measuring_activity
+from app.engine.head import Head, find_head
 from app.engine.loading import BaseModel, load_base_model
 from app.engine.lora import trainable
 from app.engine.mlx_gateway import import_mlx
@@ -49,7 +51,9 @@ class Prepared:
     """A run, ready for its first step."""
 
     base: BaseModel
+    head: Head | None
     plan: TierPlan
+    batching: Batching
     train: Batches
     train_examples: int
     valid: tuple[ValidationSet, ...]
@@ -62,9 +66,15 @@ class Prepared:
     """The datasets, if several are mixed."""
 
     @property
-    def lengths(self) -> tuple[int, ...]:
-        """Of all batches, padded, in tokens."""
-        return (*self.train.lengths, *(n for one in self.valid for n in one.batches.lengths))
+    def shapes(self) -> tuple[BatchShape, ...]:
+        """Of all batches."""
+        return (*self.train.shapes, *(shape for one in self.valid for shape in one.batches.shapes))
+
+
+_OTHER_ORDER = (
+    "This run began with an older Nestling, which put examples into other batches: from here on "
+    "their order is not what it would have been."
+)
 
 
 class StoppedEarly(Exception):
@@ -72,11 +82,13 @@ class StoppedEarly(Exception):
 
 
 def prepare(
-    config: TrainingConfig, should_stop: Callable[[], bool], saved_plan: object = None
+    config: TrainingConfig,
+    should_stop: Callable[[], bool],
+    saved: Mapping[str, object] | None = None,
 ) -> Generator[Event, None, Prepared]:
     """Load, check and sort everything, reporting each stage. Raises AppError on bad input.
 
-    `saved_plan` is the plan of a run that goes on, as its manifest holds it.
+    `saved` is the manifest of a run that goes on: its plan and its batches are followed.
     """
     data = config.data
     if data is None:
@@ -90,6 +102,7 @@ def prepare(
     base = load_base_model(config.model)
     add_adapter(base.model, config)
     import_mlx().eval(base.model.parameters())
+    saved_plan = None if saved is None else saved.get("plan")
     plan = None if saved_plan is None else plan_from_data(config.tiers, saved_plan)
     if plan is not None:
         plan.check(trainable(base.model))
@@ -98,10 +111,31 @@ def prepare(
     rows = yield from _opened(config, files, mixed, base.tokenizer, should_stop)
     for note in rows.notes:
         yield LogMessage(note)
-    train = Batches(rows.train, config.batch_size)
+    head = find_head(base.model)
+    kept = None if saved is None else saved.get("batching")
+    batching = yield from choosing_batching(base.model, head, rows, config.batch_size, kept)
+    if saved is not None and kept is None:
+        yield LogMessage(_OTHER_ORDER)
+    train = batching.batches(rows.train)
     if plan is None:
         plan = yield from _plan_by_importance(config, base, train, should_stop)
-    return _prepared(config, base, plan, train, rows)
+    return Prepared(
+        base=base,
+        head=head,
+        plan=plan,
+        batching=batching,
+        train=train,
+        train_examples=len(rows.train),
+        valid=tuple(
+            ValidationSet(part.name, batching.batches(part.valid), part.trained_tokens)
+            for part in rows.parts
+            if len(part.valid)
+        ),
+        valid_examples=len(rows.valid),
+        questions=tuple(_questions(path, base.tokenizer) for path in config.question_sets),
+        fingerprints=rows.fingerprints,
+        parts=rows.parts if len(rows.parts) > 1 else (),
+    )
 
 
 def _plan_by_importance(
@@ -144,30 +178,6 @@ def _opened(
         return cast(TrainingData, ended.value)
     finally:
         progress.close()
-
-
-def _prepared(
-    config: TrainingConfig,
-    base: BaseModel,
-    plan: TierPlan,
-    train: Batches,
-    rows: TrainingData,
-) -> Prepared:
-    return Prepared(
-        base=base,
-        plan=plan,
-        train=train,
-        train_examples=len(rows.train),
-        valid=tuple(
-            ValidationSet(part.name, Batches(part.valid, config.batch_size), part.trained_tokens)
-            for part in rows.parts
-            if len(part.valid)
-        ),
-        valid_examples=len(rows.valid),
-        questions=tuple(_questions(path, base.tokenizer) for path in config.question_sets),
-        fingerprints=rows.fingerprints,
-        parts=rows.parts if len(rows.parts) > 1 else (),
-    )
 
 
 def _questions(path: Path, tokenizer: Any) -> QuestionSet:

@@ -1,6 +1,6 @@
 """One optimizer step on the device: gradients, tiered update, the write into the model, the proof.
 
-Three compiled functions do it: gradients (traced once a batch length), the update (once a set of
+Three compiled functions do it: gradients (traced once a batch shape), the update (once a set of
 due tiers), and the measurement. Between the last two the new weights are written into the model,
 so that what is measured is what the model holds.
 """
@@ -18,6 +18,7 @@ from app.engine.losses import loss_inputs, summed_loss
 from app.engine.machines import ALONE, Machines
 from app.engine.mlx_gateway import compiled, import_mlx
 from app.engine.optimizer import Arrays, OptimizerState, TieredAdamW
+from app.engine.packing import attention_within
 from app.engine.verification import Movement, MovementMeter, verify
 
 
@@ -58,14 +59,13 @@ class TrainingStep:
         # What the model was last seen to hold: each step starts from there.
         self._paths = tuple(trainable(model))
         self._held = self._meter.read(read_parameters(model, self._paths))
-        self._gradients: dict[tuple[int, ...], Callable[..., Any]] = {}
+        self._gradients: dict[tuple[tuple[int, ...], ...], Callable[..., Any]] = {}
         self._updates: dict[tuple[int, ...], Callable[..., Any]] = {}
 
     def trace(self, batch: Batch) -> None:
-        """Compile for this batch's length now, without touching weights or state."""
+        """Compile for this batch's shape now, without touching weights or state."""
         every = tuple(range(len(self._optimizer.plan.tiers)))
-        own = self._machines.share(batch)
-        import_mlx().eval(self._gradient_of(every)(*loss_inputs(own, self._head)))
+        import_mlx().eval(self._gradients_of_batch(batch, every))
 
     def run(self, batches: Sequence[Batch], step: int, learning_rate: float) -> StepMeasurement:
         """Optimizer step `step` (1-based) over micro-batches. Raises VerificationError."""
@@ -116,8 +116,7 @@ class TrainingStep:
         loss: Any = None
         total: Arrays = {}
         for batch in batches:
-            own = self._machines.share(batch)
-            batch_loss, gradients = self._gradient_of(tiers)(*loss_inputs(own, self._head))
+            batch_loss, gradients = self._gradients_of_batch(batch, tiers)
             if loss is None:
                 loss, total = batch_loss, gradients
             else:
@@ -127,15 +126,21 @@ class TrainingStep:
                 mx.eval(loss, total)  # one micro-batch's activations at a time
         return loss, total
 
-    def _gradient_of(self, tiers: tuple[int, ...]) -> Callable[..., Any]:
-        if tiers not in self._gradients:
+    def _gradients_of_batch(self, batch: Batch, tiers: tuple[int, ...]) -> tuple[Any, Arrays]:
+        """Of this machine's share, summed; compiled for its shape the first time."""
+        own = self._machines.share(batch)
+        # Packed rows of one length may hold examples of other lengths: not one function.
+        key = (tiers, own.read_lengths)
+        if key not in self._gradients:
             random = import_mlx().random.state
-            self._gradients[tiers] = compiled(
-                self._gradient_for(tiers), inputs=[self._model.state, random], outputs=[random]
+            self._gradients[key] = compiled(
+                self._gradient_for(*key), inputs=[self._model.state, random], outputs=[random]
             )
-        return self._gradients[tiers]
+        return self._gradients[key](*loss_inputs(own, self._head))  # type: ignore[no-any-return]
 
-    def _gradient_for(self, tiers: tuple[int, ...]) -> Callable[..., Any]:
+    def _gradient_for(
+        self, tiers: tuple[int, ...], packed_lengths: tuple[int, ...]
+    ) -> Callable[..., Any]:
         """Loss and gradients of some tiers; the backward pass ends at the lowest of them."""
         mx = import_mlx()
         from mlx.utils import tree_unflatten
@@ -152,9 +157,10 @@ class TrainingStep:
         def gradients(*inputs: Any) -> tuple[Any, Arrays]:
             held = read_parameters(model, self._paths)
             if not paths:
-                return loss_of({}, *inputs), {}
+                with attention_within(packed_lengths):
+                    return loss_of({}, *inputs), {}
             # The backward pass too, which calls recomputed layers again.
-            with attention_in_chunks():
+            with attention_in_chunks(), attention_within(packed_lengths):
                 result = mx.value_and_grad(loss_of)({path: held[path] for path in paths}, *inputs)
             # Tracing leaves its placeholders in the model.
             model.update(tree_unflatten(list(held.items())))

@@ -63,7 +63,7 @@ def train(
         return
     except RuntimeError as error:
         raise plain_fault(error) from error
-    yield from memory_of(config, prepared.lengths)
+    yield from memory_of(config, prepared.shapes)
     if machines.is_first:
         recorder = _new_run(config, run_dir, library, _facts(prepared))
         keeper: Keeper = RunKeeper(recorder, config.keep_checkpoints)
@@ -113,7 +113,7 @@ def resume(
             "Put the old files back, or start a new run.",
         )
     try:
-        prepared = yield from prepare(config, should_stop, manifest.get("plan"))
+        prepared = yield from prepare(config, should_stop, manifest)
         machines.check_alike(
             _what_must_agree(config, prepared) | {"the checkpoint": _digest(start)}
         )
@@ -123,7 +123,7 @@ def resume(
         return
     except RuntimeError as error:
         raise plain_fault(error) from error
-    yield from memory_of(config, prepared.lengths)
+    yield from memory_of(config, prepared.shapes)
     start.check_fits(trainable(prepared.base.model), prepared.plan)
     yield LogMessage(f"Going on after step {start.progress.step}.")
     keeper: Keeper = NoKeeper(run_dir, start)
@@ -181,6 +181,7 @@ def _what_must_agree(config: TrainingConfig, prepared: Prepared) -> dict[str, st
         "the base model": json.dumps(weights),
         "the dataset": json.dumps(sorted(prepared.fingerprints.values())),
         "the tier plan": prepared.plan.digest(),
+        "how examples are put into batches": json.dumps(prepared.batching.data()),
     }
 
 
@@ -200,4 +201,5 @@ def _facts(prepared: Prepared) -> Facts:
         "train_examples": prepared.train_examples,
         "valid_examples": prepared.valid_examples,
         "plan": prepared.plan.data(),
+        "batching": prepared.batching.data(),
     }

@@ -270,7 +270,9 @@ def check_settings(run_dir: Path, manifest: dict[str, Any]) -> None:
 
 
 def _settings(manifest: dict[str, Any]) -> dict[str, Any]:
-    return {name: manifest.get(name) for name in ("config", "data", "plan")}
+    decided = {name: manifest.get(name) for name in ("config", "data", "plan")}
+    # Runs of older versions have none.
+    return decided | {name: manifest[name] for name in ("batching",) if name in manifest}
 
 
 def _versions() -> dict[str, str]:

@@ -70,20 +70,17 @@ def open_ours(data: Path) -> dict[str, Any]:
     settings = DataSettings(RowSettings(mask_prompt=True), LIMIT, BATCH, validation_share=0.01)
     begun, cpu = time.perf_counter(), os.times()
     found = open_data(find_files(data), tokenizer, settings)
-    batches = Batches(found.train, BATCH)
+    batches = Batches(found.train, BATCH, is_packed=True)
     next(batches.endless(0))
     seconds, cpu_seconds = time.perf_counter() - begun, _processor(cpu)
-    cells = sum(
-        BATCH * batches.batch(indexes).tokens.shape[1] for indexes in batches.epoch(0, 0)[:20_000]
-    )
-    tokens = sum(
-        int(found.train.lengths[indexes].sum()) for indexes in batches.epoch(0, 0)[:20_000]
-    )
+    some = batches.epoch(0, 0)[:20_000]
+    cells = sum(batches.batch(indexes).tokens.size for indexes in some)
+    tokens = sum(int(found.train.lengths[indexes].sum()) for indexes in some)
     return {
         "seconds": seconds,
         "cpu_seconds": cpu_seconds,
         "tokens": int(found.train.lengths.sum() + found.valid.lengths.sum()),
-        "shapes": len(batches.lengths),
+        "shapes": len(batches.shapes),
         "padding": 1 - tokens / cells,
     }
 

@@ -13,9 +13,16 @@ from typing import Any
 from app.core.config import TrainingConfig
 from app.engine.adapter import adapter_config
 from app.engine.batches import Batch, Batches
+from app.engine.batching import Batching
 from app.engine.checkpoints import Progress, save_checkpoint
 from app.engine.lora import trainable
-from app.engine.mlx_gateway import device_name, import_mlx, import_mlx_lm
+from app.engine.mlx_gateway import (
+    compiles,
+    device_name,
+    has_fused_attention_gradient,
+    import_mlx,
+    import_mlx_lm,
+)
 from tests.benchmarks.older_design import OlderDesign
 from tests.benchmarks.sides import Measured, Ours, against_mlx_lm, compare
 from tests.benchmarks.workloads import (
@@ -53,6 +60,27 @@ def chat_large() -> None:
     rows = chat_rows(24, 512, LARGE, masked=0.7)
     shape = Shape(LARGE)
     epoch("the same, vocabulary 100k, 70 % masked, to 512 tokens", "≥ 2.5", shape, rows, 1)
+
+
+def packing() -> None:
+    """What sharing a row alone is worth: our own epochs with and without it, by turns."""
+    for vocabulary, rows in (
+        (SMALL, chat_rows(48, 1024, SMALL, masked=0.5)),
+        (LARGE, chat_rows(24, 512, LARGE, masked=0.7)),
+    ):
+        shape = Shape(vocabulary)
+        packed, apart = (
+            (Ours(build(shape), (1, 2, 4)), epoch_of(rows, BATCH, is_packed))
+            for is_packed in (True, False)
+        )
+        a, b = compare(lambda: packed[0].steps(packed[1]), lambda: apart[0].steps(apart[1]), 3)  # noqa: B023
+        what = f"an epoch of {len(rows)} chats, vocabulary {vocabulary >> 10}k, packed / rows apart"
+        time_ratio(f"time of {what}", "", a, b)
+        memory = f"{a.peak >> 20} / {b.peak >> 20} MiB beyond the weights"
+        print_row(f"peak of {what}", "", a.peak / b.peak, None, memory)
+        cells = [sum(batch.tokens.size for batch in side[1]) for side in (packed, apart)]
+        detail = f"{cells[0]} / {cells[1]} cells for {sum(len(row.tokens) for row in rows)} tokens"
+        print_row(f"cells of {what}", "", cells[0] / cells[1], None, detail)
 
 
 def peak() -> None:
@@ -137,6 +165,7 @@ ROWS: dict[str, Callable[[], None]] = {
         equal_lengths,
         chat_small,
         chat_large,
+        packing,
         peak,
         long_rows,
         tiers,
@@ -162,8 +191,7 @@ def print_table(rows: Mapping[str, Callable[[], None]], names: Sequence[str]) ->
 def epoch(
     what: str, goal: str, shape: Architecture, rows: list[Row], rounds: int, size: int = BATCH
 ) -> None:
-    batches = Batches(examples(rows), size)
-    order = [batches.batch(indexes) for indexes in batches.epoch(0, 0)]
+    order = epoch_of(rows, size, is_packed=not has_fused_attention_gradient())
     model = build(shape)
     ours, theirs = against_mlx_lm(
         Ours(build(shape), (1, 2, 4)), order, model, ChatRows(rows),
@@ -171,6 +199,12 @@ def epoch(
         longest=max(len(row.tokens) for row in rows),
     )  # fmt: skip
     faster(f"useful tokens/s, {what}", goal, ours, theirs)
+
+
+def epoch_of(rows: list[Row], size: int, is_packed: bool) -> list[Batch]:
+    """The batches of a run's first epoch on this machine."""
+    batches = Batching(size, is_packed, has_free_shapes=not compiles()).batches(examples(rows))
+    return [batches.batch(indexes) for indexes in batches.epoch(0, 0)]
 
 
 def beside_mlx_lm(

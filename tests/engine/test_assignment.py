@@ -90,7 +90,7 @@ def test_the_groups_hold_about_as_many_parameters(
 def test_the_activity_is_the_mean_gradient_of_lora_b(config: TrainingConfig) -> None:
     """Against a gradient measured from the outside, by moving one module's lora_b."""
     from app.data.token_rows import TokenizedExample, TokenView
-    from app.engine.losses import summed_loss
+    from app.engine.losses import loss_inputs, summed_loss
 
     model = load_base_model(config.model).model
     add_adapter(model, config)
@@ -104,7 +104,7 @@ def test_the_activity_is_the_mean_gradient_of_lora_b(config: TrainingConfig) -> 
     activity = ended.value.value
     assert all(trainable(model)[path] is array for path, array in before.items())
     batch = next(batches.endless(0))
-    arrays = mx.array(batch.tokens), mx.array(batch.trained)
+    arrays = loss_inputs(batch, None)
     path = "model.layers.2.mlp.down_proj.lora_b"
     gradient = mx.grad(lambda b: loss_with(model, path, b, summed_loss, arrays))(before[path])
     expected = mx.mean(mx.abs(gradient)).item() / 15

@@ -1,52 +1,136 @@
-"""Batches: no example lost, few shapes, an order that seed and epoch decide."""
+"""Batches: no example lost, few shapes, little padding, an order that seed and epoch decide."""
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.data.token_rows import TokenizedExample, TokenView
-from app.engine.batches import Batches, bucket_lengths
+from app.engine.batches import MAX_SHAPES, Batch, Batches, BatchShape
+
+LENGTHS = st.lists(st.integers(2, 900), min_size=1, max_size=120)
+both_ways = pytest.mark.parametrize("is_packed", [False, True])
 
 
 def examples(lengths: list[int]) -> TokenView:
+    """Example i consists of the token i + 1."""
     return TokenView.of(
         TokenizedExample(tuple([i + 1] * n), ((1, n),), i) for i, n in enumerate(lengths)
     )
 
 
+def long_tailed(count: int) -> list[int]:
+    random = np.random.default_rng(0)
+    lengths = np.exp(random.normal(np.log(90), 0.9, count))
+    return [int(n) for n in np.clip(lengths, 16, 1024)]
+
+
+def padding(batches: Batches, lengths: list[int]) -> float:
+    cells = sum(batches.batch(indexes).tokens.size for indexes in batches.epoch(0, 0))
+    return 1 - sum(lengths) / cells
+
+
+def parts(batch: Batch) -> list[npt.NDArray[np.int32]]:
+    """Each example's tokens, with what fills its place up."""
+    if not batch.places:
+        return list(batch.tokens)
+    return np.split(batch.tokens[0], np.cumsum(batch.places)[:-1])
+
+
 @given(
-    lengths=st.lists(st.integers(2, 900), min_size=1, max_size=120),
+    lengths=LENGTHS,
     batch_size=st.integers(1, 9),
     epoch=st.integers(0, 3),
+    is_packed=st.booleans(),
+    is_free=st.booleans(),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_an_epoch_visits_every_example_exactly_once(
-    lengths: list[int], batch_size: int, epoch: int
+    lengths: list[int], batch_size: int, epoch: int, is_packed: bool, is_free: bool
 ) -> None:
-    batches = Batches(examples(lengths), batch_size)
-    visited = np.concatenate(batches.epoch(seed=3, epoch=epoch))
-    assert sorted(visited.tolist()) == list(range(len(lengths)))
+    batches = Batches(examples(lengths), batch_size, is_packed=is_packed, has_free_shapes=is_free)
+    order = batches.epoch(seed=3, epoch=epoch)
+    assert sorted(np.concatenate(order).tolist()) == list(range(len(lengths)))
+    assert len(order) == len(batches)
+    # All but one hold as many examples as was asked for.
+    missing = len(batches) * batch_size - len(lengths)
+    assert sorted({len(indexes) for indexes in order}) == sorted(
+        {batch_size - missing, batch_size} if len(order) > 1 else {batch_size - missing}
+    )
 
 
-@given(lengths=st.lists(st.integers(2, 5000), min_size=1, max_size=200), most=st.integers(1, 8))
-@settings(max_examples=100, deadline=None)
-def test_there_are_few_lengths_and_each_example_fits_one(lengths: list[int], most: int) -> None:
-    edges = bucket_lengths(np.array(lengths), most)
-    assert len(edges) <= most
-    assert edges == sorted(set(edges))
-    assert max(lengths) == edges[-1]
+@given(lengths=LENGTHS, batch_size=st.integers(1, 9), is_packed=st.booleans())
+@settings(max_examples=120, deadline=None)
+def test_every_token_of_every_example_is_in_its_batch(
+    lengths: list[int], batch_size: int, is_packed: bool
+) -> None:
+    """Also where nothing but the number of examples is known of the shape: in evaluation."""
+    batches = Batches(examples(lengths), batch_size, is_packed=is_packed)
+    assert len(batches.shapes) <= MAX_SHAPES
+    assert len(set(batches.shapes)) == len(batches.shapes)
+    in_turn = [batches.batch(indexes) for indexes in batches.epoch(1, 1)]
+    for found in (in_turn, list(batches.once())):
+        seen: dict[int, int] = {}
+        for batch in found:
+            shape = BatchShape(batch.places or batch.tokens.shape[1:] * batch_size, is_packed)
+            assert shape in batches.shapes
+            assert batch.tokens.shape == shape.size
+            assert batch.tokens[:, batch.read].shape == shape.read_size
+            for part in parts(batch):
+                token, count = int(part[0]), int((part > 0).sum())
+                assert (part[:count] == token).all()
+                if token:
+                    assert token not in seen
+                    seen[token] = count
+        assert seen == {i + 1: n for i, n in enumerate(lengths)}
+        assert sum(batch.trained_tokens for batch in found) == sum(lengths) - len(lengths)
 
 
-def test_every_batch_of_a_run_has_one_of_the_announced_shapes() -> None:
-    batches = Batches(examples(list(range(2, 300))), 7)
-    stream = batches.endless(seed=0)
-    shapes = {next(stream).tokens.shape for _ in range(3 * len(batches))}
-    assert shapes <= {(7, length) for length in batches.lengths}
+@both_ways
+def test_no_token_is_predicted_from_another_example(is_packed: bool) -> None:
+    lengths = [5, 9, 2, 30, 7, 12, 3, 3]
+    for batch in Batches(examples(lengths), 4, is_packed=is_packed).once():
+        read = batch.read
+        here, following = batch.tokens[:, read], batch.tokens[:, read + 1]
+        is_target = batch.trained[:, read + 1] > 0
+        assert (here[is_target] == following[is_target]).all()
+        assert is_target.sum() == batch.trained_tokens
 
 
-def test_the_order_depends_on_seed_and_epoch_only() -> None:
-    batches = Batches(examples([5] * 50), 4)
+@pytest.mark.parametrize(("batch_size", "most"), [(3, 0.051), (4, 0.05), (8, 0.05), (32, 0.05)])
+def test_packed_the_padding_of_long_tailed_lengths_is_small(batch_size: int, most: float) -> None:
+    lengths = long_tailed(5_000)
+    batches = Batches(examples(lengths), batch_size, is_packed=True)
+    assert len(batches.shapes) <= 16
+    assert padding(batches, lengths) <= most
+    unpacked = Batches(examples(lengths), batch_size)
+    assert padding(unpacked, lengths) > 0.1
+    # The longest examples are spread over batches instead of meeting in one.
+    largest, before = (max(s.cells for s in b.shapes) for b in (batches, unpacked))
+    assert largest < 0.5 * before
+
+
+def test_shapes_that_are_free_are_used() -> None:
+    lengths = long_tailed(48)
+    few, many = (
+        Batches(examples(lengths), 4, is_packed=True, has_free_shapes=free)
+        for free in (False, True)
+    )
+    assert len(few.shapes) == 3
+    assert len(many.shapes) == 6
+    assert padding(many, lengths) < padding(few, lengths)
+
+
+def test_equal_lengths_need_one_shape() -> None:
+    for is_packed in (False, True):
+        batches = Batches(examples([64] * 100), 4, is_packed=is_packed, has_free_shapes=True)
+        assert [shape.places for shape in batches.shapes] == [(64, 64, 64, 64)]
+
+
+@both_ways
+def test_the_order_depends_on_seed_and_epoch_only(is_packed: bool) -> None:
+    batches = Batches(examples([5] * 50), 4, is_packed=is_packed)
 
     def order(seed: int, epoch: int) -> list[list[int]]:
         return [b.tolist() for b in batches.epoch(seed, epoch)]
@@ -56,9 +140,16 @@ def test_the_order_depends_on_seed_and_epoch_only() -> None:
     assert order(1, 0) != order(2, 0)
 
 
+def test_examples_meet_others_in_every_epoch() -> None:
+    batches = Batches(examples(long_tailed(400)), 4, is_packed=True)
+    first, second = ({frozenset(b.tolist()) for b in batches.epoch(0, epoch)} for epoch in (0, 1))
+    assert len(first & second) < 0.1 * len(first)
+
+
+@both_ways
 @pytest.mark.parametrize("start", [0, 3, 13, 14, 40])
-def test_the_stream_can_start_anywhere(start: int) -> None:
-    batches = Batches(examples([4, 9, 30] * 9), 2)
+def test_the_stream_can_start_anywhere(start: int, is_packed: bool) -> None:
+    batches = Batches(examples([4, 9, 30] * 9), 2, is_packed=is_packed)
     from_zero = batches.endless(seed=5)
     for _ in range(start):
         next(from_zero)
@@ -67,10 +158,12 @@ def test_the_stream_can_start_anywhere(start: int) -> None:
         assert np.array_equal(next(from_zero).tokens, next(later).tokens)
 
 
-def test_a_short_last_batch_is_filled_with_rows_that_train_nothing() -> None:
-    batches = Batches(examples([6, 6, 6]), 2)
-    rows = [batch.trained.sum(axis=1).tolist() for batch in batches.once()]
-    assert rows == [[5.0, 5.0], [5.0, 0.0]]
+@both_ways
+def test_a_short_batch_is_filled_with_examples_that_train_nothing(is_packed: bool) -> None:
+    batches = Batches(examples([6, 6, 6]), 2, is_packed=is_packed)
+    found = [batch for indexes in batches.epoch(0, 0) if (batch := batches.batch(indexes))]
+    assert sorted(batch.trained_tokens for batch in found) == [5, 10]
+    assert {batch.tokens.size for batch in found} == {12}
 
 
 def test_only_the_named_spans_are_trained() -> None:
@@ -79,3 +172,28 @@ def test_only_the_named_spans_are_trained() -> None:
     assert batch.trained[0, :6].tolist() == [0, 0, 1, 0, 1, 1]
     assert batch.tokens[0, :6].tolist() == [9, 8, 7, 6, 5, 4]
     assert batch.trained_tokens == 3
+
+
+@both_ways
+def test_a_blank_batch_has_the_shape_and_trains_about_as_much(is_packed: bool) -> None:
+    batches = Batches(examples(long_tailed(40)), 4, is_packed=is_packed)
+    for shape in batches.shapes:
+        batch = batches.blank(shape)
+        assert batch.tokens.shape == shape.size
+        assert batch.read_lengths == shape.read_lengths
+        assert batch.trained_tokens == pytest.approx(shape.cells - 4, rel=0.05)
+
+
+@both_ways
+def test_a_part_of_a_batch_holds_those_examples(is_packed: bool) -> None:
+    batch = next(Batches(examples([9, 7, 5, 3]), 4, is_packed=is_packed).once())
+    part = batch.part([0, 3])
+    assert [int(p[0]) for p in parts(batch)] == [1, 2, 3, 4]
+    assert [int(p[0]) for p in parts(part)] == [1, 4]
+    assert part.trained_tokens == 8 + 2
+
+
+def test_a_smaller_batch_would_have_every_other_place() -> None:
+    shape = BatchShape((900, 800, 90, 80, 50, 40, 20, 10), is_packed=True)
+    assert shape.resized(4, 1000).places == (900, 90, 50, 20)
+    assert shape.resized(8, 64).places == (64, 64, 64, 64, 50, 40, 20, 10)

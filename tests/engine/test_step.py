@@ -186,8 +186,8 @@ def test_skipping_moves_the_weights_as_if_all_gradients_had_been_taken(
 ) -> None:
     lean = training_step(tiny_model, skip_pending=True, max_norm=0)
     whole = training_step(tiny_model, skip_pending=True, max_norm=0)
-    gradient_of = whole._gradient_of
-    monkeypatch.setattr(whole, "_gradient_of", lambda tiers: gradient_of((0, 1, 2)))
+    of_batch = whole._gradients_of_batch
+    monkeypatch.setattr(whole, "_gradients_of_batch", lambda b, _: of_batch(b, (0, 1, 2)))
     for number in range(1, 9):
         a = lean.run([batch(seed=number)], number, RATE)
         b = whole.run([batch(seed=number)], number, RATE)

@@ -6,13 +6,14 @@ from typing import Any
 
 from app.core.config import TrainingConfig
 from app.core.events import MemoryAdvice
+from app.engine.batches import BatchShape
 from app.engine.memory.estimate import DOUBT, MemoryNeed
 
 SHORTEST = 128
 """Tokens; a shorter limit would cut most examples."""
 
-Need = Callable[[TrainingConfig, int, bool], MemoryNeed]
-"""Of a config, batches of so many tokens, and whether the base is made one of 4 bits."""
+Need = Callable[[TrainingConfig, BatchShape, bool], MemoryNeed]
+"""Of a config, batches of this shape, and whether the base is made one of 4 bits."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,8 @@ class Change:
 @dataclass(frozen=True)
 class Advisor:
     config: TrainingConfig
-    length: int
-    """Tokens of the longest batch."""
+    shape: BatchShape
+    """Of the largest batch."""
     layers: int
     """How many carry an adapter."""
     needed: MemoryNeed
@@ -70,8 +71,8 @@ class Advisor:
         changed = replace(self.config, **change.settings)
         if least > self.available_bytes or changed.problems():
             return None
-        length = min(self.length, changed.max_seq_length)
-        needed = self.need(changed, length, change.has_four_bits)
+        shape = self.shape.resized(changed.batch_size, changed.max_seq_length)
+        needed = self.need(changed, shape, change.has_four_bits)
         if needed.verdict(self.available_bytes) != "fits":
             return None
         # A base of fewer bits is another model: no setting makes it.
@@ -93,9 +94,9 @@ class Advisor:
                 yield Change(text, settings, size / batch)
 
     def _shorter(self) -> Iterator[Change]:
-        limit = 1 << (self.length - 1).bit_length() >> 1
+        limit = 1 << (self.shape.longest - 1).bit_length() >> 1
         while limit >= SHORTEST:
-            share = (limit / self.length) ** 2  # all of it attention
+            share = (limit / self.shape.longest) ** 2  # all of it attention
             yield Change(f"Longest example {limit:,} tokens", {"max_seq_length": limit}, share)
             limit //= 2
 

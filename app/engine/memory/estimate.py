@@ -5,8 +5,9 @@ from typing import Any
 
 from app.core.config import TrainingConfig
 from app.core.events import MemoryVerdict
+from app.engine.batches import BatchShape
 from app.engine.lora import trainable
-from app.engine.memory.step import BatchShape, step_bytes
+from app.engine.memory.step import step_bytes
 from app.engine.mlx_gateway import CACHE_LIMIT_BYTES, compiles
 
 KEPT_COPIES = 4
@@ -43,8 +44,8 @@ class MemoryNeed:
         return "fits" if roomy <= available_bytes else "tight"
 
 
-def memory_need(model: Any, config: TrainingConfig, length: int) -> MemoryNeed:
-    """The need of `config` with batches of `length` tokens; `model` carries its adapter.
+def memory_need(model: Any, config: TrainingConfig, shape: BatchShape) -> MemoryNeed:
+    """The need of `config` with batches of this shape; `model` carries its adapter.
 
     Raises ValueError or RuntimeError for a model whose code can't be traced.
     """
@@ -53,7 +54,6 @@ def memory_need(model: Any, config: TrainingConfig, length: int) -> MemoryNeed:
     adapter = sum(array.size * 4 for array in trainable(model).values())
     whole = sum(array.nbytes for _, array in tree_flatten(model.parameters()))
     own = sum(array.nbytes for array in trainable(model).values())
-    shape = BatchShape(config.batch_size, length)
     batch = step_bytes(model, shape, recompute=config.grad_checkpoint)
     if config.gradient_accumulation > 1:
         batch += adapter  # the sum so far

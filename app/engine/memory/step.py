@@ -4,10 +4,10 @@ Weights are not read and nothing is computed. Layers of one kind cost the same, 
 each kind are traced, and the others counted.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 from app.engine.attention import attention_in_chunks
+from app.engine.batches import BatchShape
 from app.engine.head import layers_of, likely_head, module_at
 from app.engine.memory.graph import Graph, traced
 from app.engine.memory.layers import (
@@ -21,15 +21,10 @@ from app.engine.memory.layers import (
 from app.engine.memory.loss import pull_of_hidden, pull_of_logits
 from app.engine.memory.replay import peak_bytes
 from app.engine.mlx_gateway import import_mlx
+from app.engine.packing import attention_within
 
 TRACED_OF_A_KIND = 2
 """From here on each further layer of a kind adds the same."""
-
-
-@dataclass(frozen=True)
-class BatchShape:
-    rows: int
-    length: int
 
 
 def step_bytes(model: Any, shape: BatchShape, *, recompute: bool) -> int:
@@ -75,15 +70,15 @@ class _Trace:
 
         model = self._model
         gradients = self._recomputed if self._recompute else self._kept_whole
-        tokens = mx.zeros((self._shape.rows, self._shape.length), mx.int32)
+        tokens = mx.zeros(self._shape.read_size, mx.int32)
         skipped = {index: layer for index, layer in self._skipped.items() if index not in kept}
         with layers_replaced(model, self._path, skipped):
             weights = dict(tree_flatten(model.parameters()))
 
             def step(tokens: Any, *values: Any) -> list[Any]:
                 model.update(tree_unflatten(list(zip(weights, values, strict=True))))
-                with attention_in_chunks():
-                    return gradients(tokens[:, :-1], kept)
+                with attention_in_chunks(), attention_within(self._shape.read_lengths):
+                    return gradients(tokens, kept)
 
             try:
                 return traced(step, tokens, *weights.values())

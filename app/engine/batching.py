@@ -1,0 +1,89 @@
+"""How a run's examples become batches: decided at its start, kept with it, and followed later.
+
+Examples share a row where the model was seen to bear it and that is faster. It is not on a CUDA GPU
+(tests/benchmarks/README.md): there each launch costs more than the padding it saves, and a packed
+row's attention takes several.
+"""
+
+from collections.abc import Generator
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from app.core.errors import InputError
+from app.core.events import Event, LogMessage, StageChanged
+from app.data.token_rows import TokenView
+from app.data.training_data import TrainingData
+from app.engine.batches import Batches
+from app.engine.head import Head
+from app.engine.mlx_gateway import compiles, has_fused_attention_gradient
+from app.engine.packing import can_pack
+
+
+@dataclass(frozen=True)
+class Batching:
+    """What decides, beside data and seed, which examples share a batch, and how it is laid out."""
+
+    batch_size: int
+    is_packed: bool
+    has_free_shapes: bool
+
+    def batches(self, view: TokenView) -> Batches:
+        return Batches(
+            view, self.batch_size, is_packed=self.is_packed, has_free_shapes=self.has_free_shapes
+        )
+
+    def data(self) -> dict[str, object]:
+        """As the manifest keeps it."""
+        return asdict(self)
+
+
+def choosing_batching(
+    model: Any, head: Head | None, rows: TrainingData, batch_size: int, saved: object = None
+) -> Generator[Event, None, Batching]:
+    """Try the model and say what is chosen; `saved` is what a run that goes on began with.
+
+    Raises InputError if that isn't possible here.
+    """
+    chosen = _saved(saved) if saved else _fastest(batch_size, rows.train.mixing is not None)
+    if not chosen.is_packed:
+        yield LogMessage(_OF_ONE if batch_size == 1 else _FASTER_APART)
+        return chosen
+    yield StageChanged("Trying whether examples can share a row")
+    views = [view for view in (rows.train, *(part.valid for part in rows.parts)) if len(view)]
+    shapes = [shape for view in views for shape in chosen.batches(view).shapes]
+    if can_pack(model, head, shapes):
+        yield LogMessage(_SHARED)
+        return chosen
+    if saved:
+        raise InputError(
+            "Examples shared rows when this run began; on this machine the model does not give "
+            "them what it gives each alone.",
+            "Go on with the run on the machine where it began.",
+        )
+    yield LogMessage(_APART)
+    return replace(chosen, is_packed=False)
+
+
+_SHARED = "The examples of a batch share one row; the model was seen to treat each as if alone."
+_APART = "Each example has a row of its own: in a shared one, this model would treat it otherwise."
+_FASTER_APART = "Each example has a row of its own."
+_OF_ONE = "Each batch is one example."
+
+
+def _fastest(batch_size: int, is_mixed: bool) -> Batching:
+    """What would be fastest on this machine, if the model bears it.
+
+    Mixed datasets are not packed: an epoch takes other rows than the last, which fit into no
+    arrangement that is made once.
+    """
+    is_packed = batch_size > 1 and not is_mixed and not has_fused_attention_gradient()
+    return Batching(batch_size, is_packed, has_free_shapes=not compiles())
+
+
+def _saved(data: object) -> Batching:
+    try:
+        return Batching(**data)  # type: ignore[arg-type]
+    except TypeError:
+        raise InputError(
+            f"The run says nothing about its batches that can be read: {data}."
+        ) from None

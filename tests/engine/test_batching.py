@@ -1,0 +1,100 @@
+"""Whether examples share rows is decided at a run's start, said, kept with it, and followed."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from app.core.config import TrainingConfig
+from app.core.errors import InputError
+from app.core.events import LogMessage, RunFinished, StepFinished
+from app.engine import batching
+from app.engine.trainer import resume, train
+from app.library.run import are_settings_whole, digest_of, read_manifest
+
+
+@pytest.fixture
+def config(tiny_model: Path, chat_file: Path, tmp_path: Path) -> TrainingConfig:
+    return TrainingConfig(
+        model=tiny_model, data=chat_file, output=tmp_path / "run", steps=6, batch_size=4
+    )
+
+
+def logged(events: list[object]) -> str:
+    return "\n".join(event.text for event in events if isinstance(event, LogMessage))
+
+
+def losses(events: list[object]) -> list[float]:
+    return [event.loss for event in events if isinstance(event, StepFinished)]
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "bears", "is_packed", "said"),
+    [
+        (4, True, True, "share one row"),
+        (4, False, False, "row of its own: in a shared one"),
+        (1, True, False, "Each batch is one example"),
+    ],
+)
+def test_a_run_says_and_keeps_whether_examples_share_a_row(
+    config: TrainingConfig, batch_size: int, bears: bool, is_packed: bool, said: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    if not bears:
+        monkeypatch.setattr(batching, "can_pack", lambda *_: False)
+    events: list[object] = list(train(replace(config, batch_size=batch_size)))
+    assert isinstance(events[-1], RunFinished)
+    assert events[-1].outcome == "finished"
+    assert len(losses(events)) == 6
+    assert said in logged(events)
+    assert config.output is not None
+    manifest = read_manifest(config.output)
+    assert manifest["batching"]["is_packed"] is is_packed
+    assert are_settings_whole(manifest)
+
+
+def test_where_mlxs_attention_has_its_own_gradient_rows_are_not_shared(
+    config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batching, "has_fused_attention_gradient", lambda: True)
+    assert "share one row" not in logged(list(train(replace(config, steps=1))))
+
+
+def test_a_run_goes_on_as_it_began_also_on_a_machine_that_would_choose_otherwise(
+    config: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = losses(list(train(replace(config, output=tmp_path / "whole"))))
+    assert config.output is not None
+    begun = losses(list(train(config, stop_after=2)))
+    monkeypatch.setattr(batching, "has_fused_attention_gradient", lambda: True)
+    monkeypatch.setattr(batching, "compiles", lambda: True)
+    assert begun + losses(list(resume(config.output))) == whole
+
+
+def test_packed_batches_are_not_gone_on_with_where_the_model_differs(
+    config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert config.output is not None
+    list(train(config, stop_after=2))
+    monkeypatch.setattr(batching, "can_pack", lambda *_: False)
+    with pytest.raises(InputError, match="Examples shared rows when this run began"):
+        list(resume(config.output))
+    monkeypatch.undo()
+    assert len(losses(list(resume(config.output)))) == 4
+
+
+def test_of_a_run_of_an_older_version_the_other_order_is_said(config: TrainingConfig) -> None:
+    assert config.output is not None
+    list(train(config, stop_after=2))
+    path = config.output / "run.json"
+    manifest = json.loads(path.read_text())
+    del manifest["batching"]
+    path.write_text(json.dumps(manifest))
+    with pytest.raises(InputError, match="not those the run began with"):
+        list(resume(config.output))
+    older = {name: manifest[name] for name in ("config", "data", "plan")}
+    path.write_text(json.dumps(manifest | {"settings_sha256": digest_of(older)}))
+    events: list[object] = list(resume(config.output))
+    assert "put examples into other batches" in logged(events)
+    assert len(losses(events)) == 4
