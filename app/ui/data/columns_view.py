@@ -44,7 +44,9 @@ class ColumnsView(QWidget):
         self.roles: dict[str, CalmComboBox] = {}
         self.how = label("", "secondary", wraps=True)
         self.problem = message("problem")
-        self.tried = RowsText("The first rows by this mapping")
+        self.tried = RowsText(
+            "The first rows by this mapping", "Give columns their roles to see the first rows."
+        )
         self.use = button("Use This Mapping", self._use, "primary")
         self.reset = button("As the File Says", self._reset)
         self._lay_out()

@@ -21,9 +21,10 @@ _VISIBLE = {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"
 
 
 class RowsText(QTextEdit):
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, while_empty: str) -> None:
         super().__init__()
         self.setObjectName("rows")
+        self.setPlaceholderText(while_empty)
         self.setReadOnly(True)
         self.setAcceptDrops(False)
         self.setUndoRedoEnabled(False)

@@ -22,7 +22,7 @@ class RowsView(QWidget):
     def __init__(self, state: AppState, preview: Preview) -> None:
         super().__init__()
         self._state, self._preview = state, preview
-        self.text = RowsText("Rows of the dataset")
+        self.text = RowsText("Rows of the dataset", "The first rows are being read…")
         self.legend = Legend()
         self.note = ElidedLabel("", "caption")
         self.problem = message("problem")
