@@ -1,5 +1,6 @@
 """`nestling` and `python -m app`: the terminal's commands, or the window."""
 
+import io
 import multiprocessing
 import os
 import sys
@@ -14,6 +15,10 @@ def main() -> int:
     multiprocessing.freeze_support()  # the frozen app starts its worker processes by this door
     if sys.stdout is None:  # started with standard output closed
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A name in the library may hold what the terminal can't show.
+            stream.reconfigure(errors="backslashreplace")
     return run(sys.argv[1:], _open_window)
 
 

@@ -72,6 +72,14 @@ def remove_folder(folder: Path) -> None:
         shutil.rmtree(aside)
 
 
+def is_folder(entry: "os.DirEntry[str]") -> bool:
+    """False also for a link that leads to itself, for which `is_dir` raises."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
 @contextmanager
 def plain_disk_errors(path: Path) -> Iterator[None]:
     """Turn the disk's refusals into one sentence; other errors pass as they are."""

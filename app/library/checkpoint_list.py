@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from app.core.events import EvaluationFinished
+from app.core.files import is_folder
 from app.library.run_summary import folder_size
 from app.library.step_records import StepTable
 
@@ -59,7 +60,7 @@ def checkpoint_folders(run_dir: Path) -> list[Path]:
     """Those of a run that bear a step's name, by step."""
     try:
         with os.scandir(run_dir / "checkpoints") as found:
-            folders = [Path(entry) for entry in found if entry.is_dir()]
+            folders = [Path(entry) for entry in found if is_folder(entry)]
     except OSError:
         return []
     return sorted((f for f in folders if step_of(f) >= 0), key=step_of)

@@ -61,7 +61,7 @@ def _read(path: Path, library: str) -> Entries:
         if (said["format"], said["library"]) != (FORMAT, library):
             return {}
         return {folder: entry for folder, entry in said["runs"].items() if "stamp" in entry}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return {}
 
 

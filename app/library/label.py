@@ -23,7 +23,7 @@ def read_label(run_dir: Path) -> Label:
     """The user's words; none if there are none or the file can't be read."""
     try:
         said = json.loads((run_dir / LABEL_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return Label()
     if not isinstance(said, dict):
         return Label()

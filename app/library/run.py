@@ -234,10 +234,12 @@ def read_manifest(run_dir: Path) -> dict[str, Any]:
     """A run's manifest. Raises InputError that says what is wrong with it."""
     path = run_dir / MANIFEST_FILE
     try:
+        if path.exists() and not path.is_file():  # a pipe would be waited for without end
+            raise InputError(f"{path} is no file.")
         manifest = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{run_dir} has no {MANIFEST_FILE}, so it is no run.") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path} can't be read: {error}.") from error
     needed = {"name": str, "config": dict, "outcome": str, "steps": int, "scores": list}
     if not isinstance(manifest, dict) or not isinstance(manifest.get("format"), int):

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 from app.core.errors import InputError
-from app.core.files import folder_written_aside, plain_disk_errors
+from app.core.files import folder_written_aside, is_folder, plain_disk_errors
 from app.core.paths import cache_dir
 from app.library.index import Index
 from app.library.run import MANIFEST_FILE
@@ -24,7 +24,7 @@ def list_runs(runs_dir: Path) -> list[RunSummary]:
     if not runs_dir.is_dir():
         return []
     with plain_disk_errors(runs_dir), os.scandir(runs_dir) as found:
-        folders = [Path(entry) for entry in found if entry.is_dir() and entry.name[0] != "."]
+        folders = [Path(entry) for entry in found if entry.name[0] != "." and is_folder(entry)]
     index = Index(cache_dir() / INDEX_FILE, runs_dir)
     runs = [index.summary(folder) for folder in folders]
     index.keep()

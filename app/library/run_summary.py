@@ -102,8 +102,11 @@ def _summary(run_dir: Path, manifest: dict[str, Any]) -> RunSummary:
 
 
 def _instant(text: str) -> datetime:
+    """Raises ValueError or OverflowError for one that no calendar here shows."""
     made = datetime.fromisoformat(text)
-    return made if made.tzinfo else made.replace(tzinfo=UTC)
+    made = made if made.tzinfo else made.replace(tzinfo=UTC)
+    made.astimezone()
+    return made
 
 
 def _retention(scores: list[dict[str, Any]]) -> Retention | None:

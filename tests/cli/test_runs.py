@@ -41,6 +41,18 @@ def test_runs_are_listed_for_people_and_for_programs(make_run: MakeRun) -> None:
     assert rows[1]["may_go_on"] is True
 
 
+def test_a_name_that_no_terminal_shows_is_shown_escaped(make_run: MakeRun) -> None:
+    run_dir = make_run(runs_dir() / "2026-01-01-a")
+    write_label(run_dir, Label("odd"))
+    label = run_dir / "label.json"
+    label.write_text(label.read_text().replace("odd", "odd \\ud800"))
+    for arguments in (("runs",), ("show", run_dir)):
+        told = nestling(*arguments)
+        assert told.returncode == 0, told.stderr
+        assert "odd \\ud800" in told.stdout
+    assert json.loads(nestling("runs", "--json").stdout)["name"] == "odd \ud800"
+
+
 def test_an_empty_library_says_where_it_is() -> None:
     assert f"No runs yet in {runs_dir()}" in nestling("runs").stdout
 

@@ -11,7 +11,9 @@ import pytest
 
 from app.core.config import TrainingConfig
 from app.core.errors import InputError, RunError
-from app.library.run import RunRecorder, choose_run_dir, read_manifest, run_name
+from app.library.checkpoint_list import checkpoint_folders
+from app.library.label import LABEL_FILE
+from app.library.run import MANIFEST_FILE, RunRecorder, choose_run_dir, read_manifest, run_name
 from app.library.run_store import export_checkpoint, list_runs
 
 MakeRun = Callable[..., Path]
@@ -45,6 +47,7 @@ def test_a_library_that_is_not_there_yet_is_empty(tmp_path: Path) -> None:
         ('{"format": 1}', "lacks 'name'"),
         ('{"format": 99}', "newer Nestling"),
         ("", "can't be read"),
+        ("[" * 200_000, "can't be read"),
     ],
 )
 def test_a_broken_run_is_listed_with_its_problem(
@@ -58,6 +61,39 @@ def test_a_broken_run_is_listed_with_its_problem(
     assert runs["good"].problem == ""
     assert runs["bad"].outcome == "unreadable"
     assert words in runs["bad"].problem
+
+
+def test_a_label_that_no_reader_gets_through_hides_no_run(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    (make_run(tmp_path / "r") / LABEL_FILE).write_text("[" * 200_000)
+    (run,) = list_runs(tmp_path)
+    assert (run.outcome, run.problem) == ("finished", "")
+
+
+@pytest.mark.parametrize("moment", ["9999-12-31T23:59:59-23:00", "0001-01-01T00:00:00+14:00"])
+def test_a_date_that_no_calendar_shows_is_the_runs_problem(
+    make_run: MakeRun, tmp_path: Path, moment: str
+) -> None:
+    manifest = make_run(tmp_path / "r") / MANIFEST_FILE
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"created": moment}))
+    (run,) = list_runs(tmp_path)
+    assert run.outcome == "unreadable"
+    assert "is damaged" in run.problem
+
+
+def test_links_that_lead_to_themselves_hide_nothing(make_run: MakeRun, tmp_path: Path) -> None:
+    run_dir = make_run(tmp_path / "runs" / "r")
+    for loop in (run_dir.parent / "loop", run_dir / "checkpoints" / "loop"):
+        loop.symlink_to(loop)
+    assert [run.run_dir for run in list_runs(run_dir.parent)] == [run_dir]
+    assert checkpoint_folders(run_dir)
+
+
+def test_a_pipe_in_the_manifests_place_is_not_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "r").mkdir()
+    os.mkfifo(tmp_path / "r" / MANIFEST_FILE)
+    assert "is no file" in list_runs(tmp_path)[0].problem
 
 
 def test_a_folder_that_is_no_run_says_so(tmp_path: Path) -> None:
