@@ -24,6 +24,7 @@ class CheckpointFacts:
     val_loss: float | None
     """Where there was a validation at just this step."""
     is_best: bool
+    """Its validation loss is the lowest of the checkpoints that are there."""
     is_last: bool
     deltas: tuple[float, ...]
     """Per tier: how far its last firing moved it; NaN if it had not moved or isn't known."""
@@ -37,7 +38,8 @@ def list_checkpoints(
     """Complete ones, the earliest first."""
     folders = checkpoint_folders(run_dir)
     losses = {evaluation.step: evaluation.val_loss for evaluation in evaluations}
-    best = min(losses.values(), default=None)
+    there = {step_of(folder) for folder in folders}
+    best = min((loss for step, loss in losses.items() if step in there), default=None)
     for folder in folders:
         step = step_of(folder)
         loss = losses.get(step)

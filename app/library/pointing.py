@@ -17,11 +17,12 @@ def superfluous_checkpoints(run_dir: Path) -> list[Path]:
 
 
 def best_step(run_dir: Path) -> int | None:
-    """The step with the lowest validation loss of all."""
+    """The step with the lowest validation loss of those whose checkpoint is there."""
+    there = {step_of(folder) for folder in checkpoint_folders(run_dir)}
     found: tuple[float, int] | None = None
     for event in read_events(run_dir):
         loss, step = event.get("val_loss"), event.get("step")
-        if isinstance(loss, int | float) and isinstance(step, int):
+        if isinstance(loss, int | float) and isinstance(step, int) and step in there:
             found = min(found or (loss, step), (loss, step))
     return found[1] if found else None
 
