@@ -110,6 +110,21 @@ def remembering_columns(data: Path, columns: "Columns | None") -> Callable[[], N
     return work
 
 
+def saving_numbered_csv(run_dir: Path, path: Path, number: int) -> Callable[[], object]:
+    """The same beside `path`, with `number` in its name; another file of that name stays."""
+
+    def work() -> object:
+        from app.library.csv_export import export_csv
+        from app.library.run_details import read_details
+
+        place, again = path.with_stem(f"{path.stem} {number}"), 2
+        while place.exists():
+            place, again = path.with_stem(f"{path.stem} {number}-{again}"), again + 1
+        return export_csv(read_details(run_dir), place)
+
+    return work
+
+
 def reading_queue(path: Path) -> Callable[[], "list[QueuedRun]"]:
     """The runs that wait, in order."""
 

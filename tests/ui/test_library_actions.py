@@ -322,6 +322,21 @@ def test_settings_numbers_and_plots_are_exported_to_files(
     assert "<svg" in (tmp_path / "a.svg").read_text()
 
 
+def test_numbered_tables_replace_no_file_and_are_told_by_their_folder(
+    make_run: MakeRun, shown: Callable[[], Nestling], tmp_path: Path, qtbot: QtBot
+) -> None:
+    runs = [make_run(runs_dir() / "a", steps=5), make_run(runs_dir() / "b", steps=3)]
+    (tmp_path / "runs 1.csv").write_text("mine")
+    nestling = shown()
+    nestling.library_commands.exports.save_data(runs, tmp_path / "runs.csv")
+    told = nestling.window.notice.text
+    qtbot.waitUntil((tmp_path / "runs 2.csv").is_file)
+    qtbot.waitUntil(lambda: told.text() == f"Exported 2 tables to {tmp_path}.")
+    assert (tmp_path / "runs 1.csv").read_text() == "mine"
+    lines = [len((tmp_path / f"runs {n}.csv").read_text().splitlines()) for n in ("1-2", "2")]
+    assert lines == [6, 4]
+
+
 def test_a_file_that_can_not_be_written_is_told(
     make_run: MakeRun, shown: Callable[[], Nestling], tmp_path: Path, qtbot: QtBot
 ) -> None:

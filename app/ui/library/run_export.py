@@ -11,7 +11,7 @@ from app.ui.export import shortened
 from app.ui.library.picture import as_png, as_svg
 from app.ui.widgets.notice import Notice
 from app.workers.background import BackgroundTasks, Failure
-from app.workers.library_tasks import saving, saving_csv, saving_settings
+from app.workers.library_tasks import saving, saving_csv, saving_numbered_csv, saving_settings
 
 if TYPE_CHECKING:
     from app.library.run_details import RunDetails
@@ -47,9 +47,12 @@ class RunExport(QObject):
             self._run(saving_settings(details.config, path), path)
 
     def save_data(self, run_dirs: Sequence[Path], path: Path) -> None:
+        """The user chose `path`: several tables are numbered, and replace no file of that name."""
+        if len(run_dirs) == 1:
+            self._run(saving_csv(run_dirs[0], path), path)
+            return
         for number, run_dir in enumerate(run_dirs, 1):
-            place = path if len(run_dirs) == 1 else path.with_stem(f"{path.stem} {number}")
-            self._run(saving_csv(run_dir, place), path)
+            self._run_told(saving_numbered_csv(run_dir, path, number), len(run_dirs), path.parent)
 
     def save_picture(self, widget: QWidget, name: str, path: Path) -> None:
         """What the widget shows now; as SVG if the path says so."""
@@ -68,6 +71,10 @@ class RunExport(QObject):
         dialog.fileSelected.connect(lambda chosen: save(Path(chosen)))
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()
+
+    def _run_told(self, work: Callable[[], object], tables: int, folder: Path) -> None:
+        told = f"Exported {tables} tables to {folder}."
+        self._background.run(work, lambda _: self._notice.tell(told), self._tell_failure)
 
     def _run(self, work: Callable[[], object], path: Path) -> None:
         self._background.run(
