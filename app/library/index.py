@@ -6,7 +6,6 @@ Only a copy: a run that has changed since is read anew, and the file may be dele
 import json
 import os
 from contextlib import suppress
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from app.core.errors import AppError
 from app.core.files import write_text_atomic
 from app.library.label import LABEL_FILE
 from app.library.run import MANIFEST_FILE
-from app.library.run_summary import Retention, RunSummary, summarise
+from app.library.run_summary import Retention, RunSummary, shown_instant, summarise
 
 FORMAT = 1
 _WATCHED = ("", MANIFEST_FILE, LABEL_FILE, "checkpoints")
@@ -37,7 +36,7 @@ class Index:
         stamp = _stamp(str(run_dir))
         known = self._known.get(run_dir.name)
         if known is not None and known["stamp"] == stamp:
-            with suppress(KeyError, TypeError, ValueError):
+            with suppress(KeyError, TypeError, ValueError, OverflowError):
                 run = _from_plain(run_dir, known["row"])
                 self._seen[run_dir.name] = known
                 return run
@@ -89,7 +88,7 @@ def _to_plain(run: RunSummary) -> dict[str, Any]:
 def _from_plain(run_dir: Path, row: dict[str, Any]) -> RunSummary:
     made = {
         "run_dir": run_dir,
-        "created": datetime.fromisoformat(row["created"]) if row["created"] else None,
+        "created": shown_instant(row["created"]) if row["created"] else None,
         "adapter_dir": Path(row["adapter_dir"]) if row["adapter_dir"] else None,
         "periods": tuple(row["periods"]),
         "retention": Retention(**row["retention"]) if row["retention"] else None,

@@ -87,7 +87,7 @@ def _summary(run_dir: Path, manifest: dict[str, Any]) -> RunSummary:
         name=label.name or str(manifest["name"]),
         model=str(config.get("model", "")),
         data=str(config.get("data", "")),
-        created=_instant(manifest["created"]),
+        created=shown_instant(manifest["created"]),
         steps=int(manifest["steps"]),
         outcome=_outcome(run_dir, manifest),
         best_val_loss=None if best is None else float(best),
@@ -101,7 +101,7 @@ def _summary(run_dir: Path, manifest: dict[str, Any]) -> RunSummary:
     )
 
 
-def _instant(text: str) -> datetime:
+def shown_instant(text: str) -> datetime:
     """Raises ValueError or OverflowError for one that no calendar here shows."""
     made = datetime.fromisoformat(text)
     made = made if made.tzinfo else made.replace(tzinfo=UTC)

@@ -11,10 +11,11 @@ import pytest
 
 from app.core.config import TrainingConfig
 from app.core.errors import InputError, RunError
+from app.core.paths import cache_dir
 from app.library.checkpoint_list import checkpoint_folders
 from app.library.label import LABEL_FILE
 from app.library.run import MANIFEST_FILE, RunRecorder, choose_run_dir, read_manifest, run_name
-from app.library.run_store import export_checkpoint, list_runs
+from app.library.run_store import INDEX_FILE, export_checkpoint, list_runs
 
 MakeRun = Callable[..., Path]
 CHECKPOINT = Path("checkpoints", "step-000008")
@@ -80,6 +81,19 @@ def test_a_date_that_no_calendar_shows_is_the_runs_problem(
     (run,) = list_runs(tmp_path)
     assert run.outcome == "unreadable"
     assert "is damaged" in run.problem
+
+
+def test_a_date_that_no_calendar_shows_is_not_taken_from_the_index(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    make_run(tmp_path / "runs" / "r")
+    (run,) = list_runs(tmp_path / "runs")
+    assert run.created is not None
+    index = cache_dir() / INDEX_FILE
+    kept = index.read_text()
+    assert run.created.isoformat() in kept
+    index.write_text(kept.replace(run.created.isoformat(), "9999-12-31T23:59:59-23:00"))
+    assert [found.created for found in list_runs(tmp_path / "runs")] == [run.created]
 
 
 def test_links_that_lead_to_themselves_hide_nothing(make_run: MakeRun, tmp_path: Path) -> None:
