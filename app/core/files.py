@@ -106,6 +106,8 @@ def disk_error(error: OSError, path: Path) -> AppError:
         )
     if error.errno in (errno.ENOTDIR, errno.EEXIST):
         return AppError(f"{path} can't be a folder: a file is in its place.", "Choose another.")
+    if error.errno == errno.ENOENT and not path.parent.exists():
+        return AppError(f"The folder {path.parent} is gone: {path.name} could not be written.")
     return AppError(f"{path} could not be written: {error.strerror or error}.")
 
 

@@ -300,8 +300,10 @@ class TrainingLoop:
             if str(error) not in message:
                 message = f"{message} The last checkpoint could not be kept: {error}"
         adapter_dir = self._keeper.adapter_dir
+        if adapter_dir is not None and not adapter_dir.is_dir():
+            adapter_dir = None  # deleted while the run went on
         if adapter_dir is None and outcome != "finished":
-            message += " No checkpoint was made."
+            message += " There is no checkpoint."
         ending = RunFinished(outcome, self._keeper.run_dir, adapter_dir, self._step, message)
         self._keeper.close(ending)
         return ending

@@ -424,3 +424,15 @@ def test_a_run_whose_folder_is_deleted_ends_and_says_so(config: TrainingConfig) 
             shutil.rmtree(config.output)
     assert ending(events).outcome == "failed"
     assert "was deleted while it was training" in ending(events).message
+
+
+def test_a_checkpoint_that_is_gone_is_not_named_at_the_end(config: TrainingConfig) -> None:
+    events = []
+    for event in train(replace(config, steps=4, steps_per_save=2)):
+        events.append(event)
+        if isinstance(event, CheckpointSaved) and event.step == 2:
+            assert config.output is not None
+            shutil.rmtree(config.output)
+    assert ending(events).outcome == "failed"
+    assert ending(events).adapter_dir is None
+    assert str(config.output) in ending(events).message

@@ -11,7 +11,7 @@ from app.application import Nestling
 from app.core.config import TierConfig, TrainingConfig
 from app.core.paths import runs_dir
 from app.ui.library.compare_view import CompareView
-from app.ui.library.compared import comparing
+from app.ui.library.compared import NAME_LENGTH, comparing, told_apart
 from app.ui.library.facts import differing_settings
 from app.ui.main_window import LIBRARY
 
@@ -147,3 +147,21 @@ def test_two_selected_runs_are_compared_in_the_window(
     qtbot.waitUntil(lambda: page.views.currentWidget() is page.compared, timeout=20_000)
     page.compared.back.click()
     assert page.views.currentWidget() is runs
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["cats", "dogs"],
+        [f"a run with quite a long name, number {number}" for number in range(8)],
+        ["k", "k", "a name that is longer than there is room for", "k"],
+    ],
+)
+def test_runs_of_like_names_are_told_apart(names: list[str]) -> None:
+    short = told_apart(names)
+    assert len(set(short)) == len(names)
+    assert all(len(name) <= NAME_LENGTH + len(" (4)") for name in short)
+
+
+def test_short_names_that_differ_stand_as_they_are() -> None:
+    assert told_apart(["cats", "dogs"]) == ["cats", "dogs"]

@@ -6,7 +6,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from app.ui import phrases
-from app.ui.library.compared import AXES, Compared
+from app.ui.library.compared import AXES, Compared, told_apart
 from app.ui.library.facts import differing_settings
 from app.ui.library.table import ROW_PX, make_table
 from app.ui.tables.differences_model import DifferencesModel
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 _AXIS_NAMES = {"step": "By step", "tokens": "By tokens", "time": "By time"}
 _MOST_ROWS = 6
-_NAME_LENGTH = 22
 
 
 class CompareView(QWidget):
@@ -77,7 +76,7 @@ class CompareView(QWidget):
         self.runs = runs
         if not self.plots:
             self._make_plots()
-        names = [_shortened(run.details.summary.name) for run in runs]
+        names = told_apart([run.details.summary.name for run in runs])
         losses, validation = self.plots
         losses.show_curves([run.losses for run in runs], names)
         validation.show_curves([run.validation for run in runs], names)
@@ -172,7 +171,3 @@ def _switch(text: str, tip: str) -> QPushButton:
     made.setToolTip(tip)
     made.setFocusPolicy(Qt.FocusPolicy.TabFocus)
     return made
-
-
-def _shortened(name: str) -> str:
-    return name if len(name) <= _NAME_LENGTH else f"{name[: _NAME_LENGTH - 1].rstrip()}…"

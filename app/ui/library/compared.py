@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 AXES = ("step", "tokens", "time")
 MOST_COMPARED = 8
+NAME_LENGTH = 22
+"""Characters that a legend and a table's head have room for."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,23 @@ class Compared:
     details: "RunDetails"
     losses: Curve
     validation: Curve
+
+
+def told_apart(names: Sequence[str]) -> list[str]:
+    """Short names, each another one: by their beginnings, by their ends too, or numbered."""
+    for keep in (NAME_LENGTH, NAME_LENGTH // 2):
+        short = [_shortened(name, keep) for name in names]
+        if len(set(short)) == len(short):
+            return short
+    return [f"{name} ({number})" for number, name in enumerate(short, start=1)]
+
+
+def _shortened(name: str, beginning: int) -> str:
+    """At most NAME_LENGTH characters: `beginning` of them from the front, the rest from the end."""
+    if len(name) <= NAME_LENGTH:
+        return name
+    end = NAME_LENGTH - beginning
+    return f"{name[: beginning - 1].rstrip()}…{name[len(name) - end :].lstrip()}"
 
 
 def comparing(run_dirs: Sequence[Path]) -> Callable[[], tuple[Compared, ...]]:
