@@ -121,6 +121,7 @@ def resume(
         raise plain_fault(error) from error
     yield from memory_of(config, prepared.shapes)
     start.check_fits(trainable(prepared.base.model), prepared.plan)
+    start.check_is_of(manifest["settings_sha256"])
     yield LogMessage(f"Going on after step {start.progress.step}.")
     keeper: Keeper = NoKeeper(run_dir, start)
     if machines.is_first:

@@ -341,6 +341,17 @@ def test_another_runs_checkpoint_is_refused(stopped: Path, config: TrainingConfi
     assert "step-000006" in sentence
 
 
+def test_a_checkpoint_of_a_run_that_differs_in_its_seed_alone_is_refused(
+    stopped: Path, config: TrainingConfig
+) -> None:
+    other = replace(config, output=stopped.with_name("other"), seed=1)
+    list(train(other, stop_after=int(last_checkpoint(stopped).name[5:])))
+    place = last_checkpoint(stopped)
+    shutil.rmtree(place)
+    shutil.copytree(last_checkpoint(stopped.with_name("other")), place)
+    assert f"{place.name} can't be used: it belongs to another run" in refusal(stopped)
+
+
 def test_the_manifest_of_a_resumed_run_tells_the_whole_story(config: TrainingConfig) -> None:
     assert config.output is not None
     list(train(config, stop_after=9))
