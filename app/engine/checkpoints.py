@@ -51,6 +51,8 @@ class Progress:
     """Length of the steps file when the checkpoint was made."""
     plan_digest: str = ""
     """Of the tier plan, which decides what each number of the optimizer's state belongs to."""
+    settings_digest: str = ""
+    """Of what decides the run's numbers, as its manifest has it; older checkpoints have none."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,11 @@ class Checkpoint:
         fits = fits and all([vector.size for vector in part] == sizes for part in parts)
         if not fits or self.progress.plan_digest != plan.digest():
             raise _unreadable(self.folder, "it belongs to another adapter or tier plan")
+
+    def check_is_of(self, settings_digest: str) -> None:
+        """Raise InputError if a run with other settings, data or plan made this."""
+        if self.progress.settings_digest not in ("", settings_digest):
+            raise _unreadable(self.folder, "it belongs to another run")
 
 
 def _shapes(arrays: Mapping[str, Any]) -> dict[str, Any]:

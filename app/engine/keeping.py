@@ -71,7 +71,11 @@ class RunKeeper:
     ) -> CheckpointSaved:
         """A new checkpoint, complete on the disk."""
         folder = checkpoint_folder(self.run_dir, progress.step)
-        progress = replace(progress, metrics_bytes=self._recorder.synced_metrics_bytes())
+        progress = replace(
+            progress,
+            metrics_bytes=self._recorder.synced_metrics_bytes(),
+            settings_digest=self._recorder.settings_digest,
+        )
         size = save_checkpoint(folder, adapter, adapter_config, state, progress)
         self.saved_step, self.adapter_dir = progress.step, folder
         is_best = progress.best_step == progress.step

@@ -98,14 +98,10 @@ def resume(
     folder = run_dir / "checkpoints" / checkpoint if checkpoint else last_checkpoint(run_dir)
     machines = _set_up_mlx(config)
     start = load_checkpoint(folder)
-    if start.progress.step >= config.steps:
-        raise InputError(f"The run in {run_dir} is done: all {config.steps} steps were made.")
+    # Killed after its last step it has yet to end: questions may be left to ask.
+    if manifest["outcome"] != "running":
+        _check_not_done(run_dir, config, start)
     _check_stop_after(stop_after, start.progress.step)
-    if 0 < config.early_stop_evals <= start.progress.evals_since_best:
-        raise InputError(
-            f"The run in {run_dir} is done: it ended early, at step {start.progress.step}.",
-            "Go on from an earlier checkpoint, or start a new run.",
-        )
     mixed = [dataset.data for dataset in config.mix]
     if fingerprints(config.data, config.valid, mixed) != manifest.get("data"):
         raise InputError(
@@ -125,6 +121,7 @@ def resume(
         raise plain_fault(error) from error
     yield from memory_of(config, prepared.shapes)
     start.check_fits(trainable(prepared.base.model), prepared.plan)
+    start.check_is_of(manifest["settings_sha256"])
     yield LogMessage(f"Going on after step {start.progress.step}.")
     keeper: Keeper = NoKeeper(run_dir, start)
     if machines.is_first:
@@ -156,6 +153,17 @@ def _new_run(config: TrainingConfig, run_dir: Path, runs_dir: Path, facts: Facts
             if config.output is not None:
                 raise
             run_dir = choose_run_dir(config, runs_dir)
+
+
+def _check_not_done(run_dir: Path, config: TrainingConfig, start: Checkpoint) -> None:
+    done = start.progress
+    if done.step >= config.steps:
+        raise InputError(f"The run in {run_dir} is done: all {config.steps} steps were made.")
+    if 0 < config.early_stop_evals <= done.evals_since_best:
+        raise InputError(
+            f"The run in {run_dir} is done: it ended early, at step {done.step}.",
+            "Go on from an earlier checkpoint, or start a new run.",
+        )
 
 
 def _check_stop_after(stop_after: int | None, done: int) -> None:

@@ -110,6 +110,11 @@ class RunRecorder:
             claim.release()
             raise
 
+    @property
+    def settings_digest(self) -> str:
+        """Of what decides the run's numbers."""
+        return str(self._manifest["settings_sha256"])
+
     def record(self, event: Event) -> None:
         """Put one event where it belongs. Raises AppError when the disk refuses."""
         match event:

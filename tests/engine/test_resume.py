@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import pytest
 
 from app.core.config import TierConfig, TrainingConfig
 from app.core.errors import InputError
-from app.core.events import Event, RunFinished, StepFinished
+from app.core.events import CheckpointSaved, Event, RunFinished, StepFinished
 from app.engine.checkpoints import Checkpoint, last_checkpoint, load_checkpoint
 from app.engine.trainer import resume, train
 from app.library.metrics import read_events, read_steps
@@ -292,6 +293,25 @@ def test_a_run_that_is_done_is_refused(config: TrainingConfig) -> None:
     assert f"all {STEPS} steps were made" in refusal(config.output)
 
 
+def test_a_run_killed_after_its_last_checkpoint_ends_as_if_it_had_not_been(
+    config: TrainingConfig, chat_file: Path, tmp_path: Path
+) -> None:
+    config = replace(config, question_sets=(chat_file,), output=tmp_path / "whole")
+    killed = tmp_path / "killed"
+    for event in train(config):
+        if isinstance(event, CheckpointSaved) and event.step == config.steps:
+            shutil.copytree(tmp_path / "whole", killed)  # what a kill would leave here
+    assert read_manifest(killed)["outcome"] == "running"
+    events = list(resume(killed))
+    assert [type(event) for event in events].count(StepFinished) == 0
+    assert_same_end(tmp_path / "whole", killed)
+    one, other = (read_manifest(run_dir) for run_dir in (tmp_path / "whole", killed))
+    assert [score["when"] for score in other["scores"]] == ["before", "after"]
+    names = ("outcome", "message", "steps", "scores", "adapter")
+    assert {name: one[name] for name in names} == {name: other[name] for name in names}
+    assert "is done" in refusal(killed)
+
+
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
     (tmp_path / "holiday").mkdir()
     assert "is no run" in refusal(tmp_path / "holiday")
@@ -319,6 +339,17 @@ def test_another_runs_checkpoint_is_refused(stopped: Path, config: TrainingConfi
     sentence = refusal(stopped)
     assert "belongs to another adapter or tier plan" in sentence
     assert "step-000006" in sentence
+
+
+def test_a_checkpoint_of_a_run_that_differs_in_its_seed_alone_is_refused(
+    stopped: Path, config: TrainingConfig
+) -> None:
+    other = replace(config, output=stopped.with_name("other"), seed=1)
+    list(train(other, stop_after=int(last_checkpoint(stopped).name[5:])))
+    place = last_checkpoint(stopped)
+    shutil.rmtree(place)
+    shutil.copytree(last_checkpoint(stopped.with_name("other")), place)
+    assert f"{place.name} can't be used: it belongs to another run" in refusal(stopped)
 
 
 def test_the_manifest_of_a_resumed_run_tells_the_whole_story(config: TrainingConfig) -> None:
