@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QEvent, QObject, QSettings, QTimer, Signal, Slot
 from PySide6.QtGui import QFileOpenEvent, QFontDatabase
@@ -47,9 +46,6 @@ from app.workers.compute import ComputeThread
 from app.workers.data_jobs import Inspected, Inspecting, Reading
 from app.workers.job import JobEnded
 
-if TYPE_CHECKING:
-    from app.data.inspection import DatasetFacts
-
 BODY_PX = 13
 """The body size of macOS, used everywhere so that layouts agree."""
 
@@ -76,7 +72,7 @@ class Nestling(QObject):
         self.actions = RunActions(self.state, self.control)
         self.live_series = LiveSeries(self.state)
         self.train = TrainPage(self.state, self.mix, self.live_series, self.actions, settings)
-        self.data = DataPage(self.state, self.data_work, self.intake)
+        self.data = DataPage(self.state, self.data_work, self.intake, self.mix)
         self.library = LibraryPage(settings)
         self.live_run = LiveRunWatch(self.state)
         self.queue = RunQueue(
@@ -165,19 +161,19 @@ class Nestling(QObject):
     def _inspect_mixed(
         self,
         mixed: MixedDataset,
-        on_done: Callable[["DatasetFacts"], None],
+        on_done: Callable[[Inspected], None],
         on_failed: Callable[[Failure], None],
     ) -> None:
         def take(value: object) -> None:
             if isinstance(value, Inspected):
-                on_done(value.facts)
+                on_done(value)
 
         def end(ended: JobEnded) -> None:
             if ended.ending != "finished":
                 message = ended.message or f"{mixed.data.name} was not read to its end."
                 on_failed(Failure(message, ended.hint, ended.details, ended.is_app_error))
 
-        reading = Reading(mixed.data, None, mixed.map)
+        reading = Reading(mixed.data, None, mixed.map or None)
         self.data_work.reader.run(Inspecting(reading), take, end)
 
     @Slot()

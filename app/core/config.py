@@ -46,7 +46,7 @@ class MixedDataset:
     """Its columns, as the setting of that name says those of the run's own dataset."""
 
     def __str__(self) -> str:
-        return f"{self.data.name} {self.share * 100:g} %"
+        return f"{self.data.name} {self.share * 100:.3g} %"
 
 
 def setting(

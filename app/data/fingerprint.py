@@ -32,7 +32,6 @@ class FileContent:
 
     digest: str
     """SHA-256."""
-    line_breaks: int
     state: tuple[int, ...]
     """Changes when the file is written to, replaced or moved."""
 
@@ -77,11 +76,10 @@ def file_content(path: Path) -> FileContent:
 
 
 def _hashed(file: Any, state: tuple[int, ...]) -> FileContent:
-    digest, line_breaks = hashlib.sha256(), 0
+    digest = hashlib.sha256()
     while block := file.read(_BLOCK_BYTES):
         digest.update(block)
-        line_breaks += block.count(b"\n")
-    return FileContent(digest.hexdigest(), line_breaks, state)
+    return FileContent(digest.hexdigest(), state)
 
 
 def _state(facts: os.stat_result) -> tuple[int, ...]:
@@ -103,8 +101,8 @@ def _index() -> dict[str, Any]:
 
 def _known(name: str) -> FileContent | None:
     try:
-        digest, line_breaks, state = _index()[name]
-        return FileContent(str(digest), int(line_breaks), tuple(map(int, state)))
+        digest, state = _index()[name]
+        return FileContent(str(digest), tuple(map(int, state)))
     except (KeyError, ValueError, TypeError):
         return None
 
@@ -112,7 +110,7 @@ def _known(name: str) -> FileContent | None:
 def _remember(name: str, content: FileContent) -> None:
     index = _index()
     index.pop(name, None)
-    index[name] = [content.digest, content.line_breaks, content.state]
+    index[name] = [content.digest, content.state]
     kept = dict(list(index.items())[-_KEPT_FILES:])
     with contextlib.suppress(AppError, OSError):  # without it the file is only hashed again
         _index_file().parent.mkdir(parents=True, exist_ok=True)

@@ -23,6 +23,7 @@ from app.data.checked_file import read_examples
 from app.data.dataset import refusing
 from app.data.examples import REFUSED, ChatExample, Example, RowProblem, TextExample
 from app.data.fingerprint import FileContent, file_content
+from app.data.readers import ShareRead
 from app.data.readers.formats import file_format
 from app.data.token_cache import place_to_fill, stores_dir
 from app.data.token_files import StoreWriter, TokenStore, open_store
@@ -65,7 +66,7 @@ def opening_store(
         with place_to_fill(folder) as aside:
             writer = StoreWriter(folder, key, aside)
             with _kept_or_dropped(writer, aside):
-                yield from _filling(writer, path, content, tokenizer, settings)
+                yield from _filling(writer, path, tokenizer, settings)
                 if not content.is_still(path):
                     raise InputError(
                         f"{path.name} changed while it was read.",
@@ -101,23 +102,28 @@ def _kept_or_dropped(writer: StoreWriter, aside: Path) -> Iterator[None]:
 
 
 def _filling(
-    writer: StoreWriter,
-    path: Path,
-    content: FileContent,
-    tokenizer: Tokenizer,
-    settings: RowSettings,
+    writer: StoreWriter, path: Path, tokenizer: Tokenizer, settings: RowSettings
 ) -> Iterator[float]:
-    lines = max(1, content.line_breaks)
-    rows = read_examples(path, settings.columns)
+    # By what was read: the lines of a packed file, of Parquet or of one-line JSON tell nothing.
+    share = ShareRead()
+    rows = read_examples(path, settings.columns, share)
     if not settings.leave_out_bad_rows:
         rows = refusing(path, rows)
-    lots = lots_of(islice(rows, writer.taken, None))
+    read: deque[float] = deque()
+    lots = _noting(read, share, lots_of(islice(rows, writer.taken, None)))
     yield 0.0
     with closing(tokenized(lots, tokenizer, settings.mask_prompt, is_large(path))) as made:
         for lot in made:
             writer.append(lot.rows, lot.problems, lot.taken)
-            yield min(1.0, lot.last_line / lines)
+            yield read.popleft()
     yield 1.0
+
+
+def _noting(read: deque[float], share: ShareRead, lots: Iterator[Lot]) -> Iterator[Lot]:
+    """The lots, each with how much of the file was read by then: some are read ahead."""
+    for lot in lots:
+        read.append(share.done)
+        yield lot
 
 
 def is_large(path: Path) -> bool:

@@ -38,7 +38,6 @@ class TokenizedLot:
     problems: tuple[RowProblem, ...]
     """All rows of the lot that can't be trained on, in order."""
     taken: int
-    last_line: int
 
 
 def tokenized(
@@ -113,5 +112,4 @@ def _tokenized(lot: Lot, tokenizer: ExampleTokenizer) -> TokenizedLot:
         TokenRows.of([row for row in found if isinstance(row, TokenizedExample)]),
         tuple(sorted(problems, key=lambda problem: problem.line)),
         len(lot),
-        lot[-1].line,
     )

@@ -15,13 +15,13 @@ from app.workers.background import Failure
 
 if TYPE_CHECKING:
     from app.data.inspection import DatasetFacts
+    from app.workers.data_jobs import Inspected
 
 FIRST_SHARE = 0.25
 
-Inspect = Callable[
-    [MixedDataset, "Callable[[DatasetFacts], None]", Callable[[Failure], None]], None
-]
-"""Has a dataset read beside the window, and calls back with what it holds or why it can't be."""
+Inspect = Callable[[MixedDataset, "Callable[[Inspected], None]", Callable[[Failure], None]], None]
+"""Has a dataset read beside the window, by its mapping or by the one remembered for it, and calls
+back with what it holds or why it can't be."""
 
 
 @dataclass(frozen=True)
@@ -85,8 +85,19 @@ class MixIntake(QObject):
                 self._inspect(mixed, self._taking(key), self._failing(key))
         self._tell()
 
-    def _taking(self, key: tuple[Path, str]) -> "Callable[[DatasetFacts], None]":
-        return lambda facts: self._take(key, MixedFacts(facts=facts))
+    def _taking(self, key: tuple[Path, str]) -> "Callable[[Inspected], None]":
+        return lambda read: self._take_mapped(key, read)
+
+    def _take_mapped(self, key: tuple[Path, str], read: "Inspected") -> None:
+        """The run reads the dataset by the mapping that was used here."""
+        self._take(key, MixedFacts(facts=read.facts))
+        if read.map != key[1] and key in self._known:
+            self._known[key[0], read.map] = self._known[key]
+            mix = [
+                replace(mixed, map=read.map) if _key(mixed) == key else mixed
+                for mixed in self._state.config.mix
+            ]
+            self._change(mix)
 
     def _failing(self, key: tuple[Path, str]) -> Callable[[Failure], None]:
         return lambda failure: self._take(key, MixedFacts(failure=failure))

@@ -121,3 +121,7 @@ def test_a_mixed_in_datasets_columns_are_checked():
     mix = (MixedDataset(Path("a.csv"), 0.5, "nonsense"),)
     (problem,) = TrainingConfig(mix=mix).problems()
     assert problem.message.startswith("a.csv: ")
+
+
+def test_a_mixed_in_share_is_told_without_a_tail_of_digits() -> None:
+    assert str(MixedDataset(Path("old.jsonl"), 1 / 3)) == "old.jsonl 33.3 %"

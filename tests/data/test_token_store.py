@@ -1,5 +1,6 @@
 """The token store: made once, complete or absent, never stale, gone on with where it stopped."""
 
+import gzip
 import json
 import os
 import shutil
@@ -344,9 +345,10 @@ def test_processes_give_what_one_gives_in_the_same_order(write_rows, tokenizer, 
 def test_stopping_ends_the_processes_and_keeps_what_was_done(write_rows, tokenizer, large):
     path = write_rows(*chats(195))
     making = opening_store(path, tokenizer, MASKED)
-    shares = [next(making) for _ in range(4)]
+    for _ in range(4):
+        next(making)
     making.close()
-    assert 0 < shares[-1] < 1
+    assert not list(stores_dir().rglob(token_files.MANIFEST)), "it was stopped on its way"
     assert not token_workers.multiprocessing.active_children()
     assert next(opening_store(path, tokenizer, MASKED)) == 0.0
     assert examples_of(made(path, tokenizer)) == expected(path, tokenizer)
@@ -361,3 +363,19 @@ def test_a_process_that_is_killed_is_said_so_and_nothing_is_lost(write_rows, tok
     with pytest.raises(AppError, match="ended before it was done"):
         list(making)
     assert examples_of(made(path, tokenizer)) == expected(path, tokenizer)
+
+
+@pytest.mark.parametrize("name", ["one-line.json", "packed.jsonl.gz"])
+def test_the_share_done_follows_what_was_read_where_lines_tell_nothing(tmp_path, tokenizer, name):
+    path = tmp_path / name
+    # Long random words, so that packing leaves several blocks to read.
+    rows = [{"text": os.urandom(2000).hex()} for _ in range(2500)]
+    if name.endswith(".json"):
+        path.write_text(json.dumps(rows))
+    else:
+        path.write_bytes(gzip.compress("\n".join(map(json.dumps, rows)).encode(), 1))
+    shares = list(opening_store(path, tokenizer, MASKED))
+    between = [share for share in shares if 0 < share < 0.9]
+    assert len(set(between)) >= 3, shares
+    assert shares == sorted(shares)
+    assert shares[-1] == 1

@@ -11,8 +11,12 @@ from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
+from app.core.columns import Columns
 from app.core.config import MixedDataset, TrainingConfig
+from app.library.remembered_columns import remember_columns
 from app.ui.app_state import Phase
+from app.ui.main_window import DATA
+from app.ui.pages.data_page import PROBLEMS
 
 Write = Callable[..., Path]
 
@@ -110,6 +114,38 @@ def test_bad_rows_of_a_mixed_in_dataset_are_named(
     assert nestling.state.why_not_start() == "old has rows that can't be used."
     nestling.state.change_config(bad_rows="leave out")
     assert nestling.state.why_not_start() == ""
+
+
+def test_a_mixed_in_dataset_is_read_as_its_columns_were_mapped(
+    nestling: Nestling, write: Write, tmp_path: Path, qtbot: QtBot
+) -> None:
+    letters = tmp_path / "letters.csv"
+    letters.write_text("asked,answered\n" + "".join(f"why {i},so {i}\n" for i in range(9)))
+    remember_columns(letters, Columns(prompt="asked", completion="answered"))
+    drop(nestling.window, write("new.jsonl", 30), letters)
+    qtbot.waitUntil(nestling.actions.start.isEnabled)
+    (mixed,) = nestling.state.config.mix
+    assert (mixed.data, mixed.map) == (letters, "prompt=asked, completion=answered")
+    assert shown(nestling)[0][2].startswith("9 examples")
+    qtbot.waitUntil(lambda: nestling.data_work.tokenisation.done is not None, timeout=60_000)
+
+
+def test_problems_of_a_mixed_in_dataset_are_listed_on_the_data_page(
+    nestling: Nestling, write: Write, qtbot: QtBot
+) -> None:
+    problems = nestling.data.problems
+    drop(nestling.window, write("new.jsonl", 30), write("old.jsonl", 7, bad="{oops\n[]\n"))
+    qtbot.waitUntil(lambda: problems.total == 2)
+    rows = map(problems.model.at, range(problems.model.rowCount()))
+    listed = [(problem.path.name, problem.line) for problem in rows]
+    assert listed == [("old.jsonl", 8), ("old.jsonl", 9)]
+    nestling.window.show_page(DATA)
+    nestling.data.show_view(PROBLEMS)
+    assert problems.leave_out.isVisible()
+    problems.leave_out.click()
+    assert nestling.state.why_not_start() == ""
+    nestling.mix.remove(0)
+    assert problems.total == 0
 
 
 def test_a_dataset_that_is_none_is_named_in_its_place(

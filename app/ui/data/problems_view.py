@@ -1,5 +1,6 @@
 """Every problem with its file, line and reason, and what can be done about them."""
 
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from app.ui.app_state import AppState
 from app.ui.data.figures import Figures
 from app.ui.desktop import REVEAL_LABEL
 from app.ui.library.table import make_table
+from app.ui.mix_intake import MixIntake
 from app.ui.tables.problems_model import REASON_COLUMN, ProblemsModel, kind_words
 from app.ui.theme import Theme
 from app.ui.widgets.building import GRID_PX, button, column, enable, label, row, tip
@@ -19,6 +21,7 @@ from app.ui.widgets.fields import CalmComboBox
 
 if TYPE_CHECKING:
     from app.data.examples import RowProblem
+    from app.data.inspection import DatasetFacts
 
 
 class ProblemsView(QWidget):
@@ -27,9 +30,9 @@ class ProblemsView(QWidget):
     reread_requested = Signal()
     count_changed = Signal()
 
-    def __init__(self, state: AppState, figures: Figures) -> None:
+    def __init__(self, state: AppState, figures: Figures, mix: MixIntake) -> None:
         super().__init__()
-        self._state, self._figures = state, figures
+        self._state, self._figures, self._mix = state, figures, mix
         self.counts: dict[str, int] = {}
         """Problems and warnings of each kind, those that aren't listed too."""
         self.model = ProblemsModel()
@@ -53,6 +56,7 @@ class ProblemsView(QWidget):
         self.table.selectionModel().selectionChanged.connect(self._allow)
         state.dataset_changed.connect(self.refresh)
         state.config_changed.connect(self._show_choice)
+        mix.changed.connect(self.refresh)
         figures.changed.connect(self.refresh)
         figures.long_rows_changed.connect(self.refresh)
         self.refresh()
@@ -100,7 +104,11 @@ class ProblemsView(QWidget):
         facts, statistics = self._state.dataset, self._figures.statistics
         if facts is None or self._state.is_inspecting:
             return [], {}
-        found, counts = [*facts.problems, *facts.warnings], dict(facts.counts)
+        counts: Counter[str] = Counter()
+        found: list[RowProblem] = []
+        for one in (facts, *self._mixed_in()):
+            found += [*one.problems, *one.warnings]
+            counts.update(one.counts)
         if statistics is not None:
             known = {(problem.path, problem.line) for problem in facts.problems}
             refused = [
@@ -116,6 +124,11 @@ class ProblemsView(QWidget):
             counts["refused by the model"] = max(left, len(refused))
             counts["too long"] = sum(curves.rows_longer_than(limit) for curves in both)
         return found, {kind: count for kind, count in counts.items() if count}
+
+    def _mixed_in(self) -> "list[DatasetFacts]":
+        """What is known by now of the datasets that are mixed in."""
+        known = (self._mix.known(mixed).facts for mixed in self._state.config.mix)
+        return [facts for facts in known if facts is not None]
 
     def _show_kinds(self) -> None:
         chosen = self.kind.currentData()
@@ -163,7 +176,7 @@ class ProblemsView(QWidget):
     def _show_choice(self) -> None:
         facts = self._state.dataset
         self.leave_out.setChecked(self._state.config.bad_rows == "leave out")
-        has_bad = facts is not None and facts.problem_count > 0
+        has_bad = facts is not None and any(one.problem_count for one in (facts, *self._mixed_in()))
         self.leave_out.setVisible(has_bad)
         enable(self.leave_out, not self._state.phase.is_active)
 

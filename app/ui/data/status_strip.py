@@ -28,7 +28,7 @@ class StatusStrip(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        layout.addLayout(row(self.bar, self.text, GRID_PX, self.stop, self.go_on, None))
+        layout.addLayout(row(self.bar, self.text, self.stop, self.go_on, None, spacing=2 * GRID_PX))
         layout.addWidget(self.problem)
         state.dataset_changed.connect(self.refresh)
         state.config_changed.connect(self.refresh)

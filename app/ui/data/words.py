@@ -127,7 +127,7 @@ def _paces(
 
 def _batches(config: TrainingConfig, mixed: float) -> str:
     told = f"batches of {config.batch_size}"
-    return f"{told}, {mixed * 100:g} % of the rows mixed in" if mixed else told
+    return f"{told}, {mixed * 100:.3g} % of the rows mixed in" if mixed else told
 
 
 def _time(

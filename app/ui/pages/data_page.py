@@ -13,6 +13,7 @@ from app.ui.data.statistics_view import StatisticsView
 from app.ui.data.status_strip import StatusStrip
 from app.ui.data.words import summary
 from app.ui.intake import Intake
+from app.ui.mix_intake import MixIntake
 from app.ui.theme import Theme
 from app.ui.widgets.building import (
     GRID_PX,
@@ -37,13 +38,13 @@ class DataPage(QWidget):
     reveal_requested = Signal(object)
     """Path of a file."""
 
-    def __init__(self, state: AppState, work: DataWork, intake: Intake) -> None:
+    def __init__(self, state: AppState, work: DataWork, intake: Intake, mix: MixIntake) -> None:
         super().__init__()
         self.setObjectName("page")
         self._state, self._work = state, work
         self.rows = RowsView(state, work.preview)
         self.statistics = StatisticsView(state, work.figures, work.tokenisation)
-        self.problems = ProblemsView(state, work.figures)
+        self.problems = ProblemsView(state, work.figures, mix)
         self.columns = ColumnsView(state, work.preview, work.looker)
         self.status = StatusStrip(state, work.tokenisation, intake)
         self.choose = button("Choose…", self.dataset_choice_requested.emit)
