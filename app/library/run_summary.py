@@ -123,9 +123,12 @@ def _retention(scores: list[dict[str, Any]]) -> Retention | None:
 def _outcome(run_dir: Path, manifest: dict[str, Any]) -> str:
     if manifest["outcome"] != "running" or is_claimed(run_dir):
         return str(manifest["outcome"])
-    # Cut off between its last checkpoint and the note that it ended: nothing is left to do.
+    # Cut off between its last checkpoint and the note that it ended: its questions may be left.
     last = f"checkpoints/step-{manifest['config'].get('steps', 0):06d}"
-    return "finished" if manifest.get("adapter") == last else "interrupted"
+    is_asked = any(score["when"] == "after" for score in manifest["scores"])
+    has_questions = bool(manifest["config"].get("question_sets"))
+    is_done = manifest.get("adapter") == last and (is_asked or not has_questions)
+    return "finished" if is_done else "interrupted"
 
 
 def folder_size(folder: Path) -> int:

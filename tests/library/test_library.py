@@ -217,10 +217,11 @@ def test_a_run_whose_folder_was_deleted_notices_at_its_next_checkpoint(tmp_path:
     recorder.close()
 
 
-def test_a_run_cut_off_after_its_last_checkpoint_has_finished(
+def test_a_run_cut_off_after_its_last_checkpoint_has_finished_but_for_its_questions(
     make_run: MakeRun, tmp_path: Path
 ) -> None:
     make_run(tmp_path / "done", outcome=None)
     make_run(tmp_path / "cut", outcome=None, steps=8, saves=(4,))
+    make_run(tmp_path / "unasked", outcome=None, question_sets=(tmp_path / "questions.jsonl",))
     outcomes = {run.run_dir.name: run.outcome for run in list_runs(tmp_path)}
-    assert outcomes == {"done": "finished", "cut": "interrupted"}
+    assert outcomes == {"done": "finished", "cut": "interrupted", "unasked": "interrupted"}

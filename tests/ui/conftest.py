@@ -1,5 +1,6 @@
 """The whole window, built as the app builds it, with a library of its own."""
 
+import functools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,6 +12,16 @@ from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
 from app.core.config import TrainingConfig
+
+
+PATIENCE_MS = 60_000
+"""How long what must happen may take where other programs have the processor."""
+
+
+@pytest.fixture
+def qtbot(qtbot: QtBot) -> QtBot:
+    qtbot.waitUntil = functools.partial(qtbot.waitUntil, timeout=PATIENCE_MS)  # type: ignore[method-assign]
+    return qtbot
 
 
 @pytest.fixture
