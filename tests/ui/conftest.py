@@ -13,7 +13,6 @@ from pytestqt.qtbot import QtBot
 from app.application import Nestling
 from app.core.config import TrainingConfig
 
-
 PATIENCE_MS = 60_000
 """How long what must happen may take where other programs have the processor."""
 
