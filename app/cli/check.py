@@ -41,6 +41,7 @@ def add_check(parser: argparse.ArgumentParser) -> None:
 
 def check(arguments: argparse.Namespace) -> int:
     """Print the report; raises InputError when there is nothing to report on."""
+    TrainingConfig(max_seq_length=arguments.max_seq_length, map=arguments.map).checked()
     columns = parse_columns(arguments.map)
     reading = inspecting(arguments.data, arguments.valid, columns)
     facts = waited_for(reading, f"Reading {arguments.data.name}")

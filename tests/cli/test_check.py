@@ -114,6 +114,7 @@ def test_a_model_s_weights_are_not_read(tiny_model: Path, chat_file: Path, tmp_p
         (["a.csv", "--map", "prompt=q"], "A column is mapped to prompt but none to completion."),
         (["a.csv", "--map", "body"], "'body' maps no column"),
         (["a.csv", "--model", "nowhere"], "There is no model folder at nowhere"),
+        (["a.csv", "--max-seq-length", "0"], "Longest example must be at least 8"),
     ],
 )
 def test_bad_arguments_end_with_2_and_one_sentence(
