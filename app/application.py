@@ -130,6 +130,8 @@ class Nestling(QObject):
         library.opened.checkpoints.try_requested.connect(commands.try_checkpoint)
         self.train.header.try_requested.connect(commands.try_finished)
         self.trying.sample_requested.connect(self.commands.use_sample)
+        self.trial.asked.connect(self.preview.make_way)
+        self.trial.ended.connect(self.preview.refresh)
         self.trial.defect_met.connect(self.errors.show_failure)
 
     def _wire_window(self) -> None:

@@ -53,6 +53,11 @@ class TierPreview(QObject):
         self._state.set_preview(None)
         self._timer.start()
 
+    @Slot()
+    def make_way(self) -> None:
+        """Somebody waits for the compute thread; `refresh` asks again."""
+        self._drop_question()
+
     def shut_down(self) -> None:
         """Ask no more: nobody is there to answer."""
         self._drop_question()

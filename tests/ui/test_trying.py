@@ -18,7 +18,7 @@ from app.core.paths import runs_dir
 from app.engine.trainer import train
 from app.ui.app_state import Phase
 from app.ui.main_window import LIBRARY, TRAIN, TRY
-from app.ui.pages.try_page import EMPTY, READY, TALK, TryPage
+from app.ui.pages.try_page import EMPTY, LOOKING, READY, TALK, TryPage
 from app.ui.trying.trial import IN_PROGRESS
 from tests.conftest import write_chats
 
@@ -267,6 +267,7 @@ def test_a_run_that_starts_stops_the_answer_and_frees_the_model(
     qtbot.waitUntil(lambda: shown.state.phase is Phase.FINISHED, timeout=WAIT_MS)
     assert held
     assert all(model is None for model in held)
+    page.form.max_tokens.setValue(6)
     ask(shown, "Hi", qtbot)
     assert len(page.conversation.turns) == 2
     assert said(page, "tuned")
@@ -352,12 +353,45 @@ def test_settings_hold_for_the_question_and_are_remembered(
     assert build().trying.form.sampling() == Sampling(0.7, 1.0, 6, 5)
 
 
+def test_nothing_is_said_of_runs_until_they_are_listed(
+    shown: Nestling, build: Callable[..., Nestling], qtbot: QtBot
+) -> None:
+    second = build()
+    second.window.show()
+    second.window.show_page(TRY)
+    seen = [second.trying.body.currentIndex()]
+    second.trying.body.currentChanged.connect(seen.append)
+    qtbot.waitUntil(lambda: second.trial.subject is not None, timeout=WAIT_MS)
+    assert seen == [LOOKING, READY]
+
+
+def test_a_question_goes_before_the_count_of_parameters(shown: Nestling, qtbot: QtBot) -> None:
+    qtbot.waitUntil(lambda: shown.state.preview is not None, timeout=WAIT_MS)
+    gate = threading.Event()
+
+    def hold(_should_stop: Callable[[], bool]) -> Iterator[object]:
+        gate.wait()
+        yield None
+
+    shown.compute.submit("Holding the thread", hold)
+    shown.preview.ask_again()
+    qtbot.waitUntil(lambda: shown.preview._job is not None, timeout=WAIT_MS)
+    begin(shown, "Hi")
+    gate.set()
+    with_counts: list[bool] = []
+    shown.trial.ended.connect(lambda _: with_counts.append(shown.state.preview is not None))
+    qtbot.waitUntil(lambda: not shown.trial.is_answering, timeout=WAIT_MS)
+    assert with_counts == [False]
+    qtbot.waitUntil(lambda: shown.state.preview is not None, timeout=WAIT_MS)
+
+
 def test_an_empty_library_offers_the_sample(build: Callable[..., Nestling], qtbot: QtBot) -> None:
     nestling = build()
     nestling.window.show()
     nestling.window.show_page(TRY)
     page = nestling.trying
-    assert page.body.currentIndex() == EMPTY
+    assert page.body.currentIndex() == LOOKING
+    qtbot.waitUntil(lambda: page.body.currentIndex() == EMPTY, timeout=WAIT_MS)
     assert not page.composer.isVisible()
     page.sample.click()
     assert nestling.window.pages.currentIndex() == TRAIN

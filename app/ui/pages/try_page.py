@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 IDLE_MS = 60_000
 """So long after the page was left the model's memory is given back."""
 WORDS_PX = 460
-EMPTY, READY, TALK = range(3)
+LOOKING, EMPTY, READY, TALK = range(4)
 
 
 class TryPage(QWidget):
@@ -46,11 +46,13 @@ class TryPage(QWidget):
         self.composer = Composer(trial, self.form)
         self.sample = button("Train on the Sample Data", self.sample_requested.emit, "primary")
         self.body = QStackedWidget()
-        for part in (self._make_empty(), self._make_ready(), self.conversation):
+        for part in (_looking(), self._make_empty(), self._make_ready(), self.conversation):
             self.body.addWidget(part)
+        self._is_listed = False
         self._lay_out()
         self._wire()
-        self.show_runs([])
+        self.chooser.hide()
+        self._show_body()
 
     def _lay_out(self) -> None:
         layout = QVBoxLayout(self)
@@ -121,6 +123,7 @@ class TryPage(QWidget):
     # -- what is shown -----------------------------------------------------------------------
     def show_runs(self, runs: "list[RunSummary]") -> None:
         """The runs that can be tried, the newest first."""
+        self._is_listed = True
         self.chooser.show_runs(runs)
         self.chooser.setVisible(bool(runs))
         self._show_body()
@@ -156,7 +159,8 @@ class TryPage(QWidget):
         has_runs = self.chooser.run.count() > 0
         has_turns = bool(self.conversation.turns)
         self.composer.setVisible(has_runs or has_turns)
-        self.body.setCurrentIndex(TALK if has_turns else READY if has_runs else EMPTY)
+        without_turns = READY if has_runs else EMPTY if self._is_listed else LOOKING
+        self.body.setCurrentIndex(TALK if has_turns else without_turns)
         self.clear.setVisible(has_turns)
 
     def _show_subject(self) -> None:
@@ -189,6 +193,15 @@ class TryPage(QWidget):
     def hideEvent(self, event: QHideEvent) -> None:
         super().hideEvent(event)
         self._idle.start()
+
+
+def _looking() -> QWidget:
+    """Until the runs are listed nobody knows whether there are any."""
+    looking = QWidget()
+    words = label("Looking for runs…", "secondary")
+    words.setAlignment(Qt.AlignmentFlag.AlignCenter)
+    looking.setLayout(column(None, words, None))
+    return looking
 
 
 def _shortened(question: str) -> str:
