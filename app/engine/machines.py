@@ -43,17 +43,15 @@ class Machines:
         """Those of `batches` that are this machine's, whole."""
         return itertools.islice(batches, self.rank, None, self.count)
 
-    def summed(self, loss: Any, gradients: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
-        """Loss and gradients summed over all machines, in one message."""
+    def summed(self, loss: Any, gradients: Mapping[int, Any]) -> tuple[Any, dict[int, Any]]:
+        """Loss and each tier's gradient, a vector, summed over all machines in one message."""
         if self.count == 1:
             return loss, dict(gradients)
         mx = import_mlx()
-        arrays = [loss, *gradients.values()]
-        message = mx.concatenate([array.astype(mx.float32).reshape(-1) for array in arrays])
+        arrays = [loss.reshape(1), *gradients.values()]
         ends = list(itertools.accumulate(array.size for array in arrays))[:-1]
-        total = mx.distributed.all_sum(message).split(ends)
-        shaped = [t.reshape(a.shape).astype(a.dtype) for t, a in zip(total, arrays, strict=True)]
-        return shaped[0], dict(zip(gradients, shaped[1:], strict=True))
+        total, *vectors = mx.distributed.all_sum(mx.concatenate(arrays)).split(ends)
+        return total.squeeze(), dict(zip(gradients, vectors, strict=True))
 
     def total(self, *numbers: float) -> tuple[float, ...]:
         """Each number summed over all machines."""

@@ -16,6 +16,9 @@ from app.engine.tiers import TierPlan
 Arrays = dict[str, Any]
 """Dotted path → `mx.array`."""
 
+Gradients = dict[int, Any]
+"""Tier → the gradient of all its numbers, a float32 vector in the order of `TierPlan.gathered`."""
+
 
 @dataclass(frozen=True)
 class OptimizerState:
@@ -45,8 +48,8 @@ class OptimizerState:
 class OptimizerStep:
     """What one step gives back."""
 
-    moved: dict[int, Any]
-    """Of each tier that was due: its new numbers, in one vector."""
+    moved: Arrays
+    """The parameters of which a tier that was due holds a part, whole."""
     state: OptimizerState
     norm: Any
     """The gradient's L2 norm over all tiers, before clipping."""
@@ -88,7 +91,8 @@ class TieredAdamW:
 
     def step(
         self,
-        gradients: Mapping[str, Any],
+        gradients: Gradients,
+        parameters: Mapping[str, Any],
         held: Sequence[Any],
         state: OptimizerState,
         due: Sequence[int],
@@ -96,25 +100,21 @@ class TieredAdamW:
         loss: Any,
         tokens: Any = 1.0,
     ) -> OptimizerStep:
-        """One optimizer step on `held`, the vector of each tier as the model holds it.
+        """One optimizer step on `parameters`; `held` is the vector of each tier, read from them.
 
-        `gradients`, by parameter, are sums over `tokens`; `learning_rate` (before tier factors)
-        and `loss` are scalar arrays. If the loss or the gradient is not finite the step is void:
-        every array comes back as it was.
+        `gradients`, a vector of each tier that is `taught`, are sums over `tokens`;
+        `learning_rate` (before tier factors) and `loss` are scalar arrays. If the loss or the
+        gradient is not finite the step is void: every array comes back as it was.
         """
         mx = import_mlx()
-        means = {
-            tier: self.plan.gathered(tier, gradients) / tokens
-            for tier in range(len(self.plan.tiers))
-            if gradients.keys() >= set(self.plan.paths(tier))
-        }
-        norm = self._norm(means, gradients, tokens)
+        means = {tier: gradient / tokens for tier, gradient in gradients.items()}
+        norm = self._norm(means, parameters)
         is_finite = mx.isfinite(norm) & mx.isfinite(loss)
 
         def unless_void(new: Any, old: Any) -> Any:
             return mx.where(is_finite, new, old)
 
-        after, moved = state.copy(), dict[int, Any]()
+        after, vectors = state.copy(), dict[int, Any]()
         has_gradient = [mx.array(False) for _ in self.plan.tiers]
         for tier in self.taught(due):
             is_due = tier in due
@@ -131,8 +131,9 @@ class TieredAdamW:
             rate = learning_rate * self.plan.tiers[tier].learning_rate_factor
             old, m, v = held[tier], state.m[tier], state.v[tier]
             new, new_m, new_v = self._adamw(old, mean, m, v, fired, rate)
-            moved[tier] = unless_void(new, old)
+            vectors[tier] = unless_void(new, old)
             after.m[tier], after.v[tier] = unless_void(new_m, m), unless_void(new_v, v)
+        moved = self.plan.scattered(vectors, parameters)
         return OptimizerStep(moved, after, norm, is_finite, mx.stack(has_gradient))
 
     def taught(self, due: Sequence[int]) -> tuple[int, ...]:
@@ -146,15 +147,16 @@ class TieredAdamW:
     def _skips(self, tier: TierConfig) -> bool:
         return self.skip_pending if tier.pending is None else tier.pending == "skip"
 
-    def _norm(self, means: Mapping[int, Any], gradients: Mapping[str, Any], tokens: Any) -> Any:
+    def _norm(self, means: Mapping[int, Any], parameters: Mapping[str, Any]) -> Any:
         """The L2 norm of all gradients given."""
         mx = import_mlx()
-        if compiles():
-            parts = list(means.values())
-        else:
+        parts = list(means.values())
+        if not compiles():
             # Parameter by parameter, as `mlx.optimizers.clip_grad_norm` adds up, so that equal
             # means bit-equal. A GPU would pay for it with two kernels a parameter.
-            parts = [gradient.astype(mx.float32) / tokens for gradient in gradients.values()]
+            nothing = {path: mx.zeros_like(array) for path, array in parameters.items()}
+            whole = self.plan.scattered(means, nothing)
+            parts = [whole[path] for path in self.plan.of_path if path in whole]
         return mx.sqrt(sum((mx.sum(mx.square(part)) for part in parts), start=mx.array(0.0)))
 
     def _clipped(self, mean: Any, norm: Any) -> Any:

@@ -17,7 +17,7 @@ from app.engine.lora import read_parameters, trainable, write_parameters
 from app.engine.losses import loss_inputs, summed_loss
 from app.engine.machines import ALONE, Machines
 from app.engine.mlx_gateway import compiled, import_mlx
-from app.engine.optimizer import Arrays, OptimizerState, TieredAdamW
+from app.engine.optimizer import Arrays, Gradients, OptimizerState, TieredAdamW
 from app.engine.packing import attention_within
 from app.engine.verification import Movement, MovementMeter, verify
 
@@ -110,24 +110,28 @@ class TrainingStep:
 
     def _summed_gradients(
         self, batches: Sequence[Batch], tiers: tuple[int, ...]
-    ) -> tuple[Any, Arrays]:
+    ) -> tuple[Any, Gradients]:
         """Loss and gradients summed, not averaged, over this machine's trained tokens."""
         mx = import_mlx()
         loss: Any = None
-        total: Arrays = {}
+        total: Gradients = {}
         for batch in batches:
-            batch_loss, gradients = self._gradients_of_batch(batch, tiers)
+            batch_loss, found = self._gradients_of_batch(batch, tiers)
+            # Before anything asks for them together: the backward pass gives gradients layer by
+            # layer, and each layer's activations are to be gone before the next one's come.
+            mx.async_eval(batch_loss, found)
+            gradients = {tier: self._optimizer.plan.gathered(tier, found) for tier in tiers}
             if loss is None:
                 loss, total = batch_loss, gradients
             else:
                 loss += batch_loss
-                total = {path: total[path] + gradients[path] for path in total}
+                total = {tier: total[tier] + gradients[tier] for tier in total}
             if len(batches) > 1:
                 mx.eval(loss, total)  # one micro-batch's activations at a time
         return loss, total
 
     def _gradients_of_batch(self, batch: Batch, tiers: tuple[int, ...]) -> tuple[Any, Arrays]:
-        """Of this machine's share, summed; compiled for its shape the first time."""
+        """By parameter, of this machine's share, summed; compiled for its shape the first time."""
         own = self._machines.share(batch)
         # Packed rows of one length may hold examples of other lengths: not one function.
         key = (tiers, own.read_lengths)
@@ -176,7 +180,7 @@ class TrainingStep:
     def _update_for(self, due: tuple[int, ...]) -> Callable[..., Any]:
         def update(
             loss: Any,
-            gradients: Arrays,
+            gradients: Gradients,
             parameters: Arrays,
             held: list[Any],
             tree: list[Any],
@@ -184,9 +188,9 @@ class TrainingStep:
             rate: Any,
         ) -> tuple[Any, ...]:
             optimizer, state = self._optimizer, OptimizerState(*tree)
-            result = optimizer.step(gradients, held, state, due, rate, loss, tokens)
+            result = optimizer.step(gradients, parameters, held, state, due, rate, loss, tokens)
             return (
-                optimizer.plan.scattered(result.moved, parameters),
+                result.moved,
                 result.state.tree(),
                 result.norm,
                 result.is_finite,

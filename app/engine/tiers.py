@@ -88,7 +88,7 @@ class TierPlan:
         """All numbers of a tier in one float32 vector, of `arrays` by parameter path."""
         mx = import_mlx()
         parts = [slot.of(arrays[slot.path]).reshape(-1) for slot in self.of_tier[tier]]
-        return mx.concatenate([part.astype(mx.float32) for part in parts])
+        return mx.concatenate(parts).astype(mx.float32)  # widened at once, not part by part
 
     def scattered(self, vectors: Mapping[int, Any], held: Mapping[str, Any]) -> dict[str, Any]:
         """The parameters of which the tiers in `vectors` hold a part, whole again.
