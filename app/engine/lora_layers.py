@@ -25,16 +25,25 @@ def make_lora_layers_lean(model: Any) -> None:
             module.__class__ = kind
 
 
+def is_lean(module: Any) -> bool:
+    """Whether `module` has the leaner call."""
+    return getattr(type(module), "is_lean", False)
+
+
 def _lean_kind(lora: Any) -> Any:
     """A subclass of mlx-lm's `LoRALinear`; made here, since mlx-lm may only be imported late."""
     mx = import_mlx()
 
     class LeanLoRALinear(lora):  # type: ignore[misc]
+        is_lean = True
+
         def __call__(self, x: Any) -> Any:
             # float16 can overflow where float32 does not; bfloat16 has the same range.
             if x.dtype not in (mx.float32, mx.bfloat16):
                 return super().__call__(x)
-            down, up = self.lora_a.astype(x.dtype), (self.scale * self.lora_b).astype(x.dtype)
+            # An AdapterInput has scaled and narrowed them already; then none of this does anything.
+            scaled = self.lora_b if self.scale == 1 else self.scale * self.lora_b
+            down, up = self.lora_a.astype(x.dtype), scaled.astype(x.dtype)
             return mx.addmm(self.linear(x), self.dropout(x) @ down, up)
 
     return LeanLoRALinear

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from app.engine.adapter_input import AdapterInput
 from app.engine.attention import attention_in_chunks
 from app.engine.batches import Batch
 from app.engine.checkpointing import layers_recomputed
@@ -59,6 +60,7 @@ class TrainingStep:
         # What the model was last seen to hold: each step starts from there.
         self._paths = tuple(trainable(model))
         self._held = self._meter.read(read_parameters(model, self._paths))
+        self._input = AdapterInput(model, optimizer.plan)
         self._gradients: dict[tuple[tuple[int, ...], ...], Callable[..., Any]] = {}
         self._updates: dict[tuple[int, ...], Callable[..., Any]] = {}
 
@@ -120,7 +122,7 @@ class TrainingStep:
             # Before anything asks for them together: the backward pass gives gradients layer by
             # layer, and each layer's activations are to be gone before the next one's come.
             mx.async_eval(batch_loss, found)
-            gradients = {tier: self._optimizer.plan.gathered(tier, found) for tier in tiers}
+            gradients = {tier: self._input.gradient(tier, found) for tier in tiers}
             if loss is None:
                 loss, total = batch_loss, gradients
             else:
@@ -140,7 +142,8 @@ class TrainingStep:
             self._gradients[key] = compiled(
                 self._gradient_for(*key), inputs=[self._model.state, random], outputs=[random]
             )
-        return self._gradients[key](*loss_inputs(own, self._head))  # type: ignore[no-any-return]
+        inputs = loss_inputs(own, self._head)
+        return self._gradients[key](self._held, *inputs)  # type: ignore[no-any-return]
 
     def _gradient_for(
         self, tiers: tuple[int, ...], packed_lengths: tuple[int, ...]
@@ -158,17 +161,14 @@ class TrainingStep:
             with layers_recomputed(model, self._recompute_layers, set(paths)):
                 return summed_loss(model, self._head, *inputs)
 
-        def gradients(*inputs: Any) -> tuple[Any, Arrays]:
-            held = read_parameters(model, self._paths)
-            if not paths:
-                with attention_within(packed_lengths):
+        def gradients(vectors: Sequence[Any], *inputs: Any) -> tuple[Any, Arrays]:
+            with self._input.given(vectors) as given, attention_within(packed_lengths):
+                if not paths:
                     return loss_of({}, *inputs), {}
-            # The backward pass too, which calls recomputed layers again.
-            with attention_in_chunks(), attention_within(packed_lengths):
-                result = mx.value_and_grad(loss_of)({path: held[path] for path in paths}, *inputs)
-            # Tracing leaves its placeholders in the model.
-            model.update(tree_unflatten(list(held.items())))
-            return result  # type: ignore[no-any-return]
+                # The backward pass too, which calls recomputed layers again.
+                with attention_in_chunks():
+                    taught = {path: given[path] for path in paths}
+                    return mx.value_and_grad(loss_of)(taught, *inputs)  # type: ignore[no-any-return]
 
         return gradients
 

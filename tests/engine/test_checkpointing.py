@@ -71,6 +71,7 @@ def test_dropout_drops_the_same_when_computed_again(tiny_model: Path) -> None:
         from app.engine.lora import write_parameters
 
         write_parameters(step._model, {path: held + distance * direction})
+        step._held = step._meter.read(trainable(step._model))
         return gradients(step, batch())[0]
 
     slope = (loss_at(1e-3) - loss_at(-1e-3)) / 2e-3
@@ -87,8 +88,9 @@ def test_nothing_is_left_in_the_model_and_three_runs_do_not_stack(tiny_model: Pa
         kind.__call__ = lambda self, *a, **k: (calls.append(1), own_call(self, *a, **k))[1]
         counts = []
         for _ in range(3):
+            fresh = training_step(tiny_model, True)
             calls.clear()
-            gradients(training_step(tiny_model, True), batch())
+            gradients(fresh, batch())
             counts.append(len(calls))
     finally:
         kind.__call__ = own_call

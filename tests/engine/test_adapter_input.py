@@ -1,0 +1,93 @@
+"""An adapter's tiers made ready at once: what the layers would have made of them, bit for bit."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from app.core.config import TierConfig, TrainingConfig
+from app.engine import adapter_input
+from app.engine.adapter import add_adapter
+from app.engine.adapter_input import AdapterInput
+from app.engine.assignment import make_plan
+from app.engine.batches import Batch
+from app.engine.loading import load_base_model
+from app.engine.lora import trainable, write_parameters
+from app.engine.mlx_gateway import import_mlx
+from app.engine.optimizer import TieredAdamW
+from app.engine.step import TrainingStep
+
+mx = import_mlx()
+
+
+def training_step(path: Path, recompute: bool = False, **changes: Any) -> TrainingStep:
+    model = load_base_model(path).model
+    config = TrainingConfig(rank=4, scale=3.0, tiers=(TierConfig(1), TierConfig(2)), **changes)
+    add_adapter(model, config)
+    held = trainable(model).items()  # both matrices do something
+    numbers = {name: 0.1 * mx.random.normal(array.shape) for name, array in held}
+    write_parameters(model, numbers)
+    mx.eval(model.parameters())
+    start = trainable(model)
+    optimizer = TieredAdamW(make_plan(start, config))
+    return TrainingStep(
+        model, optimizer, optimizer.init(start), start, recompute_layers=recompute
+    )  # fmt: skip
+
+
+def batch(seed: int) -> Batch:
+    random = np.random.default_rng(seed)
+    tokens = random.integers(3, 250, (4, 12)).astype(np.int32)
+    return Batch(tokens, np.ones((4, 12), np.float32))
+
+
+@pytest.mark.parametrize("recompute", [False, True])
+@pytest.mark.parametrize("kind", ["float32", "bfloat16", "bfloat16 in 4 bits"])
+def test_losses_and_weights_are_those_of_layers_that_make_their_own_ready(
+    make_model: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, kind: str, recompute: bool
+) -> None:
+    dtype, _, is_quantised = kind.partition(" in ")
+    path = make_model(dtype=dtype, **({"bits": 4} if is_quantised else {}))
+    ready = training_step(path, recompute)
+    assert ready._input.is_made_ready
+    monkeypatch.setattr(adapter_input, "_activations", lambda *_: None)
+    each = training_step(path, recompute)
+    assert not each._input.is_made_ready
+    for number in range(1, 5):
+        a = ready.run([batch(number)], number, 1e-2)
+        b = each.run([batch(number)], number, 1e-2)
+        assert a == b
+    held = trainable(each._model)
+    for name, array in trainable(ready._model).items():
+        assert array.dtype == mx.float32
+        assert mx.array_equal(array, held[name]), name
+
+
+@pytest.mark.parametrize(
+    "changes", [{"fine_tune_type": "dora"}, {"assign": "rank"}], ids=["DoRA", "rank slices"]
+)
+def test_where_vectors_can_not_be_taken_the_layers_make_their_own_ready(
+    tiny_model: Path, changes: dict[str, Any]
+) -> None:
+    assert not training_step(tiny_model, **changes)._input.is_made_ready
+
+
+def test_float16_is_left_to_the_layers(make_model: Callable[..., Path]) -> None:
+    assert not training_step(make_model(dtype="float16"))._input.is_made_ready
+
+
+def test_afterwards_the_model_is_as_it_was_even_after_a_fault(tiny_model: Path) -> None:
+    step = training_step(tiny_model)
+    model, before = step._model, trainable(step._model)
+    scales = {layer.scale for layer in step._input._layers.values()}
+    modules = [name for name, _ in model.named_modules()]
+    given = AdapterInput(model, step._optimizer.plan)
+    with pytest.raises(RuntimeError), given.given(step._held) as arrays:
+        assert all(trainable(model)[path] is array for path, array in arrays.items())
+        raise RuntimeError
+    assert trainable(model).keys() == before.keys()
+    assert all(trainable(model)[path] is array for path, array in before.items())
+    assert {layer.scale for layer in given._layers.values()} == scales == {3.0}
+    assert [name for name, _ in model.named_modules()] == modules
