@@ -96,7 +96,9 @@ def _plain(facts: DatasetFacts, tokens: "TokenFacts | None") -> dict[str, Any]:
 def _plain_problem(problem: RowProblem) -> dict[str, Any]:
     return {
         "file": str(problem.path),
-        "line": problem.line,
+        # The line where the file has lines, and otherwise the row's number, as it always was.
+        "line": problem.place.line or problem.place.row,
+        "row": problem.place.row or None,
         "kind": problem.kind,
         "severity": "warning" if problem.is_warning else "error",
         "reason": problem.reason,

@@ -7,6 +7,7 @@ from typing import Any
 
 from app.core.columns import Columns
 from app.data.examples import ChatExample, Example, Message, RowProblem, TextExample
+from app.data.place import Place
 from app.data.readers.strict_json import BadJson, StrictJson
 from app.data.row_values import Wrong, is_absent, kind_of, text_of
 from app.data.shapes import RowFormat, Shaped, shaped
@@ -16,24 +17,24 @@ _OTHER_NAMES = {"human": "user", "gpt": "assistant", "bot": "assistant", "model"
 
 
 def check_row(
-    row: object, line: int, path: Path, columns: Columns | None = None
+    row: object, place: Place, path: Path, columns: Columns | None = None
 ) -> tuple[Example, RowFormat] | RowProblem:
     """The example that a parsed row holds, with the shape it came in; or the row's problem."""
     try:
         if not isinstance(row, dict):
             raise Wrong(f"is {kind_of(row)}, not an object in curly brackets")
         parts = shaped(row, columns)
-        return _example(parts, line), parts.form
+        return _example(parts, place), parts.form
     except Wrong as wrong:
-        return RowProblem(path, line, str(wrong), wrong.kind)
+        return RowProblem(path, place, str(wrong), wrong.kind)
 
 
-def _example(parts: Shaped, line: int) -> Example:
+def _example(parts: Shaped, place: Place) -> Example:
     if parts.text is not None:
-        return TextExample(parts.text, line)
+        return TextExample(parts.text, place)
     messages = _messages(_parsed(parts.messages))
     tools = None if is_absent(parts.tools) else _tools(_parsed(parts.tools))
-    return ChatExample(messages, tools, line)
+    return ChatExample(messages, tools, place)
 
 
 def _parsed(value: object) -> object:

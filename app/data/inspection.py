@@ -16,6 +16,7 @@ from app.data.dataset_files import find_files
 from app.data.duplicates import Seen
 from app.data.examples import BrokenFile, Example, ProblemKind, RowProblem
 from app.data.oddities import oddities
+from app.data.place import WHOLE_FILE
 from app.data.readers import ShareRead
 from app.data.shapes import RowFormat
 
@@ -174,7 +175,7 @@ def _size(path: Path) -> int:
 
 def _whole_file(path: Path, error: InputError) -> RowProblem:
     reason = error.message.removeprefix(f"{path.name} ").rstrip(".")
-    return RowProblem(path, 0, reason, "unreadable")
+    return RowProblem(path, WHOLE_FILE, reason, "unreadable")
 
 
 def _name(formats: set[RowFormat]) -> str:

@@ -159,11 +159,13 @@ def _row(
     trained = tuple((max(start, 1), end) for start, end in spans if end > max(start, 1))
     if not trained:
         return _refused(example, "has no token to train on")
-    return TokenizedExample(tuple(tokens), trained, example.line, last_reply_only, _digest(example))
+    return TokenizedExample(
+        tuple(tokens), trained, example.place, last_reply_only, _digest(example)
+    )
 
 
 def _refused(example: Example, reason: str) -> RowProblem:
-    return RowProblem(Path(), example.line, reason, REFUSED)
+    return RowProblem(Path(), example.place, reason, REFUSED)
 
 
 def _digest(example: Example) -> int:

@@ -64,8 +64,20 @@ def test_json_gives_the_counts_by_kind_and_the_list(table: Path) -> None:
     assert (found["examples"], found["errors"], found["warnings"]) == (2, 1, 1)
     assert found["counts"] == {"empty": 1, "duplicate": 1}
     assert found["problems"][0] == {
-        "file": str(table), "line": 4, "kind": "empty", "severity": "error", "reason": "a is empty",
+        "file": str(table), "line": 4, "row": None, "kind": "empty", "severity": "error",
+        "reason": "a is empty",
     }  # fmt: skip
+
+
+def test_rows_of_a_list_on_one_line_are_told_by_their_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps([{"text": "a"}, {"text": ""}, {"text": "A"}]))
+    code, found = report(path)
+    places = [(one["line"], one["row"], one["reason"]) for one in found["problems"]]
+    assert (code, places) == (
+        2, [(1, 2, "text is empty"), (1, 3, "is the same as row 1, but for case and white space")]
+    )  # fmt: skip
+    assert "  a.json, row 2: text is empty" in check(path).stdout
 
 
 def test_warnings_alone_end_with_0(tmp_path: Path) -> None:

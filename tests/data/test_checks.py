@@ -8,13 +8,17 @@ from hypothesis import strategies as st
 
 from app.data.checks import check_row
 from app.data.examples import ChatExample, RowProblem, TextExample
+from app.data.place import Place
 
 PATH = Path("train.jsonl")
 
 
-def example_of(row, line=1):
+FIRST = Place(1)
+
+
+def example_of(row, place=FIRST):
     """The example alone, of a row that is one."""
-    found = check_row(row, line, PATH)
+    found = check_row(row, place, PATH)
     assert not isinstance(found, RowProblem), found
     return found[0]
 
@@ -143,24 +147,26 @@ BAD_ROWS = [
 
 @pytest.mark.parametrize(("row", "reason"), BAD_ROWS)
 def test_a_bad_row_is_named_with_its_reason(row, reason):
-    found = check_row(row, 7, PATH)
+    found = check_row(row, Place(7), PATH)
     assert isinstance(found, RowProblem)
-    assert (found.path, found.line, found.reason) == (PATH, 7, reason)
+    assert (found.path, found.place.line, found.reason) == (PATH, 7, reason)
     assert found.kind != "other"
 
 
 def test_a_chat_is_kept_as_it_is():
     named = {**USER, "name": "Ann"}
-    assert example_of(chat(named, REPLY, id=3), 2) == ChatExample((named, REPLY), None, 2)
+    assert example_of(chat(named, REPLY, id=3), Place(2)) == ChatExample(
+        (named, REPLY), None, Place(2)
+    )
 
 
 def test_prompt_and_completion_become_a_chat_of_two_turns():
     row = {"prompt": "fox?", "completion": "yes"}
-    assert example_of(row, 1) == ChatExample((USER, REPLY), None, 1)
+    assert example_of(row, Place(1)) == ChatExample((USER, REPLY), None, Place(1))
 
 
 def test_text_is_kept_with_its_white_space():
-    assert example_of({"text": " a\n"}, 1) == TextExample(" a\n", 1)
+    assert example_of({"text": " a\n"}, Place(1)) == TextExample(" a\n", Place(1))
 
 
 @pytest.mark.parametrize("content", [{"content": None}, {"content": ""}, {}])
@@ -178,8 +184,10 @@ def test_tools_are_kept_and_an_empty_list_of_them_is_none():
 
 def test_a_row_in_two_formats_is_read_as_mlx_lm_reads_it():
     row = {"prompt": "fox?", "completion": "yes", "messages": [], "text": "a"}
-    assert example_of(row, 1) == ChatExample((USER, REPLY), None, 1)
-    assert example_of({**chat(USER, REPLY), "text": "a"}, 1) == ChatExample((USER, REPLY), None, 1)
+    assert example_of(row, Place(1)) == ChatExample((USER, REPLY), None, Place(1))
+    assert example_of({**chat(USER, REPLY), "text": "a"}, Place(1)) == ChatExample(
+        (USER, REPLY), None, Place(1)
+    )
 
 
 @pytest.mark.parametrize(
@@ -193,7 +201,7 @@ def test_a_row_in_two_formats_is_read_as_mlx_lm_reads_it():
     ],
 )
 def test_a_format_is_told_by_its_keys(row, name):
-    found = check_row(row, 1, PATH)
+    found = check_row(row, Place(1), PATH)
     assert not isinstance(found, RowProblem)
     assert found[1] == name
 
@@ -225,7 +233,7 @@ VALUES = st.recursive(
 
 @given(row=VALUES)
 def test_every_row_is_an_example_or_named_and_no_example_is_empty(row):
-    found = check_row(row, 1, PATH)
+    found = check_row(row, Place(1), PATH)
     match found:
         case RowProblem():
             assert found.reason

@@ -208,7 +208,7 @@ def assert_untouched_lines(original, content, rows, found):
     known = dict(zip(original.split(b"\n"), rows, strict=True))
     by_line = {}
     for row in found:
-        line = row.line if isinstance(row, RowProblem) else row[0].line
+        line = row.place.line if isinstance(row, RowProblem) else row[0].place.line
         assert line == 0 or line not in by_line
         by_line[line] = row
     for number, raw in enumerate(content.split(b"\n"), start=1):
