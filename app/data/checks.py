@@ -2,6 +2,7 @@
 example is not known here.
 """
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,10 @@ def _example(parts: Shaped, place: Place) -> Example:
         return TextExample(parts.text, place)
     messages = _messages(_parsed(parts.messages))
     tools = None if is_absent(parts.tools) else _tools(_parsed(parts.tools))
-    return ChatExample(messages, tools, place)
+    untrained = tuple(_untrained(messages))
+    # A template needn't know of weights.
+    messages = tuple({k: v for k, v in turn.items() if k != "weight"} for turn in messages)
+    return ChatExample(messages, tools, place, untrained)
 
 
 def _parsed(value: object) -> object:
@@ -53,9 +57,20 @@ def _messages(value: object) -> tuple[Message, ...]:
     if not value:
         raise Wrong("messages is an empty list", "empty")
     messages = tuple(_message(item, number) for number, item in enumerate(value, start=1))
-    if not any(message["role"] == "assistant" for message in messages):
+    replies = sum(message["role"] == "assistant" for message in messages)
+    if not replies:
         raise Wrong("has no assistant turn, so there is nothing to learn", "no reply")
+    if replies == sum(1 for _ in _untrained(messages)):
+        raise Wrong(
+            "gives every assistant turn the weight 0, so there is nothing to learn", "no reply"
+        )
     return messages
+
+
+def _untrained(messages: Sequence[Message]) -> Iterator[int]:
+    for number, message in enumerate(messages):
+        if message["role"] == "assistant" and message.get("weight") == 0:
+            yield number
 
 
 def _message(value: object, number: int) -> Message:
@@ -68,6 +83,7 @@ def _message(value: object, number: int) -> Message:
         advice = f"has an unknown role, {_shown(role)}; {_advice(role)}"
         raise Wrong(f"message {number} {advice}", "role")
     where = f"message {number} ({role})"
+    _check_weight(value.get("weight"), where)
     calls = value.get("tool_calls")
     if calls is not None:
         _check_tool_calls(calls, role, where)
@@ -81,6 +97,15 @@ def _message(value: object, number: int) -> Message:
         raise Wrong(f"{where} has a list of parts as content; only plain text can be trained")
     text_of(content, f"{where} has content that is")
     return value
+
+
+def _check_weight(weight: object, where: str) -> None:
+    """A weight is what OpenAI's fine-tuning files have: 0 for a turn that isn't trained."""
+    if weight is None or (not isinstance(weight, bool) and weight in (0, 1)):
+        return
+    is_number = isinstance(weight, int | float) and not isinstance(weight, bool)
+    shown = f"{weight!r:.20}" if is_number else f"that is {kind_of(weight)}"
+    raise Wrong(f"{where} has a weight {shown}; it must be 0 or 1")
 
 
 def _check_tool_calls(calls: object, role: str, where: str) -> None:

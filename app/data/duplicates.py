@@ -90,6 +90,9 @@ class Seen:
 def _content(example: Example) -> str:
     if not isinstance(example, ChatExample):
         return example.text
+    if example.untrained:
+        content = [example.messages, example.tools, example.untrained]
+        return json.dumps(content, sort_keys=True, default=str)
     if example.tools is None and all(len(message) == 2 for message in example.messages):
         # What separates the turns stands in no text that is read.
         return "\x00".join(f"{m['role']}\x00{m['content']}" for m in example.messages)

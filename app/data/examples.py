@@ -18,6 +18,8 @@ class ChatExample:
     messages: tuple[Message, ...]
     tools: tuple[dict[str, Any], ...] | None
     place: Place
+    untrained: tuple[int, ...] = ()
+    """0-based numbers of the assistant turns of weight 0, which are read and not trained."""
 
 
 @dataclass(frozen=True)

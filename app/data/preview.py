@@ -61,8 +61,9 @@ def raw_row(example: Example, number: int, budget: int) -> PreviewRow:
     if not isinstance(example, ChatExample):
         return PreviewRow(number, example.place, tuple(_shortened(example.text, characters)))
     pieces: list[Piece] = []
-    for message in example.messages:
-        pieces.append(Piece(str(message["role"]), "role"))
+    for turn, message in enumerate(example.messages):
+        fate = " (weight 0: not trained)" if turn in example.untrained else ""
+        pieces.append(Piece(f"{message['role']}{fate}", "role"))
         shown = list(_shortened(_words(message), characters))
         pieces += shown
         characters -= sum(len(piece.text) for piece in shown)
