@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from app.cli.waiting import waited_for
 from app.core.columns import Columns, parse_columns
 from app.core.config import TrainingConfig
+from app.data.dataset import ending_advice
 from app.data.dataset_files import find_files
 from app.data.examples import RowProblem
 from app.data.inspection import DatasetFacts, Problems, inspecting
@@ -118,6 +119,8 @@ def _lines(facts: DatasetFacts, tokens: "TokenFacts | None", is_mapped: bool) ->
         lines.append("By kind: " + ", ".join(f"{kind} {n:,}" for kind, n in kinds.most_common()))
     if "unknown shape" in kinds and not is_mapped:
         lines.append("Name its columns, like --map prompt=q,completion=a or --map text=body.")
+    if {"broken json", "too big"} & kinds.keys() and (advice := ending_advice(facts.path)):
+        lines.append(advice)
     shape = "" if facts.format in ("unknown", "mixed") else f" ({facts.format})"
     valid = f", and {facts.valid_examples:,} to validate on" if facts.valid_examples else ""
     lines.append(f"{facts.path.name}: {_count(facts.examples, 'example')}{shape}{valid}.")

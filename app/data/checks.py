@@ -9,9 +9,10 @@ from typing import Any
 from app.core.columns import Columns
 from app.data.examples import ChatExample, Example, Message, RowProblem, TextExample
 from app.data.place import Place
+from app.data.readers.formats import file_format
 from app.data.readers.strict_json import BadJson, StrictJson
 from app.data.row_values import Wrong, is_absent, kind_of, text_of
-from app.data.shapes import RowFormat, Shaped, shaped
+from app.data.shapes import RowFormat, Shaped, is_turn, shaped
 
 ROLES = ("system", "user", "assistant", "tool")
 _OTHER_NAMES = {"human": "user", "gpt": "assistant", "bot": "assistant", "model": "assistant"}
@@ -22,12 +23,24 @@ def check_row(
 ) -> tuple[Example, RowFormat] | RowProblem:
     """The example that a parsed row holds, with the shape it came in; or the row's problem."""
     try:
-        if not isinstance(row, dict):
-            raise Wrong(f"is {kind_of(row)}, not an object in curly brackets")
-        parts = shaped(row, columns)
+        parts = shaped(_object(row, path, columns), columns)
         return _example(parts, place), parts.form
     except Wrong as wrong:
         return RowProblem(path, place, str(wrong), wrong.kind)
+
+
+def _object(row: object, path: Path, columns: Columns | None) -> dict[str, Any]:
+    if isinstance(row, dict):
+        return row
+    if not isinstance(row, list) or not row or not all(isinstance(item, dict) for item in row):
+        raise Wrong(f"is {kind_of(row)}, not an object in curly brackets")
+    if columns is None and all(is_turn(item) for item in row):
+        return {"messages": row}
+    objects = "1 object" if len(row) == 1 else f"{len(row):,} objects"
+    rows = f"is a list of {objects}, where one object stands for a row"
+    if file_format(path) == "jsonl":
+        rows += ": write one a line, or give the file the ending .json if it is one list"
+    raise Wrong(rows, "unknown shape")
 
 
 def _example(parts: Shaped, place: Place) -> Example:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.core.columns import Columns
 from app.data.checks import check_row
 from app.data.examples import ChatExample, RowProblem, TextExample
 from app.data.place import Place
@@ -37,7 +38,27 @@ BAD_ROWS = [
     (True, "is true or false, not an object in curly brackets"),
     (3.5, "is a number, not an object in curly brackets"),
     ("text", "is text, not an object in curly brackets"),
-    ([USER, REPLY], "is a list, not an object in curly brackets"),
+    ([USER, "yes"], "is a list, not an object in curly brackets"),
+    ([], "is a list, not an object in curly brackets"),
+    (
+        [{"text": "a"}, {"text": "b"}],
+        "is a list of 2 objects, where one object stands for a row: write one a line, or give the "
+        "file the ending .json if it is one list",
+    ),
+    (
+        USER,
+        'is one turn of a chat: all turns of a chat must stand in one row, as {"messages": [ … ]}',
+    ),
+    (
+        {"version": 1, "items": [{"text": "a"}]},
+        "is one object with a list of 1 object, 'items': if these are the rows, save the list "
+        "alone as .json",
+    ),
+    (
+        {"train": [{"text": "a"}], "test": [{"text": "a"}]},
+        "is one object with several lists of objects (train, test): save each as a .json file of "
+        "its own",
+    ),
     ({}, "is an empty object"),
     ({"Texts": "a"}, "has none of messages, prompt and completion, or text; its keys are Texts"),
     (
@@ -244,3 +265,11 @@ def test_every_row_is_an_example_or_named_and_no_example_is_empty(row):
             for message in found[0].messages:
                 assert isinstance(message["content"], str)
                 assert message["content"].strip() or message["tool_calls"]
+
+
+def test_a_bare_list_of_messages_is_a_chat():
+    assert example_of([USER, REPLY]) == ChatExample((USER, REPLY), None, FIRST)
+    turns = [{"from": "human", "value": "fox?"}, {"from": "gpt", "value": "yes"}]
+    assert example_of(turns) == ChatExample((USER, REPLY), None, FIRST)
+    mapped = check_row([USER, REPLY], FIRST, PATH, Columns(text="body"))
+    assert isinstance(mapped, RowProblem)

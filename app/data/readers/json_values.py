@@ -8,13 +8,12 @@ from app.data.place import WHOLE_FILE
 from app.data.readers.json_window import Row, Window
 from app.data.readers.source import ShareRead
 from app.data.readers.text import opened_text
-from app.data.shapes import COMPLETIONS, CONVERSATIONS, PROMPTS
+from app.data.shapes import COMPLETIONS, CONVERSATIONS, PROMPTS, is_turn
 
 LIST_NAMES = ("data", "train", "rows", "examples", "items", "records", "samples", "dataset")
 """Under which an object may hold the rows of a whole file."""
 _OTHER_SETS = ("valid", "validation", "val", "dev", "test")
 _ROW_NAMES = {*PROMPTS, *COMPLETIONS, *CONVERSATIONS, "messages", "text"}
-_TURN_NAMES = {"role", "from"}
 
 
 def json_values(path: Path, share: ShareRead | None = None) -> Iterator[Row | RowProblem]:
@@ -60,8 +59,9 @@ def _list_name(path: Path) -> str:
 def _begins_with_a_row(window: Window) -> bool:
     """Whether the list's first item is an object, and no turn of a chat."""
     first = next(window.rows(), None)
-    is_row = isinstance(first, tuple) and isinstance(first[1], dict)
-    return isinstance(first, RowProblem) or (is_row and not _TURN_NAMES & first[1].keys())  # type: ignore
+    if isinstance(first, tuple):
+        return isinstance(first[1], dict) and not is_turn(first[1])
+    return first is not None
 
 
 def _named_list(window: Window, path: Path, name: str) -> Iterator[Row | RowProblem]:
