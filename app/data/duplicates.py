@@ -11,7 +11,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app.data.examples import ChatExample, Example, RowProblem
+from app.data.examples import ChatExample, Example, ProblemKind, RowProblem
 from app.data.place import Place
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Seen:
         for index in found[np.argsort(order[found], kind="stable")]:
             yield self._same(rows[index], rows[firsts[index]], self)
 
-    def also_in(self, other: "Seen") -> Iterator[RowProblem]:
+    def also_in(self, other: "Seen", kind: ProblemKind = "in both sets") -> Iterator[RowProblem]:
         """A warning for each row that stands in another set too."""
         import numpy as np
 
@@ -67,11 +67,11 @@ class Seen:
         is_same = (theirs[places, :2] == ours[:, :2]).all(axis=1)
         for index in np.flatnonzero(is_same):
             problem = self._same(ours[index], theirs[places[index]], other)
-            yield replace(problem, kind="in both sets")
+            yield replace(problem, kind=kind)
 
     def _same(self, row: Any, first: Any, other: "Seen") -> RowProblem:
         (path, place), (other_path, other_place) = self._stands(row), other._stands(first)
-        where = "" if path == other_path else f" in {other_path.name}"
+        where = "" if path == other_path else f" in {_name(other_path, path)}"
         is_exact = int(row[2]) >> _FILE_BITS == int(first[2]) >> _FILE_BITS
         but = "" if is_exact else ", but for case and white space"
         reason = f"is the same as {other_place}{where}{but}"
@@ -85,6 +85,11 @@ class Seen:
         import numpy as np
 
         return np.frombuffer(self._hashes, np.uint64).reshape(-1, _COLUMNS)
+
+
+def _name(path: Path, beside: Path) -> str:
+    """With its folder where the other file is named alike."""
+    return path.name if path.name != beside.name else f"{path.absolute().parent.name}/{path.name}"
 
 
 def _content(example: Example) -> str:

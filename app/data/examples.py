@@ -46,6 +46,7 @@ ProblemKind = Literal[
     "control characters",
     "duplicate",
     "in both sets",
+    "in two datasets",
     "too long",
     "refused by the model",
     "rows in an object",
