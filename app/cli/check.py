@@ -11,7 +11,8 @@ from app.core.columns import parse_columns
 from app.core.config import TrainingConfig
 from app.core.config_text import with_settings
 from app.data.dataset_files import find_files
-from app.data.mixed_inspection import GivenDataset, inspecting_mixed
+from app.data.fingerprint import unchanged
+from app.data.mixed_inspection import GivenDataset, MixedFacts, inspecting_mixed
 
 if TYPE_CHECKING:
     from app.data.token_facts import TokenFacts
@@ -50,8 +51,7 @@ def check(arguments: argparse.Namespace) -> int:
     config = with_settings(config, {"mix": arguments.mix}, where="the command line").checked()
     main = GivenDataset(arguments.data, arguments.valid, parse_columns(arguments.map))
     given = [main, *(GivenDataset(one.data) for one in config.mix)]
-    facts = waited_for(inspecting_mixed(given), f"Reading {arguments.data.name}")
-    tokens = _tokens(arguments, given) if arguments.model else []
+    facts, tokens = _found(arguments, given)
     if arguments.json:
         print(json.dumps(as_data(facts, tokens, config.mix), ensure_ascii=False))
     else:
@@ -59,6 +59,18 @@ def check(arguments: argparse.Namespace) -> int:
     errors = sum(one.problem_count for one in facts.datasets)
     errors += sum(one.problems.error_count for one in tokens)
     return EXIT_BAD_ROWS if errors else 0
+
+
+def _found(
+    arguments: argparse.Namespace, given: list[GivenDataset]
+) -> "tuple[MixedFacts, list[TokenFacts]]":
+    reading = inspecting_mixed(given)
+    label = f"Reading {arguments.data.name}"
+    if not arguments.model:
+        return waited_for(reading, label), []
+    files = [find_files(one.data, one.valid) for one in given]
+    with unchanged(path for one in files for path in one.all_files):
+        return waited_for(reading, label), _tokens(arguments, given)
 
 
 def _tokens(arguments: argparse.Namespace, given: list[GivenDataset]) -> "list[TokenFacts]":

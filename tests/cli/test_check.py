@@ -6,10 +6,15 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from app.cli.commands import run
+from app.engine import loading
+from app.engine.loading import load_tokenizer
 
 
 def check(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -116,6 +121,33 @@ def test_a_model_s_weights_are_not_read(tiny_model: Path, chat_file: Path, tmp_p
     (model / "model.safetensors").write_bytes(b"no weights")
     code, found = report(chat_file, "--model", model)
     assert (code, found["errors"], found["tokens"]["cut"]) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("what", "change"),
+    [
+        ("changed", lambda path: path.write_bytes(path.read_bytes()[:-100])),
+        ("changed", lambda path: path.write_text('{"text": "another"}\n')),
+        ("disappeared", lambda path: path.unlink()),
+    ],
+)
+def test_a_file_that_changes_between_reading_and_tokenising_is_named(
+    tiny_model: Path,
+    chat_file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    what: str,
+    change: Callable[[Path], object],
+) -> None:
+    def load_and_change(model: Path) -> Any:
+        change(chat_file)
+        return load_tokenizer(model)
+
+    monkeypatch.setattr(loading, "load_tokenizer", load_and_change)
+    code = run(["check", str(chat_file), "--model", str(tiny_model)], lambda _: 0)
+    printed, said = capsys.readouterr()
+    assert (code, printed) == (2, "")
+    assert f"chats.jsonl {what} while it was read." in said
 
 
 def test_datasets_to_mix_are_checked_together(tmp_path: Path) -> None:
