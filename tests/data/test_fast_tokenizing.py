@@ -34,10 +34,17 @@ def messages(draw):
     return found
 
 
+def chat_of(turns, tools, numbers):
+    """A chat with some of its replies untrained, if any of these numbers is one's."""
+    untrained = [n for n, turn in enumerate(turns) if turn["role"] == "assistant" and n in numbers]
+    return ChatExample(tuple(turns), tools, Place(2), tuple(untrained))
+
+
 rows = st.lists(
     st.builds(lambda text: TextExample(text, Place(1)), contents)
-    | st.builds(lambda chat, tools: ChatExample(tuple(chat), tools, Place(2)), messages(),
-                st.none() | st.just(({"type": "function", "function": {"name": "look"}},))),
+    | st.builds(chat_of, messages(),
+                st.none() | st.just(({"type": "function", "function": {"name": "look"}},)),
+                st.sets(st.integers(0, 6))),
     min_size=1, max_size=5,
 )  # fmt: skip
 
