@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from app.core.progress import run_to_end
 from app.data.checked_file import read_examples
 from app.data.examples import BrokenFile, RowProblem
 from app.data.inspection import inspect
@@ -74,16 +75,21 @@ def test_where_a_list_breaks_off_is_told_by_the_row(tmp_path):
 def test_a_store_keeps_the_places_of_rows_and_problems(tmp_path):
     path = written(tmp_path, "a.json", indent=1)
     settings = RowSettings(True, leave_out_bad_rows=True)
-    making = opening_store(path, build_tokenizer(), settings)
-    store = None
-    while store is None:
-        try:
-            next(making)
-        except StopIteration as ended:
-            store = ended.value
+    store = run_to_end(opening_store(path, build_tokenizer(), settings))
     again = reopen_store(store.folder)
     assert again is not None
     assert again.rows.places.tolist() == [[2, 1], [8, 3], [11, 4]]
     (problem,) = again.problems(path)
     assert isinstance(problem, RowProblem)
     assert problem.place == Place(line=5, row=2)
+
+
+def test_a_store_of_another_version_is_not_opened(tmp_path):
+    path = written(tmp_path, "a.json")
+    store = run_to_end(
+        opening_store(path, build_tokenizer(), RowSettings(True, leave_out_bad_rows=True))
+    )
+    manifest = store.folder / "manifest.json"
+    facts = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps({**facts, "version": facts["version"] - 1}))
+    assert reopen_store(store.folder) is None
