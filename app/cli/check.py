@@ -1,17 +1,18 @@
-"""`nestling check`: what a dataset holds and what is wrong with it, without training on it."""
+"""`nestling check`: what datasets hold and what is wrong with them, without training on them."""
 
 import argparse
 import json
-from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from app.cli.check_report import as_data, as_lines
 from app.cli.waiting import waited_for
-from app.core.columns import Columns, parse_columns
+from app.core.columns import parse_columns
 from app.core.config import TrainingConfig
+from app.core.config_text import with_settings
 from app.data.dataset_files import find_files
-from app.data.examples import RowProblem
-from app.data.inspection import DatasetFacts, Problems, inspecting
+from app.data.fingerprint import unchanged
+from app.data.mixed_inspection import GivenDataset, MixedFacts, inspecting_mixed
 
 if TYPE_CHECKING:
     from app.data.token_facts import TokenFacts
@@ -28,6 +29,11 @@ def add_check(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", type=Path, metavar="DATA", help=_help("data"))
     parser.add_argument("--valid", type=Path, metavar="PATH", help=_help("valid"))
     parser.add_argument(
+        "--mix", action="append", default=[], metavar="PATH=SHARE",
+        help="A further dataset, as nestling train takes it: also checked, and for rows that "
+        "stand in both. May be given several times.",
+    )  # fmt: skip
+    parser.add_argument(
         "--model", type=Path, metavar="DIR",
         help="Also turn every row into this model's tokens; its weights are not read.",
     )  # fmt: skip
@@ -41,106 +47,45 @@ def add_check(parser: argparse.ArgumentParser) -> None:
 
 def check(arguments: argparse.Namespace) -> int:
     """Print the report; raises InputError when there is nothing to report on."""
-    TrainingConfig(max_seq_length=arguments.max_seq_length, map=arguments.map).checked()
-    columns = parse_columns(arguments.map)
-    reading = inspecting(arguments.data, arguments.valid, columns)
-    facts = waited_for(reading, f"Reading {arguments.data.name}")
-    tokens = _tokens(arguments, columns) if arguments.model else None
+    config = TrainingConfig(max_seq_length=arguments.max_seq_length, map=arguments.map)
+    config = with_settings(config, {"mix": arguments.mix}, where="the command line").checked()
+    main = GivenDataset(arguments.data, arguments.valid, parse_columns(arguments.map))
+    given = [main, *(GivenDataset(one.data) for one in config.mix)]
+    facts, tokens = _found(arguments, given)
     if arguments.json:
-        print(json.dumps(_plain(facts, tokens), ensure_ascii=False))
+        print(json.dumps(as_data(facts, tokens, config.mix), ensure_ascii=False))
     else:
-        print("\n".join(_lines(facts, tokens, is_mapped=columns is not None)))
-    errors = facts.problem_count + (tokens.problems.error_count if tokens else 0)
+        print("\n".join(as_lines(facts, tokens, is_mapped=main.columns is not None)))
+    errors = sum(one.problem_count for one in facts.datasets)
+    errors += sum(one.problems.error_count for one in tokens)
     return EXIT_BAD_ROWS if errors else 0
 
 
-def _tokens(arguments: argparse.Namespace, columns: Columns | None) -> "TokenFacts":
+def _found(
+    arguments: argparse.Namespace, given: list[GivenDataset]
+) -> "tuple[MixedFacts, list[TokenFacts]]":
+    reading = inspecting_mixed(given)
+    label = f"Reading {arguments.data.name}"
+    if not arguments.model:
+        return waited_for(reading, label), []
+    files = [find_files(one.data, one.valid) for one in given]
+    with unchanged(path for one in files for path in one.all_files):
+        return waited_for(reading, label), _tokens(arguments, given)
+
+
+def _tokens(arguments: argparse.Namespace, given: list[GivenDataset]) -> "list[TokenFacts]":
     from app.data.token_facts import counting_tokens
     from app.data.token_store import RowSettings
     from app.engine.loading import load_tokenizer
 
     tokenizer = load_tokenizer(arguments.model)
-    files = find_files(arguments.data, arguments.valid)
-    counting = counting_tokens(
-        files, tokenizer, RowSettings(True, columns), arguments.max_seq_length
-    )
-    return waited_for(counting, "Turning text into tokens")
-
-
-def _plain(facts: DatasetFacts, tokens: "TokenFacts | None") -> dict[str, Any]:
-    """The report as JSON can hold it."""
-    found = [*facts.problems, *facts.warnings]
-    counts: Counter[str] = Counter(facts.counts)
-    errors, warnings = facts.problem_count, facts.warning_count
-    report: dict[str, Any] = {
-        "data": str(facts.path),
-        "format": facts.format,
-        "examples": facts.examples,
-        "valid_examples": facts.valid_examples,
-    }
-    if tokens:
-        more = tokens.problems
-        found += [*more.errors, *more.warnings]
-        counts.update(more.counts())
-        errors, warnings = errors + more.error_count, warnings + more.warning_count
-        names = ("tokens", "trained_tokens", "longest", "cut")
-        report["tokens"] = {name: getattr(tokens, name) for name in names}
-    return report | {
-        "errors": errors,
-        "warnings": warnings,
-        "counts": dict(counts),
-        "problems": [_plain_problem(problem) for problem in found],
-    }
-
-
-def _plain_problem(problem: RowProblem) -> dict[str, Any]:
-    return {
-        "file": str(problem.path),
-        "line": problem.line,
-        "kind": problem.kind,
-        "severity": "warning" if problem.is_warning else "error",
-        "reason": problem.reason,
-    }
-
-
-def _lines(facts: DatasetFacts, tokens: "TokenFacts | None", is_mapped: bool) -> list[str]:
-    """The report for people: the rows first, so that what counts stands at the end."""
-    lines = _listed(facts.problems, facts.problem_count, "can't be used")
-    lines += _listed(facts.warnings, facts.warning_count, "should be looked at")
-    if tokens:
-        lines += _token_problems(tokens.problems)
-    kinds = Counter(facts.counts)
-    if tokens:
-        kinds.update(tokens.problems.counts())
-    if kinds:
-        lines.append("By kind: " + ", ".join(f"{kind} {n:,}" for kind, n in kinds.most_common()))
-    if "unknown shape" in kinds and not is_mapped:
-        lines.append("Name its columns, like --map prompt=q,completion=a or --map text=body.")
-    shape = "" if facts.format in ("unknown", "mixed") else f" ({facts.format})"
-    valid = f", and {facts.valid_examples:,} to validate on" if facts.valid_examples else ""
-    lines.append(f"{facts.path.name}: {_count(facts.examples, 'example')}{shape}{valid}.")
-    if tokens:
-        lines.append(
-            f"{tokens.tokens:,} tokens, {tokens.trained_tokens:,} of them trained; the longest "
-            f"example has {tokens.longest:,}, and {_count(tokens.cut, 'example')} would be cut."
-        )
-    return lines
-
-
-def _token_problems(problems: Problems) -> list[str]:
-    lines = _listed(problems.errors, problems.error_count, "can't be used with this model")
-    return lines + _listed(problems.warnings, problems.warning_count, "would be cut")
-
-
-def _listed(shown: Any, count: int, what: str) -> list[str]:
-    if not count:
-        return []
-    lines = [f"{_count(count, 'row')} {what}:", *(f"  {problem}" for problem in shown)]
-    return [*lines, f"  … and {count - len(shown):,} more"] if count > len(shown) else lines
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    found = []
+    for one in given:
+        files = find_files(one.data, one.valid)
+        settings = RowSettings(True, one.columns)
+        counting = counting_tokens(files, tokenizer, settings, arguments.max_seq_length)
+        found.append(waited_for(counting, f"Turning {one.data.name} into tokens"))
+    return found
 
 
 def _help(name: str) -> str:

@@ -36,5 +36,5 @@ def read_checked(
         if isinstance(read, RowProblem):
             yield read
         else:
-            line, row = read
-            yield check_row(row, line, path, columns)
+            place, row = read
+            yield check_row(row, place, path, columns)

@@ -2,38 +2,56 @@
 example is not known here.
 """
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from app.core.columns import Columns
 from app.data.examples import ChatExample, Example, Message, RowProblem, TextExample
+from app.data.place import Place
+from app.data.readers.formats import file_format
 from app.data.readers.strict_json import BadJson, StrictJson
 from app.data.row_values import Wrong, is_absent, kind_of, text_of
-from app.data.shapes import RowFormat, Shaped, shaped
+from app.data.shapes import RowFormat, Shaped, is_turn, shaped
 
 ROLES = ("system", "user", "assistant", "tool")
 _OTHER_NAMES = {"human": "user", "gpt": "assistant", "bot": "assistant", "model": "assistant"}
 
 
 def check_row(
-    row: object, line: int, path: Path, columns: Columns | None = None
+    row: object, place: Place, path: Path, columns: Columns | None = None
 ) -> tuple[Example, RowFormat] | RowProblem:
     """The example that a parsed row holds, with the shape it came in; or the row's problem."""
     try:
-        if not isinstance(row, dict):
-            raise Wrong(f"is {kind_of(row)}, not an object in curly brackets")
-        parts = shaped(row, columns)
-        return _example(parts, line), parts.form
+        parts = shaped(_object(row, path, columns), columns)
+        return _example(parts, place), parts.form
     except Wrong as wrong:
-        return RowProblem(path, line, str(wrong), wrong.kind)
+        return RowProblem(path, place, str(wrong), wrong.kind)
 
 
-def _example(parts: Shaped, line: int) -> Example:
+def _object(row: object, path: Path, columns: Columns | None) -> dict[str, Any]:
+    if isinstance(row, dict):
+        return row
+    if not isinstance(row, list) or not row or not all(isinstance(item, dict) for item in row):
+        raise Wrong(f"is {kind_of(row)}, not an object in curly brackets")
+    if columns is None and all(is_turn(item) for item in row):
+        return {"messages": row}
+    objects = "1 object" if len(row) == 1 else f"{len(row):,} objects"
+    rows = f"is a list of {objects}, where one object stands for a row"
+    if file_format(path) == "jsonl":
+        rows += ": write one a line, or give the file the ending .json if it is one list"
+    raise Wrong(rows, "unknown shape")
+
+
+def _example(parts: Shaped, place: Place) -> Example:
     if parts.text is not None:
-        return TextExample(parts.text, line)
+        return TextExample(parts.text, place)
     messages = _messages(_parsed(parts.messages))
     tools = None if is_absent(parts.tools) else _tools(_parsed(parts.tools))
-    return ChatExample(messages, tools, line)
+    untrained = tuple(_untrained(messages))
+    # A template needn't know of weights.
+    messages = tuple({k: v for k, v in turn.items() if k != "weight"} for turn in messages)
+    return ChatExample(messages, tools, place, untrained)
 
 
 def _parsed(value: object) -> object:
@@ -52,9 +70,20 @@ def _messages(value: object) -> tuple[Message, ...]:
     if not value:
         raise Wrong("messages is an empty list", "empty")
     messages = tuple(_message(item, number) for number, item in enumerate(value, start=1))
-    if not any(message["role"] == "assistant" for message in messages):
+    replies = sum(message["role"] == "assistant" for message in messages)
+    if not replies:
         raise Wrong("has no assistant turn, so there is nothing to learn", "no reply")
+    if replies == sum(1 for _ in _untrained(messages)):
+        raise Wrong(
+            "gives every assistant turn the weight 0, so there is nothing to learn", "no reply"
+        )
     return messages
+
+
+def _untrained(messages: Sequence[Message]) -> Iterator[int]:
+    for number, message in enumerate(messages):
+        if message["role"] == "assistant" and message.get("weight") == 0:
+            yield number
 
 
 def _message(value: object, number: int) -> Message:
@@ -67,6 +96,7 @@ def _message(value: object, number: int) -> Message:
         advice = f"has an unknown role, {_shown(role)}; {_advice(role)}"
         raise Wrong(f"message {number} {advice}", "role")
     where = f"message {number} ({role})"
+    _check_weight(value.get("weight"), where)
     calls = value.get("tool_calls")
     if calls is not None:
         _check_tool_calls(calls, role, where)
@@ -80,6 +110,15 @@ def _message(value: object, number: int) -> Message:
         raise Wrong(f"{where} has a list of parts as content; only plain text can be trained")
     text_of(content, f"{where} has content that is")
     return value
+
+
+def _check_weight(weight: object, where: str) -> None:
+    """A weight is what OpenAI's fine-tuning files have: 0 for a turn that isn't trained."""
+    if weight is None or (not isinstance(weight, bool) and weight in (0, 1)):
+        return
+    is_number = isinstance(weight, int | float) and not isinstance(weight, bool)
+    shown = f"{weight!r:.20}" if is_number else f"that is {kind_of(weight)}"
+    raise Wrong(f"{where} has a weight {shown}; it must be 0 or 1")
 
 
 def _check_tool_calls(calls: object, role: str, where: str) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from app.data.checked_file import KEPT_PROBLEMS
 from app.data.examples import RowProblem
 from app.data.length_curves import LengthCurves
 from app.data.token_files import TokenStore
+from app.data.token_rows import place_of
 
 Stored = tuple[Path, TokenStore]
 """A dataset's file with its rows."""
@@ -21,7 +23,7 @@ class DataStatistics:
     train: LengthCurves
     valid: LengthCurves
     refused: tuple[RowProblem, ...]
-    """Why the model can't take rows: the first 1000."""
+    """Why the model can't take rows that are examples: the first 1000."""
     refused_count: int
     last_reply_only: int
     """Rows of which only the last reply is trained."""
@@ -37,12 +39,12 @@ def data_statistics(
     out = [(part, np.flatnonzero(mask)) for part, mask in zip(rows, held, strict=True)]
     out += [(store.rows, np.arange(len(store.rows))) for _, store in valid]
     both = (*train, *valid)
-    refused = [problem for path, store in both for problem in store.first_problems(path)]
+    refused = (problem for path, store in both for problem in store.refused(path))
     return DataStatistics(
         train=LengthCurves.of(kept),
         valid=LengthCurves.of(out),
-        refused=tuple(refused[:KEPT_PROBLEMS]),
-        refused_count=sum(store.problem_count for _, store in both),
+        refused=tuple(islice(refused, KEPT_PROBLEMS)),
+        refused_count=sum(store.refused_count for _, store in both),
         last_reply_only=sum(int(store.rows.last_reply_only.sum()) for _, store in both),
     )
 
@@ -56,6 +58,6 @@ def too_long(stored: Sequence[Stored], limit: int) -> tuple[RowProblem, ...]:
             is_useless = int(rows.spans[rows.span_starts[row], 0]) >= limit
             reason = f"its {int(rows.lengths[row]):,} tokens are cut at {limit:,}"
             reason += ", before anything to train on" if is_useless else ""
-            line = int(rows.lines[row])
-            found.append(RowProblem(path, line, reason, "too long", is_warning=not is_useless))
+            place = place_of(rows, row)
+            found.append(RowProblem(path, place, reason, "too long", is_warning=not is_useless))
     return tuple(found)

@@ -32,11 +32,25 @@ def _refusal(path: Path, first: RowProblem, rest: Iterator[Example | RowProblem]
     return InputError(f"{path.name} has {rows}: {words}{more}.", _hint(path, kinds))
 
 
-def _hint(path: Path, kinds: Collection[str]) -> str:
-    with path.open("rb") as opened:
-        head = opened.read(64).removeprefix(b"\xef\xbb\xbf").lstrip()
-    if file_format(path) == "jsonl" and head.startswith(b"["):
+def ending_advice(path: Path) -> str:
+    """What to do with a .jsonl file that is no JSON Lines; empty where it may be."""
+    try:
+        with path.open("rb") as opened:
+            head = opened.read(64).removeprefix(b"\xef\xbb\xbf").lstrip()
+    except OSError:
+        return ""
+    if file_format(path) != "jsonl":
+        return ""
+    if head.startswith(b"["):
         return "It looks like one JSON list: give its name the ending .json."
+    if head.partition(b"\n")[0].strip() == b"{":
+        return "Its rows stand on several lines each: give its name the ending .json."
+    return ""
+
+
+def _hint(path: Path, kinds: Collection[str]) -> str:
+    if advice := ending_advice(path):
+        return advice
     if "unknown shape" in kinds:
         return "Name its columns, like prompt=q, completion=a, or correct the file."
     return "Correct or remove them, or have bad rows left out."

@@ -1,6 +1,8 @@
 """Which files on disk a dataset is made of. Reads none of them."""
 
+import os
 import stat
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,6 +77,27 @@ def dataset_name(files: DatasetFiles) -> str:
     folder = files.train.absolute().parent
     folder = folder.parent if folder.name == INNER_FOLDER else folder
     return folder.name if name in TRAIN_NAMES else files.train.name
+
+
+def check_distinct(datasets: Sequence[DatasetFiles]) -> None:
+    """Raise InputError if a file would be used twice."""
+    seen: dict[tuple[int, int], Path] = {}
+    for path in (path for files in datasets for path in files.all_files):
+        facts = facts_of(path)
+        if other := seen.get((facts.st_dev, facts.st_ino)):
+            raise InputError(
+                f"{path} and {other} are one file: a dataset can't be used twice in a run.",
+                "Mix each dataset in once; a larger share takes more of its rows.",
+            )
+        seen[facts.st_dev, facts.st_ino] = path
+
+
+def facts_of(path: Path) -> os.stat_result:
+    """What the disk says of a file. Raises InputError."""
+    try:
+        return path.stat()
+    except OSError as error:
+        raise InputError(f"{path} can't be read: {error.strerror}.") from error
 
 
 def has_train_file(folder: Path) -> bool:

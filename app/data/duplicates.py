@@ -11,16 +11,16 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app.data.examples import ChatExample, Example, RowProblem
+from app.data.examples import ChatExample, Example, ProblemKind, RowProblem
+from app.data.place import Place
 
 if TYPE_CHECKING:
     import numpy as np
 
-_COLUMNS = 4  # two for the words, one for the exact row, one for its place
-
-
-_LINE_BITS = 40
-"""A row's place is its line, and above that the number of its file."""
+_COLUMNS = 4  # two for the words, one for the exact row and the file's number, one for the place
+_FILE_BITS = 16
+_ROW_BITS = 32
+"""Hashes of more rows or lines than these can number take over a hundred gigabytes."""
 
 
 class Seen:
@@ -36,9 +36,10 @@ class Seen:
         words = exact.casefold()
         for space in " \n\t\r":
             words = words.replace(space, "")
-        digest = _digest(words, 16) + _digest(exact, 8)
-        self._hashes.frombytes(digest)
-        self._hashes.append(file << _LINE_BITS | example.line)
+        line, row = example.place
+        self._hashes.frombytes(_digest(words, 16))
+        self._hashes.append(_digest_number(exact) << _FILE_BITS | file)
+        self._hashes.append(line << _ROW_BITS | row)
 
     def duplicates(self) -> Iterator[RowProblem]:
         """A warning for each row that an earlier one equals."""
@@ -54,7 +55,7 @@ class Seen:
         for index in found[np.argsort(order[found], kind="stable")]:
             yield self._same(rows[index], rows[firsts[index]], self)
 
-    def also_in(self, other: "Seen") -> Iterator[RowProblem]:
+    def also_in(self, other: "Seen", kind: ProblemKind = "in both sets") -> Iterator[RowProblem]:
         """A warning for each row that stands in another set too."""
         import numpy as np
 
@@ -66,19 +67,19 @@ class Seen:
         is_same = (theirs[places, :2] == ours[:, :2]).all(axis=1)
         for index in np.flatnonzero(is_same):
             problem = self._same(ours[index], theirs[places[index]], other)
-            yield replace(problem, kind="in both sets")
+            yield replace(problem, kind=kind)
 
     def _same(self, row: Any, first: Any, other: "Seen") -> RowProblem:
-        (path, line), (other_path, other_line) = self._place(row), other._place(first)
-        place = RowProblem(other_path, other_line, "").place
-        where = "" if path == other_path else f" in {other_path.name}"
-        but = "" if row[2] == first[2] else ", but for case and white space"
-        reason = f"is the same as {place}{where}{but}"
-        return RowProblem(path, line, reason, "duplicate", is_warning=True)
+        (path, place), (other_path, other_place) = self._stands(row), other._stands(first)
+        where = "" if path == other_path else f" in {_name(other_path, path)}"
+        is_exact = int(row[2]) >> _FILE_BITS == int(first[2]) >> _FILE_BITS
+        but = "" if is_exact else ", but for case and white space"
+        reason = f"is the same as {other_place}{where}{but}"
+        return RowProblem(path, place, reason, "duplicate", is_warning=True)
 
-    def _place(self, row: Any) -> tuple[Path, int]:
-        file, line = divmod(int(row[3]), 1 << _LINE_BITS)
-        return self._paths[file], line
+    def _stands(self, row: Any) -> tuple[Path, Place]:
+        line, number = divmod(int(row[3]), 1 << _ROW_BITS)
+        return self._paths[int(row[2]) % (1 << _FILE_BITS)], Place(line, number)
 
     def _rows(self) -> "np.ndarray[Any, Any]":
         import numpy as np
@@ -86,13 +87,26 @@ class Seen:
         return np.frombuffer(self._hashes, np.uint64).reshape(-1, _COLUMNS)
 
 
+def _name(path: Path, beside: Path) -> str:
+    """With its folder where the other file is named alike."""
+    return path.name if path.name != beside.name else f"{path.absolute().parent.name}/{path.name}"
+
+
 def _content(example: Example) -> str:
     if not isinstance(example, ChatExample):
         return example.text
+    if example.untrained:
+        content = [example.messages, example.tools, example.untrained]
+        return json.dumps(content, sort_keys=True, default=str)
     if example.tools is None and all(len(message) == 2 for message in example.messages):
         # What separates the turns stands in no text that is read.
         return "\x00".join(f"{m['role']}\x00{m['content']}" for m in example.messages)
     return json.dumps([example.messages, example.tools], sort_keys=True, default=str)
+
+
+def _digest_number(text: str) -> int:
+    """48 bits."""
+    return int.from_bytes(_digest(text, 6), "little")
 
 
 def _digest(text: str, size: int) -> bytes:

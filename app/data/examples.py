@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from app.core.errors import InputError
+from app.data.place import Place
 
 Message = dict[str, Any]
 """One turn: `role`, `content` (always text), and what else the row gave, such as `tool_calls`."""
@@ -16,8 +17,9 @@ class ChatExample:
 
     messages: tuple[Message, ...]
     tools: tuple[dict[str, Any], ...] | None
-    line: int
-    """1-based line in the file it came from."""
+    place: Place
+    untrained: tuple[int, ...] = ()
+    """0-based numbers of the assistant turns of weight 0, which are read and not trained."""
 
 
 @dataclass(frozen=True)
@@ -25,8 +27,7 @@ class TextExample:
     """Plain text, trained from its first token to its last; never empty."""
 
     text: str
-    line: int
-    """1-based line in the file it came from."""
+    place: Place
 
 
 Example = ChatExample | TextExample
@@ -45,8 +46,10 @@ ProblemKind = Literal[
     "control characters",
     "duplicate",
     "in both sets",
+    "in two datasets",
     "too long",
     "refused by the model",
+    "rows in an object",
     "other",
 ]
 """By which problems are counted."""
@@ -60,23 +63,16 @@ class RowProblem:
     """Why one row can't be trained on, or what is odd about one that can."""
 
     path: Path
-    line: int
-    """1-based; 0 when the file as a whole is meant. In a Parquet file the row's number."""
+    place: Place
+    """WHOLE_FILE when no row is meant."""
     reason: str
     """The rest of a sentence that begins with file and line: "has an empty text"."""
     kind: ProblemKind = "other"
     is_warning: bool = False
     """The row is trained on all the same."""
 
-    @property
-    def place(self) -> str:
-        """ "line 7", or "row 7" where the file has no lines; empty for the whole file."""
-        if not self.line:
-            return ""
-        return f"{'row' if '.parquet' in self.path.suffixes else 'line'} {self.line}"
-
     def __str__(self) -> str:
-        where = [part for part in (self.path.name, self.place) if part]
+        where = [part for part in (self.path.name, str(self.place)) if part]
         return f"{', '.join(where)}: {self.reason}"
 
 
@@ -84,6 +80,7 @@ class BrokenFile(InputError):
     """A file of which nothing more can be read from some row on; what came before was right."""
 
     def __init__(self, problem: RowProblem, hint: str = "") -> None:
-        where = f"{problem.path.name}, {problem.place}," if problem.line else problem.path.name
+        name, place = problem.path.name, problem.place
+        where = name if place.is_whole_file else f"{name}, {place},"
         super().__init__(f"{where} {problem.reason}.", hint)
         self.problem = problem

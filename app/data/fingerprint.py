@@ -8,7 +8,8 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 from app.core.errors import AppError, InputError
 from app.core.files import write_json_atomic
 from app.core.paths import cache_dir
-from app.data.dataset_files import find_files
+from app.data.dataset_files import facts_of, find_files
 
 _SMALL_BYTES = 2**20
 """Hashing less is quicker than remembering it."""
@@ -53,6 +54,34 @@ def fingerprints(
         return {}
     datasets = [find_files(data, valid), *map(find_files, mixed)]
     return {str(path): file_content(path).digest for files in datasets for path in files.all_files}
+
+
+@contextmanager
+def unchanged(paths: Iterable[Path]) -> Iterator[None]:
+    """Raises InputError, in place of any other, if a file is not what it was at the beginning.
+
+    For work that reads files more than once, and would tell of two states as of one.
+    """
+    before = [(path, _state(facts_of(path))) for path in paths]
+    try:
+        yield
+    except InputError:
+        _check_unchanged(before)
+        raise
+    _check_unchanged(before)
+
+
+def _check_unchanged(before: Iterable[tuple[Path, tuple[int, ...]]]) -> None:
+    for path, state in before:
+        try:
+            what = "" if _state(path.stat()) == state else "changed"
+        except OSError:
+            what = "disappeared"
+        if what:
+            raise InputError(
+                f"{path.name} {what} while it was read.",
+                "Start again once nothing else writes to it.",
+            )
 
 
 def file_content(path: Path) -> FileContent:

@@ -9,7 +9,7 @@ from pathlib import Path
 from app.core.columns import Columns
 from app.data.checks import check_row
 from app.data.examples import BrokenFile, Example, RowProblem
-from app.data.readers import read_rows
+from app.data.readers import Row, read_rows
 
 MOST_ROWS = 200
 """Rows looked at in search of examples: where the first so many are bad, there is none to show."""
@@ -38,7 +38,7 @@ class FirstRows:
 
 def first_rows(path: Path, columns: Columns | None, count: int) -> FirstRows:
     """The first `count` examples, if they come soon. Raises InputError as the reading does."""
-    rows: list[tuple[int, object]] = []
+    rows: list[Row] = []
     examples: list[Example] = []
     problems: list[RowProblem] = []
     try:

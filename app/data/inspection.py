@@ -16,10 +16,22 @@ from app.data.dataset_files import find_files
 from app.data.duplicates import Seen
 from app.data.examples import BrokenFile, Example, ProblemKind, RowProblem
 from app.data.oddities import oddities
+from app.data.place import WHOLE_FILE
 from app.data.readers import ShareRead
 from app.data.shapes import RowFormat
 
 PREVIEW_EXAMPLES = 5
+
+
+@dataclass(frozen=True)
+class FileFacts:
+    """One file of a dataset."""
+
+    path: Path
+    examples: int
+    errors: int
+    """Rows that can't be used, and whatever else stops a run."""
+    warnings: int
 
 
 @dataclass(frozen=True)
@@ -44,6 +56,8 @@ class DatasetFacts:
     warning_count: int = 0
     counts: Mapping[ProblemKind, int] = field(default_factory=dict)
     """Problems and warnings of each kind, the most frequent first."""
+    files: tuple[FileFacts, ...] = ()
+    """Those to train on, then those to validate on."""
 
 
 def inspect(data: Path, valid: Path | None = None, columns: Columns | None = None) -> DatasetFacts:
@@ -58,6 +72,14 @@ def inspecting(
     data: Path, valid: Path | None = None, columns: Columns | None = None
 ) -> Generator[float, None, DatasetFacts]:
     """The same in small steps: yields the share read, 0 to 1; closing it stops the reading."""
+    facts, _, _ = yield from inspecting_with_rows(data, valid, columns)
+    return facts
+
+
+def inspecting_with_rows(
+    data: Path, valid: Path | None = None, columns: Columns | None = None
+) -> Generator[float, None, tuple[DatasetFacts, Seen, Seen]]:
+    """The same with what was seen of the rows to train on, and of those to validate on."""
     problems = Problems()
     try:
         files = find_files(data, valid)
@@ -76,7 +98,7 @@ def inspecting(
     problems.add_all(train.seen.duplicates())
     problems.add_all(validating.seen.duplicates())
     problems.add_all(train.seen.also_in(validating.seen))
-    return DatasetFacts(
+    facts = DatasetFacts(
         path=files.train,
         format=_name(train.formats),
         examples=train.examples,
@@ -88,7 +110,13 @@ def inspecting(
         warnings=tuple(problems.warnings),
         warning_count=problems.warning_count,
         counts=problems.counts(),
+        files=tuple(
+            FileFacts(path, read.examples_of[path], *problems.counts_of(path))
+            for read in (train, validating)
+            for path in read.paths
+        ),
     )
+    return facts, train.seen, validating.seen
 
 
 class Problems:
@@ -99,9 +127,11 @@ class Problems:
         self.warnings: list[RowProblem] = []
         self.error_count = self.warning_count = 0
         self._kinds: Counter[ProblemKind] = Counter()
+        self._files: Counter[tuple[Path, bool]] = Counter()
 
     def add(self, problem: RowProblem) -> None:
         self._kinds[problem.kind] += 1
+        self._files[problem.path, problem.is_warning] += 1
         kept = self.warnings if problem.is_warning else self.errors
         if len(kept) < KEPT_PROBLEMS:
             kept.append(problem)
@@ -114,6 +144,10 @@ class Problems:
         for problem in problems:
             self.add(problem)
 
+    def counts_of(self, path: Path) -> tuple[int, int]:
+        """A file's errors and warnings."""
+        return self._files[path, False], self._files[path, True]
+
     def counts(self) -> dict[ProblemKind, int]:
         return dict(self._kinds.most_common())
 
@@ -124,19 +158,23 @@ class _Inspected:
     def __init__(
         self, paths: tuple[Path, ...], columns: Columns | None, problems: Problems
     ) -> None:
-        self.examples = 0
+        self.examples_of: Counter[Path] = Counter()
         self.formats: set[RowFormat] = set()
         self.preview: list[Example] = []
         self.seen = Seen(*paths)
         self.size_bytes = sum(map(_size, paths))
         self.path = Path()
         """The file that is being read."""
-        self._paths, self._columns, self._problems = paths, columns, problems
+        self.paths, self._columns, self._problems = paths, columns, problems
+
+    @property
+    def examples(self) -> int:
+        return self.examples_of.total()
 
     def reading(self) -> Generator[float, None, None]:
         """Yields the share read. Raises InputError if a file is missing or empty."""
         before = 0
-        for number, path in enumerate(self._paths):
+        for number, path in enumerate(self.paths):
             self.path, size = path, _size(path)
             yield from part_of_whole(self._reading(number), before, size, self.size_bytes)
             before += size
@@ -157,7 +195,7 @@ class _Inspected:
             self._problems.add(broken.problem)
 
     def _take(self, example: Example, form: RowFormat, file: int) -> None:
-        self.examples += 1
+        self.examples_of[self.path] += 1
         self.formats.add(form)
         self.seen.add(example, file)
         self._problems.add_all(oddities(example, self.path))
@@ -174,7 +212,7 @@ def _size(path: Path) -> int:
 
 def _whole_file(path: Path, error: InputError) -> RowProblem:
     reason = error.message.removeprefix(f"{path.name} ").rstrip(".")
-    return RowProblem(path, 0, reason, "unreadable")
+    return RowProblem(path, WHOLE_FILE, reason, "unreadable")
 
 
 def _name(formats: set[RowFormat]) -> str:

@@ -17,7 +17,7 @@ class JoinedRows:
         self._parts = parts
         self._begins = [0, *accumulate(len(part) for part in parts)]
         self.lengths = np.concatenate([part.lengths for part in parts])
-        self.lines = np.concatenate([part.lines for part in parts])
+        self.places = np.concatenate([part.places for part in parts])
         self.digests = np.concatenate([part.digests for part in parts])
         self.last_reply_only = np.concatenate([part.last_reply_only for part in parts])
 

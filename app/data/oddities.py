@@ -19,11 +19,11 @@ def oddities(example: Example, path: Path) -> Iterator[RowProblem]:
     if found:
         name = f"U+{ord(found.group()):04X}"
         reason = f"holds the control character {name}, which is learned as it is"
-        yield RowProblem(path, example.line, reason, "control characters", is_warning=True)
+        yield RowProblem(path, example.place, reason, "control characters", is_warning=True)
     if _LOST in text:
         name = unicodedata.name(_LOST).lower()
         reason = f"holds a {name}, so a character was lost when the file was made"
-        yield RowProblem(path, example.line, reason, "encoding", is_warning=True)
+        yield RowProblem(path, example.place, reason, "encoding", is_warning=True)
 
 
 def _texts(example: Example) -> list[str]:

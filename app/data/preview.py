@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.data.examples import ChatExample, Example, Message
+from app.data.place import Place
 from app.data.replies import special_ids
 from app.data.token_rows import TokenizedExample
 from app.data.tokenizer import Tokenizer
@@ -39,7 +40,7 @@ class Piece:
 class PreviewRow:
     number: int
     """0-based, among the examples of its file."""
-    line: int
+    place: Place
     pieces: tuple[Piece, ...]
     tokens: int | None = None
     """Uncut; None where the row isn't tokenised yet."""
@@ -58,10 +59,11 @@ def raw_row(example: Example, number: int, budget: int) -> PreviewRow:
     """An example as its file has it: roles and texts, about `budget` tokens of it."""
     characters = budget * _CHARACTERS_A_TOKEN
     if not isinstance(example, ChatExample):
-        return PreviewRow(number, example.line, tuple(_shortened(example.text, characters)))
+        return PreviewRow(number, example.place, tuple(_shortened(example.text, characters)))
     pieces: list[Piece] = []
-    for message in example.messages:
-        pieces.append(Piece(str(message["role"]), "role"))
+    for turn, message in enumerate(example.messages):
+        fate = " (weight 0: not trained)" if turn in example.untrained else ""
+        pieces.append(Piece(f"{message['role']}{fate}", "role"))
         shown = list(_shortened(_words(message), characters))
         pieces += shown
         characters -= sum(len(piece.text) for piece in shown)
@@ -69,7 +71,7 @@ def raw_row(example: Example, number: int, budget: int) -> PreviewRow:
             break
     if left_out := len(example.messages) - sum(piece.kind == "role" for piece in pieces):
         pieces.append(Piece(f"{left_out:,} more turns", "gap"))
-    return PreviewRow(number, example.line, tuple(pieces))
+    return PreviewRow(number, example.place, tuple(pieces))
 
 
 def _words(message: Message) -> str:
@@ -110,7 +112,7 @@ class RowPainter:
             pieces.append(_gap(len(tokens) - shown_to))
         trained = int((is_trained & ~is_cut).sum())
         return PreviewRow(
-            number, row.line, tuple(pieces), len(tokens), trained, int(is_cut.sum()),
+            number, row.place, tuple(pieces), len(tokens), trained, int(is_cut.sum()),
             row.last_reply_only,
             problem="" if trained else "Nothing to train on is left of it.",
         )  # fmt: skip

@@ -5,7 +5,7 @@ beginning of the whole, and is left alone elsewhere. How a chat is rendered isn'
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import lru_cache
 
 from app.data.examples import Message
@@ -23,15 +23,26 @@ _SEAM_TOKENS = 8
 _THINKING_TAGS = re.compile(r"\A(\s|</?think>)+")
 
 
-def through_last_reply(messages: Sequence[Message]) -> Sequence[Message]:
-    """The chat up to its last reply: what follows can teach nothing, as it is no target.
+def trained_turns(messages: Sequence[Message], untrained: Collection[int] = ()) -> list[int]:
+    """The turns that are replies to be trained; one that opens the chat answers nothing."""
+    return [
+        turn
+        for turn, message in enumerate(messages)
+        if turn and message["role"] == "assistant" and turn not in untrained
+    ]
 
-    A reply that opens the chat answers nothing. Raises TemplateError if there is no other.
+
+def through_last_reply(
+    messages: Sequence[Message], untrained: Collection[int] = ()
+) -> Sequence[Message]:
+    """The chat up to its last trained reply: what follows can teach nothing, as it is no target.
+
+    Raises TemplateError if there is none.
     """
-    for last in range(len(messages) - 1, 0, -1):
-        if messages[last]["role"] == "assistant":
-            return messages[: last + 1]
-    raise TemplateError("its only assistant turn comes first and answers nothing")
+    if turns := trained_turns(messages, untrained):
+        return messages[: turns[-1] + 1]
+    which = "only assistant turn of another weight than 0" if untrained else "only assistant turn"
+    raise TemplateError(f"its {which} comes first and answers nothing")
 
 
 class ReplyFinder:
@@ -44,17 +55,18 @@ class ReplyFinder:
         self._is_word = lru_cache(maxsize=65536)(self._says)
         self._is_blank = lru_cache(maxsize=1024)(self._blank)
 
-    def find(self, messages: Sequence[Message], render: Render) -> tuple[list[int], list[Span]]:
-        """The tokens of a chat that ends with a reply, and the spans of its replies, in order.
+    def find(
+        self, messages: Sequence[Message], render: Render, untrained: Collection[int] = ()
+    ) -> tuple[list[int], list[Span]]:
+        """The tokens of a chat that ends with a trained reply, and the spans of all such, in order.
 
         A reply's span begins after the generation prompt and ends with the token that ends the
         turn. Only the last reply is given where the template renders an earlier one differently
         once more follows. Raises TemplateError if not even the last can be told from its prompt.
         """
         whole = render(len(messages), False)
-        turns = [i for i, message in enumerate(messages) if message["role"] == "assistant"]
         spans: list[Span] = []
-        for turn in [turn for turn in turns if turn > 0][:-1]:
+        for turn in trained_turns(messages, untrained)[:-1]:
             span = self._earlier_reply(turn, render, whole)
             if span is None:
                 spans = []
@@ -64,6 +76,26 @@ class ReplyFinder:
         if not all(self._has_words(whole[start:end]) for start, end in spans):
             raise TemplateError("the model's chat template leaves a reply's words out")
         return whole, spans
+
+    def turns(
+        self, turns: Sequence[int], messages: Sequence[Message], render: Render, whole: list[int]
+    ) -> list[Span]:
+        """The spans of some of a chat's assistant turns. Raises TemplateError if one isn't told."""
+        spans = []
+        for turn in turns:
+            is_last = turn == len(messages) - 1
+            span = (
+                self._last_reply(messages, render, whole)
+                if is_last
+                else self._earlier_reply(turn, render, whole)
+            )
+            if span is None:
+                raise TemplateError(
+                    f"the model's chat template doesn't show which tokens message {turn + 1} has, "
+                    "whose weight is 0"
+                )
+            spans.append(span)
+        return spans
 
     def _has_words(self, tokens: list[int]) -> bool:
         if any(map(self._is_word, tokens)):
@@ -81,7 +113,8 @@ class ReplyFinder:
 
     def _earlier_reply(self, turn: int, render: Render, whole: list[int]) -> Span | None:
         try:
-            prompt = render(turn, True)
+            # Nothing is said before a turn that opens the chat: the span is all up to its end.
+            prompt = render(turn, True) if turn else []
             through = render(turn + 1, False)
         except TemplateError:
             return None

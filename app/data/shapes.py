@@ -155,9 +155,30 @@ def _calls_tools(messages: object) -> bool:
 _UNKNOWN: Literal["unknown shape"] = "unknown shape"
 
 
+def _is_list_of_objects(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(v, dict) for v in value)
+
+
+def is_turn(value: Row) -> bool:
+    """Whether an object is a turn of a chat, rather than a row."""
+    return {"role", "content"} <= value.keys() or {"from", "value"} <= value.keys()
+
+
 def _unknown(row: Row) -> Wrong:
     if not row:
         return Wrong("is an empty object", "empty")
+    if is_turn(row):
+        whole = 'all turns of a chat must stand in one row, as {"messages": [ … ]}'
+        return Wrong(f"is one turn of a chat: {whole}", _UNKNOWN)
+    if lists := [name for name, value in row.items() if _is_list_of_objects(value)]:
+        if len(lists) == 1:
+            count, name = len(row[lists[0]]), str(lists[0])[:40]
+            objects = "1 object" if count == 1 else f"{count:,} objects"
+            what = f"is one object with a list of {objects}, {name!r}"
+            return Wrong(f"{what}: if these are the rows, save the list alone as .json", _UNKNOWN)
+        names = ", ".join(str(name)[:40] for name in lists[:_SHOWN_KEYS])
+        what = f"is one object with several lists of objects ({names})"
+        return Wrong(f"{what}: save each as a .json file of its own", _UNKNOWN)
     if "chosen" in row and "rejected" in row:
         return Wrong("is a preference (chosen, rejected), which Nestling does not train", _UNKNOWN)
     for there, absent in (("prompt", "completion"), ("completion", "prompt")):

@@ -41,4 +41,5 @@ def _message(turn: object, number: int) -> object:
         raise Wrong(f"message {number} is from {shown}; Nestling knows {known}", "role")
     if "value" not in turn:
         raise Wrong(f"message {number} ({speaker}) has no value", "empty")
-    return {"role": _ROLES[speaker.lower()], "content": turn["value"]}
+    weight = {"weight": turn["weight"]} if "weight" in turn else {}
+    return {"role": _ROLES[speaker.lower()], "content": turn["value"], **weight}

@@ -17,8 +17,9 @@ from app.data.checked_file import read_examples
 from app.data.dataset_files import DatasetFiles
 from app.data.examples import REFUSED, BrokenFile, Example, RowProblem
 from app.data.inspection import Problems
+from app.data.place import Place
 from app.data.readers import ShareRead
-from app.data.token_rows import TokenRows
+from app.data.token_rows import TokenRows, place_of
 from app.data.token_store import RowSettings, is_large, lots_of, opening_store
 from app.data.token_workers import tokenized
 from app.data.tokenizer import Tokenizer
@@ -92,17 +93,17 @@ def _add(
     facts.cut += len(long_rows)
     left = rows.trained_counts(limit)[long_rows]
     too_long = (
-        _too_long(path, int(rows.lines[row]), int(rows.lengths[row]), limit, is_useless)
+        _too_long(path, place_of(rows, row), int(rows.lengths[row]), limit, is_useless)
         for row, is_useless in zip(long_rows.tolist(), (left == 0).tolist(), strict=True)
     )
     refused = (replace(one, path=path) for one in problems if one.kind == REFUSED)
-    facts.problems.add_all(heapq.merge(refused, too_long, key=lambda problem: problem.line))
+    facts.problems.add_all(heapq.merge(refused, too_long, key=lambda problem: problem.place))
 
 
-def _too_long(path: Path, line: int, length: int, limit: int, is_useless: bool) -> RowProblem:
+def _too_long(path: Path, place: Place, length: int, limit: int, is_useless: bool) -> RowProblem:
     reason = f"its {length:,} tokens are cut at {limit:,}"
     reason += ", before anything to train on" if is_useless else ""
-    return RowProblem(path, line, reason, "too long", is_warning=not is_useless)
+    return RowProblem(path, place, reason, "too long", is_warning=not is_useless)
 
 
 def _size(path: Path) -> int:

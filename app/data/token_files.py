@@ -20,9 +20,10 @@ import numpy as np
 from app.core.files import plain_disk_errors, remove_folder, sync, write_json_atomic
 from app.data.checked_file import KEPT_PROBLEMS
 from app.data.examples import REFUSED, RowProblem
+from app.data.place import Place
 from app.data.token_rows import TokenRows
 
-VERSION = 2
+VERSION = 3
 MANIFEST = "manifest.json"
 PROBLEMS = "problems"
 JOURNAL = "journal.jsonl"
@@ -32,10 +33,11 @@ _TYPES: dict[str, Any] = {
     "lengths": np.uint32,
     "spans": np.uint32,
     "span_counts": np.uint32,
-    "lines": np.int64,
+    "places": np.int64,
     "digests": np.uint64,
     "last_reply_only": np.bool_,
 }
+_PAIRS = ("spans", "places")
 _SECONDS_BETWEEN_ENTRIES = 5.0
 _FULLY_CHECKED_BYTES = 256 * 2**20
 """Of a larger tokens file only the size is checked when it is opened, which then takes no time."""
@@ -57,8 +59,17 @@ class TokenStore:
         """Rows of `path` that can't be tokenised, in the file's order."""
         with (self.folder / PROBLEMS).open(encoding="utf-8") as file:
             for line in file:
-                number, reason, kind = json.loads(line)
-                yield RowProblem(path, number, reason, kind)
+                place, reason, kind = json.loads(line)
+                yield RowProblem(path, Place(*place), reason, kind)
+
+    @property
+    def refused_count(self) -> int:
+        return self.problem_count - self.bad_row_count
+
+    def refused(self, path: Path) -> Iterator[RowProblem]:
+        """Those of the problems that are the model's."""
+        problems = self.problems(path) if self.refused_count else iter(())
+        return (problem for problem in problems if problem.kind == REFUSED)
 
     def first_problems(self, path: Path) -> tuple[RowProblem, ...]:
         return tuple(islice(self.problems(path), KEPT_PROBLEMS))
@@ -109,7 +120,7 @@ class StoreWriter:
         with plain_disk_errors(self._folder):
             for field in fields(rows):
                 self._write(field.name, np.ascontiguousarray(getattr(rows, field.name)).tobytes())
-            told = (json.dumps([one.line, one.reason, one.kind]) + "\n" for one in problems)
+            told = (json.dumps([one.place, one.reason, one.kind]) + "\n" for one in problems)
             self._write(PROBLEMS, "".join(told).encode())
             self.problem_count += len(problems)
             self._bad_rows += sum(problem.kind != REFUSED for problem in problems)
@@ -196,9 +207,9 @@ def _mapped(folder: Path, name: str, manifest: dict[str, Any]) -> Any:
     path = folder / name
     is_large = name == "tokens" and facts["size"] > _FULLY_CHECKED_BYTES
     _checked(path, facts, size_only=is_large)
-    shape = (-1, 2) if name == "spans" else (-1,)
+    shape = (-1, 2) if name in _PAIRS else (-1,)
     if facts["size"] == 0:
-        return np.zeros(0, _TYPES[name]).reshape(shape if name != "spans" else (0, 2))
+        return np.zeros((0, 2) if name in _PAIRS else 0, _TYPES[name])
     # A plain array over the mapping: memmap's own class makes every slice slower.
     return np.asarray(np.memmap(path, _TYPES[name], "r")).reshape(shape)
 

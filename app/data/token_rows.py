@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.data.mixing import Mixing
+from app.data.place import Place
 
 Ints = npt.NDArray[np.int64]
 
@@ -24,7 +25,7 @@ class TokenizedExample:
     tokens: tuple[int, ...]
     trained: tuple[tuple[int, int], ...]
     """Half-open spans of positions p >= 1 that are targets: token p is predicted from p - 1."""
-    line: int
+    place: Place
     last_reply_only: bool = False
     """Earlier replies are not trained, since the template changes them once more follows."""
     digest: int = 0
@@ -51,8 +52,8 @@ class TokenRows:
     """[spans, 2]: those of all rows, as in TokenizedExample."""
     span_counts: npt.NDArray[np.uint32]
     """[rows]"""
-    lines: npt.NDArray[np.int64]
-    """[rows]"""
+    places: npt.NDArray[np.int64]
+    """[rows, 2]: each a Place."""
     digests: npt.NDArray[np.uint64]
     """[rows]"""
     last_reply_only: npt.NDArray[np.bool_]
@@ -95,7 +96,7 @@ class TokenRows:
             lengths=np.array([example.length for example in examples], np.uint32),
             spans=np.array(spans, np.uint32).reshape(-1, 2),
             span_counts=np.array([len(example.trained) for example in examples], np.uint32),
-            lines=np.array([example.line for example in examples], np.int64),
+            places=np.array([example.place for example in examples], np.int64).reshape(-1, 2),
             digests=np.array([example.digest for example in examples], np.uint64),
             last_reply_only=np.array([example.last_reply_only for example in examples], np.bool_),
         )
@@ -107,7 +108,7 @@ class Rows(Protocol):
     @property
     def lengths(self) -> npt.NDArray[np.uint32]: ...
     @property
-    def lines(self) -> npt.NDArray[np.int64]: ...
+    def places(self) -> npt.NDArray[np.int64]: ...
     @property
     def digests(self) -> npt.NDArray[np.uint64]: ...
     @property
@@ -147,7 +148,7 @@ class TokenView:
         return TokenizedExample(
             tokens=tuple(tokens.tolist()),
             trained=tuple((start, end) for start, end in spans.tolist()),
-            line=int(self._rows.lines[row]),
+            place=place_of(self._rows, row),
             last_reply_only=bool(self._rows.last_reply_only[row]),
             digest=int(self._rows.digests[row]),
         )
@@ -177,6 +178,11 @@ class TokenView:
     def trained_counts(self) -> Ints:
         """[rows]: how many tokens of each are trained."""
         return self._rows.trained_counts(self._limit)[self._chosen]
+
+
+def place_of(rows: Rows, row: int) -> Place:
+    """Where a row stood in its file."""
+    return Place(*rows.places[row].tolist())
 
 
 def _starts(counts: npt.NDArray[np.uint32]) -> Ints:

@@ -21,6 +21,7 @@ from app.core.columns import Columns
 from app.core.errors import AppError, InputError, RunError
 from app.data.checked_file import read_examples
 from app.data.dataset import refusing
+from app.data.dataset_files import facts_of
 from app.data.examples import REFUSED, ChatExample, Example, RowProblem, TextExample
 from app.data.fingerprint import FileContent, file_content
 from app.data.readers import ShareRead
@@ -44,7 +45,7 @@ _LOT_ROWS = 512
 _LOT_CHARACTERS = 2**20
 _LARGE_BYTES = 8 * 2**20
 """Smaller files are tokenised before other processes have started."""
-READING = 1
+READING = 2
 """To be raised when the same file gives other rows than before."""
 _LIBRARIES = ("transformers", "tokenizers", "jinja2")
 
@@ -128,7 +129,7 @@ def _noting(read: deque[float], share: ShareRead, lots: Iterator[Lot]) -> Iterat
 
 def is_large(path: Path) -> bool:
     """Whether it is worth starting processes to tokenise it."""
-    return path.stat().st_size > _LARGE_BYTES
+    return facts_of(path).st_size > _LARGE_BYTES
 
 
 def lots_of(rows: Iterator[Example | RowProblem]) -> Iterator[Lot]:

@@ -110,6 +110,6 @@ def _tokenized(lot: Lot, tokenizer: ExampleTokenizer) -> TokenizedLot:
     problems = [row for row in (*lot, *found) if isinstance(row, RowProblem)]
     return TokenizedLot(
         TokenRows.of([row for row in found if isinstance(row, TokenizedExample)]),
-        tuple(sorted(problems, key=lambda problem: problem.line)),
+        tuple(sorted(problems, key=lambda problem: problem.place)),
         len(lot),
     )

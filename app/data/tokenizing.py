@@ -11,7 +11,7 @@ from pathlib import Path
 
 from app.data.beginnings import Beginnings, TextSplitter, splitter_of
 from app.data.examples import REFUSED, ChatExample, Example, Message, RowProblem, TextExample
-from app.data.replies import Render, ReplyFinder, Span, through_last_reply
+from app.data.replies import Render, ReplyFinder, Span, through_last_reply, trained_turns
 from app.data.templates import ChatTemplate, TemplateError
 from app.data.token_rows import TokenizedExample
 from app.data.tokenizer import Tokenizer, plain_tokenizer
@@ -97,7 +97,9 @@ class ExampleTokenizer:
 
     def _context(self, example: ChatExample) -> Sequence[Message]:
         """The part of a chat that is tokenised."""
-        return through_last_reply(example.messages) if self._mask_prompt else example.messages
+        if not self._mask_prompt:
+            return example.messages
+        return through_last_reply(example.messages, example.untrained)
 
     def _chat_row(
         self, example: ChatExample, messages: Sequence[Message], render: Render
@@ -105,11 +107,12 @@ class ExampleTokenizer:
         replies = 0
         try:
             if self._mask_prompt:
-                tokens, spans = self._finder.find(messages, render)
-                replies = sum(message["role"] == "assistant" for message in messages[1:])
+                tokens, spans = self._finder.find(messages, render, example.untrained)
+                replies = len(trained_turns(messages, example.untrained))
             else:
                 tokens = render(len(messages), False)
-                spans = [(0, len(tokens))]
+                left_out = self._finder.turns(example.untrained, messages, render, tokens)
+                spans = _between(left_out, len(tokens))
         except TemplateError as error:
             return _refused(example, str(error))
         return _row(example, tokens, spans, last_reply_only=len(spans) < replies)
@@ -159,16 +162,27 @@ def _row(
     trained = tuple((max(start, 1), end) for start, end in spans if end > max(start, 1))
     if not trained:
         return _refused(example, "has no token to train on")
-    return TokenizedExample(tuple(tokens), trained, example.line, last_reply_only, _digest(example))
+    return TokenizedExample(
+        tuple(tokens), trained, example.place, last_reply_only, _digest(example)
+    )
+
+
+def _between(spans: Sequence[Span], length: int) -> list[Span]:
+    """What is left of so many tokens without the spans, which are in order."""
+    starts = [0, *(end for _, end in spans)]
+    ends = [*(start for start, _ in spans), length]
+    return list(zip(starts, ends, strict=True))
 
 
 def _refused(example: Example, reason: str) -> RowProblem:
-    return RowProblem(Path(), example.line, reason, REFUSED)
+    return RowProblem(Path(), example.place, reason, REFUSED)
 
 
 def _digest(example: Example) -> int:
     if isinstance(example, ChatExample):
         content: object = [example.messages, example.tools]
+        if example.untrained:  # others keep the digest they had, by which they are held out
+            content = [example.messages, example.tools, example.untrained]
     else:
         content = example.text
     text = json.dumps(content, sort_keys=True)

@@ -3,7 +3,6 @@
 Knows no model. What can't be trained on is named; too little to train on is refused.
 """
 
-import os
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +13,7 @@ from app.core.columns import Columns
 from app.core.errors import InputError
 from app.core.progress import part_of_whole, run_to_end
 from app.data.data_notes import mixing_notes, row_notes, validation_notes
-from app.data.dataset_files import DatasetFiles, dataset_name
+from app.data.dataset_files import DatasetFiles, check_distinct, dataset_name, facts_of
 from app.data.examples import RowProblem
 from app.data.mixed_parts import DatasetPart, mixed_parts
 from app.data.mixing import Mixing
@@ -85,10 +84,10 @@ def opening_data(
     mixed: Sequence[MixedFiles] = (),
 ) -> Generator[float, None, TrainingData]:
     """The same in small steps: yields the share done, 0 to 1, where rows must be tokenised."""
-    _check_distinct([files, *(more.files for more in mixed)])
+    check_distinct([files, *(more.files for more in mixed)])
     main = MixedFiles(files, 1 - sum(more.share for more in mixed), settings.rows.columns)
     read = [(more, path) for more in (main, *mixed) for path in more.files.all_files]
-    sizes = [_stat(path).st_size for _, path in read]
+    sizes = [facts_of(path).st_size for _, path in read]
     stores: dict[Path, TokenStore] = {}
     for number, (more, path) in enumerate(read):
         rows = replace(settings.rows, columns=more.columns)
@@ -97,26 +96,6 @@ def opening_data(
             making, sum(sizes[:number]), sizes[number], sum(sizes)
         )
     return _training_data([main, *mixed], stores, settings)
-
-
-def _check_distinct(datasets: Sequence[DatasetFiles]) -> None:
-    """Raise InputError if a file would be used twice."""
-    seen: dict[tuple[int, int], Path] = {}
-    for path in (path for files in datasets for path in files.all_files):
-        facts = _stat(path)
-        if other := seen.get((facts.st_dev, facts.st_ino)):
-            raise InputError(
-                f"{path} and {other} are one file: a dataset can't be used twice in a run.",
-                "Mix each dataset in once; a larger share takes more of its rows.",
-            )
-        seen[facts.st_dev, facts.st_ino] = path
-
-
-def _stat(path: Path) -> os.stat_result:
-    try:
-        return path.stat()
-    except OSError as error:
-        raise InputError(f"{path} can't be read: {error.strerror}.") from error
 
 
 def _training_data(

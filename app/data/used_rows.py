@@ -11,7 +11,7 @@ from app.data.examples import RowProblem
 from app.data.joined_rows import joined
 from app.data.mixing import Mixing
 from app.data.token_files import TokenStore
-from app.data.token_rows import TokenView
+from app.data.token_rows import TokenView, place_of
 
 
 class FileRows:
@@ -44,13 +44,13 @@ class FileRows:
         """The first of those that are not kept, in the file's order."""
         problems = self._store.first_problems(self._path) if self._store else ()
         cut_away = [self._cut_away_row(row) for row in self._cut_away[:KEPT_PROBLEMS]]
-        both = sorted((*problems, *cut_away), key=lambda problem: problem.line)
+        both = sorted((*problems, *cut_away), key=lambda problem: problem.place)
         return both[:KEPT_PROBLEMS]
 
     def _cut_away_row(self, row: int) -> RowProblem:
         length = int(self.rows.lengths[row])
         reason = f"its {length:,} tokens are cut at {self._limit:,}, before anything to train on"
-        return RowProblem(self._path, int(self.rows.lines[row]), reason)
+        return RowProblem(self._path, place_of(self.rows, row), reason)
 
 
 class UsedRows:

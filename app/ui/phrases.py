@@ -112,7 +112,7 @@ def file_problems(facts: "DatasetFacts") -> list[str]:
     """What is wrong with whole files of a dataset, a sentence each."""
     told = []
     for problem in facts.problems:
-        if problem.line == 0:
+        if problem.place.is_whole_file:
             named = problem.path.name in problem.reason
             told.append(f"{problem.reason if named else f'{problem.path.name} {problem.reason}'}.")
     return told

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from app.core.config import TierConfig, TrainingConfig
+from app.data.place import Place
 from app.data.token_rows import TokenizedExample, TokenView
 from app.engine.adapter import add_adapter
 from app.engine.mlx_gateway import import_mlx
@@ -152,7 +153,7 @@ def chat_rows(count: int, longest: int, vocabulary: int, masked: float) -> list[
 
 def examples(rows: list[Row]) -> TokenView:
     return TokenView.of(
-        TokenizedExample(row.tokens, ((row.prompt, len(row.tokens)),), line)
+        TokenizedExample(row.tokens, ((row.prompt, len(row.tokens)),), Place(line))
         for line, row in enumerate(rows, 1)
     )
 

@@ -6,10 +6,15 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from app.cli.commands import run
+from app.engine import loading
+from app.engine.loading import load_tokenizer
 
 
 def check(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -64,8 +69,20 @@ def test_json_gives_the_counts_by_kind_and_the_list(table: Path) -> None:
     assert (found["examples"], found["errors"], found["warnings"]) == (2, 1, 1)
     assert found["counts"] == {"empty": 1, "duplicate": 1}
     assert found["problems"][0] == {
-        "file": str(table), "line": 4, "kind": "empty", "severity": "error", "reason": "a is empty",
+        "file": str(table), "line": 4, "row": None, "kind": "empty", "severity": "error",
+        "reason": "a is empty",
     }  # fmt: skip
+
+
+def test_rows_of_a_list_on_one_line_are_told_by_their_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps([{"text": "a"}, {"text": ""}, {"text": "A"}]))
+    code, found = report(path)
+    places = [(one["line"], one["row"], one["reason"]) for one in found["problems"]]
+    assert (code, places) == (
+        2, [(1, 2, "text is empty"), (1, 3, "is the same as row 1, but for case and white space")]
+    )  # fmt: skip
+    assert "  a.json, row 2: text is empty" in check(path).stdout
 
 
 def test_warnings_alone_end_with_0(tmp_path: Path) -> None:
@@ -104,6 +121,102 @@ def test_a_model_s_weights_are_not_read(tiny_model: Path, chat_file: Path, tmp_p
     (model / "model.safetensors").write_bytes(b"no weights")
     code, found = report(chat_file, "--model", model)
     assert (code, found["errors"], found["tokens"]["cut"]) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("what", "change"),
+    [
+        ("changed", lambda path: path.write_bytes(path.read_bytes()[:-100])),
+        ("changed", lambda path: path.write_text('{"text": "another"}\n')),
+        ("disappeared", lambda path: path.unlink()),
+    ],
+)
+def test_a_file_that_changes_between_reading_and_tokenising_is_named(
+    tiny_model: Path,
+    chat_file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    what: str,
+    change: Callable[[Path], object],
+) -> None:
+    def load_and_change(model: Path) -> Any:
+        change(chat_file)
+        return load_tokenizer(model)
+
+    monkeypatch.setattr(loading, "load_tokenizer", load_and_change)
+    code = run(["check", str(chat_file), "--model", str(tiny_model)], lambda _: 0)
+    printed, said = capsys.readouterr()
+    assert (code, printed) == (2, "")
+    assert f"chats.jsonl {what} while it was read." in said
+
+
+def test_datasets_to_mix_are_checked_together(tmp_path: Path) -> None:
+    texts = {
+        "new.jsonl": ["a", "b", "", "a"],
+        "old.json": ["B", "c", "v"],
+        "more/train.jsonl": ["c", "d"],
+        "more/valid.jsonl": ["v", "w"],
+    }
+    for name, rows in texts.items():
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        lines = [json.dumps({"text": text}) for text in rows]
+        path.write_text("\n".join(lines) if name.endswith("l") else f"[{','.join(lines)}]")
+    mixed = ["--mix", f"{tmp_path / 'old.json'}=0.25", "--mix", f"{tmp_path / 'more'}=0.1"]
+    code, found = report(tmp_path / "new.jsonl", *mixed)
+    assert (code, found["errors"], found["warnings"]) == (2, 1, 4)
+    assert found["counts"] == {
+        "empty": 1, "duplicate": 1, "in two datasets": 2, "in both sets": 1
+    }  # fmt: skip
+    across = [
+        (Path(one["file"]).name, one["row"] or one["line"], one["reason"])
+        for one in found["problems"]
+        if one["kind"].startswith("in ")
+    ]
+    assert across == [
+        ("old.json", 1, "is the same as line 2 in new.jsonl, but for case and white space"),
+        ("old.json", 3, "is the same as line 1 in valid.jsonl"),
+        ("train.jsonl", 1, "is the same as row 2 in old.json"),
+    ]
+    assert found["examples"] == 3
+    assert [(one["share"], one["examples"]) for one in found["mix"]] == [(0.25, 3), (0.1, 2)]
+    files = [file for one in (found, *found["mix"]) for file in one["files"]]
+    assert [(Path(file["path"]).name, file["examples"], file["errors"]) for file in files] == [
+        ("new.jsonl", 3, 1), ("old.json", 3, 0), ("train.jsonl", 2, 0), ("valid.jsonl", 2, 0)
+    ]  # fmt: skip
+    said = check(tmp_path / "new.jsonl", *mixed).stdout
+    assert "3 rows in several datasets:" in said
+    assert f"  {tmp_path / 'new.jsonl'}: 3 examples, 1 row can't be used, 1 should" in said
+
+
+@pytest.mark.parametrize(
+    ("mix", "sentence"),
+    [
+        ("a.csv=0.2", "are one file: a dataset can't be used twice"),
+        ("a.csv", "mix must name datasets with their shares, like old.jsonl=0.25"),
+        ("a.csv=2", "The share of a.csv must be above 0 and below 1"),
+        ("no.csv=0.2", "no.csv does not exist"),
+    ],
+)
+def test_a_mix_that_no_run_takes_ends_with_2_and_one_sentence(
+    table: Path, monkeypatch: pytest.MonkeyPatch, mix: str, sentence: str
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    monkeypatch.chdir(table.parent)
+    ended = check("a.csv", "--map", "prompt=q,completion=a", "--mix", mix)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert sentence in ended.stderr
+    assert len(ended.stderr.strip().splitlines()) == 1
+
+
+def test_datasets_to_mix_are_tokenised_too(tiny_model: Path, tmp_path: Path) -> None:
+    for name, word in (("a.jsonl", "x"), ("b.jsonl", "y" * 60)):
+        (tmp_path / name).write_text(json.dumps({"text": word}) + "\n")
+    mixed = ["--mix", f"{tmp_path / 'b.jsonl'}=0.5", "--model", tiny_model]
+    code, found = report(tmp_path / "a.jsonl", *mixed, "--max-seq-length", "40")
+    assert (code, found["counts"]) == (0, {"too long": 1})
+    assert found["tokens"]["cut"] == 0
+    assert found["mix"][0]["tokens"]["cut"] == 1
 
 
 @pytest.mark.parametrize(

@@ -3,17 +3,18 @@
 from app.core.columns import Columns
 from app.data.checked_file import read_examples
 from app.data.examples import ChatExample, RowProblem, TextExample
+from app.data.place import Place
 
 
 def test_examples_and_problems_come_in_the_order_of_the_file(write_rows):
     path = write_rows({"text": "a"}, b"{", {"text": ""}, {"text": "b"})
     found = list(read_examples(path))
-    assert [item.line for item in found] == [1, 2, 3, 4]
+    assert [item.place.line for item in found] == [1, 2, 3, 4]
     assert [type(item) for item in found] == [TextExample, RowProblem, RowProblem, TextExample]
 
 
 def test_reading_examples_is_lazy(write_rows):
-    assert next(read_examples(write_rows({"text": "a"}, b"{"))) == TextExample("a", 1)
+    assert next(read_examples(write_rows({"text": "a"}, b"{"))) == TextExample("a", Place(1))
 
 
 def test_mapped_columns_are_read_in_their_roles(write_rows):
@@ -26,5 +27,5 @@ def test_mapped_columns_are_read_in_their_roles(write_rows):
             {"role": "assistant", "content": "yes"},
         ),
         None,
-        1,
+        Place(1),
     )

@@ -6,15 +6,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.core.columns import Columns
 from app.data.checks import check_row
 from app.data.examples import ChatExample, RowProblem, TextExample
+from app.data.place import Place
 
 PATH = Path("train.jsonl")
 
 
-def example_of(row, line=1):
+FIRST = Place(1)
+
+
+def example_of(row, place=FIRST):
     """The example alone, of a row that is one."""
-    found = check_row(row, line, PATH)
+    found = check_row(row, place, PATH)
     assert not isinstance(found, RowProblem), found
     return found[0]
 
@@ -33,7 +38,27 @@ BAD_ROWS = [
     (True, "is true or false, not an object in curly brackets"),
     (3.5, "is a number, not an object in curly brackets"),
     ("text", "is text, not an object in curly brackets"),
-    ([USER, REPLY], "is a list, not an object in curly brackets"),
+    ([USER, "yes"], "is a list, not an object in curly brackets"),
+    ([], "is a list, not an object in curly brackets"),
+    (
+        [{"text": "a"}, {"text": "b"}],
+        "is a list of 2 objects, where one object stands for a row: write one a line, or give the "
+        "file the ending .json if it is one list",
+    ),
+    (
+        USER,
+        'is one turn of a chat: all turns of a chat must stand in one row, as {"messages": [ … ]}',
+    ),
+    (
+        {"version": 1, "items": [{"text": "a"}]},
+        "is one object with a list of 1 object, 'items': if these are the rows, save the list "
+        "alone as .json",
+    ),
+    (
+        {"train": [{"text": "a"}], "test": [{"text": "a"}]},
+        "is one object with several lists of objects (train, test): save each as a .json file of "
+        "its own",
+    ),
     ({}, "is an empty object"),
     ({"Texts": "a"}, "has none of messages, prompt and completion, or text; its keys are Texts"),
     (
@@ -143,24 +168,26 @@ BAD_ROWS = [
 
 @pytest.mark.parametrize(("row", "reason"), BAD_ROWS)
 def test_a_bad_row_is_named_with_its_reason(row, reason):
-    found = check_row(row, 7, PATH)
+    found = check_row(row, Place(7), PATH)
     assert isinstance(found, RowProblem)
-    assert (found.path, found.line, found.reason) == (PATH, 7, reason)
+    assert (found.path, found.place.line, found.reason) == (PATH, 7, reason)
     assert found.kind != "other"
 
 
 def test_a_chat_is_kept_as_it_is():
     named = {**USER, "name": "Ann"}
-    assert example_of(chat(named, REPLY, id=3), 2) == ChatExample((named, REPLY), None, 2)
+    assert example_of(chat(named, REPLY, id=3), Place(2)) == ChatExample(
+        (named, REPLY), None, Place(2)
+    )
 
 
 def test_prompt_and_completion_become_a_chat_of_two_turns():
     row = {"prompt": "fox?", "completion": "yes"}
-    assert example_of(row, 1) == ChatExample((USER, REPLY), None, 1)
+    assert example_of(row, Place(1)) == ChatExample((USER, REPLY), None, Place(1))
 
 
 def test_text_is_kept_with_its_white_space():
-    assert example_of({"text": " a\n"}, 1) == TextExample(" a\n", 1)
+    assert example_of({"text": " a\n"}, Place(1)) == TextExample(" a\n", Place(1))
 
 
 @pytest.mark.parametrize("content", [{"content": None}, {"content": ""}, {}])
@@ -178,8 +205,10 @@ def test_tools_are_kept_and_an_empty_list_of_them_is_none():
 
 def test_a_row_in_two_formats_is_read_as_mlx_lm_reads_it():
     row = {"prompt": "fox?", "completion": "yes", "messages": [], "text": "a"}
-    assert example_of(row, 1) == ChatExample((USER, REPLY), None, 1)
-    assert example_of({**chat(USER, REPLY), "text": "a"}, 1) == ChatExample((USER, REPLY), None, 1)
+    assert example_of(row, Place(1)) == ChatExample((USER, REPLY), None, Place(1))
+    assert example_of({**chat(USER, REPLY), "text": "a"}, Place(1)) == ChatExample(
+        (USER, REPLY), None, Place(1)
+    )
 
 
 @pytest.mark.parametrize(
@@ -193,7 +222,7 @@ def test_a_row_in_two_formats_is_read_as_mlx_lm_reads_it():
     ],
 )
 def test_a_format_is_told_by_its_keys(row, name):
-    found = check_row(row, 1, PATH)
+    found = check_row(row, Place(1), PATH)
     assert not isinstance(found, RowProblem)
     assert found[1] == name
 
@@ -225,7 +254,7 @@ VALUES = st.recursive(
 
 @given(row=VALUES)
 def test_every_row_is_an_example_or_named_and_no_example_is_empty(row):
-    found = check_row(row, 1, PATH)
+    found = check_row(row, Place(1), PATH)
     match found:
         case RowProblem():
             assert found.reason
@@ -236,3 +265,11 @@ def test_every_row_is_an_example_or_named_and_no_example_is_empty(row):
             for message in found[0].messages:
                 assert isinstance(message["content"], str)
                 assert message["content"].strip() or message["tool_calls"]
+
+
+def test_a_bare_list_of_messages_is_a_chat():
+    assert example_of([USER, REPLY]) == ChatExample((USER, REPLY), None, FIRST)
+    turns = [{"from": "human", "value": "fox?"}, {"from": "gpt", "value": "yes"}]
+    assert example_of(turns) == ChatExample((USER, REPLY), None, FIRST)
+    mapped = check_row([USER, REPLY], FIRST, PATH, Columns(text="body"))
+    assert isinstance(mapped, RowProblem)

@@ -31,7 +31,7 @@ def load_dataset(tokenizer_with):
 
 
 def lines_of(view):
-    return [view[i].line for i in range(len(view))]
+    return [view[i].place.line for i in range(len(view))]
 
 
 def rows_of(view):
@@ -116,7 +116,7 @@ def test_bad_rows_can_be_left_out_and_are_kept_to_be_named(load_dataset, write_r
     path = write_rows(*texts(4), b"{", {"text": ""})
     dataset = load_dataset(path, None, 0.0, 0, leave_out_bad_rows=True)
     assert (len(dataset.train), dataset.left_out_count) == (4, 2)
-    assert [problem.line for problem in dataset.left_out] == [5, 6]
+    assert [problem.place.line for problem in dataset.left_out] == [5, 6]
     assert dataset.notes[0].startswith("2 rows are left out; the first: ")
 
 
@@ -129,7 +129,7 @@ def test_a_file_of_bad_rows_only_is_refused_all_the_same(load_dataset, write_row
 def test_a_file_that_breaks_off_is_refused_even_where_bad_rows_are_left_out(load_dataset, tmp_path):
     path = tmp_path / "train.json"
     path.write_text('[{"text": "a"}, {"text": ')
-    with pytest.raises(InputError, match=r"^train\.json, line 1, is not valid JSON"):
+    with pytest.raises(InputError, match=r"^train\.json, row 2, is not valid JSON"):
         load_dataset(path, None, 0.0, 0, leave_out_bad_rows=True)
 
 
@@ -253,7 +253,7 @@ def test_inspecting_shows_format_counts_and_the_first_rows(write_rows):
 def test_inspecting_shows_the_bad_rows_beside_the_good(write_rows):
     facts = inspect(write_rows({"text": "a"}, b"{", {"text": "b"}))
     assert (facts.examples, facts.problem_count) == (2, 1)
-    assert facts.problems[0].line == 2
+    assert facts.problems[0].place.line == 2
 
 
 def test_inspecting_a_file_of_bad_rows_only_still_shows_them(write_rows):
@@ -305,7 +305,7 @@ def test_inspecting_a_file_that_breaks_off_shows_what_came_before(tmp_path):
     path.write_text('[{"text": "a"},\n{"text": ')
     facts = inspect(path)
     assert (facts.examples, facts.problem_count) == (1, 1)
-    assert (facts.problems[0].line, facts.counts) == (2, {"broken json": 1})
+    assert (facts.problems[0].place.line, facts.counts) == (2, {"broken json": 1})
 
 
 def test_inspecting_reads_mapped_columns_in_both_files(tmp_path):

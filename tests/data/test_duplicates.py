@@ -9,17 +9,18 @@ from hypothesis import strategies as st
 from app.data.duplicates import Seen
 from app.data.examples import ChatExample, TextExample
 from app.data.inspection import inspect
+from app.data.place import Place
 
 
 def seen(path, *texts):
     found = Seen(path)
     for line, text in enumerate(texts, start=1):
-        found.add(TextExample(text, line))
+        found.add(TextExample(text, Place(line)))
     return found
 
 
 def told(problems):
-    return [(problem.line, problem.reason, problem.kind) for problem in problems]
+    return [(problem.place.line, problem.reason, problem.kind) for problem in problems]
 
 
 def test_a_row_that_stands_twice_is_named_with_the_first(tmp_path):
@@ -31,9 +32,21 @@ def test_a_row_that_stands_twice_is_named_with_the_first(tmp_path):
 
 
 def test_case_and_white_space_make_no_difference(tmp_path):
-    rows = seen(tmp_path / "a.parquet", "The fox.", "the  FOX.\n", "The ox.")
-    reason = "is the same as row 1, but for case and white space"
+    rows = seen(tmp_path / "a.jsonl", "The fox.", "the  FOX.\n", "The ox.")
+    reason = "is the same as line 1, but for case and white space"
     assert told(rows.duplicates()) == [(2, reason, "duplicate")]
+
+
+def test_rows_of_a_list_are_named_by_their_numbers_and_where_they_begin(tmp_path):
+    rows = Seen(tmp_path / "train-0.json", tmp_path / "train-1.json")
+    rows.add(TextExample("a", Place(line=1, row=1)))
+    rows.add(TextExample("a", Place(line=1, row=2)))
+    rows.add(TextExample("A", Place(line=70_000, row=3)), file=1)
+    assert list(map(str, rows.duplicates())) == [
+        "train-0.json, row 2: is the same as row 1",
+        "train-1.json, row 3 (line 70000): is the same as row 1 in train-0.json, but for case and "
+        "white space",
+    ]
 
 
 def test_rows_of_the_validation_set_are_found_in_the_training_set(tmp_path):
@@ -50,9 +63,9 @@ def test_who_says_it_makes_a_difference(tmp_path):
     rows = Seen(tmp_path / "a.jsonl")
     for line, roles in enumerate([("user", "assistant"), ("assistant", "user")], start=1):
         turns = tuple({"role": role, "content": "a"} for role in roles)
-        rows.add(ChatExample(turns, None, line))
+        rows.add(ChatExample(turns, None, Place(line)))
     turns = ({"role": "user", "content": "a"}, {"role": "assistant", "content": "a"})
-    rows.add(ChatExample(turns, ({"name": "look"},), 3))
+    rows.add(ChatExample(turns, ({"name": "look"},), Place(3)))
     assert told(rows.duplicates()) == []
 
 
@@ -61,9 +74,9 @@ def test_exactly_the_later_rows_are_named(tmp_path_factory, numbers, others):
     path = tmp_path_factory.getbasetemp() / "a.jsonl"
     rows, valid = seen(path, *map(str, numbers)), seen(path, *map(str, others))
     later = [i for i, n in enumerate(numbers, start=1) if n in numbers[: i - 1]]
-    assert [problem.line for problem in rows.duplicates()] == later
+    assert [problem.place.line for problem in rows.duplicates()] == later
     both = [i for i, n in enumerate(numbers, start=1) if n in others]
-    assert [problem.line for problem in rows.also_in(valid)] == both
+    assert [problem.place.line for problem in rows.also_in(valid)] == both
 
 
 def test_duplicates_are_warnings_and_all_are_counted(write_rows, tmp_path):
@@ -93,7 +106,7 @@ def test_a_lost_character_is_a_warning(write_rows):
 def test_rows_of_a_set_cut_into_files_are_named_with_theirs(tmp_path):
     rows = Seen(tmp_path / "train-0.jsonl", tmp_path / "train-1.jsonl")
     for file, line, text in [(0, 1, "a"), (0, 2, "b"), (1, 1, "b"), (1, 2, "b")]:
-        rows.add(TextExample(text, line), file)
+        rows.add(TextExample(text, Place(line)), file)
     assert list(map(str, rows.duplicates())) == [
         "train-1.jsonl, line 1: is the same as line 2 in train-0.jsonl",
         "train-1.jsonl, line 2: is the same as line 2 in train-0.jsonl",

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from app.data import tokenizing
 from app.data.examples import ChatExample, TextExample
+from app.data.place import Place
 from app.data.tokenizing import ExampleTokenizer
 from tests.data.conftest import SPECIAL, TEMPLATES
 
@@ -33,10 +34,17 @@ def messages(draw):
     return found
 
 
+def chat_of(turns, tools, numbers):
+    """A chat with some of its replies untrained, if any of these numbers is one's."""
+    untrained = [n for n, turn in enumerate(turns) if turn["role"] == "assistant" and n in numbers]
+    return ChatExample(tuple(turns), tools, Place(2), tuple(untrained))
+
+
 rows = st.lists(
-    st.builds(lambda text: TextExample(text, 1), contents)
-    | st.builds(lambda chat, tools: ChatExample(tuple(chat), tools, 2), messages(),
-                st.none() | st.just(({"type": "function", "function": {"name": "look"}},))),
+    st.builds(lambda text: TextExample(text, Place(1)), contents)
+    | st.builds(chat_of, messages(),
+                st.none() | st.just(({"type": "function", "function": {"name": "look"}},)),
+                st.sets(st.integers(0, 6))),
     min_size=1, max_size=5,
 )  # fmt: skip
 
@@ -75,14 +83,14 @@ def test_the_fast_way_works_for_mlx_lms_wrapper(tokenizer_with):
 
     wrapped = TokenizerWrapper(tokenizer_with("thinking"))
     chat = ({"role": "user", "content": "a"}, {"role": "assistant", "content": "b"})
-    plain = ExampleTokenizer(wrapped, True).one(ChatExample(chat, None, 1))
-    assert fast_way(wrapped, True).many([ChatExample(chat, None, 1)]) == [plain]
+    plain = ExampleTokenizer(wrapped, True).one(ChatExample(chat, None, Place(1)))
+    assert fast_way(wrapped, True).many([ChatExample(chat, None, Place(1))]) == [plain]
 
 
 def test_where_the_ways_differ_the_plain_way_is_taken(tokenizer_with, monkeypatch):
     tokenizer = tokenizer_with("chatml")
     chat = ({"role": "user", "content": "a"}, {"role": "assistant", "content": "b"})
-    examples = [ChatExample(chat, None, line) for line in range(1, 9)]
+    examples = [ChatExample(chat, None, Place(line)) for line in range(1, 9)]
     expected = [ExampleTokenizer(tokenizer, True).one(example) for example in examples]
     monkeypatch.setattr(
         tokenizing.TextSplitter, "split",

@@ -7,7 +7,7 @@ import pytest
 
 from app.core.errors import InputError
 from app.data import fingerprint
-from app.data.fingerprint import file_content, fingerprints
+from app.data.fingerprint import file_content, fingerprints, unchanged
 
 OLD_NS = 10**18
 
@@ -81,3 +81,24 @@ def test_a_damaged_index_only_costs_time(write_rows, reads, index):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(InputError, match=r"no\.jsonl can't be read: No such file"):
         file_content(tmp_path / "no.jsonl")
+
+
+@pytest.mark.parametrize("what", ["changed", "disappeared"])
+@pytest.mark.parametrize("error", [None, InputError("What came of it.")])
+def test_files_that_are_read_twice_must_stay_what_they_are(tmp_path, what, error):
+    path = tmp_path / "a.jsonl"
+    path.write_text("{}")
+    told = pytest.raises(InputError, match=rf"^a\.jsonl {what} while it was read")
+    with told, unchanged([path]):
+        path.write_text("{} {}") if what == "changed" else path.unlink()
+        if error:
+            raise error
+
+
+def test_files_that_stay_what_they_are_hide_no_error(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text("{}")
+    with unchanged([path]):
+        pass
+    with pytest.raises(InputError, match="Another"), unchanged([path]):
+        raise InputError("Another.")

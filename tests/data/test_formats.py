@@ -17,6 +17,7 @@ from app.core.errors import InputError
 from app.data.checked_file import read_examples
 from app.data.dataset_files import DatasetFiles, find_files, has_train_file
 from app.data.examples import BrokenFile, RowProblem, TextExample
+from app.data.place import Place
 from app.data.readers import read_rows, source
 from app.data.readers.formats import FORMATS, bare_name
 from app.data.readers.passages import PASSAGE_CHARACTERS
@@ -88,10 +89,10 @@ def test_rows_are_the_same_in_every_encoding(tmp_path, name, encoding):
 def test_a_row_keeps_the_line_on_which_it_begins(tmp_path):
     table = tmp_path / "a.csv"
     table.write_text('prompt,completion\n\n"two\nlines",a\nb,c\n')
-    assert [example.line for example in read_examples(table)] == [3, 5]
+    assert [example.place.line for example in read_examples(table)] == [3, 5]
     values = tmp_path / "a.json"
     values.write_text('[\n\n {"text": "a"},\n {\n "text": "b"}, {"text": "c"}]')
-    assert [example.line for example in read_examples(values)] == [3, 4, 5]
+    assert [example.place.line for example in read_examples(values)] == [3, 4, 5]
 
 
 def test_a_list_longer_than_what_is_read_at_once_keeps_every_row(tmp_path):
@@ -123,7 +124,7 @@ def test_a_struct_s_missing_field_is_no_field(tmp_path):
 
 
 def texts(path):
-    return [(row.line, row.text) for row in read_examples(path)]
+    return [(row.place.line, row.text) for row in read_examples(path)]
 
 
 def test_short_paragraphs_share_a_passage_and_long_ones_have_their_own(tmp_path):
@@ -284,7 +285,7 @@ def test_a_value_that_a_dictionary_repeats_is_not_held_many_times(tmp_path):
     pq.write_table(pa.table({"text": values}), path, compression="zstd")
     rows = read_examples(path)
     before = pa.total_allocated_bytes()
-    assert next(rows) == TextExample("x" * 2**23, 1)
+    assert next(rows) == TextExample("x" * 2**23, Place(row=1))
     assert pa.total_allocated_bytes() - before < 200 * 2**20
 
 

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.data.length_curves import LengthCurves
+from app.data.place import Place
 from app.data.token_rows import TokenizedExample, TokenRows
 
 
@@ -15,7 +16,7 @@ def _rows(draw: st.DrawFn) -> TokenRows:
         places = sorted(draw(st.sets(st.integers(1, 40), min_size=2, max_size=6)))
         spans = tuple(zip(places[::2], places[1::2], strict=False))
         length = places[-1] + draw(st.integers(0, 5))
-        examples.append(TokenizedExample(tuple(range(length)), spans, line + 1))
+        examples.append(TokenizedExample(tuple(range(length)), spans, Place(line + 1)))
     return TokenRows.of(examples)
 
 

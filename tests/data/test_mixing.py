@@ -224,7 +224,7 @@ def test_the_numbered_files_of_a_set_are_one_dataset(write, mixed, tmp_path):
         write(f"set/train-{number}-of-3.jsonl", 100 * number, 40)
     data = mixed(tmp_path / "set", held_out=0.1)
     assert (len(data.train), len(data.valid)) == (108, 12)
-    lines = Counter(data.valid[row].line for row in range(12))
+    lines = Counter(data.valid[row].place.line for row in range(12))
     assert sum(lines.values()) == 12
     assert len(data.fingerprints) == 3
     whole = write("whole.jsonl", 0, 1)

@@ -7,6 +7,7 @@ import pytest
 from app.core.columns import parse_columns
 from app.data.examples import ChatExample, TextExample
 from app.data.first_rows import first_rows
+from app.data.place import Place
 from app.data.preview import PreviewRow, RowPainter, raw_row
 from app.data.tokenizing import TokenizedExample, tokenize
 
@@ -22,7 +23,7 @@ TURNS = (
 
 def _painted(splits: str, limit: int = 1000, budget: int = 1000) -> tuple[str, PreviewRow]:
     tokenizer = build_tokenizer("chatml", splits)  # type: ignore[arg-type]
-    row = tokenize(ChatExample(TURNS, None, 7), tokenizer, mask_prompt=True)
+    row = tokenize(ChatExample(TURNS, None, Place(7)), tokenizer, mask_prompt=True)
     assert isinstance(row, TokenizedExample)
     whole = tokenizer.decode(list(row.tokens))
     return whole, RowPainter(tokenizer).row(3, row, limit, budget)
@@ -32,7 +33,7 @@ def _painted(splits: str, limit: int = 1000, budget: int = 1000) -> tuple[str, P
 def test_the_pieces_together_are_the_rendered_text(splits: str) -> None:
     whole, shown = _painted(splits)
     assert "".join(piece.text for piece in shown.pieces) == whole
-    assert (shown.number, shown.line) == (3, 7)
+    assert (shown.number, shown.place.line) == (3, 7)
 
 
 def test_the_replies_and_the_tokens_that_end_them_are_marked_as_trained() -> None:
@@ -57,7 +58,7 @@ def test_what_is_cut_is_marked_and_counted() -> None:
 
 def test_of_a_long_row_the_beginning_and_the_cut_are_shown() -> None:
     tokenizer = build_tokenizer("chatml")
-    row = tokenize(TextExample("hello world " * 4000, 1), tokenizer, mask_prompt=True)
+    row = tokenize(TextExample("hello world " * 4000, Place(1)), tokenizer, mask_prompt=True)
     assert isinstance(row, TokenizedExample)
     for limit in (row.length // 2, 10**6, 100):
         shown = RowPainter(tokenizer).row(0, row, limit, budget=400)
@@ -72,12 +73,12 @@ def test_of_a_long_row_the_beginning_and_the_cut_are_shown() -> None:
 
 
 def test_a_chat_without_a_tokenizer_is_told_by_roles_and_texts() -> None:
-    shown = raw_row(ChatExample(TURNS, None, 7), 0, budget=100)
+    shown = raw_row(ChatExample(TURNS, None, Place(7)), 0, budget=100)
     assert [(p.text, p.kind) for p in shown.pieces[:2]] == [
         ("user", "role"), ("hello world", "text"),
     ]  # fmt: skip
     assert shown.tokens is None
-    short = raw_row(ChatExample(TURNS, None, 7), 0, budget=3)
+    short = raw_row(ChatExample(TURNS, None, Place(7)), 0, budget=3)
     assert [p.text for p in short.pieces if p.kind == "gap"] == [
         "14 more characters".replace("14", str(len("good day — 世界") - 1)), "2 more turns",
     ]  # fmt: skip
@@ -87,8 +88,8 @@ def test_the_first_rows_come_with_problems_and_columns(tmp_path: Path) -> None:
     path = tmp_path / "letters.csv"
     path.write_text("asked,answered,n\nhello,good day,1\n,empty,2\nthe fox,says,3\n")
     found = first_rows(path, parse_columns("prompt=asked, completion=answered"), 10)
-    assert [example.line for example in found.examples] == [2, 4]
-    assert [problem.line for problem in found.problems] == [3]
+    assert [example.place.line for example in found.examples] == [2, 4]
+    assert [problem.place.line for problem in found.problems] == [3]
     assert {column.name: column.values for column in found.columns} == {
         "asked": ("hello", "the fox"),
         "answered": ("good day", "empty", "says"),

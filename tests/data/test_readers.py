@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from app.core.errors import InputError
 from app.data.examples import RowProblem
+from app.data.place import Place
 from app.data.readers import read_rows, text
 from app.data.readers.text import encoding_of
 
@@ -17,17 +18,17 @@ GOOD = b'{"text": "fox"}'
 
 def test_rows_come_with_their_line_numbers(write_rows):
     path = write_rows(GOOD, b'{"text": "dog"}')
-    assert list(read_rows(path)) == [(1, {"text": "fox"}), (2, {"text": "dog"})]
+    assert list(read_rows(path)) == [(Place(1), {"text": "fox"}), (Place(2), {"text": "dog"})]
 
 
 def test_blank_lines_are_skipped_and_counted(write_rows):
     path = write_rows(b"", GOOD, b"  \t\r", GOOD)
-    assert [line for line, _ in read_rows(path)] == [2, 4]
+    assert [place.line for place, _ in read_rows(path)] == [2, 4]
 
 
 def test_a_byte_order_mark_and_windows_line_ends_are_no_problem(write_rows):
     path = write_rows(b"\xef\xbb\xbf" + GOOD + b"\r", GOOD + b"\r")
-    assert list(read_rows(path)) == [(1, {"text": "fox"}), (2, {"text": "fox"})]
+    assert list(read_rows(path)) == [(Place(1), {"text": "fox"}), (Place(2), {"text": "fox"})]
 
 
 def test_a_last_line_without_a_line_break_is_read(tmp_path):
@@ -38,12 +39,12 @@ def test_a_last_line_without_a_line_break_is_read(tmp_path):
 
 def test_line_separators_inside_a_text_do_not_split_a_row(write_rows):
     path = write_rows('{"text": "a\u2028b\u0085c"}'.encode())
-    assert list(read_rows(path)) == [(1, {"text": "a\u2028b\u0085c"})]
+    assert list(read_rows(path)) == [(Place(1), {"text": "a\u2028b\u0085c"})]
 
 
 def test_reading_is_lazy(write_rows):
     rows = read_rows(write_rows(GOOD, b"broken"))
-    assert next(rows) == (1, {"text": "fox"})
+    assert next(rows) == (Place(1), {"text": "fox"})
 
 
 @pytest.mark.parametrize(
@@ -88,8 +89,8 @@ def test_a_broken_line_is_named_by_its_number_and_reason(write_rows, raw, reason
     utf8 = '{"text": "füchse, Füchse"}'.encode()
     path = write_rows(GOOD, raw, utf8)
     good, problem, _ = read_rows(path)
-    assert good == (1, {"text": "fox"})
-    assert (problem.path, problem.line, problem.reason) == (path, 2, reason)
+    assert good == (Place(1), {"text": "fox"})
+    assert (problem.path, problem.place.line, problem.reason) == (path, 2, reason)
     assert problem.kind != "other"
 
 
@@ -102,7 +103,7 @@ def test_a_problem_reads_as_a_sentence_that_begins_with_file_and_line(write_rows
 
 def test_escaped_emoji_are_text(write_rows):
     path = write_rows(b'{"text": "\\ud83e\\udd8a"}')
-    assert list(read_rows(path)) == [(1, {"text": "🦊"})]
+    assert list(read_rows(path)) == [(Place(1), {"text": "🦊"})]
 
 
 def test_a_line_that_is_too_long_is_named_and_the_next_is_read(write_rows, monkeypatch):
@@ -111,9 +112,9 @@ def test_a_line_that_is_too_long_is_named_and_the_next_is_read(write_rows, monke
     path = write_rows(GOOD, long, GOOD)
     reason = "is longer than 16 million characters; split it into several rows"
     assert list(read_rows(path)) == [
-        (1, {"text": "fox"}),
-        RowProblem(path, 2, reason, "too big"),
-        (3, {"text": "fox"}),
+        (Place(1), {"text": "fox"}),
+        RowProblem(path, Place(2), reason, "too big"),
+        (Place(3), {"text": "fox"}),
     ]
 
 
@@ -131,15 +132,15 @@ def test_a_file_without_rows_is_empty(tmp_path, content):
 def test_every_unicode_encoding_is_read_as_it_is(tmp_path, encoding):
     path = tmp_path / "train.jsonl"
     path.write_text('{"text": "Füchse 🦊"}\n{"text": "b"}\n', encoding=encoding)
-    assert list(read_rows(path)) == [(1, {"text": "Füchse 🦊"}), (2, {"text": "b"})]
+    assert list(read_rows(path)) == [(Place(1), {"text": "Füchse 🦊"}), (Place(2), {"text": "b"})]
 
 
 def test_latin_1_is_read_with_a_warning(tmp_path):
     path = tmp_path / "train.jsonl"
     path.write_text('{"text": "a"}\n{"text": "Füchse für “alle”"}\n', encoding="cp1252")
     warning, *rows = read_rows(path)
-    assert rows == [(1, {"text": "a"}), (2, {"text": "Füchse für “alle”"})]
-    assert (warning.line, warning.kind, warning.is_warning) == (0, "encoding", True)
+    assert rows == [(Place(1), {"text": "a"}), (Place(2), {"text": "Füchse für “alle”"})]
+    assert (warning.place.line, warning.kind, warning.is_warning) == (0, "encoding", True)
     assert str(warning).startswith("train.jsonl: is not UTF-8 text; it is read as Windows-1252")
 
 
@@ -148,7 +149,7 @@ def test_a_row_in_utf_8_in_a_file_in_latin_1_is_named_and_not_garbled(tmp_path):
     rows = [f'{{"text": "Füchse {i}"}}'.encode("cp1252") for i in range(9)]
     path.write_bytes(b"\n".join([*rows, '{"text": "Füchse"}'.encode()]))
     problem = list(read_rows(path))[-1]
-    assert (problem.line, problem.kind, problem.is_warning) == (10, "encoding", False)
+    assert (problem.place.line, problem.kind, problem.is_warning) == (10, "encoding", False)
     assert "is UTF-8 text in a file that otherwise is not" in problem.reason
 
 
@@ -208,7 +209,7 @@ def test_any_bytes_give_rows_or_problems_for_exactly_the_lines_that_are_not_blan
     except InputError:
         assert not filled or _is_wide(path)
         return
-    lines_seen = [row.line if isinstance(row, RowProblem) else row[0] for row in rows]
+    lines_seen = [row.place.line if isinstance(row, RowProblem) else row[0].line for row in rows]
     assert _is_wide(path) or [line for line in lines_seen if line] == filled
 
 

@@ -8,6 +8,7 @@ import pytest
 from app.core.columns import Columns
 from app.data.checks import check_row
 from app.data.examples import RowProblem, TextExample
+from app.data.place import Place
 
 PATH = Path("train.jsonl")
 SYSTEM = {"role": "system", "content": "Be brief."}
@@ -86,9 +87,9 @@ CHATS = [
 
 @pytest.mark.parametrize(("row", "form", "messages"), CHATS)
 def test_a_shape_is_known_by_its_keys(row, form, messages):
-    found = check_row(row, 3, PATH)
+    found = check_row(row, Place(3), PATH)
     assert not isinstance(found, RowProblem), found
-    assert (list(found[0].messages), found[1], found[0].line) == (messages, form, 3)
+    assert (list(found[0].messages), found[1], found[0].place.line) == (messages, form, 3)
 
 
 @pytest.mark.parametrize("tools", [[TOOL], json.dumps([TOOL])])
@@ -101,13 +102,13 @@ def test_a_shape_is_known_by_its_keys(row, form, messages):
     ],
 )
 def test_tools_come_with_any_chat_as_a_list_or_as_json(row, tools):
-    found = check_row({**row, "tools": tools}, 1, PATH)
+    found = check_row({**row, "tools": tools}, Place(1), PATH)
     assert found[0].tools == (TOOL,)
 
 
 @pytest.mark.parametrize("tools", [None, [], "", "[]"])
 def test_no_tools_are_none(tools):
-    assert check_row({"messages": [USER, REPLY], "tools": tools}, 1, PATH)[0].tools is None
+    assert check_row({"messages": [USER, REPLY], "tools": tools}, Place(1), PATH)[0].tools is None
 
 
 ROW = {"q": "fox?", "a": "yes", "s": "Be brief.", "t": [TOOL], "m": [HUMAN, GPT], "text": "no"}
@@ -124,16 +125,16 @@ ROW = {"q": "fox?", "a": "yes", "s": "Be brief.", "t": [TOOL], "m": [HUMAN, GPT]
     ],
 )
 def test_mapped_columns_decide_alone(columns, messages):
-    found = check_row(ROW, 1, PATH, columns)
+    found = check_row(ROW, Place(1), PATH, columns)
     assert list(found[0].messages) == messages
     assert (found[0].tools is not None) == (columns.tools is not None)
 
 
 def test_a_mapped_text_is_text():
     found = check_row(
-        {"body": "fox", "prompt": "a", "completion": "b"}, 1, PATH, Columns(text="body")
+        {"body": "fox", "prompt": "a", "completion": "b"}, Place(1), PATH, Columns(text="body")
     )
-    assert found == (TextExample("fox", 1), "text")
+    assert found == (TextExample("fox", Place(1)), "text")
 
 
 @pytest.mark.parametrize(
@@ -147,4 +148,4 @@ def test_a_mapped_text_is_text():
     ],
 )
 def test_a_row_without_what_is_mapped_is_named(columns, reason):
-    assert check_row(ROW, 1, PATH, columns).reason == reason
+    assert check_row(ROW, Place(1), PATH, columns).reason == reason

@@ -46,11 +46,11 @@ def row_by_row(path, tokenizer):
                 continue
             row = tokenize(example, tokenizer, True)
             if isinstance(row, RowProblem):
-                told.append((row.line, row.reason))
+                told.append((row.place.line, row.reason))
                 continue
             rows.append(row)
             if row.length > LIMIT:
-                told.append((row.line, f"its {row.length} tokens are cut at {LIMIT}"))
+                told.append((row.place.line, f"its {row.length} tokens are cut at {LIMIT}"))
     except BrokenFile:
         pass
     return rows, told
@@ -62,8 +62,10 @@ def assert_counts_equal(facts, path, tokenizer):
     assert facts.trained_tokens == sum(row.trained_tokens for row in rows)
     assert facts.longest == max(row.length for row in rows)
     assert facts.cut == sum(row.length > LIMIT for row in rows)
-    found = sorted((*facts.problems.errors, *facts.problems.warnings), key=lambda one: one.line)
-    assert [(one.line, one.reason.partition(",")[0]) for one in found] == [
+    found = sorted(
+        (*facts.problems.errors, *facts.problems.warnings), key=lambda one: one.place.line
+    )
+    assert [(one.place.line, one.reason.partition(",")[0]) for one in found] == [
         (line, reason.partition(",")[0]) for line, reason in told
     ]
     assert all(one.path == path for one in found)

@@ -141,13 +141,13 @@ def test_rows_that_can_not_be_tokenised_are_kept_as_problems(write_rows, tokeniz
             f"train.jsonl, line {line}: its only assistant turn comes first and answers nothing"
             for line in (1, 4)
         ]
-        assert store.rows.lines.tolist() == [2, 3]
+        assert store.rows.places.tolist() == [[2, 0], [3, 0]]
 
 
 def test_bad_rows_are_left_out_where_that_is_wanted(write_rows, tokenizer):
     path = write_rows(chats(1)[0], b"{", *chats(1, 5))
     store = made(path, tokenizer, RowSettings(True, leave_out_bad_rows=True))
-    assert store.rows.lines.tolist() == [1, 3]
+    assert store.rows.places.tolist() == [[1, 0], [3, 0]]
     assert [type(problem) for problem in store.problems(path)] == [RowProblem]
     with pytest.raises(InputError, match="1 bad row: line 2"):
         made(path, tokenizer)

@@ -8,6 +8,7 @@ import pytest
 from app.core.errors import InputError
 from app.data.dataset_files import DatasetFiles
 from app.data.examples import ChatExample, TextExample
+from app.data.place import Place
 from app.data.token_rows import TokenizedExample
 from app.data.token_store import RowSettings
 from app.data.tokenizing import tokenize
@@ -20,7 +21,7 @@ def chat(*contents, system=None, line=1):
     messages = [{"role": roles[i % 2], "content": text} for i, text in enumerate(contents)]
     if system:
         messages.insert(0, {"role": "system", "content": system})
-    return ChatExample(tuple(messages), None, line)
+    return ChatExample(tuple(messages), None, Place(line))
 
 
 def tokenized(example, tokenizer):
@@ -33,7 +34,7 @@ def written(path, examples):
     """A file with each example in its line, or in the next that is free."""
     lines = []
     for example in examples:
-        lines += [""] * (example.line - 1 - len(lines))
+        lines += [""] * (example.place.line - 1 - len(lines))
         is_chat = isinstance(example, ChatExample)
         row = {"messages": list(example.messages)} if is_chat else {"text": example.text}
         lines.append(json.dumps(row))
@@ -59,7 +60,7 @@ def tokenize_all(tmp_path):
 
 def test_long_rows_are_cut_at_the_end_and_counted(tokenizer_with, tokenize_all):
     tokenizer = tokenizer_with("chatml")
-    rows = [TextExample("hello world " * 40, 1), TextExample("hello", 2)]
+    rows = [TextExample("hello world " * 40, Place(1)), TextExample("hello", Place(2))]
     result = tokenize_all(rows, tokenizer, max_seq_length=16)
     assert [row.length <= 16 for row in result.train] == [True, True]
     assert result.train[0].trained == ((1, 16),)
@@ -70,9 +71,9 @@ def test_long_rows_are_cut_at_the_end_and_counted(tokenizer_with, tokenize_all):
 def test_a_row_whose_reply_is_cut_away_is_left_out_and_named(tokenizer_with, tokenize_all):
     rows = [chat("the fox " * 40, "hello", line=5), chat("a", "b", line=6)]
     result = tokenize_all(rows, tokenizer_with("chatml"), max_seq_length=32)
-    assert [row.line for row in result.train] == [6]
+    assert [row.place.line for row in result.train] == [6]
     (problem,) = result.left_out
-    assert problem.line == 5
+    assert problem.place.line == 5
     assert "are cut at 32, before anything to train on" in str(problem)
     assert result.cut == 0
 
@@ -81,7 +82,7 @@ def test_rows_that_are_all_too_long_stop_the_run_with_the_shortest_length(
     tokenizer_with, tokenize_all
 ):
     tokenizer = tokenizer_with("chatml")
-    rows = [TextExample("hello world " * n, n) for n in (30, 20)]
+    rows = [TextExample("hello world " * n, Place(n)) for n in (30, 20)]
     shortest = tokenized(rows[1], tokenizer).length
     with pytest.raises(InputError) as error:
         tokenize_all(rows, tokenizer, max_seq_length=8)
@@ -121,7 +122,7 @@ def test_rows_trained_on_the_last_reply_only_are_counted_in_a_note(tokenizer_wit
 def test_validation_rows_that_can_not_be_used_are_named_and_do_not_stop_the_run(
     tokenizer_with, tokenize_all
 ):
-    bad = ChatExample(({"role": "assistant", "content": "hello"},), None, 2)
+    bad = ChatExample(({"role": "assistant", "content": "hello"},), None, Place(2))
     result = tokenize_all([chat("a", "b")], tokenizer_with("chatml"), valid=[bad])
     assert len(result.valid) == 0
     assert [str(problem) for problem in result.left_out] == [
@@ -152,7 +153,7 @@ def test_cutting_inside_a_second_reply_keeps_the_first(tokenizer_with, tokenize_
 
 
 def test_a_file_that_is_gone_before_it_is_opened_is_named(tmp_path, tokenizer_with):
-    path = written(tmp_path / "train.jsonl", [TextExample("the fox", 1)])
+    path = written(tmp_path / "train.jsonl", [TextExample("the fox", Place(1))])
     settings = DataSettings(RowSettings(mask_prompt=False), 64, 1)
     path.unlink()
     with pytest.raises(InputError, match=r"train\.jsonl can't be read: No such file"):

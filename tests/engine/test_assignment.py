@@ -12,6 +12,7 @@ from app.core.config import TierConfig, TrainingConfig
 from app.core.config_text import parse_tiers, to_plain, with_settings
 from app.core.errors import InputError
 from app.core.events import Event, RunFinished, RunStarted, StageChanged, StepFinished
+from app.data.place import Place
 from app.engine.adapter import add_adapter
 from app.engine.assignment import even_groups, make_plan
 from app.engine.batches import Batches
@@ -95,7 +96,7 @@ def test_the_activity_is_the_mean_gradient_of_lora_b(config: TrainingConfig) -> 
     model = load_base_model(config.model).model
     add_adapter(model, config)
     tokens = tuple(range(5, 21))
-    batches = Batches(TokenView.of([TokenizedExample(tokens, ((1, 16),), line=1)]), 1)
+    batches = Batches(TokenView.of([TokenizedExample(tokens, ((1, 16),), Place(1))]), 1)
     measuring = measuring_activity(model, batches, 1, 0)
     before = trainable(model)
     with pytest.raises(StopIteration) as ended:

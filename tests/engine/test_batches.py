@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.data.place import Place
 from app.data.token_rows import TokenizedExample, TokenView
 from app.engine.batches import MAX_SHAPES, Batch, Batches, BatchShape
 
@@ -16,7 +17,7 @@ both_ways = pytest.mark.parametrize("is_packed", [False, True])
 def examples(lengths: list[int]) -> TokenView:
     """Example i consists of the token i + 1."""
     return TokenView.of(
-        TokenizedExample(tuple([i + 1] * n), ((1, n),), i) for i, n in enumerate(lengths)
+        TokenizedExample(tuple([i + 1] * n), ((1, n),), Place(i)) for i, n in enumerate(lengths)
     )
 
 
@@ -167,7 +168,7 @@ def test_a_short_batch_is_filled_with_examples_that_train_nothing(is_packed: boo
 
 
 def test_only_the_named_spans_are_trained() -> None:
-    example = TokenizedExample((9, 8, 7, 6, 5, 4), ((2, 3), (4, 6)), 1)
+    example = TokenizedExample((9, 8, 7, 6, 5, 4), ((2, 3), (4, 6)), Place(1))
     batch = next(Batches(TokenView.of([example]), 1).once())
     assert batch.trained[0, :6].tolist() == [0, 0, 1, 0, 1, 1]
     assert batch.tokens[0, :6].tolist() == [9, 8, 7, 6, 5, 4]

@@ -10,6 +10,7 @@ import pytest
 from mlx.utils import tree_flatten
 
 from app.core.config import TierConfig, TrainingConfig
+from app.data.place import Place
 from app.data.token_rows import TokenizedExample, TokenView
 from app.engine import attention
 from app.engine.adapter import add_adapter
@@ -94,7 +95,9 @@ def adapted(kind: str, dropout: float = 0.0) -> Any:
 def examples(lengths: list[int] = LENGTHS) -> TokenView:
     random = np.random.default_rng(0)
     return TokenView.of(
-        TokenizedExample(tuple(random.integers(3, 250, n).tolist()), ((max(1, n // 3), n),), line)
+        TokenizedExample(
+            tuple(random.integers(3, 250, n).tolist()), ((max(1, n // 3), n),), Place(line)
+        )
         for line, n in enumerate(lengths)
     )
 

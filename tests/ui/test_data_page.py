@@ -319,3 +319,22 @@ def test_reading_can_be_cancelled_and_the_dataset_before_stays(
 )  # fmt: skip
 def test_a_share_is_never_rounded_to_nothing_or_all(part: int, whole: int, words: str) -> None:
     assert share(part, whole) == words
+
+
+def test_rows_that_share_a_line_are_all_listed(
+    nestling: Nestling, tmp_path: Path, qtbot: QtBot
+) -> None:
+    path = tmp_path / "one_line.json"
+    first, last = (
+        {"messages": [{"role": "assistant", "content": content}]} for content in ("first", "last")
+    )
+    good = [{"text": f"A sentence {i}."} for i in range(12)]
+    path.write_text(json.dumps([{"text": ""}, first, *good, last]))
+    nestling.state.change_config(bad_rows="leave out")
+    nestling.commands.open_path(path)
+    qtbot.waitUntil(tokens_are_there(nestling), timeout=LONG)
+    view = nestling.data.problems
+    assert view.counts == {"empty": 1, "refused by the model": 2}
+    listed = view.model.as_text(list(range(view.model.rowCount()))).splitlines()
+    assert [line.split("\t")[2] for line in listed] == ["Row 1", "Row 2", "Row 15"]
+    assert "Row 1 · row 3 of the file ·" in shown(nestling)

@@ -137,7 +137,7 @@ def test_problems_of_a_mixed_in_dataset_are_listed_on_the_data_page(
     drop(nestling.window, write("new.jsonl", 30), write("old.jsonl", 7, bad="{oops\n[]\n"))
     qtbot.waitUntil(lambda: problems.total == 2)
     rows = map(problems.model.at, range(problems.model.rowCount()))
-    listed = [(problem.path.name, problem.line) for problem in rows]
+    listed = [(problem.path.name, problem.place.line) for problem in rows]
     assert listed == [("old.jsonl", 8), ("old.jsonl", 9)]
     nestling.window.show_page(DATA)
     nestling.data.show_view(PROBLEMS)

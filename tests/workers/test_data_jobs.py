@@ -43,7 +43,11 @@ def test_the_first_rows_come_raw_and_then_rendered(chat_file: Path, key: ModelTo
     raw, rendered = Looking(Reading(chat_file), 4, Rendering(key, True, 2048))(never)
     assert isinstance(raw, Looked)
     assert isinstance(rendered, Looked)
-    assert [row.line for row in raw.rows] == [row.line for row in rendered.rows] == [1, 2, 3, 4]
+    assert (
+        [row.place.line for row in raw.rows]
+        == [row.place.line for row in rendered.rows]
+        == [1, 2, 3, 4]
+    )
     assert {row.tokens for row in raw.rows} == {None}
     assert all(row.tokens and row.trained_tokens for row in rendered.rows)
     assert not raw.problem
@@ -75,7 +79,7 @@ def test_any_row_of_a_store_is_shown_and_all_are_measured(
     (page,) = ShowingRows(done.sets, 0, 37, 5, rendering, split)(never)
     assert isinstance(page, Page)
     assert [row.number for row in page.rows] == [37, 38, 39]
-    assert [row.line for row in page.rows] == [38, 39, 40]
+    assert [row.place.line for row in page.rows] == [38, 39, 40]
     (whole,) = ShowingRows(done.sets, 0, 0, 40, rendering, split)(never)
     (measured,) = Measuring(done.sets, split)(never)
     held = [row for row in whole.rows if row.is_held_out]  # type: ignore[attr-defined]
@@ -83,8 +87,8 @@ def test_any_row_of_a_store_is_shown_and_all_are_measured(
     both = measured.train.tokens + measured.valid.tokens  # type: ignore[attr-defined]
     assert both == sum(row.tokens for row in whole.rows)  # type: ignore[attr-defined]
     (long,) = NamingLongRows(done.sets, 60)(never)
-    cut = [row.line for row in whole.rows if row.tokens > 60]  # type: ignore[attr-defined]
-    assert [problem.line for problem in long] == cut  # type: ignore[attr-defined]
+    cut = [row.place.line for row in whole.rows if row.tokens > 60]  # type: ignore[attr-defined]
+    assert [problem.place.line for problem in long] == cut  # type: ignore[attr-defined]
 
 
 def test_a_run_finds_the_store_that_was_made(

@@ -1,4 +1,4 @@
-"""Rows of a file in any format, one after the other, each with its line. What a row must hold
+"""Rows of a file in any format, one after the other, each with its place. What a row must hold
 isn't known here.
 
 A row that can't be read is handed on as a RowProblem; a file of which nothing more can be read
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from app.core.errors import InputError
 from app.data.examples import RowProblem
+from app.data.place import Place
 from app.data.readers.formats import FileFormat, file_format
 from app.data.readers.json_lines import json_lines
 from app.data.readers.json_values import json_values
@@ -18,13 +19,13 @@ from app.data.readers.passages import passages
 from app.data.readers.source import ShareRead
 from app.data.readers.tables import table_rows
 
-__all__ = ["ShareRead", "read_rows"]
+__all__ = ["Row", "ShareRead", "read_rows"]
 
-Row = tuple[int, object]
+Row = tuple[Place, object]
 
 
 def read_rows(path: Path, share: ShareRead | None = None) -> Iterator[Row | RowProblem]:
-    """Every row of a file as (1-based line, value), or its problem; blank lines are skipped.
+    """Every row of a file as (place, value), or its problem; blank lines are skipped.
 
     `share`, if given, always says how much of the file has been read. A problem with `is_warning`
     takes no row's place. Raises InputError, at the first row asked

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from app.data.examples import RowProblem
+from app.data.place import Place
 from app.data.readers.source import ShareRead
 from app.data.readers.strict_json import BadJson, StrictJson
 from app.data.readers.text import TOO_BIG, Text, opened_text
@@ -11,7 +12,7 @@ from app.data.readers.text import TOO_BIG, Text, opened_text
 
 def json_lines(
     path: Path, share: ShareRead | None = None
-) -> Iterator[tuple[int, object] | RowProblem]:
+) -> Iterator[tuple[Place, object] | RowProblem]:
     """Every line that is not blank, as its value or its problem."""
     parser = StrictJson()
     with opened_text(path, share=share) as text:
@@ -19,15 +20,17 @@ def json_lines(
         for line, raw in text.lines():
             if raw is None:
                 reason = f"{TOO_BIG}; split it into several rows"
-                yield RowProblem(path, line, reason, "too big")
+                yield RowProblem(path, Place(line), reason, "too big")
             elif stripped := raw.strip(" \t\r\n"):
-                yield _row(text, parser, stripped, line)
+                yield _row(text, parser, stripped, Place(line))
 
 
-def _row(text: Text, parser: StrictJson, raw: str, line: int) -> tuple[int, object] | RowProblem:
-    if problem := text.problem(raw, line):
+def _row(
+    text: Text, parser: StrictJson, raw: str, place: Place
+) -> tuple[Place, object] | RowProblem:
+    if problem := text.problem(raw, place):
         return problem
     try:
-        return line, parser.value(raw)
+        return place, parser.value(raw)
     except BadJson as error:
-        return RowProblem(text.path, line, str(error), error.kind)
+        return RowProblem(text.path, place, str(error), error.kind)

@@ -1,125 +1,90 @@
-"""A .json file: one list of rows, or rows one after the other. Never held whole.
+"""A .json file: one list of rows, rows one after the other, or an object that holds the list."""
 
-After a row that can't be read to its end nobody knows where the next begins, so that the file is
-broken from there.
-"""
-
-import json
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from app.data.examples import BrokenFile, ProblemKind, RowProblem
+from app.data.examples import BrokenFile, RowProblem
+from app.data.place import WHOLE_FILE
+from app.data.readers.json_window import Row, Window
 from app.data.readers.source import ShareRead
-from app.data.readers.strict_json import BadJson, StrictJson, words
-from app.data.readers.text import MAX_ROW, TOO_BIG, Text, opened_text
+from app.data.readers.text import opened_text
+from app.data.shapes import COMPLETIONS, CONVERSATIONS, PROMPTS, is_turn
 
-_READ_CHARACTERS = 2**18
-_SPACE = re.compile(r"[ \t\r\n]*")
-_SEAM = 16
-"""Nearer to the end of what was read than this, an error may only mean that more must be read."""
-
-Row = tuple[int, object]
+LIST_NAMES = ("data", "train", "rows", "examples", "items", "records", "samples", "dataset")
+"""Under which an object may hold the rows of a whole file."""
+_OTHER_SETS = ("valid", "validation", "val", "dev", "test")
+_ROW_NAMES = {*PROMPTS, *COMPLETIONS, *CONVERSATIONS, "messages", "text"}
 
 
 def json_values(path: Path, share: ShareRead | None = None) -> Iterator[Row | RowProblem]:
-    """Every row as (line on which it begins, value), or its problem."""
+    """Every row as (place, value), or its problem."""
+    name = _list_name(path)
     with opened_text(path, share=share) as text:
         yield from text.warnings()
-        window = _Window(text)
-        if window.next() == "[":
-            yield from _list(window)
+        window = Window(text)
+        mark = window.next()
+        if name:
+            reason = f"is one object; its rows are read from the list {name!r} in it"
+            yield RowProblem(path, WHOLE_FILE, reason, "rows in an object", is_warning=True)
+            yield from _named_list(window, path, name)
+        elif mark == "[":
+            yield from window.rows()
         else:
             while window.next():
                 yield window.row()
+        if window.next():
+            what = "object" if name else "list"
+            raise window.broken(f"something follows the end of the {what}")
 
 
-def _list(window: "_Window") -> Iterator[Row | RowProblem]:
-    window.step(1)
-    is_first = True
-    while (mark := window.next()) != "]" or not is_first:
-        if mark == "]":
-            raise window.broken("there is a comma too many before ]")
-        is_first = False
-        yield window.row()
-        mark = window.next()
-        if mark not in (",", "]"):
-            raise window.broken("a comma is missing, or the list is not closed")
-        if mark == "]":
-            break
-        window.step(1)
-    window.step(1)
-    if window.next():
-        raise window.broken("something follows the end of the list")
-
-
-class _Window:
-    """A moving part of a text, in which values are found."""
-
-    def __init__(self, text: Text) -> None:
-        self._text = text
-        self._parser = StrictJson()
-        self._seen, self._at, self._line = "", 0, 1
-
-    def next(self) -> str:
-        """The next character that is no white space, which stays; empty at the end."""
-        while True:
-            space = _SPACE.match(self._seen, self._at)
-            self.step(space.end() - self._at if space else 0)
-            if self._at < len(self._seen) or not self._more():
-                return self._seen[self._at : self._at + 1]
-
-    def step(self, characters: int) -> None:
-        end = self._at + characters
-        self._line += self._seen.count("\n", self._at, end)
-        self._at = end
-
-    def row(self) -> Row | RowProblem:
-        """The value that begins here. Raises BrokenFile where it has no end."""
-        line = self._line
-        value, raw = self._value()
-        if problem := self._text.problem(raw, line):
-            return problem
+def _list_name(path: Path) -> str:
+    """The key under which an object holds the file's rows; empty where rows stand by themselves."""
+    with opened_text(path) as text:
+        window = Window(text)
+        if window.next() != "{":
+            return ""
         try:
-            self._parser.check(value, raw)
-        except BadJson as error:
-            return RowProblem(self._text.path, line, str(error), error.kind)
-        return line, value
+            for key in window.members():
+                if key.strip().lower() in _ROW_NAMES:
+                    return ""
+                is_list = window.next() == "["
+                if is_list and key.strip().lower() in LIST_NAMES:
+                    return key if _begins_with_a_row(window) else ""
+                _pass(window)
+        except BrokenFile:  # is told where the rows are read
+            pass
+        return ""
 
-    def broken(self, what: str) -> BrokenFile:
-        return self._broken(f"is not valid JSON: {what}", "broken json")
 
-    def _broken(self, reason: str, kind: ProblemKind) -> BrokenFile:
-        reason += "; nothing after it can be read"
-        return BrokenFile(RowProblem(self._text.path, self._line, reason, kind))
+def _begins_with_a_row(window: Window) -> bool:
+    """Whether the list's first item is an object, and no turn of a chat."""
+    first = next(window.rows(), None)
+    if isinstance(first, tuple):
+        return isinstance(first[1], dict) and not is_turn(first[1])
+    return first is not None
 
-    def _value(self) -> tuple[object, str]:
-        while True:
-            try:
-                value, end = self._parser.value_at(self._seen, self._at)
-            except json.JSONDecodeError as error:
-                if self._is_cut_off(error) and self._more():
-                    continue
-                self.step(error.pos - self._at)
-                raise self.broken(words(error)) from None
-            except BadJson as error:
-                raise self._broken(str(error), error.kind) from None
-            if end < len(self._seen) or not self._more():
-                raw = self._seen[self._at : end]
-                self.step(len(raw))
-                return value, raw
 
-    def _is_cut_off(self, error: json.JSONDecodeError) -> bool:
-        is_open = error.msg.startswith("Unterminated string")
-        return is_open or error.pos > len(self._seen) - _SEAM
+def _named_list(window: Window, path: Path, name: str) -> Iterator[Row | RowProblem]:
+    """The rows of one list of an object; raises BrokenFile if another could be meant as well."""
+    is_read = False
+    for key in window.members():
+        if key == name:
+            if is_read:
+                raise window.broken(f"the key {name!r} comes twice")
+            is_read = True
+            yield from window.rows()
+        elif _pass(window):
+            others = f"holds the list {key!r} beside {name!r}"
+            if name.strip().lower() != "train" or key.strip().lower() not in _OTHER_SETS:
+                reason = f"{others}: save the one that is meant as a file of its own"
+                raise BrokenFile(RowProblem(path, WHOLE_FILE, reason, "rows in an object"))
+            reason = f"{others}, which is not read: save it as a file of its own to validate on it"
+            yield RowProblem(path, WHOLE_FILE, reason, "rows in an object", is_warning=True)
 
-    def _more(self) -> bool:
-        """Read on, and forget what is done with; False at the end, where nothing changes."""
-        rest = self._seen[self._at :]
-        if len(rest) > MAX_ROW:
-            raise self._broken(TOO_BIG, "too big")
-        # As much again as there is: a long value is begun anew only a few times.
-        more = self._text.stream.read(max(_READ_CHARACTERS, len(rest)))
-        if more:
-            self._seen, self._at = rest + more, 0
-        return bool(more)
+
+def _pass(window: Window) -> bool:
+    """Leave a value out; whether it was a list with an object in it."""
+    if window.next() != "[":
+        window.row()
+        return False
+    return sum(isinstance(row, tuple) and isinstance(row[1], dict) for row in window.rows()) > 0

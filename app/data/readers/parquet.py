@@ -1,4 +1,4 @@
-"""Parquet files, a few rows at a time. A row's "line" is its number, beginning with 1.
+"""Parquet files, a few rows at a time. A row's place is its number.
 
 A struct's field that is null is left out: every row of a Parquet file has all fields that any row
 has.
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from app.data.examples import BrokenFile, RowProblem
+from app.data.place import WHOLE_FILE, Place
 from app.data.readers.source import GZIP_MAGIC, ShareRead, opened
 from app.data.readers.text import MAX_ROW, TOO_BIG
 
@@ -26,14 +27,14 @@ _MAX_ROWS_A_BYTE = 100
 
 def parquet_rows(
     path: Path, share: ShareRead | None = None
-) -> Iterator[tuple[int, object] | RowProblem]:
-    """Every row as (number, column → value), or its problem. Raises BrokenFile where it ends."""
+) -> Iterator[tuple[Place, object] | RowProblem]:
+    """Every row as (place, column → value), or its problem. Raises BrokenFile where it ends."""
     with opened(path) as packed, _seekable(packed, path) as file:
         number = 0
         for batch, done in _batches(file, path):
             for value in _values(batch, path, number + 1):
                 number += 1
-                yield value if isinstance(value, RowProblem) else (number, value)
+                yield value if isinstance(value, RowProblem) else (Place(row=number), value)
             if share is not None:
                 share.done = done
 
@@ -46,7 +47,7 @@ def _seekable(packed: BinaryIO, path: Path) -> Iterator[BinaryIO]:
         yield packed
         return
     if head != _MAGIC:
-        raise BrokenFile(RowProblem(path, 0, "is no Parquet file", "unreadable"))
+        raise BrokenFile(RowProblem(path, WHOLE_FILE, "is no Parquet file", "unreadable"))
     with path.open("rb") as plain:
         if plain.read(2) != GZIP_MAGIC:
             yield plain
@@ -73,7 +74,7 @@ def _batches(file: BinaryIO, path: Path) -> Iterator[tuple[Any, float]]:
             taken += batch.num_rows
             yield batch, taken / max(taken, total)
     except (pa.ArrowException, OSError, ValueError, KeyError, MemoryError) as error:
-        problem = RowProblem(path, 0, "is damaged or no Parquet file", "unreadable")
+        problem = RowProblem(path, WHOLE_FILE, "is damaged or no Parquet file", "unreadable")
         raise BrokenFile(problem, "Copy or make it again.") from error
 
 
@@ -85,12 +86,12 @@ def _batch_rows(metadata: Any, path: Path) -> int:
     size = path.stat().st_size
     if metadata.num_rows > size * _MAX_ROWS_A_BYTE:
         reason = f"says it has {metadata.num_rows:,} rows, far too many for its {size:,} bytes"
-        raise BrokenFile(RowProblem(path, 0, reason, "too big"))
+        raise BrokenFile(RowProblem(path, WHOLE_FILE, reason, "too big"))
     groups = range(metadata.num_row_groups)
     largest = max((metadata.row_group(group).total_byte_size for group in groups), default=0)
     if largest > max(_UNPACKED_IN_ANY_CASE, size * _MAX_SHARE):
         reason = f"unpacks to more than {_MAX_SHARE:,} times its size, as no dataset does"
-        raise BrokenFile(RowProblem(path, 0, reason, "too big"))
+        raise BrokenFile(RowProblem(path, WHOLE_FILE, reason, "too big"))
     return 1 if largest > size * _USUAL_SHARE else _BATCH_ROWS
 
 
@@ -101,7 +102,7 @@ def _values(batch: Any, path: Path, first: int) -> Iterator[object | RowProblem]
     except (OverflowError, ValueError):
         rows = None
     if rows is None:
-        rows = (_row(batch.slice(i, 1), path, first + i) for i in range(batch.num_rows))
+        rows = (_row(batch.slice(i, 1), path, Place(row=first + i)) for i in range(batch.num_rows))
     for row in rows:
         if isinstance(row, RowProblem):
             yield row
@@ -109,15 +110,15 @@ def _values(batch: Any, path: Path, first: int) -> Iterator[object | RowProblem]
             yield {name: _without_nulls(row[name]) for name in names}
 
 
-def _row(row: Any, path: Path, number: int) -> dict[str, Any] | RowProblem:
+def _row(row: Any, path: Path, place: Place) -> dict[str, Any] | RowProblem:
     if row.nbytes > MAX_ROW:
-        return RowProblem(path, number, TOO_BIG, "too big")
+        return RowProblem(path, place, TOO_BIG, "too big")
     try:
         return dict(row.to_pylist()[0])
     except UnicodeDecodeError:
-        return RowProblem(path, number, "is not UTF-8 text", "encoding")
+        return RowProblem(path, place, "is not UTF-8 text", "encoding")
     except (OverflowError, ValueError) as error:
-        return RowProblem(path, number, f"holds a value that can't be read: {error}", "wrong type")
+        return RowProblem(path, place, f"holds a value that can't be read: {error}", "wrong type")
 
 
 def _without_nulls(value: object) -> object:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from app.data.examples import RowProblem
+from app.data.place import Place
 from app.data.readers.source import ShareRead
 from app.data.readers.text import TOO_BIG, Text, opened_text
 
@@ -21,8 +22,8 @@ _FENCE = re.compile(r" {0,3}(```|~~~)")
 
 def passages(
     path: Path, has_headings: bool, share: ShareRead | None = None
-) -> Iterator[tuple[int, object] | RowProblem]:
-    """Every passage as (line on which it begins, {"text": passage}), or its problem."""
+) -> Iterator[tuple[Place, object] | RowProblem]:
+    """Every passage as (place, {"text": passage}), or its problem."""
     with opened_text(path, newline=None, share=share) as text:
         yield from text.warnings()
         passage = _Passage(text)
@@ -30,7 +31,7 @@ def passages(
         for line, raw in text.lines():
             if raw is None:
                 yield from passage.end()
-                yield RowProblem(path, line, TOO_BIG, "too big")
+                yield RowProblem(path, Place(line), TOO_BIG, "too big")
                 continue
             is_code ^= has_headings and bool(_FENCE.match(raw))
             if has_headings and not is_code and _HEADING.match(raw):
@@ -59,19 +60,19 @@ class _Passage:
         if is_blank:
             self._whole = len(self._lines)
 
-    def make_room(self, characters: int) -> Iterator[tuple[int, object] | RowProblem]:
+    def make_room(self, characters: int) -> Iterator[tuple[Place, object] | RowProblem]:
         """The whole paragraphs, or else all, if a line of so many characters has no place."""
         while self._lines and self._size + characters > PASSAGE_CHARACTERS:
             yield from self._taken(self._whole or len(self._lines))
 
-    def end(self) -> Iterator[tuple[int, object] | RowProblem]:
+    def end(self) -> Iterator[tuple[Place, object] | RowProblem]:
         """What is left, if anything is; the next passage begins empty."""
         yield from self._taken(len(self._lines))
 
-    def _taken(self, count: int) -> Iterator[tuple[int, object] | RowProblem]:
+    def _taken(self, count: int) -> Iterator[tuple[Place, object] | RowProblem]:
         taken, self._lines, self._whole = self._lines[:count], self._lines[count:], 0
         self._size = sum(len(raw) for _, raw in self._lines)
         text = "".join(raw for _, raw in taken).rstrip()
         if text:
-            line = taken[0][0]
-            yield self._text.problem(text, line) or (line, {"text": text})
+            place = Place(taken[0][0])
+            yield self._text.problem(text, place) or (place, {"text": text})

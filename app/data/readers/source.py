@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 
 from app.core.errors import InputError
 from app.data.examples import BrokenFile, RowProblem
+from app.data.place import WHOLE_FILE
 
 READ_BYTES = 2**20
 GZIP_MAGIC = b"\x1f\x8b"
@@ -46,7 +47,7 @@ def opened(path: Path, share: ShareRead | None = None) -> Iterator[BinaryIO]:
         except UnicodeDecodeError as error:
             _check_unchanged(path, before)
             reason = f"ends in the middle of a character ({error.encoding})"
-            raise BrokenFile(RowProblem(path, 0, reason, "encoding")) from error
+            raise BrokenFile(RowProblem(path, WHOLE_FILE, reason, "encoding")) from error
         except BrokenFile:
             _check_unchanged(path, before)
             raise
@@ -113,7 +114,7 @@ class _Unpacked(io.RawIOBase):
         self._left -= count
         if self._left < 0:
             reason = f"unpacks to more than {MAX_UNPACKED_SHARE} times its size, as no dataset does"
-            problem = RowProblem(self._path, 0, reason, "too big")
+            problem = RowProblem(self._path, WHOLE_FILE, reason, "too big")
             raise BrokenFile(problem, "Unpack it yourself and look at it.")
         return count
 
@@ -129,7 +130,7 @@ def _check_unchanged(path: Path, before: os.stat_result) -> None:
             return
         reason = "changed while it was read"
     hint = "Start again once nothing else writes to it."
-    raise BrokenFile(RowProblem(path, 0, reason, "unreadable"), hint)
+    raise BrokenFile(RowProblem(path, WHOLE_FILE, reason, "unreadable"), hint)
 
 
 def _broken(path: Path, error: Exception) -> BrokenFile:
@@ -138,7 +139,7 @@ def _broken(path: Path, error: Exception) -> BrokenFile:
         hint = "Copy or pack it again."
     else:
         reason, hint = f"can't be read to its end: {_words(error)}", "Choose another file."
-    return BrokenFile(RowProblem(path, 0, reason, "unreadable"), hint)
+    return BrokenFile(RowProblem(path, WHOLE_FILE, reason, "unreadable"), hint)
 
 
 def _words(error: Exception) -> str:

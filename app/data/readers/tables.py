@@ -8,18 +8,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from app.data.examples import BrokenFile, RowProblem
+from app.data.place import Place
 from app.data.readers.source import ShareRead
 from app.data.readers.text import MAX_ROW, TOO_BIG, Text, opened_text
 
 _DELIMITERS = ",;\t|"
 
-Row = tuple[int, object]
+Row = tuple[Place, object]
 
 
 def table_rows(
     path: Path, delimiter: str | None, share: ShareRead | None = None
 ) -> Iterator[Row | RowProblem]:
-    """Every record as (line on which it begins, column → cell), or its problem.
+    """Every record as (place, column → cell), or its problem.
 
     Without a `delimiter`, it is the one that the header has most of. Raises BrokenFile where the
     header can't be one, and where nobody knows where the next record begins.
@@ -33,58 +34,58 @@ def table_rows(
         lines.put_back(first)
         records = _records(lines, delimiter or max(_DELIMITERS, key=first.count))
         header = _header(next(records, None), text)
-        for line, record in records:
-            yield _row(text, header, line, record)
+        for place, record in records:
+            yield _row(text, header, place, record)
 
 
-def _header(first: "tuple[int, list[str] | RowProblem] | None", text: Text) -> list[str]:
+def _header(first: "tuple[Place, list[str] | RowProblem] | None", text: Text) -> list[str]:
     hint = "The first line must hold the names of the columns, each once."
-    line, names = first or (1, [])
+    place, names = first or (Place(1), [])
     if isinstance(names, RowProblem):
         raise BrokenFile(names, hint)
-    if problem := text.problem("\n".join(names), line):
+    if problem := text.problem("\n".join(names), place):
         raise BrokenFile(problem, hint)
     names = [name.strip() for name in names]
     if twice := {name for name in names if names.count(name) > 1}:
         reason = f"has several columns named {min(twice)[:40]!r}"
-        raise BrokenFile(RowProblem(text.path, line, reason, "broken table"), hint)
+        raise BrokenFile(RowProblem(text.path, place, reason, "broken table"), hint)
     return names
 
 
 def _row(
-    text: Text, header: list[str], line: int, record: "list[str] | RowProblem"
+    text: Text, header: list[str], place: Place, record: "list[str] | RowProblem"
 ) -> Row | RowProblem:
     if isinstance(record, RowProblem):
         return record
     if len(record) != len(header):
         fields = "1 field" if len(record) == 1 else f"{len(record):,} fields"
         reason = f"has {fields}, but the header has {len(header):,}"
-        return RowProblem(text.path, line, reason, "broken table")
-    if problem := text.problem("\n".join(record), line):
+        return RowProblem(text.path, place, reason, "broken table")
+    if problem := text.problem("\n".join(record), place):
         return problem
-    return line, dict(zip(header, record, strict=True))
+    return place, dict(zip(header, record, strict=True))
 
 
-def _records(lines: "_Lines", delimiter: str) -> Iterator[tuple[int, "list[str] | RowProblem"]]:
-    """Each record that is not blank with the line on which it begins, or why it is none."""
+def _records(lines: "_Lines", delimiter: str) -> Iterator[tuple[Place, "list[str] | RowProblem"]]:
+    """Each record that is not blank with its place, or why it is none."""
     csv.field_size_limit(MAX_ROW + 1)  # the limit is the whole process's
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     while True:
         lines.begin_record()
-        start = lines.line + 1
+        place = Place(lines.line + 1)
         try:
             record = next(reader)
         except StopIteration:
             return
         except csv.Error as error:
-            problem = RowProblem(lines.path, start, _words(error), "broken table")
-            if lines.line > start:
+            problem = RowProblem(lines.path, place, _words(error), "broken table")
+            if lines.line > place.line:
                 # Whether what follows stands inside quotation marks, nobody knows.
                 raise BrokenFile(_final(problem), "Mend it and try again.") from None
-            yield start, problem
+            yield place, problem
             continue
         if record:
-            yield start, record
+            yield place, record
 
 
 def _words(error: csv.Error) -> str:
@@ -97,7 +98,7 @@ def _words(error: csv.Error) -> str:
 
 def _final(problem: RowProblem) -> RowProblem:
     reason = f"{problem.reason}; nothing after it can be read"
-    return RowProblem(problem.path, problem.line, reason, problem.kind)
+    return RowProblem(problem.path, problem.place, reason, problem.kind)
 
 
 class _Lines:
@@ -130,5 +131,5 @@ class _Lines:
         self._size += len(raw)
         if self._size > MAX_ROW:
             reason = f"{TOO_BIG}: a quotation mark may be left open"
-            raise BrokenFile(_final(RowProblem(self.path, self._start, reason, "too big")))
+            raise BrokenFile(_final(RowProblem(self.path, Place(self._start), reason, "too big")))
         return raw

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, TextIO
 
 from app.data.examples import RowProblem
+from app.data.place import WHOLE_FILE, Place
 from app.data.readers.source import READ_BYTES, ShareRead, opened
 
 MAX_ROW = 16 * 2**20
@@ -64,7 +65,7 @@ class Text:
                 "is not UTF-8 text; it is read as Windows-1252 (Latin-1): look whether its "
                 "accents and quotation marks are right"
             )
-            yield RowProblem(self.path, 0, reason, "encoding", is_warning=True)
+            yield RowProblem(self.path, WHOLE_FILE, reason, "encoding", is_warning=True)
 
     def lines(self) -> Iterator[tuple[int, str | None]]:
         """Lines with their numbers; None for one that is too long, which is never held whole."""
@@ -78,11 +79,11 @@ class Text:
                 raw = self.stream.readline(MAX_ROW)
             yield line, None
 
-    def problem(self, text: str, line: int) -> RowProblem | None:
+    def problem(self, text: str, place: Place) -> RowProblem | None:
         """Why a text of this file is none: bytes that are no characters."""
         if "\x00" in text:
             reason = "holds a NUL byte, so it is not text; save the file anew"
-            return RowProblem(self.path, line, reason, "control characters")
+            return RowProblem(self.path, place, reason, "control characters")
         if text.isascii():
             return None
         try:
@@ -91,10 +92,10 @@ class Text:
             shown = self.encoding.name.upper().removesuffix("-LE").removesuffix("-BE")
             name = "Windows-1252" if self.encoding.is_guessed else shown
             reason = f"is not {name} text at character {error.start + 1}"
-            return RowProblem(self.path, line, reason, "encoding")
+            return RowProblem(self.path, place, reason, "encoding")
         if self.encoding.is_guessed and _is_utf8_misread(text, raw):
             reason = "is UTF-8 text in a file that otherwise is not; save the file anew as UTF-8"
-            return RowProblem(self.path, line, reason, "encoding")
+            return RowProblem(self.path, place, reason, "encoding")
         return None
 
 

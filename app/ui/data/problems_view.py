@@ -1,7 +1,6 @@
 """Every problem with its file, line and reason, and what can be done about them."""
 
 from collections import Counter
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
@@ -110,18 +109,10 @@ class ProblemsView(QWidget):
             found += [*one.problems, *one.warnings]
             counts.update(one.counts)
         if statistics is not None:
-            known = {(problem.path, problem.line) for problem in facts.problems}
-            refused = [
-                replace(problem, kind="refused by the model")
-                for problem in statistics.refused
-                if (problem.path, problem.line) not in known
-            ]
-            is_left_out = self._state.config.bad_rows == "leave out"
-            left = statistics.refused_count - (facts.problem_count if is_left_out else 0)
             limit = self._state.config.max_seq_length
             both = (statistics.train, statistics.valid)
-            found += [*refused, *self._figures.long_rows]
-            counts["refused by the model"] = max(left, len(refused))
+            found += [*statistics.refused, *self._figures.long_rows]
+            counts["refused by the model"] = statistics.refused_count
             counts["too long"] = sum(curves.rows_longer_than(limit) for curves in both)
         return found, {kind: count for kind, count in counts.items() if count}
 

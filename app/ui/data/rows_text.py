@@ -32,17 +32,16 @@ class RowsText(QTextEdit):
         self.setTabChangesFocus(True)
         self.document().setDocumentMargin(2 * GRID_PX)
         self._theme = LIGHT
-        self._shown: tuple[Sequence[PreviewRow], str] = ((), "line")
+        self._shown: Sequence[PreviewRow] = ()
 
-    def show_rows(self, rows: "Sequence[PreviewRow]", place: str = "line") -> None:
-        """`place` is what a row's number in its file is called."""
-        self._shown = (rows, place)
+    def show_rows(self, rows: "Sequence[PreviewRow]") -> None:
+        self._shown = rows
         self.setUpdatesEnabled(False)
         self.clear()
         cursor = QTextCursor(self.document())
         cursor.beginEditBlock()
         for index, row in enumerate(rows):
-            self._insert(cursor, row, place, is_first=index == 0)
+            self._insert(cursor, row, is_first=index == 0)
         cursor.endEditBlock()
         self.setUpdatesEnabled(True)
         self.moveCursor(QTextCursor.MoveOperation.Start)
@@ -50,9 +49,9 @@ class RowsText(QTextEdit):
 
     def set_theme(self, theme: Theme) -> None:
         self._theme = theme
-        self.show_rows(*self._shown)
+        self.show_rows(self._shown)
 
-    def _insert(self, cursor: QTextCursor, row: "PreviewRow", place: str, is_first: bool) -> None:
+    def _insert(self, cursor: QTextCursor, row: "PreviewRow", is_first: bool) -> None:
         above = QTextBlockFormat()
         above.setTopMargin(0 if is_first else _ROW_GAP_PX)
         above.setBottomMargin(4)
@@ -60,7 +59,7 @@ class RowsText(QTextEdit):
             cursor.setBlockFormat(above)
         else:
             cursor.insertBlock(above)
-        cursor.insertText(heading(row, place), self._quiet())
+        cursor.insertText(heading(row), self._quiet())
         if row.problem:
             cursor.insertText(f"  {_sentence(row.problem)}", self._quiet(self._theme.danger))
         plain = QTextBlockFormat()
@@ -131,9 +130,8 @@ class Legend(QLabel):
         self.setText("&nbsp;&nbsp;".join(spans))
 
 
-def heading(row: "PreviewRow", place: str = "line") -> str:
-    where = f"{row.file}, {place} {row.line:,}" if row.file else f"{place} {row.line:,}"
-    parts = [f"Row {row.number + 1:,}", where]
+def heading(row: "PreviewRow") -> str:
+    parts = [f"Row {row.number + 1:,}", *_where(row)]
     if row.tokens is not None:
         parts.append(phrases.plural(row.tokens, "token"))
         parts.append(f"{row.trained_tokens:,} trained")
@@ -144,6 +142,15 @@ def heading(row: "PreviewRow", place: str = "line") -> str:
     if row.is_held_out:
         parts.append("held out for validation")
     return " · ".join(parts)
+
+
+def _where(row: "PreviewRow") -> list[str]:
+    """Its file and its place there, as far as the row's number doesn't say it."""
+    place = row.place
+    if not row.file and place.row == row.number + 1:
+        return [f"line {place.line:,}"] if place.line > 1 else []
+    of_file = " of the file" if place.row and not row.file else ""
+    return [", ".join(part for part in (row.file, f"{place:,}{of_file}") if part)]
 
 
 def _sentence(problem: str) -> str:

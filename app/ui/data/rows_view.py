@@ -73,7 +73,7 @@ class RowsView(QWidget):
 
     def refresh(self) -> None:
         preview = self._preview
-        self.text.show_rows(preview.rows, self._place())
+        self.text.show_rows(preview.rows)
         last = preview.first + len(preview.rows)
         self.first.setEnabled(preview.first > 0)
         self.previous.setEnabled(preview.first > 0)
@@ -91,10 +91,6 @@ class RowsView(QWidget):
         say(self.problem, preview.failure or self._problem())
         looked = preview.looked
         self.map.setVisible(looked is not None and bool(looked.columns) and not looked.rows)
-
-    def _place(self) -> str:
-        facts = self._state.dataset
-        return "row" if facts is not None and ".parquet" in facts.path.suffixes else "line"
 
     def _problem(self) -> str:
         looked = self._preview.looked

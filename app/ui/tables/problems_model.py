@@ -85,6 +85,6 @@ def kind_words(kind: str) -> str:
 
 def _shown(problem: "RowProblem") -> tuple[str, ...]:
     kind = kind_words(problem.kind)
-    where = problem.place.capitalize() or "The file"
+    where = str(problem.place).capitalize() or "The file"
     reason = problem.reason[:1].upper() + problem.reason[1:]
     return kind, problem.path.name, where, f"{reason}."

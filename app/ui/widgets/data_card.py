@@ -87,12 +87,12 @@ class DataCard(QWidget):
 
     def _rows_text(self) -> str:
         facts = self._state.dataset
-        if facts is None or not (bad := [p for p in facts.problems if p.line]):
+        if facts is None or not (bad := [p for p in facts.problems if not p.place.is_whole_file]):
             return ""
         shown = bad[:SHOWN_PROBLEMS]
         lines = []
         for problem in shown:
-            where = problem.place.capitalize()
+            where = str(problem.place).capitalize()
             if problem.path != facts.path:
                 where = f"{problem.path.name}, {problem.place}"
             lines.append(f"{where} {problem.reason}.")
