@@ -58,9 +58,10 @@ class Nestling(QObject):
         self.background = BackgroundTasks(self)
         self.state = AppState(config or default_config(settings), self)
         self.control = RunControl(self.state, self.compute, runs_dir())
-        self.preview = TierPreview(self.state, self.compute)
         self.data_work = DataWork(self.state, self.background, runs_dir())
-        self.control.make_way = self.data_work.tokenisation.make_way
+        tokenisation = self.data_work.tokenisation
+        self.preview = TierPreview(self.state, self.compute, tokenisation, runs_dir())
+        self.control.make_way = tokenisation.make_way
         self.intake, self.mix = self.data_work.intake, self.data_work.mix
         self.export = CheckpointExport(self.background, self)
         self.appearance = Appearance(application, settings)

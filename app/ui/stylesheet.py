@@ -154,7 +154,10 @@ def _buttons(t: Theme) -> str:
     QPushButton#tab:hover {{ background: {t.raised}; }}
     QPushButton#tab:checked {{ background: {t.selection}; }}
     QPushButton#tab:focus {{ border-color: {t.accent}; }}
-    QPushButton#tab[tone="danger"] {{ color: {t.danger}; }}
+    QPushButton#dataset {{ background: {t.surface}; }}
+    QPushButton#dataset:checked {{ border-color: {t.accent}; font-weight: 600; }}
+    QPushButton#dataset:focus {{ border-color: {t.text}; }}
+    QPushButton#dataset[tone="danger"] {{ color: {t.danger}; }}
     QPushButton::menu-indicator {{ image: url({style}/chevron-{tone}.svg); width: 10px;
         height: 10px; subcontrol-origin: padding; subcontrol-position: right center; right: 8px; }}
     QPushButton#menu {{ padding-right: 24px; }}

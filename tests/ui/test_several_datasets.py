@@ -77,7 +77,7 @@ def test_each_dataset_is_looked_at_and_measured(
     qtbot.waitUntil(lambda: "new.jsonl, row 0" in shown(nestling))
     page.chooser.choices[1].click()
     qtbot.waitUntil(lambda: "old.jsonl, long 0" in shown(nestling))
-    page.chooser.remove.click()
+    page.take_out.click()
     assert page.chooser.choices == []
     qtbot.waitUntil(lambda: "new.jsonl, row 0" in shown(nestling))
     qtbot.waitUntil(measured(nestling, 1))
@@ -94,7 +94,7 @@ def test_what_is_wrong_with_an_added_dataset_is_shown_and_mended_there(
     page = nestling.data
     assert page.tabs.checkedId() == PROBLEMS
     assert page.chooser.choices[1].isChecked()
-    assert page.chooser.choices[1].text() == "old  25 % · 2 problems"
+    assert page.chooser.choices[1].text() == "old  25 % · 2 bad rows"
     assert page.problems.total == 2
     assert page.status.text.text() == "There are no tokens yet: rows of old can't be used."
     old.write_text("".join(json.dumps({"text": f"Right {i}."}) + "\n" for i in range(12)))

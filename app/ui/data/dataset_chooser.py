@@ -1,22 +1,19 @@
 """The run's datasets side by side, each with its share; the one that is shown is marked."""
 
-from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QButtonGroup, QGridLayout, QHBoxLayout, QPushButton, QWidget
 
 from app.ui import phrases
 from app.ui.app_state import AppState
 from app.ui.data.datasets import Datasets
+from app.ui.data.words import SHORT_NAME
 from app.ui.run_dataset import RunDataset
-from app.ui.widgets.building import GRID_PX, button, enable, restyle
+from app.ui.widgets.building import restyle
 
 A_ROW = 4
-_NAME_PX = 130
 
 
 class DatasetChooser(QWidget):
-    """There where several are mixed; one alone needs no choice, and can be added to."""
-
-    further_requested = Signal()
+    """There where several are mixed; one alone needs no choice."""
 
     def __init__(self, state: AppState, datasets: Datasets) -> None:
         super().__init__()
@@ -24,37 +21,26 @@ class DatasetChooser(QWidget):
         self._group = QButtonGroup(self)
         self._group.idClicked.connect(datasets.show)
         self.choices: list[QPushButton] = []
-        self.remove = button("Take Out", datasets.remove, "link")
-        self.remove.setToolTip("Mix it in no longer; the file stays where it is.")
-        self.add = button("Add Dataset…", self.further_requested.emit, "link")
-        self.add.setToolTip("Mix in another dataset: examples learned before stay in practice so.")
         self._grid = QGridLayout()
-        self._grid.setSpacing(4)
+        self._grid.setSpacing(6)
         whole = QHBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
-        whole.setSpacing(GRID_PX)
         whole.addLayout(self._grid)
         whole.addStretch(1)
-        for part in (self.remove, self.add):
-            whole.addWidget(part, 0, Qt.AlignmentFlag.AlignTop)
         datasets.changed.connect(self.refresh)
-        state.phase_changed.connect(self.refresh)
         self.refresh()
 
     def refresh(self) -> None:
-        found, index = self._datasets.all, self._datasets.index
+        found = self._datasets.all
         count = len(found) if len(found) > 1 else 0
         self._have(count)
-        shares = [mixed.share for mixed in self._state.config.mix]
-        for choice, one, share in zip(
-            self.choices, found, (1 - sum(shares), *shares), strict=False
-        ):
+        mixed = [one.share for one in self._state.config.mix]
+        shares = (1 - sum(mixed), *mixed)
+        for choice, one, share in zip(self.choices, found, shares, strict=False):
             self._show(choice, one, share)
         if count:
-            self.choices[index].setChecked(True)
-        self.remove.setVisible(index > 0)
-        for part in (self.remove, self.add):
-            enable(part, bool(found) and not self._state.phase.is_active)
+            self.choices[self._datasets.index].setChecked(True)
+        self.setVisible(count > 0)
 
     def _have(self, count: int) -> None:
         while len(self.choices) > count:
@@ -65,7 +51,7 @@ class DatasetChooser(QWidget):
             gone.deleteLater()
         while len(self.choices) < count:
             made = QPushButton()
-            made.setObjectName("tab")
+            made.setObjectName("dataset")
             made.setCheckable(True)
             made.setAutoDefault(False)
             number = len(self.choices)
@@ -74,7 +60,7 @@ class DatasetChooser(QWidget):
             self.choices.append(made)
 
     def _show(self, choice: QPushButton, one: RunDataset, share: float) -> None:
-        name = choice.fontMetrics().elidedText(one.name, Qt.TextElideMode.ElideMiddle, _NAME_PX)
+        name = phrases.shortened(one.name, SHORT_NAME)
         told = _state_words(one)
         text = f"{name}  {share * 100:.3g} %"
         text = f"{text} · {told}" if told else text
@@ -92,5 +78,5 @@ def _state_words(one: RunDataset) -> str:
     if one.failure is not None:
         return "can't be read"
     if one.facts is not None and one.facts.problem_count:
-        return f"{phrases.plural(one.facts.problem_count, 'problem')}"
+        return phrases.plural(one.facts.problem_count, "bad row")
     return ""

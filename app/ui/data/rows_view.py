@@ -83,7 +83,7 @@ class RowsView(QWidget):
         self.number.setValue(preview.first + 1)
         self.number.blockSignals(False)
         self.number.setEnabled(total > 1)
-        self.total.setText("" if preview.total is None else f"of {total:,}")
+        self.total.setText(self._total())
         self.file.setVisible(preview.files > 1)
         self.file.choose(str(preview.file))
         self.legend.setVisible(preview.is_rendered)
@@ -100,10 +100,13 @@ class RowsView(QWidget):
         looked = self._preview.looked
         return f"{looked.problem}." if looked and looked.problem and not looked.rows else ""
 
+    def _total(self) -> str:
+        total, reached = self._preview.total, self._preview.reached
+        told = "" if total is None else f"of {total:,}"
+        return told if reached is None else f"{told} · reading up to it, at {reached:,}".strip(" ·")
+
     def _note(self) -> str:
         preview = self._preview
-        if preview.reached is not None:
-            return f"Reading up to row {preview.first + 1:,}: at {preview.reached:,} now."
         if not preview.rows:
             return ""
         if not preview.is_rendered:

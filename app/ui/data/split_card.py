@@ -13,6 +13,7 @@ from app.ui import phrases
 from app.ui.app_state import AppState
 from app.ui.data.datasets import Datasets
 from app.ui.data.figures import Figures
+from app.ui.data.words import SHORT_NAME
 from app.ui.run_dataset import RunDataset
 from app.ui.widgets.building import button, card, enable, label, row
 from app.ui.widgets.setting_field import SettingField
@@ -91,7 +92,7 @@ class SplitCard(QWidget):
                 continue
             sides = _sides(one.facts, statistics, config)
             total = Sides(total.train + sides.train, total.valid + sides.valid)
-            name = f"{one.name}: " if len(datasets) > 1 else ""
+            name = f"{phrases.shortened(one.name, SHORT_NAME)}: " if len(datasets) > 1 else ""
             has_own = " of its own file" if len(datasets) > 1 and one.facts.valid_examples else ""
             yield name + _sentence(sides, is_about=statistics is None, of_own=has_own)
         if len(datasets) > 1 and total.train:

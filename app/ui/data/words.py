@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     Named = Sequence[tuple[str, DataStatistics]]
 
 
+SHORT_NAME = 20
+"""Characters of a dataset's name, where several are named side by side."""
+
+
 def summary(facts: "DatasetFacts | None", data: Path | None) -> str:
     """One line below the page's title."""
     if facts is None:

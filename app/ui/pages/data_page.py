@@ -52,6 +52,10 @@ class DataPage(QWidget):
         self.chooser = DatasetChooser(state, work.datasets)
         self.choose = button("Choose…", self.dataset_choice_requested.emit)
         self.choose.setAccessibleName("Choose another dataset")
+        self.take_out = button("Take Out", work.datasets.remove)
+        self.take_out.setToolTip("Mix it in no longer; the file stays where it is.")
+        self.add = button("Add Dataset…", self.further_requested.emit)
+        self.add.setToolTip("Mix in another dataset: examples learned before stay in practice so.")
         self._make_head()
         self._views = QStackedWidget()
         for view in (self.rows, self.statistics, self.problems, self.columns):
@@ -62,9 +66,12 @@ class DataPage(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(3 * GRID_PX, 2 * GRID_PX, 3 * GRID_PX, 2 * GRID_PX)
         layout.setSpacing(12)
-        layout.addLayout(
-            row(label("Data", "title"), 4, self.name, None, self.choose, spacing=GRID_PX)
-        )
+        buttons = (self.take_out, self.add, self.choose)
+        for one in buttons:  # the title stays where it is when they come and go
+            policy = one.sizePolicy()
+            policy.setRetainSizeWhenHidden(True)
+            one.setSizePolicy(policy)
+        layout.addLayout(row(label("Data", "title"), 4, self.name, None, *buttons, spacing=GRID_PX))
         layout.addWidget(self.chooser)
         layout.addWidget(self._body, 1)
         self._connect()
@@ -102,6 +109,7 @@ class DataPage(QWidget):
         )
         self.problem = message("problem")
         self.cancel = button("Cancel", self.status.stop.click)
+        self.again = button("Read Again", self._datasets.read_again)
         self.choose_first = button("Choose…", self.dataset_choice_requested.emit)
         self.sample = button("Use the Sample Data", self.sample_requested.emit, "primary")
         words = QWidget()
@@ -114,7 +122,8 @@ class DataPage(QWidget):
         whole = column(None, spacing=GRID_PX)
         whole.addLayout(centred)
         whole.addSpacing(GRID_PX)
-        whole.addLayout(row(None, self.cancel, self.choose_first, self.sample, None, spacing=12))
+        choices = (self.cancel, self.again, self.choose_first, self.sample)
+        whole.addLayout(row(None, *choices, None, spacing=12))
         whole.addStretch(2)
         empty.setLayout(whole)
         return empty
@@ -124,7 +133,6 @@ class DataPage(QWidget):
         work.intake.reading_begun.connect(self._show_rows)
         for given in (work.intake, work.mix):
             given.attention_wanted.connect(self.show_what_is_wrong)
-        self.chooser.further_requested.connect(self.further_requested)
         self.problems.reread_requested.connect(datasets.read_again)
         self.problems.reveal_requested.connect(self.reveal_requested)
         self.problems.count_changed.connect(self._name_tabs)
@@ -169,7 +177,6 @@ class DataPage(QWidget):
         is_there = is_there or (is_reading and self._work.preview.looked is not None)
         self._body.setCurrentIndex(1 if is_there else 0)
         is_one = len(self._datasets.all) == 1
-        self.chooser.setVisible(bool(self._datasets.all))
         self.name.setText(shown.name if shown and is_there and is_one else "")
         if shown is not None:
             self.summary.setText(summary(shown.facts, shown.path))
@@ -177,10 +184,19 @@ class DataPage(QWidget):
         self._hint.setVisible(not (is_reading or failure))
         say(self.problem, f"{failure.message} {failure.hint}".strip() if failure else "")
         self.cancel.setVisible(is_reading)
+        is_mixed_in = self._datasets.index > 0
+        self.again.setVisible(failure is not None and shown is not None)
+        self.choose_first.setVisible(not is_mixed_in)
+        self.sample.setVisible(not is_mixed_in)
         self.choose.setVisible(is_there)
-        self.sample.setVisible(shown is None or len(self._datasets.all) == 1)
-        for control in (self.choose, self.choose_first, self.sample):
+        self.add.setVisible(shown is not None)
+        self.take_out.setVisible(is_mixed_in)
+        for control in (*self._changing(), self.choose):
             enable(control, not state.phase.is_active)
+
+    def _changing(self) -> tuple[QPushButton, ...]:
+        """What changes the run's datasets, beside the choice of another."""
+        return self.choose_first, self.sample, self.again, self.add, self.take_out
 
     def _name_tabs(self) -> None:
         count = self.problems.total
