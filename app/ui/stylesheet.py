@@ -155,7 +155,7 @@ def _buttons(t: Theme) -> str:
     QPushButton#tab:checked {{ background: {t.selection}; }}
     QPushButton#tab:focus {{ border-color: {t.accent}; }}
     QPushButton#dataset {{ background: {t.surface}; }}
-    QPushButton#dataset:checked {{ border-color: {t.accent}; font-weight: 600; }}
+    QPushButton#dataset:checked {{ background: {t.selection}; border-color: {t.accent}; }}
     QPushButton#dataset:focus {{ border-color: {t.text}; }}
     QPushButton#dataset[tone="danger"] {{ color: {t.danger}; }}
     QPushButton::menu-indicator {{ image: url({style}/chevron-{tone}.svg); width: 10px;

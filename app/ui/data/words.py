@@ -149,7 +149,10 @@ def _batches(config: TrainingConfig, batches: int) -> str:
 
 
 def _mixture(names: Sequence[str], epoch: "EpochFacts") -> list[Figure]:
-    each = ", ".join(f"{rows:,} of {name}" for name, rows in zip(names, epoch.rows, strict=True))
+    each = ", ".join(
+        f"{rows:,} of {phrases.shortened(name, SHORT_NAME)}"
+        for name, rows in zip(names, epoch.rows, strict=True)
+    )
     trained = f"about {epoch.trained_tokens:,.0f} trained"
     return [
         Figure("Rows an epoch", f"{sum(epoch.rows):,}", each),

@@ -27,6 +27,7 @@ from app.ui.widgets.building import (
     say,
 )
 from app.workers.background import Failure
+from app.workers.data_jobs import Reading
 
 ROWS, STATISTICS, PROBLEMS, COLUMNS = range(4)
 _TABS = ("Examples", "Statistics", "Problems", "Columns")
@@ -67,10 +68,9 @@ class DataPage(QWidget):
         layout.setContentsMargins(3 * GRID_PX, 2 * GRID_PX, 3 * GRID_PX, 2 * GRID_PX)
         layout.setSpacing(12)
         buttons = (self.take_out, self.add, self.choose)
-        for one in buttons:  # the title stays where it is when they come and go
-            policy = one.sizePolicy()
-            policy.setRetainSizeWhenHidden(True)
-            one.setSizePolicy(policy)
+        policy = self.choose.sizePolicy()
+        policy.setRetainSizeWhenHidden(True)  # the title stays where it is
+        self.choose.setSizePolicy(policy)
         layout.addLayout(row(label("Data", "title"), 4, self.name, None, *buttons, spacing=GRID_PX))
         layout.addWidget(self.chooser)
         layout.addWidget(self._body, 1)
@@ -165,8 +165,11 @@ class DataPage(QWidget):
         is_unknown = facts is not None and not facts.examples and "unknown shape" in facts.counts
         self.show_view(COLUMNS if is_unknown else PROBLEMS)
 
-    def _show_rows(self, _: object) -> None:
-        if self._views.currentIndex() == PROBLEMS:
+    def _show_rows(self, reading: Reading) -> None:
+        """A dataset that is read anew is looked at first; one whose columns are mapped is not."""
+        is_another = reading.data != self._state.config.data
+        view = self._views.currentIndex()
+        if view == PROBLEMS or (view == COLUMNS and is_another):
             self.show_view(ROWS)
 
     def refresh(self) -> None:
@@ -188,7 +191,7 @@ class DataPage(QWidget):
         self.again.setVisible(failure is not None and shown is not None)
         self.choose_first.setVisible(not is_mixed_in)
         self.sample.setVisible(not is_mixed_in)
-        self.choose.setVisible(is_there)
+        self.choose.setVisible(shown is not None)
         self.add.setVisible(shown is not None)
         self.take_out.setVisible(is_mixed_in)
         for control in (*self._changing(), self.choose):
