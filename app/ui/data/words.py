@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 SHORT_NAME = 20
 """Characters of a dataset's name, where several are named side by side."""
 
+DECIDE_PACE = (
+    "data", "mix", "mask_prompt", "max_seq_length", "batch_size", "grad_checkpoint", "num_layers",
+    "keys", "rank", "fine_tune_type",
+)  # fmt: skip
+"""Settings that decide how long a trained token takes."""
+
 
 def summary(facts: "DatasetFacts | None", data: Path | None) -> str:
     """One line below the page's title."""
@@ -138,7 +144,7 @@ def _paces(
         *told,
         Figure("This run", f"{epochs:.2g} epochs" if epochs < 10 else f"{epochs:,.0f} epochs",
                phrases.plural(config.steps, "step")),
-        _time(epochs * epoch.trained_tokens, speed),
+        _time(epochs * epoch.trained_tokens, config, speed),
     ]  # fmt: skip
 
 
@@ -160,9 +166,18 @@ def _mixture(names: Sequence[str], epoch: "EpochFacts") -> list[Figure]:
     ]
 
 
-def _time(trained_tokens: float, speed: "MeasuredSpeed | None") -> Figure:
+def _time(trained_tokens: float, config: TrainingConfig, speed: "MeasuredSpeed | None") -> Figure:
     if speed is None:
         return Figure("Time", "Not known yet", "no run on this model was measured")
     seconds = trained_tokens / speed.tokens_per_second
     pace = f"at {phrases.rate(speed.tokens_per_second)} trained tokens/s, as in {speed.run}"
+    if not _is_alike(config, speed.config):
+        pace += ", which had other data or settings"
     return Figure("Time", f"about {phrases.duration(seconds)}", pace)
+
+
+def _is_alike(config: TrainingConfig, other: TrainingConfig | None) -> bool:
+    """Whether a trained token takes one run as long as the other."""
+    return other is not None and all(
+        getattr(config, name) == getattr(other, name) for name in DECIDE_PACE
+    )
