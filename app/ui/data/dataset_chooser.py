@@ -9,7 +9,9 @@ from app.ui.data.words import SHORT_NAME
 from app.ui.run_dataset import RunDataset
 from app.ui.widgets.building import restyle
 
-A_ROW = 4
+A_ROW = 3
+_LEAST_PX = 80
+"""Long names must not make the window wider; the tooltip tells all."""
 
 
 class DatasetChooser(QWidget):
@@ -54,6 +56,7 @@ class DatasetChooser(QWidget):
             made.setObjectName("dataset")
             made.setCheckable(True)
             made.setAutoDefault(False)
+            made.setMinimumWidth(_LEAST_PX)
             number = len(self.choices)
             self._group.addButton(made, number)
             self._grid.addWidget(made, number // A_ROW, number % A_ROW)
