@@ -1,13 +1,13 @@
 """The composition root of the window: builds and wires every part once, and ends them in order."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from PySide6.QtCore import QEvent, QObject, QSettings, QTimer, Signal, Slot
 from PySide6.QtGui import QFileOpenEvent, QFontDatabase
 from PySide6.QtWidgets import QApplication
 
-from app.core.config import MixedDataset, TrainingConfig
+from app.core.config import TrainingConfig
 from app.core.errors import InputError
 from app.core.paths import home_dir, runs_dir
 from app.library.queue_file import QUEUE_FILE
@@ -18,7 +18,6 @@ from app.ui.commands import Commands
 from app.ui.data.data_work import DataWork
 from app.ui.errors_shown import ErrorSink
 from app.ui.export import CheckpointExport
-from app.ui.intake import Intake
 from app.ui.interrupts import Interrupts
 from app.ui.keeping_default import KeepingDefault, default_config
 from app.ui.library.library_commands import LibraryCommands
@@ -26,7 +25,6 @@ from app.ui.live_run import LiveRunWatch
 from app.ui.live_series import LiveSeries
 from app.ui.main_window import DATA, MainWindow
 from app.ui.menus import Menus
-from app.ui.mix_intake import MixIntake
 from app.ui.one_window import OneWindow
 from app.ui.pages.data_page import DataPage
 from app.ui.pages.library_page import LibraryPage
@@ -41,10 +39,8 @@ from app.ui.theme import LIGHT
 from app.ui.tier_preview import TierPreview
 from app.ui.trying.trial import Trial
 from app.ui.trying.try_commands import TryCommands
-from app.workers.background import BackgroundTasks, Failure
+from app.workers.background import BackgroundTasks
 from app.workers.compute import ComputeThread
-from app.workers.data_jobs import Inspected, Inspecting, Reading
-from app.workers.job import JobEnded
 
 BODY_PX = 13
 """The body size of macOS, used everywhere so that layouts agree."""
@@ -62,17 +58,17 @@ class Nestling(QObject):
         self.background = BackgroundTasks(self)
         self.state = AppState(config or default_config(settings), self)
         self.control = RunControl(self.state, self.compute, runs_dir())
-        self.preview = TierPreview(self.state, self.compute)
         self.data_work = DataWork(self.state, self.background, runs_dir())
-        self.control.make_way = self.data_work.tokenisation.make_way
-        self.intake = Intake(self.state, self.background, self.data_work.reader)
-        self.mix = MixIntake(self.state, self._inspect_mixed)
+        tokenisation = self.data_work.tokenisation
+        self.preview = TierPreview(self.state, self.compute, tokenisation, runs_dir())
+        self.control.make_way = tokenisation.make_way
+        self.intake, self.mix = self.data_work.intake, self.data_work.mix
         self.export = CheckpointExport(self.background, self)
         self.appearance = Appearance(application, settings)
         self.actions = RunActions(self.state, self.control)
         self.live_series = LiveSeries(self.state)
         self.train = TrainPage(self.state, self.mix, self.live_series, self.actions, settings)
-        self.data = DataPage(self.state, self.data_work, self.intake, self.mix)
+        self.data = DataPage(self.state, self.data_work)
         self.library = LibraryPage(settings)
         self.live_run = LiveRunWatch(self.state)
         self.queue = RunQueue(
@@ -113,9 +109,11 @@ class Nestling(QObject):
         train.export_requested.connect(commands.export_shown)
         train.data.look_closer_requested.connect(self._look_closer)
         self.data.dataset_choice_requested.connect(commands.choose_dataset)
+        self.data.further_requested.connect(commands.add_dataset)
         self.data.sample_requested.connect(commands.use_sample)
         self.data.reveal_requested.connect(commands.reveal)
-        self.intake.attention_wanted.connect(self._look_closer)
+        for given in (self.intake, self.mix):
+            given.attention_wanted.connect(self._look_closer)
         self.live_run.changed.connect(library.list.show_live)
         self.live_run.changed.connect(library.opened.show_live)
         for view in (library.list, library.opened):
@@ -151,6 +149,7 @@ class Nestling(QObject):
         self.control.run_ended.connect(window.notice.hide)
         self.control.defect_met.connect(self.errors.show_failure)
         self.intake.refused.connect(commands.tell_failure)
+        self.mix.refused.connect(commands.tell_failure)
         self.intake.accepted.connect(window.notice.hide)
         self.intake.model_taken.connect(self.preview.ask_again)
         self.intake.model_taken.connect(self.data_work.tokenizer.ask_again)
@@ -159,24 +158,6 @@ class Nestling(QObject):
         self.export.exported.connect(commands.tell_exported)
         self.appearance.theme_changed.connect(window.set_theme)
         window.set_theme(self.appearance.theme or LIGHT)
-
-    def _inspect_mixed(
-        self,
-        mixed: MixedDataset,
-        on_done: Callable[[Inspected], None],
-        on_failed: Callable[[Failure], None],
-    ) -> None:
-        def take(value: object) -> None:
-            if isinstance(value, Inspected):
-                on_done(value)
-
-        def end(ended: JobEnded) -> None:
-            if ended.ending != "finished":
-                message = ended.message or f"{mixed.data.name} was not read to its end."
-                on_failed(Failure(message, ended.hint, ended.details, ended.is_app_error))
-
-        reading = Reading(mixed.data, None, mixed.map or None)
-        self.data_work.reader.run(Inspecting(reading), take, end)
 
     @Slot()
     def _allow_opening(self) -> None:

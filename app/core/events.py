@@ -90,7 +90,8 @@ class MemoryEstimated:
     length: int
     """Tokens of a row of the largest batch."""
     is_bound: bool
-    """The dataset's longest example isn't known yet: `length` is the limit."""
+    """Batches may be smaller: the longest example isn't known yet, and `length` is the limit; or
+    it is open whether examples share rows."""
     verdict: MemoryVerdict
     advice: tuple[MemoryAdvice, ...] = ()
     """What would make it fit, where it doesn't."""

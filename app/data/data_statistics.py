@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
+from operator import mul
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy.typing as npt
 from app.data.checked_file import KEPT_PROBLEMS
 from app.data.examples import RowProblem
 from app.data.length_curves import LengthCurves
+from app.data.mixing import Mixing
 from app.data.token_files import TokenStore
 from app.data.token_rows import place_of
 
@@ -27,6 +29,35 @@ class DataStatistics:
     refused_count: int
     last_reply_only: int
     """Rows of which only the last reply is trained."""
+
+
+@dataclass(frozen=True)
+class EpochFacts:
+    """What a run's epoch takes of its datasets, as the mixing has it."""
+
+    rows: tuple[int, ...]
+    """Of each dataset, some maybe more than once."""
+    tokens: float
+    """As is to be expected of so many rows of each."""
+    trained_tokens: float
+
+
+def epoch_facts(
+    statistics: Sequence[DataStatistics], shares: Sequence[float], limit: int
+) -> EpochFacts | None:
+    """`shares` are those of all datasets but the first. None where one has no row to train on, or
+    where the shares leave nothing for the first."""
+    curves = [one.train for one in statistics]
+    kept = [one.kept(limit) for one in curves]
+    if not all(kept) or sum(shares) >= 1:
+        return None
+    taken = Mixing.by_shares(kept, shares).taken
+    passes = [rows / size for rows, size in zip(taken, kept, strict=True)]
+    return EpochFacts(
+        taken,
+        sum(map(mul, passes, (one.kept_tokens_within(limit) for one in curves))),
+        sum(map(mul, passes, (one.trained_within(limit) for one in curves))),
+    )
 
 
 def data_statistics(

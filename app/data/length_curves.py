@@ -82,6 +82,10 @@ class LengthCurves:
         whole = _up_to(self.lengths, self.tokens_up_to, limit)
         return whole + limit * self.rows_longer_than(limit)
 
+    def kept_tokens_within(self, limit: int) -> int:
+        """Of the rows that are trained on; the others are longer than the limit, all of them."""
+        return self.tokens_within(limit) - limit * self.useless(limit)
+
     def trained_within(self, limit: int) -> int:
         if not len(self.trained_places):
             return 0

@@ -95,12 +95,13 @@ def opening_data(
         stores[path] = yield from part_of_whole(
             making, sum(sizes[:number]), sizes[number], sum(sizes)
         )
-    return _training_data([main, *mixed], stores, settings)
+    return rows_from_stores([main, *mixed], stores, settings)
 
 
-def _training_data(
+def rows_from_stores(
     datasets: Sequence[MixedFiles], stores: dict[Path, TokenStore], settings: DataSettings
 ) -> TrainingData:
+    """The same from the stores of all files; the other datasets are mixed into the first."""
     limit = settings.max_seq_length
     trains, valids = _split([dataset.files for dataset in datasets], stores, settings)
     _check_enough(trains[0], limit, settings.batch_size)

@@ -44,7 +44,7 @@ def choosing_batching(
 
     Raises InputError if that isn't possible here.
     """
-    chosen = _saved(saved) if saved else _fastest(batch_size, rows.train.mixing is not None)
+    chosen = _saved(saved) if saved else fastest_batching(batch_size, rows.train.mixing is not None)
     if not chosen.is_packed:
         yield LogMessage(_OF_ONE if batch_size == 1 else _FASTER_APART)
         return chosen
@@ -70,7 +70,7 @@ _FASTER_APART = "Each example has a row of its own."
 _OF_ONE = "Each batch is one example."
 
 
-def _fastest(batch_size: int, is_mixed: bool) -> Batching:
+def fastest_batching(batch_size: int, is_mixed: bool) -> Batching:
     """What would be fastest on this machine, if the model bears it.
 
     Mixed datasets are not packed: an epoch takes other rows than the last, which fit into no

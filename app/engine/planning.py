@@ -35,17 +35,21 @@ def preview_tiers(config: TrainingConfig) -> tuple[TierFacts, ...]:
 
 
 def estimate_memory(
-    config: TrainingConfig, longest: int | None = None, shapes: Iterable[BatchShape] = ()
+    config: TrainingConfig,
+    longest: int | None = None,
+    shapes: Iterable[BatchShape] = (),
+    *,
+    is_bound: bool = False,
 ) -> MemoryEstimated | None:
     """What `config` will need, without reading weights; None for a model that can't be traced.
 
     `shapes` are those of its batches. Where they aren't known, each example has a row of the
-    `longest` one's length, and where that isn't known either, of the limit. Raises AppError as
-    loading would.
+    `longest` one's length, and where that isn't known either, of the limit. `is_bound` where the
+    batches may turn out smaller than the shapes. Raises AppError as loading would.
     """
     length = min(longest or config.max_seq_length, config.max_seq_length)
     shapes = list(shapes)
-    is_bound = longest is None and not shapes
+    is_bound = is_bound or (longest is None and not shapes)
     shapes = shapes or [BatchShape((length,) * config.batch_size)]
     model = _adapted(config.checked())
     available = available_bytes()

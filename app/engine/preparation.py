@@ -152,6 +152,16 @@ def _plan_by_importance(
         yield StageChanged("Measuring importance", share)
 
 
+def data_settings(config: TrainingConfig) -> DataSettings:
+    return DataSettings(
+        RowSettings(config.mask_prompt, parse_columns(config.map), config.bad_rows == "leave out"),
+        config.max_seq_length,
+        config.batch_size,
+        config.validation_share,
+        config.seed,
+    )
+
+
 def _opened(
     config: TrainingConfig,
     files: DatasetFiles,
@@ -159,13 +169,7 @@ def _opened(
     tokenizer: Any,
     should_stop: Callable[[], bool],
 ) -> Generator[Event, None, TrainingData]:
-    settings = DataSettings(
-        RowSettings(config.mask_prompt, parse_columns(config.map), config.bad_rows == "leave out"),
-        config.max_seq_length,
-        config.batch_size,
-        config.validation_share,
-        config.seed,
-    )
+    settings = data_settings(config)
     progress = opening_data(files, tokenizer, settings, mixed)
     yield StageChanged("Reading the dataset")
     try:

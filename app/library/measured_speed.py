@@ -5,7 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
+from app.core.config import TrainingConfig
+from app.core.config_text import with_settings
+from app.core.errors import AppError
 from app.library.metrics import read_steps
+from app.library.run import read_manifest
 from app.library.run_store import list_runs
 
 _LAST_STEPS = 50
@@ -18,6 +22,8 @@ class MeasuredSpeed:
     """The run's name."""
     tokens_per_second: float
     """Trained tokens, the median of its last steps; validation and saving don't count."""
+    config: TrainingConfig | None = None
+    """Its settings; None where they can't be read."""
 
 
 def measured_speed(runs_dir: Path, model: Path) -> MeasuredSpeed | None:
@@ -27,5 +33,13 @@ def measured_speed(runs_dir: Path, model: Path) -> MeasuredSpeed | None:
         speeds = read_steps(run.run_dir).rows["tokens_per_second"][-_LAST_STEPS:]
         speeds = speeds[np.isfinite(speeds) & (speeds > 0)]
         if len(speeds):
-            return MeasuredSpeed(run.name, float(np.median(speeds)))
+            return MeasuredSpeed(run.name, float(np.median(speeds)), _config(run.run_dir))
     return None
+
+
+def _config(run_dir: Path) -> TrainingConfig | None:
+    try:
+        settings = read_manifest(run_dir)["config"]
+        return with_settings(TrainingConfig(), settings, where=str(run_dir))
+    except AppError:
+        return None

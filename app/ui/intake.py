@@ -33,8 +33,10 @@ class Intake(QObject):
     """How much of it was read, 0 to 1."""
     reading_ended = Signal(object)
     """Reading: the dataset that is in use now, if one is; the one that was read, or another."""
-    attention_wanted = Signal()
-    """The dataset that was just dropped can't be trained on as it is."""
+    further_given = Signal(object)
+    """Paths of the datasets that were given beside the run's own, to be mixed into it."""
+    attention_wanted = Signal(object)
+    """Path of the dataset that was just dropped: it can't be trained on as it is."""
 
     def __init__(self, state: AppState, background: BackgroundTasks, reader: DataProcess) -> None:
         super().__init__(state)
@@ -66,6 +68,7 @@ class Intake(QObject):
                 self.open_path(path)
         if datasets:
             share = 1 / len(datasets)
+            self.further_given.emit(tuple(datasets[1:]))
             mix = tuple(MixedDataset(path, share) for path in datasets[1:])
             self.open_dataset(datasets[0], mix)
 
@@ -164,7 +167,7 @@ class Intake(QObject):
                 return
             self._take_dataset(reading.data, take, value)
             if is_new and value.facts.problem_count:
-                self.attention_wanted.emit()
+                self.attention_wanted.emit(reading.data)
 
         def ended(end: JobEnded) -> None:
             if self._wanted is not wanted:

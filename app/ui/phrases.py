@@ -79,6 +79,14 @@ def plural(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
+def shortened(name: str, characters: int) -> str:
+    """A name without its middle, where it is longer: "a-rather-…-poems-v3"."""
+    if len(name) <= characters:
+        return name
+    end = (characters - 1) // 2
+    return f"{name[: characters - 1 - end]}…{name[-end:]}"
+
+
 def duration(seconds: float) -> str:
     """95 is "1 min 35 s"; an hour and more is told without seconds."""
     whole = max(0, round(seconds))

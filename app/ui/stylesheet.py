@@ -154,6 +154,10 @@ def _buttons(t: Theme) -> str:
     QPushButton#tab:hover {{ background: {t.raised}; }}
     QPushButton#tab:checked {{ background: {t.selection}; }}
     QPushButton#tab:focus {{ border-color: {t.accent}; }}
+    QPushButton#dataset {{ background: {t.surface}; }}
+    QPushButton#dataset:checked {{ background: {t.selection}; border-color: {t.accent}; }}
+    QPushButton#dataset:focus {{ border-color: {t.text}; }}
+    QPushButton#dataset[tone="danger"] {{ color: {t.danger}; }}
     QPushButton::menu-indicator {{ image: url({style}/chevron-{tone}.svg); width: 10px;
         height: 10px; subcontrol-origin: padding; subcontrol-position: right center; right: 8px; }}
     QPushButton#menu {{ padding-right: 24px; }}

@@ -1,14 +1,16 @@
 """Keeps the tiers' parameter counts and the memory estimate fresh: asks the engine a moment after
 the last change."""
 
+from pathlib import Path
+
 from PySide6.QtCore import QObject, QTimer, Slot
 
-from app.core.config import TrainingConfig
 from app.core.events import MemoryEstimated
 from app.ui.app_state import AppState
+from app.ui.data.tokenisation import Tokenisation
 from app.workers.background import Failure
 from app.workers.compute import ComputeThread
-from app.workers.engine_jobs import PlanRefused, tier_preview
+from app.workers.engine_jobs import KnownRows, PlanRefused, tier_preview
 from app.workers.job import Job, JobEnded, JobYielded
 
 DELAY_MS = 350
@@ -17,9 +19,12 @@ DELAY_MS = 350
 class TierPreview(QObject):
     """The counts are unknown while a run has the compute thread or settings can't work."""
 
-    def __init__(self, state: AppState, compute: ComputeThread) -> None:
+    def __init__(
+        self, state: AppState, compute: ComputeThread, tokenisation: Tokenisation, runs_dir: Path
+    ) -> None:
         super().__init__(state)
         self._state, self._compute = state, compute
+        self._tokenisation, self._runs_dir = tokenisation, runs_dir
         self._job: Job | None = None
         self._asked: tuple[tuple[object, ...], tuple[object, ...]] | None = None
         self._is_over = False
@@ -27,6 +32,7 @@ class TierPreview(QObject):
         self._timer.timeout.connect(self._ask)
         state.config_changed.connect(self.refresh)
         state.phase_changed.connect(self.refresh)
+        tokenisation.changed.connect(self._follow_rows)
         compute.job_yielded.connect(self._take)
         compute.job_ended.connect(self._end)
 
@@ -36,12 +42,18 @@ class TierPreview(QObject):
         if self._state.phase.is_active:
             self._drop_question()
             return
-        asked, now = self._asked, _deciding(self._state.config)
+        asked, now = self._asked, self._deciding()
         if asked is None or asked[0] != now[0]:
             self.ask_again()
         elif asked != now:  # the counts stay as they are
             self._drop_question()
             self._timer.start()
+
+    @Slot()
+    def _follow_rows(self) -> None:
+        """Rows have become tokens, or are none any more; what is to be asked will see it itself."""
+        if self._asked is not None and self._asked != self._deciding():
+            self.refresh()
 
     @Slot()
     def ask_again(self) -> None:
@@ -74,8 +86,10 @@ class TierPreview(QObject):
         config = self._state.config
         if self._is_over or config.problems():
             return
-        self._asked = _deciding(config)
-        self._job = self._compute.submit("Counting parameters", tier_preview(config))
+        self._asked = self._deciding()
+        done = self._tokenisation.done
+        known = KnownRows(done.sets, self._runs_dir) if done else None
+        self._job = self._compute.submit("Counting parameters", tier_preview(config, known))
 
     @Slot(object)
     def _take(self, notice: JobYielded) -> None:
@@ -98,24 +112,26 @@ class TierPreview(QObject):
             failure = Failure(ended.message, ended.hint, ended.details, ended.is_app_error)
             self._state.set_preview(None, model_failure=failure)
 
-
-def _deciding(config: TrainingConfig) -> tuple[tuple[object, ...], tuple[object, ...]]:
-    """The settings that decide how many parameters each tier holds, and those for memory alone."""
-    counts = (
-        config.model,
-        tuple(tier.period for tier in config.tiers),
-        config.assign,
-        config.fast_end,
-        config.tier_patterns,
-        config.rank,
-        config.num_layers,
-        config.keys,
-        config.fine_tune_type,
-    )
-    memory = (
-        config.batch_size,
-        config.gradient_accumulation,
-        config.max_seq_length,
-        config.grad_checkpoint,
-    )
-    return counts, memory
+    def _deciding(self) -> tuple[tuple[object, ...], tuple[object, ...]]:
+        """What decides how many parameters each tier holds, and what decides the memory alone."""
+        config, done = self._state.config, self._tokenisation.done
+        counts = (
+            config.model,
+            tuple(tier.period for tier in config.tiers),
+            config.assign,
+            config.fast_end,
+            config.tier_patterns,
+            config.rank,
+            config.num_layers,
+            config.keys,
+            config.fine_tune_type,
+        )
+        memory = (
+            config.batch_size,
+            config.gradient_accumulation,
+            config.max_seq_length,
+            config.grad_checkpoint,
+            done,
+            *((config.validation_share, config.seed, config.mix) if done else ()),
+        )
+        return counts, memory

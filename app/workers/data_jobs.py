@@ -14,15 +14,11 @@ from app.core.errors import InputError
 
 if TYPE_CHECKING:
     from app.data.dataset_files import DatasetFiles
-    from app.data.first_rows import ColumnSample
     from app.data.inspection import DatasetFacts
-    from app.data.preview import PreviewRow
     from app.data.token_files import TokenStore
     from app.data.tokenizer import PlainTokenizer
 
-BUDGET_TOKENS = 6000
-"""What is shown at a time; more takes the window too long to lay out."""
-_SECONDS_BETWEEN_SHARES = 0.1
+SECONDS_BETWEEN_SHARES = 0.1
 
 Made = TypeVar("Made")
 ShouldStop = Callable[[], bool]
@@ -72,82 +68,13 @@ class LoadingTokenizer:
 
 
 @dataclass(frozen=True)
-class Rendering:
-    """How rows become tokens, and what is shown of them."""
-
-    tokenizer: ModelTokenizer
-    mask_prompt: bool
-    limit: int
-
-
-@dataclass(frozen=True)
-class Looked:
-    """The first rows of a file."""
-
-    reading: Reading
-    map: str
-    """The mapping that was used."""
-    rows: "tuple[PreviewRow, ...]"
-    columns: "tuple[ColumnSample, ...]"
-    problem: str = ""
-    """Why the first rows are no examples."""
-
-
-@dataclass(frozen=True)
-class Looking:
-    """Yields what there is to show of a file at once, a Looked: raw, then rendered."""
-
-    reading: Reading
-    rows: int
-    rendering: Rendering | None = None
-    """None: the tokenizer isn't there yet."""
-
-    def __call__(self, should_stop: ShouldStop) -> Iterator[object]:
-        from app.data.dataset_files import find_files
-        from app.data.first_rows import first_rows
-        from app.data.preview import raw_row
-
-        path = find_files(self.reading.data, self.reading.valid).train
-        columns = _columns(path, self.reading.map)
-        found = first_rows(path, columns, self.rows)
-        budget = BUDGET_TOKENS // max(1, min(self.rows, 5))
-        raw = tuple(raw_row(row, number, budget) for number, row in enumerate(found.examples))
-        problem = str(found.problems[0]) if found.problems and not raw else ""
-        looked = Looked(self.reading, str(columns or ""), raw, found.columns, problem)
-        yield looked
-        if self.rendering is not None and raw and not should_stop():
-            yield replace(looked, rows=_rendered(found.examples, raw, self.rendering, budget))
-
-
-def _rendered(
-    examples: tuple[object, ...],
-    raw: "tuple[PreviewRow, ...]",
-    rendering: Rendering,
-    budget: int,
-) -> "tuple[PreviewRow, ...]":
-    from app.data.examples import RowProblem
-    from app.data.preview import RowPainter
-    from app.data.tokenizing import ExampleTokenizer
-
-    tokenizer = loaded(rendering.tokenizer)
-    tokenize, painter = ExampleTokenizer(tokenizer, rendering.mask_prompt), RowPainter(tokenizer)
-    rows = []
-    for plain, example in zip(raw, examples, strict=True):
-        row = tokenize.one(example)  # type: ignore[arg-type]
-        if isinstance(row, RowProblem):
-            rows.append(replace(plain, problem=row.reason))
-        else:
-            rows.append(painter.row(plain.number, row, rendering.limit, budget))
-    return tuple(rows)
-
-
-@dataclass(frozen=True)
 class GettingReady:
     """Yields nothing; what it imports need not be waited for later."""
 
     def __call__(self, _: ShouldStop) -> Iterator[object]:
         import app.data.first_rows
         import app.data.preview
+        import app.data.row_cursor
         import app.library.remembered_columns  # noqa: F401
 
         return iter(())
@@ -170,7 +97,7 @@ class Inspecting:
         from app.data.inspection import inspecting
 
         data, valid = self.reading.data, self.reading.valid
-        columns = _columns(_train_file(data, valid), self.reading.map)
+        columns = columns_for(_train_file(data, valid), self.reading.map)
         facts = yield from _told(inspecting(data, valid, columns))
         # The first examples are shown from elsewhere, and may be long.
         yield Inspected(replace(facts, preview=()), str(columns or ""))
@@ -186,28 +113,27 @@ class StoredSet:
 
     train: StoredFiles
     valid: StoredFiles
+    rows: tuple[int, ...]
+    """Those of its training files, and those of its own validation files, if it has any."""
 
 
 @dataclass(frozen=True)
 class Tokenised:
-    """A dataset whose rows are in token stores, and those that are mixed into it."""
+    """The datasets of a run, all of whose rows are in token stores."""
 
     sets: tuple[StoredSet, ...]
-    """The dataset itself first."""
-    rows: tuple[int, ...]
-    """Of the dataset itself: to train on, and those of its own validation files, if it has any."""
+    """The one that the others are mixed into first."""
 
 
 @dataclass(frozen=True)
 class Tokenising:
     """Yields the share done, then a Tokenised. Closed early, it goes on from there next time."""
 
-    reading: Reading
+    readings: tuple[Reading, ...]
+    """The datasets of a run, each with its mapping."""
     tokenizer: ModelTokenizer
     mask_prompt: bool
     leave_out_bad_rows: bool
-    mixed: tuple[Reading, ...] = ()
-    """Further datasets, which are mixed in."""
     only_if_there: bool = False
     """Make no store: end without a Tokenised where one is not there yet."""
 
@@ -216,12 +142,11 @@ class Tokenising:
         from app.data.dataset_files import find_files
         from app.data.token_store import RowSettings, opening_store
 
-        readings = (self.reading, *self.mixed)
-        found = [find_files(one.data, one.valid) for one in readings]
+        found = [find_files(one.data, one.valid) for one in self.readings]
         size = sum(path.stat().st_size for files in found for path in files.all_files)
         stores: dict[Path, TokenStore] = {}
         before = 0
-        for one, files in zip(readings, found, strict=True):
+        for one, files in zip(self.readings, found, strict=True):
             columns = parse_columns(one.map or "")
             settings = RowSettings(self.mask_prompt, columns, self.leave_out_bad_rows)
             for path in files.all_files:
@@ -246,10 +171,16 @@ def _tokenised(found: "Sequence[DatasetFiles]", stores: "dict[Path, TokenStore]"
     def rows(paths: tuple[Path, ...]) -> int:
         return sum(len(stores[path].rows) for path in paths)
 
-    sets = tuple(StoredSet(stored(one.train_files), stored(one.valid_files)) for one in found)
-    main = found[0]
-    counts = [rows(main.train_files), *([rows(main.valid_files)] if main.valid_files else [])]
-    return Tokenised(sets, tuple(counts))
+    return Tokenised(
+        tuple(
+            StoredSet(
+                stored(one.train_files),
+                stored(one.valid_files),
+                tuple(rows(paths) for paths in (one.train_files, one.valid_files) if paths),
+            )
+            for one in found
+        )
+    )
 
 
 def _there(opening: "Generator[float, None, TokenStore]") -> "TokenStore | None":
@@ -267,7 +198,7 @@ def _told(work: Generator[float, None, Made]) -> Generator[float, None, Made]:
     try:
         while True:
             share = next(work)
-            if monotonic() - told > _SECONDS_BETWEEN_SHARES:
+            if monotonic() - told > SECONDS_BETWEEN_SHARES:
                 told = monotonic()
                 yield share
     except StopIteration as ended:
@@ -286,7 +217,7 @@ def _train_file(data: Path, valid: Path | None) -> Path:
         return data
 
 
-def _columns(path: Path, written: str | None) -> Columns | None:
+def columns_for(path: Path, written: str | None) -> Columns | None:
     from app.library.remembered_columns import remembered_columns
 
     return remembered_columns(path) if written is None else parse_columns(written)

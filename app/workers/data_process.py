@@ -7,7 +7,7 @@ import multiprocessing
 import queue
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -30,8 +30,10 @@ _LOST = (
 @dataclass(frozen=True)
 class _Job:
     child: "_Child"
+    function: JobFunction
     on_value: OnValue
     on_ended: OnEnded
+    is_cancelled: bool = False
 
 
 class DataProcess(QObject):
@@ -75,21 +77,24 @@ class DataProcess(QObject):
         job_id = next(self._ids)
         self.warm_up()
         if self._child is not None:
-            self._jobs[job_id] = _Job(self._child, on_value, on_ended)
+            self._jobs[job_id] = _Job(self._child, function, on_value, on_ended)
             self._child.send(Begin(job_id, function))
         return job_id
 
     def cancel(self, job_id: int) -> None:
         """Ask a job to close after its current step; one that waits never begins."""
         if (job := self._jobs.get(job_id)) is not None:
+            self._jobs[job_id] = replace(job, is_cancelled=True)
             job.child.send(Cancel(job_id))
 
     def kill(self) -> None:
-        """End the process at once; its jobs end as cancelled when it is gone."""
+        """End the process at once; its job in hand ends as cancelled when it is gone, and those
+        that wait are done by another."""
         if (child := self._child) is not None:
             self._child = None
             self._leaving.append(child)
             child.process.kill()
+            self._hand_over(child)
 
     def rest(self) -> None:
         """Let the process end when its job in hand has closed; the next job starts another."""
@@ -115,17 +120,31 @@ class DataProcess(QObject):
             if child is self._child and notice.job_id in self._jobs:
                 self._jobs[notice.job_id].on_value(notice.value)
         elif isinstance(notice, JobEnded):
-            self._end(notice)
+            if (job := self._jobs.get(notice.job_id)) is not None and job.child is child:
+                self._end(notice)
         elif notice is None:
             self._lose(child)
 
+    def _hand_over(self, child: "_Child") -> None:
+        """Have the jobs that wait for a lost process done by another."""
+        waiting = sorted(number for number, job in self._jobs.items() if job.child is child)[1:]
+        for job_id in waiting:
+            job = self._jobs[job_id]
+            if job.is_cancelled:
+                continue  # it ends with the process
+            self.warm_up()
+            if self._child is not None:
+                self._jobs[job_id] = replace(job, child=self._child)
+                self._child.send(Begin(job_id, job.function))
+
     def _lose(self, child: "_Child") -> None:
-        """The process is gone; so are its jobs."""
+        """The process is gone; so is its job in hand."""
         was_let_go = child in self._leaving
         if was_let_go:
             self._leaving.remove(child)
         else:
             self._child = None
+            self._hand_over(child)
         child.end()
         for job_id in [number for number, job in self._jobs.items() if job.child is child]:
             if was_let_go:

@@ -4,10 +4,16 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from app.core.config import TrainingConfig
 from app.core.errors import AppError
+from app.core.events import MemoryEstimated
+from app.workers.data_jobs import StoredSet
 from app.workers.job import JobFunction
+
+if TYPE_CHECKING:
+    from app.engine.likely_batches import StoredRows
 
 _SECONDS_BETWEEN_LOOKS = 0.02
 
@@ -75,15 +81,24 @@ def after(is_free: threading.Event, function: JobFunction) -> JobFunction:
     return work
 
 
-def tier_preview(config: TrainingConfig) -> JobFunction:
+@dataclass(frozen=True)
+class KnownRows:
+    """The rows that a run would use, once they are tokens, and the runs before it."""
+
+    sets: tuple[StoredSet, ...]
+    runs_dir: Path
+
+
+def tier_preview(config: TrainingConfig, known: KnownRows | None = None) -> JobFunction:
     """Yields a tuple of TierFacts, what the tiers would hold in this base model, or a PlanRefused.
 
-    Then, if there can be one, a MemoryEstimated. A base model that can't be loaded fails the job.
+    Then, if there can be one, a MemoryEstimated: of the batches that `known` rows make, or else of
+    the largest that the settings allow. A base model that can't be loaded fails the job.
     """
 
     def work(should_stop: Callable[[], bool]) -> Iterator[object]:
         from app.engine.loading import load_architecture
-        from app.engine.planning import estimate_memory, preview_tiers
+        from app.engine.planning import preview_tiers
 
         try:
             yield preview_tiers(config)
@@ -91,7 +106,39 @@ def tier_preview(config: TrainingConfig) -> JobFunction:
             load_architecture(config.model)  # if this raises as well, the model is to blame
             yield PlanRefused(error.message, error.hint)
         else:
-            if not should_stop() and (estimate := estimate_memory(config)):
+            if not should_stop() and (estimate := _memory(config, known)):
                 yield estimate
 
     return work
+
+
+def _memory(config: TrainingConfig, known: KnownRows | None) -> MemoryEstimated | None:
+    from app.engine.planning import estimate_memory
+
+    if known is None or len(known.sets) != len(config.mix) + 1:
+        return estimate_memory(config)
+    from app.engine.likely_batches import likely_shapes
+    from app.library.seen_packing import was_packed
+
+    try:
+        likely = likely_shapes(
+            config, _stored(known.sets), was_packed(known.runs_dir, config.model)
+        )
+    except AppError:  # a run with these settings would say so, and not start
+        return estimate_memory(config)
+    return estimate_memory(config, shapes=likely.shapes, is_bound=likely.is_bound)
+
+
+def _stored(sets: tuple[StoredSet, ...]) -> "StoredRows":
+    from app.data.dataset_files import DatasetFiles
+    from app.data.training_data import MixedFiles
+    from app.engine.likely_batches import StoredRows
+
+    datasets = []
+    for one in sets:
+        train, valid = ([path for path, _ in files] for files in (one.train, one.valid))
+        first_valid = valid[0] if valid else None
+        files = DatasetFiles(train[0], first_valid, tuple(train[1:]), tuple(valid[1:]))
+        datasets.append(MixedFiles(files, share=0.0))
+    folders = tuple(pair for one in sets for pair in (*one.train, *one.valid))
+    return StoredRows(tuple(datasets), folders)

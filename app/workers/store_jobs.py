@@ -12,18 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from app.core.errors import RunError
-from app.workers.data_jobs import (
-    BUDGET_TOKENS,
-    ModelTokenizer,
-    Rendering,
-    StoredFiles,
-    StoredSet,
-    loaded,
-)
+from app.workers.data_jobs import ModelTokenizer, StoredFiles, StoredSet, loaded
+from app.workers.look_jobs import BUDGET_TOKENS, Page, Rendering
 
 if TYPE_CHECKING:
     from app.data.data_statistics import Stored
-    from app.data.preview import PreviewRow
     from app.data.token_files import TokenStore
 
 ShouldStop = Callable[[], bool]
@@ -40,19 +33,14 @@ class Split:
 
 
 @dataclass(frozen=True)
-class Page:
-    first: int
-    """0-based."""
-    rows: "tuple[PreviewRow, ...]"
-
-
-@dataclass(frozen=True)
 class ShowingRows:
-    """Yields a Page of the rows of one file."""
+    """Yields a Page of one dataset's rows."""
 
     sets: Sets
+    dataset: int
+    """Its number among the sets."""
     file: int
-    """0 for the training file, 1 for the validation file."""
+    """0 for the training files, 1 for the validation files."""
     first: int
     count: int
     rendering: Rendering
@@ -62,12 +50,12 @@ class ShowingRows:
         from app.data.joined_rows import joined
         from app.data.token_rows import TokenView
 
-        main = self.sets[0]
-        files = main.valid if self.file else main.train
+        stored = self.sets[self.dataset]
+        files = stored.valid if self.file else stored.train
         parts = [_opened(folder).rows for _, folder in files]
         rows = joined(parts)
         painter = _painter(self.rendering.tokenizer)
-        held = None if self.file else _joined_mask(self.sets, self.split)
+        held = None if self.file else _joined_mask(self.sets, self.split, self.dataset)
         begins = [0, *accumulate(len(part) for part in parts)]
         numbers = range(self.first, min(self.first + self.count, len(rows)))
         view = TokenView(rows, _indexes(numbers), limit=2**31)
@@ -84,7 +72,7 @@ class ShowingRows:
 
 @dataclass(frozen=True)
 class Measuring:
-    """Yields the DataStatistics."""
+    """Yields a tuple with the DataStatistics of each set."""
 
     sets: Sets
     split: Split
@@ -92,23 +80,24 @@ class Measuring:
     def __call__(self, _: ShouldStop) -> Iterator[object]:
         from app.data.data_statistics import data_statistics
 
-        main = self.sets[0]
         held = _held(self.sets, self.split)
-        yield data_statistics(_stored(main.train), _stored(main.valid), held)
+        yield tuple(
+            data_statistics(_stored(one.train), _stored(one.valid), masks)
+            for one, masks in zip(self.sets, held, strict=True)
+        )
 
 
 @dataclass(frozen=True)
 class NamingLongRows:
-    """Yields the first rows that are longer than a limit, as RowProblems."""
+    """Yields the first rows of a dataset that are longer than a limit, as RowProblems."""
 
-    sets: Sets
+    stored: StoredSet
     limit: int
 
     def __call__(self, _: ShouldStop) -> Iterator[object]:
         from app.data.data_statistics import too_long
 
-        main = self.sets[0]
-        yield too_long(_stored((*main.train, *main.valid)), self.limit)
+        yield too_long(_stored((*self.stored.train, *self.stored.valid)), self.limit)
 
 
 def _stored(stores: StoredFiles) -> "list[Stored]":
@@ -129,18 +118,18 @@ def _opened(folder: Path) -> "TokenStore":
 
 @lru_cache(maxsize=2)
 def _held(sets: Sets, split: Split) -> Any:
-    """Of each training file of the dataset itself, which of its rows are held out."""
+    """Of each training file of each dataset, which of its rows are held out."""
     from app.data.splitting import held_out_of_each
 
     digests = [[_opened(folder).rows.digests for _, folder in one.train] for one in sets]
     shares = [0.0 if one.valid else split.share for one in sets]
-    return held_out_of_each(digests, shares, split.seed)[0]
+    return held_out_of_each(digests, shares, split.seed)
 
 
-def _joined_mask(sets: Sets, split: Split) -> Any:
+def _joined_mask(sets: Sets, split: Split, dataset: int) -> Any:
     import numpy as np
 
-    return np.concatenate(_held(sets, split))
+    return np.concatenate(_held(sets, split)[dataset])
 
 
 @lru_cache(maxsize=1)

@@ -11,15 +11,13 @@ from app.library.remembered_columns import remember_columns
 from app.workers.data_jobs import (
     Inspected,
     Inspecting,
-    Looked,
-    Looking,
     ModelTokenizer,
     Reading,
-    Rendering,
     Tokenised,
     Tokenising,
 )
-from app.workers.store_jobs import Measuring, NamingLongRows, Page, ShowingRows, Split
+from app.workers.look_jobs import Looked, Looking, Page, Rendering
+from app.workers.store_jobs import Measuring, NamingLongRows, ShowingRows, Split
 
 
 def never() -> bool:
@@ -32,7 +30,7 @@ def key(tiny_model: Path) -> ModelTokenizer:
 
 
 def tokenised(path: Path, key: ModelTokenizer, **settings: bool) -> Tokenised:
-    job = Tokenising(Reading(path, None, ""), key, True, False, **settings)
+    job = Tokenising((Reading(path, None, ""),), key, True, False, **settings)
     *shares, done = job(never)
     assert all(0 <= share <= 1 for share in shares)  # type: ignore[operator]
     assert isinstance(done, Tokenised)
@@ -74,19 +72,19 @@ def test_any_row_of_a_store_is_shown_and_all_are_measured(
     chat_file: Path, key: ModelTokenizer
 ) -> None:
     done = tokenised(chat_file, key)
-    assert done.rows == (40,)
+    assert done.sets[0].rows == (40,)
     split, rendering = Split(0.1, 0), Rendering(key, True, 24)
-    (page,) = ShowingRows(done.sets, 0, 37, 5, rendering, split)(never)
+    (page,) = ShowingRows(done.sets, 0, 0, 37, 5, rendering, split)(never)
     assert isinstance(page, Page)
     assert [row.number for row in page.rows] == [37, 38, 39]
     assert [row.place.line for row in page.rows] == [38, 39, 40]
-    (whole,) = ShowingRows(done.sets, 0, 0, 40, rendering, split)(never)
-    (measured,) = Measuring(done.sets, split)(never)
+    (whole,) = ShowingRows(done.sets, 0, 0, 0, 40, rendering, split)(never)
+    ((measured,),) = Measuring(done.sets, split)(never)  # type: ignore[misc]
     held = [row for row in whole.rows if row.is_held_out]  # type: ignore[attr-defined]
     assert len(held) == measured.valid.rows == 4  # type: ignore[attr-defined]
     both = measured.train.tokens + measured.valid.tokens  # type: ignore[attr-defined]
     assert both == sum(row.tokens for row in whole.rows)  # type: ignore[attr-defined]
-    (long,) = NamingLongRows(done.sets, 60)(never)
+    (long,) = NamingLongRows(done.sets[0], 60)(never)
     cut = [row.place.line for row in whole.rows if row.tokens > 60]  # type: ignore[attr-defined]
     assert [problem.place.line for problem in long] == cut  # type: ignore[attr-defined]
 
@@ -107,7 +105,7 @@ def test_a_run_finds_the_store_that_was_made(
 def test_no_store_is_made_where_one_is_only_looked_for(
     chat_file: Path, key: ModelTokenizer
 ) -> None:
-    job = Tokenising(Reading(chat_file, None, ""), key, True, False, only_if_there=True)
+    job = Tokenising((Reading(chat_file, None, ""),), key, True, False, only_if_there=True)
     assert list(job(never)) == []
     assert len(tokenised(chat_file, key).sets) == 1
     assert len(list(job(never))) == 1
@@ -116,7 +114,7 @@ def test_no_store_is_made_where_one_is_only_looked_for(
 def test_what_is_closed_early_goes_on_where_it_was(tmp_path: Path, key: ModelTokenizer) -> None:
     path = tmp_path / "many.jsonl"
     path.write_text("".join(json.dumps({"text": f"line {i}"}) + "\n" for i in range(3000)))
-    job = Tokenising(Reading(path, None, ""), key, True, False)
+    job = Tokenising((Reading(path, None, ""),), key, True, False)
     work = job(never)
     next(work)
     while not list((tmp_path / "home" / "cache" / "tokens").glob("*.unfinished/tokens")):
@@ -125,5 +123,5 @@ def test_what_is_closed_early_goes_on_where_it_was(tmp_path: Path, key: ModelTok
     (journal,) = (tmp_path / "home" / "cache" / "tokens").glob("*.unfinished/journal.jsonl")
     taken = json.loads(journal.read_text().splitlines()[-1])["taken"]
     done = tokenised(path, key)
-    assert done.rows == (3000,)
+    assert done.sets[0].rows == (3000,)
     assert 0 <= taken < 3000

@@ -113,6 +113,28 @@ def test_a_killed_process_ends_its_jobs_and_does_not_touch_the_next_one(
     assert (after.values, after.ended[0].ending) == ([1, 2], "finished")
 
 
+@pytest.mark.parametrize(("how", "ending"), [("killed", "cancelled"), ("dies", "failed")])
+def test_jobs_that_wait_for_a_lost_process_are_done_by_another(
+    process: DataProcess, qtbot: QtBot, how: str, ending: str
+) -> None:
+    running, _ = begin(process, Counting(10**6, None, 0.01))
+    waiting, _ = begin(process, Counting(2))
+    unwanted, number = begin(process, Counting(3))
+    qtbot.waitUntil(lambda: bool(running.values), timeout=20_000)
+    process.cancel(number)
+    if how == "killed":
+        process.kill()
+    else:
+        assert process.process_id is not None
+        os.kill(process.process_id, signal.SIGKILL)
+    told = (running, waiting, unwanted)
+    qtbot.waitUntil(lambda: all(one.ended for one in told), timeout=20_000)
+    assert running.ended[0].ending == ending
+    assert (waiting.values, waiting.ended[0].ending) == ([1, 2], "finished")
+    assert unwanted.values == []
+    assert [len(one.ended) for one in told] == [1, 1, 1]
+
+
 def test_a_process_that_rests_lets_its_job_close_and_the_next_one_starts(
     process: DataProcess, qtbot: QtBot, tmp_path: Path
 ) -> None:

@@ -1,14 +1,22 @@
 """The engine's jobs: what they tell is to blame, and what they can be asked for."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from app.core.config import TierConfig, TrainingConfig
+from app.core.config import MixedDataset, TierConfig, TrainingConfig
 from app.core.errors import InputError
 from app.core.events import CheckpointSaved, MemoryEstimated, StepFinished
-from app.workers.engine_jobs import CheckpointRequest, PlanRefused, tier_preview, training
+from app.workers.data_jobs import ModelTokenizer, Reading, StoredSet, Tokenising
+from app.workers.engine_jobs import (
+    CheckpointRequest,
+    KnownRows,
+    PlanRefused,
+    tier_preview,
+    training,
+)
 
 
 def never() -> bool:
@@ -48,3 +56,69 @@ def test_a_checkpoint_asked_for_is_made_once_and_changes_nothing(
     assert saved == [3, 6]
     plain = training(config, tmp_path / "plain", CheckpointRequest())(never)
     assert losses == [event.loss for event in plain if isinstance(event, StepFinished)]
+
+
+def stored(*paths: Path, model: Path) -> tuple[StoredSet, ...]:
+    readings = tuple(Reading(path, None, "") for path in paths)
+    *_, done = Tokenising(readings, ModelTokenizer(model), True, False)(never)
+    return done.sets  # type: ignore[attr-defined, no-any-return]
+
+
+def told_memory(config: TrainingConfig, known: KnownRows | None = None) -> MemoryEstimated:
+    *_, memory = tier_preview(config, known)(never)
+    assert isinstance(memory, MemoryEstimated)
+    return memory
+
+
+def run_memory(config: TrainingConfig, runs: Path) -> MemoryEstimated:
+    """What the run itself says, once it has made its batches."""
+    events = training(config, runs, CheckpointRequest())(never)
+    return [event for event in events if isinstance(event, MemoryEstimated)][-1]
+
+
+def long_tailed(path: Path, rows: int) -> Path:
+    texts = [f"row {number} " + "and more " * (number % 5 + 90 * (number % 20 == 0))
+             for number in range(rows)]  # fmt: skip
+    path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    return path
+
+
+def test_the_memory_told_is_that_of_the_batches_which_a_run_makes(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    runs, data = tmp_path / "runs", long_tailed(tmp_path / "long.jsonl", 80)
+    config = TrainingConfig(model=tiny_model, data=data, steps=1, rank=2)
+    known = KnownRows(stored(data, model=tiny_model), runs)
+    before = told_memory(config, known)
+    assert before.is_bound, "nobody has tried yet whether examples can share a row"
+    assert before.peak_bytes < told_memory(config).peak_bytes, "no row is as long as the limit"
+    said = run_memory(config, runs)
+    assert before.peak_bytes >= said.peak_bytes
+    after = told_memory(config, known)
+    assert (after.peak_bytes, after.length) == (said.peak_bytes, said.length)
+    assert not after.is_bound
+
+
+def test_the_memory_of_mixed_datasets_is_told_before_any_run(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    data, other = (long_tailed(tmp_path / f"{name}.jsonl", 60) for name in "ab")
+    mix = (MixedDataset(other, 0.3),)
+    config = TrainingConfig(
+        model=tiny_model, data=data, steps=1, rank=2, mix=mix, max_seq_length=300
+    )
+    runs = tmp_path / "runs"
+    told = told_memory(config, KnownRows(stored(data, other, model=tiny_model), runs))
+    said = run_memory(config, runs)
+    assert not told.is_bound
+    assert (told.peak_bytes, told.length) == (said.peak_bytes, said.length)
+
+
+def test_rows_that_no_run_could_use_leave_the_memory_of_the_limit(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    data = long_tailed(tmp_path / "few.jsonl", 3)
+    config = TrainingConfig(model=tiny_model, data=data, rank=2, batch_size=16)
+    known = KnownRows(stored(data, model=tiny_model), tmp_path / "runs")
+    told, plain = told_memory(config, known), told_memory(config)
+    assert (told.peak_bytes, told.is_bound) == (plain.peak_bytes, True)

@@ -8,14 +8,16 @@ from PySide6.QtWidgets import QFrame, QGridLayout, QScrollArea, QVBoxLayout, QWi
 from app.core.columns import ROLES, Columns, parse_columns
 from app.core.errors import InputError
 from app.ui.app_state import AppState
+from app.ui.data.datasets import Datasets
 from app.ui.data.preview import Preview
 from app.ui.data.rows_text import RowsText
 from app.ui.theme import Theme
 from app.ui.widgets.building import GRID_PX, ElidedLabel, button, enable, label, message, row, say
 from app.ui.widgets.fields import CalmComboBox
-from app.workers.data_jobs import Looked, Looking, Reading
+from app.workers.data_jobs import Reading
 from app.workers.data_process import DataProcess
 from app.workers.job import JobEnded
+from app.workers.look_jobs import Looked, Looking
 
 if TYPE_CHECKING:
     from app.data.first_rows import ColumnSample
@@ -35,9 +37,12 @@ class ColumnsView(QWidget):
     columns_chosen = Signal(object)
     """Columns; None: as the file's own names say."""
 
-    def __init__(self, state: AppState, preview: Preview, process: DataProcess) -> None:
+    def __init__(
+        self, state: AppState, preview: Preview, process: DataProcess, datasets: Datasets
+    ) -> None:
         super().__init__()
         self._state, self._preview, self._process = state, preview, process
+        self._datasets = datasets
         self._shown: tuple[ColumnSample, ...] = ()
         self._shown_for: object = None
         self._job: int | None = None
@@ -169,7 +174,8 @@ class ColumnsView(QWidget):
         except InputError:
             columns, is_right = None, False
         is_free = not self._state.phase.is_active
-        in_use = self._state.config.map
+        shown = self._datasets.shown
+        in_use = (shown.reading.map or "") if shown else ""
         enable(self.use, is_free and is_right and columns is not None and str(columns) != in_use)
         enable(self.reset, is_free and bool(columns or not is_right or in_use))
 
@@ -180,7 +186,8 @@ class ColumnsView(QWidget):
     def _reset(self) -> None:
         for choice in self.roles.values():
             choice.choose("")
-        if self._state.config.map:
+        shown = self._datasets.shown
+        if shown is not None and shown.reading.map:
             self.columns_chosen.emit(None)
         self._try()
 

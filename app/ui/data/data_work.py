@@ -1,14 +1,17 @@
-"""All that happens with the dataset beside the window, built and ended together."""
+"""All that happens with the run's datasets beside the window, built and ended together."""
 
 from pathlib import Path
 
 from PySide6.QtCore import QObject
 
 from app.ui.app_state import AppState
+from app.ui.data.datasets import Datasets
 from app.ui.data.figures import Figures
 from app.ui.data.preview import Preview
 from app.ui.data.tokenisation import Tokenisation
 from app.ui.data.tokenizer_source import TokenizerSource
+from app.ui.intake import Intake
+from app.ui.mix_intake import MixIntake
 from app.workers.background import BackgroundTasks
 from app.workers.data_jobs import GettingReady
 from app.workers.data_process import DataProcess
@@ -21,10 +24,16 @@ class DataWork(QObject):
         """Reads, checks and tokenises whole files."""
         self.looker = DataProcess(self)
         """Answers at once what the user looks at."""
+        self.intake = Intake(state, background, self.reader)
+        self.mix = MixIntake(state, background, self.reader)
+        self.intake.further_given.connect(self.mix.expect)
+        self.datasets = Datasets(state, self.intake, self.mix)
         self.tokenizer = TokenizerSource(state, self.looker)
-        self.tokenisation = Tokenisation(state, self.reader, self.tokenizer)
-        self.preview = Preview(state, self.looker, self.tokenizer, self.tokenisation)
-        self.figures = Figures(state, self.looker, background, self.tokenisation, runs_dir)
+        self.tokenisation = Tokenisation(state, self.reader, self.tokenizer, self.datasets)
+        self.preview = Preview(state, self.looker, self.tokenizer, self.datasets, self.tokenisation)
+        self.figures = Figures(
+            state, self.looker, background, self.datasets, self.tokenisation, runs_dir
+        )
 
     def begin(self) -> None:
         """Once the window is seen: have ready what the first drop needs."""

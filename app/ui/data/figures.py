@@ -1,4 +1,4 @@
-"""The dataset's figures: asked for once its rows are tokens, and again when the split changes."""
+"""The datasets' figures: asked for once its rows are tokens, and again when the split changes."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 from app.ui.app_state import AppState
+from app.ui.data.datasets import Datasets
 from app.ui.data.tokenisation import Tokenisation
 from app.workers.background import BackgroundTasks
+from app.workers.data_jobs import Tokenised
 from app.workers.data_process import DataProcess
 from app.workers.job import JobEnded
 from app.workers.library_tasks import looking_up_speed
@@ -30,17 +32,20 @@ class Figures(QObject):
         state: AppState,
         process: DataProcess,
         background: BackgroundTasks,
+        datasets: Datasets,
         tokenisation: Tokenisation,
         runs_dir: Path,
     ) -> None:
         super().__init__(state)
         self._state, self._process, self._background = state, process, background
-        self._tokenisation, self._runs_dir = tokenisation, runs_dir
-        self.statistics: DataStatistics | None = None
+        self._datasets, self._tokenisation = datasets, tokenisation
+        self._runs_dir = runs_dir
+        self.all: tuple[DataStatistics, ...] = ()
+        """Of each of the run's datasets; none until their rows are tokens."""
         self.speed: MeasuredSpeed | None = None
         """Of the last run on this model; None where there was none."""
         self.long_rows: tuple[RowProblem, ...] = ()
-        """The first rows that are longer than the limit."""
+        """The first rows of the shown dataset that are longer than the limit."""
         self._measured: tuple[object, ...] = ()
         self._named: tuple[object, ...] = ()
         self._sought: object = None
@@ -50,18 +55,36 @@ class Figures(QObject):
         state.config_changed.connect(self.refresh)
         state.phase_changed.connect(self._look_up_speed)
         tokenisation.changed.connect(self.refresh)
+        datasets.changed.connect(self._follow)
+
+    @property
+    def statistics(self) -> "DataStatistics | None":
+        """Of the dataset that is shown."""
+        return self.all[min(self._datasets.index, len(self.all) - 1)] if self.all else None
 
     @Slot()
     def refresh(self) -> None:
         done, config = self._tokenisation.done, self._state.config
         if done is None:
-            if self.statistics is not None or self.long_rows:
+            if self.all or self.long_rows:
                 self._forget()
             return
         if self._sought != config.model:
             self._look_up_speed()
-        if self._measured != self._split() or self._named != (done, config.max_seq_length):
+        if self._measured != self._split() or self._named != self._long_rows_of(done):
             self._timer.start()
+
+    @Slot()
+    def _follow(self) -> None:
+        """Another dataset is shown, maybe."""
+        if self._named and self._named[0] != self._datasets.index:
+            self.long_rows = ()
+            self.refresh()
+            self.changed.emit()
+
+    def _long_rows_of(self, done: Tokenised) -> tuple[object, ...]:
+        """What decides which rows are too long."""
+        return self._datasets.index, done, self._state.config.max_seq_length
 
     def _split(self) -> tuple[object, ...]:
         config = self._state.config
@@ -69,7 +92,7 @@ class Figures(QObject):
 
     def _forget(self) -> None:
         self._timer.stop()
-        self.statistics, self.long_rows = None, ()
+        self.all, self.long_rows = (), ()
         self._measured = self._named = ()
         self.changed.emit()
         self.long_rows_changed.emit()
@@ -83,9 +106,10 @@ class Figures(QObject):
             self._measured = self._split()
             split = Split(config.validation_share, config.seed)
             self._run("measuring", Measuring(done.sets, split), self._take_statistics)
-        if self._named != (done, config.max_seq_length):
-            self._named = (done, config.max_seq_length)
-            work = NamingLongRows(done.sets, config.max_seq_length)
+        if self._named != self._long_rows_of(done):
+            self._named = self._long_rows_of(done)
+            stored = done.sets[min(self._datasets.index, len(done.sets) - 1)]
+            work = NamingLongRows(stored, config.max_seq_length)
             self._run("naming", work, self._take_long_rows)
 
     def _run(self, name: str, work: Measuring | NamingLongRows, take: object) -> None:
@@ -104,8 +128,8 @@ class Figures(QObject):
         number = self._process.run(work, on_value, on_ended)
         self._jobs[name] = number
 
-    def _take_statistics(self, statistics: "DataStatistics") -> None:
-        self.statistics = statistics
+    def _take_statistics(self, statistics: "tuple[DataStatistics, ...]") -> None:
+        self.all = statistics
         self.changed.emit()
 
     def _take_long_rows(self, rows: "tuple[RowProblem, ...]") -> None:

@@ -1,29 +1,35 @@
-"""The rows that are looked at: at once the first ones of a file, later any of them."""
+"""The rows that are looked at, of the dataset that is shown: at once, and any of them."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 from app.core.config import TrainingConfig
 from app.ui.app_state import AppState
+from app.ui.data.datasets import Datasets
 from app.ui.data.tokenisation import Tokenisation
 from app.ui.data.tokenizer_source import TokenizerSource
-from app.workers.data_jobs import Looked, Looking, Reading, Rendering
+from app.ui.run_dataset import RunDataset
 from app.workers.data_process import DataProcess
 from app.workers.job import JobEnded
-from app.workers.store_jobs import Page, ShowingRows, Split
+from app.workers.look_jobs import Looked, Looking, LookingFurther, Page, Reached, Rendering
+from app.workers.store_jobs import ShowingRows, Split
 
 if TYPE_CHECKING:
     from app.data.preview import PreviewRow
 
 HEAD_ROWS = 40
-"""So many rows can be looked at before all are turned into tokens."""
+"""So many are looked at first: what tells columns from their values, and the first pages."""
 _DELAY_MS = 60
 """Between two drawings while the limit is dragged."""
 
 
 class Preview(QObject):
-    """Knows which rows are shown; asks the process that looks for them."""
+    """Knows which rows are shown; asks the process that looks for them.
+
+    Rows that are tokens come from their store, others from the file, read up to them.
+    """
 
     changed = Signal()
 
@@ -32,21 +38,27 @@ class Preview(QObject):
         state: AppState,
         process: DataProcess,
         tokenizer: TokenizerSource,
+        datasets: Datasets,
         tokenisation: Tokenisation,
     ) -> None:
         super().__init__(state)
-        self._state, self._process = state, process
+        self._state, self._process, self._datasets = state, process, datasets
         self._tokenizer, self._tokenisation = tokenizer, tokenisation
         self.rows: tuple[PreviewRow, ...] = ()
         self.looked: Looked | None = None
         """The first rows, which need no tokens."""
         self.failure = ""
+        self.reached: int | None = None
+        """The row that the reading has come to, while the file is read up to those asked for."""
         self.first, self.rows_a_page, self.file = 0, 5, 0
-        self._reading: Reading | None = None
+        self._dataset: RunDataset | None = None
+        self._places: dict[tuple[object, ...], tuple[int, int]] = {}
+        """Where the user was in datasets that are not shown now."""
         self._job: int | None = None
         self._asked: tuple[object, ...] = ()
         self._timer = QTimer(self, interval=_DELAY_MS, singleShot=True)
         self._timer.timeout.connect(self._ask)
+        datasets.changed.connect(self.follow)
         state.config_changed.connect(self.refresh)
         tokenizer.changed.connect(self.refresh)
         tokenisation.changed.connect(self.refresh)
@@ -57,46 +69,78 @@ class Preview(QObject):
         return any(row.tokens is not None for row in self.rows)
 
     @property
-    def is_head_only(self) -> bool:
-        """Only the first rows can be looked at yet."""
+    def is_from_file(self) -> bool:
+        """The rows are no tokens yet."""
         return self._tokenisation.done is None
 
     @property
-    def total(self) -> int:
-        """How many rows can be paged through now."""
-        if (done := self._tokenisation.done) is not None:
-            return done.rows[min(self.file, len(done.rows) - 1)]
-        return len(self.looked.rows) if self.looked else 0
+    def can_be_rendered(self) -> bool:
+        """Or will be, once the tokenizer is loaded."""
+        return self._tokenizer.failure is None and not self._tokenizer.is_bound
+
+    @property
+    def total(self) -> int | None:
+        """How many rows there are to page through; None while that is not known."""
+        if (counts := self._counts()) is None:
+            return None
+        return counts[min(self.file, len(counts) - 1)]
 
     @property
     def files(self) -> int:
         """1, or 2 where there is a validation file whose rows can be shown."""
-        return len(self._tokenisation.done.rows) if self._tokenisation.done else 1
+        return len(self._counts() or (0,))
 
-    def look(self, reading: Reading) -> None:
-        """Show the first rows of another dataset, or of the same one anew."""
-        self._reading, self.looked, self.rows, self.first, self.file = reading, None, (), 0, 0
-        self.failure = ""
+    def _counts(self) -> tuple[int, ...] | None:
+        if (done := self._tokenisation.done) is not None:
+            return done.sets[min(self._datasets.index, len(done.sets) - 1)].rows
+        facts = self._dataset.facts if self._dataset else None
+        if facts is None:
+            return None
+        counts = (facts.examples, facts.valid_examples)
+        return counts if facts.valid_examples else counts[:1]
+
+    # -- which dataset -----------------------------------------------------------------------
+    @Slot()
+    def follow(self) -> None:
+        """Show the rows of another dataset, or of the same one where it was read anew."""
+        shown = self._datasets.shown
+        if shown is None or shown.failure is not None:
+            if self._dataset is not None:
+                self._leave()
+                self._dataset, self.looked, self.rows = None, None, ()
+                self.changed.emit()
+        elif self._is_looked_at(shown):
+            is_known_now = shown.facts is not None and self._dataset != shown
+            self._dataset = shown
+            if is_known_now:
+                self.changed.emit()
+        else:
+            self._look(shown)
+
+    def _is_looked_at(self, shown: RunDataset) -> bool:
+        here, looked = self._dataset, self.looked
+        if here is None or _identity(here) != _identity(shown):
+            return False
+        return looked is None or shown.reading.map in (None, looked.map)
+
+    def _look(self, dataset: RunDataset) -> None:
+        self._leave()
+        self._dataset, self.looked, self.rows, self.failure = dataset, None, (), ""
+        self.first, self.file = self._places.pop(_identity(dataset), (0, 0))
         self._ask_now()
         self.changed.emit()
 
-    def keep(self, reading: Reading | None) -> None:
-        """A reading has ended, and this is the dataset in use: its rows may be shown already."""
-        if reading is None:
-            self._reading, self.looked, self.rows = None, None, ()
-            self.changed.emit()
-        elif not self._is_looked_at(reading):
-            self.look(reading)
+    def _leave(self) -> None:
+        if self._dataset is not None:
+            self._places[_identity(self._dataset)] = (self.first, self.file)
 
-    def _is_looked_at(self, reading: Reading) -> bool:
-        here, looked = self._reading, self.looked
-        is_same = here is not None and (here.data, here.valid) == (reading.data, reading.valid)
-        return is_same and (looked is None or looked.map == reading.map)
-
+    # -- which rows --------------------------------------------------------------------------
     def go_to(self, row: int) -> None:
         """Show the page that begins with a row, 0-based; the nearest there is."""
-        self.first = min(max(row, 0), max(0, self.total - 1))
+        last = row if (total := self.total) is None else total - 1
+        self.first = max(0, min(row, last))
         self._ask_now()
+        self.changed.emit()
 
     def turn(self, pages: int) -> None:
         self.go_to(self.first + pages * self.rows_a_page)
@@ -112,46 +156,69 @@ class Preview(QObject):
     @Slot()
     def refresh(self) -> None:
         """Ask soon if what decides how rows look has changed."""
-        if self._reading is not None and self._deciding() != self._asked:
+        if self._dataset is not None and self._deciding() != self._asked:
             self._timer.start()
 
     def _deciding(self) -> tuple[object, ...]:
         config = self._state.config
-        look = (self._tokenizer.tokenizer, config.mask_prompt, config.max_seq_length, config.map)
+        look = (self._tokenizer.tokenizer, config.mask_prompt, config.max_seq_length)
         split = (config.validation_share, config.seed)
         return (*look, *split, self._tokenisation.done)
 
+    # -- asking ------------------------------------------------------------------------------
     def _ask_now(self) -> None:
         self._timer.stop()
         self._ask()
 
     @Slot()
     def _ask(self) -> None:
-        if self._reading is None:
+        if self._dataset is None:
             return
-        self._asked = self._deciding()
+        self._asked, self.reached = self._deciding(), None
         if self._job is not None:
             self._process.cancel(self._job)
+        work = self._work(self._dataset)
+        number = self._process.run(
+            work, lambda value: self._take(number, value), lambda ended: self._end(number, ended)
+        )
+        self._job = number
+
+    def _work(self, dataset: RunDataset) -> ShowingRows | Looking | LookingFurther:
         config, done = self._state.config, self._tokenisation.done
         tokenizer = self._tokenizer.tokenizer
         rendering = None
         if tokenizer is not None:
             rendering = Rendering(tokenizer, config.mask_prompt, config.max_seq_length)
+        if (total := self.total) is not None:
+            self.file = min(self.file, self.files - 1)
+            self.first = min(self.first, max(0, total - 1))
         if done is not None and rendering is not None:
-            self.file = min(self.file, len(done.rows) - 1)
-            self.first = min(self.first, max(0, self.total - 1))
-            work: ShowingRows | Looking = ShowingRows(
-                done.sets, self.file, self.first, self.rows_a_page, rendering, _split(config)
-            )
-        else:
-            work = Looking(self._reading, HEAD_ROWS, rendering)
-        number = self._process.run(work, self._take, lambda ended: self._end(number, ended))
-        self._job = number
+            index = min(self._datasets.index, len(done.sets) - 1)
+            return ShowingRows(
+                done.sets, index, self.file, self.first, self.rows_a_page, rendering,
+                _split(config),
+            )  # fmt: skip
+        if self.looked is None or self._is_in_head(self.looked):
+            return Looking(dataset.reading, HEAD_ROWS, rendering)
+        reading = replace(dataset.reading, map=self.looked.map)
+        return LookingFurther(
+            reading, self.file, self.first, self.rows_a_page, dataset.version, rendering
+        )
 
-    def _take(self, value: object) -> None:
-        if isinstance(value, Page):
+    def _is_in_head(self, looked: Looked) -> bool:
+        """The rows asked for are among the first, or there are none but these."""
+        rows = len(looked.rows)
+        return self.file == 0 and (self.first + self.rows_a_page <= rows or self.total == rows)
+
+    def _take(self, number: int, value: object) -> None:
+        if number != self._job:
+            return
+        if isinstance(value, Reached):
+            self.reached = value.row
+        elif isinstance(value, Page):
+            self.reached = None
             self.first, self.rows = value.first, value.rows
-        elif isinstance(value, Looked) and value.reading == self._reading:
+        elif isinstance(value, Looked):
             self._take_first_rows(value)
         self.failure = ""
         self.changed.emit()
@@ -160,17 +227,24 @@ class Preview(QObject):
         is_poorer = self.is_rendered and not any(row.tokens is not None for row in looked.rows)
         if is_poorer and self._tokenizer.tokenizer is not None:
             return  # the same rows, rendered, come next
-        self.looked = looked
+        is_new, self.looked = self.looked is None, looked
+        if is_new and looked.rows and not self._is_in_head(looked):
+            self._timer.start(0)  # where the user was before
+            return
         self.first = min(self.first, max(0, len(looked.rows) - 1))
         self.rows = looked.rows[self.first : self.first + self.rows_a_page]
 
     def _end(self, number: int, ended: JobEnded) -> None:
         if number != self._job:
             return
-        self._job = None
+        self._job = self.reached = None
         if ended.ending == "failed":
             self.rows, self.failure = (), f"{ended.message} {ended.hint}".strip()
-            self.changed.emit()
+        self.changed.emit()
+
+
+def _identity(dataset: RunDataset) -> tuple[object, ...]:
+    return dataset.path, dataset.reading.valid, dataset.version
 
 
 def _split(config: TrainingConfig) -> Split:

@@ -1,4 +1,4 @@
-"""Every problem with its file, line and reason, and what can be done about them."""
+"""Every problem of the shown dataset with its place and reason, and what can be done about them."""
 
 from collections import Counter
 from typing import TYPE_CHECKING
@@ -9,10 +9,10 @@ from PySide6.QtWidgets import QAbstractItemView, QCheckBox, QStackedWidget, QVBo
 
 from app.core.config import config_field
 from app.ui.app_state import AppState
+from app.ui.data.datasets import Datasets
 from app.ui.data.figures import Figures
 from app.ui.desktop import REVEAL_LABEL
 from app.ui.library.table import make_table
-from app.ui.mix_intake import MixIntake
 from app.ui.tables.problems_model import REASON_COLUMN, ProblemsModel, kind_words
 from app.ui.theme import Theme
 from app.ui.widgets.building import GRID_PX, button, column, enable, label, row, tip
@@ -29,9 +29,10 @@ class ProblemsView(QWidget):
     reread_requested = Signal()
     count_changed = Signal()
 
-    def __init__(self, state: AppState, figures: Figures, mix: MixIntake) -> None:
+    def __init__(self, state: AppState, figures: Figures, datasets: Datasets) -> None:
         super().__init__()
-        self._state, self._figures, self._mix = state, figures, mix
+        self._state, self._figures, self._datasets = state, figures, datasets
+        self._shown_for: object = None
         self.counts: dict[str, int] = {}
         """Problems and warnings of each kind, those that aren't listed too."""
         self.model = ProblemsModel()
@@ -53,9 +54,8 @@ class ProblemsView(QWidget):
         QShortcut(QKeySequence(QKeySequence.StandardKey.Copy), self.table, self.copy_chosen,
                   context=Qt.ShortcutContext.WidgetShortcut)  # fmt: skip
         self.table.selectionModel().selectionChanged.connect(self._allow)
-        state.dataset_changed.connect(self.refresh)
-        state.config_changed.connect(self._show_choice)
-        mix.changed.connect(self.refresh)
+        datasets.changed.connect(self._follow)
+        state.phase_changed.connect(self.refresh)
         figures.changed.connect(self.refresh)
         figures.long_rows_changed.connect(self.refresh)
         self.refresh()
@@ -89,6 +89,13 @@ class ProblemsView(QWidget):
     def total(self) -> int:
         return sum(self.counts.values())
 
+    def _follow(self) -> None:
+        """Another dataset is shown, or more is known of it; while it is read there is nothing."""
+        deciding = (self._datasets.shown and self._datasets.shown.facts, self._state.config)
+        if deciding != self._shown_for:
+            self._shown_for = deciding
+            self.refresh()
+
     def refresh(self) -> None:
         problems, self.counts = self._found()
         self.model.show(problems)
@@ -100,14 +107,11 @@ class ProblemsView(QWidget):
         self.count_changed.emit()
 
     def _found(self) -> "tuple[list[RowProblem], dict[str, int]]":
-        facts, statistics = self._state.dataset, self._figures.statistics
-        if facts is None or self._state.is_inspecting:
+        facts, statistics = self._facts(), self._figures.statistics
+        if facts is None:
             return [], {}
-        counts: Counter[str] = Counter()
-        found: list[RowProblem] = []
-        for one in (facts, *self._mixed_in()):
-            found += [*one.problems, *one.warnings]
-            counts.update(one.counts)
+        counts: Counter[str] = Counter(facts.counts)
+        found = [*facts.problems, *facts.warnings]
         if statistics is not None:
             limit = self._state.config.max_seq_length
             both = (statistics.train, statistics.valid)
@@ -116,10 +120,9 @@ class ProblemsView(QWidget):
             counts["too long"] = sum(curves.rows_longer_than(limit) for curves in both)
         return found, {kind: count for kind, count in counts.items() if count}
 
-    def _mixed_in(self) -> "list[DatasetFacts]":
-        """What is known by now of the datasets that are mixed in."""
-        known = (self._mix.known(mixed).facts for mixed in self._state.config.mix)
-        return [facts for facts in known if facts is not None]
+    def _facts(self) -> "DatasetFacts | None":
+        """Of the dataset that is shown."""
+        return self._datasets.shown.facts if self._datasets.shown else None
 
     def _show_kinds(self) -> None:
         chosen = self.kind.currentData()
@@ -140,9 +143,11 @@ class ProblemsView(QWidget):
         self.listed.setText(f"the first {listed:,} are listed" if listed < counted else "")
 
     def _all_well(self) -> str:
-        facts = self._state.dataset
-        if facts is None or self._state.is_inspecting:
-            return "All rows are being read." if self._state.is_inspecting else ""
+        shown = self._datasets.shown
+        if shown is None or shown.facts is None:
+            return "All rows are being read." if shown and shown.is_being_read else ""
+        if self._figures.statistics is None:
+            return "Every row can be used, and none comes twice."
         return "Every row can be used, none comes twice, and none is longer than the limit."
 
     # -- what is done ------------------------------------------------------------------------
@@ -158,19 +163,19 @@ class ProblemsView(QWidget):
         rows = self._rows()
         if rows:
             self.reveal_requested.emit(self.model.at(rows[0]).path)
-        elif self._state.dataset is not None:
-            self.reveal_requested.emit(self._state.dataset.path)
+        elif (facts := self._facts()) is not None:
+            self.reveal_requested.emit(facts.path)
 
     def _choose(self, is_on: bool) -> None:
         self._state.change_config(bad_rows="leave out" if is_on else "stop")
 
     def _show_choice(self) -> None:
-        facts = self._state.dataset
+        facts = self._facts()
         self.leave_out.setChecked(self._state.config.bad_rows == "leave out")
-        has_bad = facts is not None and any(one.problem_count for one in (facts, *self._mixed_in()))
-        self.leave_out.setVisible(has_bad)
+        self.leave_out.setVisible(facts is not None and facts.problem_count > 0)
         enable(self.leave_out, not self._state.phase.is_active)
 
     def _allow(self) -> None:
-        enable(self.reread, not (self._state.is_inspecting or self._state.phase.is_active))
+        is_read = self._facts() is not None
+        enable(self.reread, is_read and not self._state.phase.is_active)
         enable(self.copy, self.model.rowCount() > 0)

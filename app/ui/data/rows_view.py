@@ -4,8 +4,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from app.ui import phrases
-from app.ui.app_state import AppState
+from app.ui.data.datasets import Datasets
 from app.ui.data.preview import Preview
 from app.ui.data.rows_text import Legend, RowsText
 from app.ui.theme import Theme
@@ -19,9 +18,9 @@ ROWS_A_PAGE = {"1": "1 row", "5": "5 rows", "20": "20 rows"}
 class RowsView(QWidget):
     columns_requested = Signal()
 
-    def __init__(self, state: AppState, preview: Preview) -> None:
+    def __init__(self, preview: Preview, datasets: Datasets) -> None:
         super().__init__()
-        self._state, self._preview = state, preview
+        self._preview, self._datasets = preview, datasets
         self.text = RowsText("Rows of the dataset", "The first rows are being read…")
         self.legend = Legend()
         self.note = ElidedLabel("", "caption")
@@ -75,15 +74,16 @@ class RowsView(QWidget):
         preview = self._preview
         self.text.show_rows(preview.rows)
         last = preview.first + len(preview.rows)
+        total = _MOST_ROWS if preview.total is None else preview.total
         self.first.setEnabled(preview.first > 0)
         self.previous.setEnabled(preview.first > 0)
-        self.next.setEnabled(last < preview.total)
+        self.next.setEnabled(last < total and bool(preview.rows))
         self.number.blockSignals(True)
-        self.number.setRange(1, max(1, min(preview.total, _MOST_ROWS)))
+        self.number.setRange(1, max(1, min(total, _MOST_ROWS)))
         self.number.setValue(preview.first + 1)
         self.number.blockSignals(False)
-        self.number.setEnabled(preview.total > 1)
-        self.total.setText(f"of {preview.total:,}")
+        self.number.setEnabled(total > 1)
+        self.total.setText(self._total())
         self.file.setVisible(preview.files > 1)
         self.file.choose(str(preview.file))
         self.legend.setVisible(preview.is_rendered)
@@ -96,13 +96,16 @@ class RowsView(QWidget):
         looked = self._preview.looked
         return f"{looked.problem}." if looked and looked.problem and not looked.rows else ""
 
+    def _total(self) -> str:
+        total, reached = self._preview.total, self._preview.reached
+        told = "" if total is None else f"of {total:,}"
+        return told if reached is None else f"{told} · reading up to it, at {reached:,}".strip(" ·")
+
     def _note(self) -> str:
         preview = self._preview
         if not preview.rows:
             return ""
         if not preview.is_rendered:
-            return "As the file has it. How the model sees it follows."
-        if preview.is_head_only:
-            first = phrases.plural(preview.total, "row")
-            return f"The first {first}. Any row can be looked at once all are tokens."
-        return ""
+            follows = " How the model sees it follows." if preview.can_be_rendered else ""
+            return f"As the file has it.{follows}"
+        return "Read from the file: not all rows are tokens yet." if preview.is_from_file else ""

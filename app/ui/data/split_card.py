@@ -1,13 +1,20 @@
-"""How much is held out for validation, with the counts of both sides."""
+"""How much is held out for validation, with the counts of both sides, of each dataset."""
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QSlider, QVBoxLayout, QWidget
 
+from app.core.config import TrainingConfig
 from app.ui import phrases
 from app.ui.app_state import AppState
+from app.ui.data.datasets import Datasets
 from app.ui.data.figures import Figures
+from app.ui.data.words import SHORT_NAME
+from app.ui.run_dataset import RunDataset
 from app.ui.widgets.building import button, card, enable, label, row
 from app.ui.widgets.setting_field import SettingField
 
@@ -34,9 +41,9 @@ class SplitSlider(QSlider):
 
 
 class SplitCard(QWidget):
-    def __init__(self, state: AppState, figures: Figures) -> None:
+    def __init__(self, state: AppState, figures: Figures, datasets: Datasets) -> None:
         super().__init__()
-        self._state, self._figures = state, figures
+        self._state, self._figures, self._datasets = state, figures, datasets
         frame, inside = card("Validation")
         self.slider = SplitSlider()
         self.slider.valueChanged.connect(self._write)
@@ -54,25 +61,42 @@ class SplitCard(QWidget):
         outside = QVBoxLayout(self)
         outside.setContentsMargins(0, 0, 0, 0)
         outside.addWidget(frame)
-        state.config_changed.connect(self.refresh)
-        state.dataset_changed.connect(self.refresh)
+        datasets.changed.connect(self.refresh)
         state.phase_changed.connect(self.refresh)
         figures.changed.connect(self.refresh)
         self.refresh()
 
     def refresh(self) -> None:
-        config, facts = self._state.config, self._state.dataset
-        has_file = facts is not None and facts.valid_examples > 0
+        config, datasets = self._state.config, self._datasets.all
+        with_file = [one for one in datasets if one.facts and one.facts.valid_examples]
+        # Where every dataset has rows of its own to validate on, there is nothing to draw.
+        is_drawn = not datasets or len(with_file) < len(datasets)
         for part in (self.slider, self.seed, self.draw):
-            part.setVisible(not has_file)
+            part.setVisible(is_drawn)
             enable(part, not self._state.phase.is_active)
         self.slider.blockSignals(True)
         self.slider.setValue(round(config.validation_share * 100 * _STEPS_A_PERCENT))
         self.slider.blockSignals(False)
-        self.share.setText("A file of its own" if has_file else f"{config.validation_share:.3g}")
-        if not has_file:
-            self.share.setText(f"{config.validation_share * 100:g} %")
-        self.counts.setText(_counts(facts, self._figures.statistics, config.validation_share))
+        drawn = f"{config.validation_share * 100:g} %"
+        self.share.setText(drawn if is_drawn else "A file of its own")
+        self.counts.setText("\n".join(self._counts(datasets)))
+
+    def _counts(self, datasets: Sequence[RunDataset]) -> Iterator[str]:
+        """A line for each dataset, and one for all where there are several."""
+        config, measured = self._state.config, self._figures.all
+        if len(measured) != len(datasets):
+            measured = ()
+        total = Sides(0, 0)
+        for one, statistics in zip_longest(datasets, measured):
+            if one.facts is None:
+                continue
+            sides = _sides(one.facts, statistics, config)
+            total = Sides(total.train + sides.train, total.valid + sides.valid)
+            name = f"{phrases.shortened(one.name, SHORT_NAME)}: " if len(datasets) > 1 else ""
+            has_own = " of its own file" if len(datasets) > 1 and one.facts.valid_examples else ""
+            yield name + _sentence(sides, is_about=statistics is None, of_own=has_own)
+        if len(datasets) > 1 and total.train:
+            yield "Together: " + _sentence(total, is_about=not measured)
 
     def _write(self, value: int) -> None:
         self._state.change_config(validation_share=value / (100 * _STEPS_A_PERCENT))
@@ -81,17 +105,30 @@ class SplitCard(QWidget):
         self._state.change_config(seed=(self._state.config.seed + 1) % 2**32)
 
 
-def _counts(facts: "DatasetFacts | None", statistics: "DataStatistics | None", share: float) -> str:
-    if facts is None:
-        return ""
+@dataclass(frozen=True)
+class Sides:
+    train: int
+    valid: int
+
+
+def _sides(
+    facts: "DatasetFacts", statistics: "DataStatistics | None", config: TrainingConfig
+) -> Sides:
+    """Rows that a run would use of a dataset; about, before its rows are tokens."""
+    if statistics is not None:
+        limit = config.max_seq_length
+        return Sides(statistics.train.kept(limit), statistics.valid.kept(limit))
     if facts.valid_examples:
-        train, valid = facts.examples, facts.valid_examples
-    elif statistics is not None:
-        train, valid = statistics.train.rows, statistics.valid.rows
-    else:
-        valid = min(max(1, round(facts.examples * share)), facts.examples - 1) if share else 0
-        train = facts.examples - valid
-        return f"About {train:,} to train on, {valid:,} to validate on."
-    if not valid:
-        return f"All {train:,} rows are trained on; nothing is validated."
-    return f"{phrases.plural(train, 'row')} to train on, {valid:,} to validate on."
+        return Sides(facts.examples, facts.valid_examples)
+    share = config.validation_share
+    valid = min(max(1, round(facts.examples * share)), facts.examples - 1) if share else 0
+    return Sides(facts.examples - max(0, valid), max(0, valid))
+
+
+def _sentence(sides: Sides, *, is_about: bool, of_own: str = "") -> str:
+    if not sides.valid and not is_about:
+        return f"All {sides.train:,} rows are trained on; nothing is validated."
+    train = phrases.plural(sides.train, "row")
+    about = "about " if is_about and not of_own else ""
+    said = f"{about}{train} to train on, {sides.valid:,}{of_own} to validate on."
+    return said[0].upper() + said[1:]

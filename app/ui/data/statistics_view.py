@@ -1,4 +1,5 @@
-"""The dataset in figures: lengths with the limit, tokens, what a run would do, the split."""
+"""The shown dataset in figures: lengths with the limit, tokens; what a run would do with all, and
+what it would hold out."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -8,6 +9,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QStackedWidget, 
 
 from app.core.config import TrainingConfig
 from app.ui.app_state import AppState
+from app.ui.data.datasets import Datasets
 from app.ui.data.figure_list import FigureList
 from app.ui.data.figures import Figures
 from app.ui.data.split_card import SplitCard
@@ -23,7 +25,9 @@ if TYPE_CHECKING:
 
 
 class StatisticsView(QScrollArea):
-    def __init__(self, state: AppState, figures: Figures, tokenisation: Tokenisation) -> None:
+    def __init__(
+        self, state: AppState, figures: Figures, tokenisation: Tokenisation, datasets: Datasets
+    ) -> None:
         super().__init__()
         self.setObjectName("column")
         self.setFrameShape(QFrame.Shape.NoFrame)
@@ -31,6 +35,7 @@ class StatisticsView(QScrollArea):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self._state, self._figures, self._tokenisation = state, figures, tokenisation
+        self._datasets = datasets
         self._theme = LIGHT
         self._drawn: object = None
         self._dragged: int | None = None
@@ -38,12 +43,11 @@ class StatisticsView(QScrollArea):
         self.limit = SettingField("max_seq_length", state)
         self.effect = label("", "secondary", wraps=True)
         self.counted, self.run = FigureList(), FigureList()
-        self.split = SplitCard(state, figures)
+        self.split = SplitCard(state, figures, datasets)
         self.setWidget(self._lay_out())
         self._writing = QTimer(self, interval=0, singleShot=True)
         self._writing.timeout.connect(self._write)
-        state.config_changed.connect(self.refresh)
-        state.dataset_changed.connect(self.refresh)
+        datasets.changed.connect(self.refresh)
         state.preview_changed.connect(self._show_run)
         state.phase_changed.connect(self.refresh)
         figures.changed.connect(self.refresh)
@@ -116,7 +120,8 @@ class StatisticsView(QScrollArea):
         self._show_waiting()
 
     def _show_figures(self) -> None:
-        facts, statistics, config = self._state.dataset, self._figures.statistics, self._config()
+        shown, statistics, config = self._datasets.shown, self._figures.statistics, self._config()
+        facts = shown.facts if shown else None
         self.counted.show_figures(
             [] if facts is None else counted_figures(facts, statistics, config)
         )
@@ -126,8 +131,10 @@ class StatisticsView(QScrollArea):
         self._show_run()
 
     def _show_run(self) -> None:
-        statistics, memory = self._figures.statistics, self._state.memory
-        self.run.show_figures(run_figures(statistics, self._config(), self._figures.speed, memory))
+        names = [dataset.name for dataset in self._datasets.all]
+        named = list(zip(names, self._figures.all, strict=False))
+        speed, memory = self._figures.speed, self._state.memory
+        self.run.show_figures(run_figures(named, self._config(), speed, memory))
 
     def _show_waiting(self) -> None:
         if self._figures.statistics is None:

@@ -1,11 +1,12 @@
-"""One line about what is being done with the dataset, and the button that stops it."""
+"""One line about what is being done with the datasets, and the button that stops it."""
 
 from PySide6.QtWidgets import QProgressBar, QVBoxLayout, QWidget
 
 from app.ui import phrases
 from app.ui.app_state import AppState
+from app.ui.data.datasets import Datasets
 from app.ui.data.tokenisation import Tokenisation
-from app.ui.intake import Intake
+from app.ui.run_dataset import RunDataset
 from app.ui.widgets.building import GRID_PX, button, label, message, row, say
 
 _TOLD_SECONDS = 10
@@ -13,10 +14,9 @@ _TOLD_SECONDS = 10
 
 
 class StatusStrip(QWidget):
-    def __init__(self, state: AppState, tokenisation: Tokenisation, intake: Intake) -> None:
+    def __init__(self, state: AppState, tokenisation: Tokenisation, datasets: Datasets) -> None:
         super().__init__()
-        self._state, self._tokenisation, self._intake = state, tokenisation, intake
-        self._read = 0.0
+        self._state, self._tokenisation, self._datasets = state, tokenisation, datasets
         self.text = label("", "secondary")
         self.problem = message("problem")
         self.bar = QProgressBar()
@@ -30,20 +30,19 @@ class StatusStrip(QWidget):
         layout.setSpacing(4)
         layout.addLayout(row(self.bar, self.text, self.stop, self.go_on, None, spacing=2 * GRID_PX))
         layout.addWidget(self.problem)
-        state.dataset_changed.connect(self.refresh)
-        state.config_changed.connect(self.refresh)
+        datasets.changed.connect(self.refresh)
         state.phase_changed.connect(self.refresh)
         tokenisation.changed.connect(self.refresh)
-        intake.reading_begun.connect(lambda _: self._show_read(0.0))
-        intake.reading_progressed.connect(self._show_read)
         self.refresh()
 
     def refresh(self) -> None:
-        work, is_reading = self._tokenisation, self._state.is_inspecting
+        work, reading = self._tokenisation, self._being_read()
+        is_reading = reading is not None
         is_working = is_reading or work.share is not None
         self.bar.setVisible(is_working)
         self.bar.setRange(0, 1000)
-        self.bar.setValue(round(1000 * (self._read if is_reading else work.share or 0.0)))
+        share = work.share if reading is None else reading.share_read
+        self.bar.setValue(round(1000 * (share or 0.0)))
         self.stop.setVisible(is_working)
         self.go_on.setVisible((work.is_stopped or work.failure is not None) and not is_working)
         self.go_on.setText("Go On" if work.is_stopped else "Try Again")
@@ -52,14 +51,16 @@ class StatusStrip(QWidget):
         failure = None if is_reading else work.failure
         say(self.problem, f"{failure.message} {failure.hint}".strip() if failure else "")
 
-    def _show_read(self, share: float) -> None:
-        self._read = share
-        self.refresh()
+    def _being_read(self) -> RunDataset | None:
+        """The one that is in hand: they are read one after the other."""
+        reading = [one for one in self._datasets.all if one.is_being_read]
+        return max(reading, key=lambda one: one.share_read or 0.0, default=None)
 
     def _words(self) -> str:
         work = self._tokenisation
-        if self._state.is_inspecting:
-            return f"Reading and checking every row: {self._read:.0%}"
+        if (reading := self._being_read()) is not None:
+            rows = "every row" if len(self._datasets.all) == 1 else f"every row of {reading.name}"
+            return f"Reading and checking {rows}: {reading.share_read:.0%}"
         if work.share is not None:
             left = work.seconds_left
             told = f", about {phrases.duration(left)} left" if left and left > _TOLD_SECONDS else ""
@@ -75,7 +76,7 @@ class StatusStrip(QWidget):
         return work.why_not()
 
     def _stop(self) -> None:
-        if self._state.is_inspecting:
-            self._intake.cancel()
+        if self._being_read() is not None:
+            self._datasets.cancel_reading()
         else:
             self._tokenisation.stop()

@@ -1,4 +1,4 @@
-"""Turns the dataset into tokens once it is checked, so that a run finds them made.
+"""Turns the run's datasets into tokens once all are checked, so that a run finds them made.
 
 Starts anew when what decides the tokens changes, stops where the user says so, and makes way for
 a run, which goes on where this has stopped.
@@ -14,14 +14,19 @@ from PySide6.QtCore import QObject, QTimer, Signal, Slot
 from app.core.events import RunStarted
 from app.ui import phrases
 from app.ui.app_state import AppState
+from app.ui.data.datasets import Datasets
 from app.ui.data.tokenizer_source import TokenizerSource
+from app.ui.run_dataset import RunDataset
 from app.workers.background import Failure
-from app.workers.data_jobs import Reading, Tokenised, Tokenising
+from app.workers.data_jobs import Tokenised, Tokenising
 from app.workers.data_process import DataProcess
 from app.workers.job import JobEnded
 
 if TYPE_CHECKING:
     from app.data.inspection import DatasetFacts
+
+Wanted = tuple[Tokenising, "tuple[DatasetFacts | None, ...]"]
+"""What is to be done, and the readings it goes by: a file that was read again may be another."""
 
 _DELAY_MS = 150
 """Settings change several times in a row while they are typed."""
@@ -34,9 +39,16 @@ some seconds old."""
 class Tokenisation(QObject):
     changed = Signal()
 
-    def __init__(self, state: AppState, process: DataProcess, tokenizer: TokenizerSource) -> None:
+    def __init__(
+        self,
+        state: AppState,
+        process: DataProcess,
+        tokenizer: TokenizerSource,
+        datasets: Datasets,
+    ) -> None:
         super().__init__(state)
-        self._state, self._process, self._tokenizer = state, process, tokenizer
+        self._state, self._process = state, process
+        self._tokenizer, self._datasets = tokenizer, datasets
         self.share: float | None = None
         """How much is done, while it is being done."""
         self.done: Tokenised | None = None
@@ -46,7 +58,7 @@ class Tokenisation(QObject):
         self.stopped_at = 0.0
         self._paced_from: tuple[float, float] | None = None
         """A share done, and the clock's seconds then."""
-        self._wanted: tuple[Tokenising, DatasetFacts] | None = None
+        self._wanted: Wanted | None = None
         self._job: int | None = None
         self._closing: int | None = None
         self._free = threading.Event()
@@ -55,8 +67,7 @@ class Tokenisation(QObject):
         self._timer.timeout.connect(self._begin)
         self._patience = QTimer(self, interval=_PATIENCE_MS, singleShot=True)
         self._patience.timeout.connect(process.kill)
-        state.config_changed.connect(self.refresh)
-        state.dataset_changed.connect(self.refresh)
+        datasets.changed.connect(self.refresh)
         state.phase_changed.connect(self.refresh)
         state.run_event_received.connect(self._follow_run)
         tokenizer.changed.connect(self.refresh)
@@ -100,13 +111,13 @@ class Tokenisation(QObject):
     def why_not(self) -> str:
         """Why the rows are not turned into tokens now, in one sentence; empty when they are, or
         while the dataset is not known."""
-        state, facts = self._state, self._state.dataset
-        if facts is None or state.is_inspecting:
+        state, datasets = self._state, self._datasets.all
+        if not datasets or state.is_inspecting:
             return ""
-        if phrases.file_problems(facts) or not facts.examples:
-            return "There are no tokens: the dataset can't be used as it is."
-        if facts.problem_count and state.config.bad_rows == "stop":
-            return "There are no tokens yet: rows can't be used."
+        for one in datasets:
+            name = "" if len(datasets) == 1 else one.name
+            if wrong := _why_not_of(one, name, is_strict=state.config.bad_rows == "stop"):
+                return wrong
         if self._tokenizer.failure is not None:
             return self._tokenizer.failure.message
         if self._tokenizer.is_bound:
@@ -131,20 +142,18 @@ class Tokenisation(QObject):
             self._timer.start()
         self.changed.emit()
 
-    def _now_wanted(self) -> "tuple[Tokenising, DatasetFacts] | None":
-        state, config = self._state, self._state.config
-        facts = state.dataset
+    def _now_wanted(self) -> Wanted | None:
+        state, config, datasets = self._state, self._state.config, self._datasets.all
         is_early = state.phase.is_active and state.started is None
-        if facts is None or config.data is None or state.is_inspecting or is_early:
+        if not datasets or state.dataset is None or state.is_inspecting or is_early:
             return None
         tokenizer = self._tokenizer.tokenizer
         if self.why_not() or tokenizer is None:
             return None
-        reading = Reading(config.data, config.valid, config.map)
+        readings = tuple(one.reading for one in datasets)
         leave_out = config.bad_rows == "leave out"
-        mixed = tuple(Reading(one.data, None, one.map) for one in config.mix)
-        job = Tokenising(reading, tokenizer, config.mask_prompt, leave_out, mixed)
-        return job, facts
+        job = Tokenising(readings, tokenizer, config.mask_prompt, leave_out)
+        return job, tuple(one.facts for one in datasets)
 
     @Slot(object)
     def _follow_run(self, event: object) -> None:
@@ -197,10 +206,20 @@ class Tokenisation(QObject):
             self._free.set()
 
 
-def _same(
-    one: "tuple[Tokenising, DatasetFacts] | None", other: "tuple[Tokenising, DatasetFacts] | None"
-) -> bool:
-    """Equal settings of the very same reading: a file that was read again may be another."""
+def _why_not_of(dataset: RunDataset, name: str, *, is_strict: bool) -> str:
+    """Why this one's rows can't be turned into tokens; it has a name where there are others."""
+    facts = dataset.facts
+    if dataset.is_being_read:
+        return f"There are no tokens yet: {name or 'the dataset'} is being read."
+    if facts is None or phrases.file_problems(facts) or not facts.examples:
+        return f"There are no tokens: {name or 'the dataset'} can't be used as it is."
+    if facts.problem_count and is_strict:
+        return f"There are no tokens yet: rows {f'of {name} ' if name else ''}can't be used."
+    return ""
+
+
+def _same(one: Wanted | None, other: Wanted | None) -> bool:
+    """Equal settings of the very same readings."""
     if one is None or other is None:
         return one is other
-    return one[0] == other[0] and one[1] is other[1]
+    return one[0] == other[0] and all(a is b for a, b in zip(one[1], other[1], strict=True))

@@ -1,6 +1,7 @@
 """What the Data page says of a dataset, in words. Knows no widget."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,9 +12,21 @@ from app.core.memory_words import memory_sentence
 from app.ui import phrases
 
 if TYPE_CHECKING:
-    from app.data.data_statistics import DataStatistics
+    from app.data.data_statistics import DataStatistics, EpochFacts
     from app.data.inspection import DatasetFacts
     from app.library.measured_speed import MeasuredSpeed
+
+    Named = Sequence[tuple[str, DataStatistics]]
+
+
+SHORT_NAME = 20
+"""Characters of a dataset's name, where several are named side by side."""
+
+DECIDE_PACE = (
+    "data", "mix", "mask_prompt", "max_seq_length", "batch_size", "grad_checkpoint", "num_layers",
+    "keys", "rank", "fine_tune_type",
+)  # fmt: skip
+"""Settings that decide how long a trained token takes."""
 
 
 def summary(facts: "DatasetFacts | None", data: Path | None) -> str:
@@ -95,52 +108,76 @@ def _lengths(statistics: "DataStatistics") -> str:
 
 
 def run_figures(
-    statistics: "DataStatistics | None",
+    datasets: "Named",
     config: TrainingConfig,
     speed: "MeasuredSpeed | None",
     memory: MemoryEstimated | None,
 ) -> list[Figure]:
-    """What a run with these settings would do with the dataset, as far as it is known."""
-    told = _paces(statistics, config, speed) if statistics is not None else []
+    """What a run with these settings would do with its datasets, each given with its name, as far
+    as it is known."""
+    told = _paces(datasets, config, speed) if datasets else []
     if memory is not None:
         told.append(Figure("Memory", memory_sentence(memory)))
     return told
 
 
 def _paces(
-    statistics: "DataStatistics", config: TrainingConfig, speed: "MeasuredSpeed | None"
+    datasets: "Named",
+    config: TrainingConfig,
+    speed: "MeasuredSpeed | None",
 ) -> list[Figure]:
-    kept = statistics.train.kept(config.max_seq_length)
-    mixed = sum(one.share for one in config.mix)
-    # A pass over the dataset itself, with what is mixed in filling its share.
-    batches = math.ceil(round(kept / (1 - mixed)) / config.batch_size) if mixed < 1 else 0
-    steps = batches / config.gradient_accumulation
-    an_epoch = f"{steps:,.0f}" if steps == int(steps) or steps >= 100 else f"{steps:,.1f}"
-    epochs = config.steps / steps if steps else 0.0
+    from app.data.data_statistics import epoch_facts
+
+    shares = [mixed.share for mixed in config.mix]
+    if len(shares) != len(datasets) - 1:
+        return []  # another dataset has just come or gone
+    epoch = epoch_facts([one for _, one in datasets], shares, config.max_seq_length)
+    if epoch is None:
+        return [Figure("Steps an epoch", "None", "nothing is left to train on")]
+    batches = math.ceil(sum(epoch.rows) / config.batch_size)
+    steps = math.ceil(batches / config.gradient_accumulation)
+    epochs = config.steps * config.gradient_accumulation / batches
+    told = [Figure("Steps an epoch", f"{steps:,}", _batches(config, batches))]
+    if len(datasets) > 1:
+        told += _mixture([name for name, _ in datasets], epoch)
     return [
-        Figure("Steps an epoch", an_epoch, _batches(config, mixed)),
+        *told,
         Figure("This run", f"{epochs:.2g} epochs" if epochs < 10 else f"{epochs:,.0f} epochs",
                phrases.plural(config.steps, "step")),
-        _time(statistics, config, speed, epochs),
+        _time(epochs * epoch.trained_tokens, config, speed),
     ]  # fmt: skip
 
 
-def _batches(config: TrainingConfig, mixed: float) -> str:
-    told = f"batches of {config.batch_size}"
-    return f"{told}, {mixed * 100:.3g} % of the rows mixed in" if mixed else told
+def _batches(config: TrainingConfig, batches: int) -> str:
+    if config.gradient_accumulation == 1:
+        return f"batches of {config.batch_size}"
+    return f"{batches:,} batches of {config.batch_size}, {config.gradient_accumulation} a step"
 
 
-def _time(
-    statistics: "DataStatistics",
-    config: TrainingConfig,
-    speed: "MeasuredSpeed | None",
-    epochs: float,
-) -> Figure:
+def _mixture(names: Sequence[str], epoch: "EpochFacts") -> list[Figure]:
+    each = ", ".join(
+        f"{rows:,} of {phrases.shortened(name, SHORT_NAME)}"
+        for name, rows in zip(names, epoch.rows, strict=True)
+    )
+    trained = f"about {epoch.trained_tokens:,.0f} trained"
+    return [
+        Figure("Rows an epoch", f"{sum(epoch.rows):,}", each),
+        Figure("Tokens an epoch", f"about {epoch.tokens:,.0f}", trained),
+    ]
+
+
+def _time(trained_tokens: float, config: TrainingConfig, speed: "MeasuredSpeed | None") -> Figure:
     if speed is None:
         return Figure("Time", "Not known yet", "no run on this model was measured")
-    tokens = epochs * statistics.train.trained_within(config.max_seq_length)
-    if config.mix:  # those of the others are not counted here; their rows are taken as alike
-        tokens /= max(0.05, 1 - sum(one.share for one in config.mix))
-    seconds = tokens / speed.tokens_per_second
+    seconds = trained_tokens / speed.tokens_per_second
     pace = f"at {phrases.rate(speed.tokens_per_second)} trained tokens/s, as in {speed.run}"
+    if not _is_alike(config, speed.config):
+        pace += ", which had other data or settings"
     return Figure("Time", f"about {phrases.duration(seconds)}", pace)
+
+
+def _is_alike(config: TrainingConfig, other: TrainingConfig | None) -> bool:
+    """Whether a trained token takes one run as long as the other."""
+    return other is not None and all(
+        getattr(config, name) == getattr(other, name) for name in DECIDE_PACE
+    )

@@ -1,19 +1,19 @@
-"""The Data page: what the dataset is, what the model will see of it, what is wrong with it."""
+"""The Data page: what each dataset of the run is, what the model will see of it, what is wrong."""
+
+from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QButtonGroup, QPushButton, QStackedWidget, QVBoxLayout, QWidget
 
-from app.ui import phrases
 from app.ui.app_state import AppState
 from app.ui.data.columns_view import ColumnsView
 from app.ui.data.data_work import DataWork
+from app.ui.data.dataset_chooser import DatasetChooser
 from app.ui.data.problems_view import ProblemsView
 from app.ui.data.rows_view import RowsView
 from app.ui.data.statistics_view import StatisticsView
 from app.ui.data.status_strip import StatusStrip
 from app.ui.data.words import summary
-from app.ui.intake import Intake
-from app.ui.mix_intake import MixIntake
 from app.ui.theme import Theme
 from app.ui.widgets.building import (
     GRID_PX,
@@ -26,6 +26,8 @@ from app.ui.widgets.building import (
     row,
     say,
 )
+from app.workers.background import Failure
+from app.workers.data_jobs import Reading
 
 ROWS, STATISTICS, PROBLEMS, COLUMNS = range(4)
 _TABS = ("Examples", "Statistics", "Problems", "Columns")
@@ -34,21 +36,27 @@ _WORDS_PX = 420
 
 class DataPage(QWidget):
     dataset_choice_requested = Signal()
+    further_requested = Signal()
     sample_requested = Signal()
     reveal_requested = Signal(object)
     """Path of a file."""
 
-    def __init__(self, state: AppState, work: DataWork, intake: Intake, mix: MixIntake) -> None:
+    def __init__(self, state: AppState, work: DataWork) -> None:
         super().__init__()
         self.setObjectName("page")
-        self._state, self._work = state, work
-        self.rows = RowsView(state, work.preview)
-        self.statistics = StatisticsView(state, work.figures, work.tokenisation)
-        self.problems = ProblemsView(state, work.figures, mix)
-        self.columns = ColumnsView(state, work.preview, work.looker)
-        self.status = StatusStrip(state, work.tokenisation, intake)
+        self._state, self._work, self._datasets = state, work, work.datasets
+        self.rows = RowsView(work.preview, work.datasets)
+        self.statistics = StatisticsView(state, work.figures, work.tokenisation, work.datasets)
+        self.problems = ProblemsView(state, work.figures, work.datasets)
+        self.columns = ColumnsView(state, work.preview, work.looker, work.datasets)
+        self.status = StatusStrip(state, work.tokenisation, work.datasets)
+        self.chooser = DatasetChooser(state, work.datasets)
         self.choose = button("Choose…", self.dataset_choice_requested.emit)
         self.choose.setAccessibleName("Choose another dataset")
+        self.take_out = button("Take Out", work.datasets.remove)
+        self.take_out.setToolTip("Mix it in no longer; the file stays where it is.")
+        self.add = button("Add Dataset…", self.further_requested.emit)
+        self.add.setToolTip("Mix in another dataset: examples learned before stay in practice so.")
         self._make_head()
         self._views = QStackedWidget()
         for view in (self.rows, self.statistics, self.problems, self.columns):
@@ -59,11 +67,14 @@ class DataPage(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(3 * GRID_PX, 2 * GRID_PX, 3 * GRID_PX, 2 * GRID_PX)
         layout.setSpacing(12)
-        layout.addLayout(
-            row(label("Data", "title"), 4, self.name, None, self.choose, spacing=GRID_PX)
-        )
+        buttons = (self.take_out, self.add, self.choose)
+        policy = self.choose.sizePolicy()
+        policy.setRetainSizeWhenHidden(True)  # the title stays where it is
+        self.choose.setSizePolicy(policy)
+        layout.addLayout(row(label("Data", "title"), 4, self.name, None, *buttons, spacing=GRID_PX))
+        layout.addWidget(self.chooser)
         layout.addWidget(self._body, 1)
-        self._connect(intake)
+        self._connect()
         self.refresh()
 
     def _make_head(self) -> None:
@@ -98,6 +109,7 @@ class DataPage(QWidget):
         )
         self.problem = message("problem")
         self.cancel = button("Cancel", self.status.stop.click)
+        self.again = button("Read Again", self._datasets.read_again)
         self.choose_first = button("Choose…", self.dataset_choice_requested.emit)
         self.sample = button("Use the Sample Data", self.sample_requested.emit, "primary")
         words = QWidget()
@@ -110,24 +122,23 @@ class DataPage(QWidget):
         whole = column(None, spacing=GRID_PX)
         whole.addLayout(centred)
         whole.addSpacing(GRID_PX)
-        whole.addLayout(row(None, self.cancel, self.choose_first, self.sample, None, spacing=12))
+        choices = (self.cancel, self.again, self.choose_first, self.sample)
+        whole.addLayout(row(None, *choices, None, spacing=12))
         whole.addStretch(2)
         empty.setLayout(whole)
         return empty
 
-    def _connect(self, intake: Intake) -> None:
-        state, work = self._state, self._work
-        intake.reading_begun.connect(work.preview.look)
-        intake.reading_begun.connect(self._show_rows)
-        intake.reading_ended.connect(work.preview.keep)
-        intake.attention_wanted.connect(self.show_what_is_wrong)
-        self.problems.reread_requested.connect(intake.inspect_current)
+    def _connect(self) -> None:
+        state, work, datasets = self._state, self._work, self._datasets
+        work.intake.reading_begun.connect(self._show_rows)
+        for given in (work.intake, work.mix):
+            given.attention_wanted.connect(self.show_what_is_wrong)
+        self.problems.reread_requested.connect(datasets.read_again)
         self.problems.reveal_requested.connect(self.reveal_requested)
         self.problems.count_changed.connect(self._name_tabs)
         self.rows.columns_requested.connect(lambda: self.show_view(COLUMNS))
-        self.columns.columns_chosen.connect(intake.map_columns)
-        state.dataset_changed.connect(self.refresh)
-        state.config_changed.connect(self.refresh)
+        self.columns.columns_chosen.connect(datasets.map_columns)
+        datasets.changed.connect(self.refresh)
         state.phase_changed.connect(self.refresh)
         work.preview.changed.connect(self.refresh)
 
@@ -143,38 +154,59 @@ class DataPage(QWidget):
         self.tabs.button(index).setChecked(True)
         self._views.setCurrentIndex(index)
 
-    def show_what_is_wrong(self) -> None:
-        """The view in which the dataset that was just read can be put right."""
-        facts = self._state.dataset
+    def show_what_is_wrong(self, path: Path) -> None:
+        """A dataset that was just read, in the view in which it can be put right; what is shown
+        stays, if that needs it too."""
+        shown = self._datasets.shown
+        if shown is None or not (shown.has_bad_rows or shown.failure):
+            self._datasets.show_path(path)
+            shown = self._datasets.shown
+        facts = shown.facts if shown else None
         is_unknown = facts is not None and not facts.examples and "unknown shape" in facts.counts
         self.show_view(COLUMNS if is_unknown else PROBLEMS)
 
-    def _show_rows(self, _: object) -> None:
-        if self._views.currentIndex() == PROBLEMS:
+    def _show_rows(self, reading: Reading) -> None:
+        """A dataset that is read anew is looked at first; one whose columns are mapped is not."""
+        is_another = reading.data != self._state.config.data
+        view = self._views.currentIndex()
+        if view == PROBLEMS or (view == COLUMNS and is_another):
             self.show_view(ROWS)
 
     def refresh(self) -> None:
-        state = self._state
-        looked, failure = self._work.preview.looked, state.dataset_failure
-        is_there = state.dataset is not None or (state.is_inspecting and looked is not None)
+        state, shown = self._state, self._datasets.shown
+        failure = shown.failure if shown else state.dataset_failure
+        is_reading = shown is not None and shown.is_being_read
+        is_there = shown is not None and shown.facts is not None
+        is_there = is_there or (is_reading and self._work.preview.looked is not None)
         self._body.setCurrentIndex(1 if is_there else 0)
-        path = looked.reading.data if looked and state.is_inspecting else state.config.data
-        self.name.setText(phrases.dataset_name(path) if is_there else "")
-        facts = None if state.is_inspecting else state.dataset
-        self.summary.setText(summary(facts, path))
-        self._title.setText(self._empty_title())
-        self._hint.setVisible(not (state.is_inspecting or failure))
+        is_one = len(self._datasets.all) == 1
+        self.name.setText(shown.name if shown and is_there and is_one else "")
+        if shown is not None:
+            self.summary.setText(summary(shown.facts, shown.path))
+        self._title.setText(_empty_title(is_reading, failure))
+        self._hint.setVisible(not (is_reading or failure))
         say(self.problem, f"{failure.message} {failure.hint}".strip() if failure else "")
-        self.cancel.setVisible(state.is_inspecting)
-        self.choose.setVisible(is_there)
-        for control in (self.choose, self.choose_first, self.sample):
+        self.cancel.setVisible(is_reading)
+        is_mixed_in = self._datasets.index > 0
+        self.again.setVisible(failure is not None and shown is not None)
+        self.choose_first.setVisible(not is_mixed_in)
+        self.sample.setVisible(not is_mixed_in)
+        self.choose.setVisible(shown is not None)
+        self.add.setVisible(shown is not None)
+        self.take_out.setVisible(is_mixed_in)
+        for control in (*self._changing(), self.choose):
             enable(control, not state.phase.is_active)
 
-    def _empty_title(self) -> str:
-        if self._state.is_inspecting:
-            return "Reading…"
-        return "This can't be used" if self._state.dataset_failure else "No dataset yet"
+    def _changing(self) -> tuple[QPushButton, ...]:
+        """What changes the run's datasets, beside the choice of another."""
+        return self.choose_first, self.sample, self.again, self.add, self.take_out
 
     def _name_tabs(self) -> None:
         count = self.problems.total
         self.tabs.button(PROBLEMS).setText(f"Problems ({count:,})" if count else "Problems")
+
+
+def _empty_title(is_reading: bool, failure: Failure | None) -> str:
+    if is_reading:
+        return "Reading…"
+    return "This can't be used" if failure else "No dataset yet"

@@ -6,7 +6,8 @@ from PySide6.QtWidgets import QToolButton, QVBoxLayout, QWidget
 from app.core.config import MixedDataset
 from app.ui import icons, phrases
 from app.ui.app_state import AppState
-from app.ui.mix_intake import MixedFacts, MixIntake
+from app.ui.mix_intake import MixIntake
+from app.ui.run_dataset import RunDataset
 from app.ui.theme import LIGHT, Theme
 from app.ui.widgets.building import (
     GRID_PX,
@@ -101,7 +102,7 @@ class MixedRow(QWidget):
     def set_theme(self, theme: Theme) -> None:
         self.remove.setIcon(icons.icon("less", theme.secondary_text, 14))
 
-    def show_dataset(self, mixed: MixedDataset, known: MixedFacts) -> None:
+    def show_dataset(self, mixed: MixedDataset, known: RunDataset) -> None:
         name = phrases.dataset_name(mixed.data)
         self.name.setText(name)
         self.name.setToolTip(str(mixed.data))
@@ -115,7 +116,7 @@ class MixedRow(QWidget):
         say(self.problem, _problem_text(known))
 
 
-def _facts_text(known: MixedFacts) -> str:
+def _facts_text(known: RunDataset) -> str:
     if (facts := known.facts) is None:
         return "Reading…"
     parts = [phrases.plural(facts.examples, "example")]
@@ -124,7 +125,7 @@ def _facts_text(known: MixedFacts) -> str:
     return " · ".join([*parts, phrases.size(facts.size_bytes)])
 
 
-def _problem_text(known: MixedFacts) -> str:
+def _problem_text(known: RunDataset) -> str:
     if failure := known.failure:
         return f"{failure.message} {failure.hint}".strip()
     if known.facts is None or not known.facts.problem_count:

@@ -1,0 +1,85 @@
+"""The run's datasets side by side, each with its share; the one that is shown is marked."""
+
+from PySide6.QtWidgets import QButtonGroup, QGridLayout, QHBoxLayout, QPushButton, QWidget
+
+from app.ui import phrases
+from app.ui.app_state import AppState
+from app.ui.data.datasets import Datasets
+from app.ui.data.words import SHORT_NAME
+from app.ui.run_dataset import RunDataset
+from app.ui.widgets.building import restyle
+
+A_ROW = 3
+_LEAST_PX = 80
+"""Long names must not make the window wider; the tooltip tells all."""
+
+
+class DatasetChooser(QWidget):
+    """There where several are mixed; one alone needs no choice."""
+
+    def __init__(self, state: AppState, datasets: Datasets) -> None:
+        super().__init__()
+        self._state, self._datasets = state, datasets
+        self._group = QButtonGroup(self)
+        self._group.idClicked.connect(datasets.show)
+        self.choices: list[QPushButton] = []
+        self._grid = QGridLayout()
+        self._grid.setSpacing(6)
+        whole = QHBoxLayout(self)
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.addLayout(self._grid)
+        whole.addStretch(1)
+        datasets.changed.connect(self.refresh)
+        self.refresh()
+
+    def refresh(self) -> None:
+        found = self._datasets.all
+        count = len(found) if len(found) > 1 else 0
+        self._have(count)
+        mixed = [one.share for one in self._state.config.mix]
+        shares = (1 - sum(mixed), *mixed)
+        for choice, one, share in zip(self.choices, found, shares, strict=False):
+            self._show(choice, one, share)
+        if count:
+            self.choices[self._datasets.index].setChecked(True)
+        self.setVisible(count > 0)
+
+    def _have(self, count: int) -> None:
+        while len(self.choices) > count:
+            gone = self.choices.pop()
+            self._group.removeButton(gone)
+            self._grid.removeWidget(gone)
+            gone.hide()
+            gone.deleteLater()
+        while len(self.choices) < count:
+            made = QPushButton()
+            made.setObjectName("dataset")
+            made.setCheckable(True)
+            made.setAutoDefault(False)
+            made.setMinimumWidth(_LEAST_PX)
+            number = len(self.choices)
+            self._group.addButton(made, number)
+            self._grid.addWidget(made, number // A_ROW, number % A_ROW)
+            self.choices.append(made)
+
+    def _show(self, choice: QPushButton, one: RunDataset, share: float) -> None:
+        name = phrases.shortened(one.name, SHORT_NAME)
+        told = _state_words(one)
+        text = f"{name}  {share * 100:.3g} %"
+        text = f"{text} · {told}" if told else text
+        if choice.text() != text:
+            choice.setText(text)
+            choice.setAccessibleName(f"{one.name}, {share * 100:.3g} % of the rows")
+            choice.setToolTip(str(one.path))
+        is_wrong = one.failure is not None or one.has_bad_rows
+        restyle(choice, "tone", "danger" if is_wrong else "")
+
+
+def _state_words(one: RunDataset) -> str:
+    if one.is_being_read:
+        return "reading"
+    if one.failure is not None:
+        return "can't be read"
+    if one.facts is not None and one.facts.problem_count:
+        return phrases.plural(one.facts.problem_count, "bad row")
+    return ""

@@ -1,0 +1,207 @@
+"""The Data page with several datasets: each is looked at, measured, mapped and mended there."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from pytestqt.qtbot import QtBot
+
+from app.application import Nestling
+from app.core.columns import Columns
+from app.core.config import MixedDataset, TrainingConfig
+from app.core.events import RunStarted
+from app.library.remembered_columns import remembered_columns
+from app.ui.app_state import Phase
+from app.ui.main_window import DATA
+from app.ui.pages.data_page import COLUMNS, PROBLEMS, STATISTICS
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    def write(name: str, count: int, bad: str = "", long: int = 0) -> Path:
+        path = tmp_path / name
+        texts = [f"{name}, row {number}" for number in range(count)]
+        texts += [f"{name}, long {number}" + " and more" * 40 for number in range(long)]
+        path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts) + bad)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def unmapped(tmp_path: Path) -> Path:
+    path = tmp_path / "letters.csv"
+    path.write_text("asked,answered\n" + "".join(f"why {i},so {i}\n" for i in range(30)))
+    return path
+
+
+def shown(nestling: Nestling) -> str:
+    return nestling.data.rows.text.toPlainText()
+
+
+def measured(nestling: Nestling, count: int) -> Callable[[], bool]:
+    return lambda: len(nestling.data_work.figures.all) == count
+
+
+def run_figures(nestling: Nestling) -> dict[str, str]:
+    return {figure.name: figure.value for figure in nestling.data.statistics.run.shown}
+
+
+def test_each_dataset_is_looked_at_and_measured(
+    nestling: Nestling, write: Write, qtbot: QtBot
+) -> None:
+    nestling.window.show_page(DATA)
+    nestling.state.change_config(max_seq_length=64)
+    page, work = nestling.data, nestling.data_work
+    nestling.commands.open_paths((write("new.jsonl", 30), write("old.jsonl", 7, long=2)))
+    qtbot.waitUntil(measured(nestling, 2))
+    assert [choice.text() for choice in page.chooser.choices] == ["new  50 %", "old  50 %"]
+    assert page.chooser.choices[0].isChecked()
+    qtbot.waitUntil(lambda: "new.jsonl, row 0" in shown(nestling))
+    assert page.rows.total.text() == "of 30"
+    assert page.problems.counts == {}
+    page.chooser.choices[1].click()
+    qtbot.waitUntil(lambda: "old.jsonl, row 0" in shown(nestling))
+    qtbot.waitUntil(lambda: page.rows.total.text() == "of 9")
+    assert "9 text examples" in page.summary.text()
+    assert page.problems.counts == {"too long": 2}
+    qtbot.waitUntil(lambda: page.problems.model.rowCount() == 2)
+    assert page.problems.model.at(0).path.name == "old.jsonl"
+    assert page.statistics.effect.text() == "2 rows (22.2 %) cut at the end."
+    work.preview.go_to(7)
+    qtbot.waitUntil(lambda: "old.jsonl, long 0" in shown(nestling))
+    page.chooser.choices[0].click()
+    qtbot.waitUntil(lambda: "new.jsonl, row 0" in shown(nestling))
+    page.chooser.choices[1].click()
+    qtbot.waitUntil(lambda: "old.jsonl, long 0" in shown(nestling))
+    page.take_out.click()
+    assert page.chooser.choices == []
+    qtbot.waitUntil(lambda: "new.jsonl, row 0" in shown(nestling))
+    qtbot.waitUntil(measured(nestling, 1))
+
+
+def test_what_is_wrong_with_an_added_dataset_is_shown_and_mended_there(
+    nestling: Nestling, write: Write, qtbot: QtBot
+) -> None:
+    nestling.commands.open_path(write("new.jsonl", 30))
+    qtbot.waitUntil(nestling.actions.start.isEnabled)
+    old = write("old.jsonl", 7, bad="{oops\n[]\n")
+    nestling.mix.add([old])
+    qtbot.waitUntil(lambda: nestling.window.pages.currentIndex() == DATA)
+    page = nestling.data
+    assert page.tabs.checkedId() == PROBLEMS
+    assert page.chooser.choices[1].isChecked()
+    assert page.chooser.choices[1].text() == "old  25 % · 2 bad rows"
+    assert page.problems.total == 2
+    assert page.status.text.text() == "There are no tokens yet: rows of old can't be used."
+    old.write_text("".join(json.dumps({"text": f"Right {i}."}) + "\n" for i in range(12)))
+    page.problems.reread.click()
+    assert not page.problems.reread.isEnabled(), "it is being read"
+    qtbot.waitUntil(lambda: "Right 0." in shown(nestling))
+    qtbot.waitUntil(nestling.actions.start.isEnabled)
+    qtbot.waitUntil(measured(nestling, 2))
+    assert page.problems.counts == {}
+    assert page.rows.total.text() == "of 12"
+    assert page.status.text.text() == "All rows are tokens: a run starts at once."
+
+
+def test_columns_of_a_mixed_in_dataset_are_mapped_on_the_page(
+    nestling: Nestling, write: Write, unmapped: Path, qtbot: QtBot
+) -> None:
+    nestling.commands.open_paths((write("new.jsonl", 30), unmapped))
+    qtbot.waitUntil(lambda: nestling.window.pages.currentIndex() == DATA)
+    page, view = nestling.data, nestling.data.columns
+    assert page.tabs.checkedId() == COLUMNS
+    qtbot.waitUntil(lambda: list(view.roles) == ["asked", "answered"])
+    for name, role in (("asked", "prompt"), ("answered", "completion")):
+        view.roles[name].choose(role)
+        view.roles[name].activated.emit(view.roles[name].currentIndex())
+    qtbot.waitUntil(lambda: "so 2" in view.tried.toPlainText())
+    view.use.click()
+    qtbot.waitUntil(nestling.actions.start.isEnabled)
+    (mixed,) = nestling.state.config.mix
+    assert (mixed.data, mixed.map) == (unmapped, "prompt=asked, completion=answered")
+    assert nestling.state.config.map == "", "the other dataset is read as it was"
+    assert page.chooser.choices[1].text() == "letters  50 %"
+    qtbot.waitUntil(
+        lambda: remembered_columns(unmapped) == Columns(prompt="asked", completion="answered")
+    )
+    qtbot.waitUntil(measured(nestling, 2))
+    view.reset.click()
+    qtbot.waitUntil(lambda: nestling.state.config.mix[0].map == "")
+    assert not nestling.actions.start.isEnabled()
+    assert nestling.state.mix_problem == "letters has no example that can be trained on."
+
+
+def test_what_the_page_says_of_rows_and_steps_is_what_the_run_does(
+    build: Callable[..., Nestling], tiny_model: Path, write: Write, qtbot: QtBot
+) -> None:
+    config = TrainingConfig(
+        model=tiny_model, data=write("new.jsonl", 31), steps=2, rank=2, seed=5, batch_size=3,
+        gradient_accumulation=2, max_seq_length=64, validation_share=0.15,
+        mix=(MixedDataset(write("old.jsonl", 17, long=4), 0.37),
+             MixedDataset(write("older.jsonl", 50), 0.11)),
+    )  # fmt: skip
+    nestling = build(config)
+    nestling.window.show()
+    started: list[RunStarted] = []
+    nestling.state.run_event_received.connect(
+        lambda event: started.append(event) if isinstance(event, RunStarted) else None
+    )
+    qtbot.waitUntil(measured(nestling, 3))
+    qtbot.waitUntil(nestling.actions.start.isEnabled)
+    figures, split = run_figures(nestling), nestling.data.statistics.split
+    counts = split.counts.text().splitlines()
+    nestling.control.start()
+    qtbot.waitUntil(lambda: nestling.state.phase is Phase.FINISHED)
+    (run,) = started
+    kept = json.loads((run.run_dir / "run.json").read_text())
+    assert figures["Steps an epoch"] == str(run.steps_per_epoch)
+    rows = [part["rows_per_epoch"] for part in kept["mixed"]]
+    assert figures["Rows an epoch"] == str(sum(rows))
+    assert [line.split(":")[0] for line in counts] == ["new", "old", "older", "Together"]
+    for line, part in zip(counts, kept["mixed"], strict=False):
+        assert line.split(": ")[1].startswith(f"{part['rows']} rows to train on, ")
+    train, valid = kept["train_examples"], kept["valid_examples"]
+    assert counts[-1] == f"Together: {train} rows to train on, {valid} to validate on."
+
+
+def test_any_row_is_gone_to_before_the_rows_are_tokens(
+    nestling: Nestling, write: Write, qtbot: QtBot
+) -> None:
+    nestling.window.show_page(DATA)
+    rows, work = nestling.data.rows, nestling.data_work
+    nestling.commands.open_path(write("many.jsonl", 20_000))
+    qtbot.waitUntil(lambda: work.tokenisation.share is not None)
+    work.tokenisation.stop()
+    qtbot.waitUntil(lambda: "many.jsonl, row 0" in shown(nestling))
+    assert rows.total.text() == "of 20,000"
+    rows.number.setValue(19_000)
+    qtbot.waitUntil(lambda: "many.jsonl, row 18999" in shown(nestling))
+    assert "Row 19,000 · line 19,000 · " in shown(nestling)
+    assert rows.note.text() == "Read from the file: not all rows are tokens yet."
+    rows.next.click()
+    qtbot.waitUntil(lambda: "many.jsonl, row 19004" in shown(nestling))
+    rows.previous.click()
+    qtbot.waitUntil(lambda: "many.jsonl, row 18999" in shown(nestling))
+    assert work.tokenisation.done is None
+
+
+def test_an_added_dataset_whose_reading_is_cancelled_is_taken_out(
+    nestling: Nestling, write: Write, qtbot: QtBot
+) -> None:
+    nestling.window.show_page(DATA)
+    nestling.commands.open_path(write("new.jsonl", 30))
+    qtbot.waitUntil(measured(nestling, 1))
+    nestling.mix.add([write("old.jsonl", 200_000)])
+    nestling.data.chooser.choices[1].click()
+    qtbot.waitUntil(lambda: "old.jsonl, row 0" in shown(nestling))
+    assert nestling.data.status.text.text().startswith("Reading and checking every row of old: ")
+    nestling.data.status.stop.click()
+    assert nestling.state.config.mix == ()
+    qtbot.waitUntil(lambda: "new.jsonl, row 0" in shown(nestling))
+    qtbot.waitUntil(nestling.actions.start.isEnabled)
+    assert nestling.data.tabs.button(STATISTICS).isVisible()
