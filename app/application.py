@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from PySide6.QtCore import QEvent, QObject, QSettings, QTimer, Signal, Slot
+from PySide6.QtCore import QEvent, QObject, QTimer, Signal, Slot
 from PySide6.QtGui import QFileOpenEvent, QFontDatabase
 from PySide6.QtWidgets import QApplication
 
@@ -34,6 +34,7 @@ from app.ui.pages.queue_page import QueuePage
 from app.ui.pages.train_page import TrainPage
 from app.ui.pages.try_page import TryPage
 from app.ui.quitting import Quitting
+from app.ui.remembered import Remembered
 from app.ui.run_actions import RunActions
 from app.ui.run_control import RunControl
 from app.ui.run_queue import RunQueue
@@ -55,11 +56,9 @@ class Nestling(QObject):
 
     def __init__(self, application: QApplication, config: TrainingConfig | None = None) -> None:
         super().__init__()
-        self.settings = settings = QSettings(
-            str(home_dir() / "settings.ini"), QSettings.Format.IniFormat
-        )
         self.compute = ComputeThread(self)
         self.background = BackgroundTasks(self)
+        self.settings = settings = Remembered(home_dir() / "settings.ini", self.background)
         self.state = AppState(config or default_config(settings), self)
         self.control = RunControl(self.state, self.compute, runs_dir())
         self.preview = TierPreview(self.state, self.compute)
@@ -201,9 +200,9 @@ class Nestling(QObject):
         self.errors.uninstall()
         self.preview.shut_down()
         self.data_work.shut_down()
+        self.settings.close()
         self.background.shut_down()
         self.compute.shut_down()
-        self.settings.sync()
 
 
 def run_app(

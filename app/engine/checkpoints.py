@@ -6,7 +6,6 @@ A checkpoint folder is complete or absent: it is written aside, flushed to the d
 import hashlib
 import itertools
 import json
-import shutil
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
@@ -20,6 +19,7 @@ from app.core.files import (
     remove_folder,
     write_json_atomic,
 )
+from app.core.regular_files import copy_regular, open_regular, read_regular
 from app.engine.mlx_gateway import import_mlx
 from app.engine.optimizer import Arrays, OptimizerState
 from app.engine.tiers import TierPlan
@@ -31,6 +31,7 @@ ADAPTER_CONFIG_FILE = "adapter_config.json"
 OPTIMIZER_FILE = "optimizer.safetensors"
 STATE_FILE = "state.json"
 FORMAT = 2
+MOST_STATE_BYTES = 4 * 1024**2
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ def set_later_aside(run_dir: Path, step: int) -> Path | None:
         aside.mkdir()
         for name in METRICS_FILES:
             if (run_dir / name).exists():
-                shutil.copy2(run_dir / name, aside)
+                copy_regular(run_dir / name, aside / name)
         for folder in later:
             folder.rename(aside / folder.name)
     return aside
@@ -169,7 +170,7 @@ def check_files(folder: Path, names: Collection[str]) -> None:
 def _checked_state(folder: Path, names: Collection[str] | None = None) -> dict[str, Any]:
     """What the checkpoint's state file says, once all files, or those of `names`, are as it has
     them."""
-    values: dict[str, Any] = json.loads((folder / STATE_FILE).read_text(encoding="utf-8"))
+    values: dict[str, Any] = json.loads(read_regular(folder / STATE_FILE, MOST_STATE_BYTES))
     if values["format"] != FORMAT:
         raise _unreadable(folder, "it was made by another version of Nestling")
     if values.pop("own_sha256", None) != digest_of(values):
@@ -188,7 +189,10 @@ def _plain_damage(folder: Path) -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         raise _unreadable(folder, f"{Path(error.filename).name} is missing") from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
+    except OSError as error:
+        name = Path(error.filename or folder).name
+        raise _unreadable(folder, f"{name} can't be read: {error.strerror or error}") from error
+    except (ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
         raise _unreadable(folder, f"{STATE_FILE} or its arrays are damaged ({error})") from error
 
 
@@ -215,7 +219,7 @@ def _size(folder: Path) -> int:
 
 
 def _digest(path: Path) -> str:
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

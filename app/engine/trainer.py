@@ -10,8 +10,10 @@ from app.core.config_text import to_plain, with_settings
 from app.core.errors import InputError
 from app.core.events import Event, LogMessage, RunFinished
 from app.core.paths import runs_dir as default_runs_dir
+from app.core.regular_files import read_regular
 from app.data.fingerprint import fingerprints
 from app.engine.checkpoints import (
+    MOST_STATE_BYTES,
     STATE_FILE,
     Checkpoint,
     checkpoint_folder,
@@ -194,7 +196,7 @@ def _what_must_agree(config: TrainingConfig, prepared: Prepared) -> dict[str, st
 
 
 def _digest(checkpoint: Checkpoint) -> str:
-    return (checkpoint.folder / STATE_FILE).read_text(encoding="utf-8")
+    return read_regular(checkpoint.folder / STATE_FILE, MOST_STATE_BYTES).decode()
 
 
 def _facts(prepared: Prepared) -> Facts:

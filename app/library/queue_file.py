@@ -14,9 +14,11 @@ from app.core.config import TrainingConfig
 from app.core.config_text import to_plain, with_settings
 from app.core.errors import AppError, InputError
 from app.core.files import plain_disk_errors, write_json_atomic
+from app.core.regular_files import read_regular
 
 QUEUE_FILE = "queue.json"
 FORMAT = 1
+MOST_BYTES = 64 * 1024**2
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ def queued(config: TrainingConfig) -> QueuedRun:
 def read_queue(path: Path) -> list[QueuedRun]:
     """In order. A damaged file is put aside, under another name, and InputError says so."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_regular(path, MOST_BYTES).decode()
     except FileNotFoundError:
         return []
     except (OSError, UnicodeDecodeError) as error:

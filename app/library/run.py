@@ -28,11 +28,13 @@ from app.core.events import (
     to_json,
 )
 from app.core.files import disk_error, plain_disk_errors, write_json_atomic
+from app.core.regular_files import copy_regular, read_regular
 from app.library.claim import Claim
 from app.library.metrics import MetricsWriter
 
 MANIFEST_FILE = "run.json"
 FORMAT = 1
+MOST_MANIFEST_BYTES = 64 * 1024**2
 
 
 class RunRecorder:
@@ -217,8 +219,16 @@ def copy_run(run_dir: Path, output: Path) -> Path:
     read_manifest(run_dir)
     folder = choose_run_dir(TrainingConfig(output=output).located(), output)
     with plain_disk_errors(folder):
-        shutil.copytree(run_dir, folder, dirs_exist_ok=True)
+        _copy_all(run_dir, folder)
     return folder
+
+
+def _copy_all(run_dir: Path, folder: Path) -> None:
+    try:
+        shutil.copytree(run_dir, folder, dirs_exist_ok=True, copy_function=copy_regular)
+    except shutil.Error as error:
+        source, _, why = error.args[0][0]
+        raise InputError(f"{source} can't be copied: {why.partition('] ')[2] or why}.") from error
 
 
 def check_writable(folder: Path) -> None:
@@ -239,12 +249,12 @@ def read_manifest(run_dir: Path) -> dict[str, Any]:
     """A run's manifest. Raises InputError that says what is wrong with it."""
     path = run_dir / MANIFEST_FILE
     try:
-        if path.exists() and not path.is_file():  # a pipe would be waited for without end
-            raise InputError(f"{path} is no file.")
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        manifest = json.loads(read_regular(path, MOST_MANIFEST_BYTES))
     except FileNotFoundError:
         raise InputError(f"{run_dir} has no {MANIFEST_FILE}, so it is no run.") from None
-    except (OSError, ValueError, RecursionError) as error:
+    except OSError as error:
+        raise InputError(f"{path} can't be read: {error.strerror or error}.") from error
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path} can't be read: {error}.") from error
     needed = {"name": str, "config": dict, "outcome": str, "steps": int, "scores": list}
     if not isinstance(manifest, dict) or not isinstance(manifest.get("format"), int):

@@ -2,7 +2,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QSettings, Qt
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QApplication
 from pytestqt.modeltest import ModelTester
 from pytestqt.qtbot import QtBot
 
@@ -13,7 +14,9 @@ from app.ui.export import LONGEST_NAME, shortened
 from app.ui.library.runs_view import RunsView
 from app.ui.live_run import LiveRun
 from app.ui.main_window import LIBRARY
+from app.ui.remembered import Remembered
 from app.ui.tables.runs_model import STATE_COLUMN, RunsModel
+from app.workers.background import BackgroundTasks
 from app.workers.library_tasks import free_name
 
 NOON = datetime(2026, 11, 2, 12, 0, tzinfo=UTC)
@@ -38,8 +41,8 @@ def summary(name: str, **changes: object) -> RunSummary:
 
 
 @pytest.fixture
-def page(qtbot: QtBot, tmp_path: Path) -> RunsView:
-    made = RunsView(QSettings(str(tmp_path / "s.ini"), QSettings.Format.IniFormat))
+def page(qapp: QApplication, qtbot: QtBot, tmp_path: Path) -> RunsView:
+    made = RunsView(Remembered(tmp_path / "s.ini", BackgroundTasks(qapp)))
     qtbot.addWidget(made)
     return made
 

@@ -4,9 +4,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, QSettings, Slot
+from PySide6.QtCore import QObject, Slot
 
 from app.core.config import TrainingConfig
+from app.core.one_line import one_line
 from app.core.repeating import as_plain_adamw
 from app.ui.app_state import AppState
 from app.ui.intake import Intake
@@ -19,6 +20,7 @@ from app.ui.library.run_view import interruption
 from app.ui.live_run import LiveRun
 from app.ui.live_series import LiveSeries
 from app.ui.main_window import LIBRARY, TRAIN, MainWindow
+from app.ui.remembered import Remembered
 from app.ui.run_control import RunControl
 from app.workers.background import BackgroundTasks, Failure
 from app.workers.library_tasks import labelling, listing
@@ -40,7 +42,7 @@ class LibraryCommands(QObject):
         control: RunControl,
         intake: Intake,
         background: BackgroundTasks,
-        settings: QSettings,
+        settings: Remembered,
         runs_dir: Path,
     ) -> None:
         super().__init__(window)
@@ -148,10 +150,10 @@ class LibraryCommands(QObject):
 
     def _tell_interrupted(self, runs: "list[RunSummary]") -> None:
         """Say once of each run that it was cut off, and offer to go on."""
-        told = str(self._settings.value(_TOLD, "")).split("/")
+        told = self._settings.text(_TOLD).split("/")
         found = [run for run in runs if run.outcome == "interrupted"]
         new = [run for run in found if run.run_dir.name not in told]
-        self._settings.setValue(_TOLD, "/".join(run.run_dir.name for run in found))
+        self._settings.set(_TOLD, "/".join(run.run_dir.name for run in found))
         if len(new) > 1:
             self._window.notice.tell(
                 f"{len(new)} runs were cut off in the middle. What they had learned up to their "
@@ -162,7 +164,7 @@ class LibraryCommands(QObject):
 
     def _offer_to_go_on(self, run: "RunSummary") -> None:
         can_go_on = run.may_go_on and not self._state.phase.is_active
-        sentence = f"“{run.name}” did not come to its end. {interruption(run)}"
+        sentence = f"“{one_line(run.name)}” did not come to its end. {interruption(run)}"
         resume = (lambda: self.resume(run)) if can_go_on else None
         self._window.notice.tell(sentence, "Resume" if can_go_on else "", resume)
 

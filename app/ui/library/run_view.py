@@ -14,6 +14,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.core.one_line import one_line
 from app.ui import phrases
 from app.ui.desktop import REVEAL_LABEL
 from app.ui.library.checkpoints_view import CheckpointsView
@@ -44,6 +45,7 @@ PARTS = ("Plots", "Checkpoints", "Settings", "Data", "Log", "Notes")
 MOST_NOTES = 20_000
 MOST_NAME = 200
 NAME_ROOM_PX, LEAST_NAME_PX = 24, 80
+_TOO_LONG = "Only the beginning of these notes is shown. All of them are in label.json."
 
 
 class RunView(QWidget):
@@ -171,11 +173,16 @@ class RunView(QWidget):
         self._fit_name()
 
     def _show_label(self, summary: "RunSummary") -> None:
-        if self.name.text() != summary.name:
-            self.name.setText(summary.name)
+        if self.name.text() != (name := one_line(summary.name, MOST_NAME)):
+            self.name.setText(name)
             self.name.setCursorPosition(0)
-        if self.notes.toPlainText() != summary.notes:
-            self.notes.setPlainText(summary.notes)
+        notes = summary.notes[:MOST_NOTES]
+        if self.notes.toPlainText() != notes:
+            self.notes.setPlainText(notes)
+        # What is not shown must not be lost by what is written.
+        is_cut = len(summary.notes) > MOST_NOTES
+        self.notes.setReadOnly(is_cut)
+        self.notes.setToolTip(_TOO_LONG if is_cut else "")
         self._label_shown = self._written()
 
     def showEvent(self, event: QShowEvent) -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QSettings, Qt, Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QResizeEvent, QShowEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -20,6 +20,7 @@ from app.ui.desktop import REVEAL_LABEL
 from app.ui.library.compared import MOST_COMPARED
 from app.ui.library.table import make_table
 from app.ui.live_run import LiveRun
+from app.ui.remembered import Remembered
 from app.ui.tables.runs_filter import STATES, RunsFilter
 from app.ui.tables.runs_model import (
     DATASET_COLUMN,
@@ -68,7 +69,7 @@ class RunsView(QWidget):
     """A tuple of RunSummary."""
     sample_requested = Signal()
 
-    def __init__(self, settings: QSettings) -> None:
+    def __init__(self, settings: Remembered) -> None:
         super().__init__()
         self.setObjectName("page")
         self._settings = settings
@@ -217,10 +218,10 @@ class RunsView(QWidget):
     def remember(self) -> None:
         """Have the same runs selected the next time."""
         chosen = [run.run_dir.name for run in self.selected_runs()[:MOST_COMPARED]]
-        self._settings.setValue(_SELECTED, "/".join(chosen))
+        self._settings.set(_SELECTED, "/".join(chosen))
 
     def _remembered(self) -> list[Path]:
-        names = str(self._settings.value(_SELECTED, "")).split("/")
+        names = self._settings.text(_SELECTED).split("/")
         return [run.run_dir for run in self.runs.all_runs if run.run_dir.name in names]
 
     def _show_selection(self) -> None:

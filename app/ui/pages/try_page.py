@@ -2,10 +2,11 @@
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QSettings, Qt, QTimer, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QHideEvent, QKeySequence, QShortcut, QShowEvent
 from PySide6.QtWidgets import QPushButton, QStackedWidget, QVBoxLayout, QWidget
 
+from app.ui.remembered import Remembered
 from app.ui.stylesheet import SCROLL_BAR_PX
 from app.ui.theme import Theme
 from app.ui.trying.chooser import Chooser
@@ -30,7 +31,7 @@ class TryPage(QWidget):
     model_choice_requested = Signal()
     """The base model's folder is to be found."""
 
-    def __init__(self, trial: Trial, settings: QSettings) -> None:
+    def __init__(self, trial: Trial, settings: Remembered) -> None:
         super().__init__()
         self.setObjectName("page")
         self.trial = trial

@@ -7,10 +7,12 @@ from typing import Any, Generic, TypeVar
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt
 from PySide6.QtGui import QColor
 
+from app.core.one_line import one_line
 from app.ui.theme import LIGHT, Theme
 
 Row = TypeVar("Row")
 Index = QModelIndex | QPersistentModelIndex
+MOST_TIP = 400
 
 
 @dataclass(frozen=True)
@@ -76,9 +78,9 @@ class ColumnsModel(QAbstractTableModel, Generic[Row]):
         row, column = self._rows[index.row()], self.columns[index.column()]
         match role:
             case Qt.ItemDataRole.DisplayRole:
-                return column.shown(row)
+                return one_line(column.shown(row))
             case Qt.ItemDataRole.ToolTipRole:
-                return self._problem(row) or column.shown(row)
+                return one_line(self._problem(row) or column.shown(row), MOST_TIP)
             case Qt.ItemDataRole.TextAlignmentRole:
                 return column.alignment
             case Qt.ItemDataRole.ForegroundRole:

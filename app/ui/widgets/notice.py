@@ -4,9 +4,12 @@ from collections.abc import Callable
 
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QToolButton
 
+from app.core.one_line import one_line
 from app.ui import icons
 from app.ui.theme import Theme
 from app.ui.widgets.building import GRID_PX, button, label
+
+MOST_WORDS = 600
 
 
 class Notice(QFrame):
@@ -31,8 +34,9 @@ class Notice(QFrame):
     def tell(self, text: str, action: str = "", act: Callable[[], None] | None = None) -> None:
         """Show a sentence, and a button if something can be done about it at once."""
         self._act = act
-        self.text.setText(text)
-        self.setAccessibleName(text)
+        sentence = one_line(text, MOST_WORDS)
+        self.text.setText(sentence)
+        self.setAccessibleName(sentence)
         self.action.setText(action)
         self.action.setAccessibleName(action or "Do what the notice offers")
         self.action.setVisible(act is not None)
