@@ -152,6 +152,7 @@ class Nestling(QObject):
         self.intake.model_taken.connect(self.preview.ask_again)
         self.intake.model_taken.connect(self.data_work.tokenizer.ask_again)
         self.state.run_cleared.connect(window.notice.hide)
+        self.state.run_event_received.connect(commands.tell_warning)
         self.export.failed.connect(commands.tell_failure)
         self.export.exported.connect(commands.tell_exported)
         self.appearance.theme_changed.connect(window.set_theme)

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from app.core.config_text import to_toml
-from app.core.errors import InputError
 from app.core.one_line import one_line
 from app.core.paths import runs_dir
 
@@ -50,7 +48,7 @@ def print_runs(*, as_json: bool) -> int:
 
 def print_run(named: str, *, as_json: bool, as_toml: bool) -> int:
     """One run, named by its folder, its folder's name or its own. Raises InputError."""
-    from app.library.run_details import read_details
+    from app.library.run_details import read_details, settings_toml
     from app.library.run_store import find_run
     from app.library.telling import details_to_json
 
@@ -58,9 +56,9 @@ def print_run(named: str, *, as_json: bool, as_toml: bool) -> int:
     if as_json:
         print(json.dumps(details_to_json(details), ensure_ascii=False))
     elif as_toml:
+        sys.stdout.write(settings_toml(details))
         if details.config is None:
-            raise InputError(details.config_problem or details.summary.problem)
-        sys.stdout.write(to_toml(details.config))
+            print(f"nestling: {details.config_problem}", file=sys.stderr)
     else:
         _print_details(details)
     return 0

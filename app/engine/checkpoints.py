@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from app.core.computer import Computer, read_computer
 from app.core.errors import InputError
 from app.core.files import (
     folder_written_aside,
@@ -20,7 +21,7 @@ from app.core.files import (
     write_json_atomic,
 )
 from app.core.regular_files import copy_regular, open_regular, read_regular
-from app.engine.mlx_gateway import import_mlx
+from app.engine.mlx_gateway import computed_by, import_mlx
 from app.engine.optimizer import Arrays, OptimizerState
 from app.engine.tiers import TierPlan
 from app.library.metrics import METRICS_FILES
@@ -65,6 +66,8 @@ class Checkpoint:
     adapter: Arrays
     state: OptimizerState
     progress: Progress
+    computed_by: Computer | None = None
+    """Older checkpoints don't say."""
 
     def check_fits(self, parameters: Mapping[str, Any], plan: TierPlan) -> None:
         """Raise InputError unless this belongs to an adapter with `parameters` and to `plan`."""
@@ -139,7 +142,12 @@ def save_checkpoint(
         _save_arrays(aside / OPTIMIZER_FILE, _flatten(state))
         digests = {file.name: _digest(file) for file in sorted(aside.iterdir())}
         done = asdict(progress) | {"random_state": list(progress.random_state)}
-        said = {"format": FORMAT, "sha256": digests, "progress": done}
+        said = {
+            "format": FORMAT,
+            "sha256": digests,
+            "progress": done,
+            "computed_by": asdict(computed_by()),
+        }
         write_json_atomic(aside / STATE_FILE, said | {"own_sha256": digest_of(said)})
     return _size(folder)
 
@@ -148,7 +156,8 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     """A checkpoint whose every byte is the one written. Raises InputError naming what is not."""
     mx = import_mlx()
     with _plain_damage(folder):
-        progress = _checked_state(folder)["progress"]
+        said = _checked_state(folder)
+        progress = said["progress"]
         adapter = mx.load(str(folder / ADAPTER_FILE))
         state = _unflatten(mx.load(str(folder / OPTIMIZER_FILE)))
         mx.eval(adapter, state.tree())
@@ -158,6 +167,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
             adapter,
             state,
             Progress(**progress | {"random_state": tuple(progress["random_state"])}),
+            read_computer(said.get("computed_by")),
         )
 
 

@@ -1,9 +1,9 @@
 """Values of a file that people may edit: taken where they can be, told where they can't."""
 
-import math
 from typing import Any
 
-from app.core.one_line import MOST_SHOWN, has_unseen, one_line
+from app.core.odd_values import is_finite, told
+from app.core.one_line import MOST_SHOWN, has_unseen
 
 MOST_STEPS = 2**32 - 1
 """As many as a step's record can count."""
@@ -16,9 +16,9 @@ class Reading:
         self._file = file
         self.problem = ""
 
-    def whole(self, value: Any, name: str, most: int = MOST_STEPS) -> int:
+    def whole(self, value: Any, name: str, most: int = MOST_STEPS, least: int = 0) -> int:
         """A count, or 0."""
-        if type(value) is int and 0 <= value <= most:
+        if type(value) is int and least <= value <= most:
             return value
         self._refuse(name, value)
         return 0
@@ -53,23 +53,3 @@ class Reading:
 
     def _note(self, problem: str) -> None:
         self.problem = self.problem or problem
-
-
-def is_finite(value: Any) -> bool:
-    """Also of whole numbers that no float can hold."""
-    try:
-        return math.isfinite(value)
-    except OverflowError:
-        return False
-
-
-def told(value: Any) -> str:
-    """A value in a few characters, whatever it is."""
-    if type(value) is int and abs(value) >= 10**15:
-        return f"a number of {digits(value)} digits"
-    return one_line(repr(value), 40)
-
-
-def digits(value: int) -> int:
-    """How many a whole number has; it may have more than Python prints."""
-    return max(1, math.ceil(abs(value).bit_length() * math.log10(2)))

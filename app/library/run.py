@@ -6,13 +6,15 @@ import platform
 import re
 import shutil
 import sys
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from app import __version__
+from app.core.computer import Computer, read_computers
 from app.core.config import TrainingConfig
 from app.core.config_text import to_plain
 from app.core.errors import AppError, InputError, RunError
@@ -53,7 +55,13 @@ class RunRecorder:
         self._metrics = MetricsWriter(run_dir, metrics_bytes)
 
     @classmethod
-    def create(cls, run_dir: Path, config: TrainingConfig, facts: dict[str, Any]) -> "RunRecorder":
+    def create(
+        cls,
+        run_dir: Path,
+        config: TrainingConfig,
+        facts: dict[str, Any],
+        computer: Computer | None = None,
+    ) -> "RunRecorder":
         """A new run; `facts` are what its manifest says beyond the config: data, plan.
 
         Raises InputError if another run has taken the folder since it was chosen.
@@ -77,6 +85,8 @@ class RunRecorder:
             "scores": [],
         }
         manifest |= facts
+        if computer is not None:
+            manifest["computed_by"] = _computers({}, 0, computer)
         manifest["settings_sha256"] = digest_of(_settings(manifest))
         try:
             return cls._begin(run_dir, claim, manifest)
@@ -92,14 +102,18 @@ class RunRecorder:
         metrics_bytes: int,
         best_val_loss: float | None,
         best_adapter_dir: Path | None = None,
+        after_step: int = 0,
+        computer: Computer | None = None,
     ) -> "RunRecorder":
-        """A run that goes on from where its metrics had `metrics_bytes`."""
+        """A run that goes on `after_step`, where its metrics had `metrics_bytes`, on `computer`."""
         claim = Claim(run_dir)
         best = best_adapter_dir if best_adapter_dir and best_adapter_dir.is_dir() else None
         manifest = read_manifest(run_dir) | {
             "best_val_loss": best_val_loss,
             "best_adapter": _within(run_dir, best) if best else None,
         }
+        if computer is not None:
+            manifest["computed_by"] = _computers(manifest, after_step, computer)
         manifest["scores"] = [s for s in manifest["scores"] if s["when"] == "before"]
         return cls._begin(run_dir, claim, manifest, metrics_bytes)
 
@@ -284,6 +298,14 @@ def check_settings(run_dir: Path, manifest: dict[str, Any]) -> None:
             f"The settings in {run_dir / MANIFEST_FILE} are not those the run began with.",
             "Put the old file back, or repeat the run with new settings.",
         )
+
+
+def _computers(manifest: Mapping[str, Any], step: int, computer: Computer) -> list[dict[str, Any]]:
+    """Those of the steps that stay, and `computer` for those to come if it is another one."""
+    known = [(after, one) for after, one in read_computers(manifest) if after < step]
+    if not known or known[-1][1] != computer:
+        known.append((step, computer))
+    return [{"after_step": after} | asdict(one) for after, one in known]
 
 
 def _settings(manifest: dict[str, Any]) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from app.core.config import TrainingConfig
-from app.core.config_text import with_settings
-from app.core.errors import AppError
+from app.core.config_text import raw_toml, to_toml, with_settings
+from app.core.errors import AppError, InputError
 from app.core.events import EvaluationFinished, RunStarted
 from app.core.one_line import one_line
 from app.core.regular_files import open_regular
@@ -73,6 +73,18 @@ def read_details(run_dir: Path) -> RunDetails:
         message=one_line(str(manifest.get("message", "")), MOST_PROBLEM),
         facts=manifest,
     )
+
+
+def settings_toml(details: RunDetails) -> str:
+    """The run's settings as TOML; those that aren't understood as they stand in its manifest.
+
+    Raises InputError if there are none.
+    """
+    if details.config is not None:
+        return to_toml(details.config)
+    if not details.settings:
+        raise InputError(details.summary.problem or f"{details.summary.run_dir} has no settings.")
+    return raw_toml(details.settings, details.config_problem)
 
 
 def _manifest(run_dir: Path) -> dict[str, Any]:

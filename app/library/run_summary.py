@@ -144,7 +144,10 @@ def _damage(run_dir: Path, steps: int, recorded: int | None) -> str:
 def _periods(tiers: Any, reading: Reading) -> tuple[int, ...]:
     periods = tuple(tier["period"] for tier in tiers)
     reading.whole(len(periods), "the number of tiers", MOST_TIERS)
-    found = tuple(reading.whole(p, "an update period", MOST_PERIOD) for p in periods[:MOST_TIERS])
+    found = tuple(
+        reading.whole(period, "an update period", MOST_PERIOD, least=1)
+        for period in periods[:MOST_TIERS]
+    )
     return found if all(found) else ()
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from app.core.events import DatasetLoss, EvaluationFinished, RunStarted, TierFacts
+from app.core.odd_values import is_finite
 from app.core.one_line import one_line
-from app.library.believable import MOST_STEPS, is_finite
+from app.library.believable import MOST_STEPS
 from app.library.run_summary import RunSummary
 from app.library.step_records import StepTable
 

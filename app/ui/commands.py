@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Slot
 from PySide6.QtWidgets import QFileDialog, QMessageBox
 
+from app.core.events import LogMessage
 from app.data.readers.formats import FORMATS
 from app.ui import desktop
 from app.ui.app_state import AppState
@@ -158,6 +159,12 @@ class Commands(QObject):
     @Slot(object)
     def tell_failure(self, failure: Failure) -> None:
         self._window.notice.tell(f"{failure.message} {failure.hint}".strip())
+
+    @Slot(object)
+    def tell_warning(self, event: object) -> None:
+        """What a run says that should not be missed."""
+        if isinstance(event, LogMessage) and event.is_warning:
+            self._window.notice.tell(event.text)
 
     @Slot()
     def show_about(self) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.core.config import TrainingConfig
-from app.core.config_text import load_toml, to_toml
+from app.core.config_text import load_toml
 from app.core.errors import AppError, InputError
 from app.core.files import write_atomic, write_text_atomic
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from app.core.columns import Columns
     from app.library.measured_speed import MeasuredSpeed
     from app.library.queue_file import QueuedRun
+    from app.library.run_details import RunDetails
     from app.library.run_summary import RunSummary
 
 
@@ -70,9 +71,16 @@ def saving(content: bytes, path: Path) -> Callable[[], None]:
     return lambda: write_atomic(path, lambda aside: _write_bytes(aside, content))
 
 
-def saving_settings(config: TrainingConfig, path: Path) -> Callable[[], None]:
-    """Writes a run's settings as `nestling train --config` takes them."""
-    return lambda: write_text_atomic(path, to_toml(config))
+def saving_settings(details: "RunDetails", path: Path) -> Callable[[], None]:
+    """Writes a run's settings as `nestling train --config` takes them, or as they stand in its
+    manifest if this Nestling does not understand them."""
+
+    def work() -> None:
+        from app.library.run_details import settings_toml
+
+        write_text_atomic(path, settings_toml(details))
+
+    return work
 
 
 def saving_csv(run_dir: Path, path: Path) -> Callable[[], object]:

@@ -4,6 +4,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from app.core.computer import read_computers
 from app.core.config import TierConfig, TrainingConfig
 from app.core.one_line import one_line
 from app.ui import phrases
@@ -57,7 +58,11 @@ def data_facts(details: "RunDetails") -> Facts:
     if isinstance(versions, dict):
         made_with = ", ".join(f"{name} {v}" for name, v in versions.items())
         told.append(("Made with", one_line(made_with, _MOST_WORDS)))
-    if started.device:
+    computers = read_computers(facts)
+    for after, computer in computers[-_MOST_FACTS:]:
+        words = f"Computed from step {after + 1:,} on by" if len(computers) > 1 else "Computed by"
+        told.append((words, str(computer)))
+    if started.device and not computers:
         told.append(("Device", started.device))
     told.append(("Disk use", phrases.size(details.summary.size_bytes)))
     told.append(("Folder", str(details.summary.run_dir)))

@@ -132,7 +132,7 @@ class RunView(QWidget):
         self.run = run
         self._show_standing(summary, details.message)
         say(self.problem, details.problem)
-        self.repeat.show_run(details)
+        self.repeat.show_run(details, has_steps=run.series.has_steps)
         self.checkpoints.show_run(details)
         self.settings.show_facts(setting_facts(details))
         self.data.show_facts({"Data and results": data_facts(details)})

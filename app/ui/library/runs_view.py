@@ -31,7 +31,7 @@ from app.ui.tables.runs_model import (
     RunsModel,
 )
 from app.ui.theme import Theme
-from app.ui.widgets.building import GRID_PX, button, column, label, message, row, say
+from app.ui.widgets.building import GRID_PX, button, column, empty_page, label, message, row, say
 from app.ui.widgets.fields import CalmComboBox, TextField
 
 if TYPE_CHECKING:
@@ -78,7 +78,8 @@ class RunsView(QWidget):
         self.table = self._make_table()
         self._make_controls()
         self._body = QStackedWidget()
-        self._body.addWidget(self._make_empty())
+        words = "Every run is kept here with its checkpoints."
+        self._body.addWidget(empty_page("No runs yet", words, self.sample))
         self._body.addWidget(self._make_list())
         layout = QVBoxLayout(self)
         layout.setContentsMargins(3 * GRID_PX, 2 * GRID_PX, 3 * GRID_PX, 2 * GRID_PX)
@@ -138,18 +139,6 @@ class RunsView(QWidget):
         whole.addLayout(buttons)
         listed.setLayout(whole)
         return listed
-
-    def _make_empty(self) -> QWidget:
-        empty = QWidget()
-        title = label("No runs yet", "title")
-        words = label("Every run is kept here with its checkpoints.", "secondary")
-        for text in (title, words):
-            text.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        whole = column(None, title, words, GRID_PX, spacing=GRID_PX)
-        whole.addLayout(row(None, self.sample, None))
-        whole.addStretch(2)
-        empty.setLayout(whole)
-        return empty
 
     # -- what is shown -----------------------------------------------------------------------
     def showEvent(self, event: QShowEvent) -> None:

@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QToolButton
 from app.core.one_line import one_line
 from app.ui import icons
 from app.ui.theme import Theme
-from app.ui.widgets.building import GRID_PX, button, label
+from app.ui.widgets.building import GRID_PX, LEAST_WRAPPED_PX, button, label
 
 MOST_WORDS = 600
 
@@ -18,6 +18,7 @@ class Notice(QFrame):
         self.setObjectName("notice")
         self._act: Callable[[], None] | None = None
         self.text = label("", "", wraps=True)
+        self.text.setMinimumWidth(LEAST_WRAPPED_PX)
         self.action = button("", self._do)
         self.action.setAccessibleName("Do what the notice offers")
         self.dismiss = QToolButton()
