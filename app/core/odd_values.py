@@ -6,6 +6,12 @@ from typing import Any
 from app.core.one_line import one_line
 
 _LONGEST = 10**15
+_LARGEST = 1e30
+
+
+def is_measure(value: Any) -> bool:
+    """A number that a measurement can have come to: no 32-bit number is exceeded."""
+    return type(value) in (int, float) and is_finite(value) and abs(value) <= _LARGEST
 
 
 def is_finite(value: Any) -> bool:

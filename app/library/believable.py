@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from app.core.odd_values import is_finite, told
+from app.core.odd_values import is_measure, told
 from app.core.one_line import MOST_SHOWN, has_unseen
 
 MOST_STEPS = 2**32 - 1
@@ -24,10 +24,10 @@ class Reading:
         return 0
 
     def number(self, value: Any, name: str) -> float | None:
-        """A finite number; None where there is none."""
+        """A measurement; None where there is none."""
         if value is None:
             return None
-        if type(value) in (int, float) and is_finite(value):
+        if is_measure(value):
             return float(value)
         self._refuse(name, value)
         return None

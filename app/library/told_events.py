@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from app.core.events import DatasetLoss, EvaluationFinished, RunStarted, TierFacts
-from app.core.odd_values import is_finite
+from app.core.odd_values import is_measure
 from app.core.one_line import one_line
 from app.library.believable import MOST_STEPS
 from app.library.run_summary import RunSummary
@@ -109,4 +109,4 @@ def _of_each(event: Mapping[str, Any]) -> tuple[DatasetLoss, ...]:
 
 
 def _is_loss(value: object) -> bool:
-    return type(value) in (int, float) and is_finite(value)
+    return is_measure(value)

@@ -95,7 +95,7 @@ def duration(seconds: float) -> str:
 def loss(value: float | None) -> str:
     if value is None or not math.isfinite(value):
         return "–"
-    return f"{value:.3f}"
+    return f"{value:.3f}" if abs(value) < 1e6 else f"{value:.3g}"
 
 
 def rate(per_second: float) -> str:

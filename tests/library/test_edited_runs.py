@@ -72,7 +72,7 @@ def test_counts_that_can_t_be_are_told(run_dir: Path, name: str, value: int) -> 
     assert 0 <= row.planned_steps < 2**32
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), 10**400, True])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 10**400, 1e308, True])
 def test_a_best_loss_that_is_none_is_told(run_dir: Path, value: float) -> None:
     row = edit(run_dir, best_val_loss=value)
     assert row.best_val_loss is None

@@ -46,7 +46,7 @@ def test_of_equal_losses_only_the_earliest_is_the_best_as_in_the_run_itself(
     assert preferred.step == best.step == 2
 
 
-@pytest.mark.parametrize("loss", ["NaN", "-Infinity", "1" + "0" * 400, "true"])
+@pytest.mark.parametrize("loss", ["NaN", "-Infinity", "1" + "0" * 400, "-1e308", "true"])
 def test_a_loss_that_is_none_is_never_the_best(
     make_run: MakeRun, tmp_path: Path, loss: str
 ) -> None:
