@@ -141,6 +141,9 @@ class Nestling(QObject):
         self.quitting.ready.connect(window.close)
         self.control.run_ended.connect(self.library_commands.refresh)
         self.queue.failed.connect(commands.tell_failure)
+        self.queue.went_on.connect(commands.tell_queue_went_on)
+        self.queue.resume = self.library_commands.resume_named
+        self.quitting.decided.connect(self.queue.note_quitting)
         self.actions.queue_requested.connect(self.queue.add)
         self.actions.queue_requested.connect(commands.tell_queued)
         self.library.opened.repeat.queue_requested.connect(self.queue.add)

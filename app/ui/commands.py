@@ -156,6 +156,13 @@ class Commands(QObject):
             "Added to the queue.", "Show Queue", lambda: self._window.show_page(QUEUE)
         )
 
+    @Slot()
+    def tell_queue_went_on(self) -> None:
+        self._window.notice.tell(
+            "The queue goes on where it was when Nestling was quit.",
+            "Show Queue", lambda: self._window.show_page(QUEUE),
+        )  # fmt: skip
+
     @Slot(object)
     def tell_failure(self, failure: Failure) -> None:
         self._window.notice.tell(f"{failure.message} {failure.hint}".strip())

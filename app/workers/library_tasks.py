@@ -12,7 +12,7 @@ from app.core.files import write_atomic, write_text_atomic
 if TYPE_CHECKING:
     from app.core.columns import Columns
     from app.library.measured_speed import MeasuredSpeed
-    from app.library.queue_file import QueuedRun
+    from app.library.queue_file import SavedQueue
     from app.library.run_details import RunDetails
     from app.library.run_summary import RunSummary
 
@@ -133,22 +133,22 @@ def saving_numbered_csv(run_dir: Path, path: Path, number: int) -> Callable[[], 
     return work
 
 
-def reading_queue(path: Path) -> Callable[[], "list[QueuedRun]"]:
-    """The runs that wait, in order."""
+def reading_queue(path: Path) -> Callable[[], "SavedQueue"]:
+    """The runs that wait."""
 
-    def work() -> "list[QueuedRun]":
-        from app.library.queue_file import read_queue
+    def work() -> "SavedQueue":
+        from app.library.queue_file import read_saved_queue
 
-        return read_queue(path)
+        return read_saved_queue(path)
 
     return work
 
 
-def writing_queue(path: Path, runs: "tuple[QueuedRun, ...]") -> Callable[[], None]:
+def writing_queue(path: Path, queue: "SavedQueue") -> Callable[[], None]:
     def work() -> None:
         from app.library.queue_file import write_queue
 
-        write_queue(path, runs)
+        write_queue(path, queue.runs, goes_on=queue.goes_on, unfinished=queue.unfinished)
 
     return work
 

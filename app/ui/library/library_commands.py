@@ -1,5 +1,6 @@
 """What the Library page asks for, done: runs listed, opened, renamed, gone on with."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
     from app.library.run_summary import RunSummary
 
 _TOLD = "library/interrupted"
+
+
+def _nothing() -> None:
+    """Nobody waits for it."""
 
 
 class LibraryCommands(QObject):
@@ -189,7 +194,13 @@ class LibraryCommands(QObject):
         if (run_dir := self._page.opened_run_dir) is not None:
             self.deleting.keep_best_and_last(run_dir)
 
-    def _go_on(self, run_dir: Path, checkpoint: str | None) -> None:
+    def resume_named(self, folder: str, otherwise: Callable[[], None]) -> None:
+        """Go on with the run in this folder of the library; `otherwise` is called if it can't."""
+        self._go_on(self._runs_dir / folder, None, otherwise)
+
+    def _go_on(
+        self, run_dir: Path, checkpoint: str | None, otherwise: Callable[[], None] = _nothing
+    ) -> None:
         if self._is_busy():
             return
 
@@ -199,8 +210,11 @@ class LibraryCommands(QObject):
                 self._control.resume(run_dir, checkpoint, run)
                 self._intake.inspect_current()
 
-        work = reading_to_resume(run_dir, checkpoint)
-        self._background.run(work, begin, self.tell_failure)
+        def fail(failure: Failure) -> None:
+            self.tell_failure(failure)
+            otherwise()
+
+        self._background.run(reading_to_resume(run_dir, checkpoint), begin, fail)
 
     @Slot(object)
     def repeat(self, details: "RunDetails") -> None:

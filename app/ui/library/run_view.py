@@ -201,6 +201,8 @@ class RunView(QWidget):
         """The name's field is as wide as the name, so that the state stands right behind it."""
         wanted = self.name.fontMetrics().horizontalAdvance(self.name.text()) + NAME_ROOM_PX
         others = (self.back, self.pill, self.resume, self.repeat, self.reveal, self.delete)
+        for one in others:
+            one.ensurePolished()  # before that it tells less than it takes
         taken = sum(one.sizeHint().width() + GRID_PX for one in others if not one.isHidden())
         room = self.width() - taken - 8 * GRID_PX
         self.name.setFixedWidth(max(LEAST_NAME_PX, min(wanted, room)))
