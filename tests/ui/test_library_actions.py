@@ -25,6 +25,7 @@ from app.library.run import RunRecorder, read_manifest
 from app.ui.app_state import Phase
 from app.ui.main_window import LIBRARY, TRAIN
 from app.ui.plots.run_plots import RunPlots
+from app.workers.deleting import deleting_runs, undoing
 from tests.library.made_up import made_up_step, run_started
 
 MakeRun = Callable[..., Path]
@@ -182,6 +183,19 @@ def test_a_deleted_run_is_in_the_trash_and_undo_puts_it_back_whole(
     qtbot.waitUntil(lambda: runs.runs.rowCount() == 2)
     assert {p.relative_to(run): p.read_bytes() for p in run.rglob("*") if p.is_file()} == before
     nestling.menus._edit_focused("undo")
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="macOS has one trash for all")
+def test_an_account_that_never_had_a_trash_gets_one(
+    make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "new" / "share"))
+    run = make_run(runs_dir() / "r")
+    deletion = deleting_runs([run])()
+    assert not deletion.problem
+    assert not run.exists()
+    undoing(deletion)()
+    assert (run / "run.json").is_file()
 
 
 def test_a_run_in_progress_can_not_be_deleted(
