@@ -160,7 +160,7 @@ class Commands(QObject):
     def tell_queue_went_on(self) -> None:
         self._window.notice.tell(
             "The queue goes on where it was when Nestling was quit.",
-            "Show Queue", lambda: self._window.show_page(QUEUE),
+            "Show Queue", lambda: self._window.show_page(QUEUE), is_lasting=True,
         )  # fmt: skip
 
     @Slot(object)
@@ -171,7 +171,7 @@ class Commands(QObject):
     def tell_warning(self, event: object) -> None:
         """What a run says that should not be missed."""
         if isinstance(event, LogMessage) and event.is_warning:
-            self._window.notice.tell(event.text)
+            self._window.notice.tell(event.text, is_lasting=True)
 
     @Slot()
     def show_about(self) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Signal, Slot
 
 from app.core.config import TrainingConfig
+from app.core.events import RunStarted
 from app.library.queue_file import QueuedRun, SavedQueue, queued
 from app.ui.app_state import AppState, Phase
 from app.ui.intake import Intake
@@ -41,6 +42,7 @@ class RunQueue(QObject):
         """Goes on with the library's run of that folder's name; calls back if it can't be."""
         control.run_ended.connect(self._go_on)
         state.phase_changed.connect(self._note_phase)
+        state.run_event_received.connect(self._note_event)
 
     def load(self) -> None:
         """Read what waited when the app was last quit."""
@@ -110,16 +112,19 @@ class RunQueue(QObject):
         if self._state.phase is Phase.STOPPING:
             self._was_stopped = True
 
+    def _note_event(self, event: object) -> None:
+        """A run that has begun waits no more: it is in the library, also if the app is killed."""
+        if isinstance(event, RunStarted) and self._begun is not None:
+            self.remove(self._begun.key)
+
     def _go_on(self) -> None:
-        """A run is over: one of ours leaves the queue, or stays with why it could not begin."""
+        """A run is over: one of ours that had not begun stays with the reason."""
         begun, stopped = self._begun, self._was_stopped
         self._begun, self._was_stopped = None, False
         if self._is_quitting:
-            self._keep_for_the_next_time(begun)
+            self._keep_for_the_next_time()
             return
-        if begun is not None and self._state.started is not None:
-            self.remove(begun.key)
-        elif begun is not None and not stopped:
+        if begun is not None and self._state.started is None and not stopped:
             failure = self._state.run_failure
             self._begun = begun
             self._note_problem(failure.message if failure else "It ended before its first step.")
@@ -127,14 +132,12 @@ class RunQueue(QObject):
             self.hold()
         self._start_next()
 
-    def _keep_for_the_next_time(self, begun: QueuedRun | None) -> None:
+    def _keep_for_the_next_time(self) -> None:
         """A run that had begun is gone on with; one that had not keeps its place."""
-        started, finished = self._state.started, self._state.finished
-        done = begun.key if begun is not None and started is not None else ""
-        runs = [run for run in self.runs if run.key != done]
+        finished = self._state.finished
         is_cut = finished is not None and finished.outcome == "stopped" and finished.adapter_dir
         unfinished = finished.run_dir.name if finished is not None and is_cut else ""
-        self._write(SavedQueue(tuple(runs), goes_on=True, unfinished=unfinished))
+        self._write(SavedQueue(tuple(self.runs), goes_on=True, unfinished=unfinished))
 
     def _note_problem(self, problem: str) -> None:
         begun, self._begun = self._begun, None

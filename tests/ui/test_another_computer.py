@@ -26,3 +26,4 @@ def test_the_window_says_so_where_it_is_seen(
     qtbot.waitUntil(lambda: "Haswell" in nestling.window.notice.text.text(), timeout=60_000)
     qtbot.waitUntil(lambda: not nestling.state.phase.is_active, timeout=60_000)
     assert nestling.state.finished is not None
+    assert nestling.window.notice.isVisible()

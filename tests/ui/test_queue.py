@@ -238,6 +238,8 @@ def test_a_queue_that_was_going_goes_on_by_itself_with_the_run_that_was_stopped(
     qtbot.waitUntil(lambda: again.state.phase.is_active)
     assert again.queue.is_going
     assert "queue goes on" in again.window.notice.text.text()
+    qtbot.waitUntil(lambda: not again.state.is_inspecting)
+    assert again.window.notice.isVisible()
     assert not read_saved_queue(home_dir() / QUEUE_FILE).goes_on  # a crash from here on holds it
     qtbot.waitUntil(lambda: not again.queue.is_going, timeout=240_000)
     done = sorted((run.name, run.steps, run.outcome) for run in list_runs(runs_dir()))
@@ -259,3 +261,20 @@ def test_what_a_queue_goes_on_with_is_in_the_library(config: TrainingConfig, nam
     write_queue(path, [queued(config)], goes_on=True, unfinished="r")
     path.write_text(path.read_text().replace('"r"', json.dumps(name)))
     assert read_saved_queue(path).unfinished == ""
+
+
+def test_a_run_that_has_begun_is_in_the_library_and_waits_no_more(
+    nestling: Nestling, config: TrainingConfig, qtbot: QtBot
+) -> None:
+    nestling.queue.add(replace(config, name="long", steps=4000))
+    nestling.queue.add(replace(config, name="next"))
+    nestling.queue.start()
+    qtbot.waitUntil(lambda: nestling.state.step is not None)
+    assert names(nestling) == ["next"]
+    qtbot.waitUntil(
+        lambda: [r.config.name for r in read_queue(home_dir() / QUEUE_FILE)] == ["next"]
+    )  # as a kill would leave it
+    nestling.control.stop()
+    qtbot.waitUntil(lambda: not nestling.state.phase.is_active)
+    assert names(nestling) == ["next"]
+    assert not nestling.queue.is_going

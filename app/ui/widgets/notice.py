@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from PySide6.QtCore import Slot
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QToolButton
 
 from app.core.one_line import one_line
@@ -16,6 +17,7 @@ class Notice(QFrame):
     def __init__(self) -> None:
         super().__init__()
         self.setObjectName("notice")
+        self._is_lasting = False
         self._act: Callable[[], None] | None = None
         self.text = label("", "", wraps=True)
         self.text.setMinimumWidth(LEAST_WRAPPED_PX)
@@ -32,8 +34,19 @@ class Notice(QFrame):
         layout.addWidget(self.dismiss)
         self.hide()
 
-    def tell(self, text: str, action: str = "", act: Callable[[], None] | None = None) -> None:
-        """Show a sentence, and a button if something can be done about it at once."""
+    def tell(
+        self,
+        text: str,
+        action: str = "",
+        act: Callable[[], None] | None = None,
+        *,
+        is_lasting: bool = False,
+    ) -> None:
+        """Show a sentence, and a button if something can be done about it at once.
+
+        A lasting one stays until it is dismissed or another takes its place.
+        """
+        self._is_lasting = is_lasting
         self._act = act
         sentence = one_line(text, MOST_WORDS)
         self.text.setText(sentence)
@@ -42,6 +55,12 @@ class Notice(QFrame):
         self.action.setAccessibleName(action or "Do what the notice offers")
         self.action.setVisible(act is not None)
         self.show()
+
+    @Slot()
+    def leave(self) -> None:
+        """What was told is out of date, unless it is to last."""
+        if not self._is_lasting:
+            self.hide()
 
     def set_theme(self, theme: Theme) -> None:
         self.dismiss.setIcon(icons.icon("remove", theme.secondary_text, 14))
