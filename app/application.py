@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from PySide6.QtCore import QEvent, QObject, QSettings, QTimer, Signal, Slot
+from PySide6.QtCore import QEvent, QObject, QTimer, Signal, Slot
 from PySide6.QtGui import QFileOpenEvent, QFontDatabase
 from PySide6.QtWidgets import QApplication
 
@@ -32,6 +32,7 @@ from app.ui.pages.queue_page import QueuePage
 from app.ui.pages.train_page import TrainPage
 from app.ui.pages.try_page import TryPage
 from app.ui.quitting import Quitting
+from app.ui.remembered import Remembered
 from app.ui.run_actions import RunActions
 from app.ui.run_control import RunControl
 from app.ui.run_queue import RunQueue
@@ -51,11 +52,9 @@ class Nestling(QObject):
 
     def __init__(self, application: QApplication, config: TrainingConfig | None = None) -> None:
         super().__init__()
-        self.settings = settings = QSettings(
-            str(home_dir() / "settings.ini"), QSettings.Format.IniFormat
-        )
         self.compute = ComputeThread(self)
         self.background = BackgroundTasks(self)
+        self.settings = settings = Remembered(home_dir() / "settings.ini", self.background)
         self.state = AppState(config or default_config(settings), self)
         self.control = RunControl(self.state, self.compute, runs_dir())
         self.data_work = DataWork(self.state, self.background, runs_dir())
@@ -142,18 +141,22 @@ class Nestling(QObject):
         self.quitting.ready.connect(window.close)
         self.control.run_ended.connect(self.library_commands.refresh)
         self.queue.failed.connect(commands.tell_failure)
+        self.queue.went_on.connect(commands.tell_queue_went_on)
+        self.queue.resume = self.library_commands.resume_named
+        self.quitting.decided.connect(self.queue.note_quitting)
         self.actions.queue_requested.connect(self.queue.add)
         self.actions.queue_requested.connect(commands.tell_queued)
         self.library.opened.repeat.queue_requested.connect(self.queue.add)
         self.library.opened.repeat.queue_requested.connect(commands.tell_queued)
-        self.control.run_ended.connect(window.notice.hide)
+        self.control.run_ended.connect(window.notice.leave)
         self.control.defect_met.connect(self.errors.show_failure)
         self.intake.refused.connect(commands.tell_failure)
         self.mix.refused.connect(commands.tell_failure)
-        self.intake.accepted.connect(window.notice.hide)
+        self.intake.accepted.connect(window.notice.leave)
         self.intake.model_taken.connect(self.preview.ask_again)
         self.intake.model_taken.connect(self.data_work.tokenizer.ask_again)
-        self.state.run_cleared.connect(window.notice.hide)
+        self.state.run_cleared.connect(window.notice.leave)
+        self.state.run_event_received.connect(commands.tell_warning)
         self.export.failed.connect(commands.tell_failure)
         self.export.exported.connect(commands.tell_exported)
         self.appearance.theme_changed.connect(window.set_theme)
@@ -184,9 +187,9 @@ class Nestling(QObject):
         self.errors.uninstall()
         self.preview.shut_down()
         self.data_work.shut_down()
+        self.settings.close()
         self.background.shut_down()
         self.compute.shut_down()
-        self.settings.sync()
 
 
 def run_app(

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from app.core.config_text import to_toml
-from app.core.errors import InputError
+from app.core.one_line import one_line
 from app.core.paths import runs_dir
 
 if TYPE_CHECKING:
@@ -49,7 +48,7 @@ def print_runs(*, as_json: bool) -> int:
 
 def print_run(named: str, *, as_json: bool, as_toml: bool) -> int:
     """One run, named by its folder, its folder's name or its own. Raises InputError."""
-    from app.library.run_details import read_details
+    from app.library.run_details import read_details, settings_toml
     from app.library.run_store import find_run
     from app.library.telling import details_to_json
 
@@ -57,9 +56,9 @@ def print_run(named: str, *, as_json: bool, as_toml: bool) -> int:
     if as_json:
         print(json.dumps(details_to_json(details), ensure_ascii=False))
     elif as_toml:
+        sys.stdout.write(settings_toml(details))
         if details.config is None:
-            raise InputError(details.config_problem or details.summary.problem)
-        sys.stdout.write(to_toml(details.config))
+            print(f"nestling: {details.config_problem}", file=sys.stderr)
     else:
         _print_details(details)
     return 0
@@ -73,7 +72,8 @@ def _runs_table(runs: "list[RunSummary]") -> Table:
         table.add_column(title, justify=side, overflow="fold" if is_folder else "ellipsis")  # type: ignore[arg-type]
     for run in runs:
         table.add_row(
-            run.name, run.outcome, f"{run.steps:,}", _loss(run.best_val_loss), _day(run.created),
+            one_line(run.name), one_line(run.outcome, 24), f"{run.steps:,}",
+            _loss(run.best_val_loss), _day(run.created),
             f"{run.size_bytes / 1e6:.1f}", run.run_dir.name,
         )  # fmt: skip
     return table
@@ -82,17 +82,17 @@ def _runs_table(runs: "list[RunSummary]") -> Table:
 def _print_details(details: "RunDetails") -> None:
     run, console = details.summary, Console(highlight=False)
     lines = [
-        f"{run.name}: {run.outcome}",
+        f"{one_line(run.name)}: {one_line(run.outcome, 24)}",
         f"  folder      {run.run_dir}",
-        f"  base model  {run.model or '–'}",
-        f"  dataset     {run.data or '–'}",
+        f"  base model  {one_line(run.model, 400) or '–'}",
+        f"  dataset     {one_line(run.data, 400) or '–'}",
         f"  steps       {run.steps:,} of {run.planned_steps:,}",
         f"  tiers       {', '.join(map(str, run.periods)) or '–'}",
         f"  best loss   {_loss(run.best_val_loss)}",
         f"  disk use    {run.size_bytes / 1e6:.1f} MB",
     ]
     lines += [f"  ended       {details.message}"] if details.message else []
-    lines += [f"  notes       {run.notes}"] if run.notes else []
+    lines += [f"  notes       {_notes(run.notes)}"] if run.notes else []
     lines += [f"  problem     {details.problem}"] if details.problem else []
     for facts in details.checkpoints:
         marks = [m for m, is_so in (("best", facts.is_best), ("last", facts.is_last)) if is_so]
@@ -101,6 +101,11 @@ def _print_details(details: "RunDetails") -> None:
         lines.append(f"  {facts.folder.name}  {loss}  {', '.join(marks)}".rstrip())
     for line in lines:
         console.print(line, markup=False, soft_wrap=True)
+
+
+def _notes(text: str) -> str:
+    """Line by line, without what a terminal would take for a command."""
+    return "\n".join(one_line(line, 1000) for line in text[:20_000].splitlines())
 
 
 def _loss(value: float | None) -> str:

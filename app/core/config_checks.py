@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.core.columns import parse_columns
 from app.core.errors import InputError
+from app.core.odd_values import is_finite, told
 from app.core.tier_patterns import parse_patterns
 
 if TYPE_CHECKING:
@@ -39,10 +40,10 @@ def _range_problem(f: Field[Any], value: Any) -> Problem | None:
     if low is None:
         return None
     label = f.metadata["label"]
-    if math.isnan(value):
+    if value != value:
         return Problem(f.name, f"{label} must be a number.")
     too_low = value <= low if f.metadata["exclusive_minimum"] else value < low
-    if not math.isfinite(value) or too_low or value > high:
+    if not is_finite(value) or too_low or value > high:
         relation = "greater than" if f.metadata["exclusive_minimum"] else "at least"
         return Problem(
             f.name,
@@ -55,6 +56,10 @@ def _range_problem(f: Field[Any], value: Any) -> Problem | None:
 
 
 def _number(value: float) -> str:
+    return told(value) if isinstance(value, int) and abs(value) >= 10**15 else _digits(value)
+
+
+def _digits(value: float) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:g}"
 
 

@@ -13,6 +13,8 @@ import tomli_w
 
 from app.core.config import CHOICES, MixedDataset, Pending, TierConfig, TrainingConfig
 from app.core.errors import InputError
+from app.core.odd_values import is_finite, told
+from app.core.one_line import one_line
 
 
 def parse_tiers(periods: str, factors: str = "", pending: str = "") -> tuple[TierConfig, ...]:
@@ -70,7 +72,7 @@ def with_settings(
     changes = {}
     for name, value in values.items():
         if name not in known:
-            raise InputError(f"{where}: there is no setting named {name!r}.")
+            raise InputError(f"{where}: there is no setting named {told(name)}.")
         changes[name] = _typed(name, value, known[name].type, where)
     return replace(config, **changes)
 
@@ -79,6 +81,24 @@ def to_toml(config: TrainingConfig) -> str:
     """The config as a TOML file's text that `load_toml` reads back; its output folder is left out:
     a run repeated from the file gets one of its own."""
     return tomli_w.dumps(to_plain(replace(config, output=None)))
+
+
+def raw_toml(settings: Mapping[str, Any], problem: str) -> str:
+    """Settings of any kind as TOML, under a line that says what is wrong with them.
+
+    TOML has no null: what is null is left out.
+    """
+    text = tomli_w.dumps(_without_null(dict(settings)))
+    whole = f"# Nestling does not understand these settings: {one_line(problem, 400)}\n{text}"
+    return whole.encode("utf-8", "replace").decode()
+
+
+def _without_null(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_null(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [_without_null(item) for item in value if item is not None]
+    return value
 
 
 def to_plain(config: TrainingConfig) -> dict[str, Any]:
@@ -117,13 +137,18 @@ def _typed(name: str, value: Any, kind: Any, where: str) -> Any:
         return tuple(Path(item) for item in value)
     if kind in (Path, Path | None) and isinstance(value, str):
         return Path(value)
-    if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
+    if kind is float and isinstance(value, int | float) and not _is_too_large(value):
         return float(value)
     if kind is int and isinstance(value, int) and not isinstance(value, bool):
         return value
     if kind in (str, bool) and isinstance(value, kind):
         return value
-    raise InputError(f"{where}: {name} can't be {value!r}.")
+    raise InputError(f"{where}: {name} can't be {told(value)}.")
+
+
+def _is_too_large(value: float) -> bool:
+    """Whether no float holds it; True and False are no numbers either."""
+    return isinstance(value, bool) or (isinstance(value, int) and not is_finite(value))
 
 
 def _typed_mix(value: Any, where: str) -> tuple[MixedDataset, ...]:
@@ -132,7 +157,7 @@ def _typed_mix(value: Any, where: str) -> tuple[MixedDataset, ...]:
             return tuple(map(_parsed_mix, value))
         if _is_list_of(value, dict):
             return tuple(map(_mixed_dataset, value))
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         pass
     raise InputError(
         f"{where}: mix must name datasets with their shares, like old.jsonl=0.25, or be tables "
@@ -162,7 +187,7 @@ def _typed_tiers(value: Any, where: str) -> tuple[TierConfig, ...]:
     if _is_list_of(value, dict):
         try:
             return tuple(_typed_tier(table) for table in value)
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
             pass
     raise InputError(
         f"{where}: tiers must be periods like [1, 2, 4], or tables with period, "

@@ -39,6 +39,8 @@ class LogMessage:
     """A line for the run's log."""
 
     text: str
+    is_warning: bool = False
+    """What the user should not miss."""
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,14 @@
 from dataclasses import replace
 
 from app.core.config import TierConfig, TrainingConfig
+from app.core.one_line import one_line
 
 
 def as_plain_adamw(config: TrainingConfig, name: str) -> TrainingConfig:
     """`config` as ordinary AdamW, named after the run `name`; nothing else differs."""
     return replace(
         config,
-        name=f"{name}, plain AdamW",
+        name=f"{one_line(name)}, plain AdamW",
         tiers=(TierConfig(1),),
         assign="depth",
         tier_patterns="",

@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 from app.core.files import write_atomic
@@ -24,30 +25,48 @@ RENAMED = ("cblas_sgemm", "cblas_dgemm", "cblas_cgemm")
 """What MLX takes from BLAS; LAPACK stays the wheel's own."""
 
 
-def load_fast_blas() -> str:
-    """Load OpenBLAS ahead of MLX; the name of what was loaded, or "" where there is none.
+@dataclass(frozen=True)
+class Blas:
+    """A BLAS that was loaded."""
+
+    name: str = ""
+    kernels: str = ""
+    """Which of its kernels it chose for this processor: others give other last bits."""
+
+
+def load_fast_blas() -> Blas:
+    """Load OpenBLAS ahead of MLX; what was loaded, without a name where there is none.
 
     Does nothing on macOS, where MLX computes on Metal and Accelerate.
     """
     if not sys.platform.startswith("linux"):
-        return ""
+        return Blas()
     for load in (_load_bundled, _load_system):
         try:
             return load()
         except (OSError, ImportError, subprocess.SubprocessError):
             continue
-    return ""
+    return Blas()
 
 
-def _load_bundled() -> str:
-    library = _renamed_copy(_bundled_library())
-    ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
-    return f"OpenBLAS {_bundled_version()}"
+def _load_bundled() -> Blas:
+    path = _renamed_copy(_bundled_library())
+    library = ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL)
+    return Blas(f"OpenBLAS {_bundled_version()}", _kernels(library, "scipy_openblas_get_corename"))
 
 
-def _load_system() -> str:
-    ctypes.CDLL(SYSTEM_LIBRARY, mode=ctypes.RTLD_GLOBAL)
-    return "OpenBLAS (system)"
+def _load_system() -> Blas:
+    library = ctypes.CDLL(SYSTEM_LIBRARY, mode=ctypes.RTLD_GLOBAL)
+    return Blas("OpenBLAS (system)", _kernels(library, "openblas_get_config"))
+
+
+def _kernels(library: ctypes.CDLL, function: str) -> str:
+    """What the library says of itself; empty if it can't be asked."""
+    asked = getattr(library, function, None)
+    if asked is None:
+        return ""
+    asked.restype = ctypes.c_char_p
+    return bytes(asked() or b"").decode(errors="replace")
 
 
 def _bundled_version() -> str:

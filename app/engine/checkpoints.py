@@ -6,13 +6,13 @@ A checkpoint folder is complete or absent: it is written aside, flushed to the d
 import hashlib
 import itertools
 import json
-import shutil
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from app.core.computer import Computer, read_computer
 from app.core.errors import InputError
 from app.core.files import (
     folder_written_aside,
@@ -20,7 +20,8 @@ from app.core.files import (
     remove_folder,
     write_json_atomic,
 )
-from app.engine.mlx_gateway import import_mlx
+from app.core.regular_files import copy_regular, open_regular, read_regular
+from app.engine.mlx_gateway import computed_by, import_mlx
 from app.engine.optimizer import Arrays, OptimizerState
 from app.engine.tiers import TierPlan
 from app.library.metrics import METRICS_FILES
@@ -31,6 +32,7 @@ ADAPTER_CONFIG_FILE = "adapter_config.json"
 OPTIMIZER_FILE = "optimizer.safetensors"
 STATE_FILE = "state.json"
 FORMAT = 2
+MOST_STATE_BYTES = 4 * 1024**2
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,8 @@ class Checkpoint:
     adapter: Arrays
     state: OptimizerState
     progress: Progress
+    computed_by: Computer | None = None
+    """Older checkpoints don't say."""
 
     def check_fits(self, parameters: Mapping[str, Any], plan: TierPlan) -> None:
         """Raise InputError unless this belongs to an adapter with `parameters` and to `plan`."""
@@ -111,7 +115,7 @@ def set_later_aside(run_dir: Path, step: int) -> Path | None:
         aside.mkdir()
         for name in METRICS_FILES:
             if (run_dir / name).exists():
-                shutil.copy2(run_dir / name, aside)
+                copy_regular(run_dir / name, aside / name)
         for folder in later:
             folder.rename(aside / folder.name)
     return aside
@@ -138,7 +142,12 @@ def save_checkpoint(
         _save_arrays(aside / OPTIMIZER_FILE, _flatten(state))
         digests = {file.name: _digest(file) for file in sorted(aside.iterdir())}
         done = asdict(progress) | {"random_state": list(progress.random_state)}
-        said = {"format": FORMAT, "sha256": digests, "progress": done}
+        said = {
+            "format": FORMAT,
+            "sha256": digests,
+            "progress": done,
+            "computed_by": asdict(computed_by()),
+        }
         write_json_atomic(aside / STATE_FILE, said | {"own_sha256": digest_of(said)})
     return _size(folder)
 
@@ -147,7 +156,8 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     """A checkpoint whose every byte is the one written. Raises InputError naming what is not."""
     mx = import_mlx()
     with _plain_damage(folder):
-        progress = _checked_state(folder)["progress"]
+        said = _checked_state(folder)
+        progress = said["progress"]
         adapter = mx.load(str(folder / ADAPTER_FILE))
         state = _unflatten(mx.load(str(folder / OPTIMIZER_FILE)))
         mx.eval(adapter, state.tree())
@@ -157,6 +167,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
             adapter,
             state,
             Progress(**progress | {"random_state": tuple(progress["random_state"])}),
+            read_computer(said.get("computed_by")),
         )
 
 
@@ -169,7 +180,7 @@ def check_files(folder: Path, names: Collection[str]) -> None:
 def _checked_state(folder: Path, names: Collection[str] | None = None) -> dict[str, Any]:
     """What the checkpoint's state file says, once all files, or those of `names`, are as it has
     them."""
-    values: dict[str, Any] = json.loads((folder / STATE_FILE).read_text(encoding="utf-8"))
+    values: dict[str, Any] = json.loads(read_regular(folder / STATE_FILE, MOST_STATE_BYTES))
     if values["format"] != FORMAT:
         raise _unreadable(folder, "it was made by another version of Nestling")
     if values.pop("own_sha256", None) != digest_of(values):
@@ -188,7 +199,10 @@ def _plain_damage(folder: Path) -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         raise _unreadable(folder, f"{Path(error.filename).name} is missing") from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
+    except OSError as error:
+        name = Path(error.filename or folder).name
+        raise _unreadable(folder, f"{name} can't be read: {error.strerror or error}") from error
+    except (ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
         raise _unreadable(folder, f"{STATE_FILE} or its arrays are damaged ({error})") from error
 
 
@@ -215,7 +229,7 @@ def _size(folder: Path) -> int:
 
 
 def _digest(path: Path) -> str:
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

@@ -1,7 +1,7 @@
 """The training loop: steps, validation and checkpoints in order, with the counters it keeps."""
 
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from math import fsum
 from operator import mul
 from time import perf_counter
@@ -63,7 +63,9 @@ class TrainingLoop:
         stop_after: int | None = None,
         start: Checkpoint | None = None,
         machines: Machines = ALONE,
+        notes: Sequence[LogMessage] = (),
     ) -> None:
+        """`notes` are said as soon as the run has started."""
         self._config = config
         self._prepared = prepared
         self._keeper = keeper
@@ -72,6 +74,7 @@ class TrainingLoop:
         self._wants_checkpoint = wants_checkpoint
         self._last_step = min(config.steps, stop_after or config.steps)
         self._start = start
+        self._notes = notes
         self._model = prepared.base.model
         self._head = prepared.head
         self._evaluator = Evaluator(self._model, self._head, machines)
@@ -107,6 +110,7 @@ class TrainingLoop:
     def _until_done(self) -> Iterator[Event]:
         config = self._config
         yield self._started()
+        yield from self._notes
         yield LogMessage(_head_line(self._head))
         if self._start is None:
             yield from self._scores("before")

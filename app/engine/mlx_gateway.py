@@ -12,13 +12,14 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
+from app.core.computer import Computer
 from app.core.errors import RunError
-from app.engine.blas import load_fast_blas
+from app.engine.blas import Blas, load_fast_blas
 
 CACHE_LIMIT_BYTES = 2 * 1024**3
 """MLX keeps freed buffers for reuse up to here; without a bound it grows with every new shape."""
 
-_blas = ""
+_blas = Blas()
 
 
 def import_mlx() -> ModuleType:
@@ -58,8 +59,19 @@ def device_name() -> str:
     """What computes, for the log: "Apple M3 Max" or "CPU with OpenBLAS 0.3.34"."""
     mx = import_mlx()
     if mx.default_device().type == mx.DeviceType.cpu:
-        return f"CPU with {_blas or 'the reference BLAS (slow)'}"
+        return f"CPU with {_blas.name or 'the reference BLAS (slow)'}"
     return str(mx.device_info().get("device_name", "GPU"))
+
+
+def computed_by() -> Computer:
+    """What the last bits of a run's numbers depend on beside its settings."""
+    mx = import_mlx()
+    if mx.default_device().type != mx.DeviceType.cpu:
+        return Computer(device_name(), "", str(mx.__version__))
+    if sys.platform == "darwin":
+        return Computer("CPU", "Accelerate", str(mx.__version__))
+    kernels = f" ({_blas.kernels})" if _blas.kernels else ""
+    return Computer("CPU", f"{_blas.name or 'the reference BLAS'}{kernels}", str(mx.__version__))
 
 
 def compiled(function: Callable[..., Any], **captured: Any) -> Callable[..., Any]:

@@ -5,13 +5,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from app.core.computer import Computer
 from app.core.config import TrainingConfig
 from app.core.config_text import to_plain, with_settings
 from app.core.errors import InputError
 from app.core.events import Event, LogMessage, RunFinished
 from app.core.paths import runs_dir as default_runs_dir
+from app.core.regular_files import read_regular
 from app.data.fingerprint import fingerprints
 from app.engine.checkpoints import (
+    MOST_STATE_BYTES,
     STATE_FILE,
     Checkpoint,
     checkpoint_folder,
@@ -24,7 +27,7 @@ from app.engine.keeping import Keeper, NoKeeper, RunKeeper
 from app.engine.loop import TrainingLoop
 from app.engine.lora import trainable
 from app.engine.machines import Machines, is_first_machine, join_machines
-from app.engine.mlx_gateway import CACHE_LIMIT_BYTES, import_mlx
+from app.engine.mlx_gateway import CACHE_LIMIT_BYTES, computed_by, import_mlx
 from app.engine.planning import memory_before, memory_of
 from app.engine.preparation import Prepared, StoppedEarly, prepare
 from app.library.claim import is_claimed
@@ -122,33 +125,59 @@ def resume(
     yield from memory_of(config, prepared.shapes)
     start.check_fits(trainable(prepared.base.model), prepared.plan)
     start.check_is_of(manifest["settings_sha256"])
-    yield LogMessage(f"Going on after step {start.progress.step}.")
     keeper: Keeper = NoKeeper(run_dir, start)
+    notes: list[LogMessage] = []
     if machines.is_first:
-        recorder, note = _reopened(run_dir, start)
+        recorder, notes = _reopened(run_dir, start)
         keeper = RunKeeper(recorder, config.keep_checkpoints, start)
-        yield from note
     loop = TrainingLoop(
-        config, prepared, keeper, should_stop, wants_checkpoint, stop_after, start, machines
+        config, prepared, keeper, should_stop, wants_checkpoint, stop_after, start, machines, notes
     )
     yield from loop.events()
 
 
 def _reopened(run_dir: Path, start: Checkpoint) -> tuple[RunRecorder, list[LogMessage]]:
-    """The run's recorder, set back to `start`, and what is to be said of that."""
+    """The run's recorder, set back to `start`, and what is to be said first."""
     done = start.progress
     aside = set_later_aside(run_dir, done.step)
     best = checkpoint_folder(run_dir, done.best_step) if done.best_step else None
-    recorder = RunRecorder.reopen(run_dir, done.metrics_bytes, done.best_val_loss, best)
-    said = f"What came after it is kept in {aside.name} and made again." if aside else ""
-    return recorder, [LogMessage(said)] if said else []
+    computer = computed_by()
+    recorder = RunRecorder.reopen(
+        run_dir, done.metrics_bytes, done.best_val_loss, best, done.step, computer
+    )
+    notes = [LogMessage(f"Going on after step {done.step}.")]
+    if aside is not None:
+        notes.append(LogMessage(f"What came after it is kept in {aside.name} and made again."))
+    return recorder, notes + _said_of_computers(start, computer)
+
+
+def _said_of_computers(start: Checkpoint, computer: Computer) -> list[LogMessage]:
+    """That what follows is not bit-equal to a run that never stopped, if something else computes
+    it: the losses differ in their last digits, which is no reason to refuse."""
+    step, before = start.progress.step, start.computed_by
+    if before == computer:
+        return []
+    if before is None:
+        return [
+            LogMessage(
+                f"It is not known what computed this run up to step {step}, so what follows may "
+                "not be bit-equal to a run that never stopped."
+            )
+        ]
+    return [
+        LogMessage(
+            f"The run goes on, but not bit-equal to one that never stopped: up to step {step} it "
+            f"was computed by {before}, from here on by {computer}.",
+            is_warning=True,
+        )
+    ]
 
 
 def _new_run(config: TrainingConfig, run_dir: Path, runs_dir: Path, facts: Facts) -> RunRecorder:
     """A folder for the run; in the library the next name where another run took this one."""
     while True:
         try:
-            return RunRecorder.create(run_dir, config, facts)
+            return RunRecorder.create(run_dir, config, facts, computed_by())
         except InputError:
             if config.output is not None:
                 raise
@@ -194,7 +223,7 @@ def _what_must_agree(config: TrainingConfig, prepared: Prepared) -> dict[str, st
 
 
 def _digest(checkpoint: Checkpoint) -> str:
-    return (checkpoint.folder / STATE_FILE).read_text(encoding="utf-8")
+    return read_regular(checkpoint.folder / STATE_FILE, MOST_STATE_BYTES).decode()
 
 
 def _facts(prepared: Prepared) -> Facts:

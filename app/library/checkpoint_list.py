@@ -1,7 +1,8 @@
 """A run's checkpoints as a list: how good each is, how far its tiers had moved, what it lacks."""
 
+import math
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +25,8 @@ class CheckpointFacts:
     val_loss: float | None
     """Where there was a validation at just this step."""
     is_best: bool
-    """Its validation loss is the lowest of the checkpoints that are there."""
+    """Its validation loss is the lowest of the checkpoints that are there; of equal ones it is
+    the earliest, as in the run itself."""
     is_last: bool
     deltas: tuple[float, ...]
     """Per tier: how far its last firing moved it; NaN if it had not moved or isn't known."""
@@ -38,8 +40,7 @@ def list_checkpoints(
     """Complete ones, the earliest first."""
     folders = checkpoint_folders(run_dir)
     losses = {evaluation.step: evaluation.val_loss for evaluation in evaluations}
-    there = {step_of(folder) for folder in folders}
-    best = min((loss for step, loss in losses.items() if step in there), default=None)
+    best = best_of(folders, losses)
     for folder in folders:
         step = step_of(folder)
         loss = losses.get(step)
@@ -50,12 +51,22 @@ def list_checkpoints(
             step=step,
             size_bytes=folder_size(folder),
             val_loss=loss,
-            is_best=loss is not None and loss == best,
+            is_best=step == best,
             is_last=folder == folders[-1],
             deltas=deltas,
             drifts=drifts,
             problem=f"{missing[0]} is missing." if missing else "",
         )
+
+
+def best_of(folders: Iterable[Path], losses: Mapping[int, float]) -> int | None:
+    """The step with the lowest validation loss of these checkpoints; the earliest of equal ones."""
+    measured = [
+        (losses[step], step)
+        for folder in folders
+        if (step := step_of(folder)) in losses and math.isfinite(losses[step])
+    ]
+    return min(measured)[1] if measured else None
 
 
 def checkpoint_folders(run_dir: Path) -> list[Path]:

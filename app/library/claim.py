@@ -10,6 +10,7 @@ from pathlib import Path
 
 from app.core.errors import InputError
 from app.core.files import plain_disk_errors
+from app.core.regular_files import open_descriptor
 
 LOG_FILE = "log.txt"
 
@@ -20,7 +21,7 @@ class Claim:
     def __init__(self, run_dir: Path) -> None:
         path = run_dir / LOG_FILE
         with plain_disk_errors(path):
-            self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+            self._descriptor = open_descriptor(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -41,7 +42,7 @@ class Claim:
 def is_claimed(run_dir: Path) -> bool:
     """Whether some process, this one too, is training this run now."""
     try:
-        descriptor = os.open(run_dir / LOG_FILE, os.O_RDONLY)
+        descriptor = open_descriptor(run_dir / LOG_FILE, os.O_RDONLY)
     except OSError:
         return False
     try:

@@ -11,12 +11,15 @@ from typing import Any
 
 from app.core.errors import AppError
 from app.core.files import write_text_atomic
+from app.core.regular_files import read_regular
 from app.library.label import LABEL_FILE
+from app.library.metrics import STEPS_FILE
 from app.library.run import MANIFEST_FILE
 from app.library.run_summary import Retention, RunSummary, shown_instant, summarise
 
 FORMAT = 1
-_WATCHED = ("", MANIFEST_FILE, LABEL_FILE, "checkpoints")
+MOST_BYTES = 256 * 1024**2
+_WATCHED = ("", MANIFEST_FILE, LABEL_FILE, STEPS_FILE, "checkpoints")
 """What changes whenever something in a run's row does, once the run is over."""
 _LASTING = ("finished", "stopped", "failed")
 
@@ -56,7 +59,7 @@ class Index:
 
 def _read(path: Path, library: str) -> Entries:
     try:
-        said = json.loads(path.read_text(encoding="utf-8"))
+        said = json.loads(read_regular(path, MOST_BYTES))
         if (said["format"], said["library"]) != (FORMAT, library):
             return {}
         return {folder: entry for folder, entry in said["runs"].items() if "stamp" in entry}

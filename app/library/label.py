@@ -3,13 +3,17 @@
 The manifest is the trainer's alone, so a run can be renamed while it is being trained.
 """
 
+import itertools
 import json
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from app.core.files import write_json_atomic
+from app.core.files import plain_disk_errors, write_json_atomic
+from app.core.regular_files import read_regular
 
 LABEL_FILE = "label.json"
+MOST_BYTES = 4 * 1024**2
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,7 @@ class Label:
 def read_label(run_dir: Path) -> Label:
     """The user's words; none if there are none or the file can't be read."""
     try:
-        said = json.loads((run_dir / LABEL_FILE).read_text(encoding="utf-8"))
+        said = json.loads(read_regular(run_dir / LABEL_FILE, MOST_BYTES))
     except (OSError, ValueError, RecursionError):
         return Label()
     if not isinstance(said, dict):
@@ -31,6 +35,25 @@ def read_label(run_dir: Path) -> Label:
     return Label(**words)
 
 
+def has_damaged_label(run_dir: Path) -> bool:
+    """Whether there is a label that can't be read; writing another one would lose it."""
+    try:
+        said = json.loads(read_regular(run_dir / LABEL_FILE, MOST_BYTES))
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError, RecursionError):
+        return True
+    return not (isinstance(said, dict) and all(isinstance(word, str) for word in said.values()))
+
+
 def write_label(run_dir: Path, label: Label) -> None:
-    """Raises AppError if the folder can't be written."""
+    """One that can't be read is kept beside it. Raises AppError if the folder can't be written."""
+    if has_damaged_label(run_dir):
+        with plain_disk_errors(run_dir):
+            os.replace(run_dir / LABEL_FILE, _free_name(run_dir))
     write_json_atomic(run_dir / LABEL_FILE, asdict(label))
+
+
+def _free_name(run_dir: Path) -> Path:
+    names = (run_dir / f"label-damaged-{number}.json" for number in itertools.count(1))
+    return next(path for path in names if not os.path.lexists(path))

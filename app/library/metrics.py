@@ -14,6 +14,7 @@ import numpy as np
 
 from app.core.events import Event, RunStarted, StepFinished, to_json
 from app.core.files import plain_disk_errors, write_text_atomic
+from app.core.regular_files import open_regular, read_beginning
 from app.library.step_records import StepTable, decode, encode, no_steps, record_type
 
 STEPS_FILE, EVENTS_FILE = "metrics.bin", "events.jsonl"
@@ -22,6 +23,8 @@ HEADER_BYTES = 2048
 """A JSON object that names the columns, and spaces; the first record follows."""
 FORMAT = 1
 _MOST_TIERS, _MOST_LAYERS = 8, 100_000
+MOST_STEPS_BYTES, MOST_EVENTS_BYTES = 2**30, 2**28
+"""What lies beyond is not read: millions of steps, a million other events."""
 
 
 class MetricsWriter:
@@ -91,17 +94,28 @@ class MetricsWriter:
 def read_steps(run_dir: Path) -> StepTable:
     """The steps that can be read; none if the file is missing or no metrics file."""
     try:
-        content = (run_dir / STEPS_FILE).read_bytes()
+        content = read_beginning(run_dir / STEPS_FILE, MOST_STEPS_BYTES)
     except OSError:
         return no_steps()
     kind = _said_by_header(content[:HEADER_BYTES]) or _said_by_events(run_dir)
     return decode(memoryview(content)[HEADER_BYTES:], kind) if kind is not None else no_steps()
 
 
+def count_steps(run_dir: Path) -> int:
+    """How many records the steps file has room for, told by its head and its size alone."""
+    try:
+        with open_regular(run_dir / STEPS_FILE) as file:
+            header, size = file.read(HEADER_BYTES), os.fstat(file.fileno()).st_size
+    except OSError:
+        return 0
+    kind = _said_by_header(header) or _said_by_events(run_dir)
+    return 0 if kind is None else max(0, size - HEADER_BYTES) // kind.itemsize
+
+
 def read_events(run_dir: Path) -> list[dict[str, Any]]:
     """What happened beside steps, in order; lines that can't be read are left out."""
     try:
-        lines = (run_dir / EVENTS_FILE).read_bytes().split(b"\n")
+        lines = read_beginning(run_dir / EVENTS_FILE, MOST_EVENTS_BYTES).split(b"\n")
     except OSError:
         return []
     return [event for line in lines if (event := _event(line)) is not None]

@@ -3,10 +3,11 @@
 from pathlib import Path
 
 from app.core.files import write_json_atomic
-from app.library.checkpoint_list import checkpoint_folders, step_of
+from app.library.checkpoint_list import best_of, checkpoint_folders, step_of
 from app.library.claim import Claim
 from app.library.metrics import read_events
 from app.library.run import MANIFEST_FILE, read_manifest
+from app.library.told_events import read_evaluations
 
 
 def superfluous_checkpoints(run_dir: Path) -> list[Path]:
@@ -18,13 +19,8 @@ def superfluous_checkpoints(run_dir: Path) -> list[Path]:
 
 def best_step(run_dir: Path) -> int | None:
     """The step with the lowest validation loss of those whose checkpoint is there."""
-    there = {step_of(folder) for folder in checkpoint_folders(run_dir)}
-    found: tuple[float, int] | None = None
-    for event in read_events(run_dir):
-        loss, step = event.get("val_loss"), event.get("step")
-        if isinstance(loss, int | float) and isinstance(step, int) and step in there:
-            found = min(found or (loss, step), (loss, step))
-    return found[1] if found else None
+    evaluations = read_evaluations(read_events(run_dir))
+    return best_of(checkpoint_folders(run_dir), {e.step: e.val_loss for e in evaluations})
 
 
 def point_at_checkpoints(run_dir: Path) -> None:

@@ -14,9 +14,11 @@ from app.core.config import TrainingConfig
 from app.core.config_text import to_plain, with_settings
 from app.core.errors import AppError, InputError
 from app.core.files import plain_disk_errors, write_json_atomic
+from app.core.regular_files import read_regular
 
 QUEUE_FILE = "queue.json"
 FORMAT = 1
+MOST_BYTES = 64 * 1024**2
 
 
 @dataclass(frozen=True)
@@ -34,28 +36,58 @@ def queued(config: TrainingConfig) -> QueuedRun:
     return QueuedRun(uuid4().hex, replace(config, output=None).located())
 
 
+@dataclass(frozen=True)
+class SavedQueue:
+    runs: tuple[QueuedRun, ...]
+    """In order."""
+    goes_on: bool = False
+    """It was going when the app was quit in good order: it goes on by itself the next time. Not
+    after a crash, which might come again."""
+    unfinished: str = ""
+    """The folder's name of the run that was stopped for quitting."""
+
+
 def read_queue(path: Path) -> list[QueuedRun]:
-    """In order. A damaged file is put aside, under another name, and InputError says so."""
+    """The runs of `read_saved_queue`."""
+    return list(read_saved_queue(path).runs)
+
+
+def read_saved_queue(path: Path) -> SavedQueue:
+    """A damaged file is put aside, under another name, and InputError says so."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_regular(path, MOST_BYTES).decode()
     except FileNotFoundError:
-        return []
+        return SavedQueue(())
     except (OSError, UnicodeDecodeError) as error:
         raise _put_aside(path, str(error)) from error
     try:
         said = json.loads(text)
         if said["format"] != FORMAT:
             raise _put_aside(path, "another version of Nestling made it")
-        return [_from_plain(entry) for entry in said["runs"]]
+        return SavedQueue(
+            tuple(_from_plain(entry) for entry in said["runs"]),
+            said.get("goes_on") is True,
+            _folder_name(said.get("unfinished")),
+        )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise _put_aside(path, f"it is damaged ({error})") from error
 
 
-def write_queue(path: Path, runs: Sequence[QueuedRun]) -> None:
+def write_queue(
+    path: Path, runs: Sequence[QueuedRun], *, goes_on: bool = False, unfinished: str = ""
+) -> None:
     """Raises AppError when the disk refuses."""
     with plain_disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-    write_json_atomic(path, {"format": FORMAT, "runs": [_to_plain(run) for run in runs]})
+    said: dict[str, Any] = {"format": FORMAT, "runs": [_to_plain(run) for run in runs]}
+    if goes_on:
+        said |= {"goes_on": True, "unfinished": unfinished}
+    write_json_atomic(path, said)
+
+
+def _folder_name(said: object) -> str:
+    """The name of a folder in the library; never a way out of it."""
+    return said if isinstance(said, str) and Path(said).name == said else ""
 
 
 def _to_plain(run: QueuedRun) -> dict[str, Any]:

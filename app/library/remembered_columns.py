@@ -12,10 +12,12 @@ from app.core.columns import Columns, parse_columns
 from app.core.errors import InputError
 from app.core.files import plain_disk_errors, write_json_atomic
 from app.core.paths import home_dir
+from app.core.regular_files import read_regular
 
 KEPT = 500
 """Files; the oldest mappings are forgotten first."""
 _HASHED_BYTES = 2**16
+MOST_BYTES = 16 * 1024**2
 
 
 @dataclass(frozen=True)
@@ -56,9 +58,9 @@ def _store() -> Path:
 def _entries() -> list[_Entry]:
     """What was kept; nothing where the store can't be read, since it only spares the user work."""
     try:
-        kept = json.loads(_store().read_text(encoding="utf-8"))
+        kept = json.loads(read_regular(_store(), MOST_BYTES))
         return [_Entry(str(e["path"]), str(e["content"]), str(e["columns"])) for e in kept]
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return []
 
 

@@ -6,13 +6,15 @@ import platform
 import re
 import shutil
 import sys
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from app import __version__
+from app.core.computer import Computer, read_computers
 from app.core.config import TrainingConfig
 from app.core.config_text import to_plain
 from app.core.errors import AppError, InputError, RunError
@@ -28,11 +30,13 @@ from app.core.events import (
     to_json,
 )
 from app.core.files import disk_error, plain_disk_errors, write_json_atomic
+from app.core.regular_files import copy_regular, read_regular
 from app.library.claim import Claim
 from app.library.metrics import MetricsWriter
 
 MANIFEST_FILE = "run.json"
 FORMAT = 1
+MOST_MANIFEST_BYTES = 64 * 1024**2
 
 
 class RunRecorder:
@@ -51,7 +55,13 @@ class RunRecorder:
         self._metrics = MetricsWriter(run_dir, metrics_bytes)
 
     @classmethod
-    def create(cls, run_dir: Path, config: TrainingConfig, facts: dict[str, Any]) -> "RunRecorder":
+    def create(
+        cls,
+        run_dir: Path,
+        config: TrainingConfig,
+        facts: dict[str, Any],
+        computer: Computer | None = None,
+    ) -> "RunRecorder":
         """A new run; `facts` are what its manifest says beyond the config: data, plan.
 
         Raises InputError if another run has taken the folder since it was chosen.
@@ -75,6 +85,8 @@ class RunRecorder:
             "scores": [],
         }
         manifest |= facts
+        if computer is not None:
+            manifest["computed_by"] = _computers({}, 0, computer)
         manifest["settings_sha256"] = digest_of(_settings(manifest))
         try:
             return cls._begin(run_dir, claim, manifest)
@@ -90,14 +102,18 @@ class RunRecorder:
         metrics_bytes: int,
         best_val_loss: float | None,
         best_adapter_dir: Path | None = None,
+        after_step: int = 0,
+        computer: Computer | None = None,
     ) -> "RunRecorder":
-        """A run that goes on from where its metrics had `metrics_bytes`."""
+        """A run that goes on `after_step`, where its metrics had `metrics_bytes`, on `computer`."""
         claim = Claim(run_dir)
         best = best_adapter_dir if best_adapter_dir and best_adapter_dir.is_dir() else None
         manifest = read_manifest(run_dir) | {
             "best_val_loss": best_val_loss,
             "best_adapter": _within(run_dir, best) if best else None,
         }
+        if computer is not None:
+            manifest["computed_by"] = _computers(manifest, after_step, computer)
         manifest["scores"] = [s for s in manifest["scores"] if s["when"] == "before"]
         return cls._begin(run_dir, claim, manifest, metrics_bytes)
 
@@ -217,8 +233,16 @@ def copy_run(run_dir: Path, output: Path) -> Path:
     read_manifest(run_dir)
     folder = choose_run_dir(TrainingConfig(output=output).located(), output)
     with plain_disk_errors(folder):
-        shutil.copytree(run_dir, folder, dirs_exist_ok=True)
+        _copy_all(run_dir, folder)
     return folder
+
+
+def _copy_all(run_dir: Path, folder: Path) -> None:
+    try:
+        shutil.copytree(run_dir, folder, dirs_exist_ok=True, copy_function=copy_regular)
+    except shutil.Error as error:
+        source, _, why = error.args[0][0]
+        raise InputError(f"{source} can't be copied: {why.partition('] ')[2] or why}.") from error
 
 
 def check_writable(folder: Path) -> None:
@@ -239,12 +263,12 @@ def read_manifest(run_dir: Path) -> dict[str, Any]:
     """A run's manifest. Raises InputError that says what is wrong with it."""
     path = run_dir / MANIFEST_FILE
     try:
-        if path.exists() and not path.is_file():  # a pipe would be waited for without end
-            raise InputError(f"{path} is no file.")
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        manifest = json.loads(read_regular(path, MOST_MANIFEST_BYTES))
     except FileNotFoundError:
         raise InputError(f"{run_dir} has no {MANIFEST_FILE}, so it is no run.") from None
-    except (OSError, ValueError, RecursionError) as error:
+    except OSError as error:
+        raise InputError(f"{path} can't be read: {error.strerror or error}.") from error
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path} can't be read: {error}.") from error
     needed = {"name": str, "config": dict, "outcome": str, "steps": int, "scores": list}
     if not isinstance(manifest, dict) or not isinstance(manifest.get("format"), int):
@@ -274,6 +298,14 @@ def check_settings(run_dir: Path, manifest: dict[str, Any]) -> None:
             f"The settings in {run_dir / MANIFEST_FILE} are not those the run began with.",
             "Put the old file back, or repeat the run with new settings.",
         )
+
+
+def _computers(manifest: Mapping[str, Any], step: int, computer: Computer) -> list[dict[str, Any]]:
+    """Those of the steps that stay, and `computer` for those to come if it is another one."""
+    known = [(after, one) for after, one in read_computers(manifest) if after < step]
+    if not known or known[-1][1] != computer:
+        known.append((step, computer))
+    return [{"after_step": after} | asdict(one) for after, one in known]
 
 
 def _settings(manifest: dict[str, Any]) -> dict[str, Any]:

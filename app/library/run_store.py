@@ -1,12 +1,12 @@
 """The library as a list: every run folder with what it says of itself, or what is wrong with it."""
 
 import os
-import shutil
 from pathlib import Path
 
 from app.core.errors import InputError
 from app.core.files import folder_written_aside, is_folder, plain_disk_errors
 from app.core.paths import cache_dir
+from app.core.regular_files import copy_regular
 from app.library.index import Index
 from app.library.run import MANIFEST_FILE
 from app.library.run_summary import RunSummary
@@ -64,5 +64,5 @@ def export_checkpoint(adapter_dir: Path, destination: Path) -> Path:
         raise InputError(f"{destination} is already there.", "Choose a new name.")
     with folder_written_aside(destination) as aside:
         for name in EXPORTED_FILES:
-            shutil.copyfile(adapter_dir / name, aside / name)
+            copy_regular(adapter_dir / name, aside / name)
     return destination

@@ -2,18 +2,24 @@
 
 import contextlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from app.core.errors import AppError
+from app.core.one_line import one_line
+from app.library.believable import Reading
 from app.library.claim import is_claimed
-from app.library.label import read_label
-from app.library.run import are_settings_whole, read_manifest
+from app.library.label import has_damaged_label, read_label
+from app.library.metrics import STEPS_FILE, count_steps
+from app.library.run import MANIFEST_FILE, are_settings_whole, read_manifest
 
 RETENTION = "retention"
 """Question sets with this word in their name measure what the model knew before."""
+OUTCOMES = ("finished", "stopped", "failed", "running")
+MOST_PERIOD, MOST_TIERS, MOST_QUESTIONS = 1_000_000, 8, 10**9
+MOST_PROBLEM = 400
 
 
 @dataclass(frozen=True)
@@ -48,18 +54,23 @@ class RunSummary:
     """Each tier's update period."""
     retention: Retention | None = None
     notes: str = ""
+    is_whole: bool = True
+    """What it needs to go on is as it was written, whatever else is wrong with the folder."""
 
     @property
     def may_go_on(self) -> bool:
         """It did not come to its end and has a checkpoint to go on from."""
         is_cut = self.outcome in ("stopped", "interrupted", "failed")
-        return is_cut and self.adapter_dir is not None and not self.problem
+        return is_cut and self.adapter_dir is not None and self.is_whole
 
 
-def summarise(run_dir: Path) -> RunSummary:
-    """Never raises: what can't be read is told as the run's problem."""
+def summarise(run_dir: Path, recorded: int | None = None) -> RunSummary:
+    """Never raises: what can't be read is told as the run's problem.
+
+    `recorded` is how many steps' measurements can be read, if that was found out already.
+    """
     try:
-        return _summary(run_dir, read_manifest(run_dir))
+        return _summary(run_dir, read_manifest(run_dir), recorded)
     except AppError as error:
         return _unreadable(run_dir, str(error))
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, OSError) as error:
@@ -69,36 +80,75 @@ def summarise(run_dir: Path) -> RunSummary:
 def _unreadable(run_dir: Path, problem: str) -> RunSummary:
     return RunSummary(
         run_dir, run_dir.name, "", "", None, 0, "unreadable", None, None, folder_size(run_dir),
-        problem,
+        one_line(problem, MOST_PROBLEM), is_whole=False,
     )  # fmt: skip
 
 
-def _summary(run_dir: Path, manifest: dict[str, Any]) -> RunSummary:
-    config, label = manifest["config"], read_label(run_dir)
-    adapter = manifest.get("adapter")
-    adapter_dir = run_dir / str(adapter) if adapter else None
-    is_missing = adapter_dir is not None and not adapter_dir.is_dir()
-    problem = f"Its adapter {adapter} is missing." if is_missing else ""
+def _summary(run_dir: Path, manifest: dict[str, Any], recorded: int | None) -> RunSummary:
+    config, label, reading = manifest["config"], read_label(run_dir), Reading(MANIFEST_FILE)
+    outcome = _outcome(run_dir, manifest)
+    reading.choice(manifest["outcome"], "its outcome", OUTCOMES)
+    steps = reading.whole(manifest["steps"], "steps")
+    adapter_dir, lack = _adapter_dir(run_dir, manifest.get("adapter"))
     if not are_settings_whole(manifest):
-        problem = problem or "Its settings are not those it began with, so it can't go on."
-    best = manifest.get("best_val_loss")
-    return RunSummary(
+        lack = lack or "Its settings are not those it began with, so it can't go on."
+    summary = RunSummary(
         run_dir=run_dir,
-        name=label.name or str(manifest["name"]),
+        name=reading.name(label.name or manifest["name"], run_dir.name),
         model=str(config.get("model", "")),
         data=str(config.get("data", "")),
         created=shown_instant(manifest["created"]),
-        steps=int(manifest["steps"]),
-        outcome=_outcome(run_dir, manifest),
-        best_val_loss=None if best is None else float(best),
-        adapter_dir=None if is_missing else adapter_dir,
+        steps=steps,
+        outcome=outcome,
+        best_val_loss=reading.number(manifest.get("best_val_loss"), "its best validation loss"),
+        adapter_dir=adapter_dir,
         size_bytes=folder_size(run_dir),
-        problem=problem,
-        planned_steps=int(config.get("steps", 0)),
-        periods=tuple(int(tier["period"]) for tier in config.get("tiers", ())),
-        retention=_retention(manifest["scores"]),
+        planned_steps=reading.whole(config.get("steps", 0), "the steps planned"),
+        periods=_periods(config.get("tiers", ()), reading),
+        retention=_retention(manifest["scores"], reading),
         notes=label.notes,
+        is_whole=not lack,
     )
+    damage = "" if outcome == "running" else _damage(run_dir, steps, recorded)
+    said = (lack or reading.problem, damage)
+    return replace(summary, problem=" ".join(sentence for sentence in said if sentence))
+
+
+def _adapter_dir(run_dir: Path, adapter: Any) -> tuple[Path | None, str]:
+    """The last checkpoint's folder, and what is wrong with it. Nothing outside the run is its."""
+    if adapter is None:
+        return None, ""
+    parts = Path(str(adapter)).parts
+    if not isinstance(adapter, str) or not parts or ".." in parts or Path(adapter).is_absolute():
+        return None, (
+            f"{MANIFEST_FILE} names an adapter outside the run's folder, {one_line(str(adapter))}: "
+            "it is not used."
+        )
+    if not (run_dir / adapter).is_dir():
+        return None, f"Its adapter {one_line(adapter)} is missing."
+    return run_dir / adapter, ""
+
+
+def _damage(run_dir: Path, steps: int, recorded: int | None) -> str:
+    """What of the folder can't be read, though the run could go on."""
+    if has_damaged_label(run_dir):
+        return "The name and notes given to it can't be read: label.json is damaged."
+    recorded = count_steps(run_dir) if recorded is None else recorded
+    if recorded >= steps:
+        return ""
+    if not recorded:
+        return f"Its measurements can't be read: {STEPS_FILE} is missing or damaged."
+    return f"The measurements of {steps - recorded:,} of its {steps:,} steps are damaged."
+
+
+def _periods(tiers: Any, reading: Reading) -> tuple[int, ...]:
+    periods = tuple(tier["period"] for tier in tiers)
+    reading.whole(len(periods), "the number of tiers", MOST_TIERS)
+    found = tuple(
+        reading.whole(period, "an update period", MOST_PERIOD, least=1)
+        for period in periods[:MOST_TIERS]
+    )
+    return found if all(found) else ()
 
 
 def shown_instant(text: str) -> datetime:
@@ -109,14 +159,15 @@ def shown_instant(text: str) -> datetime:
     return made
 
 
-def _retention(scores: list[dict[str, Any]]) -> Retention | None:
+def _retention(scores: list[dict[str, Any]], reading: Reading) -> Retention | None:
     """The first question set that measures retention, if it was asked before and after."""
     for before in scores:
         if RETENTION not in before["name"].casefold() or before["when"] != "before":
             continue
         for after in scores:
             if (after["name"], after["when"]) == (before["name"], "after"):
-                return Retention(int(before["correct"]), int(after["correct"]), int(after["total"]))
+                numbers = (before["correct"], after["correct"], after["total"])
+                return Retention(*(reading.whole(n, "a score", MOST_QUESTIONS) for n in numbers))
     return None
 
 
@@ -124,7 +175,8 @@ def _outcome(run_dir: Path, manifest: dict[str, Any]) -> str:
     if manifest["outcome"] != "running" or is_claimed(run_dir):
         return str(manifest["outcome"])
     # Cut off between its last checkpoint and the note that it ended: its questions may be left.
-    last = f"checkpoints/step-{manifest['config'].get('steps', 0):06d}"
+    planned = manifest["config"].get("steps", 0)
+    last = f"checkpoints/step-{planned:06d}" if type(planned) is int else None
     is_asked = any(score["when"] == "after" for score in manifest["scores"])
     has_questions = bool(manifest["config"].get("question_sets"))
     is_done = manifest.get("adapter") == last and (is_asked or not has_questions)

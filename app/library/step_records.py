@@ -74,6 +74,10 @@ class StepTable:
     def tiers(self) -> int:
         return int(self.rows.dtype["deltas"].shape[0])
 
+    @property
+    def layers(self) -> int:
+        return int(self.rows.dtype["layer_codes"].shape[0])
+
     def up_to(self, step: int) -> "StepTable":
         return StepTable(self.rows[self.rows["step"] <= step])
 

@@ -10,12 +10,13 @@ from typing import Any
 
 from app.core.answers import Tried
 from app.core.errors import InputError
-from app.core.events import EvaluationFinished
+from app.core.one_line import one_line
 from app.library.checkpoint_list import CheckpointFacts, list_checkpoints
 from app.library.label import read_label
 from app.library.metrics import read_events
 from app.library.run import read_manifest
 from app.library.step_records import no_steps
+from app.library.told_events import read_evaluations
 
 
 @dataclass(frozen=True)
@@ -41,14 +42,10 @@ def read_choices(run_dir: Path) -> TryChoices:
     """Raises InputError if the run can't be read."""
     manifest = read_manifest(run_dir)
     config = manifest["config"]
-    evaluations = [
-        EvaluationFinished(event["step"], float(event["val_loss"]), is_best=False)
-        for event in read_events(run_dir)
-        if event["event"] == "evaluation_finished" and _is_measured(event)
-    ]
+    evaluations = read_evaluations(read_events(run_dir))
     return TryChoices(
         run_dir,
-        read_label(run_dir).name or str(manifest["name"]),
+        one_line(read_label(run_dir).name or manifest["name"]) or run_dir.name,
         Path(str(config.get("model", ""))),
         tuple(list_checkpoints(run_dir, no_steps(), evaluations)),
         config,
@@ -71,7 +68,3 @@ def checkpoint_to_try(run_dir: Path, name: str | None = None, model: Path | None
             f"It has {', '.join(names)}.",
         )
     return Tried(model or choices.model, found.folder)
-
-
-def _is_measured(event: dict[str, Any]) -> bool:
-    return type(event.get("step")) is int and isinstance(event.get("val_loss"), int | float)

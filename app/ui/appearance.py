@@ -2,9 +2,10 @@
 
 from enum import Enum
 
-from PySide6.QtCore import QObject, QSettings, Qt, Signal, Slot
+from PySide6.QtCore import QObject, Qt, Signal, Slot
 from PySide6.QtWidgets import QApplication
 
+from app.ui.remembered import Remembered
 from app.ui.stylesheet import palette, stylesheet
 from app.ui.theme import DARK, LIGHT, Theme
 
@@ -29,7 +30,7 @@ class Appearance(QObject):
 
     theme_changed = Signal(object)
 
-    def __init__(self, application: QApplication, settings: QSettings) -> None:
+    def __init__(self, application: QApplication, settings: Remembered) -> None:
         super().__init__(application)
         self._application, self._settings = application, settings
         self.theme: Theme | None = None
@@ -39,7 +40,7 @@ class Appearance(QObject):
 
     def choose(self, look: Look) -> None:
         self.look = look
-        self._settings.setValue(_KEY, look.value)
+        self._settings.set(_KEY, look.value)
         self._application.styleHints().setColorScheme(_SCHEMES[look])
         self._apply()
 
@@ -59,8 +60,8 @@ class Appearance(QObject):
         return DARK if is_dark else LIGHT
 
 
-def _remembered(settings: QSettings) -> Look:
+def _remembered(settings: Remembered) -> Look:
     try:
-        return Look(settings.value(_KEY, Look.SYSTEM.value))
+        return Look(settings.text(_KEY))
     except ValueError:
         return Look.SYSTEM

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Slot
 from PySide6.QtWidgets import QFileDialog, QMessageBox
 
+from app.core.events import LogMessage
 from app.data.readers.formats import FORMATS
 from app.ui import desktop
 from app.ui.app_state import AppState
@@ -155,9 +156,22 @@ class Commands(QObject):
             "Added to the queue.", "Show Queue", lambda: self._window.show_page(QUEUE)
         )
 
+    @Slot()
+    def tell_queue_went_on(self) -> None:
+        self._window.notice.tell(
+            "The queue goes on where it was when Nestling was quit.",
+            "Show Queue", lambda: self._window.show_page(QUEUE), is_lasting=True,
+        )  # fmt: skip
+
     @Slot(object)
     def tell_failure(self, failure: Failure) -> None:
         self._window.notice.tell(f"{failure.message} {failure.hint}".strip())
+
+    @Slot(object)
+    def tell_warning(self, event: object) -> None:
+        """What a run says that should not be missed."""
+        if isinstance(event, LogMessage) and event.is_warning:
+            self._window.notice.tell(event.text, is_lasting=True)
 
     @Slot()
     def show_about(self) -> None:

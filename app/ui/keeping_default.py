@@ -1,16 +1,17 @@
 """Whether new runs keep only their best and last checkpoint, unless they say otherwise."""
 
-from PySide6.QtCore import QObject, QSettings
+from PySide6.QtCore import QObject
 from PySide6.QtGui import QAction
 
 from app.core.config import Keep, TrainingConfig
 from app.ui.app_state import AppState
+from app.ui.remembered import Remembered
 
 _KEY = "training/keep_checkpoints"
 LEAN: Keep = "best and last"
 
 
-def default_config(settings: QSettings) -> TrainingConfig:
+def default_config(settings: Remembered) -> TrainingConfig:
     """The product's settings with what the user chose for all new runs."""
     is_lean = settings.value(_KEY) == LEAN
     return TrainingConfig(keep_checkpoints=LEAN if is_lean else "all")
@@ -19,7 +20,7 @@ def default_config(settings: QSettings) -> TrainingConfig:
 class KeepingDefault(QObject):
     """A choice in the menu, for the settings on the Train page and for all that follow."""
 
-    def __init__(self, state: AppState, settings: QSettings) -> None:
+    def __init__(self, state: AppState, settings: Remembered) -> None:
         super().__init__(state)
         self._state, self._settings = state, settings
         self.action = QAction("Keep Only Best and Last Checkpoints", self)
@@ -30,6 +31,6 @@ class KeepingDefault(QObject):
 
     def _choose(self, is_lean: bool) -> None:
         keep: Keep = LEAN if is_lean else "all"
-        self._settings.setValue(_KEY, keep)
+        self._settings.set(_KEY, keep)
         if not self._state.phase.is_active:
             self._state.change_config(keep_checkpoints=keep)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from PySide6.QtCore import QSettings, Qt, QTimer, Signal
+from PySide6.QtCore import QByteArray, Qt, QTimer, Signal
 from PySide6.QtGui import (
     QCloseEvent,
     QDragEnterEvent,
@@ -19,6 +19,7 @@ from app.ui.pages.library_page import LibraryPage
 from app.ui.pages.queue_page import QueuePage
 from app.ui.pages.train_page import TrainPage
 from app.ui.pages.try_page import TryPage
+from app.ui.remembered import Remembered
 from app.ui.theme import Theme
 from app.ui.widgets.notice import Notice
 from app.ui.widgets.sidebar import Sidebar
@@ -43,7 +44,7 @@ class MainWindow(QMainWindow):
         library: LibraryPage,
         queue: QueuePage,
         trying: TryPage,
-        settings: QSettings,
+        settings: Remembered,
     ) -> None:
         super().__init__()
         self._settings = settings
@@ -66,7 +67,7 @@ class MainWindow(QMainWindow):
         self.setWindowTitle("Nestling")
         self.setMinimumSize(*MINIMUM_SIZE_PX)
         self.resize(*FIRST_SIZE_PX)
-        if geometry := settings.value(_GEOMETRY):
+        if isinstance(geometry := settings.value(_GEOMETRY), QByteArray):
             self.restoreGeometry(geometry)
 
     def _lay_out(self) -> None:
@@ -98,8 +99,8 @@ class MainWindow(QMainWindow):
 
     def restore_page(self) -> None:
         """Show the page that was shown when the window closed."""
-        index = self._settings.value(_PAGE, TRAIN, type=int)
-        if isinstance(index, int) and 0 <= index < self.pages.count():
+        index = self._settings.whole(_PAGE, TRAIN)
+        if 0 <= index < self.pages.count():
             self.show_page(index)
 
     def come_forward(self) -> None:
@@ -133,8 +134,8 @@ class MainWindow(QMainWindow):
         if not self.may_close():
             event.ignore()
             return
-        self._settings.setValue(_GEOMETRY, self.saveGeometry())
-        self._settings.setValue(_PAGE, self.pages.currentIndex())
+        self._settings.set(_GEOMETRY, self.saveGeometry())
+        self._settings.set(_PAGE, self.pages.currentIndex())
         self.library.list.remember()
         self.library.opened.keep_label()
         event.accept()

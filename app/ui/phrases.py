@@ -4,6 +4,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from app.core.one_line import one_line
 from app.data.readers.formats import bare_name
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ OUTCOMES = {
 
 
 def outcome(word: str) -> str:
-    return OUTCOMES[word][0] if word in OUTCOMES else word.capitalize()
+    return OUTCOMES[word][0] if word in OUTCOMES else one_line(word, 24).capitalize()
 
 
 def tone(word: str) -> str:
@@ -102,7 +103,7 @@ def duration(seconds: float) -> str:
 def loss(value: float | None) -> str:
     if value is None or not math.isfinite(value):
         return "–"
-    return f"{value:.3f}"
+    return f"{value:.3f}" if abs(value) < 1e6 else f"{value:.3g}"
 
 
 def rate(per_second: float) -> str:

@@ -8,6 +8,8 @@ from app.ui.run_control import RunControl
 
 
 class Quitting(QObject):
+    decided = Signal()
+    """The run in progress is about to be stopped so that the window can be closed."""
     ready = Signal()
     """The run that was in the way is over: the window can be closed."""
 
@@ -28,6 +30,7 @@ class Quitting(QObject):
 
     def stop_and_quit(self) -> None:
         self.is_decided = True
+        self.decided.emit()
         self._control.stop()
         if not self._state.phase.is_active:
             self.ready.emit()

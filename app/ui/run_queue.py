@@ -1,15 +1,18 @@
 """Runs that wait: kept on disk, started one after the other once the queue goes.
 
-A run that fails makes way for the next one; when the user stops one, the queue is held.
+A run that fails makes way for the next one; when the user stops one, the queue is held. A queue
+that was going when the app was quit goes on by itself, with the run that was stopped for it.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal, Slot
 
 from app.core.config import TrainingConfig
-from app.library.queue_file import QueuedRun, queued
+from app.core.events import RunStarted
+from app.library.queue_file import QueuedRun, SavedQueue, queued
 from app.ui.app_state import AppState, Phase
 from app.ui.intake import Intake
 from app.ui.run_control import RunControl
@@ -21,6 +24,8 @@ class RunQueue(QObject):
     changed = Signal()
     failed = Signal(object)
     """Failure: the queue's file could not be read or written."""
+    went_on = Signal()
+    """It goes on by itself, as it did when the app was quit."""
 
     def __init__(
         self, state: AppState, control: RunControl, intake: Intake, background: BackgroundTasks,
@@ -32,12 +37,15 @@ class RunQueue(QObject):
         self.runs: list[QueuedRun] = []
         self.is_going = False
         self._begun: QueuedRun | None = None
-        self._was_stopped = False
+        self._was_stopped = self._is_quitting = False
+        self.resume: Callable[[str, Callable[[], None]], None] = _not_resumed
+        """Goes on with the library's run of that folder's name; calls back if it can't be."""
         control.run_ended.connect(self._go_on)
         state.phase_changed.connect(self._note_phase)
+        state.run_event_received.connect(self._note_event)
 
     def load(self) -> None:
-        """Read what waited when the app was last quit; it waits until the queue is started."""
+        """Read what waited when the app was last quit."""
         self._background.run(reading_queue(self._path), self._take_read, self.failed.emit)
 
     def why_not_start(self) -> str:
@@ -79,8 +87,13 @@ class RunQueue(QObject):
         self.is_going = False
         self.changed.emit()
 
+    @Slot()
+    def note_quitting(self) -> None:
+        """The run in progress is stopped because the app is being quit: the queue is not held."""
+        self._is_quitting = self.is_going
+
     def _start_next(self) -> None:
-        if not self.is_going or self._state.phase.is_active:
+        if not self.is_going or self._is_quitting or self._state.phase.is_active:
             return
         ready = [run for run in self.runs if not run.problem]
         if not ready:
@@ -99,19 +112,32 @@ class RunQueue(QObject):
         if self._state.phase is Phase.STOPPING:
             self._was_stopped = True
 
+    def _note_event(self, event: object) -> None:
+        """A run that has begun waits no more: it is in the library, also if the app is killed."""
+        if isinstance(event, RunStarted) and self._begun is not None:
+            self.remove(self._begun.key)
+
     def _go_on(self) -> None:
-        """A run is over: one of ours leaves the queue, or stays with why it could not begin."""
+        """A run is over: one of ours that had not begun stays with the reason."""
         begun, stopped = self._begun, self._was_stopped
         self._begun, self._was_stopped = None, False
-        if begun is not None and self._state.started is not None:
-            self.remove(begun.key)
-        elif begun is not None and not stopped:
+        if self._is_quitting:
+            self._keep_for_the_next_time()
+            return
+        if begun is not None and self._state.started is None and not stopped:
             failure = self._state.run_failure
             self._begun = begun
             self._note_problem(failure.message if failure else "It ended before its first step.")
         if stopped:
             self.hold()
         self._start_next()
+
+    def _keep_for_the_next_time(self) -> None:
+        """A run that had begun is gone on with; one that had not keeps its place."""
+        finished = self._state.finished
+        is_cut = finished is not None and finished.outcome == "stopped" and finished.adapter_dir
+        unfinished = finished.run_dir.name if finished is not None and is_cut else ""
+        self._write(SavedQueue(tuple(self.runs), goes_on=True, unfinished=unfinished))
 
     def _note_problem(self, problem: str) -> None:
         begun, self._begun = self._begun, None
@@ -122,9 +148,31 @@ class RunQueue(QObject):
     def _keep(self, runs: list[QueuedRun]) -> None:
         self.runs = runs
         self.changed.emit()
-        work = writing_queue(self._path, tuple(runs))
+        self._write(SavedQueue(tuple(runs)))
+
+    def _write(self, queue: SavedQueue) -> None:
+        work = writing_queue(self._path, queue)
         self._background.run(work, lambda _: None, self.failed.emit, must_happen=True)
 
-    def _take_read(self, runs: list[QueuedRun]) -> None:
-        self.runs = [*runs, *self.runs]
+    def _take_read(self, queue: SavedQueue) -> None:
+        self.runs = [*queue.runs, *self.runs]
         self.changed.emit()
+        if queue.goes_on:
+            # What is on the disk says so once: should this end in a crash, the queue is held.
+            self._write(SavedQueue(tuple(self.runs)))
+            self._go_on_by_itself(queue.unfinished)
+
+    def _go_on_by_itself(self, unfinished: str) -> None:
+        if not unfinished and self.why_not_start():
+            return
+        self.is_going = True
+        self.changed.emit()
+        self.went_on.emit()
+        if unfinished:
+            self.resume(unfinished, self._start_next)
+        else:
+            self._start_next()
+
+
+def _not_resumed(_folder: str, otherwise: Callable[[], None]) -> None:
+    otherwise()

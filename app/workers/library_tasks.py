@@ -5,14 +5,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.core.config import TrainingConfig
-from app.core.config_text import load_toml, to_toml
+from app.core.config_text import load_toml
 from app.core.errors import AppError, InputError
 from app.core.files import write_atomic, write_text_atomic
 
 if TYPE_CHECKING:
     from app.core.columns import Columns
     from app.library.measured_speed import MeasuredSpeed
-    from app.library.queue_file import QueuedRun
+    from app.library.queue_file import SavedQueue
+    from app.library.run_details import RunDetails
     from app.library.run_summary import RunSummary
 
 
@@ -70,9 +71,16 @@ def saving(content: bytes, path: Path) -> Callable[[], None]:
     return lambda: write_atomic(path, lambda aside: _write_bytes(aside, content))
 
 
-def saving_settings(config: TrainingConfig, path: Path) -> Callable[[], None]:
-    """Writes a run's settings as `nestling train --config` takes them."""
-    return lambda: write_text_atomic(path, to_toml(config))
+def saving_settings(details: "RunDetails", path: Path) -> Callable[[], None]:
+    """Writes a run's settings as `nestling train --config` takes them, or as they stand in its
+    manifest if this Nestling does not understand them."""
+
+    def work() -> None:
+        from app.library.run_details import settings_toml
+
+        write_text_atomic(path, settings_toml(details))
+
+    return work
 
 
 def saving_csv(run_dir: Path, path: Path) -> Callable[[], object]:
@@ -125,22 +133,22 @@ def saving_numbered_csv(run_dir: Path, path: Path, number: int) -> Callable[[], 
     return work
 
 
-def reading_queue(path: Path) -> Callable[[], "list[QueuedRun]"]:
-    """The runs that wait, in order."""
+def reading_queue(path: Path) -> Callable[[], "SavedQueue"]:
+    """The runs that wait."""
 
-    def work() -> "list[QueuedRun]":
-        from app.library.queue_file import read_queue
+    def work() -> "SavedQueue":
+        from app.library.queue_file import read_saved_queue
 
-        return read_queue(path)
+        return read_saved_queue(path)
 
     return work
 
 
-def writing_queue(path: Path, runs: "tuple[QueuedRun, ...]") -> Callable[[], None]:
+def writing_queue(path: Path, queue: "SavedQueue") -> Callable[[], None]:
     def work() -> None:
         from app.library.queue_file import write_queue
 
-        write_queue(path, runs)
+        write_queue(path, queue.runs, goes_on=queue.goes_on, unfinished=queue.unfinished)
 
     return work
 

@@ -1,12 +1,13 @@
 """The desktop's trash: things moved there come back where they were, as long as they are there."""
 
 import shutil
+import sys
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from PySide6.QtCore import QFile
+from PySide6.QtCore import QFile, QStandardPaths
 
 from app.core.errors import AppError
 from app.core.files import plain_disk_errors
@@ -21,9 +22,18 @@ class Removed:
 def to_trash(path: Path) -> Removed:
     """Raises AppError if the desktop has no trash for this disk, or `path` is gone."""
     file = QFile(str(path))
+    _make_room()
     if not file.moveToTrash():
         raise AppError(f"{path} could not be moved to the Trash.", "It is still where it was.")
     return Removed(path, Path(file.fileName()))
+
+
+def _make_room() -> None:
+    """A Linux account that is new has no folder for its trash yet, and Qt makes none."""
+    if sys.platform.startswith("linux"):
+        data = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.GenericDataLocation)
+        with suppress(OSError):
+            Path(data).mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 def put_back(removed: Iterable[Removed]) -> None:

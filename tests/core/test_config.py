@@ -125,3 +125,19 @@ def test_a_mixed_in_datasets_columns_are_checked():
 
 def test_a_mixed_in_share_is_told_without_a_tail_of_digits() -> None:
     assert str(MixedDataset(Path("old.jsonl"), 1 / 3)) == "old.jsonl 33.3 %"
+
+
+@pytest.mark.parametrize("name", ["steps", "learning_rate", "seed", "rank"])
+def test_a_number_that_no_float_holds_is_refused_in_a_sentence(name: str) -> None:
+    with pytest.raises(InputError) as refused:
+        with_settings(TrainingConfig(), {name: 10**400}, where="x").checked()
+    assert len(str(refused.value)) < 200
+
+
+def test_tiers_and_shares_that_no_float_holds_are_refused_in_a_sentence() -> None:
+    for said in (
+        {"tiers": [{"period": 1, "learning_rate_factor": 10**400}]},
+        {"mix": [{"data": "a", "share": 10**400}]},
+    ):
+        with pytest.raises(InputError, match="must"):
+            with_settings(TrainingConfig(), said, where="x")

@@ -13,7 +13,7 @@ from app.core.config import TrainingConfig
 from app.core.errors import InputError, RunError
 from app.core.paths import cache_dir
 from app.library.checkpoint_list import checkpoint_folders
-from app.library.label import LABEL_FILE
+from app.library.label import LABEL_FILE, Label, write_label
 from app.library.run import MANIFEST_FILE, RunRecorder, choose_run_dir, read_manifest, run_name
 from app.library.run_store import INDEX_FILE, export_checkpoint, list_runs
 
@@ -69,7 +69,17 @@ def test_a_label_that_no_reader_gets_through_hides_no_run(
 ) -> None:
     (make_run(tmp_path / "r") / LABEL_FILE).write_text("[" * 200_000)
     (run,) = list_runs(tmp_path)
-    assert (run.outcome, run.problem) == ("finished", "")
+    assert (run.outcome, run.is_whole) == ("finished", True)
+    assert "label.json is damaged" in run.problem
+
+
+def test_a_damaged_label_is_kept_when_another_is_written(make_run: MakeRun, tmp_path: Path) -> None:
+    run_dir = make_run(tmp_path / "r")
+    (run_dir / LABEL_FILE).write_text('{"name": "Kitt')
+    write_label(run_dir, Label("Cats"))
+    assert (run_dir / "label-damaged-1.json").read_text() == '{"name": "Kitt'
+    (run,) = list_runs(tmp_path)
+    assert (run.name, run.problem) == ("Cats", "")
 
 
 @pytest.mark.parametrize("moment", ["9999-12-31T23:59:59-23:00", "0001-01-01T00:00:00+14:00"])

@@ -4,9 +4,13 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from app.library.pointing import point_at_checkpoints, superfluous_checkpoints
+import pytest
+
+from app.engine.best import BestSoFar
+from app.library.pointing import best_step, point_at_checkpoints, superfluous_checkpoints
 from app.library.run import read_manifest
 from app.library.run_details import read_details
+from app.library.trying import read_choices
 
 MakeRun = Callable[..., Path]
 
@@ -24,3 +28,30 @@ def test_without_the_best_checkpoint_the_next_best_is_kept(
     assert [folder.name for folder in superfluous_checkpoints(run)] == ["step-000002"]
     point_at_checkpoints(run)
     assert read_manifest(run)["best_adapter"] == "checkpoints/step-000004"
+
+
+def test_of_equal_losses_only_the_earliest_is_the_best_as_in_the_run_itself(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    run = make_run(tmp_path / "r", saves=(2, 4, 6, 8))
+    events = run / "events.jsonl"
+    events.write_text(events.read_text().replace('"val_loss":2.0', '"val_loss":1.0'))
+    best = BestSoFar(None, None, 0)
+    for step in (2, 4, 6, 8):
+        best.take(1.0, step)
+    assert [facts.step for facts in read_details(run).checkpoints if facts.is_best] == [best.step]
+    assert [folder.name[-1] for folder in superfluous_checkpoints(run)] == ["4", "6"]
+    preferred = read_choices(run).preferred
+    assert preferred is not None
+    assert preferred.step == best.step == 2
+
+
+@pytest.mark.parametrize("loss", ["NaN", "-Infinity", "1" + "0" * 400, "-1e308", "true"])
+def test_a_loss_that_is_none_is_never_the_best(
+    make_run: MakeRun, tmp_path: Path, loss: str
+) -> None:
+    run = make_run(tmp_path / "r", saves=(4, 8))
+    events = run / "events.jsonl"
+    events.write_text(events.read_text().replace('"val_loss":2.0', f'"val_loss":{loss}'))
+    assert [facts.step for facts in read_details(run).checkpoints if facts.is_best] == [4]
+    assert best_step(run) == 4

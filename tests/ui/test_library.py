@@ -2,7 +2,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QSettings, Qt
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QApplication
 from pytestqt.modeltest import ModelTester
 from pytestqt.qtbot import QtBot
 
@@ -13,7 +14,9 @@ from app.ui.export import LONGEST_NAME, shortened
 from app.ui.library.runs_view import RunsView
 from app.ui.live_run import LiveRun
 from app.ui.main_window import LIBRARY
+from app.ui.remembered import Remembered
 from app.ui.tables.runs_model import STATE_COLUMN, RunsModel
+from app.workers.background import BackgroundTasks
 from app.workers.library_tasks import free_name
 
 NOON = datetime(2026, 11, 2, 12, 0, tzinfo=UTC)
@@ -38,8 +41,8 @@ def summary(name: str, **changes: object) -> RunSummary:
 
 
 @pytest.fixture
-def page(qtbot: QtBot, tmp_path: Path) -> RunsView:
-    made = RunsView(QSettings(str(tmp_path / "s.ini"), QSettings.Format.IniFormat))
+def page(qapp: QApplication, qtbot: QtBot, tmp_path: Path) -> RunsView:
+    made = RunsView(Remembered(tmp_path / "s.ini", BackgroundTasks(qapp)))
     qtbot.addWidget(made)
     return made
 
@@ -176,3 +179,76 @@ def test_a_run_with_a_very_long_name_is_exported(
     assert nestling.window.notice.text.text().startswith("Exported to")
     nestling.export.export_into(Path("/" + "y" * 300), adapter, "x")
     qtbot.waitUntil(lambda: "too long" in nestling.window.notice.text.text())
+
+
+def test_a_run_with_a_problem_is_marked_in_its_row(qapp: QApplication) -> None:
+    model = RunsModel()
+    model.show_runs([summary("a"), summary("b", problem="Its measurements can't be read.")])
+    marks = {
+        model.at(row).name: model.data(model.index(row, 0), Qt.ItemDataRole.DecorationRole)
+        for row in range(2)
+    }
+    assert marks["a"] is None
+    assert not marks["b"].isNull()
+
+
+def test_values_of_any_length_stretch_no_row(page: RunsView) -> None:
+    page.show_runs([summary("x" * 100_000, model="m" * 100_000, outcome="o" * 100_000)])
+    for column in range(page.runs.columnCount()):
+        assert len(page.runs.data(page.runs.index(0, column))) <= 200
+    assert page.minimumSizeHint().width() < 900
+
+
+def seen(page: RunsView) -> list[str]:
+    """The titles of the columns that are shown."""
+    columns = range(page.runs.columnCount())
+    return [page.runs.columns[c].title for c in columns if not page.table.isColumnHidden(c)]
+
+
+def test_a_narrow_list_does_without_what_tells_runs_apart_least(
+    page: RunsView, qtbot: QtBot
+) -> None:
+    page.show_runs([summary("a"), summary("b")])
+    page.show()
+    hidden = []
+    for width in (1400, 1000, 900, 800, 700):
+        page.resize(width, 600)
+        page.columns.measure()
+        hidden.append({column.title for column in page.runs.columns} - set(seen(page)))
+        assert "Dataset" in seen(page)
+        assert page.table.columnWidth(0) >= 150
+        qtbot.waitUntil(lambda: page.table.horizontalScrollBar().maximum() == 0)
+    assert hidden[0] == set()
+    assert hidden == sorted(hidden, key=len)
+
+
+def test_columns_that_were_chosen_stay_at_any_width_and_are_remembered(
+    page: RunsView, qapp: QApplication, qtbot: QtBot, tmp_path: Path
+) -> None:
+    page.show_runs([summary("a")])
+    page.resize(700, 500)
+    page.show()
+    page.columns.choose(None)
+    fitting = seen(page)
+    menu = page.columns.menu()
+    actions = {action.text(): action for action in menu.actions()}
+    assert actions["As Many as Fit"].isChecked()
+    assert not actions["Size"].isChecked()
+    actions["Size"].trigger()
+    actions["Retention"].trigger()
+    assert {"Size", "Dataset"} <= set(seen(page))
+    qtbot.waitUntil(lambda: page.table.horizontalScrollBar().maximum() > 0)
+    assert page.table.columnWidth(0) == 150
+    qtbot.waitUntil(
+        lambda: (
+            "Size" in Remembered(tmp_path / "s.ini", BackgroundTasks(qapp)).text("library/columns")
+        )
+    )
+    again = RunsView(Remembered(tmp_path / "s.ini", BackgroundTasks(qapp)))
+    qtbot.addWidget(again)
+    again.show_runs([summary("a")])
+    again.resize(700, 500)
+    again.show()
+    assert seen(again) == seen(page)
+    {action.text(): action for action in page.columns.menu().actions()}["As Many as Fit"].trigger()
+    assert seen(page) == fitting

@@ -1,9 +1,11 @@
 """What the library does with a run: opened, renamed, gone on with, repeated, deleted, put back."""
 
 import csv
+import json
 import shutil
 import sys
 import threading
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,6 +25,7 @@ from app.library.run import RunRecorder, read_manifest
 from app.ui.app_state import Phase
 from app.ui.main_window import LIBRARY, TRAIN
 from app.ui.plots.run_plots import RunPlots
+from app.workers.deleting import deleting_runs, undoing
 from tests.library.made_up import made_up_step, run_started
 
 MakeRun = Callable[..., Path]
@@ -86,7 +89,9 @@ def test_a_run_whose_manifest_is_damaged_still_shows_its_plots_and_checkpoints(
     assert view.plots.series is not None
     assert view.plots.series.last_step == 8
     assert view.checkpoints.model.rowCount() == 1
-    assert not view.repeat.isEnabled()
+    assert view.repeat.isEnabled()
+    assert not any(action.isEnabled() for action in (*view.repeat.repeats, view.repeat.settings))
+    assert all(action.isEnabled() for action in view.repeat.measured)
 
 
 def test_a_new_name_and_notes_are_kept_beside_the_manifest(
@@ -178,6 +183,19 @@ def test_a_deleted_run_is_in_the_trash_and_undo_puts_it_back_whole(
     qtbot.waitUntil(lambda: runs.runs.rowCount() == 2)
     assert {p.relative_to(run): p.read_bytes() for p in run.rglob("*") if p.is_file()} == before
     nestling.menus._edit_focused("undo")
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="macOS has one trash for all")
+def test_an_account_that_never_had_a_trash_gets_one(
+    make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "new" / "share"))
+    run = make_run(runs_dir() / "r")
+    deletion = deleting_runs([run])()
+    assert not deletion.problem
+    assert not run.exists()
+    undoing(deletion)()
+    assert (run / "run.json").is_file()
 
 
 def test_a_run_in_progress_can_not_be_deleted(
@@ -320,6 +338,45 @@ def test_settings_numbers_and_plots_are_exported_to_files(
     picture = QImage(str(tmp_path / "a.png"))
     assert picture.width() == 2 * view.plots.width()
     assert "<svg" in (tmp_path / "a.svg").read_text()
+
+
+def test_settings_that_are_not_understood_are_exported_as_they_stand(
+    make_run: MakeRun, shown: Callable[[], Nestling], qtbot: QtBot, tmp_path: Path
+) -> None:
+    run_dir = make_run(runs_dir() / "r")
+    manifest = json.loads((run_dir / "run.json").read_text())
+    manifest["config"] |= {"dreams": {"depth": 3, "none": None}}
+    (run_dir / "run.json").write_text(json.dumps(manifest))
+    nestling = shown()
+    opened(nestling, run_dir, qtbot)
+    view = nestling.library.opened
+    for repeat in view.repeat.repeats:
+        assert not repeat.isEnabled()
+        assert "dreams" in repeat.toolTip()
+    assert view.repeat.menu().toolTipsVisible()
+    assert view.repeat.settings.isEnabled()
+    assert view.run is not None
+    path = tmp_path / "raw.toml"
+    nestling.library_commands.exports.save_settings(view.run.details, path)
+    qtbot.waitUntil(path.exists)
+    said = tomllib.loads(path.read_text())
+    assert said["dreams"] == {"depth": 3}
+    assert said["steps"] == 8
+    assert path.read_text().startswith("# Nestling does not understand these settings: ")
+
+
+def test_a_run_without_measurements_has_none_to_export_and_says_so(
+    make_run: MakeRun, shown: Callable[[], Nestling], qtbot: QtBot
+) -> None:
+    run_dir = make_run(runs_dir() / "r")
+    (run_dir / "metrics.bin").unlink()
+    nestling = shown()
+    opened(nestling, run_dir, qtbot)
+    repeat = nestling.library.opened.repeat
+    assert all(action.isEnabled() for action in (*repeat.repeats, repeat.settings))
+    for export in repeat.measured:
+        assert not export.isEnabled()
+        assert "Nothing was measured" in export.toolTip()
 
 
 def test_numbered_tables_replace_no_file_and_are_told_by_their_folder(

@@ -15,7 +15,7 @@ from app.application import Nestling
 from app.core.config import TierConfig, TrainingConfig
 from app.core.errors import InputError
 from app.core.paths import home_dir, runs_dir
-from app.library.queue_file import QUEUE_FILE, queued, read_queue, write_queue
+from app.library.queue_file import QUEUE_FILE, queued, read_queue, read_saved_queue, write_queue
 from app.library.run_store import list_runs
 from app.ui.app_state import Phase
 from app.ui.main_window import QUEUE
@@ -211,3 +211,70 @@ def test_settings_that_are_not_understood_keep_their_place_and_their_words(
     assert "no setting named 'from_the_future'" in runs[1].problem
     write_queue(path, runs)
     assert json.loads(path.read_text())["runs"][1]["settings"]["from_the_future"] == 7
+
+
+def begun_again(build: Callable[..., Nestling], first: Nestling, qtbot: QtBot) -> Nestling:
+    """Quit in the middle of a run, as a user does, and start the app once more."""
+    qtbot.waitUntil(lambda: first.state.step is not None and first.state.step.step >= 2)
+    first.quitting.stop_and_quit()
+    qtbot.waitUntil(lambda: not first.window.isVisible())
+    first.shut_down()
+    again = build()
+    again.window.show()
+    return again
+
+
+def test_a_queue_that_was_going_goes_on_by_itself_with_the_run_that_was_stopped(
+    build: Callable[..., Nestling], nestling: Nestling, config: TrainingConfig, qtbot: QtBot
+) -> None:
+    nestling.queue.add(replace(config, name="long", steps=400, steps_per_eval=400))
+    nestling.queue.add(replace(config, name="next"))
+    nestling.queue_page.start.click()
+    again = begun_again(build, nestling, qtbot)
+    saved = read_saved_queue(home_dir() / QUEUE_FILE)
+    assert saved.goes_on
+    assert [run.config.name for run in saved.runs] == ["next"]
+    assert saved.unfinished == next(r.run_dir.name for r in list_runs(runs_dir()))
+    qtbot.waitUntil(lambda: again.state.phase.is_active)
+    assert again.queue.is_going
+    assert "queue goes on" in again.window.notice.text.text()
+    qtbot.waitUntil(lambda: not again.state.is_inspecting)
+    assert again.window.notice.isVisible()
+    assert not read_saved_queue(home_dir() / QUEUE_FILE).goes_on  # a crash from here on holds it
+    qtbot.waitUntil(lambda: not again.queue.is_going, timeout=240_000)
+    done = sorted((run.name, run.steps, run.outcome) for run in list_runs(runs_dir()))
+    assert done == [("long", 400, "finished"), ("next", 3, "finished")]
+
+
+def test_a_queue_goes_on_with_the_next_run_if_the_stopped_one_is_gone(
+    build: Callable[..., Nestling], config: TrainingConfig, qtbot: QtBot
+) -> None:
+    write_queue(home_dir() / QUEUE_FILE, [queued(config)], goes_on=True, unfinished="gone")
+    nestling = build()
+    nestling.window.show()
+    qtbot.waitUntil(lambda: [r.outcome for r in list_runs(runs_dir())] == ["finished"])
+
+
+@pytest.mark.parametrize("name", ["../x", "/etc", "a/b", 7, None])
+def test_what_a_queue_goes_on_with_is_in_the_library(config: TrainingConfig, name: object) -> None:
+    path = home_dir() / QUEUE_FILE
+    write_queue(path, [queued(config)], goes_on=True, unfinished="r")
+    path.write_text(path.read_text().replace('"r"', json.dumps(name)))
+    assert read_saved_queue(path).unfinished == ""
+
+
+def test_a_run_that_has_begun_is_in_the_library_and_waits_no_more(
+    nestling: Nestling, config: TrainingConfig, qtbot: QtBot
+) -> None:
+    nestling.queue.add(replace(config, name="long", steps=4000))
+    nestling.queue.add(replace(config, name="next"))
+    nestling.queue.start()
+    qtbot.waitUntil(lambda: nestling.state.step is not None)
+    assert names(nestling) == ["next"]
+    qtbot.waitUntil(
+        lambda: [r.config.name for r in read_queue(home_dir() / QUEUE_FILE)] == ["next"]
+    )  # as a kill would leave it
+    nestling.control.stop()
+    qtbot.waitUntil(lambda: not nestling.state.phase.is_active)
+    assert names(nestling) == ["next"]
+    assert not nestling.queue.is_going

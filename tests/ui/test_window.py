@@ -1,4 +1,6 @@
 import sys
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -69,24 +71,56 @@ def test_buttons_say_why_they_can_not_be_pressed(nestling: Nestling) -> None:
 
 @pytest.mark.parametrize(("look", "theme"), [(Look.DARK, DARK), (Look.LIGHT, LIGHT)])
 def test_the_appearance_can_be_chosen_and_is_remembered(
-    build: Callable[..., Nestling], look: Look, theme: Theme, qapp: QApplication
+    build: Callable[..., Nestling], look: Look, theme: Theme, qapp: QApplication, qtbot: QtBot
 ) -> None:
     first = build()
     first.appearance.choose(look)
     assert qapp.palette().window().color() == QColor(theme.window)
+    qtbot.waitUntil(lambda: stored().value("appearance") == look.value)
     assert build().appearance.theme is theme
     first.appearance.choose(Look.SYSTEM)
 
 
-def test_the_window_comes_back_where_it_was(build: Callable[..., Nestling]) -> None:
+def test_the_window_comes_back_where_it_was(build: Callable[..., Nestling], qtbot: QtBot) -> None:
     first = build()
     first.window.resize(900, 640)  # the offscreen screen is 800 pixels wide: the height tells
     first.window.show()
     first.window.close()
+    qtbot.waitUntil(lambda: stored().contains("window/geometry"))
     assert build().window.height() == 640
-    assert QSettings(str(home_dir() / "settings.ini"), QSettings.Format.IniFormat).contains(
-        "window/geometry"
-    )
+
+
+def stored() -> QSettings:
+    """What is on the disk."""
+    return QSettings(str(home_dir() / "settings.ini"), QSettings.Format.IniFormat)
+
+
+def test_what_is_remembered_is_never_written_in_the_gui_thread(
+    build: Callable[..., Nestling], qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nestling = build()
+    writers: set[int] = set()
+
+    class Watched(QSettings):
+        def sync(self) -> None:
+            writers.add(threading.get_ident())
+            super().sync()
+
+    monkeypatch.setattr("app.ui.remembered.QSettings", Watched)
+    nestling.appearance.choose(Look.DARK)
+    qtbot.waitUntil(lambda: stored().value("appearance") == "dark")
+    assert writers
+    assert threading.get_ident() not in writers
+    nestling.appearance.choose(Look.SYSTEM)
+
+
+def test_a_window_closed_at_once_still_remembers(build: Callable[..., Nestling]) -> None:
+    nestling = build()
+    nestling.background.run(lambda: time.sleep(0.3), lambda _: None, lambda _: None)
+    nestling.window.show_page(2)
+    nestling.window.close()
+    nestling.shut_down()
+    assert int(str(stored().value("window/page"))) == 2
 
 
 def test_the_sidebar_gives_way_in_a_narrow_window(nestling: Nestling, qtbot: QtBot) -> None:

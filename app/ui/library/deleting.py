@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
+from app.core.one_line import one_line
 from app.ui import phrases
 from app.ui.widgets.notice import Notice
 from app.workers.background import BackgroundTasks, Failure
@@ -38,7 +39,8 @@ class Deleting(QObject):
         self._done: list[Deletion] = []
 
     def delete_runs(self, runs: "tuple[RunSummary, ...]") -> None:
-        named = f"“{runs[0].name}”" if len(runs) == 1 else phrases.plural(len(runs), "run")
+        is_one = len(runs) == 1
+        named = f"“{one_line(runs[0].name)}”" if is_one else phrases.plural(len(runs), "run")
         self._delete(deleting_runs([run.run_dir for run in runs]), named)
 
     def delete_checkpoint(self, facts: "CheckpointFacts") -> None:

@@ -4,13 +4,16 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from app.core.computer import read_computers
 from app.core.config import TierConfig, TrainingConfig
+from app.core.one_line import one_line
 from app.ui import phrases
 
 if TYPE_CHECKING:
     from app.library.run_details import RunDetails
 
 Facts = list[tuple[str, str]]
+_MOST_FACTS, _MOST_WORDS, _MOST_COUNT = 100, 400, 10**15
 _SECTIONS = {
     "files": "Files",
     "tiers": "Tiers",
@@ -23,14 +26,15 @@ _SECTIONS = {
 def setting_facts(details: "RunDetails") -> dict[str, Facts]:
     """Every setting under its section's heading."""
     if details.config is None:
-        told = [(name, str(value)) for name, value in details.settings.items()]
+        settings = list(details.settings.items())[:_MOST_FACTS]
+        told = [(one_line(name), one_line(str(value))) for name, value in settings]
         return {"Settings": told} if told else {}
     found: dict[str, Facts] = {}
     for field in fields(TrainingConfig):
         if field.name == "output":
             continue
         heading = _SECTIONS[field.metadata["section"]]
-        shown = setting_text(getattr(details.config, field.name), field.name)
+        shown = one_line(setting_text(getattr(details.config, field.name), field.name), _MOST_WORDS)
         found.setdefault(heading, []).append((field.metadata["label"], shown))
     return found
 
@@ -45,14 +49,20 @@ def data_facts(details: "RunDetails") -> Facts:
     for index, tier in enumerate(started.tiers):
         if tier.parameters:
             told.append((f"Tier {index}", f"{tier.parameters:,} parameters · {tier.description}"))
-    for score in facts.get("scores", []):
+    for score in facts.get("scores", [])[:_MOST_FACTS]:
         if isinstance(score, dict) and {"name", "when", "correct", "total"} <= set(score):
-            words = f"{score['correct']} of {score['total']} right"
-            told.append((f"{str(score['name']).capitalize()}, {score['when']}", words))
+            words = one_line(f"{score['correct']} of {score['total']} right")
+            asked = f"{str(score['name']).capitalize()}, {score['when']}"
+            told.append((one_line(asked), words))
     versions = facts.get("versions")
     if isinstance(versions, dict):
-        told.append(("Made with", ", ".join(f"{name} {v}" for name, v in versions.items())))
-    if started.device:
+        made_with = ", ".join(f"{name} {v}" for name, v in versions.items())
+        told.append(("Made with", one_line(made_with, _MOST_WORDS)))
+    computers = read_computers(facts)
+    for after, computer in computers[-_MOST_FACTS:]:
+        words = f"Computed from step {after + 1:,} on by" if len(computers) > 1 else "Computed by"
+        told.append((words, str(computer)))
+    if started.device and not computers:
         told.append(("Device", started.device))
     told.append(("Disk use", phrases.size(details.summary.size_bytes)))
     told.append(("Folder", str(details.summary.run_dir)))
@@ -105,5 +115,5 @@ def _tier(tier: TierConfig) -> str:
 
 
 def _add(told: Facts, name: str, value: object) -> None:
-    if isinstance(value, int):
+    if type(value) is int and 0 <= value < _MOST_COUNT:
         told.append((name, f"{value:,}"))

@@ -4,7 +4,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QScrollArea, QWidget
 
 from app.ui.library.facts import Facts
-from app.ui.widgets.building import GRID_PX, card, column, label
+from app.ui.widgets.building import GRID_PX, LEAST_WRAPPED_PX, card, column, label
 
 _NAME_PX = 200
 
@@ -47,5 +47,6 @@ def _grid(facts: Facts) -> QGridLayout:
 
 def _value(text: str) -> QLabel:
     made = label(text, "", wraps=True)
+    made.setMinimumWidth(LEAST_WRAPPED_PX)
     made.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
     return made

@@ -1,12 +1,14 @@
 """What the Library page asks for, done: runs listed, opened, renamed, gone on with."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, QSettings, Slot
+from PySide6.QtCore import QObject, Slot
 
 from app.core.config import TrainingConfig
+from app.core.one_line import one_line
 from app.core.repeating import as_plain_adamw
 from app.ui.app_state import AppState
 from app.ui.intake import Intake
@@ -19,6 +21,7 @@ from app.ui.library.run_view import interruption
 from app.ui.live_run import LiveRun
 from app.ui.live_series import LiveSeries
 from app.ui.main_window import LIBRARY, TRAIN, MainWindow
+from app.ui.remembered import Remembered
 from app.ui.run_control import RunControl
 from app.workers.background import BackgroundTasks, Failure
 from app.workers.library_tasks import labelling, listing
@@ -31,6 +34,10 @@ if TYPE_CHECKING:
 _TOLD = "library/interrupted"
 
 
+def _nothing() -> None:
+    """Nobody waits for it."""
+
+
 class LibraryCommands(QObject):
     def __init__(
         self,
@@ -40,7 +47,7 @@ class LibraryCommands(QObject):
         control: RunControl,
         intake: Intake,
         background: BackgroundTasks,
-        settings: QSettings,
+        settings: Remembered,
         runs_dir: Path,
     ) -> None:
         super().__init__(window)
@@ -148,10 +155,10 @@ class LibraryCommands(QObject):
 
     def _tell_interrupted(self, runs: "list[RunSummary]") -> None:
         """Say once of each run that it was cut off, and offer to go on."""
-        told = str(self._settings.value(_TOLD, "")).split("/")
+        told = self._settings.text(_TOLD).split("/")
         found = [run for run in runs if run.outcome == "interrupted"]
         new = [run for run in found if run.run_dir.name not in told]
-        self._settings.setValue(_TOLD, "/".join(run.run_dir.name for run in found))
+        self._settings.set(_TOLD, "/".join(run.run_dir.name for run in found))
         if len(new) > 1:
             self._window.notice.tell(
                 f"{len(new)} runs were cut off in the middle. What they had learned up to their "
@@ -162,7 +169,7 @@ class LibraryCommands(QObject):
 
     def _offer_to_go_on(self, run: "RunSummary") -> None:
         can_go_on = run.may_go_on and not self._state.phase.is_active
-        sentence = f"“{run.name}” did not come to its end. {interruption(run)}"
+        sentence = f"“{one_line(run.name)}” did not come to its end. {interruption(run)}"
         resume = (lambda: self.resume(run)) if can_go_on else None
         self._window.notice.tell(sentence, "Resume" if can_go_on else "", resume)
 
@@ -187,7 +194,13 @@ class LibraryCommands(QObject):
         if (run_dir := self._page.opened_run_dir) is not None:
             self.deleting.keep_best_and_last(run_dir)
 
-    def _go_on(self, run_dir: Path, checkpoint: str | None) -> None:
+    def resume_named(self, folder: str, otherwise: Callable[[], None]) -> None:
+        """Go on with the run in this folder of the library; `otherwise` is called if it can't."""
+        self._go_on(self._runs_dir / folder, None, otherwise)
+
+    def _go_on(
+        self, run_dir: Path, checkpoint: str | None, otherwise: Callable[[], None] = _nothing
+    ) -> None:
         if self._is_busy():
             return
 
@@ -197,8 +210,11 @@ class LibraryCommands(QObject):
                 self._control.resume(run_dir, checkpoint, run)
                 self._intake.inspect_current()
 
-        work = reading_to_resume(run_dir, checkpoint)
-        self._background.run(work, begin, self.tell_failure)
+        def fail(failure: Failure) -> None:
+            self.tell_failure(failure)
+            otherwise()
+
+        self._background.run(reading_to_resume(run_dir, checkpoint), begin, fail)
 
     @Slot(object)
     def repeat(self, details: "RunDetails") -> None:

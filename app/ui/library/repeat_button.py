@@ -4,12 +4,16 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Signal
+from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QMenu, QPushButton
 
 from app.core.repeating import as_plain_adamw
+from app.ui.widgets.building import tip
 
 if TYPE_CHECKING:
     from app.library.run_details import RunDetails
+
+_UNREADABLE = "Its settings can't be read."
 
 
 class RepeatButton(QPushButton):
@@ -31,19 +35,32 @@ class RepeatButton(QPushButton):
         self.setAutoDefault(False)
         self._run: RunDetails | None = None
         menu = QMenu(self)
-        menu.addAction("Repeat These Settings…", self._asking(self.repeat_requested))
-        menu.addAction("Repeat with Plain AdamW…", self._asking(self.plain_repeat_requested))
-        menu.addAction("Add to Queue", lambda: self._queue(is_plain=False))
-        menu.addAction("Add to Queue with Plain AdamW", lambda: self._queue(is_plain=True))
+        menu.setToolTipsVisible(True)
+        self.repeats = (
+            menu.addAction("Repeat These Settings…", self._asking(self.repeat_requested)),
+            menu.addAction("Repeat with Plain AdamW…", self._asking(self.plain_repeat_requested)),
+            menu.addAction("Add to Queue", lambda: self._queue(is_plain=False)),
+            menu.addAction("Add to Queue with Plain AdamW", lambda: self._queue(is_plain=True)),
+        )
         menu.addSeparator()
-        menu.addAction("Export Settings…", self._asking(self.settings_export_requested))
-        menu.addAction("Export Data as CSV…", self._asking(self.data_export_requested))
-        menu.addAction("Export Plots…", self._asking(self.plots_export_requested))
+        self.settings = menu.addAction(
+            "Export Settings…", self._asking(self.settings_export_requested)
+        )
+        self.measured = (
+            menu.addAction("Export Data as CSV…", self._asking(self.data_export_requested)),
+            menu.addAction("Export Plots…", self._asking(self.plots_export_requested)),
+        )
         self.setMenu(menu)
 
-    def show_run(self, details: "RunDetails") -> None:
+    def show_run(self, details: "RunDetails", *, has_steps: bool) -> None:
+        """What the run doesn't allow is off, and says why."""
         self._run = details
-        self.setEnabled(details.config is not None)
+        why_not = "" if details.config is not None else details.config_problem or _UNREADABLE
+        for repeat in self.repeats:
+            _allow(repeat, not why_not, f"It can't be repeated. {why_not}")
+        _allow(self.settings, bool(details.settings), _UNREADABLE)
+        for export in self.measured:
+            _allow(export, has_steps, "Nothing was measured, or it can't be read.")
 
     def _asking(self, signal: object) -> Callable[[], None]:
         return lambda: signal.emit(self._run)  # type: ignore[attr-defined]
@@ -52,3 +69,8 @@ class RepeatButton(QPushButton):
         if self._run is not None and (config := self._run.config) is not None:
             name = self._run.summary.name
             self.queue_requested.emit(as_plain_adamw(config, name) if is_plain else config)
+
+
+def _allow(action: QAction, is_on: bool, why_not: str) -> None:
+    action.setEnabled(is_on)
+    action.setToolTip("" if is_on else tip(why_not))

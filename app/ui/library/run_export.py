@@ -16,6 +16,7 @@ from app.workers.library_tasks import saving, saving_csv, saving_numbered_csv, s
 if TYPE_CHECKING:
     from app.library.run_details import RunDetails
 
+LAYERS_KEPT = "Changes per layer are kept to within 5 %, all else as it was measured."
 PICTURES = ["PNG (*.png)", "SVG (*.svg)"]
 
 
@@ -43,13 +44,12 @@ class RunExport(QObject):
         self._ask(f"{name}.png", PICTURES, lambda path: self.save_picture(widget, name, path))
 
     def save_settings(self, details: "RunDetails", path: Path) -> None:
-        if details.config is not None:
-            self._run(saving_settings(details.config, path), path)
+        self._run(saving_settings(details, path), path)
 
     def save_data(self, run_dirs: Sequence[Path], path: Path) -> None:
         """The user chose `path`: several tables are numbered, and replace no file of that name."""
         if len(run_dirs) == 1:
-            self._run(saving_csv(run_dirs[0], path), path)
+            self._run(saving_csv(run_dirs[0], path), path, LAYERS_KEPT)
             return
         for number, run_dir in enumerate(run_dirs, 1):
             self._run_told(saving_numbered_csv(run_dir, path, number), len(run_dirs), path.parent)
@@ -73,10 +73,9 @@ class RunExport(QObject):
         dialog.open()
 
     def _run_told(self, work: Callable[[], object], tables: int, folder: Path) -> None:
-        told = f"Exported {tables} tables to {folder}."
+        told = f"Exported {tables} tables to {folder}. {LAYERS_KEPT}"
         self._background.run(work, lambda _: self._notice.tell(told), self._tell_failure)
 
-    def _run(self, work: Callable[[], object], path: Path) -> None:
-        self._background.run(
-            work, lambda _: self._notice.tell(f"Exported to {path}."), self._tell_failure
-        )
+    def _run(self, work: Callable[[], object], path: Path, note: str = "") -> None:
+        told = f"Exported to {path}. {note}".rstrip()
+        self._background.run(work, lambda _: self._notice.tell(told), self._tell_failure)

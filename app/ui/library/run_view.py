@@ -14,6 +14,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.core.one_line import one_line
 from app.ui import phrases
 from app.ui.desktop import REVEAL_LABEL
 from app.ui.library.checkpoints_view import CheckpointsView
@@ -44,6 +45,7 @@ PARTS = ("Plots", "Checkpoints", "Settings", "Data", "Log", "Notes")
 MOST_NOTES = 20_000
 MOST_NAME = 200
 NAME_ROOM_PX, LEAST_NAME_PX = 24, 80
+_TOO_LONG = "Only the beginning of these notes is shown. All of them are in label.json."
 
 
 class RunView(QWidget):
@@ -130,7 +132,7 @@ class RunView(QWidget):
         self.run = run
         self._show_standing(summary, details.message)
         say(self.problem, details.problem)
-        self.repeat.show_run(details)
+        self.repeat.show_run(details, has_steps=run.series.has_steps)
         self.checkpoints.show_run(details)
         self.settings.show_facts(setting_facts(details))
         self.data.show_facts({"Data and results": data_facts(details)})
@@ -171,11 +173,16 @@ class RunView(QWidget):
         self._fit_name()
 
     def _show_label(self, summary: "RunSummary") -> None:
-        if self.name.text() != summary.name:
-            self.name.setText(summary.name)
+        if self.name.text() != (name := one_line(summary.name, MOST_NAME)):
+            self.name.setText(name)
             self.name.setCursorPosition(0)
-        if self.notes.toPlainText() != summary.notes:
-            self.notes.setPlainText(summary.notes)
+        notes = summary.notes[:MOST_NOTES]
+        if self.notes.toPlainText() != notes:
+            self.notes.setPlainText(notes)
+        # What is not shown must not be lost by what is written.
+        is_cut = len(summary.notes) > MOST_NOTES
+        self.notes.setReadOnly(is_cut)
+        self.notes.setToolTip(_TOO_LONG if is_cut else "")
         self._label_shown = self._written()
 
     def showEvent(self, event: QShowEvent) -> None:
@@ -194,6 +201,8 @@ class RunView(QWidget):
         """The name's field is as wide as the name, so that the state stands right behind it."""
         wanted = self.name.fontMetrics().horizontalAdvance(self.name.text()) + NAME_ROOM_PX
         others = (self.back, self.pill, self.resume, self.repeat, self.reveal, self.delete)
+        for one in others:
+            one.ensurePolished()  # before that it tells less than it takes
         taken = sum(one.sizeHint().width() + GRID_PX for one in others if not one.isHidden())
         room = self.width() - taken - 8 * GRID_PX
         self.name.setFixedWidth(max(LEAST_NAME_PX, min(wanted, room)))

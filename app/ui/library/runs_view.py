@@ -3,11 +3,10 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QSettings, Qt, Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QResizeEvent, QShowEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
-    QHeaderView,
     QStackedWidget,
     QTableView,
     QToolButton,
@@ -18,34 +17,19 @@ from PySide6.QtWidgets import (
 from app.ui import phrases
 from app.ui.desktop import REVEAL_LABEL
 from app.ui.library.compared import MOST_COMPARED
+from app.ui.library.runs_columns import RunsColumns
 from app.ui.library.table import make_table
 from app.ui.live_run import LiveRun
+from app.ui.remembered import Remembered
 from app.ui.tables.runs_filter import STATES, RunsFilter
-from app.ui.tables.runs_model import (
-    DATASET_COLUMN,
-    DATE_COLUMN,
-    RETENTION_COLUMN,
-    SIZE_COLUMN,
-    TIERS_COLUMN,
-    RunsModel,
-)
+from app.ui.tables.runs_model import DATE_COLUMN, NAME_COLUMN, RunsModel
 from app.ui.theme import Theme
-from app.ui.widgets.building import GRID_PX, button, column, label, message, row, say
+from app.ui.widgets.building import GRID_PX, button, column, empty_page, label, message, row, say
 from app.ui.widgets.fields import CalmComboBox, TextField
 
 if TYPE_CHECKING:
     from app.library.run_summary import RunSummary
 
-NARROW_PX, MIDDLE_PX, WIDE_PX = 880, 1060, 1200
-NAME_COLUMN, FIXED_COLUMNS, FIXED_PX = 0, (1, DATASET_COLUMN), 112
-"""The name takes what the others leave."""
-_SPARED = {
-    SIZE_COLUMN: NARROW_PX,
-    TIERS_COLUMN: MIDDLE_PX,
-    RETENTION_COLUMN: MIDDLE_PX,
-    DATASET_COLUMN: WIDE_PX,
-}
-"""Columns that narrower lists do without."""
 SEARCH_PX = 200
 _SELECTED = "library/selected"
 
@@ -68,16 +52,18 @@ class RunsView(QWidget):
     """A tuple of RunSummary."""
     sample_requested = Signal()
 
-    def __init__(self, settings: QSettings) -> None:
+    def __init__(self, settings: Remembered) -> None:
         super().__init__()
         self.setObjectName("page")
         self._settings = settings
         self.runs = RunsModel()
         self._sought: Path | None = None
         self.table = self._make_table()
+        self.columns = RunsColumns(self.table, settings)
         self._make_controls()
         self._body = QStackedWidget()
-        self._body.addWidget(self._make_empty())
+        words = "Every run is kept here with its checkpoints."
+        self._body.addWidget(empty_page("No runs yet", words, self.sample))
         self._body.addWidget(self._make_list())
         layout = QVBoxLayout(self)
         layout.setContentsMargins(3 * GRID_PX, 2 * GRID_PX, 3 * GRID_PX, 2 * GRID_PX)
@@ -91,10 +77,6 @@ class RunsView(QWidget):
 
     def _make_table(self) -> QTableView:
         table = make_table(self.runs, "Runs", (NAME_COLUMN,))
-        for column_index in FIXED_COLUMNS:
-            header = table.horizontalHeader()
-            header.setSectionResizeMode(column_index, QHeaderView.ResizeMode.Interactive)
-            table.setColumnWidth(column_index, FIXED_PX)
         table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         table.setSortingEnabled(True)
         table.sortByColumn(DATE_COLUMN, Qt.SortOrder.DescendingOrder)
@@ -138,18 +120,6 @@ class RunsView(QWidget):
         listed.setLayout(whole)
         return listed
 
-    def _make_empty(self) -> QWidget:
-        empty = QWidget()
-        title = label("No runs yet", "title")
-        words = label("Every run is kept here with its checkpoints.", "secondary")
-        for text in (title, words):
-            text.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        whole = column(None, title, words, GRID_PX, spacing=GRID_PX)
-        whole.addLayout(row(None, self.sample, None))
-        whole.addStretch(2)
-        empty.setLayout(whole)
-        return empty
-
     # -- what is shown -----------------------------------------------------------------------
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
@@ -157,13 +127,13 @@ class RunsView(QWidget):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        for spared, least_px in _SPARED.items():
-            self.table.setColumnHidden(spared, self.width() < least_px)
+        self.columns.fit()
 
     def show_runs(self, runs: "list[RunSummary]") -> None:
         """Show these runs; those selected stay selected, at first the newest is."""
         wanted = [run.run_dir for run in self.selected_runs()]
         self.runs.show_runs(runs)
+        self.columns.measure()
         self._body.setCurrentIndex(1 if runs else 0)
         for control in (self.search, self.state):
             control.setVisible(bool(runs))
@@ -217,10 +187,10 @@ class RunsView(QWidget):
     def remember(self) -> None:
         """Have the same runs selected the next time."""
         chosen = [run.run_dir.name for run in self.selected_runs()[:MOST_COMPARED]]
-        self._settings.setValue(_SELECTED, "/".join(chosen))
+        self._settings.set(_SELECTED, "/".join(chosen))
 
     def _remembered(self) -> list[Path]:
-        names = str(self._settings.value(_SELECTED, "")).split("/")
+        names = self._settings.text(_SELECTED).split("/")
         return [run.run_dir for run in self.runs.all_runs if run.run_dir.name in names]
 
     def _show_selection(self) -> None:

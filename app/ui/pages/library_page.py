@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from PySide6.QtCore import QSettings
 from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
 from app.ui.library.compare_view import CompareView
@@ -10,11 +9,12 @@ from app.ui.library.compared import Compared
 from app.ui.library.run_reading import ReadRun
 from app.ui.library.run_view import RunView
 from app.ui.library.runs_view import RunsView
+from app.ui.remembered import Remembered
 from app.ui.theme import Theme
 
 
 class LibraryPage(QWidget):
-    def __init__(self, settings: QSettings) -> None:
+    def __init__(self, settings: Remembered) -> None:
         super().__init__()
         self.setObjectName("page")
         self.list = RunsView(settings)

@@ -10,7 +10,7 @@ from app.ui.library.table import make_table
 from app.ui.run_queue import RunQueue
 from app.ui.tables.queue_model import STATE_COLUMN, QueueModel
 from app.ui.theme import Theme
-from app.ui.widgets.building import GRID_PX, button, column, label, row
+from app.ui.widgets.building import GRID_PX, button, column, empty_page, label, row
 
 HOW = (
     "Add to Queue, in the Run menu, puts the Train page's settings here. "
@@ -33,7 +33,7 @@ class QueuePage(QWidget):
         self.remove = button("Remove", self._remove)
         self._make_movable()
         self._body = QStackedWidget()
-        self._body.addWidget(self._make_empty())
+        self._body.addWidget(empty_page("Nothing waits", HOW))
         self._body.addWidget(self._make_list())
         layout = QVBoxLayout(self)
         layout.setContentsMargins(3 * GRID_PX, 2 * GRID_PX, 3 * GRID_PX, 2 * GRID_PX)
@@ -67,20 +67,6 @@ class QueuePage(QWidget):
         whole.addLayout(row(self.earlier, self.later, None, self.remove))
         listed.setLayout(whole)
         return listed
-
-    def _make_empty(self) -> QWidget:
-        empty = QWidget()
-        title, words = label("Nothing waits", "title"), label(HOW, "secondary", wraps=True)
-        words.setMaximumWidth(420)
-        for text in (title, words):
-            text.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        centred = row(None, words, None)
-        centred.setStretch(1, 100)
-        whole = column(None, title, spacing=GRID_PX)
-        whole.addLayout(centred)
-        whole.addStretch(2)
-        empty.setLayout(whole)
-        return empty
 
     def refresh(self) -> None:
         chosen, runs = self.selected(), self._queue.runs

@@ -1,6 +1,6 @@
 """The Train page: what goes in on the left, the run on the right. Asks for things, does none."""
 
-from PySide6.QtCore import QSettings, Qt, Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -13,6 +13,7 @@ from PySide6.QtWidgets import (
 from app.ui.app_state import AppState, Phase
 from app.ui.live_series import LiveSeries
 from app.ui.mix_intake import MixIntake
+from app.ui.remembered import Remembered
 from app.ui.run_actions import RunActions
 from app.ui.stylesheet import SCROLL_BAR_PX
 from app.ui.theme import Theme
@@ -46,7 +47,7 @@ class TrainPage(QWidget):
         mix: MixIntake,
         live: LiveSeries,
         actions: RunActions,
-        settings: QSettings,
+        settings: Remembered,
     ) -> None:
         super().__init__()
         self.setObjectName("page")

@@ -2,10 +2,11 @@
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QSettings, Qt, QTimer, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QHideEvent, QKeySequence, QShortcut, QShowEvent
 from PySide6.QtWidgets import QPushButton, QStackedWidget, QVBoxLayout, QWidget
 
+from app.ui.remembered import Remembered
 from app.ui.stylesheet import SCROLL_BAR_PX
 from app.ui.theme import Theme
 from app.ui.trying.chooser import Chooser
@@ -13,7 +14,17 @@ from app.ui.trying.composer import Composer
 from app.ui.trying.conversation import Conversation
 from app.ui.trying.sampling_form import SamplingForm
 from app.ui.trying.trial import Trial
-from app.ui.widgets.building import GRID_PX, button, column, label, message, row, say, tip
+from app.ui.widgets.building import (
+    GRID_PX,
+    button,
+    column,
+    empty_page,
+    label,
+    message,
+    row,
+    say,
+    tip,
+)
 
 if TYPE_CHECKING:
     from app.library.run_summary import RunSummary
@@ -30,7 +41,7 @@ class TryPage(QWidget):
     model_choice_requested = Signal()
     """The base model's folder is to be found."""
 
-    def __init__(self, trial: Trial, settings: QSettings) -> None:
+    def __init__(self, trial: Trial, settings: Remembered) -> None:
         super().__init__()
         self.setObjectName("page")
         self.trial = trial
@@ -71,17 +82,8 @@ class TryPage(QWidget):
         layout.addLayout(row(self.composer, beside_bar_px, spacing=0))
 
     def _make_empty(self) -> QWidget:
-        empty = QWidget()
-        title = label("Nothing to try yet", "title")
-        words = label("Every checkpoint of a run can be asked here, beside its base model.",
-                      "secondary")  # fmt: skip
-        for text in (title, words):
-            text.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        whole = column(None, title, words, GRID_PX, spacing=GRID_PX)
-        whole.addLayout(row(None, self.sample, None))
-        whole.addStretch(2)
-        empty.setLayout(whole)
-        return empty
+        words = "Every checkpoint of a run can be asked here, beside its base model."
+        return empty_page("Nothing to try yet", words, self.sample)
 
     def _make_ready(self) -> QWidget:
         """Before the first question: what happens here, and questions to begin with."""

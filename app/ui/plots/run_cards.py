@@ -128,7 +128,7 @@ class RunCards(QObject):
             ),
             Card(
                 "Layer change",
-                "Where in the model the weights move",
+                "Where in the model the weights move; a run keeps it to within 5 %",
                 self.heat,
                 self.heat_scale,
             ),

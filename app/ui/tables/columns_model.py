@@ -5,12 +5,15 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt
-from PySide6.QtGui import QColor
+from PySide6.QtGui import QColor, QIcon
 
+from app.core.one_line import one_line
+from app.ui import icons
 from app.ui.theme import LIGHT, Theme
 
 Row = TypeVar("Row")
 Index = QModelIndex | QPersistentModelIndex
+MOST_TIP, WARNING_PX = 400, 16
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class Column(Generic[Row]):
 
 
 class ColumnsModel(QAbstractTableModel, Generic[Row]):
-    """What is wrong with a row, if anything, is its tooltip: `problem` says it."""
+    """What is wrong with a row, if anything, is its tooltip, and marked: `problem` says it."""
 
     def __init__(self, columns: Sequence[Column[Row]], problem: Callable[[Row], str]) -> None:
         super().__init__()
@@ -38,6 +41,7 @@ class ColumnsModel(QAbstractTableModel, Generic[Row]):
         self._problem = problem
         self._rows: list[Row] = []
         self._theme = LIGHT
+        self._warning: QIcon | None = None
 
     def show_rows(self, rows: Sequence[Row]) -> None:
         self.beginResetModel()
@@ -46,6 +50,7 @@ class ColumnsModel(QAbstractTableModel, Generic[Row]):
 
     def set_theme(self, theme: Theme) -> None:
         self._theme = theme
+        self._warning = None
         self._tell_changed(0, len(self._rows) - 1)
 
     def at(self, row: int) -> Row:
@@ -76,9 +81,13 @@ class ColumnsModel(QAbstractTableModel, Generic[Row]):
         row, column = self._rows[index.row()], self.columns[index.column()]
         match role:
             case Qt.ItemDataRole.DisplayRole:
-                return column.shown(row)
+                return one_line(column.shown(row))
             case Qt.ItemDataRole.ToolTipRole:
-                return self._problem(row) or column.shown(row)
+                return one_line(self._problem(row) or column.shown(row), MOST_TIP)
+            case Qt.ItemDataRole.DecorationRole if index.column() == 0 and self._problem(row):
+                if self._warning is None:
+                    self._warning = icons.icon("warning", self._theme.danger, WARNING_PX)
+                return self._warning
             case Qt.ItemDataRole.TextAlignmentRole:
                 return column.alignment
             case Qt.ItemDataRole.ForegroundRole:

@@ -148,6 +148,8 @@ _COLUMNS: "tuple[Column[RunSummary], ...]" = (
     ),
 )  # fmt: skip
 _TITLES = [column.title for column in _COLUMNS]
+NAME_COLUMN, BASE_MODEL_COLUMN = 0, _TITLES.index("Base model")
+STEPS_COLUMN = _TITLES.index("Steps")
 DATE_COLUMN, SIZE_COLUMN = _TITLES.index("Date"), _TITLES.index("Size")
 DATASET_COLUMN, STATE_COLUMN = _TITLES.index("Dataset"), _TITLES.index("State")
 TIERS_COLUMN, RETENTION_COLUMN = _TITLES.index("Tiers"), _TITLES.index("Retention")

@@ -7,6 +7,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from app.core.answers import Tried
+from app.core.one_line import one_line
 from app.ui import phrases
 from app.ui.trying.trial import Subject
 from app.ui.widgets.building import GRID_PX
@@ -62,7 +63,7 @@ class Chooser(QWidget):
         self.run.clear()
         for run in runs:
             day = f"{run.created.astimezone():%d %b, %H:%M}" if run.created else ""
-            self.run.addItem(f"{run.name}   {day}".rstrip(), run.run_dir)
+            self.run.addItem(f"{one_line(run.name)}   {day}".rstrip(), run.run_dir)
 
     def choose_run(self, run_dir: Path) -> None:
         if (at := self._index(self.run, run_dir)) >= 0:

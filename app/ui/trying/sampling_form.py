@@ -2,10 +2,11 @@
 
 import math
 
-from PySide6.QtCore import QSettings, Signal
+from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QAbstractSpinBox, QGridLayout, QVBoxLayout, QWidget
 
 from app.core.answers import MOST_SEED, MOST_TOKENS, Sampling
+from app.ui.remembered import Remembered
 from app.ui.theme import Theme
 from app.ui.widgets.building import GRID_PX, label, message, say, tip
 from app.ui.widgets.disclosure import Disclosure
@@ -18,7 +19,7 @@ _KEY = "try/sampling"
 class SamplingForm(QWidget):
     changed = Signal()
 
-    def __init__(self, settings: QSettings) -> None:
+    def __init__(self, settings: Remembered) -> None:
         super().__init__()
         self._settings = settings
         self.temperature, self.top_p = NumberField(), NumberField()
@@ -95,14 +96,14 @@ class SamplingForm(QWidget):
         say(self.problem, problem)
         if not problem:
             values = (sampling.temperature, sampling.top_p, sampling.max_tokens, sampling.seed)
-            self._settings.setValue(_KEY, "/".join(map(str, values)))
+            self._settings.set(_KEY, "/".join(map(str, values)))
         self.changed.emit()
 
 
-def _remembered(settings: QSettings) -> Sampling:
+def _remembered(settings: Remembered) -> Sampling:
     """As it was the last time, or the defaults if that can't be read."""
     try:
-        temperature, top_p, most, seed = str(settings.value(_KEY, "")).split("/")
+        temperature, top_p, most, seed = settings.text(_KEY).split("/")
         found = Sampling(float(temperature), float(top_p), int(most), int(seed))
     except ValueError:
         return Sampling()

@@ -21,6 +21,9 @@ Layout = TypeVar("Layout", bound=QBoxLayout)
 
 GRID_PX = 8
 """Every distance is a multiple or a half of this."""
+_EMPTY_WORDS_PX = 420
+LEAST_WRAPPED_PX = 80
+"""A wrapped text that may hold a long word, a path perhaps, does not get wider for it."""
 
 
 class ElidedLabel(QLabel):
@@ -65,6 +68,7 @@ def tip(text: str) -> str:
 def message(role: str) -> QLabel:
     """A wrapped text that is only there when it has something to say."""
     made = label("", role, wraps=True)
+    made.setMinimumWidth(LEAST_WRAPPED_PX)
     made.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
     made.hide()
     return made
@@ -123,6 +127,25 @@ def fill(made: Layout, *items: QWidget | int | None, spacing: int) -> Layout:
         else:
             made.addWidget(item, 1 if isinstance(item, ElidedLabel) else 0)
     return made
+
+
+def empty_page(title: str, words: str, *controls: QWidget) -> QWidget:
+    """What a page without content says in its middle, and what can be done about it."""
+    empty, said = QWidget(), label(words, "secondary", wraps=True)
+    heading = label(title, "title")
+    said.setMaximumWidth(_EMPTY_WORDS_PX)
+    for text in (heading, said):
+        text.setAlignment(Qt.AlignmentFlag.AlignCenter)
+    centred = row(None, said, None)
+    centred.setStretch(1, 100)
+    whole = column(None, heading, spacing=GRID_PX)
+    whole.addLayout(centred)
+    if controls:
+        whole.addSpacing(GRID_PX)
+        whole.addLayout(row(None, *controls, None))
+    whole.addStretch(2)
+    empty.setLayout(whole)
+    return empty
 
 
 def enable(widget: QWidget, is_on: bool) -> None:

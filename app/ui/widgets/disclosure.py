@@ -1,9 +1,10 @@
 """A heading that folds what is below it away."""
 
-from PySide6.QtCore import QSettings, Qt
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from app.ui import icons
+from app.ui.remembered import Remembered
 from app.ui.theme import Theme
 from app.ui.widgets.building import GRID_PX
 
@@ -11,7 +12,7 @@ from app.ui.widgets.building import GRID_PX
 class Disclosure(QWidget):
     """Remembers under `key` whether it was open."""
 
-    def __init__(self, heading: str, content: QWidget, settings: QSettings, key: str) -> None:
+    def __init__(self, heading: str, content: QWidget, settings: Remembered, key: str) -> None:
         super().__init__()
         self._content, self._settings, self._key = content, settings, f"open/{key}"
         self._colour = "#808080"
@@ -29,7 +30,7 @@ class Disclosure(QWidget):
         layout.addWidget(self.toggle)
         layout.addWidget(content)
         self.toggle.toggled.connect(self._show)
-        was_open = settings.value(self._key, False, type=bool)
+        was_open = settings.flag(self._key)
         self.toggle.setChecked(bool(was_open))
         self._show(bool(was_open))
 
@@ -39,7 +40,7 @@ class Disclosure(QWidget):
 
     def _show(self, is_open: bool) -> None:
         self._content.setVisible(is_open)
-        self._settings.setValue(self._key, is_open)
+        self._settings.set(self._key, is_open)
         self._draw_arrow()
 
     def _draw_arrow(self) -> None:

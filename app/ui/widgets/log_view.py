@@ -2,7 +2,6 @@
 
 from datetime import datetime
 
-from PySide6.QtCore import QSettings
 from PySide6.QtWidgets import QPlainTextEdit, QVBoxLayout, QWidget
 
 from app.core.events import (
@@ -18,6 +17,7 @@ from app.core.events import (
 from app.core.memory_words import memory_sentence
 from app.ui import phrases
 from app.ui.app_state import AppState
+from app.ui.remembered import Remembered
 from app.ui.theme import Theme
 from app.ui.widgets.building import card
 from app.ui.widgets.disclosure import Disclosure
@@ -27,7 +27,7 @@ HEIGHT_PX = 128
 
 
 class LogView(QWidget):
-    def __init__(self, state: AppState, settings: QSettings) -> None:
+    def __init__(self, state: AppState, settings: Remembered) -> None:
         super().__init__()
         self._last_stage = ""
         self.text = QPlainTextEdit()

@@ -2,11 +2,11 @@
 
 from dataclasses import fields
 
-from PySide6.QtCore import QSettings
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.core.config import TrainingConfig
 from app.ui.app_state import AppState
+from app.ui.remembered import Remembered
 from app.ui.theme import Theme
 from app.ui.widgets.building import GRID_PX, card, column
 from app.ui.widgets.disclosure import Disclosure
@@ -19,7 +19,7 @@ IN_SIGHT = ("steps", "batch_size", "learning_rate", "max_seq_length", "rank", "m
 class SettingsForm(QWidget):
     """Built from TrainingConfig alone: a new field appears here by being defined there."""
 
-    def __init__(self, state: AppState, settings: QSettings) -> None:
+    def __init__(self, state: AppState, settings: Remembered) -> None:
         super().__init__()
         self._state = state
         frame, inside = card("Training")

@@ -1,0 +1,34 @@
+"""Values from elsewhere that may be anything: whole numbers of any length, not a number, text."""
+
+import math
+from typing import Any
+
+from app.core.one_line import one_line
+
+_LONGEST = 10**15
+_LARGEST = 1e30
+
+
+def is_measure(value: Any) -> bool:
+    """A number that a measurement can have come to: no 32-bit number is exceeded."""
+    return type(value) in (int, float) and is_finite(value) and abs(value) <= _LARGEST
+
+
+def is_finite(value: Any) -> bool:
+    """Also of whole numbers that no float can hold."""
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
+
+
+def told(value: Any) -> str:
+    """A value in a few characters, whatever it is."""
+    if type(value) is int and abs(value) >= _LONGEST:
+        return f"a number of {digits(value)} digits"
+    return one_line(repr(value), 40)
+
+
+def digits(value: int) -> int:
+    """How many a whole number has; it may have more than Python prints."""
+    return max(1, math.ceil(abs(value).bit_length() * math.log10(2)))

@@ -1,0 +1,86 @@
+"""A run that goes on where something else computes says so, and goes on."""
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+
+from app.core.computer import Computer, read_computers
+from app.core.config import TrainingConfig
+from app.core.events import LogMessage
+from app.core.paths import runs_dir
+from app.engine.checkpoints import last_checkpoint
+from app.engine.mlx_gateway import computed_by
+from app.engine.trainer import resume, train
+from app.library.run import digest_of, read_manifest
+from app.library.run_details import read_details
+from app.ui.library.facts import data_facts
+
+OTHER = Computer("CPU", "OpenBLAS 0.3.1 (Haswell)", "0.30.0")
+
+
+@pytest.fixture
+def stopped(tiny_model: Path, chat_file: Path) -> Path:
+    config = TrainingConfig(model=tiny_model, data=chat_file, steps=4, rank=2, steps_per_save=2)
+    run_dir = runs_dir() / "stopped"
+    list(train(replace(config, output=run_dir), stop_after=2))
+    return run_dir
+
+
+def made_by(run_dir: Path, computer: Computer | None) -> None:
+    """As if something else had computed it; None: as older versions wrote it."""
+    path = last_checkpoint(run_dir) / "state.json"
+    said = json.loads(path.read_text())
+    del said["own_sha256"], said["computed_by"]
+    manifest = read_manifest(run_dir)
+    del manifest["computed_by"]
+    if computer is not None:
+        said["computed_by"] = asdict(computer)
+        manifest["computed_by"] = [{"after_step": 0} | asdict(computer)]
+    path.write_text(json.dumps(said | {"own_sha256": digest_of(said)}))
+    (run_dir / "run.json").write_text(json.dumps(manifest))
+
+
+def said(run_dir: Path) -> list[LogMessage]:
+    return [e for e in resume(run_dir, stop_after=3) if isinstance(e, LogMessage)]
+
+
+def test_a_run_and_its_checkpoints_say_what_computed_them(stopped: Path) -> None:
+    here = computed_by()
+    assert "OpenBLAS" in here.blas or here.device != "CPU" or "BLAS" in here.blas
+    assert read_computers(read_manifest(stopped)) == [(0, here)]
+    state = json.loads((last_checkpoint(stopped) / "state.json").read_text())
+    assert state["computed_by"] == asdict(here)
+
+
+def test_going_on_where_nothing_changed_says_nothing_of_it(stopped: Path) -> None:
+    assert not any("bit-equal" in message.text for message in said(stopped))
+    assert "Going on after step 2." in (stopped / "log.txt").read_text()
+
+
+@pytest.mark.parametrize("change", ["device", "blas", "mlx"])
+def test_going_on_where_something_else_computes_is_told_and_kept(
+    stopped: Path, change: str
+) -> None:
+    before = replace(computed_by(), **{change: "Other 1.0"})
+    made_by(stopped, before)
+    (told,) = [message for message in said(stopped) if "bit-equal" in message.text]
+    assert told.is_warning
+    assert "Other 1.0" in told.text
+    assert told.text in (stopped / "log.txt").read_text()
+    assert read_computers(read_manifest(stopped)) == [(0, before), (2, computed_by())]
+    facts = dict(data_facts(read_details(stopped)))
+    assert facts["Computed from step 1 on by"] == str(before)
+    assert facts["Computed from step 3 on by"] == str(computed_by())
+    assert not any("bit-equal" in message.text for message in resume(stopped)
+                   if isinstance(message, LogMessage))  # fmt: skip
+
+
+def test_a_checkpoint_of_an_older_version_goes_on_and_says_what_is_not_known(
+    stopped: Path,
+) -> None:
+    made_by(stopped, None)
+    (told,) = [message for message in said(stopped) if "bit-equal" in message.text]
+    assert not told.is_warning
+    assert "not known" in told.text

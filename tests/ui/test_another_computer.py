@@ -1,0 +1,29 @@
+"""The window says that a run goes on where something else computes."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from pytestqt.qtbot import QtBot
+
+from app.application import Nestling
+from app.core.config import TrainingConfig
+from app.core.paths import runs_dir
+from app.engine.trainer import train
+from app.library.run_summary import summarise
+from tests.engine.test_another_computer import OTHER, made_by
+
+
+def test_the_window_says_so_where_it_is_seen(
+    tiny_model: Path, chat_file: Path, build: Callable[..., Nestling], qtbot: QtBot
+) -> None:
+    stopped = runs_dir() / "stopped"
+    config = TrainingConfig(model=tiny_model, data=chat_file, steps=4, rank=2, output=stopped)
+    list(train(config, stop_after=2))
+    made_by(stopped, OTHER)
+    nestling = build()
+    nestling.window.show()
+    nestling.library_commands.resume(summarise(stopped))
+    qtbot.waitUntil(lambda: "Haswell" in nestling.window.notice.text.text(), timeout=60_000)
+    qtbot.waitUntil(lambda: not nestling.state.phase.is_active, timeout=60_000)
+    assert nestling.state.finished is not None
+    assert nestling.window.notice.isVisible()
