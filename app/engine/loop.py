@@ -2,8 +2,6 @@
 
 import traceback
 from collections.abc import Callable, Iterator
-from math import fsum
-from operator import mul
 from time import perf_counter
 from typing import Literal
 
@@ -11,8 +9,6 @@ from app.core.config import TrainingConfig
 from app.core.errors import AppError, RunError, VerificationError
 from app.core.events import (
     CheckpointSaved,
-    DatasetLoss,
-    EvaluationFinished,
     Event,
     LogMessage,
     Outcome,
@@ -25,7 +21,7 @@ from app.core.events import (
 from app.engine.adapter import adapter_config
 from app.engine.best import BestSoFar
 from app.engine.checkpoints import Checkpoint, Progress
-from app.engine.evaluation import Evaluator, count_exact_answers
+from app.engine.evaluation import count_exact_answers
 from app.engine.faults import plain_fault
 from app.engine.head import Head
 from app.engine.keeping import Keeper
@@ -41,10 +37,12 @@ from app.engine.mlx_gateway import (
 from app.engine.optimizer import TieredAdamW
 from app.engine.plan_facts import tier_facts
 from app.engine.preparation import Prepared
+from app.engine.rows_taken import rows_taken
 from app.engine.schedules import learning_rate
 from app.engine.speed import Speed
 from app.engine.step import StepMeasurement, TrainingStep
 from app.engine.tiers import adapted_layers
+from app.engine.validation import Validation
 from app.library.run import run_name
 
 MAX_VOID_STEPS_IN_A_ROW = 3
@@ -74,7 +72,6 @@ class TrainingLoop:
         self._start = start
         self._model = prepared.base.model
         self._head = prepared.head
-        self._evaluator = Evaluator(self._model, self._head, machines)
         self._training = _training_step(config, prepared, start, self._head, machines)
         self._speed = Speed()
         done = start.progress if start else Progress()
@@ -82,6 +79,7 @@ class TrainingLoop:
         self._trained_tokens = done.trained_tokens
         self._void_steps = done.void_steps
         self._best = BestSoFar(done.best_val_loss, done.best_step, done.evals_since_best)
+        self._validation = Validation(prepared, self._best, machines)
 
     def events(self) -> Iterator[Event]:
         """Everything that happens, recorded on disk before it is reported."""
@@ -114,7 +112,7 @@ class TrainingLoop:
         if config.early_stop_evals and not self._prepared.valid:
             yield LogMessage("Nothing is held out for validation, so the run can't end early.")
         if self._start is None:
-            yield from self._evaluation()
+            yield from self._validation.events(self._step)
         else:
             size, is_best = self._start.size_bytes, self._best.step == self._step
             yield CheckpointSaved(self._step, self._start.folder, size, is_best)
@@ -131,7 +129,7 @@ class TrainingLoop:
             yield self._finished_step(measurement, rate)
             yield from self._void_check(measurement)
             if step % config.steps_per_eval == 0 or step == config.steps:
-                yield from self._evaluation()
+                yield from self._validation.events(self._step)
             if self._is_worth_keeping():
                 self._check_machines_agree(measurement)
                 yield self._checkpoint()
@@ -140,19 +138,8 @@ class TrainingLoop:
             yield self._checkpoint()
             self._keeper.drop_others(self._best.step)
         if self._step > 0:
-            yield from self._taken()
+            yield from rows_taken(self._prepared, self._config, self._step)
             yield from self._scores("after")
-
-    def _taken(self) -> Iterator[LogMessage]:
-        """What the steps were made of, if datasets are mixed."""
-        batches = self._step * self._config.gradient_accumulation
-        counts = self._prepared.train.rows_by_dataset(self._config.seed, batches)
-        rows = [
-            f"{count:,} of {part.name} ({count / sum(counts):.1%})"
-            for part, count in zip(self._prepared.parts, counts, strict=True)
-        ]
-        if rows:
-            yield LogMessage(f"{self._step:,} steps took these rows: {', '.join(rows)}.")
 
     def _started(self) -> RunStarted:
         parameters = trainable(self._model)
@@ -180,7 +167,7 @@ class TrainingLoop:
         train = self._prepared.train
         shapes = [(self._training.trace, train, shape) for shape in train.shapes]
         for valid in self._prepared.valid:
-            shapes += [(self._evaluator.trace, valid.batches, one) for one in valid.batches.shapes]
+            shapes += [(self._validation.trace, valid.batches, one) for one in valid.batches.shapes]
         for done, (trace, batches, shape) in enumerate(shapes if compiles() else ()):
             yield StageChanged("Warming up", done / len(shapes))
             trace(batches.blank(shape))
@@ -196,18 +183,6 @@ class TrainingLoop:
                 self._model, questions.batches, self._head, self._machines
             )
             yield ScoreMeasured(questions.name, when, correct, questions.count)
-
-    def _evaluation(self) -> Iterator[Event]:
-        valid = self._prepared.valid
-        if not valid:
-            return
-        yield StageChanged("Validating")
-        losses = [self._evaluator.mean_loss(one.batches) for one in valid]
-        weights = [one.weight for one in valid]
-        loss = fsum(map(mul, losses, weights)) / fsum(weights) if len(valid) > 1 else losses[0]
-        each = tuple(DatasetLoss(one.name, its) for one, its in zip(valid, losses, strict=True))
-        is_best = self._best.take(loss, self._step)
-        yield EvaluationFinished(self._step, loss, is_best, each if self._prepared.parts else ())
 
     def _is_worth_keeping(self) -> bool:
         """Whether a checkpoint is to be made of the step just done."""
