@@ -41,6 +41,7 @@ class Progress:
     trained_tokens: int = 0
     void_steps: int = 0
     """Void steps in a row, up to here."""
+    void_steps_in_all: int = 0
     best_val_loss: float | None = None
     best_step: int | None = None
     """The step of that validation; 0 is the base model, of which there is no checkpoint."""
