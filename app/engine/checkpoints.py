@@ -97,6 +97,15 @@ def last_checkpoint(run_dir: Path) -> Path:
     return folders[-1]
 
 
+def named_checkpoint(run_dir: Path, name: str) -> Path:
+    """The folder of the checkpoint `name`. Raises InputError that lists those there are."""
+    folders = {folder.name: folder for folder in _folders(run_dir)}
+    if name not in folders:
+        known = f"It has {', '.join(folders)}." if folders else "It has none."
+        raise InputError(f"The run in {run_dir} has no checkpoint {name!r}.", known)
+    return folders[name]
+
+
 def set_later_aside(run_dir: Path, step: int) -> Path | None:
     """Move those after `step` to a folder of their own, if there are any: nothing is lost when a
     run goes on from an earlier one and makes them again. Returns that folder."""
