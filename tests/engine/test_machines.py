@@ -116,11 +116,12 @@ def test_a_lost_machine_ends_the_run_with_a_sentence_and_a_checkpoint(
 def test_one_that_loses_the_first_says_nothing_of_checkpoints_it_does_not_keep(
     tiny_model: Path, chat_file: Path, tmp_path: Path, start: Start
 ) -> None:
-    arguments = _arguments(tiny_model, chat_file, tmp_path / "run", "--steps", "100000")
+    long = ("--steps", "100000", "--steps-per-eval", "100000")
+    arguments = _arguments(tiny_model, chat_file, tmp_path / "run", *long)
     first, second = (start(rank, *arguments) for rank in (0, 1))
     assert first.stdout is not None
     for line in first.stdout:
-        if json.loads(line)["event"] == "checkpoint_saved":
+        if json.loads(line)["event"] == "step_finished":
             break
     first.send_signal(signal.SIGKILL)
     _, errors = second.communicate(timeout=60)
