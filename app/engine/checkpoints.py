@@ -43,6 +43,7 @@ class Progress:
     trained_tokens: int = 0
     void_steps: int = 0
     """Void steps in a row, up to here."""
+    void_steps_in_all: int = 0
     best_val_loss: float | None = None
     best_step: int | None = None
     """The step of that validation; 0 is the base model, of which there is no checkpoint."""
@@ -98,6 +99,15 @@ def last_checkpoint(run_dir: Path) -> Path:
     if not folders:
         raise InputError(f"The run in {run_dir} has no checkpoint to go on from.")
     return folders[-1]
+
+
+def named_checkpoint(run_dir: Path, name: str) -> Path:
+    """The folder of the checkpoint `name`. Raises InputError that lists those there are."""
+    folders = {folder.name: folder for folder in _folders(run_dir)}
+    if name not in folders:
+        known = f"It has {', '.join(folders)}." if folders else "It has none."
+        raise InputError(f"The run in {run_dir} has no checkpoint {name!r}.", known)
+    return folders[name]
 
 
 def set_later_aside(run_dir: Path, step: int) -> Path | None:

@@ -14,6 +14,12 @@ _SAYINGS = (
         "Use a smaller batch or a lower limit for the longest example, and go on.",
     ),
     (
+        ("[GatherMM",),
+        "On a processor MLX computes a mixture of experts in float32 only, and this model's "
+        "weights are in another format.",
+        "Convert the model with mlx_lm.convert and --dtype float32 or -q, or train on a Mac's GPU.",
+    ),
+    (
         ("[malloc", "metal::malloc", "Insufficient Memory", "out of memory"),
         "The computer ran out of memory for this run.",
         "Use a smaller batch, a lower limit for the longest example, or a smaller model.",

@@ -2,17 +2,13 @@
 
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from math import fsum
-from operator import mul
 from time import perf_counter
 from typing import Literal
 
 from app.core.config import TrainingConfig
-from app.core.errors import AppError, RunError, VerificationError
+from app.core.errors import AppError, VerificationError
 from app.core.events import (
     CheckpointSaved,
-    DatasetLoss,
-    EvaluationFinished,
     Event,
     LogMessage,
     Outcome,
@@ -25,7 +21,7 @@ from app.core.events import (
 from app.engine.adapter import adapter_config
 from app.engine.best import BestSoFar
 from app.engine.checkpoints import Checkpoint, Progress
-from app.engine.evaluation import Evaluator, count_exact_answers
+from app.engine.evaluation import count_exact_answers
 from app.engine.faults import plain_fault
 from app.engine.head import Head
 from app.engine.keeping import Keeper
@@ -41,13 +37,14 @@ from app.engine.mlx_gateway import (
 from app.engine.optimizer import TieredAdamW
 from app.engine.plan_facts import tier_facts
 from app.engine.preparation import Prepared
+from app.engine.rows_taken import rows_taken
 from app.engine.schedules import learning_rate
 from app.engine.speed import Speed
 from app.engine.step import StepMeasurement, TrainingStep
 from app.engine.tiers import adapted_layers
+from app.engine.validation import Validation
+from app.engine.void_steps import VoidSteps
 from app.library.run import run_name
-
-MAX_VOID_STEPS_IN_A_ROW = 3
 
 
 class TrainingLoop:
@@ -77,14 +74,14 @@ class TrainingLoop:
         self._notes = notes
         self._model = prepared.base.model
         self._head = prepared.head
-        self._evaluator = Evaluator(self._model, self._head, machines)
         self._training = _training_step(config, prepared, start, self._head, machines)
         self._speed = Speed()
         done = start.progress if start else Progress()
         self._step = done.step
         self._trained_tokens = done.trained_tokens
-        self._void_steps = done.void_steps
+        self._voids = VoidSteps(done.void_steps, done.void_steps_in_all)
         self._best = BestSoFar(done.best_val_loss, done.best_step, done.evals_since_best)
+        self._validation = Validation(prepared, self._best, machines)
 
     def events(self) -> Iterator[Event]:
         """Everything that happens, recorded on disk before it is reported."""
@@ -118,13 +115,14 @@ class TrainingLoop:
         if config.early_stop_evals and not self._prepared.valid:
             yield LogMessage("Nothing is held out for validation, so the run can't end early.")
         if self._start is None:
-            yield from self._evaluation()
+            yield from self._validation.events(self._step)
         else:
             size, is_best = self._start.size_bytes, self._best.step == self._step
             yield CheckpointSaved(self._step, self._start.folder, size, is_best)
         taken = self._step * config.gradient_accumulation
         batches = self._prepared.train.endless(config.seed, start=taken)
-        while self._step < self._last_step and not self._is_over() and not self._is_asked():
+        is_asked_to_stop, _ = self._asked()
+        while self._step < self._last_step and not self._is_over() and not is_asked_to_stop:
             step = self._step + 1
             rate = learning_rate(config, step)
             micro_batches = [next(batches) for _ in range(config.gradient_accumulation)]
@@ -133,10 +131,11 @@ class TrainingLoop:
             self._speed.add(measurement.trained_tokens, perf_counter() - begun)
             self._step = step
             yield self._finished_step(measurement, rate)
-            yield from self._void_check(measurement)
+            yield from self._voids.take(step, measurement.is_void)
             if step % config.steps_per_eval == 0 or step == config.steps:
-                yield from self._evaluation()
-            if self._is_worth_keeping():
+                yield from self._validation.events(self._step)
+            is_asked_to_stop, is_wanted = self._asked()
+            if is_wanted or self._is_worth_keeping():
                 self._check_machines_agree(measurement)
                 yield self._checkpoint()
                 self._keeper.drop_others(self._best.step)
@@ -144,19 +143,8 @@ class TrainingLoop:
             yield self._checkpoint()
             self._keeper.drop_others(self._best.step)
         if self._step > 0:
-            yield from self._taken()
+            yield from rows_taken(self._prepared, self._config, self._step)
             yield from self._scores("after")
-
-    def _taken(self) -> Iterator[LogMessage]:
-        """What the steps were made of, if datasets are mixed."""
-        batches = self._step * self._config.gradient_accumulation
-        counts = self._prepared.train.rows_by_dataset(self._config.seed, batches)
-        rows = [
-            f"{count:,} of {part.name} ({count / sum(counts):.1%})"
-            for part, count in zip(self._prepared.parts, counts, strict=True)
-        ]
-        if rows:
-            yield LogMessage(f"{self._step:,} steps took these rows: {', '.join(rows)}.")
 
     def _started(self) -> RunStarted:
         parameters = trainable(self._model)
@@ -184,7 +172,7 @@ class TrainingLoop:
         train = self._prepared.train
         shapes = [(self._training.trace, train, shape) for shape in train.shapes]
         for valid in self._prepared.valid:
-            shapes += [(self._evaluator.trace, valid.batches, one) for one in valid.batches.shapes]
+            shapes += [(self._validation.trace, valid.batches, one) for one in valid.batches.shapes]
         for done, (trace, batches, shape) in enumerate(shapes if compiles() else ()):
             yield StageChanged("Warming up", done / len(shapes))
             trace(batches.blank(shape))
@@ -201,38 +189,27 @@ class TrainingLoop:
             )
             yield ScoreMeasured(questions.name, when, correct, questions.count)
 
-    def _evaluation(self) -> Iterator[Event]:
-        valid = self._prepared.valid
-        if not valid:
-            return
-        yield StageChanged("Validating")
-        losses = [self._evaluator.mean_loss(one.batches) for one in valid]
-        weights = [one.weight for one in valid]
-        loss = fsum(map(mul, losses, weights)) / fsum(weights) if len(valid) > 1 else losses[0]
-        each = tuple(DatasetLoss(one.name, its) for one, its in zip(valid, losses, strict=True))
-        is_best = self._best.take(loss, self._step)
-        yield EvaluationFinished(self._step, loss, is_best, each if self._prepared.parts else ())
-
     def _is_worth_keeping(self) -> bool:
-        """Whether a checkpoint is to be made of the step just done."""
-        is_wanted = self._machines.any_says(self._wants_checkpoint())
+        """Whether a checkpoint of the step just done is to be made anyway."""
         is_due = self._step % self._config.steps_per_save == 0 or self._step == self._config.steps
-        return is_wanted or is_due or self._best.step == self._step
+        return is_due or self._best.step == self._step
 
-    def _is_asked(self) -> bool:
-        """Whether the run is to stop here: on all machines together."""
-        return self._machines.any_says(self._should_stop())
+    def _asked(self) -> tuple[bool, ...]:
+        """Whether the run is to stop here, and to make a checkpoint: on all machines together."""
+        return self._machines.any_says(self._should_stop(), self._wants_checkpoint())
 
     def _is_over(self) -> bool:
         """Whether the last validations brought nothing new."""
         return self._best.is_stale(self._config.early_stop_evals)
 
     def _outcome(self) -> tuple[Outcome, str]:
+        voids = self._voids.said()
         if self._step == self._config.steps:
-            return "finished", f"All {self._step} steps done."
+            done = f"All {self._step} steps" if self._step > 1 else "The one step is"
+            return "finished", f"{done} done.{voids}"
         if self._is_over():
-            return "finished", f"Ended early at step {self._step}: {self._best.said()}"
-        return "stopped", f"Stopped after step {self._step}."
+            return "finished", f"Ended early at step {self._step}: {self._best.said()}{voids}"
+        return "stopped", f"Stopped after step {self._step}.{voids}"
 
     def _finished_step(self, measurement: StepMeasurement, rate: float) -> StepFinished:
         if not measurement.is_void:
@@ -253,22 +230,6 @@ class TrainingLoop:
             void=measurement.is_void,
         )
 
-    def _void_check(self, measurement: StepMeasurement) -> Iterator[Event]:
-        """Report a void step; raise RunError when there were several in a row."""
-        if not measurement.is_void:
-            self._void_steps = 0
-            return
-        self._void_steps += 1
-        yield LogMessage(
-            f"Step {self._step} is void: the loss or its gradient is not a finite number."
-        )
-        if self._void_steps == MAX_VOID_STEPS_IN_A_ROW:
-            raise RunError(
-                f"The loss was not a finite number {self._void_steps} times in a row, last at step "
-                f"{self._step}.",
-                "Lower the learning rate or the scale, or choose another base model.",
-            )
-
     def _check_machines_agree(self, measurement: StepMeasurement) -> None:
         if not self._machines.agree_on(repr(measurement.movement.drifts)):
             raise VerificationError(
@@ -280,7 +241,8 @@ class TrainingLoop:
         progress = Progress(
             step=self._step,
             trained_tokens=self._trained_tokens,
-            void_steps=self._void_steps,
+            void_steps=self._voids.in_a_row,
+            void_steps_in_all=self._voids.in_all,
             best_val_loss=self._best.loss,
             best_step=self._best.step,
             evals_since_best=self._best.evals_since,
@@ -306,7 +268,8 @@ class TrainingLoop:
         adapter_dir = self._keeper.adapter_dir
         if adapter_dir is not None and not adapter_dir.is_dir():
             adapter_dir = None  # deleted while the run went on
-        if adapter_dir is None and outcome != "finished":
+        # The other machines keep nothing: of the run's checkpoints they can say nothing.
+        if adapter_dir is None and outcome != "finished" and self._machines.is_first:
             message += " There is no checkpoint."
         ending = RunFinished(outcome, self._keeper.run_dir, adapter_dir, self._step, message)
         self._keeper.close(ending)

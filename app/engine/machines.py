@@ -60,9 +60,9 @@ class Machines:
         mx = import_mlx()
         return tuple(mx.distributed.all_sum(mx.array(numbers, mx.float32)).tolist())
 
-    def any_says(self, word: bool) -> bool:
-        """Whether `word` is true on at least one machine: the same answer on all."""
-        return self.total(float(word))[0] > 0
+    def any_says(self, *words: bool) -> tuple[bool, ...]:
+        """Of each word whether it is true on at least one machine: the same answers on all."""
+        return tuple(count > 0 for count in self.total(*map(float, words)))
 
     def agree_on(self, text: str) -> bool:
         """Whether `text` is the same on all machines; every one gets the same answer."""

@@ -20,6 +20,7 @@ from app.engine.checkpoints import (
     checkpoint_folder,
     last_checkpoint,
     load_checkpoint,
+    named_checkpoint,
     set_later_aside,
 )
 from app.engine.faults import plain_fault
@@ -98,7 +99,7 @@ def resume(
     manifest = read_manifest(run_dir)
     check_settings(run_dir, manifest)
     config = with_settings(TrainingConfig(), manifest["config"], where=str(run_dir)).checked()
-    folder = run_dir / "checkpoints" / checkpoint if checkpoint else last_checkpoint(run_dir)
+    folder = named_checkpoint(run_dir, checkpoint) if checkpoint else last_checkpoint(run_dir)
     machines = _set_up_mlx(config)
     start = load_checkpoint(folder)
     # Killed after its last step it has yet to end: questions may be left to ask.

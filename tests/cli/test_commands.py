@@ -341,7 +341,7 @@ def test_a_dead_display_is_no_display(display: str, tmp_path: Path) -> None:
         capture_output=True, text=True, timeout=120, env=environment() | {"DISPLAY": display},
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
-    assert "All 1 steps done." in ended.stdout
+    assert "The one step is done." in ended.stdout
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from app.core.config import TrainingConfig
 from app.core.errors import InputError
 from app.engine.batches import Batch
 from app.engine.checkpoints import last_checkpoint, load_checkpoint
 from app.engine.machines import Machines
+from app.engine.trainer import train
 from app.library.run import read_manifest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -109,6 +111,39 @@ def test_a_lost_machine_ends_the_run_with_a_sentence_and_a_checkpoint(
         [start(None, "resume", str(tmp_path / "run"), "--json", "--stop-after", steps)]
     )
     assert [e["step"] for e in _events(printed, "step_finished")][-1:] == [int(steps)], errors
+
+
+def test_one_that_loses_the_first_says_nothing_of_checkpoints_it_does_not_keep(
+    tiny_model: Path, chat_file: Path, tmp_path: Path, start: Start
+) -> None:
+    long = ("--steps", "100000", "--steps-per-eval", "100000")
+    arguments = _arguments(tiny_model, chat_file, tmp_path / "run", *long)
+    first, second = (start(rank, *arguments) for rank in (0, 1))
+    assert first.stdout is not None
+    for line in first.stdout:
+        if json.loads(line)["event"] == "step_finished":
+            break
+    first.send_signal(signal.SIGKILL)
+    _, errors = second.communicate(timeout=60)
+    assert second.returncode == 2
+    assert "The connection to another machine was lost" in errors
+    assert "no checkpoint" not in errors
+
+
+def test_all_machines_are_asked_once_a_step(
+    tiny_model: Path, chat_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[bool, ...]] = []
+    answer = Machines.any_says
+
+    def counted(machines: Machines, *words: bool) -> tuple[bool, ...]:
+        asked.append(words)
+        return answer(machines, *words)
+
+    monkeypatch.setattr(Machines, "any_says", counted)
+    config = TrainingConfig(model=tiny_model, data=chat_file, output=tmp_path / "run", steps=3)
+    list(train(config))
+    assert len(asked) == 4  # before the first step too
 
 
 def test_a_run_of_two_machines_goes_on_on_two(

@@ -312,6 +312,14 @@ def test_a_run_killed_after_its_last_checkpoint_ends_as_if_it_had_not_been(
     assert "is done" in refusal(killed)
 
 
+@pytest.mark.parametrize("name", ["step-000007", "../checkpoints/step-000006"])
+def test_a_checkpoint_that_the_run_does_not_have_is_refused_with_those_it_has(
+    stopped: Path, name: str
+) -> None:
+    said = refusal(stopped, checkpoint=name)
+    assert f"has no checkpoint '{name}'. It has step-000006, step-000009." in said
+
+
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
     (tmp_path / "holiday").mkdir()
     assert "is no run" in refusal(tmp_path / "holiday")

@@ -33,7 +33,7 @@ from app.engine import step as step_module
 from app.engine import trainer as trainer_module
 from app.engine.checkpoints import load_checkpoint
 from app.engine.faults import plain_fault
-from app.engine.trainer import train
+from app.engine.trainer import resume, train
 from app.library.metrics import read_events, read_steps
 from app.library.run import read_manifest
 
@@ -316,6 +316,39 @@ def test_a_loss_that_is_not_a_number_ends_the_run_with_a_sentence(
     json.loads((end.run_dir / "run.json").read_text())
 
 
+def test_a_run_with_void_steps_says_at_its_end_how_many_there_were(
+    config: TrainingConfig, make_model: Callable[..., Path], tmp_path: Path
+) -> None:
+    """One of eight rows has a sign that the model can't take: one void step in every epoch."""
+    model, data = make_model(), tmp_path / "one-bad.jsonl"
+    _poison(model, "#")
+    rows = [{"prompt": f"What is {i}", "completion": "A number"} for i in range(7)]
+    data.write_text(
+        "".join(f"{json.dumps(r)}\n" for r in [*rows, {"prompt": "#", "completion": "A"}])
+    )
+    config = replace(config, model=model, data=data, batch_size=1, validation_share=0.0, steps=16)
+    events = list(train(config, stop_after=8))
+    assert sum(s.void for s in of(events, StepFinished)) == 1
+    assert (
+        ending(events).message
+        == "Stopped after step 8. 1 step was void: nothing was learned there."
+    )
+    said = ending(list(resume(tmp_path / "run"))).message
+    assert said == "All 16 steps done. 2 steps were void: nothing was learned there."
+
+
+def _poison(model: Path, sign: str) -> None:
+    """Make the model's first layer, but not its logits elsewhere, fail on one sign."""
+    weights = mx.load(str(model / "model.safetensors"))
+    embedding = weights["model.embed_tokens.weight"]
+    weights["lm_head.weight"] = embedding + 0
+    token = json.loads((model / "tokenizer.json").read_text())["model"]["vocab"][sign]
+    embedding[token] = float("nan")
+    mx.save_safetensors(str(model / "model.safetensors"), weights, {"format": "mlx"})
+    settings = json.loads((model / "config.json").read_text()) | {"tie_word_embeddings": False}
+    (model / "config.json").write_text(json.dumps(settings))
+
+
 def test_a_step_that_is_void_once_does_not_end_the_run(
     config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -368,6 +401,15 @@ def test_the_watchdog_is_recognised() -> None:
     fault = plain_fault(RuntimeError(said))
     assert isinstance(fault, RunError)
     assert "macOS stopped the computation" in fault.message
+
+
+def test_a_mixture_of_experts_that_a_processor_cannot_compute_is_named() -> None:
+    x, weights = mx.ones((1, 1, 4), mx.bfloat16), mx.ones((2, 4, 4), mx.bfloat16)
+    if mx.default_device().type != mx.DeviceType.cpu:
+        pytest.skip("a GPU computes it")
+    with pytest.raises(RuntimeError) as caught:
+        mx.eval(mx.gather_mm(x, weights, rhs_indices=mx.array([1])))
+    assert "in float32 only" in plain_fault(caught.value).message
 
 
 @contextmanager

@@ -1,0 +1,48 @@
+"""A run's validations: the loss on what is held out, by dataset, and whether it is the best yet.
+
+What a loss over several datasets is, is decided here; when there is one, in the loop.
+"""
+
+from collections.abc import Iterator
+from math import fsum
+from operator import mul
+
+from app.core.events import DatasetLoss, EvaluationFinished, Event, StageChanged
+from app.engine.batches import Batch
+from app.engine.best import BestSoFar
+from app.engine.evaluation import Evaluator
+from app.engine.machines import Machines
+from app.engine.preparation import Prepared
+
+
+class Validation:
+    """Measures all held-out rows, and tells `best` of each loss."""
+
+    def __init__(self, prepared: Prepared, best: BestSoFar, machines: Machines) -> None:
+        self._sets = prepared.valid
+        self._names_each = bool(prepared.parts)
+        self._best = best
+        self._evaluator = Evaluator(prepared.base.model, prepared.head, machines)
+
+    def trace(self, batch: Batch) -> None:
+        """Compile for this batch's shape now."""
+        self._evaluator.trace(batch)
+
+    def events(self, step: int) -> Iterator[Event]:
+        """The validation after `step`; nothing where no rows are held out."""
+        if not self._sets:
+            return
+        yield StageChanged("Validating")
+        each = tuple(
+            DatasetLoss(one.name, self._evaluator.mean_loss(one.batches)) for one in self._sets
+        )
+        loss = self._over_all([one.val_loss for one in each])
+        is_best = self._best.take(loss, step)
+        yield EvaluationFinished(step, loss, is_best, each if self._names_each else ())
+
+    def _over_all(self, losses: list[float]) -> float:
+        """The mean, each weighted by the tokens that an epoch trains of its dataset."""
+        if len(losses) == 1:
+            return losses[0]
+        weights = [one.weight for one in self._sets]
+        return fsum(map(mul, losses, weights)) / fsum(weights)

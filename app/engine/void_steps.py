@@ -1,0 +1,40 @@
+"""Steps whose loss or gradient was not a finite number: counted, told, the run ended if several
+came in a row.
+
+Nothing was learned from such a step, so a run never passes over it in silence.
+"""
+
+from collections.abc import Iterator
+
+from app.core.errors import RunError
+from app.core.events import LogMessage
+
+MAX_IN_A_ROW = 3
+
+
+class VoidSteps:
+    """How many there were, in a row up to now and in the whole run."""
+
+    def __init__(self, in_a_row: int, in_all: int) -> None:
+        self.in_a_row, self.in_all = in_a_row, in_all
+
+    def take(self, step: int, is_void: bool) -> Iterator[LogMessage]:
+        """Note `step`. Raises RunError when there were several void ones in a row."""
+        if not is_void:
+            self.in_a_row = 0
+            return
+        self.in_a_row, self.in_all = self.in_a_row + 1, self.in_all + 1
+        yield LogMessage(f"Step {step} is void: the loss or its gradient is not a finite number.")
+        if self.in_a_row == MAX_IN_A_ROW:
+            raise RunError(
+                f"The loss was not a finite number {self.in_a_row} times in a row, last at step "
+                f"{step}.",
+                "Lower the learning rate or the scale, or choose another base model.",
+            )
+
+    def said(self) -> str:
+        """For the end of the run's last sentence; empty if there were none."""
+        if not self.in_all:
+            return ""
+        many = f"{self.in_all} steps were" if self.in_all > 1 else "1 step was"
+        return f" {many} void: nothing was learned there."
