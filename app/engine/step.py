@@ -162,11 +162,13 @@ class TrainingStep:
                 return summed_loss(model, self._head, *inputs)
 
         def gradients(vectors: Sequence[Any], *inputs: Any) -> tuple[Any, Arrays]:
-            with self._input.given(vectors) as given, attention_within(packed_lengths):
+            with self._input.given(vectors) as given:
                 if not paths:
-                    return loss_of({}, *inputs), {}
-                # The backward pass too, which calls recomputed layers again.
-                with attention_in_chunks():
+                    with attention_within(packed_lengths):
+                        return loss_of({}, *inputs), {}
+                # The backward pass too, which calls recomputed layers again. Examples are told
+                # apart first, and each one's attention is cut into chunks then.
+                with attention_in_chunks(), attention_within(packed_lengths):
                     taught = {path: given[path] for path in paths}
                     return mx.value_and_grad(loss_of)(taught, *inputs)  # type: ignore[no-any-return]
 

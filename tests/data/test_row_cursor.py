@@ -30,7 +30,9 @@ def test_a_page_far_on_and_one_before_it_are_the_rows_of_the_file(tmp_path: Path
     assert texts(run_to_end(cursor.going_to(2300, 2))) == ["row 2300", "row 2301"]
     assert texts(run_to_end(cursor.going_to(1, 2))) == ["row 1", "row 2"]
     (one,) = run_to_end(cursor.going_to(14, 1))
-    assert (one.number, one.example.line) == (14, 18), "after three bad rows and fourteen good ones"
+    assert (one.number, one.example.place.line) == (14, 18), (
+        "after three bad rows and fourteen good ones"
+    )
 
 
 def test_a_page_behind_the_end_is_the_last_one(tmp_path: Path) -> None:
