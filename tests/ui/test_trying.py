@@ -363,6 +363,7 @@ def test_nothing_is_said_of_runs_until_they_are_listed(
     second.trying.body.currentChanged.connect(seen.append)
     qtbot.waitUntil(lambda: second.trial.subject is not None, timeout=WAIT_MS)
     assert seen == [LOOKING, READY]
+    assert second.window.focusWidget() is second.trying.composer.field
 
 
 def test_a_question_goes_before_the_count_of_parameters(shown: Nestling, qtbot: QtBot) -> None:

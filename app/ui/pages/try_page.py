@@ -160,7 +160,11 @@ class TryPage(QWidget):
     def _show_body(self) -> None:
         has_runs = self.chooser.run.count() > 0
         has_turns = bool(self.conversation.turns)
-        self.composer.setVisible(has_runs or has_turns)
+        can_ask = has_runs or has_turns
+        comes_up = can_ask and self.composer.isHidden() and self.isVisible()
+        self.composer.setVisible(can_ask)
+        if comes_up:
+            self.composer.field.setFocus()
         without_turns = READY if has_runs else EMPTY if self._is_listed else LOOKING
         self.body.setCurrentIndex(TALK if has_turns else without_turns)
         self.clear.setVisible(has_turns)
