@@ -156,6 +156,13 @@ class Commands(QObject):
             "Added to the queue.", "Show Queue", lambda: self._window.show_page(QUEUE)
         )
 
+    @Slot(str)
+    def tell_changed(self, name: str) -> None:
+        """It may be read before anyone looks, so that this stays."""
+        self._window.notice.tell(
+            f"{name} changed on the disk: Nestling reads it again.", is_lasting=True
+        )
+
     @Slot()
     def tell_queue_went_on(self) -> None:
         self._window.notice.tell(
