@@ -154,7 +154,7 @@ class Nestling(QObject):
         self.intake.refused.connect(commands.tell_failure)
         self.mix.refused.connect(commands.tell_failure)
         self.intake.accepted.connect(window.notice.leave)
-        self.data_work.watch.changed_on_disk.connect(commands.tell_changed)
+        self.data_work.watch.read_again.connect(commands.tell_changed)
         self.intake.model_taken.connect(self.preview.ask_again)
         self.intake.model_taken.connect(self.data_work.tokenizer.ask_again)
         self.state.run_cleared.connect(window.notice.leave)

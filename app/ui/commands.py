@@ -158,10 +158,7 @@ class Commands(QObject):
 
     @Slot(str)
     def tell_changed(self, name: str) -> None:
-        """It may be read before anyone looks, so that this stays."""
-        self._window.notice.tell(
-            f"{name} changed on the disk: Nestling reads it again.", is_lasting=True
-        )
+        self._window.notice.tell(f"{name} changed on the disk and was read again.")
 
     @Slot()
     def tell_queue_went_on(self) -> None:

@@ -51,8 +51,12 @@ def test_a_file_that_changes_is_read_again_and_that_is_told(
     qtbot.waitUntil(tokens_of(nestling, 31))
     assert "31 text examples" in nestling.data.summary.text()
     qtbot.waitUntil(lambda: "new row number 0" in nestling.data.rows.text.toPlainText())
+    assert nestling.window.notice.isVisible()
     told = nestling.window.notice.text.text()
-    assert told == "data.jsonl changed on the disk: Nestling reads it again."
+    assert told == "data.jsonl changed on the disk and was read again."
+    nestling.commands.open_path(write(tmp_path / "other.jsonl", texts(8)))
+    qtbot.waitUntil(tokens_of(nestling, 8))
+    assert not nestling.window.notice.isVisible()
 
 
 def test_a_file_that_changes_between_its_reading_and_its_tokens_is_read_again(
@@ -100,6 +104,7 @@ def test_a_file_that_is_gone_is_told_and_one_that_comes_back_is_read(
     qtbot.waitUntil(lambda: nestling.state.dataset_failure is not None)
     assert "data.jsonl" in nestling.data.problem.text()
     assert not nestling.actions.start.isEnabled()
+    assert not nestling.window.notice.isVisible()
     os.rename(tmp_path / "aside", path)
     qtbot.waitUntil(tokens_of(nestling, 20))
     qtbot.waitUntil(nestling.actions.start.isEnabled)

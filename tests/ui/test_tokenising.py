@@ -148,7 +148,7 @@ def test_a_file_that_vanishes_is_told_in_a_sentence(
     large.unlink()
     qtbot.waitUntil(lambda: nestling.state.dataset_failure is not None, timeout=LONG)
     assert nestling.data.problem.text() == (
-        f"{large} does not exist. Choose a file or a folder that is there."
+        f"The dataset {large} does not exist. Choose another file."
     )
     assert work.share is None
     assert not nestling.actions.start.isEnabled()

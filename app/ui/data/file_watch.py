@@ -7,7 +7,7 @@ a run would find.
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, QTimer, Signal, Slot
+from PySide6.QtCore import QObject, Qt, QTimer, Signal, Slot
 
 from app.ui.app_state import AppState
 from app.ui.data.datasets import Datasets
@@ -30,8 +30,8 @@ class FileWatch(QObject):
     A file that something still writes to is left alone until it rests from one look to the next.
     """
 
-    changed_on_disk = Signal(str)
-    """Name of a file or folder that is read again."""
+    read_again = Signal(str)
+    """Name of a file or folder that had changed."""
 
     def __init__(self, state: AppState, process: DataProcess, datasets: Datasets) -> None:
         super().__init__(state)
@@ -40,7 +40,11 @@ class FileWatch(QObject):
         """What the files were like at the last look."""
         self._failed: dict[tuple[Place, int], FileStates] = {}
         """What they were like when a reading failed, or soon after it."""
+        self._again: set[Place] = set()
+        """Those that are read again, which is not told yet."""
         self._is_looking = False
+        # Once whatever else follows a reading has happened: it takes older notices away.
+        datasets.changed.connect(self._tell, Qt.ConnectionType.QueuedConnection)
         self._timer = QTimer(self, interval=LOOK_EVERY_MS)
         self._timer.timeout.connect(self.look)
         self._timer.start()
@@ -70,8 +74,17 @@ class FileWatch(QObject):
             if (number := there.get((place, one.version))) is None:
                 continue  # it is read again already
             if now != self._read(one, now if last is None else last) and now == last:
+                self._again.add(place)
                 self._datasets.read_again(number)
-                self.changed_on_disk.emit(one.path.name)
+
+    @Slot()
+    def _tell(self) -> None:
+        """Of those that could not be read the page says why."""
+        for one in self._datasets.all:
+            if _place(one) in self._again and not one.is_being_read:
+                self._again.discard(_place(one))
+                if one.facts is not None:
+                    self.read_again.emit(one.path.name)
 
     def _read(self, one: RunDataset, otherwise: "FileStates") -> "FileStates":
         """What its files were like when it was read; `otherwise` where that has just failed."""
