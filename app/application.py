@@ -106,13 +106,14 @@ class Nestling(QObject):
         train.sample_requested.connect(commands.use_sample)
         train.reveal_requested.connect(commands.reveal_shown)
         train.export_requested.connect(commands.export_shown)
-        train.data.look_closer_requested.connect(self._look_closer)
+        train.data.look_closer_requested.connect(self.data.look_closer)
+        train.data.look_closer_requested.connect(self._show_data)
         self.data.dataset_choice_requested.connect(commands.choose_dataset)
         self.data.further_requested.connect(commands.add_dataset)
         self.data.sample_requested.connect(commands.use_sample)
         self.data.reveal_requested.connect(commands.reveal)
         for given in (self.intake, self.mix):
-            given.attention_wanted.connect(self._look_closer)
+            given.attention_wanted.connect(self._show_data)
         self.live_run.changed.connect(library.list.show_live)
         self.live_run.changed.connect(library.opened.show_live)
         for view in (library.list, library.opened):
@@ -153,6 +154,7 @@ class Nestling(QObject):
         self.intake.refused.connect(commands.tell_failure)
         self.mix.refused.connect(commands.tell_failure)
         self.intake.accepted.connect(window.notice.leave)
+        self.data_work.watch.read_again.connect(commands.tell_changed)
         self.intake.model_taken.connect(self.preview.ask_again)
         self.intake.model_taken.connect(self.data_work.tokenizer.ask_again)
         self.state.run_cleared.connect(window.notice.leave)
@@ -167,7 +169,7 @@ class Nestling(QObject):
         self.menus.allow_opening(self.state.why_not_open())
 
     @Slot()
-    def _look_closer(self) -> None:
+    def _show_data(self) -> None:
         self.window.show_page(DATA)
 
     @Slot()

@@ -37,10 +37,15 @@ class FileContent:
     """Changes when the file is written to, replaced or moved."""
 
     def is_still(self, path: Path) -> bool:
-        try:
-            return _state(path.stat()) == self.state
-        except OSError:
-            return False
+        return file_state(path) == self.state
+
+
+def file_state(path: Path) -> tuple[int, ...] | None:
+    """Another one once the file was written to, replaced or moved; None if it is not there."""
+    try:
+        return _state(path.stat())
+    except OSError:
+        return None
 
 
 def fingerprints(
@@ -73,11 +78,9 @@ def unchanged(paths: Iterable[Path]) -> Iterator[None]:
 
 def _check_unchanged(before: Iterable[tuple[Path, tuple[int, ...]]]) -> None:
     for path, state in before:
-        try:
-            what = "" if _state(path.stat()) == state else "changed"
-        except OSError:
-            what = "disappeared"
-        if what:
+        now = file_state(path)
+        if now != state:
+            what = "changed" if now else "disappeared"
             raise InputError(
                 f"{path.name} {what} while it was read.",
                 "Start again once nothing else writes to it.",

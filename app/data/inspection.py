@@ -15,6 +15,7 @@ from app.data.checked_file import KEPT_PROBLEMS, read_checked
 from app.data.dataset_files import find_files
 from app.data.duplicates import Seen
 from app.data.examples import BrokenFile, Example, ProblemKind, RowProblem
+from app.data.file_states import FileStates, file_states
 from app.data.oddities import oddities
 from app.data.place import WHOLE_FILE
 from app.data.readers import ShareRead
@@ -58,6 +59,8 @@ class DatasetFacts:
     """Problems and warnings of each kind, the most frequent first."""
     files: tuple[FileFacts, ...] = ()
     """Those to train on, then those to validate on."""
+    states: FileStates = ()
+    """What the files were like before they were read."""
 
 
 def inspect(data: Path, valid: Path | None = None, columns: Columns | None = None) -> DatasetFacts:
@@ -80,7 +83,7 @@ def inspecting_with_rows(
     data: Path, valid: Path | None = None, columns: Columns | None = None
 ) -> Generator[float, None, tuple[DatasetFacts, Seen, Seen]]:
     """The same with what was seen of the rows to train on, and of those to validate on."""
-    problems = Problems()
+    problems, states = Problems(), file_states(data, valid)
     try:
         files = find_files(data, valid)
     except InputError as error:
@@ -115,6 +118,7 @@ def inspecting_with_rows(
             for read in (train, validating)
             for path in read.paths
         ),
+        states=states,
     )
     return facts, train.seen, validating.seen
 

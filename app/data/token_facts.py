@@ -72,7 +72,8 @@ def _counting_what_can_be_read(
     lots = lots_of(_until_broken(read_examples(path, settings.columns, share)))
     with closing(tokenized(lots, tokenizer, settings.mask_prompt, is_large(path))) as made:
         for lot in made:
-            _add(facts, path, lot.rows, lot.problems, limit)
+            if lot is not None:
+                _add(facts, path, lot.rows, lot.problems, limit)
             yield share.done
 
 

@@ -112,11 +112,14 @@ def _filling(
         rows = refusing(path, rows)
     read: deque[float] = deque()
     lots = _noting(read, share, lots_of(islice(rows, writer.taken, None)))
-    yield 0.0
+    done = 0.0
+    yield done
     with closing(tokenized(lots, tokenizer, settings.mask_prompt, is_large(path))) as made:
         for lot in made:
-            writer.append(lot.rows, lot.problems, lot.taken)
-            yield read.popleft()
+            if lot is not None:
+                writer.append(lot.rows, lot.problems, lot.taken)
+                done = read.popleft()
+            yield done
     yield 1.0
 
 

@@ -10,11 +10,12 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Generator, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import connection
+from multiprocessing.connection import Connection
 
 from app.core.errors import RunError
 from app.data.examples import Example, RowProblem
@@ -25,6 +26,7 @@ from app.data.tokenizing import ExampleTokenizer
 MAX_WORKERS = 8
 """Reading and checking the rows, which one process does, is about eight times as fast."""
 _LOTS_AHEAD = 2
+_PATIENCE_SECONDS = 0.1
 
 Lot = tuple[Example | RowProblem, ...]
 """Some rows of a file that follow one another."""
@@ -42,8 +44,11 @@ class TokenizedLot:
 
 def tokenized(
     lots: Iterator[Lot], tokenizer: Tokenizer, mask_prompt: bool, in_parallel: bool
-) -> Generator[TokenizedLot, None, None]:
-    """Each lot in its turn, few of them read ahead; closing it ends the processes."""
+) -> Generator[TokenizedLot | None, None, None]:
+    """Each lot in its turn, few of them read ahead; closing it ends the processes.
+
+    Yields None now and then while a lot is waited for, so that it can be closed.
+    """
     plain = plain_tokenizer(tokenizer)
     workers = min(os.cpu_count() or 1, MAX_WORKERS)
     if in_parallel and plain is not None and workers > 1:
@@ -56,16 +61,16 @@ def tokenized(
 
 def _in_processes(
     lots: Iterator[Lot], tokenizer: PlainTokenizer, mask_prompt: bool, workers: int
-) -> Iterator[TokenizedLot]:
+) -> Iterator[TokenizedLot | None]:
     ahead: deque[Future[TokenizedLot]] = deque()
     with _pool(pickle.dumps((tokenizer, mask_prompt)), workers) as pool:
         try:
             for lot in lots:
                 ahead.append(pool.submit(_tokenize_here, lot))
                 if len(ahead) > workers + _LOTS_AHEAD:
-                    yield ahead.popleft().result()
+                    yield from _awaited(ahead.popleft())
             while ahead:
-                yield ahead.popleft().result()
+                yield from _awaited(ahead.popleft())
         except BrokenProcessPool as error:
             raise RunError(
                 "A process that turned text into tokens ended before it was done.",
@@ -73,30 +78,39 @@ def _in_processes(
             ) from error
 
 
+def _awaited(lot: Future[TokenizedLot]) -> Iterator[TokenizedLot | None]:
+    while not wait([lot], _PATIENCE_SECONDS).done:
+        yield None
+    yield lot.result()
+
+
 @contextmanager
 def _pool(given: bytes, workers: int) -> Iterator[ProcessPoolExecutor]:
-    pool = ProcessPoolExecutor(
-        workers, multiprocessing.get_context("spawn"), initializer=_begin, initargs=(given,)
-    )
+    context = multiprocessing.get_context("spawn")
+    theirs, ours = context.Pipe(duplex=False)
+    pool = ProcessPoolExecutor(workers, context, initializer=_begin, initargs=(given, theirs))
     try:
         yield pool
     finally:
+        # What they have in hand nobody waits for any more; it would take seconds.
+        ours.close()
         pool.shutdown(wait=True, cancel_futures=True)
+        theirs.close()
 
 
-def _begin(given: bytes) -> None:
-    """What a worker process does first."""
+def _begin(given: bytes, wanted: Connection) -> None:
+    """What a worker process does first; it ends at once when `wanted` is closed elsewhere."""
     global _worker
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=_end_with_parent, args=(wanted,), daemon=True).start()
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     _worker = ExampleTokenizer(*pickle.loads(given))
 
 
-def _end_with_parent() -> None:
+def _end_with_parent(wanted: Connection) -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
-        connection.wait([parent.sentinel])
+        connection.wait([parent.sentinel, wanted])
         os._exit(1)
 
 

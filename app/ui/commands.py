@@ -156,6 +156,10 @@ class Commands(QObject):
             "Added to the queue.", "Show Queue", lambda: self._window.show_page(QUEUE)
         )
 
+    @Slot(str)
+    def tell_changed(self, name: str) -> None:
+        self._window.notice.tell(f"{name} changed on the disk and was read again.")
+
     @Slot()
     def tell_queue_went_on(self) -> None:
         self._window.notice.tell(

@@ -37,5 +37,10 @@ class RunDataset:
         return self.share_read is not None
 
     @property
+    def is_wrong(self) -> bool:
+        """It can't be trained on as it is."""
+        return self.has_bad_rows or self.failure is not None
+
+    @property
     def has_bad_rows(self) -> bool:
         return self.facts is not None and self.facts.problem_count > 0

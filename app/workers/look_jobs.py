@@ -164,6 +164,18 @@ def _reaching(
             yield Reached(row)
 
 
+@dataclass(frozen=True)
+class LookingAtFiles:
+    """Yields what the files of each dataset are like now, a tuple of FileStates."""
+
+    readings: tuple[Reading, ...]
+
+    def __call__(self, _: ShouldStop) -> Iterator[object]:
+        from app.data.file_states import file_states
+
+        yield tuple(file_states(one.data, one.valid) for one in self.readings)
+
+
 @lru_cache(maxsize=1)
 def _cursor(reading: Reading, file: int, version: int) -> "RowCursor":  # noqa: ARG001
     from app.data.row_cursor import RowCursor

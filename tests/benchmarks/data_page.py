@@ -56,11 +56,19 @@ def main() -> None:
 
 def child(data: Path, seconds: float) -> dict[str, str]:
     from app.application import Nestling, make_application
-    from app.ui.main_window import DATA
-    from app.ui.pages.data_page import ROWS, STATISTICS
 
     application = make_application([])
     nestling = Nestling(application)
+    try:
+        return _measured(nestling, application, data, seconds)
+    finally:
+        nestling.shut_down()  # or the process does not end
+
+
+def _measured(nestling: Any, application: Any, data: Path, seconds: float) -> dict[str, str]:
+    from app.ui.main_window import DATA
+    from app.ui.pages.data_page import ROWS, STATISTICS
+
     work = nestling.data_work
     nestling.window.resize(1280, 800)
     nestling.window.show()
@@ -98,7 +106,6 @@ def child(data: Path, seconds: float) -> dict[str, str]:
     work.tokenisation.stop()
     nestling.data.show_view(STATISTICS)
     told["limit dragged, painted"] = _dragging(nestling, application)
-    nestling.shut_down()
     return told
 
 
@@ -126,9 +133,8 @@ def _dragging(nestling: Any, application: Any) -> str:
     train = np.setdiff1d(np.arange(len(rows)), valid)
     figures = nestling.data_work.figures
     figures.refresh = lambda: None  # these are no figures of the dataset
-    figures.statistics = DataStatistics(
-        LengthCurves.of([(rows, train)]), LengthCurves.of([(rows, valid)]), (), 0, 0
-    )
+    curves = LengthCurves.of([(rows, train)]), LengthCurves.of([(rows, valid)])
+    figures.all = (DataStatistics(*curves, (), 0, 0),)
     figures.changed.emit()
     application.processEvents()
     plot, took = nestling.data.statistics.plot, []

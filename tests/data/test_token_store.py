@@ -1,9 +1,11 @@
 """The token store: made once, complete or absent, never stale, gone on with where it stopped."""
 
+import copy
 import gzip
 import json
 import os
 import shutil
+import signal
 import subprocess
 from contextlib import suppress
 from pathlib import Path
@@ -352,6 +354,40 @@ def test_stopping_ends_the_processes_and_keeps_what_was_done(write_rows, tokeniz
     assert not token_workers.multiprocessing.active_children()
     assert next(opening_store(path, tokenizer, MASKED)) == 0.0
     assert examples_of(made(path, tokenizer)) == expected(path, tokenizer)
+
+
+SLOW = "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}"
+
+
+@pytest.fixture
+def within_limit():
+    """What waits for ever ends with a TimeoutError."""
+
+    def late(*_):
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.alarm(60)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+def test_stopping_does_not_wait_for_what_the_processes_have_in_hand(
+    write_rows, tokenizer_with, large, within_limit
+):
+    tokenizer = copy.deepcopy(tokenizer_with("chatml"))
+    slow = "{% if messages[0].content == 'slow' %}" + SLOW + "{% endif %}"
+    tokenizer.chat_template = slow + tokenizer.chat_template
+    endless = [{"role": "user", "content": "slow"}, {"role": "assistant", "content": "hello"}]
+    path = write_rows(*chats(10), {"messages": endless}, *chats(95, start=10))
+    making = opening_store(path, tokenizer, MASKED)
+    while next(making) == 0.0:
+        pass
+    making.close()
+    assert not token_workers.multiprocessing.active_children()
+    journals = [path.read_text() for path in stores_dir().rglob("journal.jsonl")]
+    assert [json.loads(text.splitlines()[-1])["taken"] for text in journals] == [10]
 
 
 def test_a_process_that_is_killed_is_said_so_and_nothing_is_lost(write_rows, tokenizer, large):

@@ -198,6 +198,40 @@ def test_a_dataset_with_bad_rows_leads_to_its_problems(
     assert revealed == [bad]
 
 
+def write_calls(path: Path, plain: int) -> Path:
+    """Chats with calls of tools, which the starter model's template refuses, and plain ones."""
+    asked = {"role": "user", "content": "add 1 and 2"}
+    told = {"role": "assistant", "content": "three"}
+    call = {"type": "function", "function": {"name": "add", "arguments": {"a": 1}}}
+    calling = {"role": "assistant", "content": "", "tool_calls": [call]}
+    result = {"role": "tool", "content": "3"}
+    rows = [{"messages": [asked, calling, result, told]}] * 6 + [
+        {"messages": [asked, told]}
+    ] * plain
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def test_a_dataset_that_the_model_refuses_is_said_to_be_refused(
+    nestling: Nestling, tmp_path: Path, qtbot: QtBot
+) -> None:
+    nestling.intake.use_starter_model()
+    nestling.commands.open_path(write_calls(tmp_path / "calls.jsonl", plain=0))
+    work, page = nestling.data_work, nestling.data
+    qtbot.waitUntil(lambda: work.tokenisation.done is not None)
+    assert page.status.text.text() == (
+        "The model takes no row of the dataset to train on: Problems says why."
+    )
+    assert work.preview.total == 6, "its rows can be looked at all the same"
+    qtbot.waitUntil(lambda: "add 1 and 2" in shown(nestling))
+    qtbot.waitUntil(lambda: page.problems.counts == {"refused by the model": 6, "duplicate": 5})
+    nestling.commands.open_path(write_calls(tmp_path / "some.jsonl", plain=5))
+    qtbot.waitUntil(lambda: work.preview.total == 5)
+    assert page.status.text.text() == (
+        "6 rows are left out, refused by the model: Problems says why."
+    )
+
+
 def test_bad_rows_are_left_out_where_the_user_says_so(
     nestling: Nestling, bad: Path, qtbot: QtBot
 ) -> None:

@@ -146,12 +146,12 @@ def test_a_file_that_vanishes_is_told_in_a_sentence(
     nestling.commands.open_path(large)
     qtbot.waitUntil(in_the_middle(nestling), timeout=LONG)
     large.unlink()
-    qtbot.waitUntil(lambda: work.failure is not None, timeout=LONG)
-    assert "large.jsonl disappeared while it was read." in nestling.data.status.problem.text()
-    assert nestling.data.status.go_on.text() == "Try Again"
-    nestling.data.status.go_on.click()
-    qtbot.waitUntil(lambda: work.failure is not None, timeout=LONG)
-    assert "large.jsonl" in nestling.data.status.problem.text()
+    qtbot.waitUntil(lambda: nestling.state.dataset_failure is not None, timeout=LONG)
+    assert nestling.data.problem.text() == (
+        f"The dataset {large} does not exist. Choose another file."
+    )
+    assert work.share is None
+    assert not nestling.actions.start.isEnabled()
     assert not any(folder.suffix == "" for folder in stores_dir().iterdir() if folder.is_dir())
 
 

@@ -7,6 +7,7 @@ from PySide6.QtCore import QObject
 from app.ui.app_state import AppState
 from app.ui.data.datasets import Datasets
 from app.ui.data.figures import Figures
+from app.ui.data.file_watch import FileWatch
 from app.ui.data.preview import Preview
 from app.ui.data.tokenisation import Tokenisation
 from app.ui.data.tokenizer_source import TokenizerSource
@@ -31,6 +32,7 @@ class DataWork(QObject):
         self.tokenizer = TokenizerSource(state, self.looker)
         self.tokenisation = Tokenisation(state, self.reader, self.tokenizer, self.datasets)
         self.preview = Preview(state, self.looker, self.tokenizer, self.datasets, self.tokenisation)
+        self.watch = FileWatch(state, self.looker, self.datasets)
         self.figures = Figures(
             state, self.looker, background, self.datasets, self.tokenisation, runs_dir
         )

@@ -67,10 +67,13 @@ class Datasets(QObject):
         self.changed.emit()
 
     # -- what is done with the one that is shown -----------------------------------------------
-    def read_again(self) -> None:
+    def read_shown_again(self) -> None:
+        self.read_again(self.index)
+
+    def read_again(self, index: int) -> None:
         if self._state.phase.is_active:
             return
-        if index := self.index:
+        if index:
             self._mix.read_again(index - 1)
         else:
             self._intake.inspect_current()

@@ -11,6 +11,7 @@ from app.ui.data.datasets import Datasets
 from app.ui.data.tokenisation import Tokenisation
 from app.ui.data.tokenizer_source import TokenizerSource
 from app.ui.run_dataset import RunDataset
+from app.workers.data_jobs import Tokenised
 from app.workers.data_process import DataProcess
 from app.workers.job import JobEnded
 from app.workers.look_jobs import Looked, Looking, LookingFurther, Page, Reached, Rendering
@@ -71,7 +72,17 @@ class Preview(QObject):
     @property
     def is_from_file(self) -> bool:
         """The rows are no tokens yet."""
-        return self._tokenisation.done is None
+        return self._stored is None
+
+    @property
+    def _stored(self) -> Tokenised | None:
+        """Where the shown rows are tokens; None too where the model takes none of them."""
+        if (done := self._tokenisation.done) is None:
+            return None
+        return done if any(done.sets[self._index_in(done)].rows) else None
+
+    def _index_in(self, done: Tokenised) -> int:
+        return min(self._datasets.index, len(done.sets) - 1)
 
     @property
     def can_be_rendered(self) -> bool:
@@ -91,8 +102,8 @@ class Preview(QObject):
         return len(self._counts() or (0,))
 
     def _counts(self) -> tuple[int, ...] | None:
-        if (done := self._tokenisation.done) is not None:
-            return done.sets[min(self._datasets.index, len(done.sets) - 1)].rows
+        if (done := self._stored) is not None:
+            return done.sets[self._index_in(done)].rows
         facts = self._dataset.facts if self._dataset else None
         if facts is None:
             return None
@@ -184,7 +195,7 @@ class Preview(QObject):
         self._job = number
 
     def _work(self, dataset: RunDataset) -> ShowingRows | Looking | LookingFurther:
-        config, done = self._state.config, self._tokenisation.done
+        config, done = self._state.config, self._stored
         tokenizer = self._tokenizer.tokenizer
         rendering = None
         if tokenizer is not None:
@@ -193,9 +204,8 @@ class Preview(QObject):
             self.file = min(self.file, self.files - 1)
             self.first = min(self.first, max(0, total - 1))
         if done is not None and rendering is not None:
-            index = min(self._datasets.index, len(done.sets) - 1)
             return ShowingRows(
-                done.sets, index, self.file, self.first, self.rows_a_page, rendering,
+                done.sets, self._index_in(done), self.file, self.first, self.rows_a_page, rendering,
                 _split(config),
             )  # fmt: skip
         if self.looked is None or self._is_in_head(self.looked):

@@ -8,6 +8,7 @@ from app.ui.data.datasets import Datasets
 from app.ui.data.tokenisation import Tokenisation
 from app.ui.run_dataset import RunDataset
 from app.ui.widgets.building import GRID_PX, button, label, message, row, say
+from app.workers.data_jobs import Tokenised
 
 _TOLD_SECONDS = 10
 """Less isn't worth telling."""
@@ -70,10 +71,22 @@ class StatusStrip(QWidget):
         if work.failure is not None:
             return ""
         if work.done is not None:
-            return "All rows are tokens: a run starts at once."
+            return self._words_of_tokens(work.done)
         if self._state.phase.is_active:
             return "The run turns the rows into tokens."
         return work.why_not()
+
+    def _words_of_tokens(self, done: Tokenised) -> str:
+        none = [one for one, stored in zip(self._datasets.all, done.sets, strict=False)
+                if not stored.rows[0]]  # fmt: skip
+        if none:
+            name = "the dataset" if len(done.sets) == 1 else none[0].name
+            return f"The model takes no row of {name} to train on: Problems says why."
+        if refused := sum(self._tokenisation.refused):
+            left_out = phrases.plural(refused, "row")
+            verb = "is" if refused == 1 else "are"
+            return f"{left_out} {verb} left out, refused by the model: Problems says why."
+        return "All rows are tokens: a run starts at once."
 
     def _stop(self) -> None:
         if self._being_read() is not None:

@@ -83,6 +83,17 @@ class Tokenisation(QObject):
             return None
         return took * (1 - self.share) / (self.share - share)
 
+    @property
+    def refused(self) -> tuple[int, ...]:
+        """How many examples of each dataset the model can't take; none until that is known."""
+        if self.done is None:
+            return ()
+        facts = [one.facts for one in self._datasets.all]
+        return tuple(
+            one.examples + one.valid_examples - sum(stored.rows) if one else 0
+            for one, stored in zip(facts, self.done.sets, strict=False)
+        )
+
     # -- what the user asks for --------------------------------------------------------------
     @Slot()
     def stop(self) -> None:

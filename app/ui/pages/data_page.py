@@ -109,7 +109,7 @@ class DataPage(QWidget):
         )
         self.problem = message("problem")
         self.cancel = button("Cancel", self.status.stop.click)
-        self.again = button("Read Again", self._datasets.read_again)
+        self.again = button("Read Again", self._datasets.read_shown_again)
         self.choose_first = button("Choose…", self.dataset_choice_requested.emit)
         self.sample = button("Use the Sample Data", self.sample_requested.emit, "primary")
         words = QWidget()
@@ -133,7 +133,7 @@ class DataPage(QWidget):
         work.intake.reading_begun.connect(self._show_rows)
         for given in (work.intake, work.mix):
             given.attention_wanted.connect(self.show_what_is_wrong)
-        self.problems.reread_requested.connect(datasets.read_again)
+        self.problems.reread_requested.connect(datasets.read_shown_again)
         self.problems.reveal_requested.connect(self.reveal_requested)
         self.problems.count_changed.connect(self._name_tabs)
         self.rows.columns_requested.connect(lambda: self.show_view(COLUMNS))
@@ -157,19 +157,23 @@ class DataPage(QWidget):
     def show_what_is_wrong(self, path: Path) -> None:
         """A dataset that was just read, in the view in which it can be put right; what is shown
         stays, if that needs it too."""
-        shown = self._datasets.shown
-        if shown is None or not (shown.has_bad_rows or shown.failure):
+        if (shown := self._datasets.shown) is None or not shown.is_wrong:
             self._datasets.show_path(path)
             shown = self._datasets.shown
         facts = shown.facts if shown else None
         is_unknown = facts is not None and not facts.examples and "unknown shape" in facts.counts
         self.show_view(COLUMNS if is_unknown else PROBLEMS)
 
+    def look_closer(self) -> None:
+        """At a dataset that is wrong, if one is; else at the one that was shown last."""
+        wrong = [one for one in self._datasets.all if one.is_wrong]
+        if wrong:
+            self.show_what_is_wrong(wrong[0].path)
+
     def _show_rows(self, reading: Reading) -> None:
-        """A dataset that is read anew is looked at first; one whose columns are mapped is not."""
+        """Another dataset is looked at first; where the same one is read again, the view stays."""
         is_another = reading.data != self._state.config.data
-        view = self._views.currentIndex()
-        if view == PROBLEMS or (view == COLUMNS and is_another):
+        if is_another and self._views.currentIndex() in (PROBLEMS, COLUMNS):
             self.show_view(ROWS)
 
     def refresh(self) -> None:

@@ -1,0 +1,160 @@
+"""Files that change on the disk after they were read: noticed, read again, and told."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from pytestqt.qtbot import QtBot
+
+from app.application import Nestling
+from app.ui.main_window import DATA
+from app.ui.pages.data_page import PROBLEMS
+
+
+@pytest.fixture
+def nestling(nestling: Nestling) -> Nestling:
+    nestling.window.show_page(DATA)
+    return nestling
+
+
+def write(path: Path, texts: list[str], bad: str = "") -> Path:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts) + bad)
+    return path
+
+
+def texts(count: int, name: str = "row") -> list[str]:
+    return [f"{name} number {i}" for i in range(count)]
+
+
+def tokens_of(nestling: Nestling, *rows: int) -> Callable[[], bool]:
+    """Each dataset has so many rows, and all are tokens."""
+    figures = nestling.data_work.figures
+
+    def are_there() -> bool:
+        counted = [sum(one.rows) for one in nestling.data_work.tokenisation.done.sets]
+        return bool(figures.all) and counted == list(rows)
+
+    return lambda: nestling.data_work.tokenisation.done is not None and are_there()
+
+
+def test_a_file_that_changes_is_read_again_and_that_is_told(
+    nestling: Nestling, tmp_path: Path, qtbot: QtBot
+) -> None:
+    path = write(tmp_path / "data.jsonl", texts(20))
+    nestling.commands.open_path(path)
+    qtbot.waitUntil(tokens_of(nestling, 20))
+    assert not nestling.window.notice.isVisible()
+    write(path, texts(31, "new row"))
+    qtbot.waitUntil(tokens_of(nestling, 31))
+    assert "31 text examples" in nestling.data.summary.text()
+    qtbot.waitUntil(lambda: "new row number 0" in nestling.data.rows.text.toPlainText())
+    assert nestling.window.notice.isVisible()
+    told = nestling.window.notice.text.text()
+    assert told == "data.jsonl changed on the disk and was read again."
+    nestling.commands.open_path(write(tmp_path / "other.jsonl", texts(8)))
+    qtbot.waitUntil(tokens_of(nestling, 8))
+    assert not nestling.window.notice.isVisible()
+
+
+def test_a_file_that_changes_between_its_reading_and_its_tokens_is_read_again(
+    nestling: Nestling, tmp_path: Path, qtbot: QtBot
+) -> None:
+    path = write(tmp_path / "data.jsonl", texts(20))
+    nestling.intake.reading_ended.connect(
+        lambda _: write(path, texts(9)) if "number 19" in path.read_text() else None
+    )
+    nestling.commands.open_path(path)
+    qtbot.waitUntil(tokens_of(nestling, 9))
+    qtbot.waitUntil(lambda: "9 text examples" in nestling.data.summary.text())
+
+
+def test_a_file_that_is_written_to_is_left_alone_until_it_rests(
+    nestling: Nestling, tmp_path: Path, qtbot: QtBot
+) -> None:
+    path = write(tmp_path / "data.jsonl", texts(20))
+    nestling.commands.open_path(path)
+    qtbot.waitUntil(tokens_of(nestling, 20))
+    watch, read = nestling.data_work.watch, []
+    nestling.intake.reading_begun.connect(read.append)
+    looked: list[int] = []
+
+    def append_a_row() -> None:
+        write(path, texts(21 + len(looked)))
+        looked.append(1)
+
+    for _ in range(4):
+        append_a_row()
+        watch.look()
+        qtbot.waitUntil(lambda: not nestling.data_work.looker.is_busy)
+    assert read == []
+    qtbot.waitUntil(tokens_of(nestling, 24))
+    assert len(read) == 1
+
+
+def test_a_file_that_is_gone_is_told_and_one_that_comes_back_is_read(
+    nestling: Nestling, tmp_path: Path, qtbot: QtBot
+) -> None:
+    path = write(tmp_path / "data.jsonl", texts(20))
+    nestling.commands.open_path(path)
+    qtbot.waitUntil(tokens_of(nestling, 20))
+    os.rename(path, tmp_path / "aside")
+    qtbot.waitUntil(lambda: nestling.state.dataset_failure is not None)
+    assert "data.jsonl" in nestling.data.problem.text()
+    assert not nestling.actions.start.isEnabled()
+    assert not nestling.window.notice.isVisible()
+    os.rename(tmp_path / "aside", path)
+    qtbot.waitUntil(tokens_of(nestling, 20))
+    qtbot.waitUntil(nestling.actions.start.isEnabled)
+
+
+def test_a_mixed_in_folder_that_gets_a_validation_file_is_read_again(
+    nestling: Nestling, tmp_path: Path, qtbot: QtBot
+) -> None:
+    write(tmp_path / "old" / "train.jsonl", texts(12, "old"))
+    nestling.commands.open_path(write(tmp_path / "data.jsonl", texts(20)))
+    qtbot.waitUntil(nestling.actions.start.isEnabled)
+    nestling.mix.add([tmp_path / "old"])
+    qtbot.waitUntil(tokens_of(nestling, 20, 12))
+    write(tmp_path / "old" / "valid.jsonl", texts(3, "held"))
+    qtbot.waitUntil(tokens_of(nestling, 20, 15))
+    assert nestling.window.notice.text.text().startswith("old changed on the disk")
+
+
+def test_the_list_of_problems_stays_in_sight_while_they_are_mended(
+    nestling: Nestling, tmp_path: Path, qtbot: QtBot
+) -> None:
+    path = write(tmp_path / "data.jsonl", texts(20), bad="{oops\n[]\n")
+    nestling.commands.open_path(path)
+    qtbot.waitUntil(lambda: nestling.data.problems.total == 2)
+    write(path, texts(20), bad="{oops\n")
+    qtbot.waitUntil(lambda: nestling.data.problems.total == 1)
+    assert nestling.data.tabs.checkedId() == PROBLEMS
+    assert nestling.data.problems.isVisible()
+
+
+def test_look_closer_shows_the_dataset_that_is_wrong(
+    nestling: Nestling, tmp_path: Path, qtbot: QtBot
+) -> None:
+    nestling.commands.open_path(write(tmp_path / "data.jsonl", texts(20)))
+    qtbot.waitUntil(nestling.actions.start.isEnabled)
+    bad = write(tmp_path / "bad.jsonl", texts(20), bad="{oops\n")
+    nestling.mix.add([bad])
+    page = nestling.data
+    qtbot.waitUntil(lambda: page.tabs.checkedId() == PROBLEMS)
+    page.chooser.choices[0].click()
+    page.show_view(0)
+    nestling.window.show_page(0)
+    nestling.train.data.look_closer.click()
+    assert nestling.window.pages.currentIndex() == DATA
+    assert page.chooser.choices[1].isChecked()
+    assert page.tabs.checkedId() == PROBLEMS
+    page.chooser.choices[0].click()
+    write(bad, texts(20))
+    qtbot.waitUntil(tokens_of(nestling, 20, 20))
+    page.show_view(0)
+    nestling.train.data.look_closer.click()
+    assert page.chooser.choices[0].isChecked(), "none is wrong: the one that was shown last"
+    assert page.tabs.checkedId() == 0
