@@ -20,6 +20,7 @@ from app.core.events import (
     StepFinished,
     to_json,
 )
+from app.core.loss_words import loss_words
 from app.core.memory_words import gigabytes, memory_sentence
 
 PLAIN_LINES = 10
@@ -65,7 +66,8 @@ class TerminalProgress:
             case EvaluationFinished():
                 mark = "  best so far" if event.is_best and event.step else ""
                 self._print(
-                    f"step {event.step}: validation loss {event.val_loss:.4f}{event.of_each}{mark}"
+                    f"step {event.step}: validation loss {loss_words(event.val_loss, 4)}"
+                    f"{event.of_each}{mark}"
                 )
             case CheckpointSaved():
                 self._print(f"step {event.step}: checkpoint saved")
@@ -110,7 +112,7 @@ class TerminalProgress:
 
     def _step(self, event: StepFinished) -> None:
         facts = (
-            f"loss {event.loss:.3f}  {event.tokens_per_second:,.0f} tokens/s  "
+            f"loss {loss_words(event.loss, 3)}  {event.tokens_per_second:,.0f} tokens/s  "
             f"{event.peak_memory_bytes / 1e9:.2f} GB"
         )
         self._progress.update(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
+from app.core.loss_words import loss_words
 from app.core.one_line import one_line
 from app.core.paths import runs_dir
 
@@ -99,6 +100,8 @@ def _print_details(details: "RunDetails") -> None:
         marks += [facts.problem] if facts.problem else []
         loss = f"validation loss {_loss(facts.val_loss)}"
         lines.append(f"  {facts.folder.name}  {loss}  {', '.join(marks)}".rstrip())
+    if (base := details.base_loss_below_all) is not None:
+        lines.append(f"  No checkpoint came below the base model's {_loss(base)}.")
     for line in lines:
         console.print(line, markup=False, soft_wrap=True)
 
@@ -109,7 +112,7 @@ def _notes(text: str) -> str:
 
 
 def _loss(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4f}"
+    return "–" if value is None else loss_words(value, 4)
 
 
 def _day(moment: datetime | None) -> str:

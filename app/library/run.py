@@ -30,6 +30,7 @@ from app.core.events import (
     to_json,
 )
 from app.core.files import disk_error, plain_disk_errors, write_json_atomic
+from app.core.loss_words import loss_words
 from app.core.regular_files import copy_regular, read_regular
 from app.library.claim import Claim
 from app.library.metrics import MetricsWriter
@@ -141,7 +142,7 @@ class RunRecorder:
                 if event.is_best:
                     self._manifest["best_val_loss"] = event.val_loss
                 self._metrics.append(event)
-                self.log(f"Step {event.step}: validation loss {event.val_loss:.4f}")
+                self.log(f"Step {event.step}: validation loss {loss_words(event.val_loss, 4)}")
             case ScoreMeasured():
                 self._manifest["scores"].append(to_json(event))
                 self.log(f"{event.name}, {event.when}: {event.correct} of {event.total} right")

@@ -69,6 +69,14 @@ def test_a_run_is_shown_with_its_checkpoints(make_run: MakeRun) -> None:
     assert said["config"]["steps"] == 8
 
 
+def test_a_run_that_never_came_below_its_base_model_says_so(make_run: MakeRun) -> None:
+    run = make_run(runs_dir() / "2026-01-01-a", saves=(4, 8))
+    assert "base model's" not in nestling("show", run).stdout
+    with (run / "events.jsonl").open("a") as file:
+        file.write('{"event": "evaluation_finished", "step": 0, "val_loss": 0.000124}\n')
+    assert "No checkpoint came below the base model's 0.000124." in nestling("show", run).stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

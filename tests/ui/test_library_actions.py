@@ -233,6 +233,20 @@ def test_only_the_best_and_the_last_checkpoint_stay_and_undo_brings_the_others_b
     assert read_manifest(run)["best_adapter"] == "checkpoints/step-000006"
 
 
+def test_checkpoints_that_never_came_below_the_base_model_say_so(
+    make_run: MakeRun, shown: Callable[[], Nestling], qtbot: QtBot
+) -> None:
+    run = make_run(runs_dir() / "a", saves=(4, 8))
+    nestling = shown()
+    opened(nestling, run, qtbot)
+    note = nestling.library.opened.checkpoints.note
+    assert note.isHidden()
+    with (run / "events.jsonl").open("a") as file:
+        file.write('{"event": "evaluation_finished", "step": 0, "val_loss": 0.000124}\n')
+    nestling.library_commands.refresh()
+    qtbot.waitUntil(lambda: "0.000124" in note.text())
+
+
 def test_a_run_that_is_gone_when_it_is_opened_leads_back_to_the_list(
     make_run: MakeRun, shown: Callable[[], Nestling], qtbot: QtBot
 ) -> None:
