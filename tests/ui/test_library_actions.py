@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import shutil
 import sys
 import threading
@@ -116,6 +117,26 @@ def test_a_new_name_and_notes_are_kept_beside_the_manifest(
     assert runs.runs.rowCount() == 0
 
 
+def test_notes_that_the_disk_refused_stay_and_are_kept_once_it_takes_them(
+    make_run: MakeRun, shown: Callable[[], Nestling], qtbot: QtBot
+) -> None:
+    run = make_run(runs_dir() / "a")
+    nestling = shown()
+    opened(nestling, run, qtbot)
+    view, notice = nestling.library.opened, nestling.window.notice
+    in_the_way = run / f"label.json.{os.getpid()}.partial"
+    in_the_way.mkdir()  # where the label is written aside
+    view.notes.setPlainText("worth keeping")
+    view.keep_label()
+    qtbot.waitUntil(lambda: notice.isVisible())
+    in_the_way.rmdir()
+    nestling.library_commands.refresh()
+    qtbot.wait(300)
+    assert view.notes.toPlainText() == "worth keeping"
+    view.keep_label()
+    qtbot.waitUntil(lambda: read_label(run).notes == "worth keeping")
+
+
 def test_a_label_too_long_to_be_shown_is_not_cut_by_looking_at_it(
     make_run: MakeRun, shown: Callable[[], Nestling], qtbot: QtBot
 ) -> None:
@@ -186,6 +207,26 @@ def test_a_deleted_run_is_in_the_trash_and_undo_puts_it_back_whole(
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="macOS has one trash for all")
+def test_what_the_disk_would_not_take_back_can_be_undone_later(
+    make_run: MakeRun, shown: Callable[[], Nestling], qtbot: QtBot
+) -> None:
+    for name in ("a", "b"):
+        make_run(runs_dir() / name)
+    nestling = shown()
+    page, deleting = nestling.library.list, nestling.library_commands.deleting
+    page.select(runs_dir() / "a", runs_dir() / "b")
+    page.delete.click()
+    qtbot.waitUntil(lambda: page.runs.rowCount() == 0)
+    shutil.move(runs_dir(), away := runs_dir().with_name("away"))
+    runs_dir().write_text("in the way of the library")
+    deleting.undo()
+    qtbot.waitUntil(lambda: nestling.window.notice.isVisible() and len(deleting._done) == 1)
+    runs_dir().unlink()
+    shutil.move(away, runs_dir())
+    deleting.undo()
+    qtbot.waitUntil(lambda: page.runs.rowCount() == 2)
+
+
 def test_an_account_that_never_had_a_trash_gets_one(
     make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -176,10 +176,12 @@ class LibraryCommands(QObject):
     # -- what is done with a run -------------------------------------------------------------
     @Slot(object, str, str)
     def relabel(self, run_dir: Path, name: str, notes: str) -> None:
-        self._background.run(
-            labelling(run_dir, name, notes), lambda _: self.refresh(), self.tell_failure,
-            must_happen=True,
-        )  # fmt: skip
+        def fail(failure: Failure) -> None:
+            self._page.opened.note_label_refused(run_dir)
+            self.tell_failure(failure)
+
+        work = labelling(run_dir, name, notes)
+        self._background.run(work, lambda _: self.refresh(), fail, must_happen=True)
 
     @Slot(object)
     def resume(self, run: "RunSummary") -> None:
