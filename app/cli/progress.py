@@ -52,6 +52,7 @@ class TerminalProgress:
         self._task = self._progress.add_task("Training", total=None, facts="", visible=False)
         self._steps = 0
         self._before: dict[str, ScoreMeasured] = {}
+        self._best: CheckpointSaved | None = None
 
     def __call__(self, event: Event) -> None:
         match event:
@@ -70,6 +71,7 @@ class TerminalProgress:
                     f"{event.of_each}{mark}"
                 )
             case CheckpointSaved():
+                self._best = event if event.is_best else self._best
                 self._print(f"step {event.step}: checkpoint saved")
             case MemoryEstimated():
                 self._memory(event)
@@ -142,3 +144,6 @@ class TerminalProgress:
             self._print(event.message)
         if event.adapter_dir is not None:
             self._print(f"The adapter is in {event.adapter_dir}")
+        best = self._best.path if self._best is not None else None
+        if best is not None and best != event.adapter_dir and best.is_dir():
+            self._print(f"The one with the lowest validation loss is in {best}")

@@ -20,10 +20,13 @@ from app.core.config_text import load_toml, to_toml
 from app.core.events import RunFinished
 from app.core.paths import runs_dir
 from app.library.claim import Claim
+from app.library.csv_export import export_csv
 from app.library.label import Label, read_label, write_label
 from app.library.metrics import HEADER_BYTES, read_steps
 from app.library.run import RunRecorder, read_manifest
+from app.library.run_details import read_details
 from app.ui.app_state import Phase
+from app.ui.library.run_reading import reading
 from app.ui.main_window import LIBRARY, TRAIN
 from app.ui.plots.run_plots import RunPlots
 from app.workers.deleting import deleting_runs, undoing
@@ -52,6 +55,17 @@ def shown(build: Callable[..., Nestling], qtbot: QtBot) -> Callable[[], Nestling
         return made
 
     return show
+
+
+def test_the_state_stands_behind_the_name_as_soon_as_a_run_is_opened(
+    make_run: MakeRun, shown: Callable[[], Nestling]
+) -> None:
+    made = make_run(runs_dir() / "b", name="a name that takes some room")
+    nestling, run = shown(), reading(made)()
+    assert run is not None
+    nestling.library.show_run(run, is_live=False)
+    view = nestling.library.opened
+    assert view.pill.x() > view.name.geometry().right()
 
 
 def opened(nestling: Nestling, run_dir: Path, qtbot: QtBot) -> None:
@@ -330,6 +344,7 @@ def test_a_stopped_run_goes_on_in_the_window_to_its_end(
     nestling.library.list.resume.click()
     qtbot.waitUntil(lambda: nestling.state.phase is Phase.RUNNING)
     assert nestling.state.config.steps == 4000
+    assert nestling.state.evaluation is not None  # the last one before it was stopped
     assert nestling.window.pages.currentIndex() == TRAIN
     qtbot.waitUntil(lambda: nestling.state.step is not None, timeout=120_000)
     assert nestling.state.step is not None
@@ -434,19 +449,32 @@ def test_a_run_without_measurements_has_none_to_export_and_says_so(
         assert "Nothing was measured" in export.toolTip()
 
 
-def test_numbered_tables_replace_no_file_and_are_told_by_their_folder(
+def test_tables_are_numbered_named_after_their_runs_and_replace_no_file(
     make_run: MakeRun, shown: Callable[[], Nestling], tmp_path: Path, qtbot: QtBot
 ) -> None:
-    runs = [make_run(runs_dir() / "a", steps=5), make_run(runs_dir() / "b", steps=3)]
-    (tmp_path / "runs 1.csv").write_text("mine")
+    runs = [make_run(runs_dir() / "a", steps=5), make_run(runs_dir() / "b", steps=3, name="b/c")]
+    (tmp_path / "runs 1 cats.csv").write_text("mine")
     nestling = shown()
     nestling.library_commands.exports.save_data(runs, tmp_path / "runs.csv")
     told = nestling.window.notice.text
-    qtbot.waitUntil((tmp_path / "runs 2.csv").is_file)
-    qtbot.waitUntil(lambda: told.text() == f"Exported 2 tables to {tmp_path}.")
-    assert (tmp_path / "runs 1.csv").read_text() == "mine"
-    lines = [len((tmp_path / f"runs {n}.csv").read_text().splitlines()) for n in ("1-2", "2")]
-    assert lines == [6, 4]
+    qtbot.waitUntil((tmp_path / "runs 2 b-c.csv").is_file)
+    qtbot.waitUntil(lambda: told.text().startswith(f"Exported 2 tables to {tmp_path}."))
+    assert (tmp_path / "runs 1 cats.csv").read_text() == "mine"
+    names = ("runs 1 cats 2.csv", "runs 2 b-c.csv")
+    assert [len((tmp_path / name).read_text().splitlines()) for name in names] == [6, 4]
+
+
+def test_the_base_model_s_validation_loss_is_the_first_row_of_a_table(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    run = make_run(runs_dir() / "a", steps=2)
+    with (run / "events.jsonl").open("a") as file:
+        file.write('{"event": "evaluation_finished", "step": 0, "val_loss": 3.5}\n')
+    export_csv(read_details(run), tmp_path / "a.csv")
+    with (tmp_path / "a.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["step"], row["validation_loss"]) for row in rows][:2] == [("0", "3.5"), ("1", "")]
+    assert rows[0]["loss"] == rows[0]["tier_0_delta"] == rows[0]["layer_3_delta"] == ""
 
 
 def test_a_file_that_can_not_be_written_is_told(

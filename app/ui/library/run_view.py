@@ -207,6 +207,8 @@ class RunView(QWidget):
         taken = sum(one.sizeHint().width() + GRID_PX for one in others if not one.isHidden())
         room = self.width() - taken - 8 * GRID_PX
         self.name.setFixedWidth(max(LEAST_NAME_PX, min(wanted, room)))
+        if (layout := self.layout()) is not None:
+            layout.activate()  # else the state stands where the last name ended for a moment
 
     # -- what is asked for -------------------------------------------------------------------
     def keep_label(self) -> None:
