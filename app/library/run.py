@@ -136,6 +136,7 @@ class RunRecorder:
         """Put one event where it belongs. Raises AppError when the disk refuses."""
         match event:
             case StepFinished():
+                self._check_is_there()
                 self._manifest["steps"] = event.step
                 self._metrics.append(event)
             case EvaluationFinished():
@@ -174,11 +175,15 @@ class RunRecorder:
     def synced_metrics_bytes(self) -> int:
         """The length of the metrics, once they would survive a power cut.
 
-        Raises RunError if the run's folder is gone: what is written to deleted files is lost.
+        Raises RunError if the run's folder is gone.
         """
+        self._check_is_there()
+        return self._metrics.sync()
+
+    def _check_is_there(self) -> None:
+        """What is written to deleted files is lost, so that no further step is worth its time."""
         if not (self.run_dir / MANIFEST_FILE).exists():
             raise RunError(f"The run's folder {self.run_dir} was deleted while it was training.")
-        return self._metrics.sync()
 
     def close(self) -> None:
         self._claim.release()
