@@ -313,6 +313,27 @@ def test_a_run_that_is_gone_when_it_is_opened_leads_back_to_the_list(
     qtbot.waitUntil(lambda: nestling.library.opened_run_dir is None)
 
 
+def test_a_run_that_was_open_when_the_window_closed_is_shown_again(
+    make_run: MakeRun, shown: Callable[[], Nestling], build: Callable[..., Nestling], qtbot: QtBot
+) -> None:
+    run = make_run(runs_dir() / "a")
+    make_run(runs_dir() / "b")
+    first = shown()
+    opened(first, run, qtbot)
+    first.window.close()
+    first.shut_down()
+    again = build()
+    again.window.show()
+    qtbot.waitUntil(lambda: again.library.opened_run_dir == run)
+    again.library.opened.back.click()
+    again.library_commands.refresh()
+    qtbot.wait(200)
+    assert again.library.opened_run_dir is None
+    again.window.close()
+    again.shut_down()
+    assert build().library.list.remembered_opened() is None
+
+
 def test_an_interrupted_run_is_told_at_the_start_once(
     make_run: MakeRun, shown: Callable[[], Nestling], qtbot: QtBot
 ) -> None:

@@ -125,6 +125,13 @@ class LibraryCommands(QObject):
         if self._is_first_listing:
             self._is_first_listing = False
             self._tell_interrupted(runs)
+            self._open_remembered()
+
+    def _open_remembered(self) -> None:
+        """A run that was shown when the window closed is shown again, unless another one is."""
+        run_dir = self._page.list.remembered_opened()
+        if run_dir is not None and self._wanted is None and self._window.is_library_shown:
+            self.open_run(run_dir)
 
     def _take_run(self, run_dir: Path, run: ReadRun | None) -> None:
         if run_dir != self._wanted:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from app.library.run_summary import RunSummary
 
 SEARCH_PX = 200
-_SELECTED = "library/selected"
+_SELECTED, _OPENED = "library/selected", "library/opened"
 
 
 class RunsView(QWidget):
@@ -184,10 +184,16 @@ class RunsView(QWidget):
         chosen = self.selected_runs()
         return chosen[0] if len(chosen) == 1 else None
 
-    def remember(self) -> None:
-        """Have the same runs selected the next time."""
+    def remember(self, opened: Path | None) -> None:
+        """Have the same runs selected the next time, and the run at `opened` shown again."""
         chosen = [run.run_dir.name for run in self.selected_runs()[:MOST_COMPARED]]
         self._settings.set(_SELECTED, "/".join(chosen))
+        self._settings.set(_OPENED, opened.name if opened is not None else "")
+
+    def remembered_opened(self) -> Path | None:
+        """The run that was shown by itself when the window closed, if it is still there."""
+        name = self._settings.text(_OPENED)
+        return next((run.run_dir for run in self.runs.all_runs if run.run_dir.name == name), None)
 
     def _remembered(self) -> list[Path]:
         names = self._settings.text(_SELECTED).split("/")
