@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from app.library.run_summary import RunSummary
 
 _NUMBERS = ("Steps", "Best loss", "MB")
+_WIDE = 2000
 
 
 def print_asked(arguments: argparse.Namespace) -> int:
@@ -39,7 +40,8 @@ def print_runs(*, as_json: bool) -> int:
     elif not runs:
         print(f"No runs yet in {runs_dir()}.")
     else:
-        console = Console()
+        # Another program gets each run on a line of its own, however long.
+        console = Console(width=None if sys.stdout.isatty() else _WIDE)
         console.print(_runs_table(runs))
         for run in runs:
             if run.problem:
@@ -69,8 +71,8 @@ def _runs_table(runs: "list[RunSummary]") -> Table:
     table = Table(box=None, pad_edge=False)
     for title in ("Name", "State", "Steps", "Best loss", "Date", "MB", "Folder"):
         side = "right" if title in _NUMBERS else "left"
-        is_folder = title == "Folder"
-        table.add_column(title, justify=side, overflow="fold" if is_folder else "ellipsis")  # type: ignore[arg-type]
+        overflow, is_whole = ("fold" if title == "Folder" else "ellipsis"), title == "Date"
+        table.add_column(title, justify=side, overflow=overflow, no_wrap=is_whole)  # type: ignore[arg-type]
     for run in runs:
         table.add_row(
             one_line(run.name), one_line(run.outcome, 24), f"{run.steps:,}",

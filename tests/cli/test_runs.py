@@ -54,6 +54,14 @@ def test_a_name_with_what_no_terminal_shows_is_shown_without_it(make_run: MakeRu
     assert json.loads(nestling("runs", "--json").stdout)["name"] == "odd \ud800"
 
 
+def test_each_run_is_one_line_for_another_program(make_run: MakeRun) -> None:
+    folder = "2026-01-01-120000-" + "a-long-name-" * 5
+    make_run(runs_dir() / folder, name="a name of several words " * 4)
+    lines = nestling("runs").stdout.splitlines()
+    assert len(lines) == 2
+    assert lines[1].endswith(folder)
+
+
 def test_an_empty_library_says_where_it_is() -> None:
     assert f"No runs yet in {runs_dir()}" in nestling("runs").stdout
 
