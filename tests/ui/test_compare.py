@@ -175,10 +175,10 @@ def test_dots_are_shapes_in_an_svg_and_no_pieces_of_a_picture(view: CompareView)
     assert all(item._exportOpts is False for items in view.plots[1]._items for item in items)
 
 
-def test_the_cursor_s_figures_have_room_for_eight_runs_in_a_small_window(
+def test_names_and_figures_of_eight_runs_have_room_in_a_small_window(
     make_run: MakeRun, tmp_path: Path, qtbot: QtBot
 ) -> None:
-    runs = [make_run(tmp_path / str(n), name=f"run {n}", seed=n, rank=n, batch_size=n,
+    runs = [make_run(tmp_path / str(n), name=f"a run of a longer name {n}", seed=n, rank=n, batch_size=n,
                      learning_rate=n / 1e3, weight_decay=n / 10, scale=float(n), steps=8 + n)
             for n in range(1, 9)]  # fmt: skip
     view = CompareView()
@@ -186,6 +186,9 @@ def test_the_cursor_s_figures_have_room_for_eight_runs_in_a_small_window(
     view.resize(840, 540)
     view.show_runs(comparing(runs)())
     view.show()
+    assert view._legend is not None
+    assert view._legend.sizeHint().width() > view._legend.width()  # so it takes a second line
+    assert view._legend.height() >= view._legend.heightForWidth(view._legend.width())
     for plot in view.plots:
         plot.point_at(5.0)
         assert plot.readout.geometry().bottom() <= plot.rect().bottom()

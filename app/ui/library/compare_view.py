@@ -123,7 +123,7 @@ class CompareView(QWidget):
 
         if self._legend is not None:
             self._legend.deleteLater()
-        self._legend = Legend(tuple((name, "bold") for name in names))
+        self._legend = Legend(tuple((name, "bold") for name in names), wraps=True)
         self._legend.set_colours(self._theme.secondary_text, self._theme.tiers)
         self._picture_layout.insertWidget(0, self._legend)
 
