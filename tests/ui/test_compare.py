@@ -178,8 +178,8 @@ def test_dots_are_shapes_in_an_svg_and_no_pieces_of_a_picture(view: CompareView)
 def test_names_and_figures_of_eight_runs_have_room_in_a_small_window(
     make_run: MakeRun, tmp_path: Path, qtbot: QtBot
 ) -> None:
-    runs = [make_run(tmp_path / str(n), name=f"a run of a longer name {n}", seed=n, rank=n, batch_size=n,
-                     learning_rate=n / 1e3, weight_decay=n / 10, scale=float(n), steps=8 + n)
+    runs = [make_run(tmp_path / str(n), name=f"a run of a longer name {n}", rank=n, batch_size=n,
+                     learning_rate=n / 1e3, weight_decay=n / 10, seed=n, steps=8 + n)
             for n in range(1, 9)]  # fmt: skip
     view = CompareView()
     qtbot.addWidget(view)

@@ -322,6 +322,9 @@ def test_a_run_that_was_open_when_the_window_closed_is_shown_again(
     opened(first, run, qtbot)
     first.window.close()
     first.shut_down()
+    hasty = build()  # closed before it has seen the runs
+    hasty.window.close()
+    hasty.shut_down()
     again = build()
     again.window.show()
     qtbot.waitUntil(lambda: again.library.opened_run_dir == run)
