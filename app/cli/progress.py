@@ -20,6 +20,7 @@ from app.core.events import (
     StepFinished,
     to_json,
 )
+from app.core.loss_words import loss_words
 from app.core.memory_words import gigabytes, memory_sentence
 
 PLAIN_LINES = 10
@@ -51,6 +52,7 @@ class TerminalProgress:
         self._task = self._progress.add_task("Training", total=None, facts="", visible=False)
         self._steps = 0
         self._before: dict[str, ScoreMeasured] = {}
+        self._best: CheckpointSaved | None = None
 
     def __call__(self, event: Event) -> None:
         match event:
@@ -65,9 +67,11 @@ class TerminalProgress:
             case EvaluationFinished():
                 mark = "  best so far" if event.is_best and event.step else ""
                 self._print(
-                    f"step {event.step}: validation loss {event.val_loss:.4f}{event.of_each}{mark}"
+                    f"step {event.step}: validation loss {loss_words(event.val_loss, 4)}"
+                    f"{event.of_each}{mark}"
                 )
             case CheckpointSaved():
+                self._best = event if event.is_best else self._best
                 self._print(f"step {event.step}: checkpoint saved")
             case MemoryEstimated():
                 self._memory(event)
@@ -110,7 +114,7 @@ class TerminalProgress:
 
     def _step(self, event: StepFinished) -> None:
         facts = (
-            f"loss {event.loss:.3f}  {event.tokens_per_second:,.0f} tokens/s  "
+            f"loss {loss_words(event.loss, 3)}  {event.tokens_per_second:,.0f} tokens/s  "
             f"{event.peak_memory_bytes / 1e9:.2f} GB"
         )
         self._progress.update(
@@ -140,3 +144,6 @@ class TerminalProgress:
             self._print(event.message)
         if event.adapter_dir is not None:
             self._print(f"The adapter is in {event.adapter_dir}")
+        best = self._best.path if self._best is not None else None
+        if best is not None and best != event.adapter_dir and best.is_dir():
+            self._print(f"The one with the lowest validation loss is in {best}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
+from app.core.loss_words import loss_words
 from app.core.one_line import one_line
 from app.core.paths import runs_dir
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from app.library.run_summary import RunSummary
 
 _NUMBERS = ("Steps", "Best loss", "MB")
+_WIDE = 2000
 
 
 def print_asked(arguments: argparse.Namespace) -> int:
@@ -38,7 +40,8 @@ def print_runs(*, as_json: bool) -> int:
     elif not runs:
         print(f"No runs yet in {runs_dir()}.")
     else:
-        console = Console()
+        # Another program gets each run on a line of its own, however long.
+        console = Console(width=None if sys.stdout.isatty() else _WIDE)
         console.print(_runs_table(runs))
         for run in runs:
             if run.problem:
@@ -68,8 +71,8 @@ def _runs_table(runs: "list[RunSummary]") -> Table:
     table = Table(box=None, pad_edge=False)
     for title in ("Name", "State", "Steps", "Best loss", "Date", "MB", "Folder"):
         side = "right" if title in _NUMBERS else "left"
-        is_folder = title == "Folder"
-        table.add_column(title, justify=side, overflow="fold" if is_folder else "ellipsis")  # type: ignore[arg-type]
+        overflow, is_whole = ("fold" if title == "Folder" else "ellipsis"), title == "Date"
+        table.add_column(title, justify=side, overflow=overflow, no_wrap=is_whole)  # type: ignore[arg-type]
     for run in runs:
         table.add_row(
             one_line(run.name), one_line(run.outcome, 24), f"{run.steps:,}",
@@ -99,6 +102,8 @@ def _print_details(details: "RunDetails") -> None:
         marks += [facts.problem] if facts.problem else []
         loss = f"validation loss {_loss(facts.val_loss)}"
         lines.append(f"  {facts.folder.name}  {loss}  {', '.join(marks)}".rstrip())
+    if (base := details.base_loss_below_all) is not None:
+        lines.append(f"  No checkpoint came below the base model's {_loss(base)}.")
     for line in lines:
         console.print(line, markup=False, soft_wrap=True)
 
@@ -109,7 +114,7 @@ def _notes(text: str) -> str:
 
 
 def _loss(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4f}"
+    return "–" if value is None else loss_words(value, 4)
 
 
 def _day(moment: datetime | None) -> str:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from app.core.loss_words import loss_words
+
 Outcome = Literal["finished", "stopped", "failed"]
 MemoryVerdict = Literal["fits", "tight", "won't fit"]
 
@@ -160,7 +162,7 @@ class EvaluationFinished:
     @property
     def of_each(self) -> str:
         """ " (chats 2.310, old 1.900)", or nothing for one dataset."""
-        told = ", ".join(f"{one.name} {one.val_loss:.3f}" for one in self.datasets)
+        told = ", ".join(f"{one.name} {loss_words(one.val_loss, 3)}" for one in self.datasets)
         return f" ({told})" if told else ""
 
 

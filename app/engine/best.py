@@ -2,6 +2,8 @@
 
 import math
 
+from app.core.loss_words import loss_words
+
 
 class BestSoFar:
     """Counts validations since the best one; a loss that is not a number is never the best."""
@@ -27,4 +29,4 @@ class BestSoFar:
         if self.step is None or self.loss is None:
             return f"no validation loss in the last {times} was a number."
         where = f"at step {self.step}" if self.step else "before the first step"
-        return f"the last {times} brought nothing below {self.loss:.4f}, {where}."
+        return f"the last {times} brought nothing below {loss_words(self.loss, 4)}, {where}."

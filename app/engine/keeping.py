@@ -17,6 +17,7 @@ from app.engine.checkpoints import (
     save_checkpoint,
 )
 from app.engine.optimizer import OptimizerState
+from app.library.pointing import best_step
 from app.library.run import RunRecorder
 
 
@@ -41,7 +42,7 @@ class Keeper(Protocol):
         progress: Progress,
     ) -> CheckpointSaved: ...
 
-    def drop_others(self, best_step: int | None) -> None: ...
+    def drop_others(self) -> None: ...
 
     def close(self, ending: Event) -> None: ...
 
@@ -81,10 +82,13 @@ class RunKeeper:
         is_best = progress.best_step == progress.step
         return CheckpointSaved(progress.step, folder, size, is_best)
 
-    def drop_others(self, best_step: int | None) -> None:
-        """Once the new checkpoint is complete and the manifest names it, not before."""
+    def drop_others(self) -> None:
+        """Once the new checkpoint is complete and the manifest names it, not before.
+
+        The best is the best checkpoint, also where none came below the base model.
+        """
         if self._keep == "best and last":
-            keep_only_checkpoints(self.run_dir, (best_step, self.saved_step))
+            keep_only_checkpoints(self.run_dir, (best_step(self.run_dir), self.saved_step))
 
     def close(self, ending: Event) -> None:
         # If the disk is what failed, the ending says so already.
@@ -119,7 +123,7 @@ class NoKeeper:
         self.adapter_dir = checkpoint_folder(self.run_dir, progress.step)
         return CheckpointSaved(progress.step, self.adapter_dir, 0)
 
-    def drop_others(self, best_step: int | None) -> None:
+    def drop_others(self) -> None:
         pass
 
     def close(self, ending: Event) -> None:

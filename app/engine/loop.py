@@ -138,10 +138,10 @@ class TrainingLoop:
             if is_wanted or self._is_worth_keeping():
                 self._check_machines_agree(measurement)
                 yield self._checkpoint()
-                self._keeper.drop_others(self._best.step)
+                self._keeper.drop_others()
         if self._step > self._keeper.saved_step:
             yield self._checkpoint()
-            self._keeper.drop_others(self._best.step)
+            self._keeper.drop_others()
         if self._step > 0:
             yield from rows_taken(self._prepared, self._config, self._step)
             yield from self._scores("after")
@@ -261,7 +261,7 @@ class TrainingLoop:
         try:
             if keep and self._step > self._keeper.saved_step:
                 self._keeper.record(self._checkpoint())
-                self._keeper.drop_others(self._best.step)
+                self._keeper.drop_others()
         except (AppError, RuntimeError) as error:
             if str(error) not in message:
                 message = f"{message} The last checkpoint could not be kept: {error}"

@@ -224,7 +224,11 @@ def _what_must_agree(config: TrainingConfig, prepared: Prepared) -> dict[str, st
 
 
 def _digest(checkpoint: Checkpoint) -> str:
-    return read_regular(checkpoint.folder / STATE_FILE, MOST_STATE_BYTES).decode()
+    try:
+        return read_regular(checkpoint.folder / STATE_FILE, MOST_STATE_BYTES).decode()
+    except OSError as error:
+        reason = error.strerror or error
+        raise InputError(f"{checkpoint.folder} can't be read any more: {reason}.") from error
 
 
 def _facts(prepared: Prepared) -> Facts:

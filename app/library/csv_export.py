@@ -1,4 +1,4 @@
-"""A run's measurements as a table for spreadsheets: one row a step."""
+"""A run's measurements as a table for spreadsheets: one row a step, and one before the first."""
 
 import csv
 from collections.abc import Iterator
@@ -10,6 +10,8 @@ from app.library.run_details import RunDetails
 
 _WHOLE = ("step", "trained_tokens", "peak_memory_bytes", "void")
 _MEASURED = ("seconds", "loss", "learning_rate", "gradient_norm", "tokens_per_second")
+_VALIDATION = len(_WHOLE) + len(_MEASURED)
+"""The column of the validation loss."""
 
 
 def export_csv(details: RunDetails, path: Path) -> Path:
@@ -35,6 +37,9 @@ def _heading(details: RunDetails) -> list[str]:
 def _rows(details: RunDetails) -> Iterator[list[Any]]:
     table, rows = details.table, details.table.rows
     losses = {evaluation.step: evaluation.val_loss for evaluation in details.evaluations}
+    if 0 in losses:  # of the base model; nothing else was measured before the first step
+        empty = [""] * len(_heading(details))
+        yield [0, *empty[1:_VALIDATION], losses[0], *empty[_VALIDATION + 1 :]]
     for index, row in enumerate(rows):
         told: list[Any] = [int(row[name]) for name in _WHOLE]
         told += [_number(row[name]) for name in _MEASURED]

@@ -30,6 +30,7 @@ from app.core.events import (
     to_json,
 )
 from app.core.files import disk_error, plain_disk_errors, write_json_atomic
+from app.core.loss_words import loss_words
 from app.core.regular_files import copy_regular, read_regular
 from app.library.claim import Claim
 from app.library.metrics import MetricsWriter
@@ -135,13 +136,14 @@ class RunRecorder:
         """Put one event where it belongs. Raises AppError when the disk refuses."""
         match event:
             case StepFinished():
+                self._check_is_there()
                 self._manifest["steps"] = event.step
                 self._metrics.append(event)
             case EvaluationFinished():
                 if event.is_best:
                     self._manifest["best_val_loss"] = event.val_loss
                 self._metrics.append(event)
-                self.log(f"Step {event.step}: validation loss {event.val_loss:.4f}")
+                self.log(f"Step {event.step}: validation loss {loss_words(event.val_loss, 4)}")
             case ScoreMeasured():
                 self._manifest["scores"].append(to_json(event))
                 self.log(f"{event.name}, {event.when}: {event.correct} of {event.total} right")
@@ -173,11 +175,15 @@ class RunRecorder:
     def synced_metrics_bytes(self) -> int:
         """The length of the metrics, once they would survive a power cut.
 
-        Raises RunError if the run's folder is gone: what is written to deleted files is lost.
+        Raises RunError if the run's folder is gone.
         """
+        self._check_is_there()
+        return self._metrics.sync()
+
+    def _check_is_there(self) -> None:
+        """What is written to deleted files is lost, so that no further step is worth its time."""
         if not (self.run_dir / MANIFEST_FILE).exists():
             raise RunError(f"The run's folder {self.run_dir} was deleted while it was training.")
-        return self._metrics.sync()
 
     def close(self) -> None:
         self._claim.release()

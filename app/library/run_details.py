@@ -3,6 +3,7 @@
 Whatever can be read is read; nothing here raises for a folder that is broken.
 """
 
+import math
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,6 +50,13 @@ class RunDetails:
         """What is wrong with the folder, in plain words; empty if nothing is."""
         parts = (self.config_problem if self.summary.is_whole else "", self.summary.problem)
         return " ".join(part for part in parts if part)
+
+    @property
+    def base_loss_below_all(self) -> float | None:
+        """The base model's own validation loss, if no checkpoint that is here came below it."""
+        base = next((e.val_loss for e in self.evaluations if e.step == 0), math.nan)
+        measured = [c.val_loss for c in self.checkpoints if c.val_loss is not None]
+        return base if measured and all(base <= loss for loss in measured) else None
 
 
 def read_details(run_dir: Path) -> RunDetails:

@@ -150,6 +150,8 @@ class AppState(QObject):
         """A run starts, or goes on after what it had measured `earlier`."""
         self._clear_run()
         self.earlier = earlier
+        if earlier is not None and earlier.evaluations:
+            self.evaluation = earlier.evaluations[-1]
         self.set_phase(Phase.RUNNING)
 
     def take_earlier(self) -> "RunToResume | None":

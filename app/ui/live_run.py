@@ -21,7 +21,8 @@ _WORDS = {Phase.RUNNING: "live", Phase.PAUSED: "paused", Phase.STOPPING: "stoppi
 @dataclass(frozen=True)
 class LiveRun:
     run_dir: Path
-    steps: int
+    steps: int | None
+    """None until there is one in this process."""
     best_val_loss: float | None
     outcome: str
 
@@ -30,14 +31,15 @@ class LiveRun:
         """None when no run is in progress."""
         if state.started is None or not state.phase.is_active:
             return None
-        steps = state.step.step if state.step else 0
+        steps = state.step.step if state.step else None
         return cls(state.started.run_dir, steps, state.best_val_loss, _WORDS[state.phase])
 
     def over(self, run: "RunSummary") -> "RunSummary":
         """What the disk says of this run, with what is known better here."""
-        # A run that goes on has its best from before, until there is a better one.
+        # A run that goes on has its steps and its best from before, until there is news.
+        steps = run.steps if self.steps is None else self.steps
         best = run.best_val_loss if self.best_val_loss is None else self.best_val_loss
-        return replace(run, steps=self.steps, best_val_loss=best, outcome=self.outcome)
+        return replace(run, steps=steps, best_val_loss=best, outcome=self.outcome)
 
 
 class LiveRunWatch(QObject):

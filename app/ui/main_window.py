@@ -136,7 +136,7 @@ class MainWindow(QMainWindow):
             return
         self._settings.set(_GEOMETRY, self.saveGeometry())
         self._settings.set(_PAGE, self.pages.currentIndex())
-        self.library.list.remember()
+        self.library.list.remember(self.library.opened_run_dir)
         self.library.opened.keep_label()
         event.accept()
 

@@ -4,6 +4,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from app.core.loss_words import loss_words
 from app.core.one_line import one_line
 from app.data.readers.formats import bare_name
 
@@ -103,7 +104,7 @@ def duration(seconds: float) -> str:
 def loss(value: float | None) -> str:
     if value is None or not math.isfinite(value):
         return "–"
-    return f"{value:.3f}" if abs(value) < 1e6 else f"{value:.3g}"
+    return loss_words(value, 3)
 
 
 def rate(per_second: float) -> str:

@@ -1,7 +1,7 @@
 """Deleting runs and checkpoints, and taking it back, as functions for the background thread."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from app.core.errors import AppError, InputError
@@ -59,13 +59,18 @@ def thinning_out(run_dir: Path) -> Callable[[], Deletion]:
 
 
 def undoing(deletion: Deletion) -> Callable[[], Deletion]:
+    """Gives what the disk would not take back yet, and why."""
+
     def work() -> Deletion:
         from app.library.pointing import point_at_checkpoints
 
-        put_back(deletion.removed)
-        if deletion.run_dir is not None:
-            point_at_checkpoints(deletion.run_dir)
-        return deletion
+        refused, problem = put_back(deletion.removed)
+        if deletion.run_dir is not None and len(refused) < len(deletion.removed):
+            try:
+                point_at_checkpoints(deletion.run_dir)
+            except AppError as error:
+                problem = problem or str(error)
+        return replace(deletion, removed=refused, problem=problem)
 
     return work
 

@@ -8,6 +8,7 @@ from app.core.config import TrainingConfig
 from app.core.config_text import load_toml
 from app.core.errors import AppError, InputError
 from app.core.files import write_atomic, write_text_atomic
+from app.core.one_line import one_line
 
 if TYPE_CHECKING:
     from app.core.columns import Columns
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from app.library.queue_file import SavedQueue
     from app.library.run_details import RunDetails
     from app.library.run_summary import RunSummary
+
+MOST_NAME = 40
+"""Characters of a run's name in that of a file."""
 
 
 def listing(runs_dir: Path) -> Callable[[], "list[RunSummary]"]:
@@ -119,16 +123,20 @@ def remembering_columns(data: Path, columns: "Columns | None") -> Callable[[], N
 
 
 def saving_numbered_csv(run_dir: Path, path: Path, number: int) -> Callable[[], object]:
-    """The same beside `path`, with `number` in its name; another file of that name stays."""
+    """The same beside `path`, with `number` and the run's name in its own; another file of that
+    name stays."""
 
     def work() -> object:
         from app.library.csv_export import export_csv
         from app.library.run_details import read_details
 
-        place, again = path.with_stem(f"{path.stem} {number}"), 2
+        details = read_details(run_dir)
+        called = one_line(details.summary.name, MOST_NAME).replace("/", "-").replace(":", "-")
+        stem, again = f"{path.stem} {number} {called}", 2
+        place = path.with_name(f"{stem}{path.suffix}")
         while place.exists():
-            place, again = path.with_stem(f"{path.stem} {number}-{again}"), again + 1
-        return export_csv(read_details(run_dir), place)
+            place, again = path.with_name(f"{stem} {again}{path.suffix}"), again + 1
+        return export_csv(details, place)
 
     return work
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QFile, QStandardPaths
 
-from app.core.errors import AppError
+from app.core.errors import AppError, InputError
 from app.core.files import plain_disk_errors
 
 
@@ -36,23 +36,26 @@ def _make_room() -> None:
             Path(data).mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
-def put_back(removed: Iterable[Removed]) -> None:
-    """Raises AppError naming what can't come back; what could is back."""
-    problems = []
+def put_back(removed: Iterable[Removed]) -> tuple[tuple[Removed, ...], str]:
+    """What the disk refused, which can be tried again, and why something is not back."""
+    refused, problem = [], ""
     for one in removed:
         try:
             _put_back(one)
+        except InputError as error:
+            problem = problem or str(error)
         except AppError as error:
-            problems.append(str(error))
-    if problems:
-        raise AppError(problems[0])
+            refused.append(one)
+            problem = problem or str(error)
+    return tuple(refused), problem
 
 
 def _put_back(one: Removed) -> None:
+    """Raises InputError if it can't come back any more."""
     if not one.in_trash.exists():
-        raise AppError(f"{one.original.name} is no longer in the Trash.")
+        raise InputError(f"{one.original.name} is no longer in the Trash.")
     if one.original.exists():
-        raise AppError(f"{one.original} is there again, so it was not put back.")
+        raise InputError(f"{one.original} is there again, so it was not put back.")
     with plain_disk_errors(one.original):
         one.original.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(one.in_trash, one.original)

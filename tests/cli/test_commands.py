@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from app.cli.progress import TerminalProgress
+from app.core.events import CheckpointSaved, RunFinished
 from app.library.run import read_manifest
 
 QUICK = ["--steps", "6", "--rank", "4", "--learning-rate", "0.01"]
@@ -114,6 +116,20 @@ def test_train_without_json_says_what_moved(
     assert ended.stdout.index("Needs about") < ended.stdout.index("step 1 of 6")
     assert "All 6 steps done." in ended.stdout
     assert "The adapter is in" in ended.stdout
+
+
+def test_the_best_adapter_is_named_beside_the_last_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    best, last = tmp_path / "step-000004", tmp_path / "step-000008"
+    best.mkdir()
+    show = TerminalProgress()
+    show(CheckpointSaved(4, best, 1, is_best=True))
+    show(CheckpointSaved(8, last, 1))
+    show(RunFinished("finished", tmp_path, last, 8, "Done."))
+    told = capsys.readouterr().out
+    assert f"The adapter is in {last}\n" in told
+    assert f"The one with the lowest validation loss is in {best}\n" in told
 
 
 def test_a_toml_file_is_the_configuration_and_flags_win(

@@ -41,7 +41,7 @@ def test_runs_are_listed_for_people_and_for_programs(make_run: MakeRun) -> None:
     assert rows[1]["may_go_on"] is True
 
 
-def test_a_name_that_no_terminal_shows_is_shown_without_what_can_not_be(make_run: MakeRun) -> None:
+def test_a_name_with_what_no_terminal_shows_is_shown_without_it(make_run: MakeRun) -> None:
     run_dir = make_run(runs_dir() / "2026-01-01-a")
     write_label(run_dir, Label("odd"))
     label = run_dir / "label.json"
@@ -52,6 +52,14 @@ def test_a_name_that_no_terminal_shows_is_shown_without_what_can_not_be(make_run
         assert "odd" in told.stdout
         assert "The run's name holds characters that can't be shown." in told.stdout
     assert json.loads(nestling("runs", "--json").stdout)["name"] == "odd \ud800"
+
+
+def test_each_run_is_one_line_for_another_program(make_run: MakeRun) -> None:
+    folder = "2026-01-01-120000-" + "a-long-name-" * 5
+    make_run(runs_dir() / folder, name="a name of several words " * 4)
+    lines = nestling("runs").stdout.splitlines()
+    assert len(lines) == 2
+    assert lines[1].endswith(folder)
 
 
 def test_an_empty_library_says_where_it_is() -> None:
@@ -68,6 +76,14 @@ def test_a_run_is_shown_with_its_checkpoints(make_run: MakeRun) -> None:
     assert [(c["step"], c["is_best"]) for c in said["checkpoints"]] == [(4, True), (8, False)]
     assert said["recorded_steps"] == 8
     assert said["config"]["steps"] == 8
+
+
+def test_a_run_that_never_came_below_its_base_model_says_so(make_run: MakeRun) -> None:
+    run = make_run(runs_dir() / "2026-01-01-a", saves=(4, 8))
+    assert "base model's" not in nestling("show", run).stdout
+    with (run / "events.jsonl").open("a") as file:
+        file.write('{"event": "evaluation_finished", "step": 0, "val_loss": 0.000124}\n')
+    assert "No checkpoint came below the base model's 0.000124." in nestling("show", run).stdout
 
 
 @pytest.mark.parametrize(

@@ -143,6 +143,14 @@ def test_only_the_best_and_the_last_are_kept_where_that_is_asked(
     assert checkpoints(config.output) == [4, 16]
 
 
+def test_the_best_checkpoint_is_kept_also_where_the_base_model_was_better(
+    config: TrainingConfig, validate_as: Any
+) -> None:
+    validate_as((1.0, 5.0, 4.0, 3.0, 3.5, 3.2, 3.1, 3.3, 3.4))
+    list(train(replace(config, keep_checkpoints="best and last", steps_per_save=2)))
+    assert checkpoints(config.output) == [6, 16]
+
+
 def test_nothing_is_removed_before_the_new_checkpoint_is_complete(
     config: TrainingConfig, validate_as: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -234,6 +234,14 @@ def refusal(run_dir: Path, **options: Any) -> str:
     return str(caught.value)
 
 
+def test_a_run_deleted_while_it_is_made_ready_to_go_on_is_refused_in_words(stopped: Path) -> None:
+    events = resume(stopped)
+    next(events)
+    shutil.rmtree(stopped)
+    with pytest.raises(InputError, match="can't be read any more"):
+        list(events)
+
+
 @pytest.mark.parametrize(
     "name",
     ["adapters.safetensors", "optimizer.safetensors", "state.json", "adapter_config.json"],

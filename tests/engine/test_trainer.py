@@ -457,15 +457,16 @@ def test_runs_started_in_the_same_second_have_folders_of_their_own(
     assert [end.run_dir.name for end in ends] == ["same", "2"]
 
 
-def test_a_run_whose_folder_is_deleted_ends_and_says_so(config: TrainingConfig) -> None:
+def test_a_run_whose_folder_is_deleted_ends_at_once_and_says_so(config: TrainingConfig) -> None:
     events = []
-    for event in train(config):
+    for event in train(replace(config, steps=50, steps_per_eval=50, steps_per_save=50)):
         events.append(event)
         if isinstance(event, StepFinished) and event.step == 2:
             assert config.output is not None
             shutil.rmtree(config.output)
     assert ending(events).outcome == "failed"
     assert "was deleted while it was training" in ending(events).message
+    assert max(event.step for event in events if isinstance(event, StepFinished)) <= 3
 
 
 def test_a_checkpoint_that_is_gone_is_not_named_at_the_end(config: TrainingConfig) -> None:

@@ -13,6 +13,7 @@ from app.core.paths import runs_dir
 from app.ui.library.compare_view import CompareView
 from app.ui.library.compared import NAME_LENGTH, comparing, told_apart
 from app.ui.library.facts import differing_settings
+from app.ui.library.picture import as_svg
 from app.ui.main_window import LIBRARY
 
 MakeRun = Callable[..., Path]
@@ -165,3 +166,29 @@ def test_runs_of_like_names_are_told_apart(names: list[str]) -> None:
 
 def test_short_names_that_differ_stand_as_they_are() -> None:
     assert told_apart(["cats", "dogs"]) == ["cats", "dogs"]
+
+
+def test_dots_are_shapes_in_an_svg_and_no_pieces_of_a_picture(view: CompareView) -> None:
+    assert len(view.plots[1]._items[0][2].points()) == 3
+    svg = as_svg(view.picture, "Compared runs")
+    assert svg.count(b"<image") == len(view.plots)  # their backgrounds
+    assert all(item._exportOpts is False for items in view.plots[1]._items for item in items)
+
+
+def test_names_and_figures_of_eight_runs_have_room_in_a_small_window(
+    make_run: MakeRun, tmp_path: Path, qtbot: QtBot
+) -> None:
+    runs = [make_run(tmp_path / str(n), name=f"a run of a longer name {n}", rank=n, batch_size=n,
+                     learning_rate=n / 1e3, weight_decay=n / 10, seed=n, steps=8 + n)
+            for n in range(1, 9)]  # fmt: skip
+    view = CompareView()
+    qtbot.addWidget(view)
+    view.resize(840, 540)
+    view.show_runs(comparing(runs)())
+    view.show()
+    assert view._legend is not None
+    assert view._legend.sizeHint().width() > view._legend.width()  # so it takes a second line
+    assert view._legend.height() >= view._legend.heightForWidth(view._legend.width())
+    for plot in view.plots:
+        plot.point_at(5.0)
+        assert plot.readout.geometry().bottom() <= plot.rect().bottom()

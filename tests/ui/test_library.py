@@ -158,6 +158,7 @@ def test_a_run_that_goes_on_keeps_its_best_until_there_is_a_better_one() -> None
     begun = LiveRun(run.run_dir, 310, None, "live").over(run)
     assert (begun.steps, begun.best_val_loss, begun.outcome) == (310, 1.25, "live")
     assert LiveRun(run.run_dir, 320, 1.125, "live").over(run).best_val_loss == 1.125
+    assert LiveRun(run.run_dir, None, None, "live").over(run).steps == run.steps
 
 
 @pytest.mark.parametrize("name", ["a" * 300, "語" * 300, "🐣" * 300])

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import shutil
 import sys
 import threading
@@ -19,10 +20,13 @@ from app.core.config_text import load_toml, to_toml
 from app.core.events import RunFinished
 from app.core.paths import runs_dir
 from app.library.claim import Claim
+from app.library.csv_export import export_csv
 from app.library.label import Label, read_label, write_label
 from app.library.metrics import HEADER_BYTES, read_steps
 from app.library.run import RunRecorder, read_manifest
+from app.library.run_details import read_details
 from app.ui.app_state import Phase
+from app.ui.library.run_reading import reading
 from app.ui.main_window import LIBRARY, TRAIN
 from app.ui.plots.run_plots import RunPlots
 from app.workers.deleting import deleting_runs, undoing
@@ -51,6 +55,17 @@ def shown(build: Callable[..., Nestling], qtbot: QtBot) -> Callable[[], Nestling
         return made
 
     return show
+
+
+def test_the_state_stands_behind_the_name_as_soon_as_a_run_is_opened(
+    make_run: MakeRun, shown: Callable[[], Nestling]
+) -> None:
+    made = make_run(runs_dir() / "b", name="a name that takes some room")
+    nestling, run = shown(), reading(made)()
+    assert run is not None
+    nestling.library.show_run(run, is_live=False)
+    view = nestling.library.opened
+    assert view.pill.x() > view.name.geometry().right()
 
 
 def opened(nestling: Nestling, run_dir: Path, qtbot: QtBot) -> None:
@@ -114,6 +129,26 @@ def test_a_new_name_and_notes_are_kept_beside_the_manifest(
     assert runs.runs.rowCount() == 1
     runs.search.setText("dogs")
     assert runs.runs.rowCount() == 0
+
+
+def test_notes_that_the_disk_refused_stay_and_are_kept_once_it_takes_them(
+    make_run: MakeRun, shown: Callable[[], Nestling], qtbot: QtBot
+) -> None:
+    run = make_run(runs_dir() / "a")
+    nestling = shown()
+    opened(nestling, run, qtbot)
+    view, notice = nestling.library.opened, nestling.window.notice
+    in_the_way = run / f"label.json.{os.getpid()}.partial"
+    in_the_way.mkdir()  # where the label is written aside
+    view.notes.setPlainText("worth keeping")
+    view.keep_label()
+    qtbot.waitUntil(lambda: notice.isVisible())
+    in_the_way.rmdir()
+    nestling.library_commands.refresh()
+    qtbot.wait(300)
+    assert view.notes.toPlainText() == "worth keeping"
+    view.keep_label()
+    qtbot.waitUntil(lambda: read_label(run).notes == "worth keeping")
 
 
 def test_a_label_too_long_to_be_shown_is_not_cut_by_looking_at_it(
@@ -186,6 +221,26 @@ def test_a_deleted_run_is_in_the_trash_and_undo_puts_it_back_whole(
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="macOS has one trash for all")
+def test_what_the_disk_would_not_take_back_can_be_undone_later(
+    make_run: MakeRun, shown: Callable[[], Nestling], qtbot: QtBot
+) -> None:
+    for name in ("a", "b"):
+        make_run(runs_dir() / name)
+    nestling = shown()
+    page, deleting = nestling.library.list, nestling.library_commands.deleting
+    page.select(runs_dir() / "a", runs_dir() / "b")
+    page.delete.click()
+    qtbot.waitUntil(lambda: page.runs.rowCount() == 0)
+    shutil.move(runs_dir(), away := runs_dir().with_name("away"))
+    runs_dir().write_text("in the way of the library")
+    deleting.undo()
+    qtbot.waitUntil(lambda: nestling.window.notice.isVisible() and len(deleting._done) == 1)
+    runs_dir().unlink()
+    shutil.move(away, runs_dir())
+    deleting.undo()
+    qtbot.waitUntil(lambda: page.runs.rowCount() == 2)
+
+
 def test_an_account_that_never_had_a_trash_gets_one(
     make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -233,6 +288,20 @@ def test_only_the_best_and_the_last_checkpoint_stay_and_undo_brings_the_others_b
     assert read_manifest(run)["best_adapter"] == "checkpoints/step-000006"
 
 
+def test_checkpoints_that_never_came_below_the_base_model_say_so(
+    make_run: MakeRun, shown: Callable[[], Nestling], qtbot: QtBot
+) -> None:
+    run = make_run(runs_dir() / "a", saves=(4, 8))
+    nestling = shown()
+    opened(nestling, run, qtbot)
+    note = nestling.library.opened.checkpoints.note
+    assert note.isHidden()
+    with (run / "events.jsonl").open("a") as file:
+        file.write('{"event": "evaluation_finished", "step": 0, "val_loss": 0.000124}\n')
+    nestling.library_commands.refresh()
+    qtbot.waitUntil(lambda: "0.000124" in note.text())
+
+
 def test_a_run_that_is_gone_when_it_is_opened_leads_back_to_the_list(
     make_run: MakeRun, shown: Callable[[], Nestling], qtbot: QtBot
 ) -> None:
@@ -242,6 +311,30 @@ def test_a_run_that_is_gone_when_it_is_opened_leads_back_to_the_list(
     shutil.rmtree(run)
     nestling.library_commands.refresh()
     qtbot.waitUntil(lambda: nestling.library.opened_run_dir is None)
+
+
+def test_a_run_that_was_open_when_the_window_closed_is_shown_again(
+    make_run: MakeRun, shown: Callable[[], Nestling], build: Callable[..., Nestling], qtbot: QtBot
+) -> None:
+    run = make_run(runs_dir() / "a")
+    make_run(runs_dir() / "b")
+    first = shown()
+    opened(first, run, qtbot)
+    first.window.close()
+    first.shut_down()
+    hasty = build()  # closed before it has seen the runs
+    hasty.window.close()
+    hasty.shut_down()
+    again = build()
+    again.window.show()
+    qtbot.waitUntil(lambda: again.library.opened_run_dir == run)
+    again.library.opened.back.click()
+    again.library_commands.refresh()
+    qtbot.wait(200)
+    assert again.library.opened_run_dir is None
+    again.window.close()
+    again.shut_down()
+    assert build().library.list.remembered_opened() is None
 
 
 def test_an_interrupted_run_is_told_at_the_start_once(
@@ -275,6 +368,7 @@ def test_a_stopped_run_goes_on_in_the_window_to_its_end(
     nestling.library.list.resume.click()
     qtbot.waitUntil(lambda: nestling.state.phase is Phase.RUNNING)
     assert nestling.state.config.steps == 4000
+    assert nestling.state.evaluation is not None  # the last one before it was stopped
     assert nestling.window.pages.currentIndex() == TRAIN
     qtbot.waitUntil(lambda: nestling.state.step is not None, timeout=120_000)
     assert nestling.state.step is not None
@@ -379,19 +473,32 @@ def test_a_run_without_measurements_has_none_to_export_and_says_so(
         assert "Nothing was measured" in export.toolTip()
 
 
-def test_numbered_tables_replace_no_file_and_are_told_by_their_folder(
+def test_tables_are_numbered_named_after_their_runs_and_replace_no_file(
     make_run: MakeRun, shown: Callable[[], Nestling], tmp_path: Path, qtbot: QtBot
 ) -> None:
-    runs = [make_run(runs_dir() / "a", steps=5), make_run(runs_dir() / "b", steps=3)]
-    (tmp_path / "runs 1.csv").write_text("mine")
+    runs = [make_run(runs_dir() / "a", steps=5), make_run(runs_dir() / "b", steps=3, name="b/c")]
+    (tmp_path / "runs 1 cats.csv").write_text("mine")
     nestling = shown()
     nestling.library_commands.exports.save_data(runs, tmp_path / "runs.csv")
     told = nestling.window.notice.text
-    qtbot.waitUntil((tmp_path / "runs 2.csv").is_file)
-    qtbot.waitUntil(lambda: told.text() == f"Exported 2 tables to {tmp_path}.")
-    assert (tmp_path / "runs 1.csv").read_text() == "mine"
-    lines = [len((tmp_path / f"runs {n}.csv").read_text().splitlines()) for n in ("1-2", "2")]
-    assert lines == [6, 4]
+    qtbot.waitUntil((tmp_path / "runs 2 b-c.csv").is_file)
+    qtbot.waitUntil(lambda: told.text().startswith(f"Exported 2 tables to {tmp_path}."))
+    assert (tmp_path / "runs 1 cats.csv").read_text() == "mine"
+    names = ("runs 1 cats 2.csv", "runs 2 b-c.csv")
+    assert [len((tmp_path / name).read_text().splitlines()) for name in names] == [6, 4]
+
+
+def test_the_base_model_s_validation_loss_is_the_first_row_of_a_table(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    run = make_run(runs_dir() / "a", steps=2)
+    with (run / "events.jsonl").open("a") as file:
+        file.write('{"event": "evaluation_finished", "step": 0, "val_loss": 3.5}\n')
+    export_csv(read_details(run), tmp_path / "a.csv")
+    with (tmp_path / "a.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["step"], row["validation_loss"]) for row in rows][:2] == [("0", "3.5"), ("1", "")]
+    assert rows[0]["loss"] == rows[0]["tier_0_delta"] == rows[0]["layer_3_delta"] == ""
 
 
 def test_a_file_that_can_not_be_written_is_told(

@@ -43,6 +43,11 @@ def test_a_loss_that_is_no_number_is_a_dash() -> None:
     ]
 
 
+def test_a_small_loss_keeps_three_digits() -> None:
+    losses = (0.00012364, 0.0936, 0.9358, 0.0, 4.0)
+    assert [phrases.loss(v) for v in losses] == ["0.000124", "0.0936", "0.936", "0.000", "4.000"]
+
+
 @pytest.mark.parametrize(
     ("data", "name"),
     [

@@ -9,11 +9,16 @@ from app.ui import phrases
 from app.ui.library.table import make_table
 from app.ui.tables.checkpoints_model import CheckpointsModel
 from app.ui.theme import Theme
-from app.ui.widgets.building import GRID_PX, button, column, label, row
+from app.ui.widgets.building import GRID_PX, button, column, label, row, say
 
 if TYPE_CHECKING:
     from app.library.checkpoint_list import CheckpointFacts
     from app.library.run_details import RunDetails
+
+NOTE = (
+    "None of these came below the base model's own validation loss, {}: "
+    "“Best” is the best of the checkpoints that are here."
+)
 
 
 class CheckpointsView(QWidget):
@@ -35,8 +40,10 @@ class CheckpointsView(QWidget):
         self.delete = button("Move to Trash", lambda: self._ask(self.delete_requested))
         self.thin_out = button("Keep Only Best and Last", self.thin_out_requested.emit)
         self._none = label("This run has no checkpoint.", "secondary")
-        whole = column(self._none, self.table, spacing=GRID_PX + 4)
-        whole.setStretch(1, 1)
+        self.note = label("", "secondary")
+        self.note.setWordWrap(True)
+        whole = column(self._none, self.note, self.table, spacing=GRID_PX + 4)
+        whole.setStretch(2, 1)
         whole.addLayout(
             row(self.attempt, self.export, self.resume, None, self.thin_out, self.delete)
         )
@@ -48,6 +55,8 @@ class CheckpointsView(QWidget):
         self._is_in_progress = phrases.is_in_progress(details.summary.outcome)
         self.model.show_checkpoints(details.checkpoints)
         self._none.setVisible(not details.checkpoints)
+        base = details.base_loss_below_all
+        say(self.note, "" if base is None else NOTE.format(phrases.loss(base)))
         rows = range(self.model.rowCount())
         there = [r for r in rows if chosen and self.model.at(r).folder == chosen.folder]
         if rows:

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from app.ui import phrases
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from app.ui.plots.corners import Legend
 
 _AXIS_NAMES = {"step": "By step", "tokens": "By tokens", "time": "By time"}
-_MOST_ROWS = 6
+_MOST_ROWS, _MOST_SHARE = 6, 0.3
 
 
 class CompareView(QWidget):
@@ -122,7 +123,7 @@ class CompareView(QWidget):
 
         if self._legend is not None:
             self._legend.deleteLater()
-        self._legend = Legend(tuple((name, "bold") for name in names))
+        self._legend = Legend(tuple((name, "bold") for name in names), wraps=True)
         self._legend.set_colours(self._theme.secondary_text, self._theme.tiers)
         self._picture_layout.insertWidget(0, self._legend)
 
@@ -138,7 +139,16 @@ class CompareView(QWidget):
             words = "The settings of one of these runs can't be read."
         self._same.setText(words)
         self._same.setVisible(bool(words))
-        shown = min(len(rows), _MOST_ROWS)
+        self._fit_table()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit_table()
+
+    def _fit_table(self) -> None:
+        """As high as its rows, but the plots have the larger part."""
+        room = int(_MOST_SHARE * self.height()) // ROW_PX - 1
+        shown = min(self.differences.rowCount(), _MOST_ROWS, max(1, room))
         self.table.setFixedHeight((shown + 1) * ROW_PX + 4)
 
     def _set_up_plots(self) -> None:

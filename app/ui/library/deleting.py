@@ -73,8 +73,13 @@ class Deleting(QObject):
             self._notice.tell(deletion.problem)
         self.changed.emit()
 
-    def _tell_back(self, _deletion: Deletion) -> None:
-        self._notice.tell("Put back.")
+    def _tell_back(self, left: Deletion) -> None:
+        """What the disk refused can be undone once more."""
+        if left.removed:
+            self._done.append(left)
+            self._notice.tell(left.problem, "Undo", self.undo)
+        else:
+            self._notice.tell(left.problem or "Put back.")
         self.changed.emit()
 
     def _fail(self, failure: Failure) -> None:

@@ -125,6 +125,13 @@ class LibraryCommands(QObject):
         if self._is_first_listing:
             self._is_first_listing = False
             self._tell_interrupted(runs)
+            self._open_remembered()
+
+    def _open_remembered(self) -> None:
+        """A run that was shown when the window closed is shown again, unless another one is."""
+        run_dir = self._page.list.remembered_opened()
+        if run_dir is not None and self._wanted is None and self._window.is_library_shown:
+            self.open_run(run_dir)
 
     def _take_run(self, run_dir: Path, run: ReadRun | None) -> None:
         if run_dir != self._wanted:
@@ -176,10 +183,12 @@ class LibraryCommands(QObject):
     # -- what is done with a run -------------------------------------------------------------
     @Slot(object, str, str)
     def relabel(self, run_dir: Path, name: str, notes: str) -> None:
-        self._background.run(
-            labelling(run_dir, name, notes), lambda _: self.refresh(), self.tell_failure,
-            must_happen=True,
-        )  # fmt: skip
+        def fail(failure: Failure) -> None:
+            self._page.opened.note_label_refused(run_dir)
+            self.tell_failure(failure)
+
+        work = labelling(run_dir, name, notes)
+        self._background.run(work, lambda _: self.refresh(), fail, must_happen=True)
 
     @Slot(object)
     def resume(self, run: "RunSummary") -> None:

@@ -1,6 +1,7 @@
 """A run that is opened: its plots, checkpoints, settings, log and notes. Asks, does nothing."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Signal
@@ -65,7 +66,7 @@ class RunView(QWidget):
         super().__init__()
         self.setObjectName("page")
         self.run: ReadRun | None = None
-        self._label_shown = ("", "")
+        self._label_shown = self._label_read = ("", "")
         self._make_head()
         self._make_parts()
         layout = QVBoxLayout(self)
@@ -129,7 +130,7 @@ class RunView(QWidget):
         is_same = before is not None and before.run_dir == summary.run_dir
         if not (is_same and self._is_label_new()):
             self._show_label(summary)
-        self.run = run
+        self.run, self._label_read = run, (summary.name, summary.notes)
         self._show_standing(summary, details.message)
         say(self.problem, details.problem)
         self.repeat.show_run(details, has_steps=run.series.has_steps)
@@ -206,6 +207,8 @@ class RunView(QWidget):
         taken = sum(one.sizeHint().width() + GRID_PX for one in others if not one.isHidden())
         room = self.width() - taken - 8 * GRID_PX
         self.name.setFixedWidth(max(LEAST_NAME_PX, min(wanted, room)))
+        if (layout := self.layout()) is not None:
+            layout.activate()  # else the state stands where the last name ended for a moment
 
     # -- what is asked for -------------------------------------------------------------------
     def keep_label(self) -> None:
@@ -224,6 +227,15 @@ class RunView(QWidget):
         if (summary.name, summary.notes) != (details.summary.name, details.summary.notes):
             self.run = replace(self.run, details=replace(details, summary=summary))
             self.label_changed.emit(summary.run_dir, summary.name, summary.notes)
+
+    def note_label_refused(self, run_dir: Path) -> None:
+        """The disk did not take the label: it stays as it is written here, to be kept later."""
+        if self.run is None or self.run.details.summary.run_dir != run_dir:
+            return
+        details, (name, notes) = self.run.details, self._label_read
+        summary = replace(details.summary, name=name, notes=notes)
+        self.run = replace(self.run, details=replace(details, summary=summary))
+        self._label_shown = one_line(name, MOST_NAME), notes[:MOST_NOTES]
 
     def _written(self) -> tuple[str, str]:
         return self.name.text().strip(), self.notes.toPlainText()[:MOST_NOTES]

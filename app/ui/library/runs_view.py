@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from app.library.run_summary import RunSummary
 
 SEARCH_PX = 200
-_SELECTED = "library/selected"
+_SELECTED, _OPENED = "library/selected", "library/opened"
 
 
 class RunsView(QWidget):
@@ -74,6 +74,7 @@ class RunsView(QWidget):
         layout.addWidget(self._body, 1)
         self.table.selectionModel().selectionChanged.connect(self._show_selection)
         self.show_runs([])
+        self._is_listed = False
 
     def _make_table(self) -> QTableView:
         table = make_table(self.runs, "Runs", (NAME_COLUMN,))
@@ -131,7 +132,7 @@ class RunsView(QWidget):
 
     def show_runs(self, runs: "list[RunSummary]") -> None:
         """Show these runs; those selected stay selected, at first the newest is."""
-        wanted = [run.run_dir for run in self.selected_runs()]
+        wanted, self._is_listed = [run.run_dir for run in self.selected_runs()], True
         self.runs.show_runs(runs)
         self.columns.measure()
         self._body.setCurrentIndex(1 if runs else 0)
@@ -184,10 +185,21 @@ class RunsView(QWidget):
         chosen = self.selected_runs()
         return chosen[0] if len(chosen) == 1 else None
 
-    def remember(self) -> None:
-        """Have the same runs selected the next time."""
+    def remember(self, opened: Path | None) -> None:
+        """Have the same runs selected the next time, and the run at `opened` shown again.
+
+        A window that closes before it has seen the runs leaves what was remembered.
+        """
+        if not self._is_listed:
+            return
         chosen = [run.run_dir.name for run in self.selected_runs()[:MOST_COMPARED]]
         self._settings.set(_SELECTED, "/".join(chosen))
+        self._settings.set(_OPENED, opened.name if opened is not None else "")
+
+    def remembered_opened(self) -> Path | None:
+        """The run that was shown by itself when the window closed, if it is still there."""
+        name = self._settings.text(_OPENED)
+        return next((run.run_dir for run in self.runs.all_runs if run.run_dir.name == name), None)
 
     def _remembered(self) -> list[Path]:
         names = self._settings.text(_SELECTED).split("/")

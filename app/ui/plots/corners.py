@@ -2,7 +2,7 @@
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QLinearGradient, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QToolButton, QWidget
+from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QSizePolicy, QToolButton, QWidget
 
 from app.ui.plots.labels import value_text
 from app.ui.plots.style import SMALL_PX, colour, small_font
@@ -12,10 +12,15 @@ _SWATCH, _GAP, _APART = 14, 5, 14
 
 
 class Legend(QWidget):
-    """Names with a stroke each: "bold", "faint" or "dots"."""
+    """Names with a stroke each: "bold", "faint" or "dots"; in as many lines as it `wraps` to."""
 
-    def __init__(self, entries: tuple[tuple[str, str], ...]) -> None:
+    def __init__(self, entries: tuple[tuple[str, str], ...], *, wraps: bool = False) -> None:
         super().__init__()
+        self._wraps = wraps
+        if wraps:
+            policy = QSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
+            policy.setHeightForWidth(True)
+            self.setSizePolicy(policy)
         self.setFont(small_font())
         self.setAccessibleName("Legend: " + ", ".join(name for name, _ in entries))
         self._entries = entries
@@ -27,17 +32,40 @@ class Legend(QWidget):
         self.update()
 
     def sizeHint(self) -> QSize:
-        metrics = self.fontMetrics()
-        names = sum(metrics.horizontalAdvance(name) + _SWATCH + _GAP for name, _ in self._entries)
-        return QSize(names + _APART * (len(self._entries) - 1) + 2, metrics.height() + 2)
+        return QSize(sum(self._widths()) + _APART * (len(self._entries) - 1) + 2, self._line())
 
-    minimumSizeHint = sizeHint
+    def minimumSizeHint(self) -> QSize:
+        return QSize(max(self._widths()) + 2, self._line()) if self._wraps else self.sizeHint()
+
+    def heightForWidth(self, width: int) -> int:
+        return self._line() * (1 + max(line for _, line in self.places(width)))
+
+    def places(self, width: int) -> list[tuple[int, int]]:
+        """Where each entry begins: from the left, and in which line."""
+        found, x, line = [], 0, 0
+        for taken in self._widths():
+            if self._wraps and x and x + taken > width:
+                x, line = 0, line + 1
+            found.append((x, line))
+            x += taken + _APART
+        return found
+
+    def _widths(self) -> list[int]:
+        advance = self.fontMetrics().horizontalAdvance
+        return [advance(name) + _SWATCH + _GAP for name, _ in self._entries]
+
+    def _line(self) -> int:
+        return self.fontMetrics().height() + 2
 
     def paintEvent(self, _: QPaintEvent) -> None:
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        x, middle = 0, self.height() / 2
-        for (name, kind), value in zip(self._entries, self._colours, strict=False):
+        places = self.places(self.width())
+        height = self.height() / (1 + max(line for _, line in places))
+        for (name, kind), value, (x, line) in zip(
+            self._entries, self._colours, places, strict=False
+        ):
+            middle = height * (line + 0.5)
             width = 2.4 if kind == "bold" else 1.4
             painter.setPen(QPen(colour(value, 0.45 if kind == "faint" else 1.0), width))
             painter.drawLine(QPointF(x, middle), QPointF(x + _SWATCH, middle))
@@ -46,10 +74,9 @@ class Legend(QWidget):
                 painter.setPen(Qt.PenStyle.NoPen)
                 painter.drawEllipse(QPointF(x + _SWATCH / 2, middle), 3.2, 3.2)
             painter.setPen(self._text)
-            x += _SWATCH + _GAP
-            room = QRectF(x, 0, self.width() - x, self.height())
+            begin = x + _SWATCH + _GAP
+            room = QRectF(begin, height * line, self.width() - begin, height)
             painter.drawText(room, Qt.AlignmentFlag.AlignVCenter, name)
-            x += self.fontMetrics().horizontalAdvance(name) + _APART
         painter.end()
 
 
