@@ -83,6 +83,7 @@ def test_page_and_selection_come_back(
     qtbot.waitUntil(lambda: first.library.list.runs.rowCount() == 3)
     first.library.list.select(runs_dir() / "2026-01-02-b")
     first.window.close()
+    first.shut_down()
     second = build()
     second.window.show()
     assert second.window.pages.currentIndex() == LIBRARY

@@ -350,6 +350,7 @@ def test_settings_hold_for_the_question_and_are_remembered(
     begin(shown, "Hi")
     assert not shown.trial.is_answering
     assert shown.trying.composer.field.toPlainText() == "Hi"
+    shown.shut_down()
     assert build().trying.form.sampling() == Sampling(0.7, 1.0, 6, 5)
 
 
