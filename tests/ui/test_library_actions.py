@@ -313,6 +313,21 @@ def test_a_run_that_is_gone_when_it_is_opened_leads_back_to_the_list(
     qtbot.waitUntil(lambda: nestling.library.opened_run_dir is None)
 
 
+def test_a_run_whose_folder_goes_while_it_is_open_makes_way_for_the_list(
+    make_run: MakeRun, shown: Callable[[], Nestling], qtbot: QtBot
+) -> None:
+    run = make_run(runs_dir() / "a")
+    make_run(runs_dir() / "b")
+    nestling = shown()
+    opened(nestling, run, qtbot)
+    shutil.rmtree(run)
+    nestling.window.show_page(TRAIN)
+    nestling.window.show_page(LIBRARY)
+    qtbot.waitUntil(lambda: nestling.library.opened_run_dir is None)
+    assert nestling.window.notice.text.text() == f"The run's folder is no longer at {run}."
+    qtbot.waitUntil(lambda: nestling.library.list.runs.rowCount() == 1)
+
+
 def test_a_run_that_was_open_when_the_window_closed_is_shown_again(
     make_run: MakeRun, shown: Callable[[], Nestling], build: Callable[..., Nestling], qtbot: QtBot
 ) -> None:

@@ -65,6 +65,7 @@ class LibraryCommands(QObject):
 
     def _wire(self) -> None:
         runs, opened = self._page.list, self._page.opened
+        self._page.came_into_sight.connect(self._look_for_opened)
         runs.refresh_requested.connect(self.list_runs)
         runs.open_requested.connect(self.open_run)
         runs.resume_requested.connect(self.resume)
@@ -142,6 +143,20 @@ class LibraryCommands(QObject):
         is_live = self._state.is_training(run_dir)
         self._page.show_run(self._as_known(run) if is_live else run, is_live=is_live)
         self._following.note_read(run)
+
+    @Slot()
+    def _look_for_opened(self) -> None:
+        """A run whose folder went away while it was open makes way for the list."""
+        if (run_dir := self._page.opened_run_dir) is not None:
+            self._background.run(
+                run_dir.is_dir, lambda is_there: self._take_look(run_dir, is_there),
+                self.tell_failure,
+            )  # fmt: skip
+
+    def _take_look(self, run_dir: Path, is_there: bool) -> None:
+        if not is_there and self._page.opened_run_dir == run_dir:
+            self._page.show_list()
+            self._window.notice.tell(f"The run's folder is no longer at {run_dir}.")
 
     def _as_known(self, run: ReadRun) -> ReadRun:
         """The run in progress, with what is known of it better here than on the disk."""

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from PySide6.QtCore import QEvent, Signal
 from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
 from app.ui.library.compare_view import CompareView
@@ -14,6 +15,9 @@ from app.ui.theme import Theme
 
 
 class LibraryPage(QWidget):
+    came_into_sight = Signal()
+    """Again, maybe: what it shows may have changed on the disk meanwhile."""
+
     def __init__(self, settings: Remembered) -> None:
         super().__init__()
         self.setObjectName("page")
@@ -46,6 +50,12 @@ class LibraryPage(QWidget):
     def show_compared(self, runs: tuple[Compared, ...]) -> None:
         self.compared.show_runs(runs)
         self.views.setCurrentWidget(self.compared)
+
+    def event(self, event: QEvent) -> bool:
+        is_new_look = event.type() in (QEvent.Type.Show, QEvent.Type.WindowActivate)
+        if is_new_look and self.isVisible():
+            self.came_into_sight.emit()
+        return super().event(event)
 
     def set_theme(self, theme: Theme) -> None:
         self.list.set_theme(theme)
