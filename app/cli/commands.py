@@ -93,7 +93,7 @@ def _train(arguments: argparse.Namespace, config: TrainingConfig) -> int:
 
 def _resume(arguments: argparse.Namespace) -> int:
     from app.engine.trainer import resume
-    from app.library.run import copy_run
+    from app.library.run_folder import copy_run
     from app.library.run_store import find_run
 
     run_dir = find_run(arguments.run, runs_dir())

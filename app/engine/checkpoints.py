@@ -24,8 +24,8 @@ from app.core.regular_files import copy_regular, open_regular, read_regular
 from app.engine.mlx_gateway import computed_by, import_mlx
 from app.engine.optimizer import Arrays, OptimizerState
 from app.engine.tiers import TierPlan
+from app.library.manifest import digest_of
 from app.library.metrics import METRICS_FILES
-from app.library.run import digest_of
 
 ADAPTER_FILE = "adapters.safetensors"
 ADAPTER_CONFIG_FILE = "adapter_config.json"

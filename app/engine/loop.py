@@ -44,7 +44,7 @@ from app.engine.step import StepMeasurement, TrainingStep
 from app.engine.tiers import adapted_layers
 from app.engine.validation import Validation
 from app.engine.void_steps import VoidSteps
-from app.library.run import run_name
+from app.library.run_folder import run_name
 
 
 class TrainingLoop:

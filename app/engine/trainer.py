@@ -32,7 +32,9 @@ from app.engine.mlx_gateway import CACHE_LIMIT_BYTES, computed_by, import_mlx
 from app.engine.planning import memory_before, memory_of
 from app.engine.preparation import Prepared, StoppedEarly, prepare
 from app.library.claim import is_claimed
-from app.library.run import RunRecorder, check_settings, choose_run_dir, read_manifest
+from app.library.manifest import check_settings, read_manifest
+from app.library.run import RunRecorder
+from app.library.run_folder import choose_run_dir
 
 Facts = dict[str, object]
 

@@ -13,8 +13,8 @@ from app.core.errors import AppError
 from app.core.files import write_text_atomic
 from app.core.regular_files import read_regular
 from app.library.label import LABEL_FILE
+from app.library.manifest import MANIFEST_FILE
 from app.library.metrics import STEPS_FILE
-from app.library.run import MANIFEST_FILE
 from app.library.run_summary import Retention, RunSummary, shown_instant, summarise
 
 FORMAT = 1

@@ -8,8 +8,8 @@ import numpy as np
 from app.core.config import TrainingConfig
 from app.core.config_text import with_settings
 from app.core.errors import AppError
+from app.library.manifest import read_manifest
 from app.library.metrics import read_steps
-from app.library.run import read_manifest
 from app.library.run_store import list_runs
 
 _LAST_STEPS = 50

@@ -5,8 +5,8 @@ from pathlib import Path
 from app.core.files import write_json_atomic
 from app.library.checkpoint_list import best_of, checkpoint_folders, step_of
 from app.library.claim import Claim
+from app.library.manifest import MANIFEST_FILE, read_manifest
 from app.library.metrics import read_events
-from app.library.run import MANIFEST_FILE, read_manifest
 from app.library.told_events import read_evaluations
 
 

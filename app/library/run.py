@@ -1,9 +1,6 @@
 """One run on disk: a folder the user can open, which says by itself what it is."""
 
-import hashlib
-import json
 import platform
-import re
 import shutil
 import sys
 from collections.abc import Mapping
@@ -29,15 +26,12 @@ from app.core.events import (
     StepFinished,
     to_json,
 )
-from app.core.files import disk_error, plain_disk_errors, write_json_atomic
+from app.core.files import plain_disk_errors, write_json_atomic
 from app.core.loss_words import loss_words
-from app.core.regular_files import copy_regular, read_regular
 from app.library.claim import Claim
+from app.library.manifest import FORMAT, MANIFEST_FILE, deciding_settings, digest_of, read_manifest
 from app.library.metrics import MetricsWriter
-
-MANIFEST_FILE = "run.json"
-FORMAT = 1
-MOST_MANIFEST_BYTES = 64 * 1024**2
+from app.library.run_folder import run_name
 
 
 class RunRecorder:
@@ -88,7 +82,7 @@ class RunRecorder:
         manifest |= facts
         if computer is not None:
             manifest["computed_by"] = _computers({}, 0, computer)
-        manifest["settings_sha256"] = digest_of(_settings(manifest))
+        manifest["settings_sha256"] = digest_of(deciding_settings(manifest))
         try:
             return cls._begin(run_dir, claim, manifest)
         except AppError:
@@ -197,127 +191,12 @@ def _within(run_dir: Path, folder: Path) -> str:
     return str(folder.relative_to(run_dir))
 
 
-def run_name(config: TrainingConfig) -> str:
-    """The user's name for the run, or the dataset's."""
-    if config.name:
-        return config.name
-    if config.data is None:
-        return "run"
-    stem = Path(config.data.name.removesuffix(".gz")).stem
-    is_generic = stem in ("train", "data", "dataset")
-    return (config.data.resolve().parent.name if is_generic else stem) or "run"
-
-
-def choose_run_dir(config: TrainingConfig, runs_dir: Path) -> Path:
-    """Where the run will live: the config's `output`, or a new name in the library.
-
-    Nothing is created. Raises InputError if the folder can't be the run's own.
-    """
-    if config.output is None:
-        stamp = datetime.now().strftime("%Y-%m-%d-%H%M%S")
-        slug = re.sub(r"[^\w.-]+", "-", run_name(config)).strip("-.")[:60] or "run"
-        folder = runs_dir / f"{stamp}-{slug}"
-        for number in range(2, 1000):
-            if not folder.exists():
-                break
-            folder = runs_dir / f"{stamp}-{slug}-{number}"
-        check_writable(folder)
-        return folder
-    folder = config.output
-    check_writable(folder)
-    with plain_disk_errors(folder):
-        is_used = folder.is_dir() and any(folder.iterdir())
-    if is_used:
-        raise InputError(
-            f"The output folder {folder} is not empty.", "Choose a new or an empty folder."
-        )
-    return folder
-
-
-def copy_run(run_dir: Path, output: Path) -> Path:
-    """A whole copy of a run in the new or empty folder `output`; the run itself stays as it is."""
-    read_manifest(run_dir)
-    folder = choose_run_dir(TrainingConfig(output=output).located(), output)
-    with plain_disk_errors(folder):
-        _copy_all(run_dir, folder)
-    return folder
-
-
-def _copy_all(run_dir: Path, folder: Path) -> None:
-    try:
-        shutil.copytree(run_dir, folder, dirs_exist_ok=True, copy_function=copy_regular)
-    except shutil.Error as error:
-        source, _, why = error.args[0][0]
-        raise InputError(f"{source} can't be copied: {why.partition('] ')[2] or why}.") from error
-
-
-def check_writable(folder: Path) -> None:
-    """Raise AppError unless `folder` can be made and written to; leaves nothing behind."""
-    try:
-        if folder.exists() and not folder.is_dir():
-            raise InputError(f"The output {folder} is a file; a run needs a folder of its own.")
-        parent = next(p for p in (folder, *folder.parents) if p.exists())
-        probe = parent / f".nestling-probe-{datetime.now().timestamp():.6f}"
-        probe.mkdir()
-        probe.rmdir()
-    except OSError as error:
-        refused = disk_error(error, folder)
-        raise InputError(refused.message, refused.hint) from error
-
-
-def read_manifest(run_dir: Path) -> dict[str, Any]:
-    """A run's manifest. Raises InputError that says what is wrong with it."""
-    path = run_dir / MANIFEST_FILE
-    try:
-        manifest = json.loads(read_regular(path, MOST_MANIFEST_BYTES))
-    except FileNotFoundError:
-        raise InputError(f"{run_dir} has no {MANIFEST_FILE}, so it is no run.") from None
-    except OSError as error:
-        raise InputError(f"{path} can't be read: {error.strerror or error}.") from error
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} can't be read: {error}.") from error
-    needed = {"name": str, "config": dict, "outcome": str, "steps": int, "scores": list}
-    if not isinstance(manifest, dict) or not isinstance(manifest.get("format"), int):
-        raise InputError(f"{path} is no run's manifest.")
-    if manifest["format"] > FORMAT:
-        raise InputError(f"{run_dir} was made by a newer Nestling.", "Update Nestling to open it.")
-    if missing := [key for key, kind in needed.items() if not isinstance(manifest.get(key), kind)]:
-        raise InputError(f"{path} lacks {missing[0]!r}, so the run can't be read.")
-    return manifest
-
-
-def digest_of(value: Any) -> str:
-    """Of anything that JSON can hold; the order of keys doesn't matter."""
-    text = json.dumps(value, sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def are_settings_whole(manifest: dict[str, Any]) -> bool:
-    """Whether what decides the run's numbers is what it began with."""
-    return bool(manifest.get("settings_sha256") == digest_of(_settings(manifest)))
-
-
-def check_settings(run_dir: Path, manifest: dict[str, Any]) -> None:
-    """Raise InputError unless the run can be gone on with as it began."""
-    if not are_settings_whole(manifest):
-        raise InputError(
-            f"The settings in {run_dir / MANIFEST_FILE} are not those the run began with.",
-            "Put the old file back, or repeat the run with new settings.",
-        )
-
-
 def _computers(manifest: Mapping[str, Any], step: int, computer: Computer) -> list[dict[str, Any]]:
     """Those of the steps that stay, and `computer` for those to come if it is another one."""
     known = [(after, one) for after, one in read_computers(manifest) if after < step]
     if not known or known[-1][1] != computer:
         known.append((step, computer))
     return [{"after_step": after} | asdict(one) for after, one in known]
-
-
-def _settings(manifest: dict[str, Any]) -> dict[str, Any]:
-    decided = {name: manifest.get(name) for name in ("config", "data", "plan")}
-    # Runs of older versions have none.
-    return decided | {name: manifest[name] for name in ("batching",) if name in manifest}
 
 
 def _versions() -> dict[str, str]:

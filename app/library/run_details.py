@@ -17,8 +17,8 @@ from app.core.one_line import one_line
 from app.core.regular_files import open_regular
 from app.library.checkpoint_list import CheckpointFacts, list_checkpoints
 from app.library.claim import LOG_FILE
+from app.library.manifest import read_manifest
 from app.library.metrics import read_events, read_steps
-from app.library.run import read_manifest
 from app.library.run_summary import MOST_PROBLEM, RunSummary, summarise
 from app.library.step_records import StepTable
 from app.library.told_events import read_evaluations, read_started

@@ -8,7 +8,7 @@ from app.core.files import folder_written_aside, is_folder, plain_disk_errors
 from app.core.paths import cache_dir
 from app.core.regular_files import copy_regular
 from app.library.index import Index
-from app.library.run import MANIFEST_FILE
+from app.library.manifest import MANIFEST_FILE
 from app.library.run_summary import RunSummary
 
 EXPORTED_FILES = ("adapters.safetensors", "adapter_config.json")

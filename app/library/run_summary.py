@@ -12,8 +12,8 @@ from app.core.one_line import one_line
 from app.library.believable import Reading
 from app.library.claim import is_claimed
 from app.library.label import has_damaged_label, read_label
+from app.library.manifest import MANIFEST_FILE, are_settings_whole, read_manifest
 from app.library.metrics import STEPS_FILE, count_steps
-from app.library.run import MANIFEST_FILE, are_settings_whole, read_manifest
 
 RETENTION = "retention"
 """Question sets with this word in their name measure what the model knew before."""

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from app.core.errors import AppError
-from app.library.run import read_manifest
+from app.library.manifest import read_manifest
 from app.library.run_store import list_runs
 
 _RUNS_TRIED = 5

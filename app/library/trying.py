@@ -13,8 +13,8 @@ from app.core.errors import InputError
 from app.core.one_line import one_line
 from app.library.checkpoint_list import CheckpointFacts, list_checkpoints
 from app.library.label import read_label
+from app.library.manifest import read_manifest
 from app.library.metrics import read_events
-from app.library.run import read_manifest
 from app.library.step_records import no_steps
 from app.library.told_events import read_evaluations
 

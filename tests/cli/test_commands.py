@@ -13,7 +13,7 @@ import pytest
 
 from app.cli.progress import TerminalProgress
 from app.core.events import CheckpointSaved, RunFinished
-from app.library.run import read_manifest
+from app.library.manifest import read_manifest
 
 QUICK = ["--steps", "6", "--rank", "4", "--learning-rate", "0.01"]
 

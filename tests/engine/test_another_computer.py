@@ -13,7 +13,7 @@ from app.core.paths import runs_dir
 from app.engine.checkpoints import last_checkpoint
 from app.engine.mlx_gateway import computed_by
 from app.engine.trainer import resume, train
-from app.library.run import digest_of, read_manifest
+from app.library.manifest import digest_of, read_manifest
 from app.library.run_details import read_details
 from app.ui.library.facts import data_facts
 

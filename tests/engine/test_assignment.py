@@ -22,7 +22,7 @@ from app.engine.lora import module_path, trainable
 from app.engine.plan_facts import tier_facts
 from app.engine.planning import preview_tiers
 from app.engine.trainer import resume, train
-from app.library.run import read_manifest
+from app.library.manifest import read_manifest
 
 
 def tiers(*periods: int) -> tuple[TierConfig, ...]:

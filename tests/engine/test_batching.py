@@ -11,7 +11,8 @@ from app.core.errors import InputError
 from app.core.events import LogMessage, RunFinished, StepFinished
 from app.engine import batching
 from app.engine.trainer import resume, train
-from app.library.run import RunRecorder, are_settings_whole, digest_of, read_manifest
+from app.library.manifest import are_settings_whole, digest_of, read_manifest
+from app.library.run import RunRecorder
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from app.engine.best import BestSoFar
 from app.engine.checkpoints import load_checkpoint
 from app.engine.evaluation import Evaluator
 from app.engine.trainer import resume, train
-from app.library.run import read_manifest
+from app.library.manifest import read_manifest
 
 FALLING_THEN_RISING = (5.0, 4.0, 3.0, 3.5, 3.2, 3.1, 3.3, 3.4, 3.6)
 """Validation losses at steps 0, 2, 4, …: the best is at step 4."""

@@ -19,7 +19,7 @@ from app.engine.batches import Batch
 from app.engine.checkpoints import last_checkpoint, load_checkpoint
 from app.engine.machines import Machines
 from app.engine.trainer import train
-from app.library.run import read_manifest
+from app.library.manifest import read_manifest
 
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = ["--steps", "6", "--rank", "4", "--learning-rate", "1e-2", "--steps-per-eval", "3",

@@ -13,7 +13,7 @@ from app.core.errors import InputError
 from app.core.events import EvaluationFinished, LogMessage, RunFinished, StepFinished
 from app.engine.checkpoints import last_checkpoint, load_checkpoint
 from app.engine.trainer import resume, train
-from app.library.run import read_manifest
+from app.library.manifest import read_manifest
 from app.library.run_details import read_details
 
 

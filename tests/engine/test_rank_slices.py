@@ -24,7 +24,7 @@ from app.engine.plan_facts import tier_facts
 from app.engine.step import TrainingStep
 from app.engine.tiers import Slot, TierPlan, plan_from_data
 from app.engine.trainer import resume, train
-from app.library.run import read_manifest
+from app.library.manifest import read_manifest
 
 RATE = 1e-2
 Arrays = dict[str, Any]

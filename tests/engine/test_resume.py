@@ -21,8 +21,8 @@ from app.core.errors import InputError
 from app.core.events import CheckpointSaved, Event, RunFinished, StepFinished
 from app.engine.checkpoints import Checkpoint, last_checkpoint, load_checkpoint
 from app.engine.trainer import resume, train
+from app.library.manifest import read_manifest
 from app.library.metrics import read_events, read_steps
-from app.library.run import read_manifest
 
 STEPS = 20
 

@@ -34,8 +34,8 @@ from app.engine import trainer as trainer_module
 from app.engine.checkpoints import load_checkpoint
 from app.engine.faults import plain_fault
 from app.engine.trainer import resume, train
+from app.library.manifest import read_manifest
 from app.library.metrics import read_events, read_steps
-from app.library.run import read_manifest
 
 E = TypeVar("E", bound=Event)
 

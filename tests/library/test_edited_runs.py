@@ -10,7 +10,7 @@ import pytest
 from app.core.one_line import MOST_SHOWN, one_line
 from app.library.csv_export import export_csv
 from app.library.label import Label, write_label
-from app.library.run import digest_of
+from app.library.manifest import digest_of
 from app.library.run_details import read_details
 from app.library.run_store import list_runs
 from app.library.run_summary import RunSummary, summarise

@@ -14,7 +14,9 @@ from app.core.errors import InputError, RunError
 from app.core.paths import cache_dir
 from app.library.checkpoint_list import checkpoint_folders
 from app.library.label import LABEL_FILE, Label, write_label
-from app.library.run import MANIFEST_FILE, RunRecorder, choose_run_dir, read_manifest, run_name
+from app.library.manifest import MANIFEST_FILE, read_manifest
+from app.library.run import RunRecorder
+from app.library.run_folder import choose_run_dir, run_name
 from app.library.run_store import INDEX_FILE, export_checkpoint, list_runs
 
 MakeRun = Callable[..., Path]

@@ -21,8 +21,8 @@ from app.library.label import Label, read_label, write_label
 from app.library.pointing import point_at_checkpoints
 from app.library.queue_file import QUEUE_FILE, read_queue
 from app.library.remembered_columns import remembered_columns
-from app.library.run import copy_run
 from app.library.run_details import read_details
+from app.library.run_folder import copy_run
 from app.library.run_store import INDEX_FILE, export_checkpoint, list_runs
 from app.library.telling import details_to_json
 from app.library.trying import read_choices

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from app.engine.best import BestSoFar
+from app.library.manifest import read_manifest
 from app.library.pointing import best_step, point_at_checkpoints, superfluous_checkpoints
-from app.library.run import read_manifest
 from app.library.run_details import read_details
 from app.library.trying import read_choices
 

@@ -22,8 +22,9 @@ from app.core.paths import runs_dir
 from app.library.claim import Claim
 from app.library.csv_export import export_csv
 from app.library.label import Label, read_label, write_label
+from app.library.manifest import read_manifest
 from app.library.metrics import HEADER_BYTES, read_steps
-from app.library.run import RunRecorder, read_manifest
+from app.library.run import RunRecorder
 from app.library.run_details import read_details
 from app.ui.app_state import Phase
 from app.ui.library.run_reading import reading

@@ -39,7 +39,7 @@ def run_dir(make_model: Callable[..., Path], tmp_path_factory: pytest.TempPathFa
 
 @pytest.fixture
 def tried(run_dir: Path) -> Tried:
-    from app.library.run import read_manifest
+    from app.library.manifest import read_manifest
 
     model = Path(read_manifest(run_dir)["config"]["model"])
     return Tried(model, run_dir / "checkpoints" / "step-000001")

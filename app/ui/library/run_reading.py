@@ -38,7 +38,7 @@ def reading_to_resume(run_dir: Path, checkpoint: str | None) -> Callable[[], Run
 
     def work() -> RunToResume:
         from app.library.checkpoint_list import checkpoint_folders, step_of
-        from app.library.run import read_manifest
+        from app.library.manifest import read_manifest
         from app.library.run_details import read_details
 
         settings = read_manifest(run_dir)["config"]
