@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from app.library.run_summary import RunSummary
     from app.library.trying import TryChoices
 
-RUN_PX, CHECKPOINT_PX = 240, 220
+RUN_PX, CHECKPOINT_PX = 240, 312
 
 
 class Chooser(QWidget):
