@@ -7,6 +7,7 @@ from pathlib import Path
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 import pytest
+from hypothesis import settings
 
 from app.core.paths import HOME_VARIABLE, cache_dir
 from app.engine.mlx_gateway import import_mlx, import_mlx_lm
@@ -16,10 +17,20 @@ from tests.library.made_up import made_up_step, run_started
 cache_dir()
 import_mlx()
 
+# The sample that every change runs is the same each time, so that a failure is the change's own;
+# the long campaigns (-m slow) draw anew.
+settings.register_profile("sample", derandomize=True)
+settings.register_profile("campaign", derandomize=False)
+
 CHATML = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n"
     "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    is_sample = config.option.markexpr == "not slow"
+    settings.load_profile("sample" if is_sample else "campaign")
 
 
 @pytest.fixture(autouse=True)

@@ -113,8 +113,7 @@ class ReplyFinder:
 
     def _earlier_reply(self, turn: int, render: Render, whole: list[int]) -> Span | None:
         try:
-            # Nothing is said before a turn that opens the chat: the span is all up to its end.
-            prompt = render(turn, True) if turn else []
+            prompt = _prompt_of(turn, render)
             through = render(turn + 1, False)
         except TemplateError:
             return None
@@ -128,7 +127,7 @@ class ReplyFinder:
         return self._closed((start, shared), whole)
 
     def _last_reply(self, messages: Sequence[Message], render: Render, whole: list[int]) -> Span:
-        prompt = render(len(messages) - 1, True)
+        prompt = _prompt_of(len(messages) - 1, render)
         start = self._end_of_text(prompt, whole)
         if start is None:
             start = self._start_of_words(prompt, messages, render, whole)
@@ -196,6 +195,11 @@ class ReplyFinder:
 
     def _are_special(self, tokens: Iterable[int]) -> bool:
         return all(token in self._special for token in tokens)
+
+
+def _prompt_of(turn: int, render: Render) -> list[int]:
+    """What is said before a turn: nothing if it opens the chat, which no template is asked for."""
+    return render(turn, True) if turn else []
 
 
 def special_ids(tokenizer: Tokenizer) -> frozenset[int]:

@@ -231,7 +231,7 @@ def assert_untouched_lines(original, content, rows, found):
 
 
 @pytest.mark.parametrize("name", WRITERS)
-@settings(max_examples=80, derandomize=True, **CAREFUL)
+@settings(max_examples=80, **CAREFUL)
 @given(rows=ROWS, changes=CHANGES)
 def test_a_changed_file_is_read_or_named(tmp_path, name, rows, changes):
     check(tmp_path, name, rows, changes)
