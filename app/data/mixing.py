@@ -1,10 +1,12 @@
 """Which rows an epoch takes where several datasets are mixed, decided by seed and epoch alone.
 
 An epoch is one pass over the dataset itself: each of its rows exactly once. Of every other one it
-takes as many rows as make up that one's share of all. A dataset too large for its share is gone
-through in a seeded order, epoch after epoch, and begun anew, in another order, once every row was
-taken; one too small is so repeated within the epoch. So no row is taken twice before every other
-row of its dataset has had its turn.
+takes as many rows as make up that one's share of all: a systematic sample. The rows stand in a
+circle in the order of their lengths, those of equal length by chance, and the sample is where so
+many hands point, evenly spaced; in the next epoch each hand points at the next row. So every epoch
+has as many short and as many long rows as the dataset itself, and since evenly spaced arcs of equal
+length cover each place of a circle as often as any other, but for one, no row is taken twice before
+every other row of its dataset has had its turn.
 """
 
 from collections.abc import Sequence
@@ -14,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 Indexes = npt.NDArray[np.intp]
+Ints = npt.NDArray[np.int64]
 _STREAM = 0x6D6978
 """Sets these random numbers apart from others of the same seed."""
 
@@ -37,25 +40,52 @@ class Mixing:
     def rows_per_epoch(self) -> int:
         return sum(self.taken)
 
-    def epoch(self, seed: int, epoch: int) -> Indexes:
-        """[rows_per_epoch]: the rows of epoch `epoch` (0-based), dataset after dataset."""
+    def epoch(self, seed: int, epoch: int, lengths: Ints) -> Indexes:
+        """[rows_per_epoch]: the rows of epoch `epoch` (0-based), the shortest first.
+
+        `lengths` are those of all rows; `longest` says how long each of these can be.
+        """
         begins = np.cumsum([0, *self.sizes[:-1]])
         drawn = [
-            begin + _drawn((seed, _STREAM, dataset), size, epoch * taken, taken)
-            for dataset, (begin, size, taken) in enumerate(
-                zip(begins, self.sizes, self.taken, strict=True)
+            begin + _hands(_circle((seed, _STREAM, dataset), part), taken, epoch)
+            for dataset, (begin, part, taken) in enumerate(
+                zip(begins, self._parts(lengths), self.taken, strict=True)
             )
         ]
-        return np.concatenate(drawn)
+        rows = np.concatenate(drawn)
+        by_chance = np.random.default_rng((seed, _STREAM, len(self.sizes), epoch))
+        return rows[_by_length(lengths[rows], by_chance)]
+
+    def longest(self, lengths: Ints) -> Ints:
+        """[rows_per_epoch], ascending: how long an epoch's rows can be, whichever epoch it is.
+
+        Of a circle's first n rows, at least as many are taken, rounded down, as is their share.
+        """
+        longest = []
+        for part, taken in zip(self._parts(lengths), self.taken, strict=True):
+            enough = -(-np.arange(1, taken + 1) * len(part) // taken)
+            longest.append(np.sort(part)[enough - 1])
+        return np.sort(np.concatenate(longest))
 
     def dataset_of(self, rows: Indexes) -> Indexes:
         """[rows]: the number of the dataset that each is from."""
         return np.searchsorted(np.cumsum(self.sizes), rows, side="right")
 
+    def _parts(self, lengths: Ints) -> list[Ints]:
+        return np.split(lengths, np.cumsum(self.sizes)[:-1])
 
-def _drawn(key: tuple[int, ...], size: int, start: int, count: int) -> Indexes:
-    """The rows at `start` and after in an endless sequence of passes, each in its own order."""
-    passes = range(start // size, -(-(start + count) // size))
-    rows = [np.random.default_rng((*key, number)).permutation(size) for number in passes]
-    begin = start - passes.start * size
-    return np.concatenate(rows)[begin : begin + count]
+
+def _circle(key: tuple[int, ...], lengths: Ints) -> Indexes:
+    """All rows by length, begun anywhere."""
+    random = np.random.default_rng(key)
+    return np.roll(_by_length(lengths, random), random.integers(len(lengths)))
+
+
+def _by_length(lengths: Ints, random: np.random.Generator) -> Indexes:
+    return np.lexsort((random.permutation(len(lengths)), lengths))
+
+
+def _hands(circle: Indexes, count: int, moved: int) -> Indexes:
+    """Where so many hands point, evenly spaced, each moved on by so many rows."""
+    size = len(circle)
+    return circle[(np.arange(count) * size // count + moved) % size]

@@ -167,8 +167,16 @@ class TokenView:
         return self.mixing.rows_per_epoch if self.mixing else len(self)
 
     def epoch(self, seed: int, epoch: int) -> npt.NDArray[np.intp]:
-        """[rows_per_epoch]: the indexes of the rows that an epoch takes."""
-        return self.mixing.epoch(seed, epoch) if self.mixing else np.arange(len(self))
+        """[rows_per_epoch]: the indexes of the rows that an epoch takes, none of which is longer
+        than the number at its place in `epoch_lengths`."""
+        if self.mixing:
+            return self.mixing.epoch(seed, epoch, self.lengths)
+        return np.arange(len(self))
+
+    @property
+    def epoch_lengths(self) -> Ints:
+        """[rows_per_epoch], in tokens: the same for all epochs."""
+        return self.mixing.longest(self.lengths) if self.mixing else self.lengths
 
     @cached_property
     def trained_tokens(self) -> int:

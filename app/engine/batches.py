@@ -1,12 +1,12 @@
 """Batches of few distinct shapes, in an order decided by seed and epoch alone.
 
-Every epoch visits every example exactly once, or those that a mixing of datasets takes. A batch is
-a row for each example, padded to one length; or, packed, a single row in which each example has a
-place of its own, padded to that of the few lengths that its shape has there
-(`app.engine.arrangement`). Packed, 16 shapes offer 64 lengths where a batch has 4 examples: on
-long-tailed data 4 % of what is computed is padding, not 10 %, and the largest batch is less than a
-third as large. A batch that is short is filled up with examples in which nothing is trained, so
-that none is lost and no new shape arises.
+Every epoch visits every example exactly once, or those that a mixing of datasets takes: others in
+each epoch, but none longer than in any other, so that the shapes stay. A batch is a row for each
+example, padded to one length; or, packed, a single row in which each example has a place of its
+own, padded to that of the few lengths that its shape has there (`app.engine.arrangement`). Packed,
+16 shapes offer 64 lengths where a batch has 4 examples: on long-tailed data 4 % of what is computed
+is padding, not 10 %, and the largest batch is less than a third as large. A batch that is short is
+filled up with examples in which nothing is trained, so that none is lost and no new shape arises.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -121,7 +121,7 @@ class Batches:
         self._examples = examples
         self._batch_size = batch_size
         self._trained_share = examples.trained_tokens / max(1, int(examples.lengths.sum()))
-        lengths = examples.lengths if is_packed else _in_steps(examples.lengths)
+        lengths = examples.epoch_lengths if is_packed else _in_steps(examples.epoch_lengths)
         worth_it = len(self) // (FEWEST_BATCHES if has_free_shapes else _BATCHES_A_SHAPE)
         self._kinds = kinds_of_batches(
             lengths,
@@ -132,10 +132,7 @@ class Batches:
         )
         self.shapes = [BatchShape(kind.places, is_packed) for kind in self._kinds]
         """Those of all batches, distinct."""
-        self._kind_of = np.zeros(len(examples), np.uint8)
-        for number, kind in enumerate(self._kinds):
-            for stratum in kind.strata:
-                self._kind_of[stratum[stratum != BLANK]] = number
+        self._smallest_first = sorted(self.shapes, key=lambda shape: shape.cells)
 
     def __len__(self) -> int:
         """Batches per epoch."""
@@ -144,11 +141,9 @@ class Batches:
     def epoch(self, seed: int, epoch: int) -> list[npt.NDArray[np.intp]]:
         """The example indexes of each batch of epoch `epoch` (0-based), in training order."""
         random = np.random.default_rng((seed, epoch))
-        if self._examples.mixing is None:
-            batches = self._arranged(random)
-        else:
-            batches = self._of_similar_length(random.permutation(self._examples.epoch(seed, epoch)))
-        return [batches[i] for i in random.permutation(len(batches))]
+        rows = self._examples.epoch(seed, epoch)
+        batches = self._arranged(random)
+        return [rows[batches[i]] for i in random.permutation(len(batches))]
 
     def endless(self, seed: int, start: int = 0) -> Iterator[Batch]:
         """Batch number `start` of the run and all that follow, epoch after epoch."""
@@ -169,19 +164,17 @@ class Batches:
         return [int(count) for count in counts]
 
     def once(self) -> Iterator[Batch]:
-        """Every example once; the same batches every time."""
+        """Every example once; the same batches every time. Not of mixed datasets."""
+        assert self._examples.mixing is None
         for indexes in self._arranged(None):
             yield self.batch(indexes)
 
     def batch(self, indexes: npt.NDArray[np.intp]) -> Batch:
         """The examples of one of an epoch's batches, the longest first."""
-        # Packed, all examples of a batch are of one kind; otherwise the longest decides.
-        batch = self._empty(self.shapes[int(self._kind_of[indexes].max())])
-        starts = _starts(batch)
-        lengths = self._examples.lengths[indexes]
+        indexes = indexes[np.argsort(-self._examples.lengths[indexes], kind="stable")]
+        batch = self._empty(self._smallest_shape(self._examples.lengths[indexes]))
         # The longest goes to the longest place, and so on: then each fits, also of a few.
-        for number, index in enumerate(indexes[np.argsort(-lengths, kind="stable")]):
-            row, start = starts[number]
+        for index, (row, start) in zip(indexes, _starts(batch), strict=False):
             tokens, spans = self._examples.arrays(int(index))
             batch.tokens[row, start : start + len(tokens)] = tokens
             for first, end in spans.tolist():
@@ -196,18 +189,20 @@ class Batches:
             batch.trained[row, start + 1 : start + 1 + count] = 1.0
         return batch
 
+    def _smallest_shape(self, lengths: npt.NDArray[np.int64]) -> BatchShape:
+        """That has a place for each of a batch's examples, the longest first."""
+        return next(
+            shape
+            for shape in self._smallest_first
+            if (lengths <= shape.places[: len(lengths)]).all()
+        )
+
     def _arranged(self, random: np.random.Generator | None) -> list[npt.NDArray[np.intp]]:
+        """Of each batch, which of an epoch's rows it holds."""
         batches = [batch for kind in self._kinds for batch in kind.batches(random)]
         # The first batch of the first kind is the only one that may be short.
         batches[0] = batches[0][batches[0] != BLANK]
         return batches
-
-    def _of_similar_length(self, drawn: npt.NDArray[np.intp]) -> list[npt.NDArray[np.intp]]:
-        """The batches of rows that are not the same in every epoch, and so are not packed."""
-        # A stable sort keeps examples of one kind shuffled: batches differ between epochs.
-        ordered = drawn[np.argsort(self._kind_of[drawn], kind="stable")]
-        size = self._batch_size
-        return [ordered[start : start + size] for start in range(0, len(ordered), size)]
 
     def _empty(self, shape: BatchShape) -> Batch:
         tokens, trained = np.zeros(shape.size, np.int32), np.zeros(shape.size, np.float32)

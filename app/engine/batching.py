@@ -26,6 +26,8 @@ class Batching:
     batch_size: int
     is_packed: bool
     has_free_shapes: bool
+    is_evenly_mixed: bool = True
+    """An epoch takes an even sample of each mixed dataset, not one by chance as it once did."""
 
     def batches(self, view: TokenView) -> Batches:
         return Batches(
@@ -44,7 +46,7 @@ def choosing_batching(
 
     Raises InputError if that isn't possible here.
     """
-    chosen = _saved(saved) if saved else fastest_batching(batch_size, rows.train.mixing is not None)
+    chosen = _saved(saved) if saved else fastest_batching(batch_size)
     if not chosen.is_packed:
         yield LogMessage(_OF_ONE if batch_size == 1 else _FASTER_APART)
         return chosen
@@ -70,13 +72,9 @@ _FASTER_APART = "Each example has a row of its own."
 _OF_ONE = "Each batch is one example."
 
 
-def fastest_batching(batch_size: int, is_mixed: bool) -> Batching:
-    """What would be fastest on this machine, if the model bears it.
-
-    Mixed datasets are not packed: an epoch takes other rows than the last, which fit into no
-    arrangement that is made once.
-    """
-    is_packed = batch_size > 1 and not is_mixed and not has_fused_attention_gradient()
+def fastest_batching(batch_size: int) -> Batching:
+    """What would be fastest on this machine, if the model bears it."""
+    is_packed = batch_size > 1 and not has_fused_attention_gradient()
     return Batching(batch_size, is_packed, has_free_shapes=not compiles())
 
 

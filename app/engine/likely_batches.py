@@ -46,7 +46,7 @@ def likely_shapes(
         replace(one, share=share) for one, share in zip(stored.datasets, shares, strict=True)
     ]
     rows = rows_from_stores(datasets, stores, data_settings(config))
-    fastest = fastest_batching(config.batch_size, rows.train.mixing is not None)
+    fastest = fastest_batching(config.batch_size)
     batching = fastest if was_packed else replace(fastest, is_packed=False)
     views = [view for view in (rows.train, *(part.valid for part in rows.parts)) if len(view)]
     shapes = [shape for view in views for shape in batching.batches(view).shapes]

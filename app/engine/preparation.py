@@ -77,6 +77,11 @@ _OTHER_ORDER = (
 )
 
 
+def _had_another_order(batching: Any, is_mixed: bool) -> bool:
+    """Whether the run that goes on began with a version that put examples into other batches."""
+    return batching is None or (is_mixed and "is_evenly_mixed" not in batching)
+
+
 class StoppedEarly(Exception):
     """`should_stop` said so before the first step; there is nothing to keep."""
 
@@ -114,7 +119,7 @@ def prepare(
     head = find_head(base.model)
     kept = None if saved is None else saved.get("batching")
     batching = yield from choosing_batching(base.model, head, rows, config.batch_size, kept)
-    if saved is not None and kept is None:
+    if saved is not None and _had_another_order(kept, is_mixed=bool(mixed)):
         yield LogMessage(_OTHER_ORDER)
     train = batching.batches(rows.train)
     if plan is None:

@@ -10,7 +10,7 @@ _RUNS_TRIED = 5
 
 
 def was_packed(runs_dir: Path, model: Path) -> bool | None:
-    """None if no run tried: one example a batch, or several datasets, leave nothing to try."""
+    """None if no run tried: one example a batch leaves nothing to try."""
     runs = [run for run in list_runs(runs_dir) if run.model == str(model)]
     for run in runs[:_RUNS_TRIED]:
         try:
@@ -18,6 +18,6 @@ def was_packed(runs_dir: Path, model: Path) -> bool | None:
         except AppError:
             continue
         config, batching = manifest["config"], manifest.get("batching")
-        if isinstance(batching, dict) and config.get("batch_size", 1) > 1 and not config.get("mix"):
+        if isinstance(batching, dict) and config.get("batch_size", 1) > 1:
             return bool(batching.get("is_packed"))
     return None

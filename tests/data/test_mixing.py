@@ -19,9 +19,18 @@ from app.engine.batches import Batches
 SEED = 7
 
 
+def lengths_of(mixing, most=30):
+    """Lengths for its rows, many of them equal."""
+    return np.random.default_rng(0).integers(1, most, sum(mixing.sizes))
+
+
+def rows_of(mixing, epoch, seed=SEED):
+    return mixing.epoch(seed, epoch, lengths_of(mixing))
+
+
 def counted(mixing, epochs):
     """How often each row is taken in the first epochs."""
-    rows = np.concatenate([mixing.epoch(SEED, epoch) for epoch in range(epochs)])
+    rows = np.concatenate([rows_of(mixing, epoch) for epoch in range(epochs)])
     return np.bincount(rows, minlength=sum(mixing.sizes))
 
 
@@ -36,7 +45,7 @@ def test_a_share_is_one_of_all_rows_of_an_epoch():
 def test_every_epoch_takes_each_row_of_the_dataset_itself_exactly_once():
     mixing = Mixing.by_shares([50, 8], [0.25])
     for epoch in range(5):
-        rows = mixing.epoch(SEED, epoch)
+        rows = rows_of(mixing, epoch)
         assert sorted(rows[rows < 50]) == list(range(50))
 
 
@@ -44,7 +53,7 @@ def test_of_one_too_large_no_row_comes_twice_before_all_were_taken():
     mixing = Mixing.by_shares([30, 40], [0.25])  # 10 an epoch: 4 epochs are one pass
     assert set(counted(mixing, 4)[30:]) == {1}
     assert set(counted(mixing, 8)[30:]) == {2}
-    assert list(mixing.epoch(SEED, 0)) != list(mixing.epoch(SEED, 4))
+    assert list(rows_of(mixing, 0)) != list(rows_of(mixing, 4))
 
 
 def test_one_too_small_is_repeated():
@@ -56,9 +65,9 @@ def test_one_too_small_is_repeated():
 def test_seed_and_epoch_decide():
     mixing = Mixing.by_shares([10, 1000], [0.5])
     again = Mixing.by_shares([10, 1000], [0.5])
-    assert list(mixing.epoch(1, 3)) == list(again.epoch(1, 3))
-    assert set(mixing.epoch(1, 3)) != set(mixing.epoch(2, 3))
-    assert not set(mixing.epoch(1, 3)[10:]) & set(mixing.epoch(1, 4)[10:])
+    assert list(rows_of(mixing, 3, seed=1)) == list(rows_of(again, 3, seed=1))
+    assert set(rows_of(mixing, 3, seed=1)) != set(rows_of(mixing, 3, seed=2))
+    assert set(rows_of(mixing, 3)) & set(rows_of(mixing, 4)) == set(range(10))
 
 
 @given(
@@ -70,8 +79,36 @@ def test_rows_of_a_dataset_are_taken_as_often_as_each_other(sizes, share, epochs
     mixing = Mixing.by_shares(sizes, [share] * (len(sizes) - 1))
     for counts in np.split(counted(mixing, epochs), np.cumsum(sizes)[:-1]):
         assert counts.max() - counts.min() <= 1
-    datasets = mixing.dataset_of(mixing.epoch(SEED, 0))
+    datasets = mixing.dataset_of(rows_of(mixing, 0))
     assert tuple(np.bincount(datasets, minlength=len(sizes))) == mixing.taken
+
+
+@given(
+    sizes=st.lists(st.integers(1, 60), min_size=2, max_size=3),
+    share=st.floats(0.01, 0.4),
+    epoch=st.integers(0, 200),
+)
+def test_no_epoch_has_longer_rows_than_was_told(sizes, share, epoch):
+    mixing = Mixing.by_shares(sizes, [share] * (len(sizes) - 1))
+    lengths = lengths_of(mixing, most=500)
+    taken, most = lengths[mixing.epoch(SEED, epoch, lengths)], mixing.longest(lengths)
+    assert list(taken) == sorted(taken)
+    assert len(taken) == len(most) == mixing.rows_per_epoch
+    assert (taken <= most).all()
+
+
+def test_what_is_told_of_the_lengths_is_reached():
+    mixing = Mixing.by_shares([7, 40], [0.6])
+    lengths = np.concatenate((np.full(7, 99), np.arange(40)))
+    taken = [lengths[mixing.epoch(SEED, epoch, lengths)] for epoch in range(40)]
+    assert list(np.max(taken, axis=0)) == list(mixing.longest(lengths))
+
+
+def test_each_epoch_has_its_part_of_the_long_rows():
+    mixing = Mixing.by_shares([100, 1000], [0.5])
+    lengths = np.concatenate((np.ones(100, int), np.random.default_rng(0).integers(1, 900, 1000)))
+    sums = [int(lengths[mixing.epoch(SEED, epoch, lengths)].sum()) for epoch in range(10)]
+    assert max(sums) < 1.03 * min(sums)  # by chance they would lie some 20 % apart
 
 
 # -- which are held out ----------------------------------------------------------------------

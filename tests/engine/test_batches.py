@@ -6,19 +6,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.data.mixing import Mixing
 from app.data.place import Place
-from app.data.token_rows import TokenizedExample, TokenView
+from app.data.token_rows import TokenizedExample, TokenRows, TokenView
 from app.engine.batches import MAX_SHAPES, Batch, Batches, BatchShape
 
 LENGTHS = st.lists(st.integers(2, 900), min_size=1, max_size=120)
 both_ways = pytest.mark.parametrize("is_packed", [False, True])
 
 
-def examples(lengths: list[int]) -> TokenView:
+def examples(lengths: list[int], mixing: Mixing | None = None) -> TokenView:
     """Example i consists of the token i + 1."""
-    return TokenView.of(
+    rows = [
         TokenizedExample(tuple([i + 1] * n), ((1, n),), Place(i)) for i, n in enumerate(lengths)
-    )
+    ]
+    return TokenView(TokenRows.of(rows), np.arange(len(rows)), 2**31, mixing)
 
 
 def long_tailed(count: int) -> list[int]:
@@ -110,6 +112,34 @@ def test_packed_the_padding_of_long_tailed_lengths_is_small(batch_size: int, mos
     # The longest examples are spread over batches instead of meeting in one.
     largest, before = (max(s.cells for s in b.shapes) for b in (batches, unpacked))
     assert largest < 0.5 * before
+
+
+@both_ways
+def test_every_epoch_of_mixed_datasets_has_the_same_shapes(is_packed: bool) -> None:
+    lengths = [int(n) for n in np.random.default_rng(1).permutation(long_tailed(900))]
+    mixing = Mixing.by_shares([200, 400, 300], [0.3, 0.2])
+    batches = Batches(examples(lengths, mixing), 4, is_packed=is_packed)
+    assert len(batches.shapes) <= MAX_SHAPES
+    sizes = {shape.size for shape in batches.shapes}
+    for epoch in range(9):
+        order = batches.epoch(0, epoch)
+        assert len(order) == len(batches) == 100
+        assert sorted(i for indexes in order for i in indexes if i < 200) == list(range(200))
+        for indexes in order:
+            batch = batches.batch(indexes)
+            assert batch.tokens.shape in sizes
+            counts = {int(part[0]): int((part > 0).sum()) for part in parts(batch)}
+            assert counts == {i + 1: lengths[i] for i in indexes}
+
+
+def test_mixed_datasets_are_packed_with_as_little_padding() -> None:
+    lengths = long_tailed(8_000)
+    mixing = Mixing.by_shares([3_000, 5_000], [0.25])
+    batches = Batches(examples(lengths, mixing), 4, is_packed=True)
+    for epoch in range(3):
+        taken = sum(lengths[i] for indexes in batches.epoch(0, epoch) for i in indexes)
+        cells = sum(batches.batch(indexes).tokens.size for indexes in batches.epoch(0, epoch))
+        assert 1 - taken / cells <= 0.055
 
 
 def test_shapes_that_are_free_are_used() -> None:

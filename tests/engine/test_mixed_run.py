@@ -11,6 +11,7 @@ from app.core.config import MixedDataset, TierConfig, TrainingConfig
 from app.core.config_text import load_toml, to_toml
 from app.core.errors import InputError
 from app.core.events import EvaluationFinished, LogMessage, RunFinished, StepFinished
+from app.engine.batching import Batching
 from app.engine.checkpoints import last_checkpoint, load_checkpoint
 from app.engine.trainer import resume, train
 from app.library.manifest import read_manifest
@@ -84,6 +85,23 @@ def test_stopped_in_the_second_epoch_it_goes_on_as_if_it_had_not(config, tmp_pat
     assert first + steps(resume(cut.output)) == whole
     one, other = (load_checkpoint(last_checkpoint(c.output)) for c in (config, cut))
     assert all((one.adapter[k] == other.adapter[k]).all() for k in one.adapter)
+
+
+def test_its_examples_share_rows(config):
+    notes = [e.text for e in train(config, stop_after=1) if isinstance(e, LogMessage)]
+    assert any(note.startswith("The examples of a batch share one row") for note in notes)
+    assert read_manifest(config.output)["batching"]["is_packed"]
+
+
+def test_it_says_so_when_it_began_with_other_samples(config, monkeypatch):
+    with monkeypatch.context() as older_version:
+        older = {"batch_size": 3, "is_packed": False, "has_free_shapes": True}
+        older_version.setattr(Batching, "data", lambda _: older)
+        list(train(config, stop_after=3))
+    events = list(resume(config.output))
+    notes = [e.text for e in events if isinstance(e, LogMessage)]
+    assert any("their order is not what it would have been" in note for note in notes)
+    assert len(steps(events)) == 21
 
 
 def test_it_does_not_go_on_with_another_mixed_in_dataset(config):
