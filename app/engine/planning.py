@@ -30,7 +30,7 @@ def preview_tiers(config: TrainingConfig) -> tuple[TierFacts, ...]:
     facts = tier_facts(make_plan(parameters, config), parameters)
     if config.assign != "importance":
         return facts
-    said = "about; decided at the start, from your data"
+    said = "roughly; your data decides"
     return tuple(replace(fact, layers=(), description=said) for fact in facts)
 
 

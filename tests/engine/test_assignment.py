@@ -146,7 +146,7 @@ def test_the_preview_without_data_says_that_the_data_decides(config: TrainingCon
     config = replace(config, assign="importance", data=None)
     facts = preview_tiers(config)
     assert sum(f.parameters for f in facts) == sum(a.size for a in parameters(config).values())
-    assert all("decided at the start" in fact.description for fact in facts)
+    assert all("your data decides" in fact.description for fact in facts)
     assert all(fact.layers == () for fact in facts)
 
 
