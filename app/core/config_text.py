@@ -11,10 +11,11 @@ from typing import Any, get_args
 
 import tomli_w
 
-from app.core.config import CHOICES, MixedDataset, Pending, TierConfig, TrainingConfig
+from app.core.config import CHOICES, MixedDataset, TierConfig, TrainingConfig
 from app.core.errors import InputError
 from app.core.odd_values import is_finite, told
 from app.core.one_line import one_line
+from app.core.settings.tiers import Pending
 
 
 def parse_tiers(periods: str, factors: str = "", pending: str = "") -> tuple[TierConfig, ...]:

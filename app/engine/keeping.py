@@ -6,9 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from app.core.config import Keep
 from app.core.errors import AppError
 from app.core.events import CheckpointSaved, Event
+from app.core.settings.watching import Keep
 from app.engine.checkpoints import (
     Checkpoint,
     Progress,

@@ -3,7 +3,8 @@
 from PySide6.QtCore import QObject
 from PySide6.QtGui import QAction
 
-from app.core.config import Keep, TrainingConfig
+from app.core.config import TrainingConfig
+from app.core.settings.watching import Keep
 from app.ui.app_state import AppState
 from app.ui.remembered import Remembered
 

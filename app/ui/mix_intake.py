@@ -9,7 +9,7 @@ from PySide6.QtCore import QObject, Signal, Slot
 
 from app.core.columns import Columns
 from app.core.config import MixedDataset
-from app.core.config_checks import MOST_MIXED_IN
+from app.core.settings.files import MOST_MIXED_IN
 from app.ui.app_state import AppState
 from app.ui.run_dataset import RunDataset
 from app.workers.background import BackgroundTasks, Failure

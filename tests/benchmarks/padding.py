@@ -1,6 +1,7 @@
 """How much of what batches compute is padding, for long-tailed lengths.
 
-Run it with `python -m tests.benchmarks.padding`. Nothing is timed and no model is loaded: the figures are exact and the same on every machine.
+Run it with `python -m tests.benchmarks.padding`. Nothing is timed and no model is loaded: the
+figures are exact and the same on every machine.
 """
 
 from collections.abc import Iterator

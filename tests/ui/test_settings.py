@@ -11,8 +11,8 @@ from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
 from app.core.config import CHOICES, TierConfig, TrainingConfig
-from app.core.config_checks import MAX_TIERS
 from app.core.presets import PRESETS
+from app.core.settings.tiers import MAX_TIERS
 from app.ui.widgets.building import tip
 from app.ui.widgets.setting_field import SettingField
 from app.ui.widgets.settings_form import FORM_SECTIONS

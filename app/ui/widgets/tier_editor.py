@@ -3,7 +3,7 @@
 from PySide6.QtWidgets import QLineEdit, QVBoxLayout, QWidget
 
 from app.core.config import CHOICES, TierConfig, config_field
-from app.core.config_checks import MAX_TIERS
+from app.core.settings.tiers import MAX_TIERS
 from app.ui import phrases
 from app.ui.app_state import AppState
 from app.ui.theme import LIGHT, Theme

@@ -4,8 +4,9 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QColor, QPainter, QPaintEvent
 from PySide6.QtWidgets import QToolButton, QWidget
 
-from app.core.config import Pending, TierConfig
+from app.core.config import TierConfig
 from app.core.events import TierFacts
+from app.core.settings.tiers import Pending
 from app.ui import icons
 from app.ui.theme import Theme
 from app.ui.widgets.building import GRID_PX, ElidedLabel, column, label, row

@@ -1,0 +1,49 @@
+"""What is trained: an adapter's kind, size and place in the model."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from app.core.settings.setting import setting
+
+FineTuneType = Literal["lora", "dora"]
+
+
+@dataclass(frozen=True)
+class AdapterSettings:
+    fine_tune_type: FineTuneType = setting(
+        "lora",
+        label="Adapter",
+        help="lora: a low-rank change of each weight. dora: the change's direction and the "
+        "weight's magnitude apart; slower.",
+        section="adapter",
+        advanced=True,
+    )
+    keys: str = setting(
+        "",
+        label="Modules",
+        help="Which modules of a layer carry an adapter, with commas between, like "
+        "q_proj, v_proj; empty means all.",
+        section="adapter",
+        advanced=True,
+    )
+    rank: int = setting(
+        8, label="Rank", help="Rank of each LoRA adapter.", section="adapter", minimum=1,
+        maximum=1024,
+    )  # fmt: skip
+    scale: float = setting(
+        20.0, label="Scale", help="Factor on the adapter's output, as mlx-lm uses it.",
+        section="adapter", minimum=0.0, maximum=1e4, exclusive_minimum=True, advanced=True,
+    )  # fmt: skip
+    dropout: float = setting(
+        0.0, label="Dropout", help="Share of the adapter's inputs dropped while training.",
+        section="adapter", minimum=0.0, maximum=0.95, advanced=True,
+    )  # fmt: skip
+    num_layers: int = setting(
+        -1,
+        label="Layers",
+        help="How many layers, counted from the top, carry an adapter; -1 means all.",
+        section="adapter",
+        minimum=-1,
+        maximum=10_000,
+        advanced=True,
+    )

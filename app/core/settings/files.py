@@ -1,0 +1,131 @@
+"""What goes into a run, and where it goes. Whether files exist is not known here."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from app.core.columns import EXAMPLE, ROLES, parse_columns
+from app.core.errors import InputError
+from app.core.paths import starter_model_dir
+from app.core.settings.setting import Problem, number, setting
+
+BadRows = Literal["stop", "leave out"]
+MOST_MIXED_IN = 0.95
+"""An epoch then has 20 rows for each of the dataset itself."""
+
+
+@dataclass(frozen=True)
+class MixedDataset:
+    """A further dataset, mixed into the run's own."""
+
+    data: Path
+    share: float
+    """Of the training rows of an epoch, which of them are this dataset's."""
+    map: str = ""
+    """Its columns, as the setting of that name says those of the run's own dataset."""
+
+    def __str__(self) -> str:
+        return f"{self.data.name} {self.share * 100:.3g} %"
+
+
+@dataclass(frozen=True)
+class FileSettings:
+    model: Path = setting(
+        factory=starter_model_dir,
+        label="Base model",
+        help="Folder of an MLX model (config.json, *.safetensors, tokenizer).",
+        section="files",
+    )
+    data: Path | None = setting(
+        label="Dataset",
+        help="A file of examples (.jsonl, .json, .csv, .tsv, .parquet, .txt, .md, also .gz), or a "
+        "folder with a train and optionally a valid file.",
+        section="files",
+    )
+    mix: tuple[MixedDataset, ...] = setting(
+        (),
+        label="Mixed in",
+        help="Further datasets, each with the share of the training rows that it shall make up, "
+        "like old.jsonl=0.25. Rows learned before, mixed in so, are rehearsed. An epoch is one "
+        "pass over the dataset itself.",
+        section="files",
+        advanced=True,
+    )
+    valid: Path | None = setting(
+        label="Validation set",
+        help="A file to validate on; without one, a share of the dataset is held out.",
+        section="files",
+    )
+    question_sets: tuple[Path, ...] = setting(
+        (),
+        label="Question sets",
+        help="Chat files scored before and after training: an answer counts when greedy "
+        "decoding gives exactly the expected reply.",
+        section="files",
+        advanced=True,
+    )
+    output: Path | None = setting(
+        label="Output folder",
+        help="The run's own folder; without one, a new folder in the library.",
+        section="files",
+    )
+    name: str = setting(
+        "",
+        label="Name",
+        help="What the run is called in the library; without one, the dataset's name.",
+        section="files",
+    )
+
+    map: str = setting(
+        "",
+        label="Columns",
+        help=f"Which column plays which role where the dataset's own names don't say, like "
+        f"{EXAMPLE}; or text=body. The roles are {', '.join(ROLES)}.",
+        section="files",
+        advanced=True,
+    )
+    bad_rows: BadRows = setting(
+        "stop",
+        label="Bad rows",
+        help="stop: a dataset with a row that can't be used is not trained on. leave out: its "
+        "other rows are, and the log names what was left out.",
+        section="files",
+        advanced=True,
+    )
+
+    def file_problems(self) -> list[Problem]:
+        return _column_problems(self.map) + _mix_problems(self.mix)
+
+
+def _column_problems(text: str) -> list[Problem]:
+    try:
+        parse_columns(text)
+    except InputError as error:
+        return [Problem("map", str(error))]
+    return []
+
+
+def _mix_problems(mix: tuple[MixedDataset, ...]) -> list[Problem]:
+    for mixed in mix:
+        if not 0 < mixed.share < 1:
+            return [
+                Problem(
+                    "mix",
+                    f"The share of {mixed.data.name} must be above 0 and below 1, like 0.25 for "
+                    f"a quarter; it is {number(mixed.share)}.",
+                )
+            ]
+        try:
+            parse_columns(mixed.map)
+        except InputError as error:
+            return [Problem("mix", f"{mixed.data.name}: {error}")]
+    total = sum(mixed.share for mixed in mix)
+    if total > MOST_MIXED_IN:
+        return [
+            Problem(
+                "mix",
+                f"The mixed-in datasets make up {total * 100:.4g} % of the rows; at most "
+                f"{MOST_MIXED_IN * 100:g} % can be, as the rest is the dataset itself.",
+            )
+        ]
+    return []

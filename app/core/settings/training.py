@@ -1,0 +1,98 @@
+"""How a run steps: batches, learning rate, the optimizer."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from app.core.settings.setting import setting
+
+Schedule = Literal["constant", "linear", "cosine"]
+
+
+@dataclass(frozen=True)
+class StepSettings:
+    steps: int = setting(
+        300, label="Steps", help="Optimizer steps.", section="training", minimum=1,
+        maximum=10_000_000,
+    )  # fmt: skip
+    batch_size: int = setting(
+        4, label="Batch size", help="Examples per forward pass.", section="training", minimum=1,
+        maximum=4096,
+    )  # fmt: skip
+    learning_rate: float = setting(
+        1e-4,
+        label="Learning rate",
+        help="Peak learning rate of AdamW.",
+        section="training",
+        minimum=0.0,
+        maximum=1.0,
+        exclusive_minimum=True,
+    )
+    max_seq_length: int = setting(
+        2048,
+        label="Longest example",
+        help="Tokens; longer examples are cut at the end, and counted.",
+        section="training",
+        minimum=8,
+        maximum=1_000_000,
+    )
+    mask_prompt: bool = setting(
+        True,
+        label="Train replies only",
+        help="In chats and prompt/completion rows, learn the assistant's words and not the user's.",
+        section="training",
+    )
+    schedule: Schedule = setting(
+        "cosine",
+        label="Schedule",
+        help="How the learning rate falls after the warm-up.",
+        section="training",
+        advanced=True,
+    )
+    warmup_steps: int = setting(
+        10,
+        label="Warm-up steps",
+        help="Steps over which the learning rate rises to its peak.",
+        section="training",
+        minimum=0,
+        maximum=1_000_000,
+        advanced=True,
+    )
+    gradient_accumulation: int = setting(
+        1,
+        label="Gradient accumulation",
+        help="Batches per optimizer step, weighted by their trained tokens.",
+        section="training",
+        minimum=1,
+        maximum=4096,
+        advanced=True,
+    )
+    grad_checkpoint: bool = setting(
+        False,
+        label="Recompute layers",
+        help="Gradient checkpointing: keep only each layer's input and compute the rest again in "
+        "the backward pass. Less memory, about a third more time.",
+        section="training",
+        advanced=True,
+    )
+    weight_decay: float = setting(
+        0.01,
+        label="Weight decay",
+        help="Decoupled; applied only when a tier fires.",
+        section="training",
+        minimum=0.0,
+        maximum=1.0,
+        advanced=True,
+    )
+    max_norm: float = setting(
+        1.0,
+        label="Clip gradient norm",
+        help="The gradient over all tiers is scaled down to this L2 norm; 0 turns it off.",
+        section="training",
+        minimum=0.0,
+        maximum=1e6,
+        advanced=True,
+    )
+    seed: int = setting(
+        0, label="Seed", help="Decides adapter start, data order, split and dropout.",
+        section="training", minimum=0, maximum=2**32 - 1, advanced=True,
+    )  # fmt: skip

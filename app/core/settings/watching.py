@@ -1,0 +1,45 @@
+"""When a run is validated, kept and ended early."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from app.core.settings.setting import setting
+
+Keep = Literal["all", "best and last"]
+
+
+@dataclass(frozen=True)
+class WatchingSettings:
+    validation_share: float = setting(
+        0.1,
+        label="Held out",
+        help="Share of the dataset held out for validation where no validation set is given; "
+        "0 turns validation off.",
+        section="watching",
+        minimum=0.0,
+        maximum=0.5,
+    )
+    steps_per_eval: int = setting(
+        50, label="Validate every", help="Steps between validations.", section="watching",
+        minimum=1, maximum=10_000_000, advanced=True,
+    )  # fmt: skip
+    steps_per_save: int = setting(
+        100, label="Save every", help="Steps between checkpoints.", section="watching",
+        minimum=1, maximum=10_000_000, advanced=True,
+    )  # fmt: skip
+    early_stop_evals: int = setting(
+        0,
+        label="Stop early after",
+        help="Validations in a row without a new best after which the run ends; 0 never ends it.",
+        section="watching",
+        minimum=0,
+        maximum=10_000,
+        advanced=True,
+    )
+    keep_checkpoints: Keep = setting(
+        "all",
+        label="Checkpoints kept",
+        help="all, or only the one with the best validation loss and the last one.",
+        section="watching",
+        advanced=True,
+    )
