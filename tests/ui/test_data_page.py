@@ -133,14 +133,13 @@ def test_dragging_the_line_changes_the_limit_and_what_is_said_of_it(
     plot.line.setValue(8.0)  # as a drag does
     plot.line.sigDragged.emit(plot.line)
     qtbot.waitUntil(lambda: nestling.state.config.max_seq_length == 256)
-    assert view.effect.text() == "1 row (0.5 %) cut at the end."
+    assert view.effect.text() == "1 row to validate on (5 %) cut at the end."
     assert nestling.train.form.fields["max_seq_length"].control.value() == 256  # type: ignore[attr-defined]
     figures = {figure.name: figure.value for figure in view.counted.shown}
     statistics = nestling.data_work.figures.statistics
     assert statistics is not None
-    within = sum(c.tokens_within(256) for c in (statistics.train, statistics.valid))
-    assert figures["Tokens"] == f"{within:,}"
-    assert figures["Examples"] == "200"
+    assert figures["Tokens"] == f"{statistics.train.kept_tokens(256):,}"
+    assert figures["Examples"] == "180 to train on"
     kinds = nestling.data.problems.counts
     qtbot.waitUntil(lambda: nestling.data.problems.counts.get("too long") == 1)
     assert kinds is not None
@@ -310,7 +309,7 @@ def test_the_split_is_counted_on_both_sides(
     assert nestling.state.config.validation_share == 0.25
     qtbot.waitUntil(lambda: split.counts.text() == "30 rows to train on, 10 to validate on.")
     split.slider.setValue(0)
-    everything = "All 40 rows are trained on; nothing is validated."
+    everything = "40 rows to train on; nothing is validated."
     qtbot.waitUntil(lambda: split.counts.text() == everything)
     seed = nestling.state.config.seed
     split.draw.click()

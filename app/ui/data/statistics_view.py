@@ -133,8 +133,9 @@ class StatisticsView(QScrollArea):
     def _show_run(self) -> None:
         names = [dataset.name for dataset in self._datasets.all]
         named = list(zip(names, self._figures.all, strict=False))
-        speed, memory = self._figures.speed, self._state.memory
-        self.run.show_figures(run_figures(named, self._config(), speed, memory))
+        speed, state = self._figures.speed, self._state
+        why_not = state.rows_problem if self._dragged is None else ""
+        self.run.show_figures(run_figures(named, self._config(), speed, state.memory, why_not))
 
     def _show_waiting(self) -> None:
         if self._figures.statistics is None:
