@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
-from app.core.config import TrainingConfig
+from app.core.config import MixedDataset, TrainingConfig
 from app.ui.data.words import DECIDE_PACE, share
 from app.ui.main_window import DATA, TRAIN
 from app.ui.pages.data_page import COLUMNS, PROBLEMS, STATISTICS
@@ -218,9 +218,16 @@ def test_a_dataset_that_the_model_refuses_is_said_to_be_refused(
     nestling.commands.open_path(write_calls(tmp_path / "calls.jsonl", plain=0))
     work, page = nestling.data_work, nestling.data
     qtbot.waitUntil(lambda: work.tokenisation.done is not None)
-    assert page.status.text.text() == (
-        "The model takes no row of the dataset to train on: Problems says why."
-    )
+    qtbot.waitUntil(lambda: not nestling.actions.start.isEnabled())
+    reason = "No training row can be used: calls.jsonl, line 1: the model's chat template "
+    assert page.status.problem.text().startswith(reason)
+    assert not page.status.text.text()
+    assert nestling.state.why_not_start().startswith(reason)
+    assert nestling.train.header.status.toolTip().startswith(reason)
+    assert nestling.actions.start.toolTip().startswith(reason)
+    assert not nestling.actions.queue.isEnabled()
+    (figure,) = page.statistics.run.shown
+    assert (figure.value, figure.note) == ("Can't start", nestling.state.rows_problem)
     assert work.preview.total == 6, "its rows can be looked at all the same"
     qtbot.waitUntil(lambda: "add 1 and 2" in shown(nestling))
     qtbot.waitUntil(lambda: page.problems.counts == {"refused by the model": 6, "duplicate": 5})
@@ -228,6 +235,45 @@ def test_a_dataset_that_the_model_refuses_is_said_to_be_refused(
     qtbot.waitUntil(lambda: work.preview.total == 5)
     assert page.status.text.text() == (
         "6 rows are left out, refused by the model: Problems says why."
+    )
+    assert nestling.actions.start.isEnabled()
+
+
+def test_a_run_of_too_few_rows_can_t_be_started(
+    nestling: Nestling, many: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
+    """Each time the same sentence that a run would end with."""
+    state, start = nestling.state, nestling.actions.start
+    state.change_config(batch_size=200, validation_share=0.5)
+    nestling.commands.open_path(many)
+    qtbot.waitUntil(lambda: bool(state.rows_problem))
+    assert not start.isEnabled()
+    assert state.why_not_start() == (
+        "There are 100 training rows, fewer than the batch size of 200. "
+        "Lower the batch size, or add rows."
+    )
+    state.change_config(batch_size=4)
+    assert start.isEnabled(), "told at once: the rows are the same"
+    state.change_config(max_seq_length=8)
+    assert not start.isEnabled()
+    assert state.why_not_start().startswith(
+        "Every training row is longer than the limit of 8 tokens; the shortest has 1"
+    )
+    state.change_config(max_seq_length=2048)
+    assert start.isEnabled()
+    old = tmp_path / "old.jsonl"
+    old.write_text("".join(many.read_text().splitlines(keepends=True)[:1]))
+    state.change_config(mix=(MixedDataset(old, 0.1),))
+    qtbot.waitUntil(lambda: len(nestling.data_work.figures.all) == 2)
+    seeds = 0
+    while start.isEnabled():  # until its only row is drawn for validation
+        seeds += 1
+        state.change_config(seed=seeds)
+        measured = nestling.data_work.figures.all
+        qtbot.waitUntil(lambda before=measured: nestling.data_work.figures.all is not before)
+    assert state.why_not_start() == (
+        "No row of the mixed-in old is left to train on: all are held out for validation. "
+        "Hold out a smaller share, or none."
     )
 
 
