@@ -1,9 +1,9 @@
 """A turn's content given as a list of parts, as in OpenAI's chats, brought into one text.
 
 The texts follow one another with nothing in between. So they do in templates that take such lists
-themselves (as Llama's since 3.2, where each part is `{{ content['text'] }}`), and so mlx-lm's server
-joins them for a template that takes only text: whoever asks the tuned model through either gives it
-the tokens that it was trained on. Where lines are wanted, the parts hold them.
+themselves (as Llama's since 3.2, where each part is `{{ content['text'] }}`), and so does mlx-lm's
+server join them for a template that takes only text: whoever asks the tuned model through either
+gives it the tokens that it was trained on. Where lines are wanted, the parts hold them.
 """
 
 from app.data.row_values import Wrong, kind_of

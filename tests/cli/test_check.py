@@ -218,7 +218,7 @@ def test_datasets_to_mix_are_checked_together(tmp_path: Path) -> None:
         ("a.csv=0.2", "are one file: a dataset can't be used twice"),
         ("a.csv", "mix must name datasets with their shares, like old.jsonl=0.25"),
         ("a.csv=2", "The share of a.csv must be above 0 and below 1"),
-        ("no.csv=0.2", "no.csv does not exist"),
+        ("no.csv=0.2", "no.csv isn't there"),
     ],
 )
 def test_a_mix_that_no_run_takes_ends_with_2_and_one_sentence(
@@ -245,7 +245,7 @@ def test_datasets_to_mix_are_tokenised_too(tiny_model: Path, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["nowhere.jsonl"], "nowhere.jsonl does not exist"),
+        (["nowhere.jsonl"], "nowhere.jsonl isn't there"),
         ([], "the following arguments are required: DATA"),
         (["a.csv", "--map", "prompt=q"], "A column is mapped to prompt but none to completion."),
         (["a.csv", "--map", "body"], "'body' maps no column"),
