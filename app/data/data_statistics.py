@@ -30,6 +30,11 @@ class DataStatistics:
     unusable_count: int
     """Rows that are no tokens: those that the model refuses, and bad ones that are left out."""
 
+    @property
+    def has_rows(self) -> bool:
+        """Whether any row became tokens."""
+        return bool(self.train.rows or self.valid.rows)
+
     def left_out(self, limit: int) -> int:
         """Rows that a run uses neither to train nor to validate."""
         return self.unusable_count + self.train.useless(limit) + self.valid.useless(limit)

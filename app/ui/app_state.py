@@ -229,7 +229,7 @@ class AppState(QObject):
         if wrong := phrases.file_problems(self.dataset):
             return wrong[0]
         if not self.dataset.examples:
-            return "The dataset has no example that can be trained on."
+            return self.why_not_train_on_rows()
         if self.dataset.problem_count and self.config.bad_rows == "stop":
             return "The dataset has rows that can't be used."
         if problems := self.config.problems():
@@ -238,3 +238,9 @@ class AppState(QObject):
             return self.mix_problem or self.rows_problem
         failure = self.model_failure or self.plan_failure
         return failure.message if failure else ""
+
+    def why_not_train_on_rows(self) -> str:
+        """Why a run has too few rows, as far as that is known; empty where it has enough."""
+        if self.dataset is not None and not self.dataset.examples:
+            return "The dataset has no example that can be trained on."
+        return self.rows_problem

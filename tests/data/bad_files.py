@@ -589,6 +589,11 @@ BAD_FILES = [
         "e.jsonl, line 1: message 1 (user) has content whose part 1 is text, not an object",
     ),
     ("e.jsonl", share(HUMAN, GPT, system=["a"]), "e.jsonl, line 1: system is a list, not text"),
+    (
+        "e.parquet",
+        parquet([{"id": 1, "talk": {"question": "fox?", "answer": "yes"}}]),
+        "e.parquet, row 1: keeps question, answer inside 'talk': give each a column of its own",
+    ),
     # -- bad Alpaca, questions and synonyms
     ("f.jsonl", row(instruction="", input="", output="b"), "f.jsonl, line 1: instruction is empty"),
     ("f.jsonl", row(instruction="a", input="", output=""), "f.jsonl, line 1: output is empty"),

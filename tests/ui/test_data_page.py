@@ -230,6 +230,10 @@ def test_a_dataset_that_the_model_refuses_is_said_to_be_refused(
     assert (figure.value, figure.note) == ("Can't start", nestling.state.rows_problem)
     assert work.preview.total == 6, "its rows can be looked at all the same"
     qtbot.waitUntil(lambda: "add 1 and 2" in shown(nestling))
+    nothing_follows = "As the file has it: the model takes none of these."
+    qtbot.waitUntil(lambda: page.rows.note.text() == nothing_follows)
+    assert page.statistics._waiting.text() == "No row became tokens, so that none has a length."
+    assert nestling.train.data.problem.text() == nestling.state.rows_problem
     qtbot.waitUntil(lambda: page.problems.counts == {"refused by the model": 6, "duplicate": 5})
     nestling.commands.open_path(write_calls(tmp_path / "some.jsonl", plain=5))
     qtbot.waitUntil(lambda: work.preview.total == 5)
@@ -312,6 +316,7 @@ def test_columns_are_mapped_tried_used_and_remembered(
     assert nestling.data.tabs.checkedId() == COLUMNS
     qtbot.waitUntil(lambda: list(view.roles) == ["n", "asked", "answered"], timeout=LONG)
     assert not view.use.isEnabled()
+    assert {box.itemText(0) for box in view.roles.values()} == {"Not used"}
     choose(view.roles["asked"], "prompt")
     assert "but none to completion" in view.problem.text()
     assert not view.use.isEnabled()
@@ -337,6 +342,37 @@ def test_columns_are_mapped_tried_used_and_remembered(
     nestling.commands.open_path(unmapped)
     qtbot.waitUntil(lambda: not nestling.state.is_inspecting, timeout=LONG)
     assert nestling.state.config.map == "", "forgotten"
+
+
+def test_a_column_that_is_used_by_its_name_is_not_said_to_be_unused(
+    nestling: Nestling, tmp_path: Path, qtbot: QtBot
+) -> None:
+    path = tmp_path / "named.csv"
+    path.write_text("question,answer\n" + "".join(f"what {i},that {i}\n" for i in range(20)))
+    nestling.commands.open_path(path)
+    view = nestling.data.columns
+    qtbot.waitUntil(lambda: list(view.roles) == ["question", "answer"])
+    assert {box.currentText() for box in view.roles.values()} == {"By its name"}
+    choose(view.roles["question"], "prompt")
+    assert view.roles["answer"].currentText() == "Not used", "roles decide alone"
+
+
+def test_rows_with_all_inside_one_column_are_told_so_and_no_mapping_is_offered(
+    nestling: Nestling, tmp_path: Path, qtbot: QtBot
+) -> None:
+    path = tmp_path / "inside.jsonl"
+    path.write_text('{"id": 1, "talk": {"question": "what", "answer": "that"}}\n' * 3)
+    nestling.commands.open_path(path)
+    qtbot.waitUntil(lambda: nestling.data.tabs.checkedId() == PROBLEMS)
+    assert "Keeps question, answer inside 'talk'" in nestling.data.problems.model.as_text([0])
+    qtbot.waitUntil(lambda: nestling.data_work.preview.looked is not None)
+    rows = nestling.data.rows
+    assert rows.map.isHidden()
+    assert rows.text.placeholderText() == ""
+    (figure,) = nestling.data.statistics.run.shown
+    assert (figure.value, figure.note) == (
+        "Can't start", "The dataset has no example that can be trained on."
+    )  # fmt: skip
 
 
 def choose(box: object, role: str) -> None:

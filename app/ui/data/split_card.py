@@ -126,7 +126,7 @@ def _sides(
 
 
 def _sentence(sides: Sides, *, is_about: bool, of_own: str = "") -> str:
-    if not sides.train and not is_about:
+    if not sides.train:
         return "No row is left to train on."
     if not sides.valid and not is_about:
         return f"{phrases.plural(sides.train, 'row')} to train on; nothing is validated."

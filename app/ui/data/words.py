@@ -61,6 +61,8 @@ def length_sentence(statistics: "DataStatistics", limit: int) -> str:
     """What the limit does."""
     train, valid = statistics.train, statistics.valid
     useless = train.useless(limit) + valid.useless(limit)
+    if not statistics.has_rows:
+        return ""
     if not train.cut(limit) and not valid.cut(limit) and not useless:
         longest = max(train.longest, valid.longest)
         return f"No row is cut: the longest has {phrases.plural(longest, 'token')}."
@@ -100,15 +102,16 @@ def _trained_on(statistics: "DataStatistics", limit: int) -> list[Figure]:
     tokens, trained = train.kept_tokens(limit), train.trained_within(limit)
     others = [f"{statistics.valid.kept(limit):,} to validate on"] if statistics.valid.rows else []
     others += [f"{left_out:,} left out"] if left_out else []
+    counted = [Figure("Examples", f"{train.kept(limit):,} to train on", ", ".join(others))]
+    if not train.kept(limit):
+        return counted
     cut_off = train.cut_off(limit)
-    counted = [
-        Figure("Examples", f"{train.kept(limit):,} to train on", ", ".join(others)),
+    median, most = train.length_at(0.5, limit), train.length_at(0.95, limit)
+    counted += [
         Figure("Tokens", f"{tokens:,}", f"{cut_off:,} cut off" if cut_off else ""),
         Figure("Trained tokens", f"{trained:,}", share(trained, tokens)),
+        Figure("Length of a row", f"{median:,} median, {most:,} at 95 %"),
     ]
-    if train.kept(limit):
-        median, most = train.length_at(0.5, limit), train.length_at(0.95, limit)
-        counted.append(Figure("Length of a row", f"{median:,} median, {most:,} at 95 %"))
     if last_only := train.last_reply_only(limit):
         note = "the template changes earlier replies"
         counted.append(Figure("Last reply only", f"{last_only:,}", note))

@@ -78,7 +78,7 @@ class DataCard(QWidget):
         if failure := state.dataset_failure:
             return f"{failure.message} {failure.hint}".strip()
         if (facts := state.dataset) is None or not facts.problem_count:
-            return ""
+            return state.rows_problem
         wrong = phrases.file_problems(facts)
         rows = facts.problem_count - len(wrong)
         if not rows:
