@@ -83,7 +83,7 @@ def _token_data(statistics: "DataStatistics", config: TrainingConfig) -> dict[st
     }
 
 
-def _epoch_data(epoch: "EpochFacts", config: TrainingConfig) -> dict[str, object]:
+def _epoch_data(epoch: "EpochFacts", config: TrainingConfig) -> dict[str, Any]:
     return {
         "rows": list(epoch.rows),
         "tokens": round(epoch.tokens),
@@ -124,6 +124,8 @@ def _use_lines(statistics: "DataStatistics", config: TrainingConfig) -> list[str
     told = _token_data(statistics, config)
     rows = f"{_count(told['train_rows'], 'row')} to train on, {told['valid_rows']:,} to validate on"
     rows += f", {told['left_out']:,} left out" if told["left_out"] else ""
+    if not told["train_rows"]:
+        return [f"{rows}."]
     tokens = f"{told['tokens']:,} tokens to train on, {told['trained_tokens']:,} of them trained"
     cut = f"{_count(told['cut'], 'row')} cut at {config.max_seq_length:,} tokens"
     return [f"{rows}.", f"{tokens}; {cut}, and the longest has {told['longest']:,}."]
@@ -134,8 +136,10 @@ def _epoch_line(use: RunUse, config: TrainingConfig) -> str:
         return f"No run would start. {use.why_not}"
     epoch = _epoch_data(use.epoch, config)
     rows, about = sum(use.epoch.rows), "about " if config.mix else ""
+    has_bad_rows = any(one.unusable_count > one.refused_count for one in use.of_each)
+    when = "With bad rows left out, an" if has_bad_rows else "An"
     return (
-        f"An epoch: {_count(int(str(epoch['steps'])), 'step')}, {_count(rows, 'row')}, "
+        f"{when} epoch: {_count(epoch['steps'], 'step')}, {_count(rows, 'row')}, "
         f"{about}{epoch['tokens']:,} tokens, {epoch['trained_tokens']:,} of them trained."
     )
 

@@ -123,6 +123,10 @@ def test_with_a_model_tokens_cuts_and_refusals_are_told(tiny_model: Path, tmp_pa
     assert "2 rows to train on, 0 to validate on, 2 left out." in said
     assert "; 1 row cut at 40 tokens, and the longest has " in said
     assert "An epoch: 1 step, 2 rows, " in said
+    with path.open("a") as file:
+        file.write('{"text": ""}\n')
+    said = check(path, *asked).stdout
+    assert "With bad rows left out, an epoch: 1 step, 2 rows, " in said
 
 
 def test_where_no_run_would_start_that_is_told(tiny_model: Path, tmp_path: Path) -> None:
