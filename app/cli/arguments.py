@@ -2,27 +2,18 @@
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import Field, fields
+from dataclasses import fields
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from app import __version__
 from app.cli.check import add_check
 from app.cli.generate import add_generate
-from app.core.config import CHOICES, TrainingConfig
+from app.cli.setting_flags import add_setting
+from app.core.config import TrainingConfig
 from app.core.config_text import load_toml, parse_tiers, with_settings
 from app.core.errors import InputError
 from app.core.presets import PRESETS, preset
-
-METAVARS = {
-    "tiers": "P,P,…",
-    "tier_patterns": "PATTERN=TIER,…",
-    "keys": "NAME,…",
-    "map": "ROLE=COLUMN,…",
-    "model": "DIR",
-    "name": "NAME",
-}
-
 
 _RUN_HELP = "The run's name, or its folder."
 
@@ -109,7 +100,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     for f in fields(TrainingConfig):
         if f.name != "output":
-            _add_setting(parser, f)
+            add_setting(parser, f)
     parser.add_argument(
         "--tier-factors", default=argparse.SUPPRESS, metavar="F,F,…",
         help="One learning-rate factor for each tier.",
@@ -147,28 +138,6 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", action="store_true", help="Print one JSON object a line instead of progress."
     )
-
-
-def _add_setting(parser: argparse.ArgumentParser, f: Field[Any]) -> None:
-    flag = "--" + f.name.replace("_", "-")
-    text = f.metadata["help"].replace("%", "%%")
-    if f.type is bool:
-        parser.add_argument(
-            flag, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=text
-        )
-        return
-    if f.name == "question_sets":
-        options: dict[str, Any] = {"nargs": "+", "metavar": "PATH"}
-    elif f.name == "mix":
-        options = {"action": "append", "metavar": "PATH=SHARE"}
-        text += " May be given several times."
-    elif f.name in CHOICES:
-        options = {"choices": CHOICES[f.name]}
-    elif f.type in (int, float):
-        options = {"type": f.type, "metavar": "N" if f.type is int else "X"}
-    else:
-        options = {"metavar": METAVARS.get(f.name, "PATH")}
-    parser.add_argument(flag, default=argparse.SUPPRESS, help=text, **options)
 
 
 def _help(name: str) -> str:

@@ -2,10 +2,12 @@
 
 import argparse
 import json
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.cli.check_report import as_data, as_lines
+from app.cli.check_report import RunUse, as_data, as_lines
+from app.cli.setting_flags import add_setting
 from app.cli.waiting import waited_for
 from app.core.columns import parse_columns
 from app.core.config import TrainingConfig
@@ -15,9 +17,14 @@ from app.data.fingerprint import unchanged
 from app.data.mixed_inspection import GivenDataset, MixedFacts, inspecting_mixed
 
 if TYPE_CHECKING:
-    from app.data.token_facts import TokenFacts
+    from app.data.token_facts import TokenisedFiles
 
 EXIT_BAD_ROWS = 2
+SETTINGS = (
+    "valid", "mix", "map", "mask_prompt", "max_seq_length", "validation_share", "seed",
+    "batch_size", "gradient_accumulation",
+)  # fmt: skip
+"""Those that decide which rows a run takes, and what it does with them."""
 
 
 def add_check(parser: argparse.ArgumentParser) -> None:
@@ -26,67 +33,82 @@ def add_check(parser: argparse.ArgumentParser) -> None:
         "Read a dataset to its end and name every row that can't be used. The exit code is 0 when "
         "there is none, and 2 when there is."
     )
-    parser.add_argument("data", type=Path, metavar="DATA", help=_help("data"))
-    parser.add_argument("--valid", type=Path, metavar="PATH", help=_help("valid"))
-    parser.add_argument(
-        "--mix", action="append", default=[], metavar="PATH=SHARE",
-        help="A further dataset, as nestling train takes it: also checked, and for rows that "
-        "stand in both. May be given several times.",
-    )  # fmt: skip
+    help_of = {f.name: str(f.metadata["help"]).replace("%", "%%") for f in fields(TrainingConfig)}
+    parser.add_argument("data", type=Path, metavar="DATA", help=help_of["data"])
     parser.add_argument(
         "--model", type=Path, metavar="DIR",
-        help="Also turn every row into this model's tokens; its weights are not read.",
+        help="Also turn every row into this model's tokens, and say what a run would do with them; "
+        "its weights are not read.",
     )  # fmt: skip
-    parser.add_argument("--map", default="", metavar="ROLE=COLUMN,…", help=_help("map"))
-    parser.add_argument(
-        "--max-seq-length", type=int, metavar="N", default=TrainingConfig().max_seq_length,
-        help=_help("max_seq_length"),
-    )  # fmt: skip
+    for f in fields(TrainingConfig):
+        if f.name in SETTINGS:
+            add_setting(parser, f)
     parser.add_argument("--json", action="store_true", help="Print one JSON object.")
 
 
 def check(arguments: argparse.Namespace) -> int:
     """Print the report; raises InputError when there is nothing to report on."""
-    config = TrainingConfig(max_seq_length=arguments.max_seq_length, map=arguments.map)
-    config = with_settings(config, {"mix": arguments.mix}, where="the command line").checked()
-    main = GivenDataset(arguments.data, arguments.valid, parse_columns(arguments.map))
+    settings = {name: getattr(arguments, name) for name in SETTINGS if name in arguments}
+    config = with_settings(TrainingConfig(), settings, where="the command line").checked()
+    main = GivenDataset(arguments.data, config.valid, parse_columns(config.map))
     given = [main, *(GivenDataset(one.data) for one in config.mix)]
-    facts, tokens = _found(arguments, given)
+    facts, tokens = _found(arguments, given, config)
+    use = _use(tokens, config) if tokens else None
+    problems = [one.problems for one in tokens]
     if arguments.json:
-        print(json.dumps(as_data(facts, tokens, config.mix), ensure_ascii=False))
+        print(json.dumps(as_data(facts, problems, use, config), ensure_ascii=False))
     else:
-        print("\n".join(as_lines(facts, tokens, is_mapped=main.columns is not None)))
+        is_mapped = main.columns is not None
+        print("\n".join(as_lines(facts, problems, use, config, is_mapped=is_mapped)))
     errors = sum(one.problem_count for one in facts.datasets)
-    errors += sum(one.problems.error_count for one in tokens)
+    errors += sum(one.error_count for one in problems)
     return EXIT_BAD_ROWS if errors else 0
 
 
 def _found(
-    arguments: argparse.Namespace, given: list[GivenDataset]
-) -> "tuple[MixedFacts, list[TokenFacts]]":
+    arguments: argparse.Namespace, given: list[GivenDataset], config: TrainingConfig
+) -> "tuple[MixedFacts, list[TokenisedFiles]]":
     reading = inspecting_mixed(given)
     label = f"Reading {arguments.data.name}"
     if not arguments.model:
         return waited_for(reading, label), []
     files = [find_files(one.data, one.valid) for one in given]
     with unchanged(path for one in files for path in one.all_files):
-        return waited_for(reading, label), _tokens(arguments, given)
+        return waited_for(reading, label), _tokens(arguments.model, given, config)
 
 
-def _tokens(arguments: argparse.Namespace, given: list[GivenDataset]) -> "list[TokenFacts]":
-    from app.data.token_facts import counting_tokens
+def _tokens(
+    model: Path, given: list[GivenDataset], config: TrainingConfig
+) -> "list[TokenisedFiles]":
+    from app.data.token_facts import tokenising_files
     from app.data.token_store import RowSettings
     from app.engine.loading import load_tokenizer
 
-    tokenizer = load_tokenizer(arguments.model)
+    tokenizer = load_tokenizer(model)
     found = []
     for one in given:
         files = find_files(one.data, one.valid)
-        settings = RowSettings(True, one.columns)
-        counting = counting_tokens(files, tokenizer, settings, arguments.max_seq_length)
-        found.append(waited_for(counting, f"Turning {one.data.name} into tokens"))
+        settings = RowSettings(config.mask_prompt, one.columns)
+        making = tokenising_files(files, tokenizer, settings, config.max_seq_length)
+        found.append(waited_for(making, f"Turning {one.data.name} into tokens"))
     return found
 
 
-def _help(name: str) -> str:
-    return str(TrainingConfig.__dataclass_fields__[name].metadata["help"]).replace("%", "%%")
+def _use(tokens: "list[TokenisedFiles]", config: TrainingConfig) -> RunUse:
+    from app.data.data_statistics import epoch_facts
+    from app.data.dataset_files import dataset_name
+    from app.data.enough import RowsLeft, too_little
+    from app.data.token_facts import statistics_of
+
+    statistics = statistics_of(tokens, config.validation_share, config.seed)
+    if not statistics:
+        return RunUse((), None, "A file can't be read to its end. Mend it or choose another.")
+    limit = config.max_seq_length
+    left = [
+        RowsLeft.by_statistics(dataset_name(one.files), known, limit, one.files.train_files)
+        for one, known in zip(tokens, statistics, strict=True)
+    ]
+    if refusal := too_little(left, limit, config.batch_size):
+        return RunUse(statistics, None, f"{refusal.message} {refusal.hint}")
+    shares = [mixed.share for mixed in config.mix]
+    return RunUse(statistics, epoch_facts(statistics, shares, limit))

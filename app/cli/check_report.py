@@ -2,37 +2,48 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from app.core.config import MixedDataset
+from app.core.config import TrainingConfig
 from app.data.dataset import ending_advice
 from app.data.examples import RowProblem
 from app.data.inspection import DatasetFacts, FileFacts, Problems
 from app.data.mixed_inspection import MixedFacts
 
 if TYPE_CHECKING:
-    from app.data.token_facts import TokenFacts
+    from app.data.data_statistics import DataStatistics, EpochFacts
 
-_TOKEN_FACTS = ("tokens", "trained_tokens", "longest", "cut")
+
+@dataclass(frozen=True)
+class RunUse:
+    """What a run would do with the datasets' rows, once they are tokens."""
+
+    of_each: "tuple[DataStatistics, ...]"
+    """None where a file is damaged."""
+    epoch: "EpochFacts | None"
+    why_not: str = ""
+    """Why no run would start, and what to do; there is no epoch then."""
 
 
 def as_data(
-    facts: MixedFacts, tokens: "Sequence[TokenFacts]", mix: Sequence[MixedDataset]
+    facts: MixedFacts, tokens: Sequence[Problems], use: RunUse | None, config: TrainingConfig
 ) -> dict[str, Any]:
-    """The report as JSON can hold it; problems are those of all datasets."""
-    main, *others = facts.datasets
-    report = _dataset(main)
+    """The report as JSON can hold it; problems are those of all datasets, `tokens` the model's."""
+    datasets = [_dataset(one) for one in facts.datasets]
     if tokens:
-        report["tokens"] = _token_data(tokens[0])
-    if mix:
-        report["mix"] = [
-            _dataset(one) | {"share": mixed.share}
-            for one, mixed in zip(others, mix, strict=True)
-        ]  # fmt: skip
-        for one, counted in zip(report["mix"], tokens[1:], strict=False):
-            one["tokens"] = _token_data(counted)
+        for number, one in enumerate(datasets):
+            known = use.of_each[number] if use and use.of_each else None
+            one["tokens"] = known and _token_data(known, config)
+    report = datasets[0]
+    if use:
+        report["epoch"] = use.epoch and _epoch_data(use.epoch, config)
+        report["no_run"] = use.why_not or None
+    if config.mix:
+        shares = [{"share": mixed.share} for mixed in config.mix]
+        report["mix"] = [one | share for one, share in zip(datasets[1:], shares, strict=True)]
     found = [problem for one in facts.datasets for problem in (*one.problems, *one.warnings)]
-    more = [facts.across, *(one.problems for one in tokens)]
+    more = [facts.across, *tokens]
     found += [problem for one in more for problem in (*one.errors, *one.warnings)]
     counts: Counter[str] = Counter()
     for kinds in (*(one.counts for one in facts.datasets), *(one.counts() for one in more)):
@@ -57,8 +68,28 @@ def _dataset(facts: DatasetFacts) -> dict[str, Any]:
     }
 
 
-def _token_data(tokens: "TokenFacts") -> dict[str, int]:
-    return {name: getattr(tokens, name) for name in _TOKEN_FACTS}
+def _token_data(statistics: "DataStatistics", config: TrainingConfig) -> dict[str, int]:
+    """Tokens and cuts are those of the rows to train on; `longest` is uncut, of all rows."""
+    train, valid, limit = statistics.train, statistics.valid, config.max_seq_length
+    return {
+        "train_rows": train.kept(limit),
+        "valid_rows": valid.kept(limit),
+        "left_out": statistics.left_out(limit),
+        "tokens": train.kept_tokens(limit),
+        "trained_tokens": train.trained_within(limit),
+        "cut": train.cut(limit),
+        "last_reply_only": train.last_reply_only(limit),
+        "longest": max(train.longest, valid.longest),
+    }
+
+
+def _epoch_data(epoch: "EpochFacts", config: TrainingConfig) -> dict[str, Any]:
+    return {
+        "rows": list(epoch.rows),
+        "tokens": round(epoch.tokens),
+        "trained_tokens": round(epoch.trained_tokens),
+        "steps": epoch.steps(config.batch_size, config.gradient_accumulation),
+    }
 
 
 def _problem(problem: RowProblem) -> dict[str, Any]:
@@ -73,25 +104,54 @@ def _problem(problem: RowProblem) -> dict[str, Any]:
     }
 
 
-def as_lines(facts: MixedFacts, tokens: "Sequence[TokenFacts]", is_mapped: bool) -> list[str]:
+def as_lines(
+    facts: MixedFacts, tokens: Sequence[Problems], use: RunUse | None, config: TrainingConfig,
+    *, is_mapped: bool,
+) -> list[str]:  # fmt: skip
     """The report for people: the rows first, so that what counts stands at the end."""
     lines = []
     for number, one in enumerate(facts.datasets):
-        counted = tokens[number] if tokens else None
-        lines += _dataset_lines(one, counted, is_mapped=is_mapped and not number)
+        found = tokens[number] if tokens else None
+        lines += _dataset_lines(one, found, is_mapped=is_mapped and not number)
+        lines += _use_lines(use.of_each[number], config) if use and use.of_each else []
     lines += _listed(facts.across.warnings, facts.across.warning_count, "in several datasets")
     files = [file for one in facts.datasets for file in one.files]
-    return lines if len(files) == 1 else [*lines, *map(_file_line, files)]
+    lines += map(_file_line, files if len(files) > 1 else [])
+    return [*lines, _epoch_line(use, config)] if use else lines
 
 
-def _dataset_lines(facts: DatasetFacts, tokens: "TokenFacts | None", is_mapped: bool) -> list[str]:
+def _use_lines(statistics: "DataStatistics", config: TrainingConfig) -> list[str]:
+    told = _token_data(statistics, config)
+    rows = f"{_count(told['train_rows'], 'row')} to train on, {told['valid_rows']:,} to validate on"
+    rows += f", {told['left_out']:,} left out" if told["left_out"] else ""
+    if not told["train_rows"]:
+        return [f"{rows}."]
+    tokens = f"{told['tokens']:,} tokens to train on, {told['trained_tokens']:,} of them trained"
+    cut = f"{_count(told['cut'], 'row')} cut at {config.max_seq_length:,} tokens"
+    return [f"{rows}.", f"{tokens}; {cut}, and the longest has {told['longest']:,}."]
+
+
+def _epoch_line(use: RunUse, config: TrainingConfig) -> str:
+    if use.epoch is None:
+        return f"No run would start. {use.why_not}"
+    epoch = _epoch_data(use.epoch, config)
+    rows, about = sum(use.epoch.rows), "about " if config.mix else ""
+    has_bad_rows = any(one.unusable_count > one.refused_count for one in use.of_each)
+    when = "With bad rows left out, an" if has_bad_rows else "An"
+    return (
+        f"{when} epoch: {_count(epoch['steps'], 'step')}, {_count(rows, 'row')}, "
+        f"{about}{epoch['tokens']:,} tokens, {epoch['trained_tokens']:,} of them trained."
+    )
+
+
+def _dataset_lines(facts: DatasetFacts, tokens: Problems | None, *, is_mapped: bool) -> list[str]:
     lines = _listed(facts.problems, facts.problem_count, "can't be used")
     lines += _listed(facts.warnings, facts.warning_count, "should be looked at")
     if tokens:
-        lines += _token_problems(tokens.problems)
+        lines += _token_problems(tokens)
     kinds = Counter(facts.counts)
     if tokens:
-        kinds.update(tokens.problems.counts())
+        kinds.update(tokens.counts())
     if kinds:
         lines.append("By kind: " + ", ".join(f"{kind} {n:,}" for kind, n in kinds.most_common()))
     if "unknown shape" in kinds and not is_mapped:
@@ -101,11 +161,6 @@ def _dataset_lines(facts: DatasetFacts, tokens: "TokenFacts | None", is_mapped: 
     shape = "" if facts.format in ("unknown", "mixed") else f" ({facts.format})"
     valid = f", and {facts.valid_examples:,} to validate on" if facts.valid_examples else ""
     lines.append(f"{facts.path.name}: {_count(facts.examples, 'example')}{shape}{valid}.")
-    if tokens:
-        lines.append(
-            f"{tokens.tokens:,} tokens, {tokens.trained_tokens:,} of them trained; the longest "
-            f"example has {tokens.longest:,}, and {_count(tokens.cut, 'example')} would be cut."
-        )
     return lines
 
 

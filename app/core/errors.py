@@ -1,5 +1,8 @@
 """The errors Nestling raises on purpose: each is one plain sentence for the user."""
 
+PUT_BACK = "put it back, or choose another"
+"""What to do about a file that is not where it was."""
+
 
 class AppError(Exception):
     """Something the user can understand and act on.

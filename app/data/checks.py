@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from app.core.columns import Columns
+from app.data.content_parts import joined_text
 from app.data.examples import ChatExample, Example, Message, RowProblem, TextExample
 from app.data.place import Place
 from app.data.readers.formats import file_format
@@ -101,15 +102,15 @@ def _message(value: object, number: int) -> Message:
     if calls is not None:
         _check_tool_calls(calls, role, where)
     content = value.get("content")
-    if calls and (content is None or content == ""):
+    if isinstance(content, list) and (content or not calls):
+        content = joined_text(content, where)
+    if calls and (content is None or content in ("", [])):
         # Several templates print a null as the word None, which would be trained.
         return {**value, "content": ""}
     if "content" not in value:
         raise Wrong(f"{where} has no content", "empty")
-    if isinstance(content, list):
-        raise Wrong(f"{where} has a list of parts as content; only plain text can be trained")
-    text_of(content, f"{where} has content that is")
-    return value
+    text = text_of(content, f"{where} has content that is")
+    return value if text is value["content"] else {**value, "content": text}
 
 
 def _check_weight(weight: object, where: str) -> None:

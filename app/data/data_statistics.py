@@ -27,8 +27,17 @@ class DataStatistics:
     refused: tuple[RowProblem, ...]
     """Why the model can't take rows that are examples: the first 1000."""
     refused_count: int
-    last_reply_only: int
-    """Rows of which only the last reply is trained."""
+    unusable_count: int
+    """Rows that are no tokens: those that the model refuses, and bad ones that are left out."""
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether any row became tokens."""
+        return bool(self.train.rows or self.valid.rows)
+
+    def left_out(self, limit: int) -> int:
+        """Rows that a run uses neither to train nor to validate."""
+        return self.unusable_count + self.train.useless(limit) + self.valid.useless(limit)
 
 
 @dataclass(frozen=True)
@@ -40,6 +49,12 @@ class EpochFacts:
     tokens: float
     """As is to be expected of so many rows of each."""
     trained_tokens: float
+
+    def batches(self, batch_size: int) -> int:
+        return -(-sum(self.rows) // batch_size)
+
+    def steps(self, batch_size: int, gradient_accumulation: int) -> int:
+        return -(-self.batches(batch_size) // gradient_accumulation)
 
 
 def epoch_facts(
@@ -55,7 +70,7 @@ def epoch_facts(
     passes = [rows / size for rows, size in zip(taken, kept, strict=True)]
     return EpochFacts(
         taken,
-        sum(map(mul, passes, (one.kept_tokens_within(limit) for one in curves))),
+        sum(map(mul, passes, (one.kept_tokens(limit) for one in curves))),
         sum(map(mul, passes, (one.trained_within(limit) for one in curves))),
     )
 
@@ -76,7 +91,7 @@ def data_statistics(
         valid=LengthCurves.of(out),
         refused=tuple(islice(refused, KEPT_PROBLEMS)),
         refused_count=sum(store.refused_count for _, store in both),
-        last_reply_only=sum(int(store.rows.last_reply_only.sum()) for _, store in both),
+        unusable_count=sum(store.problem_count for _, store in both),
     )
 
 

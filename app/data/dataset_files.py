@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.core.errors import InputError
+from app.core.errors import PUT_BACK, InputError
 from app.data.numbered_files import in_order, numbered
 from app.data.readers.formats import SPOKEN, bare_name, file_format
 
@@ -152,7 +152,7 @@ def _is_named(path: Path, names: tuple[str, ...]) -> bool:
 def _check_format(path: Path, what: str) -> None:
     mode = _mode(path)
     if not mode:
-        raise InputError(f"The {what} {path} does not exist.", "Choose another file.")
+        raise InputError(f"The {what} {path} isn't there: {PUT_BACK}.")
     if stat.S_ISDIR(mode):
         raise InputError(f"The {what} {path} is a folder.", "Choose the file in it.")
     if not stat.S_ISREG(mode):

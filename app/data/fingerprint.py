@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from app.core.errors import AppError, InputError
+from app.core.errors import PUT_BACK, AppError, InputError
 from app.core.files import write_json_atomic
 from app.core.paths import cache_dir
 from app.data.dataset_files import facts_of, find_files
@@ -81,9 +81,10 @@ def _check_unchanged(before: Iterable[tuple[Path, tuple[int, ...]]]) -> None:
         now = file_state(path)
         if now != state:
             what = "changed" if now else "disappeared"
+            advice = "Start again once nothing else writes to it."
             raise InputError(
                 f"{path.name} {what} while it was read.",
-                "Start again once nothing else writes to it.",
+                advice if now else f"{PUT_BACK.capitalize()}.",
             )
 
 

@@ -27,6 +27,10 @@ class LengthCurves:
     """Where rows have their first trained token."""
     begun_up_to: Ints
     """How many rows have it at the same place, or before."""
+    begun_tokens_up_to: Ints
+    """The tokens of these rows."""
+    last_replies_up_to: Ints
+    """How many of these rows are trained on their last reply only."""
     trained_places: Ints
     """Where trained spans begin or end."""
     trained_before: Ints
@@ -35,33 +39,35 @@ class LengthCurves:
     @classmethod
     def of(cls, parts: "Sequence[tuple[TokenRows, npt.NDArray[np.intp]]]") -> "LengthCurves":
         """Of each part the rows with these indexes; every row has a trained span."""
-        lengths, counts = _counted([rows.lengths[chosen] for rows, chosen in parts])
-        begins, begun = _counted(
-            [rows.spans[rows.span_starts[:-1][chosen], 0] for rows, chosen in parts]
-        )
+        own_lengths = _together([rows.lengths[chosen] for rows, chosen in parts])
+        lengths, counts = np.unique(own_lengths, return_counts=True)
+        first = _together([rows.spans[rows.span_starts[:-1][chosen], 0] for rows, chosen in parts])
+        last_only = _together([rows.last_reply_only[chosen] for rows, chosen in parts])
+        begins, begun = np.unique(first, return_inverse=True)
         places, before = _trained(_together([_spans_of(*part) for part in parts]).reshape(-1, 2))
         return cls(
-            lengths, np.cumsum(counts), np.cumsum(counts * lengths), begins, np.cumsum(begun),
-            places, before,
-        )  # fmt: skip
+            lengths=lengths,
+            rows_up_to=np.cumsum(counts),
+            tokens_up_to=np.cumsum(counts * lengths),
+            first_trained=begins,
+            begun_up_to=_up_to_each(begun, np.ones_like(first), len(begins)),
+            begun_tokens_up_to=_up_to_each(begun, own_lengths, len(begins)),
+            last_replies_up_to=_up_to_each(begun, last_only, len(begins)),
+            trained_places=places,
+            trained_before=before,
+        )
 
     @property
     def rows(self) -> int:
         return _last(self.rows_up_to)
 
     @property
-    def tokens(self) -> int:
-        """Uncut."""
-        return _last(self.tokens_up_to)
+    def shortest(self) -> int:
+        return int(self.lengths[0]) if len(self.lengths) else 0
 
     @property
     def longest(self) -> int:
         return _last(self.lengths)
-
-    @property
-    def trained_tokens(self) -> int:
-        """Uncut."""
-        return _last(self.trained_before)
 
     def rows_longer_than(self, limit: int) -> int:
         return self.rows - _up_to(self.lengths, self.rows_up_to, limit)
@@ -78,24 +84,33 @@ class LengthCurves:
         """Rows that are trained on."""
         return self.rows - self.useless(limit)
 
-    def tokens_within(self, limit: int) -> int:
+    def kept_tokens(self, limit: int) -> int:
+        """Of the rows that are trained on, cut at the limit; all others are longer than it."""
         whole = _up_to(self.lengths, self.tokens_up_to, limit)
-        return whole + limit * self.rows_longer_than(limit)
+        return whole + limit * self.cut(limit)
 
-    def kept_tokens_within(self, limit: int) -> int:
-        """Of the rows that are trained on; the others are longer than the limit, all of them."""
-        return self.tokens_within(limit) - limit * self.useless(limit)
+    def cut_off(self, limit: int) -> int:
+        """Tokens that the rows which are trained on lose."""
+        whole = _up_to(self.first_trained, self.begun_tokens_up_to, limit - 1)
+        return whole - self.kept_tokens(limit)
+
+    def last_reply_only(self, limit: int) -> int:
+        """Of the rows that are trained on."""
+        return _up_to(self.first_trained, self.last_replies_up_to, limit - 1)
 
     def trained_within(self, limit: int) -> int:
         if not len(self.trained_places):
             return 0
         return round(float(np.interp(limit, self.trained_places, self.trained_before, left=0.0)))
 
-    def length_at(self, share: float) -> int:
-        """The length that this share of the rows has at most: the median with 0.5."""
-        if not self.rows:
+    def length_at(self, share: float, limit: int) -> int:
+        """The length that this share of the rows that are trained on has at most, cut at the
+        limit: the median with 0.5."""
+        if not (rows := self.kept(limit)):
             return 0
-        wanted = max(1, int(np.ceil(share * self.rows)))
+        wanted = max(1, int(np.ceil(share * rows)))
+        if wanted > _up_to(self.lengths, self.rows_up_to, limit):
+            return limit
         return int(self.lengths[int(np.searchsorted(self.rows_up_to, wanted))])
 
     def counts(self, edges: npt.NDArray[np.int64]) -> Ints:
@@ -111,9 +126,11 @@ def _together(arrays: Sequence[npt.NDArray[Any]]) -> Ints:
     )
 
 
-def _counted(arrays: Sequence[npt.NDArray[Any]]) -> tuple[Ints, Ints]:
-    """The distinct values of all, and how often each is there."""
-    return np.unique(_together(arrays), return_counts=True)
+def _up_to_each(inverse: npt.NDArray[np.intp], values: Ints, distinct: int) -> Ints:
+    """[distinct]: the sum of the values at each distinct place, or at one before."""
+    sums = np.zeros(distinct, np.int64)
+    np.add.at(sums, inverse, values)
+    return np.cumsum(sums)
 
 
 def _spans_of(rows: TokenRows, chosen: npt.NDArray[np.intp]) -> npt.NDArray[np.int64]:

@@ -164,6 +164,21 @@ def is_turn(value: Row) -> bool:
     return {"role", "content"} <= value.keys() or {"from", "value"} <= value.keys()
 
 
+def _outer_column(row: Row) -> str | None:
+    """Of a row that says nothing by itself: the column in which all of an example stands."""
+    if any(str(key).strip().lower() in (*PROMPTS, *COMPLETIONS) for key in row):
+        return None
+    inner = (name for name, value in row.items() if isinstance(value, dict) and _has_shape(value))
+    return next(inner, None)
+
+
+def _has_shape(value: Row) -> bool:
+    try:
+        return _recognised(value) is not None
+    except Wrong:  # it has, and something is wrong with it
+        return True
+
+
 def _unknown(row: Row) -> Wrong:
     if not row:
         return Wrong("is an empty object", "empty")
@@ -184,6 +199,11 @@ def _unknown(row: Row) -> Wrong:
     for there, absent in (("prompt", "completion"), ("completion", "prompt")):
         if there in row:
             return Wrong(f"has a {there} but no {absent}", _UNKNOWN)
+    if (outer := _outer_column(row)) is not None:
+        inside = ", ".join(str(key)[:40] for key in list(row[outer])[:_SHOWN_KEYS])
+        each = "it" if len(row[outer]) == 1 else "each"
+        what = f"keeps {inside} inside {outer[:40]!r}: give {each} a column of its own"
+        return Wrong(what)  # which no mapping of columns helps
     keys = ", ".join(str(key)[:40] for key in list(row)[:_SHOWN_KEYS])
     more = ", …" if len(row) > _SHOWN_KEYS else ""
     known = "messages, prompt and completion, or text"

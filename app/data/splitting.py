@@ -16,6 +16,14 @@ def held_out(digests: Digests, share: float, seed: int) -> Held:
     return held_out_of_each([[digests]], [share], seed)[0][0]
 
 
+def held_out_of_datasets(
+    digests: Sequence[Sequence[Digests]], have_valid: Sequence[bool], share: float, seed: int
+) -> list[list[Held]]:
+    """As a run does: of each dataset its share, but for those that have a file to validate on."""
+    shares = [0.0 if has_valid else share for has_valid in have_valid]
+    return held_out_of_each(digests, shares, seed)
+
+
 def held_out_of_each(
     datasets: Sequence[Sequence[Digests]], shares: Sequence[float], seed: int
 ) -> list[list[Held]]:

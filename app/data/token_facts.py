@@ -1,12 +1,12 @@
-"""How a model's tokenizer takes a dataset: its tokens, the rows cut, and those it refuses.
+"""How a model's tokenizer takes datasets: the rows it refuses and cuts, and what a run would use.
 
 Rows that are no examples are not looked at; inspection.py names them.
 """
 
 import heapq
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +14,14 @@ import numpy as np
 from app.core.errors import InputError
 from app.core.progress import part_of_whole
 from app.data.checked_file import read_examples
+from app.data.data_statistics import DataStatistics, Stored, data_statistics
 from app.data.dataset_files import DatasetFiles
 from app.data.examples import REFUSED, BrokenFile, Example, RowProblem
 from app.data.inspection import Problems
 from app.data.place import Place
 from app.data.readers import ShareRead
+from app.data.splitting import held_out_of_datasets
+from app.data.token_files import TokenStore
 from app.data.token_rows import TokenRows, place_of
 from app.data.token_store import RowSettings, is_large, lots_of, opening_store
 from app.data.token_workers import tokenized
@@ -26,54 +29,70 @@ from app.data.tokenizer import Tokenizer
 
 
 @dataclass
-class TokenFacts:
-    """What can be said of a dataset with a tokenizer; tokens are counted uncut."""
+class TokenisedFiles:
+    """A dataset's files, all of whose rows were turned into tokens."""
 
-    problems: Problems
-    tokens: int = 0
-    trained_tokens: int = 0
-    longest: int = 0
-    cut: int = 0
-    """Rows longer than the limit."""
+    files: DatasetFiles
+    problems: Problems = field(default_factory=Problems)
+    """What the model refuses, and what is longer than the limit."""
+    stores: dict[Path, TokenStore] = field(default_factory=dict)
+    """None for a file that can't be read to its end."""
+
+    def stored(self, paths: Iterable[Path]) -> list[Stored]:
+        return [(path, self.stores[path]) for path in paths]
 
 
-def counting_tokens(
+def statistics_of(
+    datasets: Sequence[TokenisedFiles], validation_share: float, seed: int
+) -> tuple[DataStatistics, ...]:
+    """What a run would use of each; nothing where a file is damaged, and no run would start."""
+    if any(path not in one.stores for one in datasets for path in one.files.all_files):
+        return ()
+    trains = [one.stored(one.files.train_files) for one in datasets]
+    valids = [one.stored(one.files.valid_files) for one in datasets]
+    digests = [[store.rows.digests for _, store in train] for train in trains]
+    held = held_out_of_datasets(digests, list(map(bool, valids)), validation_share, seed)
+    return tuple(map(data_statistics, trains, valids, held))
+
+
+def tokenising_files(
     files: DatasetFiles, tokenizer: Tokenizer, settings: RowSettings, limit: int
-) -> Generator[float, None, TokenFacts]:
+) -> Generator[float, None, TokenisedFiles]:
     """Every example tokenised, into the store a run then finds; yields the share done.
 
     Raises InputError for a chat if the model has no chat template.
     """
-    facts = TokenFacts(Problems())
+    made = TokenisedFiles(files)
     settings = replace(settings, leave_out_bad_rows=True)
     sizes = [_size(path) for path in files.all_files]
     for number, path in enumerate(files.all_files):
-        counting = _counting(path, tokenizer, settings, limit, facts)
-        yield from part_of_whole(counting, sum(sizes[:number]), sizes[number], sum(sizes))
-    return facts
+        one = _tokenising(path, tokenizer, settings, limit, made)
+        yield from part_of_whole(one, sum(sizes[:number]), sizes[number], sum(sizes))
+    return made
 
 
-def _counting(
-    path: Path, tokenizer: Tokenizer, settings: RowSettings, limit: int, facts: TokenFacts
+def _tokenising(
+    path: Path, tokenizer: Tokenizer, settings: RowSettings, limit: int, made: TokenisedFiles
 ) -> Generator[float, None, None]:
     try:
         store = yield from opening_store(path, tokenizer, settings)
     except BrokenFile:
-        # No store is made of it; what comes before the damage is counted all the same.
-        yield from _counting_what_can_be_read(path, tokenizer, settings, limit, facts)
+        # No store is made of it; what comes before the damage is looked at all the same.
+        yield from _looking_at_what_can_be_read(path, tokenizer, settings, limit, made.problems)
     else:
-        _add(facts, path, store.rows, store.problems(path), limit)
+        made.stores[path] = store
+        _add(made.problems, path, store.rows, store.problems(path), limit)
 
 
-def _counting_what_can_be_read(
-    path: Path, tokenizer: Tokenizer, settings: RowSettings, limit: int, facts: TokenFacts
+def _looking_at_what_can_be_read(
+    path: Path, tokenizer: Tokenizer, settings: RowSettings, limit: int, found: Problems
 ) -> Generator[float, None, None]:
     share = ShareRead()
     lots = lots_of(_until_broken(read_examples(path, settings.columns, share)))
     with closing(tokenized(lots, tokenizer, settings.mask_prompt, is_large(path))) as made:
         for lot in made:
             if lot is not None:
-                _add(facts, path, lot.rows, lot.problems, limit)
+                _add(found, path, lot.rows, lot.problems, limit)
             yield share.done
 
 
@@ -85,20 +104,16 @@ def _until_broken(rows: Iterator[Example | RowProblem]) -> Iterator[Example | Ro
 
 
 def _add(
-    facts: TokenFacts, path: Path, rows: TokenRows, problems: Iterable[RowProblem], limit: int
+    found: Problems, path: Path, rows: TokenRows, problems: Iterable[RowProblem], limit: int
 ) -> None:
-    facts.tokens += int(rows.lengths.sum())
-    facts.trained_tokens += int(rows.trained_counts(2**31).sum())
-    facts.longest = max(facts.longest, int(rows.lengths.max(initial=0)))
     long_rows = np.flatnonzero(rows.lengths > limit)
-    facts.cut += len(long_rows)
     left = rows.trained_counts(limit)[long_rows]
     too_long = (
         _too_long(path, place_of(rows, row), int(rows.lengths[row]), limit, is_useless)
         for row, is_useless in zip(long_rows.tolist(), (left == 0).tolist(), strict=True)
     )
     refused = (replace(one, path=path) for one in problems if one.kind == REFUSED)
-    facts.problems.add_all(heapq.merge(refused, too_long, key=lambda problem: problem.place))
+    found.add_all(heapq.merge(refused, too_long, key=lambda problem: problem.place))
 
 
 def _too_long(path: Path, place: Place, length: int, limit: int, is_useless: bool) -> RowProblem:

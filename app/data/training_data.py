@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 
 from app.core.columns import Columns
-from app.core.errors import InputError
 from app.core.progress import part_of_whole, run_to_end
 from app.data.data_notes import mixing_notes, row_notes, validation_notes
 from app.data.dataset_files import DatasetFiles, check_distinct, dataset_name, facts_of
+from app.data.enough import RowsLeft, too_little
 from app.data.examples import RowProblem
 from app.data.mixed_parts import DatasetPart, mixed_parts
 from app.data.mixing import Mixing
-from app.data.splitting import held_out_of_each
+from app.data.splitting import held_out_of_datasets
 from app.data.token_files import TokenStore
 from app.data.token_rows import TokenView
 from app.data.token_store import RowSettings, opening_store
@@ -104,15 +104,15 @@ def rows_from_stores(
     """The same from the stores of all files; the other datasets are mixed into the first."""
     limit = settings.max_seq_length
     trains, valids = _split([dataset.files for dataset in datasets], stores, settings)
-    _check_enough(trains[0], limit, settings.batch_size)
-    for dataset, train in zip(datasets[1:], trains[1:], strict=True):
-        _check_any(train, f"the mixed-in {dataset_name(dataset.files)}")
+    names = [dataset_name(dataset.files) for dataset in datasets]
+    left = list(map(RowsLeft.of_run, names, trains))
+    if refusal := too_little(left, limit, settings.batch_size):
+        raise refusal
     mixing = None
     if len(datasets) > 1:
         shares = [dataset.share for dataset in datasets[1:]]
         mixing = Mixing.by_shares([train.kept_count for train in trains], shares)
     view = view_of(together(trains), limit, mixing)
-    names = [dataset_name(dataset.files) for dataset in datasets]
     parts = mixed_parts(names, view, [view_of(valid, limit) for valid in valids])
     used, valid = together([*trains, *valids]), together(valids)
     notes = [
@@ -139,10 +139,14 @@ def _split(
 ) -> tuple[list[UsedRows], list[UsedRows]]:
     """Of each dataset the rows to train on, and those to validate on."""
     limit = settings.max_seq_length
-    shares = [0.0 if files.valid else settings.validation_share for files in datasets]
-    digests = [[stores[path].rows.digests for path in files.train_files] for files in datasets]
+    held_out = held_out_of_datasets(
+        [[stores[path].rows.digests for path in files.train_files] for files in datasets],
+        [bool(files.valid) for files in datasets],
+        settings.validation_share,
+        settings.seed,
+    )
     trains, valids = [], []
-    for files, held in zip(datasets, held_out_of_each(digests, shares, settings.seed), strict=True):
+    for files, held in zip(datasets, held_out, strict=True):
         train, valid = [], [_whole_file(path, stores[path], limit) for path in files.valid_files]
         for path, mask in zip(files.train_files, held, strict=True):
             train.append(FileRows(path, stores[path], np.flatnonzero(~mask), limit))
@@ -156,31 +160,3 @@ def _split(
 
 def _whole_file(path: Path, store: TokenStore, limit: int) -> FileRows:
     return FileRows(path, store, np.arange(len(store.rows)), limit)
-
-
-def _check_enough(train: UsedRows, limit: int, batch_size: int) -> None:
-    if train.shortest > limit:
-        raise InputError(
-            f"Every training row is longer than the limit of {limit:,} tokens; the shortest has "
-            f"{train.shortest:,}.",
-            "Raise the longest example's length, or split the rows.",
-        )
-    _check_any(train)
-    if train.kept_count < batch_size:
-        raise InputError(
-            f"There are {train.kept_count:,} training rows, fewer than the batch size of "
-            f"{batch_size:,}.",
-            "Lower the batch size, or add rows.",
-        )
-
-
-def _check_any(train: UsedRows, whose: str = "") -> None:
-    if train.kept_count:
-        return
-    first = next(train.left_out(), None)
-    of_what = f" of {whose}" if whose else ""
-    shown = f": {first}" if first else ""
-    raise InputError(
-        f"No training row{of_what} can be used{shown}.",
-        "Correct the dataset or choose another model.",
-    )

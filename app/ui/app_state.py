@@ -68,6 +68,8 @@ class AppState(QObject):
         self.is_inspecting = False
         self.mix_problem = ""
         """Why a run can't start with the datasets that are mixed in."""
+        self.rows_problem = ""
+        """Why a run can't start with what the model and the limit leave of the rows."""
         self.preview: tuple[TierFacts, ...] | None = None
         self.memory: MemoryEstimated | None = None
         """What a run would need with the settings as they are, or what the last one needs."""
@@ -120,6 +122,11 @@ class AppState(QObject):
     def set_mix_problem(self, problem: str) -> None:
         if problem != self.mix_problem:
             self.mix_problem = problem
+            self.dataset_changed.emit()
+
+    def set_rows_problem(self, problem: str) -> None:
+        if problem != self.rows_problem:
+            self.rows_problem = problem
             self.dataset_changed.emit()
 
     def leave_run(self) -> None:
@@ -222,12 +229,18 @@ class AppState(QObject):
         if wrong := phrases.file_problems(self.dataset):
             return wrong[0]
         if not self.dataset.examples:
-            return "The dataset has no example that can be trained on."
+            return self.why_not_train_on_rows()
         if self.dataset.problem_count and self.config.bad_rows == "stop":
             return "The dataset has rows that can't be used."
         if problems := self.config.problems():
             return problems[0].message
-        if self.mix_problem:
-            return self.mix_problem
+        if self.mix_problem or self.rows_problem:
+            return self.mix_problem or self.rows_problem
         failure = self.model_failure or self.plan_failure
         return failure.message if failure else ""
+
+    def why_not_train_on_rows(self) -> str:
+        """Why a run has too few rows, as far as that is known; empty where it has enough."""
+        if self.dataset is not None and not self.dataset.examples:
+            return "The dataset has no example that can be trained on."
+        return self.rows_problem

@@ -119,11 +119,11 @@ def _opened(folder: Path) -> "TokenStore":
 @lru_cache(maxsize=2)
 def _held(sets: Sets, split: Split) -> Any:
     """Of each training file of each dataset, which of its rows are held out."""
-    from app.data.splitting import held_out_of_each
+    from app.data.splitting import held_out_of_datasets
 
     digests = [[_opened(folder).rows.digests for _, folder in one.train] for one in sets]
-    shares = [0.0 if one.valid else split.share for one in sets]
-    return held_out_of_each(digests, shares, split.seed)
+    have_valid = [bool(one.valid) for one in sets]
+    return held_out_of_datasets(digests, have_valid, split.share, split.seed)
 
 
 def _joined_mask(sets: Sets, split: Split, dataset: int) -> Any:

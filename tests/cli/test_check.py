@@ -101,7 +101,9 @@ def test_with_a_model_tokens_cuts_and_refusals_are_told(tiny_model: Path, tmp_pa
         {"messages": [{"role": "assistant", "content": "b"}]},
     ]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    code, found = report(path, "--model", tiny_model, "--max-seq-length", "40")
+    asked = ["--model", tiny_model, "--max-seq-length", "40", "--validation-share", "0",
+             "--batch-size", "2"]  # fmt: skip
+    code, found = report(path, *asked)
     assert code == 2
     assert found["counts"] == {"too long": 2, "refused by the model": 1}
     assert (found["errors"], found["warnings"]) == (2, 1)
@@ -109,11 +111,36 @@ def test_with_a_model_tokens_cuts_and_refusals_are_told(tiny_model: Path, tmp_pa
     assert by_line[2]["severity"] == "warning"
     assert by_line[3]["reason"].endswith("are cut at 40, before anything to train on")
     assert by_line[4]["reason"] == "its only assistant turn comes first and answers nothing"
-    assert found["tokens"]["cut"] == 2
-    assert found["tokens"]["tokens"] > found["tokens"]["trained_tokens"] > 50
-    said = check(path, "--model", tiny_model, "--max-seq-length", "40").stdout
+    told = found["tokens"]
+    assert (told["train_rows"], told["left_out"], told["cut"]) == (2, 2, 1)
+    assert 40 < told["tokens"] < 80, "of the two rows that a run would train on, one of them cut"
+    assert told["longest"] > 90
+    assert found["epoch"] == {
+        "rows": [2], "tokens": told["tokens"], "trained_tokens": told["trained_tokens"], "steps": 1
+    }  # fmt: skip
+    said = check(path, *asked).stdout
     assert "2 rows can't be used with this model:" in said
-    assert "2 examples would be cut." in said
+    assert "2 rows to train on, 0 to validate on, 2 left out." in said
+    assert "; 1 row cut at 40 tokens, and the longest has " in said
+    assert "An epoch: 1 step, 2 rows, " in said
+    with path.open("a") as file:
+        file.write('{"text": ""}\n')
+    said = check(path, *asked).stdout
+    assert "With bad rows left out, an epoch: 1 step, 2 rows, " in said
+
+
+def test_where_no_run_would_start_that_is_told(tiny_model: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "a.json"
+    broken.write_text('[{"text": "whole"}, {"text": "cut o')
+    code, found = report(broken, "--model", tiny_model)
+    assert (code, found["tokens"], found["epoch"]) == (2, None, None)
+    said = check(broken, "--model", tiny_model).stdout
+    assert "No run would start. A file can't be read to its end." in said
+    few = tmp_path / "few.jsonl"
+    few.write_text('{"text": "one"}\n{"text": "two"}\n')
+    code, found = report(few, "--model", tiny_model, "--validation-share", "0")
+    assert (code, found["epoch"]) == (0, None)
+    assert found["no_run"].startswith("There are 2 training rows, fewer than the batch size of 4.")
 
 
 def test_a_model_s_weights_are_not_read(tiny_model: Path, chat_file: Path, tmp_path: Path) -> None:
@@ -195,7 +222,7 @@ def test_datasets_to_mix_are_checked_together(tmp_path: Path) -> None:
         ("a.csv=0.2", "are one file: a dataset can't be used twice"),
         ("a.csv", "mix must name datasets with their shares, like old.jsonl=0.25"),
         ("a.csv=2", "The share of a.csv must be above 0 and below 1"),
-        ("no.csv=0.2", "no.csv does not exist"),
+        ("no.csv=0.2", "no.csv isn't there"),
     ],
 )
 def test_a_mix_that_no_run_takes_ends_with_2_and_one_sentence(
@@ -222,7 +249,7 @@ def test_datasets_to_mix_are_tokenised_too(tiny_model: Path, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["nowhere.jsonl"], "nowhere.jsonl does not exist"),
+        (["nowhere.jsonl"], "nowhere.jsonl isn't there"),
         ([], "the following arguments are required: DATA"),
         (["a.csv", "--map", "prompt=q"], "A column is mapped to prompt but none to completion."),
         (["a.csv", "--map", "body"], "'body' maps no column"),

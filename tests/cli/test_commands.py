@@ -160,7 +160,7 @@ def test_without_an_output_the_run_is_in_the_library(
 
 BAD = {
     "no data": (["train"], "No dataset is given"),
-    "a missing dataset": (["train", "--data", "nope.jsonl"], "nope.jsonl does not exist"),
+    "a missing dataset": (["train", "--data", "nope.jsonl"], "nope.jsonl isn't there"),
     "no number": (["train", "--steps", "many"], "--steps: invalid int value: 'many'"),
     "an unknown flag": (["train", "--stepps", "1"], "--stepps"),
     "an unknown command": (["trian"], "invalid choice: 'trian'"),

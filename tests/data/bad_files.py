@@ -17,6 +17,9 @@ REPLY = {"role": "assistant", "content": "yes"}
 HUMAN = {"from": "human", "value": "fox?"}
 GPT = {"from": "gpt", "value": "yes"}
 CALL = {"type": "function", "function": {"name": "look", "arguments": "{}"}}
+TEXT_PART = {"type": "text", "text": "fox"}
+IMAGE_PART = {"type": "image_url", "image_url": {"url": "https://example.com/fox.png"}}
+AUDIO_PART = {"type": "input_audio", "input_audio": {"data": "", "format": "wav"}}
 GOOD = b'{"text": "fox"}'
 UTF8 = '{"text": "Füchse, Bären, Mäuse"}'.encode()
 
@@ -460,10 +463,51 @@ BAD_FILES = [
         chat({"role": "user", "content": {"text": "a"}}, REPLY),
         "d.jsonl, line 1: message 1 (user) has content that is an object, not text",
     ),
+    *(
+        ("d.jsonl", chat(SYSTEM, {"role": "user", "content": content}, REPLY), told)
+        for content, told in (
+            (parts, f"d.jsonl, line 1: message 2 (user) has content {reason}")
+            for parts, reason in (
+                ([], "that is an empty list"),
+                (
+                    [TEXT_PART, IMAGE_PART],
+                    "whose part 2 is of type 'image_url'; only text can be trained",
+                ),
+                ([AUDIO_PART], "whose part 1 is of type 'input_audio'; only text can be trained"),
+                ([TEXT_PART, "more"], "whose part 2 is text, not an object"),
+                ([{"text": "a"}], "whose part 1 has no type"),
+                ([{"type": ["text"]}], "whose part 1 is of type a list; only text can be trained"),
+                ([{"type": "text"}], "whose part 1 has no text"),
+                (
+                    [{"type": "text", "text": 4}],
+                    "whose part 1 has a text that is a number, not text",
+                ),
+                ([{"type": "text", "text": " "}], "that is empty"),
+                (
+                    [TEXT_PART, {"type": "text", "text": "\0"}],
+                    "that is text with a NUL character in it",
+                ),
+            )
+        )
+    ),
     (
         "d.jsonl",
-        chat({"role": "user", "content": [{"type": "text", "text": "a"}]}, REPLY),
-        "d.jsonl, line 1: message 1 (user) has a list of parts as content; only plain text can be trained",
+        chat(USER, {"role": "tool", "content": [IMAGE_PART]}, REPLY),
+        "d.jsonl, line 1: message 2 (tool) has content whose part 1 is of type 'image_url'; only text can be trained",
+    ),
+    (
+        "d.parquet",
+        parquet(
+            [
+                {
+                    "messages": [
+                        {"role": "user", "content": [IMAGE_PART]},
+                        {"role": "assistant", "content": [TEXT_PART]},
+                    ]
+                }
+            ]
+        ),
+        "d.parquet, row 1: message 1 (user) has content whose part 1 is of type 'image_url'; only text can be trained",
     ),
     (
         "d.jsonl",
@@ -542,9 +586,14 @@ BAD_FILES = [
     (
         "e.jsonl",
         share({"from": "human", "value": ["a"]}, GPT),
-        "e.jsonl, line 1: message 1 (user) has a list of parts as content; only plain text can be trained",
+        "e.jsonl, line 1: message 1 (user) has content whose part 1 is text, not an object",
     ),
     ("e.jsonl", share(HUMAN, GPT, system=["a"]), "e.jsonl, line 1: system is a list, not text"),
+    (
+        "e.parquet",
+        parquet([{"id": 1, "talk": {"question": "fox?", "answer": "yes"}}]),
+        "e.parquet, row 1: keeps question, answer inside 'talk': give each a column of its own",
+    ),
     # -- bad Alpaca, questions and synonyms
     ("f.jsonl", row(instruction="", input="", output="b"), "f.jsonl, line 1: instruction is empty"),
     ("f.jsonl", row(instruction="a", input="", output=""), "f.jsonl, line 1: output is empty"),

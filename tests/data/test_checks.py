@@ -138,8 +138,8 @@ BAD_ROWS = [
         "message 1 (user) has content that is a number, not text",
     ),
     (
-        chat({"role": "user", "content": [{"type": "text", "text": "a"}]}, REPLY),
-        "message 1 (user) has a list of parts as content; only plain text can be trained",
+        chat({"role": "user", "content": [{"type": "file", "file": {}}]}, REPLY),
+        "message 1 (user) has content whose part 1 is of type 'file'; only text can be trained",
     ),
     (
         chat(USER, {"role": "assistant", "content": None, "tool_calls": []}),
@@ -242,9 +242,10 @@ VALUES = st.recursive(
                     "prompt",
                     "completion",
                     "text",
+                    "type",
                 ]
             ),
-            inner | st.sampled_from(["user", "assistant", "a"]),
+            inner | st.sampled_from(["user", "assistant", "text", "a"]),
             max_size=4,
         )
     ),

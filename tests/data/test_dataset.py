@@ -66,15 +66,15 @@ def test_a_file_can_not_validate_itself(write_rows):
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("missing.jsonl", "does not exist"),
+        ("missing.jsonl", "isn't there"),
         ("folder", "has no train.jsonl"),
         ("data.zip", "can't be read as a dataset"),
         ("data.jsonl.zip", "can't be read as a dataset"),
         ("data", "can't be read as a dataset"),
         ("x" * 5000, "can't be read: File name too long"),
-        ("data.zip/train.jsonl", "does not exist"),
+        ("data.zip/train.jsonl", "isn't there"),
         ("pipe.jsonl", "is not a file"),
-        ("a\x00.jsonl", "does not exist"),
+        ("a\x00.jsonl", "isn't there"),
     ],
 )
 def test_what_is_no_dataset_is_named(tmp_path, name, sentence):
@@ -87,7 +87,7 @@ def test_what_is_no_dataset_is_named(tmp_path, name, sentence):
 
 
 def test_a_missing_validation_file_is_named(write_rows, tmp_path):
-    with pytest.raises(InputError, match=r"validation set .*no\.jsonl does not exist"):
+    with pytest.raises(InputError, match=r"validation set .*no\.jsonl isn't there"):
         find_files(write_rows(*texts(2)), tmp_path / "no.jsonl")
 
 
@@ -283,7 +283,7 @@ def test_a_validation_file_that_is_not_there_is_a_problem_and_not_the_end(write_
     path = write_rows(*texts(3))
     facts = inspect(path, tmp_path / "no.jsonl")
     assert facts.examples == 3
-    assert "does not exist" in str(facts.problems[0])
+    assert "isn't there" in str(facts.problems[0])
     empty = write_rows(name="empty.jsonl")
     facts = inspect(path, empty)
     assert str(facts.problems[0]) == "empty.jsonl: is empty"

@@ -65,12 +65,26 @@ def as_parquet(rows):
     return file.getvalue()
 
 
+def as_parts(rows):
+    """Chats whose turns are lists of parts, as OpenAI writes them: each is cut in the middle."""
+
+    def turn(role, text):
+        halves = text[: len(text) // 2], text[len(text) // 2 :]
+        return {"role": role, "content": [{"type": "text", "text": half} for half in halves]}
+
+    return "\n".join(
+        json.dumps({"messages": [turn("user", prompt), turn("assistant", completion)]})
+        for prompt, completion in rows
+    ).encode()
+
+
 WRITERS = {
     "a.jsonl": as_lines,
     "a.json": lambda rows: json.dumps(as_dicts(rows), indent=1, ensure_ascii=False).encode(),
     "one_line.json": lambda rows: json.dumps(as_dicts(rows)).encode(),
     "wrapped.json": lambda rows: json.dumps({"data": as_dicts(rows)}, indent=1).encode(),
     "lines.json": as_lines,
+    "parts.jsonl": as_parts,
     "a.csv": lambda rows: as_table(rows, ","),
     "a.tsv": lambda rows: as_table(rows, "\t"),
     "a.parquet": as_parquet,

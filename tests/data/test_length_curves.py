@@ -16,7 +16,8 @@ def _rows(draw: st.DrawFn) -> TokenRows:
         places = sorted(draw(st.sets(st.integers(1, 40), min_size=2, max_size=6)))
         spans = tuple(zip(places[::2], places[1::2], strict=False))
         length = places[-1] + draw(st.integers(0, 5))
-        examples.append(TokenizedExample(tuple(range(length)), spans, Place(line + 1)))
+        last_only = draw(st.booleans())
+        examples.append(TokenizedExample(tuple(range(length)), spans, Place(line + 1), last_only))
     return TokenRows.of(examples)
 
 
@@ -38,15 +39,21 @@ def test_every_figure_is_what_counting_all_rows_gives(
     lengths = rows.lengths[chosen].astype(int)
     trained = rows.trained_counts(limit)[chosen]
     assert curves.rows == len(chosen)
-    assert curves.tokens == lengths.sum()
+    assert curves.shortest == (lengths.min() if len(lengths) else 0)
     assert curves.longest == lengths.max(initial=0)
     assert curves.rows_longer_than(limit) == (lengths > limit).sum()
     assert curves.useless(limit) == (trained == 0).sum()
     assert curves.cut(limit) == ((lengths > limit) & (trained > 0)).sum()
     assert curves.kept(limit) == (trained > 0).sum()
-    assert curves.tokens_within(limit) == np.minimum(lengths, limit).sum()
     assert curves.trained_within(limit) == trained.sum()
-    assert curves.trained_tokens == rows.trained_counts(10**6)[chosen].sum()
+    is_kept = trained > 0
+    within = np.minimum(lengths, limit)[is_kept]
+    assert curves.kept_tokens(limit) == within.sum()
+    assert curves.cut_off(limit) == lengths[is_kept].sum() - within.sum()
+    assert curves.last_reply_only(limit) == rows.last_reply_only[chosen][is_kept].sum()
+    assert curves.length_at(0.5, limit) == (
+        np.sort(within)[(len(within) - 1) // 2] if len(within) else 0
+    )
 
 
 @given(_rows())
@@ -54,5 +61,3 @@ def test_the_bars_hold_every_row_once(rows: TokenRows) -> None:
     curves = LengthCurves.of([(rows, np.arange(len(rows)))])
     edges = np.array([0, 3, 9, 27, 100])
     assert curves.counts(edges).tolist() == np.histogram(rows.lengths, edges)[0].tolist()
-    if len(rows):
-        assert curves.length_at(0.5) == np.sort(rows.lengths)[(len(rows) - 1) // 2]

@@ -155,7 +155,7 @@ def test_a_row_in_utf_8_in_a_file_in_latin_1_is_named_and_not_garbled(tmp_path):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(InputError, match="does not exist"):
+    with pytest.raises(InputError, match="isn't there: put it back, or choose another"):
         list(read_rows(tmp_path / "no.jsonl"))
 
 

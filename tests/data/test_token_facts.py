@@ -10,9 +10,10 @@ from app.data import token_workers
 from app.data.checked_file import read_examples
 from app.data.dataset_files import find_files
 from app.data.examples import BrokenFile, RowProblem
-from app.data.token_facts import counting_tokens
+from app.data.token_facts import statistics_of, tokenising_files
 from app.data.token_store import RowSettings, opening_store
 from app.data.tokenizing import ExampleTokenizer, tokenize
+from app.data.training_data import DataSettings, open_data
 
 MASKED = RowSettings(mask_prompt=True)
 LIMIT = 20
@@ -56,12 +57,8 @@ def row_by_row(path, tokenizer):
     return rows, told
 
 
-def assert_counts_equal(facts, path, tokenizer):
-    rows, told = row_by_row(path, tokenizer)
-    assert facts.tokens == sum(row.length for row in rows) > 0
-    assert facts.trained_tokens == sum(row.trained_tokens for row in rows)
-    assert facts.longest == max(row.length for row in rows)
-    assert facts.cut == sum(row.length > LIMIT for row in rows)
+def assert_told_of_every_row(facts, path, tokenizer):
+    _, told = row_by_row(path, tokenizer)
     found = sorted(
         (*facts.problems.errors, *facts.problems.warnings), key=lambda one: one.place.line
     )
@@ -71,31 +68,52 @@ def assert_counts_equal(facts, path, tokenizer):
     assert all(one.path == path for one in found)
 
 
-def counted(path, tokenizer):
-    return run_to_end(counting_tokens(find_files(path), tokenizer, MASKED, LIMIT))
+def tokenised(path, tokenizer):
+    return run_to_end(tokenising_files(find_files(path), tokenizer, MASKED, LIMIT))
 
 
-def test_the_counts_are_those_of_every_row_alone(mixed_rows, tokenizer):
-    facts = counted(mixed_rows, tokenizer)
-    assert_counts_equal(facts, mixed_rows, tokenizer)
+def test_what_is_told_is_told_of_every_row_alone(mixed_rows, tokenizer):
+    facts = tokenised(mixed_rows, tokenizer)
+    assert_told_of_every_row(facts, mixed_rows, tokenizer)
     kinds = facts.problems.counts()
     assert kinds["refused by the model"] == 1
     assert {"before anything to train on" in one.reason for one in facts.problems.errors} == {
         True,
         False,
     }
-    assert_counts_equal(counted(mixed_rows, tokenizer), mixed_rows, tokenizer)
+    assert_told_of_every_row(tokenised(mixed_rows, tokenizer), mixed_rows, tokenizer)
 
 
-def test_a_file_cut_off_is_counted_up_to_there(mixed_rows, tokenizer):
+@pytest.mark.parametrize("share", [0.0, 0.2])
+def test_the_figures_are_those_of_the_rows_that_a_run_uses(mixed_rows, tokenizer, share):
+    with mixed_rows.open("a") as file:
+        file.write('{"prompt": "fox", "completion": ""}\n')
+    (told,) = statistics_of([tokenised(mixed_rows, tokenizer)], share, 3)
+    settings = RowSettings(mask_prompt=True, leave_out_bad_rows=True)
+    run = open_data(
+        find_files(mixed_rows), tokenizer, DataSettings(settings, LIMIT, 1, share, seed=3)
+    )
+    assert told.train.kept(LIMIT) == len(run.train) < 60
+    assert told.valid.kept(LIMIT) == len(run.valid)
+    assert told.left_out(LIMIT) == run.left_out_count > 3
+    assert told.train.cut(LIMIT) + told.valid.cut(LIMIT) == run.cut > 0
+    assert told.train.kept_tokens(LIMIT) == run.train.lengths.sum()
+    assert told.train.trained_within(LIMIT) == run.train.trained_tokens
+
+
+def test_of_a_file_cut_off_the_rows_up_to_there_are_told_and_no_figures_of_a_run(
+    mixed_rows, tokenizer
+):
     path = mixed_rows.with_name("cut.json")
     whole = "[" + ",\n".join(mixed_rows.read_text().splitlines() * 3) + "]"
     path.write_text(whole[: len(whole) // 2])
-    assert_counts_equal(counted(path, tokenizer), path, tokenizer)
+    facts = tokenised(path, tokenizer)
+    assert_told_of_every_row(facts, path, tokenizer)
+    assert statistics_of([facts], 0.1, 0) == ()
 
 
-def test_a_run_finds_what_was_counted(mixed_rows, tokenizer, monkeypatch):
-    counted(mixed_rows, tokenizer)
+def test_a_run_finds_what_was_tokenised(mixed_rows, tokenizer, monkeypatch):
+    tokenised(mixed_rows, tokenizer)
 
     def never(self, examples):
         raise AssertionError("tokenised again")
@@ -117,7 +135,7 @@ def test_a_file_with_a_bad_row_is_refused_in_the_same_words_with_and_without_a_s
         with pytest.raises(InputError) as refusal:
             run_to_end(opening_store(mixed_rows, tokenizer, MASKED))
         said.append(str(refusal.value))
-        counted(mixed_rows, tokenizer)
+        tokenised(mixed_rows, tokenizer)
     assert said[0] == said[1]
 
 
@@ -128,7 +146,8 @@ def test_large_files_are_counted_in_several_processes(tmp_path, tokenizer, monke
     begun = []
     pool = token_workers._pool
     monkeypatch.setattr(token_workers, "_pool", lambda *given: begun.append(given) or pool(*given))
-    facts = counted(path, tokenizer)
+    facts = tokenised(path, tokenizer)
     assert len(begun) == 1
-    assert facts.cut == 2000
-    assert facts.tokens == 2000 * facts.longest
+    (told,) = statistics_of([facts], 0.0, 0)
+    assert told.train.cut(LIMIT) + told.train.useless(LIMIT) == 2000
+    assert told.train.shortest == told.train.longest > 1000

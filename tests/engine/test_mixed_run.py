@@ -126,7 +126,7 @@ def test_the_settings_survive_as_toml(config, tmp_path):
 
 def test_a_mixed_in_dataset_that_is_not_there_is_named(config):
     config.mix[0].data.unlink()
-    with pytest.raises(InputError, match=r"old\.csv does not exist"):
+    with pytest.raises(InputError, match=r"old\.csv isn't there"):
         list(train(config))
     assert not config.output.exists()
 

@@ -252,7 +252,7 @@ def write(path: Path, text: str) -> Path:
 def test_bad_datasets_are_refused_in_a_sentence(config: TrainingConfig, tmp_path: Path) -> None:
     good = '{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}]}\n'
     missing = replace(config, data=tmp_path / "missing.jsonl")
-    assert "does not exist" in refused(missing)
+    assert "isn't there: put it back, or choose another." in refused(missing)
     assert "empty" in refused(replace(config, data=write(tmp_path / "empty.jsonl", "")))
     broken = write(tmp_path / "broken.jsonl", good * 3 + "{oops\n" + good)
     assert "broken.jsonl has 1 bad row: line 4" in refused(replace(config, data=broken))

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
-from app.core.config import TrainingConfig
+from app.core.config import MixedDataset, TrainingConfig
 from app.ui.data.words import DECIDE_PACE, share
 from app.ui.main_window import DATA, TRAIN
 from app.ui.pages.data_page import COLUMNS, PROBLEMS, STATISTICS
@@ -133,14 +133,13 @@ def test_dragging_the_line_changes_the_limit_and_what_is_said_of_it(
     plot.line.setValue(8.0)  # as a drag does
     plot.line.sigDragged.emit(plot.line)
     qtbot.waitUntil(lambda: nestling.state.config.max_seq_length == 256)
-    assert view.effect.text() == "1 row (0.5 %) cut at the end."
+    assert view.effect.text() == "1 row to validate on (5 %) cut at the end."
     assert nestling.train.form.fields["max_seq_length"].control.value() == 256  # type: ignore[attr-defined]
     figures = {figure.name: figure.value for figure in view.counted.shown}
     statistics = nestling.data_work.figures.statistics
     assert statistics is not None
-    within = sum(c.tokens_within(256) for c in (statistics.train, statistics.valid))
-    assert figures["Tokens"] == f"{within:,}"
-    assert figures["Examples"] == "200"
+    assert figures["Tokens"] == f"{statistics.train.kept_tokens(256):,}"
+    assert figures["Examples"] == "180 to train on"
     kinds = nestling.data.problems.counts
     qtbot.waitUntil(lambda: nestling.data.problems.counts.get("too long") == 1)
     assert kinds is not None
@@ -219,16 +218,66 @@ def test_a_dataset_that_the_model_refuses_is_said_to_be_refused(
     nestling.commands.open_path(write_calls(tmp_path / "calls.jsonl", plain=0))
     work, page = nestling.data_work, nestling.data
     qtbot.waitUntil(lambda: work.tokenisation.done is not None)
-    assert page.status.text.text() == (
-        "The model takes no row of the dataset to train on: Problems says why."
-    )
+    qtbot.waitUntil(lambda: not nestling.actions.start.isEnabled())
+    reason = "No training row can be used: calls.jsonl, line 1: the model's chat template "
+    assert page.status.problem.text().startswith(reason)
+    assert not page.status.text.text()
+    assert nestling.state.why_not_start().startswith(reason)
+    assert nestling.train.header.status.toolTip().startswith(reason)
+    assert nestling.actions.start.toolTip().startswith(reason)
+    assert not nestling.actions.queue.isEnabled()
+    (figure,) = page.statistics.run.shown
+    assert (figure.value, figure.note) == ("Can't start", nestling.state.rows_problem)
     assert work.preview.total == 6, "its rows can be looked at all the same"
     qtbot.waitUntil(lambda: "add 1 and 2" in shown(nestling))
+    nothing_follows = "As the file has it: the model takes none of these."
+    qtbot.waitUntil(lambda: page.rows.note.text() == nothing_follows)
+    assert page.statistics._waiting.text() == "No row became tokens, so that none has a length."
+    assert nestling.train.data.problem.text() == nestling.state.rows_problem
     qtbot.waitUntil(lambda: page.problems.counts == {"refused by the model": 6, "duplicate": 5})
     nestling.commands.open_path(write_calls(tmp_path / "some.jsonl", plain=5))
     qtbot.waitUntil(lambda: work.preview.total == 5)
     assert page.status.text.text() == (
         "6 rows are left out, refused by the model: Problems says why."
+    )
+    assert nestling.actions.start.isEnabled()
+
+
+def test_a_run_of_too_few_rows_can_t_be_started(
+    nestling: Nestling, many: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
+    """Each time the same sentence that a run would end with."""
+    state, start = nestling.state, nestling.actions.start
+    state.change_config(batch_size=200, validation_share=0.5)
+    nestling.commands.open_path(many)
+    qtbot.waitUntil(lambda: bool(state.rows_problem))
+    assert not start.isEnabled()
+    assert state.why_not_start() == (
+        "There are 100 training rows, fewer than the batch size of 200. "
+        "Lower the batch size, or add rows."
+    )
+    state.change_config(batch_size=4)
+    assert start.isEnabled(), "told at once: the rows are the same"
+    state.change_config(max_seq_length=8)
+    assert not start.isEnabled()
+    assert state.why_not_start().startswith(
+        "Every training row is longer than the limit of 8 tokens; the shortest has 1"
+    )
+    state.change_config(max_seq_length=2048)
+    assert start.isEnabled()
+    old = tmp_path / "old.jsonl"
+    old.write_text("".join(many.read_text().splitlines(keepends=True)[:1]))
+    state.change_config(mix=(MixedDataset(old, 0.1),))
+    qtbot.waitUntil(lambda: len(nestling.data_work.figures.all) == 2)
+    seeds = 0
+    while start.isEnabled():  # until its only row is drawn for validation
+        seeds += 1
+        state.change_config(seed=seeds)
+        measured = nestling.data_work.figures.all
+        qtbot.waitUntil(lambda before=measured: nestling.data_work.figures.all is not before)
+    assert state.why_not_start() == (
+        "No row of the mixed-in old is left to train on: all are held out for validation. "
+        "Hold out a smaller share, or none."
     )
 
 
@@ -267,6 +316,7 @@ def test_columns_are_mapped_tried_used_and_remembered(
     assert nestling.data.tabs.checkedId() == COLUMNS
     qtbot.waitUntil(lambda: list(view.roles) == ["n", "asked", "answered"], timeout=LONG)
     assert not view.use.isEnabled()
+    assert {box.itemText(0) for box in view.roles.values()} == {"Not used"}
     choose(view.roles["asked"], "prompt")
     assert "but none to completion" in view.problem.text()
     assert not view.use.isEnabled()
@@ -294,6 +344,37 @@ def test_columns_are_mapped_tried_used_and_remembered(
     assert nestling.state.config.map == "", "forgotten"
 
 
+def test_a_column_that_is_used_by_its_name_is_not_said_to_be_unused(
+    nestling: Nestling, tmp_path: Path, qtbot: QtBot
+) -> None:
+    path = tmp_path / "named.csv"
+    path.write_text("question,answer\n" + "".join(f"what {i},that {i}\n" for i in range(20)))
+    nestling.commands.open_path(path)
+    view = nestling.data.columns
+    qtbot.waitUntil(lambda: list(view.roles) == ["question", "answer"])
+    assert {box.currentText() for box in view.roles.values()} == {"By its name"}
+    choose(view.roles["question"], "prompt")
+    assert view.roles["answer"].currentText() == "Not used", "roles decide alone"
+
+
+def test_rows_with_all_inside_one_column_are_told_so_and_no_mapping_is_offered(
+    nestling: Nestling, tmp_path: Path, qtbot: QtBot
+) -> None:
+    path = tmp_path / "inside.jsonl"
+    path.write_text('{"id": 1, "talk": {"question": "what", "answer": "that"}}\n' * 3)
+    nestling.commands.open_path(path)
+    qtbot.waitUntil(lambda: nestling.data.tabs.checkedId() == PROBLEMS)
+    assert "Keeps question, answer inside 'talk'" in nestling.data.problems.model.as_text([0])
+    qtbot.waitUntil(lambda: nestling.data_work.preview.looked is not None)
+    rows = nestling.data.rows
+    assert rows.map.isHidden()
+    assert rows.text.placeholderText() == ""
+    (figure,) = nestling.data.statistics.run.shown
+    assert (figure.value, figure.note) == (
+        "Can't start", "The dataset has no example that can be trained on."
+    )  # fmt: skip
+
+
 def choose(box: object, role: str) -> None:
     box.choose(role)  # type: ignore[attr-defined]
     box.activated.emit(box.currentIndex())  # type: ignore[attr-defined]
@@ -310,7 +391,7 @@ def test_the_split_is_counted_on_both_sides(
     assert nestling.state.config.validation_share == 0.25
     qtbot.waitUntil(lambda: split.counts.text() == "30 rows to train on, 10 to validate on.")
     split.slider.setValue(0)
-    everything = "All 40 rows are trained on; nothing is validated."
+    everything = "40 rows to train on; nothing is validated."
     qtbot.waitUntil(lambda: split.counts.text() == everything)
     seed = nestling.state.config.seed
     split.draw.click()

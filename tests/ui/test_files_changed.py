@@ -110,6 +110,24 @@ def test_a_file_that_is_gone_is_told_and_one_that_comes_back_is_read(
     qtbot.waitUntil(nestling.actions.start.isEnabled)
 
 
+def test_a_file_that_an_editor_replaces_or_empties_is_noticed(
+    nestling: Nestling, tmp_path: Path, qtbot: QtBot
+) -> None:
+    path = write(tmp_path / "data.jsonl", texts(20, "row"))
+    nestling.commands.open_path(path)
+    qtbot.waitUntil(tokens_of(nestling, 20))
+    aside = write(tmp_path / "aside.jsonl", texts(20, "ROW"))  # as many bytes
+    before = path.stat()
+    os.utime(aside, ns=(before.st_atime_ns, before.st_mtime_ns))
+    os.replace(aside, path)
+    qtbot.waitUntil(lambda: "ROW number 0" in nestling.data.rows.text.toPlainText())
+    os.truncate(path, 0)
+    qtbot.waitUntil(lambda: nestling.state.dataset_failure is not None)
+    assert "data.jsonl is empty" in nestling.data.problem.text()
+    write(path, texts(9))
+    qtbot.waitUntil(tokens_of(nestling, 9))
+
+
 def test_a_mixed_in_folder_that_gets_a_validation_file_is_read_again(
     nestling: Nestling, tmp_path: Path, qtbot: QtBot
 ) -> None:

@@ -61,8 +61,8 @@ def test_bad_rows_are_named_with_their_lines_and_can_not_be_trained_on(
     qtbot.waitUntil(lambda: nestling.state.dataset is not None)
     assert nestling.train.data.problem.text() == "7 rows can't be used:"
     told = nestling.train.data.rows.text()
-    assert "Line 2 " in told
-    assert "Line 4 " in told
+    assert "Line 2: is not valid JSON" in told
+    assert "Line 4: has a prompt but no completion" in told
     assert "… and 3 more." in told
     assert not nestling.actions.start.isEnabled()
     assert "rows that can't be used" in nestling.train.header.start.toolTip()
@@ -77,7 +77,7 @@ def test_bad_rows_that_are_to_be_left_out_do_not_stop_a_run(
     nestling.commands.open_path(path)
     qtbot.waitUntil(nestling.actions.start.isEnabled)
     assert nestling.state.config.map == "", "another file's columns are not this one's"
-    assert nestling.train.data.rows.text().startswith("Line 4 text is empty.")
+    assert nestling.train.data.rows.text().startswith("Line 4: text is empty.")
 
 
 def test_a_file_that_is_no_dataset_is_said_so_where_it_was_dropped(

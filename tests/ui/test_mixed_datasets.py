@@ -156,7 +156,7 @@ def test_a_dataset_that_is_none_is_named_in_its_place(
     nestling.mix.add([tmp_path / "gone.jsonl"])
     (row,) = nestling.train.data.mixed.rows
     qtbot.waitUntil(lambda: bool(row.problem.text()))
-    assert "gone.jsonl does not exist. Choose another file." in row.problem.text()
+    assert "gone.jsonl isn't there: put it back, or choose another." in row.problem.text()
     assert not nestling.actions.start.isEnabled()
     row.remove.click()
     qtbot.waitUntil(nestling.actions.start.isEnabled)

@@ -157,7 +157,7 @@ def test_a_run_that_can_not_begin_stays_with_the_reason_and_the_next_one_starts(
     nestling.queue.start()
     qtbot.waitUntil(lambda: not nestling.queue.is_going, timeout=120_000)
     assert names(nestling) == ["broken"]
-    assert "gone.jsonl does not exist" in nestling.queue.runs[0].problem
+    assert "gone.jsonl isn't there" in nestling.queue.runs[0].problem
     assert [run.name for run in list_runs(runs_dir())] == ["good"]
     assert nestling.queue.why_not_start() == "Nothing waits."
 

@@ -148,7 +148,7 @@ def test_a_file_that_vanishes_is_told_in_a_sentence(
     large.unlink()
     qtbot.waitUntil(lambda: nestling.state.dataset_failure is not None, timeout=LONG)
     assert nestling.data.problem.text() == (
-        f"The dataset {large} does not exist. Choose another file."
+        f"The dataset {large} isn't there: put it back, or choose another."
     )
     assert work.share is None
     assert not nestling.actions.start.isEnabled()

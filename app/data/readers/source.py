@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from app.core.errors import InputError
+from app.core.errors import PUT_BACK, InputError
 from app.data.examples import BrokenFile, RowProblem
 from app.data.place import WHOLE_FILE
 
@@ -59,7 +59,7 @@ def _regular_file(path: Path) -> io.FileIO:
         # A pipe without a writer would block for ever.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
-        raise InputError(f"{path} does not exist.", "Choose another file.") from None
+        raise InputError(f"{path} isn't there: {PUT_BACK}.") from None
     except PermissionError:
         raise InputError(
             f"Nestling may not read {path}.", "Give it permission, or choose another file."
@@ -123,13 +123,13 @@ def _check_unchanged(path: Path, before: os.stat_result) -> None:
     try:
         now = path.stat()
     except OSError:
-        reason = "disappeared while it was read"
+        reason, hint = "disappeared while it was read", f"{PUT_BACK.capitalize()}."
     else:
         same = ("st_dev", "st_ino", "st_size", "st_mtime_ns")
         if all(getattr(now, name) == getattr(before, name) for name in same):
             return
         reason = "changed while it was read"
-    hint = "Start again once nothing else writes to it."
+        hint = "Start again once nothing else writes to it."
     raise BrokenFile(RowProblem(path, WHOLE_FILE, reason, "unreadable"), hint)
 
 

@@ -29,7 +29,7 @@ HOW = (
 )
 UNRECOGNISED = "The file's own names don't say what its rows are."
 RECOGNISED = "The file's own names say what its rows are. Give columns roles to have it otherwise."
-UNUSED = "Not used"
+UNUSED, BY_NAME = "Not used", "By its name"
 _NAME_PX, _ROLE_PX, _ROW_PX = 184, 124, 30
 
 
@@ -140,12 +140,15 @@ class ColumnsView(QWidget):
         try:
             columns = self.chosen()
         except InputError as error:
+            self._name_unset(UNUSED)
             say(self.problem, error.message)
             self.tried.show_rows(())
             return
         say(self.problem, "")
         if looked is None:
             return
+        is_named = columns is None and bool(looked.rows) and not looked.map
+        self._name_unset(BY_NAME if is_named else UNUSED)
         if self._job is not None:
             self._process.cancel(self._job)
         reading = Reading(looked.reading.data, looked.reading.valid, str(columns or ""))
@@ -153,6 +156,11 @@ class ColumnsView(QWidget):
             Looking(reading, TRIED_ROWS), self._show, lambda end: self._end(number, end)
         )
         self._job = number
+
+    def _name_unset(self, text: str) -> None:
+        """What becomes of a column without a role: where none has one, the names decide."""
+        for choice in self.roles.values():
+            choice.setItemText(0, text)
 
     def _show(self, looked: Looked) -> None:
         self.tried.show_rows(looked.rows)

@@ -6,6 +6,7 @@ from PySide6.QtCore import QObject
 
 from app.ui.app_state import AppState
 from app.ui.data.datasets import Datasets
+from app.ui.data.enough_rows import EnoughRows
 from app.ui.data.figures import Figures
 from app.ui.data.file_watch import FileWatch
 from app.ui.data.preview import Preview
@@ -36,6 +37,7 @@ class DataWork(QObject):
         self.figures = Figures(
             state, self.looker, background, self.datasets, self.tokenisation, runs_dir
         )
+        self.enough = EnoughRows(state, self.datasets, self.tokenisation, self.figures)
 
     def begin(self) -> None:
         """Once the window is seen: have ready what the first drop needs."""

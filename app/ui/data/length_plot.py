@@ -39,11 +39,21 @@ class LengthAxis(QuietAxis):
         return [length_words(2 ** round(float(value))) for value in values]
 
 
+class RowsAxis(ValueAxis):
+    """Whole numbers only."""
+
+    def tickValues(self, low: float, high: float, size: float) -> list[Any]:
+        ticks = super().tickValues(low, high, size)
+        if not ticks or ticks[0][0] >= 1:
+            return ticks
+        return [(1.0, [float(rows) for rows in range(math.ceil(low), math.floor(high) + 1)])]
+
+
 class LengthPlot(pg.PlotWidget):  # type: ignore[misc]
     limit_dragged = Signal(int)
 
     def __init__(self) -> None:
-        self.left, self.bottom = ValueAxis("left"), LengthAxis("bottom")
+        self.left, self.bottom = RowsAxis("left"), LengthAxis("bottom")
         axes = {"left": self.left, "bottom": self.bottom}
         box = pg.ViewBox(enableMenu=False, enableMouse=False, defaultPadding=0)
         super().__init__(viewBox=box, axisItems=axes, enableMenu=False)

@@ -68,7 +68,7 @@ class ProblemsView(QWidget):
         whole.addLayout(row(self.leave_out, None, self.reread))
         full.setLayout(whole)
         none = QWidget()
-        title = label("Nothing is wrong", "title")
+        title = label("No row has a problem", "title")
         self._none = label("", "secondary")
         for text in (title, self._none):
             text.setAlignment(Qt.AlignmentFlag.AlignCenter)

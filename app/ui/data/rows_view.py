@@ -13,6 +13,7 @@ from app.ui.widgets.fields import CalmComboBox, CalmSpinBox
 
 _MOST_ROWS = 2**31 - 1
 ROWS_A_PAGE = {"1": "1 row", "5": "5 rows", "20": "20 rows"}
+READING = "The first rows are being read…"
 
 
 class RowsView(QWidget):
@@ -21,7 +22,7 @@ class RowsView(QWidget):
     def __init__(self, preview: Preview, datasets: Datasets) -> None:
         super().__init__()
         self._preview, self._datasets = preview, datasets
-        self.text = RowsText("Rows of the dataset", "The first rows are being read…")
+        self.text = RowsText("Rows of the dataset", READING)
         self.legend = Legend()
         self.note = ElidedLabel("", "caption")
         self.problem = message("problem")
@@ -89,8 +90,16 @@ class RowsView(QWidget):
         self.legend.setVisible(preview.is_rendered)
         self.note.setText(self._note())
         say(self.problem, preview.failure or self._problem())
-        looked = preview.looked
-        self.map.setVisible(looked is not None and bool(looked.columns) and not looked.rows)
+        self.text.setPlaceholderText(READING if preview.looked is None else "")
+        self.map.setVisible(self._can_be_mapped())
+
+    def _can_be_mapped(self) -> bool:
+        """Whether the first rows are none because of their columns' names."""
+        looked, shown = self._preview.looked, self._datasets.shown
+        facts = shown.facts if shown else None
+        if looked is None or looked.rows or not looked.columns or facts is None:
+            return False
+        return "unknown shape" in facts.counts
 
     def _problem(self) -> str:
         looked = self._preview.looked
@@ -106,6 +115,8 @@ class RowsView(QWidget):
         if not preview.rows:
             return ""
         if not preview.is_rendered:
+            if all(one.problem for one in preview.rows):
+                return "As the file has it: the model takes none of these."
             follows = " How the model sees it follows." if preview.can_be_rendered else ""
             return f"As the file has it.{follows}"
         return "Read from the file: not all rows are tokens yet." if preview.is_from_file else ""

@@ -126,8 +126,10 @@ def _sides(
 
 
 def _sentence(sides: Sides, *, is_about: bool, of_own: str = "") -> str:
+    if not sides.train:
+        return "No row is left to train on."
     if not sides.valid and not is_about:
-        return f"All {sides.train:,} rows are trained on; nothing is validated."
+        return f"{phrases.plural(sides.train, 'row')} to train on; nothing is validated."
     train = phrases.plural(sides.train, "row")
     about = "about " if is_about and not of_own else ""
     said = f"{about}{train} to train on, {sides.valid:,}{of_own} to validate on."

@@ -106,12 +106,12 @@ class StatisticsView(QScrollArea):
     # -- what is shown -----------------------------------------------------------------------
     def refresh(self) -> None:
         statistics, config = self._figures.statistics, self._state.config
-        is_known = statistics is not None and self.plot is not None
+        is_known = statistics is not None and statistics.has_rows and self.plot is not None
         self._place.setCurrentIndex(1 if is_known else 0)
         enable(self.limit, not self._state.phase.is_active)
         if self.plot is not None:
             self.plot.line.setMovable(not self._state.phase.is_active)
-        if statistics is not None and self.plot is not None:
+        if statistics is not None and statistics.has_rows and self.plot is not None:
             if statistics is not self._drawn:
                 self._drawn = statistics
                 self.plot.show_lengths((statistics.train, statistics.valid), config.max_seq_length)
@@ -133,13 +133,16 @@ class StatisticsView(QScrollArea):
     def _show_run(self) -> None:
         names = [dataset.name for dataset in self._datasets.all]
         named = list(zip(names, self._figures.all, strict=False))
-        speed, memory = self._figures.speed, self._state.memory
-        self.run.show_figures(run_figures(named, self._config(), speed, memory))
+        speed, state = self._figures.speed, self._state
+        why_not = state.why_not_train_on_rows() if self._dragged is None else ""
+        self.run.show_figures(run_figures(named, self._config(), speed, state.memory, why_not))
 
     def _show_waiting(self) -> None:
-        if self._figures.statistics is None:
+        if (statistics := self._figures.statistics) is None:
             why_not = self._tokenisation.why_not()
             self._waiting.setText(why_not or "Known once the rows are turned into tokens.")
+        elif not statistics.has_rows:
+            self._waiting.setText("No row became tokens, so that none has a length.")
 
     # -- the limit ---------------------------------------------------------------------------
     def _config(self) -> TrainingConfig:

@@ -50,7 +50,9 @@ class StatusStrip(QWidget):
         self.text.setText(self._words())
         self.text.setVisible(bool(self.text.text()))
         failure = None if is_reading else work.failure
-        say(self.problem, f"{failure.message} {failure.hint}".strip() if failure else "")
+        problem = f"{failure.message} {failure.hint}".strip() if failure else ""
+        is_idle = work.done is not None and not is_working
+        say(self.problem, problem or (self._state.rows_problem if is_idle else ""))
 
     def _being_read(self) -> RunDataset | None:
         """The one that is in hand: they are read one after the other."""
@@ -77,11 +79,8 @@ class StatusStrip(QWidget):
         return work.why_not()
 
     def _words_of_tokens(self, done: Tokenised) -> str:
-        none = [one for one, stored in zip(self._datasets.all, done.sets, strict=False)
-                if not stored.rows[0]]  # fmt: skip
-        if none:
-            name = "the dataset" if len(done.sets) == 1 else none[0].name
-            return f"The model takes no row of {name} to train on: Problems says why."
+        if not all(stored.rows[0] for stored in done.sets) or self._state.rows_problem:
+            return ""  # why no run can start is told below
         if refused := sum(self._tokenisation.refused):
             left_out = phrases.plural(refused, "row")
             verb = "is" if refused == 1 else "are"

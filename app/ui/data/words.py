@@ -1,6 +1,5 @@
 """What the Data page says of a dataset, in words. Knows no widget."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,51 +59,63 @@ class Figure:
 
 def length_sentence(statistics: "DataStatistics", limit: int) -> str:
     """What the limit does."""
-    both = (statistics.train, statistics.valid)
-    rows = sum(curves.rows for curves in both)
-    cut = sum(curves.cut(limit) for curves in both)
-    useless = sum(curves.useless(limit) for curves in both)
-    if not cut and not useless:
-        longest = max(curves.longest for curves in both)
+    train, valid = statistics.train, statistics.valid
+    useless = train.useless(limit) + valid.useless(limit)
+    if not statistics.has_rows:
+        return ""
+    if not train.cut(limit) and not valid.cut(limit) and not useless:
+        longest = max(train.longest, valid.longest)
         return f"No row is cut: the longest has {phrases.plural(longest, 'token')}."
-    told = [f"{phrases.plural(cut, 'row')} ({share(cut, rows)}) cut at the end"] if cut else []
+    parts = [(train, "to train on"), (valid, "to validate on")]
+    cut = [
+        f"{phrases.plural(rows, 'row')} {why} ({share(rows, curves.kept(limit))})"
+        for curves, why in parts
+        if (rows := curves.cut(limit))
+    ]
+    told = [f"{' and '.join(cut)} cut at the end"] if cut else []
     if useless:
-        left = f"{phrases.plural(useless, 'row')} ({share(useless, rows)})"
-        told.append(f"{left} left out, with nothing to train on before the limit")
+        lost = phrases.plural(useless, "row")
+        told.append(f"{lost} left out, with nothing to train on before the limit")
     return "; ".join(told) + "."
 
 
 def figures(
     facts: "DatasetFacts", statistics: "DataStatistics | None", config: TrainingConfig
 ) -> list[Figure]:
-    """What can be counted; what can't yet isn't told."""
-    counted = [Figure("Examples", f"{facts.examples + facts.valid_examples:,}")]
-    duplicates = facts.counts.get("duplicate", 0)
-    in_both = facts.counts.get("in both sets", 0)
-    if statistics is not None:
-        limit = config.max_seq_length
-        both = (statistics.train, statistics.valid)
-        tokens = sum(curves.tokens_within(limit) for curves in both)
-        trained = sum(curves.trained_within(limit) for curves in both)
-        whole = sum(curves.tokens for curves in both)
-        lost = f"{whole - tokens:,} cut off" if whole > tokens else ""
-        counted += [
-            Figure("Tokens", f"{tokens:,}", lost),
-            Figure("Trained tokens", f"{trained:,}", share(trained, tokens)),
-            Figure("Length of a row", _lengths(statistics)),
-        ]
-    counted.append(Figure("Duplicates", f"{duplicates:,}"))
+    """What can be counted; what can't yet isn't told. Once the rows are tokens, these are of those
+    that a run would train on."""
+    if statistics is None:
+        counted = [Figure("Examples", f"{facts.examples + facts.valid_examples:,}")]
+    else:
+        counted = _trained_on(statistics, config.max_seq_length)
+    found = {"Duplicates": facts.counts.get("duplicate", 0)}
     if facts.valid_examples:
-        counted.append(Figure("In both sets", f"{in_both:,}"))
-    if statistics is not None and statistics.last_reply_only:
-        note = "the template changes earlier replies"
-        counted.append(Figure("Last reply only", f"{statistics.last_reply_only:,}", note))
+        found["In both sets"] = facts.counts.get("in both sets", 0)
+    for name, rows in found.items():
+        note = "of all rows that were read" if rows and statistics is not None else ""
+        counted.append(Figure(name, f"{rows:,}", note))
     return counted
 
 
-def _lengths(statistics: "DataStatistics") -> str:
-    train = statistics.train
-    return f"{train.length_at(0.5):,} median, {train.length_at(0.95):,} at 95 %"
+def _trained_on(statistics: "DataStatistics", limit: int) -> list[Figure]:
+    train, left_out = statistics.train, statistics.left_out(limit)
+    tokens, trained = train.kept_tokens(limit), train.trained_within(limit)
+    others = [f"{statistics.valid.kept(limit):,} to validate on"] if statistics.valid.rows else []
+    others += [f"{left_out:,} left out"] if left_out else []
+    counted = [Figure("Examples", f"{train.kept(limit):,} to train on", ", ".join(others))]
+    if not train.kept(limit):
+        return counted
+    cut_off = train.cut_off(limit)
+    median, most = train.length_at(0.5, limit), train.length_at(0.95, limit)
+    counted += [
+        Figure("Tokens", f"{tokens:,}", f"{cut_off:,} cut off" if cut_off else ""),
+        Figure("Trained tokens", f"{trained:,}", share(trained, tokens)),
+        Figure("Length of a row", f"{median:,} median, {most:,} at 95 %"),
+    ]
+    if last_only := train.last_reply_only(limit):
+        note = "the template changes earlier replies"
+        counted.append(Figure("Last reply only", f"{last_only:,}", note))
+    return counted
 
 
 def run_figures(
@@ -112,9 +123,12 @@ def run_figures(
     config: TrainingConfig,
     speed: "MeasuredSpeed | None",
     memory: MemoryEstimated | None,
+    why_not: str = "",
 ) -> list[Figure]:
     """What a run with these settings would do with its datasets, each given with its name, as far
-    as it is known."""
+    as it is known; `why_not`: why their rows are too few for one."""
+    if why_not:
+        return [Figure("This run", "Can't start", why_not)]
     told = _paces(datasets, config, speed) if datasets else []
     if memory is not None:
         told.append(Figure("Memory", memory_sentence(memory)))
@@ -133,9 +147,9 @@ def _paces(
         return []  # another dataset has just come or gone
     epoch = epoch_facts([one for _, one in datasets], shares, config.max_seq_length)
     if epoch is None:
-        return [Figure("Steps an epoch", "None", "nothing is left to train on")]
-    batches = math.ceil(sum(epoch.rows) / config.batch_size)
-    steps = math.ceil(batches / config.gradient_accumulation)
+        return []  # said in a moment, with the reason
+    batches = epoch.batches(config.batch_size)
+    steps = epoch.steps(config.batch_size, config.gradient_accumulation)
     epochs = config.steps * config.gradient_accumulation / batches
     told = [Figure("Steps an epoch", f"{steps:,}", _batches(config, batches))]
     if len(datasets) > 1:

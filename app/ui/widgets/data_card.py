@@ -68,8 +68,9 @@ class DataCard(QWidget):
         parts = [f"{facts.examples:,} {_kind(facts.format)}{'' if facts.examples == 1 else 's'}"]
         if facts.valid_examples:
             parts.append(f"{facts.valid_examples:,} for validation")
-        elif state.config.validation_share > 0 and not phrases.file_problems(facts):
-            parts.append(f"{state.config.validation_share * 100:g} % held out")
+        elif facts.examples and not phrases.file_problems(facts):
+            share = state.config.validation_share
+            parts += [f"{share * 100:g} % held out"] if share else []
         parts.append(phrases.size(facts.size_bytes))
         return " · ".join(parts)
 
@@ -78,7 +79,7 @@ class DataCard(QWidget):
         if failure := state.dataset_failure:
             return f"{failure.message} {failure.hint}".strip()
         if (facts := state.dataset) is None or not facts.problem_count:
-            return ""
+            return state.rows_problem
         wrong = phrases.file_problems(facts)
         rows = facts.problem_count - len(wrong)
         if not rows:
@@ -95,7 +96,7 @@ class DataCard(QWidget):
             where = str(problem.place).capitalize()
             if problem.path != facts.path:
                 where = f"{problem.path.name}, {problem.place}"
-            lines.append(f"{where} {problem.reason}.")
+            lines.append(f"{where}: {problem.reason}.")
         if more := facts.problem_count - (len(facts.problems) - len(bad)) - len(shown):
             lines.append(f"… and {more:,} more.")
         return "\n".join([*lines, "Correct or remove them and drop the file again."])

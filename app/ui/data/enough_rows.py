@@ -1,0 +1,40 @@
+"""Tells the state why a run can't start, where too few rows are left to train on."""
+
+from PySide6.QtCore import QObject, Slot
+
+from app.ui.app_state import AppState
+from app.ui.data.datasets import Datasets
+from app.ui.data.figures import Figures
+from app.ui.data.tokenisation import Tokenisation
+
+
+class EnoughRows(QObject):
+    """Nothing is told before the rows are tokens: a run finds out by itself then."""
+
+    def __init__(
+        self, state: AppState, datasets: Datasets, tokenisation: Tokenisation, figures: Figures
+    ) -> None:
+        super().__init__(state)
+        self._state, self._datasets = state, datasets
+        self._tokenisation, self._figures = tokenisation, figures
+        state.config_changed.connect(self.refresh)
+        figures.changed.connect(self.refresh)
+
+    @Slot()
+    def refresh(self) -> None:
+        self._state.set_rows_problem(self._why_not())
+
+    def _why_not(self) -> str:
+        done, measured, datasets = self._tokenisation.done, self._figures.all, self._datasets.all
+        if done is None or not measured or len(measured) != len(datasets):
+            return ""
+        from app.data.enough import RowsLeft, too_little
+
+        config = self._state.config
+        limit = config.max_seq_length
+        left = [
+            RowsLeft.by_statistics(one.name, statistics, limit, [path for path, _ in stored.train])
+            for one, statistics, stored in zip(datasets, measured, done.sets, strict=True)
+        ]
+        refusal = too_little(left, limit, config.batch_size)
+        return f"{refusal.message} {refusal.hint}" if refusal else ""

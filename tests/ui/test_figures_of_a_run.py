@@ -1,0 +1,138 @@
+"""What the Statistics say a run would do is what a run that is started from the page does."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pytestqt.qtbot import QtBot
+
+from app.application import Nestling
+from app.cli.commands import run
+from app.core.config import MixedDataset
+from app.core.events import LogMessage
+from app.ui.app_state import Phase
+
+LIMIT = 64
+
+Row = dict[str, Any]
+
+
+def pairs(count: int, word: str = "word") -> list[Row]:
+    """Rows with replies of several lengths, all within the limit."""
+    return [{"prompt": f"{word} {i}", "completion": "no" * (1 + i % 5)} for i in range(count)]
+
+
+REFUSED = {"messages": [{"role": "assistant", "content": "answers nothing"}]}
+CUT = {"prompt": "long", "completion": "yes " * 40}
+USELESS = {"prompt": "long " * 40, "completion": "yes"}
+BAD = {"prompt": "no answer", "completion": ""}
+
+
+def write(path: Path, rows: Sequence[Row]) -> Path:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+@dataclass(frozen=True)
+class Case:
+    rows: Sequence[Row]
+    valid: Sequence[Row] = ()
+    mixed: Sequence[Row] = ()
+    share: float = 0.0
+    settings: Sequence[tuple[str, Any]] = ()
+
+
+CASES = {
+    "refused by the model and bad": Case([*pairs(18), *[REFUSED] * 4, BAD, BAD]),
+    "cut, and nothing left before the limit": Case([*pairs(18), *[USELESS] * 3, CUT, CUT]),
+    "held out": Case([*pairs(20), USELESS, CUT], settings=[("validation_share", 0.3)]),
+    "a validation file": Case(
+        [*pairs(16), USELESS, REFUSED, CUT], valid=[*pairs(5, "other"), USELESS, CUT]
+    ),
+    # Each row of the second is taken once, so that what is expected of it is what is trained.
+    "mixed": Case([*pairs(16), USELESS, CUT], mixed=[*pairs(17, "old"), REFUSED], share=0.5),
+    # Nine batches make three whole steps, so that the last takes nothing of the next epoch.
+    "batches together, of which all is trained": Case(
+        [*pairs(34), CUT, USELESS], settings=[("gradient_accumulation", 3), ("mask_prompt", False)]
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_figures_are_those_that_the_run_reports(
+    nestling: Nestling, tmp_path: Path, qtbot: QtBot, capsys: Any, name: str
+) -> None:
+    case = CASES[name]
+    data = write(tmp_path / "new" / "train.jsonl", case.rows).parent
+    if case.valid:
+        write(data / "valid.jsonl", case.valid)
+    settings: dict[str, Any] = {"validation_share": 0.0, **dict(case.settings)}
+    if case.mixed:
+        old = write(tmp_path / "old.jsonl", case.mixed)
+        settings["mix"] = (MixedDataset(old, case.share),)
+    work, state = nestling.data_work, nestling.state
+    state.change_config(max_seq_length=LIMIT, batch_size=4, bad_rows="leave out", data=data)
+    state.change_config(**settings)
+    nestling.intake.inspect_current()
+    qtbot.waitUntil(lambda: len(work.figures.all) == 1 + bool(case.mixed))
+    counted = {one.name: one for one in nestling.data.statistics.counted.shown}
+    told = {one.name: one for one in nestling.data.statistics.run.shown}
+    capsys.readouterr()
+    checked = what_check_says(state, capsys)
+
+    steps = int(told["Steps an epoch"].value)
+    state.change_config(steps=steps)
+    notes: list[str] = []
+    state.run_event_received.connect(
+        lambda event: notes.append(event.text) if isinstance(event, LogMessage) else None
+    )
+    nestling.actions.start.trigger()
+    qtbot.waitUntil(lambda: state.phase in (Phase.FINISHED, Phase.FAILED))
+    assert state.phase is Phase.FINISHED, state.run_failure
+    assert state.started is not None
+    assert state.step is not None
+
+    started = state.started
+    assert steps == started.steps_per_epoch == checked["epoch"]["steps"]
+    examples = [work.figures.all[i].train.kept(LIMIT) for i in range(len(work.figures.all))]
+    assert sum(examples) == started.train_examples
+    assert counted["Examples"].value == f"{examples[0]} to train on"
+    assert checked["tokens"]["train_rows"] == examples[0]
+    held = sum(one.valid.kept(LIMIT) for one in work.figures.all)
+    assert held == started.valid_examples
+    trained = counted["Trained tokens"].value
+    if case.mixed:
+        trained = told["Tokens an epoch"].note.removeprefix("about ").removesuffix(" trained")
+    assert trained == f"{state.step.trained_tokens:,}"
+    assert checked["epoch"]["trained_tokens"] == state.step.trained_tokens
+    assert counted["Tokens"].value == f"{checked['tokens']['tokens']:,}"
+    assert counted["Trained tokens"].value == f"{checked['tokens']['trained_tokens']:,}"
+    left_out = sum(one.left_out(LIMIT) for one in work.figures.all)
+    said = [note for note in notes if "left out; the first" in note]
+    assert [note.split()[0] for note in said] == ([str(left_out)] if left_out else [])
+    cut = sum(s.cut(LIMIT) for one in work.figures.all for s in (one.train, one.valid))
+    said = [note for note in notes if "cut at the end" in note]
+    assert [note.split()[0] for note in said] == ([str(cut)] if cut else [])
+
+
+def what_check_says(state: Any, capsys: Any) -> dict[str, Any]:
+    """`nestling check` with the settings of the page."""
+    config = state.config
+    arguments = ["check", str(config.data), "--model", str(config.model), "--json"]
+    names = ("max_seq_length", "batch_size", "gradient_accumulation", "validation_share", "seed")
+    for name in names:
+        arguments += [f"--{name.replace('_', '-')}", str(getattr(config, name))]
+    arguments += [] if config.mask_prompt else ["--no-mask-prompt"]
+    for mixed in config.mix:
+        arguments += ["--mix", f"{mixed.data}={mixed.share}"]
+    run(arguments, never)
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return found
+
+
+def never(_: object) -> int:
+    raise AssertionError("the window is open already")
