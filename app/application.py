@@ -137,6 +137,7 @@ class Nestling(QObject):
         window.may_close = self.quitting.may_close
         window.why_not_open = self.state.why_not_open
         self.state.phase_changed.connect(self._allow_opening)
+        self.menus.file.aboutToShow.connect(self._allow_taking)
         window.paths_dropped.connect(commands.open_paths)
         window.first_painted.connect(self._load_the_rest)
         self.quitting.ready.connect(window.close)
@@ -166,7 +167,14 @@ class Nestling(QObject):
 
     @Slot()
     def _allow_opening(self) -> None:
-        self.menus.allow_opening(self.state.why_not_open())
+        why_not = self.state.why_not_open()
+        self.menus.allow_opening(why_not)
+        self.library.set_busy(why_not)
+
+    @Slot()
+    def _allow_taking(self) -> None:
+        commands = self.commands
+        self.menus.allow_taking(commands.why_not_reveal(), commands.why_not_export())
 
     @Slot()
     def _show_data(self) -> None:
