@@ -18,6 +18,7 @@ from app.ui.commands import Commands
 from app.ui.data.data_work import DataWork
 from app.ui.errors_shown import ErrorSink
 from app.ui.export import CheckpointExport
+from app.ui.idle_work import IdleWork
 from app.ui.interrupts import Interrupts
 from app.ui.keeping_default import KeepingDefault, default_config
 from app.ui.library.library_commands import LibraryCommands
@@ -31,6 +32,7 @@ from app.ui.pages.library_page import LibraryPage
 from app.ui.pages.queue_page import QueuePage
 from app.ui.pages.train_page import TrainPage
 from app.ui.pages.try_page import TryPage
+from app.ui.plots.making import import_plotting
 from app.ui.quitting import Quitting
 from app.ui.remembered import Remembered
 from app.ui.run_actions import RunActions
@@ -54,6 +56,7 @@ class Nestling(QObject):
         super().__init__()
         self.compute = ComputeThread(self)
         self.background = BackgroundTasks(self)
+        self.idle_work = IdleWork(self)
         self.settings = settings = Remembered(home_dir() / "settings.ini", self.background)
         self.state = AppState(config or default_config(settings), self)
         self.control = RunControl(self.state, self.compute, runs_dir())
@@ -137,6 +140,7 @@ class Nestling(QObject):
         window.may_close = self.quitting.may_close
         window.why_not_open = self.state.why_not_open
         self.state.phase_changed.connect(self._allow_opening)
+        self.menus.file.aboutToShow.connect(self._allow_taking)
         window.paths_dropped.connect(commands.open_paths)
         window.first_painted.connect(self._load_the_rest)
         self.quitting.ready.connect(window.close)
@@ -166,7 +170,14 @@ class Nestling(QObject):
 
     @Slot()
     def _allow_opening(self) -> None:
-        self.menus.allow_opening(self.state.why_not_open())
+        why_not = self.state.why_not_open()
+        self.menus.allow_opening(why_not)
+        self.library.set_busy(why_not)
+
+    @Slot()
+    def _allow_taking(self) -> None:
+        commands = self.commands
+        self.menus.allow_taking(commands.why_not_reveal(), commands.why_not_export())
 
     @Slot()
     def _show_data(self) -> None:
@@ -176,17 +187,23 @@ class Nestling(QObject):
     def _load_the_rest(self) -> None:
         """What the first sight of the window did not need."""
         self.data_work.begin()
-        self.train.plots_place.load()
-        self.data.load()
         if self.state.dataset is None and not self.state.is_inspecting:
             self.intake.inspect_current()
         self.preview.refresh()
         self.library_commands.list_runs()
         self.queue.load()
+        self.background.run(import_plotting, self._make_plots, self.commands.tell_failure)
+
+    def _make_plots(self, _: None) -> None:
+        """Those that are seen first, then those that a run in the library is opened with."""
+        self.idle_work.add(self.train.plots_place.loading())
+        self.idle_work.add(self.data.loading())
+        self.idle_work.add(self.library.opened.plots_place.making())
 
     def shut_down(self) -> None:
         """End both threads; a run that is still going keeps a checkpoint."""
         self.errors.uninstall()
+        self.idle_work.shut_down()
         self.preview.shut_down()
         self.data_work.shut_down()
         self.settings.close()

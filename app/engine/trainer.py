@@ -31,7 +31,9 @@ from app.engine.machines import Machines, is_first_machine, join_machines
 from app.engine.mlx_gateway import CACHE_LIMIT_BYTES, computed_by, import_mlx
 from app.engine.planning import memory_before, memory_of
 from app.engine.preparation import Prepared, StoppedEarly, prepare
+from app.library.checkpoint_list import step_of
 from app.library.claim import is_claimed
+from app.library.going_on import check_not_done
 from app.library.manifest import check_settings, read_manifest
 from app.library.run import RunRecorder
 from app.library.run_folder import choose_run_dir
@@ -102,11 +104,9 @@ def resume(
     check_settings(run_dir, manifest)
     config = with_settings(TrainingConfig(), manifest["config"], where=str(run_dir)).checked()
     folder = named_checkpoint(run_dir, checkpoint) if checkpoint else last_checkpoint(run_dir)
+    check_not_done(run_dir, manifest, config.steps, step_of(folder))
     machines = _set_up_mlx(config)
     start = load_checkpoint(folder)
-    # Killed after its last step it has yet to end: questions may be left to ask.
-    if manifest["outcome"] != "running":
-        _check_not_done(run_dir, config, start)
     _check_stop_after(stop_after, start.progress.step)
     mixed = [dataset.data for dataset in config.mix]
     if fingerprints(config.data, config.valid, mixed) != manifest.get("data"):
@@ -185,17 +185,6 @@ def _new_run(config: TrainingConfig, run_dir: Path, runs_dir: Path, facts: Facts
             if config.output is not None:
                 raise
             run_dir = choose_run_dir(config, runs_dir)
-
-
-def _check_not_done(run_dir: Path, config: TrainingConfig, start: Checkpoint) -> None:
-    done = start.progress
-    if done.step >= config.steps:
-        raise InputError(f"The run in {run_dir} is done: all {config.steps} steps were made.")
-    if 0 < config.early_stop_evals <= done.evals_since_best:
-        raise InputError(
-            f"The run in {run_dir} is done: it ended early, at step {done.step}.",
-            "Go on from an earlier checkpoint, or start a new run.",
-        )
 
 
 def _check_stop_after(stop_after: int | None, done: int) -> None:

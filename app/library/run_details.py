@@ -51,6 +51,11 @@ class RunDetails:
         parts = (self.config_problem if self.summary.is_whole else "", self.summary.problem)
         return " ".join(part for part in parts if part)
 
+    def why_not_go_on_from(self, step: int) -> str:
+        """Why the run can't go on from its checkpoint of `step`; empty if it can."""
+        problem = "" if self.config is not None else self.config_problem
+        return self.summary.why_not_go_on_from(step) or problem
+
     @property
     def base_loss_below_all(self) -> float | None:
         """The base model's own validation loss, if no checkpoint that is here came below it."""

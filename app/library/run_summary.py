@@ -11,6 +11,7 @@ from app.core.errors import AppError
 from app.core.one_line import one_line
 from app.library.believable import Reading
 from app.library.claim import is_claimed
+from app.library.going_on import IN_PROGRESS, NO_CHECKPOINT, why_done
 from app.library.label import has_damaged_label, read_label
 from app.library.manifest import MANIFEST_FILE, are_settings_whole, read_manifest
 from app.library.metrics import STEPS_FILE, count_steps
@@ -18,6 +19,7 @@ from app.library.metrics import STEPS_FILE, count_steps
 RETENTION = "retention"
 """Question sets with this word in their name measure what the model knew before."""
 OUTCOMES = ("finished", "stopped", "failed", "running")
+_CUT = ("stopped", "interrupted", "failed")
 MOST_PERIOD, MOST_TIERS, MOST_QUESTIONS = 1_000_000, 8, 10**9
 MOST_PROBLEM = 400
 
@@ -55,13 +57,30 @@ class RunSummary:
     retention: Retention | None = None
     notes: str = ""
     is_whole: bool = True
-    """What it needs to go on is as it was written, whatever else is wrong with the folder."""
+    """What decides its numbers is as it was written, whatever else is wrong with the folder."""
 
     @property
     def may_go_on(self) -> bool:
         """It did not come to its end and has a checkpoint to go on from."""
-        is_cut = self.outcome in ("stopped", "interrupted", "failed")
-        return is_cut and self.adapter_dir is not None and self.is_whole
+        return not self.why_not_go_on
+
+    @property
+    def why_not_go_on(self) -> str:
+        """Why it can't go on by itself, in one sentence; empty if it can."""
+        if why_not := self.why_not_go_on_from(max(self.steps, self.planned_steps)):
+            return why_not
+        if self.adapter_dir is None:
+            return self.problem or NO_CHECKPOINT
+        return "" if self.outcome in _CUT else self.problem or IN_PROGRESS
+
+    def why_not_go_on_from(self, step: int) -> str:
+        """The same for its checkpoint of `step`, also of a run that came to its end."""
+        if self.outcome == "running":
+            return IN_PROGRESS
+        if not self.is_whole:
+            return self.problem
+        why = why_done(self.outcome, self.steps, self.planned_steps, step)
+        return f"The run is done: {why}" if why else ""
 
 
 def summarise(run_dir: Path, recorded: int | None = None) -> RunSummary:
@@ -90,8 +109,9 @@ def _summary(run_dir: Path, manifest: dict[str, Any], recorded: int | None) -> R
     reading.choice(manifest["outcome"], "its outcome", OUTCOMES)
     steps = reading.whole(manifest["steps"], "steps")
     adapter_dir, lack = _adapter_dir(run_dir, manifest.get("adapter"))
-    if not are_settings_whole(manifest):
-        lack = lack or "Its settings are not those it began with, so it can't go on."
+    is_whole = are_settings_whole(manifest)
+    if not is_whole:
+        lack = "Its settings are not those it began with, so it can't go on."
     summary = RunSummary(
         run_dir=run_dir,
         name=reading.name(label.name or manifest["name"], run_dir.name),
@@ -107,7 +127,7 @@ def _summary(run_dir: Path, manifest: dict[str, Any], recorded: int | None) -> R
         periods=_periods(config.get("tiers", ()), reading),
         retention=_retention(manifest["scores"], reading),
         notes=label.notes,
-        is_whole=not lack,
+        is_whole=is_whole,
     )
     damage = "" if outcome == "running" else _damage(run_dir, steps, recorded)
     said = (lack or reading.problem, damage)

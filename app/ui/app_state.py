@@ -212,7 +212,7 @@ class AppState(QObject):
         """Why nothing else can be opened now, in one sentence; empty when it can."""
         if not self.phase.is_active:
             return ""
-        return "A run is in progress. Stop it, or wait for its end, to change what it works on."
+        return "A run is in progress. Stop it first, or wait for its end."
 
     def why_not_start(self) -> str:
         """Why a run can't start now, in one sentence; empty when it can."""

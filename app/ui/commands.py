@@ -119,11 +119,32 @@ class Commands(QObject):
 
     @Slot()
     def reveal_shown(self) -> None:
-        """The run of the page that is shown."""
-        if self._window.is_library_shown:
-            self._window.library.request_reveal()
-        elif (finished := self._state.finished) and self._state.started:
+        """The run of the library page, where that is shown, or the one that was trained last."""
+        if why_not := self.why_not_reveal():
+            self._window.notice.tell(why_not)
+        elif run := self._run_in_hand():
+            self.reveal(run.run_dir)
+        elif finished := self._state.finished:
             self.reveal(finished.adapter_dir or finished.run_dir)
+
+    def why_not_reveal(self) -> str:
+        """Why there is no run to be shown in its folder; empty if there is one."""
+        if self._window.is_library_shown:
+            return "" if self._run_in_hand() else "Select one run in the library."
+        is_there = self._state.finished is not None and self._state.started is not None
+        return "" if is_there else "Select a run in the library. None has ended here yet."
+
+    def why_not_export(self) -> str:
+        """The same of a checkpoint to be exported."""
+        if why_not := self.why_not_reveal():
+            return why_not
+        run, finished = self._run_in_hand(), self._state.finished
+        adapter_dir = run.adapter_dir if run else finished.adapter_dir if finished else None
+        return "" if adapter_dir is not None else "This run has no checkpoint."
+
+    def _run_in_hand(self) -> "RunSummary | None":
+        window = self._window
+        return window.library.run_in_hand if window.is_library_shown else None
 
     @Slot(object)
     def export_run(self, run: "RunSummary") -> None:
@@ -139,9 +160,12 @@ class Commands(QObject):
 
     @Slot()
     def export_shown(self) -> None:
+        """The last checkpoint of what `reveal_shown` shows."""
         finished = self._state.finished
-        if self._window.is_library_shown:
-            self._window.library.request_export()
+        if why_not := self.why_not_export():
+            self._window.notice.tell(why_not)
+        elif run := self._run_in_hand():
+            self.export_run(run)
         elif finished is not None and finished.adapter_dir is not None:
             name = self._state.started.name if self._state.started else finished.run_dir.name
             self._export.ask(finished.adapter_dir, name, self._window)

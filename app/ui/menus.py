@@ -34,7 +34,8 @@ class Menus:
         self._item(help_menu, "About Nestling", "about", role=QAction.MenuRole.AboutRole)
 
     def _file(self) -> None:
-        menu = self._menu("&File")
+        menu = self.file = self._menu("&File")
+        menu.aboutToHide.connect(lambda: self.allow_taking("", ""))  # a shortcut asks by itself
         self.openers = (
             self._item(menu, "&Open…", "open", QKeySequence.StandardKey.Open),
             self._item(menu, "Open &Model…", "open_model", "Ctrl+Shift+O"),
@@ -55,6 +56,12 @@ class Menus:
         for opener in self.openers:
             opener.setEnabled(not why_not)
             opener.setToolTip(why_not)
+
+    def allow_taking(self, why_not_reveal: str, why_not_export: str) -> None:
+        """What takes a run somewhere can't be chosen while there is a reason not to."""
+        for action, why_not in ((self.reveal, why_not_reveal), (self.export, why_not_export)):
+            action.setEnabled(not why_not)
+            action.setToolTip(why_not)
 
     def _edit(self) -> None:
         menu = self._menu("&Edit")

@@ -56,18 +56,29 @@ class RunQueue(QObject):
             return "Nothing waits."
         return ""
 
+    @property
+    def begun_key(self) -> str:
+        """Of the run that is being made ready; empty if none is."""
+        return self._begun.key if self._begun is not None else ""
+
+    def why_not_touch(self, key: str) -> str:
+        """Why this run can't be moved or removed now; empty if it can."""
+        is_begun = bool(key) and key == self.begun_key
+        return "It is being made ready. Stop it on the Train page." if is_begun else ""
+
     # -- what waits --------------------------------------------------------------------------
     @Slot(object)
     def add(self, config: TrainingConfig) -> None:
         self._keep([*self.runs, queued(config)])
 
     def remove(self, key: str) -> None:
-        self._keep([run for run in self.runs if run.key != key])
+        if not self.why_not_touch(key):
+            self._keep([run for run in self.runs if run.key != key])
 
     def move(self, key: str, by: int) -> None:
         """So many places earlier (below zero) or later."""
         at = next((i for i, run in enumerate(self.runs) if run.key == key), None)
-        if at is not None and by and 0 <= at + by < len(self.runs):
+        if at is not None and by and 0 <= at + by < len(self.runs) and not self.why_not_touch(key):
             runs = list(self.runs)
             runs.insert(at + by, runs.pop(at))
             self._keep(runs)
@@ -104,6 +115,7 @@ class RunQueue(QObject):
         self._state.replace_config(run.config)
         self._control.start()
         if self._state.why_not_open():  # it began
+            self.changed.emit()
             self._intake.inspect_current()
         else:
             self._note_problem("Its settings can't work as they are.")
@@ -115,7 +127,8 @@ class RunQueue(QObject):
     def _note_event(self, event: object) -> None:
         """A run that has begun waits no more: it is in the library, also if the app is killed."""
         if isinstance(event, RunStarted) and self._begun is not None:
-            self.remove(self._begun.key)
+            key, self._begun = self._begun.key, None
+            self.remove(key)
 
     def _go_on(self) -> None:
         """A run is over: one of ours that had not begun stays with the reason."""

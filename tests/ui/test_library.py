@@ -1,5 +1,6 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PySide6.QtCore import Qt
@@ -221,6 +222,28 @@ def test_a_narrow_list_does_without_what_tells_runs_apart_least(
         qtbot.waitUntil(lambda: page.table.horizontalScrollBar().maximum() == 0)
     assert hidden[0] == set()
     assert hidden == sorted(hidden, key=len)
+
+
+def test_columns_are_as_wide_as_what_comes_first_and_no_cell_is_asked_twice_for_it(
+    page: RunsView, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page.resize(1400, 600)
+    page.show()
+    asked = 0
+    data = RunsModel.data
+
+    def counted(model: RunsModel, *place: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        return data(model, *place)
+
+    monkeypatch.setattr(RunsModel, "data", counted)
+    page.show_runs([summary(f"{n:03}", outcome="stopped" if n else "n" * 24) for n in range(300)])
+    assert asked < 300
+    column, metrics = STATE_COLUMN, page.table.fontMetrics()
+    narrow = page.table.columnWidth(column)
+    page.table.sortByColumn(column, Qt.SortOrder.AscendingOrder)
+    assert page.table.columnWidth(column) > max(narrow, metrics.horizontalAdvance("N" + "n" * 23))
 
 
 def test_columns_that_were_chosen_stay_at_any_width_and_are_remembered(

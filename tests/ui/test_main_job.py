@@ -160,7 +160,7 @@ def test_what_happened_before_the_plots_were_loaded_is_in_them(
     qtbot.waitUntil(lambda: not nestling.state.phase.is_active, timeout=SLOW_MS)
     assert nestling.state.phase is Phase.FINISHED, nestling.train.header.problem.text()
     assert isinstance(nestling.state.started, RunStarted)
-    nestling.train.plots_place.load()
+    list(nestling.train.plots_place.loading())
     plots = nestling.train.plots_place.plots
     assert plots is not None
     assert plots.series is not None

@@ -5,11 +5,21 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QWidget
 
+from app.library.going_on import IN_PROGRESS
 from app.ui import phrases
 from app.ui.library.table import make_table
 from app.ui.tables.checkpoints_model import CheckpointsModel
 from app.ui.theme import Theme
-from app.ui.widgets.building import GRID_PX, button, column, label, row, say
+from app.ui.widgets.building import (
+    GRID_PX,
+    ElidedLabel,
+    allow,
+    button,
+    column,
+    label,
+    row,
+    say,
+)
 
 if TYPE_CHECKING:
     from app.library.checkpoint_list import CheckpointFacts
@@ -31,7 +41,8 @@ class CheckpointsView(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._is_in_progress = False
+        self._details: RunDetails | None = None
+        self._busy = ""
         self.model = CheckpointsModel()
         self.table = make_table(self.model, "Checkpoints", (2, 3))
         self.attempt = button("Try", lambda: self._ask(self.try_requested))
@@ -39,20 +50,21 @@ class CheckpointsView(QWidget):
         self.resume = button("Resume from Here", lambda: self._ask(self.resume_requested))
         self.delete = button("Move to Trash", lambda: self._ask(self.delete_requested))
         self.thin_out = button("Keep Only Best and Last", self.thin_out_requested.emit)
+        self.why_not = ElidedLabel("", "secondary")
         self._none = label("This run has no checkpoint.", "secondary")
         self.note = label("", "secondary")
         self.note.setWordWrap(True)
         whole = column(self._none, self.note, self.table, spacing=GRID_PX + 4)
         whole.setStretch(2, 1)
         whole.addLayout(
-            row(self.attempt, self.export, self.resume, None, self.thin_out, self.delete)
+            row(self.attempt, self.export, self.resume, self.why_not, self.thin_out, self.delete)
         )
         self.setLayout(whole)
         self.table.selectionModel().selectionChanged.connect(self._show_selection)
 
     def show_run(self, details: "RunDetails") -> None:
         chosen = self.selected()
-        self._is_in_progress = phrases.is_in_progress(details.summary.outcome)
+        self._details = details
         self.model.show_checkpoints(details.checkpoints)
         self._none.setVisible(not details.checkpoints)
         base = details.base_loss_below_all
@@ -63,6 +75,11 @@ class CheckpointsView(QWidget):
             self.table.selectRow(there[0] if there else 0)
         self._show_selection()
 
+    def set_busy(self, why_not: str) -> None:
+        """Why no run can go on now; empty if one can."""
+        self._busy = why_not
+        self._show_selection()
+
     def set_theme(self, theme: Theme) -> None:
         self.model.set_theme(theme)
 
@@ -71,17 +88,29 @@ class CheckpointsView(QWidget):
         return self.model.at(chosen[0].row()) if chosen else None
 
     def _show_selection(self) -> None:
-        chosen = self.selected()
-        is_whole = chosen is not None and not chosen.problem
-        self.attempt.setEnabled(is_whole)
-        self.export.setEnabled(is_whole)
-        self.resume.setEnabled(is_whole and not self._is_in_progress)
-        self.delete.setEnabled(chosen is not None and not self._is_in_progress)
-        kept = [row for row in range(self.model.rowCount()) if _is_kept(self.model.at(row))]
-        self.thin_out.setEnabled(len(kept) < self.model.rowCount() and not self._is_in_progress)
-        reason = "The run is in progress." if self._is_in_progress else ""
-        for control in (self.resume, self.delete, self.thin_out):
-            control.setToolTip(reason)
+        """What can't be done with the checkpoint selected is off, and says why."""
+        chosen, details = self.selected(), self._details
+        why_not = "Select a checkpoint." if chosen is None else chosen.problem
+        going = self._why_not_touch()
+        all_kept = "" if self._is_any_superfluous() else "Only the best and the last are here."
+        why_not_resume = going or why_not
+        if chosen is not None and details is not None:
+            why_not_resume = why_not_resume or details.why_not_go_on_from(chosen.step)
+        allow(self.attempt, why_not)
+        allow(self.export, why_not)
+        allow(self.resume, why_not_resume or self._busy)
+        allow(self.delete, going or ("" if chosen is not None else why_not))
+        allow(self.thin_out, going or all_kept)
+        self.why_not.setText(why_not_resume if chosen is not None else "")
+
+    def _why_not_touch(self) -> str:
+        details = self._details
+        is_going = details is not None and phrases.is_in_progress(details.summary.outcome)
+        return IN_PROGRESS if is_going else ""
+
+    def _is_any_superfluous(self) -> bool:
+        rows = range(self.model.rowCount())
+        return not all(_is_kept(self.model.at(row)) for row in rows)
 
     def _ask(self, signal: object) -> None:
         if (chosen := self.selected()) is not None:

@@ -1,9 +1,11 @@
-"""The plots of the run that is opened; made when the first one is."""
+"""The plots of the run that is opened; made beforehand, or when the first one is."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
+from app.ui.plots.making import run_plots_in_steps
 from app.ui.theme import LIGHT, Theme
 
 if TYPE_CHECKING:
@@ -21,7 +23,10 @@ class OpenedPlots(QWidget):
 
     def show_series(self, series: "RunSeries", *, is_same: bool, is_live: bool) -> None:
         """Shows another run, or the same one as it stands now."""
-        plots = self.plots = self.plots or self._make_plots()
+        for _ in self.making():
+            pass
+        plots = self.plots
+        assert plots is not None
         if not is_same or plots.series is None:
             plots.show_series(series, is_live=is_live)
         elif series is not plots.series:
@@ -39,13 +44,18 @@ class OpenedPlots(QWidget):
         if self.plots is not None:
             self.plots.set_theme(theme)
 
-    def _make_plots(self) -> "RunPlots":
-        from app.ui.plots.run_plots import RunPlots
+    def making(self) -> Iterator[None]:
+        """Makes the plots in steps; nothing is left to do where a run was opened meanwhile."""
+        for made in run_plots_in_steps(self._theme) if self.plots is None else ():
+            if self.plots is not None:
+                return
+            if made is not None:
+                self._put(made)
+            yield
 
-        made = RunPlots(theme=self._theme)
-        for part in made.findChildren(QWidget):
-            part.setAcceptDrops(False)
+    def _put(self, made: "RunPlots") -> None:
+        self.plots = made
+        made.set_theme(self._theme)  # it may have changed on the way
         for frame in made.cards:
             frame.empty.setText("No measurements")
         self._layout.addWidget(made)
-        return made

@@ -13,6 +13,8 @@ from app.ui.widgets.building import tip
 if TYPE_CHECKING:
     from app.library.run_details import RunDetails
 
+_NOW = 2
+"""So many of the ways to repeat a run take the Train page at once."""
 _UNREADABLE = "Its settings can't be read."
 
 
@@ -34,6 +36,7 @@ class RepeatButton(QPushButton):
         self.setObjectName("menu")
         self.setAutoDefault(False)
         self._run: RunDetails | None = None
+        self._busy = ""
         menu = QMenu(self)
         menu.setToolTipsVisible(True)
         self.repeats = (
@@ -55,12 +58,25 @@ class RepeatButton(QPushButton):
     def show_run(self, details: "RunDetails", *, has_steps: bool) -> None:
         """What the run doesn't allow is off, and says why."""
         self._run = details
-        why_not = "" if details.config is not None else details.config_problem or _UNREADABLE
-        for repeat in self.repeats:
-            _allow(repeat, not why_not, f"It can't be repeated. {why_not}")
+        self._show_repeats()
         _allow(self.settings, bool(details.settings), _UNREADABLE)
         for export in self.measured:
             _allow(export, has_steps, "Nothing was measured, or it can't be read.")
+
+    def set_busy(self, why_not: str) -> None:
+        """Why nothing can be put on the Train page now; empty if it can."""
+        self._busy = why_not
+        self._show_repeats()
+
+    def _show_repeats(self) -> None:
+        """Those that open the Train page, then those that wait until it is free."""
+        if (run := self._run) is None:
+            return
+        unread = "" if run.config is not None else run.config_problem or _UNREADABLE
+        why_not = f"It can't be repeated. {unread}" if unread else ""
+        for number, repeat in enumerate(self.repeats):
+            busy = self._busy if number < _NOW else ""
+            _allow(repeat, not (why_not or busy), why_not or busy)
 
     def _asking(self, signal: object) -> Callable[[], None]:
         return lambda: signal.emit(self._run)  # type: ignore[attr-defined]

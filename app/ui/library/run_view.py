@@ -29,6 +29,7 @@ from app.ui.theme import Theme
 from app.ui.widgets.building import (
     GRID_PX,
     ElidedLabel,
+    allow,
     button,
     label,
     message,
@@ -66,6 +67,7 @@ class RunView(QWidget):
         super().__init__()
         self.setObjectName("page")
         self.run: ReadRun | None = None
+        self._busy = ""
         self._label_shown = self._label_read = ("", "")
         self._make_head()
         self._make_parts()
@@ -155,6 +157,13 @@ class RunView(QWidget):
         self.tabs.button(index).setChecked(True)
         self.parts.setCurrentIndex(index)
 
+    def set_busy(self, why_not: str) -> None:
+        """Why no run can go on or be repeated now; empty if one can."""
+        self._busy = why_not
+        self._show_resume()
+        self.repeat.set_busy(why_not)
+        self.checkpoints.set_busy(why_not)
+
     def set_theme(self, theme: Theme) -> None:
         self.checkpoints.set_theme(theme)
         self.plots_place.set_theme(theme)
@@ -167,11 +176,17 @@ class RunView(QWidget):
         self.pill.setText(phrases.outcome(summary.outcome))
         restyle(self.pill, "tone", phrases.tone(summary.outcome))
         self.subtitle.setText(_sentence(summary, ending))
-        self.resume.setVisible(summary.may_go_on)
         is_going = phrases.is_in_progress(summary.outcome)
-        self.delete.setEnabled(not is_going)
-        self.delete.setToolTip("A run in progress can't be deleted." if is_going else "")
+        allow(self.delete, "A run in progress can't be deleted." if is_going else "")
+        self._show_resume()
         self._fit_name()
+
+    def _show_resume(self) -> None:
+        if self.run is None:
+            return
+        details = self.run.details
+        self.resume.setVisible(details.summary.may_go_on)
+        allow(self.resume, details.why_not_go_on_from(details.summary.steps) or self._busy)
 
     def _show_label(self, summary: "RunSummary") -> None:
         if self.name.text() != (name := one_line(summary.name, MOST_NAME)):
@@ -266,6 +281,8 @@ def _sentence(summary: "RunSummary", ending: str) -> str:
 
 def interruption(summary: "RunSummary") -> str:
     """What happened to a run that was cut off, in plain words."""
+    if summary.adapter_dir is None and summary.problem:
+        return "It was cut off."  # the problem says why it can't go on
     if summary.adapter_dir is None:
         return "It was cut off before its first checkpoint, so it can't go on."
     kept = summary.adapter_dir.name.removeprefix("step-").lstrip("0") or "0"

@@ -3,10 +3,13 @@
 What was chosen in the header's context menu is remembered, and scrolls where it does not fit.
 """
 
-from PySide6.QtCore import QObject, QPoint, Qt
+from math import ceil
+
+from PySide6.QtCore import QObject, QPoint, Qt, Slot
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QMenu, QTableView
 
+from app.ui.library.table import ROWS_MEASURED
 from app.ui.remembered import Remembered
 from app.ui.tables.runs_model import (
     BASE_MODEL_COLUMN,
@@ -24,7 +27,32 @@ SPARED = (SIZE_COLUMN, RETENTION_COLUMN, TIERS_COLUMN, BASE_MODEL_COLUMN, STEPS_
           DATE_COLUMN, DATASET_COLUMN)  # fmt: skip
 """What a list does without when it gets narrower, one after the other: what tells runs apart goes
 last."""
+DRAGGED = (BASE_MODEL_COLUMN, DATASET_COLUMN)
+"""As wide as the user makes them; the others are as wide as what they show."""
 _KEY, _NONE = "library/columns", "none"
+
+
+class Measured:
+    """How wide a table's columns must be for their first rows.
+
+    Qt's own measuring asks for sixteen values of each cell; here it is the text, once.
+    """
+
+    def __init__(self, table: QTableView) -> None:
+        table.ensurePolished()
+        self._model, self._metrics = table.model(), table.fontMetrics()
+        self._around = 0
+        if self._model.rowCount():
+            cell = self._model.index(0, DATE_COLUMN)
+            self._around = table.sizeHintForIndex(cell).width() - self._advance(cell.data())
+
+    def width(self, column: int) -> int:
+        rows = range(min(self._model.rowCount(), ROWS_MEASURED))
+        texts = {self._model.index(row, column).data() for row in rows}
+        return max(map(self._advance, texts), default=0) + self._around
+
+    def _advance(self, text: str) -> int:
+        return ceil(self._metrics.horizontalAdvance(text))
 
 
 class RunsColumns(QObject):
@@ -36,24 +64,30 @@ class RunsColumns(QObject):
         self._header = header = table.horizontalHeader()
         self._widths: list[int] = []
         table.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
-        for column in (BASE_MODEL_COLUMN, DATASET_COLUMN):
-            header.setSectionResizeMode(column, QHeaderView.ResizeMode.Interactive)
+        # Columns that Qt fits to their contents are measured anew at every turn.
+        for column in range(1, header.count()):
+            is_dragged = column in DRAGGED
+            mode = (
+                QHeaderView.ResizeMode.Interactive if is_dragged else QHeaderView.ResizeMode.Fixed
+            )
+            header.setSectionResizeMode(column, mode)
             table.setColumnWidth(column, FIXED_PX)
+        table.model().modelReset.connect(self.measure)
+        table.model().dataChanged.connect(self.measure)
         header.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         header.customContextMenuRequested.connect(self._show_menu)
 
+    @Slot()
     def measure(self) -> None:
-        """Other runs are shown: what their columns need."""
-        model, header = self._table.model(), self._header
-        interactive = QHeaderView.ResizeMode.Interactive
-        for column in range(model.columnCount()):
-            self._table.setColumnHidden(column, False)  # a hidden one tells no width
-        self._widths = [
-            header.sectionSize(column) or FIXED_PX
-            if header.sectionResizeMode(column) == interactive and column != NAME_COLUMN
-            else max(header.sectionSizeHint(column), self._table.sizeHintForColumn(column))
-            for column in range(model.columnCount())
-        ]
+        """Other runs are shown, or others come first: what their columns need."""
+        table, header, measured = self._table, self._header, Measured(self._table)
+        self._widths = []
+        for column in range(header.count()):
+            table.setColumnHidden(column, False)  # a hidden one tells no width
+            if column not in DRAGGED:
+                needed = max(header.sectionSizeHint(column), measured.width(column))
+                table.setColumnWidth(column, needed)
+            self._widths.append(header.sectionSize(column) or FIXED_PX)
         self.fit()
 
     def fit(self) -> None:

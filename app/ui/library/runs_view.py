@@ -14,6 +14,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.library.going_on import IN_PROGRESS
 from app.ui import phrases
 from app.ui.desktop import REVEAL_LABEL
 from app.ui.library.compared import MOST_COMPARED
@@ -24,7 +25,17 @@ from app.ui.remembered import Remembered
 from app.ui.tables.runs_filter import STATES, RunsFilter
 from app.ui.tables.runs_model import DATE_COLUMN, NAME_COLUMN, RunsModel
 from app.ui.theme import Theme
-from app.ui.widgets.building import GRID_PX, button, column, empty_page, label, message, row, say
+from app.ui.widgets.building import (
+    GRID_PX,
+    allow,
+    button,
+    column,
+    empty_page,
+    label,
+    message,
+    row,
+    say,
+)
 from app.ui.widgets.fields import CalmComboBox, TextField
 
 if TYPE_CHECKING:
@@ -56,6 +67,7 @@ class RunsView(QWidget):
         super().__init__()
         self.setObjectName("page")
         self._settings = settings
+        self._busy = ""
         self.runs = RunsModel()
         self._sought: Path | None = None
         self.table = self._make_table()
@@ -134,7 +146,6 @@ class RunsView(QWidget):
         """Show these runs; those selected stay selected, at first the newest is."""
         wanted, self._is_listed = [run.run_dir for run in self.selected_runs()], True
         self.runs.show_runs(runs)
-        self.columns.measure()
         self._body.setCurrentIndex(1 if runs else 0)
         for control in (self.search, self.state):
             control.setVisible(bool(runs))
@@ -205,20 +216,33 @@ class RunsView(QWidget):
         names = self._settings.text(_SELECTED).split("/")
         return [run.run_dir for run in self.runs.all_runs if run.run_dir.name in names]
 
+    def set_busy(self, why_not: str) -> None:
+        """Why no run can go on now; empty if one can."""
+        self._busy = why_not
+        self._show_selection()
+
+    def _why_not_resume(self, run: "RunSummary | None") -> str:
+        if run is None:
+            return "Select one run."
+        if phrases.is_in_progress(run.outcome):
+            return IN_PROGRESS
+        return run.why_not_go_on or self._busy
+
     def _show_selection(self) -> None:
         chosen, run = self.selected_runs(), self.selected_run()
         has_adapter = run is not None and run.adapter_dir is not None
         is_going = any(phrases.is_in_progress(run.outcome) for run in chosen)
-        _allow(self.open, run is not None, "Select one run.")
-        _allow(self.attempt, has_adapter, "This run has no checkpoint." if run else "Select one.")
-        _allow(self.resume, run is not None and run.may_go_on, "Only a run that was stopped or "
-               "interrupted and has a checkpoint can go on.")  # fmt: skip
-        _allow(self.compare, 2 <= len(chosen) <= MOST_COMPARED,
-               f"Select two to {MOST_COMPARED} runs to compare them.")  # fmt: skip
-        _allow(self.reveal, run is not None, "Select one run.")
-        _allow(self.export, has_adapter, "This run has no checkpoint." if run else "Select one.")
-        _allow(self.delete, bool(chosen) and not is_going,
-               "A run in progress can't be deleted." if is_going else "Select a run.")  # fmt: skip
+        why_not = "" if run is not None else "Select one run."
+        no_adapter = why_not or ("" if has_adapter else "This run has no checkpoint.")
+        allow(self.open, why_not)
+        allow(self.attempt, no_adapter)
+        allow(self.resume, self._why_not_resume(run))
+        many = f"Select two to {MOST_COMPARED} runs to compare them."
+        allow(self.compare, "" if 2 <= len(chosen) <= MOST_COMPARED else many)
+        allow(self.reveal, why_not)
+        allow(self.export, no_adapter)
+        going = "A run in progress can't be deleted." if is_going else ""
+        allow(self.delete, going or ("" if chosen else "Select a run."))
         say(self.problem, run.problem if run is not None else "")
         is_none = bool(self.runs.all_runs) and not self.runs.rowCount()
         self._none_found.setVisible(is_none)
@@ -248,8 +272,3 @@ class RunsView(QWidget):
 
     def _request_compare(self) -> None:
         self.compare_requested.emit(self.selected_runs())
-
-
-def _allow(control: QWidget, is_on: bool, why_not: str) -> None:
-    control.setEnabled(is_on)
-    control.setToolTip("" if is_on else why_not)

@@ -1,5 +1,6 @@
 """The Data page: what each dataset of the run is, what the model will see of it, what is wrong."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
@@ -142,9 +143,10 @@ class DataPage(QWidget):
         state.phase_changed.connect(self.refresh)
         work.preview.changed.connect(self.refresh)
 
-    def load(self) -> None:
-        """What the first sight of the window did not need."""
+    def loading(self) -> Iterator[None]:
+        """What the first sight of the window did not need, as a step of its own."""
         self.statistics.load()
+        yield
 
     def set_theme(self, theme: Theme) -> None:
         for view in (self.rows, self.statistics, self.problems, self.columns):

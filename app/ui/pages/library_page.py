@@ -1,6 +1,7 @@
 """The Library page: the list of runs, or the run that is opened, or runs compared."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QEvent, Signal
 from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
@@ -12,6 +13,9 @@ from app.ui.library.run_view import RunView
 from app.ui.library.runs_view import RunsView
 from app.ui.remembered import Remembered
 from app.ui.theme import Theme
+
+if TYPE_CHECKING:
+    from app.library.run_summary import RunSummary
 
 
 class LibraryPage(QWidget):
@@ -57,22 +61,20 @@ class LibraryPage(QWidget):
             self.came_into_sight.emit()
         return super().event(event)
 
+    def set_busy(self, why_not: str) -> None:
+        """Why no run can go on or be repeated now; empty if one can."""
+        self.list.set_busy(why_not)
+        self.opened.set_busy(why_not)
+
     def set_theme(self, theme: Theme) -> None:
         self.list.set_theme(theme)
         self.opened.set_theme(theme)
         self.compared.set_theme(theme)
 
-    def request_reveal(self) -> None:
-        """Show the folder of the run that is opened or selected."""
-        if (run_dir := self.opened_run_dir) is not None:
-            self.opened.reveal_requested.emit(run_dir)
-        else:
-            self.list.request_reveal()
-
-    def request_export(self) -> None:
-        """Export the last checkpoint of the run that is opened or selected."""
+    @property
+    def run_in_hand(self) -> "RunSummary | None":
+        """The run that is opened, or the only one selected in the list that is shown."""
+        if self.views.currentWidget() is self.list:
+            return self.list.selected_run()
         run = self.opened.run
-        if self.opened_run_dir is None:
-            self.list.request_export()
-        elif run is not None and run.details.summary.adapter_dir is not None:
-            self.list.export_requested.emit(run.details.summary)
+        return run.details.summary if self.opened_run_dir is not None and run is not None else None

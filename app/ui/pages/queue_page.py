@@ -10,7 +10,7 @@ from app.ui.library.table import make_table
 from app.ui.run_queue import RunQueue
 from app.ui.tables.queue_model import STATE_COLUMN, QueueModel
 from app.ui.theme import Theme
-from app.ui.widgets.building import GRID_PX, button, column, empty_page, label, row
+from app.ui.widgets.building import GRID_PX, allow, button, column, empty_page, label, row
 
 HOW = (
     "Add to Queue, in the Run menu, puts the Train page's settings here. "
@@ -60,6 +60,7 @@ class QueuePage(QWidget):
             shortcut.setContext(Qt.ShortcutContext.WidgetShortcut)
             shown = shortcut.key().toString(QKeySequence.SequenceFormat.NativeText)
             control.setToolTip(control.toolTip() or f"{control.text()} ({shown})")
+        self._tips = [one.toolTip() for one in (self.earlier, self.later, self.remove)]
 
     def _make_list(self) -> QWidget:
         listed = QWidget()
@@ -70,7 +71,7 @@ class QueuePage(QWidget):
 
     def refresh(self) -> None:
         chosen, runs = self.selected(), self._queue.runs
-        self.model.show_rows(runs)
+        self.model.show_queue(runs, self._queue.begun_key)
         self._body.setCurrentIndex(1 if runs else 0)
         state = "going" if self._queue.is_going else "held"
         self.count.setText(f"{phrases.plural(len(runs), 'run')} · {state}" if runs else "")
@@ -90,12 +91,14 @@ class QueuePage(QWidget):
     def _allow(self) -> None:
         chosen, runs, why_not = self.selected(), self._queue.runs, self._queue.why_not_start()
         self.start.setVisible(bool(runs) and not self._queue.is_going)
-        self.start.setEnabled(not why_not)
-        self.start.setToolTip(why_not)
+        allow(self.start, why_not)
         self.hold.setVisible(self._queue.is_going)
-        self.earlier.setEnabled(chosen is not None and chosen.key != runs[0].key)
-        self.later.setEnabled(chosen is not None and chosen.key != runs[-1].key)
-        self.remove.setEnabled(chosen is not None)
+        fixed = "Select a run." if chosen is None else self._queue.why_not_touch(chosen.key)
+        is_first = chosen is not None and chosen.key == runs[0].key
+        is_last = chosen is not None and chosen.key == runs[-1].key
+        allow(self.earlier, fixed or ("It is the first." if is_first else ""), self._tips[0])
+        allow(self.later, fixed or ("It is the last." if is_last else ""), self._tips[1])
+        allow(self.remove, fixed, self._tips[2])
 
     def _move(self, by: int) -> None:
         if (chosen := self.selected()) is not None:

@@ -12,6 +12,8 @@ from app.ui.plots.run_series import RunSeries
 from app.ui.plots.tier_raster import TierRaster
 from app.ui.theme import Theme
 
+PLOTS: tuple[type[Plot], ...] = (LossPlot, TierRaster, DeltaCurves, LayerHeatMap)
+"""From top to bottom."""
 _ROW_PX, _AXIS_PX = 18, 41
 _MEASURES = (
     ("Change", "How far each firing moved the tier", 0, False),
@@ -24,15 +26,16 @@ _MEASURES = (
 class RunCards(QObject):
     """Makes plots and cards, from top to bottom, and keeps what they show in step."""
 
-    def __init__(self, theme: Theme) -> None:
+    def __init__(self, theme: Theme, plots: tuple[Plot, ...] = ()) -> None:
+        """`plots` are one of each of `PLOTS`, if they are made already."""
         super().__init__()
-        self._make_plots(theme)
+        self._take_plots(plots or tuple(kind(theme) for kind in PLOTS))
         self._make_corners()
         self._make_cards()
         for plot in self.plots:
             plot.steps_selected.connect(self._select)
             plot.all_steps_requested.connect(self._select_all)
-        self.set_theme(theme)
+        self._set_theme_around(theme)  # the plots were made in it
 
     def show_run(self, series: RunSeries | None) -> None:
         """Turns all plots to a run, or to none."""
@@ -58,14 +61,18 @@ class RunCards(QObject):
 
     def set_theme(self, theme: Theme) -> None:
         """Takes a theme's colours over, at once."""
+        self._set_theme_around(theme)
+        for plot in self.plots:
+            plot.set_theme(theme)
+
+    def _set_theme_around(self, theme: Theme) -> None:
         strokes = (theme.accent, theme.accent, theme.warning)
         self.legend.set_colours(theme.secondary_text, strokes)
         self.heat_scale.set_theme(theme)
         for choice in (self.live_choice, self.measure_choice):
             choice.set_theme(theme)
-        for card, plot in zip(self.cards, self.plots, strict=True):
+        for card in self.cards:
             card.set_theme(theme)
-            plot.set_theme(theme)
 
     def _choose_live(self, index: int) -> None:
         self.raster.is_live = index == 0
@@ -87,12 +94,14 @@ class RunCards(QObject):
             plot.redraw()
         self.set_live(self.raster.is_live)
 
-    def _make_plots(self, theme: Theme) -> None:
-        self.loss = LossPlot(theme)
-        self.raster = TierRaster(theme)
-        self.deltas = DeltaCurves(theme)
-        self.heat = LayerHeatMap(theme)
-        self.plots: tuple[Plot, ...] = (self.loss, self.raster, self.deltas, self.heat)
+    def _take_plots(self, plots: tuple[Plot, ...]) -> None:
+        self.plots = plots
+        loss, raster, deltas, heat = plots
+        assert isinstance(loss, LossPlot)
+        assert isinstance(raster, TierRaster)
+        assert isinstance(deltas, DeltaCurves)
+        assert isinstance(heat, LayerHeatMap)
+        self.loss, self.raster, self.deltas, self.heat = loss, raster, deltas, heat
 
     def _make_corners(self) -> None:
         self.legend = Legend((("Each step", "faint"), ("Smoothed", "bold"), ("Validation", "dots")))

@@ -24,10 +24,17 @@ _LEAST_PX = 156
 class RunPlots(QWidget):
     """Loss on top, tier activity below it, then changes per tier and per layer side by side."""
 
-    def __init__(self, parent: QWidget | None = None, theme: Theme = LIGHT) -> None:
+    def __init__(
+        self,
+        parent: QWidget | None = None,
+        theme: Theme = LIGHT,
+        plots: tuple[Plot, ...] = (),
+    ) -> None:
+        """`plots` are one of each of `run_cards.PLOTS`, if they are made already."""
         super().__init__(parent)
         self.series: RunSeries | None = None
-        self.parts = RunCards(theme)
+        self.theme = theme
+        self.parts = RunCards(theme, plots)
         self.cards, self.plots = self.parts.cards, self.parts.plots
         self.loss, self.raster = self.parts.loss, self.parts.raster
         self.deltas, self.heat = self.parts.deltas, self.parts.heat
@@ -71,7 +78,9 @@ class RunPlots(QWidget):
 
     def set_theme(self, theme: Theme) -> None:
         """Takes a theme's colours over, at once."""
-        self.parts.set_theme(theme)
+        if theme is not self.theme:
+            self.theme = theme
+            self.parts.set_theme(theme)
 
     def redraw_now(self) -> None:
         """Draws everything that came in since the last time."""

@@ -10,6 +10,7 @@ from app.ui.tables.columns_model import Column, ColumnsModel, Index
 from app.ui.tables.told_runs import model_name, periods_text
 
 ROW_TYPE = "application/x-nestling-queue-row"
+WAITS, BEGUN = "Waits", "Being made ready"
 
 
 class QueueModel(ColumnsModel[QueuedRun]):
@@ -19,7 +20,23 @@ class QueueModel(ColumnsModel[QueuedRun]):
     """From which row, and to which one, counted as if it was taken out first."""
 
     def __init__(self) -> None:
-        super().__init__(_COLUMNS, lambda run: run.problem)
+        super().__init__((*_COLUMNS, self._state_column()), lambda run: run.problem)
+        self._begun_key = ""
+
+    def show_queue(self, runs: Sequence[QueuedRun], begun_key: str) -> None:
+        """The runs in their order; the one of this key is being made ready."""
+        self._begun_key = begun_key
+        self.show_rows(runs)
+
+    def _state_column(self) -> Column[QueuedRun]:
+        def is_begun(run: QueuedRun) -> bool:
+            return run.key == self._begun_key
+
+        return Column(
+            "State",
+            lambda run: BEGUN if is_begun(run) else run.problem or WAITS,
+            tone=lambda run: "accent" if is_begun(run) else "danger" if run.problem else "",
+        )
 
     def flags(self, index: Index) -> Qt.ItemFlag:
         if not index.isValid():
@@ -56,9 +73,5 @@ _COLUMNS: tuple[Column[QueuedRun], ...] = (
     Column("Dataset", _data),
     Column("Tiers", lambda run: periods_text([tier.period for tier in run.config.tiers])),
     Column("Steps", lambda run: f"{run.config.steps:,}", is_number=True),
-    Column(
-        "State", lambda run: run.problem or "Waits",
-        tone=lambda run: "danger" if run.problem else "",
-    ),
-)  # fmt: skip
-STATE_COLUMN = len(_COLUMNS) - 1
+)
+STATE_COLUMN = len(_COLUMNS)

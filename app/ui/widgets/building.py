@@ -156,6 +156,12 @@ def enable(widget: QWidget, is_on: bool) -> None:
     widget.setEnabled(is_on)
 
 
+def allow(control: QWidget, why_not: str, does: str = "") -> None:
+    """Enable a control, with a tooltip of what it does, or disable it with the reason in one."""
+    enable(control, not why_not)
+    control.setToolTip(tip(why_not) if why_not else does)
+
+
 def restyle(widget: QWidget, name: str, value: object) -> None:
     """Set a property that the style sheet asks for, and have the widget drawn accordingly."""
     if widget.property(name) != value:

@@ -3,12 +3,14 @@
 The plotting library takes a second to import, so the window appears without it.
 """
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.ui.app_state import AppState, Phase
 from app.ui.live_series import LiveSeries
+from app.ui.plots.making import run_plots_in_steps
 from app.ui.theme import LIGHT, Theme
 
 if TYPE_CHECKING:
@@ -27,16 +29,17 @@ class PlotsPlace(QWidget):
         live.grown.connect(self._note_news)
         state.phase_changed.connect(self._note_end)
 
-    def load(self) -> None:
-        """Import the plots and put them in place."""
-        if self.plots is not None:
-            return
-        from app.ui.plots.run_plots import RunPlots
+    def loading(self) -> Iterator[None]:
+        """Makes the plots in steps and puts them in place."""
+        for made in run_plots_in_steps(self._theme):
+            if made is not None:
+                self._put(made)
+            yield
 
-        self.plots = RunPlots(theme=self._theme)
-        for part in self.plots.findChildren(QWidget):
-            part.setAcceptDrops(False)  # the window takes what is dropped, wherever it is dropped
-        self._layout.addWidget(self.plots)
+    def _put(self, made: "RunPlots") -> None:
+        self.plots = made
+        made.set_theme(self._theme)  # it may have changed on the way
+        self._layout.addWidget(made)
         self._show_run()
         self._note_end()
 

@@ -1,0 +1,36 @@
+"""Whether a run has anything left to do after a checkpoint: one rule for the buttons, the terminal
+and the engine.
+
+Knows what a run says of itself, not whether its base model and dataset are still what they were.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from app.core.errors import InputError
+
+IN_PROGRESS = "The run is in progress."
+NO_CHECKPOINT = "It has no checkpoint to go on from."
+
+
+def why_done(outcome: str, steps: int, planned_steps: int, step: int) -> str:
+    """Why there is nothing left to do after the checkpoint of `step`; empty if there is.
+
+    `steps` are those the run made. One that was cut off after its last step has yet to end:
+    questions may be left to ask.
+    """
+    last = steps if 0 < steps < planned_steps else planned_steps
+    if outcome != "finished" or step < last:
+        return ""
+    if last < planned_steps:
+        return f"it ended early, at step {last:,}."
+    return "its one step was made." if last == 1 else f"all {last:,} steps were made."
+
+
+def check_not_done(run_dir: Path, manifest: dict[str, Any], planned_steps: int, step: int) -> None:
+    """Raise InputError if the run has nothing left to do after its checkpoint of `step`."""
+    if why := why_done(manifest["outcome"], manifest["steps"], planned_steps, step):
+        raise InputError(
+            f"The run in {run_dir} is done: {why}",
+            "Go on from an earlier checkpoint, or start a new run.",
+        )

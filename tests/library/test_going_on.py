@@ -1,0 +1,73 @@
+"""Whether a run can go on: the same answer for the list, its checkpoints and the engine."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from app.core.errors import InputError
+from app.library.going_on import check_not_done
+from app.library.manifest import read_manifest
+from app.library.run_details import read_details
+from app.library.run_summary import summarise
+from app.ui.library.run_reading import reading_to_resume
+
+MakeRun = Callable[..., Path]
+
+
+def test_a_finished_run_goes_on_from_any_checkpoint_but_its_last(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    run = make_run(tmp_path / "a", saves=(4, 8))
+    details = read_details(run)
+    assert details.why_not_go_on_from(8) == "The run is done: all 8 steps were made."
+    assert details.why_not_go_on_from(4) == ""
+    assert not details.summary.may_go_on
+    assert len(reading_to_resume(run, "step-000004")().table) == 4
+    with pytest.raises(InputError, match="is done: all 8 steps were made"):
+        reading_to_resume(run, None)()
+
+
+def test_a_run_that_ended_early_is_done_at_the_step_of_its_end(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    run = make_run(tmp_path / "a", saves=(4, 8))
+    manifest = read_manifest(run)
+    check_not_done(run, manifest, 20, 4)
+    with pytest.raises(InputError, match="it ended early, at step 8"):
+        check_not_done(run, manifest, 20, 8)
+
+
+@pytest.mark.parametrize("outcome", ["stopped", "failed", None])
+def test_a_run_cut_off_after_its_last_step_has_yet_to_end(
+    make_run: MakeRun, tmp_path: Path, outcome: str | None
+) -> None:
+    run = make_run(tmp_path / "a", outcome=outcome, question_sets=(Path("/d/asked.jsonl"),))
+    assert summarise(run).may_go_on
+    assert read_details(run).why_not_go_on_from(8) == ""
+    assert len(reading_to_resume(run, None)().table) == 8
+
+
+def test_a_run_whose_settings_were_changed_goes_on_from_nowhere(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    run = make_run(tmp_path / "a", outcome="stopped", saves=(4, 8))
+    manifest = json.loads((run / "run.json").read_text())
+    manifest["config"]["seed"] = 99
+    (run / "run.json").write_text(json.dumps(manifest))
+    details = read_details(run)
+    assert "not those it began with" in details.why_not_go_on_from(4)
+    assert "not those it began with" in details.summary.why_not_go_on
+    with pytest.raises(InputError, match="not those the run began with"):
+        reading_to_resume(run, "step-000004")()
+
+
+def test_a_run_whose_last_checkpoint_is_gone_goes_on_from_an_earlier_one(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    run = make_run(tmp_path / "a", outcome="stopped", saves=(4, 8))
+    (run / "checkpoints" / "step-000008").rename(tmp_path / "elsewhere")
+    details = read_details(run)
+    assert "is missing" in details.summary.why_not_go_on
+    assert details.why_not_go_on_from(4) == ""

@@ -1,0 +1,129 @@
+"""What can't be done is off and says why; what is asked for all the same is told in a sentence."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from pytestqt.qtbot import QtBot
+
+from app.application import Nestling
+from app.core.config import TierConfig, TrainingConfig
+from app.core.paths import runs_dir
+from app.ui.app_state import Phase
+from app.ui.main_window import LIBRARY, QUEUE
+from app.ui.tables.queue_model import BEGUN, STATE_COLUMN, WAITS
+
+MakeRun = Callable[..., Path]
+
+
+@pytest.fixture
+def opened(build: Callable[..., Nestling], qtbot: QtBot) -> Callable[[Path], Nestling]:
+    """The window with this run opened."""
+
+    def show(run_dir: Path) -> Nestling:
+        made = build()
+        made.window.show()
+        made.window.show_page(LIBRARY)
+        made.library_commands.open_run(run_dir)
+        qtbot.waitUntil(lambda: made.library.opened_run_dir == run_dir)
+        qtbot.waitUntil(lambda: made.library.list.runs.rowCount() > 0)
+        return made
+
+    return show
+
+
+def test_a_finished_run_is_not_gone_on_with_from_its_last_checkpoint(
+    make_run: MakeRun, opened: Callable[[Path], Nestling]
+) -> None:
+    nestling = opened(make_run(runs_dir() / "a", saves=(4, 8)))
+    view = nestling.library.opened.checkpoints
+    assert not view.resume.isEnabled()
+    assert "all 8 steps were made" in view.resume.toolTip()
+    assert "all 8 steps were made" in view.why_not.text()
+    view.table.selectRow(1)
+    assert view.resume.isEnabled()
+    assert not view.resume.toolTip()
+    assert not view.why_not.text()
+
+
+def test_nothing_is_thinned_out_where_only_the_best_and_the_last_are_left(
+    make_run: MakeRun, opened: Callable[[Path], Nestling]
+) -> None:
+    nestling = opened(make_run(runs_dir() / "a", saves=(4, 8)))
+    thin_out = nestling.library.opened.checkpoints.thin_out
+    assert not thin_out.isEnabled()
+    assert "Only the best and the last" in thin_out.toolTip()
+
+
+def test_a_damaged_checkpoint_says_why_it_can_not_be_tried(
+    make_run: MakeRun, opened: Callable[[Path], Nestling]
+) -> None:
+    run = make_run(runs_dir() / "a", saves=(4, 8))
+    (run / "checkpoints" / "step-000008" / "adapters.safetensors").unlink()
+    view = opened(run).library.opened.checkpoints
+    for control in (view.attempt, view.export, view.resume):
+        assert not control.isEnabled()
+        assert "adapters.safetensors is missing" in control.toolTip()
+    assert view.delete.isEnabled()
+
+
+def test_nothing_takes_the_train_page_while_a_run_is_in_progress(
+    make_run: MakeRun, opened: Callable[[Path], Nestling]
+) -> None:
+    nestling = opened(make_run(runs_dir() / "a", outcome="stopped", saves=(4, 6)))
+    view, runs = nestling.library.opened, nestling.library.list
+    taking = (view.resume, view.checkpoints.resume, runs.resume, *view.repeat.repeats[:2])
+    waiting = view.repeat.repeats[2:]
+    assert all(control.isEnabled() for control in (*taking, *waiting))
+    nestling.state.set_phase(Phase.RUNNING)
+    for control in taking:
+        assert not control.isEnabled()
+        assert "A run is in progress" in control.toolTip()
+    assert all(control.isEnabled() for control in waiting)
+    nestling.state.set_phase(Phase.READY)
+    assert all(control.isEnabled() for control in (*taking, *waiting))
+
+
+def test_the_menu_offers_to_take_a_run_only_where_there_is_one(
+    make_run: MakeRun, opened: Callable[[Path], Nestling]
+) -> None:
+    nestling = opened(make_run(runs_dir() / "a"))
+    menus, window = nestling.menus, nestling.window
+    menus.file.aboutToShow.emit()
+    assert menus.reveal.isEnabled()
+    assert menus.export.isEnabled()
+    window.show_page(QUEUE)
+    menus.file.aboutToShow.emit()
+    for action in (menus.reveal, menus.export):
+        assert not action.isEnabled()
+        assert "Select a run in the library" in action.toolTip()
+    menus.file.aboutToHide.emit()
+    menus.export.trigger()  # by its shortcut
+    assert "Select a run in the library" in window.notice.text.text()
+
+
+def test_a_waiting_run_that_is_made_ready_keeps_its_place(
+    nestling: Nestling, tiny_model: Path, chat_file: Path, qtbot: QtBot
+) -> None:
+    config = TrainingConfig(
+        model=tiny_model, data=chat_file, steps=3, rank=2, tiers=(TierConfig(1),), name="first"
+    )
+    queue, page = nestling.queue, nestling.queue_page
+    queue.add(config)
+    queue.add(replace(config, name="second"))
+    queue.start()
+    told = [page.model.data(page.model.index(row, STATE_COLUMN)) for row in range(2)]
+    assert told == [BEGUN, WAITS]
+    page.table.selectRow(0)
+    for control in (page.later, page.remove):
+        assert not control.isEnabled()
+        assert "being made ready" in control.toolTip()
+    queue.remove(queue.runs[0].key)
+    queue.move(queue.runs[0].key, 1)
+    assert [run.config.name for run in queue.runs] == ["first", "second"]
+    page.table.selectRow(1)
+    assert page.remove.isEnabled()
+    queue.hold()
+    qtbot.waitUntil(lambda: nestling.state.phase is Phase.FINISHED)
+    assert [run.config.name for run in queue.runs] == ["second"]
