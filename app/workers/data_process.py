@@ -34,6 +34,8 @@ class _Job:
     on_value: OnValue
     on_ended: OnEnded
     is_cancelled: bool = False
+    has_told: bool = False
+    """It has yielded something: there may be work to keep."""
 
 
 class DataProcess(QObject):
@@ -104,11 +106,19 @@ class DataProcess(QObject):
             child.send(Quit())
 
     def shut_down(self) -> None:
-        """Forget the callbacks; the job in hand keeps what it has done."""
+        """Forget the callbacks; a job in hand keeps what it has done.
+
+        A process that has done nothing worth keeping is not waited for.
+        """
         self._is_over = True
-        self._jobs.clear()
-        for child in (*self._leaving, *([self._child] if self._child else ())):
+        children = (*self._leaving, *([self._child] if self._child else ()))
+        for child in children:
+            child.send(Quit())
+            if not any(job.child is child and job.has_told for job in self._jobs.values()):
+                child.process.kill()
+        for child in children:
             child.end()
+        self._jobs.clear()
         self._child, self._leaving = None, []
 
     @Slot(object)
@@ -117,8 +127,9 @@ class DataProcess(QObject):
         if child is not self._child and child not in self._leaving:
             return
         if isinstance(notice, JobYielded):
-            if child is self._child and notice.job_id in self._jobs:
-                self._jobs[notice.job_id].on_value(notice.value)
+            if child is self._child and (job := self._jobs.get(notice.job_id)) is not None:
+                self._jobs[notice.job_id] = replace(job, has_told=True)
+                job.on_value(notice.value)
         elif isinstance(notice, JobEnded):
             if (job := self._jobs.get(notice.job_id)) is not None and job.child is child:
                 self._end(notice)
