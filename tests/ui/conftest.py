@@ -39,6 +39,7 @@ def build(qapp: QApplication, own_home: Path) -> Iterator[Callable[..., Nestling
         nestling.window.deleteLater()
         nestling.deleteLater()
     qapp.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    qapp.setStyleSheet("")  # a program begins without one
 
 
 @pytest.fixture
