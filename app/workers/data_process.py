@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import count
 from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
 from typing import Any
 
@@ -17,6 +18,9 @@ from PySide6.QtCore import QObject, Qt, QThread, Signal, Slot
 
 from app.workers.data_server import Begin, Cancel, Quit, serve
 from app.workers.job import JobEnded, JobFunction, JobYielded
+
+PROCESSES: SpawnContext | ForkServerContext = multiprocessing.get_context("spawn")
+"""How they are started: never as copies of this process, which has threads."""
 
 OnValue = Callable[[Any], None]
 OnEnded = Callable[[JobEnded], None]
@@ -172,9 +176,8 @@ class _Child:
     """One process with the threads that speak to it and hear it."""
 
     def __init__(self, is_patient: bool) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._here, self._there = context.Pipe()
-        self.process: BaseProcess = context.Process(target=serve, args=(self._there, is_patient))
+        self._here, self._there = PROCESSES.Pipe()
+        self.process: BaseProcess = PROCESSES.Process(target=serve, args=(self._there, is_patient))
         self.listener = _Listener(self, self._here)
         self._messages: queue.SimpleQueue[object] = queue.SimpleQueue()
         self._speaker = threading.Thread(target=self._speak, daemon=True)
