@@ -38,7 +38,6 @@ from app.ui.remembered import Remembered
 from app.ui.run_actions import RunActions
 from app.ui.run_control import RunControl
 from app.ui.run_queue import RunQueue
-from app.ui.theme import LIGHT
 from app.ui.tier_preview import TierPreview
 from app.ui.trying.trial import Trial
 from app.ui.trying.try_commands import TryCommands
@@ -66,7 +65,7 @@ class Nestling(QObject):
         self.control.make_way = tokenisation.make_way
         self.intake, self.mix = self.data_work.intake, self.data_work.mix
         self.export = CheckpointExport(self.background, self)
-        self.appearance = Appearance(application, settings)
+        self.appearance = Appearance(application, settings, self)
         self.actions = RunActions(self.state, self.control)
         self.live_series = LiveSeries(self.state)
         self.train = TrainPage(self.state, self.mix, self.live_series, self.actions, settings)
@@ -166,7 +165,7 @@ class Nestling(QObject):
         self.export.failed.connect(commands.tell_failure)
         self.export.exported.connect(commands.tell_exported)
         self.appearance.theme_changed.connect(window.set_theme)
-        window.set_theme(self.appearance.theme or LIGHT)
+        self.appearance.begin()
 
     @Slot()
     def _allow_opening(self) -> None:

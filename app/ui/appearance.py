@@ -26,16 +26,23 @@ _SCHEMES = {
 
 
 class Appearance(QObject):
-    """Follows the system's dark mode while the choice is `system`; remembers the choice."""
+    """Follows the system's dark mode while the choice is `system`; remembers the choice.
+
+    Nothing is applied before `begin`: a part that is built under a style sheet is styled again
+    with each part that it is put into.
+    """
 
     theme_changed = Signal(object)
 
-    def __init__(self, application: QApplication, settings: Remembered) -> None:
-        super().__init__(application)
+    def __init__(self, application: QApplication, settings: Remembered, parent: QObject) -> None:
+        super().__init__(parent)
         self._application, self._settings = application, settings
         self.theme: Theme | None = None
         self.look = _remembered(settings)
-        application.styleHints().colorSchemeChanged.connect(self._apply)
+
+    def begin(self) -> None:
+        """Apply what is remembered, to a window that is built."""
+        self._application.styleHints().colorSchemeChanged.connect(self._apply)
         self.choose(self.look)
 
     def choose(self, look: Look) -> None:

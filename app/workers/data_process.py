@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import count
 from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
 from typing import Any
 
@@ -17,6 +18,9 @@ from PySide6.QtCore import QObject, Qt, QThread, Signal, Slot
 
 from app.workers.data_server import Begin, Cancel, Quit, serve
 from app.workers.job import JobEnded, JobFunction, JobYielded
+
+PROCESSES: SpawnContext | ForkServerContext = multiprocessing.get_context("spawn")
+"""How they are started: never as copies of this process, which has threads."""
 
 OnValue = Callable[[Any], None]
 OnEnded = Callable[[JobEnded], None]
@@ -34,6 +38,8 @@ class _Job:
     on_value: OnValue
     on_ended: OnEnded
     is_cancelled: bool = False
+    has_told: bool = False
+    """It has yielded something: there may be work to keep."""
 
 
 class DataProcess(QObject):
@@ -104,11 +110,19 @@ class DataProcess(QObject):
             child.send(Quit())
 
     def shut_down(self) -> None:
-        """Forget the callbacks; the job in hand keeps what it has done."""
+        """Forget the callbacks; a job in hand keeps what it has done.
+
+        A process that has done nothing worth keeping is not waited for.
+        """
         self._is_over = True
-        self._jobs.clear()
-        for child in (*self._leaving, *([self._child] if self._child else ())):
+        children = (*self._leaving, *([self._child] if self._child else ()))
+        for child in children:
+            child.send(Quit())
+            if not any(job.child is child and job.has_told for job in self._jobs.values()):
+                child.process.kill()
+        for child in children:
             child.end()
+        self._jobs.clear()
         self._child, self._leaving = None, []
 
     @Slot(object)
@@ -117,8 +131,9 @@ class DataProcess(QObject):
         if child is not self._child and child not in self._leaving:
             return
         if isinstance(notice, JobYielded):
-            if child is self._child and notice.job_id in self._jobs:
-                self._jobs[notice.job_id].on_value(notice.value)
+            if child is self._child and (job := self._jobs.get(notice.job_id)) is not None:
+                self._jobs[notice.job_id] = replace(job, has_told=True)
+                job.on_value(notice.value)
         elif isinstance(notice, JobEnded):
             if (job := self._jobs.get(notice.job_id)) is not None and job.child is child:
                 self._end(notice)
@@ -161,9 +176,8 @@ class _Child:
     """One process with the threads that speak to it and hear it."""
 
     def __init__(self, is_patient: bool) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._here, self._there = context.Pipe()
-        self.process: BaseProcess = context.Process(target=serve, args=(self._there, is_patient))
+        self._here, self._there = PROCESSES.Pipe()
+        self.process: BaseProcess = PROCESSES.Process(target=serve, args=(self._there, is_patient))
         self.listener = _Listener(self, self._here)
         self._messages: queue.SimpleQueue[object] = queue.SimpleQueue()
         self._speaker = threading.Thread(target=self._speak, daemon=True)

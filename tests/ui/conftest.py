@@ -1,6 +1,7 @@
 """The whole window, built as the app builds it, with a library of its own."""
 
 import functools
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
 from app.core.config import TrainingConfig
+from tests.ui.forked_processes import ForkedProcesses
 
 PATIENCE_MS = 60_000
 """How long what must happen may take where other programs have the processor."""
@@ -21,6 +23,13 @@ PATIENCE_MS = 60_000
 def qtbot(qtbot: QtBot) -> QtBot:
     qtbot.waitUntil = functools.partial(qtbot.waitUntil, timeout=PATIENCE_MS)  # type: ignore[method-assign]
     return qtbot
+
+
+@pytest.fixture(autouse=True)
+def _data_processes_are_forked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On macOS, where what has the system's libraries can't be forked, they begin as the app's."""
+    if sys.platform == "linux":
+        monkeypatch.setattr("app.workers.data_process.PROCESSES", ForkedProcesses())
 
 
 @pytest.fixture
@@ -39,6 +48,7 @@ def build(qapp: QApplication, own_home: Path) -> Iterator[Callable[..., Nestling
         nestling.window.deleteLater()
         nestling.deleteLater()
     qapp.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    qapp.setStyleSheet("")  # a program begins without one
 
 
 @pytest.fixture

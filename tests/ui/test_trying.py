@@ -14,7 +14,7 @@ from pytestqt.qtbot import QtBot
 from app.application import Nestling
 from app.core.answers import AnswerEnded, Sampling, TextAdded
 from app.core.config import TierConfig, TrainingConfig
-from app.core.paths import runs_dir
+from app.core.paths import HOME_VARIABLE, runs_dir
 from app.engine.trainer import train
 from app.ui.app_state import Phase
 from app.ui.main_window import LIBRARY, TRAIN, TRY
@@ -25,9 +25,9 @@ from tests.conftest import write_chats
 WAIT_MS = 60_000
 
 
-@pytest.fixture
-def config(tiny_model: Path, tmp_path: Path) -> TrainingConfig:
-    data = tmp_path / "chats"
+@pytest.fixture(scope="module")
+def config(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainingConfig:
+    data = tmp_path_factory.mktemp("data") / "chats"
     data.mkdir()
     write_chats(data / "train.jsonl", 24)
     write_chats(data / "valid.jsonl", 5)
@@ -37,10 +37,21 @@ def config(tiny_model: Path, tmp_path: Path) -> TrainingConfig:
     )  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def home_of_a_run(config: TrainingConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("home-of-a-run")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(HOME_VARIABLE, str(home))
+        list(train(config, runs_dir=runs_dir()))
+    return home
+
+
 @pytest.fixture
-def run_dir(config: TrainingConfig) -> Path:
-    """In the library, with checkpoints at steps 2 and 4."""
-    return list(train(config, runs_dir=runs_dir()))[-1].run_dir  # type: ignore[union-attr]
+def run_dir(home_of_a_run: Path, own_home: Path) -> Path:
+    """In the library, a copy of its own for every test, with checkpoints at steps 2 and 4."""
+    shutil.copytree(home_of_a_run, own_home, dirs_exist_ok=True)
+    (manifest,) = runs_dir().glob("*/run.json")
+    return manifest.parent
 
 
 @pytest.fixture

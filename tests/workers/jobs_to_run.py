@@ -30,6 +30,20 @@ class Counting:
 
 
 @dataclass(frozen=True)
+class Preparing:
+    """Takes a second before it yields anything, and writes down that it had the time."""
+
+    begun: Path
+    done: Path
+
+    def __call__(self, should_stop: Callable[[], bool]) -> Iterator[object]:
+        self.begun.touch()
+        time.sleep(1)
+        self.done.touch()
+        yield None
+
+
+@dataclass(frozen=True)
 class Telling:
     """Yields who it is, and what it has imported."""
 

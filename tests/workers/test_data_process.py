@@ -14,7 +14,7 @@ from pytestqt.qtbot import QtBot
 from app.workers.data_process import DataProcess
 from app.workers.job import JobEnded
 
-from .jobs_to_run import Counting, Refusing, Telling
+from .jobs_to_run import Counting, Preparing, Refusing, Telling
 
 
 class Told:
@@ -98,6 +98,16 @@ def test_shutting_down_lets_the_job_in_hand_keep_its_work(
     qtbot.waitUntil(lambda: bool(told.values), timeout=20_000)
     process.shut_down()
     assert (tmp_path / "note").exists()
+    assert told.ended == []
+
+
+def test_shutting_down_does_not_wait_for_a_job_that_has_nothing_to_keep(
+    process: DataProcess, qtbot: QtBot, tmp_path: Path
+) -> None:
+    told, _ = begin(process, Preparing(tmp_path / "begun", tmp_path / "done"))
+    qtbot.waitUntil((tmp_path / "begun").exists, timeout=20_000)
+    process.shut_down()
+    assert not (tmp_path / "done").exists()
     assert told.ended == []
 
 
