@@ -70,7 +70,7 @@ def test_each_dataset_is_looked_at_and_measured(
     assert page.problems.counts == {"too long": 2}
     qtbot.waitUntil(lambda: page.problems.model.rowCount() == 2)
     assert page.problems.model.at(0).path.name == "old.jsonl"
-    assert page.statistics.effect.text() == "2 rows (22.2 %) cut at the end."
+    assert page.statistics.effect.text() == "2 rows to train on (25 %) cut at the end."
     work.preview.go_to(7)
     qtbot.waitUntil(lambda: "old.jsonl, long 0" in shown(nestling))
     page.chooser.choices[0].click()
