@@ -13,7 +13,8 @@ from app.data.place import Place
 from app.data.readers.formats import file_format
 from app.data.readers.strict_json import BadJson, StrictJson
 from app.data.row_values import Wrong, is_absent, kind_of, text_of
-from app.data.shapes import RowFormat, Shaped, is_turn, shaped
+from app.data.shapes import RowFormat, Shaped, shaped
+from app.data.unknown_rows import is_turn
 
 ROLES = ("system", "user", "assistant", "tool")
 _OTHER_NAMES = {"human": "user", "gpt": "assistant", "bot": "assistant", "model": "assistant"}

@@ -6,13 +6,13 @@ common names; or text. Keys are taken in capitals too where nothing else fits. W
 mapped columns, these decide alone. A row that could be read in two ways is named, never guessed.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from app.core.columns import Columns
 from app.data.row_values import Wrong, is_absent, text_of
 from app.data.sharegpt import is_sharegpt, messages_of
+from app.data.unknown_rows import UNKNOWN, Row, unknown
 
 RowFormat = Literal[
     "chat", "tools", "ShareGPT", "Alpaca", "prompt and completion", "question and answer", "text"
@@ -24,9 +24,6 @@ COMPLETIONS = (
 )  # fmt: skip
 CONVERSATIONS = ("conversations", "conversation")
 SYSTEMS = ("system", "system_prompt")
-_SHOWN_KEYS = 6
-
-Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -48,7 +45,7 @@ def shaped(row: Row, columns: Columns | None = None) -> Shaped:
         lower = {str(key).strip().lower(): value for key, value in row.items()}
         found = _recognised(lower) if len(lower) == len(row) else None
     if found is None:
-        raise _unknown(row)
+        raise unknown(row, _outer_column(row))
     return found
 
 
@@ -70,12 +67,12 @@ def _synonyms(row: Row) -> Shaped | None:
     is_alpaca = prompts in (["instruction"], ["instruction", "input"])
     if len(completions) > 1 or (len(prompts) > 1 and not is_alpaca):
         names = ", ".join([*prompts, *completions])
-        raise Wrong(f"could be read in several ways: it has {names}; map its columns", _UNKNOWN)
+        raise Wrong(f"could be read in several ways: it has {names}; map its columns", UNKNOWN)
     if is_alpaca:
         return _pair(row, "instruction", completions[0], "Alpaca")
     if "text" in row:
         names = f"{prompts[0]} and {completions[0]}"
-        raise Wrong(f"could be read as {names} or as text; map its columns", _UNKNOWN)
+        raise Wrong(f"could be read as {names} or as text; map its columns", UNKNOWN)
     form: RowFormat = "question and answer" if "question" in row else "prompt and completion"
     return _pair(row, prompts[0], completions[0], form)
 
@@ -131,7 +128,7 @@ def _text(row: Row, name: str) -> Shaped:
 def _mapped(row: Row, columns: Columns) -> Shaped:
     for role, name in columns.named().items():
         if name not in row and role not in ("system", "tools"):
-            raise Wrong(f"has no column {name!r}, which is mapped to {role}", _UNKNOWN)
+            raise Wrong(f"has no column {name!r}, which is mapped to {role}", UNKNOWN)
     tools = row.get(columns.tools) if columns.tools else None
     if columns.text:
         return _text(row, columns.text)
@@ -152,18 +149,6 @@ def _calls_tools(messages: object) -> bool:
     )
 
 
-_UNKNOWN: Literal["unknown shape"] = "unknown shape"
-
-
-def _is_list_of_objects(value: object) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(v, dict) for v in value)
-
-
-def is_turn(value: Row) -> bool:
-    """Whether an object is a turn of a chat, rather than a row."""
-    return {"role", "content"} <= value.keys() or {"from", "value"} <= value.keys()
-
-
 def _outer_column(row: Row) -> str | None:
     """Of a row that says nothing by itself: the column in which all of an example stands."""
     if any(str(key).strip().lower() in (*PROMPTS, *COMPLETIONS) for key in row):
@@ -177,34 +162,3 @@ def _has_shape(value: Row) -> bool:
         return _recognised(value) is not None
     except Wrong:  # it has, and something is wrong with it
         return True
-
-
-def _unknown(row: Row) -> Wrong:
-    if not row:
-        return Wrong("is an empty object", "empty")
-    if is_turn(row):
-        whole = 'all turns of a chat must stand in one row, as {"messages": [ … ]}'
-        return Wrong(f"is one turn of a chat: {whole}", _UNKNOWN)
-    if lists := [name for name, value in row.items() if _is_list_of_objects(value)]:
-        if len(lists) == 1:
-            count, name = len(row[lists[0]]), str(lists[0])[:40]
-            objects = "1 object" if count == 1 else f"{count:,} objects"
-            what = f"is one object with a list of {objects}, {name!r}"
-            return Wrong(f"{what}: if these are the rows, save the list alone as .json", _UNKNOWN)
-        names = ", ".join(str(name)[:40] for name in lists[:_SHOWN_KEYS])
-        what = f"is one object with several lists of objects ({names})"
-        return Wrong(f"{what}: save each as a .json file of its own", _UNKNOWN)
-    if "chosen" in row and "rejected" in row:
-        return Wrong("is a preference (chosen, rejected), which Nestling does not train", _UNKNOWN)
-    for there, absent in (("prompt", "completion"), ("completion", "prompt")):
-        if there in row:
-            return Wrong(f"has a {there} but no {absent}", _UNKNOWN)
-    if (outer := _outer_column(row)) is not None:
-        inside = ", ".join(str(key)[:40] for key in list(row[outer])[:_SHOWN_KEYS])
-        each = "it" if len(row[outer]) == 1 else "each"
-        what = f"keeps {inside} inside {outer[:40]!r}: give {each} a column of its own"
-        return Wrong(what)  # which no mapping of columns helps
-    keys = ", ".join(str(key)[:40] for key in list(row)[:_SHOWN_KEYS])
-    more = ", …" if len(row) > _SHOWN_KEYS else ""
-    known = "messages, prompt and completion, or text"
-    return Wrong(f"has none of {known}; its keys are {keys}{more}", _UNKNOWN)

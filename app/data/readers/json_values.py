@@ -8,7 +8,8 @@ from app.data.place import WHOLE_FILE
 from app.data.readers.json_window import Row, Window
 from app.data.readers.source import ShareRead
 from app.data.readers.text import opened_text
-from app.data.shapes import COMPLETIONS, CONVERSATIONS, PROMPTS, is_turn
+from app.data.shapes import COMPLETIONS, CONVERSATIONS, PROMPTS
+from app.data.unknown_rows import is_turn
 
 LIST_NAMES = ("data", "train", "rows", "examples", "items", "records", "samples", "dataset")
 """Under which an object may hold the rows of a whole file."""
