@@ -70,7 +70,8 @@ def test_what_costs_only_time_is_advised_together_before_the_data_is_cut(
     whole, *single, together = (one.peak_bytes for one in known if one is not None)
     assert 1.25 * together < min(single)
     estimate = estimate_with(config, 1.25 * together / whole, monkeypatch)
-    assert set(dict(estimate.advice[0].settings)) == {"grad_checkpoint", "batch_size", "gradient_accumulation"}
+    settings = dict(estimate.advice[0].settings)
+    assert set(settings) == {"grad_checkpoint", "batch_size", "gradient_accumulation"}
 
 
 def test_where_no_single_change_is_enough_some_are_advised_together(
