@@ -11,12 +11,15 @@ def memory_sentence(estimate: MemoryEstimated) -> str:
         case "fits":
             return f"Needs {about} {needed} of memory; {available} can be had."
         case "tight":
+            lead = "May be tight" if estimate.is_bound else "Tight"
             return (
-                f"Tight: needs {about} {needed} of memory, and {available} can be had. "
+                f"{lead}: needs {about} {needed} of memory, and {available} can be had. "
                 "Close other apps, or make it smaller."
             )
         case _:
-            return f"Won't fit: needs {about} {needed} of memory, but only {available} can be had."
+            # What is needed at most says nothing of what is needed at least.
+            lead = "May not fit" if estimate.is_bound else "Won't fit"
+            return f"{lead}: needs {about} {needed} of memory, but only {available} can be had."
 
 
 def parts(estimate: MemoryEstimated) -> str:

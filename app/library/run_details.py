@@ -57,6 +57,17 @@ class RunDetails:
         return self.summary.why_not_go_on_from(step) or problem
 
     @property
+    def why_not_go_on(self) -> str:
+        """Why it can't go on from its last checkpoint."""
+        last = self.checkpoints[-1] if self.checkpoints else None
+        damage = ""
+        if last is not None and last.problem:
+            damage = f"Its last checkpoint, of step {last.step:,}, is damaged: {last.problem}"
+        if damage and len(self.checkpoints) > 1:
+            damage += " It can go on from an earlier one."
+        return self.summary.why_not_go_on or self.why_not_go_on_from(self.summary.steps) or damage
+
+    @property
     def base_loss_below_all(self) -> float | None:
         """The base model's own validation loss, if no checkpoint that is here came below it."""
         base = next((e.val_loss for e in self.evaluations if e.step == 0), math.nan)

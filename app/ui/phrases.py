@@ -24,6 +24,13 @@ CHOICES = {
 }
 """Choices that are no plain words; the others are told as they are."""
 
+
+def choice(name: str, value: str) -> str:
+    """A setting's choice as the form words it."""
+    known = ASSIGNMENTS if name == "assign" else CHOICES
+    return known.get(value, value.capitalize())
+
+
 LEAST = {"early_stop_evals": "Never", "num_layers": "All"}
 """What the least value of a whole number means, where it means something else than a number."""
 

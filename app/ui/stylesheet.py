@@ -228,5 +228,6 @@ def _lists(t: Theme) -> str:
         font-weight: 600; }}
     QHeaderView::section:first {{ border-top-left-radius: 12px; }}
     QHeaderView::section:last {{ border-top-right-radius: 12px; }}
+    QAbstractScrollArea::corner {{ background: transparent; border: none; }}
     QTableCornerButton::section {{ background: {t.surface}; border: none; }}
     """

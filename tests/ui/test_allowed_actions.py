@@ -68,6 +68,20 @@ def test_a_damaged_checkpoint_says_why_it_can_not_be_tried(
     assert view.delete.isEnabled()
 
 
+def test_a_run_whose_last_checkpoint_is_damaged_goes_on_from_an_earlier_one_only(
+    make_run: MakeRun, opened: Callable[[Path], Nestling]
+) -> None:
+    run = make_run(runs_dir() / "a", outcome=None, saves=(4, 6))
+    (run / "checkpoints" / "step-000006" / "adapters.safetensors").unlink()
+    view = opened(run).library.opened
+    assert not view.resume.isEnabled()
+    for told in (view.resume.toolTip(), view.subtitle.text()):
+        assert "of step 6, is damaged: adapters.safetensors is missing." in told
+        assert "It can go on from an earlier one." in told
+    view.checkpoints.table.selectRow(1)
+    assert view.checkpoints.resume.isEnabled()
+
+
 def test_nothing_takes_the_train_page_while_a_run_is_in_progress(
     make_run: MakeRun, opened: Callable[[Path], Nestling]
 ) -> None:

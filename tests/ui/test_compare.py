@@ -12,7 +12,7 @@ from app.core.config import TierConfig, TrainingConfig
 from app.core.paths import runs_dir
 from app.ui.library.compare_view import CompareView
 from app.ui.library.compared import NAME_LENGTH, comparing, told_apart
-from app.ui.library.facts import differing_settings
+from app.ui.library.facts import differing_settings, setting_text
 from app.ui.library.picture import as_svg
 from app.ui.main_window import LIBRARY
 
@@ -48,14 +48,24 @@ def test_only_the_settings_that_differ_are_listed() -> None:
     assert differing_settings([one, one]) == []
 
 
+def test_settings_are_told_in_the_form_s_words() -> None:
+    told = {"assign": "By layer depth", "fast_end": "Top", "schedule": "Cosine", "pending": "Skip"}
+    assert setting_text("depth", "assign") == told["assign"]
+    assert setting_text("lora", "fine_tune_type") == "LoRA"
+    assert setting_text("leave out", "bad_rows") == "Leave out"
+    for name in ("fast_end", "schedule", "pending"):
+        assert setting_text(told[name].lower(), name) == told[name]
+    assert setting_text("depth", "name") == "depth"  # the user's word, not a choice
+
+
 def test_the_table_says_where_the_runs_differ(view: CompareView) -> None:
     model = view.differences
     rows = [[model.data(model.index(row, column)) for column in range(3)]
             for row in range(model.rowCount())]  # fmt: skip
     assert rows == [
+        ["Best validation loss", "1.000", "1.000"],
         ["Steps", "40", "20"],
         ["Learning rate", "0.001", "0.003"],
-        ["Best validation loss", "1.000", "1.000"],
     ]
     assert [model.headerData(c, view.table.horizontalHeader().orientation()) for c in (1, 2)] == [
         "one", "two",

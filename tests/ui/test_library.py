@@ -12,11 +12,12 @@ from app.application import Nestling
 from app.library.run_summary import Retention, RunSummary
 from app.ui.app_state import Phase
 from app.ui.export import LONGEST_NAME, shortened
+from app.ui.library.runs_columns import DRAGGED
 from app.ui.library.runs_view import RunsView
 from app.ui.live_run import LiveRun
 from app.ui.main_window import LIBRARY
 from app.ui.remembered import Remembered
-from app.ui.tables.runs_model import STATE_COLUMN, RunsModel
+from app.ui.tables.runs_model import NAME_COLUMN, STATE_COLUMN, RunsModel
 from app.workers.background import BackgroundTasks
 from app.workers.library_tasks import free_name
 
@@ -244,6 +245,19 @@ def test_columns_are_as_wide_as_what_comes_first_and_no_cell_is_asked_twice_for_
     narrow = page.table.columnWidth(column)
     page.table.sortByColumn(column, Qt.SortOrder.AscendingOrder)
     assert page.table.columnWidth(column) > max(narrow, metrics.horizontalAdvance("N" + "n" * 23))
+
+
+def test_columns_are_as_wide_as_qt_itself_would_make_them(page: RunsView) -> None:
+    page.resize(1400, 600)
+    page.show()
+    states = ("finished", "stopped", "failed", "interrupted", "unreadable", "running")
+    for state in states:
+        page.show_runs([summary("a", outcome=state, steps=12_345, size_bytes=10**9)])
+        for column in range(page.runs.columnCount()):
+            if column not in (NAME_COLUMN, *DRAGGED) and not page.table.isColumnHidden(column):
+                needed = page.table.sizeHintForColumn(column)
+                heading = page.table.horizontalHeader().sectionSizeHint(column)
+                assert page.table.columnWidth(column) == max(needed, heading)
 
 
 def test_columns_that_were_chosen_stay_at_any_width_and_are_remembered(

@@ -7,6 +7,7 @@ from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
 from app.core.events import MemoryAdvice, MemoryEstimated
+from app.core.memory_words import memory_sentence
 
 ROOMY = MemoryEstimated(
     model_bytes=2_000_000_000,
@@ -47,11 +48,18 @@ def test_a_change_of_the_batch_is_estimated_anew_and_the_tiers_stay(
     assert state.memory.peak_bytes > before.peak_bytes
 
 
+def test_what_is_needed_at_most_is_not_said_to_be_too_much() -> None:
+    assert memory_sentence(CROWDED).startswith("May not fit: needs at most about 5.1 GB")
+    assert memory_sentence(replace(CROWDED, verdict="tight")).startswith("May be tight: needs at")
+    known = replace(CROWDED, is_bound=False, verdict="tight")
+    assert memory_sentence(known).startswith("Tight: needs about 5.1 GB")
+
+
 def test_following_advice_changes_the_settings(nestling: Nestling, qtbot: QtBot) -> None:
     qtbot.waitUntil(lambda: nestling.state.memory is not None, timeout=60_000)
-    nestling.state.set_memory(CROWDED)
+    nestling.state.set_memory(replace(CROWDED, is_bound=False))
     note = nestling.train.header.memory
-    assert note.text.text().startswith("Won't fit: needs at most about 5.1 GB of memory, but only")
+    assert note.text.text().startswith("Won't fit: needs about 5.1 GB of memory, but only")
     recompute, other_base = note.ways
     assert not other_base.isEnabled()
     qtbot.mouseClick(recompute, Qt.MouseButton.LeftButton)

@@ -44,11 +44,17 @@ class Advisor:
     def advice(self) -> tuple[MemoryAdvice, ...]:
         """Single changes that make the run fit; where none does, the first pile of them that does.
 
-        Of each kind of change the smallest that is enough.
+        Of each kind of change the smallest that is enough. Two that cost only time are tried
+        together before one that takes something from the run stands alone.
         """
         kinds = self._kinds()
-        found = tuple(made for kind in kinds if (made := self._first(kind)))
-        return found or self._pile(kinds)
+        recomputing, smaller, *_ = kinds
+        both = [one.with_more(other) for one in recomputing for other in smaller]
+        slower = self._each([recomputing, smaller]) or self._each([both])
+        return (*slower, *self._each(kinds[2:])) or self._pile(kinds)
+
+    def _each(self, kinds: list[list[Change]]) -> tuple[MemoryAdvice, ...]:
+        return tuple(made for kind in kinds if (made := self._first(kind)))
 
     def _kinds(self) -> list[list[Change]]:
         """From what costs the user least; in each kind the smallest change first."""

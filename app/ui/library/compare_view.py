@@ -43,6 +43,7 @@ class CompareView(QWidget):
         self.differences = DifferencesModel()
         self.table = make_table(self.differences, "Settings that differ", ())
         self.table.horizontalHeader().setStretchLastSection(True)
+        self.table.horizontalScrollBar().rangeChanged.connect(lambda *_: self._fit_table())
         self._same = label("", "secondary")
         self.picture = QWidget()
         self.picture.setObjectName("page")
@@ -132,9 +133,9 @@ class CompareView(QWidget):
         known = [config for config in configs if config is not None]
         rows = differing_settings(known) if len(known) == len(configs) else []
         results = [run.details.summary for run in self.runs]
-        rows.append(("Best validation loss", [phrases.loss(r.best_val_loss) for r in results]))
-        self.differences.show_differences(names, rows)
-        words = "" if len(rows) > 1 else "These runs have the same settings."
+        best = ("Best validation loss", [phrases.loss(r.best_val_loss) for r in results])
+        self.differences.show_differences(names, [best, *rows])
+        words = "" if rows else "These runs have the same settings."
         if len(known) < len(configs):
             words = "The settings of one of these runs can't be read."
         self._same.setText(words)
@@ -149,7 +150,9 @@ class CompareView(QWidget):
         """As high as its rows, but the plots have the larger part."""
         room = int(_MOST_SHARE * self.height()) // ROW_PX - 1
         shown = min(self.differences.rowCount(), _MOST_ROWS, max(1, room))
-        self.table.setFixedHeight((shown + 1) * ROW_PX + 4)
+        bar = self.table.horizontalScrollBar()
+        beside = bar.sizeHint().height() if bar.maximum() else 0
+        self.table.setFixedHeight((shown + 1) * ROW_PX + 4 + beside)
 
     def _set_up_plots(self) -> None:
         for plot in self.plots:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from app.core.computer import read_computers
-from app.core.config import TierConfig, TrainingConfig
+from app.core.config import CHOICES, TierConfig, TrainingConfig
 from app.core.one_line import one_line
 from app.ui import phrases
 
@@ -83,7 +83,7 @@ def setting_text(value: Any, name: str) -> str:
         return phrases.number(value)
     if isinstance(value, int):
         return f"{value:,}" if name != "seed" else str(value)
-    return phrases.CHOICES.get(str(value), str(value))
+    return phrases.choice(name, str(value)) if name in CHOICES else str(value)
 
 
 def differing_settings(configs: list[TrainingConfig]) -> list[tuple[str, list[str]]]:

@@ -175,18 +175,25 @@ class RunView(QWidget):
     def _show_standing(self, summary: "RunSummary", ending: str) -> None:
         self.pill.setText(phrases.outcome(summary.outcome))
         restyle(self.pill, "tone", phrases.tone(summary.outcome))
+        if summary.outcome == "interrupted":
+            ending = self._interruption(summary)
         self.subtitle.setText(_sentence(summary, ending))
         is_going = phrases.is_in_progress(summary.outcome)
         allow(self.delete, "A run in progress can't be deleted." if is_going else "")
         self._show_resume()
         self._fit_name()
 
+    def _interruption(self, summary: "RunSummary") -> str:
+        why_not = self.run.details.why_not_go_on if self.run is not None else ""
+        is_damaged = summary.may_go_on and bool(why_not)
+        return f"It was cut off. {why_not}" if is_damaged else interruption(summary)
+
     def _show_resume(self) -> None:
         if self.run is None:
             return
         details = self.run.details
         self.resume.setVisible(details.summary.may_go_on)
-        allow(self.resume, details.why_not_go_on_from(details.summary.steps) or self._busy)
+        allow(self.resume, details.why_not_go_on or self._busy)
 
     def _show_label(self, summary: "RunSummary") -> None:
         if self.name.text() != (name := one_line(summary.name, MOST_NAME)):
@@ -274,8 +281,6 @@ class RunView(QWidget):
 def _sentence(summary: "RunSummary", ending: str) -> str:
     done = f"{summary.steps:,} of {summary.planned_steps:,} steps"
     parts = [done if summary.planned_steps else "", phrases.size(summary.size_bytes)]
-    if summary.outcome == "interrupted":
-        ending = interruption(summary)
     return " · ".join(part for part in (*parts, ending) if part)
 
 

@@ -6,7 +6,7 @@ What was chosen in the header's context menu is remembered, and scrolls where it
 from math import ceil
 
 from PySide6.QtCore import QObject, QPoint, Qt, Slot
-from PySide6.QtGui import QAction
+from PySide6.QtGui import QAction, QFontMetricsF
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QMenu, QTableView
 
 from app.ui.library.table import ROWS_MEASURED
@@ -40,7 +40,7 @@ class Measured:
 
     def __init__(self, table: QTableView) -> None:
         table.ensurePolished()
-        self._model, self._metrics = table.model(), table.fontMetrics()
+        self._model, self._metrics = table.model(), QFontMetricsF(table.font())
         self._around = 0
         if self._model.rowCount():
             cell = self._model.index(0, DATE_COLUMN)

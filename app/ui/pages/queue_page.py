@@ -10,7 +10,17 @@ from app.ui.library.table import make_table
 from app.ui.run_queue import RunQueue
 from app.ui.tables.queue_model import STATE_COLUMN, QueueModel
 from app.ui.theme import Theme
-from app.ui.widgets.building import GRID_PX, allow, button, column, empty_page, label, row
+from app.ui.widgets.building import (
+    GRID_PX,
+    allow,
+    button,
+    column,
+    empty_page,
+    label,
+    message,
+    row,
+    say,
+)
 
 HOW = (
     "Add to Queue, in the Run menu, puts the Train page's settings here. "
@@ -64,7 +74,9 @@ class QueuePage(QWidget):
 
     def _make_list(self) -> QWidget:
         listed = QWidget()
-        whole = column(self.table, spacing=GRID_PX + 4)
+        self.problem = message("problem")
+        whole = column(self.table, self.problem, spacing=GRID_PX + 4)
+        whole.setStretch(0, 1)
         whole.addLayout(row(self.earlier, self.later, None, self.remove))
         listed.setLayout(whole)
         return listed
@@ -99,6 +111,7 @@ class QueuePage(QWidget):
         allow(self.earlier, fixed or ("It is the first." if is_first else ""), self._tips[0])
         allow(self.later, fixed or ("It is the last." if is_last else ""), self._tips[1])
         allow(self.remove, fixed, self._tips[2])
+        say(self.problem, chosen.problem if chosen is not None else "")
 
     def _move(self, by: int) -> None:
         if (chosen := self.selected()) is not None:

@@ -44,7 +44,8 @@ class MemoryNote(QWidget):
         self._shown = estimate
         self.text.setText(memory_sentence(estimate))
         self.text.setToolTip(tip(parts(estimate)))
-        restyle(self.text, "tone", _TONES[estimate.verdict])
+        tone = _TONES[estimate.verdict]
+        restyle(self.text, "tone", "warning" if tone and estimate.is_bound else tone)
         self.lead.setVisible(bool(estimate.advice))
         for way in self.ways:
             self._ways.removeWidget(way)

@@ -91,7 +91,7 @@ def _control(name: str, state: AppState) -> tuple[QWidget, Callable[[Any], None]
 
 
 def _choice(name: str, write: Callable[[object], None]) -> tuple[QWidget, Callable[[Any], None]]:
-    words = {value: phrases.CHOICES.get(value, value.capitalize()) for value in CHOICES[name]}
+    words = {value: phrases.choice(name, value) for value in CHOICES[name]}
     combo = CalmComboBox(words)
     combo.activated.connect(lambda _: write(combo.currentData()))
     return combo, combo.choose

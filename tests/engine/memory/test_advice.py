@@ -61,6 +61,19 @@ def test_every_advice_fits_when_it_is_followed(
         assert product == config.batch_size * config.gradient_accumulation
 
 
+def test_what_costs_only_time_is_advised_together_before_the_data_is_cut(
+    config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = [replace(config, grad_checkpoint=True), replace(config, batch_size=1)]
+    both = replace(config, grad_checkpoint=True, batch_size=1, gradient_accumulation=6)
+    known = [estimate_memory(one, LONGEST) for one in (config, *alone, both)]
+    whole, *single, together = (one.peak_bytes for one in known if one is not None)
+    assert 1.25 * together < min(single)
+    estimate = estimate_with(config, 1.25 * together / whole, monkeypatch)
+    settings = dict(estimate.advice[0].settings)
+    assert set(settings) == {"grad_checkpoint", "batch_size", "gradient_accumulation"}
+
+
 def test_where_no_single_change_is_enough_some_are_advised_together(
     config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
