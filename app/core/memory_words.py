@@ -9,17 +9,17 @@ def memory_sentence(estimate: MemoryEstimated) -> str:
     about = "at most about" if estimate.is_bound else "about"
     match estimate.verdict:
         case "fits":
-            return f"Needs {about} {needed} of memory; {available} can be had."
+            return f"Needs {about} {needed} of memory; {available} is available."
         case "tight":
             lead = "May be tight" if estimate.is_bound else "Tight"
             return (
-                f"{lead}: needs {about} {needed} of memory, and {available} can be had. "
+                f"{lead}: needs {about} {needed} of memory, and {available} is available. "
                 "Close other apps, or make it smaller."
             )
         case _:
             # What is needed at most says nothing of what is needed at least.
             lead = "May not fit" if estimate.is_bound else "Won't fit"
-            return f"{lead}: needs {about} {needed} of memory, but only {available} can be had."
+            return f"{lead}: needs {about} {needed} of memory, but only {available} is available."
 
 
 def parts(estimate: MemoryEstimated) -> str:
