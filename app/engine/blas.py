@@ -23,6 +23,9 @@ from app.core.paths import cache_dir
 SYSTEM_LIBRARY = "libopenblas.so.0"
 RENAMED = ("cblas_sgemm", "cblas_dgemm", "cblas_cgemm")
 """What MLX takes from BLAS; LAPACK stays the wheel's own."""
+IDLE_CYCLES_LOG2 = "20"
+"""OpenBLAS's threads wait for their next product in a loop: for half a millisecond, not for their
+usual 30, in which a small model keeps a core from the window and from reading."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,7 @@ def load_fast_blas() -> Blas:
     """
     if not sys.platform.startswith("linux"):
         return Blas()
+    os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", IDLE_CYCLES_LOG2)
     for load in (_load_bundled, _load_system):
         try:
             return load()

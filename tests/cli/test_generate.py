@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from app.core.config import TierConfig, TrainingConfig
-from app.core.paths import runs_dir
+from app.core.paths import HOME_VARIABLE, runs_dir
 from app.engine.trainer import train
 from tests.conftest import write_chats
 
@@ -25,16 +26,27 @@ def nestling(*arguments: object, given: str | bytes = "") -> subprocess.Complete
     return subprocess.CompletedProcess(ended.args, ended.returncode, out, told)
 
 
-@pytest.fixture
-def run_dir(tiny_model: Path, tmp_path: Path) -> Path:
-    """A run in the library with checkpoints at steps 2 and 4."""
-    write_chats(tmp_path / "chats.jsonl", 24)
+@pytest.fixture(scope="module")
+def home_of_a_run(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("home-of-a-run")
+    write_chats(home / "chats.jsonl", 24)
     config = TrainingConfig(
-        model=tiny_model, data=tmp_path / "chats.jsonl", name="chatty", steps=4, batch_size=4,
+        model=tiny_model, data=home / "chats.jsonl", name="chatty", steps=4, batch_size=4,
         learning_rate=1e-2, steps_per_eval=2, steps_per_save=2,
         tiers=(TierConfig(1), TierConfig(2)),
     )  # fmt: skip
-    return list(train(config, runs_dir=runs_dir()))[-1].run_dir  # type: ignore[union-attr]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(HOME_VARIABLE, str(home))
+        list(train(config, runs_dir=runs_dir()))
+    return home
+
+
+@pytest.fixture
+def run_dir(home_of_a_run: Path, own_home: Path) -> Path:
+    """A run in the library with checkpoints at steps 2 and 4, a copy of its own for every test."""
+    shutil.copytree(home_of_a_run, own_home, dirs_exist_ok=True)
+    (manifest,) = runs_dir().glob("*/run.json")
+    return manifest.parent
 
 
 def test_a_checkpoint_answers_a_prompt_or_standard_input(run_dir: Path) -> None:

@@ -229,7 +229,7 @@ def begun_again(build: Callable[..., Nestling], first: Nestling, qtbot: QtBot) -
 def test_a_queue_that_was_going_goes_on_by_itself_with_the_run_that_was_stopped(
     build: Callable[..., Nestling], nestling: Nestling, config: TrainingConfig, qtbot: QtBot
 ) -> None:
-    nestling.queue.add(replace(config, name="long", steps=400, steps_per_eval=400))
+    nestling.queue.add(replace(config, name="long", steps=100, steps_per_eval=100))
     nestling.queue.add(replace(config, name="next"))
     nestling.queue_page.start.click()
     again = begun_again(build, nestling, qtbot)
@@ -245,7 +245,7 @@ def test_a_queue_that_was_going_goes_on_by_itself_with_the_run_that_was_stopped(
     assert not read_saved_queue(home_dir() / QUEUE_FILE).goes_on  # a crash from here on holds it
     qtbot.waitUntil(lambda: not again.queue.is_going, timeout=240_000)
     done = sorted((run.name, run.steps, run.outcome) for run in list_runs(runs_dir()))
-    assert done == [("long", 400, "finished"), ("next", 3, "finished")]
+    assert done == [("long", 100, "finished"), ("next", 3, "finished")]
 
 
 def test_a_queue_goes_on_with_the_next_run_if_the_stopped_one_is_gone(
