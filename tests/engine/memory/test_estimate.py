@@ -16,6 +16,7 @@ from app.engine.batches import Batch, BatchShape
 from app.engine.head import find_head
 from app.engine.lora import trainable
 from app.engine.memory.estimate import memory_need
+from app.engine.memory.graph import traced
 from app.engine.mlx_gateway import import_mlx, import_mlx_lm
 from app.engine.optimizer import TieredAdamW
 from app.engine.planning import estimate_memory
@@ -105,6 +106,34 @@ def test_the_estimate_leaves_the_model_as_it_was() -> None:
     assert all(value is before[path] for path, value in trainable(model).items())
     assert all(a is b for a, b in zip(model.layers, layers, strict=True))
     assert mx.isfinite(model(mx.array([[1, 2, 3]])).sum()).item()
+
+
+def test_a_batch_is_traced_once_for_all_models_that_are_built_alike(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    traces: list[int] = []
+
+    def noting(*given: Any) -> Any:
+        traces.append(1)
+        return traced(*given)
+
+    monkeypatch.setattr("app.engine.memory.step.traced", noting)
+    monkeypatch.setattr("app.engine.memory.step._known", {}, raising=False)
+    shape = Shape("llama", 2, 64)
+    first = memory_need(_model(shape, CONFIG), CONFIG, shape.of_batch)
+    before = len(traces)
+    assert before > 0
+    assert memory_need(_model(shape, CONFIG), CONFIG, shape.of_batch) == first
+    assert len(traces) == before
+    for changes in ({"rank": 4}, {"num_layers": 3}, {"fine_tune_type": "dora"}, {"dropout": 0.1},
+                    {"grad_checkpoint": True}):  # fmt: skip
+        before, config = len(traces), replace(CONFIG, **changes)
+        memory_need(_model(shape, config), config, shape.of_batch)
+        assert len(traces) > before, changes
+    before = len(traces)
+    memory_need(_model(replace(shape, heads=6), CONFIG), CONFIG, shape.of_batch)
+    memory_need(_model(shape, CONFIG), CONFIG, BatchShape((64, 64), is_packed=True))
+    assert len(traces) > before + 1
 
 
 def test_more_of_anything_needs_more_and_recomputing_needs_less() -> None:
