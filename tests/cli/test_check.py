@@ -298,6 +298,8 @@ def test_a_terminal_shows_how_far_it_is_and_ctrl_c_ends_with_130(tmp_path: Path)
         [sys.executable, "-m", "app", "check", str(data)],
         stdout=subprocess.PIPE, stderr=theirs, text=True,
         env={**os.environ, "TERM": "xterm", "COLUMNS": "100"},
+        # In the background of a shell the signal is ignored, and that is handed on.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     os.close(theirs)
     shown = b""
