@@ -1,6 +1,7 @@
 """The whole window, built as the app builds it, with a library of its own."""
 
 import functools
+import gc
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -32,9 +33,21 @@ def _data_processes_are_forked(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("app.workers.data_process.PROCESSES", ForkedProcesses())
 
 
+@pytest.fixture(scope="session")
+def _known_objects_are_frozen() -> None:
+    """What was there before the first window is looked through no more, so collecting is quick."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture
-def build(qapp: QApplication, own_home: Path) -> Iterator[Callable[..., Nestling]]:
+def build(
+    qapp: QApplication, own_home: Path, _known_objects_are_frozen: None
+) -> Iterator[Callable[..., Nestling]]:
     """Make the app with a configuration, not yet shown; ended after the test."""
+    # The window of the test before is collected now. Later it might be while Qt connects or
+    # disconnects and holds a lock, for which the parts of a whole window would wait for ever.
+    gc.collect()
     made: list[Nestling] = []
 
     def make(config: TrainingConfig | None = None) -> Nestling:
