@@ -225,6 +225,16 @@ def test_a_narrow_list_does_without_what_tells_runs_apart_least(
     assert hidden == sorted(hidden, key=len)
 
 
+def test_a_list_filled_before_it_is_seen_has_all_columns_it_has_room_for(
+    page: RunsView, qtbot: QtBot
+) -> None:
+    page.show_runs([summary("a"), summary("b")])
+    assert len(seen(page)) < page.runs.columnCount()
+    page.resize(1400, 600)
+    page.show()
+    qtbot.waitUntil(lambda: len(seen(page)) == page.runs.columnCount())
+
+
 def test_columns_are_as_wide_as_what_comes_first_and_no_cell_is_asked_twice_for_it(
     page: RunsView, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,8 +5,8 @@ What was chosen in the header's context menu is remembered, and scrolls where it
 
 from math import ceil
 
-from PySide6.QtCore import QObject, QPoint, Qt, Slot
-from PySide6.QtGui import QAction, QFontMetricsF
+from PySide6.QtCore import QEvent, QObject, QPoint, Qt, Slot
+from PySide6.QtGui import QAction, QFontMetricsF, QResizeEvent
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QMenu, QTableView
 
 from app.ui.library.table import ROWS_MEASURED
@@ -72,10 +72,17 @@ class RunsColumns(QObject):
             )
             header.setSectionResizeMode(column, mode)
             table.setColumnWidth(column, FIXED_PX)
+        # The table's own room: a page hears of its size before what is in it has been laid out.
+        table.viewport().installEventFilter(self)
         table.model().modelReset.connect(self.measure)
         table.model().dataChanged.connect(self.measure)
         header.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         header.customContextMenuRequested.connect(self._show_menu)
+
+    def eventFilter(self, _viewport: QObject, event: QEvent) -> bool:
+        if isinstance(event, QResizeEvent) and event.size().width() != event.oldSize().width():
+            self.fit()
+        return False
 
     @Slot()
     def measure(self) -> None:
