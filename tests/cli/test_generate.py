@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from app.core.config import TierConfig, TrainingConfig
-from app.core.paths import HOME_VARIABLE, runs_dir
-from app.engine.trainer import train
 from tests.conftest import write_chats
+from tests.homes import copied_run, train_at_home
 
 SHORT = ("--max-tokens", "4")
 
@@ -35,18 +33,13 @@ def home_of_a_run(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) ->
         learning_rate=1e-2, steps_per_eval=2, steps_per_save=2,
         tiers=(TierConfig(1), TierConfig(2)),
     )  # fmt: skip
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(HOME_VARIABLE, str(home))
-        list(train(config, runs_dir=runs_dir()))
-    return home
+    return train_at_home(home, config)
 
 
 @pytest.fixture
 def run_dir(home_of_a_run: Path, own_home: Path) -> Path:
     """A run in the library with checkpoints at steps 2 and 4, a copy of its own for every test."""
-    shutil.copytree(home_of_a_run, own_home, dirs_exist_ok=True)
-    (manifest,) = runs_dir().glob("*/run.json")
-    return manifest.parent
+    return copied_run(home_of_a_run, own_home)
 
 
 def test_a_checkpoint_answers_a_prompt_or_standard_input(run_dir: Path) -> None:

@@ -14,13 +14,14 @@ from pytestqt.qtbot import QtBot
 from app.application import Nestling
 from app.core.answers import AnswerEnded, Sampling, TextAdded
 from app.core.config import TierConfig, TrainingConfig
-from app.core.paths import HOME_VARIABLE, runs_dir
+from app.core.paths import runs_dir
 from app.engine.trainer import train
 from app.ui.app_state import Phase
 from app.ui.main_window import LIBRARY, TRAIN, TRY
 from app.ui.pages.try_page import EMPTY, LOOKING, READY, TALK, TryPage
 from app.ui.trying.trial import IN_PROGRESS
 from tests.conftest import write_chats
+from tests.homes import copied_run, train_at_home
 
 WAIT_MS = 60_000
 
@@ -40,18 +41,13 @@ def config(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Traini
 @pytest.fixture(scope="module")
 def home_of_a_run(config: TrainingConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("home-of-a-run")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(HOME_VARIABLE, str(home))
-        list(train(config, runs_dir=runs_dir()))
-    return home
+    return train_at_home(home, config)
 
 
 @pytest.fixture
 def run_dir(home_of_a_run: Path, own_home: Path) -> Path:
     """In the library, a copy of its own for every test, with checkpoints at steps 2 and 4."""
-    shutil.copytree(home_of_a_run, own_home, dirs_exist_ok=True)
-    (manifest,) = runs_dir().glob("*/run.json")
-    return manifest.parent
+    return copied_run(home_of_a_run, own_home)
 
 
 @pytest.fixture
