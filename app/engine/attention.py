@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from app.engine.exponential import softmax_in_parts
 from app.engine.mlx_gateway import has_fused_attention_gradient, import_mlx
 
 CHUNK = 256
@@ -57,8 +58,9 @@ def chunked_attention(q: Any, k: Any, v: Any, *, scale: float, mask: Any = None)
         for start, stop, seen in chunks.ranges(q.shape[2]):
             # One after the other, so that the scores of one are free before the next.
             queries = chunks.folded(_after(q, parts), start, stop)
-            kept.append(chunks.probabilities(queries, k[..., :seen, :], start, stop))
-            parts.append(chunks.unfolded(kept[-1] @ v[..., :seen, :]))
+            weights, total = softmax_in_parts(chunks.scores(queries, k[..., :seen, :], start, stop))
+            kept += weights, total
+            parts.append(chunks.unfolded(_divided(weights @ v[..., :seen, :], total)))
         return mx.concatenate(parts, axis=2), *kept
 
     @attend.vjp  # type: ignore[untyped-decorator]
@@ -68,14 +70,16 @@ def chunked_attention(q: Any, k: Any, v: Any, *, scale: float, mask: Any = None)
         key_gradient, value_gradient = mx.zeros(k.shape, mx.float32), mx.zeros(v.shape, mx.float32)
         parts: list[Any] = []
         ranges = chunks.ranges(q.shape[2])
-        for (start, stop, seen), probabilities in zip(ranges, kept, strict=True):
+        for (start, stop, seen), weights, total in zip(ranges, kept[::2], kept[1::2], strict=True):
             error = chunks.folded(_after(error_of_all, [value_gradient]), start, stop)
+            error = _divided(error, total)
             inner = mx.sum(error * chunks.folded(given_of_all, start, stop), -1, keepdims=True)
-            scores = probabilities * (error @ v[..., :seen, :].swapaxes(-1, -2) - inner) * scale
-            parts.append(chunks.unfolded(scores @ k[..., :seen, :]))
-            queries = chunks.folded(q, start, stop)
+            scores = weights * (error @ v[..., :seen, :].swapaxes(-1, -2) - inner)
+            # What is small is scaled, not the scores.
+            parts.append(chunks.unfolded(scores @ k[..., :seen, :] * scale))
+            queries = chunks.folded(q, start, stop) * scale
             key_gradient = _added(key_gradient, scores.swapaxes(-1, -2) @ queries)
-            value_gradient = _added(value_gradient, probabilities.swapaxes(-1, -2) @ error)
+            value_gradient = _added(value_gradient, weights.swapaxes(-1, -2) @ error)
         gradients = (mx.concatenate(parts, axis=2), key_gradient, value_gradient)
         return tuple(g.astype(p.dtype) for g, p in zip(gradients, primals, strict=True))
 
@@ -109,14 +113,13 @@ class _Chunks:
         batch, key_heads, rows, depth = array.shape
         return array.reshape(batch, key_heads * self.repeats, rows // self.repeats, depth)
 
-    def probabilities(self, queries: Any, keys: Any, start: int, stop: int) -> Any:
-        """[batch, key heads, repeats · queries, keys]: how much each query takes of each key."""
-        mx = import_mlx()
+    def scores(self, queries: Any, keys: Any, start: int, stop: int) -> Any:
+        """[batch, key heads, repeats · queries, keys]: how well each key answers each query."""
         scores = (queries * self.scale) @ keys.swapaxes(-1, -2)
         if self.mask is not None:
             shape = scores.shape
             scores = self._masked(self.unfolded(scores), start, stop).reshape(shape)
-        return mx.softmax(scores, axis=-1, precise=True)
+        return scores
 
     def _masked(self, scores: Any, start: int, stop: int) -> Any:
         mx = import_mlx()
@@ -138,6 +141,11 @@ def _can_be_cut(q: Any, k: Any) -> bool:
 def _after(array: Any, others: list[Any]) -> Any:
     """`array`, not to be used before the last of `others` is computed."""
     return import_mlx().depends([array], others[-1:])[0] if others else array
+
+
+def _divided(array: Any, total: Any) -> Any:
+    """In the precision of `total`, in the dtype of `array`."""
+    return (array / total).astype(array.dtype)
 
 
 def _added(total: Any, part: Any) -> Any:

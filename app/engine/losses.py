@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from app.engine.batches import Batch
+from app.engine.exponential import exponential
 from app.engine.head import Head
 from app.engine.mlx_gateway import compiles, import_mlx
 
@@ -71,7 +72,8 @@ def summed_loss_alone(model: Any, head: Head | None, *inputs: Any) -> Any:
     total = mx.array(0.0)
     for rows, chunk in _chunks(head, flat[positions]):
         logits = head.logits(mx.depends([chunk], [total])[0]).astype(mx.float32)
-        total = total + _row_losses(logits, targets[rows], weights[rows]).sum()
+        losses = row_functions()[0](logits, targets[rows][:, None])[0]
+        total = total + mx.where(weights[rows] > 0, losses, 0.0).sum()
     return total
 
 
@@ -176,7 +178,7 @@ def _losses_and_powers(logits: Any, places: Any) -> tuple[Any, ...]:
     """On the CPU exponentials are most of the work: taken once, for loss and gradient alike."""
     mx = import_mlx()
     largest = mx.max(logits, axis=-1, keepdims=True)
-    powers = mx.exp(logits - largest)
+    powers = exponential(logits - largest)
     total = mx.sum(powers, axis=-1, keepdims=True)
     scores = mx.take_along_axis(logits, places, axis=-1)
     return (largest + mx.log(total) - scores).squeeze(-1), powers, total
@@ -202,12 +204,6 @@ def _gradient_by_compiling(logits: Any, places: Any, scale: Any, normalizer: Any
     mx = import_mlx()
     is_target = mx.arange(logits.shape[-1]) == places
     return (mx.exp(logits - normalizer) - is_target) * scale
-
-
-def _row_losses(logits: Any, targets: Any, weights: Any) -> Any:
-    mx = import_mlx()
-    scores = mx.take_along_axis(logits, targets[:, None], axis=-1).squeeze(-1)
-    return mx.where(weights > 0, mx.logsumexp(logits, axis=-1) - scores, 0.0)
 
 
 def _flat(hidden: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 
 from app.engine.attention import attention_in_chunks
 from app.engine.batches import BatchShape
+from app.engine.exponential import exponential_of_mlx
 from app.engine.head import layers_of, likely_head, module_at
 from app.engine.memory.graph import Graph, traced
 from app.engine.memory.layers import (
@@ -95,7 +96,8 @@ class _Trace:
 
             def step(tokens: Any, *values: Any) -> list[Any]:
                 model.update(tree_unflatten(list(zip(weights, values, strict=True))))
-                with attention_in_chunks(), attention_within(self._shape.read_lengths):
+                packed = attention_within(self._shape.read_lengths)
+                with exponential_of_mlx(), attention_in_chunks(), packed:
                     return gradients(tokens, kept)
 
             try:

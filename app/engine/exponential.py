@@ -1,0 +1,60 @@
+"""The exponential where it is most of the work: MLX's own, or on an x86 processor a quicker one.
+
+There MLX computes `exp` one number at a time, 20–23 ns each; its `power` goes to the C library,
+which takes 6 and is also nearer to the truth (tests/benchmarks/README.md). Apple's processors and
+GPUs compute several at once.
+"""
+
+import math
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+from app.engine.mlx_gateway import compiles, import_mlx
+
+
+def exponential(array: Any) -> Any:
+    """e to the power of each number, in the array's dtype."""
+    mx = import_mlx()
+    return mx.power(math.e, array) if _power_is_quicker() else mx.exp(array)
+
+
+def softmax_in_parts(scores: Any) -> tuple[Any, Any]:
+    """(weights, totals): softmax over the last axis is the one divided by the other.
+
+    The weights are of the shape and dtype of `scores`; totals are in float32, one for each row, or
+    a single 1 where MLX's own softmax is the quickest. Computed in float32. A row that is -inf
+    throughout gives NaN, as MLX's does.
+    """
+    mx = import_mlx()
+    if not _power_is_quicker():
+        return mx.softmax(scores, axis=-1, precise=True), mx.array(1, scores.dtype)
+    wide = scores.astype(mx.float32)
+    powers = exponential(wide - mx.max(wide, axis=-1, keepdims=True))
+    return powers.astype(scores.dtype), mx.sum(powers, axis=-1, keepdims=True)
+
+
+@contextmanager
+def exponential_of_mlx() -> Iterator[None]:
+    """Inside, MLX's own is used: for a graph that is traced and not computed, and differentiated as
+    it stands. The gradient of a power asks for logarithms; ours, written by hand, does not."""
+    global _is_switched_off
+    _is_switched_off = True
+    try:
+        yield
+    finally:
+        _is_switched_off = False
+
+
+_is_switched_off = False
+
+
+@cache
+def _is_x86() -> bool:
+    return platform.machine().lower() in ("x86_64", "amd64")
+
+
+def _power_is_quicker() -> bool:
+    return _is_x86() and not compiles() and not _is_switched_off
