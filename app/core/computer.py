@@ -15,10 +15,12 @@ class Computer:
     """On the CPU: which BLAS, its version and the kernels it chose."""
     mlx: str
     """MLX's version."""
+    arithmetic: int = 1
+    """Nestling's own part: counted up where the last bits of the same run would change."""
 
     def __str__(self) -> str:
         blas = f" with {self.blas}" if self.blas else ""
-        return f"{self.device}{blas} and MLX {self.mlx}"
+        return f"{self.device}{blas}, MLX {self.mlx} and Nestling's arithmetic {self.arithmetic}"
 
 
 def read_computer(said: object) -> Computer | None:
@@ -28,7 +30,10 @@ def read_computer(said: object) -> Computer | None:
     words: list[Any] = [said.get(name) for name in ("device", "blas", "mlx")]
     if not all(isinstance(word, str) for word in words):
         return None
-    return Computer(*(one_line(word) for word in words))
+    arithmetic = said.get("arithmetic", 1)
+    if type(arithmetic) is not int:
+        return None
+    return Computer(*(one_line(word) for word in words), arithmetic)
 
 
 def read_computers(manifest: Mapping[str, Any]) -> list[tuple[int, Computer]]:

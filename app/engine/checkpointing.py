@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from app.core.errors import InputError
-from app.engine.head import layers_of, module_at
 from app.engine.mlx_gateway import import_mlx
+from app.engine.module_paths import layers_of, module_at
 
 
 @contextmanager

@@ -7,12 +7,15 @@ compared with the whole once, on a probe.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from math import prod
 from typing import Any
 
 from app.engine.mlx_gateway import import_mlx
 from app.engine.modes import evaluating
+from app.engine.module_paths import layers_of, module_at
+from app.engine.positionwise import Positions, computed_only_at, positionwise_paths
 
 PROBE_SHAPE = (2, 8)
 _TOLERANCES = {"float32": 1e-4, "float16": 1e-2, "bfloat16": 5e-2}
@@ -27,6 +30,13 @@ class Head:
     trunk_path: str
     """Dotted path of the trunk, for example "model" or "language_model.model"."""
     vocabulary: int
+    positionwise: tuple[str, ...] = ()
+    """Dotted paths of what the last layer computes for each position alone."""
+
+    def computing_only_at(self, positions: Positions) -> AbstractContextManager[None]:
+        """Inside, hidden states are right at these positions of a batch, and anything elsewhere."""
+        modules = [module_at(self.model, path) for path in self.positionwise]
+        return computed_only_at(positions, modules)
 
     def hidden(self, tokens: Any) -> Any:
         """Hidden states [batch, length, hidden] of int32 tokens [batch, length]."""
@@ -85,10 +95,14 @@ def find_head(model: Any) -> Head | None:
     """The model's head, or None where none is found that computes the model's own logits.
 
     None too where anything outside the layers is trained, for the head passes on no gradient to
-    its own weights. Evaluates the model once.
+    its own weights. Evaluates the model a few times.
     """
     with evaluating(model):
-        return _first(model, _is_exact)
+        head = _first(model, _is_exact)
+        if head is None:
+            return None
+        paths = positionwise_paths(model, head.hidden, _probe())
+        return replace(head, positionwise=paths)
 
 
 def likely_head(model: Any) -> Head | None:
@@ -108,16 +122,6 @@ def _first(model: Any, is_good: Callable[..., bool]) -> Head | None:
     return None
 
 
-def layers_of(model: Any) -> str | None:
-    """Dotted path of the list that holds the model's layers, for example "model.layers"."""
-    first = model.layers[0]
-    for path, module in model.named_modules():
-        for name, child in module.items():
-            if isinstance(child, list) and any(item is first for item in child):
-                return f"{path}.{name}" if path else str(name)
-    return None
-
-
 def _trains_only(model: Any, layers_path: str) -> bool:
     from mlx.utils import tree_flatten
 
@@ -126,9 +130,7 @@ def _trains_only(model: Any, layers_path: str) -> bool:
 
 
 def _tried(model: Any, trunk_path: str, is_good: Callable[..., bool]) -> Head | None:
-    mx = import_mlx()
-    rows, length = PROBE_SHAPE
-    tokens = mx.arange(rows * length, dtype=mx.int32).reshape(PROBE_SHAPE)
+    tokens = _probe()
     try:
         whole = model(tokens)
         head = Head(model, trunk_path, whole.shape[-1])
@@ -139,6 +141,11 @@ def _tried(model: Any, trunk_path: str, is_good: Callable[..., bool]) -> Head | 
         return head if is_good(head, hidden, whole) else None
     except Exception:  # an architecture's own code, called as it was not written to be
         return None
+
+
+def _probe() -> Any:
+    mx = import_mlx()
+    return mx.arange(prod(PROBE_SHAPE), dtype=mx.int32).reshape(PROBE_SHAPE)
 
 
 def _is_exact(head: Head, hidden: Any, whole: Any) -> bool:
@@ -159,9 +166,3 @@ def _agree(halves: Any, whole: Any) -> bool:
     difference = mx.max(mx.abs(halves.astype(mx.float32) - wide)).item()
     # False where a logit is not a number.
     return bool(difference <= tolerance * mx.max(mx.abs(wide)).item())
-
-
-def module_at(model: Any, path: str) -> Any:
-    for part in path.split(".") if path else ():
-        model = model[int(part)] if isinstance(model, list) else model[part]
-    return model

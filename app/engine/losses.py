@@ -6,6 +6,7 @@ never exist. Elsewhere the model's own logits are used.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from app.engine.batches import Batch
 from app.engine.exponential import exponential
 from app.engine.head import Head
 from app.engine.mlx_gateway import compiles, import_mlx
+from app.engine.positionwise import MOST_SHARE, Positions
 
 CHUNK_LOGITS = {"cpu": 2**23, "gpu": 2**24}
 """Logits of one chunk, at most: 32 and 64 MiB in float32, of which some four copies exist at once.
@@ -60,6 +62,19 @@ def summed_loss(model: Any, head: Head | None, *inputs: Any) -> Any:
     if head is None:
         return _loss_of_all_logits(model, *inputs)
     return _fused_loss(head, *inputs)
+
+
+def computing_only_trained(head: Head | None, *inputs: Any) -> AbstractContextManager[None]:
+    """Inside, `summed_loss` of these inputs leaves out what no trained position needs.
+
+    It must last through the backward pass too, which may call layers again.
+    """
+    if head is None:
+        return nullcontext()
+    _, positions, _, weights, places = inputs
+    if positions.size > MOST_SHARE * places.size:
+        return nullcontext()
+    return head.computing_only_at(Positions(positions, weights, places))
 
 
 def summed_loss_alone(model: Any, head: Head | None, *inputs: Any) -> Any:

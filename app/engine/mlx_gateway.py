@@ -19,6 +19,9 @@ from app.engine.blas import Blas, load_fast_blas
 CACHE_LIMIT_BYTES = 2 * 1024**3
 """MLX keeps freed buffers for reuse up to here; without a bound it grows with every new shape."""
 
+ARITHMETIC = 2
+"""1: exponentials by MLX alone, and the last layer computed at every token."""
+
 _blas = Blas()
 
 
@@ -66,12 +69,14 @@ def device_name() -> str:
 def computed_by() -> Computer:
     """What the last bits of a run's numbers depend on beside its settings."""
     mx = import_mlx()
+    device, blas = "CPU", _blas.name or "the reference BLAS"
     if mx.default_device().type != mx.DeviceType.cpu:
-        return Computer(device_name(), "", str(mx.__version__))
-    if sys.platform == "darwin":
-        return Computer("CPU", "Accelerate", str(mx.__version__))
-    kernels = f" ({_blas.kernels})" if _blas.kernels else ""
-    return Computer("CPU", f"{_blas.name or 'the reference BLAS'}{kernels}", str(mx.__version__))
+        device, blas = device_name(), ""
+    elif sys.platform == "darwin":
+        blas = "Accelerate"
+    elif _blas.kernels:
+        blas += f" ({_blas.kernels})"
+    return Computer(device, blas, str(mx.__version__), ARITHMETIC)
 
 
 def compiled(function: Callable[..., Any], **captured: Any) -> Callable[..., Any]:

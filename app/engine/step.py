@@ -15,7 +15,7 @@ from app.engine.batches import Batch
 from app.engine.checkpointing import layers_recomputed
 from app.engine.head import Head
 from app.engine.lora import read_parameters, trainable, write_parameters
-from app.engine.losses import loss_inputs, summed_loss
+from app.engine.losses import computing_only_trained, loss_inputs, summed_loss
 from app.engine.machines import ALONE, Machines
 from app.engine.mlx_gateway import compiled, import_mlx
 from app.engine.optimizer import Arrays, Gradients, OptimizerState, TieredAdamW
@@ -162,7 +162,8 @@ class TrainingStep:
                 return summed_loss(model, self._head, *inputs)
 
         def gradients(vectors: Sequence[Any], *inputs: Any) -> tuple[Any, Arrays]:
-            with self._input.given(vectors) as given:
+            trained = computing_only_trained(self._head, *inputs)
+            with self._input.given(vectors) as given, trained:
                 if not paths:
                     with attention_within(packed_lengths):
                         return loss_of({}, *inputs), {}

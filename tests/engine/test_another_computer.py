@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -59,15 +60,23 @@ def test_going_on_where_nothing_changed_says_nothing_of_it(stopped: Path) -> Non
     assert "Going on after step 2." in (stopped / "log.txt").read_text()
 
 
-@pytest.mark.parametrize("change", ["device", "blas", "mlx"])
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"device": "Other 1.0"}, "Other 1.0"),
+        ({"blas": "Other 1.0"}, "Other 1.0"),
+        ({"mlx": "Other 1.0"}, "Other 1.0"),
+        ({"arithmetic": 1}, "Nestling's arithmetic 1"),
+    ],
+)
 def test_going_on_where_something_else_computes_is_told_and_kept(
-    stopped: Path, change: str
+    stopped: Path, change: dict[str, Any], words: str
 ) -> None:
-    before = replace(computed_by(), **{change: "Other 1.0"})
+    before = replace(computed_by(), **change)
     made_by(stopped, before)
     (told,) = [message for message in said(stopped) if "bit-equal" in message.text]
     assert told.is_warning
-    assert "Other 1.0" in told.text
+    assert words in told.text
     assert told.text in (stopped / "log.txt").read_text()
     assert read_computers(read_manifest(stopped)) == [(0, before), (2, computed_by())]
     facts = dict(data_facts(read_details(stopped)))
@@ -75,6 +84,13 @@ def test_going_on_where_something_else_computes_is_told_and_kept(
     assert facts["Computed from step 3 on by"] == str(computed_by())
     assert not any("bit-equal" in message.text for message in resume(stopped)
                    if isinstance(message, LogMessage))  # fmt: skip
+
+
+def test_what_computed_before_it_was_counted_is_the_first_arithmetic(stopped: Path) -> None:
+    made_by(stopped, OTHER)
+    manifest = read_manifest(stopped)
+    del manifest["computed_by"][0]["arithmetic"]
+    assert read_computers(manifest) == [(0, replace(OTHER, arithmetic=1))]
 
 
 def test_a_checkpoint_of_an_older_version_goes_on_and_says_what_is_not_known(

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from app.engine.head import module_at
 from app.engine.lora import trainable
 from app.engine.mlx_gateway import import_mlx
+from app.engine.module_paths import module_at
 
 MOST_DIMENSIONS = 2
 """Of what is no array of experts."""

@@ -9,7 +9,7 @@ from typing import Any
 from app.engine.attention import attention_in_chunks
 from app.engine.batches import BatchShape
 from app.engine.exponential import exponential_of_mlx
-from app.engine.head import layers_of, likely_head, module_at
+from app.engine.head import likely_head
 from app.engine.memory.graph import Graph, traced
 from app.engine.memory.layers import (
     Call,
@@ -23,6 +23,7 @@ from app.engine.memory.likeness import likeness
 from app.engine.memory.loss import pull_of_hidden, pull_of_logits
 from app.engine.memory.replay import peak_bytes
 from app.engine.mlx_gateway import import_mlx
+from app.engine.module_paths import layers_of, module_at
 from app.engine.packing import attention_within
 
 TRACED_OF_A_KIND = 2

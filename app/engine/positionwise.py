@@ -1,0 +1,150 @@
+"""The last layer's feed-forward part, computed where a token is trained and nowhere else.
+
+Above the last layer's attention a position's numbers go into that position's logits alone: where
+nothing is trained they are computed for nothing. In a chat that is most of them. Such modules
+("position-wise", Vaswani et al. 2017, 3.3) are found without knowing the architecture: given some
+positions only, they must give those what they gave them among all.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from app.engine.mlx_gateway import import_mlx
+from app.engine.module_paths import layers_of, module_at
+
+MOST_SHARE = 0.8
+"""With more of the positions trained, picking them costs about what it saves."""
+_MOST_ERROR = 0.1
+"""To what the module does at all. A position-wise one in bfloat16 comes to some 0.01, an attention
+to about 1."""
+
+
+@dataclass(frozen=True)
+class Positions:
+    """Some of a batch's positions, as `losses.loss_inputs` gives them."""
+
+    picked: Any
+    """[n] indexes into the flat batch; those that fill up repeat another."""
+    is_real: Any
+    """[n] 1.0, or 0.0 for those that fill up."""
+    places: Any
+    """[rows · length]: where each stands in `picked`, or n where it is not among them."""
+
+    def of(self, flat: Any) -> Any:
+        """[n, width] of [rows · length, width]; back, each looks up its own gradient."""
+        mx = import_mlx()
+
+        @mx.custom_function  # type: ignore[untyped-decorator]
+        def pick(flat: Any) -> Any:
+            return flat[self.picked]
+
+        @pick.vjp  # type: ignore[untyped-decorator]
+        def _(_: Any, cotangent: Any, __: Any) -> Any:
+            return self._spread(cotangent)
+
+        return pick(flat)
+
+    def back(self, rows: Any) -> Any:
+        """[rows · length, width] of [n, width]; 0 where nothing was picked."""
+        mx = import_mlx()
+
+        @mx.custom_function  # type: ignore[untyped-decorator]
+        def spread(rows: Any) -> Any:
+            return self._spread(rows)
+
+        @spread.vjp  # type: ignore[untyped-decorator]
+        def _(_: Any, cotangent: Any, __: Any) -> Any:
+            return cotangent[self.picked] * self.is_real[:, None].astype(cotangent.dtype)
+
+        return spread(rows)
+
+    def _spread(self, rows: Any) -> Any:
+        mx = import_mlx()
+        return mx.concatenate([rows, mx.zeros_like(rows[:1])])[self.places]
+
+
+@contextmanager
+def computed_only_at(positions: Positions, modules: Sequence[Any]) -> Iterator[None]:
+    """Inside, `modules` compute those positions of the batch; for others they give 0.
+
+    Parameters keep their paths: only the modules' class is another for as long.
+    """
+    kinds = [type(module) for module in modules]
+    for module, kind in zip(modules, kinds, strict=True):
+        module.__class__ = _picking(kind, positions)
+    try:
+        yield
+    finally:
+        for module, kind in zip(modules, kinds, strict=True):
+            module.__class__ = kind
+
+
+def _picking(kind: Any, positions: Positions) -> Any:
+    class Picking(kind):  # type: ignore[misc]
+        def __call__(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+            rows, width = prod(x.shape[:-1]), x.shape[-1]
+            if rows != positions.places.size:
+                return super().__call__(x, *args, **kwargs)
+            some = super().__call__(positions.of(x.reshape(rows, width))[None], *args, **kwargs)
+            return positions.back(some.squeeze(0)).reshape(*x.shape[:-1], some.shape[-1])
+
+    return Picking
+
+
+def positionwise_paths(model: Any, hidden_of: Callable[[Any], Any], tokens: Any) -> tuple[str, ...]:
+    """Dotted paths of the last layer's children for which `computed_only_at` changes nothing.
+
+    `hidden_of` tokens, [rows, length], are the hidden states that logits are made of.
+    """
+    mx = import_mlx()
+    path = layers_of(model)
+    count = tokens.size
+    odd, even = (_every_second(count, first) for first in (1, 0))
+    whole = hidden_of(tokens)
+
+    def at_odd(hidden: Any) -> Any:
+        return hidden.reshape(count, -1)[odd.picked].astype(mx.float32)
+
+    def is_positionwise(name: str) -> bool:
+        child = module_at(model, f"{path}.{last}.{name}")
+        try:
+            with computed_only_at(odd, [child]):
+                picked = at_odd(hidden_of(tokens))
+            with computed_only_at(even, [child]):
+                silent = at_odd(hidden_of(tokens))
+        except Exception:  # an architecture's own code, called as it was not written to be
+            return False
+        # One that does nothing yet, its weights being 0, can't be judged. False, too, for NaN.
+        effect = mx.linalg.norm(silent - at_odd(whole)).item()
+        return bool(
+            effect > 0 and mx.linalg.norm(picked - at_odd(whole)).item() <= _MOST_ERROR * effect
+        )
+
+    last = len(module_at(model, path)) - 1 if path else 0
+    names = _children(module_at(model, f"{path}.{last}")) if path else []
+    return tuple(f"{path}.{last}.{name}" for name in names if is_positionwise(name))
+
+
+def _children(layer: Any) -> list[str]:
+    """Those with matrices: others, norms, cost too little to pick anything for."""
+    from mlx.utils import tree_flatten
+
+    return [
+        name
+        for name, child in layer.children().items()
+        if hasattr(child, "parameters")
+        and any(array.ndim > 1 for _, array in tree_flatten(child.parameters()))
+    ]
+
+
+def _every_second(count: int, first: int) -> Positions:
+    mx = import_mlx()
+    picked = np.arange(first, count, 2, dtype=np.int32)
+    places = np.full(count, len(picked), np.int32)
+    places[picked] = np.arange(len(picked))
+    return Positions(mx.array(picked), mx.ones(len(picked)), mx.array(places))
