@@ -28,12 +28,11 @@ def read_computer(said: object) -> Computer | None:
     if not isinstance(said, Mapping):
         return None
     words: list[Any] = [said.get(name) for name in ("device", "blas", "mlx")]
-    if not all(isinstance(word, str) for word in words):
-        return None
     arithmetic = said.get("arithmetic", 1)
-    if type(arithmetic) is not int:
+    if not all(isinstance(word, str) for word in words) or type(arithmetic) is not int:
         return None
-    return Computer(*(one_line(word) for word in words), arithmetic)
+    device, blas, mlx = words
+    return Computer(one_line(device), one_line(blas), one_line(mlx), arithmetic)
 
 
 def read_computers(manifest: Mapping[str, Any]) -> list[tuple[int, Computer]]:
