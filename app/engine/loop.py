@@ -306,5 +306,5 @@ def _training_step(
 def _head_line(head: Head | None) -> str:
     if head is None:
         return "The loss is computed from every token's logits: the model's head was not found."
-    also = " Nor is what the last layer does at each token alone." if head.positionwise else ""
-    return f"The loss is computed where a token is trained, and nowhere else.{also}"
+    also = " and the last layer's feed-forward part are" if head.positionwise else " is"
+    return f"The loss{also} computed where a token is trained, and nowhere else."
