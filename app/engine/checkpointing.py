@@ -63,7 +63,7 @@ class _Recomputed:
         held = dict(tree_flatten(layer.trainable_parameters()))
         dropouts = _dropouts(layer)
         # Drawn outside: the second computation must drop what the first dropped.
-        keys = mx.random.randint(0, 2**31 - 1, (len(dropouts), 2)).astype(mx.uint32)
+        keys = _keys(len(dropouts))
 
         def call(parameters: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
             _put(layer, parameters)
@@ -117,8 +117,14 @@ def _dropouts(layer: Any) -> list[tuple[Any, str]]:
     ]
 
 
+def _keys(count: int) -> Sequence[Any]:
+    """Random keys; where there are none, nothing is drawn, which a GPU would be asked to do."""
+    mx = import_mlx()
+    return list(mx.random.randint(0, 2**31 - 1, (count, 2)).astype(mx.uint32)) if count else []
+
+
 @contextmanager
-def _keyed(dropouts: list[tuple[Any, str]], keys: Any) -> Iterator[None]:
+def _keyed(dropouts: list[tuple[Any, str]], keys: Sequence[Any]) -> Iterator[None]:
     originals = [owner[name] for owner, name in dropouts]
     for index, (owner, name) in enumerate(dropouts):
         owner[name] = _KeyedDropout(originals[index]._p_1, keys[index])

@@ -7,6 +7,8 @@ scale goes into the second small matrix and the sum into its product, where mlx-
 what the module puts out.
 """
 
+from collections.abc import Iterator, Set
+from contextlib import contextmanager
 from typing import Any
 
 from app.engine.mlx_gateway import import_mlx
@@ -30,12 +32,35 @@ def is_lean(module: Any) -> bool:
     return getattr(type(module), "is_lean", False)
 
 
+@contextmanager
+def gradients_at_once(model: Any, taught: Set[str]) -> Iterator[None]:
+    """Inside, a lean layer gives its own gradients before the one of its input.
+
+    MLX would leave them for when it has passed the layers below, and keep for them what went into
+    the layer and came back. `taught` are the paths of the parameters that take a gradient: layers
+    of which none does are left alone.
+    """
+    eager = [
+        module
+        for path, module in model.named_modules()
+        if is_lean(module) and {f"{path}.lora_a", f"{path}.lora_b"} <= taught
+    ]
+    try:
+        for module in eager:
+            module.is_at_once = True
+        yield
+    finally:
+        for module in eager:
+            del module.is_at_once
+
+
 def _lean_kind(lora: Any) -> Any:
     """A subclass of mlx-lm's `LoRALinear`; made here, since mlx-lm may only be imported late."""
     mx = import_mlx()
 
     class LeanLoRALinear(lora):  # type: ignore[misc]
         is_lean = True
+        is_at_once = False
 
         def __call__(self, x: Any) -> Any:
             # float16 can overflow where float32 does not; bfloat16 has the same range.
@@ -44,6 +69,32 @@ def _lean_kind(lora: Any) -> Any:
             # An AdapterInput has scaled and narrowed them already; then none of this does anything.
             scaled = self.lora_b if self.scale == 1 else self.scale * self.lora_b
             down, up = self.lora_a.astype(x.dtype), scaled.astype(x.dtype)
-            return mx.addmm(self.linear(x), self.dropout(x) @ down, up)
+            dropped = self.dropout(x)
+            if self.is_at_once and dropped is x:
+                return _sum_with_gradients_at_once(self.linear, x, down, up)
+            return mx.addmm(self.linear(x), dropped @ down, up)
 
     return LeanLoRALinear
+
+
+def _sum_with_gradients_at_once(linear: Any, x: Any, down: Any, up: Any) -> Any:
+    """linear(x) + x · down · up; `linear` is constant."""
+    mx = import_mlx()
+    rows = x.reshape(-1, x.shape[-1])
+    # Outside, so that the gradients find it, and what is not read of the sum is not computed.
+    low = mx.stop_gradient(rows @ down)
+
+    @mx.custom_function  # type: ignore[untyped-decorator]
+    def both(rows: Any, _down: Any, up: Any, low: Any) -> Any:
+        return mx.addmm(linear(rows), low, up)
+
+    @both.vjp  # type: ignore[untyped-decorator]
+    def _(primals: Any, error: Any, _: Any) -> Any:
+        rows, down, up, low = primals
+        low_error = error @ up.T
+        own = [rows.T @ low_error, low.T @ error]
+        error, low_error = mx.depends([error, low_error], own)
+        _, (below,) = mx.vjp(linear, [rows], [error])
+        return (mx.addmm(below, low_error, down.T), *own, low_error)
+
+    return both(rows, down, up, low).reshape(*x.shape[:-1], up.shape[-1])

@@ -13,8 +13,10 @@ from app.engine.adapter_input import AdapterInput
 from app.engine.attention import attention_in_chunks
 from app.engine.batches import Batch
 from app.engine.checkpointing import layers_recomputed
+from app.engine.gating import lean_gating
 from app.engine.head import Head
 from app.engine.lora import read_parameters, trainable, write_parameters
+from app.engine.lora_layers import gradients_at_once
 from app.engine.losses import computing_only_trained, loss_inputs, summed_loss
 from app.engine.machines import ALONE, Machines
 from app.engine.mlx_gateway import compiled, import_mlx
@@ -158,7 +160,7 @@ class TrainingStep:
         def loss_of(parameters: Arrays, *inputs: Any) -> Any:
             if parameters:
                 model.update(tree_unflatten(list(parameters.items())))
-            with layers_recomputed(model, self._recompute_layers, set(paths)):
+            with layers_recomputed(model, self._recompute_layers, paths.keys()):
                 return summed_loss(model, self._head, *inputs)
 
         def gradients(vectors: Sequence[Any], *inputs: Any) -> tuple[Any, Arrays]:
@@ -169,7 +171,12 @@ class TrainingStep:
                         return loss_of({}, *inputs), {}
                 # The backward pass too, which calls recomputed layers again. Examples are told
                 # apart first, and each one's attention is cut into chunks then.
-                with attention_in_chunks(), attention_within(packed_lengths):
+                with (
+                    attention_in_chunks(),
+                    attention_within(packed_lengths),
+                    gradients_at_once(model, paths.keys()),
+                    lean_gating(model),
+                ):
                     taught = {path: given[path] for path in paths}
                     return mx.value_and_grad(loss_of)(taught, *inputs)  # type: ignore[no-any-return]
 

@@ -1,6 +1,7 @@
 """Layers computed again in the backward pass: same numbers, less memory, nothing left behind."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -130,10 +131,29 @@ def test_the_peak_is_lower(make_model: Callable[..., Path]) -> None:
 def test_each_layers_activations_are_free_before_the_next_are_computed_again(
     make_model: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Of adapters that don't see to it themselves, as lean layers do: DoRA, experts, dropout."""
+    monkeypatch.setattr("app.engine.step.gradients_at_once", lambda *_: nullcontext())
     deep = make_model(layers=20, hidden=64)
     ordered = peak(deep, True)
     monkeypatch.setattr(checkpointing, "_in_order", lambda *arrays: arrays)
     assert ordered < 0.95 * peak(deep, True)
+
+
+def test_lean_layers_need_less_than_layers_in_order_alone(
+    make_model: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deep = make_model(layers=4, hidden=128)
+    at_once = peak(deep, True)
+    monkeypatch.setattr("app.engine.step.gradients_at_once", lambda *_: nullcontext())
+    assert at_once < 0.97 * peak(deep, True)
+
+
+def test_without_dropout_no_random_numbers_are_drawn(tiny_model: Path) -> None:
+    step = training_step(tiny_model, True)
+    mx.random.seed(5)
+    key = mx.random.state[0].tolist()
+    step._summed_gradients([batch()], (0,))
+    assert mx.random.state[0].tolist() == key
 
 
 def test_a_compiled_step_with_the_fused_loss_takes_the_same_way(
@@ -143,6 +163,7 @@ def test_a_compiled_step_with_the_fused_loss_takes_the_same_way(
     plain = training_step(tiny_model, False)
     monkeypatch.setattr("app.engine.step.compiled", mx.compile)
     monkeypatch.setattr("app.engine.losses.compiles", lambda: True)
+    monkeypatch.setattr("app.engine.gating.compiles", lambda: True)
     fused = training_step(tiny_model, True)
     fused._head = find_head(fused._model)
     assert fused._head is not None

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.engine.lora_layers import make_lora_layers_lean
+from app.engine.lora_layers import gradients_at_once, make_lora_layers_lean
 from app.engine.mlx_gateway import import_mlx, import_mlx_lm
 
 WIDTH, ROWS = 256, 512
@@ -99,3 +99,53 @@ def test_the_layers_stay_mlx_lms_own_to_who_looks_at_them() -> None:
     assert all(isinstance(layer, LoRALinear) for layer in lean.layers)
     names = [path for path, _ in tree_flatten(lean.trainable_parameters())]
     assert names == [path for path, _ in tree_flatten(plain.trainable_parameters())]
+
+
+EVERY = frozenset(f"layers.{index}.lora_{half}" for index in range(3) for half in "ab")
+
+
+@pytest.mark.parametrize("bits", [None, 4])
+@pytest.mark.parametrize("shape", [(ROWS, WIDTH), (4, ROWS // 4, WIDTH)])
+def test_gradients_at_once_are_the_same_but_for_rounding(
+    shape: tuple[int, ...], bits: int | None
+) -> None:
+    mx = import_mlx()
+    import mlx.nn as nn
+
+    x = inputs("float32").reshape(shape)
+    model = build("float32", lean=True)
+    if bits:
+        for layer in model.layers:
+            layer.linear = nn.QuantizedLinear.from_linear(layer.linear, bits=bits)
+            layer.linear.freeze()
+    value, gradients = loss_and_gradients(model, x)
+    with gradients_at_once(model, EVERY):
+        at_once, found = loss_and_gradients(model, x)
+    assert at_once.item() == pytest.approx(value.item(), rel=1e-6)
+    assert found.keys() == gradients.keys() == EVERY
+    for path, gradient in gradients.items():
+        apart = mx.linalg.norm(gradient - found[path]) / mx.linalg.norm(gradient)
+        assert apart.item() < 1e-6, path
+
+
+def test_a_layer_none_of_whose_parameters_is_taught_is_left_alone() -> None:
+    model = build("float32", lean=True)
+    with gradients_at_once(model, EVERY - {"layers.1.lora_a", "layers.1.lora_b"}):
+        assert [layer.is_at_once for layer in model.layers] == [True, False, True]
+    assert not any(layer.is_at_once for layer in model.layers)
+
+
+def test_with_dropout_gradients_at_once_change_nothing() -> None:
+    mx = import_mlx()
+    import mlx.nn as nn
+
+    model = build("float32", lean=True)
+    for layer in model.layers:
+        layer.dropout = nn.Dropout(0.5)
+    x = inputs("float32")
+    mx.random.seed(7)
+    _, gradients = loss_and_gradients(model, x)
+    mx.random.seed(7)
+    with gradients_at_once(model, EVERY):
+        _, found = loss_and_gradients(model, x)
+    assert all(mx.array_equal(found[path], gradients[path]) for path in gradients)
