@@ -6,6 +6,7 @@ so that what is measured is what the model holds.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ from app.engine.lora import read_parameters, trainable, write_parameters
 from app.engine.lora_layers import gradients_at_once
 from app.engine.losses import computing_only_trained, loss_inputs, summed_loss
 from app.engine.machines import ALONE, Machines
+from app.engine.memory_bound import MemoryBound
 from app.engine.mlx_gateway import compiled, import_mlx
 from app.engine.optimizer import Arrays, Gradients, OptimizerState, TieredAdamW
 from app.engine.packing import attention_within
@@ -56,6 +58,7 @@ class TrainingStep:
         self._machines = machines
         self._head = head
         self._recompute_layers = recompute_layers
+        self._bound = MemoryBound()
         self._optimizer = optimizer
         self.state = state
         self._meter = MovementMeter(optimizer.plan, start)
@@ -67,9 +70,14 @@ class TrainingStep:
         self._updates: dict[tuple[int, ...], Callable[..., Any]] = {}
 
     def trace(self, batch: Batch) -> None:
-        """Compile for this batch's shape now, without touching weights or state."""
+        """Compile for this batch's shape now, without touching weights or state.
+
+        If layers are recomputed, later steps hold little more than this batch, or another one that
+        was traced, is seen to need.
+        """
         every = tuple(range(len(self._optimizer.plan.tiers)))
-        import_mlx().eval(self._gradients_of_batch(batch, every))
+        with self._bound.measuring() if self._recompute_layers else nullcontext():
+            import_mlx().eval(self._gradients_of_batch(batch, every))
 
     def run(self, batches: Sequence[Batch], step: int, learning_rate: float) -> StepMeasurement:
         """Optimizer step `step` (1-based) over micro-batches. Raises VerificationError."""
@@ -77,7 +85,7 @@ class TrainingStep:
         trained_tokens = sum(batch.trained_tokens for batch in batches)
         due = self._optimizer.plan.due(step)
         taught = self._optimizer.taught(due)
-        with self._machines.own_random_numbers():
+        with self._machines.own_random_numbers(), self._bound.kept():
             loss, gradients = self._summed_gradients(batches, taught)
         loss, gradients = self._machines.summed(loss, gradients)
         before = read_parameters(self._model, self._paths)

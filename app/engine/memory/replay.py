@@ -28,9 +28,9 @@ _IN_PLACE = {
 """What may write its result where an input stood."""
 
 
-def peak_bytes(graph: Graph) -> int:
+def peak_bytes(graph: Graph, in_flight: int = IN_FLIGHT) -> int:
     """The most bytes held at once beyond what was given; outputs stay held to the end."""
-    return _Replay(graph).run()
+    return _Replay(graph, in_flight).run()
 
 
 def evaluation_order(graph: Graph) -> list[Operation]:
@@ -87,7 +87,8 @@ class _Buffer:
 
 
 class _Replay:
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, in_flight: int) -> None:
+        self._most_in_flight = in_flight
         self._values = graph.values
         self._order = evaluation_order(graph)
         self._uses = Counter(name for op in self._order for name in op.inputs)
@@ -192,7 +193,7 @@ class _Replay:
     def _hold(self, buffer: _Buffer) -> None:
         """Keep a buffer until the device has done what was handed to it."""
         buffer.holders += 1
-        self._in_flight.append((self._dispatched + IN_FLIGHT, buffer))
+        self._in_flight.append((self._dispatched + self._most_in_flight, buffer))
 
     def _release(self, buffer: _Buffer) -> None:
         buffer.holders -= 1

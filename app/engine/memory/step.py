@@ -21,8 +21,8 @@ from app.engine.memory.layers import (
 )
 from app.engine.memory.likeness import likeness
 from app.engine.memory.loss import pull_of_hidden, pull_of_logits
-from app.engine.memory.replay import peak_bytes
-from app.engine.mlx_gateway import import_mlx
+from app.engine.memory.replay import IN_FLIGHT, peak_bytes
+from app.engine.mlx_gateway import compiles, import_mlx
 from app.engine.module_paths import layers_of, module_at
 from app.engine.packing import attention_within
 
@@ -64,10 +64,10 @@ def _found(model: Any, shape: BatchShape, recompute: bool) -> int:
 def _counted(trace: "_Trace", kinds: list[list[int]], *, with_loss: bool) -> int:
     """The peak with all layers, from that of a few of each kind and what one more adds."""
     few = {index for layers in kinds for index in layers[-TRACED_OF_A_KIND:]}
-    total = base = peak_bytes(trace.graph(few, with_loss))
+    total = base = trace.peak(few, with_loss)
     for layers in kinds:
         if rest := layers[:-TRACED_OF_A_KIND]:
-            more = peak_bytes(trace.graph(few | {rest[-1]}, with_loss))
+            more = trace.peak(few | {rest[-1]}, with_loss)
             total += len(rest) * (more - base)
     return total
 
@@ -81,6 +81,10 @@ class _Trace:
         self._with_loss = True
         with layers_replaced(model, path, self._skipped):
             self._head = likely_head(model)
+
+    def peak(self, kept: set[int], with_loss: bool) -> int:
+        is_bounded = self._recompute and compiles()  # by app.engine.memory_bound
+        return peak_bytes(self.graph(kept, with_loss), 0 if is_bounded else IN_FLIGHT)
 
     def graph(self, kept: set[int], with_loss: bool = True) -> Graph:
         """With the `kept` ones of the layers, the others doing nothing."""

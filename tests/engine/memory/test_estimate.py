@@ -148,6 +148,25 @@ def test_more_of_anything_needs_more_and_recomputing_needs_less() -> None:
     assert need(*[256] * 4, config=replace(CONFIG, grad_checkpoint=True)) < usual
 
 
+def test_where_steps_are_bounded_nothing_that_runs_ahead_is_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """On a GPU, and only if layers are recomputed."""
+    shape, model = Shape("llama", 4, 256), _model(Shape("llama", 4, 256), CONFIG)
+    needs: dict[bool, list[int]] = {}
+    for on_gpu in (False, True):
+        monkeypatch.setattr("app.engine.memory.step._known", {})
+        monkeypatch.setattr("app.engine.memory.step.compiles", lambda on_gpu=on_gpu: on_gpu)
+        needs[on_gpu] = [
+            memory_need(
+                model, replace(CONFIG, grad_checkpoint=recompute), shape.of_batch
+            ).work_bytes
+            for recompute in (False, True)
+        ]
+    assert needs[True][0] == needs[False][0]
+    assert needs[True][1] < 0.9 * needs[False][1]
+
+
 def _model(shape: Shape, config: TrainingConfig) -> Any:
     mx = import_mlx()
     import_mlx_lm()

@@ -1,0 +1,88 @@
+"""Where layers are recomputed MLX does not run ahead: a step holds little more than it needs."""
+
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+import pytest
+
+from app.engine.batches import Batch
+from app.engine.memory_bound import MemoryBound
+from tests.engine.test_packing import training_step
+
+WIDTH = 256
+
+
+def _batch() -> Batch:
+    tokens = np.random.default_rng(0).integers(3, 250, (4, 64)).astype(np.int32)
+    return Batch(tokens, np.ones((4, 64), np.float32))
+
+
+def _limit() -> int:
+    before: int = mx.set_memory_limit(2**40)
+    mx.set_memory_limit(before)
+    return before
+
+
+def _many_products(x: Any) -> Any:
+    """Handed over at once, each keeps what it reads until it is computed."""
+    for _ in range(60):
+        x = mx.tanh(x @ x * 1e-3)
+    return x
+
+
+def _peak_of_products(bound: MemoryBound) -> int:
+    x = mx.random.normal((WIDTH, WIDTH), key=mx.random.key(0))
+    mx.eval(x)
+    mx.synchronize()
+    held = mx.get_active_memory()
+    mx.reset_peak_memory()
+    with bound.kept():
+        mx.async_eval(found := _many_products(x))
+    mx.eval(found)
+    return int(mx.get_peak_memory() - held)
+
+
+def test_what_runs_ahead_is_bounded_by_what_is_needed() -> None:
+    bound = MemoryBound()
+    size = WIDTH * WIDTH * 4
+    # On a busy machine MLX may get less far ahead.
+    assert any(_peak_of_products(bound) > 6 * size for _ in range(20))
+    x = mx.random.normal((WIDTH, WIDTH), key=mx.random.key(0))
+    mx.eval(x)
+    with bound.measuring():
+        mx.eval(_many_products(x))
+    assert size <= bound.needed_bytes <= 4 * size
+    assert _peak_of_products(bound) <= 6 * size
+
+
+def test_the_limit_is_given_back_whatever_happens() -> None:
+    bound, before = MemoryBound(), _limit()
+    with pytest.raises(KeyError), bound.measuring():
+        mx.eval(mx.zeros(1000))
+        raise KeyError
+    assert _limit() == before
+    with bound.measuring():
+        mx.eval(mx.zeros(1000))
+    assert bound.needed_bytes > 0
+    with pytest.raises(KeyError), bound.kept():
+        assert _limit() < before
+        raise KeyError
+    assert _limit() == before
+
+
+@pytest.mark.parametrize("recompute", [False, True])
+def test_only_steps_that_recompute_are_bounded(recompute: bool) -> None:
+    step = training_step(recompute)
+    step.trace(_batch())
+    assert (step._bound.needed_bytes > 0) == recompute
+
+
+def test_a_bounded_step_moves_the_weights_as_any_other() -> None:
+    bounded, free = training_step(recompute=True), training_step(recompute=True)
+    bounded.trace(_batch())
+    for number in (1, 2, 3):
+        ours, theirs = (step.run([_batch()], number, 1e-2) for step in (bounded, free))
+        assert ours == theirs
+    for a, b in zip(bounded._held, free._held, strict=True):
+        assert mx.array_equal(a, b).item()
