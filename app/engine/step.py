@@ -6,7 +6,6 @@ so that what is measured is what the model holds.
 """
 
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,8 +75,10 @@ class TrainingStep:
         was traced, is seen to need.
         """
         every = tuple(range(len(self._optimizer.plan.tiers)))
-        with self._bound.measuring() if self._recompute_layers else nullcontext():
-            import_mlx().eval(self._gradients_of_batch(batch, every))
+        import_mlx().eval(self._gradients_of_batch(batch, every))
+        if self._recompute_layers:
+            with self._bound.measuring():  # not the first time, which also makes what stays
+                import_mlx().eval(self._gradients_of_batch(batch, every))
 
     def run(self, batches: Sequence[Batch], step: int, learning_rate: float) -> StepMeasurement:
         """Optimizer step `step` (1-based) over micro-batches. Raises VerificationError."""

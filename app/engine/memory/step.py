@@ -21,7 +21,8 @@ from app.engine.memory.layers import (
 )
 from app.engine.memory.likeness import likeness
 from app.engine.memory.loss import pull_of_hidden, pull_of_logits
-from app.engine.memory.replay import IN_FLIGHT, peak_bytes
+from app.engine.memory.replay import peak_bytes
+from app.engine.memory_bound import ROOM
 from app.engine.mlx_gateway import compiles, import_mlx
 from app.engine.module_paths import layers_of, module_at
 from app.engine.packing import attention_within
@@ -83,8 +84,10 @@ class _Trace:
             self._head = likely_head(model)
 
     def peak(self, kept: set[int], with_loss: bool) -> int:
-        is_bounded = self._recompute and compiles()  # by app.engine.memory_bound
-        return peak_bytes(self.graph(kept, with_loss), 0 if is_bounded else IN_FLIGHT)
+        graph = self.graph(kept, with_loss)
+        if self._recompute and compiles():  # then app.engine.memory_bound lets nothing run ahead
+            return int(ROOM * peak_bytes(graph, in_flight=0))
+        return peak_bytes(graph)
 
     def graph(self, kept: set[int], with_loss: bool = True) -> Graph:
         """With the `kept` ones of the layers, the others doing nothing."""
