@@ -14,6 +14,7 @@ from app.library.queue_file import QUEUE_FILE
 from app.ui import icons
 from app.ui.app_state import AppState
 from app.ui.appearance import Appearance
+from app.ui.collecting import Collecting
 from app.ui.commands import Commands
 from app.ui.data.data_work import DataWork
 from app.ui.errors_shown import ErrorSink
@@ -53,6 +54,7 @@ class Nestling(QObject):
 
     def __init__(self, application: QApplication, config: TrainingConfig | None = None) -> None:
         super().__init__()
+        self.collecting = Collecting(self)
         self.compute = ComputeThread(self)
         self.background = BackgroundTasks(self)
         self.idle_work = IdleWork(self)
@@ -199,6 +201,17 @@ class Nestling(QObject):
         self.idle_work.add(self.data.loading())
         self.idle_work.add(self.library.opened.plots_place.making())
 
+    def own_the_process(self) -> None:
+        """No other window is made after this one: what the start brings stays to the end."""
+        self.state.preview_changed.connect(self._pass_over_the_start)
+
+    @Slot()
+    def _pass_over_the_start(self) -> None:
+        """Once the engine tells what the tiers hold, all is imported that takes long."""
+        if self.state.preview is not None:
+            self.state.preview_changed.disconnect(self._pass_over_the_start)
+            self.collecting.pass_over_what_is_there()
+
     def shut_down(self) -> None:
         """End both threads; a run that is still going keeps a checkpoint."""
         self.errors.uninstall()
@@ -208,6 +221,7 @@ class Nestling(QObject):
         self.settings.close()
         self.background.shut_down()
         self.compute.shut_down()
+        self.collecting.shut_down()
 
 
 def run_app(
@@ -219,6 +233,7 @@ def run_app(
     if not one_window.is_first:
         return _leave_to_the_first(one_window, config)
     nestling = Nestling(application, config)
+    nestling.own_the_process()
     one_window.shown_again.connect(nestling.window.come_forward)
     interrupts = Interrupts(nestling)
     interrupts.interrupted.connect(nestling.quitting.stop_and_quit)

@@ -42,9 +42,11 @@ class Evaluator:
         return self._losses[lengths](*loss_inputs(batch, self._head))
 
     def _loss_for(self, packed_lengths: tuple[int, ...]) -> Callable[..., Any]:
+        model, head = self._model, self._head  # not `self`, in which what is made here is kept
+
         def loss(*inputs: Any) -> Any:
             with attention_within(packed_lengths):
-                return summed_loss_alone(self._model, self._head, *inputs)
+                return summed_loss_alone(model, head, *inputs)
 
         return loss
 

@@ -4,7 +4,6 @@ Every engine function that needs MLX runs after `import_mlx()`, on one thread, w
 `release_thread()`.
 """
 
-import gc
 import os
 import resource
 import sys
@@ -114,8 +113,7 @@ def set_random_key(high: int, low: int) -> None:
 
 
 def free_unused() -> None:
-    """Give back what no model needs any more, buffers that MLX kept for reuse included."""
-    gc.collect()
+    """Give back the buffers that MLX kept for reuse."""
     if "mlx.core" in sys.modules:
         import_mlx().clear_cache()
 

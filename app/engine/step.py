@@ -159,22 +159,32 @@ class TrainingStep:
     def _gradient_for(
         self, tiers: tuple[int, ...], packed_lengths: tuple[int, ...]
     ) -> Callable[..., Any]:
-        """Loss and gradients of some tiers; the backward pass ends at the lowest of them."""
+        """Loss and gradients of some tiers; the backward pass ends at the lowest of them.
+
+        What is made here is kept in `self` and must not hold it: the model would stay in memory
+        after the run, until Python's collector came by.
+        """
         mx = import_mlx()
         from mlx.utils import tree_unflatten
 
-        model, plan = self._model, self._optimizer.plan
+        model, plan, head, adapter_input = (
+            self._model,
+            self._optimizer.plan,
+            self._head,
+            self._input,
+        )
+        recompute_layers = self._recompute_layers
         paths = dict.fromkeys(path for tier in tiers for path in plan.paths(tier))
 
         def loss_of(parameters: Arrays, *inputs: Any) -> Any:
             if parameters:
                 model.update(tree_unflatten(list(parameters.items())))
-            with layers_recomputed(model, self._recompute_layers, paths.keys()):
-                return summed_loss(model, self._head, *inputs)
+            with layers_recomputed(model, recompute_layers, paths.keys()):
+                return summed_loss(model, head, *inputs)
 
         def gradients(vectors: Sequence[Any], *inputs: Any) -> tuple[Any, Arrays]:
-            trained = computing_only_trained(self._head, *inputs)
-            with self._input.given(vectors) as given, trained:
+            trained = computing_only_trained(head, *inputs)
+            with adapter_input.given(vectors) as given, trained:
                 if not paths:
                     with attention_within(packed_lengths):
                         return loss_of({}, *inputs), {}
@@ -197,6 +207,8 @@ class TrainingStep:
         return self._updates[due]
 
     def _update_for(self, due: tuple[int, ...]) -> Callable[..., Any]:
+        optimizer = self._optimizer
+
         def update(
             loss: Any,
             gradients: Gradients,
@@ -206,7 +218,7 @@ class TrainingStep:
             tokens: Any,
             rate: Any,
         ) -> tuple[Any, ...]:
-            optimizer, state = self._optimizer, OptimizerState(*tree)
+            state = OptimizerState(*tree)
             result = optimizer.step(gradients, parameters, held, state, due, rate, loss, tokens)
             return (
                 result.moved,

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,11 +34,11 @@ class MovementMeter:
         self._start = self.read(start)
         self._layers = adapted_layers(start)
         self._spans = [_spans(slots, start) for slots in plan.of_tier]
-        self._measure = compiled(self._measured)
+        self._measure = compiled(_measuring(plan, self._spans))
 
     def read(self, parameters: Mapping[str, Any]) -> list[Any]:
         """Each tier's numbers in one vector, as they stand in `parameters`."""
-        return [self._plan.gathered(tier, parameters) for tier in range(len(self._plan.tiers))]
+        return _read(self._plan, parameters)
 
     def measure(self, before: Sequence[Any], after: Mapping[str, Any]) -> tuple[Any, list[Any]]:
         """What moved from what was read before to the parameters of now, and these read.
@@ -66,21 +66,32 @@ class MovementMeter:
             fired=tuple(tier for tier in tiers if changed[tier]),
         )
 
-    def _measured(
-        self, before: list[Any], after: dict[str, Any], start: list[Any]
+
+Span = tuple[int | None, int]
+"""A layer's index, None outside the layers, and how many numbers of it stand together."""
+
+
+def _read(plan: TierPlan, parameters: Mapping[str, Any]) -> list[Any]:
+    return [plan.gathered(tier, parameters) for tier in range(len(plan.tiers))]
+
+
+def _measuring(plan: TierPlan, spans_of: Sequence[Sequence[Span]]) -> Callable[..., Any]:
+    """What `measure` gives, as a function of arrays alone; no method, which would hold its meter
+    in a circle and keep the weights in memory after the run."""
+
+    def measured(
+        before: list[Any], after: dict[str, Any], start: list[Any]
     ) -> tuple[Any, list[Any]]:
         mx = import_mlx()
-        held = self.read(after)
+        held = _read(plan, after)
         deltas, drifts, changed = [], [], []
-        for old, new, first, spans in zip(before, held, start, self._spans, strict=True):
+        for old, new, first, spans in zip(before, held, start, spans_of, strict=True):
             deltas += _sums(mx.square(new - old), spans)
             drifts += _sums(mx.square(new - first), spans)
             changed.append(mx.any(new != old).astype(mx.float32))
         return mx.stack([*deltas, *drifts, *changed]), held
 
-
-Span = tuple[int | None, int]
-"""A layer's index, None outside the layers, and how many numbers of it stand together."""
+    return measured
 
 
 def _spans(slots: Sequence[Slot], arrays: Mapping[str, Any]) -> list[Span]:

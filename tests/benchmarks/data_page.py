@@ -59,6 +59,7 @@ def child(data: Path, seconds: float) -> dict[str, str]:
 
     application = make_application([])
     nestling = Nestling(application)
+    nestling.own_the_process()
     try:
         return _measured(nestling, application, data, seconds)
     finally:

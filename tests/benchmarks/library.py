@@ -186,6 +186,7 @@ def window(runs: Path) -> None:
 
     application = make_application(["nestling"])
     nestling = Nestling(application)
+    nestling.own_the_process()
     nestling.window.resize(1280, 832)
     nestling.window.show()
     until(application, lambda: nestling.train.plots_place.plots is not None)

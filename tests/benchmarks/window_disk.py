@@ -40,6 +40,7 @@ def use_the_window(home: Path) -> None:
     application = make_application(["nestling"])
     begin("start")
     nestling = Nestling(application)
+    nestling.own_the_process()
     page, window = nestling.library, nestling.window
 
     def until(is_so: Callable[[], object]) -> None:

@@ -64,6 +64,7 @@ def child(variant: str) -> dict[str, float]:
 
     application = make_application([])
     nestling = Nestling(application, replace(demo_config(), steps=STEPS))
+    nestling.own_the_process()
     nestling.window.resize(1280, 800)
     nestling.window.show()
     came: list[float] = []

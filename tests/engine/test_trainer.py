@@ -1,5 +1,7 @@
 """A whole run as a list of events: what it reports, what it leaves on disk, how it fails."""
 
+import gc
+import itertools
 import json
 import os
 import shutil
@@ -205,6 +207,31 @@ def test_closing_the_generator_keeps_a_checkpoint_too(config: TrainingConfig) ->
     manifest = read_manifest(config.output)
     assert manifest["outcome"] == "stopped"
     assert load_checkpoint(config.output / manifest["adapter"]).progress.step == 3
+
+
+@pytest.mark.parametrize("is_closed", [False, True])
+def test_a_run_that_is_over_leaves_none_of_its_model_to_the_garbage_collector(
+    config: TrainingConfig, make_model: Callable[..., Path], is_closed: bool
+) -> None:
+    """The next run would load its own beside it; measured by MLX itself."""
+    config = replace(config, model=make_model(hidden=128), steps=2)
+    was_enabled = gc.isenabled()
+    gc.collect()
+    gc.disable()
+    try:
+        before = mx.get_active_memory()
+        running = train(config)
+        most = max(
+            mx.get_active_memory() for _ in itertools.islice(running, 12 if is_closed else None)
+        )
+        running.close()  # type: ignore[attr-defined]
+        after = mx.get_active_memory()
+    finally:
+        if was_enabled:
+            gc.enable()
+    weights = (config.model / "model.safetensors").stat().st_size
+    assert most - before >= weights
+    assert after - before < weights / 10
 
 
 def test_a_run_stopped_before_its_first_step_has_no_adapter(config: TrainingConfig) -> None:

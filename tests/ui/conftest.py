@@ -3,7 +3,7 @@
 import functools
 import gc
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,16 @@ from tests.ui.forked_processes import ForkedProcesses
 
 PATIENCE_MS = 60_000
 """How long what must happen may take where other programs have the processor."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, bool, bool]:
+    """A window goes as soon as its test has let go of it. Later its parts might be collected while
+    Qt connects or disconnects and holds a lock, for which they would wait for ever."""
+    is_done = yield
+    if "build" in getattr(item, "fixturenames", ()):
+        gc.collect()
+    return is_done
 
 
 @pytest.fixture
@@ -45,9 +55,6 @@ def build(
     qapp: QApplication, own_home: Path, _known_objects_are_frozen: None
 ) -> Iterator[Callable[..., Nestling]]:
     """Make the app with a configuration, not yet shown; ended after the test."""
-    # The window of the test before is collected now. Later it might be while Qt connects or
-    # disconnects and holds a lock, for which the parts of a whole window would wait for ever.
-    gc.collect()
     made: list[Nestling] = []
 
     def make(config: TrainingConfig | None = None) -> Nestling:

@@ -1,6 +1,7 @@
 """The model that is tried stays between questions, is another one when it should be, and goes."""
 
 import gc
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -123,3 +124,27 @@ def test_freeing_gives_the_memory_back(tried: Tried, compute: ComputeThread, qtb
     assert during[0] - before[0] >= weights
     assert after[0] - before[0] < weights / 10
     assert after[1] == 0
+
+
+def test_the_model_goes_without_a_search_for_garbage_in_the_thread_of_mlx(
+    tried: Tried, compute: ComputeThread, qtbot: QtBot
+) -> None:
+    """It would destroy what it finds of the window, which belongs to another thread."""
+    searched_in: list[int] = []
+    ended: list[JobEnded] = []
+    compute.job_ended.connect(ended.append)
+    held = HeldModel()
+    was_enabled = gc.isenabled()
+    gc.disable()
+    note = lambda *_: searched_in.append(threading.get_ident())  # noqa: E731
+    gc.callbacks.append(note)
+    try:
+        for function in (held.answering(tried, *ASKED), held.freeing()):
+            compute.submit("", function)
+        qtbot.waitUntil(lambda: len(ended) == 2, timeout=60_000)
+    finally:
+        gc.callbacks.remove(note)
+        if was_enabled:
+            gc.enable()
+    assert [end.ending for end in ended] == ["finished"] * 2
+    assert set(searched_in) <= {threading.get_ident()}
