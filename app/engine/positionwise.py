@@ -9,6 +9,7 @@ positions only, they must give those what they gave them among all.
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from math import prod
 from typing import Any
 
@@ -76,22 +77,27 @@ def computed_only_at(positions: Positions, modules: Sequence[Any]) -> Iterator[N
     """
     kinds = [type(module) for module in modules]
     for module, kind in zip(modules, kinds, strict=True):
-        module.__class__ = _picking(kind, positions)
+        module.__class__, module.positions = _picking(kind), positions
     try:
         yield
     finally:
         for module, kind in zip(modules, kinds, strict=True):
+            del module.positions
             module.__class__ = kind
 
 
-def _picking(kind: Any, positions: Positions) -> Any:
+@cache
+def _picking(kind: Any) -> Any:
+    """A subclass of a module's own class; one for each, as a class goes by the collector alone."""
+
     class Picking(kind):  # type: ignore[misc]
         def __call__(self, x: Any, *args: Any, **kwargs: Any) -> Any:
             rows, width = prod(x.shape[:-1]), x.shape[-1]
-            if rows != positions.places.size:
+            if rows != self.positions.places.size:
                 return super().__call__(x, *args, **kwargs)
-            some = super().__call__(positions.of(x.reshape(rows, width))[None], *args, **kwargs)
-            return positions.back(some.squeeze(0)).reshape(*x.shape[:-1], some.shape[-1])
+            some = self.positions.of(x.reshape(rows, width))[None]
+            some = super().__call__(some, *args, **kwargs).squeeze(0)
+            return self.positions.back(some).reshape(*x.shape[:-1], some.shape[-1])
 
     return Picking
 

@@ -167,13 +167,8 @@ class TrainingStep:
         mx = import_mlx()
         from mlx.utils import tree_unflatten
 
-        model, plan, head, adapter_input = (
-            self._model,
-            self._optimizer.plan,
-            self._head,
-            self._input,
-        )
-        recompute_layers = self._recompute_layers
+        model, head, adapter_input = self._model, self._head, self._input
+        plan, recompute_layers = self._optimizer.plan, self._recompute_layers
         paths = dict.fromkeys(path for tier in tiers for path in plan.paths(tier))
 
         def loss_of(parameters: Arrays, *inputs: Any) -> Any:
