@@ -75,7 +75,7 @@ def computed_only_at(positions: Positions, modules: Sequence[Any]) -> Iterator[N
 
     Parameters keep their paths: only the modules' class is another for as long.
     """
-    kinds = [type(module) for module in modules]
+    kinds: list[Any] = [type(module) for module in modules]
     for module, kind in zip(modules, kinds, strict=True):
         module.__class__, module.positions = _picking(kind), positions
     try:
