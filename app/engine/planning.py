@@ -16,6 +16,8 @@ from app.engine.memory.estimate import MemoryNeed, memory_need
 from app.engine.memory.machine import available_bytes
 from app.engine.plan_facts import tier_facts
 
+SMALL_SHARE = 0.02
+"""Of the memory: weights that are loaded before an estimate would be there."""
 FOUR_BITS = {"group_size": 64, "bits": 4}
 
 
@@ -85,7 +87,13 @@ def estimate_memory(
 
 
 def memory_before(config: TrainingConfig) -> Iterator[MemoryEstimated]:
-    """A warning before anything large is loaded, if the run may not fit."""
+    """A warning before anything large is loaded, if the run may not fit.
+
+    A small model is loaded in no time, and what its batches need is known soon after.
+    """
+    weights = sum(file.stat().st_size for file in config.model.glob("*.safetensors"))
+    if weights < SMALL_SHARE * available_bytes():
+        return
     estimate = estimate_memory(config)
     if estimate is not None and estimate.verdict != "fits":
         yield estimate

@@ -9,7 +9,7 @@ from app.core.config import TierConfig, TrainingConfig
 from app.core.events import MemoryAdvice, MemoryEstimated
 from app.engine import planning
 from app.engine.memory.machine import available_bytes
-from app.engine.planning import estimate_memory
+from app.engine.planning import estimate_memory, memory_before
 
 LONGEST = 300
 
@@ -92,3 +92,22 @@ def test_a_length_beyond_the_limit_counts_as_the_limit(config: TrainingConfig) -
 
 def test_the_machine_gives_something() -> None:
     assert available_bytes() > 2**28
+
+
+@pytest.mark.parametrize(("machine_bytes", "is_warned"), [(2**20, True), (2**33, False)])
+def test_before_loading_only_a_model_large_for_the_machine_is_estimated(
+    config: TrainingConfig,
+    machine_bytes: int,
+    is_warned: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[TrainingConfig] = []
+
+    def asking(config: TrainingConfig) -> MemoryEstimated | None:
+        asked.append(config)
+        return estimate_memory(config)
+
+    monkeypatch.setattr(planning, "available_bytes", lambda: machine_bytes)
+    monkeypatch.setattr(planning, "estimate_memory", asking)
+    warnings = list(memory_before(config))
+    assert bool(asked) == bool(warnings) == is_warned
