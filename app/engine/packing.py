@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from app.engine.attention import attention_in_chunks
 from app.engine.batches import BatchShape
 from app.engine.head import Head
 from app.engine.mlx_gateway import import_mlx
@@ -56,7 +57,7 @@ def can_pack(model: Any, head: Head | None, shapes: Sequence[BatchShape]) -> boo
     """
     largest = max(shapes, key=lambda shape: shape.cells)
     probes = (_SHORT_LENGTHS, largest.read_lengths)
-    with evaluating(model):
+    with evaluating(model), attention_in_chunks():
         try:
             return all(_agrees(model, head, lengths) for lengths in probes)
         except Exception:  # an architecture's own code, called as it was not written to be
