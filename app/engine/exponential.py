@@ -25,15 +25,18 @@ def softmax_in_parts(scores: Any) -> tuple[Any, Any]:
     """(weights, totals): softmax over the last axis is the one divided by the other.
 
     The weights are of the shape and dtype of `scores`; totals are in float32, one for each row, or
-    a single 1 where MLX's own softmax is the quickest. Computed in float32. A row that is -inf
-    throughout gives NaN, as MLX's does.
+    a single 1 with float16 or where MLX's own softmax is the quickest. Computed in float32. A row
+    that is -inf throughout gives NaN, as MLX's does.
     """
     mx = import_mlx()
     if not _power_is_quicker():
         return mx.softmax(scores, axis=-1, precise=True), mx.array(1, scores.dtype)
     wide = scores.astype(mx.float32)
     powers = exponential(wide - mx.max(wide, axis=-1, keepdims=True))
-    return powers.astype(scores.dtype), mx.sum(powers, axis=-1, keepdims=True)
+    total = mx.sum(powers, axis=-1, keepdims=True)
+    if scores.dtype == mx.float16:  # it overflows where many weights of 1 are summed up
+        return (powers / total).astype(scores.dtype), mx.array(1, scores.dtype)
+    return powers.astype(scores.dtype), total
 
 
 @contextmanager

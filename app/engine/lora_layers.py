@@ -95,6 +95,8 @@ def _sum_with_gradients_at_once(linear: Any, x: Any, down: Any, up: Any) -> Any:
         own = [rows.T @ low_error, low.T @ error]
         error, low_error = mx.depends([error, low_error], own)
         _, (below,) = mx.vjp(linear, [rows], [error])
-        return (mx.addmm(below, low_error, down.T), *own, low_error)
+        gradients = (mx.addmm(below, low_error, down.T), *own, low_error)
+        # Where `linear` gives more than it is given, as with a wider bias, `error` is wide.
+        return tuple(g.astype(p.dtype) for g, p in zip(gradients, primals, strict=True))
 
     return both(rows, down, up, low).reshape(*x.shape[:-1], up.shape[-1])

@@ -21,8 +21,9 @@ from app.engine.module_paths import layers_of, module_at
 MOST_SHARE = 0.8
 """With more of the positions trained, picking them costs about what it saves."""
 _MOST_ERROR = 0.1
-"""To what the module does at all. A position-wise one in bfloat16 comes to some 0.01, an attention
-to about 1."""
+"""Of fewer rows' other rounding, to what the module does at all: in bfloat16 some 0.01."""
+_MOST_MIXED = 1e-3
+"""Of what other positions change, with as many rows, to the same: 0 of a position-wise module."""
 
 
 @dataclass(frozen=True)
@@ -107,33 +108,67 @@ def positionwise_paths(model: Any, hidden_of: Callable[[Any], Any], tokens: Any)
 
     `hidden_of` tokens, [rows, length], are the hidden states that logits are made of.
     """
-    mx = import_mlx()
     path = layers_of(model)
-    count = tokens.size
-    odd, even = (_every_second(count, first) for first in (1, 0))
-    whole = hidden_of(tokens)
+    if path is None:
+        return ()
+    probe = _Probe(hidden_of, tokens)
+    last = f"{path}.{len(module_at(model, path)) - 1}"
+    paths = [f"{last}.{name}" for name in _children(module_at(model, last))]
+    return tuple(path for path in paths if probe.finds_positionwise(module_at(model, path)))
 
-    def at_odd(hidden: Any) -> Any:
-        return hidden.reshape(count, -1)[odd.picked].astype(mx.float32)
 
-    def is_positionwise(name: str) -> bool:
-        child = module_at(model, f"{path}.{last}.{name}")
+class _Probe:
+    """Every second token's hidden states, with a module computed at some positions or at all."""
+
+    def __init__(self, hidden_of: Callable[[Any], Any], tokens: Any) -> None:
+        self._hidden_of, self._tokens = hidden_of, tokens
+        self._odd, self._even = (_every_second(tokens.size, first) for first in (1, 0))
+
+    def finds_positionwise(self, child: Any) -> bool:
+        every, only_odd = _Watched(self._odd, hides=False), _Watched(self._odd, hides=True)
         try:
-            with computed_only_at(odd, [child]):
-                picked = at_odd(hidden_of(tokens))
-            with computed_only_at(even, [child]):
-                silent = at_odd(hidden_of(tokens))
+            whole, alone, picked, silent = (
+                self._odd_hidden(child, positions)
+                for positions in (every, only_odd, self._odd, self._even)
+            )
         except Exception:  # an architecture's own code, called as it was not written to be
             return False
+        # Called again, as where a model passes its layers twice, others would read what it gives.
+        if every.calls != 1:
+            return False
+        mixed, other, effect = (_distance(hidden, whole) for hidden in (alone, picked, silent))
         # One that does nothing yet, its weights being 0, can't be judged. False, too, for NaN.
-        effect = mx.linalg.norm(silent - at_odd(whole)).item()
-        return bool(
-            effect > 0 and mx.linalg.norm(picked - at_odd(whole)).item() <= _MOST_ERROR * effect
-        )
+        return effect > 0 and mixed <= _MOST_MIXED * effect and other <= _MOST_ERROR * effect
 
-    last = len(module_at(model, path)) - 1 if path else 0
-    names = _children(module_at(model, f"{path}.{last}")) if path else []
-    return tuple(f"{path}.{last}.{name}" for name in names if is_positionwise(name))
+    def _odd_hidden(self, child: Any, positions: Any) -> Any:
+        with computed_only_at(positions, [child]):
+            hidden = self._hidden_of(self._tokens)
+        return hidden.reshape(self._tokens.size, -1)[self._odd.picked]
+
+
+class _Watched:
+    """In the place of `Positions`: all of them, of which those not picked may be hidden as 0.
+
+    So products have the same shape, and round the same, whatever stands elsewhere.
+    """
+
+    def __init__(self, positions: Positions, hides: bool) -> None:
+        self.places = positions.places
+        self._is_seen = (positions.places < positions.picked.size)[:, None] | (not hides)
+        self.calls = 0
+
+    def of(self, flat: Any) -> Any:
+        self.calls += 1
+        return self.back(flat)
+
+    def back(self, rows: Any) -> Any:
+        return import_mlx().where(self._is_seen, rows, 0)
+
+
+def _distance(some: Any, others: Any) -> float:
+    mx = import_mlx()
+    wide = some.astype(mx.float32) - others.astype(mx.float32)
+    return float(mx.linalg.norm(wide).item())
 
 
 def _children(layer: Any) -> list[str]:

@@ -48,6 +48,13 @@ def test_softmax_is_that_of_mlx(dtype: Any) -> None:
     assert mx.allclose(found.astype(mx.float32), true.astype(mx.float32), rounding, 1e-7).item()
 
 
+@pytest.mark.usefixtures("_way")
+def test_many_equal_scores_overflow_nothing_in_float16() -> None:
+    weights, totals = softmax_in_parts(mx.zeros((1, 4096), mx.float16))
+    values = mx.full((4096, 2), 50.0, mx.float16)
+    assert mx.allclose(weights @ values / totals, values[:1], rtol=2**-9).item()
+
+
 def test_a_row_without_any_score_is_void_as_with_mlx() -> None:
     weights, totals = softmax_in_parts(mx.full((2, 8), -math.inf))
     assert mx.isnan(weights / totals).all().item()

@@ -128,6 +128,23 @@ def test_gradients_at_once_are_the_same_but_for_rounding(
         assert apart.item() < 1e-6, path
 
 
+def test_gradients_at_once_where_a_layer_gives_wider_numbers_than_it_is_given() -> None:
+    """As where a checkpoint keeps its biases in float32."""
+    mx = import_mlx()
+
+    x = inputs("bfloat16")
+    model = build("bfloat16", lean=True)
+    model.layers[0].linear.bias = mx.full(WIDTH, 0.1, mx.float32)
+    model.layers[0].linear.freeze()
+    _, gradients = loss_and_gradients(model, x)
+    with gradients_at_once(model, EVERY):
+        _, found = loss_and_gradients(model, x)
+    for path, gradient in gradients.items():
+        assert found[path].dtype == mx.float32
+        apart = mx.linalg.norm(gradient - found[path]) / mx.linalg.norm(gradient)
+        assert apart.item() < 2e-2, path
+
+
 def test_a_layer_none_of_whose_parameters_is_taught_is_left_alone() -> None:
     model = build("float32", lean=True)
     with gradients_at_once(model, EVERY - {"layers.1.lora_a", "layers.1.lora_b"}):

@@ -55,6 +55,7 @@ OWN: dict[str, dict[str, Any]] = {
         "head_dim": 16, "a_low_rank_dim": 8, "v_low_rank_dim": 8, "gate_low_rank_dim": 8,
         "decay_low_rank_dim": 8, "norm_eps": 1e-5,
     },
+    "nanbeige": {"num_loops": 2},
     "llama4": {
         "model_type": "llama4_text", "attention_bias": False, "attention_chunk_size": 40,
         "interleave_moe_layer_step": 1, "intermediate_size_mlp": 64, "num_local_experts": 2,

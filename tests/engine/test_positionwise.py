@@ -51,6 +51,26 @@ def test_a_feed_forward_part_that_looks_at_the_token_before_is_not_found() -> No
     assert _head(model).positionwise == ()
 
 
+@pytest.mark.parametrize("dtype", [mx.float32, mx.bfloat16], ids=str)
+def test_one_that_looks_there_a_little_is_not_found_either(dtype: Any) -> None:
+    model = build("rwkv7", dtype)
+    ffn = model.layers[-1].ffn
+    ffn.x_k = mx.full(ffn.x_k.shape, 0.03, dtype)
+    assert _head(model).positionwise == ()
+
+
+@pytest.mark.parametrize("dtype", [mx.float32, mx.bfloat16], ids=str)
+@pytest.mark.parametrize("kind", ["nanbeige", "iquestloopcoder"])
+def test_where_layers_are_passed_twice_none_is_found(kind: str, dtype: Any) -> None:
+    """Attention reads what the last layer gave, but so little of it that it hardly shows."""
+    model = build(kind, dtype)
+    for layer in model.layers:
+        layer.self_attn.o_proj.weight *= 0.1
+    head = _head(model)
+    assert head is not None
+    assert head.positionwise == ()
+
+
 @pytest.mark.parametrize("weight", [0.0, float("nan")])
 def test_one_of_which_nothing_is_seen_is_left_alone(weight: float) -> None:
     model = build("llama")
