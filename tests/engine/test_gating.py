@@ -41,6 +41,21 @@ def test_values_and_gradients_are_those_of_mlx_lm(
         assert (mx.linalg.norm(wide - theirs) / mx.linalg.norm(theirs)).item() < off
 
 
+@pytest.mark.parametrize(
+    ("shape", "dtype"), [((4, 1, 64), mx.float32), ((4, 32, 1), mx.float32), (SHAPE, mx.bfloat16)]
+)
+def test_gradients_have_their_array_s_shape_and_dtype_if_the_gate_has_others(
+    shape: tuple[int, ...], dtype: Any
+) -> None:
+    mx.random.seed(1)
+    gate, x, error = mx.random.normal(shape).astype(dtype), *mx.random.normal((2, *SHAPE))
+    _, found = mx.vjp(lean_swiglu, [gate, x], [error])
+    _, theirs = mx.vjp(activations.swiglu, [gate, x], [error])
+    for ours, expected in zip(found, theirs, strict=True):
+        assert (ours.shape, ours.dtype) == (expected.shape, expected.dtype)
+        assert mx.allclose(ours, expected, rtol=2e-2, atol=2e-2).item()
+
+
 def test_it_is_used_where_steps_are_compiled_and_put_back(
     model: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
