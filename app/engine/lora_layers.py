@@ -40,11 +40,12 @@ def gradients_at_once(model: Any, taught: Set[str]) -> Iterator[None]:
     the layer and came back. `taught` are the paths of the parameters that take a gradient: layers
     of which none does are left alone.
     """
-    eager = [
-        module
+    lean = {
+        id(module): module  # once, though it may stand at two places
         for path, module in model.named_modules()
         if is_lean(module) and {f"{path}.lora_a", f"{path}.lora_b"} <= taught
-    ]
+    }
+    eager = list(lean.values())
     try:
         for module in eager:
             module.is_at_once = True

@@ -152,6 +152,14 @@ def test_a_layer_none_of_whose_parameters_is_taught_is_left_alone() -> None:
     assert not any(layer.is_at_once for layer in model.layers)
 
 
+def test_a_layer_that_stands_at_two_places_is_put_back() -> None:
+    model = build("float32", lean=True)
+    model.layers[2] = model.layers[1]
+    with gradients_at_once(model, EVERY):
+        assert all(layer.is_at_once for layer in model.layers)
+    assert not any(layer.is_at_once for layer in model.layers)
+
+
 def test_with_dropout_gradients_at_once_change_nothing() -> None:
     mx = import_mlx()
     import mlx.nn as nn
