@@ -136,9 +136,13 @@ class _Probe:
         # Called again, as where a model passes its layers twice, others would read what it gives.
         if every.calls != 1:
             return False
-        mixed, other, effect = (_distance(hidden, whole) for hidden in (alone, picked, silent))
+        effect = _distance(silent, whole)
         # One that does nothing yet, its weights being 0, can't be judged. False, too, for NaN.
-        return effect > 0 and mixed <= _MOST_MIXED * effect and other <= _MOST_ERROR * effect
+        return (
+            effect > 0
+            and _distance(alone, whole) <= _MOST_MIXED * effect
+            and _distance(picked, whole) <= _MOST_ERROR * effect
+        )
 
     def _odd_hidden(self, child: Any, positions: Any) -> Any:
         with computed_only_at(positions, [child]):
