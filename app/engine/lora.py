@@ -7,7 +7,8 @@ from typing import Any
 
 from app.core.errors import VerificationError
 
-_LAYER_INDEX = re.compile(r"\.layers\.(\d+)\.|^layers\.(\d+)\.")
+_LAYER_INDEX = re.compile(r"(?:^|\.)(?:layers|h|blocks)\.(\d+)\.")
+"""By what mlx-lm's architectures call the list of their layers."""
 
 
 def trainable(model: Any) -> dict[str, Any]:
@@ -62,7 +63,7 @@ def write_parameters(model: Any, updates: Mapping[str, Any]) -> None:
 def layer_index(path: str) -> int | None:
     """The model's layer a parameter belongs to: "model.layers.3.mlp…" → 3; None outside layers."""
     match = _LAYER_INDEX.search(path)
-    return int(match.group(1) or match.group(2)) if match else None
+    return int(match.group(1)) if match else None
 
 
 def rank_axis(path: str, dimensions: int) -> int:

@@ -14,6 +14,7 @@ from app.engine.lora import layer_index, module_path, trainable
 from app.engine.plan_facts import tier_facts
 from app.engine.planning import preview_tiers
 from app.engine.tiers import adapted_layers
+from tests.engine.test_packing import adapted
 
 
 def tiers(*periods: int) -> tuple[TierConfig, ...]:
@@ -93,8 +94,16 @@ def test_a_tier_is_due_at_multiples_of_its_period(tiny_model: Path) -> None:
         ("model.layers.12.mlp.up_proj.lora_a", 12),
         ("layers.3.attn.lora_b", 3),
         ("language_model.model.layers.0.self_attn.q_proj.lora_a", 0),
+        ("model.h.7.attention.dense.lora_a", 7),
+        ("transformer.blocks.2.ffn.experts.5.w1.lora_b", 2),
         ("model.embed_tokens.lora_a", None),
     ],
 )
 def test_the_layer_is_read_from_the_path(path: str, layer: int | None) -> None:
     assert layer_index(path) == layer
+
+
+def test_a_model_that_calls_its_layers_otherwise_has_tiers_by_depth() -> None:
+    parameters = trainable(adapted("gpt2"))
+    plan = make_plan(parameters, TrainingConfig(tiers=tiers(1, 2, 4, 8), rank=4))
+    assert [facts.layers for facts in tier_facts(plan, parameters)] == [(3,), (2,), (1,), (0,)]
