@@ -15,7 +15,8 @@ from typing import Any
 from app.engine.mlx_gateway import import_mlx
 from app.engine.modes import evaluating
 from app.engine.module_paths import layers_of, module_at
-from app.engine.positionwise import Positions, computed_only_at, positionwise_paths
+from app.engine.positionwise import Positions, computed_only_at
+from app.engine.positionwise_probe import positionwise_paths
 
 PROBE_SHAPE = (2, 8)
 _TOLERANCES = {"float32": 1e-4, "float16": 1e-2, "bfloat16": 5e-2}
