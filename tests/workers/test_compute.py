@@ -1,4 +1,6 @@
+import os
 import random
+import sys
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -6,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from pytestqt.qtbot import QtBot
 
-from app.workers.compute import ComputeThread
+from app.workers.compute import NICENESS, ComputeThread
 from app.workers.job import JobEnded, JobStarted, JobYielded
 
 ShouldStop = Callable[[], bool]
@@ -25,6 +27,21 @@ def idents(count: int) -> Callable[[ShouldStop], Iterator[object]]:
             yield threading.get_ident()
 
     return work
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="threads have no niceness there")
+def test_the_computing_thread_gets_a_core_after_the_windows(
+    qtbot: QtBot, compute: ComputeThread
+) -> None:
+    def own_niceness(_: ShouldStop) -> Iterator[object]:
+        yield os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    seen: list[object] = []
+    compute.job_yielded.connect(lambda notice: seen.append(notice.value))
+    compute.submit("how nice", own_niceness)
+    qtbot.waitUntil(lambda: not compute.is_busy)
+    here = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    assert seen == [max(here, NICENESS)]
 
 
 def test_all_jobs_run_on_one_thread_that_is_not_the_gui_thread(
