@@ -15,7 +15,7 @@ from app.engine.batches import Batch
 from app.engine.exponential import exponential
 from app.engine.head import Head
 from app.engine.mlx_gateway import compiles, import_mlx
-from app.engine.positionwise import MOST_SHARE, Positions
+from app.engine.positionwise import MOST_SHARE, Positions, spread
 
 CHUNK_LOGITS = {"cpu": 2**23, "gpu": 2**24}
 """Logits of one chunk, at most: 32 and 64 MiB in float32, of which some four copies exist at once.
@@ -157,8 +157,7 @@ def _fused_loss(
     @loss_and_gradient.vjp  # type: ignore[untyped-decorator]
     def _(_: Any, cotangents: Any, outputs: Any) -> Any:
         gradient = outputs[1] * cotangents[0].astype(outputs[1].dtype)
-        # Gathered, not scattered: each position looks up its own gradient, or the zero row.
-        return mx.concatenate([gradient, mx.zeros_like(gradient[:1])])[places]
+        return spread(gradient, places)
 
     return loss_and_gradient(_flat(head.hidden(tokens)))[0]
 

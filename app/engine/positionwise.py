@@ -39,7 +39,7 @@ class Positions:
 
         @pick.vjp  # type: ignore[untyped-decorator]
         def _(_: Any, cotangent: Any, __: Any) -> Any:
-            return self._spread(cotangent)
+            return spread(cotangent, self.places)
 
         return pick(flat)
 
@@ -48,18 +48,23 @@ class Positions:
         mx = import_mlx()
 
         @mx.custom_function  # type: ignore[untyped-decorator]
-        def spread(rows: Any) -> Any:
-            return self._spread(rows)
+        def put_back(rows: Any) -> Any:
+            return spread(rows, self.places)
 
-        @spread.vjp  # type: ignore[untyped-decorator]
+        @put_back.vjp  # type: ignore[untyped-decorator]
         def _(_: Any, cotangent: Any, __: Any) -> Any:
             return cotangent[self.picked] * self.is_real[:, None].astype(cotangent.dtype)
 
-        return spread(rows)
+        return put_back(rows)
 
-    def _spread(self, rows: Any) -> Any:
-        mx = import_mlx()
-        return mx.concatenate([rows, mx.zeros_like(rows[:1])])[self.places]
+
+def spread(rows: Any, places: Any) -> Any:
+    """[positions, width]: row `places[i]` at position i, or 0 where that is the number of rows.
+
+    Gathered, not scattered: each position looks up its own.
+    """
+    mx = import_mlx()
+    return mx.concatenate([rows, mx.zeros_like(rows[:1])])[places]
 
 
 @contextmanager
