@@ -40,9 +40,11 @@ from app.engine.preparation import Prepared
 from app.engine.rows_taken import rows_taken
 from app.engine.schedules import learning_rate
 from app.engine.speed import Speed
-from app.engine.step import StepMeasurement, TrainingStep
+from app.engine.step import TrainingStep
 from app.engine.tiers import adapted_layers
+from app.engine.update_rules import UpdateRules
 from app.engine.validation import Validation
+from app.engine.verification import StepMeasurement
 from app.engine.void_steps import VoidSteps
 from app.library.run_folder import run_name
 
@@ -142,6 +144,7 @@ class TrainingLoop:
         if self._step > self._keeper.saved_step:
             yield self._checkpoint()
             self._keeper.drop_others()
+        self._training.check_at_rest(self._step)
         if self._step > 0:
             yield from rows_taken(self._prepared, self._config, self._step)
             yield from self._scores("after")
@@ -203,7 +206,7 @@ class TrainingLoop:
         return self._best.is_stale(self._config.early_stop_evals)
 
     def _outcome(self) -> tuple[Outcome, str]:
-        voids = self._voids.said()
+        voids = self._voids.said() + self._training.idle_tiers()
         if self._step == self._config.steps:
             done = f"All {self._step} steps" if self._step > 1 else "The one step is"
             return "finished", f"{done} done.{voids}"
@@ -238,6 +241,7 @@ class TrainingLoop:
             )
 
     def _checkpoint(self) -> CheckpointSaved:
+        self._training.check_at_rest(self._step)
         progress = Progress(
             step=self._step,
             trained_tokens=self._trained_tokens,
@@ -299,7 +303,7 @@ def _training_step(
     model.train()
     return TrainingStep(
         model, optimizer, state, origin, head=head, recompute_layers=config.grad_checkpoint,
-        machines=machines,
+        machines=machines, rules=UpdateRules.from_config(config),
     )  # fmt: skip
 
 

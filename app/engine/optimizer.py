@@ -12,6 +12,7 @@ from typing import Any
 from app.core.config import TierConfig
 from app.engine.mlx_gateway import compiles, import_mlx
 from app.engine.tiers import TierPlan
+from app.engine.update_rules import UpdateRules
 
 Arrays = dict[str, Any]
 """Dotted path → `mx.array`."""
@@ -50,13 +51,13 @@ class OptimizerStep:
 
     moved: Arrays
     """The parameters of which a tier that was due holds a part, whole."""
+    vectors: dict[int, Any]
+    """Of each tier that was due, all its numbers after the step, as `moved` has them."""
     state: OptimizerState
     norm: Any
     """The gradient's L2 norm over all tiers, before clipping."""
     is_finite: Any
     """False if the step is void."""
-    has_gradient: Any
-    """bool [tiers]: the tier was due and had a non-zero gradient to apply."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,6 @@ class TieredAdamW:
             return mx.where(is_finite, new, old)
 
         after, vectors = state.copy(), dict[int, Any]()
-        has_gradient = [mx.array(False) for _ in self.plan.tiers]
         for tier in self.taught(due):
             is_due = tier in due
             count, pending = state.pending_counts[tier], state.pending[tier]
@@ -127,14 +127,24 @@ class TieredAdamW:
                 continue
             fired = state.fired_counts[tier] + 1
             after.fired_counts[tier] = unless_void(fired, state.fired_counts[tier])
-            has_gradient[tier] = mx.any(mean != 0) & is_finite
             rate = learning_rate * self.plan.tiers[tier].learning_rate_factor
             old, m, v = held[tier], state.m[tier], state.v[tier]
             new, new_m, new_v = self._adamw(old, mean, m, v, fired, rate)
             vectors[tier] = unless_void(new, old)
             after.m[tier], after.v[tier] = unless_void(new_m, m), unless_void(new_v, v)
         moved = self.plan.scattered(vectors, parameters)
-        return OptimizerStep(moved, after, norm, is_finite, mx.stack(has_gradient))
+        return OptimizerStep(moved, vectors, after, norm, is_finite)
+
+    def rules(self) -> UpdateRules:
+        """The update that these settings ask for, for an audit without a configuration."""
+        tiers = self.plan.tiers
+        return UpdateRules(
+            periods=tuple(tier.period for tier in tiers),
+            factors=tuple(tier.learning_rate_factor for tier in tiers),
+            skips=tuple(map(self._skips, tiers)),
+            weight_decay=self.weight_decay,
+            max_norm=self.max_norm,
+        )
 
     def taught(self, due: Sequence[int]) -> tuple[int, ...]:
         """The tiers whose gradients a step needs: all but those that would drop them."""

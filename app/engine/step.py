@@ -6,9 +6,9 @@ so that what is measured is what the model holds.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from app.core.errors import VerificationError
 from app.engine.adapter_input import AdapterInput
 from app.engine.attention import attention_in_chunks
 from app.engine.batches import Batch
@@ -23,20 +23,9 @@ from app.engine.memory_bound import MemoryBound
 from app.engine.mlx_gateway import compiled, import_mlx
 from app.engine.optimizer import Arrays, Gradients, OptimizerState, TieredAdamW
 from app.engine.packing import attention_within
-from app.engine.verification import Movement, MovementMeter, verify
-
-
-@dataclass(frozen=True)
-class StepMeasurement:
-    """One finished step in plain numbers."""
-
-    loss: float
-    """Mean cross-entropy per trained token, in nats; not finite if the step was void."""
-    trained_tokens: int
-    gradient_norm: float
-    pending: tuple[int, ...]
-    movement: Movement
-    is_void: bool
+from app.engine.update_audit import UpdateAudit
+from app.engine.update_rules import UpdateRules
+from app.engine.verification import MovementMeter, StepMeasurement
 
 
 class TrainingStep:
@@ -52,7 +41,9 @@ class TrainingStep:
         head: Head | None = None,
         recompute_layers: bool = False,
         machines: Machines = ALONE,
+        rules: UpdateRules | None = None,
     ) -> None:
+        """`rules` are the configuration's; without them the audit goes by the optimizer's own."""
         self._model = model
         self._machines = machines
         self._head = head
@@ -63,7 +54,9 @@ class TrainingStep:
         self._meter = MovementMeter(optimizer.plan, start)
         # What the model was last seen to hold: each step starts from there.
         self._paths = tuple(trainable(model))
-        self._held = self._meter.read(read_parameters(model, self._paths))
+        parameters = read_parameters(model, self._paths)
+        self._held = self._meter.read(parameters)
+        self._audit = UpdateAudit(rules or optimizer.rules(), optimizer.plan, parameters, state)
         self._input = AdapterInput(model, optimizer.plan)
         self._gradients: dict[tuple[tuple[int, ...], ...], Callable[..., Any]] = {}
         self._updates: dict[tuple[int, ...], Callable[..., Any]] = {}
@@ -83,7 +76,9 @@ class TrainingStep:
     def run(self, batches: Sequence[Batch], step: int, learning_rate: float) -> StepMeasurement:
         """Optimizer step `step` (1-based) over micro-batches. Raises VerificationError."""
         mx = import_mlx()
+        self._audit.check_rate(step, learning_rate)
         trained_tokens = sum(batch.trained_tokens for batch in batches)
+        tokens = _scalar(trained_tokens)
         due = self._optimizer.plan.due(step)
         taught = self._optimizer.taught(due)
         with self._machines.own_random_numbers(), self._bound.kept():
@@ -96,30 +91,51 @@ class TrainingStep:
             before,
             self._held,
             self.state.tree(),
-            _scalar(trained_tokens),
+            tokens,
             _scalar(learning_rate),
         )
-        moved, tree, norm, is_finite, has_gradient = result
+        moved, wanted, tree, norm, is_finite = result
         write_parameters(self._model, moved)
         try:
             after = read_parameters(self._model, self._paths)
             measured, held = self._meter.measure(self._held, after)
-            mx.eval(loss, measured, held, result)
+            observed = self._audit.observe(
+                gradients, wanted, self._held, held, tokens, learning_rate
+            )
+            mx.eval(loss, measured, held, observed, result)
         except RuntimeError:
             # Out of memory, say: the model must not keep arrays that can never be computed.
             write_parameters(self._model, before)
             raise
         self.state, self._held = OptimizerState(*tree), held
-        movement = self._meter.movement(measured.tolist())
-        verify(movement, due, has_gradient.tolist(), step)
-        return StepMeasurement(
+        measurement = StepMeasurement(
             loss=loss.item() / trained_tokens,
             trained_tokens=trained_tokens,
             gradient_norm=norm.item(),
             pending=tuple(count.item() for count in self.state.pending_counts),
-            movement=movement,
+            movement=self._meter.movement(measured.tolist()),
             is_void=not is_finite.item(),
         )
+        self._audit.check(observed, step, learning_rate, measurement, wanted, held)
+        return measurement
+
+    def check_at_rest(self, step: int) -> None:
+        """Raise VerificationError unless the model holds what was measured after `step`, finite."""
+        mx = import_mlx()
+        now = self._meter.read(trainable(self._model))
+        for tier, (found, measured) in enumerate(zip(now, self._held, strict=True)):
+            if not mx.all(mx.isfinite(found)).item():
+                raise VerificationError(
+                    f"After step {step}, a weight of tier {tier} is infinite or not a number."
+                )
+            if not mx.array_equal(found, measured).item():
+                raise VerificationError(
+                    f"After step {step}, weights of tier {tier} changed outside of any step."
+                )
+
+    def idle_tiers(self) -> str:
+        """Sentences about the tiers that learned nothing so far, each after a space."""
+        return self._audit.idle_tiers(self._meter.drifts(self._held))
 
     def _summed_gradients(
         self, batches: Sequence[Batch], tiers: tuple[int, ...]
@@ -217,10 +233,10 @@ class TrainingStep:
             result = optimizer.step(gradients, parameters, held, state, due, rate, loss, tokens)
             return (
                 result.moved,
+                result.vectors,
                 result.state.tree(),
                 result.norm,
                 result.is_finite,
-                result.has_gradient,
             )
 
         return update

@@ -23,6 +23,19 @@ class Movement:
     """Tiers of which at least one number changed."""
 
 
+@dataclass(frozen=True)
+class StepMeasurement:
+    """One finished step in plain numbers."""
+
+    loss: float
+    """Mean cross-entropy per trained token, in nats; not finite if the step was void."""
+    trained_tokens: int
+    gradient_norm: float
+    pending: tuple[int, ...]
+    movement: Movement
+    is_void: bool
+
+
 class MovementMeter:
     """Compares what the model held before a step with what it holds after it, on the device.
 
@@ -47,6 +60,13 @@ class MovementMeter:
         drift, and per tier 1.0 if a number changed.
         """
         return self._measure(list(before), dict(after), self._start)  # type: ignore[no-any-return]
+
+    def drifts(self, now: Sequence[Any]) -> tuple[float, ...]:
+        """Per tier, the L2 norm of the distance of `now` from the start."""
+        mx = import_mlx()
+        return tuple(
+            mx.linalg.norm(new - first).item() for new, first in zip(now, self._start, strict=True)
+        )
 
     def movement(self, measured: Sequence[float]) -> Movement:
         """The movement per tier and layer, from `measure`'s vector as a list."""

@@ -157,7 +157,6 @@ def test_a_step_that_is_not_finite_changes_nothing(poison: str) -> None:
         loss = float("inf")
     result = tiered.step(2, bad, loss)
     assert not result.is_finite.item()
-    assert not any(result.has_gradient.tolist())
     assert same_bits(tiered.parameters, before)
     for new, old in zip(tiered.state.tree(), state.tree(), strict=True):
         assert all(mx.array_equal(a, b) for a, b in zip(new, old, strict=True))

@@ -1,0 +1,194 @@
+"""Audits every update: what the model holds against what configuration and gradients ask for.
+
+Of each parameter some numbers are sampled. The host works out in float64, by `update_rules`, what
+AdamW makes of their gradients, and compares that with the model. Of all other numbers the device
+checks that each is what the optimizer meant to write, and that none moved further than AdamW can.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from app.core.errors import VerificationError
+from app.engine.mlx_gateway import compiled, import_mlx
+from app.engine.optimizer import Gradients, OptimizerState
+from app.engine.tiers import TierPlan
+from app.engine.update_rules import Array, UpdateRules, largest_update
+from app.engine.update_samples import Observed, SampledTier, observation, parsed
+from app.engine.verification import Movement, StepMeasurement, verify
+
+SAMPLES = 4096
+"""Sampled numbers over all tiers, about."""
+FEWEST_EACH, MOST_EACH = 4, 64
+"""Samples of one parameter, or of the slice of it that a tier holds."""
+TOLERANCE = 0.01
+"""Of the learning rate: float32 against float64, on devices that round functions differently."""
+_HINT = "This is a fault in Nestling or MLX, not in your data."
+
+
+class UpdateAudit:
+    """Follows a run step by step, beside its optimizer. Lives on the MLX thread."""
+
+    def __init__(
+        self,
+        rules: UpdateRules,
+        plan: TierPlan,
+        parameters: Mapping[str, Any],
+        state: OptimizerState,
+    ) -> None:
+        """`parameters` and `state` are those the run starts or continues from."""
+        mx = import_mlx()
+        self._rules = rules
+        each = min(MOST_EACH, max(FEWEST_EACH, SAMPLES // len(plan.slots)))
+        self._tiers = [SampledTier(slots, parameters, each) for slots in plan.of_tier]
+        self._positions = [mx.array(tier.positions.astype(np.int32)) for tier in self._tiers]
+        self._observations: dict[tuple[tuple[int, ...], ...], Any] = {}
+        for k, tier in enumerate(self._tiers):
+            counts = state.fired_counts[k].item(), state.pending_counts[k].item()
+            tier.restore(state.m[k], state.v[k], state.pending[k], *counts)
+            read = np.array(plan.gathered(k, parameters)[self._positions[k]])
+            if not np.array_equal(read, tier.values, equal_nan=True):
+                raise VerificationError(f"Tier {k} is not read from its own parameters.", _HINT)
+
+    def observe(
+        self,
+        gradients: Gradients,
+        wanted: Mapping[int, Any],
+        before: Sequence[Any],
+        after: Sequence[Any],
+        tokens: Any,
+        rate: float,
+    ) -> Any:
+        """Measure a step on the device, for `check`; the arguments are those of `observation`."""
+        mx = import_mlx()
+        key = tuple(gradients), tuple(wanted)
+        if key not in self._observations:
+            self._observations[key] = compiled(observation)
+        decays = [rate * factor * self._rules.weight_decay for factor in self._rules.factors]
+        allowed = [d + 4 * tier.precision for d, tier in zip(decays, self._tiers, strict=True)]
+        return self._observations[key](
+            gradients, dict(wanted), list(before), list(after), tokens,
+            mx.array(allowed, mx.float32), self._positions,
+        )  # fmt: skip
+
+    def check(
+        self,
+        observed: Any,
+        step: int,
+        rate: float,
+        reported: StepMeasurement,
+        wanted: Mapping[int, Any],
+        after: Sequence[Any],
+    ) -> None:
+        """Raise VerificationError unless a step, and the report of it, is as it must be.
+
+        `observed` is what `observe` gave for it, evaluated.
+        """
+        rules, due = self._rules, self._rules.due(step)
+        tiers = self._parsed(np.array(observed, np.float64), step)
+        norm = math.sqrt(sum(tier.squares for tier in tiers))
+        is_finite = math.isfinite(norm) and math.isfinite(reported.loss)
+        _check_finite(reported.movement, step)
+        if is_finite:
+            for tier, now in zip(self._tiers, tiers, strict=True):
+                tier.has_gradient |= now.largest > 0
+                tier.had_gradient |= now.largest > 0
+        verify(reported.movement, due, [is_finite and t.has_gradient for t in self._tiers], step)
+        if reported.is_void == is_finite:
+            kind = ("finite", "left out") if is_finite else ("infinite", "applied")
+            raise _fault(step, "{} gradients were {}".format(*kind))
+        for k, (tier, now) in enumerate(zip(self._tiers, tiers, strict=True)):
+            if now.differs:
+                raise _not_written(step, tier, np.array(wanted[k]), np.array(after[k]))
+            tier_rate, expected = rate * rules.factors[k], tier.values
+            if is_finite and now.gradients is not None:
+                tier.state.accumulate(now.gradients * rules.clipping(norm))
+                if k in due:
+                    expected = tier.state.fire(tier.values, tier_rate, rules.weight_decay)
+                    tier.has_gradient = False
+            _check_samples(step, tier, now.values, expected, tier_rate)
+            _check_bound(step, k, now.excess, tier_rate, tier.state.fired)
+            _check_pending(step, k, tier.state.pending_count, reported.pending[k])
+            tier.values = now.values
+
+    def check_rate(self, step: int, rate: float) -> None:
+        """Raise VerificationError unless `rate` is the configuration's learning rate of `step`."""
+        if self._rules.rate is None:
+            return
+        planned = self._rules.rate(step)
+        if not abs(rate - planned) <= self._rules.rate_tolerance:
+            raise _fault(
+                step, f"the learning rate was {rate:.4g}, but the settings ask for {planned:.4g}"
+            )
+
+    def idle_tiers(self, drifts: Sequence[float]) -> str:
+        """Sentences on the tiers that learned nothing, each after a space; mostly none.
+
+        `drifts` are the tiers' distances from the run's start.
+        """
+        notes = []
+        for k, (tier, drift) in enumerate(zip(self._tiers, drifts, strict=True)):
+            if tier.state.fired == 0:
+                period = self._rules.periods[k]
+                notes.append(f"Tier {k} never fired: its update period is {period} steps.")
+            elif not tier.had_gradient:
+                also = "; only weight decay moved it" if drift else ""
+                notes.append(f"Tier {k} learned nothing: its gradient was always zero{also}.")
+            elif not drift:
+                notes.append(f"Tier {k} is where it began.")
+        return "".join(f" {note}" for note in notes)
+
+    def _parsed(self, numbers: Array, step: int) -> list[Observed]:
+        sizes = [len(tier.values) for tier in self._tiers]
+        try:
+            return parsed(numbers, sizes, self._rules.with_gradients(step))
+        except ValueError:
+            raise _fault(step, "gradients were computed of the wrong tiers") from None
+
+
+def _check_finite(movement: Movement, step: int) -> None:
+    for tier, sizes in enumerate(zip(movement.deltas, movement.drifts, strict=True)):
+        if not all(map(math.isfinite, sizes)):
+            raise VerificationError(
+                f"At step {step}, a weight of tier {tier} became infinite or not a number.",
+                "Lower the learning rate.",
+            )
+
+
+def _check_samples(
+    step: int, tier: SampledTier, found: Array, expected: Array, rate: float
+) -> None:
+    error = np.abs(found - expected)
+    allowed = TOLERANCE * rate + 2 * tier.precision * np.abs(expected)
+    worst = int(np.argmax(error - allowed))
+    if error[worst] <= allowed[worst]:
+        return
+    moved, wanted = (float(x[worst] - tier.values[worst]) for x in (found, expected))
+    name = tier.name_at(int(tier.positions[worst]))
+    raise _fault(step, f"{name} moved by {moved:.3g}, where AdamW's update is {wanted:.3g}")
+
+
+def _check_bound(step: int, tier: int, excess: float, rate: float, fired: int) -> None:
+    most = rate * largest_update(max(1, fired)) * (1 + TOLERANCE)
+    if excess > most:
+        raise _fault(
+            step, f"tier {tier} moved by {excess:.3g}, where AdamW moves it by {most:.3g} at most"
+        )
+
+
+def _check_pending(step: int, tier: int, counted: int, reported: int) -> None:
+    if counted != reported:
+        raise _fault(step, f"tier {tier} reports {reported} pending gradients, but has {counted}")
+
+
+def _not_written(step: int, tier: SampledTier, wanted: Any, found: Any) -> VerificationError:
+    differing = np.flatnonzero(wanted != found)
+    name = tier.name_at(int(differing[0]))
+    count = f"{len(differing):,} of the tier's {len(found):,} numbers differ"
+    return _fault(step, f"the model does not hold the update of {name} ({count})")
+
+
+def _fault(step: int, sentence: str) -> VerificationError:
+    return VerificationError(f"At step {step}, {sentence}.", _HINT)

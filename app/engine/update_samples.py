@@ -1,0 +1,137 @@
+"""The numbers of a tier that an audit follows on the host, and the rest as the device measures it.
+
+What must be true of them is not known here.
+"""
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from app.engine.mlx_gateway import import_mlx
+from app.engine.optimizer import Gradients
+from app.engine.tiers import Slot
+from app.engine.update_rules import AdamWState, Array
+
+_PRECISIONS = {"float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
+
+
+class SampledTier:
+    """One tier's sampled numbers on the host: positions, values, optimizer state."""
+
+    def __init__(self, slots: Sequence[Slot], parameters: Mapping[str, Any], each: int) -> None:
+        """Sample up to `each` numbers of every slot; `parameters` are the model's, by path."""
+        random = np.random.default_rng(0)
+        sizes = [math.prod(slot.shape(parameters[slot.path].shape)) for slot in slots]
+        chosen = [random.choice(n, min(n, each), replace=False, shuffle=False) for n in sizes]
+        self._slots = slots
+        self._ends = list(itertools.accumulate(sizes))
+        starts = [0, *self._ends[:-1]]
+        self.positions = np.concatenate(
+            [start + places for start, places in zip(starts, chosen, strict=True)]
+        )
+        """Where they stand in the tier's vector."""
+        self.values = _values(slots, chosen, parameters)
+        """The numbers as last read from the model."""
+        self.precision = max(_precision(parameters[slot.path]) for slot in slots)
+        """The largest relative rounding error of one of the tier's numbers."""
+        self.state = AdamWState.zeros(len(self.values))
+        self.has_gradient = False
+        """Whether a gradient since the last firing was not zero."""
+        self.had_gradient = False
+        """Whether any gradient of the run was not zero."""
+
+    def restore(self, m: Any, v: Any, pending: Any, fired: int, pending_count: int) -> None:
+        """Take up the tier's optimizer state, vectors on the device, where the run stands."""
+        mx = import_mlx()
+        here = mx.array(self.positions.astype(np.int32))
+        of_m, of_v, of_pending = (np.array(vector[here], np.float64) for vector in (m, v, pending))
+        self.state = AdamWState(of_m, of_v, of_pending, fired, pending_count)
+        has = [bool(mx.any(vector != 0).item()) for vector in (m, v, pending)]
+        self.has_gradient, self.had_gradient = has[2], any(has)
+
+    def name_at(self, position: int) -> str:
+        """The parameter, or slice of one, that the number at `position` of the vector is of."""
+        return self._slots[int(np.searchsorted(self._ends, position, side="right"))].key
+
+
+@dataclass(frozen=True)
+class Observed:
+    """A tier after a step, as the device measured it."""
+
+    values: Array
+    """The sampled numbers in the model."""
+    excess: float
+    """The largest change of any number beyond its weight decay and rounding."""
+    differs: bool
+    """Whether any number is not the one that was to be written."""
+    gradients: Array | None = None
+    """Of the sampled numbers, the mean over trained tokens; None where none was computed."""
+    squares: float = 0.0
+    """The sum of all the tier's squared gradients."""
+    largest: float = 0.0
+    """The largest magnitude of the tier's gradients."""
+
+
+def observation(
+    gradients: Gradients, wanted: dict[int, Any], before: Sequence[Any], after: Sequence[Any],
+    tokens: Any, allowed: Any, positions: Sequence[Any],
+) -> Any:  # fmt: skip
+    """All tiers in one lazy float32 vector, for `parsed`.
+
+    `gradients` are summed over `tokens`; `wanted` has the vector of each tier that was to be
+    written; `before` and `after` are all tiers' vectors, read from the model; `allowed` is the
+    change of each tier's numbers, relative to their size, that is no excess.
+    """
+    mx = import_mlx()
+    parts = []
+    for tier, (old, new, here) in enumerate(zip(before, after, positions, strict=True)):
+        excess = mx.max(mx.abs(new - old) - allowed[tier] * mx.abs(old))
+        differs = mx.any(new != wanted[tier]) if tier in wanted else mx.array(False)
+        parts += [new[here], mx.stack([excess, differs.astype(mx.float32)])]
+        if tier in gradients:
+            mean = gradients[tier] / tokens
+            parts += [mean[here], mx.stack([mx.sum(mx.square(mean)), mx.max(mx.abs(mean))])]
+    return mx.concatenate(parts)
+
+
+def parsed(numbers: Array, sizes: Sequence[int], with_gradients: Sequence[int]) -> list[Observed]:
+    """What `observation` gave, by tier. Raises ValueError if it is of other tiers' gradients."""
+    lengths = [
+        length
+        for k, n in enumerate(sizes)
+        for length in ((n, 2) * (2 if k in with_gradients else 1))
+    ]
+    if sum(lengths) != len(numbers):
+        raise ValueError("gradients of other tiers")
+    parts = iter(np.split(numbers, np.cumsum(lengths)[:-1]))
+    found = []
+    for tier in range(len(sizes)):
+        values, (excess, differs) = next(parts), next(parts)
+        if tier in with_gradients:
+            gradients, (squares, largest) = next(parts), next(parts)
+            found.append(Observed(values, excess, bool(differs), gradients, squares, largest))
+        else:
+            found.append(Observed(values, excess, bool(differs)))
+    return found
+
+
+def _values(slots: Sequence[Slot], chosen: Sequence[Any], parameters: Mapping[str, Any]) -> Array:
+    """The sampled numbers, read from the parameters themselves."""
+    mx = import_mlx()
+    values = []
+    for slot, places in zip(slots, chosen, strict=True):
+        array = parameters[slot.path]
+        if slot.start is not None:
+            is_first = not slot.path.endswith("lora_a") and array.ndim == 2
+            axis = 0 if is_first else array.ndim - 1 if slot.path.endswith("lora_b") else 1
+            array = mx.take(array, mx.arange(slot.start, slot.stop), axis)
+        values.append(np.array(array.astype(mx.float32)).reshape(-1)[places])
+    return np.concatenate(values).astype(np.float64)
+
+
+def _precision(array: Any) -> float:
+    return _PRECISIONS[str(array.dtype).rpartition(".")[2]]

@@ -1,0 +1,364 @@
+"""An engine that lies about its updates: every lie stops the run or is named at its end."""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+import pytest
+
+from app.core.config import TierConfig, TrainingConfig
+from app.core.events import RunFinished, StepFinished
+from app.engine import loop as loop_module
+from app.engine import step as step_module
+from app.engine.lora import layer_index, trainable
+from app.engine.optimizer import TieredAdamW
+from app.engine.schedules import learning_rate
+from app.engine.step import TrainingStep
+from app.engine.tiers import TierPlan
+from app.engine.trainer import resume, train
+from app.engine.update_rules import AdamWState, UpdateRules, largest_update
+
+STEPS = 6
+Lie = Callable[[pytest.MonkeyPatch], None]
+
+
+@pytest.fixture
+def config(tiny_model: Path, chat_file: Path, tmp_path: Path) -> TrainingConfig:
+    """Two tiers of two layers each."""
+    return TrainingConfig(
+        model=tiny_model,
+        data=chat_file,
+        output=tmp_path / "run",
+        steps=STEPS,
+        rank=4,
+        tiers=(TierConfig(1), TierConfig(2)),
+        warmup_steps=2,
+        steps_per_eval=100,
+    )
+
+
+def ending(config: TrainingConfig) -> RunFinished:
+    *_, end = train(config)
+    assert isinstance(end, RunFinished)
+    return end
+
+
+# Lies of the write: what reaches the model is not what was computed.
+
+
+def writing(change: Callable[[dict[str, Any], dict[str, Any], int], dict[str, Any]]) -> Lie:
+    """`change` turns (updates, what the model holds, how often was written) into other updates."""
+
+    def lie(patch: pytest.MonkeyPatch) -> None:
+        write, count = step_module.write_parameters, 0
+
+        def lying(model: Any, updates: dict[str, Any]) -> None:
+            nonlocal count
+            count += 1
+            write(model, change(updates, trainable(model), count))
+
+        patch.setattr(step_module, "write_parameters", lying)
+
+    return lie
+
+
+def scaled(factor: float) -> Lie:
+    return writing(
+        lambda updates, held, _: {p: held[p] + factor * (v - held[p]) for p, v in updates.items()}
+    )
+
+
+def of_one_layer_lost(updates: dict[str, Any], held: dict[str, Any], _: int) -> dict[str, Any]:
+    lowest = min(i for path in updates if (i := layer_index(path)) is not None)
+    return {p: held[p] if layer_index(p) == lowest else v for p, v in updates.items()}
+
+
+def of_one_row_lost(updates: dict[str, Any], held: dict[str, Any], _: int) -> dict[str, Any]:
+    path = list(updates)[-1]
+    return updates | {path: mx.concatenate([held[path][:1], updates[path][1:]])}
+
+
+def infinite_at_the_end(updates: dict[str, Any], _: dict[str, Any], count: int) -> dict[str, Any]:
+    path = next(iter(updates))
+    spoilt = updates[path].reshape(-1)
+    spoilt[3] = math.inf
+    return updates | {path: spoilt.reshape(updates[path].shape)} if count == STEPS else updates
+
+
+def swapped(updates: dict[str, Any], _: dict[str, Any], __: int) -> dict[str, Any]:
+    one, other = [path for path in updates if path.endswith("q_proj.lora_b")][:2]
+    return updates | {one: updates[other], other: updates[one]}
+
+
+# Lies of the optimizer: what was computed is not AdamW.
+
+
+def updating(change: Callable[[TieredAdamW, Any, Any], Any]) -> Lie:
+    """`change` makes of (optimizer, numbers before, numbers after) of a tier the numbers after."""
+
+    def lie(patch: pytest.MonkeyPatch) -> None:
+        adamw = TieredAdamW._adamw
+
+        def lying(self: TieredAdamW, parameter: Any, *more: Any) -> Any:
+            new, m, v = adamw(self, parameter, *more)
+            return change(self, parameter, new), m, v
+
+        patch.setattr(TieredAdamW, "_adamw", lying)
+
+    return lie
+
+
+def with_other(**settings: Any) -> Lie:
+    """The optimizer has other settings than the run."""
+
+    def lie(patch: pytest.MonkeyPatch) -> None:
+        step = TieredAdamW.step
+        patch.setattr(TieredAdamW, "step", lambda self, *a: step(replace(self, **settings), *a))
+
+    return lie
+
+
+def rate_times_10_in_the_optimizer(patch: pytest.MonkeyPatch) -> None:
+    adamw = TieredAdamW._adamw
+    patch.setattr(TieredAdamW, "_adamw", lambda self, *a: adamw(self, *a[:-1], 10 * a[-1]))
+
+
+def rate_times_10_in_the_schedule(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(loop_module, "learning_rate", lambda c, step: 10 * learning_rate(c, step))
+
+
+def bias_correction_is_off(patch: pytest.MonkeyPatch) -> None:
+    adamw = TieredAdamW._adamw
+    patch.setattr(
+        TieredAdamW, "_adamw", lambda self, p, g, m, v, fired, rate: adamw(
+            self, p, g, m, v, fired + 1000, rate
+        )
+    )  # fmt: skip
+
+
+def momentum_is_lost(patch: pytest.MonkeyPatch) -> None:
+    adamw = TieredAdamW._adamw
+    patch.setattr(
+        TieredAdamW, "_adamw", lambda self, p, g, m, *a: adamw(self, p, g, mx.zeros_like(m), *a)
+    )
+
+
+def a_due_tier_is_left_out(patch: pytest.MonkeyPatch) -> None:
+    step = TieredAdamW.step
+
+    def lying(self: TieredAdamW, *a: Any) -> Any:
+        arguments = list(a)
+        arguments[4] = [tier for tier in a[4] if tier != 1]
+        return step(self, *arguments)
+
+    patch.setattr(TieredAdamW, "step", lying)
+
+
+def only_the_last_gradient_counts(patch: pytest.MonkeyPatch) -> None:
+    step = TieredAdamW.step
+
+    def lying(self: TieredAdamW, gradients: Any, parameters: Any, held: Any, state: Any, *a: Any):  # type: ignore[no-untyped-def]
+        forgetful = replace(state, pending=[mx.zeros_like(p) for p in state.pending])
+        return step(self, gradients, parameters, held, forgetful, *a)
+
+    patch.setattr(TieredAdamW, "step", lying)
+
+
+# Lies of the plan and of the loop.
+
+
+def late(patch: pytest.MonkeyPatch) -> None:
+    due = TierPlan.due
+    patch.setattr(TierPlan, "due", lambda self, step: due(self, step - 1) if step > 1 else (0,))
+
+
+def early(patch: pytest.MonkeyPatch) -> None:
+    due = TierPlan.due
+    patch.setattr(TierPlan, "due", lambda self, step: due(self, step + 1))
+
+
+def a_weight_changes_after_the_last_step(patch: pytest.MonkeyPatch) -> None:
+    run = TrainingStep.run
+
+    def lying(self: TrainingStep, *a: Any) -> Any:
+        measured = run(self, *a)
+        if a[1] < STEPS:
+            return measured
+        path, value = next(iter(trainable(self._model).items()))
+        step_module.write_parameters(self._model, {path: value + 1e-3})
+        return measured
+
+    patch.setattr(TrainingStep, "run", lying)
+
+
+def pending_is_misreported(patch: pytest.MonkeyPatch) -> None:
+    measurement = step_module.StepMeasurement
+    patch.setattr(
+        step_module,
+        "StepMeasurement",
+        lambda **facts: measurement(**facts | {"pending": tuple(n + 1 for n in facts["pending"])}),
+    )
+
+
+def a_good_step_is_called_void(patch: pytest.MonkeyPatch) -> None:
+    step = TieredAdamW.step
+
+    def lying(self: TieredAdamW, *a: Any) -> Any:
+        arguments = list(a)
+        arguments[6] = mx.array(math.nan)
+        return step(self, *arguments)
+
+    patch.setattr(TieredAdamW, "step", lying)
+
+
+LIES: dict[str, tuple[Lie, str]] = {
+    "nothing is written": (scaled(0), "tier 0 was due but its weights did not move"),
+    "the write of one layer is lost": (writing(of_one_layer_lost), "does not hold the update of"),
+    "the write of one row is lost": (writing(of_one_row_lost), "does not hold the update of"),
+    "half of the update is written": (scaled(0.5), "does not hold the update of"),
+    "the negative update is written": (scaled(-1), "does not hold the update of"),
+    "1e-12 of the update is written": (scaled(1e-12), "does not hold the update of"),
+    "twice the update is written": (scaled(2), "does not hold the update of"),
+    "two parameters are swapped": (writing(swapped), "does not hold the update of"),
+    "inf is written at the last step": (writing(infinite_at_the_end), "infinite or not a number"),
+    "half of the update is computed": (
+        updating(lambda _, old, new: old + 0.5 * (new - old)), "where AdamW's update is",
+    ),
+    "the negative update is computed": (
+        updating(lambda _, old, new: 2 * old - new), "where AdamW's update is",
+    ),
+    "1e-12 of the update is computed": (
+        updating(lambda _, old, new: old + 1e-12 * (new - old)), "where AdamW's update is",
+    ),
+    "one number moves too far": (
+        updating(lambda _, old, new: mx.where(mx.arange(new.size) == 77, new + 1, new)),
+        "AdamW",
+    ),
+    "the optimizer takes ten times the rate": (
+        rate_times_10_in_the_optimizer, "where AdamW's update is",
+    ),
+    "the schedule gives ten times the rate": (
+        rate_times_10_in_the_schedule, "but the settings ask for",
+    ),
+    "no bias correction": (bias_correction_is_off, "where AdamW's update is"),
+    "no momentum": (momentum_is_lost, "where AdamW's update is"),
+    "other betas": (with_other(betas=(0.5, 0.9)), "where AdamW's update is"),
+    "strong decay": (with_other(weight_decay=1.0), "where AdamW"),
+    "only the last gradient counts": (only_the_last_gradient_counts, "where AdamW's update is"),
+    "a due tier is left out": (a_due_tier_is_left_out, "tier 1 was due but its weights did not"),
+    "tiers fire a step late": (late, "tier 1 was due but its weights did not move"),
+    "tiers fire a step early": (early, "tier 1 moved although it was not due"),
+    "pending gradients are misreported": (pending_is_misreported, "pending gradients"),
+    "a good step is called void": (a_good_step_is_called_void, "did not move"),
+    "a weight changes after the last step": (
+        a_weight_changes_after_the_last_step, "changed outside of any step",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LIES)
+def test_a_lie_about_an_update_stops_the_run(
+    config: TrainingConfig, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lie, sentence = LIES[name]
+    lie(monkeypatch)
+    end = ending(config)
+    assert end.outcome == "failed"
+    assert sentence in end.message
+    assert "Traceback" not in end.message
+
+
+def zero_gradients(patch: pytest.MonkeyPatch) -> None:
+    """Tier 1's gradient is lost on the way to the optimizer."""
+    gradients = TrainingStep._summed_gradients
+
+    def lying(self: TrainingStep, *a: Any) -> Any:
+        loss, found = gradients(self, *a)
+        return loss, {k: mx.zeros_like(g) if k == 1 else g for k, g in found.items()}
+
+    patch.setattr(TrainingStep, "_summed_gradients", lying)
+
+
+def test_a_tier_that_never_had_a_gradient_is_named_at_the_end(
+    config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zero_gradients(monkeypatch)
+    end = ending(config)
+    assert "Tier 1 learned nothing: its gradient was always zero; only weight decay" in end.message
+
+
+def test_a_tier_that_never_moved_is_named_at_the_end(
+    config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zero_gradients(monkeypatch)
+    end = ending(replace(config, weight_decay=0.0))
+    assert end.message.endswith("Tier 1 learned nothing: its gradient was always zero.")
+
+
+def test_a_tier_whose_period_is_longer_than_the_run_is_named_at_the_end(
+    config: TrainingConfig,
+) -> None:
+    end = ending(replace(config, tiers=(TierConfig(1), TierConfig(7))))
+    assert end.message.endswith("Tier 1 never fired: its update period is 7 steps.")
+
+
+def test_an_idle_tier_is_named_after_a_resume_too_but_not_one_that_learned_before(
+    config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    *_, stopped = train(config, stop_after=4)
+    assert stopped.message == "Stopped after step 4."
+    zero_gradients(monkeypatch)
+    *_, end = resume(config.output)
+    assert end.message == "All 6 steps done."
+
+
+@pytest.mark.parametrize("changes", [
+    {},
+    {"learning_rate": 0.5},
+    {"learning_rate": 1e-9},
+    {"schedule": "linear", "warmup_steps": 0, "max_norm": 0.0, "weight_decay": 0.9},
+    {"max_norm": 1e-6, "gradient_accumulation": 3},
+    {
+        "pending": "skip",
+        "tiers": (TierConfig(1), TierConfig(2, 0.1), TierConfig(3, pending="accumulate")),
+    },
+    {"assign": "rank", "tiers": (TierConfig(1), TierConfig(3))},
+    {"fine_tune_type": "dora", "schedule": "constant"},
+])  # fmt: skip
+def test_a_true_run_raises_no_alarm(config: TrainingConfig, changes: dict[str, Any]) -> None:
+    events = list(train(replace(config, steps=13, **changes)))
+    assert events[-1].message == "All 13 steps done."
+    assert len([e for e in events if isinstance(e, StepFinished)]) == 13
+
+
+def test_no_sequence_of_gradients_moves_a_number_further_than_the_bound() -> None:
+    random = np.random.default_rng(0)
+    ratio = 0.9 / 0.999
+    for steps in (1, 2, 6, 40):
+        # By Cauchy-Schwarz the worst gradients grow as (β1/β2)^-i; others stay below.
+        worst = ratio ** -np.arange(1, steps + 1)
+        for gradients, is_worst in [(worst, True), (random.normal(size=steps), False)]:
+            state = AdamWState.zeros(1)
+            values = np.zeros(1)
+            for gradient in gradients * 1e3:
+                state.accumulate(np.array([gradient]))
+                before = values
+                values = state.fire(values, 1.0, 0.0)
+            moved = abs(values - before)[0]
+            assert moved <= largest_update(steps) * (1 + 1e-6)
+            assert not is_worst or moved == pytest.approx(largest_update(steps), rel=1e-6)
+    assert largest_update(1) == pytest.approx(1)
+    assert largest_update(10_000) == pytest.approx(7.27, abs=0.01)
+
+
+def test_the_rules_give_the_rates_of_the_schedules() -> None:
+    for schedule in ("constant", "linear", "cosine"):
+        config = TrainingConfig(steps=50, warmup_steps=7, schedule=schedule)  # type: ignore[arg-type]
+        rate = UpdateRules.from_config(config).rate
+        assert rate is not None
+        for step in range(1, 51):
+            assert rate(step) == pytest.approx(learning_rate(config, step), rel=1e-9, abs=1e-15)
