@@ -1,0 +1,80 @@
+"""The cost of auditing every update: our step beside the same step without it, by turns.
+
+python -m tests.benchmarks.audit_cost
+"""
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from app.core.demo import demo_config
+from app.engine.adapter import add_adapter
+from app.engine.loading import load_base_model
+from app.engine.mlx_gateway import compiles, import_mlx
+from tests.benchmarks.sides import Ours, compare
+from tests.benchmarks.train_vs_mlx_lm import BATCH, batches_of, print_table, time_ratio
+from tests.benchmarks.workloads import (
+    REAL_SIZES,
+    SMALL,
+    Architecture,
+    RealSize,
+    Shape,
+    build,
+    equal_rows,
+)
+
+GOAL = "≤ 1.01"
+
+
+class NoAudit:
+    """In an audit's place: takes everything for true."""
+
+    def observe(self, *_: Any) -> Any:
+        return import_mlx().array(0.0)
+
+    def check(self, *_: Any) -> None:
+        pass
+
+    check_rate = check
+
+
+def small() -> None:
+    for hidden in (256, 512):
+        _beside(f"hidden {hidden}, 4×256", lambda h=hidden: build(Shape(SMALL, h)), SMALL, 256, 12)
+
+
+def starter() -> None:
+    config = demo_config()
+
+    def built() -> Any:
+        base = load_base_model(config.model)
+        add_adapter(base.model, config)
+        import_mlx().eval(base.model.parameters())
+        base.model.train()
+        return base.model
+
+    _beside("the demo's model, 4×64", built, 1000, 64, 40)
+
+
+def real() -> None:
+    models: list[Architecture] = [RealSize(name, bits) for name in REAL_SIZES for bits in (None, 4)]
+    for model in models if compiles() else ():
+        _beside(f"{model}, 4×512", lambda m=model: build(m), model.vocabulary, 512, 12)
+
+
+def _beside(what: str, model: Callable[[], Any], vocabulary: int, length: int, rounds: int) -> None:
+    batches = batches_of(equal_rows(BATCH, length, vocabulary)) * 2
+    audited, bare = Ours(model(), (1, 2, 4)), Ours(model(), (1, 2, 4))
+    bare.training._audit = NoAudit()  # type: ignore[assignment]
+    for side in (audited, bare):
+        side.warm_up(batches)
+        side.steps(batches * 4)
+    a, b = compare(lambda: audited.steps(batches), lambda: bare.steps(batches), rounds)
+    time_ratio(f"{what}, audited / not", GOAL, a, b)
+
+
+ROWS: dict[str, Callable[[], None]] = {f.__name__: f for f in (small, starter, real)}
+
+
+if __name__ == "__main__":
+    print_table(ROWS, sys.argv[1:])
