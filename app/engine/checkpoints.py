@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from app.core.computer import Computer, read_computer
-from app.core.errors import InputError
+from app.core.errors import InputError, VerificationError
 from app.core.files import (
     folder_written_aside,
     plain_disk_errors,
@@ -148,6 +148,7 @@ def save_checkpoint(
     """Write `folder`, which must not exist; returns its size in bytes. Raises AppError."""
     with folder_written_aside(folder) as aside:
         _save_arrays(aside / ADAPTER_FILE, adapter)
+        _check_saved(aside / ADAPTER_FILE, adapter)
         write_json_atomic(aside / ADAPTER_CONFIG_FILE, adapter_config)
         _save_arrays(aside / OPTIMIZER_FILE, _flatten(state))
         digests = {file.name: _digest(file) for file in sorted(aside.iterdir())}
@@ -247,6 +248,18 @@ def _save_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
     # Through a Python file, because a full disk then says so as an OSError.
     with path.open("wb") as file:
         import_mlx().save_safetensors(file, dict(arrays))
+
+
+def _check_saved(path: Path, arrays: Mapping[str, Any]) -> None:
+    """Raise VerificationError unless the file, read back, holds these arrays bit for bit."""
+    mx = import_mlx()
+    with path.open("rb") as file:
+        found = mx.load(file, format="safetensors")
+        is_same = found.keys() == arrays.keys() and all(
+            mx.array_equal(found[name], array).item() for name, array in arrays.items()
+        )
+    if not is_same:
+        raise VerificationError(f"The adapter read back from {path.parent} is not the model's.")
 
 
 def _flatten(state: OptimizerState) -> Arrays:

@@ -12,6 +12,7 @@ import pytest
 
 from app.core.config import TierConfig, TrainingConfig
 from app.core.events import RunFinished, StepFinished
+from app.engine import checkpoints as checkpoints_module
 from app.engine import loop as loop_module
 from app.engine import step as step_module
 from app.engine.lora import layer_index, trainable
@@ -195,6 +196,15 @@ def a_weight_changes_after_the_last_step(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(TrainingStep, "run", lying)
 
 
+def another_adapter_is_saved(patch: pytest.MonkeyPatch) -> None:
+    save = checkpoints_module._save_arrays
+
+    def lying(path: Path, arrays: dict[str, Any]) -> None:
+        save(path, {name: mx.zeros_like(value) for name, value in arrays.items()})
+
+    patch.setattr(checkpoints_module, "_save_arrays", lying)
+
+
 def pending_is_misreported(patch: pytest.MonkeyPatch) -> None:
     measurement = step_module.StepMeasurement
     patch.setattr(
@@ -252,6 +262,7 @@ LIES: dict[str, tuple[Lie, str]] = {
     "a due tier is left out": (a_due_tier_is_left_out, "tier 1 was due but its weights did not"),
     "tiers fire a step late": (late, "tier 1 was due but its weights did not move"),
     "tiers fire a step early": (early, "tier 1 moved although it was not due"),
+    "another adapter is saved": (another_adapter_is_saved, "is not the model's"),
     "pending gradients are misreported": (pending_is_misreported, "pending gradients"),
     "a good step is called void": (a_good_step_is_called_void, "did not move"),
     "a weight changes after the last step": (
