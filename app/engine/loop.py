@@ -206,13 +206,13 @@ class TrainingLoop:
         return self._best.is_stale(self._config.early_stop_evals)
 
     def _outcome(self) -> tuple[Outcome, str]:
-        voids = self._voids.said() + self._training.idle_tiers()
+        remarks = self._voids.said() + self._validation.remark() + self._training.idle_tiers()
         if self._step == self._config.steps:
             done = f"All {self._step} steps" if self._step > 1 else "The one step is"
-            return "finished", f"{done} done.{voids}"
+            return "finished", f"{done} done.{remarks}"
         if self._is_over():
-            return "finished", f"Ended early at step {self._step}: {self._best.said()}{voids}"
-        return "stopped", f"Stopped after step {self._step}.{voids}"
+            return "finished", f"Ended early at step {self._step}: {self._best.said()}{remarks}"
+        return "stopped", f"Stopped after step {self._step}.{remarks}"
 
     def _finished_step(self, measurement: StepMeasurement, rate: float) -> StepFinished:
         if not measurement.is_void:

@@ -4,7 +4,7 @@ What a loss over several datasets is, is decided here; when there is one, in the
 """
 
 from collections.abc import Iterator
-from math import fsum
+from math import fsum, isfinite
 from operator import mul
 
 from app.core.events import DatasetLoss, EvaluationFinished, Event, StageChanged
@@ -22,6 +22,7 @@ class Validation:
         self._sets = prepared.valid
         self._names_each = bool(prepared.parts)
         self._best = best
+        self._is_finite = True
         self._evaluator = Evaluator(prepared.base.model, prepared.head, machines)
 
     def trace(self, batch: Batch) -> None:
@@ -37,8 +38,13 @@ class Validation:
             DatasetLoss(one.name, self._evaluator.mean_loss(one.batches)) for one in self._sets
         )
         loss = self._over_all([one.val_loss for one in each])
+        self._is_finite = isfinite(loss)
         is_best = self._best.take(loss, step)
         yield EvaluationFinished(step, loss, is_best, each if self._names_each else ())
+
+    def remark(self) -> str:
+        """For the end of the run's last sentence; empty if the last loss was a finite number."""
+        return "" if self._is_finite else " The last validation loss is not a finite number."
 
     def _over_all(self, losses: list[float]) -> float:
         """The mean, each weighted by the tokens that an epoch trains of its dataset."""
