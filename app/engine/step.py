@@ -78,7 +78,6 @@ class TrainingStep:
         mx = import_mlx()
         self._audit.check_rate(step, learning_rate)
         trained_tokens = sum(batch.trained_tokens for batch in batches)
-        tokens = _scalar(trained_tokens)
         due = self._optimizer.plan.due(step)
         taught = self._optimizer.taught(due)
         with self._machines.own_random_numbers(), self._bound.kept():
@@ -91,7 +90,7 @@ class TrainingStep:
             before,
             self._held,
             self.state.tree(),
-            tokens,
+            _scalar(trained_tokens),
             _scalar(learning_rate),
         )
         moved, wanted, tree, norm, is_finite = result
@@ -99,10 +98,11 @@ class TrainingStep:
         try:
             after = read_parameters(self._model, self._paths)
             measured, held = self._meter.measure(self._held, after)
-            observed = self._audit.observe(
-                gradients, wanted, self._held, held, tokens, learning_rate
-            )
-            mx.eval(loss, measured, held, observed, result)
+            observed = self._audit.observe(gradients, wanted, self._held, held, learning_rate)
+            arrays = [array for tier in observed for array in tier.arrays]
+            mx.async_eval(loss, measured, held, arrays, result)
+            self._audit.finish()  # the step before, while the device computes this one
+            mx.eval(loss, measured, held, arrays, result)
         except RuntimeError:
             # Out of memory, say: the model must not keep arrays that can never be computed.
             write_parameters(self._model, before)
@@ -122,6 +122,7 @@ class TrainingStep:
     def check_at_rest(self, step: int) -> None:
         """Raise VerificationError unless the model holds what was measured after `step`, finite."""
         mx = import_mlx()
+        self._audit.finish()
         now = self._meter.read(trainable(self._model))
         for tier, (found, measured) in enumerate(zip(now, self._held, strict=True)):
             if not mx.all(mx.isfinite(found)).item():

@@ -7,6 +7,7 @@ checks that each is what the optimizer meant to write, and that none moved furth
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,16 +17,29 @@ from app.engine.mlx_gateway import compiled, import_mlx
 from app.engine.optimizer import Gradients, OptimizerState
 from app.engine.tiers import TierPlan
 from app.engine.update_rules import Array, UpdateRules, largest_update
-from app.engine.update_samples import Observed, SampledTier, observation, parsed
+from app.engine.update_samples import Observed, SampledTier, observation
 from app.engine.verification import Movement, StepMeasurement, verify
 
-SAMPLES = 4096
+SAMPLES = 1024
 """Sampled numbers over all tiers, about."""
 FEWEST_EACH, MOST_EACH = 4, 64
 """Samples of one parameter, or of the slice of it that a tier holds."""
 TOLERANCE = 0.01
 """Of the learning rate: float32 against float64, on devices that round functions differently."""
 _HINT = "This is a fault in Nestling or MLX, not in your data."
+
+
+@dataclass(frozen=True)
+class _Step:
+    """A step whose samples are still to be compared."""
+
+    number: int
+    rate: float
+    values: list[Array]
+    gradients: dict[int, Array]
+    """Of tiers that took one, clipped means over trained tokens."""
+    pending: tuple[int, ...]
+    """Gradients per tier that the step reports as not yet applied."""
 
 
 class UpdateAudit:
@@ -45,6 +59,7 @@ class UpdateAudit:
         self._tiers = [SampledTier(slots, parameters, each) for slots in plan.of_tier]
         self._positions = [mx.array(tier.positions.astype(np.int32)) for tier in self._tiers]
         self._observations: dict[tuple[tuple[int, ...], ...], Any] = {}
+        self._open: _Step | None = None
         for k, tier in enumerate(self._tiers):
             counts = state.fired_counts[k].item(), state.pending_counts[k].item()
             tier.restore(state.m[k], state.v[k], state.pending[k], *counts)
@@ -58,9 +73,8 @@ class UpdateAudit:
         wanted: Mapping[int, Any],
         before: Sequence[Any],
         after: Sequence[Any],
-        tokens: Any,
         rate: float,
-    ) -> Any:
+    ) -> list[Observed]:
         """Measure a step on the device, for `check`; the arguments are those of `observation`."""
         mx = import_mlx()
         key = tuple(gradients), tuple(wanted)
@@ -68,14 +82,15 @@ class UpdateAudit:
             self._observations[key] = compiled(observation)
         decays = [rate * factor * self._rules.weight_decay for factor in self._rules.factors]
         allowed = [d + 4 * tier.precision for d, tier in zip(decays, self._tiers, strict=True)]
-        return self._observations[key](
-            gradients, dict(wanted), list(before), list(after), tokens,
-            mx.array(allowed, mx.float32), self._positions,
+        tiers = self._observations[key](
+            gradients, dict(wanted), list(before), list(after), mx.array(allowed, mx.float32),
+            self._positions,
         )  # fmt: skip
+        return [Observed(*fields) for fields in tiers]
 
     def check(
         self,
-        observed: Any,
+        observed: Sequence[Observed],
         step: int,
         rate: float,
         reported: StepMeasurement,
@@ -84,34 +99,56 @@ class UpdateAudit:
     ) -> None:
         """Raise VerificationError unless a step, and the report of it, is as it must be.
 
-        `observed` is what `observe` gave for it, evaluated.
+        `observed` is what `observe` gave for it, evaluated. Its samples are compared at the next
+        `finish`.
         """
         rules, due = self._rules, self._rules.due(step)
-        tiers = self._parsed(np.array(observed, np.float64), step)
-        norm = math.sqrt(sum(tier.squares for tier in tiers))
+        found = {k: tier for k, tier in enumerate(observed) if tier.gradients is not None}
+        if tuple(found) != rules.with_gradients(step):
+            raise _fault(step, "gradients were computed of the wrong tiers")
+        squares = {k: tier.squares.item() for k, tier in found.items()}
+        norm = math.sqrt(sum(squares.values())) / reported.trained_tokens
         is_finite = math.isfinite(norm) and math.isfinite(reported.loss)
         _check_finite(reported.movement, step)
-        if is_finite:
-            for tier, now in zip(self._tiers, tiers, strict=True):
-                tier.has_gradient |= now.largest > 0
-                tier.had_gradient |= now.largest > 0
+        for k, tier in enumerate(self._tiers):
+            tier.has_gradient |= is_finite and squares.get(k, 0) > 0
+            tier.had_gradient |= tier.has_gradient
         verify(reported.movement, due, [is_finite and t.has_gradient for t in self._tiers], step)
         if reported.is_void == is_finite:
             kind = ("finite", "left out") if is_finite else ("infinite", "applied")
             raise _fault(step, "{} gradients were {}".format(*kind))
-        for k, (tier, now) in enumerate(zip(self._tiers, tiers, strict=True)):
-            if now.differs:
+        for k, (tier, now) in enumerate(zip(self._tiers, observed, strict=True)):
+            if now.differs.item():
                 raise _not_written(step, tier, np.array(wanted[k]), np.array(after[k]))
-            tier_rate, expected = rate * rules.factors[k], tier.values
-            if is_finite and now.gradients is not None:
-                tier.state.accumulate(now.gradients * rules.clipping(norm))
+            fires = is_finite and k in due
+            tier.has_gradient &= not fires
+            most = largest_update(tier.state.fired + 1) if fires else 0.0
+            _check_bound(step, k, now.excess.item(), rate * rules.factors[k] * most)
+        scale = rules.clipping(norm) / reported.trained_tokens
+        self._open = _Step(
+            step, rate, [np.array(tier.values, np.float64) for tier in observed],
+            {k: np.array(t.gradients, np.float64) * scale for k, t in found.items() if is_finite},
+            reported.pending,
+        )  # fmt: skip
+
+    def finish(self) -> None:
+        """Compare the last step's samples with AdamW. Raises VerificationError.
+
+        Apart from `check`, so that it can happen while the device computes the next step.
+        """
+        done, self._open = self._open, None
+        if done is None:
+            return
+        due = self._rules.due(done.number)
+        for k, (tier, values) in enumerate(zip(self._tiers, done.values, strict=True)):
+            rate, expected = done.rate * self._rules.factors[k], tier.values
+            if k in done.gradients:
+                tier.state.accumulate(done.gradients[k])
                 if k in due:
-                    expected = tier.state.fire(tier.values, tier_rate, rules.weight_decay)
-                    tier.has_gradient = False
-            _check_samples(step, tier, now.values, expected, tier_rate)
-            _check_bound(step, k, now.excess, tier_rate, tier.state.fired)
-            _check_pending(step, k, tier.state.pending_count, reported.pending[k])
-            tier.values = now.values
+                    expected = tier.state.fire(tier.values, rate, self._rules.weight_decay)
+            _check_samples(done.number, tier, values, expected, rate)
+            _check_pending(done.number, k, tier.state.pending_count, done.pending[k])
+            tier.values = values
 
     def check_rate(self, step: int, rate: float) -> None:
         """Raise VerificationError unless `rate` is the configuration's learning rate of `step`."""
@@ -140,13 +177,6 @@ class UpdateAudit:
                 notes.append(f"Tier {k} is where it began.")
         return "".join(f" {note}" for note in notes)
 
-    def _parsed(self, numbers: Array, step: int) -> list[Observed]:
-        sizes = [len(tier.values) for tier in self._tiers]
-        try:
-            return parsed(numbers, sizes, self._rules.with_gradients(step))
-        except ValueError:
-            raise _fault(step, "gradients were computed of the wrong tiers") from None
-
 
 def _check_finite(movement: Movement, step: int) -> None:
     for tier, sizes in enumerate(zip(movement.deltas, movement.drifts, strict=True)):
@@ -170,9 +200,8 @@ def _check_samples(
     raise _fault(step, f"{name} moved by {moved:.3g}, where AdamW's update is {wanted:.3g}")
 
 
-def _check_bound(step: int, tier: int, excess: float, rate: float, fired: int) -> None:
-    most = rate * largest_update(max(1, fired)) * (1 + TOLERANCE)
-    if excess > most:
+def _check_bound(step: int, tier: int, excess: float, most: float) -> None:
+    if excess > most * (1 + TOLERANCE):
         raise _fault(
             step, f"tier {tier} moved by {excess:.3g}, where AdamW moves it by {most:.3g} at most"
         )

@@ -60,63 +60,45 @@ class SampledTier:
 
 @dataclass(frozen=True)
 class Observed:
-    """A tier after a step, as the device measured it."""
+    """A tier after a step, measured on the device: lazy arrays until they are evaluated."""
 
-    values: Array
+    values: Any
     """The sampled numbers in the model."""
-    excess: float
+    excess: Any
     """The largest change of any number beyond its weight decay and rounding."""
-    differs: bool
+    differs: Any
     """Whether any number is not the one that was to be written."""
-    gradients: Array | None = None
-    """Of the sampled numbers, the mean over trained tokens; None where none was computed."""
-    squares: float = 0.0
+    gradients: Any = None
+    """Of the sampled numbers, summed over trained tokens; None where none was computed."""
+    squares: Any = None
     """The sum of all the tier's squared gradients."""
-    largest: float = 0.0
-    """The largest magnitude of the tier's gradients."""
+
+    @property
+    def arrays(self) -> list[Any]:
+        """For `mx.eval`."""
+        return [array for array in vars(self).values() if array is not None]
 
 
 def observation(
     gradients: Gradients, wanted: dict[int, Any], before: Sequence[Any], after: Sequence[Any],
-    tokens: Any, allowed: Any, positions: Sequence[Any],
-) -> Any:  # fmt: skip
-    """All tiers in one lazy float32 vector, for `parsed`.
+    allowed: Any, positions: Sequence[Any],
+) -> list[list[Any]]:  # fmt: skip
+    """Per tier, the fields of `Observed`.
 
-    `gradients` are summed over `tokens`; `wanted` has the vector of each tier that was to be
-    written; `before` and `after` are all tiers' vectors, read from the model; `allowed` is the
-    change of each tier's numbers, relative to their size, that is no excess.
+    `wanted` has the vector of each tier that was to be written; `before` and `after` are all
+    tiers' vectors, read from the model; `allowed` is the change of each tier's numbers, relative
+    to their size, that is no excess.
     """
     mx = import_mlx()
-    parts = []
+    tiers = []
     for tier, (old, new, here) in enumerate(zip(before, after, positions, strict=True)):
         excess = mx.max(mx.abs(new - old) - allowed[tier] * mx.abs(old))
         differs = mx.any(new != wanted[tier]) if tier in wanted else mx.array(False)
-        parts += [new[here], mx.stack([excess, differs.astype(mx.float32)])]
+        fields = [new[here], excess, differs]
         if tier in gradients:
-            mean = gradients[tier] / tokens
-            parts += [mean[here], mx.stack([mx.sum(mx.square(mean)), mx.max(mx.abs(mean))])]
-    return mx.concatenate(parts)
-
-
-def parsed(numbers: Array, sizes: Sequence[int], with_gradients: Sequence[int]) -> list[Observed]:
-    """What `observation` gave, by tier. Raises ValueError if it is of other tiers' gradients."""
-    lengths = [
-        length
-        for k, n in enumerate(sizes)
-        for length in ((n, 2) * (2 if k in with_gradients else 1))
-    ]
-    if sum(lengths) != len(numbers):
-        raise ValueError("gradients of other tiers")
-    parts = iter(np.split(numbers, np.cumsum(lengths)[:-1]))
-    found = []
-    for tier in range(len(sizes)):
-        values, (excess, differs) = next(parts), next(parts)
-        if tier in with_gradients:
-            gradients, (squares, largest) = next(parts), next(parts)
-            found.append(Observed(values, excess, bool(differs), gradients, squares, largest))
-        else:
-            found.append(Observed(values, excess, bool(differs)))
-    return found
+            fields += [gradients[tier][here], mx.sum(mx.square(gradients[tier]))]
+        tiers.append(fields)
+    return tiers
 
 
 def _values(slots: Sequence[Slot], chosen: Sequence[Any], parameters: Mapping[str, Any]) -> Array:

@@ -249,14 +249,14 @@ LIES: dict[str, tuple[Lie, str]] = {
         "AdamW",
     ),
     "the optimizer takes ten times the rate": (
-        rate_times_10_in_the_optimizer, "where AdamW's update is",
+        rate_times_10_in_the_optimizer, "where AdamW moves it by",
     ),
     "the schedule gives ten times the rate": (
         rate_times_10_in_the_schedule, "but the settings ask for",
     ),
-    "no bias correction": (bias_correction_is_off, "where AdamW's update is"),
+    "no bias correction": (bias_correction_is_off, "where AdamW moves it by"),
     "no momentum": (momentum_is_lost, "where AdamW's update is"),
-    "other betas": (with_other(betas=(0.5, 0.9)), "where AdamW's update is"),
+    "other betas": (with_other(betas=(0.5, 0.9)), "where AdamW"),
     "strong decay": (with_other(weight_decay=1.0), "where AdamW"),
     "only the last gradient counts": (only_the_last_gradient_counts, "where AdamW's update is"),
     "a due tier is left out": (a_due_tier_is_left_out, "tier 1 was due but its weights did not"),
