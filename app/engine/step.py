@@ -99,10 +99,9 @@ class TrainingStep:
             after = read_parameters(self._model, self._paths)
             measured, held = self._meter.measure(self._held, after)
             observed = self._audit.observe(gradients, wanted, self._held, held, learning_rate)
-            arrays = [array for tier in observed for array in tier.arrays]
-            mx.async_eval(loss, measured, held, arrays, result)
+            mx.async_eval(loss, measured, held, observed, result)
             self._audit.finish()  # the step before, while the device computes this one
-            mx.eval(loss, measured, held, arrays, result)
+            mx.eval(loss, measured, held, observed, result)
         except RuntimeError:
             # Out of memory, say: the model must not keep arrays that can never be computed.
             write_parameters(self._model, before)
@@ -116,7 +115,7 @@ class TrainingStep:
             movement=self._meter.movement(measured.tolist()),
             is_void=not is_finite.item(),
         )
-        self._audit.check(observed, step, learning_rate, measurement, wanted, held)
+        self._audit.check(observed, step, learning_rate, measurement, gradients, wanted, held)
         return measurement
 
     def check_at_rest(self, step: int) -> None:

@@ -17,7 +17,7 @@ from app.engine.mlx_gateway import compiled, import_mlx
 from app.engine.optimizer import Gradients, OptimizerState
 from app.engine.tiers import TierPlan
 from app.engine.update_rules import Array, UpdateRules, largest_update
-from app.engine.update_samples import Observed, SampledTier, observation
+from app.engine.update_samples import SampledTier, observation, parsed
 from app.engine.verification import Movement, StepMeasurement, verify
 
 SAMPLES = 1024
@@ -36,8 +36,8 @@ class _Step:
     number: int
     rate: float
     values: list[Array]
-    gradients: dict[int, Array]
-    """Of tiers that took one, clipped means over trained tokens."""
+    gradients: list[Array | None]
+    """Clipped means over trained tokens; None of tiers that take none, and in void steps."""
     pending: tuple[int, ...]
     """Gradients per tier that the step reports as not yet applied."""
 
@@ -74,7 +74,7 @@ class UpdateAudit:
         before: Sequence[Any],
         after: Sequence[Any],
         rate: float,
-    ) -> list[Observed]:
+    ) -> Any:
         """Measure a step on the device, for `check`; the arguments are those of `observation`."""
         mx = import_mlx()
         key = tuple(gradients), tuple(wanted)
@@ -82,18 +82,18 @@ class UpdateAudit:
             self._observations[key] = compiled(observation)
         decays = [rate * factor * self._rules.weight_decay for factor in self._rules.factors]
         allowed = [d + 4 * tier.precision for d, tier in zip(decays, self._tiers, strict=True)]
-        tiers = self._observations[key](
+        return self._observations[key](
             gradients, dict(wanted), list(before), list(after), mx.array(allowed, mx.float32),
             self._positions,
         )  # fmt: skip
-        return [Observed(*fields) for fields in tiers]
 
     def check(
         self,
-        observed: Sequence[Observed],
+        observed: Any,
         step: int,
         rate: float,
         reported: StepMeasurement,
+        gradients: Gradients,
         wanted: Mapping[int, Any],
         after: Sequence[Any],
     ) -> None:
@@ -103,31 +103,34 @@ class UpdateAudit:
         `finish`.
         """
         rules, due = self._rules, self._rules.due(step)
-        found = {k: tier for k, tier in enumerate(observed) if tier.gradients is not None}
-        if tuple(found) != rules.with_gradients(step):
+        if tuple(gradients) != rules.with_gradients(step):
             raise _fault(step, "gradients were computed of the wrong tiers")
-        squares = {k: tier.squares.item() for k, tier in found.items()}
-        norm = math.sqrt(sum(squares.values())) / reported.trained_tokens
+        sizes = [len(tier.values) for tier in self._tiers]
+        seen = parsed(np.array(observed, np.float64), sizes, gradients)
+        norm = math.sqrt(sum(tier.squares for tier in seen)) / reported.trained_tokens
         is_finite = math.isfinite(norm) and math.isfinite(reported.loss)
         _check_finite(reported.movement, step)
-        for k, tier in enumerate(self._tiers):
-            tier.has_gradient |= is_finite and squares.get(k, 0) > 0
+        for tier, now in zip(self._tiers, seen, strict=True):
+            tier.has_gradient |= is_finite and now.squares > 0
             tier.had_gradient |= tier.has_gradient
         verify(reported.movement, due, [is_finite and t.has_gradient for t in self._tiers], step)
         if reported.is_void == is_finite:
             kind = ("finite", "left out") if is_finite else ("infinite", "applied")
             raise _fault(step, "{} gradients were {}".format(*kind))
-        for k, (tier, now) in enumerate(zip(self._tiers, observed, strict=True)):
-            if now.differs.item():
+        for k, (tier, now) in enumerate(zip(self._tiers, seen, strict=True)):
+            if now.differs:
                 raise _not_written(step, tier, np.array(wanted[k]), np.array(after[k]))
             fires = is_finite and k in due
             tier.has_gradient &= not fires
             most = largest_update(tier.state.fired + 1) if fires else 0.0
-            _check_bound(step, k, now.excess.item(), rate * rules.factors[k] * most)
+            _check_bound(step, k, now.excess, rate * rules.factors[k] * most)
         scale = rules.clipping(norm) / reported.trained_tokens
         self._open = _Step(
-            step, rate, [np.array(tier.values, np.float64) for tier in observed],
-            {k: np.array(t.gradients, np.float64) * scale for k, t in found.items() if is_finite},
+            step, rate, [tier.values for tier in seen],
+            [
+                tier.gradients * scale if is_finite and tier.gradients is not None else None
+                for tier in seen
+            ],
             reported.pending,
         )  # fmt: skip
 
@@ -140,10 +143,11 @@ class UpdateAudit:
         if done is None:
             return
         due = self._rules.due(done.number)
-        for k, (tier, values) in enumerate(zip(self._tiers, done.values, strict=True)):
+        samples = zip(self._tiers, done.values, done.gradients, strict=True)
+        for k, (tier, values, gradient) in enumerate(samples):
             rate, expected = done.rate * self._rules.factors[k], tier.values
-            if k in done.gradients:
-                tier.state.accumulate(done.gradients[k])
+            if gradient is not None:
+                tier.state.accumulate(gradient)
                 if k in due:
                     expected = tier.state.fire(tier.values, rate, self._rules.weight_decay)
             _check_samples(done.number, tier, values, expected, rate)

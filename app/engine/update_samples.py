@@ -5,7 +5,7 @@ What must be true of them is not known here.
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,45 +60,56 @@ class SampledTier:
 
 @dataclass(frozen=True)
 class Observed:
-    """A tier after a step, measured on the device: lazy arrays until they are evaluated."""
+    """A tier after a step, as the device measured it."""
 
-    values: Any
+    values: Array
     """The sampled numbers in the model."""
-    excess: Any
+    excess: float
     """The largest change of any number beyond its weight decay and rounding."""
-    differs: Any
+    differs: bool
     """Whether any number is not the one that was to be written."""
-    gradients: Any = None
+    gradients: Array | None = None
     """Of the sampled numbers, summed over trained tokens; None where none was computed."""
-    squares: Any = None
+    squares: float = 0.0
     """The sum of all the tier's squared gradients."""
-
-    @property
-    def arrays(self) -> list[Any]:
-        """For `mx.eval`."""
-        return [array for array in vars(self).values() if array is not None]
 
 
 def observation(
     gradients: Gradients, wanted: dict[int, Any], before: Sequence[Any], after: Sequence[Any],
     allowed: Any, positions: Sequence[Any],
-) -> list[list[Any]]:  # fmt: skip
-    """Per tier, the fields of `Observed`.
+) -> Any:  # fmt: skip
+    """All tiers in one lazy float32 vector, for `parsed`: the host waits for the device once.
 
     `wanted` has the vector of each tier that was to be written; `before` and `after` are all
     tiers' vectors, read from the model; `allowed` is the change of each tier's numbers, relative
     to their size, that is no excess.
     """
     mx = import_mlx()
-    tiers = []
+    samples, scalars = [], []
     for tier, (old, new, here) in enumerate(zip(before, after, positions, strict=True)):
-        excess = mx.max(mx.abs(new - old) - allowed[tier] * mx.abs(old))
+        samples.append(new[here])
+        scalars.append(mx.max(mx.abs(new - old) - allowed[tier] * mx.abs(old)))
         differs = mx.any(new != wanted[tier]) if tier in wanted else mx.array(False)
-        fields = [new[here], excess, differs]
+        scalars.append(differs.astype(mx.float32))
         if tier in gradients:
-            fields += [gradients[tier][here], mx.sum(mx.square(gradients[tier]))]
-        tiers.append(fields)
-    return tiers
+            samples.append(gradients[tier][here])
+            scalars.append(mx.sum(mx.square(gradients[tier])))
+    return mx.concatenate([mx.stack(scalars), *samples])
+
+
+def parsed(numbers: Array, sizes: Sequence[int], with_gradients: Collection[int]) -> list[Observed]:
+    """By tier, the vector that `observation` gave with gradients of those tiers."""
+    scalars = iter(numbers)
+    heads = [[next(scalars) for _ in range(2 + (k in with_gradients))] for k in range(len(sizes))]
+    lengths = [n for k, n in enumerate(sizes) for _ in range(1 + (k in with_gradients))]
+    start = sum(map(len, heads))
+    samples = iter(np.split(numbers[start:], np.cumsum(lengths)[:-1]))
+    found = []
+    for k, (excess, differs, *squares) in enumerate(heads):
+        values = next(samples)
+        of_gradient = (next(samples), *squares) if k in with_gradients else ()
+        found.append(Observed(values, excess, bool(differs), *of_gradient))
+    return found
 
 
 def _values(slots: Sequence[Slot], chosen: Sequence[Any], parameters: Mapping[str, Any]) -> Array:

@@ -84,7 +84,7 @@ class Ours:
             self.measured.first_loss = self.measured.first_loss or loss
 
     def block(self, batches: Sequence[Batch]) -> None:
-        _timed(self.measured, lambda: self.steps(batches))
+        timed(self.measured, lambda: self.steps(batches))
 
 
 def compare(a: Callable[[], None], b: Callable[[], None], rounds: int) -> tuple[Measured, Measured]:
@@ -92,8 +92,8 @@ def compare(a: Callable[[], None], b: Callable[[], None], rounds: int) -> tuple[
     first, second = Measured(), Measured()
     a(), b()
     for _ in range(rounds):
-        _timed(first, a)
-        _timed(second, b)
+        timed(first, a)
+        timed(second, b)
     return first, second
 
 
@@ -165,7 +165,7 @@ def against_mlx_lm(
     return ours.measured, theirs
 
 
-def _timed(measured: Measured, work: Callable[[], None]) -> None:
+def timed(measured: Measured, work: Callable[[], None]) -> None:
     mx = import_mlx()
     held = mx.get_active_memory()
     mx.reset_peak_memory()
