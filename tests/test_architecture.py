@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE_SECONDS
+
 ROOT = Path(__file__).resolve().parents[1]
 MODULES = sorted((ROOT / "app").rglob("*.py"))
 
@@ -15,7 +17,7 @@ MODULES = sorted((ROOT / "app").rglob("*.py"))
 def test_imports_point_down_only() -> None:
     ended = subprocess.run(
         [Path(sys.executable).with_name("lint-imports"), "--no-cache"], cwd=ROOT,
-        capture_output=True, text=True, timeout=120,
+        capture_output=True, text=True, timeout=PATIENCE_SECONDS,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stdout + ended.stderr
 
@@ -54,7 +56,7 @@ def test_nothing_heavy_is_imported_with_the_engine() -> None:
         "heavy = {'mlx', 'mlx_lm', 'transformers', 'PySide6'} & set(sys.modules)\n"
         "assert not heavy, heavy"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60, cwd=ROOT)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=PATIENCE_SECONDS, cwd=ROOT)
 
 
 @pytest.mark.parametrize(
