@@ -4,11 +4,12 @@ import os
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from pytestqt.qtbot import QtBot
 
 from app.core.paths import HOME_VARIABLE, cache_dir
@@ -22,8 +23,10 @@ import_mlx()
 
 # The sample that every change runs is the same each time, so that a failure is the change's own;
 # the long campaigns (-m slow) draw anew.
-settings.register_profile("sample", derandomize=True)
-settings.register_profile("campaign", derandomize=False)
+# Neither fails for the time that it takes.
+UNTIMED: dict[str, Any] = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("sample", derandomize=True, **UNTIMED)
+settings.register_profile("campaign", derandomize=False, **UNTIMED)
 
 CHATML = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n"

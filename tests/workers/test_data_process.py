@@ -168,7 +168,7 @@ def test_a_process_that_rests_lets_its_job_close_and_the_next_one_starts(
 
 
 ORPHAN = """
-import os, sys, time
+import os, sys
 from pathlib import Path
 from PySide6.QtCore import QCoreApplication
 from app.workers.data_process import DataProcess
