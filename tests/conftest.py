@@ -2,16 +2,20 @@
 
 import os
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
+from pytestqt.qtbot import QtBot
 
 from app.core.paths import HOME_VARIABLE, cache_dir
 from app.engine.mlx_gateway import import_mlx, import_mlx_lm
 from tests.library.made_up import made_up_step, run_started
+from tests.patience import PATIENCE_MS
 
 # MLX is loaded once with the user's own cache, so that tests need not prepare the BLAS again.
 cache_dir()
@@ -19,8 +23,10 @@ import_mlx()
 
 # The sample that every change runs is the same each time, so that a failure is the change's own;
 # the long campaigns (-m slow) draw anew.
-settings.register_profile("sample", derandomize=True)
-settings.register_profile("campaign", derandomize=False)
+# Neither fails for the time that it takes.
+UNTIMED: dict[str, Any] = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("sample", derandomize=True, **UNTIMED)
+settings.register_profile("campaign", derandomize=False, **UNTIMED)
 
 CHATML = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n"
@@ -39,6 +45,14 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     home = tmp_path / "home"
     monkeypatch.setenv(HOME_VARIABLE, str(home))
     return home
+
+
+@pytest.fixture
+def qtbot(qtbot: QtBot) -> QtBot:
+    """Whose waits end with the fact, or fail after everyone's patience."""
+    for name in ("waitUntil", "waitSignal", "waitSignals", "waitExposed", "waitActive"):
+        setattr(qtbot, name, partial(getattr(qtbot, name), timeout=PATIENCE_MS))
+    return qtbot
 
 
 @pytest.fixture(scope="session")

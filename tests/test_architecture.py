@@ -2,20 +2,30 @@
 
 import ast
 import importlib
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE_SECONDS
+
 ROOT = Path(__file__).resolve().parents[1]
 MODULES = sorted((ROOT / "app").rglob("*.py"))
+TESTS = [p for p in sorted((ROOT / "tests").rglob("*.py")) if "benchmarks" not in p.parts]
+TIMED = re.compile(
+    r"\bqtbot\.wait\(|\bqWait\(|\bsleep\(|\bTimer\(\d|"
+    r"\b(timeout|seconds|patience)\s*=\s*[\d.]|\.(wait|join|alarm)\(\s*(?!0\))[\d.]|"
+    r"^\s*(import|from) (\w+, )*time\b"
+)
+"""Lines that wait until some time has passed, read a clock, or have a bound of their own."""
 
 
 def test_imports_point_down_only() -> None:
     ended = subprocess.run(
         [Path(sys.executable).with_name("lint-imports"), "--no-cache"], cwd=ROOT,
-        capture_output=True, text=True, timeout=120,
+        capture_output=True, text=True, timeout=PATIENCE_SECONDS,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stdout + ended.stderr
 
@@ -54,7 +64,7 @@ def test_nothing_heavy_is_imported_with_the_engine() -> None:
         "heavy = {'mlx', 'mlx_lm', 'transformers', 'PySide6'} & set(sys.modules)\n"
         "assert not heavy, heavy"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60, cwd=ROOT)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=PATIENCE_SECONDS, cwd=ROOT)
 
 
 @pytest.mark.parametrize(
@@ -63,3 +73,10 @@ def test_nothing_heavy_is_imported_with_the_engine() -> None:
 def test_a_benchmark_still_imports(path: Path) -> None:
     """Benchmarks aren't run here, so that one the engine has moved away from shows by this."""
     importlib.import_module(f"tests.benchmarks.{path.stem}")
+
+
+@pytest.mark.parametrize("module", TESTS, ids=lambda p: str(p.relative_to(ROOT)))
+def test_a_test_waits_for_facts_and_never_for_time(module: Path) -> None:
+    """What bounds a wait is `tests.patience`; the waits of `qtbot` have it by themselves."""
+    lines = module.read_text(encoding="utf-8").splitlines()
+    assert [line for line in lines if TIMED.search(line)] == []

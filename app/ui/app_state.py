@@ -37,14 +37,22 @@ class Phase(Enum):
     EMPTY = "empty"
     READY = "ready"
     RUNNING = "running"
+    PAUSING = "pausing"
+    """A pause was asked for, and the run is still at work."""
     PAUSED = "paused"
+    """The run's thread rests."""
     STOPPING = "stopping"
     FINISHED = "finished"
     FAILED = "failed"
 
     @property
     def is_active(self) -> bool:
-        return self in (Phase.RUNNING, Phase.PAUSED, Phase.STOPPING)
+        return self.may_be_stopped or self is Phase.STOPPING
+
+    @property
+    def may_be_stopped(self) -> bool:
+        """A run is in progress that nobody has stopped."""
+        return self in (Phase.RUNNING, Phase.PAUSING, Phase.PAUSED)
 
 
 class AppState(QObject):

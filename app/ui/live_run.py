@@ -15,7 +15,12 @@ if TYPE_CHECKING:
     from app.library.run_summary import RunSummary
 
 REFRESH_MS = 250
-_WORDS = {Phase.RUNNING: "live", Phase.PAUSED: "paused", Phase.STOPPING: "stopping"}
+_WORDS = {
+    Phase.RUNNING: "live",
+    Phase.PAUSING: "pausing",
+    Phase.PAUSED: "paused",
+    Phase.STOPPING: "stopping",
+}
 
 
 @dataclass(frozen=True)

@@ -53,10 +53,11 @@ OUTCOMES = {
     "unreadable": ("Unreadable", "danger"),
     "running": ("Running elsewhere", "accent"),
     "live": ("Running", "accent"),
+    "pausing": ("Pausing…", "warning"),
     "paused": ("Paused", "warning"),
     "stopping": ("Stopping", "warning"),
 }
-"""What the library calls a run's state, and the theme's colour for it; the last three are ours."""
+"""What the library calls a run's state, and the theme's colour for it; the last four are ours."""
 
 
 def outcome(word: str) -> str:
@@ -70,7 +71,7 @@ def tone(word: str) -> str:
 
 def is_in_progress(word: str) -> bool:
     """Whether a run of this outcome is being trained, here or by another program."""
-    return word in ("running", "live", "paused", "stopping")
+    return word in ("running", "live", "pausing", "paused", "stopping")
 
 
 def size(size_bytes: int) -> str:

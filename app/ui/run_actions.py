@@ -39,12 +39,13 @@ class RunActions(QObject):
         why_not_queue = self._state.why_not_queue()
         self.queue.setEnabled(not why_not_queue)
         _explain(self.queue, why_not_queue or "Train with these settings when their turn comes")
-        self.pause.setText("Resume" if phase is Phase.PAUSED else "Pause")
-        is_going = phase in (Phase.RUNNING, Phase.PAUSED)
+        is_going = phase.may_be_stopped
+        is_pause_wanted = phase in (Phase.PAUSING, Phase.PAUSED)
+        self.pause.setText("Resume" if is_pause_wanted else "Pause")
         for action in (self.pause, self.save, self.stop):
             action.setEnabled(is_going)
         idle = "The run is being stopped." if phase is Phase.STOPPING else "No run is in progress."
-        pause = "Go on where it stands" if phase is Phase.PAUSED else "Hold after the current step"
+        pause = "Go on where it stands" if is_pause_wanted else "Hold after the current step"
         _explain(self.pause, pause if is_going else idle)
         _explain(self.save, "Keep what was learned up to now" if is_going else idle)
         _explain(self.stop, "End here and keep a checkpoint" if is_going else idle)

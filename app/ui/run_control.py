@@ -12,7 +12,7 @@ from app.ui.app_state import AppState, Phase
 from app.workers.background import Failure
 from app.workers.compute import ComputeThread
 from app.workers.engine_jobs import CheckpointRequest, after, resuming, training
-from app.workers.job import Job, JobEnded, JobFunction, JobYielded
+from app.workers.job import Job, JobEnded, JobFunction, JobPaused, JobResumed, JobYielded
 
 if TYPE_CHECKING:
     from app.ui.library.run_reading import RunToResume
@@ -30,10 +30,13 @@ class RunControl(QObject):
         super().__init__(state)
         self._state, self._compute, self._runs_dir = state, compute, runs_dir
         self._job: Job | None = None
+        self._is_pause_wanted = self._rests = False
         self._checkpoint = CheckpointRequest()
         self.make_way: Callable[[], threading.Event] = _free
         """Asked before a run begins, which waits until what it needs was let go of."""
         compute.job_yielded.connect(self._take)
+        compute.job_paused.connect(self._note_rest)
+        compute.job_resumed.connect(self._note_rest)
         compute.job_ended.connect(self._end)
 
     @Slot()
@@ -56,30 +59,32 @@ class RunControl(QObject):
     def _begin(self, work: JobFunction, earlier: "RunToResume | None" = None) -> None:
         is_free = self.make_way()
         self._state.begin_run(earlier)
+        self._is_pause_wanted = self._rests = False
         self._checkpoint.take()  # what the last run was asked for at its end
         self._job = self._compute.submit("Training", after(is_free, work))
 
     @Slot()
     def toggle_pause(self) -> None:
-        if self._job is None:
+        if self._job is None or not self._state.phase.may_be_stopped:
             return
-        if self._state.phase is Phase.RUNNING:
+        self._is_pause_wanted = not self._is_pause_wanted
+        if self._is_pause_wanted:
             self._job.pause()
-            self._state.set_phase(Phase.PAUSED)
-        elif self._state.phase is Phase.PAUSED:
+        else:
             self._job.resume()
-            self._state.set_phase(Phase.RUNNING)
+        self._show_phase()
 
     @Slot()
     def save_checkpoint(self) -> None:
-        """Have a checkpoint made after the current step; a run that is held goes on up to it."""
-        if self._job is not None and self._state.phase in (Phase.RUNNING, Phase.PAUSED):
+        """Have a checkpoint made after the current step; a paused run goes on up to it."""
+        if self._job is not None and self._state.phase.may_be_stopped:
             self._checkpoint.ask()
-            self._job.resume()
+            if self._is_pause_wanted:
+                self._job.resume(until=self._is_checkpoint_asked_for)
 
     @Slot()
     def stop(self) -> None:
-        if self._job is not None and self._state.phase in (Phase.RUNNING, Phase.PAUSED):
+        if self._job is not None and self._state.phase.may_be_stopped:
             self._state.set_phase(Phase.STOPPING)
             self._job.cancel()
 
@@ -87,9 +92,28 @@ class RunControl(QObject):
     def _take(self, notice: JobYielded) -> None:
         if self._job is None or notice.job_id != self._job.id:
             return
-        if isinstance(notice.value, CheckpointSaved) and self._state.phase is Phase.PAUSED:
-            self._job.pause()
         self._state.take_event(notice.value)  # type: ignore[arg-type]
+
+    def _is_checkpoint_asked_for(self, value: object) -> bool:
+        """On the compute thread: not one that was due by itself before the request was taken."""
+        return isinstance(value, CheckpointSaved) and not self._checkpoint.is_waiting
+
+    @Slot(object)
+    def _note_rest(self, notice: JobPaused | JobResumed) -> None:
+        if self._job is not None and notice.job_id == self._job.id:
+            self._rests = isinstance(notice, JobPaused)
+            if self._rests and not self._is_pause_wanted:  # the pause was taken back meanwhile
+                self._job.resume()
+            self._show_phase()
+
+    def _show_phase(self) -> None:
+        """That the run rests is its thread's word; that it is to rest, the user's."""
+        if not self._state.phase.may_be_stopped:
+            return
+        if self._rests:
+            self._state.set_phase(Phase.PAUSED)
+        else:
+            self._state.set_phase(Phase.PAUSING if self._is_pause_wanted else Phase.RUNNING)
 
     @Slot(object)
     def _end(self, ended: JobEnded) -> None:

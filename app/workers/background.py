@@ -67,6 +67,11 @@ class BackgroundTasks(QObject):
 
         self._pool.start(task)
 
+    @property
+    def is_busy(self) -> bool:
+        """Some task's ending has not been told yet."""
+        return bool(self._callbacks)
+
     def shut_down(self) -> None:
         """Forget the callbacks; wait for what is running and for what must happen."""
         self._is_ending.set()

@@ -9,10 +9,20 @@ import queue
 import sys
 import threading
 from contextlib import suppress
+from typing import assert_never
 
 from PySide6.QtCore import QObject, Qt, QThread, Signal, Slot
 
-from app.workers.job import Job, JobEnded, JobFunction, JobNotice, JobStarted, JobYielded
+from app.workers.job import (
+    Job,
+    JobEnded,
+    JobFunction,
+    JobNotice,
+    JobPaused,
+    JobResumed,
+    JobStarted,
+    JobYielded,
+)
 
 STACK_BYTES = 16 * 1024 * 1024
 """macOS gives secondary threads 512 KB; tracing a deep model's graph recurses further than that."""
@@ -65,6 +75,10 @@ class ComputeThread(QObject):
     """JobStarted"""
     job_yielded = Signal(object)
     """JobYielded"""
+    job_paused = Signal(object)
+    """JobPaused"""
+    job_resumed = Signal(object)
+    """JobResumed"""
     job_ended = Signal(object)
     """JobEnded"""
 
@@ -104,13 +118,20 @@ class ComputeThread(QObject):
 
     @Slot(object)
     def _relay(self, notice: JobNotice) -> None:
-        if isinstance(notice, JobYielded):
-            self.job_yielded.emit(notice)
-        elif isinstance(notice, JobStarted):
-            self.job_started.emit(notice)
-        elif isinstance(notice, JobEnded):
-            self._unfinished.pop(notice.job_id, None)
-            self.job_ended.emit(notice)
+        match notice:
+            case JobYielded():
+                self.job_yielded.emit(notice)
+            case JobStarted():
+                self.job_started.emit(notice)
+            case JobPaused():
+                self.job_paused.emit(notice)
+            case JobResumed():
+                self.job_resumed.emit(notice)
+            case JobEnded():
+                self._unfinished.pop(notice.job_id, None)
+                self.job_ended.emit(notice)
+            case _:
+                assert_never(notice)
 
 
 def _release_mlx() -> None:

@@ -22,6 +22,9 @@ from app.workers.job import JobEnded, JobFunction, JobYielded
 PROCESSES: SpawnContext | ForkServerContext = multiprocessing.get_context("spawn")
 """How they are started: never as copies of this process, which has threads."""
 
+PATIENCE_SECONDS = 4.0
+"""How long a process that ends has to close its job in hand."""
+
 OnValue = Callable[[Any], None]
 OnEnded = Callable[[JobEnded], None]
 
@@ -192,11 +195,11 @@ class _Child:
         """Does not wait, however large the message is."""
         self._messages.put(message)
 
-    def end(self, patience_seconds: float = 4.0) -> None:
+    def end(self) -> None:
         """Wait until the process and both threads are gone."""
         self.send(Quit())
         self.send(None)
-        self.process.join(patience_seconds)
+        self.process.join(PATIENCE_SECONDS)
         if self.process.is_alive():
             self.process.kill()
             self.process.join()

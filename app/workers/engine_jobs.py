@@ -27,6 +27,11 @@ class CheckpointRequest:
     def ask(self) -> None:
         self._asked.set()
 
+    @property
+    def is_waiting(self) -> bool:
+        """It was asked for and not taken yet."""
+        return self._asked.is_set()
+
     def take(self) -> bool:
         """Whether it was asked for since it was last taken."""
         if not self._asked.is_set():

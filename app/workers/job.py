@@ -30,6 +30,20 @@ class JobYielded:
 
 
 @dataclass(frozen=True)
+class JobPaused:
+    """The thread rests between two values, and does nothing until it reports JobResumed."""
+
+    job_id: int
+
+
+@dataclass(frozen=True)
+class JobResumed:
+    """The thread rests no more: the job was resumed, cancelled or closed."""
+
+    job_id: int
+
+
+@dataclass(frozen=True)
 class JobEnded:
     """A job's one ending, always its last notice."""
 
@@ -44,7 +58,7 @@ class JobEnded:
     """The failure was foreseen: the message says it all, the traceback is of no use to a user."""
 
 
-JobNotice = JobStarted | JobYielded | JobEnded
+JobNotice = JobStarted | JobYielded | JobPaused | JobResumed | JobEnded
 
 _ids = count(1)
 
@@ -60,6 +74,7 @@ class Job:
         self._closed = threading.Event()
         self._open_gate = threading.Event()
         self._open_gate.set()
+        self._until: Callable[[object], bool] | None = None
 
     def should_stop(self) -> bool:
         return self._cancelled.is_set()
@@ -78,13 +93,18 @@ class Job:
         self.cancel()
 
     def pause(self) -> None:
-        """Hold the work after its current step."""
+        """Ask the work to rest after its current step; JobPaused reports that it does."""
         if not self.should_stop():
             self._open_gate.clear()
             if self.should_stop():  # cancelled in between: a stopped job must not sleep
                 self._open_gate.set()
 
-    def resume(self) -> None:
+    def resume(self, until: Callable[[object], bool] | None = None) -> None:
+        """Go on; with `until` up to the first value of which it is true, and rest there.
+
+        `until` is called on the thread that does the work.
+        """
+        self._until = until
         self._open_gate.set()
 
     def run(self, report: Callable[[JobNotice], None]) -> None:
@@ -104,13 +124,22 @@ class Job:
             work = function(self.should_stop)
             for value in work:
                 report(JobYielded(self.id, value))
-                self._open_gate.wait()
+                if (until := self._until) is not None and until(value):
+                    self._until = None
+                    self.pause()
+                self._rest_while_paused(report)
                 if self._closed.is_set():
                     break
             _close(work)
         except BaseException as error:  # the thread's boundary: nothing may pass, all is told
             return _failure(self.id, error)
         return JobEnded(self.id, "cancelled" if self.should_stop() else "finished")
+
+    def _rest_while_paused(self, report: Callable[[JobNotice], None]) -> None:
+        if self.is_paused():
+            report(JobPaused(self.id))
+            self._open_gate.wait()
+            report(JobResumed(self.id))
 
 
 def _close(work: Iterator[object]) -> None:

@@ -15,12 +15,13 @@ import pytest
 from app.cli.commands import run
 from app.engine import loading
 from app.engine.loading import load_tokenizer
+from tests.patience import PATIENCE_SECONDS
 
 
 def check(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "app", "check", *map(str, arguments)],
-        capture_output=True, text=True, timeout=120, env=dict(os.environ),
+        capture_output=True, text=True, timeout=PATIENCE_SECONDS, env=dict(os.environ),
     )  # fmt: skip
 
 
@@ -274,7 +275,7 @@ def train(model: Path, data: Path, *more: str) -> subprocess.CompletedProcess[st
             sys.executable, "-m", "app", "train", "--model", str(model), "--data", str(data),
             "--output", str(data.parent / "run"), "--steps", "1", "--batch-size", "1", *more,
         ],
-        capture_output=True, text=True, timeout=120, env=dict(os.environ),
+        capture_output=True, text=True, timeout=PATIENCE_SECONDS, env=dict(os.environ),
     )  # fmt: skip
 
 
@@ -311,7 +312,7 @@ def test_a_terminal_shows_how_far_it_is_and_ctrl_c_ends_with_130(tmp_path: Path)
             shown += os.read(ours, 4096)
         except OSError:  # nobody writes any more
             break
-    printed, _ = process.communicate(timeout=60)
+    printed, _ = process.communicate(timeout=PATIENCE_SECONDS)
     assert (process.returncode, printed) == (130, "")
     assert b"Traceback" not in shown
     os.close(ours)

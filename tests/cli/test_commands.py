@@ -14,6 +14,7 @@ import pytest
 from app.cli.progress import TerminalProgress
 from app.core.events import CheckpointSaved, RunFinished
 from app.library.manifest import read_manifest
+from tests.patience import PATIENCE_SECONDS
 
 QUICK = ["--steps", "6", "--rank", "4", "--learning-rate", "0.01"]
 
@@ -21,7 +22,7 @@ QUICK = ["--steps", "6", "--rank", "4", "--learning-rate", "0.01"]
 def nestling(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "app", *map(str, arguments)],
-        capture_output=True, text=True, timeout=120, env=environment(), **options,
+        capture_output=True, text=True, timeout=PATIENCE_SECONDS, env=environment(), **options,
     )  # fmt: skip
 
 
@@ -187,7 +188,8 @@ def test_bad_arguments_end_with_2_and_one_sentence(
     arguments: list[str], sentence: str, tmp_path: Path
 ) -> None:
     ended = subprocess.run(
-        [sys.executable, "-m", "app", *arguments], capture_output=True, text=True, timeout=60,
+        [sys.executable, "-m", "app", *arguments], capture_output=True, text=True,
+        timeout=PATIENCE_SECONDS,
         env=environment() | {"PYTHONPATH": str(Path(__file__).parents[2])}, cwd=tmp_path,
     )  # fmt: skip
     assert ended.returncode == 2
@@ -232,7 +234,7 @@ def test_an_interrupt_ends_the_run_with_a_checkpoint(
         if json.loads(line)["event"] == "step_finished":
             process.send_signal(number)
             break
-    rest, errors = process.communicate(timeout=60)
+    rest, errors = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 130, errors
     end = lines(rest)[-1]
     assert (end["event"], end["outcome"]) == ("run_finished", "stopped")
@@ -257,7 +259,7 @@ def test_a_reader_that_goes_away_costs_nothing_but_the_output(
     assert process.stderr is not None
     with process.stderr:
         errors = process.stderr.read()
-    process.wait(timeout=60)
+    process.wait(timeout=PATIENCE_SECONDS)
     assert "Traceback" not in errors
     manifest = read_manifest(run)
     assert manifest["outcome"] == "stopped"
@@ -271,7 +273,7 @@ def test_the_terminal_never_imports_qt(tiny_model: Path, chat_file: Path, tmp_pa
     )
     command = train_arguments(tiny_model, chat_file, tmp_path / "run")
     subprocess.run(
-        [sys.executable, "-c", code, *map(str, command)], check=True, timeout=120,
+        [sys.executable, "-c", code, *map(str, command)], check=True, timeout=PATIENCE_SECONDS,
         env=environment(), stdout=subprocess.DEVNULL,
     )  # fmt: skip
 
@@ -285,7 +287,11 @@ def test_help_loads_nothing_heavy() -> None:
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
     )
     ended = subprocess.run(
-        [sys.executable, "-c", code], check=True, timeout=60, capture_output=True, text=True
+        [sys.executable, "-c", code],
+        check=True,
+        timeout=PATIENCE_SECONDS,
+        capture_output=True,
+        text=True,
     )
     assert "--tier-factors" in ended.stdout
     assert "--learning-rate" in ended.stdout
@@ -335,7 +341,8 @@ def test_an_output_nobody_can_read_is_no_traceback(
     line = [sys.executable, "-m", "app", *map(str, command), "--json"]
     to = f"> {output}" if output else ">&-"
     ended = subprocess.run(
-        ["sh", "-c", f'"$@" {to}', "sh", *line], capture_output=True, text=True, timeout=120,
+        ["sh", "-c", f'"$@" {to}', "sh", *line], capture_output=True, text=True,
+        timeout=PATIENCE_SECONDS,
         env=environment(),
     )  # fmt: skip
     assert "Traceback" not in ended.stderr
@@ -354,7 +361,8 @@ def test_a_name_too_long_for_a_file_is_refused(tiny_model: Path, chat_file: Path
 def test_a_dead_display_is_no_display(display: str, tmp_path: Path) -> None:
     ended = subprocess.run(
         [sys.executable, "-m", "app", "demo", "--steps", "1", "--output", str(tmp_path / "d")],
-        capture_output=True, text=True, timeout=120, env=environment() | {"DISPLAY": display},
+        capture_output=True, text=True, env=environment() | {"DISPLAY": display},
+        timeout=PATIENCE_SECONDS,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
     assert "The one step is done." in ended.stdout
@@ -391,7 +399,7 @@ def test_the_demo_asks_before_and_after_and_needs_no_display(tmp_path: Path) -> 
 def test_without_a_display_the_window_is_refused_in_a_sentence() -> None:
     hidden = {"QT_QPA_PLATFORM"}
     ended = subprocess.run(
-        [sys.executable, "-m", "app"], capture_output=True, text=True, timeout=60,
+        [sys.executable, "-m", "app"], capture_output=True, text=True, timeout=PATIENCE_SECONDS,
         env={name: value for name, value in environment().items() if name not in hidden},
     )  # fmt: skip
     assert ended.returncode == 2

@@ -11,6 +11,7 @@ import pytest
 from app.core.config import TierConfig, TrainingConfig
 from tests.conftest import write_chats
 from tests.homes import copied_run, train_at_home
+from tests.patience import PATIENCE_SECONDS
 
 SHORT = ("--max-tokens", "4")
 
@@ -18,7 +19,7 @@ SHORT = ("--max-tokens", "4")
 def nestling(*arguments: object, given: str | bytes = "") -> subprocess.CompletedProcess[str]:
     ended = subprocess.run(
         [sys.executable, "-m", "app", "generate", *map(str, arguments)], capture_output=True,
-        timeout=120, input=given if isinstance(given, bytes) else given.encode(),
+        timeout=PATIENCE_SECONDS, input=given if isinstance(given, bytes) else given.encode(),
     )  # fmt: skip
     out, told = ended.stdout.decode("utf-8"), ended.stderr.decode("utf-8")
     return subprocess.CompletedProcess(ended.args, ended.returncode, out, told)

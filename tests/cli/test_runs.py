@@ -12,6 +12,7 @@ import pytest
 from app.core.paths import runs_dir
 from app.library.label import Label, write_label
 from app.library.metrics import read_steps
+from tests.patience import PATIENCE_SECONDS
 
 MakeRun = Callable[..., Path]
 HIDDEN = ("DISPLAY", "WAYLAND_DISPLAY")
@@ -21,7 +22,7 @@ def nestling(*arguments: object) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if name not in HIDDEN}
     return subprocess.run(
         [sys.executable, "-m", "app", *map(str, arguments)], capture_output=True, text=True,
-        timeout=120, env=environment,
+        timeout=PATIENCE_SECONDS, env=environment,
     )  # fmt: skip
 
 

@@ -152,7 +152,9 @@ def test_one_json_list_is_recognised(load_dataset, tmp_path):
 
 
 @settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=100,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(content=st.one_of(st.binary(max_size=60), st.text('{}[]":, text\n\\u0', max_size=60)))
 def test_no_content_of_a_file_raises_anything_but_a_plain_sentence(load_dataset, tmp_path, content):

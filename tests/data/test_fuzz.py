@@ -23,8 +23,7 @@ from app.data.examples import RowProblem, TextExample
 from app.data.inspection import inspect
 from app.data.oddities import oddities
 from app.data.readers.text import encoding_of
-
-LIMIT_S = 20
+from tests.patience import PATIENCE_SECONDS
 
 WORDS = st.text(
     st.sampled_from("ab \"'\\{}[]:,;\n\r\t|#`~éß€🦊\u2028\ufeff\x1b")
@@ -129,10 +128,10 @@ def changed(content, changes):
 @contextmanager
 def within_limit():
     def late(*_):
-        raise TimeoutError(f"not done after {LIMIT_S} s")
+        raise TimeoutError(f"not done after {PATIENCE_SECONDS} s")
 
     before = signal.signal(signal.SIGALRM, late)
-    signal.alarm(LIMIT_S)
+    signal.alarm(PATIENCE_SECONDS)
     try:
         yield
     finally:

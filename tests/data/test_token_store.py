@@ -21,6 +21,7 @@ from app.data.token_cache import stores_dir
 from app.data.token_rows import TokenView
 from app.data.token_store import RowSettings, opening_store
 from app.data.tokenizing import ExampleTokenizer
+from tests.patience import PATIENCE_SECONDS
 
 MASKED = RowSettings(mask_prompt=True)
 
@@ -367,7 +368,7 @@ def within_limit():
         raise TimeoutError
 
     before = signal.signal(signal.SIGALRM, late)
-    signal.alarm(60)
+    signal.alarm(PATIENCE_SECONDS)
     yield
     signal.alarm(0)
     signal.signal(signal.SIGALRM, before)

@@ -13,6 +13,7 @@ import pytest
 
 from app.core.errors import InputError
 from app.engine.loading import check_model_folder, load_base_model
+from tests.patience import PATIENCE_SECONDS
 
 
 @pytest.fixture
@@ -112,4 +113,4 @@ def test_loading_leaves_the_limit_of_open_files_as_it_was() -> None:
     )
     if resource.getrlimit(resource.RLIMIT_NOFILE)[1] <= 4096:
         pytest.skip("this machine's own limit is what mlx-lm would set")
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=PATIENCE_SECONDS)

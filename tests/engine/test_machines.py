@@ -20,6 +20,7 @@ from app.engine.checkpoints import last_checkpoint, load_checkpoint
 from app.engine.machines import Machines
 from app.engine.trainer import train
 from app.library.manifest import read_manifest
+from tests.patience import PATIENCE_SECONDS
 
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = ["--steps", "6", "--rank", "4", "--learning-rate", "1e-2", "--steps-per-eval", "3",
@@ -67,7 +68,7 @@ def _events(printed: str, name: str) -> list[dict[str, Any]]:
 
 
 def _ended(processes: Sequence[subprocess.Popen[str]]) -> list[tuple[str, str]]:
-    return [process.communicate(timeout=120) for process in processes]
+    return [process.communicate(timeout=PATIENCE_SECONDS) for process in processes]
 
 
 def test_two_machines_give_the_losses_of_one(
@@ -99,7 +100,7 @@ def test_a_lost_machine_ends_the_run_with_a_sentence_and_a_checkpoint(
         if json.loads(line).get("step", 0) >= 5:
             break
     second.send_signal(signal.SIGKILL)
-    _, errors = first.communicate(timeout=60)
+    _, errors = first.communicate(timeout=PATIENCE_SECONDS)
     assert first.returncode == 2
     assert "The connection to another machine was lost" in errors
     manifest = read_manifest(tmp_path / "run")
@@ -124,7 +125,7 @@ def test_one_that_loses_the_first_says_nothing_of_checkpoints_it_does_not_keep(
         if json.loads(line)["event"] == "step_finished":
             break
     first.send_signal(signal.SIGKILL)
-    _, errors = second.communicate(timeout=60)
+    _, errors = second.communicate(timeout=PATIENCE_SECONDS)
     assert second.returncode == 2
     assert "The connection to another machine was lost" in errors
     assert "no checkpoint" not in errors
@@ -194,7 +195,7 @@ def test_mlx_launch_starts_it_as_the_readme_says(
     command = [launch, "-n", "2", "--backend", "ring", "--", sys.executable, "-m", "app"]
     ended = subprocess.run(
         [*command, *_arguments(tiny_model, chat_file, tmp_path / "run")],
-        cwd=ROOT, capture_output=True, text=True, timeout=120,
+        cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_SECONDS,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
     assert len(_events(ended.stdout, "step_finished")) == 6

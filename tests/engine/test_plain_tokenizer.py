@@ -13,6 +13,7 @@ from app.core.paths import starter_model_dir
 from app.data.token_store import _identity
 from app.engine.loading import load_tokenizer
 from app.engine.plain_tokenizer import load_plain_tokenizer
+from tests.patience import PATIENCE_SECONDS
 
 ROOT = Path(__file__).resolve().parents[2]
 ASK = """
@@ -29,7 +30,7 @@ print(json.dumps([_identity(plain), heavy]))
 def in_another_process(model: Path) -> tuple[list[object], list[str]]:
     done = subprocess.run(
         [sys.executable, "-c", ASK, model], cwd=ROOT, capture_output=True, text=True, check=True,
-        timeout=120,
+        timeout=PATIENCE_SECONDS,
     )  # fmt: skip
     identity, heavy = json.loads(done.stdout.splitlines()[-1])
     return identity, heavy

@@ -1,13 +1,11 @@
 """Invariant 4: stop anywhere, go on later, and nothing differs from a run that never stopped."""
 
 import json
-import os
 import random
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +21,7 @@ from app.engine.checkpoints import Checkpoint, last_checkpoint, load_checkpoint
 from app.engine.trainer import resume, train
 from app.library.manifest import read_manifest
 from app.library.metrics import read_events, read_steps
+from tests.patience import PATIENCE_SECONDS
 
 STEPS = 20
 
@@ -158,10 +157,15 @@ def test_stopping_where_the_run_has_already_been_is_refused(config: TrainingConf
 # -- killed ------------------------------------------------------------------------------------
 
 
+CHANGES = 500
+"""Of files, by the first seven steps or so."""
+
+
 def kill_at_random(
     config: TrainingConfig, run_dir: Path, luck: random.Random, at_most: int = 1000
 ) -> int:
-    """Train in a process that is killed at random moments and started again; how often it was."""
+    """Train in a process that dies at a random change of a file, and again in one that goes on
+    with it; how often it died."""
     settings = run_dir.with_suffix(".toml")
     settings.write_text(
         f'model = "{config.model}"\ndata = "{config.data}"\ntiers = [1, 2, 4, 8]\nsteps = {STEPS}\n'
@@ -171,25 +175,16 @@ def kill_at_random(
     start = ["train", "--config", str(settings), "--output", str(run_dir), "--json"]
     kills = 0
     while True:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "app", *start], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            text=True,
+        change = luck.randrange(1, CHANGES) if kills < at_most else 0
+        ended = subprocess.run(
+            [sys.executable, "-m", "tests.engine.killed_run", str(change), *start],
+            capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False,
         )  # fmt: skip
-        assert process.stdout is not None
-        assert process.stderr is not None
-        with process.stdout, process.stderr:
-            wait_for_a_step = luck.randrange(1, 9)
-            for line in process.stdout:
-                if '"step_finished"' in line or '"checkpoint_saved"' in line:
-                    wait_for_a_step -= 1
-                if wait_for_a_step == 0 and kills < at_most:
-                    time.sleep(luck.random() * 0.15)
-                    os.kill(process.pid, signal.SIGKILL)
-                    kills += 1
-                    break
-            errors = process.stderr.read()
-        if process.wait() == 0 or "steps were made" in errors:  # killed after its last step
+        errors = ended.stderr
+        if ended.returncode == 0 or "steps were made" in errors:  # killed after its last step
             return kills
+        assert ended.returncode == -signal.SIGKILL, errors
+        kills += 1
         assert "Traceback" not in errors
         if (run_dir / "checkpoints").is_dir() and list(
             (run_dir / "checkpoints").glob("step-*[0-9]")

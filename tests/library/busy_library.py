@@ -1,6 +1,7 @@
-"""A process that writes all the library's own files, over and over, to be killed at any moment.
+"""A process that writes all the library's own files, over and over, until it kills itself.
 
-python -m tests.library.busy_library RUN OTHER_RUN: says "ready", then goes on for ever.
+python -m tests.library.busy_library RUN OTHER_RUN CHANGE: it dies at the change of a file of that
+number, counted from the end of the second round.
 """
 
 import itertools
@@ -18,10 +19,11 @@ from app.library.queue_file import QUEUE_FILE, queued, write_queue
 from app.library.remembered_columns import remember_columns
 from app.library.run import RunRecorder
 from app.library.run_store import list_runs
+from tests.killed_at import die_at_change
 from tests.library.made_up import made_up_step, run_started
 
 
-def main(run: Path, other: Path) -> None:
+def main(run: Path, other: Path, change: int) -> None:
     done = read_steps(run)
     size = 2048 + len(done) * done.rows.dtype.itemsize
     recorder = RunRecorder.reopen(run, size if len(done) else 0, None)
@@ -41,7 +43,8 @@ def main(run: Path, other: Path) -> None:
         list_runs(runs_dir())
         if number == 1:
             print("ready", flush=True)
+            die_at_change(change)
 
 
 if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]))

@@ -31,6 +31,7 @@ from app.library.run_details import read_details
 from app.library.run_store import export_checkpoint, list_runs
 from app.library.step_records import record_type
 from tests.library.made_up import made_up_step, run_started
+from tests.patience import PATIENCE_SECONDS
 from tests.small_disk import PAGE, SmallDisk, small_disk
 
 MakeRun = Callable[..., Path]
@@ -244,7 +245,8 @@ def test_files_that_may_not_grow_end_a_run_in_a_sentence(
 
     ended = subprocess.run(
         [sys.executable, "-B", "-m", "app", "resume", str(run), "--json"],
-        capture_output=True, text=True, timeout=120, preexec_fn=limited, env=os.environ,
+        capture_output=True, text=True, preexec_fn=limited, env=os.environ,
+        timeout=PATIENCE_SECONDS,
     )  # fmt: skip
     assert ended.returncode == 2
     assert "Traceback" not in ended.stderr

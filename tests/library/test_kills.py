@@ -1,11 +1,9 @@
 """`kill -9` while the library writes its own files: each is the old one or the new one, whole."""
 
-import os
 import random
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,21 +16,22 @@ from app.library.queue_file import QUEUE_FILE, read_queue
 from app.library.remembered_columns import remembered_columns
 from app.library.run_details import read_details
 from app.library.run_store import list_runs
+from tests.patience import PATIENCE_SECONDS
 
 MakeRun = Callable[..., Path]
 
 
+CHANGES = 780
+"""Of files, by five rounds of the busy library."""
+
+
 def kill_at_random(run: Path, other: Path, luck: random.Random) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-m", "tests.library.busy_library", str(run), str(other)],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    ) as process:  # fmt: skip
-        assert process.stdout is not None
-        assert process.stderr is not None
-        said = process.stdout.readline()
-        time.sleep(luck.random() * 0.08)
-        os.kill(process.pid, signal.SIGKILL)
-        assert (said, process.stderr.read()) == ("ready\n", "")
+    change = luck.randrange(1, CHANGES)
+    ended = subprocess.run(
+        [sys.executable, "-m", "tests.library.busy_library", str(run), str(other), str(change)],
+        capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False,
+    )  # fmt: skip
+    assert (ended.returncode, ended.stdout, ended.stderr) == (-signal.SIGKILL, "ready\n", "")
 
 
 def look(run: Path, other: Path, known: int) -> int:
@@ -69,7 +68,7 @@ def campaign(make_run: MakeRun, kills: int, seed: int) -> None:
 
 
 def test_a_kill_leaves_every_file_of_the_library_whole(make_run: MakeRun) -> None:
-    campaign(make_run, 4, 1)
+    campaign(make_run, 4, 21)
 
 
 @pytest.mark.slow

@@ -26,9 +26,9 @@ from app.library.run_folder import copy_run
 from app.library.run_store import INDEX_FILE, export_checkpoint, list_runs
 from app.library.telling import details_to_json
 from app.library.trying import read_choices
+from tests.patience import PATIENCE_SECONDS
 
 MakeRun = Callable[..., Path]
-PATIENCE_SECONDS = 60
 FILES = ("run.json", "label.json", "log.txt", "metrics.bin", "events.jsonl")
 CHECKPOINT_FILES = (
     "state.json", "adapters.safetensors", "adapter_config.json", "optimizer.safetensors"

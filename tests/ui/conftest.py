@@ -1,6 +1,5 @@
 """The whole window, built as the app builds it, with a library of its own."""
 
-import functools
 import gc
 import sys
 from collections.abc import Callable, Generator, Iterator
@@ -16,9 +15,6 @@ from app.application import Nestling
 from app.core.config import TrainingConfig
 from tests.ui.forked_processes import ForkedProcesses
 
-PATIENCE_MS = 60_000
-"""How long what must happen may take where other programs have the processor."""
-
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, bool, bool]:
@@ -28,12 +24,6 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, bool, bool]:
     if "build" in getattr(item, "fixturenames", ()):
         gc.collect()
     return is_done
-
-
-@pytest.fixture
-def qtbot(qtbot: QtBot) -> QtBot:
-    qtbot.waitUntil = functools.partial(qtbot.waitUntil, timeout=PATIENCE_MS)  # type: ignore[method-assign]
-    return qtbot
 
 
 @pytest.fixture(autouse=True)
@@ -76,7 +66,7 @@ def nestling(build: Callable[..., Nestling], tiny_model: Path, qtbot: QtBot) -> 
     """The app in sight, with the tiny model as its base."""
     made = build(TrainingConfig(model=tiny_model))
     made.window.show()
-    qtbot.waitUntil(lambda: made.train.plots_place.plots is not None, timeout=120_000)
+    qtbot.waitUntil(lambda: made.train.plots_place.plots is not None)
     return made
 
 

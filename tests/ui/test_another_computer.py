@@ -23,7 +23,7 @@ def test_the_window_says_so_where_it_is_seen(
     nestling = build()
     nestling.window.show()
     nestling.library_commands.resume(summarise(stopped))
-    qtbot.waitUntil(lambda: "Haswell" in nestling.window.notice.text.text(), timeout=60_000)
-    qtbot.waitUntil(lambda: not nestling.state.phase.is_active, timeout=60_000)
+    qtbot.waitUntil(lambda: "Haswell" in nestling.window.notice.text.text())
+    qtbot.waitUntil(lambda: not nestling.state.phase.is_active)
     assert nestling.state.finished is not None
     assert nestling.window.notice.isVisible()

@@ -15,6 +15,7 @@ from pytestqt.qtbot import QtBot
 from app.application import Nestling
 from app.ui import collecting as module
 from app.ui.collecting import MIDDLE, OLD, YOUNG, Collecting
+from tests.patience import PATIENCE_SECONDS
 
 MANY = 20_000
 
@@ -74,28 +75,36 @@ def test_what_is_garbage_when_the_window_is_shut_down_goes_with_it(
 
 
 @pytest.fixture
-def searched(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
-    """The generations that were searched, by a window's part that looks often."""
+def collecting(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collecting]:
+    """A window's part that looks often."""
     monkeypatch.setattr(module, "LOOK_EVERY_MS", 2)
+    gc.collect()
+    made = Collecting()
+    yield made
+    made.shut_down()
+
+
+@pytest.fixture
+def searched(collecting: Collecting) -> Iterator[list[int]]:
+    """The generations that were searched."""
     found: list[int] = []
 
     def note(phase: str, info: dict[str, int]) -> None:
         if phase == "start":
             found.append(info["generation"])
 
-    gc.collect()
-    collecting = Collecting()
     gc.callbacks.append(note)
     yield found
     gc.callbacks.remove(note)
-    collecting.shut_down()
 
 
 def test_nothing_is_searched_before_as_much_was_made_as_python_waits_for(
-    searched: list[int], qtbot: QtBot
+    collecting: Collecting, searched: list[int], qtbot: QtBot
 ) -> None:
     gc.set_threshold(MANY)
-    qtbot.wait(50)
+    looks: list[None] = []
+    collecting._timer.timeout.connect(lambda: looks.append(None))
+    qtbot.waitUntil(lambda: len(looks) >= 3)
     assert searched == []
     made = [[] for _ in range(2 * MANY)]
     qtbot.waitUntil(lambda: len(searched) > 0)
@@ -153,7 +162,8 @@ print(gc.isenabled())
 
 def test_what_the_start_brings_is_never_searched_in_the_process_of_the_window() -> None:
     done = subprocess.run(
-        [sys.executable, "-c", RUN], capture_output=True, text=True, timeout=120, check=False,
+        [sys.executable, "-c", RUN], capture_output=True, text=True, check=False,
+        timeout=PATIENCE_SECONDS,
         cwd=Path(__file__).parents[2],
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

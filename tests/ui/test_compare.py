@@ -155,7 +155,7 @@ def test_two_selected_runs_are_compared_in_the_window(
     runs.table.selectAll()
     runs.compare.click()
     page = nestling.library
-    qtbot.waitUntil(lambda: page.views.currentWidget() is page.compared, timeout=20_000)
+    qtbot.waitUntil(lambda: page.views.currentWidget() is page.compared)
     page.compared.back.click()
     assert page.views.currentWidget() is runs
 

@@ -17,7 +17,6 @@ from app.ui.main_window import DATA, TRAIN
 from app.ui.pages.data_page import COLUMNS, PROBLEMS, STATISTICS
 
 Drop = Callable[[QWidget, Path], bool]
-LONG = 60_000
 
 
 def tokens_are_there(nestling: Nestling) -> Callable[[], bool]:
@@ -58,10 +57,10 @@ def test_a_drop_shows_the_first_rows_and_then_how_the_model_sees_them(
 ) -> None:
     nestling.window.show_page(DATA)
     assert drop(nestling.window, chat_file)
-    qtbot.waitUntil(lambda: "What is 0 plus 0?" in shown(nestling), timeout=LONG)
-    qtbot.waitUntil(lambda: "<|im_start|>assistant" in shown(nestling), timeout=LONG)
+    qtbot.waitUntil(lambda: "What is 0 plus 0?" in shown(nestling))
+    qtbot.waitUntil(lambda: "<|im_start|>assistant" in shown(nestling))
     assert nestling.window.pages.currentIndex() == DATA, "a drop does not lead away from here"
-    qtbot.waitUntil(tokens_are_there(nestling), timeout=LONG)
+    qtbot.waitUntil(tokens_are_there(nestling))
     assert nestling.data.status.text.text() == "All rows are tokens: a run starts at once."
     assert nestling.data.rows.total.text() == "of 40"
 
@@ -79,8 +78,8 @@ def test_the_data_card_leads_to_the_page(nestling: Nestling, chat_file: Path, qt
 def test_any_row_can_be_gone_to(nestling: Nestling, many: Path, qtbot: QtBot) -> None:
     rows, preview = nestling.data.rows, nestling.data_work.preview
     nestling.commands.open_path(many)
-    qtbot.waitUntil(tokens_are_there(nestling), timeout=LONG)
-    qtbot.waitUntil(lambda: rows.number.maximum() == 200, timeout=LONG)
+    qtbot.waitUntil(tokens_are_there(nestling))
+    qtbot.waitUntil(lambda: rows.number.maximum() == 200)
     rows.number.setValue(150)
     qtbot.waitUntil(lambda: preview.first == 149 and "text number 149" in shown(nestling))
     assert "Row 150 · line 150" in shown(nestling)
@@ -100,7 +99,7 @@ def test_any_row_can_be_gone_to(nestling: Nestling, many: Path, qtbot: QtBot) ->
 def test_what_is_cut_is_struck_through(nestling: Nestling, many: Path, qtbot: QtBot) -> None:
     nestling.state.change_config(max_seq_length=64)
     nestling.commands.open_path(many)
-    qtbot.waitUntil(tokens_are_there(nestling), timeout=LONG)
+    qtbot.waitUntil(tokens_are_there(nestling))
     nestling.data_work.preview.go_to(120)
     qtbot.waitUntil(lambda: "Row 121 " in shown(nestling))
     page = nestling.data.rows.text
@@ -125,7 +124,7 @@ def test_dragging_the_line_changes_the_limit_and_what_is_said_of_it(
     nestling.window.show_page(DATA)
     nestling.data.show_view(STATISTICS)
     nestling.commands.open_path(many)
-    qtbot.waitUntil(tokens_are_there(nestling), timeout=LONG)
+    qtbot.waitUntil(tokens_are_there(nestling))
     view = nestling.data.statistics
     assert view.effect.text().startswith("No row is cut: the longest has")
     plot = view.plot
@@ -151,7 +150,7 @@ def test_the_run_is_told_in_steps_and_time_only_once_that_was_measured(
     nestling: Nestling, chat_file: Path, make_run: Callable[..., Path], qtbot: QtBot
 ) -> None:
     nestling.commands.open_path(chat_file)
-    qtbot.waitUntil(tokens_are_there(nestling), timeout=LONG)
+    qtbot.waitUntil(tokens_are_there(nestling))
     view = nestling.data.statistics
     run = {figure.name: figure for figure in view.run.shown}
     assert run["Steps an epoch"].value == "9", "36 rows in batches of 4"
@@ -176,7 +175,7 @@ def test_a_dataset_with_bad_rows_leads_to_its_problems(
     nestling: Nestling, drop: Drop, bad: Path, qtbot: QtBot
 ) -> None:
     assert drop(nestling.window, bad)
-    qtbot.waitUntil(lambda: nestling.window.pages.currentIndex() == DATA, timeout=LONG)
+    qtbot.waitUntil(lambda: nestling.window.pages.currentIndex() == DATA)
     view = nestling.data.problems
     assert nestling.data.tabs.checkedId() == PROBLEMS
     assert view.counts == {"broken json": 2, "empty": 1, "duplicate": 1}
@@ -285,11 +284,11 @@ def test_bad_rows_are_left_out_where_the_user_says_so(
     nestling: Nestling, bad: Path, qtbot: QtBot
 ) -> None:
     nestling.commands.open_path(bad)
-    qtbot.waitUntil(lambda: nestling.window.pages.currentIndex() == DATA, timeout=LONG)
+    qtbot.waitUntil(lambda: nestling.window.pages.currentIndex() == DATA)
     assert not nestling.actions.start.isEnabled()
     qtbot.mouseClick(nestling.data.problems.leave_out, Qt.MouseButton.LeftButton)
     assert nestling.state.config.bad_rows == "leave out"
-    qtbot.waitUntil(tokens_are_there(nestling), timeout=LONG)
+    qtbot.waitUntil(tokens_are_there(nestling))
     assert nestling.actions.start.isEnabled()
     assert nestling.data_work.preview.total == 21
     assert nestling.data.problems.counts.get("refused by the model") is None
@@ -297,12 +296,12 @@ def test_bad_rows_are_left_out_where_the_user_says_so(
 
 def test_a_corrected_file_is_read_again(nestling: Nestling, bad: Path, qtbot: QtBot) -> None:
     nestling.commands.open_path(bad)
-    qtbot.waitUntil(lambda: nestling.window.pages.currentIndex() == DATA, timeout=LONG)
+    qtbot.waitUntil(lambda: nestling.window.pages.currentIndex() == DATA)
     bad.write_text("".join(json.dumps({"text": f"Right {i}."}) + "\n" for i in range(30)))
     nestling.data.problems.reread.click()
     assert nestling.state.is_inspecting
-    qtbot.waitUntil(tokens_are_there(nestling), timeout=LONG)
-    qtbot.waitUntil(lambda: "Right 0." in shown(nestling), timeout=LONG)
+    qtbot.waitUntil(tokens_are_there(nestling))
+    qtbot.waitUntil(lambda: "Right 0." in shown(nestling))
     assert nestling.data_work.preview.total == 30
     assert nestling.data.problems.counts == {}
 
@@ -311,36 +310,36 @@ def test_columns_are_mapped_tried_used_and_remembered(
     nestling: Nestling, unmapped: Path, chat_file: Path, qtbot: QtBot
 ) -> None:
     nestling.commands.open_path(unmapped)
-    qtbot.waitUntil(lambda: nestling.window.pages.currentIndex() == DATA, timeout=LONG)
+    qtbot.waitUntil(lambda: nestling.window.pages.currentIndex() == DATA)
     view = nestling.data.columns
     assert nestling.data.tabs.checkedId() == COLUMNS
-    qtbot.waitUntil(lambda: list(view.roles) == ["n", "asked", "answered"], timeout=LONG)
+    qtbot.waitUntil(lambda: list(view.roles) == ["n", "asked", "answered"])
     assert not view.use.isEnabled()
     assert {box.itemText(0) for box in view.roles.values()} == {"Not used"}
     choose(view.roles["asked"], "prompt")
     assert "but none to completion" in view.problem.text()
     assert not view.use.isEnabled()
     choose(view.roles["answered"], "completion")
-    qtbot.waitUntil(lambda: "the answer 2" in view.tried.toPlainText(), timeout=LONG)
+    qtbot.waitUntil(lambda: "the answer 2" in view.tried.toPlainText())
     qtbot.mouseClick(view.use, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(tokens_are_there(nestling), timeout=LONG)
+    qtbot.waitUntil(tokens_are_there(nestling))
     assert nestling.state.config.map == "prompt=asked, completion=answered"
     assert nestling.actions.start.isEnabled()
 
     nestling.commands.open_path(chat_file)  # another file's columns are not this one's
-    qtbot.waitUntil(lambda: nestling.state.config.data == chat_file, timeout=LONG)
+    qtbot.waitUntil(lambda: nestling.state.config.data == chat_file)
     assert nestling.state.config.map == ""
     nestling.commands.open_path(unmapped)
-    qtbot.waitUntil(lambda: nestling.state.config.data == unmapped, timeout=LONG)
+    qtbot.waitUntil(lambda: nestling.state.config.data == unmapped)
     assert nestling.state.config.map == "prompt=asked, completion=answered"
-    qtbot.waitUntil(lambda: "asked" in view.roles, timeout=LONG)
+    qtbot.waitUntil(lambda: "asked" in view.roles)
     assert view.roles["asked"].currentData() == "prompt"
 
     qtbot.mouseClick(view.reset, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: nestling.state.config.map == "", timeout=LONG)
-    qtbot.waitUntil(lambda: not nestling.state.is_inspecting, timeout=LONG)
+    qtbot.waitUntil(lambda: nestling.state.config.map == "")
+    qtbot.waitUntil(lambda: not nestling.state.is_inspecting)
     nestling.commands.open_path(unmapped)
-    qtbot.waitUntil(lambda: not nestling.state.is_inspecting, timeout=LONG)
+    qtbot.waitUntil(lambda: not nestling.state.is_inspecting)
     assert nestling.state.config.map == "", "forgotten"
 
 
@@ -384,7 +383,7 @@ def test_the_split_is_counted_on_both_sides(
     nestling: Nestling, chat_file: Path, qtbot: QtBot
 ) -> None:
     nestling.commands.open_path(chat_file)
-    qtbot.waitUntil(tokens_are_there(nestling), timeout=LONG)
+    qtbot.waitUntil(tokens_are_there(nestling))
     split = nestling.data.statistics.split
     assert split.counts.text() == "36 rows to train on, 4 to validate on."
     split.slider.setValue(50)
@@ -411,7 +410,7 @@ def test_without_a_dataset_the_page_says_how_to_give_one(
     nestling.commands.open_path(path)
     assert nestling.data._title.text() == "Reading…"
     assert nestling.data.cancel.isVisible()
-    qtbot.waitUntil(lambda: nestling.state.dataset_failure is not None, timeout=LONG)
+    qtbot.waitUntil(lambda: nestling.state.dataset_failure is not None)
     assert nestling.data._title.text() == "This can't be used"
     assert "empty.csv" in nestling.data.problem.text()
 
@@ -421,17 +420,17 @@ def test_reading_can_be_cancelled_and_the_dataset_before_stays(
 ) -> None:
     nestling.window.show_page(DATA)
     nestling.commands.open_path(chat_file)
-    qtbot.waitUntil(tokens_are_there(nestling), timeout=LONG)
+    qtbot.waitUntil(tokens_are_there(nestling))
     big = tmp_path / "big.jsonl"
     line = json.dumps({"text": "words " * 50})
     big.write_text(f"{line}\n" * 200_000)
     nestling.commands.open_path(big)
-    qtbot.waitUntil(lambda: "words" in shown(nestling), timeout=LONG)
+    qtbot.waitUntil(lambda: "words" in shown(nestling))
     qtbot.mouseClick(nestling.data.status.stop, Qt.MouseButton.LeftButton)
     assert not nestling.state.is_inspecting
     assert nestling.state.config.data == chat_file
-    qtbot.waitUntil(lambda: "What is 0 plus 0?" in shown(nestling), timeout=LONG)
-    qtbot.waitUntil(tokens_are_there(nestling), timeout=LONG)
+    qtbot.waitUntil(lambda: "What is 0 plus 0?" in shown(nestling))
+    qtbot.waitUntil(tokens_are_there(nestling))
 
 
 @pytest.mark.parametrize(
@@ -454,7 +453,7 @@ def test_rows_that_share_a_line_are_all_listed(
     path.write_text(json.dumps([{"text": ""}, first, *good, last]))
     nestling.state.change_config(bad_rows="leave out")
     nestling.commands.open_path(path)
-    qtbot.waitUntil(tokens_are_there(nestling), timeout=LONG)
+    qtbot.waitUntil(tokens_are_there(nestling))
     view = nestling.data.problems
     assert view.counts == {"empty": 1, "refused by the model": 2}
     listed = view.model.as_text(list(range(view.model.rowCount()))).splitlines()

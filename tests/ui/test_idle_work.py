@@ -13,6 +13,7 @@ from app.ui.idle_work import IdleWork
 from app.ui.library.opened_plots import OpenedPlots
 from app.ui.library.run_reading import read_run
 from app.ui.theme import DARK
+from tests.patience import PATIENCE_SECONDS
 
 MakeRun = Callable[..., Path]
 
@@ -42,7 +43,8 @@ nestling.shut_down()
 
 def test_plots_are_imported_beside_the_window_and_made_before_a_run_is_opened() -> None:
     done = subprocess.run(
-        [sys.executable, "-c", OPENED], capture_output=True, text=True, timeout=120, check=False,
+        [sys.executable, "-c", OPENED], capture_output=True, text=True, check=False,
+        timeout=PATIENCE_SECONDS,
         cwd=Path(__file__).parents[2],
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -64,7 +66,9 @@ def test_steps_are_done_one_at_a_time_and_in_order(qtbot: QtBot) -> None:
     assert done == [("a", 0), ("a", 1), ("b", 0), ("b", 1)]
     work.add(steps("c"))
     work.shut_down()
-    qtbot.wait(20)
+    assert not work._timer.isActive()
+    for _ in range(3):
+        work._timer.timeout.emit()  # as if it had been due already
     assert len(done) == 4
 
 

@@ -105,7 +105,7 @@ def test_nothing_is_taken_in_during_a_run(
         assert not opener.isEnabled()
         assert "in progress" in opener.toolTip()
     nestling.actions.stop.trigger()
-    qtbot.waitUntil(lambda: not nestling.state.phase.is_active, timeout=120_000)
+    qtbot.waitUntil(lambda: not nestling.state.phase.is_active)
     assert all(opener.isEnabled() for opener in nestling.menus.openers)
     assert not nestling.window.notice.isVisible()
 
@@ -123,7 +123,7 @@ def test_a_new_dataset_takes_the_place_of_the_last_run(
     qtbot.waitUntil(nestling.actions.start.isEnabled)
     nestling.state.change_config(steps=1)
     nestling.actions.start.trigger()
-    qtbot.waitUntil(lambda: nestling.state.phase is Phase.FINISHED, timeout=120_000)
+    qtbot.waitUntil(lambda: nestling.state.phase is Phase.FINISHED)
     other = tmp_path / "letters.jsonl"
     other.write_bytes(chat_file.read_bytes())
     nestling.commands.open_path(other)

@@ -104,7 +104,7 @@ def test_a_checkpoint_is_exported_whole_and_never_over_another(
     qtbot.waitUntil(lambda: nestling.actions.start.isEnabled())
     nestling.state.change_config(steps=2)
     nestling.actions.start.trigger()
-    qtbot.waitUntil(lambda: nestling.state.phase is Phase.FINISHED, timeout=120_000)
+    qtbot.waitUntil(lambda: nestling.state.phase is Phase.FINISHED)
     finished = nestling.state.finished
     assert finished is not None
     assert finished.adapter_dir is not None
@@ -143,16 +143,17 @@ def test_the_run_in_progress_is_listed_as_it_stands(
     def told(column: int) -> str:
         return str(runs.data(runs.index(0, column))) if runs.rowCount() else ""
 
-    qtbot.waitUntil(lambda: told(4) not in ("", "0"), timeout=120_000)
+    qtbot.waitUntil(lambda: told(4) not in ("", "0"))
     assert told(5) != "–"
     assert told(STATE_COLUMN) == "Running"
     nestling.actions.pause.trigger()
-    assert told(STATE_COLUMN) == "Paused"
+    assert told(STATE_COLUMN) == "Pausing…"
+    qtbot.waitUntil(lambda: told(STATE_COLUMN) == "Paused")
     nestling.library.list.refresh_requested.emit()
-    qtbot.wait(500)
+    qtbot.waitUntil(lambda: not nestling.background.is_busy)
     assert told(STATE_COLUMN) == "Paused"
     nestling.actions.stop.trigger()
-    qtbot.waitUntil(lambda: told(STATE_COLUMN) == "Stopped", timeout=120_000)
+    qtbot.waitUntil(lambda: told(STATE_COLUMN) == "Stopped")
 
 
 def test_a_run_that_goes_on_keeps_its_best_until_there_is_a_better_one() -> None:

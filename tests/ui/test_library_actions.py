@@ -52,7 +52,7 @@ def shown(build: Callable[..., Nestling], qtbot: QtBot) -> Callable[[], Nestling
         made = build()
         made.window.show()
         made.window.show_page(LIBRARY)
-        qtbot.waitUntil(lambda: made.library.list.runs.rowCount() > 0, timeout=20_000)
+        qtbot.waitUntil(lambda: made.library.list.runs.rowCount() > 0)
         return made
 
     return show
@@ -71,7 +71,7 @@ def test_the_state_stands_behind_the_name_as_soon_as_a_run_is_opened(
 
 def opened(nestling: Nestling, run_dir: Path, qtbot: QtBot) -> None:
     nestling.library_commands.open_run(run_dir)
-    qtbot.waitUntil(lambda: nestling.library.opened_run_dir == run_dir, timeout=20_000)
+    qtbot.waitUntil(lambda: nestling.library.opened_run_dir == run_dir)
 
 
 def test_a_run_opens_with_its_plots_checkpoints_settings_and_log(
@@ -146,7 +146,7 @@ def test_notes_that_the_disk_refused_stay_and_are_kept_once_it_takes_them(
     qtbot.waitUntil(lambda: notice.isVisible())
     in_the_way.rmdir()
     nestling.library_commands.refresh()
-    qtbot.wait(300)
+    qtbot.waitUntil(lambda: not nestling.background.is_busy)
     assert view.notes.toPlainText() == "worth keeping"
     view.keep_label()
     qtbot.waitUntil(lambda: read_label(run).notes == "worth keeping")
@@ -346,7 +346,7 @@ def test_a_run_that_was_open_when_the_window_closed_is_shown_again(
     qtbot.waitUntil(lambda: again.library.opened_run_dir == run)
     again.library.opened.back.click()
     again.library_commands.refresh()
-    qtbot.wait(200)
+    qtbot.waitUntil(lambda: not again.background.is_busy)
     assert again.library.opened_run_dir is None
     again.window.close()
     again.shut_down()
@@ -372,9 +372,9 @@ def test_a_stopped_run_goes_on_in_the_window_to_its_end(
     qtbot.waitUntil(nestling.actions.start.isEnabled)
     nestling.state.change_config(steps=4000, steps_per_eval=1000, steps_per_save=1000, rank=2)
     nestling.actions.start.trigger()
-    qtbot.waitUntil(lambda: nestling.state.step is not None, timeout=120_000)
+    qtbot.waitUntil(lambda: nestling.state.step is not None)
     nestling.actions.stop.trigger()
-    qtbot.waitUntil(lambda: nestling.state.phase is Phase.FINISHED, timeout=120_000)
+    qtbot.waitUntil(lambda: nestling.state.phase is Phase.FINISHED)
     assert nestling.state.finished is not None
     run_dir, done = nestling.state.finished.run_dir, nestling.state.finished.steps
     nestling.intake.use_starter_model()
@@ -386,7 +386,7 @@ def test_a_stopped_run_goes_on_in_the_window_to_its_end(
     assert nestling.state.config.steps == 4000
     assert nestling.state.evaluation is not None  # the last one before it was stopped
     assert nestling.window.pages.currentIndex() == TRAIN
-    qtbot.waitUntil(lambda: nestling.state.step is not None, timeout=120_000)
+    qtbot.waitUntil(lambda: nestling.state.step is not None)
     assert nestling.state.step is not None
     assert nestling.state.step.step > done
     plots = nestling.train.plots_place.plots
@@ -394,7 +394,7 @@ def test_a_stopped_run_goes_on_in_the_window_to_its_end(
     assert plots.series is not None
     assert (plots.series.first_step, len(plots.series.losses)) == (1, plots.series.last_step)
     nestling.actions.stop.trigger()
-    qtbot.waitUntil(lambda: nestling.state.phase is Phase.FINISHED, timeout=120_000)
+    qtbot.waitUntil(lambda: nestling.state.phase is Phase.FINISHED)
     steps = list(read_steps(run_dir).steps)
     assert steps == list(range(1, len(steps) + 1))
     assert len(steps) > done
@@ -412,7 +412,7 @@ def test_a_run_is_repeated_with_its_settings_and_as_plain_adamw(
     config = nestling.state.config
     assert (config.learning_rate, config.assign) == (3e-4, "rank")
     assert config.tiers == (TierConfig(1), TierConfig(2))
-    qtbot.waitUntil(nestling.actions.start.isEnabled, timeout=20_000)
+    qtbot.waitUntil(nestling.actions.start.isEnabled)
     nestling.library.opened.repeat.plain_repeat_requested.emit(details.details)
     plain = nestling.state.config
     assert plain.tiers == (TierConfig(1),)
@@ -536,7 +536,7 @@ def test_a_file_of_settings_is_opened_like_a_dataset(
     wanted = TrainingConfig(model=nestling.state.config.model, data=chat_file, steps=17, rank=3)
     (tmp_path / "a.toml").write_text(to_toml(wanted))
     nestling.commands.open_path(tmp_path / "a.toml")
-    qtbot.waitUntil(nestling.actions.start.isEnabled, timeout=20_000)
+    qtbot.waitUntil(nestling.actions.start.isEnabled)
     assert nestling.state.config == wanted
     (tmp_path / "b.toml").write_text("steps = 'many'")
     nestling.commands.open_path(tmp_path / "b.toml")
@@ -594,7 +594,7 @@ def test_runs_are_read_and_written_beside_the_window_s_thread(
     qtbot.waitUntil(lambda: "Kittens" in [run.name for run in page.list.runs.all_runs])
     page.list.table.selectAll()
     page.list.compare.click()
-    qtbot.waitUntil(lambda: page.views.currentWidget() is page.compared, timeout=20_000)
+    qtbot.waitUntil(lambda: page.views.currentWidget() is page.compared)
     page.show_list()
     page.list.delete.click()
     qtbot.waitUntil(lambda: not page.list.runs.all_runs)
@@ -611,7 +611,7 @@ def test_the_run_in_progress_is_opened_as_ours(
     qtbot.waitUntil(nestling.actions.start.isEnabled)
     nestling.state.change_config(steps=5000, steps_per_eval=1000, steps_per_save=1000, rank=2)
     nestling.actions.start.trigger()
-    qtbot.waitUntil(lambda: nestling.state.step is not None, timeout=120_000)
+    qtbot.waitUntil(lambda: nestling.state.step is not None)
     assert nestling.state.started is not None
     nestling.window.show_page(LIBRARY)
     opened(nestling, nestling.state.started.run_dir, qtbot)
@@ -624,13 +624,14 @@ def test_the_run_in_progress_is_opened_as_ours(
     assert plots.series is nestling.live_series.series
     assert plots.raster.is_live
     seen = drawn_losses(plots)
-    qtbot.waitUntil(lambda: drawn_losses(plots) > seen + 5, timeout=120_000)
-    qtbot.waitUntil(lambda: not view.subtitle.text().startswith(f"{seen} of"), timeout=20_000)
+    qtbot.waitUntil(lambda: drawn_losses(plots) > seen + 5)
+    qtbot.waitUntil(lambda: not view.subtitle.text().startswith(f"{seen} of"))
     nestling.actions.pause.trigger()
-    assert view.pill.text() == "Paused"
+    assert view.pill.text() == "Pausing…"
+    qtbot.waitUntil(lambda: view.pill.text() == "Paused")
     nestling.actions.stop.trigger()
-    qtbot.waitUntil(lambda: nestling.state.phase is Phase.FINISHED, timeout=120_000)
-    qtbot.waitUntil(lambda: view.pill.text() == "Stopped", timeout=20_000)
+    qtbot.waitUntil(lambda: nestling.state.phase is Phase.FINISHED)
+    qtbot.waitUntil(lambda: view.pill.text() == "Stopped")
     assert plots.series is not nestling.live_series.series
     assert plots.series is not None
     assert plots.series.last_step == nestling.state.step.step  # type: ignore[union-attr]
@@ -658,18 +659,18 @@ def test_a_run_that_another_program_trains_is_followed_while_it_is_seen(
         for number in range(1, 41):
             recorder.record(made_up_step(number))
         recorder.log("a line")
-        qtbot.waitUntil(lambda: last_step(nestling) == 40, timeout=20_000)
-        qtbot.waitUntil(lambda: "a line" in view.log.toPlainText(), timeout=20_000)
+        qtbot.waitUntil(lambda: last_step(nestling) == 40)
+        qtbot.waitUntil(lambda: "a line" in view.log.toPlainText())
         assert view.notes.toPlainText() == "not yet kept"
         view.plots_place.plots.deltas.steps_selected.emit(10.0, 20.0)  # type: ignore[union-attr]
         recorder.record(made_up_step(41))
-        qtbot.waitUntil(lambda: last_step(nestling) == 41, timeout=20_000)
+        qtbot.waitUntil(lambda: last_step(nestling) == 41)
         assert view.plots is not None
         assert view.plots.loss.selection == (10.0, 20.0)
         recorder.record(RunFinished("stopped", run, None, 41, "Stopped after step 41."))
     finally:
         recorder.close()
-    qtbot.waitUntil(lambda: view.pill.text() == "Stopped", timeout=20_000)
+    qtbot.waitUntil(lambda: view.pill.text() == "Stopped")
     assert "Stopped after step 41." in view.subtitle.text()
 
 

@@ -29,7 +29,7 @@ CROWDED = replace(ROOMY, available_bytes=4_000_000_000, verdict="won't fit", adv
 
 def test_the_estimate_comes_by_itself_and_is_told(nestling: Nestling, qtbot: QtBot) -> None:
     note = nestling.train.header.memory
-    qtbot.waitUntil(lambda: nestling.state.memory is not None, timeout=60_000)
+    qtbot.waitUntil(lambda: nestling.state.memory is not None)
     assert note.text.text().startswith("Needs at most about")
     assert not note.ways
 
@@ -38,11 +38,11 @@ def test_a_change_of_the_batch_is_estimated_anew_and_the_tiers_stay(
     nestling: Nestling, qtbot: QtBot
 ) -> None:
     state = nestling.state
-    qtbot.waitUntil(lambda: state.memory is not None, timeout=60_000)
+    qtbot.waitUntil(lambda: state.memory is not None)
     before = state.memory
     state.change_config(batch_size=16)
     assert state.preview is not None
-    qtbot.waitUntil(lambda: state.memory != before, timeout=60_000)
+    qtbot.waitUntil(lambda: state.memory != before)
     assert before is not None
     assert state.memory is not None
     assert state.memory.peak_bytes > before.peak_bytes
@@ -56,7 +56,7 @@ def test_what_is_needed_at_most_is_not_said_to_be_too_much() -> None:
 
 
 def test_following_advice_changes_the_settings(nestling: Nestling, qtbot: QtBot) -> None:
-    qtbot.waitUntil(lambda: nestling.state.memory is not None, timeout=60_000)
+    qtbot.waitUntil(lambda: nestling.state.memory is not None)
     nestling.state.set_memory(replace(CROWDED, is_bound=False))
     note = nestling.train.header.memory
     assert note.text.text().startswith("Won't fit: needs about 5.1 GB of memory, but only")

@@ -127,7 +127,7 @@ def test_a_mixed_in_dataset_is_read_as_its_columns_were_mapped(
     (mixed,) = nestling.state.config.mix
     assert (mixed.data, mixed.map) == (letters, "prompt=asked, completion=answered")
     assert shown(nestling)[0][2].startswith("9 examples")
-    qtbot.waitUntil(lambda: nestling.data_work.tokenisation.done is not None, timeout=60_000)
+    qtbot.waitUntil(lambda: nestling.data_work.tokenisation.done is not None)
 
 
 def test_problems_of_a_mixed_in_dataset_are_listed_on_the_data_page(
@@ -179,9 +179,9 @@ def test_a_run_over_two_datasets_says_how_each_does(
     config = TrainingConfig(model=tiny_model, data=write("new.jsonl", 30), mix=mix, steps=3, rank=2)
     nestling = build(config)
     nestling.window.show()
-    qtbot.waitUntil(nestling.actions.start.isEnabled, timeout=60_000)
+    qtbot.waitUntil(nestling.actions.start.isEnabled)
     nestling.control.start()
-    qtbot.waitUntil(lambda: nestling.state.phase is Phase.FINISHED, timeout=60_000)
+    qtbot.waitUntil(lambda: nestling.state.phase is Phase.FINISHED)
     log = nestling.train.log.text.toPlainText()
     assert "The first epoch takes 27 rows of new.jsonl (50.0%)" in log
     assert "3 steps took these rows: " in log

@@ -15,6 +15,7 @@ from app.application import Nestling
 from app.core.paths import home_dir, runs_dir
 from app.ui.main_window import LIBRARY, TRAIN
 from app.ui.one_window import OneWindow
+from tests.patience import PATIENCE_SECONDS
 
 SECOND = """
 import sys
@@ -30,10 +31,10 @@ if "wait" in sys.argv: sys.stdin.read()
 
 def test_a_second_window_brings_the_first_forward(qapp: QApplication, qtbot: QtBot) -> None:
     first = OneWindow(home_dir())
-    with qtbot.waitSignal(first.shown_again, timeout=30_000):
+    with qtbot.waitSignal(first.shown_again):
         other = second()
     assert first.is_first
-    assert other.communicate(timeout=30)[0].strip() == "True"
+    assert other.communicate(timeout=PATIENCE_SECONDS)[0].strip() == "True"
     first.close()
 
 

@@ -130,7 +130,7 @@ def test_what_waits_waits_on_after_quitting_and_starts_only_when_told(
     first.shut_down()
     again = build()
     again.window.show()
-    qtbot.waitUntil(lambda: names(again) == ["second", "first"], timeout=20_000)
+    qtbot.waitUntil(lambda: names(again) == ["second", "first"])
     assert again.queue.runs[1].config == config
     assert not again.queue.is_going
     assert not again.state.phase.is_active
@@ -142,7 +142,7 @@ def test_runs_follow_each_other_to_the_end_of_the_queue(
     nestling.queue.add(config)
     nestling.queue.add(replace(config, name="second", steps=4))
     nestling.queue_page.start.click()
-    qtbot.waitUntil(lambda: not nestling.queue.is_going, timeout=120_000)
+    qtbot.waitUntil(lambda: not nestling.queue.is_going)
     assert nestling.queue.runs == []
     done = sorted((run.name, run.steps, run.outcome) for run in list_runs(runs_dir()))
     assert done == [("first", 3, "finished"), ("second", 4, "finished")]
@@ -155,7 +155,7 @@ def test_a_run_that_can_not_begin_stays_with_the_reason_and_the_next_one_starts(
     nestling.queue.add(replace(config, name="broken", data=tmp_path / "gone.jsonl"))
     nestling.queue.add(replace(config, name="good"))
     nestling.queue.start()
-    qtbot.waitUntil(lambda: not nestling.queue.is_going, timeout=120_000)
+    qtbot.waitUntil(lambda: not nestling.queue.is_going)
     assert names(nestling) == ["broken"]
     assert "gone.jsonl isn't there" in nestling.queue.runs[0].problem
     assert [run.name for run in list_runs(runs_dir())] == ["good"]
@@ -170,9 +170,9 @@ def test_a_stopped_run_holds_the_queue(
     nestling.queue.add(replace(config, steps=5000))
     nestling.queue.add(replace(config, name="second"))
     nestling.queue.start()
-    qtbot.waitUntil(lambda: nestling.state.step is not None, timeout=120_000)
+    qtbot.waitUntil(lambda: nestling.state.step is not None)
     nestling.actions.stop.trigger()
-    qtbot.waitUntil(lambda: nestling.state.phase is Phase.FINISHED, timeout=120_000)
+    qtbot.waitUntil(lambda: nestling.state.phase is Phase.FINISHED)
     assert not nestling.queue.is_going
     assert names(nestling) == ["second"]
 
@@ -243,7 +243,7 @@ def test_a_queue_that_was_going_goes_on_by_itself_with_the_run_that_was_stopped(
     qtbot.waitUntil(lambda: not again.state.is_inspecting)
     assert again.window.notice.isVisible()
     assert not read_saved_queue(home_dir() / QUEUE_FILE).goes_on  # a crash from here on holds it
-    qtbot.waitUntil(lambda: not again.queue.is_going, timeout=240_000)
+    qtbot.waitUntil(lambda: not again.queue.is_going)
     done = sorted((run.name, run.steps, run.outcome) for run in list_runs(runs_dir()))
     assert done == [("long", 100, "finished"), ("next", 3, "finished")]
 

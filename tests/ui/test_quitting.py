@@ -15,10 +15,10 @@ def running(nestling: Nestling, chat_file: Path, qtbot: QtBot) -> Iterator[Nestl
     qtbot.waitUntil(nestling.actions.start.isEnabled)
     nestling.state.change_config(steps=100_000)
     nestling.actions.start.trigger()
-    qtbot.waitUntil(lambda: nestling.state.step is not None, timeout=120_000)
+    qtbot.waitUntil(lambda: nestling.state.step is not None)
     yield nestling
     nestling.control.stop()
-    qtbot.waitUntil(lambda: not nestling.state.phase.is_active, timeout=120_000)
+    qtbot.waitUntil(lambda: not nestling.state.phase.is_active)
 
 
 def answer(box: QMessageBox, text: str) -> None:
@@ -40,7 +40,7 @@ def test_quitting_during_a_run_asks_and_leaves_a_checkpoint(
     answer(question, "Stop and Quit")
     assert running.state.phase is Phase.STOPPING
     assert running.train.header.status.text() == "Saving a checkpoint…"
-    qtbot.waitUntil(lambda: not running.window.isVisible(), timeout=120_000)
+    qtbot.waitUntil(lambda: not running.window.isVisible())
     finished = running.state.finished
     assert finished is not None
     assert finished.adapter_dir is not None
@@ -57,12 +57,13 @@ def test_cancel_lets_the_run_go_on(running: Nestling, qtbot: QtBot) -> None:
     assert running.window.isVisible()
     assert running.state.step is not None
     step = running.state.step.step
-    qtbot.waitUntil(lambda: running.state.step.step > step, timeout=120_000)
+    qtbot.waitUntil(lambda: running.state.step.step > step)
 
 
 def test_a_paused_run_can_be_quit_too(running: Nestling, qtbot: QtBot) -> None:
     running.actions.pause.trigger()
+    qtbot.waitUntil(lambda: running.state.phase is Phase.PAUSED)
     running.window.close()
     assert running.quitting.question is not None
     answer(running.quitting.question, "Stop and Quit")
-    qtbot.waitUntil(lambda: not running.window.isVisible(), timeout=120_000)
+    qtbot.waitUntil(lambda: not running.window.isVisible())

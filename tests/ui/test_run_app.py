@@ -3,20 +3,29 @@
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from app.core.paths import runs_dir
-from app.library.metrics import read_steps
+from tests.patience import PATIENCE_SECONDS
 
 START = """
 import sys
 from pathlib import Path
 from app.application import run_app
 from app.core.config import TrainingConfig
+from app.core.events import StepFinished
+from app.library.run import RunRecorder
 
+record = RunRecorder.record
+
+def record_and_tell(recorder, event):
+    record(recorder, event)
+    if isinstance(event, StepFinished) and event.step == 1:
+        print("a step is recorded", flush=True)
+
+RunRecorder.record = record_and_tell
 config = TrainingConfig(model=Path(sys.argv[1]), data=Path(sys.argv[2]), steps=1_000_000)
 sys.exit(run_app(["nestling"], config=config, autostart=True))
 """
@@ -28,21 +37,12 @@ def test_an_interrupted_run_keeps_a_checkpoint_and_the_process_ends_cleanly(
 ) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", START, str(tiny_model), str(chat_file)],
-        stderr=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2],
     ) as process:  # fmt: skip
-        wait_for_a_step()
+        assert process.stdout is not None
+        assert process.stdout.readline() == "a step is recorded\n"
         process.send_signal(number)
-        _, errors = process.communicate(timeout=120)
+        _, errors = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 0, errors
     assert "terminate called" not in errors
     assert list(runs_dir().glob("*/checkpoints/*/adapters.safetensors"))
-
-
-def wait_for_a_step() -> None:
-    """Until the run's metrics tell of a step."""
-    ends = time.monotonic() + 120
-    while time.monotonic() < ends:
-        if any(len(read_steps(file.parent)) for file in runs_dir().glob("*/metrics.bin")):
-            return
-        time.sleep(0.05)
-    pytest.fail("no step came")

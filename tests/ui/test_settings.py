@@ -53,13 +53,13 @@ def test_every_assignment_can_be_chosen_and_is_named(nestling: Nestling) -> None
 
 def test_what_tiers_hold_is_asked_of_the_engine(nestling: Nestling, qtbot: QtBot) -> None:
     state, editor = nestling.state, nestling.train.tiers
-    qtbot.waitUntil(lambda: state.preview is not None, timeout=120_000)
+    qtbot.waitUntil(lambda: state.preview is not None)
     assert state.preview is not None
     counts = [facts.parameters for facts in state.preview]
     assert f"{counts[0]:,} parameters" in editor.rows[0]._facts.text()
     editor.rows[0].remove.click()
     assert editor.rows[0]._facts.text() == "…"
-    qtbot.waitUntil(lambda: state.preview is not None, timeout=120_000)
+    qtbot.waitUntil(lambda: state.preview is not None)
     assert sum(facts.parameters for facts in state.preview) == sum(counts)
 
 
@@ -127,7 +127,7 @@ def test_settings_can_not_be_changed_during_a_run(
     assert not nestling.train.tiers.isEnabled()
     assert not nestling.train.form.isEnabled()
     nestling.actions.stop.trigger()
-    qtbot.waitUntil(lambda: not nestling.state.phase.is_active, timeout=120_000)
+    qtbot.waitUntil(lambda: not nestling.state.phase.is_active)
     assert nestling.train.tiers.isEnabled()
 
 
@@ -140,7 +140,7 @@ def test_tiers_the_model_can_not_fill_are_refused_at_the_tiers_and_stop_start(
     add_at = train.tiers.add.mapTo(nestling.window, QPoint())
     while len(state.config.tiers) < 6:  # the tiny model has 4 layers
         train.tiers.add.click()
-    qtbot.waitUntil(lambda: not train.tiers.problem.isHidden(), timeout=120_000)
+    qtbot.waitUntil(lambda: not train.tiers.problem.isHidden())
     assert "would hold no parameters" in train.tiers.problem.text()
     assert {row._facts.text() for row in train.tiers.rows} == {"–"}
     assert train.model.problem.isHidden()
@@ -150,7 +150,7 @@ def test_tiers_the_model_can_not_fill_are_refused_at_the_tiers_and_stop_start(
     assert train.tiers.add.mapTo(nestling.window, QPoint()) == add_at
     while len(state.config.tiers) > 2:
         train.tiers.rows[-1].remove.click()
-    qtbot.waitUntil(lambda: state.preview is not None, timeout=120_000)
+    qtbot.waitUntil(lambda: state.preview is not None)
     assert train.tiers.problem.isHidden()
     assert nestling.actions.start.isEnabled()
 
@@ -162,7 +162,7 @@ def test_a_base_model_that_can_not_be_loaded_is_told_at_the_model_and_stops_star
     nestling.commands.open_path(chat_file)
     qtbot.waitUntil(nestling.actions.start.isEnabled)
     nestling.state.change_config(model=tmp_path / "gone")
-    qtbot.waitUntil(lambda: not train.model.problem.isHidden(), timeout=120_000)
+    qtbot.waitUntil(lambda: not train.model.problem.isHidden())
     assert train.tiers.problem.isHidden()
     assert not nestling.actions.start.isEnabled()
     assert "no model folder" in train.header.start.toolTip()
@@ -170,12 +170,14 @@ def test_a_base_model_that_can_not_be_loaded_is_told_at_the_model_and_stops_star
 
 def test_counts_come_back_after_a_mistake_is_taken_back(nestling: Nestling, qtbot: QtBot) -> None:
     state, editor = nestling.state, nestling.train.tiers
-    qtbot.waitUntil(lambda: state.preview is not None, timeout=120_000)
+    qtbot.waitUntil(lambda: state.preview is not None)
     editor.rows[0].period.setValue(8)
-    qtbot.wait(500)  # longer than the preview waits for more changes
+    assert nestling.preview._timer.isActive()
+    qtbot.waitUntil(lambda: not nestling.preview._timer.isActive())
+    assert not nestling.compute.is_busy  # such tiers are no question for the engine
     assert state.preview is None
     editor.rows[0].period.setValue(1)
-    qtbot.waitUntil(lambda: state.preview is not None, timeout=120_000)
+    qtbot.waitUntil(lambda: state.preview is not None)
 
 
 def test_a_period_is_never_clipped(nestling: Nestling) -> None:
@@ -223,5 +225,5 @@ def test_the_patterns_that_are_shown_as_an_example_work(nestling: Nestling, qtbo
     state, editor = nestling.state, nestling.train.tiers
     example = editor.patterns.control.placeholderText()  # type: ignore[attr-defined]
     state.change_config(assign="manual", tier_patterns=example)
-    qtbot.waitUntil(lambda: state.preview is not None, timeout=120_000)
+    qtbot.waitUntil(lambda: state.preview is not None)
     assert len(state.preview or ()) == 3

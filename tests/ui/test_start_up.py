@@ -3,6 +3,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.patience import PATIENCE_SECONDS
+
 SHOW = """
 import json, sys
 from app.application import Nestling, make_application
@@ -22,7 +24,8 @@ nestling.shut_down()
 
 def test_the_window_is_shown_before_anything_heavy_is_imported() -> None:
     done = subprocess.run(
-        [sys.executable, "-c", SHOW], capture_output=True, text=True, timeout=60, check=False,
+        [sys.executable, "-c", SHOW], capture_output=True, text=True, check=False,
+        timeout=PATIENCE_SECONDS,
         cwd=Path(__file__).parents[2],
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -15,8 +15,6 @@ from app.core.paths import starter_model_dir
 from app.data.token_store import stores_dir
 from app.ui.app_state import Phase
 
-LONG = 120_000
-
 
 @pytest.fixture
 def large(tmp_path: Path) -> Path:
@@ -61,18 +59,18 @@ def test_what_was_stopped_goes_on_where_it_was(
     work, status = nestling.data_work.tokenisation, nestling.data.status
     nestling.window.show_page(1)
     nestling.commands.open_path(large)
-    qtbot.waitUntil(in_the_middle(nestling), timeout=LONG)
+    qtbot.waitUntil(in_the_middle(nestling))
     assert status.text.text().startswith("Turning text into tokens: ")
     stopped_at = work.share
     status.stop.click()
     assert work.is_stopped
-    qtbot.waitUntil(lambda: taken() > 0, timeout=LONG)
+    qtbot.waitUntil(lambda: taken() > 0)
     assert status.text.text().startswith("Stopped at ")
     assert work.share is None
     told: list[float] = []
     work.changed.connect(lambda: told.append(work.share) if work.share else None)
     status.go_on.click()
-    qtbot.waitUntil(lambda: work.done is not None, timeout=LONG)
+    qtbot.waitUntil(lambda: work.done is not None)
     assert stopped_at is not None
     assert min(told) > stopped_at / 2, "it did not begin from the beginning"
     assert taken() == 0
@@ -93,18 +91,18 @@ def test_a_run_goes_on_where_the_page_was(nestling: Nestling, large: Path, qtbot
 
     nestling.state.run_event_received.connect(note)
     nestling.commands.open_path(large)
-    qtbot.waitUntil(in_the_middle(nestling), timeout=LONG)
+    qtbot.waitUntil(in_the_middle(nestling))
     reached = work.share
     nestling.actions.start.trigger()
     assert work.share is None
-    qtbot.waitUntil(lambda: nestling.state.phase is Phase.FINISHED, timeout=LONG)
+    qtbot.waitUntil(lambda: nestling.state.phase is Phase.FINISHED)
     assert nestling.state.finished is not None
     assert nestling.state.finished.outcome == "finished"
     assert reached is not None
     assert "Turning text into tokens" in stages
     assert min(share for share in shares if share) > reached / 2
     assert [folder.suffix for folder in stores_dir().iterdir() if folder.is_dir()] == [""]
-    qtbot.waitUntil(lambda: work.done is not None, timeout=LONG)
+    qtbot.waitUntil(lambda: work.done is not None)
 
 
 def test_after_tokens_are_made_a_run_makes_none(
@@ -114,9 +112,9 @@ def test_after_tokens_are_made_a_run_makes_none(
     nestling.state.run_event_received.connect(lambda e: stages.append(getattr(e, "stage", "")))
     nestling.state.change_config(steps=1)
     nestling.commands.open_path(chat_file)
-    qtbot.waitUntil(lambda: nestling.data_work.tokenisation.done is not None, timeout=LONG)
+    qtbot.waitUntil(lambda: nestling.data_work.tokenisation.done is not None)
     nestling.actions.start.trigger()
-    qtbot.waitUntil(lambda: nestling.state.phase is Phase.FINISHED, timeout=LONG)
+    qtbot.waitUntil(lambda: nestling.state.phase is Phase.FINISHED)
     assert "Reading the dataset" in stages
     assert "Turning text into tokens" not in stages
 
@@ -126,13 +124,13 @@ def test_another_model_or_mask_starts_anew(
 ) -> None:
     work = nestling.data_work.tokenisation
     nestling.commands.open_path(chat_file)
-    qtbot.waitUntil(lambda: work.done is not None, timeout=LONG)
+    qtbot.waitUntil(lambda: work.done is not None)
     first = work.done
     nestling.state.change_config(mask_prompt=False)
-    qtbot.waitUntil(lambda: work.done not in (None, first), timeout=LONG)
+    qtbot.waitUntil(lambda: work.done not in (None, first))
     second = work.done
     nestling.intake.use_starter_model()
-    qtbot.waitUntil(lambda: work.done not in (None, first, second), timeout=LONG)
+    qtbot.waitUntil(lambda: work.done not in (None, first, second))
     assert nestling.state.config.model == starter_model_dir()
     nestling.state.change_config(max_seq_length=128, batch_size=2)
     assert work.done is not None, "what decides no token keeps them"
@@ -144,9 +142,9 @@ def test_a_file_that_vanishes_is_told_in_a_sentence(
     work = nestling.data_work.tokenisation
     nestling.window.show_page(1)
     nestling.commands.open_path(large)
-    qtbot.waitUntil(in_the_middle(nestling), timeout=LONG)
+    qtbot.waitUntil(in_the_middle(nestling))
     large.unlink()
-    qtbot.waitUntil(lambda: nestling.state.dataset_failure is not None, timeout=LONG)
+    qtbot.waitUntil(lambda: nestling.state.dataset_failure is not None)
     assert nestling.data.problem.text() == (
         f"The dataset {large} isn't there: put it back, or choose another."
     )
@@ -160,21 +158,21 @@ def test_a_process_that_is_killed_can_be_gone_on_from(
 ) -> None:
     work, reader = nestling.data_work.tokenisation, nestling.data_work.reader
     nestling.commands.open_path(larger)
-    qtbot.waitUntil(in_the_middle(nestling), timeout=LONG)
+    qtbot.waitUntil(in_the_middle(nestling))
     assert reader.process_id is not None
     os.kill(reader.process_id, signal.SIGKILL)
-    qtbot.waitUntil(lambda: work.failure is not None, timeout=LONG)
+    qtbot.waitUntil(lambda: work.failure is not None)
     assert work.failure is not None
     assert "ended before it was done" in work.failure.message
     work.go_on()
-    qtbot.waitUntil(lambda: work.done is not None, timeout=LONG)
+    qtbot.waitUntil(lambda: work.done is not None)
 
 
 def test_quitting_in_the_middle_keeps_what_was_done(
     nestling: Nestling, large: Path, qtbot: QtBot
 ) -> None:
     nestling.commands.open_path(large)
-    qtbot.waitUntil(in_the_middle(nestling), timeout=LONG)
+    qtbot.waitUntil(in_the_middle(nestling))
     nestling.data_work.shut_down()
     assert taken() > 0
 
@@ -191,21 +189,21 @@ def test_several_files_and_what_is_mixed_in_are_all_made_before_a_run(
     stages: list[str] = []
     nestling.state.run_event_received.connect(lambda e: stages.append(getattr(e, "stage", "")))
     nestling.commands.open_path(folder)
-    qtbot.waitUntil(lambda: nestling.data_work.tokenisation.done is not None, timeout=LONG)
+    qtbot.waitUntil(lambda: nestling.data_work.tokenisation.done is not None)
     first = nestling.data_work.tokenisation.done
     nestling.state.change_config(steps=1, mix=(MixedDataset(other, 0.25),))
     work = nestling.data_work
-    qtbot.waitUntil(lambda: work.tokenisation.done not in (None, first), timeout=LONG)
+    qtbot.waitUntil(lambda: work.tokenisation.done not in (None, first))
     work.preview.go_to(26)
     qtbot.waitUntil(lambda: bool(work.preview.rows) and work.preview.rows[0].number == 26)
     assert work.preview.total == 40
     shown = nestling.data.rows.text.toPlainText()
     assert "Row 27 · train-00001-of-00002.jsonl, line 2 " in shown
-    qtbot.waitUntil(lambda: work.figures.statistics is not None, timeout=LONG)
-    qtbot.waitUntil(nestling.actions.start.isEnabled, timeout=LONG)
+    qtbot.waitUntil(lambda: work.figures.statistics is not None)
+    qtbot.waitUntil(nestling.actions.start.isEnabled)
     figures = {figure.name: figure for figure in nestling.data.statistics.run.shown}
     assert figures["Steps an epoch"].value == "12", "36 rows and 12 mixed in, in batches of 4"
     nestling.actions.start.trigger()
-    qtbot.waitUntil(lambda: nestling.state.phase is Phase.FINISHED, timeout=LONG)
+    qtbot.waitUntil(lambda: nestling.state.phase is Phase.FINISHED)
     assert "Reading the dataset" in stages
     assert "Turning text into tokens" not in stages

@@ -22,8 +22,7 @@ from app.ui.pages.try_page import EMPTY, LOOKING, READY, TALK, TryPage
 from app.ui.trying.trial import IN_PROGRESS
 from tests.conftest import write_chats
 from tests.homes import copied_run, train_at_home
-
-WAIT_MS = 60_000
+from tests.patience import PATIENCE_SECONDS
 
 
 @pytest.fixture(scope="module")
@@ -58,14 +57,14 @@ def shown(
     made = build(config)
     made.window.show()
     made.window.show_page(TRY)
-    qtbot.waitUntil(lambda: made.trial.subject is not None, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: made.trial.subject is not None)
     made.trying.form.max_tokens.setValue(6)
     return made
 
 
 def ask(nestling: Nestling, question: str, qtbot: QtBot) -> None:
     begin(nestling, question)
-    qtbot.waitUntil(lambda: not nestling.trial.is_answering, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: not nestling.trial.is_answering)
 
 
 def begin(nestling: Nestling, question: str) -> None:
@@ -115,12 +114,12 @@ def test_a_second_turn_goes_on_with_what_each_side_had_said(shown: Nestling, qtb
 def test_a_checkpoint_is_tried_from_its_run(shown: Nestling, run_dir: Path, qtbot: QtBot) -> None:
     shown.window.show_page(LIBRARY)
     shown.library_commands.open_run(run_dir)
-    qtbot.waitUntil(lambda: shown.library.opened_run_dir == run_dir, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: shown.library.opened_run_dir == run_dir)
     checkpoints = shown.library.opened.checkpoints
     checkpoints.table.selectRow(1)
     checkpoints.attempt.click()
     assert shown.window.pages.currentIndex() == TRY
-    qtbot.waitUntil(lambda: _step(shown) == 2, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: _step(shown) == 2)
     assert shown.trying.chooser.checkpoint.currentText().startswith("Step 2 · loss ")
     ask(shown, "Hi", qtbot)
     assert said(shown.trying, "tuned")
@@ -135,17 +134,17 @@ def test_a_run_is_tried_from_the_list_and_after_training(
 ) -> None:
     shown.window.show_page(TRAIN)
     assert not shown.train.header.attempt.isVisible()
-    qtbot.waitUntil(lambda: shown.actions.start.isEnabled(), timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: shown.actions.start.isEnabled())
     shown.control.start()
-    qtbot.waitUntil(lambda: shown.state.phase is Phase.FINISHED, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: shown.state.phase is Phase.FINISHED)
     shown.train.header.attempt.click()
     trained = shown.state.finished.run_dir  # type: ignore[union-attr]
-    qtbot.waitUntil(lambda: _run_dir(shown) == trained, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: _run_dir(shown) == trained)
     shown.window.show_page(LIBRARY)
-    qtbot.waitUntil(lambda: shown.library.list.runs.rowCount() == 2, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: shown.library.list.runs.rowCount() == 2)
     shown.library.list.select(run_dir)
     shown.library.list.attempt.click()
-    qtbot.waitUntil(lambda: _run_dir(shown) == run_dir, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: _run_dir(shown) == run_dir)
 
 
 def _run_dir(nestling: Nestling) -> Path | None:
@@ -160,10 +159,10 @@ def test_a_stop_keeps_what_was_said_and_the_next_question_is_answered(
     page.form.temperature.show_number(1.0)
     page.form.max_tokens.setValue(5_000)
     begin(shown, "Go on and on")
-    qtbot.waitUntil(lambda: len(said(page, "tuned")) > 5, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: len(said(page, "tuned")) > 5)
     assert page.composer.stop.isVisible()
     qtbot.keyClick(page.composer.field, Qt.Key.Key_Escape)
-    qtbot.waitUntil(lambda: not shown.trial.is_answering, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: not shown.trial.is_answering)
     assert "stopped" in page.conversation.turns[0].answers["base"].status.text()
     assert shown.trial._earlier[0].tuned == said(page, "tuned")
     page.form.max_tokens.setValue(3)
@@ -178,13 +177,13 @@ def test_an_answer_that_still_comes_is_not_part_of_what_begins_anew(
     page = shown.trying
     page.form.max_tokens.setValue(5_000)
     begin(shown, "Go on and on")
-    qtbot.waitUntil(lambda: len(said(page, "tuned")) > 5, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: len(said(page, "tuned")) > 5)
     if how == "cleared":
         page.clear.click()
         assert page.body.currentIndex() == READY
     else:
         choose_other(page)
-    qtbot.waitUntil(lambda: not shown.trial.is_answering, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: not shown.trial.is_answering)
     assert shown.trial._earlier == ()
     page.form.max_tokens.setValue(3)
     ask(shown, "Hi", qtbot)
@@ -198,7 +197,7 @@ def test_a_question_stopped_before_the_first_word_is_not_remembered(
     gate = threading.Event()
 
     def holding(_: Callable[[], bool]) -> Iterator[object]:
-        yield gate.wait(60)
+        yield gate.wait(PATIENCE_SECONDS)
 
     shown.compute.submit("Holding", holding)
     begin(shown, "Hi")
@@ -206,7 +205,7 @@ def test_a_question_stopped_before_the_first_word_is_not_remembered(
     assert answers["base"].status.text() == "Waiting…"
     shown.trying.composer.stop.click()
     gate.set()
-    qtbot.waitUntil(lambda: not shown.trial.is_answering, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: not shown.trial.is_answering)
     assert shown.trial._earlier == ()
     assert answers["base"].status.text() == "Stopped before the first word."
 
@@ -231,7 +230,7 @@ def test_return_sends_and_shift_return_breaks_the_line(shown: Nestling, qtbot: Q
     qtbot.keyClicks(field, "next")
     qtbot.keyClick(field, Qt.Key.Key_Return)
     assert field.toPlainText() == "next", "what is written while both answer stays"
-    qtbot.waitUntil(lambda: not shown.trial.is_answering, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: not shown.trial.is_answering)
 
 
 @pytest.mark.parametrize("damage", ["deleted", "truncated"])
@@ -260,18 +259,18 @@ def test_a_run_that_starts_stops_the_answer_and_frees_the_model(
 ) -> None:
     page = shown.trying
     page.form.max_tokens.setValue(5_000)
-    qtbot.waitUntil(lambda: shown.actions.start.isEnabled(), timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: shown.actions.start.isEnabled())
     begin(shown, "Go on and on")
-    qtbot.waitUntil(lambda: len(said(page, "tuned")) > 5, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: len(said(page, "tuned")) > 5)
     held: list[object] = []
     shown.state.run_event_received.connect(lambda _: held.append(shown.trial._held._model))
     shown.control.start()
-    qtbot.waitUntil(lambda: shown.state.phase is Phase.RUNNING and bool(held), timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: shown.state.phase is Phase.RUNNING and bool(held))
     assert page.composer.reason.text() == IN_PROGRESS
     assert not page.composer.send.isEnabled()
     begin(shown, "Hi")
     assert len(page.conversation.turns) == 1
-    qtbot.waitUntil(lambda: shown.state.phase is Phase.FINISHED, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: shown.state.phase is Phase.FINISHED)
     assert held
     assert all(model is None for model in held)
     page.form.max_tokens.setValue(6)
@@ -285,7 +284,7 @@ def test_the_model_goes_some_time_after_the_page_was_left(shown: Nestling, qtbot
     assert shown.trial._held._model is not None
     shown.trying._idle.setInterval(0)
     shown.window.show_page(TRAIN)
-    qtbot.waitUntil(lambda: shown.trial._held._model is None, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: shown.trial._held._model is None)
 
 
 def test_another_checkpoint_begins_anew_and_nothing_is_lost(shown: Nestling, qtbot: QtBot) -> None:
@@ -296,7 +295,7 @@ def test_another_checkpoint_begins_anew_and_nothing_is_lost(shown: Nestling, qtb
     assert shown.trial._earlier == ()
     assert page.composer.field.toPlainText() == "What is 2 plus 2?", "asked the same once more"
     page.composer.send.click()
-    qtbot.waitUntil(lambda: not shown.trial.is_answering, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: not shown.trial.is_answering)
     assert said(page, "tuned", 0) == first
     assert len(page.conversation.turns) == 2
     assert len(shown.trial._earlier) == 1
@@ -308,7 +307,7 @@ def test_what_a_model_says_is_plain_text_and_is_copied_whole(shown: Nestling, qt
     shown.trial.event_received.emit(TextAdded("tuned", text))
     page = shown.trying
     assert said(page, "tuned") == "", "drawn with the next refresh, not at once"
-    qtbot.waitUntil(lambda: said(page, "tuned") == text, timeout=5_000)
+    qtbot.waitUntil(lambda: said(page, "tuned") == text)
     answer = page.conversation.turns[0].answers["tuned"]
     answer.copy.click()
     assert QGuiApplication.clipboard().text() == text
@@ -323,12 +322,12 @@ def test_a_long_answer_stays_in_sight_unless_one_scrolls_up(shown: Nestling, qtb
         shown.trial.event_received.emit(TextAdded("base", "line\n" * 60))
 
     add()
-    qtbot.waitUntil(lambda: bar.maximum() > 300, timeout=5_000)
+    qtbot.waitUntil(lambda: bar.maximum() > 300)
     assert bar.value() == bar.maximum()
     bar.setValue(0)
     before = bar.maximum()
     add()
-    qtbot.waitUntil(lambda: bar.maximum() > before, timeout=5_000)
+    qtbot.waitUntil(lambda: bar.maximum() > before)
     assert bar.value() == 0
 
 
@@ -339,7 +338,7 @@ def test_starters_are_the_run_s_own_validation_questions(shown: Nestling, qtbot:
     ]  # fmt: skip
     starters[1].click()
     assert shown.trial.is_answering
-    qtbot.waitUntil(lambda: not shown.trial.is_answering, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: not shown.trial.is_answering)
     assert said(shown.trying, "base")
 
 
@@ -369,13 +368,13 @@ def test_nothing_is_said_of_runs_until_they_are_listed(
     second.window.show_page(TRY)
     seen = [second.trying.body.currentIndex()]
     second.trying.body.currentChanged.connect(seen.append)
-    qtbot.waitUntil(lambda: second.trial.subject is not None, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: second.trial.subject is not None)
     assert seen == [LOOKING, READY]
     assert second.window.focusWidget() is second.trying.composer.field
 
 
 def test_a_question_goes_before_the_count_of_parameters(shown: Nestling, qtbot: QtBot) -> None:
-    qtbot.waitUntil(lambda: shown.state.preview is not None, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: shown.state.preview is not None)
     gate = threading.Event()
 
     def hold(_should_stop: Callable[[], bool]) -> Iterator[object]:
@@ -384,14 +383,14 @@ def test_a_question_goes_before_the_count_of_parameters(shown: Nestling, qtbot: 
 
     shown.compute.submit("Holding the thread", hold)
     shown.preview.ask_again()
-    qtbot.waitUntil(lambda: shown.preview._job is not None, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: shown.preview._job is not None)
     begin(shown, "Hi")
     gate.set()
     with_counts: list[bool] = []
     shown.trial.ended.connect(lambda _: with_counts.append(shown.state.preview is not None))
-    qtbot.waitUntil(lambda: not shown.trial.is_answering, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: not shown.trial.is_answering)
     assert with_counts == [False]
-    qtbot.waitUntil(lambda: shown.state.preview is not None, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: shown.state.preview is not None)
 
 
 def test_an_empty_library_offers_the_sample(build: Callable[..., Nestling], qtbot: QtBot) -> None:
@@ -400,11 +399,11 @@ def test_an_empty_library_offers_the_sample(build: Callable[..., Nestling], qtbo
     nestling.window.show_page(TRY)
     page = nestling.trying
     assert page.body.currentIndex() == LOOKING
-    qtbot.waitUntil(lambda: page.body.currentIndex() == EMPTY, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: page.body.currentIndex() == EMPTY)
     assert not page.composer.isVisible()
     page.sample.click()
     assert nestling.window.pages.currentIndex() == TRAIN
-    qtbot.waitUntil(lambda: nestling.state.dataset is not None, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: nestling.state.dataset is not None)
 
 
 def test_a_run_that_was_deleted_makes_way_for_another(
@@ -413,10 +412,10 @@ def test_a_run_that_was_deleted_makes_way_for_another(
     list(train(config, runs_dir=runs_dir()))
     shutil.rmtree(run_dir)
     shown.try_commands.refresh()
-    qtbot.waitUntil(lambda: _run_dir(shown) not in (run_dir, None), timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: _run_dir(shown) not in (run_dir, None))
     shutil.rmtree(runs_dir())
     shown.try_commands.refresh()
-    qtbot.waitUntil(lambda: shown.trial.subject is None, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: shown.trial.subject is None)
     assert shown.trying.body.currentIndex() == EMPTY
 
 
@@ -425,7 +424,7 @@ def test_closing_the_window_in_the_middle_of_an_answer_ends_well(
 ) -> None:
     shown.trying.form.max_tokens.setValue(20_000)
     begin(shown, "Go on and on")
-    qtbot.waitUntil(lambda: len(said(shown.trying, "tuned")) > 5, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: len(said(shown.trying, "tuned")) > 5)
     shown.shut_down()
     assert not shown.compute._thread.isRunning()
 
@@ -445,7 +444,7 @@ def test_a_base_model_that_was_moved_is_found_again(
     nestling.window.show()
     nestling.window.show_page(TRY)
     page = nestling.trying
-    qtbot.waitUntil(lambda: page.find_model.isVisible(), timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: page.find_model.isVisible())
     assert "is no longer at" in page.problem.text()
     page.form.max_tokens.setValue(3)
     ask(nestling, "Hi", qtbot)

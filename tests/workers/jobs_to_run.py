@@ -2,7 +2,7 @@
 
 import os
 import sys
-import time
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,20 +10,31 @@ from pathlib import Path
 from app.core.errors import InputError
 
 
+def _until_it_is_asked_to_close(should_stop: Callable[[], bool]) -> None:
+    """`should_stop` is a method of the job in this process, which has the fact as an event."""
+    should_stop.__self__._cancelled.wait()  # type: ignore[attr-defined]
+
+
 @dataclass(frozen=True)
 class Counting:
-    """Yields numbers; closed early, it writes down how far it came."""
+    """Yields numbers; closed early, it writes down how far it came.
+
+    One that does not come to its end has a last step in hand until it is asked to close.
+    """
 
     up_to: int
     note: Path | None = None
-    pause: float = 0.0
+    has_end: bool = True
 
     def __call__(self, should_stop: Callable[[], bool]) -> Iterator[object]:
         number = 0
         try:
             for number in range(1, self.up_to + 1):
                 yield number
-                time.sleep(self.pause)
+            while not self.has_end:
+                _until_it_is_asked_to_close(should_stop)
+                number += 1
+                yield number
         finally:
             if self.note is not None:
                 self.note.write_text(str(number))
@@ -31,15 +42,13 @@ class Counting:
 
 @dataclass(frozen=True)
 class Preparing:
-    """Takes a second before it yields anything, and writes down that it had the time."""
+    """Never yields anything, and does not let itself be asked to close."""
 
     begun: Path
-    done: Path
 
     def __call__(self, should_stop: Callable[[], bool]) -> Iterator[object]:
         self.begun.touch()
-        time.sleep(1)
-        self.done.touch()
+        threading.Event().wait()
         yield None
 
 

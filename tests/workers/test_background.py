@@ -8,6 +8,7 @@ from pytestqt.qtbot import QtBot
 from app.core.errors import InputError
 from app.workers.background import BackgroundTasks, Failure
 from app.workers.library_tasks import checking_model
+from tests.patience import PATIENCE_SECONDS
 
 
 @pytest.fixture
@@ -66,11 +67,9 @@ def test_the_engine_and_the_door_have_one_rule(tiny_model: Path) -> None:
 
 def test_what_must_happen_is_done_even_while_the_app_ends(qapp: object) -> None:
     done: list[str] = []
-    gate = threading.Event()
     tasks = BackgroundTasks()
-    tasks.run(lambda: gate.wait(10), lambda _: None, pytest.fail)
+    tasks.run(lambda: tasks._is_ending.wait(PATIENCE_SECONDS), lambda _: None, pytest.fail)
     tasks.run(lambda: done.append("read"), lambda _: None, pytest.fail)
     tasks.run(lambda: done.append("write"), lambda _: None, pytest.fail, must_happen=True)
-    threading.Timer(0.2, gate.set).start()
     tasks.shut_down()
     assert done == ["write"]

@@ -9,7 +9,7 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from app.workers.compute import NICENESS, ComputeThread
-from app.workers.job import JobEnded, JobStarted, JobYielded
+from app.workers.job import JobEnded, JobPaused, JobResumed, JobStarted, JobYielded
 
 ShouldStop = Callable[[], bool]
 
@@ -95,6 +95,35 @@ def test_a_generator_is_closed_on_its_own_thread_at_shut_down(
     assert queued.should_stop()
 
 
+def test_a_pause_and_its_end_are_told_in_the_gui_thread_between_two_values(
+    qtbot: QtBot, compute: ComputeThread
+) -> None:
+    told: list[object] = []
+    heard_on: set[int] = set()
+
+    def take(notice: object) -> None:
+        told.append(notice)
+        heard_on.add(threading.get_ident())
+
+    for signal in (compute.job_yielded, compute.job_paused, compute.job_resumed):
+        signal.connect(take)
+    gate = threading.Event()
+
+    def work(_: ShouldStop) -> Iterator[object]:
+        gate.wait()
+        yield from range(2)
+
+    job = compute.submit("count", work)
+    job.pause()
+    gate.set()
+    qtbot.waitUntil(lambda: JobPaused(job.id) in told)
+    assert told == [JobYielded(job.id, 0), JobPaused(job.id)]
+    job.resume()
+    qtbot.waitUntil(lambda: not compute.is_busy)
+    assert told[2:] == [JobResumed(job.id), JobYielded(job.id, 1)]
+    assert heard_on == {threading.get_ident()}
+
+
 def test_nothing_can_be_submitted_after_shut_down(compute: ComputeThread) -> None:
     compute.shut_down()
     compute.shut_down()
@@ -124,7 +153,7 @@ def test_200_jobs_that_end_in_every_way_each_have_one_ending_and_it_is_last(
             draw.choice(jobs).pause()
     for job in jobs:
         job.resume()
-    qtbot.waitUntil(lambda: not compute.is_busy, timeout=20_000)
+    qtbot.waitUntil(lambda: not compute.is_busy)
     assert set(notices) == {job.id for job in jobs}
     for told in notices.values():
         assert isinstance(told[-1], JobEnded)

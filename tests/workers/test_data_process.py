@@ -13,6 +13,7 @@ from pytestqt.qtbot import QtBot
 
 from app.workers.data_process import DataProcess
 from app.workers.job import JobEnded
+from tests.patience import PATIENCE_SECONDS
 
 from .jobs_to_run import Counting, Preparing, Refusing, Telling
 
@@ -24,7 +25,8 @@ class Told:
 
 
 @pytest.fixture
-def process(qapp: QApplication) -> Iterator[DataProcess]:
+def process(qapp: QApplication, monkeypatch: pytest.MonkeyPatch) -> Iterator[DataProcess]:
+    monkeypatch.setattr("app.workers.data_process.PATIENCE_SECONDS", PATIENCE_SECONDS)
     made = DataProcess()
     yield made
     made.shut_down()
@@ -40,7 +42,7 @@ def begin(process: DataProcess, function: object) -> tuple[Told, int]:
 def test_jobs_tell_their_values_and_end_in_order(process: DataProcess, qtbot: QtBot) -> None:
     first, _ = begin(process, Counting(3))
     second, _ = begin(process, Refusing())
-    qtbot.waitUntil(lambda: bool(second.ended), timeout=20_000)
+    qtbot.waitUntil(lambda: bool(second.ended))
     assert first.values == [1, 2, 3]
     assert [ended.ending for ended in first.ended] == ["finished"]
     refusal = second.ended[0]
@@ -52,10 +54,10 @@ def test_jobs_tell_their_values_and_end_in_order(process: DataProcess, qtbot: Qt
 
 def test_it_has_neither_qt_nor_mlx_and_starts_anew(process: DataProcess, qtbot: QtBot) -> None:
     first, _ = begin(process, Telling())
-    qtbot.waitUntil(lambda: bool(first.ended), timeout=20_000)
+    qtbot.waitUntil(lambda: bool(first.ended))
     process.kill()
     second, _ = begin(process, Telling())
-    qtbot.waitUntil(lambda: bool(second.ended), timeout=20_000)
+    qtbot.waitUntil(lambda: bool(second.ended))
     (one, heavy), (other, _) = first.values[0], second.values[0]  # type: ignore[misc]
     assert heavy == set()
     assert len({one, other, os.getpid()}) == 3
@@ -64,14 +66,14 @@ def test_it_has_neither_qt_nor_mlx_and_starts_anew(process: DataProcess, qtbot: 
 def test_a_cancelled_job_closes_in_order_and_one_that_waits_never_begins(
     process: DataProcess, qtbot: QtBot, tmp_path: Path
 ) -> None:
-    running, number = begin(process, Counting(10**6, tmp_path / "note", 0.01))
+    running, number = begin(process, Counting(3, tmp_path / "note", has_end=False))
     waiting, other = begin(process, Counting(3, tmp_path / "other"))
-    qtbot.waitUntil(lambda: len(running.values) > 2, timeout=20_000)
+    qtbot.waitUntil(lambda: running.values == [1, 2, 3])
     process.cancel(other)
     process.cancel(number)
-    qtbot.waitUntil(lambda: bool(waiting.ended), timeout=20_000)
+    qtbot.waitUntil(lambda: bool(waiting.ended))
     assert running.ended[0].ending == waiting.ended[0].ending == "cancelled"
-    assert int((tmp_path / "note").read_text()) >= 3
+    assert (tmp_path / "note").read_text() == "4"
     assert waiting.values == []
     assert not (tmp_path / "other").exists()
 
@@ -79,46 +81,52 @@ def test_a_cancelled_job_closes_in_order_and_one_that_waits_never_begins(
 def test_a_process_that_dies_fails_its_jobs_and_the_next_one_runs(
     process: DataProcess, qtbot: QtBot
 ) -> None:
-    told, _ = begin(process, Counting(10**6, None, 0.01))
-    qtbot.waitUntil(lambda: bool(told.values), timeout=20_000)
+    told, _ = begin(process, Counting(1, has_end=False))
+    qtbot.waitUntil(lambda: bool(told.values))
     assert process.process_id is not None
     os.kill(process.process_id, signal.SIGKILL)
-    qtbot.waitUntil(lambda: bool(told.ended), timeout=20_000)
+    qtbot.waitUntil(lambda: bool(told.ended))
     assert told.ended[0].ending == "failed"
     assert "ended before it was done" in told.ended[0].message
     after, _ = begin(process, Counting(1))
-    qtbot.waitUntil(lambda: bool(after.ended), timeout=20_000)
+    qtbot.waitUntil(lambda: bool(after.ended))
     assert after.values == [1]
 
 
 def test_shutting_down_lets_the_job_in_hand_keep_its_work(
     process: DataProcess, qtbot: QtBot, tmp_path: Path
 ) -> None:
-    told, _ = begin(process, Counting(10**6, tmp_path / "note", 0.01))
-    qtbot.waitUntil(lambda: bool(told.values), timeout=20_000)
+    told, _ = begin(process, Counting(3, tmp_path / "note", has_end=False))
+    qtbot.waitUntil(lambda: bool(told.values))
     process.shut_down()
-    assert (tmp_path / "note").exists()
+    assert (tmp_path / "note").read_text() == "4"
     assert told.ended == []
 
 
 def test_shutting_down_does_not_wait_for_a_job_that_has_nothing_to_keep(
-    process: DataProcess, qtbot: QtBot, tmp_path: Path
+    process: DataProcess, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told, _ = begin(process, Preparing(tmp_path / "begun", tmp_path / "done"))
-    qtbot.waitUntil((tmp_path / "begun").exists, timeout=20_000)
+    told, _ = begin(process, Preparing(tmp_path / "begun"))
+    qtbot.waitUntil((tmp_path / "begun").exists)
+    child = process._child
+    assert child is not None
+    done: list[str] = []
+    kill, end = child.process.kill, child.end
+    monkeypatch.setattr(child.process, "kill", lambda: (done.append("killed"), kill()))
+    monkeypatch.setattr(child, "end", lambda: (done.append("waited for"), end()))
     process.shut_down()
-    assert not (tmp_path / "done").exists()
+    assert done == ["killed", "waited for"]
     assert told.ended == []
 
 
 def test_a_killed_process_ends_its_jobs_and_does_not_touch_the_next_one(
     process: DataProcess, qtbot: QtBot
 ) -> None:
-    told, _ = begin(process, Counting(10**6, None, 0.01))
-    qtbot.waitUntil(lambda: bool(told.values), timeout=20_000)
+    told, _ = begin(process, Counting(1, has_end=False))
+    qtbot.waitUntil(lambda: bool(told.values))
     process.kill()
     after, _ = begin(process, Counting(2))
-    qtbot.waitUntil(lambda: bool(after.ended) and bool(told.ended), timeout=20_000)
+    qtbot.waitUntil(lambda: bool(after.ended) and bool(told.ended))
     assert told.ended[0].ending == "cancelled"
     assert (after.values, after.ended[0].ending) == ([1, 2], "finished")
 
@@ -127,10 +135,10 @@ def test_a_killed_process_ends_its_jobs_and_does_not_touch_the_next_one(
 def test_jobs_that_wait_for_a_lost_process_are_done_by_another(
     process: DataProcess, qtbot: QtBot, how: str, ending: str
 ) -> None:
-    running, _ = begin(process, Counting(10**6, None, 0.01))
+    running, _ = begin(process, Counting(1, has_end=False))
     waiting, _ = begin(process, Counting(2))
     unwanted, number = begin(process, Counting(3))
-    qtbot.waitUntil(lambda: bool(running.values), timeout=20_000)
+    qtbot.waitUntil(lambda: bool(running.values))
     process.cancel(number)
     if how == "killed":
         process.kill()
@@ -138,7 +146,7 @@ def test_jobs_that_wait_for_a_lost_process_are_done_by_another(
         assert process.process_id is not None
         os.kill(process.process_id, signal.SIGKILL)
     told = (running, waiting, unwanted)
-    qtbot.waitUntil(lambda: all(one.ended for one in told), timeout=20_000)
+    qtbot.waitUntil(lambda: all(one.ended for one in told))
     assert running.ended[0].ending == ending
     assert (waiting.values, waiting.ended[0].ending) == ([1, 2], "finished")
     assert unwanted.values == []
@@ -148,19 +156,19 @@ def test_jobs_that_wait_for_a_lost_process_are_done_by_another(
 def test_a_process_that_rests_lets_its_job_close_and_the_next_one_starts(
     process: DataProcess, qtbot: QtBot, tmp_path: Path
 ) -> None:
-    told, _ = begin(process, Counting(10**6, tmp_path / "note", 0.01))
-    qtbot.waitUntil(lambda: bool(told.values), timeout=20_000)
+    told, _ = begin(process, Counting(3, tmp_path / "note", has_end=False))
+    qtbot.waitUntil(lambda: bool(told.values))
     process.rest()
     assert process.process_id is None
     after, _ = begin(process, Counting(1))
-    qtbot.waitUntil(lambda: bool(after.ended) and bool(told.ended), timeout=20_000)
+    qtbot.waitUntil(lambda: bool(after.ended) and bool(told.ended))
     assert (tmp_path / "note").exists()
     assert told.ended[0].ending == "cancelled"
     assert after.values == [1]
 
 
 ORPHAN = """
-import os, sys, time
+import os, sys
 from pathlib import Path
 from PySide6.QtCore import QCoreApplication
 from app.workers.data_process import DataProcess
@@ -169,8 +177,8 @@ from tests.workers.jobs_to_run import Counting
 if __name__ == "__main__":
     application = QCoreApplication([])
     process = DataProcess()
-    process.run(Counting(10**6, Path(sys.argv[1]), 0.01), lambda number: os._exit(9)
-                if number == 20 else None, print)
+    process.run(Counting(3, Path(sys.argv[1]), has_end=False), lambda number: os._exit(9)
+                if number == 3 else None, print)
     application.exec()
 """
 
@@ -183,8 +191,11 @@ def test_it_ends_when_its_parent_is_killed(tmp_path: Path, qtbot: QtBot) -> None
     root = Path(__file__).resolve().parents[2]
     environment = os.environ | {"PYTHONPATH": str(root)}
     done = subprocess.run(
-        [sys.executable, script, tmp_path / "note"], cwd=root, env=environment, timeout=60
+        [sys.executable, script, tmp_path / "note"],
+        cwd=root,
+        env=environment,
+        timeout=PATIENCE_SECONDS,
     )
     assert done.returncode == 9
-    qtbot.waitUntil((tmp_path / "note").exists, timeout=20_000)
-    assert int((tmp_path / "note").read_text()) < 10_000
+    qtbot.waitUntil((tmp_path / "note").exists)
+    qtbot.waitUntil(lambda: (tmp_path / "note").read_text() == "4")

@@ -2,6 +2,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.patience import PATIENCE_SECONDS
+
 TRAIN_AND_LEAVE = """
 import sys
 from pathlib import Path
@@ -30,7 +32,7 @@ print("end")
 def leave(model: Path, data: Path, runs: Path, early: str) -> str:
     done = subprocess.run(
         [sys.executable, "-c", TRAIN_AND_LEAVE, str(model), str(data), str(runs), early],
-        capture_output=True, text=True, timeout=120, check=False,
+        capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False,
         cwd=Path(__file__).parents[2],
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from app.core.errors import InputError
-from app.workers.job import Job, JobEnded, JobNotice, JobStarted, JobYielded
+from app.workers.job import Job, JobEnded, JobNotice, JobPaused, JobResumed, JobStarted, JobYielded
+from tests.patience import PATIENCE_SECONDS
 
 ShouldStop = Callable[[], bool]
 
@@ -130,25 +131,89 @@ def test_a_job_that_is_over_keeps_nothing_of_its_work_in_memory(fails: bool) -> 
     assert kept[0]() is None
 
 
-def test_a_paused_job_pulls_nothing_until_it_goes_on() -> None:
-    job = Job("count", counting(6))
-    notices: list[JobNotice] = []
-    reached = threading.Event()
+class WatchedGate(threading.Event):
+    """Notes among the notices where a thread begins to wait, and where it is let through."""
+
+    def __init__(self, notes: list[object]) -> None:
+        super().__init__()
+        self.set()
+        self._notes = notes
+        self.is_waited_at = threading.Event()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self._notes.append("waits")
+        self.is_waited_at.set()
+        return super().wait(timeout)
+
+    def set(self) -> None:
+        if hasattr(self, "_notes"):
+            self._notes.append("let through")
+        super().set()
+
+
+def test_a_paused_job_reports_its_rest_and_does_nothing_until_it_is_resumed() -> None:
+    job = Job("count", counting(4))
+    notes: list[object] = []
+    job._open_gate = gate = WatchedGate(notes)
+    reported_on: set[int] = set()
 
     def take(notice: JobNotice) -> None:
-        notices.append(notice)
+        notes.append(notice)
+        reported_on.add(threading.get_ident())
         if notice == JobYielded(job.id, 2):
             job.pause()
-            reached.set()
+        if isinstance(notice, JobEnded):
+            gate.is_waited_at.set()  # it never will be
 
     thread = threading.Thread(target=job.run, args=[take])
     thread.start()
-    assert reached.wait(5)
-    thread.join(0.05)
-    assert thread.is_alive()
-    assert notices[-1] == JobYielded(job.id, 2)
+    assert gate.is_waited_at.wait(PATIENCE_SECONDS)
     job.resume()
-    thread.join(5)
+    thread.join(PATIENCE_SECONDS)
+    assert notes[notes.index(JobYielded(job.id, 2)) :] == [
+        JobYielded(job.id, 2),
+        JobPaused(job.id),
+        "waits",
+        "let through",
+        JobResumed(job.id),
+        JobYielded(job.id, 3),
+        JobEnded(job.id, "finished"),
+    ]
+    assert reported_on == {thread.ident}
+
+
+def test_a_pause_taken_back_before_the_step_ended_is_no_rest() -> None:
+    job = Job("count", counting(3))
+    notices: list[JobNotice] = []
+
+    def take(notice: JobNotice) -> None:
+        notices.append(notice)
+        if notice == JobYielded(job.id, 1):
+            job.pause()
+            job.resume()
+
+    job.run(take)
+    assert not any(isinstance(notice, JobPaused | JobResumed) for notice in notices)
+
+
+def test_a_job_resumed_up_to_a_value_rests_right_after_it() -> None:
+    job = Job("count", counting(9))
+    notices: list[JobNotice] = []
+    rested_after: list[JobNotice] = []
+
+    def take(notice: JobNotice) -> None:
+        if isinstance(notice, JobPaused):
+            rested_after.append(notices[-1])
+            job.resume(until=lambda value: value == 4)
+        notices.append(notice)
+        if notice == JobYielded(job.id, 1):
+            job.pause()
+        if notice == JobYielded(job.id, 6):
+            job.pause()
+            job.resume()
+
+    job.run(take)
+    assert rested_after == [JobYielded(job.id, 1), JobYielded(job.id, 4)]
     assert notices[-1] == JobEnded(job.id, "finished")
 
 
@@ -157,13 +222,21 @@ def test_a_paused_job_wakes_to_be_ended(end: Callable[[Job], None]) -> None:
     job = Job("count", counting(1000))
     job.pause()
     notices: list[JobNotice] = []
-    thread = threading.Thread(target=job.run, args=[notices.append])
+    rests = threading.Event()
+
+    def take(notice: JobNotice) -> None:
+        notices.append(notice)
+        if isinstance(notice, JobPaused):
+            rests.set()
+
+    thread = threading.Thread(target=job.run, args=[take])
     thread.start()
+    assert rests.wait(PATIENCE_SECONDS)
     end(job)
-    thread.join(5)
+    thread.join(PATIENCE_SECONDS)
     assert not thread.is_alive()
-    assert isinstance(notices[-1], JobEnded)
-    assert notices[-1].ending == "cancelled"
+    assert JobResumed(job.id) in notices
+    assert notices[-1] == JobEnded(job.id, "cancelled")
 
 
 def test_a_stopped_job_can_not_be_paused() -> None:

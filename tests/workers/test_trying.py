@@ -113,7 +113,7 @@ def test_freeing_gives_the_memory_back(tried: Tried, compute: ComputeThread, qtb
         ("d", held.freeing()), ("e", measuring),
     ):  # fmt: skip
         compute.submit(label, function)
-    qtbot.waitUntil(lambda: len(ended) == 5, timeout=60_000)
+    qtbot.waitUntil(lambda: len(ended) == 5)
     assert [end.ending for end in ended] == ["finished"] * 5
     before, during, after = (
         notice.value
@@ -141,7 +141,7 @@ def test_the_model_goes_without_a_search_for_garbage_in_the_thread_of_mlx(
     try:
         for function in (held.answering(tried, *ASKED), held.freeing()):
             compute.submit("", function)
-        qtbot.waitUntil(lambda: len(ended) == 2, timeout=60_000)
+        qtbot.waitUntil(lambda: len(ended) == 2)
     finally:
         gc.callbacks.remove(note)
         if was_enabled:

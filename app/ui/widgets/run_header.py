@@ -19,6 +19,7 @@ _PHASES = {
     Phase.EMPTY: ("No dataset", ""),
     Phase.READY: ("Ready", ""),
     Phase.RUNNING: ("Running", "accent"),
+    Phase.PAUSING: ("Pausing…", "warning"),
     Phase.PAUSED: ("Paused", "warning"),
     Phase.STOPPING: ("Stopping", "warning"),
     Phase.FINISHED: ("Finished", "success"),
@@ -129,6 +130,8 @@ class RunHeader(QWidget):
         kept = f" Saved at step {c.step:,}." if (c := state.checkpoint) else ""
         if state.phase is Phase.PAUSED:
             return f"Held after the current step.{kept}"
+        if state.phase is Phase.PAUSING and state.stage is None:
+            return f"Finishing the current step…{kept}"
         if state.phase.is_active:
             if state.stage is not None:
                 return f"{state.stage.stage}…"
