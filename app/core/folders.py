@@ -12,7 +12,7 @@ from pathlib import Path
 
 from app.core.errors import InputError
 from app.core.files import PARTIAL_SUFFIX, is_alive, plain_disk_errors, sync
-from app.core.regular_files import copy_regular, narrow
+from app.core.regular_files import PRIVATE_FILE, copy_regular, narrow
 
 PRIVATE_FOLDER = 0o700
 SHARED_FOLDER = 0o777
@@ -122,7 +122,7 @@ def copy_folder(source: Path, target: Path) -> None:
                 (target / folder).mkdir(PRIVATE_FOLDER)
                 made.append(target / folder)
             for file in files:
-                _copy(source / file, target / file)
+                copy_file(source / file, target / file)
                 made.append(target / file)
         except BaseException:
             for path in reversed(made):
@@ -130,6 +130,16 @@ def copy_folder(source: Path, target: Path) -> None:
                     path.rmdir() if path.is_dir() else path.unlink()
             remove_empty(above)
             raise
+
+
+def copy_file(source: Path, target: Path, mode: int = PRIVATE_FILE) -> None:
+    """`copy_regular`, with InputError that names `source` if that can't be read."""
+    try:
+        copy_regular(source, target, mode)
+    except OSError as error:
+        if error.filename == str(source):
+            _refuse(error)
+        raise
 
 
 def _contents(source: Path) -> tuple[list[Path], list[Path]]:
@@ -150,15 +160,6 @@ def _contents(source: Path) -> tuple[list[Path], list[Path]]:
 
 def _refuse(error: OSError) -> None:
     raise InputError(f"{error.filename} can't be copied: {error.strerror}.") from error
-
-
-def _copy(source: Path, target: Path) -> None:
-    try:
-        copy_regular(source, target)
-    except OSError as error:
-        if error.filename == str(source):
-            _refuse(error)
-        raise
 
 
 def _aside(folder: Path) -> Path:

@@ -34,6 +34,15 @@ def cache_dir() -> Path:
     return platformdirs.user_cache_path("Nestling", appauthor=False)
 
 
+def is_utf8(path: Path) -> bool:
+    """Whether MLX can open it: elsewhere than in Python a name must be UTF-8."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def resources_dir() -> Path:
     """The shipped files: in the frozen app, in an installed wheel, or in a checkout."""
     frozen = getattr(sys, "_MEIPASS", None)

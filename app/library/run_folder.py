@@ -9,6 +9,7 @@ from app.core.disks import check_connected
 from app.core.errors import InputError
 from app.core.files import disk_error, plain_disk_errors
 from app.core.folders import copy_folder
+from app.core.paths import is_utf8
 from app.library.manifest import read_manifest
 
 
@@ -67,13 +68,10 @@ def copy_run(run_dir: Path, output: Path) -> Path:
 
 
 def _check_utf8(folder: Path) -> None:
-    """MLX opens files only by names that are UTF-8."""
-    try:
-        str(folder).encode()
-    except UnicodeEncodeError as error:
+    if not is_utf8(folder):
         raise InputError(
             f"A run can't be kept in {folder}: the name is not UTF-8.", "Choose another folder."
-        ) from error
+        )
 
 
 def check_writable(folder: Path) -> None:

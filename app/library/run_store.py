@@ -6,9 +6,9 @@ from pathlib import Path
 from app.core.disks import check_connected, remember_disk
 from app.core.errors import InputError
 from app.core.files import is_folder, plain_disk_errors
-from app.core.folders import SHARED_FOLDER, folder_written_aside
+from app.core.folders import SHARED_FOLDER, copy_file, folder_written_aside
 from app.core.paths import cache_dir
-from app.core.regular_files import SHARED_FILE, copy_regular
+from app.core.regular_files import SHARED_FILE
 from app.library.index import Index
 from app.library.manifest import MANIFEST_FILE
 from app.library.run_summary import RunSummary
@@ -68,5 +68,5 @@ def export_checkpoint(adapter_dir: Path, destination: Path) -> Path:
         raise InputError(f"{destination} is already there.", "Choose a new name.")
     with folder_written_aside(destination, EXPORTED_FILES, SHARED_FOLDER) as aside:
         for name in EXPORTED_FILES:
-            copy_regular(adapter_dir / name, aside / name, SHARED_FILE)
+            copy_file(adapter_dir / name, aside / name, SHARED_FILE)
     return destination
