@@ -266,6 +266,26 @@ def test_the_stores_of_a_dataset_with_many_files_are_all_kept(
     assert sum(counted) == 25
 
 
+def test_only_stores_are_removed_from_the_cache_and_none_with_a_file_of_the_user_s(
+    write_rows, tokenizer, monkeypatch, counted
+):
+    monkeypatch.setattr(token_cache, "KEPT_STORES", 1)
+    monkeypatch.setattr(token_cache, "KEPT_SECONDS", -1000)
+    kept = [stores_dir() / name for name in ("mine", "mine.unfinished", "a" * 32, "b" * 32)]
+    for folder in kept:
+        folder.mkdir(parents=True)
+        (folder / "thesis.txt").write_text("years of work")
+        os.utime(folder, (0, 0))
+    old = stores_dir() / f"{'c' * 32}.77.unfinished"
+    old.mkdir()
+    (old / "tokens").write_text("")
+    os.utime(old, (0, 0))
+    kept.append(made(write_rows(*chats(5)), tokenizer).folder)
+    there = sorted(entry.name for entry in stores_dir().iterdir() if entry.is_dir())
+    assert there == sorted(folder.name for folder in kept)
+    assert all((folder / "thesis.txt").is_file() for folder in kept[:-1])
+
+
 # -- stopped and gone on with ------------------------------------------------------------------
 
 
