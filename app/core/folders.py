@@ -97,14 +97,20 @@ def remove_folder(folder: Path, names: Collection[str]) -> bool:
 
     Cut short at any moment, what is left does not bear its name.
     """
-    aside = _aside(folder)
     with plain_disk_errors(folder):
         if not all(_is_of(entry, names) for entry in os.listdir(folder)):
             return False
+    free_name(folder, names)
+    return True
+
+
+def free_name(folder: Path, names: Collection[str]) -> None:
+    """Remove what was made in a folder; anything else in it stays, beside that folder's name."""
+    aside = _aside(folder)
+    with plain_disk_errors(folder):
         remove_made(aside, names)
         os.rename(folder, aside)
         remove_made(aside, names)
-    return True
 
 
 def copy_folder(source: Path, target: Path) -> None:

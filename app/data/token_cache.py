@@ -10,7 +10,7 @@ from pathlib import Path
 from app.core.disks import own_folder
 from app.core.file_locks import Lock, try_lock
 from app.core.files import plain_disk_errors
-from app.core.folders import remove_folder, remove_made
+from app.core.folders import remove_made
 from app.core.paths import cache_dir
 from app.core.regular_files import open_private
 from app.data.token_files import MANIFEST, STORE_FILES
@@ -58,4 +58,4 @@ def _tidy(stores: Path) -> None:
             remove_made(folder, STORE_FILES)
     for last_used, folder in sorted(used)[:-KEPT_STORES]:
         if last_used < now - KEPT_SECONDS:
-            remove_folder(folder, STORE_FILES)
+            remove_made(folder, STORE_FILES)

@@ -17,7 +17,7 @@ from typing import IO, Any
 import numpy as np
 
 from app.core.files import plain_disk_errors, sync, write_json_atomic
-from app.core.folders import make_folder, remove_folder, remove_made
+from app.core.folders import free_name, make_folder, remove_made
 from app.core.regular_files import open_private
 from app.data.checked_file import KEPT_PROBLEMS
 from app.data.examples import REFUSED, RowProblem
@@ -152,7 +152,7 @@ class StoreWriter:
                 remove_made(self._aside, STORE_FILES)
                 return present
             if self._folder.exists():
-                remove_folder(self._folder, STORE_FILES)
+                free_name(self._folder, STORE_FILES)  # another version may have files in it
             os.rename(self._aside, self._folder)
             sync(self._folder.parent)
         store = open_store(self._folder, self._key)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from app.core.errors import InputError
 from app.core.file_locks import Lock, try_lock
-from app.core.files import json_bytes, plain_disk_errors
+from app.core.files import disk_error, json_bytes
 from app.core.regular_files import PRIVATE_FILE, narrow, open_descriptor
 
 LOG_FILE = "log.txt"
@@ -35,8 +35,7 @@ class Claim:
         except FileExistsError:
             raise
         except OSError as error:
-            with plain_disk_errors(path):
-                raise error
+            raise disk_error(error, path) from error
         narrow(self._descriptor, PRIVATE_FILE)
         self._identity = _identity(self._descriptor)
         lock = try_lock(self._descriptor)

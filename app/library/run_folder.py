@@ -10,7 +10,7 @@ from app.core.errors import InputError
 from app.core.files import disk_error, plain_disk_errors
 from app.core.folders import copy_folder
 from app.core.paths import is_utf8
-from app.library.manifest import read_manifest
+from app.library.manifest import check_settings, read_manifest
 
 
 class FolderTaken(InputError):
@@ -61,7 +61,7 @@ def copy_run(run_dir: Path, output: Path) -> Path:
 
     Raises AppError, and then nothing of the copy is left.
     """
-    read_manifest(run_dir)
+    check_settings(run_dir, read_manifest(run_dir))
     folder = choose_run_dir(TrainingConfig(output=output).located(), output)
     copy_folder(run_dir, folder)
     return folder

@@ -186,6 +186,17 @@ def test_a_store_under_anothers_name_is_not_used(write_rows, tokenizer, counted)
     assert examples_of(made(other, tokenizer)) == right
 
 
+def test_a_store_in_which_another_version_has_files_is_made_anew(write_rows, tokenizer, counted):
+    path = write_rows(*chats(5))
+    folder = made(path, tokenizer).folder
+    (folder / "manifest.json").write_text("{}")
+    (folder / "of another version").write_text("")
+    assert len(made(path, tokenizer).rows.lengths) == 5
+    assert sum(counted) == 10
+    left = [entry.name for entry in stores_dir().rglob("of another version")]
+    assert left == ["of another version"]
+
+
 def test_a_file_that_changes_while_it_is_read_leaves_no_store(write_rows, tokenizer, counted):
     path = write_rows(*chats(30))
     making = opening_store(path, tokenizer, MASKED)

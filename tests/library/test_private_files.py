@@ -10,9 +10,12 @@ import pytest
 from app.core.columns import parse_columns
 from app.core.config import TrainingConfig
 from app.core.paths import cache_dir, home_dir, runs_dir
+from app.data.token_files import MANIFEST, STORE_FILES
+from app.engine.checkpoints import CHECKPOINT_FILES
 from app.engine.trainer import resume, train
 from app.library.csv_export import export_csv
 from app.library.label import Label, write_label
+from app.library.links import CHECKPOINTS, RUN_FILES
 from app.library.queue_file import QUEUE_FILE, queued, write_queue
 from app.library.remembered_columns import remember_columns
 from app.library.run_details import read_details
@@ -32,6 +35,15 @@ def open_to_others(folder: Path) -> list[str]:
     return [str(path) for path in found if stat.S_IMODE(path.lstat().st_mode) & 0o077]
 
 
+def check_names(run_dir: Path) -> None:
+    """All files are of names that are known to be a run's: only those are ever removed."""
+    inner = [path.name for path in run_dir.glob("checkpoints/step-*/*")]
+    assert {path.name for path in run_dir.iterdir()} == {*RUN_FILES, CHECKPOINTS}
+    assert set(inner) == set(CHECKPOINT_FILES)
+    kept = [path.name for path in cache_dir().glob("tokens/*/*")]
+    assert {MANIFEST, "tokens"} < set(kept) <= set(STORE_FILES)
+
+
 def test_all_that_is_kept_at_home_is_the_user_s_alone(
     tiny_model: Path, chat_file: Path, tmp_path: Path
 ) -> None:
@@ -48,6 +60,7 @@ def test_all_that_is_kept_at_home_is_the_user_s_alone(
     kept = {path.name for path in home_dir().rglob("*")}
     assert kept >= {"log.txt", "metrics.bin", "tokens", "problems", "library.json", "set-aside-1"}
     assert open_to_others(home_dir()) == []
+    check_names(row.run_dir)
     copy = copy_run(row.run_dir, tmp_path / "copy")
     assert open_to_others(copy) == []
 
