@@ -44,6 +44,7 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Every test has an application-support folder of its own."""
     home = tmp_path / "home"
     monkeypatch.setenv(HOME_VARIABLE, str(home))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data-home"))
     return home
 
 

@@ -80,8 +80,20 @@ def with_settings(
 
 def to_toml(config: TrainingConfig) -> str:
     """The config as a TOML file's text that `load_toml` reads back; its output folder is left out:
-    a run repeated from the file gets one of its own."""
-    return tomli_w.dumps(to_plain(replace(config, output=None)))
+    a run repeated from the file gets one of its own.
+
+    Raises InputError for a name that is not UTF-8, which TOML can't hold.
+    """
+    text = tomli_w.dumps(to_plain(replace(config, output=None)))
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        line = text[text.rfind("\n", 0, error.start) + 1 :].partition("\n")[0]
+        raise InputError(
+            f"The settings can't be written as TOML, as a name in them is not UTF-8: {line}",
+            "Rename the file, and choose it again.",
+        ) from error
+    return text
 
 
 def raw_toml(settings: Mapping[str, Any], problem: str) -> str:

@@ -3,7 +3,6 @@
 import errno
 import json
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from glob import escape
@@ -11,20 +10,23 @@ from pathlib import Path
 from typing import Any
 
 from app.core.errors import AppError
+from app.core.regular_files import PRIVATE_FILE, create_file
 
 PARTIAL_SUFFIX = ".partial"
 
 
-def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
+def write_atomic(path: Path, write: Callable[[Path], None], *, mode: int = PRIVATE_FILE) -> None:
     """Let `write` fill a file beside `path`, then put it in `path`'s place in one step.
 
-    An existing file stays whole until the new one is complete. Raises AppError when the disk is
-    full or the folder can't be written.
+    An existing file stays whole until the new one is complete; `mode` is the new one's. Raises
+    AppError when the disk is full or the folder can't be written.
     """
     # A name of its own: another process may be writing the same file.
     aside = path.with_name(f"{path.name}.{os.getpid()}{PARTIAL_SUFFIX}")
     with plain_disk_errors(path):
         _drop_what_kills_left(path)
+        aside.unlink(missing_ok=True)  # of an earlier process of the same number
+        create_file(aside, mode).close()
         try:
             write(aside)
             sync(aside)
@@ -35,41 +37,23 @@ def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
             raise
 
 
-def write_text_atomic(path: Path, text: str) -> None:
-    write_atomic(path, lambda aside: _write_text(aside, text))
+def write_bytes_atomic(path: Path, content: bytes, *, mode: int = PRIVATE_FILE) -> None:
+    write_atomic(path, lambda aside: _write_bytes(aside, content), mode=mode)
+
+
+def write_text_atomic(path: Path, text: str, *, mode: int = PRIVATE_FILE) -> None:
+    write_bytes_atomic(path, text.encode(), mode=mode)
 
 
 def write_json_atomic(path: Path, value: Any) -> None:
     """Write `value` as readable JSON; NaN is refused, since it is no JSON."""
-    write_text_atomic(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    write_bytes_atomic(path, json_bytes(text))
 
 
-@contextmanager
-def folder_written_aside(folder: Path) -> Iterator[Path]:
-    """A folder to fill that becomes `folder` only when the block ends well: complete or absent."""
-    aside = folder.with_name(folder.name + PARTIAL_SUFFIX)
-    with plain_disk_errors(folder):
-        shutil.rmtree(aside, ignore_errors=True)
-        aside.mkdir(parents=True)
-        try:
-            yield aside
-            for file in sorted(aside.rglob("*")):
-                sync(file)
-            sync(aside)
-            os.rename(aside, folder)
-            sync(folder.parent)
-        except BaseException:
-            shutil.rmtree(aside, ignore_errors=True)
-            raise
-
-
-def remove_folder(folder: Path) -> None:
-    """Remove `folder`; cut short at any moment, what is left does not bear its name."""
-    aside = folder.with_name(folder.name + PARTIAL_SUFFIX)
-    with plain_disk_errors(folder):
-        shutil.rmtree(aside, ignore_errors=True)
-        os.rename(folder, aside)
-        shutil.rmtree(aside)
+def json_bytes(text: str) -> bytes:
+    """JSON as UTF-8. A file's name that is no UTF-8 stands in it as escapes that read back."""
+    return text.encode(errors="backslashreplace")
 
 
 def is_folder(entry: "os.DirEntry[str]") -> bool:
@@ -115,11 +99,12 @@ def _drop_what_kills_left(path: Path) -> None:
     """Remove half-written files of processes that are no more."""
     for left in path.parent.glob(f"{escape(path.name)}.*{PARTIAL_SUFFIX}"):
         process = left.name.removesuffix(PARTIAL_SUFFIX).rpartition(".")[2]
-        if process.isdecimal() and not _is_alive(int(process)):
+        if process.isdecimal() and not is_alive(int(process)):
             left.unlink(missing_ok=True)
 
 
-def _is_alive(process: int) -> bool:
+def is_alive(process: int) -> bool:
+    """Whether there is a process of this number, whoever's it is."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:
@@ -129,8 +114,8 @@ def _is_alive(process: int) -> bool:
     return True
 
 
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
+def _write_bytes(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
 
 
 def sync(path: Path) -> None:

@@ -13,8 +13,11 @@ HOME_VARIABLE = "NESTLING_HOME"
 def home_dir() -> Path:
     """The folder that holds runs, logs and settings; not created by asking."""
     override = os.environ.get(HOME_VARIABLE)
-    if override:
-        return Path(override).expanduser()
+    return Path(override).expanduser() if override else default_home_dir()
+
+
+def default_home_dir() -> Path:
+    """The application-support folder on the user's own disk, whatever replaces it."""
     return platformdirs.user_data_path("Nestling", appauthor=False)
 
 
@@ -29,6 +32,15 @@ def cache_dir() -> Path:
     if override:
         return Path(override).expanduser() / "cache"
     return platformdirs.user_cache_path("Nestling", appauthor=False)
+
+
+def is_utf8(path: Path) -> bool:
+    """Whether MLX can open it: elsewhere than in Python a name must be UTF-8."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def resources_dir() -> Path:

@@ -1,32 +1,53 @@
-"""Files that someone else may have put there, read without waiting and without end.
+"""Files that someone else may have put there, opened without waiting, without end and without
+leaving the folder they are in.
 
-A pipe, a socket, a device or a folder in a file's place is refused; it is never waited for.
+A pipe, a socket, a device or a folder in a file's place is refused; it is never waited for. A link
+is refused too: in a folder from elsewhere it may lead to any file of the user's. Links above a
+file's own folder are the user's business, and followed.
 """
 
+import errno
 import os
 import shutil
 import stat
+from contextlib import suppress
 from io import BufferedReader
 from pathlib import Path
+from typing import IO, Any
+
+PRIVATE_FILE = 0o600
+"""What a file may be for whom: read and written by the user, nothing for anyone else."""
+SHARED_FILE = 0o666
+"""As the user's own settings (umask) have it: of what is exported to a place they chose."""
 
 
-def open_regular(path: Path) -> BufferedReader:
+def open_regular(path: Path, *, follow_links: bool = False) -> BufferedReader:
     """The file at `path`, open for reading. Raises OSError if that is no regular file."""
-    return os.fdopen(open_descriptor(path, os.O_RDONLY), "rb")
+    flags = os.O_RDONLY if follow_links else os.O_RDONLY | os.O_NOFOLLOW
+    return os.fdopen(_descriptor(path, flags, PRIVATE_FILE), "rb")
 
 
-def open_descriptor(path: Path, flags: int, mode: int = 0o644) -> int:
+def open_descriptor(path: Path, flags: int, mode: int = PRIVATE_FILE) -> int:
     """A descriptor of the regular file at `path`. Raises OSError for anything else."""
-    descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY, mode)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise OSError(None, "it is no file", str(path))
-    return descriptor
+    return _descriptor(path, flags | os.O_NOFOLLOW, mode)
 
 
-def read_regular(path: Path, most_bytes: int) -> bytes:
+def open_private(path: Path, mode: str) -> IO[Any]:
+    """The regular file at `path`, open for writing as `open` does it, for the user alone.
+
+    One that others could read is closed to them. Raises OSError as `open_regular`.
+    """
+    return open(path, mode, opener=_private_opener)
+
+
+def create_file(path: Path, mode: int = PRIVATE_FILE) -> IO[bytes]:
+    """A new file, open for writing. Raises FileExistsError if there is anything at `path`."""
+    return os.fdopen(open_descriptor(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb")
+
+
+def read_regular(path: Path, most_bytes: int, *, follow_links: bool = False) -> bytes:
     """All of a file. Raises OSError for what is no regular file or holds more than `most_bytes`."""
-    with open_regular(path) as file:
+    with open_regular(path, follow_links=follow_links) as file:
         content = file.read(most_bytes + 1)
     if len(content) > most_bytes:
         raise OSError(None, f"it is larger than {most_bytes:,} bytes", str(path))
@@ -39,8 +60,44 @@ def read_beginning(path: Path, most_bytes: int) -> bytes:
         return file.read(most_bytes)
 
 
-def copy_regular(source: str | Path, target: str | Path) -> None:
-    """Copy a file with its times. Raises OSError as `open_regular`."""
-    with open_regular(Path(source)) as content, open(target, "wb") as made:
-        shutil.copyfileobj(content, made)
-    shutil.copystat(source, target)
+def copy_regular(source: Path, target: Path, mode: int = PRIVATE_FILE) -> None:
+    """Copy a file with its times to the new file `target`, whole or not at all.
+
+    Raises OSError as `open_regular`, FileExistsError if there is anything at `target`.
+    """
+    with open_regular(source) as content, create_file(target, mode) as copy:
+        try:
+            shutil.copyfileobj(content, copy)
+            found = os.fstat(content.fileno())
+        except BaseException:
+            target.unlink(missing_ok=True)
+            raise
+    with suppress(OSError):
+        os.utime(target, ns=(found.st_atime_ns, found.st_mtime_ns))
+
+
+def narrow(descriptor: int, mode: int) -> None:
+    """Take from others what `mode` doesn't give them, if the file is this user's."""
+    with suppress(OSError):  # a disk without permissions has none to take away
+        found = os.fstat(descriptor)
+        if found.st_uid == os.getuid() and stat.S_IMODE(found.st_mode) & ~mode & 0o077:
+            os.fchmod(descriptor, mode)
+
+
+def _private_opener(path: str, flags: int) -> int:
+    descriptor = open_descriptor(Path(path), flags)
+    narrow(descriptor, PRIVATE_FILE)
+    return descriptor
+
+
+def _descriptor(path: Path, flags: int, mode: int) -> int:
+    try:
+        descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY, mode)
+    except OSError as error:
+        if error.errno == errno.ELOOP and os.path.islink(path):
+            raise OSError(errno.ELOOP, "it is a link", str(path)) from error
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(None, "it is no file", str(path))
+    return descriptor

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from app.core.disks import own_folder
 from app.core.errors import PUT_BACK, AppError, InputError
 from app.core.files import write_json_atomic
 from app.core.paths import cache_dir
@@ -146,5 +147,5 @@ def _remember(name: str, content: FileContent) -> None:
     index[name] = [content.digest, content.state]
     kept = dict(list(index.items())[-_KEPT_FILES:])
     with contextlib.suppress(AppError, OSError):  # without it the file is only hashed again
-        _index_file().parent.mkdir(parents=True, exist_ok=True)
+        own_folder(_index_file().parent)
         write_json_atomic(_index_file(), kept)

@@ -6,7 +6,6 @@ name. What the rows were made from is known here only as a key.
 
 import json
 import os
-import shutil
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
@@ -17,7 +16,9 @@ from typing import IO, Any
 
 import numpy as np
 
-from app.core.files import plain_disk_errors, remove_folder, sync, write_json_atomic
+from app.core.files import plain_disk_errors, sync, write_json_atomic
+from app.core.folders import free_name, make_folder, remove_made
+from app.core.regular_files import open_private
 from app.data.checked_file import KEPT_PROBLEMS
 from app.data.examples import REFUSED, RowProblem
 from app.data.place import Place
@@ -37,6 +38,8 @@ _TYPES: dict[str, Any] = {
     "digests": np.uint64,
     "last_reply_only": np.bool_,
 }
+STORE_FILES = (MANIFEST, PROBLEMS, JOURNAL, *_TYPES)
+"""All that a store's folder holds."""
 _PAIRS = ("spans", "places")
 _SECONDS_BETWEEN_ENTRIES = 5.0
 _FULLY_CHECKED_BYTES = 256 * 2**20
@@ -111,7 +114,7 @@ class StoreWriter:
         self._sums = dict.fromkeys((*_TYPES, PROBLEMS), 0)
         self._files: dict[str, IO[bytes]] = {}
         with plain_disk_errors(folder):
-            aside.mkdir(parents=True, exist_ok=True)
+            make_folder(aside)
             self._go_on()
         self._journalled = monotonic()
 
@@ -132,7 +135,7 @@ class StoreWriter:
         """Note what is on the disk, so that a later writing can go on from here."""
         with plain_disk_errors(self._folder):
             facts = self._facts()
-            with (self._aside / JOURNAL).open("ab") as journal:
+            with open_private(self._aside / JOURNAL, "ab") as journal:
                 journal.write((json.dumps(facts) + "\n").encode())
                 journal.flush()
                 os.fsync(journal.fileno())
@@ -146,10 +149,10 @@ class StoreWriter:
             write_json_atomic(self._aside / MANIFEST, manifest)
             (self._aside / JOURNAL).unlink(missing_ok=True)
             if present := open_store(self._folder, self._key):  # somebody was quicker
-                shutil.rmtree(self._aside)
+                remove_made(self._aside, STORE_FILES)
                 return present
             if self._folder.exists():
-                remove_folder(self._folder)
+                free_name(self._folder, STORE_FILES)  # another version may have files in it
             os.rename(self._aside, self._folder)
             sync(self._folder.parent)
         store = open_store(self._folder, self._key)
@@ -169,7 +172,7 @@ class StoreWriter:
         for name in self._sums:
             known = entry.get("files", {}).get(name, {"size": 0, "sum": 0})
             self._sums[name] = known["sum"]
-            self._files[name] = (self._aside / name).open("ab")
+            self._files[name] = open_private(self._aside / name, "ab")
             self._files[name].truncate(known["size"])
 
     def _write(self, name: str, content: bytes) -> None:

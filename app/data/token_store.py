@@ -7,7 +7,6 @@ template, and the settings that change tokens. A limit on the length or a batch 
 import hashlib
 import json
 import os
-import shutil
 from collections import deque
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -19,6 +18,7 @@ from pathlib import Path
 
 from app.core.columns import Columns
 from app.core.errors import AppError, InputError, RunError
+from app.core.folders import remove_made
 from app.data.checked_file import read_examples
 from app.data.dataset import refusing
 from app.data.dataset_files import facts_of
@@ -27,7 +27,7 @@ from app.data.fingerprint import FileContent, file_content
 from app.data.readers import ShareRead
 from app.data.readers.formats import file_format
 from app.data.token_cache import place_to_fill, stores_dir
-from app.data.token_files import StoreWriter, TokenStore, open_store
+from app.data.token_files import STORE_FILES, StoreWriter, TokenStore, open_store
 from app.data.token_workers import Lot, tokenized
 from app.data.tokenizer import Tokenizer, plain_tokenizer
 
@@ -89,13 +89,13 @@ def _kept_or_dropped(writer: StoreWriter, aside: Path) -> Iterator[None]:
         try:
             writer.journal()
         except AppError:  # the disk is full: who stops it needn't hear of it
-            shutil.rmtree(aside, ignore_errors=True)
+            remove_made(aside, STORE_FILES)
         raise
     except RunError:  # a process died: go on from the last entry of the journal
         raise
     except AppError:
         # A full disk gets its space back; a file with bad rows will be another one.
-        shutil.rmtree(aside, ignore_errors=True)
+        remove_made(aside, STORE_FILES)
         raise
     finally:
         with suppress(OSError):

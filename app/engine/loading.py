@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from app.core.errors import InputError
+from app.core.paths import is_utf8
 from app.engine.mlx_gateway import import_mlx, import_mlx_lm
 
 
@@ -56,6 +57,10 @@ def check_model_folder(path: Path) -> None:
 def _check_model_folder(path: Path) -> None:
     if not path.exists():
         raise InputError(f"There is no model folder at {path}.")
+    if not is_utf8(path):
+        raise InputError(
+            f"The model in {path} can't be opened: the name is not UTF-8.", "Rename the folder."
+        )
     if not path.is_dir():
         raise InputError(f"{path} is a file; a model is a folder with config.json and weights.")
     config_file = path / "config.json"

@@ -8,6 +8,7 @@ from pathlib import Path
 from app.core.computer import Computer
 from app.core.config import TrainingConfig
 from app.core.config_text import to_plain, with_settings
+from app.core.disks import own_folder, remember_disk
 from app.core.errors import InputError
 from app.core.events import Event, LogMessage, RunFinished
 from app.core.paths import runs_dir as default_runs_dir
@@ -34,11 +35,15 @@ from app.engine.preparation import Prepared, StoppedEarly, prepare
 from app.library.checkpoint_list import step_of
 from app.library.claim import is_claimed
 from app.library.going_on import check_not_done
+from app.library.links import check_no_links
 from app.library.manifest import check_settings, read_manifest
 from app.library.run import RunRecorder
-from app.library.run_folder import choose_run_dir
+from app.library.run_folder import FolderTaken, choose_run_dir
 
 Facts = dict[str, object]
+
+_MOST_NAMES_TRIED = 20
+"""Runs that begin in the same second, in the same library."""
 
 
 def train(
@@ -75,11 +80,13 @@ def train(
     if machines.is_first:
         recorder = _new_run(config, run_dir, library, _facts(prepared))
         keeper: Keeper = RunKeeper(recorder, config.keep_checkpoints)
+        notes = _warnings(recorder)
     else:
-        keeper = NoKeeper(run_dir)
+        keeper, notes = NoKeeper(run_dir), []
     loop = TrainingLoop(
-        config, prepared, keeper, should_stop, wants_checkpoint, stop_after, machines=machines
-    )
+        config, prepared, keeper, should_stop, wants_checkpoint, stop_after, machines=machines,
+        notes=notes,
+    )  # fmt: skip
     yield from loop.events()
 
 
@@ -100,6 +107,7 @@ def resume(
     run_dir = run_dir.expanduser().absolute()
     if is_first_machine() and is_claimed(run_dir):
         raise InputError(f"The run in {run_dir} is being trained now.", "Stop it there first.")
+    check_no_links(run_dir)
     manifest = read_manifest(run_dir)
     check_settings(run_dir, manifest)
     config = with_settings(TrainingConfig(), manifest["config"], where=str(run_dir)).checked()
@@ -151,7 +159,7 @@ def _reopened(run_dir: Path, start: Checkpoint) -> tuple[RunRecorder, list[LogMe
     notes = [LogMessage(f"Going on after step {done.step}.")]
     if aside is not None:
         notes.append(LogMessage(f"What came after it is kept in {aside.name} and made again."))
-    return recorder, notes + _said_of_computers(start, computer)
+    return recorder, notes + _said_of_computers(start, computer) + _warnings(recorder)
 
 
 def _said_of_computers(start: Checkpoint, computer: Computer) -> list[LogMessage]:
@@ -178,13 +186,21 @@ def _said_of_computers(start: Checkpoint, computer: Computer) -> list[LogMessage
 
 def _new_run(config: TrainingConfig, run_dir: Path, runs_dir: Path, facts: Facts) -> RunRecorder:
     """A folder for the run; in the library the next name where another run took this one."""
-    while True:
+    if config.output is None:
+        own_folder(runs_dir)
+        remember_disk(runs_dir)
+    for _ in range(_MOST_NAMES_TRIED):
         try:
             return RunRecorder.create(run_dir, config, facts, computed_by())
-        except InputError:
+        except FolderTaken:
             if config.output is not None:
                 raise
             run_dir = choose_run_dir(config, runs_dir)
+    return RunRecorder.create(run_dir, config, facts, computed_by())
+
+
+def _warnings(recorder: RunRecorder) -> list[LogMessage]:
+    return [LogMessage(recorder.warning, is_warning=True)] if recorder.warning else []
 
 
 def _check_stop_after(stop_after: int | None, done: int) -> None:

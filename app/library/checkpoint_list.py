@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from app.core.events import EvaluationFinished
-from app.core.files import is_folder
+from app.library.links import CHECKPOINTS, is_inner_folder
 from app.library.run_summary import folder_size
 from app.library.step_records import StepTable
 
@@ -70,10 +70,12 @@ def best_of(folders: Iterable[Path], losses: Mapping[int, float]) -> int | None:
 
 
 def checkpoint_folders(run_dir: Path) -> list[Path]:
-    """Those of a run that bear a step's name, by step."""
+    """Those of a run that bear a step's name, by step; links are none."""
+    if not is_inner_folder(run_dir, CHECKPOINTS):
+        return []
     try:
-        with os.scandir(run_dir / "checkpoints") as found:
-            folders = [Path(entry) for entry in found if is_folder(entry)]
+        with os.scandir(run_dir / CHECKPOINTS) as found:
+            folders = [Path(entry) for entry in found if entry.is_dir(follow_symlinks=False)]
     except OSError:
         return []
     return sorted((f for f in folders if step_of(f) >= 0), key=step_of)

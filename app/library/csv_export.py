@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from app.core.files import write_atomic
+from app.core.regular_files import SHARED_FILE
 from app.library.run_details import RunDetails
 
 _WHOLE = ("step", "trained_tokens", "peak_memory_bytes", "void")
@@ -16,7 +17,7 @@ _VALIDATION = len(_WHOLE) + len(_MEASURED)
 
 def export_csv(details: RunDetails, path: Path) -> Path:
     """Write every step's numbers; those that are none are left empty. Raises AppError."""
-    write_atomic(path, lambda aside: _write(details, aside))
+    write_atomic(path, lambda aside: _write(details, aside), mode=SHARED_FILE)
     return path
 
 

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from app.core.disks import own_folder
 from app.core.errors import AppError
 from app.core.files import write_text_atomic
 from app.core.regular_files import read_regular
@@ -52,7 +53,7 @@ class Index:
         """Remember the rows asked for and no others; a disk that refuses costs only time."""
         if self._seen != self._known:
             with suppress(AppError, OSError):
-                self._path.parent.mkdir(parents=True, exist_ok=True)
+                own_folder(self._path.parent)
                 said = {"format": FORMAT, "library": self._library, "runs": self._seen}
                 write_text_atomic(self._path, json.dumps(said))
 

@@ -6,15 +6,14 @@ Both files are only appended to. A torn or damaged record or line is left out; t
 import json
 import os
 import time
-from io import BufferedRandom
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
 from app.core.events import Event, RunStarted, StepFinished, to_json
-from app.core.files import plain_disk_errors, write_text_atomic
-from app.core.regular_files import open_regular, read_beginning
+from app.core.files import json_bytes, plain_disk_errors, write_bytes_atomic
+from app.core.regular_files import open_private, open_regular, read_beginning
 from app.library.step_records import StepTable, decode, encode, no_steps, record_type
 
 STEPS_FILE, EVENTS_FILE = "metrics.bin", "events.jsonl"
@@ -35,7 +34,7 @@ class MetricsWriter:
         after those steps: a resumed run measures it again."""
         self._run_dir, self._keep_bytes = run_dir, keep_bytes
         self._kind: np.dtype[Any] = record_type(1, 0)
-        self._steps: BufferedRandom | None = None
+        self._steps: IO[bytes] | None = None
         self._began, self._seconds = time.monotonic(), 0.0
 
     def append(self, event: Event) -> None:
@@ -47,17 +46,17 @@ class MetricsWriter:
             self._begin(event)
             return
         path = self._run_dir / EVENTS_FILE
-        with plain_disk_errors(path), path.open("a+b") as file:
+        with plain_disk_errors(path), open_private(path, "a+b") as file:
             # A line that a full disk cut off must not swallow this one.
             start = "" if _ends_a_line(file) else "\n"
-            file.write((start + _line(to_json(event))).encode())
+            file.write(json_bytes(start + _line(to_json(event))))
 
     def sync(self) -> int:
         """Make everything appended so far survive a power cut; the steps file's length in bytes."""
         if self._steps is None:
             return 0
         with plain_disk_errors(self._run_dir / STEPS_FILE):
-            with (self._run_dir / EVENTS_FILE).open("ab") as events:
+            with open_private(self._run_dir / EVENTS_FILE, "ab") as events:
                 os.fsync(events.fileno())
             self._steps.flush()  # a record that found no room before
             os.fsync(self._steps.fileno())
@@ -81,14 +80,14 @@ class MetricsWriter:
         self._kind = kind = record_type(len(event.tiers), len(event.adapted_layers))
         kept = max(0, self._keep_bytes - HEADER_BYTES) // kind.itemsize
         with plain_disk_errors(path):
-            self._steps = path.open("r+b" if path.exists() else "w+b")
+            self._steps = open_private(path, "r+b" if os.path.lexists(path) else "x+b")
             self._steps.truncate(HEADER_BYTES + kept * kind.itemsize)
             self._steps.write(_header(kind))
             self._steps.seek(0, os.SEEK_END)
         if kept:
             self._seconds = float(max(read_steps(self._run_dir).rows["seconds"], default=0))
         events = [to_json(event), *(e for e in read_events(self._run_dir) if _is_kept(e, kept))]
-        write_text_atomic(self._run_dir / EVENTS_FILE, "".join(map(_line, events)))
+        write_bytes_atomic(self._run_dir / EVENTS_FILE, json_bytes("".join(map(_line, events))))
 
 
 def read_steps(run_dir: Path) -> StepTable:

@@ -1,5 +1,6 @@
 """The runs that wait, in a file of their own; nothing of it is lost if it can't be read."""
 
+import itertools
 import json
 import os
 from collections.abc import Sequence
@@ -12,8 +13,9 @@ from uuid import uuid4
 
 from app.core.config import TrainingConfig
 from app.core.config_text import to_plain, with_settings
+from app.core.disks import own_folder
 from app.core.errors import AppError, InputError
-from app.core.files import plain_disk_errors, write_json_atomic
+from app.core.files import write_json_atomic
 from app.core.regular_files import read_regular
 
 QUEUE_FILE = "queue.json"
@@ -55,7 +57,7 @@ def read_queue(path: Path) -> list[QueuedRun]:
 def read_saved_queue(path: Path) -> SavedQueue:
     """A damaged file is put aside, under another name, and InputError says so."""
     try:
-        text = read_regular(path, MOST_BYTES).decode()
+        text = read_regular(path, MOST_BYTES, follow_links=True).decode()
     except FileNotFoundError:
         return SavedQueue(())
     except (OSError, UnicodeDecodeError) as error:
@@ -77,8 +79,7 @@ def write_queue(
     path: Path, runs: Sequence[QueuedRun], *, goes_on: bool = False, unfinished: str = ""
 ) -> None:
     """Raises AppError when the disk refuses."""
-    with plain_disk_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+    own_folder(path.parent)
     said: dict[str, Any] = {"format": FORMAT, "runs": [_to_plain(run) for run in runs]}
     if goes_on:
         said |= {"goes_on": True, "unfinished": unfinished}
@@ -107,7 +108,9 @@ def _from_plain(entry: dict[str, Any]) -> QueuedRun:
 
 
 def _put_aside(path: Path, why: str) -> InputError:
-    aside = path.with_name(f"queue-{datetime.now():%Y%m%d-%H%M%S}.json")
+    stem = f"queue-{datetime.now():%Y%m%d-%H%M%S}"
+    asides = (path.with_name(f"{stem}{number or ''}.json") for number in itertools.count(0, -1))
+    aside = next(aside for aside in asides if not os.path.lexists(aside))
     with suppress(OSError):
         os.rename(path, aside)
     return InputError(f"The queue could not be read: {why}.", f"It is kept in {aside}.")

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.core.columns import Columns, parse_columns
+from app.core.disks import own_folder
 from app.core.errors import InputError
-from app.core.files import plain_disk_errors, write_json_atomic
+from app.core.files import write_json_atomic
 from app.core.paths import home_dir
 from app.core.regular_files import read_regular
 
@@ -33,8 +34,7 @@ def remember_columns(path: Path, columns: Columns | None) -> None:
     others = [e for e in _entries() if e.path != entry.path and e.content != entry.content]
     kept = [*others, entry] if columns else others
     store = _store()
-    with plain_disk_errors(store):
-        store.parent.mkdir(parents=True, exist_ok=True)
+    own_folder(store.parent)
     write_json_atomic(store, [vars(entry) for entry in kept[-KEPT:]])
 
 
@@ -58,7 +58,7 @@ def _store() -> Path:
 def _entries() -> list[_Entry]:
     """What was kept; nothing where the store can't be read, since it only spares the user work."""
     try:
-        kept = json.loads(read_regular(_store(), MOST_BYTES))
+        kept = json.loads(read_regular(_store(), MOST_BYTES, follow_links=True))
         return [_Entry(str(e["path"]), str(e["content"]), str(e["columns"])) for e in kept]
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return []

@@ -1,9 +1,10 @@
 """One run on disk: a folder the user can open, which says by itself what it is."""
 
+import os
 import platform
-import shutil
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -14,7 +15,8 @@ from app import __version__
 from app.core.computer import Computer, read_computers
 from app.core.config import TrainingConfig
 from app.core.config_text import to_plain
-from app.core.errors import AppError, InputError, RunError
+from app.core.disks import is_mounted, mount_of
+from app.core.errors import AppError, RunError
 from app.core.events import (
     CheckpointSaved,
     EvaluationFinished,
@@ -27,11 +29,13 @@ from app.core.events import (
     to_json,
 )
 from app.core.files import plain_disk_errors, write_json_atomic
+from app.core.folders import close_to_others, make_folder, remove_empty
 from app.core.loss_words import loss_words
-from app.library.claim import Claim
+from app.library.claim import LOG_FILE, Claim, is_claimed
+from app.library.links import CHECKPOINTS, RUN_FILES
 from app.library.manifest import FORMAT, MANIFEST_FILE, deciding_settings, digest_of, read_manifest
 from app.library.metrics import MetricsWriter
-from app.library.run_folder import run_name
+from app.library.run_folder import FolderTaken, run_name
 
 
 class RunRecorder:
@@ -44,6 +48,7 @@ class RunRecorder:
         self, run_dir: Path, claim: Claim, manifest: dict[str, Any], metrics_bytes: int = 0
     ) -> None:
         self.run_dir = run_dir
+        self._disk = mount_of(run_dir)
         self._claim = claim
         self._manifest = manifest | {"outcome": "running"}
         self._write_manifest()
@@ -59,14 +64,11 @@ class RunRecorder:
     ) -> "RunRecorder":
         """A new run; `facts` are what its manifest says beyond the config: data, plan.
 
-        Raises InputError if another run has taken the folder since it was chosen.
+        Raises FolderTaken if another run has taken the folder since it was chosen, or something
+        is in it that has the name of one of a run's own files.
         """
         with plain_disk_errors(run_dir):
-            run_dir.mkdir(parents=True, exist_ok=True)
-        claim = Claim(run_dir)
-        if (run_dir / MANIFEST_FILE).exists():
-            claim.release()
-            raise InputError(f"The folder {run_dir} already holds a run.", "Choose another.")
+            made = make_folder(run_dir)
         manifest = {
             "format": FORMAT,
             "name": run_name(config),
@@ -84,10 +86,18 @@ class RunRecorder:
             manifest["computed_by"] = _computers({}, 0, computer)
         manifest["settings_sha256"] = digest_of(deciding_settings(manifest))
         try:
-            return cls._begin(run_dir, claim, manifest)
+            claim = _claim_new(run_dir)
         except AppError:
+            remove_empty(made)
+            raise
+        try:
+            return cls._begin(run_dir, claim, manifest)
+        except BaseException:
             # A disk so full that not even the manifest fits must not keep an empty run.
-            shutil.rmtree(run_dir, ignore_errors=True)
+            for name in (LOG_FILE, MANIFEST_FILE):
+                with suppress(OSError):
+                    (run_dir / name).unlink()
+            remove_empty(made)
             raise
 
     @classmethod
@@ -102,6 +112,7 @@ class RunRecorder:
     ) -> "RunRecorder":
         """A run that goes on `after_step`, where its metrics had `metrics_bytes`, on `computer`."""
         claim = Claim(run_dir)
+        close_to_others(run_dir)
         best = best_adapter_dir if best_adapter_dir and best_adapter_dir.is_dir() else None
         manifest = read_manifest(run_dir) | {
             "best_val_loss": best_val_loss,
@@ -120,6 +131,11 @@ class RunRecorder:
         except BaseException:
             claim.release()
             raise
+
+    @property
+    def warning(self) -> str:
+        """One sentence about the folder that the user must know; empty as nearly always."""
+        return self._claim.warning
 
     @property
     def settings_digest(self) -> str:
@@ -176,8 +192,15 @@ class RunRecorder:
 
     def _check_is_there(self) -> None:
         """What is written to deleted files is lost, so that no further step is worth its time."""
-        if not (self.run_dir / MANIFEST_FILE).exists():
-            raise RunError(f"The run's folder {self.run_dir} was deleted while it was training.")
+        if os.path.exists(self.run_dir / MANIFEST_FILE):
+            return
+        if not is_mounted(self._disk):
+            raise RunError(
+                f"The disk with the run's folder {self.run_dir} was disconnected while it was "
+                "training.",
+                "Connect it, and resume the run from its last checkpoint.",
+            )
+        raise RunError(f"The run's folder {self.run_dir} was deleted while it was training.")
 
     def close(self) -> None:
         self._claim.release()
@@ -185,6 +208,32 @@ class RunRecorder:
 
     def _write_manifest(self) -> None:
         write_json_atomic(self.run_dir / MANIFEST_FILE, self._manifest)
+
+
+def _claim_new(run_dir: Path) -> Claim:
+    """A claim on a folder in which nothing has a name that the run will use."""
+    try:
+        claim = Claim(run_dir, is_new=True)
+    except FileExistsError:
+        if is_claimed(run_dir):
+            raise FolderTaken(
+                f"The run in {run_dir} is being trained by another program."
+            ) from None
+        raise _taken(run_dir, LOG_FILE) from None
+    names = (*RUN_FILES, CHECKPOINTS)
+    there = [n for n in names if n != LOG_FILE and os.path.lexists(run_dir / n)]
+    if there:
+        claim.release()
+        (run_dir / LOG_FILE).unlink()
+        raise _taken(run_dir, there[0])
+    return claim
+
+
+def _taken(run_dir: Path, name: str) -> FolderTaken:
+    is_run = (run_dir / MANIFEST_FILE).exists()
+    return FolderTaken(
+        f"The folder {run_dir} already holds {'a run' if is_run else name}.", "Choose another."
+    )
 
 
 def _within(run_dir: Path, folder: Path) -> str:

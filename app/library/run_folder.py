@@ -1,15 +1,20 @@
 """Where a run lives: its name, a folder that can be its own, and a copy of it elsewhere."""
 
 import re
-import shutil
 from datetime import datetime
 from pathlib import Path
 
 from app.core.config import TrainingConfig
+from app.core.disks import check_connected
 from app.core.errors import InputError
 from app.core.files import disk_error, plain_disk_errors
-from app.core.regular_files import copy_regular
-from app.library.manifest import read_manifest
+from app.core.folders import copy_folder
+from app.core.paths import is_utf8
+from app.library.manifest import check_settings, read_manifest
+
+
+class FolderTaken(InputError):
+    """Something is in the folder that was to be a new run's own."""
 
 
 def run_name(config: TrainingConfig) -> str:
@@ -28,7 +33,9 @@ def choose_run_dir(config: TrainingConfig, runs_dir: Path) -> Path:
 
     Nothing is created. Raises InputError if the folder can't be the run's own.
     """
+    _check_utf8(config.output or runs_dir)
     if config.output is None:
+        check_connected(runs_dir)
         stamp = datetime.now().strftime("%Y-%m-%d-%H%M%S")
         slug = re.sub(r"[^\w.-]+", "-", run_name(config)).strip("-.")[:60] or "run"
         folder = runs_dir / f"{stamp}-{slug}"
@@ -50,20 +57,21 @@ def choose_run_dir(config: TrainingConfig, runs_dir: Path) -> Path:
 
 
 def copy_run(run_dir: Path, output: Path) -> Path:
-    """A whole copy of a run in the new or empty folder `output`; the run itself stays as it is."""
-    read_manifest(run_dir)
+    """A whole copy of a run in the new or empty folder `output`; the run itself stays as it is.
+
+    Raises AppError, and then nothing of the copy is left.
+    """
+    check_settings(run_dir, read_manifest(run_dir))
     folder = choose_run_dir(TrainingConfig(output=output).located(), output)
-    with plain_disk_errors(folder):
-        _copy_all(run_dir, folder)
+    copy_folder(run_dir, folder)
     return folder
 
 
-def _copy_all(run_dir: Path, folder: Path) -> None:
-    try:
-        shutil.copytree(run_dir, folder, dirs_exist_ok=True, copy_function=copy_regular)
-    except shutil.Error as error:
-        source, _, why = error.args[0][0]
-        raise InputError(f"{source} can't be copied: {why.partition('] ')[2] or why}.") from error
+def _check_utf8(folder: Path) -> None:
+    if not is_utf8(folder):
+        raise InputError(
+            f"A run can't be kept in {folder}: the name is not UTF-8.", "Choose another folder."
+        )
 
 
 def check_writable(folder: Path) -> None:

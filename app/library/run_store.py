@@ -3,10 +3,12 @@
 import os
 from pathlib import Path
 
+from app.core.disks import check_connected, remember_disk
 from app.core.errors import InputError
-from app.core.files import folder_written_aside, is_folder, plain_disk_errors
+from app.core.files import is_folder, plain_disk_errors
+from app.core.folders import SHARED_FOLDER, copy_file, folder_written_aside
 from app.core.paths import cache_dir
-from app.core.regular_files import copy_regular
+from app.core.regular_files import SHARED_FILE
 from app.library.index import Index
 from app.library.manifest import MANIFEST_FILE
 from app.library.run_summary import RunSummary
@@ -19,10 +21,12 @@ INDEX_FILE = "library.json"
 def list_runs(runs_dir: Path) -> list[RunSummary]:
     """Every folder in the library, newest first; a broken one is listed with its problem.
 
-    Raises AppError if the library itself can't be read.
+    Raises AppError if the library itself can't be read, or its disk isn't connected.
     """
+    check_connected(runs_dir)
     if not runs_dir.is_dir():
         return []
+    remember_disk(runs_dir)
     with plain_disk_errors(runs_dir), os.scandir(runs_dir) as found:
         folders = [Path(entry) for entry in found if entry.name[0] != "." and is_folder(entry)]
     index = Index(cache_dir() / INDEX_FILE, runs_dir)
@@ -58,11 +62,11 @@ def export_checkpoint(adapter_dir: Path, destination: Path) -> Path:
     The copy is what `mlx_lm.load(base, adapter_path=destination)` takes. Raises AppError.
     """
     for name in EXPORTED_FILES:
-        if not (adapter_dir / name).is_file():
+        if adapter_dir.is_symlink() or not (adapter_dir / name).is_file():
             raise InputError(f"{adapter_dir} holds no adapter: {name} is missing.")
     if destination.exists():
         raise InputError(f"{destination} is already there.", "Choose a new name.")
-    with folder_written_aside(destination) as aside:
+    with folder_written_aside(destination, EXPORTED_FILES, SHARED_FOLDER) as aside:
         for name in EXPORTED_FILES:
-            copy_regular(adapter_dir / name, aside / name)
+            copy_file(adapter_dir / name, aside / name, SHARED_FILE)
     return destination

@@ -13,6 +13,7 @@ from app.library.believable import Reading
 from app.library.claim import is_claimed
 from app.library.going_on import IN_PROGRESS, NO_CHECKPOINT, why_done
 from app.library.label import has_damaged_label, read_label
+from app.library.links import is_inner_folder
 from app.library.manifest import MANIFEST_FILE, are_settings_whole, read_manifest
 from app.library.metrics import STEPS_FILE, count_steps
 
@@ -146,6 +147,8 @@ def _adapter_dir(run_dir: Path, adapter: Any) -> tuple[Path | None, str]:
         )
     if not (run_dir / adapter).is_dir():
         return None, f"Its adapter {one_line(adapter)} is missing."
+    if not is_inner_folder(run_dir, adapter):
+        return None, f"Its adapter {one_line(adapter)} is a link: it is not used."
     return run_dir / adapter, ""
 
 

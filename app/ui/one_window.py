@@ -3,7 +3,6 @@
 The lock is the system's: it is let go of when the process ends, however it ends. Knows no window.
 """
 
-import fcntl
 import hashlib
 import os
 from pathlib import Path
@@ -11,7 +10,11 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtNetwork import QLocalServer, QLocalSocket
 
+from app.core.disks import check_connected
+from app.core.file_locks import Lock, try_lock
 from app.core.files import plain_disk_errors
+from app.core.folders import make_folder
+from app.core.regular_files import open_descriptor
 
 LOCK_FILE = "window.lock"
 PATIENCE_MS = 2000
@@ -26,10 +29,11 @@ class OneWindow(QObject):
     def __init__(self, home: Path, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._name = _name(home)
+        check_connected(home)
         with plain_disk_errors(home):
-            home.mkdir(parents=True, exist_ok=True)
-            self._lock = os.open(home / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
-        self.is_first = _take(self._lock)
+            make_folder(home)
+            self._lock = open_descriptor(home / LOCK_FILE, os.O_RDWR | os.O_CREAT)
+        self.is_first = self._take()
         self._server = QLocalServer(self)
         self._server.newConnection.connect(self._greet)
         if self.is_first:
@@ -54,6 +58,11 @@ class OneWindow(QObject):
             os.close(self._lock)
             self._lock = -1
 
+    def _take(self) -> bool:
+        """On a disk without locks the first one is known by its answer."""
+        lock = try_lock(self._lock)
+        return not self.bring_first_forward() if lock is Lock.UNKNOWN else lock is Lock.TAKEN
+
     def _greet(self) -> None:
         while (socket := self._server.nextPendingConnection()) is not None:
             socket.disconnected.connect(socket.deleteLater)
@@ -61,15 +70,7 @@ class OneWindow(QObject):
             self.shown_again.emit()
 
 
-def _take(lock: int) -> bool:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
-
-
 def _name(home: Path) -> str:
     """The same for every path to the same library, and short: sockets' names end at 100 bytes."""
-    whole = hashlib.sha256(f"{os.getuid()} {home.resolve()}".encode())
+    whole = hashlib.sha256(os.fsencode(f"{os.getuid()} {home.resolve()}"))
     return f"nestling-{whole.hexdigest()[:16]}"

@@ -4,11 +4,15 @@ The file is one that QSettings reads and writes; Qt's own object would write it 
 """
 
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QSettings
 
+from app.core.disks import own_folder
+from app.core.errors import AppError
+from app.core.regular_files import open_private
 from app.workers.background import BackgroundTasks, Failure
 
 _TRUE = ("true", "1")
@@ -62,6 +66,10 @@ class Remembered:
         """On the background thread: whatever is new by now."""
         with self._lock:
             new, self._new = self._new, {}
+        with suppress(AppError, OSError):
+            # Qt keeps a file's permissions, and would let others read a new one.
+            own_folder(Path(self._path).parent)
+            open_private(Path(self._path), "ab").close()
         stored = QSettings(self._path, QSettings.Format.IniFormat)
         for key, value in new.items():
             stored.setValue(key, value)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from app.core.config import TrainingConfig
 from app.core.config_text import load_toml
 from app.core.errors import AppError, InputError
-from app.core.files import write_atomic, write_text_atomic
+from app.core.files import write_bytes_atomic, write_text_atomic
 from app.core.one_line import one_line
+from app.core.regular_files import SHARED_FILE
 
 if TYPE_CHECKING:
     from app.core.columns import Columns
@@ -72,7 +73,7 @@ def free_name(folder: Path, name: str) -> Path:
 
 def saving(content: bytes, path: Path) -> Callable[[], None]:
     """Writes a file whole or not at all."""
-    return lambda: write_atomic(path, lambda aside: _write_bytes(aside, content))
+    return lambda: write_bytes_atomic(path, content, mode=SHARED_FILE)
 
 
 def saving_settings(details: "RunDetails", path: Path) -> Callable[[], None]:
@@ -82,7 +83,7 @@ def saving_settings(details: "RunDetails", path: Path) -> Callable[[], None]:
     def work() -> None:
         from app.library.run_details import settings_toml
 
-        write_text_atomic(path, settings_toml(details))
+        write_text_atomic(path, settings_toml(details), mode=SHARED_FILE)
 
     return work
 
@@ -164,10 +165,6 @@ def writing_queue(path: Path, queue: "SavedQueue") -> Callable[[], None]:
 def reading_settings(path: Path) -> Callable[[], TrainingConfig]:
     """The settings of a TOML file; raises InputError if they can't be read or can't work."""
     return lambda: load_toml(path).checked().located()
-
-
-def _write_bytes(path: Path, content: bytes) -> None:
-    path.write_bytes(content)
 
 
 def checking_model(folder: Path) -> Callable[[], Path]:

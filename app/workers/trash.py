@@ -1,5 +1,7 @@
 """The desktop's trash: things moved there come back where they were, as long as they are there."""
 
+import errno
+import os
 import shutil
 import sys
 from collections.abc import Iterable
@@ -11,6 +13,7 @@ from PySide6.QtCore import QFile, QStandardPaths
 
 from app.core.errors import AppError, InputError
 from app.core.files import plain_disk_errors
+from app.core.folders import copy_folder, make_folder
 
 
 @dataclass(frozen=True)
@@ -52,13 +55,24 @@ def put_back(removed: Iterable[Removed]) -> tuple[tuple[Removed, ...], str]:
 
 def _put_back(one: Removed) -> None:
     """Raises InputError if it can't come back any more."""
-    if not one.in_trash.exists():
+    if not os.path.lexists(one.in_trash):
         raise InputError(f"{one.original.name} is no longer in the Trash.")
-    if one.original.exists():
+    if os.path.lexists(one.original):
         raise InputError(f"{one.original} is there again, so it was not put back.")
     with plain_disk_errors(one.original):
-        one.original.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(one.in_trash, one.original)
+        make_folder(one.original.parent)
+        _move(one.in_trash, one.original)
     with suppress(OSError):  # what Linux desktops note about a file in the trash
         info = one.in_trash.parent.parent / "info"
         (info / f"{one.in_trash.name}.trashinfo").unlink()
+
+
+def _move(source: Path, target: Path) -> None:
+    """To another disk it is copied: whole, or nothing of it."""
+    try:
+        os.rename(source, target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        copy_folder(source, target)
+        shutil.rmtree(source, ignore_errors=True)

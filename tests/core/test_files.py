@@ -2,6 +2,7 @@
 
 import json
 import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from app.core.errors import AppError
-from app.core.files import disk_error, folder_written_aside, write_atomic, write_json_atomic
+from app.core.files import disk_error, write_atomic, write_json_atomic, write_text_atomic
+from app.core.regular_files import SHARED_FILE
 
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
@@ -48,31 +50,6 @@ def test_nan_is_never_written_as_json(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
 
 
-def test_a_folder_appears_only_when_it_is_whole(tmp_path: Path) -> None:
-    folder = tmp_path / "deep" / "step-000001"
-    with folder_written_aside(folder) as aside:
-        (aside / "a").write_text("1")
-        assert not folder.exists()
-    assert (folder / "a").read_text() == "1"
-
-
-def test_a_folder_that_fails_is_absent(tmp_path: Path) -> None:
-    folder = tmp_path / "step-000001"
-    with pytest.raises(ZeroDivisionError), folder_written_aside(folder) as aside:
-        (aside / "a").write_text("1")
-        raise ZeroDivisionError
-    assert os.listdir(tmp_path) == []
-
-
-def test_what_a_killed_write_left_is_swept_away(tmp_path: Path) -> None:
-    left = tmp_path / "step-000001.partial"
-    left.mkdir()
-    (left / "old").write_text("torn")
-    with folder_written_aside(tmp_path / "step-000001") as aside:
-        (aside / "new").write_text("whole")
-    assert os.listdir(tmp_path / "step-000001") == ["new"]
-
-
 @pytest.mark.parametrize(
     ("number", "words"),
     [(28, "disk is full"), (122, "disk is full"), (13, "may not write"), (30, "may not write"),
@@ -82,3 +59,50 @@ def test_the_disk_s_refusals_are_sentences(number: int, words: str) -> None:
     error = disk_error(OSError(number, os.strerror(number)), Path("/x/y"))
     assert words in error.message
     assert "/x/y" in error.message
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_a_new_file_is_the_user_s_alone_from_its_first_byte_on(tmp_path: Path) -> None:
+    seen = []
+
+    def write(aside: Path) -> None:
+        seen.append(mode(aside))
+        aside.write_text("private")
+
+    write_atomic(tmp_path / "x", write)
+    assert (seen, mode(tmp_path / "x")) == ([0o600], 0o600)
+
+
+def test_a_file_that_others_could_read_is_closed_to_them_when_it_is_written_again(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "x").write_text("old")
+    (tmp_path / "x").chmod(0o644)
+    write_json_atomic(tmp_path / "x", {})
+    assert mode(tmp_path / "x") == 0o600
+
+
+def test_what_is_exported_is_as_open_as_the_user_s_other_files(tmp_path: Path) -> None:
+    (tmp_path / "own").write_text("")
+    write_text_atomic(tmp_path / "exported", "", mode=SHARED_FILE)
+    assert mode(tmp_path / "exported") == mode(tmp_path / "own") != 0o600
+
+
+def test_a_link_where_a_file_is_written_aside_is_not_followed(tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.write_text("mine")
+    (tmp_path / f"x.{os.getpid()}.partial").symlink_to(precious)
+    write_json_atomic(tmp_path / "x", {"step": 1})
+    assert precious.read_text() == "mine"
+    assert not (tmp_path / "x").is_symlink()
+    assert sorted(os.listdir(tmp_path)) == ["precious", "x"]
+
+
+def test_a_name_that_is_no_utf8_reads_back_from_json(tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.jsonl")
+    write_json_atomic(tmp_path / "x", {"data": name, "note": "é"})
+    assert json.loads((tmp_path / "x").read_bytes()) == {"data": name, "note": "é"}
+    assert "é" in (tmp_path / "x").read_text(encoding="utf-8")

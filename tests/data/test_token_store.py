@@ -187,6 +187,17 @@ def test_a_store_under_anothers_name_is_not_used(write_rows, tokenizer, counted)
     assert examples_of(made(other, tokenizer)) == right
 
 
+def test_a_store_in_which_another_version_has_files_is_made_anew(write_rows, tokenizer, counted):
+    path = write_rows(*chats(5))
+    folder = made(path, tokenizer).folder
+    (folder / "manifest.json").write_text("{}")
+    (folder / "of another version").write_text("")
+    assert len(made(path, tokenizer).rows.lengths) == 5
+    assert sum(counted) == 10
+    left = [entry.name for entry in stores_dir().rglob("of another version")]
+    assert left == ["of another version"]
+
+
 def test_a_file_that_changes_while_it_is_read_leaves_no_store(write_rows, tokenizer, counted):
     path = write_rows(*chats(30))
     making = opening_store(path, tokenizer, MASKED)
@@ -265,6 +276,26 @@ def test_the_stores_of_a_dataset_with_many_files_are_all_kept(
         for path in paths:
             made(path, tokenizer)
     assert sum(counted) == 25
+
+
+def test_only_stores_are_removed_from_the_cache_and_none_with_a_file_of_the_user_s(
+    write_rows, tokenizer, monkeypatch, counted
+):
+    monkeypatch.setattr(token_cache, "KEPT_STORES", 1)
+    monkeypatch.setattr(token_cache, "KEPT_SECONDS", -1000)
+    kept = [stores_dir() / name for name in ("mine", "mine.unfinished", "a" * 32, "b" * 32)]
+    for folder in kept:
+        folder.mkdir(parents=True)
+        (folder / "thesis.txt").write_text("years of work")
+        os.utime(folder, (0, 0))
+    old = stores_dir() / f"{'c' * 32}.77.unfinished"
+    old.mkdir()
+    (old / "tokens").write_text("")
+    os.utime(old, (0, 0))
+    kept.append(made(write_rows(*chats(5)), tokenizer).folder)
+    there = sorted(entry.name for entry in stores_dir().iterdir() if entry.is_dir())
+    assert there == sorted(folder.name for folder in kept)
+    assert all((folder / "thesis.txt").is_file() for folder in kept[:-1])
 
 
 # -- stopped and gone on with ------------------------------------------------------------------

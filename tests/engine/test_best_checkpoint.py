@@ -18,9 +18,9 @@ from app.core.events import (
     RunFinished,
     StepFinished,
 )
-from app.core.files import remove_folder
+from app.core.folders import remove_folder
 from app.engine.best import BestSoFar
-from app.engine.checkpoints import load_checkpoint
+from app.engine.checkpoints import CHECKPOINT_FILES, load_checkpoint
 from app.engine.evaluation import Evaluator
 from app.engine.trainer import resume, train
 from app.library.manifest import read_manifest
@@ -227,11 +227,10 @@ def test_a_folder_half_removed_no_longer_bears_its_name(
     folder.mkdir()
     (folder / "adapters.safetensors").write_bytes(b"weights")
 
-    def killed(path: Path, **options: object) -> None:
-        if path.exists():
-            raise KeyboardInterrupt
+    def killed(path: Path) -> None:
+        raise KeyboardInterrupt
 
-    monkeypatch.setattr("shutil.rmtree", killed)
+    monkeypatch.setattr(Path, "unlink", killed)
     with pytest.raises(KeyboardInterrupt):
-        remove_folder(folder)
+        remove_folder(folder, CHECKPOINT_FILES)
     assert not folder.exists()

@@ -1,5 +1,7 @@
 """One window for one library: the second one brings the first forward and ends."""
 
+import errno
+import fcntl
 import os
 import signal
 import subprocess
@@ -18,7 +20,10 @@ from app.ui.one_window import OneWindow
 from tests.patience import PATIENCE_SECONDS
 
 SECOND = """
-import sys
+import errno, fcntl, sys
+def flock(*_):
+    raise OSError(errno.ENOLCK, "No locks available")
+if "without locks" in sys.argv: fcntl.flock = flock
 from pathlib import Path
 from PySide6.QtCore import QCoreApplication
 from app.ui.one_window import OneWindow
@@ -48,6 +53,21 @@ def test_a_killed_window_is_in_nobody_s_way(qapp: QApplication) -> None:
     after = OneWindow(home_dir())
     assert after.is_first
     after.close()
+
+
+def test_on_a_disk_without_locks_the_first_window_is_known_by_its_answer(
+    qapp: QApplication, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def flock(_descriptor: int, _operation: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    first = OneWindow(home_dir())
+    assert first.is_first
+    with qtbot.waitSignal(first.shown_again, timeout=30_000):
+        other = second("without locks")
+    assert other.communicate(timeout=30)[0].split() == ["True"]
+    first.close()
 
 
 def test_another_library_has_a_window_of_its_own(qapp: QApplication, tmp_path: Path) -> None:

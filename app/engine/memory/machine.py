@@ -2,6 +2,7 @@
 
 import os
 
+from app.engine.memory.cgroup import memory_limit
 from app.engine.mlx_gateway import import_mlx
 
 _DEVICE_KEYS = ("max_recommended_working_set_size", "total_memory", "memory_size")
@@ -9,10 +10,12 @@ _DEVICE_KEYS = ("max_recommended_working_set_size", "total_memory", "memory_size
 
 
 def available_bytes() -> int:
-    """What the GPU may use at best; where MLX computes on the CPU, all of the machine's memory."""
+    """What the GPU may use at best; where MLX computes on the CPU, the machine's memory or what the
+    system lets this process have of it."""
     mx = import_mlx()
     facts = mx.device_info()
     for key in _DEVICE_KEYS:
         if isinstance(size := facts.get(key), int) and size > 0:
             return size
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    installed = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return min(installed, memory_limit() or installed)

@@ -1,0 +1,24 @@
+"""The system's locks on files, which end with the process that has them, however it ends."""
+
+import errno
+import fcntl
+from enum import Enum, auto
+
+_BUSY = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
+
+
+class Lock(Enum):
+    TAKEN = auto()
+    BUSY = auto()
+    """Another process has it."""
+    UNKNOWN = auto()
+    """The disk has no locks, as some network and shared folders: nobody knows who has it."""
+
+
+def try_lock(descriptor: int, *, shared: bool = False) -> Lock:
+    """Lock an open file, if that can be done at once."""
+    try:
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except OSError as error:
+        return Lock.BUSY if error.errno in _BUSY else Lock.UNKNOWN
+    return Lock.TAKEN

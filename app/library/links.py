@@ -1,0 +1,53 @@
+"""Links within a run's folder, which a folder from elsewhere may hold: none is followed.
+
+The run's folder itself may be reached by links; that is the user's own doing.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from app.core.errors import InputError
+from app.library.claim import LOG_FILE
+from app.library.label import LABEL_FILE
+from app.library.manifest import MANIFEST_FILE
+from app.library.metrics import METRICS_FILES
+
+CHECKPOINTS = "checkpoints"
+RUN_FILES = (MANIFEST_FILE, LOG_FILE, LABEL_FILE, *METRICS_FILES)
+
+
+def check_no_links(run_dir: Path) -> None:
+    """Raise InputError that names a link in the place of what a run reads or writes."""
+    for path in (*(run_dir / name for name in RUN_FILES), *_checkpoint_files(run_dir)):
+        if path.is_symlink():
+            raise InputError(
+                f"{path} is a link to {os.readlink(path)}: a run's own files are no links.",
+                "Put the file itself in its place, or remove the link.",
+            )
+
+
+def is_inner_folder(run_dir: Path, within: str) -> bool:
+    """Whether there is a folder `within` a run's that no link leads out of."""
+    place = run_dir / within
+    between = [place, *place.parents]
+    inner = between[: between.index(run_dir)]
+    return place.is_dir() and not any(path.is_symlink() for path in inner)
+
+
+def _checkpoint_files(run_dir: Path) -> Iterator[Path]:
+    """The checkpoints' folder, what is in it, and what is in that."""
+    folder = run_dir / CHECKPOINTS
+    yield folder
+    for path in _entries(folder):
+        yield path
+        yield from _entries(path)
+
+
+def _entries(folder: Path) -> list[Path]:
+    if folder.is_symlink() or not folder.is_dir():
+        return []
+    try:
+        return [folder / name for name in sorted(os.listdir(folder))]
+    except OSError:
+        return []

@@ -1,0 +1,129 @@
+"""A library on a disk of its own: without the disk no new library begins in its mount point."""
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from app.core import disks
+from app.core.config import TrainingConfig
+from app.core.disks import check_connected, own_folder, remember_disk
+from app.core.errors import AppError, InputError, RunError
+from app.core.paths import HOME_VARIABLE, default_home_dir, runs_dir
+from app.library.queue_file import write_queue
+from app.library.remembered_columns import remember_columns
+from app.library.run import RunRecorder
+from app.library.run_folder import choose_run_dir
+from app.library.run_store import list_runs
+from app.ui.one_window import OneWindow
+from tests.small_disk import small_disk
+
+MakeRun = Callable[..., Path]
+
+
+@pytest.fixture
+def disconnected(make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The mount point of a disk that had the library, and is no longer mounted."""
+    mount = tmp_path / "mount"
+    with small_disk(mount, "4m") as disk:
+        monkeypatch.setenv(HOME_VARIABLE, str(disk.folder / "nestling"))
+        make_run(runs_dir() / "r")
+        assert len(list_runs(runs_dir())) == 1
+    return mount
+
+
+def test_nothing_is_made_in_the_mount_point_of_a_disk_that_is_not_connected(
+    disconnected: Path,
+) -> None:
+    home = disconnected / "nestling"
+    for act in (
+        lambda: list_runs(runs_dir()),
+        lambda: choose_run_dir(TrainingConfig(), runs_dir()),
+        lambda: own_folder(runs_dir()),
+        lambda: write_queue(home / "queue.json", []),
+        lambda: remember_columns(home / "x.csv", None),
+        lambda: OneWindow(home),
+    ):
+        with pytest.raises(InputError, match=f"isn't connected: {disconnected} is no mounted disk"):
+            act()
+    assert os.listdir(disconnected) == []
+
+
+def test_a_library_may_begin_there_once_the_user_has_made_its_folder(disconnected: Path) -> None:
+    runs_dir().mkdir(parents=True)
+    assert list_runs(runs_dir()) == []
+    own_folder(runs_dir())
+
+
+def test_a_library_that_was_deleted_from_a_disk_that_is_there_begins_anew(
+    make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with small_disk(tmp_path / "mount", "4m") as disk:
+        monkeypatch.setenv(HOME_VARIABLE, str(disk.folder / "nestling"))
+        make_run(runs_dir() / "r")
+        list_runs(runs_dir())
+        subprocess.run(["rm", "-r", str(disk.folder / "nestling")], check=True)
+        assert list_runs(runs_dir()) == []
+        own_folder(runs_dir())
+        assert runs_dir().is_dir()
+
+
+def test_a_link_to_a_library_on_a_disk_that_is_not_connected_says_so(tmp_path: Path) -> None:
+    runs_dir().parent.mkdir(parents=True)
+    runs_dir().symlink_to(tmp_path / "gone" / "runs")
+    with pytest.raises(InputError, match="links to is missing"):
+        choose_run_dir(TrainingConfig(), runs_dir())
+    (tmp_path / "gone" / "runs").mkdir(parents=True)
+    assert list_runs(runs_dir()) == []
+
+
+def test_a_library_on_the_user_s_own_disk_is_not_kept_in_mind(tmp_path: Path) -> None:
+    remember_disk(tmp_path)
+    assert not default_home_dir().exists()
+    check_connected(tmp_path / "new")
+
+
+@pytest.mark.parametrize("content", ["", "7", '[{"a": 1}]', "[" * 100_000])
+def test_a_damaged_memory_of_disks_is_none(tmp_path: Path, content: str) -> None:
+    default_home_dir().mkdir(parents=True)
+    (default_home_dir() / "disks.json").write_text(content)
+    check_connected(tmp_path / "new")
+
+
+@pytest.mark.parametrize("is_connected", [True, False])
+def test_a_run_whose_folder_is_gone_says_whether_its_disk_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_connected: bool
+) -> None:
+    with small_disk(tmp_path / "mount", "4m") as disk:
+        recorder = RunRecorder.create(disk.folder / "r", TrainingConfig(), {})
+        if is_connected:
+            subprocess.run(["rm", "-r", str(disk.folder / "r")], check=True)
+        else:
+            subprocess.run(["umount", "-l", str(disk.folder)], check=True)
+        said = "was deleted" if is_connected else "disk with the run's folder .* was disconnected"
+        with pytest.raises(RunError, match=said):
+            recorder.synced_metrics_bytes()
+        recorder.close()
+        if not is_connected:  # so that there is something to unmount
+            subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(disk.folder)], check=True)
+
+
+def test_a_home_that_the_user_chose_stays_as_open_as_they_have_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "shared"
+    home.mkdir(mode=0o755)
+    (home / "runs").mkdir(mode=0o755)
+    monkeypatch.setenv(HOME_VARIABLE, str(home))
+    own_folder(home)
+    own_folder(runs_dir())
+    assert (home.stat().st_mode & 0o777, runs_dir().stat().st_mode & 0o777) == (0o755, 0o700)
+
+
+def test_a_folder_that_can_not_be_made_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(AppError, match="a file is in its place"):
+        own_folder(tmp_path / "file" / "cache")
+    assert disks.mount_of(tmp_path / "not" / "there").is_dir()

@@ -1,0 +1,97 @@
+"""What a run keeps of private texts is the user's alone, from the first byte on."""
+
+import os
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from app.core.columns import parse_columns
+from app.core.config import TrainingConfig
+from app.core.paths import cache_dir, home_dir, runs_dir
+from app.data.token_files import MANIFEST, STORE_FILES
+from app.engine.checkpoints import CHECKPOINT_FILES
+from app.engine.trainer import resume, train
+from app.library.csv_export import export_csv
+from app.library.label import Label, write_label
+from app.library.links import CHECKPOINTS, RUN_FILES
+from app.library.queue_file import QUEUE_FILE, queued, write_queue
+from app.library.remembered_columns import remember_columns
+from app.library.run_details import read_details
+from app.library.run_folder import copy_run
+from app.library.run_store import export_checkpoint, list_runs
+
+
+@pytest.fixture(autouse=True)
+def _open_handed() -> Iterator[None]:
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
+def open_to_others(folder: Path) -> list[str]:
+    found = (folder, *folder.rglob("*"))
+    return [str(path) for path in found if stat.S_IMODE(path.lstat().st_mode) & 0o077]
+
+
+def check_names(run_dir: Path) -> None:
+    """All files are of names that are known to be a run's: only those are ever removed."""
+    inner = [path.name for path in run_dir.glob("checkpoints/step-*/*")]
+    assert {path.name for path in run_dir.iterdir()} == {*RUN_FILES, CHECKPOINTS}
+    assert set(inner) == set(CHECKPOINT_FILES)
+    kept = [path.name for path in cache_dir().glob("tokens/*/*")]
+    assert {MANIFEST, "tokens"} < set(kept) <= set(STORE_FILES)
+
+
+def test_all_that_is_kept_at_home_is_the_user_s_alone(
+    tiny_model: Path, chat_file: Path, tmp_path: Path
+) -> None:
+    config = TrainingConfig(
+        model=tiny_model, data=chat_file, steps=3, rank=2, steps_per_save=1, steps_per_eval=1
+    )
+    list(train(config, runs_dir=runs_dir(), stop_after=2))
+    (row,) = list_runs(runs_dir())
+    list(resume(row.run_dir, checkpoint="step-000001"))
+    write_label(row.run_dir, Label("mine"))
+    write_queue(home_dir() / QUEUE_FILE, [queued(config)])
+    remember_columns(chat_file, parse_columns("text=body"))
+    list_runs(runs_dir())
+    kept = {path.name for path in home_dir().rglob("*")}
+    assert kept >= {"log.txt", "metrics.bin", "tokens", "problems", "library.json", "set-aside-1"}
+    assert open_to_others(home_dir()) == []
+    check_names(row.run_dir)
+    copy = copy_run(row.run_dir, tmp_path / "copy")
+    assert open_to_others(copy) == []
+
+
+def test_a_run_that_others_could_read_is_closed_to_them_when_it_goes_on(
+    tiny_model: Path, chat_file: Path
+) -> None:
+    config = TrainingConfig(model=tiny_model, data=chat_file, steps=2, rank=2)
+    list(train(config, runs_dir=runs_dir(), stop_after=1))
+    (row,) = list_runs(runs_dir())
+    for path in (row.run_dir, *row.run_dir.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    list(resume(row.run_dir))
+    left = {Path(path).relative_to(row.run_dir).parts[0] for path in open_to_others(row.run_dir)}
+    assert left == {"checkpoints"}  # what is within a closed folder is closed
+
+
+def test_a_cache_that_others_could_look_into_is_closed_to_them(
+    tiny_model: Path, chat_file: Path
+) -> None:
+    (cache_dir() / "tokens").mkdir(parents=True)
+    config = TrainingConfig(model=tiny_model, data=chat_file, steps=1, rank=2)
+    list(train(config, runs_dir=runs_dir()))
+    assert open_to_others(cache_dir() / "tokens") == []
+
+
+def test_what_the_user_exports_is_as_open_as_their_other_files(
+    make_run: Callable[..., Path], tmp_path: Path
+) -> None:
+    run = make_run(tmp_path / "r", saves=(4, 8))
+    adapter = export_checkpoint(run / "checkpoints" / "step-000008", tmp_path / "adapter")
+    table = export_csv(read_details(run), tmp_path / "table.csv")
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in (*adapter.iterdir(), table)}
+    assert (modes, stat.S_IMODE(adapter.stat().st_mode)) == ({0o644}, 0o755)
