@@ -63,3 +63,24 @@ def test_nothing_heavy_is_imported_with_the_engine() -> None:
 def test_a_benchmark_still_imports(path: Path) -> None:
     """Benchmarks aren't run here, so that one the engine has moved away from shows by this."""
     importlib.import_module(f"tests.benchmarks.{path.stem}")
+
+
+def test_only_the_terminal_s_own_modules_write_to_it() -> None:
+    """There what comes from elsewhere is made harmless, and rich reads no markup."""
+    own = {ROOT / "app" / "cli" / name for name in ("terminal.py", "bars.py")}
+    offenders = [
+        f"{module.relative_to(ROOT)}:{node.lineno}"
+        for module in sorted(set(MODULES) - own)
+        for node in ast.walk(ast.parse(module.read_text(encoding="utf-8")))
+        if _writes_to_the_terminal(node)
+    ]
+    assert offenders == []
+
+
+def _writes_to_the_terminal(node: ast.AST) -> bool:
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        return "rich" in _root(node)
+    if not isinstance(node, ast.Call):
+        return False
+    called = ast.unparse(node.func)
+    return called == "print" or called.startswith(("sys.stdout.write", "sys.stderr.write"))

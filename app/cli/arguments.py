@@ -1,6 +1,7 @@
 """The command line's grammar; flags and their help come from TrainingConfig itself."""
 
 import argparse
+import sys
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -10,6 +11,7 @@ from app import __version__
 from app.cli.check import add_check
 from app.cli.generate import add_generate
 from app.cli.setting_flags import add_setting
+from app.cli.terminal import note
 from app.core.config import TrainingConfig
 from app.core.config_text import load_toml, parse_tiers, with_settings
 from app.core.errors import InputError
@@ -23,6 +25,12 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message.removesuffix('.')}. See {self.prog} --help.\n")
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        """With one line, whatever words of the command line stand in it."""
+        if message:
+            note(message.removesuffix("\n"))
+        sys.exit(status)
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:

@@ -2,6 +2,7 @@
 
 import sys
 import traceback
+from contextlib import suppress
 from types import TracebackType
 
 from PySide6.QtCore import QObject, Signal
@@ -58,5 +59,6 @@ class ErrorSink(QObject):
             sys.__excepthook__(kind, error, trace)
             return
         if not isinstance(error, AppError):
-            traceback.print_exception(kind, error, trace)
+            with suppress(OSError):  # a terminal that was closed has nobody to read it
+                traceback.print_exception(kind, error, trace)
         self.failed.emit(failure_of(error))

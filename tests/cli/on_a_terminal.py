@@ -1,0 +1,55 @@
+"""A program on a terminal of its own, which can be closed as a user closes a window."""
+
+import fcntl
+import os
+import pty
+import select
+import subprocess
+import termios
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+MOST_WAITED_S = 120
+
+
+class OnATerminal:
+    """Runs `command`; its output is read from `read_until` or `read_all`."""
+
+    def __init__(self, command: Sequence[str], **options: Any) -> None:
+        self.master, slave = pty.openpty()
+        self.process = subprocess.Popen(
+            command, stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
+            preexec_fn=_take_terminal, cwd=ROOT, **options,
+        )  # fmt: skip
+        os.close(slave)
+        self.output = b""
+
+    def read_until(self, words: bytes) -> None:
+        while words not in self.output:
+            assert self._read(), f"{words!r} never came: {self.output[-2000:]!r}"
+
+    def read_all(self) -> bytes:
+        while self._read():
+            pass
+        self.process.wait(MOST_WAITED_S)
+        return self.output
+
+    def close(self) -> None:
+        """The terminal goes: its processes get SIGHUP, and what they write fails."""
+        os.close(self.master)
+
+    def _read(self) -> bytes:
+        ready, _, _ = select.select([self.master], [], [], MOST_WAITED_S)
+        assert ready, f"nothing more came after {self.output[-2000:]!r}"
+        try:
+            found = os.read(self.master, 65536)
+        except OSError:  # Linux: the last process on it has ended
+            found = b""
+        self.output += found
+        return found
+
+
+def _take_terminal() -> None:
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
