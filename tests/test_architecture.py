@@ -84,3 +84,19 @@ def _writes_to_the_terminal(node: ast.AST) -> bool:
         return False
     called = ast.unparse(node.func)
     return called == "print" or called.startswith(("sys.stdout.write", "sys.stderr.write"))
+
+
+MADE_PLAIN = {"QLabel": "label", "QMessageBox": "dialog", "setToolTip": "set_tip"}
+"""What guesses whether its text is HTML, and what is used in its place."""
+
+
+def test_labels_tooltips_and_dialogs_are_made_where_text_stays_plain() -> None:
+    offenders = [
+        f"{module.relative_to(ROOT)}:{node.lineno}: use {MADE_PLAIN[name]}"
+        for module in MODULES
+        if module.relative_to(ROOT) != Path("app/ui/plain_text.py")
+        for node in ast.walk(ast.parse(module.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+        and (name := ast.unparse(node.func).rpartition(".")[2]) in MADE_PLAIN
+    ]
+    assert offenders == []

@@ -10,6 +10,7 @@ import pytest
 
 from app.core.paths import runs_dir
 from app.library.metrics import read_steps
+from tests.cli.on_a_terminal import OnATerminal
 
 START = """
 import sys
@@ -35,6 +36,16 @@ def test_an_interrupted_run_keeps_a_checkpoint_and_the_process_ends_cleanly(
         _, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors
     assert "terminate called" not in errors
+    assert list(runs_dir().glob("*/checkpoints/*/adapters.safetensors"))
+
+
+def test_a_closed_terminal_ends_the_window_with_a_checkpoint_of_its_run(
+    tiny_model: Path, chat_file: Path
+) -> None:
+    on_terminal = OnATerminal([sys.executable, "-c", START, str(tiny_model), str(chat_file)])
+    wait_for_a_step()
+    on_terminal.close()
+    assert on_terminal.process.wait(timeout=120) == 0
     assert list(runs_dir().glob("*/checkpoints/*/adapters.safetensors"))
 
 
