@@ -3,7 +3,6 @@
 Knows nothing of what a value means or whether it can work; TrainingConfig's `problems()` says that.
 """
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from app.core.config import CHOICES, MixedDataset, TierConfig, TrainingConfig
 from app.core.errors import InputError
 from app.core.odd_values import is_finite, told
 from app.core.one_line import one_line
+from app.core.parsing import parse_toml
 from app.core.settings.tiers import Pending
 
 
@@ -59,8 +59,8 @@ def load_toml(path: Path, base: TrainingConfig | None = None) -> TrainingConfig:
     except UnicodeDecodeError as error:
         raise InputError(f"The settings file {path} is not UTF-8 text.") from error
     try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        table = parse_toml(text)
+    except ValueError as error:
         raise InputError(f"{path} is not valid TOML: {error}.") from error
     return with_settings(base or TrainingConfig(), table, where=str(path))
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from app.core.errors import InputError
 from app.core.files import folder_written_aside, is_folder, plain_disk_errors
-from app.core.paths import cache_dir
+from app.core.paths import cache_dir, expanded
 from app.core.regular_files import copy_regular
 from app.library.index import Index
 from app.library.manifest import MANIFEST_FILE
@@ -36,7 +36,7 @@ def find_run(named: str, runs_dir: Path) -> Path:
 
     Raises InputError if there is none, or more than one of that name.
     """
-    path = Path(named).expanduser()
+    path = expanded(Path(named))
     if (path / MANIFEST_FILE).exists():
         return path.absolute()
     if path.name == named and (runs_dir / named).is_dir():

@@ -71,5 +71,5 @@ def _take(lock: int) -> bool:
 
 def _name(home: Path) -> str:
     """The same for every path to the same library, and short: sockets' names end at 100 bytes."""
-    whole = hashlib.sha256(f"{os.getuid()} {home.resolve()}".encode())
+    whole = hashlib.sha256(f"{os.getuid()} {os.path.realpath(home)}".encode())
     return f"nestling-{whole.hexdigest()[:16]}"
