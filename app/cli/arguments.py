@@ -15,8 +15,10 @@ from app.cli.terminal import note
 from app.core.config import TrainingConfig
 from app.core.config_text import load_toml, parse_tiers, with_settings
 from app.core.errors import InputError
+from app.core.one_line import one_line
 from app.core.presets import PRESETS, preset
 
+_MOST_SHOWN = 400
 _RUN_HELP = "The run's name, or its folder."
 
 
@@ -24,7 +26,8 @@ class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one sentence instead of printing the usage first."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message.removesuffix('.')}. See {self.prog} --help.\n")
+        shown = one_line(message.removesuffix("."), _MOST_SHOWN)
+        self.exit(2, f"{self.prog}: {shown}. See {self.prog} --help.\n")
 
     def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
         """With one line, whatever words of the command line stand in it."""

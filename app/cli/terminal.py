@@ -4,6 +4,7 @@ import contextlib
 import errno
 import io
 import json
+import math
 import os
 import stat
 import sys
@@ -70,12 +71,26 @@ def lines(text: str) -> None:
 
 def json_line(value: Any) -> None:
     """A JSON object on a line; what reads it gets every character back."""
-    text = visible_line(json.dumps(value, ensure_ascii=False))
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        value = _without_nan(value)
+        text = json.dumps(value, ensure_ascii=False)
+    text = visible_line(text)
     try:
         text.encode(sys.stdout.encoding or "utf-8")
     except UnicodeEncodeError:
         text = json.dumps(value)
     _write(text + "\n")
+
+
+def _without_nan(value: Any) -> Any:
+    """JSON has neither NaN nor infinity; null says that there is no number."""
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def note(text: str) -> None:

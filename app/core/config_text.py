@@ -27,19 +27,19 @@ def parse_tiers(periods: str, factors: str = "", pending: str = "") -> tuple[Tie
         parsed = [int(p) for p in periods.split(",")]
     except ValueError:
         raise InputError(
-            f"Tiers must be whole numbers with commas between, like 1,2,4; got {periods!r}."
+            f"Tiers must be whole numbers with commas between, like 1,2,4; got {told(periods)}."
         ) from None
     try:
         rates = [float(f) for f in factors.split(",")] if factors else [1.0] * len(parsed)
     except ValueError:
         raise InputError(
-            f"Tier factors must be numbers with commas between, like 1,1,0.5; got {factors!r}."
+            f"Tier factors must be numbers with commas between, like 1,1,0.5; got {told(factors)}."
         ) from None
     if len(rates) != len(parsed):
         raise InputError(f"{len(parsed)} tiers need {len(parsed)} factors; got {len(rates)}.")
     kept = [_pending(p.strip()) for p in pending.split(",")] if pending else [None] * len(parsed)
     if len(kept) != len(parsed):
-        raise InputError(f"{len(parsed)} tiers need {len(parsed)} words; got {pending!r}.")
+        raise InputError(f"{len(parsed)} tiers need {len(parsed)} words; got {told(pending)}.")
     return tuple(map(TierConfig, parsed, rates, kept))
 
 
@@ -47,7 +47,7 @@ def _pending(word: object) -> Pending:
     for known in get_args(Pending):
         if word == known:
             return known  # type: ignore[no-any-return]
-    raise InputError(f"A tier's pending gradients are accumulate or skip; got {word!r}.")
+    raise InputError(f"A tier's pending gradients are accumulate or skip; got {told(word)}.")
 
 
 def load_toml(path: Path, base: TrainingConfig | None = None) -> TrainingConfig:

@@ -4,11 +4,12 @@ import fcntl
 import os
 import pty
 import select
+import signal
 import subprocess
 import termios
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 ROOT = Path(__file__).parents[2]
 MOST_WAITED_S = 120
@@ -25,6 +26,14 @@ class OnATerminal:
         )  # fmt: skip
         os.close(slave)
         self.output = b""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Whatever failed, no program is left behind."""
+        self.process.kill()
+        self.process.wait()
 
     def read_until(self, words: bytes) -> None:
         while words not in self.output:
@@ -52,4 +61,5 @@ class OnATerminal:
 
 
 def _take_terminal() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run under nohup
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)

@@ -42,10 +42,10 @@ def test_an_interrupted_run_keeps_a_checkpoint_and_the_process_ends_cleanly(
 def test_a_closed_terminal_ends_the_window_with_a_checkpoint_of_its_run(
     tiny_model: Path, chat_file: Path
 ) -> None:
-    on_terminal = OnATerminal([sys.executable, "-c", START, str(tiny_model), str(chat_file)])
-    wait_for_a_step()
-    on_terminal.close()
-    assert on_terminal.process.wait(timeout=120) == 0
+    with OnATerminal([sys.executable, "-c", START, str(tiny_model), str(chat_file)]) as window:
+        wait_for_a_step()
+        window.close()
+        assert window.process.wait(timeout=120) == 0
     assert list(runs_dir().glob("*/checkpoints/*/adapters.safetensors"))
 
 
