@@ -203,19 +203,19 @@ def test_a_reader_that_goes_leaves_a_run_stopped_with_its_last_step(
     tiny_model: Path, chat_file: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    arguments = train_arguments(tiny_model, chat_file, "--output", run, "--steps", "20000")
-    process = subprocess.Popen(
-        arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(), text=True
-    )
-    assert process.stdout is not None
-    for words in process.stdout:
-        if "tokens/s" in words:
-            break
-    process.stdout.close()
-    assert process.stderr is not None
-    with process.stderr:
-        assert process.stderr.read() == ""
-    assert process.wait(timeout=120) == 130
+    often = ("--steps", "4000", "--steps-per-eval", "10")
+    with subprocess.Popen(
+        train_arguments(tiny_model, chat_file, "--output", run, *often),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(), text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        assert process.stderr is not None
+        for words in process.stdout:
+            if words.startswith("step 10: validation"):
+                break
+        process.stdout.close()
+        errors = process.stderr.read()
+    assert (process.returncode, errors) == (130, "")
     manifest = read_manifest(run)
     assert manifest["outcome"] == "stopped"
     assert manifest["adapter"].endswith(f"step-{manifest['steps']:06d}")
@@ -267,7 +267,12 @@ def test_a_run_whose_output_finds_no_room_says_so_and_stops(
     )
     with open("/dev/full", "w") as full:
         ended = subprocess.run(
-            arguments, stdout=full, stderr=subprocess.PIPE, text=True, timeout=120, env=environment()
+            arguments,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=120,
+            env=environment(),
         )
     assert ended.returncode == 2
     assert ended.stderr.startswith(
