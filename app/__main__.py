@@ -1,11 +1,10 @@
 """`nestling` and `python -m app`: the terminal's commands, or the window."""
 
-import io
 import multiprocessing
-import os
 import sys
 
 from app.cli.commands import run
+from app.cli.terminal import guard_streams
 from app.core.config import TrainingConfig
 from app.core.errors import InputError
 
@@ -13,12 +12,7 @@ from app.core.errors import InputError
 def main() -> int:
     """Entry point; returns the exit code."""
     multiprocessing.freeze_support()  # the frozen app starts its worker processes by this door
-    if sys.stdout is None:  # started with standard output closed
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            # A name in the library may hold what the terminal can't show.
-            stream.reconfigure(errors="backslashreplace")
+    guard_streams()
     return run(sys.argv[1:], _open_window)
 
 

@@ -80,3 +80,40 @@ def test_a_test_waits_for_facts_and_never_for_time(module: Path) -> None:
     """What bounds a wait is `tests.patience`; the waits of `qtbot` have it by themselves."""
     lines = module.read_text(encoding="utf-8").splitlines()
     assert [line for line in lines if TIMED.search(line)] == []
+
+
+def test_only_the_terminal_s_own_modules_write_to_it() -> None:
+    """There what comes from elsewhere is made harmless, and rich reads no markup."""
+    own = {ROOT / "app" / "cli" / name for name in ("terminal.py", "bars.py")}
+    offenders = [
+        f"{module.relative_to(ROOT)}:{node.lineno}"
+        for module in sorted(set(MODULES) - own)
+        for node in ast.walk(ast.parse(module.read_text(encoding="utf-8")))
+        if _writes_to_the_terminal(node)
+    ]
+    assert offenders == []
+
+
+def _writes_to_the_terminal(node: ast.AST) -> bool:
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        return "rich" in _root(node)
+    if not isinstance(node, ast.Call):
+        return False
+    called = ast.unparse(node.func)
+    return called == "print" or called.startswith(("sys.stdout.write", "sys.stderr.write"))
+
+
+MADE_PLAIN = {"QLabel": "label", "QMessageBox": "dialog", "setToolTip": "set_tip"}
+"""What guesses whether its text is HTML, and what is used in its place."""
+
+
+def test_labels_tooltips_and_dialogs_are_made_where_text_stays_plain() -> None:
+    offenders = [
+        f"{module.relative_to(ROOT)}:{node.lineno}: use {MADE_PLAIN[name]}"
+        for module in MODULES
+        if module.relative_to(ROOT) != Path("app/ui/plain_text.py")
+        for node in ast.walk(ast.parse(module.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+        and (name := ast.unparse(node.func).rpartition(".")[2]) in MADE_PLAIN
+    ]
+    assert offenders == []

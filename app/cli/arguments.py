@@ -1,6 +1,7 @@
 """The command line's grammar; flags and their help come from TrainingConfig itself."""
 
 import argparse
+import sys
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -10,11 +11,14 @@ from app import __version__
 from app.cli.check import add_check
 from app.cli.generate import add_generate
 from app.cli.setting_flags import add_setting
+from app.cli.terminal import note
 from app.core.config import TrainingConfig
 from app.core.config_text import load_toml, parse_tiers, with_settings
 from app.core.errors import InputError
+from app.core.one_line import one_line
 from app.core.presets import PRESETS, preset
 
+_MOST_SHOWN = 400
 _RUN_HELP = "The run's name, or its folder."
 
 
@@ -22,7 +26,14 @@ class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one sentence instead of printing the usage first."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message.removesuffix('.')}. See {self.prog} --help.\n")
+        shown = one_line(message.removesuffix("."), _MOST_SHOWN)
+        self.exit(2, f"{self.prog}: {shown}. See {self.prog} --help.\n")
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        """With one line, whatever words of the command line stand in it."""
+        if message:
+            note(message.removesuffix("\n"))
+        sys.exit(status)
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:

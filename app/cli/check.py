@@ -1,13 +1,13 @@
 """`nestling check`: what datasets hold and what is wrong with them, without training on them."""
 
 import argparse
-import json
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.cli.check_report import RunUse, as_data, as_lines
 from app.cli.setting_flags import add_setting
+from app.cli.terminal import json_line, line
 from app.cli.waiting import waited_for
 from app.core.columns import parse_columns
 from app.core.config import TrainingConfig
@@ -56,10 +56,11 @@ def check(arguments: argparse.Namespace) -> int:
     use = _use(tokens, config) if tokens else None
     problems = [one.problems for one in tokens]
     if arguments.json:
-        print(json.dumps(as_data(facts, problems, use, config), ensure_ascii=False))
+        json_line(as_data(facts, problems, use, config))
     else:
         is_mapped = main.columns is not None
-        print("\n".join(as_lines(facts, problems, use, config, is_mapped=is_mapped)))
+        for words in as_lines(facts, problems, use, config, is_mapped=is_mapped):
+            line(words)
     errors = sum(one.problem_count for one in facts.datasets)
     errors += sum(one.error_count for one in problems)
     return EXIT_BAD_ROWS if errors else 0

@@ -1,11 +1,10 @@
 """What each command does; the exit code says how it ended."""
 
 import argparse
-import contextlib
 import os
 import signal
-import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
@@ -14,6 +13,7 @@ from app.cli.arguments import parse, training_config
 from app.cli.check import check
 from app.cli.display import has_display
 from app.cli.generate import generate
+from app.cli.terminal import OutputLost, drop_output, flush, note
 from app.core.config import TrainingConfig
 from app.core.demo import demo_config
 from app.core.errors import AppError, InputError
@@ -29,36 +29,52 @@ OpenWindow = Callable[[TrainingConfig | None], int]
 
 def run(argv: Sequence[str], open_window: OpenWindow) -> int:
     """Carry out the command line `argv` (without the program's name)."""
-    arguments = parse(argv)
     try:
-        match arguments.command:
-            case "train":
-                return _train(arguments, training_config(arguments))
-            case "resume":
-                return _resume(arguments)
-            case "runs" | "show":
-                from app.cli.runs import print_asked
-
-                return print_asked(arguments)
-            case "check":
-                return check(arguments)
-            case "generate":
-                return generate(arguments)
-            case "demo":
-                return _demo(arguments, open_window)
-            case _:
-                return _window(open_window)
+        try:
+            return _carried_out(parse(argv), open_window)
+        finally:
+            flush()
     except AppError as error:
         return _refused(str(error))
     except OSError as error:
         return _refused(f"{error.filename or 'The output'}: {error.strerror or error}.")
+    except OutputLost as lost:
+        return output_lost(lost)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
 
 
+def _carried_out(arguments: argparse.Namespace, open_window: OpenWindow) -> int:
+    match arguments.command:
+        case "train":
+            return _train(arguments, training_config(arguments))
+        case "resume":
+            return _resume(arguments)
+        case "runs" | "show":
+            from app.cli.runs import print_asked
+
+            return print_asked(arguments)
+        case "check":
+            return check(arguments)
+        case "generate":
+            return generate(arguments)
+        case "demo":
+            return _demo(arguments, open_window)
+        case _:
+            return _window(open_window)
+
+
 def _refused(sentence: str) -> int:
-    print(f"nestling: {sentence}", file=sys.stderr)
+    note(f"nestling: {sentence}")
     return EXIT_BAD_INPUT
+
+
+def output_lost(lost: OutputLost, consequence: str = "") -> int:
+    """How a command ends that can't write: quietly, where only its reader has gone."""
+    drop_output()
+    if not lost.has_reader:
+        return EXIT_INTERRUPTED
+    return _refused(f"The output can't be written: {lost.reason}. {consequence}".rstrip())
 
 
 def _demo(arguments: argparse.Namespace, open_window: OpenWindow) -> int:
@@ -121,29 +137,37 @@ def _follow(start: Callable[[Callable[[], bool]], Iterator[Event]], as_json: boo
     if not is_first_machine():
         show = _nothing
     try:
-        return _exit_code(_shown(start(interrupt.was_asked), show), interrupt)
+        # Closed on this thread, which MLX's arrays belong to, however it ends.
+        with closing(start(interrupt.was_asked)) as events:  # type: ignore[type-var]
+            ending, lost = _shown(events, show, interrupt)
     finally:
         release_thread()
+    if lost is not None:
+        return output_lost(lost, ending.message if ending else "")
+    return _exit_code(ending, interrupt)
 
 
 def _nothing(_: Event) -> None:
     """What all machines but the first have to report."""
 
 
-def _shown(events: Iterator[Event], show: Callable[[Event], None]) -> RunFinished | None:
-    """Show every event; the ending, or None if nobody reads the output any more."""
-    ending = None
+def _shown(
+    events: Iterator[Event], show: Callable[[Event], None], interrupt: "_Interrupt"
+) -> tuple[RunFinished | None, OutputLost | None]:
+    """Show every event; the ending. A run whose output is lost is stopped with a checkpoint."""
+    ending, lost = None, None
     for event in events:
-        try:
-            show(event)
-        except OSError:
-            # Closing the generator keeps a checkpoint; the rest of the output has no reader.
-            events.close()  # type: ignore[attr-defined]
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return None
         if isinstance(event, RunFinished):
             ending = event
-    return ending
+        if lost is not None:
+            continue
+        try:
+            show(event)
+        except OutputLost as error:
+            lost = error
+            drop_output()
+            interrupt.ask()
+    return ending, lost
 
 
 def _exit_code(ending: RunFinished | None, interrupt: "_Interrupt") -> int:
@@ -160,13 +184,16 @@ class _Interrupt:
     def __init__(self) -> None:
         self._asked = False
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, self._handle)
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup wants it
+                signal.signal(number, self._handle)
 
     def was_asked(self) -> bool:
         return self._asked
 
+    def ask(self) -> None:
+        self._asked = True
+
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         self._asked = True
         signal.signal(number, signal.SIG_DFL)
-        with contextlib.suppress(OSError):  # a closed terminal has nobody to tell
-            print("Stopping; what was learned up to here is kept.", file=sys.stderr)
+        note("Stopping; what was learned up to here is kept.")

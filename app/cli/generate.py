@@ -1,12 +1,12 @@
 """`nestling generate`: a checkpoint answers in the terminal, alone or beside its base model."""
 
 import argparse
-import json
-import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 from pathlib import Path
 
+from app.cli.terminal import json_line, line, lines, note
 from app.core.answer_words import answers_sentence, figures, logits_sentence
 from app.core.answers import (
     SIDES,
@@ -23,8 +23,7 @@ from app.core.answers import (
 )
 from app.core.errors import InputError
 from app.core.paths import runs_dir
-
-EXIT_INTERRUPTED = 130
+from app.core.visible_text import visible_line
 
 
 def add_generate(parser: argparse.ArgumentParser) -> None:
@@ -78,19 +77,18 @@ def generate(arguments: argparse.Namespace) -> int:
     """Answer; the exit code. Raises AppError."""
     from app.engine.mlx_gateway import release_thread
 
-    show = _JsonLines() if arguments.json else _Text(has_both=arguments.base)
+    show = _JsonLines() if arguments.json else Text(has_both=arguments.base)
     try:
-        for event in _answered(arguments):
-            show(event)
-    except BrokenPipeError:  # nobody reads the answer any more
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_INTERRUPTED
+        # Closed on this thread, which the model belongs to, however it ends.
+        with closing(_answered(arguments)) as events:
+            for event in events:
+                show(event)
     finally:
         release_thread()
     return 0
 
 
-def _answered(arguments: argparse.Namespace) -> Iterator[AnswerEvent]:
+def _answered(arguments: argparse.Namespace) -> Generator[AnswerEvent, None, None]:
     sampling = Sampling(
         arguments.temperature, arguments.top_p, arguments.max_tokens, arguments.seed
     )
@@ -117,7 +115,7 @@ def _read() -> str:
     if sys.stdin is None or sys.stdin.closed:
         return ""
     if sys.stdin.isatty():
-        print("Write the question, then press Ctrl-D on a line of its own.", file=sys.stderr)
+        note("Write the question, then press Ctrl-D on a line of its own.")
     try:
         return sys.stdin.buffer.read().decode("utf-8").rstrip("\n")
     except UnicodeDecodeError as error:
@@ -128,10 +126,10 @@ def _read() -> str:
 
 class _JsonLines:
     def __call__(self, event: AnswerEvent) -> None:
-        print(json.dumps(answer_to_json(event), ensure_ascii=False), flush=True)
+        json_line(answer_to_json(event))
 
 
-class _Text:
+class Text:
     """The base's answer as it comes, then the tuned one; the tuned one alone as it comes."""
 
     def __init__(self, *, has_both: bool) -> None:
@@ -145,7 +143,7 @@ class _Text:
             case CheckpointLoaded():
                 self._loaded(event)
             case Remark():
-                _tell(event.text)
+                note(event.text)
             case TextAdded():
                 self._add(event)
             case AnswerEnded():
@@ -153,32 +151,28 @@ class _Text:
             case LogitsCompared():  # told when the answers are written
                 self._found = logits_sentence(event)
             case AnswersCompared():
-                _tell(self._found)
-                _tell(answers_sentence(event))
+                note(self._found)
+                note(answers_sentence(event))
 
     def _loaded(self, event: CheckpointLoaded) -> None:
         self._adapter = event.tried.adapter_dir.name
         if not event.has_template:
-            _tell("This model has no chat template: it goes on with the text.")
+            note("This model has no chat template: it goes on with the text.")
         if self._has_both:
-            print(f"Base, {event.tried.model.name}:", flush=True)
+            line(f"Base, {event.tried.model.name}:")
 
     def _add(self, event: TextAdded) -> None:
         if self._has_both and event.side == "tuned":
             self._held.append(event.text)
         else:
-            print(event.text, end="", flush=True)
+            lines(event.text)
 
     def _end(self, event: AnswerEnded) -> None:
         self._ends[event.side] = event
         if not self._has_both:
-            print(flush=True)
-            _tell(figures(event))
+            line("")
+            note(figures(event))
         elif len(self._ends) == len(SIDES):
-            print(f"\n\nTuned, {self._adapter}:\n{''.join(self._held)}", flush=True)
+            lines(f"\n\nTuned, {visible_line(self._adapter)}:\n{''.join(self._held)}\n")
             for side in SIDES:
-                _tell(f"{side}: {figures(self._ends[side])}")
-
-
-def _tell(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+                note(f"{side}: {figures(self._ends[side])}")

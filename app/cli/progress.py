@@ -1,12 +1,10 @@
 """Events on the terminal: for people with a progress bar, for programs as JSON lines."""
 
-import json
 import sys
 from typing import assert_never
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
+from app.cli.bars import Bar
+from app.cli.terminal import json_line
 from app.core.events import (
     CheckpointSaved,
     EvaluationFinished,
@@ -31,25 +29,15 @@ class JsonLines:
     """One JSON object a line on standard output."""
 
     def __call__(self, event: Event) -> None:
-        sys.stdout.write(json.dumps(to_json(event), ensure_ascii=False) + "\n")
-        sys.stdout.flush()
+        json_line(to_json(event))
 
 
 class TerminalProgress:
     """A progress bar while it runs, and lines for what should stay on the screen."""
 
     def __init__(self) -> None:
-        self._console = Console(highlight=False)
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[facts]}"),
-            TimeRemainingColumn(),
-            console=self._console,
-            transient=True,
-        )
-        self._task = self._progress.add_task("Training", total=None, facts="", visible=False)
+        self._bar = Bar(sys.stdout, counts=True)
+        self._print = self._bar.line
         self._steps = 0
         self._before: dict[str, ScoreMeasured] = {}
         self._best: CheckpointSaved | None = None
@@ -82,13 +70,9 @@ class TerminalProgress:
             case _:
                 assert_never(event)
 
-    def _print(self, text: str) -> None:
-        self._console.print(text, markup=False, soft_wrap=True)
-
     def _stage(self, event: StageChanged) -> None:
-        if self._console.is_terminal:
-            self._progress.start()
-            self._progress.update(self._task, description=event.stage, visible=True)
+        if self._bar.is_shown:
+            self._bar.show(event.stage)
         elif not event.fraction:
             self._print(f"{event.stage} …")
 
@@ -100,7 +84,7 @@ class TerminalProgress:
 
     def _started(self, event: RunStarted) -> None:
         self._steps = event.steps
-        self._progress.update(self._task, total=event.steps)
+        self._bar.show("Training", total=event.steps)
         self._print(
             f"{event.train_examples:,} examples to train on, {event.valid_examples:,} to validate "
             f"on; {event.trainable_parameters:,} of {event.base_parameters:,} parameters train, "
@@ -117,10 +101,8 @@ class TerminalProgress:
             f"loss {loss_words(event.loss, 3)}  {event.tokens_per_second:,.0f} tokens/s  "
             f"{event.peak_memory_bytes / 1e9:.2f} GB"
         )
-        self._progress.update(
-            self._task, description="Training", completed=event.step, facts=facts, visible=True
-        )
-        if not self._console.is_terminal and event.step % max(1, self._steps // PLAIN_LINES) == 0:
+        self._bar.show("Training", completed=event.step, facts=facts)
+        if not self._bar.is_shown and event.step % max(1, self._steps // PLAIN_LINES) == 0:
             moved = ", ".join(
                 f"tier {k} moved {delta:.3g}" for k, delta in enumerate(event.deltas) if delta
             )
@@ -138,8 +120,7 @@ class TerminalProgress:
         )
 
     def _finished(self, event: RunFinished) -> None:
-        if self._console.is_terminal:
-            self._progress.stop()
+        self._bar.close()
         if event.outcome != "failed":
             self._print(event.message)
         if event.adapter_dir is not None:

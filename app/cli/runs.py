@@ -1,14 +1,10 @@
 """`nestling runs` and `nestling show`: the library in the terminal."""
 
 import argparse
-import json
-import sys
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.table import Table
-
+from app.cli.terminal import json_line, line, lines, note
 from app.core.loss_words import loss_words
 from app.core.one_line import one_line
 from app.core.paths import runs_dir
@@ -17,8 +13,15 @@ if TYPE_CHECKING:
     from app.library.run_details import RunDetails
     from app.library.run_summary import RunSummary
 
-_NUMBERS = ("Steps", "Best loss", "MB")
-_WIDE = 2000
+_COLUMNS: dict[str, dict[str, Any]] = {
+    "Name": {},
+    "State": {},
+    "Steps": {"justify": "right"},
+    "Best loss": {"justify": "right"},
+    "Date": {"no_wrap": True},
+    "MB": {"justify": "right"},
+    "Folder": {"overflow": "fold"},
+}
 
 
 def print_asked(arguments: argparse.Namespace) -> int:
@@ -36,16 +39,16 @@ def print_runs(*, as_json: bool) -> int:
     runs = list_runs(runs_dir())
     if as_json:
         for run in runs:
-            print(json.dumps(summary_to_json(run), ensure_ascii=False))
+            json_line(summary_to_json(run))
     elif not runs:
-        print(f"No runs yet in {runs_dir()}.")
+        line(f"No runs yet in {runs_dir()}.")
     else:
-        # Another program gets each run on a line of its own, however long.
-        console = Console(width=None if sys.stdout.isatty() else _WIDE)
-        console.print(_runs_table(runs))
+        from app.cli.bars import print_table
+
+        print_table(_COLUMNS, map(_cells, runs))
         for run in runs:
             if run.problem:
-                console.print(f"{run.run_dir.name}: {run.problem}", markup=False, soft_wrap=True)
+                line(f"{run.run_dir.name}: {run.problem}")
     return 0
 
 
@@ -57,34 +60,26 @@ def print_run(named: str, *, as_json: bool, as_toml: bool) -> int:
 
     details = read_details(find_run(named, runs_dir()))
     if as_json:
-        print(json.dumps(details_to_json(details), ensure_ascii=False))
+        json_line(details_to_json(details))
     elif as_toml:
-        sys.stdout.write(settings_toml(details))
+        lines(settings_toml(details))
         if details.config is None:
-            print(f"nestling: {details.config_problem}", file=sys.stderr)
+            note(f"nestling: {details.config_problem}")
     else:
         _print_details(details)
     return 0
 
 
-def _runs_table(runs: "list[RunSummary]") -> Table:
-    table = Table(box=None, pad_edge=False)
-    for title in ("Name", "State", "Steps", "Best loss", "Date", "MB", "Folder"):
-        side = "right" if title in _NUMBERS else "left"
-        overflow, is_whole = ("fold" if title == "Folder" else "ellipsis"), title == "Date"
-        table.add_column(title, justify=side, overflow=overflow, no_wrap=is_whole)  # type: ignore[arg-type]
-    for run in runs:
-        table.add_row(
-            one_line(run.name), one_line(run.outcome, 24), f"{run.steps:,}",
-            _loss(run.best_val_loss), _day(run.created),
-            f"{run.size_bytes / 1e6:.1f}", run.run_dir.name,
-        )  # fmt: skip
-    return table
+def _cells(run: "RunSummary") -> tuple[str, ...]:
+    return (
+        one_line(run.name), one_line(run.outcome, 24), f"{run.steps:,}", _loss(run.best_val_loss),
+        _day(run.created), f"{run.size_bytes / 1e6:.1f}", run.run_dir.name,
+    )  # fmt: skip
 
 
 def _print_details(details: "RunDetails") -> None:
-    run, console = details.summary, Console(highlight=False)
-    lines = [
+    run = details.summary
+    report = [
         f"{one_line(run.name)}: {one_line(run.outcome, 24)}",
         f"  folder      {run.run_dir}",
         f"  base model  {one_line(run.model, 400) or '–'}",
@@ -94,23 +89,24 @@ def _print_details(details: "RunDetails") -> None:
         f"  best loss   {_loss(run.best_val_loss)}",
         f"  disk use    {run.size_bytes / 1e6:.1f} MB",
     ]
-    lines += [f"  ended       {details.message}"] if details.message else []
-    lines += [f"  notes       {_notes(run.notes)}"] if run.notes else []
-    lines += [f"  problem     {details.problem}"] if details.problem else []
+    report += [f"  ended       {details.message}"] if details.message else []
+    report += _notes(run.notes)
+    report += [f"  problem     {details.problem}"] if details.problem else []
     for facts in details.checkpoints:
         marks = [m for m, is_so in (("best", facts.is_best), ("last", facts.is_last)) if is_so]
         marks += [facts.problem] if facts.problem else []
         loss = f"validation loss {_loss(facts.val_loss)}"
-        lines.append(f"  {facts.folder.name}  {loss}  {', '.join(marks)}".rstrip())
+        report.append(f"  {facts.folder.name}  {loss}  {', '.join(marks)}".rstrip())
     if (base := details.base_loss_below_all) is not None:
-        lines.append(f"  No checkpoint came below the base model's {_loss(base)}.")
-    for line in lines:
-        console.print(line, markup=False, soft_wrap=True)
+        report.append(f"  No checkpoint came below the base model's {_loss(base)}.")
+    for words in report:
+        line(words)
 
 
-def _notes(text: str) -> str:
-    """Line by line, without what a terminal would take for a command."""
-    return "\n".join(one_line(line, 1000) for line in text[:20_000].splitlines())
+def _notes(text: str) -> list[str]:
+    """Line by line, however many there are."""
+    found = [one_line(words, 1000) for words in text[:20_000].splitlines()]
+    return [f"  notes       {found[0]}", *found[1:]] if found else []
 
 
 def _loss(value: float | None) -> str:

@@ -22,15 +22,15 @@ def waited_for(work: Generator[float, None, Made], label: str) -> Made:
 
 
 def _shown(work: Generator[float, None, Made], label: str) -> Generator[None, None, Made]:
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+    from app.cli.bars import Bar
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(label, total=1.0)
+    bar = Bar(sys.stderr, counts=False, total=1.0)
+    try:
         while True:
             try:
-                progress.update(task, completed=next(work))
+                bar.show(label, completed=next(work))
             except StopIteration as ended:
                 return ended.value  # type: ignore[no-any-return]
             yield
+    finally:
+        bar.close()

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, fields
 
 from app.core.errors import InputError
+from app.core.odd_values import told
 
 EXAMPLE = "prompt=q, completion=a"
 
@@ -52,7 +53,7 @@ def parse_columns(text: str) -> Columns | None:
         role, _, name = (re.sub(r"\\(.)", r"\1", piece.strip()) for piece in part.partition("="))
         if role not in ROLES or not name:
             raise InputError(
-                f"{part!r} maps no column: the roles are {', '.join(ROLES)}.",
+                f"{told(part)} maps no column: the roles are {', '.join(ROLES)}.",
                 f"Write it like {EXAMPLE}.",
             )
         if role in named:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from app.core.errors import InputError
+from app.core.paths import expanded
 from app.core.settings.adapter import AdapterSettings, FineTuneType
 from app.core.settings.files import BadRows, FileSettings, MixedDataset
 from app.core.settings.setting import Problem, range_problem
@@ -65,4 +66,4 @@ def config_field(name: str) -> Field[Any]:
 
 
 def _absolute(path: Path) -> Path:
-    return path.expanduser().absolute()
+    return expanded(path).absolute()

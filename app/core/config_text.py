@@ -3,7 +3,6 @@
 Knows nothing of what a value means or whether it can work; TrainingConfig's `problems()` says that.
 """
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from app.core.config import CHOICES, MixedDataset, TierConfig, TrainingConfig
 from app.core.errors import InputError
 from app.core.odd_values import is_finite, told
 from app.core.one_line import one_line
+from app.core.parsing import parse_toml
 from app.core.settings.tiers import Pending
 
 
@@ -27,19 +27,19 @@ def parse_tiers(periods: str, factors: str = "", pending: str = "") -> tuple[Tie
         parsed = [int(p) for p in periods.split(",")]
     except ValueError:
         raise InputError(
-            f"Tiers must be whole numbers with commas between, like 1,2,4; got {periods!r}."
+            f"Tiers must be whole numbers with commas between, like 1,2,4; got {told(periods)}."
         ) from None
     try:
         rates = [float(f) for f in factors.split(",")] if factors else [1.0] * len(parsed)
     except ValueError:
         raise InputError(
-            f"Tier factors must be numbers with commas between, like 1,1,0.5; got {factors!r}."
+            f"Tier factors must be numbers with commas between, like 1,1,0.5; got {told(factors)}."
         ) from None
     if len(rates) != len(parsed):
         raise InputError(f"{len(parsed)} tiers need {len(parsed)} factors; got {len(rates)}.")
     kept = [_pending(p.strip()) for p in pending.split(",")] if pending else [None] * len(parsed)
     if len(kept) != len(parsed):
-        raise InputError(f"{len(parsed)} tiers need {len(parsed)} words; got {pending!r}.")
+        raise InputError(f"{len(parsed)} tiers need {len(parsed)} words; got {told(pending)}.")
     return tuple(map(TierConfig, parsed, rates, kept))
 
 
@@ -47,7 +47,7 @@ def _pending(word: object) -> Pending:
     for known in get_args(Pending):
         if word == known:
             return known  # type: ignore[no-any-return]
-    raise InputError(f"A tier's pending gradients are accumulate or skip; got {word!r}.")
+    raise InputError(f"A tier's pending gradients are accumulate or skip; got {told(word)}.")
 
 
 def load_toml(path: Path, base: TrainingConfig | None = None) -> TrainingConfig:
@@ -59,8 +59,8 @@ def load_toml(path: Path, base: TrainingConfig | None = None) -> TrainingConfig:
     except UnicodeDecodeError as error:
         raise InputError(f"The settings file {path} is not UTF-8 text.") from error
     try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        table = parse_toml(text)
+    except ValueError as error:
         raise InputError(f"{path} is not valid TOML: {error}.") from error
     return with_settings(base or TrainingConfig(), table, where=str(path))
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import platformdirs
 
+from app.core.errors import InputError
+
 HOME_VARIABLE = "NESTLING_HOME"
 """Environment variable that replaces the application-support folder (tests, another disk)."""
 
@@ -13,12 +15,20 @@ HOME_VARIABLE = "NESTLING_HOME"
 def home_dir() -> Path:
     """The folder that holds runs, logs and settings; not created by asking."""
     override = os.environ.get(HOME_VARIABLE)
-    return Path(override).expanduser() if override else default_home_dir()
+    return expanded(Path(override)) if override else default_home_dir()
 
 
 def default_home_dir() -> Path:
     """The application-support folder on the user's own disk, whatever replaces it."""
     return platformdirs.user_data_path("Nestling", appauthor=False)
+
+
+def expanded(path: Path) -> Path:
+    """The path with ~ and ~user as that user's folder. Raises InputError for a user nobody is."""
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise InputError(f"{path}: there is no user {path.parts[0][1:]!r} here.") from None
 
 
 def runs_dir() -> Path:
@@ -30,7 +40,7 @@ def cache_dir() -> Path:
     """What may be deleted at any time and comes back by itself."""
     override = os.environ.get(HOME_VARIABLE)
     if override:
-        return Path(override).expanduser() / "cache"
+        return expanded(Path(override)) / "cache"
     return platformdirs.user_cache_path("Nestling", appauthor=False)
 
 

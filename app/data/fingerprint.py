@@ -5,7 +5,6 @@ A large file that was hashed before and has not been touched since is not read a
 
 import contextlib
 import hashlib
-import json
 import os
 import time
 from collections.abc import Iterable, Iterator
@@ -17,6 +16,7 @@ from typing import Any
 from app.core.disks import own_folder
 from app.core.errors import PUT_BACK, AppError, InputError
 from app.core.files import write_json_atomic
+from app.core.parsing import parse_json
 from app.core.paths import cache_dir
 from app.data.dataset_files import facts_of, find_files
 
@@ -127,7 +127,7 @@ def _index_file() -> Path:
 
 def _index() -> dict[str, Any]:
     try:
-        index = json.loads(_index_file().read_text(encoding="utf-8"))
+        index = parse_json(_index_file().read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return index if isinstance(index, dict) else {}

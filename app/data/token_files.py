@@ -18,6 +18,7 @@ import numpy as np
 
 from app.core.files import plain_disk_errors, sync, write_json_atomic
 from app.core.folders import free_name, make_folder, remove_made
+from app.core.parsing import parse_json
 from app.core.regular_files import open_private
 from app.data.checked_file import KEPT_PROBLEMS
 from app.data.examples import REFUSED, RowProblem
@@ -62,7 +63,7 @@ class TokenStore:
         """Rows of `path` that can't be tokenised, in the file's order."""
         with (self.folder / PROBLEMS).open(encoding="utf-8") as file:
             for line in file:
-                place, reason, kind = json.loads(line)
+                place, reason, kind = parse_json(line)
                 yield RowProblem(path, Place(*place), reason, kind)
 
     @property
@@ -81,7 +82,7 @@ class TokenStore:
 def open_store(folder: Path, key: str) -> TokenStore | None:
     """The store in `folder`; None if there is none, or if it is damaged or somebody else's."""
     try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        manifest = parse_json((folder / MANIFEST).read_text(encoding="utf-8"))
         if (manifest["version"], manifest["key"]) != (VERSION, key):
             return None
         rows = TokenRows(**{name: _mapped(folder, name, manifest) for name in _TYPES})
@@ -97,7 +98,7 @@ def open_store(folder: Path, key: str) -> TokenStore | None:
 def reopen_store(folder: Path) -> TokenStore | None:
     """The store in `folder`, whatever it was made from; None if there is none or it is damaged."""
     try:
-        key = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["key"]
+        key = parse_json((folder / MANIFEST).read_text(encoding="utf-8"))["key"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return open_store(folder, key)
@@ -197,7 +198,7 @@ def _last_entry(aside: Path, key: str) -> dict[str, Any]:
     """The last whole entry of a stopped writing, if all that it speaks of is still there."""
     try:
         lines = (aside / JOURNAL).read_text(encoding="utf-8").split("\n")
-        entry: dict[str, Any] = json.loads(lines[-2])
+        entry: dict[str, Any] = parse_json(lines[-2])
         files = entry["files"]
         there = all((aside / n).stat().st_size >= files[n]["size"] for n in (*_TYPES, PROBLEMS))
     except (OSError, ValueError, KeyError, IndexError, TypeError):

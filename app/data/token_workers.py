@@ -101,7 +101,8 @@ def _pool(given: bytes, workers: int) -> Iterator[ProcessPoolExecutor]:
 def _begin(given: bytes, wanted: Connection) -> None:
     """What a worker process does first; it ends at once when `wanted` is closed elsewhere."""
     global _worker
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # the parent decides
     threading.Thread(target=_end_with_parent, args=(wanted,), daemon=True).start()
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     _worker = ExampleTokenizer(*pickle.loads(given))

@@ -5,7 +5,6 @@ A checkpoint folder is complete or absent: it is written aside, flushed to the d
 
 import hashlib
 import itertools
-import json
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
@@ -16,6 +15,7 @@ from app.core.computer import Computer, read_computer
 from app.core.errors import InputError, VerificationError
 from app.core.files import plain_disk_errors, write_json_atomic
 from app.core.folders import PRIVATE_FOLDER, folder_written_aside, remove_folder
+from app.core.parsing import parse_json
 from app.core.regular_files import copy_regular, create_file, open_regular, read_regular
 from app.engine.mlx_gateway import computed_by, import_mlx
 from app.engine.optimizer import Arrays, OptimizerState
@@ -189,7 +189,7 @@ def check_files(folder: Path, names: Collection[str]) -> None:
 def _checked_state(folder: Path, names: Collection[str] | None = None) -> dict[str, Any]:
     """What the checkpoint's state file says, once all files, or those of `names`, are as it has
     them."""
-    values: dict[str, Any] = json.loads(read_regular(folder / STATE_FILE, MOST_STATE_BYTES))
+    values: dict[str, Any] = parse_json(read_regular(folder / STATE_FILE, MOST_STATE_BYTES))
     if values["format"] != FORMAT:
         raise _unreadable(folder, "it was made by another version of Nestling")
     if values.pop("own_sha256", None) != digest_of(values):

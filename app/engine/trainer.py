@@ -11,6 +11,7 @@ from app.core.config_text import to_plain, with_settings
 from app.core.disks import own_folder, remember_disk
 from app.core.errors import InputError
 from app.core.events import Event, LogMessage, RunFinished
+from app.core.paths import expanded
 from app.core.paths import runs_dir as default_runs_dir
 from app.core.regular_files import read_regular
 from app.data.fingerprint import fingerprints
@@ -104,7 +105,7 @@ def resume(
     are dropped, as they will be made again. Raises AppError before RunStarted if the run, the
     checkpoint or its data are not what they were.
     """
-    run_dir = run_dir.expanduser().absolute()
+    run_dir = expanded(run_dir).absolute()
     if is_first_machine() and is_claimed(run_dir):
         raise InputError(f"The run in {run_dir} is being trained now.", "Stop it there first.")
     check_no_links(run_dir)

@@ -3,7 +3,8 @@
 from typing import Any
 
 from app.core.odd_values import is_measure, told
-from app.core.one_line import MOST_SHOWN, has_unseen
+from app.core.one_line import MOST_SHOWN
+from app.core.visible_text import has_unseen
 
 MOST_STEPS = 2**32 - 1
 """As many as a step's record can count."""

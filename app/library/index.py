@@ -12,6 +12,7 @@ from typing import Any
 from app.core.disks import own_folder
 from app.core.errors import AppError
 from app.core.files import write_text_atomic
+from app.core.parsing import parse_json
 from app.core.regular_files import read_regular
 from app.library.label import LABEL_FILE
 from app.library.manifest import MANIFEST_FILE
@@ -60,11 +61,11 @@ class Index:
 
 def _read(path: Path, library: str) -> Entries:
     try:
-        said = json.loads(read_regular(path, MOST_BYTES))
+        said = parse_json(read_regular(path, MOST_BYTES))
         if (said["format"], said["library"]) != (FORMAT, library):
             return {}
         return {folder: entry for folder, entry in said["runs"].items() if "stamp" in entry}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
 
 

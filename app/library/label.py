@@ -4,12 +4,12 @@ The manifest is the trainer's alone, so a run can be renamed while it is being t
 """
 
 import itertools
-import json
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from app.core.files import plain_disk_errors, write_json_atomic
+from app.core.parsing import parse_json
 from app.core.regular_files import read_regular
 
 LABEL_FILE = "label.json"
@@ -26,8 +26,8 @@ class Label:
 def read_label(run_dir: Path) -> Label:
     """The user's words; none if there are none or the file can't be read."""
     try:
-        said = json.loads(read_regular(run_dir / LABEL_FILE, MOST_BYTES))
-    except (OSError, ValueError, RecursionError):
+        said = parse_json(read_regular(run_dir / LABEL_FILE, MOST_BYTES))
+    except (OSError, ValueError):
         return Label()
     if not isinstance(said, dict):
         return Label()
@@ -38,10 +38,10 @@ def read_label(run_dir: Path) -> Label:
 def has_damaged_label(run_dir: Path) -> bool:
     """Whether there is a label that can't be read; writing another one would lose it."""
     try:
-        said = json.loads(read_regular(run_dir / LABEL_FILE, MOST_BYTES))
+        said = parse_json(read_regular(run_dir / LABEL_FILE, MOST_BYTES))
     except FileNotFoundError:
         return False
-    except (OSError, ValueError, RecursionError):
+    except (OSError, ValueError):
         return True
     return not (isinstance(said, dict) and all(isinstance(word, str) for word in said.values()))
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from app.core.errors import InputError
+from app.core.parsing import parse_json
 from app.core.regular_files import read_regular
 
 MANIFEST_FILE = "run.json"
@@ -17,12 +18,12 @@ def read_manifest(run_dir: Path) -> dict[str, Any]:
     """A run's manifest. Raises InputError that says what is wrong with it."""
     path = run_dir / MANIFEST_FILE
     try:
-        manifest = json.loads(read_regular(path, MOST_MANIFEST_BYTES))
+        manifest = parse_json(read_regular(path, MOST_MANIFEST_BYTES))
     except FileNotFoundError:
         raise InputError(f"{run_dir} has no {MANIFEST_FILE}, so it is no run.") from None
     except OSError as error:
         raise InputError(f"{path} can't be read: {error.strerror or error}.") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise InputError(f"{path} can't be read: {error}.") from error
     needed = {"name": str, "config": dict, "outcome": str, "steps": int, "scores": list}
     if not isinstance(manifest, dict) or not isinstance(manifest.get("format"), int):

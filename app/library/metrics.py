@@ -13,6 +13,7 @@ import numpy as np
 
 from app.core.events import Event, RunStarted, StepFinished, to_json
 from app.core.files import json_bytes, plain_disk_errors, write_bytes_atomic
+from app.core.parsing import parse_json
 from app.core.regular_files import open_private, open_regular, read_beginning
 from app.library.step_records import StepTable, decode, encode, no_steps, record_type
 
@@ -122,8 +123,8 @@ def read_events(run_dir: Path) -> list[dict[str, Any]]:
 
 def _event(line: bytes) -> dict[str, Any] | None:
     try:
-        value = json.loads(line)
-    except (ValueError, RecursionError):
+        value = parse_json(line)
+    except ValueError:
         return None
     return value if isinstance(value, dict) and isinstance(value.get("event"), str) else None
 
@@ -161,9 +162,9 @@ def _header(kind: np.dtype[Any]) -> bytes:
 
 def _said_by_header(header: bytes) -> "np.dtype[Any] | None":
     try:
-        said = json.loads(header)
+        said = parse_json(header)
         return _checked_type(said["tiers"], said["layers"]) if said["format"] == FORMAT else None
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError):
         return None
 
 

@@ -1,7 +1,6 @@
 """The runs that wait, in a file of their own; nothing of it is lost if it can't be read."""
 
 import itertools
-import json
 import os
 from collections.abc import Sequence
 from contextlib import suppress
@@ -16,6 +15,7 @@ from app.core.config_text import to_plain, with_settings
 from app.core.disks import own_folder
 from app.core.errors import AppError, InputError
 from app.core.files import write_json_atomic
+from app.core.parsing import parse_json
 from app.core.regular_files import read_regular
 
 QUEUE_FILE = "queue.json"
@@ -63,7 +63,7 @@ def read_saved_queue(path: Path) -> SavedQueue:
     except (OSError, UnicodeDecodeError) as error:
         raise _put_aside(path, str(error)) from error
     try:
-        said = json.loads(text)
+        said = parse_json(text)
         if said["format"] != FORMAT:
             raise _put_aside(path, "another version of Nestling made it")
         return SavedQueue(
@@ -71,7 +71,7 @@ def read_saved_queue(path: Path) -> SavedQueue:
             said.get("goes_on") is True,
             _folder_name(said.get("unfinished")),
         )
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise _put_aside(path, f"it is damaged ({error})") from error
 
 

@@ -4,7 +4,6 @@ A file is known again by its path, or by its content where it was moved or copie
 """
 
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from app.core.columns import Columns, parse_columns
 from app.core.disks import own_folder
 from app.core.errors import InputError
 from app.core.files import write_json_atomic
+from app.core.parsing import parse_json
 from app.core.paths import home_dir
 from app.core.regular_files import read_regular
 
@@ -58,9 +58,9 @@ def _store() -> Path:
 def _entries() -> list[_Entry]:
     """What was kept; nothing where the store can't be read, since it only spares the user work."""
     try:
-        kept = json.loads(read_regular(_store(), MOST_BYTES, follow_links=True))
+        kept = parse_json(read_regular(_store(), MOST_BYTES, follow_links=True))
         return [_Entry(str(e["path"]), str(e["content"]), str(e["columns"])) for e in kept]
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+    except (OSError, ValueError, TypeError, KeyError):
         return []
 
 

@@ -1,5 +1,6 @@
 """Where a run lives: its name, a folder that can be its own, and a copy of it elsewhere."""
 
+import os
 import re
 from datetime import datetime
 from pathlib import Path
@@ -25,7 +26,7 @@ def run_name(config: TrainingConfig) -> str:
         return "run"
     stem = Path(config.data.name.removesuffix(".gz")).stem
     is_generic = stem in ("train", "data", "dataset")
-    return (config.data.resolve().parent.name if is_generic else stem) or "run"
+    return (Path(os.path.realpath(config.data)).parent.name if is_generic else stem) or "run"
 
 
 def choose_run_dir(config: TrainingConfig, runs_dir: Path) -> Path:

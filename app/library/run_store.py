@@ -7,7 +7,7 @@ from app.core.disks import check_connected, remember_disk
 from app.core.errors import InputError
 from app.core.files import is_folder, plain_disk_errors
 from app.core.folders import SHARED_FOLDER, copy_file, folder_written_aside
-from app.core.paths import cache_dir
+from app.core.paths import cache_dir, expanded
 from app.core.regular_files import SHARED_FILE
 from app.library.index import Index
 from app.library.manifest import MANIFEST_FILE
@@ -40,7 +40,7 @@ def find_run(named: str, runs_dir: Path) -> Path:
 
     Raises InputError if there is none, or more than one of that name.
     """
-    path = Path(named).expanduser()
+    path = expanded(Path(named))
     if (path / MANIFEST_FILE).exists():
         return path.absolute()
     if path.name == named and (runs_dir / named).is_dir():

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Slot
-from PySide6.QtWidgets import QFileDialog, QMessageBox
+from PySide6.QtWidgets import QFileDialog
 
 from app.core.events import LogMessage
 from app.data.readers.formats import FORMATS
@@ -15,6 +15,7 @@ from app.ui.intake import Intake
 from app.ui.main_window import DATA, LIBRARY, QUEUE, TRAIN, TRY, MainWindow
 from app.ui.menus import Handler
 from app.ui.mix_intake import MixIntake
+from app.ui.plain_text import dialog
 from app.workers.background import Failure
 
 if TYPE_CHECKING:
@@ -203,9 +204,7 @@ class Commands(QObject):
 
     @Slot()
     def show_about(self) -> None:
-        box = QMessageBox(self._window)
+        box = dialog(self._window, "Nestling", ABOUT)
         box.setIconPixmap(self._window.windowIcon().pixmap(64, 64))
-        box.setText("Nestling")
-        box.setInformativeText(ABOUT)
         box.finished.connect(box.deleteLater)
         box.open()

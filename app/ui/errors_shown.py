@@ -2,13 +2,18 @@
 
 import sys
 import traceback
+from contextlib import suppress
 from types import TracebackType
 
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QMessageBox, QWidget
 
 from app.core.errors import AppError
+from app.core.visible_text import visible
+from app.ui.plain_text import dialog
 from app.workers.background import Failure, failure_of
+
+REASSURANCE = "What was saved before is whole. The details help to mend it."
 
 
 class ErrorSink(QObject):
@@ -33,17 +38,15 @@ class ErrorSink(QObject):
         if self._is_showing:
             return
         self._is_showing = True
-        box = QMessageBox(self._window)
-        box.setIcon(QMessageBox.Icon.Warning)
         if failure.is_app_error:
-            box.setText(failure.message)
-            box.setInformativeText(failure.hint)
+            box = dialog(self._window, failure.message, failure.hint)
         else:
-            box.setText("Nestling met an error it did not foresee.")
-            box.setInformativeText(
-                f"{failure.message}\n\nWhat was saved before is whole. The details help to mend it."
-            )
-            box.setDetailedText(failure.details)
+            box = dialog(
+                self._window, "Nestling met an error it did not foresee.",
+                f"{failure.message}\n\n{REASSURANCE}",
+            )  # fmt: skip
+            box.setDetailedText(visible(failure.details))
+        box.setIcon(QMessageBox.Icon.Warning)
         box.finished.connect(self._closed)
         box.finished.connect(box.deleteLater)
         box.open()
@@ -58,5 +61,6 @@ class ErrorSink(QObject):
             sys.__excepthook__(kind, error, trace)
             return
         if not isinstance(error, AppError):
-            traceback.print_exception(kind, error, trace)
+            with suppress(OSError):  # a terminal that was closed has nobody to read it
+                traceback.print_exception(kind, error, trace)
         self.failed.emit(failure_of(error))

@@ -1,4 +1,4 @@
-"""Ctrl-C in the terminal and a polite kill: told in the GUI thread, where they can be acted on.
+"""Ctrl-C, a polite kill and a closed terminal: told in the GUI thread, where they can be acted on.
 
 Python runs its signal handlers only when it is called; Qt's event loop may not call it for hours.
 """
@@ -10,16 +10,18 @@ from types import FrameType
 
 from PySide6.QtCore import QObject, QSocketNotifier, Signal, Slot
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupts(QObject):
-    """Takes the two signals over from `install` to `uninstall`."""
+    """Takes the signals over from `install` to `uninstall`, but for those that nobody shall hear:
+    nohup has the window stay when its terminal goes."""
 
     interrupted = Signal()
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
+        self._taken: list[signal.Signals] = []
         self._read_end, self._write_end = socket.socketpair()
         self._read_end.setblocking(False)
         self._write_end.setblocking(False)
@@ -28,11 +30,12 @@ class Interrupts(QObject):
 
     def install(self) -> None:
         signal.set_wakeup_fd(self._write_end.fileno())
-        for number in _SIGNALS:
+        self._taken = [n for n in _SIGNALS if signal.getsignal(n) is not signal.SIG_IGN]
+        for number in self._taken:
             signal.signal(number, self._take)
 
     def uninstall(self) -> None:
-        for number in _SIGNALS:
+        for number in self._taken:
             signal.signal(number, signal.SIG_DFL)
         signal.set_wakeup_fd(-1)
         self._notifier.setEnabled(False)

@@ -6,6 +6,7 @@ from PySide6.QtGui import QAction
 from app.core.config import TrainingConfig
 from app.core.settings.watching import Keep
 from app.ui.app_state import AppState
+from app.ui.plain_text import set_tip
 from app.ui.remembered import Remembered
 
 _KEY = "training/keep_checkpoints"
@@ -27,7 +28,7 @@ class KeepingDefault(QObject):
         self.action = QAction("Keep Only Best and Last Checkpoints", self)
         self.action.setCheckable(True)
         self.action.setChecked(settings.value(_KEY) == LEAN)
-        self.action.setToolTip("For all new runs; others are removed while the run goes on.")
+        set_tip(self.action, "For all new runs; others are removed while the run goes on.")
         self.action.toggled.connect(self._choose)
 
     def _choose(self, is_lean: bool) -> None:

@@ -6,6 +6,7 @@ from PySide6.QtGui import QAction, QActionGroup, QKeySequence
 from PySide6.QtWidgets import QApplication, QLineEdit, QMainWindow, QMenu, QPlainTextEdit
 
 from app.ui.appearance import Appearance, Look
+from app.ui.plain_text import set_tip
 from app.ui.run_actions import RunActions
 
 Handler = Callable[[], None]
@@ -55,13 +56,13 @@ class Menus:
         """What opens something can't be chosen while there is a reason not to."""
         for opener in self.openers:
             opener.setEnabled(not why_not)
-            opener.setToolTip(why_not)
+            set_tip(opener, why_not)
 
     def allow_taking(self, why_not_reveal: str, why_not_export: str) -> None:
         """What takes a run somewhere can't be chosen while there is a reason not to."""
         for action, why_not in ((self.reveal, why_not_reveal), (self.export, why_not_export)):
             action.setEnabled(not why_not)
-            action.setToolTip(why_not)
+            set_tip(action, why_not)
 
     def _edit(self) -> None:
         menu = self._menu("&Edit")

@@ -72,5 +72,5 @@ class OneWindow(QObject):
 
 def _name(home: Path) -> str:
     """The same for every path to the same library, and short: sockets' names end at 100 bytes."""
-    whole = hashlib.sha256(os.fsencode(f"{os.getuid()} {home.resolve()}"))
+    whole = hashlib.sha256(os.fsencode(f"{os.getuid()} {os.path.realpath(home)}"))
     return f"nestling-{whole.hexdigest()[:16]}"

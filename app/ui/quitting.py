@@ -4,6 +4,7 @@ from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QMessageBox, QWidget
 
 from app.ui.app_state import AppState
+from app.ui.plain_text import dialog
 from app.ui.run_control import RunControl
 
 
@@ -36,10 +37,10 @@ class Quitting(QObject):
             self.ready.emit()
 
     def _ask(self) -> None:
-        box = QMessageBox(self._window)
+        box = dialog(
+            self._window, "A run is in progress.", "Stop it and quit? A checkpoint is kept."
+        )
         box.setIcon(QMessageBox.Icon.Question)
-        box.setText("A run is in progress.")
-        box.setInformativeText("Stop it and quit? A checkpoint is kept.")
         stop = box.addButton("Stop and Quit", QMessageBox.ButtonRole.AcceptRole)
         cancel = box.addButton(QMessageBox.StandardButton.Cancel)
         box.setDefaultButton(stop)

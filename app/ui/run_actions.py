@@ -5,6 +5,7 @@ from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import QPushButton
 
 from app.ui.app_state import AppState, Phase
+from app.ui.plain_text import follow_tip, set_tip
 from app.ui.run_control import RunControl
 from app.ui.widgets.building import enable
 
@@ -67,7 +68,7 @@ class ActionButton(QPushButton):
         self.setText(self._action.text())
         self.setAccessibleName(self._action.text())
         enable(self, self._action.isEnabled())
-        self.setToolTip(self._action.toolTip())
+        follow_tip(self, self._action)
 
 
 def _action(parent: QObject, text: str, shortcut: str) -> QAction:
@@ -78,4 +79,4 @@ def _action(parent: QObject, text: str, shortcut: str) -> QAction:
 
 def _explain(action: QAction, text: str) -> None:
     keys = action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
-    action.setToolTip(f"{text} ({keys})" if action.isEnabled() else text)
+    set_tip(action, f"{text} ({keys})" if action.isEnabled() else text)

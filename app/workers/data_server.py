@@ -39,7 +39,8 @@ class Quit:
 
 def serve(connection: Connection, is_patient: bool) -> None:
     """The process's main function; a patient one leaves the cores to others."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # the parent decides
     if is_patient:
         with suppress(OSError):
             os.nice(NICENESS)

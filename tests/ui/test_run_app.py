@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.core.paths import runs_dir
+from tests.cli.on_a_terminal import OnATerminal
 from tests.patience import PATIENCE_SECONDS
 
 START = """
@@ -45,4 +46,14 @@ def test_an_interrupted_run_keeps_a_checkpoint_and_the_process_ends_cleanly(
         _, errors = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 0, errors
     assert "terminate called" not in errors
+    assert list(runs_dir().glob("*/checkpoints/*/adapters.safetensors"))
+
+
+def test_a_closed_terminal_ends_the_window_with_a_checkpoint_of_its_run(
+    tiny_model: Path, chat_file: Path
+) -> None:
+    with OnATerminal([sys.executable, "-c", START, str(tiny_model), str(chat_file)]) as window:
+        window.read_until(b"a step is recorded")
+        window.close()
+        assert window.process.wait(timeout=PATIENCE_SECONDS) == 0
     assert list(runs_dir().glob("*/checkpoints/*/adapters.safetensors"))

@@ -13,7 +13,7 @@ from app.application import Nestling
 from app.core.config import CHOICES, TierConfig, TrainingConfig
 from app.core.presets import PRESETS
 from app.core.settings.tiers import MAX_TIERS
-from app.ui.widgets.building import tip
+from app.ui.plain_text import tip
 from app.ui.widgets.setting_field import SettingField
 from app.ui.widgets.settings_form import FORM_SECTIONS
 

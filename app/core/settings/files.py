@@ -1,6 +1,6 @@
 """What goes into a run, and where it goes. Whether files exist is not known here."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
 
@@ -8,6 +8,7 @@ from app.core.columns import EXAMPLE, ROLES, parse_columns
 from app.core.errors import InputError
 from app.core.paths import starter_model_dir
 from app.core.settings.setting import Problem, number, setting
+from app.core.visible_text import visible_line
 
 BadRows = Literal["stop", "leave out"]
 MOST_MIXED_IN = 0.95
@@ -94,7 +95,24 @@ class FileSettings:
     )
 
     def file_problems(self) -> list[Problem]:
-        return _column_problems(self.map) + _mix_problems(self.mix)
+        return self._path_problems() + _column_problems(self.map) + _mix_problems(self.mix)
+
+    def _path_problems(self) -> list[Problem]:
+        """A settings file can name what no disk can have."""
+        alone = {
+            f.name: [value]
+            for f in fields(self)
+            if isinstance(value := getattr(self, f.name), Path)
+        }
+        several = {"question_sets": self.question_sets, "mix": [one.data for one in self.mix]}
+        return [
+            Problem(
+                name, f"{visible_line(str(path))} can't be a path: it holds a character of code 0."
+            )
+            for name, paths in (alone | several).items()
+            for path in paths
+            if "\0" in str(path)
+        ]
 
 
 def _column_problems(text: str) -> list[Problem]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from app.core.odd_values import told
 from app.data.examples import BrokenFile, RowProblem
 from app.data.place import WHOLE_FILE
 from app.data.readers.json_window import Row, Window
@@ -75,7 +76,7 @@ def _named_list(window: Window, path: Path, name: str) -> Iterator[Row | RowProb
             is_read = True
             yield from window.rows()
         elif _pass(window):
-            others = f"holds the list {key!r} beside {name!r}"
+            others = f"holds the list {told(key)} beside {name!r}"
             if name.strip().lower() != "train" or key.strip().lower() not in _OTHER_SETS:
                 reason = f"{others}: save the one that is meant as a file of its own"
                 raise BrokenFile(RowProblem(path, WHOLE_FILE, reason, "rows in an object"))

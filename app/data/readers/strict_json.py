@@ -4,10 +4,8 @@ import json
 import re
 from typing import Any
 
+from app.core.parsing import MAX_DEPTH, depth_of
 from app.data.examples import ProblemKind
-
-MAX_DEPTH = 100
-"""Lists and objects inside each other. Python's own limit differs from version to version."""
 
 # An escaped surrogate is the only way for text that UTF-8 can't hold to come out of valid UTF-8.
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
@@ -74,7 +72,7 @@ class StrictJson:
         """Raise BadJson if the value read last, out of `text`, can't have been meant."""
         if self._flaw:
             raise BadJson(self._flaw)
-        if text.count("[") + text.count("{") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
+        if text.count("[") + text.count("{") > MAX_DEPTH and depth_of(value) > MAX_DEPTH:
             raise BadJson("is nested too deeply to be an example", "too big")
         if _SURROGATE_ESCAPE.search(text):
             try:
@@ -98,15 +96,3 @@ class StrictJson:
 def words(error: json.JSONDecodeError) -> str:
     """What is wrong, for people."""
     return _PLAIN_WORDS.get(error.msg, error.msg.lower())
-
-
-def _depth(value: object) -> int:
-    """How many lists and objects stand inside each other; without recursion."""
-    deepest, left = 0, [(value, 1)]
-    while left:
-        item, depth = left.pop()
-        if isinstance(item, dict | list):
-            deepest = max(deepest, depth)
-            inside = item.values() if isinstance(item, dict) else item
-            left += [(child, depth + 1) for child in inside]
-    return deepest

@@ -6,6 +6,7 @@ from app.ui import phrases
 from app.ui.app_state import AppState
 from app.ui.data.datasets import Datasets
 from app.ui.data.words import SHORT_NAME
+from app.ui.plain_text import set_caption, set_tip
 from app.ui.run_dataset import RunDataset
 from app.ui.widgets.building import restyle
 
@@ -67,10 +68,10 @@ class DatasetChooser(QWidget):
         told = _state_words(one)
         text = f"{name}  {share * 100:.3g} %"
         text = f"{text} · {told}" if told else text
-        if choice.text() != text:
-            choice.setText(text)
+        if choice.text().replace("&&", "&") != text:
+            set_caption(choice, text)
             choice.setAccessibleName(f"{one.name}, {share * 100:.3g} % of the rows")
-            choice.setToolTip(str(one.path))
+            set_tip(choice, str(one.path))
         is_wrong = one.failure is not None or one.has_bad_rows
         restyle(choice, "tone", "danger" if is_wrong else "")
 

@@ -13,9 +13,10 @@ from app.ui.data.datasets import Datasets
 from app.ui.data.figures import Figures
 from app.ui.desktop import REVEAL_LABEL
 from app.ui.library.table import make_table
+from app.ui.plain_text import set_tip
 from app.ui.tables.problems_model import REASON_COLUMN, ProblemsModel, kind_words
 from app.ui.theme import Theme
-from app.ui.widgets.building import GRID_PX, button, column, enable, label, row, tip
+from app.ui.widgets.building import GRID_PX, button, column, enable, label, row
 from app.ui.widgets.fields import CalmComboBox
 
 if TYPE_CHECKING:
@@ -46,9 +47,11 @@ class ProblemsView(QWidget):
         self.copy = button("Copy", self.copy_chosen)
         self.reveal = button(REVEAL_LABEL, self._reveal)
         self.reread = button("Read the File Again", self.reread_requested.emit)
-        self.reread.setToolTip(tip("After you have corrected it: all rows are checked anew."))
+        set_tip(
+            self.reread, "After you have corrected it: all rows are checked anew.", is_wrapped=True
+        )
         self.leave_out = QCheckBox("Leave out rows that can't be used")
-        self.leave_out.setToolTip(tip(config_field("bad_rows").metadata["help"]))
+        set_tip(self.leave_out, config_field("bad_rows").metadata["help"], is_wrapped=True)
         self.leave_out.clicked.connect(self._choose)
         self._make_body()
         QShortcut(QKeySequence(QKeySequence.StandardKey.Copy), self.table, self.copy_chosen,

@@ -14,6 +14,7 @@ from app.ui.app_state import AppState
 from app.ui.data.datasets import Datasets
 from app.ui.data.figures import Figures
 from app.ui.data.words import SHORT_NAME
+from app.ui.plain_text import set_tip
 from app.ui.run_dataset import RunDataset
 from app.ui.widgets.building import button, card, enable, label, row
 from app.ui.widgets.setting_field import SettingField
@@ -51,7 +52,7 @@ class SplitCard(QWidget):
         self.counts = label("", "secondary", wraps=True)
         self.seed = SettingField("seed", state)
         self.draw = button("Draw Again", self._draw_again, "link")
-        self.draw.setToolTip("Another seed: other rows are held out.")
+        set_tip(self.draw, "Another seed: other rows are held out.")
         inside.addLayout(row(label("Held out"), None, self.share))
         inside.addWidget(self.slider)
         inside.addWidget(self.counts)

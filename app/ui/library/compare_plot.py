@@ -7,10 +7,10 @@ import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import QResizeEvent, QWheelEvent
-from PySide6.QtWidgets import QLabel
 
 from app.ui.library.compared import Curve
 from app.ui.phrases import duration
+from app.ui.plain_text import PlainLabel
 from app.ui.plots.decimation import extremes
 from app.ui.plots.labels import step_text, value_text
 from app.ui.plots.loss_plot import loss_range
@@ -73,7 +73,7 @@ class ComparePlot(pg.PlotWidget):  # type: ignore[misc]
         self.hairline = pg.InfiniteLine(angle=90)
         self.hairline.hide()
         self.addItem(self.hairline, ignoreBounds=True)
-        self.readout = QLabel(self)
+        self.readout = PlainLabel("", self)
         self.readout.setFont(small_font())
         self.readout.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         self.readout.hide()

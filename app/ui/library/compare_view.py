@@ -10,6 +10,7 @@ from app.ui import phrases
 from app.ui.library.compared import AXES, Compared, told_apart
 from app.ui.library.facts import differing_settings
 from app.ui.library.table import ROW_PX, make_table
+from app.ui.plain_text import set_tip
 from app.ui.tables.differences_model import DifferencesModel
 from app.ui.theme import LIGHT, Theme
 from app.ui.widgets.building import GRID_PX, button, label, row
@@ -181,6 +182,6 @@ def _switch(text: str, tip: str) -> QPushButton:
     made.setObjectName("tab")
     made.setCheckable(True)
     made.setAutoDefault(False)
-    made.setToolTip(tip)
+    set_tip(made, tip)
     made.setFocusPolicy(Qt.FocusPolicy.TabFocus)
     return made

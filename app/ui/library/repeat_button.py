@@ -8,7 +8,7 @@ from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QMenu, QPushButton
 
 from app.core.repeating import as_plain_adamw
-from app.ui.widgets.building import tip
+from app.ui.plain_text import set_tip
 
 if TYPE_CHECKING:
     from app.library.run_details import RunDetails
@@ -89,4 +89,4 @@ class RepeatButton(QPushButton):
 
 def _allow(action: QAction, is_on: bool, why_not: str) -> None:
     action.setEnabled(is_on)
-    action.setToolTip("" if is_on else tip(why_not))
+    set_tip(action, "" if is_on else why_not, is_wrapped=True)

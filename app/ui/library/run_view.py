@@ -25,6 +25,7 @@ from app.ui.library.opened_plots import OpenedPlots
 from app.ui.library.repeat_button import RepeatButton
 from app.ui.library.run_reading import ReadRun
 from app.ui.live_run import LiveRun
+from app.ui.plain_text import set_tip
 from app.ui.theme import Theme
 from app.ui.widgets.building import (
     GRID_PX,
@@ -205,7 +206,7 @@ class RunView(QWidget):
         # What is not shown must not be lost by what is written.
         is_cut = len(summary.notes) > MOST_NOTES
         self.notes.setReadOnly(is_cut)
-        self.notes.setToolTip(_TOO_LONG if is_cut else "")
+        set_tip(self.notes, _TOO_LONG if is_cut else "")
         self._label_shown = self._written()
 
     def showEvent(self, event: QShowEvent) -> None:

@@ -15,6 +15,7 @@ from app.ui.data.rows_view import RowsView
 from app.ui.data.statistics_view import StatisticsView
 from app.ui.data.status_strip import StatusStrip
 from app.ui.data.words import summary
+from app.ui.plain_text import set_tip
 from app.ui.theme import Theme
 from app.ui.widgets.building import (
     GRID_PX,
@@ -55,9 +56,9 @@ class DataPage(QWidget):
         self.choose = button("Choose…", self.dataset_choice_requested.emit)
         self.choose.setAccessibleName("Choose another dataset")
         self.take_out = button("Take Out", work.datasets.remove)
-        self.take_out.setToolTip("Mix it in no longer; the file stays where it is.")
+        set_tip(self.take_out, "Mix it in no longer; the file stays where it is.")
         self.add = button("Add Dataset…", self.further_requested.emit)
-        self.add.setToolTip("Mix in another dataset: examples learned before stay in practice so.")
+        set_tip(self.add, "Mix in another dataset: examples learned before stay in practice so.")
         self._make_head()
         self._views = QStackedWidget()
         for view in (self.rows, self.statistics, self.problems, self.columns):

@@ -7,6 +7,7 @@ from PySide6.QtWidgets import QAbstractItemView, QStackedWidget, QVBoxLayout, QW
 from app.library.queue_file import QueuedRun
 from app.ui import phrases
 from app.ui.library.table import make_table
+from app.ui.plain_text import set_tip
 from app.ui.run_queue import RunQueue
 from app.ui.tables.queue_model import STATE_COLUMN, QueueModel
 from app.ui.theme import Theme
@@ -69,7 +70,7 @@ class QueuePage(QWidget):
             shortcut = QShortcut(QKeySequence(keys), self.table, does)
             shortcut.setContext(Qt.ShortcutContext.WidgetShortcut)
             shown = shortcut.key().toString(QKeySequence.SequenceFormat.NativeText)
-            control.setToolTip(control.toolTip() or f"{control.text()} ({shown})")
+            set_tip(control, control.toolTip() or f"{control.text()} ({shown})")
         self._tips = [one.toolTip() for one in (self.earlier, self.later, self.remove)]
 
     def _make_list(self) -> QWidget:

@@ -6,6 +6,7 @@ from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QHideEvent, QKeySequence, QShortcut, QShowEvent
 from PySide6.QtWidgets import QPushButton, QStackedWidget, QVBoxLayout, QWidget
 
+from app.ui.plain_text import set_tip
 from app.ui.remembered import Remembered
 from app.ui.stylesheet import SCROLL_BAR_PX
 from app.ui.theme import Theme
@@ -23,7 +24,6 @@ from app.ui.widgets.building import (
     message,
     row,
     say,
-    tip,
 )
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ class TryPage(QWidget):
 
     def _starter(self, question: str) -> QPushButton:
         made = button(_shortened(question), lambda: self._ask(question), "starter")
-        made.setToolTip(tip(question))
+        set_tip(made, question, is_wrapped=True)
         return made
 
     def show_problem(self, sentence: str, *, is_model_missing: bool = False) -> None:

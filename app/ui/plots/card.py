@@ -2,8 +2,9 @@
 
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QPainter, QPaintEvent
-from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QSizePolicy, QStackedWidget, QWidget
+from PySide6.QtWidgets import QFrame, QGridLayout, QSizePolicy, QStackedWidget, QWidget
 
+from app.ui.plain_text import PlainLabel, set_tip
 from app.ui.plots.style import SMALL_PX, TITLE_PX, small_font
 from app.ui.theme import Theme
 
@@ -23,7 +24,7 @@ class ElidedLabel(QWidget):
 
     def set_text(self, text: str) -> None:
         self.text = text
-        self.setToolTip(text)
+        set_tip(self, text)
         self.setAccessibleName(text)
         self.update()
 
@@ -58,12 +59,12 @@ class Card(QFrame):
         self.setAccessibleDescription(subtitle)
         plot.setAccessibleName(title)
         plot.setAccessibleDescription(subtitle)
-        self.title = QLabel(title)
-        self.title.setToolTip(subtitle)
+        self.title = PlainLabel(title)
+        set_tip(self.title, subtitle)
         self.title.setObjectName("plot_title")
         self.subtitle = ElidedLabel(subtitle)
         self.corner = corner
-        self.empty = QLabel(EMPTY_TEXT)
+        self.empty = PlainLabel(EMPTY_TEXT)
         self.empty.setObjectName("plot_empty")
         self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.stack = QStackedWidget()

@@ -4,6 +4,7 @@ from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QLinearGradient, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QSizePolicy, QToolButton, QWidget
 
+from app.ui.plain_text import set_tip
 from app.ui.plots.labels import value_text
 from app.ui.plots.style import SMALL_PX, colour, small_font
 from app.ui.theme import Theme
@@ -144,7 +145,7 @@ class Choice(QWidget):
         for index, (label, tip) in enumerate(entries):
             button = QToolButton()
             button.setText(label)
-            button.setToolTip(tip)
+            set_tip(button, tip)
             button.setCheckable(True)
             button.setAccessibleName(f"{name}: {label}")
             self.group.addButton(button, index)

@@ -6,8 +6,9 @@ from time import perf_counter
 import pyqtgraph as pg
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QPaintEvent, QResizeEvent, QWheelEvent
-from PySide6.QtWidgets import QLabel, QWidget
+from PySide6.QtWidgets import QWidget
 
+from app.ui.plain_text import PlainLabel
 from app.ui.plots.run_series import RunSeries
 from app.ui.plots.step_box import StepBox
 from app.ui.plots.style import (
@@ -59,7 +60,7 @@ class Plot(pg.PlotWidget):  # type: ignore[misc]
         self.left.setWidth(self.left_width)
         self.bottom.setHeight(STEP_AXIS_PX)
         self.hairline = pg.InfiniteLine(angle=90)
-        self.readout = QLabel(self)
+        self.readout = PlainLabel("", self)
         self.readout.setFont(small_font())
         self.readout.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         self._make_items()

@@ -9,6 +9,7 @@ from PySide6.QtGui import QColor, QIcon
 
 from app.core.one_line import one_line
 from app.ui import icons
+from app.ui.plain_text import plain
 from app.ui.theme import LIGHT, Theme
 
 Row = TypeVar("Row")
@@ -83,7 +84,7 @@ class ColumnsModel(QAbstractTableModel, Generic[Row]):
             case Qt.ItemDataRole.DisplayRole:
                 return one_line(column.shown(row))
             case Qt.ItemDataRole.ToolTipRole:
-                return one_line(self._problem(row) or column.shown(row), MOST_TIP)
+                return plain(one_line(self._problem(row) or column.shown(row), MOST_TIP))
             case Qt.ItemDataRole.DecorationRole if index.column() == 0 and self._problem(row):
                 if self._warning is None:
                     self._warning = icons.icon("warning", self._theme.danger, WARNING_PX)

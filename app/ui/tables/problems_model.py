@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt
 from PySide6.QtGui import QColor
 
+from app.core.visible_text import visible_line
+from app.ui.plain_text import plain
 from app.ui.theme import LIGHT, Theme
 
 if TYPE_CHECKING:
@@ -72,8 +74,10 @@ class ProblemsModel(QAbstractTableModel):
 
     def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         problem, column = self._shown[index.row()], index.column()
-        if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.ToolTipRole):
-            return _shown(problem)[column]
+        if role == Qt.ItemDataRole.DisplayRole:
+            return visible_line(_shown(problem)[column])
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return plain(_shown(problem)[column])
         if role == Qt.ItemDataRole.ForegroundRole and column == 0:
             return QColor(self._theme.warning if problem.is_warning else self._theme.danger)
         return None

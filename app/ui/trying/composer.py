@@ -4,6 +4,7 @@ from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QFocusEvent, QKeyEvent
 from PySide6.QtWidgets import QFrame, QPlainTextEdit, QVBoxLayout, QWidget
 
+from app.ui.plain_text import set_tip
 from app.ui.trying.trial import Trial
 from app.ui.widgets.building import GRID_PX, button, message, restyle, row, say
 
@@ -102,7 +103,7 @@ class Composer(QFrame):
         self.send.setVisible(not is_answering)
         is_written = bool(self.field.toPlainText().strip())
         self.send.setEnabled(is_written and not why_not)
-        self.send.setToolTip(why_not or (SENDS if is_written else "Write something first."))
+        set_tip(self.send, why_not or (SENDS if is_written else "Write something first."))
         say(self.reason, "" if is_answering else why_not)
 
     def _send(self) -> None:

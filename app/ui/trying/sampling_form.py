@@ -6,9 +6,10 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QAbstractSpinBox, QGridLayout, QVBoxLayout, QWidget
 
 from app.core.answers import MOST_SEED, MOST_TOKENS, Sampling
+from app.ui.plain_text import set_tip
 from app.ui.remembered import Remembered
 from app.ui.theme import Theme
-from app.ui.widgets.building import GRID_PX, label, message, say, tip
+from app.ui.widgets.building import GRID_PX, label, message, say
 from app.ui.widgets.disclosure import Disclosure
 from app.ui.widgets.fields import CalmSpinBox, NumberField, TextField
 
@@ -78,7 +79,7 @@ class SamplingForm(QWidget):
         caption = label(name)
         caption.setBuddy(control)
         for one in (caption, control):
-            one.setToolTip(tip(what))
+            set_tip(one, what, is_wrapped=True)
         control.setAccessibleName(name)
         control.setAccessibleDescription(what)
         grid.addWidget(caption, line, at)

@@ -1,7 +1,6 @@
 """Small pieces every card is built of: labels in their roles, cards, rules, rows, buttons."""
 
 from collections.abc import Callable
-from html import escape
 from typing import TypeVar
 
 from PySide6.QtCore import QSize, Qt
@@ -17,6 +16,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.ui.plain_text import PlainLabel, set_caption, set_tip
+
 Layout = TypeVar("Layout", bound=QBoxLayout)
 
 GRID_PX = 8
@@ -26,7 +27,7 @@ LEAST_WRAPPED_PX = 80
 """A wrapped text that may hold a long word, a path perhaps, does not get wider for it."""
 
 
-class ElidedLabel(QLabel):
+class ElidedLabel(PlainLabel):
     """One line that ends in "…" instead of being clipped; its tooltip tells all."""
 
     def __init__(
@@ -42,7 +43,7 @@ class ElidedLabel(QLabel):
 
     def setText(self, text: str) -> None:
         super().setText(text)
-        self.setToolTip(text)
+        set_tip(self, text)
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: ARG002
         painter = QPainter(self)
@@ -53,16 +54,10 @@ class ElidedLabel(QLabel):
 
 def label(text: str = "", role: str = "", *, wraps: bool = False) -> QLabel:
     """A text in one of the style sheet's roles: title, heading, secondary, caption, problem …"""
-    made = QLabel(text)
+    made = PlainLabel(text)
     made.setObjectName(role)
-    made.setTextFormat(Qt.TextFormat.PlainText)
     made.setWordWrap(wraps)
     return made
-
-
-def tip(text: str) -> str:
-    """A tooltip whose lines are broken; a plain one would be as wide as its text."""
-    return f"<qt>{escape(text)}</qt>"
 
 
 def message(role: str) -> QLabel:
@@ -81,7 +76,8 @@ def say(shown: QLabel, text: str) -> None:
 
 
 def button(text: str, clicked: Callable[[], None], role: str = "") -> QPushButton:
-    made = QPushButton(text)
+    made = QPushButton()
+    set_caption(made, text)
     made.setObjectName(role)
     made.clicked.connect(lambda: clicked())
     made.setAutoDefault(False)
@@ -159,7 +155,7 @@ def enable(widget: QWidget, is_on: bool) -> None:
 def allow(control: QWidget, why_not: str, does: str = "") -> None:
     """Enable a control, with a tooltip of what it does, or disable it with the reason in one."""
     enable(control, not why_not)
-    control.setToolTip(tip(why_not) if why_not else does)
+    set_tip(control, why_not or does, is_wrapped=bool(why_not))
 
 
 def restyle(widget: QWidget, name: str, value: object) -> None:

@@ -6,6 +6,7 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 from app.ui import phrases
 from app.ui.app_state import AppState
 from app.ui.mix_intake import MixIntake
+from app.ui.plain_text import set_tip
 from app.ui.theme import Theme
 from app.ui.widgets.building import ElidedLabel, button, card, label, message, restyle, row, say
 from app.ui.widgets.mixed_datasets import MixedDatasets
@@ -52,7 +53,7 @@ class DataCard(QWidget):
         data = state.config.data
         self.name.setText(phrases.dataset_name(data) or "None yet")
         if data is not None:
-            self.name.setToolTip(str(data))
+            set_tip(self.name, str(data))
         self.look_closer.setVisible(state.dataset is not None or state.is_inspecting)
         say(self.summary, self._summary_text())
         say(self.problem, self._problem_text())

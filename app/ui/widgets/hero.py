@@ -1,10 +1,11 @@
 """What the Train page shows before there is a dataset: where to drop one, and a way to just try."""
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.ui import icons
 from app.ui.app_state import AppState
+from app.ui.plain_text import PlainLabel
 from app.ui.theme import Theme
 from app.ui.widgets.building import GRID_PX, button, card, column, label, message, restyle, row, say
 
@@ -21,7 +22,7 @@ class Hero(QWidget):
         self._frame, inside = card(role="hero")
         inside.setContentsMargins(4 * GRID_PX, 4 * GRID_PX, 4 * GRID_PX, 4 * GRID_PX)
         inside.setSpacing(2 * GRID_PX)
-        self._glyph = QLabel()
+        self._glyph = PlainLabel()
         self._title = label("Drop a dataset here", "title")
         self._hint = label(
             "Chats, questions and answers, or text: as JSON, CSV, Parquet, plain text or a folder "

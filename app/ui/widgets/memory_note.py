@@ -6,7 +6,8 @@ from PySide6.QtWidgets import QPushButton, QVBoxLayout, QWidget
 from app.core.events import MemoryAdvice, MemoryEstimated
 from app.core.memory_words import gigabytes, memory_sentence, parts
 from app.ui.app_state import AppState
-from app.ui.widgets.building import button, label, restyle, tip
+from app.ui.plain_text import set_tip
+from app.ui.widgets.building import button, label, restyle
 
 MOST_ADVICE = 3
 _TONES = {"fits": "", "tight": "warning", "won't fit": "danger"}
@@ -43,7 +44,7 @@ class MemoryNote(QWidget):
     def _show(self, estimate: MemoryEstimated) -> None:
         self._shown = estimate
         self.text.setText(memory_sentence(estimate))
-        self.text.setToolTip(tip(parts(estimate)))
+        set_tip(self.text, parts(estimate), is_wrapped=True)
         tone = _TONES[estimate.verdict]
         restyle(self.text, "tone", "warning" if tone and estimate.is_bound else tone)
         self.lead.setVisible(bool(estimate.advice))
@@ -59,5 +60,5 @@ class MemoryNote(QWidget):
         text = f"{advice.text.removesuffix('.')}: {gigabytes(advice.peak_bytes)}"
         way = button(text, lambda: self._state.change_config(**dict(advice.settings)), "link")
         way.setEnabled(bool(advice.settings))
-        way.setToolTip("Change these settings" if advice.settings else "Choose it as base model")
+        set_tip(way, "Change these settings" if advice.settings else "Choose it as base model")
         return way

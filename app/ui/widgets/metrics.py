@@ -10,6 +10,7 @@ from app.core.events import StepFinished
 from app.core.memory_words import gigabytes
 from app.ui import phrases
 from app.ui.app_state import AppState, Phase
+from app.ui.plain_text import set_tip
 from app.ui.time_left import TimeLeft
 from app.ui.widgets.building import GRID_PX, column, label
 
@@ -103,7 +104,7 @@ class Metrics(QWidget):
             self.figures[key].setText(text)
         expected = state.memory
         about = f"{gigabytes(expected.peak_bytes)} estimated before the start" if expected else ""
-        self.figures["memory"].setToolTip(about)
+        set_tip(self.figures["memory"], about)
 
     def _left_text(self, steps: int) -> str:
         if not self._state.phase.is_active:

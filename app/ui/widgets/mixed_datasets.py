@@ -7,6 +7,7 @@ from app.core.config import MixedDataset
 from app.ui import icons, phrases
 from app.ui.app_state import AppState
 from app.ui.mix_intake import MixIntake
+from app.ui.plain_text import set_tip
 from app.ui.run_dataset import RunDataset
 from app.ui.theme import LIGHT, Theme
 from app.ui.widgets.building import (
@@ -36,7 +37,7 @@ class MixedDatasets(QWidget):
         self.own = label("", "secondary")
         self.problem = message("problem")
         self.add = button("Add Dataset…", self.add_requested.emit, "link")
-        self.add.setToolTip("Mix in another dataset: examples learned before stay in practice so.")
+        set_tip(self.add, "Mix in another dataset: examples learned before stay in practice so.")
         self._places = QVBoxLayout()
         self._places.setSpacing(GRID_PX)
         whole = column(spacing=GRID_PX)
@@ -85,10 +86,10 @@ class MixedRow(QWidget):
         self.share.setSuffix(" %")
         self.share.setFixedWidth(SHARE_WIDTH_PX)
         self.share.setKeyboardTracking(False)
-        self.share.setToolTip("The share of the training rows that shall be this dataset's.")
+        set_tip(self.share, "The share of the training rows that shall be this dataset's.")
         self.remove = QToolButton()
         self.remove.setFixedSize(24, 24)
-        self.remove.setToolTip("Mix it in no longer; the file stays where it is.")
+        set_tip(self.remove, "Mix it in no longer; the file stays where it is.")
         self.facts = ElidedLabel("", "caption")
         self.problem = message("problem")
         whole = column(spacing=2)
@@ -105,7 +106,7 @@ class MixedRow(QWidget):
     def show_dataset(self, mixed: MixedDataset, known: RunDataset) -> None:
         name = phrases.dataset_name(mixed.data)
         self.name.setText(name)
-        self.name.setToolTip(str(mixed.data))
+        set_tip(self.name, str(mixed.data))
         self.share.setAccessibleName(f"Share of {name}")
         self.remove.setAccessibleName(f"Remove {name}")
         if round(mixed.share * 100) != self.share.value():

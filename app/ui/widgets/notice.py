@@ -7,6 +7,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QToolButton
 
 from app.core.one_line import one_line
 from app.ui import icons
+from app.ui.plain_text import set_tip
 from app.ui.theme import Theme
 from app.ui.widgets.building import GRID_PX, LEAST_WRAPPED_PX, button, label
 
@@ -25,7 +26,7 @@ class Notice(QFrame):
         self.action.setAccessibleName("Do what the notice offers")
         self.dismiss = QToolButton()
         self.dismiss.setAccessibleName("Dismiss this notice")
-        self.dismiss.setToolTip("Dismiss")
+        set_tip(self.dismiss, "Dismiss")
         self.dismiss.clicked.connect(self.hide)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(3 * GRID_PX, 6, 2 * GRID_PX, 6)

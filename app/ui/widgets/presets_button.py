@@ -5,7 +5,7 @@ from PySide6.QtWidgets import QMenu, QPushButton
 
 from app.core.presets import PRESETS, Preset
 from app.ui.app_state import AppState
-from app.ui.widgets.building import tip
+from app.ui.plain_text import set_tip
 
 
 class PresetsButton(QPushButton):
@@ -17,7 +17,7 @@ class PresetsButton(QPushButton):
         self.setObjectName("menu_link")
         self.setAutoDefault(False)
         self.setAccessibleName("Tier presets")
-        self.setToolTip("Fill the tiers with a ready-made plan")
+        set_tip(self, "Fill the tiers with a ready-made plan")
         self.choices = QMenu(self)
         self.choices.setToolTipsVisible(True)
         self._actions = [(preset, self._entry(preset)) for preset in PRESETS]
@@ -32,7 +32,7 @@ class PresetsButton(QPushButton):
     def _entry(self, preset: Preset) -> QAction:
         made = QAction(preset.title, self)
         made.setCheckable(True)
-        made.setToolTip(tip(preset.description))
+        set_tip(made, preset.description, is_wrapped=True)
         made.triggered.connect(lambda _=False: self._use(preset))
         self.choices.addAction(made)
         return made

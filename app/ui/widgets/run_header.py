@@ -7,6 +7,7 @@ from PySide6.QtWidgets import QFrame, QProgressBar, QSizePolicy, QVBoxLayout, QW
 from app.ui import phrases
 from app.ui.app_state import AppState, Phase
 from app.ui.desktop import REVEAL_LABEL
+from app.ui.plain_text import set_tip
 from app.ui.run_actions import ActionButton, RunActions
 from app.ui.widgets.building import ElidedLabel, button, card, label, message, restyle, row, say
 from app.ui.widgets.memory_note import MemoryNote
@@ -114,8 +115,8 @@ class RunHeader(QWidget):
         self.save.setVisible(state.phase.is_active and state.step is not None)
         self.export.setEnabled(finished is not None and finished.adapter_dir is not None)
         self.attempt.setEnabled(self.export.isEnabled())
-        self.attempt.setToolTip("" if self.export.isEnabled() else "This run kept no checkpoint.")
-        self.export.setToolTip("" if self.export.isEnabled() else "This run kept no checkpoint.")
+        set_tip(self.attempt, "" if self.export.isEnabled() else "This run kept no checkpoint.")
+        set_tip(self.export, "" if self.export.isEnabled() else "This run kept no checkpoint.")
 
     def _name(self) -> str:
         state = self._state

@@ -8,7 +8,8 @@ from PySide6.QtWidgets import QAbstractSpinBox, QCheckBox, QHBoxLayout, QVBoxLay
 from app.core.config import CHOICES, config_field
 from app.ui import phrases
 from app.ui.app_state import AppState
-from app.ui.widgets.building import label, message, row, say, tip
+from app.ui.plain_text import set_tip
+from app.ui.widgets.building import label, message, row, say
 from app.ui.widgets.fields import CalmComboBox, CalmSpinBox, NumberField, TextField
 
 FIELD_WIDTH_PX, FIELD_HEIGHT_PX = 128, 30
@@ -25,7 +26,7 @@ class SettingField(QWidget):
         field = config_field(name)
         facts = field.metadata
         self.control, self._show = _control(name, state)
-        self.control.setToolTip(tip(facts["help"]))
+        set_tip(self.control, facts["help"], is_wrapped=True)
         self.control.setAccessibleName(facts["label"])
         self.control.setAccessibleDescription(facts["help"])
         self.problem = message("problem")
@@ -46,7 +47,7 @@ class SettingField(QWidget):
             return row(self.control, None)
         self.control.setFixedSize(FIELD_WIDTH_PX, FIELD_HEIGHT_PX)
         caption = label(text)
-        caption.setToolTip(tip(help_text))
+        set_tip(caption, help_text, is_wrapped=True)
         caption.setBuddy(self.control)
         return row(caption, None, self.control)
 

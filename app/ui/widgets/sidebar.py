@@ -4,6 +4,7 @@ from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtWidgets import QButtonGroup, QFrame, QPushButton, QVBoxLayout
 
 from app.ui import icons
+from app.ui.plain_text import set_tip
 from app.ui.theme import Theme
 from app.ui.widgets.building import GRID_PX
 
@@ -47,7 +48,7 @@ class Sidebar(QFrame):
         for index, name in enumerate(self._places):
             place = self._group.button(index)
             place.setText(f" {name}" if is_wide else "")
-            place.setToolTip("" if is_wide else name)
+            set_tip(place, "" if is_wide else name)
 
     def set_theme(self, theme: Theme) -> None:
         for index, icon_name in enumerate(self._places.values()):

@@ -6,8 +6,9 @@ from app.core.config import CHOICES, TierConfig, config_field
 from app.core.settings.tiers import MAX_TIERS
 from app.ui import phrases
 from app.ui.app_state import AppState
+from app.ui.plain_text import set_tip
 from app.ui.theme import LIGHT, Theme
-from app.ui.widgets.building import button, card, column, label, message, row, say, tip
+from app.ui.widgets.building import button, card, column, label, message, row, say
 from app.ui.widgets.fields import CalmComboBox
 from app.ui.widgets.presets_button import PresetsButton
 from app.ui.widgets.setting_field import SettingField
@@ -35,10 +36,10 @@ class TierEditor(QWidget):
         inside.addWidget(self.problem)
         self.assign = CalmComboBox({v: phrases.ASSIGNMENTS[v] for v in CHOICES["assign"]})
         self.assign.setAccessibleName("Assignment of parameters to tiers")
-        self.assign.setToolTip(tip(config_field("assign").metadata["help"]))
+        set_tip(self.assign, config_field("assign").metadata["help"], is_wrapped=True)
         self.fast_end = CalmComboBox(dict.fromkeys(CHOICES["fast_end"], ""))
         self.fast_end.setAccessibleName("Fastest end")
-        self.fast_end.setToolTip(tip(config_field("fast_end").metadata["help"]))
+        set_tip(self.fast_end, config_field("fast_end").metadata["help"], is_wrapped=True)
         choices = row(self.assign, self.fast_end)
         choices.setStretch(0, 4)
         choices.setStretch(1, 5)
@@ -76,7 +77,7 @@ class TierEditor(QWidget):
         for tier_row, tier in zip(self.rows, config.tiers, strict=True):
             tier_row.show_tier(tier, is_only=len(config.tiers) == 1)
         self.add.setEnabled(len(config.tiers) < MAX_TIERS)
-        self.add.setToolTip("" if self.add.isEnabled() else f"There can be {MAX_TIERS} at most.")
+        set_tip(self.add, "" if self.add.isEnabled() else f"There can be {MAX_TIERS} at most.")
         self.assign.choose(config.assign)
         ends = phrases.FAST_ENDS.get(config.assign, {})
         self.fast_end.setVisible(bool(ends))

@@ -8,6 +8,7 @@ from app.core.config import TierConfig
 from app.core.events import TierFacts
 from app.core.settings.tiers import Pending
 from app.ui import icons
+from app.ui.plain_text import set_tip
 from app.ui.theme import Theme
 from app.ui.widgets.building import GRID_PX, ElidedLabel, column, label, row
 from app.ui.widgets.fields import CalmSpinBox, NumberField
@@ -41,10 +42,10 @@ class TierRow(QWidget):
         times.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         self.factor.setLayout(row(8, times, None, spacing=0))
         self.factor.setAccessibleName(f"Tier {index}: learning-rate factor")
-        self.factor.setToolTip("This tier's learning rate: the run's, times this.")
+        set_tip(self.factor, "This tier's learning rate: the run's, times this.")
         self.remove = QToolButton()
         self.remove.setAccessibleName(f"Remove tier {index}")
-        self.remove.setToolTip("Remove this tier")
+        set_tip(self.remove, "Remove this tier")
         self.remove.setFixedSize(24, 24)
         self._swatch = _Swatch()
         self._facts = ElidedLabel("", "caption")
@@ -73,7 +74,7 @@ class TierRow(QWidget):
         self._word_period()
         self.factor.show_number(tier.learning_rate_factor)
         self.remove.setEnabled(not is_only)
-        self.remove.setToolTip("There must be one tier." if is_only else "Remove this tier")
+        set_tip(self.remove, "There must be one tier." if is_only else "Remove this tier")
 
     def show_facts(self, facts: TierFacts | None) -> None:
         """What the tier holds in this model; "…" while it is not known."""

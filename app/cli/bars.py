@@ -1,0 +1,131 @@
+"""Progress bars and tables, with text as it is: brackets in a name are no markup here."""
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from time import monotonic
+from typing import Any, TextIO
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from app.cli.terminal import OutputLost
+from app.core.visible_text import visible, visible_line
+
+_WIDE = 2000
+_REDRAWN_S = 0.1
+
+
+class Bar:
+    """Shows how far something is, at the end of the output; without a terminal only its lines.
+
+    `counts` adds how many of how many, facts, and the time that is left.
+    """
+
+    def __init__(self, stream: TextIO, *, counts: bool, total: float | None = None) -> None:
+        self._outlet = _Outlet(stream)
+        self._console = _PlainConsole(file=self._outlet, highlight=False)  # type: ignore[arg-type]
+        self.is_shown = self._console.is_terminal
+        figures = (
+            (MofNCompleteColumn(), _words("facts"), TimeRemainingColumn())
+            if counts
+            else (TaskProgressColumn(),)
+        )
+        self._progress = Progress(
+            _words("label"), BarColumn(), *figures, console=self._console, transient=True,
+            auto_refresh=False,
+        )  # fmt: skip
+        self._task = self._progress.add_task("", total=total, label="", facts="", visible=False)
+        self._label, self._drawn = "", 0.0
+
+    def line(self, text: str) -> None:
+        """One line above the bar. Raises OutputLost if this one, or one before, was lost."""
+        self._console.print(visible_line(text), soft_wrap=True)
+        self._outlet.check()
+
+    def show(self, label: str, **changes: Any) -> None:
+        """The bar with a label and `completed`, `total` or `facts`."""
+        if not self.is_shown:
+            self._progress.update(self._task, **changes)
+            return
+        self._progress.start()
+        self._progress.update(self._task, label=visible_line(label), visible=True, **changes)
+        if label != self._label or monotonic() - self._drawn > _REDRAWN_S:
+            self._label, self._drawn = label, monotonic()
+            self._progress.refresh()
+
+    def close(self) -> None:
+        if self.is_shown:
+            self._progress.stop()
+
+
+def print_table(columns: Mapping[str, Mapping[str, Any]], rows: Iterable[Sequence[str]]) -> None:
+    """A table on standard output: titles with rich's options for them. Raises OutputLost."""
+    table = Table(box=None, pad_edge=False)
+    for title, options in columns.items():
+        table.add_column(title, **options)
+    for cells in rows:
+        table.add_row(*(Text(visible_line(cell)) for cell in cells))
+    outlet = _Outlet(sys.stdout)
+    # Another program gets each row on a line of its own, however long.
+    width = None if outlet.isatty() else _WIDE
+    _PlainConsole(file=outlet, width=width).print(table)  # type: ignore[arg-type]
+    outlet.check()
+
+
+def _words(field: str) -> TextColumn:
+    return TextColumn(f"{{task.fields[{field}]}}", markup=False)
+
+
+class _PlainConsole(Console):
+    """Prints text without markup; also what a library writes while a bar is shown."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        super().print(*map(_plain, objects), **options)
+
+
+def _plain(printed: Any) -> Any:
+    if isinstance(printed, str | Text):
+        return Text(visible(printed if isinstance(printed, str) else printed.plain))
+    return printed
+
+
+class _Outlet:
+    """A stream for rich: that the output is lost is raised by `check`, not in rich's own code."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream: TextIO = getattr(stream, "unguarded", stream)
+        self._lost: OSError | None = None
+        self.encoding = self._stream.encoding
+
+    def write(self, text: str) -> int:
+        try:
+            return self._stream.write(text)
+        except OSError as error:
+            self._lost = self._lost or error
+        return len(text)
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except OSError as error:
+            self._lost = self._lost or error
+
+    def isatty(self) -> bool:
+        return self._stream.isatty()
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+    def check(self) -> None:
+        """Raise OutputLost if anything was."""
+        if self._lost is not None:
+            raise OutputLost(self._lost)

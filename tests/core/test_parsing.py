@@ -1,0 +1,70 @@
+"""JSON and TOML from anywhere: whatever is wrong, it is said in a sentence."""
+
+from pathlib import Path
+
+import pytest
+
+from app.core.config import MixedDataset, TrainingConfig
+from app.core.config_text import load_toml
+from app.core.errors import InputError
+from app.core.parsing import MAX_DEPTH, parse_json, parse_toml
+from app.core.paths import HOME_VARIABLE, expanded, home_dir
+
+DIGITS = "9" * 5000
+DEEP = 100_000
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[" * DEEP + "]" * DEEP, "nested too deeply"),
+        ('{"a":' * DEEP + "1" + "}" * DEEP, "nested too deeply"),
+        ("[" * (MAX_DEPTH + 1) + "]" * (MAX_DEPTH + 1), "nested too deeply"),
+        (f'{{"steps": {DIGITS}}}', "a number that is too long"),
+        ("{", "line 1 column 2"),
+    ],
+)
+def test_json_that_can_t_be_read_says_why(text: str, words: str) -> None:
+    for content in (text, text.encode()):
+        with pytest.raises(ValueError, match=words):
+            parse_json(content)
+
+
+def test_brackets_in_texts_are_not_deep() -> None:
+    assert parse_json('["' + "[" * 1000 + '"]') == ["[" * 1000]
+    assert parse_json("[" * MAX_DEPTH + "]" * MAX_DEPTH)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("steps = " + "[" * DEEP + "]" * DEEP, "nested too deeply"),
+        (".".join(["steps"] * 5000) + " = 1", "nested too deeply"),
+        (f"steps = {DIGITS}", "a number that is too long"),
+        (f"steps = 0x{DIGITS}", "a number of 6021 digits"),
+        ('data = "a\\u0000b"', "can.t be a path: it holds a character of code 0"),
+        ('mix = ["a\\u0000b=0.5"]', "can.t be a path: it holds a character of code 0"),
+    ],
+)
+def test_a_settings_file_that_can_t_be_meant_is_named(
+    text: str, words: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "odd.toml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=words) as refused:
+        load_toml(path).checked()
+    assert "Exceeds" not in str(refused.value)
+
+
+def test_toml_is_read_as_ever() -> None:
+    assert parse_toml("steps = 3\ntiers = [{period = 1}]") == {"steps": 3, "tiers": [{"period": 1}]}
+
+
+def test_a_user_that_nobody_is_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    nobody = Path("~nobody-of-that-name/data.jsonl")
+    config = TrainingConfig(data=nobody, mix=(MixedDataset(nobody, 0.5),))
+    monkeypatch.setenv(HOME_VARIABLE, str(nobody))
+    for ask in (lambda: expanded(nobody), config.located, home_dir):
+        with pytest.raises(InputError, match="there is no user 'nobody-of-that-name' here"):
+            ask()
+    assert expanded(Path("~/data")) == Path.home() / "data"
