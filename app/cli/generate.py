@@ -158,6 +158,8 @@ class _Text:
 
     def _loaded(self, event: CheckpointLoaded) -> None:
         self._adapter = event.tried.adapter_dir.name
+        if event.base_model.message:
+            _tell(event.base_model.message)
         if not event.has_template:
             _tell("This model has no chat template: it goes on with the text.")
         if self._has_both:

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
+from app.core.base_model import PART_NAMES, check_words, digest_words, read_digests
+from app.core.errors import InputError
 from app.core.loss_words import loss_words
 from app.core.one_line import one_line
 from app.core.paths import runs_dir
 
 if TYPE_CHECKING:
+    from app.core.base_model import BaseModelCheck
     from app.library.run_details import RunDetails
     from app.library.run_summary import RunSummary
 
@@ -25,7 +28,9 @@ def print_asked(arguments: argparse.Namespace) -> int:
     """What the command line asks for; the exit code."""
     if arguments.command == "runs":
         return print_runs(as_json=arguments.json)
-    return print_run(arguments.run, as_json=arguments.json, as_toml=arguments.toml)
+    return print_run(
+        arguments.run, as_json=arguments.json, as_toml=arguments.toml, whole=arguments.whole
+    )
 
 
 def print_runs(*, as_json: bool) -> int:
@@ -49,22 +54,32 @@ def print_runs(*, as_json: bool) -> int:
     return 0
 
 
-def print_run(named: str, *, as_json: bool, as_toml: bool) -> int:
-    """One run, named by its folder, its folder's name or its own. Raises InputError."""
+def print_run(named: str, *, as_json: bool, as_toml: bool, whole: bool = False) -> int:
+    """One run, named by its folder, its folder's name or its own. Raises InputError.
+
+    `whole` compares all bytes of its base model's weights, also of large ones.
+    """
     from app.library.run_details import read_details, settings_toml
     from app.library.run_store import find_run
     from app.library.telling import details_to_json
 
     details = read_details(find_run(named, runs_dir()))
     if as_json:
-        print(json.dumps(details_to_json(details), ensure_ascii=False))
+        shown = details_to_json(details) | {"base_model_check": _check(details, whole).data()}
+        print(json.dumps(shown, ensure_ascii=False))
     elif as_toml:
         sys.stdout.write(settings_toml(details))
         if details.config is None:
             print(f"nestling: {details.config_problem}", file=sys.stderr)
     else:
-        _print_details(details)
+        _print_details(details, _check(details, whole))
     return 0
+
+
+def _check(details: "RunDetails", whole: bool) -> "BaseModelCheck":
+    from app.data.model_files import check_base_model
+
+    return check_base_model(details.settings.get("model"), details.facts, also_large=whole)
 
 
 def _runs_table(runs: "list[RunSummary]") -> Table:
@@ -82,12 +97,14 @@ def _runs_table(runs: "list[RunSummary]") -> Table:
     return table
 
 
-def _print_details(details: "RunDetails") -> None:
+def _print_details(details: "RunDetails", base_model: "BaseModelCheck") -> None:
     run, console = details.summary, Console(highlight=False)
     lines = [
         f"{one_line(run.name)}: {one_line(run.outcome, 24)}",
         f"  folder      {run.run_dir}",
         f"  base model  {one_line(run.model, 400) or '–'}",
+        *(f"  {name:<10}  {words}" for name, words in _digest_lines(details)),
+        f"              {check_words(base_model)}",
         f"  dataset     {one_line(run.data, 400) or '–'}",
         f"  steps       {run.steps:,} of {run.planned_steps:,}",
         f"  tiers       {', '.join(map(str, run.periods)) or '–'}",
@@ -106,6 +123,15 @@ def _print_details(details: "RunDetails") -> None:
         lines.append(f"  No checkpoint came below the base model's {_loss(base)}.")
     for line in lines:
         console.print(line, markup=False, soft_wrap=True)
+
+
+def _digest_lines(details: "RunDetails") -> list[tuple[str, str]]:
+    """What the run keeps of its base model, part by part."""
+    try:
+        digests = read_digests(details.facts)
+    except InputError:
+        return []
+    return [(PART_NAMES[part], words) for part, words in digest_words(digests)] if digests else []
 
 
 def _notes(text: str) -> str:

@@ -11,6 +11,7 @@ from app.core.errors import InputError
 from app.core.events import Event, LogMessage, StageChanged
 from app.data.dataset_files import DatasetFiles, find_files
 from app.data.mixed_parts import DatasetPart
+from app.data.token_digest import tokens_digest
 from app.data.token_store import RowSettings
 from app.data.training_data import (
     DataSettings,
@@ -62,6 +63,8 @@ class Prepared:
     questions: tuple[QuestionSet, ...]
     fingerprints: dict[str, str]
     """Path → SHA-256 of the files that the rows were read from."""
+    tokens_sha256: str
+    """As of `token_digest.tokens_digest`."""
     parts: tuple[DatasetPart, ...] = ()
     """The datasets, if several are mixed."""
 
@@ -139,6 +142,7 @@ def prepare(
         valid_examples=len(rows.valid),
         questions=tuple(_questions(path, base.tokenizer) for path in config.question_sets),
         fingerprints=rows.fingerprints,
+        tokens_sha256=tokens_digest(rows.train, rows.valid),
         parts=rows.parts if len(rows.parts) > 1 else (),
     )
 
