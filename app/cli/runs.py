@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from app.core.base_model import PART_NAMES, check_words, digest_words, read_digests
+from app.core.base_model import check_words, digest_words, read_digests
 from app.core.errors import InputError
 from app.core.loss_words import loss_words
 from app.core.one_line import one_line
 from app.core.paths import runs_dir
 
 if TYPE_CHECKING:
-    from app.core.base_model import BaseModelCheck
+    from app.core.base_model import BaseModelCheck, Part
     from app.library.run_details import RunDetails
     from app.library.run_summary import RunSummary
 
@@ -103,8 +103,8 @@ def _print_details(details: "RunDetails", base_model: "BaseModelCheck") -> None:
         f"{one_line(run.name)}: {one_line(run.outcome, 24)}",
         f"  folder      {run.run_dir}",
         f"  base model  {one_line(run.model, 400) or '–'}",
-        *(f"  {name:<10}  {words}" for name, words in _digest_lines(details)),
-        f"              {check_words(base_model)}",
+        *(f"  {part:<10}  {words}" for part, words in _digest_lines(details)),
+        f"  compared    {check_words(base_model)}",
         f"  dataset     {one_line(run.data, 400) or '–'}",
         f"  steps       {run.steps:,} of {run.planned_steps:,}",
         f"  tiers       {', '.join(map(str, run.periods)) or '–'}",
@@ -125,13 +125,13 @@ def _print_details(details: "RunDetails", base_model: "BaseModelCheck") -> None:
         console.print(line, markup=False, soft_wrap=True)
 
 
-def _digest_lines(details: "RunDetails") -> list[tuple[str, str]]:
+def _digest_lines(details: "RunDetails") -> "list[tuple[Part, str]]":
     """What the run keeps of its base model, part by part."""
     try:
         digests = read_digests(details.facts)
     except InputError:
         return []
-    return [(PART_NAMES[part], words) for part, words in digest_words(digests)] if digests else []
+    return digest_words(digests) if digests else []
 
 
 def _notes(text: str) -> str:

@@ -93,10 +93,12 @@ def prepare(
     config: TrainingConfig,
     should_stop: Callable[[], bool],
     saved: Mapping[str, object] | None = None,
+    after_loading: Callable[[], None] = lambda: None,
 ) -> Generator[Event, None, Prepared]:
     """Load, check and sort everything, reporting each stage. Raises AppError on bad input.
 
     `saved` is the manifest of a run that goes on: its plan and its batches are followed.
+    `after_loading` is called once the base model is in memory, and may refuse it.
     """
     data = config.data
     if data is None:
@@ -108,6 +110,7 @@ def prepare(
     ]
     yield StageChanged("Loading the model")
     base = load_base_model(config.model)
+    after_loading()
     add_adapter(base.model, config)
     import_mlx().eval(base.model.parameters())
     saved_plan = None if saved is None else saved.get("plan")

@@ -75,9 +75,8 @@ def train(
     yield from memory_before(config)
     files = read_model_files(config.model)
     try:
-        prepared = yield from prepare(config, should_stop)
-        files.check_unchanged()
         digests = yield from hashed_before_training(files, should_stop)
+        prepared = yield from prepare(config, should_stop, after_loading=files.check_unchanged)
         machines.check_alike(_what_must_agree(config, prepared, digests))
     except StoppedEarly:
         yield RunFinished("stopped", run_dir, None, 0, "Stopped before the first step.")
@@ -133,8 +132,7 @@ def resume(
     try:
         digests = yield from hashed_before_training(files, should_stop)
         said = check_is_same(config.model, manifest, digests)
-        prepared = yield from prepare(config, should_stop, manifest)
-        files.check_unchanged()
+        prepared = yield from prepare(config, should_stop, manifest, files.check_unchanged)
         machines.check_alike(
             _what_must_agree(config, prepared, digests) | {"the checkpoint": _digest(start)}
         )

@@ -6,9 +6,12 @@ A checkpoint that is tried on another base model says so.
 import json
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -17,11 +20,12 @@ from app.core.base_model import UNKNOWN, read_digests
 from app.core.config import TrainingConfig
 from app.core.errors import InputError
 from app.core.events import Event, LogMessage, RunFinished, StageChanged
-from app.core.paths import runs_dir
+from app.core.paths import cache_dir, runs_dir
 from app.data import model_files
-from app.engine import base_model_digests, trainer
+from app.engine import base_model_digests, preparation, trainer, tuned_model
 from app.engine.base_model_digests import WeightsHashing
 from app.engine.checkpoints import last_checkpoint
+from app.engine.loading import BaseModel, load_base_model
 from app.engine.trainer import resume, train
 from app.engine.tuned_model import load_tuned_model
 from app.library.manifest import read_manifest
@@ -145,35 +149,83 @@ def test_digests_that_were_edited_are_refused(stopped: Path) -> None:
         list(resume(stopped))
 
 
+@pytest.fixture
+def while_loading(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], None]:
+    """What is done once the base model is loaded, before anything looks at its files again."""
+
+    def do(disturb: Callable[[], object]) -> None:
+        def load_and_disturb(path: Path) -> BaseModel:
+            base = load_base_model(path)
+            disturb()
+            return base
+
+        for module in (preparation, tuned_model):
+            monkeypatch.setattr(module, "load_base_model", load_and_disturb)
+
+    return do
+
+
 @pytest.mark.parametrize("name", ["model.safetensors", "chat_template.jinja"])
 def test_a_file_that_is_replaced_while_the_model_loads_is_noticed(
-    name: str, config: TrainingConfig, model: Path
-) -> None:
-    events = train(config)
-    with pytest.raises(InputError, match=rf"^{name} changed while it was read\."):
-        for event in events:
-            if isinstance(event, StageChanged) and event.stage == "Reading the dataset":
-                shutil.copy(model / name, model / "aside")
-                (model / "aside").replace(model / name)
-    assert config.output is not None
-    assert not config.output.exists()
+    name: str, config: TrainingConfig, model: Path, stopped: Path,
+    while_loading: Callable[[Callable[[], object]], None],
+) -> None:  # fmt: skip
+    def replace_file() -> None:
+        shutil.copy(model / name, model / "aside")
+        (model / "aside").replace(model / name)
+
+    while_loading(replace_file)
+    changed = rf"^{name} changed while it was read\."
+    new = replace(config, output=stopped.with_name("new"))
+    with pytest.raises(InputError, match=changed):
+        list(train(new))
+    assert not stopped.with_name("new").exists()
+    with pytest.raises(InputError, match=changed):
+        list(resume(stopped))
+    with pytest.raises(InputError, match=changed):
+        load_tuned_model(Tried(model, last_checkpoint(stopped)))
 
 
 def test_a_file_that_is_added_while_the_model_loads_is_noticed(
+    config: TrainingConfig, model: Path, while_loading: Callable[[Callable[[], object]], None]
+) -> None:
+    while_loading(lambda: (model / "added_tokens.json").write_text("{}"))
+    with pytest.raises(InputError, match=r"changed while it was read\."):
+        list(train(config))
+
+
+def test_a_file_that_is_touched_once_the_model_is_loaded_disturbs_nothing(
     config: TrainingConfig, model: Path
 ) -> None:
-    events = train(config)
-    with pytest.raises(InputError, match=r"changed while it was read\."):
-        for event in events:
-            if isinstance(event, StageChanged) and event.stage == "Reading the dataset":
-                (model / "added_tokens.json").write_text("{}")
+    for event in train(config, stop_after=1):
+        if isinstance(event, StageChanged) and event.stage == "Reading the dataset":
+            (model / "model.safetensors").touch()
+    assert isinstance(event, RunFinished)
+    assert event.outcome == "stopped"
 
 
-def test_rows_that_become_other_tokens_are_said_when_a_run_goes_on(stopped: Path) -> None:
-    edit(stopped, tokens_sha256="0" * 64)
-    (told,) = [m for m in messages(resume(stopped)) if "other tokens" in m.text]
+def test_a_template_that_writes_the_date_is_said_to_make_other_tokens_on_another_day(
+    config: TrainingConfig, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from transformers.utils import chat_template_utils
+
+    def today_is(day: int) -> None:
+        monkeypatch.setattr(
+            chat_template_utils, "datetime", Mock(now=lambda: datetime(2026, 1, day))
+        )
+
+    template = model / "chat_template.jinja"
+    template.write_text("{{ strftime_now('%d') }}" + template.read_text())
+    today_is(1)
+    list(train(config, stop_after=2))
+    run_dir = config.output
+    assert run_dir is not None
+    assert not any("other tokens" in m.text for m in messages(resume(run_dir, stop_after=3)))
+    shutil.rmtree(cache_dir() / "tokens")
+    today_is(2)
+    (told,) = [m for m in messages(resume(run_dir)) if "other tokens" in m.text]
     assert told.is_warning
-    assert told.text in (stopped / "log.txt").read_text()
+    assert told.text in (run_dir / "log.txt").read_text()
 
 
 # -- large weights ---------------------------------------------------------------------------
