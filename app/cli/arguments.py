@@ -80,6 +80,10 @@ def _parser() -> argparse.ArgumentParser:
 def _add_show(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help=_RUN_HELP)
     form = parser.add_mutually_exclusive_group()
+    parser.add_argument(
+        "--whole", action="store_true",
+        help="Compare all bytes of the base model's weights, however large they are.",
+    )  # fmt: skip
     form.add_argument("--json", action="store_true", help="Print one JSON object.")
     form.add_argument(
         "--toml", action="store_true",

@@ -156,6 +156,8 @@ class Text:
 
     def _loaded(self, event: CheckpointLoaded) -> None:
         self._adapter = event.tried.adapter_dir.name
+        if event.base_model.message:
+            note(event.base_model.message)
         if not event.has_template:
             note("This model has no chat template: it goes on with the text.")
         if self._has_both:

@@ -5,11 +5,14 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from app.cli.terminal import json_line, line, lines, note
+from app.core.base_model import check_words, digest_words, read_digests
+from app.core.errors import InputError
 from app.core.loss_words import loss_words
 from app.core.one_line import one_line
 from app.core.paths import runs_dir
 
 if TYPE_CHECKING:
+    from app.core.base_model import BaseModelCheck, Part
     from app.library.run_details import RunDetails
     from app.library.run_summary import RunSummary
 
@@ -28,7 +31,9 @@ def print_asked(arguments: argparse.Namespace) -> int:
     """What the command line asks for; the exit code."""
     if arguments.command == "runs":
         return print_runs(as_json=arguments.json)
-    return print_run(arguments.run, as_json=arguments.json, as_toml=arguments.toml)
+    return print_run(
+        arguments.run, as_json=arguments.json, as_toml=arguments.toml, whole=arguments.whole
+    )
 
 
 def print_runs(*, as_json: bool) -> int:
@@ -52,22 +57,31 @@ def print_runs(*, as_json: bool) -> int:
     return 0
 
 
-def print_run(named: str, *, as_json: bool, as_toml: bool) -> int:
-    """One run, named by its folder, its folder's name or its own. Raises InputError."""
+def print_run(named: str, *, as_json: bool, as_toml: bool, whole: bool = False) -> int:
+    """One run, named by its folder, its folder's name or its own. Raises InputError.
+
+    `whole` compares all bytes of its base model's weights, also of large ones.
+    """
     from app.library.run_details import read_details, settings_toml
     from app.library.run_store import find_run
     from app.library.telling import details_to_json
 
     details = read_details(find_run(named, runs_dir()))
     if as_json:
-        json_line(details_to_json(details))
+        json_line(details_to_json(details) | {"base_model_check": _check(details, whole).data()})
     elif as_toml:
         lines(settings_toml(details))
         if details.config is None:
             note(f"nestling: {details.config_problem}")
     else:
-        _print_details(details)
+        _print_details(details, _check(details, whole))
     return 0
+
+
+def _check(details: "RunDetails", whole: bool) -> "BaseModelCheck":
+    from app.data.model_files import check_base_model
+
+    return check_base_model(details.settings.get("model"), details.facts, also_large=whole)
 
 
 def _cells(run: "RunSummary") -> tuple[str, ...]:
@@ -77,12 +91,14 @@ def _cells(run: "RunSummary") -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def _print_details(details: "RunDetails") -> None:
+def _print_details(details: "RunDetails", base_model: "BaseModelCheck") -> None:
     run = details.summary
     report = [
         f"{one_line(run.name)}: {one_line(run.outcome, 24)}",
         f"  folder      {run.run_dir}",
         f"  base model  {one_line(run.model, 400) or '–'}",
+        *(f"  {part:<10}  {words}" for part, words in _digest_lines(details)),
+        f"  compared    {check_words(base_model)}",
         f"  dataset     {one_line(run.data, 400) or '–'}",
         f"  steps       {run.steps:,} of {run.planned_steps:,}",
         f"  tiers       {', '.join(map(str, run.periods)) or '–'}",
@@ -107,6 +123,15 @@ def _notes(text: str) -> list[str]:
     """Line by line, however many there are."""
     found = [one_line(words, 1000) for words in text[:20_000].splitlines()]
     return [f"  notes       {found[0]}", *found[1:]] if found else []
+
+
+def _digest_lines(details: "RunDetails") -> "list[tuple[Part, str]]":
+    """The digests that the run keeps of its base model, part by part."""
+    try:
+        digests = read_digests(details.facts)
+    except InputError:
+        return []
+    return digest_words(digests) if digests else []
 
 
 def _loss(value: float | None) -> str:

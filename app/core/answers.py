@@ -5,10 +5,12 @@ conversation.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
+from app.core.base_model import BaseModelCheck
 from app.core.events import StageChanged, event_name
 
 Side = Literal["base", "tuned"]
@@ -26,6 +28,10 @@ class Tried:
 
     model: Path
     adapter_dir: Path
+
+    @property
+    def run_dir(self) -> Path:
+        return self.adapter_dir.parent.parent
 
 
 @dataclass(frozen=True)
@@ -96,6 +102,8 @@ class CheckpointLoaded:
     context_tokens: int | None
     """The most tokens the model can read, where its folder says so."""
     device: str
+    base_model: BaseModelCheck
+    """The base model that is loaded, beside the one that the run was trained with."""
 
 
 @dataclass(frozen=True)
@@ -163,13 +171,17 @@ AnswerEvent = (
 def answer_to_json(event: AnswerEvent) -> dict[str, Any]:
     """One JSON object for a line of output; what is no finite number becomes null."""
     if isinstance(event, CheckpointLoaded):
-        places = {"model": str(event.tried.model), "adapter": str(event.tried.adapter_dir)}
-        return {"event": event_name(event)} | places | _plain(event, without="tried")
+        facts = {
+            "model": str(event.tried.model),
+            "adapter": str(event.tried.adapter_dir),
+            "base_model": event.base_model.data(),
+        }
+        return {"event": event_name(event)} | _plain(event, without=("tried",)) | facts
     return {"event": event_name(event)} | _plain(event)
 
 
-def _plain(event: AnswerEvent, without: str = "") -> dict[str, Any]:
-    values = {f.name: getattr(event, f.name) for f in fields(event) if f.name != without}
+def _plain(event: AnswerEvent, without: Sequence[str] = ()) -> dict[str, Any]:
+    values = {f.name: getattr(event, f.name) for f in fields(event) if f.name not in without}
     return {
         name: None if isinstance(value, float) and not math.isfinite(value) else value
         for name, value in values.items()

@@ -1,4 +1,4 @@
-"""What a dataset's files hold, as digests: whether they are still what they were.
+"""What files hold, a dataset's or a base model's, as digests: whether they are what they were.
 
 A large file that was hashed before and has not been touched since is not read again.
 """
@@ -6,8 +6,9 @@ A large file that was hashed before and has not been touched since is not read a
 import contextlib
 import hashlib
 import os
+import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from app.core.errors import PUT_BACK, AppError, InputError
 from app.core.files import write_json_atomic
 from app.core.parsing import parse_json
 from app.core.paths import cache_dir
+from app.core.progress import run_to_end
 from app.data.dataset_files import facts_of, find_files
 
 _SMALL_BYTES = 2**20
@@ -26,6 +28,7 @@ _KEPT_FILES = 500
 _CLOCK_NS = 2 * 10**9
 """A file written to this long ago or less could change again without its times showing it."""
 _BLOCK_BYTES = 2**20
+_INDEX_LOCK = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -68,17 +71,18 @@ def unchanged(paths: Iterable[Path]) -> Iterator[None]:
 
     For work that reads files more than once, and would tell of two states as of one.
     """
-    before = [(path, _state(facts_of(path))) for path in paths]
+    before = {path: _state(facts_of(path)) for path in paths}
     try:
         yield
     except InputError:
-        _check_unchanged(before)
+        check_unchanged(before)
         raise
-    _check_unchanged(before)
+    check_unchanged(before)
 
 
-def _check_unchanged(before: Iterable[tuple[Path, tuple[int, ...]]]) -> None:
-    for path, state in before:
+def check_unchanged(before: Mapping[Path, tuple[int, ...]]) -> None:
+    """Raise InputError if a file is in another state than `before`."""
+    for path, state in before.items():
         now = file_state(path)
         if now != state:
             what = "changed" if now else "disappeared"
@@ -91,28 +95,42 @@ def _check_unchanged(before: Iterable[tuple[Path, tuple[int, ...]]]) -> None:
 
 def file_content(path: Path) -> FileContent:
     """What is in a file now. Raises InputError when it can't be read."""
+    return run_to_end(reading_content(path))
+
+
+def reading_content(path: Path) -> Generator[int, None, FileContent]:
+    """The same in small steps: yields how many bytes were just read, if any must be."""
     try:
         with path.open("rb") as file:
             facts = os.fstat(file.fileno())
             state = _state(facts)
             if facts.st_size <= _SMALL_BYTES:
-                return _hashed(file, state)
+                return (yield from _hashed(file, state))
             name = str(path.absolute())
             if (known := _known(name)) and known.state == state:
                 return known
             began = time.time_ns()
-            content = _hashed(file, state)
-            if max(facts.st_mtime_ns, facts.st_ctime_ns) < began - _CLOCK_NS:
+            content = yield from _hashed(file, state)
+            # What was written to while it was read had two states.
+            is_whole = _state(os.fstat(file.fileno())) == state
+            if is_whole and max(facts.st_mtime_ns, facts.st_ctime_ns) < began - _CLOCK_NS:
                 _remember(name, content)
             return content
     except OSError as error:
         raise InputError(f"{path} can't be read: {error.strerror}.") from error
 
 
-def _hashed(file: Any, state: tuple[int, ...]) -> FileContent:
+def remembered_content(path: Path) -> FileContent | None:
+    """What is in a file, if it was hashed and has not been touched since; it is not read."""
+    known = _known(str(path.absolute()))
+    return known if known and known.is_still(path) else None
+
+
+def _hashed(file: Any, state: tuple[int, ...]) -> Generator[int, None, FileContent]:
     digest = hashlib.sha256()
     while block := file.read(_BLOCK_BYTES):
         digest.update(block)
+        yield len(block)
     return FileContent(digest.hexdigest(), state)
 
 
@@ -142,10 +160,11 @@ def _known(name: str) -> FileContent | None:
 
 
 def _remember(name: str, content: FileContent) -> None:
-    index = _index()
-    index.pop(name, None)
-    index[name] = [content.digest, content.state]
-    kept = dict(list(index.items())[-_KEPT_FILES:])
-    with contextlib.suppress(AppError, OSError):  # without it the file is only hashed again
+    # Without it the file is only hashed again.
+    with _INDEX_LOCK, contextlib.suppress(AppError, OSError):
+        index = _index()
+        index.pop(name, None)
+        index[name] = [content.digest, content.state]
+        kept = dict(list(index.items())[-_KEPT_FILES:])
         own_folder(_index_file().parent)
         write_json_atomic(_index_file(), kept)

@@ -6,9 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from app.core.base_model import MANIFEST_KEY
 from app.core.errors import AppError
-from app.core.events import CheckpointSaved, Event
+from app.core.events import CheckpointSaved, Event, RunStarted, StepFinished
 from app.core.settings.watching import Keep
+from app.engine.base_model_digests import WeightsHashing
 from app.engine.checkpoints import (
     Checkpoint,
     Progress,
@@ -50,7 +52,16 @@ class Keeper(Protocol):
 class RunKeeper:
     """Keeps everything in the run's folder. Raises AppError when the disk refuses."""
 
-    def __init__(self, recorder: RunRecorder, keep: Keep, start: Checkpoint | None = None) -> None:
+    def __init__(
+        self,
+        recorder: RunRecorder,
+        keep: Keep,
+        start: Checkpoint | None = None,
+        hashing: WeightsHashing | None = None,
+    ) -> None:
+        """`hashing`, where the base model's weights are not hashed whole yet, begins with the run
+        and is looked at after each step."""
+        self._hashing = hashing
         self.run_dir = recorder.run_dir
         self._recorder = recorder
         self._keep = keep
@@ -59,6 +70,18 @@ class RunKeeper:
 
     def record(self, event: Event) -> None:
         self._recorder.record(event)
+        if isinstance(event, RunStarted) and self._hashing is not None:
+            self._hashing.start()
+        if isinstance(event, StepFinished) and self._hashing is not None and self._hashing.is_over:
+            self._keep_digests(self._hashing)
+
+    def _keep_digests(self, hashing: WeightsHashing) -> None:
+        """Raises RunError if the weights are not those the run began with."""
+        self._hashing = None
+        if digests := hashing.result():
+            self._recorder.keep(**{MANIFEST_KEY: digests.data()})
+        else:
+            self._recorder.log(f"The base model's weights were not hashed whole. {hashing.problem}")
 
     def log(self, text: str) -> None:
         self._recorder.log(text)
@@ -91,6 +114,10 @@ class RunKeeper:
             keep_only_checkpoints(self.run_dir, (best_step(self.run_dir), self.saved_step))
 
     def close(self, ending: Event) -> None:
+        with contextlib.suppress(AppError):
+            if self._hashing is not None:
+                self._hashing.stop()
+                self._keep_digests(self._hashing)
         # If the disk is what failed, the ending says so already.
         with contextlib.suppress(AppError):
             self._recorder.record(ending)

@@ -11,6 +11,7 @@ from app.core.errors import InputError
 from app.core.events import Event, LogMessage, StageChanged
 from app.data.dataset_files import DatasetFiles, find_files
 from app.data.mixed_parts import DatasetPart
+from app.data.token_digest import tokens_digest
 from app.data.token_store import RowSettings
 from app.data.training_data import (
     DataSettings,
@@ -62,6 +63,8 @@ class Prepared:
     questions: tuple[QuestionSet, ...]
     fingerprints: dict[str, str]
     """Path → SHA-256 of the files that the rows were read from."""
+    tokens_sha256: str
+    """As of `token_digest.tokens_digest`."""
     parts: tuple[DatasetPart, ...] = ()
     """The datasets, if several are mixed."""
 
@@ -90,10 +93,12 @@ def prepare(
     config: TrainingConfig,
     should_stop: Callable[[], bool],
     saved: Mapping[str, object] | None = None,
+    after_loading: Callable[[], None] = lambda: None,
 ) -> Generator[Event, None, Prepared]:
     """Load, check and sort everything, reporting each stage. Raises AppError on bad input.
 
     `saved` is the manifest of a run that goes on: its plan and its batches are followed.
+    `after_loading` is called once the base model is in memory, and may refuse it.
     """
     data = config.data
     if data is None:
@@ -105,6 +110,7 @@ def prepare(
     ]
     yield StageChanged("Loading the model")
     base = load_base_model(config.model)
+    after_loading()
     add_adapter(base.model, config)
     import_mlx().eval(base.model.parameters())
     saved_plan = None if saved is None else saved.get("plan")
@@ -139,6 +145,7 @@ def prepare(
         valid_examples=len(rows.valid),
         questions=tuple(_questions(path, base.tokenizer) for path in config.question_sets),
         fingerprints=rows.fingerprints,
+        tokens_sha256=tokens_digest(rows.train, rows.valid),
         parts=rows.parts if len(rows.parts) > 1 else (),
     )
 

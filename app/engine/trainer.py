@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from app.core.base_model import MANIFEST_KEY, BaseModelDigests
 from app.core.computer import Computer
 from app.core.config import TrainingConfig
 from app.core.config_text import to_plain, with_settings
@@ -15,6 +16,14 @@ from app.core.paths import expanded
 from app.core.paths import runs_dir as default_runs_dir
 from app.core.regular_files import read_regular
 from app.data.fingerprint import fingerprints
+from app.data.model_files import HASHED_FIRST_BYTES, ModelFiles, read_model_files
+from app.engine.base_model_digests import (
+    WeightsHashing,
+    check_is_same,
+    hashed_before_training,
+    merged,
+    said_of_tokens,
+)
 from app.engine.checkpoints import (
     MOST_STATE_BYTES,
     STATE_FILE,
@@ -27,6 +36,7 @@ from app.engine.checkpoints import (
 )
 from app.engine.faults import plain_fault
 from app.engine.keeping import Keeper, NoKeeper, RunKeeper
+from app.engine.loading import check_model_folder
 from app.engine.loop import TrainingLoop
 from app.engine.lora import trainable
 from app.engine.machines import Machines, is_first_machine, join_machines
@@ -69,9 +79,11 @@ def train(
     library = runs_dir or default_runs_dir()
     run_dir = choose_run_dir(config, library) if machines.is_first else config.output or library
     yield from memory_before(config)
+    files = read_model_files(config.model)
     try:
-        prepared = yield from prepare(config, should_stop)
-        machines.check_alike(_what_must_agree(config, prepared))
+        digests = yield from hashed_before_training(files, should_stop)
+        prepared = yield from prepare(config, should_stop, after_loading=files.check_unchanged)
+        machines.check_alike(_what_must_agree(config, prepared, digests))
     except StoppedEarly:
         yield RunFinished("stopped", run_dir, None, 0, "Stopped before the first step.")
         return
@@ -79,8 +91,9 @@ def train(
         raise plain_fault(error) from error
     yield from memory_of(config, prepared.shapes)
     if machines.is_first:
-        recorder = _new_run(config, run_dir, library, _facts(prepared))
-        keeper: Keeper = RunKeeper(recorder, config.keep_checkpoints)
+        recorder = _new_run(config, run_dir, library, _facts(prepared, digests))
+        hashing = None if digests.is_whole else WeightsHashing(files, digests, after_step=0)
+        keeper: Keeper = RunKeeper(recorder, config.keep_checkpoints, hashing=hashing)
         notes = _warnings(recorder)
     else:
         keeper, notes = NoKeeper(run_dir), []
@@ -123,10 +136,14 @@ def resume(
             f"The dataset {config.data} is not the one this run began with.",
             "Put the old files back, or start a new run.",
         )
+    check_model_folder(config.model)
+    files = read_model_files(config.model)
     try:
-        prepared = yield from prepare(config, should_stop, manifest)
+        digests = yield from hashed_before_training(files, should_stop)
+        said = check_is_same(config.model, manifest, digests)
+        prepared = yield from prepare(config, should_stop, manifest, files.check_unchanged)
         machines.check_alike(
-            _what_must_agree(config, prepared) | {"the checkpoint": _digest(start)}
+            _what_must_agree(config, prepared, digests) | {"the checkpoint": _digest(start)}
         )
     except StoppedEarly:
         step = start.progress.step
@@ -140,27 +157,41 @@ def resume(
     keeper: Keeper = NoKeeper(run_dir, start)
     notes: list[LogMessage] = []
     if machines.is_first:
-        recorder, notes = _reopened(run_dir, start)
-        keeper = RunKeeper(recorder, config.keep_checkpoints, start)
+        kept = merged(manifest, digests, start.progress.step)
+        recorder, notes = _reopened(run_dir, start, {MANIFEST_KEY: kept.data()})
+        notes += said + said_of_tokens(manifest, prepared.tokens_sha256)
+        hashing = _hashing(files, digests, kept, start)
+        keeper = RunKeeper(recorder, config.keep_checkpoints, start, hashing)
     loop = TrainingLoop(
         config, prepared, keeper, should_stop, wants_checkpoint, stop_after, start, machines, notes
     )
     yield from loop.events()
 
 
-def _reopened(run_dir: Path, start: Checkpoint) -> tuple[RunRecorder, list[LogMessage]]:
+def _reopened(
+    run_dir: Path, start: Checkpoint, facts: Facts
+) -> tuple[RunRecorder, list[LogMessage]]:
     """The run's recorder, set back to `start`, and what is to be said first."""
     done = start.progress
     aside = set_later_aside(run_dir, done.step)
     best = checkpoint_folder(run_dir, done.best_step) if done.best_step else None
     computer = computed_by()
     recorder = RunRecorder.reopen(
-        run_dir, done.metrics_bytes, done.best_val_loss, best, done.step, computer
+        run_dir, done.metrics_bytes, done.best_val_loss, best, done.step, computer, facts
     )
     notes = [LogMessage(f"Going on after step {done.step}.")]
     if aside is not None:
         notes.append(LogMessage(f"What came after it is kept in {aside.name} and made again."))
     return recorder, notes + _said_of_computers(start, computer) + _warnings(recorder)
+
+
+def _hashing(
+    files: ModelFiles, digests: BaseModelDigests, kept: BaseModelDigests, start: Checkpoint
+) -> WeightsHashing | None:
+    if digests.is_whole:
+        return None
+    advice = f"Then go on from {start.folder.name}."
+    return WeightsHashing(files, kept, start.progress.step, advice)
 
 
 def _said_of_computers(start: Checkpoint, computer: Computer) -> list[LogMessage]:
@@ -217,14 +248,17 @@ def _set_up_mlx(config: TrainingConfig) -> Machines:
     return join_machines(config.batch_size)
 
 
-def _what_must_agree(config: TrainingConfig, prepared: Prepared) -> dict[str, str]:
+def _what_must_agree(
+    config: TrainingConfig, prepared: Prepared, digests: BaseModelDigests
+) -> dict[str, str]:
     """What all machines of a run must have alike, by its name for people."""
-    weights = sorted((f.name, f.stat().st_size) for f in config.model.glob("*.safetensors"))
+    # Large weights may be hashed whole on one machine and not yet on another.
+    is_large = digests.weights_bytes > HASHED_FIRST_BYTES
     mix = tuple(replace(mixed, data=Path()) for mixed in config.mix)
     settings = to_plain(replace(config, output=None, model=Path(), data=None, valid=None, mix=mix))
     return {
         "the settings": json.dumps(settings, sort_keys=True, default=str),
-        "the base model": json.dumps(weights),
+        "the base model": json.dumps((digests.sampled() if is_large else digests).data()),
         "the dataset": json.dumps(sorted(prepared.fingerprints.values())),
         "the tier plan": prepared.plan.digest(),
         "how examples are put into batches": json.dumps(prepared.batching.data()),
@@ -239,10 +273,12 @@ def _digest(checkpoint: Checkpoint) -> str:
         raise InputError(f"{checkpoint.folder} can't be read any more: {reason}.") from error
 
 
-def _facts(prepared: Prepared) -> Facts:
+def _facts(prepared: Prepared, digests: BaseModelDigests) -> Facts:
     """What the manifest says beyond the config."""
     return {
         "data": prepared.fingerprints,
+        MANIFEST_KEY: digests.data(),
+        "tokens_sha256": prepared.tokens_sha256,
         "base_parameters": prepared.base.parameters,
         "mixed": [
             {"name": part.name, "rows": part.rows, "rows_per_epoch": part.rows_per_epoch}

@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from app.core.answers import SIDES, CheckpointLoaded, Side, Tried
-from app.core.errors import InputError
+from app.core.base_model import BaseModelCheck, compare_digests, read_digests
+from app.core.errors import AppError, InputError
+from app.data.model_files import ModelFiles, digests_to_compare, read_model_files
 from app.engine.checkpoints import ADAPTER_CONFIG_FILE, ADAPTER_FILE, check_files
 from app.engine.loading import BaseModel, load_base_model
 from app.engine.lora import module_path
 from app.engine.mlx_gateway import device_name, import_mlx, import_mlx_lm
 from app.engine.prompting import Prompting
+from app.library.manifest import read_manifest
 
 _CHOOSE = "Choose another checkpoint."
 _LEAVES = ("lora_a", "lora_b", "m")
@@ -47,7 +50,9 @@ def load_tuned_model(tried: Tried) -> TunedModel:
     from mlx.utils import tree_unflatten
 
     _check_adapter(tried.adapter_dir)
+    files = read_model_files(tried.model)
     base = load_base_model(tried.model)
+    files.check_unchanged()
     before = dict(base.model.named_modules())
     count = _lay_adapter(base, tried)
     after = dict(base.model.named_modules())
@@ -59,9 +64,18 @@ def load_tuned_model(tried: Tried) -> TunedModel:
     base.model.eval()
     loaded = CheckpointLoaded(
         tried, count, bool(base.tokenizer.has_chat_template), context_tokens(tried.model),
-        device_name(),
+        device_name(), _compared(tried, files),
     )  # fmt: skip
     return TunedModel(base, loaded, _end_tokens(base), trees)
+
+
+def _compared(tried: Tried, files: ModelFiles) -> BaseModelCheck:
+    """What was loaded beside what the checkpoint's run keeps of its base model."""
+    try:
+        recorded = read_digests(read_manifest(tried.run_dir))
+    except AppError:
+        recorded = None
+    return compare_digests(tried.model, recorded, digests_to_compare(files))
 
 
 def _end_tokens(base: BaseModel) -> frozenset[int]:

@@ -109,8 +109,12 @@ class RunRecorder:
         best_adapter_dir: Path | None = None,
         after_step: int = 0,
         computer: Computer | None = None,
+        facts: Mapping[str, Any] | None = None,
     ) -> "RunRecorder":
-        """A run that goes on `after_step`, where its metrics had `metrics_bytes`, on `computer`."""
+        """A run that goes on `after_step`, where its metrics had `metrics_bytes`, on `computer`.
+
+        `facts` take the place of those that its manifest has under their names.
+        """
         claim = Claim(run_dir)
         close_to_others(run_dir)
         best = best_adapter_dir if best_adapter_dir and best_adapter_dir.is_dir() else None
@@ -118,6 +122,7 @@ class RunRecorder:
             "best_val_loss": best_val_loss,
             "best_adapter": _within(run_dir, best) if best else None,
         }
+        manifest |= facts or {}
         if computer is not None:
             manifest["computed_by"] = _computers(manifest, after_step, computer)
         manifest["scores"] = [s for s in manifest["scores"] if s["when"] == "before"]
@@ -176,6 +181,11 @@ class RunRecorder:
                 self._manifest |= {"outcome": event.outcome, "message": event.message}
                 self.log(event.message)
                 self._write_manifest()
+
+    def keep(self, **facts: Any) -> None:
+        """Put further facts into the manifest."""
+        self._manifest |= facts
+        self._write_manifest()
 
     def log(self, text: str) -> None:
         with plain_disk_errors(self.run_dir):

@@ -17,6 +17,7 @@ from app.ui.menus import Handler
 from app.ui.mix_intake import MixIntake
 from app.ui.plain_text import dialog
 from app.workers.background import Failure
+from app.workers.library_tasks import Exported
 
 if TYPE_CHECKING:
     from app.library.checkpoint_list import CheckpointFacts
@@ -172,8 +173,9 @@ class Commands(QObject):
             self._export.ask(finished.adapter_dir, name, self._window)
 
     @Slot(object)
-    def tell_exported(self, folder: Path) -> None:
-        self._window.notice.tell(f"Exported to {folder}.")
+    def tell_exported(self, exported: Exported) -> None:
+        told = f"Exported to {exported.folder}. {exported.note}".rstrip()
+        self._window.notice.tell(told, is_lasting=bool(exported.note))
 
     @Slot(object)
     def tell_queued(self, _config: object) -> None:

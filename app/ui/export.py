@@ -6,7 +6,7 @@ from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QFileDialog, QWidget
 
 from app.workers.background import BackgroundTasks, Failure
-from app.workers.library_tasks import exporting
+from app.workers.library_tasks import Exported, exporting
 
 LONGEST_NAME, LONGEST_NAME_BYTES = 80, 200
 """Files' names end at 255 bytes almost everywhere, and a number may come behind them."""
@@ -14,7 +14,7 @@ LONGEST_NAME, LONGEST_NAME_BYTES = 80, 200
 
 class CheckpointExport(QObject):
     exported = Signal(object)
-    """Path of the new folder."""
+    """Exported"""
     failed = Signal(object)
     """Failure"""
 
@@ -39,8 +39,8 @@ class CheckpointExport(QObject):
         work = exporting(adapter_dir, folder, f"{shortened(name)} adapter")
         self._background.run(work, self._done, self._fail)
 
-    def _done(self, destination: Path) -> None:
-        self.exported.emit(destination)
+    def _done(self, exported: Exported) -> None:
+        self.exported.emit(exported)
 
     def _fail(self, failure: Failure) -> None:
         self.failed.emit(failure)

@@ -1,6 +1,7 @@
 """Reading and keeping what is in the library, as plain functions for the background thread."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from app.core.one_line import one_line
 from app.core.regular_files import SHARED_FILE
 
 if TYPE_CHECKING:
+    from app.core.base_model import BaseModelCheck
     from app.core.columns import Columns
     from app.library.measured_speed import MeasuredSpeed
     from app.library.queue_file import SavedQueue
@@ -44,15 +46,37 @@ def labelling(run_dir: Path, name: str, notes: str) -> Callable[[], None]:
     return work
 
 
-def exporting(adapter_dir: Path, folder: Path, name: str) -> Callable[[], object]:
+@dataclass(frozen=True)
+class Exported:
+    folder: Path
+    note: str
+    """What the user should know of the base model; empty where it is the run's own."""
+
+
+def exporting(adapter_dir: Path, folder: Path, name: str) -> Callable[[], Exported]:
     """Copies a checkpoint into a new folder called `name`, or nearly so, in one the user chose."""
 
-    def work() -> object:
+    def work() -> Exported:
         from app.library.run_store import export_checkpoint
 
-        return export_checkpoint(adapter_dir, free_name(folder, name))
+        made = export_checkpoint(adapter_dir, free_name(folder, name))
+        check = _check_of_run(adapter_dir.parent.parent)
+        # That the base model is away is no matter of the copy.
+        return Exported(made, "" if check.state == "missing" else check.message)
 
     return work
+
+
+def _check_of_run(run_dir: Path) -> "BaseModelCheck":
+    from app.core.base_model import UNKNOWN, BaseModelCheck
+    from app.data.model_files import check_base_model
+    from app.library.manifest import read_manifest
+
+    try:
+        manifest = read_manifest(run_dir)
+    except AppError:  # an adapter that lies elsewhere
+        return BaseModelCheck("unknown", UNKNOWN)
+    return check_base_model(manifest["config"].get("model"), manifest)
 
 
 def free_name(folder: Path, name: str) -> Path:

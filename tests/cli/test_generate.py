@@ -1,5 +1,6 @@
 """`nestling generate` as a real process, on a real run of the tiny model."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -11,6 +12,7 @@ import pytest
 from app.core.config import TierConfig, TrainingConfig
 from tests.conftest import write_chats
 from tests.homes import copied_run, train_at_home
+from tests.other_base_models import CHANGES, copied_model
 from tests.patience import PATIENCE_SECONDS
 
 SHORT = ("--max-tokens", "4")
@@ -70,6 +72,7 @@ def test_events_come_as_json_lines(run_dir: Path) -> None:
     events = [json.loads(line) for line in told.stdout.splitlines()]
     assert events[0]["event"] == "checkpoint_loaded"
     assert events[0]["adapter"].endswith("step-000002")
+    assert events[0]["base_model"] == {"state": "same", "message": "", "changed": [], "files": []}
     assert events[-1]["event"] == "answers_compared"
     (found,) = [event for event in events if event["event"] == "logits_compared"]
     assert found["largest_difference"] > 0
@@ -123,3 +126,41 @@ def test_an_answer_that_nobody_reads_ends_quietly(run_dir: Path) -> None:
     assert process.returncode == 130
     assert "Traceback" not in told
     assert "Broken" not in told
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_a_changed_base_model_is_said_and_shown(
+    what: str, run_dir: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    change, sentence, hint = CHANGES[what]
+    other = copied_model(tiny_model, tmp_path / "other")
+    change(other)
+    told = nestling("--run", "chatty", "--model", other, "--prompt", "Hi", *SHORT)
+    assert told.returncode == 0, told.stderr
+    assert sentence.format(other) in told.stderr
+    manifest = json.loads((run_dir / "run.json").read_text())
+    manifest["config"]["model"] = str(other)
+    (run_dir / "run.json").write_text(json.dumps(manifest))
+    shown = shown_run("chatty")
+    assert f"{sentence.format(other)} {hint}" in shown
+    check = json.loads(shown_run("chatty", "--json"))["base_model_check"]
+    assert (check["state"], check["message"]) == ("changed", sentence.format(other))
+    assert check["files"] == [hint.partition(" ")[0]]
+
+
+def test_the_base_model_is_shown_with_its_digests(run_dir: Path, tiny_model: Path) -> None:
+    shown = shown_run("chatty")
+    weights = (tiny_model / "model.safetensors").read_bytes()
+    assert f"model.safetensors {hashlib.sha256(weights).hexdigest()[:16]}" in shown
+    assert "is the one this run was trained with, byte for byte" in shown
+    told = json.loads(shown_run("chatty", "--json", "--whole"))
+    assert told["base_model_check"]["state"] == "same"
+    assert list(told["base_model"]["weights"]) == ["model.safetensors"]
+
+
+def shown_run(*arguments: str) -> str:
+    ended = subprocess.run(
+        [sys.executable, "-m", "app", "show", *arguments], capture_output=True, timeout=120
+    )
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout.decode()

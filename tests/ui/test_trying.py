@@ -1,5 +1,6 @@
 """The Try page on a real run of the tiny model: asked, stopped, refused, freed."""
 
+import json
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -17,11 +18,14 @@ from app.core.config import TierConfig, TrainingConfig
 from app.core.paths import runs_dir
 from app.engine.trainer import train
 from app.ui.app_state import Phase
+from app.ui.library.facts import base_model_facts
+from app.ui.library.run_reading import read_run
 from app.ui.main_window import LIBRARY, TRAIN, TRY
 from app.ui.pages.try_page import EMPTY, LOOKING, READY, TALK, TryPage
 from app.ui.trying.trial import IN_PROGRESS
 from tests.conftest import write_chats
 from tests.homes import copied_run, train_at_home
+from tests.other_base_models import CHANGES, copied_model
 from tests.patience import PATIENCE_SECONDS
 
 
@@ -456,3 +460,36 @@ def test_a_base_model_that_was_moved_is_found_again(
     nestling.try_commands.use_model(tmp_path / "moved")
     ask(nestling, "Hi", qtbot)
     assert said(page, "tuned")
+
+
+def test_another_base_model_than_the_run_s_is_said_with_the_answers(
+    shown: Nestling, tiny_model: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
+    change, sentence, _ = CHANGES["the template"]
+    other = copied_model(tiny_model, tmp_path / "other")
+    change(other)
+    ask(shown, "Hi", qtbot)
+    assert shown.trying.conversation.turns[-1].remark.text() == ""
+    shown.try_commands.use_model(other)
+    ask(shown, "Hi", qtbot)
+    assert shown.trying.conversation.turns[-1].remark.text() == sentence.format(other)
+
+
+def test_a_checkpoint_exported_while_its_base_model_is_another_says_so(
+    shown: Nestling, run_dir: Path, tiny_model: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
+    _, sentence, hint = CHANGES["rope_theta"]
+    other = copied_model(tiny_model, tmp_path / "other")
+    manifest = json.loads((run_dir / "run.json").read_text())
+    manifest["config"]["model"] = str(other)
+    (run_dir / "run.json").write_text(json.dumps(manifest))
+    notice = shown.window.notice.text
+    shown.export.export_into(tmp_path, run_dir / "checkpoints" / "step-000004", "first")
+    qtbot.waitUntil(lambda: notice.text() == f"Exported to {tmp_path / 'first adapter'}.")
+    CHANGES["rope_theta"][0](other)
+    shown.export.export_into(tmp_path, run_dir / "checkpoints" / "step-000004", "second")
+    told = f"Exported to {tmp_path / 'second adapter'}. {sentence.format(other)}"
+    qtbot.waitUntil(lambda: notice.text() == told)
+    facts = dict(base_model_facts(read_run(run_dir).details, read_run(run_dir).base_model))
+    assert facts["Compared now"] == f"{sentence.format(other)} {hint}"
+    assert facts["Weights"].startswith("model.safetensors ")

@@ -4,8 +4,16 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from app.core.base_model import (
+    PART_NAMES,
+    BaseModelCheck,
+    check_words,
+    digest_words,
+    read_digests,
+)
 from app.core.computer import read_computers
 from app.core.config import CHOICES, TierConfig, TrainingConfig
+from app.core.errors import InputError
 from app.core.one_line import one_line
 from app.ui import phrases
 
@@ -67,6 +75,19 @@ def data_facts(details: "RunDetails") -> Facts:
     told.append(("Disk use", phrases.size(details.summary.size_bytes)))
     told.append(("Folder", str(details.summary.run_dir)))
     return told
+
+
+def base_model_facts(details: "RunDetails", check: BaseModelCheck) -> Facts:
+    """What the run keeps of its base model, and whether that is still so."""
+    try:
+        digests = read_digests(details.facts)
+    except InputError:
+        digests = None
+    told = [
+        (PART_NAMES[part].capitalize(), one_line(words, _MOST_WORDS))
+        for part, words in (digest_words(digests) if digests else ())
+    ]
+    return [*told, ("Compared now", one_line(check_words(check), _MOST_WORDS))]
 
 
 def setting_text(value: Any, name: str) -> str:

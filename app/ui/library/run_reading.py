@@ -10,6 +10,7 @@ from app.core.config import TrainingConfig
 from app.core.config_text import with_settings
 
 if TYPE_CHECKING:
+    from app.core.base_model import BaseModelCheck
     from app.core.events import EvaluationFinished
     from app.library.run_details import RunDetails
     from app.library.step_records import StepTable
@@ -22,6 +23,8 @@ class ReadRun:
     series: "RunSeries"
     reading_seconds: float
     """How long it took."""
+    base_model: "BaseModelCheck"
+    """Its base model as it is now."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,7 @@ def reading(run_dir: Path) -> Callable[[], ReadRun | None]:
 
 def read_run(run_dir: Path) -> ReadRun:
     """All of a run, also of a broken one. For the background thread."""
+    from app.data.model_files import check_base_model
     from app.library.run_details import read_details
     from app.library.step_records import no_steps
     from app.ui.plots.run_series import RunSeries
@@ -77,4 +81,6 @@ def read_run(run_dir: Path) -> ReadRun:
     for evaluation in details.evaluations:
         series.add_evaluation(evaluation)
     # A long run's steps as they were recorded take more room than all that is drawn of them.
-    return ReadRun(replace(details, table=no_steps()), series, perf_counter() - begun)
+    base_model = check_base_model(details.settings.get("model"), details.facts)
+    details = replace(details, table=no_steps())
+    return ReadRun(details, series, perf_counter() - begun, base_model)

@@ -19,7 +19,7 @@ from app.core.one_line import one_line
 from app.ui import phrases
 from app.ui.desktop import REVEAL_LABEL
 from app.ui.library.checkpoints_view import CheckpointsView
-from app.ui.library.facts import data_facts, setting_facts
+from app.ui.library.facts import base_model_facts, data_facts, setting_facts
 from app.ui.library.facts_view import FactsView
 from app.ui.library.opened_plots import OpenedPlots
 from app.ui.library.repeat_button import RepeatButton
@@ -139,7 +139,12 @@ class RunView(QWidget):
         self.repeat.show_run(details, has_steps=run.series.has_steps)
         self.checkpoints.show_run(details)
         self.settings.show_facts(setting_facts(details))
-        self.data.show_facts({"Data and results": data_facts(details)})
+        self.data.show_facts(
+            {
+                "Data and results": data_facts(details),
+                "Base model": base_model_facts(details, run.base_model),
+            }
+        )
         show_grown(self.log, details.log)
         self.plots_place.show_series(run.series, is_same=is_same, is_live=is_live)
         if not is_same:

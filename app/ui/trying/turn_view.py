@@ -123,10 +123,12 @@ class TurnView(QWidget):
                 self._tell(f"{event.stage}…")
             case CheckpointLoaded():
                 self._tell("Reading the question…")
+                if event.base_model.message:
+                    self._remark(event.base_model.message)
                 if not event.has_template:
-                    say(self.remark, NO_TEMPLATE)
+                    self._remark(NO_TEMPLATE)
             case Remark():
-                say(self.remark, event.text)
+                self._remark(event.text)
             case AnswerEnded():
                 self.answers[event.side].end(event)
             case LogitsCompared():
@@ -150,6 +152,9 @@ class TurnView(QWidget):
     def _tell(self, status: str) -> None:
         for answer in self.answers.values():
             answer.tell(status)
+
+    def _remark(self, sentence: str) -> None:
+        say(self.remark, " ".join(filter(None, (self.remark.text(), sentence))))
 
     def _measure(self, sentence: str) -> None:
         self._measured.append(sentence)

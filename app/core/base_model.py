@@ -1,0 +1,225 @@
+"""The base model of a run as digests of the files that decide its numbers, and how two differ.
+
+Plain values as a run's manifest holds them; knows no file.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from app.core.errors import InputError
+from app.core.one_line import one_line
+
+Part = Literal["weights", "config", "tokenizer", "template"]
+PARTS: tuple[Part, ...] = ("weights", "config", "tokenizer", "template")
+PART_NAMES: dict[Part, str] = {
+    "weights": "weights",
+    "config": "configuration",
+    "tokenizer": "tokenizer",
+    "template": "chat template",
+}
+MANIFEST_KEY = "base_model"
+UNKNOWN = "It is unknown which base model this run was trained with: it kept no digests of it."
+_SHOWN_FILES = 4
+_SHOWN_DIGITS = 16
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    size_bytes: int
+    sampled_sha256: str
+    """Of the size, the header, and blocks of every tensor."""
+    sha256: str | None = None
+    """Of all bytes; None until they are hashed."""
+
+
+@dataclass(frozen=True)
+class BaseModelDigests:
+    """Each part as the names of its files with their digests."""
+
+    weights: Mapping[str, WeightsFile]
+    config: Mapping[str, str]
+    tokenizer: Mapping[str, str]
+    template: Mapping[str, str]
+    after_step: int = 0
+    """The run's steps after this one were computed with these files; earlier ones are unknown."""
+    whole_after_step: int = 0
+    """The same for the digests of all bytes of the weights, where there are any."""
+
+    @property
+    def is_whole(self) -> bool:
+        """All bytes of the weights are hashed."""
+        return all(file.sha256 for file in self.weights.values())
+
+    @property
+    def weights_bytes(self) -> int:
+        return sum(file.size_bytes for file in self.weights.values())
+
+    def hashed_whole(self, sha256: Mapping[str, str], after_step: int) -> "BaseModelDigests":
+        """With the digests of all bytes of every weights file."""
+        weights = {name: replace(file, sha256=sha256[name]) for name, file in self.weights.items()}
+        return replace(self, weights=weights, whole_after_step=after_step)
+
+    def sampled(self) -> "BaseModelDigests":
+        """Without the digests of all bytes."""
+        weights = {name: replace(file, sha256=None) for name, file in self.weights.items()}
+        return replace(self, weights=weights)
+
+    def differing_files(self, other: "BaseModelDigests") -> dict[Part, tuple[str, ...]]:
+        """The names of the files that differ, for each part that does."""
+        found = {part: _differing(getattr(self, part), getattr(other, part)) for part in PARTS}
+        return {part: names for part, names in found.items() if names}
+
+    def data(self) -> dict[str, Any]:
+        """As JSON holds it."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class BaseModelCheck:
+    """A base model folder beside the digests that a run keeps."""
+
+    state: Literal["same", "sampled", "changed", "unknown", "missing"]
+    """"sampled": everything is the same as far as it was read, and of the weights that is blocks
+    only. "unknown": the run keeps no digests, or none for its first steps. "missing": the folder
+    can't be read."""
+    message: str = ""
+    """For people; empty where nothing is amiss."""
+    changed: tuple[Part, ...] = ()
+    files: tuple[str, ...] = ()
+    """Those that differ."""
+
+    @property
+    def hint(self) -> str:
+        """Which files to put back; empty where none differs."""
+        if not self.files:
+            return ""
+        shown = ", ".join(map(one_line, self.files[:_SHOWN_FILES]))
+        more = f" and {len(self.files) - _SHOWN_FILES} more" * (len(self.files) > _SHOWN_FILES)
+        verb = "differs" if len(self.files) == 1 else "differ"
+        return f"{shown}{more} {verb}: put the old files back, or start a new run."
+
+    def data(self) -> dict[str, Any]:
+        """As JSON holds it."""
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self).items()}
+
+
+def check_words(check: BaseModelCheck) -> str:
+    """One sentence, also where nothing is amiss."""
+    if check.state == "same":
+        return "The base model is the one this run was trained with, byte for byte."
+    if check.state == "sampled":
+        return (
+            "The base model is the one this run was trained with, as far as it was compared: "
+            "of the weights, blocks of every tensor."
+        )
+    return f"{check.message} {check.hint}".rstrip()
+
+
+def digest_words(digests: BaseModelDigests) -> list[tuple[Part, str]]:
+    """Each part's files with the beginnings of their SHA-256, for people."""
+    found: list[tuple[Part, str]] = []
+    for part in PARTS:
+        files = [_file_words(name, file) for name, file in getattr(digests, part).items()]
+        more = [f"{len(files) - _SHOWN_FILES} more"] if len(files) > _SHOWN_FILES else []
+        if files:
+            found.append((part, ", ".join([*files[:_SHOWN_FILES], *more])))
+    return found
+
+
+def _file_words(name: str, file: WeightsFile | str) -> str:
+    shown = one_line(name)
+    if isinstance(file, str):
+        return f"{shown} {file[:_SHOWN_DIGITS]}"
+    size = f"{file.size_bytes / 1e6:,.1f} MB"
+    if file.sha256:
+        return f"{shown} {file.sha256[:_SHOWN_DIGITS]}, {size}"
+    return f"{shown} {file.sampled_sha256[:_SHOWN_DIGITS]} (sampled blocks), {size}"
+
+
+def compare_digests(
+    folder: Path, recorded: BaseModelDigests | None, current: BaseModelDigests
+) -> BaseModelCheck:
+    """What `folder` holds now beside what a run keeps of its base model."""
+    if recorded is None:
+        return BaseModelCheck("unknown", UNKNOWN)
+    if differing := recorded.differing_files(current):
+        files = dict.fromkeys(name for names in differing.values() for name in names)
+        message = _changed(folder, list(differing))
+        return BaseModelCheck("changed", message, tuple(differing), tuple(files))
+    if recorded.after_step:
+        up_to = f"up to step {recorded.after_step}"
+        return BaseModelCheck(
+            "unknown", f"It is unknown which base model this run was trained with {up_to}."
+        )
+    is_whole = recorded.is_whole and current.is_whole and not recorded.whole_after_step
+    return BaseModelCheck("same" if is_whole else "sampled")
+
+
+def read_digests(manifest: Mapping[str, Any]) -> BaseModelDigests | None:
+    """As a run's manifest has them; None if it has none.
+
+    Raises InputError if they are not as they were written.
+    """
+    entry = manifest.get(MANIFEST_KEY)
+    if entry is None:
+        return None
+    try:
+        digests = BaseModelDigests(
+            weights={
+                name: WeightsFile(
+                    _count(file["size_bytes"]),
+                    _text(file["sampled_sha256"]),
+                    None if file["sha256"] is None else _text(file["sha256"]),
+                )
+                for name, file in entry["weights"].items()
+            },
+            config=_texts(entry["config"]),
+            tokenizer=_texts(entry["tokenizer"]),
+            template=_texts(entry["template"]),
+            after_step=_count(entry["after_step"]),
+            whole_after_step=_count(entry["whole_after_step"]),
+        )
+    except (KeyError, TypeError, AttributeError):
+        raise InputError(
+            "The digests of the base model in run.json are not as they were written.",
+            "Put the old file back, or start a new run.",
+        ) from None
+    return digests
+
+
+def _differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[str, ...]:
+    names = dict.fromkeys([*one, *other])
+    return tuple(name for name in names if not _are_alike(one.get(name), other.get(name)))
+
+
+def _are_alike(one: Any, other: Any) -> bool:
+    are_weights = isinstance(one, WeightsFile) and isinstance(other, WeightsFile)
+    if are_weights and None in (one.sha256, other.sha256):
+        one, other = replace(one, sha256=None), replace(other, sha256=None)
+    return bool(one == other)
+
+
+def _changed(folder: Path, parts: Sequence[Part]) -> str:
+    names = [PART_NAMES[part] for part in parts]
+    listed = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+    is_one = len(names) == 1 and parts[0] != "weights"
+    verb = "is not the one" if is_one else "are not those"
+    return f"The {listed} of the base model in {folder} {verb} this run was trained with."
+
+
+def _texts(value: Any) -> dict[str, str]:
+    return {name: _text(digest) for name, digest in value.items()}
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(value)
+    return value
+
+
+def _count(value: Any) -> int:
+    if type(value) is not int or value < 0:
+        raise TypeError(value)
+    return value
