@@ -14,8 +14,6 @@ from app.core.paths import runs_dir as default_runs_dir
 from app.core.regular_files import read_regular
 from app.data.fingerprint import fingerprints
 from app.engine.checkpoints import (
-    MOST_STATE_BYTES,
-    STATE_FILE,
     Checkpoint,
     checkpoint_folder,
     last_checkpoint,
@@ -32,6 +30,7 @@ from app.engine.mlx_gateway import CACHE_LIMIT_BYTES, computed_by, import_mlx
 from app.engine.planning import memory_before, memory_of
 from app.engine.preparation import Prepared, StoppedEarly, prepare
 from app.library.checkpoint_list import step_of
+from app.library.checkpoint_state import MOST_STATE_BYTES, STATE_FILE
 from app.library.claim import is_claimed
 from app.library.going_on import check_not_done
 from app.library.manifest import check_settings, read_manifest

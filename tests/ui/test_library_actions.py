@@ -17,13 +17,13 @@ from pytestqt.qtbot import QtBot
 from app.application import Nestling
 from app.core.config import TierConfig, TrainingConfig
 from app.core.config_text import load_toml, to_toml
-from app.core.events import RunFinished
+from app.core.events import EvaluationFinished, RunFinished
 from app.core.paths import runs_dir
 from app.library.claim import Claim
 from app.library.csv_export import export_csv
 from app.library.label import Label, read_label, write_label
 from app.library.manifest import read_manifest
-from app.library.metrics import HEADER_BYTES, read_steps
+from app.library.metrics import HEADER_BYTES, MetricsWriter, read_steps
 from app.library.run import RunRecorder
 from app.library.run_details import read_details
 from app.ui.app_state import Phase
@@ -297,8 +297,7 @@ def test_checkpoints_that_never_came_below_the_base_model_say_so(
     opened(nestling, run, qtbot)
     note = nestling.library.opened.checkpoints.note
     assert note.isHidden()
-    with (run / "events.jsonl").open("a") as file:
-        file.write('{"event": "evaluation_finished", "step": 0, "val_loss": 0.000124}\n')
+    MetricsWriter(run).append(EvaluationFinished(0, 0.000124, is_best=True))
     nestling.library_commands.refresh()
     qtbot.waitUntil(lambda: "0.000124" in note.text())
 
@@ -508,8 +507,7 @@ def test_the_base_model_s_validation_loss_is_the_first_row_of_a_table(
     make_run: MakeRun, tmp_path: Path
 ) -> None:
     run = make_run(runs_dir() / "a", steps=2)
-    with (run / "events.jsonl").open("a") as file:
-        file.write('{"event": "evaluation_finished", "step": 0, "val_loss": 3.5}\n')
+    MetricsWriter(run).append(EvaluationFinished(0, 3.5, is_best=True))
     export_csv(read_details(run), tmp_path / "a.csv")
     with (tmp_path / "a.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
