@@ -11,9 +11,10 @@ import os
 import shutil
 import zlib
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from time import monotonic
@@ -48,6 +49,8 @@ _TYPES: dict[str, Any] = {
 }
 _SHAPES = {"spans": (-1, 2), "places": (-1, 2)}
 _TOKEN_BYTES = 4
+OpenFile = Callable[[], BlockFile]
+"""Only the tokens stay open: a dataset may have more files than a process may open."""
 _SECONDS_BETWEEN_ENTRIES = 5.0
 CHECKED_WHEN_OPENED_BYTES = 256 * 2**20
 """A larger tokens file opens at once: its blocks are checked only as they are read."""
@@ -59,7 +62,7 @@ class TokenStore:
 
     folder: Path
     rows: TokenRows
-    problem_file: BlockFile
+    open_problems: OpenFile
     problem_count: int
     bad_row_count: int = 0
     """Those of the problems that are the file's, and not the model's."""
@@ -70,7 +73,7 @@ class TokenStore:
         """Rows of `path` that can't be tokenised, in the file's order. Raises RunError."""
         rest = b""
         with giving_up_if_damaged(self.folder):
-            for part in self.problem_file.parts():
+            for part in self.open_problems().parts():
                 *lines, rest = (rest + part).split(b"\n")
                 for line in lines:
                     place, reason, kind = json.loads(line)
@@ -131,7 +134,7 @@ def open_store(folder: Path, key: str) -> TokenStore | None:
             return None
         files = _files(folder, manifest["files"])
         rows = _rows(folder, files)
-        files[PROBLEMS].check()
+        files[PROBLEMS]().check()
         if int(rows.starts[-1]) != len(rows.tokens) or int(rows.span_starts[-1]) != len(rows.spans):
             return None
         os.utime(folder / MANIFEST)
@@ -252,24 +255,26 @@ def _last_entry(aside: Path, key: str) -> dict[str, Any]:
     return entry | {"sums": sums} if is_whole and entry["key"] == key else {}
 
 
-def _files(folder: Path, facts: Mapping[str, Mapping[str, int]]) -> dict[str, BlockFile]:
-    """A store's files by name. Raises OSError or ValueError for those that are damaged."""
-    content, files = (folder / SUMS).read_bytes(), {}
+def _files(folder: Path, facts: Mapping[str, Mapping[str, int]]) -> dict[str, OpenFile]:
+    """What opens each of a store's files, by name. Raises OSError or ValueError."""
+    content = (folder / SUMS).read_bytes()
+    files: dict[str, OpenFile] = {}
     for name in (*_TYPES, PROBLEMS):
         size = -(-facts[name]["size"] // BLOCK_BYTES) * array("I").itemsize
         own, content = content[:size], content[size:]
         if zlib.crc32(own) != facts[name]["sum"]:
             raise ValueError(folder / SUMS)
-        files[name] = BlockFile(folder / name, facts[name]["size"], array("I", own))
+        files[name] = partial(BlockFile, folder / name, facts[name]["size"], array("I", own))
     return files
 
 
-def _rows(folder: Path, files: Mapping[str, BlockFile]) -> TokenRows:
-    if files["tokens"].size <= CHECKED_WHEN_OPENED_BYTES:
-        files["tokens"].check()
+def _rows(folder: Path, files: Mapping[str, OpenFile]) -> TokenRows:
+    tokens = files["tokens"]()
+    if tokens.size <= CHECKED_WHEN_OPENED_BYTES:
+        tokens.check()
     arrays = {
-        name: np.frombuffer(b"".join(files[name].parts()), kind).reshape(_SHAPES.get(name, -1))
+        name: np.frombuffer(b"".join(files[name]().parts()), kind).reshape(_SHAPES.get(name, -1))
         for name, kind in _TYPES.items()
         if name != "tokens"
     }
-    return TokenRows(tokens=StoredTokens(folder, files["tokens"]), **arrays)
+    return TokenRows(tokens=StoredTokens(folder, tokens), **arrays)

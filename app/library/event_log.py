@@ -39,9 +39,10 @@ class EventLog:
 
     def problem_to_keep(self, step: int) -> list[Plain]:
         """The event that tells of the problem in the log that begins anew after `step`."""
-        before = f"Before the run went on after step {step:,}: "
-        problem = self.problem if self.problem.startswith("Before") else before + self.problem
-        return [{"event": LOG_DAMAGED, "text": problem}] if self.problem else []
+        problem = self.problem
+        if problem and not problem.startswith("Before"):
+            problem = f"Before the run went on after step {step:,}: {problem}"
+        return [{"event": LOG_DAMAGED, "text": problem}] if problem else []
 
 
 def read_lines(content: bytes, name: str) -> EventLog:
@@ -98,14 +99,16 @@ class _Reading:
 
 
 def _sentences(name: str, changed: list[int], gaps: list[tuple[int, int]]) -> Iterable[str]:
-    if changed:
-        word, was = ("line", "was") if len(changed) == 1 else ("lines", "were")
-        shown = ", ".join(f"{place:,}" for place in changed[:_NAMED_LINES])
-        more = f" and {len(changed) - _NAMED_LINES:,} more" if len(changed) > _NAMED_LINES else ""
-        yield f"In {name} {word} {shown}{more} {was} changed, so nothing is taken from there."
+    if len(changed) == 1:
+        yield f"Line {changed[0]:,} of {name} was changed and is not used."
+    elif changed:
+        shown = [f"{place:,}" for place in changed[:_NAMED_LINES]]
+        rest = len(changed) - len(shown)
+        last = f"{rest:,} more" if rest else shown.pop()
+        yield f"Lines {', '.join(shown)} and {last} of {name} were changed and are not used."
     for place, missing in gaps[:1]:
-        lines = "1 line is" if missing == 1 else f"{missing:,} lines are"
-        yield f"In {name} {lines} missing before line {place:,}."
+        lines = f"1 line of {name} is" if missing == 1 else f"{missing:,} lines of {name} are"
+        yield f"{lines} missing before line {place:,}."
 
 
 def _is_whole(event: Plain, line: bytes) -> bool:

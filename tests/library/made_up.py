@@ -1,11 +1,13 @@
 """Made-up events of a run, without MLX, which the tests' conftest loads."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from app.core.events import RunStarted, StepFinished, TierFacts
 from app.library.event_log import sealed_line
+from app.library.manifest import digest_of
 from app.library.metrics import read_events
 
 
@@ -48,3 +50,10 @@ def set_losses(run: Path, losses: dict[int, Any]) -> None:
             event["val_loss"] = losses.get(event["step"], event["val_loss"])
 
     rewrite_events(run, change)
+
+
+def write_state(folder: Path, step: int, **more: Any) -> None:
+    """A checkpoint's state file, whole, that says which step it is of."""
+    said = {"format": 2, "sha256": {}, "progress": {"step": step, **more}}
+    text = json.dumps(said | {"own_sha256": digest_of(said)})
+    (folder / "state.json").write_text(text)

@@ -4,7 +4,6 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,13 +12,13 @@ from hypothesis import strategies as st
 from app.core.events import EvaluationFinished
 from app.core.files import remove_folder
 from app.library.event_log import read_lines, sealed_line
-from app.library.manifest import digest_of, read_manifest
+from app.library.manifest import read_manifest
 from app.library.metrics import MetricsWriter, read_event_log, read_events, read_steps
 from app.library.pointing import best_step, point_at_checkpoints, superfluous_checkpoints
 from app.library.run_details import RunDetails, read_details
 from app.library.trying import read_choices
 from app.workers.deleting import thinning_out
-from tests.library.made_up import run_started, set_losses
+from tests.library.made_up import run_started, set_losses, write_state
 
 MakeRun = Callable[..., Path]
 
@@ -51,12 +50,6 @@ def bests(details: RunDetails) -> list[int]:
     return [facts.step for facts in details.checkpoints if facts.is_best]
 
 
-def write_state(folder: Path, step: int, **more: Any) -> None:
-    said = {"format": 2, "sha256": {}, "progress": {"step": step, **more}}
-    text = json.dumps(said | {"own_sha256": digest_of(said)})
-    (folder / "state.json").write_text(text)
-
-
 # -- lines ---------------------------------------------------------------------------------------
 
 EVENTS = [{"event": "evaluation_finished", "step": n, "val_loss": n / 7} for n in range(1, 9)]
@@ -82,7 +75,7 @@ def test_no_changed_bit_of_a_line_is_taken_for_what_happened(line: int, at: int,
     log = read_lines(b"".join(whole), "log")
     assert [e["step"] for e in log.events] == [n for n in range(1, 9) if n != line + 1]
     # The last line may be one that a power cut tore.
-    assert f"line {line + 1}" in log.problem or line == 7
+    assert f"Line {line + 1} of log was changed" in log.problem or line == 7
 
 
 @given(st.integers(0, 6), st.integers(1, 7))
@@ -91,8 +84,8 @@ def test_lines_that_are_missing_are_counted(first: int, count: int) -> None:
     steps, problem = read(kept)
     assert steps == [n for n in range(1, 9) if not first < n <= first + count]
     gap = min(count, 8 - first) if first + count < 8 else 0
-    lines = {0: "", 1: "1 line is"}.get(gap, f"{gap} lines are")
-    assert problem == (f"In log {lines} missing before line {first + 1}." if gap else "")
+    lines = "1 line of log is" if gap == 1 else f"{gap} lines of log are"
+    assert problem == (f"{lines} missing before line {first + 1}." if gap else "")
 
 
 @given(st.permutations(range(8)))
@@ -105,10 +98,18 @@ def test_lines_in_another_order_are_noticed(order: list[int]) -> None:
 def test_lines_that_were_added_or_copied_are_not_taken() -> None:
     plain = json.dumps(EVENTS[0]) + "\n"
     assert read([*LINES[:3], plain, *LINES[3:]]) == (
-        list(range(1, 9)), "In log line 4 was changed, so nothing is taken from there."
+        list(range(1, 9)), "Line 4 of log was changed and is not used."
     )  # fmt: skip
     assert read([*LINES, LINES[0]])[0] == list(range(1, 9))
-    assert "line 9 was changed" in read([*LINES, LINES[0]])[1]
+    assert "Line 9 of log was changed" in read([*LINES, LINES[0]])[1]
+
+
+def test_of_many_changed_lines_the_first_are_named() -> None:
+    plain = json.dumps(EVENTS[0]) + "\n"
+    assert read([plain, plain, *LINES])[1] == "Lines 1 and 2 of log were changed and are not used."
+    assert read([plain, *LINES, plain, plain, *[plain] * 5])[1] == (
+        "Lines 1, 10, 11 and 5 more of log were changed and are not used."
+    )
 
 
 def test_a_line_that_a_full_disk_tore_is_no_change() -> None:
@@ -128,9 +129,7 @@ def test_a_log_without_checksums_is_read_as_it_stands() -> None:
 def test_a_loss_that_was_edited_is_named_and_never_the_best(run: Path) -> None:
     replace_in_log(run, '"step":4,"val_loss":2.0', '"step":4,"val_loss":0.1')
     details = read_details(run)
-    assert details.problem == (
-        "In events.jsonl line 4 was changed, so nothing is taken from there."
-    )
+    assert details.problem == "Line 4 of events.jsonl was changed and is not used."
     assert [facts.val_loss for facts in details.checkpoints] == [2.0, None, 1.0, 2.0]
     assert bests(details) == [6]
     assert best_step(run) == 6
@@ -165,8 +164,8 @@ def test_damage_stays_known_when_the_run_goes_on(run: Path) -> None:
         writer.append(EvaluationFinished(9, 3.0, False))
         writer.close()
         assert read_event_log(run).problem == (
-            "Before the run went on after step 8: In events.jsonl line 4 was changed, so nothing "
-            "is taken from there."
+            "Before the run went on after step 8: Line 4 of events.jsonl was changed and is not "
+            "used."
         )
         assert 4 not in [e.step for e in read_details(run).evaluations]
         assert steps_of(superfluous_checkpoints(run)) == [2]
