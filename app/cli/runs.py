@@ -110,7 +110,7 @@ def _print_details(details: "RunDetails", base_model: "BaseModelCheck") -> None:
     report += [f"  problem     {details.problem}"] if details.problem else []
     for facts in details.checkpoints:
         marks = [m for m, is_so in (("best", facts.is_best), ("last", facts.is_last)) if is_so]
-        marks += [facts.problem] if facts.problem else []
+        marks += [mark for mark in (facts.not_own, facts.problem) if mark]
         loss = f"validation loss {_loss(facts.val_loss)}"
         report.append(f"  {facts.folder.name}  {loss}  {', '.join(marks)}".rstrip())
     if (base := details.base_loss_below_all) is not None:

@@ -5,7 +5,6 @@ is an empty mount point, or missing; a new library must not begin there. So the 
 held one are kept in a small file on the user's own disk.
 """
 
-import json
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 from app.core.errors import AppError, InputError
 from app.core.files import plain_disk_errors, write_json_atomic
 from app.core.folders import close_to_others, make_folder
+from app.core.parsing import parse_json
 from app.core.paths import default_home_dir, home_dir
 from app.core.regular_files import read_regular
 
@@ -81,8 +81,8 @@ def _store() -> Path:
 
 def _known_mounts() -> list[str]:
     try:
-        known = json.loads(read_regular(_store(), _MOST_BYTES, follow_links=True))
-    except (OSError, ValueError, RecursionError):
+        known = parse_json(read_regular(_store(), _MOST_BYTES, follow_links=True))
+    except (OSError, ValueError):
         return []
     return [mount for mount in known if isinstance(mount, str)] if isinstance(known, list) else []
 

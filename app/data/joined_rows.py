@@ -7,7 +7,7 @@ from itertools import accumulate
 import numpy as np
 import numpy.typing as npt
 
-from app.data.token_rows import Ints, Rows
+from app.data.token_rows import LONGEST, Ints, Rows
 
 
 class JoinedRows:
@@ -24,9 +24,9 @@ class JoinedRows:
     def __len__(self) -> int:
         return self._begins[-1]
 
-    def tokens_of(self, row: int) -> npt.NDArray[np.uint32]:
+    def tokens_of(self, row: int, most: int = LONGEST) -> npt.NDArray[np.uint32]:
         part, within = self._place(row)
-        return part.tokens_of(within)
+        return part.tokens_of(within, most)
 
     def spans_of(self, row: int) -> npt.NDArray[np.uint32]:
         part, within = self._place(row)

@@ -19,6 +19,7 @@ from app.core.base_model import (
     read_digests,
 )
 from app.core.errors import AppError, InputError
+from app.core.parsing import parse_json
 from app.core.progress import run_to_end
 from app.data.fingerprint import (
     FileContent,
@@ -209,8 +210,8 @@ def _json_object(path: Path) -> dict[str, Any] | None:
     with path.open("rb") as file:
         text = file.read(_MOST_JSON_BYTES + 1)
     try:
-        values = json.loads(text) if len(text) <= _MOST_JSON_BYTES else None
-    except (ValueError, RecursionError):
+        values = parse_json(text) if len(text) <= _MOST_JSON_BYTES else None
+    except ValueError:
         return None
     return values if isinstance(values, dict) else None
 
@@ -251,11 +252,11 @@ def _tensor_spans(header: bytes, size: int) -> list[tuple[int, int]]:
     try:
         offsets = [
             (int(start), int(end))
-            for name, tensor in json.loads(header).items()
+            for name, tensor in parse_json(header).items()
             if name != "__metadata__"
             for start, end in [tensor["data_offsets"]]
         ]
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
         return [(0, size)]
     is_within = all(0 <= start <= end <= size for start, end in offsets)
     return sorted(offsets) if is_within else [(0, size)]

@@ -1,33 +1,43 @@
 """A store of tokenised rows on disk: one flat file an array, and a manifest that seals them.
 
 Written aside and journalled, so that a stopped writing can go on; complete or absent under its own
-name. What the rows were made from is known here only as a key.
+name. Tokens are read from the disk when they are asked for, block by block, and each block is
+checked then; a damaged store is given up, so that it is made anew when it is opened again. What the
+rows were made from is known here only as a key.
 """
 
 import json
 import os
 import zlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from array import array
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from time import monotonic
 from typing import IO, Any
 
 import numpy as np
+import numpy.typing as npt
 
+from app.core.errors import RunError
 from app.core.files import plain_disk_errors, sync, write_json_atomic
 from app.core.folders import free_name, make_folder, remove_made
 from app.core.parsing import parse_json
 from app.core.regular_files import open_private
+from app.data.block_file import BLOCK_BYTES, BlockFile, BlockSums, sums_of
 from app.data.checked_file import KEPT_PROBLEMS
 from app.data.examples import REFUSED, RowProblem
 from app.data.place import Place
 from app.data.token_rows import TokenRows
 
-VERSION = 3
+VERSION = 4
 MANIFEST = "manifest.json"
 PROBLEMS = "problems"
+SUMS = "sums"
+"""The sums of all files' blocks, file after file in the manifest's order."""
 JOURNAL = "journal.jsonl"
 
 _TYPES: dict[str, Any] = {
@@ -39,20 +49,24 @@ _TYPES: dict[str, Any] = {
     "digests": np.uint64,
     "last_reply_only": np.bool_,
 }
-STORE_FILES = (MANIFEST, PROBLEMS, JOURNAL, *_TYPES)
+STORE_FILES = (MANIFEST, PROBLEMS, SUMS, JOURNAL, *_TYPES)
 """All that a store's folder holds."""
-_PAIRS = ("spans", "places")
+_SHAPES = {"spans": (-1, 2), "places": (-1, 2)}
+_TOKEN_BYTES = 4
+OpenFile = Callable[[], BlockFile]
+"""Only the tokens stay open: a dataset may have more files than a process may open."""
 _SECONDS_BETWEEN_ENTRIES = 5.0
-_FULLY_CHECKED_BYTES = 256 * 2**20
-"""Of a larger tokens file only the size is checked when it is opened, which then takes no time."""
+CHECKED_WHEN_OPENED_BYTES = 256 * 2**20
+"""A larger tokens file opens at once: its blocks are checked only as they are read."""
 
 
 @dataclass(frozen=True)
 class TokenStore:
-    """A complete store; its arrays are mapped from the disk."""
+    """A complete store; its tokens stay on the disk, its other arrays are in memory."""
 
     folder: Path
     rows: TokenRows
+    open_problems: OpenFile
     problem_count: int
     bad_row_count: int = 0
     """Those of the problems that are the file's, and not the model's."""
@@ -60,11 +74,14 @@ class TokenStore:
     """SHA-256 of the file it was made from."""
 
     def problems(self, path: Path) -> Iterator[RowProblem]:
-        """Rows of `path` that can't be tokenised, in the file's order."""
-        with (self.folder / PROBLEMS).open(encoding="utf-8") as file:
-            for line in file:
-                place, reason, kind = parse_json(line)
-                yield RowProblem(path, Place(*place), reason, kind)
+        """Rows of `path` that can't be tokenised, in the file's order. Raises RunError."""
+        rest = b""
+        with giving_up_if_damaged(self.folder):
+            for part in self.open_problems().parts():
+                *lines, rest = (rest + part).split(b"\n")
+                for line in lines:
+                    place, reason, kind = parse_json(line)
+                    yield RowProblem(path, Place(*place), reason, kind)
 
     @property
     def refused_count(self) -> int:
@@ -79,18 +96,53 @@ class TokenStore:
         return tuple(islice(self.problems(path), KEPT_PROBLEMS))
 
 
+class StoredTokens:
+    """The tokens of all rows, read as they are asked for.
+
+    Raises RunError where the disk no longer has what was written.
+    """
+
+    def __init__(self, folder: Path, file: BlockFile) -> None:
+        self._folder, self._file = folder, file
+
+    def __len__(self) -> int:
+        return self._file.size // _TOKEN_BYTES
+
+    def __getitem__(self, part: slice) -> npt.NDArray[np.uint32]:
+        start, stop, _ = part.indices(len(self))
+        with giving_up_if_damaged(self._folder):
+            content = self._file.read(start * _TOKEN_BYTES, stop * _TOKEN_BYTES)
+        return np.frombuffer(content, np.uint32)
+
+
+@contextmanager
+def giving_up_if_damaged(folder: Path) -> Iterator[None]:
+    """Turn damage found in a store into a RunError; the store is not opened again."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        with suppress(OSError):
+            (folder / MANIFEST).unlink()
+        reason = (error.strerror if isinstance(error, OSError) else None) or error
+        raise RunError(
+            f"The token cache {folder} is damaged: {reason}.",
+            "Go on with the run, or start it again: its rows are turned into tokens anew.",
+        ) from error
+
+
 def open_store(folder: Path, key: str) -> TokenStore | None:
     """The store in `folder`; None if there is none, or if it is damaged or somebody else's."""
     try:
         manifest = parse_json((folder / MANIFEST).read_text(encoding="utf-8"))
         if (manifest["version"], manifest["key"]) != (VERSION, key):
             return None
-        rows = TokenRows(**{name: _mapped(folder, name, manifest) for name in _TYPES})
-        _checked(folder / PROBLEMS, manifest["files"][PROBLEMS])
+        files = _files(folder, manifest["files"])
+        rows = _rows(folder, files)
+        files[PROBLEMS]().check()
         if int(rows.starts[-1]) != len(rows.tokens) or int(rows.span_starts[-1]) != len(rows.spans):
             return None
         os.utime(folder / MANIFEST)
-        return TokenStore(folder, rows, manifest["problems"], manifest["bad_rows"])
+        return TokenStore(folder, rows, files[PROBLEMS], manifest["problems"], manifest["bad_rows"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -112,7 +164,7 @@ class StoreWriter:
         self.taken = 0
         """Rows of the file dealt with so far, good or bad."""
         self.problem_count = self._bad_rows = 0
-        self._sums = dict.fromkeys((*_TYPES, PROBLEMS), 0)
+        self._sums = {name: BlockSums() for name in (*_TYPES, PROBLEMS)}
         self._files: dict[str, IO[bytes]] = {}
         with plain_disk_errors(folder):
             make_folder(aside)
@@ -122,8 +174,8 @@ class StoreWriter:
     def append(self, rows: TokenRows, problems: Sequence[RowProblem], taken: int) -> None:
         """Add the next `taken` rows of the file: those that could be tokenised, and the others."""
         with plain_disk_errors(self._folder):
-            for field in fields(rows):
-                self._write(field.name, np.ascontiguousarray(getattr(rows, field.name)).tobytes())
+            for name in _TYPES:
+                self._write(name, np.ascontiguousarray(getattr(rows, name)).tobytes())
             told = (json.dumps([one.place, one.reason, one.kind]) + "\n" for one in problems)
             self._write(PROBLEMS, "".join(told).encode())
             self.problem_count += len(problems)
@@ -147,6 +199,8 @@ class StoreWriter:
         with plain_disk_errors(self._folder):
             manifest = {"version": VERSION, "key": self._key, **self._facts()}
             self.close()
+            (self._aside / SUMS).write_bytes(b"".join(one.sums for one in self._sums.values()))
+            sync(self._aside / SUMS)
             write_json_atomic(self._aside / MANIFEST, manifest)
             (self._aside / JOURNAL).unlink(missing_ok=True)
             if present := open_store(self._folder, self._key):  # somebody was quicker
@@ -170,63 +224,61 @@ class StoreWriter:
         self.taken = entry.get("taken", 0)
         self.problem_count = entry.get("problems", 0)
         self._bad_rows = entry.get("bad_rows", 0)
-        for name in self._sums:
-            known = entry.get("files", {}).get(name, {"size": 0, "sum": 0})
-            self._sums[name] = known["sum"]
+        self._sums |= entry.get("sums", {})
+        for name, known in self._sums.items():
             self._files[name] = open_private(self._aside / name, "ab")
-            self._files[name].truncate(known["size"])
+            self._files[name].truncate(known.size)
 
     def _write(self, name: str, content: bytes) -> None:
         self._files[name].write(content)
-        self._sums[name] = zlib.crc32(content, self._sums[name])
+        self._sums[name].add(content)
 
     def _facts(self) -> dict[str, Any]:
         for file in self._files.values():
             file.flush()
             os.fsync(file.fileno())
-        sizes = {name: (self._aside / name).stat().st_size for name in self._sums}
         return {
             "key": self._key,
             "taken": self.taken,
             "problems": self.problem_count,
             "bad_rows": self._bad_rows,
-            "files": {n: {"size": sizes[n], "sum": self._sums[n]} for n in sizes},
+            "files": {n: {"size": s.size, "sum": s.own_sum} for n, s in self._sums.items()},
         }
 
 
 def _last_entry(aside: Path, key: str) -> dict[str, Any]:
-    """The last whole entry of a stopped writing, if all that it speaks of is still there."""
+    """The last whole entry of a stopped writing, if all that it speaks of is there as it was."""
     try:
         lines = (aside / JOURNAL).read_text(encoding="utf-8").split("\n")
         entry: dict[str, Any] = parse_json(lines[-2])
         files = entry["files"]
-        there = all((aside / n).stat().st_size >= files[n]["size"] for n in (*_TYPES, PROBLEMS))
+        sums = {name: sums_of(aside / name, files[name]["size"]) for name in (*_TYPES, PROBLEMS)}
+        is_whole = all(one.own_sum == files[name]["sum"] for name, one in sums.items())
     except (OSError, ValueError, KeyError, IndexError, TypeError):
         return {}
-    return entry if there and entry["key"] == key else {}
+    return entry | {"sums": sums} if is_whole and entry["key"] == key else {}
 
 
-def _mapped(folder: Path, name: str, manifest: dict[str, Any]) -> Any:
-    facts = manifest["files"][name]
-    path = folder / name
-    is_large = name == "tokens" and facts["size"] > _FULLY_CHECKED_BYTES
-    _checked(path, facts, size_only=is_large)
-    shape = (-1, 2) if name in _PAIRS else (-1,)
-    if facts["size"] == 0:
-        return np.zeros((0, 2) if name in _PAIRS else 0, _TYPES[name])
-    # A plain array over the mapping: memmap's own class makes every slice slower.
-    return np.asarray(np.memmap(path, _TYPES[name], "r")).reshape(shape)
+def _files(folder: Path, facts: Mapping[str, Mapping[str, int]]) -> dict[str, OpenFile]:
+    """What opens each of a store's files, by name. Raises OSError or ValueError."""
+    content = (folder / SUMS).read_bytes()
+    files: dict[str, OpenFile] = {}
+    for name in (*_TYPES, PROBLEMS):
+        size = -(-facts[name]["size"] // BLOCK_BYTES) * array("I").itemsize
+        own, content = content[:size], content[size:]
+        if zlib.crc32(own) != facts[name]["sum"]:
+            raise ValueError(folder / SUMS)
+        files[name] = partial(BlockFile, folder / name, facts[name]["size"], array("I", own))
+    return files
 
 
-def _checked(path: Path, facts: dict[str, int], size_only: bool = False) -> None:
-    """Raise ValueError unless the file is what the manifest says."""
-    if path.stat().st_size != facts["size"]:
-        raise ValueError(path)
-    if size_only:
-        return
-    total = 0
-    with path.open("rb") as file:
-        while block := file.read(2**20):
-            total = zlib.crc32(block, total)
-    if total != facts["sum"]:
-        raise ValueError(path)
+def _rows(folder: Path, files: Mapping[str, OpenFile]) -> TokenRows:
+    tokens = files["tokens"]()
+    if tokens.size <= CHECKED_WHEN_OPENED_BYTES:
+        tokens.check()
+    arrays = {
+        name: np.frombuffer(b"".join(files[name]().parts()), kind).reshape(_SHAPES.get(name, -1))
+        for name, kind in _TYPES.items()
+        if name != "tokens"
+    }
+    return TokenRows(tokens=StoredTokens(folder, tokens), **arrays)

@@ -1,6 +1,6 @@
 """Many tokenised examples as a few arrays, and a choice of them cut at a length.
 
-Knows no file and no tokenizer; the arrays may be mapped from a disk.
+Knows no file and no tokenizer; the tokens may lie on a disk and be read row by row.
 """
 
 from array import array
@@ -16,6 +16,8 @@ from app.data.mixing import Mixing
 from app.data.place import Place
 
 Ints = npt.NDArray[np.int64]
+LONGEST = 2**31
+"""In tokens: no row has more."""
 
 
 @dataclass(frozen=True)
@@ -40,11 +42,18 @@ class TokenizedExample:
         return sum(end - start for start, end in self.trained)
 
 
+class Tokens(Protocol):
+    """An array [tokens], or what reads its parts from a disk."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, part: slice, /) -> npt.NDArray[np.uint32]: ...
+
+
 @dataclass(frozen=True)
 class TokenRows:
     """Rows in the order of their file, uncut."""
 
-    tokens: npt.NDArray[np.uint32]
+    tokens: Tokens
     """Those of all rows, one row after the other."""
     lengths: npt.NDArray[np.uint32]
     """[rows]"""
@@ -72,8 +81,10 @@ class TokenRows:
         """[rows + 1]: where each row's spans begin."""
         return _starts(self.span_counts)
 
-    def tokens_of(self, row: int) -> npt.NDArray[np.uint32]:
-        return self.tokens[self.starts[row] : self.starts[row + 1]]
+    def tokens_of(self, row: int, most: int = LONGEST) -> npt.NDArray[np.uint32]:
+        """A row's tokens; its first `most` if it has more."""
+        start = int(self.starts[row])
+        return self.tokens[start : start + min(int(self.lengths[row]), most)]
 
     def spans_of(self, row: int) -> npt.NDArray[np.uint32]:
         """[spans, 2]"""
@@ -115,7 +126,7 @@ class Rows(Protocol):
     def last_reply_only(self) -> npt.NDArray[np.bool_]: ...
 
     def __len__(self) -> int: ...
-    def tokens_of(self, row: int) -> npt.NDArray[np.uint32]: ...
+    def tokens_of(self, row: int, most: int = LONGEST) -> npt.NDArray[np.uint32]: ...
     def spans_of(self, row: int) -> npt.NDArray[np.uint32]: ...
     def trained_counts(self, limit: int) -> Ints: ...
 
@@ -124,10 +135,18 @@ class TokenView:
     """Some rows, each cut at a limit; what is trained on."""
 
     def __init__(
-        self, rows: Rows, chosen: npt.NDArray[np.intp], limit: int, mixing: Mixing | None = None
+        self,
+        rows: Rows,
+        chosen: npt.NDArray[np.intp],
+        limit: int,
+        mixing: Mixing | None = None,
+        files: Sequence[tuple[int, str]] = (),
     ) -> None:
-        """`mixing`, if given, decides which of the chosen rows an epoch takes; otherwise all."""
-        self._rows = rows
+        """`mixing`, if given, decides which of the chosen rows an epoch takes; otherwise all.
+
+        `files`: of each file its first row's number in `rows`, and its name.
+        """
+        self._rows, self._files = rows, files
         self._chosen = chosen
         self._limit = limit
         self.mixing = mixing
@@ -135,7 +154,7 @@ class TokenView:
         """[rows], in tokens."""
 
     @classmethod
-    def of(cls, examples: Iterable[TokenizedExample], limit: int = 2**31) -> "TokenView":
+    def of(cls, examples: Iterable[TokenizedExample], limit: int = LONGEST) -> "TokenView":
         rows = TokenRows.of(list(examples))
         return cls(rows, np.arange(len(rows)), limit)
 
@@ -156,11 +175,16 @@ class TokenView:
     def arrays(self, index: int) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]:
         """One row's tokens, and its spans as [spans, 2]; views where nothing is cut."""
         row = int(self._chosen[index])
-        tokens, spans = self._rows.tokens_of(row), self._rows.spans_of(row)
-        if len(tokens) > self._limit:
-            tokens = tokens[: self._limit]
+        tokens, spans = self._rows.tokens_of(row, self._limit), self._rows.spans_of(row)
+        if int(self._rows.lengths[row]) > self._limit:
             spans = np.minimum(spans[spans[:, 0] < self._limit], self._limit)
         return tokens, spans
+
+    def name(self, index: int) -> str:
+        """Which row of which file it is, as "chats.jsonl, line 7"."""
+        row = int(self._chosen[index])
+        names = [name for begin, name in self._files if begin <= row]
+        return ", ".join([*names[-1:], str(place_of(self._rows, row))])
 
     @property
     def rows_per_epoch(self) -> int:

@@ -1,6 +1,7 @@
 """The rows of a set to train or to validate on: those that are kept, and those left out."""
 
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,7 @@ class FileRows:
         with_problems: bool = True,
     ) -> None:
         """With problems, the rows that never became tokens count as left out here."""
-        self._path, self._limit = path, limit
+        self.name, self._path, self._limit = path.name, path, limit
         self._store = store if with_problems else None
         self.rows = rows = store.rows
         problems = store.problem_count if with_problems else 0
@@ -84,7 +85,8 @@ def view_of(used: UsedRows, limit: int, mixing: Mixing | None = None) -> TokenVi
     """The rows that are kept, file after file."""
     if not used.files:
         return TokenView.of([])
-    begins = np.cumsum([0, *(len(file.rows) for file in used.files[:-1])])
+    begins = [0, *accumulate(len(file.rows) for file in used.files[:-1])]
+    names = [(begin, file.name) for begin, file in zip(begins, used.files, strict=True)]
     chosen = [begin + file.kept for begin, file in zip(begins, used.files, strict=True)]
     rows = joined([file.rows for file in used.files])
-    return TokenView(rows, np.concatenate(chosen), limit, mixing)
+    return TokenView(rows, np.concatenate(chosen), limit, mixing, names)

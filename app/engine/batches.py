@@ -16,6 +16,7 @@ from itertools import accumulate
 import numpy as np
 import numpy.typing as npt
 
+from app.core.errors import RunError
 from app.data.token_rows import TokenView
 from app.engine.arrangement import BLANK, FEWEST_BATCHES, kinds_of_batches
 
@@ -116,9 +117,14 @@ class Batches:
         *,
         is_packed: bool = False,
         has_free_shapes: bool = False,
+        vocabulary: int | None = None,
     ) -> None:
-        """`has_free_shapes` where nothing is traced: then a shape more costs nothing."""
-        self._examples = examples
+        """`has_free_shapes` where nothing is traced: then a shape more costs nothing.
+
+        `vocabulary`: how many tokens the model has. A batch with a token beyond them would read
+        memory that is not the model's; it is refused.
+        """
+        self._examples, self._vocabulary = examples, vocabulary
         self._batch_size = batch_size
         self._trained_share = examples.trained_tokens / max(1, int(examples.lengths.sum()))
         lengths = examples.epoch_lengths if is_packed else _in_steps(examples.epoch_lengths)
@@ -170,7 +176,7 @@ class Batches:
             yield self.batch(indexes)
 
     def batch(self, indexes: npt.NDArray[np.intp]) -> Batch:
-        """The examples of one of an epoch's batches, the longest first."""
+        """The examples of one of an epoch's batches, the longest first. Raises RunError."""
         indexes = indexes[np.argsort(-self._examples.lengths[indexes], kind="stable")]
         batch = self._empty(self._smallest_shape(self._examples.lengths[indexes]))
         # The longest goes to the longest place, and so on: then each fits, also of a few.
@@ -179,7 +185,21 @@ class Batches:
             batch.tokens[row, start : start + len(tokens)] = tokens
             for first, end in spans.tolist():
                 batch.trained[row, start + first : start + end] = 1.0
+        # As they are stored, without a sign: the largest ones are not below 0 then.
+        if self._vocabulary and batch.tokens.view(np.uint32).max() >= self._vocabulary:
+            self._refuse(indexes, self._vocabulary)
         return batch
+
+    def _refuse(self, indexes: npt.NDArray[np.intp], vocabulary: int) -> None:
+        """Name the first row that holds a token beyond the vocabulary."""
+        for index in indexes.tolist():
+            largest = int(self._examples.arrays(index)[0].max())
+            if largest >= vocabulary:
+                raise RunError(
+                    f"{self._examples.name(index)}: token {largest:,} is beyond the {vocabulary:,} "
+                    "tokens that the model has.",
+                    "Train with the tokenizer that belongs to the model.",
+                )
 
     def blank(self, shape: BatchShape) -> Batch:
         """A batch of this shape for tracing, with as many trained tokens as are likely."""

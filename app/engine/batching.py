@@ -29,9 +29,13 @@ class Batching:
     is_evenly_mixed: bool = True
     """An epoch takes an even sample of each mixed dataset, not one by chance as it once did."""
 
-    def batches(self, view: TokenView) -> Batches:
+    def batches(self, view: TokenView, vocabulary: int | None = None) -> Batches:
         return Batches(
-            view, self.batch_size, is_packed=self.is_packed, has_free_shapes=self.has_free_shapes
+            view,
+            self.batch_size,
+            is_packed=self.is_packed,
+            has_free_shapes=self.has_free_shapes,
+            vocabulary=vocabulary,
         )
 
     def data(self) -> dict[str, object]:

@@ -14,23 +14,21 @@ from typing import Any
 from app.core.computer import Computer, read_computer
 from app.core.errors import InputError, VerificationError
 from app.core.files import plain_disk_errors, write_json_atomic
-from app.core.folders import PRIVATE_FOLDER, folder_written_aside, remove_folder
-from app.core.parsing import parse_json
-from app.core.regular_files import copy_regular, create_file, open_regular, read_regular
+from app.core.folders import PRIVATE_FOLDER, folder_written_aside
+from app.core.regular_files import copy_regular, create_file, open_regular
 from app.engine.mlx_gateway import computed_by, import_mlx
 from app.engine.optimizer import Arrays, OptimizerState
 from app.engine.tiers import TierPlan
 from app.library.checkpoint_list import checkpoint_folders, step_of
+from app.library.checkpoint_state import STATE_FILE, is_whole, read_state, why_not_own
 from app.library.manifest import digest_of
 from app.library.metrics import METRICS_FILES
 
 ADAPTER_FILE = "adapters.safetensors"
 ADAPTER_CONFIG_FILE = "adapter_config.json"
 OPTIMIZER_FILE = "optimizer.safetensors"
-STATE_FILE = "state.json"
 CHECKPOINT_FILES = (ADAPTER_FILE, ADAPTER_CONFIG_FILE, OPTIMIZER_FILE, STATE_FILE)
 FORMAT = 2
-MOST_STATE_BYTES = 4 * 1024**2
 
 
 @dataclass(frozen=True)
@@ -92,8 +90,12 @@ def checkpoint_folder(run_dir: Path, step: int) -> Path:
 
 
 def last_checkpoint(run_dir: Path) -> Path:
-    """The folder of the checkpoint with the highest step. Raises InputError if there is none."""
-    folders = checkpoint_folders(run_dir)
+    """The folder of the checkpoint with the highest step. Raises InputError if there is none.
+
+    A copy of one under a later step's name is none.
+    """
+    found = checkpoint_folders(run_dir)
+    folders = [folder for folder in found if not why_not_own(folder, step_of(folder))]
     if not folders:
         raise InputError(f"The run in {run_dir} has no checkpoint to go on from.")
     return folders[-1]
@@ -129,13 +131,6 @@ def set_later_aside(run_dir: Path, step: int) -> Path | None:
     return aside
 
 
-def keep_only_checkpoints(run_dir: Path, steps: Collection[int | None]) -> None:
-    """Remove all checkpoints but those of `steps`, and those that hold a file of the user's."""
-    for folder in checkpoint_folders(run_dir):
-        if step_of(folder) not in steps:
-            remove_folder(folder, CHECKPOINT_FILES)
-
-
 def save_checkpoint(
     folder: Path,
     adapter: Mapping[str, Any],
@@ -167,6 +162,8 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     with _plain_damage(folder):
         said = _checked_state(folder)
         progress = said["progress"]
+        if step_of(folder) >= 0 and (other := why_not_own(folder, step_of(folder))):
+            raise _unreadable(folder, f"it is a {other}")
         adapter = mx.load(str(folder / ADAPTER_FILE))
         state = _unflatten(mx.load(str(folder / OPTIMIZER_FILE)))
         mx.eval(adapter, state.tree())
@@ -189,10 +186,10 @@ def check_files(folder: Path, names: Collection[str]) -> None:
 def _checked_state(folder: Path, names: Collection[str] | None = None) -> dict[str, Any]:
     """What the checkpoint's state file says, once all files, or those of `names`, are as it has
     them."""
-    values: dict[str, Any] = parse_json(read_regular(folder / STATE_FILE, MOST_STATE_BYTES))
+    values = read_state(folder)
     if values["format"] != FORMAT:
         raise _unreadable(folder, "it was made by another version of Nestling")
-    if values.pop("own_sha256", None) != digest_of(values):
+    if not is_whole(values):
         raise _unreadable(folder, f"{STATE_FILE} is not as it was written")
     digests = values["sha256"]
     for name in digests if names is None else names:

@@ -111,6 +111,12 @@ def likely_head(model: Any) -> Head | None:
     return _first(model, lambda *_: True)
 
 
+def vocabulary_of(model: Any, head: Head | None) -> int:
+    """How many tokens the model has logits for. Computes nothing: MLX is lazy."""
+    mx = import_mlx()
+    return head.vocabulary if head else int(model(mx.zeros(PROBE_SHAPE, mx.int32)).shape[-1])
+
+
 def _first(model: Any, is_good: Callable[..., bool]) -> Head | None:
     layers_path = layers_of(model)
     if layers_path is None or not _trains_only(model, layers_path):

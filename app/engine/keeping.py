@@ -9,17 +9,18 @@ from typing import Any, Protocol
 from app.core.base_model import MANIFEST_KEY
 from app.core.errors import AppError
 from app.core.events import CheckpointSaved, Event, RunStarted, StepFinished
+from app.core.folders import remove_folder
 from app.core.settings.watching import Keep
 from app.engine.base_model_digests import WeightsHashing
 from app.engine.checkpoints import (
+    CHECKPOINT_FILES,
     Checkpoint,
     Progress,
     checkpoint_folder,
-    keep_only_checkpoints,
     save_checkpoint,
 )
 from app.engine.optimizer import OptimizerState
-from app.library.pointing import best_step
+from app.library.pointing import superfluous_checkpoints
 from app.library.run import RunRecorder
 
 
@@ -108,10 +109,12 @@ class RunKeeper:
     def drop_others(self) -> None:
         """Once the new checkpoint is complete and the manifest names it, not before.
 
-        The best is the best checkpoint, also where none came below the base model.
+        The best is the best checkpoint, also where none came below the base model. One stays where
+        it is not certain that it is not the best.
         """
         if self._keep == "best and last":
-            keep_only_checkpoints(self.run_dir, (best_step(self.run_dir), self.saved_step))
+            for folder in superfluous_checkpoints(self.run_dir):
+                remove_folder(folder, CHECKPOINT_FILES)
 
     def close(self, ending: Event) -> None:
         with contextlib.suppress(AppError):

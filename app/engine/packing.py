@@ -18,7 +18,7 @@ import numpy as np
 
 from app.engine.attention import attention_in_chunks
 from app.engine.batches import BatchShape
-from app.engine.head import Head
+from app.engine.head import Head, vocabulary_of
 from app.engine.mlx_gateway import import_mlx
 from app.engine.modes import evaluating
 
@@ -119,7 +119,7 @@ def _part(mask: Any, here: slice) -> Any:
 def _agrees(model: Any, head: Head | None, lengths: tuple[int, ...]) -> bool:
     mx = import_mlx()
     given = head.hidden if head else model
-    vocabulary = head.vocabulary if head else model(mx.zeros((1, 2), mx.int32)).shape[-1]
+    vocabulary = vocabulary_of(model, head)
     tokens = mx.array(np.random.default_rng(0).integers(0, vocabulary, (1, sum(lengths))))
     ends = np.cumsum(lengths).tolist()
     alone = mx.concatenate([given(part) for part in tokens.split(ends[:-1], axis=1)], axis=1)

@@ -25,7 +25,7 @@ from app.engine.assignment import make_plan
 from app.engine.batches import Batches, BatchShape
 from app.engine.batching import Batching, choosing_batching
 from app.engine.calibration import measuring_activity
-from app.engine.head import Head, find_head
+from app.engine.head import Head, find_head, vocabulary_of
 from app.engine.loading import BaseModel, load_base_model
 from app.engine.lora import trainable
 from app.engine.mlx_gateway import import_mlx
@@ -127,7 +127,8 @@ def prepare(
     batching = yield from choosing_batching(base.model, head, rows, config.batch_size, kept)
     if saved is not None and _had_another_order(kept, is_mixed=bool(mixed)):
         yield LogMessage(_OTHER_ORDER)
-    train = batching.batches(rows.train)
+    vocabulary = vocabulary_of(base.model, head)
+    train = batching.batches(rows.train, vocabulary)
     if plan is None:
         plan = yield from _plan_by_importance(config, base, train, should_stop)
     return Prepared(
@@ -138,12 +139,14 @@ def prepare(
         train=train,
         train_examples=len(rows.train),
         valid=tuple(
-            ValidationSet(part.name, batching.batches(part.valid), part.trained_tokens)
+            ValidationSet(part.name, batching.batches(part.valid, vocabulary), part.trained_tokens)
             for part in rows.parts
             if len(part.valid)
         ),
         valid_examples=len(rows.valid),
-        questions=tuple(_questions(path, base.tokenizer) for path in config.question_sets),
+        questions=tuple(
+            _questions(path, base.tokenizer, vocabulary) for path in config.question_sets
+        ),
         fingerprints=rows.fingerprints,
         tokens_sha256=tokens_digest(rows.train, rows.valid),
         parts=rows.parts if len(rows.parts) > 1 else (),
@@ -196,7 +199,8 @@ def _opened(
         progress.close()
 
 
-def _questions(path: Path, tokenizer: Any) -> QuestionSet:
+def _questions(path: Path, tokenizer: Any, vocabulary: int) -> QuestionSet:
     settings = DataSettings(RowSettings(mask_prompt=True), max_seq_length=1_000_000, batch_size=1)
     rows = open_data(find_files(path), tokenizer, settings).train
-    return QuestionSet(path.stem.replace("_", " "), Batches(rows, batch_size=32), len(rows))
+    batches = Batches(rows, batch_size=32, vocabulary=vocabulary)
+    return QuestionSet(path.stem.replace("_", " "), batches, len(rows))

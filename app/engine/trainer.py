@@ -25,8 +25,6 @@ from app.engine.base_model_digests import (
     said_of_tokens,
 )
 from app.engine.checkpoints import (
-    MOST_STATE_BYTES,
-    STATE_FILE,
     Checkpoint,
     checkpoint_folder,
     last_checkpoint,
@@ -44,6 +42,7 @@ from app.engine.mlx_gateway import CACHE_LIMIT_BYTES, computed_by, import_mlx
 from app.engine.planning import memory_before, memory_of
 from app.engine.preparation import Prepared, StoppedEarly, prepare
 from app.library.checkpoint_list import step_of
+from app.library.checkpoint_state import MOST_STATE_BYTES, STATE_FILE
 from app.library.claim import is_claimed
 from app.library.going_on import check_not_done
 from app.library.links import check_no_links

@@ -8,10 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from app.core.events import EvaluationFinished
+from app.core.errors import AppError
+from app.library.checkpoint_state import why_not_own
+from app.library.event_log import EventLog
 from app.library.links import CHECKPOINTS, is_inner_folder
+from app.library.manifest import read_manifest
 from app.library.run_summary import folder_size
 from app.library.step_records import StepTable
+from app.library.told_events import read_evaluations
 
 NEEDED_FILES = ("adapters.safetensors", "adapter_config.json", "optimizer.safetensors",
                 "state.json")  # fmt: skip
@@ -32,31 +36,70 @@ class CheckpointFacts:
     """Per tier: how far its last firing moved it; NaN if it had not moved or isn't known."""
     drifts: tuple[float, ...]
     problem: str = ""
+    not_own: str = ""
+    """Whose it is, if not this run's checkpoint of that step; then nothing is known of it."""
+    is_superfluous: bool = False
+    """It is certain that it is neither the best nor the last."""
 
 
-def list_checkpoints(
-    run_dir: Path, table: StepTable, evaluations: Iterable[EvaluationFinished]
-) -> Iterator[CheckpointFacts]:
+def list_checkpoints(run_dir: Path, table: StepTable, log: EventLog) -> Iterator[CheckpointFacts]:
     """Complete ones, the earliest first."""
     folders = checkpoint_folders(run_dir)
-    losses = {evaluation.step: evaluation.val_loss for evaluation in evaluations}
-    best = best_of(folders, losses)
+    others = not_own(run_dir, folders)
+    own = [folder for folder in folders if folder not in others]
+    losses = {evaluation.step: evaluation.val_loss for evaluation in read_evaluations(log.events)}
+    best = best_of(own, losses)
+    unjudged = _unjudged(own, losses, log)
     for folder in folders:
-        step = step_of(folder)
-        loss = losses.get(step)
-        deltas, drifts = _movement(table, step)
+        step, is_own = step_of(folder), folder not in others
+        is_best, is_last = is_own and step == best, folder in own[-1:]
+        deltas, drifts = _movement(table, step) if is_own else ((), ())
         missing = [name for name in NEEDED_FILES if not (folder / name).is_file()]
         yield CheckpointFacts(
             folder=folder,
             step=step,
             size_bytes=folder_size(folder),
-            val_loss=loss,
-            is_best=step == best,
-            is_last=folder == folders[-1],
+            val_loss=losses.get(step) if is_own else None,
+            is_best=is_best,
+            is_last=is_last,
             deltas=deltas,
             drifts=drifts,
             problem=f"{missing[0]} is missing." if missing else "",
+            not_own=others.get(folder, ""),
+            is_superfluous=not (is_best or is_last or folder in unjudged) and is_own,
         )
+
+
+def _unjudged(own: Iterable[Path], losses: Mapping[int, float], log: EventLog) -> set[Path]:
+    """Those of which one can't tell whether they are the best.
+
+    Where lines of the log are lost, one of them may have held the loss of any that has none. A
+    checkpoint that a whole log has no line of was made after the log was cut.
+    """
+    saved = {e.get("step") for e in log.events if e["event"] == "checkpoint_saved"}
+    return {
+        folder
+        for folder in own
+        if (log.problem and step_of(folder) not in losses)
+        or (log.is_sealed and step_of(folder) not in saved)
+    }
+
+
+def not_own(run_dir: Path, folders: Iterable[Path]) -> dict[Path, str]:
+    """Whose checkpoints those are that are not the run's own of the step they are named after."""
+    try:
+        settings_digest = str(read_manifest(run_dir).get("settings_sha256", ""))
+    except AppError:
+        settings_digest = ""
+    found = {f: why_not_own(f, step_of(f), settings_digest) for f in folders}
+    return {folder: why for folder, why in found.items() if why}
+
+
+def own_checkpoints(run_dir: Path) -> list[Path]:
+    """The run's own, by step."""
+    folders = checkpoint_folders(run_dir)
+    others = not_own(run_dir, folders)
+    return [folder for folder in folders if folder not in others]
 
 
 def best_of(folders: Iterable[Path], losses: Mapping[int, float]) -> int | None:

@@ -1,6 +1,7 @@
 """A run's metrics on disk: its steps as records of fixed size, what else happened as JSON lines.
 
 Both files are only appended to. A torn or damaged record or line is left out; the others count.
+Records and lines have checksums.
 """
 
 import json
@@ -15,6 +16,7 @@ from app.core.events import Event, RunStarted, StepFinished, to_json
 from app.core.files import json_bytes, plain_disk_errors, write_bytes_atomic
 from app.core.parsing import parse_json
 from app.core.regular_files import open_private, open_regular, read_beginning
+from app.library.event_log import EventLog, read_lines, sealed_line
 from app.library.step_records import StepTable, decode, encode, no_steps, record_type
 
 STEPS_FILE, EVENTS_FILE = "metrics.bin", "events.jsonl"
@@ -36,6 +38,8 @@ class MetricsWriter:
         self._run_dir, self._keep_bytes = run_dir, keep_bytes
         self._kind: np.dtype[Any] = record_type(1, 0)
         self._steps: IO[bytes] | None = None
+        self._lines: int | None = None
+        """In the event log; None where it was not begun here."""
         self._began, self._seconds = time.monotonic(), 0.0
 
     def append(self, event: Event) -> None:
@@ -47,10 +51,13 @@ class MetricsWriter:
             self._begin(event)
             return
         path = self._run_dir / EVENTS_FILE
+        if self._lines is None:
+            self._lines = read_event_log(self._run_dir).lines
         with plain_disk_errors(path), open_private(path, "a+b") as file:
             # A line that a full disk cut off must not swallow this one.
             start = "" if _ends_a_line(file) else "\n"
-            file.write(json_bytes(start + _line(to_json(event))))
+            file.write(json_bytes(start + sealed_line(to_json(event), self._lines + 1)))
+        self._lines += 1
 
     def sync(self) -> int:
         """Make everything appended so far survive a power cut; the steps file's length in bytes."""
@@ -87,8 +94,12 @@ class MetricsWriter:
             self._steps.seek(0, os.SEEK_END)
         if kept:
             self._seconds = float(max(read_steps(self._run_dir).rows["seconds"], default=0))
-        events = [to_json(event), *(e for e in read_events(self._run_dir) if _is_kept(e, kept))]
-        write_bytes_atomic(self._run_dir / EVENTS_FILE, json_bytes("".join(map(_line, events))))
+        log = read_event_log(self._run_dir)
+        earlier = [e for e in log.events if _is_kept(e, kept)]
+        events = [to_json(event), *log.problem_to_keep(kept), *earlier]
+        lines = [sealed_line(e, number) for number, e in enumerate(events, 1)]
+        write_bytes_atomic(self._run_dir / EVENTS_FILE, json_bytes("".join(lines)))
+        self._lines = len(lines)
 
 
 def read_steps(run_dir: Path) -> StepTable:
@@ -112,21 +123,18 @@ def count_steps(run_dir: Path) -> int:
     return 0 if kind is None else max(0, size - HEADER_BYTES) // kind.itemsize
 
 
-def read_events(run_dir: Path) -> list[dict[str, Any]]:
-    """What happened beside steps, in order; lines that can't be read are left out."""
+def read_event_log(run_dir: Path) -> EventLog:
+    """What happened beside steps, and what is wrong with the log; empty if there is none."""
     try:
-        lines = read_beginning(run_dir / EVENTS_FILE, MOST_EVENTS_BYTES).split(b"\n")
+        content = read_beginning(run_dir / EVENTS_FILE, MOST_EVENTS_BYTES)
     except OSError:
-        return []
-    return [event for line in lines if (event := _event(line)) is not None]
+        return EventLog()
+    return read_lines(content, EVENTS_FILE)
 
 
-def _event(line: bytes) -> dict[str, Any] | None:
-    try:
-        value = parse_json(line)
-    except ValueError:
-        return None
-    return value if isinstance(value, dict) and isinstance(value.get("event"), str) else None
+def read_events(run_dir: Path) -> list[dict[str, Any]]:
+    """What happened beside steps, in order; lines that are not as written are left out."""
+    return list(read_event_log(run_dir).events)
 
 
 def _is_kept(event: dict[str, Any], last_step: int) -> bool:
@@ -142,10 +150,6 @@ def _ends_a_line(file: IO[bytes]) -> bool:
         return True
     file.seek(-1, os.SEEK_END)
     return file.read(1) == b"\n"
-
-
-def _line(event: dict[str, Any]) -> str:
-    return json.dumps(event, separators=(",", ":"), ensure_ascii=False) + "\n"
 
 
 def _header(kind: np.dtype[Any]) -> bytes:

@@ -3,24 +3,24 @@
 from pathlib import Path
 
 from app.core.files import write_json_atomic
-from app.library.checkpoint_list import best_of, checkpoint_folders, step_of
+from app.library.checkpoint_list import best_of, list_checkpoints, own_checkpoints, step_of
 from app.library.claim import Claim
 from app.library.manifest import MANIFEST_FILE, read_manifest
-from app.library.metrics import read_events
+from app.library.metrics import read_event_log, read_events
+from app.library.step_records import no_steps
 from app.library.told_events import read_evaluations
 
 
 def superfluous_checkpoints(run_dir: Path) -> list[Path]:
-    """All but the best and the last one."""
-    folders = checkpoint_folders(run_dir)
-    best = best_step(run_dir)
-    return [folder for folder in folders[:-1] if step_of(folder) != best]
+    """All but the best and the last one, and those of which that is not certain."""
+    listed = list_checkpoints(run_dir, no_steps(), read_event_log(run_dir))
+    return [facts.folder for facts in listed if facts.is_superfluous]
 
 
 def best_step(run_dir: Path) -> int | None:
     """The step with the lowest validation loss of those whose checkpoint is there."""
     evaluations = read_evaluations(read_events(run_dir))
-    return best_of(checkpoint_folders(run_dir), {e.step: e.val_loss for e in evaluations})
+    return best_of(own_checkpoints(run_dir), {e.step: e.val_loss for e in evaluations})
 
 
 def point_at_checkpoints(run_dir: Path) -> None:
@@ -28,7 +28,7 @@ def point_at_checkpoints(run_dir: Path) -> None:
     claim = Claim(run_dir)
     try:
         manifest = read_manifest(run_dir)
-        folders = checkpoint_folders(run_dir)
+        folders = own_checkpoints(run_dir)
         best = best_step(run_dir)
         manifest["adapter"] = _named(run_dir, folders[-1:])
         manifest["best_adapter"] = _named(run_dir, [f for f in folders if step_of(f) == best])

@@ -18,7 +18,7 @@ from app.core.regular_files import open_regular
 from app.library.checkpoint_list import CheckpointFacts, list_checkpoints
 from app.library.claim import LOG_FILE
 from app.library.manifest import read_manifest
-from app.library.metrics import read_events, read_steps
+from app.library.metrics import read_event_log, read_steps
 from app.library.run_summary import MOST_PROBLEM, RunSummary, summarise
 from app.library.step_records import StepTable
 from app.library.told_events import read_evaluations, read_started
@@ -44,11 +44,14 @@ class RunDetails:
     """How the run ended, in its own words."""
     facts: dict[str, Any] = field(default_factory=dict)
     """The manifest's other entries: data, versions, numbers of examples, scores."""
+    log_problem: str = ""
+    """Which lines of its event log are not as they were written."""
 
     @property
     def problem(self) -> str:
         """What is wrong with the folder, in plain words; empty if nothing is."""
-        parts = (self.config_problem if self.summary.is_whole else "", self.summary.problem)
+        config_problem = self.config_problem if self.summary.is_whole else ""
+        parts = (config_problem, self.summary.problem, self.log_problem)
         return " ".join(part for part in parts if part)
 
     def why_not_go_on_from(self, step: int) -> str:
@@ -59,7 +62,7 @@ class RunDetails:
     @property
     def why_not_go_on(self) -> str:
         """Why it can't go on from its last checkpoint."""
-        last = self.checkpoints[-1] if self.checkpoints else None
+        last = next((facts for facts in self.checkpoints if facts.is_last), None)
         damage = ""
         if last is not None and last.problem:
             damage = f"Its last checkpoint, of step {last.step:,}, is damaged: {last.problem}"
@@ -81,21 +84,20 @@ def read_details(run_dir: Path) -> RunDetails:
     manifest = _manifest(run_dir)
     settings = manifest.pop("config", {})
     config, problem = _config(settings, run_dir)
-    events = read_events(run_dir)
-    started = read_started(events, summary, table)
-    evaluations = tuple(read_evaluations(events))
+    events = read_event_log(run_dir)
     return RunDetails(
         summary=summary,
         settings=settings,
         config=config,
         config_problem=problem,
-        started=started,
+        started=read_started(events.events, summary, table),
         table=table,
-        evaluations=evaluations,
-        checkpoints=tuple(list_checkpoints(run_dir, table, evaluations)),
+        evaluations=tuple(read_evaluations(events.events)),
+        checkpoints=tuple(list_checkpoints(run_dir, table, events)),
         log=_log(run_dir),
         message=one_line(str(manifest.get("message", "")), MOST_PROBLEM),
         facts=manifest,
+        log_problem=events.problem,
     )
 
 

@@ -31,6 +31,7 @@ def details_to_json(details: RunDetails) -> dict[str, Any]:
             ],
             "checkpoints": [checkpoint_to_json(facts) for facts in details.checkpoints],
             "recorded_steps": len(details.table),
+            "log_problem": details.log_problem,
         }
         | {name: details.facts.get(name) for name in ("scores", "versions", "data", "base_model")}
     )

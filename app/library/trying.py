@@ -14,9 +14,8 @@ from app.core.one_line import one_line
 from app.library.checkpoint_list import CheckpointFacts, list_checkpoints
 from app.library.label import read_label
 from app.library.manifest import read_manifest
-from app.library.metrics import read_events
+from app.library.metrics import read_event_log
 from app.library.step_records import no_steps
-from app.library.told_events import read_evaluations
 
 
 @dataclass(frozen=True)
@@ -35,19 +34,20 @@ class TryChoices:
     def preferred(self) -> CheckpointFacts | None:
         """The best, or the last where none was measured."""
         best = [facts for facts in self.checkpoints if facts.is_best]
-        return (best or list(self.checkpoints) or [None])[-1]  # type: ignore[list-item]
+        last = [facts for facts in self.checkpoints if facts.is_last]
+        return (best or last or list(self.checkpoints) or [None])[-1]  # type: ignore[list-item]
 
 
 def read_choices(run_dir: Path) -> TryChoices:
     """Raises InputError if the run can't be read."""
     manifest = read_manifest(run_dir)
     config = manifest["config"]
-    evaluations = read_evaluations(read_events(run_dir))
+    log = read_event_log(run_dir)
     return TryChoices(
         run_dir,
         one_line(read_label(run_dir).name or manifest["name"]) or run_dir.name,
         Path(str(config.get("model", ""))),
-        tuple(list_checkpoints(run_dir, no_steps(), evaluations)),
+        tuple(list_checkpoints(run_dir, no_steps(), log)),
         config,
     )
 

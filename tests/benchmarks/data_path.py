@@ -73,7 +73,6 @@ def open_ours(data: Path) -> dict[str, Any]:
     batches = Batches(found.train, BATCH, is_packed=True)
     next(batches.endless(0))
     seconds, cpu_seconds = time.perf_counter() - begun, _processor(cpu)
-    # Few: each row that is read maps 64 KB of the store, which would count as memory.
     some = batches.epoch(0, 0)[:500]
     cells = sum(batches.batch(indexes).tokens.size for indexes in some)
     tokens = sum(int(found.train.lengths[indexes].sum()) for indexes in some)

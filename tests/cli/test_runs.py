@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from app.core.events import EvaluationFinished
 from app.core.paths import runs_dir
 from app.library.label import Label, write_label
-from app.library.metrics import read_steps
+from app.library.metrics import MetricsWriter, read_steps
 from tests.patience import PATIENCE_SECONDS
 
 MakeRun = Callable[..., Path]
@@ -82,8 +83,7 @@ def test_a_run_is_shown_with_its_checkpoints(make_run: MakeRun) -> None:
 def test_a_run_that_never_came_below_its_base_model_says_so(make_run: MakeRun) -> None:
     run = make_run(runs_dir() / "2026-01-01-a", saves=(4, 8))
     assert "base model's" not in nestling("show", run).stdout
-    with (run / "events.jsonl").open("a") as file:
-        file.write('{"event": "evaluation_finished", "step": 0, "val_loss": 0.000124}\n')
+    MetricsWriter(run).append(EvaluationFinished(0, 0.000124, is_best=True))
     assert "No checkpoint came below the base model's 0.000124." in nestling("show", run).stdout
 
 

@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 
 from app.core.columns import Columns
-from app.core.errors import AppError, InputError
+from app.core.errors import AppError, InputError, RunError
 from app.data import token_cache, token_files, token_store, token_workers
+from app.data.block_file import BLOCK_BYTES
 from app.data.examples import RowProblem
 from app.data.token_cache import stores_dir
 from app.data.token_rows import TokenView
@@ -159,7 +160,7 @@ def test_bad_rows_are_left_out_where_that_is_wanted(write_rows, tokenizer):
 # -- complete or absent ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", [*token_files._TYPES, "problems", "manifest.json"])
+@pytest.mark.parametrize("name", [*token_files._TYPES, "problems", "sums", "manifest.json"])
 @pytest.mark.parametrize("damage", ["cut", "changed", "gone"])
 def test_a_damaged_store_is_made_anew(write_rows, tokenizer, name, damage, counted):
     bad = {"messages": [{"role": "assistant", "content": "hello"}]}
@@ -447,3 +448,57 @@ def test_the_share_done_follows_what_was_read_where_lines_tell_nothing(tmp_path,
     assert len(set(between)) >= 3, shares
     assert shares == sorted(shares)
     assert shares[-1] == 1
+
+
+# -- damaged while it is open ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["tokens", "problems"])
+@pytest.mark.parametrize("damage", ["cut", "changed"])
+def test_a_store_damaged_while_it_is_open_says_so_and_is_made_anew(
+    write_rows, tokenizer, name, damage, counted
+):
+    bad = {"messages": [{"role": "assistant", "content": "hello"}]}
+    path = write_rows(*chats(20), bad)
+    store = made(path, tokenizer)
+    whole = examples_of(store)
+    content = (store.folder / name).read_bytes()
+    if damage == "cut":
+        os.truncate(store.folder / name, 0)
+    else:
+        (store.folder / name).write_bytes(bytes([content[0] ^ 1]) + content[1:])
+    with pytest.raises(RunError, match=f"is damaged: .*{name}.* Go on with the run"):
+        examples_of(store) if name == "tokens" else list(store.problems(path))
+    assert examples_of(made(path, tokenizer)) == whole
+    assert sum(counted) == 42
+
+
+def test_a_store_that_is_removed_while_it_is_open_is_still_read(write_rows, tokenizer):
+    path = write_rows(*chats(20))
+    store = made(path, tokenizer)
+    shutil.rmtree(store.folder)
+    assert examples_of(store) == expected(path, tokenizer)
+
+
+def test_what_a_stopped_writing_left_is_not_gone_on_with_once_it_is_damaged(
+    write_rows, tokenizer, counted
+):
+    path = write_rows(*chats(45))
+    making = opening_store(path, tokenizer, MASKED)
+    for _ in range(3):
+        next(making)
+    making.close()
+    (tokens,) = stores_dir().glob("*.unfinished/tokens")
+    tokens.write_bytes(bytes(len(tokens.read_bytes())))
+    assert examples_of(made(path, tokenizer)) == expected(path, tokenizer)
+    assert sum(counted) == 65
+
+
+def test_of_a_row_that_is_cut_only_what_is_left_is_read(write_rows, tokenizer, monkeypatch):
+    store = made(write_rows({"text": "hello " * 4000}), tokenizer)
+    read = []
+    pread = os.pread
+    monkeypatch.setattr(os, "pread", lambda *given: read.append(given[1]) or pread(*given))
+    tokens, _ = TokenView(store.rows, np.arange(1), 10).arrays(0)
+    assert len(tokens) == 10
+    assert read == [min(BLOCK_BYTES, 4 * len(store.rows.tokens))]

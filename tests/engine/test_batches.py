@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.core.errors import RunError
 from app.data.mixing import Mixing
 from app.data.place import Place
 from app.data.token_rows import TokenizedExample, TokenRows, TokenView
@@ -228,3 +229,13 @@ def test_a_smaller_batch_would_have_every_other_place() -> None:
     shape = BatchShape((900, 800, 90, 80, 50, 40, 20, 10), is_packed=True)
     assert shape.resized(4, 1000).places == (900, 90, 50, 20)
     assert shape.resized(8, 64).places == (64, 64, 64, 64, 50, 40, 20, 10)
+
+
+@both_ways
+def test_a_token_that_the_model_has_not_is_refused_with_its_row(is_packed: bool) -> None:
+    view = examples([4, 9, 30])
+    batches = Batches(view, 3, is_packed=is_packed, vocabulary=4)
+    assert batches.batch(np.arange(3)).tokens.max() == 3
+    batches = Batches(view, 3, is_packed=is_packed, vocabulary=3)
+    with pytest.raises(RunError, match="row 2: token 3 is beyond the 3 tokens"):
+        batches.batch(np.arange(3))

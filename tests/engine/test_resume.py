@@ -371,3 +371,36 @@ def test_the_manifest_of_a_resumed_run_tells_the_whole_story(config: TrainingCon
     manifest = read_manifest(config.output)
     assert (manifest["outcome"], manifest["steps"]) == ("finished", STEPS)
     assert config.output / manifest["adapter"] == last_checkpoint(config.output)
+
+
+def test_a_copy_under_a_later_name_is_not_gone_on_from(
+    config: TrainingConfig, tmp_path: Path
+) -> None:
+    whole, cut = facts(train(config)), tmp_path / "cut"
+    list(train(replace(config, output=cut), stop_after=13))
+    copy = cut / "checkpoints" / "step-000019"
+    shutil.copytree(cut / "checkpoints" / "step-000006", copy)
+    with pytest.raises(InputError, match="step-000019 can't be used: it is a copy of step 6"):
+        list(resume(cut, checkpoint=copy.name))
+    assert last_checkpoint(cut).name == "step-000013"
+    assert facts(resume(cut)) == {step: e for step, e in whole.items() if step > 13}
+    assert_same_end(tmp_path / "whole", cut)
+
+
+def test_with_lost_evidence_a_run_that_keeps_the_best_and_the_last_keeps_what_may_be_the_best(
+    config: TrainingConfig, tmp_path: Path
+) -> None:
+    run = tmp_path / "whole"
+    keeping = replace(config, keep_checkpoints="best and last", steps_per_eval=4, steps_per_save=4)
+    for event in train(keeping):
+        if isinstance(event, CheckpointSaved) and event.step == 4:
+            path = run / "events.jsonl"
+            path.write_text(
+                path.read_text().replace('"step":4,"val_loss":', '"step":4,"val_loss":1')
+            )
+    kept = {folder.name for folder in (run / "checkpoints").iterdir()}
+    assert "step-000004" in kept
+    losses = {e["step"]: e["val_loss"] for e in read_events(run) if "val_loss" in e}
+    assert 4 not in losses
+    best = min(set(losses) - {0}, key=lambda step: losses[step])
+    assert kept == {"step-000004", f"step-{best:06d}", "step-000020"}

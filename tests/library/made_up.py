@@ -1,8 +1,14 @@
 """Made-up events of a run, without MLX, which the tests' conftest loads."""
 
+import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from app.core.events import RunStarted, StepFinished, TierFacts
+from app.library.event_log import sealed_line
+from app.library.manifest import digest_of
+from app.library.metrics import read_events
 
 
 def run_started(
@@ -25,3 +31,29 @@ def made_up_step(number: int, periods: tuple[int, ...] = (1, 2), layers: int = 4
         drifts=tuple(0.1 * number for _ in periods), layer_deltas=(0.5 / number,) * layers,
         gradient_norm=2.0, void=False,
     )  # fmt: skip
+
+
+def rewrite_events(run: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    """As if other events had happened."""
+    events = read_events(run)
+    for event in events:
+        change(event)
+    lines = [sealed_line(event, number) for number, event in enumerate(events, 1)]
+    (run / "events.jsonl").write_text("".join(lines))
+
+
+def set_losses(run: Path, losses: dict[int, Any]) -> None:
+    """As if the validations after these steps had given other losses."""
+
+    def change(event: dict[str, Any]) -> None:
+        if event["event"] == "evaluation_finished":
+            event["val_loss"] = losses.get(event["step"], event["val_loss"])
+
+    rewrite_events(run, change)
+
+
+def write_state(folder: Path, step: int, **more: Any) -> None:
+    """A checkpoint's state file, whole, that says which step it is of."""
+    said = {"format": 2, "sha256": {}, "progress": {"step": step, **more}}
+    text = json.dumps(said | {"own_sha256": digest_of(said)})
+    (folder / "state.json").write_text(text)

@@ -1,5 +1,6 @@
 """The best of a run's checkpoints is one that is there, whatever was deleted or not saved."""
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ from app.library.manifest import read_manifest
 from app.library.pointing import best_step, point_at_checkpoints, superfluous_checkpoints
 from app.library.run_details import read_details
 from app.library.trying import read_choices
+from tests.library.made_up import set_losses
 
 MakeRun = Callable[..., Path]
 
@@ -19,10 +21,7 @@ def test_without_the_best_checkpoint_the_next_best_is_kept(
     make_run: MakeRun, tmp_path: Path
 ) -> None:
     run = make_run(tmp_path / "r", saves=(2, 4, 6, 8))
-    events = run / "events.jsonl"
-    told = events.read_text().replace('"step":4,"val_loss":2.0', '"step":4,"val_loss":1.5')
-    assert told != events.read_text()
-    events.write_text(told)
+    set_losses(run, {4: 1.5})
     shutil.rmtree(run / "checkpoints" / "step-000006")
     assert [facts.step for facts in read_details(run).checkpoints if facts.is_best] == [4]
     assert [folder.name for folder in superfluous_checkpoints(run)] == ["step-000002"]
@@ -34,8 +33,7 @@ def test_of_equal_losses_only_the_earliest_is_the_best_as_in_the_run_itself(
     make_run: MakeRun, tmp_path: Path
 ) -> None:
     run = make_run(tmp_path / "r", saves=(2, 4, 6, 8))
-    events = run / "events.jsonl"
-    events.write_text(events.read_text().replace('"val_loss":2.0', '"val_loss":1.0'))
+    set_losses(run, dict.fromkeys((2, 4, 6, 8), 1.0))
     best = BestSoFar(None, None, 0)
     for step in (2, 4, 6, 8):
         best.take(1.0, step)
@@ -51,7 +49,6 @@ def test_a_loss_that_is_none_is_never_the_best(
     make_run: MakeRun, tmp_path: Path, loss: str
 ) -> None:
     run = make_run(tmp_path / "r", saves=(4, 8))
-    events = run / "events.jsonl"
-    events.write_text(events.read_text().replace('"val_loss":2.0', f'"val_loss":{loss}'))
+    set_losses(run, {8: json.loads(loss)})
     assert [facts.step for facts in read_details(run).checkpoints if facts.is_best] == [4]
     assert best_step(run) == 4

@@ -17,13 +17,13 @@ from pytestqt.qtbot import QtBot
 from app.application import Nestling
 from app.core.config import TierConfig, TrainingConfig
 from app.core.config_text import load_toml, to_toml
-from app.core.events import RunFinished
+from app.core.events import EvaluationFinished, RunFinished
 from app.core.paths import runs_dir
 from app.library.claim import Claim
 from app.library.csv_export import export_csv
 from app.library.label import Label, read_label, write_label
 from app.library.manifest import read_manifest
-from app.library.metrics import HEADER_BYTES, read_steps
+from app.library.metrics import HEADER_BYTES, MetricsWriter, read_steps
 from app.library.run import RunRecorder
 from app.library.run_details import read_details
 from app.ui.app_state import Phase
@@ -31,7 +31,7 @@ from app.ui.library.run_reading import reading
 from app.ui.main_window import LIBRARY, TRAIN
 from app.ui.plots.run_plots import RunPlots
 from app.workers.deleting import deleting_runs, undoing
-from tests.library.made_up import made_up_step, run_started
+from tests.library.made_up import made_up_step, run_started, write_state
 
 MakeRun = Callable[..., Path]
 
@@ -289,6 +289,39 @@ def test_only_the_best_and_the_last_checkpoint_stay_and_undo_brings_the_others_b
     assert read_manifest(run)["best_adapter"] == "checkpoints/step-000006"
 
 
+def test_what_can_t_be_judged_is_not_thinned_out_and_the_reason_is_shown(
+    make_run: MakeRun, shown: Callable[[], Nestling], qtbot: QtBot
+) -> None:
+    run = make_run(runs_dir() / "a", saves=(2, 4, 8))
+    events = run / "events.jsonl"
+    # The best, of 4, and that of 2 have lost their losses.
+    edited = events.read_text().replace('"val_loss":1.0', '"val_loss":9.0')
+    events.write_text(edited.replace('"step":2,"val_loss":2.0', '"step":2,"val_loss":3.0'))
+    nestling = shown()
+    opened(nestling, run, qtbot)
+    view = nestling.library.opened.checkpoints
+    assert not view.thin_out.isEnabled()
+    said = "Lines 2 and 4 of events.jsonl were changed and are not used."
+    assert f"It is not certain which checkpoint is the best. {said}" in view.thin_out.toolTip()
+    assert nestling.library.opened.problem.text() == said
+
+
+def test_a_copy_of_a_checkpoint_is_shown_as_one_and_no_run_goes_on_from_it(
+    make_run: MakeRun, shown: Callable[[], Nestling], qtbot: QtBot
+) -> None:
+    run = make_run(runs_dir() / "a", saves=(2, 4), steps=4, outcome="stopped")
+    copy = run / "checkpoints" / "step-000007"
+    shutil.copytree(run / "checkpoints" / "step-000004", copy)
+    write_state(copy, 4)
+    nestling = shown()
+    opened(nestling, run, qtbot)
+    view = nestling.library.opened.checkpoints
+    assert view.model.index(0, view.model.columnCount() - 1).data() == "Copy of step 4"
+    view.table.selectRow(0)
+    assert not view.resume.isEnabled()
+    assert view.why_not.text() == "It is a copy of step 4."
+
+
 def test_checkpoints_that_never_came_below_the_base_model_say_so(
     make_run: MakeRun, shown: Callable[[], Nestling], qtbot: QtBot
 ) -> None:
@@ -297,8 +330,7 @@ def test_checkpoints_that_never_came_below_the_base_model_say_so(
     opened(nestling, run, qtbot)
     note = nestling.library.opened.checkpoints.note
     assert note.isHidden()
-    with (run / "events.jsonl").open("a") as file:
-        file.write('{"event": "evaluation_finished", "step": 0, "val_loss": 0.000124}\n')
+    MetricsWriter(run).append(EvaluationFinished(0, 0.000124, is_best=True))
     nestling.library_commands.refresh()
     qtbot.waitUntil(lambda: "0.000124" in note.text())
 
@@ -508,8 +540,7 @@ def test_the_base_model_s_validation_loss_is_the_first_row_of_a_table(
     make_run: MakeRun, tmp_path: Path
 ) -> None:
     run = make_run(runs_dir() / "a", steps=2)
-    with (run / "events.jsonl").open("a") as file:
-        file.write('{"event": "evaluation_finished", "step": 0, "val_loss": 3.5}\n')
+    MetricsWriter(run).append(EvaluationFinished(0, 3.5, is_best=True))
     export_csv(read_details(run), tmp_path / "a.csv")
     with (tmp_path / "a.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))

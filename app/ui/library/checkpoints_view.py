@@ -92,15 +92,15 @@ class CheckpointsView(QWidget):
         chosen, details = self.selected(), self._details
         why_not = "Select a checkpoint." if chosen is None else chosen.problem
         going = self._why_not_touch()
-        all_kept = "" if self._is_any_superfluous() else "Only the best and the last are here."
-        why_not_resume = going or why_not
+        other = f"It is a {chosen.not_own}." if chosen is not None and chosen.not_own else ""
+        why_not_resume = going or why_not or other
         if chosen is not None and details is not None:
             why_not_resume = why_not_resume or details.why_not_go_on_from(chosen.step)
         allow(self.attempt, why_not)
         allow(self.export, why_not)
         allow(self.resume, why_not_resume or self._busy)
         allow(self.delete, going or ("" if chosen is not None else why_not))
-        allow(self.thin_out, going or all_kept)
+        allow(self.thin_out, going or self._why_not_thin_out())
         self.why_not.setText(why_not_resume if chosen is not None else "")
 
     def _why_not_touch(self) -> str:
@@ -108,14 +108,15 @@ class CheckpointsView(QWidget):
         is_going = details is not None and phrases.is_in_progress(details.summary.outcome)
         return IN_PROGRESS if is_going else ""
 
-    def _is_any_superfluous(self) -> bool:
-        rows = range(self.model.rowCount())
-        return not all(_is_kept(self.model.at(row)) for row in rows)
+    def _why_not_thin_out(self) -> str:
+        rows = [self.model.at(row) for row in range(self.model.rowCount())]
+        if any(facts.is_superfluous for facts in rows):
+            return ""
+        if all(facts.is_best or facts.is_last for facts in rows):
+            return "Only the best and the last are here."
+        lost = self._details.log_problem if self._details is not None else ""
+        return f"It is not certain which checkpoint is the best. {lost}".rstrip()
 
     def _ask(self, signal: object) -> None:
         if (chosen := self.selected()) is not None:
             signal.emit(chosen)  # type: ignore[attr-defined]
-
-
-def _is_kept(facts: "CheckpointFacts") -> bool:
-    return facts.is_best or facts.is_last

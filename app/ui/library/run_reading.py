@@ -40,7 +40,7 @@ def reading_to_resume(run_dir: Path, checkpoint: str | None) -> Callable[[], Run
     """Raises InputError if the run can't go on from there."""
 
     def work() -> RunToResume:
-        from app.library.checkpoint_list import checkpoint_folders, step_of
+        from app.library.checkpoint_list import own_checkpoints, step_of
         from app.library.going_on import check_not_done
         from app.library.manifest import check_settings, read_manifest
         from app.library.run_details import read_details
@@ -49,7 +49,7 @@ def reading_to_resume(run_dir: Path, checkpoint: str | None) -> Callable[[], Run
         check_settings(run_dir, manifest)
         settings = manifest["config"]
         config = with_settings(TrainingConfig(), settings, where=str(run_dir)).checked()
-        folders = checkpoint_folders(run_dir)
+        folders = own_checkpoints(run_dir)
         step = step_of(Path(checkpoint)) if checkpoint else max(map(step_of, folders), default=0)
         check_not_done(run_dir, manifest, config.steps, step)
         details = read_details(run_dir)

@@ -21,9 +21,13 @@ class CheckpointsModel(ColumnsModel["CheckpointFacts"]):
         self.show_rows(list(reversed(checkpoints)))
 
 
+def _is_odd(facts: "CheckpointFacts") -> bool:
+    return bool(facts.problem or facts.not_own)
+
+
 def _marks(facts: "CheckpointFacts") -> str:
-    if facts.problem:
-        return "Damaged"
+    if _is_odd(facts):
+        return "Damaged" if facts.problem else facts.not_own.capitalize()
     marks = (("Best", facts.is_best), ("Last", facts.is_last))
     return " · ".join(name for name, is_so in marks if is_so)
 
@@ -38,5 +42,7 @@ _COLUMNS: "tuple[Column[CheckpointFacts], ...]" = (
     Column("Change per tier", lambda facts: _lengths(facts.deltas)),
     Column("Drift per tier", lambda facts: _lengths(facts.drifts)),
     Column("Size", lambda facts: phrases.size(facts.size_bytes), is_number=True),
-    Column("", _marks, tone=lambda facts: "danger" if facts.problem else "success"),
+    Column(
+        "", _marks, tone=lambda facts: "danger" if facts.problem or facts.not_own else "success"
+    ),
 )

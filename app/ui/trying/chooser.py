@@ -113,4 +113,4 @@ def _words(facts: "CheckpointFacts") -> str:
     marks = [name for name, is_so in (("best", facts.is_best), ("last", facts.is_last)) if is_so]
     loss = "" if facts.val_loss is None else f"loss {phrases.loss(facts.val_loss)}"
     damaged = "damaged" if facts.problem else ""
-    return " · ".join(filter(None, (f"Step {facts.step:,}", loss, *marks, damaged)))
+    return " · ".join(filter(None, (f"Step {facts.step:,}", loss, *marks, facts.not_own, damaged)))

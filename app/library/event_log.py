@@ -1,0 +1,131 @@
+"""The lines of a run's event log, each with its number and a checksum of its text.
+
+A line that was changed, added or moved is left out and named, and so is a gap. A log of an older
+Nestling has no checksums: its lines are taken as they stand. Knows no event and no file.
+"""
+
+import json
+import re
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.core.files import json_bytes
+from app.core.parsing import parse_json
+
+LOG_DAMAGED = "log_damaged"
+"""An event that keeps what was wrong with a log when the run went on and its log began anew."""
+_NUMBER, _SUM = "line", "crc"
+_SEALED = re.compile(rb'(?s)(\{.*),"crc":"([0-9a-f]{8})"\}')
+_NAMED_LINES = 3
+
+Plain = dict[str, Any]
+
+
+def sealed_line(event: Plain, number: int) -> str:
+    """The log's line of this number, counted from 1."""
+    text = json.dumps(event | {_NUMBER: number}, separators=(",", ":"), ensure_ascii=False)[:-1]
+    return f'{text},"{_SUM}":"{zlib.crc32(json_bytes(text)):08x}"}}\n'
+
+
+@dataclass(frozen=True)
+class EventLog:
+    events: tuple[Plain, ...] = ()
+    """Those that are as they were written, in order."""
+    problem: str = ""
+    """Which lines are not; empty where nothing is known to be wrong."""
+    lines: int = 0
+    """The number of the last one."""
+    is_sealed: bool = False
+    """Its lines have checksums."""
+
+    def problem_to_keep(self, step: int) -> list[Plain]:
+        """The event that tells of the problem in the log that begins anew after `step`."""
+        problem = self.problem
+        if problem and not problem.startswith("Before"):
+            problem = f"Before the run went on after step {step:,}: {problem}"
+        return [{"event": LOG_DAMAGED, "text": problem}] if problem else []
+
+
+def read_lines(content: bytes, name: str) -> EventLog:
+    """What a log of this name says."""
+    lines = [line.strip() for line in content.split(b"\n")]
+    found = [(place, _event(line), line) for place, line in enumerate(lines, 1) if line]
+    if not any(event is not None and _SUM in event for _, event, _ in found):
+        events = tuple(event for _, event, _ in found if event is not None)
+        return EventLog(events, lines=len(found))
+    reading = _Reading()
+    for place, event, line in found:
+        reading.take(place, event, line)
+    return reading.log(name)
+
+
+@dataclass
+class _Reading:
+    """Follows the numbers of a log's lines."""
+
+    events: list[Plain] = field(default_factory=list)
+    last: int = 0
+    changed: list[int] = field(default_factory=list)
+    """Places of lines that are not as they were written."""
+    gaps: list[tuple[int, int]] = field(default_factory=list)
+    """Where lines are missing: the place of the next one, and how many."""
+    _odd: int = 0
+    """Changed lines since the last whole one."""
+    _torn: list[int] = field(default_factory=list)
+    """Places of lines since then that are no JSON. A full disk leaves one, which has no number."""
+
+    def take(self, place: int, event: Plain | None, line: bytes) -> None:
+        if event is None:
+            self._torn.append(place)
+        elif _is_whole(event, line) and event[_NUMBER] > self.last:
+            self._follow(place, event[_NUMBER])
+            self.events.append({k: v for k, v in event.items() if k not in (_NUMBER, _SUM)})
+        else:
+            self.changed.append(place)
+            self._odd += 1
+
+    def _follow(self, place: int, number: int) -> None:
+        missing = max(0, number - self.last - 1 - self._odd)
+        self.changed += self._torn[:missing]
+        missing -= len(self._torn[:missing])
+        if missing:
+            self.gaps.append((place, missing))
+        self.last, self._odd, self._torn = number, 0, []
+
+    def log(self, name: str) -> EventLog:
+        kept = [str(e.get("text")) for e in self.events if e["event"] == LOG_DAMAGED]
+        events = tuple(event for event in self.events if event["event"] != LOG_DAMAGED)
+        problem = " ".join([*kept, *_sentences(name, sorted(self.changed), self.gaps)])
+        return EventLog(events, problem, self.last, is_sealed=True)
+
+
+def _sentences(name: str, changed: list[int], gaps: list[tuple[int, int]]) -> Iterable[str]:
+    if len(changed) == 1:
+        yield f"Line {changed[0]:,} of {name} was changed and is not used."
+    elif changed:
+        shown = [f"{place:,}" for place in changed[:_NAMED_LINES]]
+        rest = len(changed) - len(shown)
+        last = f"{rest:,} more" if rest else shown.pop()
+        yield f"Lines {', '.join(shown)} and {last} of {name} were changed and are not used."
+    for place, missing in gaps[:1]:
+        lines = f"1 line of {name} is" if missing == 1 else f"{missing:,} lines of {name} are"
+        yield f"{lines} missing before line {place:,}."
+
+
+def _is_whole(event: Plain, line: bytes) -> bool:
+    sealed = _SEALED.fullmatch(line)
+    return (
+        sealed is not None
+        and type(event.get(_NUMBER)) is int
+        and zlib.crc32(sealed[1]) == int(sealed[2], 16)
+    )
+
+
+def _event(line: bytes) -> Plain | None:
+    try:
+        value = parse_json(line)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) and isinstance(value.get("event"), str) else None

@@ -1,0 +1,240 @@
+"""What is not as it was written in a run's folder is named, and nothing is concluded from it."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.core.events import EvaluationFinished
+from app.core.files import remove_folder
+from app.library.event_log import read_lines, sealed_line
+from app.library.manifest import read_manifest
+from app.library.metrics import MetricsWriter, read_event_log, read_events, read_steps
+from app.library.pointing import best_step, point_at_checkpoints, superfluous_checkpoints
+from app.library.run_details import RunDetails, read_details
+from app.library.trying import read_choices
+from app.workers.deleting import thinning_out
+from tests.library.made_up import run_started, set_losses, write_state
+
+MakeRun = Callable[..., Path]
+
+
+@pytest.fixture
+def run(make_run: MakeRun, tmp_path: Path) -> Path:
+    """Checkpoints at 2, 4, 6 and 8; that of 6 is the best."""
+    return make_run(tmp_path / "r", saves=(2, 4, 6, 8))
+
+
+def replace_in_log(run: Path, old: str, new: str) -> None:
+    path = run / "events.jsonl"
+    text = path.read_text()
+    assert text.count(old) == 1
+    path.write_text(text.replace(old, new))
+
+
+def as_an_older_nestling_wrote(run: Path) -> None:
+    """The log without checksums."""
+    lines = [json.dumps(event, separators=(",", ":")) + "\n" for event in read_events(run)]
+    (run / "events.jsonl").write_text("".join(lines))
+
+
+def steps_of(folders: list[Path]) -> list[int]:
+    return [int(folder.name[-6:]) for folder in folders]
+
+
+def bests(details: RunDetails) -> list[int]:
+    return [facts.step for facts in details.checkpoints if facts.is_best]
+
+
+# -- lines ---------------------------------------------------------------------------------------
+
+EVENTS = [{"event": "evaluation_finished", "step": n, "val_loss": n / 7} for n in range(1, 9)]
+LINES = [sealed_line(event, number) for number, event in enumerate(EVENTS, 1)]
+
+
+def read(lines: list[str]) -> tuple[list[int], str]:
+    log = read_lines("".join(lines).encode(), "log")
+    return [event["step"] for event in log.events], log.problem
+
+
+def test_a_log_as_it_was_written_has_no_problem() -> None:
+    assert read(LINES) == (list(range(1, 9)), "")
+    assert read_lines("".join(LINES).encode(), "log").events == tuple(EVENTS)
+
+
+@given(line=st.integers(0, 7), at=st.integers(0, 200), bit=st.integers(0, 7))
+def test_no_changed_bit_of_a_line_is_taken_for_what_happened(line: int, at: int, bit: int) -> None:
+    content = bytearray(LINES[line].encode()[:-1])
+    content[at % len(content)] ^= 1 << bit
+    whole = [one.encode() for one in LINES]
+    whole[line] = bytes(content) + b"\n"
+    log = read_lines(b"".join(whole), "log")
+    assert [e["step"] for e in log.events] == [n for n in range(1, 9) if n != line + 1]
+    # The last line may be one that a power cut tore.
+    assert f"Line {line + 1} of log was changed" in log.problem or line == 7
+
+
+@given(st.integers(0, 6), st.integers(1, 7))
+def test_lines_that_are_missing_are_counted(first: int, count: int) -> None:
+    kept = LINES[:first] + LINES[first + count :]
+    steps, problem = read(kept)
+    assert steps == [n for n in range(1, 9) if not first < n <= first + count]
+    gap = min(count, 8 - first) if first + count < 8 else 0
+    lines = "1 line of log is" if gap == 1 else f"{gap} lines of log are"
+    assert problem == (f"{lines} missing before line {first + 1}." if gap else "")
+
+
+@given(st.permutations(range(8)))
+def test_lines_in_another_order_are_noticed(order: list[int]) -> None:
+    steps, problem = read([LINES[n] for n in order])
+    assert steps == sorted(steps)
+    assert bool(problem) is (order != sorted(order))
+
+
+def test_lines_that_were_added_or_copied_are_not_taken() -> None:
+    plain = json.dumps(EVENTS[0]) + "\n"
+    assert read([*LINES[:3], plain, *LINES[3:]]) == (
+        list(range(1, 9)), "Line 4 of log was changed and is not used."
+    )  # fmt: skip
+    assert read([*LINES, LINES[0]])[0] == list(range(1, 9))
+    assert "Line 9 of log was changed" in read([*LINES, LINES[0]])[1]
+
+
+def test_of_many_changed_lines_the_first_are_named() -> None:
+    plain = json.dumps(EVENTS[0]) + "\n"
+    assert read([plain, plain, *LINES])[1] == "Lines 1 and 2 of log were changed and are not used."
+    assert read([plain, *LINES, plain, plain, *[plain] * 5])[1] == (
+        "Lines 1, 10, 11 and 5 more of log were changed and are not used."
+    )
+
+
+def test_a_line_that_a_full_disk_tore_is_no_change() -> None:
+    torn = LINES[3][:20] + "\n"
+    assert read([*LINES[:3], torn, *LINES[3:]]) == (list(range(1, 9)), "")
+    assert read([*LINES[:3], LINES[3][:20]]) == ([1, 2, 3], "")
+
+
+def test_a_log_without_checksums_is_read_as_it_stands() -> None:
+    lines = [json.dumps(event) + "\n" for event in EVENTS]
+    assert read([*lines[:2], lines[4]]) == ([1, 2, 5], "")
+
+
+# -- the best --------------------------------------------------------------------------------------
+
+
+def test_a_loss_that_was_edited_is_named_and_never_the_best(run: Path) -> None:
+    replace_in_log(run, '"step":4,"val_loss":2.0', '"step":4,"val_loss":0.1')
+    details = read_details(run)
+    assert details.problem == "Line 4 of events.jsonl was changed and is not used."
+    assert [facts.val_loss for facts in details.checkpoints] == [2.0, None, 1.0, 2.0]
+    assert bests(details) == [6]
+    assert best_step(run) == 6
+    preferred = read_choices(run).preferred
+    assert preferred is not None
+    assert preferred.step == 6
+
+
+def test_only_what_is_certain_to_be_superfluous_is_removed(run: Path) -> None:
+    replace_in_log(run, '"step":6,"val_loss":1.0', '"step":6,"val_loss":9.0')
+    assert bests(read_details(run)) == [2]
+    thinning_out(run)()
+    # That of 6 had a loss which is lost; that of 4 lost to that of 2.
+    assert sorted(steps_of(list((run / "checkpoints").iterdir()))) == [2, 6, 8]
+    assert read_manifest(run)["best_adapter"] == "checkpoints/step-000002"
+
+
+def test_a_log_that_was_cut_keeps_the_checkpoints_that_it_does_not_tell_of(run: Path) -> None:
+    path = run / "events.jsonl"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[:5]))  # with the loss and the checkpoint of 4
+    assert steps_of(superfluous_checkpoints(run)) == [4]
+    path.write_text("".join(lines))
+    assert steps_of(superfluous_checkpoints(run)) == [2, 4]
+
+
+def test_damage_stays_known_when_the_run_goes_on(run: Path) -> None:
+    replace_in_log(run, '"step":4,"val_loss":2.0', '"step":4,"val_loss":0.1')
+    for _ in range(2):
+        writer = MetricsWriter(run, (run / "metrics.bin").stat().st_size)
+        writer.append(run_started(run))
+        writer.append(EvaluationFinished(9, 3.0, False))
+        writer.close()
+        assert read_event_log(run).problem == (
+            "Before the run went on after step 8: Line 4 of events.jsonl was changed and is not "
+            "used."
+        )
+        assert 4 not in [e.step for e in read_details(run).evaluations]
+        assert steps_of(superfluous_checkpoints(run)) == [2]
+
+
+def test_a_run_of_an_older_nestling_is_read_as_before_and_gets_checksums(run: Path) -> None:
+    as_an_older_nestling_wrote(run)
+    replace_in_log(run, '"step":4,"val_loss":2.0', '"step":4,"val_loss":0.5')
+    details = read_details(run)
+    assert (bests(details), details.problem) == ([4], "")
+    assert steps_of(superfluous_checkpoints(run)) == [2, 6]
+    told = read_events(run)
+    writer = MetricsWriter(run, (run / "metrics.bin").stat().st_size)
+    writer.append(run_started(run))
+    writer.close()
+    log = read_event_log(run)
+    assert (log.is_sealed, log.problem) == (True, "")
+    evaluations = [e for e in told if e["event"] == "evaluation_finished"]
+    assert [e for e in log.events if e["event"] == "evaluation_finished"] == evaluations
+    assert len(read_steps(run)) == 8
+
+
+# -- copies ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def run_with_states(run: Path) -> Path:
+    for folder in (run / "checkpoints").iterdir():
+        write_state(folder, int(folder.name[-6:]))
+    return run
+
+
+@pytest.mark.parametrize("name", ["step-000006", "step-000005", "step-000009"])
+def test_a_copied_checkpoint_is_named_as_one_and_has_no_loss(
+    run_with_states: Path, name: str
+) -> None:
+    run = run_with_states
+    place = run / "checkpoints" / name
+    if place.exists():
+        remove_folder(place)
+    shutil.copytree(run / "checkpoints" / "step-000002", place)
+    facts = {facts.folder.name: facts for facts in read_details(run).checkpoints}
+    copy = facts[name]
+    assert copy.not_own == "copy of step 2"
+    assert (copy.val_loss, copy.is_best, copy.is_last, copy.deltas) == (None, False, False, ())
+    assert facts["step-000008"].is_last
+    best = 2 if name == "step-000006" else 6
+    assert best_step(run) == best
+    assert place not in superfluous_checkpoints(run)
+    assert run / "checkpoints" / "step-000008" not in superfluous_checkpoints(run)
+    point_at_checkpoints(run)
+    assert read_manifest(run)["adapter"] == "checkpoints/step-000008"
+    assert read_manifest(run)["best_adapter"] == f"checkpoints/step-00000{best}"
+
+
+def test_a_checkpoint_of_another_run_has_no_loss_of_this_one(run_with_states: Path) -> None:
+    write_state(run_with_states / "checkpoints" / "step-000006", 6, settings_digest="other")
+    facts = read_details(run_with_states).checkpoints[2]
+    assert (facts.step, facts.not_own, facts.val_loss) == (6, "of another run", None)
+    assert best_step(run_with_states) == 2
+
+
+def test_a_state_that_was_edited_says_nothing_of_where_it_belongs(run_with_states: Path) -> None:
+    state = run_with_states / "checkpoints" / "step-000006" / "state.json"
+    state.write_text(state.read_text().replace('"step": 6', '"step": 2'))
+    facts = read_details(run_with_states).checkpoints[2]
+    assert (facts.step, facts.not_own) == (6, "")
+
+
+def test_changed_losses_in_a_log_that_is_whole_count(run: Path) -> None:
+    set_losses(run, {4: 0.5})
+    assert (best_step(run), read_details(run).problem) == (4, "")
