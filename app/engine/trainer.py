@@ -146,8 +146,9 @@ def _reopened(run_dir: Path, start: Checkpoint) -> tuple[RunRecorder, list[LogMe
     best = checkpoint_folder(run_dir, done.best_step) if done.best_step else None
     computer = computed_by()
     recorder = RunRecorder.reopen(
-        run_dir, done.metrics_bytes, done.best_val_loss, best, done.step, computer
-    )
+        run_dir, done.metrics_bytes, done.best_val_loss, best, done.step, computer,
+        done.is_validation_due,
+    )  # fmt: skip
     notes = [LogMessage(f"Going on after step {done.step}.")]
     if aside is not None:
         notes.append(LogMessage(f"What came after it is kept in {aside.name} and made again."))

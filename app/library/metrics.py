@@ -30,10 +30,14 @@ MOST_STEPS_BYTES, MOST_EVENTS_BYTES = 2**30, 2**28
 class MetricsWriter:
     """Appends to a run's metrics, from RunStarted on. Raises AppError when the disk refuses."""
 
-    def __init__(self, run_dir: Path, keep_bytes: int = 0) -> None:
+    def __init__(
+        self, run_dir: Path, keep_bytes: int = 0, *, is_validation_due: bool = False
+    ) -> None:
         """What lies beyond the steps file's first `keep_bytes` is dropped, and so is what happened
-        after those steps: a resumed run measures it again."""
+        after those steps: a resumed run measures it again. So it does with the validation of the
+        last of them where that `is_validation_due`."""
         self._run_dir, self._keep_bytes = run_dir, keep_bytes
+        self._is_validation_due = is_validation_due
         self._kind: np.dtype[Any] = record_type(1, 0)
         self._steps: BufferedRandom | None = None
         self._began, self._seconds = time.monotonic(), 0.0
@@ -87,7 +91,9 @@ class MetricsWriter:
             self._steps.seek(0, os.SEEK_END)
         if kept:
             self._seconds = float(max(read_steps(self._run_dir).rows["seconds"], default=0))
-        events = [to_json(event), *(e for e in read_events(self._run_dir) if _is_kept(e, kept))]
+        validated = kept - 1 if self._is_validation_due else kept
+        earlier = (e for e in read_events(self._run_dir) if _is_kept(e, kept, validated))
+        events = [to_json(event), *earlier]
         write_text_atomic(self._run_dir / EVENTS_FILE, "".join(map(_line, events)))
 
 
@@ -129,12 +135,14 @@ def _event(line: bytes) -> dict[str, Any] | None:
     return value if isinstance(value, dict) and isinstance(value.get("event"), str) else None
 
 
-def _is_kept(event: dict[str, Any], last_step: int) -> bool:
+def _is_kept(event: dict[str, Any], last_step: int, last_validated: int) -> bool:
     """Whether it happened up to `last_step` and is not told again when a run goes on from there."""
     step = event.get("step")
     if not isinstance(step, int) or not 0 < last_step >= step:
         return False
-    return event["event"] == "evaluation_finished" or step < last_step
+    if event["event"] == "evaluation_finished":
+        return step <= last_validated
+    return step < last_step
 
 
 def _ends_a_line(file: IO[bytes]) -> bool:

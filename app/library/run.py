@@ -1,5 +1,6 @@
 """One run on disk: a folder the user can open, which says by itself what it is."""
 
+import contextlib
 import platform
 import shutil
 import sys
@@ -28,9 +29,9 @@ from app.core.events import (
 )
 from app.core.files import plain_disk_errors, write_json_atomic
 from app.core.loss_words import loss_words
-from app.library.claim import Claim
+from app.library.claim import LOG_FILE, Claim
 from app.library.manifest import FORMAT, MANIFEST_FILE, deciding_settings, digest_of, read_manifest
-from app.library.metrics import MetricsWriter
+from app.library.metrics import METRICS_FILES, MetricsWriter
 from app.library.run_folder import run_name
 
 
@@ -41,13 +42,19 @@ class RunRecorder:
     """
 
     def __init__(
-        self, run_dir: Path, claim: Claim, manifest: dict[str, Any], metrics_bytes: int = 0
+        self,
+        run_dir: Path,
+        claim: Claim,
+        manifest: dict[str, Any],
+        metrics_bytes: int = 0,
+        is_validation_due: bool = False,
     ) -> None:
         self.run_dir = run_dir
         self._claim = claim
+        self._made_folder = False
         self._manifest = manifest | {"outcome": "running"}
         self._write_manifest()
-        self._metrics = MetricsWriter(run_dir, metrics_bytes)
+        self._metrics = MetricsWriter(run_dir, metrics_bytes, is_validation_due=is_validation_due)
 
     @classmethod
     def create(
@@ -62,6 +69,7 @@ class RunRecorder:
         Raises InputError if another run has taken the folder since it was chosen.
         """
         with plain_disk_errors(run_dir):
+            made_folder = not run_dir.exists()
             run_dir.mkdir(parents=True, exist_ok=True)
         claim = Claim(run_dir)
         if (run_dir / MANIFEST_FILE).exists():
@@ -84,7 +92,9 @@ class RunRecorder:
             manifest["computed_by"] = _computers({}, 0, computer)
         manifest["settings_sha256"] = digest_of(deciding_settings(manifest))
         try:
-            return cls._begin(run_dir, claim, manifest)
+            recorder = cls._begin(run_dir, claim, manifest)
+            recorder._made_folder = made_folder
+            return recorder
         except AppError:
             # A disk so full that not even the manifest fits must not keep an empty run.
             shutil.rmtree(run_dir, ignore_errors=True)
@@ -99,8 +109,12 @@ class RunRecorder:
         best_adapter_dir: Path | None = None,
         after_step: int = 0,
         computer: Computer | None = None,
+        is_validation_due: bool = False,
     ) -> "RunRecorder":
-        """A run that goes on `after_step`, where its metrics had `metrics_bytes`, on `computer`."""
+        """A run that goes on `after_step`, where its metrics had `metrics_bytes`, on `computer`.
+
+        Where the validation of that step `is_validation_due`, it is measured anew.
+        """
         claim = Claim(run_dir)
         best = best_adapter_dir if best_adapter_dir and best_adapter_dir.is_dir() else None
         manifest = read_manifest(run_dir) | {
@@ -110,7 +124,7 @@ class RunRecorder:
         if computer is not None:
             manifest["computed_by"] = _computers(manifest, after_step, computer)
         manifest["scores"] = [s for s in manifest["scores"] if s["when"] == "before"]
-        return cls._begin(run_dir, claim, manifest, metrics_bytes)
+        return cls._begin(run_dir, claim, manifest, metrics_bytes, is_validation_due)
 
     @classmethod
     def _begin(cls, run_dir: Path, claim: Claim, *facts: Any) -> "RunRecorder":
@@ -182,6 +196,17 @@ class RunRecorder:
     def close(self) -> None:
         self._claim.release()
         self._metrics.close()
+
+    def discard(self) -> None:
+        """Undo the run; in a folder that was there before, or holds something else, only that of
+        this run is removed."""
+        with plain_disk_errors(self.run_dir):
+            for name in (MANIFEST_FILE, *METRICS_FILES, LOG_FILE):
+                (self.run_dir / name).unlink(missing_ok=True)
+        self.close()
+        if self._made_folder:
+            with contextlib.suppress(OSError):
+                self.run_dir.rmdir()
 
     def _write_manifest(self) -> None:
         write_json_atomic(self.run_dir / MANIFEST_FILE, self._manifest)
