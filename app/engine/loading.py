@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from app.core.errors import InputError
+from app.engine.foreign_code import NO_CODE, check_needs_no_code, code_refused, needs_code
 from app.engine.mlx_gateway import import_mlx, import_mlx_lm
 
 
@@ -37,7 +38,7 @@ def load_architecture(path: Path) -> Any:
     check_model_folder(path)
     mlx_lm_utils = import_mlx_lm()
     try:
-        model, _ = mlx_lm_utils.load_model(path, lazy=True)
+        model, _ = mlx_lm_utils.load_model(path, lazy=True, **NO_CODE)
     except Exception as error:  # mlx-lm raises whatever the architecture's own code raises
         raise _load_error(path, error) from error
     if not getattr(model, "layers", None):
@@ -67,6 +68,7 @@ def _check_model_folder(path: Path) -> None:
         raise InputError(f"{config_file} can't be read as JSON: {_first_line(error)}.") from error
     if not isinstance(config, dict) or "model_type" not in config:
         raise InputError(f"{config_file} names no model_type, so it is no model's configuration.")
+    check_needs_no_code(path, config)
     if not any(path.glob("model*.safetensors")):
         raise InputError(
             f"{path} holds no weights (model*.safetensors).",
@@ -83,12 +85,14 @@ def load_tokenizer(path: Path) -> Any:
     """The tokenizer alone, as mlx-lm wraps it. Raises InputError naming what is wrong."""
     check_model_folder(path)
     try:
-        return import_mlx_lm().load_tokenizer(path)
+        return import_mlx_lm().load_tokenizer(path, NO_CODE)
     except Exception as error:  # transformers raises many kinds for a missing or broken tokenizer
         raise tokenizer_error(path, error) from error
 
 
 def tokenizer_error(path: Path, error: Exception) -> InputError:
+    if needs_code(error):
+        return code_refused("tokenizer", path)
     return InputError(
         f"The tokenizer in {path} can't be loaded: {_first_line(error)}.",
         "A model folder needs tokenizer.json and tokenizer_config.json.",
