@@ -88,7 +88,7 @@ class TerminalProgress:
     def _stage(self, event: StageChanged) -> None:
         if self._console.is_terminal:
             self._progress.start()
-            self._progress.update(self._task, description=event.stage, visible=True)
+            self._progress.update(self._task, description=event.text, visible=True)
         elif not event.fraction:
             self._print(f"{event.stage} …")
 

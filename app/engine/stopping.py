@@ -20,6 +20,43 @@ Work = Generator[float, None, Made]
 """Yields the share done after each batch."""
 
 
+class StoppedEarly(Exception):
+    """`should_stop` said so before the first step; there is nothing to keep."""
+
+
+def until_stopped(
+    work: Generator[Event, None, Made], should_stop: Callable[[], bool]
+) -> Generator[Event, None, Made]:
+    """What is made ready for a run; asks after each of its events, of which some go unsaid.
+
+    Raises StoppedEarly.
+    """
+    shown, stage = -inf, ""
+    with closing(work):
+        while not should_stop():
+            try:
+                event = next(work)
+            except StopIteration as ended:
+                return ended.value  # type: ignore[no-any-return]
+            if isinstance(event, StageChanged):
+                if event.stage == stage and monotonic() - shown < SECONDS_BETWEEN_STAGES:
+                    continue
+                shown, stage = monotonic(), event.stage
+            yield event
+    raise StoppedEarly
+
+
+def in_stage(name: str, work: "Work[Made]") -> Generator[Event, None, Made]:
+    """What `work` makes, with stages that say how far it is."""
+    yield StageChanged(name, 0.0)
+    with closing(work):
+        while True:
+            try:
+                yield StageChanged(name, next(work))
+            except StopIteration as ended:
+                return ended.value  # type: ignore[no-any-return]
+
+
 class StopRequest:
     """Whether the run is asked to stop: all machines get the same answer, and it stays so."""
 

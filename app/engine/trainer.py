@@ -1,7 +1,7 @@
 """The engine's front door: start a run, or go on with one, as a generator of events."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from app.core.computer import Computer
 from app.core.config import TrainingConfig
 from app.core.config_text import to_plain, with_settings
 from app.core.errors import InputError
-from app.core.events import Event, LogMessage, RunFinished
+from app.core.events import Event, LogMessage, RunFinished, StageChanged
 from app.core.paths import runs_dir as default_runs_dir
 from app.core.regular_files import read_regular
 from app.data.fingerprint import fingerprints
@@ -30,7 +30,8 @@ from app.engine.lora import trainable
 from app.engine.machines import Machines, is_first_machine, join_machines
 from app.engine.mlx_gateway import CACHE_LIMIT_BYTES, computed_by, import_mlx
 from app.engine.planning import memory_before, memory_of
-from app.engine.preparation import Prepared, StoppedEarly, prepare
+from app.engine.preparation import Prepared, prepare
+from app.engine.stopping import StoppedEarly, until_stopped
 from app.library.checkpoint_list import step_of
 from app.library.claim import is_claimed
 from app.library.going_on import check_not_done
@@ -62,16 +63,14 @@ def train(
     machines = _set_up_mlx(config)
     library = runs_dir or default_runs_dir()
     run_dir = choose_run_dir(config, library) if machines.is_first else config.output or library
-    yield from memory_before(config)
     try:
-        prepared = yield from prepare(config, should_stop)
+        prepared = yield from until_stopped(_made_ready(config, should_stop), should_stop)
         machines.check_alike(_what_must_agree(config, prepared))
     except StoppedEarly:
         yield RunFinished("stopped", run_dir, None, 0, "Stopped before the first step.")
         return
     except RuntimeError as error:
         raise plain_fault(error) from error
-    yield from memory_of(config, prepared.shapes)
     if machines.is_first:
         recorder = _new_run(config, run_dir, library, _facts(prepared))
         keeper: Keeper = RunKeeper(recorder, config.keep_checkpoints)
@@ -115,7 +114,8 @@ def resume(
             "Put the old files back, or start a new run.",
         )
     try:
-        prepared = yield from prepare(config, should_stop, manifest)
+        going_on = _made_ready(config, should_stop, manifest)
+        prepared = yield from until_stopped(going_on, should_stop)
         machines.check_alike(
             _what_must_agree(config, prepared) | {"the checkpoint": _digest(start)}
         )
@@ -125,7 +125,6 @@ def resume(
         return
     except RuntimeError as error:
         raise plain_fault(error) from error
-    yield from memory_of(config, prepared.shapes)
     start.check_fits(trainable(prepared.base.model), prepared.plan)
     start.check_is_of(manifest["settings_sha256"])
     keeper: Keeper = NoKeeper(run_dir, start)
@@ -137,6 +136,20 @@ def resume(
         config, prepared, keeper, should_stop, wants_checkpoint, stop_after, start, machines, notes
     )
     yield from loop.events()
+
+
+def _made_ready(
+    config: TrainingConfig,
+    should_stop: Callable[[], bool],
+    saved: Mapping[str, object] | None = None,
+) -> Generator[Event, None, Prepared]:
+    """All that a run needs before its first step, and what it will need of memory."""
+    if saved is None:
+        yield from memory_before(config, should_stop)
+    prepared = yield from prepare(config, saved)
+    yield StageChanged("Estimating the memory")
+    yield from memory_of(config, prepared.shapes, should_stop)
+    return prepared
 
 
 def _reopened(run_dir: Path, start: Checkpoint) -> tuple[RunRecorder, list[LogMessage]]:

@@ -39,7 +39,7 @@ class Quitting(QObject):
         box = QMessageBox(self._window)
         box.setIcon(QMessageBox.Icon.Question)
         box.setText("A run is in progress.")
-        box.setInformativeText("Stop it and quit? A checkpoint is kept.")
+        box.setInformativeText(f"Stop it and quit? {self._kept()}")
         stop = box.addButton("Stop and Quit", QMessageBox.ButtonRole.AcceptRole)
         cancel = box.addButton(QMessageBox.StandardButton.Cancel)
         box.setDefaultButton(stop)
@@ -48,6 +48,11 @@ class Quitting(QObject):
         box.finished.connect(lambda _: self._take_answer(box.clickedButton() is stop))
         self.question = box
         box.open()
+
+    def _kept(self) -> str:
+        if self._state.step is None and self._state.checkpoint is None:
+            return "It has made no step yet, so nothing of it is kept."
+        return "A checkpoint is kept."
 
     def _take_answer(self, is_agreed: bool) -> None:
         if self.question is not None:

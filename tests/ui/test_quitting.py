@@ -6,6 +6,7 @@ from PySide6.QtWidgets import QMessageBox
 from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
+from app.engine.evaluation import Evaluator
 from app.ui.app_state import Phase
 
 
@@ -39,12 +40,74 @@ def test_quitting_during_a_run_asks_and_leaves_a_checkpoint(
     assert question.text() == "A run is in progress."
     answer(question, "Stop and Quit")
     assert running.state.phase is Phase.STOPPING
-    assert running.train.header.status.text() == "Saving a checkpoint…"
+    assert running.train.header.status.text() == "Stopping…"
     qtbot.waitUntil(lambda: not running.window.isVisible(), timeout=120_000)
     finished = running.state.finished
     assert finished is not None
     assert finished.adapter_dir is not None
     assert (finished.adapter_dir / "adapters.safetensors").is_file()
+
+
+@pytest.fixture
+def validating(
+    nestling: Nestling, chat_file: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Nestling]:
+    """A run whose first validation never ends."""
+
+    def mean_loss(_: Evaluator, __: object) -> Iterator[float]:
+        while True:
+            yield 0.5
+
+    monkeypatch.setattr(Evaluator, "mean_loss", mean_loss)
+    nestling.commands.open_path(chat_file)
+    qtbot.waitUntil(nestling.actions.start.isEnabled)
+    nestling.actions.start.trigger()
+    header = nestling.train.header
+    qtbot.waitUntil(lambda: header.status.text().startswith("Validating, "), timeout=120_000)
+    yield nestling
+    nestling.control.stop()
+    qtbot.waitUntil(lambda: not nestling.state.phase.is_active, timeout=120_000)
+
+
+def test_a_run_stopped_in_its_first_validation_leaves_nothing_and_says_so(
+    validating: Nestling, qtbot: QtBot
+) -> None:
+    header = validating.train.header
+    assert header.status.text() == "Validating, 50 %…"
+    started = validating.state.started
+    assert started is not None
+    validating.actions.stop.trigger()
+    assert header.status.text() == "Stopping…"
+    qtbot.waitUntil(lambda: not validating.state.phase.is_active, timeout=120_000)
+    assert header.status.text() == "Stopped before the first step."
+    assert not header.results.isVisible()
+    assert not started.run_dir.exists()
+
+
+def test_quitting_before_the_first_step_promises_no_checkpoint(
+    validating: Nestling, qtbot: QtBot
+) -> None:
+    validating.window.close()
+    question = validating.quitting.question
+    assert question is not None
+    assert "nothing of it is kept" in question.informativeText()
+    answer(question, "Stop and Quit")
+    qtbot.waitUntil(lambda: not validating.window.isVisible(), timeout=120_000)
+
+
+def test_a_queued_run_stopped_before_its_first_step_waits_again(
+    validating: Nestling, qtbot: QtBot
+) -> None:
+    validating.control.stop()
+    qtbot.waitUntil(lambda: not validating.state.phase.is_active, timeout=120_000)
+    validating.queue.add(validating.state.config)
+    validating.queue.start()
+    header = validating.train.header
+    qtbot.waitUntil(lambda: header.status.text().startswith("Validating, "), timeout=120_000)
+    assert not validating.queue.runs
+    validating.control.stop()
+    qtbot.waitUntil(lambda: not validating.state.phase.is_active, timeout=120_000)
+    assert [run.config for run in validating.queue.runs] == [validating.state.config]
 
 
 def test_cancel_lets_the_run_go_on(running: Nestling, qtbot: QtBot) -> None:
