@@ -9,6 +9,7 @@ from typing import Any
 from app.core.answers import SIDES, CheckpointLoaded, Side, Tried
 from app.core.errors import InputError
 from app.core.progress import run_to_end
+from app.data.template_trial import trying_templates
 from app.engine.checkpoints import ADAPTER_CONFIG_FILE, ADAPTER_FILE, check_files
 from app.engine.loading import BaseModel, loading_base_model
 from app.engine.lora import module_path
@@ -54,6 +55,8 @@ def loading_tuned_model(tried: Tried) -> Generator[float, None, TunedModel]:
 
     _check_adapter(tried.adapter_dir)
     base = yield from loading_base_model(tried.model)
+    for _ in trying_templates(base.tokenizer.chat_template):
+        yield 1.0
     before = dict(base.model.named_modules())
     count = _lay_adapter(base, tried)
     after = dict(base.model.named_modules())
