@@ -6,6 +6,7 @@ from typing import Any
 
 from app.core.errors import InputError
 from app.data.examples import Message
+from app.data.render_limit import RenderingTooLong, limited
 from app.data.template_trial import template_problem
 from app.data.tokenizer import Tokenizer
 
@@ -65,7 +66,10 @@ class ChatTemplate:
 
         def text(count: int, prompted: bool) -> str:
             try:
-                return compiled(messages=plain[:count], add_generation_prompt=prompted)
+                with limited():
+                    return compiled(messages=plain[:count], add_generation_prompt=prompted)
+            except RenderingTooLong:
+                raise
             except Exception as error:  # as below
                 raise _refusal(error) from error
 
@@ -101,14 +105,17 @@ class ChatTemplate:
     ) -> Any:
         self.require()
         try:
-            # Templates may write into what they are given.
-            return self._tokenizer.apply_chat_template(
-                [dict(message) for message in messages],
-                tools=list(tools) if tools else None,
-                add_generation_prompt=prompted,
-                return_dict=False,
-                **options,
-            )
+            with limited():
+                # Templates may write into what they are given.
+                return self._tokenizer.apply_chat_template(
+                    [dict(message) for message in messages],
+                    tools=list(tools) if tools else None,
+                    add_generation_prompt=prompted,
+                    return_dict=False,
+                    **options,
+                )
+        except RenderingTooLong:
+            raise
         except Exception as error:  # a template is a foreign program: anything can come out of it
             raise _refusal(error) from error
 
