@@ -6,8 +6,6 @@ renderings in hand from time to time, and has one that takes too long raise an e
 
 import ctypes
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from time import monotonic, sleep
 
 from app.core.errors import InputError
@@ -42,27 +40,27 @@ _ends: dict[int, float] = {}
 _is_watched = False
 
 
-@contextmanager
-def limited() -> Iterator[None]:
-    """Raises RenderingTooLong inside, once that takes too long."""
-    thread = threading.get_ident()
-    _begin(thread)
-    try:
-        yield
-    finally:
+class _Limited:
+    """A class, since a generator would cost as much again as all of this."""
+
+    def __enter__(self) -> None:
+        global _is_watched
+        with _lock:
+            _ends[threading.get_ident()] = monotonic() + SECONDS
+            if _is_watched:
+                return
+            _is_watched = True
+        threading.Thread(target=_watch, name="rendering", daemon=True).start()
+
+    def __exit__(self, *_: object) -> None:
+        thread = threading.get_ident()
         with _lock:
             if _ends.pop(thread, None) is None:
                 _interrupt(thread, None)  # it was interrupted just now, when nothing was left to do
 
 
-def _begin(thread: int) -> None:
-    global _is_watched
-    with _lock:
-        _ends[thread] = monotonic() + SECONDS
-        if _is_watched:
-            return
-        _is_watched = True
-    threading.Thread(target=_watch, name="rendering", daemon=True).start()
+limited = _Limited()
+"""Raises RenderingTooLong inside, once that takes too long."""
 
 
 def _watch() -> None:

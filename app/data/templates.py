@@ -66,7 +66,7 @@ class ChatTemplate:
 
         def text(count: int, prompted: bool) -> str:
             try:
-                with limited():
+                with limited:
                     return compiled(messages=plain[:count], add_generation_prompt=prompted)
             except RenderingTooLong:
                 raise
@@ -105,7 +105,7 @@ class ChatTemplate:
     ) -> Any:
         self.require()
         try:
-            with limited():
+            with limited:
                 # Templates may write into what they are given.
                 return self._tokenizer.apply_chat_template(
                     [dict(message) for message in messages],

@@ -45,9 +45,9 @@ def test_a_row_that_takes_too_long_is_named_with_its_file(tiny_model: Path, tmp_
 
 def test_what_is_within_its_time_is_not_interrupted_later() -> None:
     for _ in range(3):
-        with pytest.raises(RenderingTooLong), limited():
+        with pytest.raises(RenderingTooLong), limited:
             while True:
                 pass
-        with limited():
+        with limited:
             sum(range(1000))
     assert not render_limit._ends

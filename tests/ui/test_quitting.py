@@ -1,4 +1,5 @@
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -6,6 +7,7 @@ from PySide6.QtWidgets import QMessageBox
 from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
+from app.core.config import TrainingConfig
 from app.engine.evaluation import Evaluator
 from app.ui.app_state import Phase
 
@@ -108,6 +110,25 @@ def test_a_queued_run_stopped_before_its_first_step_waits_again(
     validating.control.stop()
     qtbot.waitUntil(lambda: not validating.state.phase.is_active, timeout=120_000)
     assert [run.config for run in validating.queue.runs] == [validating.state.config]
+
+
+def test_the_window_is_quit_while_a_chat_template_never_ends(
+    build: Callable[..., Nestling], tiny_model: Path, chat_file: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
+    model = tmp_path / "model"
+    shutil.copytree(tiny_model, model)
+    loop = "{% for i in range(99999) %}"
+    (model / "chat_template.jinja").write_text(f"{loop}{loop}{{% endfor %}}{{% endfor %}}")
+    nestling = build(TrainingConfig(model=model, data=chat_file))
+    nestling.window.show()
+    qtbot.waitUntil(nestling.actions.start.isEnabled)
+    nestling.actions.start.trigger()
+    status = nestling.train.header.status
+    qtbot.waitUntil(lambda: status.text().startswith("Turning text"), timeout=120_000)
+    nestling.quitting.stop_and_quit()
+    qtbot.waitUntil(lambda: not nestling.window.isVisible(), timeout=120_000)
+    assert nestling.state.finished is not None
+    assert nestling.state.finished.message == "Stopped before the first step."
 
 
 def test_cancel_lets_the_run_go_on(running: Nestling, qtbot: QtBot) -> None:
