@@ -18,8 +18,10 @@ from app.core.events import (
     StageChanged,
     StepFinished,
 )
+from app.engine import planning
 from app.engine.checkpoints import last_checkpoint, load_checkpoint
 from app.engine.evaluation import Evaluator
+from app.engine.stopping import StoppedEarly
 from app.engine.trainer import resume, train
 from app.library.manifest import read_manifest
 from app.library.metrics import read_events, read_steps
@@ -236,6 +238,41 @@ def test_a_run_stopped_before_its_first_step_leaves_nothing(
         end = ending(events)
         assert (end.outcome, end.adapter_dir, end.steps) == ("stopped", None, 0)
         assert end.message == "Stopped before the first step."
+
+
+@pytest.mark.parametrize(
+    "stage",
+    [
+        "Loading the model", "Turning text into tokens", "Measuring importance",
+        "Reading the questions", "Estimating the memory",
+    ],
+)  # fmt: skip
+def test_whatever_comes_before_a_run_is_stopped(config: TrainingConfig, stage: str) -> None:
+    config = replace(config, assign="importance")
+    events = stopped(config, stage, 0)
+    assert ending(events).message == "Stopped before the first step."
+    stages = [event.stage for event in events if isinstance(event, StageChanged)]
+    assert stages[-1] == stage
+    assert config.output is not None
+    assert not config.output.exists()
+
+
+def test_estimating_the_memory_is_stopped_before_the_next_way_of_training_is_traced(
+    config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that doesn't fit has many ways tried for the advice."""
+    traced: list[object] = []
+    need = planning.memory_need
+
+    def noting(*of: object) -> object:
+        traced.append(of)
+        return need(*of)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(planning, "memory_need", noting)
+    monkeypatch.setattr(planning, "available_bytes", lambda: 2**20)
+    with pytest.raises(StoppedEarly):
+        planning.estimate_memory(config, should_stop=lambda: len(traced) == 2)
+    assert len(traced) == 2
 
 
 def test_what_else_lies_in_the_folder_of_a_run_that_leaves_nothing_stays(
