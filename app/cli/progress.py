@@ -72,7 +72,7 @@ class TerminalProgress:
 
     def _stage(self, event: StageChanged) -> None:
         if self._bar.is_shown:
-            self._bar.show(event.stage)
+            self._bar.show(event.text)
         elif not event.fraction:
             self._print(f"{event.stage} …")
 

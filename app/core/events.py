@@ -35,6 +35,13 @@ class StageChanged:
     fraction: float | None = None
     """How much of the stage is done, 0 to 1, where that is known."""
 
+    @property
+    def text(self) -> str:
+        """ "Validating, 40 %", or the stage alone where nothing of it is done yet."""
+        return (
+            f"{self.stage}, {self.fraction:.0%}".replace("%", " %") if self.fraction else self.stage
+        )
+
 
 @dataclass(frozen=True)
 class LogMessage:

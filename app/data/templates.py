@@ -6,6 +6,8 @@ from typing import Any
 
 from app.core.errors import InputError
 from app.data.examples import Message
+from app.data.render_limit import RenderingTooLong, limited
+from app.data.template_trial import template_problem
 from app.data.tokenizer import Tokenizer
 
 Tools = Sequence[dict[str, Any]] | None
@@ -27,15 +29,18 @@ class ChatTemplate:
             has_template = getattr(tokenizer, "chat_template", None) is not None
         self._has_template = bool(has_template)
         self._compiled: Callable[..., str] | None = None
+        self._is_to_compile = False
 
     def require(self) -> None:
-        """Raise InputError if the model has no template to render a chat with."""
+        """Raise InputError if the model has no template to render a chat with, or a bad one."""
         if not self._has_template:
             raise InputError(
                 "This model has no chat template, so it can't be trained on chats or on "
                 "prompt and completion rows.",
                 "Choose a chat model (often named Instruct or Chat), or a dataset of text rows.",
             )
+        if problem := template_problem(getattr(self._tokenizer, "chat_template", None)):
+            raise InputError(problem, "Mend the template, or choose another base model.")
 
     def tokens(self, messages: Sequence[Message], tools: Tools, prompted: bool) -> list[int]:
         """The tokens of a chat, with the prompt for a reply if `prompted`.
@@ -50,6 +55,8 @@ class ChatTemplate:
 
     def texts(self, messages: Sequence[Message], tools: Tools) -> Callable[[int, bool], str]:
         """The same as text for the chat's first messages, so many; asked several times."""
+        if self._is_to_compile:
+            self._compile()
         compiled = self._compiled
         if compiled is None or tools or not all(map(_is_plain, messages)):
             return lambda count, prompted: str(
@@ -59,7 +66,10 @@ class ChatTemplate:
 
         def text(count: int, prompted: bool) -> str:
             try:
-                return compiled(messages=plain[:count], add_generation_prompt=prompted)
+                with limited:
+                    return compiled(messages=plain[:count], add_generation_prompt=prompted)
+            except RenderingTooLong:
+                raise
             except Exception as error:  # as below
                 raise _refusal(error) from error
 
@@ -70,6 +80,11 @@ class ChatTemplate:
 
         Only for who compares samples with `tokens`: this goes by how transformers works inside.
         """
+        self._is_to_compile = True
+
+    def _compile(self) -> None:
+        self._is_to_compile = False
+        self.require()
         library = sys.modules.get("transformers.utils.chat_template_utils")
         compiling = getattr(library, "_compile_jinja_template", None)
         source = getattr(self._tokenizer, "chat_template", None)
@@ -90,14 +105,17 @@ class ChatTemplate:
     ) -> Any:
         self.require()
         try:
-            # Templates may write into what they are given.
-            return self._tokenizer.apply_chat_template(
-                [dict(message) for message in messages],
-                tools=list(tools) if tools else None,
-                add_generation_prompt=prompted,
-                return_dict=False,
-                **options,
-            )
+            with limited:
+                # Templates may write into what they are given.
+                return self._tokenizer.apply_chat_template(
+                    [dict(message) for message in messages],
+                    tools=list(tools) if tools else None,
+                    add_generation_prompt=prompted,
+                    return_dict=False,
+                    **options,
+                )
+        except RenderingTooLong:
+            raise
         except Exception as error:  # a template is a foreign program: anything can come out of it
             raise _refusal(error) from error
 

@@ -23,7 +23,7 @@ from app.data.readers import ShareRead
 from app.data.splitting import held_out_of_datasets
 from app.data.token_files import TokenStore
 from app.data.token_rows import TokenRows, place_of
-from app.data.token_store import RowSettings, is_large, lots_of, opening_store
+from app.data.token_store import RowSettings, is_large, lots_of, naming_file, opening_store
 from app.data.token_workers import tokenized
 from app.data.tokenizer import Tokenizer
 
@@ -89,7 +89,10 @@ def _looking_at_what_can_be_read(
 ) -> Generator[float, None, None]:
     share = ShareRead()
     lots = lots_of(_until_broken(read_examples(path, settings.columns, share)))
-    with closing(tokenized(lots, tokenizer, settings.mask_prompt, is_large(path))) as made:
+    with (
+        naming_file(path),
+        closing(tokenized(lots, tokenizer, settings.mask_prompt, is_large(path))) as made,
+    ):
         for lot in made:
             if lot is not None:
                 _add(found, path, lot.rows, lot.problems, limit)

@@ -26,6 +26,7 @@ from app.data.examples import REFUSED, ChatExample, Example, RowProblem, TextExa
 from app.data.fingerprint import FileContent, file_content
 from app.data.readers import ShareRead
 from app.data.readers.formats import file_format
+from app.data.render_limit import RenderingTooLong
 from app.data.token_cache import place_to_fill, stores_dir
 from app.data.token_files import STORE_FILES, StoreWriter, TokenStore, open_store
 from app.data.token_workers import Lot, tokenized
@@ -114,13 +115,25 @@ def _filling(
     lots = _noting(read, share, lots_of(islice(rows, writer.taken, None)))
     done = 0.0
     yield done
-    with closing(tokenized(lots, tokenizer, settings.mask_prompt, is_large(path))) as made:
+    with (
+        naming_file(path),
+        closing(tokenized(lots, tokenizer, settings.mask_prompt, is_large(path))) as made,
+    ):
         for lot in made:
             if lot is not None:
                 writer.append(lot.rows, lot.problems, lot.taken)
                 done = read.popleft()
             yield done
     yield 1.0
+
+
+@contextmanager
+def naming_file(path: Path) -> Iterator[None]:
+    """Whose rows are tokenised inside, in the error of one that takes too long."""
+    try:
+        yield
+    except RenderingTooLong as error:
+        raise error.of(path.name) from None
 
 
 def _noting(read: deque[float], share: ShareRead, lots: Iterator[Lot]) -> Iterator[Lot]:

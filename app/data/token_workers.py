@@ -9,16 +9,19 @@ import pickle
 import signal
 import threading
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import connection
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from time import monotonic
 
 from app.core.errors import RunError
 from app.data.examples import Example, RowProblem
+from app.data.template_trial import known_problem, take_problem, trying_templates
 from app.data.token_rows import TokenizedExample, TokenRows
 from app.data.tokenizer import PlainTokenizer, Tokenizer, plain_tokenizer
 from app.data.tokenizing import ExampleTokenizer
@@ -27,6 +30,7 @@ MAX_WORKERS = 8
 """Reading and checking the rows, which one process does, is about eight times as fast."""
 _LOTS_AHEAD = 2
 _PATIENCE_SECONDS = 0.1
+_SECONDS_TO_END = 0.5
 
 Lot = tuple[Example | RowProblem, ...]
 """Some rows of a file that follow one another."""
@@ -49,6 +53,8 @@ def tokenized(
 
     Yields None now and then while a lot is waited for, so that it can be closed.
     """
+    # Here, where it can be waited for: each worker would try the template anew.
+    yield from trying_templates(getattr(tokenizer, "chat_template", None))
     plain = plain_tokenizer(tokenizer)
     workers = min(os.cpu_count() or 1, MAX_WORKERS)
     if in_parallel and plain is not None and workers > 1:
@@ -63,7 +69,8 @@ def _in_processes(
     lots: Iterator[Lot], tokenizer: PlainTokenizer, mask_prompt: bool, workers: int
 ) -> Iterator[TokenizedLot | None]:
     ahead: deque[Future[TokenizedLot]] = deque()
-    with _pool(pickle.dumps((tokenizer, mask_prompt)), workers) as pool:
+    problem = known_problem(tokenizer.chat_template)
+    with _pool(pickle.dumps((tokenizer, mask_prompt, problem)), workers) as pool:
         try:
             for lot in lots:
                 ahead.append(pool.submit(_tokenize_here, lot))
@@ -93,9 +100,19 @@ def _pool(given: bytes, workers: int) -> Iterator[ProcessPoolExecutor]:
         yield pool
     finally:
         # What they have in hand nobody waits for any more; it would take seconds.
+        workers_there = list((pool._processes or {}).values())
         ours.close()
+        _end(workers_there)
         pool.shutdown(wait=True, cancel_futures=True)
         theirs.close()
+
+
+def _end(processes: Sequence[BaseProcess]) -> None:
+    """One that is deep in a single operation doesn't see that nobody wants it any more."""
+    ends = monotonic() + _SECONDS_TO_END
+    for process in processes:
+        if not connection.wait([process.sentinel], max(0.0, ends - monotonic())):
+            process.kill()
 
 
 def _begin(given: bytes, wanted: Connection) -> None:
@@ -105,7 +122,9 @@ def _begin(given: bytes, wanted: Connection) -> None:
         signal.signal(number, signal.SIG_IGN)  # the parent decides
     threading.Thread(target=_end_with_parent, args=(wanted,), daemon=True).start()
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    _worker = ExampleTokenizer(*pickle.loads(given))
+    tokenizer, mask_prompt, problem = pickle.loads(given)
+    take_problem(tokenizer.chat_template, problem)
+    _worker = ExampleTokenizer(tokenizer, mask_prompt)
 
 
 def _end_with_parent(wanted: Connection) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from app.data.beginnings import Beginnings, TextSplitter, splitter_of
 from app.data.examples import REFUSED, ChatExample, Example, Message, RowProblem, TextExample
+from app.data.render_limit import RenderingTooLong
 from app.data.replies import Render, ReplyFinder, Span, through_last_reply, trained_turns
 from app.data.templates import ChatTemplate, TemplateError
 from app.data.token_rows import TokenizedExample
@@ -115,6 +116,8 @@ class ExampleTokenizer:
                 spans = _between(left_out, len(tokens))
         except TemplateError as error:
             return _refused(example, str(error))
+        except RenderingTooLong as error:
+            raise error.on(str(example.place)) from None
         return _row(example, tokens, spans, last_reply_only=len(spans) < replies)
 
     def _text_row(self, example: TextExample, tokens: list[int]) -> Tokenized:
@@ -145,6 +148,8 @@ class _Fast(ExampleTokenizer):
                 chats[index] = messages, text_of, text_of(len(messages), False)
             except TemplateError as error:
                 found[index] = _refused(example, str(error))
+            except RenderingTooLong as error:
+                raise error.on(str(example.place)) from None
         split = self._splitter.split(list(texts.values()), add_special_tokens=True)
         for index, tokens in zip(texts, split, strict=True):
             found[index] = self._text_row(examples[index], tokens)  # type: ignore[arg-type]

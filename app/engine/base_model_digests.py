@@ -6,7 +6,7 @@ Large weights are hashed beside the training, in a thread that makes way for it.
 import os
 import sys
 import threading
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -18,9 +18,9 @@ from app.core.base_model import (
     read_digests,
 )
 from app.core.errors import AppError, InputError, RunError
-from app.core.events import Event, LogMessage, StageChanged
+from app.core.events import Event, LogMessage
 from app.data.model_files import HASHED_FIRST_BYTES, ModelFiles, hashing_weights
-from app.engine.preparation import StoppedEarly
+from app.engine.stopping import in_stage
 
 _NICENESS = 10
 _SAMPLED = (
@@ -29,25 +29,16 @@ _SAMPLED = (
 )
 
 
-def hashed_before_training(
-    files: ModelFiles, should_stop: Callable[[], bool]
-) -> Generator[Event, None, BaseModelDigests]:
+def hashed_before_training(files: ModelFiles) -> Generator[Event, None, BaseModelDigests]:
     """The digests of a run's base model; those of all bytes of large weights come later.
 
-    Raises StoppedEarly, and InputError if a file changes meanwhile.
+    Raises InputError if a file changes meanwhile.
     """
     digests = files.digests
     if digests.is_whole or digests.weights_bytes > HASHED_FIRST_BYTES:
         return digests
-    with closing(hashing_weights(files)) as hashing:
-        try:
-            while True:
-                share = next(hashing)
-                if should_stop():
-                    raise StoppedEarly
-                yield StageChanged("Hashing the base model", share)
-        except StopIteration as ended:
-            return digests.hashed_whole(ended.value, after_step=0)
+    whole = yield from in_stage("Hashing the base model", hashing_weights(files))
+    return digests.hashed_whole(whole, after_step=0)
 
 
 def check_is_same(

@@ -52,6 +52,8 @@ class Progress:
     """Of the tier plan, which decides what each number of the optimizer's state belongs to."""
     settings_digest: str = ""
     """Of what decides the run's numbers, as its manifest has it; older checkpoints have none."""
+    is_validation_due: bool = False
+    """The validation after this step was cut off: a run that goes on makes it first."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Measuring a model without training it: validation loss, and questions answered exactly."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any
 
 from app.engine.batches import Batch, Batches
@@ -21,13 +21,18 @@ class Evaluator:
         self._head = head
         self._losses: dict[tuple[int, ...], Callable[..., Any]] = {}
 
-    def mean_loss(self, batches: Batches) -> float:
-        """Mean cross-entropy per trained token over every example, in nats."""
+    def mean_loss(self, batches: Batches) -> Generator[float, None, float]:
+        """Mean cross-entropy per trained token over every example, in nats.
+
+        Yields the share done after each batch; the model is not to be used in between.
+        """
         loss, tokens = 0.0, 0.0
         with evaluating(self._model):
-            for batch in self._machines.in_turn(batches.once()):
-                loss += self._loss(batch).item()
-                tokens += batch.trained_tokens
+            for batch, share in self._machines.in_turn(batches.once(), len(batches)):
+                if batch is not None:
+                    loss += self._loss(batch).item()
+                    tokens += batch.trained_tokens
+                yield share
         loss, tokens = self._machines.total(loss, tokens)
         return loss / tokens
 
@@ -53,14 +58,21 @@ class Evaluator:
 
 def count_exact_answers(
     model: Any, batches: Batches, head: Head | None = None, machines: Machines = ALONE
-) -> int:
-    """How many examples of unpacked batches greedy decoding answers with the trained tokens."""
+) -> Generator[float, None, int]:
+    """How many examples of unpacked batches greedy decoding answers with the trained tokens.
+
+    Yields the share done after each batch; the model is not to be used in between.
+    """
     correct = 0
     with evaluating(model):
-        for batch in machines.in_turn(batches.once()):
-            exact = exact_answers(model, batch, head)
-            # Rows that only fill up a last batch train nothing, and answer nothing.
-            trained: list[float] = batch.trained.sum(axis=1).tolist()
-            rows = zip(exact, trained, strict=True)
-            correct += sum(is_exact and tokens > 0 for is_exact, tokens in rows)
+        for batch, share in machines.in_turn(batches.once(), len(batches)):
+            correct += 0 if batch is None else _exact_in(batch, model, head)
+            yield share
     return round(machines.total(correct)[0])
+
+
+def _exact_in(batch: Batch, model: Any, head: Head | None) -> int:
+    # Rows that only fill up a last batch train nothing, and answer nothing.
+    trained: list[float] = batch.trained.sum(axis=1).tolist()
+    rows = zip(exact_answers(model, batch, head), trained, strict=True)
+    return sum(is_exact and tokens > 0 for is_exact, tokens in rows)

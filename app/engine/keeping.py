@@ -49,6 +49,8 @@ class Keeper(Protocol):
 
     def close(self, ending: Event) -> None: ...
 
+    def discard(self) -> None: ...
+
 
 class RunKeeper:
     """Keeps everything in the run's folder. Raises AppError when the disk refuses."""
@@ -127,6 +129,11 @@ class RunKeeper:
         with contextlib.suppress(AppError):
             self._recorder.close()
 
+    def discard(self) -> None:
+        """Leave nothing of a run that made no step."""
+        with contextlib.suppress(AppError):
+            self._recorder.discard()
+
 
 class NoKeeper:
     """Of a machine that trains along: the first one keeps what is to be kept."""
@@ -157,4 +164,7 @@ class NoKeeper:
         pass
 
     def close(self, ending: Event) -> None:
+        pass
+
+    def discard(self) -> None:
         pass

@@ -1,13 +1,19 @@
 """Base models from a folder on disk, as mlx-lm loads them, with its errors in plain sentences."""
 
 import json
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from app.core.errors import InputError
 from app.core.paths import is_utf8
+from app.core.progress import run_to_end
+from app.engine.foreign_code import NO_CODE, check_needs_no_code, code_refused, needs_code
 from app.engine.mlx_gateway import import_mlx, import_mlx_lm
+
+_PIECE_BYTES = 2**28
+"""So much of the weights is read at once; loading can be stopped in between."""
 
 
 @dataclass(frozen=True)
@@ -24,13 +30,35 @@ class BaseModel:
 
 def load_base_model(path: Path) -> BaseModel:
     """Model and tokenizer with all weights in memory. Raises InputError naming what is wrong."""
-    mx = import_mlx()
+    return run_to_end(loading_base_model(path))
+
+
+def loading_base_model(path: Path) -> Generator[float, None, BaseModel]:
+    """The same in small steps: yields the share of the weights that is read."""
     model = load_architecture(path)
     try:
-        mx.eval(model.parameters())
+        yield from _reading_weights(model)
     except RuntimeError as error:
         raise InputError(f"The weights in {path} can't be read: {_first_line(error)}.") from error
     return BaseModel(path, model, load_tokenizer(path), count_parameters(model))
+
+
+def _reading_weights(model: Any) -> Generator[float, None, None]:
+    mx = import_mlx()
+    from mlx.utils import tree_flatten
+
+    arrays = [array for _, array in tree_flatten(model.parameters())]
+    whole, read, part = max(1, sum(array.nbytes for array in arrays)), 0, 0
+    piece = []
+    for array in arrays:
+        piece.append(array)
+        part += array.nbytes
+        if part >= _PIECE_BYTES:
+            mx.eval(piece)
+            read, part, piece = read + part, 0, []
+            yield read / whole
+    mx.eval(piece)
+    yield 1.0
 
 
 def load_architecture(path: Path) -> Any:
@@ -38,7 +66,7 @@ def load_architecture(path: Path) -> Any:
     check_model_folder(path)
     mlx_lm_utils = import_mlx_lm()
     try:
-        model, _ = mlx_lm_utils.load_model(path, lazy=True)
+        model, _ = mlx_lm_utils.load_model(path, lazy=True, **NO_CODE)
     except Exception as error:  # mlx-lm raises whatever the architecture's own code raises
         raise _load_error(path, error) from error
     if not getattr(model, "layers", None):
@@ -72,6 +100,7 @@ def _check_model_folder(path: Path) -> None:
         raise InputError(f"{config_file} can't be read as JSON: {_first_line(error)}.") from error
     if not isinstance(config, dict) or "model_type" not in config:
         raise InputError(f"{config_file} names no model_type, so it is no model's configuration.")
+    check_needs_no_code(path, config)
     if not any(path.glob("model*.safetensors")):
         raise InputError(
             f"{path} holds no weights (model*.safetensors).",
@@ -88,12 +117,14 @@ def load_tokenizer(path: Path) -> Any:
     """The tokenizer alone, as mlx-lm wraps it. Raises InputError naming what is wrong."""
     check_model_folder(path)
     try:
-        return import_mlx_lm().load_tokenizer(path)
+        return import_mlx_lm().load_tokenizer(path, NO_CODE)
     except Exception as error:  # transformers raises many kinds for a missing or broken tokenizer
         raise tokenizer_error(path, error) from error
 
 
 def tokenizer_error(path: Path, error: Exception) -> InputError:
+    if needs_code(error):
+        return code_refused("tokenizer", path)
     return InputError(
         f"The tokenizer in {path} can't be loaded: {_first_line(error)}.",
         "A model folder needs tokenizer.json and tokenizer_config.json.",

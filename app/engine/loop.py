@@ -1,7 +1,7 @@
 """The training loop: steps, validation and checkpoints in order, with the counters it keeps."""
 
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from time import perf_counter
 from typing import Literal
 
@@ -15,7 +15,6 @@ from app.core.events import (
     RunFinished,
     RunStarted,
     ScoreMeasured,
-    StageChanged,
     StepFinished,
 )
 from app.engine.adapter import adapter_config
@@ -41,6 +40,7 @@ from app.engine.rows_taken import rows_taken
 from app.engine.schedules import learning_rate
 from app.engine.speed import Speed
 from app.engine.step import TrainingStep
+from app.engine.stopping import StopRequest, Work
 from app.engine.tiers import adapted_layers
 from app.engine.update_rules import UpdateRules
 from app.engine.validation import Validation
@@ -69,7 +69,7 @@ class TrainingLoop:
         self._prepared = prepared
         self._keeper = keeper
         self._machines = machines
-        self._should_stop = should_stop
+        self._stop = StopRequest(should_stop, machines)
         self._wants_checkpoint = wants_checkpoint
         self._last_step = min(config.steps, stop_after or config.steps)
         self._start = start
@@ -84,15 +84,19 @@ class TrainingLoop:
         self._voids = VoidSteps(done.void_steps, done.void_steps_in_all)
         self._best = BestSoFar(done.best_val_loss, done.best_step, done.evals_since_best)
         self._validation = Validation(prepared, self._best, machines)
+        self._is_validation_due = done.is_validation_due
+        self._are_questions_left = False
 
     def events(self) -> Iterator[Event]:
         """Everything that happens, recorded on disk before it is reported."""
+        happening = self._until_done()
         try:
-            for event in self._until_done():
+            for event in happening:
                 self._keeper.record(event)
                 yield event
         except GeneratorExit:
-            self._end("stopped", f"Stopped after step {self._step}.")
+            happening.close()
+            self._end("stopped", self._where_stopped())
             raise
         except VerificationError as error:
             yield self._end("failed", str(error), keep=False)
@@ -106,7 +110,7 @@ class TrainingLoop:
         else:
             yield self._end(*self._outcome())
 
-    def _until_done(self) -> Iterator[Event]:
+    def _until_done(self) -> Generator[Event, None, None]:
         config = self._config
         yield self._started()
         yield from self._notes
@@ -117,13 +121,12 @@ class TrainingLoop:
         if config.early_stop_evals and not self._prepared.valid:
             yield LogMessage("Nothing is held out for validation, so the run can't end early.")
         if self._start is None:
-            yield from self._validation.events(self._step)
+            yield from self._validated()
         else:
-            size, is_best = self._start.size_bytes, self._best.step == self._step
-            yield CheckpointSaved(self._step, self._start.folder, size, is_best)
+            yield from self._resumed(self._start)
         taken = self._step * config.gradient_accumulation
         batches = self._prepared.train.endless(config.seed, start=taken)
-        is_asked_to_stop, _ = self._asked()
+        is_asked_to_stop = self._stop.is_made()
         while self._step < self._last_step and not self._is_over() and not is_asked_to_stop:
             step = self._step + 1
             rate = learning_rate(config, step)
@@ -135,8 +138,8 @@ class TrainingLoop:
             yield self._finished_step(measurement, rate)
             yield from self._voids.take(step, measurement.is_void)
             if step % config.steps_per_eval == 0 or step == config.steps:
-                yield from self._validation.events(self._step)
-            is_asked_to_stop, is_wanted = self._asked()
+                yield from self._validated()
+            is_asked_to_stop, is_wanted = self._stop.is_made_or(self._wants_checkpoint())
             if is_wanted or self._is_worth_keeping():
                 self._check_machines_agree(measurement)
                 yield self._checkpoint()
@@ -172,24 +175,50 @@ class TrainingLoop:
 
         Where nothing is compiled there is nothing to trace.
         """
-        train = self._prepared.train
-        shapes = [(self._training.trace, train, shape) for shape in train.shapes]
-        for valid in self._prepared.valid:
-            shapes += [(self._validation.trace, valid.batches, one) for one in valid.batches.shapes]
-        for done, (trace, batches, shape) in enumerate(shapes if compiles() else ()):
-            yield StageChanged("Warming up", done / len(shapes))
-            trace(batches.blank(shape))
+        if compiles():
+            yield from self._stop.stage("Warming up", self._tracing())
         # Tracing draws random numbers too; from here on the run's own follow.
         key = self._start.progress.random_state if self._start else (0, self._config.seed + 1)
         set_random_key(*key)
         import_mlx().reset_peak_memory()
 
+    def _tracing(self) -> Work[None]:
+        train = self._prepared.train
+        shapes = [(self._training.trace, train, shape) for shape in train.shapes]
+        for valid in self._prepared.valid:
+            shapes += [(self._validation.trace, valid.batches, one) for one in valid.batches.shapes]
+        for done, (trace, batches, shape) in enumerate(shapes, start=1):
+            trace(batches.blank(shape))
+            yield done / len(shapes)
+
+    def _validated(self) -> Iterator[Event]:
+        """The validation after the step just done; cut off, it stays due and counts for nothing."""
+        if not self._validation.has_rows:
+            return
+        self._is_validation_due = True
+        measuring = self._validation.measure(self._step)
+        finished = yield from self._stop.stage("Validating", measuring)
+        if finished is not None:
+            self._is_validation_due = False
+            yield finished
+
+    def _resumed(self, start: Checkpoint) -> Iterator[Event]:
+        """The checkpoint, once the validation that was cut off after its step is made up for."""
+        was_due = self._is_validation_due
+        if was_due:
+            yield from self._validated()
+        is_best = self._best.step == self._step
+        yield CheckpointSaved(self._step, start.folder, start.size_bytes, is_best)
+        if was_due:
+            self._keeper.drop_others()
+
     def _scores(self, when: Literal["before", "after"]) -> Iterator[Event]:
         for questions in self._prepared.questions:
-            yield StageChanged(f"Asking the {questions.name}")
-            correct = count_exact_answers(
-                self._model, questions.batches, self._head, self._machines
-            )
+            asking = count_exact_answers(self._model, questions.batches, self._head, self._machines)
+            correct = yield from self._stop.stage(f"Asking the {questions.name}", asking)
+            if correct is None:
+                self._are_questions_left = True
+                return
             yield ScoreMeasured(questions.name, when, correct, questions.count)
 
     def _is_worth_keeping(self) -> bool:
@@ -197,22 +226,28 @@ class TrainingLoop:
         is_due = self._step % self._config.steps_per_save == 0 or self._step == self._config.steps
         return is_due or self._best.step == self._step
 
-    def _asked(self) -> tuple[bool, ...]:
-        """Whether the run is to stop here, and to make a checkpoint: on all machines together."""
-        return self._machines.any_says(self._should_stop(), self._wants_checkpoint())
-
     def _is_over(self) -> bool:
         """Whether the last validations brought nothing new."""
         return self._best.is_stale(self._config.early_stop_evals)
 
     def _outcome(self) -> tuple[Outcome, str]:
         remarks = self._voids.said() + self._validation.remark() + self._training.idle_tiers()
+        is_done = self._step == self._config.steps or self._is_over()
+        if not is_done or self._is_validation_due or self._are_questions_left:
+            return "stopped", f"{self._where_stopped()}{remarks}"
         if self._step == self._config.steps:
             done = f"All {self._step} steps" if self._step > 1 else "The one step is"
             return "finished", f"{done} done.{remarks}"
-        if self._is_over():
-            return "finished", f"Ended early at step {self._step}: {self._best.said()}{remarks}"
-        return "stopped", f"Stopped after step {self._step}.{remarks}"
+        return "finished", f"Ended early at step {self._step}: {self._best.said()}{remarks}"
+
+    def _where_stopped(self) -> str:
+        if self._step == 0:
+            return "Stopped before the first step."
+        if self._is_validation_due:
+            return f"Stopped after step {self._step}, before its validation was done."
+        if self._step == self._config.steps and self._are_questions_left:
+            return f"Stopped after step {self._step}, before all questions were asked."
+        return f"Stopped after step {self._step}."
 
     def _finished_step(self, measurement: StepMeasurement, rate: float) -> StepFinished:
         if not measurement.is_void:
@@ -252,6 +287,7 @@ class TrainingLoop:
             evals_since_best=self._best.evals_since,
             random_state=random_key(),
             plan_digest=self._prepared.plan.digest(),
+            is_validation_due=self._is_validation_due,
         )
         return self._keeper.save(
             trainable(self._model),
@@ -261,7 +297,13 @@ class TrainingLoop:
         )
 
     def _end(self, outcome: Outcome, message: str, keep: bool = True) -> RunFinished:
-        """The run's one ending; on a fault it keeps what it can and says what it could not."""
+        """The run's one ending; on a fault it keeps what it can and says what it could not.
+
+        A run that is stopped before its first step leaves nothing behind.
+        """
+        if outcome == "stopped" and self._step == 0:
+            self._keeper.discard()
+            return RunFinished(outcome, self._keeper.run_dir, None, 0, message)
         try:
             if keep and self._step > self._keeper.saved_step:
                 self._keeper.record(self._checkpoint())

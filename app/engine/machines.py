@@ -39,9 +39,16 @@ class Machines:
         examples = range(len(batch.places) or len(batch.tokens))
         return batch.part([i for i in examples if turn[i % len(turn)] == self.rank])
 
-    def in_turn(self, batches: Iterable[Batch]) -> Iterator[Batch]:
-        """Those of `batches` that are this machine's, whole."""
-        return itertools.islice(batches, self.rank, None, self.count)
+    def in_turn(self, batches: Iterable[Batch], count: int) -> Iterator[tuple[Batch | None, float]]:
+        """Those of `count` batches that are this machine's, whole, and the share done after each.
+
+        All machines take as many turns, so that they can agree on something after each; where the
+        batches don't come out even, the last turn of some is None.
+        """
+        own = itertools.islice(batches, self.rank, None, self.count)
+        turns = -(-count // self.count)
+        for turn in range(1, turns + 1):
+            yield next(own, None), turn / turns
 
     def summed(self, loss: Any, gradients: Mapping[int, Any]) -> tuple[Any, dict[int, Any]]:
         """Loss and each tier's gradient, a vector, summed over all machines in one message."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from app.data.tokenizer import PlainTokenizer, plain_tokenizer
+from app.engine.foreign_code import NO_CODE
 from app.engine.loading import check_model_folder, tokenizer_error
 from app.engine.mlx_gateway import import_mlx_lm
 
@@ -25,7 +26,7 @@ def load_plain_tokenizer(path: Path) -> PlainTokenizer | None:
     if _has_defaults(path):
         return None
     try:
-        return plain_tokenizer(_tokenizer_module().load(path))
+        return plain_tokenizer(_tokenizer_module().load(path, NO_CODE))
     except Exception as error:  # as in load_tokenizer
         raise tokenizer_error(path, error) from error
 

@@ -1,11 +1,11 @@
 """What a run would hold and need, before it starts: asked while the user edits its settings."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
 from app.core.config import TrainingConfig
-from app.core.events import MemoryEstimated, TierFacts
+from app.core.events import Event, MemoryEstimated, StageChanged, TierFacts
 from app.engine.adapter import adapted_layer_count, add_adapter
 from app.engine.assignment import make_plan
 from app.engine.batches import BatchShape
@@ -15,6 +15,7 @@ from app.engine.memory.advice import Advisor
 from app.engine.memory.estimate import MemoryNeed, memory_need
 from app.engine.memory.machine import available_bytes
 from app.engine.plan_facts import tier_facts
+from app.engine.stopping import StoppedEarly
 
 SMALL_SHARE = 0.02
 """Of the memory: weights that are loaded before an estimate would be there."""
@@ -42,12 +43,14 @@ def estimate_memory(
     shapes: Iterable[BatchShape] = (),
     *,
     is_bound: bool = False,
+    should_stop: Callable[[], bool] = lambda: False,
 ) -> MemoryEstimated | None:
     """What `config` will need, without reading weights; None for a model that can't be traced.
 
     `shapes` are those of its batches. Where they aren't known, each example has a row of the
     `longest` one's length, and where that isn't known either, of the limit. `is_bound` where the
-    batches may turn out smaller than the shapes. Raises AppError as loading would.
+    batches may turn out smaller than the shapes. Raises AppError as loading would, and
+    StoppedEarly once `should_stop` says so, which is asked before each way of training is traced.
     """
     length = min(longest or config.max_seq_length, config.max_seq_length)
     shapes = list(shapes)
@@ -56,7 +59,9 @@ def estimate_memory(
     model = _adapted(config.checked())
     available = available_bytes()
 
-    def need(changed: TrainingConfig, shape: BatchShape, four_bits: bool) -> MemoryNeed:
+    def need(changed: TrainingConfig, shape: BatchShape, four_bits: bool = False) -> MemoryNeed:
+        if should_stop():
+            raise StoppedEarly
         is_same = changed.num_layers == config.num_layers and not four_bits
         other = model if is_same else _adapted(changed, four_bits)
         return memory_need(other, changed, shape)
@@ -64,7 +69,7 @@ def estimate_memory(
     try:
         # Attention grows with the square of the longest, all else with the cells.
         largest = {max(shapes, key=lambda s: s.cells), max(shapes, key=lambda s: s.longest)}
-        needs = {shape: memory_need(model, config, shape) for shape in largest}
+        needs = {shape: need(config, shape) for shape in largest}
         shape, needed = max(needs.items(), key=lambda item: item[1].peak_bytes)
         verdict = needed.verdict(available)
         layers = adapted_layer_count(model, config)
@@ -86,7 +91,9 @@ def estimate_memory(
     )
 
 
-def memory_before(config: TrainingConfig) -> Iterator[MemoryEstimated]:
+def memory_before(
+    config: TrainingConfig, should_stop: Callable[[], bool] = lambda: False
+) -> Iterator[Event]:
     """A warning before anything large is loaded, if the run may not fit.
 
     A small model is loaded in no time, and what its batches need is known soon after.
@@ -94,14 +101,19 @@ def memory_before(config: TrainingConfig) -> Iterator[MemoryEstimated]:
     weights = sum(file.stat().st_size for file in config.model.glob("*.safetensors"))
     if weights < SMALL_SHARE * available_bytes():
         return
-    estimate = estimate_memory(config)
+    yield StageChanged("Estimating the memory")
+    estimate = estimate_memory(config, should_stop=should_stop)
     if estimate is not None and estimate.verdict != "fits":
         yield estimate
 
 
-def memory_of(config: TrainingConfig, shapes: Iterable[BatchShape]) -> Iterator[MemoryEstimated]:
+def memory_of(
+    config: TrainingConfig,
+    shapes: Iterable[BatchShape],
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Iterator[MemoryEstimated]:
     """The estimate for batches of these shapes, where there can be one."""
-    if estimate := estimate_memory(config, shapes=shapes):
+    if estimate := estimate_memory(config, shapes=shapes, should_stop=should_stop):
         yield estimate
 
 

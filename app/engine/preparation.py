@@ -3,7 +3,7 @@
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from app.core.columns import parse_columns
 from app.core.config import TrainingConfig
@@ -17,7 +17,6 @@ from app.data.training_data import (
     DataSettings,
     MixedFiles,
     TrainingData,
-    open_data,
     opening_data,
 )
 from app.engine.adapter import add_adapter
@@ -26,9 +25,10 @@ from app.engine.batches import Batches, BatchShape
 from app.engine.batching import Batching, choosing_batching
 from app.engine.calibration import measuring_activity
 from app.engine.head import Head, find_head, vocabulary_of
-from app.engine.loading import BaseModel, load_base_model
+from app.engine.loading import BaseModel, loading_base_model
 from app.engine.lora import trainable
 from app.engine.mlx_gateway import import_mlx
+from app.engine.stopping import in_stage
 from app.engine.tiers import TierPlan, plan_from_data
 
 
@@ -85,20 +85,16 @@ def _had_another_order(batching: Any, is_mixed: bool) -> bool:
     return batching is None or (is_mixed and "is_evenly_mixed" not in batching)
 
 
-class StoppedEarly(Exception):
-    """`should_stop` said so before the first step; there is nothing to keep."""
-
-
 def prepare(
     config: TrainingConfig,
-    should_stop: Callable[[], bool],
     saved: Mapping[str, object] | None = None,
     after_loading: Callable[[], None] = lambda: None,
 ) -> Generator[Event, None, Prepared]:
     """Load, check and sort everything, reporting each stage. Raises AppError on bad input.
 
     `saved` is the manifest of a run that goes on: its plan and its batches are followed.
-    `after_loading` is called once the base model is in memory, and may refuse it.
+    `after_loading` is called once the base model is in memory, and may refuse it. Yields after
+    each small part of the work, so that it can be closed there.
     """
     data = config.data
     if data is None:
@@ -108,8 +104,7 @@ def prepare(
         MixedFiles(find_files(more.data), more.share, parse_columns(more.map))
         for more in config.mix
     ]
-    yield StageChanged("Loading the model")
-    base = load_base_model(config.model)
+    base = yield from in_stage("Loading the model", loading_base_model(config.model))
     after_loading()
     add_adapter(base.model, config)
     import_mlx().eval(base.model.parameters())
@@ -119,7 +114,7 @@ def prepare(
         plan.check(trainable(base.model))
     elif config.assign != "importance":
         plan = make_plan(trainable(base.model), config)
-    rows = yield from _opened(config, files, mixed, base.tokenizer, should_stop)
+    rows = yield from _opened(config, files, mixed, base.tokenizer)
     for note in rows.notes:
         yield LogMessage(note)
     head = find_head(base.model)
@@ -130,7 +125,8 @@ def prepare(
     vocabulary = vocabulary_of(base.model, head)
     train = batching.batches(rows.train, vocabulary)
     if plan is None:
-        plan = yield from _plan_by_importance(config, base, train, should_stop)
+        plan = yield from _plan_by_importance(config, base, train)
+    questions = yield from _questions(config.question_sets, base.tokenizer, vocabulary)
     return Prepared(
         base=base,
         head=head,
@@ -144,9 +140,7 @@ def prepare(
             if len(part.valid)
         ),
         valid_examples=len(rows.valid),
-        questions=tuple(
-            _questions(path, base.tokenizer, vocabulary) for path in config.question_sets
-        ),
+        questions=questions,
         fingerprints=rows.fingerprints,
         tokens_sha256=tokens_digest(rows.train, rows.valid),
         parts=rows.parts if len(rows.parts) > 1 else (),
@@ -154,17 +148,11 @@ def prepare(
 
 
 def _plan_by_importance(
-    config: TrainingConfig, base: BaseModel, train: Batches, should_stop: Callable[[], bool]
+    config: TrainingConfig, base: BaseModel, train: Batches
 ) -> Generator[Event, None, TierPlan]:
     measuring = measuring_activity(base.model, train, config.calibration_batches, config.seed)
-    while True:
-        try:
-            share = next(measuring)
-        except StopIteration as ended:
-            return make_plan(trainable(base.model), config, ended.value)
-        if should_stop():
-            raise StoppedEarly
-        yield StageChanged("Measuring importance", share)
+    activity = yield from in_stage("Measuring importance", measuring)
+    return make_plan(trainable(base.model), config, activity)
 
 
 def data_settings(config: TrainingConfig) -> DataSettings:
@@ -178,29 +166,22 @@ def data_settings(config: TrainingConfig) -> DataSettings:
 
 
 def _opened(
-    config: TrainingConfig,
-    files: DatasetFiles,
-    mixed: Sequence[MixedFiles],
-    tokenizer: Any,
-    should_stop: Callable[[], bool],
+    config: TrainingConfig, files: DatasetFiles, mixed: Sequence[MixedFiles], tokenizer: Any
 ) -> Generator[Event, None, TrainingData]:
-    settings = data_settings(config)
-    progress = opening_data(files, tokenizer, settings, mixed)
     yield StageChanged("Reading the dataset")
-    try:
-        while True:
-            share = next(progress)
-            if should_stop():
-                raise StoppedEarly
-            yield StageChanged("Turning text into tokens", share)
-    except StopIteration as ended:
-        return cast(TrainingData, ended.value)
-    finally:
-        progress.close()
+    opening = opening_data(files, tokenizer, data_settings(config), mixed)
+    return (yield from in_stage("Turning text into tokens", opening))
 
 
-def _questions(path: Path, tokenizer: Any, vocabulary: int) -> QuestionSet:
+def _questions(
+    sets: Sequence[Path], tokenizer: Any, vocabulary: int
+) -> Generator[Event, None, tuple[QuestionSet, ...]]:
     settings = DataSettings(RowSettings(mask_prompt=True), max_seq_length=1_000_000, batch_size=1)
-    rows = open_data(find_files(path), tokenizer, settings).train
-    batches = Batches(rows, batch_size=32, vocabulary=vocabulary)
-    return QuestionSet(path.stem.replace("_", " "), batches, len(rows))
+    read = []
+    for path in sets:
+        opening = opening_data(find_files(path), tokenizer, settings)
+        rows = (yield from in_stage("Reading the questions", opening)).train
+        name = path.stem.replace("_", " ")
+        batches = Batches(rows, batch_size=32, vocabulary=vocabulary)
+        read.append(QuestionSet(name, batches, len(rows)))
+    return tuple(read)

@@ -1,7 +1,7 @@
 """The engine's front door: start a run, or go on with one, as a generator of events."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from app.core.config import TrainingConfig
 from app.core.config_text import to_plain, with_settings
 from app.core.disks import own_folder, remember_disk
 from app.core.errors import InputError
-from app.core.events import Event, LogMessage, RunFinished
+from app.core.events import Event, LogMessage, RunFinished, StageChanged
 from app.core.paths import expanded
 from app.core.paths import runs_dir as default_runs_dir
 from app.core.regular_files import read_regular
@@ -40,7 +40,8 @@ from app.engine.lora import trainable
 from app.engine.machines import Machines, is_first_machine, join_machines
 from app.engine.mlx_gateway import CACHE_LIMIT_BYTES, computed_by, import_mlx
 from app.engine.planning import memory_before, memory_of
-from app.engine.preparation import Prepared, StoppedEarly, prepare
+from app.engine.preparation import Prepared, prepare
+from app.engine.stopping import StoppedEarly, until_stopped
 from app.library.checkpoint_list import step_of
 from app.library.checkpoint_state import MOST_STATE_BYTES, STATE_FILE
 from app.library.claim import is_claimed
@@ -77,18 +78,16 @@ def train(
     machines = _set_up_mlx(config)
     library = runs_dir or default_runs_dir()
     run_dir = choose_run_dir(config, library) if machines.is_first else config.output or library
-    yield from memory_before(config)
     files = read_model_files(config.model)
     try:
-        digests = yield from hashed_before_training(files, should_stop)
-        prepared = yield from prepare(config, should_stop, after_loading=files.check_unchanged)
+        ready = yield from until_stopped(_made_ready(config, files, should_stop), should_stop)
+        prepared, digests, _ = ready
         machines.check_alike(_what_must_agree(config, prepared, digests))
     except StoppedEarly:
         yield RunFinished("stopped", run_dir, None, 0, "Stopped before the first step.")
         return
     except RuntimeError as error:
         raise plain_fault(error) from error
-    yield from memory_of(config, prepared.shapes)
     if machines.is_first:
         recorder = _new_run(config, run_dir, library, _facts(prepared, digests))
         hashing = None if digests.is_whole else WeightsHashing(files, digests, after_step=0)
@@ -138,9 +137,8 @@ def resume(
     check_model_folder(config.model)
     files = read_model_files(config.model)
     try:
-        digests = yield from hashed_before_training(files, should_stop)
-        said = check_is_same(config.model, manifest, digests)
-        prepared = yield from prepare(config, should_stop, manifest, files.check_unchanged)
+        going_on = _made_ready(config, files, should_stop, manifest)
+        prepared, digests, said = yield from until_stopped(going_on, should_stop)
         machines.check_alike(
             _what_must_agree(config, prepared, digests) | {"the checkpoint": _digest(start)}
         )
@@ -150,7 +148,6 @@ def resume(
         return
     except RuntimeError as error:
         raise plain_fault(error) from error
-    yield from memory_of(config, prepared.shapes)
     start.check_fits(trainable(prepared.base.model), prepared.plan)
     start.check_is_of(manifest["settings_sha256"])
     keeper: Keeper = NoKeeper(run_dir, start)
@@ -167,6 +164,24 @@ def resume(
     yield from loop.events()
 
 
+def _made_ready(
+    config: TrainingConfig,
+    files: ModelFiles,
+    should_stop: Callable[[], bool],
+    saved: Mapping[str, object] | None = None,
+) -> Generator[Event, None, tuple[Prepared, BaseModelDigests, list[LogMessage]]]:
+    """All that a run needs before its first step, the digests of its base model, and remarks on
+    these where a run continues. What it will need of memory is estimated along the way."""
+    if saved is None:
+        yield from memory_before(config, should_stop)
+    digests = yield from hashed_before_training(files)
+    remarks = check_is_same(config.model, saved, digests) if saved is not None else []
+    prepared = yield from prepare(config, saved, files.check_unchanged)
+    yield StageChanged("Estimating the memory")
+    yield from memory_of(config, prepared.shapes, should_stop)
+    return prepared, digests, remarks
+
+
 def _reopened(
     run_dir: Path, start: Checkpoint, facts: Facts
 ) -> tuple[RunRecorder, list[LogMessage]]:
@@ -176,8 +191,9 @@ def _reopened(
     best = checkpoint_folder(run_dir, done.best_step) if done.best_step else None
     computer = computed_by()
     recorder = RunRecorder.reopen(
-        run_dir, done.metrics_bytes, done.best_val_loss, best, done.step, computer, facts
-    )
+        run_dir, done.metrics_bytes, done.best_val_loss, best, done.step, computer, facts,
+        done.is_validation_due,
+    )  # fmt: skip
     notes = [LogMessage(f"Going on after step {done.step}.")]
     if aside is not None:
         notes.append(LogMessage(f"What came after it is kept in {aside.name} and made again."))

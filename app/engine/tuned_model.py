@@ -1,7 +1,7 @@
 """A checkpoint on its base model, with the adapter on or off: one model in memory for both."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,9 +9,11 @@ from typing import Any
 from app.core.answers import SIDES, CheckpointLoaded, Side, Tried
 from app.core.base_model import BaseModelCheck, compare_digests, read_digests
 from app.core.errors import AppError, InputError
+from app.core.progress import run_to_end
 from app.data.model_files import ModelFiles, digests_to_compare, read_model_files
+from app.data.template_trial import trying_templates
 from app.engine.checkpoints import ADAPTER_CONFIG_FILE, ADAPTER_FILE, check_files
-from app.engine.loading import BaseModel, load_base_model
+from app.engine.loading import BaseModel, loading_base_model
 from app.engine.lora import module_path
 from app.engine.mlx_gateway import device_name, import_mlx, import_mlx_lm
 from app.engine.prompting import Prompting
@@ -47,12 +49,19 @@ class TunedModel:
 
 def load_tuned_model(tried: Tried) -> TunedModel:
     """Base and adapter in memory, dropout off. Raises InputError naming what is wrong."""
+    return run_to_end(loading_tuned_model(tried))
+
+
+def loading_tuned_model(tried: Tried) -> Generator[float, None, TunedModel]:
+    """The same in small steps: yields the share of the base's weights that is read."""
     from mlx.utils import tree_unflatten
 
     _check_adapter(tried.adapter_dir)
     files = read_model_files(tried.model)
-    base = load_base_model(tried.model)
+    base = yield from loading_base_model(tried.model)
     files.check_unchanged()
+    for _ in trying_templates(base.tokenizer.chat_template):
+        yield 1.0
     before = dict(base.model.named_modules())
     count = _lay_adapter(base, tried)
     after = dict(base.model.named_modules())

@@ -3,11 +3,12 @@
 What a loss over several datasets is, is decided here; when there is one, in the loop.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from math import fsum, isfinite
 from operator import mul
 
-from app.core.events import DatasetLoss, EvaluationFinished, Event, StageChanged
+from app.core.events import DatasetLoss, EvaluationFinished
+from app.core.progress import part_of_whole
 from app.engine.batches import Batch
 from app.engine.best import BestSoFar
 from app.engine.evaluation import Evaluator
@@ -29,18 +30,27 @@ class Validation:
         """Compile for this batch's shape now."""
         self._evaluator.trace(batch)
 
-    def events(self, step: int) -> Iterator[Event]:
-        """The validation after `step`; nothing where no rows are held out."""
-        if not self._sets:
-            return
-        yield StageChanged("Validating")
-        each = tuple(
-            DatasetLoss(one.name, self._evaluator.mean_loss(one.batches)) for one in self._sets
-        )
+    @property
+    def has_rows(self) -> bool:
+        """Whether any are held out."""
+        return bool(self._sets)
+
+    def measure(self, step: int) -> Generator[float, None, EvaluationFinished]:
+        """The validation after `step`. Yields the share done after each batch.
+
+        One that is closed before its end counts for nothing.
+        """
+        sizes = [len(one.batches) for one in self._sets]
+        each = []
+        for number, one in enumerate(self._sets):
+            measuring = self._evaluator.mean_loss(one.batches)
+            before, whole = sum(sizes[:number]), sum(sizes)
+            loss = yield from part_of_whole(measuring, before, sizes[number], whole)
+            each.append(DatasetLoss(one.name, loss))
         loss = self._over_all([one.val_loss for one in each])
         self._is_finite = isfinite(loss)
         is_best = self._best.take(loss, step)
-        yield EvaluationFinished(step, loss, is_best, each if self._names_each else ())
+        return EvaluationFinished(step, loss, is_best, tuple(each) if self._names_each else ())
 
     def remark(self) -> str:
         """For the end of the run's last sentence; empty if the last loss was a finite number."""

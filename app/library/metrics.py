@@ -32,10 +32,14 @@ MOST_STEPS_BYTES, MOST_EVENTS_BYTES = 2**30, 2**28
 class MetricsWriter:
     """Appends to a run's metrics, from RunStarted on. Raises AppError when the disk refuses."""
 
-    def __init__(self, run_dir: Path, keep_bytes: int = 0) -> None:
+    def __init__(
+        self, run_dir: Path, keep_bytes: int = 0, *, is_validation_due: bool = False
+    ) -> None:
         """What lies beyond the steps file's first `keep_bytes` is dropped, and so is what happened
-        after those steps: a resumed run measures it again."""
+        after those steps: a resumed run measures it again. So it does with the validation of the
+        last of them where that `is_validation_due`."""
         self._run_dir, self._keep_bytes = run_dir, keep_bytes
+        self._is_validation_due = is_validation_due
         self._kind: np.dtype[Any] = record_type(1, 0)
         self._steps: IO[bytes] | None = None
         self._lines: int | None = None
@@ -95,7 +99,8 @@ class MetricsWriter:
         if kept:
             self._seconds = float(max(read_steps(self._run_dir).rows["seconds"], default=0))
         log = read_event_log(self._run_dir)
-        earlier = [e for e in log.events if _is_kept(e, kept)]
+        validated = kept - 1 if self._is_validation_due else kept
+        earlier = [e for e in log.events if _is_kept(e, kept, validated)]
         events = [to_json(event), *log.problem_to_keep(kept), *earlier]
         lines = [sealed_line(e, number) for number, e in enumerate(events, 1)]
         write_bytes_atomic(self._run_dir / EVENTS_FILE, json_bytes("".join(lines)))
@@ -137,12 +142,14 @@ def read_events(run_dir: Path) -> list[dict[str, Any]]:
     return list(read_event_log(run_dir).events)
 
 
-def _is_kept(event: dict[str, Any], last_step: int) -> bool:
+def _is_kept(event: dict[str, Any], last_step: int, last_validated: int) -> bool:
     """Whether it happened up to `last_step` and is not told again when a run goes on from there."""
     step = event.get("step")
     if not isinstance(step, int) or not 0 < last_step >= step:
         return False
-    return event["event"] == "evaluation_finished" or step < last_step
+    if event["event"] == "evaluation_finished":
+        return step <= last_validated
+    return step < last_step
 
 
 def _ends_a_line(file: IO[bytes]) -> bool:

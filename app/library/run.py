@@ -34,7 +34,7 @@ from app.core.loss_words import loss_words
 from app.library.claim import LOG_FILE, Claim, is_claimed
 from app.library.links import CHECKPOINTS, RUN_FILES
 from app.library.manifest import FORMAT, MANIFEST_FILE, deciding_settings, digest_of, read_manifest
-from app.library.metrics import MetricsWriter
+from app.library.metrics import METRICS_FILES, MetricsWriter
 from app.library.run_folder import FolderTaken, run_name
 
 
@@ -45,14 +45,20 @@ class RunRecorder:
     """
 
     def __init__(
-        self, run_dir: Path, claim: Claim, manifest: dict[str, Any], metrics_bytes: int = 0
+        self,
+        run_dir: Path,
+        claim: Claim,
+        manifest: dict[str, Any],
+        metrics_bytes: int = 0,
+        is_validation_due: bool = False,
     ) -> None:
         self.run_dir = run_dir
         self._disk = mount_of(run_dir)
         self._claim = claim
+        self._made_folders: list[Path] = []
         self._manifest = manifest | {"outcome": "running"}
         self._write_manifest()
-        self._metrics = MetricsWriter(run_dir, metrics_bytes)
+        self._metrics = MetricsWriter(run_dir, metrics_bytes, is_validation_due=is_validation_due)
 
     @classmethod
     def create(
@@ -91,7 +97,9 @@ class RunRecorder:
             remove_empty(made)
             raise
         try:
-            return cls._begin(run_dir, claim, manifest)
+            recorder = cls._begin(run_dir, claim, manifest)
+            recorder._made_folders = made
+            return recorder
         except BaseException:
             # A disk so full that not even the manifest fits must not keep an empty run.
             for name in (LOG_FILE, MANIFEST_FILE):
@@ -110,10 +118,12 @@ class RunRecorder:
         after_step: int = 0,
         computer: Computer | None = None,
         facts: Mapping[str, Any] | None = None,
+        is_validation_due: bool = False,
     ) -> "RunRecorder":
         """A run that goes on `after_step`, where its metrics had `metrics_bytes`, on `computer`.
 
-        `facts` take the place of those that its manifest has under their names.
+        `facts` take the place of those that its manifest has under their names. Where the
+        validation of that step `is_validation_due`, it is measured anew.
         """
         claim = Claim(run_dir)
         close_to_others(run_dir)
@@ -126,7 +136,7 @@ class RunRecorder:
         if computer is not None:
             manifest["computed_by"] = _computers(manifest, after_step, computer)
         manifest["scores"] = [s for s in manifest["scores"] if s["when"] == "before"]
-        return cls._begin(run_dir, claim, manifest, metrics_bytes)
+        return cls._begin(run_dir, claim, manifest, metrics_bytes, is_validation_due)
 
     @classmethod
     def _begin(cls, run_dir: Path, claim: Claim, *facts: Any) -> "RunRecorder":
@@ -215,6 +225,15 @@ class RunRecorder:
     def close(self) -> None:
         self._claim.release()
         self._metrics.close()
+
+    def discard(self) -> None:
+        """Undo the run; in a folder that was there before, or holds something else, only that of
+        this run is removed."""
+        with plain_disk_errors(self.run_dir):
+            for name in (MANIFEST_FILE, *METRICS_FILES, LOG_FILE):
+                (self.run_dir / name).unlink(missing_ok=True)
+        self.close()
+        remove_empty(self._made_folders)
 
     def _write_manifest(self) -> None:
         write_json_atomic(self.run_dir / MANIFEST_FILE, self._manifest)

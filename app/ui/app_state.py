@@ -208,6 +208,8 @@ class AppState(QObject):
             self.scores[event.name, event.when] = event
         elif isinstance(event, RunFinished):
             self.finished, self.stage = event, None
+            if event.outcome == "stopped" and not event.steps:
+                self.started = None  # nothing is left of it
         self.run_event_received.emit(event)
 
     def is_training(self, run_dir: Path) -> bool:

@@ -37,9 +37,7 @@ class Quitting(QObject):
             self.ready.emit()
 
     def _ask(self) -> None:
-        box = dialog(
-            self._window, "A run is in progress.", "Stop it and quit? A checkpoint is kept."
-        )
+        box = dialog(self._window, "A run is in progress.", f"Stop it and quit? {self._kept()}")
         box.setIcon(QMessageBox.Icon.Question)
         stop = box.addButton("Stop and Quit", QMessageBox.ButtonRole.AcceptRole)
         cancel = box.addButton(QMessageBox.StandardButton.Cancel)
@@ -49,6 +47,11 @@ class Quitting(QObject):
         box.finished.connect(lambda _: self._take_answer(box.clickedButton() is stop))
         self.question = box
         box.open()
+
+    def _kept(self) -> str:
+        if self._state.step is None and self._state.checkpoint is None:
+            return "It has made no step yet, so nothing of it is kept."
+        return "A checkpoint is kept."
 
     def _take_answer(self, is_agreed: bool) -> None:
         if self.question is not None:

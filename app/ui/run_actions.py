@@ -49,7 +49,7 @@ class RunActions(QObject):
         pause = "Go on where it stands" if is_pause_wanted else "Hold after the current step"
         _explain(self.pause, pause if is_going else idle)
         _explain(self.save, "Keep what was learned up to now" if is_going else idle)
-        _explain(self.stop, "End here and keep a checkpoint" if is_going else idle)
+        _explain(self.stop, "End here and keep what was learned" if is_going else idle)
 
 
 class ActionButton(QPushButton):

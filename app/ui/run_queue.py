@@ -37,6 +37,8 @@ class RunQueue(QObject):
         self.runs: list[QueuedRun] = []
         self.is_going = False
         self._begun: QueuedRun | None = None
+        self._in_hand: QueuedRun | None = None
+        """The run in progress, if it was queued: it no longer waits."""
         self._was_stopped = self._is_quitting = False
         self.resume: Callable[[str, Callable[[], None]], None] = _not_resumed
         """Goes on with the library's run of that folder's name; calls back if it can't be."""
@@ -127,13 +129,16 @@ class RunQueue(QObject):
     def _note_event(self, event: object) -> None:
         """A run that has begun waits no more: it is in the library, also if the app is killed."""
         if isinstance(event, RunStarted) and self._begun is not None:
-            key, self._begun = self._begun.key, None
-            self.remove(key)
+            self._in_hand, self._begun = self._begun, None
+            self.remove(self._in_hand.key)
 
     def _go_on(self) -> None:
         """A run is over: one of ours that had not begun stays with the reason."""
         begun, stopped = self._begun, self._was_stopped
         self._begun, self._was_stopped = None, False
+        in_hand, self._in_hand = self._in_hand, None
+        if in_hand is not None and self._state.started is None:  # nothing of it was kept
+            self._keep([in_hand, *self.runs])
         if self._is_quitting:
             self._keep_for_the_next_time()
             return

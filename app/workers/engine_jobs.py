@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -104,6 +105,7 @@ def tier_preview(config: TrainingConfig, known: KnownRows | None = None) -> JobF
     def work(should_stop: Callable[[], bool]) -> Iterator[object]:
         from app.engine.loading import load_architecture
         from app.engine.planning import preview_tiers
+        from app.engine.stopping import StoppedEarly
 
         try:
             yield preview_tiers(config)
@@ -111,17 +113,20 @@ def tier_preview(config: TrainingConfig, known: KnownRows | None = None) -> JobF
             load_architecture(config.model)  # if this raises as well, the model is to blame
             yield PlanRefused(error.message, error.hint)
         else:
-            if not should_stop() and (estimate := _memory(config, known)):
-                yield estimate
+            with suppress(StoppedEarly):
+                if not should_stop() and (estimate := _memory(config, known, should_stop)):
+                    yield estimate
 
     return work
 
 
-def _memory(config: TrainingConfig, known: KnownRows | None) -> MemoryEstimated | None:
+def _memory(
+    config: TrainingConfig, known: KnownRows | None, should_stop: Callable[[], bool]
+) -> MemoryEstimated | None:
     from app.engine.planning import estimate_memory
 
     if known is None or len(known.sets) != len(config.mix) + 1:
-        return estimate_memory(config)
+        return estimate_memory(config, should_stop=should_stop)
     from app.engine.likely_batches import likely_shapes
     from app.library.seen_packing import was_packed
 
@@ -130,8 +135,10 @@ def _memory(config: TrainingConfig, known: KnownRows | None) -> MemoryEstimated 
             config, _stored(known.sets), was_packed(known.runs_dir, config.model)
         )
     except AppError:  # a run with these settings would say so, and not start
-        return estimate_memory(config)
-    return estimate_memory(config, shapes=likely.shapes, is_bound=likely.is_bound)
+        return estimate_memory(config, should_stop=should_stop)
+    return estimate_memory(
+        config, shapes=likely.shapes, is_bound=likely.is_bound, should_stop=should_stop
+    )
 
 
 def _stored(sets: tuple[StoredSet, ...]) -> "StoredRows":

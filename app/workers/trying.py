@@ -1,14 +1,14 @@
 """Trying a checkpoint: its jobs for the compute thread, and the model that stays there between
 questions."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.core.answers import Chat, Sampling, Tried
 from app.core.errors import RunError
-from app.core.events import StageChanged
+from app.core.events import Event
 from app.workers.job import JobFunction
 
 if TYPE_CHECKING:
@@ -31,9 +31,13 @@ class HeldModel:
 
         def work(should_stop: Callable[[], bool]) -> Iterator[object]:
             from app.engine.generation import answer
+            from app.engine.stopping import StoppedEarly, until_stopped
 
-            yield StageChanged("Loading the model")
-            model = self._loaded(tried)
+            try:
+                loading = until_stopped(self._loading(tried), should_stop)
+                model = yield from loading
+            except StoppedEarly:
+                return
             yield model.loaded
             try:
                 yield from answer(model, chat, sampling, should_stop=should_stop)
@@ -54,14 +58,17 @@ class HeldModel:
 
         return work
 
-    def _loaded(self, tried: Tried) -> "TunedModel":
+    def _loading(self, tried: Tried) -> "Generator[Event, None, TunedModel]":
         """The checkpoint as it is on the disk now."""
-        from app.engine.tuned_model import load_tuned_model
+        from app.engine.stopping import in_stage
+        from app.engine.tuned_model import loading_tuned_model
 
         file = _identity(tried)
         if self._model is None or self._model.loaded.tried != tried or self._file != file:
             self._drop()  # never two models in memory
-            self._model, self._file = load_tuned_model(tried), file
+            loading = loading_tuned_model(tried)
+            self._model = yield from in_stage("Loading the model", loading)
+            self._file = file
         return self._model
 
     def _drop(self) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -240,6 +241,49 @@ def test_an_interrupt_ends_the_run_with_a_checkpoint(
     assert (end["event"], end["outcome"]) == ("run_finished", "stopped")
     assert Path(end["adapter_dir"]).is_dir()
     assert "what was learned up to here is kept" in errors
+
+
+def with_template(model: Path, folder: Path, template: str) -> Path:
+    shutil.copytree(model, folder)
+    (folder / "chat_template.jinja").write_text(template, encoding="utf-8")
+    return folder
+
+
+def test_a_run_is_stopped_while_its_chat_template_never_ends(
+    tiny_model: Path, chat_file: Path, tmp_path: Path
+) -> None:
+    loop = "{% for i in range(99999) %}"
+    endless = f"{loop}{loop}{{% endfor %}}{{% endfor %}}"
+    model = with_template(tiny_model, tmp_path / "model", endless)
+    run = tmp_path / "run"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "app", *map(str, train_arguments(model, chat_file, run)), "--json"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(),
+    )  # fmt: skip
+    assert process.stdout is not None
+    for line in process.stdout:
+        if json.loads(line).get("stage") == "Turning text into tokens":
+            process.send_signal(signal.SIGINT)
+            break
+    rest, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert lines(rest)[-1]["message"] == "Stopped before the first step."
+    assert not run.exists()
+
+
+@pytest.mark.parametrize("command", ["train", "check"])
+def test_a_chat_template_with_an_error_is_named_with_its_line(
+    tiny_model: Path, chat_file: Path, tmp_path: Path, command: str
+) -> None:
+    model = with_template(tiny_model, tmp_path / "model", "Hello\n{% for m in messages %}")
+    arguments = {
+        "train": train_arguments(model, chat_file, tmp_path / "run"),
+        "check": ["check", chat_file, "--model", model],
+    }
+    ended = nestling(*arguments[command])
+    assert ended.returncode == 2
+    assert "The model's chat template has an error in line 2: Unexpected end" in ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 def test_a_reader_that_goes_away_costs_nothing_but_the_output(

@@ -1,6 +1,6 @@
 """Early stop, the best checkpoint beside the last, and neither lost when a run goes on."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,12 @@ def validate_as(monkeypatch: pytest.MonkeyPatch) -> Callable[[Sequence[float]], 
 
     def arrange(losses: Sequence[float]) -> None:
         said = iter(losses)
-        monkeypatch.setattr(Evaluator, "mean_loss", lambda self, batches: next(said))
+
+        def mean_loss(_: Evaluator, __: object) -> Iterator[float]:
+            yield 1.0
+            return next(said)
+
+        monkeypatch.setattr(Evaluator, "mean_loss", mean_loss)
 
     return arrange
 

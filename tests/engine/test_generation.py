@@ -448,3 +448,11 @@ def test_the_sampler_draws_by_probability() -> None:
     share = sum(draw(logprobs).item() for _ in range(2000)) / 2000
     assert 0.17 < share < 0.23
     assert make_sampler(Sampling())(logprobs).item() == 0
+
+
+def test_a_broken_chat_template_is_named_before_anything_is_asked(
+    make_model: Callable[..., Path], checkpoint: Tried
+) -> None:
+    model = template_model(make_model, "{% for m in messages %}")
+    with pytest.raises(InputError, match="chat template has an error in line 1"):
+        load_tuned_model(Tried(model, checkpoint.adapter_dir))

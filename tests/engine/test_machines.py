@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -143,8 +144,28 @@ def test_all_machines_are_asked_once_a_step(
 
     monkeypatch.setattr(Machines, "any_says", counted)
     config = TrainingConfig(model=tiny_model, data=chat_file, output=tmp_path / "run", steps=3)
-    list(train(config))
+    list(train(replace(config, validation_share=0.0)))
     assert len(asked) == 4  # before the first step too
+
+
+def test_where_one_machine_is_asked_to_stop_in_a_validation_all_stop(
+    tiny_model: Path, chat_file: Path, tmp_path: Path, start: Start
+) -> None:
+    long = ("--steps", "100000", "--steps-per-eval", "1", "--validation-share", "0.5")
+    arguments = _arguments(tiny_model, chat_file, tmp_path / "run", *long)
+    first, second = (start(rank, *arguments) for rank in (0, 1))
+    assert first.stdout is not None
+    for line in first.stdout:
+        event = json.loads(line)
+        if event["event"] == "evaluation_finished" and event["step"] > 0:
+            break
+    second.send_signal(signal.SIGINT)
+    rest, errors = first.communicate(timeout=60)
+    end = _events(rest, "run_finished")[-1]
+    assert end["outcome"] == "stopped", errors
+    assert load_checkpoint(last_checkpoint(tmp_path / "run")).progress.step == end["steps"]
+    second.communicate(timeout=60)
+    assert second.returncode == 130
 
 
 def test_a_run_of_two_machines_goes_on_on_two(
@@ -208,8 +229,9 @@ def test_a_batch_is_shared_without_gap_or_overlap(count: int) -> None:
     shares = [Machines(rank, count).share(batch) for rank in range(count)]
     assert all(len(share.tokens) == 8 // count for share in shares)
     assert sorted(np.concatenate([s.tokens for s in shares]).tolist()) == tokens.tolist()
-    turns = [list(Machines(rank, count).in_turn([batch] * 5)) for rank in range(count)]
-    assert sum(map(len, turns)) == 5
+    turns = [list(Machines(rank, count).in_turn([batch] * 5, 5)) for rank in range(count)]
+    assert {len(own) for own in turns} == {-(-5 // count)}  # as many, so that they can agree
+    assert sum(one is not None for own in turns for one, _ in own) == 5
 
 
 def test_a_fault_is_named_only_where_machines_differ(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ import pytest
 from mlx.utils import tree_flatten
 
 from app.core.config import TierConfig, TrainingConfig
+from app.core.progress import run_to_end
 from app.data.place import Place
 from app.data.token_rows import TokenizedExample, TokenView
 from app.engine import attention
@@ -279,7 +280,7 @@ def test_validation_of_packed_batches_is_that_of_rows() -> None:
     model = adapted("gemma3_text")
     head = find_head(model)
     losses = [
-        Evaluator(model, head).mean_loss(Batches(examples(), 4, is_packed=is_packed))
+        run_to_end(Evaluator(model, head).mean_loss(Batches(examples(), 4, is_packed=is_packed)))
         for is_packed in (False, True)
     ]
     assert losses[1] == pytest.approx(losses[0], rel=1e-6)

@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import pytest
 
 from app.core.config import TierConfig, TrainingConfig
 from app.core.errors import InputError
-from app.core.events import CheckpointSaved, Event, RunFinished, StepFinished
+from app.core.events import CheckpointSaved, Event, RunFinished, RunStarted, StepFinished
 from app.engine.checkpoints import Checkpoint, last_checkpoint, load_checkpoint
 from app.engine.trainer import resume, train
 from app.library.manifest import read_manifest
@@ -330,14 +330,11 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
 
 def test_a_run_without_a_checkpoint_is_refused(config: TrainingConfig) -> None:
     assert config.output is not None
-    list(train(config, should_stop=stop_at_the_first_step()))
-    assert "no checkpoint to go on from" in refusal(config.output)
-
-
-def stop_at_the_first_step() -> Callable[[], bool]:
-    """No while the text becomes tokens, yes before the first step."""
-    asked = iter(range(100))
-    return lambda: next(asked) >= 3
+    killed = config.output.with_name("killed")
+    for event in train(config, stop_after=1):
+        if isinstance(event, RunStarted):
+            shutil.copytree(config.output, killed)  # what a kill would leave here
+    assert "no checkpoint to go on from" in refusal(killed)
 
 
 def test_another_runs_checkpoint_is_refused(stopped: Path, config: TrainingConfig) -> None:

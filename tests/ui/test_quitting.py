@@ -1,4 +1,5 @@
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -6,6 +7,8 @@ from PySide6.QtWidgets import QMessageBox
 from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
+from app.core.config import TrainingConfig
+from app.engine.evaluation import Evaluator
 from app.ui.app_state import Phase
 
 
@@ -39,12 +42,93 @@ def test_quitting_during_a_run_asks_and_leaves_a_checkpoint(
     assert question.text() == "A run is in progress."
     answer(question, "Stop and Quit")
     assert running.state.phase is Phase.STOPPING
-    assert running.train.header.status.text() == "Saving a checkpoint…"
+    assert running.train.header.status.text() == "Stopping…"
     qtbot.waitUntil(lambda: not running.window.isVisible())
     finished = running.state.finished
     assert finished is not None
     assert finished.adapter_dir is not None
     assert (finished.adapter_dir / "adapters.safetensors").is_file()
+
+
+@pytest.fixture
+def validating(
+    nestling: Nestling, chat_file: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Nestling]:
+    """A run whose first validation never ends."""
+
+    def mean_loss(_: Evaluator, __: object) -> Iterator[float]:
+        while True:
+            yield 0.5
+
+    monkeypatch.setattr(Evaluator, "mean_loss", mean_loss)
+    nestling.commands.open_path(chat_file)
+    qtbot.waitUntil(nestling.actions.start.isEnabled)
+    nestling.actions.start.trigger()
+    header = nestling.train.header
+    qtbot.waitUntil(lambda: header.status.text().startswith("Validating, "), timeout=120_000)
+    yield nestling
+    nestling.control.stop()
+    qtbot.waitUntil(lambda: not nestling.state.phase.is_active, timeout=120_000)
+
+
+def test_a_run_stopped_in_its_first_validation_leaves_nothing_and_says_so(
+    validating: Nestling, qtbot: QtBot
+) -> None:
+    header = validating.train.header
+    assert header.status.text() == "Validating, 50 %…"
+    started = validating.state.started
+    assert started is not None
+    validating.actions.stop.trigger()
+    assert header.status.text() == "Stopping…"
+    qtbot.waitUntil(lambda: not validating.state.phase.is_active, timeout=120_000)
+    assert header.status.text() == "Stopped before the first step."
+    assert not header.results.isVisible()
+    assert not started.run_dir.exists()
+
+
+def test_quitting_before_the_first_step_promises_no_checkpoint(
+    validating: Nestling, qtbot: QtBot
+) -> None:
+    validating.window.close()
+    question = validating.quitting.question
+    assert question is not None
+    assert "nothing of it is kept" in question.informativeText()
+    answer(question, "Stop and Quit")
+    qtbot.waitUntil(lambda: not validating.window.isVisible(), timeout=120_000)
+
+
+def test_a_queued_run_stopped_before_its_first_step_waits_again(
+    validating: Nestling, qtbot: QtBot
+) -> None:
+    validating.control.stop()
+    qtbot.waitUntil(lambda: not validating.state.phase.is_active, timeout=120_000)
+    validating.queue.add(validating.state.config)
+    validating.queue.start()
+    header = validating.train.header
+    qtbot.waitUntil(lambda: header.status.text().startswith("Validating, "), timeout=120_000)
+    assert not validating.queue.runs
+    validating.control.stop()
+    qtbot.waitUntil(lambda: not validating.state.phase.is_active, timeout=120_000)
+    assert [run.config for run in validating.queue.runs] == [validating.state.config]
+
+
+def test_the_window_is_quit_while_a_chat_template_never_ends(
+    build: Callable[..., Nestling], tiny_model: Path, chat_file: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
+    model = tmp_path / "model"
+    shutil.copytree(tiny_model, model)
+    loop = "{% for i in range(99999) %}"
+    (model / "chat_template.jinja").write_text(f"{loop}{loop}{{% endfor %}}{{% endfor %}}")
+    nestling = build(TrainingConfig(model=model, data=chat_file))
+    nestling.window.show()
+    qtbot.waitUntil(nestling.actions.start.isEnabled)
+    nestling.actions.start.trigger()
+    status = nestling.train.header.status
+    qtbot.waitUntil(lambda: status.text().startswith("Turning text"), timeout=120_000)
+    nestling.quitting.stop_and_quit()
+    qtbot.waitUntil(lambda: not nestling.window.isVisible(), timeout=120_000)
+    assert nestling.state.finished is not None
+    assert nestling.state.finished.message == "Stopped before the first step."
 
 
 def test_cancel_lets_the_run_go_on(running: Nestling, qtbot: QtBot) -> None:

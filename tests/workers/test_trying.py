@@ -46,11 +46,26 @@ def tried(run_dir: Path) -> Tried:
     return Tried(model, run_dir / "checkpoints" / "step-000001")
 
 
+def test_loading_is_stopped_between_two_parts_of_the_weights(
+    tried: Tried, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.engine.loading._PIECE_BYTES", 1000)
+    monkeypatch.setattr("app.engine.stopping.SECONDS_BETWEEN_STAGES", 0.0)
+    held, events = HeldModel(), []
+    for event in held.answering(tried, *ASKED)(lambda: len(events) == 3):
+        events.append(event)
+    stages = [event for event in events if isinstance(event, StageChanged)]
+    assert len(stages) == len(events) == 3
+    assert 0.0 == stages[0].fraction < stages[1].fraction < stages[2].fraction < 1.0  # type: ignore[operator]
+    assert held._model is None
+
+
 def test_the_model_stays_until_another_checkpoint_is_asked(tried: Tried) -> None:
     held = HeldModel()
     events = list(held.answering(tried, *ASKED)(never))
     assert isinstance(events[0], StageChanged)
-    assert isinstance(events[1], CheckpointLoaded)
+    told = [event for event in events if not isinstance(event, StageChanged)]
+    assert isinstance(told[0], CheckpointLoaded)
     assert sum(isinstance(event, AnswerEnded) for event in events) == 2
     first = held._model
     list(held.answering(tried, *ASKED)(never))

@@ -127,7 +127,7 @@ class RunHeader(QWidget):
     def _status(self) -> str:
         state = self._state
         if state.phase is Phase.STOPPING:
-            return "Saving a checkpoint…"
+            return "Stopping…"
         kept = f" Saved at step {c.step:,}." if (c := state.checkpoint) else ""
         if state.phase is Phase.PAUSED:
             return f"Held after the current step.{kept}"
@@ -135,7 +135,7 @@ class RunHeader(QWidget):
             return f"Finishing the current step…{kept}"
         if state.phase.is_active:
             if state.stage is not None:
-                return f"{state.stage.stage}…"
+                return f"{state.stage.text}…"
             return f"Training…{kept}" if state.step else "Starting…"
         if state.finished is not None:
             return "" if state.phase is Phase.FAILED else state.finished.message

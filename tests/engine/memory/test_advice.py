@@ -103,11 +103,11 @@ def test_before_loading_only_a_model_large_for_the_machine_is_estimated(
 ) -> None:
     asked: list[TrainingConfig] = []
 
-    def asking(config: TrainingConfig) -> MemoryEstimated | None:
+    def asking(config: TrainingConfig, **_: object) -> MemoryEstimated | None:
         asked.append(config)
         return estimate_memory(config)
 
     monkeypatch.setattr(planning, "available_bytes", lambda: machine_bytes)
     monkeypatch.setattr(planning, "estimate_memory", asking)
-    warnings = list(memory_before(config))
+    warnings = [event for event in memory_before(config) if isinstance(event, MemoryEstimated)]
     assert bool(asked) == bool(warnings) == is_warned

@@ -1,0 +1,90 @@
+"""Long work of a run in stages, cut off between two batches once the run is asked to stop.
+
+Knows nothing of what the work is, only that all machines of the run take as many turns at it.
+"""
+
+from collections.abc import Callable, Generator
+from contextlib import closing
+from math import inf
+from time import monotonic
+from typing import TypeVar
+
+from app.core.events import Event, StageChanged
+from app.engine.machines import Machines
+
+SECONDS_BETWEEN_STAGES = 0.2
+"""A stage doesn't say more often how far it is."""
+
+Made = TypeVar("Made")
+Work = Generator[float, None, Made]
+"""Yields the share done after each batch."""
+
+
+class StoppedEarly(Exception):
+    """`should_stop` said so before the first step; there is nothing to keep."""
+
+
+def until_stopped(
+    work: Generator[Event, None, Made], should_stop: Callable[[], bool]
+) -> Generator[Event, None, Made]:
+    """What is made ready for a run; asks after each of its events, of which some go unsaid.
+
+    Raises StoppedEarly.
+    """
+    shown, stage = -inf, ""
+    with closing(work):
+        while not should_stop():
+            try:
+                event = next(work)
+            except StopIteration as ended:
+                return ended.value  # type: ignore[no-any-return]
+            if isinstance(event, StageChanged):
+                if event.stage == stage and monotonic() - shown < SECONDS_BETWEEN_STAGES:
+                    continue
+                shown, stage = monotonic(), event.stage
+            yield event
+    raise StoppedEarly
+
+
+def in_stage(name: str, work: "Work[Made]") -> Generator[Event, None, Made]:
+    """What `work` makes, with stages that say how far it is."""
+    yield StageChanged(name, 0.0)
+    with closing(work):
+        while True:
+            try:
+                yield StageChanged(name, next(work))
+            except StopIteration as ended:
+                return ended.value  # type: ignore[no-any-return]
+
+
+class StopRequest:
+    """Whether the run is asked to stop: all machines get the same answer, and it stays so."""
+
+    def __init__(self, should_stop: Callable[[], bool], machines: Machines) -> None:
+        self._should_stop = should_stop
+        self._machines = machines
+        self._is_made = False
+
+    def is_made(self) -> bool:
+        """Asked on all machines at the same moment of the run."""
+        return self.is_made_or(False)[0]
+
+    def is_made_or(self, other: bool) -> tuple[bool, bool]:
+        """The same, and whether `other` is true on at least one machine, in one message."""
+        stops, is_other = self._machines.any_says(self._is_made or self._should_stop(), other)
+        self._is_made = stops
+        return stops, is_other
+
+    def stage(self, name: str, work: "Work[Made]") -> Generator[Event, None, Made | None]:
+        """What `work` makes, with stages that say how far it is; None if it was cut off."""
+        shown, share = -inf, 0.0
+        with closing(work):
+            while not self.is_made():
+                if monotonic() - shown >= SECONDS_BETWEEN_STAGES:
+                    shown = monotonic()
+                    yield StageChanged(name, share)
+                try:
+                    share = next(work)
+                except StopIteration as ended:
+                    return ended.value  # type: ignore[no-any-return]
+        return None

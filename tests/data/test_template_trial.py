@@ -1,0 +1,110 @@
+"""Templates that are broken, never end or take all memory are found out before anything renders
+them, and a stop is heeded meanwhile."""
+
+import json
+import multiprocessing
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from app.core.errors import InputError
+from app.core.progress import run_to_end
+from app.data import template_trial
+from app.data.dataset_files import find_files
+from app.data.template_trial import template_problem, trying_templates
+from app.data.token_store import RowSettings
+from app.data.training_data import DataSettings, open_data, opening_data
+from app.engine.loading import load_tokenizer
+
+ENDLESS = "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}"
+DOUBLING = (
+    "{% set ns = namespace(s='x') %}"
+    "{% for i in range(60) %}{% set ns.s = ns.s ~ ns.s %}{% endfor %}"
+)
+SETTINGS = DataSettings(RowSettings(mask_prompt=True), max_seq_length=200, batch_size=2)
+
+
+@pytest.fixture(autouse=True)
+def _short_and_anew(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(template_trial, "CPU_SECONDS", 1)
+    monkeypatch.setattr(template_trial, "_problems", {})
+    yield
+    assert not multiprocessing.active_children()
+
+
+@pytest.mark.parametrize(
+    ("template", "problem"),
+    [
+        (ENDLESS, "takes longer than 1 seconds"),
+        ("{{ 9 ** (9 ** 9) }}", "takes longer than 1 seconds"),  # before it is rendered at all
+        (DOUBLING, "takes more than 1 GB of memory"),
+        ("{{ 'x' * 10 ** 11 }}", "takes more than 1 GB of memory"),
+        ("{{ 'x' * 10 ** 7 }}", "makes 10,000,000 characters of a chat"),
+        ("Hello\n{% for m in messages %}\n{{ m.content }\n", "has an error in line 3: "),
+        ("{% unknown %}", "has an error in line 1: Encountered unknown tag"),
+    ],
+)
+def test_a_bad_template_is_named(template: str, problem: str) -> None:
+    assert problem in template_problem(template)
+    assert problem in template_problem({"default": "", "tool_use": template})
+
+
+def test_a_template_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert template_problem("{{ messages }}") == ""
+    monkeypatch.setattr(template_trial, "_trying", lambda _: pytest.fail("tried again"))
+    assert template_problem("{{ messages }}") == ""
+
+
+@pytest.mark.parametrize(
+    "template", sorted((Path(__file__).parent / "templates").iterdir()), ids=lambda path: path.stem
+)
+def test_the_templates_of_real_models_are_good(template: Path) -> None:
+    source = template.read_text(encoding="utf-8")
+    if template.suffix == ".json":
+        source = json.loads(source)["chat_template"]
+    assert template_problem(source) == ""
+
+
+def test_what_a_template_refuses_is_no_fault_of_it() -> None:
+    assert template_problem("{{ raise_exception('Roles must alternate.') }}") == ""
+    assert template_problem("{{ messages[0].none.none.none }}") == ""
+
+
+def test_trying_can_be_stopped() -> None:
+    trying = trying_templates(ENDLESS)
+    next(trying)
+    assert multiprocessing.active_children()
+    trying.close()
+
+
+@pytest.fixture
+def with_template(tiny_model: Path, tmp_path: Path) -> Callable[[str], Path]:
+    def make(template: str) -> Path:
+        folder = tmp_path / "model"
+        shutil.copytree(tiny_model, folder)
+        (folder / "chat_template.jinja").write_text(template, encoding="utf-8")
+        return folder
+
+    return make
+
+
+def test_a_dataset_is_refused_in_a_sentence_and_can_be_left_before_that(
+    with_template: Callable[[str], Path], chat_file: Path
+) -> None:
+    tokenizer = load_tokenizer(with_template(ENDLESS))
+    opening = opening_data(find_files(chat_file), tokenizer, SETTINGS)
+    next(opening)
+    opening.close()
+    with pytest.raises(InputError, match="takes longer than 1 seconds"):
+        open_data(find_files(chat_file), tokenizer, SETTINGS)
+
+
+def test_a_bad_template_is_in_nobodys_way_where_rows_are_texts(
+    with_template: Callable[[str], Path], tmp_path: Path
+) -> None:
+    rows = tmp_path / "texts.jsonl"
+    rows.write_text("".join(f'{{"text": "Line {n}."}}\n' for n in range(20)), encoding="utf-8")
+    tokenizer = load_tokenizer(with_template("{% broken"))
+    assert len(run_to_end(opening_data(find_files(rows), tokenizer, SETTINGS)).train) == 20

@@ -1,0 +1,318 @@
+"""A run is stopped between any two batches, whatever it does there, and nothing differs later."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import mlx.core as mx
+import pytest
+
+from app.core.config import TierConfig, TrainingConfig
+from app.core.events import (
+    EvaluationFinished,
+    Event,
+    RunFinished,
+    RunStarted,
+    ScoreMeasured,
+    StageChanged,
+    StepFinished,
+)
+from app.engine import planning
+from app.engine.checkpoints import last_checkpoint, load_checkpoint
+from app.engine.evaluation import Evaluator
+from app.engine.stopping import StoppedEarly
+from app.engine.trainer import resume, train
+from app.library.manifest import read_manifest
+from app.library.metrics import read_events, read_steps
+from tests.conftest import write_chats
+
+STEPS = 6
+
+
+@pytest.fixture
+def config(tiny_model: Path, tmp_path: Path) -> TrainingConfig:
+    """Validations of two batches, and questions before and after."""
+    chat_file = tmp_path / "chats.jsonl"
+    write_chats(chat_file, 20)
+    return TrainingConfig(
+        model=tiny_model, data=chat_file, output=tmp_path / "run", steps=STEPS, batch_size=2,
+        rank=2, tiers=(TierConfig(1), TierConfig(2)), dropout=0.1, learning_rate=1e-2,
+        validation_share=0.2, steps_per_eval=2, steps_per_save=3, question_sets=(chat_file,),
+    )  # fmt: skip
+
+
+class Stop:
+    """Asks to stop in a stage that follows a step, after so many batches more than one."""
+
+    def __init__(self, stage: str, step: int, batches: int) -> None:
+        self._there, self._left = (stage, step), batches
+        self._stage, self._step = "", 0
+        self.is_asked = False
+
+    def __call__(self) -> bool:
+        if (self._stage, self._step) == self._there:
+            self._left -= 1
+            self.is_asked = self.is_asked or self._left < 0
+        return self.is_asked
+
+    def note(self, event: Event) -> None:
+        if isinstance(event, StageChanged):
+            self._stage = event.stage
+        elif isinstance(event, StepFinished):
+            self._stage, self._step = "", event.step
+
+
+def stopped(config: TrainingConfig, stage: str, step: int, batches: int = 0) -> list[Event]:
+    """The events of a run that is asked to stop there."""
+    stop, events = Stop(stage, step, batches), []
+    for event in train(config, should_stop=stop):
+        stop.note(event)
+        events.append(event)
+    assert stop.is_asked
+    return events
+
+
+def closed(config: TrainingConfig, stage: str, step: int) -> list[Event]:
+    """The same where its generator is closed in that stage, as the window does when it ends."""
+    running, events, done = train(config), [], 0
+    for event in running:
+        events.append(event)
+        done = event.step if isinstance(event, StepFinished) else done
+        if isinstance(event, StageChanged) and (event.stage, done) == (stage, step):
+            break
+    running.close()  # type: ignore[attr-defined]
+    return events
+
+
+def ending(events: list[Event]) -> RunFinished:
+    assert isinstance(events[-1], RunFinished)
+    return events[-1]
+
+
+def recorded(run_dir: Path) -> list[object]:
+    """The run on disk: its steps but for what the clock decides, its validations, its ending."""
+    clock = ("seconds", "tokens_per_second", "peak_memory_bytes", "crc")
+    rows = read_steps(run_dir).rows
+    manifest = read_manifest(run_dir)
+    return [
+        *(rows[name].tolist() for name in rows.dtype.names if name not in clock),
+        [e for e in read_events(run_dir) if e["event"] == "evaluation_finished"],
+        *(manifest[name] for name in ("outcome", "message", "best_val_loss", "best_adapter")),
+        manifest["scores"],
+    ]
+
+
+def assert_same_end(one: Path, other: Path) -> None:
+    assert recorded(one) == recorded(other)
+    a, b = (load_checkpoint(last_checkpoint(run_dir)) for run_dir in (one, other))
+    assert a.progress.random_state == b.progress.random_state
+    assert all(mx.array_equal(a.adapter[name], b.adapter[name]) for name in a.adapter)
+    progress = (a.progress.best_step, a.progress.evals_since_best)
+    assert progress == (b.progress.best_step, b.progress.evals_since_best)
+
+
+CHATS = "Asking the chats"
+
+
+@pytest.mark.parametrize(
+    ("stage", "step"), [("Validating", 2), ("Validating", 4), ("Validating", STEPS), (CHATS, STEPS)]
+)
+def test_what_a_stop_cut_off_is_made_up_for_and_nothing_else_differs(
+    config: TrainingConfig, tmp_path: Path, stage: str, step: int
+) -> None:
+    whole = list(train(replace(config, output=tmp_path / "whole")))
+    cut = stopped(config, stage, step)
+    end = ending(cut)
+    assert (end.outcome, end.steps) == ("stopped", step)
+    assert end.adapter_dir is not None
+    assert end.adapter_dir.name == f"step-00000{step}"
+    assert step not in [e.step for e in cut if stage == "Validating" and is_validation(e)]
+    again = list(resume(config.output))  # type: ignore[arg-type]
+    made = [e for e in [*cut, *again] if is_validation(e)]
+    assert made == [e for e in whole if is_validation(e)]
+    assert ending(again).outcome == "finished"
+    if step < STEPS:  # what the last checkpoint says of a validation that followed it stays unsaid
+        assert_same_end(tmp_path / "whole", tmp_path / "run")
+    else:
+        assert recorded(tmp_path / "whole") == recorded(tmp_path / "run")
+
+
+def is_validation(event: Event) -> bool:
+    return isinstance(event, EvaluationFinished)
+
+
+def test_a_stop_in_a_validation_is_obeyed_after_one_batch(
+    config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches = []
+    loss = Evaluator._loss
+    monkeypatch.setattr(Evaluator, "_loss", lambda *of: batches.append(0) or loss(*of))
+    list(train(replace(config, output=config.output.with_name("whole"))))  # type: ignore[union-attr]
+    each = len(batches) // 4  # before the first step, and after steps 2, 4 and 6
+    assert each == 2
+    batches.clear()
+    assert "before its validation was done" in ending(stopped(config, "Validating", 2)).message
+    assert len(batches) == each + 1
+
+
+def test_a_validation_that_is_cut_off_again_and_again_stays_due(
+    config: TrainingConfig, tmp_path: Path
+) -> None:
+    list(train(replace(config, output=tmp_path / "whole")))
+    stopped(config, "Validating", 4)
+    for _ in range(2):
+        end = ending(list(resume(tmp_path / "run", should_stop=lambda: True)))
+        assert (end.outcome, end.steps) == ("stopped", 4)
+        going_on, seen = resume(tmp_path / "run"), None
+        while not (isinstance(seen, StageChanged) and seen.stage == "Validating"):
+            seen = next(going_on)
+        going_on.close()  # type: ignore[attr-defined]
+        assert load_checkpoint(last_checkpoint(tmp_path / "run")).progress.is_validation_due
+    list(resume(tmp_path / "run"))
+    assert_same_end(tmp_path / "whole", tmp_path / "run")
+
+
+def test_a_validation_made_up_for_is_told_once_though_the_run_was_killed_after_it(
+    config: TrainingConfig, tmp_path: Path
+) -> None:
+    list(train(replace(config, output=tmp_path / "whole")))
+    stopped(config, "Validating", 2)
+    going_on = resume(tmp_path / "run")
+    while not is_validation(next(going_on)):
+        pass
+    next(going_on)  # it is on the disk
+    list(resume(copied(tmp_path / "run", tmp_path / "killed")))
+    going_on.close()  # type: ignore[attr-defined]
+    assert_same_end(tmp_path / "whole", tmp_path / "killed")
+
+
+def copied(run_dir: Path, to: Path) -> Path:
+    shutil.copytree(run_dir, to)
+    return to
+
+
+def test_a_run_closed_in_a_validation_goes_on_as_one_that_was_stopped(
+    config: TrainingConfig, tmp_path: Path
+) -> None:
+    list(train(replace(config, output=tmp_path / "whole")))
+    closed(config, "Validating", 2)
+    assert "before its validation was done" in read_manifest(tmp_path / "run")["message"]
+    list(resume(tmp_path / "run"))
+    assert_same_end(tmp_path / "whole", tmp_path / "run")
+
+
+def test_a_run_that_ends_early_ends_there_also_if_the_deciding_validation_was_cut_off(
+    config: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Losses 3, 2, 2.5, 2.6: with two without a new best it ends at step 6 of 20."""
+    config = replace(config, steps=20, early_stop_evals=2, question_sets=())
+    losses: Iterator[float] = iter(())
+
+    def mean_loss(_: Evaluator, __: object) -> Iterator[float]:
+        yield 0.5
+        return next(losses)
+
+    monkeypatch.setattr(Evaluator, "mean_loss", mean_loss)
+    losses = iter((3.0, 2.0, 2.5, 2.6))
+    list(train(replace(config, output=tmp_path / "whole")))
+    losses = iter((3.0, 2.0, 2.5, 2.6))
+    assert ending(stopped(config, "Validating", 6)).outcome == "stopped"
+    assert ending(list(resume(tmp_path / "run"))).message.startswith("Ended early at step 6: ")
+    assert recorded(tmp_path / "whole") == recorded(tmp_path / "run")
+
+
+@pytest.mark.parametrize("stops", [stopped, closed])
+@pytest.mark.parametrize("stage", [CHATS, "Warming up", "Validating"])
+def test_a_run_stopped_before_its_first_step_leaves_nothing(
+    config: TrainingConfig,
+    monkeypatch: pytest.MonkeyPatch,
+    stage: str,
+    stops: Callable[..., list[Event]],
+) -> None:
+    monkeypatch.setattr("app.engine.loop.compiles", lambda: True)
+    events = stops(config, stage, 0)
+    assert config.output is not None
+    assert not config.output.exists()
+    if stops is stopped:
+        end = ending(events)
+        assert (end.outcome, end.adapter_dir, end.steps) == ("stopped", None, 0)
+        assert end.message == "Stopped before the first step."
+
+
+@pytest.mark.parametrize(
+    "stage",
+    [
+        "Loading the model", "Turning text into tokens", "Measuring importance",
+        "Reading the questions", "Estimating the memory",
+    ],
+)  # fmt: skip
+def test_whatever_comes_before_a_run_is_stopped(config: TrainingConfig, stage: str) -> None:
+    config = replace(config, assign="importance")
+    events = stopped(config, stage, 0)
+    assert ending(events).message == "Stopped before the first step."
+    stages = [event.stage for event in events if isinstance(event, StageChanged)]
+    assert stages[-1] == stage
+    assert config.output is not None
+    assert not config.output.exists()
+
+
+def test_estimating_the_memory_is_stopped_before_the_next_way_of_training_is_traced(
+    config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that doesn't fit has many ways tried for the advice."""
+    traced: list[object] = []
+    need = planning.memory_need
+
+    def noting(*of: object) -> object:
+        traced.append(of)
+        return need(*of)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(planning, "memory_need", noting)
+    monkeypatch.setattr(planning, "available_bytes", lambda: 2**20)
+    with pytest.raises(StoppedEarly):
+        planning.estimate_memory(config, should_stop=lambda: len(traced) == 2)
+    assert len(traced) == 2
+
+
+def test_what_else_lies_in_the_folder_of_a_run_that_leaves_nothing_stays(
+    config: TrainingConfig,
+) -> None:
+    assert config.output is not None
+    notes = config.output / "notes.txt"
+    for event in train(config, should_stop=notes.exists):
+        if isinstance(event, RunStarted):
+            notes.write_text("mine")
+    assert ending([event]).message == "Stopped before the first step."
+    assert list(config.output.iterdir()) == [notes]
+
+
+def test_an_output_folder_that_was_there_before_is_left(config: TrainingConfig) -> None:
+    assert config.output is not None
+    config.output.mkdir()
+    stopped(config, "Validating", 0)
+    assert list(config.output.iterdir()) == []
+
+
+def test_a_stopped_run_asks_no_questions(config: TrainingConfig) -> None:
+    events: list[Event] = []
+    for event in train(config, should_stop=lambda: any(is_step(e) for e in events)):
+        events.append(event)
+    assert [e.when for e in events if isinstance(e, ScoreMeasured)] == ["before"]
+    assert ending(events).message == "Stopped after step 1."
+
+
+def is_step(event: Event) -> bool:
+    return isinstance(event, StepFinished)
+
+
+def test_a_stage_says_how_far_it_is(
+    config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.engine.stopping.SECONDS_BETWEEN_STAGES", 0.0)
+    shares = [
+        event.fraction
+        for event in stopped(config, "Validating", 0, batches=1)
+        if isinstance(event, StageChanged) and event.stage == "Validating"
+    ]
+    assert shares == [0.0, 0.5]
