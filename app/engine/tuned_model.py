@@ -1,12 +1,12 @@
 """A checkpoint on its base model, with the adapter on or off: one model in memory for both."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from app.core.answers import SIDES, CheckpointLoaded, Side, Tried
+from app.core.error_text import error_text
 from app.core.errors import InputError
 from app.engine.checkpoints import ADAPTER_CONFIG_FILE, ADAPTER_FILE, check_files
 from app.engine.loading import BaseModel, load_base_model
@@ -58,8 +58,8 @@ def load_tuned_model(tried: Tried) -> TunedModel:
     }
     base.model.eval()
     loaded = CheckpointLoaded(
-        tried, count, bool(base.tokenizer.has_chat_template), context_tokens(tried.model),
-        device_name(),
+        tried, count, bool(base.tokenizer.has_chat_template),
+        base.limits.context_tokens, device_name(),
     )  # fmt: skip
     return TunedModel(base, loaded, _end_tokens(base), trees)
 
@@ -71,16 +71,6 @@ def _end_tokens(base: BaseModel) -> frozenset[int]:
     ends.update([named] if isinstance(named, int) else named or ())
     turn_end = Prompting(base.tokenizer).turn_end()
     return frozenset(ends if turn_end is None else ends | {turn_end})
-
-
-def context_tokens(model: Path) -> int | None:
-    """The most tokens a model can read, if its config.json says so."""
-    config = json.loads((model / "config.json").read_text(encoding="utf-8"))
-    for part in (config, config.get("text_config")):
-        most = part.get("max_position_embeddings") if isinstance(part, dict) else None
-        if isinstance(most, int) and most > 0:
-            return most
-    return None
 
 
 def _check_adapter(folder: Path) -> None:
@@ -103,7 +93,7 @@ def _lay_adapter(base: BaseModel, tried: Tried) -> int:
         load_adapters(base.model, str(tried.adapter_dir))
         saved = mx.load(str(tried.adapter_dir / ADAPTER_FILE))
     except Exception as error:  # mlx-lm raises many kinds for an adapter of another model
-        raise _misfit(tried, " ".join(str(error).splitlines()[1:2]) or str(error)) from error
+        raise _misfit(tried, error_text(error)) from error
     held = {
         path: array
         for path, array in tree_flatten(base.model.parameters())
