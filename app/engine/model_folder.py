@@ -100,6 +100,22 @@ def context_tokens(config: Mapping[str, Any]) -> int | None:
     return None
 
 
+def folder_end_tokens(folder: Path) -> frozenset[int]:
+    """What mlx-lm reads as end tokens: generation_config.json wins over config.json."""
+    config = read_model_config(folder)
+    try:
+        generation = json.loads(read_regular(folder / "generation_config.json", MOST_CONFIG_BYTES))
+    except (OSError, ValueError, RecursionError):
+        generation = None
+    named = generation.get("eos_token_id") if isinstance(generation, dict) else None
+    named = named or config.get("eos_token_id")
+    return frozenset(
+        token
+        for token in (named if isinstance(named, list) else [named])
+        if isinstance(token, int) and not isinstance(token, bool)
+    )
+
+
 def tensor_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
     """Of all weights, from the files' headers; those of an unreadable file are left out."""
     found: dict[str, tuple[int, ...]] = {}

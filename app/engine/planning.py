@@ -14,6 +14,7 @@ from app.engine.lora import trainable
 from app.engine.memory.advice import Advisor
 from app.engine.memory.estimate import MemoryNeed, memory_need
 from app.engine.memory.machine import available_bytes
+from app.engine.model_folder import folder_limits
 from app.engine.plan_facts import tier_facts
 
 SMALL_SHARE = 0.02
@@ -49,11 +50,13 @@ def estimate_memory(
     `longest` one's length, and where that isn't known either, of the limit. `is_bound` where the
     batches may turn out smaller than the shapes. Raises AppError as loading would.
     """
-    length = min(longest or config.max_seq_length, config.max_seq_length)
+    model = _adapted(config.checked())
+    limit = folder_limits(config.model).row_limit(config.max_seq_length)
+    config = replace(config, max_seq_length=limit)
+    length = min(longest or limit, limit)
     shapes = list(shapes)
     is_bound = is_bound or (longest is None and not shapes)
     shapes = shapes or [BatchShape((length,) * config.batch_size)]
-    model = _adapted(config.checked())
     available = available_bytes()
 
     def need(changed: TrainingConfig, shape: BatchShape, four_bits: bool) -> MemoryNeed:

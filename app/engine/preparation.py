@@ -1,6 +1,6 @@
 """Everything a run needs before its first step: model, adapter, plan, batches, questions."""
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -9,6 +9,7 @@ from app.core.columns import parse_columns
 from app.core.config import TrainingConfig
 from app.core.errors import InputError
 from app.core.events import Event, LogMessage, StageChanged
+from app.core.model_limits import ModelLimits
 from app.data.dataset_files import DatasetFiles, find_files
 from app.data.mixed_parts import DatasetPart
 from app.data.token_store import RowSettings
@@ -24,6 +25,7 @@ from app.engine.assignment import make_plan
 from app.engine.batches import Batches, BatchShape
 from app.engine.batching import Batching, choosing_batching
 from app.engine.calibration import measuring_activity
+from app.engine.end_tokens import end_token_note
 from app.engine.head import Head, find_head
 from app.engine.loading import BaseModel, load_base_model
 from app.engine.lora import trainable
@@ -113,9 +115,11 @@ def prepare(
         plan.check(trainable(base.model))
     elif config.assign != "importance":
         plan = make_plan(trainable(base.model), config)
-    rows = yield from _opened(config, files, mixed, base.tokenizer, should_stop)
-    for note in rows.notes:
-        yield LogMessage(note)
+    rows = yield from _opened(config, files, mixed, base, should_stop)
+    yield from _notes(config, base, rows)
+    questions = []
+    for path in config.question_sets:
+        questions.append((yield from _questions(path, base)))
     head = find_head(base.model)
     kept = None if saved is None else saved.get("batching")
     batching = yield from choosing_batching(base.model, head, rows, config.batch_size, kept)
@@ -137,7 +141,7 @@ def prepare(
             if len(part.valid)
         ),
         valid_examples=len(rows.valid),
-        questions=tuple(_questions(path, base.tokenizer) for path in config.question_sets),
+        questions=tuple(questions),
         fingerprints=rows.fingerprints,
         parts=rows.parts if len(rows.parts) > 1 else (),
     )
@@ -157,13 +161,16 @@ def _plan_by_importance(
         yield StageChanged("Measuring importance", share)
 
 
-def data_settings(config: TrainingConfig) -> DataSettings:
+def data_settings(config: TrainingConfig, limits: ModelLimits) -> DataSettings:
+    leave_out = config.bad_rows == "leave out"
+    columns = parse_columns(config.map)
     return DataSettings(
-        RowSettings(config.mask_prompt, parse_columns(config.map), config.bad_rows == "leave out"),
-        config.max_seq_length,
+        RowSettings(config.mask_prompt, columns, leave_out, limits.embedding_rows),
+        limits.row_limit(config.max_seq_length),
         config.batch_size,
         config.validation_share,
         config.seed,
+        limits.context_tokens,
     )
 
 
@@ -171,11 +178,11 @@ def _opened(
     config: TrainingConfig,
     files: DatasetFiles,
     mixed: Sequence[MixedFiles],
-    tokenizer: Any,
+    base: BaseModel,
     should_stop: Callable[[], bool],
 ) -> Generator[Event, None, TrainingData]:
-    settings = data_settings(config)
-    progress = opening_data(files, tokenizer, settings, mixed)
+    settings = data_settings(config, base.limits)
+    progress = opening_data(files, base.tokenizer, settings, mixed)
     yield StageChanged("Reading the dataset")
     try:
         while True:
@@ -189,7 +196,38 @@ def _opened(
         progress.close()
 
 
-def _questions(path: Path, tokenizer: Any) -> QuestionSet:
-    settings = DataSettings(RowSettings(mask_prompt=True), max_seq_length=1_000_000, batch_size=1)
-    rows = open_data(find_files(path), tokenizer, settings).train
-    return QuestionSet(path.stem.replace("_", " "), Batches(rows, batch_size=32), len(rows))
+def _notes(config: TrainingConfig, base: BaseModel, rows: TrainingData) -> Iterator[LogMessage]:
+    """What becomes of the rows, and what this model makes of them."""
+    limits = base.limits
+    for note in rows.notes:
+        yield LogMessage(note)
+    for note in (
+        limits.cap_sentence(config.max_seq_length),
+        limits.beyond_sentence(rows.beyond_context),
+    ):
+        if note:
+            yield LogMessage(note)
+    if warning := end_token_note(base.path, base.tokenizer):
+        yield LogMessage(warning, is_warning=True)
+
+
+def _questions(path: Path, base: BaseModel) -> Generator[Event, None, QuestionSet]:
+    """A question that is cut would be another one: none is."""
+    limits, name = base.limits, path.stem.replace("_", " ")
+    settings = DataSettings(
+        RowSettings(mask_prompt=True, embedding_rows=limits.embedding_rows),
+        max_seq_length=1_000_000,
+        batch_size=1,
+        context_tokens=limits.context_tokens,
+    )
+    found = open_data(find_files(path), base.tokenizer, settings)
+    longest = int(found.train.lengths.max())
+    if limits.position_rows is not None and longest > limits.position_rows:
+        raise InputError(
+            f"A question in {path.name} has {longest:,} tokens with its answer, and this model "
+            f"reads at most {limits.position_rows:,}.",
+            "Leave it out, or make it shorter.",
+        )
+    if note := limits.beyond_sentence(found.beyond_context):
+        yield LogMessage(f"Of the {name}: {note}")
+    return QuestionSet(name, Batches(found.train, batch_size=32), len(found.train))

@@ -1,7 +1,7 @@
 """The engine's front door: start a run, or go on with one, as a generator of events."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -64,7 +64,7 @@ def train(
     run_dir = choose_run_dir(config, library) if machines.is_first else config.output or library
     yield from memory_before(config)
     try:
-        prepared = yield from prepare(config, should_stop)
+        prepared, notes = yield from _prepared(prepare(config, should_stop))
         machines.check_alike(_what_must_agree(config, prepared))
     except StoppedEarly:
         yield RunFinished("stopped", run_dir, None, 0, "Stopped before the first step.")
@@ -78,7 +78,7 @@ def train(
     else:
         keeper = NoKeeper(run_dir)
     loop = TrainingLoop(
-        config, prepared, keeper, should_stop, wants_checkpoint, stop_after, machines=machines
+        config, prepared, keeper, should_stop, wants_checkpoint, stop_after, None, machines, notes
     )
     yield from loop.events()
 
@@ -115,7 +115,7 @@ def resume(
             "Put the old files back, or start a new run.",
         )
     try:
-        prepared = yield from prepare(config, should_stop, manifest)
+        prepared, notes = yield from _prepared(prepare(config, should_stop, manifest))
         machines.check_alike(
             _what_must_agree(config, prepared) | {"the checkpoint": _digest(start)}
         )
@@ -129,14 +129,31 @@ def resume(
     start.check_fits(trainable(prepared.base.model), prepared.plan)
     start.check_is_of(manifest["settings_sha256"])
     keeper: Keeper = NoKeeper(run_dir, start)
-    notes: list[LogMessage] = []
     if machines.is_first:
-        recorder, notes = _reopened(run_dir, start)
+        recorder, first = _reopened(run_dir, start)
+        notes = first + notes
         keeper = RunKeeper(recorder, config.keep_checkpoints, start)
     loop = TrainingLoop(
         config, prepared, keeper, should_stop, wants_checkpoint, stop_after, start, machines, notes
     )
     yield from loop.events()
+
+
+def _prepared(
+    preparing: Generator[Event, None, Prepared],
+) -> Generator[Event, None, tuple[Prepared, list[LogMessage]]]:
+    """What is prepared, and what was said of it: that belongs into the run's log, which is only
+    made when the run starts."""
+    notes: list[LogMessage] = []
+    while True:
+        try:
+            event = next(preparing)
+        except StopIteration as ended:
+            return ended.value, notes
+        if isinstance(event, LogMessage):
+            notes.append(event)
+        else:
+            yield event
 
 
 def _reopened(run_dir: Path, start: Checkpoint) -> tuple[RunRecorder, list[LogMessage]]:

@@ -9,10 +9,10 @@ from app.core.answers import SIDES, CheckpointLoaded, Side, Tried
 from app.core.error_text import error_text
 from app.core.errors import InputError
 from app.engine.checkpoints import ADAPTER_CONFIG_FILE, ADAPTER_FILE, check_files
+from app.engine.end_tokens import all_ends, end_token_note
 from app.engine.loading import BaseModel, load_base_model
 from app.engine.lora import module_path
-from app.engine.mlx_gateway import device_name, import_mlx, import_mlx_lm
-from app.engine.prompting import Prompting
+from app.engine.mlx_gateway import device_name, import_mlx
 
 _CHOOSE = "Choose another checkpoint."
 _LEAVES = ("lora_a", "lora_b", "m")
@@ -32,6 +32,8 @@ class TunedModel:
     """Tokens that end an answer."""
     _modules: Mapping[Side, Any]
     """Per side the adapted modules as the tree that `update_modules` takes."""
+    end_note: str = ""
+    """That mlx-lm would not stop where the answer ends; empty where it would."""
     _side: Side = field(default="tuned")
 
     def use(self, side: Side) -> Any:
@@ -61,16 +63,8 @@ def load_tuned_model(tried: Tried) -> TunedModel:
         tried, count, bool(base.tokenizer.has_chat_template),
         base.limits.context_tokens, device_name(),
     )  # fmt: skip
-    return TunedModel(base, loaded, _end_tokens(base), trees)
-
-
-def _end_tokens(base: BaseModel) -> frozenset[int]:
-    """What the tokenizer, the model's folder and its chat template each call the end."""
-    named = import_mlx_lm().load_config(base.path).get("eos_token_id")
-    ends = set(base.tokenizer.eos_token_ids)
-    ends.update([named] if isinstance(named, int) else named or ())
-    turn_end = Prompting(base.tokenizer).turn_end()
-    return frozenset(ends if turn_end is None else ends | {turn_end})
+    ends = all_ends(base.path, base.tokenizer)
+    return TunedModel(base, loaded, ends, trees, end_token_note(base.path, base.tokenizer))
 
 
 def _check_adapter(folder: Path) -> None:
