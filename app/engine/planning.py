@@ -14,6 +14,7 @@ from app.engine.lora import trainable
 from app.engine.memory.advice import Advisor
 from app.engine.memory.estimate import MemoryNeed, memory_need
 from app.engine.memory.machine import available_bytes
+from app.engine.mlx_gateway import compiles, import_mlx
 from app.engine.model_folder import folder_limits
 from app.engine.plan_facts import tier_facts
 
@@ -103,8 +104,14 @@ def memory_before(config: TrainingConfig) -> Iterator[MemoryEstimated]:
 
 
 def memory_of(config: TrainingConfig, shapes: Iterable[BatchShape]) -> Iterator[MemoryEstimated]:
-    """The estimate for batches of these shapes, where there can be one."""
+    """The estimate for batches of these shapes, where there can be one.
+
+    On the CPU MLX keeps no more of freed memory from here on than the estimate says. Batches of
+    every length free buffers of other sizes: it would come to CACHE_LIMIT_BYTES for any model.
+    """
     if estimate := estimate_memory(config, shapes=shapes):
+        if not compiles():
+            import_mlx().set_cache_limit(estimate.cache_bytes)
         yield estimate
 
 

@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from app.core.answers import Chat, Remark, Sampling, Tried
 from app.core.config import MixedDataset, TrainingConfig
 from app.core.events import LogMessage
 from app.engine.end_tokens import end_token_note, known_ends
+from app.engine.generation import answer
 from app.engine.loading import load_tokenizer
 from app.engine.trainer import resume, train
+from app.engine.tuned_model import load_tuned_model
 from tests.limited_models import with_another_end_token
 
 
@@ -100,3 +103,13 @@ def test_an_end_token_that_the_folder_names_is_one_that_mlx_lm_knows(
     assert end_token_note(folder, tokenizer) == ""
     _, theirs = mlx_lm.load(str(folder))
     assert known_ends(folder, tokenizer) == theirs.eos_token_ids
+
+
+def test_an_answer_says_so_too(tiny_model: Path, chat_file: Path, tmp_path: Path) -> None:
+    model = with_another_end_token(tmp_path / "base", tiny_model)
+    list(train(TrainingConfig(model=model, data=chat_file, output=tmp_path / "run", steps=1)))
+    tuned = load_tuned_model(Tried(model, tmp_path / "run" / "checkpoints" / "step-000001"))
+    events = list(answer(tuned, Chat("Hi"), Sampling(max_tokens=1), ("tuned",)))
+    note = end_token_note(model, tuned.base.tokenizer)
+    assert [event.text for event in events if isinstance(event, Remark)] == [note]
+    assert 2 in tuned.ends
