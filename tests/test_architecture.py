@@ -117,3 +117,16 @@ def test_labels_tooltips_and_dialogs_are_made_where_text_stays_plain() -> None:
         and (name := ast.unparse(node.func).rpartition(".")[2]) in MADE_PLAIN
     ]
     assert offenders == []
+
+
+def test_json_and_toml_are_parsed_in_one_place() -> None:
+    """There depth and length are bounded, and each fault is a ValueError with plain words."""
+    offenders = [
+        f"{module.relative_to(ROOT)}:{node.lineno}: use app.core.parsing"
+        for module in MODULES
+        if module.relative_to(ROOT) != Path("app/core/parsing.py")
+        for node in ast.walk(ast.parse(module.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func) in ("json.loads", "json.load", "tomllib.loads", "tomllib.load")
+    ]
+    assert offenders == []

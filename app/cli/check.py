@@ -1,9 +1,9 @@
 """`nestling check`: what datasets hold and what is wrong with them, without training on them."""
 
 import argparse
-from dataclasses import fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from app.cli.check_report import RunUse, as_data, as_lines
 from app.cli.setting_flags import add_setting
@@ -12,6 +12,7 @@ from app.cli.waiting import waited_for
 from app.core.columns import parse_columns
 from app.core.config import TrainingConfig
 from app.core.config_text import with_settings
+from app.core.model_limits import ModelLimits
 from app.data.dataset_files import find_files
 from app.data.fingerprint import unchanged
 from app.data.mixed_inspection import GivenDataset, MixedFacts, inspecting_mixed
@@ -25,6 +26,17 @@ SETTINGS = (
     "batch_size", "gradient_accumulation",
 )  # fmt: skip
 """Those that decide which rows a run takes, and what it does with them."""
+
+
+@dataclass(frozen=True)
+class _Model:
+    tokenizer: Any
+    limits: ModelLimits
+    end_note: str
+
+    def notes(self, config: TrainingConfig) -> tuple[str, ...]:
+        """What a run on this model would say of it."""
+        return tuple(filter(None, (self.limits.cap_sentence(config.max_seq_length), self.end_note)))
 
 
 def add_check(parser: argparse.ArgumentParser) -> None:
@@ -52,8 +64,12 @@ def check(arguments: argparse.Namespace) -> int:
     config = with_settings(TrainingConfig(), settings, where="the command line").checked()
     main = GivenDataset(arguments.data, config.valid, parse_columns(config.map))
     given = [main, *(GivenDataset(one.data) for one in config.mix)]
-    facts, tokens = _found(arguments, given, config)
-    use = _use(tokens, config) if tokens else None
+    facts, tokens, model = _found(arguments, given, config)
+    use = None
+    if model is not None:
+        notes = model.notes(config)
+        config = _as_cut(config, model.limits)
+        use = replace(_use(tokens, config), limits=model.limits, notes=notes)
     problems = [one.problems for one in tokens]
     if arguments.json:
         json_line(as_data(facts, problems, use, config))
@@ -68,29 +84,44 @@ def check(arguments: argparse.Namespace) -> int:
 
 def _found(
     arguments: argparse.Namespace, given: list[GivenDataset], config: TrainingConfig
-) -> "tuple[MixedFacts, list[TokenisedFiles]]":
+) -> "tuple[MixedFacts, list[TokenisedFiles], _Model | None]":
     reading = inspecting_mixed(given)
     label = f"Reading {arguments.data.name}"
     if not arguments.model:
-        return waited_for(reading, label), []
+        return waited_for(reading, label), [], None
     files = [find_files(one.data, one.valid) for one in given]
     with unchanged(path for one in files for path in one.all_files):
-        return waited_for(reading, label), _tokens(arguments.model, given, config)
+        facts = waited_for(reading, label)
+        model = _loaded(arguments.model)
+        return facts, _tokens(model, given, _as_cut(config, model.limits)), model
+
+
+def _loaded(folder: Path) -> _Model:
+    from app.engine.end_tokens import end_token_note
+    from app.engine.loading import load_tokenizer
+    from app.engine.model_folder import folder_limits
+
+    tokenizer = load_tokenizer(folder)
+    return _Model(tokenizer, folder_limits(folder), end_token_note(folder, tokenizer))
+
+
+def _as_cut(config: TrainingConfig, limits: ModelLimits) -> TrainingConfig:
+    """The same with the limit at which a run would cut rows for this model."""
+    return replace(config, max_seq_length=limits.row_limit(config.max_seq_length))
 
 
 def _tokens(
-    model: Path, given: list[GivenDataset], config: TrainingConfig
+    model: _Model, given: list[GivenDataset], config: TrainingConfig
 ) -> "list[TokenisedFiles]":
     from app.data.token_facts import tokenising_files
     from app.data.token_store import RowSettings
-    from app.engine.loading import load_tokenizer
 
-    tokenizer = load_tokenizer(model)
     found = []
     for one in given:
         files = find_files(one.data, one.valid)
-        settings = RowSettings(config.mask_prompt, one.columns)
-        making = tokenising_files(files, tokenizer, settings, config.max_seq_length)
+        rows = model.limits.embedding_rows
+        settings = RowSettings(config.mask_prompt, one.columns, embedding_rows=rows)
+        making = tokenising_files(files, model.tokenizer, settings, config.max_seq_length)
         found.append(waited_for(making, f"Turning {one.data.name} into tokens"))
     return found
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from app.core.config import TrainingConfig
+from app.core.model_limits import ModelLimits
 from app.data.dataset import ending_advice
 from app.data.examples import RowProblem
 from app.data.inspection import DatasetFacts, FileFacts, Problems
@@ -24,6 +25,9 @@ class RunUse:
     epoch: "EpochFacts | None"
     why_not: str = ""
     """Why no run would start, and what to do; there is no epoch then."""
+    limits: ModelLimits = ModelLimits()
+    notes: tuple[str, ...] = ()
+    """What a run would say of the model."""
 
 
 def as_data(
@@ -31,14 +35,15 @@ def as_data(
 ) -> dict[str, Any]:
     """The report as JSON can hold it; problems are those of all datasets, `tokens` the model's."""
     datasets = [_dataset(one) for one in facts.datasets]
-    if tokens:
-        for number, one in enumerate(datasets):
-            known = use.of_each[number] if use and use.of_each else None
-            one["tokens"] = known and _token_data(known, config)
+    if use:
+        known = use.of_each or [None] * len(datasets)
+        for one, statistics in zip(datasets, known, strict=True):
+            one["tokens"] = statistics and _token_data(statistics, config, use.limits)
     report = datasets[0]
     if use:
         report["epoch"] = use.epoch and _epoch_data(use.epoch, config)
         report["no_run"] = use.why_not or None
+        report["model"] = vars(use.limits) | {"notes": list(use.notes)}
     if config.mix:
         shares = [{"share": mixed.share} for mixed in config.mix]
         report["mix"] = [one | share for one, share in zip(datasets[1:], shares, strict=True)]
@@ -68,7 +73,9 @@ def _dataset(facts: DatasetFacts) -> dict[str, Any]:
     }
 
 
-def _token_data(statistics: "DataStatistics", config: TrainingConfig) -> dict[str, int]:
+def _token_data(
+    statistics: "DataStatistics", config: TrainingConfig, limits: ModelLimits
+) -> dict[str, int]:
     """Tokens and cuts are those of the rows to train on; `longest` is uncut, of all rows."""
     train, valid, limit = statistics.train, statistics.valid, config.max_seq_length
     return {
@@ -78,6 +85,7 @@ def _token_data(statistics: "DataStatistics", config: TrainingConfig) -> dict[st
         "tokens": train.kept_tokens(limit),
         "trained_tokens": train.trained_within(limit),
         "cut": train.cut(limit),
+        "beyond_context": statistics.longer_than(limits.context_tokens, limit),
         "last_reply_only": train.last_reply_only(limit),
         "longest": max(train.longest, valid.longest),
     }
@@ -113,22 +121,26 @@ def as_lines(
     for number, one in enumerate(facts.datasets):
         found = tokens[number] if tokens else None
         lines += _dataset_lines(one, found, is_mapped=is_mapped and not number)
-        lines += _use_lines(use.of_each[number], config) if use and use.of_each else []
+        lines += _use_lines(use.of_each[number], config, use.limits) if use and use.of_each else []
     lines += _listed(facts.across.warnings, facts.across.warning_count, "in several datasets")
     files = [file for one in facts.datasets for file in one.files]
     lines += map(_file_line, files if len(files) > 1 else [])
-    return [*lines, _epoch_line(use, config)] if use else lines
+    return [*lines, *use.notes, _epoch_line(use, config)] if use else lines
 
 
-def _use_lines(statistics: "DataStatistics", config: TrainingConfig) -> list[str]:
-    told = _token_data(statistics, config)
+def _use_lines(
+    statistics: "DataStatistics", config: TrainingConfig, limits: ModelLimits
+) -> list[str]:
+    told = _token_data(statistics, config, limits)
     rows = f"{_count(told['train_rows'], 'row')} to train on, {told['valid_rows']:,} to validate on"
     rows += f", {told['left_out']:,} left out" if told["left_out"] else ""
     if not told["train_rows"]:
         return [f"{rows}."]
     tokens = f"{told['tokens']:,} tokens to train on, {told['trained_tokens']:,} of them trained"
     cut = f"{_count(told['cut'], 'row')} cut at {config.max_seq_length:,} tokens"
-    return [f"{rows}.", f"{tokens}; {cut}, and the longest has {told['longest']:,}."]
+    lines = [f"{rows}.", f"{tokens}; {cut}, and the longest has {told['longest']:,}."]
+    beyond = limits.beyond_sentence(told["beyond_context"])
+    return [*lines, beyond] if beyond else lines
 
 
 def _epoch_line(use: RunUse, config: TrainingConfig) -> str:
@@ -136,7 +148,7 @@ def _epoch_line(use: RunUse, config: TrainingConfig) -> str:
         return f"No run would start. {use.why_not}"
     epoch = _epoch_data(use.epoch, config)
     rows, about = sum(use.epoch.rows), "about " if config.mix else ""
-    has_bad_rows = any(one.unusable_count > one.refused_count for one in use.of_each)
+    has_bad_rows = any(one.stopping_count for one in use.of_each)
     when = "With bad rows left out, an" if has_bad_rows else "An"
     return (
         f"{when} epoch: {_count(epoch['steps'], 'step')}, {_count(rows, 'row')}, "

@@ -1,6 +1,6 @@
 """What a dataset's token stores say of it: how rows fare at every limit, split as in a run."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from operator import mul
@@ -29,11 +29,25 @@ class DataStatistics:
     refused_count: int
     unusable_count: int
     """Rows that are no tokens: those that the model refuses, and bad ones that are left out."""
+    without_embedding: RowProblem | None = None
+    """The first of the refused rows with a token that the model has no embedding for."""
+    without_embedding_count: int = 0
+
+    @property
+    def stopping_count(self) -> int:
+        """Rows that stop a run unless they are to be left out."""
+        return self.unusable_count - self.refused_count + self.without_embedding_count
 
     @property
     def has_rows(self) -> bool:
         """Whether any row became tokens."""
         return bool(self.train.rows or self.valid.rows)
+
+    def longer_than(self, length: int | None, limit: int) -> int:
+        """Rows that a run uses and that are longer than this, cut at the limit."""
+        return sum(
+            curves.longer_than(length or limit, limit) for curves in (self.train, self.valid)
+        )
 
     def left_out(self, limit: int) -> int:
         """Rows that a run uses neither to train nor to validate."""
@@ -85,6 +99,7 @@ def data_statistics(
     out = [(part, np.flatnonzero(mask)) for part, mask in zip(rows, held, strict=True)]
     out += [(store.rows, np.arange(len(store.rows))) for _, store in valid]
     both = (*train, *valid)
+    first, count = rows_without_embedding(both)
     refused = (problem for path, store in both for problem in store.refused(path))
     return DataStatistics(
         train=LengthCurves.of(kept),
@@ -92,7 +107,18 @@ def data_statistics(
         refused=tuple(islice(refused, KEPT_PROBLEMS)),
         refused_count=sum(store.refused_count for _, store in both),
         unusable_count=sum(store.problem_count for _, store in both),
+        without_embedding=first,
+        without_embedding_count=count,
     )
+
+
+def rows_without_embedding(stored: Iterable[Stored]) -> tuple[RowProblem | None, int]:
+    """The first row with a token that the model has no embedding for, and how many there are."""
+    first, count = None, 0
+    for path, store in stored:
+        for problem in store.without_embedding(path):
+            first, count = first or problem, count + 1
+    return first, count
 
 
 def too_long(stored: Sequence[Stored], limit: int) -> tuple[RowProblem, ...]:

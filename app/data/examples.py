@@ -49,13 +49,18 @@ ProblemKind = Literal[
     "in two datasets",
     "too long",
     "refused by the model",
+    "token without embedding",
     "rows in an object",
     "other",
 ]
 """By which problems are counted."""
 
 REFUSED: ProblemKind = "refused by the model"
-"""An example, but none that this model can be trained on; all other kinds are bad rows."""
+"""An example, but none that this model can be trained on."""
+NO_EMBEDDING: ProblemKind = "token without embedding"
+"""An example that this model would read out of bounds."""
+MODEL_KINDS = (REFUSED, NO_EMBEDDING)
+"""The model's; all other kinds are bad rows."""
 
 
 @dataclass(frozen=True)

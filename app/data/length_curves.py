@@ -72,6 +72,10 @@ class LengthCurves:
     def rows_longer_than(self, limit: int) -> int:
         return self.rows - _up_to(self.lengths, self.rows_up_to, limit)
 
+    def longer_than(self, length: int, limit: int) -> int:
+        """Rows that are trained on and are longer than `length`, cut at the limit."""
+        return self.rows_longer_than(length) - self.useless(limit) if length < limit else 0
+
     def useless(self, limit: int) -> int:
         """Rows of which nothing is left to train on; a limit of n keeps the places 0 to n - 1."""
         return self.rows - _up_to(self.first_trained, self.begun_up_to, limit - 1)

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from app.core.error_text import error_text
 from app.core.errors import InputError
 from app.data.examples import Message
 from app.data.render_limit import RenderingTooLong, limited
@@ -126,5 +127,4 @@ def _is_plain(message: Message) -> bool:
 
 
 def _refusal(error: Exception) -> TemplateError:
-    words = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
-    return TemplateError(f"the model's chat template refuses it: {words}")
+    return TemplateError(f"the model's chat template refuses it: {error_text(error)}")

@@ -16,7 +16,7 @@ from app.core.progress import part_of_whole
 from app.data.checked_file import read_examples
 from app.data.data_statistics import DataStatistics, Stored, data_statistics
 from app.data.dataset_files import DatasetFiles
-from app.data.examples import REFUSED, BrokenFile, Example, RowProblem
+from app.data.examples import MODEL_KINDS, BrokenFile, Example, RowProblem
 from app.data.inspection import Problems
 from app.data.place import Place
 from app.data.readers import ShareRead
@@ -91,7 +91,11 @@ def _looking_at_what_can_be_read(
     lots = lots_of(_until_broken(read_examples(path, settings.columns, share)))
     with (
         naming_file(path),
-        closing(tokenized(lots, tokenizer, settings.mask_prompt, is_large(path))) as made,
+        closing(
+            tokenized(
+                lots, tokenizer, settings.mask_prompt, is_large(path), settings.embedding_rows
+            )
+        ) as made,
     ):
         for lot in made:
             if lot is not None:
@@ -115,7 +119,7 @@ def _add(
         _too_long(path, place_of(rows, row), int(rows.lengths[row]), limit, is_useless)
         for row, is_useless in zip(long_rows.tolist(), (left == 0).tolist(), strict=True)
     )
-    refused = (replace(one, path=path) for one in problems if one.kind == REFUSED)
+    refused = (replace(one, path=path) for one in problems if one.kind in MODEL_KINDS)
     found.add_all(heapq.merge(refused, too_long, key=lambda problem: problem.place))
 
 

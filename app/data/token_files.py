@@ -29,7 +29,7 @@ from app.core.parsing import parse_json
 from app.core.regular_files import open_private
 from app.data.block_file import BLOCK_BYTES, BlockFile, BlockSums, sums_of
 from app.data.checked_file import KEPT_PROBLEMS
-from app.data.examples import REFUSED, RowProblem
+from app.data.examples import MODEL_KINDS, NO_EMBEDDING, RowProblem
 from app.data.place import Place
 from app.data.token_rows import TokenRows
 
@@ -90,7 +90,11 @@ class TokenStore:
     def refused(self, path: Path) -> Iterator[RowProblem]:
         """Those of the problems that are the model's."""
         problems = self.problems(path) if self.refused_count else iter(())
-        return (problem for problem in problems if problem.kind == REFUSED)
+        return (problem for problem in problems if problem.kind in MODEL_KINDS)
+
+    def without_embedding(self, path: Path) -> Iterator[RowProblem]:
+        """Those of the model's problems that are tokens beyond its embedding."""
+        return (problem for problem in self.refused(path) if problem.kind == NO_EMBEDDING)
 
     def first_problems(self, path: Path) -> tuple[RowProblem, ...]:
         return tuple(islice(self.problems(path), KEPT_PROBLEMS))
@@ -179,7 +183,7 @@ class StoreWriter:
             told = (json.dumps([one.place, one.reason, one.kind]) + "\n" for one in problems)
             self._write(PROBLEMS, "".join(told).encode())
             self.problem_count += len(problems)
-            self._bad_rows += sum(problem.kind != REFUSED for problem in problems)
+            self._bad_rows += sum(problem.kind not in MODEL_KINDS for problem in problems)
             self.taken += taken
             if monotonic() - self._journalled > _SECONDS_BETWEEN_ENTRIES:
                 self.journal()

@@ -22,7 +22,8 @@ from app.core.folders import remove_made
 from app.data.checked_file import read_examples
 from app.data.dataset import refusing
 from app.data.dataset_files import facts_of
-from app.data.examples import REFUSED, ChatExample, Example, RowProblem, TextExample
+from app.data.embedded_tokens import rows_to_check
+from app.data.examples import MODEL_KINDS, ChatExample, Example, RowProblem, TextExample
 from app.data.fingerprint import FileContent, file_content
 from app.data.readers import ShareRead
 from app.data.readers.formats import file_format
@@ -40,6 +41,8 @@ class RowSettings:
     mask_prompt: bool
     columns: Columns | None = None
     leave_out_bad_rows: bool = False
+    embedding_rows: int | None = None
+    """Of the model: rows with a token from this id on become problems. None: not known."""
 
 
 _LOT_ROWS = 512
@@ -61,6 +64,8 @@ def opening_store(
     AppError when the disk is full.
     """
     content = file_content(path)
+    checked = rows_to_check(tokenizer, settings.embedding_rows)
+    settings = replace(settings, embedding_rows=checked)
     key = _key(path, content, tokenizer, settings)
     folder = stores_dir() / key[:32]
     store = open_store(folder, key)
@@ -76,7 +81,7 @@ def opening_store(
                     )
                 store = writer.finish()
     elif store.bad_row_count and not settings.leave_out_bad_rows:
-        bad = (problem for problem in store.problems(path) if problem.kind != REFUSED)
+        bad = (problem for problem in store.problems(path) if problem.kind not in MODEL_KINDS)
         deque(refusing(path, bad), maxlen=0)
     return replace(store, file_digest=content.digest)
 
@@ -117,7 +122,11 @@ def _filling(
     yield done
     with (
         naming_file(path),
-        closing(tokenized(lots, tokenizer, settings.mask_prompt, is_large(path))) as made,
+        closing(
+            tokenized(
+                lots, tokenizer, settings.mask_prompt, is_large(path), settings.embedding_rows
+            )
+        ) as made,
     ):
         for lot in made:
             if lot is not None:
@@ -173,6 +182,8 @@ def _key(path: Path, content: FileContent, tokenizer: Tokenizer, settings: RowSe
     facts = [content.digest, file_format(path), READING, _identity(tokenizer)]
     facts += [settings.mask_prompt]
     facts += [str(settings.columns or "")]
+    if settings.embedding_rows is not None:
+        facts += [settings.embedding_rows]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 

@@ -20,6 +20,7 @@ from multiprocessing.process import BaseProcess
 from time import monotonic
 
 from app.core.errors import RunError
+from app.data.embedded_tokens import with_embeddings
 from app.data.examples import Example, RowProblem
 from app.data.template_trial import known_problem, take_problem, trying_templates
 from app.data.token_rows import TokenizedExample, TokenRows
@@ -35,8 +36,6 @@ _SECONDS_TO_END = 0.5
 Lot = tuple[Example | RowProblem, ...]
 """Some rows of a file that follow one another."""
 
-_worker: ExampleTokenizer | None = None
-
 
 @dataclass(frozen=True)
 class TokenizedLot:
@@ -46,10 +45,39 @@ class TokenizedLot:
     taken: int
 
 
+class _LotTokenizer:
+    """What a process does with the lots that it gets."""
+
+    def __init__(self, tokenizer: Tokenizer, mask_prompt: bool, embedding_rows: int | None) -> None:
+        self._tokenizer, self._embedding_rows = tokenizer, embedding_rows
+        self._examples = ExampleTokenizer(tokenizer, mask_prompt)
+
+    def tokenized(self, lot: Lot) -> TokenizedLot:
+        examples = [row for row in lot if not isinstance(row, RowProblem)]
+        found = with_embeddings(
+            self._examples.many(examples), self._tokenizer, self._embedding_rows
+        )
+        problems = [row for row in (*lot, *found) if isinstance(row, RowProblem)]
+        return TokenizedLot(
+            TokenRows.of([row for row in found if isinstance(row, TokenizedExample)]),
+            tuple(sorted(problems, key=lambda problem: problem.place)),
+            len(lot),
+        )
+
+
+_worker: _LotTokenizer | None = None
+
+
 def tokenized(
-    lots: Iterator[Lot], tokenizer: Tokenizer, mask_prompt: bool, in_parallel: bool
+    lots: Iterator[Lot],
+    tokenizer: Tokenizer,
+    mask_prompt: bool,
+    in_parallel: bool,
+    embedding_rows: int | None = None,
 ) -> Generator[TokenizedLot | None, None, None]:
     """Each lot in its turn, few of them read ahead; closing it ends the processes.
+
+    With `embedding_rows` given, a row with a token from that id on becomes a problem.
 
     Yields None now and then while a lot is waited for, so that it can be closed.
     """
@@ -58,19 +86,19 @@ def tokenized(
     plain = plain_tokenizer(tokenizer)
     workers = min(os.cpu_count() or 1, MAX_WORKERS)
     if in_parallel and plain is not None and workers > 1:
-        yield from _in_processes(lots, plain, mask_prompt, workers)
+        yield from _in_processes(lots, plain, (mask_prompt, embedding_rows), workers)
         return
-    here = ExampleTokenizer(tokenizer, mask_prompt)
+    here = _LotTokenizer(tokenizer, mask_prompt, embedding_rows)
     for lot in lots:
-        yield _tokenized(lot, here)
+        yield here.tokenized(lot)
 
 
 def _in_processes(
-    lots: Iterator[Lot], tokenizer: PlainTokenizer, mask_prompt: bool, workers: int
+    lots: Iterator[Lot], tokenizer: PlainTokenizer, settings: tuple[bool, int | None], workers: int
 ) -> Iterator[TokenizedLot | None]:
     ahead: deque[Future[TokenizedLot]] = deque()
     problem = known_problem(tokenizer.chat_template)
-    with _pool(pickle.dumps((tokenizer, mask_prompt, problem)), workers) as pool:
+    with _pool(pickle.dumps((problem, tokenizer, *settings)), workers) as pool:
         try:
             for lot in lots:
                 ahead.append(pool.submit(_tokenize_here, lot))
@@ -122,9 +150,9 @@ def _begin(given: bytes, wanted: Connection) -> None:
         signal.signal(number, signal.SIG_IGN)  # the parent decides
     threading.Thread(target=_end_with_parent, args=(wanted,), daemon=True).start()
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    tokenizer, mask_prompt, problem = pickle.loads(given)
+    problem, tokenizer, *settings = pickle.loads(given)
     take_problem(tokenizer.chat_template, problem)
-    _worker = ExampleTokenizer(tokenizer, mask_prompt)
+    _worker = _LotTokenizer(tokenizer, *settings)
 
 
 def _end_with_parent(wanted: Connection) -> None:
@@ -136,14 +164,4 @@ def _end_with_parent(wanted: Connection) -> None:
 
 def _tokenize_here(lot: Lot) -> TokenizedLot:
     assert _worker is not None
-    return _tokenized(lot, _worker)
-
-
-def _tokenized(lot: Lot, tokenizer: ExampleTokenizer) -> TokenizedLot:
-    found = tokenizer.many([row for row in lot if not isinstance(row, RowProblem)])
-    problems = [row for row in (*lot, *found) if isinstance(row, RowProblem)]
-    return TokenizedLot(
-        TokenRows.of([row for row in found if isinstance(row, TokenizedExample)]),
-        tuple(sorted(problems, key=lambda problem: problem.place)),
-        len(lot),
-    )
+    return _worker.tokenized(lot)

@@ -12,7 +12,9 @@ import numpy as np
 from app.core.columns import Columns
 from app.core.progress import part_of_whole, run_to_end
 from app.data.data_notes import mixing_notes, row_notes, validation_notes
+from app.data.data_statistics import rows_without_embedding
 from app.data.dataset_files import DatasetFiles, check_distinct, dataset_name, facts_of
+from app.data.embedded_tokens import without_embedding
 from app.data.enough import RowsLeft, too_little
 from app.data.examples import RowProblem
 from app.data.mixed_parts import DatasetPart, mixed_parts
@@ -34,6 +36,8 @@ class DataSettings:
     batch_size: int
     validation_share: float = 0.0
     seed: int = 0
+    context_tokens: int | None = None
+    """The longest row that the model was made for, if that is known."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,8 @@ class TrainingData:
     """As of `fingerprint.fingerprints`, of what was read."""
     parts: tuple[DatasetPart, ...] = ()
     """Each dataset, the first being the one the others are mixed into."""
+    beyond_context: int = 0
+    """Rows that are longer, as they are cut, than the model was made for."""
 
 
 def open_data(
@@ -102,6 +108,10 @@ def rows_from_stores(
     datasets: Sequence[MixedFiles], stores: dict[Path, TokenStore], settings: DataSettings
 ) -> TrainingData:
     """The same from the stores of all files; the other datasets are mixed into the first."""
+    if not settings.rows.leave_out_bad_rows:
+        found = rows_without_embedding((path, store) for path, store in stores.items())
+        if refusal := without_embedding(*found):
+            raise refusal
     limit = settings.max_seq_length
     trains, valids = _split([dataset.files for dataset in datasets], stores, settings)
     names = [dataset_name(dataset.files) for dataset in datasets]
@@ -131,6 +141,7 @@ def rows_from_stores(
         notes=tuple(notes),
         fingerprints={str(path): store.file_digest for path, store in stores.items()},
         parts=parts,
+        beyond_context=used.longer_than(settings.context_tokens) if settings.context_tokens else 0,
     )
 
 

@@ -41,6 +41,10 @@ class FileRows:
         self.left_out_count = len(self._cut_away) + problems
         self.last_reply_only = int(rows.last_reply_only[self.kept].sum())
 
+    def longer_than(self, length: int) -> int:
+        """Of the rows that are kept, cut at the limit."""
+        return int((self.rows.lengths[self.kept] > length).sum()) if length < self._limit else 0
+
     def left_out(self) -> list[RowProblem]:
         """The first of those that are not kept, in the file's order."""
         problems = self._store.first_problems(self._path) if self._store else ()
@@ -71,6 +75,10 @@ class UsedRows:
     def kept_digests(self) -> npt.NDArray[np.uint64]:
         digests = [file.rows.digests[file.kept] for file in self.files]
         return np.concatenate(digests) if digests else np.zeros(0, np.uint64)
+
+    def longer_than(self, length: int) -> int:
+        """Of the rows that are kept, cut at the limit."""
+        return sum(file.longer_than(length) for file in self.files)
 
     def left_out(self) -> Iterator[RowProblem]:
         """The first of each file."""

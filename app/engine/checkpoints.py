@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from app.core.computer import Computer, read_computer
+from app.core.error_text import error_text
 from app.core.errors import InputError, VerificationError
 from app.core.files import plain_disk_errors, write_json_atomic
 from app.core.folders import PRIVATE_FOLDER, folder_written_aside
@@ -211,7 +212,8 @@ def _plain_damage(folder: Path) -> Iterator[None]:
         name = Path(error.filename or folder).name
         raise _unreadable(folder, f"{name} can't be read: {error.strerror or error}") from error
     except (ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
-        raise _unreadable(folder, f"{STATE_FILE} or its arrays are damaged ({error})") from error
+        reason = f"{STATE_FILE} or its arrays are damaged ({error_text(error)})"
+        raise _unreadable(folder, reason) from error
 
 
 def _unreadable(folder: Path, why: str) -> InputError:

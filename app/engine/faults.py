@@ -1,5 +1,6 @@
 """What MLX says when the machine gives up, in words a user can act on."""
 
+from app.core.error_text import error_text
 from app.core.errors import RunError
 
 _SAYINGS = (
@@ -28,10 +29,9 @@ _SAYINGS = (
 
 
 def plain_fault(error: RuntimeError) -> RunError:
-    """The RunError for a RuntimeError that MLX raised; unknown ones keep MLX's first line."""
+    """The RunError for a RuntimeError that MLX raised; unknown ones keep MLX's own text."""
     text = str(error)
     for marks, message, hint in _SAYINGS:
         if any(mark.lower() in text.lower() for mark in marks):
             return RunError(message, hint)
-    first_line = text.strip().splitlines()[0] if text.strip() else "unknown error"
-    return RunError(f"MLX could not go on: {first_line.rstrip('.')}.")
+    return RunError(f"MLX could not go on: {error_text(error)}.")

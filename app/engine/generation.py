@@ -4,7 +4,7 @@ They take turns on one model in memory, so that both answers grow side by side.
 """
 
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from typing import Any
 
@@ -22,6 +22,7 @@ from app.core.answers import (
     TextAdded,
 )
 from app.core.errors import InputError, RunError
+from app.data.embedded_tokens import token_beyond
 from app.engine.faults import plain_fault
 from app.engine.mlx_gateway import CACHE_LIMIT_BYTES, import_mlx
 from app.engine.prompting import NO_SYSTEM_ROLE, Prompting
@@ -54,7 +55,10 @@ def answer(
     prompting.check(chat)
     if not prompting.takes_system(chat):
         yield Remark(NO_SYSTEM_ROLE)
+    if tuned.end_note:
+        yield Remark(tuned.end_note)
     prompts = {side: prompting.tokens(chat, side) for side in sides}
+    _check_tokens(tuned, prompts.values())
     with ExitStack() as ending:
         ending.callback(tuned.use, "tuned")
         answers = {
@@ -182,6 +186,17 @@ class _Answer:
         return AnswerEnded(
             self.side, self.ending or "stopped", len(self.prompt), len(self.tokens), rate
         )
+
+
+def _check_tokens(tuned: TunedModel, prompts: Iterable[Sequence[int]]) -> None:
+    """Raise InputError for a prompt that the model would read out of bounds."""
+    rows, tokenizer = tuned.base.limits.embedding_rows, tuned.base.tokenizer
+    for prompt in prompts:
+        if beyond := token_beyond(prompt, tokenizer, rows):
+            raise InputError(
+                f"The conversation holds {beyond}.",
+                "Ask without it, or choose the base model that this tokenizer belongs to.",
+            )
 
 
 def _room(tuned: TunedModel, prompt: Sequence[int]) -> int | None:

@@ -12,6 +12,7 @@ from app.data.token_files import TokenStore, reopen_store
 from app.data.training_data import MixedFiles, rows_from_stores
 from app.engine.batches import BatchShape
 from app.engine.batching import Batching, fastest_batching
+from app.engine.model_folder import folder_limits
 from app.engine.preparation import data_settings
 
 
@@ -45,7 +46,7 @@ def likely_shapes(
     datasets = [
         replace(one, share=share) for one, share in zip(stored.datasets, shares, strict=True)
     ]
-    rows = rows_from_stores(datasets, stores, data_settings(config))
+    rows = rows_from_stores(datasets, stores, data_settings(config, folder_limits(config.model)))
     fastest = fastest_batching(config.batch_size)
     batching = fastest if was_packed else replace(fastest, is_packed=False)
     views = [view for view in (rows.train, *(part.valid for part in rows.parts)) if len(view)]

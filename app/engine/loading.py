@@ -1,16 +1,19 @@
 """Base models from a folder on disk, as mlx-lm loads them, with its errors in plain sentences."""
 
-import json
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from app.core.error_text import error_text
 from app.core.errors import InputError
+from app.core.model_limits import ModelLimits
 from app.core.paths import is_utf8
 from app.core.progress import run_to_end
+from app.engine.embedding_probe import embedding_limits
 from app.engine.foreign_code import NO_CODE, check_needs_no_code, code_refused, needs_code
 from app.engine.mlx_gateway import import_mlx, import_mlx_lm
+from app.engine.model_folder import check_layer_count, folder_limits, read_model_config
 
 _PIECE_BYTES = 2**28
 """So much of the weights is read at once; loading can be stopped in between."""
@@ -26,6 +29,7 @@ class BaseModel:
     tokenizer: Any
     """mlx-lm's TokenizerWrapper."""
     parameters: int
+    limits: ModelLimits = ModelLimits()
 
 
 def load_base_model(path: Path) -> BaseModel:
@@ -39,8 +43,10 @@ def loading_base_model(path: Path) -> Generator[float, None, BaseModel]:
     try:
         yield from _reading_weights(model)
     except RuntimeError as error:
-        raise InputError(f"The weights in {path} can't be read: {_first_line(error)}.") from error
-    return BaseModel(path, model, load_tokenizer(path), count_parameters(model))
+        raise InputError(f"The weights in {path} can't be read: {error_text(error)}.") from error
+    return BaseModel(
+        path, model, load_tokenizer(path), count_parameters(model), _limits(path, model)
+    )
 
 
 def _reading_weights(model: Any) -> Generator[float, None, None]:
@@ -63,7 +69,8 @@ def _reading_weights(model: Any) -> Generator[float, None, None]:
 
 def load_architecture(path: Path) -> Any:
     """The model with its weights not yet read: enough for shapes and names, in little time."""
-    check_model_folder(path)
+    config = check_model_folder(path)
+    check_layer_count(path, config)
     mlx_lm_utils = import_mlx_lm()
     try:
         model, _ = mlx_lm_utils.load_model(path, lazy=True, **NO_CODE)
@@ -74,15 +81,28 @@ def load_architecture(path: Path) -> Any:
     return model
 
 
-def check_model_folder(path: Path) -> None:
-    """Raise InputError unless `path` looks like a model folder; reads only config.json."""
+def _limits(path: Path, model: Any) -> ModelLimits:
+    """As the loaded model itself reads tokens and positions; as its folder says where it can't be
+    seen."""
+    limits = folder_limits(path)
+    seen = embedding_limits(model)
+    if seen is None:
+        return limits
+    context = limits.context_tokens
+    if seen.position_rows is not None:
+        context = min(context or seen.position_rows, seen.position_rows)
+    return replace(seen, context_tokens=context)
+
+
+def check_model_folder(path: Path) -> dict[str, Any]:
+    """Its config.json. Raises InputError unless `path` looks like a model folder."""
     try:
-        _check_model_folder(path)
+        return _checked_config(path)
     except OSError as error:
         raise InputError(f"The model folder {path} can't be read: {error.strerror}.") from error
 
 
-def _check_model_folder(path: Path) -> None:
+def _checked_config(path: Path) -> dict[str, Any]:
     if not path.exists():
         raise InputError(f"There is no model folder at {path}.")
     if not is_utf8(path):
@@ -91,21 +111,16 @@ def _check_model_folder(path: Path) -> None:
         )
     if not path.is_dir():
         raise InputError(f"{path} is a file; a model is a folder with config.json and weights.")
-    config_file = path / "config.json"
-    if not config_file.is_file():
+    if not (path / "config.json").is_file():
         raise InputError(f"{path} is no model folder: it has no config.json.")
-    try:
-        config = json.loads(config_file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{config_file} can't be read as JSON: {_first_line(error)}.") from error
-    if not isinstance(config, dict) or "model_type" not in config:
-        raise InputError(f"{config_file} names no model_type, so it is no model's configuration.")
+    config = read_model_config(path)
     check_needs_no_code(path, config)
     if not any(path.glob("model*.safetensors")):
         raise InputError(
             f"{path} holds no weights (model*.safetensors).",
             "Download the model in MLX format, or convert it with mlx_lm.convert.",
         )
+    return config
 
 
 def count_parameters(model: Any) -> int:
@@ -126,15 +141,15 @@ def tokenizer_error(path: Path, error: Exception) -> InputError:
     if needs_code(error):
         return code_refused("tokenizer", path)
     return InputError(
-        f"The tokenizer in {path} can't be loaded: {_first_line(error)}.",
+        f"The tokenizer in {path} can't be loaded: {error_text(error)}.",
         "A model folder needs tokenizer.json and tokenizer_config.json.",
     )
 
 
 def _load_error(path: Path, error: Exception) -> InputError:
-    text = _first_line(error)
+    text = error_text(error)
     if "not supported" in text:
-        kind = json.loads((path / "config.json").read_text(encoding="utf-8"))["model_type"]
+        kind = read_model_config(path)["model_type"]
         return InputError(
             f"The model in {path} has the architecture {kind!r}, which mlx-lm does not know.",
             "Choose another base model.",
@@ -142,7 +157,3 @@ def _load_error(path: Path, error: Exception) -> InputError:
     if isinstance(error, KeyError):
         text = f"config.json lacks {text}"
     return InputError(f"The model in {path} can't be loaded: {text}.")
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from app.core.error_text import error_text
 from app.core.errors import InputError, RunError
 from app.engine.batches import Batch
 from app.engine.mlx_gateway import import_mlx, set_random_key
@@ -119,7 +120,7 @@ def join_machines(batch_size: int) -> Machines:
     try:
         group = mx.distributed.init(strict=True)
     except RuntimeError as error:
-        raise RunError(f"The other machines can't be reached: {error}.") from error
+        raise RunError(f"The other machines can't be reached: {error_text(error)}.") from error
     machines = Machines(group.rank(), group.size())
     if batch_size % machines.count:
         raise InputError(

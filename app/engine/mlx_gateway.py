@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from app.core.computer import Computer
+from app.core.error_text import error_text
 from app.core.errors import RunError
 from app.engine.blas import Blas, load_fast_blas
 
@@ -38,7 +39,7 @@ def import_mlx() -> ModuleType:
         import mlx.core as mx
     except (ImportError, OSError) as error:
         raise RunError(
-            f"MLX, the library that computes, could not be loaded: {error}.",
+            f"MLX, the library that computes, could not be loaded: {error_text(error)}.",
             "Nestling needs an Apple-silicon Mac with macOS 14 or newer, or Linux.",
         ) from error
     return mx

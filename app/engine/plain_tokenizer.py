@@ -5,7 +5,6 @@ To import any part of mlx-lm imports MLX; its module for tokenizers itself needs
 
 import importlib
 import importlib.util
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -22,8 +21,7 @@ def load_plain_tokenizer(path: Path) -> PlainTokenizer | None:
     None where a chat template is a program of mlx-lm's. Raises InputError naming what is wrong.
     Afterwards this process can't import the rest of mlx-lm, unless it had MLX already.
     """
-    check_model_folder(path)
-    if _has_defaults(path):
+    if _has_defaults(check_model_folder(path)["model_type"]):
         return None
     try:
         return plain_tokenizer(_tokenizer_module().load(path, NO_CODE))
@@ -43,9 +41,8 @@ def _tokenizer_module() -> Any:
     return importlib.import_module("mlx_lm.tokenizer_utils")
 
 
-def _has_defaults(path: Path) -> bool:
+def _has_defaults(kind: str) -> bool:
     """Whether the architecture's own module, which needs MLX, has a say in the tokenizer."""
-    kind = str(json.loads((path / "config.json").read_text(encoding="utf-8"))["model_type"])
     spec = importlib.util.find_spec("mlx_lm")
     folders = spec.submodule_search_locations if spec else None
     source = Path((folders or [""])[0]) / "models" / f"{kind}.py"

@@ -14,6 +14,8 @@ from app.engine.lora import trainable
 from app.engine.memory.advice import Advisor
 from app.engine.memory.estimate import MemoryNeed, memory_need
 from app.engine.memory.machine import available_bytes
+from app.engine.mlx_gateway import compiles, import_mlx
+from app.engine.model_folder import folder_limits
 from app.engine.plan_facts import tier_facts
 from app.engine.stopping import StoppedEarly
 
@@ -52,11 +54,13 @@ def estimate_memory(
     batches may turn out smaller than the shapes. Raises AppError as loading would, and
     StoppedEarly once `should_stop` says so, which is asked before each way of training is traced.
     """
-    length = min(longest or config.max_seq_length, config.max_seq_length)
+    model = _adapted(config.checked())
+    limit = folder_limits(config.model).row_limit(config.max_seq_length)
+    config = replace(config, max_seq_length=limit)
+    length = min(longest or limit, limit)
     shapes = list(shapes)
     is_bound = is_bound or (longest is None and not shapes)
     shapes = shapes or [BatchShape((length,) * config.batch_size)]
-    model = _adapted(config.checked())
     available = available_bytes()
 
     def need(changed: TrainingConfig, shape: BatchShape, four_bits: bool = False) -> MemoryNeed:
@@ -112,8 +116,14 @@ def memory_of(
     shapes: Iterable[BatchShape],
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[MemoryEstimated]:
-    """The estimate for batches of these shapes, where there can be one."""
+    """The estimate for batches of these shapes, where there can be one.
+
+    On the CPU MLX keeps no more of freed memory from here on than the estimate says. Batches of
+    every length free buffers of other sizes: it would come to CACHE_LIMIT_BYTES for any model.
+    """
     if estimate := estimate_memory(config, shapes=shapes, should_stop=should_stop):
+        if not compiles():
+            import_mlx().set_cache_limit(estimate.cache_bytes)
         yield estimate
 
 

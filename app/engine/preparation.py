@@ -1,6 +1,6 @@
 """Everything a run needs before its first step: model, adapter, plan, batches, questions."""
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from app.core.columns import parse_columns
 from app.core.config import TrainingConfig
 from app.core.errors import InputError
 from app.core.events import Event, LogMessage, StageChanged
+from app.core.model_limits import ModelLimits
 from app.data.dataset_files import DatasetFiles, find_files
 from app.data.mixed_parts import DatasetPart
 from app.data.token_digest import tokens_digest
@@ -24,6 +25,7 @@ from app.engine.assignment import make_plan
 from app.engine.batches import Batches, BatchShape
 from app.engine.batching import Batching, choosing_batching
 from app.engine.calibration import measuring_activity
+from app.engine.end_tokens import end_token_note
 from app.engine.head import Head, find_head, vocabulary_of
 from app.engine.loading import BaseModel, loading_base_model
 from app.engine.lora import trainable
@@ -114,9 +116,8 @@ def prepare(
         plan.check(trainable(base.model))
     elif config.assign != "importance":
         plan = make_plan(trainable(base.model), config)
-    rows = yield from _opened(config, files, mixed, base.tokenizer)
-    for note in rows.notes:
-        yield LogMessage(note)
+    rows = yield from _opened(config, files, mixed, base)
+    yield from _notes(config, base, rows)
     head = find_head(base.model)
     kept = None if saved is None else saved.get("batching")
     batching = yield from choosing_batching(base.model, head, rows, config.batch_size, kept)
@@ -126,7 +127,7 @@ def prepare(
     train = batching.batches(rows.train, vocabulary)
     if plan is None:
         plan = yield from _plan_by_importance(config, base, train)
-    questions = yield from _questions(config.question_sets, base.tokenizer, vocabulary)
+    questions = yield from _questions(config.question_sets, base, vocabulary)
     return Prepared(
         base=base,
         head=head,
@@ -155,33 +156,66 @@ def _plan_by_importance(
     return make_plan(trainable(base.model), config, activity)
 
 
-def data_settings(config: TrainingConfig) -> DataSettings:
+def data_settings(config: TrainingConfig, limits: ModelLimits) -> DataSettings:
+    leave_out = config.bad_rows == "leave out"
+    columns = parse_columns(config.map)
     return DataSettings(
-        RowSettings(config.mask_prompt, parse_columns(config.map), config.bad_rows == "leave out"),
-        config.max_seq_length,
+        RowSettings(config.mask_prompt, columns, leave_out, limits.embedding_rows),
+        limits.row_limit(config.max_seq_length),
         config.batch_size,
         config.validation_share,
         config.seed,
+        limits.context_tokens,
     )
 
 
 def _opened(
-    config: TrainingConfig, files: DatasetFiles, mixed: Sequence[MixedFiles], tokenizer: Any
+    config: TrainingConfig, files: DatasetFiles, mixed: Sequence[MixedFiles], base: BaseModel
 ) -> Generator[Event, None, TrainingData]:
     yield StageChanged("Reading the dataset")
-    opening = opening_data(files, tokenizer, data_settings(config), mixed)
+    opening = opening_data(files, base.tokenizer, data_settings(config, base.limits), mixed)
     return (yield from in_stage("Turning text into tokens", opening))
 
 
+def _notes(config: TrainingConfig, base: BaseModel, rows: TrainingData) -> Iterator[LogMessage]:
+    """What becomes of the rows, and what this model makes of them."""
+    limits = base.limits
+    for note in rows.notes:
+        yield LogMessage(note)
+    for note in (
+        limits.cap_sentence(config.max_seq_length),
+        limits.beyond_sentence(rows.beyond_context),
+    ):
+        if note:
+            yield LogMessage(note)
+    if warning := end_token_note(base.path, base.tokenizer):
+        yield LogMessage(warning, is_warning=True)
+
+
 def _questions(
-    sets: Sequence[Path], tokenizer: Any, vocabulary: int
+    sets: Sequence[Path], base: BaseModel, vocabulary: int
 ) -> Generator[Event, None, tuple[QuestionSet, ...]]:
-    settings = DataSettings(RowSettings(mask_prompt=True), max_seq_length=1_000_000, batch_size=1)
+    """A question that is cut would be another one: none is."""
+    limits = base.limits
+    settings = DataSettings(
+        RowSettings(mask_prompt=True, embedding_rows=limits.embedding_rows),
+        max_seq_length=1_000_000,
+        batch_size=1,
+        context_tokens=limits.context_tokens,
+    )
     read = []
     for path in sets:
-        opening = opening_data(find_files(path), tokenizer, settings)
-        rows = (yield from in_stage("Reading the questions", opening)).train
-        name = path.stem.replace("_", " ")
-        batches = Batches(rows, batch_size=32, vocabulary=vocabulary)
-        read.append(QuestionSet(name, batches, len(rows)))
+        opening = opening_data(find_files(path), base.tokenizer, settings)
+        found = yield from in_stage("Reading the questions", opening)
+        longest, name = int(found.train.lengths.max()), path.stem.replace("_", " ")
+        if limits.position_rows is not None and longest > limits.position_rows:
+            raise InputError(
+                f"A question in {path.name} has {longest:,} tokens with its answer, and this model "
+                f"reads at most {limits.position_rows:,}.",
+                "Leave it out, or make it shorter.",
+            )
+        if note := limits.beyond_sentence(found.beyond_context):
+            yield LogMessage(f"Of the {name}: {note}")
+        batches = Batches(found.train, batch_size=32, vocabulary=vocabulary)
+        read.append(QuestionSet(name, batches, len(found.train)))
     return tuple(read)

@@ -81,7 +81,7 @@ def train(
     files = read_model_files(config.model)
     try:
         ready = yield from until_stopped(_made_ready(config, files, should_stop), should_stop)
-        prepared, digests, _ = ready
+        prepared, digests, notes = ready
         machines.check_alike(_what_must_agree(config, prepared, digests))
     except StoppedEarly:
         yield RunFinished("stopped", run_dir, None, 0, "Stopped before the first step.")
@@ -92,9 +92,9 @@ def train(
         recorder = _new_run(config, run_dir, library, _facts(prepared, digests))
         hashing = None if digests.is_whole else WeightsHashing(files, digests, after_step=0)
         keeper: Keeper = RunKeeper(recorder, config.keep_checkpoints, hashing=hashing)
-        notes = _warnings(recorder)
+        notes = _warnings(recorder) + notes
     else:
-        keeper, notes = NoKeeper(run_dir), []
+        keeper = NoKeeper(run_dir)
     loop = TrainingLoop(
         config, prepared, keeper, should_stop, wants_checkpoint, stop_after, machines=machines,
         notes=notes,
@@ -138,7 +138,7 @@ def resume(
     files = read_model_files(config.model)
     try:
         going_on = _made_ready(config, files, should_stop, manifest)
-        prepared, digests, said = yield from until_stopped(going_on, should_stop)
+        prepared, digests, notes = yield from until_stopped(going_on, should_stop)
         machines.check_alike(
             _what_must_agree(config, prepared, digests) | {"the checkpoint": _digest(start)}
         )
@@ -151,11 +151,10 @@ def resume(
     start.check_fits(trainable(prepared.base.model), prepared.plan)
     start.check_is_of(manifest["settings_sha256"])
     keeper: Keeper = NoKeeper(run_dir, start)
-    notes: list[LogMessage] = []
     if machines.is_first:
         kept = merged(manifest, digests, start.progress.step)
-        recorder, notes = _reopened(run_dir, start, {MANIFEST_KEY: kept.data()})
-        notes += said + said_of_tokens(manifest, prepared.tokens_sha256)
+        recorder, first = _reopened(run_dir, start, {MANIFEST_KEY: kept.data()})
+        notes = first + notes + said_of_tokens(manifest, prepared.tokens_sha256)
         hashing = _hashing(files, digests, kept, start)
         keeper = RunKeeper(recorder, config.keep_checkpoints, start, hashing)
     loop = TrainingLoop(
@@ -170,16 +169,32 @@ def _made_ready(
     should_stop: Callable[[], bool],
     saved: Mapping[str, object] | None = None,
 ) -> Generator[Event, None, tuple[Prepared, BaseModelDigests, list[LogMessage]]]:
-    """All that a run needs before its first step, the digests of its base model, and remarks on
-    these where a run continues. What it will need of memory is estimated along the way."""
+    """All that a run needs before its first step, the digests of its base model, and remarks for
+    the run's log, which is only made when the run starts. Its memory is estimated on the way."""
     if saved is None:
         yield from memory_before(config, should_stop)
     digests = yield from hashed_before_training(files)
     remarks = check_is_same(config.model, saved, digests) if saved is not None else []
-    prepared = yield from prepare(config, saved, files.check_unchanged)
+    prepared, notes = yield from _prepared(prepare(config, saved, files.check_unchanged))
     yield StageChanged("Estimating the memory")
     yield from memory_of(config, prepared.shapes, should_stop)
-    return prepared, digests, remarks
+    return prepared, digests, remarks + notes
+
+
+def _prepared(
+    preparing: Generator[Event, None, Prepared],
+) -> Generator[Event, None, tuple[Prepared, list[LogMessage]]]:
+    """What is prepared, and the messages on the way to it."""
+    notes: list[LogMessage] = []
+    while True:
+        try:
+            event = next(preparing)
+        except StopIteration as ended:
+            return ended.value, notes
+        if isinstance(event, LogMessage):
+            notes.append(event)
+        else:
+            yield event
 
 
 def _reopened(

@@ -1,6 +1,5 @@
 """A checkpoint on its base model, with the adapter on or off: one model in memory for both."""
 
-import json
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,15 +7,16 @@ from typing import Any
 
 from app.core.answers import SIDES, CheckpointLoaded, Side, Tried
 from app.core.base_model import BaseModelCheck, compare_digests, read_digests
+from app.core.error_text import error_text
 from app.core.errors import AppError, InputError
 from app.core.progress import run_to_end
 from app.data.model_files import ModelFiles, digests_to_compare, read_model_files
 from app.data.template_trial import trying_templates
 from app.engine.checkpoints import ADAPTER_CONFIG_FILE, ADAPTER_FILE, check_files
+from app.engine.end_tokens import all_ends, end_token_note
 from app.engine.loading import BaseModel, loading_base_model
 from app.engine.lora import module_path
-from app.engine.mlx_gateway import device_name, import_mlx, import_mlx_lm
-from app.engine.prompting import Prompting
+from app.engine.mlx_gateway import device_name, import_mlx
 from app.library.manifest import read_manifest
 
 _CHOOSE = "Choose another checkpoint."
@@ -37,6 +37,8 @@ class TunedModel:
     """Tokens that end an answer."""
     _modules: Mapping[Side, Any]
     """Per side the adapted modules as the tree that `update_modules` takes."""
+    end_note: str = ""
+    """That mlx-lm would not stop where the answer ends; empty where it would."""
     _side: Side = field(default="tuned")
 
     def use(self, side: Side) -> Any:
@@ -72,10 +74,11 @@ def loading_tuned_model(tried: Tried) -> Generator[float, None, TunedModel]:
     }
     base.model.eval()
     loaded = CheckpointLoaded(
-        tried, count, bool(base.tokenizer.has_chat_template), context_tokens(tried.model),
+        tried, count, bool(base.tokenizer.has_chat_template), base.limits.context_tokens,
         device_name(), _compared(tried, files),
     )  # fmt: skip
-    return TunedModel(base, loaded, _end_tokens(base), trees)
+    ends = all_ends(base.path, base.tokenizer)
+    return TunedModel(base, loaded, ends, trees, end_token_note(base.path, base.tokenizer))
 
 
 def _compared(tried: Tried, files: ModelFiles) -> BaseModelCheck:
@@ -85,25 +88,6 @@ def _compared(tried: Tried, files: ModelFiles) -> BaseModelCheck:
     except AppError:
         recorded = None
     return compare_digests(tried.model, recorded, digests_to_compare(files))
-
-
-def _end_tokens(base: BaseModel) -> frozenset[int]:
-    """What the tokenizer, the model's folder and its chat template each call the end."""
-    named = import_mlx_lm().load_config(base.path).get("eos_token_id")
-    ends = set(base.tokenizer.eos_token_ids)
-    ends.update([named] if isinstance(named, int) else named or ())
-    turn_end = Prompting(base.tokenizer).turn_end()
-    return frozenset(ends if turn_end is None else ends | {turn_end})
-
-
-def context_tokens(model: Path) -> int | None:
-    """The most tokens a model can read, if its config.json says so."""
-    config = json.loads((model / "config.json").read_text(encoding="utf-8"))
-    for part in (config, config.get("text_config")):
-        most = part.get("max_position_embeddings") if isinstance(part, dict) else None
-        if isinstance(most, int) and most > 0:
-            return most
-    return None
 
 
 def _check_adapter(folder: Path) -> None:
@@ -126,7 +110,7 @@ def _lay_adapter(base: BaseModel, tried: Tried) -> int:
         load_adapters(base.model, str(tried.adapter_dir))
         saved = mx.load(str(tried.adapter_dir / ADAPTER_FILE))
     except Exception as error:  # mlx-lm raises many kinds for an adapter of another model
-        raise _misfit(tried, " ".join(str(error).splitlines()[1:2]) or str(error)) from error
+        raise _misfit(tried, error_text(error)) from error
     held = {
         path: array
         for path, array in tree_flatten(base.model.parameters())

@@ -23,6 +23,7 @@ from app.core.events import (
     StepFinished,
     TierFacts,
 )
+from app.core.model_limits import ModelLimits
 from app.ui import phrases
 from app.workers.background import Failure
 
@@ -59,6 +60,7 @@ class AppState(QObject):
     """Signals tell what has happened, after it did."""
 
     config_changed = Signal()
+    """The settings, or what this model makes of them."""
     dataset_changed = Signal()
     phase_changed = Signal()
     preview_changed = Signal()
@@ -79,6 +81,8 @@ class AppState(QObject):
         self.rows_problem = ""
         """Why a run can't start with what the model and the limit leave of the rows."""
         self.preview: tuple[TierFacts, ...] | None = None
+        self.model_limits = ModelLimits()
+        """Of the base model, as far as it is known."""
         self.memory: MemoryEstimated | None = None
         """What a run would need with the settings as they are, or what the last one needs."""
         self.model_failure: Failure | None = None
@@ -108,6 +112,17 @@ class AppState(QObject):
         if config != self.config:
             self.config = config
             self.config_changed.emit()
+
+    def set_model_limits(self, limits: ModelLimits) -> None:
+        if limits != self.model_limits:
+            self.model_limits = limits
+            self.config_changed.emit()
+
+    @property
+    def config_as_cut(self) -> TrainingConfig:
+        """The settings, with the limit at which a run on this model would cut rows."""
+        limit = self.model_limits.row_limit(self.config.max_seq_length)
+        return replace(self.config, max_seq_length=limit)
 
     def begin_inspection(self) -> None:
         """A dataset is being read; what was there stays until it is known to be one."""

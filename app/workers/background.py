@@ -12,6 +12,7 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Qt, QThreadPool, Signal, Slot
 
+from app.core.error_text import error_text
 from app.core.errors import AppError
 
 
@@ -99,4 +100,4 @@ def failure_of(error: Exception) -> Failure:
     details = "".join(traceback.format_exception(error))
     if isinstance(error, AppError):
         return Failure(error.message, error.hint, details, is_app_error=True)
-    return Failure(f"{type(error).__name__}: {error}", "", details, is_app_error=False)
+    return Failure(f"{type(error).__name__}: {error_text(error)}", "", details, is_app_error=False)

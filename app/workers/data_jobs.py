@@ -59,12 +59,17 @@ def loaded(tokenizer: ModelTokenizer) -> "PlainTokenizer":
 
 @dataclass(frozen=True)
 class LoadingTokenizer:
-    """Yields whether rows can be turned into tokens by it outside of a run."""
+    """Yields the model's ModelLimits, then whether rows can be turned into tokens by its tokenizer
+    outside of a run."""
 
     tokenizer: ModelTokenizer
 
     def __call__(self, _: ShouldStop) -> Iterator[object]:
-        yield _loaded(self.tokenizer) is not None
+        from app.engine.model_folder import folder_limits
+
+        can_be_used = _loaded(self.tokenizer) is not None
+        yield folder_limits(self.tokenizer.model)
+        yield can_be_used
 
 
 @dataclass(frozen=True)
@@ -141,14 +146,16 @@ class Tokenising:
         from app.core.progress import part_of_whole
         from app.data.dataset_files import find_files
         from app.data.token_store import RowSettings, opening_store
+        from app.engine.model_folder import folder_limits
 
+        rows = folder_limits(self.tokenizer.model).embedding_rows
         found = [find_files(one.data, one.valid) for one in self.readings]
         size = sum(path.stat().st_size for files in found for path in files.all_files)
         stores: dict[Path, TokenStore] = {}
         before = 0
         for one, files in zip(self.readings, found, strict=True):
             columns = parse_columns(one.map or "")
-            settings = RowSettings(self.mask_prompt, columns, self.leave_out_bad_rows)
+            settings = RowSettings(self.mask_prompt, columns, self.leave_out_bad_rows, rows)
             for path in files.all_files:
                 opening = opening_store(path, loaded(self.tokenizer), settings)
                 if self.only_if_there:

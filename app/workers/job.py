@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Literal
 
+from app.core.error_text import error_text
 from app.core.errors import AppError
 
 JobFunction = Callable[[Callable[[], bool]], Iterator[object]]
@@ -152,5 +153,5 @@ def _failure(job_id: int, error: BaseException) -> JobEnded:
     traceback.clear_frames(error.__traceback__)
     if isinstance(error, AppError):
         return JobEnded(job_id, "failed", error.message, error.hint, details, is_app_error=True)
-    message = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    message = f"{type(error).__name__}: {error_text(error)}" if str(error) else type(error).__name__
     return JobEnded(job_id, "failed", message, "", details)

@@ -15,6 +15,12 @@ import pytest
 from app.cli.commands import run
 from app.engine import loading
 from app.engine.loading import load_tokenizer
+from tests.limited_models import (
+    build_gpt2,
+    with_another_end_token,
+    with_context,
+    with_late_tokens,
+)
 from tests.patience import PATIENCE_SECONDS
 
 
@@ -316,3 +322,81 @@ def test_a_terminal_shows_how_far_it_is_and_ctrl_c_ends_with_130(tmp_path: Path)
     assert (process.returncode, printed) == (130, "")
     assert b"Traceback" not in shown
     os.close(ours)
+
+
+def texts(path: Path, *rows: str) -> Path:
+    path.write_text("".join(json.dumps({"text": row}) + "\n" for row in rows))
+    return path
+
+
+Printed = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def printed(capsys: pytest.CaptureFixture[str]) -> Printed:
+    """The exit code and what is printed, in this process, which has MLX already."""
+
+    def print_report(*arguments: object) -> tuple[int, str]:
+        code = run(["check", *map(str, arguments)], lambda _: 0)
+        return code, capsys.readouterr().out
+
+    return print_report
+
+
+def test_tokens_without_an_embedding_are_named_and_end_with_2(
+    tiny_model: Path, tmp_path: Path, printed: Printed
+) -> None:
+    model = with_late_tokens(tmp_path / "late", tiny_model)
+    data = texts(tmp_path / "a.jsonl", "fine", "so <|later|> it is")
+    asked = ["--model", model, "--batch-size", 1, "--validation-share", 0]
+    code, text = printed(data, *asked, "--json")
+    found = json.loads(text)
+    assert (code, found["counts"]) == (2, {"token without embedding": 1})
+    assert found["problems"][0]["line"] == 2
+    assert found["model"]["embedding_rows"] == 320
+    _, said = printed(data, *asked)
+    assert (
+        "  a.jsonl, line 2: holds the token '<|later|>' (id 321), and this model has embeddings "
+        "for 320 tokens only"
+    ) in said
+    assert "With bad rows left out, an epoch: 1 step, 1 row" in said
+
+
+def test_rows_are_cut_at_the_last_learned_position_and_that_is_told(
+    tiny_model: Path, tmp_path: Path, printed: Printed
+) -> None:
+    model = build_gpt2(tmp_path / "gpt2", tiny_model)
+    data = texts(tmp_path / "a.jsonl", "short", "long" * 30)
+    asked = ["--model", model, "--batch-size", 1, "--validation-share", 0]
+    code, text = printed(data, *asked, "--json")
+    found = json.loads(text)
+    assert (code, found["counts"], found["tokens"]["cut"]) == (0, {"too long": 1}, 1)
+    assert found["epoch"]["tokens"] == len("short") + 1 + 24
+    _, said = printed(data, *asked)
+    assert "its 121 tokens are cut at 24" in said
+    assert "rows are cut at 24 tokens, not at 2,048." in said
+
+
+def test_rows_longer_than_the_model_was_made_for_are_counted(
+    tiny_model: Path, tmp_path: Path, printed: Printed
+) -> None:
+    model = with_context(tmp_path / "rotary", tiny_model, 32)
+    data = texts(tmp_path / "a.jsonl", "short", "long" * 30, "longer" * 9)
+    asked = ["--model", model, "--batch-size", 1, "--validation-share", 0]
+    code, text = printed(data, *asked, "--json")
+    found = json.loads(text)
+    assert (code, found["tokens"]["cut"], found["tokens"]["beyond_context"]) == (0, 0, 2)
+    assert "\n2 rows are longer than the model reads (32 tokens).\n" in printed(data, *asked)[1]
+
+
+def test_an_end_token_that_mlx_lm_does_not_know_is_told(
+    tiny_model: Path, tmp_path: Path, printed: Printed
+) -> None:
+    model = with_another_end_token(tmp_path / "base", tiny_model)
+    data = texts(tmp_path / "a.jsonl", "fine")
+    code, text = printed(data, "--model", model, "--json")
+    found = json.loads(text)
+    assert code == 0
+    (note,) = found["model"]["notes"]
+    assert "ends a reply with '<|im_end|>' (id 2)" in note
+    assert note in printed(data, "--model", model)[1]

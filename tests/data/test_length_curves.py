@@ -43,6 +43,8 @@ def test_every_figure_is_what_counting_all_rows_gives(
     assert curves.longest == lengths.max(initial=0)
     assert curves.rows_longer_than(limit) == (lengths > limit).sum()
     assert curves.useless(limit) == (trained == 0).sum()
+    seen = np.minimum(lengths, limit)[trained > 0]
+    assert curves.longer_than(limit // 2, limit) == (seen > limit // 2).sum()
     assert curves.cut(limit) == ((lengths > limit) & (trained > 0)).sum()
     assert curves.kept(limit) == (trained > 0).sum()
     assert curves.trained_within(limit) == trained.sum()

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from app.core.error_text import error_text
 from app.data.examples import BrokenFile, RowProblem
 from app.data.place import WHOLE_FILE, Place
 from app.data.readers.source import GZIP_MAGIC, ShareRead, opened
@@ -118,7 +119,9 @@ def _row(row: Any, path: Path, place: Place) -> dict[str, Any] | RowProblem:
     except UnicodeDecodeError:
         return RowProblem(path, place, "is not UTF-8 text", "encoding")
     except (OverflowError, ValueError) as error:
-        return RowProblem(path, place, f"holds a value that can't be read: {error}", "wrong type")
+        return RowProblem(
+            path, place, f"holds a value that can't be read: {error_text(error)}", "wrong type"
+        )
 
 
 def _without_nulls(value: object) -> object:

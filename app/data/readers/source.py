@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from app.core.error_text import error_text
 from app.core.errors import PUT_BACK, InputError
 from app.data.examples import BrokenFile, RowProblem
 from app.data.place import WHOLE_FILE
@@ -143,5 +144,4 @@ def _broken(path: Path, error: Exception) -> BrokenFile:
 
 
 def _words(error: Exception) -> str:
-    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return str(text).splitlines()[0].rstrip(".")
+    return error_text(getattr(error, "strerror", None) or error)

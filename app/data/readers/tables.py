@@ -7,6 +7,7 @@ import csv
 from collections.abc import Iterator
 from pathlib import Path
 
+from app.core.error_text import error_text
 from app.data.examples import BrokenFile, RowProblem
 from app.data.place import Place
 from app.data.readers.source import ShareRead
@@ -93,7 +94,7 @@ def _words(error: csv.Error) -> str:
         return "opens a quotation mark that is never closed"
     if "expected after" in str(error):
         return "has a quotation mark inside a quoted field; write it twice to mean itself"
-    return f"is no record: {error}"
+    return f"is no record: {error_text(error)}"
 
 
 def _final(problem: RowProblem) -> RowProblem:

@@ -8,7 +8,7 @@ from app.core.events import MemoryVerdict
 from app.engine.batches import BatchShape
 from app.engine.lora import trainable
 from app.engine.memory.step import step_bytes
-from app.engine.mlx_gateway import CACHE_LIMIT_BYTES, compiles
+from app.engine.mlx_gateway import CACHE_LIMIT_BYTES
 
 KEPT_COPIES = 4
 """Of the adapter's numbers, beside the adapter: both moments, pending gradients, the start."""
@@ -35,7 +35,7 @@ class MemoryNeed:
     @property
     def cache_bytes(self) -> int:
         """What MLX may keep beside that of what was freed; it gives it back where room is short."""
-        return min(CACHE_LIMIT_BYTES, self.work_bytes) if compiles() else 0
+        return min(CACHE_LIMIT_BYTES, self.work_bytes)
 
     def verdict(self, available_bytes: int) -> MemoryVerdict:
         if self.peak_bytes > available_bytes:

@@ -84,7 +84,7 @@ class Figures(QObject):
 
     def _long_rows_of(self, done: Tokenised) -> tuple[object, ...]:
         """What decides which rows are too long."""
-        return self._datasets.index, done, self._state.config.max_seq_length
+        return self._datasets.index, done, self._state.config_as_cut.max_seq_length
 
     def _split(self) -> tuple[object, ...]:
         config = self._state.config
@@ -99,7 +99,7 @@ class Figures(QObject):
 
     @Slot()
     def _ask(self) -> None:
-        done, config = self._tokenisation.done, self._state.config
+        done, config = self._tokenisation.done, self._state.config_as_cut
         if done is None:
             return
         if self._measured != self._split():

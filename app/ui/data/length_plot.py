@@ -75,7 +75,11 @@ class LengthPlot(pg.PlotWidget):  # type: ignore[misc]
         self.line.label.setFont(small_font())
         self.line.setCursor(Qt.CursorShape.SizeHorCursor)
         self.line.sigDragged.connect(self._drag)
-        for item in (self.kept, self.cut, self.line):
+        self.context = pg.InfiniteLine(angle=90, movable=False, label="", labelOpts={
+            "position": 0.82, "anchors": [(0, 0.5), (1, 0.5)], "movable": False})  # fmt: skip
+        self.context.label.setFont(small_font())
+        self.context.setVisible(False)
+        for item in (self.kept, self.cut, self.context, self.line):
             self.addItem(item, ignoreBounds=True)
         self.set_theme(LIGHT)
 
@@ -106,6 +110,14 @@ class LengthPlot(pg.PlotWidget):  # type: ignore[misc]
             air = 0.03 * max(high - low, 1.0)
             self.getViewBox().setXRange(low - air, high + air, padding=0)
 
+    def show_context(self, tokens: int | None) -> None:
+        """The longest row that the model was made for, where a row is longer; None: not known."""
+        longest = int(self._edges[-1]) - 1 if len(self._edges) else 0
+        self.context.setVisible(tokens is not None and longest > tokens)
+        if tokens is not None:
+            self.context.setValue(math.log2(tokens))
+            self.context.label.setText(f"the model reads {tokens:,}")
+
     def set_theme(self, theme: Theme) -> None:
         self._theme = theme
         self.setBackground(theme.surface)
@@ -115,6 +127,9 @@ class LengthPlot(pg.PlotWidget):  # type: ignore[misc]
                             (self.cut, colour(theme.danger, 0.75))):  # fmt: skip
             bars.setOpts(brush=brush, pen=pg.mkPen(theme.surface, width=1))
         self.line.setPen(pg.mkPen(theme.text, width=2))
+        self.context.setPen(pg.mkPen(theme.warning, width=1, style=Qt.PenStyle.DashLine))
+        self.context.label.setColor(theme.text)
+        self.context.label.fill = pg.mkBrush(colour(theme.surface, 0.85))
         self.line.setHoverPen(pg.mkPen(theme.accent, width=3))
         self.line.label.setColor(theme.text)
         self.line.label.fill = pg.mkBrush(colour(theme.surface, 0.85))

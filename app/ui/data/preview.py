@@ -171,7 +171,7 @@ class Preview(QObject):
             self._timer.start()
 
     def _deciding(self) -> tuple[object, ...]:
-        config = self._state.config
+        config = self._state.config_as_cut
         look = (self._tokenizer.tokenizer, config.mask_prompt, config.max_seq_length)
         split = (config.validation_share, config.seed)
         return (*look, *split, self._tokenisation.done)
@@ -195,7 +195,7 @@ class Preview(QObject):
         self._job = number
 
     def _work(self, dataset: RunDataset) -> ShowingRows | Looking | LookingFurther:
-        config, done = self._state.config, self._stored
+        config, done = self._state.config_as_cut, self._stored
         tokenizer = self._tokenizer.tokenizer
         rendering = None
         if tokenizer is not None:

@@ -116,10 +116,12 @@ class ProblemsView(QWidget):
         counts: Counter[str] = Counter(facts.counts)
         found = [*facts.problems, *facts.warnings]
         if statistics is not None:
-            limit = self._state.config.max_seq_length
+            limit = self._state.config_as_cut.max_seq_length
             both = (statistics.train, statistics.valid)
             found += [*statistics.refused, *self._figures.long_rows]
-            counts["refused by the model"] = statistics.refused_count
+            beyond = statistics.without_embedding_count
+            counts["refused by the model"] = statistics.refused_count - beyond
+            counts["token without embedding"] = beyond
             counts["too long"] = sum(curves.rows_longer_than(limit) for curves in both)
         return found, {kind: count for kind, count in counts.items() if count}
 
@@ -173,9 +175,11 @@ class ProblemsView(QWidget):
         self._state.change_config(bad_rows="leave out" if is_on else "stop")
 
     def _show_choice(self) -> None:
-        facts = self._facts()
+        facts, statistics = self._facts(), self._figures.statistics
+        can_stop = facts is not None and facts.problem_count > 0
+        can_stop = can_stop or (statistics is not None and statistics.without_embedding_count > 0)
         self.leave_out.setChecked(self._state.config.bad_rows == "leave out")
-        self.leave_out.setVisible(facts is not None and facts.problem_count > 0)
+        self.leave_out.setVisible(can_stop)
         enable(self.leave_out, not self._state.phase.is_active)
 
     def _allow(self) -> None:

@@ -84,7 +84,7 @@ class SplitCard(QWidget):
 
     def _counts(self, datasets: Sequence[RunDataset]) -> Iterator[str]:
         """A line for each dataset, and one for all where there are several."""
-        config, measured = self._state.config, self._figures.all
+        config, measured = self._state.config_as_cut, self._figures.all
         if len(measured) != len(datasets):
             measured = ()
         total = Sides(0, 0)

@@ -21,6 +21,7 @@ from app.ui.widgets.building import GRID_PX, card, enable, label, row
 from app.ui.widgets.setting_field import SettingField
 
 if TYPE_CHECKING:
+    from app.data.data_statistics import DataStatistics
     from app.ui.data.length_plot import LengthPlot
 
 
@@ -105,7 +106,7 @@ class StatisticsView(QScrollArea):
 
     # -- what is shown -----------------------------------------------------------------------
     def refresh(self) -> None:
-        statistics, config = self._figures.statistics, self._state.config
+        statistics, config = self._figures.statistics, self._state.config_as_cut
         is_known = statistics is not None and statistics.has_rows and self.plot is not None
         self._place.setCurrentIndex(1 if is_known else 0)
         enable(self.limit, not self._state.phase.is_active)
@@ -116,6 +117,7 @@ class StatisticsView(QScrollArea):
                 self._drawn = statistics
                 self.plot.show_lengths((statistics.train, statistics.valid), config.max_seq_length)
             self.plot.show_limit(config.max_seq_length)
+            self.plot.show_context(self._state.model_limits.context_tokens)
         self._show_figures()
         self._show_waiting()
 
@@ -126,9 +128,20 @@ class StatisticsView(QScrollArea):
             [] if facts is None else counted_figures(facts, statistics, config)
         )
         self.effect.setText(
-            "" if statistics is None else length_sentence(statistics, config.max_seq_length)
+            "" if statistics is None else self._length_sentences(statistics, config.max_seq_length)
         )
         self._show_run()
+
+    def _length_sentences(self, statistics: "DataStatistics", limit: int) -> str:
+        """What the limit does, and what the model reads of these rows."""
+        limits = self._state.model_limits
+        asked = self._state.config.max_seq_length if self._dragged is None else self._dragged
+        sentences = (
+            length_sentence(statistics, limit),
+            limits.beyond_sentence(statistics.longer_than(limits.context_tokens, limit)),
+            limits.cap_sentence(asked),
+        )
+        return " ".join(filter(None, sentences))
 
     def _show_run(self) -> None:
         names = [dataset.name for dataset in self._datasets.all]
@@ -146,8 +159,10 @@ class StatisticsView(QScrollArea):
 
     # -- the limit ---------------------------------------------------------------------------
     def _config(self) -> TrainingConfig:
-        config = self._state.config
-        return config if self._dragged is None else replace(config, max_seq_length=self._dragged)
+        config, limits = self._state.config_as_cut, self._state.model_limits
+        if self._dragged is None:
+            return config
+        return replace(config, max_seq_length=limits.row_limit(self._dragged))
 
     def _drag(self, limit: int) -> None:
         self._dragged = limit

@@ -2,6 +2,7 @@
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
+from app.core.model_limits import ModelLimits
 from app.ui.app_state import AppState
 from app.workers.background import Failure
 from app.workers.data_jobs import LoadingTokenizer, ModelTokenizer
@@ -39,9 +40,11 @@ class TokenizerSource(QObject):
     @Slot()
     def ask_again(self) -> None:
         """Ask soon, whatever was answered before: the model's folder may be another by now."""
-        number = self._asked.asked + 1 if self._asked else 0
-        self._asked = ModelTokenizer(self._state.config.model, number)
+        before, model = self._asked, self._state.config.model
+        self._asked = ModelTokenizer(model, before.asked + 1 if before else 0)
         self._set(None, None, is_bound=False)
+        if before is not None and before.model != model:
+            self._state.set_model_limits(ModelLimits())
         self._timer.start()
 
     @Slot()
@@ -51,9 +54,13 @@ class TokenizerSource(QObject):
         if self._job is not None:
             self._process.cancel(self._job)
 
-        def take(can_be_used: bool) -> None:
-            if self._asked == asked:
-                self._set(asked if can_be_used else None, None, is_bound=not can_be_used)
+        def take(found: object) -> None:
+            if self._asked != asked:
+                return
+            if isinstance(found, ModelLimits):
+                self._state.set_model_limits(found)
+            else:
+                self._set(asked if found else None, None, is_bound=not found)
 
         def end(ended: JobEnded) -> None:
             if self._asked == asked and ended.ending == "failed":

@@ -2,6 +2,7 @@
 
 import gc
 import importlib
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from app.core.config import TierConfig, TrainingConfig
+from app.core.events import MemoryEstimated, StepFinished
 from app.engine.adapter import add_adapter
 from app.engine.assignment import make_plan
 from app.engine.batches import Batch, BatchShape
@@ -17,10 +19,11 @@ from app.engine.head import find_head
 from app.engine.lora import trainable
 from app.engine.memory.estimate import memory_need
 from app.engine.memory.graph import traced
-from app.engine.mlx_gateway import import_mlx, import_mlx_lm
+from app.engine.mlx_gateway import compiles, import_mlx, import_mlx_lm
 from app.engine.optimizer import TieredAdamW
 from app.engine.planning import estimate_memory
 from app.engine.step import TrainingStep
+from app.engine.trainer import train
 
 CONFIG = TrainingConfig(tiers=(TierConfig(1), TierConfig(2)), rank=8)
 FAR_OFF = 0.2
@@ -220,3 +223,25 @@ def _measured_peak(model: Any, config: TrainingConfig, shape: Shape) -> int:
     for number in (1, 2):
         step.run([batch] * config.gradient_accumulation, number, 1e-4)
     return int(mx.get_peak_memory() - held)
+
+
+def test_on_the_cpu_mlx_keeps_no_more_of_freed_memory_than_the_estimate_says(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    if compiles():
+        pytest.skip("a GPU's cache is held to CACHE_LIMIT_BYTES alone")
+    data = tmp_path / "texts.jsonl"
+    rows = [json.dumps({"text": "a" * length}) for length in range(40, 400, 30)]
+    data.write_text("\n".join(rows))
+    config = TrainingConfig(
+        model=tiny_model, data=data, output=tmp_path / "run", steps=12, batch_size=1,
+        validation_share=0.0,
+    )  # fmt: skip
+    estimate, cached = None, []
+    for event in train(config):
+        if isinstance(event, MemoryEstimated):
+            estimate = event
+        elif isinstance(event, StepFinished):
+            cached.append(import_mlx().get_cache_memory())
+    assert estimate is not None
+    assert 0 < max(cached) <= estimate.cache_bytes

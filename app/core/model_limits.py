@@ -1,0 +1,38 @@
+"""What a base model can read: tokens it has embeddings for, and rows of some length."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ModelLimits:
+    """None where the model sets no limit, or none that is known."""
+
+    context_tokens: int | None = None
+    """The longest row that the model was made for."""
+    position_rows: int | None = None
+    """The longest row that the model can read at all: it has learned so many positions."""
+    embedding_rows: int | None = None
+    """Token ids from here on have no embedding."""
+
+    def row_limit(self, max_seq_length: int) -> int:
+        """Where rows are cut: at the setting, or at the last position that the model has."""
+        return min(max_seq_length, self.position_rows or max_seq_length)
+
+    def is_capping(self, max_seq_length: int) -> bool:
+        return self.row_limit(max_seq_length) < max_seq_length
+
+    def cap_sentence(self, max_seq_length: int) -> str:
+        """That rows are cut before the setting says so; empty where they are not."""
+        if not self.is_capping(max_seq_length):
+            return ""
+        return (
+            f"This model has learned {self.position_rows:,} positions and reads nothing after "
+            f"them: rows are cut at {self.position_rows:,} tokens, not at {max_seq_length:,}."
+        )
+
+    def beyond_sentence(self, rows: int) -> str:
+        """That so many rows are longer than the model was made for; empty for none."""
+        if not rows or self.context_tokens is None:
+            return ""
+        are = "1 row is" if rows == 1 else f"{rows:,} rows are"
+        return f"{are} longer than the model reads ({self.context_tokens:,} tokens)."

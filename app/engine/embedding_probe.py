@@ -1,0 +1,72 @@
+"""How many tokens and positions a model has embeddings for, found by watching it read some tokens.
+
+Knows no architecture: an embedding that is asked for the probe's ids is that of the tokens, and one
+that is asked for numbers that rise by one is that of learned positions. An id beyond the rows of
+either would be read from whatever lies behind them in memory.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from app.core.model_limits import ModelLimits
+from app.engine.mlx_gateway import import_mlx
+from app.engine.modes import evaluating
+
+_PROBE = (7, 3, 5, 6, 2, 4)
+"""Ids that every vocabulary has, and that are no positions."""
+
+
+def embedding_limits(model: Any) -> ModelLimits | None:
+    """The rows of the embeddings that `model` asked; None where none was seen to be asked.
+
+    The model's output is never computed.
+    """
+    mx = import_mlx()
+    try:
+        with _asked(model) as asked, evaluating(model):
+            model(mx.array([_PROBE], mx.int32))
+            found = [(rows, ids.reshape(-1).tolist()) for rows, ids in asked]
+    except Exception:  # an architecture's own code, called as it was not written to be
+        return None
+    tokens = [rows for rows, ids in found if ids == list(_PROBE)]
+    positions = [rows - ids[0] for rows, ids in found if _is_rising(ids)]
+    if not tokens:
+        return None
+    return ModelLimits(embedding_rows=min(tokens), position_rows=min(positions, default=None))
+
+
+def _is_rising(ids: list[Any]) -> bool:
+    return len(ids) == len(_PROBE) and ids == list(range(ids[0], ids[0] + len(ids)))
+
+
+@contextmanager
+def _asked(model: Any) -> Iterator[list[tuple[int, Any]]]:
+    """Inside, each embedding's rows and the ids that it is asked for."""
+    import mlx.nn as nn
+
+    asked: list[tuple[int, Any]] = []
+    kinds = {
+        type(module)
+        for module in model.modules()
+        if isinstance(module, nn.Embedding | nn.QuantizedEmbedding)
+    }
+    own = {kind: kind.__dict__.get("__call__") for kind in kinds}
+
+    def watched(call: Any) -> Any:
+        def watching(module: Any, ids: Any) -> Any:
+            asked.append((int(module.weight.shape[0]), ids))
+            return call(module, ids)
+
+        return watching
+
+    for kind in kinds:
+        kind.__call__ = watched(kind.__call__)
+    try:
+        yield asked
+    finally:
+        for kind, call in own.items():
+            if call is None:
+                del kind.__call__
+            else:
+                kind.__call__ = call

@@ -1,0 +1,173 @@
+"""What a model's folder says of it without its weights: config.json, and the weights' headers.
+
+Needs no MLX. A folder may come from anyone: what is read is bounded, and an error is one sentence.
+"""
+
+import re
+import struct
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from app.core.error_text import error_text
+from app.core.errors import InputError
+from app.core.model_limits import ModelLimits
+from app.core.parsing import parse_json
+from app.core.regular_files import open_regular, read_regular
+
+MOST_CONFIG_BYTES = 16 * 2**20
+MOST_HEADER_BYTES = 100 * 10**6
+"""As safetensors itself has it."""
+MOST_LAYERS_A_WEIGHT = 4
+"""Some architectures use a layer's weights several times; none seen does more often."""
+
+_CONTEXT_KEYS = (
+    "max_position_embeddings", "n_positions", "n_ctx", "max_sequence_length", "max_seq_len",
+    "seq_length",
+)  # fmt: skip
+_TEXT_PARTS = ("text_config", "llm_config", "language_config")
+_SCALING_KEYS = ("rope_scaling", "rope_parameters")
+_ORIGINAL = "original_max_position_embeddings"
+_LAYER_KEYS = ("num_hidden_layers", "num_layers", "n_layer", "n_layers")
+_LAYER_OF_TENSOR = re.compile(r"(?:^|\.)(?:layers|h|blocks|layer|block)\.(\d+)\.")
+_TOKEN_EMBEDDINGS = re.compile(
+    r"(?:^|\.)(?:embed_tokens|wte|word_embeddings|tok_embeddings|token_embeddings|embeddings?"
+    r"|embed_in|embed|shared)\.weight$"
+)
+_POSITION_EMBEDDINGS = re.compile(r"(?:^|\.)(?:wpe|embed_positions)\.weight$")
+_NOT_OF_TEXT = re.compile(r"vision|visual|image|audio|speech|patch")
+
+Shapes = Mapping[str, tuple[int, ...]]
+"""Of tensors, by name."""
+
+
+def read_model_config(folder: Path) -> dict[str, Any]:
+    """config.json. Raises InputError naming the file and what is wrong with it."""
+    file = folder / "config.json"
+    try:
+        config = parse_json(read_regular(file, MOST_CONFIG_BYTES).decode("utf-8"))
+    except OSError as error:
+        raise InputError(f"{file} can't be read: {error.strerror or error_text(error)}.") from error
+    except ValueError as error:
+        raise InputError(f"{file} can't be read as JSON: {error_text(error)}.") from error
+    if not isinstance(config, dict) or not isinstance(config.get("model_type"), str):
+        raise InputError(f"{file} names no model_type, so it is no model's configuration.")
+    return config
+
+
+def check_layer_count(folder: Path, config: Mapping[str, Any]) -> None:
+    """Raise InputError if config.json tells of far more layers than there are weights for.
+
+    The architecture would be built layer by layer before its weights are looked at.
+    """
+    found = _layers_with_weights(tensor_shapes(folder))
+    for part in _parts(config):
+        for key in _LAYER_KEYS:
+            layers = _count(part.get(key))
+            if found and layers and layers > MOST_LAYERS_A_WEIGHT * found:
+                raise InputError(
+                    f"{folder / 'config.json'} says {layers:,} layers ({key}), and the weights "
+                    f"beside it are of {found:,}.",
+                    "Download the model again, or choose another.",
+                )
+
+
+def folder_limits(folder: Path) -> ModelLimits:
+    """What the model can read, as its folder has it. Raises InputError for an unreadable config."""
+    config, shapes = read_model_config(folder), tensor_shapes(folder)
+    positions = _rows(shapes, _POSITION_EMBEDDINGS)
+    context = context_tokens(config)
+    if positions is not None:
+        context = min(positions, context or positions)
+    return ModelLimits(context, positions, _rows(shapes, _TOKEN_EMBEDDINGS) or _vocabulary(config))
+
+
+def context_tokens(config: Mapping[str, Any]) -> int | None:
+    """The most tokens a model is made to read, if its config says so.
+
+    `max_position_embeddings` usually counts a scaled rotary embedding in; where it does not, the
+    original length times the factor is more, and is what the model reads.
+    """
+    for part in _parts(config):
+        for key in _CONTEXT_KEYS:
+            if length := _count(part.get(key)):
+                return max(length, _scaled(part))
+    return None
+
+
+def folder_end_tokens(folder: Path) -> frozenset[int]:
+    """What mlx-lm reads as end tokens: generation_config.json wins over config.json."""
+    config = read_model_config(folder)
+    try:
+        generation = parse_json(read_regular(folder / "generation_config.json", MOST_CONFIG_BYTES))
+    except (OSError, ValueError):
+        generation = None
+    named = generation.get("eos_token_id") if isinstance(generation, dict) else None
+    named = named or config.get("eos_token_id")
+    return frozenset(
+        token
+        for token in (named if isinstance(named, list) else [named])
+        if isinstance(token, int) and not isinstance(token, bool)
+    )
+
+
+def tensor_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
+    """Of all weights, from the files' headers; those of an unreadable file are left out."""
+    found: dict[str, tuple[int, ...]] = {}
+    for file in sorted(folder.glob("model*.safetensors")):
+        found.update(_header(file))
+    return found
+
+
+def _header(file: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
+    try:
+        with open_regular(file) as opened:
+            (size,) = struct.unpack("<Q", opened.read(8))
+            header = parse_json(opened.read(size)) if size <= MOST_HEADER_BYTES else {}
+        for name, facts in header.items():
+            if name != "__metadata__":
+                yield str(name), tuple(map(int, facts["shape"]))
+    except (OSError, ValueError, struct.error, KeyError, TypeError, AttributeError):
+        return  # MLX says what is wrong with it, where the weights are needed
+
+
+def _layers_with_weights(shapes: Shapes) -> int:
+    numbers = {int(match[1][:9]) for name in shapes if (match := _LAYER_OF_TENSOR.search(name))}
+    return len(numbers)
+
+
+def _rows(shapes: Shapes, names: re.Pattern[str]) -> int | None:
+    """Rows of the embedding with such a name: a quantised one has as many as the plain one."""
+    rows = [
+        shape[0]
+        for name, shape in shapes.items()
+        if len(shape) == 2 and names.search(name) and not _NOT_OF_TEXT.search(name)
+    ]
+    return max(rows, default=None)
+
+
+def _vocabulary(config: Mapping[str, Any]) -> int | None:
+    return next((n for part in _parts(config) if (n := _count(part.get("vocab_size")))), None)
+
+
+def _parts(config: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    yield config
+    yield from (part for key in _TEXT_PARTS if isinstance(part := config.get(key), dict))
+
+
+def _scaled(config: Mapping[str, Any]) -> int:
+    """The original length times the scaling's factor; 0 where either is not said."""
+    for key in _SCALING_KEYS:
+        if isinstance(scaling := config.get(key), dict):
+            original = _count(scaling.get(_ORIGINAL)) or _count(config.get(_ORIGINAL))
+            factor = scaling.get("factor")
+            if original and isinstance(factor, int | float) and 1 <= factor <= 10**6:
+                return int(original * factor)
+    return 0
+
+
+def _count(value: object) -> int | None:
+    """A whole number above 0, or None. Some write 2048.0, some a huge number for "no limit"."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return int(value) if 1 <= value < 2**31 else None

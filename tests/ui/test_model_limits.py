@@ -1,0 +1,71 @@
+"""What the window says of rows that the base model can't read, before a run starts."""
+
+import json
+from pathlib import Path
+
+from pytestqt.qtbot import QtBot
+
+from app.application import Nestling
+from tests.limited_models import build_gpt2, with_context, with_late_tokens
+
+
+def show(nestling: Nestling, qtbot: QtBot, model: Path, data: Path, *rows: str) -> None:
+    """The Data page with these texts, once they are tokens."""
+    data.write_text("".join(json.dumps({"text": row}) + "\n" for row in rows))
+    nestling.state.change_config(model=model, data=data, batch_size=1, validation_share=0.0)
+    nestling.intake.inspect_current()
+    figures, tokenisation = nestling.data_work.figures, nestling.data_work.tokenisation
+    qtbot.waitUntil(lambda: figures.statistics is not None and tokenisation.done is not None)
+
+
+def test_a_token_without_an_embedding_is_named_and_start_waits_for_a_choice(
+    nestling: Nestling, tiny_model: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
+    model = with_late_tokens(tmp_path / "late", tiny_model)
+    show(nestling, qtbot, model, tmp_path / "a.jsonl", "fine", "so <|later|> it is")
+    problems, state = nestling.data.problems, nestling.state
+    assert problems.counts == {"token without embedding": 1}
+    reason = "holds the token '<|later|>' (id 321), and this model has embeddings for 320 tokens"
+    assert problems.model.at(0).reason.startswith(reason)
+    assert state.why_not_start().startswith(f"a.jsonl, line 2: {reason}")
+    assert problems.leave_out.isVisibleTo(problems)
+    problems.leave_out.click()
+    qtbot.waitUntil(lambda: not state.rows_problem)
+    assert state.config.bad_rows == "leave out"
+
+
+def test_rows_are_shown_cut_at_the_last_learned_position(
+    nestling: Nestling, tiny_model: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
+    model = build_gpt2(tmp_path / "gpt2", tiny_model)
+    show(nestling, qtbot, model, tmp_path / "a.jsonl", "short", "long" * 30)
+    statistics = nestling.data.statistics
+    assert statistics.effect.text() == (
+        "1 row to train on (50 %) cut at the end. This model has learned 24 positions and reads "
+        "nothing after them: rows are cut at 24 tokens, not at 2,048."
+    )
+    assert statistics.plot is not None
+    assert statistics.plot.limit == 24
+    assert nestling.data.problems.counts == {"too long": 1}
+
+
+def test_rows_longer_than_the_model_was_made_for_are_counted_and_drawn(
+    nestling: Nestling, tiny_model: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
+    model = with_context(tmp_path / "rotary", tiny_model, 32)
+    show(nestling, qtbot, model, tmp_path / "a.jsonl", "short", "long" * 30, "longer" * 9)
+    statistics = nestling.data.statistics
+    assert statistics.effect.text().endswith("2 rows are longer than the model reads (32 tokens).")
+    assert statistics.plot is not None
+    assert statistics.plot.context.isVisible()
+    assert not nestling.state.why_not_start()
+
+
+def test_another_model_brings_its_own_limits(
+    nestling: Nestling, tiny_model: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
+    model = build_gpt2(tmp_path / "gpt2", tiny_model)
+    show(nestling, qtbot, model, tmp_path / "a.jsonl", "short", "long" * 30)
+    nestling.state.change_config(model=tiny_model)
+    effect = nestling.data.statistics.effect
+    qtbot.waitUntil(lambda: effect.text().startswith("No row is cut"))
