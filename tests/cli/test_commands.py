@@ -265,7 +265,7 @@ def test_a_run_is_stopped_while_its_chat_template_never_ends(
         if json.loads(line).get("stage") == "Turning text into tokens":
             process.send_signal(signal.SIGINT)
             break
-    rest, errors = process.communicate(timeout=60)
+    rest, errors = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 130, errors
     assert lines(rest)[-1]["message"] == "Stopped before the first step."
     assert not run.exists()

@@ -160,7 +160,9 @@ def test_the_base_model_is_shown_with_its_digests(run_dir: Path, tiny_model: Pat
 
 def shown_run(*arguments: str) -> str:
     ended = subprocess.run(
-        [sys.executable, "-m", "app", "show", *arguments], capture_output=True, timeout=120
+        [sys.executable, "-m", "app", "show", *arguments],
+        capture_output=True,
+        timeout=PATIENCE_SECONDS,
     )
     assert ended.returncode == 0, ended.stderr
     return ended.stdout.decode()

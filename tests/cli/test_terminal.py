@@ -21,6 +21,7 @@ from app.library.label import LABEL_FILE
 from app.library.manifest import read_manifest
 from tests.cli.on_a_terminal import ROOT, OnATerminal
 from tests.conftest import write_chats
+from tests.patience import PATIENCE_SECONDS
 
 MakeRun = Callable[..., Path]
 Nestling = Callable[..., "Ended"]
@@ -119,7 +120,7 @@ def test_json_holds_every_character_whatever_the_terminal_can_show(make_run: Mak
     (run_dir / LABEL_FILE).write_text(json.dumps({"name": name, "notes": ""}))
     for encoding in ("utf-8", "latin-1"):
         told = subprocess.run(
-            command("runs", "--json"), capture_output=True, timeout=120,
+            command("runs", "--json"), capture_output=True, timeout=PATIENCE_SECONDS,
             env=environment() | {"PYTHONIOENCODING": encoding},
         )  # fmt: skip
         assert json.loads(told.stdout.decode(encoding))["name"] == name
@@ -191,7 +192,11 @@ def test_what_a_library_or_a_traceback_writes_is_harmless_too() -> None:
         "print('\\x1b[2J', file=sys.stderr); raise ValueError('a \\x1b]0;owned\\x07')"
     )
     ended = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, cwd=ROOT
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        cwd=ROOT,
     )
     assert r"\u001b[2J" in ended.stderr
     assert r"ValueError: a \u001b]0;owned\u0007" in ended.stderr
@@ -234,7 +239,8 @@ def test_a_command_whose_reader_has_gone_ends_without_a_word(
     os.close(read_end)
     with os.fdopen(write_end) as gone:
         ended = subprocess.run(
-            command(*arguments), stdout=gone, stderr=subprocess.PIPE, text=True, timeout=120,
+            command(*arguments), stdout=gone, stderr=subprocess.PIPE, text=True,
+            timeout=PATIENCE_SECONDS,
             env=environment(), cwd=tmp_path,
         )  # fmt: skip
     assert (ended.returncode, ended.stderr) == (130, "")
@@ -251,7 +257,8 @@ def test_output_that_finds_no_room_is_said_on_the_error_output(
     make_run(runs_dir() / "a")
     with open("/dev/full", "w") as full:
         ended = subprocess.run(
-            command(*arguments), stdout=full, stderr=subprocess.PIPE, text=True, timeout=120,
+            command(*arguments), stdout=full, stderr=subprocess.PIPE, text=True,
+            timeout=PATIENCE_SECONDS,
             env=environment(),
         )  # fmt: skip
     assert ended.returncode == 2
@@ -271,7 +278,7 @@ def test_a_run_whose_output_finds_no_room_says_so_and_stops(
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,
-            timeout=120,
+            timeout=PATIENCE_SECONDS,
             env=environment(),
         )
     assert ended.returncode == 2
@@ -289,7 +296,7 @@ def test_closing_the_terminal_ends_a_run_with_a_checkpoint(
     with OnATerminal(arguments, env=environment()) as on_terminal:
         on_terminal.read_until(b"tokens/s")
         on_terminal.close()
-        assert on_terminal.process.wait(timeout=120) == 130
+        assert on_terminal.process.wait(timeout=PATIENCE_SECONDS) == 130
     manifest = read_manifest(run)
     assert manifest["outcome"] == "stopped"
     assert (run / manifest["adapter"] / "adapters.safetensors").is_file()

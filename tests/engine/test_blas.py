@@ -9,6 +9,7 @@ import pytest
 
 from app.core.paths import HOME_VARIABLE, cache_dir
 from app.engine.blas import load_fast_blas
+from tests.patience import PATIENCE_SECONDS
 
 VARIABLE = "OPENBLAS_THREAD_TIMEOUT"
 
@@ -31,7 +32,7 @@ is_linux = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere MLX nee
 
 def load_in_a_process_of_its_own(**environment: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-c", LOAD], capture_output=True, text=True, timeout=120,
+        [sys.executable, "-c", LOAD], capture_output=True, text=True, timeout=PATIENCE_SECONDS,
         env=os.environ | environment,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")

@@ -160,11 +160,11 @@ def test_where_one_machine_is_asked_to_stop_in_a_validation_all_stop(
         if event["event"] == "evaluation_finished" and event["step"] > 0:
             break
     second.send_signal(signal.SIGINT)
-    rest, errors = first.communicate(timeout=60)
+    rest, errors = first.communicate(timeout=PATIENCE_SECONDS)
     end = _events(rest, "run_finished")[-1]
     assert end["outcome"] == "stopped", errors
     assert load_checkpoint(last_checkpoint(tmp_path / "run")).progress.step == end["steps"]
-    second.communicate(timeout=60)
+    second.communicate(timeout=PATIENCE_SECONDS)
     assert second.returncode == 130
 
 

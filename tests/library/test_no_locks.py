@@ -17,6 +17,7 @@ from app.data.token_cache import stores_dir
 from app.engine.trainer import resume, train
 from app.library.claim import LOG_FILE, Claim, is_claimed
 from app.library.run_store import list_runs
+from tests.patience import PATIENCE_SECONDS
 
 NO_LOCKS = [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL]
 BUSY = [errno.EWOULDBLOCK, errno.EACCES]
@@ -89,7 +90,7 @@ def test_the_terminal_trains_without_locks_and_makes_one_folder(
     arguments = ["train", "--model", tiny_model, "--data", chat_file, "--steps", "1", "--rank", "2"]
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT_LOCKS, *map(str, arguments)],
-        capture_output=True, text=True, timeout=120,
+        capture_output=True, text=True, timeout=PATIENCE_SECONDS,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     assert "no file locks" in done.stdout

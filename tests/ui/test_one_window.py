@@ -64,9 +64,9 @@ def test_on_a_disk_without_locks_the_first_window_is_known_by_its_answer(
     monkeypatch.setattr(fcntl, "flock", flock)
     first = OneWindow(home_dir())
     assert first.is_first
-    with qtbot.waitSignal(first.shown_again, timeout=30_000):
+    with qtbot.waitSignal(first.shown_again):
         other = second("without locks")
-    assert other.communicate(timeout=30)[0].split() == ["True"]
+    assert other.communicate(timeout=PATIENCE_SECONDS)[0].split() == ["True"]
     first.close()
 
 

@@ -65,10 +65,10 @@ def validating(
     qtbot.waitUntil(nestling.actions.start.isEnabled)
     nestling.actions.start.trigger()
     header = nestling.train.header
-    qtbot.waitUntil(lambda: header.status.text().startswith("Validating, "), timeout=120_000)
+    qtbot.waitUntil(lambda: header.status.text().startswith("Validating, "))
     yield nestling
     nestling.control.stop()
-    qtbot.waitUntil(lambda: not nestling.state.phase.is_active, timeout=120_000)
+    qtbot.waitUntil(lambda: not nestling.state.phase.is_active)
 
 
 def test_a_run_stopped_in_its_first_validation_leaves_nothing_and_says_so(
@@ -80,7 +80,7 @@ def test_a_run_stopped_in_its_first_validation_leaves_nothing_and_says_so(
     assert started is not None
     validating.actions.stop.trigger()
     assert header.status.text() == "Stopping…"
-    qtbot.waitUntil(lambda: not validating.state.phase.is_active, timeout=120_000)
+    qtbot.waitUntil(lambda: not validating.state.phase.is_active)
     assert header.status.text() == "Stopped before the first step."
     assert not header.results.isVisible()
     assert not started.run_dir.exists()
@@ -94,21 +94,21 @@ def test_quitting_before_the_first_step_promises_no_checkpoint(
     assert question is not None
     assert "nothing of it is kept" in question.informativeText()
     answer(question, "Stop and Quit")
-    qtbot.waitUntil(lambda: not validating.window.isVisible(), timeout=120_000)
+    qtbot.waitUntil(lambda: not validating.window.isVisible())
 
 
 def test_a_queued_run_stopped_before_its_first_step_waits_again(
     validating: Nestling, qtbot: QtBot
 ) -> None:
     validating.control.stop()
-    qtbot.waitUntil(lambda: not validating.state.phase.is_active, timeout=120_000)
+    qtbot.waitUntil(lambda: not validating.state.phase.is_active)
     validating.queue.add(validating.state.config)
     validating.queue.start()
     header = validating.train.header
-    qtbot.waitUntil(lambda: header.status.text().startswith("Validating, "), timeout=120_000)
+    qtbot.waitUntil(lambda: header.status.text().startswith("Validating, "))
     assert not validating.queue.runs
     validating.control.stop()
-    qtbot.waitUntil(lambda: not validating.state.phase.is_active, timeout=120_000)
+    qtbot.waitUntil(lambda: not validating.state.phase.is_active)
     assert [run.config for run in validating.queue.runs] == [validating.state.config]
 
 
@@ -124,9 +124,9 @@ def test_the_window_is_quit_while_a_chat_template_never_ends(
     qtbot.waitUntil(nestling.actions.start.isEnabled)
     nestling.actions.start.trigger()
     status = nestling.train.header.status
-    qtbot.waitUntil(lambda: status.text().startswith("Turning text"), timeout=120_000)
+    qtbot.waitUntil(lambda: status.text().startswith("Turning text"))
     nestling.quitting.stop_and_quit()
-    qtbot.waitUntil(lambda: not nestling.window.isVisible(), timeout=120_000)
+    qtbot.waitUntil(lambda: not nestling.window.isVisible())
     assert nestling.state.finished is not None
     assert nestling.state.finished.message == "Stopped before the first step."
 
