@@ -13,7 +13,6 @@ from app.core.events import (
     LogMessage,
     Outcome,
     RunFinished,
-    RunStarted,
     ScoreMeasured,
     StepFinished,
 )
@@ -22,31 +21,24 @@ from app.engine.best import BestSoFar
 from app.engine.checkpoints import Checkpoint, Progress
 from app.engine.evaluation import count_exact_answers
 from app.engine.faults import plain_fault
-from app.engine.head import Head
 from app.engine.keeping import Keeper
-from app.engine.lora import trainable, write_parameters
+from app.engine.lora import trainable
 from app.engine.machines import ALONE, Machines
 from app.engine.mlx_gateway import (
     compiles,
-    device_name,
     import_mlx,
     random_key,
     set_random_key,
 )
-from app.engine.optimizer import TieredAdamW
-from app.engine.plan_facts import tier_facts
 from app.engine.preparation import Prepared
 from app.engine.rows_taken import rows_taken
+from app.engine.run_start import head_message, run_started, training_step
 from app.engine.schedules import learning_rate
 from app.engine.speed import Speed
-from app.engine.step import TrainingStep
 from app.engine.stopping import StopRequest, Work
-from app.engine.tiers import adapted_layers
-from app.engine.update_rules import UpdateRules
 from app.engine.validation import Validation
 from app.engine.verification import StepMeasurement
 from app.engine.void_steps import VoidSteps
-from app.library.run_folder import run_name
 
 
 class TrainingLoop:
@@ -76,7 +68,7 @@ class TrainingLoop:
         self._notes = notes
         self._model = prepared.base.model
         self._head = prepared.head
-        self._training = _training_step(config, prepared, start, self._head, machines)
+        self._training = training_step(config, prepared, start, machines)
         self._speed = Speed()
         done = start.progress if start else Progress()
         self._step = done.step
@@ -112,9 +104,9 @@ class TrainingLoop:
 
     def _until_done(self) -> Generator[Event, None, None]:
         config = self._config
-        yield self._started()
+        yield run_started(config, self._prepared, self._keeper.run_dir)
         yield from self._notes
-        yield LogMessage(_head_line(self._head))
+        yield head_message(self._head)
         if self._start is None:
             yield from self._scores("before")
         yield from self._warm_up()
@@ -151,24 +143,6 @@ class TrainingLoop:
         if self._step > 0:
             yield from rows_taken(self._prepared, self._config, self._step)
             yield from self._scores("after")
-
-    def _started(self) -> RunStarted:
-        parameters = trainable(self._model)
-        plan, prepared = self._prepared.plan, self._prepared
-        return RunStarted(
-            run_dir=self._keeper.run_dir,
-            name=run_name(self._config),
-            model=str(self._config.model),
-            steps=self._config.steps,
-            base_parameters=prepared.base.parameters,
-            trainable_parameters=sum(p.size for p in parameters.values()),
-            tiers=tier_facts(plan, parameters),
-            adapted_layers=adapted_layers(parameters),
-            train_examples=prepared.train_examples,
-            valid_examples=prepared.valid_examples,
-            steps_per_epoch=-(-len(prepared.train) // self._config.gradient_accumulation),
-            device=device_name(),
-        )
 
     def _warm_up(self) -> Iterator[Event]:
         """Trace every batch shape now, while it is shown: it holds the interpreter.
@@ -320,37 +294,3 @@ class TrainingLoop:
         ending = RunFinished(outcome, self._keeper.run_dir, adapter_dir, self._step, message)
         self._keeper.close(ending)
         return ending
-
-
-def _training_step(
-    config: TrainingConfig,
-    prepared: Prepared,
-    start: Checkpoint | None,
-    head: Head | None,
-    machines: Machines,
-) -> TrainingStep:
-    model = prepared.base.model
-    # The adapter as its seed made it, also in a resumed run: drift is measured from here.
-    origin = trainable(model)
-    optimizer = TieredAdamW(
-        prepared.plan,
-        weight_decay=config.weight_decay,
-        max_norm=config.max_norm,
-        skip_pending=config.pending == "skip",
-    )
-    state = optimizer.init(origin)
-    if start is not None:
-        write_parameters(model, start.adapter)
-        state = start.state
-    model.train()
-    return TrainingStep(
-        model, optimizer, state, origin, head=head, recompute_layers=config.grad_checkpoint,
-        machines=machines, rules=UpdateRules.from_config(config),
-    )  # fmt: skip
-
-
-def _head_line(head: Head | None) -> str:
-    if head is None:
-        return "The loss is computed from every token's logits: the model's head was not found."
-    also = " and the last layer's feed-forward part are" if head.positionwise else " is"
-    return f"The loss{also} computed where a token is trained, and nowhere else."

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.core.events import EvaluationFinished
-from app.core.files import remove_folder
+from app.core.folders import remove_folder
+from app.engine.checkpoints import CHECKPOINT_FILES
 from app.library.event_log import read_lines, sealed_line
 from app.library.manifest import read_manifest
 from app.library.metrics import MetricsWriter, read_event_log, read_events, read_steps
@@ -205,7 +206,7 @@ def test_a_copied_checkpoint_is_named_as_one_and_has_no_loss(
     run = run_with_states
     place = run / "checkpoints" / name
     if place.exists():
-        remove_folder(place)
+        remove_folder(place, CHECKPOINT_FILES)
     shutil.copytree(run / "checkpoints" / "step-000002", place)
     facts = {facts.folder.name: facts for facts in read_details(run).checkpoints}
     copy = facts[name]

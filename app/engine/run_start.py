@@ -1,0 +1,72 @@
+"""The first moments of a run: its training step, and the event that says what it is."""
+
+from pathlib import Path
+
+from app.core.config import TrainingConfig
+from app.core.events import LogMessage, RunStarted
+from app.engine.checkpoints import Checkpoint
+from app.engine.head import Head
+from app.engine.lora import trainable, write_parameters
+from app.engine.machines import Machines
+from app.engine.mlx_gateway import device_name
+from app.engine.optimizer import TieredAdamW
+from app.engine.plan_facts import tier_facts
+from app.engine.preparation import Prepared
+from app.engine.step import TrainingStep
+from app.engine.tiers import adapted_layers
+from app.engine.update_rules import UpdateRules
+from app.library.run_folder import run_name
+
+
+def run_started(config: TrainingConfig, prepared: Prepared, run_dir: Path) -> RunStarted:
+    parameters = trainable(prepared.base.model)
+    return RunStarted(
+        run_dir=run_dir,
+        name=run_name(config),
+        model=str(config.model),
+        steps=config.steps,
+        base_parameters=prepared.base.parameters,
+        trainable_parameters=sum(p.size for p in parameters.values()),
+        tiers=tier_facts(prepared.plan, parameters),
+        adapted_layers=adapted_layers(parameters),
+        train_examples=prepared.train_examples,
+        valid_examples=prepared.valid_examples,
+        steps_per_epoch=-(-len(prepared.train) // config.gradient_accumulation),
+        device=device_name(),
+    )
+
+
+def training_step(
+    config: TrainingConfig,
+    prepared: Prepared,
+    start: Checkpoint | None,
+    machines: Machines,
+) -> TrainingStep:
+    """The step of a run from its start, or from the checkpoint `start`."""
+    model = prepared.base.model
+    # The adapter as its seed made it, also in a resumed run: drift is measured from here.
+    origin = trainable(model)
+    optimizer = TieredAdamW(
+        prepared.plan,
+        weight_decay=config.weight_decay,
+        max_norm=config.max_norm,
+        skip_pending=config.pending == "skip",
+    )
+    state = optimizer.init(origin)
+    if start is not None:
+        write_parameters(model, start.adapter)
+        state = start.state
+    model.train()
+    return TrainingStep(
+        model, optimizer, state, origin, head=prepared.head,
+        recompute_layers=config.grad_checkpoint, machines=machines,
+        rules=UpdateRules.from_config(config),
+    )  # fmt: skip
+
+
+def head_message(head: Head | None) -> LogMessage:
+    """Where the loss of this run is computed."""
+    if head is None:
+        return LogMessage("The model's head was not found: the loss is computed from all logits.")
+    also = " and the last layer's feed-forward part are" if head.positionwise else " is"
+    return LogMessage(f"The loss{also} computed where a token is trained, and nowhere else.")
