@@ -1,6 +1,12 @@
-"""What MLX says when the machine gives up, in words a user can act on."""
+"""What MLX and an architecture's own code raise, in words a user can act on."""
 
-from app.core.errors import RunError
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from app.core.errors import AppError, InputError, RunError
+
+NO_ADAPTER = "can't carry an adapter"
+NO_GRADIENTS = "can't compute gradients"
 
 _SAYINGS = (
     (
@@ -35,3 +41,25 @@ def plain_fault(error: RuntimeError) -> RunError:
             return RunError(message, hint)
     first_line = text.strip().splitlines()[0] if text.strip() else "unknown error"
     return RunError(f"MLX could not go on: {first_line.rstrip('.')}.")
+
+
+@contextmanager
+def plain_model_faults(cannot: str) -> Iterator[None]:
+    """What an architecture's own code raises inside, as one sentence; MLX's faults pass.
+
+    `cannot` is what the model can't do then: NO_ADAPTER or NO_GRADIENTS.
+    """
+    try:
+        yield
+    except (AppError, RuntimeError, MemoryError):
+        raise
+    except (Exception, SystemExit) as error:
+        text = " ".join(str(error).split())[:_MOST_QUOTED].rstrip(".")
+        raise InputError(
+            f"This model {cannot} with mlx-lm's code for it: {text or type(error).__name__}.",
+            "Choose another base model.",
+        ) from error
+
+
+_MOST_QUOTED = 200
+"""Characters of what the code says: some print the whole model."""

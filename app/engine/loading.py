@@ -1,7 +1,9 @@
 """Base models from a folder on disk, as mlx-lm loads them, with its errors in plain sentences."""
 
 import json
+from contextlib import redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +38,16 @@ def load_architecture(path: Path) -> Any:
     """The model with its weights not yet read: enough for shapes and names, in little time."""
     check_model_folder(path)
     mlx_lm_utils = import_mlx_lm()
+    printed = StringIO()
     try:
-        model, _ = mlx_lm_utils.load_model(path, lazy=True)
+        with redirect_stdout(printed):
+            model, _ = mlx_lm_utils.load_model(path, lazy=True)
+    except SystemExit as error:
+        why = " ".join(printed.getvalue().split()) or "it gives no reason"
+        raise InputError(
+            f"The model in {path} can't be loaded, because mlx-lm's code for it ends the program: "
+            f"{why.rstrip('.')}."
+        ) from error
     except Exception as error:  # mlx-lm raises whatever the architecture's own code raises
         raise _load_error(path, error) from error
     if not getattr(model, "layers", None):
