@@ -5,7 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 from app.core.config import TrainingConfig
-from app.core.events import MemoryEstimated, TierFacts
+from app.core.errors import AppError
+from app.core.events import LogMessage, MemoryEstimated, TierFacts
 from app.engine.adapter import adapted_layer_count, add_adapter
 from app.engine.assignment import make_plan
 from app.engine.batches import BatchShape
@@ -70,7 +71,9 @@ def estimate_memory(
         layers = adapted_layer_count(model, config)
         advisor = Advisor(config, shape, layers, needed, need, available)
         advice = () if verdict == "fits" else advisor.advice()
-    except (ValueError, RuntimeError):  # an operation of the model's that MLX can't tell of
+    except AppError:
+        raise
+    except Exception:  # the model's own code, or an operation of it that MLX can't describe
         return None
     return MemoryEstimated(
         model_bytes=needed.model_bytes,
@@ -99,10 +102,16 @@ def memory_before(config: TrainingConfig) -> Iterator[MemoryEstimated]:
         yield estimate
 
 
-def memory_of(config: TrainingConfig, shapes: Iterable[BatchShape]) -> Iterator[MemoryEstimated]:
-    """The estimate for batches of these shapes, where there can be one."""
-    if estimate := estimate_memory(config, shapes=shapes):
-        yield estimate
+def memory_of(
+    config: TrainingConfig, shapes: Iterable[BatchShape]
+) -> Iterator[MemoryEstimated | LogMessage]:
+    """The estimate for batches of these shapes, or that there can be none."""
+    yield estimate_memory(config, shapes=shapes) or LogMessage(_NO_ESTIMATE)
+
+
+_NO_ESTIMATE = (
+    "The memory that this run needs can't be estimated: the model's code can't be traced."
+)
 
 
 def _adapted(config: TrainingConfig, four_bits: bool = False) -> Any:
