@@ -74,7 +74,7 @@ class TrainingLoop:
         self._notes = notes
         self._model = prepared.base.model
         self._head = prepared.head
-        self._training = _training_step(config, prepared, start, self._head, machines)
+        self._training = _training_step(config, prepared, start, machines)
         self._speed = Speed()
         done = start.progress if start else Progress()
         self._step = done.step
@@ -280,7 +280,6 @@ def _training_step(
     config: TrainingConfig,
     prepared: Prepared,
     start: Checkpoint | None,
-    head: Head | None,
     machines: Machines,
 ) -> TrainingStep:
     model = prepared.base.model
@@ -297,10 +296,7 @@ def _training_step(
         write_parameters(model, start.adapter)
         state = start.state
     model.train()
-    return TrainingStep(
-        model, optimizer, state, origin, head=head, recompute_layers=config.grad_checkpoint,
-        machines=machines,
-    )  # fmt: skip
+    return TrainingStep(model, optimizer, state, origin, machines=machines, fast=prepared.fast)
 
 
 def _head_line(head: Head | None) -> str:
