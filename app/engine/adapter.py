@@ -5,33 +5,42 @@ from typing import Any
 
 from app.core.config import TrainingConfig
 from app.core.errors import InputError
-from app.engine.lora import module_path, path_in_layer, trainable
+from app.engine.adaptable import adaptable, unfit
+from app.engine.faults import NO_ADAPTER, plain_model_faults
+from app.engine.lora import trainable
 from app.engine.lora_layers import make_lora_layers_lean
 from app.engine.mlx_gateway import import_mlx
 
 
-def add_adapter(model: Any, config: TrainingConfig) -> None:
+def add_adapter(model: Any, config: TrainingConfig) -> tuple[str, ...]:
     """Freeze `model` and give its top `num_layers` layers adapters, seeded by the config.
 
-    Raises InputError if the model can't carry them as the config asks.
+    Returns the paths within a layer of the modules that must stay without. Raises InputError if
+    the model can't carry adapters as the config asks.
     """
     mx = import_mlx()
     from mlx_lm.tuner.utils import linear_to_lora_layers
 
     is_dora = config.fine_tune_type == "dora"
     count, parameters = adapted_layer_count(model, config), _sizes(config)
-    keys = list(_adaptable(model.layers))
-    if config.keys:
-        parameters["keys"] = keys = _chosen(config.keys, keys)
+    there = adaptable(model.layers)
+    keys = _chosen(config.keys, list(there)) if config.keys else list(there)
+    with plain_model_faults(NO_ADAPTER):
+        left_out = unfit(model, {path: there[path] for path in keys})
+    keys = [path for path in keys if path not in left_out]
+    if config.keys or left_out:
+        parameters["keys"] = keys
     if is_dora:
-        _check_dora(_adaptable(model.layers[-count:]), keys)
-    model.freeze()
+        _check_dora(adaptable(model.layers[-count:]), keys)
     mx.random.seed(config.seed)
-    linear_to_lora_layers(model, count, parameters, use_dora=is_dora)
+    with plain_model_faults(NO_ADAPTER):
+        model.freeze()
+        linear_to_lora_layers(model, count, parameters, use_dora=is_dora)
     make_lora_layers_lean(model)
     if not trainable(model):
         where = f" in its top {count} layers" if count < len(model.layers) else ""
         raise InputError(f"This model has no modules{where} that can carry such an adapter.")
+    return tuple(left_out)
 
 
 def adapted_layer_count(model: Any, config: TrainingConfig) -> int:
@@ -50,15 +59,35 @@ def adapter_config(model: Any, config: TrainingConfig) -> dict[str, Any]:
     `model` carries its adapter already.
     """
     parameters = _sizes(config)
-    if config.keys:
-        adapted = dict.fromkeys(path_in_layer(module_path(path)) for path in trainable(model))
-        parameters["keys"] = list(adapted)
+    adapted = _adapted(model.layers)
+    if config.keys or _is_bare_elsewhere(model, adapted):
+        parameters["keys"] = adapted
     return {
         "fine_tune_type": config.fine_tune_type,
         "num_layers": adapted_layer_count(model, config),
         "lora_parameters": parameters,
         "model": str(config.model),
     }
+
+
+def _adapted(layers: Sequence[Any]) -> list[str]:
+    """Paths within a layer of the modules that carry an adapter."""
+    found = (
+        path
+        for layer in layers
+        for path, module in reversed(layer.named_modules())
+        if "lora_a" in module
+    )
+    return list(dict.fromkeys(found))
+
+
+def _is_bare_elsewhere(model: Any, adapted: Sequence[str]) -> bool:
+    """Whether mlx-lm, given no names, would adapt more than carries an adapter now."""
+    # An adapted module holds the one it stands for.
+    return any(
+        path not in adapted and path.rpartition(".")[0] not in adapted
+        for path in adaptable(model.layers)
+    )
 
 
 def _sizes(config: TrainingConfig) -> dict[str, Any]:
@@ -75,23 +104,6 @@ def _chosen(keys: str, there: Sequence[str]) -> list[str]:
             raise InputError(f"The model has no module named {name!r}.", f"It has {known}.")
         chosen |= found
     return [path for path in there if path in chosen]
-
-
-def _adaptable(layers: Sequence[Any]) -> dict[str, list[Any]]:
-    """Path within a layer → the modules there, of all `layers`, that mlx-lm can adapt."""
-    import mlx.nn as nn
-    from mlx_lm.models.switch_layers import QuantizedSwitchLinear, SwitchLinear
-
-    kinds = (
-        nn.Linear, nn.QuantizedLinear, nn.Embedding, nn.QuantizedEmbedding,
-        SwitchLinear, QuantizedSwitchLinear,
-    )  # fmt: skip
-    found: dict[str, list[Any]] = {}
-    for layer in layers:
-        for path, module in reversed(layer.named_modules()):
-            if isinstance(module, kinds) or hasattr(module, "to_lora"):
-                found.setdefault(path, []).append(module)
-    return found
 
 
 def _check_dora(there: Mapping[str, Sequence[Any]], keys: Sequence[str]) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from app.engine.lora import module_path, read_parameters, trainable
 from app.engine.lora_layers import is_lean
 from app.engine.mlx_gateway import import_mlx
+from app.engine.module_proxy import ModuleProxy
 from app.engine.tiers import TierPlan
 
 
@@ -99,9 +100,14 @@ def _activations(model: Any, layers: Any) -> Any:
     mx = import_mlx()
     seen: set[Any] = set()
     linears = [layer["linear"] for layer in layers]
+
+    def noting(linear: Any, x: Any) -> Any:
+        seen.add(x.dtype)
+        return linear(x)
+
     try:
         for layer, linear in zip(layers, linears, strict=True):
-            layer["linear"] = _Watched(linear, seen)
+            layer["linear"] = ModuleProxy(linear, noting)
         model(mx.zeros((1, 2), mx.int32))
     except Exception:  # an architecture's own code, called as it was not written to be
         return None
@@ -109,17 +115,3 @@ def _activations(model: Any, layers: Any) -> Any:
         for layer, linear in zip(layers, linears, strict=True):
             layer["linear"] = linear
     return seen.pop() if len(seen) == 1 and seen <= {mx.float32, mx.bfloat16} else None
-
-
-class _Watched:
-    """A module that notes the dtype of what it is called with."""
-
-    def __init__(self, module: Any, seen: set[Any]) -> None:
-        self._module, self._seen = module, seen
-
-    def __call__(self, x: Any) -> Any:
-        self._seen.add(x.dtype)
-        return self._module(x)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._module, name)

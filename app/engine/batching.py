@@ -46,10 +46,7 @@ class Batching:
 def choosing_batching(
     model: Any, head: Head | None, rows: TrainingData, batch_size: int, saved: object = None
 ) -> Generator[Event, None, Batching]:
-    """Try the model and say what is chosen; `saved` is what a run that goes on began with.
-
-    Raises InputError if that isn't possible here.
-    """
+    """Try the model and say what is chosen; `saved` is what a run that goes on began with."""
     chosen = _saved(saved) if saved else fastest_batching(batch_size)
     if not chosen.is_packed:
         yield LogMessage(_OF_ONE if batch_size == 1 else _FASTER_APART)
@@ -60,18 +57,16 @@ def choosing_batching(
     if can_pack(model, head, shapes):
         yield LogMessage(_SHARED)
         return chosen
-    if saved:
-        raise InputError(
-            "Examples shared rows when this run began; on this machine the model does not give "
-            "them what it gives each alone.",
-            "Go on with the run on the machine where it began.",
-        )
-    yield LogMessage(_APART)
+    yield LogMessage(_APART_FROM_HERE_ON, is_warning=True) if saved else LogMessage(_APART)
     return replace(chosen, is_packed=False)
 
 
 _SHARED = "The examples of a batch share one row; the model was seen to treat each as if alone."
 _APART = "Each example has a row of its own: in a shared one, this model would treat it otherwise."
+_APART_FROM_HERE_ON = (
+    "Examples shared rows when this run began; the model does not give them what it gives each "
+    "alone, so from here on each has a row of its own, in batches of another order."
+)
 _FASTER_APART = "Each example has a row of its own."
 _OF_ONE = "Each batch is one example."
 

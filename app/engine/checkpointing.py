@@ -12,6 +12,7 @@ from typing import Any
 from app.core.errors import InputError
 from app.engine.mlx_gateway import import_mlx
 from app.engine.module_paths import layers_of, module_at
+from app.engine.module_proxy import ModuleProxy
 
 
 @contextmanager
@@ -32,34 +33,19 @@ def layers_recomputed(model: Any, is_on: bool, taught: Set[str]) -> Iterator[Non
     for index, layer in enumerate(originals):
         start = f"{path}.{index}."
         names = {name.removeprefix(start) for name in taught if name.startswith(start)}
-        layers[index] = _Recomputed(layer, names)
+        layers[index] = _recomputed(layer, names)
     try:
         yield
     finally:
         layers[:] = originals
 
 
-class _Recomputed:
-    """A layer whose call is a checkpoint; answers for the layer in everything else."""
+def _recomputed(layer: Any, taught: Set[str]) -> Any:
+    """`layer`, whose call is a checkpoint."""
+    from mlx.utils import tree_flatten
 
-    def __init__(self, layer: Any, taught: Set[str]) -> None:
-        self._layer = layer
-        self._taught = taught
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._layer, name)
-
-    def __getitem__(self, name: str) -> Any:
-        return self._layer[name]
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._layer
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def checkpointed(layer: Any, *args: Any, **kwargs: Any) -> Any:
         mx = import_mlx()
-        from mlx.utils import tree_flatten
-
-        layer = self._layer
         held = dict(tree_flatten(layer.trainable_parameters()))
         dropouts = _dropouts(layer)
         # Drawn outside: the second computation must drop what the first dropped.
@@ -70,13 +56,15 @@ class _Recomputed:
             with _keyed(dropouts, keys):
                 return layer(*args, **kwargs)
 
-        taught = {name: value for name, value in held.items() if name in self._taught}
+        own = {name: value for name, value in held.items() if name in taught}
         try:
-            hidden, *values = _in_order(args[0], *taught.values())
-            tied = dict(zip(taught, values, strict=True))
+            hidden, *values = _in_order(args[0], *own.values())
+            tied = dict(zip(own, values, strict=True))
             return mx.checkpoint(call)(tied, hidden, *args[1:], **kwargs)
         finally:
             _put(layer, held)
+
+    return ModuleProxy(layer, checkpointed)
 
 
 def _in_order(hidden: Any, *parameters: Any) -> Sequence[Any]:

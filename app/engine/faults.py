@@ -1,7 +1,13 @@
-"""What MLX says when the machine gives up, in words a user can act on."""
+"""What MLX and an architecture's own code raise, in words a user can act on."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from app.core.error_text import error_text
-from app.core.errors import RunError
+from app.core.errors import AppError, InputError, RunError
+
+NO_ADAPTER = "can't carry an adapter"
+NO_GRADIENTS = "can't compute gradients"
 
 _SAYINGS = (
     (
@@ -35,3 +41,20 @@ def plain_fault(error: RuntimeError) -> RunError:
         if any(mark.lower() in text.lower() for mark in marks):
             return RunError(message, hint)
     return RunError(f"MLX could not go on: {error_text(error)}.")
+
+
+@contextmanager
+def plain_model_faults(cannot: str) -> Iterator[None]:
+    """What an architecture's own code raises inside, as one sentence; MLX's faults pass.
+
+    `cannot` is what the model can't do then: NO_ADAPTER or NO_GRADIENTS.
+    """
+    try:
+        yield
+    except (AppError, RuntimeError, MemoryError):
+        raise
+    except (Exception, SystemExit) as error:
+        raise InputError(
+            f"This model {cannot} with mlx-lm's code for it: {error_text(error)}.",
+            "Choose another base model.",
+        ) from error

@@ -15,6 +15,7 @@ from typing import Any
 from app.engine.mlx_gateway import import_mlx
 from app.engine.modes import evaluating
 from app.engine.module_paths import layers_of, module_at
+from app.engine.module_proxy import ModuleProxy
 from app.engine.positionwise import Positions, computed_only_at
 from app.engine.positionwise_probe import positionwise_paths
 
@@ -65,31 +66,11 @@ class Head:
         owner_path, _, name = self.trunk_path.rpartition(".")
         owner = module_at(self.model, owner_path)
         trunk = owner[name]
-        owner[name] = _StandIn(trunk, call)
+        owner[name] = ModuleProxy(trunk, call)
         try:
             yield
         finally:
             owner[name] = trunk
-
-
-class _StandIn:
-    """Answers for the trunk in everything but its call; no module, so it has no parameters."""
-
-    def __init__(self, trunk: Any, call: Callable[..., Any]) -> None:
-        self._trunk = trunk
-        self._call = call
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self._call(self._trunk, *args, **kwargs)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._trunk, name)
-
-    def __getitem__(self, name: str) -> Any:
-        return self._trunk[name]
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._trunk
 
 
 def find_head(model: Any) -> Head | None:

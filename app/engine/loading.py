@@ -1,7 +1,9 @@
 """Base models from a folder on disk, as mlx-lm loads them, with its errors in plain sentences."""
 
 from collections.abc import Generator
+from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -72,8 +74,16 @@ def load_architecture(path: Path) -> Any:
     config = check_model_folder(path)
     check_layer_count(path, config)
     mlx_lm_utils = import_mlx_lm()
+    printed = StringIO()
     try:
-        model, _ = mlx_lm_utils.load_model(path, lazy=True, **NO_CODE)
+        with redirect_stdout(printed):
+            model, _ = mlx_lm_utils.load_model(path, lazy=True, **NO_CODE)
+    except SystemExit as error:
+        why = error_text(printed.getvalue() or "it gives no reason")
+        raise InputError(
+            f"The model in {path} can't be loaded, because mlx-lm's code for it ends the program: "
+            f"{why}."
+        ) from error
     except Exception as error:  # mlx-lm raises whatever the architecture's own code raises
         raise _load_error(path, error) from error
     if not getattr(model, "layers", None):

@@ -27,6 +27,30 @@ def make_lora_layers_lean(model: Any) -> None:
             module.__class__ = kind
 
 
+def lora_layers_as_they_were(model: Any) -> None:
+    """Undo `make_lora_layers_lean`."""
+    for _, module in model.named_modules():
+        if is_lean(module):
+            module.__class__ = type(module).__base__
+
+
+@contextmanager
+def lean_only_outside(model: Any) -> Iterator[None]:
+    """Inside, lean layers have mlx-lm's own call."""
+    lean = {id(module): module for _, module in model.named_modules() if is_lean(module)}
+    kinds = [type(module) for module in lean.values()]
+    lora_layers_as_they_were(model)
+    try:
+        yield
+    finally:
+        for module, kind in zip(lean.values(), kinds, strict=True):
+            module.__class__ = kind
+
+
+def has_lean_layers(model: Any) -> bool:
+    return any(is_lean(module) for _, module in model.named_modules())
+
+
 def is_lean(module: Any) -> bool:
     """Whether `module` has the leaner call."""
     return getattr(type(module), "is_lean", False)

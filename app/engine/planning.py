@@ -1,11 +1,12 @@
 """What a run would hold and need, before it starts: asked while the user edits its settings."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
 from app.core.config import TrainingConfig
-from app.core.events import Event, MemoryEstimated, StageChanged, TierFacts
+from app.core.errors import AppError
+from app.core.events import Event, LogMessage, MemoryEstimated, StageChanged, TierFacts
 from app.engine.adapter import adapted_layer_count, add_adapter
 from app.engine.assignment import make_plan
 from app.engine.batches import BatchShape
@@ -79,7 +80,9 @@ def estimate_memory(
         layers = adapted_layer_count(model, config)
         advisor = Advisor(config, shape, layers, needed, need, available)
         advice = () if verdict == "fits" else advisor.advice()
-    except (ValueError, RuntimeError):  # an operation of the model's that MLX can't tell of
+    except (AppError, StoppedEarly):
+        raise
+    except Exception:  # the model's own code, or an operation of it that MLX can't describe
         return None
     return MemoryEstimated(
         model_bytes=needed.model_bytes,
@@ -115,16 +118,21 @@ def memory_of(
     config: TrainingConfig,
     shapes: Iterable[BatchShape],
     should_stop: Callable[[], bool] = lambda: False,
-) -> Iterator[MemoryEstimated]:
-    """The estimate for batches of these shapes, where there can be one.
+) -> Generator[Event, None, None]:
+    """The estimate for batches of these shapes, or that there can be none.
 
     On the CPU MLX keeps no more of freed memory from here on than the estimate says. Batches of
     every length free buffers of other sizes: it would come to CACHE_LIMIT_BYTES for any model.
     """
-    if estimate := estimate_memory(config, shapes=shapes, should_stop=should_stop):
-        if not compiles():
-            import_mlx().set_cache_limit(estimate.cache_bytes)
-        yield estimate
+    estimate = estimate_memory(config, shapes=shapes, should_stop=should_stop)
+    if estimate is not None and not compiles():
+        import_mlx().set_cache_limit(estimate.cache_bytes)
+    yield estimate or LogMessage(_NO_ESTIMATE)
+
+
+_NO_ESTIMATE = (
+    "The memory that this run needs can't be estimated: the model's code can't be traced."
+)
 
 
 def _adapted(config: TrainingConfig, four_bits: bool = False) -> Any:

@@ -1,7 +1,7 @@
 """Everything a run needs before its first step: model, adapter, plan, batches, questions."""
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,9 @@ from app.engine.assignment import make_plan
 from app.engine.batches import Batches, BatchShape
 from app.engine.batching import Batching, choosing_batching
 from app.engine.calibration import measuring_activity
+from app.engine.comparison import Taken, compared_with_own_code
 from app.engine.end_tokens import end_token_note
+from app.engine.fast_paths import FastPaths
 from app.engine.head import Head, find_head, vocabulary_of
 from app.engine.loading import BaseModel, loading_base_model
 from app.engine.lora import trainable
@@ -54,7 +56,7 @@ class Prepared:
     """A run, ready for its first step."""
 
     base: BaseModel
-    head: Head | None
+    fast: FastPaths
     plan: TierPlan
     batching: Batching
     train: Batches
@@ -69,6 +71,10 @@ class Prepared:
     """As of `token_digest.tokens_digest`."""
     parts: tuple[DatasetPart, ...] = ()
     """The datasets, if several are mixed."""
+
+    @property
+    def head(self) -> Head | None:
+        return self.fast.head
 
     @property
     def shapes(self) -> tuple[BatchShape, ...]:
@@ -108,7 +114,7 @@ def prepare(
     ]
     base = yield from in_stage("Loading the model", loading_base_model(config.model))
     after_loading()
-    add_adapter(base.model, config)
+    left_out = add_adapter(base.model, config)
     import_mlx().eval(base.model.parameters())
     saved_plan = None if saved is None else saved.get("plan")
     plan = None if saved_plan is None else plan_from_data(config.tiers, saved_plan)
@@ -118,11 +124,16 @@ def prepare(
         plan = make_plan(trainable(base.model), config)
     rows = yield from _opened(config, files, mixed, base)
     yield from _notes(config, base, rows)
+    if left_out:
+        yield LogMessage(f"{_NO_ADAPTER} {', '.join(left_out)}.")
     head = find_head(base.model)
     kept = None if saved is None else saved.get("batching")
     batching = yield from choosing_batching(base.model, head, rows, config.batch_size, kept)
     if saved is not None and _had_another_order(kept, is_mixed=bool(mixed)):
         yield LogMessage(_OTHER_ORDER)
+    wanted = Taken(FastPaths(head, config.grad_checkpoint), batching.is_packed)
+    taken = yield from _compared(config, base, plan, wanted, rows)
+    batching = replace(batching, is_packed=taken.is_packed)
     vocabulary = vocabulary_of(base.model, head)
     train = batching.batches(rows.train, vocabulary)
     if plan is None:
@@ -130,7 +141,7 @@ def prepare(
     questions = yield from _questions(config.question_sets, base, vocabulary)
     return Prepared(
         base=base,
-        head=head,
+        fast=taken.fast,
         plan=plan,
         batching=batching,
         train=train,
@@ -146,6 +157,39 @@ def prepare(
         tokens_sha256=tokens_digest(rows.train, rows.valid),
         parts=rows.parts if len(rows.parts) > 1 else (),
     )
+
+
+_NO_ADAPTER = (
+    "These modules stay without an adapter, because the model's code reads their weights itself or "
+    "mlx-lm could not load it:"
+)
+
+
+_NOT_COMPARED = (
+    "In a trial the model's own gradients were not finite, so what computes them faster here could "
+    "not be compared with its own code."
+)
+
+
+def _compared(
+    config: TrainingConfig,
+    base: BaseModel,
+    plan: TierPlan | None,
+    wanted: Taken,
+    rows: TrainingData,
+) -> Generator[Event, None, Taken]:
+    """What the run takes of `wanted`; whatever differs from the model's own code is left out."""
+    yield StageChanged("Comparing gradients with those of the model's own code")
+    views = [rows.train, *(part.valid for part in rows.parts)]
+    longest = max(int(view.lengths.max()) for view in views if len(view))
+    # By importance there is no plan yet; any has the same paths.
+    plan = plan or make_plan(trainable(base.model), replace(config, assign="depth"))
+    found = compared_with_own_code(base.model, plan, wanted, longest - 1)
+    if not found.is_finite:
+        yield LogMessage(_NOT_COMPARED, is_warning=True)
+    for name in found.left_out:
+        yield LogMessage(f"Left out, as this model's gradients are others with it: {name}.", True)
+    return found.taken
 
 
 def _plan_by_importance(

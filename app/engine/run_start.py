@@ -58,8 +58,7 @@ def training_step(
         state = start.state
     model.train()
     return TrainingStep(
-        model, optimizer, state, origin, head=prepared.head,
-        recompute_layers=config.grad_checkpoint, machines=machines,
+        model, optimizer, state, origin, machines=machines, fast=prepared.fast,
         rules=UpdateRules.from_config(config),
     )  # fmt: skip
 

@@ -10,19 +10,15 @@ from typing import Any
 
 from app.core.errors import VerificationError
 from app.engine.adapter_input import AdapterInput
-from app.engine.attention import attention_in_chunks
 from app.engine.batches import Batch
-from app.engine.checkpointing import layers_recomputed
-from app.engine.gating import lean_gating
+from app.engine.fast_paths import FastPaths, gradient_function
 from app.engine.head import Head
 from app.engine.lora import read_parameters, trainable, write_parameters
-from app.engine.lora_layers import gradients_at_once
-from app.engine.losses import computing_only_trained, loss_inputs, summed_loss
+from app.engine.losses import loss_inputs
 from app.engine.machines import ALONE, Machines
 from app.engine.memory_bound import MemoryBound
 from app.engine.mlx_gateway import compiled, import_mlx
 from app.engine.optimizer import Arrays, Gradients, OptimizerState, TieredAdamW
-from app.engine.packing import attention_within
 from app.engine.update_audit import UpdateAudit
 from app.engine.update_rules import UpdateRules
 from app.engine.verification import MovementMeter, StepMeasurement
@@ -41,13 +37,14 @@ class TrainingStep:
         head: Head | None = None,
         recompute_layers: bool = False,
         machines: Machines = ALONE,
+        fast: FastPaths | None = None,
         rules: UpdateRules | None = None,
     ) -> None:
-        """`rules` are the configuration's; without them the audit goes by the optimizer's own."""
+        """`fast` says more than `head` and `recompute_layers`, and instead of them. `rules` are
+        the configuration's; without them the audit goes by the optimizer's own settings."""
         self._model = model
         self._machines = machines
-        self._head = head
-        self._recompute_layers = recompute_layers
+        self._fast = fast or FastPaths(head, recompute_layers)
         self._bound = MemoryBound()
         self._optimizer = optimizer
         self.state = state
@@ -69,7 +66,7 @@ class TrainingStep:
         """
         every = tuple(range(len(self._optimizer.plan.tiers)))
         import_mlx().eval(self._gradients_of_batch(batch, every))
-        if self._recompute_layers:
+        if self._fast.recomputes_layers:
             with self._bound.measuring():  # not the first time, which also makes what stays
                 import_mlx().eval(self._gradients_of_batch(batch, every))
 
@@ -169,7 +166,7 @@ class TrainingStep:
             self._gradients[key] = compiled(
                 self._gradient_for(*key), inputs=[self._model.state, random], outputs=[random]
             )
-        inputs = loss_inputs(own, self._head)
+        inputs = loss_inputs(own, self._fast.head)
         return self._gradients[key](self._held, *inputs)  # type: ignore[no-any-return]
 
     def _gradient_for(
@@ -180,37 +177,9 @@ class TrainingStep:
         What is made here is kept in `self` and must not hold it: the model would stay in memory
         after the run, until Python's collector came by.
         """
-        mx = import_mlx()
-        from mlx.utils import tree_unflatten
-
-        model, head, adapter_input = self._model, self._head, self._input
-        plan, recompute_layers = self._optimizer.plan, self._recompute_layers
-        paths = dict.fromkeys(path for tier in tiers for path in plan.paths(tier))
-
-        def loss_of(parameters: Arrays, *inputs: Any) -> Any:
-            if parameters:
-                model.update(tree_unflatten(list(parameters.items())))
-            with layers_recomputed(model, recompute_layers, paths.keys()):
-                return summed_loss(model, head, *inputs)
-
-        def gradients(vectors: Sequence[Any], *inputs: Any) -> tuple[Any, Arrays]:
-            trained = computing_only_trained(head, *inputs)
-            with adapter_input.given(vectors) as given, trained:
-                if not paths:
-                    with attention_within(packed_lengths):
-                        return loss_of({}, *inputs), {}
-                # The backward pass too, which calls recomputed layers again. Examples are told
-                # apart first, and each one's attention is cut into chunks then.
-                with (
-                    attention_in_chunks(),
-                    attention_within(packed_lengths),
-                    gradients_at_once(model, paths.keys()),
-                    lean_gating(model),
-                ):
-                    taught = {path: given[path] for path in paths}
-                    return mx.value_and_grad(loss_of)(taught, *inputs)  # type: ignore[no-any-return]
-
-        return gradients
+        plan = self._optimizer.plan
+        paths = [path for tier in tiers for path in plan.paths(tier)]
+        return gradient_function(self._model, self._fast, self._input, paths, packed_lengths)
 
     def _update(self, due: tuple[int, ...]) -> Callable[..., Any]:
         if due not in self._updates:

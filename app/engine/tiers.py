@@ -8,7 +8,7 @@ import itertools
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -59,6 +59,14 @@ class TierPlan:
     def of_wholes(cls, tiers: tuple[TierConfig, ...], tier_of: Mapping[str, int]) -> "TierPlan":
         """A plan that cuts nothing: `tier_of` gives each parameter's tier."""
         return cls(tiers, tuple(Slot(path, tier) for path, tier in tier_of.items()))
+
+    def restricted_to(self, paths: Iterable[str]) -> "TierPlan":
+        """The same for these parameters alone, without the tiers that hold none of them."""
+        wanted = set(paths)
+        kept = [slot for slot in self.slots if slot.path in wanted]
+        numbers = sorted({slot.tier for slot in kept})
+        slots = tuple(replace(slot, tier=numbers.index(slot.tier)) for slot in kept)
+        return TierPlan(tuple(self.tiers[number] for number in numbers), slots)
 
     @cached_property
     def of_tier(self) -> tuple[tuple[Slot, ...], ...]:

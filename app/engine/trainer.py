@@ -41,7 +41,7 @@ from app.engine.machines import Machines, is_first_machine, join_machines
 from app.engine.mlx_gateway import CACHE_LIMIT_BYTES, computed_by, import_mlx
 from app.engine.planning import memory_before, memory_of
 from app.engine.preparation import Prepared, prepare
-from app.engine.stopping import StoppedEarly, until_stopped
+from app.engine.stopping import Made, StoppedEarly, until_stopped
 from app.library.checkpoint_list import step_of
 from app.library.checkpoint_state import MOST_STATE_BYTES, STATE_FILE
 from app.library.claim import is_claimed
@@ -175,20 +175,20 @@ def _made_ready(
         yield from memory_before(config, should_stop)
     digests = yield from hashed_before_training(files)
     remarks = check_is_same(config.model, saved, digests) if saved is not None else []
-    prepared, notes = yield from _prepared(prepare(config, saved, files.check_unchanged))
+    prepared, notes = yield from _with_notes(prepare(config, saved, files.check_unchanged))
     yield StageChanged("Estimating the memory")
-    yield from memory_of(config, prepared.shapes, should_stop)
-    return prepared, digests, remarks + notes
+    _, more_notes = yield from _with_notes(memory_of(config, prepared.shapes, should_stop))
+    return prepared, digests, remarks + notes + more_notes
 
 
-def _prepared(
-    preparing: Generator[Event, None, Prepared],
-) -> Generator[Event, None, tuple[Prepared, list[LogMessage]]]:
-    """What is prepared, and the messages on the way to it."""
+def _with_notes(
+    work: Generator[Event, None, Made],
+) -> Generator[Event, None, tuple[Made, list[LogMessage]]]:
+    """The result of `work`, with its messages collected; other events pass."""
     notes: list[LogMessage] = []
     while True:
         try:
-            event = next(preparing)
+            event = next(work)
         except StopIteration as ended:
             return ended.value, notes
         if isinstance(event, LogMessage):

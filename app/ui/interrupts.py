@@ -14,8 +14,10 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupts(QObject):
-    """Takes the signals over from `install` to `uninstall`, but for those that nobody shall hear:
-    nohup has the window stay when its terminal goes."""
+    """Takes the signals over from `install` to `uninstall`.
+
+    Under nohup, which ignores SIGHUP, the window stays open when its terminal is closed.
+    """
 
     interrupted = Signal()
 
@@ -30,7 +32,8 @@ class Interrupts(QObject):
 
     def install(self) -> None:
         signal.set_wakeup_fd(self._write_end.fileno())
-        self._taken = [n for n in _SIGNALS if signal.getsignal(n) is not signal.SIG_IGN]
+        is_nohup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        self._taken = [n for n in _SIGNALS if not (is_nohup and n == signal.SIGHUP)]
         for number in self._taken:
             signal.signal(number, self._take)
 

@@ -72,6 +72,43 @@ def test_values_and_gradients_are_mlxs_own(
         assert mx.allclose(our, their, rtol=1e-4, atol=1e-4).item()
 
 
+@pytest.mark.parametrize(
+    "shape", [(2, 4, 90, 90), (1, 4, 90, 90), (2, 1, 90, 90), (90, 90), (2, 4, 1, 90)]
+)
+def test_a_mask_that_is_added_gets_mlxs_gradient(
+    shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attention, "CHUNK", 32)
+    *qkv, weight = _inputs(90, 4, 2)
+    added = mx.random.normal(shape, key=mx.random.key(1))
+
+    def gradient(call: Callable[..., Any]) -> Any:
+        def total(added: Any) -> Any:
+            mask = mx.where(_window(90), added, -1e9)
+            return (call(*qkv, scale=SCALE, mask=mask) * weight).sum()
+
+        return mx.grad(total)(added)
+
+    expected = gradient(mx.fast.scaled_dot_product_attention)
+    assert mx.abs(expected).max().item() > 0.1
+    assert mx.allclose(gradient(chunked_attention), expected, rtol=1e-4, atol=1e-4).item()
+
+
+@pytest.mark.parametrize("shape", [(2, 4, 90, 90), (90, 90), (2, 4, 1, 90), (1, 90), (90, 1)])
+def test_a_mask_of_any_shape_gets_a_gradient_of_its_shape(
+    shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attention, "CHUNK", 32)
+    *qkv, weight = _inputs(90, 4, 2)
+    added = mx.random.normal(shape, key=mx.random.key(1))
+
+    def gradient(call: Callable[..., Any]) -> Any:
+        return mx.grad(lambda added: (call(*qkv, scale=SCALE, mask=added) * weight).sum())(added)
+
+    expected = gradient(mx.fast.scaled_dot_product_attention)
+    assert mx.allclose(gradient(chunked_attention), expected, rtol=1e-4, atol=1e-4).item()
+
+
 def test_half_precision_stays_half_precision_and_close(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attention, "CHUNK", 32)
     inputs = _inputs(90, 4, 2, mx.bfloat16)

@@ -76,6 +76,16 @@ def test_an_architecture_mlx_lm_does_not_know_is_named(copy: Path) -> None:
         load_base_model(copy)
 
 
+def test_an_architecture_whose_code_ends_the_program_is_refused_with_its_own_reason(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "hf_olmo", None)  # also where that package is there
+    monkeypatch.delitem(sys.modules, "mlx_lm.models.olmo", raising=False)
+    edit_config(copy, model_type="olmo")
+    with pytest.raises(InputError, match="ends the program: To run olmo install ai2-olmo"):
+        load_base_model(copy)
+
+
 def test_a_config_that_lacks_a_key_is_refused(copy: Path) -> None:
     config = json.loads((copy / "config.json").read_text())
     del config["hidden_size"]

@@ -271,7 +271,7 @@ def test_packed_steps_are_unpacked_ones(
         assert ours.loss == pytest.approx(theirs.loss, rel=1e-5)
         assert ours.gradient_norm == pytest.approx(theirs.gradient_norm, rel=1e-4)
         assert ours.movement.fired == theirs.movement.fired
-        evaluators = [Evaluator(step._model, step._head) for step in (packed, plain)]
+        evaluators = [Evaluator(step._model, step._fast.head) for step in (packed, plain)]
         losses = [e._loss(batch).item() for e in evaluators]
         assert losses[0] == pytest.approx(losses[1], rel=1e-4)
 

@@ -3,7 +3,7 @@
 Knows nothing of losses and batches.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from app.engine.lora import trainable
 from app.engine.mlx_gateway import import_mlx
 from app.engine.module_paths import module_at
+from app.engine.module_proxy import ModuleProxy
 
 MOST_DIMENSIONS = 2
 """Of what is no array of experts."""
@@ -75,28 +76,15 @@ class Call:
 
 def passed_through(layer: Any) -> Any:
     """A layer without parameters that does nothing; answers for `layer` in everything else."""
-    return _stand_in(layer, lambda hidden, *_, **__: hidden)
+    return ModuleProxy(layer, lambda _, hidden, *__, **___: hidden)
 
 
 def recorded(layer: Any, calls: list[Call]) -> Any:
     """`layer` with its calls written down."""
 
-    def call(hidden: Any, *args: Any, **kwargs: Any) -> Any:
+    def call(layer: Any, hidden: Any, *args: Any, **kwargs: Any) -> Any:
         output = layer(hidden, *args, **kwargs)
         calls.append(Call(layer, hidden, args, kwargs, output))
         return output
 
-    return _stand_in(layer, call)
-
-
-def _stand_in(layer: Any, call: Callable[..., Any]) -> Any:
-    import mlx.nn as nn
-
-    class StandIn(nn.Module):  # type: ignore[misc]
-        def __getattr__(self, name: str) -> Any:
-            return getattr(layer, name)
-
-        def __call__(self, *args: Any, **kwargs: Any) -> Any:
-            return call(*args, **kwargs)
-
-    return StandIn()
+    return ModuleProxy(layer, call)

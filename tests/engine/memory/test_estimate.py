@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from app.core.config import TierConfig, TrainingConfig
-from app.core.events import MemoryEstimated, StepFinished
+from app.core.events import LogMessage, MemoryEstimated, StepFinished
+from app.engine import planning
 from app.engine.adapter import add_adapter
 from app.engine.assignment import make_plan
 from app.engine.batches import Batch, BatchShape
@@ -21,7 +22,7 @@ from app.engine.memory.estimate import memory_need
 from app.engine.memory.graph import traced
 from app.engine.mlx_gateway import compiles, import_mlx, import_mlx_lm
 from app.engine.optimizer import TieredAdamW
-from app.engine.planning import estimate_memory
+from app.engine.planning import estimate_memory, memory_of
 from app.engine.step import TrainingStep
 from app.engine.trainer import train
 
@@ -137,6 +138,20 @@ def test_a_batch_is_traced_once_for_all_models_that_are_built_alike(
     memory_need(_model(replace(shape, heads=6), CONFIG), CONFIG, shape.of_batch)
     memory_need(_model(shape, CONFIG), CONFIG, BatchShape((64, 64), is_packed=True))
     assert len(traces) > before + 1
+
+
+def test_a_model_whose_code_cant_be_traced_has_no_estimate_and_that_is_said(
+    make_model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object) -> None:
+        raise TypeError("'NoneType' object is not subscriptable")
+
+    monkeypatch.setattr(planning, "memory_need", failing)
+    config = replace(CONFIG, model=make_model())
+    assert estimate_memory(config) is None
+    (said,) = memory_of(config, [BatchShape((20, 20))])
+    assert isinstance(said, LogMessage)
+    assert "can't be estimated" in said.text
 
 
 def test_more_of_anything_needs_more_and_recomputing_needs_less() -> None:

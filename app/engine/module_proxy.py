@@ -1,0 +1,39 @@
+"""A stand-in for one module of a model: another call, and the module's own answer to all else."""
+
+from collections.abc import Callable
+from typing import Any
+
+
+class ModuleProxy:
+    """Stands for `module` where a model calls it: `call(module, …)` is called instead.
+
+    `isinstance` and attributes are the module's own, since a model's code may choose its mask by
+    them. A walk over the model's modules finds no parameters here.
+    """
+
+    def __init__(self, module: Any, call: Callable[..., Any]) -> None:
+        self._module = module
+        self._call = call
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:
+        return type(self._module)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._call(self._module, *args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._module, name)
+
+    def __getitem__(self, name: str) -> Any:
+        return self._module[name]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._module
+
+    def items(self) -> tuple[()]:
+        """What `nn.Module`'s walks ask for."""
+        return ()
+
+    def children(self) -> dict[str, Any]:
+        return {}

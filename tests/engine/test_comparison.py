@@ -1,0 +1,115 @@
+"""A fast path that gives other gradients than the model's own code is left out, and named."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+import pytest
+from mlx.utils import tree_flatten
+
+from app.core.config import TierConfig, TrainingConfig
+from app.core.errors import AppError
+from app.core.events import LogMessage, RunFinished
+from app.engine import attention, checkpointing, gating, lora_layers, losses, packing
+from app.engine.adapter import add_adapter
+from app.engine.assignment import make_plan
+from app.engine.comparison import Compared, Taken, compared_with_own_code
+from app.engine.fast_paths import FastPaths
+from app.engine.head import find_head
+from app.engine.loading import load_base_model
+from app.engine.lora import trainable
+from app.engine.mlx_gateway import random_key
+from app.engine.trainer import train
+from tests.engine import architectures
+
+CONFIG = TrainingConfig(rank=4, tiers=(TierConfig(1), TierConfig(2)))
+SHORT, LONG = 100, 600
+
+
+def compared(model: Any, longest: int = SHORT) -> Compared:
+    add_adapter(model, CONFIG)
+    mx.eval(model.parameters())
+    plan = make_plan(trainable(model), CONFIG)
+    wanted = Taken(FastPaths(find_head(model), recomputes_layers=True), is_packed=True)
+    return compared_with_own_code(model, plan, wanted, longest)
+
+
+def _scaled(function: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda *args, **kwargs: function(*args, **kwargs) * 1.02
+
+
+def _attending_to_all(self: Any, q: Any, k: Any, v: Any, **more: Any) -> Any:
+    return self._attend(q, k, v, **more)
+
+
+FAULTS: dict[str, tuple[Any, str, Any, int]] = {
+    "attention in chunks": (
+        attention, "chunked_attention", _scaled(attention.chunked_attention), LONG,
+    ),
+    "packing": (packing._WithinExamples, "__call__", _attending_to_all, SHORT),
+    "gradient checkpointing": (
+        checkpointing, "_in_order", lambda hidden, *own: [hidden * 1.02, *own], SHORT,
+    ),
+    "the loss in two halves": (losses, "_fused_loss", _scaled(losses._fused_loss), SHORT),
+    "lean LoRA layers": (
+        lora_layers, "_sum_with_gradients_at_once", lambda linear, x, *_: linear(x), SHORT,
+    ),
+    "lean SwiGLU": (gating, "lean_swiglu", _scaled(gating.lean_swiglu), SHORT),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("longest", [SHORT, LONG])
+def test_right_paths_are_all_taken_and_the_model_stays_as_it_is(
+    tiny_model: Path, longest: int
+) -> None:
+    model = load_base_model(tiny_model).model
+    model.train()
+    found = compared(model, longest)
+    assert found.left_out == ()
+    assert found.taken.is_packed
+    assert found.taken.is_lean
+    bare = load_base_model(tiny_model).model
+    add_adapter(bare, CONFIG)
+    key = random_key()
+    expected = dict(tree_flatten(bare.parameters()))
+    held = dict(tree_flatten(model.parameters()))
+    assert held.keys() == expected.keys()
+    assert all(mx.array_equal(held[path], expected[path]).item() for path in held)
+    assert model.training
+    assert random_key() == key
+
+
+@pytest.mark.parametrize("path", FAULTS)
+def test_a_path_that_differs_is_left_out_alone(
+    path: str, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where, name, faulty, longest = FAULTS[path]
+    monkeypatch.setattr(where, name, faulty)
+    monkeypatch.setattr(gating, "compiles", lambda: True)
+    found = compared(load_base_model(tiny_model).model, longest)
+    assert found.left_out == (path,)
+
+
+def test_a_run_names_the_path_it_goes_without(
+    tiny_model: Path, chat_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(losses, "_fused_loss", _scaled(losses._fused_loss))
+    config = TrainingConfig(model=tiny_model, data=chat_file, steps=1, output=tmp_path / "run")
+    events = list(train(config))
+    said = [event for event in events if isinstance(event, LogMessage) and event.is_warning]
+    assert any("the loss in two halves" in message.text for message in said)
+    assert isinstance(events[-1], RunFinished)
+    assert events[-1].outcome == "finished"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("phi3small", "a token sees later ones"),
+        ("recurrent_gemma", "This model can't carry an adapter"),
+    ],
+)
+def test_a_model_that_cant_be_trained_is_refused(name: str, said: str) -> None:
+    with pytest.raises(AppError, match=said):
+        compared(architectures.built(name))
