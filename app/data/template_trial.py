@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
@@ -128,21 +129,36 @@ def _render_samples(source: str, connection: Connection, cpu_seconds: int) -> No
 
 def _limit_itself(cpu_seconds: int) -> None:
     used = resource.getrusage(resource.RUSAGE_SELF)
-    seconds = int(used.ru_utime + used.ru_stime) + 1 + cpu_seconds
-    for limit, most in (
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_CPU, seconds),
-        (resource.RLIMIT_AS, _MEMORY_BYTES + 2**29),
-    ):
+    limits = {
+        resource.RLIMIT_CORE: 0,
+        resource.RLIMIT_CPU: int(used.ru_utime + used.ru_stime) + 1 + cpu_seconds,
+    }
+    # Beyond the process's own start: its address space differs by a gigabyte between machines.
+    if (size := _address_space_bytes()) is not None:
+        limits[resource.RLIMIT_AS] = size + _MEMORY_BYTES
+    else:
+        threading.Thread(target=_watch_memory, args=(used.ru_maxrss,), daemon=True).start()
+    for limit, most in limits.items():
         with suppress(OSError, ValueError):
             resource.setrlimit(limit, (most, most))
-    threading.Thread(target=_watch_memory, daemon=True).start()
 
 
-def _watch_memory() -> None:
-    """Where the system doesn't hold a process to its limit, as on macOS."""
+def _address_space_bytes() -> int | None:
+    """None where there is no /proc, as on macOS, which also ignores a limit of it."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+    except (OSError, ValueError):
+        return None
+    return pages * resource.getpagesize()
+
+
+def _watch_memory(at_start: int) -> None:
+    """End the process once its peak, in the system's unit, is too far above the one at its start.
+
+    That one can be the parent's: a process inherits the peak of the one that it was forked from.
+    """
     unit = 1 if os.uname().sysname == "Darwin" else 1024
-    while resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit < _MEMORY_BYTES:
+    while (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - at_start) * unit < _MEMORY_BYTES:
         sleep(0.02)
     os._exit(_OUT_OF_MEMORY)
 

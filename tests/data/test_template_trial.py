@@ -4,6 +4,8 @@ them, and a stop is heeded meanwhile."""
 import json
 import multiprocessing
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from app.data.template_trial import template_problem, trying_templates
 from app.data.token_store import RowSettings
 from app.data.training_data import DataSettings, open_data, opening_data
 from app.engine.loading import load_tokenizer
+from tests.patience import PATIENCE_SECONDS
 
 ENDLESS = "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}"
 DOUBLING = (
@@ -108,3 +111,21 @@ def test_a_bad_template_is_in_nobodys_way_where_rows_are_texts(
     rows.write_text("".join(f'{{"text": "Line {n}."}}\n' for n in range(20)), encoding="utf-8")
     tokenizer = load_tokenizer(with_template("{% broken"))
     assert len(run_to_end(opening_data(find_files(rows), tokenizer, SETTINGS)).train) == 20
+
+
+AFTER_A_LARGE_MODEL = """
+from app.data.template_trial import template_problem
+
+held = bytearray(1_300_000_000)
+held[::4096] = b"x" * len(held[::4096])  # each page is touched: it is in memory
+print(repr(template_problem("{{ messages[0]['content'] }}")))
+"""
+
+
+def test_a_process_that_holds_a_large_model_tries_templates_as_any_other() -> None:
+    """A child process inherits the peak memory of its parent."""
+    done = subprocess.run(
+        [sys.executable, "-c", AFTER_A_LARGE_MODEL], capture_output=True, text=True,
+        timeout=PATIENCE_SECONDS, cwd=Path(__file__).parents[2],
+    )  # fmt: skip
+    assert done.stdout == "''\n", done.stderr
