@@ -243,7 +243,8 @@ def _check_saved(path: Path, arrays: Mapping[str, Any]) -> None:
     with path.open("rb") as file:
         found = mx.load(file, format="safetensors")
         is_same = found.keys() == arrays.keys() and all(
-            mx.array_equal(found[name], array).item() for name, array in arrays.items()
+            mx.array_equal(found[name], array, equal_nan=True).item()
+            for name, array in arrays.items()
         )
     if not is_same:
         raise VerificationError(f"The adapter read back from {path.parent} is not the model's.")

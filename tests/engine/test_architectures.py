@@ -20,6 +20,7 @@ from app.engine.assignment import make_plan
 from app.engine.checkpoints import load_checkpoint
 from app.engine.loading import load_architecture, load_tokenizer
 from app.engine.lora import trainable
+from app.engine.model_folder import folder_limits
 from app.engine.preparation import data_settings
 from app.engine.trainer import train
 from tests.engine import architectures, plain_trainer
@@ -87,7 +88,9 @@ class Trained:
 
     def rows(self) -> list[tuple[int, ...]]:
         tokenizer = load_tokenizer(self.model)
-        view = open_data(find_files(self.data), tokenizer, data_settings(self.config)).train
+        view = open_data(
+            find_files(self.data), tokenizer, data_settings(self.config, folder_limits(self.model))
+        ).train
         return [view[index].tokens for index in range(len(view))]
 
     def gradients(self) -> dict[str, Any]:

@@ -6,7 +6,7 @@ A checkpoint that is tried on another base model says so.
 import json
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -25,7 +25,7 @@ from app.data import model_files
 from app.engine import base_model_digests, preparation, trainer, tuned_model
 from app.engine.base_model_digests import WeightsHashing
 from app.engine.checkpoints import last_checkpoint
-from app.engine.loading import BaseModel, load_base_model
+from app.engine.loading import BaseModel, loading_base_model
 from app.engine.trainer import resume, train
 from app.engine.tuned_model import load_tuned_model
 from app.library.manifest import read_manifest
@@ -154,13 +154,13 @@ def while_loading(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], obj
     """What is done once the base model is loaded, before anything looks at its files again."""
 
     def do(disturb: Callable[[], object]) -> None:
-        def load_and_disturb(path: Path) -> BaseModel:
-            base = load_base_model(path)
+        def load_and_disturb(path: Path) -> Generator[float, None, BaseModel]:
+            base = yield from loading_base_model(path)
             disturb()
             return base
 
         for module in (preparation, tuned_model):
-            monkeypatch.setattr(module, "load_base_model", load_and_disturb)
+            monkeypatch.setattr(module, "loading_base_model", load_and_disturb)
 
     return do
 

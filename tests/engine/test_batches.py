@@ -237,5 +237,5 @@ def test_a_token_that_the_model_has_not_is_refused_with_its_row(is_packed: bool)
     batches = Batches(view, 3, is_packed=is_packed, vocabulary=4)
     assert batches.batch(np.arange(3)).tokens.max() == 3
     batches = Batches(view, 3, is_packed=is_packed, vocabulary=3)
-    with pytest.raises(RunError, match="row 2: token 3 is beyond the 3 tokens"):
+    with pytest.raises(RunError, match="line 2: token 3 is beyond the 3 tokens"):
         batches.batch(np.arange(3))

@@ -142,7 +142,7 @@ def test_each_layers_activations_are_free_before_the_next_are_computed_again(
     make_model: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of adapters that don't see to it themselves, as lean layers do: DoRA, experts, dropout."""
-    monkeypatch.setattr("app.engine.step.gradients_at_once", lambda *_: nullcontext())
+    monkeypatch.setattr("app.engine.fast_paths.gradients_at_once", lambda *_: nullcontext())
     deep = make_model(layers=20, hidden=64)
     ordered = peak(deep, True)
     monkeypatch.setattr(checkpointing, "_in_order", lambda *arrays: arrays)
@@ -154,7 +154,7 @@ def test_lean_layers_need_less_than_layers_in_order_alone(
 ) -> None:
     deep = make_model(layers=4, hidden=128)
     at_once = peak(deep, True)
-    monkeypatch.setattr("app.engine.step.gradients_at_once", lambda *_: nullcontext())
+    monkeypatch.setattr("app.engine.fast_paths.gradients_at_once", lambda *_: nullcontext())
     assert at_once < 0.97 * peak(deep, True)
 
 

@@ -8,7 +8,7 @@ from app.core.events import MemoryVerdict
 from app.engine.batches import BatchShape
 from app.engine.lora import trainable
 from app.engine.memory.step import step_bytes
-from app.engine.mlx_gateway import CACHE_LIMIT_BYTES
+from app.engine.mlx_gateway import CACHE_LIMIT_BYTES, compiles
 
 KEPT_COPIES = 4
 """Of the adapter's numbers, beside the adapter: both moments, pending gradients, the start."""
@@ -40,7 +40,9 @@ class MemoryNeed:
     def verdict(self, available_bytes: int) -> MemoryVerdict:
         if self.peak_bytes > available_bytes:
             return "won't fit"
-        roomy = max(DOUBT * self.peak_bytes, self.peak_bytes + self.cache_bytes)
+        # A GPU's cache is given back only once an allocation has failed.
+        kept = self.cache_bytes if compiles() else 0
+        roomy = max(DOUBT * self.peak_bytes, self.peak_bytes + kept)
         return "fits" if roomy <= available_bytes else "tight"
 
 
