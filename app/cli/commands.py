@@ -143,7 +143,8 @@ def _follow(start: Callable[[Callable[[], bool]], Iterator[Event]], as_json: boo
     finally:
         release_thread()
     if lost is not None:
-        return output_lost(lost, ending.message if ending else "")
+        output_lost(lost, ending.message if ending else "")
+        return EXIT_INTERRUPTED  # the run itself is whole: it was stopped
     return _exit_code(ending, interrupt)
 
 

@@ -112,6 +112,7 @@ def prepare(
         MixedFiles(find_files(more.data), more.share, parse_columns(more.map))
         for more in config.mix
     ]
+    yield StageChanged("Loading the model")
     base = yield from in_stage("Loading the model", loading_base_model(config.model))
     after_loading()
     left_out = add_adapter(base.model, config)
@@ -249,6 +250,7 @@ def _questions(
     )
     read = []
     for path in sets:
+        yield StageChanged("Reading the questions")
         opening = opening_data(find_files(path), base.tokenizer, settings)
         found = yield from in_stage("Reading the questions", opening)
         longest, name = int(found.train.lengths.max()), path.stem.replace("_", " ")

@@ -47,8 +47,7 @@ def until_stopped(
 
 
 def in_stage(name: str, work: "Work[Made]") -> Generator[Event, None, Made]:
-    """What `work` makes, with stages that say how far it is."""
-    yield StageChanged(name, 0.0)
+    """What `work` makes, with stages that say how far it is; none where there is nothing to do."""
     with closing(work):
         while True:
             try:

@@ -281,7 +281,7 @@ def test_a_run_whose_output_finds_no_room_says_so_and_stops(
             timeout=PATIENCE_SECONDS,
             env=environment(),
         )
-    assert ended.returncode == 2
+    assert ended.returncode == 130
     assert ended.stderr.startswith(
         "nestling: The output can't be written: No space left on device. Stopped "
     )
