@@ -96,7 +96,12 @@ def _heard(connection: Connection, process: BaseProcess) -> str:
         process.join()
     if process.exitcode == _OUT_OF_MEMORY:
         return "The model's chat template takes more than 1 GB of memory for a chat of a few words."
-    return _too_long()
+    if process.exitcode in (-signal.SIGXCPU, -signal.SIGKILL):
+        return _too_long()
+    return (
+        "The model's chat template can't be tried: the process for it ended with exit code "
+        f"{process.exitcode}."
+    )
 
 
 def _too_long() -> str:

@@ -203,7 +203,8 @@ class StoreWriter:
         with plain_disk_errors(self._folder):
             manifest = {"version": VERSION, "key": self._key, **self._facts()}
             self.close()
-            (self._aside / SUMS).write_bytes(b"".join(one.sums for one in self._sums.values()))
+            with open_private(self._aside / SUMS, "wb") as file:
+                file.write(b"".join(one.sums for one in self._sums.values()))
             sync(self._aside / SUMS)
             write_json_atomic(self._aside / MANIFEST, manifest)
             (self._aside / JOURNAL).unlink(missing_ok=True)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.core.config import TrainingConfig
-from app.core.errors import InputError
+from app.core.errors import InputError, VerificationError
 from app.engine.adaptable import adaptable, unfit
 from app.engine.faults import NO_ADAPTER, plain_model_faults
 from app.engine.lora import trainable
@@ -88,6 +88,16 @@ def _is_bare_elsewhere(model: Any, adapted: Sequence[str]) -> bool:
         path not in adapted and path.rpartition(".")[0] not in adapted
         for path in adaptable(model.layers)
     )
+
+
+def check_scale(model: Any, config: Mapping[str, Any]) -> None:
+    """Raise VerificationError unless an adapter's `config` has the scale of the model's layers."""
+    scale = config["lora_parameters"]["scale"]
+    for path, module in model.named_modules():
+        if "lora_b" in module and module.scale != scale:
+            raise VerificationError(
+                f"The adapter's config has a scale of {scale:g}, but {path} has {module.scale:g}."
+            )
 
 
 def _sizes(config: TrainingConfig) -> dict[str, Any]:

@@ -144,9 +144,11 @@ def save_checkpoint(
     """Write `folder`, which must not exist; returns its size in bytes. Raises AppError."""
     with folder_written_aside(folder, CHECKPOINT_FILES) as aside:
         _save_arrays(aside / ADAPTER_FILE, adapter)
-        _check_saved(aside / ADAPTER_FILE, adapter)
         write_json_atomic(aside / ADAPTER_CONFIG_FILE, adapter_config)
-        _save_arrays(aside / OPTIMIZER_FILE, _flatten(state))
+        _save_arrays(aside / OPTIMIZER_FILE, state.named())
+        saved = read_arrays(aside)
+        if not (same_arrays(saved[0], adapter) and same_arrays(saved[1], state.named())):
+            raise VerificationError(f"What was read back from {aside} is not what the run holds.")
         digests = {file.name: _digest(file) for file in sorted(aside.iterdir())}
         done = asdict(progress) | {"random_state": list(progress.random_state)}
         said = {
@@ -237,25 +239,18 @@ def _save_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
         import_mlx().save_safetensors(file, dict(arrays))
 
 
-def _check_saved(path: Path, arrays: Mapping[str, Any]) -> None:
-    """Raise VerificationError unless the file, read back, holds these arrays bit for bit."""
+def read_arrays(folder: Path) -> tuple[Arrays, Arrays]:
+    """The adapter and the optimizer's state as they stand in a checkpoint's files."""
     mx = import_mlx()
-    with path.open("rb") as file:
-        found = mx.load(file, format="safetensors")
-        is_same = found.keys() == arrays.keys() and all(
-            mx.array_equal(found[name], array, equal_nan=True).item()
-            for name, array in arrays.items()
-        )
-    if not is_same:
-        raise VerificationError(f"The adapter read back from {path.parent} is not the model's.")
+    return mx.load(str(folder / ADAPTER_FILE)), mx.load(str(folder / OPTIMIZER_FILE))
 
 
-def _flatten(state: OptimizerState) -> Arrays:
-    return {
-        f"{f.name}/{tier}": array
-        for f in fields(state)
-        for tier, array in enumerate(getattr(state, f.name))
-    }
+def same_arrays(found: Mapping[str, Any], arrays: Mapping[str, Any]) -> bool:
+    """Whether the arrays have the same names and are equal bit for bit."""
+    mx = import_mlx()
+    return found.keys() == arrays.keys() and all(
+        mx.array_equal(found[name], array, equal_nan=True).item() for name, array in arrays.items()
+    )
 
 
 def _unflatten(flat: Arrays) -> OptimizerState:

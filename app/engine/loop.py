@@ -16,7 +16,7 @@ from app.core.events import (
     ScoreMeasured,
     StepFinished,
 )
-from app.engine.adapter import adapter_config
+from app.engine.adapter import adapter_config, check_scale
 from app.engine.best import BestSoFar
 from app.engine.checkpoints import Checkpoint, Progress
 from app.engine.evaluation import count_exact_answers
@@ -32,7 +32,7 @@ from app.engine.mlx_gateway import (
 )
 from app.engine.preparation import Prepared
 from app.engine.rows_taken import rows_taken
-from app.engine.run_start import head_message, run_started, training_step
+from app.engine.run_start import check_restored, head_message, run_started, training_step
 from app.engine.schedules import learning_rate
 from app.engine.speed import Speed
 from app.engine.stopping import StopRequest, Work
@@ -104,6 +104,8 @@ class TrainingLoop:
 
     def _until_done(self) -> Generator[Event, None, None]:
         config = self._config
+        if self._start is not None:
+            check_restored(self._start, self._training, self._prepared.plan)
         yield run_started(config, self._prepared, self._keeper.run_dir)
         yield from self._notes
         yield head_message(self._head)
@@ -264,9 +266,11 @@ class TrainingLoop:
             plan_digest=self._prepared.plan.digest(),
             is_validation_due=self._is_validation_due,
         )
+        config = adapter_config(self._model, self._config)
+        check_scale(self._model, config)
         return self._keeper.save(
             trainable(self._model),
-            adapter_config(self._model, self._config),
+            config,
             self._training.state,
             progress,
         )

@@ -6,7 +6,7 @@ MLX's `AdamW(bias_correction=True)` bit for bit.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from app.core.config import TierConfig
@@ -39,6 +39,14 @@ class OptimizerState:
     def tree(self) -> list[list[Any]]:
         """All arrays in a fixed nesting, for `mx.compile` and `mx.eval`."""
         return [self.m, self.v, self.pending, self.fired_counts, self.pending_counts]
+
+    def named(self) -> Arrays:
+        """The arrays by kind and tier, as a checkpoint names them."""
+        return {
+            f"{kind.name}/{tier}": array
+            for kind in fields(self)
+            for tier, array in enumerate(getattr(self, kind.name))
+        }
 
     def copy(self) -> "OptimizerState":
         """A state whose lists can be filled anew; the arrays are shared."""

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from app.core.config import TrainingConfig
+from app.core.errors import VerificationError
 from app.core.events import LogMessage, RunStarted
-from app.engine.checkpoints import Checkpoint
+from app.engine.checkpoints import Checkpoint, read_arrays, same_arrays
 from app.engine.head import Head
 from app.engine.lora import trainable, write_parameters
 from app.engine.machines import Machines
@@ -13,8 +14,9 @@ from app.engine.optimizer import TieredAdamW
 from app.engine.plan_facts import tier_facts
 from app.engine.preparation import Prepared
 from app.engine.step import TrainingStep
-from app.engine.tiers import adapted_layers
+from app.engine.tiers import TierPlan, adapted_layers
 from app.engine.update_rules import UpdateRules
+from app.library.checkpoint_list import step_of
 from app.library.run_folder import run_name
 
 
@@ -61,6 +63,24 @@ def training_step(
         model, optimizer, state, origin, machines=machines, fast=prepared.fast,
         rules=UpdateRules.from_config(config),
     )  # fmt: skip
+
+
+def check_restored(start: Checkpoint, step: TrainingStep, plan: TierPlan) -> None:
+    """Raise VerificationError unless a resumed run holds what its checkpoint's files hold.
+
+    They are read again here, so that a fault in loading or in restoring them shows.
+    """
+    adapter, optimizer = read_arrays(start.folder)
+    if not same_arrays(adapter, step.parameters()) or not same_arrays(
+        optimizer, step.state.named()
+    ):
+        raise VerificationError(f"The run does not hold what {start.folder} holds.")
+    progress = start.progress
+    counts = [int(count.item()) for count in step.state.fired_counts]
+    due = [progress.step // tier.period for tier in plan.tiers]
+    is_counted = progress.void_steps_in_all or counts == due
+    if progress.step != step_of(start.folder) or not is_counted:
+        raise VerificationError(f"{start.folder} is not of step {progress.step} of this run.")
 
 
 def head_message(head: Head | None) -> LogMessage:

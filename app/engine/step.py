@@ -51,7 +51,7 @@ class TrainingStep:
         self._meter = MovementMeter(optimizer.plan, start)
         # What the model was last seen to hold: each step starts from there.
         self._paths = tuple(trainable(model))
-        parameters = read_parameters(model, self._paths)
+        self._seen = parameters = read_parameters(model, self._paths)
         self._held = self._meter.read(parameters)
         self._audit = UpdateAudit(rules or optimizer.rules(), optimizer.plan, parameters, state)
         self._input = AdapterInput(model, optimizer.plan)
@@ -81,6 +81,7 @@ class TrainingStep:
             loss, gradients = self._summed_gradients(batches, taught)
         loss, gradients = self._machines.summed(loss, gradients)
         before = read_parameters(self._model, self._paths)
+        self._check_untouched(before, step)
         result = self._update(due)(
             loss,
             gradients,
@@ -103,7 +104,7 @@ class TrainingStep:
             # Out of memory, say: the model must not keep arrays that can never be computed.
             write_parameters(self._model, before)
             raise
-        self.state, self._held = OptimizerState(*tree), held
+        self.state, self._held, self._seen = OptimizerState(*tree), held, after
         measurement = StepMeasurement(
             loss=loss.item() / trained_tokens,
             trained_tokens=trained_tokens,
@@ -114,6 +115,18 @@ class TrainingStep:
         )
         self._audit.check(observed, step, learning_rate, measurement, gradients, wanted, held)
         return measurement
+
+    def parameters(self) -> Arrays:
+        """The adapter as it stands in the model now."""
+        return trainable(self._model)
+
+    def _check_untouched(self, parameters: Arrays, step: int) -> None:
+        """Raise VerificationError if the adapter is another one than after the step before."""
+        mx = import_mlx()
+        for path, array in parameters.items():
+            seen = self._seen[path]
+            if array is not seen and not mx.array_equal(array, seen, equal_nan=True).item():
+                raise VerificationError(f"Before step {step}, {path} changed outside of any step.")
 
     def check_at_rest(self, step: int) -> None:
         """Raise VerificationError unless the model holds what was measured after `step`, finite."""

@@ -113,7 +113,18 @@ class UpdateAudit:
         for tier, now in zip(self._tiers, seen, strict=True):
             tier.has_gradient |= is_finite and now.squares > 0
             tier.had_gradient |= tier.has_gradient
-        verify(reported.movement, due, [is_finite and t.has_gradient for t in self._tiers], step)
+        scale = rules.clipping(norm) / reported.trained_tokens
+        means = [
+            tier.gradients * scale if is_finite and tier.gradients is not None else None
+            for tier in seen
+        ]
+        moves = [
+            k in due and is_finite and tier.has_gradient
+            and self._must_move(k, reported.movement, means[k], rate)
+            for k, tier in enumerate(self._tiers)
+        ]  # fmt: skip
+        verify(reported.movement, due, moves, step)
+        _check_reported(step, reported, norm, [math.sqrt(tier.moved) for tier in seen])
         if reported.is_void == is_finite:
             kind = ("finite", "left out") if is_finite else ("infinite", "applied")
             raise _fault(step, "{} gradients were {}".format(*kind))
@@ -124,15 +135,7 @@ class UpdateAudit:
             tier.has_gradient &= not fires
             most = largest_update(tier.state.fired + 1) if fires else 0.0
             _check_bound(step, k, now.excess, rate * rules.factors[k] * most)
-        scale = rules.clipping(norm) / reported.trained_tokens
-        self._open = _Step(
-            step, rate, [tier.values for tier in seen],
-            [
-                tier.gradients * scale if is_finite and tier.gradients is not None else None
-                for tier in seen
-            ],
-            reported.pending,
-        )  # fmt: skip
+        self._open = _Step(step, rate, [tier.values for tier in seen], means, reported.pending)
 
     def finish(self) -> None:
         """Compare the last step's samples with AdamW. Raises VerificationError.
@@ -153,6 +156,14 @@ class UpdateAudit:
             _check_samples(done.number, tier, values, expected, rate)
             _check_pending(done.number, k, tier.state.pending_count, done.pending[k])
             tier.values = values
+
+    def _must_move(self, k: int, movement: Movement, mean: Array | None, rate: float) -> bool:
+        """Whether tier k, once it is due, moves by more than rounding takes away."""
+        if k in movement.fired:
+            return True
+        self.finish()  # the step before: its state is needed
+        tier_rate = rate * self._rules.factors[k]
+        return self._tiers[k].would_move(mean, tier_rate, self._rules.weight_decay)
 
     def check_rate(self, step: int, rate: float) -> None:
         """Raise VerificationError unless `rate` is the configuration's learning rate of `step`."""
@@ -209,6 +220,18 @@ def _check_bound(step: int, tier: int, excess: float, most: float) -> None:
         raise _fault(
             step, f"tier {tier} moved by {excess:.3g}, where AdamW moves it by {most:.3g} at most"
         )
+
+
+def _check_reported(
+    step: int, reported: StepMeasurement, norm: float, deltas: Sequence[float]
+) -> None:
+    """The gradient's norm and the tiers' deltas, which people see, beside those measured here."""
+    pairs = [(reported.gradient_norm, norm), *zip(reported.movement.deltas, deltas, strict=True)]
+    for told, measured in pairs:
+        if math.isfinite(measured) and not math.isclose(
+            told, measured, rel_tol=1e-3, abs_tol=1e-18
+        ):
+            raise _fault(step, f"{told:.4g} is reported of what was measured as {measured:.4g}")
 
 
 def _check_pending(step: int, tier: int, counted: int, reported: int) -> None:

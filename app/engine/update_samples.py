@@ -6,7 +6,7 @@ What must be true of them is not known here.
 import itertools
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,9 @@ from app.engine.tiers import Slot
 from app.engine.update_rules import AdamWState, Array
 
 _PRECISIONS = {"float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
+
+_SMALLEST = 1e-37
+"""A float32 below this is rounded to 0 by some devices."""
 
 
 class SampledTier:
@@ -53,6 +56,17 @@ class SampledTier:
         has = [bool(mx.any(vector != 0).item()) for vector in (m, v, pending)]
         self.has_gradient, self.had_gradient = has[2], any(has)
 
+    def would_move(self, gradient: Array | None, rate: float, weight_decay: float) -> bool:
+        """Whether firing now, with this mean gradient first, moves a sampled number at all.
+
+        At a rate below a number's rounding, as at the end of a long schedule, it moves none.
+        """
+        state = replace(self.state)
+        if gradient is not None:
+            state.accumulate(gradient)
+        change = np.abs(state.fire(self.values, rate, weight_decay) - self.values)
+        return bool(np.any(change > self.precision * np.abs(self.values) + _SMALLEST))
+
     def name_at(self, position: int) -> str:
         """The parameter, or slice of one, that the number at `position` of the vector is of."""
         return self._slots[int(np.searchsorted(self._ends, position, side="right"))].key
@@ -68,6 +82,8 @@ class Observed:
     """The largest change of any number beyond its weight decay and rounding."""
     differs: bool
     """Whether any number is not the one that was to be written."""
+    moved: float
+    """The sum of all the tier's squared changes."""
     gradients: Array | None = None
     """Of the sampled numbers, summed over trained tokens; None where none was computed."""
     squares: float = 0.0
@@ -91,6 +107,7 @@ def observation(
         scalars.append(mx.max(mx.abs(new - old) - allowed[tier] * mx.abs(old)))
         differs = mx.any(new != wanted[tier]) if tier in wanted else mx.array(False)
         scalars.append(differs.astype(mx.float32))
+        scalars.append(mx.sum(mx.square(new - old)))
         if tier in gradients:
             samples.append(gradients[tier][here])
             scalars.append(mx.sum(mx.square(gradients[tier])))
@@ -100,15 +117,15 @@ def observation(
 def parsed(numbers: Array, sizes: Sequence[int], with_gradients: Collection[int]) -> list[Observed]:
     """By tier, the vector that `observation` gave with gradients of those tiers."""
     scalars = iter(numbers)
-    heads = [[next(scalars) for _ in range(2 + (k in with_gradients))] for k in range(len(sizes))]
+    heads = [[next(scalars) for _ in range(3 + (k in with_gradients))] for k in range(len(sizes))]
     lengths = [n for k, n in enumerate(sizes) for _ in range(1 + (k in with_gradients))]
     start = sum(map(len, heads))
     samples = iter(np.split(numbers[start:], np.cumsum(lengths)[:-1]))
     found = []
-    for k, (excess, differs, *squares) in enumerate(heads):
+    for k, (excess, differs, moved, *squares) in enumerate(heads):
         values = next(samples)
         of_gradient = (next(samples), *squares) if k in with_gradients else ()
-        found.append(Observed(values, excess, bool(differs), *of_gradient))
+        found.append(Observed(values, excess, bool(differs), moved, *of_gradient))
     return found
 
 

@@ -14,7 +14,10 @@ from app.core.config import TierConfig, TrainingConfig
 from app.core.events import RunFinished, StepFinished
 from app.engine import checkpoints as checkpoints_module
 from app.engine import loop as loop_module
+from app.engine import run_start
 from app.engine import step as step_module
+from app.engine import trainer as trainer_module
+from app.engine.checkpoints import Checkpoint
 from app.engine.lora import layer_index, trainable
 from app.engine.optimizer import TieredAdamW
 from app.engine.schedules import learning_rate
@@ -22,6 +25,7 @@ from app.engine.step import TrainingStep
 from app.engine.tiers import TierPlan
 from app.engine.trainer import resume, train
 from app.engine.update_rules import AdamWState, UpdateRules, largest_update
+from tests.engine.test_step import batch, training_step
 
 STEPS = 6
 Lie = Callable[[pytest.MonkeyPatch], None]
@@ -205,6 +209,55 @@ def another_adapter_is_saved(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(checkpoints_module, "_save_arrays", lying)
 
 
+def the_optimizer_is_saved_wrong(patch: pytest.MonkeyPatch) -> None:
+    save = checkpoints_module._save_arrays
+
+    def lying(path: Path, arrays: dict[str, Any]) -> None:
+        is_state = "optimizer" in path.name
+        save(path, {n: mx.zeros_like(v) if is_state else v for n, v in arrays.items()})
+
+    patch.setattr(checkpoints_module, "_save_arrays", lying)
+
+
+def another_scale_is_saved(patch: pytest.MonkeyPatch) -> None:
+    config = loop_module.adapter_config
+
+    def lying(*a: Any) -> dict[str, Any]:
+        true = config(*a)
+        return true | {"lora_parameters": true["lora_parameters"] | {"scale": 40.0}}
+
+    patch.setattr(loop_module, "adapter_config", lying)
+
+
+def misreporting(**factors: float) -> Lie:
+    """The step reports a gradient's norm, or deltas, times a factor."""
+
+    def lie(patch: pytest.MonkeyPatch) -> None:
+        measurement = step_module.StepMeasurement
+
+        def lying(**facts: Any) -> Any:
+            deltas = tuple(d * factors.get("deltas", 1) for d in facts["movement"].deltas)
+            norm = facts["gradient_norm"] * factors.get("norm", 1)
+            movement = replace(facts["movement"], deltas=deltas)
+            return measurement(**facts | {"movement": movement, "gradient_norm": norm})
+
+        patch.setattr(step_module, "StepMeasurement", lying)
+
+    return lie
+
+
+def a_due_weight_changes_between_steps(patch: pytest.MonkeyPatch) -> None:
+    run = TrainingStep.run
+
+    def lying(self: TrainingStep, *a: Any) -> Any:
+        if a[1] == 4:
+            path, value = list(trainable(self._model).items())[-1]
+            step_module.write_parameters(self._model, {path: value + 1e-3})
+        return run(self, *a)
+
+    patch.setattr(TrainingStep, "run", lying)
+
+
 def pending_is_misreported(patch: pytest.MonkeyPatch) -> None:
     measurement = step_module.StepMeasurement
     patch.setattr(
@@ -262,7 +315,16 @@ LIES: dict[str, tuple[Lie, str]] = {
     "a due tier is left out": (a_due_tier_is_left_out, "tier 1 was due but its weights did not"),
     "tiers fire a step late": (late, "tier 1 was due but its weights did not move"),
     "tiers fire a step early": (early, "tier 1 moved although it was not due"),
-    "another adapter is saved": (another_adapter_is_saved, "is not the model's"),
+    "another adapter is saved": (another_adapter_is_saved, "is not what the run holds"),
+    "another optimizer state is saved": (the_optimizer_is_saved_wrong, "is not what the run holds"),
+    "another scale is saved": (another_scale_is_saved, "has a scale of 40"),
+    "ten times the norm is reported": (misreporting(norm=10), "is reported of what was measured"),
+    "ten times the deltas are reported": (
+        misreporting(deltas=10), "is reported of what was measured",
+    ),
+    "a due weight changes between steps": (
+        a_due_weight_changes_between_steps, "changed outside of any step",
+    ),
     "pending gradients are misreported": (pending_is_misreported, "pending gradients"),
     "a good step is called void": (a_good_step_is_called_void, "did not move"),
     "a weight changes after the last step": (
@@ -281,6 +343,58 @@ def test_a_lie_about_an_update_stops_the_run(
     assert end.outcome == "failed"
     assert sentence in end.message
     assert "Traceback" not in end.message
+
+
+def not_restored(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(run_start, "write_parameters", lambda *_: None)
+
+
+def restored_with(change: Callable[[Checkpoint], Checkpoint]) -> Lie:
+    def lie(patch: pytest.MonkeyPatch) -> None:
+        load = trainer_module.load_checkpoint
+        patch.setattr(trainer_module, "load_checkpoint", lambda folder: change(load(folder)))
+
+    return lie
+
+
+def with_zeros(start: Checkpoint) -> Checkpoint:
+    zeros = [mx.zeros_like(array) for array in start.state.m]
+    return replace(start, state=replace(start.state, m=zeros))
+
+
+def with_a_shift(start: Checkpoint) -> Checkpoint:
+    return replace(start, adapter={p: v + 1e-3 for p, v in start.adapter.items()})
+
+
+def a_step_further(start: Checkpoint) -> Checkpoint:
+    return replace(start, progress=replace(start.progress, step=start.progress.step + 1))
+
+
+@pytest.mark.parametrize("lie", [
+    not_restored,
+    restored_with(with_zeros),
+    restored_with(with_a_shift),
+    restored_with(a_step_further),
+])  # fmt: skip
+def test_a_run_that_does_not_resume_from_its_checkpoint_is_stopped(
+    config: TrainingConfig, lie: Lie, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    list(train(config, stop_after=3))
+    lie(monkeypatch)
+    *_, end = resume(config.output)
+    assert isinstance(end, RunFinished)
+    assert end.outcome == "failed"
+    assert "hold what" in end.message or "is not of step" in end.message
+
+
+def test_a_rate_below_the_weights_rounding_is_no_fault(tiny_model: Path) -> None:
+    """At the end of a long cosine schedule a due tier moves no number, and should not."""
+    step = training_step(tiny_model, [1])
+    for number in range(1, 4):
+        assert step.run([batch(seed=number)], number, 1e-2).movement.fired == (0,)
+    assert step.run([batch(seed=4)], 4, 1e-24).movement.fired == ()
+    assert step.run([batch(seed=5)], 5, 1e-2).movement.fired == (0,)
+    step.check_at_rest(5)
 
 
 def zero_gradients(patch: pytest.MonkeyPatch) -> None:
