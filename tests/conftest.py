@@ -1,6 +1,7 @@
 """Shared fixtures: no screen, a library of its own for every test, a tiny real model."""
 
 import os
+import threading
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -19,7 +20,17 @@ from tests.patience import PATIENCE_MS
 
 # MLX is loaded once with the user's own cache, so that tests need not prepare the BLAS again.
 cache_dir()
-import_mlx()
+mx = import_mlx()
+_clear_streams = mx.clear_streams
+
+
+def _clear_streams_of_a_thread_that_ends() -> None:
+    """A command that is run within a test ends MLX's thread, which is that of all other tests."""
+    if threading.current_thread() is not threading.main_thread():
+        _clear_streams()
+
+
+mx.clear_streams = _clear_streams_of_a_thread_that_ends
 
 # The sample that every change runs is the same each time, so that a failure is the change's own;
 # the long campaigns (-m slow) draw anew.
@@ -204,6 +215,4 @@ def write_run(
 @pytest.fixture(autouse=True, scope="session")
 def _mlx_thread_ends_well() -> Iterator[None]:
     yield
-    from app.engine.mlx_gateway import release_thread
-
-    release_thread()
+    _clear_streams()  # without it the process can abort at its end
