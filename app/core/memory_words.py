@@ -37,12 +37,16 @@ def parts(estimate: MemoryEstimated) -> str:
         "adapter and optimizer": estimate.adapter_bytes,
         f"a batch of {estimate.length:,} tokens a row": estimate.work_bytes,
     }
-    told = ", ".join(f"{name} {gigabytes(size)}" for name, size in sizes.items())
-    told += f". Python, its libraries and the tokenizer take about {gigabytes(PROCESS_BYTES)} more"
+    details = ", ".join(f"{name} {gigabytes(size)}" for name, size in sizes.items())
+    details += (
+        f". Python, its libraries and the tokenizer take about {gigabytes(PROCESS_BYTES)} more"
+    )
     if not estimate.cache_bytes:
-        return f"{told}."
+        return f"{details}."
     kept = gigabytes(estimate.cache_bytes)
-    return f"{told}; MLX may keep {kept} of what was freed, and gives it back where room is short."
+    return (
+        f"{details}; MLX may keep {kept} of what was freed, and gives it back where room is short."
+    )
 
 
 def gigabytes(size_bytes: int) -> str:

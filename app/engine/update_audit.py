@@ -227,11 +227,11 @@ def _check_reported(
 ) -> None:
     """The gradient's norm and the tiers' deltas, which people see, beside those measured here."""
     pairs = [(reported.gradient_norm, norm), *zip(reported.movement.deltas, deltas, strict=True)]
-    for told, measured in pairs:
+    for shown, measured in pairs:
         if math.isfinite(measured) and not math.isclose(
-            told, measured, rel_tol=0.02, abs_tol=1e-18
+            shown, measured, rel_tol=0.02, abs_tol=1e-18
         ):
-            raise _fault(step, f"{told:.4g} is reported of what was measured as {measured:.4g}")
+            raise _fault(step, f"{shown:.4g} is reported of what was measured as {measured:.4g}")
 
 
 def _check_pending(step: int, tier: int, counted: int, reported: int) -> None:
