@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any
 
 from app.engine.mlx_gateway import import_mlx
+from app.engine.modes import evaluating, training
 
 Modules = Mapping[str, Sequence[Any]]
 """Path within a layer → the modules there, of several layers."""
@@ -52,13 +53,16 @@ def _has_plain_adapter(module: Any) -> bool:
 def _read_by_the_model(model: Any, modules: Sequence[Any]) -> set[int]:
     """By id, the modules with an array that is read outside their own call.
 
-    Nothing is computed, and no weights are read from disk.
+    Nothing is computed, and no weights are read from disk. The model is called in both modes: one
+    may keep in evaluation what it made of its weights (kimi_k3), or read them in one mode alone.
     """
     mx = import_mlx()
     read: set[int] = set()
     with _watched(modules, read):
         try:
-            model(mx.zeros((1, 4), mx.int32))
+            for mode in (training, evaluating):
+                with mode(model):
+                    model(mx.zeros((1, 4), mx.int32))
         except Exception:  # an architecture's own code; whether it trains is tried later
             return set()
     return read

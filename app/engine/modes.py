@@ -1,15 +1,24 @@
-"""A model's mode: dropout off while it is measured. Knows nothing of what is measured."""
+"""A model's mode: training, or evaluating with dropout off. Knows nothing of what is computed."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 
+def evaluating(model: Any) -> AbstractContextManager[None]:
+    """Dropout off inside, and the mode as it was after."""
+    return _in_mode(model, is_training=False)
+
+
+def training(model: Any) -> AbstractContextManager[None]:
+    """Dropout on inside, and the mode as it was after."""
+    return _in_mode(model, is_training=True)
+
+
 @contextmanager
-def evaluating(model: Any) -> Iterator[None]:
-    """Dropout off inside, and back on as it was after."""
+def _in_mode(model: Any, *, is_training: bool) -> Iterator[None]:
     was_training = model.training
-    model.eval()
+    model.train(is_training)
     try:
         yield
     finally:

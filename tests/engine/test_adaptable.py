@@ -41,6 +41,23 @@ def test_a_module_whose_weights_the_models_code_reads_itself_is_unfit() -> None:
     assert not hasattr(model.layers[0].read, "_seen")
 
 
+class Remembering(Model):
+    """Evaluating, it keeps what it made of a weight; training, it makes it anew (as kimi_k3)."""
+
+    def __call__(self, tokens: Any) -> Any:
+        if self.training or not hasattr(self, "_made"):
+            self._made = self.layers[0].read.weight * 2
+        return self.embed(tokens) @ self._made
+
+
+def test_a_weight_that_is_read_in_one_mode_alone_is_seen() -> None:
+    model = Remembering()
+    model.eval()
+    model(mx.zeros((1, 4), mx.int32))
+    assert unfit(model, adaptable(model.layers)) == ["read"]
+    assert not model.training
+
+
 def test_only_the_others_get_an_adapter_and_mlx_lm_is_given_their_names() -> None:
     model, config = Model(), TrainingConfig(rank=2)
     assert add_adapter(model, config) == ("read",)
