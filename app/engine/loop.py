@@ -211,7 +211,7 @@ class TrainingLoop:
         is_done = self._step == self._config.steps or self._is_over()
         if not is_done or self._is_validation_due or self._are_questions_left:
             return "stopped", f"{self._where_stopped()}{remarks}"
-        remarks += self._training.idle_tiers()
+        remarks += self._training.idle_parts()
         if self._step == self._config.steps:
             done = f"All {self._step} steps" if self._step > 1 else "The one step is"
             return "finished", f"{done} done.{remarks}"

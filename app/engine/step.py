@@ -12,6 +12,7 @@ from app.core.errors import VerificationError
 from app.engine.adapter_input import AdapterInput
 from app.engine.batches import Batch
 from app.engine.fast_paths import FastPaths, gradient_function
+from app.engine.frozen_weights import FrozenWeights
 from app.engine.head import Head
 from app.engine.lora import read_parameters, trainable, write_parameters
 from app.engine.losses import loss_inputs
@@ -21,7 +22,7 @@ from app.engine.mlx_gateway import compiled, import_mlx
 from app.engine.optimizer import Arrays, Gradients, OptimizerState, TieredAdamW
 from app.engine.update_audit import UpdateAudit
 from app.engine.update_rules import UpdateRules
-from app.engine.verification import MovementMeter, StepMeasurement
+from app.engine.verification import MovementMeter, StepMeasurement, idle_modules
 
 
 class TrainingStep:
@@ -54,6 +55,7 @@ class TrainingStep:
         self._seen = parameters = read_parameters(model, self._paths)
         self._held = self._meter.read(parameters)
         self._audit = UpdateAudit(rules or optimizer.rules(), optimizer.plan, parameters, state)
+        self._frozen = FrozenWeights(model)
         self._input = AdapterInput(model, optimizer.plan)
         self._gradients: dict[tuple[tuple[int, ...], ...], Callable[..., Any]] = {}
         self._updates: dict[tuple[int, ...], Callable[..., Any]] = {}
@@ -129,9 +131,11 @@ class TrainingStep:
                 raise VerificationError(f"Before step {step}, {path} changed outside of any step.")
 
     def check_at_rest(self, step: int) -> None:
-        """Raise VerificationError unless the model holds what was measured after `step`, finite."""
+        """Raise VerificationError unless the model holds what was measured after `step`, finite,
+        on the base model that it began with."""
         mx = import_mlx()
         self._audit.finish()
+        self._frozen.check(step)
         now = self._meter.read(trainable(self._model))
         for tier, (found, measured) in enumerate(zip(now, self._held, strict=True)):
             if not mx.all(mx.isfinite(found)).item():
@@ -143,9 +147,11 @@ class TrainingStep:
                     f"After step {step}, weights of tier {tier} changed outside of any step."
                 )
 
-    def idle_tiers(self) -> str:
-        """Sentences about the tiers that learned nothing so far, each after a space."""
-        return self._audit.idle_tiers(self._meter.drifts(self._held))
+    def idle_parts(self) -> str:
+        """Sentences about tiers and modules that learned nothing so far, each after a space."""
+        tiers = self._audit.idle_tiers(self._meter.drifts(self._held))
+        unmoved = self._meter.unmoved(self._held, self._audit.learning_tiers())
+        return tiers + idle_modules(unmoved)
 
     def _summed_gradients(
         self, batches: Sequence[Batch], tiers: tuple[int, ...]

@@ -26,6 +26,8 @@ FEWEST_EACH, MOST_EACH = 4, 64
 """Samples of one parameter, or of the slice of it that a tier holds."""
 TOLERANCE = 0.01
 """Of the learning rate: float32 against float64, on devices that round functions differently."""
+ROUNDING = 1e-5
+"""Of the learning rate: as much of that, as can lie along the weight decay in all samples."""
 _HINT = "This is a fault in Nestling or MLX, not in your data."
 
 
@@ -154,6 +156,9 @@ class UpdateAudit:
                 if k in due:
                     expected = tier.state.fire(tier.values, rate, self._rules.weight_decay)
             _check_samples(done.number, tier, values, expected, rate)
+            decayed = rate * self._rules.weight_decay * tier.values
+            if gradient is not None and k in due:
+                _check_decay(done.number, k, tier, values - expected, rate, decayed)
             _check_pending(done.number, k, tier.state.pending_count, done.pending[k])
             tier.values = values
 
@@ -174,6 +179,10 @@ class UpdateAudit:
             raise _fault(
                 step, f"the learning rate was {rate:.4g}, but the settings ask for {planned:.4g}"
             )
+
+    def learning_tiers(self) -> list[int]:
+        """The tiers that fired and had a gradient."""
+        return [k for k, tier in enumerate(self._tiers) if tier.state.fired and tier.had_gradient]
 
     def idle_tiers(self, drifts: Sequence[float]) -> str:
         """Sentences on the tiers that learned nothing, each after a space; mostly none.
@@ -213,6 +222,24 @@ def _check_samples(
     moved, wanted = (float(x[worst] - tier.values[worst]) for x in (found, expected))
     name = tier.name_at(int(tier.positions[worst]))
     raise _fault(step, f"{name} moved by {moved:.3g}, where AdamW's update is {wanted:.3g}")
+
+
+def _check_decay(
+    step: int, k: int, tier: SampledTier, error: Array, rate: float, decayed: Array
+) -> None:
+    """Raise VerificationError if weight decay was left out, or is far from `decayed`.
+
+    Of a single number it lies within the tolerance. The part of all samples' errors along the
+    decay shows it, where that is larger than rounding can make it; in bfloat16 it mostly is not.
+    """
+    size = float(decayed @ decayed)
+    rounding = tier.precision * np.abs(tier.values) * np.abs(decayed)
+    noise = ROUNDING * rate * float(np.abs(decayed).sum()) + 3 * float(np.linalg.norm(rounding))
+    if noise >= size / 4:
+        return
+    share = 1 - float(error @ decayed) / size
+    if not 0.5 <= share <= 1.5:
+        raise _fault(step, f"the weight decay of tier {k} was {share:.2g} of that in the settings")
 
 
 def _check_bound(step: int, tier: int, excess: float, most: float) -> None:

@@ -6,10 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from app.core.errors import VerificationError
 from app.engine.lora import layer_index
 from app.engine.mlx_gateway import compiled, import_mlx
 from app.engine.tiers import Slot, TierPlan, adapted_layers
+
+_MOST_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,7 @@ class MovementMeter:
         self._plan = plan
         self._start = self.read(start)
         self._layers = adapted_layers(start)
+        self._ends = [_ends(slots, start) for slots in plan.of_tier]
         self._spans = [_spans(slots, start) for slots in plan.of_tier]
         self._measure = compiled(_measuring(plan, self._spans))
 
@@ -68,6 +73,17 @@ class MovementMeter:
             mx.linalg.norm(new - first).item() for new, first in zip(now, self._start, strict=True)
         )
 
+    def unmoved(self, now: Sequence[Any], tiers: Sequence[int]) -> list[str]:
+        """Paths of parameters in these tiers that are still where the run began."""
+        mx = import_mlx()
+        has_moved: dict[str, bool] = {}
+        for tier in tiers:
+            changed = np.array(mx.not_equal(now[tier], self._start[tier]))
+            parts = np.split(changed, self._ends[tier][:-1])
+            for slot, part in zip(self._plan.of_tier[tier], parts, strict=True):
+                has_moved[slot.path] = has_moved.get(slot.path, False) or bool(part.any())
+        return [path for path, moved in has_moved.items() if not moved]
+
     def movement(self, measured: Sequence[float]) -> Movement:
         """The movement per tier and layer, from `measure`'s vector as a list."""
         spans = [(tier, layer) for tier, found in enumerate(self._spans) for layer, _ in found]
@@ -85,6 +101,21 @@ class MovementMeter:
             layer_deltas=tuple(norm(deltas, 1, layer) for layer in self._layers),
             fired=tuple(tier for tier in tiers if changed[tier]),
         )
+
+
+def idle_modules(unmoved: Sequence[str]) -> str:
+    """A sentence, after a space, on the modules that learned nothing; mostly none.
+
+    Any gradient moves `lora_b`. It starts at 0, so one that did not move leaves its module as it
+    was, whatever happened to `lora_a`.
+    """
+    end = ".lora_b"
+    modules = [path.removesuffix(end) for path in unmoved if path.endswith(end)]
+    if not modules:
+        return ""
+    shown = ", ".join(modules[:_MOST_NAMED])
+    more = f" and {len(modules) - _MOST_NAMED:,} more" if len(modules) > _MOST_NAMED else ""
+    return f" Modules that learned nothing: {shown}{more}."
 
 
 Span = tuple[int | None, int]
@@ -116,10 +147,13 @@ def _measuring(plan: TierPlan, spans_of: Sequence[Sequence[Span]]) -> Callable[.
 
 def _spans(slots: Sequence[Slot], arrays: Mapping[str, Any]) -> list[Span]:
     by_layer = itertools.groupby(slots, key=lambda slot: layer_index(slot.path))
-    return [
-        (layer, sum(math.prod(slot.shape(arrays[slot.path].shape)) for slot in together))
-        for layer, together in by_layer
-    ]
+    return [(layer, _ends(tuple(together), arrays)[-1]) for layer, together in by_layer]
+
+
+def _ends(slots: Sequence[Slot], arrays: Mapping[str, Any]) -> list[int]:
+    """Where each slot's numbers end in the vector of them all."""
+    sizes = (math.prod(slot.shape(arrays[slot.path].shape)) for slot in slots)
+    return list(itertools.accumulate(sizes))
 
 
 def _sums(squares: Any, spans: Sequence[Span]) -> list[Any]:

@@ -99,6 +99,23 @@ def swapped(updates: dict[str, Any], _: dict[str, Any], __: int) -> dict[str, An
     return updates | {one: updates[other], other: updates[one]}
 
 
+def a_base_weight_changes(patch: pytest.MonkeyPatch) -> None:
+    """By as little as one bit, in the last step."""
+    write, count = step_module.write_parameters, 0
+
+    def lying(model: Any, updates: dict[str, Any]) -> None:
+        nonlocal count
+        count += 1
+        write(model, updates)
+        if count == STEPS:
+            norm = model.model.norm
+            bits = norm.weight.view(mx.uint32)
+            bits[2] = bits[2] ^ 1
+            norm.weight = bits.view(mx.float32)
+
+    patch.setattr(step_module, "write_parameters", lying)
+
+
 # Lies of the optimizer: what was computed is not AdamW.
 
 
@@ -287,6 +304,7 @@ LIES: dict[str, tuple[Lie, str]] = {
     "1e-12 of the update is written": (scaled(1e-12), "does not hold the update of"),
     "twice the update is written": (scaled(2), "does not hold the update of"),
     "two parameters are swapped": (writing(swapped), "does not hold the update of"),
+    "a base weight changes": (a_base_weight_changes, "base model are not those the run began with"),
     "inf is written at the last step": (writing(infinite_at_the_end), "infinite or not a number"),
     "half of the update is computed": (
         updating(lambda _, old, new: old + 0.5 * (new - old)), "where AdamW's update is",
@@ -310,6 +328,7 @@ LIES: dict[str, tuple[Lie, str]] = {
     "no bias correction": (bias_correction_is_off, "where AdamW moves it by"),
     "no momentum": (momentum_is_lost, "where AdamW's update is"),
     "other betas": (with_other(betas=(0.5, 0.9)), "where AdamW"),
+    "no decay": (with_other(weight_decay=0.0), "the weight decay of tier 0 was"),
     "strong decay": (with_other(weight_decay=1.0), "where AdamW"),
     "only the last gradient counts": (only_the_last_gradient_counts, "where AdamW's update is"),
     "a due tier is left out": (a_due_tier_is_left_out, "tier 1 was due but its weights did not"),
@@ -422,6 +441,23 @@ def test_a_tier_that_never_moved_is_named_at_the_end(
     zero_gradients(monkeypatch)
     end = ending(replace(config, weight_decay=0.0))
     assert end.message.endswith("Tier 1 learned nothing: its gradient was always zero.")
+
+
+def test_a_module_that_learned_nothing_is_named_at_the_end(
+    config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gradients = TrainingStep._summed_gradients
+    lost = "model.layers.3.self_attn.q_proj"
+
+    def lying(self: TrainingStep, *a: Any) -> Any:
+        loss, found = gradients(self, *a)
+        plan, held = self._optimizer.plan, self.parameters()
+        named = plan.scattered(found, held)
+        named |= {p: mx.zeros_like(g) for p, g in named.items() if p.startswith(lost)}
+        return loss, {tier: plan.gathered(tier, named) for tier in found}
+
+    monkeypatch.setattr(TrainingStep, "_summed_gradients", lying)
+    assert ending(config).message == f"All 6 steps done. Modules that learned nothing: {lost}."
 
 
 def test_a_tier_whose_period_is_longer_than_the_run_is_named_at_the_end(
