@@ -25,9 +25,7 @@ class FrozenWeights:
     def check(self, step: int) -> None:
         """Raise VerificationError naming an array that changed, came or went since the start."""
         now = _sums(self._model)
-        changed = [
-            path for path in self._sums | now if self._sums.get(path) != now.get(path)
-        ]
+        changed = [path for path in self._sums | now if self._sums.get(path) != now.get(path)]
         if not changed:
             return
         others = f" and {len(changed) - 1:,} more" if len(changed) > 1 else ""

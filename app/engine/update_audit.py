@@ -151,13 +151,14 @@ class UpdateAudit:
         samples = zip(self._tiers, done.values, done.gradients, strict=True)
         for k, (tier, values, gradient) in enumerate(samples):
             rate, expected = done.rate * self._rules.factors[k], tier.values
+            fires = gradient is not None and k in due
             if gradient is not None:
                 tier.state.accumulate(gradient)
-                if k in due:
-                    expected = tier.state.fire(tier.values, rate, self._rules.weight_decay)
+            if fires:
+                expected = tier.state.fire(tier.values, rate, self._rules.weight_decay)
             _check_samples(done.number, tier, values, expected, rate)
-            decayed = rate * self._rules.weight_decay * tier.values
-            if gradient is not None and k in due:
+            if fires:
+                decayed = rate * self._rules.weight_decay * tier.values
                 _check_decay(done.number, k, tier, values - expected, rate, decayed)
             _check_pending(done.number, k, tier.state.pending_count, done.pending[k])
             tier.values = values
