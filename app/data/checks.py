@@ -9,11 +9,12 @@ from typing import Any
 from app.core.columns import Columns
 from app.data.content_parts import joined_text
 from app.data.examples import ChatExample, Example, Message, RowProblem, TextExample
+from app.data.json_text import parsed_list
 from app.data.place import Place
 from app.data.readers.formats import file_format
-from app.data.readers.strict_json import BadJson, StrictJson
 from app.data.row_values import Wrong, is_absent, kind_of, text_of
 from app.data.shapes import RowFormat, Shaped, shaped
+from app.data.system_turns import is_empty_system, with_system
 from app.data.unknown_rows import is_turn
 
 ROLES = ("system", "user", "assistant", "tool")
@@ -48,22 +49,12 @@ def _object(row: object, path: Path, columns: Columns | None) -> dict[str, Any]:
 def _example(parts: Shaped, place: Place) -> Example:
     if parts.text is not None:
         return TextExample(parts.text, place)
-    messages = _messages(_parsed(parts.messages))
-    tools = None if is_absent(parts.tools) else _tools(_parsed(parts.tools))
+    messages = with_system(_messages(parts.messages), parts.system)
+    tools = None if is_absent(parts.tools) else _tools(parsed_list(parts.tools))
     untrained = tuple(_untrained(messages))
     # A template needn't know of weights.
     messages = tuple({k: v for k, v in turn.items() if k != "weight"} for turn in messages)
     return ChatExample(messages, tools, place, untrained)
-
-
-def _parsed(value: object) -> object:
-    """Lists stand in tables, and tools often in JSON, as text that holds JSON."""
-    if not isinstance(value, str) or not value.lstrip().startswith("["):
-        return value
-    try:
-        return StrictJson().value(value.strip())
-    except BadJson:
-        return value
 
 
 def _messages(value: object) -> tuple[Message, ...]:
@@ -71,7 +62,8 @@ def _messages(value: object) -> tuple[Message, ...]:
         raise Wrong(f"messages is {kind_of(value)}, not a list")
     if not value:
         raise Wrong("messages is an empty list", "empty")
-    messages = tuple(_message(item, number) for number, item in enumerate(value, start=1))
+    found = (_message(item, number) for number, item in enumerate(value, start=1))
+    messages = tuple(message for message in found if not is_empty_system(message))
     replies = sum(message["role"] == "assistant" for message in messages)
     if not replies:
         raise Wrong("has no assistant turn, so there is nothing to learn", "no reply")
@@ -103,8 +95,10 @@ def _message(value: object, number: int) -> Message:
     if calls is not None:
         _check_tool_calls(calls, role, where)
     content = value.get("content")
-    if isinstance(content, list) and (content or not calls):
+    if isinstance(content, list) and (content or not (calls or role == "system")):
         content = joined_text(content, where)
+    if is_empty_system({"role": role, "content": content}):
+        return {"role": role, "content": ""}
     if calls and (content is None or content in ("", [])):
         # Several templates print a null as the word None, which would be trained.
         return {**value, "content": ""}

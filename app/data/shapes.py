@@ -10,20 +10,16 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from app.core.columns import Columns
+from app.data.column_names import COMPLETIONS, CONVERSATIONS, PROMPTS
+from app.data.json_text import parsed_list
 from app.data.row_values import Wrong, is_absent, text_of
 from app.data.sharegpt import is_sharegpt, messages_of
+from app.data.system_turns import system_column
 from app.data.unknown_rows import UNKNOWN, Row, unknown
 
 RowFormat = Literal[
     "chat", "tools", "ShareGPT", "Alpaca", "prompt and completion", "question and answer", "text"
 ]
-
-PROMPTS = ("prompt", "question", "query", "instruction", "input", "problem", "user", "human")
-COMPLETIONS = (
-    "completion", "response", "answer", "output", "reply", "solution", "assistant", "target",
-)  # fmt: skip
-CONVERSATIONS = ("conversations", "conversation")
-SYSTEMS = ("system", "system_prompt")
 
 
 @dataclass(frozen=True)
@@ -34,6 +30,8 @@ class Shaped:
     messages: object = None
     text: str | None = None
     tools: object = None
+    system: object = None
+    """The words of a column beside the messages."""
 
 
 def shaped(row: Row, columns: Columns | None = None) -> Shaped:
@@ -53,9 +51,9 @@ def _recognised(row: Row) -> Shaped | None:
     if "prompt" in row and "completion" in row:
         return _pair(row, "prompt", "completion", "prompt and completion")
     if "messages" in row:
-        return _chat(row["messages"], row.get("tools"), row)
+        return _chat(row["messages"], row.get("tools"), system_column(row))
     if key := next((key for key in CONVERSATIONS if key in row), None):
-        return _chat(row[key], row.get("tools"), row)
+        return _chat(row[key], row.get("tools"), system_column(row))
     return _synonyms(row) or (_text(row, "text") if "text" in row else None)
 
 
@@ -78,7 +76,7 @@ def _synonyms(row: Row) -> Shaped | None:
 
 
 def _pair(row: Row, prompt: str, completion: str, form: RowFormat) -> Shaped:
-    system = next((row[name] for name in SYSTEMS if not is_absent(row.get(name))), None)
+    system = system_column(row)
     asked = text_of(row[prompt], f"{prompt} is")
     if form != "prompt and completion" or prompt != "prompt":
         for name in ("input", "context"):
@@ -111,14 +109,12 @@ def _history(value: object) -> list[dict[str, Any]]:
     return turns
 
 
-def _chat(messages: object, tools: object, row: Row) -> Shaped:
+def _chat(messages: object, tools: object, system: object) -> Shaped:
+    messages = parsed_list(messages)
     if is_sharegpt(messages):
-        opening = next((row[name] for name in SYSTEMS if not is_absent(row.get(name))), None)
-        return Shaped(
-            "ShareGPT", messages=[*_opening(opening), *messages_of(messages)], tools=tools
-        )
+        return Shaped("ShareGPT", messages=messages_of(messages), tools=tools, system=system)
     form: RowFormat = "tools" if tools or _calls_tools(messages) else "chat"
-    return Shaped(form, messages=messages, tools=tools)
+    return Shaped(form, messages=messages, tools=tools, system=system)
 
 
 def _text(row: Row, name: str) -> Shaped:
@@ -133,7 +129,7 @@ def _mapped(row: Row, columns: Columns) -> Shaped:
     if columns.text:
         return _text(row, columns.text)
     if columns.messages:
-        return _chat(row[columns.messages], tools, {"system": row.get(columns.system or "")})
+        return _chat(row[columns.messages], tools, row.get(columns.system or ""))
     prompt, completion = columns.prompt or "", columns.completion or ""
     asked = text_of(row[prompt], f"{prompt} is")
     answer = text_of(row[completion], f"{completion} is")

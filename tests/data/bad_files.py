@@ -450,8 +450,18 @@ BAD_FILES = [
     ),
     (
         "d.jsonl",
-        chat({"role": "system", "content": ""}, USER, REPLY),
-        "d.jsonl, line 1: message 1 (system) has content that is empty",
+        chat(SYSTEM, USER, REPLY, system="Be kind."),
+        "d.jsonl, line 1: has a system column ('Be kind.') and a system turn with other words ('Be brief.'); keep one of them",
+    ),
+    (
+        "d.jsonl",
+        chat(USER, SYSTEM, REPLY, system="Be brief."),
+        "d.jsonl, line 1: has a system column and the same words in a later turn; keep one of them",
+    ),
+    (
+        "d.jsonl",
+        chat(USER, REPLY, system="Be kind.", system_prompt="Be brief."),
+        "d.jsonl, line 1: has different words in system and system_prompt; keep one of them",
     ),
     (
         "d.jsonl",
