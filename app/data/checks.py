@@ -8,15 +8,20 @@ from typing import Any
 
 from app.core.columns import Columns
 from app.data.content_parts import joined_text
-from app.data.examples import ChatExample, Example, Message, RowProblem, TextExample
+from app.data.examples import ChatExample, Example, Message, Note, RowProblem, TextExample
 from app.data.json_text import parsed_list
 from app.data.place import Place
+from app.data.preferences import preference
 from app.data.readers.formats import file_format
 from app.data.row_values import Wrong, is_absent, kind_of, text_of
 from app.data.shapes import RowFormat, Shaped, shaped
 from app.data.system_turns import is_empty_system, with_system
+from app.data.turn_flags import is_trained
+from app.data.turn_keys import MESSAGE_KEYS, asked_for, unused_keys
 from app.data.unknown_rows import is_turn
 
+_PLAIN_KEYS = 2
+"""Role and content."""
 ROLES = ("system", "user", "assistant", "tool")
 _OTHER_NAMES = {"human": "user", "gpt": "assistant", "bot": "assistant", "model": "assistant"}
 
@@ -26,10 +31,18 @@ def check_row(
 ) -> tuple[Example, RowFormat] | RowProblem:
     """The example that a parsed row holds, with the shape it came in; or the row's problem."""
     try:
-        parts = shaped(_object(row, path, columns), columns)
-        return _example(parts, place), parts.form
+        whole = _object(row, path, columns)
+        return _checked(whole, shaped(whole, columns), place)
     except Wrong as wrong:
         return RowProblem(path, place, str(wrong), wrong.kind)
+
+
+def _checked(row: dict[str, Any], parts: Shaped, place: Place) -> tuple[Example, RowFormat]:
+    try:
+        return _example(parts, place), parts.form
+    except Wrong as wrong:
+        # The prompt of a preference is a chat without a reply.
+        raise (wrong.kind == "no reply" and preference(row)) or wrong from None
 
 
 def _object(row: object, path: Path, columns: Columns | None) -> dict[str, Any]:
@@ -52,9 +65,19 @@ def _example(parts: Shaped, place: Place) -> Example:
     messages = with_system(_messages(parts.messages), parts.system)
     tools = None if is_absent(parts.tools) else _tools(parsed_list(parts.tools))
     untrained = tuple(_untrained(messages))
-    # A template needn't know of weights.
-    messages = tuple({k: v for k, v in turn.items() if k != "weight"} for turn in messages)
-    return ChatExample(messages, tools, place, untrained)
+    notes = parts.notes
+    if any(len(turn) > _PLAIN_KEYS for turn in messages):
+        notes = (*notes, *_notes(parts.messages))
+        # A template needn't know of weights.
+        messages = tuple({k: v for k, v in turn.items() if k != "weight"} for turn in messages)
+    return ChatExample(messages, tools, place, untrained, notes)
+
+
+def _notes(turns: Any) -> Iterator[Note]:
+    """What is to be known of turns that were checked."""
+    yield from unused_keys(turns, MESSAGE_KEYS, "which few chat templates write")
+    flags = [is_trained(turn, "") for turn in turns]
+    yield from asked_for(turns, flags)
 
 
 def _messages(value: object) -> tuple[Message, ...]:
@@ -64,13 +87,14 @@ def _messages(value: object) -> tuple[Message, ...]:
         raise Wrong("messages is an empty list", "empty")
     found = (_message(item, number) for number, item in enumerate(value, start=1))
     messages = tuple(message for message in found if not is_empty_system(message))
-    replies = sum(message["role"] == "assistant" for message in messages)
+    replies = [message for message in messages if message["role"] == "assistant"]
     if not replies:
         raise Wrong("has no assistant turn, so there is nothing to learn", "no reply")
-    if replies == sum(1 for _ in _untrained(messages)):
-        raise Wrong(
-            "gives every assistant turn the weight 0, so there is nothing to learn", "no reply"
-        )
+    if all(reply.get("weight") == 0 for reply in replies):
+        is_weighted = all(turn.get("weight") == 0 for turn in value if turn["role"] == "assistant")
+        how = "gives every assistant turn the weight 0"
+        how = how if is_weighted else "marks every assistant turn as not trained"
+        raise Wrong(f"{how}, so there is nothing to learn", "no reply")
     return messages
 
 
@@ -90,7 +114,8 @@ def _message(value: object, number: int) -> Message:
         advice = f"has an unknown role, {_shown(role)}; {_advice(role)}"
         raise Wrong(f"message {number} {advice}", "role")
     where = f"message {number} ({role})"
-    _check_weight(value.get("weight"), where)
+    if len(value) > _PLAIN_KEYS and is_trained(value, where) is False:
+        value = {**value, "weight": 0}
     calls = value.get("tool_calls")
     if calls is not None:
         _check_tool_calls(calls, role, where)
@@ -106,15 +131,6 @@ def _message(value: object, number: int) -> Message:
         raise Wrong(f"{where} has no content", "empty")
     text = text_of(content, f"{where} has content that is")
     return value if text is value["content"] else {**value, "content": text}
-
-
-def _check_weight(weight: object, where: str) -> None:
-    """A weight is what OpenAI's fine-tuning files have: 0 for a turn that isn't trained."""
-    if weight is None or (not isinstance(weight, bool) and weight in (0, 1)):
-        return
-    is_number = isinstance(weight, int | float) and not isinstance(weight, bool)
-    shown = f"{weight!r:.20}" if is_number else f"that is {kind_of(weight)}"
-    raise Wrong(f"{where} has a weight {shown}; it must be 0 or 1")
 
 
 def _check_tool_calls(calls: object, role: str, where: str) -> None:

@@ -6,20 +6,24 @@ common names; or text. Keys are taken in capitals too where nothing else fits. W
 mapped columns, these decide alone. A row that could be read in two ways is named, never guessed.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from app.core.columns import Columns
 from app.data.column_names import COMPLETIONS, CONVERSATIONS, PROMPTS
+from app.data.examples import Note
 from app.data.json_text import parsed_list
+from app.data.preferences import checked_label, preference
 from app.data.row_values import Wrong, is_absent, text_of
 from app.data.sharegpt import is_sharegpt, messages_of
 from app.data.system_turns import system_column
+from app.data.turn_keys import SHAREGPT_KEYS, unused_keys
 from app.data.unknown_rows import UNKNOWN, Row, unknown
 
 RowFormat = Literal[
     "chat", "tools", "ShareGPT", "Alpaca", "prompt and completion", "question and answer", "text"
 ]
+_LEFT_OUT = "which ShareGPT's turns don't have: it is left out"
 
 
 @dataclass(frozen=True)
@@ -32,18 +36,25 @@ class Shaped:
     tools: object = None
     system: object = None
     """The words of a column beside the messages."""
+    notes: tuple[Note, ...] = ()
 
 
 def shaped(row: Row, columns: Columns | None = None) -> Shaped:
-    """The parts of a row. Raises Wrong if it has no shape we know, or two."""
-    if columns:
-        return _mapped(row, columns)
+    """The parts of a row. Raises Wrong if it has no shape we know, or two, or a bad answer."""
+    found = _mapped(row, columns) if columns else _found(row)
+    if found.text is not None:
+        return found
+    label = checked_label(row, columns.named().values() if columns else ())
+    return replace(found, notes=(*found.notes, *label)) if label else found
+
+
+def _found(row: Row) -> Shaped:
     found = _recognised(row)
     if found is None:
         lower = {str(key).strip().lower(): value for key, value in row.items()}
         found = _recognised(lower) if len(lower) == len(row) else None
     if found is None:
-        raise unknown(row, _outer_column(row))
+        raise preference(row) or unknown(row, _outer_column(row))
     return found
 
 
@@ -82,10 +93,17 @@ def _pair(row: Row, prompt: str, completion: str, form: RowFormat) -> Shaped:
         for name in ("input", "context"):
             if name != prompt and not is_absent(row.get(name)):
                 asked += "\n\n" + text_of(row[name], f"{name} is")
-    answer = text_of(row[completion], f"{completion} is")
+    answer = _answer(row[completion], completion)
     turns = [*_opening(system), *_history(row.get("history"))]
     turns += [{"role": "user", "content": asked}, {"role": "assistant", "content": answer}]
     return Shaped(form, messages=turns, tools=row.get("tools"))
+
+
+def _answer(value: object, name: str) -> str:
+    if isinstance(value, list) and len(value) > 1 and all(isinstance(v, str) for v in value):
+        advice = "keep the best, or write a row for each good one"
+        raise Wrong(f"{name} is a list of {len(value):,} answers: {advice}")
+    return text_of(value, f"{name} is")
 
 
 def _opening(system: object) -> list[dict[str, Any]]:
@@ -112,7 +130,8 @@ def _history(value: object) -> list[dict[str, Any]]:
 def _chat(messages: object, tools: object, system: object) -> Shaped:
     messages = parsed_list(messages)
     if is_sharegpt(messages):
-        return Shaped("ShareGPT", messages=messages_of(messages), tools=tools, system=system)
+        turns, notes = messages_of(messages), unused_keys(messages, SHAREGPT_KEYS, _LEFT_OUT)
+        return Shaped("ShareGPT", messages=turns, tools=tools, system=system, notes=notes)
     form: RowFormat = "tools" if tools or _calls_tools(messages) else "chat"
     return Shaped(form, messages=messages, tools=tools, system=system)
 
@@ -132,7 +151,7 @@ def _mapped(row: Row, columns: Columns) -> Shaped:
         return _chat(row[columns.messages], tools, row.get(columns.system or ""))
     prompt, completion = columns.prompt or "", columns.completion or ""
     asked = text_of(row[prompt], f"{prompt} is")
-    answer = text_of(row[completion], f"{completion} is")
+    answer = _answer(row[completion], completion)
     turns = _opening(row.get(columns.system) if columns.system else None)
     turns += [{"role": "user", "content": asked}, {"role": "assistant", "content": answer}]
     return Shaped("prompt and completion", messages=turns, tools=tools)

@@ -3,6 +3,7 @@
 from typing import Any
 
 from app.data.row_values import Wrong, kind_of
+from app.data.turn_flags import is_trained
 
 _ROLES = {
     "human": "user",
@@ -41,5 +42,6 @@ def _message(turn: object, number: int) -> object:
         raise Wrong(f"message {number} is from {shown}; Nestling knows {known}", "role")
     if "value" not in turn:
         raise Wrong(f"message {number} ({speaker}) has no value", "empty")
-    weight = {"weight": turn["weight"]} if "weight" in turn else {}
+    trained = is_trained(turn, f"message {number} ({_ROLES[speaker.lower()]})")
+    weight = {} if trained is None else {"weight": int(trained)}
     return {"role": _ROLES[speaker.lower()], "content": turn["value"], **weight}

@@ -336,7 +336,7 @@ BAD_FILES = [
     (
         "c.jsonl",
         row(prompt="a", chosen="b", rejected="c"),
-        "c.jsonl, line 1: is a preference (chosen, rejected), which Nestling does not train",
+        "c.jsonl, line 1: is a preference (chosen, rejected), which Nestling does not train: map prompt=prompt, completion=chosen to train on the better answer alone",
     ),
     (
         "c.jsonl",

@@ -1,4 +1,4 @@
-"""A system column is the first system turn, an empty system turn is none, and there is never two."""
+"""A system column is the first system turn, an empty one is none, and there are never two."""
 
 from pathlib import Path
 
@@ -48,8 +48,10 @@ def test_a_mapped_system_column_is_the_first_turn_of_a_mapped_chat(turns):
     assert messages_of({"m": turns, "s": WORDS}, columns) == [SYSTEM, USER, REPLY]
 
 
-@pytest.mark.parametrize("content", [{"content": ""}, {"content": None}, {"content": " \n"}, {},
-                                     {"content": []}, {"content": [{"type": "text", "text": ""}]}])  # fmt: skip
+EMPTY = ["", None, " \n", [], [{"type": "text", "text": ""}]]
+
+
+@pytest.mark.parametrize("content", [{}, *({"content": empty} for empty in EMPTY)])
 @pytest.mark.parametrize("column", [{}, {"system": ""}, {"system": None}, {"system": WORDS}])
 def test_an_empty_system_turn_is_none(content, column):
     turns = [{"role": "system", **content}, USER, REPLY]
