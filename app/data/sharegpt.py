@@ -1,6 +1,6 @@
 """ShareGPT's turns, `from` and `value`, as messages with role and content."""
 
-from typing import Any
+from typing import Any, TypeGuard
 
 from app.data.row_values import Wrong, kind_of
 from app.data.turn_flags import is_trained
@@ -20,7 +20,7 @@ _ROLES = {
 }
 
 
-def is_sharegpt(messages: object) -> bool:
+def is_sharegpt(messages: object) -> TypeGuard[list[Any]]:
     """Whether any turn says who speaks by `from`."""
     return isinstance(messages, list) and any(
         isinstance(turn, dict) and "from" in turn and "role" not in turn for turn in messages

@@ -97,10 +97,14 @@ class ExampleTokenizer:
         return self._fast
 
     def _context(self, example: ChatExample) -> Sequence[Message]:
-        """The part of a chat that is tokenised."""
-        if not self._mask_prompt:
-            return example.messages
-        return through_last_reply(example.messages, example.untrained)
+        """The part of a chat that is tokenised, as the template takes it."""
+        messages: Sequence[Message] = example.messages
+        if self._mask_prompt:
+            messages = through_last_reply(messages, example.untrained)
+        try:
+            return self._template.with_arguments(messages, example.tools)
+        except RenderingTooLong as error:
+            raise error.on(str(example.place)) from None
 
     def _chat_row(
         self, example: ChatExample, messages: Sequence[Message], render: Render

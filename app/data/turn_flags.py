@@ -1,4 +1,4 @@
-"""Marks on a turn that say whether it is trained: OpenAI's weight, and other tools' names for it."""
+"""Marks on a turn that say whether it is trained: OpenAI's weight, and other names for it."""
 
 from collections.abc import Mapping
 from typing import Any
