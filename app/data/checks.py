@@ -9,7 +9,8 @@ from typing import Any
 from app.core.columns import Columns
 from app.data.content_parts import joined_text
 from app.data.examples import ChatExample, Example, Message, Note, RowProblem, TextExample
-from app.data.json_text import parsed_list
+from app.data.function_calls import with_tool_calls
+from app.data.json_text import parsed
 from app.data.place import Place
 from app.data.preferences import preference
 from app.data.readers.formats import file_format
@@ -23,7 +24,12 @@ from app.data.unknown_rows import is_turn
 _PLAIN_KEYS = 2
 """Role and content."""
 ROLES = ("system", "user", "assistant", "tool")
-_OTHER_NAMES = {"human": "user", "gpt": "assistant", "bot": "assistant", "model": "assistant"}
+_MEANINGS = {"developer": "system", "function": "tool"}
+"""OpenAI's newer name for the first, and its older one for the second."""
+_OTHER_NAMES = {
+    "human": "user", "gpt": "assistant", "bot": "assistant", "model": "assistant",
+    "ipython": "tool", **_MEANINGS,
+}  # fmt: skip
 
 
 def check_row(
@@ -63,7 +69,8 @@ def _example(parts: Shaped, place: Place) -> Example:
     if parts.text is not None:
         return TextExample(parts.text, place)
     messages = with_system(_messages(parts.messages), parts.system)
-    tools = None if is_absent(parts.tools) else _tools(parsed_list(parts.tools))
+    tools = parsed(parts.tools)
+    tools = None if is_absent(tools) or tools == "null" else _tools(tools)
     untrained = tuple(_untrained(messages))
     notes = parts.notes
     if any(len(turn) > _PLAIN_KEYS for turn in messages):
@@ -110,12 +117,17 @@ def _message(value: object, number: int) -> Message:
     if "role" not in value:
         raise Wrong(f"message {number} has no role", "role")
     role = value["role"]
+    if isinstance(role, str) and role in _MEANINGS:
+        role = _MEANINGS[role]
+        value = {**value, "role": role}
     if role not in ROLES:
         advice = f"has an unknown role, {_shown(role)}; {_advice(role)}"
         raise Wrong(f"message {number} {advice}", "role")
     where = f"message {number} ({role})"
     if len(value) > _PLAIN_KEYS and is_trained(value, where) is False:
         value = {**value, "weight": 0}
+    if len(value) > _PLAIN_KEYS:
+        value = dict(with_tool_calls(value, where))
     calls = value.get("tool_calls")
     if calls is not None:
         _check_tool_calls(calls, role, where)
@@ -144,13 +156,14 @@ def _check_tool_calls(calls: object, role: str, where: str) -> None:
             raise Wrong(f"{where} has a tool call without a function name")
 
 
-def _tools(value: object) -> tuple[dict[str, Any], ...] | None:
+def _tools(value: object) -> tuple[Any, ...] | None:
     if not isinstance(value, list):
         raise Wrong(f"tools is {kind_of(value)}, not a list")
-    for number, tool in enumerate(value, start=1):
+    tools = [parsed(tool, "{") for tool in value]
+    for number, tool in enumerate(tools, start=1):
         if not isinstance(tool, dict):
             raise Wrong(f"tool {number} is {kind_of(tool)}, not an object")
-    return tuple(value) or None
+    return tuple(tools) or None
 
 
 def _advice(role: object) -> str:

@@ -12,13 +12,15 @@ from typing import Any, Literal
 from app.core.columns import Columns
 from app.data.column_names import COMPLETIONS, CONVERSATIONS, PROMPTS
 from app.data.examples import Note
+from app.data.function_calls import tools_of
 from app.data.json_text import parsed_list
 from app.data.preferences import checked_label, preference
 from app.data.row_values import Wrong, is_absent, text_of
 from app.data.sharegpt import is_sharegpt, messages_of
 from app.data.system_turns import system_column
+from app.data.turn_flags import FLAGS
 from app.data.turn_keys import SHAREGPT_KEYS, unused_keys
-from app.data.unknown_rows import UNKNOWN, Row, unknown
+from app.data.unknown_rows import UNKNOWN, Row, is_turn_list, unknown
 
 RowFormat = Literal[
     "chat", "tools", "ShareGPT", "Alpaca", "prompt and completion", "question and answer", "text"
@@ -31,7 +33,7 @@ class Shaped:
     """A row's parts, most of them still to be checked."""
 
     form: RowFormat
-    messages: object = None
+    messages: Any = None
     text: str | None = None
     tools: object = None
     system: object = None
@@ -52,7 +54,8 @@ def _found(row: Row) -> Shaped:
     found = _recognised(row)
     if found is None:
         lower = {str(key).strip().lower(): value for key, value in row.items()}
-        found = _recognised(lower) if len(lower) == len(row) else None
+        lower = lower if len(lower) == len(row) else dict(row)
+        found = _recognised(lower) or _only_chat(lower)
     if found is None:
         raise preference(row) or unknown(row, _outer_column(row))
     return found
@@ -62,10 +65,21 @@ def _recognised(row: Row) -> Shaped | None:
     if "prompt" in row and "completion" in row:
         return _pair(row, "prompt", "completion", "prompt and completion")
     if "messages" in row:
-        return _chat(row["messages"], row.get("tools"), system_column(row))
+        return _chat(row["messages"], tools_of(row), system_column(row))
     if key := next((key for key in CONVERSATIONS if key in row), None):
-        return _chat(row[key], row.get("tools"), system_column(row))
+        return _chat(row[key], tools_of(row), system_column(row))
     return _synonyms(row) or (_text(row, "text") if "text" in row else None)
+
+
+def _only_chat(row: Row) -> Shaped | None:
+    """A chat under any other name, where no column is a part of another shape."""
+    if preference(row) or any(name in row for name in (*PROMPTS, *COMPLETIONS)):
+        return None
+    chats = {name: turns for name in row if is_turn_list(turns := parsed_list(row[name]))}
+    if len(chats) > 1:
+        names = ", ".join(map(str, chats))
+        raise Wrong(f"has several chats ({names}): map messages to the one that is meant", UNKNOWN)
+    return next((_chat(chat, tools_of(row), system_column(row)) for chat in chats.values()), None)
 
 
 def _synonyms(row: Row) -> Shaped | None:
@@ -87,16 +101,48 @@ def _synonyms(row: Row) -> Shaped | None:
 
 
 def _pair(row: Row, prompt: str, completion: str, form: RowFormat) -> Shaped:
-    system = system_column(row)
-    asked = text_of(row[prompt], f"{prompt} is")
+    asked = row[prompt]
     if form != "prompt and completion" or prompt != "prompt":
         for name in ("input", "context"):
             if name != prompt and not is_absent(row.get(name)):
+                asked = text_of(asked, f"{prompt} is")
                 asked += "\n\n" + text_of(row[name], f"{name} is")
-    answer = _answer(row[completion], completion)
-    turns = [*_opening(system), *_history(row.get("history"))]
-    turns += [{"role": "user", "content": asked}, {"role": "assistant", "content": answer}]
-    return Shaped(form, messages=turns, tools=row.get("tools"))
+    history = _history(row.get("history"))
+    pair = _exchange(asked, row[completion], prompt, completion)
+    return replace(
+        pair, form=form, messages=[*history, *pair.messages], tools=tools_of(row),
+        system=system_column(row),
+    )  # fmt: skip
+
+
+def _exchange(asked: object, answer: object, prompt: str, completion: str) -> Shaped:
+    """A prompt and its completion, each a text or, as TRL has them, a list of turns."""
+    notes: tuple[Note, ...] = ()
+    if is_turn_list(asked):
+        turns = [_untrained(turn) for turn in _turns(asked)]
+        if any("weight" in turn for turn in turns):
+            reason = f"has replies in its {prompt}, which are read and not trained"
+            notes = (("not trained", reason),)
+    else:
+        turns = [{"role": "user", "content": text_of(asked, f"{prompt} is")}]
+    if is_turn_list(answer):
+        replies = _turns(answer)
+        if not any(turn.get("role") == "assistant" for turn in replies):
+            why = "has no assistant turn, so there is nothing to learn"
+            raise Wrong(f"{completion} {why}", "no reply")
+    else:
+        replies = [{"role": "assistant", "content": _answer(answer, completion)}]
+    return Shaped("prompt and completion", messages=[*turns, *replies], notes=notes)
+
+
+def _turns(turns: list[dict[str, Any]]) -> list[Any]:
+    return messages_of(turns) if is_sharegpt(turns) else turns
+
+
+def _untrained(turn: dict[str, Any]) -> dict[str, Any]:
+    """A prompt's turn; a reply in it isn't trained unless it is marked as trained."""
+    is_reply = turn.get("role") == "assistant" and not turn.keys() & FLAGS
+    return {**turn, "weight": 0} if is_reply else turn
 
 
 def _answer(value: object, name: str) -> str:
@@ -104,12 +150,6 @@ def _answer(value: object, name: str) -> str:
         advice = "keep the best, or write a row for each good one"
         raise Wrong(f"{name} is a list of {len(value):,} answers: {advice}")
     return text_of(value, f"{name} is")
-
-
-def _opening(system: object) -> list[dict[str, Any]]:
-    if is_absent(system):
-        return []
-    return [{"role": "system", "content": text_of(system, "system is")}]
 
 
 def _history(value: object) -> list[dict[str, Any]]:
@@ -150,11 +190,9 @@ def _mapped(row: Row, columns: Columns) -> Shaped:
     if columns.messages:
         return _chat(row[columns.messages], tools, row.get(columns.system or ""))
     prompt, completion = columns.prompt or "", columns.completion or ""
-    asked = text_of(row[prompt], f"{prompt} is")
-    answer = _answer(row[completion], completion)
-    turns = _opening(row.get(columns.system) if columns.system else None)
-    turns += [{"role": "user", "content": asked}, {"role": "assistant", "content": answer}]
-    return Shaped("prompt and completion", messages=turns, tools=tools)
+    system = row.get(columns.system) if columns.system else None
+    pair = _exchange(row[prompt], row[completion], prompt, completion)
+    return replace(pair, tools=tools, system=system)
 
 
 def _calls_tools(messages: object) -> bool:

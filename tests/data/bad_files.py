@@ -419,8 +419,8 @@ BAD_FILES = [
     ),
     (
         "d.jsonl",
-        chat({"role": "developer", "content": "a"}, REPLY),
-        "d.jsonl, line 1: message 1 has an unknown role, 'developer'; roles are system, user, assistant, tool",
+        chat({"role": "Developer", "content": "a"}, REPLY),
+        "d.jsonl, line 1: message 1 has an unknown role, 'Developer'; call it 'system'",
     ),
     ("d.jsonl", chat({"role": "user"}, REPLY), "d.jsonl, line 1: message 1 (user) has no content"),
     (
@@ -589,7 +589,7 @@ BAD_FILES = [
     (
         "e.jsonl",
         share(HUMAN, {"from": "function_call", "value": "{}"}),
-        "e.jsonl, line 1: message 2 is from 'function_call'; Nestling knows human, gpt, system and tool",
+        "e.jsonl, line 1: message 2 (function_call) has a value that is no JSON of a call with a function name",
     ),
     ("e.jsonl", share(HUMAN, {"value": "a"}), "e.jsonl, line 1: message 2 has no role"),
     ("e.jsonl", share(HUMAN, "hello"), "e.jsonl, line 1: message 2 is text, not an object"),

@@ -21,9 +21,11 @@ TEMPLATES = {
     "writes JSON": '{"name": "{{ call.name }}", "parameters": {{ call.arguments | tojson }}}',
     "writes the whole call": "{{ message.tool_calls[0].function | tojson }}",
     # As Qwen does.
-    "asks": "{{ call.name }} {{ call.arguments if call.arguments is string else call.arguments | tojson }}",
+    "asks": "{{ call.name }} {% if call.arguments is string %}{{ call.arguments }}{% else %}"
+    "{{ call.arguments | tojson }}{% endif %}",
     # As Qwen3-Coder and GLM do.
-    "walks": "{{ call.name }}{% for key, value in call.arguments.items() %}<{{ key }}>{{ value }}{% endfor %}",
+    "walks": "{{ call.name }}{% for key, value in call.arguments.items() %}"
+    "<{{ key }}>{{ value }}{% endfor %}",
     "prints": "{{ call.name }} {{ call.arguments }}",
     "adds": "{{ call.name + call.arguments }}",
     "leaves out": "{{ call.name }}",
