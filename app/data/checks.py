@@ -14,7 +14,7 @@ from app.data.json_text import parsed
 from app.data.place import Place
 from app.data.preferences import preference
 from app.data.readers.formats import file_format
-from app.data.row_values import Wrong, is_absent, kind_of, text_of
+from app.data.row_values import Wrong, as_json, is_absent, kind_of, text_of
 from app.data.shapes import RowFormat, Shaped, shaped
 from app.data.system_turns import is_empty_system, with_system
 from app.data.turn_flags import is_trained
@@ -127,7 +127,7 @@ def _message(value: object, number: int) -> Message:
     if len(value) > _PLAIN_KEYS and is_trained(value, where) is False:
         value = {**value, "weight": 0}
     if len(value) > _PLAIN_KEYS:
-        value = dict(with_tool_calls(value, where))
+        value = dict(with_tool_calls(_as_json(value, where), where))
     calls = value.get("tool_calls")
     if calls is not None:
         _check_tool_calls(calls, role, where)
@@ -143,6 +143,14 @@ def _message(value: object, number: int) -> Message:
         raise Wrong(f"{where} has no content", "empty")
     text = text_of(content, f"{where} has content that is")
     return value if text is value["content"] else {**value, "content": text}
+
+
+def _as_json(turn: Message, where: str) -> Message:
+    """The turn with the values beside its words as JSON can hold them."""
+    return {
+        key: value if key == "content" else as_json(value, f"{where} has under {key[:40]!r}")
+        for key, value in turn.items()
+    }
 
 
 def _check_tool_calls(calls: object, role: str, where: str) -> None:
@@ -163,7 +171,7 @@ def _tools(value: object) -> tuple[Any, ...] | None:
     for number, tool in enumerate(tools, start=1):
         if not isinstance(tool, dict):
             raise Wrong(f"tool {number} is {kind_of(tool)}, not an object")
-    return tuple(tools) or None
+    return tuple(as_json(tool, "a tool holds") for tool in tools) or None
 
 
 def _advice(role: object) -> str:
