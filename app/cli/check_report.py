@@ -178,7 +178,11 @@ def _dataset_lines(facts: DatasetFacts, tokens: Problems | None, *, is_mapped: b
 
 def _token_problems(problems: Problems) -> list[str]:
     lines = _listed(problems.errors, problems.error_count, "can't be used with this model")
-    return lines + _listed(problems.warnings, problems.warning_count, "would be cut")
+    special = [problem for problem in problems.warnings if problem.kind == "special tokens"]
+    cut = [problem for problem in problems.warnings if problem.kind != "special tokens"]
+    count = problems.counts().get("special tokens", 0)
+    lines += _listed(special, count, "should be looked at")
+    return lines + _listed(cut, problems.warning_count - count, "would be cut")
 
 
 def _listed(shown: Sequence[RowProblem], count: int, what: str) -> list[str]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from app.data.mixed_parts import DatasetPart
+from app.data.row_notes import note_line
 from app.data.token_rows import TokenView
 from app.data.used_rows import UsedRows
 
@@ -22,7 +23,7 @@ def row_notes(used: UsedRows, limit: int) -> list[str]:
             f"{_rows(used.last_reply_only)} trained on the last reply only: this model's chat "
             "template changes earlier replies once more follows."
         )
-    return notes
+    return [*notes, *(note_line(note, count) for note, count in used.notes.items() if count)]
 
 
 def mixing_notes(train: TokenView, names: Sequence[str], seed: int) -> list[str]:

@@ -30,6 +30,7 @@ ProblemKind = Literal[
     "refused by the model",
     "token without embedding",
     "rows in an object",
+    "special tokens",
     "marked bad",
     "marked good",
     "not trained",

@@ -12,7 +12,9 @@ from pathlib import Path
 from app.data.beginnings import Beginnings, TextSplitter, splitter_of
 from app.data.examples import REFUSED, ChatExample, Example, Message, RowProblem, TextExample
 from app.data.render_limit import RenderingTooLong
+from app.data.rendered_text import TextEnds
 from app.data.replies import Render, ReplyFinder, Span, through_last_reply, trained_turns
+from app.data.row_notes import RowNote, flags_of
 from app.data.templates import ChatTemplate, TemplateError
 from app.data.token_rows import TokenizedExample
 from app.data.tokenizer import Tokenizer, plain_tokenizer
@@ -42,7 +44,7 @@ class ExampleTokenizer:
         self._mask_prompt = mask_prompt
         self._template = ChatTemplate(tokenizer)
         self._finder = ReplyFinder(tokenizer)
-        self._eos = tokenizer.eos_token_id
+        self._ends = TextEnds(tokenizer)
         self._fast: _Fast | None = None
         self._fast_is_known = False
         self._lots_compared = 0
@@ -125,9 +127,9 @@ class ExampleTokenizer:
         return _row(example, tokens, spans, last_reply_only=len(spans) < replies)
 
     def _text_row(self, example: TextExample, tokens: list[int]) -> Tokenized:
-        if self._eos is not None and (not tokens or tokens[-1] != self._eos):
-            tokens.append(self._eos)
-        return _row(example, tokens, [(0, len(tokens))])
+        tokens, is_rendered = self._ends.row(tokens)
+        notes = RowNote.SPECIAL_TOKENS if is_rendered else 0
+        return _row(example, tokens, [(0, len(tokens))], notes=notes)
 
 
 class _Fast(ExampleTokenizer):
@@ -165,14 +167,17 @@ class _Fast(ExampleTokenizer):
 
 
 def _row(
-    example: Example, tokens: Sequence[int], spans: Sequence[Span], last_reply_only: bool = False
-) -> Tokenized:
+    example: Example, tokens: Sequence[int], spans: Sequence[Span],
+    last_reply_only: bool = False, notes: int = 0,
+) -> Tokenized:  # fmt: skip
     # The first token is predicted from nothing.
     trained = tuple((max(start, 1), end) for start, end in spans if end > max(start, 1))
     if not trained:
         return _refused(example, "has no token to train on")
+    if isinstance(example, ChatExample) and example.notes:
+        notes |= flags_of(example.notes)
     return TokenizedExample(
-        tuple(tokens), trained, example.place, last_reply_only, _digest(example)
+        tuple(tokens), trained, example.place, last_reply_only, _digest(example), int(notes)
     )
 
 

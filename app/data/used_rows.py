@@ -11,6 +11,7 @@ from app.data.checked_file import KEPT_PROBLEMS
 from app.data.examples import RowProblem
 from app.data.joined_rows import joined
 from app.data.mixing import Mixing
+from app.data.row_notes import RowNote
 from app.data.token_files import TokenStore
 from app.data.token_rows import TokenView, place_of
 
@@ -40,6 +41,7 @@ class FileRows:
         self.cut = int((lengths[is_kept] > limit).sum())
         self.left_out_count = len(self._cut_away) + problems
         self.last_reply_only = int(rows.last_reply_only[self.kept].sum())
+        self.notes = {note: int((rows.notes[self.kept] & note > 0).sum()) for note in RowNote}
 
     def longer_than(self, length: int) -> int:
         """Of the rows that are kept, cut at the limit."""
@@ -68,6 +70,7 @@ class UsedRows:
         self.cut = sum(file.cut for file in files)
         self.left_out_count = sum(file.left_out_count for file in files)
         self.last_reply_only = sum(file.last_reply_only for file in files)
+        self.notes = {note: sum(file.notes[note] for file in files) for note in RowNote}
         shortest = [file.shortest for file in files if file.shortest is not None]
         self.shortest = min(shortest, default=0)
 
