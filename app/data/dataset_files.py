@@ -8,7 +8,11 @@ from pathlib import Path
 
 from app.core.errors import PUT_BACK, InputError
 from app.data.dataset_folders import (
-    INNER_FOLDER, TRAIN_NAMES, files_in, has_train_files, set_name,
+    INNER_FOLDER,
+    TRAIN_NAMES,
+    files_in,
+    has_train_files,
+    set_name,
 )  # fmt: skip
 from app.data.numbered_files import numbered
 from app.data.readers.formats import SPOKEN, file_format

@@ -140,8 +140,8 @@ def _rows_in(folder: Path) -> list[Path]:
 def _alone(folder: Path) -> list[Path]:
     """The one file with rows that a folder has, whatever it is called."""
     files = _with_rows(folder)
-    own = set(_Names((*VALID_NAMES, "test")).suffix_of(path) for path in files) - {None}
-    if len(files) == 1 and not own:
+    others = _Names((*VALID_NAMES, "test"))
+    if len(files) == 1 and others.suffix_of(files[0]) is None:
         return files
     what = f"The folder {folder.name} has no train.jsonl, nor a train file of another format"
     inside = [path for path in _sorted(folder) if path.is_dir() and _is_dataset(path)]

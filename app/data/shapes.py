@@ -107,16 +107,16 @@ def _pair(row: Row, prompt: str, completion: str, form: RowFormat) -> Shaped:
             if name != prompt and not is_absent(row.get(name)):
                 asked = text_of(asked, f"{prompt} is")
                 asked += "\n\n" + text_of(row[name], f"{name} is")
-    history = _history(row.get("history"))
-    pair = _exchange(asked, row[completion], prompt, completion)
-    return replace(
-        pair, form=form, messages=[*history, *pair.messages], tools=tools_of(row),
-        system=system_column(row),
-    )  # fmt: skip
+    turns, notes = _exchange(asked, row[completion], prompt, completion)
+    turns = [*_history(row.get("history")), *turns]
+    return Shaped(form, turns, None, tools_of(row), system_column(row), notes)
 
 
-def _exchange(asked: object, answer: object, prompt: str, completion: str) -> Shaped:
-    """A prompt and its completion, each a text or, as TRL has them, a list of turns."""
+def _exchange(
+    asked: object, answer: object, prompt: str, completion: str
+) -> tuple[list[Any], tuple[Note, ...]]:
+    """The turns of a prompt and its completion, each a text or, as TRL has them, a list of turns;
+    with what is to be noted."""
     notes: tuple[Note, ...] = ()
     if is_turn_list(asked):
         turns = [_untrained(turn) for turn in _turns(asked)]
@@ -132,7 +132,7 @@ def _exchange(asked: object, answer: object, prompt: str, completion: str) -> Sh
             raise Wrong(f"{completion} {why}", "no reply")
     else:
         replies = [{"role": "assistant", "content": _answer(answer, completion)}]
-    return Shaped("prompt and completion", messages=[*turns, *replies], notes=notes)
+    return [*turns, *replies], notes
 
 
 def _turns(turns: list[dict[str, Any]]) -> list[Any]:
@@ -190,9 +190,9 @@ def _mapped(row: Row, columns: Columns) -> Shaped:
     if columns.messages:
         return _chat(row[columns.messages], tools, row.get(columns.system or ""))
     prompt, completion = columns.prompt or "", columns.completion or ""
+    turns, notes = _exchange(row[prompt], row[completion], prompt, completion)
     system = row.get(columns.system) if columns.system else None
-    pair = _exchange(row[prompt], row[completion], prompt, completion)
-    return replace(pair, tools=tools, system=system)
+    return Shaped("prompt and completion", turns, None, tools, system, notes)
 
 
 def _calls_tools(messages: object) -> bool:

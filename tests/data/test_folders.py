@@ -20,9 +20,8 @@ def save(folder, rows=ROWS, files=1):
     names = [f"data-{n:05}-of-{files:05}.arrow" for n in range(files)]
     for name in names:
         table = pa.Table.from_pylist(rows)
-        with pa.OSFile(str(folder / name), "wb") as file:
-            with pa.ipc.new_stream(file, table.schema) as writer:
-                writer.write_table(table)
+        with pa.ipc.new_stream(str(folder / name), table.schema) as writer:
+            writer.write_table(table)
     state = {"_data_files": [{"filename": name} for name in names], "_split": "train"}
     (folder / "state.json").write_text(json.dumps(state))
     (folder / "dataset_info.json").write_text('{"features": {}}')
