@@ -1,7 +1,31 @@
-"""Text rows that were rendered beforehand: a token that begins or ends them stands there once."""
+"""Words that hold special tokens: text rows that were rendered beforehand, in which a token that
+begins or ends them stands once, and chats that quote such tokens.
+"""
 
+import re
+from collections.abc import Iterable
+
+from app.data.examples import Message
 from app.data.replies import special_ids
 from app.data.tokenizer import Tokenizer
+
+
+class SpecialWords:
+    """How one tokenizer's special tokens are written."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        added = getattr(tokenizer, "added_tokens_decoder", None) or {}
+        special = special_ids(tokenizer)
+        words = [
+            str(getattr(token, "content", token))
+            for number, token in added.items()
+            if number in special
+        ]
+        longest_first = sorted(filter(str.strip, words), key=len, reverse=True)
+        self._pattern = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
+
+    def are_in(self, messages: Iterable[Message]) -> bool:
+        return any(self._pattern.search(message["content"]) for message in messages)
 
 
 class TextEnds:

@@ -23,10 +23,10 @@ KINDS: dict[RowNote, ProblemKind] = {
 }
 _NOTES = {kind: note for note, kind in KINDS.items()}
 SPECIAL_TOKENS = (
-    "holds special tokens of the model, as a chat template writes them; they are trained as such"
+    "holds special tokens of the model, as a chat template writes them; they are read as such"
 )
 _SAID = {
-    RowNote.SPECIAL_TOKENS: "special tokens of the model in the text, which are trained as such",
+    RowNote.SPECIAL_TOKENS: "special tokens of the model among their words, which are read as such",
     RowNote.MARKED_GOOD: "a label that is true: trained as good answers",
     RowNote.NOT_TRAINED: "replies in a prompt, or marked questions, which are not trained",
     RowNote.UNUSED_KEY: "keys in their turns that few chat templates write",
@@ -44,4 +44,5 @@ def flags_of(notes: Iterable[Note]) -> RowNote:
 def note_line(note: RowNote, count: int) -> str:
     """A line of a run's log."""
     rows = "1 row has" if count == 1 else f"{count:,} rows have"
-    return f"{rows} {_SAID[note]}."
+    said = _SAID[note].replace("their", "its") if count == 1 else _SAID[note]
+    return f"{rows} {said}."

@@ -12,7 +12,7 @@ from pathlib import Path
 from app.data.beginnings import Beginnings, TextSplitter, splitter_of
 from app.data.examples import REFUSED, ChatExample, Example, Message, RowProblem, TextExample
 from app.data.render_limit import RenderingTooLong
-from app.data.rendered_text import TextEnds
+from app.data.rendered_text import SpecialWords, TextEnds
 from app.data.replies import Render, ReplyFinder, Span, through_last_reply, trained_turns
 from app.data.row_notes import RowNote, flags_of
 from app.data.templates import ChatTemplate, TemplateError
@@ -45,6 +45,7 @@ class ExampleTokenizer:
         self._template = ChatTemplate(tokenizer)
         self._finder = ReplyFinder(tokenizer)
         self._ends = TextEnds(tokenizer)
+        self._special_words = SpecialWords(tokenizer)
         self._fast: _Fast | None = None
         self._fast_is_known = False
         self._lots_compared = 0
@@ -124,7 +125,8 @@ class ExampleTokenizer:
             return _refused(example, str(error))
         except RenderingTooLong as error:
             raise error.on(str(example.place)) from None
-        return _row(example, tokens, spans, last_reply_only=len(spans) < replies)
+        notes = RowNote.SPECIAL_TOKENS if self._special_words.are_in(messages) else 0
+        return _row(example, tokens, spans, len(spans) < replies, notes)
 
     def _text_row(self, example: TextExample, tokens: list[int]) -> Tokenized:
         tokens, is_rendered = self._ends.row(tokens)

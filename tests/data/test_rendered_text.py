@@ -74,8 +74,10 @@ def mixed(tmp_path, monkeypatch):
     monkeypatch.setenv("NESTLING_HOME", str(tmp_path / "home"))
     path = tmp_path / "train.jsonl"
     asked = {"role": "user", "content": "fox?", "mood": "glad"}
+    quoted = {"role": "assistant", "content": "a turn ends with <|im_end|> here"}
     rows = [{"text": CHATML}, {"text": "hello fox"}, {"text": f"hello{EOS}"}]
     rows += [{"messages": [asked, {"role": "assistant", "content": "fox"}]}]
+    rows += [{"messages": [{"role": "user", "content": "how?"}, quoted]}]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return path
 
@@ -84,10 +86,10 @@ def test_it_is_counted_where_rows_are_checked(mixed):
     made = run_to_end(
         tokenising_files(find_files(mixed), build_tokenizer(), RowSettings(True), 1000)
     )
-    assert made.problems.counts() == {"special tokens": 2}
-    assert [problem.place.line for problem in made.problems.warnings] == [1, 3]
+    assert made.problems.counts() == {"special tokens": 3}
+    assert [problem.place.line for problem in made.problems.warnings] == [1, 3, 5]
     (statistics,) = statistics_of([made], 0, 0)
-    assert statistics.special_count == 2
+    assert statistics.special_count == 3
     assert statistics.special == tuple(made.problems.warnings)
 
 
@@ -95,6 +97,6 @@ def test_the_log_of_a_run_counts_all_that_is_noted(mixed):
     settings = DataSettings(RowSettings(mask_prompt=True), 1000, 1, validation_share=0)
     data = open_data(find_files(mixed), build_tokenizer(), settings)
     assert set(data.notes) >= {
-        "2 rows have special tokens of the model in the text, which are trained as such.",
-        "1 row has keys in their turns that few chat templates write.",
+        "3 rows have special tokens of the model among their words, which are read as such.",
+        "1 row has keys in its turns that few chat templates write.",
     }

@@ -39,8 +39,8 @@ class FileSettings:
     )
     data: Path | None = setting(
         label="Dataset",
-        help="A file of examples (.jsonl, .json, .csv, .tsv, .parquet, .txt, .md, also .gz), or a "
-        "folder with a train and optionally a valid file.",
+        help="A file of examples (.jsonl, .json, .csv, .tsv, .parquet, .arrow, .txt, .md, also "
+        ".gz), or a folder with a train and optionally a valid file.",
         section="files",
     )
     mix: tuple[MixedDataset, ...] = setting(
