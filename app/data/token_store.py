@@ -19,6 +19,7 @@ from pathlib import Path
 from app.core.columns import Columns
 from app.core.errors import AppError, InputError, RunError
 from app.core.folders import remove_made
+from app.core.interrupting import StoppedEarly
 from app.data.checked_file import read_examples
 from app.data.dataset import refusing
 from app.data.dataset_files import facts_of
@@ -91,7 +92,7 @@ def _kept_or_dropped(writer: StoreWriter, aside: Path) -> Iterator[None]:
     """What becomes of a store that wasn't finished."""
     try:
         yield
-    except GeneratorExit:
+    except (GeneratorExit, StoppedEarly):
         try:
             writer.journal()
         except AppError:  # the disk is full: who stops it needn't hear of it

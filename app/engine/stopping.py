@@ -10,6 +10,7 @@ from time import monotonic
 from typing import TypeVar
 
 from app.core.events import Event, StageChanged
+from app.core.interrupting import StoppedEarly, stopped_by
 from app.engine.machines import Machines
 
 SECONDS_BETWEEN_STAGES = 0.2
@@ -20,14 +21,11 @@ Work = Generator[float, None, Made]
 """Yields the share done after each batch."""
 
 
-class StoppedEarly(Exception):
-    """`should_stop` said so before the first step; there is nothing to keep."""
-
-
 def until_stopped(
     work: Generator[Event, None, Made], should_stop: Callable[[], bool]
 ) -> Generator[Event, None, Made]:
-    """What is made ready for a run; asks after each of its events, of which some go unsaid.
+    """What is made ready for a run; asks after each of its events, of which some go unsaid, and
+    within foreign code.
 
     Raises StoppedEarly.
     """
@@ -35,7 +33,8 @@ def until_stopped(
     with closing(work):
         while not should_stop():
             try:
-                event = next(work)
+                with stopped_by(should_stop):
+                    event = next(work)
             except StopIteration as ended:
                 return ended.value  # type: ignore[no-any-return]
             if isinstance(event, StageChanged):

@@ -12,6 +12,7 @@ from app.core.config_text import to_plain, with_settings
 from app.core.disks import own_folder, remember_disk
 from app.core.errors import InputError
 from app.core.events import Event, LogMessage, RunFinished, StageChanged
+from app.core.interrupting import StoppedEarly
 from app.core.paths import expanded
 from app.core.paths import runs_dir as default_runs_dir
 from app.core.regular_files import read_regular
@@ -41,7 +42,7 @@ from app.engine.machines import Machines, is_first_machine, join_machines
 from app.engine.mlx_gateway import CACHE_LIMIT_BYTES, computed_by, import_mlx
 from app.engine.planning import memory_before, memory_of
 from app.engine.preparation import Prepared, prepare
-from app.engine.stopping import Made, StoppedEarly, until_stopped
+from app.engine.stopping import Made, until_stopped
 from app.library.checkpoint_list import step_of
 from app.library.checkpoint_state import MOST_STATE_BYTES, STATE_FILE
 from app.library.claim import is_claimed

@@ -18,10 +18,10 @@ from app.core.events import (
     StageChanged,
     StepFinished,
 )
+from app.core.interrupting import StoppedEarly
 from app.engine import planning
 from app.engine.checkpoints import last_checkpoint, load_checkpoint
 from app.engine.evaluation import Evaluator
-from app.engine.stopping import StoppedEarly
 from app.engine.trainer import resume, train
 from app.library.manifest import read_manifest
 from app.library.metrics import read_events, read_steps
