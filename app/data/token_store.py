@@ -56,15 +56,15 @@ _LIBRARIES = ("transformers", "tokenizers", "jinja2")
 
 
 def opening_store(
-    path: Path, tokenizer: Tokenizer, settings: RowSettings
+    path: Path, tokenizer: Tokenizer, settings: RowSettings, content: FileContent | None = None
 ) -> Generator[float, None, TokenStore]:
-    """The rows of a file as tokens; yields the share done.
+    """The rows of a file as tokens; yields the share done. `content` is the file's, if it is known.
 
     Closed early, it keeps what was done for the next time. Raises InputError when the file can't
     be read or changes while it is read, or when bad rows are in it and aren't to be left out, and
     AppError when the disk is full.
     """
-    content = file_content(path)
+    content = content or file_content(path)
     checked = rows_to_check(tokenizer, settings.embedding_rows)
     settings = replace(settings, embedding_rows=checked)
     key = _key(path, content, tokenizer, settings)
