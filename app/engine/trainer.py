@@ -72,8 +72,7 @@ def train(
     `stop_after`, a checkpoint is kept and the outcome is "stopped". `wants_checkpoint` is asked
     after each step; where it says so, a checkpoint is made there beside those that are due. Bad
     input raises AppError before RunStarted, and nothing is left behind. After RunStarted the last
-    event is always RunFinished.
-    Closing the generator early keeps a checkpoint too.
+    event is always RunFinished. Closing the generator early keeps a checkpoint too.
     """
     config = config.checked().located()
     _check_stop_after(stop_after, 0)

@@ -174,7 +174,7 @@ def test_where_one_machine_is_asked_to_stop_before_the_run_all_stop(
     tiny_model: Path, tmp_path: Path, start: Start, rank: int
 ) -> None:
     rows = tmp_path / "rows.jsonl"
-    write_chats(rows, 5000)  # the other has much to do
+    write_chats(rows, 500)  # the other has much to do
     arguments = _arguments(tiny_model, rows, tmp_path / "run", "--steps", "100000")
     both = [start(each, *arguments) for each in (0, 1)]
     assert both[0].stdout is not None
