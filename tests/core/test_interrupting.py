@@ -3,7 +3,7 @@
 import contextlib
 import threading
 from collections.abc import Callable, Iterator
-from time import monotonic
+from time import monotonic, sleep
 
 import pytest
 
@@ -39,39 +39,42 @@ def test_a_region_is_left_once_a_stop_is_asked_for() -> None:
     assert not interrupting._regions
 
 
-def test_a_region_without_a_question_is_left_alone() -> None:
-    looks: list[int] = []
-    with stopped_by(lambda: True):
-        pass
+def test_a_stop_leaves_the_regions_of_other_threads_alone() -> None:
+    is_stopped = threading.Event()
+
+    def stop() -> None:
+        with contextlib.suppress(StoppedEarly), stopped_by(lambda: True), interruptible:
+            wait_here_until(never)
+        is_stopped.set()
+
+    other = threading.Thread(target=stop)
     with interruptible:
-        other = threading.Thread(target=_look_from_another_thread, args=(looks,))
         other.start()
-        wait_here_until(lambda: len(looks) > 5)
+        wait_here_until(is_stopped.is_set)
     other.join()
 
 
-def _look_from_another_thread(looks: list[int]) -> None:
-    with contextlib.suppress(StoppedEarly), stopped_by(lambda: len(looks) > 5), interruptible:
-        while True:
-            wait_here_until(lambda: looks.append(0) or len(looks) > 50)  # type: ignore[func-returns-value]
+def test_a_region_that_was_left_meanwhile_is_not_interrupted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked, left, looks = threading.Event(), threading.Event(), 0
 
+    def look(seconds: float) -> None:
+        nonlocal looks
+        looks += 1
+        sleep(seconds)
 
-def test_nothing_is_raised_outside_a_region() -> None:
-    inside, stops = False, 0
-    with stopped_by(lambda: True):
-        while stops < 50:
-            try:
-                with interruptible:
-                    inside = True
-                    for _ in range(1000):
-                        never()
-                    inside = False
-            except StoppedEarly:
-                stops += 1
-                inside = False
-            assert not inside
-            for _ in range(100):  # a late one would end the test here
-                never()
+    def should_stop() -> bool:
+        asked.set()
+        return left.wait(PATIENCE_SECONDS)
+
+    monkeypatch.setattr(interrupting, "sleep", look)
+    with stopped_by(should_stop):
+        with interruptible:
+            wait_here_until(asked.is_set)
+        seen = looks
+        left.set()
+        wait_here_until(lambda: looks > seen + 1)
 
 
 def test_what_is_being_put_back_is_put_back_before_the_stop_is_obeyed() -> None:

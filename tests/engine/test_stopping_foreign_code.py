@@ -15,7 +15,9 @@ import pytest
 from app.core import interrupting
 from app.core.config import TierConfig, TrainingConfig
 from app.core.events import Event, RunFinished, StageChanged
-from app.data import render_limit
+from app.data import render_limit, token_store
+from app.data.token_cache import stores_dir
+from app.data.token_files import JOURNAL
 from app.engine import exponential
 from app.engine.trainer import train
 from tests.conftest import CHATML, write_chats
@@ -57,9 +59,11 @@ class SlowCode:
     [
         ("Loading the model", 1),
         ("Trying whether examples can share a row", 1),
+        ("Trying whether examples can share a row", 9),
         ("Comparing gradients with those of the model's own code", 1),
         ("Comparing gradients with those of the model's own code", 9),
         ("Estimating the memory", 1),
+        ("Estimating the memory", 9),
     ],
 )
 def test_a_stop_is_obeyed_within_the_models_own_code(
@@ -95,7 +99,9 @@ def test_a_stop_is_obeyed_within_the_models_own_code(
 def test_a_stop_is_obeyed_within_a_template_that_is_slow_for_one_chat(
     config: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """What was tokenised before that chat is kept for the next time."""
     monkeypatch.setattr(render_limit, "SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr(token_store, "_LOT_ROWS", 1)
     model, rows = tmp_path / "model", tmp_path / "rows.jsonl"
     shutil.copytree(config.model, model)
     loop = "{% for i in range(99999) %}"
@@ -123,3 +129,5 @@ def test_a_stop_is_obeyed_within_a_template_that_is_slow_for_one_chat(
         stages += [event.stage] if isinstance(event, StageChanged) else []
     assert isinstance(event, RunFinished)
     assert event.message == "Stopped before the first step."
+    (journal,) = stores_dir().rglob(JOURNAL)
+    assert [json.loads(entry)["taken"] for entry in journal.read_text().splitlines()][-1] == 2
