@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from math import inf
 from time import monotonic, sleep
 from types import FrameType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 _SECONDS_BETWEEN_LOOKS = 0.1
 _LOOKS_AT_NOTHING = 50
@@ -123,12 +123,51 @@ def _due(thread: int, region: _Region) -> type[BaseException] | None:
 
 def _interrupt_region(thread: int, region: _Region, error: type[BaseException]) -> None:
     """Unless it was left, or is just where it must not be: then the next look comes soon."""
+    if _IS_RAISED_LATER:
+        _interrupt_at_a_line(thread, region, error)
     with _lock:
         # The thread waits for this one at a point that the frames tell, and the error is raised
         # there; only within a call into C once that returns.
         if _regions.get(thread) is region and _is_free(sys._current_frames().get(thread), region):
             del _regions[thread]
             _interrupt(thread, error)
+
+
+_IS_RAISED_LATER = sys.version_info >= (3, 13)
+"""The error of another thread is raised where Python looks for one next: a context manager may be
+left by then."""
+
+
+def _interrupt_at_a_line(thread: int, region: _Region, error: type[BaseException]) -> None:
+    """The same by the thread itself, at the beginning of a line.
+
+    Where none comes, the thread is in a loop of one line, or within a call into C: then it is there
+    where Python looks next, too.
+    """
+    monitoring: Any = sys.monitoring  # type: ignore[attr-defined]
+
+    def look(*_: object) -> None:
+        is_here = threading.get_ident() == thread and _regions.get(thread) is region
+        if is_here and _is_free(sys._getframe(1), region):
+            del _regions[thread]
+            raise error
+
+    monitoring.use_tool_id(_TOOL, "nestling")
+    try:
+        monitoring.register_callback(_TOOL, monitoring.events.LINE, look)
+        monitoring.set_events(_TOOL, monitoring.events.LINE)
+        for _ in range(_LOOKS_AT_LINES):
+            sleep(_SECONDS_BETWEEN_LOOKS)
+            if _regions.get(thread) is not region:
+                return
+    finally:
+        monitoring.set_events(_TOOL, 0)
+        monitoring.free_tool_id(_TOOL)
+
+
+_TOOL = 4
+"""One of the numbers that Python leaves to whoever watches."""
+_LOOKS_AT_LINES = 2
 
 
 _IN_ORDER = {

@@ -104,3 +104,24 @@ def test_what_is_being_put_back_is_put_back_before_the_stop_is_obeyed() -> None:
         assert not patched
         wait_here_until(never)
     assert not patched
+
+
+def test_replacements_within_each_other_are_put_back_in_their_order() -> None:
+    """Wherever among them the stop comes."""
+    replaced = "own"
+
+    @contextlib.contextmanager
+    def by(other: str) -> Iterator[None]:
+        nonlocal replaced
+        before, replaced = replaced, other
+        try:
+            yield
+        finally:
+            replaced = before
+
+    for _ in range(60):
+        with contextlib.suppress(StoppedEarly), stopped_by(lambda: True), interruptible:
+            while True:
+                with by("outer"), by("inner"):
+                    never()
+        assert replaced == "own"
