@@ -3,13 +3,12 @@
 import contextlib
 import threading
 from collections.abc import Callable, Iterator
-from time import monotonic, sleep
 
 import pytest
 
 from app.core import interrupting
 from app.core.interrupting import StoppedEarly, interruptible, stopped_by
-from tests.patience import PATIENCE_SECONDS
+from tests.patience import PATIENCE_SECONDS, patience
 
 
 @pytest.fixture(autouse=True)
@@ -19,9 +18,9 @@ def _often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def wait_here_until(is_so: Callable[[], bool]) -> None:
     """In Python, as foreign code would."""
-    ends = monotonic() + PATIENCE_SECONDS
-    while not is_so():
-        assert monotonic() < ends
+    with patience() as is_over:
+        while not is_so():
+            assert not is_over()
 
 
 def never() -> bool:
@@ -58,11 +57,12 @@ def test_a_region_that_was_left_meanwhile_is_not_interrupted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     asked, left, looks = threading.Event(), threading.Event(), 0
+    pause = interrupting.sleep
 
     def look(seconds: float) -> None:
         nonlocal looks
         looks += 1
-        sleep(seconds)
+        pause(seconds)
 
     def should_stop() -> bool:
         asked.set()

@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
 import mlx.core as mx
@@ -21,7 +20,7 @@ from app.data.token_files import JOURNAL
 from app.engine import exponential
 from app.engine.trainer import train
 from tests.conftest import CHATML, write_chats
-from tests.patience import PATIENCE_SECONDS
+from tests.patience import PATIENCE_SECONDS, patience
 
 
 @pytest.fixture
@@ -46,9 +45,9 @@ class SlowCode:
     def __call__(self, module: Any, hidden: Any) -> Any:
         if self.stage == self._stage and hidden.shape[1] >= self._tokens:
             self.is_entered = True
-            ends = monotonic() + PATIENCE_SECONDS
-            while monotonic() < ends:
-                pass
+            with patience() as is_over:
+                while not is_over():
+                    pass
             self.was_left_alone = True
         return self._own(module, hidden)
 

@@ -2,14 +2,13 @@ import gc
 import threading
 import weakref
 from collections.abc import Callable, Iterator
-from time import monotonic
 
 import pytest
 
 from app.core.errors import InputError
 from app.core.interrupting import interruptible
 from app.workers.job import Job, JobEnded, JobNotice, JobPaused, JobResumed, JobStarted, JobYielded
-from tests.patience import PATIENCE_SECONDS
+from tests.patience import PATIENCE_SECONDS, patience
 
 ShouldStop = Callable[[], bool]
 
@@ -70,10 +69,9 @@ def test_a_cancelled_job_leaves_foreign_code() -> None:
 
     def work(_: ShouldStop) -> Iterator[object]:
         try:
-            with interruptible:
+            with patience() as is_over, interruptible:
                 job.cancel()
-                ends = monotonic() + PATIENCE_SECONDS
-                while monotonic() < ends:
+                while not is_over():
                     pass
             yield "came to its end"
         finally:
