@@ -98,15 +98,22 @@ def _watch() -> None:
     looks_at_nothing = 0
     while True:
         sleep(_SECONDS_BETWEEN_LOOKS)
+        looks_at_nothing = 0 if _looked_at_some() else looks_at_nothing + 1
         with _lock:
-            regions = dict(_regions)
-            looks_at_nothing = 0 if regions else looks_at_nothing + 1
-            if looks_at_nothing == _LOOKS_AT_NOTHING:
+            if looks_at_nothing >= _LOOKS_AT_NOTHING and not _regions:
                 _watch_no_more()
                 return
-        for thread, region in regions.items():
-            if error := _due(thread, region):
-                _interrupt_region(thread, region, error)
+
+
+def _looked_at_some() -> bool:
+    """A function of its own: what is kept of a region keeps all that its function holds, a model
+    too."""
+    with _lock:
+        regions = dict(_regions)
+    for thread, region in regions.items():
+        if error := _due(thread, region):
+            _interrupt_region(thread, region, error)
+    return bool(regions)
 
 
 def _watch_no_more() -> None:
@@ -162,6 +169,7 @@ def _interrupt_at_a_line(thread: int, region: _Region, error: type[BaseException
                 return
     finally:
         monitoring.set_events(_TOOL, 0)
+        monitoring.register_callback(_TOOL, monitoring.events.LINE, None)
         monitoring.free_tool_id(_TOOL)
 
 
