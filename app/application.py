@@ -166,6 +166,8 @@ class Nestling(QObject):
         self.state.run_event_received.connect(commands.tell_warning)
         self.export.failed.connect(commands.tell_failure)
         self.export.exported.connect(commands.tell_exported)
+        self.export.progressed.connect(commands.tell_exporting)
+        self.export.cancelled.connect(commands.tell_not_exported)
         self.appearance.theme_changed.connect(window.set_theme)
         self.appearance.begin()
 

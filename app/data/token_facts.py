@@ -17,6 +17,7 @@ from app.data.checked_file import read_examples
 from app.data.data_statistics import DataStatistics, Stored, data_statistics
 from app.data.dataset_files import DatasetFiles
 from app.data.examples import MODEL_KINDS, BrokenFile, Example, RowProblem
+from app.data.fingerprint import HASHING, FileContent, bytes_to_hash, reading_contents
 from app.data.inspection import Problems
 from app.data.place import Place
 from app.data.readers import ShareRead
@@ -65,17 +66,25 @@ def tokenising_files(
     made = TokenisedFiles(files)
     settings = replace(settings, leave_out_bad_rows=True)
     sizes = [_size(path) for path in files.all_files]
+    to_hash = HASHING * bytes_to_hash(files.all_files)
+    whole = to_hash + sum(sizes)
+    contents = yield from part_of_whole(reading_contents(files.all_files), 0, to_hash, whole)
     for number, path in enumerate(files.all_files):
-        one = _tokenising(path, tokenizer, settings, limit, made)
-        yield from part_of_whole(one, sum(sizes[:number]), sizes[number], sum(sizes))
+        one = _tokenising(path, contents[path], tokenizer, settings, limit, made)
+        yield from part_of_whole(one, to_hash + sum(sizes[:number]), sizes[number], whole)
     return made
 
 
 def _tokenising(
-    path: Path, tokenizer: Tokenizer, settings: RowSettings, limit: int, made: TokenisedFiles
+    path: Path,
+    content: FileContent,
+    tokenizer: Tokenizer,
+    settings: RowSettings,
+    limit: int,
+    made: TokenisedFiles,
 ) -> Generator[float, None, None]:
     try:
-        store = yield from opening_store(path, tokenizer, settings)
+        store = yield from opening_store(path, tokenizer, settings, content)
     except BrokenFile:
         # No store is made of it; what comes before the damage is looked at all the same.
         yield from _looking_at_what_can_be_read(path, tokenizer, settings, limit, made.problems)

@@ -19,6 +19,7 @@ from pathlib import Path
 from app.core.columns import Columns
 from app.core.errors import AppError, InputError, RunError
 from app.core.folders import remove_made
+from app.core.interrupting import StoppedEarly
 from app.data.checked_file import read_examples
 from app.data.dataset import refusing
 from app.data.dataset_files import facts_of
@@ -55,15 +56,15 @@ _LIBRARIES = ("transformers", "tokenizers", "jinja2")
 
 
 def opening_store(
-    path: Path, tokenizer: Tokenizer, settings: RowSettings
+    path: Path, tokenizer: Tokenizer, settings: RowSettings, content: FileContent | None = None
 ) -> Generator[float, None, TokenStore]:
-    """The rows of a file as tokens; yields the share done.
+    """The rows of a file as tokens; yields the share done. `content` is the file's, if it is known.
 
     Closed early, it keeps what was done for the next time. Raises InputError when the file can't
     be read or changes while it is read, or when bad rows are in it and aren't to be left out, and
     AppError when the disk is full.
     """
-    content = file_content(path)
+    content = content or file_content(path)
     checked = rows_to_check(tokenizer, settings.embedding_rows)
     settings = replace(settings, embedding_rows=checked)
     key = _key(path, content, tokenizer, settings)
@@ -91,7 +92,7 @@ def _kept_or_dropped(writer: StoreWriter, aside: Path) -> Iterator[None]:
     """What becomes of a store that wasn't finished."""
     try:
         yield
-    except GeneratorExit:
+    except (GeneratorExit, StoppedEarly):
         try:
             writer.journal()
         except AppError:  # the disk is full: who stops it needn't hear of it

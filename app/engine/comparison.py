@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from app.core.errors import InputError
+from app.core.interrupting import interruptible
 from app.engine.adapter_input import AdapterInput
 from app.engine.attention import MIN_LENGTH
 from app.engine.batches import Batch
@@ -66,10 +67,10 @@ def compared_with_own_code(model: Any, plan: TierPlan, wanted: Taken, longest: i
     lean LoRA layers that are left out. Raises InputError for a model that can't be trained.
     """
     wanted = replace(wanted, is_lean=wanted.is_lean and has_lean_layers(model))
-    with evaluating(model), plain_model_faults(NO_GRADIENTS):
+    with evaluating(model), plain_model_faults(NO_GRADIENTS), interruptible:
         mx = import_mlx()
         mx.eval(model(mx.zeros((1, 4), mx.int32)))  # all of it, as it is
-    with few_layers_in_float32(model), evaluating(model):
+    with few_layers_in_float32(model), evaluating(model), interruptible:
         trial = _Trial(model, plan, longest)
         if not trial.is_finite():
             return Compared(wanted, is_finite=False)

@@ -12,10 +12,11 @@ from app.core.config_text import to_plain, with_settings
 from app.core.disks import own_folder, remember_disk
 from app.core.errors import InputError
 from app.core.events import Event, LogMessage, RunFinished, StageChanged
+from app.core.interrupting import StoppedEarly
 from app.core.paths import expanded
 from app.core.paths import runs_dir as default_runs_dir
 from app.core.regular_files import read_regular
-from app.data.fingerprint import fingerprints
+from app.data.fingerprint import reading_fingerprints
 from app.data.model_files import HASHED_FIRST_BYTES, ModelFiles, read_model_files
 from app.engine.base_model_digests import (
     WeightsHashing,
@@ -41,7 +42,7 @@ from app.engine.machines import Machines, is_first_machine, join_machines
 from app.engine.mlx_gateway import CACHE_LIMIT_BYTES, computed_by, import_mlx
 from app.engine.planning import memory_before, memory_of
 from app.engine.preparation import Prepared, prepare
-from app.engine.stopping import Made, StoppedEarly, until_stopped
+from app.engine.stopping import Made, in_stage, until_one_stops
 from app.library.checkpoint_list import step_of
 from app.library.checkpoint_state import MOST_STATE_BYTES, STATE_FILE
 from app.library.claim import is_claimed
@@ -67,11 +68,11 @@ def train(
 ) -> Iterator[Event]:
     """Run `config` from start to end, writing its folder; all MLX work happens in `next()`.
 
-    `should_stop` is asked between steps; then, or after step `stop_after`, a checkpoint is kept
-    and the outcome is "stopped". `wants_checkpoint` is asked after each step; where it says so, a
-    checkpoint is made there beside those that are due. Bad input raises AppError before
-    RunStarted, and nothing is left behind. After RunStarted the last event is always RunFinished.
-    Closing the generator early keeps a checkpoint too.
+    `should_stop` is asked between steps, and on another thread too; then, or after step
+    `stop_after`, a checkpoint is kept and the outcome is "stopped". `wants_checkpoint` is asked
+    after each step; where it says so, a checkpoint is made there beside those that are due. Bad
+    input raises AppError before RunStarted, and nothing is left behind. After RunStarted the last
+    event is always RunFinished. Closing the generator early keeps a checkpoint too.
     """
     config = config.checked().located()
     _check_stop_after(stop_after, 0)
@@ -80,8 +81,8 @@ def train(
     run_dir = choose_run_dir(config, library) if machines.is_first else config.output or library
     files = read_model_files(config.model)
     try:
-        ready = yield from until_stopped(_made_ready(config, files, should_stop), should_stop)
-        prepared, digests, notes = ready
+        making = _made_ready(config, files, should_stop)
+        prepared, digests, notes = yield from until_one_stops(making, should_stop, machines)
         machines.check_alike(_what_must_agree(config, prepared, digests))
     except StoppedEarly:
         yield RunFinished("stopped", run_dir, None, 0, "Stopped before the first step.")
@@ -128,17 +129,11 @@ def resume(
     machines = _set_up_mlx(config)
     start = load_checkpoint(folder)
     _check_stop_after(stop_after, start.progress.step)
-    mixed = [dataset.data for dataset in config.mix]
-    if fingerprints(config.data, config.valid, mixed) != manifest.get("data"):
-        raise InputError(
-            f"The dataset {config.data} is not the one this run began with.",
-            "Put the old files back, or start a new run.",
-        )
     check_model_folder(config.model)
     files = read_model_files(config.model)
     try:
         going_on = _made_ready(config, files, should_stop, manifest)
-        prepared, digests, notes = yield from until_stopped(going_on, should_stop)
+        prepared, digests, notes = yield from until_one_stops(going_on, should_stop, machines)
         machines.check_alike(
             _what_must_agree(config, prepared, digests) | {"the checkpoint": _digest(start)}
         )
@@ -173,12 +168,27 @@ def _made_ready(
     the run's log, which is only made when the run starts. Its memory is estimated on the way."""
     if saved is None:
         yield from memory_before(config, should_stop)
+    else:
+        yield from in_stage("Hashing the dataset", _checking_dataset(config, saved))
     digests = yield from hashed_before_training(files)
     remarks = check_is_same(config.model, saved, digests) if saved is not None else []
     prepared, notes = yield from _with_notes(prepare(config, saved, files.check_unchanged))
     yield StageChanged("Estimating the memory")
     _, more_notes = yield from _with_notes(memory_of(config, prepared.shapes, should_stop))
     return prepared, digests, remarks + notes + more_notes
+
+
+def _checking_dataset(
+    config: TrainingConfig, saved: Mapping[str, object]
+) -> Generator[float, None, None]:
+    """Raise InputError unless the files are those that the run began with."""
+    mixed = [dataset.data for dataset in config.mix]
+    found = yield from reading_fingerprints(config.data, config.valid, mixed)
+    if found != saved.get("data"):
+        raise InputError(
+            f"The dataset {config.data} is not the one this run began with.",
+            "Put the old files back, or start a new run.",
+        )
 
 
 def _with_notes(

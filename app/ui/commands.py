@@ -1,5 +1,6 @@
 """What menu items and page requests do that needs a dialog, the desktop or the library."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -176,6 +177,14 @@ class Commands(QObject):
     def tell_exported(self, exported: Exported) -> None:
         told = f"Exported to {exported.folder}. {exported.note}".rstrip()
         self._window.notice.tell(told, is_lasting=bool(exported.note))
+
+    @Slot(object, float, object)
+    def tell_exporting(self, folder: Path, share: float, cancel: Callable[[], None]) -> None:
+        self._window.notice.tell(f"Exporting into {folder}: {share:.0%}", "Cancel", cancel)
+
+    @Slot()
+    def tell_not_exported(self) -> None:
+        self._window.notice.tell("The export was cancelled; nothing of it is left.")
 
     @Slot(object)
     def tell_queued(self, _config: object) -> None:

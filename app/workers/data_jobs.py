@@ -145,19 +145,22 @@ class Tokenising:
     def __call__(self, _: ShouldStop) -> Iterator[object]:
         from app.core.progress import part_of_whole
         from app.data.dataset_files import find_files
+        from app.data.fingerprint import HASHING, bytes_to_hash, reading_contents
         from app.data.token_store import RowSettings, opening_store
         from app.engine.model_folder import folder_limits
 
         rows = folder_limits(self.tokenizer.model).embedding_rows
         found = [find_files(one.data, one.valid) for one in self.readings]
-        size = sum(path.stat().st_size for files in found for path in files.all_files)
+        paths = [path for files in found for path in files.all_files]
+        before = HASHING * bytes_to_hash(paths)
+        size = before + sum(path.stat().st_size for path in paths)
+        contents = yield from _told(part_of_whole(reading_contents(paths), 0, before, size))
         stores: dict[Path, TokenStore] = {}
-        before = 0
         for one, files in zip(self.readings, found, strict=True):
             columns = parse_columns(one.map or "")
             settings = RowSettings(self.mask_prompt, columns, self.leave_out_bad_rows, rows)
             for path in files.all_files:
-                opening = opening_store(path, loaded(self.tokenizer), settings)
+                opening = opening_store(path, loaded(self.tokenizer), settings, contents[path])
                 if self.only_if_there:
                     store = _there(opening)
                 else:

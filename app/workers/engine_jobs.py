@@ -103,9 +103,9 @@ def tier_preview(config: TrainingConfig, known: KnownRows | None = None) -> JobF
     """
 
     def work(should_stop: Callable[[], bool]) -> Iterator[object]:
+        from app.core.interrupting import StoppedEarly
         from app.engine.loading import load_architecture
         from app.engine.planning import preview_tiers
-        from app.engine.stopping import StoppedEarly
 
         try:
             yield preview_tiers(config)

@@ -295,14 +295,21 @@ def test_train_maps_columns_and_leaves_bad_rows_out(tiny_model: Path, table: Pat
     assert "1 row is left out; the first: a.csv, line 4: a is empty." in ended.stdout
 
 
-def test_a_terminal_shows_how_far_it_is_and_ctrl_c_ends_with_130(tmp_path: Path) -> None:
+@pytest.mark.parametrize("stage", ["Reading rows.jsonl", "Turning rows.jsonl into tokens"])
+def test_a_terminal_shows_how_far_it_is_and_ctrl_c_ends_with_130(
+    tiny_model: Path, tmp_path: Path, stage: str
+) -> None:
+    """Also the processes that make tokens end: they have the same standard output, read here to
+    its end."""
     data = tmp_path / "rows.jsonl"
+    is_reading = stage.startswith("Reading")
     with data.open("w") as file:
-        for number in range(200_000):
+        for number in range(200_000 if is_reading else 40_000):
             file.write(json.dumps({"text": f"{number} " + "words " * 40}) + "\n")
     ours, theirs = os.openpty()
+    model = [] if is_reading else ["--model", str(tiny_model)]
     process = subprocess.Popen(
-        [sys.executable, "-m", "app", "check", str(data)],
+        [sys.executable, "-m", "app", "check", str(data), *model],
         stdout=subprocess.PIPE, stderr=theirs, text=True,
         env={**os.environ, "TERM": "xterm", "COLUMNS": "100"},
         # In the background of a shell the signal is ignored, and that is handed on.
@@ -310,7 +317,7 @@ def test_a_terminal_shows_how_far_it_is_and_ctrl_c_ends_with_130(tmp_path: Path)
     )  # fmt: skip
     os.close(theirs)
     shown = b""
-    while b"Reading rows.jsonl" not in shown or b"%" not in shown:
+    while b"%" not in shown.partition(stage.encode())[2]:
         shown += os.read(ours, 4096)
     process.send_signal(signal.SIGINT)
     while True:

@@ -268,6 +268,7 @@ def test_a_run_is_stopped_while_its_chat_template_never_ends(
     rest, errors = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 130, errors
     assert lines(rest)[-1]["message"] == "Stopped before the first step."
+    assert errors == "Stopping before the first step.\n"
     assert not run.exists()
 
 

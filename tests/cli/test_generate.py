@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -109,6 +110,47 @@ def test_a_truncated_checkpoint_is_refused_in_a_sentence(run_dir: Path) -> None:
     ended = nestling("--run", "chatty", "--checkpoint", "step-000004", "--prompt", "Hi")
     assert ended.returncode == 2
     assert "adapters.safetensors is not as it was written" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+CTRL_C_IN_THE_TEMPLATE = """
+import multiprocessing, signal, sys
+from app.cli.commands import run
+from app.data import template_trial
+from app.engine import tuned_model
+
+trying = template_trial.trying_templates
+template_trial.CPU_SECONDS = 10000
+template_trial._MOST_SECONDS = 10000.0
+
+def interrupted(templates):
+    for _ in trying(templates):
+        print(len(multiprocessing.active_children()), "at work")
+        signal.raise_signal(signal.SIGINT)
+        yield
+
+tuned_model.trying_templates = interrupted
+code = run(sys.argv[1:], None)
+print(len(multiprocessing.active_children()), "left")
+sys.exit(code)
+"""
+
+
+def test_ctrl_c_ends_it_while_a_template_never_does(
+    run_dir: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    model = tmp_path / "model"
+    shutil.copytree(tiny_model, model)
+    loop = "{% for i in range(99999) %}"
+    (model / "chat_template.jinja").write_text(f"{loop}{loop}{{% endfor %}}{{% endfor %}}")
+    ended = subprocess.run(
+        [
+            sys.executable, "-c", CTRL_C_IN_THE_TEMPLATE, "generate", "--run", str(run_dir),
+            "--model", str(model), "--prompt", "Hi",
+        ],
+        capture_output=True, text=True, timeout=PATIENCE_SECONDS,
+    )  # fmt: skip
+    assert (ended.returncode, ended.stdout) == (130, "1 at work\n0 left\n"), ended.stderr
     assert "Traceback" not in ended.stderr
 
 
