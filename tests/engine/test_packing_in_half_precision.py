@@ -125,7 +125,7 @@ def test_no_architecture_is_packed_in_bfloat16_that_would_be_wrong(
     """Nor one that rounds worse than with each row alone."""
     try:
         decided = is_packed(name, lengths)
-    except ValueError:  # [GatherMM]: on a processor MLX has no experts in bfloat16
+    except RuntimeError:  # [GatherMM]: on a processor MLX has no experts in bfloat16
         pytest.skip("computed in float32 only here")
     assert decided == is_packed(name, lengths, "float32")
     if not decided:
@@ -136,7 +136,7 @@ def test_no_architecture_is_packed_in_bfloat16_that_would_be_wrong(
     half = adapted(name, "bfloat16")
     try:
         _, alone = plain_trainer.loss_and_gradients(half, rows)
-    except ValueError:
+    except RuntimeError:
         pytest.skip("computed in float32 only here")
     _, packed = packed_loss_and_gradients(half, rows)
     assert error(packed, right) < 1.5 * error(alone, right) + 1e-3

@@ -37,6 +37,7 @@ LAYERS: dict[str, dict[str, Any]] = {
 UNTRACED = {
     "dbrx",  # computes numbers on its way
     "deepseek_v41",  # has no gradients, and is not trained
+    "kimi_k3",  # compiles a part of its own
     "spark2_5",  # an operation that MLX can't describe
 }
 
