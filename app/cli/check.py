@@ -90,10 +90,17 @@ def _found(
     if not arguments.model:
         return waited_for(reading, label), [], None
     files = [find_files(one.data, one.valid) for one in given]
+    _check_model(arguments.model)
     with unchanged(path for one in files for path in one.all_files):
         facts = waited_for(reading, label)
         model = _loaded(arguments.model)
         return facts, _tokens(model, given, _as_cut(config, model.limits)), model
+
+
+def _check_model(folder: Path) -> None:
+    from app.engine.loading import check_configuration
+
+    check_configuration(folder)
 
 
 def _loaded(folder: Path) -> _Model:

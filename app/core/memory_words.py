@@ -6,6 +6,11 @@ PROCESS_BYTES = 150_000_000
 """What a run takes beside MLX's memory, before its data: 0.10 GB with the starter's tokenizer and
 0.13 GB with SmolLM2's of 49,152 tokens, on Linux."""
 
+NO_ESTIMATE = (
+    "The memory that this run needs can't be estimated: the model's code can't be traced, or not "
+    "in reasonable time."
+)
+
 
 def memory_sentence(estimate: MemoryEstimated) -> str:
     """What the run needs, what there is, and the verdict: one or two sentences."""

@@ -90,6 +90,10 @@ def _widen(model: Any) -> None:
         for path, array in tree_flatten(model.parameters())
         if array.dtype in (mx.bfloat16, mx.float16)
     }
-    if sum(array.size * 4 for array in narrow.values()) <= MOST_WIDE_BYTES:
-        wide = [(path, array.astype(mx.float32)) for path, array in narrow.items()]
-        model.update(tree_unflatten(wide))
+    # Wide layers compute in float32 even between narrow embeddings, which may be larger than they.
+    start = f"{layers_of(model)}."
+    for some in (narrow, {path: array for path, array in narrow.items() if path.startswith(start)}):
+        if sum(array.size * 4 for array in some.values()) <= MOST_WIDE_BYTES:
+            wide = [(path, array.astype(mx.float32)) for path, array in some.items()]
+            model.update(tree_unflatten(wide))
+            return

@@ -8,6 +8,7 @@ from app.core.config import TrainingConfig
 from app.core.errors import AppError
 from app.core.events import Event, LogMessage, MemoryEstimated, StageChanged, TierFacts
 from app.core.interrupting import StoppedEarly, interruptible
+from app.core.memory_words import NO_ESTIMATE
 from app.engine.adapter import adapted_layer_count, add_adapter
 from app.engine.assignment import make_plan
 from app.engine.batches import BatchShape
@@ -128,12 +129,7 @@ def memory_of(
     estimate = estimate_memory(config, shapes=shapes, should_stop=should_stop)
     if estimate is not None and not compiles():
         import_mlx().set_cache_limit(estimate.cache_bytes)
-    yield estimate or LogMessage(_NO_ESTIMATE)
-
-
-_NO_ESTIMATE = (
-    "The memory that this run needs can't be estimated: the model's code can't be traced."
-)
+    yield estimate or LogMessage(NO_ESTIMATE)
 
 
 def _adapted(config: TrainingConfig, four_bits: bool = False) -> Any:

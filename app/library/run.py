@@ -199,7 +199,7 @@ class RunRecorder:
         self._write_manifest()
 
     def log(self, text: str) -> None:
-        with plain_disk_errors(self.run_dir):
+        with plain_disk_errors(self.run_dir / LOG_FILE):
             now = datetime.now().isoformat(sep=" ", timespec="seconds")
             self._claim.write(f"{now}  {text}\n")
 

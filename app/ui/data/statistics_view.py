@@ -148,7 +148,8 @@ class StatisticsView(QScrollArea):
         named = list(zip(names, self._figures.all, strict=False))
         speed, state = self._figures.speed, self._state
         why_not = state.why_not_train_on_rows() if self._dragged is None else ""
-        self.run.show_figures(run_figures(named, self._config(), speed, state.memory, why_not))
+        figures = run_figures(named, self._config(), speed, state.memory_text, why_not)
+        self.run.show_figures(figures)
 
     def _show_waiting(self) -> None:
         if (statistics := self._figures.statistics) is None:

@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.core.config import TrainingConfig
-from app.core.events import MemoryEstimated
-from app.core.memory_words import memory_sentence
 from app.ui import phrases
 
 if TYPE_CHECKING:
@@ -122,7 +120,7 @@ def run_figures(
     datasets: "Named",
     config: TrainingConfig,
     speed: "MeasuredSpeed | None",
-    memory: MemoryEstimated | None,
+    memory: str,
     why_not: str = "",
 ) -> list[Figure]:
     """What a run with these settings would do with its datasets, each given with its name, as far
@@ -130,8 +128,8 @@ def run_figures(
     if why_not:
         return [Figure("This run", "Can't start", why_not)]
     told = _paces(datasets, config, speed) if datasets else []
-    if memory is not None:
-        told.append(Figure("Memory", memory_sentence(memory)))
+    if memory:
+        told.append(Figure("Memory", memory))
     return told
 
 
