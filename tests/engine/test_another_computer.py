@@ -7,18 +7,17 @@ from typing import Any
 
 import pytest
 
-from app.core.computer import Computer, read_computers
+from app.core.computer import read_computers
 from app.core.config import TrainingConfig
 from app.core.events import LogMessage
 from app.core.paths import runs_dir
 from app.engine.checkpoints import last_checkpoint
 from app.engine.mlx_gateway import computed_by
 from app.engine.trainer import resume, train
-from app.library.manifest import digest_of, read_manifest
+from app.library.manifest import read_manifest
 from app.library.run_details import read_details
 from app.ui.library.facts import data_facts
-
-OTHER = Computer("CPU", "OpenBLAS 0.3.1 (Haswell)", "0.30.0")
+from tests.engine.other_computers import OTHER, made_by
 
 
 @pytest.fixture
@@ -27,20 +26,6 @@ def stopped(tiny_model: Path, chat_file: Path) -> Path:
     run_dir = runs_dir() / "stopped"
     list(train(replace(config, output=run_dir), stop_after=2))
     return run_dir
-
-
-def made_by(run_dir: Path, computer: Computer | None) -> None:
-    """As if something else had computed it; None: as older versions wrote it."""
-    path = last_checkpoint(run_dir) / "state.json"
-    said = json.loads(path.read_text())
-    del said["own_sha256"], said["computed_by"]
-    manifest = read_manifest(run_dir)
-    del manifest["computed_by"]
-    if computer is not None:
-        said["computed_by"] = asdict(computer)
-        manifest["computed_by"] = [{"after_step": 0} | asdict(computer)]
-    path.write_text(json.dumps(said | {"own_sha256": digest_of(said)}))
-    (run_dir / "run.json").write_text(json.dumps(manifest))
 
 
 def said(run_dir: Path) -> list[LogMessage]:
