@@ -49,7 +49,7 @@ def test_a_checkpoint_answers_a_prompt_or_standard_input(run_dir: Path) -> None:
     asked = nestling("--run", "chatty", "--prompt", "What is 2 plus 2?", *SHORT)
     assert asked.returncode == 0, asked.stderr
     assert "4 tokens" in asked.stderr
-    assert "cut at the most tokens" in asked.stderr
+    assert "cut at max tokens" in asked.stderr
     piped = nestling("--run", run_dir, *SHORT, given="What is 2 plus 2?\n")
     assert piped.stdout == asked.stdout
     assert len(asked.stdout.rstrip("\n")) > 0
@@ -152,7 +152,7 @@ def test_the_base_model_is_shown_with_its_digests(run_dir: Path, tiny_model: Pat
     shown = shown_run("chatty")
     weights = (tiny_model / "model.safetensors").read_bytes()
     assert f"model.safetensors {hashlib.sha256(weights).hexdigest()[:16]}" in shown
-    assert "is the one this run was trained with, byte for byte" in shown
+    assert "Unchanged: the base model this run was trained with, byte for byte" in shown
     told = json.loads(shown_run("chatty", "--json", "--whole"))
     assert told["base_model_check"]["state"] == "same"
     assert list(told["base_model"]["weights"]) == ["model.safetensors"]

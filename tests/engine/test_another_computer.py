@@ -65,8 +65,8 @@ def test_going_on_where_something_else_computes_is_told_and_kept(
     assert told.text in (stopped / "log.txt").read_text()
     assert read_computers(read_manifest(stopped)) == [(0, before), (2, computed_by())]
     facts = dict(data_facts(read_details(stopped)))
-    assert facts["Computed from step 1 on by"] == str(before)
-    assert facts["Computed from step 3 on by"] == str(computed_by())
+    assert facts["Device from step 1"] == str(before)
+    assert facts["Device from step 3"] == str(computed_by())
     assert not any("bit-equal" in message.text for message in resume(stopped)
                    if isinstance(message, LogMessage))  # fmt: skip
 

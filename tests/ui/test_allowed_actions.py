@@ -77,7 +77,7 @@ def test_a_run_whose_last_checkpoint_is_damaged_goes_on_from_an_earlier_one_only
     assert not view.head.resume.isEnabled()
     for told in (view.head.resume.toolTip(), view.head.subtitle.text()):
         assert "of step 6, is damaged: adapters.safetensors is missing." in told
-        assert "It can go on from an earlier one." in told
+        assert "You can resume from an earlier one." in told
     view.checkpoints.table.selectRow(1)
     assert view.checkpoints.resume.isEnabled()
 

@@ -159,7 +159,7 @@ def test_a_run_that_can_not_begin_stays_with_the_reason_and_the_next_one_starts(
     assert names(nestling) == ["broken"]
     assert "gone.jsonl isn't there" in nestling.queue.runs[0].problem
     assert [run.name for run in list_runs(runs_dir())] == ["good"]
-    assert nestling.queue.why_not_start() == "Nothing waits."
+    assert nestling.queue.why_not_start() == "The queue is empty."
     assert nestling.queue_page.problem.text() == nestling.queue.runs[0].problem
     assert not nestling.queue_page.problem.isHidden()
 

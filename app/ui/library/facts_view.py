@@ -41,7 +41,7 @@ def _grid(facts: Facts) -> QGridLayout:
     grid.setColumnStretch(1, 1)
     for row, (name, text) in enumerate(facts):
         grid.addWidget(label(name, "secondary"), row, 0, Qt.AlignmentFlag.AlignTop)
-        grid.addWidget(_value(text), row, 1)
+        grid.addWidget(_value(text), row, 1, Qt.AlignmentFlag.AlignTop)
     return grid
 
 

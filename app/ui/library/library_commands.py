@@ -183,15 +183,15 @@ class LibraryCommands(QObject):
         self._settings.set(_TOLD, "/".join(run.run_dir.name for run in found))
         if len(new) > 1:
             self._window.notice.tell(
-                f"{len(new)} runs were cut off in the middle. What they had learned up to their "
-                "last checkpoints is kept.", "Show Them", lambda: self._window.show_page(LIBRARY),
+                f"{len(new)} runs were interrupted. You can resume them from their "
+                "last checkpoints.", "Show Them", lambda: self._window.show_page(LIBRARY),
             )  # fmt: skip
         elif new:
             self._offer_to_go_on(new[0])
 
     def _offer_to_go_on(self, run: "RunSummary") -> None:
         can_go_on = run.may_go_on and not self._state.phase.is_active
-        sentence = f"“{one_line(run.name)}” did not come to its end. {interruption(run)}"
+        sentence = f"“{one_line(run.name)}” was interrupted. {interruption(run)}".rstrip()
         resume = (lambda: self.resume(run)) if can_go_on else None
         self._window.notice.tell(sentence, "Resume" if can_go_on else "", resume)
 

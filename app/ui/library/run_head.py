@@ -2,9 +2,11 @@
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QVBoxLayout, QWidget
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QPaintEvent, QResizeEvent
+from PySide6.QtWidgets import QStyle, QStyleOptionFrame, QStylePainter, QVBoxLayout, QWidget
 
+from app.core.base_model import BaseModelCheck
 from app.ui import phrases
 from app.ui.desktop import REVEAL_LABEL
 from app.ui.library.repeat_button import RepeatButton
@@ -17,6 +19,7 @@ from app.ui.widgets.building import (
     message,
     restyle,
     row,
+    say,
 )
 from app.ui.widgets.fields import TextField
 
@@ -27,6 +30,22 @@ MOST_NAME = 200
 NAME_ROOM_PX, LEAST_NAME_PX = 24, 80
 
 
+class NameField(TextField):
+    """A name that is edited in place; where it is longer than its field, it ends in "…"."""
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        room = self.width() - NAME_ROOM_PX // 2
+        if self.hasFocus() or self.fontMetrics().horizontalAdvance(self.text()) <= room:
+            super().paintEvent(event)
+            return
+        painter, option = QStylePainter(self), QStyleOptionFrame()
+        self.initStyleOption(option)
+        painter.drawPrimitive(QStyle.PrimitiveElement.PE_PanelLineEdit, option)
+        shown = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, room)
+        at = self.rect().adjusted(NAME_ROOM_PX // 4 + 1, 0, 0, 0)
+        painter.drawText(at, Qt.AlignmentFlag.AlignVCenter, shown)
+
+
 class RunHead(QWidget):
     """Its buttons ask for nothing by themselves; the run's view connects them."""
 
@@ -34,7 +53,7 @@ class RunHead(QWidget):
         super().__init__()
         self.back = button("‹ Library", lambda: None, "link")
         self.back.setAccessibleName("Back to the library")
-        self.name = TextField()
+        self.name = NameField()
         self.name.setObjectName("title_field")
         self.name.setAccessibleName("Name of the run")
         self.name.setMaxLength(MOST_NAME)
@@ -42,6 +61,8 @@ class RunHead(QWidget):
         self.pill = label("", "pill")
         self.subtitle = ElidedLabel("", "secondary")
         self.problem = message("problem")
+        self.warning = message("note")
+        self.warning.setProperty("tone", "warning")
         self.resume = button("Resume", lambda: None, "primary")
         self.repeat = RepeatButton()
         self.reveal = button(REVEAL_LABEL, lambda: None)
@@ -53,6 +74,7 @@ class RunHead(QWidget):
                              self.reveal, self.delete))  # fmt: skip
         layout.addWidget(self.subtitle)
         layout.addWidget(self.problem)
+        layout.addWidget(self.warning)
 
     def show_standing(self, summary: "RunSummary", ending: str) -> None:
         """How the run stands; `ending` says how it ended, if it did."""
@@ -61,6 +83,10 @@ class RunHead(QWidget):
         self.subtitle.setText(_sentence(summary, ending))
         is_going = phrases.is_in_progress(summary.outcome)
         allow(self.delete, "A run in progress can't be deleted." if is_going else "")
+
+    def show_base_model(self, check: BaseModelCheck) -> None:
+        """That the base model is no longer what the run was trained with, where that is so."""
+        say(self.warning, check.message if check.state in ("changed", "missing") else "")
 
     def show_name(self, name: str) -> None:
         if self.name.text() != name:
@@ -91,10 +117,10 @@ def _sentence(summary: "RunSummary", ending: str) -> str:
 
 
 def interruption(summary: "RunSummary") -> str:
-    """What happened to a run that was cut off, in plain words."""
+    """What can be done with a run that was interrupted."""
     if summary.adapter_dir is None and summary.problem:
-        return "It was cut off."  # the problem says why it can't go on
+        return ""  # the problem says why it can't be resumed
     if summary.adapter_dir is None:
-        return "It was cut off before its first checkpoint, so it can't go on."
+        return "It has no checkpoint, so it can't be resumed."
     kept = summary.adapter_dir.name.removeprefix("step-").lstrip("0") or "0"
-    return f"It was cut off. What it had learned up to step {kept} is kept; it can go on there."
+    return f"You can resume from step {kept}."

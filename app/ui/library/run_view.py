@@ -81,7 +81,7 @@ class RunView(QWidget):
         self.data = FactsView("Data of the run")
         self.log = _text("Log of the run", is_editable=False)
         self.notes = _text("Notes", is_editable=True)
-        self.notes.setPlaceholderText("What you want to remember about this run")
+        self.notes.setPlaceholderText("Add notes")
         self.parts = QStackedWidget()
         for part in (self.plots_place, self.checkpoints, self.settings, self.data, self.log,
                      self.notes):  # fmt: skip
@@ -110,6 +110,7 @@ class RunView(QWidget):
         self.run, self._label_read = run, (summary.name, summary.notes)
         self._show_standing(summary, details.message)
         say(self.head.problem, details.problem)
+        self.head.show_base_model(run.base_model)
         self.head.repeat.show_run(details, has_steps=run.series.has_steps)
         self.checkpoints.show_run(details)
         self.settings.show_facts(setting_facts(details))
@@ -162,7 +163,7 @@ class RunView(QWidget):
     def _interruption(self, summary: "RunSummary") -> str:
         why_not = self.run.details.why_not_go_on if self.run is not None else ""
         is_damaged = summary.may_go_on and bool(why_not)
-        return f"It was cut off. {why_not}" if is_damaged else interruption(summary)
+        return why_not if is_damaged else interruption(summary)
 
     def _show_resume(self) -> None:
         if self.run is None:

@@ -119,25 +119,25 @@ class RunCards(QObject):
         self.cards = (
             Card(
                 "Loss",
-                "How surprised the model is by what it should write; lower is better",
+                "How far off the model's predictions are. Lower is better.",
                 self.loss,
                 self.legend,
             ),
             Card(
                 "Tier activity",
-                "Which tier's weights moved at which step, read from the weights",
+                "Which tiers updated at each step, read from the weights",
                 self.raster,
                 self.live_choice,
             ),
             Card(
                 "Tier change",
-                "How far a tier moves when it fires",
+                "How far each update moves a tier",
                 self.deltas,
                 self.measure_choice,
             ),
             Card(
                 "Layer change",
-                "Where in the model the weights move; a run keeps it to within 5 %",
+                "How much each layer's weights change (±5 %)",
                 self.heat,
                 self.heat_scale,
             ),
