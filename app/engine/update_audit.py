@@ -26,7 +26,7 @@ FEWEST_EACH, MOST_EACH = 4, 64
 """Samples of one parameter, or of the slice of it that a tier holds."""
 TOLERANCE = 0.01
 """Of the learning rate: float32 against float64, on devices that round functions differently."""
-_HINT = "This is a fault in Nestling or MLX, not in your data."
+_HINT = "This is a fault in Nestling or MLX, not in your data. Report it with the run's log."
 
 
 @dataclass(frozen=True)

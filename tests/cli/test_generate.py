@@ -60,7 +60,7 @@ def test_the_base_answers_beside_it_and_their_distance_is_told(run_dir: Path) ->
     assert told.returncode == 0, told.stderr
     assert told.stdout.startswith("Base, ")
     assert "\n\nTuned, step-00000" in told.stdout
-    assert "First token: logits up to" in told.stderr
+    assert "First token: logits differ by up to" in told.stderr
     assert "base: 4 tokens" in told.stderr
 
 
@@ -151,7 +151,7 @@ def test_a_changed_base_model_is_said_and_shown(
 def test_the_base_model_is_shown_with_its_digests(run_dir: Path, tiny_model: Path) -> None:
     shown = shown_run("chatty")
     weights = (tiny_model / "model.safetensors").read_bytes()
-    assert f"model.safetensors {hashlib.sha256(weights).hexdigest()[:16]}" in shown
+    assert f"SHA-256 {hashlib.sha256(weights).hexdigest()[:16]}" in shown
     assert "Unchanged: the base model this run was trained with, byte for byte" in shown
     told = json.loads(shown_run("chatty", "--json", "--whole"))
     assert told["base_model_check"]["state"] == "same"

@@ -132,7 +132,7 @@ def test_a_waiting_run_that_is_made_ready_keeps_its_place(
     page.table.selectRow(0)
     for control in (page.later, page.remove):
         assert not control.isEnabled()
-        assert "being made ready" in control.toolTip()
+        assert "being prepared" in control.toolTip()
     queue.remove(queue.runs[0].key)
     queue.move(queue.runs[0].key, 1)
     assert [run.config.name for run in queue.runs] == ["first", "second"]

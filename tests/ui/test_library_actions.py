@@ -58,6 +58,18 @@ def shown(build: Callable[..., Nestling], qtbot: QtBot) -> Callable[[], Nestling
     return show
 
 
+def test_what_a_run_failed_of_is_shown_whole(
+    make_run: MakeRun, shown: Callable[[], Nestling], qtbot: QtBot
+) -> None:
+    run = make_run(runs_dir() / "a", outcome="failed")
+    nestling = shown()
+    opened(nestling, run, qtbot)
+    head = nestling.library.opened.head
+    assert head.problem.text() == "Done.", "what the run's end says"
+    assert head.problem.isVisible()
+    assert "Done." not in head.subtitle.text()
+
+
 def test_the_state_stands_behind_the_name_as_soon_as_a_run_is_opened(
     make_run: MakeRun, shown: Callable[[], Nestling]
 ) -> None:

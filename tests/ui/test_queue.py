@@ -239,7 +239,7 @@ def test_a_queue_that_was_going_goes_on_by_itself_with_the_run_that_was_stopped(
     assert saved.unfinished == next(r.run_dir.name for r in list_runs(runs_dir()))
     qtbot.waitUntil(lambda: again.state.phase.is_active)
     assert again.queue.is_going
-    assert "queue goes on" in again.window.notice.text.text()
+    assert "queue resumed" in again.window.notice.text.text()
     qtbot.waitUntil(lambda: not again.state.is_inspecting)
     assert again.window.notice.isVisible()
     assert not read_saved_queue(home_dir() / QUEUE_FILE).goes_on  # a crash from here on holds it

@@ -20,6 +20,7 @@ class EnoughRows(QObject):
         state.config_changed.connect(self.refresh)
         figures.changed.connect(self.refresh)
         tokenisation.changed.connect(self.refresh)
+        datasets.changed.connect(self.refresh)
 
     @Slot()
     def refresh(self) -> None:

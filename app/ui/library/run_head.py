@@ -51,6 +51,7 @@ class RunHead(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
+        self._failure = ""
         self.back = button("‹ Library", lambda: None, "link")
         self.back.setAccessibleName("Back to the library")
         self.name = NameField()
@@ -77,12 +78,19 @@ class RunHead(QWidget):
         layout.addWidget(self.warning)
 
     def show_standing(self, summary: "RunSummary", ending: str) -> None:
-        """How the run stands; `ending` says how it ended, if it did."""
+        """How the run stands; `ending` says how it ended, if it did. What it failed of is shown
+        whole, in `problem`."""
+        self._failure = ending if summary.outcome == "failed" else ""
+        ending = "" if self._failure else ending
         self.pill.setText(phrases.outcome(summary.outcome))
         restyle(self.pill, "tone", phrases.tone(summary.outcome))
         self.subtitle.setText(_sentence(summary, ending))
         is_going = phrases.is_in_progress(summary.outcome)
         allow(self.delete, "A run in progress can't be deleted." if is_going else "")
+
+    def show_problem(self, problem: str) -> None:
+        """Why the run failed, and what is wrong with its files."""
+        say(self.problem, " ".join(filter(None, (self._failure, problem))))
 
     def show_base_model(self, check: BaseModelCheck) -> None:
         """That the base model is no longer what the run was trained with, where that is so."""

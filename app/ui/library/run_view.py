@@ -25,7 +25,7 @@ from app.ui.library.run_reading import ReadRun
 from app.ui.live_run import LiveRun
 from app.ui.plain_text import set_tip
 from app.ui.theme import Theme
-from app.ui.widgets.building import GRID_PX, allow, row, say
+from app.ui.widgets.building import GRID_PX, allow, row
 
 if TYPE_CHECKING:
     from app.library.run_summary import RunSummary
@@ -109,7 +109,7 @@ class RunView(QWidget):
             self._show_label(summary)
         self.run, self._label_read = run, (summary.name, summary.notes)
         self._show_standing(summary, details.message)
-        say(self.head.problem, details.problem)
+        self.head.show_problem(details.problem)
         self.head.show_base_model(run.base_model)
         self.head.repeat.show_run(details, has_steps=run.series.has_steps)
         self.checkpoints.show_run(details)

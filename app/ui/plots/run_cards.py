@@ -119,7 +119,7 @@ class RunCards(QObject):
         self.cards = (
             Card(
                 "Loss",
-                "How far off the model's predictions are. Lower is better.",
+                "Prediction error; lower is better",
                 self.loss,
                 self.legend,
             ),
@@ -131,13 +131,13 @@ class RunCards(QObject):
             ),
             Card(
                 "Tier change",
-                "How far each update moves a tier",
+                "Size of each update",
                 self.deltas,
                 self.measure_choice,
             ),
             Card(
                 "Layer change",
-                "How much each layer's weights change (±5 %)",
+                "Size of the change per layer (±5 %)",
                 self.heat,
                 self.heat_scale,
             ),

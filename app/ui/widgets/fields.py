@@ -16,6 +16,9 @@ from PySide6.QtWidgets import (
 from app.ui import phrases
 from app.ui.widgets.building import restyle
 
+_SPARE_PX = 4
+"""A glyph's own room: so much more than its field a text needs before any of it is cut off."""
+
 
 class CalmSpinBox(QSpinBox):
     def __init__(self, minimum: int, maximum: int) -> None:
@@ -50,9 +53,10 @@ class CalmComboBox(QComboBox):
         self.initStyleOption(option)
         style, part = self.style(), QStyle.SubControl.SC_ComboBoxEditField
         field = style.subControlRect(QStyle.ComplexControl.CC_ComboBox, option, part, self)
-        option.currentText = self.fontMetrics().elidedText(
-            option.currentText, Qt.TextElideMode.ElideMiddle, field.width() - 2
-        )
+        if self.fontMetrics().horizontalAdvance(option.currentText) > field.width() + _SPARE_PX:
+            option.currentText = self.fontMetrics().elidedText(
+                option.currentText, Qt.TextElideMode.ElideMiddle, field.width()
+            )
         painter = QStylePainter(self)
         painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
         painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)

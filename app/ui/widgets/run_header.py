@@ -87,11 +87,14 @@ class RunHeader(QWidget):
         outside.addWidget(frame)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Where it is narrow, what can be done with the results has a row of its own."""
         super().resizeEvent(event)
         self.queue.setVisible(self.width() >= NARROW_PX)
-        is_narrow = self.width() < RESULTS_BESIDE_FROM_PX
-        wanted = self._results_row if is_narrow else self._status_row
+        self._place_results()
+
+    def _place_results(self) -> None:
+        """Where it is narrow, what can be done with the results has a row of its own."""
+        needed = RESULTS_BESIDE_FROM_PX if self.status.text() else NARROW_PX
+        wanted = self._results_row if self.width() < needed else self._status_row
         if wanted.indexOf(self.results) < 0:
             wanted.addWidget(self.results, 0, Qt.AlignmentFlag.AlignLeft)
 
@@ -110,6 +113,7 @@ class RunHeader(QWidget):
         restyle(self.pill, "tone", tone)
         self.name.setText(self._name())
         self.status.setText(self._status())
+        self._place_results()
         say(self.problem, self._problem())
         self._show_progress()
         finished = state.finished
