@@ -25,7 +25,7 @@ def reopened_run(
         run_dir, done.metrics_bytes, done.best_val_loss, best, done.step, computer, facts,
         done.is_validation_due,
     )  # fmt: skip
-    notes = [LogMessage(f"Going on after step {done.step}.")]
+    notes = [LogMessage(f"Resuming after step {done.step}.")]
     if aside is not None:
         notes.append(LogMessage(f"What came after it is kept in {aside.name} and made again."))
     return recorder, notes + _computer_notes(start, computer) + recorder_warnings(recorder)
@@ -36,7 +36,7 @@ def weights_hashing(
 ) -> WeightsHashing | None:
     if digests.is_whole:
         return None
-    advice = f"Then go on from {start.folder.name}."
+    advice = f"Then resume from {start.folder.name}."
     return WeightsHashing(files, kept, start.progress.step, advice)
 
 
@@ -55,7 +55,7 @@ def _computer_notes(start: Checkpoint, computer: Computer) -> list[LogMessage]:
         ]
     return [
         LogMessage(
-            f"The run goes on, but not bit-equal to one that never stopped: up to step {step} it "
+            f"The run resumes, but not bit-equal to one that never stopped: up to step {step} it "
             f"was computed by {before}, from here on by {computer}.",
             is_warning=True,
         )

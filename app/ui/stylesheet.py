@@ -227,11 +227,11 @@ def _lists(t: Theme) -> str:
     QHeaderView::section {{ background: {t.surface}; color: {t.secondary_text}; border: none;
         border-bottom: 1px solid {t.border}; padding: 0 13px; min-height: 32px; font-size: 11px;
         font-weight: 600; }}
-    /* Qt says "up" of a falling order; on a Mac its arrow points down. */
-    QHeaderView::up-arrow {{ image: url({style}/chevron-{tone}.svg); width: 10px; height: 10px;
+    /* As on a Mac: a falling order points down. Fusion has it the other way round. */
+    QHeaderView::up-arrow {{ image: url({style}/chevron-up-{tone}.svg); width: 10px; height: 10px;
         subcontrol-origin: padding; subcontrol-position: center right; right: 6px; }}
-    QHeaderView::down-arrow {{ image: url({style}/chevron-up-{tone}.svg); width: 10px;
-        height: 10px; subcontrol-origin: padding; subcontrol-position: center right; right: 6px; }}
+    QHeaderView::down-arrow {{ image: url({style}/chevron-{tone}.svg); width: 10px; height: 10px;
+        subcontrol-origin: padding; subcontrol-position: center right; right: 6px; }}
     QHeaderView::section:first {{ border-top-left-radius: 12px; }}
     QHeaderView::section:last {{ border-top-right-radius: 12px; }}
     QAbstractScrollArea::corner {{ background: transparent; border: none; }}

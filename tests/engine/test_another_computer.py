@@ -42,7 +42,7 @@ def test_a_run_and_its_checkpoints_say_what_computed_them(stopped: Path) -> None
 
 def test_going_on_where_nothing_changed_says_nothing_of_it(stopped: Path) -> None:
     assert not any("bit-equal" in message.text for message in said(stopped))
-    assert "Going on after step 2." in (stopped / "log.txt").read_text()
+    assert "Resuming after step 2." in (stopped / "log.txt").read_text()
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ class StatusStrip(QWidget):
         self.bar.setFixedWidth(200)
         self.bar.setAccessibleName("Share done")
         self.stop = button("Cancel", self._stop)
-        self.go_on = button("Go On", tokenisation.go_on)
+        self.go_on = button("Resume", tokenisation.go_on)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
@@ -46,7 +46,7 @@ class StatusStrip(QWidget):
         self.bar.setValue(round(1000 * (share or 0.0)))
         self.stop.setVisible(is_working)
         self.go_on.setVisible((work.is_stopped or work.failure is not None) and not is_working)
-        self.go_on.setText("Go On" if work.is_stopped else "Try Again")
+        self.go_on.setText("Resume" if work.is_stopped else "Try Again")
         self.text.setText(self._words())
         self.text.setVisible(bool(self.text.text()))
         failure = None if is_reading else work.refusal or work.failure
@@ -69,7 +69,7 @@ class StatusStrip(QWidget):
             told = f", about {phrases.duration(left)} left" if left and left > _TOLD_SECONDS else ""
             return f"Tokenizing: {work.share:.0%}{told}"
         if work.is_stopped:
-            return f"Stopped at {work.stopped_at:.0%}. What was done is kept."
+            return f"Stopped at {work.stopped_at:.0%}. The finished part is kept."
         if work.refusal is not None or work.failure is not None:
             return ""  # told below
         if work.done is not None:

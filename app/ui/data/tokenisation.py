@@ -103,7 +103,7 @@ class Tokenisation(QObject):
     # -- what the user asks for --------------------------------------------------------------
     @Slot()
     def stop(self) -> None:
-        """What was done is kept."""
+        """The finished part is kept."""
         if self.share is not None:
             self.is_stopped, self.stopped_at = True, self.share
             self._close_job()

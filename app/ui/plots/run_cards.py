@@ -107,7 +107,7 @@ class RunCards(QObject):
         self.legend = Legend((("Each step", "faint"), ("Smoothed", "bold"), ("Validation", "dots")))
         self.live_choice = Choice(
             "Steps shown",
-            (("Latest", "The last steps, as many as can be told apart"), ("All", "The whole run")),
+            (("Latest", "The latest steps, one by one"), ("All", "The whole run")),
         )
         self.measure_choice = Choice("Measure", tuple(measure[:2] for measure in _MEASURES))
         self.heat_scale = ColourScale()
@@ -137,7 +137,7 @@ class RunCards(QObject):
             ),
             Card(
                 "Layer change",
-                "Size of the change per layer (±5 %)",
+                "Accurate to ±5 %",
                 self.heat,
                 self.heat_scale,
             ),
