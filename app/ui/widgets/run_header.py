@@ -134,7 +134,12 @@ class RunHeader(QWidget):
     def _status(self) -> str:
         state = self._state
         if state.phase is Phase.STOPPING:
-            return f"Ending after step {state.step.step:,}." if state.step else "Canceling the run."
+            if state.step is None:
+                return "Canceling the run."
+            is_in_step = state.stage is None
+            return (
+                "Finishing the current step…" if is_in_step else "Skipping the rest of this stage…"
+            )
         kept = f" Last checkpoint: step {c.step:,}." if (c := state.checkpoint) else ""
         if state.phase is Phase.PAUSED:
             after = f"Paused at step {state.step.step:,}." if state.step else "Paused."
