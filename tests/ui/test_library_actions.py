@@ -405,7 +405,7 @@ def test_an_interrupted_run_is_told_at_the_start_once(
     make_run(runs_dir() / "a", outcome=None, steps=20, saves=(4, 8))
     first = shown()
     qtbot.waitUntil(first.window.notice.isVisible)
-    assert "up to step 8 is kept" in first.window.notice.text.text()
+    assert "You can resume from step 8." in first.window.notice.text.text()
     assert first.window.notice.action.text() == "Resume"
     first.shut_down()
     assert not shown().window.notice.isVisible()
