@@ -332,7 +332,7 @@ def test_a_copy_of_a_checkpoint_is_shown_as_one_and_no_run_goes_on_from_it(
     view = nestling.library.opened.checkpoints
     assert view.model.index(0, view.model.columnCount() - 1).data() == "Copy of step 4"
     view.table.selectRow(0)
-    assert not view.head.resume.isEnabled()
+    assert not view.resume.isEnabled()
     assert view.why_not.text() == "It is a copy of step 4."
 
 
