@@ -129,7 +129,7 @@ def _tokens(
         rows = model.limits.embedding_rows
         settings = RowSettings(config.mask_prompt, one.columns, embedding_rows=rows)
         making = tokenising_files(files, model.tokenizer, settings, config.max_seq_length)
-        found.append(waited_for(making, f"Turning {one.data.name} into tokens"))
+        found.append(waited_for(making, f"Tokenizing {one.data.name}"))
     return found
 
 
@@ -141,7 +141,7 @@ def _use(tokens: "list[TokenisedFiles]", config: TrainingConfig) -> RunUse:
 
     statistics = statistics_of(tokens, config.validation_share, config.seed)
     if not statistics:
-        return RunUse((), None, "A file can't be read to its end. Mend it or choose another.")
+        return RunUse((), None, "A file can't be read to its end. Fix it or choose another.")
     limit = config.max_seq_length
     left = [
         RowsLeft.by_statistics(dataset_name(one.files), known, limit, one.files.train_files)

@@ -20,14 +20,14 @@ def memory_sentence(estimate: MemoryEstimated) -> str:
         case "fits":
             more = gigabytes(PROCESS_BYTES + estimate.cache_bytes)
             return (
-                f"Needs {about} {needed} of memory to compute, and up to {more} beside that; "
+                f"Needs {about} {needed} of memory for training and up to {more} more; "
                 f"{available} is available."
             )
         case "tight":
             lead = "May be tight" if estimate.is_bound else "Tight"
             return (
                 f"{lead}: needs {about} {needed} of memory, and {available} is available. "
-                "Close other apps, or make it smaller."
+                "Close other apps, or use smaller batches or shorter examples."
             )
         case _:
             # What is needed at most says nothing of what is needed at least.

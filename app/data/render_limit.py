@@ -13,7 +13,7 @@ class RenderingTooLong(InputError):
 
     def __init__(self, message: str = "", hint: str = "") -> None:
         said = f"The model's chat template takes longer than {SECONDS:g} seconds to render a chat."
-        super().__init__(message or said, hint or "Leave the chat out, or mend the template.")
+        super().__init__(message or said, hint or "Leave the chat out, or fix the template.")
 
     def on(self, row: str) -> "RenderingTooLong":
         """The same with the row that it was: "line 7"."""

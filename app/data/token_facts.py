@@ -5,7 +5,6 @@ Rows that are no examples are not looked at; inspection.py names them.
 
 import heapq
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -24,8 +23,7 @@ from app.data.readers import ShareRead
 from app.data.splitting import held_out_of_datasets
 from app.data.token_files import TokenStore
 from app.data.token_rows import TokenRows, place_of
-from app.data.token_store import RowSettings, is_large, lots_of, naming_file, opening_store
-from app.data.token_workers import tokenized
+from app.data.token_store import RowSettings, lots_of, opening_store, tokenized_lots
 from app.data.tokenizer import Tokenizer
 
 
@@ -98,14 +96,7 @@ def _looking_at_what_can_be_read(
 ) -> Generator[float, None, None]:
     share = ShareRead()
     lots = lots_of(_until_broken(read_examples(path, settings.columns, share)))
-    with (
-        naming_file(path),
-        closing(
-            tokenized(
-                lots, tokenizer, settings.mask_prompt, is_large(path), settings.embedding_rows
-            )
-        ) as made,
-    ):
+    with tokenized_lots(path, lots, tokenizer, settings) as made:
         for lot in made:
             if lot is not None:
                 _add(found, path, lot.rows, lot.problems, limit)

@@ -31,7 +31,7 @@ from app.data.readers.formats import file_format
 from app.data.render_limit import RenderingTooLong
 from app.data.token_cache import place_to_fill, stores_dir
 from app.data.token_files import STORE_FILES, StoreWriter, TokenStore, open_store
-from app.data.token_workers import Lot, tokenized
+from app.data.token_workers import Lot, TokenizedLot, tokenized
 from app.data.tokenizer import Tokenizer, plain_tokenizer
 
 
@@ -121,14 +121,7 @@ def _filling(
     lots = _noting(read, share, lots_of(islice(rows, writer.taken, None)))
     done = 0.0
     yield done
-    with (
-        naming_file(path),
-        closing(
-            tokenized(
-                lots, tokenizer, settings.mask_prompt, is_large(path), settings.embedding_rows
-            )
-        ) as made,
-    ):
+    with tokenized_lots(path, lots, tokenizer, settings) as made:
         for lot in made:
             if lot is not None:
                 writer.append(lot.rows, lot.problems, lot.taken)
@@ -138,10 +131,20 @@ def _filling(
 
 
 @contextmanager
-def naming_file(path: Path) -> Iterator[None]:
-    """Whose rows are tokenised inside, in the error of one that takes too long."""
+def tokenized_lots(
+    path: Path, lots: Iterator[Lot], tokenizer: Tokenizer, settings: RowSettings
+) -> Iterator[Iterator[TokenizedLot | None]]:
+    """Lots of a file's rows as tokens, in several processes where the file is large.
+
+    Yields None now and then while a lot is waited for. The error of a row that takes too long to
+    render names the file.
+    """
+    made = tokenized(
+        lots, tokenizer, settings.mask_prompt, _is_large(path), settings.embedding_rows
+    )
     try:
-        yield
+        with closing(made):
+            yield made
     except RenderingTooLong as error:
         raise error.of(path.name) from None
 
@@ -153,7 +156,7 @@ def _noting(read: deque[float], share: ShareRead, lots: Iterator[Lot]) -> Iterat
         yield lot
 
 
-def is_large(path: Path) -> bool:
+def _is_large(path: Path) -> bool:
     """Whether it is worth starting processes to tokenise it."""
     return facts_of(path).st_size > _LARGE_BYTES
 

@@ -180,7 +180,7 @@ def _compared(
     rows: TrainingData,
 ) -> Generator[Event, None, Taken]:
     """What the run takes of `wanted`; whatever differs from the model's own code is left out."""
-    yield StageChanged("Comparing gradients with those of the model's own code")
+    yield StageChanged("Checking gradients against the model's own code")
     views = [rows.train, *(part.valid for part in rows.parts)]
     longest = max(int(view.lengths.max()) for view in views if len(view))
     # By importance there is no plan yet; any has the same paths.
@@ -219,7 +219,7 @@ def _opened(
 ) -> Generator[Event, None, TrainingData]:
     yield StageChanged("Reading the dataset")
     opening = opening_data(files, base.tokenizer, data_settings(config, base.limits), mixed)
-    return (yield from in_stage("Turning text into tokens", opening))
+    return (yield from in_stage("Tokenizing", opening))
 
 
 def _notes(config: TrainingConfig, base: BaseModel, rows: TrainingData) -> Iterator[LogMessage]:

@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from app.core.base_model import MANIFEST_KEY, BaseModelDigests
-from app.core.computer import Computer
 from app.core.config import TrainingConfig
 from app.core.config_text import to_plain, with_settings
 from app.core.disks import own_folder, remember_disk
@@ -27,11 +26,9 @@ from app.engine.base_model_digests import (
 )
 from app.engine.checkpoints import (
     Checkpoint,
-    checkpoint_folder,
     last_checkpoint,
     load_checkpoint,
     named_checkpoint,
-    set_later_aside,
 )
 from app.engine.faults import plain_fault
 from app.engine.keeping import Keeper, NoKeeper, RunKeeper
@@ -42,6 +39,7 @@ from app.engine.machines import Machines, is_first_machine, join_machines
 from app.engine.mlx_gateway import CACHE_LIMIT_BYTES, computed_by, import_mlx
 from app.engine.planning import memory_before, memory_of
 from app.engine.preparation import Prepared, prepare
+from app.engine.reopened_run import recorder_warnings, reopened_run, weights_hashing
 from app.engine.stopping import Made, in_stage, until_one_stops
 from app.library.checkpoint_list import step_of
 from app.library.checkpoint_state import MOST_STATE_BYTES, STATE_FILE
@@ -93,7 +91,7 @@ def train(
         recorder = _new_run(config, run_dir, library, _facts(prepared, digests))
         hashing = None if digests.is_whole else WeightsHashing(files, digests, after_step=0)
         keeper: Keeper = RunKeeper(recorder, config.keep_checkpoints, hashing=hashing)
-        notes = _warnings(recorder) + notes
+        notes = recorder_warnings(recorder) + notes
     else:
         keeper = NoKeeper(run_dir)
     loop = TrainingLoop(
@@ -148,9 +146,9 @@ def resume(
     keeper: Keeper = NoKeeper(run_dir, start)
     if machines.is_first:
         kept = merged(manifest, digests, start.progress.step)
-        recorder, first = _reopened(run_dir, start, {MANIFEST_KEY: kept.data()})
+        recorder, first = reopened_run(run_dir, start, {MANIFEST_KEY: kept.data()})
         notes = first + notes + said_of_tokens(manifest, prepared.tokens_sha256)
-        hashing = _hashing(files, digests, kept, start)
+        hashing = weights_hashing(files, digests, kept, start)
         keeper = RunKeeper(recorder, config.keep_checkpoints, start, hashing)
     loop = TrainingLoop(
         config, prepared, keeper, should_stop, wants_checkpoint, stop_after, start, machines, notes
@@ -207,55 +205,6 @@ def _with_notes(
             yield event
 
 
-def _reopened(
-    run_dir: Path, start: Checkpoint, facts: Facts
-) -> tuple[RunRecorder, list[LogMessage]]:
-    """The run's recorder, set back to `start`, and what is to be said first."""
-    done = start.progress
-    aside = set_later_aside(run_dir, done.step)
-    best = checkpoint_folder(run_dir, done.best_step) if done.best_step else None
-    computer = computed_by()
-    recorder = RunRecorder.reopen(
-        run_dir, done.metrics_bytes, done.best_val_loss, best, done.step, computer, facts,
-        done.is_validation_due,
-    )  # fmt: skip
-    notes = [LogMessage(f"Going on after step {done.step}.")]
-    if aside is not None:
-        notes.append(LogMessage(f"What came after it is kept in {aside.name} and made again."))
-    return recorder, notes + _said_of_computers(start, computer) + _warnings(recorder)
-
-
-def _hashing(
-    files: ModelFiles, digests: BaseModelDigests, kept: BaseModelDigests, start: Checkpoint
-) -> WeightsHashing | None:
-    if digests.is_whole:
-        return None
-    advice = f"Then go on from {start.folder.name}."
-    return WeightsHashing(files, kept, start.progress.step, advice)
-
-
-def _said_of_computers(start: Checkpoint, computer: Computer) -> list[LogMessage]:
-    """That what follows is not bit-equal to a run that never stopped, if something else computes
-    it: the losses differ in their last digits, which is no reason to refuse."""
-    step, before = start.progress.step, start.computed_by
-    if before == computer:
-        return []
-    if before is None:
-        return [
-            LogMessage(
-                f"It is not known what computed this run up to step {step}, so what follows may "
-                "not be bit-equal to a run that never stopped."
-            )
-        ]
-    return [
-        LogMessage(
-            f"The run goes on, but not bit-equal to one that never stopped: up to step {step} it "
-            f"was computed by {before}, from here on by {computer}.",
-            is_warning=True,
-        )
-    ]
-
-
 def _new_run(config: TrainingConfig, run_dir: Path, runs_dir: Path, facts: Facts) -> RunRecorder:
     """A folder for the run; in the library the next name where another run took this one."""
     if config.output is None:
@@ -269,10 +218,6 @@ def _new_run(config: TrainingConfig, run_dir: Path, runs_dir: Path, facts: Facts
                 raise
             run_dir = choose_run_dir(config, runs_dir)
     return RunRecorder.create(run_dir, config, facts, computed_by())
-
-
-def _warnings(recorder: RunRecorder) -> list[LogMessage]:
-    return [LogMessage(recorder.warning, is_warning=True)] if recorder.warning else []
 
 
 def _check_stop_after(stop_after: int | None, done: int) -> None:

@@ -67,7 +67,7 @@ class RunDetails:
         if last is not None and last.problem:
             damage = f"Its last checkpoint, of step {last.step:,}, is damaged: {last.problem}"
         if damage and len(self.checkpoints) > 1:
-            damage += " It can go on from an earlier one."
+            damage += " You can resume from an earlier one."
         return self.summary.why_not_go_on or self.why_not_go_on_from(self.summary.steps) or damage
 
     @property

@@ -249,7 +249,7 @@ class AppState(QObject):
         """Why nothing else can be opened now, in one sentence; empty when it can."""
         if not self.phase.is_active:
             return ""
-        return "A run is in progress. Stop it first, or wait for its end."
+        return "A run is in progress. Stop it or wait until it finishes."
 
     def why_not_start(self) -> str:
         """Why a run can't start now, in one sentence; empty when it can."""

@@ -199,7 +199,7 @@ class Commands(QObject):
     @Slot()
     def tell_queue_went_on(self) -> None:
         self._window.notice.tell(
-            "The queue goes on where it was when Nestling was quit.",
+            "The queue resumed where it left off.",
             "Show Queue", lambda: self._window.show_page(QUEUE), is_lasting=True,
         )  # fmt: skip
 

@@ -53,7 +53,7 @@ def _loaded(tokenizer: ModelTokenizer) -> "PlainTokenizer | None":
 def loaded(tokenizer: ModelTokenizer) -> "PlainTokenizer":
     """Loaded once by a process. Raises InputError."""
     if (plain := _loaded(tokenizer)) is None:
-        raise InputError("This model turns rows into tokens only when a run starts.")
+        raise InputError("This model's rows are tokenized when a run starts.")
     return plain
 
 

@@ -262,7 +262,7 @@ def test_a_run_is_stopped_while_its_chat_template_never_ends(
     )  # fmt: skip
     assert process.stdout is not None
     for line in process.stdout:
-        if json.loads(line).get("stage") == "Turning text into tokens":
+        if json.loads(line).get("stage") == "Tokenizing":
             process.send_signal(signal.SIGINT)
             break
     rest, errors = process.communicate(timeout=PATIENCE_SECONDS)

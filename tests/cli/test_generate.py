@@ -50,7 +50,7 @@ def test_a_checkpoint_answers_a_prompt_or_standard_input(run_dir: Path) -> None:
     asked = nestling("--run", "chatty", "--prompt", "What is 2 plus 2?", *SHORT)
     assert asked.returncode == 0, asked.stderr
     assert "4 tokens" in asked.stderr
-    assert "cut at the most tokens" in asked.stderr
+    assert "cut at max tokens" in asked.stderr
     piped = nestling("--run", run_dir, *SHORT, given="What is 2 plus 2?\n")
     assert piped.stdout == asked.stdout
     assert len(asked.stdout.rstrip("\n")) > 0
@@ -61,7 +61,7 @@ def test_the_base_answers_beside_it_and_their_distance_is_told(run_dir: Path) ->
     assert told.returncode == 0, told.stderr
     assert told.stdout.startswith("Base, ")
     assert "\n\nTuned, step-00000" in told.stdout
-    assert "First token: logits up to" in told.stderr
+    assert "First token: logits differ by up to" in told.stderr
     assert "base: 4 tokens" in told.stderr
 
 
@@ -193,8 +193,8 @@ def test_a_changed_base_model_is_said_and_shown(
 def test_the_base_model_is_shown_with_its_digests(run_dir: Path, tiny_model: Path) -> None:
     shown = shown_run("chatty")
     weights = (tiny_model / "model.safetensors").read_bytes()
-    assert f"model.safetensors {hashlib.sha256(weights).hexdigest()[:16]}" in shown
-    assert "is the one this run was trained with, byte for byte" in shown
+    assert f"SHA-256 {hashlib.sha256(weights).hexdigest()[:16]}" in shown
+    assert "Unchanged: the base model this run was trained with, byte for byte" in shown
     told = json.loads(shown_run("chatty", "--json", "--whole"))
     assert told["base_model_check"]["state"] == "same"
     assert list(told["base_model"]["weights"]) == ["model.safetensors"]

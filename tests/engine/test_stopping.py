@@ -244,7 +244,7 @@ def test_a_run_stopped_before_its_first_step_leaves_nothing(
 @pytest.mark.parametrize(
     "stage",
     [
-        "Loading the model", "Turning text into tokens", "Measuring importance",
+        "Loading the model", "Tokenizing", "Measuring importance",
         "Reading the questions", "Estimating the memory",
     ],
 )  # fmt: skip

@@ -119,7 +119,7 @@ class Legend(QLabel):
     def set_theme(self, theme: Theme) -> None:
         marks = (
             (f"background:{theme.selection}; color:{theme.text}", "trained"),
-            (f"color:{theme.text}", "read only"),
+            (f"color:{theme.text}", "context"),
             (f"background:{theme.raised}; color:{theme.secondary_text}; font-size:{_SMALL_PX}px",
              "<special token>"),
             (f"color:{theme.secondary_text}; text-decoration:line-through", "cut at the limit"),

@@ -77,7 +77,7 @@ class StatisticsView(QScrollArea):
         frame, within = card()
         within.addLayout(row(label("Lengths", "heading"), None, self.limit))
         self._place = QStackedWidget()
-        self._waiting = label("", "secondary")
+        self._waiting = label("", "secondary", wraps=True)
         self._waiting.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._place.addWidget(self._waiting)
         self._place.setMinimumHeight(200)
@@ -154,9 +154,9 @@ class StatisticsView(QScrollArea):
     def _show_waiting(self) -> None:
         if (statistics := self._figures.statistics) is None:
             why_not = self._tokenisation.why_not()
-            self._waiting.setText(why_not or "Known once the rows are turned into tokens.")
+            self._waiting.setText(why_not or "Available once the rows are tokenized.")
         elif not statistics.has_rows:
-            self._waiting.setText("No row became tokens, so that none has a length.")
+            self._waiting.setText("No row could be tokenized.")
 
     # -- the limit ---------------------------------------------------------------------------
     def _config(self) -> TrainingConfig:

@@ -94,10 +94,16 @@ class Tokenisation(QObject):
             for one, stored in zip(facts, self.done.sets, strict=False)
         )
 
+    @property
+    def refusal(self) -> Failure | None:
+        """Why the model takes no row at all, or why the last attempt failed; a run would too."""
+        found = self._tokenizer.failure or self.failure
+        return found if found is not None and found.is_app_error else None
+
     # -- what the user asks for --------------------------------------------------------------
     @Slot()
     def stop(self) -> None:
-        """What was done is kept."""
+        """The finished part is kept."""
         if self.share is not None:
             self.is_stopped, self.stopped_at = True, self.share
             self._close_job()
@@ -132,9 +138,9 @@ class Tokenisation(QObject):
         if self._tokenizer.failure is not None:
             return self._tokenizer.failure.message
         if self._tokenizer.is_bound:
-            return "This model turns rows into tokens only when a run starts."
+            return "This model's rows are tokenized when a run starts."
         if any(problem.setting == "map" for problem in state.config.problems()):
-            return "There are no tokens yet: the columns' mapping can't be used."
+            return "Not tokenized: the column mapping can't be used."
         return "" if self._tokenizer.tokenizer else "The model's tokenizer is being loaded."
 
     # -- how it follows the state ------------------------------------------------------------
@@ -221,11 +227,12 @@ def _why_not_of(dataset: RunDataset, name: str, *, is_strict: bool) -> str:
     """Why this one's rows can't be turned into tokens; it has a name where there are others."""
     facts = dataset.facts
     if dataset.is_being_read:
-        return f"There are no tokens yet: {name or 'the dataset'} is being read."
+        return f"Not tokenized yet: {name or 'the dataset'} is being read."
     if facts is None or phrases.file_problems(facts) or not facts.examples:
-        return f"There are no tokens: {name or 'the dataset'} can't be used as it is."
+        return f"Not tokenized: {name or 'the dataset'} can't be used as it is."
     if facts.problem_count and is_strict:
-        return f"There are no tokens yet: rows {f'of {name} ' if name else ''}can't be used."
+        rows = f"the rows of {name}" if name else "the rows"
+        return f"Not tokenized: fix or leave out {rows} that can't be used."
     return ""
 
 

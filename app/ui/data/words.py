@@ -64,17 +64,18 @@ def length_sentence(statistics: "DataStatistics", limit: int) -> str:
     if not train.cut(limit) and not valid.cut(limit) and not useless:
         longest = max(train.longest, valid.longest)
         return f"No row is cut: the longest has {phrases.plural(longest, 'token')}."
-    parts = [(train, "to train on"), (valid, "to validate on")]
+    parts = [(train, "training"), (valid, "validation")]
     cut = [
-        f"{phrases.plural(rows, 'row')} {why} ({share(rows, curves.kept(limit))})"
-        for curves, why in parts
+        f"{phrases.plural(rows, f'{kind} row')} ({share(rows, curves.kept(limit))})"
+        for curves, kind in parts
         if (rows := curves.cut(limit))
     ]
-    told = [f"{' and '.join(cut)} cut at the end"] if cut else []
+    verb = "is" if train.cut(limit) + valid.cut(limit) == 1 else "are"
+    sentences = [f"{' and '.join(cut)} {verb} cut at the limit."] if cut else []
     if useless:
-        lost = phrases.plural(useless, "row")
-        told.append(f"{lost} left out, with nothing to train on before the limit")
-    return "; ".join(told) + "."
+        lost = f"{phrases.plural(useless, 'row')} {'is' if useless == 1 else 'are'}"
+        sentences.append(f"{lost} left out: nothing to train on before the limit.")
+    return " ".join(sentences)
 
 
 def figures(
@@ -108,7 +109,7 @@ def _trained_on(statistics: "DataStatistics", limit: int) -> list[Figure]:
     counted += [
         Figure("Tokens", f"{tokens:,}", f"{cut_off:,} cut off" if cut_off else ""),
         Figure("Trained tokens", f"{trained:,}", share(trained, tokens)),
-        Figure("Length of a row", f"{median:,} median, {most:,} at 95 %"),
+        Figure("Length of a row", f"median {median:,}, 95th percentile {most:,}"),
     ]
     if last_only := train.last_reply_only(limit):
         note = "the template changes earlier replies"
@@ -149,7 +150,7 @@ def _paces(
     batches = epoch.batches(config.batch_size)
     steps = epoch.steps(config.batch_size, config.gradient_accumulation)
     epochs = config.steps * config.gradient_accumulation / batches
-    told = [Figure("Steps an epoch", f"{steps:,}", _batches(config, batches))]
+    told = [Figure("Steps per epoch", f"{steps:,}", _batches(config, batches))]
     if len(datasets) > 1:
         told += _mixture([name for name, _ in datasets], epoch)
     return [
@@ -173,8 +174,8 @@ def _mixture(names: Sequence[str], epoch: "EpochFacts") -> list[Figure]:
     )
     trained = f"about {epoch.trained_tokens:,.0f} trained"
     return [
-        Figure("Rows an epoch", f"{sum(epoch.rows):,}", each),
-        Figure("Tokens an epoch", f"about {epoch.tokens:,.0f}", trained),
+        Figure("Rows per epoch", f"{sum(epoch.rows):,}", each),
+        Figure("Tokens per epoch", f"about {epoch.tokens:,.0f}", trained),
     ]
 
 
