@@ -9,7 +9,7 @@ from app.core.errors import AppError
 from app.core.events import MemoryAdvice
 from app.engine.batches import BatchShape
 from app.engine.memory.estimate import DOUBT, MemoryNeed
-from app.engine.stopping import StoppedEarly
+from app.core.interrupting import StoppedEarly
 
 SHORTEST = 128
 """Tokens; a shorter limit would cut most examples."""
