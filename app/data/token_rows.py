@@ -158,6 +158,10 @@ class TokenView:
         rows = TokenRows.of(list(examples))
         return cls(rows, np.arange(len(rows)), limit)
 
+    def part(self, indexes: npt.NDArray[np.intp]) -> "TokenView":
+        """A view of some of its rows, by index; not of mixed datasets."""
+        return TokenView(self._rows, self._chosen[indexes], self._limit, files=self._files)
+
     def __len__(self) -> int:
         return len(self._chosen)
 
