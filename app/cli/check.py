@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 EXIT_BAD_ROWS = 2
 SETTINGS = (
-    "valid", "mix", "map", "mask_prompt", "max_seq_length", "validation_share", "seed",
+    "valid", "mix", "map", "mask_prompt", "replies", "max_seq_length", "validation_share", "seed",
     "batch_size", "gradient_accumulation",
 )  # fmt: skip
 """Those that decide which rows a run takes, and what it does with them."""
@@ -120,7 +120,9 @@ def _tokens(
     for one in given:
         files = find_files(one.data, one.valid)
         rows = model.limits.embedding_rows
-        settings = RowSettings(config.mask_prompt, one.columns, embedding_rows=rows)
+        settings = RowSettings(
+            config.mask_prompt, one.columns, embedding_rows=rows, replies=config.replies
+        )
         making = tokenising_files(files, model.tokenizer, settings, config.max_seq_length)
         found.append(waited_for(making, f"Turning {one.data.name} into tokens"))
     return found

@@ -93,7 +93,12 @@ def _looking_at_what_can_be_read(
         naming_file(path),
         closing(
             tokenized(
-                lots, tokenizer, settings.mask_prompt, is_large(path), settings.embedding_rows
+                lots,
+                tokenizer,
+                settings.mask_prompt,
+                is_large(path),
+                settings.embedding_rows,
+                settings.replies,
             )
         ) as made,
     ):

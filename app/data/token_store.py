@@ -19,6 +19,7 @@ from pathlib import Path
 from app.core.columns import Columns
 from app.core.errors import AppError, InputError, RunError
 from app.core.folders import remove_made
+from app.core.settings.training import Replies
 from app.data.checked_file import read_examples
 from app.data.dataset import refusing
 from app.data.dataset_files import facts_of
@@ -43,6 +44,8 @@ class RowSettings:
     leave_out_bad_rows: bool = False
     embedding_rows: int | None = None
     """Of the model: rows with a token from this id on become problems. None: not known."""
+    replies: Replies = "whole chat"
+    """Which replies are trained where the prompt is masked."""
 
 
 _LOT_ROWS = 512
@@ -124,7 +127,12 @@ def _filling(
         naming_file(path),
         closing(
             tokenized(
-                lots, tokenizer, settings.mask_prompt, is_large(path), settings.embedding_rows
+                lots,
+                tokenizer,
+                settings.mask_prompt,
+                is_large(path),
+                settings.embedding_rows,
+                settings.replies,
             )
         ) as made,
     ):
@@ -184,6 +192,8 @@ def _key(path: Path, content: FileContent, tokenizer: Tokenizer, settings: RowSe
     facts += [str(settings.columns or "")]
     if settings.embedding_rows is not None:
         facts += [settings.embedding_rows]
+    if settings.mask_prompt and settings.replies != "whole chat":
+        facts += [settings.replies]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 

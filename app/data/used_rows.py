@@ -40,6 +40,11 @@ class FileRows:
         self.cut = int((lengths[is_kept] > limit).sum())
         self.left_out_count = len(self._cut_away) + problems
         self.last_reply_only = int(rows.last_reply_only[self.kept].sum())
+        is_further = _is_of_the_row_before(rows.places[self.kept])
+        self.further_examples = int(is_further.sum())
+        """Beyond the first of each chat."""
+        self.further_tokens = int(rows.lengths[self.kept][is_further].sum())
+        self.tokens = int(rows.lengths[self.kept].sum())
 
     def longer_than(self, length: int) -> int:
         """Of the rows that are kept, cut at the limit."""
@@ -68,6 +73,9 @@ class UsedRows:
         self.cut = sum(file.cut for file in files)
         self.left_out_count = sum(file.left_out_count for file in files)
         self.last_reply_only = sum(file.last_reply_only for file in files)
+        self.further_examples = sum(file.further_examples for file in files)
+        self.further_tokens = sum(file.further_tokens for file in files)
+        self.tokens = sum(file.tokens for file in files)
         shortest = [file.shortest for file in files if file.shortest is not None]
         self.shortest = min(shortest, default=0)
 
@@ -83,6 +91,13 @@ class UsedRows:
     def left_out(self) -> Iterator[RowProblem]:
         """The first of each file."""
         return (problem for file in self.files for problem in file.left_out())
+
+
+def _is_of_the_row_before(places: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Of places [rows, 2] in the file's order, which are equal to the one before."""
+    is_equal = np.zeros(len(places), np.bool_)
+    is_equal[1:] = (places[1:] == places[:-1]).all(axis=1)
+    return is_equal
 
 
 def together(sets: Sequence[UsedRows]) -> UsedRows:

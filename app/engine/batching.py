@@ -28,8 +28,6 @@ class Batching:
     has_free_shapes: bool
     is_evenly_mixed: bool = True
     """An epoch takes an even sample of each mixed dataset, not one by chance as it once did."""
-    samples_validation: bool = False
-    """A validation reads a sample of the held-out rows, not all of them as it once did."""
 
     def batches(self, view: TokenView, vocabulary: int | None = None) -> Batches:
         return Batches(
@@ -76,7 +74,7 @@ _OF_ONE = "Each batch is one example."
 def fastest_batching(batch_size: int) -> Batching:
     """What would be fastest on this machine, if the model bears it."""
     is_packed = batch_size > 1 and not has_fused_attention_gradient()
-    return Batching(batch_size, is_packed, has_free_shapes=not compiles(), samples_validation=True)
+    return Batching(batch_size, is_packed, has_free_shapes=not compiles())
 
 
 def _saved(data: object) -> Batching:

@@ -204,10 +204,7 @@ def _validation_sets(
 ) -> tuple[ValidationSet, ...]:
     parts = [part for part in rows.parts if len(part.valid)]
     views = [part.valid for part in parts]
-    held_out = sum(map(len, views))
-    sizes = SampleSizes(held_out, held_out)
-    if batching.samples_validation:
-        sizes = SampleSizes.of(config, held_out)
+    sizes = SampleSizes.of(config, sum(map(len, views)))
     sets = []
     samples = (sampled(views, size, config.seed) for size in (sizes.each, sizes.last))
     for part, each, last in zip(parts, *samples, strict=True):
@@ -245,7 +242,7 @@ def data_settings(config: TrainingConfig, limits: ModelLimits) -> DataSettings:
     leave_out = config.bad_rows == "leave out"
     columns = parse_columns(config.map)
     return DataSettings(
-        RowSettings(config.mask_prompt, columns, leave_out, limits.embedding_rows),
+        RowSettings(config.mask_prompt, columns, leave_out, limits.embedding_rows, config.replies),
         limits.row_limit(config.max_seq_length),
         config.batch_size,
         config.validation_share,

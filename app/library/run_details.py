@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from app.core.config import TrainingConfig
-from app.core.config_text import raw_toml, to_toml, with_settings
+from app.core.config_text import config_of_run, raw_toml, to_toml
 from app.core.errors import AppError, InputError
 from app.core.events import EvaluationFinished, RunStarted
 from app.core.one_line import one_line
@@ -128,7 +128,7 @@ def _config(settings: dict[str, Any], run_dir: Path) -> tuple[TrainingConfig | N
     if not settings:
         return None, ""
     try:
-        return with_settings(TrainingConfig(), settings, where=str(run_dir)).checked(), ""
+        return config_of_run(settings, where=str(run_dir)).checked(), ""
     except AppError as error:
         return None, one_line(str(error), MOST_PROBLEM)
 

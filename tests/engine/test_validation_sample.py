@@ -1,22 +1,25 @@
 """A validation reads a fixed sample of the held-out rows, and the last one more of them."""
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from app.core.config import MixedDataset, TrainingConfig
+from app.core.config_text import to_plain
 from app.core.events import EvaluationFinished, Event, LogMessage, RunFinished
 from app.data.place import Place
 from app.data.token_rows import TokenizedExample, TokenView
-from app.engine import batching
-from app.engine.batching import Batching, fastest_batching
 from app.engine.trainer import resume, train
 from app.engine.validation_sample import FEWEST, SampleSizes, sampled
+from app.library import run
 from app.library.manifest import read_manifest
 from app.library.run_details import read_details
+
+NEW_SETTINGS = {"validation_rows", "replies"}
+"""That a run of an older version has not."""
 
 
 def view(rows: int, first: int = 0) -> TokenView:
@@ -131,20 +134,17 @@ def test_a_stop_within_the_last_validation_is_made_up_for(config: TrainingConfig
     assert evaluations(again)[-1] == whole[-1]
 
 
-def test_a_run_that_began_with_whole_validations_keeps_to_them(
+def test_a_run_of_an_older_version_keeps_to_whole_validations(
     config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def older(batch_size: int) -> Batching:
-        return replace(fastest_batching(batch_size), samples_validation=False)
-
-    def older_data(self: Batching) -> dict[str, object]:
-        return {k: v for k, v in asdict(self).items() if k != "samples_validation"}
+    def older(config: TrainingConfig) -> dict[str, object]:
+        return {k: v for k, v in to_plain(config).items() if k not in NEW_SETTINGS}
 
     with monkeypatch.context() as patch:
-        patch.setattr(batching, "fastest_batching", older)
-        patch.setattr(Batching, "data", older_data)
-        list(train(replace(config, validation_rows=20), stop_after=2))
-    assert "samples_validation" not in read_manifest(config.output)["batching"]
+        patch.setattr(run, "to_plain", older)
+        config = replace(config, validation_rows=10_000_000, replies="whole chat")
+        list(train(config, stop_after=2))
+    assert not NEW_SETTINGS & read_manifest(config.output)["config"].keys()
     found = evaluations(list(resume(config.output)))
     assert [(one.step, one.rows, one.is_last) for one in found] == [(4, 60, False)]
 

@@ -22,8 +22,8 @@ SHORT_NAME = 20
 """Characters of a dataset's name, where several are named side by side."""
 
 DECIDE_PACE = (
-    "data", "mix", "mask_prompt", "max_seq_length", "batch_size", "grad_checkpoint", "num_layers",
-    "keys", "rank", "fine_tune_type",
+    "data", "mix", "mask_prompt", "replies", "max_seq_length", "batch_size", "grad_checkpoint",
+    "num_layers", "keys", "rank", "fine_tune_type",
 )  # fmt: skip
 """Settings that decide how long a trained token takes."""
 
