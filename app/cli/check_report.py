@@ -87,6 +87,7 @@ def _token_data(
         "cut": train.cut(limit),
         "beyond_context": statistics.longer_than(limits.context_tokens, limit),
         "last_reply_only": train.last_reply_only(limit),
+        "further_examples": statistics.further_examples,
         "longest": max(train.longest, valid.longest),
     }
 
@@ -139,6 +140,11 @@ def _use_lines(
     tokens = f"{told['tokens']:,} tokens to train on, {told['trained_tokens']:,} of them trained"
     cut = f"{_count(told['cut'], 'row')} cut at {config.max_seq_length:,} tokens"
     lines = [f"{rows}.", f"{tokens}; {cut}, and the longest has {told['longest']:,}."]
+    if more := told["further_examples"]:
+        lines.append(
+            f"{_count(more, 'example')} of them for earlier replies, which this model's chat "
+            "template changes once more follows."
+        )
     beyond = limits.beyond_sentence(told["beyond_context"])
     return [*lines, beyond] if beyond else lines
 

@@ -216,6 +216,14 @@ class TokenView:
         return self._rows.trained_counts(self._limit)[self._chosen]
 
 
+def are_further_examples(places: Ints) -> npt.NDArray[np.bool_]:
+    """[rows]: of places in the file's order, whether an example is of the same chat as the one
+    before it."""
+    are_further = np.zeros(len(places), np.bool_)
+    are_further[1:] = (places[1:] == places[:-1]).all(axis=1)
+    return are_further
+
+
 def place_of(rows: Rows, row: int) -> Place:
     """Where a row stood in its file."""
     return Place(*rows.places[row].tolist())

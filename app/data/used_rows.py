@@ -12,7 +12,7 @@ from app.data.examples import RowProblem
 from app.data.joined_rows import joined
 from app.data.mixing import Mixing
 from app.data.token_files import TokenStore
-from app.data.token_rows import TokenView, place_of
+from app.data.token_rows import TokenView, are_further_examples, place_of
 
 
 class FileRows:
@@ -40,7 +40,7 @@ class FileRows:
         self.cut = int((lengths[is_kept] > limit).sum())
         self.left_out_count = len(self._cut_away) + problems
         self.last_reply_only = int(rows.last_reply_only[self.kept].sum())
-        is_further = _is_of_the_row_before(rows.places[self.kept])
+        is_further = are_further_examples(rows.places[self.kept])
         self.further_examples = int(is_further.sum())
         """Beyond the first of each chat."""
         self.further_tokens = int(rows.lengths[self.kept][is_further].sum())
@@ -91,13 +91,6 @@ class UsedRows:
     def left_out(self) -> Iterator[RowProblem]:
         """The first of each file."""
         return (problem for file in self.files for problem in file.left_out())
-
-
-def _is_of_the_row_before(places: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-    """Of places [rows, 2] in the file's order, which are equal to the one before."""
-    is_equal = np.zeros(len(places), np.bool_)
-    is_equal[1:] = (places[1:] == places[:-1]).all(axis=1)
-    return is_equal
 
 
 def together(sets: Sequence[UsedRows]) -> UsedRows:

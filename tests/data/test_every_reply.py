@@ -8,10 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.core.progress import run_to_end
 from app.data.dataset_files import find_files
 from app.data.examples import ChatExample, Message, RowProblem
 from app.data.place import Place
 from app.data.replies import trained_turns
+from app.data.token_facts import statistics_of, tokenising_files
 from app.data.token_rows import TokenizedExample
 from app.data.tokenizing import ExampleTokenizer
 from app.data.training_data import DataSettings, RowSettings, open_data
@@ -153,5 +155,8 @@ def test_a_run_says_how_many_examples_its_rows_became(write_rows: Any) -> None:
     cost = (whole + first + found.train[2].length) / (whole + found.train[2].length)
     (note,) = found.notes
     assert note.startswith(f"2 rows became 3 examples, with {cost:.2f} times the tokens")
+    tokenised = run_to_end(tokenising_files(files, build_tokenizer("thinking"), rows_of, 512))
+    (statistics,) = statistics_of([tokenised], validation_share=0.0, seed=0)
+    assert (statistics.train.rows, statistics.further_examples) == (3, 1)
     one = open_data(files, build_tokenizer("thinking"), DataSettings(RowSettings(True), 512, 1))
     assert len(one.train) == 2

@@ -115,6 +115,8 @@ def _trained_on(statistics: "DataStatistics", limit: int) -> list[Figure]:
     if last_only := train.last_reply_only(limit):
         note = "the template changes earlier replies"
         counted.append(Figure("Last reply only", f"{last_only:,}", note))
+    if more := statistics.further_examples:
+        counted.append(Figure("Earlier replies", f"{more:,} examples", "the template changes them"))
     return counted
 
 
