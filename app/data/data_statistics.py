@@ -14,7 +14,7 @@ from app.data.examples import RowProblem
 from app.data.length_curves import LengthCurves
 from app.data.mixing import Mixing
 from app.data.token_files import TokenStore
-from app.data.token_rows import place_of
+from app.data.token_rows import are_further_examples, place_of
 
 Stored = tuple[Path, TokenStore]
 """A dataset's file with its rows."""
@@ -32,6 +32,8 @@ class DataStatistics:
     without_embedding: RowProblem | None = None
     """The first of the refused rows with a token that the model has no embedding for."""
     without_embedding_count: int = 0
+    further_examples: int = 0
+    """To train on, uncut: beyond the first of each chat."""
 
     @property
     def stopping_count(self) -> int:
@@ -109,6 +111,9 @@ def data_statistics(
         unusable_count=sum(store.problem_count for _, store in both),
         without_embedding=first,
         without_embedding_count=count,
+        further_examples=sum(
+            int(are_further_examples(part.places[chosen]).sum()) for part, chosen in kept
+        ),
     )
 
 

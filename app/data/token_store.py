@@ -20,6 +20,7 @@ from app.core.columns import Columns
 from app.core.errors import AppError, InputError, RunError
 from app.core.folders import remove_made
 from app.core.interrupting import StoppedEarly
+from app.core.settings.training import Replies
 from app.data.checked_file import read_examples
 from app.data.dataset import refusing
 from app.data.dataset_files import facts_of
@@ -44,6 +45,8 @@ class RowSettings:
     leave_out_bad_rows: bool = False
     embedding_rows: int | None = None
     """Of the model: rows with a token from this id on become problems. None: not known."""
+    replies: Replies = "whole chat"
+    """Which replies are trained where the prompt is masked."""
 
 
 _LOT_ROWS = 512
@@ -140,8 +143,9 @@ def tokenized_lots(
     render names the file.
     """
     made = tokenized(
-        lots, tokenizer, settings.mask_prompt, _is_large(path), settings.embedding_rows
-    )
+        lots, tokenizer, settings.mask_prompt, _is_large(path), settings.embedding_rows,
+        settings.replies,
+    )  # fmt: skip
     try:
         with closing(made):
             yield made
@@ -188,6 +192,8 @@ def _key(path: Path, content: FileContent, tokenizer: Tokenizer, settings: RowSe
     facts += [str(settings.columns or "")]
     if settings.embedding_rows is not None:
         facts += [settings.embedding_rows]
+    if settings.mask_prompt and settings.replies != "whole chat":
+        facts += [settings.replies]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 

@@ -12,7 +12,7 @@ from app.data.examples import RowProblem
 from app.data.joined_rows import joined
 from app.data.mixing import Mixing
 from app.data.token_files import TokenStore
-from app.data.token_rows import TokenView, place_of
+from app.data.token_rows import TokenView, are_further_examples, place_of
 
 
 class FileRows:
@@ -40,6 +40,11 @@ class FileRows:
         self.cut = int((lengths[is_kept] > limit).sum())
         self.left_out_count = len(self._cut_away) + problems
         self.last_reply_only = int(rows.last_reply_only[self.kept].sum())
+        is_further = are_further_examples(rows.places[self.kept])
+        self.further_examples = int(is_further.sum())
+        """Beyond the first of each chat."""
+        self.further_tokens = int(rows.lengths[self.kept][is_further].sum())
+        self.tokens = int(rows.lengths[self.kept].sum())
 
     def longer_than(self, length: int) -> int:
         """Of the rows that are kept, cut at the limit."""
@@ -68,6 +73,9 @@ class UsedRows:
         self.cut = sum(file.cut for file in files)
         self.left_out_count = sum(file.left_out_count for file in files)
         self.last_reply_only = sum(file.last_reply_only for file in files)
+        self.further_examples = sum(file.further_examples for file in files)
+        self.further_tokens = sum(file.further_tokens for file in files)
+        self.tokens = sum(file.tokens for file in files)
         shortest = [file.shortest for file in files if file.shortest is not None]
         self.shortest = min(shortest, default=0)
 

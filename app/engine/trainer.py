@@ -7,7 +7,7 @@ from pathlib import Path
 
 from app.core.base_model import MANIFEST_KEY, BaseModelDigests
 from app.core.config import TrainingConfig
-from app.core.config_text import to_plain, with_settings
+from app.core.config_text import config_of_run, to_plain
 from app.core.disks import own_folder, remember_disk
 from app.core.errors import InputError
 from app.core.events import Event, LogMessage, RunFinished, StageChanged
@@ -121,7 +121,7 @@ def resume(
     check_no_links(run_dir)
     manifest = read_manifest(run_dir)
     check_settings(run_dir, manifest)
-    config = with_settings(TrainingConfig(), manifest["config"], where=str(run_dir)).checked()
+    config = config_of_run(manifest["config"], where=str(run_dir)).checked()
     folder = named_checkpoint(run_dir, checkpoint) if checkpoint else last_checkpoint(run_dir)
     check_not_done(run_dir, manifest, config.steps, step_of(folder))
     machines = _set_up_mlx(config)

@@ -169,7 +169,7 @@ class RunRecorder:
                     self._manifest["best_val_loss"] = event.val_loss
                 self._metrics.append(event)
                 loss = loss_words(event.val_loss, 4)
-                self.log(f"Step {event.step}: validation loss {loss}{event.of_each}")
+                self.log(f"Step {event.step}: validation loss{event.over} {loss}{event.of_each}")
             case ScoreMeasured():
                 self._manifest["scores"].append(to_json(event))
                 self.log(f"{event.name}, {event.when}: {event.correct} of {event.total} right")

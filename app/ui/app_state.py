@@ -227,7 +227,8 @@ class AppState(QObject):
             self.started = event
             self.set_preview(event.tiers)
         elif isinstance(event, EvaluationFinished):
-            self.evaluation, self.stage = event, None
+            self.evaluation = self.evaluation if event.is_last else event
+            self.stage = None
             self.best_val_loss = event.val_loss if event.is_best else self.best_val_loss
         elif isinstance(event, CheckpointSaved):
             self.checkpoint = event

@@ -54,13 +54,33 @@ def test_bad_rows_are_listed_and_end_with_2(table: Path) -> None:
     ended = check(table, "--map", "prompt=q,completion=a")
     assert ended.returncode == 2
     assert ended.stdout.splitlines() == [
+        "a.csv: 2 examples (prompt and completion).",
+        "By kind: empty 1, duplicate 1",
         "1 row can't be used:",
         "  a.csv, line 4: a is empty",
         "1 row should be looked at:",
         "  a.csv, line 3: is the same as line 2, but for case and white space",
-        "By kind: empty 1, duplicate 1",
-        "a.csv: 2 examples (prompt and completion).",
     ]
+
+
+def test_twenty_problems_are_listed_unless_all_are_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("q,a\n" + "x,\n" * 50 + "fox?,yes\n" * 3, encoding="utf-8")
+    few = check(path, "--map", "prompt=q,completion=a").stdout.splitlines()
+    assert few[:2] == [
+        "a.csv: 3 examples (prompt and completion).",
+        "By kind: empty 50, duplicate 2",
+    ]
+    assert sum("is empty" in line for line in few) == 20
+    assert few[-4:] == [
+        "  … and 30 more",
+        "2 rows should be looked at:",
+        "  … and 2 more",
+        "--all lists the first 1,000 of each file.",
+    ]
+    every = check(path, "--map", "prompt=q,completion=a", "--all").stdout.splitlines()
+    assert sum("is empty" in line for line in every) == 50
+    assert not any("more" in line or "--all" in line for line in every)
 
 
 def test_columns_nobody_knows_are_told_how_to_map(table: Path) -> None:

@@ -7,9 +7,9 @@ from typing import Any
 from app.core.config import TrainingConfig
 from app.core.errors import AppError
 from app.core.events import MemoryAdvice
+from app.core.interrupting import StoppedEarly
 from app.engine.batches import BatchShape
 from app.engine.memory.estimate import DOUBT, MemoryNeed
-from app.core.interrupting import StoppedEarly
 
 SHORTEST = 128
 """Tokens; a shorter limit would cut most examples."""

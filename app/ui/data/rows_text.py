@@ -139,6 +139,8 @@ def heading(row: "PreviewRow") -> str:
             parts.append(f"{row.cut_tokens:,} cut")
     if row.last_reply_only:
         parts.append("last reply only")
+    if row.other_examples:
+        parts.append(f"{phrases.plural(row.other_examples, 'more example')} for earlier replies")
     if row.is_held_out:
         parts.append("held out for validation")
     return " · ".join(parts)

@@ -88,11 +88,7 @@ class Tokenisation(QObject):
         """How many examples of each dataset the model can't take; none until that is known."""
         if self.done is None:
             return ()
-        facts = [one.facts for one in self._datasets.all]
-        return tuple(
-            one.examples + one.valid_examples - sum(stored.rows) if one else 0
-            for one, stored in zip(facts, self.done.sets, strict=False)
-        )
+        return tuple(stored.refused for stored in self.done.sets)
 
     @property
     def refusal(self) -> Failure | None:
@@ -169,7 +165,7 @@ class Tokenisation(QObject):
             return None
         readings = tuple(one.reading for one in datasets)
         leave_out = config.bad_rows == "leave out"
-        job = Tokenising(readings, tokenizer, config.mask_prompt, leave_out)
+        job = Tokenising(readings, tokenizer, config.mask_prompt, leave_out, replies=config.replies)
         return job, tuple(one.facts for one in datasets)
 
     @Slot(object)

@@ -20,8 +20,8 @@ SHORT_NAME = 20
 """Characters of a dataset's name, where several are named side by side."""
 
 DECIDE_PACE = (
-    "data", "mix", "mask_prompt", "max_seq_length", "batch_size", "grad_checkpoint", "num_layers",
-    "keys", "rank", "fine_tune_type",
+    "data", "mix", "mask_prompt", "replies", "max_seq_length", "batch_size", "grad_checkpoint",
+    "num_layers", "keys", "rank", "fine_tune_type",
 )  # fmt: skip
 """Settings that decide how long a trained token takes."""
 
@@ -114,6 +114,8 @@ def _trained_on(statistics: "DataStatistics", limit: int) -> list[Figure]:
     if last_only := train.last_reply_only(limit):
         note = "the template changes earlier replies"
         counted.append(Figure("Last reply only", f"{last_only:,}", note))
+    if more := statistics.further_examples:
+        counted.append(Figure("Earlier replies", f"{more:,} examples", "the template changes them"))
     return counted
 
 

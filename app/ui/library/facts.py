@@ -53,6 +53,9 @@ def data_facts(details: "RunDetails") -> Facts:
     told: Facts = []
     _add(told, "Examples to train on", facts.get("train_examples"))
     _add(told, "Examples to validate on", facts.get("valid_examples"))
+    if last := details.last_validation:
+        words = f"{phrases.loss(last.val_loss)} on {last.rows:,} held-out rows"
+        told.append(("Validation loss at the end", words))
     _add(told, "Parameters of the base model", facts.get("base_parameters"))
     _add(told, "Parameters trained", started.trainable_parameters or None)
     for index, tier in enumerate(started.tiers):
