@@ -133,7 +133,11 @@ def as_lines(
         listed.add(one.warnings, one.warning_count, "should be looked at")
         if found:
             listed.add(found.errors, found.error_count, "can't be used with this model")
-            listed.add(found.warnings, found.warning_count, "would be cut")
+            special = [one for one in found.warnings if one.kind == "special tokens"]
+            cut = [one for one in found.warnings if one.kind != "special tokens"]
+            count = found.counts().get("special tokens", 0)
+            listed.add(special, count, "should be looked at")
+            listed.add(cut, found.warning_count - count, "would be cut")
     listed.add(facts.across.warnings, facts.across.warning_count, "in several datasets")
     files = [file for one in facts.datasets for file in one.files]
     lines += map(_file_line, files if len(files) > 1 else [])

@@ -8,16 +8,28 @@ from typing import Any
 
 from app.core.columns import Columns
 from app.data.content_parts import joined_text
-from app.data.examples import ChatExample, Example, Message, RowProblem, TextExample
+from app.data.examples import ChatExample, Example, Message, Note, RowProblem, TextExample
+from app.data.function_calls import with_tool_calls
+from app.data.json_text import parsed
 from app.data.place import Place
+from app.data.preferences import preference
 from app.data.readers.formats import file_format
-from app.data.readers.strict_json import BadJson, StrictJson
-from app.data.row_values import Wrong, is_absent, kind_of, text_of
+from app.data.row_values import Wrong, as_json, is_absent, kind_of, text_of
 from app.data.shapes import RowFormat, Shaped, shaped
+from app.data.system_turns import is_empty_system, with_system
+from app.data.turn_flags import is_trained
+from app.data.turn_keys import MESSAGE_KEYS, asked_for, unused_keys
 from app.data.unknown_rows import is_turn
 
+_PLAIN_KEYS = 2
+"""Role and content."""
 ROLES = ("system", "user", "assistant", "tool")
-_OTHER_NAMES = {"human": "user", "gpt": "assistant", "bot": "assistant", "model": "assistant"}
+_MEANINGS = {"developer": "system", "function": "tool"}
+"""OpenAI's newer name for the first, and its older one for the second."""
+_OTHER_NAMES = {
+    "human": "user", "gpt": "assistant", "bot": "assistant", "model": "assistant",
+    "ipython": "tool", **_MEANINGS,
+}  # fmt: skip
 
 
 def check_row(
@@ -25,10 +37,18 @@ def check_row(
 ) -> tuple[Example, RowFormat] | RowProblem:
     """The example that a parsed row holds, with the shape it came in; or the row's problem."""
     try:
-        parts = shaped(_object(row, path, columns), columns)
-        return _example(parts, place), parts.form
+        whole = _object(row, path, columns)
+        return _checked(whole, shaped(whole, columns), place)
     except Wrong as wrong:
         return RowProblem(path, place, str(wrong), wrong.kind)
+
+
+def _checked(row: dict[str, Any], parts: Shaped, place: Place) -> tuple[Example, RowFormat]:
+    try:
+        return _example(parts, place), parts.form
+    except Wrong as wrong:
+        # The prompt of a preference is a chat without a reply.
+        raise (wrong.kind == "no reply" and preference(row)) or wrong from None
 
 
 def _object(row: object, path: Path, columns: Columns | None) -> dict[str, Any]:
@@ -48,22 +68,23 @@ def _object(row: object, path: Path, columns: Columns | None) -> dict[str, Any]:
 def _example(parts: Shaped, place: Place) -> Example:
     if parts.text is not None:
         return TextExample(parts.text, place)
-    messages = _messages(_parsed(parts.messages))
-    tools = None if is_absent(parts.tools) else _tools(_parsed(parts.tools))
+    messages = with_system(_messages(parts.messages), parts.system)
+    tools = parsed(parts.tools)
+    tools = None if is_absent(tools) or tools == "null" else _tools(tools)
     untrained = tuple(_untrained(messages))
-    # A template needn't know of weights.
-    messages = tuple({k: v for k, v in turn.items() if k != "weight"} for turn in messages)
-    return ChatExample(messages, tools, place, untrained)
+    notes = parts.notes
+    if any(len(turn) > _PLAIN_KEYS for turn in messages):
+        notes = (*notes, *_notes(parts.messages))
+        # A template needn't know of weights.
+        messages = tuple({k: v for k, v in turn.items() if k != "weight"} for turn in messages)
+    return ChatExample(messages, tools, place, untrained, notes)
 
 
-def _parsed(value: object) -> object:
-    """Lists stand in tables, and tools often in JSON, as text that holds JSON."""
-    if not isinstance(value, str) or not value.lstrip().startswith("["):
-        return value
-    try:
-        return StrictJson().value(value.strip())
-    except BadJson:
-        return value
+def _notes(turns: Any) -> Iterator[Note]:
+    """What is to be known of turns that were checked."""
+    yield from unused_keys(turns, MESSAGE_KEYS, "which few chat templates write")
+    flags = [is_trained(turn, "") for turn in turns]
+    yield from asked_for(turns, flags)
 
 
 def _messages(value: object) -> tuple[Message, ...]:
@@ -71,14 +92,16 @@ def _messages(value: object) -> tuple[Message, ...]:
         raise Wrong(f"messages is {kind_of(value)}, not a list")
     if not value:
         raise Wrong("messages is an empty list", "empty")
-    messages = tuple(_message(item, number) for number, item in enumerate(value, start=1))
-    replies = sum(message["role"] == "assistant" for message in messages)
+    found = (_message(item, number) for number, item in enumerate(value, start=1))
+    messages = tuple(message for message in found if not is_empty_system(message))
+    replies = [message for message in messages if message["role"] == "assistant"]
     if not replies:
         raise Wrong("has no assistant turn, so there is nothing to learn", "no reply")
-    if replies == sum(1 for _ in _untrained(messages)):
-        raise Wrong(
-            "gives every assistant turn the weight 0, so there is nothing to learn", "no reply"
-        )
+    if all(reply.get("weight") == 0 for reply in replies):
+        is_weighted = all(turn.get("weight") == 0 for turn in value if turn["role"] == "assistant")
+        how = "gives every assistant turn the weight 0"
+        how = how if is_weighted else "marks every assistant turn as not trained"
+        raise Wrong(f"{how}, so there is nothing to learn", "no reply")
     return messages
 
 
@@ -94,17 +117,25 @@ def _message(value: object, number: int) -> Message:
     if "role" not in value:
         raise Wrong(f"message {number} has no role", "role")
     role = value["role"]
+    if isinstance(role, str) and role in _MEANINGS:
+        role = _MEANINGS[role]
+        value = {**value, "role": role}
     if role not in ROLES:
         advice = f"has an unknown role, {_shown(role)}; {_advice(role)}"
         raise Wrong(f"message {number} {advice}", "role")
     where = f"message {number} ({role})"
-    _check_weight(value.get("weight"), where)
+    if len(value) > _PLAIN_KEYS and is_trained(value, where) is False:
+        value = {**value, "weight": 0}
+    if len(value) > _PLAIN_KEYS:
+        value = dict(with_tool_calls(_as_json(value, where), where))
     calls = value.get("tool_calls")
     if calls is not None:
         _check_tool_calls(calls, role, where)
     content = value.get("content")
-    if isinstance(content, list) and (content or not calls):
+    if isinstance(content, list) and (content or not (calls or role == "system")):
         content = joined_text(content, where)
+    if is_empty_system({"role": role, "content": content}):
+        return {"role": role, "content": ""}
     if calls and (content is None or content in ("", [])):
         # Several templates print a null as the word None, which would be trained.
         return {**value, "content": ""}
@@ -114,13 +145,12 @@ def _message(value: object, number: int) -> Message:
     return value if text is value["content"] else {**value, "content": text}
 
 
-def _check_weight(weight: object, where: str) -> None:
-    """A weight is what OpenAI's fine-tuning files have: 0 for a turn that isn't trained."""
-    if weight is None or (not isinstance(weight, bool) and weight in (0, 1)):
-        return
-    is_number = isinstance(weight, int | float) and not isinstance(weight, bool)
-    shown = f"{weight!r:.20}" if is_number else f"that is {kind_of(weight)}"
-    raise Wrong(f"{where} has a weight {shown}; it must be 0 or 1")
+def _as_json(turn: Message, where: str) -> Message:
+    """The turn with the values beside its words as JSON can hold them."""
+    return {
+        key: value if key == "content" else as_json(value, f"{where} has under {key[:40]!r}")
+        for key, value in turn.items()
+    }
 
 
 def _check_tool_calls(calls: object, role: str, where: str) -> None:
@@ -134,13 +164,14 @@ def _check_tool_calls(calls: object, role: str, where: str) -> None:
             raise Wrong(f"{where} has a tool call without a function name")
 
 
-def _tools(value: object) -> tuple[dict[str, Any], ...] | None:
+def _tools(value: object) -> tuple[Any, ...] | None:
     if not isinstance(value, list):
         raise Wrong(f"tools is {kind_of(value)}, not a list")
-    for number, tool in enumerate(value, start=1):
+    tools = [parsed(tool, "{") for tool in value]
+    for number, tool in enumerate(tools, start=1):
         if not isinstance(tool, dict):
             raise Wrong(f"tool {number} is {kind_of(tool)}, not an object")
-    return tuple(value) or None
+    return tuple(as_json(tool, "a tool holds") for tool in tools) or None
 
 
 def _advice(role: object) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from app.data.mixed_parts import DatasetPart
+from app.data.row_notes import note_line
 from app.data.token_rows import TokenView
 from app.data.used_rows import UsedRows
 
@@ -30,7 +31,7 @@ def row_notes(used: UsedRows, limit: int) -> list[str]:
             "tokens: this model's chat template changes earlier replies once more follows, so that "
             "each is trained as the model sees it at its turn. The setting replies decides that."
         )
-    return notes
+    return [*notes, *(note_line(note, count) for note, count in used.notes.items() if count)]
 
 
 def mixing_notes(train: TokenView, names: Sequence[str], seed: int) -> list[str]:

@@ -1,6 +1,6 @@
 """What a dataset's token stores say of it: how rows fare at every limit, split as in a run."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from operator import mul
@@ -13,8 +13,9 @@ from app.data.checked_file import KEPT_PROBLEMS
 from app.data.examples import RowProblem
 from app.data.length_curves import LengthCurves
 from app.data.mixing import Mixing
+from app.data.row_notes import KINDS, SPECIAL_TOKENS, RowNote
 from app.data.token_files import TokenStore
-from app.data.token_rows import are_further_examples, place_of
+from app.data.token_rows import TokenRows, are_further_examples, place_of
 
 Stored = tuple[Path, TokenStore]
 """A dataset's file with its rows."""
@@ -34,6 +35,9 @@ class DataStatistics:
     without_embedding_count: int = 0
     further_examples: int = 0
     """To train on, uncut: beyond the first of each chat."""
+    special: tuple[RowProblem, ...] = ()
+    """The first 1000 texts that hold special tokens themselves."""
+    special_count: int = 0
 
     @property
     def stopping_count(self) -> int:
@@ -103,6 +107,7 @@ def data_statistics(
     both = (*train, *valid)
     first, count = rows_without_embedding(both)
     refused = (problem for path, store in both for problem in store.refused(path))
+    special = (problem for path, store in both for problem in special_tokens(path, store.rows))
     return DataStatistics(
         train=LengthCurves.of(kept),
         valid=LengthCurves.of(out),
@@ -114,7 +119,20 @@ def data_statistics(
         further_examples=sum(
             int(are_further_examples(part.places[chosen]).sum()) for part, chosen in kept
         ),
+        special=tuple(islice(special, KEPT_PROBLEMS)),
+        special_count=sum(map(_special_count, rows + [store.rows for _, store in valid])),
     )
+
+
+def special_tokens(path: Path, rows: TokenRows) -> Iterator[RowProblem]:
+    """A warning for each text that holds special tokens itself."""
+    for row in np.flatnonzero(rows.notes & RowNote.SPECIAL_TOKENS).tolist():
+        place, kind = place_of(rows, row), KINDS[RowNote.SPECIAL_TOKENS]
+        yield RowProblem(path, place, SPECIAL_TOKENS, kind, is_warning=True)
+
+
+def _special_count(rows: TokenRows) -> int:
+    return int((rows.notes & RowNote.SPECIAL_TOKENS > 0).sum())
 
 
 def rows_without_embedding(stored: Iterable[Stored]) -> tuple[RowProblem | None, int]:

@@ -7,15 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.core.errors import PUT_BACK, InputError
-from app.data.numbered_files import in_order, numbered
-from app.data.readers.formats import SPOKEN, bare_name, file_format
+from app.data.dataset_folders import (
+    INNER_FOLDER,
+    TRAIN_NAMES,
+    files_in,
+    has_train_files,
+    set_name,
+)  # fmt: skip
+from app.data.numbered_files import numbered
+from app.data.readers.formats import SPOKEN, file_format
 
-TRAIN_NAMES = ("train",)
-VALID_NAMES = ("valid", "validation", "val", "dev")
-INNER_FOLDER = "data"
-"""Where the Hub's datasets have their files, if not beside their card."""
 _CHOOSE = f"Choose a file that ends in {SPOKEN}; .gz may follow."
-SHOWN_FILES = 4
 
 
 @dataclass(frozen=True)
@@ -48,14 +50,8 @@ def find_files(data: Path, valid: Path | None = None) -> DatasetFiles:
     for anything else.
     """
     if stat.S_ISDIR(_mode(data)):
-        folder = _with_train_files(data)
-        train = _named(folder, TRAIN_NAMES)
-        if not train:
-            raise InputError(
-                f"The folder {data.name} has no train.jsonl, nor a train file of another format.",
-                "Choose a file, or a folder with train.jsonl and optionally valid.jsonl.",
-            )
-        validating = [valid] if valid else _named(folder, VALID_NAMES)
+        train, inside = files_in(data)
+        validating = [valid] if valid else inside
     else:
         _check_format(data, "dataset")
         train, validating = [data], [valid] if valid else []
@@ -72,11 +68,13 @@ def find_files(data: Path, valid: Path | None = None) -> DatasetFiles:
 
 def dataset_name(files: DatasetFiles) -> str:
     """What people call a dataset: its file's name, or that of the folder with the train files."""
-    part = numbered(files.train)
-    name = part.set_name if part else bare_name(files.train).lower()
-    folder = files.train.absolute().parent
-    folder = folder.parent if folder.name == INNER_FOLDER else folder
-    return folder.name if name in TRAIN_NAMES else files.train.name
+    name, folder = set_name(files.train), files.train.absolute().parent
+    is_saved = file_format(files.train) == "arrow"
+    is_numbered_set = numbered(files.train) and name.startswith(TRAIN_NAMES)
+    if not (is_saved or is_numbered_set or name in TRAIN_NAMES):
+        return files.train.name
+    is_inner = folder.name == INNER_FOLDER or (is_saved and folder.name in TRAIN_NAMES)
+    return folder.parent.name if is_inner else folder.name
 
 
 def check_distinct(datasets: Sequence[DatasetFiles]) -> None:
@@ -103,50 +101,9 @@ def facts_of(path: Path) -> os.stat_result:
 def has_train_file(folder: Path) -> bool:
     """Whether a folder looks like a dataset's."""
     try:
-        return _has_train_file(_with_train_files(folder))
-    except OSError:
+        return has_train_files(folder)
+    except (OSError, InputError):
         return False
-
-
-def _with_train_files(folder: Path) -> Path:
-    """The folder itself, or the one inside it where the Hub puts the files."""
-    inner = folder / INNER_FOLDER
-    try:
-        is_inside = inner.is_dir() and not _has_train_file(folder) and _has_train_file(inner)
-    except OSError:
-        return folder
-    return inner if is_inside else folder
-
-
-def _has_train_file(folder: Path) -> bool:
-    return any(_is_named(path, TRAIN_NAMES) for path in folder.iterdir())
-
-
-def _named(folder: Path, names: tuple[str, ...]) -> list[Path]:
-    """The one file of a set, or all that it is cut into, in order; empty where there is none."""
-    try:
-        found = sorted(path for path in folder.iterdir() if _is_named(path, names))
-    except OSError as error:
-        raise InputError(f"{folder} can't be read: {error.strerror}.", "Choose another.") from error
-    parts = [part for path in found if (part := numbered(path))]
-    if len(parts) == len(found) and len({part.kind for part in parts}) == 1:
-        return in_order(folder, parts)
-    if len(found) > 1:
-        several = " and ".join(path.name for path in found[:SHOWN_FILES])
-        more = f" and {len(found) - SHOWN_FILES} more" if len(found) > SHOWN_FILES else ""
-        raise InputError(
-            f"The folder {folder.name} has {several}{more}: which one is meant?",
-            "Keep one of them, or choose the file itself.",
-        )
-    return found
-
-
-def _is_named(path: Path, names: tuple[str, ...]) -> bool:
-    if file_format(path) is None:
-        return False
-    part = numbered(path)
-    name = part.set_name if part else bare_name(path).lower()
-    return name in names and stat.S_ISREG(_mode(path))
 
 
 def _check_format(path: Path, what: str) -> None:

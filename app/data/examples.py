@@ -1,6 +1,6 @@
 """What one usable row is, and what one unusable row is. Knows no file format and no tokenizer."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,27 +10,6 @@ from app.data.place import Place
 Message = dict[str, Any]
 """One turn: `role`, `content` (always text), and what else the row gave, such as `tool_calls`."""
 
-
-@dataclass(frozen=True)
-class ChatExample:
-    """A conversation with at least one assistant turn; prompt and completion make two turns."""
-
-    messages: tuple[Message, ...]
-    tools: tuple[dict[str, Any], ...] | None
-    place: Place
-    untrained: tuple[int, ...] = ()
-    """0-based numbers of the assistant turns of weight 0, which are read and not trained."""
-
-
-@dataclass(frozen=True)
-class TextExample:
-    """Plain text, trained from its first token to its last; never empty."""
-
-    text: str
-    place: Place
-
-
-Example = ChatExample | TextExample
 
 ProblemKind = Literal[
     "unreadable",
@@ -51,9 +30,40 @@ ProblemKind = Literal[
     "refused by the model",
     "token without embedding",
     "rows in an object",
+    "special tokens",
+    "marked bad",
+    "marked good",
+    "not trained",
+    "unused key",
     "other",
 ]
 """By which problems are counted."""
+
+Note = tuple[ProblemKind, str]
+"""What is to be known of a row that is trained on: its kind, and the rest of a sentence."""
+
+
+@dataclass(frozen=True)
+class ChatExample:
+    """A conversation with at least one assistant turn; prompt and completion make two turns."""
+
+    messages: tuple[Message, ...]
+    tools: tuple[dict[str, Any], ...] | None
+    place: Place
+    untrained: tuple[int, ...] = ()
+    """0-based numbers of the assistant turns that are read and not trained."""
+    notes: tuple[Note, ...] = field(default=(), compare=False)
+
+
+@dataclass(frozen=True)
+class TextExample:
+    """Plain text, trained from its first token to its last; never empty."""
+
+    text: str
+    place: Place
+
+
+Example = ChatExample | TextExample
 
 REFUSED: ProblemKind = "refused by the model"
 """An example, but none that this model can be trained on."""

@@ -20,6 +20,7 @@ class JoinedRows:
         self.places = np.concatenate([part.places for part in parts])
         self.digests = np.concatenate([part.digests for part in parts])
         self.last_reply_only = np.concatenate([part.last_reply_only for part in parts])
+        self.notes = np.concatenate([part.notes for part in parts])
 
     def __len__(self) -> int:
         return self._begins[-1]

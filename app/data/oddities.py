@@ -1,4 +1,6 @@
-"""What is odd about an example that can be trained on all the same: characters nobody typed."""
+"""What is odd about an example that can be trained on all the same: characters nobody typed, and
+what its checks noted.
+"""
 
 import re
 import unicodedata
@@ -13,7 +15,9 @@ _LOST = "\ufffd"
 
 
 def oddities(example: Example, path: Path) -> Iterator[RowProblem]:
-    """A warning for each kind of odd character."""
+    """A warning for each note, and for each kind of odd character."""
+    for kind, reason in example.notes if isinstance(example, ChatExample) else ():
+        yield RowProblem(path, example.place, reason, kind, is_warning=True)
     text = " ".join(_texts(example))
     found = None if text.isprintable() else _CONTROL.search(text)
     if found:

@@ -64,7 +64,7 @@ def raw_row(example: Example, number: int, budget: int) -> PreviewRow:
         return PreviewRow(number, example.place, tuple(_shortened(example.text, characters)))
     pieces: list[Piece] = []
     for turn, message in enumerate(example.messages):
-        fate = " (weight 0: not trained)" if turn in example.untrained else ""
+        fate = " (not trained)" if turn in example.untrained else ""
         pieces.append(Piece(f"{message['role']}{fate}", "role"))
         shown = list(_shortened(_words(message), characters))
         pieces += shown

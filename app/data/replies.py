@@ -41,7 +41,7 @@ def through_last_reply(
     """
     if turns := trained_turns(messages, untrained):
         return messages[: turns[-1] + 1]
-    which = "only assistant turn of another weight than 0" if untrained else "only assistant turn"
+    which = "only assistant turn to be trained" if untrained else "only assistant turn"
     raise TemplateError(f"its {which} comes first and answers nothing")
 
 
@@ -131,7 +131,7 @@ class ReplyFinder:
             if span is None:
                 raise TemplateError(
                     f"the model's chat template doesn't show which tokens message {turn + 1} has, "
-                    "whose weight is 0"
+                    "which is not to be trained"
                 )
             spans.append(span)
         return spans

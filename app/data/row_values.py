@@ -1,5 +1,10 @@
 """What is wrong with one value of a row, in plain words."""
 
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
 from app.data.examples import ProblemKind
 
 
@@ -20,6 +25,25 @@ def text_of(value: object, subject: str) -> str:
     if "\x00" in value:
         raise Wrong(f"{subject} text with a NUL character in it", "control characters")
     return value
+
+
+def as_json(value: Any, where: str) -> Any:
+    """The value as JSON can hold it: dates, times and decimals, which Parquet has too, as text.
+
+    Raises Wrong for others, as binary data is; `where` names the value.
+    """
+    match value:
+        case None | bool() | int() | float() | str():
+            return value
+        case list() | tuple():
+            return [as_json(item, where) for item in value]
+        case dict():
+            return {str(key): as_json(item, where) for key, item in value.items()}
+        case datetime() | date() | time():
+            return value.isoformat()
+        case timedelta() | Decimal() | UUID():
+            return str(value)
+    raise Wrong(f"{where} {kind_of(value)}, which no text can hold")
 
 
 def is_absent(value: object) -> bool:

@@ -6,24 +6,26 @@ common names; or text. Keys are taken in capitals too where nothing else fits. W
 mapped columns, these decide alone. A row that could be read in two ways is named, never guessed.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from app.core.columns import Columns
+from app.data.column_names import COMPLETIONS, CONVERSATIONS, PROMPTS
+from app.data.examples import Note
+from app.data.function_calls import tools_of
+from app.data.json_text import parsed_list
+from app.data.preferences import checked_label, preference
 from app.data.row_values import Wrong, is_absent, text_of
 from app.data.sharegpt import is_sharegpt, messages_of
-from app.data.unknown_rows import UNKNOWN, Row, unknown
+from app.data.system_turns import system_column
+from app.data.turn_flags import FLAGS
+from app.data.turn_keys import SHAREGPT_KEYS, unused_keys
+from app.data.unknown_rows import UNKNOWN, Row, is_turn_list, unknown
 
 RowFormat = Literal[
     "chat", "tools", "ShareGPT", "Alpaca", "prompt and completion", "question and answer", "text"
 ]
-
-PROMPTS = ("prompt", "question", "query", "instruction", "input", "problem", "user", "human")
-COMPLETIONS = (
-    "completion", "response", "answer", "output", "reply", "solution", "assistant", "target",
-)  # fmt: skip
-CONVERSATIONS = ("conversations", "conversation")
-SYSTEMS = ("system", "system_prompt")
+_LEFT_OUT = "which ShareGPT's turns don't have: it is left out"
 
 
 @dataclass(frozen=True)
@@ -31,21 +33,31 @@ class Shaped:
     """A row's parts, most of them still to be checked."""
 
     form: RowFormat
-    messages: object = None
+    messages: Any = None
     text: str | None = None
     tools: object = None
+    system: object = None
+    """The words of a column beside the messages."""
+    notes: tuple[Note, ...] = ()
 
 
 def shaped(row: Row, columns: Columns | None = None) -> Shaped:
-    """The parts of a row. Raises Wrong if it has no shape we know, or two."""
-    if columns:
-        return _mapped(row, columns)
+    """The parts of a row. Raises Wrong if it has no shape we know, or two, or a bad answer."""
+    found = _mapped(row, columns) if columns else _found(row)
+    if found.text is not None:
+        return found
+    label = checked_label(row, columns.named().values() if columns else ())
+    return replace(found, notes=(*found.notes, *label)) if label else found
+
+
+def _found(row: Row) -> Shaped:
     found = _recognised(row)
     if found is None:
         lower = {str(key).strip().lower(): value for key, value in row.items()}
-        found = _recognised(lower) if len(lower) == len(row) else None
+        lower = lower if len(lower) == len(row) else dict(row)
+        found = _recognised(lower) or _only_chat(lower)
     if found is None:
-        raise unknown(row, _outer_column(row))
+        raise preference(row) or unknown(row, _outer_column(row))
     return found
 
 
@@ -53,10 +65,21 @@ def _recognised(row: Row) -> Shaped | None:
     if "prompt" in row and "completion" in row:
         return _pair(row, "prompt", "completion", "prompt and completion")
     if "messages" in row:
-        return _chat(row["messages"], row.get("tools"), row)
+        return _chat(row["messages"], tools_of(row), system_column(row))
     if key := next((key for key in CONVERSATIONS if key in row), None):
-        return _chat(row[key], row.get("tools"), row)
+        return _chat(row[key], tools_of(row), system_column(row))
     return _synonyms(row) or (_text(row, "text") if "text" in row else None)
+
+
+def _only_chat(row: Row) -> Shaped | None:
+    """A chat under any other name, where no column is a part of another shape."""
+    if preference(row) or any(name in row for name in (*PROMPTS, *COMPLETIONS)):
+        return None
+    chats = {name: turns for name in row if is_turn_list(turns := parsed_list(row[name]))}
+    if len(chats) > 1:
+        names = ", ".join(map(str, chats))
+        raise Wrong(f"has several chats ({names}): map messages to the one that is meant", UNKNOWN)
+    return next((_chat(chat, tools_of(row), system_column(row)) for chat in chats.values()), None)
 
 
 def _synonyms(row: Row) -> Shaped | None:
@@ -78,22 +101,55 @@ def _synonyms(row: Row) -> Shaped | None:
 
 
 def _pair(row: Row, prompt: str, completion: str, form: RowFormat) -> Shaped:
-    system = next((row[name] for name in SYSTEMS if not is_absent(row.get(name))), None)
-    asked = text_of(row[prompt], f"{prompt} is")
+    asked = row[prompt]
     if form != "prompt and completion" or prompt != "prompt":
         for name in ("input", "context"):
             if name != prompt and not is_absent(row.get(name)):
+                asked = text_of(asked, f"{prompt} is")
                 asked += "\n\n" + text_of(row[name], f"{name} is")
-    answer = text_of(row[completion], f"{completion} is")
-    turns = [*_opening(system), *_history(row.get("history"))]
-    turns += [{"role": "user", "content": asked}, {"role": "assistant", "content": answer}]
-    return Shaped(form, messages=turns, tools=row.get("tools"))
+    turns, notes = _exchange(asked, row[completion], prompt, completion)
+    turns = [*_history(row.get("history")), *turns]
+    return Shaped(form, turns, None, tools_of(row), system_column(row), notes)
 
 
-def _opening(system: object) -> list[dict[str, Any]]:
-    if is_absent(system):
-        return []
-    return [{"role": "system", "content": text_of(system, "system is")}]
+def _exchange(
+    asked: object, answer: object, prompt: str, completion: str
+) -> tuple[list[Any], tuple[Note, ...]]:
+    """The turns of a prompt and its completion, each a text or, as TRL has them, a list of turns;
+    with what is to be noted."""
+    notes: tuple[Note, ...] = ()
+    if is_turn_list(asked):
+        turns = [_untrained(turn) for turn in _turns(asked)]
+        if any("weight" in turn for turn in turns):
+            reason = f"has replies in its {prompt}, which are read and not trained"
+            notes = (("not trained", reason),)
+    else:
+        turns = [{"role": "user", "content": text_of(asked, f"{prompt} is")}]
+    if is_turn_list(answer):
+        replies = _turns(answer)
+        if not any(turn.get("role") == "assistant" for turn in replies):
+            why = "has no assistant turn, so there is nothing to learn"
+            raise Wrong(f"{completion} {why}", "no reply")
+    else:
+        replies = [{"role": "assistant", "content": _answer(answer, completion)}]
+    return [*turns, *replies], notes
+
+
+def _turns(turns: list[dict[str, Any]]) -> list[Any]:
+    return messages_of(turns) if is_sharegpt(turns) else turns
+
+
+def _untrained(turn: dict[str, Any]) -> dict[str, Any]:
+    """A prompt's turn; a reply in it isn't trained unless it is marked as trained."""
+    is_reply = turn.get("role") == "assistant" and not turn.keys() & FLAGS
+    return {**turn, "weight": 0} if is_reply else turn
+
+
+def _answer(value: object, name: str) -> str:
+    if isinstance(value, list) and len(value) > 1 and all(isinstance(v, str) for v in value):
+        advice = "keep the best, or write a row for each good one"
+        raise Wrong(f"{name} is a list of {len(value):,} answers: {advice}")
+    return text_of(value, f"{name} is")
 
 
 def _history(value: object) -> list[dict[str, Any]]:
@@ -111,14 +167,13 @@ def _history(value: object) -> list[dict[str, Any]]:
     return turns
 
 
-def _chat(messages: object, tools: object, row: Row) -> Shaped:
+def _chat(messages: object, tools: object, system: object) -> Shaped:
+    messages = parsed_list(messages)
     if is_sharegpt(messages):
-        opening = next((row[name] for name in SYSTEMS if not is_absent(row.get(name))), None)
-        return Shaped(
-            "ShareGPT", messages=[*_opening(opening), *messages_of(messages)], tools=tools
-        )
+        turns, notes = messages_of(messages), unused_keys(messages, SHAREGPT_KEYS, _LEFT_OUT)
+        return Shaped("ShareGPT", messages=turns, tools=tools, system=system, notes=notes)
     form: RowFormat = "tools" if tools or _calls_tools(messages) else "chat"
-    return Shaped(form, messages=messages, tools=tools)
+    return Shaped(form, messages=messages, tools=tools, system=system)
 
 
 def _text(row: Row, name: str) -> Shaped:
@@ -133,13 +188,11 @@ def _mapped(row: Row, columns: Columns) -> Shaped:
     if columns.text:
         return _text(row, columns.text)
     if columns.messages:
-        return _chat(row[columns.messages], tools, {"system": row.get(columns.system or "")})
+        return _chat(row[columns.messages], tools, row.get(columns.system or ""))
     prompt, completion = columns.prompt or "", columns.completion or ""
-    asked = text_of(row[prompt], f"{prompt} is")
-    answer = text_of(row[completion], f"{completion} is")
-    turns = _opening(row.get(columns.system) if columns.system else None)
-    turns += [{"role": "user", "content": asked}, {"role": "assistant", "content": answer}]
-    return Shaped("prompt and completion", messages=turns, tools=tools)
+    turns, notes = _exchange(row[prompt], row[completion], prompt, completion)
+    system = row.get(columns.system) if columns.system else None
+    return Shaped("prompt and completion", turns, None, tools, system, notes)
 
 
 def _calls_tools(messages: object) -> bool:

@@ -1,8 +1,10 @@
 """ShareGPT's turns, `from` and `value`, as messages with role and content."""
 
-from typing import Any
+from typing import Any, TypeGuard
 
+from app.data.function_calls import calls_of_text
 from app.data.row_values import Wrong, kind_of
+from app.data.turn_flags import is_trained
 
 _ROLES = {
     "human": "user",
@@ -17,9 +19,11 @@ _ROLES = {
     "observation": "tool",
     "function_response": "tool",
 }
+_CALL = "function_call"
+"""Of an assistant's turn that is a call, as LLaMA-Factory has it."""
 
 
-def is_sharegpt(messages: object) -> bool:
+def is_sharegpt(messages: object) -> TypeGuard[list[Any]]:
     """Whether any turn says who speaks by `from`."""
     return isinstance(messages, list) and any(
         isinstance(turn, dict) and "from" in turn and "role" not in turn for turn in messages
@@ -35,11 +39,17 @@ def _message(turn: object, number: int) -> object:
     if not isinstance(turn, dict) or "from" not in turn:
         return turn
     speaker = turn["from"]
-    if not isinstance(speaker, str) or speaker.lower() not in _ROLES:
+    name = speaker.lower() if isinstance(speaker, str) else None
+    if name not in (*_ROLES, _CALL):
         shown = repr(speaker[:40]) if isinstance(speaker, str) else kind_of(speaker)
         known = "human, gpt, system and tool"
         raise Wrong(f"message {number} is from {shown}; Nestling knows {known}", "role")
     if "value" not in turn:
         raise Wrong(f"message {number} ({speaker}) has no value", "empty")
-    weight = {"weight": turn["weight"]} if "weight" in turn else {}
-    return {"role": _ROLES[speaker.lower()], "content": turn["value"], **weight}
+    role = _ROLES.get(name, "assistant")
+    trained = is_trained(turn, f"message {number} ({role})")
+    weight = {} if trained is None else {"weight": int(trained)}
+    if name == _CALL:
+        calls = calls_of_text(turn["value"], f"message {number} ({speaker})")
+        return {"role": role, "content": "", "tool_calls": calls, **weight}
+    return {"role": role, "content": turn["value"], **weight}

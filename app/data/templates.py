@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from app.core.error_text import error_text
@@ -10,6 +11,7 @@ from app.data.examples import Message
 from app.data.render_limit import RenderingTooLong, limited
 from app.data.template_trial import template_problem
 from app.data.tokenizer import Tokenizer
+from app.data.tool_arguments import as_objects, as_texts, has_arguments, shows_python
 
 Tools = Sequence[dict[str, Any]] | None
 
@@ -75,6 +77,18 @@ class ChatTemplate:
                 raise _refusal(error) from error
 
         return text
+
+    def with_arguments(self, messages: Sequence[Message], tools: Tools) -> Sequence[Message]:
+        """The chat with its calls' arguments as this template writes them: as objects, or as text
+        where it refuses objects or prints them as Python does.
+        """
+        if not has_arguments(messages):
+            return messages
+        for formed in (as_objects(messages), as_texts(messages)):
+            with suppress(TemplateError):
+                if not shows_python(formed, self.text(formed, tools, False)):
+                    return formed
+        return messages
 
     def compile(self) -> None:
         """Render plain chats from now on without the checks that transformers makes each time.

@@ -33,7 +33,7 @@ from app.data.examples import MODEL_KINDS, NO_EMBEDDING, RowProblem
 from app.data.place import Place
 from app.data.token_rows import TokenRows
 
-VERSION = 4
+VERSION = 5
 MANIFEST = "manifest.json"
 PROBLEMS = "problems"
 SUMS = "sums"
@@ -48,6 +48,7 @@ _TYPES: dict[str, Any] = {
     "places": np.int64,
     "digests": np.uint64,
     "last_reply_only": np.bool_,
+    "notes": np.uint16,
 }
 STORE_FILES = (MANIFEST, PROBLEMS, SUMS, JOURNAL, *_TYPES)
 """All that a store's folder holds."""

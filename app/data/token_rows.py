@@ -32,6 +32,8 @@ class TokenizedExample:
     """Earlier replies are not trained, since the template changes them once more follows."""
     digest: int = 0
     """64 bits of a hash of the row's content."""
+    notes: int = 0
+    """A RowNote."""
 
     @property
     def length(self) -> int:
@@ -67,6 +69,8 @@ class TokenRows:
     """[rows]"""
     last_reply_only: npt.NDArray[np.bool_]
     """[rows]"""
+    notes: npt.NDArray[np.uint16]
+    """[rows]: each a RowNote."""
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -110,6 +114,7 @@ class TokenRows:
             places=np.array([example.place for example in examples], np.int64).reshape(-1, 2),
             digests=np.array([example.digest for example in examples], np.uint64),
             last_reply_only=np.array([example.last_reply_only for example in examples], np.bool_),
+            notes=np.array([example.notes for example in examples], np.uint16),
         )
 
 
@@ -124,6 +129,8 @@ class Rows(Protocol):
     def digests(self) -> npt.NDArray[np.uint64]: ...
     @property
     def last_reply_only(self) -> npt.NDArray[np.bool_]: ...
+    @property
+    def notes(self) -> npt.NDArray[np.uint16]: ...
 
     def __len__(self) -> int: ...
     def tokens_of(self, row: int, most: int = LONGEST) -> npt.NDArray[np.uint32]: ...
@@ -174,6 +181,7 @@ class TokenView:
             place=place_of(self._rows, row),
             last_reply_only=bool(self._rows.last_reply_only[row]),
             digest=int(self._rows.digests[row]),
+            notes=int(self._rows.notes[row]),
         )
 
     def arrays(self, index: int) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]:

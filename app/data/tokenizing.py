@@ -13,7 +13,9 @@ from app.core.settings.training import Replies
 from app.data.beginnings import Beginnings, TextSplitter, splitter_of
 from app.data.examples import REFUSED, ChatExample, Example, Message, RowProblem, TextExample
 from app.data.render_limit import RenderingTooLong
+from app.data.rendered_text import TextEnds
 from app.data.replies import Render, ReplyFinder, Span, through_last_reply, trained_turns
+from app.data.row_notes import RowNote, flags_of
 from app.data.templates import ChatTemplate, TemplateError
 from app.data.token_rows import TokenizedExample
 from app.data.tokenizer import Tokenizer, plain_tokenizer
@@ -51,7 +53,7 @@ class ExampleTokenizer:
         self._replies = replies
         self._template = ChatTemplate(tokenizer)
         self._finder = ReplyFinder(tokenizer)
-        self._eos = tokenizer.eos_token_id
+        self._ends = TextEnds(tokenizer)
         self._fast: _Fast | None = None
         self._fast_is_known = False
         self._lots_compared = 0
@@ -106,10 +108,14 @@ class ExampleTokenizer:
         return self._fast
 
     def _context(self, example: ChatExample) -> Sequence[Message]:
-        """The part of a chat that is tokenised."""
-        if not self._mask_prompt:
-            return example.messages
-        return through_last_reply(example.messages, example.untrained)
+        """The part of a chat that is tokenised, as the template takes it."""
+        messages: Sequence[Message] = example.messages
+        if self._mask_prompt:
+            messages = through_last_reply(messages, example.untrained)
+        try:
+            return self._template.with_arguments(messages, example.tools)
+        except RenderingTooLong as error:
+            raise error.on(str(example.place)) from None
 
     def _chat_rows(
         self, example: ChatExample, messages: Sequence[Message], render: Render
@@ -142,9 +148,9 @@ class ExampleTokenizer:
         return _row(example, tokens, _between(left_out, len(tokens)))
 
     def _text_row(self, example: TextExample, tokens: list[int]) -> Tokenized:
-        if self._eos is not None and (not tokens or tokens[-1] != self._eos):
-            tokens.append(self._eos)
-        return _row(example, tokens, [(0, len(tokens))])
+        tokens, is_rendered = self._ends.row(tokens)
+        notes = RowNote.SPECIAL_TOKENS if is_rendered else 0
+        return _row(example, tokens, [(0, len(tokens))], notes=notes)
 
 
 class _Fast(ExampleTokenizer):
@@ -184,14 +190,17 @@ class _Fast(ExampleTokenizer):
 
 
 def _row(
-    example: Example, tokens: Sequence[int], spans: Sequence[Span], last_reply_only: bool = False
-) -> Tokenized:
+    example: Example, tokens: Sequence[int], spans: Sequence[Span],
+    last_reply_only: bool = False, notes: int = 0,
+) -> Tokenized:  # fmt: skip
     # The first token is predicted from nothing.
     trained = tuple((max(start, 1), end) for start, end in spans if end > max(start, 1))
     if not trained:
         return _refused(example, "has no token to train on")
+    if isinstance(example, ChatExample) and example.notes:
+        notes |= flags_of(example.notes)
     return TokenizedExample(
-        tuple(tokens), trained, example.place, last_reply_only, _digest(example)
+        tuple(tokens), trained, example.place, last_reply_only, _digest(example), int(notes)
     )
 
 

@@ -1,7 +1,7 @@
 """Why a row has no shape we know, in words that say what it looks like and what to do."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 from app.data.row_values import Wrong
 
@@ -29,8 +29,6 @@ def _looks_like(row: Row) -> str | None:
         return f"is one turn of a chat: {whole}"
     if lists := [name for name, value in row.items() if _is_list_of_objects(value)]:
         return _is_whole_file(row, lists)
-    if "chosen" in row and "rejected" in row:
-        return "is a preference (chosen, rejected), which Nestling does not train"
     for there, absent in (("prompt", "completion"), ("completion", "prompt")):
         if there in row:
             return f"has a {there} but no {absent}"
@@ -68,5 +66,10 @@ def is_turn(value: Row) -> bool:
     return {"role", "content"} <= value.keys() or {"from", "value"} <= value.keys()
 
 
-def _is_list_of_objects(value: object) -> bool:
+def is_turn_list(value: object) -> TypeGuard[list[dict[str, Any]]]:
+    """Whether a value is a list of a chat's turns."""
+    return _is_list_of_objects(value) and all("role" in v or "from" in v for v in value)
+
+
+def _is_list_of_objects(value: object) -> TypeGuard[list[dict[str, Any]]]:
     return isinstance(value, list) and bool(value) and all(isinstance(v, dict) for v in value)

@@ -11,6 +11,7 @@ from app.data.checked_file import KEPT_PROBLEMS
 from app.data.examples import RowProblem
 from app.data.joined_rows import joined
 from app.data.mixing import Mixing
+from app.data.row_notes import RowNote
 from app.data.token_files import TokenStore
 from app.data.token_rows import TokenView, are_further_examples, place_of
 
@@ -45,6 +46,8 @@ class FileRows:
         """Beyond the first of each chat."""
         self.further_tokens = int(rows.lengths[self.kept][is_further].sum())
         self.tokens = int(rows.lengths[self.kept].sum())
+        notes = rows.notes[self.kept][~is_further]
+        self.notes = {note: int((notes & note > 0).sum()) for note in RowNote}
 
     def longer_than(self, length: int) -> int:
         """Of the rows that are kept, cut at the limit."""
@@ -76,6 +79,7 @@ class UsedRows:
         self.further_examples = sum(file.further_examples for file in files)
         self.further_tokens = sum(file.further_tokens for file in files)
         self.tokens = sum(file.tokens for file in files)
+        self.notes = {note: sum(file.notes[note] for file in files) for note in RowNote}
         shortest = [file.shortest for file in files if file.shortest is not None]
         self.shortest = min(shortest, default=0)
 

@@ -159,6 +159,7 @@ def _made_up_rows(count: int) -> Any:
     return TokenRows(
         np.zeros(0, np.uint32), lengths, spans, np.ones(count, np.uint32),
         np.arange(1, count + 1), np.arange(count, dtype=np.uint64), np.zeros(count, np.bool_),
+        np.zeros(count, np.uint16),
     )  # fmt: skip
 
 

@@ -336,7 +336,7 @@ BAD_FILES = [
     (
         "c.jsonl",
         row(prompt="a", chosen="b", rejected="c"),
-        "c.jsonl, line 1: is a preference (chosen, rejected), which Nestling does not train",
+        "c.jsonl, line 1: is a preference (chosen, rejected), which Nestling does not train: map prompt=prompt, completion=chosen to train on the better answer alone",
     ),
     (
         "c.jsonl",
@@ -419,8 +419,8 @@ BAD_FILES = [
     ),
     (
         "d.jsonl",
-        chat({"role": "developer", "content": "a"}, REPLY),
-        "d.jsonl, line 1: message 1 has an unknown role, 'developer'; roles are system, user, assistant, tool",
+        chat({"role": "Developer", "content": "a"}, REPLY),
+        "d.jsonl, line 1: message 1 has an unknown role, 'Developer'; call it 'system'",
     ),
     ("d.jsonl", chat({"role": "user"}, REPLY), "d.jsonl, line 1: message 1 (user) has no content"),
     (
@@ -450,8 +450,18 @@ BAD_FILES = [
     ),
     (
         "d.jsonl",
-        chat({"role": "system", "content": ""}, USER, REPLY),
-        "d.jsonl, line 1: message 1 (system) has content that is empty",
+        chat(SYSTEM, USER, REPLY, system="Be kind."),
+        "d.jsonl, line 1: has a system column ('Be kind.') and a system turn with other words ('Be brief.'); keep one of them",
+    ),
+    (
+        "d.jsonl",
+        chat(USER, SYSTEM, REPLY, system="Be brief."),
+        "d.jsonl, line 1: has a system column and the same words in a later turn; keep one of them",
+    ),
+    (
+        "d.jsonl",
+        chat(USER, REPLY, system="Be kind.", system_prompt="Be brief."),
+        "d.jsonl, line 1: has different words in system and system_prompt; keep one of them",
     ),
     (
         "d.jsonl",
@@ -579,7 +589,7 @@ BAD_FILES = [
     (
         "e.jsonl",
         share(HUMAN, {"from": "function_call", "value": "{}"}),
-        "e.jsonl, line 1: message 2 is from 'function_call'; Nestling knows human, gpt, system and tool",
+        "e.jsonl, line 1: message 2 (function_call) has a value that is no JSON of a call with a function name",
     ),
     ("e.jsonl", share(HUMAN, {"value": "a"}), "e.jsonl, line 1: message 2 has no role"),
     ("e.jsonl", share(HUMAN, "hello"), "e.jsonl, line 1: message 2 is text, not an object"),

@@ -80,7 +80,11 @@ BAD_ROWS = [
     ({"prompt": "", "completion": "b"}, "prompt is empty"),
     ({"prompt": "a", "completion": ""}, "completion is empty"),
     ({"prompt": "a", "completion": None}, "completion is null, not text"),
-    ({"prompt": [USER], "completion": [REPLY]}, "prompt is a list, not text"),
+    ({"prompt": ["fox?"], "completion": "yes"}, "prompt is a list, not text"),
+    (
+        {"prompt": [USER], "completion": [USER]},
+        "completion has no assistant turn, so there is nothing to learn",
+    ),
     ({"prompt": "a", "completion": False}, "completion is true or false, not text"),
     ({"prompt": "a", "completion": "b", "tools": "c"}, "tools is text, not a list"),
     (chat(), "messages is an empty list"),
@@ -94,6 +98,14 @@ BAD_ROWS = [
     (
         chat({"role": "human", "content": "a"}, REPLY),
         "message 1 has an unknown role, 'human'; call it 'user'",
+    ),
+    (
+        chat(USER, {"role": "ipython", "content": "a"}, REPLY),
+        "message 2 has an unknown role, 'ipython'; call it 'tool'",
+    ),
+    (
+        chat({"role": "Developer", "content": "a"}, USER, REPLY),
+        "message 1 has an unknown role, 'Developer'; call it 'system'",
     ),
     (
         chat(USER, {"role": "gpt", "content": "a"}),
@@ -128,10 +140,6 @@ BAD_ROWS = [
     (
         chat(USER, {"role": "assistant", "content": ""}),
         "message 2 (assistant) has content that is empty",
-    ),
-    (
-        chat({"role": "system", "content": " "}, USER, REPLY),
-        "message 1 (system) has content that is empty",
     ),
     (
         chat({"role": "user", "content": 4}, REPLY),
@@ -243,9 +251,21 @@ VALUES = st.recursive(
                     "completion",
                     "text",
                     "type",
+                    "conversations",
+                    "from",
+                    "value",
+                    "system",
+                    "function_call",
+                    "functions",
+                    "label",
+                    "chosen",
+                    "rejected",
+                    "weight",
+                    "train",
+                    "dialogue",
                 ]
             ),
-            inner | st.sampled_from(["user", "assistant", "text", "a"]),
+            inner | st.sampled_from(["user", "assistant", "system", "gpt", "text", "a"]),
             max_size=4,
         )
     ),

@@ -77,6 +77,13 @@ def as_parts(rows):
     ).encode()
 
 
+def as_arrow(rows, opening=pa.ipc.new_stream):
+    file, table = io.BytesIO(), pa.Table.from_pylist(as_dicts(rows))
+    with opening(file, table.schema) as writer:
+        writer.write_table(table, max_chunksize=2)
+    return file.getvalue()
+
+
 WRITERS = {
     "a.jsonl": as_lines,
     "a.json": lambda rows: json.dumps(as_dicts(rows), indent=1, ensure_ascii=False).encode(),
@@ -87,6 +94,8 @@ WRITERS = {
     "a.csv": lambda rows: as_table(rows, ","),
     "a.tsv": lambda rows: as_table(rows, "\t"),
     "a.parquet": as_parquet,
+    "a.arrow": as_arrow,
+    "b.arrow": lambda rows: as_arrow(rows, pa.ipc.new_file),
     "wide.jsonl": lambda rows: as_lines(rows).decode().encode("utf-16"),
     "a.jsonl.gz": lambda rows: gzip.compress(as_lines(rows)),
     "a.parquet.gz": lambda rows: gzip.compress(as_parquet(rows)),

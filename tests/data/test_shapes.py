@@ -92,7 +92,7 @@ def test_a_shape_is_known_by_its_keys(row, form, messages):
     assert (list(found[0].messages), found[1], found[0].place.line) == (messages, form, 3)
 
 
-@pytest.mark.parametrize("tools", [[TOOL], json.dumps([TOOL])])
+@pytest.mark.parametrize("tools", [[TOOL], json.dumps([TOOL]), [json.dumps(TOOL)]])
 @pytest.mark.parametrize(
     "row",
     [
@@ -106,7 +106,7 @@ def test_tools_come_with_any_chat_as_a_list_or_as_json(row, tools):
     assert found[0].tools == (TOOL,)
 
 
-@pytest.mark.parametrize("tools", [None, [], "", "[]"])
+@pytest.mark.parametrize("tools", [None, [], "", "[]", "null"])
 def test_no_tools_are_none(tools):
     assert check_row({"messages": [USER, REPLY], "tools": tools}, Place(1), PATH)[0].tools is None
 
@@ -143,7 +143,7 @@ def test_a_mapped_text_is_text():
         (Columns(text="absent"), "has no column 'absent', which is mapped to text"),
         (Columns(text="t"), "t is a list, not text"),
         (Columns(prompt="q", completion="x"), "has no column 'x', which is mapped to completion"),
-        (Columns(prompt="m", completion="a"), "m is a list, not text"),
+        (Columns(prompt="t", completion="a"), "t is a list, not text"),
         (Columns(messages="q"), "messages is text, not a list"),
     ],
 )

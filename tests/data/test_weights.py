@@ -137,7 +137,7 @@ def test_it_is_shown_as_not_trained():
     tokenizer = build_tokenizer()
     raw = raw_row(example_of(0, 1), 0, 100)
     roles = [piece.text for piece in raw.pieces if piece.kind == "role"]
-    assert roles == ["user", "assistant (weight 0: not trained)", "user", "assistant"]
+    assert roles == ["user", "assistant (not trained)", "user", "assistant"]
     made = tokenize(example_of(0, 1), tokenizer, True)
     shown = RowPainter(tokenizer).row(0, made, 1000, 1000)
     assert "".join(piece.text for piece in shown.pieces if piece.is_trained) == "fox<|im_end|>"

@@ -11,6 +11,7 @@ from pathlib import Path
 from app.core.errors import InputError
 from app.data.examples import RowProblem
 from app.data.place import Place
+from app.data.readers.arrow import arrow_rows
 from app.data.readers.formats import FileFormat, file_format
 from app.data.readers.json_lines import json_lines
 from app.data.readers.json_values import json_values
@@ -50,6 +51,8 @@ def _rows(
             return table_rows(path, "\t" if form == "tsv" else None, share)
         case "parquet":
             return parquet_rows(path, share)
+        case "arrow":
+            return arrow_rows(path, share)
         case "txt" | "md":
             return passages(path, form == "md", share)
     return json_lines(path, share)

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-FileFormat = Literal["jsonl", "json", "csv", "tsv", "parquet", "txt", "md"]
+FileFormat = Literal["jsonl", "json", "csv", "tsv", "parquet", "arrow", "txt", "md"]
 
 FORMATS: dict[str, FileFormat] = {
     ".jsonl": "jsonl",
@@ -12,12 +12,13 @@ FORMATS: dict[str, FileFormat] = {
     ".csv": "csv",
     ".tsv": "tsv",
     ".parquet": "parquet",
+    ".arrow": "arrow",
     ".txt": "txt",
     ".md": "md",
 }
 """By ending; `.gz` may follow."""
 
-SPOKEN = ".jsonl, .ndjson, .json, .csv, .tsv, .parquet, .txt and .md"
+SPOKEN = ".jsonl, .ndjson, .json, .csv, .tsv, .parquet, .arrow, .txt and .md"
 
 
 def file_format(path: Path) -> FileFormat | None:

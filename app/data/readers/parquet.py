@@ -18,7 +18,7 @@ from app.data.readers.source import GZIP_MAGIC, ShareRead, opened
 from app.data.readers.text import MAX_ROW, TOO_BIG
 
 _MAGIC = b"PAR1"
-_BATCH_ROWS = 32
+BATCH_ROWS = 32
 _USUAL_SHARE = 50
 """Texts shrink to a tenth; in what shrinks more, the same text may stand in every row."""
 _MAX_SHARE = 1000
@@ -33,7 +33,7 @@ def parquet_rows(
     with opened(path) as packed, _seekable(packed, path) as file:
         number = 0
         for batch, done in _batches(file, path):
-            for value in _values(batch, path, number + 1):
+            for value in batch_values(batch, path, number + 1):
                 number += 1
                 yield value if isinstance(value, RowProblem) else (Place(row=number), value)
             if share is not None:
@@ -93,10 +93,11 @@ def _batch_rows(metadata: Any, path: Path) -> int:
     if largest > max(_UNPACKED_IN_ANY_CASE, size * _MAX_SHARE):
         reason = f"unpacks to more than {_MAX_SHARE:,} times its size, as no dataset does"
         raise BrokenFile(RowProblem(path, WHOLE_FILE, reason, "too big"))
-    return 1 if largest > size * _USUAL_SHARE else _BATCH_ROWS
+    return 1 if largest > size * _USUAL_SHARE else BATCH_ROWS
 
 
-def _values(batch: Any, path: Path, first: int) -> Iterator[object | RowProblem]:
+def batch_values(batch: Any, path: Path, first: int) -> Iterator[object | RowProblem]:
+    """Each row as column → value, or its problem; `first` is the number of the first."""
     names = batch.schema.names
     try:
         rows = batch.to_pylist() if batch.nbytes <= MAX_ROW else None

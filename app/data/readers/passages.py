@@ -9,8 +9,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from app.data.examples import RowProblem
-from app.data.place import Place
+from app.data.examples import BrokenFile, RowProblem
+from app.data.place import WHOLE_FILE, Place
+from app.data.readers.other_text import LOOKED_AT, other_format
 from app.data.readers.source import ShareRead
 from app.data.readers.text import TOO_BIG, Text, opened_text
 
@@ -23,7 +24,12 @@ _FENCE = re.compile(r" {0,3}(```|~~~)")
 def passages(
     path: Path, has_headings: bool, share: ShareRead | None = None
 ) -> Iterator[tuple[Place, object] | RowProblem]:
-    """Every passage as (place, {"text": passage}), or its problem."""
+    """Every passage as (place, {"text": passage}), or its problem.
+
+    Raises BrokenFile for plain text that is of another format.
+    """
+    if not has_headings:
+        _check_plain(path)
     with opened_text(path, newline=None, share=share) as text:
         yield from text.warnings()
         passage = _Passage(text)
@@ -39,6 +45,14 @@ def passages(
             yield from passage.make_room(len(raw))
             passage.add(line, raw)
         yield from passage.end()
+
+
+def _check_plain(path: Path) -> None:
+    with opened_text(path, newline=None) as text:
+        head = text.stream.read(LOOKED_AT)
+        what = other_format(head, is_whole=len(head) < LOOKED_AT)
+    if what:
+        raise BrokenFile(RowProblem(path, WHOLE_FILE, what, "unreadable"))
 
 
 class _Passage:

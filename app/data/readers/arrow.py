@@ -1,0 +1,52 @@
+"""Arrow files, as the `datasets` library saves them, a few rows at a time. A row's place is its
+number; nulls are left out as in Parquet.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from app.data.examples import BrokenFile, RowProblem
+from app.data.place import WHOLE_FILE, Place
+from app.data.readers.parquet import BATCH_ROWS, batch_values
+from app.data.readers.source import ShareRead, opened
+
+_MAGIC = b"ARROW1"
+"""Of the form that has a footer; the other is a stream."""
+
+
+def arrow_rows(
+    path: Path, share: ShareRead | None = None
+) -> Iterator[tuple[Place, object] | RowProblem]:
+    """Every row as (place, column → value), or its problem. Raises BrokenFile where it ends."""
+    number = 0
+    for batch in _batches(path, share):
+        for start in range(0, batch.num_rows, BATCH_ROWS):
+            part = batch.slice(start, BATCH_ROWS)
+            for value in batch_values(part, path, number + 1):
+                number += 1
+                yield value if isinstance(value, RowProblem) else (Place(row=number), value)
+
+
+def _batches(path: Path, share: ShareRead | None) -> Iterator[Any]:
+    import pyarrow as pa
+    from pyarrow import ipc
+
+    with ExitStack() as stack:
+        file = stack.enter_context(opened(path, share))
+        head = file.peek(len(_MAGIC))[: len(_MAGIC)]  # type: ignore[attr-defined]
+        if not head:
+            return
+        try:
+            if head == _MAGIC:
+                reader = ipc.open_file(stack.enter_context(path.open("rb")))
+                batches = (reader.get_batch(i) for i in range(reader.num_record_batches))
+            else:
+                batches = iter(ipc.open_stream(file))
+            for batch in batches:
+                batch.validate(full=True)  # what is damaged could end the process when it is read
+                yield batch
+        except (pa.ArrowException, OSError, ValueError, KeyError, MemoryError) as error:
+            problem = RowProblem(path, WHOLE_FILE, "is damaged or no Arrow file", "unreadable")
+            raise BrokenFile(problem, "Copy or make it again.") from error
