@@ -315,7 +315,7 @@ def test_train_maps_columns_and_leaves_bad_rows_out(tiny_model: Path, table: Pat
     assert "1 row is left out; the first: a.csv, line 4: a is empty." in ended.stdout
 
 
-@pytest.mark.parametrize("stage", ["Reading rows.jsonl", "Turning rows.jsonl into tokens"])
+@pytest.mark.parametrize("stage", ["Reading rows.jsonl", "Tokenizing rows.jsonl"])
 def test_a_terminal_shows_how_far_it_is_and_ctrl_c_ends_with_130(
     tiny_model: Path, tmp_path: Path, stage: str
 ) -> None:

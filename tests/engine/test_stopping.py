@@ -260,7 +260,7 @@ def test_whatever_comes_before_a_run_is_stopped(config: TrainingConfig, stage: s
 
 @pytest.mark.parametrize(
     "stage",
-    ["Hashing the dataset", "Loading the model", "Turning text into tokens"],
+    ["Hashing the dataset", "Loading the model", "Tokenizing"],
 )
 def test_whatever_comes_before_a_run_that_goes_on_is_stopped(
     config: TrainingConfig, monkeypatch: pytest.MonkeyPatch, stage: str

@@ -57,10 +57,10 @@ class SlowCode:
     ("stage", "tokens"),
     [
         ("Loading the model", 1),
-        ("Trying whether examples can share a row", 1),
-        ("Trying whether examples can share a row", 9),
-        ("Comparing gradients with those of the model's own code", 1),
-        ("Comparing gradients with those of the model's own code", 9),
+        ("Checking whether examples can be packed", 1),
+        ("Checking whether examples can be packed", 9),
+        ("Checking gradients against the model's own code", 1),
+        ("Checking gradients against the model's own code", 9),
         ("Estimating the memory", 1),
         ("Estimating the memory", 9),
     ],
@@ -117,7 +117,7 @@ def test_a_stop_is_obeyed_within_a_template_that_is_slow_for_one_chat(
     own_thread = threading.get_ident()
 
     def is_asked_within_foreign_code() -> bool:
-        return stages[-1:] == ["Turning text into tokens"] and (threading.get_ident() != own_thread)
+        return stages[-1:] == ["Tokenizing"] and (threading.get_ident() != own_thread)
 
     events: list[Event] = []
     stages: list[str] = []
