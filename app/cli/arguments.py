@@ -69,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_demo(commands.add_parser("demo", help="train the starter model on the sample data"))
     _add_train(commands.add_parser("train", help="train from the terminal"))
     add_check(commands.add_parser("check", help="name every row of a dataset that can't be used"))
-    _add_resume(commands.add_parser("resume", help="go on with a run that was stopped"))
+    _add_resume(commands.add_parser("resume", help="resume a run that was stopped"))
     runs = commands.add_parser("runs", help="list the runs in the library")
     runs.add_argument("--json", action="store_true", help="Print one JSON object a line.")
     _add_show(commands.add_parser("show", help="show one run: how it went, its checkpoints"))
@@ -144,7 +144,7 @@ def _add_resume(parser: argparse.ArgumentParser) -> None:
 def _add_stop_after(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--stop-after", type=int, default=None, metavar="N",
-        help="Stop after this step with a checkpoint; nestling resume goes on.",
+        help="Stop after this step with a checkpoint; nestling resume continues from it.",
     )  # fmt: skip
 
 

@@ -1,11 +1,12 @@
 """`nestling check`: what datasets hold and what is wrong with them, without training on them."""
 
 import argparse
+import sys
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app.cli.check_report import RunUse, as_data, as_lines
+from app.cli.check_report import SHOWN_PROBLEMS, RunUse, as_data, as_lines
 from app.cli.setting_flags import add_setting
 from app.cli.terminal import json_line, line
 from app.cli.waiting import waited_for
@@ -13,6 +14,7 @@ from app.core.columns import parse_columns
 from app.core.config import TrainingConfig
 from app.core.config_text import with_settings
 from app.core.model_limits import ModelLimits
+from app.data.checked_file import KEPT_PROBLEMS
 from app.data.dataset_files import find_files
 from app.data.fingerprint import unchanged
 from app.data.mixed_inspection import GivenDataset, MixedFacts, inspecting_mixed
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
 EXIT_BAD_ROWS = 2
 SETTINGS = (
-    "valid", "mix", "map", "mask_prompt", "max_seq_length", "validation_share", "seed",
+    "valid", "mix", "map", "mask_prompt", "replies", "max_seq_length", "validation_share", "seed",
     "batch_size", "gradient_accumulation",
 )  # fmt: skip
 """Those that decide which rows a run takes, and what it does with them."""
@@ -55,6 +57,10 @@ def add_check(parser: argparse.ArgumentParser) -> None:
     for f in fields(TrainingConfig):
         if f.name in SETTINGS:
             add_setting(parser, f)
+    parser.add_argument(
+        "--all", action="store_true",
+        help=f"List the first {KEPT_PROBLEMS:,} problems of each file, not {SHOWN_PROBLEMS}.",
+    )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="Print one JSON object.")
 
 
@@ -75,7 +81,8 @@ def check(arguments: argparse.Namespace) -> int:
         json_line(as_data(facts, problems, use, config))
     else:
         is_mapped = main.columns is not None
-        for words in as_lines(facts, problems, use, config, is_mapped=is_mapped):
+        most = sys.maxsize if arguments.all else SHOWN_PROBLEMS
+        for words in as_lines(facts, problems, use, config, is_mapped=is_mapped, most=most):
             line(words)
     errors = sum(one.problem_count for one in facts.datasets)
     errors += sum(one.error_count for one in problems)
@@ -90,10 +97,17 @@ def _found(
     if not arguments.model:
         return waited_for(reading, label), [], None
     files = [find_files(one.data, one.valid) for one in given]
+    _check_model(arguments.model)
     with unchanged(path for one in files for path in one.all_files):
         facts = waited_for(reading, label)
         model = _loaded(arguments.model)
         return facts, _tokens(model, given, _as_cut(config, model.limits)), model
+
+
+def _check_model(folder: Path) -> None:
+    from app.engine.loading import check_configuration
+
+    check_configuration(folder)
 
 
 def _loaded(folder: Path) -> _Model:
@@ -120,9 +134,11 @@ def _tokens(
     for one in given:
         files = find_files(one.data, one.valid)
         rows = model.limits.embedding_rows
-        settings = RowSettings(config.mask_prompt, one.columns, embedding_rows=rows)
+        settings = RowSettings(
+            config.mask_prompt, one.columns, embedding_rows=rows, replies=config.replies
+        )
         making = tokenising_files(files, model.tokenizer, settings, config.max_seq_length)
-        found.append(waited_for(making, f"Turning {one.data.name} into tokens"))
+        found.append(waited_for(making, f"Tokenizing {one.data.name}"))
     return found
 
 
@@ -134,7 +150,7 @@ def _use(tokens: "list[TokenisedFiles]", config: TrainingConfig) -> RunUse:
 
     statistics = statistics_of(tokens, config.validation_share, config.seed)
     if not statistics:
-        return RunUse((), None, "A file can't be read to its end. Mend it or choose another.")
+        return RunUse((), None, "A file can't be read to its end. Fix it or choose another.")
     limit = config.max_seq_length
     left = [
         RowsLeft.by_statistics(dataset_name(one.files), known, limit, one.files.train_files)

@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from app.core.config import TrainingConfig
 from app.core.model_limits import ModelLimits
+from app.data.checked_file import KEPT_PROBLEMS
 from app.data.dataset import ending_advice
-from app.data.examples import RowProblem
+from app.data.examples import ProblemKind, RowProblem
 from app.data.inspection import DatasetFacts, FileFacts, Problems
 from app.data.mixed_inspection import MixedFacts
 
 if TYPE_CHECKING:
     from app.data.data_statistics import DataStatistics, EpochFacts
+
+SHOWN_PROBLEMS = 20
+"""Unless all are asked for."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,7 @@ def _token_data(
         "cut": train.cut(limit),
         "beyond_context": statistics.longer_than(limits.context_tokens, limit),
         "last_reply_only": train.last_reply_only(limit),
+        "further_examples": statistics.further_examples,
         "longest": max(train.longest, valid.longest),
     }
 
@@ -114,18 +119,54 @@ def _problem(problem: RowProblem) -> dict[str, Any]:
 
 def as_lines(
     facts: MixedFacts, tokens: Sequence[Problems], use: RunUse | None, config: TrainingConfig,
-    *, is_mapped: bool,
+    *, is_mapped: bool, most: int = SHOWN_PROBLEMS,
 ) -> list[str]:  # fmt: skip
-    """The report for people: the rows first, so that what counts stands at the end."""
-    lines = []
+    """The report for people: the summary first, then advice, then the first `most` problems."""
+    lines, advice, listed = [], [], _Listing(most)
     for number, one in enumerate(facts.datasets):
         found = tokens[number] if tokens else None
-        lines += _dataset_lines(one, found, is_mapped=is_mapped and not number)
+        kinds = Counter(one.counts) + Counter(found.counts() if found else {})
+        lines += _dataset_lines(one, kinds)
         lines += _use_lines(use.of_each[number], config, use.limits) if use and use.of_each else []
-    lines += _listed(facts.across.warnings, facts.across.warning_count, "in several datasets")
+        advice += _advice(one, kinds, is_mapped=is_mapped and not number)
+        listed.add(one.problems, one.problem_count, "can't be used")
+        listed.add(one.warnings, one.warning_count, "should be looked at")
+        if found:
+            listed.add(found.errors, found.error_count, "can't be used with this model")
+            special = [one for one in found.warnings if one.kind == "special tokens"]
+            cut = [one for one in found.warnings if one.kind != "special tokens"]
+            count = found.counts().get("special tokens", 0)
+            listed.add(special, count, "should be looked at")
+            listed.add(cut, found.warning_count - count, "would be cut")
+    listed.add(facts.across.warnings, facts.across.warning_count, "in several datasets")
     files = [file for one in facts.datasets for file in one.files]
     lines += map(_file_line, files if len(files) > 1 else [])
-    return [*lines, *use.notes, _epoch_line(use, config)] if use else lines
+    if use:
+        lines += [*use.notes, _epoch_line(use, config)]
+    return [*lines, *advice, *listed.lines()]
+
+
+class _Listing:
+    """Problems by what they mean, the first of each file, as many as are to be shown."""
+
+    def __init__(self, most: int) -> None:
+        self._left = most
+        self._lines: list[str] = []
+        self._is_shortened = False
+
+    def add(self, problems: Sequence[RowProblem], count: int, meaning: str) -> None:
+        if not count:
+            return
+        shown = problems[: self._left]
+        self._left -= len(shown)
+        self._is_shortened |= len(shown) < len(problems)
+        self._lines += [f"{_count(count, 'row')} {meaning}:", *(f"  {one}" for one in shown)]
+        if count > len(shown):
+            self._lines.append(f"  … and {count - len(shown):,} more")
+
+    def lines(self) -> list[str]:
+        more = [f"--all lists the first {KEPT_PROBLEMS:,} of each file."]
+        return [*self._lines, *(more if self._is_shortened else [])]
 
 
 def _use_lines(
@@ -139,6 +180,11 @@ def _use_lines(
     tokens = f"{told['tokens']:,} tokens to train on, {told['trained_tokens']:,} of them trained"
     cut = f"{_count(told['cut'], 'row')} cut at {config.max_seq_length:,} tokens"
     lines = [f"{rows}.", f"{tokens}; {cut}, and the longest has {told['longest']:,}."]
+    if more := told["further_examples"]:
+        lines.append(
+            f"{_count(more, 'example')} of them for earlier replies, which this model's chat "
+            "template changes once more follows."
+        )
     beyond = limits.beyond_sentence(told["beyond_context"])
     return [*lines, beyond] if beyond else lines
 
@@ -156,40 +202,22 @@ def _epoch_line(use: RunUse, config: TrainingConfig) -> str:
     )
 
 
-def _dataset_lines(facts: DatasetFacts, tokens: Problems | None, *, is_mapped: bool) -> list[str]:
-    lines = _listed(facts.problems, facts.problem_count, "can't be used")
-    lines += _listed(facts.warnings, facts.warning_count, "should be looked at")
-    if tokens:
-        lines += _token_problems(tokens)
-    kinds = Counter(facts.counts)
-    if tokens:
-        kinds.update(tokens.counts())
+def _dataset_lines(facts: DatasetFacts, kinds: Counter[ProblemKind]) -> list[str]:
+    shape = "" if facts.format in ("unknown", "mixed") else f" ({facts.format})"
+    valid = f", and {facts.valid_examples:,} to validate on" if facts.valid_examples else ""
+    lines = [f"{facts.path.name}: {_count(facts.examples, 'example')}{shape}{valid}."]
     if kinds:
         lines.append("By kind: " + ", ".join(f"{kind} {n:,}" for kind, n in kinds.most_common()))
+    return lines
+
+
+def _advice(facts: DatasetFacts, kinds: Counter[ProblemKind], *, is_mapped: bool) -> list[str]:
+    lines = []
     if "unknown shape" in kinds and not is_mapped:
         lines.append("Name its columns, like --map prompt=q,completion=a or --map text=body.")
     if {"broken json", "too big"} & kinds.keys() and (advice := ending_advice(facts.path)):
         lines.append(advice)
-    shape = "" if facts.format in ("unknown", "mixed") else f" ({facts.format})"
-    valid = f", and {facts.valid_examples:,} to validate on" if facts.valid_examples else ""
-    lines.append(f"{facts.path.name}: {_count(facts.examples, 'example')}{shape}{valid}.")
     return lines
-
-
-def _token_problems(problems: Problems) -> list[str]:
-    lines = _listed(problems.errors, problems.error_count, "can't be used with this model")
-    special = [problem for problem in problems.warnings if problem.kind == "special tokens"]
-    cut = [problem for problem in problems.warnings if problem.kind != "special tokens"]
-    count = problems.counts().get("special tokens", 0)
-    lines += _listed(special, count, "should be looked at")
-    return lines + _listed(cut, problems.warning_count - count, "would be cut")
-
-
-def _listed(shown: Sequence[RowProblem], count: int, what: str) -> list[str]:
-    if not count:
-        return []
-    lines = [f"{_count(count, 'row')} {what}:", *(f"  {problem}" for problem in shown)]
-    return [*lines, f"  … and {count - len(shown):,} more"] if count > len(shown) else lines
 
 
 def _file_line(file: FileFacts) -> str:

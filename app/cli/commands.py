@@ -14,10 +14,11 @@ from app.cli.check import check
 from app.cli.display import has_display
 from app.cli.generate import generate
 from app.cli.terminal import OutputLost, drop_output, flush, note
+from app.cli.waiting import waited_for
 from app.core.config import TrainingConfig
 from app.core.demo import demo_config
 from app.core.errors import AppError, InputError
-from app.core.events import Event, RunFinished
+from app.core.events import Event, RunFinished, StepFinished
 from app.core.paths import runs_dir
 
 EXIT_BAD_INPUT = 2
@@ -109,12 +110,12 @@ def _train(arguments: argparse.Namespace, config: TrainingConfig) -> int:
 
 def _resume(arguments: argparse.Namespace) -> int:
     from app.engine.trainer import resume
-    from app.library.run_folder import copy_run
+    from app.library.run_folder import copying_run
     from app.library.run_store import find_run
 
     run_dir = find_run(arguments.run, runs_dir())
     if "output" in arguments:
-        run_dir = copy_run(run_dir, Path(arguments.output))
+        run_dir = waited_for(copying_run(run_dir, Path(arguments.output)), "Copying the run")
     return _follow(
         lambda asked: resume(
             run_dir,
@@ -123,16 +124,25 @@ def _resume(arguments: argparse.Namespace) -> int:
             stop_after=arguments.stop_after,
         ),
         arguments.json,
+        has_learned=True,
     )
 
 
-def _follow(start: Callable[[Callable[[], bool]], Iterator[Event]], as_json: bool) -> int:
-    """Show a run's events to their end; `start` gets the question whether to stop."""
+def _follow(
+    start: Callable[[Callable[[], bool]], Iterator[Event]],
+    as_json: bool,
+    *,
+    has_learned: bool = False,
+) -> int:
+    """Show a run's events to their end; `start` gets the question whether to stop.
+
+    `has_learned` for a run with steps that are kept already.
+    """
     from app.cli.progress import JsonLines, TerminalProgress
     from app.engine.machines import is_first_machine
     from app.engine.mlx_gateway import release_thread
 
-    interrupt = _Interrupt()
+    interrupt = _Interrupt(has_learned)
     show: Callable[[Event], None] = JsonLines() if as_json else TerminalProgress()
     if not is_first_machine():
         show = _nothing
@@ -158,6 +168,7 @@ def _shown(
     """Show every event; the ending. A run whose output is lost is stopped with a checkpoint."""
     ending, lost = None, None
     for event in events:
+        interrupt.has_learned |= isinstance(event, StepFinished)
         if isinstance(event, RunFinished):
             ending = event
         if lost is not None:
@@ -182,7 +193,8 @@ def _exit_code(ending: RunFinished | None, interrupt: "_Interrupt") -> int:
 class _Interrupt:
     """Ctrl-C asks the run to stop after its step, with a checkpoint; a second one ends at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, has_learned: bool) -> None:
+        self.has_learned = has_learned
         self._asked = False
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             is_nohup = number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN
@@ -198,4 +210,7 @@ class _Interrupt:
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         self._asked = True
         signal.signal(number, signal.SIG_DFL)
-        note("Stopping; what was learned up to here is kept.")
+        if self.has_learned:
+            note("Stopping; what was learned up to here is kept.")
+        else:
+            note("Stopping before the first step.")

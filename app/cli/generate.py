@@ -48,7 +48,10 @@ def add_generate(parser: argparse.ArgumentParser) -> None:
         "--prompt", metavar="TEXT", help="The question; without it standard input is read."
     )
     parser.add_argument(
-        "--system", default="", metavar="TEXT", help="What the model is told before the question."
+        "--system",
+        default="",
+        metavar="TEXT",
+        help="Instructions the model gets before the question.",
     )
     parser.add_argument(
         "--base", action="store_true",
@@ -159,7 +162,7 @@ class Text:
         if event.base_model.message:
             note(event.base_model.message)
         if not event.has_template:
-            note("This model has no chat template: it goes on with the text.")
+            note("This model has no chat template: it continues your text.")
         if self._has_both:
             line(f"Base, {event.tried.model.name}:")
 

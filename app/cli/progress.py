@@ -55,7 +55,8 @@ class TerminalProgress:
             case EvaluationFinished():
                 mark = "  best so far" if event.is_best and event.step else ""
                 self._print(
-                    f"step {event.step}: validation loss {loss_words(event.val_loss, 4)}"
+                    f"step {event.step}: validation loss{event.over} "
+                    f"{loss_words(event.val_loss, 4)}"
                     f"{event.of_each}{mark}"
                 )
             case CheckpointSaved():

@@ -97,7 +97,7 @@ def _print_details(details: "RunDetails", base_model: "BaseModelCheck") -> None:
         f"{one_line(run.name)}: {one_line(run.outcome, 24)}",
         f"  folder      {run.run_dir}",
         f"  base model  {one_line(run.model, 400) or '–'}",
-        *(f"  {part:<10}  {words}" for part, words in _digest_lines(details)),
+        *(f"  {part:<10}  {', '.join(files)}" for part, files in _digest_lines(details)),
         f"  compared    {check_words(base_model)}",
         f"  dataset     {one_line(run.data, 400) or '–'}",
         f"  steps       {run.steps:,} of {run.planned_steps:,}",
@@ -125,7 +125,7 @@ def _notes(text: str) -> list[str]:
     return [f"  notes       {found[0]}", *found[1:]] if found else []
 
 
-def _digest_lines(details: "RunDetails") -> "list[tuple[Part, str]]":
+def _digest_lines(details: "RunDetails") -> "list[tuple[Part, tuple[str, ...]]]":
     """The digests that the run keeps of its base model, part by part."""
     try:
         digests = read_digests(details.facts)

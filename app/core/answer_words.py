@@ -16,10 +16,10 @@ def figures(ended: AnswerEnded) -> str:
 def logits_sentence(found: LogitsCompared) -> str:
     """How far the tuned model is from its base before either has said a word."""
     if found.are_equal:
-        return "First token: the logits are exactly the base's, bit for bit."
-    same = "the same token is likeliest" if found.have_same_first else "another token is likeliest"
+        return "First token: the logits equal the base model's bit for bit."
+    same = "same top token" if found.have_same_first else "different top token"
     return (
-        f"First token: logits up to {found.largest_difference:.3g} from the base's, "
+        f"First token: logits differ by up to {found.largest_difference:.3g}, "
         f"KL {found.kl_divergence:.3g} nats, {same}."
     )
 
@@ -27,8 +27,8 @@ def logits_sentence(found: LogitsCompared) -> str:
 def answers_sentence(found: AnswersCompared) -> str:
     """Whether the two answers are one."""
     if found.are_equal:
-        return "Both answers are equal, token for token."
-    return f"The answers part at token {found.first_difference:,}."
+        return "Both answers are identical, token for token."
+    return f"The answers differ from token {found.first_difference:,} on."
 
 
 def _rate(per_second: float) -> str:
@@ -37,7 +37,7 @@ def _rate(per_second: float) -> str:
 
 def _cut(ended: AnswerEnded) -> str:
     if ended.ending == "length":
-        return "cut at the most tokens"
+        return "cut at max tokens"
     if ended.ending == "context":
-        return "cut: the model can read no more"
+        return "cut: the model's context is full"
     return "stopped" if ended.ending == "stopped" else ""

@@ -108,34 +108,40 @@ class BaseModelCheck:
 def check_words(check: BaseModelCheck) -> str:
     """One sentence, also where nothing is amiss."""
     if check.state == "same":
-        return "The base model is the one this run was trained with, byte for byte."
+        return "Unchanged: the base model this run was trained with, byte for byte."
     if check.state == "sampled":
         return (
-            "The base model is the one this run was trained with, as far as it was compared: "
-            "of the weights, blocks of every tensor."
+            "Unchanged as far as compared: all smaller files, and of the weights, blocks of every "
+            "tensor."
         )
     return f"{check.message} {check.hint}".rstrip()
 
 
-def digest_words(digests: BaseModelDigests) -> list[tuple[Part, str]]:
-    """Each part's files with the beginnings of their SHA-256, for people."""
-    found: list[tuple[Part, str]] = []
+def digest_words(digests: BaseModelDigests) -> list[tuple[Part, tuple[str, ...]]]:
+    """Each part's files with the beginnings of their SHA-256, a text for each file."""
+    found: list[tuple[Part, tuple[str, ...]]] = []
     for part in PARTS:
         files = [_file_words(name, file) for name, file in getattr(digests, part).items()]
-        more = [f"{len(files) - _SHOWN_FILES} more"] if len(files) > _SHOWN_FILES else []
+        more = [f"and {len(files) - _SHOWN_FILES} more files"] if len(files) > _SHOWN_FILES else []
         if files:
-            found.append((part, ", ".join([*files[:_SHOWN_FILES], *more])))
+            found.append((part, (*files[:_SHOWN_FILES], *more)))
     return found
 
 
 def _file_words(name: str, file: WeightsFile | str) -> str:
     shown = one_line(name)
     if isinstance(file, str):
-        return f"{shown} {file[:_SHOWN_DIGITS]}"
-    size = f"{file.size_bytes / 1e6:,.1f} MB"
+        return f"{shown} · SHA-256 {file[:_SHOWN_DIGITS]}…"
     if file.sha256:
-        return f"{shown} {file.sha256[:_SHOWN_DIGITS]}, {size}"
-    return f"{shown} {file.sampled_sha256[:_SHOWN_DIGITS]} (sampled blocks), {size}"
+        return f"{shown} · {_size(file)} · SHA-256 {file.sha256[:_SHOWN_DIGITS]}…"
+    digest = file.sampled_sha256[:_SHOWN_DIGITS]
+    return f"{shown} · {_size(file)} · SHA-256 of sampled blocks {digest}…"
+
+
+def _size(file: WeightsFile) -> str:
+    if file.size_bytes < 1e9:
+        return f"{file.size_bytes / 1e6:.1f} MB"
+    return f"{file.size_bytes / 1e9:.2f} GB"
 
 
 def compare_digests(

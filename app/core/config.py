@@ -15,7 +15,7 @@ from app.core.settings.adapter import AdapterSettings, FineTuneType
 from app.core.settings.files import BadRows, FileSettings, MixedDataset
 from app.core.settings.setting import Problem, range_problem
 from app.core.settings.tiers import Assignment, FastEnd, Pending, TierConfig, TierSettings
-from app.core.settings.training import Schedule, StepSettings
+from app.core.settings.training import Replies, Schedule, StepSettings
 from app.core.settings.watching import Keep, WatchingSettings
 
 __all__ = ["CHOICES", "MixedDataset", "TierConfig", "TrainingConfig", "config_field"]
@@ -56,6 +56,7 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "fine_tune_type": get_args(FineTuneType),
     "keep_checkpoints": get_args(Keep),
     "pending": get_args(Pending),
+    "replies": get_args(Replies),
     "schedule": get_args(Schedule),
 }
 

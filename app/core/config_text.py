@@ -78,6 +78,15 @@ def with_settings(
     return replace(config, **changes)
 
 
+_BEFORE: Mapping[str, Any] = {"replies": "whole chat", "validation_rows": 10_000_000}
+"""What runs did that name no such setting: they began with a version that had none."""
+
+
+def config_of_run(settings: Mapping[str, Any], *, where: str) -> TrainingConfig:
+    """The config in a run's manifest. Raises InputError."""
+    return with_settings(TrainingConfig(), {**_BEFORE, **settings}, where=where)
+
+
 def to_toml(config: TrainingConfig) -> str:
     """The config as a TOML file's text that `load_toml` reads back; its output folder is left out:
     a run repeated from the file gets one of its own.

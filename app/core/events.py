@@ -160,11 +160,20 @@ class DatasetLoss:
 class EvaluationFinished:
     step: int
     val_loss: float
-    """Mean cross-entropy per trained token over the whole validation set, in nats. Of several
+    """Mean cross-entropy per trained token over the rows that were read, in nats. Of several
     datasets, each counts by the tokens that an epoch trains of it."""
     is_best: bool
     datasets: tuple[DatasetLoss, ...] = ()
     """Of each, if several are mixed."""
+    rows: int = 0
+    """How many held-out rows were read; 0 in runs that did not record it."""
+    is_last: bool = False
+    """Read when the run ended, from more rows than the others: no point of their curve."""
+
+    @property
+    def over(self) -> str:
+        """ " on 600 held-out rows" of the last one, or nothing."""
+        return f" on {self.rows:,} held-out rows" if self.is_last else ""
 
     @property
     def of_each(self) -> str:

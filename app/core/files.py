@@ -78,7 +78,7 @@ def disk_error(error: OSError, path: Path) -> AppError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return AppError(
             f"The disk is full: {path} could not be written.",
-            "Free some space and go on; everything saved before is whole.",
+            "Free some space, then resume; everything saved before is intact.",
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return AppError(f"Nestling may not write to {path}.", "Choose a folder you can write to.")

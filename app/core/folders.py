@@ -6,13 +6,14 @@ Only what this program made is ever removed: files of known names, and a folder 
 import errno
 import os
 import stat
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Generator, Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from app.core.errors import InputError
 from app.core.files import PARTIAL_SUFFIX, is_alive, plain_disk_errors, sync
-from app.core.regular_files import PRIVATE_FILE, copy_regular, narrow
+from app.core.progress import run_to_end
+from app.core.regular_files import PRIVATE_FILE, copying_regular, narrow
 
 PRIVATE_FOLDER = 0o700
 SHARED_FOLDER = 0o777
@@ -119,7 +120,13 @@ def copy_folder(source: Path, target: Path) -> None:
 
     Raises InputError for a link, a pipe or a device in it: none is followed or read.
     """
+    run_to_end(copying_folder(source, target))
+
+
+def copying_folder(source: Path, target: Path) -> Generator[float, None, None]:
+    """The same in small steps: yields the share done; closed early, nothing of the copy is left."""
     folders, files = _contents(source)
+    whole, done = max(1, sum((source / file).stat().st_size for file in files)), 0
     made: list[Path] = []
     with plain_disk_errors(target):
         above = make_folder(target)
@@ -128,7 +135,10 @@ def copy_folder(source: Path, target: Path) -> None:
                 (target / folder).mkdir(PRIVATE_FOLDER)
                 made.append(target / folder)
             for file in files:
-                copy_file(source / file, target / file)
+                with closing(copying_file(source / file, target / file)) as pieces:
+                    for piece in pieces:
+                        done += piece
+                        yield done / whole
                 made.append(target / file)
         except BaseException:
             for path in reversed(made):
@@ -138,10 +148,12 @@ def copy_folder(source: Path, target: Path) -> None:
             raise
 
 
-def copy_file(source: Path, target: Path, mode: int = PRIVATE_FILE) -> None:
-    """`copy_regular`, with InputError that names `source` if that can't be read."""
+def copying_file(
+    source: Path, target: Path, mode: int = PRIVATE_FILE
+) -> Generator[int, None, None]:
+    """`copying_regular`, with InputError that names `source` if that can't be read."""
     try:
-        copy_regular(source, target, mode)
+        yield from copying_regular(source, target, mode)
     except OSError as error:
         if error.filename == str(source):
             _refuse(error)

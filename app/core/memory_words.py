@@ -6,6 +6,11 @@ PROCESS_BYTES = 150_000_000
 """What a run takes beside MLX's memory, before its data: 0.10 GB with the starter's tokenizer and
 0.13 GB with SmolLM2's of 49,152 tokens, on Linux."""
 
+NO_ESTIMATE = (
+    "The memory that this run needs can't be estimated: the model's code can't be traced, or not "
+    "in reasonable time."
+)
+
 
 def memory_sentence(estimate: MemoryEstimated) -> str:
     """What the run needs, what there is, and the verdict: one or two sentences."""
@@ -15,14 +20,14 @@ def memory_sentence(estimate: MemoryEstimated) -> str:
         case "fits":
             more = gigabytes(PROCESS_BYTES + estimate.cache_bytes)
             return (
-                f"Needs {about} {needed} of memory to compute, and up to {more} beside that; "
+                f"Needs {about} {needed} of memory for training and up to {more} more; "
                 f"{available} is available."
             )
         case "tight":
             lead = "May be tight" if estimate.is_bound else "Tight"
             return (
                 f"{lead}: needs {about} {needed} of memory, and {available} is available. "
-                "Close other apps, or make it smaller."
+                "Close other apps, or use smaller batches or shorter examples."
             )
         case _:
             # What is needed at most says nothing of what is needed at least.

@@ -35,4 +35,4 @@ class ModelLimits:
         if not rows or self.context_tokens is None:
             return ""
         are = "1 row is" if rows == 1 else f"{rows:,} rows are"
-        return f"{are} longer than the model reads ({self.context_tokens:,} tokens)."
+        return f"{are} longer than the model's context ({self.context_tokens:,} tokens)."

@@ -8,17 +8,22 @@ file's own folder are the user's business, and followed.
 
 import errno
 import os
-import shutil
 import stat
+from collections.abc import Generator
 from contextlib import suppress
 from io import BufferedReader
 from pathlib import Path
 from typing import IO, Any
 
+from app.core.progress import run_to_end
+
 PRIVATE_FILE = 0o600
 """What a file may be for whom: read and written by the user, nothing for anyone else."""
 SHARED_FILE = 0o666
 """As the user's own settings (umask) have it: of what is exported to a place they chose."""
+
+_PIECE_BYTES = 16 * 2**20
+"""Of copying: tenths of a second on a slow disk."""
 
 
 def open_regular(path: Path, *, follow_links: bool = False) -> BufferedReader:
@@ -65,9 +70,21 @@ def copy_regular(source: Path, target: Path, mode: int = PRIVATE_FILE) -> None:
 
     Raises OSError as `open_regular`, FileExistsError if there is anything at `target`.
     """
+    run_to_end(copying_regular(source, target, mode))
+
+
+def copying_regular(
+    source: Path, target: Path, mode: int = PRIVATE_FILE
+) -> Generator[int, None, None]:
+    """The same in small steps: yields how many bytes were just copied, and are on the disk."""
     with open_regular(source) as content, create_file(target, mode) as copy:
         try:
-            shutil.copyfileobj(content, copy)
+            while piece := content.read(_PIECE_BYTES):
+                copy.write(piece)
+                if len(piece) == _PIECE_BYTES:  # a slow disk would take all of it in at the end
+                    copy.flush()
+                    os.fsync(copy.fileno())
+                yield len(piece)
             found = os.fstat(content.fileno())
         except BaseException:
             target.unlink(missing_ok=True)

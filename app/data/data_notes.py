@@ -23,6 +23,14 @@ def row_notes(used: UsedRows, limit: int) -> list[str]:
             f"{_rows(used.last_reply_only)} trained on the last reply only: this model's chat "
             "template changes earlier replies once more follows."
         )
+    if more := used.further_examples:
+        chats = used.kept_count - more
+        cost = used.tokens / (used.tokens - used.further_tokens)
+        notes.append(
+            f"{chats:,} rows became {used.kept_count:,} examples, with {cost:.2f} times the "
+            "tokens: this model's chat template changes earlier replies once more follows, so that "
+            "each is trained as the model sees it at its turn. The setting replies decides that."
+        )
     return [*notes, *(note_line(note, count) for note, count in used.notes.items() if count)]
 
 

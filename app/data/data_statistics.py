@@ -15,7 +15,7 @@ from app.data.length_curves import LengthCurves
 from app.data.mixing import Mixing
 from app.data.row_notes import KINDS, SPECIAL_TOKENS, RowNote
 from app.data.token_files import TokenStore
-from app.data.token_rows import TokenRows, place_of
+from app.data.token_rows import TokenRows, are_further_examples, place_of
 
 Stored = tuple[Path, TokenStore]
 """A dataset's file with its rows."""
@@ -33,6 +33,8 @@ class DataStatistics:
     without_embedding: RowProblem | None = None
     """The first of the refused rows with a token that the model has no embedding for."""
     without_embedding_count: int = 0
+    further_examples: int = 0
+    """To train on, uncut: beyond the first of each chat."""
     special: tuple[RowProblem, ...] = ()
     """The first 1000 texts that hold special tokens themselves."""
     special_count: int = 0
@@ -114,6 +116,9 @@ def data_statistics(
         unusable_count=sum(store.problem_count for _, store in both),
         without_embedding=first,
         without_embedding_count=count,
+        further_examples=sum(
+            int(are_further_examples(part.places[chosen]).sum()) for part, chosen in kept
+        ),
         special=tuple(islice(special, KEPT_PROBLEMS)),
         special_count=sum(map(_special_count, rows + [store.rows for _, store in valid])),
     )

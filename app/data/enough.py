@@ -45,7 +45,7 @@ def too_little(datasets: Sequence[RowsLeft], limit: int, batch_size: int) -> Inp
         return InputError(
             f"Every training row is longer than the limit of {limit:,} tokens; the shortest has "
             f"{main.shortest:,}.",
-            "Raise the longest example's length, or split the rows.",
+            "Raise the longest example's length if the model allows it, or split the rows.",
         )
     if not main.kept:
         return _none(main, "")

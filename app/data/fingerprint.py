@@ -8,7 +8,7 @@ import hashlib
 import os
 import threading
 import time
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,10 @@ _KEPT_FILES = 500
 _CLOCK_NS = 2 * 10**9
 """A file written to this long ago or less could change again without its times showing it."""
 _BLOCK_BYTES = 2**20
+_STEP_BYTES = 32 * 2**20
+"""Of hashing: some hundredths of a second."""
+HASHING = 0.05
+"""What hashing a byte takes of the time that tokenising it takes, roughly."""
 _INDEX_LOCK = threading.Lock()
 
 
@@ -52,17 +56,18 @@ def file_state(path: Path) -> tuple[int, ...] | None:
         return None
 
 
-def fingerprints(
+def reading_fingerprints(
     data: Path | None, valid: Path | None, mixed: Iterable[Path] = ()
-) -> dict[str, str]:
+) -> Generator[float, None, dict[str, str]]:
     """File name → SHA-256 of its content, for every file of the dataset and of those mixed in.
 
-    Raises InputError.
+    Yields the share done. Raises InputError.
     """
     if data is None:
         return {}
     datasets = [find_files(data, valid), *map(find_files, mixed)]
-    return {str(path): file_content(path).digest for files in datasets for path in files.all_files}
+    contents = yield from reading_contents([path for one in datasets for path in one.all_files])
+    return {str(path): content.digest for path, content in contents.items()}
 
 
 @contextmanager
@@ -118,6 +123,33 @@ def reading_content(path: Path) -> Generator[int, None, FileContent]:
             return content
     except OSError as error:
         raise InputError(f"{path} can't be read: {error.strerror}.") from error
+
+
+def reading_contents(paths: Collection[Path]) -> Generator[float, None, dict[Path, FileContent]]:
+    """The same of several files: yields the share done, where there is much to read."""
+    found: dict[Path, FileContent] = {}
+    whole = max(1, bytes_to_hash(paths))
+    done = shown = 0
+    for path in paths:
+        reading = reading_content(path)
+        try:
+            while True:
+                done += next(reading)
+                if done - shown >= _STEP_BYTES:
+                    shown = done
+                    yield min(1.0, done / whole)
+        except StopIteration as ended:
+            found[path] = ended.value
+        finally:
+            reading.close()
+    return found
+
+
+def bytes_to_hash(paths: Iterable[Path]) -> int:
+    """Of those that are large and not remembered. Raises InputError."""
+    sizes = {path: facts_of(path).st_size for path in paths}
+    large = [path for path, size in sizes.items() if size > _SMALL_BYTES]
+    return sum(sizes[path] for path in large if remembered_content(path) is None)
 
 
 def remembered_content(path: Path) -> FileContent | None:

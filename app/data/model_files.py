@@ -22,11 +22,10 @@ from app.core.errors import AppError, InputError
 from app.core.parsing import parse_json
 from app.core.progress import run_to_end
 from app.data.fingerprint import (
-    FileContent,
     check_unchanged,
     file_content,
     file_state,
-    reading_content,
+    reading_contents,
     remembered_content,
 )
 
@@ -47,8 +46,6 @@ _TOKENIZER = (
 _TEMPLATE = (_TOKENIZER_CONFIG, "chat_template.jinja", "additional_chat_templates/*.jinja")
 _WAIT_AND_START = "Start again once nothing else writes to it."
 _MOST_JSON_BYTES = 64 * 1024**2
-_STEP_BYTES = 32 * 1024**2
-"""Of hashing: some hundredths of a second."""
 _BLOCK_BYTES = 4096
 _BLOCKS = 3
 _MOST_HEADER_BYTES = 100_000_000
@@ -91,27 +88,13 @@ def hashing_weights(files: ModelFiles) -> Generator[float, None, dict[str, str]]
 
     Raises InputError if a file is no longer the one that `files` tells of.
     """
-    done, total, told = 0, max(1, files.digests.weights_bytes), 0
-    found = {}
-    for path, state in files.states.items():
-        name = _name(path, files.folder)
-        if name not in files.digests.weights:
-            continue
-        reading = reading_content(path)
-        try:
-            while True:
-                done += next(reading)
-                if done - told >= _STEP_BYTES:
-                    told = done
-                    yield min(1.0, done / total)
-        except StopIteration as ended:
-            content: FileContent = ended.value
-        finally:
-            reading.close()
-        if content.state != state or not content.is_still(path):
+    names = {path: _name(path, files.folder) for path in files.states}
+    weights = [path for path, name in names.items() if name in files.digests.weights]
+    contents = yield from reading_contents(weights)
+    for path, content in contents.items():
+        if content.state != files.states[path] or not content.is_still(path):
             raise InputError(f"{path.name} changed while it was read.", _WAIT_AND_START)
-        found[name] = content.digest
-    return found
+    return {names[path]: content.digest for path, content in contents.items()}
 
 
 def digests_to_compare(files: ModelFiles, *, also_large: bool = False) -> BaseModelDigests:

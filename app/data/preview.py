@@ -48,6 +48,8 @@ class PreviewRow:
     """Of those within the limit."""
     cut_tokens: int = 0
     last_reply_only: bool = False
+    other_examples: int = 0
+    """How many more examples its chat becomes, for earlier replies that the template changes."""
     is_held_out: bool = False
     file: str = ""
     """The file it is from, where there are several."""

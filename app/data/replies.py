@@ -64,18 +64,57 @@ class ReplyFinder:
         turn. Only the last reply is given where the template renders an earlier one differently
         once more follows. Raises TemplateError if not even the last can be told from its prompt.
         """
+        turns = trained_turns(messages, untrained)
+        whole, spans = self._in_view(turns, messages, render)
+        shown = [spans[turn] for turn in (turns if len(spans) == len(turns) else turns[-1:])]
+        self._check_words(whole, shown)
+        return whole, shown
+
+    def find_every(
+        self, messages: Sequence[Message], render: Render, untrained: Collection[int] = ()
+    ) -> tuple[list[tuple[list[int], list[Span]]], int]:
+        """Renderings in which every reply stands as the model sees it at its turn, each with the
+        spans of its replies; and how many replies are in none.
+
+        The first is of the whole chat, which ends with a trained reply. Each further one ends with
+        the last reply that none before holds. Raises TemplateError if not even the last can be
+        told from its prompt.
+        """
+        left = trained_turns(messages, untrained)
+        found: list[tuple[list[int], list[Span]]] = []
+        lost = 0
+        while left:
+            try:
+                whole, spans = self._in_view(left, messages[: left[-1] + 1], render)
+                shown = [spans[turn] for turn in left if turn in spans]
+                self._check_words(whole, shown)
+            except TemplateError:
+                if not found:
+                    raise
+                lost += 1
+                left.pop()
+                continue
+            found.append((whole, shown))
+            left = [turn for turn in left if turn not in spans]
+        return found, lost
+
+    def _in_view(
+        self, turns: Sequence[int], messages: Sequence[Message], render: Render
+    ) -> tuple[list[int], dict[int, Span]]:
+        """The tokens of a chat that ends with the last of `turns`, and the spans of those replies
+        that stand in it as the model sees them at their turn; the last is one."""
         whole = render(len(messages), False)
-        spans: list[Span] = []
-        for turn in trained_turns(messages, untrained)[:-1]:
-            span = self._earlier_reply(turn, render, whole)
-            if span is None:
-                spans = []
-                break
-            spans.append(span)
-        spans.append(self._last_reply(messages, render, whole))
+        spans = {
+            turn: span
+            for turn in turns[:-1]
+            if (span := self._earlier_reply(turn, render, whole)) is not None
+        }
+        spans[turns[-1]] = self._last_reply(messages, render, whole)
+        return whole, spans
+
+    def _check_words(self, whole: list[int], spans: Sequence[Span]) -> None:
         if not all(self._has_words(whole[start:end]) for start, end in spans):
             raise TemplateError("the model's chat template leaves a reply's words out")
-        return whole, spans
 
     def turns(
         self, turns: Sequence[int], messages: Sequence[Message], render: Render, whole: list[int]

@@ -43,7 +43,7 @@ class ChatTemplate:
                 "Choose a chat model (often named Instruct or Chat), or a dataset of text rows.",
             )
         if problem := template_problem(getattr(self._tokenizer, "chat_template", None)):
-            raise InputError(problem, "Mend the template, or choose another base model.")
+            raise InputError(problem, "Fix the template, or choose another base model.")
 
     def tokens(self, messages: Sequence[Message], tools: Tools, prompted: bool) -> list[int]:
         """The tokens of a chat, with the prompt for a reply if `prompted`.

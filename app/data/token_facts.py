@@ -5,7 +5,6 @@ Rows that are no examples are not looked at; inspection.py names them.
 
 import heapq
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -17,14 +16,14 @@ from app.data.checked_file import read_examples
 from app.data.data_statistics import DataStatistics, Stored, data_statistics, special_tokens
 from app.data.dataset_files import DatasetFiles
 from app.data.examples import MODEL_KINDS, BrokenFile, Example, RowProblem
+from app.data.fingerprint import HASHING, FileContent, bytes_to_hash, reading_contents
 from app.data.inspection import Problems
 from app.data.place import Place
 from app.data.readers import ShareRead
 from app.data.splitting import held_out_of_datasets
 from app.data.token_files import TokenStore
 from app.data.token_rows import TokenRows, place_of
-from app.data.token_store import RowSettings, is_large, lots_of, naming_file, opening_store
-from app.data.token_workers import tokenized
+from app.data.token_store import RowSettings, lots_of, opening_store, tokenized_lots
 from app.data.tokenizer import Tokenizer
 
 
@@ -65,17 +64,25 @@ def tokenising_files(
     made = TokenisedFiles(files)
     settings = replace(settings, leave_out_bad_rows=True)
     sizes = [_size(path) for path in files.all_files]
+    to_hash = HASHING * bytes_to_hash(files.all_files)
+    whole = to_hash + sum(sizes)
+    contents = yield from part_of_whole(reading_contents(files.all_files), 0, to_hash, whole)
     for number, path in enumerate(files.all_files):
-        one = _tokenising(path, tokenizer, settings, limit, made)
-        yield from part_of_whole(one, sum(sizes[:number]), sizes[number], sum(sizes))
+        one = _tokenising(path, contents[path], tokenizer, settings, limit, made)
+        yield from part_of_whole(one, to_hash + sum(sizes[:number]), sizes[number], whole)
     return made
 
 
 def _tokenising(
-    path: Path, tokenizer: Tokenizer, settings: RowSettings, limit: int, made: TokenisedFiles
+    path: Path,
+    content: FileContent,
+    tokenizer: Tokenizer,
+    settings: RowSettings,
+    limit: int,
+    made: TokenisedFiles,
 ) -> Generator[float, None, None]:
     try:
-        store = yield from opening_store(path, tokenizer, settings)
+        store = yield from opening_store(path, tokenizer, settings, content)
     except BrokenFile:
         # No store is made of it; what comes before the damage is looked at all the same.
         yield from _looking_at_what_can_be_read(path, tokenizer, settings, limit, made.problems)
@@ -89,14 +96,7 @@ def _looking_at_what_can_be_read(
 ) -> Generator[float, None, None]:
     share = ShareRead()
     lots = lots_of(_until_broken(read_examples(path, settings.columns, share)))
-    with (
-        naming_file(path),
-        closing(
-            tokenized(
-                lots, tokenizer, settings.mask_prompt, is_large(path), settings.embedding_rows
-            )
-        ) as made,
-    ):
+    with tokenized_lots(path, lots, tokenizer, settings) as made:
         for lot in made:
             if lot is not None:
                 _add(found, path, lot.rows, lot.problems, limit)

@@ -165,6 +165,10 @@ class TokenView:
         rows = TokenRows.of(list(examples))
         return cls(rows, np.arange(len(rows)), limit)
 
+    def part(self, indexes: npt.NDArray[np.intp]) -> "TokenView":
+        """A view of some of its rows, by index; not of mixed datasets."""
+        return TokenView(self._rows, self._chosen[indexes], self._limit, files=self._files)
+
     def __len__(self) -> int:
         return len(self._chosen)
 
@@ -218,6 +222,14 @@ class TokenView:
     def trained_counts(self) -> Ints:
         """[rows]: how many tokens of each are trained."""
         return self._rows.trained_counts(self._limit)[self._chosen]
+
+
+def are_further_examples(places: Ints) -> npt.NDArray[np.bool_]:
+    """[rows]: of places in the file's order, whether an example is of the same chat as the one
+    before it."""
+    are_further = np.zeros(len(places), np.bool_)
+    are_further[1:] = (places[1:] == places[:-1]).all(axis=1)
+    return are_further
 
 
 def place_of(rows: Rows, row: int) -> Place:

@@ -19,6 +19,8 @@ from pathlib import Path
 from app.core.columns import Columns
 from app.core.errors import AppError, InputError, RunError
 from app.core.folders import remove_made
+from app.core.interrupting import StoppedEarly
+from app.core.settings.training import Replies
 from app.data.checked_file import read_examples
 from app.data.dataset import refusing
 from app.data.dataset_files import facts_of
@@ -30,7 +32,7 @@ from app.data.readers.formats import file_format
 from app.data.render_limit import RenderingTooLong
 from app.data.token_cache import place_to_fill, stores_dir
 from app.data.token_files import STORE_FILES, StoreWriter, TokenStore, open_store
-from app.data.token_workers import Lot, tokenized
+from app.data.token_workers import Lot, TokenizedLot, tokenized
 from app.data.tokenizer import Tokenizer, plain_tokenizer
 
 
@@ -43,6 +45,8 @@ class RowSettings:
     leave_out_bad_rows: bool = False
     embedding_rows: int | None = None
     """Of the model: rows with a token from this id on become problems. None: not known."""
+    replies: Replies = "whole chat"
+    """Which replies are trained where the prompt is masked."""
 
 
 _LOT_ROWS = 512
@@ -55,15 +59,15 @@ _LIBRARIES = ("transformers", "tokenizers", "jinja2")
 
 
 def opening_store(
-    path: Path, tokenizer: Tokenizer, settings: RowSettings
+    path: Path, tokenizer: Tokenizer, settings: RowSettings, content: FileContent | None = None
 ) -> Generator[float, None, TokenStore]:
-    """The rows of a file as tokens; yields the share done.
+    """The rows of a file as tokens; yields the share done. `content` is the file's, if it is known.
 
     Closed early, it keeps what was done for the next time. Raises InputError when the file can't
     be read or changes while it is read, or when bad rows are in it and aren't to be left out, and
     AppError when the disk is full.
     """
-    content = file_content(path)
+    content = content or file_content(path)
     checked = rows_to_check(tokenizer, settings.embedding_rows)
     settings = replace(settings, embedding_rows=checked)
     key = _key(path, content, tokenizer, settings)
@@ -91,7 +95,7 @@ def _kept_or_dropped(writer: StoreWriter, aside: Path) -> Iterator[None]:
     """What becomes of a store that wasn't finished."""
     try:
         yield
-    except GeneratorExit:
+    except (GeneratorExit, StoppedEarly):
         try:
             writer.journal()
         except AppError:  # the disk is full: who stops it needn't hear of it
@@ -120,14 +124,7 @@ def _filling(
     lots = _noting(read, share, lots_of(islice(rows, writer.taken, None)))
     done = 0.0
     yield done
-    with (
-        naming_file(path),
-        closing(
-            tokenized(
-                lots, tokenizer, settings.mask_prompt, is_large(path), settings.embedding_rows
-            )
-        ) as made,
-    ):
+    with tokenized_lots(path, lots, tokenizer, settings) as made:
         for lot in made:
             if lot is not None:
                 writer.append(lot.rows, lot.problems, lot.taken)
@@ -137,10 +134,21 @@ def _filling(
 
 
 @contextmanager
-def naming_file(path: Path) -> Iterator[None]:
-    """Whose rows are tokenised inside, in the error of one that takes too long."""
+def tokenized_lots(
+    path: Path, lots: Iterator[Lot], tokenizer: Tokenizer, settings: RowSettings
+) -> Iterator[Iterator[TokenizedLot | None]]:
+    """Lots of a file's rows as tokens, in several processes where the file is large.
+
+    Yields None now and then while a lot is waited for. The error of a row that takes too long to
+    render names the file.
+    """
+    made = tokenized(
+        lots, tokenizer, settings.mask_prompt, _is_large(path), settings.embedding_rows,
+        settings.replies,
+    )  # fmt: skip
     try:
-        yield
+        with closing(made):
+            yield made
     except RenderingTooLong as error:
         raise error.of(path.name) from None
 
@@ -152,7 +160,7 @@ def _noting(read: deque[float], share: ShareRead, lots: Iterator[Lot]) -> Iterat
         yield lot
 
 
-def is_large(path: Path) -> bool:
+def _is_large(path: Path) -> bool:
     """Whether it is worth starting processes to tokenise it."""
     return facts_of(path).st_size > _LARGE_BYTES
 
@@ -184,6 +192,8 @@ def _key(path: Path, content: FileContent, tokenizer: Tokenizer, settings: RowSe
     facts += [str(settings.columns or "")]
     if settings.embedding_rows is not None:
         facts += [settings.embedding_rows]
+    if settings.mask_prompt and settings.replies != "whole chat":
+        facts += [settings.replies]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 

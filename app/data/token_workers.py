@@ -20,6 +20,7 @@ from multiprocessing.process import BaseProcess
 from time import monotonic
 
 from app.core.errors import RunError
+from app.core.settings.training import Replies
 from app.data.embedded_tokens import with_embeddings
 from app.data.examples import Example, RowProblem
 from app.data.template_trial import known_problem, take_problem, trying_templates
@@ -48,19 +49,26 @@ class TokenizedLot:
 class _LotTokenizer:
     """What a process does with the lots that it gets."""
 
-    def __init__(self, tokenizer: Tokenizer, mask_prompt: bool, embedding_rows: int | None) -> None:
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        mask_prompt: bool,
+        embedding_rows: int | None,
+        replies: Replies,
+    ) -> None:
         self._tokenizer, self._embedding_rows = tokenizer, embedding_rows
-        self._examples = ExampleTokenizer(tokenizer, mask_prompt)
+        self._examples = ExampleTokenizer(tokenizer, mask_prompt, replies)
 
     def tokenized(self, lot: Lot) -> TokenizedLot:
         examples = [row for row in lot if not isinstance(row, RowProblem)]
-        found = with_embeddings(
-            self._examples.many(examples), self._tokenizer, self._embedding_rows
-        )
-        problems = [row for row in (*lot, *found) if isinstance(row, RowProblem)]
+        made = [one for found in self._examples.many(examples) for one in found]
+        found = with_embeddings(made, self._tokenizer, self._embedding_rows)
+        # A chat of several examples has one problem at most.
+        refused = {row.place: row for row in found[::-1] if isinstance(row, RowProblem)}
+        problems = [row for row in lot if isinstance(row, RowProblem)]
         return TokenizedLot(
             TokenRows.of([row for row in found if isinstance(row, TokenizedExample)]),
-            tuple(sorted(problems, key=lambda problem: problem.place)),
+            tuple(sorted((*problems, *refused.values()), key=lambda problem: problem.place)),
             len(lot),
         )
 
@@ -74,6 +82,7 @@ def tokenized(
     mask_prompt: bool,
     in_parallel: bool,
     embedding_rows: int | None = None,
+    replies: Replies = "whole chat",
 ) -> Generator[TokenizedLot | None, None, None]:
     """Each lot in its turn, few of them read ahead; closing it ends the processes.
 
@@ -86,15 +95,18 @@ def tokenized(
     plain = plain_tokenizer(tokenizer)
     workers = min(os.cpu_count() or 1, MAX_WORKERS)
     if in_parallel and plain is not None and workers > 1:
-        yield from _in_processes(lots, plain, (mask_prompt, embedding_rows), workers)
+        yield from _in_processes(lots, plain, (mask_prompt, embedding_rows, replies), workers)
         return
-    here = _LotTokenizer(tokenizer, mask_prompt, embedding_rows)
+    here = _LotTokenizer(tokenizer, mask_prompt, embedding_rows, replies)
     for lot in lots:
         yield here.tokenized(lot)
 
 
 def _in_processes(
-    lots: Iterator[Lot], tokenizer: PlainTokenizer, settings: tuple[bool, int | None], workers: int
+    lots: Iterator[Lot],
+    tokenizer: PlainTokenizer,
+    settings: tuple[bool, int | None, Replies],
+    workers: int,
 ) -> Iterator[TokenizedLot | None]:
     ahead: deque[Future[TokenizedLot]] = deque()
     problem = known_problem(tokenizer.chat_template)

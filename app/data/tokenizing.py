@@ -7,8 +7,10 @@ and nothing else. Tokens and the start of the last turn are mlx-lm's own.
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from app.core.settings.training import Replies
 from app.data.beginnings import Beginnings, TextSplitter, splitter_of
 from app.data.examples import REFUSED, ChatExample, Example, Message, RowProblem, TextExample
 from app.data.render_limit import RenderingTooLong
@@ -29,19 +31,27 @@ Tokenized = TokenizedExample | RowProblem
 
 
 def tokenize(example: Example, tokenizer: Tokenizer, mask_prompt: bool) -> Tokenized:
-    """One example, uncut, or why it can't be trained; the problem's path is empty.
+    """One row as one example, uncut, or why it can't be trained; the problem's path is empty.
 
     Raises InputError for a chat if the model has no chat template.
     """
-    return ExampleTokenizer(tokenizer, mask_prompt).one(example)
+    (made,) = ExampleTokenizer(tokenizer, mask_prompt).one(example)
+    return made
 
 
 class ExampleTokenizer:
-    """Tokenises the examples of one dataset, one at a time or many at once."""
+    """Tokenises the examples of one dataset, one at a time or many at once.
 
-    def __init__(self, tokenizer: Tokenizer, mask_prompt: bool) -> None:
+    A chat becomes several examples where its template changes earlier replies once more follows,
+    and every reply is to be trained.
+    """
+
+    def __init__(
+        self, tokenizer: Tokenizer, mask_prompt: bool, replies: Replies = "whole chat"
+    ) -> None:
         self._tokenizer = tokenizer
         self._mask_prompt = mask_prompt
+        self._replies = replies
         self._template = ChatTemplate(tokenizer)
         self._finder = ReplyFinder(tokenizer)
         self._ends = TextEnds(tokenizer)
@@ -50,23 +60,23 @@ class ExampleTokenizer:
         self._fast_is_known = False
         self._lots_compared = 0
 
-    def one(self, example: Example) -> Tokenized:
-        """One example the plain way: every beginning of a chat is rendered and split anew."""
+    def one(self, example: Example) -> list[Tokenized]:
+        """One row the plain way: every beginning of a chat is rendered and split anew."""
         if isinstance(example, TextExample):
-            return self._text_row(example, list(self._tokenizer.encode(example.text)))
+            return [self._text_row(example, list(self._tokenizer.encode(example.text)))]
         tools = example.tools
         try:
             messages = self._context(example)
         except TemplateError as error:
-            return _refused(example, str(error))
-        return self._chat_row(
+            return [_refused(example, str(error))]
+        return self._chat_rows(
             example,
             messages,
             lambda count, prompted: self._template.tokens(messages[:count], tools, prompted),
         )
 
-    def many(self, examples: Sequence[Example]) -> list[Tokenized]:
-        """The same, each text split only once; a sample is compared with the plain way.
+    def many(self, examples: Sequence[Example]) -> list[list[Tokenized]]:
+        """The same of each, a text split only once; a sample is compared with the plain way.
 
         Where the two differ, the plain way is taken for all.
         """
@@ -96,7 +106,7 @@ class ExampleTokenizer:
             plain = plain_tokenizer(self._tokenizer)
             splitter = splitter_of(plain)
             if plain is not None and splitter is not None:
-                self._fast = _Fast(plain, splitter, self._mask_prompt)
+                self._fast = _Fast(plain, splitter, self._mask_prompt, self._replies)
         return self._fast
 
     def _context(self, example: ChatExample) -> Sequence[Message]:
@@ -109,24 +119,44 @@ class ExampleTokenizer:
         except RenderingTooLong as error:
             raise error.on(str(example.place)) from None
 
-    def _chat_row(
+    def _chat_rows(
         self, example: ChatExample, messages: Sequence[Message], render: Render
-    ) -> Tokenized:
-        replies = 0
+    ) -> list[Tokenized]:
+        notes = flags_of(example.notes)
+        if self._special_words.are_in(messages):
+            notes |= RowNote.SPECIAL_TOKENS
+        found = self._chat_examples(example, messages, render)
+        return _noted(found, notes) if notes else found
+
+    def _chat_examples(
+        self, example: ChatExample, messages: Sequence[Message], render: Render
+    ) -> list[Tokenized]:
         try:
-            if self._mask_prompt:
-                tokens, spans = self._finder.find(messages, render, example.untrained)
-                replies = len(trained_turns(messages, example.untrained))
-            else:
-                tokens = render(len(messages), False)
-                left_out = self._finder.turns(example.untrained, messages, render, tokens)
-                spans = _between(left_out, len(tokens))
+            if not self._mask_prompt:
+                return [self._whole_row(example, messages, render)]
+            if self._replies == "every":
+                found, lost = self._finder.find_every(messages, render, example.untrained)
+                return [
+                    _row(example, tokens, spans, last_reply_only=bool(lost) and not number)
+                    for number, (tokens, spans) in enumerate(found)
+                ]
+            tokens, spans = self._finder.find(messages, render, example.untrained)
         except TemplateError as error:
-            return _refused(example, str(error))
+            return [_refused(example, str(error))]
         except RenderingTooLong as error:
             raise error.on(str(example.place)) from None
-        notes = RowNote.SPECIAL_TOKENS if self._special_words.are_in(messages) else 0
-        return _row(example, tokens, spans, len(spans) < replies, notes)
+        if self._replies == "last":
+            return [_row(example, tokens, spans[-1:])]
+        replies = len(trained_turns(messages, example.untrained))
+        return [_row(example, tokens, spans, last_reply_only=len(spans) < replies)]
+
+    def _whole_row(
+        self, example: ChatExample, messages: Sequence[Message], render: Render
+    ) -> Tokenized:
+        """Trained from its first token to its last, but for the turns of weight 0."""
+        tokens = render(len(messages), False)
+        left_out = self._finder.turns(example.untrained, messages, render, tokens)
+        return _row(example, tokens, _between(left_out, len(tokens)))
 
     def _text_row(self, example: TextExample, tokens: list[int]) -> Tokenized:
         tokens, is_rendered = self._ends.row(tokens)
@@ -137,13 +167,15 @@ class ExampleTokenizer:
 class _Fast(ExampleTokenizer):
     """Splits the texts of all examples at once, and takes beginnings from the whole."""
 
-    def __init__(self, tokenizer: Tokenizer, splitter: TextSplitter, mask_prompt: bool) -> None:
-        super().__init__(tokenizer, mask_prompt)
+    def __init__(
+        self, tokenizer: Tokenizer, splitter: TextSplitter, mask_prompt: bool, replies: Replies
+    ) -> None:
+        super().__init__(tokenizer, mask_prompt, replies)
         self._splitter = splitter
         self._template.compile()
 
-    def many(self, examples: Sequence[Example]) -> list[Tokenized]:
-        found: dict[int, Tokenized] = {}
+    def many(self, examples: Sequence[Example]) -> list[list[Tokenized]]:
+        found: dict[int, list[Tokenized]] = {}
         texts: dict[int, str] = {}
         chats: dict[int, tuple[Sequence[Message], Callable[[int, bool], str], str]] = {}
         for index, example in enumerate(examples):
@@ -155,16 +187,16 @@ class _Fast(ExampleTokenizer):
                 text_of = self._template.texts(messages, example.tools)
                 chats[index] = messages, text_of, text_of(len(messages), False)
             except TemplateError as error:
-                found[index] = _refused(example, str(error))
+                found[index] = [_refused(example, str(error))]
             except RenderingTooLong as error:
                 raise error.on(str(example.place)) from None
         split = self._splitter.split(list(texts.values()), add_special_tokens=True)
         for index, tokens in zip(texts, split, strict=True):
-            found[index] = self._text_row(examples[index], tokens)  # type: ignore[arg-type]
+            found[index] = [self._text_row(examples[index], tokens)]  # type: ignore[arg-type]
         split = self._splitter.split([text for _, _, text in chats.values()])
         for (index, (messages, text_of, text)), tokens in zip(chats.items(), split, strict=True):
             render = Beginnings(self._splitter, text_of, (text, tokens), len(messages))
-            found[index] = self._chat_row(examples[index], messages, render)  # type: ignore[arg-type]
+            found[index] = self._chat_rows(examples[index], messages, render)  # type: ignore[arg-type]
         return [found[index] for index in range(len(examples))]
 
 
@@ -176,11 +208,18 @@ def _row(
     trained = tuple((max(start, 1), end) for start, end in spans if end > max(start, 1))
     if not trained:
         return _refused(example, "has no token to train on")
-    if isinstance(example, ChatExample) and example.notes:
-        notes |= flags_of(example.notes)
     return TokenizedExample(
         tuple(tokens), trained, example.place, last_reply_only, _digest(example), int(notes)
     )
+
+
+def _noted(found: Sequence[Tokenized], notes: RowNote) -> list[Tokenized]:
+    """The examples of one row with its notes on the first, so that they are counted once."""
+    first = next((n for n, one in enumerate(found) if isinstance(one, TokenizedExample)), None)
+    return [
+        replace(one, notes=int(notes)) if n == first and isinstance(one, TokenizedExample) else one
+        for n, one in enumerate(found)
+    ]
 
 
 def _between(spans: Sequence[Span], length: int) -> list[Span]:

@@ -17,6 +17,7 @@ from app.data.dataset_files import DatasetFiles, check_distinct, dataset_name, f
 from app.data.embedded_tokens import without_embedding
 from app.data.enough import RowsLeft, too_little
 from app.data.examples import RowProblem
+from app.data.fingerprint import HASHING, bytes_to_hash, reading_contents
 from app.data.mixed_parts import DatasetPart, mixed_parts
 from app.data.mixing import Mixing
 from app.data.splitting import held_out_of_datasets
@@ -63,7 +64,7 @@ class TrainingData:
     notes: tuple[str, ...]
     """Plain sentences for the log."""
     fingerprints: dict[str, str]
-    """As of `fingerprint.fingerprints`, of what was read."""
+    """As of `fingerprint.reading_fingerprints`, of what was read."""
     parts: tuple[DatasetPart, ...] = ()
     """Each dataset, the first being the one the others are mixed into."""
     beyond_context: int = 0
@@ -89,18 +90,21 @@ def opening_data(
     settings: DataSettings,
     mixed: Sequence[MixedFiles] = (),
 ) -> Generator[float, None, TrainingData]:
-    """The same in small steps: yields the share done, 0 to 1, where rows must be tokenised."""
+    """The same in small steps: yields the share done, 0 to 1, where there is much to do."""
     check_distinct([files, *(more.files for more in mixed)])
     main = MixedFiles(files, 1 - sum(more.share for more in mixed), settings.rows.columns)
     read = [(more, path) for more in (main, *mixed) for path in more.files.all_files]
     sizes = [facts_of(path).st_size for _, path in read]
+    paths = [path for _, path in read]
+    to_hash = HASHING * bytes_to_hash(paths)
+    whole = to_hash + sum(sizes)
+    contents = yield from part_of_whole(reading_contents(paths), 0, to_hash, whole)
     stores: dict[Path, TokenStore] = {}
     for number, (more, path) in enumerate(read):
         rows = replace(settings.rows, columns=more.columns)
-        making = opening_store(path, tokenizer, rows)
-        stores[path] = yield from part_of_whole(
-            making, sum(sizes[:number]), sizes[number], sum(sizes)
-        )
+        making = opening_store(path, tokenizer, rows, contents[path])
+        before = to_hash + sum(sizes[:number])
+        stores[path] = yield from part_of_whole(making, before, sizes[number], whole)
     return rows_from_stores([main, *mixed], stores, settings)
 
 

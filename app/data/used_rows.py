@@ -13,7 +13,7 @@ from app.data.joined_rows import joined
 from app.data.mixing import Mixing
 from app.data.row_notes import RowNote
 from app.data.token_files import TokenStore
-from app.data.token_rows import TokenView, place_of
+from app.data.token_rows import TokenView, are_further_examples, place_of
 
 
 class FileRows:
@@ -41,7 +41,13 @@ class FileRows:
         self.cut = int((lengths[is_kept] > limit).sum())
         self.left_out_count = len(self._cut_away) + problems
         self.last_reply_only = int(rows.last_reply_only[self.kept].sum())
-        self.notes = {note: int((rows.notes[self.kept] & note > 0).sum()) for note in RowNote}
+        is_further = are_further_examples(rows.places[self.kept])
+        self.further_examples = int(is_further.sum())
+        """Beyond the first of each chat."""
+        self.further_tokens = int(rows.lengths[self.kept][is_further].sum())
+        self.tokens = int(rows.lengths[self.kept].sum())
+        notes = rows.notes[self.kept][~is_further]
+        self.notes = {note: int((notes & note > 0).sum()) for note in RowNote}
 
     def longer_than(self, length: int) -> int:
         """Of the rows that are kept, cut at the limit."""
@@ -70,6 +76,9 @@ class UsedRows:
         self.cut = sum(file.cut for file in files)
         self.left_out_count = sum(file.left_out_count for file in files)
         self.last_reply_only = sum(file.last_reply_only for file in files)
+        self.further_examples = sum(file.further_examples for file in files)
+        self.further_tokens = sum(file.further_tokens for file in files)
+        self.tokens = sum(file.tokens for file in files)
         self.notes = {note: sum(file.notes[note] for file in files) for note in RowNote}
         shortest = [file.shortest for file in files if file.shortest is not None]
         self.shortest = min(shortest, default=0)

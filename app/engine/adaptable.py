@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
+from app.core.interrupting import interruptible
 from app.engine.mlx_gateway import import_mlx
 from app.engine.modes import evaluating, training
 
@@ -61,7 +62,7 @@ def _read_by_the_model(model: Any, modules: Sequence[Any]) -> set[int]:
     with _watched(modules, read):
         try:
             for mode in (training, evaluating):
-                with mode(model):
+                with mode(model), interruptible:
                     model(mx.zeros((1, 4), mx.int32))
         except Exception:  # an architecture's own code; whether it trains is tried later
             return set()

@@ -51,7 +51,7 @@ def choosing_batching(
     if not chosen.is_packed:
         yield LogMessage(_OF_ONE if batch_size == 1 else _FASTER_APART)
         return chosen
-    yield StageChanged("Trying whether examples can share a row")
+    yield StageChanged("Checking whether examples can be packed")
     views = [view for view in (rows.train, *(part.valid for part in rows.parts)) if len(view)]
     shapes = [shape for view in views for shape in chosen.batches(view).shapes]
     if can_pack(model, head, shapes):

@@ -100,7 +100,7 @@ def last_checkpoint(run_dir: Path) -> Path:
     found = checkpoint_folders(run_dir)
     folders = [folder for folder in found if not why_not_own(folder, step_of(folder))]
     if not folders:
-        raise InputError(f"The run in {run_dir} has no checkpoint to go on from.")
+        raise InputError(f"The run in {run_dir} has no checkpoint to resume from.")
     return folders[-1]
 
 

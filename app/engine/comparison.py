@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from app.core.errors import InputError
+from app.core.interrupting import interruptible
 from app.engine.adapter_input import AdapterInput
 from app.engine.attention import MIN_LENGTH
 from app.engine.batches import Batch
@@ -66,10 +67,10 @@ def compared_with_own_code(model: Any, plan: TierPlan, wanted: Taken, longest: i
     lean LoRA layers that are left out. Raises InputError for a model that can't be trained.
     """
     wanted = replace(wanted, is_lean=wanted.is_lean and has_lean_layers(model))
-    with evaluating(model), plain_model_faults(NO_GRADIENTS):
+    with evaluating(model), plain_model_faults(NO_GRADIENTS), interruptible:
         mx = import_mlx()
         mx.eval(model(mx.zeros((1, 4), mx.int32)))  # all of it, as it is
-    with few_layers_in_float32(model), evaluating(model):
+    with few_layers_in_float32(model), evaluating(model), interruptible:
         trial = _Trial(model, plan, longest)
         if not trial.is_finite():
             return Compared(wanted, is_finite=False)
@@ -164,7 +165,8 @@ class _Trial:
         random = np.random.default_rng(0)
         mx = import_mlx()
         with plain_model_faults(NO_GRADIENTS):
-            vocabulary = model(mx.zeros((1, 4), mx.int32)).shape[-1]
+            logits = model(mx.zeros((1, 4), mx.int32))
+        vocabulary, self._dtype = logits.shape[-1], logits.dtype
         # One more than is read: the last is only to be predicted.
         self._rows = [random.integers(0, vocabulary, n + 1).astype(np.int32) for n in self._lengths]
         self._check_order()
@@ -182,7 +184,7 @@ class _Trial:
         others = mx.concatenate([tokens[:, :half], tokens[:, half:][:, ::-1]], axis=1)
         with plain_model_faults(NO_GRADIENTS):
             before, after = (_finite(self._model(t)[:, :half]) for t in (tokens, others))
-            is_alike = _is_near(after, before, self._model(tokens).dtype)
+            is_alike = _is_near(after, before, self._dtype)
         if not is_alike:
             raise InputError(
                 "This model can't be trained: in mlx-lm's code for it a token sees later ones, so "
@@ -222,7 +224,6 @@ class _Trial:
             return summed_loss(model, None, *inputs)
 
         with plain_model_faults(NO_GRADIENTS), lean_only_outside(model):
-            self._dtype = model(mx.zeros((1, 4), mx.int32)).dtype
             for row in self._rows:
                 inputs = loss_inputs(_batch([row], is_packed=False), None)
                 loss, found = mx.value_and_grad(loss_of)(held, *inputs)
@@ -233,15 +234,19 @@ class _Trial:
         return sum(losses), {path: array.astype(mx.float32) for path, array in total.items()}
 
     def _by(self, taken: Taken) -> tuple[Any, Gradients]:
-        model, plan = self._model, self._plan
-        batch = _batch(self._rows, taken.is_packed)
-        tiers = range(len(plan.tiers))
-        with nullcontext() if taken.is_lean else lean_only_outside(model):
-            return self._by_layers(taken, batch, tiers)
+        rows = self._rows
+        # Beside a long row, padding costs as much as an example: no more than one is padded to it.
+        is_split = len(rows) > len(_SHORT) and not taken.is_packed
+        parts = [rows[:2], rows[2:]] if is_split else [rows]
+        batches = [_batch(part, taken.is_packed) for part in parts]
+        with nullcontext() if taken.is_lean else lean_only_outside(self._model):
+            found = [self._by_layers(taken, batch) for batch in batches]
+        losses, gradients = zip(*found, strict=True)
+        return sum(losses), {path: sum(one[path] for one in gradients) for path in gradients[0]}
 
-    def _by_layers(self, taken: Taken, batch: Batch, tiers: range) -> tuple[Any, Gradients]:
+    def _by_layers(self, taken: Taken, batch: Batch) -> tuple[Any, Gradients]:
         mx = import_mlx()
-        held = trainable(self._model)
+        held, tiers = trainable(self._model), range(len(self._plan.tiers))
         made = AdapterInput(self._model, self._plan)
         function = gradient_function(self._model, taken.fast, made, tuple(held), batch.read_lengths)
         read = read_parameters(self._model, held)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from app.core.interrupting import interruptible
 from app.core.model_limits import ModelLimits
 from app.engine.mlx_gateway import import_mlx
 from app.engine.modes import evaluating
@@ -24,7 +25,7 @@ def embedding_limits(model: Any) -> ModelLimits | None:
     """
     mx = import_mlx()
     try:
-        with _asked(model) as asked, evaluating(model):
+        with _asked(model) as asked, evaluating(model), interruptible:
             model(mx.array([_PROBE], mx.int32))
             found = [(rows, ids.reshape(-1).tolist()) for rows, ids in asked]
     except Exception:  # an architecture's own code, called as it was not written to be

@@ -13,12 +13,12 @@ _SAYINGS = (
     (
         ("[ring]",),
         "The connection to another machine was lost.",
-        "See that all of them are there, and go on with nestling resume.",
+        "Check that all of them are there, then run nestling resume.",
     ),
     (
         ("Impacting Interactivity", "ErrorTimeout", "GPU Timeout"),
         "macOS stopped the computation because one step kept the screen's GPU too long.",
-        "Use a smaller batch or a lower limit for the longest example, and go on.",
+        "Use a smaller batch or a lower limit for the longest example, then resume.",
     ),
     (
         ("[GatherMM",),
@@ -40,7 +40,7 @@ def plain_fault(error: RuntimeError) -> RunError:
     for marks, message, hint in _SAYINGS:
         if any(mark.lower() in text.lower() for mark in marks):
             return RunError(message, hint)
-    return RunError(f"MLX could not go on: {error_text(error)}.")
+    return RunError(f"MLX failed: {error_text(error)}.")
 
 
 @contextmanager

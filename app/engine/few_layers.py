@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+from app.core.interrupting import interruptible
 from app.engine.memory.layers import layer_kinds, layers_replaced, passed_through
 from app.engine.mlx_gateway import import_mlx
 from app.engine.module_paths import layers_of, module_at
@@ -53,7 +54,7 @@ def _skip_layers(model: Any, stack: ExitStack) -> int:
     skipped = {i: passed_through(layer) for i, layer in enumerate(layers) if i not in kept}
     mx = import_mlx()
     try:
-        with layers_replaced(model, path, skipped):
+        with layers_replaced(model, path, skipped), interruptible:
             model(mx.zeros((1, 4), mx.int32))
     except Exception:  # an architecture's own code, called as it was not written to be
         return count
@@ -89,6 +90,10 @@ def _widen(model: Any) -> None:
         for path, array in tree_flatten(model.parameters())
         if array.dtype in (mx.bfloat16, mx.float16)
     }
-    if sum(array.size * 4 for array in narrow.values()) <= MOST_WIDE_BYTES:
-        wide = [(path, array.astype(mx.float32)) for path, array in narrow.items()]
-        model.update(tree_unflatten(wide))
+    # Wide layers compute in float32 even between narrow embeddings, which may be larger than they.
+    start = f"{layers_of(model)}."
+    for some in (narrow, {path: array for path, array in narrow.items() if path.startswith(start)}):
+        if sum(array.size * 4 for array in some.values()) <= MOST_WIDE_BYTES:
+            wide = [(path, array.astype(mx.float32)) for path, array in some.items()]
+            model.update(tree_unflatten(wide))
+            return

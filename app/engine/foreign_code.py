@@ -27,5 +27,5 @@ def code_refused(part: str, path: Path) -> InputError:
     return InputError(
         f"The {part} in {path} needs Python code from the model folder; Nestling does not run "
         "code of models.",
-        "Choose a model that mlx-lm and transformers know by themselves.",
+        "Choose a model that mlx-lm and transformers support natively.",
     )

@@ -12,7 +12,7 @@ import numpy as np
 from app.core.errors import VerificationError
 from app.engine.mlx_gateway import import_mlx
 
-_HINT = "This is a fault in Nestling or MLX, not in your data."
+_HINT = "This is a fault in Nestling or MLX, not in your data. Report it with the run's log."
 
 
 class FrozenWeights:

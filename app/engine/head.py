@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
+from app.core.interrupting import interruptible
 from app.engine.mlx_gateway import import_mlx
 from app.engine.modes import evaluating
 from app.engine.module_paths import layers_of, module_at
@@ -79,7 +80,7 @@ def find_head(model: Any) -> Head | None:
     None too where anything outside the layers is trained, for the head passes on no gradient to
     its own weights. Evaluates the model a few times.
     """
-    with evaluating(model):
+    with evaluating(model), interruptible:
         head = _first(model, _is_exact)
         if head is None:
             return None

@@ -1,6 +1,7 @@
 """Base models from a folder on disk, as mlx-lm loads them, with its errors in plain sentences."""
 
-from collections.abc import Generator
+import re
+from collections.abc import Generator, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from io import StringIO
@@ -10,8 +11,10 @@ from typing import Any
 from app.core.error_text import error_text
 from app.core.errors import InputError
 from app.core.model_limits import ModelLimits
+from app.core.odd_values import told
 from app.core.paths import is_utf8
 from app.core.progress import run_to_end
+from app.engine.config_values import lacking, odd_value, shown_value
 from app.engine.embedding_probe import embedding_limits
 from app.engine.foreign_code import NO_CODE, check_needs_no_code, code_refused, needs_code
 from app.engine.mlx_gateway import import_mlx, import_mlx_lm
@@ -85,10 +88,59 @@ def load_architecture(path: Path) -> Any:
             f"{why}."
         ) from error
     except Exception as error:  # mlx-lm raises whatever the architecture's own code raises
-        raise _load_error(path, error) from error
+        raise _load_error(path, config, error) from error
+    _check_call(path, config, model)
     if not getattr(model, "layers", None):
         raise InputError(f"The model in {path} has no layers that can carry an adapter.")
     return model
+
+
+def check_configuration(path: Path) -> None:
+    """Raise InputError, as loading would, where mlx-lm can't build a model of `path`'s config.json.
+
+    Weights are neither read nor computed.
+    """
+    config = check_model_folder(path)
+    check_layer_count(path, config)
+    for key in ("quantization", "quantization_config"):
+        if not isinstance(value := config.get(key), dict) and (odd := odd_value({key: value})):
+            raise _config_error(path, odd)
+    try:
+        model_class, arguments = import_mlx_lm()._get_classes(dict(config))
+        model = model_class(arguments.from_dict(config))
+    except SystemExit:  # as mlx-lm itself says when it is loaded
+        load_architecture(path)
+        return
+    except Exception as error:  # an architecture's own code
+        raise _load_error(path, config, error) from error
+    _check_call(path, config, model)
+
+
+def _check_call(path: Path, config: Mapping[str, Any], model: Any) -> None:
+    """Raise InputError where a value in config.json lets the model be built, but not called."""
+    odd = odd_value(config, _arguments(config), TypeError(None))
+    if odd is None:
+        return
+    mx = import_mlx()
+    try:
+        model(mx.zeros((1, 4), mx.int32))  # nothing is computed
+    except Exception as error:  # an architecture's own code
+        raise _config_error(path, odd) from error
+
+
+def _arguments(config: Mapping[str, Any]) -> type | None:
+    """The dataclass of the architecture's arguments, if mlx-lm knows it."""
+    try:
+        return import_mlx_lm()._get_classes(dict(config))[1]  # type: ignore[no-any-return]
+    except (Exception, SystemExit):  # an architecture's own module
+        return None
+
+
+def _config_error(path: Path, fault: str) -> InputError:
+    return InputError(
+        f"The model in {path} can't be loaded: in {path / 'config.json'}, {fault}.",
+        "Download the model again, or choose another.",
+    )
 
 
 def _limits(path: Path, model: Any) -> ModelLimits:
@@ -150,20 +202,41 @@ def load_tokenizer(path: Path) -> Any:
 def tokenizer_error(path: Path, error: Exception) -> InputError:
     if needs_code(error):
         return code_refused("tokenizer", path)
+    if fault := _config_fault_of_tokenizer(read_model_config(path), error):
+        return _config_error(path, fault)
     return InputError(
         f"The tokenizer in {path} can't be loaded: {error_text(error)}.",
         "A model folder needs tokenizer.json and tokenizer_config.json.",
     )
 
 
-def _load_error(path: Path, error: Exception) -> InputError:
-    text = error_text(error)
-    if "not supported" in text:
-        kind = read_model_config(path)["model_type"]
+def _config_fault_of_tokenizer(config: Mapping[str, Any], error: Exception) -> str | None:
+    """transformers checks all of config.json before it looks at a tokenizer."""
+    if isinstance(error, OSError):
+        return None
+    match = _FIELD.search(str(error))
+    if match and match[1] in config:
+        return f"{match[1]} is {shown_value(config[match[1]])}, which transformers does not accept"
+    is_of_values = isinstance(error, TypeError | AttributeError | ZeroDivisionError)
+    return odd_value(config, error=error) if is_of_values else None
+
+
+_FIELD = re.compile(r"^Validation error for field '(\w+)'")
+
+
+def _load_error(path: Path, config: Mapping[str, Any], error: Exception) -> InputError:
+    kind = config["model_type"]
+    arguments = _arguments(config)
+    if fault := odd_value(config, arguments, error):
+        return _config_error(path, fault)
+    if arguments is None:
         return InputError(
-            f"The model in {path} has the architecture {kind!r}, which mlx-lm does not know.",
+            f"The model in {path} has the architecture {told(kind)}, which mlx-lm does not know.",
             "Choose another base model.",
         )
-    if isinstance(error, KeyError):
-        text = f"config.json lacks {text}"
-    return InputError(f"The model in {path} can't be loaded: {text}.")
+    if fault := lacking(config, error):
+        return InputError(
+            f"The model in {path} can't be loaded: {path / 'config.json'} {fault}.",
+            "Download the model again, or choose another.",
+        )
+    return InputError(f"The model in {path} can't be loaded: {error_text(error)}.")

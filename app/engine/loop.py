@@ -78,6 +78,7 @@ class TrainingLoop:
         self._validation = Validation(prepared, self._best, machines)
         self._is_validation_due = done.is_validation_due
         self._are_questions_left = False
+        self._is_last_validation_left = False
 
     def events(self) -> Iterator[Event]:
         """Everything that happens, recorded on disk before it is reported."""
@@ -144,6 +145,7 @@ class TrainingLoop:
         self._training.check_at_rest(self._step)
         if self._step > 0:
             yield from rows_taken(self._prepared, self._config, self._step)
+            yield from self._last_validation()
             yield from self._scores("after")
 
     def _warm_up(self) -> Iterator[Event]:
@@ -178,6 +180,18 @@ class TrainingLoop:
             self._is_validation_due = False
             yield finished
 
+    def _last_validation(self) -> Iterator[Event]:
+        """That of a run which made all its steps, on more rows; cut off, the run is not done."""
+        is_done = self._step == self._config.steps or self._is_over()
+        if not is_done or not self._validation.reads_more_at_the_end:
+            return
+        measuring = self._validation.measure_last(self._step)
+        finished = yield from self._stop.stage("Validating on more rows", measuring)
+        if finished is None:
+            self._is_last_validation_left = True
+        else:
+            yield finished
+
     def _resumed(self, start: Checkpoint) -> Iterator[Event]:
         """The checkpoint, once the validation that was cut off after its step is made up for."""
         was_due = self._is_validation_due
@@ -209,7 +223,8 @@ class TrainingLoop:
     def _outcome(self) -> tuple[Outcome, str]:
         remarks = self._voids.said() + self._validation.remark()
         is_done = self._step == self._config.steps or self._is_over()
-        if not is_done or self._is_validation_due or self._are_questions_left:
+        is_left = self._is_last_validation_left or self._are_questions_left
+        if not is_done or self._is_validation_due or is_left:
             return "stopped", f"{self._where_stopped()}{remarks}"
         remarks += self._training.idle_parts()
         if self._step == self._config.steps:
@@ -222,6 +237,8 @@ class TrainingLoop:
             return "Stopped before the first step."
         if self._is_validation_due:
             return f"Stopped after step {self._step}, before its validation was done."
+        if self._is_last_validation_left:
+            return f"Stopped after step {self._step}, before the last validation was done."
         if self._step == self._config.steps and self._are_questions_left:
             return f"Stopped after step {self._step}, before all questions were asked."
         return f"Stopped after step {self._step}."

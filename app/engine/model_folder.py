@@ -29,6 +29,8 @@ _TEXT_PARTS = ("text_config", "llm_config", "language_config")
 _SCALING_KEYS = ("rope_scaling", "rope_parameters")
 _ORIGINAL = "original_max_position_embeddings"
 _LAYER_KEYS = ("num_hidden_layers", "num_layers", "n_layer", "n_layers")
+_LAYER_LISTS = ("layer_types", "block_configs", "layers_block_type", "hybrid_override_pattern")
+"""One item for each layer."""
 _LAYER_OF_TENSOR = re.compile(r"(?:^|\.)(?:layers|h|blocks|layer|block)\.(\d+)\.")
 _TOKEN_EMBEDDINGS = re.compile(
     r"(?:^|\.)(?:embed_tokens|wte|word_embeddings|tok_embeddings|token_embeddings|embeddings?"
@@ -62,8 +64,9 @@ def check_layer_count(folder: Path, config: Mapping[str, Any]) -> None:
     """
     found = _layers_with_weights(tensor_shapes(folder))
     for part in _parts(config):
-        for key in _LAYER_KEYS:
-            layers = _count(part.get(key))
+        for key in (*_LAYER_KEYS, *_LAYER_LISTS):
+            value = part.get(key)
+            layers = _count(len(value) if isinstance(value, list | str) else value)
             if found and layers and layers > MOST_LAYERS_A_WEIGHT * found:
                 raise InputError(
                     f"{folder / 'config.json'} says {layers:,} layers ({key}), and the weights "

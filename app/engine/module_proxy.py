@@ -1,11 +1,15 @@
 """A stand-in for one module of a model: another call, and the module's own answer to all else."""
 
 from collections.abc import Callable
+from inspect import signature
 from typing import Any
 
 
 class ModuleProxy:
     """Stands for `module` where a model calls it: `call(module, …)` is called instead.
+
+    `call` is given by position what the model gives by position or by name, if the module's own
+    call takes it so.
 
     `isinstance` and attributes are the module's own, since a model's code may choose its mask by
     them. A walk over the model's modules finds no parameters here.
@@ -20,6 +24,9 @@ class ModuleProxy:
         return type(self._module)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if not args:
+            bound = signature(type(self._module).__call__).bind(self._module, **kwargs)
+            (_, *args), kwargs = bound.args, bound.kwargs  # type: ignore[assignment]
         return self._call(self._module, *args, **kwargs)
 
     def __getattr__(self, name: str) -> Any:

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from app.core.interrupting import interruptible
 from app.engine.attention import attention_in_chunks
 from app.engine.batches import BatchShape
 from app.engine.few_layers import few_layers_in_float32
@@ -59,7 +60,12 @@ def can_pack(model: Any, head: Head | None, shapes: Sequence[BatchShape]) -> boo
     """
     largest = max(shapes, key=lambda shape: shape.cells)
     probes = (_SHORT_LENGTHS, largest.read_lengths)
-    with few_layers_in_float32(model) as layers, evaluating(model), attention_in_chunks():
+    with (
+        few_layers_in_float32(model) as layers,
+        evaluating(model),
+        attention_in_chunks(),
+        interruptible,
+    ):
         try:
             return all(_agrees(model, head, lengths, layers) for lengths in probes)
         except Exception:  # an architecture's own code, called as it was not written to be

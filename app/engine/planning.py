@@ -7,6 +7,8 @@ from typing import Any
 from app.core.config import TrainingConfig
 from app.core.errors import AppError
 from app.core.events import Event, LogMessage, MemoryEstimated, StageChanged, TierFacts
+from app.core.interrupting import StoppedEarly, interruptible
+from app.core.memory_words import NO_ESTIMATE
 from app.engine.adapter import adapted_layer_count, add_adapter
 from app.engine.assignment import make_plan
 from app.engine.batches import BatchShape
@@ -18,7 +20,6 @@ from app.engine.memory.machine import available_bytes
 from app.engine.mlx_gateway import compiles, import_mlx
 from app.engine.model_folder import folder_limits
 from app.engine.plan_facts import tier_facts
-from app.engine.stopping import StoppedEarly
 
 SMALL_SHARE = 0.02
 """Of the memory: weights that are loaded before an estimate would be there."""
@@ -53,7 +54,7 @@ def estimate_memory(
     `shapes` are those of its batches. Where they aren't known, each example has a row of the
     `longest` one's length, and where that isn't known either, of the limit. `is_bound` where the
     batches may turn out smaller than the shapes. Raises AppError as loading would, and
-    StoppedEarly once `should_stop` says so, which is asked before each way of training is traced.
+    StoppedEarly once `should_stop` says so.
     """
     model = _adapted(config.checked())
     limit = folder_limits(config.model).row_limit(config.max_seq_length)
@@ -69,7 +70,8 @@ def estimate_memory(
             raise StoppedEarly
         is_same = changed.num_layers == config.num_layers and not four_bits
         other = model if is_same else _adapted(changed, four_bits)
-        return memory_need(other, changed, shape)
+        with interruptible:
+            return memory_need(other, changed, shape)
 
     try:
         # Attention grows with the square of the longest, all else with the cells.
@@ -80,7 +82,7 @@ def estimate_memory(
         layers = adapted_layer_count(model, config)
         advisor = Advisor(config, shape, layers, needed, need, available)
         advice = () if verdict == "fits" else advisor.advice()
-    except (AppError, StoppedEarly):
+    except AppError:
         raise
     except Exception:  # the model's own code, or an operation of it that MLX can't describe
         return None
@@ -127,12 +129,7 @@ def memory_of(
     estimate = estimate_memory(config, shapes=shapes, should_stop=should_stop)
     if estimate is not None and not compiles():
         import_mlx().set_cache_limit(estimate.cache_bytes)
-    yield estimate or LogMessage(_NO_ESTIMATE)
-
-
-_NO_ESTIMATE = (
-    "The memory that this run needs can't be estimated: the model's code can't be traced."
-)
+    yield estimate or LogMessage(NO_ESTIMATE)
 
 
 def _adapted(config: TrainingConfig, four_bits: bool = False) -> Any:

@@ -34,6 +34,7 @@ from app.engine.lora import trainable
 from app.engine.mlx_gateway import import_mlx
 from app.engine.stopping import in_stage
 from app.engine.tiers import TierPlan, plan_from_data
+from app.engine.validation_sample import SampleSizes, sampled
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,11 @@ class QuestionSet:
 class ValidationSet:
     name: str
     batches: Batches
+    """Of the sample that each validation reads."""
+    last_batches: Batches
+    """Of all rows, or a larger sample, for when the run ends; the same object where it is equal."""
+    rows: int
+    last_rows: int
     weight: float
     """What its loss counts: the tokens that an epoch trains of the same dataset."""
 
@@ -79,7 +85,8 @@ class Prepared:
     @property
     def shapes(self) -> tuple[BatchShape, ...]:
         """Of all batches."""
-        return (*self.train.shapes, *(shape for one in self.valid for shape in one.batches.shapes))
+        sets = [batches for one in self.valid for batches in (one.batches, one.last_batches)]
+        return tuple(dict.fromkeys(shape for one in (self.train, *sets) for shape in one.shapes))
 
 
 _OTHER_ORDER = (
@@ -139,6 +146,9 @@ def prepare(
     train = batching.batches(rows.train, vocabulary)
     if plan is None:
         plan = yield from _plan_by_importance(config, base, train)
+    valid = _validation_sets(config, rows, batching, vocabulary)
+    if note := _sample_note(valid, len(rows.valid)):
+        yield LogMessage(note)
     questions = yield from _questions(config.question_sets, base, vocabulary)
     return Prepared(
         base=base,
@@ -147,11 +157,7 @@ def prepare(
         batching=batching,
         train=train,
         train_examples=len(rows.train),
-        valid=tuple(
-            ValidationSet(part.name, batching.batches(part.valid, vocabulary), part.trained_tokens)
-            for part in rows.parts
-            if len(part.valid)
-        ),
+        valid=valid,
         valid_examples=len(rows.valid),
         questions=questions,
         fingerprints=rows.fingerprints,
@@ -180,7 +186,7 @@ def _compared(
     rows: TrainingData,
 ) -> Generator[Event, None, Taken]:
     """What the run takes of `wanted`; whatever differs from the model's own code is left out."""
-    yield StageChanged("Comparing gradients with those of the model's own code")
+    yield StageChanged("Checking gradients against the model's own code")
     views = [rows.train, *(part.valid for part in rows.parts)]
     longest = max(int(view.lengths.max()) for view in views if len(view))
     # By importance there is no plan yet; any has the same paths.
@@ -191,6 +197,37 @@ def _compared(
     for name in found.left_out:
         yield LogMessage(f"Left out, as this model's gradients are others with it: {name}.", True)
     return found.taken
+
+
+def _validation_sets(
+    config: TrainingConfig, rows: TrainingData, batching: Batching, vocabulary: int
+) -> tuple[ValidationSet, ...]:
+    parts = [part for part in rows.parts if len(part.valid)]
+    views = [part.valid for part in parts]
+    sizes = SampleSizes.of(config, sum(map(len, views)))
+    sets = []
+    samples = (sampled(views, size, config.seed) for size in (sizes.each, sizes.last))
+    for part, each, last in zip(parts, *samples, strict=True):
+        batches = batching.batches(each, vocabulary)
+        is_same = len(each) == len(last)
+        last_batches = batches if is_same else batching.batches(last, vocabulary)
+        one = ValidationSet(
+            part.name, batches, last_batches, len(each), len(last), part.trained_tokens
+        )
+        sets.append(one)
+    return tuple(sets)
+
+
+def _sample_note(sets: Sequence[ValidationSet], held_out: int) -> str:
+    """Empty where every validation reads all that is held out."""
+    each, last = sum(one.rows for one in sets), sum(one.last_rows for one in sets)
+    if each == held_out:
+        return ""
+    at_the_end = "all of them" if last == held_out else f"{last:,}"
+    return (
+        f"Each validation reads {each:,} of {held_out:,} held-out rows; the last one, when the run "
+        f"ends, {at_the_end}."
+    )
 
 
 def _plan_by_importance(
@@ -205,7 +242,7 @@ def data_settings(config: TrainingConfig, limits: ModelLimits) -> DataSettings:
     leave_out = config.bad_rows == "leave out"
     columns = parse_columns(config.map)
     return DataSettings(
-        RowSettings(config.mask_prompt, columns, leave_out, limits.embedding_rows),
+        RowSettings(config.mask_prompt, columns, leave_out, limits.embedding_rows, config.replies),
         limits.row_limit(config.max_seq_length),
         config.batch_size,
         config.validation_share,
@@ -219,7 +256,7 @@ def _opened(
 ) -> Generator[Event, None, TrainingData]:
     yield StageChanged("Reading the dataset")
     opening = opening_data(files, base.tokenizer, data_settings(config, base.limits), mixed)
-    return (yield from in_stage("Turning text into tokens", opening))
+    return (yield from in_stage("Tokenizing", opening))
 
 
 def _notes(config: TrainingConfig, base: BaseModel, rows: TrainingData) -> Iterator[LogMessage]:

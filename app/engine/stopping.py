@@ -7,9 +7,10 @@ from collections.abc import Callable, Generator
 from contextlib import closing
 from math import inf
 from time import monotonic
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from app.core.events import Event, StageChanged
+from app.core.interrupting import StoppedEarly, stopped_by
 from app.engine.machines import Machines
 
 SECONDS_BETWEEN_STAGES = 0.2
@@ -20,14 +21,11 @@ Work = Generator[float, None, Made]
 """Yields the share done after each batch."""
 
 
-class StoppedEarly(Exception):
-    """`should_stop` said so before the first step; there is nothing to keep."""
-
-
 def until_stopped(
     work: Generator[Event, None, Made], should_stop: Callable[[], bool]
 ) -> Generator[Event, None, Made]:
-    """What is made ready for a run; asks after each of its events, of which some go unsaid.
+    """What is made ready for a run; asks after each of its events, of which some go unsaid, and
+    within foreign code.
 
     Raises StoppedEarly.
     """
@@ -35,7 +33,8 @@ def until_stopped(
     with closing(work):
         while not should_stop():
             try:
-                event = next(work)
+                with stopped_by(should_stop):
+                    event = next(work)
             except StopIteration as ended:
                 return ended.value  # type: ignore[no-any-return]
             if isinstance(event, StageChanged):
@@ -44,6 +43,26 @@ def until_stopped(
                 shown, stage = monotonic(), event.stage
             yield event
     raise StoppedEarly
+
+
+def until_one_stops(
+    work: Generator[Event, None, Made], should_stop: Callable[[], bool], machines: Machines
+) -> Generator[Event, None, Made]:
+    """The same on every machine of a run: once all are ready, or were stopped before, they agree.
+
+    Not sooner: they do not come to the same stages, as one may have made its tokens before. Raises
+    StoppedEarly on all where one was stopped.
+    """
+    made, is_stopped = None, False
+    try:
+        made = yield from until_stopped(work, should_stop)
+    except StoppedEarly:
+        is_stopped = True
+        if machines.count > 1:
+            yield StageChanged("Waiting for the other machines to stop")
+    if machines.any_says(is_stopped)[0]:
+        raise StoppedEarly
+    return cast(Made, made)
 
 
 def in_stage(name: str, work: "Work[Made]") -> Generator[Event, None, Made]:

@@ -6,16 +6,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from app.core.base_model import MANIFEST_KEY, BaseModelDigests
-from app.core.computer import Computer
 from app.core.config import TrainingConfig
-from app.core.config_text import to_plain, with_settings
+from app.core.config_text import config_of_run, to_plain
 from app.core.disks import own_folder, remember_disk
 from app.core.errors import InputError
 from app.core.events import Event, LogMessage, RunFinished, StageChanged
+from app.core.interrupting import StoppedEarly
 from app.core.paths import expanded
 from app.core.paths import runs_dir as default_runs_dir
 from app.core.regular_files import read_regular
-from app.data.fingerprint import fingerprints
+from app.data.fingerprint import reading_fingerprints
 from app.data.model_files import HASHED_FIRST_BYTES, ModelFiles, read_model_files
 from app.engine.base_model_digests import (
     WeightsHashing,
@@ -26,11 +26,9 @@ from app.engine.base_model_digests import (
 )
 from app.engine.checkpoints import (
     Checkpoint,
-    checkpoint_folder,
     last_checkpoint,
     load_checkpoint,
     named_checkpoint,
-    set_later_aside,
 )
 from app.engine.faults import plain_fault
 from app.engine.keeping import Keeper, NoKeeper, RunKeeper
@@ -41,7 +39,8 @@ from app.engine.machines import Machines, is_first_machine, join_machines
 from app.engine.mlx_gateway import CACHE_LIMIT_BYTES, computed_by, import_mlx
 from app.engine.planning import memory_before, memory_of
 from app.engine.preparation import Prepared, prepare
-from app.engine.stopping import Made, StoppedEarly, until_stopped
+from app.engine.reopened_run import recorder_warnings, reopened_run, weights_hashing
+from app.engine.stopping import Made, in_stage, until_one_stops
 from app.library.checkpoint_list import step_of
 from app.library.checkpoint_state import MOST_STATE_BYTES, STATE_FILE
 from app.library.claim import is_claimed
@@ -67,11 +66,11 @@ def train(
 ) -> Iterator[Event]:
     """Run `config` from start to end, writing its folder; all MLX work happens in `next()`.
 
-    `should_stop` is asked between steps; then, or after step `stop_after`, a checkpoint is kept
-    and the outcome is "stopped". `wants_checkpoint` is asked after each step; where it says so, a
-    checkpoint is made there beside those that are due. Bad input raises AppError before
-    RunStarted, and nothing is left behind. After RunStarted the last event is always RunFinished.
-    Closing the generator early keeps a checkpoint too.
+    `should_stop` is asked between steps, and on another thread too; then, or after step
+    `stop_after`, a checkpoint is kept and the outcome is "stopped". `wants_checkpoint` is asked
+    after each step; where it says so, a checkpoint is made there beside those that are due. Bad
+    input raises AppError before RunStarted, and nothing is left behind. After RunStarted the last
+    event is always RunFinished. Closing the generator early keeps a checkpoint too.
     """
     config = config.checked().located()
     _check_stop_after(stop_after, 0)
@@ -80,8 +79,8 @@ def train(
     run_dir = choose_run_dir(config, library) if machines.is_first else config.output or library
     files = read_model_files(config.model)
     try:
-        ready = yield from until_stopped(_made_ready(config, files, should_stop), should_stop)
-        prepared, digests, notes = ready
+        making = _made_ready(config, files, should_stop)
+        prepared, digests, notes = yield from until_one_stops(making, should_stop, machines)
         machines.check_alike(_what_must_agree(config, prepared, digests))
     except StoppedEarly:
         yield RunFinished("stopped", run_dir, None, 0, "Stopped before the first step.")
@@ -92,7 +91,7 @@ def train(
         recorder = _new_run(config, run_dir, library, _facts(prepared, digests))
         hashing = None if digests.is_whole else WeightsHashing(files, digests, after_step=0)
         keeper: Keeper = RunKeeper(recorder, config.keep_checkpoints, hashing=hashing)
-        notes = _warnings(recorder) + notes
+        notes = recorder_warnings(recorder) + notes
     else:
         keeper = NoKeeper(run_dir)
     loop = TrainingLoop(
@@ -122,23 +121,17 @@ def resume(
     check_no_links(run_dir)
     manifest = read_manifest(run_dir)
     check_settings(run_dir, manifest)
-    config = with_settings(TrainingConfig(), manifest["config"], where=str(run_dir)).checked()
+    config = config_of_run(manifest["config"], where=str(run_dir)).checked()
     folder = named_checkpoint(run_dir, checkpoint) if checkpoint else last_checkpoint(run_dir)
     check_not_done(run_dir, manifest, config.steps, step_of(folder))
     machines = _set_up_mlx(config)
     start = load_checkpoint(folder)
     _check_stop_after(stop_after, start.progress.step)
-    mixed = [dataset.data for dataset in config.mix]
-    if fingerprints(config.data, config.valid, mixed) != manifest.get("data"):
-        raise InputError(
-            f"The dataset {config.data} is not the one this run began with.",
-            "Put the old files back, or start a new run.",
-        )
     check_model_folder(config.model)
     files = read_model_files(config.model)
     try:
         going_on = _made_ready(config, files, should_stop, manifest)
-        prepared, digests, notes = yield from until_stopped(going_on, should_stop)
+        prepared, digests, notes = yield from until_one_stops(going_on, should_stop, machines)
         machines.check_alike(
             _what_must_agree(config, prepared, digests) | {"the checkpoint": _digest(start)}
         )
@@ -153,9 +146,9 @@ def resume(
     keeper: Keeper = NoKeeper(run_dir, start)
     if machines.is_first:
         kept = merged(manifest, digests, start.progress.step)
-        recorder, first = _reopened(run_dir, start, {MANIFEST_KEY: kept.data()})
+        recorder, first = reopened_run(run_dir, start, {MANIFEST_KEY: kept.data()})
         notes = first + notes + said_of_tokens(manifest, prepared.tokens_sha256)
-        hashing = _hashing(files, digests, kept, start)
+        hashing = weights_hashing(files, digests, kept, start)
         keeper = RunKeeper(recorder, config.keep_checkpoints, start, hashing)
     loop = TrainingLoop(
         config, prepared, keeper, should_stop, wants_checkpoint, stop_after, start, machines, notes
@@ -173,12 +166,27 @@ def _made_ready(
     the run's log, which is only made when the run starts. Its memory is estimated on the way."""
     if saved is None:
         yield from memory_before(config, should_stop)
+    else:
+        yield from in_stage("Hashing the dataset", _checking_dataset(config, saved))
     digests = yield from hashed_before_training(files)
     remarks = check_is_same(config.model, saved, digests) if saved is not None else []
     prepared, notes = yield from _with_notes(prepare(config, saved, files.check_unchanged))
     yield StageChanged("Estimating the memory")
     _, more_notes = yield from _with_notes(memory_of(config, prepared.shapes, should_stop))
     return prepared, digests, remarks + notes + more_notes
+
+
+def _checking_dataset(
+    config: TrainingConfig, saved: Mapping[str, object]
+) -> Generator[float, None, None]:
+    """Raise InputError unless the files are those that the run began with."""
+    mixed = [dataset.data for dataset in config.mix]
+    found = yield from reading_fingerprints(config.data, config.valid, mixed)
+    if found != saved.get("data"):
+        raise InputError(
+            f"The dataset {config.data} is not the one this run began with.",
+            "Put the old files back, or start a new run.",
+        )
 
 
 def _with_notes(
@@ -197,55 +205,6 @@ def _with_notes(
             yield event
 
 
-def _reopened(
-    run_dir: Path, start: Checkpoint, facts: Facts
-) -> tuple[RunRecorder, list[LogMessage]]:
-    """The run's recorder, set back to `start`, and what is to be said first."""
-    done = start.progress
-    aside = set_later_aside(run_dir, done.step)
-    best = checkpoint_folder(run_dir, done.best_step) if done.best_step else None
-    computer = computed_by()
-    recorder = RunRecorder.reopen(
-        run_dir, done.metrics_bytes, done.best_val_loss, best, done.step, computer, facts,
-        done.is_validation_due,
-    )  # fmt: skip
-    notes = [LogMessage(f"Going on after step {done.step}.")]
-    if aside is not None:
-        notes.append(LogMessage(f"What came after it is kept in {aside.name} and made again."))
-    return recorder, notes + _said_of_computers(start, computer) + _warnings(recorder)
-
-
-def _hashing(
-    files: ModelFiles, digests: BaseModelDigests, kept: BaseModelDigests, start: Checkpoint
-) -> WeightsHashing | None:
-    if digests.is_whole:
-        return None
-    advice = f"Then go on from {start.folder.name}."
-    return WeightsHashing(files, kept, start.progress.step, advice)
-
-
-def _said_of_computers(start: Checkpoint, computer: Computer) -> list[LogMessage]:
-    """That what follows is not bit-equal to a run that never stopped, if something else computes
-    it: the losses differ in their last digits, which is no reason to refuse."""
-    step, before = start.progress.step, start.computed_by
-    if before == computer:
-        return []
-    if before is None:
-        return [
-            LogMessage(
-                f"It is not known what computed this run up to step {step}, so what follows may "
-                "not be bit-equal to a run that never stopped."
-            )
-        ]
-    return [
-        LogMessage(
-            f"The run goes on, but not bit-equal to one that never stopped: up to step {step} it "
-            f"was computed by {before}, from here on by {computer}.",
-            is_warning=True,
-        )
-    ]
-
-
 def _new_run(config: TrainingConfig, run_dir: Path, runs_dir: Path, facts: Facts) -> RunRecorder:
     """A folder for the run; in the library the next name where another run took this one."""
     if config.output is None:
@@ -259,10 +218,6 @@ def _new_run(config: TrainingConfig, run_dir: Path, runs_dir: Path, facts: Facts
                 raise
             run_dir = choose_run_dir(config, runs_dir)
     return RunRecorder.create(run_dir, config, facts, computed_by())
-
-
-def _warnings(recorder: RunRecorder) -> list[LogMessage]:
-    return [LogMessage(recorder.warning, is_warning=True)] if recorder.warning else []
 
 
 def _check_stop_after(stop_after: int | None, done: int) -> None:

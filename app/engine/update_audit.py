@@ -28,7 +28,7 @@ TOLERANCE = 0.01
 """Of the learning rate: float32 against float64, on devices that round functions differently."""
 ROUNDING = 1e-5
 """Of the learning rate: as much of that, as can lie along the weight decay in all samples."""
-_HINT = "This is a fault in Nestling or MLX, not in your data."
+_HINT = "This is a fault in Nestling or MLX, not in your data. Report it with the run's log."
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from operator import mul
 
 from app.core.events import DatasetLoss, EvaluationFinished
 from app.core.progress import part_of_whole
-from app.engine.batches import Batch
+from app.engine.batches import Batch, Batches
 from app.engine.best import BestSoFar
 from app.engine.evaluation import Evaluator
 from app.engine.machines import Machines
@@ -17,7 +17,7 @@ from app.engine.preparation import Prepared
 
 
 class Validation:
-    """Measures all held-out rows, and tells `best` of each loss."""
+    """Measures held-out rows, and tells `best` of each loss."""
 
     def __init__(self, prepared: Prepared, best: BestSoFar, machines: Machines) -> None:
         self._sets = prepared.valid
@@ -35,22 +35,40 @@ class Validation:
         """Whether any are held out."""
         return bool(self._sets)
 
+    @property
+    def reads_more_at_the_end(self) -> bool:
+        return any(one.last_rows > one.rows for one in self._sets)
+
     def measure(self, step: int) -> Generator[float, None, EvaluationFinished]:
         """The validation after `step`. Yields the share done after each batch.
 
         One that is closed before its end counts for nothing.
         """
-        sizes = [len(one.batches) for one in self._sets]
-        each = []
-        for number, one in enumerate(self._sets):
-            measuring = self._evaluator.mean_loss(one.batches)
-            before, whole = sum(sizes[:number]), sum(sizes)
-            loss = yield from part_of_whole(measuring, before, sizes[number], whole)
-            each.append(DatasetLoss(one.name, loss))
-        loss = self._over_all([one.val_loss for one in each])
-        self._is_finite = isfinite(loss)
+        loss, each = yield from self._losses([one.batches for one in self._sets])
         is_best = self._best.take(loss, step)
-        return EvaluationFinished(step, loss, is_best, tuple(each) if self._names_each else ())
+        return EvaluationFinished(step, loss, is_best, each, sum(one.rows for one in self._sets))
+
+    def measure_last(self, step: int) -> Generator[float, None, EvaluationFinished]:
+        """The validation of a run that ends after `step`, likewise; it is no candidate for best."""
+        loss, each = yield from self._losses([one.last_batches for one in self._sets])
+        rows = sum(one.last_rows for one in self._sets)
+        return EvaluationFinished(step, loss, False, each, rows, is_last=True)
+
+    def _losses(
+        self, sets: list[Batches]
+    ) -> Generator[float, None, tuple[float, tuple[DatasetLoss, ...]]]:
+        """Over all datasets, and of each if there are several."""
+        sizes = list(map(len, sets))
+        losses = []
+        for number, batches in enumerate(sets):
+            measuring = self._evaluator.mean_loss(batches)
+            before, whole = sum(sizes[:number]), sum(sizes)
+            losses.append((yield from part_of_whole(measuring, before, sizes[number], whole)))
+        loss = self._over_all(losses)
+        self._is_finite = isfinite(loss)
+        names = [one.name for one in self._sets]
+        each = tuple(map(DatasetLoss, names, losses)) if self._names_each else ()
+        return loss, each
 
     def remark(self) -> str:
         """For the end of the run's last sentence; empty if the last loss was a finite number."""

@@ -44,7 +44,7 @@ class EventLog:
         """The event that tells of the problem in the log that begins anew after `step`."""
         problem = self.problem
         if problem and not problem.startswith("Before"):
-            problem = f"Before the run went on after step {step:,}: {problem}"
+            problem = f"Before the run resumed after step {step:,}: {problem}"
         return [{"event": LOG_DAMAGED, "text": problem}] if problem else []
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from app.core.errors import InputError
 
 IN_PROGRESS = "The run is in progress."
-NO_CHECKPOINT = "It has no checkpoint to go on from."
+NO_CHECKPOINT = "It has no checkpoint to resume from."
 
 
 def why_done(outcome: str, steps: int, planned_steps: int, step: int) -> str:

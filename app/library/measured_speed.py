@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from app.core.config import TrainingConfig
-from app.core.config_text import with_settings
+from app.core.config_text import config_of_run
 from app.core.errors import AppError
 from app.library.manifest import read_manifest
 from app.library.metrics import read_steps
@@ -40,6 +40,6 @@ def measured_speed(runs_dir: Path, model: Path) -> MeasuredSpeed | None:
 def _config(run_dir: Path) -> TrainingConfig | None:
     try:
         settings = read_manifest(run_dir)["config"]
-        return with_settings(TrainingConfig(), settings, where=str(run_dir))
+        return config_of_run(settings, where=str(run_dir))
     except AppError:
         return None

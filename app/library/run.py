@@ -169,7 +169,7 @@ class RunRecorder:
                     self._manifest["best_val_loss"] = event.val_loss
                 self._metrics.append(event)
                 loss = loss_words(event.val_loss, 4)
-                self.log(f"Step {event.step}: validation loss {loss}{event.of_each}")
+                self.log(f"Step {event.step}: validation loss{event.over} {loss}{event.of_each}")
             case ScoreMeasured():
                 self._manifest["scores"].append(to_json(event))
                 self.log(f"{event.name}, {event.when}: {event.correct} of {event.total} right")
@@ -199,7 +199,7 @@ class RunRecorder:
         self._write_manifest()
 
     def log(self, text: str) -> None:
-        with plain_disk_errors(self.run_dir):
+        with plain_disk_errors(self.run_dir / LOG_FILE):
             now = datetime.now().isoformat(sep=" ", timespec="seconds")
             self._claim.write(f"{now}  {text}\n")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from app.core.config import TrainingConfig
-from app.core.config_text import raw_toml, to_toml, with_settings
+from app.core.config_text import config_of_run, raw_toml, to_toml
 from app.core.errors import AppError, InputError
 from app.core.events import EvaluationFinished, RunStarted
 from app.core.one_line import one_line
@@ -21,7 +21,7 @@ from app.library.manifest import read_manifest
 from app.library.metrics import read_event_log, read_steps
 from app.library.run_summary import MOST_PROBLEM, RunSummary, summarise
 from app.library.step_records import StepTable
-from app.library.told_events import read_evaluations, read_started
+from app.library.told_events import read_evaluations, read_last_validation, read_started
 
 LOG_BYTES = 200_000
 """As much of the log's end is shown."""
@@ -38,6 +38,7 @@ class RunDetails:
     started: RunStarted
     table: StepTable
     evaluations: tuple[EvaluationFinished, ...]
+    """Those of the curve: each read the same rows."""
     checkpoints: tuple[CheckpointFacts, ...]
     log: str
     message: str
@@ -46,6 +47,8 @@ class RunDetails:
     """The manifest's other entries: data, versions, numbers of examples, scores."""
     log_problem: str = ""
     """Which lines of its event log are not as they were written."""
+    last_validation: EvaluationFinished | None = None
+    """That of the run's end, where it read more rows than the others."""
 
     @property
     def problem(self) -> str:
@@ -67,7 +70,7 @@ class RunDetails:
         if last is not None and last.problem:
             damage = f"Its last checkpoint, of step {last.step:,}, is damaged: {last.problem}"
         if damage and len(self.checkpoints) > 1:
-            damage += " It can go on from an earlier one."
+            damage += " You can resume from an earlier one."
         return self.summary.why_not_go_on or self.why_not_go_on_from(self.summary.steps) or damage
 
     @property
@@ -98,6 +101,7 @@ def read_details(run_dir: Path) -> RunDetails:
         message=one_line(str(manifest.get("message", "")), MOST_PROBLEM),
         facts=manifest,
         log_problem=events.problem,
+        last_validation=read_last_validation(events.events),
     )
 
 
@@ -124,7 +128,7 @@ def _config(settings: dict[str, Any], run_dir: Path) -> tuple[TrainingConfig | N
     if not settings:
         return None, ""
     try:
-        return with_settings(TrainingConfig(), settings, where=str(run_dir)).checked(), ""
+        return config_of_run(settings, where=str(run_dir)).checked(), ""
     except AppError as error:
         return None, one_line(str(error), MOST_PROBLEM)
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Generator
 from datetime import datetime
 from pathlib import Path
 
@@ -9,8 +10,9 @@ from app.core.config import TrainingConfig
 from app.core.disks import check_connected
 from app.core.errors import InputError
 from app.core.files import disk_error, plain_disk_errors
-from app.core.folders import copy_folder
+from app.core.folders import copying_folder
 from app.core.paths import is_utf8
+from app.core.progress import run_to_end
 from app.library.manifest import check_settings, read_manifest
 
 
@@ -62,9 +64,14 @@ def copy_run(run_dir: Path, output: Path) -> Path:
 
     Raises AppError, and then nothing of the copy is left.
     """
+    return run_to_end(copying_run(run_dir, output))
+
+
+def copying_run(run_dir: Path, output: Path) -> Generator[float, None, Path]:
+    """The same in small steps: yields the share done; closed early, nothing of the copy is left."""
     check_settings(run_dir, read_manifest(run_dir))
     folder = choose_run_dir(TrainingConfig(output=output).located(), output)
-    copy_folder(run_dir, folder)
+    yield from copying_folder(run_dir, folder)
     return folder
 
 

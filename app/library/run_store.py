@@ -1,13 +1,15 @@
 """The library as a list: every run folder with what it says of itself, or what is wrong with it."""
 
 import os
+from collections.abc import Generator
 from pathlib import Path
 
 from app.core.disks import check_connected, remember_disk
 from app.core.errors import InputError
 from app.core.files import is_folder, plain_disk_errors
-from app.core.folders import SHARED_FOLDER, copy_file, folder_written_aside
+from app.core.folders import SHARED_FOLDER, copying_file, folder_written_aside
 from app.core.paths import cache_dir, expanded
+from app.core.progress import run_to_end
 from app.core.regular_files import SHARED_FILE
 from app.library.index import Index
 from app.library.manifest import MANIFEST_FILE
@@ -61,12 +63,20 @@ def export_checkpoint(adapter_dir: Path, destination: Path) -> Path:
 
     The copy is what `mlx_lm.load(base, adapter_path=destination)` takes. Raises AppError.
     """
+    return run_to_end(exporting_checkpoint(adapter_dir, destination))
+
+
+def exporting_checkpoint(adapter_dir: Path, destination: Path) -> Generator[float, None, Path]:
+    """The same in small steps: yields the share done; closed early, nothing of the copy is left."""
     for name in EXPORTED_FILES:
         if adapter_dir.is_symlink() or not (adapter_dir / name).is_file():
             raise InputError(f"{adapter_dir} holds no adapter: {name} is missing.")
     if destination.exists():
         raise InputError(f"{destination} is already there.", "Choose a new name.")
     with folder_written_aside(destination, EXPORTED_FILES, SHARED_FOLDER) as aside:
+        whole, done = max(1, sum((adapter_dir / n).stat().st_size for n in EXPORTED_FILES)), 0
         for name in EXPORTED_FILES:
-            copy_file(adapter_dir / name, aside / name, SHARED_FILE)
+            for piece in copying_file(adapter_dir / name, aside / name, SHARED_FILE):
+                done += piece
+                yield done / whole
     return destination

@@ -112,7 +112,7 @@ def _summary(run_dir: Path, manifest: dict[str, Any], recorded: int | None) -> R
     adapter_dir, lack = _adapter_dir(run_dir, manifest.get("adapter"))
     is_whole = are_settings_whole(manifest)
     if not is_whole:
-        lack = "Its settings are not those it began with, so it can't go on."
+        lack = "Its settings were changed after it began, so it can't be resumed."
     summary = RunSummary(
         run_dir=run_dir,
         name=reading.name(label.name or manifest["name"], run_dir.name),

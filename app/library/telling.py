@@ -29,6 +29,8 @@ def details_to_json(details: RunDetails) -> dict[str, Any]:
                 {"step": e.step, "val_loss": e.val_loss, "is_best": e.is_best}
                 for e in details.evaluations
             ],
+            "last_validation": (last := details.last_validation)
+            and {"step": last.step, "val_loss": last.val_loss, "rows": last.rows},
             "checkpoints": [checkpoint_to_json(facts) for facts in details.checkpoints],
             "recorded_steps": len(details.table),
             "log_problem": details.log_problem,

@@ -17,8 +17,20 @@ _MOST_DATASETS = 100
 
 
 def read_evaluations(events: Iterable[Mapping[str, Any]]) -> list[EvaluationFinished]:
-    """In order; a loss that is no number, or too large for one, is none."""
-    return [e for event in events if (e := _evaluation(event)) is not None]
+    """In order, but for the last validation, which read other rows.
+
+    A loss that is no number, or too large for one, is none.
+    """
+    return [one for one in _evaluations(events) if not one.is_last]
+
+
+def read_last_validation(events: Iterable[Mapping[str, Any]]) -> EvaluationFinished | None:
+    """That of the run's end, on more rows than the others; None where there was none."""
+    return next((one for one in _evaluations(events) if one.is_last), None)
+
+
+def _evaluations(events: Iterable[Mapping[str, Any]]) -> list[EvaluationFinished]:
+    return [one for event in events if (one := _evaluation(event)) is not None]
 
 
 def read_started(
@@ -95,7 +107,15 @@ def _evaluation(event: Mapping[str, Any]) -> EvaluationFinished | None:
         return None
     if type(step) is not int or not 0 <= step <= MOST_STEPS:
         return None
-    return EvaluationFinished(step, float(loss), bool(event.get("is_best")), _of_each(event))  # type: ignore[arg-type]
+    rows = event.get("rows")
+    return EvaluationFinished(
+        step,
+        float(loss),  # type: ignore[arg-type]
+        bool(event.get("is_best")),
+        _of_each(event),
+        rows if type(rows) is int and 0 <= rows < _MOST else 0,
+        bool(event.get("is_last")),
+    )
 
 
 def _of_each(event: Mapping[str, Any]) -> tuple[DatasetLoss, ...]:

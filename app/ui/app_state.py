@@ -23,6 +23,7 @@ from app.core.events import (
     StepFinished,
     TierFacts,
 )
+from app.core.memory_words import NO_ESTIMATE, memory_sentence
 from app.core.model_limits import ModelLimits
 from app.ui import phrases
 from app.workers.background import Failure
@@ -85,6 +86,8 @@ class AppState(QObject):
         """Of the base model, as far as it is known."""
         self.memory: MemoryEstimated | None = None
         """What a run would need with the settings as they are, or what the last one needs."""
+        self.is_memory_unknown = False
+        """There can be no estimate of it."""
         self.model_failure: Failure | None = None
         """Why the base model can't be loaded."""
         self.plan_failure: Failure | None = None
@@ -167,13 +170,22 @@ class AppState(QObject):
     ) -> None:
         """What the tiers hold, or why that can't be said; nothing at all while it is asked."""
         self.preview = tiers
-        self.memory = None if tiers is None else self.memory
+        if tiers is None:
+            self.memory, self.is_memory_unknown = None, False
         self.model_failure, self.plan_failure = model_failure, plan_failure
         self.preview_changed.emit()
 
-    def set_memory(self, estimate: MemoryEstimated) -> None:
-        self.memory = estimate
+    def set_memory(self, estimate: MemoryEstimated | None) -> None:
+        """None where there can be no estimate."""
+        self.memory, self.is_memory_unknown = estimate, estimate is None
         self.preview_changed.emit()
+
+    @property
+    def memory_text(self) -> str:
+        """The estimate, or that there can be none; empty while it is asked for."""
+        if self.memory is not None:
+            return memory_sentence(self.memory)
+        return NO_ESTIMATE if self.is_memory_unknown else ""
 
     # -- the run -----------------------------------------------------------------------------
     def begin_run(self, earlier: "RunToResume | None" = None) -> None:
@@ -215,7 +227,8 @@ class AppState(QObject):
             self.started = event
             self.set_preview(event.tiers)
         elif isinstance(event, EvaluationFinished):
-            self.evaluation, self.stage = event, None
+            self.evaluation = self.evaluation if event.is_last else event
+            self.stage = None
             self.best_val_loss = event.val_loss if event.is_best else self.best_val_loss
         elif isinstance(event, CheckpointSaved):
             self.checkpoint = event
@@ -237,7 +250,7 @@ class AppState(QObject):
         """Why nothing else can be opened now, in one sentence; empty when it can."""
         if not self.phase.is_active:
             return ""
-        return "A run is in progress. Stop it first, or wait for its end."
+        return "A run is in progress. Stop it or wait until it finishes."
 
     def why_not_start(self) -> str:
         """Why a run can't start now, in one sentence; empty when it can."""

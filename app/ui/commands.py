@@ -1,5 +1,6 @@
 """What menu items and page requests do that needs a dialog, the desktop or the library."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -177,6 +178,14 @@ class Commands(QObject):
         told = f"Exported to {exported.folder}. {exported.note}".rstrip()
         self._window.notice.tell(told, is_lasting=bool(exported.note))
 
+    @Slot(object, float, object)
+    def tell_exporting(self, folder: Path, share: float, cancel: Callable[[], None]) -> None:
+        self._window.notice.tell(f"Exporting into {folder}: {share:.0%}", "Cancel", cancel)
+
+    @Slot()
+    def tell_not_exported(self) -> None:
+        self._window.notice.tell("The export was cancelled; nothing of it is left.")
+
     @Slot(object)
     def tell_queued(self, _config: object) -> None:
         self._window.notice.tell(
@@ -190,7 +199,7 @@ class Commands(QObject):
     @Slot()
     def tell_queue_went_on(self) -> None:
         self._window.notice.tell(
-            "The queue goes on where it was when Nestling was quit.",
+            "The queue resumed where it left off.",
             "Show Queue", lambda: self._window.show_page(QUEUE), is_lasting=True,
         )  # fmt: skip
 

@@ -13,7 +13,7 @@ from app.core.visible_text import visible
 from app.ui.plain_text import dialog
 from app.workers.background import Failure, failure_of
 
-REASSURANCE = "What was saved before is whole. The details help to mend it."
+REASSURANCE = "Saved work is intact. Include the details when you report it."
 
 
 class ErrorSink(QObject):

@@ -15,6 +15,9 @@ LONGEST_NAME, LONGEST_NAME_BYTES = 80, 200
 class CheckpointExport(QObject):
     exported = Signal(object)
     """Exported"""
+    progressed = Signal(object, float, object)
+    """The folder it goes into, the share done, and what cancels it."""
+    cancelled = Signal()
     failed = Signal(object)
     """Failure"""
 
@@ -37,10 +40,17 @@ class CheckpointExport(QObject):
     def export_into(self, folder: Path, adapter_dir: Path, name: str) -> None:
         """Copy into a new folder there; if there is one of that name, beside it."""
         work = exporting(adapter_dir, folder, f"{shortened(name)} adapter")
-        self._background.run(work, self._done, self._fail)
 
-    def _done(self, exported: Exported) -> None:
-        self.exported.emit(exported)
+        def tell_share(share: float) -> None:
+            self.progressed.emit(folder, share, cancel)
+
+        cancel = self._background.run_in_steps(work, self._done, self._fail, tell_share)
+
+    def _done(self, exported: Exported | None) -> None:
+        if exported is None:
+            self.cancelled.emit()
+        else:
+            self.exported.emit(exported)
 
     def _fail(self, failure: Failure) -> None:
         self.failed.emit(failure)

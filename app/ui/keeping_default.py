@@ -28,7 +28,7 @@ class KeepingDefault(QObject):
         self.action = QAction("Keep Only Best and Last Checkpoints", self)
         self.action.setCheckable(True)
         self.action.setChecked(settings.value(_KEY) == LEAN)
-        set_tip(self.action, "For all new runs; others are removed while the run goes on.")
+        set_tip(self.action, "Applies to new runs: other checkpoints are removed during the run.")
         self.action.toggled.connect(self._choose)
 
     def _choose(self, is_lean: bool) -> None:

@@ -55,7 +55,7 @@ OUTCOMES = {
     "live": ("Running", "accent"),
     "pausing": ("Pausing…", "warning"),
     "paused": ("Paused", "warning"),
-    "stopping": ("Stopping", "warning"),
+    "stopping": ("Stopping…", "warning"),
 }
 """What the library calls a run's state, and the theme's colour for it; the last four are ours."""
 

@@ -46,10 +46,10 @@ class RunActions(QObject):
         for action in (self.pause, self.save, self.stop):
             action.setEnabled(is_going)
         idle = "The run is being stopped." if phase is Phase.STOPPING else "No run is in progress."
-        pause = "Go on where it stands" if is_pause_wanted else "Hold after the current step"
+        pause = "Continue this run" if is_pause_wanted else "Pause after the current step"
         _explain(self.pause, pause if is_going else idle)
-        _explain(self.save, "Keep what was learned up to now" if is_going else idle)
-        _explain(self.stop, "End here and keep what was learned" if is_going else idle)
+        _explain(self.save, "Save a checkpoint at the current step" if is_going else idle)
+        _explain(self.stop, "Stop and save a checkpoint" if is_going else idle)
 
 
 class ActionButton(QPushButton):

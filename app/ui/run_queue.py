@@ -55,7 +55,7 @@ class RunQueue(QObject):
         if self.is_going:
             return "The queue is going."
         if not any(not run.problem for run in self.runs):
-            return "Nothing waits."
+            return "The queue is empty."
         return ""
 
     @property
@@ -66,7 +66,7 @@ class RunQueue(QObject):
     def why_not_touch(self, key: str) -> str:
         """Why this run can't be moved or removed now; empty if it can."""
         is_begun = bool(key) and key == self.begun_key
-        return "It is being made ready. Stop it on the Train page." if is_begun else ""
+        return "It is being prepared. Stop it on the Train page." if is_begun else ""
 
     # -- what waits --------------------------------------------------------------------------
     @Slot(object)

@@ -213,6 +213,7 @@ def _fields(t: Theme) -> str:
 
 
 def _lists(t: Theme) -> str:
+    style, tone = (resources_dir() / "style").as_posix(), "dark" if t.is_dark else "light"
     return f"""
     QTableView {{ background: {t.surface}; alternate-background-color: {t.raised};
         color: {t.text}; border: 1px solid {t.border}; border-radius: 12px; outline: none;
@@ -226,6 +227,11 @@ def _lists(t: Theme) -> str:
     QHeaderView::section {{ background: {t.surface}; color: {t.secondary_text}; border: none;
         border-bottom: 1px solid {t.border}; padding: 0 13px; min-height: 32px; font-size: 11px;
         font-weight: 600; }}
+    /* As on a Mac: a falling order points down. Fusion has it the other way round. */
+    QHeaderView::up-arrow {{ image: url({style}/chevron-up-{tone}.svg); width: 10px; height: 10px;
+        subcontrol-origin: padding; subcontrol-position: center right; right: 6px; }}
+    QHeaderView::down-arrow {{ image: url({style}/chevron-{tone}.svg); width: 10px; height: 10px;
+        subcontrol-origin: padding; subcontrol-position: center right; right: 6px; }}
     QHeaderView::section:first {{ border-top-left-radius: 12px; }}
     QHeaderView::section:last {{ border-top-right-radius: 12px; }}
     QAbstractScrollArea::corner {{ background: transparent; border: none; }}

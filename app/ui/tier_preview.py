@@ -10,7 +10,7 @@ from app.ui.app_state import AppState
 from app.ui.data.tokenisation import Tokenisation
 from app.workers.background import Failure
 from app.workers.compute import ComputeThread
-from app.workers.engine_jobs import KnownRows, PlanRefused, tier_preview
+from app.workers.engine_jobs import KnownRows, MemoryUnknown, PlanRefused, tier_preview
 from app.workers.job import Job, JobEnded, JobYielded
 
 DELAY_MS = 350
@@ -100,6 +100,8 @@ class TierPreview(QObject):
             self._state.set_preview(None, plan_failure=failure)
         elif isinstance(notice.value, MemoryEstimated):
             self._state.set_memory(notice.value)
+        elif isinstance(notice.value, MemoryUnknown):
+            self._state.set_memory(None)
         else:
             self._state.set_preview(notice.value)  # type: ignore[arg-type]
 

@@ -5,15 +5,20 @@ One at a time, on a thread of its own, so it never waits behind training.
 
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import count
+from time import monotonic
 from typing import Any
 
 from PySide6.QtCore import QObject, Qt, QThreadPool, Signal, Slot
 
 from app.core.error_text import error_text
 from app.core.errors import AppError
+
+SECONDS_BETWEEN_SHARES = 0.3
+"""Work in steps doesn't say sooner or more often how far it is."""
 
 
 @dataclass(frozen=True)
@@ -33,10 +38,19 @@ class _Ended:
     failure: Failure | None
 
 
+@dataclass(frozen=True)
+class _Stepped:
+    share: float
+    on_share: Callable[[float], None]
+    is_over: Callable[[], bool]
+    """It was cancelled, or the app ends."""
+
+
 class BackgroundTasks(QObject):
     """Runs functions on a second thread and calls back in the GUI thread."""
 
     _ended = Signal(object)
+    _stepped = Signal(object)
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -46,6 +60,7 @@ class BackgroundTasks(QObject):
         self._pool = QThreadPool(self)
         self._pool.setMaxThreadCount(1)
         self._ended.connect(self._relay, Qt.ConnectionType.QueuedConnection)
+        self._stepped.connect(self._relay_share, Qt.ConnectionType.QueuedConnection)
 
     def run(
         self,
@@ -68,6 +83,39 @@ class BackgroundTasks(QObject):
 
         self._pool.start(task)
 
+    def run_in_steps(
+        self,
+        work: Callable[[], Generator[float, None, object]],
+        on_done: Callable[[Any], None],
+        on_failed: Callable[[Failure], None],
+        on_share: Callable[[float], None],
+    ) -> Callable[[], None]:
+        """The same of work that yields the share done, of which `on_share` hears once it takes a
+        while. Returns what cancels it: it is closed, and `on_done` gets None.
+
+        It is closed, too, when the app ends.
+        """
+        is_cancelled = threading.Event()
+
+        def is_over() -> bool:
+            return is_cancelled.is_set() or self._is_ending.is_set()
+
+        def in_steps() -> object:
+            said = monotonic()
+            with closing(work()) as steps:
+                while not is_over():
+                    try:
+                        share = next(steps)
+                    except StopIteration as ended:
+                        return ended.value
+                    if monotonic() - said >= SECONDS_BETWEEN_SHARES:
+                        said = monotonic()
+                        self._stepped.emit(_Stepped(share, on_share, is_over))
+            return None
+
+        self.run(in_steps, on_done, on_failed)
+        return is_cancelled.set
+
     @property
     def is_busy(self) -> bool:
         """Some task's ending has not been told yet."""
@@ -86,6 +134,11 @@ class BackgroundTasks(QObject):
             on_failed(ended.failure)
         elif on_done is not None:
             on_done(ended.result)
+
+    @Slot(object)
+    def _relay_share(self, stepped: _Stepped) -> None:
+        if not stepped.is_over():
+            stepped.on_share(stepped.share)
 
 
 def _outcome(task_id: int, work: Callable[[], object]) -> _Ended:

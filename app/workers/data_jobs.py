@@ -13,6 +13,7 @@ from app.core.columns import Columns, parse_columns
 from app.core.errors import InputError
 
 if TYPE_CHECKING:
+    from app.core.settings.training import Replies
     from app.data.dataset_files import DatasetFiles
     from app.data.inspection import DatasetFacts
     from app.data.token_files import TokenStore
@@ -53,7 +54,7 @@ def _loaded(tokenizer: ModelTokenizer) -> "PlainTokenizer | None":
 def loaded(tokenizer: ModelTokenizer) -> "PlainTokenizer":
     """Loaded once by a process. Raises InputError."""
     if (plain := _loaded(tokenizer)) is None:
-        raise InputError("This model turns rows into tokens only when a run starts.")
+        raise InputError("This model's rows are tokenized when a run starts.")
     return plain
 
 
@@ -120,6 +121,8 @@ class StoredSet:
     valid: StoredFiles
     rows: tuple[int, ...]
     """Those of its training files, and those of its own validation files, if it has any."""
+    refused: int = 0
+    """Rows that are examples, and that the model can't take."""
 
 
 @dataclass(frozen=True)
@@ -141,23 +144,29 @@ class Tokenising:
     leave_out_bad_rows: bool
     only_if_there: bool = False
     """Make no store: end without a Tokenised where one is not there yet."""
+    replies: "Replies" = "every"
 
     def __call__(self, _: ShouldStop) -> Iterator[object]:
         from app.core.progress import part_of_whole
         from app.data.dataset_files import find_files
+        from app.data.fingerprint import HASHING, bytes_to_hash, reading_contents
         from app.data.token_store import RowSettings, opening_store
         from app.engine.model_folder import folder_limits
 
         rows = folder_limits(self.tokenizer.model).embedding_rows
         found = [find_files(one.data, one.valid) for one in self.readings]
-        size = sum(path.stat().st_size for files in found for path in files.all_files)
+        paths = [path for files in found for path in files.all_files]
+        before = HASHING * bytes_to_hash(paths)
+        size = before + sum(path.stat().st_size for path in paths)
+        contents = yield from _told(part_of_whole(reading_contents(paths), 0, before, size))
         stores: dict[Path, TokenStore] = {}
-        before = 0
         for one, files in zip(self.readings, found, strict=True):
             columns = parse_columns(one.map or "")
-            settings = RowSettings(self.mask_prompt, columns, self.leave_out_bad_rows, rows)
+            settings = RowSettings(
+                self.mask_prompt, columns, self.leave_out_bad_rows, rows, self.replies
+            )
             for path in files.all_files:
-                opening = opening_store(path, loaded(self.tokenizer), settings)
+                opening = opening_store(path, loaded(self.tokenizer), settings, contents[path])
                 if self.only_if_there:
                     store = _there(opening)
                 else:
@@ -184,6 +193,7 @@ def _tokenised(found: "Sequence[DatasetFiles]", stores: "dict[Path, TokenStore]"
                 stored(one.train_files),
                 stored(one.valid_files),
                 tuple(rows(paths) for paths in (one.train_files, one.valid_files) if paths),
+                sum(stores[path].refused_count for path in one.all_files),
             )
             for one in found
         )

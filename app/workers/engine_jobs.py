@@ -75,6 +75,11 @@ class PlanRefused:
     hint: str
 
 
+@dataclass(frozen=True)
+class MemoryUnknown:
+    """There can be no estimate of what a run needs: the model's code can't be traced."""
+
+
 def after(is_free: threading.Event, function: JobFunction) -> JobFunction:
     """The same work, begun once something has been let go of; never, if it is stopped before."""
 
@@ -98,14 +103,14 @@ class KnownRows:
 def tier_preview(config: TrainingConfig, known: KnownRows | None = None) -> JobFunction:
     """Yields a tuple of TierFacts, what the tiers would hold in this base model, or a PlanRefused.
 
-    Then, if there can be one, a MemoryEstimated: of the batches that `known` rows make, or else of
-    the largest that the settings allow. A base model that can't be loaded fails the job.
+    Then a MemoryEstimated, of the batches that `known` rows make, or else of the largest that the
+    settings allow; or a MemoryUnknown. A base model that can't be loaded fails the job.
     """
 
     def work(should_stop: Callable[[], bool]) -> Iterator[object]:
+        from app.core.interrupting import StoppedEarly
         from app.engine.loading import load_architecture
         from app.engine.planning import preview_tiers
-        from app.engine.stopping import StoppedEarly
 
         try:
             yield preview_tiers(config)
@@ -114,8 +119,8 @@ def tier_preview(config: TrainingConfig, known: KnownRows | None = None) -> JobF
             yield PlanRefused(error.message, error.hint)
         else:
             with suppress(StoppedEarly):
-                if not should_stop() and (estimate := _memory(config, known, should_stop)):
-                    yield estimate
+                if not should_stop():
+                    yield _memory(config, known, should_stop) or MemoryUnknown()
 
     return work
 

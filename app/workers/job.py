@@ -12,6 +12,7 @@ from typing import Literal
 
 from app.core.error_text import error_text
 from app.core.errors import AppError
+from app.core.interrupting import StoppedEarly, stopped_by
 
 JobFunction = Callable[[Callable[[], bool]], Iterator[object]]
 """Given `should_stop`, yields plain values; closing the iterator must leave things in order."""
@@ -123,15 +124,18 @@ class Job:
         work: Iterator[object] = iter(())
         try:
             work = function(self.should_stop)
-            for value in work:
-                report(JobYielded(self.id, value))
-                if (until := self._until) is not None and until(value):
-                    self._until = None
-                    self.pause()
-                self._rest_while_paused(report)
-                if self._closed.is_set():
-                    break
-            _close(work)
+            with stopped_by(self.should_stop):
+                for value in work:
+                    report(JobYielded(self.id, value))
+                    if (until := self._until) is not None and until(value):
+                        self._until = None
+                        self.pause()
+                    self._rest_while_paused(report)
+                    if self._closed.is_set():
+                        break
+                _close(work)
+        except StoppedEarly:
+            pass
         except BaseException as error:  # the thread's boundary: nothing may pass, all is told
             return _failure(self.id, error)
         return JobEnded(self.id, "cancelled" if self.should_stop() else "finished")

@@ -1,6 +1,6 @@
 """Reading and keeping what is in the library, as plain functions for the background thread."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,13 +53,16 @@ class Exported:
     """What the user should know of the base model; empty where it is the run's own."""
 
 
-def exporting(adapter_dir: Path, folder: Path, name: str) -> Callable[[], Exported]:
-    """Copies a checkpoint into a new folder called `name`, or nearly so, in one the user chose."""
+def exporting(
+    adapter_dir: Path, folder: Path, name: str
+) -> Callable[[], Generator[float, None, Exported]]:
+    """Copies a checkpoint into a new folder called `name`, or nearly so, in one the user chose;
+    yields the share done."""
 
-    def work() -> Exported:
-        from app.library.run_store import export_checkpoint
+    def work() -> Generator[float, None, Exported]:
+        from app.library.run_store import exporting_checkpoint
 
-        made = export_checkpoint(adapter_dir, free_name(folder, name))
+        made = yield from exporting_checkpoint(adapter_dir, free_name(folder, name))
         check = _check_of_run(adapter_dir.parent.parent)
         # That the base model is away is no matter of the copy.
         return Exported(made, "" if check.state == "missing" else check.message)

@@ -19,6 +19,7 @@ from app.workers.data_jobs import (
 )
 
 if TYPE_CHECKING:
+    from app.core.settings.training import Replies
     from app.data.first_rows import ColumnSample
     from app.data.preview import PreviewRow
     from app.data.row_cursor import PlacedExample, RowCursor
@@ -36,6 +37,7 @@ class Rendering:
     tokenizer: ModelTokenizer
     mask_prompt: bool
     limit: int
+    replies: "Replies" = "every"
 
 
 @dataclass(frozen=True)
@@ -88,15 +90,16 @@ def _rendered(
     from app.data.tokenizing import ExampleTokenizer
 
     tokenizer = loaded(rendering.tokenizer)
-    tokenize, painter = ExampleTokenizer(tokenizer, rendering.mask_prompt), RowPainter(tokenizer)
+    tokenize = ExampleTokenizer(tokenizer, rendering.mask_prompt, rendering.replies)
+    painter = RowPainter(tokenizer)
     rows = []
     for plain, example in zip(raw, examples, strict=True):
-        row = tokenize.one(example)  # type: ignore[arg-type]
+        row, *others = tokenize.one(example)  # type: ignore[arg-type]
         if isinstance(row, RowProblem):
             rows.append(replace(plain, problem=row.reason))
         else:
             painted = painter.row(plain.number, row, rendering.limit, budget)
-            rows.append(replace(painted, file=plain.file))
+            rows.append(replace(painted, file=plain.file, other_examples=len(others)))
     return tuple(rows)
 
 

@@ -30,8 +30,9 @@ class HeldModel:
         """
 
         def work(should_stop: Callable[[], bool]) -> Iterator[object]:
+            from app.core.interrupting import StoppedEarly
             from app.engine.generation import answer
-            from app.engine.stopping import StoppedEarly, until_stopped
+            from app.engine.stopping import until_stopped
 
             try:
                 loading = until_stopped(self._loading(tried), should_stop)

@@ -58,7 +58,7 @@ def use_the_window(home: Path) -> None:
     nestling.library_commands.open_run(home / "runs" / "run-07")
     until(lambda: page.opened_run_dir)
     begin("renamed, queued, exported")
-    page.opened.name.setText("new")
+    page.opened.head.name.setText("new")
     page.opened.keep_label()
     nestling.queue.add(nestling.state.config)
     exports = nestling.library_commands.exports

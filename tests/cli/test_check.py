@@ -54,13 +54,33 @@ def test_bad_rows_are_listed_and_end_with_2(table: Path) -> None:
     ended = check(table, "--map", "prompt=q,completion=a")
     assert ended.returncode == 2
     assert ended.stdout.splitlines() == [
+        "a.csv: 2 examples (prompt and completion).",
+        "By kind: empty 1, duplicate 1",
         "1 row can't be used:",
         "  a.csv, line 4: a is empty",
         "1 row should be looked at:",
         "  a.csv, line 3: is the same as line 2, but for case and white space",
-        "By kind: empty 1, duplicate 1",
-        "a.csv: 2 examples (prompt and completion).",
     ]
+
+
+def test_twenty_problems_are_listed_unless_all_are_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("q,a\n" + "x,\n" * 50 + "fox?,yes\n" * 3, encoding="utf-8")
+    few = check(path, "--map", "prompt=q,completion=a").stdout.splitlines()
+    assert few[:2] == [
+        "a.csv: 3 examples (prompt and completion).",
+        "By kind: empty 50, duplicate 2",
+    ]
+    assert sum("is empty" in line for line in few) == 20
+    assert few[-4:] == [
+        "  … and 30 more",
+        "2 rows should be looked at:",
+        "  … and 2 more",
+        "--all lists the first 1,000 of each file.",
+    ]
+    every = check(path, "--map", "prompt=q,completion=a", "--all").stdout.splitlines()
+    assert sum("is empty" in line for line in every) == 50
+    assert not any("more" in line or "--all" in line for line in every)
 
 
 def test_columns_nobody_knows_are_told_how_to_map(table: Path) -> None:
@@ -295,14 +315,21 @@ def test_train_maps_columns_and_leaves_bad_rows_out(tiny_model: Path, table: Pat
     assert "1 row is left out; the first: a.csv, line 4: a is empty." in ended.stdout
 
 
-def test_a_terminal_shows_how_far_it_is_and_ctrl_c_ends_with_130(tmp_path: Path) -> None:
+@pytest.mark.parametrize("stage", ["Reading rows.jsonl", "Tokenizing rows.jsonl"])
+def test_a_terminal_shows_how_far_it_is_and_ctrl_c_ends_with_130(
+    tiny_model: Path, tmp_path: Path, stage: str
+) -> None:
+    """Also the processes that make tokens end: they have the same standard output, read here to
+    its end."""
     data = tmp_path / "rows.jsonl"
+    is_reading = stage.startswith("Reading")
     with data.open("w") as file:
-        for number in range(200_000):
+        for number in range(200_000 if is_reading else 40_000):
             file.write(json.dumps({"text": f"{number} " + "words " * 40}) + "\n")
     ours, theirs = os.openpty()
+    model = [] if is_reading else ["--model", str(tiny_model)]
     process = subprocess.Popen(
-        [sys.executable, "-m", "app", "check", str(data)],
+        [sys.executable, "-m", "app", "check", str(data), *model],
         stdout=subprocess.PIPE, stderr=theirs, text=True,
         env={**os.environ, "TERM": "xterm", "COLUMNS": "100"},
         # In the background of a shell the signal is ignored, and that is handed on.
@@ -310,7 +337,7 @@ def test_a_terminal_shows_how_far_it_is_and_ctrl_c_ends_with_130(tmp_path: Path)
     )  # fmt: skip
     os.close(theirs)
     shown = b""
-    while b"Reading rows.jsonl" not in shown or b"%" not in shown:
+    while b"%" not in shown.partition(stage.encode())[2]:
         shown += os.read(ours, 4096)
     process.send_signal(signal.SIGINT)
     while True:
@@ -386,7 +413,7 @@ def test_rows_longer_than_the_model_was_made_for_are_counted(
     code, text = printed(data, *asked, "--json")
     found = json.loads(text)
     assert (code, found["tokens"]["cut"], found["tokens"]["beyond_context"]) == (0, 0, 2)
-    assert "\n2 rows are longer than the model reads (32 tokens).\n" in printed(data, *asked)[1]
+    assert "\n2 rows are longer than the model's context (32 tokens).\n" in printed(data, *asked)[1]
 
 
 def test_an_end_token_that_mlx_lm_does_not_know_is_told(

@@ -262,12 +262,13 @@ def test_a_run_is_stopped_while_its_chat_template_never_ends(
     )  # fmt: skip
     assert process.stdout is not None
     for line in process.stdout:
-        if json.loads(line).get("stage") == "Turning text into tokens":
+        if json.loads(line).get("stage") == "Tokenizing":
             process.send_signal(signal.SIGINT)
             break
     rest, errors = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 130, errors
     assert lines(rest)[-1]["message"] == "Stopped before the first step."
+    assert errors == "Stopping before the first step.\n"
     assert not run.exists()
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -49,7 +50,7 @@ def test_a_checkpoint_answers_a_prompt_or_standard_input(run_dir: Path) -> None:
     asked = nestling("--run", "chatty", "--prompt", "What is 2 plus 2?", *SHORT)
     assert asked.returncode == 0, asked.stderr
     assert "4 tokens" in asked.stderr
-    assert "cut at the most tokens" in asked.stderr
+    assert "cut at max tokens" in asked.stderr
     piped = nestling("--run", run_dir, *SHORT, given="What is 2 plus 2?\n")
     assert piped.stdout == asked.stdout
     assert len(asked.stdout.rstrip("\n")) > 0
@@ -60,7 +61,7 @@ def test_the_base_answers_beside_it_and_their_distance_is_told(run_dir: Path) ->
     assert told.returncode == 0, told.stderr
     assert told.stdout.startswith("Base, ")
     assert "\n\nTuned, step-00000" in told.stdout
-    assert "First token: logits up to" in told.stderr
+    assert "First token: logits differ by up to" in told.stderr
     assert "base: 4 tokens" in told.stderr
 
 
@@ -112,6 +113,47 @@ def test_a_truncated_checkpoint_is_refused_in_a_sentence(run_dir: Path) -> None:
     assert "Traceback" not in ended.stderr
 
 
+CTRL_C_IN_THE_TEMPLATE = """
+import multiprocessing, signal, sys
+from app.cli.commands import run
+from app.data import template_trial
+from app.engine import tuned_model
+
+trying = template_trial.trying_templates
+template_trial.CPU_SECONDS = 10000
+template_trial._MOST_SECONDS = 10000.0
+
+def interrupted(templates):
+    for _ in trying(templates):
+        print(len(multiprocessing.active_children()), "at work")
+        signal.raise_signal(signal.SIGINT)
+        yield
+
+tuned_model.trying_templates = interrupted
+code = run(sys.argv[1:], None)
+print(len(multiprocessing.active_children()), "left")
+sys.exit(code)
+"""
+
+
+def test_ctrl_c_ends_it_while_a_template_never_does(
+    run_dir: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    model = tmp_path / "model"
+    shutil.copytree(tiny_model, model)
+    loop = "{% for i in range(99999) %}"
+    (model / "chat_template.jinja").write_text(f"{loop}{loop}{{% endfor %}}{{% endfor %}}")
+    ended = subprocess.run(
+        [
+            sys.executable, "-c", CTRL_C_IN_THE_TEMPLATE, "generate", "--run", str(run_dir),
+            "--model", str(model), "--prompt", "Hi",
+        ],
+        capture_output=True, text=True, timeout=PATIENCE_SECONDS,
+    )  # fmt: skip
+    assert (ended.returncode, ended.stdout) == (130, "1 at work\n0 left\n"), ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
 def test_an_answer_that_nobody_reads_ends_quietly(run_dir: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "app", "generate", "--run", "chatty", "--prompt", "Hi", "--json",
@@ -151,8 +193,8 @@ def test_a_changed_base_model_is_said_and_shown(
 def test_the_base_model_is_shown_with_its_digests(run_dir: Path, tiny_model: Path) -> None:
     shown = shown_run("chatty")
     weights = (tiny_model / "model.safetensors").read_bytes()
-    assert f"model.safetensors {hashlib.sha256(weights).hexdigest()[:16]}" in shown
-    assert "is the one this run was trained with, byte for byte" in shown
+    assert f"SHA-256 {hashlib.sha256(weights).hexdigest()[:16]}" in shown
+    assert "Unchanged: the base model this run was trained with, byte for byte" in shown
     told = json.loads(shown_run("chatty", "--json", "--whole"))
     assert told["base_model_check"]["state"] == "same"
     assert list(told["base_model"]["weights"]) == ["model.safetensors"]

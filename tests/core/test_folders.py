@@ -1,6 +1,7 @@
 """Folders are complete or absent, and only what was made here is removed."""
 
 import errno
+import io
 import os
 import stat
 import subprocess
@@ -13,6 +14,7 @@ from app.core.errors import AppError, InputError
 from app.core.folders import (
     SHARED_FOLDER,
     copy_folder,
+    copying_folder,
     folder_written_aside,
     make_folder,
     remove_empty,
@@ -170,15 +172,30 @@ def test_a_copy_that_fails_leaves_only_what_was_there_before(
     source, target = make_source(tmp_path), tmp_path / "copy"
     target.mkdir()
 
-    def full(content: object, copy: object) -> None:
-        (target / "the user's").write_text("put there meanwhile")
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    class Full(io.BytesIO):
+        def read(self, _: object = None) -> bytes:
+            (target / "the user's").write_text("put there meanwhile")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
-        patch.setattr("app.core.regular_files.shutil.copyfileobj", full)
+        patch.setattr("app.core.regular_files.open_regular", lambda _: Full())
         with pytest.raises(AppError, match="The disk is full"):
             copy_folder(source, target)
     assert tree(target) == ["the user's"]
+
+
+def test_a_copy_says_how_far_it_is_and_leaves_nothing_when_it_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.core.regular_files._PIECE_BYTES", 10)
+    source = make_source(tmp_path)
+    (source / "a").write_text("1" * 39)
+    assert list(copying_folder(source, tmp_path / "whole")) == [0.25, 0.5, 0.75, 0.975, 1.0]
+    assert tree(tmp_path / "whole") == tree(source)
+    copying = copying_folder(source, tmp_path / "new" / "copy")
+    assert [next(copying), next(copying)] == [0.25, 0.5]
+    copying.close()
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_copy_into_the_folder_itself_has_an_end(tmp_path: Path) -> None:

@@ -49,38 +49,51 @@ rows = st.lists(
 )  # fmt: skip
 
 
-def fast_way(tokenizer, mask_prompt):
-    way = ExampleTokenizer(tokenizer, mask_prompt)._fast_way()
+def fast_way(tokenizer, mask_prompt, replies="whole chat"):
+    way = ExampleTokenizer(tokenizer, mask_prompt, replies)._fast_way()
     assert way is not None
     return way
+
+
+def check_ways(tokenizer, examples, mask_prompt, replies):
+    plain = ExampleTokenizer(tokenizer, mask_prompt, replies)
+    fast = fast_way(tokenizer, mask_prompt, replies)
+    assert fast.many(examples) == [plain.one(row) for row in examples]
 
 
 @pytest.mark.parametrize("splits", ["new", "gpt2", "spm"])
 @pytest.mark.parametrize("template", ALL_TEMPLATES)
 @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
-@given(examples=rows, mask_prompt=st.sampled_from([True, True, False]))
+@given(
+    examples=rows,
+    mask_prompt=st.sampled_from([True, True, False]),
+    replies=st.sampled_from(["every", "every", "whole chat", "last"]),
+)
 @example(
     # Nothing comes before its only turn, and transformers renders no empty chat.
     examples=[chat_of([{"role": "assistant", "content": "x"}], None, {0})],
     mask_prompt=False,
+    replies="every",
 )
-def test_the_fast_way_is_the_plain_way(tokenizer_with, template, splits, examples, mask_prompt):
-    tokenizer = tokenizer_with(template, splits=splits)
-    plain = ExampleTokenizer(tokenizer, mask_prompt)
-    assert fast_way(tokenizer, mask_prompt).many(examples) == [plain.one(row) for row in examples]
+def test_the_fast_way_is_the_plain_way(
+    tokenizer_with, template, splits, examples, mask_prompt, replies
+):
+    check_ways(tokenizer_with(template, splits=splits), examples, mask_prompt, replies)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("splits", ["new", "gpt2", "spm"])
 @pytest.mark.parametrize("template", ALL_TEMPLATES)
 @settings(max_examples=3000, deadline=None, suppress_health_check=list(HealthCheck))
-@given(examples=rows, mask_prompt=st.sampled_from([True, True, False]))
+@given(
+    examples=rows,
+    mask_prompt=st.sampled_from([True, True, False]),
+    replies=st.sampled_from(["every", "every", "whole chat", "last"]),
+)
 def test_the_fast_way_is_the_plain_way_in_a_long_campaign(
-    tokenizer_with, template, splits, examples, mask_prompt
+    tokenizer_with, template, splits, examples, mask_prompt, replies
 ):
-    tokenizer = tokenizer_with(template, splits=splits)
-    plain = ExampleTokenizer(tokenizer, mask_prompt)
-    assert fast_way(tokenizer, mask_prompt).many(examples) == [plain.one(row) for row in examples]
+    check_ways(tokenizer_with(template, splits=splits), examples, mask_prompt, replies)
 
 
 def test_the_fast_way_works_for_mlx_lms_wrapper(tokenizer_with):

@@ -2,12 +2,19 @@
 
 import hashlib
 import os
+from pathlib import Path
 
 import pytest
 
 from app.core.errors import InputError
+from app.core.progress import run_to_end
 from app.data import fingerprint
-from app.data.fingerprint import file_content, fingerprints, unchanged
+from app.data.fingerprint import (
+    file_content,
+    reading_contents,
+    reading_fingerprints,
+    unchanged,
+)
 
 OLD_NS = 10**18
 
@@ -37,7 +44,7 @@ def test_an_untouched_file_is_hashed_once(write_rows, reads):
 
 def test_a_run_and_its_manifest_hash_a_file_once_between_them(write_rows, reads):
     path = write_rows({"text": "a"})
-    assert fingerprints(path, None) == {str(path): file_content(path).digest}
+    assert run_to_end(reading_fingerprints(path, None)) == {str(path): file_content(path).digest}
     assert len(reads) == 1
 
 
@@ -102,3 +109,26 @@ def test_files_that_stay_what_they_are_hide_no_error(tmp_path):
         pass
     with pytest.raises(InputError, match="Another"), unchanged([path]):
         raise InputError("Another.")
+
+
+def test_hashing_many_bytes_says_how_far_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fingerprint, "_SMALL_BYTES", 0)
+    monkeypatch.setattr(fingerprint, "_BLOCK_BYTES", 10)
+    monkeypatch.setattr(fingerprint, "_STEP_BYTES", 20)
+    one, other = tmp_path / "one.txt", tmp_path / "other.txt"
+    one.write_bytes(b"1" * 60)
+    other.write_bytes(b"2" * 20)
+    reading = reading_contents([one, other])
+    shares = []
+    while True:
+        try:
+            shares.append(next(reading))
+        except StopIteration as ended:
+            found = ended.value
+            break
+    assert shares == [0.25, 0.5, 0.75, 1.0]
+    assert {path: content.digest for path, content in found.items()} == {
+        path: hashlib.sha256(path.read_bytes()).hexdigest() for path in (one, other)
+    }

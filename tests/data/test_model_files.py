@@ -239,8 +239,10 @@ def test_what_a_run_keeps_is_read_back_and_shown(model: Path) -> None:
     assert "byte for byte" in check_words(check_base_model(str(model), manifest))
     words = dict(digest_words(digests))
     sha256 = hashlib.sha256((model / "model.safetensors").read_bytes()).hexdigest()
-    assert words["weights"].startswith(f"model.safetensors {sha256[:16]}, ")
-    assert "(sampled blocks)" in dict(digest_words(digests.sampled()))["weights"]
+    (weights,) = words["weights"]
+    assert weights.startswith("model.safetensors · ")
+    assert weights.endswith(f" · SHA-256 {sha256[:16]}…")
+    assert "SHA-256 of sampled blocks " in dict(digest_words(digests.sampled()))["weights"][0]
     assert check_base_model(str(model), {}).state == "unknown"
     assert check_base_model(str(model / "no"), manifest).state == "missing"
     for nonsense in (None, "", 7, "\0", str(model / "config.json")):

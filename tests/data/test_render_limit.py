@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from app.core import interrupting
 from app.core.errors import InputError
 from app.data import render_limit
 from app.data.dataset_files import find_files
@@ -50,4 +51,4 @@ def test_what_is_within_its_time_is_not_interrupted_later() -> None:
                 pass
         with limited:
             sum(range(1000))
-    assert not render_limit._ends
+    assert not interrupting._regions

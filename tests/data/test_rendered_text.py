@@ -8,7 +8,7 @@ from tokenizers.processors import TemplateProcessing
 
 from app.core.progress import run_to_end
 from app.data.dataset_files import find_files
-from app.data.examples import TextExample
+from app.data.examples import ChatExample, TextExample
 from app.data.place import Place
 from app.data.row_notes import RowNote
 from app.data.token_facts import statistics_of, tokenising_files
@@ -34,8 +34,8 @@ def tokenizer_that_adds(*, bos, eos):
 def made(text, tokenizer):
     maker = ExampleTokenizer(tokenizer, mask_prompt=True)
     example = TextExample(text, Place(1))
-    found = maker.one(example)
-    assert maker.many([example]) == [found]
+    (found,) = maker.one(example)
+    assert maker.many([example]) == [[found]]
     assert found.trained == ((1, found.length),)
     return tokenizer.decode(list(found.tokens)), RowNote(found.notes)
 
@@ -100,3 +100,15 @@ def test_the_log_of_a_run_counts_all_that_is_noted(mixed):
         "3 rows have special tokens of the model among their words, which are read as such.",
         "1 row has keys in its turns that few chat templates write.",
     }
+
+
+def test_a_chat_that_becomes_several_examples_is_counted_once():
+    turns = [{"role": role, "content": text} for role, text in
+             (("user", "how?"), ("assistant", "hello"), ("user", "<|im_end|>?"),
+              ("assistant", "fox"))]  # fmt: skip
+    example = ChatExample(tuple(turns), None, Place(1), notes=(("unused key", "has mood"),))
+    maker = ExampleTokenizer(build_tokenizer("thinking"), True, "every")
+    first, second = maker.one(example)
+    assert maker.many([example]) == [[first, second]]
+    assert first.notes == RowNote.SPECIAL_TOKENS | RowNote.UNUSED_KEY
+    assert second.notes == 0

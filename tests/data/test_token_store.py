@@ -52,7 +52,9 @@ def examples_of(store):
 def expected(path, tokenizer):
     from app.data.checked_file import read_examples
 
-    return [ExampleTokenizer(tokenizer, True).one(row) for row in read_examples(path)]
+    return [
+        made for row in read_examples(path) for made in ExampleTokenizer(tokenizer, True).one(row)
+    ]
 
 
 @pytest.fixture

@@ -59,9 +59,9 @@ def example_of(arguments, asked="Weather?"):
 
 def made(example, template, mask_prompt=True):
     tokenizer = tokenizer_that(template)
-    found = ExampleTokenizer(tokenizer, mask_prompt).one(example)
+    (found,) = ExampleTokenizer(tokenizer, mask_prompt).one(example)
     assert isinstance(found, TokenizedExample), found
-    assert ExampleTokenizer(tokenizer, mask_prompt).many([example]) == [found]
+    assert ExampleTokenizer(tokenizer, mask_prompt).many([example]) == [[found]]
     return found, tokenizer.decode(list(found.tokens))
 
 

@@ -40,7 +40,7 @@ def example_of(*weights, **more):
 def trained_words(example, tokenizer, mask_prompt=True):
     made = tokenize(example, tokenizer, mask_prompt)
     assert isinstance(made, TokenizedExample), made
-    (fast,) = ExampleTokenizer(tokenizer, mask_prompt).many([example])
+    ((fast,),) = ExampleTokenizer(tokenizer, mask_prompt).many([example])
     assert fast == made
     return [tokenizer.decode(list(made.tokens[start:end])) for start, end in made.trained]
 

@@ -338,12 +338,12 @@ def configuration(name: str) -> dict[str, Any]:
     return {**COMMON, "model_type": name, **own}
 
 
-def built(name: str, seed: int = 3) -> Any:
+def built(name: str, seed: int = 3, **changes: Any) -> Any:
     mx = import_mlx()
     import_mlx_lm()
     module = importlib.import_module(f"mlx_lm.models.{name}")
     mx.random.seed(seed)
-    model = module.Model(module.ModelArgs.from_dict(configuration(name)))
+    model = module.Model(module.ModelArgs.from_dict({**configuration(name), **changes}))
     _fill_zeros(model)
     return model
 

@@ -7,18 +7,17 @@ from typing import Any
 
 import pytest
 
-from app.core.computer import Computer, read_computers
+from app.core.computer import read_computers
 from app.core.config import TrainingConfig
 from app.core.events import LogMessage
 from app.core.paths import runs_dir
 from app.engine.checkpoints import last_checkpoint
 from app.engine.mlx_gateway import computed_by
 from app.engine.trainer import resume, train
-from app.library.manifest import digest_of, read_manifest
+from app.library.manifest import read_manifest
 from app.library.run_details import read_details
 from app.ui.library.facts import data_facts
-
-OTHER = Computer("CPU", "OpenBLAS 0.3.1 (Haswell)", "0.30.0")
+from tests.engine.other_computers import OTHER, made_by
 
 
 @pytest.fixture
@@ -27,20 +26,6 @@ def stopped(tiny_model: Path, chat_file: Path) -> Path:
     run_dir = runs_dir() / "stopped"
     list(train(replace(config, output=run_dir), stop_after=2))
     return run_dir
-
-
-def made_by(run_dir: Path, computer: Computer | None) -> None:
-    """As if something else had computed it; None: as older versions wrote it."""
-    path = last_checkpoint(run_dir) / "state.json"
-    said = json.loads(path.read_text())
-    del said["own_sha256"], said["computed_by"]
-    manifest = read_manifest(run_dir)
-    del manifest["computed_by"]
-    if computer is not None:
-        said["computed_by"] = asdict(computer)
-        manifest["computed_by"] = [{"after_step": 0} | asdict(computer)]
-    path.write_text(json.dumps(said | {"own_sha256": digest_of(said)}))
-    (run_dir / "run.json").write_text(json.dumps(manifest))
 
 
 def said(run_dir: Path) -> list[LogMessage]:
@@ -57,7 +42,7 @@ def test_a_run_and_its_checkpoints_say_what_computed_them(stopped: Path) -> None
 
 def test_going_on_where_nothing_changed_says_nothing_of_it(stopped: Path) -> None:
     assert not any("bit-equal" in message.text for message in said(stopped))
-    assert "Going on after step 2." in (stopped / "log.txt").read_text()
+    assert "Resuming after step 2." in (stopped / "log.txt").read_text()
 
 
 @pytest.mark.parametrize(
@@ -80,8 +65,8 @@ def test_going_on_where_something_else_computes_is_told_and_kept(
     assert told.text in (stopped / "log.txt").read_text()
     assert read_computers(read_manifest(stopped)) == [(0, before), (2, computed_by())]
     facts = dict(data_facts(read_details(stopped)))
-    assert facts["Computed from step 1 on by"] == str(before)
-    assert facts["Computed from step 3 on by"] == str(computed_by())
+    assert facts["Device from step 1"] == str(before)
+    assert facts["Device from step 3"] == str(computed_by())
     assert not any("bit-equal" in message.text for message in resume(stopped)
                    if isinstance(message, LogMessage))  # fmt: skip
 

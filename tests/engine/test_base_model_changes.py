@@ -257,7 +257,7 @@ def test_large_weights_that_differ_end_a_run_that_went_on(stopped: Path, model: 
     assert isinstance(end, RunFinished)
     assert end.outcome == "failed"
     assert CHANGES["one weight"][1].format(model) in end.message
-    assert "Then go on from step-000002." in end.message
+    assert "Then resume from step-000002." in end.message
     assert end.adapter_dir is not None
     assert end.adapter_dir.name == "step-000003"
 

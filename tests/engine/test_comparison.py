@@ -27,11 +27,11 @@ CONFIG = TrainingConfig(rank=4, tiers=(TierConfig(1), TierConfig(2)))
 SHORT, LONG = 100, 600
 
 
-def compared(model: Any, longest: int = SHORT) -> Compared:
+def compared(model: Any, longest: int = SHORT, *, is_packed: bool = True) -> Compared:
     add_adapter(model, CONFIG)
     mx.eval(model.parameters())
     plan = make_plan(trainable(model), CONFIG)
-    wanted = Taken(FastPaths(find_head(model), recomputes_layers=True), is_packed=True)
+    wanted = Taken(FastPaths(find_head(model), recomputes_layers=True), is_packed)
     return compared_with_own_code(model, plan, wanted, longest)
 
 
@@ -89,6 +89,16 @@ def test_a_path_that_differs_is_left_out_alone(
     monkeypatch.setattr(gating, "compiles", lambda: True)
     found = compared(load_base_model(tiny_model).model, longest)
     assert found.left_out == (path,)
+
+
+@pytest.mark.parametrize("is_right", [True, False])
+def test_long_rows_of_their_own_are_compared_too(
+    is_right: bool, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not is_right:
+        monkeypatch.setattr(attention, "chunked_attention", _scaled(attention.chunked_attention))
+    found = compared(load_base_model(tiny_model).model, LONG, is_packed=False)
+    assert found.left_out == (() if is_right else ("attention in chunks",))
 
 
 def test_a_run_names_the_path_it_goes_without(

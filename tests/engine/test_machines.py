@@ -21,6 +21,7 @@ from app.engine.checkpoints import last_checkpoint, load_checkpoint
 from app.engine.machines import Machines
 from app.engine.trainer import train
 from app.library.manifest import read_manifest
+from tests.conftest import write_chats
 from tests.patience import PATIENCE_SECONDS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -145,7 +146,7 @@ def test_all_machines_are_asked_once_a_step(
     monkeypatch.setattr(Machines, "any_says", counted)
     config = TrainingConfig(model=tiny_model, data=chat_file, output=tmp_path / "run", steps=3)
     list(train(replace(config, validation_share=0.0)))
-    assert len(asked) == 4  # before the first step too
+    assert len(asked) == 5  # when all is ready, and before the first step, too
 
 
 def test_where_one_machine_is_asked_to_stop_in_a_validation_all_stop(
@@ -166,6 +167,23 @@ def test_where_one_machine_is_asked_to_stop_in_a_validation_all_stop(
     assert load_checkpoint(last_checkpoint(tmp_path / "run")).progress.step == end["steps"]
     second.communicate(timeout=PATIENCE_SECONDS)
     assert second.returncode == 130
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_where_one_machine_is_asked_to_stop_before_the_run_all_stop(
+    tiny_model: Path, tmp_path: Path, start: Start, rank: int
+) -> None:
+    rows = tmp_path / "rows.jsonl"
+    write_chats(rows, 500)  # the other has much to do
+    arguments = _arguments(tiny_model, rows, tmp_path / "run", "--steps", "100000")
+    both = [start(each, *arguments) for each in (0, 1)]
+    assert both[0].stdout is not None
+    assert json.loads(next(both[0].stdout))["event"] == "stage_changed"  # both have joined
+    both[rank].send_signal(signal.SIGINT)
+    (rest, errors), _ = _ended(both)
+    assert _events(rest, "run_finished")[-1]["message"] == "Stopped before the first step.", errors
+    assert [process.returncode for process in both] == [130 * (each == rank) for each in (0, 1)]
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_run_of_two_machines_goes_on_on_two(

@@ -8,7 +8,7 @@ import pytest
 
 from app.engine.batches import Batch
 from app.engine.memory_bound import MemoryBound
-from tests.engine.test_packing import training_step
+from tests.engine.packed_models import training_step
 
 WIDTH = 256
 

@@ -1,6 +1,5 @@
 """Packed examples: the loss, the gradients and the steps of each alone, or not packed at all."""
 
-import importlib
 from typing import Any
 
 import mlx.core as mx
@@ -9,99 +8,18 @@ import numpy as np
 import pytest
 from mlx.utils import tree_flatten
 
-from app.core.config import TierConfig, TrainingConfig
 from app.core.progress import run_to_end
-from app.data.place import Place
-from app.data.token_rows import TokenizedExample, TokenView
 from app.engine import attention
-from app.engine.adapter import add_adapter
-from app.engine.assignment import make_plan
 from app.engine.attention import attention_in_chunks
 from app.engine.batches import Batch, Batches, BatchShape
 from app.engine.evaluation import Evaluator
 from app.engine.head import find_head
-from app.engine.lora import trainable
 from app.engine.losses import loss_inputs, summed_loss
 from app.engine.machines import Machines
-from app.engine.optimizer import TieredAdamW
 from app.engine.packing import attention_within, can_pack
-from app.engine.step import TrainingStep
+from tests.engine.packed_models import PACKED, adapted, build, examples, training_step
 
-SIZES = {
-    "hidden_size": 32, "num_hidden_layers": 4, "intermediate_size": 64, "num_attention_heads": 4,
-    "num_key_value_heads": 2, "head_dim": 8, "rms_norm_eps": 1e-5, "vocab_size": 320,
-    "tie_word_embeddings": True, "rope_theta": 1e4, "max_position_embeddings": 4096,
-    "sliding_window": 12, "sliding_window_pattern": 2, "layer_norm_eps": 1e-5,
-}  # fmt: skip
-OWN: dict[str, dict[str, Any]] = {
-    "mixtral": {"num_local_experts": 4, "num_experts_per_tok": 2},
-    "gpt_oss": {
-        "num_local_experts": 4, "num_experts_per_tok": 2,
-        "layer_types": ["sliding_attention", "full_attention"] * 2,
-    },
-    "gpt2": {
-        "n_positions": 512, "n_ctx": 512, "n_embd": 32, "n_layer": 4, "n_head": 4,
-        "layer_norm_epsilon": 1e-5,
-    },
-    "mamba": {
-        "state_size": 8, "conv_kernel": 4, "use_bias": False, "use_conv_bias": True,
-        "time_step_rank": 4,
-    },
-    "lfm2": {
-        "block_dim": 32, "block_ff_dim": 64, "block_multiple_of": 8, "norm_eps": 1e-5,
-        "block_ffn_dim_multiplier": 1.0, "block_auto_adjust_ff_dim": False, "conv_bias": False,
-        "conv_L_cache": 3, "full_attn_idxs": [1, 3],
-    },
-    "rwkv7": {
-        "head_dim": 16, "a_low_rank_dim": 8, "v_low_rank_dim": 8, "gate_low_rank_dim": 8,
-        "decay_low_rank_dim": 8, "norm_eps": 1e-5,
-    },
-    "nanbeige": {"num_loops": 2},
-    "llama4": {
-        "model_type": "llama4_text", "attention_bias": False, "attention_chunk_size": 40,
-        "interleave_moe_layer_step": 1, "intermediate_size_mlp": 64, "num_local_experts": 2,
-        "num_experts_per_tok": 1, "rope_scaling": None, "use_qk_norm": False,
-    },
-}  # fmt: skip
-PACKED = ["llama", "qwen3", "gemma3_text", "mixtral", "gpt_oss", "cohere2"]
-LENGTHS = [61, 23, 17, 9, 40, 12, 2, 3, 30, 30, 8, 5]
 SHAPES = [BatchShape((61, 30, 17, 5), is_packed=True)]
-
-
-def build(kind: str, dtype: Any = mx.float32) -> Any:
-    module: Any = importlib.import_module(f"mlx_lm.models.{kind}")
-    mx.random.seed(3)
-    sizes = {**SIZES, "model_type": kind, **OWN.get(kind, {})}
-    if kind == "llama4":
-        sizes = {"model_type": kind, "text_config": sizes}
-    model = module.Model(module.ModelArgs.from_dict(sizes))
-    if kind == "gemma3_text":
-        model.sanitize({})
-    model.set_dtype(dtype)
-    mx.eval(model.parameters())
-    return model
-
-
-def adapted(kind: str, dropout: float = 0.0) -> Any:
-    model = build(kind)
-    add_adapter(model, TrainingConfig(rank=4, dropout=dropout))
-    # A fresh adapter's output is zero, and so is the gradient of half of it.
-    for module in model.modules():
-        if "lora_b" in module:
-            module.lora_b = mx.random.normal(module.lora_b.shape) * 0.02
-    model.train()
-    mx.eval(model.parameters())
-    return model
-
-
-def examples(lengths: list[int] = LENGTHS) -> TokenView:
-    random = np.random.default_rng(0)
-    return TokenView.of(
-        TokenizedExample(
-            tuple(random.integers(3, 250, n).tolist()), ((max(1, n // 3), n),), Place(line)
-        )
-        for line, n in enumerate(lengths)
-    )
 
 
 def alone(batch: Batch) -> list[Batch]:
@@ -233,17 +151,6 @@ def test_attention_over_anything_but_the_row_is_refused() -> None:
         with pytest.raises(ValueError, match="packed row"), attention_within((4, 2)):
             mx.fast.scaled_dot_product_attention(wrong, wrong, wrong, scale=1.0)
     assert mx.fast.scaled_dot_product_attention is original
-
-
-def training_step(recompute: bool = False, **options: Any) -> TrainingStep:
-    model = adapted("llama")
-    start = trainable(model)
-    config = TrainingConfig(rank=4, tiers=(TierConfig(1), TierConfig(2)))
-    optimizer = TieredAdamW(make_plan(start, config))
-    return TrainingStep(
-        model, optimizer, optimizer.init(start), start, head=find_head(model),
-        recompute_layers=recompute, **options,
-    )  # fmt: skip
 
 
 @pytest.mark.parametrize("recompute", [False, True])

@@ -14,7 +14,7 @@ from app.engine.checkpointing import layers_recomputed
 from app.engine.head import find_head
 from app.engine.losses import computing_only_trained, loss_inputs, summed_loss
 from app.engine.packing import attention_within
-from tests.engine.test_packing import PACKED, adapted, build, examples, training_step
+from tests.engine.packed_models import PACKED, adapted, build, examples, training_step
 
 ALL = {
     **{kind: "mlp" for kind in PACKED if kind != "mixtral"},

@@ -334,7 +334,7 @@ def test_a_run_without_a_checkpoint_is_refused(config: TrainingConfig) -> None:
     for event in train(config, stop_after=1):
         if isinstance(event, RunStarted):
             shutil.copytree(config.output, killed)  # what a kill would leave here
-    assert "no checkpoint to go on from" in refusal(killed)
+    assert "no checkpoint to resume from" in refusal(killed)
 
 
 def test_another_runs_checkpoint_is_refused(stopped: Path, config: TrainingConfig) -> None:

@@ -9,36 +9,14 @@ import mlx.core as mx
 import numpy as np
 import pytest
 
-from app.core.config import TierConfig, TrainingConfig
 from app.core.errors import VerificationError
 from app.engine import step as step_module
-from app.engine.adapter import add_adapter
-from app.engine.assignment import make_plan
 from app.engine.batches import Batch
-from app.engine.loading import load_base_model
 from app.engine.lora import trainable
-from app.engine.optimizer import TieredAdamW
 from app.engine.step import TrainingStep
+from tests.engine.training_steps import batch, training_step
 
 RATE = 1e-2
-
-
-def training_step(path: Path, periods: Sequence[int] = (1, 2, 4), **options: Any) -> TrainingStep:
-    model = load_base_model(path).model
-    config = TrainingConfig(rank=4, tiers=tuple(TierConfig(p) for p in periods))
-    add_adapter(model, config)
-    mx.eval(model.parameters())
-    model.train()
-    start = trainable(model)
-    optimizer = TieredAdamW(make_plan(start, config), **options)
-    return TrainingStep(model, optimizer, optimizer.init(start), start)
-
-
-def batch(rows: int = 4, length: int = 12, seed: int = 0, share: float = 0.6) -> Batch:
-    random = np.random.default_rng(seed)
-    trained = (random.random((rows, length)) < share).astype(np.float32)
-    trained[:, 0] = 0.0
-    return Batch(random.integers(3, 250, (rows, length)).astype(np.int32), trained)
 
 
 def weights(step: TrainingStep) -> dict[str, Any]:

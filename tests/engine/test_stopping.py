@@ -18,10 +18,11 @@ from app.core.events import (
     StageChanged,
     StepFinished,
 )
+from app.core.interrupting import StoppedEarly
+from app.data import fingerprint
 from app.engine import planning
 from app.engine.checkpoints import last_checkpoint, load_checkpoint
 from app.engine.evaluation import Evaluator
-from app.engine.stopping import StoppedEarly
 from app.engine.trainer import resume, train
 from app.library.manifest import read_manifest
 from app.library.metrics import read_events, read_steps
@@ -243,7 +244,7 @@ def test_a_run_stopped_before_its_first_step_leaves_nothing(
 @pytest.mark.parametrize(
     "stage",
     [
-        "Loading the model", "Turning text into tokens", "Measuring importance",
+        "Loading the model", "Tokenizing", "Measuring importance",
         "Reading the questions", "Estimating the memory",
     ],
 )  # fmt: skip
@@ -255,6 +256,24 @@ def test_whatever_comes_before_a_run_is_stopped(config: TrainingConfig, stage: s
     assert stages[-1] == stage
     assert config.output is not None
     assert not config.output.exists()
+
+
+@pytest.mark.parametrize(
+    "stage",
+    ["Hashing the dataset", "Loading the model", "Tokenizing"],
+)
+def test_whatever_comes_before_a_run_that_goes_on_is_stopped(
+    config: TrainingConfig, monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    list(train(config, stop_after=2))
+    monkeypatch.setattr(fingerprint, "_BLOCK_BYTES", 64)
+    monkeypatch.setattr(fingerprint, "_STEP_BYTES", 64)
+    stop, events = Stop(stage, 0, batches=1), []
+    for event in resume(config.output, should_stop=stop):  # type: ignore[arg-type]
+        stop.note(event)
+        events.append(event)
+    assert ending(events).message == "Stopped after step 2."
+    assert [e.stage for e in events if isinstance(e, StageChanged)][-1] == stage
 
 
 def test_estimating_the_memory_is_stopped_before_the_next_way_of_training_is_traced(

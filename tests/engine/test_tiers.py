@@ -14,7 +14,7 @@ from app.engine.lora import layer_index, module_path, trainable
 from app.engine.plan_facts import tier_facts
 from app.engine.planning import preview_tiers
 from app.engine.tiers import adapted_layers
-from tests.engine.test_packing import adapted
+from tests.engine.packed_models import adapted
 
 
 def tiers(*periods: int) -> tuple[TierConfig, ...]:

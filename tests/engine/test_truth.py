@@ -25,7 +25,7 @@ from app.engine.step import TrainingStep
 from app.engine.tiers import TierPlan
 from app.engine.trainer import resume, train
 from app.engine.update_rules import AdamWState, UpdateRules, largest_update
-from tests.engine.test_step import batch, training_step
+from tests.engine.training_steps import batch, training_step
 
 STEPS = 6
 Lie = Callable[[pytest.MonkeyPatch], None]

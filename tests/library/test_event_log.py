@@ -165,7 +165,7 @@ def test_damage_stays_known_when_the_run_goes_on(run: Path) -> None:
         writer.append(EvaluationFinished(9, 3.0, False))
         writer.close()
         assert read_event_log(run).problem == (
-            "Before the run went on after step 8: Line 4 of events.jsonl was changed and is not "
+            "Before the run resumed after step 8: Line 4 of events.jsonl was changed and is not "
             "used."
         )
         assert 4 not in [e.step for e in read_details(run).evaluations]

@@ -132,7 +132,7 @@ def test_a_run_whose_settings_were_edited_does_not_go_on_and_says_so(
     text = (run_dir / "run.json").read_text()
     assert old in text
     (run_dir / "run.json").write_text(text.replace(old, new))
-    assert "not those it began with" in read_details(run_dir).summary.problem
+    assert "were changed after it began" in read_details(run_dir).summary.problem
     with pytest.raises(AppError, match="are not those the run began with"):
         list(resume(run_dir))
 

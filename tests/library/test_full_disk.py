@@ -1,5 +1,6 @@
 """A disk that is full or may not be written: told in a sentence, and nothing that was is lost."""
 
+import errno
 import json
 import os
 import resource
@@ -27,6 +28,7 @@ from app.library.metrics import EVENTS_FILE, HEADER_BYTES, MetricsWriter, read_e
 from app.library.pointing import point_at_checkpoints
 from app.library.queue_file import QUEUE_FILE, queued, read_queue, write_queue
 from app.library.remembered_columns import remember_columns
+from app.library.run import RunRecorder
 from app.library.run_details import read_details
 from app.library.run_store import export_checkpoint, list_runs
 from app.library.step_records import record_type
@@ -260,3 +262,40 @@ def test_files_that_may_not_grow_end_a_run_in_a_sentence(
     assert len(after.checkpoints) >= len(before.checkpoints)
     list(resume(run))
     assert list(read_steps(run).steps) == list(range(1, STEPS + 1))
+
+
+_WRITING = ("mkdir", "open", "write", "fsync", "replace")
+
+
+class _FullAtCall:
+    """The disk refuses the n-th of the calls that may need room, and names no file, as some do."""
+
+    def __init__(self, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.left = number
+        for name in _WRITING:
+            monkeypatch.setattr(os, name, self._counted(name, getattr(os, name)))
+
+    def _counted(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(*args: Any, **kwargs: Any) -> Any:
+            if name != "open" or args[1] & os.O_CREAT:
+                self.left -= 1
+                if self.left == 0:
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return call(*args, **kwargs)
+
+        return counted
+
+
+@pytest.mark.parametrize("number", range(1, 8))
+def test_whatever_the_full_disk_refuses_while_a_run_is_made_is_told_with_its_path(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "run"
+    with monkeypatch.context() as patched:
+        disk = _FullAtCall(number, patched)
+        name = "log.txt" if number in (2, 7) else "run.json"
+        path = folder if number == 1 else folder / name
+        with pytest.raises(AppError, match=f"The disk is full: {path} could not"):
+            RunRecorder.create(folder, TrainingConfig(output=folder), {}).log("begun")
+    assert disk.left == 0
+    assert folder.exists() == (number == 7), "only the log's first line came after it was made"

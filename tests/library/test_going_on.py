@@ -57,8 +57,8 @@ def test_a_run_whose_settings_were_changed_goes_on_from_nowhere(
     manifest["config"]["seed"] = 99
     (run / "run.json").write_text(json.dumps(manifest))
     details = read_details(run)
-    assert "not those it began with" in details.why_not_go_on_from(4)
-    assert "not those it began with" in details.summary.why_not_go_on
+    assert "were changed after it began" in details.why_not_go_on_from(4)
+    assert "were changed after it began" in details.summary.why_not_go_on
     with pytest.raises(InputError, match="not those the run began with"):
         reading_to_resume(run, "step-000004")()
 

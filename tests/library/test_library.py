@@ -17,7 +17,13 @@ from app.library.label import LABEL_FILE, Label, write_label
 from app.library.manifest import MANIFEST_FILE, read_manifest
 from app.library.run import RunRecorder
 from app.library.run_folder import choose_run_dir, run_name
-from app.library.run_store import INDEX_FILE, export_checkpoint, list_runs
+from app.library.run_store import (
+    EXPORTED_FILES,
+    INDEX_FILE,
+    export_checkpoint,
+    exporting_checkpoint,
+    list_runs,
+)
 
 MakeRun = Callable[..., Path]
 CHECKPOINT = Path("checkpoints", "step-000008")
@@ -144,6 +150,20 @@ def test_an_export_holds_the_adapter_and_nothing_of_the_run(
     target = export_checkpoint(checkpoint, tmp_path / "out" / "cats")
     assert sorted(os.listdir(target)) == ["adapter_config.json", "adapters.safetensors"]
     assert (target / "adapters.safetensors").read_bytes() == b"{}"
+
+
+def test_an_export_says_how_far_it_is_and_leaves_nothing_when_it_is_closed(
+    make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.core.regular_files._PIECE_BYTES", 1)
+    checkpoint = make_run(tmp_path / "r") / CHECKPOINT
+    whole = sum((checkpoint / name).stat().st_size for name in EXPORTED_FILES)
+    shares = list(exporting_checkpoint(checkpoint, tmp_path / "whole"))
+    assert shares == [byte / whole for byte in range(1, whole + 1)]
+    exporting = exporting_checkpoint(checkpoint, tmp_path / "out" / "cats")
+    next(exporting)
+    exporting.close()
+    assert not (tmp_path / "out").exists()
 
 
 def test_an_export_never_writes_over_anything(make_run: MakeRun, tmp_path: Path) -> None:

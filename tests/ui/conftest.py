@@ -6,13 +6,13 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QEvent, QMimeData, QPointF, Qt, QUrl
-from PySide6.QtGui import QDragEnterEvent, QDropEvent
+from PySide6.QtCore import QEvent
 from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
 from app.core.config import TrainingConfig
+from tests.ui.dropped_files import drop
 from tests.ui.forked_processes import ForkedProcesses
 
 
@@ -68,22 +68,6 @@ def nestling(build: Callable[..., Nestling], tiny_model: Path, qtbot: QtBot) -> 
     made.window.show()
     qtbot.waitUntil(lambda: made.train.plots_place.plots is not None)
     return made
-
-
-def drop(widget: QWidget, path: Path) -> bool:
-    """Drop a file on a widget as the desktop does; whether it was taken."""
-    mime = QMimeData()
-    mime.setUrls([QUrl.fromLocalFile(str(path))])
-    how = (Qt.DropAction.CopyAction, mime, Qt.MouseButton.LeftButton)
-    none = Qt.KeyboardModifier.NoModifier
-    centre = widget.rect().center()
-    enter = QDragEnterEvent(centre, *how, none)
-    QApplication.sendEvent(widget, enter)
-    if not enter.isAccepted():
-        return False
-    event = QDropEvent(QPointF(centre), *how, none)
-    QApplication.sendEvent(widget, event)
-    return event.isAccepted()
 
 
 @pytest.fixture(name="drop")

@@ -74,10 +74,10 @@ def test_a_run_whose_last_checkpoint_is_damaged_goes_on_from_an_earlier_one_only
     run = make_run(runs_dir() / "a", outcome=None, saves=(4, 6))
     (run / "checkpoints" / "step-000006" / "adapters.safetensors").unlink()
     view = opened(run).library.opened
-    assert not view.resume.isEnabled()
-    for told in (view.resume.toolTip(), view.subtitle.text()):
+    assert not view.head.resume.isEnabled()
+    for told in (view.head.resume.toolTip(), view.head.subtitle.text()):
         assert "of step 6, is damaged: adapters.safetensors is missing." in told
-        assert "It can go on from an earlier one." in told
+        assert "You can resume from an earlier one." in told
     view.checkpoints.table.selectRow(1)
     assert view.checkpoints.resume.isEnabled()
 
@@ -87,8 +87,8 @@ def test_nothing_takes_the_train_page_while_a_run_is_in_progress(
 ) -> None:
     nestling = opened(make_run(runs_dir() / "a", outcome="stopped", saves=(4, 6)))
     view, runs = nestling.library.opened, nestling.library.list
-    taking = (view.resume, view.checkpoints.resume, runs.resume, *view.repeat.repeats[:2])
-    waiting = view.repeat.repeats[2:]
+    taking = (view.head.resume, view.checkpoints.resume, runs.resume, *view.head.repeat.repeats[:2])
+    waiting = view.head.repeat.repeats[2:]
     assert all(control.isEnabled() for control in (*taking, *waiting))
     nestling.state.set_phase(Phase.RUNNING)
     for control in taking:
@@ -132,7 +132,7 @@ def test_a_waiting_run_that_is_made_ready_keeps_its_place(
     page.table.selectRow(0)
     for control in (page.later, page.remove):
         assert not control.isEnabled()
-        assert "being made ready" in control.toolTip()
+        assert "being prepared" in control.toolTip()
     queue.remove(queue.runs[0].key)
     queue.move(queue.runs[0].key, 1)
     assert [run.config.name for run in queue.runs] == ["first", "second"]

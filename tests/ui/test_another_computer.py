@@ -10,7 +10,7 @@ from app.core.config import TrainingConfig
 from app.core.paths import runs_dir
 from app.engine.trainer import train
 from app.library.run_summary import summarise
-from tests.engine.test_another_computer import OTHER, made_by
+from tests.engine.other_computers import OTHER, made_by
 
 
 def test_the_window_says_so_where_it_is_seen(

@@ -61,7 +61,7 @@ def test_a_drop_shows_the_first_rows_and_then_how_the_model_sees_them(
     qtbot.waitUntil(lambda: "<|im_start|>assistant" in shown(nestling))
     assert nestling.window.pages.currentIndex() == DATA, "a drop does not lead away from here"
     qtbot.waitUntil(tokens_are_there(nestling))
-    assert nestling.data.status.text.text() == "All rows are tokens: a run starts at once."
+    assert nestling.data.status.text.text() == "Tokenized. Ready to train."
     assert nestling.data.rows.total.text() == "of 40"
 
 
@@ -132,7 +132,7 @@ def test_dragging_the_line_changes_the_limit_and_what_is_said_of_it(
     plot.line.setValue(8.0)  # as a drag does
     plot.line.sigDragged.emit(plot.line)
     qtbot.waitUntil(lambda: nestling.state.config.max_seq_length == 256)
-    assert view.effect.text() == "1 row to validate on (5 %) cut at the end."
+    assert view.effect.text() == "1 validation row (5 %) is cut at the limit."
     assert nestling.train.form.fields["max_seq_length"].control.value() == 256  # type: ignore[attr-defined]
     figures = {figure.name: figure.value for figure in view.counted.shown}
     statistics = nestling.data_work.figures.statistics
@@ -153,7 +153,7 @@ def test_the_run_is_told_in_steps_and_time_only_once_that_was_measured(
     qtbot.waitUntil(tokens_are_there(nestling))
     view = nestling.data.statistics
     run = {figure.name: figure for figure in view.run.shown}
-    assert run["Steps an epoch"].value == "9", "36 rows in batches of 4"
+    assert run["Steps per epoch"].value == "9", "36 rows in batches of 4"
     assert run["Time"].value == "Not known yet"
     home = Path(nestling.control._runs_dir)
     make_run(home / "20260101-cats", model=nestling.state.config.model)
@@ -188,7 +188,8 @@ def test_a_dataset_with_bad_rows_leads_to_its_problems(
     view.copy.click()
     copied = QGuiApplication.clipboard().text()
     assert copied.split("\t")[:3] == ["Empty", "bad.jsonl", "Line 22"]
-    assert nestling.data.status.text.text() == "There are no tokens yet: rows can't be used."
+    status = nestling.data.status.text.text()
+    assert status == "Not tokenized: fix or leave out the rows that can't be used."
     revealed: list[Path] = []
     nestling.data.reveal_requested.disconnect(nestling.commands.reveal)
     nestling.data.reveal_requested.connect(revealed.append)
@@ -231,13 +232,13 @@ def test_a_dataset_that_the_model_refuses_is_said_to_be_refused(
     qtbot.waitUntil(lambda: "add 1 and 2" in shown(nestling))
     nothing_follows = "As the file has it: the model takes none of these."
     qtbot.waitUntil(lambda: page.rows.note.text() == nothing_follows)
-    assert page.statistics._waiting.text() == "No row became tokens, so that none has a length."
+    assert page.statistics._waiting.text() == "No row could be tokenized."
     assert nestling.train.data.problem.text() == nestling.state.rows_problem
     qtbot.waitUntil(lambda: page.problems.counts == {"refused by the model": 6, "duplicate": 5})
     nestling.commands.open_path(write_calls(tmp_path / "some.jsonl", plain=5))
     qtbot.waitUntil(lambda: work.preview.total == 5)
     assert page.status.text.text() == (
-        "6 rows are left out, refused by the model: Problems says why."
+        "Tokenized. The model refuses 6 rows, which are left out; see Problems."
     )
     assert nestling.actions.start.isEnabled()
 
@@ -351,7 +352,7 @@ def test_a_column_that_is_used_by_its_name_is_not_said_to_be_unused(
     nestling.commands.open_path(path)
     view = nestling.data.columns
     qtbot.waitUntil(lambda: list(view.roles) == ["question", "answer"])
-    assert {box.currentText() for box in view.roles.values()} == {"By its name"}
+    assert {box.currentText() for box in view.roles.values()} == {"Automatic"}
     choose(view.roles["question"], "prompt")
     assert view.roles["answer"].currentText() == "Not used", "roles decide alone"
 

@@ -84,7 +84,7 @@ def test_the_figures_are_those_that_the_run_reports(
     capsys.readouterr()
     checked = what_check_says(state, capsys)
 
-    steps = int(told["Steps an epoch"].value)
+    steps = int(told["Steps per epoch"].value)
     state.change_config(steps=steps)
     notes: list[str] = []
     state.run_event_received.connect(
@@ -106,7 +106,7 @@ def test_the_figures_are_those_that_the_run_reports(
     assert held == started.valid_examples
     trained = counted["Trained tokens"].value
     if case.mixed:
-        trained = told["Tokens an epoch"].note.removeprefix("about ").removesuffix(" trained")
+        trained = told["Tokens per epoch"].note.removeprefix("about ").removesuffix(" trained")
     assert trained == f"{state.step.trained_tokens:,}"
     assert checked["epoch"]["trained_tokens"] == state.step.trained_tokens
     assert counted["Tokens"].value == f"{checked['tokens']['tokens']:,}"

@@ -22,7 +22,7 @@ from app.ui.errors_shown import ErrorSink
 from app.ui.main_window import LIBRARY
 from app.workers.background import Failure
 from tests.conftest import write_chats
-from tests.ui.test_mixed_datasets import drop
+from tests.ui.dropped_files import drop
 
 NAME = "R&D <img src=x> b"
 TURNED = f"{NAME} \u202eb"
@@ -101,7 +101,7 @@ def test_a_dataset_s_name_is_shown_as_it_stands_on_all_pages(
         write_chats(path, 20)
         with path.open("a") as file:
             file.write(f'{{"{TURNED}": 1}}\n')
-    drop(nestling.window, first, other)
+    assert drop(nestling.window, first, other)
     qtbot.waitUntil(lambda: len(nestling.state.config.mix) == 1)
     qtbot.waitUntil(lambda: nestling.data.problems.model.rowCount() > 0)
     assert seen(nestling.window) == {"plain", "guessed", "caption"}

@@ -115,6 +115,24 @@ def test_a_checkpoint_is_exported_whole_and_never_over_another(
     qtbot.waitUntil(lambda: "chats adapter 2" in nestling.window.notice.text.text())
 
 
+def test_an_export_says_how_far_it_is_and_can_be_cancelled_there(
+    nestling: Nestling, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.core.regular_files._PIECE_BYTES", 1)
+    monkeypatch.setattr("app.workers.background.SECONDS_BETWEEN_SHARES", 0.01)
+    adapter = tmp_path / "adapter"
+    adapter.mkdir()
+    (adapter / "adapter_config.json").write_text("{}")
+    (adapter / "adapters.safetensors").write_bytes(bytes(2**20))  # a million pieces
+    nestling.export.export_into(tmp_path / "out", adapter, "cats")
+    notice = nestling.window.notice
+    qtbot.waitUntil(lambda: f"Exporting into {tmp_path / 'out'}: " in notice.text.text())
+    assert notice.action.text() == "Cancel"
+    notice.action.click()
+    qtbot.waitUntil(lambda: "The export was cancelled" in notice.text.text())
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_name_with_a_slash_is_no_folder(tmp_path: Path) -> None:
     assert free_name(tmp_path, "a/b") == tmp_path / "a-b"
 

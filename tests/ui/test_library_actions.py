@@ -58,6 +58,18 @@ def shown(build: Callable[..., Nestling], qtbot: QtBot) -> Callable[[], Nestling
     return show
 
 
+def test_what_a_run_failed_of_is_shown_whole(
+    make_run: MakeRun, shown: Callable[[], Nestling], qtbot: QtBot
+) -> None:
+    run = make_run(runs_dir() / "a", outcome="failed")
+    nestling = shown()
+    opened(nestling, run, qtbot)
+    head = nestling.library.opened.head
+    assert head.problem.text() == "Done.", "what the run's end says"
+    assert head.problem.isVisible()
+    assert "Done." not in head.subtitle.text()
+
+
 def test_the_state_stands_behind_the_name_as_soon_as_a_run_is_opened(
     make_run: MakeRun, shown: Callable[[], Nestling]
 ) -> None:
@@ -66,7 +78,7 @@ def test_the_state_stands_behind_the_name_as_soon_as_a_run_is_opened(
     assert run is not None
     nestling.library.show_run(run, is_live=False)
     view = nestling.library.opened
-    assert view.pill.x() > view.name.geometry().right()
+    assert view.head.pill.x() > view.head.name.geometry().right()
 
 
 def opened(nestling: Nestling, run_dir: Path, qtbot: QtBot) -> None:
@@ -100,14 +112,16 @@ def test_a_run_whose_manifest_is_damaged_still_shows_its_plots_and_checkpoints(
     nestling = shown()
     opened(nestling, run, qtbot)
     view = nestling.library.opened
-    assert "can't be read" in view.problem.text()
+    assert "can't be read" in view.head.problem.text()
     assert view.plots is not None
     assert view.plots.series is not None
     assert view.plots.series.last_step == 8
     assert view.checkpoints.model.rowCount() == 1
-    assert view.repeat.isEnabled()
-    assert not any(action.isEnabled() for action in (*view.repeat.repeats, view.repeat.settings))
-    assert all(action.isEnabled() for action in view.repeat.measured)
+    assert view.head.repeat.isEnabled()
+    assert not any(
+        action.isEnabled() for action in (*view.head.repeat.repeats, view.head.repeat.settings)
+    )
+    assert all(action.isEnabled() for action in view.head.repeat.measured)
 
 
 def test_a_new_name_and_notes_are_kept_beside_the_manifest(
@@ -118,9 +132,9 @@ def test_a_new_name_and_notes_are_kept_beside_the_manifest(
     nestling = shown()
     opened(nestling, run, qtbot)
     view = nestling.library.opened
-    view.name.setText("Kittens")
+    view.head.name.setText("Kittens")
     view.notes.setPlainText("Better than the first.")
-    view.back.click()
+    view.head.back.click()
     qtbot.waitUntil(lambda: read_label(run).name == "Kittens")
     assert read_label(run).notes == "Better than the first."
     runs = nestling.library.list
@@ -160,11 +174,11 @@ def test_a_label_too_long_to_be_shown_is_not_cut_by_looking_at_it(
     write_label(run, long)
     nestling = shown()
     opened(nestling, run, qtbot)
-    nestling.library.opened.back.click()
+    nestling.library.opened.head.back.click()
     opened(nestling, run, qtbot)
     assert read_label(run) == long
-    nestling.library.opened.name.setText("short")
-    nestling.library.opened.back.click()
+    nestling.library.opened.head.name.setText("short")
+    nestling.library.opened.head.back.click()
     qtbot.waitUntil(lambda: read_label(run) == Label("short", long.notes))
 
 
@@ -174,9 +188,9 @@ def test_a_run_without_a_name_keeps_the_one_it_had(
     run = make_run(runs_dir() / "a")
     nestling = shown()
     opened(nestling, run, qtbot)
-    nestling.library.opened.name.setText("  ")
-    nestling.library.opened.back.click()
-    assert nestling.library.opened.name.text() == "cats"
+    nestling.library.opened.head.name.setText("  ")
+    nestling.library.opened.head.back.click()
+    assert nestling.library.opened.head.name.text() == "cats"
 
 
 def test_runs_not_finished_and_runs_with_a_problem_can_be_picked_out(
@@ -303,7 +317,7 @@ def test_what_can_t_be_judged_is_not_thinned_out_and_the_reason_is_shown(
     assert not view.thin_out.isEnabled()
     said = "Lines 2 and 4 of events.jsonl were changed and are not used."
     assert f"It is not certain which checkpoint is the best. {said}" in view.thin_out.toolTip()
-    assert nestling.library.opened.problem.text() == said
+    assert nestling.library.opened.head.problem.text() == said
 
 
 def test_a_copy_of_a_checkpoint_is_shown_as_one_and_no_run_goes_on_from_it(
@@ -376,7 +390,7 @@ def test_a_run_that_was_open_when_the_window_closed_is_shown_again(
     again = build()
     again.window.show()
     qtbot.waitUntil(lambda: again.library.opened_run_dir == run)
-    again.library.opened.back.click()
+    again.library.opened.head.back.click()
     again.library_commands.refresh()
     qtbot.waitUntil(lambda: not again.background.is_busy)
     assert again.library.opened_run_dir is None
@@ -391,7 +405,7 @@ def test_an_interrupted_run_is_told_at_the_start_once(
     make_run(runs_dir() / "a", outcome=None, steps=20, saves=(4, 8))
     first = shown()
     qtbot.waitUntil(first.window.notice.isVisible)
-    assert "up to step 8 is kept" in first.window.notice.text.text()
+    assert "You can resume from step 8." in first.window.notice.text.text()
     assert first.window.notice.action.text() == "Resume"
     first.shut_down()
     assert not shown().window.notice.isVisible()
@@ -440,12 +454,12 @@ def test_a_run_is_repeated_with_its_settings_and_as_plain_adamw(
     opened(nestling, run, qtbot)
     details = nestling.library.opened.run
     assert details is not None
-    nestling.library.opened.repeat.repeat_requested.emit(details.details)
+    nestling.library.opened.head.repeat.repeat_requested.emit(details.details)
     config = nestling.state.config
     assert (config.learning_rate, config.assign) == (3e-4, "rank")
     assert config.tiers == (TierConfig(1), TierConfig(2))
     qtbot.waitUntil(nestling.actions.start.isEnabled)
-    nestling.library.opened.repeat.plain_repeat_requested.emit(details.details)
+    nestling.library.opened.head.repeat.plain_repeat_requested.emit(details.details)
     plain = nestling.state.config
     assert plain.tiers == (TierConfig(1),)
     assert plain.name == "chats, plain AdamW"
@@ -492,11 +506,11 @@ def test_settings_that_are_not_understood_are_exported_as_they_stand(
     nestling = shown()
     opened(nestling, run_dir, qtbot)
     view = nestling.library.opened
-    for repeat in view.repeat.repeats:
+    for repeat in view.head.repeat.repeats:
         assert not repeat.isEnabled()
         assert "dreams" in repeat.toolTip()
-    assert view.repeat.menu().toolTipsVisible()
-    assert view.repeat.settings.isEnabled()
+    assert view.head.repeat.menu().toolTipsVisible()
+    assert view.head.repeat.settings.isEnabled()
     assert view.run is not None
     path = tmp_path / "raw.toml"
     nestling.library_commands.exports.save_settings(view.run.details, path)
@@ -514,7 +528,7 @@ def test_a_run_without_measurements_has_none_to_export_and_says_so(
     (run_dir / "metrics.bin").unlink()
     nestling = shown()
     opened(nestling, run_dir, qtbot)
-    repeat = nestling.library.opened.repeat
+    repeat = nestling.library.opened.head.repeat
     assert all(action.isEnabled() for action in (*repeat.repeats, repeat.settings))
     for export in repeat.measured:
         assert not export.isEnabled()
@@ -619,8 +633,8 @@ def test_runs_are_read_and_written_beside_the_window_s_thread(
     nestling.library_commands.exports.save_data([runs[1]], tmp_path / "b.csv")
     nestling.export.export_into(tmp_path, runs[1] / "checkpoints" / "step-000008", "b")
     qtbot.waitUntil(lambda: "b adapter" in nestling.window.notice.text.text())
-    view.name.setText("Kittens")
-    view.back.click()
+    view.head.name.setText("Kittens")
+    view.head.back.click()
     page = nestling.library
     qtbot.waitUntil(lambda: "Kittens" in [run.name for run in page.list.runs.all_runs])
     page.list.table.selectAll()
@@ -647,8 +661,8 @@ def test_the_run_in_progress_is_opened_as_ours(
     nestling.window.show_page(LIBRARY)
     opened(nestling, nestling.state.started.run_dir, qtbot)
     view = nestling.library.opened
-    assert view.pill.text() == "Running"
-    assert not view.delete.isEnabled()
+    assert view.head.pill.text() == "Running"
+    assert not view.head.delete.isEnabled()
     assert not view.checkpoints.thin_out.isEnabled()
     plots = view.plots
     assert plots is not None
@@ -656,13 +670,13 @@ def test_the_run_in_progress_is_opened_as_ours(
     assert plots.raster.is_live
     seen = drawn_losses(plots)
     qtbot.waitUntil(lambda: drawn_losses(plots) > seen + 5)
-    qtbot.waitUntil(lambda: not view.subtitle.text().startswith(f"{seen} of"))
+    qtbot.waitUntil(lambda: not view.head.subtitle.text().startswith(f"{seen} of"))
     nestling.actions.pause.trigger()
-    assert view.pill.text() == "Pausing…"
-    qtbot.waitUntil(lambda: view.pill.text() == "Paused")
+    assert view.head.pill.text() == "Pausing…"
+    qtbot.waitUntil(lambda: view.head.pill.text() == "Paused")
     nestling.actions.stop.trigger()
     qtbot.waitUntil(lambda: nestling.state.phase is Phase.FINISHED)
-    qtbot.waitUntil(lambda: view.pill.text() == "Stopped")
+    qtbot.waitUntil(lambda: view.head.pill.text() == "Stopped")
     assert plots.series is not nestling.live_series.series
     assert plots.series is not None
     assert plots.series.last_step == nestling.state.step.step  # type: ignore[union-attr]
@@ -684,7 +698,7 @@ def test_a_run_that_another_program_trains_is_followed_while_it_is_seen(
     try:
         opened(nestling, run, qtbot)
         view = nestling.library.opened
-        assert view.pill.text() == "Running elsewhere"
+        assert view.head.pill.text() == "Running elsewhere"
         view.notes.setPlainText("not yet kept")
         recorder.record(run_started(run, 41))
         for number in range(1, 41):
@@ -701,8 +715,8 @@ def test_a_run_that_another_program_trains_is_followed_while_it_is_seen(
         recorder.record(RunFinished("stopped", run, None, 41, "Stopped after step 41."))
     finally:
         recorder.close()
-    qtbot.waitUntil(lambda: view.pill.text() == "Stopped")
-    assert "Stopped after step 41." in view.subtitle.text()
+    qtbot.waitUntil(lambda: view.head.pill.text() == "Stopped")
+    assert "Stopped after step 41." in view.head.subtitle.text()
 
 
 def last_step(nestling: Nestling) -> int:

@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 
+import pytest
 from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
 from app.core.events import MemoryAdvice, MemoryEstimated
-from app.core.memory_words import memory_sentence
+from app.core.memory_words import NO_ESTIMATE, memory_sentence
 
 ROOMY = MemoryEstimated(
     model_bytes=2_000_000_000,
@@ -32,6 +33,28 @@ def test_the_estimate_comes_by_itself_and_is_told(nestling: Nestling, qtbot: QtB
     qtbot.waitUntil(lambda: nestling.state.memory is not None)
     assert note.text.text().startswith("Needs at most about")
     assert not note.ways
+
+
+def test_that_there_can_be_no_estimate_is_said_in_one_sentence(
+    nestling: Nestling, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = nestling.state
+    qtbot.waitUntil(lambda: state.memory is not None)
+
+    def untraceable(*_: object) -> None:
+        raise TypeError("'NoneType' object is not subscriptable")
+
+    monkeypatch.setattr("app.engine.planning.memory_need", untraceable)
+    state.change_config(batch_size=16)
+    qtbot.waitUntil(lambda: state.is_memory_unknown)
+    note = nestling.train.header.memory
+    assert note.text.text() == NO_ESTIMATE
+    assert note.isVisibleTo(nestling.train.header)
+    assert not note.ways
+    monkeypatch.undo()
+    state.change_config(batch_size=8)
+    qtbot.waitUntil(lambda: state.memory is not None)
+    assert note.text.text().startswith("Needs at most about")
 
 
 def test_a_change_of_the_batch_is_estimated_anew_and_the_tiers_stay(

@@ -5,9 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
-from PySide6.QtGui import QDragEnterEvent, QDropEvent
-from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
@@ -17,6 +14,7 @@ from app.library.remembered_columns import remember_columns
 from app.ui.app_state import Phase
 from app.ui.main_window import DATA
 from app.ui.pages.data_page import PROBLEMS
+from tests.ui.dropped_files import drop
 
 Write = Callable[..., Path]
 
@@ -32,18 +30,6 @@ def write(tmp_path: Path) -> Write:
     return write
 
 
-def drop(widget: QWidget, *paths: Path) -> None:
-    mime = QMimeData()
-    mime.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
-    how = (Qt.DropAction.CopyAction, mime, Qt.MouseButton.LeftButton)
-    none = Qt.KeyboardModifier.NoModifier
-    centre = widget.rect().center()
-    enter = QDragEnterEvent(centre, *how, none)
-    QApplication.sendEvent(widget, enter)
-    assert enter.isAccepted()
-    QApplication.sendEvent(widget, QDropEvent(QPointF(centre), *how, none))
-
-
 def shown(nestling: Nestling) -> list[tuple[str, int, str]]:
     rows = nestling.train.data.mixed.rows
     return [(row.name.text(), row.share.value(), row.facts.text()) for row in rows]
@@ -53,7 +39,7 @@ def test_several_files_dropped_at_a_time_are_mixed_in_equal_shares(
     nestling: Nestling, write: Write, qtbot: QtBot
 ) -> None:
     paths = [write("new.jsonl", 30), write("old.jsonl", 7), write("older.jsonl", 9)]
-    drop(nestling.window, *paths)
+    assert drop(nestling.window, *paths)
     qtbot.waitUntil(nestling.actions.start.isEnabled)
     config = nestling.state.config
     assert config.data == paths[0]
@@ -94,7 +80,7 @@ def test_a_dataset_is_added_given_its_share_and_taken_out(
 def test_shares_that_leave_nothing_are_told_and_can_not_be_trained_with(
     nestling: Nestling, write: Write, qtbot: QtBot
 ) -> None:
-    drop(nestling.window, write("new.jsonl", 30), write("old.jsonl", 7))
+    assert drop(nestling.window, write("new.jsonl", 30), write("old.jsonl", 7))
     qtbot.waitUntil(nestling.actions.start.isEnabled)
     nestling.train.data.mixed.rows[0].share.setValue(99)
     assert "at most 95 % can be" in nestling.train.data.mixed.problem.text()
@@ -104,7 +90,7 @@ def test_shares_that_leave_nothing_are_told_and_can_not_be_trained_with(
 def test_bad_rows_of_a_mixed_in_dataset_are_named(
     nestling: Nestling, write: Write, qtbot: QtBot
 ) -> None:
-    drop(nestling.window, write("new.jsonl", 30), write("old.jsonl", 7, bad="{oops\n"))
+    assert drop(nestling.window, write("new.jsonl", 30), write("old.jsonl", 7, bad="{oops\n"))
     qtbot.waitUntil(lambda: bool(nestling.train.data.mixed.rows))
     (row,) = nestling.train.data.mixed.rows
     qtbot.waitUntil(lambda: bool(row.problem.text()))
@@ -122,7 +108,7 @@ def test_a_mixed_in_dataset_is_read_as_its_columns_were_mapped(
     letters = tmp_path / "letters.csv"
     letters.write_text("asked,answered\n" + "".join(f"why {i},so {i}\n" for i in range(9)))
     remember_columns(letters, Columns(prompt="asked", completion="answered"))
-    drop(nestling.window, write("new.jsonl", 30), letters)
+    assert drop(nestling.window, write("new.jsonl", 30), letters)
     qtbot.waitUntil(nestling.actions.start.isEnabled)
     (mixed,) = nestling.state.config.mix
     assert (mixed.data, mixed.map) == (letters, "prompt=asked, completion=answered")
@@ -134,7 +120,7 @@ def test_problems_of_a_mixed_in_dataset_are_listed_on_the_data_page(
     nestling: Nestling, write: Write, qtbot: QtBot
 ) -> None:
     problems = nestling.data.problems
-    drop(nestling.window, write("new.jsonl", 30), write("old.jsonl", 7, bad="{oops\n[]\n"))
+    assert drop(nestling.window, write("new.jsonl", 30), write("old.jsonl", 7, bad="{oops\n[]\n"))
     qtbot.waitUntil(lambda: problems.total == 2)
     rows = map(problems.model.at, range(problems.model.rowCount()))
     listed = [(problem.path.name, problem.place.line) for problem in rows]
@@ -165,7 +151,7 @@ def test_a_dataset_that_is_none_is_named_in_its_place(
 def test_another_dataset_comes_without_what_was_mixed_into_the_last(
     nestling: Nestling, write: Write, qtbot: QtBot
 ) -> None:
-    drop(nestling.window, write("new.jsonl", 30), write("old.jsonl", 7))
+    assert drop(nestling.window, write("new.jsonl", 30), write("old.jsonl", 7))
     qtbot.waitUntil(nestling.actions.start.isEnabled)
     nestling.commands.open_path(write("other.jsonl", 5))
     qtbot.waitUntil(lambda: nestling.train.data.name.text() == "other")

@@ -41,11 +41,12 @@ def test_rows_are_shown_cut_at_the_last_learned_position(
     show(nestling, qtbot, model, tmp_path / "a.jsonl", "short", "long" * 30)
     statistics = nestling.data.statistics
     assert statistics.effect.text() == (
-        "1 row to train on (50 %) cut at the end. This model has learned 24 positions and reads "
+        "1 training row (50 %) is cut at the limit. This model has learned 24 positions and reads "
         "nothing after them: rows are cut at 24 tokens, not at 2,048."
     )
     assert statistics.plot is not None
     assert statistics.plot.limit == 24
+    assert not statistics.plot.context.isVisible(), "the limit stands there"
     assert nestling.data.problems.counts == {"too long": 1}
 
 
@@ -55,7 +56,9 @@ def test_rows_longer_than_the_model_was_made_for_are_counted_and_drawn(
     model = with_context(tmp_path / "rotary", tiny_model, 32)
     show(nestling, qtbot, model, tmp_path / "a.jsonl", "short", "long" * 30, "longer" * 9)
     statistics = nestling.data.statistics
-    assert statistics.effect.text().endswith("2 rows are longer than the model reads (32 tokens).")
+    assert statistics.effect.text().endswith(
+        "2 rows are longer than the model's context (32 tokens)."
+    )
     assert statistics.plot is not None
     assert statistics.plot.context.isVisible()
     assert not nestling.state.why_not_start()
@@ -69,3 +72,14 @@ def test_another_model_brings_its_own_limits(
     nestling.state.change_config(model=tiny_model)
     effect = nestling.data.statistics.effect
     qtbot.waitUntil(lambda: effect.text().startswith("No row is cut"))
+
+
+def test_rows_that_stop_a_run_are_listed_before_warnings(
+    nestling: Nestling, tiny_model: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
+    model = with_late_tokens(tmp_path / "late", tiny_model)
+    show(nestling, qtbot, model, tmp_path / "a.jsonl", "twice", "twice", "so <|later|> it is")
+    problems = nestling.data.problems
+    assert problems.counts == {"duplicate": 1, "token without embedding": 1}
+    listed = [problems.model.at(row).kind for row in range(problems.model.rowCount())]
+    assert listed == ["token without embedding", "duplicate"]

@@ -159,7 +159,7 @@ def test_a_run_that_can_not_begin_stays_with_the_reason_and_the_next_one_starts(
     assert names(nestling) == ["broken"]
     assert "gone.jsonl isn't there" in nestling.queue.runs[0].problem
     assert [run.name for run in list_runs(runs_dir())] == ["good"]
-    assert nestling.queue.why_not_start() == "Nothing waits."
+    assert nestling.queue.why_not_start() == "The queue is empty."
     assert nestling.queue_page.problem.text() == nestling.queue.runs[0].problem
     assert not nestling.queue_page.problem.isHidden()
 
@@ -239,7 +239,7 @@ def test_a_queue_that_was_going_goes_on_by_itself_with_the_run_that_was_stopped(
     assert saved.unfinished == next(r.run_dir.name for r in list_runs(runs_dir()))
     qtbot.waitUntil(lambda: again.state.phase.is_active)
     assert again.queue.is_going
-    assert "queue goes on" in again.window.notice.text.text()
+    assert "queue resumed" in again.window.notice.text.text()
     qtbot.waitUntil(lambda: not again.state.is_inspecting)
     assert again.window.notice.isVisible()
     assert not read_saved_queue(home_dir() / QUEUE_FILE).goes_on  # a crash from here on holds it

@@ -42,7 +42,7 @@ def test_quitting_during_a_run_asks_and_leaves_a_checkpoint(
     assert question.text() == "A run is in progress."
     answer(question, "Stop and Quit")
     assert running.state.phase is Phase.STOPPING
-    assert running.train.header.status.text() == "Stopping…"
+    assert running.train.header.pill.text() == "Stopping…"
     qtbot.waitUntil(lambda: not running.window.isVisible())
     finished = running.state.finished
     assert finished is not None
@@ -79,7 +79,8 @@ def test_a_run_stopped_in_its_first_validation_leaves_nothing_and_says_so(
     started = validating.state.started
     assert started is not None
     validating.actions.stop.trigger()
-    assert header.status.text() == "Stopping…"
+    assert header.pill.text() == "Stopping…"
+    assert header.status.text() == "Canceling the run."
     qtbot.waitUntil(lambda: not validating.state.phase.is_active)
     assert header.status.text() == "Stopped before the first step."
     assert not header.results.isVisible()
@@ -124,7 +125,7 @@ def test_the_window_is_quit_while_a_chat_template_never_ends(
     qtbot.waitUntil(nestling.actions.start.isEnabled)
     nestling.actions.start.trigger()
     status = nestling.train.header.status
-    qtbot.waitUntil(lambda: status.text().startswith("Turning text"))
+    qtbot.waitUntil(lambda: status.text().startswith("Tokenizing"))
     nestling.quitting.stop_and_quit()
     qtbot.waitUntil(lambda: not nestling.window.isVisible())
     assert nestling.state.finished is not None

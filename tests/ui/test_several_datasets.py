@@ -70,7 +70,7 @@ def test_each_dataset_is_looked_at_and_measured(
     assert page.problems.counts == {"too long": 2}
     qtbot.waitUntil(lambda: page.problems.model.rowCount() == 2)
     assert page.problems.model.at(0).path.name == "old.jsonl"
-    assert page.statistics.effect.text() == "2 rows to train on (25 %) cut at the end."
+    assert page.statistics.effect.text() == "2 training rows (25 %) are cut at the limit."
     work.preview.go_to(7)
     qtbot.waitUntil(lambda: "old.jsonl, long 0" in shown(nestling))
     page.chooser.choices[0].click()
@@ -96,7 +96,8 @@ def test_what_is_wrong_with_an_added_dataset_is_shown_and_mended_there(
     assert page.chooser.choices[1].isChecked()
     assert page.chooser.choices[1].text() == "old  25 % · 2 bad rows"
     assert page.problems.total == 2
-    assert page.status.text.text() == "There are no tokens yet: rows of old can't be used."
+    status = page.status.text.text()
+    assert status == "Not tokenized: fix or leave out the rows of old that can't be used."
     old.write_text("".join(json.dumps({"text": f"Right {i}."}) + "\n" for i in range(12)))
     page.problems.reread.click()
     assert not page.problems.reread.isEnabled(), "it is being read"
@@ -105,7 +106,7 @@ def test_what_is_wrong_with_an_added_dataset_is_shown_and_mended_there(
     qtbot.waitUntil(measured(nestling, 2))
     assert page.problems.counts == {}
     assert page.rows.total.text() == "of 12"
-    assert page.status.text.text() == "All rows are tokens: a run starts at once."
+    assert page.status.text.text() == "Tokenized. Ready to train."
 
 
 def test_columns_of_a_mixed_in_dataset_are_mapped_on_the_page(
@@ -159,9 +160,9 @@ def test_what_the_page_says_of_rows_and_steps_is_what_the_run_does(
     qtbot.waitUntil(lambda: nestling.state.phase is Phase.FINISHED)
     (run,) = started
     kept = json.loads((run.run_dir / "run.json").read_text())
-    assert figures["Steps an epoch"] == str(run.steps_per_epoch)
+    assert figures["Steps per epoch"] == str(run.steps_per_epoch)
     rows = [part["rows_per_epoch"] for part in kept["mixed"]]
-    assert figures["Rows an epoch"] == str(sum(rows))
+    assert figures["Rows per epoch"] == str(sum(rows))
     assert [line.split(":")[0] for line in counts] == ["new", "old", "older", "Together"]
     for line, part in zip(counts, kept["mixed"], strict=False):
         assert line.split(": ")[1].startswith(f"{part['rows']} rows to train on, ")
@@ -182,7 +183,7 @@ def test_any_row_is_gone_to_before_the_rows_are_tokens(
     rows.number.setValue(19_000)
     qtbot.waitUntil(lambda: "many.jsonl, row 18999" in shown(nestling))
     assert "Row 19,000 · line 19,000 · " in shown(nestling)
-    assert rows.note.text() == "Read from the file: not all rows are tokens yet."
+    assert rows.note.text() == "Read from the file: not all rows are tokenized yet."
     rows.next.click()
     qtbot.waitUntil(lambda: "many.jsonl, row 19004" in shown(nestling))
     rows.previous.click()

@@ -60,7 +60,7 @@ def test_what_was_stopped_goes_on_where_it_was(
     nestling.window.show_page(1)
     nestling.commands.open_path(large)
     qtbot.waitUntil(in_the_middle(nestling))
-    assert status.text.text().startswith("Turning text into tokens: ")
+    assert status.text.text().startswith("Tokenizing: ")
     stopped_at = work.share
     status.stop.click()
     assert work.is_stopped
@@ -99,7 +99,7 @@ def test_a_run_goes_on_where_the_page_was(nestling: Nestling, large: Path, qtbot
     assert nestling.state.finished is not None
     assert nestling.state.finished.outcome == "finished"
     assert reached is not None
-    assert "Turning text into tokens" in stages
+    assert "Tokenizing" in stages
     assert min(share for share in shares if share) > reached / 2
     assert [folder.suffix for folder in stores_dir().iterdir() if folder.is_dir()] == [""]
     qtbot.waitUntil(lambda: work.done is not None)
@@ -116,7 +116,7 @@ def test_after_tokens_are_made_a_run_makes_none(
     nestling.actions.start.trigger()
     qtbot.waitUntil(lambda: nestling.state.phase is Phase.FINISHED)
     assert "Reading the dataset" in stages
-    assert "Turning text into tokens" not in stages
+    assert "Tokenizing" not in stages
 
 
 def test_another_model_or_mask_starts_anew(
@@ -202,8 +202,8 @@ def test_several_files_and_what_is_mixed_in_are_all_made_before_a_run(
     qtbot.waitUntil(lambda: work.figures.statistics is not None)
     qtbot.waitUntil(nestling.actions.start.isEnabled)
     figures = {figure.name: figure for figure in nestling.data.statistics.run.shown}
-    assert figures["Steps an epoch"].value == "12", "36 rows and 12 mixed in, in batches of 4"
+    assert figures["Steps per epoch"].value == "12", "36 rows and 12 mixed in, in batches of 4"
     nestling.actions.start.trigger()
     qtbot.waitUntil(lambda: nestling.state.phase is Phase.FINISHED)
     assert "Reading the dataset" in stages
-    assert "Turning text into tokens" not in stages
+    assert "Tokenizing" not in stages

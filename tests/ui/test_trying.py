@@ -92,8 +92,8 @@ def test_both_answers_and_their_distance_are_shown(shown: Nestling, qtbot: QtBot
         assert said(page, side) == "".join(streamed) != ""
     turn = page.conversation.turns[0]
     assert "6 tokens" in turn.answers["base"].status.text()
-    assert "cut at the most tokens" in turn.answers["tuned"].status.text()
-    assert turn.logits.text().startswith("First token: logits up to ")
+    assert "cut at max tokens" in turn.answers["tuned"].status.text()
+    assert turn.logits.text().startswith("First token: logits differ by up to ")
     assert page.composer.field.toPlainText() == ""
 
 
@@ -490,6 +490,11 @@ def test_a_checkpoint_exported_while_its_base_model_is_another_says_so(
     shown.export.export_into(tmp_path, run_dir / "checkpoints" / "step-000004", "second")
     told = f"Exported to {tmp_path / 'second adapter'}. {sentence.format(other)}"
     qtbot.waitUntil(lambda: notice.text() == told)
+    shown.window.show_page(LIBRARY)
+    shown.library_commands.open_run(run_dir)
+    warning = shown.library.opened.head.warning
+    qtbot.waitUntil(lambda: warning.text() == sentence.format(other))
+    assert warning.isVisible()
     facts = dict(base_model_facts(read_run(run_dir).details, read_run(run_dir).base_model))
-    assert facts["Compared now"] == f"{sentence.format(other)} {hint}"
+    assert facts["Status"] == f"{sentence.format(other)} {hint}"
     assert facts["Weights"].startswith("model.safetensors ")

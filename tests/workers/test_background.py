@@ -1,14 +1,20 @@
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
 from pytestqt.qtbot import QtBot
 
 from app.core.errors import InputError
+from app.workers import background as background_module
 from app.workers.background import BackgroundTasks, Failure
 from app.workers.library_tasks import checking_model
 from tests.patience import PATIENCE_SECONDS
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(background_module, "SECONDS_BETWEEN_SHARES", 0.0)
 
 
 @pytest.fixture
@@ -73,3 +79,51 @@ def test_what_must_happen_is_done_even_while_the_app_ends(qapp: object) -> None:
     tasks.run(lambda: done.append("write"), lambda _: None, pytest.fail, must_happen=True)
     tasks.shut_down()
     assert done == ["write"]
+
+
+def test_work_in_steps_says_how_far_it_is(qtbot: QtBot, background: BackgroundTasks) -> None:
+    shares: list[float] = []
+    told: list[str] = []
+
+    def work() -> Generator[float, None, str]:
+        while len(shares) < 3:
+            yield 0.5
+        return "done"
+
+    background.run_in_steps(work, told.append, pytest.fail, shares.append)
+    qtbot.waitUntil(lambda: told == ["done"])
+    assert set(shares) == {0.5}
+
+
+def test_work_in_steps_is_closed_when_it_is_cancelled(
+    qtbot: QtBot, background: BackgroundTasks
+) -> None:
+    told: list[object] = []
+    ended: list[str] = []
+    cancel = background.run_in_steps(
+        lambda: _without_end(ended), told.append, pytest.fail, lambda _: cancel()
+    )
+    qtbot.waitUntil(lambda: told == [None])
+    assert ended == ["closed"]
+
+
+def test_work_in_steps_is_closed_when_the_app_ends(qapp: object) -> None:
+    tasks, ended = BackgroundTasks(), list[str]()
+    began = threading.Event()
+    tasks.run_in_steps(
+        lambda: _without_end(ended, began.set), pytest.fail, pytest.fail, lambda _: None
+    )
+    assert began.wait(PATIENCE_SECONDS)
+    tasks.shut_down()
+    assert ended == ["closed"]
+
+
+def _without_end(
+    ended: list[str], begin: Callable[[], None] = lambda: None
+) -> Generator[float, None, None]:
+    try:
+        begin()
+        while True:
+            yield 0.5
+    finally:
+        ended.append("closed")

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from app.core.errors import InputError
+from app.core.interrupting import interruptible
 from app.workers.job import Job, JobEnded, JobNotice, JobPaused, JobResumed, JobStarted, JobYielded
-from tests.patience import PATIENCE_SECONDS
+from tests.patience import PATIENCE_SECONDS, patience
 
 ShouldStop = Callable[[], bool]
 
@@ -61,6 +62,24 @@ def test_a_cancelled_job_comes_to_its_own_end() -> None:
         JobYielded(job.id, "stopped by itself"),
         JobEnded(job.id, "cancelled"),
     ]
+
+
+def test_a_cancelled_job_leaves_foreign_code() -> None:
+    closed = []
+
+    def work(_: ShouldStop) -> Iterator[object]:
+        try:
+            with patience() as is_over, interruptible:
+                job.cancel()
+                while not is_over():
+                    pass
+            yield "came to its end"
+        finally:
+            closed.append(0)
+
+    job = Job("slow", work)
+    assert run(job) == [JobStarted(job.id), JobEnded(job.id, "cancelled")]
+    assert closed == [0]
 
 
 def test_a_closed_job_runs_its_finally_and_yields_nothing_more() -> None:

@@ -6,6 +6,7 @@ from typing import Literal
 from app.core.settings.setting import setting
 
 Schedule = Literal["constant", "linear", "cosine"]
+Replies = Literal["every", "whole chat", "last"]
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,16 @@ class StepSettings:
         label="Train replies only",
         help="In chats and prompt/completion rows, learn the assistant's words and not the user's.",
         section="training",
+    )
+    replies: Replies = setting(
+        "every",
+        label="Replies",
+        help="every: each reply as the model sees it at its turn; where the chat template changes "
+        "earlier replies, they become examples of their own. whole chat: one example a chat; "
+        "where the template changes earlier replies, the last one alone is trained. last: the "
+        "last reply of each chat.",
+        section="training",
+        advanced=True,
     )
     schedule: Schedule = setting(
         "cosine",

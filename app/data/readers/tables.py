@@ -82,7 +82,7 @@ def _records(lines: "_Lines", delimiter: str) -> Iterator[tuple[Place, "list[str
             problem = RowProblem(lines.path, place, _words(error), "broken table")
             if lines.line > place.line:
                 # Whether what follows stands inside quotation marks, nobody knows.
-                raise BrokenFile(_final(problem), "Mend it and try again.") from None
+                raise BrokenFile(_final(problem), "Fix it and try again.") from None
             yield place, problem
             continue
         if record:

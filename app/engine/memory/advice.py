@@ -5,7 +5,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from app.core.config import TrainingConfig
+from app.core.errors import AppError
 from app.core.events import MemoryAdvice
+from app.core.interrupting import StoppedEarly
 from app.engine.batches import BatchShape
 from app.engine.memory.estimate import DOUBT, MemoryNeed
 
@@ -78,7 +80,12 @@ class Advisor:
         if least > self.available_bytes or changed.problems():
             return None
         shape = self.shape.resized(changed.batch_size, changed.max_seq_length)
-        needed = self.need(changed, shape, change.has_four_bits)
+        try:
+            needed = self.need(changed, shape, change.has_four_bits)
+        except (AppError, StoppedEarly):
+            raise
+        except Exception:  # trained that way, the model's code can't be traced
+            return None
         if needed.verdict(self.available_bytes) != "fits":
             return None
         # A base of fewer bits is another model: no setting makes it.

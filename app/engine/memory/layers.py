@@ -56,6 +56,15 @@ class Call:
     kwargs: dict[str, Any]
     output: Any
 
+    @property
+    def hidden_output(self) -> Any:
+        return hidden_of(self.output)
+
+    @property
+    def gives_more(self) -> bool:
+        """Beside its hidden states, for the layers after it."""
+        return isinstance(self.output, tuple | list)
+
     def gradients(self, cotangent: Any) -> list[Any]:
         """Of the layer's input, then of its parameters; the layer is computed again for them."""
         mx = import_mlx()
@@ -65,7 +74,7 @@ class Call:
 
         def again(hidden: Any, *values: Any) -> Any:
             self.layer.update(tree_unflatten(list(zip(held, values, strict=True))))
-            return self.layer(hidden, *self.args, **self.kwargs)
+            return hidden_of(self.layer(hidden, *self.args, **self.kwargs))
 
         hidden = mx.depends([self.hidden], [cotangent])[0]
         _, gradients = mx.vjp(again, [hidden, *held.values()], [cotangent])
@@ -75,8 +84,35 @@ class Call:
 
 
 def passed_through(layer: Any) -> Any:
-    """A layer without parameters that does nothing; answers for `layer` in everything else."""
-    return ModuleProxy(layer, lambda _, hidden, *__, **___: hidden)
+    """A layer without parameters that hands its input on; answers for `layer` in everything else.
+
+    What `layer` gives beside its hidden states, for the layers after it, it still gives.
+    """
+    gives_more: list[bool] = []
+
+    def call(layer: Any, hidden: Any, *args: Any, **kwargs: Any) -> Any:
+        if gives_more == [False]:
+            return hidden
+        output = layer(hidden, *args, **kwargs)  # computed only as far as it is used
+        gives_more[:] = [isinstance(output, tuple | list)]
+        return (hidden, *output[1:]) if gives_more[0] else hidden
+
+    return ModuleProxy(layer, call)
+
+
+def hidden_of(output: Any) -> Any:
+    """The hidden states in what a layer returns."""
+    return output[0] if isinstance(output, tuple | list) else output
+
+
+def calls_of_layers(model: Any, path: str) -> list[Call]:
+    """How `model` calls the layers at `path`; nothing is computed. None, if it does its own with
+    their parts."""
+    calls: list[Call] = []
+    written = {i: recorded(layer, calls) for i, layer in enumerate(module_at(model, path))}
+    with layers_replaced(model, path, written):
+        model(import_mlx().zeros((1, 4), import_mlx().int32))
+    return calls
 
 
 def recorded(layer: Any, calls: list[Call]) -> Any:

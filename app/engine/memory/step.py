@@ -13,6 +13,7 @@ from app.engine.head import likely_head
 from app.engine.memory.graph import Graph, traced
 from app.engine.memory.layers import (
     Call,
+    calls_of_layers,
     layer_kinds,
     layers_replaced,
     passed_through,
@@ -30,6 +31,10 @@ from app.engine.packing import attention_within
 TRACED_OF_A_KIND = 2
 """From here on each further layer of a kind adds the same."""
 MOST_KNOWN = 256
+MOST_OPERATIONS = 15_000
+"""Of one trace. A model that goes through a row token by token has some for each, and a long row
+would take minutes."""
+_SHORT = (8, 16)
 
 _known: dict[object, int] = {}
 """What was found: a run asks for what the window has shown, and a run that goes on for the same."""
@@ -56,10 +61,30 @@ def _found(model: Any, shape: BatchShape, recompute: bool) -> int:
     path = layers_of(model)
     if path is None:
         raise ValueError("The model's layers were not found.")
-    trace = _Trace(model, path, shape, recompute)
+    calls = calls_of_layers(model, path)
+    gives_more = any(call.gives_more for call in calls)
+    if gives_more and recompute:
+        raise ValueError("What a layer gives to several after it is not all computed again.")
+    # A layer that is never called as a whole can be neither skipped nor computed again.
+    trace = _Trace(model, path, shape, recompute and bool(calls))
     kinds = layer_kinds(model, path)
+    if gives_more or not calls:
+        kinds = [[index] for index in range(len(module_at(model, path)))]
+    if shape.longest > max(_SHORT):
+        _check_operations(model, path, {layers[-1] for layers in kinds}, shape)
     # Where few layers are traced the loss may hide what each further one adds.
     return max(_counted(trace, kinds, with_loss=True), _counted(trace, kinds, with_loss=False))
+
+
+def _check_operations(model: Any, path: str, kept: set[int], shape: BatchShape) -> None:
+    """Raise ValueError where the operations grow with the tokens, to more than can be traced."""
+    short, longer = (
+        len(_Trace(model, path, BatchShape((length,)), False).graph(kept).operations)
+        for length in _SHORT
+    )
+    a_token = (longer - short) / (_SHORT[1] - _SHORT[0])
+    if longer + a_token * (shape.read_size[1] - _SHORT[1]) > MOST_OPERATIONS:
+        raise ValueError("The model computes token by token, and the row is long.")
 
 
 def _counted(trace: "_Trace", kinds: list[list[int]], *, with_loss: bool) -> int:
@@ -137,7 +162,7 @@ class _Trace:
         with layers_replaced(self._model, self._path, written):
             given = self._forward(tokens)
         pulled = self._pull(given)
-        gradient = mx.depends([mx.zeros_like(calls[-1].output)], [pulled])[0]
+        gradient = mx.depends([mx.zeros_like(calls[-1].hidden_output)], [pulled])[0]
         lowest = next((i for i, call in enumerate(calls) if taught(call.layer)), len(calls))
         found: list[Any] = []
         for call in reversed(calls[lowest:]):

@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 TRIED_ROWS = 3
 HOW = (
-    "Give columns their roles: prompt and completion, or messages, or text alone. "
+    "Choose roles for the columns: prompt and completion, or messages, or text alone. "
     "The mapping is remembered for this file."
 )
-UNRECOGNISED = "The file's own names don't say what its rows are."
-RECOGNISED = "The file's own names say what its rows are. Give columns roles to have it otherwise."
-UNUSED, BY_NAME = "Not used", "By its name"
+UNRECOGNISED = "Nestling doesn't recognize these columns."
+RECOGNISED = "Nestling recognized these columns. Choose roles to override."
+UNUSED, BY_NAME = "Not used", "Automatic"
 _NAME_PX, _ROLE_PX, _ROW_PX = 184, 124, 30
 
 
@@ -49,11 +49,9 @@ class ColumnsView(QWidget):
         self.roles: dict[str, CalmComboBox] = {}
         self.how = label("", "secondary", wraps=True)
         self.problem = message("problem")
-        self.tried = RowsText(
-            "The first rows by this mapping", "Give columns their roles to see the first rows."
-        )
+        self.tried = RowsText("Preview", "Choose roles to see a preview.")
         self.use = button("Use This Mapping", self._use, "primary")
-        self.reset = button("As the File Says", self._reset)
+        self.reset = button("Reset", self._reset)
         self._lay_out()
         preview.changed.connect(self.refresh)
         state.phase_changed.connect(self._allow)
@@ -80,7 +78,7 @@ class ColumnsView(QWidget):
         layout.setSpacing(GRID_PX)
         layout.addWidget(self.how)
         layout.addWidget(area, 2)
-        layout.addWidget(label("The first rows by this mapping", "heading"))
+        layout.addWidget(label("Preview", "heading"))
         layout.addWidget(self.problem)
         layout.addWidget(self.tried, 3)
         layout.addLayout(row(None, self.reset, self.use))

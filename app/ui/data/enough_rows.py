@@ -1,4 +1,4 @@
-"""Tells the state why a run can't start, where too few rows are left to train on."""
+"""Keeps in the state why a run can't start: the model takes no rows, or leaves too few."""
 
 from PySide6.QtCore import QObject, Slot
 
@@ -9,7 +9,7 @@ from app.ui.data.tokenisation import Tokenisation
 
 
 class EnoughRows(QObject):
-    """Nothing is told before the rows are tokens: a run finds out by itself then."""
+    """Too few rows are only known once all are tokens; before that a run finds out by itself."""
 
     def __init__(
         self, state: AppState, datasets: Datasets, tokenisation: Tokenisation, figures: Figures
@@ -19,12 +19,16 @@ class EnoughRows(QObject):
         self._tokenisation, self._figures = tokenisation, figures
         state.config_changed.connect(self.refresh)
         figures.changed.connect(self.refresh)
+        tokenisation.changed.connect(self.refresh)
+        datasets.changed.connect(self.refresh)
 
     @Slot()
     def refresh(self) -> None:
         self._state.set_rows_problem(self._why_not())
 
     def _why_not(self) -> str:
+        if (failure := self._tokenisation.refusal) is not None and self._datasets.all:
+            return f"{failure.message} {failure.hint}".strip()
         done, measured, datasets = self._tokenisation.done, self._figures.all, self._datasets.all
         if done is None or not measured or len(measured) != len(datasets):
             return ""

@@ -23,6 +23,10 @@ from app.ui.theme import LIGHT, Theme
 
 BARS_AN_OCTAVE = 6
 LEAST_LIMIT, MOST_LIMIT = 8, 1_000_000
+_BESIDE = [(-0.06, 0.5), (1.06, 0.5)]
+"""Where a line's label stands: clear of the line."""
+_HEADROOM = 1.3
+"""Above the highest bar, for the labels."""
 _ROUND_FROM, _ROUND_TO = 128, 8
 """From the first length on, a dragged limit is a multiple of the second."""
 
@@ -71,12 +75,12 @@ class LengthPlot(pg.PlotWidget):  # type: ignore[misc]
         self.kept = pg.BarGraphItem(x0=[], x1=[], height=[])
         self.cut = pg.BarGraphItem(x0=[], x1=[], height=[])
         self.line = pg.InfiniteLine(angle=90, movable=True, label="", labelOpts={
-            "position": 0.94, "anchors": [(0, 0.5), (1, 0.5)], "movable": False})  # fmt: skip
+            "position": 0.95, "anchors": _BESIDE, "movable": False})  # fmt: skip
         self.line.label.setFont(small_font())
         self.line.setCursor(Qt.CursorShape.SizeHorCursor)
         self.line.sigDragged.connect(self._drag)
         self.context = pg.InfiniteLine(angle=90, movable=False, label="", labelOpts={
-            "position": 0.82, "anchors": [(0, 0.5), (1, 0.5)], "movable": False})  # fmt: skip
+            "position": 0.85, "anchors": _BESIDE, "movable": False})  # fmt: skip
         self.context.label.setFont(small_font())
         self.context.setVisible(False)
         for item in (self.kept, self.cut, self.context, self.line):
@@ -91,7 +95,9 @@ class LengthPlot(pg.PlotWidget):  # type: ignore[misc]
         self._counts = np.sum([part.counts(self._edges) for part in parts], axis=0)
         self.limit = 0
         self.show_limit(limit)
-        self.getViewBox().setYRange(0, max(1, int(self._counts.max(initial=0))) * 1.12, padding=0)
+        self.getViewBox().setYRange(
+            0, max(1, int(self._counts.max(initial=0))) * _HEADROOM, padding=0
+        )
 
     def show_limit(self, limit: int) -> None:
         """Move the line, and tell the bars behind it from those before."""
@@ -111,12 +117,13 @@ class LengthPlot(pg.PlotWidget):  # type: ignore[misc]
             self.getViewBox().setXRange(low - air, high + air, padding=0)
 
     def show_context(self, tokens: int | None) -> None:
-        """The longest row that the model was made for, where a row is longer; None: not known."""
+        """The longest row that the model was made for, where a row is longer and the limit is
+        another; None: not known."""
         longest = int(self._edges[-1]) - 1 if len(self._edges) else 0
-        self.context.setVisible(tokens is not None and longest > tokens)
+        self.context.setVisible(tokens is not None and longest > tokens != self.limit)
         if tokens is not None:
             self.context.setValue(math.log2(tokens))
-            self.context.label.setText(f"the model reads {tokens:,}")
+            self.context.label.setText(f"model context {tokens:,}")
 
     def set_theme(self, theme: Theme) -> None:
         self._theme = theme

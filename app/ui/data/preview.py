@@ -172,9 +172,9 @@ class Preview(QObject):
 
     def _deciding(self) -> tuple[object, ...]:
         config = self._state.config_as_cut
-        look = (self._tokenizer.tokenizer, config.mask_prompt, config.max_seq_length)
+        look = (config.mask_prompt, config.max_seq_length, config.replies)
         split = (config.validation_share, config.seed)
-        return (*look, *split, self._tokenisation.done)
+        return (self._tokenizer.tokenizer, *look, *split, self._tokenisation.done)
 
     # -- asking ------------------------------------------------------------------------------
     def _ask_now(self) -> None:
@@ -199,7 +199,9 @@ class Preview(QObject):
         tokenizer = self._tokenizer.tokenizer
         rendering = None
         if tokenizer is not None:
-            rendering = Rendering(tokenizer, config.mask_prompt, config.max_seq_length)
+            rendering = Rendering(
+                tokenizer, config.mask_prompt, config.max_seq_length, config.replies
+            )
         if (total := self.total) is not None:
             self.file = min(self.file, self.files - 1)
             self.first = min(self.first, max(0, total - 1))

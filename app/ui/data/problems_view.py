@@ -46,7 +46,7 @@ class ProblemsView(QWidget):
         self.listed = label("", "secondary")
         self.copy = button("Copy", self.copy_chosen)
         self.reveal = button(REVEAL_LABEL, self._reveal)
-        self.reread = button("Read the File Again", self.reread_requested.emit)
+        self.reread = button("Reload File", self.reread_requested.emit)
         set_tip(
             self.reread, "After you have corrected it: all rows are checked anew.", is_wrapped=True
         )
@@ -124,6 +124,7 @@ class ProblemsView(QWidget):
             counts["refused by the model"] = statistics.refused_count - beyond
             counts["token without embedding"] = beyond
             counts["too long"] = sum(curves.rows_longer_than(limit) for curves in both)
+        found.sort(key=lambda problem: problem.is_warning)  # rows that stop a run come first
         return found, {kind: count for kind, count in counts.items() if count}
 
     def _facts(self) -> "DatasetFacts | None":

@@ -119,7 +119,7 @@ class Legend(QLabel):
     def set_theme(self, theme: Theme) -> None:
         marks = (
             (f"background:{theme.selection}; color:{theme.text}", "trained"),
-            (f"color:{theme.text}", "read only"),
+            (f"color:{theme.text}", "context"),
             (f"background:{theme.raised}; color:{theme.secondary_text}; font-size:{_SMALL_PX}px",
              "<special token>"),
             (f"color:{theme.secondary_text}; text-decoration:line-through", "cut at the limit"),
@@ -139,6 +139,8 @@ def heading(row: "PreviewRow") -> str:
             parts.append(f"{row.cut_tokens:,} cut")
     if row.last_reply_only:
         parts.append("last reply only")
+    if row.other_examples:
+        parts.append(f"{phrases.plural(row.other_examples, 'more example')} for earlier replies")
     if row.is_held_out:
         parts.append("held out for validation")
     return " · ".join(parts)

@@ -119,4 +119,4 @@ class RowsView(QWidget):
                 return "As the file has it: the model takes none of these."
             follows = " How the model sees it follows." if preview.can_be_rendered else ""
             return f"As the file has it.{follows}"
-        return "Read from the file: not all rows are tokens yet." if preview.is_from_file else ""
+        return "Read from the file: not all rows are tokenized yet." if preview.is_from_file else ""

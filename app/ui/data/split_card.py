@@ -51,7 +51,7 @@ class SplitCard(QWidget):
         self.share = label("", "strong")
         self.counts = label("", "secondary", wraps=True)
         self.seed = SettingField("seed", state)
-        self.draw = button("Draw Again", self._draw_again, "link")
+        self.draw = button("Reshuffle", self._draw_again, "link")
         set_tip(self.draw, "Another seed: other rows are held out.")
         inside.addLayout(row(label("Held out"), None, self.share))
         inside.addWidget(self.slider)

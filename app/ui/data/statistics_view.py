@@ -77,7 +77,7 @@ class StatisticsView(QScrollArea):
         frame, within = card()
         within.addLayout(row(label("Lengths", "heading"), None, self.limit))
         self._place = QStackedWidget()
-        self._waiting = label("", "secondary")
+        self._waiting = label("", "secondary", wraps=True)
         self._waiting.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._place.addWidget(self._waiting)
         self._place.setMinimumHeight(200)
@@ -148,14 +148,15 @@ class StatisticsView(QScrollArea):
         named = list(zip(names, self._figures.all, strict=False))
         speed, state = self._figures.speed, self._state
         why_not = state.why_not_train_on_rows() if self._dragged is None else ""
-        self.run.show_figures(run_figures(named, self._config(), speed, state.memory, why_not))
+        figures = run_figures(named, self._config(), speed, state.memory_text, why_not)
+        self.run.show_figures(figures)
 
     def _show_waiting(self) -> None:
         if (statistics := self._figures.statistics) is None:
             why_not = self._tokenisation.why_not()
-            self._waiting.setText(why_not or "Known once the rows are turned into tokens.")
+            self._waiting.setText(why_not or "Available once the rows are tokenized.")
         elif not statistics.has_rows:
-            self._waiting.setText("No row became tokens, so that none has a length.")
+            self._waiting.setText("No row could be tokenized.")
 
     # -- the limit ---------------------------------------------------------------------------
     def _config(self) -> TrainingConfig:

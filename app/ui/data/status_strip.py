@@ -25,7 +25,7 @@ class StatusStrip(QWidget):
         self.bar.setFixedWidth(200)
         self.bar.setAccessibleName("Share done")
         self.stop = button("Cancel", self._stop)
-        self.go_on = button("Go On", tokenisation.go_on)
+        self.go_on = button("Resume", tokenisation.go_on)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
@@ -46,10 +46,10 @@ class StatusStrip(QWidget):
         self.bar.setValue(round(1000 * (share or 0.0)))
         self.stop.setVisible(is_working)
         self.go_on.setVisible((work.is_stopped or work.failure is not None) and not is_working)
-        self.go_on.setText("Go On" if work.is_stopped else "Try Again")
+        self.go_on.setText("Resume" if work.is_stopped else "Try Again")
         self.text.setText(self._words())
         self.text.setVisible(bool(self.text.text()))
-        failure = None if is_reading else work.failure
+        failure = None if is_reading else work.refusal or work.failure
         problem = f"{failure.message} {failure.hint}".strip() if failure else ""
         is_idle = work.done is not None and not is_working
         say(self.problem, problem or (self._state.rows_problem if is_idle else ""))
@@ -67,15 +67,15 @@ class StatusStrip(QWidget):
         if work.share is not None:
             left = work.seconds_left
             told = f", about {phrases.duration(left)} left" if left and left > _TOLD_SECONDS else ""
-            return f"Turning text into tokens: {work.share:.0%}{told}"
+            return f"Tokenizing: {work.share:.0%}{told}"
         if work.is_stopped:
-            return f"Stopped at {work.stopped_at:.0%}. What was done is kept."
-        if work.failure is not None:
-            return ""
+            return f"Stopped at {work.stopped_at:.0%}. The finished part is kept."
+        if work.refusal is not None or work.failure is not None:
+            return ""  # told below
         if work.done is not None:
             return self._words_of_tokens(work.done)
         if self._state.phase.is_active:
-            return "The run turns the rows into tokens."
+            return "The run tokenizes the rows."
         return work.why_not()
 
     def _words_of_tokens(self, done: Tokenised) -> str:
@@ -84,8 +84,8 @@ class StatusStrip(QWidget):
         if refused := sum(self._tokenisation.refused):
             left_out = phrases.plural(refused, "row")
             verb = "is" if refused == 1 else "are"
-            return f"{left_out} {verb} left out, refused by the model: Problems says why."
-        return "All rows are tokens: a run starts at once."
+            return f"Tokenized. The model refuses {left_out}, which {verb} left out; see Problems."
+        return "Tokenized. Ready to train."
 
     def _stop(self) -> None:
         if self._being_read() is not None:

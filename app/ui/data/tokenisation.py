@@ -88,16 +88,18 @@ class Tokenisation(QObject):
         """How many examples of each dataset the model can't take; none until that is known."""
         if self.done is None:
             return ()
-        facts = [one.facts for one in self._datasets.all]
-        return tuple(
-            one.examples + one.valid_examples - sum(stored.rows) if one else 0
-            for one, stored in zip(facts, self.done.sets, strict=False)
-        )
+        return tuple(stored.refused for stored in self.done.sets)
+
+    @property
+    def refusal(self) -> Failure | None:
+        """Why the model takes no row at all, or why the last attempt failed; a run would too."""
+        found = self._tokenizer.failure or self.failure
+        return found if found is not None and found.is_app_error else None
 
     # -- what the user asks for --------------------------------------------------------------
     @Slot()
     def stop(self) -> None:
-        """What was done is kept."""
+        """The finished part is kept."""
         if self.share is not None:
             self.is_stopped, self.stopped_at = True, self.share
             self._close_job()
@@ -132,9 +134,9 @@ class Tokenisation(QObject):
         if self._tokenizer.failure is not None:
             return self._tokenizer.failure.message
         if self._tokenizer.is_bound:
-            return "This model turns rows into tokens only when a run starts."
+            return "This model's rows are tokenized when a run starts."
         if any(problem.setting == "map" for problem in state.config.problems()):
-            return "There are no tokens yet: the columns' mapping can't be used."
+            return "Not tokenized: the column mapping can't be used."
         return "" if self._tokenizer.tokenizer else "The model's tokenizer is being loaded."
 
     # -- how it follows the state ------------------------------------------------------------
@@ -163,7 +165,7 @@ class Tokenisation(QObject):
             return None
         readings = tuple(one.reading for one in datasets)
         leave_out = config.bad_rows == "leave out"
-        job = Tokenising(readings, tokenizer, config.mask_prompt, leave_out)
+        job = Tokenising(readings, tokenizer, config.mask_prompt, leave_out, replies=config.replies)
         return job, tuple(one.facts for one in datasets)
 
     @Slot(object)
@@ -221,11 +223,12 @@ def _why_not_of(dataset: RunDataset, name: str, *, is_strict: bool) -> str:
     """Why this one's rows can't be turned into tokens; it has a name where there are others."""
     facts = dataset.facts
     if dataset.is_being_read:
-        return f"There are no tokens yet: {name or 'the dataset'} is being read."
+        return f"Not tokenized yet: {name or 'the dataset'} is being read."
     if facts is None or phrases.file_problems(facts) or not facts.examples:
-        return f"There are no tokens: {name or 'the dataset'} can't be used as it is."
+        return f"Not tokenized: {name or 'the dataset'} can't be used as it is."
     if facts.problem_count and is_strict:
-        return f"There are no tokens yet: rows {f'of {name} ' if name else ''}can't be used."
+        rows = f"the rows of {name}" if name else "the rows"
+        return f"Not tokenized: fix or leave out {rows} that can't be used."
     return ""
 
 

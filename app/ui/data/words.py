@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.core.config import TrainingConfig
-from app.core.events import MemoryEstimated
-from app.core.memory_words import memory_sentence
 from app.ui import phrases
 
 if TYPE_CHECKING:
@@ -22,8 +20,8 @@ SHORT_NAME = 20
 """Characters of a dataset's name, where several are named side by side."""
 
 DECIDE_PACE = (
-    "data", "mix", "mask_prompt", "max_seq_length", "batch_size", "grad_checkpoint", "num_layers",
-    "keys", "rank", "fine_tune_type",
+    "data", "mix", "mask_prompt", "replies", "max_seq_length", "batch_size", "grad_checkpoint",
+    "num_layers", "keys", "rank", "fine_tune_type",
 )  # fmt: skip
 """Settings that decide how long a trained token takes."""
 
@@ -66,17 +64,18 @@ def length_sentence(statistics: "DataStatistics", limit: int) -> str:
     if not train.cut(limit) and not valid.cut(limit) and not useless:
         longest = max(train.longest, valid.longest)
         return f"No row is cut: the longest has {phrases.plural(longest, 'token')}."
-    parts = [(train, "to train on"), (valid, "to validate on")]
+    parts = [(train, "training"), (valid, "validation")]
     cut = [
-        f"{phrases.plural(rows, 'row')} {why} ({share(rows, curves.kept(limit))})"
-        for curves, why in parts
+        f"{phrases.plural(rows, f'{kind} row')} ({share(rows, curves.kept(limit))})"
+        for curves, kind in parts
         if (rows := curves.cut(limit))
     ]
-    told = [f"{' and '.join(cut)} cut at the end"] if cut else []
+    verb = "is" if train.cut(limit) + valid.cut(limit) == 1 else "are"
+    sentences = [f"{' and '.join(cut)} {verb} cut at the limit."] if cut else []
     if useless:
-        lost = phrases.plural(useless, "row")
-        told.append(f"{lost} left out, with nothing to train on before the limit")
-    return "; ".join(told) + "."
+        lost = f"{phrases.plural(useless, 'row')} {'is' if useless == 1 else 'are'}"
+        sentences.append(f"{lost} left out: nothing to train on before the limit.")
+    return " ".join(sentences)
 
 
 def figures(
@@ -110,11 +109,13 @@ def _trained_on(statistics: "DataStatistics", limit: int) -> list[Figure]:
     counted += [
         Figure("Tokens", f"{tokens:,}", f"{cut_off:,} cut off" if cut_off else ""),
         Figure("Trained tokens", f"{trained:,}", share(trained, tokens)),
-        Figure("Length of a row", f"{median:,} median, {most:,} at 95 %"),
+        Figure("Length of a row", f"median {median:,}, 95th percentile {most:,}"),
     ]
     if last_only := train.last_reply_only(limit):
         note = "the template changes earlier replies"
         counted.append(Figure("Last reply only", f"{last_only:,}", note))
+    if more := statistics.further_examples:
+        counted.append(Figure("Earlier replies", f"{more:,} examples", "the template changes them"))
     return counted
 
 
@@ -122,7 +123,7 @@ def run_figures(
     datasets: "Named",
     config: TrainingConfig,
     speed: "MeasuredSpeed | None",
-    memory: MemoryEstimated | None,
+    memory: str,
     why_not: str = "",
 ) -> list[Figure]:
     """What a run with these settings would do with its datasets, each given with its name, as far
@@ -130,8 +131,8 @@ def run_figures(
     if why_not:
         return [Figure("This run", "Can't start", why_not)]
     told = _paces(datasets, config, speed) if datasets else []
-    if memory is not None:
-        told.append(Figure("Memory", memory_sentence(memory)))
+    if memory:
+        told.append(Figure("Memory", memory))
     return told
 
 
@@ -151,7 +152,7 @@ def _paces(
     batches = epoch.batches(config.batch_size)
     steps = epoch.steps(config.batch_size, config.gradient_accumulation)
     epochs = config.steps * config.gradient_accumulation / batches
-    told = [Figure("Steps an epoch", f"{steps:,}", _batches(config, batches))]
+    told = [Figure("Steps per epoch", f"{steps:,}", _batches(config, batches))]
     if len(datasets) > 1:
         told += _mixture([name for name, _ in datasets], epoch)
     return [
@@ -175,8 +176,8 @@ def _mixture(names: Sequence[str], epoch: "EpochFacts") -> list[Figure]:
     )
     trained = f"about {epoch.trained_tokens:,.0f} trained"
     return [
-        Figure("Rows an epoch", f"{sum(epoch.rows):,}", each),
-        Figure("Tokens an epoch", f"about {epoch.tokens:,.0f}", trained),
+        Figure("Rows per epoch", f"{sum(epoch.rows):,}", each),
+        Figure("Tokens per epoch", f"about {epoch.tokens:,.0f}", trained),
     ]
 
 

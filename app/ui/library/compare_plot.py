@@ -95,7 +95,7 @@ class ComparePlot(pg.PlotWidget):  # type: ignore[misc]
         self._theme = theme
         self.setBackground(theme.surface)
         style_axis(self.left, theme, "loss", grid=True)
-        style_axis(self.bottom, theme, "", grid=False)
+        style_axis(self.bottom, theme, self.axis, grid=False)
         self.hairline.setPen(pg.mkPen(theme.secondary_text, width=1))
         self.readout.setStyleSheet(
             f"background: {theme.raised}; color: {theme.text}; padding: 3px 6px;"
@@ -109,6 +109,8 @@ class ComparePlot(pg.PlotWidget):  # type: ignore[misc]
 
     def redraw(self) -> None:
         self.bottom.is_time = self.axis == "time"
+        if self.bottom.labelText != self.axis:
+            self.bottom.setLabel(self.axis)
         self.left.is_log = self.is_log
         self.bottom.picture = self.left.picture = None
         low, high = self._span()

@@ -16,6 +16,7 @@ from app.core.config import CHOICES, TierConfig, TrainingConfig
 from app.core.errors import InputError
 from app.core.one_line import one_line
 from app.ui import phrases
+from app.ui.tables.told_runs import model_name
 
 if TYPE_CHECKING:
     from app.library.run_details import RunDetails
@@ -52,6 +53,9 @@ def data_facts(details: "RunDetails") -> Facts:
     told: Facts = []
     _add(told, "Examples to train on", facts.get("train_examples"))
     _add(told, "Examples to validate on", facts.get("valid_examples"))
+    if last := details.last_validation:
+        words = f"{phrases.loss(last.val_loss)} on {last.rows:,} held-out rows"
+        told.append(("Validation loss at the end", words))
     _add(told, "Parameters of the base model", facts.get("base_parameters"))
     _add(told, "Parameters trained", started.trainable_parameters or None)
     for index, tier in enumerate(started.tiers):
@@ -65,10 +69,10 @@ def data_facts(details: "RunDetails") -> Facts:
     versions = facts.get("versions")
     if isinstance(versions, dict):
         made_with = ", ".join(f"{name} {v}" for name, v in versions.items())
-        told.append(("Made with", one_line(made_with, _MOST_WORDS)))
+        told.append(("Versions", one_line(made_with, _MOST_WORDS)))
     computers = read_computers(facts)
     for after, computer in computers[-_MOST_FACTS:]:
-        words = f"Computed from step {after + 1:,} on by" if len(computers) > 1 else "Computed by"
+        words = f"Device from step {after + 1:,}" if len(computers) > 1 else "Device"
         told.append((words, str(computer)))
     if started.device and not computers:
         told.append(("Device", started.device))
@@ -83,11 +87,11 @@ def base_model_facts(details: "RunDetails", check: BaseModelCheck) -> Facts:
         digests = read_digests(details.facts)
     except InputError:
         digests = None
-    told = [
-        (PART_NAMES[part].capitalize(), one_line(words, _MOST_WORDS))
-        for part, words in (digest_words(digests) if digests else ())
+    parts = [
+        (PART_NAMES[part].capitalize(), "\n".join(one_line(file, _MOST_WORDS) for file in files))
+        for part, files in (digest_words(digests) if digests else ())
     ]
-    return [*told, ("Compared now", one_line(check_words(check), _MOST_WORDS))]
+    return [("Status", one_line(check_words(check), _MOST_WORDS)), *parts]
 
 
 def setting_text(value: Any, name: str) -> str:
@@ -122,7 +126,7 @@ def differing_settings(configs: list[TrainingConfig]) -> list[tuple[str, list[st
 def _short(value: Any, name: str) -> str:
     """In a narrow column: files by their names, tiers by their periods."""
     if isinstance(value, Path):
-        return value.name if name == "model" else phrases.dataset_name(value)
+        return model_name(value) if name == "model" else phrases.dataset_name(value)
     if name == "tiers" and all(tier == TierConfig(tier.period) for tier in value):
         return " · ".join(str(tier.period) for tier in value)
     return setting_text(value, name)

@@ -40,13 +40,18 @@ def _grid(facts: Facts) -> QGridLayout:
     grid.setColumnMinimumWidth(0, _NAME_PX)
     grid.setColumnStretch(1, 1)
     for row, (name, text) in enumerate(facts):
-        grid.addWidget(label(name, "secondary"), row, 0, Qt.AlignmentFlag.AlignTop)
-        grid.addWidget(_value(text), row, 1)
+        grid.addWidget(_selectable(label(name, "secondary")), row, 0, Qt.AlignmentFlag.AlignTop)
+        grid.addWidget(_value(text), row, 1, Qt.AlignmentFlag.AlignTop)
     return grid
 
 
 def _value(text: str) -> QLabel:
     made = label(text, "", wraps=True)
     made.setMinimumWidth(LEAST_WRAPPED_PX)
+    return _selectable(made)
+
+
+def _selectable(made: QLabel) -> QLabel:
+    """Names too: Qt sets a text that can be selected a pixel higher than one that can't."""
     made.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
     return made

@@ -16,8 +16,8 @@ from app.ui.library.compared import comparing
 from app.ui.library.deleting import Deleting
 from app.ui.library.following import Following
 from app.ui.library.run_export import RunExport
+from app.ui.library.run_head import interruption
 from app.ui.library.run_reading import ReadRun, RunToResume, reading, reading_to_resume
-from app.ui.library.run_view import interruption
 from app.ui.live_run import LiveRun
 from app.ui.live_series import LiveSeries
 from app.ui.main_window import LIBRARY, TRAIN, MainWindow
@@ -74,14 +74,14 @@ class LibraryCommands(QObject):
         opened.back_requested.connect(self._stop_waiting)
         opened.label_changed.connect(self.relabel)
         opened.resume_requested.connect(self.resume)
-        opened.repeat.repeat_requested.connect(self.repeat)
-        opened.repeat.plain_repeat_requested.connect(self.repeat_plain)
+        opened.head.repeat.repeat_requested.connect(self.repeat)
+        opened.head.repeat.plain_repeat_requested.connect(self.repeat_plain)
         opened.delete_requested.connect(self.deleting.delete_runs)
-        opened.repeat.settings_export_requested.connect(self.exports.ask_settings)
-        opened.repeat.data_export_requested.connect(
+        opened.head.repeat.settings_export_requested.connect(self.exports.ask_settings)
+        opened.head.repeat.data_export_requested.connect(
             lambda details: self.exports.ask_data([details.summary.run_dir])
         )
-        opened.repeat.plots_export_requested.connect(self._export_plots)
+        opened.head.repeat.plots_export_requested.connect(self._export_plots)
         self._following.due.connect(self.open_run)
         self._live.grown.connect(self._note_news)
         checkpoints = opened.checkpoints
@@ -183,15 +183,15 @@ class LibraryCommands(QObject):
         self._settings.set(_TOLD, "/".join(run.run_dir.name for run in found))
         if len(new) > 1:
             self._window.notice.tell(
-                f"{len(new)} runs were cut off in the middle. What they had learned up to their "
-                "last checkpoints is kept.", "Show Them", lambda: self._window.show_page(LIBRARY),
+                f"{len(new)} runs were interrupted. You can resume them from their "
+                "last checkpoints.", "Show Them", lambda: self._window.show_page(LIBRARY),
             )  # fmt: skip
         elif new:
             self._offer_to_go_on(new[0])
 
     def _offer_to_go_on(self, run: "RunSummary") -> None:
         can_go_on = run.may_go_on and not self._state.phase.is_active
-        sentence = f"“{one_line(run.name)}” did not come to its end. {interruption(run)}"
+        sentence = f"“{one_line(run.name)}” was interrupted. {interruption(run)}".rstrip()
         resume = (lambda: self.resume(run)) if can_go_on else None
         self._window.notice.tell(sentence, "Resume" if can_go_on else "", resume)
 

@@ -7,7 +7,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from app.core.config import TrainingConfig
-from app.core.config_text import with_settings
+from app.core.config_text import config_of_run
 
 if TYPE_CHECKING:
     from app.core.base_model import BaseModelCheck
@@ -48,7 +48,7 @@ def reading_to_resume(run_dir: Path, checkpoint: str | None) -> Callable[[], Run
         manifest = read_manifest(run_dir)
         check_settings(run_dir, manifest)
         settings = manifest["config"]
-        config = with_settings(TrainingConfig(), settings, where=str(run_dir)).checked()
+        config = config_of_run(settings, where=str(run_dir)).checked()
         folders = own_checkpoints(run_dir)
         step = step_of(Path(checkpoint)) if checkpoint else max(map(step_of, folders), default=0)
         check_not_done(run_dir, manifest, config.steps, step)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Signal
-from PySide6.QtGui import QHideEvent, QResizeEvent, QShowEvent, QTextCursor
+from PySide6.QtGui import QHideEvent, QShowEvent, QTextCursor
 from PySide6.QtWidgets import (
     QButtonGroup,
     QPlainTextEdit,
@@ -16,29 +16,16 @@ from PySide6.QtWidgets import (
 )
 
 from app.core.one_line import one_line
-from app.ui import phrases
-from app.ui.desktop import REVEAL_LABEL
 from app.ui.library.checkpoints_view import CheckpointsView
 from app.ui.library.facts import base_model_facts, data_facts, setting_facts
 from app.ui.library.facts_view import FactsView
 from app.ui.library.opened_plots import OpenedPlots
-from app.ui.library.repeat_button import RepeatButton
+from app.ui.library.run_head import MOST_NAME, RunHead, interruption
 from app.ui.library.run_reading import ReadRun
 from app.ui.live_run import LiveRun
 from app.ui.plain_text import set_tip
 from app.ui.theme import Theme
-from app.ui.widgets.building import (
-    GRID_PX,
-    ElidedLabel,
-    allow,
-    button,
-    label,
-    message,
-    restyle,
-    row,
-    say,
-)
-from app.ui.widgets.fields import TextField
+from app.ui.widgets.building import GRID_PX, allow, row
 
 if TYPE_CHECKING:
     from app.library.run_summary import RunSummary
@@ -46,8 +33,6 @@ if TYPE_CHECKING:
 
 PARTS = ("Plots", "Checkpoints", "Settings", "Data", "Log", "Notes")
 MOST_NOTES = 20_000
-MOST_NAME = 200
-NAME_ROOM_PX, LEAST_NAME_PX = 24, 80
 _TOO_LONG = "Only the beginning of these notes is shown. All of them are in label.json."
 
 
@@ -70,35 +55,24 @@ class RunView(QWidget):
         self.run: ReadRun | None = None
         self._busy = ""
         self._label_shown = self._label_read = ("", "")
-        self._make_head()
+        self.head = self._make_head()
         self._make_parts()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(3 * GRID_PX, 2 * GRID_PX, 3 * GRID_PX, 2 * GRID_PX)
         layout.setSpacing(12)
-        layout.addLayout(row(self.back, self.name, self.pill, None, self.resume, self.repeat,
-                             self.reveal, self.delete))  # fmt: skip
-        layout.addWidget(self.subtitle)
-        layout.addWidget(self.problem)
+        layout.addWidget(self.head)
         layout.addLayout(row(*(self._tab(index) for index in range(len(PARTS))), None, spacing=4))
         layout.addWidget(self.parts, 1)
 
     # -- how it is built ---------------------------------------------------------------------
-    def _make_head(self) -> None:
-        self.back = button("‹ Library", self.back_requested.emit, "link")
-        self.back.setAccessibleName("Back to the library")
-        self.name = TextField()
-        self.name.setObjectName("title_field")
-        self.name.setAccessibleName("Name of the run")
-        self.name.setMaxLength(MOST_NAME)
-        self.name.textChanged.connect(self._fit_name)
-        self.name.editingFinished.connect(self.keep_label)
-        self.pill = label("", "pill")
-        self.subtitle = ElidedLabel("", "secondary")
-        self.problem = message("problem")
-        self.resume = button("Resume", lambda: self._ask(self.resume_requested), "primary")
-        self.repeat = RepeatButton()
-        self.reveal = button(REVEAL_LABEL, self._ask_reveal)
-        self.delete = button("Move to Trash", self._ask_delete)
+    def _make_head(self) -> RunHead:
+        head = RunHead()
+        head.back.clicked.connect(self.back_requested)
+        head.name.editingFinished.connect(self.keep_label)
+        head.resume.clicked.connect(lambda: self._ask(self.resume_requested))
+        head.reveal.clicked.connect(self._ask_reveal)
+        head.delete.clicked.connect(self._ask_delete)
+        return head
 
     def _make_parts(self) -> None:
         self.plots_place = OpenedPlots()
@@ -107,7 +81,7 @@ class RunView(QWidget):
         self.data = FactsView("Data of the run")
         self.log = _text("Log of the run", is_editable=False)
         self.notes = _text("Notes", is_editable=True)
-        self.notes.setPlaceholderText("What you want to remember about this run")
+        self.notes.setPlaceholderText("Add notes")
         self.parts = QStackedWidget()
         for part in (self.plots_place, self.checkpoints, self.settings, self.data, self.log,
                      self.notes):  # fmt: skip
@@ -135,8 +109,9 @@ class RunView(QWidget):
             self._show_label(summary)
         self.run, self._label_read = run, (summary.name, summary.notes)
         self._show_standing(summary, details.message)
-        say(self.problem, details.problem)
-        self.repeat.show_run(details, has_steps=run.series.has_steps)
+        self.head.show_problem(details.problem)
+        self.head.show_base_model(run.base_model)
+        self.head.repeat.show_run(details, has_steps=run.series.has_steps)
         self.checkpoints.show_run(details)
         self.settings.show_facts(setting_facts(details))
         self.data.show_facts(
@@ -167,7 +142,7 @@ class RunView(QWidget):
         """Why no run can go on or be repeated now; empty if one can."""
         self._busy = why_not
         self._show_resume()
-        self.repeat.set_busy(why_not)
+        self.head.repeat.set_busy(why_not)
         self.checkpoints.set_busy(why_not)
 
     def set_theme(self, theme: Theme) -> None:
@@ -179,32 +154,26 @@ class RunView(QWidget):
         return self.plots_place.plots
 
     def _show_standing(self, summary: "RunSummary", ending: str) -> None:
-        self.pill.setText(phrases.outcome(summary.outcome))
-        restyle(self.pill, "tone", phrases.tone(summary.outcome))
         if summary.outcome == "interrupted":
             ending = self._interruption(summary)
-        self.subtitle.setText(_sentence(summary, ending))
-        is_going = phrases.is_in_progress(summary.outcome)
-        allow(self.delete, "A run in progress can't be deleted." if is_going else "")
+        self.head.show_standing(summary, ending)
         self._show_resume()
-        self._fit_name()
+        self.head.fit_name()
 
     def _interruption(self, summary: "RunSummary") -> str:
         why_not = self.run.details.why_not_go_on if self.run is not None else ""
         is_damaged = summary.may_go_on and bool(why_not)
-        return f"It was cut off. {why_not}" if is_damaged else interruption(summary)
+        return why_not if is_damaged else interruption(summary)
 
     def _show_resume(self) -> None:
         if self.run is None:
             return
         details = self.run.details
-        self.resume.setVisible(details.summary.may_go_on)
-        allow(self.resume, details.why_not_go_on or self._busy)
+        self.head.resume.setVisible(details.summary.may_go_on)
+        allow(self.head.resume, details.why_not_go_on or self._busy)
 
     def _show_label(self, summary: "RunSummary") -> None:
-        if self.name.text() != (name := one_line(summary.name, MOST_NAME)):
-            self.name.setText(name)
-            self.name.setCursorPosition(0)
+        self.head.show_name(one_line(summary.name, MOST_NAME))
         notes = summary.notes[:MOST_NOTES]
         if self.notes.toPlainText() != notes:
             self.notes.setPlainText(notes)
@@ -221,22 +190,6 @@ class RunView(QWidget):
     def hideEvent(self, event: QHideEvent) -> None:
         super().hideEvent(event)
         self.keep_label()
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        super().resizeEvent(event)
-        self._fit_name()
-
-    def _fit_name(self) -> None:
-        """The name's field is as wide as the name, so that the state stands right behind it."""
-        wanted = self.name.fontMetrics().horizontalAdvance(self.name.text()) + NAME_ROOM_PX
-        others = (self.back, self.pill, self.resume, self.repeat, self.reveal, self.delete)
-        for one in others:
-            one.ensurePolished()  # before that it tells less than it takes
-        taken = sum(one.sizeHint().width() + GRID_PX for one in others if not one.isHidden())
-        room = self.width() - taken - 8 * GRID_PX
-        self.name.setFixedWidth(max(LEAST_NAME_PX, min(wanted, room)))
-        if (layout := self.layout()) is not None:
-            layout.activate()  # else the state stands where the last name ended for a moment
 
     # -- what is asked for -------------------------------------------------------------------
     def keep_label(self) -> None:
@@ -266,7 +219,7 @@ class RunView(QWidget):
         self._label_shown = one_line(name, MOST_NAME), notes[:MOST_NOTES]
 
     def _written(self) -> tuple[str, str]:
-        return self.name.text().strip(), self.notes.toPlainText()[:MOST_NOTES]
+        return self.head.name.text().strip(), self.notes.toPlainText()[:MOST_NOTES]
 
     def _is_label_new(self) -> bool:
         return self._written() != self._label_shown
@@ -282,22 +235,6 @@ class RunView(QWidget):
     def _ask_delete(self) -> None:
         if self.run is not None:
             self.delete_requested.emit((self.run.details.summary,))
-
-
-def _sentence(summary: "RunSummary", ending: str) -> str:
-    done = f"{summary.steps:,} of {summary.planned_steps:,} steps"
-    parts = [done if summary.planned_steps else "", phrases.size(summary.size_bytes)]
-    return " · ".join(part for part in (*parts, ending) if part)
-
-
-def interruption(summary: "RunSummary") -> str:
-    """What happened to a run that was cut off, in plain words."""
-    if summary.adapter_dir is None and summary.problem:
-        return "It was cut off."  # the problem says why it can't go on
-    if summary.adapter_dir is None:
-        return "It was cut off before its first checkpoint, so it can't go on."
-    kept = summary.adapter_dir.name.removeprefix("step-").lstrip("0") or "0"
-    return f"It was cut off. What it had learned up to step {kept} is kept; it can go on there."
 
 
 def _text(name: str, *, is_editable: bool) -> QPlainTextEdit:

@@ -22,7 +22,7 @@ from app.ui.tables.runs_model import (
     TIERS_COLUMN,
 )
 
-LEAST_NAME_PX, FIXED_PX = 150, 112
+LEAST_NAME_PX, FIXED_PX = 150, 120
 SPARED = (SIZE_COLUMN, RETENTION_COLUMN, TIERS_COLUMN, BASE_MODEL_COLUMN, STEPS_COLUMN,
           DATE_COLUMN, DATASET_COLUMN)  # fmt: skip
 """What a list does without when it gets narrower, one after the other: what tells runs apart goes

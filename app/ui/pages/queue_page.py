@@ -38,13 +38,13 @@ class QueuePage(QWidget):
         self.table = make_table(self.model, "Queue", (0, STATE_COLUMN))
         self.count = label("", "secondary")
         self.start = button("Start Queue", queue.start, "primary")
-        self.hold = button("Hold Queue", queue.hold)
+        self.hold = button("Pause Queue", queue.hold)
         self.earlier = button("Move Up", lambda: self._move(-1))
         self.later = button("Move Down", lambda: self._move(1))
         self.remove = button("Remove", self._remove)
         self._make_movable()
         self._body = QStackedWidget()
-        self._body.addWidget(empty_page("Nothing waits", HOW))
+        self._body.addWidget(empty_page("The Queue Is Empty", HOW))
         self._body.addWidget(self._make_list())
         layout = QVBoxLayout(self)
         layout.setContentsMargins(3 * GRID_PX, 2 * GRID_PX, 3 * GRID_PX, 2 * GRID_PX)
@@ -86,7 +86,7 @@ class QueuePage(QWidget):
         chosen, runs = self.selected(), self._queue.runs
         self.model.show_queue(runs, self._queue.begun_key)
         self._body.setCurrentIndex(1 if runs else 0)
-        state = "going" if self._queue.is_going else "held"
+        state = "running" if self._queue.is_going else "paused"
         self.count.setText(f"{phrases.plural(len(runs), 'run')} · {state}" if runs else "")
         keys = [run.key for run in runs]
         if runs:

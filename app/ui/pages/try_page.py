@@ -82,16 +82,16 @@ class TryPage(QWidget):
         layout.addLayout(row(self.composer, beside_bar_px, spacing=0))
 
     def _make_empty(self) -> QWidget:
-        words = "Every checkpoint of a run can be asked here, beside its base model."
+        words = "Train a model, then compare it with its base model here."
         return empty_page("Nothing to try yet", words, self.sample)
 
     def _make_ready(self) -> QWidget:
         """Before the first question: what happens here, and questions to begin with."""
         ready = QWidget()
-        title = label("Ask both", "title")
+        title = label("Compare Answers", "title")
         words = label(
-            "The base model and the checkpoint answer side by side, with the same seed, "
-            "and how far they are apart is measured.", "secondary", wraps=True,
+            "Ask a question to compare the base model with your checkpoint. Both use "
+            "the same seed, and their difference is measured.", "secondary", wraps=True,
         )  # fmt: skip
         words.setFixedWidth(WORDS_PX)
         for text in (title, words):

@@ -8,7 +8,7 @@ from app.ui.plain_text import PlainLabel, set_tip
 from app.ui.plots.style import SMALL_PX, TITLE_PX, small_font
 from app.ui.theme import Theme
 
-EMPTY_TEXT = "Starts with the first step"
+EMPTY_TEXT = "Appears after the first step"
 _LEAST_PX = 70
 """Narrower, a subtitle says nothing."""
 

@@ -107,7 +107,7 @@ class RunCards(QObject):
         self.legend = Legend((("Each step", "faint"), ("Smoothed", "bold"), ("Validation", "dots")))
         self.live_choice = Choice(
             "Steps shown",
-            (("Latest", "The last steps, as many as can be told apart"), ("All", "The whole run")),
+            (("Latest", "The latest steps, one by one"), ("All", "The whole run")),
         )
         self.measure_choice = Choice("Measure", tuple(measure[:2] for measure in _MEASURES))
         self.heat_scale = ColourScale()
@@ -119,25 +119,25 @@ class RunCards(QObject):
         self.cards = (
             Card(
                 "Loss",
-                "How surprised the model is by what it should write; lower is better",
+                "Prediction error; lower is better",
                 self.loss,
                 self.legend,
             ),
             Card(
                 "Tier activity",
-                "Which tier's weights moved at which step, read from the weights",
+                "Which tiers updated at each step, read from the weights",
                 self.raster,
                 self.live_choice,
             ),
             Card(
                 "Tier change",
-                "How far a tier moves when it fires",
+                "Size of each update",
                 self.deltas,
                 self.measure_choice,
             ),
             Card(
                 "Layer change",
-                "Where in the model the weights move; a run keeps it to within 5 %",
+                "Accurate to ±5 %",
                 self.heat,
                 self.heat_scale,
             ),

@@ -77,8 +77,8 @@ class RunSeries:
             self.heat.add_many(steps[start:stop], table.layer_deltas(start, stop))
 
     def add_evaluation(self, event: EvaluationFinished) -> None:
-        """Takes a validation in; one that isn't finite leaves no point."""
-        if math.isfinite(event.val_loss):
+        """Takes a validation in; one that isn't finite, or read other rows, leaves no point."""
+        if math.isfinite(event.val_loss) and not event.is_last:
             self.validation.append(event.step, event.val_loss)
 
     def _add_loss(self, step: int, loss: float) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from app.data.examples import RowProblem
 
 _Index = QModelIndex | QPersistentModelIndex
-TITLES = ("Kind", "File", "Where", "What")
+TITLES = ("Kind", "File", "Where", "Problem")
 REASON_COLUMN = 3
 
 

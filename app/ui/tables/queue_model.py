@@ -10,7 +10,7 @@ from app.ui.tables.columns_model import Column, ColumnsModel, Index
 from app.ui.tables.told_runs import model_name, periods_text
 
 ROW_TYPE = "application/x-nestling-queue-row"
-WAITS, BEGUN = "Waits", "Being made ready"
+WAITS, BEGUN = "Waiting", "Preparing…"
 
 
 class QueueModel(ColumnsModel[QueuedRun]):

@@ -92,6 +92,10 @@ def _data(run: "RunSummary") -> str:
     return phrases.dataset_name(Path(run.data)) or "–"
 
 
+def _steps(run: "RunSummary") -> str:
+    return "–" if run.outcome == "unreadable" and not run.steps else f"{run.steps:,}"
+
+
 def _searched_text(run: "RunSummary") -> str:
     """What a search looks through, in small letters."""
     words = (run.name, _model(run), _data(run), run.notes, run.run_dir.name)
@@ -133,7 +137,7 @@ _COLUMNS: "tuple[Column[RunSummary], ...]" = (
     Column("Base model", _model, sorted_by=lambda run: _model(run).casefold()),
     Column("Dataset", _data, sorted_by=lambda run: _data(run).casefold()),
     Column("Tiers", lambda run: periods_text(run.periods), sorted_by=lambda run: run.periods),
-    Column("Steps", lambda run: f"{run.steps:,}", True, sorted_by=lambda run: run.steps),
+    Column("Steps", _steps, True, sorted_by=lambda run: run.steps),
     Column("Best loss", lambda run: phrases.loss(run.best_val_loss), True, sorted_by=_best),
     Column("Retention", _retention, True, sorted_by=_kept),
     Column("Date", lambda run: _when(run.created), sorted_by=lambda run: _instant(run.created)),
@@ -143,7 +147,7 @@ _COLUMNS: "tuple[Column[RunSummary], ...]" = (
     ),
     Column(
         "State", lambda run: phrases.outcome(run.outcome),
-        tone=lambda run: "danger" if run.problem else phrases.tone(run.outcome),
+        tone=lambda run: phrases.tone(run.outcome),
         sorted_by=lambda run: run.outcome,
     ),
 )  # fmt: skip

@@ -96,6 +96,6 @@ class Conversation(QScrollArea):
 
 
 def _divider(subject: Subject) -> QWidget:
-    made = ElidedLabel(f"From here on {subject.name}, which has not read what is above", "caption")
+    made = ElidedLabel(f"Now using {subject.name}. Earlier messages aren't included.", "caption")
     made.setAlignment(Qt.AlignmentFlag.AlignCenter)
     return made

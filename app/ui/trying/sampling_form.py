@@ -68,8 +68,8 @@ class SamplingForm(QWidget):
             control.setFixedSize(FIELD_WIDTH_PX, FIELD_HEIGHT_PX)
             self._name(grid, control, name, what, 2 * at)
         grid.setColumnStretch(2 * len(named), 1)
-        self._name(grid, self.system, "System prompt", "What both are told before everything "
-                   "else. A change holds from the next question on.", 0, line=1)  # fmt: skip
+        self._name(grid, self.system, "System prompt", "Instructions for both models. A change "
+                   "applies from the next question on.", 0, line=1)  # fmt: skip
         self.system.setFixedHeight(FIELD_HEIGHT_PX)
         return fields
 

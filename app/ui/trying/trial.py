@@ -17,7 +17,7 @@ from app.workers.trying import HeldModel
 if TYPE_CHECKING:
     from app.library.checkpoint_list import CheckpointFacts
 
-IN_PROGRESS = "A run is in progress and needs the model's memory. Stop it, or wait for its end."
+IN_PROGRESS = "Training uses the model's memory. You can ask again when it finishes."
 
 
 @dataclass(frozen=True)

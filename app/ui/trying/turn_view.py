@@ -33,7 +33,8 @@ from app.workers.background import Failure
 
 BUBBLE_SHARE = 0.7
 """Of the width, for a question at most."""
-NO_TEMPLATE = "This model has no chat template: it goes on with the text."
+NO_ANSWER = "No answer: the model ended its turn at once."
+NO_TEMPLATE = "This model has no chat template: it continues your text."
 
 
 class AnswerView(QWidget):
@@ -75,7 +76,7 @@ class AnswerView(QWidget):
         self.flush()
         self._is_over = True
         is_empty = event.tokens == 0 and event.ending == "end"
-        self.status.setText("It ended its turn at once." if is_empty else figures(event))
+        self.status.setText(NO_ANSWER if is_empty else figures(event))
 
     def tell(self, status: str) -> None:
         """What goes on before there is anything of an answer."""
@@ -95,6 +96,7 @@ class TurnView(QWidget):
             "tuned": AnswerView("Tuned", tuned_name),
         }
         self.remark = message("note")
+        self.remark.setProperty("tone", "warning")
         self.logits = message("note")
         self.problem = message("problem")
         self._pair = QWidget()

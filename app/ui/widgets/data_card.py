@@ -84,7 +84,7 @@ class DataCard(QWidget):
         wrong = phrases.file_problems(facts)
         rows = facts.problem_count - len(wrong)
         if not rows:
-            return " ".join([*wrong, "Mend or remove it, and drop the dataset again."])
+            return " ".join([*wrong, "Fix or remove it, then drop the dataset again."])
         return " ".join([*wrong, f"{phrases.plural(rows, 'row')} can't be used:"])
 
     def _rows_text(self) -> str:
@@ -100,7 +100,7 @@ class DataCard(QWidget):
             lines.append(f"{where}: {problem.reason}.")
         if more := facts.problem_count - (len(facts.problems) - len(bad)) - len(shown):
             lines.append(f"… and {more:,} more.")
-        return "\n".join([*lines, "Correct or remove them and drop the file again."])
+        return "\n".join([*lines, "Fix these rows, or leave them out on the Data page."])
 
 
 def _kind(form: str) -> str:

@@ -3,11 +3,21 @@
 import math
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QKeyEvent, QWheelEvent
-from PySide6.QtWidgets import QComboBox, QLineEdit, QSpinBox
+from PySide6.QtGui import QKeyEvent, QPaintEvent, QWheelEvent
+from PySide6.QtWidgets import (
+    QComboBox,
+    QLineEdit,
+    QSpinBox,
+    QStyle,
+    QStyleOptionComboBox,
+    QStylePainter,
+)
 
 from app.ui import phrases
 from app.ui.widgets.building import restyle
+
+_SPARE_PX = 4
+"""A glyph's own room: so much more than its field a text needs before any of it is cut off."""
 
 
 class CalmSpinBox(QSpinBox):
@@ -36,6 +46,20 @@ class CalmComboBox(QComboBox):
 
     def choose(self, value: str) -> None:
         self.setCurrentIndex(self.findData(value))
+
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: ARG002
+        """A text that is too long loses its middle; Qt would cut it off without a sign."""
+        option = QStyleOptionComboBox()
+        self.initStyleOption(option)
+        style, part = self.style(), QStyle.SubControl.SC_ComboBoxEditField
+        field = style.subControlRect(QStyle.ComplexControl.CC_ComboBox, option, part, self)
+        if self.fontMetrics().horizontalAdvance(option.currentText) > field.width() + _SPARE_PX:
+            option.currentText = self.fontMetrics().elidedText(
+                option.currentText, Qt.TextElideMode.ElideMiddle, field.width()
+            )
+        painter = QStylePainter(self)
+        painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
+        painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         event.ignore()

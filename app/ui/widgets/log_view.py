@@ -78,7 +78,7 @@ def _line(event: object) -> str:
         case EvaluationFinished():
             best = ", the best so far" if event.is_best else ""
             loss = f"{phrases.loss(event.val_loss)}{event.of_each}"
-            return f"Step {event.step}: validation loss {loss}{best}."
+            return f"Step {event.step}: validation loss{event.over} {loss}{best}."
         case CheckpointSaved():
             return f"Step {event.step}: checkpoint saved, {phrases.size(event.size_bytes)}."
         case ScoreMeasured():

@@ -4,7 +4,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
 from app.core.events import MemoryAdvice, MemoryEstimated
-from app.core.memory_words import gigabytes, memory_sentence, parts
+from app.core.memory_words import gigabytes, parts
 from app.ui.app_state import AppState
 from app.ui.plain_text import set_tip
 from app.ui.widgets.building import button, label, restyle
@@ -14,12 +14,12 @@ _TONES = {"fits": "", "tight": "warning", "won't fit": "danger"}
 
 
 class MemoryNote(QWidget):
-    """There only before a run, and once the estimate is known."""
+    """There only before a run, once the estimate is known or there can be none."""
 
     def __init__(self, state: AppState) -> None:
         super().__init__()
         self._state = state
-        self._shown: MemoryEstimated | None = None
+        self._shown: tuple[str, MemoryEstimated | None] = ("", None)
         self.text = label("", "note", wraps=True)
         self.lead = label("It would fit with:", "caption")
         self._ways = QVBoxLayout()
@@ -36,23 +36,25 @@ class MemoryNote(QWidget):
         self.refresh()
 
     def refresh(self) -> None:
-        estimate = self._state.memory
-        self.setVisible(estimate is not None and not self._state.phase.is_active)
-        if estimate is not None and estimate != self._shown:
-            self._show(estimate)
+        asked = self._state.memory_text, self._state.memory
+        self.setVisible(bool(asked[0]) and not self._state.phase.is_active)
+        if asked[0] and asked != self._shown:
+            self._shown = asked
+            self._show(*asked)
 
-    def _show(self, estimate: MemoryEstimated) -> None:
-        self._shown = estimate
-        self.text.setText(memory_sentence(estimate))
-        set_tip(self.text, parts(estimate), is_wrapped=True)
-        tone = _TONES[estimate.verdict]
-        restyle(self.text, "tone", "warning" if tone and estimate.is_bound else tone)
-        self.lead.setVisible(bool(estimate.advice))
+    def _show(self, text: str, estimate: MemoryEstimated | None) -> None:
+        self.text.setText(text)
+        set_tip(self.text, parts(estimate) if estimate else "", is_wrapped=True)
+        tone = _TONES[estimate.verdict] if estimate else ""
+        is_bound = estimate is not None and estimate.is_bound
+        restyle(self.text, "tone", "warning" if tone and is_bound else tone)
+        advice = estimate.advice if estimate else ()
+        self.lead.setVisible(bool(advice))
         for way in self.ways:
             self._ways.removeWidget(way)
             way.hide()
             way.deleteLater()
-        self.ways = [self._way(advice) for advice in estimate.advice[:MOST_ADVICE]]
+        self.ways = [self._way(one) for one in advice[:MOST_ADVICE]]
         for way in self.ways:
             self._ways.addWidget(way, 0, Qt.AlignmentFlag.AlignLeft)
 

@@ -2,7 +2,7 @@
 
 import time
 
-from PySide6.QtCore import QTimer
+from PySide6.QtCore import QSize, QTimer
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QGridLayout, QLabel, QWidget
 
@@ -58,9 +58,23 @@ class Metrics(QWidget):
         self.figures[key] = figure
         self._cells.append(cell)
 
+    def minimumSizeHint(self) -> QSize:
+        """That of two rows: figures that get longer never make the page wider than the window."""
+        columns = len(_TITLES) // 2
+        needed = max(self._needed_px(self._cells[:columns]), self._needed_px(self._cells[columns:]))
+        return QSize(needed, super().minimumSizeHint().height())
+
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        self._arrange(len(_TITLES) if self.width() >= _ONE_ROW_FROM_PX else len(_TITLES) // 2)
+        self._arrange(self._fitting_columns())
+
+    def _needed_px(self, cells: list[QWidget]) -> int:
+        gaps = (len(cells) - 1) * self._grid.horizontalSpacing()
+        return sum(cell.sizeHint().width() for cell in cells) + gaps
+
+    def _fitting_columns(self) -> int:
+        needed = max(_ONE_ROW_FROM_PX, self._needed_px(self._cells))
+        return len(_TITLES) if self.width() >= needed else len(_TITLES) // 2
 
     def _arrange(self, columns: int) -> None:
         if columns == self._columns:
@@ -102,6 +116,8 @@ class Metrics(QWidget):
         }
         for key, text in shown.items():
             self.figures[key].setText(text)
+        # Back in one row only when the window is resized: figures change many times a second.
+        self._arrange(min(self._columns, self._fitting_columns()))
         expected = state.memory
         about = f"{gigabytes(expected.peak_bytes)} estimated before the start" if expected else ""
         set_tip(self.figures["memory"], about)

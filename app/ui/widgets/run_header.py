@@ -16,13 +16,15 @@ from app.ui.widgets.metrics import Metrics
 PROGRESS_PARTS = 1000
 REFRESH_MS = 50
 NARROW_PX = 560
+RESULTS_BESIDE_FROM_PX = 680
+"""Narrower, the results' buttons would leave the status no room."""
 _PHASES = {
     Phase.EMPTY: ("No dataset", ""),
     Phase.READY: ("Ready", ""),
     Phase.RUNNING: ("Running", "accent"),
     Phase.PAUSING: ("Pausing…", "warning"),
     Phase.PAUSED: ("Paused", "warning"),
-    Phase.STOPPING: ("Stopping", "warning"),
+    Phase.STOPPING: ("Stopping…", "warning"),
     Phase.FINISHED: ("Finished", "success"),
     Phase.FAILED: ("Failed", "danger"),
 }
@@ -85,10 +87,14 @@ class RunHeader(QWidget):
         outside.addWidget(frame)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Where it is narrow, what can be done with the results has a row of its own."""
         super().resizeEvent(event)
         self.queue.setVisible(self.width() >= NARROW_PX)
-        wanted = self._results_row if self.width() < NARROW_PX else self._status_row
+        self._place_results()
+
+    def _place_results(self) -> None:
+        """Where it is narrow, what can be done with the results has a row of its own."""
+        needed = RESULTS_BESIDE_FROM_PX if self.status.text() else NARROW_PX
+        wanted = self._results_row if self.width() < needed else self._status_row
         if wanted.indexOf(self.results) < 0:
             wanted.addWidget(self.results, 0, Qt.AlignmentFlag.AlignLeft)
 
@@ -107,6 +113,7 @@ class RunHeader(QWidget):
         restyle(self.pill, "tone", tone)
         self.name.setText(self._name())
         self.status.setText(self._status())
+        self._place_results()
         say(self.problem, self._problem())
         self._show_progress()
         finished = state.finished
@@ -127,10 +134,16 @@ class RunHeader(QWidget):
     def _status(self) -> str:
         state = self._state
         if state.phase is Phase.STOPPING:
-            return "Stopping…"
-        kept = f" Saved at step {c.step:,}." if (c := state.checkpoint) else ""
+            if state.step is None:
+                return "Canceling the run."
+            is_in_step = state.stage is None
+            return (
+                "Finishing the current step…" if is_in_step else "Skipping the rest of this stage…"
+            )
+        kept = f" Last checkpoint: step {c.step:,}." if (c := state.checkpoint) else ""
         if state.phase is Phase.PAUSED:
-            return f"Held after the current step.{kept}"
+            after = f"Paused at step {state.step.step:,}." if state.step else "Paused."
+            return f"{after}{kept}"
         if state.phase is Phase.PAUSING and state.stage is None:
             return f"Finishing the current step…{kept}"
         if state.phase.is_active:

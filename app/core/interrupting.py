@@ -1,0 +1,197 @@
+"""Foreign Python interrupted inside a marked region: once a stop is asked for, or its time is over.
+
+No thread can be ended, but Python that runs in it can have an error raised. A second thread looks
+at the regions from time to time. It raises nothing outside them, and nothing inside while a context
+manager is entered or left there, so that whatever was replaced is put back.
+"""
+
+import contextlib
+import ctypes
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from math import inf
+from time import monotonic, sleep
+from types import FrameType
+from typing import Any, NamedTuple
+
+_SECONDS_BETWEEN_LOOKS = 0.1
+_LOOKS_AT_NOTHING = 50
+"""After so many the second thread ends; the next region starts another."""
+
+
+class StoppedEarly(BaseException):
+    """A stop was asked for before there was anything to keep.
+
+    No Exception: whoever calls foreign code takes any of those for a fault of that code.
+    """
+
+
+class _Region(NamedTuple):
+    frame: FrameType
+    """Of the function that has the region."""
+    ends: float
+    too_long: type[BaseException]
+
+
+_lock = threading.Lock()
+_regions: dict[int, _Region] = {}
+"""By thread; one that was interrupted is not in it any more."""
+_stops: dict[int, Callable[[], bool]] = {}
+"""By thread, whether its work is asked to stop."""
+_is_watched = False
+
+
+@contextlib.contextmanager
+def stopped_by(should_stop: Callable[[], bool]) -> Iterator[None]:
+    """Inside, regions of this thread raise StoppedEarly soon after `should_stop` says so.
+
+    It is asked on another thread.
+    """
+    thread = threading.get_ident()
+    before = _stops.get(thread)
+    _stops[thread] = should_stop
+    try:
+        yield
+    finally:
+        if before is None:
+            del _stops[thread]
+        else:
+            _stops[thread] = before
+
+
+class Interruptible:
+    """A region, as a context manager; a class, since a generator would cost as much again.
+
+    Only for Python that may be left at any point: what it changes is thrown away, or is put back by
+    context managers. Regions of one thread don't lie within each other.
+    """
+
+    too_long: type[BaseException] = TimeoutError
+
+    def ends(self) -> float:
+        """When its time is over, by `monotonic`."""
+        return inf
+
+    def __enter__(self) -> None:
+        global _is_watched
+        region = _Region(sys._getframe(1), self.ends(), self.too_long)
+        with _lock:
+            _regions[threading.get_ident()] = region
+            if _is_watched:
+                return
+            _is_watched = True
+        threading.Thread(target=_watch, name="interrupting", daemon=True).start()
+
+    def __exit__(self, *_: object) -> None:
+        thread = threading.get_ident()
+        with _lock:
+            if _regions.pop(thread, None) is None:
+                _interrupt(thread, None)  # it was interrupted just now, when nothing was left to do
+
+
+interruptible = Interruptible()
+"""A region without an end of its time."""
+
+
+def _watch() -> None:
+    looks_at_nothing = 0
+    while True:
+        sleep(_SECONDS_BETWEEN_LOOKS)
+        looks_at_nothing = 0 if _looked_at_some() else looks_at_nothing + 1
+        with _lock:
+            if looks_at_nothing >= _LOOKS_AT_NOTHING and not _regions:
+                _watch_no_more()
+                return
+
+
+def _looked_at_some() -> bool:
+    """A function of its own: what is kept of a region keeps all that its function holds, a model
+    too."""
+    with _lock:
+        regions = dict(_regions)
+    for thread, region in regions.items():
+        if error := _due(thread, region):
+            _interrupt_region(thread, region, error)
+    return bool(regions)
+
+
+def _watch_no_more() -> None:
+    global _is_watched
+    _is_watched = False
+
+
+def _due(thread: int, region: _Region) -> type[BaseException] | None:
+    if region.ends < monotonic():
+        return region.too_long
+    should_stop = _stops.get(thread)
+    return StoppedEarly if should_stop is not None and should_stop() else None
+
+
+def _interrupt_region(thread: int, region: _Region, error: type[BaseException]) -> None:
+    """Unless it was left, or is just where it must not be: then the next look comes soon."""
+    if _IS_RAISED_LATER:
+        _interrupt_at_a_line(thread, region, error)
+    with _lock:
+        # The thread waits for this one at a point that the frames tell, and the error is raised
+        # there; only within a call into C once that returns.
+        if _regions.get(thread) is region and _is_free(sys._current_frames().get(thread), region):
+            del _regions[thread]
+            _interrupt(thread, error)
+
+
+_IS_RAISED_LATER = sys.version_info >= (3, 13)
+"""The error of another thread is raised where Python looks for one next: a context manager may be
+left by then."""
+
+
+def _interrupt_at_a_line(thread: int, region: _Region, error: type[BaseException]) -> None:
+    """The same by the thread itself, at the beginning of a line.
+
+    Where none comes, the thread is in a loop of one line, or within a call into C: then it is there
+    where Python looks next, too.
+    """
+    monitoring: Any = sys.monitoring  # type: ignore[attr-defined]
+
+    def look(*_: object) -> None:
+        is_here = threading.get_ident() == thread and _regions.get(thread) is region
+        if is_here and _is_free(sys._getframe(1), region):
+            del _regions[thread]
+            raise error
+
+    monitoring.use_tool_id(_TOOL, "nestling")
+    try:
+        monitoring.register_callback(_TOOL, monitoring.events.LINE, look)
+        monitoring.set_events(_TOOL, monitoring.events.LINE)
+        for _ in range(_LOOKS_AT_LINES):
+            sleep(_SECONDS_BETWEEN_LOOKS)
+            if _regions.get(thread) is not region:
+                return
+    finally:
+        monitoring.set_events(_TOOL, 0)
+        monitoring.register_callback(_TOOL, monitoring.events.LINE, None)
+        monitoring.free_tool_id(_TOOL)
+
+
+_TOOL = 4
+"""One of the numbers that Python leaves to whoever watches."""
+_LOOKS_AT_LINES = 2
+
+
+_IN_ORDER = {
+    function.__code__.co_filename for function in (contextlib.contextmanager, Interruptible.ends)
+}
+
+
+def _is_free(frame: FrameType | None, region: _Region) -> bool:
+    """Whether nothing is being replaced or put back where the thread is now."""
+    while frame is not None and frame is not region.frame:
+        if frame.f_code.co_filename in _IN_ORDER:
+            return False
+        frame = frame.f_back
+    return frame is not None
+
+
+def _interrupt(thread: int, error: type[BaseException] | None) -> None:
+    raised = None if error is None else ctypes.py_object(error)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), raised)

@@ -1,0 +1,25 @@
+"""Runs as if something else had computed them."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from app.core.computer import Computer
+from app.engine.checkpoints import last_checkpoint
+from app.library.manifest import digest_of, read_manifest
+
+OTHER = Computer("CPU", "OpenBLAS 0.3.1 (Haswell)", "0.30.0")
+
+
+def made_by(run_dir: Path, computer: Computer | None) -> None:
+    """As if something else had computed it; None: as older versions wrote it."""
+    path = last_checkpoint(run_dir) / "state.json"
+    said = json.loads(path.read_text())
+    del said["own_sha256"], said["computed_by"]
+    manifest = read_manifest(run_dir)
+    del manifest["computed_by"]
+    if computer is not None:
+        said["computed_by"] = asdict(computer)
+        manifest["computed_by"] = [{"after_step": 0} | asdict(computer)]
+    path.write_text(json.dumps(said | {"own_sha256": digest_of(said)}))
+    (run_dir / "run.json").write_text(json.dumps(manifest))
