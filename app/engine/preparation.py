@@ -34,7 +34,7 @@ from app.engine.lora import trainable
 from app.engine.mlx_gateway import import_mlx
 from app.engine.stopping import in_stage
 from app.engine.tiers import TierPlan, plan_from_data
-from app.engine.validation_sample import SampleSizes, sampled
+from app.engine.validation_sample import ValidationSet, sample_note, validation_sets
 
 
 @dataclass(frozen=True)
@@ -42,19 +42,6 @@ class QuestionSet:
     name: str
     batches: Batches
     count: int
-
-
-@dataclass(frozen=True)
-class ValidationSet:
-    name: str
-    batches: Batches
-    """Of the sample that each validation reads."""
-    last_batches: Batches
-    """Of all rows, or a larger sample, for when the run ends; the same object where it is equal."""
-    rows: int
-    last_rows: int
-    weight: float
-    """What its loss counts: the tokens that an epoch trains of the same dataset."""
 
 
 @dataclass(frozen=True)
@@ -146,8 +133,8 @@ def prepare(
     train = batching.batches(rows.train, vocabulary)
     if plan is None:
         plan = yield from _plan_by_importance(config, base, train)
-    valid = _validation_sets(config, rows, batching, vocabulary)
-    if note := _sample_note(valid, len(rows.valid)):
+    valid = validation_sets(config, rows, batching, vocabulary)
+    if note := sample_note(valid, len(rows.valid)):
         yield LogMessage(note)
     questions = yield from _questions(config.question_sets, base, vocabulary)
     return Prepared(
@@ -197,37 +184,6 @@ def _compared(
     for name in found.left_out:
         yield LogMessage(f"Left out, as this model's gradients are others with it: {name}.", True)
     return found.taken
-
-
-def _validation_sets(
-    config: TrainingConfig, rows: TrainingData, batching: Batching, vocabulary: int
-) -> tuple[ValidationSet, ...]:
-    parts = [part for part in rows.parts if len(part.valid)]
-    views = [part.valid for part in parts]
-    sizes = SampleSizes.of(config, sum(map(len, views)))
-    sets = []
-    samples = (sampled(views, size, config.seed) for size in (sizes.each, sizes.last))
-    for part, each, last in zip(parts, *samples, strict=True):
-        batches = batching.batches(each, vocabulary)
-        is_same = len(each) == len(last)
-        last_batches = batches if is_same else batching.batches(last, vocabulary)
-        one = ValidationSet(
-            part.name, batches, last_batches, len(each), len(last), part.trained_tokens
-        )
-        sets.append(one)
-    return tuple(sets)
-
-
-def _sample_note(sets: Sequence[ValidationSet], held_out: int) -> str:
-    """Empty where every validation reads all that is held out."""
-    each, last = sum(one.rows for one in sets), sum(one.last_rows for one in sets)
-    if each == held_out:
-        return ""
-    at_the_end = "all of them" if last == held_out else f"{last:,}"
-    return (
-        f"Each validation reads {each:,} of {held_out:,} held-out rows; the last one, when the run "
-        f"ends, {at_the_end}."
-    )
 
 
 def _plan_by_importance(

@@ -11,6 +11,9 @@ import numpy as np
 
 from app.core.config import TrainingConfig
 from app.data.token_rows import TokenView
+from app.data.training_data import TrainingData
+from app.engine.batches import Batches
+from app.engine.batching import Batching
 
 SHARE = 0.04
 """Of the training between two validations, or of the whole run, as validation may cost."""
@@ -56,3 +59,47 @@ def sampled(views: Sequence[TokenView], rows: int, seed: int) -> list[TokenView]
 def _chosen(size: int, count: int, seed: int) -> "np.typing.NDArray[np.intp]":
     """In the order of the file."""
     return np.sort(np.random.default_rng((seed, _STREAM)).permutation(size)[:count])
+
+
+@dataclass(frozen=True)
+class ValidationSet:
+    name: str
+    batches: Batches
+    """Of the sample that each validation reads."""
+    last_batches: Batches
+    """Of all rows, or a larger sample, for when the run ends; the same object where it is equal."""
+    rows: int
+    last_rows: int
+    weight: float
+    """What its loss counts: the tokens that an epoch trains of the same dataset."""
+
+
+def validation_sets(
+    config: TrainingConfig, rows: TrainingData, batching: Batching, vocabulary: int
+) -> tuple[ValidationSet, ...]:
+    parts = [part for part in rows.parts if len(part.valid)]
+    views = [part.valid for part in parts]
+    sizes = SampleSizes.of(config, sum(map(len, views)))
+    sets = []
+    samples = (sampled(views, size, config.seed) for size in (sizes.each, sizes.last))
+    for part, each, last in zip(parts, *samples, strict=True):
+        batches = batching.batches(each, vocabulary)
+        is_same = len(each) == len(last)
+        last_batches = batches if is_same else batching.batches(last, vocabulary)
+        one = ValidationSet(
+            part.name, batches, last_batches, len(each), len(last), part.trained_tokens
+        )
+        sets.append(one)
+    return tuple(sets)
+
+
+def sample_note(sets: Sequence[ValidationSet], held_out: int) -> str:
+    """Empty where every validation reads all that is held out."""
+    each, last = sum(one.rows for one in sets), sum(one.last_rows for one in sets)
+    if each == held_out:
+        return ""
+    at_the_end = "all of them" if last == held_out else f"{last:,}"
+    return (
+        f"Each validation reads {each:,} of {held_out:,} held-out rows; the last one, when the run "
+        f"ends, {at_the_end}."
+    )
