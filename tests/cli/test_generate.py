@@ -119,6 +119,7 @@ from app.cli.commands import run
 from app.data import template_trial
 from app.engine import tuned_model
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
 trying = template_trial.trying_templates
 template_trial.CPU_SECONDS = 10000
 template_trial._MOST_SECONDS = 10000.0
