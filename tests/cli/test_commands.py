@@ -229,6 +229,8 @@ def test_an_interrupt_ends_the_run_with_a_checkpoint(
     process = subprocess.Popen(
         [sys.executable, "-m", "app", *map(str, command), "--steps", "100000", "--json"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(),
+        # Under nohup, or in a shell's background, it would be ignored.
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
     )  # fmt: skip
     assert process.stdout is not None
     for line in process.stdout:
