@@ -34,7 +34,8 @@ MOST_KNOWN = 256
 MOST_OPERATIONS = 15_000
 """Of one trace. A model that goes through a row token by token has some for each, and a long row
 would take minutes."""
-_SHORT = (8, 16)
+_SHORT = (32, 64)
+"""Tokens of the rows from which that is seen. In shorter ones the loss's chunks grow in number."""
 
 _known: dict[object, int] = {}
 """What was found: a run asks for what the window has shown, and a run that goes on for the same."""
