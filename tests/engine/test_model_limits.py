@@ -51,7 +51,7 @@ def notes(events: list[Event]) -> list[str]:
 def test_a_row_with_a_token_beyond_the_embedding_stops_the_run_before_it_starts(
     late: Path, texts: Callable[..., Path], tmp_path: Path
 ) -> None:
-    data = texts("fine", "fine too", "so <|later|> it is", "<|late|>")
+    data = texts("fine", "fine too", "so <|later|> it is", "so <|late|>")
     with pytest.raises(InputError) as caught:
         list(train(config(late, data, tmp_path / "run")))
     assert caught.value.message == (
