@@ -100,7 +100,8 @@ def test_a_run_goes_on_where_the_page_was(nestling: Nestling, large: Path, qtbot
     assert nestling.state.finished.outcome == "finished"
     assert reached is not None
     assert "Tokenizing" in stages
-    assert min(share for share in shares if share) > reached / 2
+    # The first twentieth is the hashing of the file.
+    assert min(share for share in shares if share > 0.05) > reached / 2
     assert [folder.suffix for folder in stores_dir().iterdir() if folder.is_dir()] == [""]
     qtbot.waitUntil(lambda: work.done is not None)
 
