@@ -97,7 +97,8 @@ def test_a_run_finds_the_store_that_was_made(
     from app.data.training_data import DataSettings, opening_data
 
     tokenised(chat_file, key)
-    settings = DataSettings(RowSettings(mask_prompt=True), 2048, 4, 0.1)
+    rows = RowSettings(mask_prompt=True, replies="every")
+    settings = DataSettings(rows, 2048, 4, 0.1)
     opening = opening_data(find_files(chat_file), load_tokenizer(tiny_model), settings)
     assert list(opening) == [], "a share would tell that rows are turned into tokens"
 
