@@ -1,6 +1,7 @@
 """What was moved to the trash comes back whole, and nothing that is there now is overwritten."""
 
 import errno
+import io
 import os
 import sys
 from collections.abc import Callable
@@ -57,10 +58,15 @@ def test_a_copy_back_that_fails_leaves_it_in_the_trash_and_nothing_half_made(
     one = removed(tmp_path)
     rename_refused(monkeypatch)
 
-    def full(*_: object) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    class FullDisk(io.BytesIO):
+        def write(self, _: object) -> int:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("app.core.regular_files.shutil.copyfileobj", full)
+    def created(target: Path, _: int) -> FullDisk:
+        target.touch()
+        return FullDisk()
+
+    monkeypatch.setattr("app.core.regular_files.create_file", created)
     refused, problem = put_back([one])
     assert refused == (one,)
     assert "disk is full" in problem
