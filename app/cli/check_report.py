@@ -172,20 +172,22 @@ class _Listing:
 def _use_lines(
     statistics: "DataStatistics", config: TrainingConfig, limits: ModelLimits
 ) -> list[str]:
-    told = _token_data(statistics, config, limits)
-    rows = f"{_count(told['train_rows'], 'row')} to train on, {told['valid_rows']:,} to validate on"
-    rows += f", {told['left_out']:,} left out" if told["left_out"] else ""
-    if not told["train_rows"]:
+    found = _token_data(statistics, config, limits)
+    rows = (
+        f"{_count(found['train_rows'], 'row')} to train on, {found['valid_rows']:,} to validate on"
+    )
+    rows += f", {found['left_out']:,} left out" if found["left_out"] else ""
+    if not found["train_rows"]:
         return [f"{rows}."]
-    tokens = f"{told['tokens']:,} tokens to train on, {told['trained_tokens']:,} of them trained"
-    cut = f"{_count(told['cut'], 'row')} cut at {config.max_seq_length:,} tokens"
-    lines = [f"{rows}.", f"{tokens}; {cut}, and the longest has {told['longest']:,}."]
-    if more := told["further_examples"]:
+    tokens = f"{found['tokens']:,} tokens to train on, {found['trained_tokens']:,} of them trained"
+    cut = f"{_count(found['cut'], 'row')} cut at {config.max_seq_length:,} tokens"
+    lines = [f"{rows}.", f"{tokens}; {cut}, and the longest has {found['longest']:,}."]
+    if more := found["further_examples"]:
         lines.append(
-            f"{_count(more, 'example')} of them for earlier replies, which this model's chat "
+            f"This includes {_count(more, 'example')} for earlier replies, which this model's chat "
             "template changes once more follows."
         )
-    beyond = limits.beyond_sentence(told["beyond_context"])
+    beyond = limits.beyond_sentence(found["beyond_context"])
     return [*lines, beyond] if beyond else lines
 
 

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, fields
 
 from app.core.errors import InputError
-from app.core.odd_values import told
+from app.core.odd_values import brief
 
 EXAMPLE = "prompt=q, completion=a"
 
@@ -53,7 +53,7 @@ def parse_columns(text: str) -> Columns | None:
         role, _, name = (re.sub(r"\\(.)", r"\1", piece.strip()) for piece in part.partition("="))
         if role not in ROLES or not name:
             raise InputError(
-                f"{told(part)} maps no column: the roles are {', '.join(ROLES)}.",
+                f"{brief(part)} maps no column: the roles are {', '.join(ROLES)}.",
                 f"Write it like {EXAMPLE}.",
             )
         if role in named:

@@ -12,7 +12,7 @@ import tomli_w
 
 from app.core.config import CHOICES, MixedDataset, TierConfig, TrainingConfig
 from app.core.errors import InputError
-from app.core.odd_values import is_finite, told
+from app.core.odd_values import brief, is_finite
 from app.core.one_line import one_line
 from app.core.parsing import parse_toml
 from app.core.settings.tiers import Pending
@@ -27,19 +27,19 @@ def parse_tiers(periods: str, factors: str = "", pending: str = "") -> tuple[Tie
         parsed = [int(p) for p in periods.split(",")]
     except ValueError:
         raise InputError(
-            f"Tiers must be whole numbers with commas between, like 1,2,4; got {told(periods)}."
+            f"Tiers must be whole numbers with commas between, like 1,2,4; got {brief(periods)}."
         ) from None
     try:
         rates = [float(f) for f in factors.split(",")] if factors else [1.0] * len(parsed)
     except ValueError:
         raise InputError(
-            f"Tier factors must be numbers with commas between, like 1,1,0.5; got {told(factors)}."
+            f"Tier factors must be numbers with commas between, like 1,1,0.5; got {brief(factors)}."
         ) from None
     if len(rates) != len(parsed):
         raise InputError(f"{len(parsed)} tiers need {len(parsed)} factors; got {len(rates)}.")
     kept = [_pending(p.strip()) for p in pending.split(",")] if pending else [None] * len(parsed)
     if len(kept) != len(parsed):
-        raise InputError(f"{len(parsed)} tiers need {len(parsed)} words; got {told(pending)}.")
+        raise InputError(f"{len(parsed)} tiers need {len(parsed)} words; got {brief(pending)}.")
     return tuple(map(TierConfig, parsed, rates, kept))
 
 
@@ -47,7 +47,7 @@ def _pending(word: object) -> Pending:
     for known in get_args(Pending):
         if word == known:
             return known  # type: ignore[no-any-return]
-    raise InputError(f"A tier's pending gradients are accumulate or skip; got {told(word)}.")
+    raise InputError(f"A tier's pending gradients are accumulate or skip; got {brief(word)}.")
 
 
 def load_toml(path: Path, base: TrainingConfig | None = None) -> TrainingConfig:
@@ -73,7 +73,7 @@ def with_settings(
     changes = {}
     for name, value in values.items():
         if name not in known:
-            raise InputError(f"{where}: there is no setting named {told(name)}.")
+            raise InputError(f"{where}: there is no setting named {brief(name)}.")
         changes[name] = _typed(name, value, known[name].type, where)
     return replace(config, **changes)
 
@@ -165,7 +165,7 @@ def _typed(name: str, value: Any, kind: Any, where: str) -> Any:
         return value
     if kind in (str, bool) and isinstance(value, kind):
         return value
-    raise InputError(f"{where}: {name} can't be {told(value)}.")
+    raise InputError(f"{where}: {name} can't be {brief(value)}.")
 
 
 def _is_too_large(value: float) -> bool:

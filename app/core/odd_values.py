@@ -22,7 +22,7 @@ def is_finite(value: Any) -> bool:
         return False
 
 
-def told(value: Any) -> str:
+def brief(value: Any) -> str:
     """A value in a few characters, whatever it is."""
     if type(value) is int and abs(value) >= _LONGEST:
         return f"a number of {digits(value)} digits"

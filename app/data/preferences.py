@@ -31,7 +31,7 @@ def checked_label(row: Row, mapped: Collection[str] = ()) -> tuple[Note, ...]:
             continue
         if isinstance(value, str):
             value = _WORDS.get(value.strip().lower())
-        if value is False or (label == "kto_tag" and value == 0 and value is not None):
+        if value is False or (label == "kto_tag" and value == 0):
             raise Wrong(
                 f"has the {name} false, which marks a bad answer: leave the row out, or remove "
                 f"{name} if it means something else",

@@ -77,8 +77,8 @@ class ReplyFinder:
         spans of its replies; and how many replies are in none.
 
         The first is of the whole chat, which ends with a trained reply. Each further one ends with
-        the last reply that none before holds. Raises TemplateError if not even the last can be
-        told from its prompt.
+        the last reply that no earlier rendering covers. Raises TemplateError if even the last reply
+        can't be separated from its prompt.
         """
         left = trained_turns(messages, untrained)
         found: list[tuple[list[int], list[Span]]] = []

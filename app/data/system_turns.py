@@ -5,7 +5,7 @@ A system turn without words counts as absent, as templates write a default for a
 
 from collections.abc import Sequence
 
-from app.core.odd_values import told
+from app.core.odd_values import brief
 from app.data.column_names import SYSTEMS
 from app.data.examples import Message
 from app.data.row_values import Wrong, is_absent, text_of
@@ -39,8 +39,8 @@ def with_system(messages: Sequence[Message], column: object) -> tuple[Message, .
         return ({"role": "system", "content": words}, *messages)
     if messages[turn]["content"].strip() != words.strip():
         raise Wrong(
-            f"has a system column ({told(words)}) and a system turn with other words "
-            f"({told(messages[turn]['content'])}); keep one of them"
+            f"has a system column ({brief(words)}) and a system turn with other words "
+            f"({brief(messages[turn]['content'])}); keep one of them"
         )
     if turn:
         raise Wrong("has a system column and the same words in a later turn; keep one of them")

@@ -11,7 +11,7 @@ from typing import Any
 from app.core.error_text import error_text
 from app.core.errors import InputError
 from app.core.model_limits import ModelLimits
-from app.core.odd_values import told
+from app.core.odd_values import brief
 from app.core.paths import is_utf8
 from app.core.progress import run_to_end
 from app.engine.config_values import lacking, odd_value, shown_value
@@ -231,7 +231,7 @@ def _load_error(path: Path, config: Mapping[str, Any], error: Exception) -> Inpu
         return _config_error(path, fault)
     if arguments is None:
         return InputError(
-            f"The model in {path} has the architecture {told(kind)}, which mlx-lm does not know.",
+            f"The model in {path} has the architecture {brief(kind)}, which mlx-lm does not know.",
             "Choose another base model.",
         )
     if fault := lacking(config, error):

@@ -24,8 +24,10 @@ Work = Generator[float, None, Made]
 def until_stopped(
     work: Generator[Event, None, Made], should_stop: Callable[[], bool]
 ) -> Generator[Event, None, Made]:
-    """What is made ready for a run; asks after each of its events, of which some go unsaid, and
-    within foreign code.
+    """The result of `work`, which prepares a run.
+
+    Asks whether to stop after each of its events, and within foreign code. A stage that reports
+    its share too often is passed on less often.
 
     Raises StoppedEarly.
     """

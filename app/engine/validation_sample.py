@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from app.core.config import TrainingConfig
 from app.data.token_rows import TokenView
@@ -56,7 +57,7 @@ def sampled(views: Sequence[TokenView], rows: int, seed: int) -> list[TokenView]
     ]
 
 
-def _chosen(size: int, count: int, seed: int) -> "np.typing.NDArray[np.intp]":
+def _chosen(size: int, count: int, seed: int) -> npt.NDArray[np.intp]:
     """In the order of the file."""
     return np.sort(np.random.default_rng((seed, _STREAM)).permutation(size)[:count])
 
@@ -94,7 +95,7 @@ def validation_sets(
 
 
 def sample_note(sets: Sequence[ValidationSet], held_out: int) -> str:
-    """Empty where every validation reads all that is held out."""
+    """A sentence for the log; empty if every validation reads all held-out rows."""
     each, last = sum(one.rows for one in sets), sum(one.last_rows for one in sets)
     if each == held_out:
         return ""

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from app.core.odd_values import is_measure, told
+from app.core.odd_values import brief, is_measure
 from app.core.one_line import MOST_SHOWN
 from app.core.visible_text import has_unseen
 
@@ -50,7 +50,7 @@ class Reading:
         return value
 
     def _refuse(self, name: str, value: Any) -> None:
-        self._note(f"{self._file} says {told(value)} for {name}, which can't be.")
+        self._note(f"{self._file} says {brief(value)} for {name}, which can't be.")
 
     def _note(self, problem: str) -> None:
         self.problem = self.problem or problem

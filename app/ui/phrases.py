@@ -31,7 +31,7 @@ def choice(name: str, value: str) -> str:
     return known.get(value, value.capitalize())
 
 
-LEAST = {"early_stop_evals": "Never", "num_layers": "All"}
+LEAST = {"early_stop_evals": "Never", "num_layers": "All", "validation_rows": "Automatic"}
 """What the least value of a whole number means, where it means something else than a number."""
 
 EMPTY = {"keys": "All", "map": "As the file says", "name": "The dataset's"}

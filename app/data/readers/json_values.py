@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from app.core.odd_values import told
+from app.core.odd_values import brief
 from app.data.column_names import COMPLETIONS, CONVERSATIONS, PROMPTS
 from app.data.examples import BrokenFile, RowProblem
 from app.data.place import WHOLE_FILE
@@ -76,7 +76,7 @@ def _named_list(window: Window, path: Path, name: str) -> Iterator[Row | RowProb
             is_read = True
             yield from window.rows()
         elif _pass(window):
-            others = f"holds the list {told(key)} beside {name!r}"
+            others = f"holds the list {brief(key)} beside {name!r}"
             if name.strip().lower() != "train" or key.strip().lower() not in _OTHER_SETS:
                 reason = f"{others}: save the one that is meant as a file of its own"
                 raise BrokenFile(RowProblem(path, WHOLE_FILE, reason, "rows in an object"))

@@ -66,12 +66,12 @@ class StatusStrip(QWidget):
             return f"Reading and checking {rows}: {reading.share_read:.0%}"
         if work.share is not None:
             left = work.seconds_left
-            told = f", about {phrases.duration(left)} left" if left and left > _TOLD_SECONDS else ""
-            return f"Tokenizing: {work.share:.0%}{told}"
+            more = f", about {phrases.duration(left)} left" if left and left > _TOLD_SECONDS else ""
+            return f"Tokenizing: {work.share:.0%}{more}"
         if work.is_stopped:
             return f"Stopped at {work.stopped_at:.0%}. The finished part is kept."
         if work.refusal is not None or work.failure is not None:
-            return ""  # told below
+            return ""  # the reason stands below
         if work.done is not None:
             return self._words_of_tokens(work.done)
         if self._state.phase.is_active:
@@ -80,7 +80,7 @@ class StatusStrip(QWidget):
 
     def _words_of_tokens(self, done: Tokenised) -> str:
         if not all(stored.rows[0] for stored in done.sets) or self._state.rows_problem:
-            return ""  # why no run can start is told below
+            return ""  # the reason why no run can start stands below
         if refused := sum(self._tokenisation.refused):
             left_out = phrases.plural(refused, "row")
             verb = "is" if refused == 1 else "are"

@@ -81,8 +81,7 @@ def length_sentence(statistics: "DataStatistics", limit: int) -> str:
 def figures(
     facts: "DatasetFacts", statistics: "DataStatistics | None", config: TrainingConfig
 ) -> list[Figure]:
-    """What can be counted; what can't yet isn't told. Once the rows are tokens, these are of those
-    that a run would train on."""
+    """Figures that are known by now; once the rows are tokenized, of those that a run trains on."""
     if statistics is None:
         counted = [Figure("Examples", f"{facts.examples + facts.valid_examples:,}")]
     else:
@@ -130,10 +129,10 @@ def run_figures(
     as it is known; `why_not`: why their rows are too few for one."""
     if why_not:
         return [Figure("This run", "Can't start", why_not)]
-    told = _paces(datasets, config, speed) if datasets else []
+    figures = _paces(datasets, config, speed) if datasets else []
     if memory:
-        told.append(Figure("Memory", memory))
-    return told
+        figures.append(Figure("Memory", memory))
+    return figures
 
 
 def _paces(
@@ -152,11 +151,11 @@ def _paces(
     batches = epoch.batches(config.batch_size)
     steps = epoch.steps(config.batch_size, config.gradient_accumulation)
     epochs = config.steps * config.gradient_accumulation / batches
-    told = [Figure("Steps per epoch", f"{steps:,}", _batches(config, batches))]
+    figures = [Figure("Steps per epoch", f"{steps:,}", _batches(config, batches))]
     if len(datasets) > 1:
-        told += _mixture([name for name, _ in datasets], epoch)
+        figures += _mixture([name for name, _ in datasets], epoch)
     return [
-        *told,
+        *figures,
         Figure("This run", f"{epochs:.2g} epochs" if epochs < 10 else f"{epochs:,.0f} epochs",
                phrases.plural(config.steps, "step")),
         _time(epochs * epoch.trained_tokens, config, speed),
