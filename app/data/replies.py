@@ -56,31 +56,30 @@ class ReplyFinder:
         self._is_blank = lru_cache(maxsize=1024)(self._blank)
 
     def find(
-        self, messages: Sequence[Message], render: Render, untrained: Collection[int] = ()
+        self, messages: Sequence[Message], render: Render, turns: Sequence[int]
     ) -> tuple[list[int], list[Span]]:
-        """The tokens of a chat that ends with a trained reply, and the spans of all such, in order.
+        """The tokens of a chat, and the spans of the replies at `turns`; its last turn is one.
 
         A reply's span begins after the generation prompt and ends with the token that ends the
         turn. Only the last reply is given where the template renders an earlier one differently
-        once more follows. Raises TemplateError if not even the last can be told from its prompt.
+        once more follows. Raises TemplateError if even that can't be separated from its prompt.
         """
-        turns = trained_turns(messages, untrained)
         whole, spans = self._in_view(turns, messages, render)
         shown = [spans[turn] for turn in (turns if len(spans) == len(turns) else turns[-1:])]
         self._check_words(whole, shown)
         return whole, shown
 
     def find_every(
-        self, messages: Sequence[Message], render: Render, untrained: Collection[int] = ()
+        self, messages: Sequence[Message], render: Render, turns: Sequence[int]
     ) -> tuple[list[tuple[list[int], list[Span]]], int]:
-        """Renderings in which every reply stands as the model sees it at its turn, each with the
-        spans of its replies; and how many replies are in none.
+        """Renderings in which every reply at `turns` stands as the model sees it at its turn, each
+        with the spans of its replies; and how many replies are in none.
 
-        The first is of the whole chat, which ends with a trained reply. Each further one ends with
+        The first is of the whole chat, whose last turn is one of them. Each further one ends with
         the last reply that no earlier rendering covers. Raises TemplateError if even the last reply
         can't be separated from its prompt.
         """
-        left = trained_turns(messages, untrained)
+        left = list(turns)
         found: list[tuple[list[int], list[Span]]] = []
         lost = 0
         while left:

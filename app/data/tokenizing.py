@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 from app.core.settings.training import Replies
@@ -69,11 +70,12 @@ class ExampleTokenizer:
             messages = self._context(example)
         except TemplateError as error:
             return [_refused(example, str(error))]
-        return self._chat_rows(
-            example,
-            messages,
-            lambda count, prompted: self._template.tokens(messages[:count], tools, prompted),
-        )
+
+        @cache  # a chat of many examples asks for the same beginnings again
+        def render(count: int, prompted: bool) -> list[int]:
+            return self._template.tokens(messages[:count], tools, prompted)
+
+        return self._chat_rows(example, messages, render)
 
     def many(self, examples: Sequence[Example]) -> list[list[Tokenized]]:
         """The same of each, a text split only once; a sample is compared with the plain way.
@@ -134,21 +136,21 @@ class ExampleTokenizer:
         try:
             if not self._mask_prompt:
                 return [self._whole_row(example, messages, render)]
+            turns = trained_turns(messages, example.untrained)
             if self._replies == "every":
-                found, lost = self._finder.find_every(messages, render, example.untrained)
+                found, lost = self._finder.find_every(messages, render, turns)
                 return [
                     _row(example, tokens, spans, last_reply_only=bool(lost) and not number)
                     for number, (tokens, spans) in enumerate(found)
                 ]
-            tokens, spans = self._finder.find(messages, render, example.untrained)
+            if self._replies == "last":
+                turns = turns[-1:]
+            tokens, spans = self._finder.find(messages, render, turns)
         except TemplateError as error:
             return [_refused(example, str(error))]
         except RenderingTooLong as error:
             raise error.on(str(example.place)) from None
-        if self._replies == "last":
-            return [_row(example, tokens, spans[-1:])]
-        replies = len(trained_turns(messages, example.untrained))
-        return [_row(example, tokens, spans, last_reply_only=len(spans) < replies)]
+        return [_row(example, tokens, spans, last_reply_only=len(spans) < len(turns))]
 
     def _whole_row(
         self, example: ChatExample, messages: Sequence[Message], render: Render

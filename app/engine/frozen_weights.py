@@ -11,8 +11,7 @@ import numpy as np
 
 from app.core.errors import VerificationError
 from app.engine.mlx_gateway import import_mlx
-
-_HINT = "This is a fault in Nestling or MLX, not in your data. Report it with the run's log."
+from app.engine.verification import OWN_FAULT
 
 
 class FrozenWeights:
@@ -32,7 +31,7 @@ class FrozenWeights:
         raise VerificationError(
             f"After step {step}, weights of the base model are not those the run began with: "
             f"{changed[0]}{others}.",
-            _HINT,
+            OWN_FAULT,
         )
 
 

@@ -50,6 +50,7 @@ class Prompting:
             tokens, spans = ReplyFinder(self._tokenizer).find(
                 sample,
                 lambda count, prompted: self._template.tokens(sample[:count], None, prompted),
+                turns=[1],
             )
         except TemplateError:
             return None

@@ -18,7 +18,7 @@ from app.engine.optimizer import Gradients, OptimizerState
 from app.engine.tiers import TierPlan
 from app.engine.update_rules import Array, UpdateRules, largest_update
 from app.engine.update_samples import SampledTier, observation, parsed
-from app.engine.verification import Movement, StepMeasurement, verify
+from app.engine.verification import OWN_FAULT, Movement, StepMeasurement, verify
 
 SAMPLES = 1024
 """Sampled numbers over all tiers, about."""
@@ -28,7 +28,6 @@ TOLERANCE = 0.01
 """Of the learning rate: float32 against float64, on devices that round functions differently."""
 ROUNDING = 1e-5
 """Of the learning rate: as much of that, as can lie along the weight decay in all samples."""
-_HINT = "This is a fault in Nestling or MLX, not in your data. Report it with the run's log."
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ class UpdateAudit:
             tier.restore(state.m[k], state.v[k], state.pending[k], *counts)
             read = np.array(plan.gathered(k, parameters)[self._positions[k]])
             if not np.array_equal(read, tier.values, equal_nan=True):
-                raise VerificationError(f"Tier {k} is not read from its own parameters.", _HINT)
+                raise VerificationError(f"Tier {k} is not read from its own parameters.", OWN_FAULT)
 
     def observe(
         self,
@@ -275,4 +274,4 @@ def _not_written(step: int, tier: SampledTier, wanted: Any, found: Any) -> Verif
 
 
 def _fault(step: int, sentence: str) -> VerificationError:
-    return VerificationError(f"At step {step}, {sentence}.", _HINT)
+    return VerificationError(f"At step {step}, {sentence}.", OWN_FAULT)

@@ -13,6 +13,7 @@ from app.engine.lora import layer_index
 from app.engine.mlx_gateway import compiled, import_mlx
 from app.engine.tiers import Slot, TierPlan, adapted_layers
 
+OWN_FAULT = "This is a fault in Nestling or MLX, not in your data. Report it with the run's log."
 _MOST_NAMED = 3
 
 

@@ -73,13 +73,17 @@ def build(kind: str, dtype: Any = mx.float32) -> Any:
 def adapted(kind: str, dropout: float = 0.0) -> Any:
     model = build(kind)
     add_adapter(model, TrainingConfig(rank=4, dropout=dropout))
-    # A fresh adapter's output is zero, and so is the gradient of half of it.
-    for module in model.modules():
-        if "lora_b" in module:
-            module.lora_b = mx.random.normal(module.lora_b.shape) * 0.02
+    move_adapter(model)
     model.train()
     mx.eval(model.parameters())
     return model
+
+
+def move_adapter(model: Any) -> None:
+    """A fresh adapter's output is zero, and so is the gradient of half of it."""
+    for module in model.modules():
+        if "lora_b" in module:
+            module.lora_b = mx.random.normal(module.lora_b.shape) * 0.02
 
 
 def examples(lengths: list[int] = LENGTHS) -> TokenView:

@@ -19,6 +19,7 @@ from app.engine.few_layers import MOST_WIDE_BYTES
 from app.engine.head import find_head
 from app.engine.packing import attention_within, can_pack
 from tests.engine import architectures, plain_trainer
+from tests.engine.packed_models import move_adapter
 from tests.engine.test_architectures import NOT_BUILT, REFUSED, Trained
 
 SHORT, LONG, LONGER = (40, 30, 37), (180, 130, 90), (400, 300, 230)
@@ -35,9 +36,7 @@ def adapted(name: str, dtype: str) -> Any:
     model.set_dtype(getattr(mx, dtype))
     add_adapter(model, TrainingConfig(rank=4, tiers=(TierConfig(1), TierConfig(2))))
     mx.random.seed(1)
-    for module in model.modules():
-        if "lora_b" in module:
-            module.lora_b = mx.random.normal(module.lora_b.shape) * 0.02
+    move_adapter(model)
     model.eval()
     mx.eval(model.parameters())
     return model
