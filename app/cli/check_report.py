@@ -12,6 +12,7 @@ from app.data.dataset import ending_advice
 from app.data.examples import ProblemKind, RowProblem
 from app.data.inspection import DatasetFacts, FileFacts, Problems
 from app.data.mixed_inspection import MixedFacts
+from app.data.row_notes import FOUND_BY_MODEL, KINDS
 
 if TYPE_CHECKING:
     from app.data.data_statistics import DataStatistics, EpochFacts
@@ -133,10 +134,10 @@ def as_lines(
         listed.add(one.warnings, one.warning_count, "should be looked at")
         if found:
             listed.add(found.errors, found.error_count, "can't be used with this model")
-            special = [one for one in found.warnings if one.kind == "special tokens"]
-            cut = [one for one in found.warnings if one.kind != "special tokens"]
-            count = found.counts().get("special tokens", 0)
-            listed.add(special, count, "should be looked at")
+            cut = [one for one in found.warnings if one.kind == "too long"]
+            noted = [one for one in found.warnings if one.kind != "too long"]
+            count = sum(found.counts().get(KINDS[note], 0) for note in FOUND_BY_MODEL)
+            listed.add(noted, count, "should be looked at")
             listed.add(cut, found.warning_count - count, "would be cut")
     listed.add(facts.across.warnings, facts.across.warning_count, "in several datasets")
     files = [file for one in facts.datasets for file in one.files]

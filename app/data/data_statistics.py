@@ -1,7 +1,8 @@
 """What a dataset's token stores say of it: how rows fare at every limit, split as in a run."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from operator import mul
 from pathlib import Path
@@ -10,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from app.data.checked_file import KEPT_PROBLEMS
-from app.data.examples import RowProblem
+from app.data.examples import ProblemKind, RowProblem
 from app.data.length_curves import LengthCurves
 from app.data.mixing import Mixing
-from app.data.row_notes import KINDS, SPECIAL_TOKENS, RowNote
+from app.data.row_notes import FOUND_BY_MODEL, KINDS, note_reason
 from app.data.token_files import TokenStore
 from app.data.token_rows import TokenRows, are_further_examples, place_of
 
@@ -35,9 +36,10 @@ class DataStatistics:
     without_embedding_count: int = 0
     further_examples: int = 0
     """To train on, uncut: beyond the first of each chat."""
-    special: tuple[RowProblem, ...] = ()
-    """The first 1000 texts that hold special tokens themselves."""
-    special_count: int = 0
+    noted: tuple[RowProblem, ...] = ()
+    """Of rows that are trained on, what only the model's template and tokenizer tell: the first
+    1000."""
+    noted_counts: Counter[ProblemKind] = field(default_factory=Counter)
 
     @property
     def stopping_count(self) -> int:
@@ -107,7 +109,7 @@ def data_statistics(
     both = (*train, *valid)
     first, count = rows_without_embedding(both)
     refused = (problem for path, store in both for problem in store.refused(path))
-    special = (problem for path, store in both for problem in special_tokens(path, store.rows))
+    noted = (problem for path, store in both for problem in noted_rows(path, store.rows))
     return DataStatistics(
         train=LengthCurves.of(kept),
         valid=LengthCurves.of(out),
@@ -119,20 +121,23 @@ def data_statistics(
         further_examples=sum(
             int(are_further_examples(part.places[chosen]).sum()) for part, chosen in kept
         ),
-        special=tuple(islice(special, KEPT_PROBLEMS)),
-        special_count=sum(map(_special_count, rows + [store.rows for _, store in valid])),
+        noted=tuple(islice(noted, KEPT_PROBLEMS)),
+        noted_counts=sum((_noted_counts(store.rows) for _, store in both), Counter()),
     )
 
 
-def special_tokens(path: Path, rows: TokenRows) -> Iterator[RowProblem]:
-    """A warning for each text that holds special tokens itself."""
-    for row in np.flatnonzero(rows.notes & RowNote.SPECIAL_TOKENS).tolist():
-        place, kind = place_of(rows, row), KINDS[RowNote.SPECIAL_TOKENS]
-        yield RowProblem(path, place, SPECIAL_TOKENS, kind, is_warning=True)
+def noted_rows(path: Path, rows: TokenRows) -> Iterator[RowProblem]:
+    """A warning for each note that a row has from the model's template and tokenizer."""
+    for row in np.flatnonzero(rows.notes & sum(FOUND_BY_MODEL)).tolist():
+        for note in FOUND_BY_MODEL:
+            if rows.notes[row] & note:
+                place = place_of(rows, row)
+                yield RowProblem(path, place, note_reason(note), KINDS[note], is_warning=True)
 
 
-def _special_count(rows: TokenRows) -> int:
-    return int((rows.notes & RowNote.SPECIAL_TOKENS > 0).sum())
+def _noted_counts(rows: TokenRows) -> Counter[ProblemKind]:
+    counts = {KINDS[note]: int((rows.notes & note > 0).sum()) for note in FOUND_BY_MODEL}
+    return +Counter(counts)
 
 
 def rows_without_embedding(stored: Iterable[Stored]) -> tuple[RowProblem | None, int]:

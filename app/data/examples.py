@@ -35,6 +35,12 @@ ProblemKind = Literal[
     "marked good",
     "not trained",
     "unused key",
+    "words left out",
+    "thoughts left out",
+    "tool calls left out",
+    "tools left out",
+    "no reply follows",
+    "reply not found",
     "other",
 ]
 """By which problems are counted."""

@@ -7,6 +7,7 @@ beginning of the whole, and is left alone elsewhere. How a chat is rendered isn'
 import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 from app.data.examples import Message
 from app.data.templates import TemplateError
@@ -45,6 +46,14 @@ def through_last_reply(
     raise TemplateError(f"its {which} comes first and answers nothing")
 
 
+class Rendering(NamedTuple):
+    """A chat's first turns, so many, as tokens, with the spans that are trained."""
+
+    turns: int
+    tokens: list[int]
+    spans: list[Span]
+
+
 class ReplyFinder:
     """Finds the replies in the chats of one tokenizer's template."""
 
@@ -71,16 +80,16 @@ class ReplyFinder:
 
     def find_every(
         self, messages: Sequence[Message], render: Render, turns: Sequence[int]
-    ) -> tuple[list[tuple[list[int], list[Span]]], int]:
-        """Renderings in which every reply at `turns` stands as the model sees it at its turn, each
-        with the spans of its replies; and how many replies are in none.
+    ) -> tuple[list[Rendering], int]:
+        """Renderings in which every reply at `turns` stands as the model sees it at its turn, and
+        how many replies are in none.
 
         The first is of the whole chat, whose last turn is one of them. Each further one ends with
         the last reply that no earlier rendering covers. Raises TemplateError if even the last reply
         can't be separated from its prompt.
         """
         left = list(turns)
-        found: list[tuple[list[int], list[Span]]] = []
+        found: list[Rendering] = []
         lost = 0
         while left:
             try:
@@ -93,7 +102,7 @@ class ReplyFinder:
                 lost += 1
                 left.pop()
                 continue
-            found.append((whole, shown))
+            found.append(Rendering(left[-1] + 1, whole, shown))
             left = [turn for turn in left if turn not in spans]
         return found, lost
 

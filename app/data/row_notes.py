@@ -13,6 +13,12 @@ class RowNote(IntFlag):
     MARKED_GOOD = 2
     NOT_TRAINED = 4
     UNUSED_KEY = 8
+    WORDS_LEFT_OUT = 16
+    THOUGHTS_LEFT_OUT = 32
+    CALLS_LEFT_OUT = 64
+    TOOLS_LEFT_OUT = 128
+    NO_REPLY_FOLLOWS = 256
+    REPLY_NOT_FOUND = 512
 
 
 KINDS: dict[RowNote, ProblemKind] = {
@@ -20,17 +26,30 @@ KINDS: dict[RowNote, ProblemKind] = {
     RowNote.MARKED_GOOD: "marked good",
     RowNote.NOT_TRAINED: "not trained",
     RowNote.UNUSED_KEY: "unused key",
+    RowNote.WORDS_LEFT_OUT: "words left out",
+    RowNote.THOUGHTS_LEFT_OUT: "thoughts left out",
+    RowNote.CALLS_LEFT_OUT: "tool calls left out",
+    RowNote.TOOLS_LEFT_OUT: "tools left out",
+    RowNote.NO_REPLY_FOLLOWS: "no reply follows",
+    RowNote.REPLY_NOT_FOUND: "reply not found",
 }
 _NOTES = {kind: note for note, kind in KINDS.items()}
-SPECIAL_TOKENS = (
-    "holds special tokens of the model, as a chat template writes them; they are read as such"
-)
+_TEMPLATE = "that the model's chat template leaves out"
 _SAID = {
     RowNote.SPECIAL_TOKENS: "special tokens of the model among their words, which are read as such",
     RowNote.MARKED_GOOD: "a label that is true: trained as good answers",
     RowNote.NOT_TRAINED: "replies in a prompt, or marked questions, which are not trained",
-    RowNote.UNUSED_KEY: "keys in their turns that few chat templates write",
+    RowNote.UNUSED_KEY: "other keys in their turns, which are left out",
+    RowNote.WORDS_LEFT_OUT: f"words {_TEMPLATE}",
+    RowNote.THOUGHTS_LEFT_OUT: f"thoughts {_TEMPLATE}",
+    RowNote.CALLS_LEFT_OUT: f"tool calls, or parts of them, {_TEMPLATE}",
+    RowNote.TOOLS_LEFT_OUT: f"tools {_TEMPLATE}",
+    RowNote.NO_REPLY_FOLLOWS: "messages after the last trained reply, which are left out",
+    RowNote.REPLY_NOT_FOUND: "earlier replies that are not trained: "
+    "the model's chat template doesn't separate them from their prompts",
 }
+FOUND_BY_MODEL = tuple(KINDS)[:1] + tuple(KINDS)[4:]
+"""Those that only a model's tokenizer and template can tell."""
 
 
 def flags_of(notes: Iterable[Note]) -> RowNote:
@@ -41,8 +60,17 @@ def flags_of(notes: Iterable[Note]) -> RowNote:
     return flags
 
 
+def note_reason(note: RowNote) -> str:
+    """The rest of a sentence about one row."""
+    return f"has {_said_of_one(note)}"
+
+
 def note_line(note: RowNote, count: int) -> str:
     """A line of a run's log."""
-    rows = "1 row has" if count == 1 else f"{count:,} rows have"
-    said = _SAID[note].replace("their", "its") if count == 1 else _SAID[note]
-    return f"{rows} {said}."
+    if count == 1:
+        return f"1 row has {_said_of_one(note)}."
+    return f"{count:,} rows have {_SAID[note]}."
+
+
+def _said_of_one(note: RowNote) -> str:
+    return _SAID[note].replace("their words", "its words").replace("their turns", "its turns")

@@ -13,7 +13,7 @@ import numpy as np
 from app.core.errors import InputError
 from app.core.progress import part_of_whole
 from app.data.checked_file import read_examples
-from app.data.data_statistics import DataStatistics, Stored, data_statistics, special_tokens
+from app.data.data_statistics import DataStatistics, Stored, data_statistics, noted_rows
 from app.data.dataset_files import DatasetFiles
 from app.data.examples import MODEL_KINDS, BrokenFile, Example, RowProblem
 from app.data.fingerprint import HASHING, FileContent, bytes_to_hash, reading_contents
@@ -33,7 +33,7 @@ class TokenisedFiles:
 
     files: DatasetFiles
     problems: Problems = field(default_factory=Problems)
-    """What the model refuses, what is longer than the limit, and texts with special tokens."""
+    """What the model refuses, what is longer than the limit, and what it notes of other rows."""
     stores: dict[Path, TokenStore] = field(default_factory=dict)
     """None for a file that can't be read to its end."""
 
@@ -119,9 +119,9 @@ def _add(
         _too_long(path, place_of(rows, row), int(rows.lengths[row]), limit, is_useless)
         for row, is_useless in zip(long_rows.tolist(), (left == 0).tolist(), strict=True)
     )
-    rendered = special_tokens(path, rows)
+    noted = noted_rows(path, rows)
     refused = (replace(one, path=path) for one in problems if one.kind in MODEL_KINDS)
-    found.add_all(heapq.merge(refused, too_long, rendered, key=lambda problem: problem.place))
+    found.add_all(heapq.merge(refused, too_long, noted, key=lambda problem: problem.place))
 
 
 def _too_long(path: Path, place: Place, length: int, limit: int, is_useless: bool) -> RowProblem:

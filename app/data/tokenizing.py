@@ -6,7 +6,7 @@ and nothing else. Tokens and the start of the last turn are mlx-lm's own.
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -14,9 +14,10 @@ from pathlib import Path
 from app.core.settings.training import Replies
 from app.data.beginnings import Beginnings, TextSplitter, splitter_of
 from app.data.examples import REFUSED, ChatExample, Example, Message, RowProblem, TextExample
+from app.data.left_out import TextOf, has_other_keys, left_out
 from app.data.render_limit import RenderingTooLong
 from app.data.rendered_text import SpecialWords, TextEnds
-from app.data.replies import Render, ReplyFinder, Span, through_last_reply, trained_turns
+from app.data.replies import Render, Rendering, ReplyFinder, Span, through_last_reply, trained_turns
 from app.data.row_notes import RowNote, flags_of
 from app.data.templates import ChatTemplate, TemplateError
 from app.data.token_rows import TokenizedExample
@@ -75,7 +76,7 @@ class ExampleTokenizer:
         def render(count: int, prompted: bool) -> list[int]:
             return self._template.tokens(messages[:count], tools, prompted)
 
-        return self._chat_rows(example, messages, render)
+        return self._chat_rows(example, messages, render, self._template.texts(messages, tools))
 
     def many(self, examples: Sequence[Example]) -> list[list[Tokenized]]:
         """The same of each, a text split only once; a sample is compared with the plain way.
@@ -122,43 +123,57 @@ class ExampleTokenizer:
             raise error.on(str(example.place)) from None
 
     def _chat_rows(
-        self, example: ChatExample, messages: Sequence[Message], render: Render
-    ) -> list[Tokenized]:
-        notes = flags_of(example.notes)
-        if self._special_words.are_in(messages):
-            notes |= RowNote.SPECIAL_TOKENS
-        found = self._chat_examples(example, messages, render)
-        return _noted(found, notes) if notes else found
-
-    def _chat_examples(
-        self, example: ChatExample, messages: Sequence[Message], render: Render
+        self, example: ChatExample, messages: Sequence[Message], render: Render, text_of: TextOf
     ) -> list[Tokenized]:
         try:
-            if not self._mask_prompt:
-                return [self._whole_row(example, messages, render)]
-            turns = trained_turns(messages, example.untrained)
-            if self._replies == "every":
-                found, lost = self._finder.find_every(messages, render, turns)
-                return [
-                    _row(example, tokens, spans, last_reply_only=bool(lost) and not number)
-                    for number, (tokens, spans) in enumerate(found)
-                ]
-            if self._replies == "last":
-                turns = turns[-1:]
-            tokens, spans = self._finder.find(messages, render, turns)
+            renderings, notes, last_only = self._renderings(example, messages, render)
+            notes |= self._notes(example, messages, [one.turns for one in renderings], text_of)
         except TemplateError as error:
             return [_refused(example, str(error))]
         except RenderingTooLong as error:
             raise error.on(str(example.place)) from None
-        return [_row(example, tokens, spans, last_reply_only=len(spans) < len(turns))]
+        rows = [_row(example, one.tokens, one.spans) for one in renderings]
+        # Once for all examples of a chat, so that chats are counted.
+        return _noted(rows, notes, last_only) if notes or last_only else rows
 
-    def _whole_row(
+    def _renderings(
         self, example: ChatExample, messages: Sequence[Message], render: Render
-    ) -> Tokenized:
+    ) -> tuple[list[Rendering], RowNote, bool]:
+        """What is trained of a chat, what is to be known of it, and whether that is its last reply
+        alone, since the template changes the others."""
+        none = RowNote(0)
+        if not self._mask_prompt:
+            return [self._whole(example, messages, render)], none, False
+        turns = trained_turns(messages, example.untrained)
+        if self._replies == "every":
+            found, lost = self._finder.find_every(messages, render, turns)
+            return found, RowNote.REPLY_NOT_FOUND if lost else none, False
+        if self._replies == "last":
+            turns = turns[-1:]
+        tokens, spans = self._finder.find(messages, render, turns)
+        return [Rendering(len(messages), tokens, spans)], none, len(spans) < len(turns)
+
+    def _whole(
+        self, example: ChatExample, messages: Sequence[Message], render: Render
+    ) -> Rendering:
         """Trained from its first token to its last, but for the turns of weight 0."""
         tokens = render(len(messages), False)
-        left_out = self._finder.turns(example.untrained, messages, render, tokens)
-        return _row(example, tokens, _between(left_out, len(tokens)))
+        untrained = self._finder.turns(example.untrained, messages, render, tokens)
+        return Rendering(len(messages), tokens, _between(untrained, len(tokens)))
+
+    def _notes(
+        self, example: ChatExample, messages: Sequence[Message], counts: Sequence[int],
+        text_of: TextOf,
+    ) -> RowNote:  # fmt: skip
+        notes = flags_of(example.notes)
+        if has_other_keys(example.messages):
+            notes &= ~RowNote.UNUSED_KEY  # the checks went by which keys are rare
+        notes |= left_out(messages, example.tools, counts, text_of, self._template.texts)
+        if len(messages) < len(example.messages):
+            notes |= RowNote.NO_REPLY_FOLLOWS
+        if self._special_words.are_in(messages):
+            notes |= RowNote.SPECIAL_TOKENS
+        return notes
 
     def _text_row(self, example: TextExample, tokens: list[int]) -> Tokenized:
         tokens, is_rendered = self._ends.row(tokens)
@@ -179,14 +194,14 @@ class _Fast(ExampleTokenizer):
     def many(self, examples: Sequence[Example]) -> list[list[Tokenized]]:
         found: dict[int, list[Tokenized]] = {}
         texts: dict[int, str] = {}
-        chats: dict[int, tuple[Sequence[Message], Callable[[int, bool], str], str]] = {}
+        chats: dict[int, tuple[Sequence[Message], TextOf, str]] = {}
         for index, example in enumerate(examples):
             if isinstance(example, TextExample):
                 texts[index] = example.text
                 continue
             try:
                 messages = self._context(example)
-                text_of = self._template.texts(messages, example.tools)
+                text_of: TextOf = cache(self._template.texts(messages, example.tools))
                 chats[index] = messages, text_of, text_of(len(messages), False)
             except TemplateError as error:
                 found[index] = [_refused(example, str(error))]
@@ -198,30 +213,27 @@ class _Fast(ExampleTokenizer):
         split = self._splitter.split([text for _, _, text in chats.values()])
         for (index, (messages, text_of, text)), tokens in zip(chats.items(), split, strict=True):
             render = Beginnings(self._splitter, text_of, (text, tokens), len(messages))
-            found[index] = self._chat_rows(examples[index], messages, render)  # type: ignore[arg-type]
+            found[index] = self._chat_rows(examples[index], messages, render, text_of)  # type: ignore[arg-type]
         return [found[index] for index in range(len(examples))]
 
 
 def _row(
-    example: Example, tokens: Sequence[int], spans: Sequence[Span],
-    last_reply_only: bool = False, notes: int = 0,
-) -> Tokenized:  # fmt: skip
+    example: Example, tokens: Sequence[int], spans: Sequence[Span], notes: int = 0
+) -> Tokenized:
     # The first token is predicted from nothing.
     trained = tuple((max(start, 1), end) for start, end in spans if end > max(start, 1))
     if not trained:
         return _refused(example, "has no token to train on")
     return TokenizedExample(
-        tuple(tokens), trained, example.place, last_reply_only, _digest(example), int(notes)
+        tuple(tokens), trained, example.place, False, _digest(example), int(notes)
     )
 
 
-def _noted(found: Sequence[Tokenized], notes: RowNote) -> list[Tokenized]:
-    """The examples of one row with its notes on the first, so that they are counted once."""
-    first = next((n for n, one in enumerate(found) if isinstance(one, TokenizedExample)), None)
-    return [
-        replace(one, notes=int(notes)) if n == first and isinstance(one, TokenizedExample) else one
-        for n, one in enumerate(found)
-    ]
+def _noted(found: Sequence[Tokenized], notes: RowNote, last_only: bool) -> list[Tokenized]:
+    """The examples of one row with its notes on the first."""
+    first = next((one for one in found if isinstance(one, TokenizedExample)), None)
+    noted = first and replace(first, notes=int(notes), last_reply_only=last_only)
+    return [noted if noted and one is first else one for one in found]
 
 
 def _between(spans: Sequence[Span], length: int) -> list[Span]:

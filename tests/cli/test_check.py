@@ -427,3 +427,18 @@ def test_an_end_token_that_mlx_lm_does_not_know_is_told(
     (note,) = found["model"]["notes"]
     assert "ends a reply with '<|im_end|>' (id 2)" in note
     assert note in printed(data, "--model", model)[1]
+
+
+def test_thoughts_that_the_template_leaves_out_are_counted_and_named(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    asked = {"role": "user", "content": "how?"}
+    reply = {"role": "assistant", "content": "good", "thinking": "they ask"}
+    path = tmp_path / "chats.jsonl"
+    path.write_text(json.dumps({"messages": [asked, reply]}) + "\n")
+    code, found = report(path, "--model", tiny_model)
+    assert code == 0
+    assert found["counts"] == {"thoughts left out": 1}
+    printed = check(path, "--model", tiny_model).stdout
+    assert "By kind: thoughts left out 1" in printed
+    assert "line 1: has thoughts that the model's chat template leaves out" in printed

@@ -118,8 +118,8 @@ class ProblemsView(QWidget):
         if statistics is not None:
             limit = self._state.config_as_cut.max_seq_length
             both = (statistics.train, statistics.valid)
-            found += [*statistics.refused, *statistics.special, *self._figures.long_rows]
-            counts["special tokens"] = statistics.special_count
+            found += [*statistics.refused, *statistics.noted, *self._figures.long_rows]
+            counts.update(statistics.noted_counts)
             beyond = statistics.without_embedding_count
             counts["refused by the model"] = statistics.refused_count - beyond
             counts["token without embedding"] = beyond

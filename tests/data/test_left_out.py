@@ -1,0 +1,213 @@
+"""Each part of a chat is in the text that the model sees, or its kind is counted.
+
+The oracle shares nothing with the program: every part has a word of its own, so that a part is in
+the trained examples if its word is.
+"""
+
+import copy
+from collections.abc import Iterator, Sequence
+from functools import cache
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from app.core.progress import run_to_end
+from app.data.checks import check_row
+from app.data.dataset_files import find_files
+from app.data.examples import RowProblem
+from app.data.place import Place
+from app.data.row_notes import RowNote
+from app.data.token_facts import statistics_of, tokenising_files
+from app.data.token_rows import TokenizedExample
+from app.data.token_store import RowSettings
+from app.data.tokenizing import ExampleTokenizer
+from app.data.training_data import DataSettings, open_data
+from tests.data.conftest import build_tokenizer
+
+TEMPLATES = ("qwen3", "llama31", "gemma3", "mistral", "smollm2", "chatml", "deepseek_r1")
+KINDS = {
+    "words": RowNote.WORDS_LEFT_OUT,
+    "thought": RowNote.THOUGHTS_LEFT_OUT,
+    "call": RowNote.CALLS_LEFT_OUT,
+    "tools": RowNote.TOOLS_LEFT_OUT,
+    "key": RowNote.UNUSED_KEY,
+    "after": RowNote.NO_REPLY_FOLLOWS,
+}
+Parts = list[tuple[str, int, str]]
+"""Of each part its kind, its turn and its word."""
+
+
+class Writer:
+    """Makes a chat, and notes the word of each of its parts."""
+
+    def __init__(self, draw: Any) -> None:
+        self._draw = draw
+        self._numbers = count(10)
+        self.turns: list[dict[str, Any]] = []
+        self.parts: Parts = []
+
+    def word(self, kind: str) -> str:
+        word = f"q{next(self._numbers)}z"
+        self.parts.append((kind, len(self.turns), word))
+        return word
+
+    def some(self, *choices: Any) -> Any:
+        return self._draw(st.sampled_from(choices))
+
+    def text(self, kind: str = "words") -> str:
+        before, after = self.some("", " ", "\n", "the "), self.some("", "\n", " day", ' "fox"')
+        return before + self.word(kind) + after
+
+    def turn(self, role: str, **keys: Any) -> None:
+        content = keys.pop("content", None)
+        turn = {"role": role, "content": self.text() if content is None else content, **keys}
+        if self.some(True, False, False, False):
+            turn["mood"] = self.word("key")
+        self.turns.append(turn)
+
+    def reply(self, *, calls: int = 0) -> None:
+        keys: dict[str, Any] = {}
+        thought = self.some("none", "none", "in content", "key")
+        if thought == "key":
+            keys["reasoning_content"] = self.text("thought")
+        content = (
+            f"<think>\n{self.text('thought')}\n</think>\n\n" if thought == "in content" else ""
+        )
+        if not calls or self.some(True, False):
+            content += self.text()
+        if calls:
+            keys["tool_calls"] = [self.call() for _ in range(calls)]
+        self.turn("assistant", content=content, **keys)
+
+    def call(self) -> dict[str, Any]:
+        value = self.some(3, 2.5, True, "a list")
+        value = [self.word("call")] if value == "a list" else value
+        arguments = {self.word("call"): value}
+        return {"type": "function", "function": {"name": self.word("call"), "arguments": arguments}}
+
+
+@st.composite
+def rows(draw: Any) -> tuple[dict[str, Any], Parts]:
+    writer = Writer(draw)
+    row: dict[str, Any] = {"messages": writer.turns}
+    if writer.some(True, False):
+        writer.turn("system")
+    for _ in range(writer.some(1, 2, 3)):
+        writer.turn("user")
+        for _ in range(writer.some(0, 0, 1, 2)):
+            writer.reply(calls=1)
+            writer.turn("tool")
+        writer.reply()
+    if writer.some(True, False, False):
+        writer.turn("user")
+    if writer.some(True, False):
+        described = writer.some("", "Looks for it in all places: ") + "q9z"
+        function = {"name": "look", "description": described, "parameters": {"type": "object"}}
+        row["tools"] = [{"type": "function", "function": function}]
+        writer.parts.append(("tools", -1, "q9z"))
+    return row, writer.parts
+
+
+@cache
+def tokenizer_of(template: str) -> Any:
+    tokenizer = copy.deepcopy(build_tokenizer(template))
+    ends = {"gemma3": "<end_of_turn>", "mistral": "</s>", "deepseek_r1": "<|end|>"}
+    begins = ["<bos>", "<start_of_turn>", "<s>", "<|tool|>", "<|call|>"]
+    tokenizer.add_special_tokens({"additional_special_tokens": [*begins, *ends.values()]})
+    tokenizer.eos_token = ends.get(template, tokenizer.eos_token)
+    return tokenizer
+
+
+def made(row: dict[str, Any], template: str, replies: Any) -> list[TokenizedExample] | None:
+    """The examples that a row becomes; None if the template refuses it, in a sentence."""
+    checked = check_row(row, Place(1, 1), Path("rows.jsonl"))
+    assert isinstance(checked, tuple)
+    maker = ExampleTokenizer(tokenizer_of(template), replies != "no mask", replies)
+    found = maker.one(checked[0])
+    assert maker.many([checked[0]]) == [found]
+    if isinstance(found[0], RowProblem):
+        assert "template" in found[0].reason
+        return None
+    return [one for one in found if isinstance(one, TokenizedExample)]
+
+
+def absent(parts: Parts, turns: Sequence[Any], texts: Sequence[str]) -> Iterator[RowNote]:
+    """The kinds of parts whose word no text has."""
+    last = max(n for n, turn in enumerate(turns) if turn["role"] == "assistant")
+    for kind, turn, word in parts:
+        if not any(word in text for text in texts):
+            yield KINDS["after" if turn > last else kind]
+
+
+@pytest.mark.parametrize("replies", ["every", "whole chat", "last"])
+@pytest.mark.parametrize("template", TEMPLATES)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(rows())
+def test_every_part_of_a_chat_is_seen_or_counted(
+    template: str, replies: str, drawn: tuple[dict[str, Any], Parts]
+) -> None:
+    row, parts = drawn
+    examples = made(row, template, replies)
+    if examples is None:
+        return
+    tokenizer = tokenizer_of(template)
+    texts = [tokenizer.decode(list(one.tokens)) for one in examples]
+    wanted = RowNote(0)
+    for note in absent(parts, row["messages"], texts):
+        wanted |= note
+    known = RowNote(0)
+    for note in KINDS.values():
+        known |= note
+    noted = RowNote(0)
+    for one in examples:
+        noted |= RowNote(one.notes)
+    assert noted & known == wanted
+
+
+def test_a_row_without_anything_left_out_has_no_note() -> None:
+    turns = [{"role": "user", "content": "how?"}, {"role": "assistant", "content": "hello"}]
+    for template in TEMPLATES:
+        (one,) = made({"messages": turns}, template, "every") or ()
+        assert one.notes == 0
+
+
+def test_short_words_are_not_taken_for_others() -> None:
+    turns = [
+        {"role": "user", "content": "2+2?"},
+        {"role": "assistant", "content": "4 is the answer", "reasoning_content": "4"},
+        {"role": "user", "content": "sure?"},
+        {"role": "assistant", "content": "<think>yes</think>yes, yes"},
+    ]
+    (first, *_) = made({"messages": turns}, "deepseek_r1", "every") or ()
+    assert first.notes == RowNote.THOUGHTS_LEFT_OUT
+    (first, *_) = made({"messages": turns}, "qwen3", "every") or ()
+    assert first.notes == 0
+
+
+def test_it_is_counted_by_kind_in_statistics_and_in_the_log(write_rows: Any) -> None:
+    asked = {"role": "user", "content": "how?"}
+    thought = {"role": "assistant", "content": "good", "reasoning_content": "they ask"}
+    path = write_rows(
+        {"messages": [asked, thought]},
+        {"messages": [asked, thought, {"role": "user", "content": "bye"}]},
+        {"messages": [asked, {"role": "assistant", "content": "well"}]},
+    )
+    files, tokenizer = find_files(path), tokenizer_of("chatml")
+    made = run_to_end(tokenising_files(files, tokenizer, RowSettings(True), 1000))
+    (statistics,) = statistics_of([made], 0, 0)
+    wanted = {"thoughts left out": 2, "no reply follows": 1}
+    assert statistics.noted_counts == made.problems.counts() == wanted
+    assert [str(one) for one in statistics.noted] == [
+        "train.jsonl, line 1: has thoughts that the model's chat template leaves out",
+        "train.jsonl, line 2: has thoughts that the model's chat template leaves out",
+        "train.jsonl, line 2: has messages after the last trained reply, which are left out",
+    ]
+    data = open_data(files, tokenizer, DataSettings(RowSettings(mask_prompt=True), 1000, 1))
+    assert data.notes == (
+        "2 rows have thoughts that the model's chat template leaves out.",
+        "1 row has messages after the last trained reply, which are left out.",
+    )
