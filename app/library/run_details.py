@@ -98,7 +98,7 @@ def read_details(run_dir: Path) -> RunDetails:
         evaluations=tuple(read_evaluations(events.events)),
         checkpoints=tuple(list_checkpoints(run_dir, table, events)),
         log=_log(run_dir),
-        message=one_line(str(manifest.get("message", "")), MOST_PROBLEM),
+        message=_message(manifest),
         facts=manifest,
         log_problem=events.problem,
         last_validation=read_last_validation(events.events),
@@ -115,6 +115,11 @@ def settings_toml(details: RunDetails) -> str:
     if not details.settings:
         raise InputError(details.summary.problem or f"{details.summary.run_dir} has no settings.")
     return raw_toml(details.settings, details.config_problem)
+
+
+def _message(manifest: dict[str, Any]) -> str:
+    message = manifest.get("message", "")
+    return one_line(message, MOST_PROBLEM) if isinstance(message, str) else ""
 
 
 def _manifest(run_dir: Path) -> dict[str, Any]:
