@@ -15,7 +15,7 @@ from app.library.claim import is_claimed
 from app.library.going_on import IN_PROGRESS, NO_CHECKPOINT, why_done
 from app.library.label import has_damaged_label, read_label
 from app.library.links import is_inner_folder
-from app.library.manifest import MANIFEST_FILE, are_settings_whole, read_manifest
+from app.library.manifest import MANIFEST_FILE, WAS_CHANGED, are_settings_whole, read_manifest
 from app.library.metrics import STEPS_FILE, count_steps
 
 RETENTION = "retention"
@@ -24,6 +24,10 @@ OUTCOMES = ("finished", "stopped", "failed", "running")
 _CUT = ("stopped", "interrupted", "failed")
 MOST_PERIOD, MOST_TIERS, MOST_QUESTIONS = 1_000_000, 8, 10**9
 MOST_PROBLEM = 400
+CHANGED = (
+    f"{MANIFEST_FILE} is not as it was written: its steps, losses and scores may not be those "
+    "that were measured."
+)
 _DAMAGES = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
 """What reading a manifest raises whose values are not those that a run writes."""
 Made = TypeVar("Made")
@@ -145,7 +149,8 @@ def _summary(run_dir: Path, manifest: dict[str, Any], recorded: int | None) -> R
         is_whole=is_whole,
     )
     damage = "" if outcome == "running" else _damage(run_dir, steps, recorded)
-    said = (lack or reading.problem, damage)
+    changed = CHANGED if manifest.get(WAS_CHANGED) else ""
+    said = (lack or reading.problem or changed, damage)
     return replace(summary, problem=" ".join(sentence for sentence in said if sentence))
 
 

@@ -14,7 +14,7 @@ from app.core.errors import InputError, RunError
 from app.core.paths import cache_dir
 from app.library.checkpoint_list import checkpoint_folders
 from app.library.label import LABEL_FILE, Label, write_label
-from app.library.manifest import MANIFEST_FILE, read_manifest
+from app.library.manifest import MANIFEST_FILE, digest_of, read_manifest
 from app.library.run import RunRecorder
 from app.library.run_details import read_details
 from app.library.run_folder import choose_run_dir, run_name
@@ -257,7 +257,8 @@ def test_the_manifest_says_how_the_run_ended(make_run: MakeRun, tmp_path: Path) 
     make_run(tmp_path / "r", outcome="stopped")
     manifest = read_manifest(tmp_path / "r")
     assert (manifest["outcome"], manifest["message"]) == ("stopped", "Done.")
-    assert json.loads((tmp_path / "r" / "run.json").read_text()) == manifest
+    written = json.loads((tmp_path / "r" / "run.json").read_text())
+    assert written == manifest | {"own_sha256": digest_of(manifest)}
 
 
 def test_a_run_that_says_running_and_is_not_claimed_was_interrupted(tmp_path: Path) -> None:
