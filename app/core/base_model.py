@@ -23,6 +23,8 @@ MANIFEST_KEY = "base_model"
 UNKNOWN = "It is unknown which base model this run was trained with: it kept no digests of it."
 _SHOWN_FILES = 4
 _SHOWN_DIGITS = 16
+_MOST = 2**63
+"""Of bytes and of steps: a file may say any number."""
 
 
 @dataclass(frozen=True)
@@ -226,6 +228,6 @@ def _text(value: Any) -> str:
 
 
 def _count(value: Any) -> int:
-    if type(value) is not int or value < 0:
+    if type(value) is not int or not 0 <= value <= _MOST:
         raise TypeError(value)
     return value

@@ -12,14 +12,30 @@ MAX_DEPTH = 100
 from one function to another."""
 _TOO_DEEP = "it is nested too deeply"
 _TOO_LONG = "it holds a number that is too long"
+_PLAIN_WORDS = {
+    "Expecting value": "a value is missing or not quoted",
+    "Expecting property name enclosed in double quotes": "a key in double quotes is missing",
+    "Illegal trailing comma before end of object": "there is a comma too many before }",
+    "Illegal trailing comma before end of array": "there is a comma too many before ]",
+    "Expecting ',' delimiter": "a comma is missing, or the line is cut off",
+    "Expecting ':' delimiter": "a colon is missing after a key",
+    "Unterminated string starting at": "a text begins and is not closed",
+    "Invalid control character at": "a text holds a raw tab or control character",
+    "Extra data": "something follows its end",
+    "Invalid \\escape": "a backslash stands before a character it can't escape",
+    "Invalid \\uXXXX escape": "a \\u is not followed by four hexadecimal digits",
+}
 
 
 def parse_json(content: str | bytes) -> Any:
-    """The value. Raises ValueError, also for what Python has no words for."""
+    """The value. Raises ValueError, whose words are a clause."""
     try:
         value = json.loads(content)
-    except (json.JSONDecodeError, UnicodeDecodeError):
-        raise
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        raise ValueError(f"{json_words(error)} ({place})") from None
+    except UnicodeDecodeError:
+        raise ValueError("it is not UTF-8") from None
     except RecursionError:
         raise ValueError(_TOO_DEEP) from None
     except ValueError:
@@ -28,6 +44,11 @@ def parse_json(content: str | bytes) -> Any:
     if sum(map(content.count, opens)) > MAX_DEPTH:  # type: ignore[arg-type]
         _check_depth(value)
     return value
+
+
+def json_words(error: json.JSONDecodeError) -> str:
+    """What is wrong, for people."""
+    return _PLAIN_WORDS.get(error.msg, error.msg.lower())
 
 
 def parse_toml(text: str) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
+from app.core.error_text import error_text
 from app.core.progress import run_to_end
 
 CPU_SECONDS = 5
@@ -176,6 +177,11 @@ def _problem_of(source: str) -> str:
     except TemplateSyntaxError as error:
         words = " ".join(str(error.message).split()).rstrip(".")
         return f"The model's chat template has an error in line {error.lineno}: {words}."
+    except RecursionError:
+        return "The model's chat template is nested too deeply."
+    except (SyntaxError, ValueError) as error:  # of the Python code that Jinja makes of it
+        what = error.msg if isinstance(error, SyntaxError) else error_text(error)
+        return f"The model's chat template can't be compiled: {what}."
     for chat in _CHATS:
         for prompted in (False, True):
             for tools in (None, [_TOOL]):

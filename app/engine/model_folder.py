@@ -50,6 +50,8 @@ def read_model_config(folder: Path) -> dict[str, Any]:
         config = parse_json(read_regular(file, MOST_CONFIG_BYTES).decode("utf-8"))
     except OSError as error:
         raise InputError(f"{file} can't be read: {error.strerror or error_text(error)}.") from error
+    except UnicodeDecodeError:
+        raise InputError(f"{file} can't be read as JSON: it is not UTF-8.") from None
     except ValueError as error:
         raise InputError(f"{file} can't be read as JSON: {error_text(error)}.") from error
     if not isinstance(config, dict) or not isinstance(config.get("model_type"), str):

@@ -55,7 +55,7 @@ class UpdateAudit:
     ) -> None:
         """`parameters` and `state` are those the run starts or continues from."""
         mx = import_mlx()
-        self._rules = rules
+        self._rules, self._plan = rules, plan
         each = min(MOST_EACH, max(FEWEST_EACH, SAMPLES // len(plan.slots)))
         self._tiers = [SampledTier(slots, parameters, each) for slots in plan.of_tier]
         self._positions = [mx.array(tier.positions.astype(np.int32)) for tier in self._tiers]
@@ -72,20 +72,26 @@ class UpdateAudit:
         self,
         gradients: Gradients,
         wanted: Mapping[int, Any],
+        parameters: Mapping[str, Any],
         before: Sequence[Any],
         after: Sequence[Any],
         rate: float,
     ) -> Any:
-        """Measure a step on the device, for `check`; the arguments are those of `observation`."""
+        """Measure a step on the device, for `check`.
+
+        `parameters` are those that the model held when the step began; the other arguments are
+        those of `observation`.
+        """
         mx = import_mlx()
         key = tuple(gradients), tuple(wanted)
         if key not in self._observations:
             self._observations[key] = compiled(observation)
         decays = [rate * factor * self._rules.weight_decay for factor in self._rules.factors]
         allowed = [d + 4 * tier.precision for d, tier in zip(decays, self._tiers, strict=True)]
+        found = [self._plan.gathered(k, parameters) for k in range(len(self._tiers))]
         return self._observations[key](
-            gradients, dict(wanted), list(before), list(after), mx.array(allowed, mx.float32),
-            self._positions,
+            gradients, dict(wanted), found, list(before), list(after),
+            mx.array(allowed, mx.float32), self._positions,
         )  # fmt: skip
 
     def check(
@@ -108,6 +114,11 @@ class UpdateAudit:
             raise _fault(step, "gradients were computed of the wrong tiers")
         sizes = [len(tier.values) for tier in self._tiers]
         seen = parsed(np.array(observed, np.float64), sizes, gradients)
+        for k, now in enumerate(seen):
+            if now.was_touched:
+                raise VerificationError(
+                    f"Before step {step}, weights of tier {k} changed outside of any step."
+                )
         norm = math.sqrt(sum(tier.squares for tier in seen)) / reported.trained_tokens
         is_finite = math.isfinite(norm) and math.isfinite(reported.loss)
         _check_finite(reported.movement, step)

@@ -80,6 +80,8 @@ class Observed:
     """The sampled numbers in the model."""
     excess: float
     """The largest change of any number beyond its weight decay and rounding."""
+    was_touched: bool
+    """Whether the step began with other numbers than the one before left."""
     differs: bool
     """Whether any number is not the one that was to be written."""
     moved: float
@@ -91,20 +93,24 @@ class Observed:
 
 
 def observation(
-    gradients: Gradients, wanted: dict[int, Any], before: Sequence[Any], after: Sequence[Any],
-    allowed: Any, positions: Sequence[Any],
+    gradients: Gradients, wanted: dict[int, Any], found: Sequence[Any], before: Sequence[Any],
+    after: Sequence[Any], allowed: Any, positions: Sequence[Any],
 ) -> Any:  # fmt: skip
     """All tiers in one lazy float32 vector, for `parsed`: the host waits for the device once.
 
     `wanted` has the vector of each tier that was to be written; `before` and `after` are all
-    tiers' vectors, read from the model; `allowed` is the change of each tier's numbers, relative
+    tiers' vectors, read from the model after the last step and after this one, and `found` when
+    this one began; `allowed` is the change of each tier's numbers, relative
     to their size, that is no excess.
     """
     mx = import_mlx()
     samples, scalars = [], []
-    for tier, (old, new, here) in enumerate(zip(before, after, positions, strict=True)):
+    for tier, (at_start, old, new, here) in enumerate(
+        zip(found, before, after, positions, strict=True)
+    ):
         samples.append(new[here])
         scalars.append(mx.max(mx.abs(new - old) - allowed[tier] * mx.abs(old)))
+        scalars.append(mx.any(at_start != old).astype(mx.float32))
         differs = mx.any(new != wanted[tier]) if tier in wanted else mx.array(False)
         scalars.append(differs.astype(mx.float32))
         scalars.append(mx.sum(mx.square(new - old)))
@@ -117,15 +123,15 @@ def observation(
 def parsed(numbers: Array, sizes: Sequence[int], with_gradients: Collection[int]) -> list[Observed]:
     """By tier, the vector that `observation` gave with gradients of those tiers."""
     scalars = iter(numbers)
-    heads = [[next(scalars) for _ in range(3 + (k in with_gradients))] for k in range(len(sizes))]
+    heads = [[next(scalars) for _ in range(4 + (k in with_gradients))] for k in range(len(sizes))]
     lengths = [n for k, n in enumerate(sizes) for _ in range(1 + (k in with_gradients))]
     start = sum(map(len, heads))
     samples = iter(np.split(numbers[start:], np.cumsum(lengths)[:-1]))
     found = []
-    for k, (excess, differs, moved, *squares) in enumerate(heads):
+    for k, (excess, touched, differs, moved, *squares) in enumerate(heads):
         values = next(samples)
         of_gradient = (next(samples), *squares) if k in with_gradients else ()
-        found.append(Observed(values, excess, bool(differs), moved, *of_gradient))
+        found.append(Observed(values, excess, bool(touched), bool(differs), moved, *of_gradient))
     return found
 
 

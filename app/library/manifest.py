@@ -6,16 +6,29 @@ from pathlib import Path
 from typing import Any
 
 from app.core.errors import InputError
+from app.core.files import write_json_atomic
 from app.core.parsing import parse_json
 from app.core.regular_files import read_regular
 
 MANIFEST_FILE = "run.json"
 FORMAT = 1
 MOST_MANIFEST_BYTES = 64 * 1024**2
+WAS_CHANGED = "was_changed"
+"""An entry of a manifest that somebody edited; it stays when the run writes the file anew."""
+_OWN_SUM = "own_sha256"
+
+
+def write_manifest(run_dir: Path, manifest: dict[str, Any]) -> None:
+    """Write it with a digest of its own. Raises AppError when the disk refuses."""
+    write_json_atomic(run_dir / MANIFEST_FILE, manifest | {_OWN_SUM: digest_of(manifest)})
 
 
 def read_manifest(run_dir: Path) -> dict[str, Any]:
-    """A run's manifest. Raises InputError that says what is wrong with it."""
+    """A run's manifest. Raises InputError that says what is wrong with it.
+
+    One that can be read, but is not as it was written, has the entry WAS_CHANGED. Those of older
+    versions have no digest of their own.
+    """
     path = run_dir / MANIFEST_FILE
     try:
         manifest = parse_json(read_regular(path, MOST_MANIFEST_BYTES))
@@ -32,7 +45,9 @@ def read_manifest(run_dir: Path) -> dict[str, Any]:
         raise InputError(f"{run_dir} was made by a newer Nestling.", "Update Nestling to open it.")
     if missing := [key for key, kind in needed.items() if not isinstance(manifest.get(key), kind)]:
         raise InputError(f"{path} lacks {missing[0]!r}, so the run can't be read.")
-    return manifest
+    own_sum = manifest.pop(_OWN_SUM, None)
+    is_as_written = own_sum is None or own_sum == digest_of(manifest)
+    return manifest if is_as_written else manifest | {WAS_CHANGED: True}
 
 
 def digest_of(value: Any) -> str:

@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-from app.core.files import write_json_atomic
 from app.library.checkpoint_list import best_of, list_checkpoints, own_checkpoints, step_of
 from app.library.claim import Claim
-from app.library.manifest import MANIFEST_FILE, read_manifest
+from app.library.manifest import read_manifest, write_manifest
 from app.library.metrics import read_event_log, read_events
 from app.library.step_records import no_steps
 from app.library.told_events import read_evaluations
@@ -32,7 +31,7 @@ def point_at_checkpoints(run_dir: Path) -> None:
         best = best_step(run_dir)
         manifest["adapter"] = _named(run_dir, folders[-1:])
         manifest["best_adapter"] = _named(run_dir, [f for f in folders if step_of(f) == best])
-        write_json_atomic(run_dir / MANIFEST_FILE, manifest)
+        write_manifest(run_dir, manifest)
     finally:
         claim.release()
 

@@ -60,8 +60,10 @@ def read_saved_queue(path: Path) -> SavedQueue:
         text = read_regular(path, MOST_BYTES, follow_links=True).decode()
     except FileNotFoundError:
         return SavedQueue(())
-    except (OSError, UnicodeDecodeError) as error:
-        raise _put_aside(path, str(error)) from error
+    except OSError as error:
+        raise _put_aside(path, str(error.strerror or error)) from error
+    except UnicodeDecodeError as error:
+        raise _put_aside(path, "it is damaged (not UTF-8)") from error
     try:
         said = parse_json(text)
         if said["format"] != FORMAT:
@@ -71,8 +73,10 @@ def read_saved_queue(path: Path) -> SavedQueue:
             said.get("goes_on") is True,
             _folder_name(said.get("unfinished")),
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except ValueError as error:
         raise _put_aside(path, f"it is damaged ({error})") from error
+    except (KeyError, TypeError, AttributeError) as error:
+        raise _put_aside(path, "it is damaged") from error
 
 
 def write_queue(

@@ -28,12 +28,19 @@ from app.core.events import (
     StepFinished,
     to_json,
 )
-from app.core.files import plain_disk_errors, write_json_atomic
+from app.core.files import plain_disk_errors
 from app.core.folders import close_to_others, make_folder, remove_empty
 from app.core.loss_words import loss_words
 from app.library.claim import LOG_FILE, Claim, is_claimed
 from app.library.links import CHECKPOINTS, RUN_FILES
-from app.library.manifest import FORMAT, MANIFEST_FILE, deciding_settings, digest_of, read_manifest
+from app.library.manifest import (
+    FORMAT,
+    MANIFEST_FILE,
+    deciding_settings,
+    digest_of,
+    read_manifest,
+    write_manifest,
+)
 from app.library.metrics import METRICS_FILES, MetricsWriter
 from app.library.run_folder import FolderTaken, run_name
 
@@ -165,9 +172,9 @@ class RunRecorder:
                 self._manifest["steps"] = event.step
                 self._metrics.append(event)
             case EvaluationFinished():
+                self._metrics.append(event)
                 if event.is_best:
                     self._manifest["best_val_loss"] = event.val_loss
-                self._metrics.append(event)
                 loss = loss_words(event.val_loss, 4)
                 self.log(f"Step {event.step}: validation loss{event.over} {loss}{event.of_each}")
             case ScoreMeasured():
@@ -237,7 +244,7 @@ class RunRecorder:
         remove_empty(self._made_folders)
 
     def _write_manifest(self) -> None:
-        write_json_atomic(self.run_dir / MANIFEST_FILE, self._manifest)
+        write_manifest(self.run_dir, self._manifest)
 
 
 def _claim_new(run_dir: Path) -> Claim:

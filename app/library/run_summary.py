@@ -2,19 +2,20 @@
 
 import contextlib
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from app.core.errors import AppError
+from app.core.errors import AppError, InputError
 from app.core.one_line import one_line
 from app.library.believable import Reading
 from app.library.claim import is_claimed
 from app.library.going_on import IN_PROGRESS, NO_CHECKPOINT, why_done
 from app.library.label import has_damaged_label, read_label
 from app.library.links import is_inner_folder
-from app.library.manifest import MANIFEST_FILE, are_settings_whole, read_manifest
+from app.library.manifest import MANIFEST_FILE, WAS_CHANGED, are_settings_whole, read_manifest
 from app.library.metrics import STEPS_FILE, count_steps
 
 RETENTION = "retention"
@@ -23,6 +24,13 @@ OUTCOMES = ("finished", "stopped", "failed", "running")
 _CUT = ("stopped", "interrupted", "failed")
 MOST_PERIOD, MOST_TIERS, MOST_QUESTIONS = 1_000_000, 8, 10**9
 MOST_PROBLEM = 400
+CHANGED = (
+    f"{MANIFEST_FILE} is not as it was written: its steps, losses and scores may not be those "
+    "that were measured."
+)
+_DAMAGES = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
+"""What reading a manifest raises whose values are not those that a run writes."""
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -93,8 +101,18 @@ def summarise(run_dir: Path, recorded: int | None = None) -> RunSummary:
         return _summary(run_dir, read_manifest(run_dir), recorded)
     except AppError as error:
         return _unreadable(run_dir, str(error))
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, OSError) as error:
-        return _unreadable(run_dir, f"{run_dir / 'run.json'} is damaged ({error}).")
+    except (*_DAMAGES, OSError):
+        return _unreadable(run_dir, f"{run_dir / MANIFEST_FILE} is damaged: it can't be read.")
+
+
+def _part(name: str, read: Callable[[], Made]) -> Made:
+    """What `read` gives. Raises InputError naming the part of the manifest that can't be read."""
+    try:
+        return read()
+    except _DAMAGES:
+        raise InputError(
+            f"{MANIFEST_FILE} is damaged: {name} can't be read.", "Put the old file back."
+        ) from None
 
 
 def _unreadable(run_dir: Path, problem: str) -> RunSummary:
@@ -106,7 +124,7 @@ def _unreadable(run_dir: Path, problem: str) -> RunSummary:
 
 def _summary(run_dir: Path, manifest: dict[str, Any], recorded: int | None) -> RunSummary:
     config, label, reading = manifest["config"], read_label(run_dir), Reading(MANIFEST_FILE)
-    outcome = _outcome(run_dir, manifest)
+    outcome = _part("its scores", lambda: _outcome(run_dir, manifest))
     reading.choice(manifest["outcome"], "its outcome", OUTCOMES)
     steps = reading.whole(manifest["steps"], "steps")
     adapter_dir, lack = _adapter_dir(run_dir, manifest.get("adapter"))
@@ -118,20 +136,21 @@ def _summary(run_dir: Path, manifest: dict[str, Any], recorded: int | None) -> R
         name=reading.name(label.name or manifest["name"], run_dir.name),
         model=str(config.get("model", "")),
         data=str(config.get("data", "")),
-        created=shown_instant(manifest["created"]),
+        created=_part("its date", lambda: shown_instant(manifest["created"])),
         steps=steps,
         outcome=outcome,
         best_val_loss=reading.number(manifest.get("best_val_loss"), "its best validation loss"),
         adapter_dir=adapter_dir,
         size_bytes=folder_size(run_dir),
         planned_steps=reading.whole(config.get("steps", 0), "the steps planned"),
-        periods=_periods(config.get("tiers", ()), reading),
-        retention=_retention(manifest["scores"], reading),
+        periods=_part("its tiers", lambda: _periods(config.get("tiers", ()), reading)),
+        retention=_part("its scores", lambda: _retention(manifest["scores"], reading)),
         notes=label.notes,
         is_whole=is_whole,
     )
     damage = "" if outcome == "running" else _damage(run_dir, steps, recorded)
-    said = (lack or reading.problem, damage)
+    changed = CHANGED if manifest.get(WAS_CHANGED) else ""
+    said = (lack or reading.problem or changed, damage)
     return replace(summary, problem=" ".join(sentence for sentence in said if sentence))
 
 

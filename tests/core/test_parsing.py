@@ -21,13 +21,20 @@ DEEP = 100_000
         ('{"a":' * DEEP + "1" + "}" * DEEP, "nested too deeply"),
         ("[" * (MAX_DEPTH + 1) + "]" * (MAX_DEPTH + 1), "nested too deeply"),
         (f'{{"steps": {DIGITS}}}', "a number that is too long"),
-        ("{", "line 1 column 2"),
+        ("", r"^a value is missing or not quoted \(line 1, column 1\)$"),
+        ("{", r"^a key in double quotes is missing \(line 1, column 2\)$"),
+        ('{"a": 1}\n{}', r"^something follows its end \(line 2, column 1\)$"),
     ],
 )
 def test_json_that_can_t_be_read_says_why(text: str, words: str) -> None:
     for content in (text, text.encode()):
         with pytest.raises(ValueError, match=words):
             parse_json(content)
+
+
+def test_json_that_is_no_text_says_so() -> None:
+    with pytest.raises(ValueError, match=r"^it is not UTF-8$"):
+        parse_json(b'{"name": "\xff"}')
 
 
 def test_brackets_in_texts_are_not_deep() -> None:

@@ -258,6 +258,13 @@ def test_digests_that_are_not_as_they_were_written_are_said_to_be(
     assert "not as they were written" in check_base_model(str(model), {"base_model": entry}).message
 
 
+def test_a_size_that_no_file_has_is_not_shown(model: Path) -> None:
+    entry = whole(model).data()
+    entry["weights"]["model.safetensors"]["size_bytes"] = 10**400
+    with pytest.raises(InputError, match="not as they were written"):
+        read_digests({"base_model": entry})
+
+
 def test_a_name_that_is_no_utf_8_can_be_kept(model: Path) -> None:
     (model / os.fsdecode(b"model-\xff.safetensors")).write_bytes(b"")
     json.dumps(read(model).data(), ensure_ascii=False).encode()

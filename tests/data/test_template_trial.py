@@ -48,6 +48,11 @@ def _short_and_anew(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         ("{{ 'x' * 10 ** 7 }}", "makes 10,000,000 characters of a chat"),
         ("Hello\n{% for m in messages %}\n{{ m.content }\n", "has an error in line 3: "),
         ("{% unknown %}", "has an error in line 1: Encountered unknown tag"),
+        ("{{ " + "(" * 300 + "1" + ")" * 300 + " }}", "is nested too deeply"),
+        ("{% if 1 %}" * 200 + "{% endif %}" * 200, "compiled: too many levels of indentation"),
+        ("{{ f(a=1, a=2) }}", "compiled: keyword argument repeated: a"),
+        ("{% break %}", "compiled: 'break' outside loop"),
+        ("{{ " + "9" * 5000 + " }}", "compiled: Exceeds the limit"),
     ],
 )
 def test_a_bad_template_is_named(template: str, problem: str) -> None:

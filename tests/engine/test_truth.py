@@ -275,6 +275,19 @@ def a_due_weight_changes_between_steps(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(TrainingStep, "run", lying)
 
 
+def a_due_weight_changes_in_place(patch: pytest.MonkeyPatch) -> None:
+    """Between two steps, in the array that the model holds already."""
+    run = TrainingStep.run
+
+    def lying(self: TrainingStep, *a: Any) -> Any:
+        if a[1] == 4:
+            last = list(trainable(self._model).values())[-1]
+            last[0] = last[0] + 1e-3
+        return run(self, *a)
+
+    patch.setattr(TrainingStep, "run", lying)
+
+
 def pending_is_misreported(patch: pytest.MonkeyPatch) -> None:
     measurement = step_module.StepMeasurement
     patch.setattr(
@@ -343,6 +356,9 @@ LIES: dict[str, tuple[Lie, str]] = {
     ),
     "a due weight changes between steps": (
         a_due_weight_changes_between_steps, "changed outside of any step",
+    ),
+    "a due weight changes in place": (
+        a_due_weight_changes_in_place, "Before step 4, weights of tier 0 changed outside",
     ),
     "pending gradients are misreported": (pending_is_misreported, "pending gradients"),
     "a good step is called void": (a_good_step_is_called_void, "did not move"),

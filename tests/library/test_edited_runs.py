@@ -10,10 +10,12 @@ import pytest
 from app.core.one_line import MOST_SHOWN, one_line
 from app.library.csv_export import export_csv
 from app.library.label import Label, write_label
-from app.library.manifest import digest_of
+from app.library.manifest import digest_of, read_manifest
+from app.library.pointing import point_at_checkpoints
+from app.library.run import RunRecorder
 from app.library.run_details import read_details
 from app.library.run_store import list_runs
-from app.library.run_summary import RunSummary, summarise
+from app.library.run_summary import CHANGED, RunSummary, summarise
 from app.library.telling import details_to_json
 
 MakeRun = Callable[..., Path]
@@ -153,3 +155,24 @@ def test_a_beginning_that_can_t_have_been_leaves_the_measurements_readable(
 def test_a_label_longer_than_any_field_is_kept_and_read(run_dir: Path) -> None:
     write_label(run_dir, Label("Kittens", "n" * 100_000))
     assert len(look(run_dir).notes) == 100_000
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"best_val_loss": 0.1}, {"steps": 7}, {"message": "All 9 steps done."}, {"note": "by hand"}],
+)
+def test_a_manifest_that_was_edited_is_said_to_be_also_after_it_is_written_anew(
+    run_dir: Path, changes: dict[str, Any]
+) -> None:
+    assert look(run_dir).problem == ""
+    assert edit(run_dir, **changes).problem == CHANGED
+    point_at_checkpoints(run_dir)
+    assert look(run_dir).problem == CHANGED
+    RunRecorder.reopen(run_dir, 0, None).close()
+    assert CHANGED in look(run_dir).problem
+
+
+def test_a_manifest_of_an_older_version_has_no_digest_of_its_own(run_dir: Path) -> None:
+    path = run_dir / "run.json"
+    path.write_text(json.dumps(read_manifest(run_dir) | {"best_val_loss": 0.1}))
+    assert look(run_dir).problem == ""

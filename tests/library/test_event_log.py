@@ -236,6 +236,29 @@ def test_a_state_that_was_edited_says_nothing_of_where_it_belongs(run_with_state
     assert (facts.step, facts.not_own) == (6, "")
 
 
-def test_changed_losses_in_a_log_that_is_whole_count(run: Path) -> None:
+def test_changed_losses_in_a_log_that_is_whole_count_and_are_said_to_be_others(run: Path) -> None:
     set_losses(run, {4: 0.5})
-    assert (best_step(run), read_details(run).problem) == (4, "")
+    assert best_step(run) == 4
+    assert read_details(run).problem == (
+        "The lowest validation loss is 1.0000 in run.json and 0.5000 in events.jsonl: one of them "
+        "was changed or cut off."
+    )
+
+
+def test_a_log_that_was_cut_off_before_the_best_validation_is_named(run: Path) -> None:
+    assert read_details(run).problem == ""
+    path = run / "events.jsonl"
+    lines = path.read_text().splitlines(keepends=True)
+    best = next(n for n, line in enumerate(lines) if '"val_loss":1.0' in line)
+    path.write_text("".join(lines[:best]))
+    assert "1.0000 in run.json and 2.0000 in events.jsonl" in read_details(run).problem
+    path.write_text(lines[0])
+    assert "1.0000 in run.json and none in events.jsonl" in read_details(run).problem
+
+
+def test_a_run_that_has_not_ended_may_have_validated_since_it_wrote_its_manifest(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    run = make_run(tmp_path / "cut", saves=(2, 4, 6, 8), outcome=None)
+    set_losses(run, {4: 0.5})
+    assert "lowest validation loss" not in read_details(run).problem

@@ -14,8 +14,9 @@ from app.core.errors import InputError, RunError
 from app.core.paths import cache_dir
 from app.library.checkpoint_list import checkpoint_folders
 from app.library.label import LABEL_FILE, Label, write_label
-from app.library.manifest import MANIFEST_FILE, read_manifest
+from app.library.manifest import MANIFEST_FILE, digest_of, read_manifest
 from app.library.run import RunRecorder
+from app.library.run_details import read_details
 from app.library.run_folder import choose_run_dir, run_name
 from app.library.run_store import (
     EXPORTED_FILES,
@@ -99,6 +100,48 @@ def test_a_date_that_no_calendar_shows_is_the_runs_problem(
     (run,) = list_runs(tmp_path)
     assert run.outcome == "unreadable"
     assert "is damaged" in run.problem
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("created", None, "its date can't be read"),
+        ("created", "yesterday", "its date can't be read"),
+        ("scores", [7], "its scores can't be read"),
+        ("scores", [{"when": "before"}], "its scores can't be read"),
+        ("config", {"tiers": None}, "its tiers can't be read"),
+        ("config", {"tiers": ["fast"]}, "its tiers can't be read"),
+    ],
+)
+def test_a_part_of_the_manifest_that_can_t_be_read_is_named(
+    make_run: MakeRun, tmp_path: Path, key: str, value: object, words: str
+) -> None:
+    manifest = make_run(tmp_path / "r") / MANIFEST_FILE
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {key: value}))
+    (run,) = list_runs(tmp_path)
+    assert run.problem == f"run.json is damaged: {words}. Put the old file back."
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "a value is missing or not quoted (line 1, column 1)"),
+        (b'{"name": "\xff"}', "it is not UTF-8"),
+    ],
+)
+def test_a_manifest_that_is_no_json_says_so_in_plain_words(
+    make_run: MakeRun, tmp_path: Path, content: bytes, words: str
+) -> None:
+    manifest = make_run(tmp_path / "r") / MANIFEST_FILE
+    manifest.write_bytes(content)
+    (run,) = list_runs(tmp_path)
+    assert run.problem == f"{manifest} can't be read: {words}."
+
+
+def test_an_ending_that_is_no_sentence_is_not_shown(make_run: MakeRun, tmp_path: Path) -> None:
+    manifest = make_run(tmp_path / "r") / MANIFEST_FILE
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"message": {"a": 1}}))
+    assert read_details(tmp_path / "r").message == ""
 
 
 def test_a_date_that_no_calendar_shows_is_not_taken_from_the_index(
@@ -214,7 +257,8 @@ def test_the_manifest_says_how_the_run_ended(make_run: MakeRun, tmp_path: Path) 
     make_run(tmp_path / "r", outcome="stopped")
     manifest = read_manifest(tmp_path / "r")
     assert (manifest["outcome"], manifest["message"]) == ("stopped", "Done.")
-    assert json.loads((tmp_path / "r" / "run.json").read_text()) == manifest
+    written = json.loads((tmp_path / "r" / "run.json").read_text())
+    assert written == manifest | {"own_sha256": digest_of(manifest)}
 
 
 def test_a_run_that_says_running_and_is_not_claimed_was_interrupted(tmp_path: Path) -> None:

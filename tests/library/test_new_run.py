@@ -24,7 +24,7 @@ def refuse_manifests(monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise AppError("The disk is full.")
 
-    monkeypatch.setattr("app.library.run.write_json_atomic", full)
+    monkeypatch.setattr("app.library.manifest.write_json_atomic", full)
 
 
 @pytest.mark.parametrize("is_there", [True, False])

@@ -189,11 +189,19 @@ def test_the_settings_of_the_train_page_are_added_by_the_menu(
     assert nestling.window.notice.action.text() == "Show Queue"
 
 
-@pytest.mark.parametrize("damage", ["{", "[]", '{"format": 9}', '{"format": 1, "runs": [7]}'])
-def test_a_damaged_queue_is_put_aside_and_said(tmp_path: Path, damage: str) -> None:
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        ("{", r"it is damaged \(a key in double quotes is missing \(line 1, column 2\)\)"),
+        ("[]", "it is damaged"),
+        ('{"format": 9}', "another version of Nestling made it"),
+        ('{"format": 1, "runs": [7]}', "it is damaged"),
+    ],
+)
+def test_a_damaged_queue_is_put_aside_and_said(tmp_path: Path, damage: str, words: str) -> None:
     path = tmp_path / QUEUE_FILE
     path.write_text(damage)
-    with pytest.raises(InputError, match="It is kept in"):
+    with pytest.raises(InputError, match=rf"could not be read: {words}\. It is kept in"):
         read_queue(path)
     assert not path.exists()
     (aside,) = tmp_path.iterdir()

@@ -4,25 +4,11 @@ import json
 import re
 from typing import Any
 
-from app.core.parsing import MAX_DEPTH, depth_of
+from app.core.parsing import MAX_DEPTH, depth_of, json_words
 from app.data.examples import ProblemKind
 
 # An escaped surrogate is the only way for text that UTF-8 can't hold to come out of valid UTF-8.
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
-
-_PLAIN_WORDS = {
-    "Expecting value": "a value is missing or not quoted",
-    "Expecting property name enclosed in double quotes": "a key in double quotes is missing",
-    "Illegal trailing comma before end of object": "there is a comma too many before }",
-    "Illegal trailing comma before end of array": "there is a comma too many before ]",
-    "Expecting ',' delimiter": "a comma is missing, or the line is cut off",
-    "Expecting ':' delimiter": "a colon is missing after a key",
-    "Unterminated string starting at": "a text begins and is not closed",
-    "Invalid control character at": "a text holds a raw tab or control character",
-    "Extra data": "something follows the end of the row",
-    "Invalid \\escape": "a backslash stands before a character it can't escape",
-    "Invalid \\uXXXX escape": "a \\u is not followed by four hexadecimal digits",
-}
 
 
 class BadJson(Exception):
@@ -95,4 +81,6 @@ class StrictJson:
 
 def words(error: json.JSONDecodeError) -> str:
     """What is wrong, for people."""
-    return _PLAIN_WORDS.get(error.msg, error.msg.lower())
+    if error.msg == "Extra data":
+        return "something follows the end of the row"
+    return json_words(error)
