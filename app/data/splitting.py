@@ -104,11 +104,16 @@ def _drawn(order: npt.NDArray[np.intp], sizes: npt.NDArray[np.intp]) -> Iterator
         yield from zip(drawn.tolist(), sizes[drawn].tolist(), strict=True)
 
 
+def draw_numbers(digests: Digests, seed: int) -> Digests:
+    """[rows]: the rows with the lowest are drawn first."""
+    return mixed(digests ^ mixed(np.array([seed], np.uint64)))
+
+
 def _order(content: Digests, seed: int) -> npt.NDArray[np.intp]:
-    return np.argsort(_mixed(content ^ _mixed(np.array([seed], np.uint64))), kind="stable")
+    return np.argsort(draw_numbers(content, seed), kind="stable")
 
 
-def _mixed(values: Digests) -> Digests:
+def mixed(values: Digests) -> Digests:
     """SplitMix64's finish: another order for every seed."""
     values = values + np.uint64(0x9E3779B97F4A7C15)
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

@@ -71,6 +71,8 @@ class TokenStore:
     problem_count: int
     bad_row_count: int = 0
     """Those of the problems that are the file's, and not the model's."""
+    examples: int = 0
+    """Rows of the file that are examples, whether the model takes them or not."""
     file_digest: str = ""
     """SHA-256 of the file it was made from."""
 
@@ -147,7 +149,9 @@ def open_store(folder: Path, key: str) -> TokenStore | None:
         if int(rows.starts[-1]) != len(rows.tokens) or int(rows.span_starts[-1]) != len(rows.spans):
             return None
         os.utime(folder / MANIFEST)
-        return TokenStore(folder, rows, files[PROBLEMS], manifest["problems"], manifest["bad_rows"])
+        problems, bad_rows = manifest["problems"], manifest["bad_rows"]
+        examples = manifest["taken"] - bad_rows
+        return TokenStore(folder, rows, files[PROBLEMS], problems, bad_rows, examples)
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

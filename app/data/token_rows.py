@@ -118,6 +118,15 @@ class TokenRows:
         )
 
 
+def concatenated(parts: Sequence[TokenRows]) -> TokenRows:
+    """Rows one part after the other, in memory."""
+    arrays = {
+        name: np.concatenate([getattr(part, name)[:] for part in parts])
+        for name in TokenRows.__dataclass_fields__
+    }
+    return TokenRows(**arrays)
+
+
 class Rows(Protocol):
     """What is asked of TokenRows, or of the rows of several files together."""
 
@@ -171,6 +180,11 @@ class TokenView:
 
     def __len__(self) -> int:
         return len(self._chosen)
+
+    @property
+    def digests(self) -> npt.NDArray[np.uint64]:
+        """[rows]"""
+        return self._rows.digests[self._chosen]
 
     def __getitem__(self, index: int) -> TokenizedExample:
         tokens, spans = self.arrays(index)

@@ -31,7 +31,7 @@ from app.data.readers import ShareRead
 from app.data.readers.formats import file_format
 from app.data.render_limit import RenderingTooLong
 from app.data.token_cache import place_to_fill, stores_dir
-from app.data.token_files import STORE_FILES, StoreWriter, TokenStore, open_store
+from app.data.token_files import MANIFEST, STORE_FILES, StoreWriter, TokenStore, open_store
 from app.data.token_workers import Lot, TokenizedLot, tokenized
 from app.data.tokenizer import Tokenizer, plain_tokenizer
 
@@ -71,7 +71,7 @@ def opening_store(
     checked = rows_to_check(tokenizer, settings.embedding_rows)
     settings = replace(settings, embedding_rows=checked)
     key = _key(path, content, tokenizer, settings)
-    folder = stores_dir() / key[:32]
+    folder = _folder(key)
     store = open_store(folder, key)
     if store is None:
         with place_to_fill(folder) as aside:
@@ -88,6 +88,17 @@ def opening_store(
         bad = (problem for problem in store.problems(path) if problem.kind not in MODEL_KINDS)
         deque(refusing(path, bad), maxlen=0)
     return replace(store, file_digest=content.digest)
+
+
+def is_made(path: Path, tokenizer: Tokenizer, settings: RowSettings, content: FileContent) -> bool:
+    """Whether a file's rows are tokens already, as far as can be told without reading them."""
+    checked = rows_to_check(tokenizer, settings.embedding_rows)
+    key = _key(path, content, tokenizer, replace(settings, embedding_rows=checked))
+    return (_folder(key) / MANIFEST).is_file()
+
+
+def _folder(key: str) -> Path:
+    return stores_dir() / key[:32]
 
 
 @contextmanager
@@ -170,7 +181,7 @@ def lots_of(rows: Iterator[Example | RowProblem]) -> Iterator[Lot]:
     characters = 0
     for row in rows:
         lot.append(row)
-        characters += _size(row)
+        characters += characters_of(row)
         if len(lot) == _LOT_ROWS or characters > _LOT_CHARACTERS:
             yield tuple(lot)
             lot, characters = [], 0
@@ -178,7 +189,7 @@ def lots_of(rows: Iterator[Example | RowProblem]) -> Iterator[Lot]:
         yield tuple(lot)
 
 
-def _size(row: Example | RowProblem) -> int:
+def characters_of(row: Example | RowProblem) -> int:
     if isinstance(row, ChatExample):
         return sum(len(message.get("content") or "") for message in row.messages)
     return len(row.text) if isinstance(row, TextExample) else 0

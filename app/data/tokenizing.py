@@ -225,7 +225,7 @@ def _row(
     if not trained:
         return _refused(example, "has no token to train on")
     return TokenizedExample(
-        tuple(tokens), trained, example.place, False, _digest(example), int(notes)
+        tuple(tokens), trained, example.place, False, content_digest(example), int(notes)
     )
 
 
@@ -247,7 +247,8 @@ def _refused(example: Example, reason: str) -> RowProblem:
     return RowProblem(Path(), example.place, reason, REFUSED)
 
 
-def _digest(example: Example) -> int:
+def content_digest(example: Example) -> int:
+    """64 bits of a hash of what a row holds, wherever it stands."""
     if isinstance(example, ChatExample):
         content: object = [example.messages, example.tools]
         if example.untrained:  # others keep the digest they had, by which they are held out

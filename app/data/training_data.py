@@ -3,28 +3,30 @@
 Knows no model. What can't be trained on is named; too little to train on is refused.
 """
 
-from collections.abc import Generator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from app.core.columns import Columns
 from app.core.progress import part_of_whole, run_to_end
 from app.data.data_notes import mixing_notes, row_notes, validation_notes
 from app.data.data_statistics import rows_without_embedding
 from app.data.dataset_files import DatasetFiles, check_distinct, dataset_name, facts_of
+from app.data.early_rows import EarlyRows
 from app.data.embedded_tokens import without_embedding
 from app.data.enough import RowsLeft, too_little
 from app.data.examples import RowProblem
-from app.data.fingerprint import HASHING, bytes_to_hash, reading_contents
+from app.data.fingerprint import HASHING, FileContent, bytes_to_hash, reading_contents
 from app.data.mixed_parts import DatasetPart, mixed_parts
 from app.data.mixing import Mixing
 from app.data.splitting import held_out_of_datasets
 from app.data.token_files import TokenStore
 from app.data.token_rows import TokenView
 from app.data.token_store import RowSettings, opening_store
-from app.data.tokenizer import Tokenizer
+from app.data.tokenizer import PlainTokenizer, Tokenizer
 from app.data.used_rows import FileRows, UsedRows, together, view_of
 
 
@@ -39,6 +41,12 @@ class DataSettings:
     seed: int = 0
     context_tokens: int | None = None
     """The longest row that the model was made for, if that is known."""
+    early_rows: int = 0
+    """About so many the first epoch begins with where there is one large dataset; 0: none."""
+
+    @property
+    def early(self) -> EarlyRows:
+        return EarlyRows(self.early_rows, self.seed)
 
 
 @dataclass(frozen=True)
@@ -51,8 +59,28 @@ class MixedFiles:
 
 
 @dataclass(frozen=True)
+class LaterRows:
+    """A dataset of which some rows are tokens: what makes tokens of all, and what is known of it.
+
+    The counts are those of its rows; a few may turn out to be no examples for this model.
+    """
+
+    files: DatasetFiles
+    tokenizer: PlainTokenizer
+    settings: DataSettings
+    contents: Mapping[Path, FileContent]
+    train_rows: int
+    valid_rows: int
+    longest: int
+    """Tokens that the longest row may have, as it is cut."""
+
+
+@dataclass(frozen=True)
 class TrainingData:
-    """What a run trains and validates on; every row has at least one trained token."""
+    """What a run trains and validates on; every row has at least one trained token.
+
+    Where there are later rows, these are the early ones and some to validate on.
+    """
 
     train: TokenView
     valid: TokenView
@@ -69,6 +97,17 @@ class TrainingData:
     """Each dataset, the first being the one the others are mixed into."""
     beyond_context: int = 0
     """Rows that are longer, as they are cut, than the model was made for."""
+    early: npt.NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, np.intp))
+    """Which rows to train on the first epoch begins with, as `early_rows` has it."""
+    later: LaterRows | None = None
+
+    @property
+    def train_rows(self) -> int:
+        return self.later.train_rows if self.later else len(self.train)
+
+    @property
+    def valid_rows(self) -> int:
+        return self.later.valid_rows if self.later else len(self.valid)
 
 
 def open_data(
@@ -93,19 +132,31 @@ def opening_data(
     """The same in small steps: yields the share done, 0 to 1, where there is much to do."""
     check_distinct([files, *(more.files for more in mixed)])
     main = MixedFiles(files, 1 - sum(more.share for more in mixed), settings.rows.columns)
-    read = [(more, path) for more in (main, *mixed) for path in more.files.all_files]
-    sizes = [facts_of(path).st_size for _, path in read]
-    paths = [path for _, path in read]
+    paths = [path for more in (main, *mixed) for path in more.files.all_files]
     to_hash = HASHING * bytes_to_hash(paths)
-    whole = to_hash + sum(sizes)
+    whole = to_hash + sum(facts_of(path).st_size for path in paths)
     contents = yield from part_of_whole(reading_contents(paths), 0, to_hash, whole)
-    stores: dict[Path, TokenStore] = {}
-    for number, (more, path) in enumerate(read):
-        rows = replace(settings.rows, columns=more.columns)
-        making = opening_store(path, tokenizer, rows, contents[path])
-        before = to_hash + sum(sizes[:number])
-        stores[path] = yield from part_of_whole(making, before, sizes[number], whole)
+    opening = opening_stores([main, *mixed], tokenizer, settings.rows, contents)
+    stores = yield from part_of_whole(opening, to_hash, whole - to_hash, whole)
     return rows_from_stores([main, *mixed], stores, settings)
+
+
+def opening_stores(
+    datasets: Sequence[MixedFiles],
+    tokenizer: Tokenizer,
+    settings: RowSettings,
+    contents: Mapping[Path, FileContent],
+) -> Generator[float, None, dict[Path, TokenStore]]:
+    """The rows of all files as tokens; yields the share done. Raises AppError."""
+    read = [(one, path) for one in datasets for path in one.files.all_files]
+    sizes = [facts_of(path).st_size for _, path in read]
+    stores: dict[Path, TokenStore] = {}
+    for number, (one, path) in enumerate(read):
+        rows = replace(settings, columns=one.columns)
+        making = opening_store(path, tokenizer, rows, contents[path])
+        before = sum(sizes[:number])
+        stores[path] = yield from part_of_whole(making, before, sizes[number], sum(sizes))
+    return stores
 
 
 def rows_from_stores(
@@ -146,7 +197,27 @@ def rows_from_stores(
         fingerprints={str(path): store.file_digest for path, store in stores.items()},
         parts=parts,
         beyond_context=used.longer_than(settings.context_tokens) if settings.context_tokens else 0,
+        early=_early(datasets, trains, stores, settings),
     )
+
+
+def _early(
+    datasets: Sequence[MixedFiles],
+    trains: Sequence[UsedRows],
+    stores: Mapping[Path, TokenStore],
+    settings: DataSettings,
+) -> npt.NDArray[np.intp]:
+    """Which rows of the view the first epoch begins with; none where datasets are mixed."""
+    rule, files = settings.early, datasets[0].files
+    rows = sum(stores[path].examples for path in files.train_files)
+    share = 0.0 if files.valid else settings.validation_share
+    if len(datasets) > 1 or not rule.are_in(rows, share):
+        return np.zeros(0, np.intp)
+    keys = [
+        rule.keys(file.rows.digests[file.kept], file.rows.places[file.kept], number)
+        for number, file in enumerate(trains[0].files)
+    ]
+    return rule.chosen(np.concatenate(keys), rule.least_key(rows), settings.batch_size)
 
 
 def _split(

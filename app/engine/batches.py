@@ -65,6 +65,12 @@ class BatchShape:
         """If packed, of each place; otherwise none."""
         return tuple(place - 1 for place in self.places) if self.is_packed else ()
 
+    def with_longest(self, length: int) -> "BatchShape":
+        """The same with room for an example of so many tokens."""
+        if self.is_packed:
+            return BatchShape((max(length, self.longest), *self.places[1:]), True)
+        return BatchShape((max(length, self.longest),) * len(self.places))
+
     def resized(self, batch_size: int, longest: int) -> "BatchShape":
         """About what it would be with a batch size that divides its own, and a shorter limit."""
         every = self.places[:: len(self.places) // batch_size]
@@ -118,6 +124,7 @@ class Batches:
         is_packed: bool = False,
         has_free_shapes: bool = False,
         vocabulary: int | None = None,
+        most_shapes: int = MAX_SHAPES,
     ) -> None:
         """`has_free_shapes` where nothing is traced: then a shape more costs nothing.
 
@@ -133,7 +140,7 @@ class Batches:
             lengths,
             batch_size,
             strata=MAX_STRATA if is_packed else 1,
-            most=min(MAX_SHAPES, max(1, worth_it)),
+            most=min(most_shapes, max(1, worth_it)),
             enough_padding=0.0 if has_free_shapes else ENOUGH_PADDING,
         )
         self.shapes = [BatchShape(kind.places, is_packed) for kind in self._kinds]

@@ -9,14 +9,20 @@ from collections.abc import Generator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from app.core.errors import InputError
 from app.core.events import Event, LogMessage, StageChanged
 from app.data.token_rows import TokenView
-from app.data.training_data import TrainingData
-from app.engine.batches import Batches
+from app.data.training_data import DataSettings, TrainingData
+from app.engine.batches import MAX_SHAPES, Batches
 from app.engine.head import Head
 from app.engine.mlx_gateway import compiles, has_fused_attention_gradient
 from app.engine.packing import can_pack
+from app.engine.training_batches import TrainingBatches
+
+EARLY_SHAPES = 8
+"""Of the early rows' batches, where a shape is traced: the others have theirs beside them."""
 
 
 @dataclass(frozen=True)
@@ -28,15 +34,31 @@ class Batching:
     has_free_shapes: bool
     is_evenly_mixed: bool = True
     """An epoch takes an even sample of each mixed dataset, not one by chance as it once did."""
+    early_rows: int = 0
+    """Of a large dataset the first epoch begins with about so many; 0: it does not, as once."""
 
-    def batches(self, view: TokenView, vocabulary: int | None = None) -> Batches:
+    def batches(
+        self, view: TokenView, vocabulary: int | None = None, most_shapes: int = MAX_SHAPES
+    ) -> Batches:
         return Batches(
             view,
             self.batch_size,
             is_packed=self.is_packed,
             has_free_shapes=self.has_free_shapes,
             vocabulary=vocabulary,
+            most_shapes=most_shapes,
         )
+
+    def training(self, rows: TrainingData, vocabulary: int | None = None) -> TrainingBatches:
+        """Those that a run trains on, or of them the early ones where there are later rows."""
+        if not len(rows.early):
+            return TrainingBatches(None, self.batches(rows.train, vocabulary))
+        most = MAX_SHAPES if self.has_free_shapes else EARLY_SHAPES
+        early = self.batches(rows.train.part(rows.early), vocabulary, most)
+        others = np.delete(np.arange(len(rows.train)), rows.early)
+        if rows.later or not len(others):
+            return TrainingBatches(early, None)
+        return TrainingBatches(early, self.batches(rows.train.part(others), vocabulary))
 
     def data(self) -> dict[str, object]:
         """As the manifest keeps it."""
@@ -44,16 +66,28 @@ class Batching:
 
 
 def choosing_batching(
-    model: Any, head: Head | None, rows: TrainingData, batch_size: int, saved: object = None
+    model: Any,
+    head: Head | None,
+    rows: TrainingData,
+    settings: DataSettings,
+    saved: object = None,
 ) -> Generator[Event, None, Batching]:
     """Try the model and say what is chosen; `saved` is what a run that goes on began with."""
-    chosen = _saved(saved) if saved else fastest_batching(batch_size)
+    batch_size = settings.batch_size
+    chosen = _saved(saved) if saved else fastest_batching(batch_size, settings.early_rows)
     if not chosen.is_packed:
         yield LogMessage(_OF_ONE if batch_size == 1 else _FASTER_APART)
         return chosen
     yield StageChanged("Checking whether examples can be packed")
-    views = [view for view in (rows.train, *(part.valid for part in rows.parts)) if len(view)]
-    shapes = [shape for view in views for shape in chosen.batches(view).shapes]
+    if len(rows.early):
+        # The same trial whether the others are tokens or not; one of them may be that long.
+        shapes = [
+            shape.with_longest(settings.max_seq_length)
+            for shape in chosen.training(rows).early_shapes
+        ]
+    else:
+        views = [view for view in (rows.train, *(part.valid for part in rows.parts)) if len(view)]
+        shapes = [shape for view in views for shape in chosen.batches(view).shapes]
     if can_pack(model, head, shapes):
         yield LogMessage(_SHARED)
         return chosen
@@ -71,10 +105,10 @@ _FASTER_APART = "Each example has a row of its own."
 _OF_ONE = "Each batch is one example."
 
 
-def fastest_batching(batch_size: int) -> Batching:
+def fastest_batching(batch_size: int, early_rows: int = 0) -> Batching:
     """What would be fastest on this machine, if the model bears it."""
     is_packed = batch_size > 1 and not has_fused_attention_gradient()
-    return Batching(batch_size, is_packed, has_free_shapes=not compiles())
+    return Batching(batch_size, is_packed, not compiles(), early_rows=early_rows)
 
 
 def _saved(data: object) -> Batching:

@@ -14,10 +14,11 @@ from app.engine.losses import loss_inputs, summed_loss
 from app.engine.mlx_gateway import import_mlx
 from app.engine.modes import evaluating
 from app.engine.packing import attention_within
+from app.engine.training_batches import TrainingBatches
 
 
 def measuring_activity(
-    model: Any, batches: Batches, count: int, seed: int
+    model: Any, batches: Batches | TrainingBatches, count: int, seed: int
 ) -> Generator[float, None, dict[str, float]]:
     """Yields the share done; returns module path → mean |gradient| of the mean loss per token.
 

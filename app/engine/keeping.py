@@ -37,6 +37,8 @@ class Keeper(Protocol):
 
     def log(self, text: str) -> None: ...
 
+    def keep(self, **facts: Any) -> None: ...
+
     def save(
         self,
         adapter: Mapping[str, Any],
@@ -88,6 +90,10 @@ class RunKeeper:
 
     def log(self, text: str) -> None:
         self._recorder.log(text)
+
+    def keep(self, **facts: Any) -> None:
+        """In the run's manifest."""
+        self._recorder.keep(**facts)
 
     def save(
         self,
@@ -147,6 +153,9 @@ class NoKeeper:
         pass
 
     def log(self, text: str) -> None:
+        pass
+
+    def keep(self, **facts: Any) -> None:
         pass
 
     def save(

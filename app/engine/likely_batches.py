@@ -49,8 +49,9 @@ def likely_shapes(
     rows = rows_from_stores(datasets, stores, data_settings(config, folder_limits(config.model)))
     fastest = fastest_batching(config.batch_size)
     batching = fastest if was_packed else replace(fastest, is_packed=False)
-    views = [view for view in (rows.train, *(part.valid for part in rows.parts)) if len(view)]
-    shapes = [shape for view in views for shape in batching.batches(view).shapes]
+    views = [part.valid for part in rows.parts if len(part.valid)]
+    shapes = list(batching.training(rows).shapes)
+    shapes += [shape for view in views for shape in batching.batches(view).shapes]
     return LikelyShapes(tuple(shapes), is_bound=_is_open(fastest, was_packed))
 
 

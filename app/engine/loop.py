@@ -2,6 +2,7 @@
 
 import traceback
 from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, nullcontext
 from time import perf_counter
 from typing import Literal
 
@@ -17,8 +18,10 @@ from app.core.events import (
     StepFinished,
 )
 from app.engine.adapter import adapter_config, check_scale
+from app.engine.batches import Batch
 from app.engine.best import BestSoFar
 from app.engine.checkpoints import Checkpoint, Progress
+from app.engine.coming_rows import ComingRows
 from app.engine.evaluation import count_exact_answers
 from app.engine.faults import plain_fault
 from app.engine.keeping import Keeper
@@ -30,7 +33,8 @@ from app.engine.mlx_gateway import (
     random_key,
     set_random_key,
 )
-from app.engine.preparation import Prepared
+from app.engine.planning import memory_of
+from app.engine.preparation import Prepared, with_later_rows
 from app.engine.rows_taken import rows_taken
 from app.engine.run_start import check_restored, head_message, run_started, training_step
 from app.engine.schedules import learning_rate
@@ -79,6 +83,7 @@ class TrainingLoop:
         self._is_validation_due = done.is_validation_due
         self._are_questions_left = False
         self._is_last_validation_left = False
+        self._coming = ComingRows(config, prepared) if prepared.later else None
 
     def events(self) -> Iterator[Event]:
         """Everything that happens, recorded on disk before it is reported."""
@@ -112,17 +117,32 @@ class TrainingLoop:
         yield head_message(self._head)
         if self._start is None:
             yield from self._scores("before")
-        yield from self._warm_up()
+        start = self._start
+        yield from self._warm_up(start.progress.random_state if start else (0, config.seed + 1))
         if config.early_stop_evals and not self._prepared.valid:
             yield LogMessage("Nothing is held out for validation, so the run can't end early.")
         if self._start is None:
             yield from self._validated()
         else:
             yield from self._resumed(self._start)
-        taken = self._step * config.gradient_accumulation
-        batches = self._prepared.train.endless(config.seed, start=taken)
+        with closing(self._coming) if self._coming else nullcontext():
+            yield from self._steps()
+            if self._step > 0:
+                yield from rows_taken(self._prepared, self._config, self._step)
+                yield from self._last_validation()
+                yield from self._scores("after")
+
+    def _steps(self) -> Iterator[Event]:
+        config = self._config
+        batches = self._batches()
+        if self._coming:
+            self._coming.start()
         is_asked_to_stop = self._stop.is_made()
         while self._step < self._last_step and not self._is_over() and not is_asked_to_stop:
+            if self._coming and self._coming.is_time(self._step):
+                if not (yield from self._rows_come()):
+                    break
+                batches = self._batches()
             step = self._step + 1
             rate = learning_rate(config, step)
             micro_batches = [next(batches) for _ in range(config.gradient_accumulation)]
@@ -143,31 +163,48 @@ class TrainingLoop:
             yield self._checkpoint()
             self._keeper.drop_others()
         self._training.check_at_rest(self._step)
-        if self._step > 0:
-            yield from rows_taken(self._prepared, self._config, self._step)
-            yield from self._last_validation()
-            yield from self._scores("after")
 
-    def _warm_up(self) -> Iterator[Event]:
+    def _batches(self) -> Iterator[Batch]:
+        taken = self._step * self._config.gradient_accumulation
+        return self._prepared.train.endless(self._config.seed, start=taken)
+
+    def _rows_come(self) -> Generator[Event, None, bool]:
+        """Wait for the rows that are no tokens yet, and train on them too; False once stopped."""
+        assert self._coming is not None
+        rows = yield from self._stop.stage("Tokenizing", self._coming.making())
+        if rows is None:
+            return False
+        self._coming.close()
+        self._coming = None
+        self._prepared = yield from with_later_rows(self._config, self._prepared, rows)
+        self._validation.take(self._prepared.valid)
+        self._keeper.keep(train_examples=len(rows.train), valid_examples=len(rows.valid))
+        key = random_key()  # an estimate draws random numbers too
+        yield from memory_of(self._config, self._prepared.shapes)
+        yield from self._warm_up(key)
+        return True
+
+    def _warm_up(self, key: tuple[int, int]) -> Iterator[Event]:
         """Trace every batch shape now, while it is shown: it holds the interpreter.
 
-        Where nothing is compiled there is nothing to trace.
+        Where nothing is compiled there is nothing to trace. `key` is that of the random numbers
+        that follow.
         """
         if compiles():
             yield from self._stop.stage("Warming up", self._tracing())
-        # Tracing draws random numbers too; from here on the run's own follow.
-        key = self._start.progress.random_state if self._start else (0, self._config.seed + 1)
-        set_random_key(*key)
+        set_random_key(*key)  # tracing draws some too
         import_mlx().reset_peak_memory()
 
     def _tracing(self) -> Work[None]:
-        train = self._prepared.train
-        shapes = [(self._training.trace, train, shape) for shape in train.shapes]
-        for valid in self._prepared.valid:
-            shapes += [(self._validation.trace, valid.batches, one) for one in valid.batches.shapes]
-        for done, (trace, batches, shape) in enumerate(shapes, start=1):
-            trace(batches.blank(shape))
-            yield done / len(shapes)
+        train = [(self._training.trace, blank) for blank in self._prepared.train.blanks()]
+        valid = [
+            (self._validation.trace, one.batches.blank(shape))
+            for one in self._prepared.valid
+            for shape in one.batches.shapes
+        ]
+        for done, (trace, blank) in enumerate([*train, *valid], start=1):
+            trace(blank)
+            yield done / len([*train, *valid])
 
     def _validated(self) -> Iterator[Event]:
         """The validation after the step just done; cut off, it stays due and counts for nothing."""
@@ -185,6 +222,10 @@ class TrainingLoop:
         is_done = self._step == self._config.steps or self._is_over()
         if not is_done or not self._validation.reads_more_at_the_end:
             return
+        if self._coming and not self._validation.can_read_the_last:
+            self._is_last_validation_left = not (yield from self._rows_come())
+            if self._is_last_validation_left:
+                return
         measuring = self._validation.measure_last(self._step)
         finished = yield from self._stop.stage("Validating on more rows", measuring)
         if finished is None:

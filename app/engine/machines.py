@@ -114,7 +114,7 @@ def join_machines(batch_size: int) -> Machines:
 
     Waits for the others. Raises AppError if they can't be reached or can't share a batch.
     """
-    if RANK_VARIABLE not in os.environ:
+    if is_alone():
         return ALONE
     mx = import_mlx()
     try:
@@ -128,6 +128,11 @@ def join_machines(batch_size: int) -> Machines:
             f"Use a batch size of {machines.count}, {2 * machines.count}, ….",
         )
     return machines
+
+
+def is_alone() -> bool:
+    """Whether this process is no part of a run on several machines."""
+    return RANK_VARIABLE not in os.environ
 
 
 def is_first_machine() -> bool:

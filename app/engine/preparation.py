@@ -1,5 +1,9 @@
-"""Everything a run needs before its first step: model, adapter, plan, batches, questions."""
+"""Everything a run needs before its first step: model, adapter, plan, batches, questions.
 
+Where rows become tokens while it trains, also what it needs once they are.
+"""
+
+import sys
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -7,15 +11,19 @@ from typing import Any
 
 from app.core.columns import parse_columns
 from app.core.config import TrainingConfig
-from app.core.errors import InputError
+from app.core.errors import InputError, RunError
 from app.core.events import Event, LogMessage, StageChanged
 from app.core.model_limits import ModelLimits
 from app.data.dataset_files import DatasetFiles, find_files
+from app.data.early_data import opening_early
+from app.data.early_rows import EARLY_ROWS
 from app.data.mixed_parts import DatasetPart
 from app.data.token_digest import tokens_digest
+from app.data.token_rows import TokenView
 from app.data.token_store import RowSettings
 from app.data.training_data import (
     DataSettings,
+    LaterRows,
     MixedFiles,
     TrainingData,
     opening_data,
@@ -31,10 +39,17 @@ from app.engine.fast_paths import FastPaths
 from app.engine.head import Head, find_head, vocabulary_of
 from app.engine.loading import BaseModel, loading_base_model
 from app.engine.lora import trainable
+from app.engine.machines import is_alone
 from app.engine.mlx_gateway import import_mlx
 from app.engine.stopping import in_stage
 from app.engine.tiers import TierPlan, plan_from_data
-from app.engine.validation_sample import ValidationSet, sample_note, validation_sets
+from app.engine.training_batches import TrainingBatches
+from app.engine.validation_sample import (
+    SampleSizes,
+    ValidationSet,
+    sample_note,
+    validation_sets,
+)
 
 
 @dataclass(frozen=True)
@@ -52,7 +67,7 @@ class Prepared:
     fast: FastPaths
     plan: TierPlan
     batching: Batching
-    train: Batches
+    train: TrainingBatches
     train_examples: int
     valid: tuple[ValidationSet, ...]
     """One for each dataset that has rows to validate on."""
@@ -64,6 +79,8 @@ class Prepared:
     """As of `token_digest.tokens_digest`."""
     parts: tuple[DatasetPart, ...] = ()
     """The datasets, if several are mixed."""
+    later: LaterRows | None = None
+    """Rows that are no tokens yet; the numbers of examples are those of rows until they are."""
 
     @property
     def head(self) -> Head | None:
@@ -71,15 +88,27 @@ class Prepared:
 
     @property
     def shapes(self) -> tuple[BatchShape, ...]:
-        """Of all batches."""
+        """Of all batches; with a likely one for rows that are no tokens yet."""
         sets = [batches for one in self.valid for batches in (one.batches, one.last_batches)]
-        return tuple(dict.fromkeys(shape for one in (self.train, *sets) for shape in one.shapes))
+        shapes = [*self.train.shapes, *(shape for one in sets for shape in one.shapes)]
+        if self.later:
+            largest = max(self.train.shapes, key=lambda shape: shape.cells)
+            shapes.append(largest.with_longest(self.later.longest))
+        return tuple(dict.fromkeys(shapes))
 
 
 _OTHER_ORDER = (
     "This run began with an older Nestling, which put examples into other batches: from here on "
     "their order is not what it would have been."
 )
+
+
+def _early_rows(saved: Mapping[str, object] | None) -> int:
+    """About how many rows the first epoch begins with, of a run that begins or goes on."""
+    if saved is None:
+        return EARLY_ROWS
+    batching = saved.get("batching")
+    return int(batching.get("early_rows", 0)) if isinstance(batching, Mapping) else 0
 
 
 def _had_another_order(batching: Any, is_mixed: bool) -> bool:
@@ -117,24 +146,25 @@ def prepare(
         plan.check(trainable(base.model))
     elif config.assign != "importance":
         plan = make_plan(trainable(base.model), config)
-    rows = yield from _opened(config, files, mixed, base)
+    settings = data_settings(config, base.limits, _early_rows(saved))
+    rows = yield from _opened(config, files, mixed, base, settings)
     yield from _notes(config, base, rows)
     if left_out:
         yield LogMessage(f"{_NO_ADAPTER} {', '.join(left_out)}.")
     head = find_head(base.model)
     kept = None if saved is None else saved.get("batching")
-    batching = yield from choosing_batching(base.model, head, rows, config.batch_size, kept)
+    batching = yield from choosing_batching(base.model, head, rows, settings, kept)
     if saved is not None and _had_another_order(kept, is_mixed=bool(mixed)):
         yield LogMessage(_OTHER_ORDER)
     wanted = Taken(FastPaths(head, config.grad_checkpoint), batching.is_packed)
-    taken = yield from _compared(config, base, plan, wanted, rows)
+    taken = yield from _compared(config, base, plan, wanted, _longest(rows, settings))
     batching = replace(batching, is_packed=taken.is_packed)
     vocabulary = vocabulary_of(base.model, head)
-    train = batching.batches(rows.train, vocabulary)
+    train = batching.training(rows, vocabulary)
     if plan is None:
         plan = yield from _plan_by_importance(config, base, train)
     valid = validation_sets(config, rows, batching, vocabulary)
-    if note := sample_note(valid, len(rows.valid)):
+    if note := sample_note(valid, rows.valid_rows):
         yield LogMessage(note)
     questions = yield from _questions(config.question_sets, base, vocabulary)
     return Prepared(
@@ -143,14 +173,57 @@ def prepare(
         plan=plan,
         batching=batching,
         train=train,
-        train_examples=len(rows.train),
+        train_examples=rows.train_rows,
         valid=valid,
-        valid_examples=len(rows.valid),
+        valid_examples=rows.valid_rows,
         questions=questions,
         fingerprints=rows.fingerprints,
-        tokens_sha256=tokens_digest(rows.train, rows.valid),
+        tokens_sha256=_tokens_digest(rows),
         parts=rows.parts if len(rows.parts) > 1 else (),
+        later=rows.later,
     )
+
+
+def with_later_rows(
+    config: TrainingConfig, prepared: Prepared, rows: TrainingData
+) -> Generator[Event, None, Prepared]:
+    """The same once all rows are tokens. Raises RunError where the early ones became others."""
+    if _tokens_digest(rows) != prepared.tokens_sha256:
+        raise RunError(
+            "Rows that were turned into tokens twice are not the same tokens: the base model's "
+            "chat template or tokenizer changed since this run began.",
+            "Put the old files back and go on with the run, or start a new one.",
+        )
+    yield LogMessage(
+        f"All rows are tokens: {len(rows.train):,} examples to train on, {len(rows.valid):,} to "
+        "validate on."
+    )
+    yield from _row_notes(prepared.base, rows)
+    vocabulary = vocabulary_of(prepared.base.model, prepared.head)
+    return replace(
+        prepared,
+        train=prepared.batching.training(rows, vocabulary),
+        train_examples=len(rows.train),
+        valid=validation_sets(config, rows, prepared.batching, vocabulary),
+        valid_examples=len(rows.valid),
+        later=None,
+    )
+
+
+def _tokens_digest(rows: TrainingData) -> str:
+    """Of all rows, or of the early ones."""
+    if not len(rows.early):
+        return tokens_digest(rows.train, rows.valid)
+    return tokens_digest(rows.train.part(rows.early))
+
+
+def _longest(rows: TrainingData, settings: DataSettings) -> int:
+    """Tokens of the longest row; where the first epoch begins with early rows, as many as any may
+    have: what is found is then the same whether the others are tokens or not."""
+    if len(rows.early):
+        return settings.max_seq_length
+    views: list[TokenView] = [rows.train, *(part.valid for part in rows.parts)]
+    return max(int(view.lengths.max()) for view in views if len(view))
 
 
 _NO_ADAPTER = (
@@ -170,12 +243,10 @@ def _compared(
     base: BaseModel,
     plan: TierPlan | None,
     wanted: Taken,
-    rows: TrainingData,
+    longest: int,
 ) -> Generator[Event, None, Taken]:
     """What the run takes of `wanted`; whatever differs from the model's own code is left out."""
     yield StageChanged("Checking gradients against the model's own code")
-    views = [rows.train, *(part.valid for part in rows.parts)]
-    longest = max(int(view.lengths.max()) for view in views if len(view))
     # By importance there is no plan yet; any has the same paths.
     plan = plan or make_plan(trainable(base.model), replace(config, assign="depth"))
     found = compared_with_own_code(base.model, plan, wanted, longest - 1)
@@ -187,14 +258,17 @@ def _compared(
 
 
 def _plan_by_importance(
-    config: TrainingConfig, base: BaseModel, train: Batches
+    config: TrainingConfig, base: BaseModel, train: TrainingBatches
 ) -> Generator[Event, None, TierPlan]:
-    measuring = measuring_activity(base.model, train, config.calibration_batches, config.seed)
+    count = min(config.calibration_batches, train.at_once)
+    measuring = measuring_activity(base.model, train, count, config.seed)
     activity = yield from in_stage("Measuring importance", measuring)
     return make_plan(trainable(base.model), config, activity)
 
 
-def data_settings(config: TrainingConfig, limits: ModelLimits) -> DataSettings:
+def data_settings(
+    config: TrainingConfig, limits: ModelLimits, early_rows: int = EARLY_ROWS
+) -> DataSettings:
     leave_out = config.bad_rows == "leave out"
     columns = parse_columns(config.map)
     return DataSettings(
@@ -204,30 +278,47 @@ def data_settings(config: TrainingConfig, limits: ModelLimits) -> DataSettings:
         config.validation_share,
         config.seed,
         limits.context_tokens,
+        early_rows,
     )
 
 
 def _opened(
-    config: TrainingConfig, files: DatasetFiles, mixed: Sequence[MixedFiles], base: BaseModel
+    config: TrainingConfig,
+    files: DatasetFiles,
+    mixed: Sequence[MixedFiles],
+    base: BaseModel,
+    settings: DataSettings,
 ) -> Generator[Event, None, TrainingData]:
     yield StageChanged("Reading the dataset")
-    opening = opening_data(files, base.tokenizer, data_settings(config, base.limits), mixed)
+    if not mixed and is_alone():
+        wanted = SampleSizes.of(config, sys.maxsize).early
+        opening_some = opening_early(files, base.tokenizer, settings, wanted)
+        if rows := (yield from in_stage("Reading the dataset", opening_some)):
+            return rows
+    opening = opening_data(files, base.tokenizer, settings, mixed)
     return (yield from in_stage("Tokenizing", opening))
 
 
 def _notes(config: TrainingConfig, base: BaseModel, rows: TrainingData) -> Iterator[LogMessage]:
     """What becomes of the rows, and what this model makes of them."""
-    limits = base.limits
-    for note in rows.notes:
+    if rows.later is None:
+        yield from _row_notes(base, rows)
+    else:
+        yield LogMessage(
+            f"The run begins with {len(rows.train):,} rows from all over the dataset; the others "
+            "become tokens when it comes to them."
+        )
+    if note := base.limits.cap_sentence(config.max_seq_length):
         yield LogMessage(note)
-    for note in (
-        limits.cap_sentence(config.max_seq_length),
-        limits.beyond_sentence(rows.beyond_context),
-    ):
-        if note:
-            yield LogMessage(note)
     if warning := end_token_note(base.path, base.tokenizer):
         yield LogMessage(warning, is_warning=True)
+
+
+def _row_notes(base: BaseModel, rows: TrainingData) -> Iterator[LogMessage]:
+    for note in rows.notes:
+        yield LogMessage(note)
+    if note := base.limits.beyond_sentence(rows.beyond_context):
+        yield LogMessage(note)
 
 
 def _questions(

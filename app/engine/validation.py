@@ -3,7 +3,7 @@
 What a loss over several datasets is, is decided here; when there is one, in the loop.
 """
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from math import fsum, isfinite
 from operator import mul
 
@@ -14,6 +14,7 @@ from app.engine.best import BestSoFar
 from app.engine.evaluation import Evaluator
 from app.engine.machines import Machines
 from app.engine.preparation import Prepared
+from app.engine.validation_sample import ValidationSet
 
 
 class Validation:
@@ -25,6 +26,10 @@ class Validation:
         self._best = best
         self._is_finite = True
         self._evaluator = Evaluator(prepared.base.model, prepared.head, machines)
+
+    def take(self, sets: Sequence[ValidationSet]) -> None:
+        """Go on with these, of which each validation reads the same rows as before."""
+        self._sets = tuple(sets)
 
     def trace(self, batch: Batch) -> None:
         """Compile for this batch's shape now."""
@@ -38,6 +43,11 @@ class Validation:
     @property
     def reads_more_at_the_end(self) -> bool:
         return any(one.last_rows > one.rows for one in self._sets)
+
+    @property
+    def can_read_the_last(self) -> bool:
+        """Whether all rows of the last validation are tokens."""
+        return all(one.is_last_there for one in self._sets)
 
     def measure(self, step: int) -> Generator[float, None, EvaluationFinished]:
         """The validation after `step`. Yields the share done after each batch.

@@ -1,6 +1,8 @@
 """Which held-out rows a run's validations read: a sample by seed, the same ones each time.
 
-The larger of two samples contains the smaller one. Knows no model and computes no loss.
+The larger of two samples contains the smaller one. Where the first epoch begins with early rows,
+the sample is of the rows that are held out first, which are tokens early too. Knows no model and
+computes no loss.
 """
 
 import math
@@ -11,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.core.config import TrainingConfig
+from app.data.splitting import draw_numbers
 from app.data.token_rows import TokenView
 from app.data.training_data import TrainingData
 from app.engine.batches import Batches
@@ -22,6 +25,8 @@ _TRAINING_COST = 2
 """A row's forward and backward pass beside its forward pass; the base's weights get no gradient."""
 FEWEST = 16
 """Rows, whatever they cost: the loss of fewer says little."""
+_EARLY_LAST = 512
+"""Rows of the last validation: a run that reads more of them has steps enough to wait for them."""
 _STREAM = 7
 """Apart from the random numbers that the seed gives elsewhere."""
 
@@ -44,6 +49,17 @@ class SampleSizes:
         each = max(FEWEST, math.ceil(affordable * config.steps_per_eval))
         last = max(each, math.ceil(affordable * config.steps))
         return cls(min(each, held_out), min(last, held_out))
+
+    @property
+    def early(self) -> int:
+        """Rows that are to be tokens when the run begins."""
+        return self.last if self.last <= _EARLY_LAST else self.each
+
+
+def first_held_out(view: TokenView, rows: int, seed: int) -> TokenView:
+    """So many rows, those that are held out first."""
+    drawn = np.argsort(draw_numbers(view.digests, seed), kind="stable")[:rows]
+    return view.part(np.sort(drawn))
 
 
 def sampled(views: Sequence[TokenView], rows: int, seed: int) -> list[TokenView]:
@@ -73,6 +89,8 @@ class ValidationSet:
     last_rows: int
     weight: float
     """What its loss counts: the tokens that an epoch trains of the same dataset."""
+    is_last_there: bool = True
+    """False while rows of the last sample are no tokens yet."""
 
 
 def validation_sets(
@@ -80,16 +98,24 @@ def validation_sets(
 ) -> tuple[ValidationSet, ...]:
     parts = [part for part in rows.parts if len(part.valid)]
     views = [part.valid for part in parts]
-    sizes = SampleSizes.of(config, sum(map(len, views)))
+    sizes = SampleSizes.of(config, rows.valid_rows)
     sets = []
-    samples = (sampled(views, size, config.seed) for size in (sizes.each, sizes.last))
+
+    def sample(size: int) -> list[TokenView]:
+        if len(rows.early):  # of one dataset
+            return [first_held_out(view, size, config.seed) for view in views]
+        return sampled(views, size, config.seed)
+
+    samples = (sample(size) for size in (sizes.each, sizes.last))
     for part, each, last in zip(parts, *samples, strict=True):
         batches = batching.batches(each, vocabulary)
         is_same = len(each) == len(last)
         last_batches = batches if is_same else batching.batches(last, vocabulary)
+        last_rows = sizes.last if rows.later else len(last)
         one = ValidationSet(
-            part.name, batches, last_batches, len(each), len(last), part.trained_tokens
-        )
+            part.name, batches, last_batches, len(each), last_rows, part.trained_tokens,
+            is_last_there=last_rows == len(last),
+        )  # fmt: skip
         sets.append(one)
     return tuple(sets)
 

@@ -82,7 +82,11 @@ def test_what_was_stopped_goes_on_where_it_was(
     assert nestling.data_work.preview.total == 5_000
 
 
-def test_a_run_goes_on_where_the_page_was(nestling: Nestling, large: Path, qtbot: QtBot) -> None:
+def test_a_run_goes_on_where_the_page_was(
+    nestling: Nestling, large: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that needs all rows before it begins."""
+    monkeypatch.setattr("app.data.early_data.LEAST_BYTES", 2**40)
     work = nestling.data_work.tokenisation
     nestling.state.change_config(steps=1, batch_size=1, validation_share=0.0)
     nestling.state.change_config(mask_prompt=False)
@@ -108,6 +112,21 @@ def test_a_run_goes_on_where_the_page_was(nestling: Nestling, large: Path, qtbot
     assert min(share for share in shares if share > HASHED) > reached / 2
     assert [folder.suffix for folder in stores_dir().iterdir() if folder.is_dir()] == [""]
     qtbot.waitUntil(lambda: work.done is not None)
+
+
+def test_the_page_goes_on_after_a_run_that_needed_few_rows(
+    nestling: Nestling, large: Path, qtbot: QtBot
+) -> None:
+    work = nestling.data_work.tokenisation
+    nestling.state.change_config(steps=1, batch_size=1, validation_share=0.0, mask_prompt=False)
+    nestling.commands.open_path(large)
+    qtbot.waitUntil(in_the_middle(nestling))
+    nestling.actions.start.trigger()
+    qtbot.waitUntil(lambda: nestling.state.phase is Phase.FINISHED)
+    assert nestling.state.finished is not None
+    assert nestling.state.finished.outcome == "finished"
+    qtbot.waitUntil(lambda: work.done is not None)
+    assert [folder.suffix for folder in stores_dir().iterdir() if folder.is_dir()] == [""]
 
 
 def test_after_tokens_are_made_a_run_makes_none(

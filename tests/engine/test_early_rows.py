@@ -1,0 +1,236 @@
+"""A run on a large file begins before all rows are tokens; its order doesn't depend on that."""
+
+import json
+import multiprocessing
+import os
+import signal
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+import pytest
+
+from app.core.config import TrainingConfig
+from app.core.events import Event, LogMessage, RunFinished, StageChanged, StepFinished
+from app.data import early_data
+from app.data.dataset_files import find_files
+from app.data.token_store import stores_dir
+from app.data.training_data import open_data
+from app.engine import coming_rows, preparation
+from app.engine.batching import Batching
+from app.engine.checkpoints import last_checkpoint, load_checkpoint
+from app.engine.mlx_gateway import import_mlx, import_mlx_lm
+from app.engine.model_folder import folder_limits
+from app.engine.preparation import data_settings
+from app.engine.trainer import resume, train
+from app.library.manifest import read_manifest
+
+EARLY = 32
+ROWS = 600
+REFUSED = "refuse me"
+
+
+def write_chats(path: Path, rows: int = ROWS, *, odd: int | None = None) -> Path:
+    """Chats of long-tailed lengths, sorted by them; row number `odd` begins with a reply."""
+    random = Random(0)
+    lengths = sorted(int(random.lognormvariate(2.5, 0.8)) + 1 for _ in range(rows))
+    with path.open("w") as file:
+        for number, length in enumerate(lengths):
+            reply = {"role": "assistant", "content": "b" * length}
+            turns = [{"role": "user", "content": f"{number}"}, reply]
+            if number == odd:
+                turns.insert(0, {"role": "system", "content": REFUSED})
+            file.write(json.dumps({"messages": turns}) + "\n")
+    return path
+
+
+@pytest.fixture(autouse=True)
+def few_early_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preparation, "EARLY_ROWS", EARLY)
+    monkeypatch.setattr(early_data, "LEAST_BYTES", 0)
+
+
+@pytest.fixture
+def config(tiny_model: Path, tmp_path: Path) -> TrainingConfig:
+    """Steps that go on beyond the early rows, into the second epoch."""
+    return TrainingConfig(
+        model=tiny_model, data=write_chats(tmp_path / "chats.jsonl"), output=tmp_path / "run",
+        steps=140, batch_size=4, rank=2, dropout=0.1, learning_rate=1e-2, steps_per_eval=40,
+        steps_per_save=1000, validation_share=0.2, validation_rows=20, max_seq_length=256,
+    )  # fmt: skip
+
+
+def steps(events: list[Event]) -> dict[int, StepFinished]:
+    """Without what the clock decides."""
+    return {
+        e.step: replace(e, tokens_per_second=0.0, peak_memory_bytes=0)
+        for e in events
+        if isinstance(e, StepFinished)
+    }
+
+
+def log(events: list[Event]) -> str:
+    return "\n".join(event.text for event in events if isinstance(event, LogMessage))
+
+
+def ending(events: list[Event]) -> RunFinished:
+    assert isinstance(events[-1], RunFinished)
+    return events[-1]
+
+
+def are_same(one: Path, other: Path) -> bool:
+    first, second = (load_checkpoint(last_checkpoint(run)).adapter for run in (one, other))
+    return all(import_mlx().array_equal(first[name], second[name]).item() for name in first)
+
+
+def test_a_run_takes_the_same_rows_whether_the_tokens_were_there_or_not(
+    config: TrainingConfig, tmp_path: Path
+) -> None:
+    first = list(train(config))
+    assert ending(first).outcome == "finished"
+    assert "The run begins with" in log(first)
+    assert "All rows are tokens: 480 examples to train on, 120 to validate on." in log(first)
+    second = list(train(replace(config, output=tmp_path / "again")))
+    assert "The run begins with" not in log(second)
+    assert steps(first) == steps(second)
+    assert len(steps(first)) == 140
+    losses = [
+        [e for e in run if e.__class__.__name__ == "EvaluationFinished"] for run in (first, second)
+    ]
+    assert losses[0] == losses[1]
+    assert are_same(tmp_path / "run", tmp_path / "again")
+    manifests = [read_manifest(tmp_path / name) for name in ("run", "again")]
+    for fact in ("train_examples", "valid_examples", "tokens_sha256", "batching"):
+        assert manifests[0][fact] == manifests[1][fact]
+    assert not multiprocessing.active_children()
+
+
+@pytest.mark.parametrize("cut", [2, 20])
+def test_a_run_resumes_bit_equal_before_and_after_all_rows_are_tokens(
+    config: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut: int
+) -> None:
+    whole = list(train(config))
+    begun_home = tmp_path / "other-home"
+    monkeypatch.setenv("NESTLING_HOME", str(begun_home))
+    begun = list(train(replace(config, output=tmp_path / "cut"), stop_after=cut))
+    monkeypatch.setenv("NESTLING_HOME", str(tmp_path / "third-home"))
+    after = list(resume(tmp_path / "cut"))
+    assert "The run begins with" in log(after)
+    assert steps(begun) | steps(after) == steps(whole)
+    assert are_same(tmp_path / "run", tmp_path / "cut")
+
+
+def test_a_run_that_never_comes_to_the_other_rows_leaves_them(config: TrainingConfig) -> None:
+    config = replace(config, steps=4, validation_rows=0)
+    events = list(train(config))
+    assert ending(events).outcome == "finished"
+    assert "All rows are tokens" not in log(events)
+    assert not stores_dir().exists() or not list(stores_dir().glob("*/manifest.json"))
+
+
+def test_a_run_stopped_before_all_rows_are_tokens_ends_what_makes_them(
+    config: TrainingConfig,
+) -> None:
+    events: list[Event] = []
+    for event in train(config, should_stop=lambda: bool(steps(events))):
+        events.append(event)
+    assert ending(events).outcome == "stopped"
+    assert not multiprocessing.active_children()
+
+
+def test_a_stop_while_the_rows_are_waited_for_is_obeyed(
+    config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(coming_rows.StoresInMaking, "are_made", lambda *_: False)
+    events: list[Event] = []
+
+    def is_waiting() -> bool:
+        return any(isinstance(e, StageChanged) and e.stage == "Tokenizing" for e in events)
+
+    for event in train(config, should_stop=is_waiting):
+        events.append(event)
+    assert ending(events).outcome == "stopped"
+    done = ending(events).steps
+    assert 0 < done < 140
+    monkeypatch.undo()
+    assert load_checkpoint(last_checkpoint(config.output)).progress.step == done
+
+
+def test_a_process_that_dies_ends_the_run_with_a_sentence_and_a_checkpoint(
+    config: TrainingConfig,
+) -> None:
+    events = []
+    for event in train(config):
+        events.append(event)
+        if isinstance(event, StepFinished) and event.step == 1:
+            (child,) = multiprocessing.active_children()
+            os.kill(child.pid, signal.SIGKILL)
+    assert ending(events).outcome == "failed"
+    assert "ended before it was done" in ending(events).message
+    assert ending(events).adapter_dir is not None
+    assert not multiprocessing.active_children()
+    again = list(resume(config.output))
+    assert ending(again).outcome == "finished"
+
+
+def test_a_file_that_changes_while_the_run_trains_ends_it_with_a_sentence(
+    config: TrainingConfig,
+) -> None:
+    events: list[Event] = []
+    for event in train(config):
+        if isinstance(event, LogMessage) and "The run begins with" in event.text:
+            write_chats(config.data, ROWS + 1)
+        events.append(event)
+    assert ending(events).outcome == "failed"
+    assert "changed while it was read" in ending(events).message
+
+
+def test_rows_that_the_template_refuses_are_left_out_and_counted_once_all_are_tokens(
+    make_model: Any, config: TrainingConfig, tmp_path: Path
+) -> None:
+    model = make_model()
+    template = model / "chat_template.jinja"
+    refusing = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no') }}{% endif %}"
+    template.write_text(refusing + template.read_text())
+    data = write_chats(tmp_path / "odd.jsonl", odd=ROWS - 1)
+    first = list(train(replace(config, model=model, data=data)))
+    assert "1 row is left out; the first: odd.jsonl, line 600" in log(first)
+    second = list(train(replace(config, model=model, data=data, output=tmp_path / "again")))
+    assert steps(first) == steps(second)
+
+
+def test_a_run_of_a_version_without_early_rows_keeps_its_order(
+    config: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as older:
+        older.setattr(preparation, "EARLY_ROWS", 0)
+        whole = list(train(config))
+        begun = list(train(replace(config, output=tmp_path / "cut"), stop_after=5))
+    assert read_manifest(tmp_path / "cut")["batching"]["early_rows"] == 0
+    assert steps(begun) | steps(list(resume(tmp_path / "cut"))) == steps(whole)
+
+
+@pytest.mark.parametrize("is_traced", [True, False])
+def test_early_rows_come_from_all_over_a_sorted_file_and_waste_little(
+    tiny_model: Path, tmp_path: Path, is_traced: bool
+) -> None:
+    data = write_chats(tmp_path / "sorted.jsonl", 6_000)
+    config = TrainingConfig(model=tiny_model, max_seq_length=256)
+    settings = data_settings(config, folder_limits(tiny_model), 1024)
+    rows = open_data(find_files(data), import_mlx_lm().load_tokenizer(tiny_model), settings)
+    assert 900 < len(rows.early) < 1150
+    assert len(rows.early) % config.batch_size == 0
+    middle = np.median(rows.train.lengths[rows.early]) / np.median(rows.train.lengths)
+    assert 0.9 < middle < 1.1
+    batches = Batching(4, True, not is_traced, early_rows=1024).training(rows)
+    places = list(batches._epoch(0, 0))
+    taken = np.concatenate([part._examples._chosen[indexes] for part, indexes in places])
+    assert sorted(taken) == sorted(rows.train._chosen), "each row exactly once"
+    for count in (batches.at_once, len(places)):
+        cells = sum(part.batch(indexes).tokens.size for part, indexes in places[:count])
+        tokens = sum(int(part._examples.lengths[indexes].sum()) for part, indexes in places[:count])
+        assert 1 - tokens / cells < 0.06
+    later = [indexes.tobytes() for _, indexes in batches._epoch(0, 1)]
+    assert later != [indexes.tobytes() for _, indexes in places]
