@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from app.data.mixed_parts import DatasetPart
-from app.data.row_notes import note_line
+from app.data.row_notes import RowNote, note_line
 from app.data.token_rows import TokenView
 from app.data.used_rows import UsedRows
 
@@ -32,6 +32,16 @@ def row_notes(used: UsedRows, limit: int) -> list[str]:
             "each is trained as the model sees it at its turn. The setting replies decides that."
         )
     return [*notes, *(note_line(note, count) for note, count in used.notes.items() if count)]
+
+
+def early_notes(train: TokenView, limit: int) -> list[str]:
+    """The same of the rows that a run begins with, before the others are tokens."""
+    notes = []
+    if cut := train.cut_count:
+        notes.append(f"{_rows(cut)} longer than {limit:,} tokens: cut at the end.")
+    counts = {note: int((train.notes & note > 0).sum()) for note in RowNote}
+    notes += [note_line(note, count) for note, count in counts.items() if count]
+    return [f"Of these, {note}" for note in notes]
 
 
 def mixing_notes(train: TokenView, names: Sequence[str], seed: int) -> list[str]:

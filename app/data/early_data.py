@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.core.progress import part_of_whole
+from app.data.data_notes import early_notes
 from app.data.dataset_files import DatasetFiles, dataset_name, facts_of
 from app.data.early_reading import EarlyReader, EarlyReading, KeptRow
 from app.data.embedded_tokens import rows_to_check, without_embedding
@@ -68,8 +69,9 @@ def opening_early(
     if not len(train) or (len(valid) < valid_rows and not found.is_valid_whole):
         return None
     longest = max(int(train.lengths.max()), min(found.most_characters, settings.max_seq_length))
+    notes = tuple(early_notes(train, settings.max_seq_length))
     return TrainingData(
-        train, valid, 0, (), 0, (), {str(path): one.digest for path, one in contents.items()},
+        train, valid, 0, (), 0, notes, {str(path): one.digest for path, one in contents.items()},
         mixed_parts([dataset_name(files)], train, [valid]), early=np.arange(len(train)),
         later=LaterRows(
             files, plain, settings, contents, found.train_rows, found.valid_rows, longest

@@ -186,6 +186,16 @@ class TokenView:
         """[rows]"""
         return self._rows.digests[self._chosen]
 
+    @property
+    def notes(self) -> npt.NDArray[np.uint16]:
+        """[rows]: each a RowNote."""
+        return self._rows.notes[self._chosen]
+
+    @property
+    def cut_count(self) -> int:
+        """Rows that are longer than the limit."""
+        return int((self._rows.lengths[self._chosen] > self._limit).sum())
+
     def __getitem__(self, index: int) -> TokenizedExample:
         tokens, spans = self.arrays(index)
         row = self._chosen[index]

@@ -308,6 +308,8 @@ def _notes(config: TrainingConfig, base: BaseModel, rows: TrainingData) -> Itera
             f"The run begins with {len(rows.train):,} rows from all over the dataset; the others "
             "become tokens when it comes to them."
         )
+        for note in rows.notes:
+            yield LogMessage(note)
     if note := base.limits.cap_sentence(config.max_seq_length):
         yield LogMessage(note)
     if warning := end_token_note(base.path, base.tokenizer):

@@ -130,6 +130,19 @@ def test_a_run_that_never_comes_to_the_other_rows_leaves_them(config: TrainingCo
     assert not stores_dir().exists() or not list(stores_dir().glob("*/manifest.json"))
 
 
+def test_what_is_to_be_known_of_the_first_rows_is_said_at_once(config: TrainingConfig) -> None:
+    lines = config.data.read_text().splitlines()
+    rows = [json.loads(line) for line in lines]
+    for row in rows:
+        row["messages"][-1]["reasoning_content"] = "so"
+    config.data.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    said = log(list(train(replace(config, steps=1, validation_rows=0))))
+    count = said.partition("The run begins with ")[2].partition(" rows")[0]
+    assert (
+        f"Of these, {count} rows have thoughts that the model's chat template leaves out." in said
+    )
+
+
 def test_a_run_stopped_before_all_rows_are_tokens_ends_what_makes_them(
     config: TrainingConfig,
 ) -> None:
