@@ -20,6 +20,7 @@ from multiprocessing.process import BaseProcess
 from time import monotonic
 
 from app.core.errors import RunError
+from app.core.machine_memory import machine_bytes
 from app.core.settings.training import Replies
 from app.data.embedded_tokens import with_embeddings
 from app.data.examples import Example, RowProblem
@@ -30,6 +31,12 @@ from app.data.tokenizing import ExampleTokenizer
 
 MAX_WORKERS = 8
 """Reading and checking the rows, which one process does, is about eight times as fast."""
+_SHARE_OF_MEMORY = 8
+"""Of the machine's memory so many parts, one of which all processes together may take."""
+_PROCESS_BYTES = 90 * 2**20
+"""One with a small tokenizer, as measured."""
+_BYTES_A_PICKLED_BYTE = 40
+"""What a tokenizer takes in a process: 31 to 37 times as much as its pickle, as measured."""
 _LOTS_AHEAD = 2
 _PATIENCE_SECONDS = 0.1
 _SECONDS_TO_END = 0.5
@@ -93,13 +100,19 @@ def tokenized(
     # Here, where it can be waited for: each worker would try the template anew.
     yield from trying_templates(getattr(tokenizer, "chat_template", None))
     plain = plain_tokenizer(tokenizer)
-    workers = min(os.cpu_count() or 1, MAX_WORKERS)
-    if in_parallel and plain is not None and workers > 1:
+    if in_parallel and plain is not None and (workers := worker_count(plain)) > 1:
         yield from _in_processes(lots, plain, (mask_prompt, embedding_rows, replies), workers)
         return
     here = _LotTokenizer(tokenizer, mask_prompt, embedding_rows, replies)
     for lot in lots:
         yield here.tokenized(lot)
+
+
+def worker_count(tokenizer: PlainTokenizer) -> int:
+    """How many processes the machine has cores and memory for, as each has a tokenizer."""
+    size = _PROCESS_BYTES + _BYTES_A_PICKLED_BYTE * len(pickle.dumps(tokenizer))
+    affordable = machine_bytes() // _SHARE_OF_MEMORY // size
+    return max(1, min(os.cpu_count() or 1, MAX_WORKERS, affordable))
 
 
 def _in_processes(

@@ -21,6 +21,7 @@ from app.data.examples import RowProblem
 from app.data.token_cache import stores_dir
 from app.data.token_rows import TokenView
 from app.data.token_store import RowSettings, opening_store
+from app.data.tokenizer import PlainTokenizer, plain_tokenizer
 from app.data.tokenizing import ExampleTokenizer
 from tests.patience import PATIENCE_SECONDS
 
@@ -372,6 +373,21 @@ def large(monkeypatch):
     monkeypatch.setattr(token_store, "_LARGE_BYTES", 0)
     monkeypatch.setattr(token_store, "_LOT_ROWS", 10)
     monkeypatch.setattr(token_workers.os, "cpu_count", lambda: 2)
+
+
+def test_there_are_as_many_processes_as_memory_allows(tokenizer, monkeypatch):
+    plain = plain_tokenizer(tokenizer)
+    monkeypatch.setattr(token_workers.os, "cpu_count", lambda: 16)
+
+    def count(gigabytes, vocabulary_bytes=0):
+        monkeypatch.setattr(token_workers, "machine_bytes", lambda: gigabytes * 2**30)
+        options = {**plain.template_options, "large": "x" * vocabulary_bytes}
+        return token_workers.worker_count(PlainTokenizer(plain.inner, options, plain.eos_token_ids))
+
+    assert count(64) == token_workers.MAX_WORKERS
+    assert count(1) == 1
+    # Of the size of Gemma 3's, 0.8 GB a process: on 8 cores it took 5.8 GB.
+    assert [count(gigabytes, 18 * 2**20) for gigabytes in (4, 8, 16, 32)] == [1, 1, 2, 5]
 
 
 def test_processes_give_what_one_gives_in_the_same_order(write_rows, tokenizer, large):

@@ -1,8 +1,6 @@
 """How much memory this machine gives a run: the one place that asks it."""
 
-import os
-
-from app.engine.memory.cgroup import memory_limit
+from app.core.machine_memory import machine_bytes
 from app.engine.mlx_gateway import import_mlx
 
 _DEVICE_KEYS = ("max_recommended_working_set_size", "total_memory", "memory_size")
@@ -17,5 +15,4 @@ def available_bytes() -> int:
     for key in _DEVICE_KEYS:
         if isinstance(size := facts.get(key), int) and size > 0:
             return size
-    installed = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return min(installed, memory_limit() or installed)
+    return machine_bytes()

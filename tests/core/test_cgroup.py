@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from app.engine.memory import machine
-from app.engine.memory.cgroup import memory_limit
+from app.core import machine_memory
+from app.core.cgroup import memory_limit
 
 NO_LIMIT_V1 = 2**63 - 4096
 
@@ -45,10 +45,9 @@ def test_without_a_limit_there_is_none(tmp_path: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize("limit", [10**6, NO_LIMIT_V1, None])
-def test_a_run_gets_no_more_than_the_limit_and_no_more_than_the_machine_has(
+def test_the_process_gets_no_more_than_the_limit_and_no_more_than_the_machine_has(
     monkeypatch: pytest.MonkeyPatch, limit: int | None
 ) -> None:
     installed = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    monkeypatch.setattr(machine, "memory_limit", lambda: limit)
-    monkeypatch.setattr(machine, "_DEVICE_KEYS", ())
-    assert machine.available_bytes() == (10**6 if limit == 10**6 else installed)
+    monkeypatch.setattr(machine_memory, "memory_limit", lambda: limit)
+    assert machine_memory.machine_bytes() == (10**6 if limit == 10**6 else installed)
