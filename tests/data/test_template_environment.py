@@ -2,6 +2,8 @@
 
 import json
 import re
+from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -45,28 +47,21 @@ def outcome(render: Any) -> str:
         return re.sub(r"Chat templates can.*", "Chat templates can...", f"refused: {error}")
 
 
+def theirs_of(chat: Any, source: str, given: dict[str, Any]) -> str:
+    return str(render_jinja_template([chat], chat_template=source, **given)[0][0])
+
+
 @pytest.mark.parametrize("name", SOURCES)
 def test_a_chat_is_rendered_as_by_transformers(name: str) -> None:
     source = SOURCES[name]
     if source.startswith("{\n") and "chat_template" in source:
         source = json.loads(source)["chat_template"]
     template = template_of(source)
-    for chat in CHATS:
-        for prompted in (False, True):
-            for tools in (None, TOOLS):
-                given = {"tools": tools, "documents": None, "add_generation_prompt": prompted}
-                ours = outcome(lambda: template.render(messages=chat, **given, **OPTIONS))  # noqa: B023
-                (theirs,) = [
-                    outcome(
-                        lambda: render_jinja_template(
-                            [chat],
-                            chat_template=source,
-                            **given,
-                            **OPTIONS,  # noqa: B023
-                        )[0][0]
-                    )
-                ]
-                assert ours == theirs
+    for chat, prompted, tools in product(CHATS, (False, True), (None, TOOLS)):
+        given = {"tools": tools, "documents": None, "add_generation_prompt": prompted, **OPTIONS}
+        ours = outcome(partial(template.render, messages=chat, **given))
+        theirs = outcome(partial(theirs_of, chat, source, given))
+        assert ours == theirs
 
 
 def test_what_was_asked_at_once_is_what_is_asked_alone(tiny_model: Path) -> None:
