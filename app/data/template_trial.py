@@ -11,6 +11,8 @@ from app.core.progress import run_to_end
 from app.data.template_process import TAKES_ALL_MEMORY, ProcessEnded, template_process
 from app.data.template_server import OUT_OF_MEMORY, Trial
 
+TRYING = "Trying the chat template"
+"""As a stage of any work."""
 CPU_SECONDS = 5
 """Templates take milliseconds."""
 _MOST_SECONDS = 60.0

@@ -39,6 +39,7 @@ from app.engine.machines import Machines, is_first_machine, join_machines
 from app.engine.mlx_gateway import CACHE_LIMIT_BYTES, computed_by, import_mlx
 from app.engine.planning import memory_before, memory_of
 from app.engine.preparation import Prepared, prepare
+from app.engine.question_digests import QUESTIONS_KEY, question_notes
 from app.engine.reopened_run import recorder_warnings, reopened_run, weights_hashing
 from app.engine.stopping import Made, in_stage, until_one_stops
 from app.library.checkpoint_list import step_of
@@ -148,6 +149,7 @@ def resume(
         kept = merged(manifest, digests, start.progress.step)
         recorder, first = reopened_run(run_dir, start, {MANIFEST_KEY: kept.data()})
         notes = first + notes + said_of_tokens(manifest, prepared.tokens_sha256)
+        notes += question_notes(manifest, prepared.question_fingerprints)
         hashing = weights_hashing(files, digests, kept, start)
         keeper = RunKeeper(recorder, config.keep_checkpoints, start, hashing)
     loop = TrainingLoop(
@@ -245,6 +247,7 @@ def _what_must_agree(
         "the settings": json.dumps(settings, sort_keys=True, default=str),
         "the base model": json.dumps((digests.sampled() if is_large else digests).data()),
         "the dataset": json.dumps(sorted(prepared.fingerprints.values())),
+        "the question sets": json.dumps(sorted(prepared.question_fingerprints.values())),
         "the tier plan": prepared.plan.digest(),
         "how examples are put into batches": json.dumps(prepared.batching.data()),
     }
@@ -262,6 +265,7 @@ def _facts(prepared: Prepared, digests: BaseModelDigests) -> Facts:
     """What the manifest says beyond the config."""
     return {
         "data": prepared.fingerprints,
+        QUESTIONS_KEY: prepared.question_fingerprints,
         MANIFEST_KEY: digests.data(),
         "tokens_sha256": prepared.tokens_sha256,
         "base_parameters": prepared.base.parameters,
