@@ -15,6 +15,7 @@ from multiprocessing.process import BaseProcess
 from time import monotonic
 from typing import Any
 
+from app.core.child_signals import terminal_signals_kept_off
 from app.core.interrupting import raise_if_stopped
 from app.data import render_limit
 from app.data.process_memory import process_bytes
@@ -127,7 +128,8 @@ class TemplateProcess:
         self._process = context.Process(
             target=serve, args=(self._source, theirs, render_limit.SECONDS), daemon=True
         )
-        self._process.start()
+        with terminal_signals_kept_off():
+            self._process.start()
         theirs.close()
         self._bytes_at_start = 0
         self._has_answered = False

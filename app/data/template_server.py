@@ -92,7 +92,8 @@ def serve(source: str, connection: Connection, seconds: float) -> None:
 
     `seconds` is how much of a processor's time one rendering may take.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # the parent decides
     _limit_memory()
     try:
         with suppress(EOFError, OSError):

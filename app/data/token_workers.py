@@ -19,6 +19,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from time import monotonic
 
+from app.core.child_signals import terminal_signals_kept_off
 from app.core.errors import RunError
 from app.core.machine_memory import machine_bytes
 from app.core.settings.training import Replies
@@ -131,7 +132,8 @@ def _in_processes(
     with _pool(pickle.dumps((problem, tokenizer, *settings)), workers) as pool:
         try:
             for lot in lots:
-                ahead.append(pool.submit(_tokenize_here, lot))
+                with terminal_signals_kept_off():  # it may start a process
+                    ahead.append(pool.submit(_tokenize_here, lot))
                 if len(ahead) > workers + _LOTS_AHEAD:
                     yield from _awaited(ahead.popleft())
             while ahead:
