@@ -17,6 +17,7 @@ from app.core.paths import runs_dir as default_runs_dir
 from app.core.regular_files import read_regular
 from app.data.fingerprint import reading_fingerprints
 from app.data.model_files import HASHED_FIRST_BYTES, ModelFiles, read_model_files
+from app.data.template_process import end_template_processes
 from app.engine.base_model_digests import (
     WeightsHashing,
     check_is_same,
@@ -172,7 +173,10 @@ def _made_ready(
         yield from in_stage("Hashing the dataset", _checking_dataset(config, saved))
     digests = yield from hashed_before_training(files)
     remarks = check_is_same(config.model, saved, digests) if saved is not None else []
-    prepared, notes = yield from _with_notes(prepare(config, saved, files.check_unchanged))
+    try:
+        prepared, notes = yield from _with_notes(prepare(config, saved, files.check_unchanged))
+    finally:
+        end_template_processes()
     yield StageChanged("Estimating the memory")
     _, more_notes = yield from _with_notes(memory_of(config, prepared.shapes, should_stop))
     return prepared, digests, remarks + notes + more_notes

@@ -173,8 +173,8 @@ def test_a_template_that_never_ends_is_said_to_be_tried_and_can_be_stopped(
     qtbot.waitUntil(lambda: strip.text.text() == "Trying the chat template …")
     strip.stop.click()
     assert work.is_stopped
-    qtbot.waitUntil(work.make_way().is_set)
     assert strip.text.text().startswith("Stopped at")
+    qtbot.waitUntil(work.make_way().is_set)
 
 
 def test_a_file_that_vanishes_is_told_in_a_sentence(
