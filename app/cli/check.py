@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Generator
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from app.data.checked_file import KEPT_PROBLEMS
 from app.data.dataset_files import find_files
 from app.data.fingerprint import unchanged
 from app.data.mixed_inspection import GivenDataset, MixedFacts, inspecting_mixed
+from app.data.template_trial import TRYING, trying_templates
 
 if TYPE_CHECKING:
     from app.data.token_facts import TokenisedFiles
@@ -116,7 +118,13 @@ def _loaded(folder: Path) -> _Model:
     from app.engine.model_folder import folder_limits
 
     tokenizer = load_tokenizer(folder)
+    waited_for(_trying(tokenizer), TRYING)
     return _Model(tokenizer, folder_limits(folder), end_token_note(folder, tokenizer))
+
+
+def _trying(tokenizer: Any) -> Generator[float, None, None]:
+    for _ in trying_templates(getattr(tokenizer, "chat_template", None)):
+        yield 0.0
 
 
 def _as_cut(config: TrainingConfig, limits: ModelLimits) -> TrainingConfig:

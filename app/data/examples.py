@@ -29,6 +29,7 @@ ProblemKind = Literal[
     "too long",
     "refused by the model",
     "token without embedding",
+    "too costly to render",
     "rows in an object",
     "special tokens",
     "marked bad",
@@ -75,7 +76,11 @@ REFUSED: ProblemKind = "refused by the model"
 """An example, but none that this model can be trained on."""
 NO_EMBEDDING: ProblemKind = "token without embedding"
 """An example that this model would read out of bounds."""
-MODEL_KINDS = (REFUSED, NO_EMBEDDING)
+TOO_COSTLY: ProblemKind = "too costly to render"
+"""An example that this model's chat template takes too much time or memory for."""
+STOPPING_KINDS = (NO_EMBEDDING, TOO_COSTLY)
+"""The model's, and a run stops at them unless bad rows are left out."""
+MODEL_KINDS = (REFUSED, *STOPPING_KINDS)
 """The model's; all other kinds are bad rows."""
 
 

@@ -13,13 +13,23 @@ from pathlib import Path
 
 from app.core.settings.training import Replies
 from app.data.beginnings import Beginnings, TextSplitter, splitter_of
-from app.data.examples import REFUSED, ChatExample, Example, Message, RowProblem, TextExample
+from app.data.examples import (
+    REFUSED,
+    TOO_COSTLY,
+    ChatExample,
+    Example,
+    Message,
+    ProblemKind,
+    RowProblem,
+    TextExample,
+)
 from app.data.left_out import TextOf, has_other_keys, left_out
-from app.data.render_limit import RenderingTooLong
+from app.data.render_limit import RenderingTooCostly
 from app.data.rendered_text import SpecialWords, TextEnds
 from app.data.replies import Render, Rendering, ReplyFinder, Span, through_last_reply, trained_turns
 from app.data.row_notes import RowNote, flags_of
-from app.data.templates import ChatTemplate, TemplateError
+from app.data.template_server import Call
+from app.data.templates import Chat, ChatTemplate, TemplateError
 from app.data.token_rows import TokenizedExample
 from app.data.tokenizer import Tokenizer, plain_tokenizer
 
@@ -69,8 +79,8 @@ class ExampleTokenizer:
         tools = example.tools
         try:
             messages = self._context(example)
-        except TemplateError as error:
-            return [_refused(example, str(error))]
+        except (TemplateError, RenderingTooCostly) as error:
+            return [_not_rendered(example, error)]
 
         @cache  # a chat of many examples asks for the same beginnings again
         def render(count: int, prompted: bool) -> list[int]:
@@ -117,10 +127,7 @@ class ExampleTokenizer:
         messages: Sequence[Message] = example.messages
         if self._mask_prompt:
             messages = through_last_reply(messages, example.untrained)
-        try:
-            return self._template.with_arguments(messages, example.tools)
-        except RenderingTooLong as error:
-            raise error.on(str(example.place)) from None
+        return self._template.with_arguments(messages, example.tools)
 
     def _chat_rows(
         self, example: ChatExample, messages: Sequence[Message], render: Render, text_of: TextOf
@@ -128,10 +135,8 @@ class ExampleTokenizer:
         try:
             renderings, notes, last_only = self._renderings(example, messages, render)
             notes |= self._notes(example, messages, [one.turns for one in renderings], text_of)
-        except TemplateError as error:
-            return [_refused(example, str(error))]
-        except RenderingTooLong as error:
-            raise error.on(str(example.place)) from None
+        except (TemplateError, RenderingTooCostly) as error:
+            return [_not_rendered(example, error)]
         rows = [_row(example, one.tokens, one.spans) for one in renderings]
         # Once for all examples of a chat, so that chats are counted.
         return _noted(rows, notes, last_only) if notes or last_only else rows
@@ -189,32 +194,65 @@ class _Fast(ExampleTokenizer):
     ) -> None:
         super().__init__(tokenizer, mask_prompt, replies)
         self._splitter = splitter
-        self._template.compile()
 
     def many(self, examples: Sequence[Example]) -> list[list[Tokenized]]:
         found: dict[int, list[Tokenized]] = {}
         texts: dict[int, str] = {}
-        chats: dict[int, tuple[Sequence[Message], TextOf, str]] = {}
+        contexts: dict[int, Sequence[Message]] = {}
         for index, example in enumerate(examples):
             if isinstance(example, TextExample):
                 texts[index] = example.text
                 continue
             try:
-                messages = self._context(example)
-                text_of: TextOf = cache(self._template.texts(messages, example.tools))
-                chats[index] = messages, text_of, text_of(len(messages), False)
-            except TemplateError as error:
-                found[index] = [_refused(example, str(error))]
-            except RenderingTooLong as error:
-                raise error.on(str(example.place)) from None
+                contexts[index] = self._context(example)
+            except (TemplateError, RenderingTooCostly) as error:
+                found[index] = [_not_rendered(example, error)]
         split = self._splitter.split(list(texts.values()), add_special_tokens=True)
         for index, tokens in zip(texts, split, strict=True):
             found[index] = [self._text_row(examples[index], tokens)]  # type: ignore[arg-type]
-        split = self._splitter.split([text for _, _, text in chats.values()])
-        for (index, (messages, text_of, text)), tokens in zip(chats.items(), split, strict=True):
+        found |= self._chats(examples, contexts)
+        return [found[index] for index in range(len(examples))]
+
+    def _chats(
+        self, examples: Sequence[Example], contexts: dict[int, Sequence[Message]]
+    ) -> dict[int, list[Tokenized]]:
+        found: dict[int, list[Tokenized]] = {}
+        chats: dict[int, tuple[TextOf, str]] = {}
+        for index, text_of in zip(contexts, self._rendered(examples, contexts), strict=True):
+            try:
+                chats[index] = text_of, text_of(len(contexts[index]), False)
+            except (TemplateError, RenderingTooCostly) as error:
+                found[index] = [_not_rendered(examples[index], error)]
+        split = self._splitter.split([text for _, text in chats.values()])
+        for (index, (text_of, text)), tokens in zip(chats.items(), split, strict=True):
+            messages = contexts[index]
             render = Beginnings(self._splitter, text_of, (text, tokens), len(messages))
             found[index] = self._chat_rows(examples[index], messages, render, text_of)  # type: ignore[arg-type]
-        return [found[index] for index in range(len(examples))]
+        return found
+
+    def _rendered(
+        self, examples: Sequence[Example], contexts: dict[int, Sequence[Message]]
+    ) -> Sequence[TextOf]:
+        if not contexts:
+            return ()
+        self._template.render_plainly()
+        return self._template.texts_of(
+            [
+                Chat(messages, examples[index].tools, self._calls(examples[index], messages))  # type: ignore[union-attr, arg-type]
+                for index, messages in contexts.items()
+            ]
+        )
+
+    def _calls(self, example: ChatExample, messages: Sequence[Message]) -> tuple[Call, ...]:
+        """The renderings by which the replies are found."""
+        calls = [Call(len(messages), False)]
+        turns: Sequence[int] = example.untrained
+        if self._mask_prompt:
+            turns = trained_turns(messages, example.untrained)
+            turns = turns[-1:] if self._replies == "last" else turns
+        for turn in turns:
+            calls += [Call(turn, True), Call(turn + 1, False)]
+        return tuple(dict.fromkeys(call for call in calls if 0 < call.turns <= len(messages)))
 
 
 def _row(
@@ -243,8 +281,15 @@ def _between(spans: Sequence[Span], length: int) -> list[Span]:
     return list(zip(starts, ends, strict=True))
 
 
-def _refused(example: Example, reason: str) -> RowProblem:
-    return RowProblem(Path(), example.place, reason, REFUSED)
+def _not_rendered(example: Example, error: TemplateError | RenderingTooCostly) -> RowProblem:
+    if isinstance(error, RenderingTooCostly):
+        reason = f"the model's chat template {error.excess} on it"
+        return _refused(example, reason, TOO_COSTLY)
+    return _refused(example, str(error))
+
+
+def _refused(example: Example, reason: str, kind: ProblemKind = REFUSED) -> RowProblem:
+    return RowProblem(Path(), example.place, reason, kind)
 
 
 def content_digest(example: Example) -> int:

@@ -41,7 +41,7 @@ from app.engine.lora import trainable
 from app.engine.machines import is_alone
 from app.engine.mlx_gateway import import_mlx
 from app.engine.question_sets import QuestionSet, reading_question_sets
-from app.engine.stopping import in_stage
+from app.engine.stopping import in_stage, trying_template
 from app.engine.tiers import TierPlan, plan_from_data
 from app.engine.training_batches import TrainingBatches
 from app.engine.validation_sample import (
@@ -74,6 +74,10 @@ class Prepared:
     """The datasets, if several are mixed."""
     later: LaterRows | None = None
     """Rows that are no tokens yet; the numbers of examples are those of rows until they are."""
+
+    @property
+    def question_fingerprints(self) -> dict[str, str]:
+        return {path: sha for one in self.questions for path, sha in one.fingerprints.items()}
 
     @property
     def head(self) -> Head | None:
@@ -140,6 +144,7 @@ def prepare(
     elif config.assign != "importance":
         plan = make_plan(trainable(base.model), config)
     settings = data_settings(config, base.limits, _early_rows(saved))
+    yield from trying_template(base.tokenizer)
     rows = yield from _opened(config, files, mixed, base, settings)
     yield from _notes(config, base, rows)
     if left_out:

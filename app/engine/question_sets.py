@@ -30,6 +30,8 @@ class QuestionSet:
     batches: Batches
     """Of those that are asked."""
     count: int
+    fingerprints: dict[str, str]
+    """Path → SHA-256 of the files that the questions were read from."""
 
 
 def questions_asked(config: TrainingConfig, found: int) -> int:
@@ -73,5 +75,5 @@ def reading_question_sets(
                 "after it, the same ones."
             )
         batches = Batches(asked, batch_size=32, vocabulary=vocabulary)
-        read.append(QuestionSet(name, batches, len(asked)))
+        read.append(QuestionSet(name, batches, len(asked), found.fingerprints))
     return tuple(read)
