@@ -122,7 +122,7 @@ class ReplyFinder:
 
     def _check_words(self, whole: list[int], spans: Sequence[Span]) -> None:
         if not all(self._has_words(whole[start:end]) for start, end in spans):
-            raise TemplateError("the model's chat template leaves a reply's words out")
+            raise TemplateError("the model's chat template leaves out all of a reply")
 
     def turns(
         self, turns: Sequence[int], messages: Sequence[Message], render: Render, whole: list[int]

@@ -39,7 +39,7 @@ _SAID = {
     RowNote.SPECIAL_TOKENS: "special tokens of the model among their words, which are read as such",
     RowNote.MARKED_GOOD: "a label that is true: trained as good answers",
     RowNote.NOT_TRAINED: "replies in a prompt, or marked questions, which are not trained",
-    RowNote.UNUSED_KEY: "other keys in their turns, which are left out",
+    RowNote.UNUSED_KEY: "keys in their turns that are left out",
     RowNote.WORDS_LEFT_OUT: f"words {_TEMPLATE}",
     RowNote.THOUGHTS_LEFT_OUT: f"thoughts {_TEMPLATE}",
     RowNote.CALLS_LEFT_OUT: f"tool calls, or parts of them, {_TEMPLATE}",
@@ -48,8 +48,10 @@ _SAID = {
     RowNote.REPLY_NOT_FOUND: "earlier replies that are not trained: "
     "the model's chat template doesn't separate them from their prompts",
 }
-FOUND_BY_MODEL = tuple(KINDS)[:1] + tuple(KINDS)[4:]
-"""Those that only a model's tokenizer and template can tell."""
+FOUND_BY_MODEL = tuple(KINDS)[:1] + tuple(KINDS)[3:]
+"""Those that a model's tokenizer and template tell."""
+GUESSED: ProblemKind = "unused key"
+"""Which keys few templates write is known without a model, which ones this model's writes isn't."""
 
 
 def flags_of(notes: Iterable[Note]) -> RowNote:

@@ -157,6 +157,6 @@ def test_a_run_says_how_many_examples_its_rows_became(write_rows: Any) -> None:
     assert note.startswith(f"2 rows became 3 examples, with {cost:.2f} times the tokens")
     tokenised = run_to_end(tokenising_files(files, build_tokenizer("thinking"), rows_of, 512))
     (statistics,) = statistics_of([tokenised], validation_share=0.0, seed=0)
-    assert (statistics.train.rows, statistics.further_examples) == (3, 1)
+    assert (statistics.train.rows, statistics.further.kept(512)) == (3, 1)
     one = open_data(files, build_tokenizer("thinking"), DataSettings(RowSettings(True), 512, 1))
     assert len(one.train) == 2

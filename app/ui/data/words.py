@@ -113,8 +113,10 @@ def _trained_on(statistics: "DataStatistics", limit: int) -> list[Figure]:
     if last_only := train.last_reply_only(limit):
         note = "the template changes earlier replies"
         counted.append(Figure("Last reply only", f"{last_only:,}", note))
-    if more := statistics.further_examples:
-        counted.append(Figure("Earlier replies", f"{more:,} examples", "the template changes them"))
+    if more := statistics.further.kept(limit):
+        cost = f"{statistics.further_cost(limit):.2f} times the tokens"
+        note = f"the template changes them: {cost}"
+        counted.append(Figure("Earlier replies", phrases.plural(more, "example"), note))
     return counted
 
 
