@@ -41,6 +41,8 @@ ProblemKind = Literal[
     "tools left out",
     "no reply follows",
     "reply not found",
+    "opening reply",
+    "opening reply left out",
     "other",
 ]
 """By which problems are counted."""
