@@ -10,6 +10,7 @@ from app.core.config import TrainingConfig
 from app.core.model_limits import ModelLimits
 from app.data.dataset import ending_advice
 from app.data.dataset_files import DatasetFiles, dataset_name
+from app.data.dataset_folders import listed
 from app.data.examples import ProblemKind, RowProblem
 from app.data.inspection import DatasetFacts, FileFacts, Problems
 from app.data.mixed_inspection import MixedFacts
@@ -73,6 +74,7 @@ def _dataset(facts: DatasetFacts) -> dict[str, Any]:
         "examples": facts.examples,
         "valid_examples": facts.valid_examples,
         "files": [{**vars(file), "path": str(file.path)} for file in facts.files],
+        "not_read": list(map(str, facts.not_read)),
     }
 
 
@@ -225,6 +227,7 @@ def _dataset_lines(facts: DatasetFacts, kinds: Counter[ProblemKind]) -> list[str
     valid = f", and {facts.valid_examples:,} to validate on" if facts.valid_examples else ""
     name = dataset_name(DatasetFiles(facts.path, None))
     lines = [f"{name}: {_count(facts.examples, 'example')}{shape}{valid}."]
+    lines += [f"Not read: {listed(facts.not_read)}."] if facts.not_read else []
     return [*lines, f"By kind: {_kinds(kinds)}."] if kinds else lines
 
 

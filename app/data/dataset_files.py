@@ -70,7 +70,7 @@ def find_files(data: Path, valid: Path | None = None) -> DatasetFiles:
 def dataset_name(files: DatasetFiles) -> str:
     """What people call a dataset: its file's name, or that of the folder with the train files."""
     name, folder = set_name(files.train), files.train.absolute().parent
-    is_saved = file_format(files.train) == "arrow"
+    is_saved = file_format(files.train) == "arrow" or (not name and folder.name in TRAIN_NAMES)
     is_numbered_set = numbered(files.train) and name.startswith(TRAIN_NAMES)
     if not (is_saved or is_numbered_set or name in TRAIN_NAMES):
         return files.train.name
