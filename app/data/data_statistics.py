@@ -35,8 +35,10 @@ class DataStatistics:
     first_stopping: RowProblem | None = None
     """Of the refused rows those at which a run stops unless it leaves them out: the first."""
     stopping_counts: Counter[ProblemKind] = field(default_factory=Counter)
-    further_examples: int = 0
-    """To train on, uncut: beyond the first of each chat."""
+    first_unusable: RowProblem | None = None
+    """Of the training files."""
+    further: LengthCurves = field(default_factory=lambda: LengthCurves.of([]))
+    """Of `train`, the examples beyond the first of each chat."""
     noted: tuple[RowProblem, ...] = ()
     """Of rows that are trained on, what only the model's template and tokenizer tell: the first
     1000."""
@@ -51,6 +53,11 @@ class DataStatistics:
     def has_rows(self) -> bool:
         """Whether any row became tokens."""
         return bool(self.train.rows or self.valid.rows)
+
+    def further_cost(self, limit: int) -> float:
+        """How many times the tokens of the chats' first examples all examples have."""
+        tokens = self.train.kept_tokens(limit)
+        return tokens / max(1, tokens - self.further.kept_tokens(limit))
 
     def longer_than(self, length: int | None, limit: int) -> int:
         """Rows that a run uses and that are longer than this, cut at the limit."""
@@ -119,8 +126,9 @@ def data_statistics(
         unusable_count=sum(store.problem_count for _, store in both),
         first_stopping=first,
         stopping_counts=stopping,
-        further_examples=sum(
-            int(are_further_examples(part.places[chosen]).sum()) for part, chosen in kept
+        first_unusable=next((one for path, store in train for one in store.problems(path)), None),
+        further=LengthCurves.of(
+            [(part, chosen[are_further_examples(part.places[chosen])]) for part, chosen in kept]
         ),
         noted=tuple(islice(noted, KEPT_PROBLEMS)),
         noted_counts=sum((_noted_counts(store.rows) for _, store in both), Counter()),

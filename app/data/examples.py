@@ -42,6 +42,8 @@ ProblemKind = Literal[
     "tools left out",
     "no reply follows",
     "reply not found",
+    "opening reply",
+    "opening reply left out",
     "other",
 ]
 """By which problems are counted."""
@@ -98,7 +100,11 @@ class RowProblem:
     """The row is trained on all the same."""
 
     def __str__(self) -> str:
-        where = [part for part in (self.path.name, str(self.place)) if part]
+        return self.line(self.path.name)
+
+    def line(self, name: str) -> str:
+        """The sentence with this name for its file."""
+        where = [part for part in (name, str(self.place)) if part]
         return f"{', '.join(where)}: {self.reason}"
 
 

@@ -42,8 +42,8 @@ class EnoughRows(QObject):
                     return str(stopping_refusal(first, one.stopping_counts[first.kind]))
         limit = config.max_seq_length
         left = [
-            RowsLeft.by_statistics(one.name, statistics, limit, [path for path, _ in stored.train])
-            for one, statistics, stored in zip(datasets, measured, done.sets, strict=True)
+            RowsLeft.by_statistics(one.name, statistics, limit)
+            for one, statistics in zip(datasets, measured, strict=True)
         ]
         refusal = too_little(left, limit, config.batch_size)
         return f"{refusal.message} {refusal.hint}" if refusal else ""

@@ -113,12 +113,17 @@ class ProblemsView(QWidget):
         facts, statistics = self._facts(), self._figures.statistics
         if facts is None:
             return [], {}
+        if statistics is not None:
+            from app.data.measured import with_names, without_guesses
+
+            noted = with_names(statistics.noted, facts)
+            facts = without_guesses(facts)
         counts: Counter[str] = Counter(facts.counts)
         found = [*facts.problems, *facts.warnings]
         if statistics is not None:
             limit = self._state.config_as_cut.max_seq_length
             both = (statistics.train, statistics.valid)
-            found += [*statistics.refused, *statistics.noted, *self._figures.long_rows]
+            found += [*statistics.refused, *noted, *self._figures.long_rows]
             counts.update(statistics.noted_counts)
             stopping = statistics.stopping_counts
             counts["refused by the model"] = statistics.refused_count - stopping.total()
