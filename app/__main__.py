@@ -13,7 +13,7 @@ def main() -> int:
     """Entry point; returns the exit code."""
     multiprocessing.freeze_support()  # the frozen app starts its worker processes by this door
     guard_streams()
-    return run(sys.argv[1:], _open_window)
+    return run(sys.argv[1:], _open_window, _self_test)
 
 
 def _open_window(config: TrainingConfig | None) -> int:
@@ -25,6 +25,12 @@ def _open_window(config: TrainingConfig | None) -> int:
             "Install what is missing, or stay in the terminal: nestling demo --terminal.",
         ) from error
     return run_app(sys.argv[:1], config=config, autostart=config is not None)
+
+
+def _self_test(as_json: bool) -> int:
+    from app.self_test.command import self_test
+
+    return self_test(as_json)
 
 
 if __name__ == "__main__":

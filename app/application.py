@@ -28,6 +28,7 @@ from app.ui.live_series import LiveSeries
 from app.ui.main_window import DATA, MainWindow
 from app.ui.menus import Menus
 from app.ui.one_window import OneWindow
+from app.ui.opening import Opening
 from app.ui.pages.data_page import DataPage
 from app.ui.pages.library_page import LibraryPage
 from app.ui.pages.queue_page import QueuePage
@@ -91,6 +92,7 @@ class Nestling(QObject):
             self.background, settings, runs_dir(),
         )  # fmt: skip
         self.try_commands = TryCommands(self.state, self.window, self.background, runs_dir())
+        self.opening = Opening(self.window, self.commands, self.library_commands, self.try_commands)
         handlers = self.commands.handlers() | {"undo": self.library_commands.deleting.undo}
         self.keeping = KeepingDefault(self.state, settings)
         self.menus = Menus(self.window, self.actions, self.appearance, handlers)
@@ -142,7 +144,7 @@ class Nestling(QObject):
         window.why_not_open = self.state.why_not_open
         self.state.phase_changed.connect(self._allow_opening)
         self.menus.file.aboutToShow.connect(self._allow_taking)
-        window.paths_dropped.connect(commands.open_paths)
+        window.paths_dropped.connect(self.opening.open_paths)
         window.first_painted.connect(self._load_the_rest)
         self.quitting.ready.connect(window.close)
         self.control.run_ended.connect(self.library_commands.refresh)
@@ -239,7 +241,8 @@ def run_app(
     one_window.shown_again.connect(nestling.window.come_forward)
     interrupts = Interrupts(nestling)
     interrupts.interrupted.connect(nestling.quitting.stop_and_quit)
-    application.file_opened.connect(nestling.commands.open_path)
+    application.paths_opened.connect(nestling.opening.open_paths)
+    nestling.window.first_painted.connect(application.hand_over)
     nestling.errors.install()
     interrupts.install()
     nestling.window.show()
@@ -266,14 +269,30 @@ def _leave_to_the_first(one_window: OneWindow, config: TrainingConfig | None) ->
 
 
 class NestlingApplication(QApplication):
-    file_opened = Signal(object)
-    """Path of a file or folder that was dropped on the Dock icon or opened from Finder."""
+    paths_opened = Signal(object)
+    """Files and folders, as a tuple of paths, that were dropped on the Dock icon or opened from
+    Finder together. macOS sends the first ones before there is a window: they wait for it."""
+
+    def __init__(self, argv: list[str]) -> None:
+        super().__init__(argv)
+        self._waiting: list[Path] = []
+        self._is_window_there = False
 
     def event(self, event: QEvent) -> bool:
         if isinstance(event, QFileOpenEvent) and event.file():
-            self.file_opened.emit(Path(event.file()))
+            self._waiting.append(Path(event.file()))
+            if self._is_window_there and len(self._waiting) == 1:
+                QTimer.singleShot(0, self.hand_over)  # once all events of this moment are in
             return True
         return super().event(event)
+
+    @Slot()
+    def hand_over(self) -> None:
+        """The window takes what was opened, now and from now on."""
+        self._is_window_there = True
+        paths, self._waiting = tuple(self._waiting), []
+        if paths:
+            self.paths_opened.emit(paths)
 
 
 def make_application(argv: Sequence[str]) -> NestlingApplication:

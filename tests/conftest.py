@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
@@ -17,6 +17,9 @@ from app.core.paths import HOME_VARIABLE, cache_dir
 from app.engine.mlx_gateway import import_mlx, import_mlx_lm
 from tests.library.made_up import made_up_step, run_started
 from tests.patience import PATIENCE_MS
+
+if TYPE_CHECKING:
+    from app.application import NestlingApplication
 
 # MLX is loaded once with the user's own cache, so that tests need not prepare the BLAS again.
 cache_dir()
@@ -57,6 +60,14 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv(HOME_VARIABLE, str(home))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data-home"))
     return home
+
+
+@pytest.fixture(scope="session")
+def qapp_cls() -> "type[NestlingApplication]":
+    """The application of every test is the program's own."""
+    from app.application import NestlingApplication
+
+    return NestlingApplication
 
 
 @pytest.fixture

@@ -7,16 +7,16 @@ from dataclasses import fields
 from pathlib import Path
 from typing import NoReturn
 
-from app import __version__
 from app.cli.check import add_check
 from app.cli.generate import add_generate
 from app.cli.setting_flags import add_setting
-from app.cli.terminal import note
+from app.cli.terminal import line, note
 from app.core.config import TrainingConfig
 from app.core.config_text import load_toml, parse_tiers, with_settings
 from app.core.errors import InputError
 from app.core.one_line import one_line
 from app.core.presets import PRESETS, preset
+from app.core.version import version_line
 
 _MOST_SHOWN = 400
 _RUN_HELP = "The run's name, or its folder."
@@ -36,9 +36,23 @@ class _Parser(argparse.ArgumentParser):
         sys.exit(status)
 
 
+class _Version(argparse.Action):
+    """Reads the versions only where they are asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        line(f"nestling {version_line()}")
+        parser.exit()
+
+
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     """The arguments; `command` is None for the window. Exits with code 2 on bad ones."""
-    return _parser().parse_args(argv)
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    if arguments.self_test and arguments.command:
+        parser.error(f"--self-test and {arguments.command} exclude each other")
+    if arguments.self_test_json and not arguments.self_test:
+        parser.error("--json needs --self-test or a command before it")
+    return arguments
 
 
 def training_config(arguments: argparse.Namespace) -> TrainingConfig:
@@ -64,7 +78,17 @@ def _parser() -> argparse.ArgumentParser:
         description="Fine-tune a language model on this computer, in tiers that update at their "
         "own pace. Without a command, the window opens.",
     )
-    parser.add_argument("--version", action="version", version=f"nestling {__version__}")
+    parser.add_argument(
+        "--version", action=_Version, nargs=0, help="Print Nestling's version, commit and MLX's."
+    )
+    parser.add_argument(
+        "--self-test", action="store_true",
+        help="Check that this copy works on this computer, without network or window (0 or 1).",
+    )  # fmt: skip
+    parser.add_argument(
+        "--json", action="store_true", dest="self_test_json",
+        help="With --self-test: print one JSON object for each check.",
+    )  # fmt: skip
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     _add_demo(commands.add_parser("demo", help="train the starter model on the sample data"))
     _add_train(commands.add_parser("train", help="train from the terminal"))

@@ -26,13 +26,23 @@ EXIT_INTERRUPTED = 130
 
 OpenWindow = Callable[[TrainingConfig | None], int]
 """Opens the window; with a config, starts that run at once."""
+SelfTest = Callable[[bool], int]
+"""Tests this copy of the app; in JSON if so asked. The exit code."""
 
 
-def run(argv: Sequence[str], open_window: OpenWindow) -> int:
+def no_self_test(_: bool) -> int:
+    """Where a command line is carried out without the whole program around it."""
+    raise InputError("There is no self-test here.", "Use nestling --self-test.")
+
+
+def run(argv: Sequence[str], open_window: OpenWindow, self_test: SelfTest = no_self_test) -> int:
     """Carry out the command line `argv` (without the program's name)."""
     try:
         try:
-            return _carried_out(parse(argv), open_window)
+            arguments = parse(argv)
+            if arguments.self_test:
+                return self_test(arguments.self_test_json)
+            return _carried_out(arguments, open_window)
         finally:
             flush()
     except AppError as error:

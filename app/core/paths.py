@@ -1,11 +1,11 @@
 """Where Nestling keeps things (the user's application-support folder) and what it ships."""
 
 import os
-import sys
 from pathlib import Path
 
 import platformdirs
 
+from app.core.bundle import bundle_dir
 from app.core.errors import InputError
 
 HOME_VARIABLE = "NESTLING_HOME"
@@ -55,9 +55,8 @@ def is_utf8(path: Path) -> bool:
 
 def resources_dir() -> Path:
     """The shipped files: in the frozen app, in an installed wheel, or in a checkout."""
-    frozen = getattr(sys, "_MEIPASS", None)
-    if frozen:
-        return Path(frozen) / "resources"
+    if (frozen := bundle_dir()) is not None:
+        return frozen / "resources"
     package = Path(__file__).resolve().parents[1]
     installed = package / "resources"
     return installed if installed.is_dir() else package.parent / "resources"

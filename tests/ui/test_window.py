@@ -23,6 +23,7 @@ from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
 from app.core.paths import home_dir
+from app.core.version import version_line
 from app.ui.appearance import Look
 from app.ui.errors_shown import ErrorSink
 from app.ui.main_window import LIBRARY, TRAIN
@@ -238,3 +239,10 @@ def test_a_low_window_scrolls_the_run_and_squeezes_no_plot(
     nestling.window.resize(1280, 832)
     train.log.disclosure.toggle.setChecked(False)
     qtbot.waitUntil(lambda: bar.maximum() == 0)
+
+
+def test_about_names_the_version_the_commit_and_that_of_mlx(nestling: Nestling) -> None:
+    nestling.commands.show_about()
+    (box,) = nestling.window.findChildren(QMessageBox)
+    assert version_line() in box.informativeText()
+    box.close()

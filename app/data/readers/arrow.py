@@ -9,7 +9,7 @@ from typing import Any
 
 from app.data.examples import BrokenFile, RowProblem
 from app.data.place import WHOLE_FILE, Place
-from app.data.readers.parquet import BATCH_ROWS, batch_values
+from app.data.readers.parquet import BATCH_ROWS, batch_values, seekable
 from app.data.readers.source import ShareRead, opened
 
 _MAGIC = b"ARROW1"
@@ -40,7 +40,7 @@ def _batches(path: Path, share: ShareRead | None) -> Iterator[Any]:
             return
         try:
             if head == _MAGIC:
-                reader = ipc.open_file(stack.enter_context(path.open("rb")))
+                reader = ipc.open_file(stack.enter_context(seekable(file, path)))
                 batches = (reader.get_batch(i) for i in range(reader.num_record_batches))
             else:
                 batches = iter(ipc.open_stream(file))

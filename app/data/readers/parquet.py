@@ -30,7 +30,7 @@ def parquet_rows(
     path: Path, share: ShareRead | None = None
 ) -> Iterator[tuple[Place, object] | RowProblem]:
     """Every row as (place, column → value), or its problem. Raises BrokenFile where it ends."""
-    with opened(path) as packed, _seekable(packed, path) as file:
+    with opened(path) as packed, _parquet_file(packed, path) as file:
         number = 0
         for batch, done in _batches(file, path):
             for value in batch_values(batch, path, number + 1):
@@ -41,14 +41,21 @@ def parquet_rows(
 
 
 @contextmanager
-def _seekable(packed: BinaryIO, path: Path) -> Iterator[BinaryIO]:
-    """The file itself, or a copy of what it packs: Parquet is read from its end."""
+def _parquet_file(packed: BinaryIO, path: Path) -> Iterator[BinaryIO]:
+    """The file, once it is seen to be Parquet."""
     head = packed.peek(4)[:4]  # type: ignore[attr-defined]
     if not head:
         yield packed
         return
     if head != _MAGIC:
         raise BrokenFile(RowProblem(path, WHOLE_FILE, "is no Parquet file", "unreadable"))
+    with seekable(packed, path) as file:
+        yield file
+
+
+@contextmanager
+def seekable(packed: BinaryIO, path: Path) -> Iterator[BinaryIO]:
+    """A file that is read from its end, or a copy of what it packs."""
     with path.open("rb") as plain:
         if plain.read(2) != GZIP_MAGIC:
             yield plain

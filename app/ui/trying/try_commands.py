@@ -39,13 +39,17 @@ class TryCommands(QObject):
 
     @Slot(object)
     def try_checkpoint(self, facts: "CheckpointFacts") -> None:
-        self._open(facts.folder.parent.parent, facts.folder)
+        self.open_checkpoint(facts.folder.parent.parent, facts.folder)
 
     @Slot()
     def try_finished(self) -> None:
         """The run that the Train page shows."""
         if (finished := self._state.finished) is not None:
             self._open(finished.run_dir, None)
+
+    def open_checkpoint(self, run_dir: Path, folder: Path) -> None:
+        """A run's checkpoint, wherever the run lies."""
+        self._open(run_dir, folder)
 
     def _open(self, run_dir: Path, folder: Path | None) -> None:
         self._wanted = (run_dir, folder)

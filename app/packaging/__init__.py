@@ -1,0 +1,1 @@
+"""Building the app bundle from a checkout; no part of the installed app, which never imports it."""

@@ -1,0 +1,1 @@
+"""`nestling --self-test`: whether this copy of the app works on this computer."""

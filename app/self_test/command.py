@@ -1,0 +1,89 @@
+"""The command: runs every check in a home of its own and prints a line for each."""
+
+import os
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+from app.cli.terminal import json_line, line
+from app.core.paths import HOME_VARIABLE
+from app.self_test import parts, runs
+from app.self_test.check import Check, Result, results
+from app.self_test.formats import check_formats
+
+EXIT_FAILED = 1
+
+
+def _check_window(folder: Path) -> str:
+    from app.self_test.window import check_window
+
+    return check_window(folder)
+
+
+CHECKS = (
+    Check("versions", parts.check_versions),
+    Check("shipped files", parts.check_resources),
+    Check("device", parts.check_device),
+    Check("arithmetic", parts.check_product),
+    Check("architectures", parts.check_architectures),
+    Check("tokenizer and template", parts.check_tokenizer),
+    Check("dataset formats", check_formats),
+    Check("worker process", runs.check_processes),
+    Check("run, resume, export", runs.check_run),
+    Check("window", _check_window),
+)
+"""In the order in which they run; the window is last, as it takes the main thread."""
+
+
+def self_test(as_json: bool, checks: Sequence[Check] = CHECKS) -> int:
+    """Exit code 0 if all checks pass, 1 if one fails. Needs no network and leaves no file."""
+    begun, failed = time.perf_counter(), 0
+    with _own_home() as folder:
+        for result in results(checks, folder):
+            failed += not result.passed
+            _show(result, as_json)
+        _release_device()
+    seconds = time.perf_counter() - begun
+    if as_json:
+        json_line({"passed": not failed, "failed": failed, "seconds": round(seconds, 2)})
+    else:
+        verdict = f"{failed} of {len(checks)} checks failed" if failed else "All checks passed"
+        line(f"{verdict} in {seconds:.1f} s.")
+    return EXIT_FAILED if failed else 0
+
+
+def _show(result: Result, as_json: bool) -> None:
+    if as_json:
+        json_line({**asdict(result), "seconds": round(result.seconds, 2)})
+    else:
+        line(str(result))
+
+
+def _release_device() -> None:
+    from app.engine.mlx_gateway import release_thread
+
+    release_thread()
+
+
+@contextmanager
+def _own_home() -> Iterator[Path]:
+    """A folder that goes afterwards; library, cache and temporary files are in it."""
+    before = {name: os.environ.get(name) for name in (HOME_VARIABLE, "TMPDIR")}
+    earlier = tempfile.tempdir
+    with tempfile.TemporaryDirectory(prefix="nestling-self-test-") as folder:
+        home, temporary = Path(folder, "home"), Path(folder, "tmp")
+        temporary.mkdir()
+        os.environ[HOME_VARIABLE] = str(home)
+        os.environ["TMPDIR"] = tempfile.tempdir = str(temporary)
+        try:
+            yield Path(folder)
+        finally:
+            tempfile.tempdir = earlier
+            for name, value in before.items():
+                if value is None:
+                    os.environ.pop(name, None)
+                else:
+                    os.environ[name] = value

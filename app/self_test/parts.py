@@ -1,0 +1,86 @@
+"""Checks of the program's parts: versions, shipped files, device, architectures, tokenizer."""
+
+import platform
+from pathlib import Path
+
+from app.core.bundle import bundle_dir
+from app.core.errors import RunError
+from app.core.paths import resources_dir, starter_model_dir
+from app.core.version import package_version, version_line
+
+PACKAGES = ("mlx-lm", "transformers", "numpy", "pyarrow", "PySide6-Essentials", "pyqtgraph")
+SHIPPED = (
+    "icon/nestling.svg", "style/check-light.svg", "starter/retention.jsonl",
+    "starter/sample/train.jsonl", "starter/sample/valid.jsonl", "starter/sample/new_facts.jsonl",
+    "starter/model/config.json", "starter/model/model.safetensors",
+    "starter/model/tokenizer.json", "starter/model/tokenizer_config.json",
+)  # fmt: skip
+QUESTION, REPLY = "Grüße?", "Naïve café."
+
+
+def check_versions(_: Path) -> str:
+    """Raises RunError where a package's metadata is missing: run.json would not name it."""
+    found = {package: package_version(package) for package in ("mlx", *PACKAGES)}
+    if missing := [package for package, version in found.items() if version == "unknown"]:
+        raise RunError(
+            f"The version of {', '.join(missing)} is unknown.", "Install Nestling again."
+        )
+    others = ", ".join(f"{package} {found[package]}" for package in PACKAGES)
+    form = "bundle" if bundle_dir() else "install"
+    system = f"{platform.system()} {platform.release()} {platform.machine()}"
+    return f"{version_line()}, {others}; {form}, Python {platform.python_version()}, {system}"
+
+
+def check_resources(_: Path) -> str:
+    """Every file that the app ships is there, and none is empty."""
+    folder = resources_dir()
+    size = 0
+    for name in SHIPPED:
+        path = folder / name
+        if not path.is_file() or not path.stat().st_size:
+            raise RunError(f"{path} is missing or empty.", "Install Nestling again.")
+        size += path.stat().st_size
+    return f"{len(SHIPPED)} files, {size / 1e6:.1f} MB"
+
+
+def check_device(_: Path) -> str:
+    from app.engine.device_check import describe_device
+
+    return describe_device()
+
+
+def check_product(_: Path) -> str:
+    from app.engine.device_check import check_product as check
+
+    return check()
+
+
+def check_architectures(_: Path) -> str:
+    """Every architecture that mlx-lm ships can be imported, as its name in a config.json asks."""
+    from app.engine.architectures import import_architectures
+
+    found = import_architectures()
+    for name in ("llama", "qwen3", "gemma3_text", "mistral3"):
+        if name not in found:
+            raise RunError(f"mlx-lm's architecture {name} is missing.", "Install Nestling again.")
+    return f"{len(found)} architectures of mlx-lm"
+
+
+def check_tokenizer(_: Path) -> str:
+    """The starter's tokenizer gives a text back, and its template trains the reply alone."""
+    from app.data.examples import ChatExample, RowProblem
+    from app.data.place import Place
+    from app.data.tokenizing import tokenize
+    from app.engine.loading import load_tokenizer
+
+    tokenizer = load_tokenizer(starter_model_dir())
+    if (back := tokenizer.decode(tokenizer.encode(REPLY))) != REPLY:
+        raise RunError(f"The starter's tokenizer gives {back!r} back for {REPLY!r}.")
+    turns = ({"role": "user", "content": QUESTION}, {"role": "assistant", "content": REPLY})
+    row = tokenize(ChatExample(turns, None, Place(1)), tokenizer, mask_prompt=True)
+    if isinstance(row, RowProblem):
+        raise RunError(f"The starter's chat template refuses a chat: {row.reason}.")
+    trained = [token for start, end in row.trained for token in row.tokens[start:end]]
+    if REPLY not in (text := tokenizer.decode(trained)) or QUESTION in text:
+        raise RunError(f"The loss mask covers {text!r} where the reply is {REPLY!r}.")
+    return f"{row.length} tokens of a chat, {row.trained_tokens} of them trained: the reply"

@@ -1,0 +1,120 @@
+"""What is opened from Finder or dropped on the Dock icon arrives, also before there is a window."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QCoreApplication, QEvent, Qt
+from PySide6.QtGui import QFileOpenEvent
+from pytestqt.qtbot import QtBot
+
+from app.application import Nestling, NestlingApplication
+from app.core.paths import runs_dir
+from app.ui.main_window import LIBRARY, TRAIN, TRY
+
+
+@pytest.fixture
+def qapp_as_started(qapp: NestlingApplication) -> NestlingApplication:
+    """As a program's application is before its window is seen."""
+    qapp._waiting, qapp._is_window_there = [], False
+    return qapp
+
+
+def open_from_finder(application: NestlingApplication, *paths: Path) -> None:
+    for path in paths:
+        assert QCoreApplication.sendEvent(application, QFileOpenEvent(str(path)))
+
+
+def wire(application: NestlingApplication, nestling: Nestling) -> None:
+    application.paths_opened.connect(
+        nestling.opening.open_paths, Qt.ConnectionType.SingleShotConnection
+    )
+
+
+def test_a_dataset_opened_before_the_window_is_seen_waits_for_it(
+    qapp_as_started: NestlingApplication, build: Callable[[], Nestling], chat_file: Path,
+    qtbot: QtBot,
+) -> None:  # fmt: skip
+    open_from_finder(qapp_as_started, chat_file)
+    nestling = build()
+    wire(qapp_as_started, nestling)
+    nestling.window.first_painted.connect(qapp_as_started.hand_over)
+    assert nestling.state.config.data is None
+    nestling.window.show()
+    qtbot.waitUntil(lambda: nestling.state.config.data == chat_file)
+
+
+def test_files_opened_together_come_together(
+    qapp_as_started: NestlingApplication, tmp_path: Path, qtbot: QtBot
+) -> None:
+    paths = (tmp_path / "a.jsonl", tmp_path / "b.csv")
+    qapp_as_started.hand_over()
+    with qtbot.waitSignal(qapp_as_started.paths_opened) as waiting:
+        open_from_finder(qapp_as_started, *paths)
+    assert waiting.args == [paths]
+    with qtbot.waitSignal(qapp_as_started.paths_opened) as waiting:
+        open_from_finder(qapp_as_started, paths[1])
+    assert waiting.args == [(paths[1],)]
+
+
+def test_an_event_without_a_file_is_not_taken(qapp_as_started: NestlingApplication) -> None:
+    QCoreApplication.sendEvent(qapp_as_started, QFileOpenEvent(""))
+    QCoreApplication.sendEvent(qapp_as_started, QEvent(QEvent.Type.User))
+    assert qapp_as_started._waiting == []
+
+
+def test_a_model_folder_and_settings_reach_the_train_page(
+    qapp_as_started: NestlingApplication, nestling: Nestling, tiny_model: Path, tmp_path: Path,
+    qtbot: QtBot,
+) -> None:  # fmt: skip
+    model = tmp_path / "other-model"
+    shutil.copytree(tiny_model, model)
+    wire(qapp_as_started, nestling)
+    qapp_as_started.hand_over()
+    open_from_finder(qapp_as_started, model)
+    qtbot.waitUntil(lambda: nestling.state.config.model == model)
+    settings = tmp_path / "run.toml"
+    settings.write_text("steps = 77\n")
+    wire(qapp_as_started, nestling)
+    open_from_finder(qapp_as_started, settings)
+    qtbot.waitUntil(lambda: nestling.state.config.steps == 77)
+    assert nestling.window.pages.currentIndex() == TRAIN
+
+
+@pytest.mark.parametrize("name", ["", "run.json"])
+def test_a_run_opens_in_the_library(
+    qapp_as_started: NestlingApplication, nestling: Nestling, make_run: Callable[..., Path],
+    qtbot: QtBot, name: str,
+) -> None:  # fmt: skip
+    run_dir = make_run(runs_dir() / "one")
+    wire(qapp_as_started, nestling)
+    qapp_as_started.hand_over()
+    open_from_finder(qapp_as_started, run_dir / name)
+    qtbot.waitUntil(lambda: nestling.library.opened_run_dir == run_dir)
+    assert nestling.window.pages.currentIndex() == LIBRARY
+
+
+@pytest.mark.parametrize("name", ["", "adapters.safetensors"])
+def test_a_checkpoint_opens_on_the_try_page(
+    qapp_as_started: NestlingApplication, nestling: Nestling, make_run: Callable[..., Path],
+    qtbot: QtBot, name: str,
+) -> None:  # fmt: skip
+    run_dir = make_run(runs_dir() / "one", saves=(2, 4, 8))
+    checkpoint = run_dir / "checkpoints" / "step-000002"
+    wire(qapp_as_started, nestling)
+    qapp_as_started.hand_over()
+    open_from_finder(qapp_as_started, checkpoint / name)
+    qtbot.waitUntil(lambda: nestling.trying.chooser.folder == checkpoint)
+    assert nestling.window.pages.currentIndex() == TRY
+
+
+def test_an_adapter_outside_any_run_is_named(
+    qapp_as_started: NestlingApplication, nestling: Nestling, tmp_path: Path, qtbot: QtBot
+) -> None:
+    (tmp_path / "adapters.safetensors").write_text("")
+    wire(qapp_as_started, nestling)
+    qapp_as_started.hand_over()
+    open_from_finder(qapp_as_started, tmp_path / "adapters.safetensors")
+    qtbot.waitUntil(lambda: nestling.window.notice.isVisible())
+    assert "is an adapter outside any run" in nestling.window.notice.text.text()
