@@ -41,7 +41,7 @@ _NOTES = {kind: note for note, kind in KINDS.items()}
 _TEMPLATE = "that the model's chat template leaves out"
 _SAID = {
     RowNote.SPECIAL_TOKENS: "special tokens of the model among their words, which are read as such",
-    RowNote.MARKED_GOOD: "a label that is true: trained as good answers",
+    RowNote.MARKED_GOOD: "a label that is true, and are trained",
     RowNote.NOT_TRAINED: "replies in a prompt, or marked questions, which are not trained",
     RowNote.UNUSED_KEY: "keys in their turns that are left out",
     RowNote.WORDS_LEFT_OUT: f"words {_TEMPLATE}",
@@ -82,4 +82,8 @@ def note_line(note: RowNote, count: int) -> str:
 
 
 def _said_of_one(note: RowNote) -> str:
-    return _SAID[note].replace("their words", "its words").replace("their turns", "its turns")
+    words = _SAID[note]
+    for several, one in (("their words", "its words"), ("their turns", "its turns"),
+                         ("and are trained", "and is trained")):  # fmt: skip
+        words = words.replace(several, one)
+    return words

@@ -96,6 +96,8 @@ def rows(draw: Any) -> tuple[dict[str, Any], Parts]:
     row: dict[str, Any] = {"messages": writer.turns}
     if writer.some(True, False):
         writer.turn("system")
+    if writer.some(True, False, False, False):
+        writer.reply()
     for _ in range(writer.some(1, 2, 3)):
         writer.turn("user")
         for _ in range(writer.some(0, 0, 1, 2)):
@@ -143,6 +145,19 @@ def absent(parts: Parts, turns: Sequence[Any], texts: Sequence[str]) -> Iterator
             yield KINDS["after" if turn > last else kind]
 
 
+def refused_opening(row: dict[str, Any], template: str) -> range:
+    """The replies that come first, if the template refuses them there."""
+    turns = row["messages"]
+    start = int(turns[0]["role"] == "system")
+    if turns[start]["role"] != "assistant":
+        return range(0)
+    try:
+        tokenizer_of(template).apply_chat_template(turns, tools=row.get("tools"))
+    except Exception:  # whatever a template raises
+        return range(start, start + 1)
+    return range(0)
+
+
 @pytest.mark.parametrize("replies", ["every", "whole chat", "last"])
 @pytest.mark.parametrize("template", TEMPLATES)
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -156,10 +171,14 @@ def test_every_part_of_a_chat_is_seen_or_counted(
         return
     tokenizer = tokenizer_of(template)
     texts = [tokenizer.decode(list(one.tokens)) for one in examples]
-    wanted = RowNote(0)
-    for note in absent(parts, row["messages"], texts):
+    turns, opening = row["messages"], refused_opening(row, template)
+    wanted = RowNote.OPENING_LEFT_OUT if opening else RowNote(0)
+    if turns[0]["role"] == "assistant" and not opening:
+        wanted |= RowNote.OPENING_REPLY
+    rest = [part for part in parts if part[1] not in opening]
+    for note in absent(rest, turns, texts):
         wanted |= note
-    known = RowNote(0)
+    known = RowNote.OPENING_REPLY | RowNote.OPENING_LEFT_OUT
     for note in KINDS.values():
         known |= note
     noted = RowNote(0)

@@ -7,10 +7,12 @@ without a line of the program. `python -m tests.data.test_real_chats ROWS` print
 
 import json
 import os
+import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -108,13 +110,19 @@ def examples_of(maker: ExampleTokenizer, rows: list[Row]) -> list[list[Tokenized
     return maker.many(examples)  # type: ignore[return-value]
 
 
-def measured(folder: Path, rows: list[Row]) -> Counter[str]:
+def measured(files: Path, rows: list[Row]) -> Counter[str]:
     """Tokens of replies that there are, that are trained as the model sees them, and the cost."""
     from transformers import AutoTokenizer
 
-    plain = AutoTokenizer.from_pretrained(folder)
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        for file in ("tokenizer.json", "tokenizer_config.json"):
+            shutil.copy(files / file, folder)
+        (folder / "config.json").write_text('{"model_type": "qwen3"}')
+        (folder / "model.safetensors").write_bytes(b"not read")
+        plain = AutoTokenizer.from_pretrained(folder)
+        tokenizer = load_tokenizer(folder)
     found: Counter[str] = Counter()
-    tokenizer = load_tokenizer(folder)
     every = examples_of(ExampleTokenizer(tokenizer, True, "every"), rows)
     whole = examples_of(ExampleTokenizer(tokenizer, True, "whole chat"), rows)
     for row, ours, one in zip(rows, every, whole, strict=True):

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from app.data.examples import RowProblem
     from app.data.inspection import DatasetFacts
 
+_TWO_LINES_PX = 44
+"""The height of a row: most sentences need no more in a window of the least size."""
+
 
 class ProblemsView(QWidget):
     reveal_requested = Signal(object)
@@ -39,6 +42,8 @@ class ProblemsView(QWidget):
         self.model = ProblemsModel()
         self.table = make_table(self.model, "Problems", (REASON_COLUMN,))
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+        self.table.setWordWrap(True)
+        self.table.verticalHeader().setDefaultSectionSize(_TWO_LINES_PX)
         self.kind = CalmComboBox({"": "All"})
         self.kind.setAccessibleName("Kind of problem")
         self.kind.setMinimumContentsLength(26)

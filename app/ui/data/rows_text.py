@@ -60,6 +60,8 @@ class RowsText(QTextEdit):
         else:
             cursor.insertBlock(above)
         cursor.insertText(heading(row), self._quiet())
+        for note in row.notes:
+            cursor.insertText(f" · {note}", self._quiet(self._theme.warning))
         if row.problem:
             cursor.insertText(f"  {_sentence(row.problem)}", self._quiet(self._theme.danger))
         plain = QTextBlockFormat()
@@ -139,7 +141,6 @@ def heading(row: "PreviewRow") -> str:
             parts.append(f"{row.cut_tokens:,} cut")
     if row.last_reply_only:
         parts.append("last reply only")
-    parts += row.notes
     if row.other_examples:
         parts.append(f"{phrases.plural(row.other_examples, 'more example')} for earlier replies")
     if row.is_held_out:

@@ -118,7 +118,7 @@ def _trained_on(statistics: "DataStatistics", limit: int) -> list[Figure]:
     counted += [
         Figure("Tokens", f"{tokens:,}", f"{cut_off:,} cut off" if cut_off else ""),
         Figure("Trained tokens", f"{trained:,}", share(trained, tokens)),
-        Figure("Length of a row", f"median {median:,}, 95th percentile {most:,}"),
+        Figure("Length of a row", f"median {median:,}", f"95th percentile {most:,}"),
     ]
     if last_only := train.last_reply_only(limit):
         note = "the template changes earlier replies"
