@@ -32,6 +32,7 @@ from app.data.template_server import (
 
 TAKES_ALL_MEMORY = f"takes more than {MEMORY_BYTES // 2**30} GB of memory"
 _SECONDS_BETWEEN_LOOKS = 0.05
+_SECONDS_TO_START = 60.0
 _XCPU = -signal.SIGXCPU
 _mine = threading.local()
 
@@ -46,7 +47,7 @@ class TemplateProcess:
     def __init__(self, source: str) -> None:
         self._source = source
         self._process: BaseProcess | None = None
-        self._has_answered = False
+        self._has_answered = self._is_ready = False
 
     def trying(self, trial: Trial, most_seconds: float) -> Generator[None, None, Any]:
         """The trial's answer; yields while there is none. Raises ProcessEnded, and TimeoutError
@@ -95,7 +96,8 @@ class TemplateProcess:
                 yield TooMuch(_excess(ended))
 
     def _awaited(self) -> list[Answer]:
-        ends = monotonic() + render_limit.SECONDS
+        is_ready, self._is_ready = self._is_ready, True
+        ends = monotonic() + (render_limit.SECONDS if is_ready else _SECONDS_TO_START)
         while not self._connection.poll(_SECONDS_BETWEEN_LOOKS):
             raise_if_stopped()
             self._check_memory()
@@ -132,7 +134,7 @@ class TemplateProcess:
             self._process.start()
         theirs.close()
         self._bytes_at_start = 0
-        self._has_answered = False
+        self._has_answered = self._is_ready = False
         self._end = weakref.finalize(self, _end, self._process, self._connection)
 
     def _received(self) -> Any:

@@ -84,7 +84,8 @@ class TooMuch(NamedTuple):
 
 
 Answer = list[Text | Refusal] | TooMuch
-"""They are sent in lists; an empty one is a sign that more of a request's renderings are done."""
+"""They are sent in lists; an empty one is a sign that the process is ready to render, or that more
+of a request's renderings are done."""
 
 
 def serve(source: str, connection: Connection, seconds: float) -> None:
@@ -120,7 +121,8 @@ class _Server:
 
         self._template = template_of(source)
         self._connection, self._seconds = connection, seconds
-        self._sent, self._unsent = monotonic(), list[Answer]()
+        self._unsent: list[Answer] = []
+        self._send()  # the time that rendering takes counts from here
 
     def answer_all(self, batch: Batch) -> None:
         for request in batch.requests:
