@@ -15,6 +15,7 @@ from app.core.config import TrainingConfig
 from app.core.config_text import load_toml, parse_tiers, with_settings
 from app.core.errors import InputError
 from app.core.one_line import one_line
+from app.core.paths import expanded, runs_dir
 from app.core.presets import PRESETS, preset
 from app.core.version import version_line
 
@@ -66,10 +67,20 @@ def training_config(arguments: argparse.Namespace) -> TrainingConfig:
         periods = given.pop("tiers", ",".join(str(tier.period) for tier in config.tiers))
         tiers = parse_tiers(periods, *(getattr(arguments, name, "") for name in extras))
         given["tiers"] = [vars(tier) for tier in tiers]
+    if "adapter" in given:
+        given["adapter"] = str(_adapter_named(given["adapter"]))
     config = with_settings(config, given, where="the command line")
     if config.data is None:
         raise InputError("No dataset is given.", "Add --data with a file or a folder.")
     return config.checked()
+
+
+def _adapter_named(named: str) -> Path:
+    """A folder, or the run of that name in the library."""
+    from app.library.run_store import find_run
+
+    path = expanded(Path(named))
+    return path if path.is_dir() else find_run(named, runs_dir())
 
 
 def _parser() -> argparse.ArgumentParser:

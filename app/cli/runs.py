@@ -99,6 +99,7 @@ def _print_details(details: "RunDetails", base_model: "BaseModelCheck") -> None:
         f"  base model  {one_line(run.model, 400) or '–'}",
         *(f"  {part:<10}  {', '.join(files)}" for part, files in _digest_lines(details)),
         f"  compared    {check_words(base_model)}",
+        *_started_from(details),
         f"  dataset     {one_line(run.data, 400) or '–'}",
         f"  steps       {run.steps:,} of {run.planned_steps:,}",
         f"  tiers       {', '.join(map(str, run.periods)) or '–'}",
@@ -117,6 +118,13 @@ def _print_details(details: "RunDetails", base_model: "BaseModelCheck") -> None:
         report.append(f"  No checkpoint came below the base model's {_loss(base)}.")
     for words in report:
         line(words)
+
+
+def _started_from(details: "RunDetails") -> list[str]:
+    from app.library.starting_adapter import read_started_from
+
+    origin = read_started_from(details.facts)
+    return [f"  starts from {origin}"] if origin else []
 
 
 def _notes(text: str) -> list[str]:

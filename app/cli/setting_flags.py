@@ -11,6 +11,7 @@ METAVARS = {
     "tier_patterns": "PATTERN=TIER,…",
     "keys": "NAME,…",
     "map": "ROLE=COLUMN,…",
+    "adapter": "RUN|DIR",
     "model": "DIR",
     "name": "NAME",
 }

@@ -134,6 +134,17 @@ def set_later_aside(run_dir: Path, step: int) -> Path | None:
     return aside
 
 
+def save_adapter(
+    folder: Path, adapter: Mapping[str, Any], adapter_config: Mapping[str, Any]
+) -> None:
+    """Write `folder` as mlx-lm reads an adapter. Raises AppError."""
+    with folder_written_aside(folder, (ADAPTER_FILE, ADAPTER_CONFIG_FILE)) as aside:
+        _save_arrays(aside / ADAPTER_FILE, adapter)
+        write_json_atomic(aside / ADAPTER_CONFIG_FILE, adapter_config)
+        if not same_arrays(import_mlx().load(str(aside / ADAPTER_FILE)), adapter):
+            raise VerificationError(f"What was read back from {aside} is not what the run holds.")
+
+
 def save_checkpoint(
     folder: Path,
     adapter: Mapping[str, Any],

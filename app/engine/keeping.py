@@ -17,9 +17,11 @@ from app.engine.checkpoints import (
     Checkpoint,
     Progress,
     checkpoint_folder,
+    save_adapter,
     save_checkpoint,
 )
 from app.engine.optimizer import OptimizerState
+from app.library.links import START
 from app.library.pointing import superfluous_checkpoints
 from app.library.run import RunRecorder
 
@@ -63,9 +65,12 @@ class RunKeeper:
         keep: Keep,
         start: Checkpoint | None = None,
         hashing: WeightsHashing | None = None,
+        origin: Mapping[str, Any] | None = None,
     ) -> None:
         """`hashing`, where the base model's weights are not hashed whole yet, begins with the run
-        and is looked at after each step."""
+        and is looked at after each step. `origin`, the weights of a run that starts from an
+        adapter, is kept with the first checkpoint."""
+        self._origin = origin
         self._hashing = hashing
         self.run_dir = recorder.run_dir
         self._recorder = recorder
@@ -109,6 +114,9 @@ class RunKeeper:
             metrics_bytes=self._recorder.synced_metrics_bytes(),
             settings_digest=self._recorder.settings_digest,
         )
+        if self._origin is not None:
+            save_adapter(self.run_dir / START, self._origin, adapter_config)
+            self._origin = None
         size = save_checkpoint(folder, adapter, adapter_config, state, progress)
         self.saved_step, self.adapter_dir = progress.step, folder
         is_best = progress.best_step == progress.step

@@ -6,6 +6,7 @@ Where rows become tokens while it trains, also what it needs once they are.
 import sys
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from app.core.columns import parse_columns
@@ -41,6 +42,7 @@ from app.engine.lora import trainable
 from app.engine.machines import is_alone
 from app.engine.mlx_gateway import import_mlx
 from app.engine.question_sets import QuestionSet, reading_question_sets
+from app.engine.starting_weights import lay_weights
 from app.engine.stopping import in_stage, trying_template
 from app.engine.tiers import TierPlan, plan_from_data
 from app.engine.training_batches import TrainingBatches
@@ -72,6 +74,8 @@ class Prepared:
     """As of `token_digest.tokens_digest`."""
     parts: tuple[DatasetPart, ...] = ()
     """The datasets, if several are mixed."""
+    start_sha256: str = ""
+    """Of the adapter that the run starts from; empty for one that its seed makes."""
     later: LaterRows | None = None
     """Rows that are no tokens yet; the numbers of examples are those of rows until they are."""
 
@@ -117,12 +121,14 @@ def prepare(
     config: TrainingConfig,
     saved: Mapping[str, object] | None = None,
     after_loading: Callable[[], None] = lambda: None,
+    start: Path | None = None,
 ) -> Generator[Event, None, Prepared]:
     """Load, check and sort everything, reporting each stage. Raises AppError on bad input.
 
     `saved` is the manifest of a run that goes on: its plan and its batches are followed.
-    `after_loading` is called once the base model is in memory, and may refuse it. Yields after
-    each small part of the work, so that it can be closed there.
+    `start` is the folder of an adapter whose weights the run starts from; the config has its
+    settings already. `after_loading` is called once the base model is in memory, and may refuse it.
+    Yields after each small part of the work, so that it can be closed there.
     """
     data = config.data
     if data is None:
@@ -137,6 +143,7 @@ def prepare(
     after_loading()
     left_out = add_adapter(base.model, config)
     import_mlx().eval(base.model.parameters())
+    start_sha256 = lay_weights(base.model, start) if start else ""
     saved_plan = None if saved is None else saved.get("plan")
     plan = None if saved_plan is None else plan_from_data(config.tiers, saved_plan)
     if plan is not None:
@@ -177,6 +184,7 @@ def prepare(
         questions=questions,
         fingerprints=rows.fingerprints,
         tokens_sha256=_tokens_digest(rows),
+        start_sha256=start_sha256,
         parts=rows.parts if len(rows.parts) > 1 else (),
         later=rows.later,
     )

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from app.core.base_model import MANIFEST_KEY, BaseModelDigests
 from app.core.config import TrainingConfig
@@ -42,15 +43,21 @@ from app.engine.planning import memory_before, memory_of
 from app.engine.preparation import Prepared, prepare
 from app.engine.question_digests import QUESTIONS_KEY, question_notes
 from app.engine.reopened_run import recorder_warnings, reopened_run, weights_hashing
+from app.engine.starting_weights import (
+    check_same_start,
+    starts_from_words,
+    with_settings_of,
+)
 from app.engine.stopping import Made, in_stage, until_one_stops
 from app.library.checkpoint_list import step_of
 from app.library.checkpoint_state import MOST_STATE_BYTES, STATE_FILE
 from app.library.claim import is_claimed
 from app.library.going_on import check_not_done
-from app.library.links import check_no_links
+from app.library.links import START, check_no_links
 from app.library.manifest import check_settings, read_manifest
 from app.library.run import RunRecorder
 from app.library.run_folder import FolderTaken, choose_run_dir
+from app.library.starting_adapter import STARTED_FROM, starting_adapter
 
 Facts = dict[str, object]
 
@@ -76,12 +83,16 @@ def train(
     """
     config = config.checked().located()
     _check_stop_after(stop_after, 0)
+    origin = starting_adapter(config.adapter) if config.adapter else None
+    if origin:
+        folder = Path(origin.folder)
+        config = with_settings_of(replace(config, adapter=folder), folder)
     machines = _set_up_mlx(config)
     library = runs_dir or default_runs_dir()
     run_dir = choose_run_dir(config, library) if machines.is_first else config.output or library
     files = read_model_files(config.model)
     try:
-        making = _made_ready(config, files, should_stop)
+        making = _made_ready(config, files, should_stop, start=config.adapter)
         prepared, digests, notes = yield from until_one_stops(making, should_stop, machines)
         machines.check_alike(_what_must_agree(config, prepared, digests))
     except StoppedEarly:
@@ -90,9 +101,17 @@ def train(
     except RuntimeError as error:
         raise plain_fault(error) from error
     if machines.is_first:
-        recorder = _new_run(config, run_dir, library, _facts(prepared, digests))
+        facts = _facts(prepared, digests)
+        if origin:
+            origin = replace(origin, sha256=prepared.start_sha256)
+            facts[STARTED_FROM] = origin.data()
+            notes = [LogMessage(starts_from_words(origin, config)), *notes]
+        recorder = _new_run(config, run_dir, library, facts)
         hashing = None if digests.is_whole else WeightsHashing(files, digests, after_step=0)
-        keeper: Keeper = RunKeeper(recorder, config.keep_checkpoints, hashing=hashing)
+        weights = trainable(prepared.base.model) if origin else None
+        keeper: Keeper = RunKeeper(
+            recorder, config.keep_checkpoints, hashing=hashing, origin=weights
+        )
         notes = recorder_warnings(recorder) + notes
     else:
         keeper = NoKeeper(run_dir)
@@ -132,7 +151,8 @@ def resume(
     check_model_folder(config.model)
     files = read_model_files(config.model)
     try:
-        going_on = _made_ready(config, files, should_stop, manifest)
+        origin = run_dir / START if config.adapter else None
+        going_on = _made_ready(config, files, should_stop, manifest, origin)
         prepared, digests, notes = yield from until_one_stops(going_on, should_stop, machines)
         machines.check_alike(
             _what_must_agree(config, prepared, digests) | {"the checkpoint": _digest(start)}
@@ -143,6 +163,7 @@ def resume(
         return
     except RuntimeError as error:
         raise plain_fault(error) from error
+    check_same_start(run_dir, manifest, prepared.start_sha256)
     start.check_fits(trainable(prepared.base.model), prepared.plan)
     start.check_is_of(manifest["settings_sha256"])
     keeper: Keeper = NoKeeper(run_dir, start)
@@ -164,6 +185,7 @@ def _made_ready(
     files: ModelFiles,
     should_stop: Callable[[], bool],
     saved: Mapping[str, object] | None = None,
+    start: Path | None = None,
 ) -> Generator[Event, None, tuple[Prepared, BaseModelDigests, list[LogMessage]]]:
     """All that a run needs before its first step, the digests of its base model, and remarks for
     the run's log, which is only made when the run starts. Its memory is estimated on the way."""
@@ -174,7 +196,9 @@ def _made_ready(
     digests = yield from hashed_before_training(files)
     remarks = check_is_same(config.model, saved, digests) if saved is not None else []
     try:
-        prepared, notes = yield from _with_notes(prepare(config, saved, files.check_unchanged))
+        prepared, notes = yield from _with_notes(
+            prepare(config, saved, files.check_unchanged, start)
+        )
     finally:
         end_template_processes()
     yield StageChanged("Estimating the memory")
@@ -246,12 +270,14 @@ def _what_must_agree(
     # Large weights may be hashed whole on one machine and not yet on another.
     is_large = digests.weights_bytes > HASHED_FIRST_BYTES
     mix = tuple(replace(mixed, data=Path()) for mixed in config.mix)
-    settings = to_plain(replace(config, output=None, model=Path(), data=None, valid=None, mix=mix))
+    nowhere: dict[str, Any] = {"output": None, "adapter": None, "data": None, "valid": None}
+    settings = to_plain(replace(config, model=Path(), mix=mix, **nowhere))
     return {
         "the settings": json.dumps(settings, sort_keys=True, default=str),
         "the base model": json.dumps((digests.sampled() if is_large else digests).data()),
         "the dataset": json.dumps(sorted(prepared.fingerprints.values())),
         "the question sets": json.dumps(sorted(prepared.question_fingerprints.values())),
+        "the adapter that the run starts from": prepared.start_sha256,
         "the tier plan": prepared.plan.digest(),
         "how examples are put into batches": json.dumps(prepared.batching.data()),
     }

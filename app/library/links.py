@@ -14,12 +14,15 @@ from app.library.manifest import MANIFEST_FILE
 from app.library.metrics import METRICS_FILES
 
 CHECKPOINTS = "checkpoints"
+START = "start"
+"""The folder within a run's with the adapter that it started from."""
 RUN_FILES = (MANIFEST_FILE, LOG_FILE, LABEL_FILE, *METRICS_FILES)
 
 
 def check_no_links(run_dir: Path) -> None:
     """Raise InputError that names a link in the place of what a run reads or writes."""
-    for path in (*(run_dir / name for name in RUN_FILES), *_checkpoint_files(run_dir)):
+    own = (run_dir / name for name in RUN_FILES)
+    for path in (*own, *_start_files(run_dir), *_checkpoint_files(run_dir)):
         if path.is_symlink():
             raise InputError(
                 f"{path} is a link to {os.readlink(path)}: a run's own files are no links.",
@@ -47,6 +50,11 @@ def _checkpoint_files(run_dir: Path) -> Iterator[Path]:
     for path in _entries(folder):
         yield path
         yield from _entries(path)
+
+
+def _start_files(run_dir: Path) -> Iterator[Path]:
+    yield run_dir / START
+    yield from _entries(run_dir / START)
 
 
 def _entries(folder: Path) -> list[Path]:

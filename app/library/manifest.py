@@ -76,4 +76,6 @@ def deciding_settings(manifest: dict[str, Any]) -> dict[str, Any]:
     """What decides a run's numbers; a digest of it stands in the manifest."""
     decided = {name: manifest.get(name) for name in ("config", "data", "plan")}
     # Runs of older versions have none.
-    return decided | {name: manifest[name] for name in ("batching",) if name in manifest}
+    return decided | {
+        name: manifest[name] for name in ("batching", "started_from") if name in manifest
+    }

@@ -33,7 +33,7 @@ from app.core.files import plain_disk_errors
 from app.core.folders import close_to_others, make_folder, remove_empty
 from app.core.loss_words import loss_words
 from app.library.claim import LOG_FILE, Claim, is_claimed
-from app.library.links import CHECKPOINTS, RUN_FILES
+from app.library.links import CHECKPOINTS, RUN_FILES, START
 from app.library.manifest import (
     FORMAT,
     IDENTITY,
@@ -263,7 +263,7 @@ def _claim_new(run_dir: Path) -> Claim:
                 f"The run in {run_dir} is being trained by another program."
             ) from None
         raise _taken(run_dir, LOG_FILE) from None
-    names = (*RUN_FILES, CHECKPOINTS)
+    names = (*RUN_FILES, CHECKPOINTS, START)
     there = [n for n in names if n != LOG_FILE and os.path.lexists(run_dir / n)]
     if there:
         claim.release()

@@ -35,7 +35,10 @@ def details_to_json(details: RunDetails) -> dict[str, Any]:
             "recorded_steps": len(details.table),
             "log_problem": details.log_problem,
         }
-        | {name: details.facts.get(name) for name in ("scores", "versions", "data", "base_model")}
+        | {
+            name: details.facts.get(name)
+            for name in ("scores", "versions", "data", "base_model", "started_from")
+        }
     )
 
 

@@ -37,6 +37,13 @@ class FileSettings:
         help="Folder of an MLX model (config.json, *.safetensors, tokenizer).",
         section="files",
     )
+    adapter: Path | None = setting(
+        label="Start from",
+        help="An adapter whose training continues: a run, one of its checkpoints, or a folder that "
+        "mlx-lm wrote. Its method, rank, scale, layers and modules are taken over.",
+        section="files",
+        advanced=True,
+    )
     data: Path | None = setting(
         label="Dataset",
         help="A file of examples (.jsonl, .json, .csv, .tsv, .parquet, .arrow, .txt, .md, also "
