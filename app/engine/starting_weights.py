@@ -9,9 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from app.core.base_model import BaseModelDigests, compare_digests, read_digests
 from app.core.config import CHOICES, TrainingConfig
 from app.core.error_text import error_text
 from app.core.errors import AppError, InputError
+from app.core.events import LogMessage
 from app.core.odd_values import brief
 from app.core.parsing import parse_json
 from app.core.regular_files import read_regular
@@ -19,6 +21,7 @@ from app.engine.checkpoints import ADAPTER_CONFIG_FILE, ADAPTER_FILE
 from app.engine.lora import trainable, write_parameters
 from app.engine.mlx_gateway import import_mlx
 from app.library.links import START
+from app.library.manifest import read_manifest
 from app.library.starting_adapter import StartingAdapter, read_started_from
 
 _MOST_CONFIG_BYTES = 2**20
@@ -99,8 +102,17 @@ def check_same_start(run_dir: Path, manifest: Mapping[str, Any], sha256: str) ->
         )
 
 
-def starts_from_words(origin: StartingAdapter, config: TrainingConfig) -> str:
-    """For the log: the adapter, and the settings that are its own."""
+def starting_notes(
+    origin: StartingAdapter, config: TrainingConfig, digests: BaseModelDigests
+) -> list[LogMessage]:
+    """For the log: the adapter, its settings, and whether another base model was under it."""
+    notes = [LogMessage(_words(origin, config))]
+    if warning := _other_base(origin, config.model, digests):
+        notes.append(LogMessage(warning, is_warning=True))
+    return notes
+
+
+def _words(origin: StartingAdapter, config: TrainingConfig) -> str:
     layers = {-1: "all layers", 1: "the top layer"}.get(
         config.num_layers, f"the top {config.num_layers} layers"
     )
@@ -108,6 +120,23 @@ def starts_from_words(origin: StartingAdapter, config: TrainingConfig) -> str:
     return (
         f"Starts from {origin}: {'DoRA' if config.fine_tune_type == 'dora' else 'LoRA'} of rank "
         f"{config.rank}, scale {config.scale:g}, in {layers}{modules}."
+    )
+
+
+def _other_base(origin: StartingAdapter, model: Path, digests: BaseModelDigests) -> str:
+    """A warning where the run that made the adapter had other weights; empty if not."""
+    if not origin.run:
+        return ""
+    try:
+        recorded = read_digests(read_manifest(Path(origin.folder).parent.parent))
+    except AppError:
+        return ""
+    check = compare_digests(model, recorded, digests)
+    if "weights" not in check.changed:
+        return ""
+    return (
+        f"{origin} was trained on another base model than {model}: the weights differ "
+        f"({', '.join(check.files)}). What it learned there may be of no use here."
     )
 
 

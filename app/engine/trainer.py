@@ -45,7 +45,7 @@ from app.engine.question_digests import QUESTIONS_KEY, question_notes
 from app.engine.reopened_run import recorder_warnings, reopened_run, weights_hashing
 from app.engine.starting_weights import (
     check_same_start,
-    starts_from_words,
+    starting_notes,
     with_settings_of,
 )
 from app.engine.stopping import Made, in_stage, until_one_stops
@@ -105,7 +105,7 @@ def train(
         if origin:
             origin = replace(origin, sha256=prepared.start_sha256)
             facts[STARTED_FROM] = origin.data()
-            notes = [LogMessage(starts_from_words(origin, config)), *notes]
+            notes = [*starting_notes(origin, config, digests), *notes]
         recorder = _new_run(config, run_dir, library, facts)
         hashing = None if digests.is_whole else WeightsHashing(files, digests, after_step=0)
         weights = trainable(prepared.base.model) if origin else None

@@ -269,3 +269,21 @@ def test_a_start_that_is_a_link_is_named(config: TrainingConfig, first: Path) ->
     (run_dir / "start").symlink_to(run_dir / "elsewhere")
     with pytest.raises(InputError, match="is a link to"):
         list(resume(run_dir))
+
+
+def warnings(events: list[Event]) -> list[str]:
+    return [e.text for e in events if isinstance(e, LogMessage) and e.is_warning]
+
+
+def test_another_base_model_under_the_adapter_is_named(
+    config: TrainingConfig, first: Path, tmp_path: Path
+) -> None:
+    made = replace(second(config, first), steps=1)
+    assert warnings(list(train(made))) == []
+    other = tmp_path / "other"
+    shutil.copytree(config.model, other)
+    tensors = mx.load(str(other / "model.safetensors"))
+    name = sorted(tensors)[0]  # type: ignore[type-var]
+    mx.save_safetensors(str(other / "model.safetensors"), tensors | {name: tensors[name] * 1.01})  # type: ignore[operator, index]
+    (warning,) = warnings(list(train(replace(made, model=other, output=tmp_path / "third"))))
+    assert warning.startswith(f"chats, step 6 was trained on another base model than {other}")
