@@ -131,6 +131,14 @@ def number(value: float) -> str:
     return f"{value:g}" if float(f"{value:g}") == value else repr(value)
 
 
+def examples(facts: "DatasetFacts") -> str:
+    """How many a dataset has to train on, and of which shape: "60 chat examples"."""
+    if facts.format == "tools":
+        return f"{plural(facts.examples, 'example')} with tools"
+    kind = "" if facts.format in ("unknown", "mixed") else f"{facts.format} "
+    return plural(facts.examples, f"{kind}example")
+
+
 def file_problems(facts: "DatasetFacts") -> list[str]:
     """What is wrong with whole files of a dataset, a sentence each."""
     told = []

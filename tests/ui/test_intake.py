@@ -24,6 +24,21 @@ def test_a_dropped_folder_with_a_train_file_is_a_dataset(
     assert "40 chat examples" in nestling.train.data.summary.text()
 
 
+def test_examples_with_tools_are_called_so_on_both_pages(
+    nestling: Nestling, drop: Drop, tmp_path: Path, qtbot: QtBot
+) -> None:
+    call = {"function": {"name": "clock", "arguments": "{}"}}
+    chat = [{"role": "user", "content": "When?"}, {"role": "assistant", "tool_calls": [call]}]
+    tools = [{"type": "function", "function": {"name": "clock", "parameters": {}}}]
+    (path := tmp_path / "calls.jsonl").write_text(
+        "\n".join(json.dumps({"messages": chat, "tools": tools, "id": n}) for n in range(8))
+    )
+    assert drop(nestling.window, path)
+    qtbot.waitUntil(lambda: nestling.state.dataset is not None)
+    assert nestling.train.data.summary.text().startswith("8 examples with tools · ")
+    assert nestling.data.summary.text().startswith("8 examples with tools · ")
+
+
 def test_a_dropped_model_folder_becomes_the_base_model(
     nestling: Nestling, drop: Drop, tiny_model: Path, qtbot: QtBot
 ) -> None:

@@ -30,18 +30,11 @@ def summary(facts: "DatasetFacts | None", data: Path | None) -> str:
     """One line below the page's title."""
     if facts is None:
         return str(data or "")
-    parts = [_examples(facts)]
+    parts = [phrases.examples(facts)]
     if facts.valid_examples:
         parts.append(f"{facts.valid_examples:,} for validation")
     parts.append(phrases.size(facts.size_bytes))
     return " · ".join([*parts, str(data or facts.path)])
-
-
-def _examples(facts: "DatasetFacts") -> str:
-    if facts.format == "tools":
-        return f"{phrases.plural(facts.examples, 'example')} with tools"
-    kind = "" if facts.format in ("unknown", "mixed") else f"{facts.format} "
-    return phrases.plural(facts.examples, f"{kind}example")
 
 
 def share(part: int, whole: int) -> str:

@@ -66,7 +66,7 @@ class DataCard(QWidget):
             return "Reading…"
         if (facts := state.dataset) is None:
             return "" if state.dataset_failure else "Drop a file or a folder on the window."
-        parts = [f"{facts.examples:,} {_kind(facts.format)}{'' if facts.examples == 1 else 's'}"]
+        parts = [phrases.examples(facts)]
         if facts.valid_examples:
             parts.append(f"{facts.valid_examples:,} for validation")
         elif facts.examples and not phrases.file_problems(facts):
@@ -101,7 +101,3 @@ class DataCard(QWidget):
         if more := facts.problem_count - (len(facts.problems) - len(bad)) - len(shown):
             lines.append(f"… and {more:,} more.")
         return "\n".join([*lines, "Fix these rows, or leave them out on the Data page."])
-
-
-def _kind(form: str) -> str:
-    return "example" if form in ("unknown", "mixed") else f"{form} example"
