@@ -5,6 +5,7 @@ import sys
 
 from app.cli.commands import run
 from app.cli.terminal import guard_streams
+from app.core.bundle import has_reader
 from app.core.config import TrainingConfig
 from app.core.errors import InputError
 
@@ -17,6 +18,19 @@ def main() -> int:
 
 
 def _open_window(config: TrainingConfig | None) -> int:
+    if has_reader():
+        return _run_window(config)
+    from app.ui.start_failure import log_crashes, show_start_failure
+
+    log_crashes()
+    try:
+        return _run_window(config)
+    except Exception as error:  # a click that shows nothing would leave the user in the dark
+        show_start_failure(error)
+        raise
+
+
+def _run_window(config: TrainingConfig | None) -> int:
     try:
         from app.application import run_app
     except ImportError as error:
