@@ -13,7 +13,9 @@ from app.packaging.contents import KEPT_QT_PLUGINS
 from app.packaging.info_plist import IMPORTED_TYPES, MINIMUM_SYSTEM, SYSTEM_TYPES, info_plist
 from app.packaging.mach_o import MachO, as_numbers, is_mach_o, read_mach_o, shader_target
 
-MOST_BYTES = 400_000_000
+BUDGET_BYTES = 400_000_000
+PYTHON_BYTES = 36_000_000
+"""Python with its libraries, and the program: what a bundle made on Linux lacks. An estimate."""
 REQUIRED = (
     "Contents/MacOS/Nestling", "Contents/Resources/nestling.icns",
     "Contents/Resources/commit.txt",
@@ -34,14 +36,18 @@ def bundle_problems(bundle: Path) -> Iterator[str]:
     links = [path for path in _walk(bundle) if path.is_symlink()]
     yield from _link_problems(bundle, links)
     files = [path for path in _walk(bundle) if not path.is_symlink() and path.is_file()]
-    size = sum(path.stat().st_size for path in files)
-    if size > MOST_BYTES:
-        yield f"The bundle has {size / 1e6:.0f} MB; its budget is {MOST_BYTES / 1e6:.0f}."
     binaries = {path: read_mach_o(path) for path in files if is_mach_o(path)}
     yield from _place_problems(bundle, files, set(binaries))
     for binary in binaries.values():
         yield from _binary_problems(bundle, binary)
     yield from _mlx_problems(bundle, files)
+
+
+def size_problem(bundle: Path, most: int = BUDGET_BYTES) -> str:
+    """That the bundle is larger than its budget; empty if it is not."""
+    files = (path for path in _walk(bundle) if path.is_file() and not path.is_symlink())
+    size = sum(path.stat().st_size for path in files)
+    return f"{size / 1e6:.0f} MB; the budget is {most / 1e6:.0f}." if size > most else ""
 
 
 def _walk(bundle: Path) -> Iterator[Path]:

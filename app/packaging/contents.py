@@ -45,7 +45,8 @@ EXCLUDED_MODULES = (
     "pyqtgraph.opengl", "pyqtgraph.examples", "pyqtgraph.jupyter",
     # Parts of Qt that no page uses. QtTest comes with pyqtgraph, which needs it for its own tests.
     "PySide6.QtTest", "PySide6.QtQml", "PySide6.QtQuick", "PySide6.QtSql", "PySide6.QtXml",
-    "PySide6.QtDesigner", "PySide6.QtUiTools", "PySide6.QtHelp", "PySide6.QtConcurrent",
+    "PySide6.QtDesigner", "PySide6.QtDBus", "PySide6.QtUiTools", "PySide6.QtHelp",
+    "PySide6.QtConcurrent",
 )  # fmt: skip
 
 KEPT_QT_LIBRARIES = (
@@ -68,12 +69,33 @@ KEPT_QT_PLUGINS = {
 out: TLS (nothing is downloaded), SQL, printing, QML, and PDF, which links to a library that the
 Essentials wheel lacks. Wayland's desktops show the windows of X11."""
 
+LARGE_BYTES = 4_000_000
+LARGE_PARTS = {
+    "mlx": "arrays and gradients; on a Mac 147 MB of it are Metal's shaders",
+    "pyarrow": "Parquet and Arrow files",
+    "PySide6": "the window",
+    "transformers": "tokenizers and chat templates",
+    "tokenizers": "the tokenizers themselves",
+    "numpy": "plots, batches, checks",
+    "resources": "the starter model with its data",
+    "pydantic_core": "asked for by transformers and huggingface_hub",
+    "python": "Python's own modules",
+    "libpython": "Python",
+    "libcrypto": "digests of datasets and weights",
+    "blas": "OpenBLAS for MLX's CPU build; Linux alone",
+    "mlx_cpu.libs": "LAPACK for MLX's CPU build; Linux alone",
+    "numpy.libs": "NumPy's own OpenBLAS; Linux alone",
+}
+"""Why each part of more than 4 MB is in the bundle; by the beginning of its name."""
+
 _DROPPED = (
     # Architectures written in PyTorch, and readers of pictures, sound and video: transformers is
     # there for its tokenizers and chat templates.
     r"transformers/models/(?!auto/).*/(modeling|modular|image_processing|video_processing"
     r"|feature_extraction|processing|convert|generation|image_processing_pil)_.*\.pyc?$",
-    r"transformers/(cli|exporters|pipelines|quantizers|trainer\w*|testing_utils)(/|\.pyc?$)",
+    r"transformers/(cli|exporters|pipelines|quantizers|loss|distributed|decision|trainer\w*"
+    r"|testing_utils|training_args\w*|modeling_(?!rope_utils)\w+)(/|\.pyc?$)",
+    r"transformers/generation/(?!__init__|configuration_utils)",
     # Colors for source code, which no output of the app holds.
     r"pygments/(lexers|styles|formatters)/(?!__init__|_mapping)",
     r"pyqtgraph/(flowchart|canvas|multiprocess/parallelizer)",
@@ -88,6 +110,7 @@ _DROPPED = (
     r"pyarrow/.*\.(pyx|pxi|pxd|h|cc)$",
     # Qt's own dialogs appear in the system's language on a Mac; the app speaks English.
     r"PySide6/(Qt/)?(translations|qml)/",
+    r"numpy/f2py/",
     r"numpy/.*(tests/|_tests\.|\.pyi$|\.h$|\.a$)",
     r"pyqtgraph/(examples|opengl|jupyter)/",
     r"pyqtgraph/.*/(tests?)/",

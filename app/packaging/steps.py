@@ -7,12 +7,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from app.packaging import environment as env
-from app.packaging.contents import ROOT
+from app.packaging.contents import LARGE_BYTES, LARGE_PARTS, ROOT
 from app.packaging.distribution import distribute, why_no_tools
 from app.packaging.report import Report, StepFailed, refuse
 
 LINUX_BUDGET_BYTES = 450_000_000
-LARGEST_SHOWN = 12
 
 
 def build(report: Report, dist: Path, work: Path, environment: Path | None) -> None:
@@ -73,8 +72,23 @@ def check_folder(folder: Path) -> str:
     total = sum(sizes.values()) + (folder / "nestling").stat().st_size
     if total > LINUX_BUDGET_BYTES:
         raise StepFailed(f"{total / 1e6:.0f} MB; the budget is {LINUX_BUDGET_BYTES / 1e6:.0f}.")
-    largest = sorted(sizes.items(), key=lambda item: -item[1])[:LARGEST_SHOWN]
-    return f"{total / 1e6:.0f} MB: " + ", ".join(f"{k} {v / 1e6:.0f}" for k, v in largest)
+    return f"{total / 1e6:.0f} MB: " + "; ".join(large_parts(sizes))
+
+
+def large_parts(sizes: dict[str, int]) -> list[str]:
+    """The largest parts first, each with its reason. Raises StepFailed for one without."""
+    found = []
+    for name, size in sorted(sizes.items(), key=lambda item: -item[1]):
+        if size < LARGE_BYTES:
+            break
+        known = [part for part in LARGE_PARTS if name.startswith(part)]
+        if not known:
+            raise StepFailed(
+                f"{name} has {size / 1e6:.0f} MB; give its reason in contents.LARGE_PARTS, or "
+                "leave it out."
+            )
+        found.append(f"{name} {size / 1e6:.0f} ({LARGE_PARTS[max(known, key=len)]})")
+    return found
 
 
 def part_sizes(folder: Path) -> dict[str, int]:
@@ -102,7 +116,8 @@ def _check_in(report: Report, python: Path, bundle: Path) -> None:
 
 
 def check_bundle(report: Report, bundle: Path) -> None:
-    from app.packaging.bundle_check import bundle_problems
+    """Its files; a size over budget is said, and no reason to hand out no app."""
+    from app.packaging.bundle_check import bundle_problems, size_problem
 
     def work() -> str:
         refuse(bundle_problems(bundle))
@@ -110,11 +125,14 @@ def check_bundle(report: Report, bundle: Path) -> None:
         return f"{bundle}, {size / 1e6:.0f} MB"
 
     report.step("files of the bundle", work)
+    if why := size_problem(bundle):
+        report.skip("size", why)
 
 
 def check_mac(report: Report, work: Path) -> None:
     """What can be seen of the Mac's app on Linux, once `build` was here."""
     from app.packaging import mac_wheels, simulated_bundle
+    from app.packaging.bundle_check import BUDGET_BYTES, PYTHON_BYTES, size_problem
 
     wheels, site, made = work / "mac-wheels", work / "mac-site", work / "mac-bundle"
     report.step("wheels for a Mac", lambda: _downloaded(wheels, env.this_version()))
@@ -128,7 +146,11 @@ def check_mac(report: Report, work: Path) -> None:
         report.skip("simulated bundle", f"{toc} is missing; run build first")
     else:
         report.step("simulated bundle", lambda: _simulated(toc, site, made))
-        check_bundle(report, made / "Nestling.app")
+        bundle, most = made / "Nestling.app", BUDGET_BYTES - PYTHON_BYTES
+        check_bundle(report, bundle)
+        report.step(
+            "size without Python", lambda: _sound(filter(None, [size_problem(bundle, most)]))
+        )
 
 
 def _downloaded(wheels: Path, version: str) -> str:

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.packaging import bundle_check
-from app.packaging.bundle_check import bundle_problems
+from app.packaging.bundle_check import bundle_problems, size_problem
 from app.packaging.info_plist import info_plist
 from tests.packaging.made_up_bundle import X86_64, mach_o, make_bundle, metallib, plist, write
 
@@ -103,10 +102,10 @@ def test_a_planted_fault_is_named(
     assert [problem for problem in bundle_problems(bundle) if words in problem]
 
 
-def test_a_bundle_over_its_budget_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bundle_over_its_budget_is_named(tmp_path: Path) -> None:
     bundle = make_bundle(tmp_path)
-    monkeypatch.setattr(bundle_check, "MOST_BYTES", 1000)
-    assert [problem for problem in bundle_problems(bundle) if "its budget is" in problem]
+    assert size_problem(bundle) == ""
+    assert size_problem(bundle, 1000).endswith("MB; the budget is 0.")
 
 
 def test_every_key_of_the_plist_is_one_that_the_check_would_miss(tmp_path: Path) -> None:

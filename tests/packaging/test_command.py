@@ -1,5 +1,6 @@
 """The packaging says what it did, what it skipped and why, and stops where a step fails."""
 
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from app.packaging import distribution, environment, steps
 from app.packaging.__main__ import main
 from app.packaging.environment import check_this_python, requirements, run
 from app.packaging.report import Report, StepFailed, refuse
+from tests.patience import PATIENCE_SECONDS
 
 
 @pytest.fixture
@@ -129,6 +131,26 @@ def test_pyinstaller_is_in_the_package_extra_alone_and_pinned() -> None:
         assert [line for line in pins if line.startswith(name)]
     text = (environment.ROOT / "pyproject.toml").read_text()
     assert text.count("pyinstaller") == 1
+
+
+def test_each_large_part_has_its_reason() -> None:
+    sizes = {"small": 10, "mlx": 5_000_000, "mlx_cpu.libs": 6_000_000}
+    assert steps.large_parts(sizes) == [
+        "mlx_cpu.libs 6 (LAPACK for MLX's CPU build; Linux alone)",
+        "mlx 5 (arrays and gradients; on a Mac 147 MB of it are Metal's shaders)",
+    ]
+    with pytest.raises(StepFailed, match="torch has 9 MB; give its reason"):
+        steps.large_parts(sizes | {"torch": 9_000_000})
+
+
+def test_an_older_python_is_told_which_one_is_needed() -> None:
+    code = "import sys; sys.version_info = (3, 9, 6, 'final', 0); import app.packaging"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=environment.ROOT, capture_output=True, text=True,
+        check=False, timeout=PATIENCE_SECONDS,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.startswith("Nestling needs Python 3.11 to 3.13; this is 3.9.")
 
 
 def _fat(folder: Path) -> None:
