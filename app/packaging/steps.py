@@ -16,15 +16,16 @@ LINUX_BUDGET_BYTES = 450_000_000
 
 def build(report: Report, dist: Path, work: Path, environment: Path | None) -> None:
     """A clean environment, the app, its checks, its self-test, and what is handed out."""
+    dist, work = dist.resolve(), work.resolve()
     report.step("this Python", env.check_this_python)
     if sys.platform == "darwin":
-        report.step("Xcode's tools", lambda: _tools_there())
+        report.step("Xcode's tools", _tools_there)
+    folder = (environment or work / "environment").absolute()
     if environment is None:
-        environment = work / "environment"
-        report.step("environment", lambda: env.make_environment(environment))
+        report.step("environment", lambda: env.make_environment(folder))
     else:
-        report.skip("environment", f"{environment} was named")
-    python = env.python_of(environment)
+        report.skip("environment", f"{folder} was named")
+    python = env.python_of(folder)
     report.step("PyInstaller", lambda: _freeze(python, dist, work))
     if sys.platform == "darwin":
         _check_in(report, python, dist / "Nestling.app")
@@ -53,8 +54,8 @@ def _freeze(python: Path, dist: Path, work: Path) -> str:
         "PYINSTALLER_VERIFY_BUNDLE_SIGNATURE": "1",
     }  # fmt: skip
     log = env.run(
-        [python, "-m", "PyInstaller", "--noconfirm", "--distpath", dist.resolve(), "--workpath",
-         work.resolve() / "pyinstaller", ROOT / "build_macos.spec"],
+        [python, "-m", "PyInstaller", "--noconfirm", "--distpath", dist, "--workpath",
+         work / "pyinstaller", ROOT / "build_macos.spec"],
         cwd=ROOT, env=os.environ | strict,
     )  # fmt: skip
     refuse(line for line in log.splitlines() if "ERROR: Hidden import" in line)
@@ -134,6 +135,7 @@ def check_mac(report: Report, work: Path) -> None:
     from app.packaging import mac_wheels, simulated_bundle
     from app.packaging.bundle_check import BUDGET_BYTES, PYTHON_BYTES, size_problem
 
+    work = work.resolve()
     wheels, site, made = work / "mac-wheels", work / "mac-site", work / "mac-bundle"
     report.step("wheels for a Mac", lambda: _downloaded(wheels, env.this_version()))
     report.step("their tags and dependencies", lambda: _sound(mac_wheels.wheel_problems(wheels)))
@@ -179,8 +181,8 @@ def _simulated(toc: Path, site: Path, made: Path) -> str:
     shutil.rmtree(made, ignore_errors=True)
     # In a process of its own, which believes to be on a Mac.
     env.run(
-        [sys.executable, "-m", "app.packaging.simulated_bundle", toc, site.resolve(),
-         made.resolve()],
+        [sys.executable, "-m", "app.packaging.simulated_bundle", toc, site,
+         made],
         cwd=ROOT,
     )  # fmt: skip
     return str(made / "Nestling.app")
