@@ -2,11 +2,13 @@
 
 import argparse
 import sys
+from collections.abc import Generator
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app.cli.check_report import SHOWN_PROBLEMS, RunUse, as_data, as_lines
+from app.cli.check_problems import SHOWN_PROBLEMS
+from app.cli.check_report import RunUse, as_data, as_lines
 from app.cli.setting_flags import add_setting
 from app.cli.terminal import json_line, line
 from app.cli.waiting import waited_for
@@ -17,7 +19,9 @@ from app.core.model_limits import ModelLimits
 from app.data.checked_file import KEPT_PROBLEMS
 from app.data.dataset_files import find_files
 from app.data.fingerprint import unchanged
+from app.data.measured import with_names, without_guesses
 from app.data.mixed_inspection import GivenDataset, MixedFacts, inspecting_mixed
+from app.data.template_trial import TRYING, trying_templates
 
 if TYPE_CHECKING:
     from app.data.token_facts import TokenisedFiles
@@ -101,7 +105,10 @@ def _found(
     with unchanged(path for one in files for path in one.all_files):
         facts = waited_for(reading, label)
         model = _loaded(arguments.model)
-        return facts, _tokens(model, given, _as_cut(config, model.limits)), model
+        tokens = _tokens(model, given, _as_cut(config, model.limits))
+    for one, known in zip(tokens, facts.datasets, strict=True):
+        one.problems.warnings = with_names(one.problems.warnings, known)
+    return replace(facts, datasets=tuple(map(without_guesses, facts.datasets))), tokens, model
 
 
 def _check_model(folder: Path) -> None:
@@ -116,7 +123,13 @@ def _loaded(folder: Path) -> _Model:
     from app.engine.model_folder import folder_limits
 
     tokenizer = load_tokenizer(folder)
+    waited_for(_trying(tokenizer), TRYING)
     return _Model(tokenizer, folder_limits(folder), end_token_note(folder, tokenizer))
+
+
+def _trying(tokenizer: Any) -> Generator[float, None, None]:
+    for _ in trying_templates(getattr(tokenizer, "chat_template", None)):
+        yield 0.0
 
 
 def _as_cut(config: TrainingConfig, limits: ModelLimits) -> TrainingConfig:
@@ -153,7 +166,7 @@ def _use(tokens: "list[TokenisedFiles]", config: TrainingConfig) -> RunUse:
         return RunUse((), None, "A file can't be read to its end. Fix it or choose another.")
     limit = config.max_seq_length
     left = [
-        RowsLeft.by_statistics(dataset_name(one.files), known, limit, one.files.train_files)
+        RowsLeft.by_statistics(dataset_name(one.files), known, limit)
         for one, known in zip(tokens, statistics, strict=True)
     ]
     if refusal := too_little(left, limit, config.batch_size):

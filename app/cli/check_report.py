@@ -1,14 +1,16 @@
 """What `nestling check` found, as lines for people and as data for programs."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from app.cli.check_problems import SHOWN_PROBLEMS, ProblemGroup, problem_lines
 from app.core.config import TrainingConfig
 from app.core.model_limits import ModelLimits
-from app.data.checked_file import KEPT_PROBLEMS
 from app.data.dataset import ending_advice
+from app.data.dataset_files import DatasetFiles, dataset_name
+from app.data.dataset_folders import listed
 from app.data.examples import ProblemKind, RowProblem
 from app.data.inspection import DatasetFacts, FileFacts, Problems
 from app.data.mixed_inspection import MixedFacts
@@ -16,9 +18,6 @@ from app.data.row_notes import FOUND_BY_MODEL, KINDS
 
 if TYPE_CHECKING:
     from app.data.data_statistics import DataStatistics, EpochFacts
-
-SHOWN_PROBLEMS = 20
-"""Unless all are asked for."""
 
 
 @dataclass(frozen=True)
@@ -75,13 +74,14 @@ def _dataset(facts: DatasetFacts) -> dict[str, Any]:
         "examples": facts.examples,
         "valid_examples": facts.valid_examples,
         "files": [{**vars(file), "path": str(file.path)} for file in facts.files],
+        "not_read": list(map(str, facts.not_read)),
     }
 
 
 def _token_data(
     statistics: "DataStatistics", config: TrainingConfig, limits: ModelLimits
-) -> dict[str, int]:
-    """Tokens and cuts are those of the rows to train on; `longest` is uncut, of all rows."""
+) -> dict[str, float]:
+    """Of the rows to train on, cut at the limit; `longest` is uncut, of all rows."""
     train, valid, limit = statistics.train, statistics.valid, config.max_seq_length
     return {
         "train_rows": train.kept(limit),
@@ -92,7 +92,12 @@ def _token_data(
         "cut": train.cut(limit),
         "beyond_context": statistics.longer_than(limits.context_tokens, limit),
         "last_reply_only": train.last_reply_only(limit),
-        "further_examples": statistics.further_examples,
+        "cut_off": train.cut_off(limit),
+        "further_examples": statistics.further.kept(limit),
+        "further_cost": round(statistics.further_cost(limit), 4),
+        "further_trained_tokens": statistics.further.trained_within(limit),
+        "median": train.length_at(0.5, limit),
+        "percentile_95": train.length_at(0.95, limit),
         "longest": max(train.longest, valid.longest),
     }
 
@@ -122,52 +127,50 @@ def as_lines(
     facts: MixedFacts, tokens: Sequence[Problems], use: RunUse | None, config: TrainingConfig,
     *, is_mapped: bool, most: int = SHOWN_PROBLEMS,
 ) -> list[str]:  # fmt: skip
-    """The report for people: the summary first, then advice, then the first `most` problems."""
-    lines, advice, listed = [], [], _Listing(most)
+    """The report for people: the summary first, then advice, then `most` of the problems."""
+    lines, advice = [], []
+    files = [file for one in facts.datasets for file in one.files]
     for number, one in enumerate(facts.datasets):
-        found = tokens[number] if tokens else None
-        kinds = Counter(one.counts) + Counter(found.counts() if found else {})
+        kinds = Counter(one.counts) + Counter(tokens[number].counts() if tokens else {})
         lines += _dataset_lines(one, kinds)
         lines += _use_lines(use.of_each[number], config, use.limits) if use and use.of_each else []
         advice += _advice(one, kinds, is_mapped=is_mapped and not number)
-        listed.add(one.problems, one.problem_count, "can't be used")
-        listed.add(one.warnings, one.warning_count, "should be looked at")
-        if found:
-            listed.add(found.errors, found.error_count, "can't be used with this model")
-            cut = [one for one in found.warnings if one.kind == "too long"]
-            noted = [one for one in found.warnings if one.kind != "too long"]
-            count = sum(found.counts().get(KINDS[note], 0) for note in FOUND_BY_MODEL)
-            listed.add(noted, count, "should be looked at")
-            listed.add(cut, found.warning_count - count, "would be cut")
-    listed.add(facts.across.warnings, facts.across.warning_count, "in several datasets")
-    files = [file for one in facts.datasets for file in one.files]
+    across = facts.across.counts()
+    lines += [f"In several datasets: {_kinds(across)}."] if across else []
     lines += map(_file_line, files if len(files) > 1 else [])
     if use:
-        lines += [*use.notes, _epoch_line(use, config)]
-    return [*lines, *advice, *listed.lines()]
+        lines += [*use.notes, *_epoch_lines(use, config)]
+    return [*lines, *advice, *problem_lines(_grouped(facts, tokens), most)]
 
 
-class _Listing:
-    """Problems by what they mean, the first of each file, as many as are to be shown."""
+def _grouped(facts: MixedFacts, tokens: Sequence[Problems]) -> list[ProblemGroup]:
+    """The problems of all datasets by what they mean for a run, the worst first."""
+    bad = [problem for one in facts.datasets for problem in one.problems]
+    files = [problem for problem in bad if problem.place.is_whole_file]
+    rows = [problem for problem in bad if not problem.place.is_whole_file]
+    row_count = sum(one.problem_count for one in facts.datasets) - len(files)
+    refused = [problem for one in tokens for problem in one.errors]
+    noted = [problem for one in facts.datasets for problem in one.warnings]
+    noted += [problem for one in (*tokens, facts.across) for problem in one.warnings]
+    cut = [problem for problem in noted if problem.kind == "too long"]
+    noted = [problem for problem in noted if problem.kind != "too long"]
+    all_noted = sum(one.warning_count for one in facts.datasets)
+    all_noted += sum(one.warning_count for one in (*tokens, facts.across))
+    cut_count = sum(one.warning_count - _noted_count(one.counts()) for one in tokens)
+    return [
+        ProblemGroup("file can't be used", "files can't be used", files, len(files)),
+        ProblemGroup("row can't be used", "rows can't be used", rows, row_count),
+        ProblemGroup(
+            "row can't be used with this model", "rows can't be used with this model", refused,
+            sum(one.error_count for one in tokens),
+        ),
+        ProblemGroup("warning", "warnings", noted, all_noted - cut_count),
+        ProblemGroup("row would be cut", "rows would be cut", cut, cut_count),
+    ]  # fmt: skip
 
-    def __init__(self, most: int) -> None:
-        self._left = most
-        self._lines: list[str] = []
-        self._is_shortened = False
 
-    def add(self, problems: Sequence[RowProblem], count: int, meaning: str) -> None:
-        if not count:
-            return
-        shown = problems[: self._left]
-        self._left -= len(shown)
-        self._is_shortened |= len(shown) < len(problems)
-        self._lines += [f"{_count(count, 'row')} {meaning}:", *(f"  {one}" for one in shown)]
-        if count > len(shown):
-            self._lines.append(f"  … and {count - len(shown):,} more")
-
-    def lines(self) -> list[str]:
-        more = [f"--all lists the first {KEPT_PROBLEMS:,} of each file."]
-        return [*self._lines, *(more if self._is_shortened else [])]
+def _noted_count(kinds: Mapping[ProblemKind, int]) -> int:
+    return sum(kinds.get(KINDS[note], 0) for note in FOUND_BY_MODEL)
 
 
 def _use_lines(
@@ -177,41 +180,59 @@ def _use_lines(
     rows = (
         f"{_count(found['train_rows'], 'row')} to train on, {found['valid_rows']:,} to validate on"
     )
-    rows += f", {found['left_out']:,} left out" if found["left_out"] else ""
+    rows += f", {found['left_out']:,} left out." if found["left_out"] else "."
     if not found["train_rows"]:
-        return [f"{rows}."]
-    tokens = f"{found['tokens']:,} tokens to train on, {found['trained_tokens']:,} of them trained"
-    cut = f"{_count(found['cut'], 'row')} cut at {config.max_seq_length:,} tokens"
-    lines = [f"{rows}.", f"{tokens}; {cut}, and the longest has {found['longest']:,}."]
+        return [rows]
+    lines = [
+        f"{rows} {found['tokens']:,} tokens, {found['trained_tokens']:,} trained.",
+        f"Lengths: median {found['median']:,}, 95th percentile {found['percentile_95']:,}, longest "
+        f"{found['longest']:,}; {_count(found['cut'], 'row')} cut at {config.max_seq_length:,}"
+        f"{_lost(found['cut_off'])}.",
+    ]
     if more := found["further_examples"]:
         lines.append(
-            f"This includes {_count(more, 'example')} for earlier replies, which this model's chat "
-            "template changes once more follows."
+            f"{more:,} of these rows {_verb(more, 'trains', 'train')} earlier replies, which the "
+            "model's chat template changes once more follows: "
+            f"{found['further_cost']:.2f} times the tokens."
         )
-    beyond = limits.beyond_sentence(found["beyond_context"])
+    if last_only := found["last_reply_only"]:
+        lines.append(
+            f"{_count(last_only, 'row')} {_verb(last_only, 'is', 'are')} trained on the last reply "
+            "only, as the model's chat template changes earlier ones."
+        )
+    beyond = limits.beyond_sentence(int(found["beyond_context"]))
     return [*lines, beyond] if beyond else lines
 
 
-def _epoch_line(use: RunUse, config: TrainingConfig) -> str:
+def _lost(tokens: float) -> str:
+    return f", {tokens:,} tokens lost" if tokens else ""
+
+
+def _epoch_lines(use: RunUse, config: TrainingConfig) -> list[str]:
     if use.epoch is None:
-        return f"No run would start. {use.why_not}"
+        return [f"No run would start. {use.why_not}"]
     epoch = _epoch_data(use.epoch, config)
-    rows, about = sum(use.epoch.rows), "about " if config.mix else ""
     has_bad_rows = any(one.stopping_count for one in use.of_each)
     when = "With bad rows left out, an" if has_bad_rows else "An"
-    return (
-        f"{when} epoch: {_count(epoch['steps'], 'step')}, {_count(rows, 'row')}, "
-        f"{about}{epoch['tokens']:,} tokens, {epoch['trained_tokens']:,} of them trained."
-    )
+    steps = f"{when} epoch: {_count(epoch['steps'], 'step')}"
+    if not config.mix:  # its rows and tokens are the dataset's
+        return [f"{steps}."]
+    rows = _count(sum(use.epoch.rows), "row")
+    tokens = f"about {epoch['tokens']:,} tokens, {epoch['trained_tokens']:,} trained"
+    return [f"{steps}, {rows}, {tokens}."]
 
 
 def _dataset_lines(facts: DatasetFacts, kinds: Counter[ProblemKind]) -> list[str]:
     shape = "" if facts.format in ("unknown", "mixed") else f" ({facts.format})"
     valid = f", and {facts.valid_examples:,} to validate on" if facts.valid_examples else ""
-    lines = [f"{facts.path.name}: {_count(facts.examples, 'example')}{shape}{valid}."]
-    if kinds:
-        lines.append("By kind: " + ", ".join(f"{kind} {n:,}" for kind, n in kinds.most_common()))
-    return lines
+    name = dataset_name(DatasetFiles(facts.path, None))
+    lines = [f"{name}: {_count(facts.examples, 'example')}{shape}{valid}."]
+    lines += [f"Not read: {listed(facts.not_read)}."] if facts.not_read else []
+    return [*lines, f"By kind: {_kinds(kinds)}."] if kinds else lines
+
+
+def _kinds(counts: Mapping[ProblemKind, int]) -> str:
+    return ", ".join(f"{kind} {n:,}" for kind, n in Counter(counts).most_common())
 
 
 def _advice(facts: DatasetFacts, kinds: Counter[ProblemKind], *, is_mapped: bool) -> list[str]:
@@ -228,9 +249,13 @@ def _file_line(file: FileFacts) -> str:
     if file.errors:
         counts.append(f"{_count(file.errors, 'row')} can't be used")
     if file.warnings:
-        counts.append(f"{file.warnings:,} should be looked at")
+        counts.append(_count(file.warnings, "warning"))
     return f"  {file.path}: {', '.join(counts)}"
 
 
-def _count(number: int, noun: str) -> str:
+def _verb(number: float, one: str, several: str) -> str:
+    return one if number == 1 else several
+
+
+def _count(number: float, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -5,6 +5,8 @@ import sys
 from collections.abc import Generator
 from contextlib import closing
 from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING
 
 from app.cli.terminal import json_line, line, lines, note
 from app.core.answer_words import answers_sentence, figures, logits_sentence
@@ -19,11 +21,18 @@ from app.core.answers import (
     Remark,
     Sampling,
     TextAdded,
+    Tried,
     answer_to_json,
 )
 from app.core.errors import InputError
+from app.core.events import StageChanged
 from app.core.paths import runs_dir
 from app.core.visible_text import visible_line
+
+if TYPE_CHECKING:
+    from app.engine.tuned_model import TunedModel
+
+_PATIENCE_SECONDS = 1.0
 
 
 def add_generate(parser: argparse.ArgumentParser) -> None:
@@ -107,11 +116,28 @@ def _answered(arguments: argparse.Namespace) -> Generator[AnswerEvent, None, Non
     if not chat.question.strip():
         raise InputError("There is no question.", "Give one with --prompt or on standard input.")
     from app.engine.generation import answer
-    from app.engine.tuned_model import load_tuned_model
 
-    tuned = load_tuned_model(tried)
+    tuned = _loaded(tried)
     yield tuned.loaded
     yield from answer(tuned, chat, sampling, SIDES if arguments.base else ("tuned",))
+
+
+def _loaded(tried: Tried) -> "TunedModel":
+    from app.data.template_trial import TRYING
+    from app.engine.tuned_model import loading_tuned_model
+
+    loading, since = loading_tuned_model(tried), 0.0
+    with closing(loading):
+        while True:
+            try:
+                stage = next(loading)
+            except StopIteration as ended:
+                return ended.value  # type: ignore[no-any-return]
+            if isinstance(stage, StageChanged) and stage.stage == TRYING:
+                since = since or monotonic()
+                if since > 0 and monotonic() - since > _PATIENCE_SECONDS:
+                    since = -1.0  # noted
+                    note(f"{TRYING} …")
 
 
 def _read() -> str:

@@ -78,7 +78,11 @@ def with_settings(
     return replace(config, **changes)
 
 
-_BEFORE: Mapping[str, Any] = {"replies": "whole chat", "validation_rows": 10_000_000}
+_BEFORE: Mapping[str, Any] = {
+    "replies": "whole chat",
+    "validation_rows": 10_000_000,
+    "questions_asked": 10_000_000,
+}
 """What runs did that name no such setting: they began with a version that had none."""
 
 

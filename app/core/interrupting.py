@@ -60,6 +60,13 @@ def stopped_by(should_stop: Callable[[], bool]) -> Iterator[None]:
             _stops[thread] = before
 
 
+def raise_if_stopped() -> None:
+    """The same by a thread that looks itself, since it waits for another process."""
+    should_stop = _stops.get(threading.get_ident())
+    if should_stop is not None and should_stop():
+        raise StoppedEarly
+
+
 class Interruptible:
     """A region, as a context manager; a class, since a generator would cost as much again.
 

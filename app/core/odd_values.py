@@ -7,6 +7,8 @@ from app.core.one_line import one_line
 
 _LONGEST = 10**15
 _LARGEST = 1e30
+_EXACT_BITS = 2**17
+"""Beyond, a count of digits may be off by one next to a power of ten."""
 
 
 def is_measure(value: Any) -> bool:
@@ -31,4 +33,12 @@ def brief(value: Any) -> str:
 
 def digits(value: int) -> int:
     """How many a whole number has; it may have more than Python prints."""
-    return max(1, math.ceil(abs(value).bit_length() * math.log10(2)))
+    size = abs(value)
+    rest = max(0, size.bit_length() - _EXACT_BITS)
+    # Of a number that long no power of ten is computed: it would take seconds.
+    count = int(math.log10(max(1, size >> rest)) + rest * math.log10(2)) + 1
+    if rest:
+        return count
+    is_less: bool = size < 10 ** (count - 1)  # its logarithm was rounded
+    is_more: bool = size >= 10**count
+    return max(1, count - is_less + is_more)

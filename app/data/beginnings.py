@@ -11,6 +11,7 @@ from bisect import bisect_right
 from collections.abc import Callable
 from typing import Any
 
+from app.data.template_server import shared_length
 from app.data.tokenizer import PlainTokenizer
 
 _KEPT_ENDINGS = 4096
@@ -80,7 +81,7 @@ class Beginnings:
         if text == self._text:
             return self._tokens
         ends, places = self._special_places()
-        last = bisect_right(ends, _shared(text, self._text)) - 1
+        last = bisect_right(ends, shared_length(text, self._text)) - 1
         if last < 0:
             return self._splitter.ending(text)
         # The special token itself is split again too: a tokenizer may treat a text's first word
@@ -113,17 +114,6 @@ def _places(wanted: list[int], tokens: list[int]) -> list[int]:
     except ValueError:
         return []
     return places
-
-
-def _shared(one: str, other: str) -> int:
-    """How many characters two texts share from the start."""
-    if other.startswith(one):
-        return len(one)
-    low, high = 0, min(len(one), len(other))
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if one[:middle] == other[:middle] else (low, middle - 1)
-    return low
 
 
 def splitter_of(tokenizer: Any) -> TextSplitter | None:

@@ -1,7 +1,7 @@
 """What a dataset's token stores say of it: how rows fare at every limit, split as in a run."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from operator import mul
@@ -15,6 +15,7 @@ from app.data.examples import ProblemKind, RowProblem
 from app.data.length_curves import LengthCurves
 from app.data.mixing import Mixing
 from app.data.row_notes import FOUND_BY_MODEL, KINDS, note_reason
+from app.data.stopping_rows import stopping_rows
 from app.data.token_files import TokenStore
 from app.data.token_rows import TokenRows, are_further_examples, place_of
 
@@ -31,11 +32,13 @@ class DataStatistics:
     refused_count: int
     unusable_count: int
     """Rows that are no tokens: those that the model refuses, and bad ones that are left out."""
-    without_embedding: RowProblem | None = None
-    """The first of the refused rows with a token that the model has no embedding for."""
-    without_embedding_count: int = 0
-    further_examples: int = 0
-    """To train on, uncut: beyond the first of each chat."""
+    first_stopping: RowProblem | None = None
+    """Of the refused rows those at which a run stops unless it leaves them out: the first."""
+    stopping_counts: Counter[ProblemKind] = field(default_factory=Counter)
+    first_unusable: RowProblem | None = None
+    """Of the training files."""
+    further: LengthCurves = field(default_factory=lambda: LengthCurves.of([]))
+    """Of `train`, the examples beyond the first of each chat."""
     noted: tuple[RowProblem, ...] = ()
     """Of rows that are trained on, what only the model's template and tokenizer tell: the first
     1000."""
@@ -44,12 +47,17 @@ class DataStatistics:
     @property
     def stopping_count(self) -> int:
         """Rows that stop a run unless they are to be left out."""
-        return self.unusable_count - self.refused_count + self.without_embedding_count
+        return self.unusable_count - self.refused_count + self.stopping_counts.total()
 
     @property
     def has_rows(self) -> bool:
         """Whether any row became tokens."""
         return bool(self.train.rows or self.valid.rows)
+
+    def further_cost(self, limit: int) -> float:
+        """How many times the tokens of the chats' first examples all examples have."""
+        tokens = self.train.kept_tokens(limit)
+        return tokens / max(1, tokens - self.further.kept_tokens(limit))
 
     def longer_than(self, length: int | None, limit: int) -> int:
         """Rows that a run uses and that are longer than this, cut at the limit."""
@@ -107,7 +115,7 @@ def data_statistics(
     out = [(part, np.flatnonzero(mask)) for part, mask in zip(rows, held, strict=True)]
     out += [(store.rows, np.arange(len(store.rows))) for _, store in valid]
     both = (*train, *valid)
-    first, count = rows_without_embedding(both)
+    first, stopping = stopping_rows(both)
     refused = (problem for path, store in both for problem in store.refused(path))
     noted = (problem for path, store in both for problem in noted_rows(path, store.rows))
     return DataStatistics(
@@ -116,10 +124,11 @@ def data_statistics(
         refused=tuple(islice(refused, KEPT_PROBLEMS)),
         refused_count=sum(store.refused_count for _, store in both),
         unusable_count=sum(store.problem_count for _, store in both),
-        without_embedding=first,
-        without_embedding_count=count,
-        further_examples=sum(
-            int(are_further_examples(part.places[chosen]).sum()) for part, chosen in kept
+        first_stopping=first,
+        stopping_counts=stopping,
+        first_unusable=next((one for path, store in train for one in store.problems(path)), None),
+        further=LengthCurves.of(
+            [(part, chosen[are_further_examples(part.places[chosen])]) for part, chosen in kept]
         ),
         noted=tuple(islice(noted, KEPT_PROBLEMS)),
         noted_counts=sum((_noted_counts(store.rows) for _, store in both), Counter()),
@@ -138,15 +147,6 @@ def noted_rows(path: Path, rows: TokenRows) -> Iterator[RowProblem]:
 def _noted_counts(rows: TokenRows) -> Counter[ProblemKind]:
     counts = {KINDS[note]: int((rows.notes & note > 0).sum()) for note in FOUND_BY_MODEL}
     return +Counter(counts)
-
-
-def rows_without_embedding(stored: Iterable[Stored]) -> tuple[RowProblem | None, int]:
-    """The first row with a token that the model has no embedding for, and how many there are."""
-    first, count = None, 0
-    for path, store in stored:
-        for problem in store.without_embedding(path):
-            first, count = first or problem, count + 1
-    return first, count
 
 
 def too_long(stored: Sequence[Stored], limit: int) -> tuple[RowProblem, ...]:

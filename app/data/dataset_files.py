@@ -2,7 +2,8 @@
 
 import os
 import stat
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,12 +70,21 @@ def find_files(data: Path, valid: Path | None = None) -> DatasetFiles:
 def dataset_name(files: DatasetFiles) -> str:
     """What people call a dataset: its file's name, or that of the folder with the train files."""
     name, folder = set_name(files.train), files.train.absolute().parent
-    is_saved = file_format(files.train) == "arrow"
+    is_saved = file_format(files.train) == "arrow" or (not name and folder.name in TRAIN_NAMES)
     is_numbered_set = numbered(files.train) and name.startswith(TRAIN_NAMES)
     if not (is_saved or is_numbered_set or name in TRAIN_NAMES):
         return files.train.name
     is_inner = folder.name == INNER_FOLDER or (is_saved and folder.name in TRAIN_NAMES)
     return folder.parent.name if is_inner else folder.name
+
+
+def distinct_names(paths: Collection[Path]) -> dict[Path, str]:
+    """The name of each file, with its folder's where another file has the same."""
+    counts = Counter(path.name for path in set(paths))
+    return {
+        path: f"{path.absolute().parent.name}/{path.name}" if counts[path.name] > 1 else path.name
+        for path in paths
+    }
 
 
 def check_distinct(datasets: Sequence[DatasetFiles]) -> None:

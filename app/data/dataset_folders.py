@@ -5,7 +5,7 @@ names; what the `datasets` library saves to disk; or one file alone. Reads no ro
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from app.core.errors import InputError
@@ -45,6 +45,17 @@ def files_in(folder: Path) -> tuple[list[Path], list[Path]]:
 def has_train_files(folder: Path) -> bool:
     """Whether a folder looks like a dataset's, by the names in it. Raises OSError."""
     return _looks_like_one(_place(folder))
+
+
+def not_read(folder: Path, used: Collection[Path]) -> list[Path]:
+    """What is beside a dataset's files and may hold rows too: files, and folders with such."""
+    place = _place(folder)
+    folders_used = {path.parent for path in used}
+    others = [path for path in _sorted(place) if path.is_dir() and path not in folders_used]
+    return [
+        *(path for path in _with_rows(place) if path not in used),
+        *(path for path in others if not path.name.startswith(".") and _with_rows(path)),
+    ]
 
 
 def saved_files(folder: Path) -> list[Path]:
@@ -147,10 +158,10 @@ def _alone(folder: Path) -> list[Path]:
     inside = [path for path in _sorted(folder) if path.is_dir() and _is_dataset(path)]
     if inside:
         raise InputError(
-            f"{what}; its {_listed(inside)} {'has' if len(inside) == 1 else 'have'} such files.",
+            f"{what}; its {listed(inside)} {'has' if len(inside) == 1 else 'have'} such files.",
             "Choose the one that is meant.",
         )
-    there = f"; it has {_listed(files)}" if files else ""
+    there = f"; it has {listed(files)}" if files else ""
     raise InputError(
         f"{what}{there}.",
         "Choose a file, or a folder with train.jsonl and optionally valid.jsonl.",
@@ -182,12 +193,13 @@ def one_set(folder: Path, found: Sequence[Path]) -> list[Path]:
         return in_order(folder, parts)
     if len(found) > 1:
         raise InputError(
-            f"The folder {folder.name} has {_listed(found)}: which one is meant?", _KEEP_ONE
+            f"The folder {folder.name} has {listed(found)}: which one is meant?", _KEEP_ONE
         )
     return list(found)
 
 
-def _listed(paths: Sequence[Path]) -> str:
+def listed(paths: Sequence[Path]) -> str:
+    """The first names of some files, in a sentence."""
     more = f" and {len(paths) - SHOWN_FILES} more" if len(paths) > SHOWN_FILES else ""
     return " and ".join(path.name for path in paths[:SHOWN_FILES]) + more
 

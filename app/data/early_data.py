@@ -16,12 +16,12 @@ from app.core.progress import part_of_whole
 from app.data.data_notes import early_notes
 from app.data.dataset_files import DatasetFiles, dataset_name, facts_of
 from app.data.early_reading import EarlyReader, EarlyReading, KeptRow
-from app.data.embedded_tokens import rows_to_check, without_embedding
-from app.data.examples import NO_EMBEDDING, Example
+from app.data.embedded_tokens import rows_to_check
+from app.data.examples import STOPPING_KINDS, Example
 from app.data.fingerprint import HASHING, bytes_to_hash, check_unchanged, reading_contents
 from app.data.joined_rows import joined
 from app.data.mixed_parts import mixed_parts
-from app.data.render_limit import RenderingTooLong
+from app.data.stopping_rows import stopping_refusal
 from app.data.token_rows import TokenRows, TokenView, concatenated
 from app.data.token_store import is_made, lots_of
 from app.data.token_workers import TokenizedLot, tokenized
@@ -139,16 +139,13 @@ def _lots(
     rows = settings.rows
     checked = rows_to_check(tokenizer, rows.embedding_rows)
     lots = lots_of(iter(examples))
-    try:
-        for lot in tokenized(lots, tokenizer, rows.mask_prompt, False, checked, rows.replies):
-            problems = lot.problems if lot else ()
-            first = next((one for one in problems if one.kind == NO_EMBEDDING), None)
-            refusal = without_embedding(first and replace(first, path=path), 1)
-            if refusal and not rows.leave_out_bad_rows:
-                raise refusal
-            yield lot
-    except RenderingTooLong as error:
-        raise error.of(path.name) from None
+    for lot in tokenized(lots, tokenizer, rows.mask_prompt, False, checked, rows.replies):
+        problems = lot.problems if lot else ()
+        first = next((one for one in problems if one.kind in STOPPING_KINDS), None)
+        refusal = stopping_refusal(first and replace(first, path=path))
+        if refusal and not rows.leave_out_bad_rows:
+            raise refusal
+        yield lot
 
 
 def _view(made: Sequence[_FileRows], files: DatasetFiles, settings: DataSettings) -> TokenView:

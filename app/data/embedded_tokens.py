@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from app.core.errors import InputError
 from app.core.one_line import one_line
 from app.data.examples import NO_EMBEDDING, RowProblem
 from app.data.token_rows import TokenizedExample
@@ -54,17 +53,6 @@ def token_text(token: int, tokenizer: Any) -> str:
     inner = getattr(tokenizer, "inner", tokenizer)
     naming = getattr(inner, "convert_ids_to_tokens", None)
     return one_line(str(naming(token) if naming else inner.decode([token])), _MOST_OF_A_TOKEN)
-
-
-def without_embedding(first: RowProblem | None, count: int) -> InputError | None:
-    """Why a run does not train on such rows, where it is not to leave them out."""
-    if first is None:
-        return None
-    rows = "" if count == 1 else f"{count:,} rows hold tokens without an embedding; the first is "
-    return InputError(
-        f"{rows}{first}.",
-        "Choose the base model that this tokenizer belongs to, or have such rows left out.",
-    )
 
 
 def _checked(

@@ -3,9 +3,8 @@
 Knows nothing of how the rows came to be left.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from app.core.errors import InputError
 from app.data.data_statistics import DataStatistics
@@ -29,13 +28,9 @@ class RowsLeft:
         return cls(name, train.kept_count, train.shortest, next(train.left_out(), None))
 
     @classmethod
-    def by_statistics(
-        cls, name: str, statistics: DataStatistics, limit: int, train: Collection[Path]
-    ) -> "RowsLeft":
-        """`train`: the dataset's training files."""
+    def by_statistics(cls, name: str, statistics: DataStatistics, limit: int) -> "RowsLeft":
         curves = statistics.train
-        refused = (problem for problem in statistics.refused if problem.path in train)
-        return cls(name, curves.kept(limit), curves.shortest, next(refused, None))
+        return cls(name, curves.kept(limit), curves.shortest, statistics.first_unusable)
 
 
 def too_little(datasets: Sequence[RowsLeft], limit: int, batch_size: int) -> InputError | None:

@@ -29,6 +29,7 @@ ProblemKind = Literal[
     "too long",
     "refused by the model",
     "token without embedding",
+    "too costly to render",
     "rows in an object",
     "special tokens",
     "marked bad",
@@ -41,6 +42,8 @@ ProblemKind = Literal[
     "tools left out",
     "no reply follows",
     "reply not found",
+    "opening reply",
+    "opening reply left out",
     "other",
 ]
 """By which problems are counted."""
@@ -75,7 +78,11 @@ REFUSED: ProblemKind = "refused by the model"
 """An example, but none that this model can be trained on."""
 NO_EMBEDDING: ProblemKind = "token without embedding"
 """An example that this model would read out of bounds."""
-MODEL_KINDS = (REFUSED, NO_EMBEDDING)
+TOO_COSTLY: ProblemKind = "too costly to render"
+"""An example that this model's chat template takes too much time or memory for."""
+STOPPING_KINDS = (NO_EMBEDDING, TOO_COSTLY)
+"""The model's, and a run stops at them unless bad rows are left out."""
+MODEL_KINDS = (REFUSED, *STOPPING_KINDS)
 """The model's; all other kinds are bad rows."""
 
 
@@ -93,7 +100,11 @@ class RowProblem:
     """The row is trained on all the same."""
 
     def __str__(self) -> str:
-        where = [part for part in (self.path.name, str(self.place)) if part]
+        return self.line(self.path.name)
+
+    def line(self, name: str) -> str:
+        """The sentence with this name for its file."""
+        where = [part for part in (name, str(self.place)) if part]
         return f"{', '.join(where)}: {self.reason}"
 
 

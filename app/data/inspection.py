@@ -13,6 +13,7 @@ from app.core.errors import InputError
 from app.core.progress import part_of_whole, run_to_end
 from app.data.checked_file import KEPT_PROBLEMS, read_checked
 from app.data.dataset_files import find_files
+from app.data.dataset_folders import not_read
 from app.data.duplicates import Seen
 from app.data.examples import BrokenFile, Example, ProblemKind, RowProblem
 from app.data.file_states import FileStates, file_states
@@ -59,6 +60,8 @@ class DatasetFacts:
     """Problems and warnings of each kind, the most frequent first."""
     files: tuple[FileFacts, ...] = ()
     """Those to train on, then those to validate on."""
+    not_read: tuple[Path, ...] = ()
+    """Of a folder: what else may hold rows in it."""
     states: FileStates = ()
     """What the files were like before they were read."""
 
@@ -118,6 +121,7 @@ def inspecting_with_rows(
             for read in (train, validating)
             for path in read.paths
         ),
+        not_read=tuple(not_read(data, files.all_files)) if data.is_dir() else (),
         states=states,
     )
     return facts, train.seen, validating.seen

@@ -10,9 +10,10 @@ from app.core.errors import InputError
 from app.data.readers.formats import bare_name
 
 _NUMBERED = re.compile(
-    r"([a-z]+(?:[-_][a-z0-9]*[a-z])*)[-_.]?(\d+)(?:[-_]of[-_](\d+))?(?:-[0-9a-f]{16})?"
+    r"((?:[a-z]+(?:[-_][a-z0-9]*[a-z])*)?)[-_.]?(\d+)(?:[-_]of[-_](\d+))?(?:-[0-9a-f]{16})?"
 )
-"""train-00000-of-00003, train-1, train_01, train_sft-1; the Hub once put a hash behind it."""
+"""train-00000-of-00003, train-1, train_01, train_sft-1; the Hub once put a hash behind it. In a
+set's folder also 0000."""
 
 
 @dataclass(frozen=True)

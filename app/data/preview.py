@@ -12,9 +12,10 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from app.data.examples import ChatExample, Example, Message
+from app.data.examples import ChatExample, Example, Message, ProblemKind
 from app.data.place import Place
 from app.data.replies import special_ids
+from app.data.row_notes import KINDS
 from app.data.token_rows import TokenizedExample
 from app.data.tokenizer import Tokenizer
 
@@ -48,6 +49,8 @@ class PreviewRow:
     """Of those within the limit."""
     cut_tokens: int = 0
     last_reply_only: bool = False
+    notes: tuple[ProblemKind, ...] = ()
+    """What is to be known of it, by kind."""
     other_examples: int = 0
     """How many more examples its chat becomes, for earlier replies that the template changes."""
     is_held_out: bool = False
@@ -116,6 +119,7 @@ class RowPainter:
         return PreviewRow(
             number, row.place, tuple(pieces), len(tokens), trained, int(is_cut.sum()),
             row.last_reply_only,
+            notes=tuple(kind for note, kind in KINDS.items() if row.notes & note),
             problem="" if trained else "Nothing to train on is left of it.",
         )  # fmt: skip
 

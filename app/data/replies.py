@@ -46,6 +46,14 @@ def through_last_reply(
     raise TemplateError(f"its {which} comes first and answers nothing")
 
 
+def opening_replies(messages: Sequence[Message]) -> range:
+    """The replies that stand before anything but a system text."""
+    start = next((n for n, turn in enumerate(messages) if turn["role"] != "system"), 0)
+    ends = (n for n, turn in enumerate(messages) if n > start and turn["role"] != "assistant")
+    is_reply = messages[start]["role"] == "assistant"
+    return range(start, next(ends, len(messages)) if is_reply else start)
+
+
 class Rendering(NamedTuple):
     """A chat's first turns, so many, as tokens, with the spans that are trained."""
 
@@ -122,7 +130,7 @@ class ReplyFinder:
 
     def _check_words(self, whole: list[int], spans: Sequence[Span]) -> None:
         if not all(self._has_words(whole[start:end]) for start, end in spans):
-            raise TemplateError("the model's chat template leaves a reply's words out")
+            raise TemplateError("the model's chat template leaves out all of a reply")
 
     def turns(
         self, turns: Sequence[int], messages: Sequence[Message], render: Render, whole: list[int]

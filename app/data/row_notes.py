@@ -19,6 +19,8 @@ class RowNote(IntFlag):
     TOOLS_LEFT_OUT = 128
     NO_REPLY_FOLLOWS = 256
     REPLY_NOT_FOUND = 512
+    OPENING_REPLY = 1024
+    OPENING_LEFT_OUT = 2048
 
 
 KINDS: dict[RowNote, ProblemKind] = {
@@ -32,6 +34,8 @@ KINDS: dict[RowNote, ProblemKind] = {
     RowNote.TOOLS_LEFT_OUT: "tools left out",
     RowNote.NO_REPLY_FOLLOWS: "no reply follows",
     RowNote.REPLY_NOT_FOUND: "reply not found",
+    RowNote.OPENING_REPLY: "opening reply",
+    RowNote.OPENING_LEFT_OUT: "opening reply left out",
 }
 _NOTES = {kind: note for note, kind in KINDS.items()}
 _TEMPLATE = "that the model's chat template leaves out"
@@ -39,7 +43,7 @@ _SAID = {
     RowNote.SPECIAL_TOKENS: "special tokens of the model among their words, which are read as such",
     RowNote.MARKED_GOOD: "a label that is true: trained as good answers",
     RowNote.NOT_TRAINED: "replies in a prompt, or marked questions, which are not trained",
-    RowNote.UNUSED_KEY: "other keys in their turns, which are left out",
+    RowNote.UNUSED_KEY: "keys in their turns that are left out",
     RowNote.WORDS_LEFT_OUT: f"words {_TEMPLATE}",
     RowNote.THOUGHTS_LEFT_OUT: f"thoughts {_TEMPLATE}",
     RowNote.CALLS_LEFT_OUT: f"tool calls, or parts of them, {_TEMPLATE}",
@@ -47,9 +51,14 @@ _SAID = {
     RowNote.NO_REPLY_FOLLOWS: "messages after the last trained reply, which are left out",
     RowNote.REPLY_NOT_FOUND: "earlier replies that are not trained: "
     "the model's chat template doesn't separate them from their prompts",
+    RowNote.OPENING_REPLY: "a reply before any question, which is not trained",
+    RowNote.OPENING_LEFT_OUT: "a reply before any question, "
+    "which the model's chat template refuses there: it is left out",
 }
-FOUND_BY_MODEL = tuple(KINDS)[:1] + tuple(KINDS)[4:]
-"""Those that only a model's tokenizer and template can tell."""
+FOUND_BY_MODEL = tuple(KINDS)[:1] + tuple(KINDS)[3:]
+"""Those that a model's tokenizer and template tell."""
+GUESSED: ProblemKind = "unused key"
+"""Which keys few templates write is known without a model, which ones this model's writes isn't."""
 
 
 def flags_of(notes: Iterable[Note]) -> RowNote:

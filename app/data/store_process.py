@@ -15,6 +15,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from time import monotonic
 
+from app.core.child_signals import terminal_signals_kept_off
 from app.core.errors import AppError, RunError
 from app.data.template_trial import known_problem, take_problem
 from app.data.training_data import LaterRows, MixedFiles, opening_stores
@@ -43,7 +44,8 @@ class StoresInMaking:
         problem = known_problem(self._later.tokenizer.chat_template)
         given = pickle.dumps((problem, self._later))
         self._process = context.Process(target=_make, args=(given, telling, wanted))
-        self._process.start()
+        with terminal_signals_kept_off():
+            self._process.start()
         telling.close()
         wanted.close()
 

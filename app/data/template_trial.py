@@ -1,37 +1,22 @@
-"""A model's chat template tried on chats of a few words, in a process that can be ended.
+"""A model's chat template tried on chats of a few words before anything else renders it.
 
-A template is a foreign program: it may be broken, never end or take all memory, and no thread that
-renders it could be stopped. Whether it does is found here before anything else renders it. The
-process imports neither transformers nor MLX, so that it is there at once.
+A template is a foreign program: it may be broken, never end or take all memory. Whether it does for
+such chats is found here once; the process in which it is tried goes on to render chats.
 """
 
-import json
-import multiprocessing
-import os
-import resource
 import signal
-import threading
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager, suppress
-from datetime import datetime
-from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
-from pathlib import Path
-from time import monotonic, sleep
-from typing import Any
+from collections.abc import Generator
 
-from app.core.error_text import error_text
 from app.core.progress import run_to_end
+from app.data.template_process import TAKES_ALL_MEMORY, ProcessEnded, template_process
+from app.data.template_server import OUT_OF_MEMORY, Trial
 
+TRYING = "Trying the chat template"
+"""As a stage of any work."""
 CPU_SECONDS = 5
 """Templates take milliseconds."""
-_MEMORY_BYTES = 2**30
-_MOST_CHARACTERS = 10**6
 _MOST_SECONDS = 60.0
 """By the clock, where a processor's time can't be limited or is not to be had."""
-_SECONDS_BETWEEN_LOOKS = 0.05
-_OUT_OF_MEMORY = 3
-"""Exit code of a process that saw itself take too much."""
 
 _problems: dict[str, str] = {}
 """Of each template that was tried; empty for a good one."""
@@ -53,6 +38,11 @@ def template_problem(templates: object) -> str:
     return run_to_end(trying_templates(templates))
 
 
+def is_tried(templates: object) -> bool:
+    """Whether `trying_templates` knows already."""
+    return all(source in _problems for source in _sources(templates))
+
+
 def known_problem(templates: object) -> str:
     """The same of templates that were tried, here or where `take_problem` has it from."""
     return next((why for one in _sources(templates) if (why := _problems.get(one))), "")
@@ -70,38 +60,26 @@ def _sources(templates: object) -> list[str]:
 
 
 def _trying(source: str) -> Generator[None, None, str]:
-    context = multiprocessing.get_context("spawn")
-    here, there = context.Pipe(duplex=False)
-    process = context.Process(
-        target=_render_samples, args=(source, there, CPU_SECONDS), daemon=True
-    )
-    process.start()
-    there.close()
+    process = template_process(source)
     try:
-        ends = monotonic() + _MOST_SECONDS
-        while not here.poll(_SECONDS_BETWEEN_LOOKS):
-            if monotonic() > ends:
-                return _too_long()
-            yield
-        return _heard(here, process)
-    finally:
-        process.kill()
-        process.join()
-        here.close()
+        problem: str = yield from process.trying(Trial(CPU_SECONDS), _MOST_SECONDS)
+    except TimeoutError:
+        return _too_long()
+    except ProcessEnded as ended:
+        return _problem_of_end(ended.args[0])
+    if problem:
+        process.close()
+    return problem
 
 
-def _heard(connection: Connection, process: BaseProcess) -> str:
-    try:
-        return str(connection.recv())
-    except (EOFError, OSError):
-        process.join()
-    if process.exitcode == _OUT_OF_MEMORY:
-        return "The model's chat template takes more than 1 GB of memory for a chat of a few words."
-    if process.exitcode in (-signal.SIGXCPU, -signal.SIGKILL):
+def _problem_of_end(exit_code: int | None) -> str:
+    if exit_code == OUT_OF_MEMORY:
+        return f"The model's chat template {TAKES_ALL_MEMORY} for a chat of a few words."
+    if exit_code in (-signal.SIGXCPU, -signal.SIGKILL):
         return _too_long()
     return (
         "The model's chat template can't be tried: the process for it ended with exit code "
-        f"{process.exitcode}."
+        f"{exit_code}."
     )
 
 
@@ -110,130 +88,3 @@ def _too_long() -> str:
         f"The model's chat template takes longer than {CPU_SECONDS} seconds for a chat of a few "
         "words."
     )
-
-
-# -- in the process -------------------------------------------------------------------------------
-_USER, _ASSISTANT = {"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}
-_SYSTEM = {"role": "system", "content": "Be kind."}
-_CHATS = ([_USER], [_USER, _ASSISTANT], [_SYSTEM, _USER, _ASSISTANT, _USER, _ASSISTANT])
-_TOOL = {
-    "type": "function",
-    "function": {"name": "look", "description": "Looks.", "parameters": {"type": "object"}},
-}
-
-
-def _render_samples(source: str, connection: Connection, cpu_seconds: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
-    _limit_itself(cpu_seconds)
-    try:
-        problem = _problem_of(source)
-    except MemoryError:
-        os._exit(_OUT_OF_MEMORY)
-    with suppress(OSError):
-        connection.send(problem)
-
-
-def _limit_itself(cpu_seconds: int) -> None:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    limits = {
-        resource.RLIMIT_CORE: 0,
-        resource.RLIMIT_CPU: int(used.ru_utime + used.ru_stime) + 1 + cpu_seconds,
-    }
-    # Beyond the process's own start: its address space differs by a gigabyte between machines.
-    if (size := _address_space_bytes()) is not None:
-        limits[resource.RLIMIT_AS] = size + _MEMORY_BYTES
-    else:
-        threading.Thread(target=_watch_memory, args=(used.ru_maxrss,), daemon=True).start()
-    for limit, most in limits.items():
-        with suppress(OSError, ValueError):
-            resource.setrlimit(limit, (most, most))
-
-
-def _address_space_bytes() -> int | None:
-    """None where there is no /proc, as on macOS, which also ignores a limit of it."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text().split()[0])
-    except (OSError, ValueError):
-        return None
-    return pages * resource.getpagesize()
-
-
-def _watch_memory(at_start: int) -> None:
-    """End the process once its peak, in the system's unit, is too far above the one at its start.
-
-    That one can be the parent's: a process inherits the peak of the one that it was forked from.
-    """
-    unit = 1 if os.uname().sysname == "Darwin" else 1024
-    while (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - at_start) * unit < _MEMORY_BYTES:
-        sleep(0.02)
-    os._exit(_OUT_OF_MEMORY)
-
-
-def _problem_of(source: str) -> str:
-    from jinja2 import TemplateSyntaxError
-
-    try:
-        template = _environment().from_string(source)
-    except TemplateSyntaxError as error:
-        words = " ".join(str(error.message).split()).rstrip(".")
-        return f"The model's chat template has an error in line {error.lineno}: {words}."
-    except RecursionError:
-        return "The model's chat template is nested too deeply."
-    except (SyntaxError, ValueError) as error:  # of the Python code that Jinja makes of it
-        what = error.msg if isinstance(error, SyntaxError) else error_text(error)
-        return f"The model's chat template can't be compiled: {what}."
-    for chat in _CHATS:
-        for prompted in (False, True):
-            for tools in (None, [_TOOL]):
-                with _own_refusals():
-                    text = template.render(
-                        messages=[dict(message) for message in chat], tools=tools, documents=None,
-                        add_generation_prompt=prompted, bos_token="", eos_token="",
-                    )  # fmt: skip
-                    if len(text) > _MOST_CHARACTERS:
-                        return (
-                            f"The model's chat template makes {len(text):,} characters of a chat "
-                            "of a few words."
-                        )
-    return ""
-
-
-@contextmanager
-def _own_refusals() -> Iterator[None]:
-    """A template may refuse a chat: that is said of the rows it refuses."""
-    try:
-        yield
-    except MemoryError:
-        raise
-    except Exception:
-        pass
-
-
-def _environment() -> Any:
-    """What transformers renders templates in, as far as it decides whether one ends."""
-    from jinja2 import ext, nodes
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
-
-    class Generation(ext.Extension):
-        """The tag that marks what an assistant says."""
-
-        tags = {"generation"}  # noqa: RUF012
-
-        def parse(self, parser: Any) -> list[nodes.Node]:
-            next(parser.stream)
-            body: list[nodes.Node] = parser.parse_statements(("name:endgeneration",), True)
-            return body
-
-    def refuse(message: object) -> None:
-        raise ValueError(str(message))
-
-    def to_json(value: Any, **options: Any) -> str:
-        return json.dumps(value, **({"ensure_ascii": False} | options))
-
-    environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[Generation, ext.loopcontrols]
-    )
-    environment.filters["tojson"] = to_json
-    environment.globals["raise_exception"] = refuse
-    environment.globals["strftime_now"] = lambda form: datetime.now().strftime(form)
-    return environment

@@ -29,7 +29,7 @@ from app.core.parsing import parse_json
 from app.core.regular_files import open_private
 from app.data.block_file import BLOCK_BYTES, BlockFile, BlockSums, sums_of
 from app.data.checked_file import KEPT_PROBLEMS
-from app.data.examples import MODEL_KINDS, NO_EMBEDDING, RowProblem
+from app.data.examples import MODEL_KINDS, STOPPING_KINDS, RowProblem
 from app.data.place import Place
 from app.data.token_rows import TokenRows
 
@@ -95,9 +95,9 @@ class TokenStore:
         problems = self.problems(path) if self.refused_count else iter(())
         return (problem for problem in problems if problem.kind in MODEL_KINDS)
 
-    def without_embedding(self, path: Path) -> Iterator[RowProblem]:
-        """Those of the model's problems that are tokens beyond its embedding."""
-        return (problem for problem in self.refused(path) if problem.kind == NO_EMBEDDING)
+    def stopping(self, path: Path) -> Iterator[RowProblem]:
+        """Those of the model's problems at which a run stops unless it leaves such rows out."""
+        return (problem for problem in self.refused(path) if problem.kind in STOPPING_KINDS)
 
     def first_problems(self, path: Path) -> tuple[RowProblem, ...]:
         return tuple(islice(self.problems(path), KEPT_PROBLEMS))

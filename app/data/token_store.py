@@ -25,11 +25,11 @@ from app.data.checked_file import read_examples
 from app.data.dataset import refusing
 from app.data.dataset_files import facts_of
 from app.data.embedded_tokens import rows_to_check
-from app.data.examples import MODEL_KINDS, ChatExample, Example, RowProblem, TextExample
+from app.data.examples import MODEL_KINDS, TOO_COSTLY, ChatExample, Example, RowProblem, TextExample
 from app.data.fingerprint import FileContent, file_content
 from app.data.readers import ShareRead
 from app.data.readers.formats import file_format
-from app.data.render_limit import RenderingTooLong
+from app.data.stopping_rows import stopping_refusal
 from app.data.token_cache import place_to_fill, stores_dir
 from app.data.token_files import MANIFEST, STORE_FILES, StoreWriter, TokenStore, open_store
 from app.data.token_workers import Lot, TokenizedLot, tokenized
@@ -53,7 +53,7 @@ _LOT_ROWS = 512
 _LOT_CHARACTERS = 2**20
 _LARGE_BYTES = 8 * 2**20
 """Smaller files are tokenised before other processes have started."""
-READING = 5
+READING = 6
 """To be raised when the same file gives other rows than before."""
 _LIBRARIES = ("transformers", "tokenizers", "jinja2")
 
@@ -150,18 +150,24 @@ def tokenized_lots(
 ) -> Iterator[Iterator[TokenizedLot | None]]:
     """Lots of a file's rows as tokens, in several processes where the file is large.
 
-    Yields None now and then while a lot is waited for. The error of a row that takes too long to
-    render names the file.
+    Yields None now and then while a lot is waited for. Raises InputError at once for a row that
+    takes too much to render, where such are not left out: each takes seconds.
     """
     made = tokenized(
         lots, tokenizer, settings.mask_prompt, _is_large(path), settings.embedding_rows,
         settings.replies,
     )  # fmt: skip
-    try:
-        with closing(made):
-            yield made
-    except RenderingTooLong as error:
-        raise error.of(path.name) from None
+    with closing(made):
+        yield made if settings.leave_out_bad_rows else _stopping(path, made)
+
+
+def _stopping(path: Path, made: Iterator[TokenizedLot | None]) -> Iterator[TokenizedLot | None]:
+    for lot in made:
+        problems = lot.problems if lot else ()
+        first = next((one for one in problems if one.kind == TOO_COSTLY), None)
+        if refusal := stopping_refusal(first and replace(first, path=path)):
+            raise refusal
+        yield lot
 
 
 def _noting(read: deque[float], share: ShareRead, lots: Iterator[Lot]) -> Iterator[Lot]:

@@ -19,11 +19,13 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from time import monotonic
 
+from app.core.child_signals import terminal_signals_kept_off
 from app.core.errors import RunError
 from app.core.machine_memory import machine_bytes
 from app.core.settings.training import Replies
 from app.data.embedded_tokens import with_embeddings
 from app.data.examples import Example, RowProblem
+from app.data.template_process import end_template_processes
 from app.data.template_trial import known_problem, take_problem, trying_templates
 from app.data.token_rows import TokenizedExample, TokenRows
 from app.data.tokenizer import PlainTokenizer, Tokenizer, plain_tokenizer
@@ -101,11 +103,15 @@ def tokenized(
     yield from trying_templates(getattr(tokenizer, "chat_template", None))
     plain = plain_tokenizer(tokenizer)
     if in_parallel and plain is not None and (workers := worker_count(plain)) > 1:
+        end_template_processes()  # each worker has its own
         yield from _in_processes(lots, plain, (mask_prompt, embedding_rows, replies), workers)
         return
     here = _LotTokenizer(tokenizer, mask_prompt, embedding_rows, replies)
-    for lot in lots:
-        yield here.tokenized(lot)
+    try:
+        for lot in lots:
+            yield here.tokenized(lot)
+    finally:
+        end_template_processes()
 
 
 def worker_count(tokenizer: PlainTokenizer) -> int:
@@ -126,7 +132,8 @@ def _in_processes(
     with _pool(pickle.dumps((problem, tokenizer, *settings)), workers) as pool:
         try:
             for lot in lots:
-                ahead.append(pool.submit(_tokenize_here, lot))
+                with terminal_signals_kept_off():  # it may start a process
+                    ahead.append(pool.submit(_tokenize_here, lot))
                 if len(ahead) > workers + _LOTS_AHEAD:
                     yield from _awaited(ahead.popleft())
             while ahead:

@@ -6,20 +6,40 @@ and nothing else. Tokens and the start of the last turn are mlx-lm's own.
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from app.core.settings.training import Replies
 from app.data.beginnings import Beginnings, TextSplitter, splitter_of
-from app.data.examples import REFUSED, ChatExample, Example, Message, RowProblem, TextExample
+from app.data.examples import (
+    REFUSED,
+    TOO_COSTLY,
+    ChatExample,
+    Example,
+    Message,
+    ProblemKind,
+    RowProblem,
+    TextExample,
+)
 from app.data.left_out import TextOf, has_other_keys, left_out
-from app.data.render_limit import RenderingTooLong
+from app.data.render_limit import RenderingTooCostly
 from app.data.rendered_text import SpecialWords, TextEnds
-from app.data.replies import Render, Rendering, ReplyFinder, Span, through_last_reply, trained_turns
+from app.data.replies import (
+    Render,
+    Rendering,
+    ReplyFinder,
+    Span,
+    opening_replies,
+    through_last_reply,
+    trained_turns,
+)  # fmt: skip
 from app.data.row_notes import RowNote, flags_of
-from app.data.templates import ChatTemplate, TemplateError
+from app.data.template_server import Call
+from app.data.templates import Chat, ChatTemplate, TemplateError, Tools
 from app.data.token_rows import TokenizedExample
 from app.data.tokenizer import Tokenizer, plain_tokenizer
 
@@ -30,6 +50,15 @@ _COMPARED_ROWS = 8
 _LOTS_COMPARED_WELL = 4
 
 Tokenized = TokenizedExample | RowProblem
+
+
+class _Context(NamedTuple):
+    """The part of a chat that is tokenised, as the template takes it."""
+
+    messages: Sequence[Message]
+    untrained: Collection[int]
+    notes: RowNote
+    """What is to be known of the rest."""
 
 
 def tokenize(example: Example, tokenizer: Tokenizer, mask_prompt: bool) -> Tokenized:
@@ -68,15 +97,16 @@ class ExampleTokenizer:
             return [self._text_row(example, list(self._tokenizer.encode(example.text)))]
         tools = example.tools
         try:
-            messages = self._context(example)
-        except TemplateError as error:
-            return [_refused(example, str(error))]
+            context = self._context(example)
+        except (TemplateError, RenderingTooCostly) as error:
+            return [_not_rendered(example, error)]
+        messages = context.messages
 
         @cache  # a chat of many examples asks for the same beginnings again
         def render(count: int, prompted: bool) -> list[int]:
             return self._template.tokens(messages[:count], tools, prompted)
 
-        return self._chat_rows(example, messages, render, self._template.texts(messages, tools))
+        return self._chat_rows(example, context, render, self._template.texts(messages, tools))
 
     def many(self, examples: Sequence[Example]) -> list[list[Tokenized]]:
         """The same of each, a text split only once; a sample is compared with the plain way.
@@ -112,39 +142,57 @@ class ExampleTokenizer:
                 self._fast = _Fast(plain, splitter, self._mask_prompt, self._replies)
         return self._fast
 
-    def _context(self, example: ChatExample) -> Sequence[Message]:
-        """The part of a chat that is tokenised, as the template takes it."""
+    def _context(self, example: ChatExample) -> _Context:
         messages: Sequence[Message] = example.messages
+        notes = RowNote(0)
         if self._mask_prompt:
             messages = through_last_reply(messages, example.untrained)
-        try:
-            return self._template.with_arguments(messages, example.tools)
-        except RenderingTooLong as error:
-            raise error.on(str(example.place)) from None
+            if len(messages) < len(example.messages):
+                notes |= RowNote.NO_REPLY_FOLLOWS
+            if messages[0]["role"] == "assistant" and 0 not in example.untrained:
+                notes |= RowNote.OPENING_REPLY
+        context = _Context(messages, example.untrained, notes)
+        context = self._without_refused_opening(context, example.tools)
+        messages = self._template.with_arguments(context.messages, example.tools)
+        return context._replace(messages=messages)
+
+    def _without_refused_opening(self, context: _Context, tools: Tools) -> _Context:
+        """Some templates refuse a chat in which a reply comes first, and take the rest of it."""
+        messages, opening = context.messages, opening_replies(context.messages)
+        if not opening:
+            return context
+        with suppress(TemplateError):
+            self._template.text(messages, tools, False)
+            return context
+        rest = [*messages[: opening.start], *messages[opening.stop :]]
+        untrained = {turn - len(opening) for turn in context.untrained if turn >= opening.stop}
+        if not trained_turns(rest, untrained):
+            return context
+        notes = context.notes & ~RowNote.OPENING_REPLY | RowNote.OPENING_LEFT_OUT
+        return _Context(rest, untrained, notes)
 
     def _chat_rows(
-        self, example: ChatExample, messages: Sequence[Message], render: Render, text_of: TextOf
+        self, example: ChatExample, context: _Context, render: Render, text_of: TextOf
     ) -> list[Tokenized]:
         try:
-            renderings, notes, last_only = self._renderings(example, messages, render)
-            notes |= self._notes(example, messages, [one.turns for one in renderings], text_of)
-        except TemplateError as error:
-            return [_refused(example, str(error))]
-        except RenderingTooLong as error:
-            raise error.on(str(example.place)) from None
+            renderings, notes, last_only = self._renderings(context, render)
+            notes |= context.notes
+            notes |= self._notes(example, context, [one.turns for one in renderings], text_of)
+        except (TemplateError, RenderingTooCostly) as error:
+            return [_not_rendered(example, error)]
         rows = [_row(example, one.tokens, one.spans) for one in renderings]
         # Once for all examples of a chat, so that chats are counted.
         return _noted(rows, notes, last_only) if notes or last_only else rows
 
     def _renderings(
-        self, example: ChatExample, messages: Sequence[Message], render: Render
+        self, context: _Context, render: Render
     ) -> tuple[list[Rendering], RowNote, bool]:
         """What is trained of a chat, what is to be known of it, and whether that is its last reply
         alone, since the template changes the others."""
-        none = RowNote(0)
+        none, messages = RowNote(0), context.messages
         if not self._mask_prompt:
-            return [self._whole(example, messages, render)], none, False
-        turns = trained_turns(messages, example.untrained)
+            return [self._whole(context, render)], none, False
+        turns = trained_turns(messages, context.untrained)
         if self._replies == "every":
             found, lost = self._finder.find_every(messages, render, turns)
             return found, RowNote.REPLY_NOT_FOUND if lost else none, False
@@ -153,24 +201,20 @@ class ExampleTokenizer:
         tokens, spans = self._finder.find(messages, render, turns)
         return [Rendering(len(messages), tokens, spans)], none, len(spans) < len(turns)
 
-    def _whole(
-        self, example: ChatExample, messages: Sequence[Message], render: Render
-    ) -> Rendering:
+    def _whole(self, context: _Context, render: Render) -> Rendering:
         """Trained from its first token to its last, but for the turns of weight 0."""
+        messages = context.messages
         tokens = render(len(messages), False)
-        untrained = self._finder.turns(example.untrained, messages, render, tokens)
+        untrained = self._finder.turns(sorted(context.untrained), messages, render, tokens)
         return Rendering(len(messages), tokens, _between(untrained, len(tokens)))
 
     def _notes(
-        self, example: ChatExample, messages: Sequence[Message], counts: Sequence[int],
-        text_of: TextOf,
-    ) -> RowNote:  # fmt: skip
-        notes = flags_of(example.notes)
+        self, example: ChatExample, context: _Context, counts: Sequence[int], text_of: TextOf
+    ) -> RowNote:
+        notes, messages = flags_of(example.notes), context.messages
         if has_other_keys(example.messages):
             notes &= ~RowNote.UNUSED_KEY  # the checks went by which keys are rare
         notes |= left_out(messages, example.tools, counts, text_of, self._template.texts)
-        if len(messages) < len(example.messages):
-            notes |= RowNote.NO_REPLY_FOLLOWS
         if self._special_words.are_in(messages):
             notes |= RowNote.SPECIAL_TOKENS
         return notes
@@ -189,32 +233,66 @@ class _Fast(ExampleTokenizer):
     ) -> None:
         super().__init__(tokenizer, mask_prompt, replies)
         self._splitter = splitter
-        self._template.compile()
 
     def many(self, examples: Sequence[Example]) -> list[list[Tokenized]]:
         found: dict[int, list[Tokenized]] = {}
         texts: dict[int, str] = {}
-        chats: dict[int, tuple[Sequence[Message], TextOf, str]] = {}
+        contexts: dict[int, _Context] = {}
         for index, example in enumerate(examples):
             if isinstance(example, TextExample):
                 texts[index] = example.text
                 continue
             try:
-                messages = self._context(example)
-                text_of: TextOf = cache(self._template.texts(messages, example.tools))
-                chats[index] = messages, text_of, text_of(len(messages), False)
-            except TemplateError as error:
-                found[index] = [_refused(example, str(error))]
-            except RenderingTooLong as error:
-                raise error.on(str(example.place)) from None
+                contexts[index] = self._context(example)
+            except (TemplateError, RenderingTooCostly) as error:
+                found[index] = [_not_rendered(example, error)]
         split = self._splitter.split(list(texts.values()), add_special_tokens=True)
         for index, tokens in zip(texts, split, strict=True):
             found[index] = [self._text_row(examples[index], tokens)]  # type: ignore[arg-type]
-        split = self._splitter.split([text for _, _, text in chats.values()])
-        for (index, (messages, text_of, text)), tokens in zip(chats.items(), split, strict=True):
-            render = Beginnings(self._splitter, text_of, (text, tokens), len(messages))
-            found[index] = self._chat_rows(examples[index], messages, render, text_of)  # type: ignore[arg-type]
+        found |= self._chats(examples, contexts)
         return [found[index] for index in range(len(examples))]
+
+    def _chats(
+        self, examples: Sequence[Example], contexts: dict[int, _Context]
+    ) -> dict[int, list[Tokenized]]:
+        found: dict[int, list[Tokenized]] = {}
+        chats: dict[int, tuple[TextOf, str]] = {}
+        for index, text_of in zip(contexts, self._rendered(examples, contexts), strict=True):
+            try:
+                chats[index] = text_of, text_of(len(contexts[index].messages), False)
+            except (TemplateError, RenderingTooCostly) as error:
+                found[index] = [_not_rendered(examples[index], error)]
+        split = self._splitter.split([text for _, text in chats.values()])
+        for (index, (text_of, text)), tokens in zip(chats.items(), split, strict=True):
+            context = contexts[index]
+            render = Beginnings(self._splitter, text_of, (text, tokens), len(context.messages))
+            found[index] = self._chat_rows(examples[index], context, render, text_of)  # type: ignore[arg-type]
+        return found
+
+    def _rendered(
+        self, examples: Sequence[Example], contexts: dict[int, _Context]
+    ) -> Sequence[TextOf]:
+        if not contexts:
+            return ()
+        self._template.render_plainly()
+        return self._template.texts_of(
+            [
+                Chat(context.messages, examples[index].tools, self._calls(context))  # type: ignore[union-attr]
+                for index, context in contexts.items()
+            ]
+        )
+
+    def _calls(self, context: _Context) -> tuple[Call, ...]:
+        """The renderings by which the replies are found."""
+        messages = context.messages
+        calls = [Call(len(messages), False)]
+        turns: Sequence[int] = sorted(context.untrained)
+        if self._mask_prompt:
+            turns = trained_turns(messages, context.untrained)
+            turns = turns[-1:] if self._replies == "last" else turns
+        for turn in turns:
+            calls += [Call(turn, True), Call(turn + 1, False)]
+        return tuple(dict.fromkeys(call for call in calls if 0 < call.turns <= len(messages)))
 
 
 def _row(
@@ -243,8 +321,15 @@ def _between(spans: Sequence[Span], length: int) -> list[Span]:
     return list(zip(starts, ends, strict=True))
 
 
-def _refused(example: Example, reason: str) -> RowProblem:
-    return RowProblem(Path(), example.place, reason, REFUSED)
+def _not_rendered(example: Example, error: TemplateError | RenderingTooCostly) -> RowProblem:
+    if isinstance(error, RenderingTooCostly):
+        reason = f"the model's chat template {error.excess} on it"
+        return _refused(example, reason, TOO_COSTLY)
+    return _refused(example, str(error))
+
+
+def _refused(example: Example, reason: str, kind: ProblemKind = REFUSED) -> RowProblem:
+    return RowProblem(Path(), example.place, reason, kind)
 
 
 def content_digest(example: Example) -> int:

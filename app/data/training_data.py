@@ -13,16 +13,15 @@ import numpy.typing as npt
 from app.core.columns import Columns
 from app.core.progress import part_of_whole, run_to_end
 from app.data.data_notes import mixing_notes, row_notes, validation_notes
-from app.data.data_statistics import rows_without_embedding
 from app.data.dataset_files import DatasetFiles, check_distinct, dataset_name, facts_of
 from app.data.early_rows import EarlyRows
-from app.data.embedded_tokens import without_embedding
 from app.data.enough import RowsLeft, too_little
 from app.data.examples import RowProblem
 from app.data.fingerprint import HASHING, FileContent, bytes_to_hash, reading_contents
 from app.data.mixed_parts import DatasetPart, mixed_parts
 from app.data.mixing import Mixing
 from app.data.splitting import held_out_of_datasets
+from app.data.stopping_rows import stopping_refusal, stopping_rows
 from app.data.token_files import TokenStore
 from app.data.token_rows import TokenView
 from app.data.token_store import RowSettings, opening_store
@@ -164,8 +163,8 @@ def rows_from_stores(
 ) -> TrainingData:
     """The same from the stores of all files; the other datasets are mixed into the first."""
     if not settings.rows.leave_out_bad_rows:
-        found = rows_without_embedding((path, store) for path, store in stores.items())
-        if refusal := without_embedding(*found):
+        first, counts = stopping_rows(stores.items())
+        if first and (refusal := stopping_refusal(first, counts[first.kind])):
             raise refusal
     limit = settings.max_seq_length
     trains, valids = _split([dataset.files for dataset in datasets], stores, settings)

@@ -26,6 +26,7 @@ from app.engine.lora_layers import has_lean_layers, lean_only_outside, lora_laye
 from app.engine.losses import loss_inputs, summed_loss
 from app.engine.mlx_gateway import import_mlx
 from app.engine.modes import evaluating
+from app.engine.rounding import tolerance
 from app.engine.tiers import TierPlan
 
 _SHORT = (9, 5, 3)
@@ -261,9 +262,9 @@ class _Trial:
 def _is_near(some: Any, own: Any, dtype: Any, floor: float = 0.0) -> bool:
     """False where a number is none."""
     norm = import_mlx().linalg.norm
-    tolerance = _TOLERANCES.get(str(dtype).rpartition(".")[2], 0.0)
+    allowed = tolerance(_TOLERANCES, dtype)
     difference = norm((some - own).reshape(-1)).item()
-    return bool(difference <= tolerance * max(norm(own.reshape(-1)).item(), floor))
+    return bool(difference <= allowed * max(norm(own.reshape(-1)).item(), floor))
 
 
 def _finite(logits: Any) -> Any:

@@ -19,6 +19,7 @@ from app.engine.module_paths import layers_of, module_at
 from app.engine.module_proxy import ModuleProxy
 from app.engine.positionwise import Positions, computed_only_at
 from app.engine.positionwise_probe import positionwise_paths
+from app.engine.rounding import tolerance
 
 PROBE_SHAPE = (2, 8)
 _TOLERANCES = {"float32": 1e-4, "float16": 1e-2, "bfloat16": 5e-2}
@@ -150,8 +151,8 @@ def _agree(halves: Any, whole: Any) -> bool:
     mx = import_mlx()
     if halves.shape != whole.shape or halves.dtype != whole.dtype:
         return False
-    tolerance = _TOLERANCES.get(str(whole.dtype).rpartition(".")[2], 0.0)
+    allowed = tolerance(_TOLERANCES, whole.dtype)
     wide = whole.astype(mx.float32)
     difference = mx.max(mx.abs(halves.astype(mx.float32) - wide)).item()
     # False where a logit is not a number.
-    return bool(difference <= tolerance * mx.max(mx.abs(wide)).item())
+    return bool(difference <= allowed * mx.max(mx.abs(wide)).item())

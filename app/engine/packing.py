@@ -23,6 +23,7 @@ from app.engine.few_layers import few_layers_in_float32
 from app.engine.head import Head, vocabulary_of
 from app.engine.mlx_gateway import import_mlx
 from app.engine.modes import evaluating
+from app.engine.rounding import tolerance
 
 _SHORT_LENGTHS = (9, 7, 5, 4, 3, 2)
 """A row of these has a border near each of its tokens."""
@@ -133,9 +134,9 @@ def _agrees(model: Any, head: Head | None, lengths: tuple[int, ...], layers: int
     alone = mx.concatenate([given(part) for part in tokens.split(ends[:-1], axis=1)], axis=1)
     with attention_within(lengths) as within:
         packed = given(tokens)
-    tolerance = _TOLERANCES.get(str(alone.dtype).rpartition(".")[2], 0.0)
+    allowed = tolerance(_TOLERANCES, alone.dtype)
     error = _relative_errors(packed.astype(mx.float32), alone.astype(mx.float32))
-    is_near = mx.mean(error) <= tolerance and mx.max(error) <= _WORST * tolerance
+    is_near = mx.mean(error) <= allowed and mx.max(error) <= _WORST * allowed
     # False where a number is none. A layer that never asks may mix the examples unnoticed, now
     # that its weights, or the adapter's, are zero.
     return bool(is_near) and within is not None and within.calls >= layers

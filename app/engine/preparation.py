@@ -6,7 +6,6 @@ Where rows become tokens while it trains, also what it needs once they are.
 import sys
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from app.core.columns import parse_columns
@@ -30,7 +29,7 @@ from app.data.training_data import (
 )
 from app.engine.adapter import add_adapter
 from app.engine.assignment import make_plan
-from app.engine.batches import Batches, BatchShape
+from app.engine.batches import BatchShape
 from app.engine.batching import Batching, choosing_batching
 from app.engine.calibration import measuring_activity
 from app.engine.comparison import Taken, compared_with_own_code
@@ -41,7 +40,8 @@ from app.engine.loading import BaseModel, loading_base_model
 from app.engine.lora import trainable
 from app.engine.machines import is_alone
 from app.engine.mlx_gateway import import_mlx
-from app.engine.stopping import in_stage
+from app.engine.question_sets import QuestionSet, reading_question_sets
+from app.engine.stopping import in_stage, trying_template
 from app.engine.tiers import TierPlan, plan_from_data
 from app.engine.training_batches import TrainingBatches
 from app.engine.validation_sample import (
@@ -50,13 +50,6 @@ from app.engine.validation_sample import (
     sample_note,
     validation_sets,
 )
-
-
-@dataclass(frozen=True)
-class QuestionSet:
-    name: str
-    batches: Batches
-    count: int
 
 
 @dataclass(frozen=True)
@@ -81,6 +74,10 @@ class Prepared:
     """The datasets, if several are mixed."""
     later: LaterRows | None = None
     """Rows that are no tokens yet; the numbers of examples are those of rows until they are."""
+
+    @property
+    def question_fingerprints(self) -> dict[str, str]:
+        return {path: sha for one in self.questions for path, sha in one.fingerprints.items()}
 
     @property
     def head(self) -> Head | None:
@@ -147,6 +144,7 @@ def prepare(
     elif config.assign != "importance":
         plan = make_plan(trainable(base.model), config)
     settings = data_settings(config, base.limits, _early_rows(saved))
+    yield from trying_template(base.tokenizer)
     rows = yield from _opened(config, files, mixed, base, settings)
     yield from _notes(config, base, rows)
     if left_out:
@@ -166,7 +164,7 @@ def prepare(
     valid = validation_sets(config, rows, batching, vocabulary)
     if note := sample_note(valid, rows.valid_rows):
         yield LogMessage(note)
-    questions = yield from _questions(config.question_sets, base, vocabulary)
+    questions = yield from reading_question_sets(config, base, vocabulary)
     return Prepared(
         base=base,
         fast=taken.fast,
@@ -321,33 +319,3 @@ def _row_notes(base: BaseModel, rows: TrainingData) -> Iterator[LogMessage]:
         yield LogMessage(note)
     if note := base.limits.beyond_sentence(rows.beyond_context):
         yield LogMessage(note)
-
-
-def _questions(
-    sets: Sequence[Path], base: BaseModel, vocabulary: int
-) -> Generator[Event, None, tuple[QuestionSet, ...]]:
-    """A question that is cut would be another one: none is."""
-    limits = base.limits
-    settings = DataSettings(
-        RowSettings(mask_prompt=True, embedding_rows=limits.embedding_rows),
-        max_seq_length=1_000_000,
-        batch_size=1,
-        context_tokens=limits.context_tokens,
-    )
-    read = []
-    for path in sets:
-        yield StageChanged("Reading the questions")
-        opening = opening_data(find_files(path), base.tokenizer, settings)
-        found = yield from in_stage("Reading the questions", opening)
-        longest, name = int(found.train.lengths.max()), path.stem.replace("_", " ")
-        if limits.position_rows is not None and longest > limits.position_rows:
-            raise InputError(
-                f"A question in {path.name} has {longest:,} tokens with its answer, and this model "
-                f"reads at most {limits.position_rows:,}.",
-                "Leave it out, or make it shorter.",
-            )
-        if note := limits.beyond_sentence(found.beyond_context):
-            yield LogMessage(f"Of the {name}: {note}")
-        batches = Batches(found.train, batch_size=32, vocabulary=vocabulary)
-        read.append(QuestionSet(name, batches, len(found.train)))
-    return tuple(read)

@@ -7,10 +7,11 @@ from collections.abc import Callable, Generator
 from contextlib import closing
 from math import inf
 from time import monotonic
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from app.core.events import Event, StageChanged
 from app.core.interrupting import StoppedEarly, stopped_by
+from app.data.template_trial import TRYING, trying_templates
 from app.engine.machines import Machines
 
 SECONDS_BETWEEN_STAGES = 0.2
@@ -75,6 +76,13 @@ def in_stage(name: str, work: "Work[Made]") -> Generator[Event, None, Made]:
                 yield StageChanged(name, next(work))
             except StopIteration as ended:
                 return ended.value  # type: ignore[no-any-return]
+
+
+def trying_template(tokenizer: Any) -> Generator[Event, None, None]:
+    """Find out whether the model's chat template can be used, in a stage of its own; who renders
+    with it says why not."""
+    for _ in trying_templates(getattr(tokenizer, "chat_template", None)):
+        yield StageChanged(TRYING)
 
 
 class StopRequest:

@@ -17,6 +17,7 @@ from app.core.paths import runs_dir as default_runs_dir
 from app.core.regular_files import read_regular
 from app.data.fingerprint import reading_fingerprints
 from app.data.model_files import HASHED_FIRST_BYTES, ModelFiles, read_model_files
+from app.data.template_process import end_template_processes
 from app.engine.base_model_digests import (
     WeightsHashing,
     check_is_same,
@@ -39,6 +40,7 @@ from app.engine.machines import Machines, is_first_machine, join_machines
 from app.engine.mlx_gateway import CACHE_LIMIT_BYTES, computed_by, import_mlx
 from app.engine.planning import memory_before, memory_of
 from app.engine.preparation import Prepared, prepare
+from app.engine.question_digests import QUESTIONS_KEY, question_notes
 from app.engine.reopened_run import recorder_warnings, reopened_run, weights_hashing
 from app.engine.stopping import Made, in_stage, until_one_stops
 from app.library.checkpoint_list import step_of
@@ -148,6 +150,7 @@ def resume(
         kept = merged(manifest, digests, start.progress.step)
         recorder, first = reopened_run(run_dir, start, {MANIFEST_KEY: kept.data()})
         notes = first + notes + said_of_tokens(manifest, prepared.tokens_sha256)
+        notes += question_notes(manifest, prepared.question_fingerprints)
         hashing = weights_hashing(files, digests, kept, start)
         keeper = RunKeeper(recorder, config.keep_checkpoints, start, hashing)
     loop = TrainingLoop(
@@ -170,7 +173,10 @@ def _made_ready(
         yield from in_stage("Hashing the dataset", _checking_dataset(config, saved))
     digests = yield from hashed_before_training(files)
     remarks = check_is_same(config.model, saved, digests) if saved is not None else []
-    prepared, notes = yield from _with_notes(prepare(config, saved, files.check_unchanged))
+    try:
+        prepared, notes = yield from _with_notes(prepare(config, saved, files.check_unchanged))
+    finally:
+        end_template_processes()
     yield StageChanged("Estimating the memory")
     _, more_notes = yield from _with_notes(memory_of(config, prepared.shapes, should_stop))
     return prepared, digests, remarks + notes + more_notes
@@ -245,6 +251,7 @@ def _what_must_agree(
         "the settings": json.dumps(settings, sort_keys=True, default=str),
         "the base model": json.dumps((digests.sampled() if is_large else digests).data()),
         "the dataset": json.dumps(sorted(prepared.fingerprints.values())),
+        "the question sets": json.dumps(sorted(prepared.question_fingerprints.values())),
         "the tier plan": prepared.plan.digest(),
         "how examples are put into batches": json.dumps(prepared.batching.data()),
     }
@@ -262,6 +269,7 @@ def _facts(prepared: Prepared, digests: BaseModelDigests) -> Facts:
     """What the manifest says beyond the config."""
     return {
         "data": prepared.fingerprints,
+        QUESTIONS_KEY: prepared.question_fingerprints,
         MANIFEST_KEY: digests.data(),
         "tokens_sha256": prepared.tokens_sha256,
         "base_parameters": prepared.base.parameters,

@@ -9,14 +9,15 @@ from app.core.answers import SIDES, CheckpointLoaded, Side, Tried
 from app.core.base_model import BaseModelCheck, compare_digests, read_digests
 from app.core.error_text import error_text
 from app.core.errors import AppError, InputError
+from app.core.events import Event, StageChanged
 from app.core.progress import run_to_end
 from app.data.model_files import ModelFiles, digests_to_compare, read_model_files
-from app.data.template_trial import trying_templates
 from app.engine.checkpoints import ADAPTER_CONFIG_FILE, ADAPTER_FILE, check_files
 from app.engine.end_tokens import all_ends, end_token_note
 from app.engine.loading import BaseModel, loading_base_model
 from app.engine.lora import module_path
 from app.engine.mlx_gateway import device_name, import_mlx
+from app.engine.stopping import in_stage, trying_template
 from app.library.manifest import read_manifest
 
 _CHOOSE = "Choose another checkpoint."
@@ -54,16 +55,16 @@ def load_tuned_model(tried: Tried) -> TunedModel:
     return run_to_end(loading_tuned_model(tried))
 
 
-def loading_tuned_model(tried: Tried) -> Generator[float, None, TunedModel]:
-    """The same in small steps: yields the share of the base's weights that is read."""
+def loading_tuned_model(tried: Tried) -> Generator[Event, None, TunedModel]:
+    """The same in small steps: yields the stages, with the share of the base's weights read."""
     from mlx.utils import tree_unflatten
 
     _check_adapter(tried.adapter_dir)
     files = read_model_files(tried.model)
-    base = yield from loading_base_model(tried.model)
+    yield StageChanged("Loading the model", 0.0)
+    base = yield from in_stage("Loading the model", loading_base_model(tried.model))
     files.check_unchanged()
-    for _ in trying_templates(base.tokenizer.chat_template):
-        yield 1.0
+    yield from trying_template(base.tokenizer)
     before = dict(base.model.named_modules())
     count = _lay_adapter(base, tried)
     after = dict(base.model.named_modules())

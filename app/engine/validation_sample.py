@@ -56,8 +56,8 @@ class SampleSizes:
         return self.last if self.last <= _EARLY_LAST else self.each
 
 
-def first_held_out(view: TokenView, rows: int, seed: int) -> TokenView:
-    """So many rows, those that are held out first."""
+def first_drawn(view: TokenView, rows: int, seed: int) -> TokenView:
+    """So many rows, those that are held out first, in the order of the file."""
     drawn = np.argsort(draw_numbers(view.digests, seed), kind="stable")[:rows]
     return view.part(np.sort(drawn))
 
@@ -103,7 +103,7 @@ def validation_sets(
 
     def sample(size: int) -> list[TokenView]:
         if len(rows.early):  # of one dataset
-            return [first_held_out(view, size, config.seed) for view in views]
+            return [first_drawn(view, size, config.seed) for view in views]
         return sampled(views, size, config.seed)
 
     samples = (sample(size) for size in (sizes.each, sizes.last))

@@ -12,6 +12,7 @@ from app.core.errors import AppError
 from app.library.checkpoint_state import why_not_own
 from app.library.event_log import EventLog
 from app.library.links import CHECKPOINTS, is_inner_folder
+from app.library.lost_best import lost_best
 from app.library.manifest import read_manifest
 from app.library.run_summary import folder_size
 from app.library.step_records import StepTable
@@ -30,7 +31,7 @@ class CheckpointFacts:
     """Where there was a validation at just this step."""
     is_best: bool
     """Its validation loss is the lowest of the checkpoints that are there; of equal ones it is
-    the earliest, as in the run itself."""
+    the earliest, as in the run itself. None is where the log was cut off or edited since."""
     is_last: bool
     deltas: tuple[float, ...]
     """Per tier: how far its last firing moved it; NaN if it had not moved or isn't known."""
@@ -48,11 +49,11 @@ def list_checkpoints(run_dir: Path, table: StepTable, log: EventLog) -> Iterator
     others = not_own(run_dir, folders)
     own = [folder for folder in folders if folder not in others]
     losses = {evaluation.step: evaluation.val_loss for evaluation in read_evaluations(log.events)}
-    best = best_of(own, losses)
+    least, is_best_lost = best_of(own, losses), _is_best_lost(run_dir, log)
     unjudged = _unjudged(own, losses, log)
     for folder in folders:
         step, is_own = step_of(folder), folder not in others
-        is_best, is_last = is_own and step == best, folder in own[-1:]
+        is_least, is_last = is_own and step == least, folder in own[-1:]
         deltas, drifts = _movement(table, step) if is_own else ((), ())
         missing = [name for name in NEEDED_FILES if not (folder / name).is_file()]
         yield CheckpointFacts(
@@ -60,13 +61,13 @@ def list_checkpoints(run_dir: Path, table: StepTable, log: EventLog) -> Iterator
             step=step,
             size_bytes=folder_size(folder),
             val_loss=losses.get(step) if is_own else None,
-            is_best=is_best,
+            is_best=is_least and not is_best_lost,
             is_last=is_last,
             deltas=deltas,
             drifts=drifts,
             problem=f"{missing[0]} is missing." if missing else "",
             not_own=others.get(folder, ""),
-            is_superfluous=not (is_best or is_last or folder in unjudged) and is_own,
+            is_superfluous=not (is_least or is_last or folder in unjudged) and is_own,
         )
 
 
@@ -83,6 +84,13 @@ def _unjudged(own: Iterable[Path], losses: Mapping[int, float], log: EventLog) -
         if (log.problem and step_of(folder) not in losses)
         or (log.is_sealed and step_of(folder) not in saved)
     }
+
+
+def _is_best_lost(run_dir: Path, log: EventLog) -> bool:
+    try:
+        return bool(lost_best(read_manifest(run_dir), log))
+    except AppError:
+        return False
 
 
 def not_own(run_dir: Path, folders: Iterable[Path]) -> dict[Path, str]:

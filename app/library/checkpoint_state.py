@@ -34,7 +34,7 @@ def why_not_own(folder: Path, step: int, settings_digest: str = "") -> str:
         own_step, own_settings = progress.get("step"), progress.get("settings_digest")
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return ""
-    if type(own_step) is int and own_step != step:
-        return f"copy of step {own_step:,}"
-    is_foreign = settings_digest and own_settings and own_settings != settings_digest
-    return "of another run" if is_foreign else ""
+    if settings_digest and own_settings and own_settings != settings_digest:
+        return "of another run"
+    is_copy = type(own_step) is int and own_step != step
+    return f"copy of step {own_step:,}" if is_copy else ""

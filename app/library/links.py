@@ -29,10 +29,15 @@ def check_no_links(run_dir: Path) -> None:
 
 def is_inner_folder(run_dir: Path, within: str) -> bool:
     """Whether there is a folder `within` a run's that no link leads out of."""
+    return (run_dir / within).is_dir() and link_to(run_dir, within) is None
+
+
+def link_to(run_dir: Path, within: str) -> str | None:
+    """The first link on the way from a run's folder to what is `within` it."""
     place = run_dir / within
     between = [place, *place.parents]
-    inner = between[: between.index(run_dir)]
-    return place.is_dir() and not any(path.is_symlink() for path in inner)
+    inner = between[: between.index(run_dir)][::-1]
+    return next((str(path.relative_to(run_dir)) for path in inner if path.is_symlink()), None)
 
 
 def _checkpoint_files(run_dir: Path) -> Iterator[Path]:

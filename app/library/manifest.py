@@ -15,6 +15,8 @@ FORMAT = 1
 MOST_MANIFEST_BYTES = 64 * 1024**2
 WAS_CHANGED = "was_changed"
 """An entry of a manifest that somebody edited; it stays when the run writes the file anew."""
+IDENTITY = "id"
+"""An entry that no two runs share, but for copies of one; its event log's lines bear it too."""
 _OWN_SUM = "own_sha256"
 
 

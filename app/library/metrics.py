@@ -12,11 +12,13 @@ from typing import IO, Any
 
 import numpy as np
 
+from app.core.errors import AppError
 from app.core.events import Event, RunStarted, StepFinished, to_json
 from app.core.files import json_bytes, plain_disk_errors, write_bytes_atomic
 from app.core.parsing import parse_json
 from app.core.regular_files import open_private, open_regular, read_beginning
 from app.library.event_log import EventLog, read_lines, sealed_line
+from app.library.manifest import IDENTITY, read_manifest
 from app.library.step_records import StepTable, decode, encode, no_steps, record_type
 
 STEPS_FILE, EVENTS_FILE = "metrics.bin", "events.jsonl"
@@ -33,13 +35,19 @@ class MetricsWriter:
     """Appends to a run's metrics, from RunStarted on. Raises AppError when the disk refuses."""
 
     def __init__(
-        self, run_dir: Path, keep_bytes: int = 0, *, is_validation_due: bool = False
+        self,
+        run_dir: Path,
+        keep_bytes: int = 0,
+        *,
+        is_validation_due: bool = False,
+        identity: str = "",
     ) -> None:
         """What lies beyond the steps file's first `keep_bytes` is dropped, and so is what happened
         after those steps: a resumed run measures it again. So it does with the validation of the
-        last of them where that `is_validation_due`."""
+        last of them where that `is_validation_due`. Lines of the event log bear the run's
+        `identity`."""
         self._run_dir, self._keep_bytes = run_dir, keep_bytes
-        self._is_validation_due = is_validation_due
+        self._is_validation_due, self._identity = is_validation_due, identity
         self._kind: np.dtype[Any] = record_type(1, 0)
         self._steps: IO[bytes] | None = None
         self._lines: int | None = None
@@ -60,7 +68,8 @@ class MetricsWriter:
         with plain_disk_errors(path), open_private(path, "a+b") as file:
             # A line that a full disk cut off must not swallow this one.
             start = "" if _ends_a_line(file) else "\n"
-            file.write(json_bytes(start + sealed_line(to_json(event), self._lines + 1)))
+            line = sealed_line(to_json(event), self._lines + 1, self._identity)
+            file.write(json_bytes(start + line))
         self._lines += 1
 
     def sync(self) -> int:
@@ -102,7 +111,7 @@ class MetricsWriter:
         validated = kept - 1 if self._is_validation_due else kept
         earlier = [e for e in log.events if _is_kept(e, kept, validated)]
         events = [to_json(event), *log.problem_to_keep(kept), *earlier]
-        lines = [sealed_line(e, number) for number, e in enumerate(events, 1)]
+        lines = [sealed_line(e, number, self._identity) for number, e in enumerate(events, 1)]
         write_bytes_atomic(self._run_dir / EVENTS_FILE, json_bytes("".join(lines)))
         self._lines = len(lines)
 
@@ -134,7 +143,15 @@ def read_event_log(run_dir: Path) -> EventLog:
         content = read_beginning(run_dir / EVENTS_FILE, MOST_EVENTS_BYTES)
     except OSError:
         return EventLog()
-    return read_lines(content, EVENTS_FILE)
+    return read_lines(content, EVENTS_FILE, _identity(run_dir))
+
+
+def _identity(run_dir: Path) -> str:
+    """Empty for a run of an older Nestling."""
+    try:
+        return str(read_manifest(run_dir).get(IDENTITY, ""))
+    except AppError:
+        return ""
 
 
 def read_events(run_dir: Path) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from app.library.checkpoint_list import best_of, list_checkpoints, own_checkpoints, step_of
 from app.library.claim import Claim
+from app.library.lost_best import lost_best
 from app.library.manifest import read_manifest, write_manifest
 from app.library.metrics import read_event_log, read_events
 from app.library.step_records import no_steps
@@ -28,9 +29,12 @@ def point_at_checkpoints(run_dir: Path) -> None:
     try:
         manifest = read_manifest(run_dir)
         folders = own_checkpoints(run_dir)
-        best = best_step(run_dir)
         manifest["adapter"] = _named(run_dir, folders[-1:])
-        manifest["best_adapter"] = _named(run_dir, [f for f in folders if step_of(f) == best])
+        if lost_best(manifest, read_event_log(run_dir)):
+            best = [f for f in folders if _named(run_dir, [f]) == manifest.get("best_adapter")]
+        else:
+            best = [f for f in folders if step_of(f) == best_step(run_dir)]
+        manifest["best_adapter"] = _named(run_dir, best)
         write_manifest(run_dir, manifest)
     finally:
         claim.release()

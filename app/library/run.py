@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from app import __version__
 from app.core.computer import Computer, read_computers
@@ -35,6 +36,7 @@ from app.library.claim import LOG_FILE, Claim, is_claimed
 from app.library.links import CHECKPOINTS, RUN_FILES
 from app.library.manifest import (
     FORMAT,
+    IDENTITY,
     MANIFEST_FILE,
     deciding_settings,
     digest_of,
@@ -65,7 +67,10 @@ class RunRecorder:
         self._made_folders: list[Path] = []
         self._manifest = manifest | {"outcome": "running"}
         self._write_manifest()
-        self._metrics = MetricsWriter(run_dir, metrics_bytes, is_validation_due=is_validation_due)
+        self._metrics = MetricsWriter(
+            run_dir, metrics_bytes, is_validation_due=is_validation_due,
+            identity=str(manifest.get(IDENTITY, "")),
+        )  # fmt: skip
 
     @classmethod
     def create(
@@ -84,6 +89,7 @@ class RunRecorder:
             made = make_folder(run_dir)
         manifest = {
             "format": FORMAT,
+            IDENTITY: uuid4().hex[:12],
             "name": run_name(config),
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "versions": _versions(),

@@ -5,7 +5,6 @@ Whatever can be read is read; nothing here raises for a folder that is broken.
 
 import math
 import os
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,15 +13,13 @@ from app.core.config import TrainingConfig
 from app.core.config_text import config_of_run, raw_toml, to_toml
 from app.core.errors import AppError, InputError
 from app.core.events import EvaluationFinished, RunStarted
-from app.core.loss_words import loss_words
-from app.core.odd_values import is_measure
 from app.core.one_line import one_line
 from app.core.regular_files import open_regular
 from app.library.checkpoint_list import CheckpointFacts, list_checkpoints
 from app.library.claim import LOG_FILE
-from app.library.event_log import EventLog
-from app.library.manifest import MANIFEST_FILE, read_manifest
-from app.library.metrics import EVENTS_FILE, read_event_log, read_steps
+from app.library.lost_best import lost_best
+from app.library.manifest import read_manifest
+from app.library.metrics import read_event_log, read_steps
 from app.library.run_summary import MOST_PROBLEM, RunSummary, summarise
 from app.library.step_records import StepTable
 from app.library.told_events import read_evaluations, read_last_validation, read_started
@@ -105,26 +102,8 @@ def read_details(run_dir: Path) -> RunDetails:
         log=_log(run_dir),
         message=_message(manifest),
         facts=manifest,
-        log_problem=events.problem or _lost_best(manifest, evaluations, events),
+        log_problem=events.problem or lost_best(manifest, events),
         last_validation=read_last_validation(events.events),
-    )
-
-
-def _lost_best(
-    manifest: Mapping[str, Any], evaluations: Sequence[EvaluationFinished], log: EventLog
-) -> str:
-    """What is wrong where the manifest and a log that is whole tell of other validations: the log
-    was cut off at its end, or is another run's. Empty while a run has not come to an end."""
-    if manifest.get("outcome") not in ("finished", "stopped", "failed") or not log.is_sealed:
-        return ""
-    said = manifest.get("best_val_loss")
-    least = min((e.val_loss for e in evaluations if math.isfinite(e.val_loss)), default=None)
-    if least == said or not (said is None or is_measure(said)):
-        return ""
-    said, found = ("none" if loss is None else loss_words(loss, 4) for loss in (said, least))
-    return (
-        f"The lowest validation loss is {said} in {MANIFEST_FILE} and {found} in {EVENTS_FILE}: "
-        "one of them was changed or cut off."
     )
 
 

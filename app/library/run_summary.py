@@ -14,7 +14,7 @@ from app.library.believable import Reading
 from app.library.claim import is_claimed
 from app.library.going_on import IN_PROGRESS, NO_CHECKPOINT, why_done
 from app.library.label import has_damaged_label, read_label
-from app.library.links import is_inner_folder
+from app.library.links import CHECKPOINTS, link_to
 from app.library.manifest import MANIFEST_FILE, WAS_CHANGED, are_settings_whole, read_manifest
 from app.library.metrics import STEPS_FILE, count_steps
 
@@ -156,6 +156,8 @@ def _summary(run_dir: Path, manifest: dict[str, Any], recorded: int | None) -> R
 
 def _adapter_dir(run_dir: Path, adapter: Any) -> tuple[Path | None, str]:
     """The last checkpoint's folder, and what is wrong with it. Nothing outside the run is its."""
+    if link_to(run_dir, CHECKPOINTS):
+        return None, f"Its folder {CHECKPOINTS} is a link: it is not used."
     if adapter is None:
         return None, ""
     parts = Path(str(adapter)).parts
@@ -166,8 +168,10 @@ def _adapter_dir(run_dir: Path, adapter: Any) -> tuple[Path | None, str]:
         )
     if not (run_dir / adapter).is_dir():
         return None, f"Its adapter {one_line(adapter)} is missing."
-    if not is_inner_folder(run_dir, adapter):
+    if (link := link_to(run_dir, adapter)) == adapter:
         return None, f"Its adapter {one_line(adapter)} is a link: it is not used."
+    if link is not None:
+        return None, f"Its folder {one_line(link)} is a link: it is not used."
     return run_dir / adapter, ""
 
 

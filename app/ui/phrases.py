@@ -31,7 +31,12 @@ def choice(name: str, value: str) -> str:
     return known.get(value, value.capitalize())
 
 
-LEAST = {"early_stop_evals": "Never", "num_layers": "All", "validation_rows": "Automatic"}
+LEAST = {
+    "early_stop_evals": "Never",
+    "num_layers": "All",
+    "questions_asked": "Automatic",
+    "validation_rows": "Automatic",
+}
 """What the least value of a whole number means, where it means something else than a number."""
 
 EMPTY = {"keys": "All", "map": "As the file says", "name": "The dataset's"}

@@ -135,7 +135,8 @@ class Tokenised:
 
 @dataclass(frozen=True)
 class Tokenising:
-    """Yields the share done, then a Tokenised. Closed early, it goes on from there next time."""
+    """Yields TRYING while the model's chat template is tried, the share done, then a Tokenised.
+    Closed early, it goes on from there next time."""
 
     readings: tuple[Reading, ...]
     """The datasets of a run, each with its mapping."""
@@ -150,6 +151,7 @@ class Tokenising:
         from app.core.progress import part_of_whole
         from app.data.dataset_files import find_files
         from app.data.fingerprint import HASHING, bytes_to_hash, reading_contents
+        from app.data.template_trial import TRYING, trying_templates
         from app.data.token_store import RowSettings, opening_store
         from app.engine.model_folder import folder_limits
 
@@ -159,6 +161,9 @@ class Tokenising:
         before = HASHING * bytes_to_hash(paths)
         size = before + sum(path.stat().st_size for path in paths)
         contents = yield from _told(part_of_whole(reading_contents(paths), 0, before, size))
+        if not self.only_if_there:
+            for _step in trying_templates(loaded(self.tokenizer).chat_template):
+                yield TRYING
         stores: dict[Path, TokenStore] = {}
         for one, files in zip(self.readings, found, strict=True):
             columns = parse_columns(one.map or "")

@@ -16,6 +16,7 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Qt, QThread, Signal, Slot
 
+from app.core.child_signals import terminal_signals_kept_off
 from app.workers.data_server import Begin, Cancel, Quit, serve
 from app.workers.job import JobEnded, JobFunction, JobYielded
 
@@ -186,7 +187,8 @@ class _Child:
         self._speaker = threading.Thread(target=self._speak, daemon=True)
 
     def begin(self) -> None:
-        self.process.start()
+        with terminal_signals_kept_off():
+            self.process.start()
         self._there.close()
         self.listener.start()
         self._speaker.start()

@@ -61,16 +61,12 @@ class HeldModel:
 
     def _loading(self, tried: Tried) -> "Generator[Event, None, TunedModel]":
         """The checkpoint as it is on the disk now."""
-        from app.core.events import StageChanged
-        from app.engine.stopping import in_stage
         from app.engine.tuned_model import loading_tuned_model
 
         file = _identity(tried)
         if self._model is None or self._model.loaded.tried != tried or self._file != file:
             self._drop()  # never two models in memory
-            loading = loading_tuned_model(tried)
-            yield StageChanged("Loading the model", 0.0)
-            self._model = yield from in_stage("Loading the model", loading)
+            self._model = yield from loading_tuned_model(tried)
             self._file = file
         return self._model
 

@@ -55,10 +55,10 @@ def test_bad_rows_are_listed_and_end_with_2(table: Path) -> None:
     assert ended.returncode == 2
     assert ended.stdout.splitlines() == [
         "a.csv: 2 examples (prompt and completion).",
-        "By kind: empty 1, duplicate 1",
+        "By kind: empty 1, duplicate 1.",
         "1 row can't be used:",
         "  a.csv, line 4: a is empty",
-        "1 row should be looked at:",
+        "1 warning:",
         "  a.csv, line 3: is the same as line 2, but for case and white space",
     ]
 
@@ -69,13 +69,14 @@ def test_twenty_problems_are_listed_unless_all_are_asked_for(tmp_path: Path) -> 
     few = check(path, "--map", "prompt=q,completion=a").stdout.splitlines()
     assert few[:2] == [
         "a.csv: 3 examples (prompt and completion).",
-        "By kind: empty 50, duplicate 2",
+        "By kind: empty 50, duplicate 2.",
     ]
-    assert sum("is empty" in line for line in few) == 20
-    assert few[-4:] == [
-        "  … and 30 more",
-        "2 rows should be looked at:",
-        "  … and 2 more",
+    assert sum("is empty" in line for line in few) == 18
+    assert few[-5:] == [
+        "  … and 32 more",
+        "2 warnings:",
+        "  a.csv, line 53: is the same as line 52",
+        "  a.csv, line 54: is the same as line 52",
         "--all lists the first 1,000 of each file.",
     ]
     every = check(path, "--map", "prompt=q,completion=a", "--all").stdout.splitlines()
@@ -148,12 +149,12 @@ def test_with_a_model_tokens_cuts_and_refusals_are_told(tiny_model: Path, tmp_pa
     said = check(path, *asked).stdout
     assert "2 rows can't be used with this model:" in said
     assert "2 rows to train on, 0 to validate on, 2 left out." in said
-    assert "; 1 row cut at 40 tokens, and the longest has " in said
-    assert "An epoch: 1 step, 2 rows, " in said
+    assert f"longest {told['longest']}; 1 row cut at 40, {told['cut_off']} tokens lost." in said
+    assert "An epoch: 1 step.\n" in said
     with path.open("a") as file:
         file.write('{"text": ""}\n')
     said = check(path, *asked).stdout
-    assert "With bad rows left out, an epoch: 1 step, 2 rows, " in said
+    assert "With bad rows left out, an epoch: 1 step.\n" in said
 
 
 def test_where_no_run_would_start_that_is_told(tiny_model: Path, tmp_path: Path) -> None:
@@ -239,8 +240,8 @@ def test_datasets_to_mix_are_checked_together(tmp_path: Path) -> None:
         ("new.jsonl", 3, 1), ("old.json", 3, 0), ("train.jsonl", 2, 0), ("valid.jsonl", 2, 0)
     ]  # fmt: skip
     said = check(tmp_path / "new.jsonl", *mixed).stdout
-    assert "3 rows in several datasets:" in said
-    assert f"  {tmp_path / 'new.jsonl'}: 3 examples, 1 row can't be used, 1 should" in said
+    assert "In several datasets: in two datasets 2, in both sets 1." in said
+    assert f"  {tmp_path / 'new.jsonl'}: 3 examples, 1 row can't be used, 1 warning\n" in said
 
 
 @pytest.mark.parametrize(
@@ -386,7 +387,7 @@ def test_tokens_without_an_embedding_are_named_and_end_with_2(
         "  a.jsonl, line 2: holds the token '<|later|>' (id 321), and this model has embeddings "
         "for 320 tokens only"
     ) in said
-    assert "With bad rows left out, an epoch: 1 step, 1 row" in said
+    assert "With bad rows left out, an epoch: 1 step." in said
 
 
 def test_rows_are_cut_at_the_last_learned_position_and_that_is_told(
@@ -442,3 +443,107 @@ def test_thoughts_that_the_template_leaves_out_are_counted_and_named(
     printed = check(path, "--model", tiny_model).stdout
     assert "By kind: thoughts left out 1" in printed
     assert "line 1: has thoughts that the model's chat template leaves out" in printed
+
+
+def test_rows_of_which_none_is_an_example_are_not_said_to_be_held_out(
+    tiny_model: Path, tmp_path: Path, printed: Printed
+) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"foo": "1"}\n{"foo": "2"}\n')
+    code, said = printed(path, "--model", tiny_model)
+    assert code == 2
+    assert "held out" not in said
+    assert "No training row can be used: a.jsonl, line 1: has none of messages, prompt" in said
+
+
+def test_every_kind_of_problem_has_lines_among_the_twenty(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    good = ["fox", "ox", "fox", "ox\x01", "\ufffd"]
+    rows = ['{"text": ""}'] * 90 + [json.dumps({"text": text}) for text in good] + ["{"]
+    path.write_text("\n".join(rows))
+    said = check(path).stdout.splitlines()
+    lines = [line for line in said if line.startswith("  a.jsonl")]
+    assert len(lines) == 20
+    assert sum("text is empty" in line for line in lines) == 16
+    assert sum("is not valid JSON" in line for line in lines) == 1
+    assert sum("is the same as" in line for line in lines) == 1
+    assert sum("control character" in line for line in lines) == 1
+    assert sum("replacement character" in line for line in lines) == 1
+
+
+def test_files_of_one_name_are_named_with_their_folders(tmp_path: Path) -> None:
+    for name, text in (("train", "fox"), ("valid", "ox")):
+        (tmp_path / "chats" / name).mkdir(parents=True)
+        row = json.dumps({"text": text}) + "\n"
+        (tmp_path / "chats" / name / "0000.jsonl").write_text(row * 2)
+    said = check(tmp_path / "chats").stdout
+    assert "  train/0000.jsonl, line 2: is the same as line 1" in said
+    assert "  valid/0000.jsonl, line 2: is the same as line 1" in said
+
+
+def test_a_file_that_can_t_be_read_is_not_counted_as_a_row(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl.txt"
+    path.write_text('{"text": "fox"}\n{"text": "ox"}\n')
+    assert check(path).stdout.splitlines()[2:] == [
+        "1 file can't be used:",
+        "  rows.jsonl.txt: is JSON Lines, not plain text: give its name the ending .jsonl",
+    ]
+
+
+def test_a_model_decides_which_keys_of_turns_are_left_out(
+    tiny_model: Path, tmp_path: Path, printed: Printed
+) -> None:
+    """Few templates write `mood`, and many `name`: here it is the other way round."""
+    model = Path(shutil.copytree(tiny_model, tmp_path / "model"))
+    template = model / "chat_template.jinja"
+    written = "{{ m['content'] }}{{ m.mood }}"
+    changed = template.read_text().replace("{{ m['content'] }}", written)
+    assert written in changed
+    template.write_text(changed)
+    path = tmp_path / "a.jsonl"
+    rows = [
+        [{"role": "user", "content": "how?", key: "fine"}, {"role": "assistant", "content": "so"}]
+        for key in ("mood", "name", "other")
+    ]
+    path.write_text("".join(json.dumps({"messages": turns}) + "\n" for turns in rows))
+    found = json.loads(printed(path, "--json")[1])
+    assert [(one["line"], one["reason"].split(",")[0]) for one in found["problems"]] == [
+        (1, "has mood in its turns"), (3, "has other in its turns")
+    ]  # fmt: skip
+    found = json.loads(printed(path, "--json", "--model", model)[1])
+    assert found["counts"] == {"unused key": 2}
+    assert found["warnings"] == 2
+    assert [(one["line"], one["reason"]) for one in found["problems"]] == [
+        (2, "has keys in its turns that are left out"),
+        (3, "has other in its turns, which few chat templates write"),
+    ]
+
+
+def test_what_json_says_of_replies_stands_in_the_text_too(
+    tiny_model: Path, tmp_path: Path, printed: Printed
+) -> None:
+    model = Path(shutil.copytree(tiny_model, tmp_path / "model"))
+    thinking = Path(__file__).parents[1] / "data" / "templates" / "thinking.jinja"
+    shutil.copy(thinking, model / "chat_template.jinja")
+    turns = [
+        {"role": role, "content": f"<think>\nyes\n</think>\n\n{text}" if text else "how?"}
+        for role, text in (("user", ""), ("assistant", "one"), ("user", ""), ("assistant", "two"))
+    ]
+    path = tmp_path / "a.jsonl"
+    path.write_text(json.dumps({"messages": turns}) + "\n")
+    asked = [path, "--model", model, "--validation-share", 0, "--batch-size", 1]
+    found = json.loads(printed(*asked, "--json")[1])["tokens"]
+    assert (found["train_rows"], found["further_examples"], found["last_reply_only"]) == (2, 1, 0)
+    whole = json.loads(printed(*asked, "--replies", "whole chat", "--json")[1])["tokens"]
+    assert (whole["train_rows"], whole["further_examples"], whole["last_reply_only"]) == (1, 0, 1)
+    assert found["further_cost"] == round(found["tokens"] / whole["tokens"], 4)
+    gained = found["trained_tokens"] - whole["trained_tokens"]
+    assert found["further_trained_tokens"] == gained > 0
+    assert (
+        "\n1 of these rows trains earlier replies, which the model's chat template changes once "
+        f"more follows: {found['further_cost']:.2f} times the tokens.\n"
+    ) in printed(*asked)[1]
+    assert (
+        "\n1 row is trained on the last reply only, as the model's chat template changes earlier "
+        "ones.\n"
+    ) in printed(*asked, "--replies", "whole chat")[1]

@@ -117,7 +117,7 @@ CTRL_C_IN_THE_TEMPLATE = """
 import multiprocessing, signal, sys
 from app.cli.commands import run
 from app.data import template_trial
-from app.engine import tuned_model
+from app.engine import stopping
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
 trying = template_trial.trying_templates
@@ -130,7 +130,7 @@ def interrupted(templates):
         signal.raise_signal(signal.SIGINT)
         yield
 
-tuned_model.trying_templates = interrupted
+stopping.trying_templates = interrupted
 code = run(sys.argv[1:], None)
 print(len(multiprocessing.active_children()), "left")
 sys.exit(code)

@@ -2,6 +2,7 @@
 earlier ones once more follows."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,9 +14,10 @@ from app.data.dataset_files import find_files
 from app.data.examples import ChatExample, Message, RowProblem
 from app.data.place import Place
 from app.data.replies import trained_turns
+from app.data.row_notes import RowNote
 from app.data.token_facts import statistics_of, tokenising_files
 from app.data.token_rows import TokenizedExample
-from app.data.tokenizing import ExampleTokenizer
+from app.data.tokenizing import ExampleTokenizer, content_digest
 from app.data.training_data import DataSettings, RowSettings, open_data
 from tests.data.conftest import build_tokenizer
 
@@ -145,6 +147,51 @@ def test_each_reply_is_trained_once_after_the_prompt_of_its_turn(
     assert tokenizer.many([example]) == [found]
 
 
+OPENED = chat(
+    ("assistant", "welcome"), ("user", "the fox"), ("assistant", "brown"),
+    ("user", "and"), ("assistant", "good day"),
+)  # fmt: skip
+SYSTEM = {"role": "system", "content": "be good"}
+
+
+@pytest.mark.parametrize("before", [(), (SYSTEM,)])
+@pytest.mark.parametrize("masked", [True, False])
+def test_a_reply_that_comes_first_is_left_out_where_the_template_refuses_it(
+    before: tuple[Message, ...], masked: bool
+) -> None:
+    """The rest is trained as a chat that never had it; the row stays the one of its file."""
+    tokenizer = build_tokenizer("gemma3")
+    example = ChatExample((*before, *OPENED), None, Place(1, 1), (4 + len(before),))
+    rest = ChatExample((*before, *OPENED[1:]), None, Place(1, 1), (3 + len(before),))
+    maker = ExampleTokenizer(tokenizer, masked, "every")
+    found = maker.one(example)
+    assert maker.many([example]) == [found]
+    assert found == [
+        replace(one, notes=one.notes | RowNote.OPENING_LEFT_OUT, digest=content_digest(example))
+        for one in maker.one(rest)
+        if isinstance(one, TokenizedExample)
+    ]
+
+
+def test_a_reply_that_comes_first_is_said_to_be_no_target_where_the_template_takes_it() -> None:
+    for template in ("chatml", "qwen3", "thinking"):
+        first, *_ = made(OPENED, template)
+        assert RowNote(first.notes) is RowNote.OPENING_REPLY
+        assert "welcome" in build_tokenizer(template).decode(list(first.tokens))
+    assert not made(OPENED, "chatml", untrained=(0,))[0].notes, "the row says so itself"
+    assert not made(OPENED[1:], "chatml")[0].notes
+
+
+def test_a_chat_that_the_template_refuses_for_another_reason_stays_refused() -> None:
+    maker = ExampleTokenizer(build_tokenizer("gemma3"), True, "every")
+    twice = chat(("assistant", "a"), ("user", "b"), ("user", "c"), ("assistant", "d"))
+    alone = (SYSTEM, *chat(("assistant", "a"), ("user", "b")))
+    for messages in (twice, alone):
+        (problem,) = maker.one(ChatExample(messages, None, Place(1, 1)))
+        assert isinstance(problem, RowProblem)
+        assert "roles must alternate" in problem.reason
+
+
 def test_a_run_says_how_many_examples_its_rows_became(write_rows: Any) -> None:
     rows = [{"messages": list(FOUR)}, {"messages": list(FOUR[:2])}]
     files = find_files(write_rows(*rows))
@@ -157,6 +204,6 @@ def test_a_run_says_how_many_examples_its_rows_became(write_rows: Any) -> None:
     assert note.startswith(f"2 rows became 3 examples, with {cost:.2f} times the tokens")
     tokenised = run_to_end(tokenising_files(files, build_tokenizer("thinking"), rows_of, 512))
     (statistics,) = statistics_of([tokenised], validation_share=0.0, seed=0)
-    assert (statistics.train.rows, statistics.further_examples) == (3, 1)
+    assert (statistics.train.rows, statistics.further.kept(512)) == (3, 1)
     one = open_data(files, build_tokenizer("thinking"), DataSettings(RowSettings(True), 512, 1))
     assert len(one.train) == 2

@@ -151,3 +151,29 @@ def test_both_forms_of_arrow_give_what_parquet_gives(tmp_path, opening, packed):
     rows, wanted = list(read_checked(arrow)), list(read_checked(parquet))
     assert rows[:-1] == wanted[:-1]
     assert (rows[-1].place, rows[-1].reason) == (wanted[-1].place, wanted[-1].reason)
+
+
+@pytest.mark.parametrize(
+    ("names", "others"),
+    [
+        (["train.jsonl", "valid.jsonl"], []),
+        (["train.jsonl", "test.jsonl", "README.md", "LICENSE"], ["test.jsonl"]),
+        (["data/train_sft-00000-of-00001.jsonl", "data/test_sft-00000-of-00001.jsonl"],
+         ["data/test_sft-00000-of-00001.jsonl"]),
+        (["train/a.jsonl", "valid/a.jsonl", "test/a.jsonl", ".git/a.jsonl"], ["test"]),
+        (["train-00000-of-00001.jsonl", "old.jsonl", "more/old.jsonl"], ["old.jsonl", "more"]),
+        (["train/0000.jsonl", "train/0001.jsonl"], []),
+    ],
+)  # fmt: skip
+def test_what_else_may_hold_rows_in_a_folder_is_named(tmp_path, names, others):
+    written(tmp_path, *names)
+    facts = inspect(tmp_path)
+    assert [str(path.relative_to(tmp_path)) for path in facts.not_read] == others
+    assert inspect(facts.path).not_read == (), "a file was chosen"
+
+
+def test_a_numbered_file_in_a_set_s_folder_has_the_dataset_s_name(tmp_path):
+    written(tmp_path / "rivers", "train/0000.jsonl", "train/0001.jsonl")
+    assert dataset_name(find_files(tmp_path / "rivers")) == "rivers"
+    written(tmp_path, "2024.jsonl")
+    assert dataset_name(find_files(tmp_path / "2024.jsonl")) == "2024.jsonl"

@@ -106,3 +106,12 @@ def test_no_more_rows_are_read_than_are_wanted(tmp_path: Path) -> None:
     found = first_rows(path, None, 3)
     assert len(found.examples) == 3
     assert not found.problems
+
+
+def test_what_is_to_be_known_of_a_row_is_told_with_it() -> None:
+    tokenizer = build_tokenizer("chatml")
+    turns = (TURNS[0], {**TURNS[1], "reasoning_content": "they greet"}, TURNS[2])
+    row = tokenize(ChatExample(turns, None, Place(7)), tokenizer, mask_prompt=True)
+    assert isinstance(row, TokenizedExample)
+    shown = RowPainter(tokenizer).row(3, row, 1000, 1000)
+    assert shown.notes == ("thoughts left out", "no reply follows")

@@ -86,10 +86,10 @@ def test_it_is_counted_where_rows_are_checked(mixed):
     made = run_to_end(
         tokenising_files(find_files(mixed), build_tokenizer(), RowSettings(True), 1000)
     )
-    assert made.problems.counts() == {"special tokens": 3}
-    assert [problem.place.line for problem in made.problems.warnings] == [1, 3, 5]
+    assert made.problems.counts() == {"special tokens": 3, "unused key": 1}
+    assert [problem.place.line for problem in made.problems.warnings] == [1, 3, 4, 5]
     (statistics,) = statistics_of([made], 0, 0)
-    assert statistics.noted_counts == {"special tokens": 3}
+    assert statistics.noted_counts == {"special tokens": 3, "unused key": 1}
     assert statistics.noted == tuple(made.problems.warnings)
 
 
@@ -98,7 +98,7 @@ def test_the_log_of_a_run_counts_all_that_is_noted(mixed):
     data = open_data(find_files(mixed), build_tokenizer(), settings)
     assert set(data.notes) >= {
         "3 rows have special tokens of the model among their words, which are read as such.",
-        "1 row has other keys in its turns, which are left out.",
+        "1 row has keys in its turns that are left out.",
     }
 
 

@@ -15,6 +15,7 @@ from app.core.errors import InputError
 from app.core.progress import run_to_end
 from app.data import template_trial
 from app.data.dataset_files import find_files
+from app.data.template_process import end_template_processes
 from app.data.template_trial import template_problem, trying_templates
 from app.data.token_store import RowSettings
 from app.data.training_data import DataSettings, open_data, opening_data
@@ -37,6 +38,7 @@ def _short_and_anew(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(template_trial, "CPU_SECONDS", 1)
     monkeypatch.setattr(template_trial, "_problems", {})
     yield
+    end_template_processes()  # a good template's goes on to render
     assert not multiprocessing.active_children()
 
 
@@ -129,6 +131,7 @@ def test_a_bad_template_is_in_nobodys_way_where_rows_are_texts(
 
 
 AFTER_A_LARGE_MODEL = """
+from app.data.template_process import end_template_processes
 from app.data.template_trial import template_problem
 
 held = bytearray(1_300_000_000)

@@ -103,7 +103,7 @@ def test_a_template_that_leaves_a_tool_call_out_is_named(tokenizer_with, templat
         {"role": "assistant", "content": "it is brown"},
     )
     problem = tokenize(ChatExample(messages, None, Place(3)), tokenizer_with(template), True)
-    assert str(problem) == "line 3: the model's chat template leaves a reply's words out"
+    assert str(problem) == "line 3: the model's chat template leaves out all of a reply"
 
 
 def test_a_generation_prompt_at_the_end_of_everything_is_not_trained(tokenizer_with):

@@ -16,10 +16,17 @@ import pytest
 
 from app.core.config import TierConfig, TrainingConfig
 from app.core.errors import InputError
-from app.core.events import CheckpointSaved, Event, RunFinished, RunStarted, StepFinished
+from app.core.events import (
+    CheckpointSaved,
+    Event,
+    LogMessage,
+    RunFinished,
+    RunStarted,
+    StepFinished,
+)
 from app.engine.checkpoints import Checkpoint, last_checkpoint, load_checkpoint
 from app.engine.trainer import resume, train
-from app.library.manifest import read_manifest
+from app.library.manifest import read_manifest, write_manifest
 from app.library.metrics import read_events, read_steps
 from tests.patience import PATIENCE_SECONDS
 
@@ -288,6 +295,36 @@ def test_a_dataset_that_changed_is_refused(stopped: Path, config: TrainingConfig
     with config.data.open("a") as file:
         file.write('{"text": "one more"}\n')
     assert "is not the one this run began with" in refusal(stopped)
+
+
+def test_a_changed_question_set_is_named_and_the_run_goes_on(
+    config: TrainingConfig, chat_file: Path, tmp_path: Path
+) -> None:
+    questions, output = tmp_path / "quiz.jsonl", config.output
+    assert output is not None
+    shutil.copyfile(chat_file, questions)
+    list(train(replace(config, question_sets=(questions,)), stop_after=4))
+    aside = {name: tmp_path / name for name in ("same", "changed", "unknown")}
+    for folder in aside.values():
+        shutil.copytree(output, folder)
+
+    def said(folder: Path) -> list[LogMessage]:
+        return [
+            event
+            for event in resume(folder)
+            if isinstance(event, LogMessage) and "questions" in event.text
+        ]
+
+    assert said(aside["same"]) == []
+    manifest = read_manifest(aside["unknown"])
+    del manifest["question_data"]  # as an older Nestling wrote it
+    write_manifest(aside["unknown"], manifest)
+    (unknown,) = said(aside["unknown"])
+    assert "It is not known which questions this run began with" in unknown.text
+    questions.write_text("".join(questions.read_text().splitlines(keepends=True)[1:]))
+    (changed,) = said(aside["changed"])
+    assert changed.is_warning
+    assert "(quiz.jsonl changed): its scores before and after are of different" in changed.text
 
 
 def test_a_run_that_is_done_is_refused(config: TrainingConfig) -> None:

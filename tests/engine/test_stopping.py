@@ -1,5 +1,6 @@
 """A run is stopped between any two batches, whatever it does there, and nothing differs later."""
 
+import multiprocessing
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -274,6 +275,17 @@ def test_whatever_comes_before_a_run_that_goes_on_is_stopped(
         events.append(event)
     assert ending(events).message == "Stopped after step 2."
     assert [e.stage for e in events if isinstance(e, StageChanged)][-1] == stage
+
+
+def test_a_template_that_never_ends_is_said_to_be_tried_and_the_run_is_stopped_meanwhile(
+    config: TrainingConfig, tmp_path: Path
+) -> None:
+    model, loop = tmp_path / "endless", "{% for i in range(99999) %}"
+    shutil.copytree(config.model, model)
+    (model / "chat_template.jinja").write_text(f"{loop}{loop}{{% endfor %}}{{% endfor %}}")
+    events = stopped(replace(config, model=model), "Trying the chat template", 0)
+    assert ending(events).message == "Stopped before the first step."
+    assert not multiprocessing.active_children()
 
 
 def test_estimating_the_memory_is_stopped_before_the_next_way_of_training_is_traced(

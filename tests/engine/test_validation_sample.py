@@ -18,7 +18,7 @@ from app.library import run
 from app.library.manifest import read_manifest
 from app.library.run_details import read_details
 
-NEW_SETTINGS = {"validation_rows", "replies"}
+NEW_SETTINGS = {"validation_rows", "questions_asked", "replies"}
 """That a run of an older version has not."""
 
 

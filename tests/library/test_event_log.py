@@ -141,11 +141,11 @@ def test_a_loss_that_was_edited_is_named_and_never_the_best(run: Path) -> None:
 
 def test_only_what_is_certain_to_be_superfluous_is_removed(run: Path) -> None:
     replace_in_log(run, '"step":6,"val_loss":1.0', '"step":6,"val_loss":9.0')
-    assert bests(read_details(run)) == [2]
+    assert bests(read_details(run)) == []
     thinning_out(run)()
     # That of 6 had a loss which is lost; that of 4 lost to that of 2.
     assert sorted(steps_of(list((run / "checkpoints").iterdir()))) == [2, 6, 8]
-    assert read_manifest(run)["best_adapter"] == "checkpoints/step-000002"
+    assert read_manifest(run)["best_adapter"] == "checkpoints/step-000006"
 
 
 def test_a_log_that_was_cut_keeps_the_checkpoints_that_it_does_not_tell_of(run: Path) -> None:
@@ -262,3 +262,43 @@ def test_a_run_that_has_not_ended_may_have_validated_since_it_wrote_its_manifest
     run = make_run(tmp_path / "cut", saves=(2, 4, 6, 8), outcome=None)
     set_losses(run, {4: 0.5})
     assert "lowest validation loss" not in read_details(run).problem
+
+
+def test_where_the_log_was_cut_off_before_the_best_validation_none_is_called_best(
+    run: Path,
+) -> None:
+    assert bests(read_details(run)) == [6]
+    path = run / "events.jsonl"
+    lines = path.read_text().splitlines(keepends=True)
+    cut = next(n for n, line in enumerate(lines) if '"val_loss":1.0' in line)
+    path.write_text("".join(lines[:cut]))
+    assert bests(read_details(run)) == []
+    best = read_manifest(run)["best_adapter"]
+    point_at_checkpoints(run)
+    assert read_manifest(run)["best_adapter"] == best
+    assert run / best not in superfluous_checkpoints(run)
+
+
+def test_another_runs_log_is_named_and_not_used_though_its_losses_are_equal(
+    run: Path, make_run: MakeRun, tmp_path: Path
+) -> None:
+    other = make_run(tmp_path / "other", saves=(2, 4, 6, 8))
+    shutil.copyfile(other / "events.jsonl", run / "events.jsonl")
+    details = read_details(run)
+    assert "events.jsonl is another run's and is not used." in details.problem
+    assert details.evaluations == ()
+    assert bests(details) == []
+
+
+def test_lines_of_another_run_are_left_out_and_counted() -> None:
+    own = [sealed_line(event, number, "a") for number, event in enumerate(EVENTS, 1)]
+    theirs = [sealed_line(event, number, "b") for number, event in enumerate(EVENTS, 1)]
+    log = read_lines("".join([*own, theirs[-1]]).encode(), "log", "a")
+    assert log.events == tuple(EVENTS)
+    assert log.problem == "1 line of log is another run's and not used."
+
+
+def test_a_checkpoint_of_another_run_under_another_step_is_no_copy(run_with_states: Path) -> None:
+    write_state(run_with_states / "checkpoints" / "step-000006", 2, settings_digest="x")
+    (facts,) = [c for c in read_details(run_with_states).checkpoints if c.step == 6]
+    assert facts.not_own == "of another run"

@@ -17,6 +17,7 @@ from app.library.metrics import EVENTS_FILE, STEPS_FILE, MetricsWriter, read_eve
 from app.library.run_details import read_details
 from app.library.run_folder import copy_run
 from app.library.run_store import EXPORTED_FILES, export_checkpoint, list_runs
+from app.library.run_summary import summarise
 from tests.library.made_up import run_started
 
 MakeRun = Callable[..., Path]
@@ -110,3 +111,9 @@ def test_a_run_that_the_user_reaches_by_a_link_is_a_run(run: Path, tmp_path: Pat
     assert [row.problem for row in list_runs(library)] == ["", ""]
     assert len(checkpoint_folders(library / "also")) == 2
     assert (copy_run(library / "also", tmp_path / "copy") / "run.json").is_file()
+
+
+def test_a_linked_folder_of_checkpoints_is_named_as_one(run: Path, tmp_path: Path) -> None:
+    (run / "checkpoints").rename(tmp_path / "moved")
+    (run / "checkpoints").symlink_to(tmp_path / "moved")
+    assert summarise(run).problem == "Its folder checkpoints is a link: it is not used."

@@ -460,3 +460,33 @@ def test_rows_that_share_a_line_are_all_listed(
     listed = view.model.as_text(list(range(view.model.rowCount()))).splitlines()
     assert [line.split("\t")[2] for line in listed] == ["Row 1", "Row 2", "Row 15"]
     assert "Row 1 · row 3 of the file ·" in shown(nestling)
+
+
+def test_what_the_model_leaves_out_stands_at_its_row_and_among_the_problems(
+    nestling: Nestling, tmp_path: Path, qtbot: QtBot
+) -> None:
+    """Which keys it leaves out is measured, and no longer guessed, once there are tokens."""
+    folder = tmp_path / "chats"
+    folder.mkdir()
+    reply = {"role": "assistant", "content": "good"}
+    rows = [
+        [{"role": "user", "content": "how?"}, {**reply, "reasoning_content": "they ask"}],
+        *([{"role": "user", "content": "and?", key: "x"}, reply] for key in ("mood", "name")),
+    ]
+    lines = "".join(json.dumps({"messages": turns}) + "\n" for turns in rows)
+    (folder / "train.jsonl").write_text(lines)
+    (folder / "test.jsonl").write_text(lines)
+    nestling.commands.open_path(folder)
+    qtbot.waitUntil(tokens_are_there(nestling))
+    problems = nestling.data.problems
+    qtbot.waitUntil(lambda: problems.counts == {"thoughts left out": 1, "unused key": 2})
+    model = problems.model
+    assert [[model.index(row, column).data() for column in (0, 2, 3)] for row in range(3)] == [
+        ["Thoughts left out", "Line 1", "Has thoughts that the model's chat template leaves out."],
+        ["Unused key", "Line 2", "Has mood in its turns, which few chat templates write."],
+        ["Unused key", "Line 3", "Has keys in its turns that are left out."],
+    ]
+    qtbot.waitUntil(lambda: "trained · thoughts left out" in shown(nestling))
+    assert ("Not read", "test.jsonl") in [
+        (figure.name, figure.value) for figure in nestling.data.statistics.counted.shown
+    ]

@@ -125,7 +125,7 @@ def test_the_window_is_quit_while_a_chat_template_never_ends(
     qtbot.waitUntil(nestling.actions.start.isEnabled)
     nestling.actions.start.trigger()
     status = nestling.train.header.status
-    qtbot.waitUntil(lambda: status.text().startswith("Tokenizing"))
+    qtbot.waitUntil(lambda: status.text().startswith("Trying the chat template"))
     nestling.quitting.stop_and_quit()
     qtbot.waitUntil(lambda: not nestling.window.isVisible())
     assert nestling.state.finished is not None

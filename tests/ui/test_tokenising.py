@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -158,6 +159,22 @@ def test_another_model_or_mask_starts_anew(
     assert nestling.state.config.model == starter_model_dir()
     nestling.state.change_config(max_seq_length=128, batch_size=2)
     assert work.done is not None, "what decides no token keeps them"
+
+
+def test_a_template_that_never_ends_is_said_to_be_tried_and_can_be_stopped(
+    nestling: Nestling, chat_file: Path, tiny_model: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
+    model, loop = tmp_path / "endless", "{% for i in range(99999) %}"
+    shutil.copytree(tiny_model, model)
+    (model / "chat_template.jinja").write_text(f"{loop}{loop}{{% endfor %}}{{% endfor %}}")
+    strip, work = nestling.data.status, nestling.data_work.tokenisation
+    nestling.state.change_config(model=model)
+    nestling.commands.open_path(chat_file)
+    qtbot.waitUntil(lambda: strip.text.text() == "Trying the chat template …")
+    strip.stop.click()
+    assert work.is_stopped
+    assert strip.text.text().startswith("Stopped at")
+    qtbot.waitUntil(work.make_way().is_set)
 
 
 def test_a_file_that_vanishes_is_told_in_a_sentence(

@@ -34,6 +34,16 @@ class WatchingSettings:
         maximum=10_000_000,
         advanced=True,
     )
+    questions_asked: int = setting(
+        0,
+        label="Questions asked",
+        help="Questions of each set that are asked before and after the run, the same ones. 0 "
+        "takes as many as cost about 4 % of the training, and at least 128.",
+        section="watching",
+        minimum=0,
+        maximum=10_000_000,
+        advanced=True,
+    )
     steps_per_save: int = setting(
         100, label="Save every", help="Steps between checkpoints.", section="watching",
         minimum=1, maximum=10_000_000, advanced=True,

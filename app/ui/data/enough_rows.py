@@ -32,19 +32,18 @@ class EnoughRows(QObject):
         done, measured, datasets = self._tokenisation.done, self._figures.all, self._datasets.all
         if done is None or not measured or len(measured) != len(datasets):
             return ""
-        from app.data.embedded_tokens import without_embedding
         from app.data.enough import RowsLeft, too_little
+        from app.data.stopping_rows import stopping_refusal
 
         config = self._state.config_as_cut
         if config.bad_rows == "stop":
             for one in measured:
-                found = one.without_embedding, one.without_embedding_count
-                if refusal := without_embedding(*found):
-                    return str(refusal)
+                if first := one.first_stopping:
+                    return str(stopping_refusal(first, one.stopping_counts[first.kind]))
         limit = config.max_seq_length
         left = [
-            RowsLeft.by_statistics(one.name, statistics, limit, [path for path, _ in stored.train])
-            for one, statistics, stored in zip(datasets, measured, done.sets, strict=True)
+            RowsLeft.by_statistics(one.name, statistics, limit)
+            for one, statistics in zip(datasets, measured, strict=True)
         ]
         refusal = too_little(left, limit, config.batch_size)
         return f"{refusal.message} {refusal.hint}" if refusal else ""

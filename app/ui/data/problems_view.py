@@ -113,16 +113,21 @@ class ProblemsView(QWidget):
         facts, statistics = self._facts(), self._figures.statistics
         if facts is None:
             return [], {}
+        if statistics is not None:
+            from app.data.measured import with_names, without_guesses
+
+            noted = with_names(statistics.noted, facts)
+            facts = without_guesses(facts)
         counts: Counter[str] = Counter(facts.counts)
         found = [*facts.problems, *facts.warnings]
         if statistics is not None:
             limit = self._state.config_as_cut.max_seq_length
             both = (statistics.train, statistics.valid)
-            found += [*statistics.refused, *statistics.noted, *self._figures.long_rows]
+            found += [*statistics.refused, *noted, *self._figures.long_rows]
             counts.update(statistics.noted_counts)
-            beyond = statistics.without_embedding_count
-            counts["refused by the model"] = statistics.refused_count - beyond
-            counts["token without embedding"] = beyond
+            stopping = statistics.stopping_counts
+            counts["refused by the model"] = statistics.refused_count - stopping.total()
+            counts.update(stopping)
             counts["too long"] = sum(curves.rows_longer_than(limit) for curves in both)
         found.sort(key=lambda problem: problem.is_warning)  # rows that stop a run come first
         return found, {kind: count for kind, count in counts.items() if count}
@@ -179,7 +184,7 @@ class ProblemsView(QWidget):
     def _show_choice(self) -> None:
         facts, statistics = self._facts(), self._figures.statistics
         can_stop = facts is not None and facts.problem_count > 0
-        can_stop = can_stop or (statistics is not None and statistics.without_embedding_count > 0)
+        can_stop = can_stop or (statistics is not None and statistics.stopping_counts.total() > 0)
         self.leave_out.setChecked(self._state.config.bad_rows == "leave out")
         self.leave_out.setVisible(can_stop)
         enable(self.leave_out, not self._state.phase.is_active)

@@ -139,6 +139,7 @@ def heading(row: "PreviewRow") -> str:
             parts.append(f"{row.cut_tokens:,} cut")
     if row.last_reply_only:
         parts.append("last reply only")
+    parts += row.notes
     if row.other_examples:
         parts.append(f"{phrases.plural(row.other_examples, 'more example')} for earlier replies")
     if row.is_held_out:

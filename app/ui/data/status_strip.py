@@ -64,6 +64,8 @@ class StatusStrip(QWidget):
         if (reading := self._being_read()) is not None:
             rows = "every row" if len(self._datasets.all) == 1 else f"every row of {reading.name}"
             return f"Reading and checking {rows}: {reading.share_read:.0%}"
+        if work.share is not None and work.stage:
+            return f"{work.stage} …"
         if work.share is not None:
             left = work.seconds_left
             more = f", about {phrases.duration(left)} left" if left and left > _TOLD_SECONDS else ""

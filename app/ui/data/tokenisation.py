@@ -51,6 +51,8 @@ class Tokenisation(QObject):
         self._tokenizer, self._datasets = tokenizer, datasets
         self.share: float | None = None
         """How much is done, while it is being done."""
+        self.stage = ""
+        """What it does before rows are turned into tokens."""
         self.done: Tokenised | None = None
         self.failure: Failure | None = None
         self.is_stopped = False
@@ -188,7 +190,7 @@ class Tokenisation(QObject):
 
     def _close_job(self) -> None:
         self._timer.stop()
-        self.share = None
+        self.share, self.stage = None, ""
         if self._job is not None:
             self._process.cancel(self._job)
             self._job, self._closing = None, self._job
@@ -199,8 +201,10 @@ class Tokenisation(QObject):
             return
         if isinstance(value, Tokenised):
             self.done, self.share = value, None
+        elif isinstance(value, str):
+            self.stage = value
         elif isinstance(value, float):
-            self.share = value
+            self.share, self.stage = value, ""
             self._paced_from = self._paced_from or (value, monotonic())
         self.changed.emit()
 
@@ -209,7 +213,7 @@ class Tokenisation(QObject):
             self._closing = None
             self._patience.stop()
         if self._job == number:
-            self._job, self.share = None, None
+            self._job, self.share, self.stage = None, None, ""
             if self.done is None and ended.ending == "finished":
                 self._wanted = None  # the run in progress had not made it
             if ended.ending == "failed":

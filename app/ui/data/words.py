@@ -30,12 +30,18 @@ def summary(facts: "DatasetFacts | None", data: Path | None) -> str:
     """One line below the page's title."""
     if facts is None:
         return str(data or "")
-    kind = "" if facts.format in ("unknown", "mixed") else f"{facts.format} "
-    parts = [phrases.plural(facts.examples, f"{kind}example")]
+    parts = [_examples(facts)]
     if facts.valid_examples:
         parts.append(f"{facts.valid_examples:,} for validation")
     parts.append(phrases.size(facts.size_bytes))
     return " · ".join([*parts, str(data or facts.path)])
+
+
+def _examples(facts: "DatasetFacts") -> str:
+    if facts.format == "tools":
+        return f"{phrases.plural(facts.examples, 'example')} with tools"
+    kind = "" if facts.format in ("unknown", "mixed") else f"{facts.format} "
+    return phrases.plural(facts.examples, f"{kind}example")
 
 
 def share(part: int, whole: int) -> str:
@@ -92,6 +98,10 @@ def figures(
     for name, rows in found.items():
         note = "of all rows that were read" if rows and statistics is not None else ""
         counted.append(Figure(name, f"{rows:,}", note))
+    if facts.not_read:
+        from app.data.dataset_folders import listed
+
+        counted.append(Figure("Not read", listed(facts.not_read), "in the same folder"))
     return counted
 
 
@@ -113,8 +123,10 @@ def _trained_on(statistics: "DataStatistics", limit: int) -> list[Figure]:
     if last_only := train.last_reply_only(limit):
         note = "the template changes earlier replies"
         counted.append(Figure("Last reply only", f"{last_only:,}", note))
-    if more := statistics.further_examples:
-        counted.append(Figure("Earlier replies", f"{more:,} examples", "the template changes them"))
+    if more := statistics.further.kept(limit):
+        cost = f"{statistics.further_cost(limit):.2f} times the tokens"
+        note = f"the template changes them: {cost}"
+        counted.append(Figure("Earlier replies", phrases.plural(more, "example"), note))
     return counted
 
 

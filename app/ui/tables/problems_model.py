@@ -1,12 +1,14 @@
 """What is wrong or odd about a dataset's rows as a Qt table, of one kind or of all."""
 
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt
 from PySide6.QtGui import QColor
 
 from app.core.visible_text import visible_line
+from app.data.dataset_files import distinct_names
 from app.ui.plain_text import plain
 from app.ui.theme import LIGHT, Theme
 
@@ -22,12 +24,14 @@ class ProblemsModel(QAbstractTableModel):
     def __init__(self) -> None:
         super().__init__()
         self._all: list[RowProblem] = []
+        self._names: dict[Path, str] = {}
         self._shown: list[RowProblem] = []
         self._kind = ""
         self._theme = LIGHT
 
     def show(self, problems: "list[RowProblem]") -> None:
         self._all = problems
+        self._names = distinct_names({problem.path for problem in problems})
         self._filter()
 
     def show_kind(self, kind: str) -> None:
@@ -48,7 +52,13 @@ class ProblemsModel(QAbstractTableModel):
 
     def as_text(self, rows: list[int]) -> str:
         """A line a problem, with tabs between the columns."""
-        return "\n".join("\t".join(_shown(self._shown[row])) for row in rows)
+        return "\n".join("\t".join(self._words(self._shown[row])) for row in rows)
+
+    def _words(self, problem: "RowProblem") -> tuple[str, ...]:
+        kind = kind_words(problem.kind)
+        where = str(problem.place).capitalize() or "The file"
+        reason = problem.reason[:1].upper() + problem.reason[1:]
+        return kind, self._names.get(problem.path, problem.path.name), where, f"{reason}."
 
     def _filter(self) -> None:
         self.beginResetModel()
@@ -75,9 +85,9 @@ class ProblemsModel(QAbstractTableModel):
     def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         problem, column = self._shown[index.row()], index.column()
         if role == Qt.ItemDataRole.DisplayRole:
-            return visible_line(_shown(problem)[column])
+            return visible_line(self._words(problem)[column])
         if role == Qt.ItemDataRole.ToolTipRole:
-            return plain(_shown(problem)[column])
+            return plain(self._words(problem)[column])
         if role == Qt.ItemDataRole.ForegroundRole and column == 0:
             return QColor(self._theme.warning if problem.is_warning else self._theme.danger)
         return None
@@ -85,10 +95,3 @@ class ProblemsModel(QAbstractTableModel):
 
 def kind_words(kind: str) -> str:
     return kind.capitalize().replace("json", "JSON")
-
-
-def _shown(problem: "RowProblem") -> tuple[str, ...]:
-    kind = kind_words(problem.kind)
-    where = str(problem.place).capitalize() or "The file"
-    reason = problem.reason[:1].upper() + problem.reason[1:]
-    return kind, problem.path.name, where, f"{reason}."

@@ -1,0 +1,62 @@
+"""The problems of `nestling check` as lines: some of each kind, so that none hides another."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from app.data.checked_file import KEPT_PROBLEMS
+from app.data.dataset_files import distinct_names
+from app.data.examples import RowProblem
+
+SHOWN_PROBLEMS = 20
+"""Unless all are asked for."""
+
+
+@dataclass(frozen=True)
+class ProblemGroup:
+    """Problems of one meaning."""
+
+    one: str
+    """The rest of a heading that begins with 1."""
+    several: str
+    listed: Sequence[RowProblem]
+    count: int
+    """Of all, those that aren't listed too."""
+
+    @property
+    def heading(self) -> str:
+        return f"{self.count:,} {self.one if self.count == 1 else self.several}:"
+
+
+def problem_lines(groups: Sequence[ProblemGroup], most: int) -> Iterator[str]:
+    """Each group with its heading, at most so many problems in all."""
+    listed = [problem for group in groups for problem in group.listed]
+    names = distinct_names({problem.path for problem in listed})
+    chosen = set(_chosen(listed, most))
+    is_shortened = len(chosen) < len(listed)
+    number = 0
+    for group in groups:
+        if not group.count:
+            continue
+        shown = 0
+        yield group.heading
+        for problem in group.listed:
+            if number in chosen:
+                shown += 1
+                yield f"  {problem.line(names[problem.path])}"
+            number += 1
+        if more := group.count - shown:
+            yield f"  … and {more:,} more"
+    if is_shortened:
+        yield f"--all lists the first {KEPT_PROBLEMS:,} of each file."
+
+
+def _chosen(problems: Sequence[RowProblem], most: int) -> Iterable[int]:
+    """The numbers of the first of each kind, then of the second of each, and so on."""
+    ranks: Counter[tuple[str, bool]] = Counter()
+    order = []
+    for number, problem in enumerate(problems):
+        kind = problem.kind, problem.is_warning
+        order.append((ranks[kind], number))
+        ranks[kind] += 1
+    return (number for _, number in sorted(order)[:most])

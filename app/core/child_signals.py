@@ -1,0 +1,21 @@
+"""Signals of the terminal kept from a child process while it starts.
+
+Ctrl-C and a closed terminal reach a program's children too. One that has yet to import what it
+needs would print a traceback into the terminal; what to do is for its parent to say.
+"""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.resource_tracker import ensure_running
+
+
+@contextmanager
+def terminal_signals_kept_off() -> Iterator[None]:
+    """A process that is started inside never gets them; for this one they come afterwards."""
+    ensure_running()  # else it is started with the first process, and lets them through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -1,0 +1,30 @@
+"""Whether a run's manifest and its event log tell of the same lowest validation loss."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from app.core.loss_words import loss_words
+from app.core.odd_values import is_measure
+from app.library.event_log import EventLog
+from app.library.manifest import MANIFEST_FILE
+from app.library.metrics import EVENTS_FILE
+from app.library.told_events import read_evaluations
+
+
+def lost_best(manifest: Mapping[str, Any], log: EventLog) -> str:
+    """What is wrong where they don't: a log that is whole line by line was cut off at its end, or
+    the manifest was edited. Then nothing tells which checkpoint is the best. Empty while a run has
+    not come to an end."""
+    if manifest.get("outcome") not in ("finished", "stopped", "failed") or not log.is_sealed:
+        return ""
+    said = manifest.get("best_val_loss")
+    losses = (one.val_loss for one in read_evaluations(log.events))
+    least = min(filter(math.isfinite, losses), default=None)
+    if least == said or not (said is None or is_measure(said)):
+        return ""
+    said, found = ("none" if loss is None else loss_words(loss, 4) for loss in (said, least))
+    return (
+        f"The lowest validation loss is {said} in {MANIFEST_FILE} and {found} in {EVENTS_FILE}: "
+        "one of them was changed or cut off."
+    )

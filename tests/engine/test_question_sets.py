@@ -1,0 +1,95 @@
+"""A run asks a fixed sample of each question set, before its first step and after its last."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from app.core.config import TrainingConfig
+from app.core.config_text import config_of_run, to_plain
+from app.core.events import Event, LogMessage, ScoreMeasured
+from app.engine import loop
+from app.engine.batches import Batches
+from app.engine.question_sets import FEWEST, questions_asked
+from app.engine.trainer import train
+
+QUESTIONS = 300
+
+
+def write_chats(path: Path, rows: int) -> Path:
+    lines = [
+        {"messages": [{"role": "user", "content": f"a {n}"}, {"role": "assistant", "content": "b"}]}
+        for n in range(rows)
+    ]
+    path.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def config(tiny_model: Path, tmp_path: Path) -> TrainingConfig:
+    return TrainingConfig(
+        model=tiny_model,
+        data=write_chats(tmp_path / "chats.jsonl", 20),
+        question_sets=(write_chats(tmp_path / "sums.jsonl", QUESTIONS),),
+        output=tmp_path / "run",
+        steps=2,
+        rank=2,
+        validation_share=0.0,
+    )
+
+
+def totals(events: list[Event]) -> list[int]:
+    return [event.total for event in events if isinstance(event, ScoreMeasured)]
+
+
+def messages(events: list[Event]) -> list[str]:
+    return [event.text for event in events if isinstance(event, LogMessage)]
+
+
+def test_a_large_set_is_asked_in_part_and_that_is_logged(config: TrainingConfig) -> None:
+    events = list(train(config))
+    assert totals(events) == [FEWEST, FEWEST]
+    assert "Of the 300 sums, 128 are asked before the run and after it, the same ones." in messages(
+        events
+    )
+
+
+def test_both_times_the_same_questions_are_asked_and_another_seed_asks_others(
+    config: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[list[bytes]] = []
+    count = loop.count_exact_answers
+
+    def watched(model: object, batches: Batches, *others: object) -> object:
+        asked.append(sorted(row.tobytes() for one in batches.once() for row in one.tokens))
+        return count(model, batches, *others)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(loop, "count_exact_answers", watched)
+    list(train(replace(config, questions_asked=9)))
+    list(train(replace(config, questions_asked=9, seed=1, output=tmp_path / "other")))
+    first, again, of_other_seed, _ = asked
+    assert first == again
+    assert first != of_other_seed
+
+
+def test_so_many_questions_are_asked_as_the_setting_says(config: TrainingConfig) -> None:
+    assert totals(list(train(replace(config, questions_asked=9)))) == [9, 9]
+
+
+def test_a_set_with_fewer_questions_is_asked_whole_in_silence(config: TrainingConfig) -> None:
+    events = list(train(replace(config, questions_asked=QUESTIONS + 1)))
+    assert totals(events) == [QUESTIONS, QUESTIONS]
+    assert not [text for text in messages(events) if "are asked" in text]
+
+
+def test_a_longer_run_asks_more_and_several_sets_share(config: TrainingConfig) -> None:
+    long = replace(config, steps=10_000, batch_size=4, gradient_accumulation=1)
+    assert questions_asked(long, 100_000) == 0.04 * 3 * 40_000 / 2
+    sets = (Path("a.jsonl"), Path("b.jsonl"))
+    assert questions_asked(replace(long, question_sets=sets), 100_000) == 1_200
+
+
+def test_a_run_of_an_older_version_asks_all_when_it_resumes(config: TrainingConfig) -> None:
+    settings = {k: v for k, v in to_plain(config).items() if k != "questions_asked"}
+    assert questions_asked(config_of_run(settings, where="run.json"), 100_000) == 100_000
