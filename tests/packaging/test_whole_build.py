@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from app import __version__
+from app.library.metrics import count_steps
 from tests.patience import PATIENCE_SECONDS
 
 ROOT = Path(__file__).parents[2]
@@ -106,7 +107,7 @@ def test_it_trains_the_starter_for_20_steps_in_a_terminal(program: Path, tmp_pat
 
 
 def test_large_files_are_tokenized_by_frozen_processes(program: Path, tmp_path: Path) -> None:
-    rows = [{"prompt": f"What is {n}?", "completion": "word " * 60} for n in range(30_000)]
+    rows = [{"prompt": f"What is {n}?", "completion": "word " * 60} for n in range(25_000)]
     data = tmp_path / "many.jsonl"
     data.write_text("".join(json.dumps(row) + "\n" for row in rows))
     model = program.parent / "_internal" / "resources" / "starter" / "model"
@@ -118,34 +119,28 @@ def test_large_files_are_tokenized_by_frozen_processes(program: Path, tmp_path: 
     assert '"outcome": "finished"' in done.stdout
 
 
-@pytest.mark.parametrize("screen", ["offscreen", "xvfb"])
+@pytest.fixture
+def screen() -> Iterator[str]:
+    """The name of a display that nobody sees."""
+    if not (found := shutil.which("Xvfb")):
+        pytest.skip("Xvfb is not installed")
+    with subprocess.Popen([found, "-displayfd", "1"], stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        yield f":{server.stdout.readline().strip()}"
+        server.terminate()
+
+
 def test_the_window_trains_and_ends_with_a_checkpoint(
     program: Path, tmp_path: Path, screen: str
 ) -> None:
-    command: list[object] = [program, "demo"]
-    environment = {"NESTLING_HOME": str(tmp_path / "home"), "QT_QPA_PLATFORM": "offscreen"}
-    if screen == "xvfb":
-        if not (found := shutil.which("Xvfb")):
-            pytest.skip("Xvfb is not installed")
-        server = subprocess.Popen([found, "-displayfd", "1"], stdout=subprocess.PIPE, text=True)
-        assert server.stdout is not None
-        environment |= {"QT_QPA_PLATFORM": "xcb", "DISPLAY": f":{server.stdout.readline().strip()}"}
-    else:
-        environment["DISPLAY"] = "none"  # the demo asks whether there is one
-    try:
-        _train_and_interrupt(command, environment, tmp_path / "home")
-    finally:
-        if screen == "xvfb":
-            server.terminate()
-            server.wait(timeout=PATIENCE_SECONDS)
-
-
-def _train_and_interrupt(command: list[object], environment: dict[str, str], home: Path) -> None:
+    """On a screen; without one the self-test's window trains."""
+    home = tmp_path / "home"
     with subprocess.Popen(
-        [str(part) for part in command], env=environment, cwd="/", text=True,
+        [program, "demo"], env={"NESTLING_HOME": str(home), "DISPLAY": screen}, cwd="/", text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     ) as window:  # fmt: skip
-        assert any(_has_step(home) for _ in iter(lambda: window.poll() is None, False))
+        while window.poll() is None and not _has_step(home):
+            os.sched_yield()
         window.send_signal(signal.SIGTERM)
         _, errors = window.communicate(timeout=PATIENCE_SECONDS)
     assert window.returncode == 0, errors
@@ -153,5 +148,4 @@ def _train_and_interrupt(command: list[object], environment: dict[str, str], hom
 
 
 def _has_step(home: Path) -> bool:
-    """Whether a run's file of numbers holds more than its head."""
-    return any(path.stat().st_size > 1000 for path in home.glob("runs/*/metrics.bin"))
+    return any(count_steps(path.parent) for path in home.glob("runs/*/metrics.bin"))
