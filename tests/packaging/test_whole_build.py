@@ -110,9 +110,11 @@ def test_large_files_are_tokenized_by_frozen_processes(program: Path, tmp_path: 
     rows = [{"prompt": f"What is {n}?", "completion": "word " * 60} for n in range(25_000)]
     data = tmp_path / "many.jsonl"
     data.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    valid = tmp_path / "valid.jsonl"
+    valid.write_text(json.dumps({"prompt": "What?", "completion": "That."}) + "\n")
     model = program.parent / "_internal" / "resources" / "starter" / "model"
     done = run(
-        program, "train", "--model", model, "--data", data, "--steps", 2, "--validation-rows", 1,
+        program, "train", "--model", model, "--data", data, "--steps", 2, "--valid", valid,
         "--output", tmp_path / "run", "--json", NESTLING_HOME=str(tmp_path / "home"),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
