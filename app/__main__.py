@@ -2,24 +2,45 @@
 
 import multiprocessing
 import sys
+from typing import TYPE_CHECKING
 
-from app.cli.commands import run
-from app.cli.terminal import guard_streams
-from app.core.config import TrainingConfig
-from app.core.errors import InputError
+if TYPE_CHECKING:
+    from app.core.config import TrainingConfig
 
 
 def main() -> int:
     """Entry point; returns the exit code."""
-    multiprocessing.freeze_support()  # the frozen app starts its worker processes by this door
+    # The frozen app starts its worker processes by this door: they end here, before the imports
+    # that only a command needs.
+    multiprocessing.freeze_support()
+    from app.cli.commands import run
+    from app.cli.terminal import guard_streams
+
     guard_streams()
     return run(sys.argv[1:], _open_window, _self_test)
 
 
-def _open_window(config: TrainingConfig | None) -> int:
+def _open_window(config: "TrainingConfig | None") -> int:
+    from app.core.bundle import has_reader
+
+    if has_reader():
+        return _run_window(config)
+    from app.ui.start_failure import log_crashes, show_start_failure
+
+    log_crashes()
+    try:
+        return _run_window(config)
+    except Exception as error:  # a click that shows nothing would leave the user in the dark
+        show_start_failure(error)
+        raise
+
+
+def _run_window(config: "TrainingConfig | None") -> int:
     try:
         from app.application import run_app
     except ImportError as error:
+        from app.core.errors import InputError
+
         raise InputError(
             f"The window can't open: {error}.",
             "Install what is missing, or stay in the terminal: nestling demo --terminal.",

@@ -1,4 +1,4 @@
-"""Whether this is the frozen app, and where its files lie; nothing else asks."""
+"""Whether this is the frozen app, and what follows from it; nothing else asks."""
 
 import sys
 from pathlib import Path
@@ -15,3 +15,18 @@ def bundled(name: str) -> Path | None:
     folder = bundle_dir()
     path = folder / name if folder else None
     return path if path is not None and path.exists() else None
+
+
+def may_call_compiler() -> bool:
+    """An install may use the system's C++ compiler; the bundle relies on nothing outside itself.
+
+    On a Mac without developer tools, calling one opens a dialog that offers to install them.
+    """
+    return bundle_dir() is None
+
+
+def has_reader() -> bool:
+    """Whether somebody may read standard error: not where the bundle was started by a click."""
+    if bundle_dir() is None:
+        return True
+    return sys.stderr is not None and not sys.stderr.closed and sys.stderr.isatty()

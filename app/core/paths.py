@@ -44,6 +44,14 @@ def cache_dir() -> Path:
     return platformdirs.user_cache_path("Nestling", appauthor=False)
 
 
+def logs_dir() -> Path:
+    """Where a start that failed is described; not created by asking."""
+    override = os.environ.get(HOME_VARIABLE)
+    if override:
+        return expanded(Path(override)) / "logs"
+    return platformdirs.user_log_path("Nestling", appauthor=False)
+
+
 def is_utf8(path: Path) -> bool:
     """Whether MLX can open it: elsewhere than in Python a name must be UTF-8."""
     try:

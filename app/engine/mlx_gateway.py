@@ -4,6 +4,7 @@ Every engine function that needs MLX runs after `import_mlx()`, on one thread, w
 `release_thread()`.
 """
 
+import ctypes
 import os
 import resource
 import sys
@@ -11,6 +12,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
+from app.core.bundle import bundled, may_call_compiler
 from app.core.computer import Computer
 from app.core.error_text import error_text
 from app.core.errors import RunError
@@ -28,7 +30,8 @@ _blas = Blas()
 def import_mlx() -> ModuleType:
     """`mlx.core`, with a fast BLAS in front on Linux and Metal's watchdog relaxed on macOS."""
     global _blas
-    if "mlx.core" not in sys.modules:
+    is_first = "mlx.core" not in sys.modules
+    if is_first:
         # What Nestling cuts, it counts itself; "will result in indexing errors" is not true here.
         os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
         # Metal kills long command buffers while the screen is on; read once, when MLX starts
@@ -36,13 +39,24 @@ def import_mlx() -> ModuleType:
         os.environ.setdefault("AGX_RELAX_CDM_CTXSTORE_TIMEOUT", "1")
         _blas = load_fast_blas()
     try:
+        if is_first:
+            _load_library()
         import mlx.core as mx
     except (ImportError, OSError) as error:
         raise RunError(
             f"MLX, the library that computes, could not be loaded: {error_text(error)}.",
             "Nestling needs an Apple-silicon Mac with macOS 14 or newer, or Linux.",
         ) from error
+    if is_first and not may_call_compiler() and mx.default_device().type == mx.DeviceType.cpu:
+        mx.disable_compile()  # mlx-lm compiles functions of its own
     return mx
+
+
+def _load_library() -> None:
+    """In the bundle, load MLX's library from where its shaders are: it looks for them beside
+    itself, and mlx.core would find it through a link elsewhere."""
+    if (library := bundled("mlx/lib/libmlx.dylib")) is not None:
+        ctypes.CDLL(str(library))
 
 
 def import_mlx_lm() -> Any:

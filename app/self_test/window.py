@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from PySide6.QtCore import QEventLoop, QTimer
+from PySide6.QtCore import QEventLoop, QTimer, qInstallMessageHandler
 from PySide6.QtGui import QImage
 
 from app.application import Nestling, make_application
@@ -14,12 +14,16 @@ from app.self_test.runs import short_run
 PATIENCE_MS = 60_000
 FEWEST_COLORS = 50
 """The real window has hundreds; an empty one has a few."""
+UNREADABLE = ("Could not parse", "Cannot open file", "Could not load")
+"""Parts of the messages by which Qt says that it draws without a style sheet or a picture."""
 _SAMPLED_EVERY_PX = 3
 
 
 def check_window(folder: Path) -> str:
     """Show the window, train a short run in it, draw both. Raises RunError."""
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    complaints: list[str] = []
+    qInstallMessageHandler(lambda _kind, _context, text: complaints.append(text))
     application = make_application(["nestling"])
     nestling = Nestling(application, short_run(folder))
     try:
@@ -29,6 +33,9 @@ def check_window(folder: Path) -> str:
     finally:
         nestling.shut_down()
         nestling.window.close()
+        qInstallMessageHandler(None)
+    if unread := [text for text in complaints if any(sign in text for sign in UNREADABLE)]:
+        raise RunError(f"Qt can't use a file of the app: {unread[0]}")
     if ending.outcome != "finished":
         raise RunError(f"The run in the window {ending.outcome}: {ending.message}")
     colors = _colors(image)

@@ -52,7 +52,7 @@ def set_caption(button: QAbstractButton, text: str) -> None:
     button.setText(visible_line(text).replace("&", "&&"))
 
 
-def dialog(window: QWidget, text: str, informative: str = "") -> QMessageBox:
+def dialog(window: QWidget | None, text: str, informative: str = "") -> QMessageBox:
     """A dialog that says `text`; the caller adds its buttons and opens it."""
     box = QMessageBox(window)
     box.setTextFormat(Qt.TextFormat.PlainText)

@@ -1,15 +1,19 @@
 """The style sheet and palette, made from a theme. Every widget's look is decided here."""
 
+from PySide6.QtCore import QDir
 from PySide6.QtGui import QColor, QPalette
 
 from app.core.paths import resources_dir
 from app.ui.theme import Theme
 
 SCROLL_BAR_PX = 10
+STYLE_PATHS = "style"
+"""Names the folder of the drawings in a style sheet, which itself can't spell every path."""
 
 
 def stylesheet(theme: Theme) -> str:
     """The application's style sheet; colours come from `theme` and from nowhere else."""
+    QDir.setSearchPaths(STYLE_PATHS, [str(resources_dir() / "style")])
     return "\n".join(
         (_surfaces(theme), _text(theme), _buttons(theme), _fields(theme), _lists(theme))
     )
@@ -122,7 +126,7 @@ def _text(t: Theme) -> str:
 
 
 def _buttons(t: Theme) -> str:
-    style, tone = (resources_dir() / "style").as_posix(), "dark" if t.is_dark else "light"
+    style, tone = STYLE_PATHS, "dark" if t.is_dark else "light"
     return f"""
     QPushButton {{ background: {t.raised}; color: {t.text}; border: 1px solid {t.border};
         border-radius: 6px; padding: 0 12px; min-height: 26px; }}
@@ -141,7 +145,7 @@ def _buttons(t: Theme) -> str:
     QPushButton#link:focus, QPushButton#menu_link:focus {{ border-color: {t.accent}; }}
     QPushButton#link:disabled, QPushButton#menu_link:disabled {{ color: {t.secondary_text}; }}
     QPushButton#menu_link {{ padding-right: 18px; }}
-    QPushButton#menu_link::menu-indicator {{ image: url({style}/chevron-{tone}.svg); width: 10px;
+    QPushButton#menu_link::menu-indicator {{ image: url({style}:chevron-{tone}.svg); width: 10px;
         height: 10px; subcontrol-origin: padding; subcontrol-position: right center; right: 4px; }}
     QPushButton#place {{ background: transparent; border: 1px solid transparent;
         border-radius: 6px; text-align: left; padding: 0 10px; min-height: 30px; }}
@@ -158,7 +162,7 @@ def _buttons(t: Theme) -> str:
     QPushButton#dataset:checked {{ background: {t.selection}; border-color: {t.accent}; }}
     QPushButton#dataset:focus {{ border-color: {t.text}; }}
     QPushButton#dataset[tone="danger"] {{ color: {t.danger}; }}
-    QPushButton::menu-indicator {{ image: url({style}/chevron-{tone}.svg); width: 10px;
+    QPushButton::menu-indicator {{ image: url({style}:chevron-{tone}.svg); width: 10px;
         height: 10px; subcontrol-origin: padding; subcontrol-position: right center; right: 8px; }}
     QPushButton#menu {{ padding-right: 24px; }}
     QPushButton#place:checked {{ background: {t.selection}; color: {t.text}; font-weight: 600; }}
@@ -176,7 +180,7 @@ def _buttons(t: Theme) -> str:
 
 
 def _fields(t: Theme) -> str:
-    style, tone = (resources_dir() / "style").as_posix(), "dark" if t.is_dark else "light"
+    style, tone = STYLE_PATHS, "dark" if t.is_dark else "light"
     return f"""
     QLineEdit, QSpinBox, QComboBox {{ background: {t.raised}; color: {t.text};
         border: 1px solid {t.border}; border-radius: 6px; padding: 0 8px; min-height: 26px;
@@ -193,10 +197,10 @@ def _fields(t: Theme) -> str:
         width: 18px; subcontrol-origin: border; }}
     QSpinBox::up-button {{ subcontrol-position: top right; margin: 2px 2px 0 0; }}
     QSpinBox::down-button {{ subcontrol-position: bottom right; margin: 0 2px 2px 0; }}
-    QSpinBox::up-arrow {{ image: url({style}/chevron-up-{tone}.svg); width: 10px; height: 10px; }}
-    QSpinBox::down-arrow {{ image: url({style}/chevron-{tone}.svg); width: 10px; height: 10px; }}
+    QSpinBox::up-arrow {{ image: url({style}:chevron-up-{tone}.svg); width: 10px; height: 10px; }}
+    QSpinBox::down-arrow {{ image: url({style}:chevron-{tone}.svg); width: 10px; height: 10px; }}
     QComboBox::drop-down {{ border: none; width: 24px; }}
-    QComboBox::down-arrow {{ image: url({style}/chevron-{tone}.svg); width: 12px; height: 12px; }}
+    QComboBox::down-arrow {{ image: url({style}:chevron-{tone}.svg); width: 12px; height: 12px; }}
     QComboBox QAbstractItemView {{ background: {t.raised}; color: {t.text};
         border: 1px solid {t.border}; selection-background-color: {t.accent};
         selection-color: {t.on_accent}; outline: none; padding: 4px; }}
@@ -204,7 +208,7 @@ def _fields(t: Theme) -> str:
     QCheckBox::indicator {{ width: 14px; height: 14px; border: 1px solid {t.secondary_text};
         border-radius: 4px; background: {t.raised}; }}
     QCheckBox::indicator:checked {{ background: {t.accent}; border-color: {t.accent};
-        image: url({style}/check-{tone}.svg); }}
+        image: url({style}:check-{tone}.svg); }}
     QCheckBox::indicator:focus {{ border: 1px solid {t.accent}; }}
     QCheckBox:disabled {{ color: {t.secondary_text}; }}
     QCheckBox::indicator:disabled {{ border-color: {t.border}; }}
@@ -213,7 +217,7 @@ def _fields(t: Theme) -> str:
 
 
 def _lists(t: Theme) -> str:
-    style, tone = (resources_dir() / "style").as_posix(), "dark" if t.is_dark else "light"
+    style, tone = STYLE_PATHS, "dark" if t.is_dark else "light"
     return f"""
     QTableView {{ background: {t.surface}; alternate-background-color: {t.raised};
         color: {t.text}; border: 1px solid {t.border}; border-radius: 12px; outline: none;
@@ -228,9 +232,9 @@ def _lists(t: Theme) -> str:
         border-bottom: 1px solid {t.border}; padding: 0 13px; min-height: 32px; font-size: 11px;
         font-weight: 600; }}
     /* As on a Mac: a falling order points down. Fusion has it the other way round. */
-    QHeaderView::up-arrow {{ image: url({style}/chevron-up-{tone}.svg); width: 10px; height: 10px;
+    QHeaderView::up-arrow {{ image: url({style}:chevron-up-{tone}.svg); width: 10px; height: 10px;
         subcontrol-origin: padding; subcontrol-position: center right; right: 6px; }}
-    QHeaderView::down-arrow {{ image: url({style}/chevron-{tone}.svg); width: 10px; height: 10px;
+    QHeaderView::down-arrow {{ image: url({style}:chevron-{tone}.svg); width: 10px; height: 10px;
         subcontrol-origin: padding; subcontrol-position: center right; right: 6px; }}
     QHeaderView::section:first {{ border-top-left-radius: 12px; }}
     QHeaderView::section:last {{ border-top-right-radius: 12px; }}
