@@ -264,7 +264,7 @@ def test_a_run_is_stopped_while_its_chat_template_never_ends(
     )  # fmt: skip
     assert process.stdout is not None
     for line in process.stdout:
-        if json.loads(line).get("stage") == "Tokenizing":
+        if json.loads(line).get("stage") == "Trying the chat template":
             process.send_signal(signal.SIGINT)
             break
     rest, errors = process.communicate(timeout=PATIENCE_SECONDS)
