@@ -67,6 +67,17 @@ def test_nothing_heavy_is_imported_with_the_engine() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, timeout=PATIENCE_SECONDS, cwd=ROOT)
 
 
+def test_the_command_line_imports_nothing_that_one_command_alone_needs() -> None:
+    """The window comes this way too."""
+    code = (
+        "import sys, app.cli.commands\n"
+        "layers = {'.'.join(name.split('.')[:2]) for name in sys.modules}\n"
+        "assert not layers & {'app.engine', 'app.library', 'app.ui'}, layers\n"
+        "assert 'app.data.checked_file' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=PATIENCE_SECONDS, cwd=ROOT)
+
+
 @pytest.mark.parametrize(
     "path", sorted((ROOT / "tests" / "benchmarks").glob("*.py")), ids=lambda p: p.stem
 )

@@ -7,7 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import NoReturn
 
-from app.cli.check import add_check
+from app.cli.check_arguments import add_check
 from app.cli.generate import add_generate
 from app.cli.setting_flags import add_setting
 from app.cli.terminal import line, note

@@ -3,20 +3,18 @@
 import argparse
 import sys
 from collections.abc import Generator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app.cli.check_problems import SHOWN_PROBLEMS
+from app.cli.check_arguments import SETTINGS, SHOWN_PROBLEMS
 from app.cli.check_report import RunUse, as_data, as_lines
-from app.cli.setting_flags import add_setting
 from app.cli.terminal import json_line, line
 from app.cli.waiting import waited_for
 from app.core.columns import parse_columns
 from app.core.config import TrainingConfig
 from app.core.config_text import with_settings
 from app.core.model_limits import ModelLimits
-from app.data.checked_file import KEPT_PROBLEMS
 from app.data.dataset_files import find_files
 from app.data.fingerprint import unchanged
 from app.data.measured import with_names, without_guesses
@@ -27,11 +25,6 @@ if TYPE_CHECKING:
     from app.data.token_facts import TokenisedFiles
 
 EXIT_BAD_ROWS = 2
-SETTINGS = (
-    "valid", "mix", "map", "mask_prompt", "replies", "max_seq_length", "validation_share", "seed",
-    "batch_size", "gradient_accumulation",
-)  # fmt: skip
-"""Those that decide which rows a run takes, and what it does with them."""
 
 
 @dataclass(frozen=True)
@@ -43,29 +36,6 @@ class _Model:
     def notes(self, config: TrainingConfig) -> tuple[str, ...]:
         """What a run on this model would say of it."""
         return tuple(filter(None, (self.limits.cap_sentence(config.max_seq_length), self.end_note)))
-
-
-def add_check(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
-    parser.description = (
-        "Read a dataset to its end and name every row that can't be used. The exit code is 0 when "
-        "there is none, and 2 when there is."
-    )
-    help_of = {f.name: str(f.metadata["help"]).replace("%", "%%") for f in fields(TrainingConfig)}
-    parser.add_argument("data", type=Path, metavar="DATA", help=help_of["data"])
-    parser.add_argument(
-        "--model", type=Path, metavar="DIR",
-        help="Also turn every row into this model's tokens, and say what a run would do with them; "
-        "its weights are not read.",
-    )  # fmt: skip
-    for f in fields(TrainingConfig):
-        if f.name in SETTINGS:
-            add_setting(parser, f)
-    parser.add_argument(
-        "--all", action="store_true",
-        help=f"List the first {KEPT_PROBLEMS:,} problems of each file, not {SHOWN_PROBLEMS}.",
-    )  # fmt: skip
-    parser.add_argument("--json", action="store_true", help="Print one JSON object.")
 
 
 def check(arguments: argparse.Namespace) -> int:

@@ -4,12 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from app.data.checked_file import KEPT_PROBLEMS
 from app.data.dataset_files import distinct_names
-from app.data.examples import RowProblem
-
-SHOWN_PROBLEMS = 20
-"""Unless all are asked for."""
+from app.data.examples import KEPT_PROBLEMS, RowProblem
 
 
 @dataclass(frozen=True)

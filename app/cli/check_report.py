@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from app.cli.check_problems import SHOWN_PROBLEMS, ProblemGroup, problem_lines
+from app.cli.check_arguments import SHOWN_PROBLEMS
+from app.cli.check_problems import ProblemGroup, problem_lines
 from app.core.config import TrainingConfig
 from app.core.model_limits import ModelLimits
 from app.data.dataset import ending_advice

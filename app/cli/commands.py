@@ -10,7 +10,6 @@ from pathlib import Path
 from types import FrameType
 
 from app.cli.arguments import parse, training_config
-from app.cli.check import check
 from app.cli.display import has_display
 from app.cli.generate import generate
 from app.cli.terminal import OutputLost, drop_output, flush, note
@@ -66,6 +65,8 @@ def _carried_out(arguments: argparse.Namespace, open_window: OpenWindow) -> int:
 
             return print_asked(arguments)
         case "check":
+            from app.cli.check import check
+
             return check(arguments)
         case "generate":
             return generate(arguments)

@@ -9,8 +9,6 @@ from app.data.examples import Example, RowProblem
 from app.data.readers import ShareRead, read_rows
 from app.data.shapes import RowFormat
 
-KEPT_PROBLEMS = 1000
-
 
 def read_examples(
     path: Path, columns: Columns | None = None, share: ShareRead | None = None

@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from app.data.checked_file import KEPT_PROBLEMS
-from app.data.examples import ProblemKind, RowProblem
+from app.data.examples import KEPT_PROBLEMS, ProblemKind, RowProblem
 from app.data.length_curves import LengthCurves
 from app.data.mixing import Mixing
 from app.data.row_notes import FOUND_BY_MODEL, KINDS, note_reason

@@ -10,6 +10,9 @@ from app.data.place import Place
 Message = dict[str, Any]
 """One turn: `role`, `content` (always text), and what else the row gave, such as `tool_calls`."""
 
+KEPT_PROBLEMS = 1000
+"""Of each file, so that a broken one does not fill the memory."""
+
 
 ProblemKind = Literal[
     "unreadable",

@@ -11,11 +11,11 @@ from pathlib import Path
 from app.core.columns import Columns
 from app.core.errors import InputError
 from app.core.progress import part_of_whole, run_to_end
-from app.data.checked_file import KEPT_PROBLEMS, read_checked
+from app.data.checked_file import read_checked
 from app.data.dataset_files import find_files
 from app.data.dataset_folders import not_read
 from app.data.duplicates import Seen
-from app.data.examples import BrokenFile, Example, ProblemKind, RowProblem
+from app.data.examples import KEPT_PROBLEMS, BrokenFile, Example, ProblemKind, RowProblem
 from app.data.file_states import FileStates, file_states
 from app.data.oddities import oddities
 from app.data.place import WHOLE_FILE

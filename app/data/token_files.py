@@ -28,8 +28,7 @@ from app.core.folders import free_name, make_folder, remove_made
 from app.core.parsing import parse_json
 from app.core.regular_files import open_private
 from app.data.block_file import BLOCK_BYTES, BlockFile, BlockSums, sums_of
-from app.data.checked_file import KEPT_PROBLEMS
-from app.data.examples import MODEL_KINDS, STOPPING_KINDS, RowProblem
+from app.data.examples import KEPT_PROBLEMS, MODEL_KINDS, STOPPING_KINDS, RowProblem
 from app.data.place import Place
 from app.data.token_rows import TokenRows
 

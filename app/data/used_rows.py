@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from app.data.checked_file import KEPT_PROBLEMS
-from app.data.examples import RowProblem
+from app.data.examples import KEPT_PROBLEMS, RowProblem
 from app.data.joined_rows import joined
 from app.data.mixing import Mixing
 from app.data.row_notes import RowNote

@@ -1,0 +1,40 @@
+"""The arguments of `nestling check`: read by every command, so that nothing else is imported."""
+
+import argparse
+from dataclasses import fields
+from pathlib import Path
+
+from app.cli.setting_flags import add_setting
+from app.core.config import TrainingConfig
+from app.data.examples import KEPT_PROBLEMS
+
+SHOWN_PROBLEMS = 20
+"""Unless all are asked for."""
+SETTINGS = (
+    "valid", "mix", "map", "mask_prompt", "replies", "max_seq_length", "validation_share", "seed",
+    "batch_size", "gradient_accumulation",
+)  # fmt: skip
+"""Those that decide which rows a run takes, and what it does with them."""
+
+
+def add_check(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    parser.description = (
+        "Read a dataset to its end and name every row that can't be used. The exit code is 0 when "
+        "there is none, and 2 when there is."
+    )
+    help_of = {f.name: str(f.metadata["help"]).replace("%", "%%") for f in fields(TrainingConfig)}
+    parser.add_argument("data", type=Path, metavar="DATA", help=help_of["data"])
+    parser.add_argument(
+        "--model", type=Path, metavar="DIR",
+        help="Also turn every row into this model's tokens, and say what a run would do with them; "
+        "its weights are not read.",
+    )  # fmt: skip
+    for f in fields(TrainingConfig):
+        if f.name in SETTINGS:
+            add_setting(parser, f)
+    parser.add_argument(
+        "--all", action="store_true",
+        help=f"List the first {KEPT_PROBLEMS:,} problems of each file, not {SHOWN_PROBLEMS}.",
+    )  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="Print one JSON object.")
