@@ -4,10 +4,8 @@ A checkpoint that is tried on another base model says so.
 """
 
 import json
-import os
 import shutil
 import threading
-import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -204,32 +202,18 @@ def test_a_file_that_is_touched_once_the_model_is_loaded_disturbs_nothing(
     assert event.outcome == "stopped"
 
 
-@pytest.fixture
-def time_zone() -> Iterator[Callable[[str], None]]:
-    """Sets it for this process and those that it starts, in which templates are rendered."""
-    before = os.environ.get("TZ")
-
-    def set_zone(name: str | None) -> None:
-        os.environ.pop("TZ", None)
-        os.environ.update({"TZ": name} if name else {})
-        time.tzset()
-
-    yield set_zone
-    set_zone(before)
-
-
 def test_a_template_that_writes_the_date_is_said_to_make_other_tokens_on_another_day(
-    config: TrainingConfig, model: Path, time_zone: Callable[[str], None]
+    config: TrainingConfig, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     template = model / "chat_template.jinja"
     template.write_text("{{ strftime_now('%d') }}" + template.read_text())
-    time_zone("WEST+12")
+    monkeypatch.setenv("TZ", "WEST+12")  # for the process that renders
     list(train(config, stop_after=2))
     run_dir = config.output
     assert run_dir is not None
     assert not any("other tokens" in m.text for m in messages(resume(run_dir, stop_after=3)))
     shutil.rmtree(cache_dir() / "tokens")
-    time_zone("EAST-14")  # 26 hours later: always another day
+    monkeypatch.setenv("TZ", "EAST-14")  # 26 hours later: always another day
     (told,) = [m for m in messages(resume(run_dir)) if "other tokens" in m.text]
     assert told.is_warning
     assert told.text in (run_dir / "log.txt").read_text()
