@@ -11,7 +11,7 @@ _WORDS = 12
 
 
 def process_bytes(process: int) -> int:
-    """0 where it can't be told, or the process has ended."""
+    """Bytes of memory; 0 where the system does not say, or the process has ended."""
     return _mac_bytes(process) if sys.platform == "darwin" else _linux_bytes(process)
 
 

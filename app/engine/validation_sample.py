@@ -57,7 +57,7 @@ class SampleSizes:
 
 
 def first_drawn(view: TokenView, rows: int, seed: int) -> TokenView:
-    """So many rows, those that are held out first, in the order of the file."""
+    """The `rows` rows that the seed draws first, in the order of the file."""
     drawn = np.argsort(draw_numbers(view.digests, seed), kind="stable")[:rows]
     return view.part(np.sort(drawn))
 

@@ -73,7 +73,7 @@ def info_plist() -> dict[str, Any]:
         "NSPrincipalClass": "NSApplication",
         "NSHighResolutionCapable": True,
         "NSRequiresAquaSystemAppearance": False,
-        "NSAppSleepDisabled": True,  # a run goes on behind other windows
+        "NSAppSleepDisabled": True,  # a run continues behind other windows
         "NSHumanReadableCopyright": "MIT License",
         **{f"NS{name}FolderUsageDescription".replace("VolumesFolder", "Volumes"): why
            for name, why in _FOLDERS.items()},

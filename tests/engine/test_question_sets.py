@@ -1,6 +1,5 @@
 """A run asks a fixed sample of each question set, before its first step and after its last."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,25 +12,20 @@ from app.engine import loop
 from app.engine.batches import Batches
 from app.engine.question_sets import FEWEST, questions_asked
 from app.engine.trainer import train
+from tests.conftest import write_chats
 
 QUESTIONS = 300
 
 
-def write_chats(path: Path, rows: int) -> Path:
-    lines = [
-        {"messages": [{"role": "user", "content": f"a {n}"}, {"role": "assistant", "content": "b"}]}
-        for n in range(rows)
-    ]
-    path.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
-    return path
-
-
 @pytest.fixture
 def config(tiny_model: Path, tmp_path: Path) -> TrainingConfig:
+    data, questions = tmp_path / "chats.jsonl", tmp_path / "sums.jsonl"
+    write_chats(data, 20)
+    write_chats(questions, QUESTIONS)
     return TrainingConfig(
         model=tiny_model,
-        data=write_chats(tmp_path / "chats.jsonl", 20),
-        question_sets=(write_chats(tmp_path / "sums.jsonl", QUESTIONS),),
+        data=data,
+        question_sets=(questions,),
         output=tmp_path / "run",
         steps=2,
         rank=2,
