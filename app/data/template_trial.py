@@ -1,7 +1,7 @@
 """A model's chat template tried on chats of a few words before anything else renders it.
 
 A template is a foreign program: it may be broken, never end or take all memory. Whether it does for
-such chats is found here once; the process in which it is tried goes on to render chats.
+such chats is found here once; the same process renders the chats afterwards.
 """
 
 import signal

@@ -136,7 +136,7 @@ class Tokenised:
 @dataclass(frozen=True)
 class Tokenising:
     """Yields TRYING while the model's chat template is tried, the share done, then a Tokenised.
-    Closed early, it goes on from there next time."""
+    Closed early, it continues from there next time."""
 
     readings: tuple[Reading, ...]
     """The datasets of a run, each with its mapping."""
