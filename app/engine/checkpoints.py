@@ -21,14 +21,19 @@ from app.engine.mlx_gateway import computed_by, import_mlx
 from app.engine.optimizer import Arrays, OptimizerState
 from app.engine.tiers import TierPlan
 from app.library.checkpoint_list import checkpoint_folders, step_of
-from app.library.checkpoint_state import STATE_FILE, is_whole, read_state, why_not_own
+from app.library.checkpoint_state import is_whole, read_state, why_not_own
 from app.library.manifest import digest_of
-from app.library.metrics import METRICS_FILES
+from app.library.run_layout import (
+    ADAPTER_CONFIG_FILE,
+    ADAPTER_FILE,
+    CHECKPOINT_FILES,
+    CHECKPOINTS,
+    METRICS_FILES,
+    OPTIMIZER_FILE,
+    STATE_FILE,
+    checkpoint_name,
+)
 
-ADAPTER_FILE = "adapters.safetensors"
-ADAPTER_CONFIG_FILE = "adapter_config.json"
-OPTIMIZER_FILE = "optimizer.safetensors"
-CHECKPOINT_FILES = (ADAPTER_FILE, ADAPTER_CONFIG_FILE, OPTIMIZER_FILE, STATE_FILE)
 FORMAT = 2
 
 
@@ -89,7 +94,7 @@ def _shapes(arrays: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def checkpoint_folder(run_dir: Path, step: int) -> Path:
-    return run_dir / "checkpoints" / f"step-{step:06d}"
+    return run_dir / CHECKPOINTS / checkpoint_name(step)
 
 
 def last_checkpoint(run_dir: Path) -> Path:
@@ -122,7 +127,7 @@ def set_later_aside(run_dir: Path, step: int) -> Path | None:
     aside = next(
         folder
         for number in itertools.count(1)
-        if not (folder := run_dir / "checkpoints" / f"set-aside-{number}").exists()
+        if not (folder := run_dir / CHECKPOINTS / f"set-aside-{number}").exists()
     )
     with plain_disk_errors(aside):
         aside.mkdir(PRIVATE_FOLDER)

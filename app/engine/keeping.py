@@ -13,7 +13,6 @@ from app.core.folders import remove_folder
 from app.core.settings.watching import Keep
 from app.engine.base_model_digests import WeightsHashing
 from app.engine.checkpoints import (
-    CHECKPOINT_FILES,
     Checkpoint,
     Progress,
     checkpoint_folder,
@@ -21,9 +20,9 @@ from app.engine.checkpoints import (
     save_checkpoint,
 )
 from app.engine.optimizer import OptimizerState
-from app.library.links import START
 from app.library.pointing import superfluous_checkpoints
 from app.library.run import RunRecorder
+from app.library.run_layout import CHECKPOINT_FILES, START
 
 
 class Keeper(Protocol):

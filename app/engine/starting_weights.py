@@ -17,11 +17,10 @@ from app.core.events import LogMessage
 from app.core.odd_values import brief
 from app.core.parsing import parse_json
 from app.core.regular_files import read_regular
-from app.engine.checkpoints import ADAPTER_CONFIG_FILE, ADAPTER_FILE
 from app.engine.lora import trainable, write_parameters
 from app.engine.mlx_gateway import import_mlx
-from app.library.links import START
 from app.library.manifest import read_manifest
+from app.library.run_layout import ADAPTER_CONFIG_FILE, ADAPTER_FILE, START
 from app.library.starting_adapter import StartingAdapter, read_started_from
 
 _MOST_CONFIG_BYTES = 2**20

@@ -50,13 +50,14 @@ from app.engine.starting_weights import (
 )
 from app.engine.stopping import Made, in_stage, until_one_stops
 from app.library.checkpoint_list import step_of
-from app.library.checkpoint_state import MOST_STATE_BYTES, STATE_FILE
+from app.library.checkpoint_state import MOST_STATE_BYTES
 from app.library.claim import is_claimed
 from app.library.going_on import check_not_done
-from app.library.links import START, check_no_links
+from app.library.links import check_no_links
 from app.library.manifest import check_settings, read_manifest
 from app.library.run import RunRecorder
 from app.library.run_folder import FolderTaken, choose_run_dir
+from app.library.run_layout import START, STATE_FILE
 from app.library.starting_adapter import STARTED_FROM, starting_adapter
 
 Facts = dict[str, object]

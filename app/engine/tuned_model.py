@@ -12,13 +12,14 @@ from app.core.errors import AppError, InputError
 from app.core.events import Event, StageChanged
 from app.core.progress import run_to_end
 from app.data.model_files import ModelFiles, digests_to_compare, read_model_files
-from app.engine.checkpoints import ADAPTER_CONFIG_FILE, ADAPTER_FILE, check_files
+from app.engine.checkpoints import check_files
 from app.engine.end_tokens import all_ends, end_token_note
 from app.engine.loading import BaseModel, loading_base_model
 from app.engine.lora import module_path
 from app.engine.mlx_gateway import device_name, import_mlx
 from app.engine.stopping import in_stage, trying_template
 from app.library.manifest import read_manifest
+from app.library.run_layout import ADAPTER_CONFIG_FILE, ADAPTER_FILE
 
 _CHOOSE = "Choose another checkpoint."
 _LEAVES = ("lora_a", "lora_b", "m")

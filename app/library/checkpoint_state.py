@@ -6,8 +6,8 @@ from typing import Any
 from app.core.parsing import parse_json
 from app.core.regular_files import read_regular
 from app.library.manifest import digest_of
+from app.library.run_layout import STATE_FILE
 
-STATE_FILE = "state.json"
 MOST_STATE_BYTES = 4 * 1024**2
 
 

@@ -12,8 +12,8 @@ from app.core.errors import InputError
 from app.core.file_locks import Lock, try_lock
 from app.core.files import disk_error, json_bytes
 from app.core.regular_files import PRIVATE_FILE, narrow, open_descriptor
+from app.library.run_layout import LOG_FILE
 
-LOG_FILE = "log.txt"
 NO_LOCKS = (
     "The disk of {} has no file locks, so nothing keeps another program from training this run at "
     "the same time."

@@ -14,14 +14,12 @@ from app.core.errors import AppError
 from app.core.files import write_text_atomic
 from app.core.parsing import parse_json
 from app.core.regular_files import read_regular
-from app.library.label import LABEL_FILE
-from app.library.manifest import MANIFEST_FILE
-from app.library.metrics import STEPS_FILE
+from app.library.run_layout import CHECKPOINTS, LABEL_FILE, MANIFEST_FILE, STEPS_FILE
 from app.library.run_summary import Retention, RunSummary, shown_instant, summarise
 
 FORMAT = 1
 MOST_BYTES = 256 * 1024**2
-_WATCHED = ("", MANIFEST_FILE, LABEL_FILE, STEPS_FILE, "checkpoints")
+_WATCHED = ("", MANIFEST_FILE, LABEL_FILE, STEPS_FILE, CHECKPOINTS)
 """What changes whenever something in a run's row does, once the run is over."""
 _LASTING = ("finished", "stopped", "failed")
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from app.core.files import plain_disk_errors, write_json_atomic
 from app.core.parsing import parse_json
 from app.core.regular_files import read_regular
+from app.library.run_layout import LABEL_FILE
 
-LABEL_FILE = "label.json"
 MOST_BYTES = 4 * 1024**2
 
 

@@ -8,15 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from app.core.errors import InputError
-from app.library.claim import LOG_FILE
-from app.library.label import LABEL_FILE
-from app.library.manifest import MANIFEST_FILE
-from app.library.metrics import METRICS_FILES
-
-CHECKPOINTS = "checkpoints"
-START = "start"
-"""The folder within a run's with the adapter that it started from."""
-RUN_FILES = (MANIFEST_FILE, LOG_FILE, LABEL_FILE, *METRICS_FILES)
+from app.library.run_layout import CHECKPOINTS, RUN_FILES, START
 
 
 def check_no_links(run_dir: Path) -> None:

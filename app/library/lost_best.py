@@ -7,8 +7,7 @@ from typing import Any
 from app.core.loss_words import loss_words
 from app.core.odd_values import is_measure
 from app.library.event_log import EventLog
-from app.library.manifest import MANIFEST_FILE
-from app.library.metrics import EVENTS_FILE
+from app.library.run_layout import EVENTS_FILE, MANIFEST_FILE
 from app.library.told_events import read_evaluations
 
 

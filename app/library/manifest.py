@@ -9,8 +9,8 @@ from app.core.errors import InputError
 from app.core.files import write_json_atomic
 from app.core.parsing import parse_json
 from app.core.regular_files import read_regular
+from app.library.run_layout import MANIFEST_FILE
 
-MANIFEST_FILE = "run.json"
 FORMAT = 1
 MOST_MANIFEST_BYTES = 64 * 1024**2
 WAS_CHANGED = "was_changed"

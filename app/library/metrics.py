@@ -19,10 +19,9 @@ from app.core.parsing import parse_json
 from app.core.regular_files import open_private, open_regular, read_beginning
 from app.library.event_log import EventLog, read_lines, sealed_line
 from app.library.manifest import IDENTITY, read_manifest
+from app.library.run_layout import EVENTS_FILE, STEPS_FILE
 from app.library.step_records import StepTable, decode, encode, no_steps, record_type
 
-STEPS_FILE, EVENTS_FILE = "metrics.bin", "events.jsonl"
-METRICS_FILES = (STEPS_FILE, EVENTS_FILE)
 HEADER_BYTES = 2048
 """A JSON object that names the columns, and spaces; the first record follows."""
 FORMAT = 1

@@ -6,10 +6,7 @@ Looks at names alone; reads nothing.
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.library.links import CHECKPOINTS
-from app.library.manifest import MANIFEST_FILE
-
-ADAPTER = "adapters.safetensors"
+from app.library.run_layout import ADAPTER_FILE, CHECKPOINTS, MANIFEST_FILE
 
 
 @dataclass(frozen=True)
@@ -36,8 +33,8 @@ def opened_run(path: Path) -> OpenedRun | OpenedAdapter | None:
         return OpenedRun(path.parent)
     if path.is_dir() and (path / MANIFEST_FILE).is_file():
         return OpenedRun(path)
-    folder = path.parent if path.name == ADAPTER else path
-    if not (folder / ADAPTER).is_file():
+    folder = path.parent if path.name == ADAPTER_FILE else path
+    if not (folder / ADAPTER_FILE).is_file():
         return None
     run_dir = folder.parent.parent
     if folder.parent.name == CHECKPOINTS and (run_dir / MANIFEST_FILE).is_file():

@@ -32,19 +32,25 @@ from app.core.events import (
 from app.core.files import plain_disk_errors
 from app.core.folders import close_to_others, make_folder, remove_empty
 from app.core.loss_words import loss_words
-from app.library.claim import LOG_FILE, Claim, is_claimed
-from app.library.links import CHECKPOINTS, RUN_FILES, START
+from app.library.claim import Claim, is_claimed
 from app.library.manifest import (
     FORMAT,
     IDENTITY,
-    MANIFEST_FILE,
     deciding_settings,
     digest_of,
     read_manifest,
     write_manifest,
 )
-from app.library.metrics import METRICS_FILES, MetricsWriter
+from app.library.metrics import MetricsWriter
 from app.library.run_folder import FolderTaken, run_name
+from app.library.run_layout import (
+    CHECKPOINTS,
+    LOG_FILE,
+    MANIFEST_FILE,
+    METRICS_FILES,
+    RUN_FILES,
+    START,
+)
 
 
 class RunRecorder:

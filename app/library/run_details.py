@@ -16,10 +16,10 @@ from app.core.events import EvaluationFinished, RunStarted
 from app.core.one_line import one_line
 from app.core.regular_files import open_regular
 from app.library.checkpoint_list import CheckpointFacts, list_checkpoints
-from app.library.claim import LOG_FILE
 from app.library.lost_best import lost_best
 from app.library.manifest import read_manifest
 from app.library.metrics import read_event_log, read_steps
+from app.library.run_layout import LOG_FILE
 from app.library.run_summary import MOST_PROBLEM, RunSummary, summarise
 from app.library.step_records import StepTable
 from app.library.told_events import read_evaluations, read_last_validation, read_started

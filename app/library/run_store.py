@@ -12,10 +12,9 @@ from app.core.paths import cache_dir, expanded
 from app.core.progress import run_to_end
 from app.core.regular_files import SHARED_FILE
 from app.library.index import Index
-from app.library.manifest import MANIFEST_FILE
+from app.library.run_layout import ADAPTER_FILES, MANIFEST_FILE
 from app.library.run_summary import RunSummary
 
-EXPORTED_FILES = ("adapters.safetensors", "adapter_config.json")
 """What makes an adapter for mlx-lm; the optimizer's state stays in the run."""
 INDEX_FILE = "library.json"
 
@@ -68,14 +67,14 @@ def export_checkpoint(adapter_dir: Path, destination: Path) -> Path:
 
 def exporting_checkpoint(adapter_dir: Path, destination: Path) -> Generator[float, None, Path]:
     """The same in small steps: yields the share done; closed early, nothing of the copy is left."""
-    for name in EXPORTED_FILES:
+    for name in ADAPTER_FILES:
         if adapter_dir.is_symlink() or not (adapter_dir / name).is_file():
             raise InputError(f"{adapter_dir} holds no adapter: {name} is missing.")
     if destination.exists():
         raise InputError(f"{destination} is already there.", "Choose a new name.")
-    with folder_written_aside(destination, EXPORTED_FILES, SHARED_FOLDER) as aside:
-        whole, done = max(1, sum((adapter_dir / n).stat().st_size for n in EXPORTED_FILES)), 0
-        for name in EXPORTED_FILES:
+    with folder_written_aside(destination, ADAPTER_FILES, SHARED_FOLDER) as aside:
+        whole, done = max(1, sum((adapter_dir / n).stat().st_size for n in ADAPTER_FILES)), 0
+        for name in ADAPTER_FILES:
             for piece in copying_file(adapter_dir / name, aside / name, SHARED_FILE):
                 done += piece
                 yield done / whole

@@ -14,9 +14,10 @@ from app.library.believable import Reading
 from app.library.claim import is_claimed
 from app.library.going_on import IN_PROGRESS, NO_CHECKPOINT, why_done
 from app.library.label import has_damaged_label, read_label
-from app.library.links import CHECKPOINTS, link_to
-from app.library.manifest import MANIFEST_FILE, WAS_CHANGED, are_settings_whole, read_manifest
-from app.library.metrics import STEPS_FILE, count_steps
+from app.library.links import link_to
+from app.library.manifest import WAS_CHANGED, are_settings_whole, read_manifest
+from app.library.metrics import count_steps
+from app.library.run_layout import CHECKPOINTS, MANIFEST_FILE, STEPS_FILE, checkpoint_name
 
 RETENTION = "retention"
 """Question sets with this word in their name measure what the model knew before."""
@@ -222,7 +223,7 @@ def _outcome(run_dir: Path, manifest: dict[str, Any]) -> str:
         return str(manifest["outcome"])
     # Cut off between its last checkpoint and the note that it ended: its questions may be left.
     planned = manifest["config"].get("steps", 0)
-    last = f"checkpoints/step-{planned:06d}" if type(planned) is int else None
+    last = f"{CHECKPOINTS}/{checkpoint_name(planned)}" if type(planned) is int else None
     is_asked = any(score["when"] == "after" for score in manifest["scores"])
     has_questions = bool(manifest["config"].get("question_sets"))
     is_done = manifest.get("adapter") == last and (is_asked or not has_questions)

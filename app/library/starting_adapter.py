@@ -9,9 +9,8 @@ from app.core.errors import AppError, InputError
 from app.core.one_line import one_line
 from app.library.checkpoint_list import step_of
 from app.library.label import read_label
-from app.library.links import CHECKPOINTS
-from app.library.manifest import IDENTITY, MANIFEST_FILE, read_manifest
-from app.library.run_store import EXPORTED_FILES
+from app.library.manifest import IDENTITY, read_manifest
+from app.library.run_layout import ADAPTER_FILES, CHECKPOINTS, MANIFEST_FILE
 from app.library.trying import checkpoint_to_try
 
 STARTED_FROM = "started_from"
@@ -43,7 +42,7 @@ def starting_adapter(path: Path) -> StartingAdapter:
     Raises InputError where there is none.
     """
     folder = checkpoint_to_try(path).adapter_dir if (path / MANIFEST_FILE).exists() else path
-    missing = [name for name in EXPORTED_FILES if not (folder / name).is_file()]
+    missing = [name for name in ADAPTER_FILES if not (folder / name).is_file()]
     if missing:
         raise InputError(
             f"{folder} holds no adapter: {missing[0]} is missing.",

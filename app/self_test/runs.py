@@ -11,6 +11,7 @@ from app.core.errors import RunError
 from app.core.events import RunFinished, StepFinished
 from app.core.paths import starter_dir, starter_model_dir
 from app.core.progress import run_to_end
+from app.library.run_layout import CHECKPOINTS, checkpoint_name
 from app.self_test.parts import QUESTION, REPLY
 
 STEPS, STOP_AFTER = 4, 2
@@ -79,7 +80,7 @@ def _export(run_dir: Path, folder: Path) -> str:
     from app.library.run_store import exporting_checkpoint
 
     adapter = folder / "adapter"
-    run_to_end(exporting_checkpoint(run_dir / "checkpoints" / f"step-{STEPS:06d}", adapter))
+    run_to_end(exporting_checkpoint(run_dir / CHECKPOINTS / checkpoint_name(STEPS), adapter))
     change = largest_logit_change(starter_model_dir(), adapter, QUESTION)
     if not change > 0:
         raise RunError("The exported adapter leaves the base model's logits as they are.")

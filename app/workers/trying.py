@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from app.core.answers import Chat, Sampling, Tried
 from app.core.errors import RunError
 from app.core.events import Event
+from app.library.run_layout import ADAPTER_FILE
 from app.workers.job import JobFunction
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class HeldModel:
 def _identity(tried: Tried) -> tuple[int, ...]:
     """Of the adapter's file: another one if it was written anew; none if it is gone."""
     try:
-        found = (tried.adapter_dir / "adapters.safetensors").stat()
+        found = (tried.adapter_dir / ADAPTER_FILE).stat()
     except OSError:
         return ()
     return found.st_ino, found.st_size, found.st_mtime_ns

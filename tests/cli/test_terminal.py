@@ -17,8 +17,8 @@ from app.cli.terminal import json_line
 from app.core.answers import AnswerEnded, TextAdded
 from app.core.paths import runs_dir
 from app.core.visible_text import visible, visible_line
-from app.library.label import LABEL_FILE
 from app.library.manifest import read_manifest
+from app.library.run_layout import LABEL_FILE
 from tests.cli.on_a_terminal import ROOT, OnATerminal
 from tests.conftest import write_chats
 from tests.patience import PATIENCE_SECONDS

@@ -20,10 +20,11 @@ from app.core.events import (
 )
 from app.core.folders import remove_folder
 from app.engine.best import BestSoFar
-from app.engine.checkpoints import CHECKPOINT_FILES, load_checkpoint
+from app.engine.checkpoints import load_checkpoint
 from app.engine.evaluation import Evaluator
 from app.engine.trainer import resume, train
 from app.library.manifest import read_manifest
+from app.library.run_layout import CHECKPOINT_FILES
 
 FALLING_THEN_RISING = (5.0, 4.0, 3.0, 3.5, 3.2, 3.1, 3.3, 3.4, 3.6)
 """Validation losses at steps 0, 2, 4, …: the best is at step 4."""

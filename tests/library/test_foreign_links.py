@@ -10,13 +10,20 @@ from app.core.errors import AppError, InputError
 from app.engine.checkpoints import load_checkpoint
 from app.engine.trainer import resume
 from app.library.checkpoint_list import checkpoint_folders
-from app.library.claim import LOG_FILE, Claim
-from app.library.label import LABEL_FILE, Label, read_label, write_label
-from app.library.links import RUN_FILES
-from app.library.metrics import EVENTS_FILE, STEPS_FILE, MetricsWriter, read_events, read_steps
+from app.library.claim import Claim
+from app.library.label import Label, read_label, write_label
+from app.library.metrics import MetricsWriter, read_events, read_steps
 from app.library.run_details import read_details
 from app.library.run_folder import copy_run
-from app.library.run_store import EXPORTED_FILES, export_checkpoint, list_runs
+from app.library.run_layout import (
+    ADAPTER_FILES,
+    EVENTS_FILE,
+    LABEL_FILE,
+    LOG_FILE,
+    RUN_FILES,
+    STEPS_FILE,
+)
+from app.library.run_store import export_checkpoint, list_runs
 from app.library.run_summary import summarise
 from tests.library.made_up import run_started
 
@@ -89,7 +96,7 @@ def test_a_linked_folder_is_no_checkpoint(run: Path, tmp_path: Path, within: str
     assert not (tmp_path / "copy").exists()
 
 
-@pytest.mark.parametrize("name", EXPORTED_FILES)
+@pytest.mark.parametrize("name", ADAPTER_FILES)
 def test_a_linked_file_of_a_checkpoint_is_not_exported_or_loaded(
     run: Path, precious: Path, tmp_path: Path, name: str
 ) -> None:

@@ -24,12 +24,13 @@ from app.engine.checkpoints import last_checkpoint, load_checkpoint
 from app.engine.trainer import resume, train
 from app.library.csv_export import export_csv
 from app.library.label import Label, read_label, write_label
-from app.library.metrics import EVENTS_FILE, HEADER_BYTES, MetricsWriter, read_events, read_steps
+from app.library.metrics import HEADER_BYTES, MetricsWriter, read_events, read_steps
 from app.library.pointing import point_at_checkpoints
 from app.library.queue_file import QUEUE_FILE, queued, read_queue, write_queue
 from app.library.remembered_columns import remember_columns
 from app.library.run import RunRecorder
 from app.library.run_details import read_details
+from app.library.run_layout import EVENTS_FILE
 from app.library.run_store import export_checkpoint, list_runs
 from app.library.step_records import record_type
 from tests.library.made_up import made_up_step, run_started

@@ -13,13 +13,13 @@ from app.core.config import TrainingConfig
 from app.core.errors import InputError, RunError
 from app.core.paths import cache_dir
 from app.library.checkpoint_list import checkpoint_folders
-from app.library.label import LABEL_FILE, Label, write_label
-from app.library.manifest import MANIFEST_FILE, digest_of, read_manifest
+from app.library.label import Label, write_label
+from app.library.manifest import digest_of, read_manifest
 from app.library.run import RunRecorder
 from app.library.run_details import read_details
 from app.library.run_folder import choose_run_dir, run_name
+from app.library.run_layout import ADAPTER_FILES, LABEL_FILE, MANIFEST_FILE
 from app.library.run_store import (
-    EXPORTED_FILES,
     INDEX_FILE,
     export_checkpoint,
     exporting_checkpoint,
@@ -200,7 +200,7 @@ def test_an_export_says_how_far_it_is_and_leaves_nothing_when_it_is_closed(
 ) -> None:
     monkeypatch.setattr("app.core.regular_files._PIECE_BYTES", 1)
     checkpoint = make_run(tmp_path / "r") / CHECKPOINT
-    whole = sum((checkpoint / name).stat().st_size for name in EXPORTED_FILES)
+    whole = sum((checkpoint / name).stat().st_size for name in ADAPTER_FILES)
     shares = list(exporting_checkpoint(checkpoint, tmp_path / "whole"))
     assert shares == [byte / whole for byte in range(1, whole + 1)]
     exporting = exporting_checkpoint(checkpoint, tmp_path / "out" / "cats")

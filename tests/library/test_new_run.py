@@ -10,9 +10,9 @@ from app.core.config import TrainingConfig
 from app.core.errors import AppError
 from app.core.events import RunStarted
 from app.engine.trainer import train
-from app.library.links import CHECKPOINTS, RUN_FILES
 from app.library.run import RunRecorder
 from app.library.run_folder import FolderTaken
+from app.library.run_layout import CHECKPOINTS, RUN_FILES
 from tests.small_disk import small_disk
 
 

@@ -15,7 +15,8 @@ from app.core.events import LogMessage, RunFinished
 from app.core.paths import runs_dir
 from app.data.token_cache import stores_dir
 from app.engine.trainer import resume, train
-from app.library.claim import LOG_FILE, Claim, is_claimed
+from app.library.claim import Claim, is_claimed
+from app.library.run_layout import LOG_FILE
 from app.library.run_store import list_runs
 from tests.patience import PATIENCE_SECONDS
 

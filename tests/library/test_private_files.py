@@ -11,15 +11,14 @@ from app.core.columns import parse_columns
 from app.core.config import TrainingConfig
 from app.core.paths import cache_dir, home_dir, runs_dir
 from app.data.token_files import MANIFEST, STORE_FILES
-from app.engine.checkpoints import CHECKPOINT_FILES
 from app.engine.trainer import resume, train
 from app.library.csv_export import export_csv
 from app.library.label import Label, write_label
-from app.library.links import CHECKPOINTS, RUN_FILES
 from app.library.queue_file import QUEUE_FILE, queued, write_queue
 from app.library.remembered_columns import remember_columns
 from app.library.run_details import read_details
 from app.library.run_folder import copy_run
+from app.library.run_layout import CHECKPOINT_FILES, CHECKPOINTS, RUN_FILES
 from app.library.run_store import export_checkpoint, list_runs
 
 
