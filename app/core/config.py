@@ -12,6 +12,7 @@ from typing import Any, get_args
 from app.core.errors import InputError
 from app.core.paths import expanded
 from app.core.settings.adapter import AdapterSettings, FineTuneType
+from app.core.settings.clocks import ClockSettings
 from app.core.settings.files import BadRows, FileSettings, MixedDataset
 from app.core.settings.setting import Problem, range_problem
 from app.core.settings.tiers import Assignment, FastEnd, Pending, TierConfig, TierSettings
@@ -23,7 +24,9 @@ __all__ = ["CHOICES", "MixedDataset", "TierConfig", "TrainingConfig", "config_fi
 
 # Fields are those of the last base first: the order of the form.
 @dataclass(frozen=True)
-class TrainingConfig(WatchingSettings, AdapterSettings, StepSettings, TierSettings, FileSettings):
+class TrainingConfig(
+    WatchingSettings, AdapterSettings, StepSettings, ClockSettings, TierSettings, FileSettings
+):
     """Everything that decides a run: the same config on the same machine gives the same losses."""
 
     def problems(self) -> list[Problem]:

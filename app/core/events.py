@@ -28,6 +28,21 @@ class TierFacts:
 
 
 @dataclass(frozen=True)
+class ClockFacts:
+    """The clocks beside the fast one; 0 for one that is off."""
+
+    slow_every: int = 0
+    """Steps from one lesson of the slow clock to the next."""
+    slow_weight: float = 0.0
+    slow_texts: int = 0
+    """Texts that it takes in turn."""
+    lasting_pull: float = 0.0
+
+    def __bool__(self) -> bool:
+        return bool(self.slow_every or self.lasting_pull)
+
+
+@dataclass(frozen=True)
 class StageChanged:
     """The run is busy with something other than steps; `stage` is shown as it stands."""
 
@@ -69,6 +84,7 @@ class RunStarted:
     valid_examples: int
     steps_per_epoch: int
     device: str
+    clocks: ClockFacts = ClockFacts()
 
 
 @dataclass(frozen=True)
@@ -146,6 +162,12 @@ class StepFinished:
     """L2 norm over all tiers, before clipping."""
     void: bool
     """The loss or gradient was not finite: nothing was accumulated or applied."""
+    pulls: tuple[float, ...] = ()
+    """Per tier: how far the lasting clock pulled it back in this step, an L2 norm. Empty in a run
+    without clocks."""
+    base_kl: float = float("nan")
+    """KL divergence from the base model on the slow clock's text, in nats per token, before this
+    step's update; NaN where the step took none."""
 
 
 @dataclass(frozen=True)

@@ -26,11 +26,13 @@ from app.library.manifest import digest_of
 from app.library.run_layout import (
     ADAPTER_CONFIG_FILE,
     ADAPTER_FILE,
+    ADAPTER_FILES,
     CHECKPOINT_FILES,
     CHECKPOINTS,
     METRICS_FILES,
     OPTIMIZER_FILE,
     STATE_FILE,
+    STIFFNESS_FILE,
     checkpoint_name,
 )
 
@@ -140,14 +142,16 @@ def set_later_aside(run_dir: Path, step: int) -> Path | None:
 
 
 def save_adapter(
-    folder: Path, adapter: Mapping[str, Any], adapter_config: Mapping[str, Any]
+    folder: Path,
+    adapter: Mapping[str, Any],
+    adapter_config: Mapping[str, Any],
+    stiffness: Mapping[str, Any] | None,
 ) -> None:
-    """Write `folder` as mlx-lm reads an adapter. Raises AppError."""
-    with folder_written_aside(folder, (ADAPTER_FILE, ADAPTER_CONFIG_FILE)) as aside:
-        _save_arrays(aside / ADAPTER_FILE, adapter)
+    """Write `folder` as mlx-lm reads an adapter, its stiffness beside it. Raises AppError."""
+    arrays = {ADAPTER_FILE: adapter} | ({STIFFNESS_FILE: stiffness} if stiffness else {})
+    with folder_written_aside(folder, (*ADAPTER_FILES, STIFFNESS_FILE)) as aside:
         write_json_atomic(aside / ADAPTER_CONFIG_FILE, adapter_config)
-        if not same_arrays(import_mlx().load(str(aside / ADAPTER_FILE)), adapter):
-            raise VerificationError(f"What was read back from {aside} is not what the run holds.")
+        _save_all(aside, arrays)
 
 
 def save_checkpoint(
@@ -155,16 +159,14 @@ def save_checkpoint(
     adapter: Mapping[str, Any],
     adapter_config: Mapping[str, Any],
     state: OptimizerState,
+    stiffness: Mapping[str, Any],
     progress: Progress,
 ) -> int:
     """Write `folder`, which must not exist; returns its size in bytes. Raises AppError."""
     with folder_written_aside(folder, CHECKPOINT_FILES) as aside:
-        _save_arrays(aside / ADAPTER_FILE, adapter)
         write_json_atomic(aside / ADAPTER_CONFIG_FILE, adapter_config)
-        _save_arrays(aside / OPTIMIZER_FILE, state.named())
-        saved = read_arrays(aside)
-        if not (same_arrays(saved[0], adapter) and same_arrays(saved[1], state.named())):
-            raise VerificationError(f"What was read back from {aside} is not what the run holds.")
+        arrays = {ADAPTER_FILE: adapter, OPTIMIZER_FILE: state.named(), STIFFNESS_FILE: stiffness}
+        _save_all(aside, arrays)
         digests = {file.name: _digest(file) for file in sorted(aside.iterdir())}
         done = asdict(progress) | {"random_state": list(progress.random_state)}
         said = {
@@ -253,6 +255,15 @@ def _save_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
     # Through a Python file, because a full disk then says so as an OSError.
     with create_file(path) as file:
         import_mlx().save_safetensors(file, dict(arrays))
+
+
+def _save_all(folder: Path, arrays: Mapping[str, Mapping[str, Any]]) -> None:
+    """Write files by name, and read them back. Raises VerificationError where they differ."""
+    for name, content in arrays.items():
+        _save_arrays(folder / name, content)
+    for name, content in arrays.items():
+        if not same_arrays(import_mlx().load(str(folder / name)), content):
+            raise VerificationError(f"What was read back from {folder} is not what the run holds.")
 
 
 def read_arrays(folder: Path) -> tuple[Arrays, Arrays]:

@@ -45,6 +45,7 @@ class Keeper(Protocol):
         adapter: Mapping[str, Any],
         adapter_config: Mapping[str, Any],
         state: OptimizerState,
+        stiffness: Mapping[str, Any],
         progress: Progress,
     ) -> CheckpointSaved: ...
 
@@ -65,11 +66,12 @@ class RunKeeper:
         start: Checkpoint | None = None,
         hashing: WeightsHashing | None = None,
         origin: Mapping[str, Any] | None = None,
+        stiffness: Mapping[str, Any] | None = None,
     ) -> None:
         """`hashing`, where the base model's weights are not hashed whole yet, begins with the run
         and is looked at after each step. `origin`, the weights of a run that starts from an
-        adapter, is kept with the first checkpoint."""
-        self._origin = origin
+        adapter, is kept with the first checkpoint, with their `stiffness`."""
+        self._origin, self._stiffness = origin, stiffness
         self._hashing = hashing
         self.run_dir = recorder.run_dir
         self._recorder = recorder
@@ -104,6 +106,7 @@ class RunKeeper:
         adapter: Mapping[str, Any],
         adapter_config: Mapping[str, Any],
         state: OptimizerState,
+        stiffness: Mapping[str, Any],
         progress: Progress,
     ) -> CheckpointSaved:
         """A new checkpoint, complete on the disk."""
@@ -114,9 +117,9 @@ class RunKeeper:
             settings_digest=self._recorder.settings_digest,
         )
         if self._origin is not None:
-            save_adapter(self.run_dir / START, self._origin, adapter_config)
+            save_adapter(self.run_dir / START, self._origin, adapter_config, self._stiffness)
             self._origin = None
-        size = save_checkpoint(folder, adapter, adapter_config, state, progress)
+        size = save_checkpoint(folder, adapter, adapter_config, state, stiffness, progress)
         self.saved_step, self.adapter_dir = progress.step, folder
         is_best = progress.best_step == progress.step
         return CheckpointSaved(progress.step, folder, size, is_best)
@@ -170,6 +173,7 @@ class NoKeeper:
         adapter: Mapping[str, Any],  # noqa: ARG002
         adapter_config: Mapping[str, Any],  # noqa: ARG002
         state: OptimizerState,  # noqa: ARG002
+        stiffness: Mapping[str, Any],  # noqa: ARG002
         progress: Progress,
     ) -> CheckpointSaved:
         self.saved_step = progress.step

@@ -301,6 +301,7 @@ class TrainingLoop:
             layer_deltas=measurement.movement.layer_deltas,
             gradient_norm=measurement.gradient_norm,
             void=measurement.is_void,
+            pulls=measurement.pulls,
         )
 
     def _check_machines_agree(self, measurement: StepMeasurement) -> None:
@@ -330,6 +331,7 @@ class TrainingLoop:
             trainable(self._model),
             config,
             self._training.state,
+            self._training.stiffness(),
             progress,
         )
 

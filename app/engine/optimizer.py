@@ -5,7 +5,7 @@ level l takes up, every C(l) steps, the errors accumulated since. With all perio
 MLX's `AdamW(bias_correction=True)` bit for bit.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -19,6 +19,9 @@ Arrays = dict[str, Any]
 
 Gradients = dict[int, Any]
 """Tier → the gradient of all its numbers, a float32 vector in the order of `TierPlan.gathered`."""
+
+Pull = Callable[[int, Any, Any], Any]
+"""(tier, its numbers after AdamW, its learning rate) → the numbers pulled back to an anchor."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,8 @@ class OptimizerStep:
     """The gradient's L2 norm over all tiers, before clipping."""
     is_finite: Any
     """False if the step is void."""
+    pulls: dict[int, Any]
+    """Of each tier that was due, how far the anchor pulled it back: an L2 norm. Empty without."""
 
 
 @dataclass(frozen=True)
@@ -108,12 +113,14 @@ class TieredAdamW:
         learning_rate: Any,
         loss: Any,
         tokens: Any = 1.0,
+        pull: Pull | None = None,
     ) -> OptimizerStep:
         """One optimizer step on `parameters`; `held` is the vector of each tier, read from them.
 
         `gradients`, a vector of each tier that is `taught`, are sums over `tokens`;
-        `learning_rate` (before tier factors) and `loss` are scalar arrays. If the loss or the
-        gradient is not finite the step is void: every array comes back as it was.
+        `learning_rate` (before tier factors) and `loss` are scalar arrays. `pull` follows
+        AdamW's update of a tier. If the loss or the gradient is not finite the step is void: every
+        array comes back as it was.
         """
         mx = import_mlx()
         means = {tier: gradient / tokens for tier, gradient in gradients.items()}
@@ -123,7 +130,7 @@ class TieredAdamW:
         def unless_void(new: Any, old: Any) -> Any:
             return mx.where(is_finite, new, old)
 
-        after, vectors = state.copy(), dict[int, Any]()
+        after, vectors, pulls = state.copy(), dict[int, Any](), dict[int, Any]()
         for tier in self.taught(due):
             is_due = tier in due
             count, pending = state.pending_counts[tier], state.pending[tier]
@@ -138,10 +145,13 @@ class TieredAdamW:
             rate = learning_rate * self.plan.tiers[tier].learning_rate_factor
             old, m, v = held[tier], state.m[tier], state.v[tier]
             new, new_m, new_v = self._adamw(old, mean, m, v, fired, rate)
+            if pull is not None:
+                updated, new = new, pull(tier, new, rate)
+                pulls[tier] = unless_void(mx.linalg.norm(new - updated), 0.0)
             vectors[tier] = unless_void(new, old)
             after.m[tier], after.v[tier] = unless_void(new_m, m), unless_void(new_v, v)
         moved = self.plan.scattered(vectors, parameters)
-        return OptimizerStep(moved, vectors, after, norm, is_finite)
+        return OptimizerStep(moved, vectors, after, norm, is_finite, pulls)
 
     def rules(self) -> UpdateRules:
         """The update that these settings ask for, for an audit without a configuration."""

@@ -41,8 +41,9 @@ from app.engine.loading import BaseModel, loading_base_model
 from app.engine.lora import trainable
 from app.engine.machines import is_alone
 from app.engine.mlx_gateway import import_mlx
+from app.engine.optimizer import Arrays
 from app.engine.question_sets import QuestionSet, reading_question_sets
-from app.engine.starting_weights import lay_weights
+from app.engine.starting_weights import digest_of_weights, lay_weights, read_stiffness
 from app.engine.stopping import in_stage, trying_template
 from app.engine.tiers import TierPlan, plan_from_data
 from app.engine.training_batches import TrainingBatches
@@ -76,12 +77,18 @@ class Prepared:
     """The datasets, if several are mixed."""
     start_sha256: str = ""
     """Of the adapter that the run starts from; empty for one that its seed makes."""
+    stiffness: Arrays | None = None
+    """How stiffly that adapter's numbers are tied, by path; None where that is not known."""
     later: LaterRows | None = None
     """Rows that are no tokens yet; the numbers of examples are those of rows until they are."""
 
     @property
     def question_fingerprints(self) -> dict[str, str]:
         return {path: sha for one in self.questions for path, sha in one.fingerprints.items()}
+
+    @property
+    def stiffness_sha256(self) -> str:
+        return digest_of_weights(self.stiffness) if self.stiffness else ""
 
     @property
     def head(self) -> Head | None:
@@ -185,6 +192,7 @@ def prepare(
         fingerprints=rows.fingerprints,
         tokens_sha256=_tokens_digest(rows),
         start_sha256=start_sha256,
+        stiffness=read_stiffness(start, trainable(base.model)) if start else None,
         parts=rows.parts if len(rows.parts) > 1 else (),
         later=rows.later,
     )

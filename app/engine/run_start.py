@@ -4,8 +4,9 @@ from pathlib import Path
 
 from app.core.config import TrainingConfig
 from app.core.errors import VerificationError
-from app.core.events import LogMessage, RunStarted
+from app.core.events import ClockFacts, LogMessage, RunStarted
 from app.engine.checkpoints import Checkpoint, read_arrays, same_arrays
+from app.engine.clocks.anchor import anchor_of
 from app.engine.head import Head
 from app.engine.lora import trainable, write_parameters
 from app.engine.machines import Machines
@@ -35,7 +36,13 @@ def run_started(config: TrainingConfig, prepared: Prepared, run_dir: Path) -> Ru
         valid_examples=prepared.valid_examples,
         steps_per_epoch=-(-len(prepared.train) // config.gradient_accumulation),
         device=device_name(),
+        clocks=_clocks(config, prepared),
     )
+
+
+def _clocks(config: TrainingConfig, prepared: Prepared) -> ClockFacts:
+    has_anchor = bool(prepared.stiffness and config.lasting_pull)
+    return ClockFacts(lasting_pull=config.lasting_pull if has_anchor else 0.0)
 
 
 def training_step(
@@ -59,9 +66,11 @@ def training_step(
         write_parameters(model, start.adapter)
         state = start.state
     model.train()
+    anchor = anchor_of(prepared.plan, origin, prepared.stiffness, config.lasting_pull)
     return TrainingStep(
         model, optimizer, state, origin, machines=machines, fast=prepared.fast,
-        rules=UpdateRules.from_config(config),
+        rules=UpdateRules.from_config(config, has_anchor=anchor is not None),
+        anchor=anchor, stiffness=prepared.stiffness,
     )  # fmt: skip
 
 

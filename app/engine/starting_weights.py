@@ -20,7 +20,7 @@ from app.core.regular_files import read_regular
 from app.engine.lora import trainable, write_parameters
 from app.engine.mlx_gateway import import_mlx
 from app.library.manifest import read_manifest
-from app.library.run_layout import ADAPTER_CONFIG_FILE, ADAPTER_FILE, START
+from app.library.run_layout import ADAPTER_CONFIG_FILE, ADAPTER_FILE, START, STIFFNESS_FILE
 from app.library.starting_adapter import StartingAdapter, read_started_from
 
 _MOST_CONFIG_BYTES = 2**20
@@ -79,6 +79,30 @@ def lay_weights(model: Any, folder: Path) -> str:
     return digest_of_weights(trainable(model))
 
 
+def read_stiffness(folder: Path, parameters: Mapping[str, Any]) -> dict[str, Any] | None:
+    """How stiffly the adapter in `folder` is tied to `parameters`; None where it does not say.
+
+    Raises InputError where it says so of other numbers, or of none.
+    """
+    path = folder / STIFFNESS_FILE
+    if not path.exists():
+        return None
+    mx = import_mlx()
+    hint = "Remove the file to continue without it, or choose another adapter."
+    try:
+        found: dict[str, Any] = mx.load(str(path))
+        mx.eval(found)
+    except Exception as error:  # whatever a file from elsewhere may hold
+        raise InputError(f"{path} can't be read: {error_text(error)}.", hint) from error
+    shapes = {name: array.shape for name, array in found.items()}
+    if shapes != {name: array.shape for name, array in parameters.items()}:
+        raise InputError(f"{path} does not fit the adapter beside it.", hint)
+    wide = {name: array.astype(mx.float32) for name, array in found.items()}
+    if not all((mx.isfinite(a) & (a >= 0)).all().item() for a in wide.values()):
+        raise InputError(f"{path} has numbers below 0 or none at all.", hint)
+    return found
+
+
 def digest_of_weights(weights: Mapping[str, Any]) -> str:
     """SHA-256 over names, shapes and numbers, in the order of the names."""
     import numpy as np
@@ -91,10 +115,12 @@ def digest_of_weights(weights: Mapping[str, Any]) -> str:
     return digest.hexdigest()
 
 
-def check_same_start(run_dir: Path, manifest: Mapping[str, Any], sha256: str) -> None:
+def check_same_start(
+    run_dir: Path, manifest: Mapping[str, Any], sha256: str, stiffness_sha256: str
+) -> None:
     """Raise InputError unless a run that resumes has the adapter that it started from."""
     origin = read_started_from(manifest)
-    if origin and origin.sha256 != sha256:
+    if origin and (origin.sha256, origin.stiffness_sha256) != (sha256, stiffness_sha256):
         raise InputError(
             f"{run_dir / START} is not the adapter that this run started from.",
             "Put the old files back, or start a new run.",

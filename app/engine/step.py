@@ -11,6 +11,7 @@ from typing import Any
 from app.core.errors import VerificationError
 from app.engine.adapter_input import AdapterInput
 from app.engine.batches import Batch
+from app.engine.clocks.anchor import Anchor, stiffness_after
 from app.engine.fast_paths import FastPaths, gradient_function
 from app.engine.frozen_weights import FrozenWeights
 from app.engine.head import Head
@@ -40,9 +41,12 @@ class TrainingStep:
         machines: Machines = ALONE,
         fast: FastPaths | None = None,
         rules: UpdateRules | None = None,
+        anchor: Anchor | None = None,
+        stiffness: Arrays | None = None,
     ) -> None:
         """`fast` says more than `head` and `recompute_layers`, and instead of them. `rules` are
-        the configuration's; without them the audit goes by the optimizer's own settings."""
+        the configuration's; without them the audit goes by the optimizer's own settings. `anchor`
+        pulls the adapter back to `start`, by the `stiffness` that it was made of."""
         self._model = model
         self._machines = machines
         self._fast = fast or FastPaths(head, recompute_layers)
@@ -54,7 +58,11 @@ class TrainingStep:
         self._paths = tuple(trainable(model))
         parameters = read_parameters(model, self._paths)
         self._held = self._meter.read(parameters)
-        self._audit = UpdateAudit(rules or optimizer.rules(), optimizer.plan, parameters, state)
+        tied_to = (start, stiffness) if anchor and stiffness else None
+        self._audit = UpdateAudit(
+            rules or optimizer.rules(), optimizer.plan, parameters, state, tied_to
+        )
+        self._anchor, self._stiffness = anchor, stiffness
         self._frozen = FrozenWeights(model)
         self._input = AdapterInput(model, optimizer.plan)
         self._gradients: dict[tuple[tuple[int, ...], ...], Callable[..., Any]] = {}
@@ -91,8 +99,9 @@ class TrainingStep:
             self.state.tree(),
             _scalar(trained_tokens),
             _scalar(learning_rate),
+            [self._anchor.center, self._anchor.stiffness] if self._anchor else [],
         )
-        moved, wanted, tree, norm, is_finite = result
+        moved, wanted, tree, norm, is_finite, pulls = result
         write_parameters(self._model, moved)
         try:
             after = read_parameters(self._model, self._paths)
@@ -115,6 +124,10 @@ class TrainingStep:
             pending=tuple(count.item() for count in self.state.pending_counts),
             movement=self._meter.movement(measured.tolist()),
             is_void=not is_finite.item(),
+            pulls=tuple(
+                pulls[tier].item() if tier in pulls else 0.0
+                for tier in range(len(self._optimizer.plan.tiers) if self._anchor else 0)
+            ),
         )
         self._audit.check(observed, step, learning_rate, measurement, gradients, wanted, held)
         return measurement
@@ -122,6 +135,11 @@ class TrainingStep:
     def parameters(self) -> Arrays:
         """The adapter as it stands in the model now."""
         return trainable(self._model)
+
+    def stiffness(self) -> Arrays:
+        """How stiffly a run that continues from here is to be tied to each number, by path."""
+        plan, parameters = self._optimizer.plan, self.parameters()
+        return stiffness_after(plan, self.state, parameters, self._stiffness)
 
     def check_at_rest(self, step: int) -> None:
         """Raise VerificationError unless the model holds what was measured after `step`, finite,
@@ -200,6 +218,7 @@ class TrainingStep:
 
     def _update_for(self, due: tuple[int, ...]) -> Callable[..., Any]:
         optimizer = self._optimizer
+        strength = self._anchor.strength if self._anchor else 0.0
 
         def update(
             loss: Any,
@@ -209,15 +228,20 @@ class TrainingStep:
             tree: list[Any],
             tokens: Any,
             rate: Any,
+            anchor: list[list[Any]],
         ) -> tuple[Any, ...]:
             state = OptimizerState(*tree)
-            result = optimizer.step(gradients, parameters, held, state, due, rate, loss, tokens)
+            pull = Anchor(anchor[0], anchor[1], strength).pulled if anchor else None
+            result = optimizer.step(
+                gradients, parameters, held, state, due, rate, loss, tokens, pull
+            )
             return (
                 result.moved,
                 result.vectors,
                 result.state.tree(),
                 result.norm,
                 result.is_finite,
+                result.pulls,
             )
 
         return update

@@ -104,14 +104,20 @@ def train(
     if machines.is_first:
         facts = _facts(prepared, digests)
         if origin:
-            origin = replace(origin, sha256=prepared.start_sha256)
+            origin = replace(
+                origin, sha256=prepared.start_sha256, stiffness_sha256=prepared.stiffness_sha256
+            )
             facts[STARTED_FROM] = origin.data()
             notes = [*starting_notes(origin, config, digests), *notes]
         recorder = _new_run(config, run_dir, library, facts)
         hashing = None if digests.is_whole else WeightsHashing(files, digests, after_step=0)
         weights = trainable(prepared.base.model) if origin else None
         keeper: Keeper = RunKeeper(
-            recorder, config.keep_checkpoints, hashing=hashing, origin=weights
+            recorder,
+            config.keep_checkpoints,
+            hashing=hashing,
+            origin=weights,
+            stiffness=prepared.stiffness,
         )
         notes = recorder_warnings(recorder) + notes
     else:
@@ -164,7 +170,7 @@ def resume(
         return
     except RuntimeError as error:
         raise plain_fault(error) from error
-    check_same_start(run_dir, manifest, prepared.start_sha256)
+    check_same_start(run_dir, manifest, prepared.start_sha256, prepared.stiffness_sha256)
     start.check_fits(trainable(prepared.base.model), prepared.plan)
     start.check_is_of(manifest["settings_sha256"])
     keeper: Keeper = NoKeeper(run_dir, start)
@@ -278,7 +284,7 @@ def _what_must_agree(
         "the base model": json.dumps((digests.sampled() if is_large else digests).data()),
         "the dataset": json.dumps(sorted(prepared.fingerprints.values())),
         "the question sets": json.dumps(sorted(prepared.question_fingerprints.values())),
-        "the adapter that the run starts from": prepared.start_sha256,
+        "the adapter that the run starts from": prepared.start_sha256 + prepared.stiffness_sha256,
         "the tier plan": prepared.plan.digest(),
         "how examples are put into batches": json.dumps(prepared.batching.data()),
     }

@@ -52,8 +52,10 @@ class UpdateAudit:
         plan: TierPlan,
         parameters: Mapping[str, Any],
         state: OptimizerState,
+        anchor: tuple[Mapping[str, Any], Mapping[str, Any]] | None = None,
     ) -> None:
-        """`parameters` and `state` are those the run starts or continues from."""
+        """`parameters` and `state` are those the run starts or continues from; `anchor` is the
+        lasting clock's center and stiffness, by path."""
         mx = import_mlx()
         self._rules, self._plan = rules, plan
         each = min(MOST_EACH, max(FEWEST_EACH, SAMPLES // len(plan.slots)))
@@ -61,12 +63,18 @@ class UpdateAudit:
         self._positions = [mx.array(tier.positions.astype(np.int32)) for tier in self._tiers]
         self._observations: dict[tuple[tuple[int, ...], ...], Any] = {}
         self._open: _Step | None = None
+        self._anchors: list[tuple[Any, Any]] = []
         for k, tier in enumerate(self._tiers):
             counts = state.fired_counts[k].item(), state.pending_counts[k].item()
             tier.restore(state.m[k], state.v[k], state.pending[k], *counts)
             read = np.array(plan.gathered(k, parameters)[self._positions[k]])
             if not np.array_equal(read, tier.values, equal_nan=True):
                 raise VerificationError(f"Tier {k} is not read from its own parameters.", OWN_FAULT)
+            if anchor:
+                tier.tie(*anchor)
+                center, stiffness = (plan.gathered(k, arrays) for arrays in anchor)
+                self._anchors.append((center, stiffness))
+        mx.eval(self._anchors)
 
     def observe(
         self,
@@ -91,7 +99,8 @@ class UpdateAudit:
         found = [self._plan.gathered(k, parameters) for k in range(len(self._tiers))]
         return self._observations[key](
             gradients, dict(wanted), found, list(before), list(after),
-            mx.array(allowed, mx.float32), self._positions,
+            mx.array(allowed, mx.float32), self._positions, self._anchors,
+            mx.array([self._firmness(k, rate) for k in range(len(self._tiers))], mx.float32),
         )  # fmt: skip
 
     def check(
@@ -166,10 +175,14 @@ class UpdateAudit:
                 tier.state.accumulate(gradient)
             if fires:
                 expected = tier.state.fire(tier.values, rate, self._rules.weight_decay)
+                pull = tier.pull(expected, self._firmness(k, done.rate))
+                expected = expected + pull
             _check_samples(done.number, tier, values, expected, rate)
             if fires:
-                decayed = rate * self._rules.weight_decay * tier.values
-                _check_decay(done.number, k, tier, values - expected, rate, decayed)
+                error = values - expected
+                decay = -rate * self._rules.weight_decay * tier.values
+                _check_part(done.number, f"the weight decay of tier {k}", tier, error, rate, decay)
+                _check_part(done.number, f"the pull on tier {k}", tier, error, rate, pull)
             _check_pending(done.number, k, tier.state.pending_count, done.pending[k])
             tier.values = values
 
@@ -179,7 +192,12 @@ class UpdateAudit:
             return True
         self.finish()  # the step before: its state is needed
         tier_rate = rate * self._rules.factors[k]
-        return self._tiers[k].would_move(mean, tier_rate, self._rules.weight_decay)
+        firmness = self._firmness(k, rate)
+        return self._tiers[k].would_move(mean, tier_rate, self._rules.weight_decay, firmness)
+
+    def _firmness(self, k: int, rate: float) -> float:
+        """How firmly a number of stiffness 1 in tier k is tied, at a learning rate of `rate`."""
+        return rate * self._rules.factors[k] * self._rules.pull
 
     def check_rate(self, step: int, rate: float) -> None:
         """Raise VerificationError unless `rate` is the configuration's learning rate of `step`."""
@@ -235,22 +253,23 @@ def _check_samples(
     raise _fault(step, f"{name} moved by {moved:.3g}, where AdamW's update is {wanted:.3g}")
 
 
-def _check_decay(
-    step: int, k: int, tier: SampledTier, error: Array, rate: float, decayed: Array
+def _check_part(
+    step: int, name: str, tier: SampledTier, error: Array, rate: float, part: Array
 ) -> None:
-    """Raise VerificationError if weight decay was left out, or is far from `decayed`.
+    """Raise VerificationError if a `part` of the update was left out, or is far from what it is.
 
-    Of a single number it lies within the tolerance. The part of all samples' errors along the
-    decay shows it, where that is larger than rounding can make it; in bfloat16 it mostly is not.
+    Of a single number it lies within the tolerance. The part of all samples' errors along it shows
+    it, where that is larger than rounding can make it; of weight decay in bfloat16 it mostly is
+    not.
     """
-    size = float(decayed @ decayed)
-    rounding = tier.precision * np.abs(tier.values) * np.abs(decayed)
-    noise = ROUNDING * rate * float(np.abs(decayed).sum()) + 3 * float(np.linalg.norm(rounding))
+    size = float(part @ part)
+    rounding = tier.precision * np.abs(tier.values) * np.abs(part)
+    noise = ROUNDING * rate * float(np.abs(part).sum()) + 3 * float(np.linalg.norm(rounding))
     if noise >= size / 4:
         return
-    share = 1 - float(error @ decayed) / size
+    share = 1 + float(error @ part) / size
     if not 0.5 <= share <= 1.5:
-        raise _fault(step, f"the weight decay of tier {k} was {share:.2g} of that in the settings")
+        raise _fault(step, f"{name} was {share:.2g} of that in the settings")
 
 
 def _check_bound(step: int, tier: int, excess: float, most: float) -> None:

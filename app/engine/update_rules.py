@@ -28,19 +28,22 @@ class UpdateRules:
     """Whether a tier drops the gradients of steps at which it is not due."""
     weight_decay: float
     max_norm: float
+    pull: float = 0.0
+    """The lasting clock's strength; 0 where the run has no anchor."""
     rate: Callable[[int], float] | None = None
     """The learning rate of a step (1-based), before the tiers' factors; None where the caller
     sets the rate of each step by itself."""
     rate_tolerance: float = 0.0
 
     @classmethod
-    def from_config(cls, config: TrainingConfig) -> "UpdateRules":
+    def from_config(cls, config: TrainingConfig, *, has_anchor: bool = False) -> "UpdateRules":
         return cls(
             periods=tuple(tier.period for tier in config.tiers),
             factors=tuple(tier.learning_rate_factor for tier in config.tiers),
             skips=tuple((tier.pending or config.pending) == "skip" for tier in config.tiers),
             weight_decay=config.weight_decay,
             max_norm=config.max_norm,
+            pull=config.lasting_pull if has_anchor else 0.0,
             rate=lambda step: _scheduled_rate(config, step),
             rate_tolerance=1e-6 * config.learning_rate,
         )
@@ -88,6 +91,19 @@ class AdamWState:
         mean = self.m / (1 - BETA_1**self.fired)
         deviation = np.sqrt(self.v / (1 - BETA_2**self.fired))
         return values - rate * weight_decay * values - rate * mean / (deviation + EPSILON)
+
+
+@dataclass(frozen=True)
+class SampledAnchor:
+    """Where some of a tier's numbers are tied to, and how stiffly, in float64."""
+
+    center: Array
+    stiffness: Array
+
+    def pull(self, values: Array, firmness: float) -> Array:
+        """How far each of `values` is pulled, where a stiffness of 1 has this `firmness`."""
+        share: Array = firmness * self.stiffness / (1 + firmness * self.stiffness)
+        return share * (self.center - values)
 
 
 def largest_update(fired: int) -> float:

@@ -14,7 +14,7 @@ import numpy as np
 from app.engine.mlx_gateway import import_mlx
 from app.engine.optimizer import Gradients
 from app.engine.tiers import Slot
-from app.engine.update_rules import AdamWState, Array
+from app.engine.update_rules import AdamWState, Array, SampledAnchor
 
 _PRECISIONS = {"float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
 
@@ -30,7 +30,8 @@ class SampledTier:
         random = np.random.default_rng(0)
         sizes = [math.prod(slot.shape(parameters[slot.path].shape)) for slot in slots]
         chosen = [random.choice(n, min(n, each), replace=False, shuffle=False) for n in sizes]
-        self._slots = slots
+        self._slots, self._chosen = slots, chosen
+        self.anchor: SampledAnchor | None = None
         self._ends = list(itertools.accumulate(sizes))
         starts = [0, *self._ends[:-1]]
         self.positions = np.concatenate(
@@ -56,7 +57,18 @@ class SampledTier:
         has = [bool(mx.any(vector != 0).item()) for vector in (m, v, pending)]
         self.has_gradient, self.had_gradient = has[2], any(has)
 
-    def would_move(self, gradient: Array | None, rate: float, weight_decay: float) -> bool:
+    def tie(self, center: Mapping[str, Any], stiffness: Mapping[str, Any]) -> None:
+        """Tie the numbers to an anchor, whose arrays have the parameters' paths."""
+        arrays = (_values(self._slots, self._chosen, found) for found in (center, stiffness))
+        self.anchor = SampledAnchor(*arrays)
+
+    def pull(self, values: Array, firmness: float) -> Array:
+        """How far the anchor pulls these numbers; 0 where there is none."""
+        return self.anchor.pull(values, firmness) if self.anchor else np.zeros_like(values)
+
+    def would_move(
+        self, gradient: Array | None, rate: float, weight_decay: float, firmness: float
+    ) -> bool:
         """Whether firing now, with this mean gradient first, moves a sampled number at all.
 
         At a rate below a number's rounding, as at the end of a long schedule, it moves none.
@@ -64,7 +76,8 @@ class SampledTier:
         state = replace(self.state)
         if gradient is not None:
             state.accumulate(gradient)
-        change = np.abs(state.fire(self.values, rate, weight_decay) - self.values)
+        fired = state.fire(self.values, rate, weight_decay)
+        change = np.abs(fired + self.pull(fired, firmness) - self.values)
         return bool(np.any(change > self.precision * np.abs(self.values) + _SMALLEST))
 
     def name_at(self, position: int) -> str:
@@ -95,13 +108,15 @@ class Observed:
 def observation(
     gradients: Gradients, wanted: dict[int, Any], found: Sequence[Any], before: Sequence[Any],
     after: Sequence[Any], allowed: Any, positions: Sequence[Any],
+    anchors: Sequence[tuple[Any, Any]] = (), firmness: Any = None,
 ) -> Any:  # fmt: skip
     """All tiers in one lazy float32 vector, for `parsed`: the host waits for the device once.
 
     `wanted` has the vector of each tier that was to be written; `before` and `after` are all
     tiers' vectors, read from the model after the last step and after this one, and `found` when
     this one began; `allowed` is the change of each tier's numbers, relative
-    to their size, that is no excess.
+    to their size, that is no excess. Nor is a pull towards `anchors`, each tier's center and
+    stiffness, where a stiffness of 1 has the tier's `firmness`.
     """
     mx = import_mlx()
     samples, scalars = [], []
@@ -109,7 +124,12 @@ def observation(
         zip(found, before, after, positions, strict=True)
     ):
         samples.append(new[here])
-        scalars.append(mx.max(mx.abs(new - old) - allowed[tier] * mx.abs(old)))
+        excess = mx.abs(new - old) - allowed[tier] * mx.abs(old)
+        if anchors:
+            center, stiffness = anchors[tier]
+            firm = firmness[tier] * stiffness
+            excess = excess - firm / (1 + firm) * mx.abs(old - center)
+        scalars.append(mx.max(excess))
         scalars.append(mx.any(at_start != old).astype(mx.float32))
         differs = mx.any(new != wanted[tier]) if tier in wanted else mx.array(False)
         scalars.append(differs.astype(mx.float32))

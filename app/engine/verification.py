@@ -39,6 +39,8 @@ class StepMeasurement:
     pending: tuple[int, ...]
     movement: Movement
     is_void: bool
+    pulls: tuple[float, ...] = ()
+    """Per tier, how far the lasting clock pulled it back: an L2 norm. Empty without an anchor."""
 
 
 class MovementMeter:

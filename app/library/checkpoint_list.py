@@ -14,7 +14,7 @@ from app.library.event_log import EventLog
 from app.library.links import is_inner_folder
 from app.library.lost_best import lost_best
 from app.library.manifest import read_manifest
-from app.library.run_layout import CHECKPOINT_FILES, CHECKPOINTS
+from app.library.run_layout import CHECKPOINTS, NEEDED_FILES
 from app.library.run_summary import folder_size
 from app.library.step_records import StepTable
 from app.library.told_events import read_evaluations
@@ -53,7 +53,7 @@ def list_checkpoints(run_dir: Path, table: StepTable, log: EventLog) -> Iterator
         step, is_own = step_of(folder), folder not in others
         is_least, is_last = is_own and step == least, folder in own[-1:]
         deltas, drifts = _movement(table, step) if is_own else ((), ())
-        missing = [name for name in CHECKPOINT_FILES if not (folder / name).is_file()]
+        missing = [name for name in NEEDED_FILES if not (folder / name).is_file()]
         yield CheckpointFacts(
             folder=folder,
             step=step,

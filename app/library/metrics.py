@@ -97,7 +97,7 @@ class MetricsWriter:
 
     def _begin(self, event: RunStarted) -> None:
         path = self._run_dir / STEPS_FILE
-        self._kind = kind = record_type(len(event.tiers), len(event.adapted_layers))
+        self._kind = kind = _type_of(event)
         kept = max(0, self._keep_bytes - HEADER_BYTES) // kind.itemsize
         with plain_disk_errors(path):
             self._steps = open_private(path, "r+b" if os.path.lexists(path) else "x+b")
@@ -183,14 +183,18 @@ def _header(kind: np.dtype[Any]) -> bytes:
         "tiers": kind["deltas"].shape[0],
         "layers": kind["layer_codes"].shape[0],
         "columns": kind.descr,
-    }
+    } | ({"clocks": True} if "pulls" in (kind.names or ()) else {})
     return json.dumps(said).encode().ljust(HEADER_BYTES - 1) + b"\n"
 
 
 def _said_by_header(header: bytes) -> "np.dtype[Any] | None":
     try:
         said = parse_json(header)
-        return _checked_type(said["tiers"], said["layers"]) if said["format"] == FORMAT else None
+        return (
+            _checked_type(said["tiers"], said["layers"], said.get("clocks"))
+            if said["format"] == FORMAT
+            else None
+        )
     except (ValueError, KeyError, TypeError):
         return None
 
@@ -200,12 +204,19 @@ def _said_by_events(run_dir: Path) -> "np.dtype[Any] | None":
     for event in read_events(run_dir):
         tiers, layers = event.get("tiers"), event.get("adapted_layers")
         if isinstance(tiers, list) and isinstance(layers, list):
-            return _checked_type(len(tiers), len(layers))
+            return _checked_type(len(tiers), len(layers), event.get("clocks"))
     return None
 
 
-def _checked_type(tiers: object, layers: object) -> "np.dtype[Any] | None":
+def _type_of(event: RunStarted) -> "np.dtype[Any]":
+    tiers, layers = len(event.tiers), len(event.adapted_layers)
+    return record_type(tiers, layers, has_clocks=bool(event.clocks))
+
+
+def _checked_type(tiers: object, layers: object, clocks: object) -> "np.dtype[Any] | None":
+    """`clocks` is true for the header, or the facts of the event that began the run."""
     if type(tiers) is not int or type(layers) is not int:
         return None
+    has_clocks = any(clocks.values()) if isinstance(clocks, dict) else clocks is True
     is_possible = 1 <= tiers <= _MOST_TIERS and 0 <= layers <= _MOST_LAYERS
-    return record_type(tiers, layers) if is_possible else None
+    return record_type(tiers, layers, has_clocks=has_clocks) if is_possible else None

@@ -14,9 +14,12 @@ START = "start"
 ADAPTER_FILE = "adapters.safetensors"
 ADAPTER_CONFIG_FILE = "adapter_config.json"
 OPTIMIZER_FILE, STATE_FILE = "optimizer.safetensors", "state.json"
+STIFFNESS_FILE = "stiffness.safetensors"
+"""How stiffly a run that continues from the adapter is tied to each number of it. Optional."""
 ADAPTER_FILES = (ADAPTER_FILE, ADAPTER_CONFIG_FILE)
 """An adapter as mlx-lm reads it."""
-CHECKPOINT_FILES = (*ADAPTER_FILES, OPTIMIZER_FILE, STATE_FILE)
+NEEDED_FILES = (*ADAPTER_FILES, OPTIMIZER_FILE, STATE_FILE)
+CHECKPOINT_FILES = (*NEEDED_FILES, STIFFNESS_FILE)
 
 
 def checkpoint_name(step: int) -> str:

@@ -12,7 +12,7 @@ from app.core.paths import cache_dir, expanded
 from app.core.progress import run_to_end
 from app.core.regular_files import SHARED_FILE
 from app.library.index import Index
-from app.library.run_layout import ADAPTER_FILES, MANIFEST_FILE
+from app.library.run_layout import ADAPTER_FILES, MANIFEST_FILE, STIFFNESS_FILE
 from app.library.run_summary import RunSummary
 
 """What makes an adapter for mlx-lm; the optimizer's state stays in the run."""
@@ -72,9 +72,11 @@ def exporting_checkpoint(adapter_dir: Path, destination: Path) -> Generator[floa
             raise InputError(f"{adapter_dir} holds no adapter: {name} is missing.")
     if destination.exists():
         raise InputError(f"{destination} is already there.", "Choose a new name.")
-    with folder_written_aside(destination, ADAPTER_FILES, SHARED_FOLDER) as aside:
-        whole, done = max(1, sum((adapter_dir / n).stat().st_size for n in ADAPTER_FILES)), 0
-        for name in ADAPTER_FILES:
+    has_stiffness = (adapter_dir / STIFFNESS_FILE).is_file()
+    names = (*ADAPTER_FILES, STIFFNESS_FILE) if has_stiffness else ADAPTER_FILES
+    with folder_written_aside(destination, names, SHARED_FOLDER) as aside:
+        whole, done = max(1, sum((adapter_dir / n).stat().st_size for n in names)), 0
+        for name in names:
             for piece in copying_file(adapter_dir / name, aside / name, SHARED_FILE):
                 done += piece
                 yield done / whole

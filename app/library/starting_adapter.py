@@ -27,6 +27,8 @@ class StartingAdapter:
     step: int | None = None
     sha256: str = ""
     """Of its numbers, as the new run keeps them."""
+    stiffness_sha256: str = ""
+    """Of their stiffness, likewise; empty where the adapter does not say it."""
 
     def data(self) -> dict[str, Any]:
         return asdict(self)
@@ -61,9 +63,8 @@ def read_started_from(manifest: Mapping[str, Any]) -> StartingAdapter | None:
         return None
     texts = {key: one_line(str(found.get(key, "")), 400) for key in ("folder", "run", "identity")}
     step = found.get("step")
-    return StartingAdapter(
-        **texts, step=step if isinstance(step, int) else None, sha256=str(found.get("sha256", ""))
-    )
+    digests = {key: str(found.get(key, "")) for key in ("sha256", "stiffness_sha256")}
+    return StartingAdapter(**texts, **digests, step=step if isinstance(step, int) else None)
 
 
 def _of_run(folder: Path, run_dir: Path) -> StartingAdapter:

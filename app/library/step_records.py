@@ -19,8 +19,9 @@ _CODE_WIDTH = (_MOST_POWER - _LEAST_POWER) / _CODES
 _NOT_A_NUMBER = 255
 
 
-def record_type(tiers: int, layers: int) -> np.dtype[Any]:
+def record_type(tiers: int, layers: int, *, has_clocks: bool = False) -> np.dtype[Any]:
     """The columns of a run with that many tiers and adapted layers; little-endian, no padding."""
+    clocks = [("pulls", "<f4", (tiers,)), ("base_kl", "<f4")]
     return np.dtype(
         [
             ("step", "<u4"),
@@ -37,6 +38,7 @@ def record_type(tiers: int, layers: int) -> np.dtype[Any]:
             ("drifts", "<f4", (tiers,)),
             ("pending", "<u2", (tiers,)),  # at most 65,535
             ("layer_codes", "u1", (layers,)),  # 0, or 10^(code · 10/253 - 8)
+            *(clocks if has_clocks else ()),
             ("crc", "<u4"),  # CRC-32 of the bytes before it
         ]
     )
@@ -52,6 +54,8 @@ def encode(kind: np.dtype[Any], event: StepFinished, seconds: float) -> bytes:
     row["fired"] = sum(1 << tier for tier in event.fired)
     row["pending"] = np.minimum(event.pending, MOST_PENDING)
     row["layer_codes"] = _layer_codes(event.layer_deltas)
+    if "pulls" in (kind.names or ()):
+        row["pulls"], row["base_kl"] = event.pulls or 0.0, event.base_kl
     content = row.tobytes()[:-4]
     return content + zlib.crc32(content).to_bytes(4, "little")
 
@@ -77,6 +81,11 @@ class StepTable:
     @property
     def layers(self) -> int:
         return int(self.rows.dtype["layer_codes"].shape[0])
+
+    @property
+    def has_clocks(self) -> bool:
+        """Whether the columns `pulls` and `base_kl` are there."""
+        return "pulls" in (self.rows.dtype.names or ())
 
     def up_to(self, step: int) -> "StepTable":
         return StepTable(self.rows[self.rows["step"] <= step])

@@ -1,0 +1,215 @@
+"""The lasting clock: what it pulls, how far, and that a lie about it stops the run."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+import pytest
+
+from app.core.config import TierConfig, TrainingConfig
+from app.core.errors import InputError
+from app.core.events import RunFinished, RunStarted, StepFinished
+from app.engine import run_start
+from app.engine.checkpoints import last_checkpoint
+from app.engine.clocks import anchor as anchor_module
+from app.engine.clocks.anchor import Anchor
+from app.engine.trainer import resume, train
+from app.library.metrics import read_steps
+from app.library.run_layout import ADAPTER_FILE, OPTIMIZER_FILE, STIFFNESS_FILE
+
+STEPS, PULL = 6, 300.0
+
+
+@pytest.fixture
+def config(tiny_model: Path, chat_file: Path, tmp_path: Path) -> TrainingConfig:
+    return TrainingConfig(
+        model=tiny_model, data=chat_file, output=tmp_path / "first", steps=STEPS, rank=4,
+        learning_rate=1e-2, steps_per_eval=100, steps_per_save=2, weight_decay=0.0,
+        tiers=(TierConfig(1), TierConfig(2)),
+    )  # fmt: skip
+
+
+@pytest.fixture
+def first(config: TrainingConfig) -> Path:
+    list(train(config))
+    return last_checkpoint(config.output or Path())
+
+
+def second(config: TrainingConfig, adapter: Path, **changes: Any) -> TrainingConfig:
+    assert config.output is not None
+    output = config.output.parent / "second"
+    changes = {"adapter": adapter, "output": output, "lasting_pull": PULL} | changes
+    return replace(config, **changes)
+
+
+def arrays(folder: Path, name: str = ADAPTER_FILE) -> dict[str, Any]:
+    return mx.load(str(folder / name))  # type: ignore[return-value]
+
+
+def distance(one: dict[str, Any], other: dict[str, Any]) -> float:
+    return sum(mx.sum((one[name] - other[name]) ** 2).item() for name in one) ** 0.5
+
+
+def ending(config: TrainingConfig) -> RunFinished:
+    *_, end = train(config)
+    assert isinstance(end, RunFinished)
+    return end
+
+
+def test_a_number_is_pulled_back_as_hard_as_it_is_stiff_and_never_too_far() -> None:
+    anchor = Anchor([mx.array([1.0, 1.0, 1.0])], [mx.array([0.0, 1.0, 1e9])], 200.0)
+    pulled = anchor.pulled(0, mx.array([3.0, 3.0, 3.0]), 0.01).tolist()
+    assert pulled == pytest.approx([3.0, 1 + 2 / 3, 1.0])
+
+
+def test_a_checkpoint_says_how_stiff_its_numbers_are(first: Path) -> None:
+    """One tier fires twice as often: its second moment has another bias."""
+    stiffness, state = arrays(first, STIFFNESS_FILE), arrays(first, OPTIMIZER_FILE)
+    assert stiffness.keys() == arrays(first).keys()
+    moments = [
+        np.array(state[f"v/{k}"]) / (1 - 0.999**n) for k, n in enumerate((STEPS, STEPS // 2))
+    ]
+    expected = np.sort(np.concatenate(moments)) / np.mean(np.concatenate(moments))
+    found = np.sort(
+        np.concatenate([np.array(a.astype(mx.float32)).ravel() for a in stiffness.values()])
+    )
+    assert found == pytest.approx(expected, rel=2**-7)
+
+
+def test_stiffness_adds_up_over_a_chain(config: TrainingConfig, first: Path) -> None:
+    list(train(second(config, first)))
+    last = arrays(last_checkpoint(second(config, first).output or Path()), STIFFNESS_FILE)
+    total = sum(mx.sum(a.astype(mx.float32)).item() for a in last.values())
+    assert total == pytest.approx(2 * sum(a.size for a in last.values()), rel=0.02)
+
+
+def test_a_run_with_an_anchor_stays_nearer_to_where_it_began(
+    config: TrainingConfig, first: Path
+) -> None:
+    drifts = {}
+    for pull in (0.0, PULL):
+        made = second(config, first, lasting_pull=pull)
+        output = made.output.parent / f"pull-{pull:g}" if made.output else None
+        list(train(replace(made, output=output)))
+        drifts[pull] = distance(arrays(last_checkpoint(output or Path())), arrays(first))
+    assert drifts[PULL] < 0.9 * drifts[0.0]
+
+
+def test_every_pull_is_measured_and_recorded(config: TrainingConfig, first: Path) -> None:
+    made = second(config, first)
+    events = list(train(made))
+    (begun,) = [event for event in events if isinstance(event, RunStarted)]
+    assert begun.clocks.lasting_pull == PULL
+    steps = [event for event in events if isinstance(event, StepFinished)]
+    assert [len(step.pulls) for step in steps] == [2] * STEPS
+    assert all(step.pulls[0] > 0 for step in steps)
+    assert [step.pulls[1] > 0 for step in steps] == [step % 2 == 0 for step in range(1, STEPS + 1)]
+    rows = read_steps(made.output or Path()).rows
+    assert rows["pulls"].tolist() == [pytest.approx(step.pulls, rel=1e-6) for step in steps]
+
+
+def test_without_an_anchor_nothing_is_pulled(config: TrainingConfig) -> None:
+    """A run that starts from no adapter: the setting alone changes no bit."""
+    assert config.output is not None
+    list(train(config))
+    other = replace(config, output=config.output.parent / "other", lasting_pull=PULL)
+    list(train(other))
+    one, two = (arrays(last_checkpoint(c.output or Path())) for c in (config, other))
+    assert all(mx.array_equal(one[name], two[name]).item() for name in one)
+    assert not read_steps(other.output or Path()).has_clocks
+
+
+@pytest.mark.parametrize("cut", [1, 2, 3, 4, 5])
+def test_a_run_with_an_anchor_resumes_bit_equal(
+    config: TrainingConfig, first: Path, cut: int
+) -> None:
+    whole = second(config, first)
+    parted = replace(whole, output=(whole.output or Path()).parent / "parted")
+    list(train(whole))
+    list(train(parted, stop_after=cut))
+    list(resume(parted.output or Path()))
+    for name in (ADAPTER_FILE, OPTIMIZER_FILE, STIFFNESS_FILE):
+        one, two = (arrays(last_checkpoint(c.output or Path()), name) for c in (whole, parted))
+        assert one.keys() == two.keys()
+        assert all(mx.array_equal(one[key], two[key]).item() for key in one)
+    rows = [read_steps(c.output or Path()).rows for c in (whole, parted)]
+    assert all((rows[0][name] == rows[1][name]).all() for name in ("loss", "pulls", "drifts"))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda held: {}, "does not fit the adapter"),
+        (lambda held: {k: v[:1] for k, v in held.items()}, "does not fit the adapter"),
+        (lambda held: {k: -v for k, v in held.items()}, "numbers below 0"),
+        (
+            lambda held: {k: v * mx.array(float("nan"), v.dtype) for k, v in held.items()},
+            "none at all",
+        ),
+    ],
+)
+def test_a_stiffness_of_something_else_is_refused(
+    config: TrainingConfig, first: Path, change: Callable[..., Any], message: str
+) -> None:
+    held = arrays(first, STIFFNESS_FILE)
+    mx.save_safetensors(str(first / STIFFNESS_FILE), change(held))
+    with pytest.raises(InputError, match=message):
+        list(train(second(config, first)))
+
+
+def test_an_adapter_without_a_stiffness_pulls_nothing(config: TrainingConfig, first: Path) -> None:
+    (first / STIFFNESS_FILE).unlink()
+    events = list(train(second(config, first)))
+    (begun,) = [event for event in events if isinstance(event, RunStarted)]
+    assert begun.clocks.lasting_pull == 0
+    assert isinstance(events[-1], RunFinished)
+    assert events[-1].outcome == "finished"
+
+
+# Lies about the pull.
+
+
+def of(factor: float) -> Callable[[pytest.MonkeyPatch], None]:
+    pulled = Anchor.pulled
+
+    def lie(self: Anchor, tier: int, values: Any, rate: Any) -> Any:
+        return values + factor * (pulled(self, tier, values, rate) - values)
+
+    return lambda patch: patch.setattr(anchor_module.Anchor, "pulled", lie)
+
+
+def to_another_place(patch: pytest.MonkeyPatch) -> None:
+    made = run_start.anchor_of
+
+    def lying(*args: Any) -> Anchor | None:
+        anchor = made(*args)
+        return anchor and replace(anchor, center=[center + 1e-2 for center in anchor.center])
+
+    patch.setattr(run_start, "anchor_of", lying)
+
+
+def by_another_stiffness(patch: pytest.MonkeyPatch) -> None:
+    made = run_start.anchor_of
+
+    def lying(*args: Any) -> Anchor | None:
+        anchor = made(*args)
+        return anchor and replace(anchor, stiffness=[mx.ones_like(s) for s in anchor.stiffness])
+
+    patch.setattr(run_start, "anchor_of", lying)
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [of(0.0), of(0.3), of(3.0), of(-1.0), to_another_place, by_another_stiffness],
+    ids=["left out", "a third", "threefold", "away", "to another place", "another stiffness"],
+)
+def test_a_lie_about_the_pull_stops_the_run(
+    config: TrainingConfig, first: Path, lie: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lie(monkeypatch)
+    end = ending(second(config, first))
+    assert end.outcome == "failed", end
+    assert "At step" in end.message
