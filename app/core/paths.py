@@ -78,3 +78,8 @@ def starter_dir() -> Path:
 def starter_model_dir() -> Path:
     """The starter model, as mlx-lm loads it."""
     return starter_dir() / "model"
+
+
+def general_text_file(*, is_chat: bool) -> Path:
+    """Everyday text of no task: as chats, or as passages for a model without a chat template."""
+    return resources_dir() / "general" / ("chats.jsonl" if is_chat else "passages.jsonl")

@@ -18,7 +18,9 @@ from app.core.interrupting import interruptible
 from app.engine.adapter_input import AdapterInput
 from app.engine.attention import MIN_LENGTH
 from app.engine.batches import Batch
-from app.engine.fast_paths import FastPaths, gradient_function
+from app.engine.clocks.bare_model import BareModel
+from app.engine.clocks.divergence import summed_divergence
+from app.engine.fast_paths import FastPaths, Objective, gradient_function
 from app.engine.faults import NO_GRADIENTS, plain_model_faults
 from app.engine.few_layers import few_layers_in_float32
 from app.engine.lora import read_parameters, trainable
@@ -57,6 +59,8 @@ class Compared:
     taken: Taken
     left_out: tuple[str, ...] = ()
     """Names of the paths that differ."""
+    has_split_divergence: bool = True
+    """Whether the slow clock's divergence may be computed in two halves, as the loss is."""
     is_finite: bool = True
     """False where the model's own numbers were none: then nothing could be compared."""
 
@@ -76,10 +80,12 @@ def compared_with_own_code(model: Any, plan: TierPlan, wanted: Taken, longest: i
         if not trial.is_finite():
             return Compared(wanted, is_finite=False)
         good = wanted if trial.agrees(wanted) else _good_ones(trial, wanted)
+        has_split_divergence = trial.agrees_on_divergence(good)
     if wanted.is_lean and not good.is_lean:
         lora_layers_as_they_were(model)
     names = (path.name for path in _PATHS if path.is_on(wanted) and not path.is_on(good))
-    return Compared(good, tuple(name for name in names if good.fast.head or name != _LAST_LAYER))
+    left_out = tuple(name for name in names if good.fast.head or name != _LAST_LAYER)
+    return Compared(good, left_out, has_split_divergence)
 
 
 @dataclass(frozen=True)
@@ -175,6 +181,7 @@ class _Trial:
             if path.endswith("lora_b"):
                 values = random.normal(0, _PULL, array.shape).astype(np.float32)
                 _put(model, {path: mx.array(values, array.dtype)})
+        self._short = _batch(self._rows[-len(_SHORT) :], is_packed=False)
         self._loss, self._gradients = self._by_own_code()
 
     def _check_order(self) -> None:
@@ -201,17 +208,28 @@ class _Trial:
     def agrees(self, taken: Taken) -> bool:
         try:
             loss, gradients = self._by(taken)
-            return self._is_near_all(loss, gradients)
+            return self._is_near_all(loss, gradients, (self._loss, self._gradients))
         except Exception:  # an architecture's own code, called as it was not written to be
             return False
 
-    def _is_near_all(self, loss: Any, gradients: Gradients) -> bool:
+    def agrees_on_divergence(self, taken: Taken) -> bool:
+        """Whether the divergence from the base is the same by the head and from all logits."""
+        if taken.fast.head is None:
+            return True
+        of = partial(summed_divergence, BareModel(self._model))
+        plain = Taken(FastPaths(None, False, cuts_attention=False, has_lean_gating=False))
+        ways = (replace(taken, is_packed=False), replace(plain, is_lean=taken.is_lean))
+        (loss, gradients), own = (self._by_layers(w, self._short, of) for w in ways)
+        return self._is_near_all(loss, gradients, own)
+
+    def _is_near_all(self, loss: Any, gradients: Gradients, own: tuple[Any, Gradients]) -> bool:
         mx = import_mlx()
-        norms = [mx.linalg.norm(array) for array in self._gradients.values()]
+        own_loss, own_gradients = own
+        norms = [mx.linalg.norm(array) for array in own_gradients.values()]
         floor = _SMALL * max(norm.item() for norm in norms)
-        return _is_near(loss, self._loss, self._dtype) and all(
-            _is_near(gradients[path], own, self._dtype, floor)
-            for path, own in self._gradients.items()
+        return _is_near(loss, own_loss, self._dtype) and all(
+            _is_near(gradients[path], array, self._dtype, floor)
+            for path, array in own_gradients.items()
         )
 
     def _by_own_code(self) -> tuple[Any, Gradients]:
@@ -245,11 +263,15 @@ class _Trial:
         losses, gradients = zip(*found, strict=True)
         return sum(losses), {path: sum(one[path] for one in gradients) for path in gradients[0]}
 
-    def _by_layers(self, taken: Taken, batch: Batch) -> tuple[Any, Gradients]:
+    def _by_layers(
+        self, taken: Taken, batch: Batch, objective: Objective = summed_loss
+    ) -> tuple[Any, Gradients]:
         mx = import_mlx()
         held, tiers = trainable(self._model), range(len(self._plan.tiers))
         made = AdapterInput(self._model, self._plan)
-        function = gradient_function(self._model, taken.fast, made, tuple(held), batch.read_lengths)
+        function = gradient_function(
+            self._model, taken.fast, made, tuple(held), batch.read_lengths, objective
+        )
         read = read_parameters(self._model, held)
         vectors = [self._plan.gathered(tier, read) for tier in tiers]
         loss, found = function(vectors, *loss_inputs(batch, taken.fast.head))

@@ -20,6 +20,9 @@ from app.engine.losses import computing_only_trained, summed_loss
 from app.engine.mlx_gateway import import_mlx
 from app.engine.packing import attention_within
 
+Objective = Callable[..., Any]
+"""(model, head or None, *`loss_inputs`) → what is minimized, summed over the trained tokens."""
+
 
 @dataclass(frozen=True)
 class FastPaths:
@@ -30,6 +33,8 @@ class FastPaths:
     recomputes_layers: bool = False
     cuts_attention: bool = True
     has_lean_gating: bool = True
+    has_split_divergence: bool = True
+    """Whether the slow clock's divergence is computed in two halves too."""
 
 
 def gradient_function(
@@ -38,10 +43,12 @@ def gradient_function(
     adapter_input: AdapterInput,
     paths: Collection[str],
     packed_lengths: tuple[int, ...],
+    objective: Objective = summed_loss,
 ) -> Callable[..., tuple[Any, Mapping[str, Any]]]:
     """(tiers' vectors, *`loss_inputs`) → the summed loss, and by path the gradients at `paths`.
 
-    The backward pass ends at the lowest of them.
+    `objective` is summed over the trained tokens instead of the cross-entropy. The backward pass
+    ends at the lowest of `paths`.
     """
     mx = import_mlx()
     from mlx.utils import tree_unflatten
@@ -52,7 +59,7 @@ def gradient_function(
         if parameters:
             model.update(tree_unflatten(list(parameters.items())))
         with layers_recomputed(model, fast.recomputes_layers, names):
-            return summed_loss(model, fast.head, *inputs)
+            return objective(model, fast.head, *inputs)
 
     def gradients(vectors: Sequence[Any], *inputs: Any) -> tuple[Any, Mapping[str, Any]]:
         with ExitStack() as on:

@@ -202,9 +202,12 @@ class TrainingLoop:
             for one in self._prepared.valid
             for shape in one.batches.shapes
         ]
-        for done, (trace, blank) in enumerate([*train, *valid], start=1):
+        slow = self._prepared.slow
+        lessons = [slow.batches.blank(shape) for shape in slow.shapes] if slow else []
+        work = [*train, *valid, *((self._training.trace_lesson, blank) for blank in lessons)]
+        for done, (trace, blank) in enumerate(work, start=1):
             trace(blank)
-            yield done / len([*train, *valid])
+            yield done / len(work)
 
     def _validated(self) -> Iterator[Event]:
         """The validation after the step just done; cut off, it stays due and counts for nothing."""
@@ -302,6 +305,7 @@ class TrainingLoop:
             gradient_norm=measurement.gradient_norm,
             void=measurement.is_void,
             pulls=measurement.pulls,
+            base_kl=measurement.base_kl,
         )
 
     def _check_machines_agree(self, measurement: StepMeasurement) -> None:

@@ -83,9 +83,9 @@ def summed_loss_alone(model: Any, head: Head | None, *inputs: Any) -> Any:
         return _loss_of_all_logits(model, *inputs)
     mx = import_mlx()
     tokens, positions, targets, weights, _ = inputs
-    flat = _flat(head.hidden(tokens))
+    flat = flat_hidden(head, tokens)
     total = mx.array(0.0)
-    for rows, chunk in _chunks(head, flat[positions]):
+    for rows, chunk in in_chunks(head, flat[positions]):
         logits = head.logits(mx.depends([chunk], [total])[0]).astype(mx.float32)
         losses = row_functions()[0](logits, targets[rows][:, None])[0]
         total = total + mx.where(weights[rows] > 0, losses, 0.0).sum()
@@ -108,9 +108,9 @@ def exact_answers(model: Any, batch: Batch, head: Head | None) -> list[bool]:
         is_right = np.array(predicted == tokens[:, 1:]).reshape(-1) | ~wanted
     elif wanted.any():
         tokens, positions, targets, weights, _ = loss_inputs(batch, head)
-        flat = _flat(head.hidden(tokens))
+        flat = flat_hidden(head, tokens)
         found, last = [], mx.array(0)
-        for _, chunk in _chunks(head, flat[positions]):
+        for _, chunk in in_chunks(head, flat[positions]):
             last = mx.argmax(head.logits(mx.depends([chunk], [last])[0]), axis=-1)
             found.append(last)
         hits = np.array((mx.concatenate(found) == targets) | (weights == 0))
@@ -144,7 +144,7 @@ def _fused_loss(
     def loss_and_gradient(flat: Any) -> tuple[Any, Any]:
         total = mx.array(0.0)
         gradients: list[Any] = []
-        for rows, chunk in _chunks(head, flat[positions]):
+        for rows, chunk in in_chunks(head, flat[positions]):
             # One chunk after the other, so that the logits of one are free before the next.
             chunk = mx.depends([chunk], [total, *gradients[-1:]])[0]
             loss, gradient = mx.value_and_grad(
@@ -159,7 +159,7 @@ def _fused_loss(
         gradient = outputs[1] * cotangents[0].astype(outputs[1].dtype)
         return spread(gradient, places)
 
-    return loss_and_gradient(_flat(head.hidden(tokens)))[0]
+    return loss_and_gradient(flat_hidden(head, tokens))[0]
 
 
 def _loss_of_rows(head: Head, hidden: Any, targets: Any, weights: Any) -> Any:
@@ -220,11 +220,14 @@ def _gradient_by_compiling(logits: Any, places: Any, scale: Any, normalizer: Any
     return (mx.exp(logits - normalizer) - is_target) * scale
 
 
-def _flat(hidden: Any) -> Any:
+def flat_hidden(head: Head, tokens: Any) -> Any:
+    """Hidden states [rows · length, hidden] of tokens [rows, length]."""
+    hidden = head.hidden(tokens)
     return hidden.reshape(-1, hidden.shape[-1])
 
 
-def _chunks(head: Head, hidden: Any) -> Iterator[tuple[slice, Any]]:
+def in_chunks(head: Head, hidden: Any) -> Iterator[tuple[slice, Any]]:
+    """Hidden states [n, hidden] some at a time: as many as may have logits at once."""
     size = chunk_rows(head.vocabulary)
     for start in range(0, hidden.shape[0], size):
         rows = slice(start, start + size)

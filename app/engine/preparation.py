@@ -33,6 +33,7 @@ from app.engine.assignment import make_plan
 from app.engine.batches import BatchShape
 from app.engine.batching import Batching, choosing_batching
 from app.engine.calibration import measuring_activity
+from app.engine.clocks.slow import SlowClock, opening_slow_clock
 from app.engine.comparison import Taken, compared_with_own_code
 from app.engine.end_tokens import end_token_note
 from app.engine.fast_paths import FastPaths
@@ -79,6 +80,7 @@ class Prepared:
     """Of the adapter that the run starts from; empty for one that its seed makes."""
     stiffness: Arrays | None = None
     """How stiffly that adapter's numbers are tied, by path; None where that is not known."""
+    slow: SlowClock | None = None
     later: LaterRows | None = None
     """Rows that are no tokens yet; the numbers of examples are those of rows until they are."""
 
@@ -99,6 +101,7 @@ class Prepared:
         """Of all batches; with a likely one for rows that are no tokens yet."""
         sets = [batches for one in self.valid for batches in (one.batches, one.last_batches)]
         shapes = [*self.train.shapes, *(shape for one in sets for shape in one.shapes)]
+        shapes += self.slow.shapes if self.slow else ()
         if self.later:
             largest = max(self.train.shapes, key=lambda shape: shape.cells)
             shapes.append(largest.with_longest(self.later.longest))
@@ -179,6 +182,7 @@ def prepare(
     if note := sample_note(valid, rows.valid_rows):
         yield LogMessage(note)
     questions = yield from reading_question_sets(config, base, vocabulary)
+    slow = yield from opening_slow_clock(config, base, vocabulary)
     return Prepared(
         base=base,
         fast=taken.fast,
@@ -192,6 +196,7 @@ def prepare(
         fingerprints=rows.fingerprints,
         tokens_sha256=_tokens_digest(rows),
         start_sha256=start_sha256,
+        slow=slow,
         stiffness=read_stiffness(start, trainable(base.model)) if start else None,
         parts=rows.parts if len(rows.parts) > 1 else (),
         later=rows.later,
@@ -268,7 +273,8 @@ def _compared(
         yield LogMessage(_NOT_COMPARED, is_warning=True)
     for name in found.left_out:
         yield LogMessage(f"Left out, as this model's gradients are others with it: {name}.", True)
-    return found.taken
+    fast = replace(found.taken.fast, has_split_divergence=found.has_split_divergence)
+    return replace(found.taken, fast=fast)
 
 
 def _plan_by_importance(

@@ -42,7 +42,13 @@ def run_started(config: TrainingConfig, prepared: Prepared, run_dir: Path) -> Ru
 
 def _clocks(config: TrainingConfig, prepared: Prepared) -> ClockFacts:
     has_anchor = bool(prepared.stiffness and config.lasting_pull)
-    return ClockFacts(lasting_pull=config.lasting_pull if has_anchor else 0.0)
+    slow = prepared.slow
+    return ClockFacts(
+        slow_every=slow.every if slow else 0,
+        slow_weight=slow.weight if slow else 0.0,
+        slow_texts=slow.texts if slow else 0,
+        lasting_pull=config.lasting_pull if has_anchor else 0.0,
+    )
 
 
 def training_step(
@@ -70,7 +76,7 @@ def training_step(
     return TrainingStep(
         model, optimizer, state, origin, machines=machines, fast=prepared.fast,
         rules=UpdateRules.from_config(config, has_anchor=anchor is not None),
-        anchor=anchor, stiffness=prepared.stiffness,
+        anchor=anchor, stiffness=prepared.stiffness, slow=prepared.slow,
     )  # fmt: skip
 
 

@@ -5,20 +5,21 @@ due tiers), and the measurement. Between the last two the new weights are writte
 so that what is measured is what the model holds.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from app.core.errors import VerificationError
-from app.engine.adapter_input import AdapterInput
 from app.engine.batches import Batch
 from app.engine.clocks.anchor import Anchor, stiffness_after
-from app.engine.fast_paths import FastPaths, gradient_function
+from app.engine.clocks.lesson_audit import LessonAudit
+from app.engine.clocks.slow import Lesson, SlowClock
+from app.engine.fast_paths import FastPaths
 from app.engine.frozen_weights import FrozenWeights
+from app.engine.gradients import BatchGradients
 from app.engine.head import Head
 from app.engine.lora import read_parameters, trainable, write_parameters
-from app.engine.losses import loss_inputs
 from app.engine.machines import ALONE, Machines
-from app.engine.memory_bound import MemoryBound
 from app.engine.mlx_gateway import compiled, import_mlx
 from app.engine.optimizer import Arrays, Gradients, OptimizerState, TieredAdamW
 from app.engine.update_audit import UpdateAudit
@@ -43,14 +44,13 @@ class TrainingStep:
         rules: UpdateRules | None = None,
         anchor: Anchor | None = None,
         stiffness: Arrays | None = None,
+        slow: SlowClock | None = None,
     ) -> None:
         """`fast` says more than `head` and `recompute_layers`, and instead of them. `rules` are
         the configuration's; without them the audit goes by the optimizer's own settings. `anchor`
-        pulls the adapter back to `start`, by the `stiffness` that it was made of."""
+        pulls the adapter back to `start`, by the `stiffness` that it was made of;
+        `slow` gives lessons in what the base model knows."""
         self._model = model
-        self._machines = machines
-        self._fast = fast or FastPaths(head, recompute_layers)
-        self._bound = MemoryBound()
         self._optimizer = optimizer
         self.state = state
         self._meter = MovementMeter(optimizer.plan, start)
@@ -64,21 +64,19 @@ class TrainingStep:
         )
         self._anchor, self._stiffness = anchor, stiffness
         self._frozen = FrozenWeights(model)
-        self._input = AdapterInput(model, optimizer.plan)
-        self._gradients: dict[tuple[tuple[int, ...], ...], Callable[..., Any]] = {}
+        self._slow = slow
+        self._lessons = LessonAudit(rules or optimizer.rules(), self._audit.positions)
+        fast = fast or FastPaths(head, recompute_layers)
+        self._gradients = BatchGradients(model, optimizer.plan, fast, machines)
         self._updates: dict[tuple[int, ...], Callable[..., Any]] = {}
 
     def trace(self, batch: Batch) -> None:
-        """Compile for this batch's shape now, without touching weights or state.
+        """Compile for this batch's shape now, without touching weights or state."""
+        self._gradients.trace(self._held, batch)
 
-        If layers are recomputed, later steps hold little more than this batch, or another one that
-        was traced, is seen to need.
-        """
-        every = tuple(range(len(self._optimizer.plan.tiers)))
-        import_mlx().eval(self._gradients_of_batch(batch, every))
-        if self._fast.recomputes_layers:
-            with self._bound.measuring():  # not the first time, which also makes what stays
-                import_mlx().eval(self._gradients_of_batch(batch, every))
+    def trace_lesson(self, batch: Batch) -> None:
+        """The same for the slow clock's lessons."""
+        self._gradients.trace_lesson(self._held, batch)
 
     def run(self, batches: Sequence[Batch], step: int, learning_rate: float) -> StepMeasurement:
         """Optimizer step `step` (1-based) over micro-batches. Raises VerificationError."""
@@ -87,9 +85,10 @@ class TrainingStep:
         trained_tokens = sum(batch.trained_tokens for batch in batches)
         due = self._optimizer.plan.due(step)
         taught = self._optimizer.taught(due)
-        with self._machines.own_random_numbers(), self._bound.kept():
-            loss, gradients = self._summed_gradients(batches, taught)
-        loss, gradients = self._machines.summed(loss, gradients)
+        loss, task = self._gradients.summed(self._held, batches, taught)
+        lesson, gradients = self._lesson(step, taught), task
+        if lesson is not None and self._slow is not None:
+            gradients = lesson.added_to(task, self._slow.weight * trained_tokens)
         before = read_parameters(self._model, self._paths)
         result = self._update(due)(
             loss,
@@ -109,9 +108,10 @@ class TrainingStep:
             observed = self._audit.observe(
                 gradients, wanted, before, self._held, held, learning_rate
             )
-            mx.async_eval(loss, measured, held, observed, result)
+            learned = self._lessons.observe(task, lesson, gradients)
+            mx.async_eval(loss, measured, held, observed, learned, result)
             self._audit.finish()  # the step before, while the device computes this one
-            mx.eval(loss, measured, held, observed, result)
+            mx.eval(loss, measured, held, observed, learned, result)
         except RuntimeError:
             # Out of memory, say: the model must not keep arrays that can never be computed.
             write_parameters(self._model, before)
@@ -124,13 +124,20 @@ class TrainingStep:
             pending=tuple(count.item() for count in self.state.pending_counts),
             movement=self._meter.movement(measured.tolist()),
             is_void=not is_finite.item(),
+            base_kl=lesson.mean() if lesson else math.nan,
             pulls=tuple(
                 pulls[tier].item() if tier in pulls else 0.0
                 for tier in range(len(self._optimizer.plan.tiers) if self._anchor else 0)
             ),
         )
         self._audit.check(observed, step, learning_rate, measurement, gradients, wanted, held)
+        self._lessons.check(learned, step, measurement)
         return measurement
+
+    def _lesson(self, step: int, tiers: tuple[int, ...]) -> Lesson | None:
+        """The slow clock's at `step`; None where it gives none."""
+        batch = self._slow.lesson(step) if self._slow else None
+        return None if batch is None else self._gradients.of_lesson(self._held, batch, tiers)
 
     def parameters(self) -> Arrays:
         """The adapter as it stands in the model now."""
@@ -163,53 +170,6 @@ class TrainingStep:
         tiers = self._audit.idle_tiers(self._meter.drifts(self._held))
         unmoved = self._meter.unmoved(self._held, self._audit.learning_tiers())
         return tiers + idle_modules(unmoved)
-
-    def _summed_gradients(
-        self, batches: Sequence[Batch], tiers: tuple[int, ...]
-    ) -> tuple[Any, Gradients]:
-        """Loss and gradients summed, not averaged, over this machine's trained tokens."""
-        mx = import_mlx()
-        loss: Any = None
-        total: Gradients = {}
-        for batch in batches:
-            batch_loss, found = self._gradients_of_batch(batch, tiers)
-            # Before anything asks for them together: the backward pass gives gradients layer by
-            # layer, and each layer's activations are to be gone before the next one's come.
-            mx.async_eval(batch_loss, found)
-            gradients = {tier: self._input.gradient(tier, found) for tier in tiers}
-            if loss is None:
-                loss, total = batch_loss, gradients
-            else:
-                loss += batch_loss
-                total = {tier: total[tier] + gradients[tier] for tier in total}
-            if len(batches) > 1:
-                mx.eval(loss, total)  # one micro-batch's activations at a time
-        return loss, total
-
-    def _gradients_of_batch(self, batch: Batch, tiers: tuple[int, ...]) -> tuple[Any, Arrays]:
-        """By parameter, of this machine's share, summed; compiled for its shape the first time."""
-        own = self._machines.share(batch)
-        # Packed rows of one length may hold examples of other lengths: not one function.
-        key = (tiers, own.read_lengths)
-        if key not in self._gradients:
-            random = import_mlx().random.state
-            self._gradients[key] = compiled(
-                self._gradient_for(*key), inputs=[self._model.state, random], outputs=[random]
-            )
-        inputs = loss_inputs(own, self._fast.head)
-        return self._gradients[key](self._held, *inputs)  # type: ignore[no-any-return]
-
-    def _gradient_for(
-        self, tiers: tuple[int, ...], packed_lengths: tuple[int, ...]
-    ) -> Callable[..., Any]:
-        """Loss and gradients of some tiers; the backward pass ends at the lowest of them.
-
-        What is made here is kept in `self` and must not hold it: the model would stay in memory
-        after the run, until Python's collector came by.
-        """
-        plan = self._optimizer.plan
-        paths = [path for tier in tiers for path in plan.paths(tier)]
-        return gradient_function(self._model, self._fast, self._input, paths, packed_lengths)
 
     def _update(self, due: tuple[int, ...]) -> Callable[..., Any]:
         if due not in self._updates:

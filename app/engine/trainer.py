@@ -32,6 +32,7 @@ from app.engine.checkpoints import (
     load_checkpoint,
     named_checkpoint,
 )
+from app.engine.clocks.slow import TEXT_KEY, text_notes
 from app.engine.faults import plain_fault
 from app.engine.keeping import Keeper, NoKeeper, RunKeeper
 from app.engine.loading import check_model_folder
@@ -179,6 +180,7 @@ def resume(
         recorder, first = reopened_run(run_dir, start, {MANIFEST_KEY: kept.data()})
         notes = first + notes + said_of_tokens(manifest, prepared.tokens_sha256)
         notes += question_notes(manifest, prepared.question_fingerprints)
+        notes += text_notes(manifest, prepared.slow)
         hashing = weights_hashing(files, digests, kept, start)
         keeper = RunKeeper(recorder, config.keep_checkpoints, start, hashing)
     loop = TrainingLoop(
@@ -285,6 +287,7 @@ def _what_must_agree(
         "the dataset": json.dumps(sorted(prepared.fingerprints.values())),
         "the question sets": json.dumps(sorted(prepared.question_fingerprints.values())),
         "the adapter that the run starts from": prepared.start_sha256 + prepared.stiffness_sha256,
+        "the general text": prepared.slow.sha256 if prepared.slow else "",
         "the tier plan": prepared.plan.digest(),
         "how examples are put into batches": json.dumps(prepared.batching.data()),
     }
@@ -312,6 +315,7 @@ def _facts(prepared: Prepared, digests: BaseModelDigests) -> Facts:
         ],
         "train_examples": prepared.train_examples,
         "valid_examples": prepared.valid_examples,
+        TEXT_KEY: prepared.slow.sha256 if prepared.slow else "",
         "plan": prepared.plan.data(),
         "batching": prepared.batching.data(),
     }

@@ -18,7 +18,7 @@ from app.engine.optimizer import Gradients, OptimizerState
 from app.engine.tiers import TierPlan
 from app.engine.update_rules import Array, UpdateRules, largest_update
 from app.engine.update_samples import SampledTier, observation, parsed
-from app.engine.verification import OWN_FAULT, Movement, StepMeasurement, verify
+from app.engine.verification import OWN_FAULT, Movement, StepMeasurement, fault, verify
 
 SAMPLES = 1024
 """Sampled numbers over all tiers, about."""
@@ -60,14 +60,15 @@ class UpdateAudit:
         self._rules, self._plan = rules, plan
         each = min(MOST_EACH, max(FEWEST_EACH, SAMPLES // len(plan.slots)))
         self._tiers = [SampledTier(slots, parameters, each) for slots in plan.of_tier]
-        self._positions = [mx.array(tier.positions.astype(np.int32)) for tier in self._tiers]
+        self.positions = [mx.array(tier.positions.astype(np.int32)) for tier in self._tiers]
+        """Of each tier's sampled numbers, in its vector."""
         self._observations: dict[tuple[tuple[int, ...], ...], Any] = {}
         self._open: _Step | None = None
         self._anchors: list[tuple[Any, Any]] = []
         for k, tier in enumerate(self._tiers):
             counts = state.fired_counts[k].item(), state.pending_counts[k].item()
             tier.restore(state.m[k], state.v[k], state.pending[k], *counts)
-            read = np.array(plan.gathered(k, parameters)[self._positions[k]])
+            read = np.array(plan.gathered(k, parameters)[self.positions[k]])
             if not np.array_equal(read, tier.values, equal_nan=True):
                 raise VerificationError(f"Tier {k} is not read from its own parameters.", OWN_FAULT)
             if anchor:
@@ -99,7 +100,7 @@ class UpdateAudit:
         found = [self._plan.gathered(k, parameters) for k in range(len(self._tiers))]
         return self._observations[key](
             gradients, dict(wanted), found, list(before), list(after),
-            mx.array(allowed, mx.float32), self._positions, self._anchors,
+            mx.array(allowed, mx.float32), self.positions, self._anchors,
             mx.array([self._firmness(k, rate) for k in range(len(self._tiers))], mx.float32),
         )  # fmt: skip
 
@@ -120,7 +121,7 @@ class UpdateAudit:
         """
         rules, due = self._rules, self._rules.due(step)
         if tuple(gradients) != rules.with_gradients(step):
-            raise _fault(step, "gradients were computed of the wrong tiers")
+            raise fault(step, "gradients were computed of the wrong tiers")
         sizes = [len(tier.values) for tier in self._tiers]
         seen = parsed(np.array(observed, np.float64), sizes, gradients)
         for k, now in enumerate(seen):
@@ -148,7 +149,7 @@ class UpdateAudit:
         _check_reported(step, reported, norm, [math.sqrt(tier.moved) for tier in seen])
         if reported.is_void == is_finite:
             kind = ("finite", "left out") if is_finite else ("infinite", "applied")
-            raise _fault(step, "{} gradients were {}".format(*kind))
+            raise fault(step, "{} gradients were {}".format(*kind))
         for k, (tier, now) in enumerate(zip(self._tiers, seen, strict=True)):
             if now.differs:
                 raise _not_written(step, tier, np.array(wanted[k]), np.array(after[k]))
@@ -205,7 +206,7 @@ class UpdateAudit:
             return
         planned = self._rules.rate(step)
         if not abs(rate - planned) <= self._rules.rate_tolerance:
-            raise _fault(
+            raise fault(
                 step, f"the learning rate was {rate:.4g}, but the settings ask for {planned:.4g}"
             )
 
@@ -250,7 +251,7 @@ def _check_samples(
         return
     moved, wanted = (float(x[worst] - tier.values[worst]) for x in (found, expected))
     name = tier.name_at(int(tier.positions[worst]))
-    raise _fault(step, f"{name} moved by {moved:.3g}, where AdamW's update is {wanted:.3g}")
+    raise fault(step, f"{name} moved by {moved:.3g}, where AdamW's update is {wanted:.3g}")
 
 
 def _check_part(
@@ -269,12 +270,12 @@ def _check_part(
         return
     share = 1 + float(error @ part) / size
     if not 0.5 <= share <= 1.5:
-        raise _fault(step, f"{name} was {share:.2g} of that in the settings")
+        raise fault(step, f"{name} was {share:.2g} of that in the settings")
 
 
 def _check_bound(step: int, tier: int, excess: float, most: float) -> None:
     if excess > most * (1 + TOLERANCE):
-        raise _fault(
+        raise fault(
             step, f"tier {tier} moved by {excess:.3g}, where AdamW moves it by {most:.3g} at most"
         )
 
@@ -288,20 +289,16 @@ def _check_reported(
         if math.isfinite(measured) and not math.isclose(
             shown, measured, rel_tol=0.02, abs_tol=1e-18
         ):
-            raise _fault(step, f"{shown:.4g} is reported of what was measured as {measured:.4g}")
+            raise fault(step, f"{shown:.4g} is reported of what was measured as {measured:.4g}")
 
 
 def _check_pending(step: int, tier: int, counted: int, reported: int) -> None:
     if counted != reported:
-        raise _fault(step, f"tier {tier} reports {reported} pending gradients, but has {counted}")
+        raise fault(step, f"tier {tier} reports {reported} pending gradients, but has {counted}")
 
 
 def _not_written(step: int, tier: SampledTier, wanted: Any, found: Any) -> VerificationError:
     differing = np.flatnonzero(wanted != found)
     name = tier.name_at(int(differing[0]))
     count = f"{len(differing):,} of the tier's {len(found):,} numbers differ"
-    return _fault(step, f"the model does not hold the update of {name} ({count})")
-
-
-def _fault(step: int, sentence: str) -> VerificationError:
-    return VerificationError(f"At step {step}, {sentence}.", OWN_FAULT)
+    return fault(step, f"the model does not hold the update of {name} ({count})")

@@ -30,6 +30,9 @@ class UpdateRules:
     max_norm: float
     pull: float = 0.0
     """The lasting clock's strength; 0 where the run has no anchor."""
+    slow_every: int = 0
+    """Steps from one lesson of the slow clock to the next; 0 where there are none."""
+    slow_weight: float = 0.0
     rate: Callable[[int], float] | None = None
     """The learning rate of a step (1-based), before the tiers' factors; None where the caller
     sets the rate of each step by itself."""
@@ -44,6 +47,8 @@ class UpdateRules:
             weight_decay=config.weight_decay,
             max_norm=config.max_norm,
             pull=config.lasting_pull if has_anchor else 0.0,
+            slow_every=config.slow_every,
+            slow_weight=config.slow_weight,
             rate=lambda step: _scheduled_rate(config, step),
             rate_tolerance=1e-6 * config.learning_rate,
         )
@@ -57,6 +62,9 @@ class UpdateRules:
         return tuple(
             k for k, skip in enumerate(self.skips) if not (skip and step % self.periods[k])
         )
+
+    def has_lesson(self, step: int) -> bool:
+        return bool(self.slow_every) and not step % self.slow_every
 
     def clipping(self, norm: float) -> float:
         """The factor on gradients whose L2 norm over all tiers is `norm`."""

@@ -39,6 +39,8 @@ class StepMeasurement:
     pending: tuple[int, ...]
     movement: Movement
     is_void: bool
+    base_kl: float = math.nan
+    """KL divergence from the base on the slow clock's lesson, nats per token; NaN without one."""
     pulls: tuple[float, ...] = ()
     """Per tier, how far the lasting clock pulled it back: an L2 norm. Empty without an anchor."""
 
@@ -180,3 +182,7 @@ def verify(movement: Movement, due: Sequence[int], had_gradient: Sequence[bool],
                 f"At step {step}, tier {tier} was due but its weights did not move.",
                 "The learning rate may be too small for the weights' precision.",
             )
+
+
+def fault(step: int, sentence: str) -> VerificationError:
+    return VerificationError(f"At step {step}, {sentence}.", OWN_FAULT)

@@ -45,7 +45,7 @@ def batch(rows: int = 4, length: int = 12) -> Batch:
 
 def gradients(step: TrainingStep, of: Batch) -> tuple[float, dict[str, Any]]:
     mx.random.seed(5)
-    loss, vectors = step._summed_gradients([of], (0,))
+    loss, vectors = step._gradients.summed(step._held, [of], (0,))
     found = step._optimizer.plan.scattered(vectors, trainable(step._model))
     mx.eval(loss, found)
     return loss.item(), found
@@ -162,7 +162,7 @@ def test_without_dropout_no_random_numbers_are_drawn(tiny_model: Path) -> None:
     step = training_step(tiny_model, True)
     mx.random.seed(5)
     key = mx.random.state[0].tolist()
-    step._summed_gradients([batch()], (0,))
+    step._gradients.summed(step._held, [batch()], (0,))
     assert mx.random.state[0].tolist() == key
 
 
@@ -172,11 +172,13 @@ def test_a_compiled_step_with_the_fused_loss_takes_the_same_way(
     """What a GPU does: everything compiled, positions padded, layers recomputed."""
     plain = training_step(tiny_model, False)
     monkeypatch.setattr("app.engine.step.compiled", mx.compile)
+    monkeypatch.setattr("app.engine.gradients.compiled", mx.compile)
     monkeypatch.setattr("app.engine.losses.compiles", lambda: True)
     monkeypatch.setattr("app.engine.gating.compiles", lambda: True)
     fused = training_step(tiny_model, True)
-    fused._fast = replace(fused._fast, head=find_head(fused._model))
-    assert fused._fast.head is not None
+    head = find_head(fused._model)
+    assert head is not None
+    fused._gradients._fast = replace(fused._gradients._fast, head=head)
     for number in range(1, 4):
         a = plain.run([batch()], number, 1e-2)
         b = fused.run([batch()], number, 1e-2)

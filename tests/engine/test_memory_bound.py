@@ -75,7 +75,7 @@ def test_the_limit_is_given_back_whatever_happens() -> None:
 def test_only_steps_that_recompute_are_bounded(recompute: bool) -> None:
     step = training_step(recompute)
     step.trace(_batch())
-    assert (step._bound.needed_bytes > 0) == recompute
+    assert (step._gradients._bound.needed_bytes > 0) == recompute
 
 
 def test_a_bounded_step_moves_the_weights_as_any_other() -> None:

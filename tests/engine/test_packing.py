@@ -15,7 +15,7 @@ from app.engine.batches import Batch, Batches, BatchShape
 from app.engine.evaluation import Evaluator
 from app.engine.head import find_head
 from app.engine.losses import loss_inputs, summed_loss
-from app.engine.machines import Machines
+from app.engine.machines import ALONE, Machines
 from app.engine.packing import attention_within, can_pack
 from tests.engine.packed_models import PACKED, adapted, build, examples, training_step
 
@@ -178,7 +178,9 @@ def test_packed_steps_are_unpacked_ones(
         assert ours.loss == pytest.approx(theirs.loss, rel=1e-5)
         assert ours.gradient_norm == pytest.approx(theirs.gradient_norm, rel=1e-4)
         assert ours.movement.fired == theirs.movement.fired
-        evaluators = [Evaluator(step._model, step._fast.head) for step in (packed, plain)]
+        evaluators = [
+            Evaluator(step._model, step._gradients._fast.head) for step in (packed, plain)
+        ]
         losses = [e._loss(batch).item() for e in evaluators]
         assert losses[0] == pytest.approx(losses[1], rel=1e-4)
 
@@ -208,12 +210,14 @@ def test_machines_share_a_packed_batch_without_gap_or_overlap(count: int) -> Non
 
 def test_the_gradients_of_two_machines_add_up_to_those_of_one() -> None:
     batch = next(Batches(examples(), 4, is_packed=True).once())
-    whole = training_step()._gradients_of_batch(batch, (0, 1))
-    shares = [
-        training_step(machines=Machines(rank, 2))._gradients_of_batch(batch, (0, 1))
-        for rank in (0, 1)
-    ]
+
+    def found(machines: Machines = ALONE) -> Any:
+        step = training_step(machines=machines)
+        return step._gradients._own_sum(step._held, [batch], (0, 1))
+
+    whole = found()
+    shares = [found(Machines(rank, 2)) for rank in (0, 1)]
     assert sum(loss.item() for loss, _ in shares) == pytest.approx(whole[0].item(), rel=1e-5)
-    for path, gradient in whole[1].items():
-        total = shares[0][1][path] + shares[1][1][path]
+    for tier, gradient in whole[1].items():
+        total = shares[0][1][tier] + shares[1][1][tier]
         assert mx.allclose(total, gradient, rtol=1e-3, atol=1e-4 * mx.max(mx.abs(gradient)).item())

@@ -181,9 +181,11 @@ def test_compiled_steps_are_those_of_the_whole(
     recompute: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.engine.step.compiled", mx.compile)
+    monkeypatch.setattr("app.engine.gradients.compiled", mx.compile)
     some, whole = training_step(recompute), training_step(recompute)
-    head = replace(whole._fast.head, positionwise=())
-    whole._fast = replace(whole._fast, head=head)
+    taken = whole._gradients
+    head = replace(taken._fast.head, positionwise=())
+    taken._fast = replace(taken._fast, head=head)
     batches = Batches(examples(), 4, is_packed=False).endless(0)
     for number, batch in zip(range(1, 6), batches, strict=False):
         ours, theirs = (s.run([_mostly_untrained(batch)], number, 1e-2) for s in (some, whole))

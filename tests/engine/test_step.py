@@ -74,8 +74,8 @@ def test_micro_batches_weighted_by_trained_tokens_are_one_batch(
 def test_micro_batches_give_the_gradient_of_one_batch_to_1e_6(tiny_model: Path) -> None:
     whole = batch(share=0.3)
     step = training_step(tiny_model)
-    _, single = step._summed_gradients([whole], (0, 1, 2))
-    _, several = step._summed_gradients(split(whole, (3, 1)), (0, 1, 2))
+    _, single = step._gradients.summed(step._held, [whole], (0, 1, 2))
+    _, several = step._gradients.summed(step._held, split(whole, (3, 1)), (0, 1, 2))
     tokens = whole.trained_tokens
     for path in single:
         difference = mx.max(mx.abs(single[path] - several[path])).item() / tokens
@@ -151,9 +151,9 @@ def test_a_compiled_step_takes_the_same_way_as_a_plain_one(
 
 def test_skipping_takes_gradients_of_the_due_tiers_only(tiny_model: Path) -> None:
     step = training_step(tiny_model, skip_pending=True)
-    _, every = step._summed_gradients([batch()], (0, 1, 2))
+    _, every = step._gradients.summed(step._held, [batch()], (0, 1, 2))
     for due in [(0,), (0, 1), (2,)]:
-        _, some = step._summed_gradients([batch()], due)
+        _, some = step._gradients.summed(step._held, [batch()], due)
         assert set(some) == set(due)
         assert all(mx.allclose(some[tier], every[tier], atol=1e-5) for tier in some)
 
@@ -163,8 +163,8 @@ def test_skipping_moves_the_weights_as_if_all_gradients_had_been_taken(
 ) -> None:
     lean = training_step(tiny_model, skip_pending=True, max_norm=0)
     whole = training_step(tiny_model, skip_pending=True, max_norm=0)
-    of_batch = whole._gradients_of_batch
-    monkeypatch.setattr(whole, "_gradients_of_batch", lambda b, _: of_batch(b, (0, 1, 2)))
+    summed = whole._gradients.summed
+    monkeypatch.setattr(whole._gradients, "summed", lambda held, b, _: summed(held, b, (0, 1, 2)))
     for number in range(1, 9):
         a = lean.run([batch(seed=number)], number, RATE)
         b = whole.run([batch(seed=number)], number, RATE)

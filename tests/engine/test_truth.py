@@ -18,6 +18,7 @@ from app.engine import run_start
 from app.engine import step as step_module
 from app.engine import trainer as trainer_module
 from app.engine.checkpoints import Checkpoint
+from app.engine.gradients import BatchGradients
 from app.engine.lora import layer_index, trainable
 from app.engine.optimizer import TieredAdamW
 from app.engine.schedules import learning_rate
@@ -206,7 +207,7 @@ def early(patch: pytest.MonkeyPatch) -> None:
 def a_weight_changes_after_the_last_step(patch: pytest.MonkeyPatch) -> None:
     run = TrainingStep.run
 
-    def lying(self: TrainingStep, *a: Any) -> Any:
+    def lying(self: BatchGradients, *a: Any) -> Any:
         measured = run(self, *a)
         if a[1] < STEPS:
             return measured
@@ -266,7 +267,7 @@ def misreporting(**factors: float) -> Lie:
 def a_due_weight_changes_between_steps(patch: pytest.MonkeyPatch) -> None:
     run = TrainingStep.run
 
-    def lying(self: TrainingStep, *a: Any) -> Any:
+    def lying(self: BatchGradients, *a: Any) -> Any:
         if a[1] == 4:
             path, value = list(trainable(self._model).items())[-1]
             step_module.write_parameters(self._model, {path: value + 1e-3})
@@ -279,7 +280,7 @@ def a_due_weight_changes_in_place(patch: pytest.MonkeyPatch) -> None:
     """Between two steps, in the array that the model holds already."""
     run = TrainingStep.run
 
-    def lying(self: TrainingStep, *a: Any) -> Any:
+    def lying(self: BatchGradients, *a: Any) -> Any:
         if a[1] == 4:
             last = list(trainable(self._model).values())[-1]
             last[0] = last[0] + 1e-3
@@ -434,13 +435,13 @@ def test_a_rate_below_the_weights_rounding_is_no_fault(tiny_model: Path) -> None
 
 def zero_gradients(patch: pytest.MonkeyPatch) -> None:
     """Tier 1's gradient is lost on the way to the optimizer."""
-    gradients = TrainingStep._summed_gradients
+    gradients = BatchGradients.summed
 
-    def lying(self: TrainingStep, *a: Any) -> Any:
+    def lying(self: BatchGradients, *a: Any) -> Any:
         loss, found = gradients(self, *a)
         return loss, {k: mx.zeros_like(g) if k == 1 else g for k, g in found.items()}
 
-    patch.setattr(TrainingStep, "_summed_gradients", lying)
+    patch.setattr(BatchGradients, "summed", lying)
 
 
 def test_a_tier_that_never_had_a_gradient_is_named_at_the_end(
@@ -462,17 +463,17 @@ def test_a_tier_that_never_moved_is_named_at_the_end(
 def test_a_module_that_learned_nothing_is_named_at_the_end(
     config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gradients = TrainingStep._summed_gradients
+    gradients = BatchGradients.summed
     lost = "model.layers.3.self_attn.q_proj"
 
-    def lying(self: TrainingStep, *a: Any) -> Any:
+    def lying(self: BatchGradients, *a: Any) -> Any:
         loss, found = gradients(self, *a)
-        plan, held = self._optimizer.plan, self.parameters()
+        plan, held = self._plan, trainable(self._model)
         named = plan.scattered(found, held)
         named |= {p: mx.zeros_like(g) for p, g in named.items() if p.startswith(lost)}
         return loss, {tier: plan.gathered(tier, named) for tier in found}
 
-    monkeypatch.setattr(TrainingStep, "_summed_gradients", lying)
+    monkeypatch.setattr(BatchGradients, "summed", lying)
     assert ending(config).message == f"All 6 steps done. Modules that learned nothing: {lost}."
 
 

@@ -5,6 +5,7 @@ keeps the lessons of earlier runs.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from app.core.settings.setting import setting
 
@@ -30,6 +31,13 @@ class ClockSettings:
         minimum=0.0,
         maximum=1e4,
         exclusive_minimum=True,
+        advanced=True,
+    )
+    slow_text: Path | None = setting(
+        label="General text",
+        help="A dataset whose rows stand for what the base model is to keep; without one, everyday "
+        "chats in seven languages that come with Nestling.",
+        section="clocks",
         advanced=True,
     )
     lasting_pull: float = setting(

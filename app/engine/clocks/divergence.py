@@ -1,0 +1,88 @@
+"""KL divergence of a tuned model from its base: the sum over trained tokens, in nats.
+
+KL(base ‖ tuned), so that the tuned model must keep whatever its base finds likely. Where the head
+was found, logits exist for some rows at a time only, as for the loss; the base's own are computed
+anew each time and never kept.
+"""
+
+from typing import Any
+
+from app.engine.clocks.bare_model import BareModel
+from app.engine.exponential import exponential
+from app.engine.head import Head
+from app.engine.losses import flat_hidden, in_chunks
+from app.engine.mlx_gateway import import_mlx
+from app.engine.positionwise import spread
+
+
+def summed_divergence(bare: BareModel, model: Any, head: Head | None, *inputs: Any) -> Any:
+    """Σ KL(base ‖ model) over the trained tokens; `inputs` as of `losses.loss_inputs`."""
+    if head is None:
+        return _of_all_logits(bare, model, *inputs)
+    mx = import_mlx()
+    tokens, positions, _targets, weights, places = inputs
+    with bare.bare():
+        base = mx.stop_gradient(flat_hidden(head, tokens))[positions]
+
+    @mx.custom_function  # type: ignore[untyped-decorator]
+    def divergence_and_gradient(flat: Any) -> tuple[Any, Any]:
+        total = mx.array(0.0)
+        gradients: list[Any] = []
+        for rows, chunk in in_chunks(head, flat[positions]):
+            # One chunk after the other, so that the logits of one are free before the next.
+            chunk = mx.depends([chunk], [total, *gradients[-1:]])[0]
+            found, gradient = mx.value_and_grad(
+                lambda hidden, rows=rows: _of_rows(head, hidden, base[rows], weights[rows])
+            )(chunk)
+            total = total + found
+            gradients.append(gradient)
+        return total, mx.concatenate(gradients)
+
+    @divergence_and_gradient.vjp  # type: ignore[untyped-decorator]
+    def _(_: Any, cotangents: Any, outputs: Any) -> Any:
+        gradient = outputs[1] * cotangents[0].astype(outputs[1].dtype)
+        return spread(gradient, places)
+
+    return divergence_and_gradient(flat_hidden(head, tokens))[0]
+
+
+def _of_all_logits(bare: BareModel, model: Any, tokens: Any, _targets: Any, trained: Any) -> Any:
+    mx = import_mlx()
+    with bare.bare():
+        base = mx.stop_gradient(model(tokens)).astype(mx.float32)
+    log_base, log_tuned = _log_likelihoods(base), _log_likelihoods(model(tokens).astype(mx.float32))
+    found = _summed(exponential(log_base), log_base - log_tuned)
+    # Where nothing is trained a logit may be anything, even NaN: it must not count.
+    return mx.where(trained > 0, found, 0.0).sum()
+
+
+def _of_rows(head: Head, hidden: Any, base_hidden: Any, weights: Any) -> Any:
+    """Of some rows, with few passes over the logits for the gradient: softmax − base's softmax."""
+    mx = import_mlx()
+    base = head.logits(base_hidden).astype(mx.float32)
+
+    @mx.custom_function  # type: ignore[untyped-decorator]
+    def divergence(logits: Any) -> tuple[Any, Any]:
+        log_base, log_tuned = _log_likelihoods(base), _log_likelihoods(logits)
+        likely = exponential(log_base)
+        found = _summed(likely, log_base - log_tuned)
+        return mx.where(weights > 0, found, 0.0).sum(), exponential(log_tuned) - likely
+
+    @divergence.vjp  # type: ignore[untyped-decorator]
+    def _(_: Any, cotangents: Any, outputs: Any) -> Any:
+        return outputs[1] * (weights[:, None] * cotangents[0])
+
+    return divergence(head.logits(hidden).astype(mx.float32))[0]
+
+
+def _log_likelihoods(logits: Any) -> Any:
+    """log softmax over the vocabulary."""
+    mx = import_mlx()
+    shifted = logits - mx.max(logits, axis=-1, keepdims=True)
+    return shifted - mx.log(mx.sum(exponential(shifted), axis=-1, keepdims=True))
+
+
+def _summed(likely: Any, difference: Any) -> Any:
+    """Over the vocabulary; a token that the base rules out counts for nothing."""
+    mx = import_mlx()
+    return (likely * mx.where(likely > 0, difference, 0.0)).sum(-1)

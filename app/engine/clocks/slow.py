@@ -1,0 +1,120 @@
+"""The slow clock: every few steps, a lesson in what the base model knows.
+
+A lesson is some rows of general text. On them the tuned model is drawn to the base's own
+predictions, beside the task's loss: loss + β · mean KL(base ‖ tuned). After "Learning without
+Forgetting" (Li and Hoiem, 2017), with text of no task.
+"""
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from app.core.config import TrainingConfig
+from app.core.events import Event, LogMessage
+from app.core.paths import general_text_file
+from app.data.dataset_files import find_files
+from app.data.token_digest import tokens_digest
+from app.data.token_store import RowSettings
+from app.data.training_data import DataSettings, opening_data
+from app.engine.batches import Batch, Batches, BatchShape
+from app.engine.loading import BaseModel
+from app.engine.stopping import in_stage
+
+MOST_TOKENS = 128
+"""Of a text: what comes later in it says little that the beginning does not."""
+_SHAPES = 2
+_STREAM = 11
+"""Apart from the random numbers that the seed gives elsewhere."""
+
+
+@dataclass(frozen=True)
+class SlowClock:
+    """Which rows are the lesson of which step: a function of the seed alone."""
+
+    batches: Batches
+    texts: int
+    every: int
+    weight: float
+    """β."""
+    seed: int
+    sha256: str
+    """Of the texts' tokens."""
+
+    @property
+    def shapes(self) -> tuple[BatchShape, ...]:
+        return tuple(self.batches.shapes)
+
+    def lesson(self, step: int) -> Batch | None:
+        """The rows of optimizer step `step` (1-based); None where it is no lesson's."""
+        if step % self.every:
+            return None
+        return next(self.batches.endless(self.seed + _STREAM, start=step // self.every - 1))
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """One lesson, computed."""
+
+    divergence: Any
+    """The sum over its trained tokens, in nats, before the step's update: a scalar array."""
+    gradients: Mapping[int, Any]
+    """Of that sum, by tier: float32 vectors in the order of `TierPlan.gathered`."""
+    tokens: int
+    """Trained ones."""
+
+    def added_to(self, gradients: Mapping[int, Any], weight: float) -> dict[int, Any]:
+        """Gradients by tier with `weight` times those of the mean divergence."""
+        factor = weight / self.tokens
+        return {tier: array + factor * self.gradients[tier] for tier, array in gradients.items()}
+
+    def mean(self) -> float:
+        """In nats per token."""
+        return float(self.divergence.item()) / self.tokens
+
+
+def lesson_rows(config: TrainingConfig) -> int:
+    """Half as many as a step trains on, at least one."""
+    return max(1, config.batch_size * config.gradient_accumulation // 2)
+
+
+def opening_slow_clock(
+    config: TrainingConfig, base: BaseModel, vocabulary: int
+) -> Generator[Event, None, SlowClock | None]:
+    """None where it is off. Reports how far it is; raises AppError where the text can't be used."""
+    if not config.slow_every:
+        return None
+    limits = base.limits
+    settings = DataSettings(
+        RowSettings(
+            mask_prompt=True, leave_out_bad_rows=True, embedding_rows=limits.embedding_rows
+        ),
+        max_seq_length=limits.row_limit(MOST_TOKENS),
+        batch_size=1,
+        context_tokens=limits.context_tokens,
+    )
+    is_chat = bool(base.tokenizer.has_chat_template)
+    files = find_files(config.slow_text or general_text_file(is_chat=is_chat))
+    opening = opening_data(files, base.tokenizer, settings)
+    view = (yield from in_stage("Reading the general text", opening)).train
+    batches = Batches(view, lesson_rows(config), vocabulary=vocabulary, most_shapes=_SHAPES)
+    return SlowClock(
+        batches, len(view), config.slow_every, config.slow_weight, config.seed, tokens_digest(view)
+    )
+
+
+TEXT_KEY = "general_text_sha256"
+"""Its place in a run's manifest."""
+
+
+def text_notes(saved: Mapping[str, object], slow: SlowClock | None) -> list[LogMessage]:
+    """For the log of a run that resumes with other general text than it began with."""
+    began = saved.get(TEXT_KEY) or None
+    if slow is None or began in (None, slow.sha256):
+        return []
+    return [
+        LogMessage(
+            "The general text of the slow clock is not that which this run began with: from here "
+            "on its lessons are other ones.",
+            is_warning=True,
+        )
+    ]

@@ -1,0 +1,272 @@
+"""The slow clock: lessons in what the base model knows, and that a lie about them stops the run."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+import mlx.nn as nn
+import numpy as np
+import pytest
+from mlx.utils import tree_flatten
+from mlx_lm.utils import load_model
+
+from app.core.config import TierConfig, TrainingConfig
+from app.core.events import LogMessage, RunFinished, RunStarted, StepFinished
+from app.core.progress import run_to_end
+from app.engine.batches import Batch
+from app.engine.checkpoints import checkpoint_folder, last_checkpoint
+from app.engine.clocks import divergence
+from app.engine.clocks import slow as slow_module
+from app.engine.clocks.slow import Lesson, SlowClock, lesson_rows, opening_slow_clock
+from app.engine.gradients import BatchGradients
+from app.engine.loading import load_base_model
+from app.engine.trainer import resume, train
+from app.library.metrics import read_steps
+from app.library.run_layout import ADAPTER_FILE, OPTIMIZER_FILE
+from tests.conftest import write_chats
+from tests.engine.plain_trainer import adapted
+
+STEPS, EVERY = 6, 2
+
+
+@pytest.fixture
+def config(tiny_model: Path, chat_file: Path, tmp_path: Path) -> TrainingConfig:
+    text = tmp_path / "text.jsonl"
+    write_chats(text, 12)
+    return TrainingConfig(
+        model=tiny_model, data=chat_file, output=tmp_path / "run", steps=STEPS, rank=4,
+        learning_rate=1e-2, steps_per_eval=100, steps_per_save=1, slow_every=EVERY,
+        slow_text=text, tiers=(TierConfig(1), TierConfig(2)),
+    )  # fmt: skip
+
+
+def clock(config: TrainingConfig) -> SlowClock:
+    made = run_to_end(opening_slow_clock(config, load_base_model(config.model), 256))
+    assert made is not None
+    return made
+
+
+def arrays(folder: Path, name: str = ADAPTER_FILE) -> dict[str, Any]:
+    return mx.load(str(folder / name))  # type: ignore[return-value]
+
+
+def steps(config: TrainingConfig) -> list[StepFinished]:
+    return [event for event in train(config) if isinstance(event, StepFinished)]
+
+
+def plain_divergence(base: Any, tuned: Any, batch: Batch) -> Any:
+    """Summed over a lesson's trained tokens, by the models' own code."""
+    tokens, trained = mx.array(batch.tokens), mx.array(batch.trained[:, 1:])
+    of_base, of_tuned = (
+        nn.log_softmax(model(tokens[:, :-1]).astype(mx.float32), axis=-1) for model in (base, tuned)
+    )
+    of_base = mx.stop_gradient(of_base)
+    return ((mx.exp(of_base) * (of_base - of_tuned)).sum(-1) * trained).sum()
+
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "lora": {},
+    "dora": {"fine_tune_type": "dora"},
+    "gradient checkpointing": {"grad_checkpoint": True},
+    "accumulation": {"gradient_accumulation": 2, "batch_size": 2},
+    "rank slices": {"assign": "rank"},
+}
+
+
+@pytest.mark.parametrize("name", [*VARIANTS, "4-bit"])
+def test_a_lesson_measures_the_divergence_from_the_base_before_its_update(
+    config: TrainingConfig, name: str, make_model: Callable[..., Path]
+) -> None:
+    config = replace(config, **VARIANTS.get(name, {}))
+    if name == "4-bit":
+        config = replace(config, model=make_model(bits=4))
+    run, (found, *_) = config.output or Path(), [s.base_kl for s in steps(config)][3:]
+    base, _ = load_model(config.model)
+    tuned = adapted(config.model, checkpoint_folder(run, 3))
+    lesson = clock(config).lesson(4)
+    assert lesson is not None
+    expected = plain_divergence(base, tuned, lesson).item() / lesson.trained_tokens
+    assert expected > 1e-4
+    assert found == pytest.approx(expected, rel=2e-3)
+
+
+def test_its_gradient_is_that_of_the_divergence_by_the_models_own_code(
+    config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[Any, Lesson]] = []
+    of_lesson = BatchGradients.of_lesson
+
+    def noting(self: BatchGradients, held: Any, batch: Batch, tiers: Sequence[int]) -> Lesson:
+        found = of_lesson(self, held, batch, (0, 1))
+        seen.append((self._plan, found))
+        return found
+
+    monkeypatch.setattr(BatchGradients, "of_lesson", noting)
+    steps(config)
+    plan, lesson = seen[-1]
+    base, _ = load_model(config.model)
+    tuned = adapted(config.model, checkpoint_folder(config.output or Path(), STEPS - 1))
+    batch = clock(config).lesson(STEPS)
+    assert batch is not None
+    of_tuned = nn.value_and_grad(tuned, lambda model: plain_divergence(base, model, batch))
+    expected = dict(tree_flatten(of_tuned(tuned)[1]))
+    held = {path: mx.zeros_like(array) for path, array in expected.items()}
+    found = plan.scattered(dict(lesson.gradients), held)
+    for path, gradient in expected.items():
+        size = mx.linalg.norm(gradient).item()
+        assert mx.linalg.norm(found[path] - gradient).item() <= 2e-3 * size + 1e-6, path
+
+
+def test_lessons_come_every_few_steps_and_are_recorded(config: TrainingConfig) -> None:
+    events = list(train(config))
+    (begun,) = [event for event in events if isinstance(event, RunStarted)]
+    assert (begun.clocks.slow_every, begun.clocks.slow_texts) == (EVERY, 12)
+    made = [event for event in events if isinstance(event, StepFinished)]
+    assert [np.isfinite(step.base_kl) for step in made] == [False, True] * (STEPS // 2)
+    rows = read_steps(config.output or Path()).rows
+    assert np.array_equal(
+        rows["base_kl"], np.array([s.base_kl for s in made], np.float32), equal_nan=True
+    )
+
+
+def test_a_run_with_lessons_ends_nearer_to_its_base(config: TrainingConfig) -> None:
+    lesson, base = clock(config).lesson(EVERY), load_model(config.model)[0]
+    assert lesson is not None
+    found = {}
+    for every in (0, 1):
+        output = (config.output or Path()).parent / f"every-{every}"
+        steps(replace(config, slow_every=every, output=output))
+        tuned = adapted(config.model, last_checkpoint(output))
+        found[every] = plain_divergence(base, tuned, lesson).item()
+    assert found[1] < 0.5 * found[0]
+
+
+def test_the_order_of_lessons_is_a_function_of_seed_and_step(config: TrainingConfig) -> None:
+    """Each text once before any comes again."""
+    first, again, other = clock(config), clock(config), clock(replace(config, seed=1))
+    lessons = [first.lesson(step) for step in range(1, 2 * 6 * EVERY + 1)]
+    assert [lesson is None for lesson in lessons[:4]] == [True, False, True, False]
+    given = [lesson for lesson in lessons if lesson is not None]
+    repeated = [again.lesson(EVERY * number) for number in range(1, len(given) + 1)]
+    assert all(
+        r is not None and np.array_equal(g.tokens, r.tokens)
+        for g, r in zip(given, repeated, strict=True)
+    )
+    rows = [tuple(row.tolist()) for lesson in given[:6] for row in lesson.tokens]
+    assert len({tuple(np.trim_zeros(row, "b")) for row in rows}) == 12
+    changed = other.lesson(EVERY)
+    assert changed is not None
+    assert not np.array_equal(given[0].tokens, changed.tokens)
+
+
+def test_half_as_many_rows_as_a_step_trains_on_are_a_lesson() -> None:
+    config = TrainingConfig(batch_size=4, gradient_accumulation=3)
+    assert lesson_rows(config) == 6
+    assert lesson_rows(replace(config, batch_size=1, gradient_accumulation=1)) == 1
+
+
+@pytest.mark.parametrize("cut", [1, 2, 3, 5])
+def test_a_run_with_lessons_resumes_bit_equal(config: TrainingConfig, cut: int) -> None:
+    config = replace(config, dropout=0.1)
+    parted = replace(config, output=(config.output or Path()).parent / "parted")
+    steps(config)
+    list(train(parted, stop_after=cut))
+    list(resume(parted.output or Path()))
+    for name in (ADAPTER_FILE, OPTIMIZER_FILE):
+        one, two = (arrays(last_checkpoint(c.output or Path()), name) for c in (config, parted))
+        assert all(mx.array_equal(one[key], two[key]).item() for key in one)
+    rows = [read_steps(c.output or Path()).rows for c in (config, parted)]
+    assert np.array_equal(rows[0]["base_kl"], rows[1]["base_kl"], equal_nan=True)
+
+
+def test_other_text_than_the_run_began_with_is_named_when_it_resumes(
+    config: TrainingConfig,
+) -> None:
+    list(train(config, stop_after=2))
+    write_chats(config.slow_text or Path(), 11)
+    warnings = [e.text for e in resume(config.output or Path()) if isinstance(e, LogMessage)]
+    assert any("general text" in text and "not that" in text for text in warnings)
+
+
+# Lies about lessons.
+
+
+def left_out(patch: pytest.MonkeyPatch) -> None:
+    lesson = SlowClock.lesson
+    patch.setattr(SlowClock, "lesson", lambda self, step: None if step == 4 else lesson(self, step))
+
+
+def out_of_turn(patch: pytest.MonkeyPatch) -> None:
+    lesson = SlowClock.lesson
+    patch.setattr(SlowClock, "lesson", lambda self, step: lesson(self, EVERY))
+
+
+def by_another_weight(patch: pytest.MonkeyPatch) -> None:
+    added = Lesson.added_to
+    patch.setattr(Lesson, "added_to", lambda self, task, weight: added(self, task, 0.9 * weight))
+
+
+def not_added(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Lesson, "added_to", lambda self, task, weight: dict(task))
+
+
+def reported_better(patch: pytest.MonkeyPatch) -> None:
+    mean = Lesson.mean
+    patch.setattr(Lesson, "mean", lambda self: 0.5 * mean(self))
+
+
+def without_gradient(patch: pytest.MonkeyPatch) -> None:
+    of_lesson = BatchGradients.of_lesson
+
+    def lying(self: BatchGradients, *a: Any) -> Lesson:
+        found = of_lesson(self, *a)
+        nothing = {k: mx.zeros_like(g) for k, g in found.gradients.items()}
+        return replace(found, gradients=nothing)
+
+    patch.setattr(BatchGradients, "of_lesson", lying)
+
+
+@pytest.mark.parametrize(
+    ("lie", "message"),
+    [
+        (left_out, "a lesson of the slow clock was left out"),
+        (out_of_turn, "a lesson of the slow clock was given out of turn"),
+        (by_another_weight, "was not taken by its weight"),
+        (not_added, "was not taken by its weight"),
+        (reported_better, "is reported of what was measured"),
+        (without_gradient, "gave no gradient"),
+    ],
+)
+def test_a_lie_about_a_lesson_stops_the_run(
+    config: TrainingConfig,
+    lie: Callable[[pytest.MonkeyPatch], None],
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lie(monkeypatch)
+    *_, end = train(config)
+    assert isinstance(end, RunFinished)
+    assert end.outcome == "failed"
+    assert message in end.message
+
+
+def test_a_head_that_gives_another_divergence_is_not_used_for_lessons(
+    config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of_rows = divergence._of_rows
+    monkeypatch.setattr(divergence, "_of_rows", lambda *a: 1.05 * of_rows(*a))
+    found = steps(config)[3].base_kl
+    tuned = adapted(config.model, checkpoint_folder(config.output or Path(), 3))
+    lesson = clock(config).lesson(4)
+    assert lesson is not None
+    expected = plain_divergence(load_model(config.model)[0], tuned, lesson).item()
+    assert found == pytest.approx(expected / lesson.trained_tokens, rel=2e-3)
+
+
+def test_without_lessons_no_text_is_read(
+    config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slow_module, "opening_data", None)
+    assert len(steps(replace(config, slow_every=0))) == STEPS
