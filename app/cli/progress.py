@@ -11,6 +11,7 @@ from app.core.events import (
     Event,
     LogMessage,
     MemoryEstimated,
+    RetentionMeasured,
     RunFinished,
     RunStarted,
     ScoreMeasured,
@@ -59,6 +60,8 @@ class TerminalProgress:
                     f"{loss_words(event.val_loss, 4)}"
                     f"{event.of_each}{mark}"
                 )
+            case RetentionMeasured():
+                self._print(event.text)
             case CheckpointSaved():
                 self._best = event if event.is_best else self._best
                 self._print(f"step {event.step}: checkpoint saved")

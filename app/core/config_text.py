@@ -82,8 +82,6 @@ _BEFORE: Mapping[str, Any] = {
     "replies": "whole chat",
     "validation_rows": 10_000_000,
     "questions_asked": 10_000_000,
-    "slow_every": 0,
-    "lasting_pull": 0.0,
 }
 """What runs did that name no such setting: they began with a version that had none."""
 

@@ -205,6 +205,24 @@ class EvaluationFinished:
 
 
 @dataclass(frozen=True)
+class RetentionMeasured:
+    """How far the model is from its base on everyday text that it is not trained on."""
+
+    step: int
+    base_kl: float
+    """KL(base ‖ tuned), the mean over all replies' tokens, in nats."""
+    texts: int
+    """How many were read; the same ones each time."""
+    is_last: bool = False
+    """Read when the run ended, from more texts than the others: no point of their curve."""
+
+    @property
+    def text(self) -> str:
+        over = f" on {self.texts} texts" if self.is_last else ""
+        return f"step {self.step:,}: KL from the base model{over} {self.base_kl:.4f}"
+
+
+@dataclass(frozen=True)
 class CheckpointSaved:
     step: int
     path: Path
@@ -234,6 +252,7 @@ Event = (
     | ScoreMeasured
     | StepFinished
     | EvaluationFinished
+    | RetentionMeasured
     | CheckpointSaved
     | RunFinished
 )

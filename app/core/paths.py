@@ -80,6 +80,7 @@ def starter_model_dir() -> Path:
     return starter_dir() / "model"
 
 
-def general_text_file(*, is_chat: bool) -> Path:
-    """Everyday text of no task: as chats, or as passages for a model without a chat template."""
-    return resources_dir() / "general" / ("chats.jsonl" if is_chat else "passages.jsonl")
+def general_text_file(use: str, *, is_chat: bool) -> Path:
+    """Everyday text of no task, for "lessons" or for the "meter": as chats, or as passages for a
+    model without a chat template."""
+    return resources_dir() / "general" / use / ("chats.jsonl" if is_chat else "passages.jsonl")

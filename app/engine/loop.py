@@ -3,6 +3,7 @@
 import traceback
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, nullcontext
+from functools import partial
 from time import perf_counter
 from typing import Literal
 
@@ -21,6 +22,7 @@ from app.engine.adapter import adapter_config, check_scale
 from app.engine.batches import Batch
 from app.engine.best import BestSoFar
 from app.engine.checkpoints import Checkpoint, Progress
+from app.engine.clocks.retention import RetentionMeter
 from app.engine.coming_rows import ComingRows
 from app.engine.evaluation import count_exact_answers
 from app.engine.faults import plain_fault
@@ -80,6 +82,9 @@ class TrainingLoop:
         self._voids = VoidSteps(done.void_steps, done.void_steps_in_all)
         self._best = BestSoFar(done.best_val_loss, done.best_step, done.evals_since_best)
         self._validation = Validation(prepared, self._best, machines)
+        texts = prepared.retention
+        meter = partial(RetentionMeter, self._model, self._head, machines=machines)
+        self._retention = meter(texts) if texts else None
         self._is_validation_due = done.is_validation_due
         self._are_questions_left = False
         self._is_last_validation_left = False
@@ -130,6 +135,7 @@ class TrainingLoop:
             if self._step > 0:
                 yield from rows_taken(self._prepared, self._config, self._step)
                 yield from self._last_validation()
+                yield from self._last_retention()
                 yield from self._scores("after")
 
     def _steps(self) -> Iterator[Event]:
@@ -205,17 +211,23 @@ class TrainingLoop:
         slow = self._prepared.slow
         lessons = [slow.batches.blank(shape) for shape in slow.shapes] if slow else []
         work = [*train, *valid, *((self._training.trace_lesson, blank) for blank in lessons)]
+        if self._retention is not None and (texts := self._prepared.retention):
+            work += [(self._retention.trace, texts.last.blank(shape)) for shape in texts.shapes]
         for done, (trace, blank) in enumerate(work, start=1):
             trace(blank)
             yield done / len(work)
 
     def _validated(self) -> Iterator[Event]:
         """The validation after the step just done; cut off, it stays due and counts for nothing."""
+        self._is_validation_due = self._validation.has_rows
+        if self._retention is not None:
+            measuring = self._retention.measure(self._step)
+            if retained := (yield from self._stop.stage("Measuring forgetting", measuring)):
+                yield retained
         if not self._validation.has_rows:
             return
-        self._is_validation_due = True
-        measuring = self._validation.measure(self._step)
-        finished = yield from self._stop.stage("Validating", measuring)
+        validating = self._validation.measure(self._step)
+        finished = yield from self._stop.stage("Validating", validating)
         if finished is not None:
             self._is_validation_due = False
             yield finished
@@ -234,6 +246,17 @@ class TrainingLoop:
         if finished is None:
             self._is_last_validation_left = True
         else:
+            yield finished
+
+    def _last_retention(self) -> Iterator[Event]:
+        """That of a run which made all its steps; cut off, the run is not done."""
+        is_done = self._step == self._config.steps or self._is_over()
+        if self._retention is None or not is_done or self._is_last_validation_left:
+            return
+        measuring = self._retention.measure(self._step, is_last=True)
+        finished = yield from self._stop.stage("Measuring forgetting", measuring)
+        self._is_last_validation_left = finished is None
+        if finished is not None:
             yield finished
 
     def _resumed(self, start: Checkpoint) -> Iterator[Event]:

@@ -33,6 +33,7 @@ from app.engine.assignment import make_plan
 from app.engine.batches import BatchShape
 from app.engine.batching import Batching, choosing_batching
 from app.engine.calibration import measuring_activity
+from app.engine.clocks.retention import RetentionTexts, opening_retention_texts
 from app.engine.clocks.slow import SlowClock, opening_slow_clock
 from app.engine.comparison import Taken, compared_with_own_code
 from app.engine.end_tokens import end_token_note
@@ -81,6 +82,7 @@ class Prepared:
     stiffness: Arrays | None = None
     """How stiffly that adapter's numbers are tied, by path; None where that is not known."""
     slow: SlowClock | None = None
+    retention: RetentionTexts | None = None
     later: LaterRows | None = None
     """Rows that are no tokens yet; the numbers of examples are those of rows until they are."""
 
@@ -102,6 +104,7 @@ class Prepared:
         sets = [batches for one in self.valid for batches in (one.batches, one.last_batches)]
         shapes = [*self.train.shapes, *(shape for one in sets for shape in one.shapes)]
         shapes += self.slow.shapes if self.slow else ()
+        shapes += self.retention.shapes if self.retention else ()
         if self.later:
             largest = max(self.train.shapes, key=lambda shape: shape.cells)
             shapes.append(largest.with_longest(self.later.longest))
@@ -183,6 +186,7 @@ def prepare(
         yield LogMessage(note)
     questions = yield from reading_question_sets(config, base, vocabulary)
     slow = yield from opening_slow_clock(config, base, vocabulary)
+    retention = yield from opening_retention_texts(config, base, vocabulary)
     return Prepared(
         base=base,
         fast=taken.fast,
@@ -197,6 +201,7 @@ def prepare(
         tokens_sha256=_tokens_digest(rows),
         start_sha256=start_sha256,
         slow=slow,
+        retention=retention,
         stiffness=read_stiffness(start, trainable(base.model)) if start else None,
         parts=rows.parts if len(rows.parts) > 1 else (),
         later=rows.later,

@@ -32,22 +32,33 @@ def _heading(details: RunDetails) -> list[str]:
     tiers = range(details.table.tiers)
     of_tiers = (f"tier_{t}_{what}" for t in tiers for what in ("fired", "delta", "drift"))
     of_layers = (f"layer_{index}_delta" for index in details.started.adapted_layers)
-    return [*_WHOLE, *_MEASURED, "validation_loss", *of_tiers, *of_layers]
+    kept = ["retention_kl"] if details.retention else []
+    pulls = (f"tier_{tier}_pull" for tier in tiers)
+    clocks = [*pulls, "lesson_kl"] if details.table.has_clocks else []
+    return [*_WHOLE, *_MEASURED, "validation_loss", *kept, *of_tiers, *clocks, *of_layers]
 
 
 def _rows(details: RunDetails) -> Iterator[list[Any]]:
     table, rows = details.table, details.table.rows
     losses = {evaluation.step: evaluation.val_loss for evaluation in details.evaluations}
-    if 0 in losses:  # of the base model; nothing else was measured before the first step
-        empty = [""] * len(_heading(details))
-        yield [0, *empty[1:_VALIDATION], losses[0], *empty[_VALIDATION + 1 :]]
+    kept = {one.step: one.base_kl for one in details.retention if not one.is_last}
+    if 0 in losses or 0 in kept:  # nothing else was measured before the first step
+        first: list[Any] = [0, *[""] * (len(_heading(details)) - 1)]
+        first[_VALIDATION] = losses.get(0, "")
+        if details.retention:
+            first[_VALIDATION + 1] = kept.get(0, "")
+        yield first
     for index, row in enumerate(rows):
         told: list[Any] = [int(row[name]) for name in _WHOLE]
         told += [_number(row[name]) for name in _MEASURED]
         told.append(losses.get(int(row["step"]), ""))
+        if details.retention:
+            told.append(kept.get(int(row["step"]), ""))
         for tier in range(table.tiers):
             told.append(int(row["fired"]) >> tier & 1)
             told += [_number(row["deltas"][tier]), _number(row["drifts"][tier])]
+        if table.has_clocks:
+            told += [*map(_number, row["pulls"]), _number(row["base_kl"])]
         told += [_number(value) for value in table.layer_deltas(index, index + 1)[0]]
         yield told
 

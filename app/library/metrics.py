@@ -163,7 +163,7 @@ def _is_kept(event: dict[str, Any], last_step: int, last_validated: int) -> bool
     step = event.get("step")
     if not isinstance(step, int) or not 0 < last_step >= step:
         return False
-    if event["event"] == "evaluation_finished":
+    if event["event"] in ("evaluation_finished", "retention_measured"):
         return step <= last_validated
     return step < last_step
 

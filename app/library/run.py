@@ -23,6 +23,7 @@ from app.core.events import (
     EvaluationFinished,
     Event,
     LogMessage,
+    RetentionMeasured,
     RunFinished,
     RunStarted,
     ScoreMeasured,
@@ -189,6 +190,10 @@ class RunRecorder:
                     self._manifest["best_val_loss"] = event.val_loss
                 loss = loss_words(event.val_loss, 4)
                 self.log(f"Step {event.step}: validation loss{event.over} {loss}{event.of_each}")
+            case RetentionMeasured():
+                self._metrics.append(event)
+                self._manifest["base_kl"] = event.base_kl
+                self.log(f"{event.text[0].upper()}{event.text[1:]}")
             case ScoreMeasured():
                 self._manifest["scores"].append(to_json(event))
                 self.log(f"{event.name}, {event.when}: {event.correct} of {event.total} right")

@@ -12,7 +12,7 @@ from typing import Any
 from app.core.config import TrainingConfig
 from app.core.config_text import config_of_run, raw_toml, to_toml
 from app.core.errors import AppError, InputError
-from app.core.events import EvaluationFinished, RunStarted
+from app.core.events import EvaluationFinished, RetentionMeasured, RunStarted
 from app.core.one_line import one_line
 from app.core.regular_files import open_regular
 from app.library.checkpoint_list import CheckpointFacts, list_checkpoints
@@ -22,7 +22,12 @@ from app.library.metrics import read_event_log, read_steps
 from app.library.run_layout import LOG_FILE
 from app.library.run_summary import MOST_PROBLEM, RunSummary, summarise
 from app.library.step_records import StepTable
-from app.library.told_events import read_evaluations, read_last_validation, read_started
+from app.library.told_events import (
+    read_evaluations,
+    read_last_validation,
+    read_retention,
+    read_started,
+)
 
 LOG_BYTES = 200_000
 """As much of the log's end is shown."""
@@ -48,6 +53,8 @@ class RunDetails:
     """The manifest's other entries: data, versions, numbers of examples, scores."""
     log_problem: str = ""
     """Which lines of its event log are not as they were written."""
+    retention: tuple[RetentionMeasured, ...] = ()
+    """How far from its base the model was along the run; the last one where it ended."""
     last_validation: EvaluationFinished | None = None
     """That of the run's end, where it read more rows than the others."""
 
@@ -103,6 +110,7 @@ def read_details(run_dir: Path) -> RunDetails:
         message=_message(manifest),
         facts=manifest,
         log_problem=events.problem or lost_best(manifest, events),
+        retention=tuple(read_retention(events.events)),
         last_validation=read_last_validation(events.events),
     )
 

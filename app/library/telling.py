@@ -31,6 +31,8 @@ def details_to_json(details: RunDetails) -> dict[str, Any]:
             ],
             "last_validation": (last := details.last_validation)
             and {"step": last.step, "val_loss": last.val_loss, "rows": last.rows},
+            "retention": [_plain(asdict(measured)) for measured in details.retention],
+            "clocks": _plain(asdict(details.started.clocks)),
             "checkpoints": [checkpoint_to_json(facts) for facts in details.checkpoints],
             "recorded_steps": len(details.table),
             "log_problem": details.log_problem,

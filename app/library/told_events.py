@@ -5,7 +5,14 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from app.core.events import DatasetLoss, EvaluationFinished, RunStarted, TierFacts
+from app.core.events import (
+    ClockFacts,
+    DatasetLoss,
+    EvaluationFinished,
+    RetentionMeasured,
+    RunStarted,
+    TierFacts,
+)
 from app.core.odd_values import is_measure
 from app.core.one_line import one_line
 from app.library.believable import MOST_STEPS
@@ -27,6 +34,20 @@ def read_evaluations(events: Iterable[Mapping[str, Any]]) -> list[EvaluationFini
 def read_last_validation(events: Iterable[Mapping[str, Any]]) -> EvaluationFinished | None:
     """That of the run's end, on more rows than the others; None where there was none."""
     return next((one for one in _evaluations(events) if one.is_last), None)
+
+
+def read_retention(events: Iterable[Mapping[str, Any]]) -> list[RetentionMeasured]:
+    """All measurements of the forgetting meter, in order."""
+    return [one for event in events if (one := _retention(event)) is not None]
+
+
+def _retention(event: Mapping[str, Any]) -> RetentionMeasured | None:
+    step, kl, texts = event.get("step"), event.get("base_kl"), event.get("texts")
+    if event["event"] != "retention_measured" or not is_measure(kl):
+        return None
+    if type(step) is not int or not 0 <= step <= MOST_STEPS or type(texts) is not int:
+        return None
+    return RetentionMeasured(step, float(kl), texts, bool(event.get("is_last")))  # type: ignore[arg-type]
 
 
 def _evaluations(events: Iterable[Mapping[str, Any]]) -> list[EvaluationFinished]:
@@ -75,7 +96,19 @@ def _started(event: Mapping[str, Any]) -> RunStarted:
         run_dir=Path(event["run_dir"]),
         tiers=tuple(map(_tier, event["tiers"])),
         adapted_layers=_layers(event["adapted_layers"]),
+        clocks=_clocks(event.get("clocks")),
         **plain,
+    )
+
+
+def _clocks(said: Any) -> ClockFacts:
+    if not isinstance(said, dict):  # of an older Nestling
+        return ClockFacts()
+    return ClockFacts(
+        slow_every=_whole(said["slow_every"], MOST_STEPS),
+        slow_weight=float(said["slow_weight"]),
+        slow_texts=_whole(said["slow_texts"], _MOST),
+        lasting_pull=float(said["lasting_pull"]),
     )
 
 

@@ -44,6 +44,14 @@ class WatchingSettings:
         maximum=10_000_000,
         advanced=True,
     )
+    measure_forgetting: bool = setting(
+        False,
+        label="Measure forgetting",
+        help="At each validation, how far the model is from its base on everyday text: the KL "
+        "divergence. It changes no weight.",
+        section="watching",
+        advanced=True,
+    )
     steps_per_save: int = setting(
         100, label="Save every", help="Steps between checkpoints.", section="watching",
         minimum=1, maximum=10_000_000, advanced=True,

@@ -46,6 +46,24 @@ def summed_divergence(bare: BareModel, model: Any, head: Head | None, *inputs: A
     return divergence_and_gradient(flat_hidden(head, tokens))[0]
 
 
+def summed_divergence_alone(bare: BareModel, model: Any, head: Head | None, *inputs: Any) -> Any:
+    """The same where no gradient is wanted."""
+    if head is None:
+        return _of_all_logits(bare, model, *inputs)
+    mx = import_mlx()
+    tokens, positions, _targets, weights, _places = inputs
+    with bare.bare():
+        base = flat_hidden(head, tokens)[positions]
+    total = mx.array(0.0)
+    for rows, chunk in in_chunks(head, flat_hidden(head, tokens)[positions]):
+        chunk = mx.depends([chunk], [total])[0]
+        of_both = (head.logits(hidden).astype(mx.float32) for hidden in (base[rows], chunk))
+        log_base, log_tuned = map(_log_likelihoods, of_both)
+        found = _summed(exponential(log_base), log_base - log_tuned)
+        total = total + mx.where(weights[rows] > 0, found, 0.0).sum()
+    return total
+
+
 def _of_all_logits(bare: BareModel, model: Any, tokens: Any, _targets: Any, trained: Any) -> Any:
     mx = import_mlx()
     with bare.bare():

@@ -11,17 +11,11 @@ from typing import Any
 
 from app.core.config import TrainingConfig
 from app.core.events import Event, LogMessage
-from app.core.paths import general_text_file
-from app.data.dataset_files import find_files
 from app.data.token_digest import tokens_digest
-from app.data.token_store import RowSettings
-from app.data.training_data import DataSettings, opening_data
 from app.engine.batches import Batch, Batches, BatchShape
+from app.engine.clocks.general_text import opening_general_text
 from app.engine.loading import BaseModel
-from app.engine.stopping import in_stage
 
-MOST_TOKENS = 128
-"""Of a text: what comes later in it says little that the beginning does not."""
 _SHAPES = 2
 _STREAM = 11
 """Apart from the random numbers that the seed gives elsewhere."""
@@ -83,19 +77,7 @@ def opening_slow_clock(
     """None where it is off. Reports how far it is; raises AppError where the text can't be used."""
     if not config.slow_every:
         return None
-    limits = base.limits
-    settings = DataSettings(
-        RowSettings(
-            mask_prompt=True, leave_out_bad_rows=True, embedding_rows=limits.embedding_rows
-        ),
-        max_seq_length=limits.row_limit(MOST_TOKENS),
-        batch_size=1,
-        context_tokens=limits.context_tokens,
-    )
-    is_chat = bool(base.tokenizer.has_chat_template)
-    files = find_files(config.slow_text or general_text_file(is_chat=is_chat))
-    opening = opening_data(files, base.tokenizer, settings)
-    view = (yield from in_stage("Reading the general text", opening)).train
+    view = yield from opening_general_text(base, "lessons", config.slow_text)
     batches = Batches(view, lesson_rows(config), vocabulary=vocabulary, most_shapes=_SHAPES)
     return SlowClock(
         batches, len(view), config.slow_every, config.slow_weight, config.seed, tokens_digest(view)

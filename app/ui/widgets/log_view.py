@@ -9,6 +9,7 @@ from app.core.events import (
     EvaluationFinished,
     LogMessage,
     MemoryEstimated,
+    RetentionMeasured,
     RunFinished,
     RunStarted,
     ScoreMeasured,
@@ -79,6 +80,8 @@ def _line(event: object) -> str:
             best = ", the best so far" if event.is_best else ""
             loss = f"{phrases.loss(event.val_loss)}{event.of_each}"
             return f"Step {event.step}: validation loss{event.over} {loss}{best}."
+        case RetentionMeasured():
+            return f"{event.text[0].upper()}{event.text[1:]}."
         case CheckpointSaved():
             return f"Step {event.step}: checkpoint saved, {phrases.size(event.size_bytes)}."
         case ScoreMeasured():

@@ -1,0 +1,39 @@
+"""General text as tokens: everyday rows of no task, by which a model is compared with its base."""
+
+from collections.abc import Generator
+from pathlib import Path
+
+from app.core.events import Event
+from app.core.paths import general_text_file
+from app.data.dataset_files import find_files
+from app.data.token_rows import TokenView
+from app.data.token_store import RowSettings
+from app.data.training_data import DataSettings, opening_data
+from app.engine.loading import BaseModel
+from app.engine.stopping import in_stage
+
+MOST_TOKENS = 128
+"""Of a text: most tokenizers need about 100."""
+
+
+def opening_general_text(
+    base: BaseModel, use: str, path: Path | None = None
+) -> Generator[Event, None, TokenView]:
+    """The rows of `path`, or those that come with Nestling for one `use`: "lessons" or "meter".
+
+    Of a chat the replies are what counts. Rows that this model's template refuses are left out.
+    Raises AppError where none can be used.
+    """
+    limits = base.limits
+    rows = RowSettings(
+        mask_prompt=True, leave_out_bad_rows=True, embedding_rows=limits.embedding_rows
+    )
+    settings = DataSettings(
+        rows,
+        max_seq_length=limits.row_limit(MOST_TOKENS),
+        batch_size=1,
+        context_tokens=limits.context_tokens,
+    )
+    file = path or general_text_file(use, is_chat=bool(base.tokenizer.has_chat_template))
+    opening = opening_data(find_files(file), base.tokenizer, settings)
+    return (yield from in_stage("Reading the general text", opening)).train

@@ -1,0 +1,147 @@
+"""The forgetting meter: what it measures, and that a run is the same with and without it."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+import pytest
+from mlx_lm.utils import load_model
+
+from app.core.config import TrainingConfig
+from app.core.events import LogMessage, RetentionMeasured, RunFinished, StageChanged
+from app.core.paths import general_text_file, starter_model_dir
+from app.core.progress import run_to_end
+from app.engine.checkpoints import last_checkpoint
+from app.engine.clocks import general_text
+from app.engine.clocks.general_text import opening_general_text
+from app.engine.clocks.retention import opening_retention_texts
+from app.engine.loading import load_base_model
+from app.engine.trainer import resume, train
+from app.library.manifest import read_manifest
+from app.library.metrics import read_steps
+from app.library.run_details import read_details
+from app.library.run_layout import ADAPTER_FILE
+from tests.conftest import write_chats
+from tests.engine.plain_trainer import adapted
+from tests.engine.test_slow_clock import plain_divergence
+
+
+@pytest.fixture
+def config(
+    tiny_model: Path, chat_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> TrainingConfig:
+    # The tiny model's tokenizer knows single bytes: our own texts are too long for it.
+    texts = tmp_path / "texts.jsonl"
+    write_chats(texts, 32)
+    monkeypatch.setattr(general_text, "general_text_file", lambda *_, **__: texts)
+    return TrainingConfig(
+        model=tiny_model, data=chat_file, output=tmp_path / "run", steps=6, rank=4,
+        learning_rate=1e-2, steps_per_eval=2, steps_per_save=2, dropout=0.1,
+        measure_forgetting=True,
+    )  # fmt: skip
+
+
+def measured(events: list[Any]) -> list[RetentionMeasured]:
+    return [event for event in events if isinstance(event, RetentionMeasured)]
+
+
+def test_it_is_the_divergence_from_the_base_by_the_models_own_code(config: TrainingConfig) -> None:
+    config = replace(config, steps_per_eval=10)
+    last = measured(list(train(config)))[-1]
+    texts = run_to_end(opening_retention_texts(config, load_base_model(config.model), 320))
+    assert texts is not None
+    base, _ = load_model(config.model)
+    tuned = adapted(config.model, last_checkpoint(config.output or Path()))
+    batches = list(texts.last.once())
+    total = sum(plain_divergence(base, tuned, batch).item() for batch in batches)
+    assert last.is_last
+    assert last.base_kl > 1e-3
+    assert last.base_kl == pytest.approx(total / sum(b.trained_tokens for b in batches), rel=1e-3)
+
+
+def test_it_starts_at_0_and_is_taken_at_each_validation_and_kept(config: TrainingConfig) -> None:
+    found = measured(list(train(config)))
+    assert [one.step for one in found] == [0, 2, 4, 6, 6]
+    assert [one.is_last for one in found] == [False] * 4 + [True]
+    assert found[0].base_kl == pytest.approx(0, abs=1e-6)
+    run_dir = config.output or Path()
+    assert read_details(run_dir).retention == tuple(found)
+    assert read_manifest(run_dir)["base_kl"] == found[-1].base_kl
+
+
+def test_a_run_is_bit_equal_with_and_without_it(config: TrainingConfig) -> None:
+    other = replace(
+        config, measure_forgetting=False, output=(config.output or Path()).parent / "other"
+    )
+    assert measured(list(train(config)))
+    assert not measured(list(train(other)))
+    one, two = (
+        mx.load(str(last_checkpoint(c.output or Path()) / ADAPTER_FILE)) for c in (config, other)
+    )
+    assert all(mx.array_equal(one[name], two[name]).item() for name in one)
+    rows = [read_steps(c.output or Path()).rows["loss"].tolist() for c in (config, other)]
+    assert rows[0] == rows[1]
+
+
+def test_a_resumed_run_has_each_measurement_once(config: TrainingConfig) -> None:
+    whole = replace(config, output=(config.output or Path()).parent / "whole")
+    expected = measured(list(train(whole)))
+    list(train(config, stop_after=4))
+    list(resume(config.output or Path()))
+    assert read_details(config.output or Path()).retention == tuple(expected)
+
+
+def test_lessons_and_the_meter_share_no_text() -> None:
+    """Chats and passages are the same texts, and there are enough of them."""
+    for is_chat in (True, False):
+        rows = [
+            general_text_file(use, is_chat=is_chat).read_text(encoding="utf-8").splitlines()
+            for use in ("lessons", "meter")
+        ]
+        assert (len(set(rows[0])), len(set(rows[1]))) == (128, 32)
+        assert not set(rows[0]) & set(rows[1])
+
+
+def test_the_starter_reads_the_texts_as_chats() -> None:
+    base = load_base_model(starter_model_dir())
+    for use, least in (("lessons", 120), ("meter", 30)):
+        view = run_to_end(opening_general_text(base, use))
+        assert len(view) >= least
+        assert 0 < view.trained_tokens < view.lengths.sum()
+
+
+def test_a_stop_while_it_measures_takes_effect_and_the_run_can_resume(
+    config: TrainingConfig,
+) -> None:
+    asked = False
+
+    def should_stop() -> bool:
+        return asked
+
+    events = []
+    for event in train(config, should_stop=should_stop):
+        events.append(event)
+        asked |= isinstance(event, StageChanged) and event.stage == "Measuring forgetting" and any(
+            isinstance(e, RetentionMeasured) and e.step == 4 for e in events
+        )  # fmt: skip
+    assert isinstance(events[-1], RunFinished)
+    assert events[-1].outcome == "stopped"
+    *_, end = resume(config.output or Path())
+    assert isinstance(end, RunFinished)
+    assert end.outcome == "finished"
+    steps = [one.step for one in read_details(config.output or Path()).retention]
+    assert steps == [0, 2, 4, 6, 6]
+
+
+def test_a_model_that_can_not_read_the_texts_is_trained_and_it_is_said(
+    config: TrainingConfig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    empty = tmp_path / "empty.jsonl"
+    empty.write_text("")
+    monkeypatch.setattr(general_text, "general_text_file", lambda *_, **__: empty)
+    events = list(train(config))
+    said = [event.text for event in events if isinstance(event, LogMessage) and event.is_warning]
+    assert any(text.startswith("Forgetting is not measured: ") for text in said)
+    assert isinstance(events[-1], RunFinished)
+    assert events[-1].outcome == "finished"
