@@ -132,11 +132,25 @@ def messages_of(given_rounds: list[tuple[str, list[str]]]) -> list[Message]:
 
 
 @pytest.mark.parametrize("template", [*CHANGING, "chatml"])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(given_rounds=rounds)
 def test_each_reply_is_trained_once_after_the_prompt_of_its_turn(
     template: str, given_rounds: list[tuple[str, list[str]]]
 ) -> None:
+    check_each_reply(template, given_rounds)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("template", [*CHANGING, "chatml"])
+@settings(max_examples=300, deadline=None)
+@given(given_rounds=rounds)
+def test_each_reply_of_many_chats_is_trained_once(
+    template: str, given_rounds: list[tuple[str, list[str]]]
+) -> None:
+    check_each_reply(template, given_rounds)
+
+
+def check_each_reply(template: str, given_rounds: list[tuple[str, list[str]]]) -> None:
     messages = messages_of(given_rounds)
     found = made(messages, template)
     trained = [turn for turns in turns_of(found, messages, template) for turn in turns]

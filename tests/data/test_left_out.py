@@ -158,14 +158,32 @@ def refused_opening(row: dict[str, Any], template: str) -> range:
     return range(0)
 
 
-@pytest.mark.parametrize("replies", ["every", "whole chat", "last"])
+CHECKED = pytest.mark.parametrize("replies", ["every", "whole chat", "last"])
+CAREFUL: dict[str, Any] = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+
+
+@CHECKED
 @pytest.mark.parametrize("template", TEMPLATES)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=15, **CAREFUL)
 @given(rows())
 def test_every_part_of_a_chat_is_seen_or_counted(
     template: str, replies: str, drawn: tuple[dict[str, Any], Parts]
 ) -> None:
-    row, parts = drawn
+    check_every_part(template, replies, *drawn)
+
+
+@pytest.mark.slow
+@CHECKED
+@pytest.mark.parametrize("template", TEMPLATES)
+@settings(max_examples=300, **CAREFUL)
+@given(rows())
+def test_every_part_of_many_chats_is_seen_or_counted(
+    template: str, replies: str, drawn: tuple[dict[str, Any], Parts]
+) -> None:
+    check_every_part(template, replies, *drawn)
+
+
+def check_every_part(template: str, replies: str, row: dict[str, Any], parts: Parts) -> None:
     examples = made(row, template, replies)
     if examples is None:
         return

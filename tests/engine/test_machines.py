@@ -116,6 +116,7 @@ def test_a_lost_machine_ends_the_run_with_a_sentence_and_a_checkpoint(
     assert [e["step"] for e in _events(printed, "step_finished")][-1:] == [int(steps)], errors
 
 
+@pytest.mark.slow
 def test_one_that_loses_the_first_says_nothing_of_checkpoints_it_does_not_keep(
     tiny_model: Path, chat_file: Path, tmp_path: Path, start: Start
 ) -> None:
@@ -169,7 +170,7 @@ def test_where_one_machine_is_asked_to_stop_in_a_validation_all_stop(
     assert second.returncode == 130
 
 
-@pytest.mark.parametrize("rank", [0, 1])
+@pytest.mark.parametrize("rank", [pytest.param(0, marks=pytest.mark.slow), 1])
 def test_where_one_machine_is_asked_to_stop_before_the_run_all_stop(
     tiny_model: Path, tmp_path: Path, start: Start, rank: int
 ) -> None:
@@ -186,6 +187,7 @@ def test_where_one_machine_is_asked_to_stop_before_the_run_all_stop(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_run_of_two_machines_goes_on_on_two(
     tiny_model: Path, chat_file: Path, tmp_path: Path, start: Start
 ) -> None:
@@ -227,6 +229,7 @@ def test_a_batch_that_cannot_be_shared_evenly_is_refused(
         assert "A batch of 3 rows can't be shared evenly by 2 machines" in errors
 
 
+@pytest.mark.slow
 def test_mlx_launch_starts_it_as_the_readme_says(
     tiny_model: Path, chat_file: Path, tmp_path: Path
 ) -> None:

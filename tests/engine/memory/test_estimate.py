@@ -48,7 +48,7 @@ class Shape:
         return BatchShape(self.places or (self.length,) * self.rows, bool(self.places))
 
 
-SHAPES = [
+ALL_SHAPES: list[tuple[Shape, dict[str, Any]]] = [
     (Shape("llama", 3, 200), {}),
     (Shape("llama", 2, 300), {"grad_checkpoint": True}),
     (Shape("llama", 1, 300, vocabulary=90_000, layers=3), {}),
@@ -65,9 +65,11 @@ SHAPES = [
     (Shape("qwen3", 4, 0, places=(700, 120, 60, 60)), {"grad_checkpoint": True}),
     (Shape("gemma3_text", 3, 0, places=(250, 90, 90)), {}),
 ]
+SAMPLE = ALL_SHAPES[1::3]
+OTHERS = [pytest.param(*one, marks=pytest.mark.slow) for one in ALL_SHAPES if one not in SAMPLE]
 
 
-@pytest.mark.parametrize(("shape", "settings"), SHAPES)
+@pytest.mark.parametrize(("shape", "settings"), [*SAMPLE, *OTHERS])
 def test_the_estimate_is_within_a_fifth_of_the_measured_peak(
     shape: Shape, settings: dict[str, Any]
 ) -> None:
