@@ -10,6 +10,7 @@ from typing import NoReturn
 from app.cli.check_arguments import add_check
 from app.cli.generate import add_generate
 from app.cli.setting_flags import add_setting
+from app.cli.study_arguments import add_study
 from app.cli.terminal import line, note
 from app.core.config import TrainingConfig
 from app.core.config_text import load_toml, parse_tiers, with_settings
@@ -108,6 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     runs = commands.add_parser("runs", help="list the runs in the library")
     runs.add_argument("--json", action="store_true", help="Print one JSON object a line.")
     _add_show(commands.add_parser("show", help="show one run: how it went, its checkpoints"))
+    add_study(commands.add_parser("study", help="measure what settings forget, task after task"))
     add_generate(commands.add_parser("generate", help="let a run's checkpoint answer"))
     return parser
 

@@ -2,16 +2,15 @@
 
 import argparse
 import os
-import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType
 
 from app.cli.arguments import parse, training_config
 from app.cli.display import has_display
 from app.cli.generate import generate
+from app.cli.interrupt import Interrupt
 from app.cli.terminal import OutputLost, drop_output, flush, note
 from app.cli.waiting import waited_for
 from app.core.config import TrainingConfig
@@ -70,6 +69,10 @@ def _carried_out(arguments: argparse.Namespace, open_window: OpenWindow) -> int:
             return check(arguments)
         case "generate":
             return generate(arguments)
+        case "study":
+            from app.cli.study import study
+
+            return study(arguments)
         case "demo":
             return _demo(arguments, open_window)
         case _:
@@ -153,7 +156,7 @@ def _follow(
     from app.engine.machines import is_first_machine
     from app.engine.mlx_gateway import release_thread
 
-    interrupt = _Interrupt(has_learned)
+    interrupt = Interrupt(has_learned)
     show: Callable[[Event], None] = JsonLines() if as_json else TerminalProgress()
     if not is_first_machine():
         show = _nothing
@@ -174,7 +177,7 @@ def _nothing(_: Event) -> None:
 
 
 def _shown(
-    events: Iterator[Event], show: Callable[[Event], None], interrupt: "_Interrupt"
+    events: Iterator[Event], show: Callable[[Event], None], interrupt: Interrupt
 ) -> tuple[RunFinished | None, OutputLost | None]:
     """Show every event; the ending. A run whose output is lost is stopped with a checkpoint."""
     ending, lost = None, None
@@ -193,35 +196,9 @@ def _shown(
     return ending, lost
 
 
-def _exit_code(ending: RunFinished | None, interrupt: "_Interrupt") -> int:
+def _exit_code(ending: RunFinished | None, interrupt: Interrupt) -> int:
     if ending is None or (ending.outcome == "stopped" and interrupt.was_asked()):
         return EXIT_INTERRUPTED
     if ending.outcome == "failed":
         return _refused(ending.message)
     return 0
-
-
-class _Interrupt:
-    """Ctrl-C asks the run to stop after its step, with a checkpoint; a second one ends at once."""
-
-    def __init__(self, has_learned: bool) -> None:
-        self.has_learned = has_learned
-        self._asked = False
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            is_nohup = number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN
-            if not is_nohup:
-                signal.signal(number, self._handle)
-
-    def was_asked(self) -> bool:
-        return self._asked
-
-    def ask(self) -> None:
-        self._asked = True
-
-    def _handle(self, number: int, _frame: FrameType | None) -> None:
-        self._asked = True
-        signal.signal(number, signal.SIG_DFL)
-        if self.has_learned:
-            note("Stopping; what was learned up to here is kept.")
-        else:
-            note("Stopping before the first step.")

@@ -42,12 +42,23 @@ def _tiers(*periods: int) -> tuple[TierConfig, ...]:
     return tuple(TierConfig(period) for period in periods)
 
 
+_UNIFORM: dict[str, Any] = {"tiers": _tiers(1), "assign": "depth", "fast_end": "top"}
+
 PRESETS: tuple[Preset, ...] = (
+    Preset(
+        "learn-and-keep",
+        "Learn and keep",
+        "Every fourth step also draws the model to its base's own predictions on everyday text, "
+        "and a run that starts from an adapter is pulled back to it where earlier runs depend on "
+        "it. The run measures how far from its base it comes.",
+        _UNIFORM
+        | {"learning_rate": 6e-4, "slow_every": 4, "slow_weight": 4.0, "lasting_pull": 200.0},
+    ),
     Preset(
         "one-pace",
         "One pace",
         "Everything moves at every step: ordinary AdamW. What the others are to be compared with.",
-        {"tiers": _tiers(1), "assign": "depth", "fast_end": "top"},
+        _UNIFORM | {"slow_every": 0, "lasting_pull": 0.0},
     ),
     Preset(
         "late-layers-fast",

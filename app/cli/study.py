@@ -1,0 +1,76 @@
+"""`nestling study`: tasks learned in turn by several arms, and a report of what each one forgot."""
+
+import argparse
+import json
+from contextlib import closing
+from pathlib import Path
+
+from app.cli.interrupt import Interrupt
+from app.cli.terminal import json_line, line, note
+from app.core.errors import InputError
+from app.core.events import Event, RetentionMeasured, RunFinished, ScoreMeasured, StepFinished
+from app.core.files import write_text_atomic
+from app.core.regular_files import SHARED_FILE
+from app.core.study import Study, load_study
+from app.engine.mlx_gateway import release_thread
+from app.engine.study import StudyRun, is_done, make_run, results, study_runs
+from app.library.study_report import markdown, to_plain
+
+RESULTS, REPORT = "results.json", "report.md"
+
+
+def study(arguments: argparse.Namespace) -> int:
+    """0 when all runs are done, 130 when it was stopped, 1 when some are left."""
+    plan = load_study(arguments.file)
+    folder = (arguments.output or arguments.file.with_suffix("")).absolute()
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file.", "Give another folder as --output.")
+    interrupt = Interrupt()
+    try:
+        _make_runs(plan, folder, arguments, interrupt)
+    finally:
+        release_thread()
+        _write(plan, folder, arguments.file.stem)
+    left = sum(not is_done(run) for run in study_runs(plan, folder))
+    if left:
+        note(f"{left} runs are left. The same command makes them.")
+    elif not arguments.json:
+        line(f"The report is in {folder / REPORT}.")
+    return 130 if interrupt.was_asked() else 1 if left else 0
+
+
+def _make_runs(
+    plan: Study, folder: Path, arguments: argparse.Namespace, interrupt: Interrupt
+) -> None:
+    runs = study_runs(plan, folder)
+    waiting = [run for run in runs if not is_done(run)]
+    most = len(waiting) if arguments.most_runs is None else arguments.most_runs
+    for run in waiting[:most]:
+        if not arguments.json:
+            line(f"Run {runs.index(run) + 1} of {len(runs)}: {run}")
+        with closing(make_run(run, interrupt.was_asked)) as events:  # type: ignore[type-var]
+            for event in events:
+                interrupt.has_learned |= isinstance(event, StepFinished)
+                _show(run, event, as_json=arguments.json)
+        if interrupt.was_asked():
+            return
+        _write(plan, folder, arguments.file.stem)
+
+
+def _show(run: StudyRun, event: Event, *, as_json: bool) -> None:
+    if as_json:
+        if isinstance(event, RunFinished):
+            place = {"run": str(run), "folder": str(run.folder), "outcome": event.outcome}
+            json_line(place | {"steps": event.steps})
+    elif isinstance(event, ScoreMeasured) and event.when == "after":
+        line(f"  {event.name}: {event.correct} of {event.total} right")
+    elif isinstance(event, RetentionMeasured) and event.is_last:
+        line(f"  {event.text}")
+
+
+def _write(plan: Study, folder: Path, title: str) -> None:
+    if found := results(plan, folder):
+        text = json.dumps(to_plain(found), indent=1)
+        write_text_atomic(folder / RESULTS, text, mode=SHARED_FILE)
+        report = markdown(found, plan.acquisition, title)
+        write_text_atomic(folder / REPORT, report, mode=SHARED_FILE)

@@ -1,0 +1,126 @@
+"""What a sequential study measured: accuracies by task, forgetting, and a report in Markdown.
+
+Metrics as in Lopez-Paz and Ranzato (2017) and Chaudhry et al. (2018): with R[i][j] the accuracy on
+task j after task i, LA = mean R[j][j], ACC = mean R[T][j], BWT = mean (R[T][j] − R[j][j]) and
+F = mean (max R[i][j] − R[T][j]) over the tasks before the last.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+
+_T_95 = {1: 12.71, 2: 4.30, 3: 3.18, 4: 2.78, 5: 2.57, 6: 2.45, 7: 2.36, 8: 2.31, 9: 2.26}
+"""Student's t for 95 %, two-sided, by degrees of freedom; 1.96 in the limit."""
+
+
+@dataclass(frozen=True)
+class TaskSequence:
+    """One arm with one seed, from its first task to its last."""
+
+    arm: str
+    seed: int
+    accuracy: tuple[tuple[float, ...], ...]
+    """R[i][j]: of task j, after task i."""
+    base_kl: float
+    """From the base model at the end, in nats per token."""
+    steps: int
+
+    @property
+    def learned(self) -> float:
+        """LA."""
+        return fmean(row[i] for i, row in enumerate(self.accuracy))
+
+    @property
+    def final(self) -> float:
+        """ACC."""
+        return fmean(self.accuracy[-1])
+
+    @property
+    def backward_transfer(self) -> float:
+        """BWT; 0 for a single task."""
+        earlier = range(len(self.accuracy) - 1)
+        last = self.accuracy[-1]
+        return fmean([last[j] - self.accuracy[j][j] for j in earlier] or [0.0])
+
+    @property
+    def forgetting(self) -> float:
+        """F; 0 for a single task."""
+        *before, last = self.accuracy
+        earlier = range(len(before))
+        return fmean([max(row[j] for row in before[j:]) - last[j] for j in earlier] or [0.0])
+
+
+def mean_and_interval(values: Sequence[float]) -> tuple[float, float]:
+    """The mean, and half of its 95 % interval by Student's t; NaN for a single value."""
+    if len(values) < 2:
+        return fmean(values), math.nan
+    t = _T_95.get(len(values) - 1, 1.96)
+    return fmean(values), t * stdev(values) / math.sqrt(len(values))
+
+
+def markdown(found: Iterable[TaskSequence], acquisition: float, title: str) -> str:
+    """A table with a row for each arm, and each arm's mean accuracies by task."""
+    by_arm: dict[str, list[TaskSequence]] = {}
+    for one in found:
+        by_arm.setdefault(one.arm, []).append(one)
+    lines = [
+        f"# {title}",
+        "",
+        "Mean ± half of the 95 % interval over the seeds. LA: accuracy on each task once it is "
+        "learned. ACC: on all tasks at the end. F: forgetting. BWT: backward transfer. KL: "
+        "divergence from the base model at the end, in nats a token.",
+        f"Arms are compared where LA is at least {acquisition:g}; others are marked with *.",
+        "",
+        "| arm | seeds | steps | LA | ACC | F | BWT | KL |",
+        "|---|---|---|---|---|---|---|---|",
+        *(_row(arm, runs, acquisition) for arm, runs in by_arm.items()),
+        "",
+    ]
+    for arm, runs in by_arm.items():
+        lines += [f"## {arm}", "", *_matrix(runs), ""]
+    return "\n".join(lines)
+
+
+def to_plain(found: Iterable[TaskSequence]) -> list[Mapping[str, object]]:
+    """For `--json` and the results file."""
+    return [
+        {
+            "arm": one.arm, "seed": one.seed, "accuracy": [list(row) for row in one.accuracy],
+            "LA": one.learned, "ACC": one.final, "BWT": one.backward_transfer,
+            "F": one.forgetting, "base_kl": one.base_kl, "steps": one.steps,
+        }
+        for one in found
+    ]  # fmt: skip
+
+
+def _row(arm: str, runs: Sequence[TaskSequence], acquisition: float) -> str:
+    columns = [
+        [one.learned for one in runs], [one.final for one in runs],
+        [one.forgetting for one in runs], [one.backward_transfer for one in runs],
+        [one.base_kl for one in runs],
+    ]  # fmt: skip
+    mark = "" if fmean(columns[0]) >= acquisition else " *"
+    cells = [_cell(values) for values in columns]
+    steps = round(fmean(one.steps for one in runs))
+    return f"| {_escaped(arm)}{mark} | {len(runs)} | {steps:,} | {' | '.join(cells)} |"
+
+
+def _cell(values: Sequence[float]) -> str:
+    mean, half = mean_and_interval(values)
+    return f"{mean:.3f}" if math.isnan(half) else f"{mean:.3f} ± {half:.3f}"
+
+
+def _matrix(runs: Sequence[TaskSequence]) -> list[str]:
+    """R, the mean over the seeds: a row after each task."""
+    tasks = len(runs[0].accuracy)
+    heading = " | ".join(f"task {j + 1}" for j in range(tasks))
+    lines = [f"| after | {heading} |", "|---|" + "---|" * tasks]
+    for i in range(tasks):
+        row = (fmean(one.accuracy[i][j] for one in runs) for j in range(tasks))
+        lines.append(f"| task {i + 1} | " + " | ".join(f"{value:.2f}" for value in row) + " |")
+    return lines
+
+
+def _escaped(text: str) -> str:
+    return text.replace("|", "\\|")
