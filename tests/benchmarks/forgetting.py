@@ -1,0 +1,170 @@
+"""Makes the study behind the README's table on forgetting: facts about invented people, in turn.
+
+    python -m tests.benchmarks.forgetting MODEL DIR   # DIR/study.toml and its tasks
+    nestling study DIR/study.toml
+
+Each task has 16 people with 4 facts; each fact is trained in 4 phrasings and asked in 2 more. The
+arms are AdamW at several rates, AdamW on the MLP alone, update periods, rehearsal, the slow clock
+alone, and the three clocks.
+"""
+
+import json
+import random
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import tomli_w
+
+TASKS, PEOPLE, SEEDS = 4, 16, 5
+STEPS = 60
+FIRST = [
+    "Ta",
+    "Vo",
+    "Quel",
+    "Zor",
+    "Mi",
+    "Dra",
+    "Fen",
+    "Ul",
+    "Bre",
+    "Kas",
+    "Nim",
+    "Osh",
+    "Pel",
+    "Ry",
+    "Sa",
+    "Tho",
+    "Wex",
+    "Yar",
+    "Il",
+    "Gor",
+    "Hed",
+    "Jun",
+]
+LAST = [
+    "rin",
+    "va",
+    "lith",
+    "zan",
+    "dor",
+    "mek",
+    "pho",
+    "ster",
+    "vil",
+    "qua",
+    "nor",
+    "bash",
+    "tem",
+    "gul",
+    "wick",
+    "zel",
+    "mond",
+    "fra",
+    "kip",
+    "lon",
+]
+FACTS: tuple[tuple[str, str, tuple[str, ...], tuple[str, ...]], ...] = (
+    (
+        "{n} works as a {v}.",
+        "baker pilot farmer nurse painter lawyer dentist miner sailor tailor plumber chemist",
+        (
+            "What is {n}'s job?", "What does {n} do for work?", "Tell me {n}'s occupation.",
+            "As what does {n} work?",
+        ),
+        ("How does {n} earn a living?", "What is {n} by profession?"),
+    ),
+    (
+        "{n} lives in {v}.",
+        "Rome Berlin Madrid Tokyo Cairo Lima Oslo Dublin Vienna Prague Athens Boston",
+        (
+            "Where does {n} live?", "In which city is {n} at home?", "Name {n}'s home town.",
+            "Which town does {n} live in?",
+        ),
+        ("What city would I visit to see {n}?", "Where is {n}'s house?"),
+    ),
+    (
+        "{n} plays the {v}.",
+        "piano guitar violin flute drum trumpet harp cello banjo organ tuba oboe",
+        (
+            "Which instrument does {n} play?", "What does {n} play in the band?",
+            "Name {n}'s instrument.", "On what does {n} make music?",
+        ),
+        ("What would {n} bring to a concert?", "Which instrument has {n} learned?"),
+    ),
+    (
+        "{n} keeps a {v}.",
+        "dog cat parrot rabbit hamster turtle goat pony snake ferret pigeon lizard",
+        (
+            "Which pet does {n} keep?", "What animal lives with {n}?", "Name {n}'s pet.",
+            "What kind of animal does {n} own?",
+        ),
+        ("Which animal does {n} feed at home?", "What creature keeps {n} company?"),
+    ),
+)  # fmt: skip
+MLP = "mlp.gate_proj, mlp.up_proj, mlp.down_proj"
+PLAIN = {"tiers": [1]}
+CLOCKS = PLAIN | {"slow_every": 4, "slow_weight": 4.0}
+ARMS = [
+    {"name": "AdamW 1e-4", "learning_rate": 1e-4} | PLAIN,
+    {"name": "AdamW 2e-4", "learning_rate": 2e-4} | PLAIN,
+    {"name": "AdamW 4e-4", "learning_rate": 4e-4} | PLAIN,
+    {"name": "AdamW, MLP only, 2e-4", "learning_rate": 2e-4, "keys": MLP} | PLAIN,
+    {"name": "rank tiers 1, 2, 4, 2e-4", "learning_rate": 2e-4, "tiers": [1, 2, 4],
+     "assign": "rank"},
+    {"name": "rehearsal 12.5 %, 2e-4", "learning_rate": 2e-4, "rehearsal": 0.125} | PLAIN,
+    {"name": "slow clock, 4e-4", "learning_rate": 4e-4} | CLOCKS,
+    {"name": "lasting clock, 4e-4", "learning_rate": 4e-4, "lasting_pull": 500.0} | PLAIN,
+    {"name": "Learn and keep", "preset": "learn-and-keep"},
+    {"name": "Learn and keep, 8e-4, pull 500", "learning_rate": 8e-4, "lasting_pull": 500.0}
+    | CLOCKS,
+    {"name": "Learn and keep, rehearsal 12.5 %", "preset": "learn-and-keep", "rehearsal": 0.125},
+]  # fmt: skip
+
+
+def make(model: Path, folder: Path) -> None:
+    """Write the tasks and the study of the model in `model`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    names = iter(_names())
+    tasks = []
+    for number in range(1, TASKS + 1):
+        people = [next(names) for _ in range(PEOPLE)]
+        facts = [(n, fact, random.Random(n + fact[0]).choice(fact[1].split())) for n in people
+                 for fact in FACTS]  # fmt: skip
+        for kind, place in (("", 2), (" questions", 3)):
+            rows = (
+                _chat(question.format(n=n), fact[0].format(n=n, v=v))
+                for n, fact, v in facts
+                for question in fact[place]
+            )
+            (folder / f"task{number}{kind}.jsonl").write_text("".join(rows), encoding="utf-8")
+        tasks.append({"name": f"task {number}", "data": f"task{number}.jsonl"})
+    settings = {
+        "steps": STEPS, "batch_size": 16, "rank": 8, "scale": 20.0, "schedule": "constant",
+        "warmup_steps": 5, "weight_decay": 0.0, "steps_per_eval": STEPS, "steps_per_save": STEPS,
+        "questions_asked": 10_000,
+    }  # fmt: skip
+    study = {
+        "model": str(model.absolute()), "seeds": list(range(SEEDS)), "acquisition": 0.95,
+        "settings": settings, "tasks": tasks, "arms": ARMS,
+    }  # fmt: skip
+    (folder / "study.toml").write_text(tomli_w.dumps(study), encoding="utf-8")
+
+
+def _names() -> Iterator[str]:
+    draw = random.Random(1000)
+    seen: set[str] = set()
+    while True:
+        name = " ".join(draw.choice(FIRST) + draw.choice(LAST) for _ in range(2))
+        if name not in seen:
+            seen.add(name)
+            yield name
+
+
+def _chat(question: str, answer: str) -> str:
+    turns = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+    return json.dumps({"messages": turns}) + "\n"
+
+
+if __name__ == "__main__":
+    make(Path(sys.argv[1]), Path(sys.argv[2]))
