@@ -24,6 +24,9 @@ NEVER_NEEDED = {
 }  # fmt: skip
 """Parts of a package that the app never imports."""
 
+ONLY_FOR_BUILDING = ("licenses", "macos")
+"""Folders of `resources` from which other files of the bundle are made."""
+
 IMPORTED_BY_COMPILED_CODE = ("mlx._reprlib_fix", "mlx.__array_api_info")
 """Modules that mlx.core imports from C++, where no analysis of Python code sees them."""
 
@@ -186,7 +189,9 @@ def resources() -> Iterator[tuple[str, str]]:
     folder = ROOT / "resources"
     for path in sorted(folder.rglob("*")):
         parts = path.relative_to(folder).parts
-        if path.is_file() and "make" not in parts and path.suffix not in (".pyc", ".icns", ".py"):
+        if parts[0] in ONLY_FOR_BUILDING or "make" in parts:
+            continue
+        if path.is_file() and path.suffix not in (".pyc", ".icns", ".py"):
             yield str(path), str(Path("resources", *parts[:-1]))
 
 
