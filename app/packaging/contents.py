@@ -184,6 +184,13 @@ def is_module_kept(module: str) -> bool:
     return is_kept(f"{module.replace('.', '/')}.py")
 
 
+def excluded_modules() -> list[str]:
+    """Modules that PyInstaller doesn't read at all: what stays out with all that it imports."""
+    partly = ("transformers", "pygments", "fsspec", "pyqtgraph")
+    found = (module for package in partly for module in modules_on_disk(package))
+    return [*EXCLUDED_MODULES, *(module for module in found if not is_module_kept(module))]
+
+
 def resources() -> Iterator[tuple[str, str]]:
     """The shipped files with the folder that each goes into; not the scripts that make them."""
     folder = ROOT / "resources"
