@@ -6,6 +6,10 @@
 
 Qt itself says when a window's pixels are handed to the screen; nothing in the program is changed.
 User and system time of all its threads are read at that moment from /proc, so on Linux alone.
+
+Other programs make processor time itself dearer (caches, a core's other thread): beside the
+figures as they are stand those of each start divided by the time of a loop
+beside it, in times of its fastest.
 """
 
 import argparse
@@ -48,6 +52,13 @@ def processor_seconds(process: int) -> float:
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
+def loop_seconds() -> float:
+    """Processor time of some arithmetic of Python's."""
+    begun = time.process_time()
+    sum(number * number % 7 for number in range(300_000))
+    return time.process_time() - begun
+
+
 def imports(said: list[str], most: int) -> str:
     """The modules whose own code takes longest to import, and their sum."""
     found = [match for line in said if (match := _IMPORT.match(line))]
@@ -55,6 +66,10 @@ def imports(said: list[str], most: int) -> str:
     lines = [f"{spent / 1000:7.1f} ms  {name}" for spent, name in by_time[:most]]
     total = sum(spent for spent, _ in by_time) / 1000
     return "\n".join([f"{len(by_time)} modules, {total:.0f} ms", *lines])
+
+
+def _median(values: list[float]) -> str:
+    return f"{statistics.median(values):.2f} s ({min(values):.2f} to {max(values):.2f})"
 
 
 def main() -> None:
@@ -70,12 +85,17 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         start(command, home)  # files into the system's cache; not counted
-        found = [start(command, home) for _ in range(arguments.rounds)]
-        spent = sorted(one[0] for one in found)
-        clock = statistics.median(one[1] for one in found)
+        found, loops = [], []
+        for _ in range(arguments.rounds):
+            before = loop_seconds()
+            found.append(start(command, home))
+            loops.append((before + loop_seconds()) / 2)
+        fastest = min([*loops, *(loop_seconds() for _ in range(50))])
+        spent = [one[0] for one in found]
+        even = [one * fastest / loop for one, loop in zip(spent, loops, strict=True)]
         print(
-            f"{statistics.median(spent):.2f} s of processor time ({spent[0]:.2f} to "
-            f"{spent[-1]:.2f}), {clock:.2f} s by the clock; {arguments.rounds} starts"
+            f"{_median(spent)} of processor time; {_median(even)} at the loop's fastest; "
+            f"{_median([one[1] for one in found])} by the clock; {arguments.rounds} starts"
         )
         if arguments.modules:
             print(imports(start(command, home, PYTHONPROFILEIMPORTTIME="1")[2], 40))
