@@ -1,6 +1,7 @@
 """Where Nestling keeps things (the user's application-support folder) and what it ships."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import platformdirs
@@ -78,3 +79,19 @@ def starter_dir() -> Path:
 def starter_model_dir() -> Path:
     """The starter model, as mlx-lm loads it."""
     return starter_dir() / "model"
+
+
+def at_shipped_places(digests: object) -> object:
+    """What a run keeps by the paths of its files, with the places of this copy's files."""
+    if not isinstance(digests, Mapping):
+        return digests
+    return {str(shipped(Path(path))): digest for path, digest in digests.items()}
+
+
+def shipped(path: Path) -> Path:
+    """The same file of this copy of the app, where `path` is another copy's and is gone: the app
+    was moved, or another install began the run."""
+    _, mark, rest = str(path).rpartition("/resources/starter")
+    here = Path(f"{starter_dir()}{rest}")
+    is_lost = mark and not os.path.exists(path)
+    return here if is_lost and os.path.exists(here) else path
