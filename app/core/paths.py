@@ -71,14 +71,13 @@ def resources_dir() -> Path:
     return installed if installed.is_dir() else package.parent / "resources"
 
 
-def starter_dir() -> Path:
-    """The embedded starter model, its sample dataset and its question sets."""
-    return resources_dir() / "starter"
-
-
-def starter_model_dir() -> Path:
-    """The starter model, as mlx-lm loads it."""
-    return starter_dir() / "model"
+def shipped(path: Path) -> Path:
+    """The same file of this copy of the app, where `path` is another copy's and is gone: the app
+    was moved, or another install began the run."""
+    _, mark, rest = str(path).rpartition("/resources/")
+    here = resources_dir() / rest
+    is_lost = mark and not os.path.exists(path)
+    return here if is_lost and os.path.exists(here) else path
 
 
 def at_shipped_places(digests: object) -> object:
@@ -88,10 +87,11 @@ def at_shipped_places(digests: object) -> object:
     return {str(shipped(Path(path))): digest for path, digest in digests.items()}
 
 
-def shipped(path: Path) -> Path:
-    """The same file of this copy of the app, where `path` is another copy's and is gone: the app
-    was moved, or another install began the run."""
-    _, mark, rest = str(path).rpartition("/resources/starter")
-    here = Path(f"{starter_dir()}{rest}")
-    is_lost = mark and not os.path.exists(path)
-    return here if is_lost and os.path.exists(here) else path
+def starter_dir() -> Path:
+    """The embedded starter model, its sample dataset and its question sets."""
+    return resources_dir() / "starter"
+
+
+def starter_model_dir() -> Path:
+    """The starter model, as mlx-lm loads it."""
+    return starter_dir() / "model"
