@@ -1,5 +1,6 @@
 """`nestling` and `python -m app`: the terminal's commands, or the window."""
 
+import gc
 import multiprocessing
 import sys
 from typing import TYPE_CHECKING
@@ -13,11 +14,25 @@ def main() -> int:
     # The frozen app starts its worker processes by this door: they end here, before the imports
     # that only a command needs.
     multiprocessing.freeze_support()
-    from app.cli.commands import run
-    from app.cli.terminal import guard_streams
-
+    try:
+        from app.cli.commands import run
+        from app.cli.terminal import guard_streams
+    except Exception as error:
+        if len(sys.argv) == 1:  # the window was asked for
+            _show_where_nobody_reads(error)
+        raise
     guard_streams()
     return run(sys.argv[1:], _open_window, _self_test)
+
+
+def _show_where_nobody_reads(error: Exception) -> None:
+    """A click that shows nothing would leave the user in the dark."""
+    from app.core.bundle import has_reader
+
+    if not has_reader():
+        from app.ui.start_failure import show_start_failure
+
+        show_start_failure(error)
 
 
 def _open_window(config: "TrainingConfig | None") -> int:
@@ -25,17 +40,19 @@ def _open_window(config: "TrainingConfig | None") -> int:
 
     if has_reader():
         return _run_window(config)
-    from app.ui.start_failure import log_crashes, show_start_failure
+    from app.ui.start_failure import log_crashes
 
     log_crashes()
     try:
         return _run_window(config)
-    except Exception as error:  # a click that shows nothing would leave the user in the dark
-        show_start_failure(error)
+    except Exception as error:
+        _show_where_nobody_reads(error)
         raise
 
 
 def _run_window(config: "TrainingConfig | None") -> int:
+    was_automatic = gc.isenabled()
+    gc.disable()  # imports leave no garbage, and looking for it takes 6 % of the start
     try:
         from app.application import run_app
     except ImportError as error:
@@ -45,6 +62,9 @@ def _run_window(config: "TrainingConfig | None") -> int:
             f"The window can't open: {error}.",
             "Install what is missing, or stay in the terminal: nestling demo --terminal.",
         ) from error
+    finally:
+        if was_automatic:
+            gc.enable()
     return run_app(sys.argv[:1], config=config, autostart=config is not None)
 
 

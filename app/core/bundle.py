@@ -3,6 +3,9 @@
 import sys
 from pathlib import Path
 
+LICENSES_FILE = "licenses.txt"
+"""The license texts of everything in the bundle; written when it is built."""
+
 
 def bundle_dir() -> Path | None:
     """The folder of the frozen app's files, which is never written to; None in an install."""

@@ -15,6 +15,7 @@ from app.core.errors import InputError
 from app.core.odd_values import brief, is_finite
 from app.core.one_line import one_line
 from app.core.parsing import parse_toml
+from app.core.paths import shipped
 from app.core.settings.tiers import Pending
 
 
@@ -160,9 +161,9 @@ def _typed(name: str, value: Any, kind: Any, where: str) -> Any:
     if name in ("tier_patterns", "keys") and _is_list_of(value, str):
         return ", ".join(value)
     if name == "question_sets" and _is_list_of(value, str):
-        return tuple(Path(item) for item in value)
+        return tuple(shipped(Path(item)) for item in value)
     if kind in (Path, Path | None) and isinstance(value, str):
-        return Path(value)
+        return shipped(Path(value))
     if kind is float and isinstance(value, int | float) and not _is_too_large(value):
         return float(value)
     if kind is int and isinstance(value, int) and not isinstance(value, bool):
@@ -195,7 +196,7 @@ def _parsed_mix(text: str) -> MixedDataset:
     path, _, share = text.rpartition("=")
     if not path:
         raise ValueError
-    return MixedDataset(Path(path), float(share))
+    return MixedDataset(shipped(Path(path)), float(share))
 
 
 def _mixed_dataset(table: Mapping[str, Any]) -> MixedDataset:
@@ -204,7 +205,7 @@ def _mixed_dataset(table: Mapping[str, Any]) -> MixedDataset:
     are_texts = isinstance(data, str) and data and isinstance(columns, str)
     if not (are_known and are_texts) or isinstance(share, bool | str):
         raise ValueError
-    return MixedDataset(Path(data), float(share), columns)
+    return MixedDataset(shipped(Path(data)), float(share), columns)
 
 
 def _typed_tiers(value: Any, where: str) -> tuple[TierConfig, ...]:

@@ -1,6 +1,7 @@
 """Where Nestling keeps things (the user's application-support folder) and what it ships."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import platformdirs
@@ -68,6 +69,22 @@ def resources_dir() -> Path:
     package = Path(__file__).resolve().parents[1]
     installed = package / "resources"
     return installed if installed.is_dir() else package.parent / "resources"
+
+
+def shipped(path: Path) -> Path:
+    """The same file of this copy of the app, where `path` is another copy's and is gone: the app
+    was moved, or another install began the run."""
+    _, mark, rest = str(path).rpartition("/resources/")
+    here = resources_dir() / rest
+    is_lost = mark and not os.path.exists(path)
+    return here if is_lost and os.path.exists(here) else path
+
+
+def at_shipped_places(digests: object) -> object:
+    """What a run keeps by the paths of its files, with the places of this copy's files."""
+    if not isinstance(digests, Mapping):
+        return digests
+    return {str(shipped(Path(path))): digest for path, digest in digests.items()}
 
 
 def starter_dir() -> Path:

@@ -1,7 +1,6 @@
 """Version, commit and MLX's version, as `nestling --version` and About show them."""
 
 import subprocess
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from app import __version__
@@ -21,6 +20,8 @@ def version_line() -> str:
 
 def package_version(package: str) -> str:
     """An installed package's version; "unknown" where its metadata is missing."""
+    from importlib.metadata import PackageNotFoundError, version  # 40 ms that the window saves
+
     try:
         return version(package)
     except PackageNotFoundError:

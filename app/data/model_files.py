@@ -20,6 +20,7 @@ from app.core.base_model import (
 )
 from app.core.errors import AppError, InputError
 from app.core.parsing import parse_json
+from app.core.paths import shipped
 from app.core.progress import run_to_end
 from app.data.fingerprint import (
     check_unchanged,
@@ -116,7 +117,7 @@ def check_base_model(
     manifest keeps of it; `also_large` weights are hashed whole, which can take a minute."""
     if not isinstance(model, str) or not model:
         return BaseModelCheck("missing", "The run names no base model.")
-    folder = Path(model)
+    folder = shipped(Path(model))
     try:
         if not (folder / "config.json").is_file():
             return BaseModelCheck("missing", f"The base model is no longer at {folder}.")

@@ -12,7 +12,6 @@ from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import date
-from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from app.core.errors import AppError, InputError, RunError
 from app.core.folders import remove_made
 from app.core.interrupting import StoppedEarly
 from app.core.settings.training import Replies
+from app.core.version import package_version
 from app.data.checked_file import read_examples
 from app.data.dataset import refusing
 from app.data.dataset_files import facts_of
@@ -220,7 +220,7 @@ def _identity(tokenizer: Tokenizer) -> list[object]:
     template = getattr(tokenizer, "chat_template", None)
     # A template may print the day.
     day = date.today().isoformat() if "strftime_now" in str(template) else ""
-    libraries = [_version(name) for name in _LIBRARIES]
+    libraries = [package_version(name) for name in _LIBRARIES]
     if plain is None:
         # No telling what its code does, so that its rows are made anew by every process.
         return [os.getpid(), id(tokenizer), day, libraries]
@@ -236,10 +236,3 @@ def _identity(tokenizer: Tokenizer) -> list[object]:
         day,
         libraries,
     ]
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:  # a frozen app may have none
-        return ""

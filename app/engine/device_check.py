@@ -7,16 +7,16 @@ from typing import Any
 import numpy as np
 
 from app.core.errors import RunError
+from app.engine.metal_shaders import SHADERS, shader_target
 from app.engine.mlx_gateway import compiles, device_name, import_mlx
 
 SIZE = 128
 _TOLERANCE = 1e-3
 """Relative to the largest value of the product; GPUs sum in another order, some in TF32."""
-SHADERS = "mlx.metallib"
 
 
 def describe_device() -> str:
-    """ "Apple M3 Max, mlx.metallib 146.9 MB"."""
+    """ "Apple M3 Max, mlx.metallib 146.9 MB for macOS 14.0"."""
     import_mlx()
     return f"{device_name()}{_shaders(sys.platform)}"
 
@@ -27,7 +27,8 @@ def _shaders(platform: str) -> str:
     path = Path(str(import_mlx().__file__)).parent / "lib" / SHADERS
     if not path.is_file():
         raise RunError(f"{path}: MLX's shaders are missing.", "Install Nestling again.")
-    return f", {SHADERS} {path.stat().st_size / 1e6:.1f} MB"
+    size, target = path.stat().st_size / 1e6, shader_target(path)
+    return f", {SHADERS} {size:.1f} MB for macOS {target}"
 
 
 def check_product() -> str:

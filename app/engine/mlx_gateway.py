@@ -9,6 +9,7 @@ import os
 import resource
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -17,6 +18,7 @@ from app.core.computer import Computer
 from app.core.error_text import error_text
 from app.core.errors import RunError
 from app.engine.blas import Blas, load_fast_blas
+from app.engine.metal_shaders import SHADERS, shader_target
 
 CACHE_LIMIT_BYTES = 2 * 1024**3
 """MLX keeps freed buffers for reuse up to here; without a bound it grows with every new shape."""
@@ -83,14 +85,23 @@ def device_name() -> str:
 def computed_by() -> Computer:
     """What the last bits of a run's numbers depend on beside its settings."""
     mx = import_mlx()
-    device, blas = "CPU", _blas.name or "the reference BLAS"
+    device, blas, mlx = "CPU", _blas.name or "the reference BLAS", str(mx.__version__)
     if mx.default_device().type != mx.DeviceType.cpu:
-        device, blas = device_name(), ""
+        device, blas, mlx = device_name(), "", f"{mlx}{_shaders(Path(str(mx.__file__)))}"
     elif sys.platform == "darwin":
         blas = "Accelerate"
     elif _blas.kernels:
         blas += f" ({_blas.kernels})"
-    return Computer(device, blas, str(mx.__version__), ARITHMETIC)
+    return Computer(device, blas, mlx, ARITHMETIC)
+
+
+def _shaders(core: Path) -> str:
+    """Which of MLX's wheels for macOS this is: those of one version have different kernels, and
+    the bundle has the oldest system's."""
+    try:
+        return f" (shaders for macOS {shader_target(core.parent / 'lib' / SHADERS)})"
+    except (OSError, ValueError):  # a GPU of another maker
+        return ""
 
 
 def compiled(function: Callable[..., Any], **captured: Any) -> Callable[..., Any]:

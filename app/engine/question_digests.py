@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from app.core.events import LogMessage
+from app.core.paths import at_shipped_places
 
 QUESTIONS_KEY = "question_data"
 """The manifest's entry: path → SHA-256 of each question set's files."""
@@ -15,7 +16,7 @@ def question_notes(manifest: Mapping[str, Any], found: Mapping[str, str]) -> lis
     others may go on."""
     if not found:
         return []
-    began = manifest.get(QUESTIONS_KEY)
+    began = at_shipped_places(manifest.get(QUESTIONS_KEY))
     if not isinstance(began, Mapping):
         return [
             LogMessage(

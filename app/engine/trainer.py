@@ -13,7 +13,7 @@ from app.core.disks import own_folder, remember_disk
 from app.core.errors import InputError
 from app.core.events import Event, LogMessage, RunFinished, StageChanged
 from app.core.interrupting import StoppedEarly
-from app.core.paths import expanded
+from app.core.paths import at_shipped_places, expanded
 from app.core.paths import runs_dir as default_runs_dir
 from app.core.regular_files import read_regular
 from app.data.fingerprint import reading_fingerprints
@@ -221,7 +221,7 @@ def _checking_dataset(
     """Raise InputError unless the files are those that the run began with."""
     mixed = [dataset.data for dataset in config.mix]
     found = yield from reading_fingerprints(config.data, config.valid, mixed)
-    if found != saved.get("data"):
+    if found != at_shipped_places(saved.get("data")):
         raise InputError(
             f"The dataset {config.data} is not the one this run began with.",
             "Put the old files back, or start a new run.",

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -33,6 +32,7 @@ from app.core.events import (
 from app.core.files import plain_disk_errors
 from app.core.folders import close_to_others, make_folder, remove_empty
 from app.core.loss_words import loss_words
+from app.core.version import package_version
 from app.library.claim import Claim, is_claimed
 from app.library.manifest import (
     FORMAT,
@@ -304,9 +304,5 @@ def _computers(manifest: Mapping[str, Any], step: int, computer: Computer) -> li
 
 def _versions() -> dict[str, str]:
     found = {"nestling": __version__, "python": platform.python_version(), "system": sys.platform}
-    for package in ("mlx", "mlx-lm", "transformers"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "unknown"
-    return found
+    packages = ("mlx", "mlx-lm", "transformers")
+    return found | {package: package_version(package) for package in packages}

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from app.core.errors import AppError, InputError
 from app.core.one_line import one_line
+from app.core.paths import shipped
 from app.library.believable import Reading
 from app.library.claim import is_claimed
 from app.library.going_on import IN_PROGRESS, NO_CHECKPOINT, why_done
@@ -123,6 +124,10 @@ def _unreadable(run_dir: Path, problem: str) -> RunSummary:
     )  # fmt: skip
 
 
+def _model(said: object) -> str:
+    return str(shipped(Path(str(said)))) if said else ""
+
+
 def _summary(run_dir: Path, manifest: dict[str, Any], recorded: int | None) -> RunSummary:
     config, label, reading = manifest["config"], read_label(run_dir), Reading(MANIFEST_FILE)
     outcome = _part("its scores", lambda: _outcome(run_dir, manifest))
@@ -135,7 +140,7 @@ def _summary(run_dir: Path, manifest: dict[str, Any], recorded: int | None) -> R
     summary = RunSummary(
         run_dir=run_dir,
         name=reading.name(label.name or manifest["name"], run_dir.name),
-        model=str(config.get("model", "")),
+        model=_model(config.get("model", "")),
         data=str(config.get("data", "")),
         created=_part("its date", lambda: shown_instant(manifest["created"])),
         steps=steps,

@@ -11,6 +11,7 @@ from typing import Any
 from app.core.answers import Tried
 from app.core.errors import InputError
 from app.core.one_line import one_line
+from app.core.paths import shipped
 from app.library.checkpoint_list import CheckpointFacts, list_checkpoints
 from app.library.label import read_label
 from app.library.manifest import read_manifest
@@ -46,7 +47,7 @@ def read_choices(run_dir: Path) -> TryChoices:
     return TryChoices(
         run_dir,
         one_line(read_label(run_dir).name or manifest["name"]) or run_dir.name,
-        Path(str(config.get("model", ""))),
+        shipped(Path(str(config.get("model", "")))),
         tuple(list_checkpoints(run_dir, no_steps(), log)),
         config,
     )

@@ -9,16 +9,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from app.core.bundle import LICENSES_FILE
+from app.engine.metal_shaders import shader_target
 from app.packaging.contents import KEPT_QT_PLUGINS
 from app.packaging.info_plist import IMPORTED_TYPES, MINIMUM_SYSTEM, SYSTEM_TYPES, info_plist
-from app.packaging.mach_o import MachO, as_numbers, is_mach_o, read_mach_o, shader_target
+from app.packaging.mach_o import MachO, as_numbers, is_mach_o, read_mach_o
 
 BUDGET_BYTES = 400_000_000
 PYTHON_BYTES = 36_000_000
 """Python with its libraries, and the program: what a bundle made on Linux lacks. An estimate."""
 REQUIRED = (
     "Contents/MacOS/Nestling", "Contents/Resources/nestling.icns",
-    "Contents/Resources/commit.txt",
+    "Contents/Resources/commit.txt", f"Contents/Resources/{LICENSES_FILE}",
     "Contents/Resources/resources/starter/model/model.safetensors",
     "Contents/Resources/resources/starter/sample/train.jsonl",
     "Contents/Resources/mlx/lib/mlx.metallib", "Contents/Frameworks/mlx/lib/libmlx.dylib",

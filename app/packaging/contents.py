@@ -24,6 +24,9 @@ NEVER_NEEDED = {
 }  # fmt: skip
 """Parts of a package that the app never imports."""
 
+ONLY_FOR_BUILDING = ("licenses", "macos")
+"""Folders of `resources` from which other files of the bundle are made."""
+
 IMPORTED_BY_COMPILED_CODE = ("mlx._reprlib_fix", "mlx.__array_api_info")
 """Modules that mlx.core imports from C++, where no analysis of Python code sees them."""
 
@@ -181,12 +184,21 @@ def is_module_kept(module: str) -> bool:
     return is_kept(f"{module.replace('.', '/')}.py")
 
 
+def excluded_modules() -> list[str]:
+    """Modules that PyInstaller doesn't read at all: what stays out with all that it imports."""
+    partly = ("transformers", "pygments", "fsspec", "pyqtgraph")
+    found = (module for package in partly for module in modules_on_disk(package))
+    return [*EXCLUDED_MODULES, *(module for module in found if not is_module_kept(module))]
+
+
 def resources() -> Iterator[tuple[str, str]]:
     """The shipped files with the folder that each goes into; not the scripts that make them."""
     folder = ROOT / "resources"
     for path in sorted(folder.rglob("*")):
         parts = path.relative_to(folder).parts
-        if path.is_file() and "make" not in parts and path.suffix not in (".pyc", ".icns", ".py"):
+        if parts[0] in ONLY_FOR_BUILDING or "make" in parts:
+            continue
+        if path.is_file() and path.suffix not in (".pyc", ".icns", ".py"):
             yield str(path), str(Path("resources", *parts[:-1]))
 
 

@@ -11,10 +11,11 @@ from email.parser import HeaderParser
 from pathlib import Path
 from typing import Any
 
+from app.engine.metal_shaders import shader_target
 from app.packaging.contents import IMPORTED_BY_COMPILED_CODE, names_in_compiled_code
 from app.packaging.environment import CONSTRAINTS, mac_options, requirements, run
 from app.packaging.info_plist import MINIMUM_SYSTEM
-from app.packaging.mach_o import as_numbers, is_mach_o, read_mach_o, shader_target
+from app.packaging.mach_o import as_numbers, is_mach_o, read_mach_o
 
 NEWER_BINDINGS = {"PySide6": "15.0", "shiboken6": "15.0"}
 """Packages whose Python modules ask for a newer macOS than their Qt; macOS does not hold

@@ -80,16 +80,3 @@ def as_numbers(version: str) -> tuple[int, ...]:
 
 def _text(data: bytes) -> str:
     return data.rstrip(b"\0").decode()
-
-
-def shader_target(metallib: Path) -> str:
-    """The macOS that a file of compiled shaders asks for: its header's bytes 12 to 15.
-
-    Raises ValueError if it is no such file.
-    """
-    with metallib.open("rb") as file:
-        head = file.read(16)
-    if len(head) < 16 or head[:4] != b"MTLB":
-        raise ValueError(f"{metallib} is no file of Metal shaders.")
-    major, minor = struct.unpack("<HH", head[12:16])
-    return f"{major}.{minor}"

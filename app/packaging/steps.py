@@ -3,7 +3,7 @@
 import os
 import shutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from app.packaging import environment as env
@@ -141,6 +141,7 @@ def check_mac(report: Report, work: Path) -> None:
     report.step("their tags and dependencies", lambda: _sound(mac_wheels.wheel_problems(wheels)))
     report.step("unpacking", lambda: _unpacked(wheels, site))
     report.step("their libraries", lambda: _sound(mac_wheels.site_problems(site)))
+    report.step("their licenses", lambda: _sound(_license_problems(site)))
     toc = work / "pyinstaller" / "build_macos" / "COLLECT-00.toc"
     if not simulated_bundle.tools_there():
         report.skip("simulated bundle", "llvm-lipo and llvm-install-name-tool are not installed")
@@ -170,6 +171,14 @@ def _unpacked(wheels: Path, site: Path) -> str:
     shutil.rmtree(site, ignore_errors=True)
     unpack(wheels, site)
     return str(site)
+
+
+def _license_problems(site: Path) -> Iterator[str]:
+    from importlib.metadata import distributions
+
+    from app.packaging.licenses import license_problems
+
+    return license_problems(distributions(path=[str(site)]))
 
 
 def _sound(problems: Iterable[str]) -> str:

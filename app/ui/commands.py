@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Slot
 from PySide6.QtWidgets import QFileDialog
 
+from app.core.bundle import LICENSES_FILE, bundled
 from app.core.events import LogMessage
 from app.core.version import version_line
 from app.data.readers.formats import FORMATS
@@ -58,6 +59,7 @@ class Commands(QObject):
             "export": self.export_shown,
             "close": self.close_window,
             "about": self.show_about,
+            "licenses": self.show_licenses,
             "train_page": lambda: window.show_page(TRAIN),
             "data_page": lambda: window.show_page(DATA),
             "library_page": lambda: window.show_page(LIBRARY),
@@ -213,6 +215,12 @@ class Commands(QObject):
         """What a run says that should not be missed."""
         if isinstance(event, LogMessage) and event.is_warning:
             self._window.notice.tell(event.text, is_lasting=True)
+
+    @Slot()
+    def show_licenses(self) -> None:
+        path = bundled(LICENSES_FILE)
+        if path is not None and not desktop.open_text(path):
+            self._window.notice.tell(f"No program opens text files here. The texts are in {path}.")
 
     @Slot()
     def show_about(self) -> None:

@@ -1,4 +1,4 @@
-"""The seam to the user's desktop: showing a folder in Finder or in the file manager."""
+"""The seam to the user's desktop: shows a folder in Finder or the file manager, opens a text."""
 
 import sys
 from pathlib import Path
@@ -14,3 +14,8 @@ def reveal(path: Path) -> bool:
     if sys.platform == "darwin":
         return QProcess.startDetached("/usr/bin/open", ["-R", str(path)])[0]
     return QDesktopServices.openUrl(QUrl.fromLocalFile(str(path if path.is_dir() else path.parent)))
+
+
+def open_text(path: Path) -> bool:
+    """Open the file in the user's program for texts; False when the desktop has none."""
+    return QDesktopServices.openUrl(QUrl.fromLocalFile(str(path)))

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from PySide6.QtGui import QAction, QActionGroup, QKeySequence
 from PySide6.QtWidgets import QApplication, QLineEdit, QMainWindow, QMenu, QPlainTextEdit
 
+from app.core.bundle import LICENSES_FILE, bundled
 from app.ui.appearance import Appearance, Look
 from app.ui.plain_text import set_tip
 from app.ui.run_actions import RunActions
@@ -32,6 +33,8 @@ class Menus:
         self._view(appearance)
         self._window_menu()
         help_menu = self._menu("&Help")
+        if bundled(LICENSES_FILE) is not None:  # an install has them beside its packages
+            self._item(help_menu, "Acknowledgements", "licenses")
         self._item(help_menu, "About Nestling", "about", role=QAction.MenuRole.AboutRole)
 
     def _file(self) -> None:

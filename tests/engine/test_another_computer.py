@@ -1,16 +1,19 @@
 """A run that goes on where something else computes says so, and goes on."""
 
 import json
+import struct
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from app.core.computer import read_computers
+from app.core.computer import Computer, read_computers
 from app.core.config import TrainingConfig
 from app.core.events import LogMessage
 from app.core.paths import runs_dir
+from app.engine import mlx_gateway
 from app.engine.checkpoints import last_checkpoint
 from app.engine.mlx_gateway import computed_by
 from app.engine.trainer import resume, train
@@ -69,6 +72,30 @@ def test_going_on_where_something_else_computes_is_told_and_kept(
     assert facts["Device from step 3"] == str(computed_by())
     assert not any("bit-equal" in message.text for message in resume(stopped)
                    if isinstance(message, LogMessage))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("shaders", "words"),
+    [
+        (b"MTLB" + bytes(8) + struct.pack("<HH", 14, 0), "1.0 (shaders for macOS 14.0)"),
+        (b"MTLB" + bytes(8) + struct.pack("<HH", 26, 2), "1.0 (shaders for macOS 26.2)"),
+        (b"something else", "1.0"),
+        (None, "1.0"),
+    ],
+)
+def test_the_bundle_and_an_install_with_other_shaders_are_two_computers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shaders: bytes | None, words: str
+) -> None:
+    """pip takes MLX's wheel for the Mac that it runs on, the bundle that for the oldest one."""
+    (tmp_path / "lib").mkdir()
+    if shaders is not None:
+        (tmp_path / "lib" / "mlx.metallib").write_bytes(shaders)
+    on_a_mac = SimpleNamespace(
+        __file__=str(tmp_path / "core.so"), __version__="1.0", DeviceType=SimpleNamespace(cpu=0),
+        default_device=lambda: SimpleNamespace(type=1), device_info=lambda: {"device_name": "M3"},
+    )  # fmt: skip
+    monkeypatch.setattr(mlx_gateway, "import_mlx", lambda: on_a_mac)
+    assert computed_by() == Computer("M3", "", words, mlx_gateway.ARITHMETIC)
 
 
 def test_what_computed_before_it_was_counted_is_the_first_arithmetic(stopped: Path) -> None:

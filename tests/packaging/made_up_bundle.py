@@ -55,6 +55,7 @@ def make_bundle(folder: Path) -> Path:
     data.mkdir(parents=True)
     shutil.copy(ROOT / "resources" / "icon" / "nestling.icns", data)
     write(data / "commit.txt", b"0123456789\n")
+    write(data / "licenses.txt", b"x")
     write(data / "resources" / "starter" / "model" / "model.safetensors", b"x")
     write(data / "resources" / "starter" / "sample" / "train.jsonl", b"x")
     write(data / "mlx" / "lib" / "mlx.metallib", metallib())

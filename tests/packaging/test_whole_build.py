@@ -13,15 +13,21 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
 
 from app import __version__
+from app.core.config import TrainingConfig
+from app.engine.trainer import train
 from app.library.metrics import count_steps
 from tests.patience import PATIENCE_SECONDS
 
 ROOT = Path(__file__).parents[2]
+PAINTING = "qt.widgets.painting.info"
+"""Qt's own message of a window's pixels that go to the screen."""
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(
@@ -54,6 +60,11 @@ def program(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
     assert after == before
 
 
+def copy_of_links(built: Path, folder: Path) -> Path:
+    """A copy from which files can be removed."""
+    return Path(shutil.copytree(built, folder / "nestling", symlinks=True, copy_function=os.link))
+
+
 def snapshot(folder: Path) -> dict[str, int]:
     return {str(path): path.lstat().st_size for path in sorted(folder.rglob("*"))}
 
@@ -76,8 +87,7 @@ def test_the_self_test_passes_with_an_empty_environment(program: Path, path: str
 
 
 def test_a_damaged_copy_fails_its_self_test(built: Path, tmp_path: Path) -> None:
-    copy = tmp_path / "nestling"
-    shutil.copytree(built, copy, symlinks=True)
+    copy = copy_of_links(built, tmp_path)
     (copy / "_internal" / "resources" / "starter" / "model" / "config.json").unlink()
     next((copy / "_internal" / "pyarrow").glob("_parquet.*.so")).unlink()
     done = run(copy / "nestling", "--self-test", "--json")
@@ -86,6 +96,54 @@ def test_a_damaged_copy_fails_its_self_test(built: Path, tmp_path: Path) -> None
     assert done.returncode == 1
     assert {"shipped files", "dataset formats", "run, resume, export", "window"} <= failed
     assert not {"versions", "device", "arithmetic", "architectures"} & failed
+
+
+def test_the_license_text_of_everything_in_it_is_there(built: Path) -> None:
+    written = (built / "_internal" / "licenses.txt").read_text()
+    titles = set(re.findall(r"={80}\n(.+?)(?: [\d.]+)?\n={80}", written))
+    folders = built.joinpath("_internal").glob("*.dist-info")
+    names = {folder.name.partition("-")[0].lower() for folder in folders}
+    assert names | {"nestling", "python", "pyinstaller", "shiboken6", "safetensors", "jinja2"} <= {
+        title.lower().replace("-", "_") for title in titles
+    }
+
+
+def test_a_start_that_fails_shows_a_dialog_and_is_described_in_a_file(
+    built: Path, tmp_path: Path, screen: str
+) -> None:
+    copy = copy_of_links(built, tmp_path)
+    next((copy / "_internal" / "PySide6").glob("QtSvg.*so")).unlink()
+    home = tmp_path / "home"
+    environment = {
+        "NESTLING_HOME": str(home), "DISPLAY": screen, "QT_LOGGING_RULES": f"{PAINTING}=true"
+    }  # fmt: skip
+    with subprocess.Popen(
+        [copy / "nestling"], env=environment, cwd="/", text=True, stderr=subprocess.PIPE
+    ) as window:
+        assert window.stderr is not None
+        said = list(takewhile(lambda line: "Flushing" not in line, window.stderr))
+        window.terminate()
+    assert [line for line in said if "QMessageBox" in line], said
+    assert "QtSvg" in (home / "logs" / "start.log").read_text()
+
+
+def test_a_run_of_an_install_resumes_in_it_with_the_same_numbers(
+    program: Path, tmp_path: Path
+) -> None:
+    """Both have the pinned versions here; where they differ, the run says so."""
+    starter = ROOT / "resources" / "starter"
+    config = TrainingConfig(model=starter / "model", data=starter / "sample", steps=6, rank=4)
+    list(train(replace(config, output=tmp_path / "whole")))
+    list(train(replace(config, output=tmp_path / "stopped"), stop_after=3))
+    done = run(program, "resume", tmp_path / "stopped", NESTLING_HOME=str(tmp_path / "home"))
+    assert done.returncode == 0, done.stderr
+    log = (tmp_path / "stopped" / "log.txt").read_text()
+    if "not bit-equal" not in log:
+        last = [tmp_path / name / "checkpoints" / "step-000006" for name in ("whole", "stopped")]
+        one, other = (folder.joinpath("adapters.safetensors").read_bytes() for folder in last)
+        assert one == other
+    computers = json.loads((tmp_path / "stopped" / "run.json").read_text())["computed_by"]
+    assert (len(computers) == 1) is ("not bit-equal" not in log)
 
 
 def test_it_names_its_version_its_commit_and_mlx(program: Path) -> None:

@@ -82,6 +82,18 @@ def test_a_foreseen_fault_is_shown_in_its_own_words(
     assert shown == [("The disk Big is not connected.", "Connect it.")]
 
 
+@pytest.mark.parametrize("arguments", [(), ("runs",)])
+def test_a_program_whose_commands_can_not_be_imported_says_so_where_the_window_was_asked_for(
+    clicked: None, shown: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+) -> None:  # fmt: skip
+    monkeypatch.setitem(sys.modules, "app.cli.commands", None)
+    monkeypatch.setattr(sys, "argv", ["nestling", *arguments])
+    with pytest.raises(ImportError):
+        program.main()
+    assert [title for title, _ in shown] == ([] if arguments else ["Nestling can't start."])
+
+
 def test_an_unwritable_log_folder_hides_no_fault(
     own_home: Path, shown: list[tuple[str, str]]
 ) -> None:

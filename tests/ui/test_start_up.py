@@ -9,7 +9,7 @@ SHOW = """
 import json, sys
 from app.application import Nestling, make_application
 
-HEAVY = ("mlx.core", "mlx_lm", "transformers", "pyqtgraph", "numpy")
+HEAVY = ("mlx.core", "mlx_lm", "transformers", "pyqtgraph", "numpy", "importlib.metadata")
 application = make_application(["nestling"])
 nestling = Nestling(application)
 nestling.window.show()
