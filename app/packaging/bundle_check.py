@@ -23,6 +23,7 @@ REQUIRED = (
     "Contents/Resources/commit.txt", f"Contents/Resources/{LICENSES_FILE}",
     "Contents/Resources/resources/starter/model/model.safetensors",
     "Contents/Resources/resources/starter/sample/train.jsonl",
+    "Contents/Resources/resources/general/lessons/chats.jsonl",
     "Contents/Resources/mlx/lib/mlx.metallib", "Contents/Frameworks/mlx/lib/libmlx.dylib",
     "Contents/Frameworks/PySide6/Qt/plugins/platforms/libqcocoa.dylib",
     "Contents/Frameworks/PySide6/Qt/plugins/platforms/libqoffscreen.dylib",

@@ -14,6 +14,8 @@ SHIPPED = (
     "starter/sample/train.jsonl", "starter/sample/valid.jsonl", "starter/sample/new_facts.jsonl",
     "starter/model/config.json", "starter/model/model.safetensors",
     "starter/model/tokenizer.json", "starter/model/tokenizer_config.json",
+    "general/lessons/chats.jsonl", "general/lessons/passages.jsonl",
+    "general/meter/chats.jsonl", "general/meter/passages.jsonl",
 )  # fmt: skip
 QUESTION, REPLY = "Grüße?", "Naïve café."
 
