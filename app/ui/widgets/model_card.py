@@ -3,6 +3,7 @@
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
+from app.core.model_names import model_name, model_place
 from app.core.paths import starter_model_dir
 from app.ui.app_state import AppState
 from app.ui.widgets.building import ElidedLabel, button, card, label, message, row, say
@@ -37,8 +38,8 @@ class ModelCard(QWidget):
     def refresh(self) -> None:
         model = self._state.config.model
         is_starter = model == starter_model_dir()
-        self.name.setText("Starter model" if is_starter else model.name)
-        self.where.setText("Small, comes with Nestling" if is_starter else str(model.parent))
+        self.name.setText(model_name(model))
+        self.where.setText("Small, comes with Nestling" if is_starter else str(model_place(model)))
         self.starter.setVisible(not is_starter)
         failure = self._state.model_failure
         say(self.problem, f"{failure.message} {failure.hint}".strip() if failure else "")

@@ -1,11 +1,12 @@
 """What a model's folder says of it without its weights: config.json, and the weights' headers.
 
 Needs no MLX. A folder may come from anyone: what is read is bounded, and an error is one sentence.
+Links to files are followed, as mlx-lm follows them: the Hugging Face cache is made of them.
 """
 
 import re
-import struct
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,12 @@ from app.core.error_text import error_text
 from app.core.errors import InputError
 from app.core.model_limits import ModelLimits
 from app.core.parsing import parse_json
-from app.core.regular_files import open_regular, read_regular
+from app.core.paths import is_utf8
+from app.core.regular_files import read_regular
+from app.models.foreign_code import check_needs_no_code
+from app.models.weights import WEIGHTS, read_weights_header
 
 MOST_CONFIG_BYTES = 16 * 2**20
-MOST_HEADER_BYTES = 100 * 10**6
-"""As safetensors itself has it."""
 MOST_LAYERS_A_WEIGHT = 4
 """Some architectures use a layer's weights several times; none seen does more often."""
 
@@ -43,11 +45,40 @@ Shapes = Mapping[str, tuple[int, ...]]
 """Of tensors, by name."""
 
 
+def check_model_folder(path: Path) -> dict[str, Any]:
+    """Its config.json. Raises InputError unless `path` looks like a model folder."""
+    try:
+        return _checked_config(path)
+    except OSError as error:
+        raise InputError(f"The model folder {path} can't be read: {error.strerror}.") from error
+
+
+def _checked_config(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        raise InputError(f"There is no model folder at {path}.")
+    if not is_utf8(path):
+        raise InputError(
+            f"The model in {path} can't be opened: the name is not UTF-8.", "Rename the folder."
+        )
+    if not path.is_dir():
+        raise InputError(f"{path} is a file; a model is a folder with config.json and weights.")
+    if not (path / "config.json").is_file():
+        raise InputError(f"{path} is no model folder: it has no config.json.")
+    config = read_model_config(path)
+    check_needs_no_code(path, config)
+    if not any(path.glob(WEIGHTS)):
+        raise InputError(
+            f"{path} holds no weights ({WEIGHTS}).",
+            "Download the model in MLX format, or convert it with mlx_lm.convert.",
+        )
+    return config
+
+
 def read_model_config(folder: Path) -> dict[str, Any]:
     """config.json. Raises InputError naming the file and what is wrong with it."""
     file = folder / "config.json"
     try:
-        config = parse_json(read_regular(file, MOST_CONFIG_BYTES).decode("utf-8"))
+        config = parse_json(read_text(file))
     except OSError as error:
         raise InputError(f"{file} can't be read: {error.strerror or error_text(error)}.") from error
     except UnicodeDecodeError:
@@ -57,6 +88,10 @@ def read_model_config(folder: Path) -> dict[str, Any]:
     if not isinstance(config, dict) or not isinstance(config.get("model_type"), str):
         raise InputError(f"{file} names no model_type, so it is no model's configuration.")
     return config
+
+
+def read_text(file: Path) -> str:
+    return read_regular(file, MOST_CONFIG_BYTES, follow_links=True).decode("utf-8")
 
 
 def check_layer_count(folder: Path, config: Mapping[str, Any]) -> None:
@@ -104,7 +139,7 @@ def folder_end_tokens(folder: Path) -> frozenset[int]:
     """What mlx-lm reads as end tokens: generation_config.json wins over config.json."""
     config = read_model_config(folder)
     try:
-        generation = parse_json(read_regular(folder / "generation_config.json", MOST_CONFIG_BYTES))
+        generation = parse_json(read_text(folder / "generation_config.json"))
     except (OSError, ValueError):
         generation = None
     named = generation.get("eos_token_id") if isinstance(generation, dict) else None
@@ -119,21 +154,11 @@ def folder_end_tokens(folder: Path) -> frozenset[int]:
 def tensor_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
     """Of all weights, from the files' headers; those of an unreadable file are left out."""
     found: dict[str, tuple[int, ...]] = {}
-    for file in sorted(folder.glob("model*.safetensors")):
-        found.update(_header(file))
+    for file in sorted(folder.glob(WEIGHTS)):
+        with suppress(OSError, ValueError):  # MLX says what is wrong, where the weights are needed
+            tensors = read_weights_header(file).tensors
+            found.update((name, tensor.shape) for name, tensor in tensors.items())
     return found
-
-
-def _header(file: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
-    try:
-        with open_regular(file) as opened:
-            (size,) = struct.unpack("<Q", opened.read(8))
-            header = parse_json(opened.read(size)) if size <= MOST_HEADER_BYTES else {}
-        for name, facts in header.items():
-            if name != "__metadata__":
-                yield str(name), tuple(map(int, facts["shape"]))
-    except (OSError, ValueError, struct.error, KeyError, TypeError, AttributeError):
-        return  # MLX says what is wrong with it, where the weights are needed
 
 
 def _layers_with_weights(shapes: Shapes) -> int:
