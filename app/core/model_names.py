@@ -8,14 +8,19 @@ from pathlib import Path
 from app.core.paths import starter_model_dir
 
 STARTER = "Starter model"
-_SNAPSHOTS, _REPOSITORY, _SEPARATOR = "snapshots", "models--", "--"
+SNAPSHOTS, REPOSITORY_PREFIX = "snapshots", "models--"
+_SEPARATOR = "--"
 
 
 def hub_repository(folder: Path) -> str:
     """ "org/name" of a snapshot in the Hugging Face cache, whose folder is a hash; else empty."""
     *_, repository, snapshots, _ = ("", "", *folder.parts)[-3:]
-    is_snapshot = snapshots == _SNAPSHOTS and repository.startswith(_REPOSITORY)
-    return repository.removeprefix(_REPOSITORY).replace(_SEPARATOR, "/", 1) if is_snapshot else ""
+    is_snapshot = snapshots == SNAPSHOTS and repository.startswith(REPOSITORY_PREFIX)
+    return (
+        repository.removeprefix(REPOSITORY_PREFIX).replace(_SEPARATOR, "/", 1)
+        if is_snapshot
+        else ""
+    )
 
 
 def model_name(folder: Path) -> str:

@@ -18,8 +18,8 @@ from app.engine.embedding_probe import embedding_limits
 from app.engine.mlx_gateway import import_mlx, import_mlx_lm
 from app.models.foreign_code import NO_CODE, code_refused, needs_code
 from app.models.model_folder import (
-    check_layer_count,
     check_model_folder,
+    check_weights,
     folder_limits,
     read_model_config,
 )
@@ -79,7 +79,7 @@ def _reading_weights(model: Any) -> Generator[float, None, None]:
 def load_architecture(path: Path) -> Any:
     """The model with its weights not yet read: enough for shapes and names, in little time."""
     config = check_model_folder(path)
-    check_layer_count(path, config)
+    check_weights(path, config)
     mlx_lm_utils = import_mlx_lm()
     printed = StringIO()
     try:
@@ -105,7 +105,7 @@ def check_configuration(path: Path) -> None:
     Weights are neither read nor computed.
     """
     config = check_model_folder(path)
-    check_layer_count(path, config)
+    check_weights(path, config)
     for key in ("quantization", "quantization_config"):
         if not isinstance(value := config.get(key), dict) and (odd := odd_value({key: value})):
             raise _config_error(path, odd)

@@ -5,7 +5,7 @@ Links to files are followed, as mlx-lm follows them: the Hugging Face cache is m
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,10 @@ from app.core.model_limits import ModelLimits
 from app.core.parsing import parse_json
 from app.core.paths import is_utf8
 from app.core.regular_files import read_regular
+from app.models.folder_files import read_folder_files
 from app.models.foreign_code import check_needs_no_code
 from app.models.weights import WEIGHTS, read_weights_header
+from app.models.weights_check import check_weights_files, read_whole_weights
 
 MOST_CONFIG_BYTES = 16 * 2**20
 MOST_LAYERS_A_WEIGHT = 4
@@ -33,13 +35,13 @@ _ORIGINAL = "original_max_position_embeddings"
 _LAYER_KEYS = ("num_hidden_layers", "num_layers", "n_layer", "n_layers")
 _LAYER_LISTS = ("layer_types", "block_configs", "layers_block_type", "hybrid_override_pattern")
 """One item for each layer."""
-_LAYER_OF_TENSOR = re.compile(r"(?:^|\.)(?:layers|h|blocks|layer|block)\.(\d+)\.")
+LAYER_OF_TENSOR = re.compile(r"(?:^|\.)(?:layers|h|blocks|layer|block)\.(\d+)\.")
 _TOKEN_EMBEDDINGS = re.compile(
     r"(?:^|\.)(?:embed_tokens|wte|word_embeddings|tok_embeddings|token_embeddings|embeddings?"
     r"|embed_in|embed|shared)\.weight$"
 )
 _POSITION_EMBEDDINGS = re.compile(r"(?:^|\.)(?:wpe|embed_positions)\.weight$")
-_NOT_OF_TEXT = re.compile(r"vision|visual|image|audio|speech|patch")
+NOT_OF_TEXT = re.compile(r"vision|visual|image|audio|speech|patch")
 
 Shapes = Mapping[str, tuple[int, ...]]
 """Of tensors, by name."""
@@ -48,12 +50,17 @@ Shapes = Mapping[str, tuple[int, ...]]
 def check_model_folder(path: Path) -> dict[str, Any]:
     """Its config.json. Raises InputError unless `path` looks like a model folder."""
     try:
-        return _checked_config(path)
+        check_is_model_folder(path)
+        config = read_model_config(path)
+        check_needs_no_code(path, config)
+        check_weights_files(path, read_folder_files(path))
+        return config
     except OSError as error:
         raise InputError(f"The model folder {path} can't be read: {error.strerror}.") from error
 
 
-def _checked_config(path: Path) -> dict[str, Any]:
+def check_is_model_folder(path: Path) -> None:
+    """Raise InputError unless it is a folder with a config.json, by a name that MLX can open."""
     if not path.exists():
         raise InputError(f"There is no model folder at {path}.")
     if not is_utf8(path):
@@ -64,14 +71,6 @@ def _checked_config(path: Path) -> dict[str, Any]:
         raise InputError(f"{path} is a file; a model is a folder with config.json and weights.")
     if not (path / "config.json").is_file():
         raise InputError(f"{path} is no model folder: it has no config.json.")
-    config = read_model_config(path)
-    check_needs_no_code(path, config)
-    if not any(path.glob(WEIGHTS)):
-        raise InputError(
-            f"{path} holds no weights ({WEIGHTS}).",
-            "Download the model in MLX format, or convert it with mlx_lm.convert.",
-        )
-    return config
 
 
 def read_model_config(folder: Path) -> dict[str, Any]:
@@ -94,12 +93,18 @@ def read_text(file: Path) -> str:
     return read_regular(file, MOST_CONFIG_BYTES, follow_links=True).decode("utf-8")
 
 
-def check_layer_count(folder: Path, config: Mapping[str, Any]) -> None:
-    """Raise InputError if config.json tells of far more layers than there are weights for.
+def check_weights(folder: Path, config: Mapping[str, Any]) -> None:
+    """Raise InputError if a file of the weights is cut off, or if config.json tells of far more
+    layers than there are weights for."""
+    check_layer_count(folder, config, read_whole_weights(folder, read_folder_files(folder)))
+
+
+def check_layer_count(folder: Path, config: Mapping[str, Any], tensors: Collection[str]) -> None:
+    """Raise InputError if config.json tells of far more layers than `tensors` are of.
 
     The architecture would be built layer by layer before its weights are looked at.
     """
-    found = _layers_with_weights(tensor_shapes(folder))
+    found = count_layers(tensors)
     for part in _parts(config):
         for key in (*_LAYER_KEYS, *_LAYER_LISTS):
             value = part.get(key)
@@ -115,11 +120,27 @@ def check_layer_count(folder: Path, config: Mapping[str, Any]) -> None:
 def folder_limits(folder: Path) -> ModelLimits:
     """What the model can read, as its folder has it. Raises InputError for an unreadable config."""
     config, shapes = read_model_config(folder), tensor_shapes(folder)
-    positions = _rows(shapes, _POSITION_EMBEDDINGS)
-    context = context_tokens(config)
-    if positions is not None:
-        context = min(positions, context or positions)
-    return ModelLimits(context, positions, _rows(shapes, _TOKEN_EMBEDDINGS) or _vocabulary(config))
+    return ModelLimits(
+        context_length(config, shapes),
+        _rows(shapes, _POSITION_EMBEDDINGS),
+        embedding_rows(shapes) or count_in(config, ("vocab_size",)),
+    )
+
+
+def context_length(config: Mapping[str, Any], shapes: Shapes) -> int | None:
+    """The most tokens a model reads: those its config names, and no more than it has positions."""
+    positions, context = _rows(shapes, _POSITION_EMBEDDINGS), context_tokens(config)
+    return context if positions is None else min(positions, context or positions)
+
+
+def embedding_rows(shapes: Shapes) -> int | None:
+    return _rows(shapes, _TOKEN_EMBEDDINGS)
+
+
+def count_in(config: Mapping[str, Any], keys: Collection[str]) -> int | None:
+    """The first whole number above 0 under one of the keys, in the config or its text part."""
+    counts = (_count(part.get(key)) for part in _parts(config) for key in keys)
+    return next((count for count in counts if count), None)
 
 
 def context_tokens(config: Mapping[str, Any]) -> int | None:
@@ -161,8 +182,9 @@ def tensor_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
     return found
 
 
-def _layers_with_weights(shapes: Shapes) -> int:
-    numbers = {int(match[1][:9]) for name in shapes if (match := _LAYER_OF_TENSOR.search(name))}
+def count_layers(tensors: Collection[str]) -> int:
+    """How many layers the names of `tensors` tell of."""
+    numbers = {int(match[1][:9]) for name in tensors if (match := LAYER_OF_TENSOR.search(name))}
     return len(numbers)
 
 
@@ -171,13 +193,9 @@ def _rows(shapes: Shapes, names: re.Pattern[str]) -> int | None:
     rows = [
         shape[0]
         for name, shape in shapes.items()
-        if len(shape) == 2 and names.search(name) and not _NOT_OF_TEXT.search(name)
+        if len(shape) == 2 and names.search(name) and not NOT_OF_TEXT.search(name)
     ]
     return max(rows, default=None)
-
-
-def _vocabulary(config: Mapping[str, Any]) -> int | None:
-    return next((n for part in _parts(config) if (n := _count(part.get("vocab_size")))), None)
 
 
 def _parts(config: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
