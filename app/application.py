@@ -27,6 +27,8 @@ from app.ui.live_run import LiveRunWatch
 from app.ui.live_series import LiveSeries
 from app.ui.main_window import DATA, MainWindow
 from app.ui.menus import Menus
+from app.ui.models.models_commands import ModelsCommands
+from app.ui.models.models_page import ModelsPage
 from app.ui.one_window import OneWindow
 from app.ui.opening import Opening
 from app.ui.pages.data_page import DataPage
@@ -81,8 +83,9 @@ class Nestling(QObject):
         self.queue_page = QueuePage(self.queue)
         self.trial = Trial(self.state, self.compute)
         self.trying = TryPage(self.trial, settings)
+        self.models = ModelsPage()
         self.window = MainWindow(
-            self.train, self.data, self.library, self.queue_page, self.trying, settings
+            self.train, self.data, self.library, self.queue_page, self.trying, self.models, settings
         )
         self.errors = ErrorSink(self.window)
         self.quitting = Quitting(self.state, self.control, self.window)
@@ -92,6 +95,9 @@ class Nestling(QObject):
             self.background, settings, runs_dir(),
         )  # fmt: skip
         self.try_commands = TryCommands(self.state, self.window, self.background, runs_dir())
+        self.models_commands = ModelsCommands(
+            self.state, self.models, self.background, self.window.notice, self.window
+        )
         self.opening = Opening(self.window, self.commands, self.library_commands, self.try_commands)
         handlers = self.commands.handlers() | {"undo": self.library_commands.deleting.undo}
         self.keeping = KeepingDefault(self.state, settings)
@@ -99,6 +105,7 @@ class Nestling(QObject):
         self.menus.run.addAction(self.keeping.action)
         self._wire_pages()
         self._wire_trying()
+        self._wire_models()
         self._wire_window()
         if config is None:
             self.window.restore_page()
@@ -137,6 +144,11 @@ class Nestling(QObject):
         self.trial.asked.connect(self.preview.make_way)
         self.trial.ended.connect(self.preview.refresh)
         self.trial.defect_met.connect(self.errors.show_failure)
+
+    def _wire_models(self) -> None:
+        self.models.list.use_requested.connect(self.commands.open_path)
+        self.models.list.reveal_requested.connect(self.commands.reveal)
+        self.intake.model_taken.connect(self.models_commands.note_used)
 
     def _wire_window(self) -> None:
         window, commands = self.window, self.commands

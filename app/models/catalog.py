@@ -1,7 +1,9 @@
 """All base models on this computer, described; those that were used last come first."""
 
+import os
 from dataclasses import replace
 from math import inf
+from pathlib import Path
 from time import monotonic
 
 from app.core.error_text import error_text
@@ -10,7 +12,7 @@ from app.models.folder_files import read_folder_files
 from app.models.index import ModelIndex, read_index
 from app.models.ollama import ollama_folder, ollama_models
 from app.models.places import FoundModel, find_models
-from app.models.remembered_models import read_remembered_models
+from app.models.remembered_models import read_remembered_models, remember_folder, remember_use
 
 
 def list_models(reading_seconds: float = inf) -> list[ModelDescription]:
@@ -53,3 +55,15 @@ def _with_use(model: ModelDescription, used: dict[str, float]) -> ModelDescripti
 
 def _order(model: ModelDescription) -> tuple[bool, float, str]:
     return bool(model.problem), -(model.used or 0.0), model.name.casefold()
+
+
+def note_used(folder: Path, when: float) -> None:
+    """Remember that a model was chosen, and its folder where no known place holds it.
+
+    Raises AppError where the disk refuses.
+    """
+    remember_use(folder, when)
+    real = os.path.realpath(folder)
+    known = (os.path.realpath(found.folder) for found in find_models(read_remembered_models()))
+    if real not in known:
+        remember_folder(folder)

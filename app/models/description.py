@@ -23,11 +23,11 @@ from app.models.model_folder import (
     read_model_config,
     read_text,
 )
-from app.models.places import FoundModel
+from app.models.places import HUGGING_FACE, FoundModel
 from app.models.quantization import parameter_counts, quantization_text
 from app.models.training_memory import TrainingMemory, training_memory
 from app.models.weights import Tensor
-from app.models.weights_check import check_weights_files, read_whole_weights
+from app.models.weights_check import AGAIN, check_weights_files, read_whole_weights
 
 MOST_LISTED_HEADER_BYTES = 8 * 2**20
 """A larger one would keep the window's thread waiting while it is parsed; none seen has a third."""
@@ -166,7 +166,10 @@ class _Reader:
         if not self._known.problem:
             # The folder of a snapshot is a hash; the name tells more.
             said = error.message.replace(str(self._found.folder), self._found.name)
-            self._known = replace(self._known, problem=said, hint=error.hint)
+            hint = error.hint
+            if hint == AGAIN and self._found.source == HUGGING_FACE:
+                hint = f"Run hf download {self._found.name} to complete it."
+            self._known = replace(self._known, problem=said, hint=hint)
 
 
 def _check_architecture(folder: Path, config: Mapping[str, Any]) -> None:

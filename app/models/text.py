@@ -1,15 +1,19 @@
 """Facts of models in words, the same in the window and in the terminal."""
 
+from typing import TYPE_CHECKING
+
 from app.core.events import MemoryVerdict
 from app.core.memory_words import gigabytes
-from app.models.description import ModelDescription
+
+if TYPE_CHECKING:
+    from app.models.description import ModelDescription
 from app.models.training_memory import USUAL_ROWS, TrainingMemory
 
 UNKNOWN = "–"
 VERDICTS: dict[str, str] = {"fits": "Fits", "tight": "Tight", "won't fit": "Won't fit"}
 HOW_RATED = (
-    "LoRA on all layers with rank 8, from the shapes of the weights. New Run estimates memory for "
-    "your data and settings."
+    "Estimated from the shapes of the weights, for LoRA of rank 8 on all layers. New Run estimates "
+    "memory for your data and settings."
 )
 
 
@@ -37,7 +41,7 @@ def context_text(tokens: int | None) -> str:
     return f"{tokens // 1024:,}K" if tokens % 1024 == 0 else f"{tokens:,}"
 
 
-def state_text(model: ModelDescription, available_bytes: int) -> str:
+def state_text(model: "ModelDescription", available_bytes: int) -> str:
     """Whether it can be trained here, in a word or two."""
     if not model.is_read:
         return "Reading…"
@@ -46,7 +50,7 @@ def state_text(model: ModelDescription, available_bytes: int) -> str:
     return VERDICTS.get(model.verdict(available_bytes), UNKNOWN)
 
 
-def problem_text(model: ModelDescription) -> str:
+def problem_text(model: "ModelDescription") -> str:
     """The problem as a sentence that names the model."""
     is_named = model.name in model.problem
     return model.problem if is_named or not model.problem else f"{model.name}: {model.problem}"

@@ -53,6 +53,7 @@ def _surfaces(t: Theme) -> str:
     return f"""
     QMainWindow, QDialog, QMessageBox {{ background: {t.window}; }}
     QWidget#page, QWidget#column, QScrollArea#column {{ background: {t.window}; border: none; }}
+    QWidget#clear, QScrollArea#clear {{ background: transparent; border: none; }}
     QFrame#sidebar {{ background: {t.sidebar}; border: none; border-right: 1px solid {t.border}; }}
     QFrame#card {{ background: {t.surface}; border: 1px solid {t.border}; border-radius: 12px; }}
     QFrame#hero {{ background: {t.surface}; border: 2px dashed {t.border}; border-radius: 16px; }}
