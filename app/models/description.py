@@ -29,8 +29,8 @@ from app.models.training_memory import TrainingMemory, training_memory
 from app.models.weights import Tensor
 from app.models.weights_check import AGAIN, check_weights_files, read_whole_weights
 
-MOST_LISTED_HEADER_BYTES = 8 * 2**20
-"""A larger one would keep the window's thread waiting while it is parsed; none seen has a third."""
+MOST_LISTED_CONFIG_BYTES, MOST_LISTED_HEADER_BYTES = 2 * 2**20, 8 * 2**20
+"""While more is parsed the window's thread would wait; none seen has a third of it."""
 TOKENIZERS = (
     "tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "*.tiktoken", "spiece.model",
     "*.bpe.model",
@@ -106,7 +106,7 @@ class _Reader:
             self._note_fault(error)
         try:
             check_is_model_folder(folder)
-            config = read_model_config(folder)
+            config = read_model_config(folder, MOST_LISTED_CONFIG_BYTES)
         except InputError as error:
             self._note_fault(error)
             return self._known

@@ -1,5 +1,6 @@
 """Where LM Studio keeps models: publisher/name below one folder, which its settings may move."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ _POINTER, _HOME, _OLDER = ".lmstudio-home-pointer", ".lmstudio", ".cache/lm-stud
 
 def lm_studio_folders() -> tuple[Path, ...]:
     """The folder that its settings name, that of its home, and that of older versions."""
-    user = Path.home()
+    user = Path(os.path.expanduser("~"))
     named = _text(user / _POINTER).strip()
     homes = [Path(named)] if named.startswith("/") else []
     homes += [user / _HOME, user / _OLDER]

@@ -73,11 +73,11 @@ def check_is_model_folder(path: Path) -> None:
         raise InputError(f"{path} is no model folder: it has no config.json.")
 
 
-def read_model_config(folder: Path) -> dict[str, Any]:
+def read_model_config(folder: Path, most_bytes: int = MOST_CONFIG_BYTES) -> dict[str, Any]:
     """config.json. Raises InputError naming the file and what is wrong with it."""
     file = folder / "config.json"
     try:
-        config = parse_json(read_text(file))
+        config = parse_json(read_text(file, most_bytes))
     except OSError as error:
         raise InputError(f"{file} can't be read: {error.strerror or error_text(error)}.") from error
     except UnicodeDecodeError:
@@ -89,8 +89,9 @@ def read_model_config(folder: Path) -> dict[str, Any]:
     return config
 
 
-def read_text(file: Path) -> str:
-    return read_regular(file, MOST_CONFIG_BYTES, follow_links=True).decode("utf-8")
+def read_text(file: Path, most_bytes: int = MOST_CONFIG_BYTES) -> str:
+    """Raises OSError, also for more than `most_bytes`, or ValueError."""
+    return read_regular(file, most_bytes, follow_links=True).decode("utf-8")
 
 
 def check_weights(folder: Path, config: Mapping[str, Any]) -> None:

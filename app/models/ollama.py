@@ -23,8 +23,7 @@ _FACTORS = {"K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
 
 
 def ollama_folder() -> Path:
-    named = os.environ.get("OLLAMA_MODELS", "")
-    return Path(named).expanduser() if named else Path.home() / ".ollama" / "models"
+    return Path(os.path.expanduser(os.environ.get("OLLAMA_MODELS", "") or "~/.ollama/models"))
 
 
 def ollama_models(folder: Path) -> Iterator[ModelDescription]:

@@ -149,6 +149,4 @@ def _changed(path: Path) -> float:
 
 
 def _folders(*paths: str) -> tuple[Path, ...]:
-    return tuple(
-        dict.fromkeys(Path(os.path.expandvars(path)).expanduser() for path in paths if path)
-    )
+    return tuple(dict.fromkeys(Path(os.path.expanduser(os.path.expandvars(p))) for p in paths if p))

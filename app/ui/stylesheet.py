@@ -54,6 +54,7 @@ def _surfaces(t: Theme) -> str:
     QMainWindow, QDialog, QMessageBox {{ background: {t.window}; }}
     QWidget#page, QWidget#column, QScrollArea#column {{ background: {t.window}; border: none; }}
     QWidget#clear, QScrollArea#clear {{ background: transparent; border: none; }}
+    QScrollArea#clear:focus {{ border: 1px solid {t.accent}; border-radius: 12px; }}
     QFrame#sidebar {{ background: {t.sidebar}; border: none; border-right: 1px solid {t.border}; }}
     QFrame#card {{ background: {t.surface}; border: 1px solid {t.border}; border-radius: 12px; }}
     QFrame#hero {{ background: {t.surface}; border: 2px dashed {t.border}; border-radius: 16px; }}

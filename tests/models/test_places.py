@@ -39,6 +39,7 @@ def test_without_models_nothing_is_found(user: Path) -> None:
         ("", "", ".cache/huggingface/hub"),
         ("HF_HOME", "{user}/hf", "hf/hub"),
         ("HF_HOME", "~/hf", "hf/hub"),
+        ("HF_HOME", "$HOME/hf", "hf/hub"),
         ("HF_HUB_CACHE", "{user}/cache", "cache"),
         ("HUGGINGFACE_HUB_CACHE", "{user}/cache", "cache"),
         ("XDG_CACHE_HOME", "{user}/xdg", "xdg/huggingface/hub"),
@@ -53,6 +54,23 @@ def test_the_hugging_face_cache_is_where_its_own_variables_say(
     assert [(m.name, m.folder, m.source) for m in list_models()] == [
         ("org/it", snapshot, "Hugging Face")
     ]
+
+
+def test_a_variable_that_names_nobody_s_folder_is_passed_over(
+    user: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HF_HOME", "HF_HUB_CACHE", "OLLAMA_MODELS"):
+        monkeypatch.setenv(name, "~no-such-user/x")
+    remember_folder(model)
+    assert set(found()) == {"it"}
+
+
+def test_a_folder_whose_name_is_no_utf_8_is_listed_with_the_reason(user: Path) -> None:
+    place = user / ".lmstudio" / "models" / "org"
+    write_model(place / os.fsdecode(b"\xff"), num_hidden_layers=1)
+    for _ in range(2):
+        (model,) = list_models()
+        assert "can't be opened: the name is not UTF-8." in model.problem
 
 
 def test_the_snapshot_is_the_one_that_main_means(user: Path, model: Path) -> None:

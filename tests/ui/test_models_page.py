@@ -128,6 +128,8 @@ def test_the_first_model_is_selected_first_and_a_selection_stays(page: ModelsPag
     page.list.select(MISTRAL.folder)
     page.show_models(listed(replace(UNREAD, is_read=True), *ALL))
     assert page.list.selected() == MISTRAL
+    page.list.models.sort(PARAMETERS_COLUMN, Qt.SortOrder.DescendingOrder)
+    assert page.list.selected() == MISTRAL
     page.search.setText("broken")
     assert page.list.selected() == BROKEN
 

@@ -90,7 +90,7 @@ class ModelDetails(QWidget):
         area.setFrameShape(QFrame.Shape.NoFrame)
         area.setWidgetResizable(True)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        area.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # where it is low, the arrow keys scroll it
         area.setAccessibleName("Facts of the model")
         area.setWidget(content)
         return area

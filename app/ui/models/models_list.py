@@ -52,7 +52,9 @@ class ModelsList(QWidget):
         self._whole.addWidget(self.details)
         self.details.use_requested.connect(self.request_use)
         self.details.reveal_requested.connect(self._request_reveal)
-        self.table.selectionModel().selectionChanged.connect(self.refresh_details)
+        self._chosen: Path | None = None
+        self.table.selectionModel().selectionChanged.connect(self._note_selection)
+        self.models.modelReset.connect(lambda: self.select(self._chosen))
         self._lay_out(is_wide=True)
 
     def _make_table(self) -> QTableView:
@@ -72,15 +74,13 @@ class ModelsList(QWidget):
     # -- what is shown -----------------------------------------------------------------------
     def show_models(self, models: "tuple[ModelDescription, ...]", available_bytes: int) -> None:
         """The one that was selected stays so; at first the first one is."""
-        chosen = self.selected()
-        self.available_bytes = available_bytes
+        bar = self.table.verticalScrollBar()
+        scrolled, self.available_bytes = bar.value(), available_bytes
         if self.models.show_models(models, available_bytes):
-            self.select(chosen.folder if chosen else None)
+            bar.setValue(scrolled)
 
     def show_only(self, wanted: ModelsFilter) -> None:
-        chosen = self.selected()
         self.models.show_only(wanted)
-        self.select(chosen.folder if chosen else None)
 
     def select(self, folder: Path | None) -> None:
         """Select the model of this folder, or the first one if it is not shown."""
@@ -93,6 +93,11 @@ class ModelsList(QWidget):
     def selected(self) -> "ModelDescription | None":
         chosen = self.table.selectionModel().selectedRows()
         return self.models.at(chosen[0].row()) if chosen else None
+
+    def _note_selection(self) -> None:
+        if (model := self.selected()) is not None:
+            self._chosen = model.folder
+        self.refresh_details()
 
     def refresh_details(self) -> None:
         model, is_any = self.selected(), bool(self.models.rowCount())
