@@ -16,6 +16,7 @@ from app.models.architectures import knows_architecture
 from app.models.folder_files import FolderFiles
 from app.models.foreign_code import check_needs_no_code, code_refused
 from app.models.license import read_license
+from app.models.memory_rating import TrainingMemory
 from app.models.model_folder import (
     check_is_model_folder,
     check_layer_count,
@@ -25,7 +26,7 @@ from app.models.model_folder import (
 )
 from app.models.places import HUGGING_FACE, FoundModel
 from app.models.quantization import parameter_counts, quantization_text
-from app.models.training_memory import TrainingMemory, training_memory
+from app.models.training_memory import training_memory
 from app.models.weights import Tensor
 from app.models.weights_check import AGAIN, check_weights_files, read_whole_weights
 

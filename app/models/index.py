@@ -15,8 +15,8 @@ from app.core.parsing import parse_json
 from app.core.paths import cache_dir
 from app.core.regular_files import read_regular
 from app.models.description import ModelDescription, unread
+from app.models.memory_rating import TrainingMemory
 from app.models.places import FoundModel
-from app.models.training_memory import TrainingMemory
 
 INDEX_FILE = "models.json"
 _FORMAT = 1

@@ -7,7 +7,7 @@ from app.core.memory_words import gigabytes
 
 if TYPE_CHECKING:
     from app.models.description import ModelDescription
-from app.models.training_memory import USUAL_ROWS, TrainingMemory
+from app.models.memory_rating import USUAL_ROWS, TrainingMemory
 
 UNKNOWN = "–"
 VERDICTS: dict[str, str] = {"fits": "Fits", "tight": "Tight", "won't fit": "Won't fit"}

@@ -8,11 +8,10 @@ more (tests/models/test_training_memory.py).
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from app.core.events import MemoryVerdict
 from app.core.settings.adapter import AdapterSettings
+from app.models.memory_rating import ROW_TOKENS, USUAL_ROWS, TrainingMemory
 from app.models.model_folder import (
     LAYER_OF_TENSOR,
     NOT_OF_TEXT,
@@ -22,8 +21,6 @@ from app.models.model_folder import (
 )
 from app.models.weights import Tensor
 
-USUAL_ROWS, ROW_TOKENS = 4, 512
-"""The batch that a model is rated by; the smallest is one such row with layers recomputed."""
 _ADAPTER_BYTES = 4 * 5
 """Of each of the adapter's numbers: itself, its start, both moments and what is pending."""
 _UPDATE_BYTES = 42
@@ -37,23 +34,6 @@ _EXPERT = re.compile(r"\.experts\.\d+\.")
 _EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts")
 _CHOSEN = ("num_experts_per_tok", "num_experts_per_token", "moe_topk", "moe_top_k", "top_k")
 _HIDDEN = ("hidden_size", "n_embd", "d_model", "dim")
-
-
-@dataclass(frozen=True)
-class TrainingMemory:
-    """Bytes at the peak of a LoRA run on all layers, with the adapter's usual rank."""
-
-    smallest_bytes: int
-    """One row at a time, gradient checkpointing."""
-    usual_bytes: int
-    """Batches of four rows, all activations kept."""
-    tokens: int = ROW_TOKENS
-    """Of each row."""
-
-    def verdict(self, available_bytes: int) -> MemoryVerdict:
-        if self.smallest_bytes > available_bytes:
-            return "won't fit"
-        return "fits" if self.usual_bytes <= available_bytes else "tight"
 
 
 def training_memory(

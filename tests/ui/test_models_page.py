@@ -18,10 +18,11 @@ from app.core.config import TrainingConfig
 from app.core.paths import starter_model_dir
 from app.models.catalog import list_models
 from app.models.description import ModelDescription
+from app.models.memory_rating import TrainingMemory
 from app.models.remembered_models import read_remembered_models
-from app.models.training_memory import TrainingMemory
 from app.ui.app_state import AppState, Phase
 from app.ui.main_window import MODELS, TRAIN
+from app.ui.models.model_menu import ModelMenu
 from app.ui.models.models_commands import ModelsCommands
 from app.ui.models.models_page import ModelsPage
 from app.ui.tables.models_model import NAME_COLUMN, PARAMETERS_COLUMN, STATE_COLUMN, ModelsModel
@@ -275,6 +276,35 @@ def test_more_models_are_shown_on_request_without_those_that_are_here(page: Mode
     assert page.recommended.isVisibleTo(page)
     page.recommended.back.click()
     assert page.list.isVisibleTo(page)
+
+
+# -- the base model's Choose… ---------------------------------------------------------------
+
+
+def test_the_base_model_is_chosen_from_those_that_are_known(
+    page: ModelsPage, state: AppState
+) -> None:
+    menu = ModelMenu(state, page, page)
+    used: list[Path] = []
+    menu.use_requested.connect(used.append)
+    state.change_config(model=LLAMA.folder)
+    actions = menu.menu().actions()
+    assert [action.text() for action in actions] == [
+        "org/huge", "mlx-community/Llama-3.2-1B-4bit", "org/Mistral-7B", "", "All Models…",
+        "Choose Folder…",
+    ]  # fmt: skip
+    assert [action.isChecked() for action in actions[:3]] == [False, True, False]
+    actions[2].trigger()
+    assert used == [MISTRAL.folder]
+
+
+def test_where_no_model_is_known_a_folder_is_asked_for_at_once(
+    page: ModelsPage, state: AppState, qtbot: QtBot
+) -> None:
+    page.show_models(listed(BROKEN, UNREAD))
+    menu = ModelMenu(state, page, page)
+    with qtbot.waitSignal(menu.folder_requested):
+        menu.open()
 
 
 # -- with real folders -------------------------------------------------------------------------
