@@ -229,6 +229,7 @@ def _lists(t: Theme) -> str:
     RunView QPlainTextEdit:focus {{ border-color: {t.accent}; }}
     QTableView::item {{ padding: 0 10px; border: none; }}
     QTableView:focus {{ border-color: {t.accent}; }}
+    QTableView[drop="true"] {{ background: {t.selection}; border-color: {t.accent}; }}
     QHeaderView {{ background: transparent; border: none; }}
     QHeaderView::section {{ background: {t.surface}; color: {t.secondary_text}; border: none;
         border-bottom: 1px solid {t.border}; padding: 0 13px; min-height: 32px; font-size: 11px;

@@ -23,6 +23,7 @@ from app.models.remembered_models import read_remembered_models
 from app.ui.app_state import AppState, Phase
 from app.ui.main_window import MODELS, TRAIN
 from app.ui.models.model_menu import ModelMenu
+from app.ui.models.models_columns import LEAST_NAME_PX, SPARED
 from app.ui.models.models_commands import ModelsCommands
 from app.ui.models.models_page import ModelsPage
 from app.ui.tables.models_model import NAME_COLUMN, PARAMETERS_COLUMN, STATE_COLUMN, ModelsModel
@@ -419,7 +420,18 @@ def test_a_model_found_in_the_cache_becomes_the_base_model_of_the_next_run(
     nestling.state.set_phase(Phase.READY)
 
 
-def test_the_name_is_shown_with_its_ends(page: ModelsPage) -> None:
-    """Names differ in their last letters: "-4bit", "-8bit"."""
-    assert page.list.table.textElideMode() is Qt.TextElideMode.ElideMiddle
-    assert not page.list.table.isColumnHidden(NAME_COLUMN)
+def test_a_narrow_list_does_without_what_tells_models_apart_least(
+    page: ModelsPage, qtbot: QtBot
+) -> None:
+    page.show()
+    qtbot.waitExposed(page)
+    table, spared = page.list.table, list[int]()
+    for width in (2000, 1200, 970, 900):
+        page.resize(width, 600)
+        hidden = {c for c in range(STATE_COLUMN) if table.isColumnHidden(c)}
+        assert hidden == set(SPARED[: len(hidden)])
+        spared.append(len(hidden))
+        assert table.columnWidth(NAME_COLUMN) >= LEAST_NAME_PX
+        assert not table.horizontalScrollBar().isVisible()
+    assert spared == sorted(spared)
+    assert spared[0] == 0 < spared[-1]

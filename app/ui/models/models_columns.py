@@ -13,8 +13,10 @@ from app.ui.tables.models_model import (
     WEIGHTS_COLUMN,
 )
 
-LEAST_NAME_PX = 220
-SPARED = (SOURCE_COLUMN, LICENSE_COLUMN, CONTEXT_COLUMN, SIZE_COLUMN, WEIGHTS_COLUMN)
+LEAST_NAME_PX, WHOLE_NAME_PX = 220, 340
+WORTH_LESS = (SOURCE_COLUMN, LICENSE_COLUMN)
+"""Than the whole of a name that is not longer than WHOLE_NAME_PX."""
+SPARED = (*WORTH_LESS, CONTEXT_COLUMN, SIZE_COLUMN, WEIGHTS_COLUMN)
 """What a list does without when it gets narrower, one after the other."""
 
 
@@ -52,8 +54,10 @@ class ModelsColumns(QObject):
             return
         room = self._table.viewport().width()
         shown = set(range(1, len(self._widths)))
+        whole_name = min(max(self._widths[NAME_COLUMN], LEAST_NAME_PX), WHOLE_NAME_PX)
         for spared in SPARED:
-            if sum(self._widths[column] for column in shown) + LEAST_NAME_PX <= room:
+            name = whole_name if spared in WORTH_LESS else LEAST_NAME_PX
+            if sum(self._widths[column] for column in shown) + name <= room:
                 break
             shown.discard(spared)
         for column, width in enumerate(self._widths):

@@ -18,7 +18,7 @@ from app.workers.model_tasks import (
     remembering_folders,
 )
 
-READING_S = 0.2
+READING_S = 0.5
 """So long new models are read between two looks at the list."""
 
 

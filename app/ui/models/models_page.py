@@ -21,7 +21,7 @@ from app.ui.models.models_list import ModelsList
 from app.ui.models.recommended_view import RecommendedView
 from app.ui.tables.models_model import SHOWN, ModelsFilter
 from app.ui.theme import Theme
-from app.ui.widgets.building import GRID_PX, button, empty_page, label, row
+from app.ui.widgets.building import GRID_PX, button, empty_page, label, restyle, row
 from app.ui.widgets.fields import CalmComboBox, TextField
 
 if TYPE_CHECKING:
@@ -166,13 +166,16 @@ class ModelsPage(QWidget):
         """Folders alone; the window takes everything else, as it does on other pages."""
         if _dropped_folders(event):
             event.acceptProposedAction()
+            restyle(self.list.table, "drop", "true")
         else:
             event.ignore()
 
     def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:
-        event.accept()
+        super().dragLeaveEvent(event)
+        restyle(self.list.table, "drop", "false")
 
     def dropEvent(self, event: QDropEvent) -> None:
+        restyle(self.list.table, "drop", "false")
         if folders := _dropped_folders(event):
             event.acceptProposedAction()
             self.folders_dropped.emit(folders)
