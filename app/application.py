@@ -154,6 +154,7 @@ class Nestling(QObject):
         self.models.list.use_requested.connect(self.commands.open_path)
         self.models.list.reveal_requested.connect(self.commands.reveal)
         self.intake.model_taken.connect(self.models_commands.note_used)
+        self.models_commands.facts_changed.connect(self.train.model.show_facts)
 
     def _wire_window(self) -> None:
         window, commands = self.window, self.commands

@@ -414,6 +414,9 @@ def test_a_model_found_in_the_cache_becomes_the_base_model_of_the_next_run(
     qtbot.waitUntil(lambda: nestling.state.config.model == snapshot)
     assert nestling.window.pages.currentIndex() == TRAIN
     assert nestling.train.model.name.text() == "tiny"
+    assert nestling.train.model.facts.text().startswith("47 K · fp32 · ")
+    nestling.intake.use_starter_model()
+    assert not nestling.train.model.facts.isVisible()
     qtbot.waitUntil(lambda: str(snapshot) in read_remembered_models().used)
     nestling.state.set_phase(Phase.RUNNING)
     assert not page.list.details.use.isEnabled()

@@ -1,11 +1,14 @@
 """What the Models page asks for: finding models, remembering folders, choosing one for a run."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, Slot
+from PySide6.QtCore import QObject, Signal, Slot
 from PySide6.QtWidgets import QFileDialog, QWidget
 
 from app.core.paths import starter_model_dir
+from app.models.text import context_text, parameters_text
+from app.ui import phrases
 from app.ui.app_state import AppState
 from app.ui.models.models_page import ModelsPage
 from app.ui.widgets.notice import Notice
@@ -18,11 +21,17 @@ from app.workers.model_tasks import (
     remembering_folders,
 )
 
+if TYPE_CHECKING:
+    from app.models.description import ModelDescription
+
 READING_S = 0.5
 """So long new models are read between two looks at the list."""
 
 
 class ModelsCommands(QObject):
+    facts_changed = Signal(str)
+    """Of the next run's base model, in a line; empty where nothing is known of it."""
+
     def __init__(
         self,
         state: AppState,
@@ -34,6 +43,8 @@ class ModelsCommands(QObject):
         super().__init__(window)
         self._state, self._page, self._background = state, page, background
         self._notice, self._window = notice, window
+        self._models: tuple[ModelDescription, ...] = ()
+        self._facts = ""
         self._is_listing, self._is_asked_again = False, False
         self._wanted: Path | None = None
         page.came_into_sight.connect(self.refresh)
@@ -41,6 +52,7 @@ class ModelsCommands(QObject):
         page.folders_dropped.connect(self.add_folders)
         page.list.forget_requested.connect(self.forget)
         state.phase_changed.connect(self._allow)
+        state.config_changed.connect(self._tell_facts)
 
     @Slot()
     def refresh(self) -> None:
@@ -88,7 +100,7 @@ class ModelsCommands(QObject):
         model = self._state.config.model
         if model != starter_model_dir():
             self._background.run(
-                noting_use(model), lambda _: None, self._fail_quietly, must_happen=True
+                noting_use(model), lambda _: self.refresh(), self._fail_quietly, must_happen=True
             )
 
     def _list(self, reading_seconds: float) -> None:
@@ -99,6 +111,8 @@ class ModelsCommands(QObject):
         self._is_listing = False
         if (memory := self._state.memory) is not None:
             listed = ListedModels(listed.models, memory.available_bytes)  # MLX's own figure
+        self._models = listed.models
+        self._tell_facts()
         self._page.show_models(listed)
         self._select_wanted(listed)
         if self._is_asked_again or not listed.is_whole:
@@ -113,6 +127,14 @@ class ModelsCommands(QObject):
             self._notice.tell(f"{wanted} is in the list already, or holds no model.")
 
     @Slot()
+    def _tell_facts(self) -> None:
+        chosen = self._state.config.model
+        facts = next((_facts_line(m) for m in self._models if m.folder == chosen), "")
+        if facts != self._facts:
+            self._facts = facts
+            self.facts_changed.emit(facts)
+
+    @Slot()
     def _allow(self) -> None:
         self._page.set_busy(self._state.why_not_open())
 
@@ -122,3 +144,14 @@ class ModelsCommands(QObject):
 
     def _fail_quietly(self, _: Failure) -> None:
         """A disk that refuses costs the order of the list, and no more."""
+
+
+def _facts_line(model: "ModelDescription") -> str:
+    """ "1.24 B · 4-bit · 695 MB · 128K context"."""
+    facts = [
+        parameters_text(model.parameters) if model.parameters else "",
+        model.quantization,
+        phrases.size(model.size_bytes),
+        f"{context_text(model.context_tokens)} context" if model.context_tokens else "",
+    ]
+    return " · ".join(filter(None, facts)) if model.is_read else ""

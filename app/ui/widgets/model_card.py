@@ -22,10 +22,12 @@ class ModelCard(QWidget):
         inside.addLayout(row(label("Base model", "heading"), None, self.choose))
         self.name = ElidedLabel("", "strong")
         self.where = ElidedLabel("", "secondary", Qt.TextElideMode.ElideMiddle)
+        self.facts = message("note")
         self.problem = message("problem")
         self.starter = button("Back to the starter model", self.starter_requested.emit, "link")
         inside.addWidget(self.name)
         inside.addWidget(self.where)
+        inside.addWidget(self.facts)
         inside.addWidget(self.problem)
         inside.addLayout(row(self.starter, None))
         outside = QVBoxLayout(self)
@@ -34,6 +36,10 @@ class ModelCard(QWidget):
         state.config_changed.connect(self.refresh)
         state.preview_changed.connect(self.refresh)
         self.refresh()
+
+    def show_facts(self, text: str) -> None:
+        """What the Models list knows of it, in a line; empty for nothing."""
+        say(self.facts, text)
 
     def refresh(self) -> None:
         model = self._state.config.model
