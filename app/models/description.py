@@ -28,7 +28,7 @@ from app.models.places import HUGGING_FACE, FoundModel
 from app.models.quantization import parameter_counts, quantization_text
 from app.models.training_memory import training_memory
 from app.models.weights import Tensor
-from app.models.weights_check import AGAIN, check_weights_files, read_whole_weights
+from app.models.weights_check import AGAIN, ANEW, check_weights_files, read_whole_weights
 
 MOST_LISTED_CONFIG_BYTES, MOST_LISTED_HEADER_BYTES = 2 * 2**20, 8 * 2**20
 """While more is parsed the window's thread would wait; none seen has a third of it."""
@@ -168,8 +168,12 @@ class _Reader:
             # The folder of a snapshot is a hash; the name tells more.
             said = error.message.replace(str(self._found.folder), self._found.name)
             hint = error.hint
-            if hint == AGAIN and self._found.source == HUGGING_FACE:
-                hint = f"Run hf download {self._found.name} to complete it."
+            if self._found.source == HUGGING_FACE:
+                command = f"Run hf download {self._found.name}"
+                hint = {
+                    AGAIN: f"{command} to complete it.",
+                    ANEW: f"{command} --force-download.",  # what is there is not looked at
+                }.get(hint, hint)
             self._known = replace(self._known, problem=said, hint=hint)
 
 

@@ -15,7 +15,8 @@ from app.models.weights import MOST_HEADER_BYTES, WEIGHTS, Tensor, read_weights_
 
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 INDEX = "model.safetensors.index.json"
-AGAIN = "Download the model again: files that are there are not loaded twice."
+AGAIN = "Download the model again: files that are there are not downloaded twice."
+ANEW = "Remove this file, and download the model again."
 _MOST_INDEX_BYTES = 16 * 2**20
 _MOST_NAMED = 3
 _SHARD = re.compile(r"^(model.*-)(\d{2,6})(-of-)(\d{2,6})(\.safetensors)$")
@@ -59,14 +60,14 @@ def read_whole_weights(
             header = read_weights_header(file, most_bytes)
         except OSError as error:
             reason = error.strerror or error_text(error)
-            raise InputError(f"{file} can't be read: {reason}.", AGAIN) from error
+            raise InputError(f"{file} can't be read: {reason}.", ANEW) from error
         except ValueError as error:
-            raise InputError(f"{file} is damaged: {error_text(error)}.", AGAIN) from error
+            raise InputError(f"{file} is damaged: {error_text(error)}.", ANEW) from error
         if header.is_cut_off:
             raise InputError(
                 f"{file} is cut off: {header.file_bytes:,} of {header.needed_bytes:,} bytes are "
                 "there.",
-                AGAIN,
+                ANEW,
             )
         found.update(header.tensors)
     # One left over from before a conversion names other files, with the same tensors.

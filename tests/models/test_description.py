@@ -241,6 +241,31 @@ def test_loading_refuses_what_the_list_refuses_in_the_same_words(
     assert refusal.value.message.replace(str(model), "org/it") == described(model).problem
 
 
+@pytest.mark.parametrize(
+    ("damage", "hint", "hub_hint"),
+    [
+        (
+            all_weights_missing,
+            "Download the model again: files that are there are not downloaded twice.",
+            "Run hf download org/it to complete it.",
+        ),
+        (
+            cut_off,
+            "Remove this file, and download the model again.",
+            "Run hf download org/it --force-download.",
+        ),
+        (no_tokenizer, *["Download the model again, with all of its files."] * 2),
+    ],
+)
+def test_what_helps_is_said_as_it_works_where_the_model_comes_from(
+    model: Path, damage: Callable[[Path], None], hint: str, hub_hint: str
+) -> None:
+    damage(model)
+    found = FoundModel(model, "org/it", "Hugging Face")
+    assert described(model).hint == hint
+    assert describe(found, read_folder_files(model)).hint == hub_hint
+
+
 def test_facts_are_told_of_a_model_that_can_t_be_trained_as_far_as_they_are_there(
     model: Path,
 ) -> None:
