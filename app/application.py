@@ -25,8 +25,11 @@ from app.ui.keeping_default import KeepingDefault, default_config
 from app.ui.library.library_commands import LibraryCommands
 from app.ui.live_run import LiveRunWatch
 from app.ui.live_series import LiveSeries
-from app.ui.main_window import DATA, MainWindow
+from app.ui.main_window import DATA, MODELS, MainWindow
 from app.ui.menus import Menus
+from app.ui.models.model_menu import ModelMenu
+from app.ui.models.models_commands import ModelsCommands
+from app.ui.models.models_page import ModelsPage
 from app.ui.one_window import OneWindow
 from app.ui.opening import Opening
 from app.ui.pages.data_page import DataPage
@@ -81,8 +84,9 @@ class Nestling(QObject):
         self.queue_page = QueuePage(self.queue)
         self.trial = Trial(self.state, self.compute)
         self.trying = TryPage(self.trial, settings)
+        self.models = ModelsPage()
         self.window = MainWindow(
-            self.train, self.data, self.library, self.queue_page, self.trying, settings
+            self.train, self.data, self.library, self.queue_page, self.trying, self.models, settings
         )
         self.errors = ErrorSink(self.window)
         self.quitting = Quitting(self.state, self.control, self.window)
@@ -92,6 +96,9 @@ class Nestling(QObject):
             self.background, settings, runs_dir(),
         )  # fmt: skip
         self.try_commands = TryCommands(self.state, self.window, self.background, runs_dir())
+        self.models_commands = ModelsCommands(
+            self.state, self.models, self.background, self.window.notice, self.window
+        )
         self.opening = Opening(self.window, self.commands, self.library_commands, self.try_commands)
         handlers = self.commands.handlers() | {"undo": self.library_commands.deleting.undo}
         self.keeping = KeepingDefault(self.state, settings)
@@ -99,6 +106,7 @@ class Nestling(QObject):
         self.menus.run.addAction(self.keeping.action)
         self._wire_pages()
         self._wire_trying()
+        self._wire_models()
         self._wire_window()
         if config is None:
             self.window.restore_page()
@@ -107,7 +115,6 @@ class Nestling(QObject):
         train, library, commands = self.train, self.library, self.commands
         train.dataset_choice_requested.connect(commands.choose_dataset)
         train.data.mixed.add_requested.connect(commands.add_dataset)
-        train.model_choice_requested.connect(commands.choose_model)
         train.starter_requested.connect(self.intake.use_starter_model)
         train.sample_requested.connect(commands.use_sample)
         train.reveal_requested.connect(commands.reveal_shown)
@@ -137,6 +144,17 @@ class Nestling(QObject):
         self.trial.asked.connect(self.preview.make_way)
         self.trial.ended.connect(self.preview.refresh)
         self.trial.defect_met.connect(self.errors.show_failure)
+
+    def _wire_models(self) -> None:
+        menu = self.model_menu = ModelMenu(self.state, self.models, self.train.model.choose)
+        self.train.model_choice_requested.connect(menu.open)
+        menu.use_requested.connect(self.commands.open_path)
+        menu.page_requested.connect(self._show_models)
+        menu.folder_requested.connect(self.commands.choose_model)
+        self.models.list.use_requested.connect(self.commands.open_path)
+        self.models.list.reveal_requested.connect(self.commands.reveal)
+        self.intake.model_taken.connect(self.models_commands.note_used)
+        self.models_commands.facts_changed.connect(self.train.model.show_facts)
 
     def _wire_window(self) -> None:
         window, commands = self.window, self.commands
@@ -189,6 +207,10 @@ class Nestling(QObject):
         self.window.show_page(DATA)
 
     @Slot()
+    def _show_models(self) -> None:
+        self.window.show_page(MODELS)
+
+    @Slot()
     def _load_the_rest(self) -> None:
         """What the first sight of the window did not need."""
         self.data_work.begin()
@@ -197,6 +219,7 @@ class Nestling(QObject):
         self.preview.refresh()
         self.library_commands.list_runs()
         self.queue.load()
+        self.models_commands.refresh()
         self.background.run(import_plotting, self._make_plots, self.commands.tell_failure)
 
     def _make_plots(self, _: None) -> None:

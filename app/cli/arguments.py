@@ -9,6 +9,7 @@ from typing import NoReturn
 
 from app.cli.check_arguments import add_check
 from app.cli.generate import add_generate
+from app.cli.models import add_models
 from app.cli.setting_flags import add_setting
 from app.cli.study_arguments import add_study
 from app.cli.terminal import line, note
@@ -108,6 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_resume(commands.add_parser("resume", help="resume a run that was stopped"))
     runs = commands.add_parser("runs", help="list the runs in the library")
     runs.add_argument("--json", action="store_true", help="Print one JSON object a line.")
+    add_models(commands.add_parser("models", help="list the base models on this computer"))
     _add_show(commands.add_parser("show", help="show one run: how it went, its checkpoints"))
     add_study(commands.add_parser("study", help="measure what settings forget, task after task"))
     add_generate(commands.add_parser("generate", help="let a run's checkpoint answer"))

@@ -90,7 +90,7 @@ def _check_model(folder: Path) -> None:
 def _loaded(folder: Path) -> _Model:
     from app.engine.end_tokens import end_token_note
     from app.engine.loading import load_tokenizer
-    from app.engine.model_folder import folder_limits
+    from app.models.model_folder import folder_limits
 
     tokenizer = load_tokenizer(folder)
     waited_for(_trying(tokenizer), TRYING)

@@ -63,6 +63,10 @@ def _carried_out(arguments: argparse.Namespace, open_window: OpenWindow) -> int:
             from app.cli.runs import print_asked
 
             return print_asked(arguments)
+        case "models":
+            from app.cli.models import print_models
+
+            return print_models(arguments)
         case "check":
             from app.cli.check import check
 

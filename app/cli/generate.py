@@ -26,6 +26,7 @@ from app.core.answers import (
 )
 from app.core.errors import InputError
 from app.core.events import StageChanged
+from app.core.model_names import model_name
 from app.core.paths import runs_dir
 from app.core.visible_text import visible_line
 
@@ -190,7 +191,7 @@ class Text:
         if not event.has_template:
             note("This model has no chat template: it continues your text.")
         if self._has_both:
-            line(f"Base, {event.tried.model.name}:")
+            line(f"Base, {model_name(event.tried.model)}:")
 
     def _add(self, event: TextAdded) -> None:
         if self._has_both and event.side == "tuned":

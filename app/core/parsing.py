@@ -29,8 +29,18 @@ _PLAIN_WORDS = {
 
 def parse_json(content: str | bytes) -> Any:
     """The value. Raises ValueError, whose words are a clause."""
+    value = parse_flat_json(content)
+    opens = ("[", "{") if isinstance(content, str) else (b"[", b"{")
+    if sum(map(content.count, opens)) > MAX_DEPTH:  # type: ignore[arg-type]
+        _check_depth(value)
+    return value
+
+
+def parse_flat_json(content: str | bytes) -> Any:
+    """The same for a caller that looks no deeper than a few levels: how deep the value goes is not
+    looked at, which takes several times as long as parsing."""
     try:
-        value = json.loads(content)
+        return json.loads(content)
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
         raise ValueError(f"{json_words(error)} ({place})") from None
@@ -40,10 +50,6 @@ def parse_json(content: str | bytes) -> Any:
         raise ValueError(_TOO_DEEP) from None
     except ValueError:
         raise ValueError(_TOO_LONG) from None
-    opens = ("[", "{") if isinstance(content, str) else (b"[", b"{")
-    if sum(map(content.count, opens)) > MAX_DEPTH:  # type: ignore[arg-type]
-        _check_depth(value)
-    return value
 
 
 def json_words(error: json.JSONDecodeError) -> str:

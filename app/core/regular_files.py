@@ -59,9 +59,9 @@ def read_regular(path: Path, most_bytes: int, *, follow_links: bool = False) -> 
     return content
 
 
-def read_beginning(path: Path, most_bytes: int) -> bytes:
+def read_beginning(path: Path, most_bytes: int, *, follow_links: bool = False) -> bytes:
     """A file's first bytes, all of it if it is no longer. Raises OSError as `open_regular`."""
-    with open_regular(path) as file:
+    with open_regular(path, follow_links=follow_links) as file:
         return file.read(most_bytes)
 
 

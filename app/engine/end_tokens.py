@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from app.data.embedded_tokens import token_text
-from app.engine.model_folder import folder_end_tokens
 from app.engine.prompting import Prompting
+from app.models.model_folder import folder_end_tokens
 
 
 def known_ends(folder: Path, tokenizer: Any) -> frozenset[int]:

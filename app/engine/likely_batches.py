@@ -12,8 +12,8 @@ from app.data.token_files import TokenStore, reopen_store
 from app.data.training_data import MixedFiles, rows_from_stores
 from app.engine.batches import BatchShape
 from app.engine.batching import Batching, fastest_batching
-from app.engine.model_folder import folder_limits
 from app.engine.preparation import data_settings
+from app.models.model_folder import folder_limits
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,17 @@ from app.core.error_text import error_text
 from app.core.errors import InputError
 from app.core.model_limits import ModelLimits
 from app.core.odd_values import brief
-from app.core.paths import is_utf8
 from app.core.progress import run_to_end
 from app.engine.config_values import lacking, odd_value, shown_value
 from app.engine.embedding_probe import embedding_limits
-from app.engine.foreign_code import NO_CODE, check_needs_no_code, code_refused, needs_code
 from app.engine.mlx_gateway import import_mlx, import_mlx_lm
-from app.engine.model_folder import check_layer_count, folder_limits, read_model_config
+from app.models.foreign_code import NO_CODE, code_refused, needs_code
+from app.models.model_folder import (
+    check_model_folder,
+    check_weights,
+    folder_limits,
+    read_model_config,
+)
 
 _PIECE_BYTES = 2**28
 """So much of the weights is read at once; loading can be stopped in between."""
@@ -75,7 +79,7 @@ def _reading_weights(model: Any) -> Generator[float, None, None]:
 def load_architecture(path: Path) -> Any:
     """The model with its weights not yet read: enough for shapes and names, in little time."""
     config = check_model_folder(path)
-    check_layer_count(path, config)
+    check_weights(path, config)
     mlx_lm_utils = import_mlx_lm()
     printed = StringIO()
     try:
@@ -101,7 +105,7 @@ def check_configuration(path: Path) -> None:
     Weights are neither read nor computed.
     """
     config = check_model_folder(path)
-    check_layer_count(path, config)
+    check_weights(path, config)
     for key in ("quantization", "quantization_config"):
         if not isinstance(value := config.get(key), dict) and (odd := odd_value({key: value})):
             raise _config_error(path, odd)
@@ -154,35 +158,6 @@ def _limits(path: Path, model: Any) -> ModelLimits:
     if seen.position_rows is not None:
         context = min(context or seen.position_rows, seen.position_rows)
     return replace(seen, context_tokens=context)
-
-
-def check_model_folder(path: Path) -> dict[str, Any]:
-    """Its config.json. Raises InputError unless `path` looks like a model folder."""
-    try:
-        return _checked_config(path)
-    except OSError as error:
-        raise InputError(f"The model folder {path} can't be read: {error.strerror}.") from error
-
-
-def _checked_config(path: Path) -> dict[str, Any]:
-    if not path.exists():
-        raise InputError(f"There is no model folder at {path}.")
-    if not is_utf8(path):
-        raise InputError(
-            f"The model in {path} can't be opened: the name is not UTF-8.", "Rename the folder."
-        )
-    if not path.is_dir():
-        raise InputError(f"{path} is a file; a model is a folder with config.json and weights.")
-    if not (path / "config.json").is_file():
-        raise InputError(f"{path} is no model folder: it has no config.json.")
-    config = read_model_config(path)
-    check_needs_no_code(path, config)
-    if not any(path.glob("model*.safetensors")):
-        raise InputError(
-            f"{path} holds no weights (model*.safetensors).",
-            "Download the model in MLX format, or convert it with mlx_lm.convert.",
-        )
-    return config
 
 
 def count_parameters(model: Any) -> int:

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from app.data.tokenizer import PlainTokenizer, plain_tokenizer
-from app.engine.foreign_code import NO_CODE
-from app.engine.loading import check_model_folder, tokenizer_error
+from app.engine.loading import tokenizer_error
 from app.engine.mlx_gateway import import_mlx_lm
+from app.models.foreign_code import NO_CODE
+from app.models.model_folder import check_model_folder
 
 
 def load_plain_tokenizer(path: Path) -> PlainTokenizer | None:

@@ -18,8 +18,8 @@ from app.engine.memory.advice import Advisor
 from app.engine.memory.estimate import MemoryNeed, memory_need
 from app.engine.memory.machine import available_bytes
 from app.engine.mlx_gateway import compiles, import_mlx
-from app.engine.model_folder import folder_limits
 from app.engine.plan_facts import tier_facts
+from app.models.model_folder import folder_limits
 
 SMALL_SHARE = 0.02
 """Of the memory: weights that are loaded before an estimate would be there."""

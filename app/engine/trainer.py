@@ -35,7 +35,6 @@ from app.engine.checkpoints import (
 from app.engine.clocks.slow import TEXT_KEY, text_notes
 from app.engine.faults import plain_fault
 from app.engine.keeping import Keeper, NoKeeper, RunKeeper
-from app.engine.loading import check_model_folder
 from app.engine.loop import TrainingLoop
 from app.engine.lora import trainable
 from app.engine.machines import Machines, is_first_machine, join_machines
@@ -60,6 +59,7 @@ from app.library.run import RunRecorder
 from app.library.run_folder import FolderTaken, choose_run_dir
 from app.library.run_layout import START, STATE_FILE
 from app.library.starting_adapter import STARTED_FROM, starting_adapter
+from app.models.model_folder import check_model_folder
 
 Facts = dict[str, object]
 

@@ -15,7 +15,7 @@ from app.ui import desktop
 from app.ui.app_state import AppState
 from app.ui.export import CheckpointExport
 from app.ui.intake import Intake
-from app.ui.main_window import DATA, LIBRARY, QUEUE, TRAIN, TRY, MainWindow
+from app.ui.main_window import DATA, LIBRARY, MODELS, QUEUE, TRAIN, TRY, MainWindow
 from app.ui.menus import Handler
 from app.ui.mix_intake import MixIntake
 from app.ui.plain_text import dialog
@@ -65,6 +65,7 @@ class Commands(QObject):
             "library_page": lambda: window.show_page(LIBRARY),
             "queue_page": lambda: window.show_page(QUEUE),
             "try_page": lambda: window.show_page(TRY),
+            "models_page": lambda: window.show_page(MODELS),
             "minimize": window.showMinimized,
             "zoom": lambda: window.showNormal() if window.isMaximized() else window.showMaximized(),
         }

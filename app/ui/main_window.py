@@ -14,6 +14,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QHBoxLayout, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 
+from app.ui.models.models_page import ModelsPage
 from app.ui.pages.data_page import DataPage
 from app.ui.pages.library_page import LibraryPage
 from app.ui.pages.queue_page import QueuePage
@@ -24,7 +25,7 @@ from app.ui.theme import Theme
 from app.ui.widgets.notice import Notice
 from app.ui.widgets.sidebar import Sidebar
 
-TRAIN, DATA, LIBRARY, QUEUE, TRY = range(5)
+TRAIN, DATA, LIBRARY, QUEUE, TRY, MODELS = range(6)
 MINIMUM_SIZE_PX = (820, 560)
 FIRST_SIZE_PX = (1280, 832)
 WIDE_SIDEBAR_FROM_PX = 1080
@@ -44,6 +45,7 @@ class MainWindow(QMainWindow):
         library: LibraryPage,
         queue: QueuePage,
         trying: TryPage,
+        models: ModelsPage,
         settings: Remembered,
     ) -> None:
         super().__init__()
@@ -54,12 +56,12 @@ class MainWindow(QMainWindow):
         self.why_not_open: Callable[[], str] = lambda: ""
         """Asked when something is dragged over the window; a sentence refuses it."""
         self.train, self.data, self.library, self.queue = train, data, library, queue
-        self.trying = trying
+        self.trying, self.models = trying, models
         self.notice = Notice()
-        places = ("Train", "Data", "Library", "Queue", "Try")
+        places = ("Train", "Data", "Library", "Queue", "Try", "Models")
         self.sidebar = Sidebar({place: place.lower() for place in places})
         self.pages = QStackedWidget()
-        for page in (train, data, library, queue, trying):
+        for page in (train, data, library, queue, trying, models):
             self.pages.addWidget(page)
         self.sidebar.place_chosen.connect(self.pages.setCurrentIndex)
         self._lay_out()
@@ -115,7 +117,7 @@ class MainWindow(QMainWindow):
         return self.pages.currentIndex() == LIBRARY
 
     def set_theme(self, theme: Theme) -> None:
-        pages = (self.train, self.data, self.library, self.queue, self.trying)
+        pages = (self.train, self.data, self.library, self.queue, self.trying, self.models)
         for part in (self.sidebar, self.notice, *pages):
             part.set_theme(theme)
 

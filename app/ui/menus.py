@@ -98,6 +98,7 @@ class Menus:
         self._item(menu, "&Library", "library_page", "Ctrl+3")
         self._item(menu, "&Queue", "queue_page", "Ctrl+4")
         self._item(menu, "Tr&y", "try_page", "Ctrl+5")
+        self._item(menu, "&Models", "models_page", "Ctrl+6")
         menu.addSeparator()
         looks = menu.addMenu("&Appearance")
         group = QActionGroup(self._window)

@@ -53,6 +53,8 @@ def _surfaces(t: Theme) -> str:
     return f"""
     QMainWindow, QDialog, QMessageBox {{ background: {t.window}; }}
     QWidget#page, QWidget#column, QScrollArea#column {{ background: {t.window}; border: none; }}
+    QWidget#clear, QScrollArea#clear {{ background: transparent; border: none; }}
+    QScrollArea#clear:focus {{ border: 1px solid {t.accent}; border-radius: 12px; }}
     QFrame#sidebar {{ background: {t.sidebar}; border: none; border-right: 1px solid {t.border}; }}
     QFrame#card {{ background: {t.surface}; border: 1px solid {t.border}; border-radius: 12px; }}
     QFrame#hero {{ background: {t.surface}; border: 2px dashed {t.border}; border-radius: 16px; }}
@@ -227,6 +229,7 @@ def _lists(t: Theme) -> str:
     RunView QPlainTextEdit:focus {{ border-color: {t.accent}; }}
     QTableView::item {{ padding: 0 10px; border: none; }}
     QTableView:focus {{ border-color: {t.accent}; }}
+    QTableView[drop="true"] {{ background: {t.selection}; border-color: {t.accent}; }}
     QHeaderView {{ background: transparent; border: none; }}
     QHeaderView::section {{ background: {t.surface}; color: {t.secondary_text}; border: none;
         border-bottom: 1px solid {t.border}; padding: 0 13px; min-height: 32px; font-size: 11px;

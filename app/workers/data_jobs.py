@@ -66,7 +66,7 @@ class LoadingTokenizer:
     tokenizer: ModelTokenizer
 
     def __call__(self, _: ShouldStop) -> Iterator[object]:
-        from app.engine.model_folder import folder_limits
+        from app.models.model_folder import folder_limits
 
         can_be_used = _loaded(self.tokenizer) is not None
         yield folder_limits(self.tokenizer.model)
@@ -153,7 +153,7 @@ class Tokenising:
         from app.data.fingerprint import HASHING, bytes_to_hash, reading_contents
         from app.data.template_trial import TRYING, trying_templates
         from app.data.token_store import RowSettings, opening_store
-        from app.engine.model_folder import folder_limits
+        from app.models.model_folder import folder_limits
 
         rows = folder_limits(self.tokenizer.model).embedding_rows
         found = [find_files(one.data, one.valid) for one in self.readings]

@@ -198,7 +198,7 @@ def checking_model(folder: Path) -> Callable[[], Path]:
     """The folder if the engine takes it for a model; otherwise InputError says what lacks."""
 
     def work() -> Path:
-        from app.engine.loading import check_model_folder
+        from app.models.model_folder import check_model_folder
 
         if any(folder.glob("*.gguf")) and not any(folder.glob("*.safetensors")):
             raise InputError(

@@ -20,9 +20,9 @@ from app.engine.assignment import make_plan
 from app.engine.checkpoints import load_checkpoint
 from app.engine.loading import load_architecture, load_tokenizer
 from app.engine.lora import trainable
-from app.engine.model_folder import folder_limits
 from app.engine.preparation import data_settings
 from app.engine.trainer import train
+from app.models.model_folder import folder_limits
 from tests.engine import architectures, plain_trainer
 
 SHORT_ROWS, LONG_ROWS = (40, 30, 37), (730, 30, 37)

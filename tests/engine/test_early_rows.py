@@ -22,10 +22,10 @@ from app.engine import coming_rows, preparation
 from app.engine.batching import Batching
 from app.engine.checkpoints import last_checkpoint, load_checkpoint
 from app.engine.mlx_gateway import import_mlx, import_mlx_lm
-from app.engine.model_folder import folder_limits
 from app.engine.preparation import data_settings
 from app.engine.trainer import resume, train
 from app.library.manifest import read_manifest
+from app.models.model_folder import folder_limits
 
 EARLY = 32
 ROWS = 600

@@ -12,7 +12,8 @@ import mlx.core as mx
 import pytest
 
 from app.core.errors import InputError
-from app.engine.loading import check_model_folder, load_base_model
+from app.engine.loading import load_base_model
+from app.models.model_folder import check_model_folder
 from tests.patience import PATIENCE_SECONDS
 
 

@@ -82,7 +82,7 @@ def test_a_copy_with_damaged_weights_and_a_missing_file_fails_the_checks_that_ne
     failed = [name for name, one in found.items() if not one["passed"]]
     assert (code, failed) == (1, ["shipped files", "run, resume, export", "window"])
     assert "check-light.svg is missing" in found["shipped files"]["detail"]
-    assert "starter/model can't be loaded" in found["run, resume, export"]["detail"]
+    assert "model.safetensors is damaged" in found["run, resume, export"]["detail"]
     assert found["window"]["detail"] == found["run, resume, export"]["detail"]
 
 

@@ -128,7 +128,8 @@ def test_nothing_is_taken_in_during_a_run(
 def test_every_part_of_the_window_leaves_drops_to_it(nestling: Nestling) -> None:
     takers = {w for w in nestling.window.findChildren(QWidget) if w.acceptDrops()}
     table = nestling.queue_page.table  # takes its own rows and nothing else (test_queue.py)
-    assert takers <= {table, table.viewport()}
+    models = nestling.models  # takes folders that may hold models (test_models_page.py)
+    assert takers <= {table, table.viewport(), models}
 
 
 def test_a_new_dataset_takes_the_place_of_the_last_run(

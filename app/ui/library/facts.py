@@ -14,9 +14,9 @@ from app.core.base_model import (
 from app.core.computer import read_computers
 from app.core.config import CHOICES, TierConfig, TrainingConfig
 from app.core.errors import InputError
+from app.core.model_names import model_name
 from app.core.one_line import one_line
 from app.ui import phrases
-from app.ui.tables.told_runs import model_name
 
 if TYPE_CHECKING:
     from app.library.run_details import RunDetails

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 from PySide6.QtCore import QMimeData, QModelIndex, Qt, Signal
 
+from app.core.model_names import model_name
 from app.library.queue_file import QueuedRun
 from app.ui import phrases
 from app.ui.tables.columns_model import Column, ColumnsModel, Index
-from app.ui.tables.told_runs import model_name, periods_text
+from app.ui.tables.told_runs import periods_text
 
 ROW_TYPE = "application/x-nestling-queue-row"
 WAITS, BEGUN = "Waiting", "Preparing…"

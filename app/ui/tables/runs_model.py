@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
 
+from app.core.model_names import model_name
 from app.ui import phrases
 from app.ui.live_run import LiveRun
 from app.ui.tables.columns_model import Column, ColumnsModel
 from app.ui.tables.runs_filter import RunsFilter
-from app.ui.tables.told_runs import model_name, periods_text
+from app.ui.tables.told_runs import periods_text
 
 if TYPE_CHECKING:
     from app.library.run_summary import RunSummary

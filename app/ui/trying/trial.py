@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal, Slot
 
 from app.core.answers import SIDES, Chat, Exchange, Sampling, Side, TextAdded, Tried
-from app.core.paths import starter_model_dir
+from app.core.model_names import model_name
 from app.ui.app_state import AppState
 from app.workers.background import Failure
 from app.workers.compute import ComputeThread
@@ -30,8 +30,7 @@ class Subject:
 
     @property
     def base_name(self) -> str:
-        model = self.tried.model
-        return "Starter model" if model == starter_model_dir() else model.name
+        return model_name(self.tried.model)
 
     @property
     def name(self) -> str:

@@ -3,6 +3,7 @@
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
+from app.core.model_names import model_name, model_place
 from app.core.paths import starter_model_dir
 from app.ui.app_state import AppState
 from app.ui.widgets.building import ElidedLabel, button, card, label, message, row, say
@@ -21,10 +22,12 @@ class ModelCard(QWidget):
         inside.addLayout(row(label("Base model", "heading"), None, self.choose))
         self.name = ElidedLabel("", "strong")
         self.where = ElidedLabel("", "secondary", Qt.TextElideMode.ElideMiddle)
+        self.facts = message("note")
         self.problem = message("problem")
         self.starter = button("Back to the starter model", self.starter_requested.emit, "link")
         inside.addWidget(self.name)
         inside.addWidget(self.where)
+        inside.addWidget(self.facts)
         inside.addWidget(self.problem)
         inside.addLayout(row(self.starter, None))
         outside = QVBoxLayout(self)
@@ -34,11 +37,15 @@ class ModelCard(QWidget):
         state.preview_changed.connect(self.refresh)
         self.refresh()
 
+    def show_facts(self, text: str) -> None:
+        """What the Models list knows of it, in a line; empty for nothing."""
+        say(self.facts, text)
+
     def refresh(self) -> None:
         model = self._state.config.model
         is_starter = model == starter_model_dir()
-        self.name.setText("Starter model" if is_starter else model.name)
-        self.where.setText("Small, comes with Nestling" if is_starter else str(model.parent))
+        self.name.setText(model_name(model))
+        self.where.setText("Small, comes with Nestling" if is_starter else str(model_place(model)))
         self.starter.setVisible(not is_starter)
         failure = self._state.model_failure
         say(self.problem, f"{failure.message} {failure.hint}".strip() if failure else "")

@@ -1,11 +1,12 @@
 """What a model's folder says of it without its weights: config.json, and the weights' headers.
 
 Needs no MLX. A folder may come from anyone: what is read is bounded, and an error is one sentence.
+Links to files are followed, as mlx-lm follows them: the Hugging Face cache is made of them.
 """
 
 import re
-import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,14 @@ from app.core.error_text import error_text
 from app.core.errors import InputError
 from app.core.model_limits import ModelLimits
 from app.core.parsing import parse_json
-from app.core.regular_files import open_regular, read_regular
+from app.core.paths import is_utf8
+from app.core.regular_files import read_regular
+from app.models.folder_files import read_folder_files
+from app.models.foreign_code import check_needs_no_code
+from app.models.weights import WEIGHTS, read_weights_header
+from app.models.weights_check import check_weights_files, read_whole_weights
 
 MOST_CONFIG_BYTES = 16 * 2**20
-MOST_HEADER_BYTES = 100 * 10**6
-"""As safetensors itself has it."""
 MOST_LAYERS_A_WEIGHT = 4
 """Some architectures use a layer's weights several times; none seen does more often."""
 
@@ -31,23 +35,49 @@ _ORIGINAL = "original_max_position_embeddings"
 _LAYER_KEYS = ("num_hidden_layers", "num_layers", "n_layer", "n_layers")
 _LAYER_LISTS = ("layer_types", "block_configs", "layers_block_type", "hybrid_override_pattern")
 """One item for each layer."""
-_LAYER_OF_TENSOR = re.compile(r"(?:^|\.)(?:layers|h|blocks|layer|block)\.(\d+)\.")
+LAYER_OF_TENSOR = re.compile(r"(?:^|\.)(?:layers|h|blocks|layer|block)\.(\d+)\.")
 _TOKEN_EMBEDDINGS = re.compile(
     r"(?:^|\.)(?:embed_tokens|wte|word_embeddings|tok_embeddings|token_embeddings|embeddings?"
     r"|embed_in|embed|shared)\.weight$"
 )
 _POSITION_EMBEDDINGS = re.compile(r"(?:^|\.)(?:wpe|embed_positions)\.weight$")
-_NOT_OF_TEXT = re.compile(r"vision|visual|image|audio|speech|patch")
+NOT_OF_TEXT = re.compile(r"vision|visual|image|audio|speech|patch")
 
 Shapes = Mapping[str, tuple[int, ...]]
 """Of tensors, by name."""
 
 
-def read_model_config(folder: Path) -> dict[str, Any]:
+def check_model_folder(path: Path) -> dict[str, Any]:
+    """Its config.json. Raises InputError unless `path` looks like a model folder."""
+    try:
+        check_is_model_folder(path)
+        config = read_model_config(path)
+        check_needs_no_code(path, config)
+        check_weights_files(path, read_folder_files(path))
+        return config
+    except OSError as error:
+        raise InputError(f"The model folder {path} can't be read: {error.strerror}.") from error
+
+
+def check_is_model_folder(path: Path) -> None:
+    """Raise InputError unless it is a folder with a config.json, by a name that MLX can open."""
+    if not path.exists():
+        raise InputError(f"There is no model folder at {path}.")
+    if not is_utf8(path):
+        raise InputError(
+            f"The model in {path} can't be opened: the name is not UTF-8.", "Rename the folder."
+        )
+    if not path.is_dir():
+        raise InputError(f"{path} is a file; a model is a folder with config.json and weights.")
+    if not (path / "config.json").is_file():
+        raise InputError(f"{path} is no model folder: it has no config.json.")
+
+
+def read_model_config(folder: Path, most_bytes: int = MOST_CONFIG_BYTES) -> dict[str, Any]:
     """config.json. Raises InputError naming the file and what is wrong with it."""
     file = folder / "config.json"
     try:
-        config = parse_json(read_regular(file, MOST_CONFIG_BYTES).decode("utf-8"))
+        config = parse_json(read_text(file, most_bytes))
     except OSError as error:
         raise InputError(f"{file} can't be read: {error.strerror or error_text(error)}.") from error
     except UnicodeDecodeError:
@@ -59,12 +89,23 @@ def read_model_config(folder: Path) -> dict[str, Any]:
     return config
 
 
-def check_layer_count(folder: Path, config: Mapping[str, Any]) -> None:
-    """Raise InputError if config.json tells of far more layers than there are weights for.
+def read_text(file: Path, most_bytes: int = MOST_CONFIG_BYTES) -> str:
+    """Raises OSError, also for more than `most_bytes`, or ValueError."""
+    return read_regular(file, most_bytes, follow_links=True).decode("utf-8")
+
+
+def check_weights(folder: Path, config: Mapping[str, Any]) -> None:
+    """Raise InputError if a file of the weights is cut off, or if config.json tells of far more
+    layers than there are weights for."""
+    check_layer_count(folder, config, read_whole_weights(folder, read_folder_files(folder)))
+
+
+def check_layer_count(folder: Path, config: Mapping[str, Any], tensors: Collection[str]) -> None:
+    """Raise InputError if config.json tells of far more layers than `tensors` are of.
 
     The architecture would be built layer by layer before its weights are looked at.
     """
-    found = _layers_with_weights(tensor_shapes(folder))
+    found = count_layers(tensors)
     for part in _parts(config):
         for key in (*_LAYER_KEYS, *_LAYER_LISTS):
             value = part.get(key)
@@ -80,11 +121,27 @@ def check_layer_count(folder: Path, config: Mapping[str, Any]) -> None:
 def folder_limits(folder: Path) -> ModelLimits:
     """What the model can read, as its folder has it. Raises InputError for an unreadable config."""
     config, shapes = read_model_config(folder), tensor_shapes(folder)
-    positions = _rows(shapes, _POSITION_EMBEDDINGS)
-    context = context_tokens(config)
-    if positions is not None:
-        context = min(positions, context or positions)
-    return ModelLimits(context, positions, _rows(shapes, _TOKEN_EMBEDDINGS) or _vocabulary(config))
+    return ModelLimits(
+        context_length(config, shapes),
+        _rows(shapes, _POSITION_EMBEDDINGS),
+        embedding_rows(shapes) or count_in(config, ("vocab_size",)),
+    )
+
+
+def context_length(config: Mapping[str, Any], shapes: Shapes) -> int | None:
+    """The most tokens a model reads: those its config names, and no more than it has positions."""
+    positions, context = _rows(shapes, _POSITION_EMBEDDINGS), context_tokens(config)
+    return context if positions is None else min(positions, context or positions)
+
+
+def embedding_rows(shapes: Shapes) -> int | None:
+    return _rows(shapes, _TOKEN_EMBEDDINGS)
+
+
+def count_in(config: Mapping[str, Any], keys: Collection[str]) -> int | None:
+    """The first whole number above 0 under one of the keys, in the config or its text part."""
+    counts = (_count(part.get(key)) for part in _parts(config) for key in keys)
+    return next((count for count in counts if count), None)
 
 
 def context_tokens(config: Mapping[str, Any]) -> int | None:
@@ -104,7 +161,7 @@ def folder_end_tokens(folder: Path) -> frozenset[int]:
     """What mlx-lm reads as end tokens: generation_config.json wins over config.json."""
     config = read_model_config(folder)
     try:
-        generation = parse_json(read_regular(folder / "generation_config.json", MOST_CONFIG_BYTES))
+        generation = parse_json(read_text(folder / "generation_config.json"))
     except (OSError, ValueError):
         generation = None
     named = generation.get("eos_token_id") if isinstance(generation, dict) else None
@@ -119,25 +176,16 @@ def folder_end_tokens(folder: Path) -> frozenset[int]:
 def tensor_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
     """Of all weights, from the files' headers; those of an unreadable file are left out."""
     found: dict[str, tuple[int, ...]] = {}
-    for file in sorted(folder.glob("model*.safetensors")):
-        found.update(_header(file))
+    for file in sorted(folder.glob(WEIGHTS)):
+        with suppress(OSError, ValueError):  # MLX says what is wrong, where the weights are needed
+            tensors = read_weights_header(file).tensors
+            found.update((name, tensor.shape) for name, tensor in tensors.items())
     return found
 
 
-def _header(file: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
-    try:
-        with open_regular(file) as opened:
-            (size,) = struct.unpack("<Q", opened.read(8))
-            header = parse_json(opened.read(size)) if size <= MOST_HEADER_BYTES else {}
-        for name, facts in header.items():
-            if name != "__metadata__":
-                yield str(name), tuple(map(int, facts["shape"]))
-    except (OSError, ValueError, struct.error, KeyError, TypeError, AttributeError):
-        return  # MLX says what is wrong with it, where the weights are needed
-
-
-def _layers_with_weights(shapes: Shapes) -> int:
-    numbers = {int(match[1][:9]) for name in shapes if (match := _LAYER_OF_TENSOR.search(name))}
+def count_layers(tensors: Collection[str]) -> int:
+    """How many layers the names of `tensors` tell of."""
+    numbers = {int(match[1][:9]) for name in tensors if (match := LAYER_OF_TENSOR.search(name))}
     return len(numbers)
 
 
@@ -146,13 +194,9 @@ def _rows(shapes: Shapes, names: re.Pattern[str]) -> int | None:
     rows = [
         shape[0]
         for name, shape in shapes.items()
-        if len(shape) == 2 and names.search(name) and not _NOT_OF_TEXT.search(name)
+        if len(shape) == 2 and names.search(name) and not NOT_OF_TEXT.search(name)
     ]
     return max(rows, default=None)
-
-
-def _vocabulary(config: Mapping[str, Any]) -> int | None:
-    return next((n for part in _parts(config) if (n := _count(part.get("vocab_size")))), None)
 
 
 def _parts(config: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

@@ -12,7 +12,8 @@ import pytest
 from app.core.errors import InputError
 from app.core.model_limits import ModelLimits
 from app.engine.loading import load_architecture, load_base_model, load_tokenizer
-from app.engine.model_folder import context_tokens, folder_limits
+from app.models.model_folder import check_model_folder, context_tokens, folder_limits
+from tests.models.hub_cache import add_to_hub_cache
 
 
 @pytest.fixture
@@ -82,6 +83,23 @@ def test_where_no_header_can_be_read_the_config_counts(copy: Path) -> None:
 def test_a_loaded_model_is_seen_to_have_the_rows_that_its_folder_tells(tiny_model: Path) -> None:
     limits = load_base_model(tiny_model).limits
     assert limits == folder_limits(tiny_model) == ModelLimits(embedding_rows=320)
+
+
+def test_a_model_of_links_as_the_hugging_face_cache_has_it_is_read(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    snapshot = add_to_hub_cache(tmp_path, "org/tiny", tiny_model)
+    assert check_model_folder(snapshot) == check_model_folder(tiny_model)
+    assert load_base_model(snapshot).limits == load_base_model(tiny_model).limits
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+def test_a_link_that_leads_to_a_device_is_never_waited_for(copy: Path, name: str) -> None:
+    (copy / name).unlink()
+    (copy / name).symlink_to("/dev/zero")
+    with pytest.raises(InputError, match="copy"):
+        check_model_folder(copy)
+        load_architecture(copy)
 
 
 def test_watching_a_model_leaves_its_classes_as_they_were(tiny_model: Path) -> None:

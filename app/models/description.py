@@ -1,0 +1,192 @@
+"""A base model as the Models list shows it: read from its folder without loading it.
+
+What keeps it from being trained, if anything, is one sentence; the facts that can be read are there
+all the same.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from app.core.errors import InputError
+from app.core.odd_values import brief
+from app.core.parsing import parse_json
+from app.models.architectures import knows_architecture
+from app.models.folder_files import FolderFiles
+from app.models.foreign_code import check_needs_no_code, code_refused
+from app.models.license import read_license
+from app.models.memory_rating import TrainingMemory
+from app.models.model_folder import (
+    check_is_model_folder,
+    check_layer_count,
+    context_length,
+    read_model_config,
+    read_text,
+)
+from app.models.places import HUGGING_FACE, FoundModel
+from app.models.quantization import parameter_counts, quantization_text
+from app.models.training_memory import training_memory
+from app.models.weights import Tensor
+from app.models.weights_check import AGAIN, ANEW, check_weights_files, read_whole_weights
+
+MOST_LISTED_CONFIG_BYTES, MOST_LISTED_HEADER_BYTES = 2 * 2**20, 8 * 2**20
+"""While more is parsed the window's thread would wait; none seen has a third of it."""
+TOKENIZERS = (
+    "tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "*.tiktoken", "spiece.model",
+    "*.bpe.model",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ModelDescription:
+    folder: Path
+    name: str
+    """With the organization or publisher, where it has one: "mlx-community/Qwen3-4B-4bit"."""
+    source: str
+    """Where it comes from: "Hugging Face", "LM Studio"."""
+    architecture: str = ""
+    """Its model_type, as mlx-lm goes by it."""
+    parameters: int | None = None
+    quantization: str = ""
+    size_bytes: int = 0
+    context_tokens: int | None = None
+    license: str = ""
+    problem: str = ""
+    """Why it can't be trained here; empty if nothing speaks against it."""
+    hint: str = ""
+    note: str = ""
+    """What should be known of it that is no reason against it."""
+    memory: TrainingMemory | None = None
+    used: float | None = None
+    """When it was last chosen, in seconds since 1970."""
+    chosen: Path | None = None
+    """The folder that was once chosen or dropped, through which it was found."""
+
+    is_read: bool = True
+    """False for one whose files have not been looked into yet."""
+
+    @property
+    def short_name(self) -> str:
+        return self.name.rpartition("/")[2] or self.name
+
+    def verdict(self, available_bytes: int) -> str:
+        """ "fits", "tight" or "won't fit"; empty where that isn't known, or doesn't matter."""
+        if self.problem or self.memory is None:
+            return ""
+        return self.memory.verdict(available_bytes)
+
+
+def unread(found: FoundModel, size_bytes: int = 0) -> ModelDescription:
+    """What is known of a model before its files are looked into."""
+    return ModelDescription(
+        found.folder, found.name, found.source, size_bytes=size_bytes, problem=found.problem,
+        hint=found.hint, chosen=found.chosen, is_read=bool(found.problem),
+    )  # fmt: skip
+
+
+def describe(found: FoundModel, files: FolderFiles) -> ModelDescription:
+    """Reads config.json, headers of the weights, README and LICENSE; nothing else."""
+    known = replace(
+        unread(found, files.size_bytes), license=read_license(found.folder, files), is_read=True
+    )
+    return _Reader(found, files, known).described()
+
+
+class _Reader:
+    """Reads on after a fault: the first one found is the model's problem."""
+
+    def __init__(self, found: FoundModel, files: FolderFiles, known: ModelDescription) -> None:
+        self._found, self._files, self._known = found, files, known
+
+    def described(self) -> ModelDescription:
+        folder = self._found.folder
+        try:
+            check_weights_files(folder, self._files)
+        except InputError as error:
+            self._note_fault(error)
+        try:
+            check_is_model_folder(folder)
+            config = read_model_config(folder, MOST_LISTED_CONFIG_BYTES)
+        except InputError as error:
+            self._note_fault(error)
+            return self._known
+        self._known = replace(self._known, architecture=config["model_type"])
+        tensors = self._tensors(config)
+        try:
+            check_needs_no_code(folder, config)
+            _check_architecture(folder, config)
+            check_layer_count(folder, config, tensors)
+            self._check_tokenizer()
+        except InputError as error:
+            self._note_fault(error)
+        return replace(
+            self._known,
+            context_tokens=context_length(config, {n: t.shape for n, t in tensors.items()}),
+            note=self._note(config),
+        )
+
+    def _tensors(self, config: Mapping[str, Any]) -> Mapping[str, Tensor]:
+        try:
+            tensors = read_whole_weights(self._found.folder, self._files, MOST_LISTED_HEADER_BYTES)
+        except InputError as error:
+            self._note_fault(error)
+            return {}
+        numbers = parameter_counts(tensors, config)
+        self._known = replace(
+            self._known,
+            parameters=sum(numbers.values()) or None,
+            quantization=quantization_text(tensors, config) if tensors else "",
+            memory=training_memory(tensors, numbers, config),
+        )
+        return tensors
+
+    def _check_tokenizer(self) -> None:
+        if not self._files.named(*TOKENIZERS):
+            raise InputError(
+                f"{self._found.folder} has no tokenizer (tokenizer.json).",
+                "Download the model again, with all of its files.",
+            )
+
+    def _note(self, config: Mapping[str, Any]) -> str:
+        """Where transformers may ask for code that only loading the tokenizer shows."""
+        if not any(self._files.named("*.py")) or self._known.problem:
+            return ""
+        if _names_code(config) or _names_code(self._tokenizer_config()):
+            return "Brings Python code of its own, which Nestling does not run."
+        return ""
+
+    def _tokenizer_config(self) -> Mapping[str, Any]:
+        try:
+            found = parse_json(read_text(self._found.folder / "tokenizer_config.json"))
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def _note_fault(self, error: InputError) -> None:
+        if not self._known.problem:
+            # The folder of a snapshot is a hash; the name tells more.
+            said = error.message.replace(str(self._found.folder), self._found.name)
+            hint = error.hint
+            if self._found.source == HUGGING_FACE:
+                command = f"Run hf download {self._found.name}"
+                hint = {
+                    AGAIN: f"{command} to complete it.",
+                    ANEW: f"{command} --force-download.",  # what is there is not looked at
+                }.get(hint, hint)
+            self._known = replace(self._known, problem=said, hint=hint)
+
+
+def _check_architecture(folder: Path, config: Mapping[str, Any]) -> None:
+    if knows_architecture(config):
+        return
+    if _names_code(config):
+        raise code_refused("model", folder)
+    raise InputError(
+        f"{folder} has the architecture {brief(config['model_type'])}, which mlx-lm does not know.",
+        "Choose another base model.",
+    )
+
+
+def _names_code(config: Mapping[str, Any]) -> bool:
+    return bool(config.get("auto_map"))

@@ -1,0 +1,80 @@
+"""Descriptions of models, kept in the cache so that a folder is read again only when its files have
+changed."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from app.core.disks import own_folder
+from app.core.errors import AppError
+from app.core.files import write_json_atomic
+from app.core.parsing import parse_json
+from app.core.paths import cache_dir
+from app.core.regular_files import read_regular
+from app.models.description import ModelDescription, unread
+from app.models.memory_rating import TrainingMemory
+from app.models.places import FoundModel
+
+INDEX_FILE = "models.json"
+_FORMAT = 1
+"""Raised when descriptions say something else of equal files."""
+_MOST_BYTES = 64 * 2**20
+_KEPT = ("architecture", "parameters", "quantization", "context_tokens", "license", "problem",
+         "hint", "note")  # fmt: skip
+
+
+@dataclass
+class ModelIndex:
+    entries: dict[str, Any]
+    """Folder → what is known of it."""
+    is_changed: bool = False
+
+    def known(self, found: FoundModel, digest: str, size_bytes: int) -> ModelDescription | None:
+        """The description, if the folder's files are still those that it was made of."""
+        entry = self.entries.get(str(found.folder))
+        try:
+            if entry is None or entry["digest"] != digest or entry["name"] != found.name:
+                return None
+            memory = entry["memory"] and TrainingMemory(**entry["memory"])
+            facts = {key: entry[key] for key in _KEPT}
+        except (TypeError, KeyError, ValueError):
+            return None
+        return replace(unread(found, size_bytes), **facts, memory=memory, is_read=True)
+
+    def keep(self, model: ModelDescription, digest: str) -> None:
+        facts = {key: getattr(model, key) for key in _KEPT}
+        memory = asdict(model.memory) if model.memory else None
+        entry = {"digest": digest, "name": model.name, "memory": memory, **facts}
+        self.entries[str(model.folder)] = entry
+        self.is_changed = True
+
+    def write(self, folders: Mapping[Path, object]) -> None:
+        """Keep what is known of these folders; a disk that refuses costs time, and no more."""
+        if not self.is_changed:
+            return
+        kept = {str(folder) for folder in folders}
+        entries = {path: entry for path, entry in self.entries.items() if path in kept}
+        with suppress(AppError, OSError):
+            own_folder(cache_dir())
+            write_json_atomic(cache_dir() / INDEX_FILE, {"version": _version(), "models": entries})
+
+
+def read_index() -> ModelIndex:
+    try:
+        kept = parse_json(read_regular(cache_dir() / INDEX_FILE, _MOST_BYTES))
+        if kept["version"] == _version() and isinstance(kept["models"], dict):
+            return ModelIndex(kept["models"])
+    except (OSError, ValueError, TypeError, KeyError):
+        pass
+    return ModelIndex({})
+
+
+def _version() -> str:
+    """Which architectures are known is mlx-lm's matter."""
+    try:
+        return f"{_FORMAT} mlx-lm {version('mlx-lm')}"
+    except PackageNotFoundError:
+        return str(_FORMAT)

@@ -1,0 +1,88 @@
+"""Ollama's models, from their manifests: they are GGUF, and only named so that nobody looks for
+them in vain."""
+
+import os
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from app.core.one_line import one_line
+from app.core.parsing import parse_json
+from app.core.regular_files import read_regular
+from app.models.description import ModelDescription
+from app.models.places import OLLAMA
+
+PROBLEM = "Ollama keeps models as GGUF, which MLX can't train."
+HINT = "Get the same model in MLX format, from mlx-community on the Hugging Face Hub for instance."
+_MOST_BYTES = 2**20
+_MOST_FOLDERS = 1000
+_MODEL, _LICENSE = "application/vnd.ollama.image.model", "application/vnd.ollama.image.license"
+_LIBRARY = ("registry.ollama.ai", "library")
+_FACTORS = {"K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
+
+
+def ollama_folder() -> Path:
+    return Path(os.path.expanduser(os.environ.get("OLLAMA_MODELS", "") or "~/.ollama/models"))
+
+
+def ollama_models(folder: Path) -> Iterator[ModelDescription]:
+    """One for each name and tag: "llama3.2:3b"."""
+    manifests = folder / "manifests"
+    for place, _, files in sorted(islice(os.walk(manifests), _MOST_FOLDERS)):
+        for name in sorted(files):
+            if name.startswith("."):
+                continue
+            path = Path(place) / name
+            if (manifest := _json(path)) and isinstance(manifest.get("layers"), list):
+                yield _described(folder, path.relative_to(manifests).parts, path, manifest)
+
+
+def _described(
+    folder: Path, parts: tuple[str, ...], path: Path, manifest: dict[str, Any]
+) -> ModelDescription:
+    *owner, name, tag = parts if parts[:2] != _LIBRARY else ("", *parts[2:])
+    layers = [layer for layer in manifest["layers"] if isinstance(layer, dict)]
+    config = manifest.get("config")
+    facts = _json(_blob(folder, config.get("digest"))) if isinstance(config, dict) else {}
+    return ModelDescription(
+        folder=path,
+        name="/".join(filter(None, (*owner[-1:], f"{name}:{tag}"))),
+        source=OLLAMA,
+        architecture=_word(facts.get("model_family")),
+        parameters=_number(facts.get("model_type")),
+        quantization=_word(facts.get("file_type")),
+        size_bytes=sum(_size(layer) for layer in layers if layer.get("mediaType") == _MODEL),
+        problem=PROBLEM,
+        hint=HINT,
+    )
+
+
+def _blob(folder: Path, digest: object) -> Path:
+    name = digest.replace(":", "-") if isinstance(digest, str) and "/" not in digest else ""
+    return folder / "blobs" / name
+
+
+def _size(layer: dict[str, Any]) -> int:
+    size = layer.get("size")
+    return size if isinstance(size, int) and size > 0 else 0
+
+
+def _number(text: object) -> int | None:
+    """ "3.2B" as a number."""
+    try:
+        return int(float(str(text)[:-1]) * _FACTORS[str(text)[-1:].upper()])
+    except (ValueError, KeyError, OverflowError):
+        return None
+
+
+def _word(value: object) -> str:
+    return one_line(value, 40) if isinstance(value, str) else ""
+
+
+def _json(file: Path) -> dict[str, Any]:
+    try:
+        found = parse_json(read_regular(file, _MOST_BYTES, follow_links=True))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}

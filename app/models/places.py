@@ -1,0 +1,152 @@
+"""Where base models lie on this computer: the Hugging Face cache, other programs' folders, and
+folders that were once chosen. Looks at names, never into a model's files.
+"""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from app.core.model_names import REPOSITORY_PREFIX, SNAPSHOTS, hub_repository
+from app.core.regular_files import read_beginning
+from app.models.lm_studio import lm_studio_folders
+from app.models.remembered_models import RememberedModels
+
+HUGGING_FACE, LM_STUDIO, OLLAMA, FOLDER = "Hugging Face", "LM Studio", "Ollama", "Folder"
+MOST_FOLDERS = 4000
+"""That are looked into below one place: a home folder may have been chosen."""
+_SIGNS = (".safetensors", ".safetensors.index.json", ".bin", ".pt", ".pth", ".gguf", ".npz")
+_REVISION_BYTES = 200
+
+
+@dataclass(frozen=True)
+class FoundModel:
+    folder: Path
+    name: str
+    source: str
+    problem: str = ""
+    """Why there is nothing to be read in it."""
+    hint: str = ""
+    chosen: Path | None = None
+    """The folder that the user once chose, through which it was found."""
+
+
+def hub_caches() -> tuple[Path, ...]:
+    """The folders of the Hugging Face cache, by the variables that its own tools go by."""
+    named = [os.environ.get(name, "") for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE")]
+    home = os.environ.get("HF_HOME", "")
+    above = os.environ.get("XDG_CACHE_HOME", "") or "~/.cache"
+    usual = os.path.join(home or os.path.join(above, "huggingface"), "hub")
+    return _folders(*named, usual)
+
+
+def find_models(remembered: RememberedModels) -> Iterator[FoundModel]:
+    """Every model's folder, each once, those of the user's own choice first."""
+    seen: set[str] = set()
+    for found in _all(remembered):
+        real = os.path.realpath(found.folder)
+        if real not in seen:
+            seen.add(real)
+            yield found
+
+
+def _all(remembered: RememberedModels) -> Iterator[FoundModel]:
+    for folder in remembered.folders:
+        yield from _chosen(folder)
+    for hub in hub_caches():
+        yield from in_hub_cache(hub)
+    for folder in lm_studio_folders():
+        yield from _below(folder, LM_STUDIO)
+    for folder in _folders("~/mlx-community", "~/.cache/modelscope/hub/models"):
+        yield from _below(folder, FOLDER)
+
+
+def _chosen(folder: Path) -> Iterator[FoundModel]:
+    """What a folder stands for that the user chose: a model, or a folder of models."""
+    if not folder.is_dir():
+        yield FoundModel(
+            folder, folder.name, FOLDER, f"{folder} isn't there any more.",
+            "Connect its disk, or remove it from the list.", folder,
+        )  # fmt: skip
+    elif is_model_folder(folder) or not (below := list(_below(folder, FOLDER))):
+        name = hub_repository(folder) or folder.name
+        yield FoundModel(folder, name, FOLDER, chosen=folder)
+    else:
+        yield from (replace(found, chosen=folder) for found in below)
+
+
+def in_hub_cache(hub: Path) -> Iterator[FoundModel]:
+    """Each repository's snapshot that `main` means, or else the newest."""
+    for name in _names(hub):
+        if name.startswith(REPOSITORY_PREFIX):
+            yield from _snapshot(hub / name)
+
+
+def _snapshot(repository: Path) -> Iterator[FoundModel]:
+    snapshots = repository / SNAPSHOTS
+    revisions = _names(snapshots)
+    name = hub_repository(snapshots / "any")
+    if revisions:
+        main = _main_revision(repository)
+        newest = max(revisions, key=lambda revision: _changed(snapshots / revision))
+        yield FoundModel(snapshots / (main if main in revisions else newest), name, HUGGING_FACE)
+    elif any(blob.endswith(".incomplete") for blob in _names(repository / "blobs")):
+        yield FoundModel(
+            repository, name, HUGGING_FACE, f"The download of {name} isn't complete.",
+            f"Run hf download {name} to resume it.",
+        )  # fmt: skip
+
+
+def _main_revision(repository: Path) -> str:
+    try:
+        return read_beginning(repository / "refs" / "main", _REVISION_BYTES).decode().strip()
+    except (OSError, ValueError):
+        return ""
+
+
+def _below(folder: Path, source: str) -> Iterator[FoundModel]:
+    """Models in a folder and in the folders within it, called by their publisher and name."""
+    looked_at = 0
+    if folder.name != "hub" and (folder / "hub").is_dir():  # HF_HOME itself
+        yield from in_hub_cache(folder / "hub")
+    yield from in_hub_cache(folder)
+    for outer in _names(folder):
+        place = folder / outer
+        if outer.startswith((".", REPOSITORY_PREFIX)) or not place.is_dir():
+            continue
+        inner = [] if is_model_folder(place) else _names(place)
+        if not inner and is_model_folder(place):
+            yield FoundModel(place, outer, source)
+        for name in inner:
+            looked_at += 1
+            if looked_at > MOST_FOLDERS:
+                return
+            if not name.startswith(".") and is_model_folder(place / name):
+                yield FoundModel(place / name, f"{outer}/{name}", source)
+
+
+def is_model_folder(folder: Path) -> bool:
+    """Whether a folder was meant as a model, a good one or not, by the names in it."""
+    names = _names(folder)
+    if any(name.endswith(".gguf") for name in names):
+        return True
+    return "config.json" in names and any(name.endswith(_SIGNS) for name in names)
+
+
+def _names(folder: Path) -> list[str]:
+    """What is in a folder, in order; nothing where it can't be read."""
+    try:
+        return sorted(os.listdir(folder))
+    except OSError:
+        return []
+
+
+def _changed(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _folders(*paths: str) -> tuple[Path, ...]:
+    return tuple(dict.fromkeys(Path(os.path.expanduser(os.path.expandvars(p))) for p in paths if p))

@@ -1,0 +1,83 @@
+"""Folders of models that were once chosen or dropped, and when which model was last used; kept in
+one JSON file between sessions."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from app.core.disks import own_folder
+from app.core.files import write_json_atomic
+from app.core.parsing import parse_json
+from app.core.paths import home_dir
+from app.core.regular_files import read_regular
+
+MOST_FOLDERS, MOST_USED = 200, 50
+"""What was added first is forgotten first."""
+_MOST_BYTES = 2**20
+
+
+@dataclass(frozen=True)
+class RememberedModels:
+    folders: tuple[Path, ...] = ()
+    """The one that was chosen last comes first."""
+    used: dict[str, float] = field(default_factory=dict)
+    """A model's folder → when it was last used, in seconds since 1970."""
+
+
+def read_remembered_models() -> RememberedModels:
+    """Nothing where the file can't be read: it only spares the user work."""
+    try:
+        kept = parse_json(read_regular(_store(), _MOST_BYTES, follow_links=True))
+    except (OSError, ValueError):
+        return RememberedModels()
+    if not isinstance(kept, dict):
+        return RememberedModels()
+    folders, used = kept.get("folders"), kept.get("used")
+    return RememberedModels(
+        tuple(Path(folder) for folder in _texts(folders)),
+        {str(folder): when for folder, when in _times(used)},
+    )
+
+
+def remember_folder(folder: Path) -> None:
+    """Look for models there from now on. Raises AppError where the disk refuses."""
+    kept = read_remembered_models()
+    folder = folder.absolute()
+    others = tuple(other for other in kept.folders if other != folder)
+    _write(RememberedModels((folder, *others)[:MOST_FOLDERS], kept.used))
+
+
+def forget_folder(folder: Path) -> None:
+    """Leave the folder itself as it is. Raises AppError where the disk refuses."""
+    kept = read_remembered_models()
+    folders = tuple(other for other in kept.folders if other != folder)
+    used = {path: when for path, when in kept.used.items() if path != str(folder)}
+    _write(RememberedModels(folders, used))
+
+
+def remember_use(folder: Path, when: float) -> None:
+    """A model was chosen for a run. Raises AppError where the disk refuses."""
+    kept = read_remembered_models()
+    others = {path: before for path, before in kept.used.items() if path != str(folder)}
+    latest = sorted(others.items(), key=lambda item: item[1])[1 - MOST_USED :]
+    _write(RememberedModels(kept.folders, dict(latest) | {str(folder): when}))
+
+
+def _write(kept: RememberedModels) -> None:
+    store = _store()
+    own_folder(store.parent)
+    write_json_atomic(store, {"folders": list(map(str, kept.folders)), "used": kept.used})
+
+
+def _store() -> Path:
+    return home_dir() / "models.json"
+
+
+def _texts(value: Any) -> list[str]:
+    texts = value if isinstance(value, list) else []
+    return [text for text in texts[:MOST_FOLDERS] if isinstance(text, str) and text]
+
+
+def _times(value: Any) -> list[tuple[str, float]]:
+    times = list(value.items()) if isinstance(value, dict) else []
+    return [(str(path), float(when)) for path, when in times if isinstance(when, int | float)]

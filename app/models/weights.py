@@ -1,0 +1,101 @@
+"""Tensors of safetensors files, read from the headers alone: names, types, shapes, sizes.
+
+A file may come from anyone: what is read is bounded, and checked against itself. Needs no MLX.
+"""
+
+import os
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from io import BufferedReader
+from math import prod
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from app.core.parsing import parse_flat_json
+from app.core.regular_files import open_regular
+
+WEIGHTS = "model*.safetensors"
+"""The files that mlx-lm loads; it loads no others."""
+MOST_HEADER_BYTES = 100 * 10**6
+"""As safetensors itself has it."""
+_LENGTH_BYTES = 8
+_ITEM_BITS = {
+    "BOOL": 8, "U8": 8, "I8": 8, "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8, "U16": 16, "I16": 16,
+    "F16": 16, "BF16": 16, "U32": 32, "I32": 32, "F32": 32, "U64": 64, "I64": 64, "F64": 64,
+    "F4": 4, "C64": 64,
+}  # fmt: skip
+
+
+class Tensor(NamedTuple):
+    dtype: str
+    """As safetensors spells it: "BF16", "U32"."""
+    shape: tuple[int, ...]
+    size_bytes: int
+
+    @property
+    def size(self) -> int:
+        """How many items it has; packed numbers count as the items that hold them."""
+        return prod(self.shape)
+
+
+@dataclass(frozen=True)
+class WeightsHeader:
+    tensors: Mapping[str, Tensor]
+    needed_bytes: int
+    """What the file must have to hold them all."""
+    file_bytes: int
+    """What it has."""
+
+    @property
+    def is_cut_off(self) -> bool:
+        return self.file_bytes < self.needed_bytes
+
+
+def read_weights_header(file: Path, most_bytes: int = MOST_HEADER_BYTES) -> WeightsHeader:
+    """Raises ValueError, whose words are a clause, or OSError.
+
+    Links are followed, as mlx-lm follows them: the Hugging Face cache is made of them.
+    """
+    with open_regular(file, follow_links=True) as opened:
+        file_bytes = os.fstat(opened.fileno()).st_size
+        header, length = _read(opened, most_bytes)
+    tensors, data_bytes = _tensors(header)
+    return WeightsHeader(tensors, _LENGTH_BYTES + length + data_bytes, file_bytes)
+
+
+def _read(opened: BufferedReader, most_bytes: int) -> tuple[dict[str, Any], int]:
+    try:
+        (length,) = struct.unpack("<Q", opened.read(_LENGTH_BYTES))
+    except struct.error:
+        raise ValueError("it is empty or cut off") from None
+    if length > most_bytes:
+        raise ValueError(f"it names a header of {length:,} bytes")
+    text = opened.read(length)
+    if len(text) < length:
+        raise ValueError("it is cut off within its header")
+    header = parse_flat_json(text)
+    if not isinstance(header, dict):
+        raise ValueError("its header is no JSON object")
+    return header, length
+
+
+def _tensors(header: dict[str, Any]) -> tuple[dict[str, Tensor], int]:
+    """The tensors, and how many bytes they take from the first to the last."""
+    found: dict[str, Tensor] = {}
+    last = 0
+    for name, facts in header.items():
+        if name == "__metadata__":
+            continue
+        try:
+            begin, end = facts["data_offsets"]
+            shape = tuple(facts["shape"])
+            is_whole = all(type(number) is int and number >= 0 for number in (begin, end, *shape))
+            bits = _ITEM_BITS[facts["dtype"]]
+        except (KeyError, TypeError, ValueError):
+            is_whole = False
+        if not is_whole or 8 * (end - begin) != bits * prod(shape):
+            raise ValueError("its header contradicts itself")
+        found[name] = Tensor(facts["dtype"], shape, end - begin)
+        last = max(last, end)
+    return found, last

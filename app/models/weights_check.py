@@ -1,0 +1,123 @@
+"""Whether a folder's weights can be loaded, found out without loading them: which files are there,
+whole, and of a format that runs no code."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from app.core.error_text import error_text
+from app.core.errors import InputError
+from app.core.one_line import one_line
+from app.core.parsing import parse_flat_json
+from app.core.regular_files import read_regular
+from app.models.folder_files import FolderFiles
+from app.models.weights import MOST_HEADER_BYTES, WEIGHTS, Tensor, read_weights_header
+
+PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+INDEX = "model.safetensors.index.json"
+AGAIN = "Download the model again: files that are there are not downloaded twice."
+ANEW = "Remove this file, and download the model again."
+_MOST_INDEX_BYTES = 16 * 2**20
+_MOST_NAMED = 3
+_SHARD = re.compile(r"^(model.*-)(\d{2,6})(-of-)(\d{2,6})(\.safetensors)$")
+_MLX_FORMAT = "Download the model in MLX format, or convert it with mlx_lm.convert."
+
+
+def check_weights_files(folder: Path, files: FolderFiles) -> None:
+    """Raise InputError unless all of the weights are there; looks at names alone, and the index."""
+    parts = _numbered(files)
+    weights = files.named(WEIGHTS)
+    named = parts if weights else parts | set(_index(folder, files).values())
+    dead = {name for name in files.dead_links if name.endswith((".safetensors", ".json"))}
+    if missing := sorted((named | dead) - files.sizes.keys()):
+        raise _incomplete(folder, missing)
+    if weights:
+        return
+    if files.named("*.gguf"):
+        raise InputError(
+            f"{folder} holds a GGUF model, which MLX can't train.",
+            "Choose the same model in MLX format: config.json and model*.safetensors.",
+        )
+    if pickles := files.named(*PICKLES):
+        raise InputError(
+            f"{folder} holds its weights as pickles only ({one_line(pickles[0], 40)}), which can "
+            "run code when they are opened. Nestling reads safetensors.",
+            _MLX_FORMAT,
+        )
+    if files.named("adapters.safetensors", "adapter_model.safetensors"):
+        raise InputError(f"{folder} holds an adapter, and no base model.", "Choose its base model.")
+    raise InputError(f"{folder} holds no weights ({WEIGHTS}).", _MLX_FORMAT)
+
+
+def read_whole_weights(
+    folder: Path, files: FolderFiles, most_bytes: int = MOST_HEADER_BYTES
+) -> Mapping[str, Tensor]:
+    """All tensors. Raises InputError for a file that can't be read or is cut off."""
+    found: dict[str, Tensor] = {}
+    for name in files.named(WEIGHTS):
+        file = folder / name
+        try:
+            header = read_weights_header(file, most_bytes)
+        except OSError as error:
+            reason = error.strerror or error_text(error)
+            raise InputError(f"{file} can't be read: {reason}.", ANEW) from error
+        except ValueError as error:
+            raise InputError(f"{file} is damaged: {error_text(error)}.", ANEW) from error
+        if header.is_cut_off:
+            raise InputError(
+                f"{file} is cut off: {header.file_bytes:,} of {header.needed_bytes:,} bytes are "
+                "there.",
+                ANEW,
+            )
+        found.update(header.tensors)
+    # One left over from before a conversion names other files, with the same tensors.
+    missing = {
+        name
+        for tensor, name in _index(folder, files).items()
+        if name not in files.sizes and tensor not in found
+    }
+    if missing:
+        raise _incomplete(folder, sorted(missing))
+    return found
+
+
+def _incomplete(folder: Path, missing: list[str]) -> InputError:
+    return InputError(
+        f"The download of {folder} isn't complete: {_listed(missing)} missing.", AGAIN
+    )
+
+
+def _index(folder: Path, files: FolderFiles) -> Mapping[str, str]:
+    """Tensor → file, as the index has it. mlx-lm reads none: one that is no index says nothing."""
+    if INDEX not in files.sizes:
+        return {}
+    try:
+        text = read_regular(folder / INDEX, _MOST_INDEX_BYTES, follow_links=True)
+        named = parse_flat_json(text)["weight_map"].items()
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return {}
+    return {str(tensor): name for tensor, name in named if _is_name(name)}
+
+
+def _is_name(name: object) -> bool:
+    return isinstance(name, str) and "/" not in name and name.endswith(".safetensors")
+
+
+def _numbered(files: FolderFiles) -> set[str]:
+    """All parts of a set of which one is there."""
+    wanted: set[str] = set()
+    for name in files.sizes:
+        if (match := _SHARD.match(name)) and int(match[4]) <= len(files.sizes) + 1000:
+            begin, number, of, count, end = match.groups()
+            wanted |= {
+                f"{begin}{part:0{len(number)}}{of}{count}{end}" for part in range(1, int(count) + 1)
+            }
+    return wanted
+
+
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(one_line(name, 60) for name in names[:_MOST_NAMED])
+    more = len(names) - _MOST_NAMED
+    if more > 0:
+        return f"{shown} and {more} more are"
+    return f"{shown} {'is' if len(names) == 1 else 'are'}"

@@ -1,0 +1,183 @@
+"""All that is known of the model that is selected, and what can be done with it."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import (
+    QBoxLayout,
+    QFrame,
+    QGridLayout,
+    QLabel,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.core.one_line import one_line
+from app.models.text import HOW_RATED, UNKNOWN, context_text, memory_text, parameters_text
+from app.ui import phrases
+from app.ui.desktop import REVEAL_LABEL
+from app.ui.widgets.building import (
+    GRID_PX,
+    LEAST_WRAPPED_PX,
+    ElidedLabel,
+    allow,
+    button,
+    card,
+    label,
+    message,
+    restyle,
+    row,
+    say,
+)
+
+if TYPE_CHECKING:
+    from app.models.description import ModelDescription
+
+_MOST_CHARACTERS = 400
+FACTS = ("Architecture", "Parameters", "Weights", "Size", "Context", "License", "Source",
+         "Last used", "Folder")  # fmt: skip
+
+
+class ModelDetails(QWidget):
+    use_requested = Signal()
+    reveal_requested = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.name = label("", "heading", wraps=True)
+        self.name.setMinimumWidth(LEAST_WRAPPED_PX)
+        self.state = label("", "pill")
+        self.problem, self.hint = message("problem"), message("details")
+        self.memory, self.note = message("note"), message("note")
+        self.facts = {name: _value(name) for name in FACTS}
+        self._titles = [_selectable(label(name, "secondary")) for name in FACTS]
+        self._how_rated = label(HOW_RATED, "caption", wraps=True)
+        self._columns = 0
+        self._grid = QGridLayout()
+        self._grid.setHorizontalSpacing(2 * GRID_PX)
+        self._grid.setVerticalSpacing(6)
+        self.use = button("Use in New Run", self.use_requested.emit, "primary")
+        self.reveal = button(REVEAL_LABEL, self.reveal_requested.emit)
+        frame, self._inside = card()
+        self._inside.setContentsMargins(0, 0, 0, 12)
+        self._inside.addWidget(self._scrolling(), 1)
+        self._inside.addLayout(self._make_buttons())
+        outside = QVBoxLayout(self)
+        outside.setContentsMargins(0, 0, 0, 0)
+        outside.addWidget(frame)
+        self.arrange(columns=1)
+
+    def _scrolling(self) -> QScrollArea:
+        content = QWidget()
+        content.setObjectName("clear")
+        layout = QVBoxLayout(content)
+        layout.setContentsMargins(2 * GRID_PX, 14, 2 * GRID_PX, GRID_PX)
+        layout.setSpacing(GRID_PX)
+        heading = row(self.name, self.state)
+        heading.setStretch(0, 1)
+        heading.setAlignment(self.state, Qt.AlignmentFlag.AlignTop)
+        layout.addLayout(heading)
+        for text in (self.problem, self.hint, self.memory, self.note):
+            layout.addWidget(text)
+        layout.addSpacing(4)
+        layout.addLayout(self._grid)
+        layout.addWidget(self._how_rated)
+        layout.addStretch(1)
+        area = QScrollArea()
+        area.setObjectName("clear")
+        area.setFrameShape(QFrame.Shape.NoFrame)
+        area.setWidgetResizable(True)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        area.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # where it is low, the arrow keys scroll it
+        area.setAccessibleName("Facts of the model")
+        area.setWidget(content)
+        return area
+
+    def arrange(self, columns: int) -> None:
+        """The facts in so many columns, read down one after the other."""
+        if columns == self._columns:
+            return
+        self._columns = columns
+        rows = -(-len(self.facts) // columns)
+        pairs = zip(self._titles, self.facts.values(), strict=True)
+        for number, (title, value) in enumerate(pairs):
+            at, place = number % rows, 2 * (number // rows)
+            self._grid.addWidget(title, at, place, Qt.AlignmentFlag.AlignTop)
+            self._grid.addWidget(value, at, place + 1, Qt.AlignmentFlag.AlignTop)
+        direction = QBoxLayout.Direction
+        self._buttons.setDirection(direction.TopToBottom if columns == 1 else direction.LeftToRight)
+        self._grid.setColumnStretch(1, 1)
+        self._grid.setColumnStretch(3, columns - 1)
+
+    def _make_buttons(self) -> QBoxLayout:
+        """One below the other where they stand beside the table: both have long names on a Mac."""
+        self._buttons = buttons = QBoxLayout(QBoxLayout.Direction.TopToBottom)
+        buttons.setContentsMargins(2 * GRID_PX, 0, 2 * GRID_PX, 0)
+        buttons.setSpacing(GRID_PX)
+        buttons.addWidget(self.use)
+        buttons.addWidget(self.reveal)
+        buttons.addStretch(1)
+        return buttons
+
+    def show_model(
+        self, model: "ModelDescription", state: str, tone: str, available_bytes: int, why_not: str
+    ) -> None:
+        """`why_not` says why no model can be used now."""
+        self.name.setText(one_line(model.name))
+        self.state.setText(state)
+        restyle(self.state, "tone", tone)
+        say(self.problem, model.problem)
+        say(self.hint, model.hint)
+        is_rated = bool(model.verdict(available_bytes)) and model.memory is not None
+        rated = memory_text(model.memory, available_bytes) if is_rated and model.memory else ""
+        say(self.memory, rated)
+        self._how_rated.setVisible(bool(rated))
+        say(self.note, model.note)
+        for fact, text in _facts(model).items():
+            self.facts[fact].setText(one_line(text, _MOST_CHARACTERS) or UNKNOWN)
+        unread = "" if model.is_read else "The model is being read."
+        allow(self.use, model.problem or unread or why_not, "Train on this base model next")
+
+
+def _facts(model: "ModelDescription") -> dict[str, str]:
+    parameters, context = model.parameters, model.context_tokens
+    exact = f" ({parameters:,})" if parameters else ""
+    tokens = f"{context_text(context)} ({context:,} tokens)" if context else UNKNOWN
+    return {
+        "Architecture": model.architecture,
+        "Parameters": f"{parameters_text(parameters)}{exact}",
+        "Weights": model.quantization,
+        "Size": phrases.size(model.size_bytes) if model.size_bytes else UNKNOWN,
+        "Context": tokens,
+        "License": model.license or "Not named in the folder",
+        "Source": model.source,
+        "Last used": _day(model.used),
+        "Folder": str(model.folder),
+    }
+
+
+def _day(moment: float | None) -> str:
+    if moment is None:
+        return "Never in Nestling"
+    try:
+        local = datetime.fromtimestamp(moment)
+    except (OverflowError, ValueError, OSError):
+        return UNKNOWN
+    return f"{local.day} {local:%b %Y, %H:%M}"
+
+
+def _value(name: str) -> QLabel:
+    """A path keeps to one line: a long folder's name could not be broken, and would be cut off."""
+    if name == "Folder":
+        return _selectable(ElidedLabel("", "", Qt.TextElideMode.ElideMiddle))
+    made = label("", "", wraps=True)
+    made.setMinimumWidth(LEAST_WRAPPED_PX)
+    return _selectable(made)
+
+
+def _selectable(made: QLabel) -> QLabel:
+    """Names too: Qt sets a text that can be selected a pixel higher than one that can't."""
+    made.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    return made

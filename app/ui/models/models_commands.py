@@ -1,0 +1,157 @@
+"""What the Models page asks for: finding models, remembering folders, choosing one for a run."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Signal, Slot
+from PySide6.QtWidgets import QFileDialog, QWidget
+
+from app.core.paths import starter_model_dir
+from app.models.text import context_text, parameters_text
+from app.ui import phrases
+from app.ui.app_state import AppState
+from app.ui.models.models_page import ModelsPage
+from app.ui.widgets.notice import Notice
+from app.workers.background import BackgroundTasks, Failure
+from app.workers.model_tasks import (
+    ListedModels,
+    forgetting_folder,
+    listing_models,
+    noting_use,
+    remembering_folders,
+)
+
+if TYPE_CHECKING:
+    from app.models.description import ModelDescription
+
+READING_S = 0.5
+"""So long new models are read between two looks at the list."""
+
+
+class ModelsCommands(QObject):
+    facts_changed = Signal(str)
+    """Of the next run's base model, in a line; empty where nothing is known of it."""
+
+    def __init__(
+        self,
+        state: AppState,
+        page: ModelsPage,
+        background: BackgroundTasks,
+        notice: Notice,
+        window: QWidget,
+    ) -> None:
+        super().__init__(window)
+        self._state, self._page, self._background = state, page, background
+        self._notice, self._window = notice, window
+        self._models: tuple[ModelDescription, ...] = ()
+        self._facts = ""
+        self._is_listing, self._is_asked_again = False, False
+        self._wanted: Path | None = None
+        page.came_into_sight.connect(self.refresh)
+        page.choose_requested.connect(self.choose_folder)
+        page.folders_dropped.connect(self.add_folders)
+        page.list.forget_requested.connect(self.forget)
+        state.phase_changed.connect(self._allow)
+        state.config_changed.connect(self._tell_facts)
+
+    @Slot()
+    def refresh(self) -> None:
+        """Look for models again: at once for their names, then for what is new in them."""
+        if self._is_listing:
+            self._is_asked_again = True
+            return
+        self._list(reading_seconds=0.0)
+
+    @Slot()
+    def choose_folder(self) -> None:
+        dialog = QFileDialog(self._window, "Choose a model's folder, or a folder of models")
+        dialog.setFileMode(QFileDialog.FileMode.Directory)
+        dialog.setOption(QFileDialog.Option.ShowDirsOnly)
+        dialog.fileSelected.connect(lambda chosen: self.add_folders((Path(chosen),)))
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    @Slot(object)
+    def add_folders(self, folders: tuple[Path, ...]) -> None:
+        """Look for models in these folders from now on, and show the first that is found."""
+
+        def done(_: object) -> None:
+            self._wanted = folders[0]
+            self.refresh()
+
+        self._background.run(remembering_folders(folders), done, self._fail, must_happen=True)
+
+    @Slot(object)
+    def forget(self, folder: Path) -> None:
+        """Look there no more; the folder stays as it is."""
+
+        def done(_: object) -> None:
+            self._notice.tell(
+                f"Removed {folder.name} from the list. Its files stay where they are.",
+                "Undo", lambda: self.add_folders((folder,)),
+            )  # fmt: skip
+            self.refresh()
+
+        self._background.run(forgetting_folder(folder), done, self._fail, must_happen=True)
+
+    @Slot()
+    def note_used(self) -> None:
+        """The model of the next run was chosen, here or elsewhere."""
+        model = self._state.config.model
+        if model != starter_model_dir():
+            self._background.run(
+                noting_use(model), lambda _: self.refresh(), self._fail_quietly, must_happen=True
+            )
+
+    def _list(self, reading_seconds: float) -> None:
+        self._is_listing, self._is_asked_again = True, False
+        self._background.run(listing_models(reading_seconds), self._take, self._fail)
+
+    def _take(self, listed: ListedModels) -> None:
+        self._is_listing = False
+        if (memory := self._state.memory) is not None:
+            listed = ListedModels(listed.models, memory.available_bytes)  # MLX's own figure
+        self._models = listed.models
+        self._tell_facts()
+        self._page.show_models(listed)
+        self._select_wanted(listed)
+        if self._is_asked_again or not listed.is_whole:
+            self._list(READING_S)
+
+    def _select_wanted(self, listed: ListedModels) -> None:
+        wanted, self._wanted = self._wanted, None
+        found = [model for model in listed.models if wanted in (model.folder, model.chosen)]
+        if found:
+            self._page.select(found[0].folder)
+        elif wanted is not None:
+            self._notice.tell(f"{wanted} is in the list already, or holds no model.")
+
+    @Slot()
+    def _tell_facts(self) -> None:
+        chosen = self._state.config.model
+        facts = next((_facts_line(m) for m in self._models if m.folder == chosen), "")
+        if facts != self._facts:
+            self._facts = facts
+            self.facts_changed.emit(facts)
+
+    @Slot()
+    def _allow(self) -> None:
+        self._page.set_busy(self._state.why_not_open())
+
+    def _fail(self, failure: Failure) -> None:
+        self._is_listing = False
+        self._notice.tell(f"{failure.message} {failure.hint}".strip())
+
+    def _fail_quietly(self, _: Failure) -> None:
+        """A disk that refuses costs the order of the list, and no more."""
+
+
+def _facts_line(model: "ModelDescription") -> str:
+    """ "1.24 B · 4-bit · 695 MB · 128K context"."""
+    facts = [
+        parameters_text(model.parameters) if model.parameters else "",
+        model.quantization,
+        phrases.size(model.size_bytes),
+        f"{context_text(model.context_tokens)} context" if model.context_tokens else "",
+    ]
+    return " · ".join(filter(None, facts)) if model.is_read else ""

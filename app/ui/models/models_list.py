@@ -1,0 +1,179 @@
+"""The models in a table, searched, filtered and sorted, beside the facts of the one selected."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QPoint, Qt, QTimer, Signal
+from PySide6.QtGui import QAction, QGuiApplication, QKeySequence, QResizeEvent, QShortcut
+from PySide6.QtWidgets import QBoxLayout, QMenu, QTableView, QVBoxLayout, QWidget
+
+from app.ui.desktop import REVEAL_LABEL
+from app.ui.library.table import make_table
+from app.ui.models.model_details import ModelDetails
+from app.ui.models.models_columns import ModelsColumns
+from app.ui.tables.models_model import NAME_COLUMN, ModelsFilter, ModelsModel
+from app.ui.theme import Theme
+from app.ui.widgets.building import GRID_PX, label
+
+if TYPE_CHECKING:
+    from app.models.description import ModelDescription
+
+BESIDE_FROM_PX = 880
+"""From this width on the facts stand beside the table, else below it."""
+DETAILS_PX = (284, 208)
+"""Their width beside it, their height below it."""
+
+
+class ModelsList(QWidget):
+    use_requested = Signal(object)
+    """Path of a model's folder."""
+    reveal_requested = Signal(object)
+    forget_requested = Signal(object)
+    """Path of a folder that was once chosen."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.why_not_use = ""
+        self.available_bytes = 0
+        self.models = ModelsModel()
+        self.table = self._make_table()
+        self.columns = ModelsColumns(self.table)
+        self.details = ModelDetails()
+        self.none_found = label("No Results", "secondary")
+        self.none_found.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        listed = QVBoxLayout()
+        listed.addWidget(self.table, 1)
+        listed.addWidget(self.none_found, 1)
+        self._whole = QBoxLayout(QBoxLayout.Direction.LeftToRight, self)
+        self._whole.setContentsMargins(0, 0, 0, 0)
+        self._whole.setSpacing(12)
+        self._whole.addLayout(listed, 1)
+        self._whole.addWidget(self.details)
+        self.details.use_requested.connect(self.request_use)
+        self.details.reveal_requested.connect(self._request_reveal)
+        self._chosen: Path | None = None
+        self.table.selectionModel().selectionChanged.connect(self._note_selection)
+        self.models.modelReset.connect(lambda: self.select(self._chosen))
+        self._lay_out(is_wide=True)
+
+    def _make_table(self) -> QTableView:
+        table = make_table(self.models, "Models", (NAME_COLUMN,))
+        table.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        table.setSortingEnabled(True)
+        table.horizontalHeader().setSortIndicatorClearable(True)
+        table.sortByColumn(-1, Qt.SortOrder.AscendingOrder)
+        table.activated.connect(lambda _: self.request_use())
+        table.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        table.customContextMenuRequested.connect(self._show_menu)
+        for keys in ("Delete", "Ctrl+Backspace"):
+            shortcut = QShortcut(QKeySequence(keys), table, self._request_forget)
+            shortcut.setContext(Qt.ShortcutContext.WidgetShortcut)
+        return table
+
+    # -- what is shown -----------------------------------------------------------------------
+    def show_models(self, models: "tuple[ModelDescription, ...]", available_bytes: int) -> None:
+        """The one that was selected stays so; at first the first one is."""
+        bar = self.table.verticalScrollBar()
+        scrolled, self.available_bytes = bar.value(), available_bytes
+        if self.models.show_models(models, available_bytes):
+            bar.setValue(scrolled)
+
+    def show_only(self, wanted: ModelsFilter) -> None:
+        self.models.show_only(wanted)
+
+    def select(self, folder: Path | None) -> None:
+        """Select the model of this folder, or the first one if it is not shown."""
+        row = max(0, self.models.row_of(folder))
+        if self.models.rowCount():
+            self.table.selectRow(row)
+            self.table.scrollTo(self.models.index(row, NAME_COLUMN))
+        self.refresh_details()
+
+    def selected(self) -> "ModelDescription | None":
+        chosen = self.table.selectionModel().selectedRows()
+        return self.models.at(chosen[0].row()) if chosen else None
+
+    def _note_selection(self) -> None:
+        if (model := self.selected()) is not None:
+            self._chosen = model.folder
+        self.refresh_details()
+
+    def refresh_details(self) -> None:
+        model, is_any = self.selected(), bool(self.models.rowCount())
+        self.table.setVisible(is_any)
+        self.none_found.setVisible(not is_any)
+        self.details.setVisible(model is not None)
+        if model is not None:
+            state, tone = self.models.state(model), self.models.tone(model)
+            self.details.show_model(model, state, tone, self.available_bytes, self.why_not_use)
+
+    def set_theme(self, theme: Theme) -> None:
+        self.models.set_theme(theme)
+
+    # -- what can be done --------------------------------------------------------------------
+    def menu(self) -> QMenu:
+        """What the context menu of the selected model offers."""
+        menu = QMenu(self.table)
+        model = self.selected()
+        if model is not None:
+            self._item(menu, "Use in New Run", self.request_use, self.details.use.isEnabled())
+            self._item(menu, REVEAL_LABEL, self._request_reveal)
+            menu.addSeparator()
+            self._item(menu, "Copy Name", lambda: _copy(model.name))
+            self._item(menu, "Copy Path", lambda: _copy(str(model.folder)))
+            if model.chosen is not None:
+                menu.addSeparator()
+                self._item(menu, "Remove from List", self._request_forget)
+        return menu
+
+    def _item(
+        self, menu: QMenu, text: str, does: Callable[[], None], is_enabled: bool = True
+    ) -> None:
+        action = QAction(text, menu)
+        action.setEnabled(is_enabled)
+        action.triggered.connect(lambda: does())
+        menu.addAction(action)
+
+    def request_use(self) -> None:
+        if (model := self.selected()) is not None and self.details.use.isEnabled():
+            self.use_requested.emit(model.folder)
+
+    def _request_reveal(self) -> None:
+        if (model := self.selected()) is not None:
+            self.reveal_requested.emit(model.folder)
+
+    def _request_forget(self) -> None:
+        if (model := self.selected()) is not None and model.chosen is not None:
+            self.forget_requested.emit(model.chosen)
+
+    def _show_menu(self, at: QPoint) -> None:
+        menu = self.menu()
+        menu.aboutToHide.connect(menu.deleteLater)
+        menu.popup(self.table.viewport().mapToGlobal(at))
+
+    # -- how it is laid out ------------------------------------------------------------------
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._lay_out(is_wide=event.size().width() >= BESIDE_FROM_PX)
+        QTimer.singleShot(0, self._keep_in_sight)  # once the table has its new size
+
+    def _keep_in_sight(self) -> None:
+        if (current := self.table.currentIndex()).isValid():
+            self.table.scrollTo(current)
+
+    def _lay_out(self, *, is_wide: bool) -> None:
+        direction = QBoxLayout.Direction
+        self._whole.setDirection(direction.LeftToRight if is_wide else direction.TopToBottom)
+        width, height = DETAILS_PX
+        unlimited = 16_777_215
+        self.details.setFixedWidth(width) if is_wide else self.details.setMaximumWidth(unlimited)
+        if not is_wide:
+            self.details.setMinimumWidth(GRID_PX)
+        self.details.setMinimumHeight(GRID_PX if is_wide else height)
+        self.details.setMaximumHeight(unlimited if is_wide else height)
+        self.details.arrange(columns=1 if is_wide else 2)
+
+
+def _copy(text: str) -> None:
+    QGuiApplication.clipboard().setText(text)

@@ -1,0 +1,191 @@
+"""The Models page: base models on this computer, or where to get some. Asks for things."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QEvent, Qt, Signal
+from PySide6.QtGui import (
+    QDragEnterEvent,
+    QDragLeaveEvent,
+    QDropEvent,
+    QKeySequence,
+    QResizeEvent,
+    QShortcut,
+)
+from PySide6.QtWidgets import QStackedWidget, QToolButton, QVBoxLayout, QWidget
+
+from app.data.dataset_files import has_train_file
+from app.library.opened_path import opened_run
+from app.ui import phrases
+from app.ui.models.models_list import ModelsList
+from app.ui.models.recommended_view import RecommendedView
+from app.ui.tables.models_model import SHOWN, ModelsFilter
+from app.ui.theme import Theme
+from app.ui.widgets.building import GRID_PX, button, empty_page, label, restyle, row
+from app.ui.widgets.fields import CalmComboBox, TextField
+
+if TYPE_CHECKING:
+    from app.workers.model_tasks import ListedModels
+
+SEARCH_PX = 180
+COUNT_FROM_PX = 800
+"""On a narrower page the count makes way."""
+_LOOKING, _LISTED, _RECOMMENDED = range(3)
+
+
+class ModelsPage(QWidget):
+    came_into_sight = Signal()
+    """Again, maybe: what it shows may have changed on the disk meanwhile."""
+    choose_requested = Signal()
+    folders_dropped = Signal(object)
+    """A tuple of paths."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName("page")
+        self.setAcceptDrops(True)
+        self.list = ModelsList()
+        self.recommended = RecommendedView()
+        self._listed: ListedModels | None = None
+        self._are_more_wanted = False
+        self._make_controls()
+        self._body = QStackedWidget()
+        self._body.addWidget(empty_page("Looking for Models…", ""))
+        self._body.addWidget(self.list)
+        self._body.addWidget(self.recommended)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(3 * GRID_PX, 2 * GRID_PX, 3 * GRID_PX, 2 * GRID_PX)
+        layout.setSpacing(2 * GRID_PX)
+        layout.addLayout(
+            row(
+                label("Models", "title"), 4, self.count, None, self.search, self.shown, self.more,
+                self.choose,
+            )
+        )  # fmt: skip
+        layout.addWidget(self._body, 1)
+        self._refresh()
+
+    def _make_controls(self) -> None:
+        self.count = label("", "secondary")
+        self.search = TextField()
+        self.search.setPlaceholderText("Search")
+        self.search.setAccessibleName("Search models")
+        self.search.setClearButtonEnabled(True)
+        for clear in self.search.findChildren(QToolButton):
+            clear.setAccessibleName("Clear the search")
+        self.search.setFixedWidth(SEARCH_PX)
+        self.search.textChanged.connect(self._filter)
+        self.shown = CalmComboBox(SHOWN)
+        self.shown.setAccessibleName("Models shown")
+        self.shown.currentIndexChanged.connect(self._filter)
+        self.more = button("Get More…", self._show_more)
+        self.choose = button("Choose Folder…", self.choose_requested.emit)
+        self.recommended.choose_requested.connect(self.choose_requested)
+        self.recommended.back_requested.connect(self._show_list)
+        find = QShortcut(QKeySequence(QKeySequence.StandardKey.Find), self, self._find)
+        find.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+        leave = QShortcut(QKeySequence("Escape"), self, self._leave_search)
+        leave.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+
+    # -- what is shown -----------------------------------------------------------------------
+    def show_models(self, listed: "ListedModels") -> None:
+        self._listed = listed
+        self.list.show_models(listed.models, listed.available_bytes)
+        names = {model.name for model in listed.models if not model.problem}
+        self.recommended.show_for(listed.available_bytes, names, is_empty=not listed.models)
+        self._refresh()
+
+    def select(self, folder: Path) -> None:
+        """Show this model in the list, whatever is searched for."""
+        self.search.clear()
+        self.shown.choose("")
+        self._are_more_wanted = False
+        self.list.select(folder)
+        self._refresh()
+
+    def set_busy(self, why_not: str) -> None:
+        """Why no model can be chosen now; empty if one can."""
+        if why_not != self.list.why_not_use:
+            self.list.why_not_use = why_not
+            self.list.refresh_details()
+
+    def set_theme(self, theme: Theme) -> None:
+        self.list.set_theme(theme)
+
+    def _refresh(self) -> None:
+        listed = self._listed
+        models = listed.models if listed else ()
+        is_list = bool(models) and not self._are_more_wanted
+        views = {True: _LISTED, False: _RECOMMENDED}
+        self._body.setCurrentIndex(_LOOKING if listed is None else views[is_list])
+        for control in (self.search, self.shown, self.more, self.choose):
+            control.setVisible(is_list)
+        self.count.setVisible(is_list and self.width() >= COUNT_FROM_PX)
+        size = phrases.size(sum(model.size_bytes for model in models))
+        self.count.setText(f"{phrases.plural(len(models), 'model')} · {size}")
+
+    def _filter(self) -> None:
+        self.list.show_only(ModelsFilter.of(self.search.text(), self.shown.currentData()))
+
+    def _show_more(self) -> None:
+        self._are_more_wanted = True
+        self._refresh()
+        self.recommended.back.setFocus()
+
+    def _show_list(self) -> None:
+        self._are_more_wanted = False
+        self._refresh()
+        self.list.table.setFocus()
+
+    def _find(self) -> None:
+        if self.search.isVisible():
+            self.search.setFocus(Qt.FocusReason.ShortcutFocusReason)
+            self.search.selectAll()
+
+    def _leave_search(self) -> None:
+        """The first press clears what is searched for; where nothing is, the list has the keys."""
+        if self._are_more_wanted:
+            self._show_list()
+        elif self.search.text():
+            self.search.clear()
+        else:
+            self.list.table.setFocus()
+
+    # -- what Qt tells -----------------------------------------------------------------------
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._refresh()
+
+    def event(self, event: QEvent) -> bool:
+        is_new_look = event.type() in (QEvent.Type.Show, QEvent.Type.WindowActivate)
+        if is_new_look and self.isVisible():
+            self.came_into_sight.emit()
+        return super().event(event)
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        """Folders alone; the window takes everything else, as it does on other pages."""
+        if _dropped_folders(event):
+            event.acceptProposedAction()
+            restyle(self.list.table, "drop", "true")
+        else:
+            event.ignore()
+
+    def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:
+        super().dragLeaveEvent(event)
+        restyle(self.list.table, "drop", "false")
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        restyle(self.list.table, "drop", "false")
+        if folders := _dropped_folders(event):
+            event.acceptProposedAction()
+            self.folders_dropped.emit(folders)
+
+
+def _dropped_folders(event: QDropEvent) -> tuple[Path, ...]:
+    """The local folders of a drop of folders that may hold models; none of any other drop."""
+    paths = [Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()]
+    return tuple(paths) if paths and all(map(_may_hold_models, paths)) else ()
+
+
+def _may_hold_models(path: Path) -> bool:
+    return path.is_dir() and opened_run(path) is None and not has_train_file(path)

@@ -1,0 +1,121 @@
+"""Base models to begin with, each with the command that downloads it."""
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QFontDatabase, QGuiApplication
+from PySide6.QtWidgets import QFrame, QPushButton, QScrollArea, QWidget
+
+from app.core.events import MemoryVerdict
+from app.core.memory_words import gigabytes
+from app.models.recommended import RecommendedModel, install_command, missing, recommended
+from app.models.text import VERDICTS, parameters_text
+from app.ui import phrases
+from app.ui.widgets.building import GRID_PX, button, card, column, label, restyle, row, rule
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+WHERE_MODELS_COME_FROM = (
+    "Nestling finds models in the Hugging Face cache and in LM Studio's folder by itself. Choose "
+    "or drop any other folder with an MLX model. To get one, run its command in a terminal; the "
+    "model appears here when the download is complete."
+)
+WIDEST_PX = 880
+_TONES = {"fits": "success", "tight": "warning"}
+_COPY = "Copy Command"
+
+
+class RecommendedView(QScrollArea):
+    choose_requested = Signal()
+    back_requested = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName("column")
+        self.setAccessibleName("Recommended models")
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setWidgetResizable(True)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.copy_buttons: list[QPushButton] = []
+        self._shown: object = None
+        self.back = button("‹ Models", self.back_requested.emit, "link")
+        self.choose = button("Choose Folder…", self.choose_requested.emit)
+        self.title = label("No Models Yet", "heading")
+        self._words = label(WHERE_MODELS_COME_FROM, "secondary", wraps=True)
+        self._words.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._list, self._rows = card("")
+        content = QWidget()
+        content.setObjectName("column")
+        content.setMaximumWidth(WIDEST_PX)
+        layout = column(spacing=12)
+        layout.addLayout(row(self.back, None))
+        layout.addLayout(row(self.title, None, self.choose))
+        layout.addWidget(self._words)
+        layout.addWidget(self._list)
+        layout.addStretch(1)
+        layout.setContentsMargins(0, 0, GRID_PX, 0)
+        content.setLayout(layout)
+        self.setWidget(content)
+
+    def show_for(self, available_bytes: int, names: "Collection[str]", *, is_empty: bool) -> None:
+        """What can be trained with so much memory, but for the models of these names."""
+        self.back.setVisible(not is_empty)
+        self.title.setText("No Models Yet" if is_empty else "Get More Models")
+        rated = missing(recommended(available_bytes), names)
+        if (rated, available_bytes) != self._shown:
+            self._shown = (rated, available_bytes)
+            self._fill(rated, available_bytes)
+
+    def _fill(
+        self, rated: tuple[tuple[RecommendedModel, MemoryVerdict], ...], available_bytes: int
+    ) -> None:
+        while (item := self._rows.takeAt(0)) is not None:
+            if (old := item.widget()) is not None:
+                old.deleteLater()
+        self.copy_buttons = []
+        for number, (model, verdict) in enumerate(rated):
+            if number:
+                self._rows.addWidget(rule())
+            self._rows.addWidget(self._row(model, verdict))
+        available = gigabytes(available_bytes)
+        last = label(
+            f"Rated by the {available} of memory that training can use here. The hf command "
+            f"comes with {install_command()}."
+            if rated
+            else f"All models that are recommended for {available} of memory are here.",
+            "caption", wraps=True,
+        )  # fmt: skip
+        last.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._rows.addWidget(last)
+
+    def _row(self, model: RecommendedModel, verdict: MemoryVerdict) -> QWidget:
+        facts = " · ".join(
+            (parameters_text(model.parameters), phrases.size(model.size_bytes), model.license)
+        )
+        pill = label(VERDICTS[verdict], "pill")
+        restyle(pill, "tone", _TONES[verdict])
+        command = label(model.command, "details")
+        command.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
+        command.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        command.setMinimumWidth(GRID_PX)
+        copy = button(_COPY, lambda: self._copy(model, copy))
+        copy.setAccessibleName(f"Copy the command for {model.repository}")
+        self.copy_buttons.append(copy)
+        name = label(model.repository.rpartition("/")[2], "strong")
+        words = column(spacing=4)
+        words.addLayout(row(name, label(facts, "secondary"), None))
+        words.addWidget(command)
+        made = QWidget()
+        whole = row(spacing=2 * GRID_PX)
+        whole.addLayout(words, 1)
+        whole.addWidget(pill, 0, Qt.AlignmentFlag.AlignVCenter)
+        whole.addWidget(copy, 0, Qt.AlignmentFlag.AlignVCenter)
+        made.setLayout(whole)
+        return made
+
+    def _copy(self, model: RecommendedModel, copied: QPushButton) -> None:
+        QGuiApplication.clipboard().setText(model.command)
+        for other in self.copy_buttons:
+            other.setText("Copied" if other is copied else _COPY)

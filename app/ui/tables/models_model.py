@@ -1,0 +1,128 @@
+"""Base models as a Qt table; knows ModelDescription and nothing of disks or windows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt
+
+from app.models.text import UNKNOWN, context_text, parameters_text, problem_text, state_text
+from app.ui import phrases
+from app.ui.tables.columns_model import Column, ColumnsModel
+
+if TYPE_CHECKING:
+    from app.models.description import ModelDescription
+
+SHOWN = {"": "All models", "usable": "Can be used", "recent": "Recently used"}
+"""What can be chosen to be seen."""
+_TONES = {"Fits": "success", "Tight": "warning", "Won't fit": "danger"}
+_ORDER = ("Fits", "Tight", "Won't fit", UNKNOWN, "Reading…", "Can't be used")
+
+
+@dataclass(frozen=True)
+class ModelsFilter:
+    """Every word must be found somewhere in a model's name, architecture, weights or license."""
+
+    words: tuple[str, ...] = ()
+    shown: str = ""
+
+    @classmethod
+    def of(cls, search: str, shown: str) -> "ModelsFilter":
+        return cls(tuple(search.casefold().split()), shown)
+
+    def lets_through(self, model: "ModelDescription") -> bool:
+        if self.shown == "usable" and model.problem:
+            return False
+        if self.shown == "recent" and model.used is None:
+            return False
+        facts = (model.name, model.architecture, model.quantization, model.license, model.source)
+        searched = "\n".join(facts).casefold()
+        return all(word in searched for word in self.words)
+
+
+class ModelsModel(ColumnsModel["ModelDescription"]):
+    """Models come all at once with `show_models`, in the order that they keep unless sorted."""
+
+    def __init__(self) -> None:
+        self._available_bytes = 0
+        super().__init__(self._made_columns(), problem_text)
+        self._all: tuple[ModelDescription, ...] = ()
+        self._filter = ModelsFilter()
+        self._column, self._order = -1, Qt.SortOrder.AscendingOrder
+
+    @property
+    def all_models(self) -> "Sequence[ModelDescription]":
+        """Also those that the filter hides."""
+        return self._all
+
+    def show_models(self, models: "Sequence[ModelDescription]", available_bytes: int) -> bool:
+        """False if they are what is shown already."""
+        if tuple(models) == self._all and available_bytes == self._available_bytes:
+            return False
+        self._all, self._available_bytes = tuple(models), available_bytes
+        self._arrange()
+        return True
+
+    def show_only(self, wanted: ModelsFilter) -> None:
+        if wanted != self._filter:
+            self._filter = wanted
+            self._arrange()
+
+    def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
+        self._column, self._order = column, order
+        self._arrange()
+
+    def row_of(self, folder: Path | None) -> int:
+        """-1 for a model that is not shown."""
+        rows = (row for row, model in enumerate(self._rows) if model.folder == folder)
+        return next(rows, -1)
+
+    def state(self, model: "ModelDescription") -> str:
+        return state_text(model, self._available_bytes)
+
+    def tone(self, model: "ModelDescription") -> str:
+        return _TONES.get(self.state(model), "secondary_text")
+
+    def _arrange(self) -> None:
+        seen = [model for model in self._all if self._filter.lets_through(model)]
+        if self._column >= 0:
+            column = self.columns[self._column]
+            is_falling = self._order is Qt.SortOrder.DescendingOrder
+            seen.sort(key=column.sorted_by or column.shown, reverse=is_falling)
+        self.show_rows(seen)
+
+    def _made_columns(self) -> "tuple[Column[ModelDescription], ...]":
+        return (
+            Column(
+                "Name", lambda model: model.short_name,
+                sorted_by=lambda model: model.short_name.casefold(),
+            ),
+            Column(
+                "Parameters", lambda model: parameters_text(model.parameters), True,
+                sorted_by=lambda model: model.parameters or 0,
+            ),
+            Column("Weights", lambda model: model.quantization or UNKNOWN),
+            Column(
+                "Size", _size, True,
+                sorted_by=lambda model: model.size_bytes,
+            ),
+            Column(
+                "Context", lambda model: context_text(model.context_tokens), True,
+                sorted_by=lambda model: model.context_tokens or 0,
+            ),
+            Column("License", lambda model: model.license or UNKNOWN),
+            Column("Source", lambda model: model.source),
+            Column(
+                "Trains here", self.state, tone=self.tone,
+                sorted_by=lambda model: _ORDER.index(self.state(model)),
+            ),
+        )  # fmt: skip
+
+
+def _size(model: "ModelDescription") -> str:
+    return phrases.size(model.size_bytes) if model.size_bytes else UNKNOWN
+
+
+NAME_COLUMN, PARAMETERS_COLUMN, WEIGHTS_COLUMN, SIZE_COLUMN = range(4)
+CONTEXT_COLUMN, LICENSE_COLUMN, SOURCE_COLUMN, STATE_COLUMN = range(4, 8)
