@@ -10,7 +10,7 @@ import signal
 import threading
 import weakref
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from multiprocessing.process import BaseProcess
 from time import monotonic
 from typing import Any
@@ -47,6 +47,7 @@ class TemplateProcess:
     def __init__(self, source: str) -> None:
         self._source = source
         self._process: BaseProcess | None = None
+        self._end: Callable[[], object] = lambda: None
         self._has_answered = self._is_ready = False
 
     def trying(self, trial: Trial, most_seconds: float) -> Generator[None, None, Any]:
