@@ -7,7 +7,7 @@ from time import perf_counter
 from typing import Literal
 
 from app.core.config import TrainingConfig
-from app.core.errors import AppError, VerificationError
+from app.core.errors import RESUME, TRY_AGAIN, AppError, VerificationError
 from app.core.events import (
     CheckpointSaved,
     Event,
@@ -354,6 +354,8 @@ class TrainingLoop:
         # The other machines keep nothing: of the run's checkpoints they can say nothing.
         if adapter_dir is None and outcome != "finished" and self._machines.is_first:
             message += " There is no checkpoint."
+        if adapter_dir is not None:
+            message = message.replace(TRY_AGAIN, RESUME)
         ending = RunFinished(outcome, self._keeper.run_dir, adapter_dir, self._step, message)
         self._keeper.close(ending)
         return ending

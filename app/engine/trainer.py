@@ -166,7 +166,6 @@ def resume(
         raise plain_fault(error) from error
     check_same_start(run_dir, manifest, prepared.start_sha256)
     start.check_fits(trainable(prepared.base.model), prepared.plan)
-    start.check_is_of(manifest["settings_sha256"])
     keeper: Keeper = NoKeeper(run_dir, start)
     if machines.is_first:
         kept = merged(manifest, digests, start.progress.step)

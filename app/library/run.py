@@ -176,6 +176,11 @@ class RunRecorder:
         """Of what decides the run's numbers."""
         return str(self._manifest["settings_sha256"])
 
+    @property
+    def identity(self) -> str:
+        """Empty for a run of an older version."""
+        return str(self._manifest.get(IDENTITY, ""))
+
     def record(self, event: Event) -> None:
         """Put one event where it belongs. Raises AppError when the disk refuses."""
         match event:
