@@ -54,7 +54,7 @@ from app.library.checkpoint_state import MOST_STATE_BYTES
 from app.library.claim import is_claimed
 from app.library.going_on import check_not_done
 from app.library.links import check_no_links
-from app.library.manifest import check_settings, read_manifest
+from app.library.manifest import TEMPLATE_DAY, check_settings, read_manifest
 from app.library.run import RunRecorder
 from app.library.run_folder import FolderTaken, choose_run_dir
 from app.library.run_layout import START, STATE_FILE
@@ -169,7 +169,8 @@ def resume(
     keeper: Keeper = NoKeeper(run_dir, start)
     if machines.is_first:
         kept = merged(manifest, digests, start.progress.step)
-        recorder, first = reopened_run(run_dir, start, {MANIFEST_KEY: kept.data()})
+        facts = _day_facts(prepared) | {MANIFEST_KEY: kept.data()}
+        recorder, first = reopened_run(run_dir, start, facts)
         notes = first + notes + said_of_tokens(manifest, prepared.tokens_sha256)
         notes += question_notes(manifest, prepared.question_fingerprints)
         hashing = weights_hashing(files, digests, kept, start)
@@ -279,6 +280,7 @@ def _what_must_agree(
         "the question sets": json.dumps(sorted(prepared.question_fingerprints.values())),
         "the adapter that the run starts from": prepared.start_sha256,
         "the tier plan": prepared.plan.digest(),
+        "the date that the chat template writes": str(prepared.template_day),
         "how examples are put into batches": json.dumps(prepared.batching.data()),
     }
 
@@ -293,7 +295,7 @@ def _digest(checkpoint: Checkpoint) -> str:
 
 def _facts(prepared: Prepared, digests: BaseModelDigests) -> Facts:
     """What the manifest says beyond the config."""
-    return {
+    return _day_facts(prepared) | {
         "data": prepared.fingerprints,
         QUESTIONS_KEY: prepared.question_fingerprints,
         MANIFEST_KEY: digests.data(),
@@ -308,3 +310,8 @@ def _facts(prepared: Prepared, digests: BaseModelDigests) -> Facts:
         "plan": prepared.plan.data(),
         "batching": prepared.batching.data(),
     }
+
+
+def _day_facts(prepared: Prepared) -> Facts:
+    day = prepared.template_day
+    return {TEMPLATE_DAY: day.isoformat()} if day else {}

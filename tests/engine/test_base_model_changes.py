@@ -8,7 +8,9 @@ import shutil
 import threading
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
+from time import tzset
 from typing import Any
 
 import pytest
@@ -26,7 +28,7 @@ from app.engine.checkpoints import last_checkpoint
 from app.engine.loading import BaseModel, loading_base_model
 from app.engine.trainer import resume, train
 from app.engine.tuned_model import load_tuned_model
-from app.library.manifest import read_manifest
+from app.library.manifest import read_manifest, write_manifest
 from tests.other_base_models import CHANGES, change_one_weight, copied_model
 
 
@@ -202,21 +204,39 @@ def test_a_file_that_is_touched_once_the_model_is_loaded_disturbs_nothing(
     assert event.outcome == "stopped"
 
 
-def test_a_template_that_writes_the_date_is_said_to_make_other_tokens_on_another_day(
-    config: TrainingConfig, model: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def dated(config: TrainingConfig, model: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A run whose template writes the date, stopped; its tokens are gone, and it is another day."""
     template = model / "chat_template.jinja"
-    template.write_text("{{ strftime_now('%d') }}" + template.read_text())
-    monkeypatch.setenv("TZ", "WEST+12")  # for the process that renders
-    list(train(config, stop_after=2))
-    run_dir = config.output
-    assert run_dir is not None
-    assert not any("other tokens" in m.text for m in messages(resume(run_dir, stop_after=3)))
-    shutil.rmtree(cache_dir() / "tokens")
-    monkeypatch.setenv("TZ", "EAST-14")  # 26 hours later: always another day
-    (told,) = [m for m in messages(resume(run_dir)) if "other tokens" in m.text]
-    assert told.is_warning
-    assert told.text in (run_dir / "log.txt").read_text()
+    template.write_text("{{ strftime_now('%d %H') }}" + template.read_text())
+    with monkeypatch.context() as zone:
+        zone.setenv("TZ", "WEST+12")
+        tzset()
+        list(train(config, stop_after=2))
+        shutil.rmtree(cache_dir() / "tokens")
+        zone.setenv("TZ", "EAST-14")  # 26 hours later: always another day
+        tzset()
+        assert config.output is not None
+        yield config.output
+    tzset()
+
+
+def test_a_run_keeps_the_date_that_its_template_writes_when_it_resumes_on_another_day(
+    dated: Path,
+) -> None:
+    day = read_manifest(dated)["template_day"]
+    assert day != date.today().isoformat()
+    said = [message.text for message in messages(resume(dated))]
+    assert not any("other tokens" in text for text in said)
+    assert any(f"asks for the date: chats are rendered with {day}" in text for text in said)
+
+
+def test_where_a_run_keeps_another_date_other_tokens_are_named(dated: Path) -> None:
+    manifest = read_manifest(dated)
+    write_manifest(dated, manifest | {"template_day": date.today().isoformat()})
+    (said,) = [m for m in messages(resume(dated)) if "other tokens" in m.text]
+    assert said.is_warning
+    assert said.text in (dated / "log.txt").read_text()
 
 
 # -- large weights ---------------------------------------------------------------------------

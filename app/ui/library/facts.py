@@ -15,6 +15,7 @@ from app.core.computer import read_computers
 from app.core.config import CHOICES, TierConfig, TrainingConfig
 from app.core.errors import InputError
 from app.core.one_line import one_line
+from app.library.manifest import TEMPLATE_DAY
 from app.ui import phrases
 from app.ui.tables.told_runs import model_name
 
@@ -56,6 +57,8 @@ def data_facts(details: "RunDetails") -> Facts:
     if last := details.last_validation:
         words = f"{phrases.loss(last.val_loss)} on {last.rows:,} held-out rows"
         told.append(("Validation loss at the end", words))
+    if day := facts.get(TEMPLATE_DAY):
+        told.append(("Date in all rows", one_line(f"{day}, by the chat template")))
     _add(told, "Parameters of the base model", facts.get("base_parameters"))
     _add(told, "Parameters trained", started.trainable_parameters or None)
     for index, tier in enumerate(started.tiers):
