@@ -114,11 +114,9 @@ class TerminalProgress:
             self._before[event.name] = event
             self._print(f"{event.name}, before: {event.correct} of {event.total} right")
             return
-        before = self._before[event.name]
-        self._print(
-            f"{event.name}, after: {event.correct} of {event.total} right "
-            f"(before: {before.correct})"
-        )
+        before = self._before.get(event.name)
+        than = f" (before: {before.correct})" if before else ""
+        self._print(f"{event.name}, after: {event.correct} of {event.total} right{than}")
 
     def _finished(self, event: RunFinished) -> None:
         self._bar.close()

@@ -58,7 +58,7 @@ class TrainingLoop:
         stop_after: int | None = None,
         start: Checkpoint | None = None,
         machines: Machines = ALONE,
-        notes: Sequence[LogMessage] = (),
+        notes: Sequence[Event] = (),
     ) -> None:
         """`notes` are said as soon as the run has started."""
         self._config = config

@@ -11,7 +11,7 @@ from app.core.config import TrainingConfig
 from app.core.config_text import config_of_run, to_plain
 from app.core.disks import own_folder, remember_disk
 from app.core.errors import InputError
-from app.core.events import Event, LogMessage, RunFinished, StageChanged
+from app.core.events import Event, LogMessage, RunFinished, ScoreMeasured, StageChanged
 from app.core.interrupting import StoppedEarly
 from app.core.paths import expanded
 from app.core.paths import runs_dir as default_runs_dir
@@ -55,7 +55,7 @@ from app.library.claim import is_claimed
 from app.library.going_on import check_not_done
 from app.library.links import check_no_links
 from app.library.manifest import TEMPLATE_DAY, check_settings, read_manifest
-from app.library.run import RunRecorder
+from app.library.run import RunRecorder, scores_before
 from app.library.run_folder import FolderTaken, choose_run_dir
 from app.library.run_layout import START, STATE_FILE
 from app.library.starting_adapter import STARTED_FROM, starting_adapter
@@ -167,17 +167,20 @@ def resume(
     check_same_start(run_dir, manifest, prepared.start_sha256)
     start.check_fits(trainable(prepared.base.model), prepared.plan)
     keeper: Keeper = NoKeeper(run_dir, start)
+    scores: list[ScoreMeasured] = []
     if machines.is_first:
         kept = merged(manifest, digests, start.progress.step)
         facts = _day_facts(prepared) | {MANIFEST_KEY: kept.data()}
         recorder, first = reopened_run(run_dir, start, facts)
         notes = first + notes + said_of_tokens(manifest, prepared.tokens_sha256)
         notes += question_notes(manifest, prepared.question_fingerprints)
+        scores = scores_before(manifest)
         hashing = weights_hashing(files, digests, kept, start)
         keeper = RunKeeper(recorder, config.keep_checkpoints, start, hashing)
     loop = TrainingLoop(
-        config, prepared, keeper, should_stop, wants_checkpoint, stop_after, start, machines, notes
-    )
+        config, prepared, keeper, should_stop, wants_checkpoint, stop_after, start, machines,
+        [*notes, *scores],
+    )  # fmt: skip
     yield from loop.events()
 
 
