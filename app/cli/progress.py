@@ -85,7 +85,7 @@ class TerminalProgress:
 
     def _started(self, event: RunStarted) -> None:
         self._steps = event.steps
-        self._bar.show("Training", total=event.steps)
+        self._bar.show("Training", total=event.steps, completed=event.done)
         self._print(
             f"{event.train_examples:,} examples to train on, {event.valid_examples:,} to validate "
             f"on; {event.trainable_parameters:,} of {event.base_parameters:,} parameters train, "

@@ -112,7 +112,7 @@ class TrainingLoop:
         config = self._config
         if self._start is not None:
             check_restored(self._start, self._training, self._prepared.plan)
-        yield run_started(config, self._prepared, self._keeper.run_dir)
+        yield run_started(config, self._prepared, self._keeper.run_dir, self._step)
         yield from self._notes
         yield head_message(self._head)
         if self._start is None:

@@ -343,6 +343,7 @@ def test_a_resumed_run_tells_its_scores_from_before_it_stopped_too(
     show, events = TerminalProgress(), list(resume(config.output))
     for event in events:
         show(event)
+    assert [e.done for e in events if isinstance(e, RunStarted)] == [1]
     before, after = (e for e in events if isinstance(e, ScoreMeasured))
     assert before == first
     assert f"{after.correct} of {after.total} right (before: {before.correct})" in (
