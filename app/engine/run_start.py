@@ -20,9 +20,7 @@ from app.library.checkpoint_list import step_of
 from app.library.run_folder import run_name
 
 
-def run_started(
-    config: TrainingConfig, prepared: Prepared, run_dir: Path, done: int
-) -> RunStarted:
+def run_started(config: TrainingConfig, prepared: Prepared, run_dir: Path, done: int) -> RunStarted:
     parameters = trainable(prepared.base.model)
     return RunStarted(
         run_dir=run_dir,
