@@ -31,11 +31,13 @@ EXIT_BAD_ROWS = 2
 class _Model:
     tokenizer: Any
     limits: ModelLimits
-    end_note: str
+    of_template: tuple[str, ...]
+    """What is to be known of its chat template."""
 
     def notes(self, config: TrainingConfig) -> tuple[str, ...]:
         """What a run on this model would say of it."""
-        return tuple(filter(None, (self.limits.cap_sentence(config.max_seq_length), self.end_note)))
+        cap = self.limits.cap_sentence(config.max_seq_length)
+        return tuple(filter(None, (cap, *self.of_template)))
 
 
 def check(arguments: argparse.Namespace) -> int:
@@ -88,13 +90,15 @@ def _check_model(folder: Path) -> None:
 
 
 def _loaded(folder: Path) -> _Model:
+    from app.data.template_day import check_note
     from app.engine.end_tokens import end_token_note
     from app.engine.loading import load_tokenizer
     from app.models.model_folder import folder_limits
 
     tokenizer = load_tokenizer(folder)
     waited_for(_trying(tokenizer), TRYING)
-    return _Model(tokenizer, folder_limits(folder), end_token_note(folder, tokenizer))
+    notes = check_note(tokenizer), end_token_note(folder, tokenizer)
+    return _Model(tokenizer, folder_limits(folder), notes)
 
 
 def _trying(tokenizer: Any) -> Generator[float, None, None]:

@@ -88,7 +88,7 @@ class TerminalProgress:
 
     def _started(self, event: RunStarted) -> None:
         self._steps = event.steps
-        self._bar.show("Training", total=event.steps)
+        self._bar.show("Training", total=event.steps, completed=event.done)
         self._print(
             f"{event.train_examples:,} examples to train on, {event.valid_examples:,} to validate "
             f"on; {event.trainable_parameters:,} of {event.base_parameters:,} parameters train, "
@@ -117,11 +117,9 @@ class TerminalProgress:
             self._before[event.name] = event
             self._print(f"{event.name}, before: {event.correct} of {event.total} right")
             return
-        before = self._before[event.name]
-        self._print(
-            f"{event.name}, after: {event.correct} of {event.total} right "
-            f"(before: {before.correct})"
-        )
+        before = self._before.get(event.name)
+        than = f" (before: {before.correct})" if before else ""
+        self._print(f"{event.name}, after: {event.correct} of {event.total} right{than}")
 
     def _finished(self, event: RunFinished) -> None:
         self._bar.close()

@@ -10,6 +10,7 @@ from app.core.errors import InputError
 from app.core.loss_words import loss_words
 from app.core.one_line import one_line
 from app.core.paths import runs_dir
+from app.library.manifest import TEMPLATE_DAY
 
 if TYPE_CHECKING:
     from app.core.base_model import BaseModelCheck, Part
@@ -101,6 +102,7 @@ def _print_details(details: "RunDetails", base_model: "BaseModelCheck") -> None:
         f"  compared    {check_words(base_model)}",
         *_started_from(details),
         f"  dataset     {one_line(run.data, 400) or '–'}",
+        *_template_day(details),
         f"  steps       {run.steps:,} of {run.planned_steps:,}",
         f"  tiers       {', '.join(map(str, run.periods)) or '–'}",
         f"  best loss   {_loss(run.best_val_loss)}",
@@ -140,6 +142,13 @@ def _digest_lines(details: "RunDetails") -> "list[tuple[Part, tuple[str, ...]]]"
     except InputError:
         return []
     return digest_words(digests) if digests else []
+
+
+def _template_day(details: "RunDetails") -> list[str]:
+    day = details.facts.get(TEMPLATE_DAY)
+    return (
+        [f"  date        {one_line(str(day), 40)}, in all rows by the chat template"] if day else []
+    )
 
 
 def _loss(value: float | None) -> str:

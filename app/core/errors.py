@@ -2,6 +2,8 @@
 
 PUT_BACK = "put it back, or choose another"
 """What to do about a file that is not where it was."""
+TRY_AGAIN, RESUME = "then try again", "then resume"
+"""How a hint ends: a run that has a checkpoint says RESUME in place of TRY_AGAIN."""
 
 
 class AppError(Exception):

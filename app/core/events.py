@@ -84,6 +84,8 @@ class RunStarted:
     valid_examples: int
     steps_per_epoch: int
     device: str
+    done: int = 0
+    """Steps that a run which resumes has made before."""
     clocks: ClockFacts = ClockFacts()
 
 

@@ -9,7 +9,7 @@ from glob import escape
 from pathlib import Path
 from typing import Any
 
-from app.core.errors import AppError
+from app.core.errors import TRY_AGAIN, AppError
 from app.core.regular_files import PRIVATE_FILE, create_file
 
 PARTIAL_SUFFIX = ".partial"
@@ -78,7 +78,7 @@ def disk_error(error: OSError, path: Path) -> AppError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return AppError(
             f"The disk is full: {path} could not be written.",
-            "Free some space, then resume; everything saved before is intact.",
+            f"Free some space, {TRY_AGAIN}; everything saved before is intact.",
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return AppError(f"Nestling may not write to {path}.", "Choose a folder you can write to.")

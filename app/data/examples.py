@@ -38,6 +38,7 @@ ProblemKind = Literal[
     "marked bad",
     "marked good",
     "not trained",
+    "row flag",
     "unused key",
     "words left out",
     "thoughts left out",

@@ -21,12 +21,14 @@ class RowNote(IntFlag):
     REPLY_NOT_FOUND = 512
     OPENING_REPLY = 1024
     OPENING_LEFT_OUT = 2048
+    ROW_FLAG = 4096
 
 
 KINDS: dict[RowNote, ProblemKind] = {
     RowNote.SPECIAL_TOKENS: "special tokens",
     RowNote.MARKED_GOOD: "marked good",
     RowNote.NOT_TRAINED: "not trained",
+    RowNote.ROW_FLAG: "row flag",
     RowNote.UNUSED_KEY: "unused key",
     RowNote.WORDS_LEFT_OUT: "words left out",
     RowNote.THOUGHTS_LEFT_OUT: "thoughts left out",
@@ -43,6 +45,8 @@ _SAID = {
     RowNote.SPECIAL_TOKENS: "special tokens of the model among their words, which are read as such",
     RowNote.MARKED_GOOD: "a label that is true, and are trained",
     RowNote.NOT_TRAINED: "replies in a prompt, or marked questions, which are not trained",
+    RowNote.ROW_FLAG: "a column that marks turns elsewhere, like weight; it is not read, and they "
+    "are trained",
     RowNote.UNUSED_KEY: "keys in their turns that are left out",
     RowNote.WORDS_LEFT_OUT: f"words {_TEMPLATE}",
     RowNote.THOUGHTS_LEFT_OUT: f"thoughts {_TEMPLATE}",
@@ -55,7 +59,7 @@ _SAID = {
     RowNote.OPENING_LEFT_OUT: "a reply before any question, "
     "which the model's chat template refuses there: it is left out",
 }
-FOUND_BY_MODEL = tuple(KINDS)[:1] + tuple(KINDS)[3:]
+FOUND_BY_MODEL = tuple(KINDS)[:1] + tuple(KINDS)[4:]
 """Those that a model's tokenizer and template tell."""
 GUESSED: ProblemKind = "unused key"
 """Which keys few templates write is known without a model, which ones this model's writes isn't."""

@@ -18,7 +18,7 @@ from app.data.preferences import checked_label, preference
 from app.data.row_values import Wrong, is_absent, text_of
 from app.data.sharegpt import is_sharegpt, messages_of
 from app.data.system_turns import system_column
-from app.data.turn_flags import FLAGS
+from app.data.turn_flags import FLAGS, row_flags
 from app.data.turn_keys import SHAREGPT_KEYS, unused_keys
 from app.data.unknown_rows import UNKNOWN, Row, is_turn_list, unknown
 
@@ -46,8 +46,9 @@ def shaped(row: Row, columns: Columns | None = None) -> Shaped:
     found = _mapped(row, columns) if columns else _found(row)
     if found.text is not None:
         return found
-    label = checked_label(row, columns.named().values() if columns else ())
-    return replace(found, notes=(*found.notes, *label)) if label else found
+    mapped = columns.named().values() if columns else ()
+    notes = checked_label(row, mapped) + row_flags(row, mapped)
+    return replace(found, notes=(*found.notes, *notes)) if notes else found
 
 
 def _found(row: Row) -> Shaped:

@@ -1,13 +1,15 @@
 """What transformers renders chat templates in, made anew where transformers is not imported."""
 
 import json
-from datetime import datetime
 from typing import Any
 
-from jinja2 import TemplateError, ext, nodes
+from jinja2 import TemplateError, ext, nodes, pass_context
 from jinja2.exceptions import SecurityError
+from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace
+
+from app.data.template_day import DAY_OPTION, date_text
 
 
 class _Generation(ext.Extension):
@@ -54,6 +56,11 @@ def _refuse(message: object) -> None:
     raise TemplateError(message)  # type: ignore[arg-type]
 
 
+@pass_context
+def _strftime_now(context: Context, form: str) -> str:
+    return date_text(form, context.get(DAY_OPTION))
+
+
 def _to_json(
     value: Any, ensure_ascii: bool = False, indent: Any = None, separators: Any = None,
     sort_keys: bool = False,
@@ -73,7 +80,7 @@ def template_of(source: str) -> Any:
     )
     environment.filters["tojson"] = _to_json
     environment.globals["raise_exception"] = _refuse
-    environment.globals["strftime_now"] = lambda form: datetime.now().strftime(form)
+    environment.globals["strftime_now"] = _strftime_now
     environment.globals["dict"] = _Dict()
     environment.globals["namespace"] = _Namespace
     template = environment.from_string(source)

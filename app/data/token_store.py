@@ -11,7 +11,6 @@ from collections import deque
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import date
 from itertools import islice
 from pathlib import Path
 
@@ -30,6 +29,7 @@ from app.data.fingerprint import FileContent, file_content
 from app.data.readers import ShareRead
 from app.data.readers.formats import file_format
 from app.data.stopping_rows import stopping_refusal
+from app.data.template_day import day_of, options_but_the_day
 from app.data.token_cache import place_to_fill, stores_dir
 from app.data.token_files import MANIFEST, STORE_FILES, StoreWriter, TokenStore, open_store
 from app.data.token_workers import Lot, TokenizedLot, tokenized
@@ -53,7 +53,7 @@ _LOT_ROWS = 512
 _LOT_CHARACTERS = 2**20
 _LARGE_BYTES = 8 * 2**20
 """Smaller files are tokenised before other processes have started."""
-READING = 6
+READING = 7
 """To be raised when the same file gives other rows than before."""
 _LIBRARIES = ("transformers", "tokenizers", "jinja2")
 
@@ -218,8 +218,7 @@ def _identity(tokenizer: Tokenizer) -> list[object]:
     """All that decides which tokens a row becomes, beyond the row."""
     plain = plain_tokenizer(tokenizer)
     template = getattr(tokenizer, "chat_template", None)
-    # A template may print the day.
-    day = date.today().isoformat() if "strftime_now" in str(template) else ""
+    day = day_of(tokenizer)
     libraries = [package_version(name) for name in _LIBRARIES]
     if plain is None:
         # No telling what its code does, so that its rows are made anew by every process.
@@ -230,7 +229,7 @@ def _identity(tokenizer: Tokenizer) -> list[object]:
         hashlib.sha256(words.encode()).hexdigest(),
         str(template),
         str(sorted(plain.special_tokens_map.items())),
-        str(sorted(plain.template_options.items())),
+        str(sorted(options_but_the_day(plain.template_options).items())),
         sorted(plain.eos_token_ids),
         type(plain.inner).__name__,
         day,

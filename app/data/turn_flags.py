@@ -1,8 +1,9 @@
 """Marks on a turn that say whether it is trained: OpenAI's weight, and other names for it."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
+from app.data.examples import Note
 from app.data.row_values import Wrong, kind_of
 
 _IS_TRAINED = {
@@ -26,6 +27,23 @@ def is_trained(turn: Mapping[str, Any], where: str) -> bool | None:
         names = " and ".join(sorted(said))
         raise Wrong(f"{where} has {names}, which contradict each other")
     return next(iter(said.values()), None)
+
+
+def row_flags(row: Mapping[str, Any], mapped: Collection[str] = ()) -> tuple[Note, ...]:
+    """That a column says what only a turn's mark does; a 1 or a measured loss says nothing."""
+    return tuple(
+        ("row flag", f"has {name} {row[name]!r:.20} as a column, which is not read: it is trained")
+        for name in sorted(FLAGS & row.keys() - set(mapped))
+        if _says_untrained(row[name], name)
+    )
+
+
+def _says_untrained(value: object, name: str) -> bool:
+    if not isinstance(value, int | float):
+        return False
+    if value in (0, 1):
+        return bool(value) is not _IS_TRAINED[name]
+    return name == "weight"
 
 
 def _checked(value: object, name: str, where: str) -> bool:

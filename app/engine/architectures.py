@@ -1,10 +1,9 @@
 """The architectures of mlx-lm that this copy of the app has."""
 
 import importlib
-import io
 import pkgutil
-from contextlib import redirect_stdout
 
+from app.engine.captured_output import output_captured
 from app.engine.mlx_gateway import import_mlx_lm
 
 
@@ -22,7 +21,7 @@ def import_architectures() -> tuple[str, ...]:
 
 def _can_import(name: str) -> bool:
     try:
-        with redirect_stdout(io.StringIO()):
+        with output_captured():
             importlib.import_module(f"mlx_lm.models.{name}")
     except SystemExit:
         return False

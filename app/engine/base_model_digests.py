@@ -70,8 +70,8 @@ def said_of_tokens(manifest: Mapping[str, Any], tokens: str) -> list[LogMessage]
     return [
         LogMessage(
             "The dataset is other tokens than when this run began, though its files are the same: "
-            "its chat template writes the date, or another version of Nestling or of a library "
-            "makes other tokens. "
+            "another version of Nestling or of a library makes other tokens, or the run keeps "
+            "no date, and its chat template writes one. "
             "What follows is not bit-equal to a run that never stopped.",
             is_warning=True,
         )

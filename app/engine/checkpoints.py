@@ -20,8 +20,12 @@ from app.core.regular_files import copy_regular, create_file, open_regular
 from app.engine.mlx_gateway import computed_by, import_mlx
 from app.engine.optimizer import Arrays, OptimizerState
 from app.engine.tiers import TierPlan
-from app.library.checkpoint_list import checkpoint_folders, step_of
-from app.library.checkpoint_state import is_whole, read_state, why_not_own
+from app.library.checkpoint_list import (
+    checkpoint_folders,
+    not_own,
+    step_of,
+)
+from app.library.checkpoint_state import ANOTHER_RUNS, is_whole, not_own_words, read_state
 from app.library.manifest import digest_of
 from app.library.run_layout import (
     ADAPTER_CONFIG_FILE,
@@ -60,6 +64,8 @@ class Progress:
     """Of the tier plan, which decides what each number of the optimizer's state belongs to."""
     settings_digest: str = ""
     """Of what decides the run's numbers, as its manifest has it; older checkpoints have none."""
+    run: str = ""
+    """The run's identity; older checkpoints have none."""
     is_validation_due: bool = False
     """The validation after this step was cut off: a run that goes on makes it first."""
 
@@ -85,11 +91,6 @@ class Checkpoint:
         if not fits or self.progress.plan_digest != plan.digest():
             raise _unreadable(self.folder, "it belongs to another adapter or tier plan")
 
-    def check_is_of(self, settings_digest: str) -> None:
-        """Raise InputError if a run with other settings, data or plan made this."""
-        if self.progress.settings_digest not in ("", settings_digest):
-            raise _unreadable(self.folder, "it belongs to another run")
-
 
 def _shapes(arrays: Mapping[str, Any]) -> dict[str, Any]:
     return {path: array.shape for path, array in arrays.items()}
@@ -102,10 +103,11 @@ def checkpoint_folder(run_dir: Path, step: int) -> Path:
 def last_checkpoint(run_dir: Path) -> Path:
     """The folder of the checkpoint with the highest step. Raises InputError if there is none.
 
-    A copy of one under a later step's name is none.
+    A copy of one under a later step's name is none; another run's is refused when it is loaded.
     """
-    found = checkpoint_folders(run_dir)
-    folders = [folder for folder in found if not why_not_own(folder, step_of(folder))]
+    folders = checkpoint_folders(run_dir)
+    others = not_own(run_dir, folders)
+    folders = [f for f in folders if others.get(f, ANOTHER_RUNS) == ANOTHER_RUNS]
     if not folders:
         raise InputError(f"The run in {run_dir} has no checkpoint to resume from.")
     return folders[-1]
@@ -185,8 +187,8 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     with _plain_damage(folder):
         said = _checked_state(folder)
         progress = said["progress"]
-        if step_of(folder) >= 0 and (other := why_not_own(folder, step_of(folder))):
-            raise _unreadable(folder, f"it is a {other}")
+        if step_of(folder) >= 0 and (other := not_own(folder.parent.parent, [folder])):
+            raise _unreadable(folder, f"it {not_own_words(other[folder])}")
         adapter = mx.load(str(folder / ADAPTER_FILE))
         state = _unflatten(mx.load(str(folder / OPTIMIZER_FILE)))
         mx.eval(adapter, state.tree())

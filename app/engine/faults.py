@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from app.core.error_text import error_text
-from app.core.errors import AppError, InputError, RunError
+from app.core.errors import TRY_AGAIN, AppError, InputError, RunError
 
 NO_ADAPTER = "can't carry an adapter"
 NO_GRADIENTS = "can't compute gradients"
@@ -13,12 +13,12 @@ _SAYINGS = (
     (
         ("[ring]",),
         "The connection to another machine was lost.",
-        "Check that all of them are there, then run nestling resume.",
+        f"Check that all of them are there, {TRY_AGAIN}.",
     ),
     (
         ("Impacting Interactivity", "ErrorTimeout", "GPU Timeout"),
         "macOS stopped the computation because one step kept the screen's GPU too long.",
-        "Use a smaller batch or a lower limit for the longest example, then resume.",
+        f"Use a smaller batch or a lower limit for the longest example, {TRY_AGAIN}.",
     ),
     (
         ("[GatherMM",),

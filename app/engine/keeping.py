@@ -115,6 +115,7 @@ class RunKeeper:
             progress,
             metrics_bytes=self._recorder.synced_metrics_bytes(),
             settings_digest=self._recorder.settings_digest,
+            run=self._recorder.identity,
         )
         if self._origin is not None:
             save_adapter(self.run_dir / START, self._origin, adapter_config, self._stiffness)

@@ -2,9 +2,7 @@
 
 import re
 from collections.abc import Generator, Mapping
-from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ from app.core.errors import InputError
 from app.core.model_limits import ModelLimits
 from app.core.odd_values import brief
 from app.core.progress import run_to_end
+from app.engine.captured_output import output_captured
 from app.engine.config_values import lacking, odd_value, shown_value
 from app.engine.embedding_probe import embedding_limits
 from app.engine.mlx_gateway import import_mlx, import_mlx_lm
@@ -81,18 +80,17 @@ def load_architecture(path: Path) -> Any:
     config = check_model_folder(path)
     check_weights(path, config)
     mlx_lm_utils = import_mlx_lm()
-    printed = StringIO()
-    try:
-        with redirect_stdout(printed):
+    with output_captured() as printed:
+        try:
             model, _ = mlx_lm_utils.load_model(path, lazy=True, **NO_CODE)
-    except SystemExit as error:
-        why = error_text(printed.getvalue() or "it gives no reason")
-        raise InputError(
-            f"The model in {path} can't be loaded, because mlx-lm's code for it ends the program: "
-            f"{why}."
-        ) from error
-    except Exception as error:  # mlx-lm raises whatever the architecture's own code raises
-        raise _load_error(path, config, error) from error
+        except SystemExit as error:
+            why = error_text(printed.getvalue() or "it gives no reason")
+            raise InputError(
+                f"The model in {path} can't be loaded, because mlx-lm's code for it ends the "
+                f"program: {why}."
+            ) from error
+        except Exception as error:  # mlx-lm raises whatever the architecture's own code raises
+            raise _load_error(path, config, error) from error
     _check_call(path, config, model)
     if not getattr(model, "layers", None):
         raise InputError(f"The model in {path} has no layers that can carry an adapter.")
@@ -110,8 +108,9 @@ def check_configuration(path: Path) -> None:
         if not isinstance(value := config.get(key), dict) and (odd := odd_value({key: value})):
             raise _config_error(path, odd)
     try:
-        model_class, arguments = import_mlx_lm()._get_classes(dict(config))
-        model = model_class(arguments.from_dict(config))
+        with output_captured():
+            model_class, arguments = import_mlx_lm()._get_classes(dict(config))
+            model = model_class(arguments.from_dict(config))
     except SystemExit:  # as mlx-lm itself says when it is loaded
         load_architecture(path)
         return
@@ -135,7 +134,8 @@ def _check_call(path: Path, config: Mapping[str, Any], model: Any) -> None:
 def _arguments(config: Mapping[str, Any]) -> type | None:
     """The dataclass of the architecture's arguments, if mlx-lm knows it."""
     try:
-        return import_mlx_lm()._get_classes(dict(config))[1]  # type: ignore[no-any-return]
+        with output_captured():
+            return import_mlx_lm()._get_classes(dict(config))[1]  # type: ignore[no-any-return]
     except (Exception, SystemExit):  # an architecture's own module
         return None
 

@@ -8,7 +8,7 @@ from time import perf_counter
 from typing import Literal
 
 from app.core.config import TrainingConfig
-from app.core.errors import AppError, VerificationError
+from app.core.errors import RESUME, TRY_AGAIN, AppError, VerificationError
 from app.core.events import (
     CheckpointSaved,
     Event,
@@ -60,7 +60,7 @@ class TrainingLoop:
         stop_after: int | None = None,
         start: Checkpoint | None = None,
         machines: Machines = ALONE,
-        notes: Sequence[LogMessage] = (),
+        notes: Sequence[Event] = (),
     ) -> None:
         """`notes` are said as soon as the run has started."""
         self._config = config
@@ -117,7 +117,7 @@ class TrainingLoop:
         config = self._config
         if self._start is not None:
             check_restored(self._start, self._training, self._prepared.plan)
-        yield run_started(config, self._prepared, self._keeper.run_dir)
+        yield run_started(config, self._prepared, self._keeper.run_dir, self._step)
         yield from self._notes
         yield head_message(self._head)
         if self._start is None:
@@ -383,6 +383,8 @@ class TrainingLoop:
         # The other machines keep nothing: of the run's checkpoints they can say nothing.
         if adapter_dir is None and outcome != "finished" and self._machines.is_first:
             message += " There is no checkpoint."
+        if adapter_dir is not None:
+            message = message.replace(TRY_AGAIN, RESUME)
         ending = RunFinished(outcome, self._keeper.run_dir, adapter_dir, self._step, message)
         self._keeper.close(ending)
         return ending

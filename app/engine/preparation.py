@@ -6,6 +6,7 @@ Where rows become tokens while it trains, also what it needs once they are.
 import sys
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from app.data.dataset_files import DatasetFiles, find_files
 from app.data.early_data import opening_early
 from app.data.early_rows import EARLY_ROWS
 from app.data.mixed_parts import DatasetPart
+from app.data.template_day import run_note, with_day
 from app.data.token_digest import tokens_digest
 from app.data.token_rows import TokenView
 from app.data.token_store import RowSettings
@@ -36,6 +38,7 @@ from app.engine.calibration import measuring_activity
 from app.engine.clocks.retention import RetentionTexts, opening_retention_texts
 from app.engine.clocks.slow import SlowClock, opening_slow_clock
 from app.engine.comparison import Taken, compared_with_own_code
+from app.engine.dated_rows import template_day
 from app.engine.end_tokens import end_token_note
 from app.engine.fast_paths import FastPaths
 from app.engine.head import Head, find_head, vocabulary_of
@@ -75,6 +78,8 @@ class Prepared:
     """Path → SHA-256 of the files that the rows were read from."""
     tokens_sha256: str
     """As of `token_digest.tokens_digest`."""
+    template_day: date | None = None
+    """That the chat template writes into rows and questions; None where it asks for no date."""
     parts: tuple[DatasetPart, ...] = ()
     """The datasets, if several are mixed."""
     start_sha256: str = ""
@@ -165,7 +170,11 @@ def prepare(
         plan = make_plan(trainable(base.model), config)
     settings = data_settings(config, base.limits, _early_rows(saved))
     yield from trying_template(base.tokenizer)
-    rows = yield from _opened(config, files, mixed, base, settings)
+    day = template_day(base.tokenizer, saved)
+    dated = replace(base, tokenizer=with_day(base.tokenizer, day)) if day else base
+    rows = yield from _opened(config, files, mixed, dated, settings)
+    if day:
+        yield LogMessage(run_note(day))
     yield from _notes(config, base, rows)
     if left_out:
         yield LogMessage(f"{_NO_ADAPTER} {', '.join(left_out)}.")
@@ -184,9 +193,9 @@ def prepare(
     valid = validation_sets(config, rows, batching, vocabulary)
     if note := sample_note(valid, rows.valid_rows):
         yield LogMessage(note)
-    questions = yield from reading_question_sets(config, base, vocabulary)
-    slow = yield from opening_slow_clock(config, base, vocabulary)
-    retention = yield from opening_retention_texts(config, base, vocabulary)
+    questions = yield from reading_question_sets(config, dated, vocabulary)
+    slow = yield from opening_slow_clock(config, dated, vocabulary)
+    retention = yield from opening_retention_texts(config, dated, vocabulary)
     return Prepared(
         base=base,
         fast=taken.fast,
@@ -199,6 +208,7 @@ def prepare(
         questions=questions,
         fingerprints=rows.fingerprints,
         tokens_sha256=_tokens_digest(rows),
+        template_day=day,
         start_sha256=start_sha256,
         slow=slow,
         retention=retention,

@@ -21,7 +21,7 @@ from app.library.checkpoint_list import step_of
 from app.library.run_folder import run_name
 
 
-def run_started(config: TrainingConfig, prepared: Prepared, run_dir: Path) -> RunStarted:
+def run_started(config: TrainingConfig, prepared: Prepared, run_dir: Path, done: int) -> RunStarted:
     parameters = trainable(prepared.base.model)
     return RunStarted(
         run_dir=run_dir,
@@ -37,6 +37,7 @@ def run_started(config: TrainingConfig, prepared: Prepared, run_dir: Path) -> Ru
         steps_per_epoch=-(-len(prepared.train) // config.gradient_accumulation),
         device=device_name(),
         clocks=_clocks(config, prepared),
+        done=done,
     )
 
 

@@ -11,7 +11,7 @@ from app.core.config import TrainingConfig
 from app.core.config_text import config_of_run, to_plain
 from app.core.disks import own_folder, remember_disk
 from app.core.errors import InputError
-from app.core.events import Event, LogMessage, RunFinished, StageChanged
+from app.core.events import Event, LogMessage, RunFinished, ScoreMeasured, StageChanged
 from app.core.interrupting import StoppedEarly
 from app.core.paths import at_shipped_places, expanded
 from app.core.paths import runs_dir as default_runs_dir
@@ -54,8 +54,8 @@ from app.library.checkpoint_state import MOST_STATE_BYTES
 from app.library.claim import is_claimed
 from app.library.going_on import check_not_done
 from app.library.links import check_no_links
-from app.library.manifest import check_settings, read_manifest
-from app.library.run import RunRecorder
+from app.library.manifest import TEMPLATE_DAY, check_settings, read_manifest
+from app.library.run import RunRecorder, scores_before
 from app.library.run_folder import FolderTaken, choose_run_dir
 from app.library.run_layout import START, STATE_FILE
 from app.library.starting_adapter import STARTED_FROM, starting_adapter
@@ -173,19 +173,22 @@ def resume(
         raise plain_fault(error) from error
     check_same_start(run_dir, manifest, prepared.start_sha256, prepared.stiffness_sha256)
     start.check_fits(trainable(prepared.base.model), prepared.plan)
-    start.check_is_of(manifest["settings_sha256"])
     keeper: Keeper = NoKeeper(run_dir, start)
+    scores: list[ScoreMeasured] = []
     if machines.is_first:
         kept = merged(manifest, digests, start.progress.step)
-        recorder, first = reopened_run(run_dir, start, {MANIFEST_KEY: kept.data()})
+        facts = _day_facts(prepared) | {MANIFEST_KEY: kept.data()}
+        recorder, first = reopened_run(run_dir, start, facts)
         notes = first + notes + said_of_tokens(manifest, prepared.tokens_sha256)
         notes += question_notes(manifest, prepared.question_fingerprints)
         notes += text_notes(manifest, prepared.slow)
+        scores = scores_before(manifest)
         hashing = weights_hashing(files, digests, kept, start)
         keeper = RunKeeper(recorder, config.keep_checkpoints, start, hashing)
     loop = TrainingLoop(
-        config, prepared, keeper, should_stop, wants_checkpoint, stop_after, start, machines, notes
-    )
+        config, prepared, keeper, should_stop, wants_checkpoint, stop_after, start, machines,
+        [*notes, *scores],
+    )  # fmt: skip
     yield from loop.events()
 
 
@@ -289,6 +292,7 @@ def _what_must_agree(
         "the adapter that the run starts from": prepared.start_sha256 + prepared.stiffness_sha256,
         "the general text": prepared.slow.sha256 if prepared.slow else "",
         "the tier plan": prepared.plan.digest(),
+        "the date that the chat template writes": str(prepared.template_day),
         "how examples are put into batches": json.dumps(prepared.batching.data()),
     }
 
@@ -303,7 +307,7 @@ def _digest(checkpoint: Checkpoint) -> str:
 
 def _facts(prepared: Prepared, digests: BaseModelDigests) -> Facts:
     """What the manifest says beyond the config."""
-    return {
+    return _day_facts(prepared) | {
         "data": prepared.fingerprints,
         QUESTIONS_KEY: prepared.question_fingerprints,
         MANIFEST_KEY: digests.data(),
@@ -319,3 +323,8 @@ def _facts(prepared: Prepared, digests: BaseModelDigests) -> Facts:
         "plan": prepared.plan.data(),
         "batching": prepared.batching.data(),
     }
+
+
+def _day_facts(prepared: Prepared) -> Facts:
+    day = prepared.template_day
+    return {TEMPLATE_DAY: day.isoformat()} if day else {}

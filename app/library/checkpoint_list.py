@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from app.core.errors import AppError
-from app.library.checkpoint_state import why_not_own
+from app.library.checkpoint_state import owner_of, why_not_own
 from app.library.event_log import EventLog
 from app.library.links import is_inner_folder
 from app.library.lost_best import lost_best
@@ -93,11 +93,8 @@ def _is_best_lost(run_dir: Path, log: EventLog) -> bool:
 
 def not_own(run_dir: Path, folders: Iterable[Path]) -> dict[Path, str]:
     """Whose checkpoints those are that are not the run's own of the step they are named after."""
-    try:
-        settings_digest = str(read_manifest(run_dir).get("settings_sha256", ""))
-    except AppError:
-        settings_digest = ""
-    found = {f: why_not_own(f, step_of(f), settings_digest) for f in folders}
+    owner = owner_of(run_dir)
+    found = {f: why_not_own(f, step_of(f), owner) for f in folders}
     return {folder: why for folder, why in found.items() if why}
 
 

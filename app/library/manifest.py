@@ -17,6 +17,8 @@ WAS_CHANGED = "was_changed"
 """An entry of a manifest that somebody edited; it stays when the run writes the file anew."""
 IDENTITY = "id"
 """An entry that no two runs share, but for copies of one; its event log's lines bear it too."""
+TEMPLATE_DAY = "template_day"
+"""An entry of a run whose chat template asks for the date: the one that its rows have."""
 _OWN_SUM = "own_sha256"
 
 

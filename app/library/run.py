@@ -155,7 +155,7 @@ class RunRecorder:
         manifest |= facts or {}
         if computer is not None:
             manifest["computed_by"] = _computers(manifest, after_step, computer)
-        manifest["scores"] = [s for s in manifest["scores"] if s["when"] == "before"]
+        manifest["scores"] = list(map(to_json, scores_before(manifest)))
         return cls._begin(run_dir, claim, manifest, metrics_bytes, is_validation_due)
 
     @classmethod
@@ -177,6 +177,11 @@ class RunRecorder:
         """Of what decides the run's numbers."""
         return str(self._manifest["settings_sha256"])
 
+    @property
+    def identity(self) -> str:
+        """Empty for a run of an older version."""
+        return str(self._manifest.get(IDENTITY, ""))
+
     def record(self, event: Event) -> None:
         """Put one event where it belongs. Raises AppError when the disk refuses."""
         match event:
@@ -195,8 +200,9 @@ class RunRecorder:
                 self._manifest["base_kl"] = event.base_kl
                 self.log(f"{event.text[0].upper()}{event.text[1:]}")
             case ScoreMeasured():
-                self._manifest["scores"].append(to_json(event))
-                self.log(f"{event.name}, {event.when}: {event.correct} of {event.total} right")
+                if to_json(event) not in self._manifest["scores"]:  # else of before it resumed
+                    self._manifest["scores"].append(to_json(event))
+                    self.log(f"{event.name}, {event.when}: {event.correct} of {event.total} right")
             case CheckpointSaved():
                 folder = _within(self.run_dir, event.path)
                 self._manifest["adapter"] = folder
@@ -262,6 +268,17 @@ class RunRecorder:
 
     def _write_manifest(self) -> None:
         write_manifest(self.run_dir, self._manifest)
+
+
+def scores_before(manifest: Mapping[str, Any]) -> list[ScoreMeasured]:
+    """What the base model's answers scored, as a run that resumes keeps it."""
+    found = []
+    for entry in manifest["scores"]:
+        with suppress(KeyError, TypeError):
+            name, correct, total = entry["name"], entry["correct"], entry["total"]
+            if entry["when"] == "before" and {type(correct), type(total)} == {int}:
+                found.append(ScoreMeasured(str(name), "before", correct, total))
+    return found
 
 
 def _claim_new(run_dir: Path) -> Claim:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from app.library.checkpoint_list import CheckpointFacts
+from app.library.manifest import TEMPLATE_DAY
 from app.library.run_details import RunDetails
 from app.library.run_summary import RunSummary
 
@@ -39,7 +40,7 @@ def details_to_json(details: RunDetails) -> dict[str, Any]:
         }
         | {
             name: details.facts.get(name)
-            for name in ("scores", "versions", "data", "base_model", "started_from")
+            for name in ("scores", "versions", "data", "base_model", "started_from", TEMPLATE_DAY)
         }
     )
 

@@ -131,6 +131,8 @@ class Tokenised:
 
     sets: tuple[StoredSet, ...]
     """The one that the others are mixed into first."""
+    template_note: str = ""
+    """What is to be known of the date that the chat template writes."""
 
 
 @dataclass(frozen=True)
@@ -151,6 +153,7 @@ class Tokenising:
         from app.core.progress import part_of_whole
         from app.data.dataset_files import find_files
         from app.data.fingerprint import HASHING, bytes_to_hash, reading_contents
+        from app.data.template_day import check_note
         from app.data.template_trial import TRYING, trying_templates
         from app.data.token_store import RowSettings, opening_store
         from app.models.model_folder import folder_limits
@@ -182,7 +185,8 @@ class Tokenising:
                 if store is None:
                     return
                 stores[path] = store
-        yield _tokenised(found, stores)
+        note = check_note(loaded(self.tokenizer))
+        yield replace(_tokenised(found, stores), template_note=note)
 
 
 def _tokenised(found: "Sequence[DatasetFiles]", stores: "dict[Path, TokenStore]") -> Tokenised:

@@ -21,6 +21,7 @@ from tests.limited_models import (
     with_context,
     with_late_tokens,
 )
+from tests.other_base_models import copied_model
 from tests.patience import PATIENCE_SECONDS
 
 
@@ -428,6 +429,17 @@ def test_an_end_token_that_mlx_lm_does_not_know_is_told(
     (note,) = found["model"]["notes"]
     assert "ends a reply with '<|im_end|>' (id 2)" in note
     assert note in printed(data, "--model", model)[1]
+
+
+def test_a_template_that_asks_for_the_date_is_told(
+    tiny_model: Path, tmp_path: Path, printed: Printed
+) -> None:
+    model = copied_model(tiny_model, tmp_path / "base")
+    template = model / "chat_template.jinja"
+    template.write_text("{{ strftime_now('%d') }}" + template.read_text())
+    data = texts(tmp_path / "a.jsonl", "fine")
+    (note,) = json.loads(printed(data, "--model", model, "--json")[1])["model"]["notes"]
+    assert "asks for the date: chats are rendered with today's" in note
 
 
 def test_thoughts_that_the_template_leaves_out_are_counted_and_named(

@@ -42,6 +42,23 @@ def parquet(rows):
     return file.getvalue()
 
 
+def arrow(table, opening=pa.ipc.new_stream):
+    file = io.BytesIO()
+    with opening(file, table.schema) as writer:
+        writer.write_table(table)
+    return file.getvalue()
+
+
+TEXTS = pa.table({"text": ["fox"], "words": ["fox"]})
+TWO_TEXTS = pa.table([["a"], ["b"]], names=["text", "text"])
+
+
+def parquet_of_table(table):
+    file = io.BytesIO()
+    pq.write_table(table, file)
+    return file.getvalue()
+
+
 def parquet_of_none():
     file = io.BytesIO()
     pq.write_table(pa.table({"text": pa.array([], pa.string())}), file)
@@ -942,6 +959,18 @@ BAD_FILES = [
     ("a.parquet", b"PAR1" + b"\x00" * 50 + b"PAR1", "a.parquet: is damaged or no Parquet file"),
     ("a.parquet", parquet([{"text": "a"}])[:-4], "a.parquet: is damaged or no Parquet file"),
     ("a.parquet", parquet([{"text": "a"}])[:40], "a.parquet: is damaged or no Parquet file"),
+    (
+        "a.arrow",
+        arrow(TEXTS).replace(b"words", b"wo\xffds"),
+        "a.arrow: has a column whose name is not UTF-8",
+    ),
+    (
+        "a.arrow",
+        arrow(TEXTS, pa.ipc.new_file).replace(b"words", b"wo\xffds"),
+        "a.arrow: has a column whose name is not UTF-8",
+    ),
+    ("a.arrow", arrow(TWO_TEXTS), "a.arrow: has several columns named 'text'"),
+    ("a.parquet", parquet_of_table(TWO_TEXTS), "a.parquet: has several columns named 'text'"),
     ("a.parquet", parquet([{"text": "a"}, {"text": ""}]), "a.parquet, row 2: text is empty"),
     ("a.parquet", parquet([{"text": None}]), "a.parquet, row 1: text is null, not text"),
     ("a.parquet", parquet([{"text": 5}]), "a.parquet, row 1: text is a number, not text"),

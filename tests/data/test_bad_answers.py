@@ -101,6 +101,19 @@ def test_another_label_says_nothing_of_the_answer(label):
     assert example.notes == ()
 
 
+@pytest.mark.parametrize("flag", [{"weight": 0}, {"weight": 0.5}, {"train": False}, {"masked": 1}])
+def test_a_flag_that_is_a_column_is_counted_since_the_row_is_trained(flag, write_rows):
+    facts = inspect(write_rows(*({**row, **flag} for row in ANSWERS[:2])))
+    assert (facts.examples, facts.counts) == (2, {"row flag": 2})
+    (name,) = flag
+    assert f"has {name} {flag[name]} as a column, which is not read" in facts.warnings[0].reason
+
+
+@pytest.mark.parametrize("column", [{"weight": 1}, {"loss": 2.3}, {"train": "yes"}, {"masked": 0}])
+def test_a_column_that_does_not_say_untrained_is_no_flag(column):
+    assert example_of({**ANSWERS[0], **column}).notes == ()
+
+
 def test_the_label_of_a_text_is_none_of_an_answer():
     assert example_of({"text": "A film.", "label": False}).text == "A film."
 

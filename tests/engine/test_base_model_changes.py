@@ -8,6 +8,7 @@ import shutil
 import threading
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from app.engine.checkpoints import last_checkpoint
 from app.engine.loading import BaseModel, loading_base_model
 from app.engine.trainer import resume, train
 from app.engine.tuned_model import load_tuned_model
-from app.library.manifest import read_manifest
+from app.library.manifest import read_manifest, write_manifest
 from tests.other_base_models import CHANGES, change_one_weight, copied_model
 
 
@@ -202,21 +203,41 @@ def test_a_file_that_is_touched_once_the_model_is_loaded_disturbs_nothing(
     assert event.outcome == "stopped"
 
 
-def test_a_template_that_writes_the_date_is_said_to_make_other_tokens_on_another_day(
-    config: TrainingConfig, model: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+class LongAgo(date):
+    @classmethod
+    def today(cls) -> "LongAgo":
+        return cls(2020, 2, 3)
+
+
+@pytest.fixture
+def dated(config: TrainingConfig, model: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A run of long ago whose template writes the date, stopped; its tokens are gone."""
     template = model / "chat_template.jinja"
-    template.write_text("{{ strftime_now('%d') }}" + template.read_text())
-    monkeypatch.setenv("TZ", "WEST+12")  # for the process that renders
-    list(train(config, stop_after=2))
-    run_dir = config.output
-    assert run_dir is not None
-    assert not any("other tokens" in m.text for m in messages(resume(run_dir, stop_after=3)))
+    template.write_text("{{ strftime_now('%Y %H:%M') }}" + template.read_text())
+    with monkeypatch.context() as patched:
+        patched.setattr("app.engine.dated_rows.date", LongAgo)
+        list(train(config, stop_after=2))
     shutil.rmtree(cache_dir() / "tokens")
-    monkeypatch.setenv("TZ", "EAST-14")  # 26 hours later: always another day
-    (told,) = [m for m in messages(resume(run_dir)) if "other tokens" in m.text]
-    assert told.is_warning
-    assert told.text in (run_dir / "log.txt").read_text()
+    assert config.output is not None
+    return config.output
+
+
+def test_a_run_keeps_the_date_that_its_template_writes_when_it_resumes_on_another_day(
+    dated: Path,
+) -> None:
+    assert read_manifest(dated)["template_day"] == "2020-02-03"
+    said = [message.text for message in messages(resume(dated))]
+    assert not any("other tokens" in text for text in said)
+    assert any("asks for the date: chats are rendered with 2020-02-03" in text for text in said)
+
+
+def test_an_older_run_that_keeps_no_date_says_that_its_tokens_are_others(dated: Path) -> None:
+    manifest = read_manifest(dated)
+    del manifest["template_day"]
+    write_manifest(dated, manifest)
+    (said,) = [m for m in messages(resume(dated)) if "other tokens" in m.text]
+    assert said.is_warning
+    assert said.text in (dated / "log.txt").read_text()
 
 
 # -- large weights ---------------------------------------------------------------------------

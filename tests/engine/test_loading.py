@@ -12,7 +12,7 @@ import mlx.core as mx
 import pytest
 
 from app.core.errors import InputError
-from app.engine.loading import load_base_model
+from app.engine.loading import check_configuration, load_base_model
 from app.models.model_folder import check_model_folder
 from tests.patience import PATIENCE_SECONDS
 
@@ -78,13 +78,15 @@ def test_an_architecture_mlx_lm_does_not_know_is_named(copy: Path) -> None:
 
 
 def test_an_architecture_whose_code_ends_the_program_is_refused_with_its_own_reason(
-    copy: Path, monkeypatch: pytest.MonkeyPatch
+    copy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "hf_olmo", None)  # also where that package is there
     monkeypatch.delitem(sys.modules, "mlx_lm.models.olmo", raising=False)
     edit_config(copy, model_type="olmo")
-    with pytest.raises(InputError, match="ends the program: To run olmo install ai2-olmo"):
-        load_base_model(copy)
+    for use in (load_base_model, check_configuration):
+        with pytest.raises(InputError, match="ends the program: To run olmo install ai2-olmo"):
+            use(copy)
+    assert capsys.readouterr().out == ""
 
 
 def test_a_config_that_lacks_a_key_is_refused(copy: Path) -> None:

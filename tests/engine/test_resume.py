@@ -382,14 +382,15 @@ def test_another_runs_checkpoint_is_refused(stopped: Path, config: TrainingConfi
     for file in foreign.iterdir():
         (mine / file.name).write_bytes(file.read_bytes())
     sentence = refusal(stopped)
-    assert "belongs to another adapter or tier plan" in sentence
+    assert "it belongs to another run" in sentence
     assert "step-000006" in sentence
 
 
-def test_a_checkpoint_of_a_run_that_differs_in_its_seed_alone_is_refused(
-    stopped: Path, config: TrainingConfig
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_checkpoint_of_a_run_that_differs_in_its_seed_or_in_nothing_is_refused(
+    stopped: Path, config: TrainingConfig, seed: int
 ) -> None:
-    other = replace(config, output=stopped.with_name("other"), seed=1)
+    other = replace(config, output=stopped.with_name("other"), seed=seed)
     list(train(other, stop_after=int(last_checkpoint(stopped).name[5:])))
     place = last_checkpoint(stopped)
     shutil.rmtree(place)

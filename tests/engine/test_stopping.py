@@ -9,6 +9,7 @@ from pathlib import Path
 import mlx.core as mx
 import pytest
 
+from app.cli.progress import TerminalProgress
 from app.core.config import TierConfig, TrainingConfig
 from app.core.events import (
     EvaluationFinished,
@@ -18,6 +19,7 @@ from app.core.events import (
     ScoreMeasured,
     StageChanged,
     StepFinished,
+    to_json,
 )
 from app.core.interrupting import StoppedEarly
 from app.data import fingerprint
@@ -25,7 +27,7 @@ from app.engine import planning
 from app.engine.checkpoints import last_checkpoint, load_checkpoint
 from app.engine.evaluation import Evaluator
 from app.engine.trainer import resume, train
-from app.library.manifest import read_manifest
+from app.library.manifest import read_manifest, write_manifest
 from app.library.metrics import read_events, read_steps
 from tests.conftest import write_chats
 
@@ -331,6 +333,31 @@ def test_a_stopped_run_asks_no_questions(config: TrainingConfig) -> None:
         events.append(event)
     assert [e.when for e in events if isinstance(e, ScoreMeasured)] == ["before"]
     assert ending(events).message == "Stopped after step 1."
+
+
+def test_a_resumed_run_tells_its_scores_from_before_it_stopped_too(
+    config: TrainingConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, _ = (e for e in train(config, stop_after=1) if isinstance(e, ScoreMeasured))
+    assert config.output is not None
+    show, events = TerminalProgress(), list(resume(config.output))
+    for event in events:
+        show(event)
+    assert [e.done for e in events if isinstance(e, RunStarted)] == [1]
+    before, after = (e for e in events if isinstance(e, ScoreMeasured))
+    assert before == first
+    assert f"{after.correct} of {after.total} right (before: {before.correct})" in (
+        capsys.readouterr().out
+    )
+    assert read_manifest(config.output)["scores"] == [to_json(before), to_json(after)]
+
+
+def test_a_run_resumes_though_somebody_edited_its_scores(config: TrainingConfig) -> None:
+    list(train(config, stop_after=1))
+    assert config.output is not None
+    manifest = read_manifest(config.output) | {"scores": [1, {"when": "before"}]}
+    write_manifest(config.output, manifest)
+    assert ending(list(resume(config.output))).outcome == "finished"
 
 
 def is_step(event: Event) -> bool:

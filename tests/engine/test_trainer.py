@@ -464,6 +464,7 @@ def test_a_disk_that_fills_ends_the_run_and_keeps_the_checkpoint_before(
         end = ending(list(train(replace(config, output=disk / "run"))))
         assert end.outcome == "failed"
         assert "The disk is full" in end.message
+        assert "then resume" in end.message
         assert end.adapter_dir is not None
         saved = sorted((disk / "run" / "checkpoints").iterdir())
         assert saved[-1] == end.adapter_dir

@@ -298,6 +298,16 @@ def test_lines_of_another_run_are_left_out_and_counted() -> None:
     assert log.problem == "1 line of log is another run's and not used."
 
 
+@pytest.mark.parametrize("step", [2, 6])
+def test_a_checkpoint_of_another_run_is_no_copy_though_their_settings_are_equal(
+    run_with_states: Path, step: int
+) -> None:
+    state = {"settings_digest": read_manifest(run_with_states)["settings_sha256"]}
+    write_state(run_with_states / "checkpoints" / "step-000006", step, run="another", **state)
+    (facts,) = [c for c in read_details(run_with_states).checkpoints if c.step == 6]
+    assert facts.not_own == "of another run"
+
+
 def test_a_checkpoint_of_another_run_under_another_step_is_no_copy(run_with_states: Path) -> None:
     write_state(run_with_states / "checkpoints" / "step-000006", 2, settings_digest="x")
     (facts,) = [c for c in read_details(run_with_states).checkpoints if c.step == 6]

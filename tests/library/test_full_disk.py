@@ -296,7 +296,7 @@ def test_whatever_the_full_disk_refuses_while_a_run_is_made_is_told_with_its_pat
         disk = _FullAtCall(number, patched)
         name = "log.txt" if number in (2, 7) else "run.json"
         path = folder if number == 1 else folder / name
-        with pytest.raises(AppError, match=f"The disk is full: {path} could not"):
+        with pytest.raises(AppError, match=f"The disk is full: {path} could not.*then try again"):
             RunRecorder.create(folder, TrainingConfig(output=folder), {}).log("begun")
     assert disk.left == 0
     assert folder.exists() == (number == 7), "only the log's first line came after it was made"

@@ -41,6 +41,10 @@ def texts_of(widget: QWidget) -> Iterator[tuple[str, str]]:
 
 
 def cells_of(model: QAbstractItemModel) -> Iterator[tuple[str, str]]:
+    for column in range(model.columnCount()):
+        yield "plain", str(model.headerData(column, Qt.Orientation.Horizontal) or "")
+        tip = model.headerData(column, Qt.Orientation.Horizontal, Qt.ItemDataRole.ToolTipRole)
+        yield "guessed", str(tip or "")
     for row in range(model.rowCount()):
         for column in range(model.columnCount()):
             index = model.index(row, column)

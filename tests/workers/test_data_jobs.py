@@ -1,6 +1,7 @@
 """What a data process is asked about a dataset, asked here in this one."""
 
 import json
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from app.workers.data_jobs import (
 )
 from app.workers.look_jobs import Looked, Looking, Page, Rendering
 from app.workers.store_jobs import Measuring, NamingLongRows, ShowingRows, Split
+from tests.other_base_models import copied_model
 
 
 def never() -> bool:
@@ -101,6 +103,30 @@ def test_a_run_finds_the_store_that_was_made(
     settings = DataSettings(rows, 2048, 4, 0.1)
     opening = opening_data(find_files(chat_file), load_tokenizer(tiny_model), settings)
     assert list(opening) == [], "a share would tell that rows are turned into tokens"
+
+
+def test_a_run_finds_the_store_of_rows_with_today_s_date(
+    chat_file: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    from app.data.dataset_files import find_files
+    from app.data.template_day import with_day
+    from app.data.token_store import RowSettings
+    from app.data.training_data import DataSettings, opening_data
+
+    model = copied_model(tiny_model, tmp_path / "base")
+    template = model / "chat_template.jinja"
+    template.write_text("{{ strftime_now('%d %H:%M') }}" + template.read_text())
+    today = date.today()
+    job = Tokenising((Reading(chat_file, None, ""),), ModelTokenizer(model), True, False)
+    *_, made = job(never)
+    assert isinstance(made, Tokenised)
+    assert "asks for the date" in made.template_note
+    settings = DataSettings(RowSettings(mask_prompt=True, replies="every"), 2048, 4, 0.1)
+    tokenizer = load_tokenizer(model)
+    opening = opening_data(find_files(chat_file), with_day(tokenizer, today), settings)
+    assert list(opening) == []
+    another = with_day(tokenizer, today - timedelta(1))
+    assert list(opening_data(find_files(chat_file), another, settings)) != []
 
 
 def test_no_store_is_made_where_one_is_only_looked_for(

@@ -104,8 +104,11 @@ def _batch_rows(metadata: Any, path: Path) -> int:
 
 
 def batch_values(batch: Any, path: Path, first: int) -> Iterator[object | RowProblem]:
-    """Each row as column → value, or its problem; `first` is the number of the first."""
-    names = batch.schema.names
+    """Each row as column → value, or its problem; `first` is the number of the first.
+
+    Raises BrokenFile where columns can't be told by their names.
+    """
+    names = _column_names(batch.schema, path)
     try:
         rows = batch.to_pylist() if batch.nbytes <= MAX_ROW else None
     except (OverflowError, ValueError):
@@ -117,6 +120,18 @@ def batch_values(batch: Any, path: Path, first: int) -> Iterator[object | RowPro
             yield row
         else:
             yield {name: _without_nulls(row[name]) for name in names}
+
+
+def _column_names(schema: Any, path: Path) -> list[str]:
+    try:
+        names: list[str] = schema.names
+    except UnicodeDecodeError as error:
+        problem = RowProblem(path, WHOLE_FILE, "has a column whose name is not UTF-8", "unreadable")
+        raise BrokenFile(problem, "Copy or make it again.") from error
+    if twice := {name for name in names if names.count(name) > 1}:
+        reason = f"has several columns named {min(twice)[:40]!r}"
+        raise BrokenFile(RowProblem(path, WHOLE_FILE, reason, "broken table"))
+    return names
 
 
 def _row(row: Any, path: Path, place: Place) -> dict[str, Any] | RowProblem:

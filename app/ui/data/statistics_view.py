@@ -133,13 +133,14 @@ class StatisticsView(QScrollArea):
         self._show_run()
 
     def _length_sentences(self, statistics: "DataStatistics", limit: int) -> str:
-        """What the limit does, and what the model reads of these rows."""
+        """What the limit does, what the model reads of these rows, and which date they have."""
         limits = self._state.model_limits
         asked = self._state.config.max_seq_length if self._dragged is None else self._dragged
         sentences = (
             length_sentence(statistics, limit),
             limits.beyond_sentence(statistics.longer_than(limits.context_tokens, limit)),
             limits.cap_sentence(asked),
+            self._tokenisation.done.template_note if self._tokenisation.done else "",
         )
         return " ".join(filter(None, sentences))
 

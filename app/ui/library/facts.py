@@ -16,6 +16,7 @@ from app.core.config import CHOICES, TierConfig, TrainingConfig
 from app.core.errors import InputError
 from app.core.model_names import model_name
 from app.core.one_line import one_line
+from app.library.manifest import TEMPLATE_DAY
 from app.ui import phrases
 
 if TYPE_CHECKING:
@@ -56,6 +57,8 @@ def data_facts(details: "RunDetails") -> Facts:
     if last := details.last_validation:
         words = f"{phrases.loss(last.val_loss)} on {last.rows:,} held-out rows"
         told.append(("Validation loss at the end", words))
+    if day := facts.get(TEMPLATE_DAY):
+        told.append(("Date in all rows", one_line(f"{day}, by the chat template")))
     _add(told, "Parameters of the base model", facts.get("base_parameters"))
     _add(told, "Parameters trained", started.trainable_parameters or None)
     for index, tier in enumerate(started.tiers):

@@ -74,8 +74,10 @@ class ColumnsModel(QAbstractTableModel, Generic[Row]):
         if orientation is not Qt.Orientation.Horizontal:
             return None
         column = self.columns[section]
-        if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.ToolTipRole):
-            return column.title
+        if role == Qt.ItemDataRole.DisplayRole:
+            return one_line(column.title)
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return plain(one_line(column.title, MOST_TIP))
         return column.alignment if role == Qt.ItemDataRole.TextAlignmentRole else None
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:

@@ -1,0 +1,30 @@
+"""The day that a run's chat template writes into its rows, as its manifest keeps it."""
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+from app.data.template_day import asks_for_the_date
+from app.library.manifest import TEMPLATE_DAY
+from app.library.run_summary import shown_instant
+
+
+def template_day(tokenizer: Any, saved: Mapping[str, object] | None) -> date | None:
+    """Today for a run that begins, and the day of its beginning for one that goes on.
+
+    None where the template asks for no date.
+    """
+    if not asks_for_the_date(tokenizer):
+        return None
+    return date.today() if saved is None else _kept(saved)
+
+
+def _kept(saved: Mapping[str, object]) -> date:
+    try:
+        return date.fromisoformat(str(saved[TEMPLATE_DAY]))
+    except (KeyError, ValueError):
+        pass
+    try:  # runs of older versions keep only when they began
+        return shown_instant(str(saved.get("created"))).astimezone().date()
+    except (ValueError, OverflowError):
+        return date.today()
