@@ -161,7 +161,7 @@ def test_nothing_is_removed_before_the_new_checkpoint_is_complete(
     config: TrainingConfig, validate_as: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     validate_as(FALLING_THEN_RISING)
-    real, failing = mx.save_safetensors, iter([False] * 4 + [True] * 99)
+    real, failing = mx.save_safetensors, iter([False] * 6 + [True] * 99)
 
     def save(file: Any, arrays: Any) -> None:
         if next(failing):

@@ -163,8 +163,12 @@ def test_skipping_moves_the_weights_as_if_all_gradients_had_been_taken(
 ) -> None:
     lean = training_step(tiny_model, skip_pending=True, max_norm=0)
     whole = training_step(tiny_model, skip_pending=True, max_norm=0)
-    summed = whole._gradients.summed
-    monkeypatch.setattr(whole._gradients, "summed", lambda held, b, _: summed(held, b, (0, 1, 2)))
+    taken = whole._gradients
+    of_batch = taken._of_batch
+    every = (0, 1, 2)
+    monkeypatch.setattr(
+        taken, "_of_batch", lambda held, of, _, objective: of_batch(held, of, every, objective)
+    )
     for number in range(1, 9):
         a = lean.run([batch(seed=number)], number, RATE)
         b = whole.run([batch(seed=number)], number, RATE)
