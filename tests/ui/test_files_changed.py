@@ -9,8 +9,8 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
-from app.ui.main_window import DATA
 from app.ui.pages.data_page import PROBLEMS
+from app.ui.places import Place
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def _looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def nestling(_looks_often: None, nestling: Nestling) -> Nestling:
-    nestling.window.show_page(DATA)
+    nestling.window.show_place(Place.DATA)
     return nestling
 
 
@@ -171,15 +171,15 @@ def test_look_closer_shows_the_dataset_that_is_wrong(
     qtbot.waitUntil(lambda: page.tabs.checkedId() == PROBLEMS)
     page.chooser.choices[0].click()
     page.show_view(0)
-    nestling.window.show_page(0)
-    nestling.train.data.look_closer.click()
-    assert nestling.window.pages.currentIndex() == DATA
+    nestling.window.show_place(0)
+    nestling.new_run.data.look_closer.click()
+    assert nestling.window.place is Place.DATA
     assert page.chooser.choices[1].isChecked()
     assert page.tabs.checkedId() == PROBLEMS
     page.chooser.choices[0].click()
     write(bad, texts(20))
     qtbot.waitUntil(tokens_of(nestling, 20, 20))
     page.show_view(0)
-    nestling.train.data.look_closer.click()
+    nestling.new_run.data.look_closer.click()
     assert page.chooser.choices[0].isChecked(), "none is wrong: the one that was shown last"
     assert page.tabs.checkedId() == 0

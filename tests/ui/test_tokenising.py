@@ -62,7 +62,7 @@ def test_what_was_stopped_goes_on_where_it_was(
     nestling: Nestling, large: Path, qtbot: QtBot
 ) -> None:
     work, status = nestling.data_work.tokenisation, nestling.data.status
-    nestling.window.show_page(1)
+    nestling.window.show_place(1)
     nestling.commands.open_path(large)
     qtbot.waitUntil(in_the_middle(nestling))
     assert status.text.text().startswith("Tokenizing: ")
@@ -181,7 +181,7 @@ def test_a_file_that_vanishes_is_told_in_a_sentence(
     nestling: Nestling, large: Path, qtbot: QtBot
 ) -> None:
     work = nestling.data_work.tokenisation
-    nestling.window.show_page(1)
+    nestling.window.show_place(1)
     nestling.commands.open_path(large)
     qtbot.waitUntil(in_the_middle(nestling))
     large.unlink()
