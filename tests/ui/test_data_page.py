@@ -161,14 +161,14 @@ def test_the_run_is_told_in_steps_and_time_only_once_that_was_measured(
     qtbot.waitUntil(lambda: nestling.data_work.figures.speed is not None)
     timed = next(figure for figure in view.run.shown if figure.name == "Time")
     assert timed.value.startswith("about ")
-    assert timed.note == "at 8 trained tokens/s, as in cats, which had other data or settings"
+    assert timed.note == "Based on “cats” (8 tokens/s; different settings)"
     config = nestling.state.config
     alike = {name: getattr(config, name) for name in DECIDE_PACE}
     make_run(home / "20270101-dogs", model=config.model, name="dogs", **alike)
     nestling.data_work.figures._look_up_speed()
     qtbot.waitUntil(lambda: nestling.data_work.figures.speed.run == "dogs")  # type: ignore[union-attr]
     timed = next(figure for figure in view.run.shown if figure.name == "Time")
-    assert timed.note == "at 8 trained tokens/s, as in dogs"
+    assert timed.note == "Based on “dogs” (8 tokens/s)"
 
 
 def test_a_dataset_with_bad_rows_leads_to_its_problems(

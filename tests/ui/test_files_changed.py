@@ -58,7 +58,7 @@ def test_a_file_that_changes_is_read_again_and_that_is_told(
     qtbot.waitUntil(lambda: "new row number 0" in nestling.data.rows.text.toPlainText())
     assert nestling.window.notice.isVisible()
     told = nestling.window.notice.text.text()
-    assert told == "data.jsonl changed on the disk and was read again."
+    assert told == "Reloaded data.jsonl: it changed on disk."
     nestling.commands.open_path(write(tmp_path / "other.jsonl", texts(8)))
     qtbot.waitUntil(tokens_of(nestling, 8))
     assert not nestling.window.notice.isVisible()
@@ -145,7 +145,7 @@ def test_a_mixed_in_folder_that_gets_a_validation_file_is_read_again(
     qtbot.waitUntil(tokens_of(nestling, 20, 12))
     write(tmp_path / "old" / "valid.jsonl", texts(3, "held"))
     qtbot.waitUntil(tokens_of(nestling, 20, 15))
-    assert nestling.window.notice.text.text().startswith("old changed on the disk")
+    assert nestling.window.notice.text.text().startswith("Reloaded old: ")
 
 
 def test_the_list_of_problems_stays_in_sight_while_they_are_mended(
@@ -171,7 +171,7 @@ def test_look_closer_shows_the_dataset_that_is_wrong(
     qtbot.waitUntil(lambda: page.tabs.checkedId() == PROBLEMS)
     page.chooser.choices[0].click()
     page.show_view(0)
-    nestling.window.show_place(0)
+    nestling.window.show_place(Place.NEW_RUN)
     nestling.new_run.data.look_closer.click()
     assert nestling.window.place is Place.DATA
     assert page.chooser.choices[1].isChecked()

@@ -222,6 +222,8 @@ class Tokenisation(QObject):
             self._patience.stop()
         if self._job == number:
             self._job, self.share, self.stage = None, None, ""
+            if self.done is None and ended.ending == "finished":
+                self._follow_phase()  # the run in progress has not made it, and may be over by now
             if ended.ending == "failed":
                 self.failure = Failure(ended.message, ended.hint, ended.details, ended.is_app_error)
             self.changed.emit()

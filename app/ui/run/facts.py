@@ -16,7 +16,7 @@ from app.core.config import CHOICES, TierConfig, TrainingConfig
 from app.core.errors import InputError
 from app.core.one_line import one_line
 from app.ui import phrases
-from app.ui.tables.run_words import model_name
+from app.ui.tables.told_runs import model_name
 
 if TYPE_CHECKING:
     from app.library.run_details import RunDetails

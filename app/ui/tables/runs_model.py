@@ -10,8 +10,8 @@ from PySide6.QtCore import QMimeData, QModelIndex, Qt, Signal
 from app.ui import phrases
 from app.ui.live_run import LiveRun
 from app.ui.tables.columns_model import Column, ColumnsModel, Index
-from app.ui.tables.run_words import model_name, periods_text
 from app.ui.tables.runs_filter import RunsFilter
+from app.ui.tables.told_runs import model_name, periods_text
 from app.ui.tables.waiting_run import WaitingRun
 
 if TYPE_CHECKING:
