@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from PySide6.QtCore import QEvent, QObject, QTimer, Signal, Slot
+from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal, Slot
 from PySide6.QtGui import QFileOpenEvent, QFontDatabase
 from PySide6.QtWidgets import QApplication
 
 from app.core.config import TrainingConfig
 from app.core.errors import InputError
-from app.core.paths import home_dir, runs_dir
+from app.core.paths import home_dir, logs_dir, runs_dir
 from app.library.queue_file import QUEUE_FILE
 from app.ui import icons
 from app.ui.app_state import AppState
@@ -17,35 +17,42 @@ from app.ui.appearance import Appearance
 from app.ui.collecting import Collecting
 from app.ui.commands import Commands
 from app.ui.data.data_work import DataWork
+from app.ui.edit_commands import EditCommands
 from app.ui.errors_shown import ErrorSink
 from app.ui.export import CheckpointExport
 from app.ui.idle_work import IdleWork
 from app.ui.interrupts import Interrupts
 from app.ui.keeping_default import KeepingDefault, default_config
-from app.ui.library.library_commands import LibraryCommands
 from app.ui.live_run import LiveRunWatch
 from app.ui.live_series import LiveSeries
-from app.ui.main_window import DATA, MODELS, MainWindow
-from app.ui.menus import Menus
+from app.ui.main_window import MainWindow
+from app.ui.menus import Handler, Menus
 from app.ui.models.model_menu import ModelMenu
 from app.ui.models.models_commands import ModelsCommands
 from app.ui.models.models_page import ModelsPage
+from app.ui.new_run.new_run_page import NewRunPage
 from app.ui.one_window import OneWindow
 from app.ui.opening import Opening
 from app.ui.pages.data_page import DataPage
-from app.ui.pages.library_page import LibraryPage
-from app.ui.pages.queue_page import QueuePage
-from app.ui.pages.train_page import TrainPage
 from app.ui.pages.try_page import TryPage
+from app.ui.places import Place
+from app.ui.plan_memory import PlanMemory, remembered_plan, restored_defaults
 from app.ui.plots.making import import_plotting
+from app.ui.problem_report import show_report
 from app.ui.quitting import Quitting
+from app.ui.recent import Recent
 from app.ui.remembered import Remembered
 from app.ui.run_actions import RunActions
 from app.ui.run_control import RunControl
+from app.ui.run_pace import RunPace
 from app.ui.run_queue import RunQueue
+from app.ui.runs.library_commands import LibraryCommands
+from app.ui.runs.runs_page import RunsPage
+from app.ui.settings_window import SettingsWindow
 from app.ui.tier_preview import TierPreview
 from app.ui.trying.trial import Trial
 from app.ui.trying.try_commands import TryCommands
+from app.ui.undo import UndoHistory
 from app.workers.background import BackgroundTasks
 from app.workers.compute import ComputeThread
 
@@ -63,122 +70,187 @@ class Nestling(QObject):
         self.background = BackgroundTasks(self)
         self.idle_work = IdleWork(self)
         self.settings = settings = Remembered(home_dir() / "settings.ini", self.background)
-        self.state = AppState(config or default_config(settings), self)
+        plan = config or remembered_plan(settings) or default_config(settings)
+        self.state = AppState(plan, self)
+        self.plan = PlanMemory(self.state, settings)
+        self.undo, self.recent = UndoHistory(self), Recent(settings)
         self.control = RunControl(self.state, self.compute, runs_dir())
-        self.data_work = DataWork(self.state, self.background, runs_dir())
+        self.queue = RunQueue(self.state, self.control, self.background, home_dir() / QUEUE_FILE)
+        self.data_work = DataWork(self.state, self.plan, self.background, runs_dir())
         tokenisation = self.data_work.tokenisation
         self.preview = TierPreview(self.state, self.compute, tokenisation, runs_dir())
         self.control.make_way = tokenisation.make_way
         self.intake, self.mix = self.data_work.intake, self.data_work.mix
         self.export = CheckpointExport(self.background, self)
         self.appearance = Appearance(application, settings, self)
-        self.actions = RunActions(self.state, self.control)
-        self.live_series = LiveSeries(self.state)
-        self.train = TrainPage(self.state, self.mix, self.live_series, self.actions, settings)
-        self.data = DataPage(self.state, self.data_work)
-        self.library = LibraryPage(settings)
-        self.live_run = LiveRunWatch(self.state)
-        self.queue = RunQueue(
-            self.state, self.control, self.intake, self.background, home_dir() / QUEUE_FILE
-        )
-        self.queue_page = QueuePage(self.queue)
+        self.actions = RunActions(self.state, self.control, self.queue)
+        self.live_series, self.pace = LiveSeries(self.state), RunPace(self.state)
+        self.live_run = LiveRunWatch(self.state, self.pace)
         self.trial = Trial(self.state, self.compute)
-        self.trying = TryPage(self.trial, settings)
-        self.models = ModelsPage()
-        self.window = MainWindow(
-            self.train, self.data, self.library, self.queue_page, self.trying, self.models, settings
-        )
-        self.errors = ErrorSink(self.window)
-        self.quitting = Quitting(self.state, self.control, self.window)
-        self.commands = Commands(self.state, self.window, self.intake, self.mix, self.export)
-        self.library_commands = LibraryCommands(
-            self.state, self.live_series, self.window, self.control, self.intake,
-            self.background, settings, runs_dir(),
-        )  # fmt: skip
-        self.try_commands = TryCommands(self.state, self.window, self.background, runs_dir())
-        self.models_commands = ModelsCommands(
-            self.state, self.models, self.background, self.window.notice, self.window
-        )
-        self.opening = Opening(self.window, self.commands, self.library_commands, self.try_commands)
-        handlers = self.commands.handlers() | {"undo": self.library_commands.deleting.undo}
-        self.keeping = KeepingDefault(self.state, settings)
-        self.menus = Menus(self.window, self.actions, self.appearance, handlers)
-        self.menus.run.addAction(self.keeping.action)
+        self._make_window(settings)
         self._wire_pages()
-        self._wire_trying()
+        self._wire_playground()
         self._wire_models()
         self._wire_window()
         if config is None:
-            self.window.restore_page()
+            self.window.restore_place()
+
+    def _make_window(self, settings: Remembered) -> None:
+        """The pages, and what does the things that they ask for."""
+        state, actions = self.state, self.actions
+        self.new_run = NewRunPage(state, self.data_work, actions, settings)
+        self.data = DataPage(state, self.data_work)
+        self.runs = RunsPage(state, self.pace, actions, self.queue, settings)
+        self.models = ModelsPage()
+        self.playground = TryPage(self.trial, settings)
+        self.window = MainWindow(
+            {
+                Place.NEW_RUN: self.new_run,
+                Place.RUNS: self.runs,
+                Place.DATA: self.data,
+                Place.MODELS: self.models,
+                Place.PLAYGROUND: self.playground,
+            },
+            settings,
+        )
+        self.errors = ErrorSink(self.window)
+        self.quitting = Quitting(state, self.control, self.window)
+        self.commands = Commands(state, self.window, self.intake, self.mix, self.export, self.runs)
+        self.library_commands = LibraryCommands(
+            state, self.live_series, self.window, self.runs, self.control, self.queue,
+            self.intake, self.undo, self.background, settings, runs_dir(),
+        )  # fmt: skip
+        self.models_commands = ModelsCommands(
+            state, self.models, self.background, self.window.notice, self.window
+        )
+        self.try_commands = TryCommands(self.window, self.playground, self.background, runs_dir())
+        self.opening = Opening(self.window, self.commands, self.library_commands, self.try_commands)
+        self.keeping = KeepingDefault(state, settings)
+        self.settings_window = SettingsWindow(self.window, self.appearance, self.keeping)
+        self.menus = Menus(self.window, actions, EditCommands(self.undo), self._handlers())
+
+    def _handlers(self) -> dict[str, Handler]:
+        """What each menu item does, by its key."""
+        places = {place.name: lambda place=place: self.window.show_place(place) for place in Place}
+        return {
+            **self.commands.handlers(),
+            **places,
+            "settings": self.settings_window.show,
+            "save_settings": lambda: self.library_commands.exports.ask_plan(self.state.config),
+            "start_queue": self.queue.start,
+            "pause_queue": self.queue.hold,
+            "restore_defaults": self._restore_defaults,
+            "find": self._find,
+            "back": lambda: self._turn(-1),
+            "forward": lambda: self._turn(1),
+            "logs": lambda: self.commands.reveal(logs_dir()),
+            "report": lambda: show_report(self.window),
+        }
+
+    def _turn(self, by: int) -> None:
+        """Back and forward: among the rows of the data, else to all runs."""
+        if self.window.place is Place.DATA:
+            self.data_work.preview.turn(by)
+        elif self.window.place is Place.RUNS and by < 0:
+            self.runs.opened.back_requested.emit()
+
+    def _find(self) -> None:
+        self.window.show_place(Place.RUNS)
+        self.runs.search()
+
+    def _restore_defaults(self) -> None:
+        before = self.state.config
+        self.state.replace_config(restored_defaults(before, self.settings))
+        if self.state.config != before:
+            undo = self.undo.push(
+                "Restore Default Settings", lambda: self.state.replace_config(before)
+            )
+            self.window.notice.tell("Restored the default settings.", "Undo", undo)
 
     def _wire_pages(self) -> None:
-        train, library, commands = self.train, self.library, self.commands
-        train.dataset_choice_requested.connect(commands.choose_dataset)
-        train.data.mixed.add_requested.connect(commands.add_dataset)
-        train.starter_requested.connect(self.intake.use_starter_model)
-        train.sample_requested.connect(commands.use_sample)
-        train.reveal_requested.connect(commands.reveal_shown)
-        train.export_requested.connect(commands.export_shown)
-        train.data.look_closer_requested.connect(self.data.look_closer)
-        train.data.look_closer_requested.connect(self._show_data)
+        page, runs, commands = self.new_run, self.runs, self.commands
+        for choose in (page.data.choose_requested, page.hero.choose_requested):
+            choose.connect(commands.choose_dataset)
+        page.data.mixed.add_requested.connect(commands.add_dataset)
+        page.model.starter_requested.connect(self.intake.use_starter_model)
+        page.hero.sample_requested.connect(commands.use_sample)
+        page.form.defaults_requested.connect(self._restore_defaults)
+        for look in (page.data.look_closer_requested, page.header.data_requested,
+                     page.rows.data_requested):  # fmt: skip
+            look.connect(self.data.look_closer)
+            look.connect(self._show_data)
         self.data.dataset_choice_requested.connect(commands.choose_dataset)
         self.data.further_requested.connect(commands.add_dataset)
         self.data.sample_requested.connect(commands.use_sample)
         self.data.reveal_requested.connect(commands.reveal)
+        self.data.use_requested.connect(lambda: self.window.show_place(Place.NEW_RUN))
         for given in (self.intake, self.mix):
             given.attention_wanted.connect(self._show_data)
-        self.live_run.changed.connect(library.list.show_live)
-        self.live_run.changed.connect(library.opened.show_live)
-        for view in (library.list, library.opened):
+        self.live_run.changed.connect(runs.list.show_live)
+        self.live_run.changed.connect(runs.opened.show_live)
+        self.live_run.changed.connect(self.window.show_progress)
+        for view in (runs.list, runs.opened):
             view.reveal_requested.connect(commands.reveal)
-        library.list.export_requested.connect(commands.export_run)
-        library.opened.checkpoints.export_requested.connect(commands.export_checkpoint)
-        library.list.sample_requested.connect(commands.use_sample)
+            view.export_requested.connect(commands.export_run)
+        runs.opened.checkpoints.export_requested.connect(commands.export_checkpoint)
+        runs.list.sample_requested.connect(commands.use_sample)
+        self.actions.start.triggered.connect(self.library_commands.show_started)
 
-    def _wire_trying(self) -> None:
-        library, commands = self.library, self.try_commands
-        library.list.try_requested.connect(commands.try_run)
-        library.opened.checkpoints.try_requested.connect(commands.try_checkpoint)
-        self.train.header.try_requested.connect(commands.try_finished)
-        self.trying.sample_requested.connect(self.commands.use_sample)
+    def _wire_playground(self) -> None:
+        runs, commands = self.runs, self.try_commands
+        runs.list.try_requested.connect(commands.try_run)
+        runs.opened.try_requested.connect(commands.try_run)
+        runs.opened.checkpoints.try_requested.connect(commands.try_checkpoint)
+        self.playground.sample_requested.connect(self.commands.use_sample)
         self.trial.asked.connect(self.preview.make_way)
         self.trial.ended.connect(self.preview.refresh)
         self.trial.defect_met.connect(self.errors.show_failure)
 
     def _wire_models(self) -> None:
-        menu = self.model_menu = ModelMenu(self.state, self.models, self.train.model.choose)
-        self.train.model_choice_requested.connect(menu.open)
+        card = self.new_run.model
+        menu = self.model_menu = ModelMenu(self.state, self.models, card.choose)
+        card.choose_requested.connect(menu.open)
         menu.use_requested.connect(self.commands.open_path)
         menu.page_requested.connect(self._show_models)
         menu.folder_requested.connect(self.commands.choose_model)
         self.models.list.use_requested.connect(self.commands.open_path)
         self.models.list.reveal_requested.connect(self.commands.reveal)
         self.intake.model_taken.connect(self.models_commands.note_used)
-        self.models_commands.facts_changed.connect(self.train.model.show_facts)
+        self.models_commands.facts_changed.connect(card.show_facts)
 
     def _wire_window(self) -> None:
         window, commands = self.window, self.commands
         window.may_close = self.quitting.may_close
-        window.why_not_open = self.state.why_not_open
-        self.state.phase_changed.connect(self._allow_opening)
-        self.menus.file.aboutToShow.connect(self._allow_taking)
+        self.state.phase_changed.connect(self._follow_phase)
+        self.menus.file.aboutToShow.connect(self._prepare_file_menu)
+        window.pages.currentChanged.connect(lambda _: self.menus.mark_place(window.place))
+        self.menus.mark_place(window.place)
+        window.sidebar.shown_place_clicked.connect(self._show_root)
         window.paths_dropped.connect(self.opening.open_paths)
+        window.dragged_over.connect(self.new_run.highlight_drop)
         window.first_painted.connect(self._load_the_rest)
+        window.closed.connect(self._remember)
         self.quitting.ready.connect(window.close)
         self.control.run_ended.connect(self.library_commands.refresh)
         self.queue.failed.connect(commands.tell_failure)
         self.queue.went_on.connect(commands.tell_queue_went_on)
+        self.queue.added.connect(commands.tell_queued)
+        self.queue.updated.connect(commands.tell_queue_updated)
         self.queue.resume = self.library_commands.resume_named
         self.quitting.decided.connect(self.queue.note_quitting)
-        self.actions.queue_requested.connect(self.queue.add)
-        self.actions.queue_requested.connect(commands.tell_queued)
-        self.library.opened.head.repeat.queue_requested.connect(self.queue.add)
-        self.library.opened.head.repeat.queue_requested.connect(commands.tell_queued)
+        self.runs.opened.head.more.queue_requested.connect(self.queue.add)
         self.control.run_ended.connect(window.notice.leave)
         self.control.defect_met.connect(self.errors.show_failure)
         self.intake.refused.connect(commands.tell_failure)
         self.mix.refused.connect(commands.tell_failure)
         self.intake.accepted.connect(window.notice.leave)
+        self.intake.dataset_taken.connect(lambda path: self.recent.add(path.name, path))
+        self.intake.model_chosen.connect(lambda path: self.recent.add(f"{path.name} (model)", path))
+        self.library_commands.run_opened.connect(
+            lambda name, path: self.recent.add(f"{name} (run)", path)
+        )
+        # Once whatever else comes of the new data or model, which takes older notices away.
+        self.plan.sample_left.connect(commands.tell_sample_left, Qt.ConnectionType.QueuedConnection)
         self.data_work.watch.read_again.connect(commands.tell_changed)
         self.intake.model_taken.connect(self.preview.ask_again)
         self.intake.model_taken.connect(self.data_work.tokenizer.ask_again)
@@ -192,23 +264,36 @@ class Nestling(QObject):
         self.appearance.begin()
 
     @Slot()
-    def _allow_opening(self) -> None:
-        why_not = self.state.why_not_open()
-        self.menus.allow_opening(why_not)
-        self.library.set_busy(why_not)
+    def _follow_phase(self) -> None:
+        self.runs.set_busy(self.state.run_blocker())
 
     @Slot()
-    def _allow_taking(self) -> None:
+    def _prepare_file_menu(self) -> None:
         commands = self.commands
         self.menus.allow_taking(commands.why_not_reveal(), commands.why_not_export())
+        self.menus.show_recent(
+            self.recent.items(), lambda path: self.opening.open_paths((path,)), self.recent.clear
+        )
+
+    @Slot(object)
+    def _show_root(self, place: Place) -> None:
+        """A click on the place that is shown already leads back to the list of all runs."""
+        if place is Place.RUNS:
+            self.runs.show_list()
 
     @Slot()
-    def _show_data(self) -> None:
-        self.window.show_page(DATA)
+    def _remember(self) -> None:
+        self.plan.write()
+        self.runs.list.remember(self.runs.opened_run_dir)
+        self.runs.opened.keep_label()
 
     @Slot()
     def _show_models(self) -> None:
-        self.window.show_page(MODELS)
+        self.window.show_place(Place.MODELS)
+
+    @Slot()
+    def _show_data(self) -> None:
+        self.window.show_place(Place.DATA)
 
     @Slot()
     def _load_the_rest(self) -> None:
@@ -223,10 +308,14 @@ class Nestling(QObject):
         self.background.run(import_plotting, self._make_plots, self.commands.tell_failure)
 
     def _make_plots(self, _: None) -> None:
-        """Those that are seen first, then those that a run in the library is opened with."""
-        self.idle_work.add(self.train.plots_place.loading())
+        self.idle_work.add(self.runs.opened.plots_place.making())
         self.idle_work.add(self.data.loading())
-        self.idle_work.add(self.library.opened.plots_place.making())
+
+    @Slot()
+    def start(self) -> None:
+        """The plan, at once; its page is shown."""
+        self.control.start()
+        self.library_commands.show_started()
 
     def own_the_process(self) -> None:
         """No other window is made after this one: what the start brings stays to the end."""
@@ -270,7 +359,7 @@ def run_app(
     interrupts.install()
     nestling.window.show()
     if autostart:
-        QTimer.singleShot(0, nestling.control.start)
+        QTimer.singleShot(0, nestling.start)
     try:
         return application.exec()
     finally:

@@ -94,7 +94,7 @@ class MemoryAdvice:
     """A change with which a run would fit, by the same estimate."""
 
     text: str
-    """What to do: "Recompute layers." """
+    """What to do: "Gradient checkpointing." """
     settings: tuple[tuple[str, int], ...]
     """Names and values of the settings that do it; empty where the base model must be another."""
     peak_bytes: int

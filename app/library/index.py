@@ -17,7 +17,7 @@ from app.core.regular_files import read_regular
 from app.library.run_layout import CHECKPOINTS, LABEL_FILE, MANIFEST_FILE, STEPS_FILE
 from app.library.run_summary import Retention, RunSummary, shown_instant, summarise
 
-FORMAT = 1
+FORMAT = 2
 MOST_BYTES = 256 * 1024**2
 _WATCHED = ("", MANIFEST_FILE, LABEL_FILE, STEPS_FILE, CHECKPOINTS)
 """What changes whenever something in a run's row does, once the run is over."""

@@ -67,6 +67,8 @@ class RunSummary:
     """Each tier's update period."""
     retention: Retention | None = None
     notes: str = ""
+    learning_rate: float | None = None
+    batch_size: int | None = None
     is_whole: bool = True
     """What decides its numbers is as it was written, whatever else is wrong with the folder."""
 
@@ -135,6 +137,7 @@ def _summary(run_dir: Path, manifest: dict[str, Any], recorded: int | None) -> R
     steps = reading.whole(manifest["steps"], "steps")
     adapter_dir, lack = _adapter_dir(run_dir, manifest.get("adapter"))
     is_whole = are_settings_whole(manifest)
+    silent = Reading(MANIFEST_FILE)  # settings that can't be are told where they are read as such
     if not is_whole:
         lack = "Its settings were changed after it began, so it can't be resumed."
     summary = RunSummary(
@@ -152,6 +155,8 @@ def _summary(run_dir: Path, manifest: dict[str, Any], recorded: int | None) -> R
         periods=_part("its tiers", lambda: _periods(config.get("tiers", ()), reading)),
         retention=_part("its scores", lambda: _retention(manifest["scores"], reading)),
         notes=label.notes,
+        learning_rate=silent.number(config.get("learning_rate"), ""),
+        batch_size=silent.whole(config.get("batch_size"), "") or None,
         is_whole=is_whole,
     )
     damage = "" if outcome == "running" else _damage(run_dir, steps, recorded)

@@ -1,4 +1,6 @@
-"""What the window shows, in one place: settings, dataset, phase and the run's latest events.
+"""What the window shows, in one place: the next run's plan, and the run in progress or the last.
+
+The plan (settings, dataset) can be edited at any time; the run has settings of its own.
 
 Whoever changes something calls a method here; whoever shows it listens. Starts no work itself.
 """
@@ -30,14 +32,13 @@ from app.workers.background import Failure
 
 if TYPE_CHECKING:
     from app.data.inspection import DatasetFacts
-    from app.ui.library.run_reading import RunToResume
+    from app.ui.run.run_reading import RunToResume
 
 
 class Phase(Enum):
-    """Where the Train page stands."""
+    """Where the run of this window stands."""
 
-    EMPTY = "empty"
-    READY = "ready"
+    IDLE = "idle"
     RUNNING = "running"
     PAUSING = "pausing"
     """A pause was asked for, and the run is still at work."""
@@ -73,7 +74,8 @@ class AppState(QObject):
     def __init__(self, config: TrainingConfig, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.config = config
-        self.phase = Phase.EMPTY
+        """Of the next run."""
+        self.phase = Phase.IDLE
         self.dataset: DatasetFacts | None = None
         self.dataset_failure: Failure | None = None
         self.is_inspecting = False
@@ -85,7 +87,7 @@ class AppState(QObject):
         self.model_limits = ModelLimits()
         """Of the base model, as far as it is known."""
         self.memory: MemoryEstimated | None = None
-        """What a run would need with the settings as they are, or what the last one needs."""
+        """What a run would need with the settings as they are."""
         self.is_memory_unknown = False
         """There can be no estimate of it."""
         self.model_failure: Failure | None = None
@@ -96,6 +98,11 @@ class AppState(QObject):
         self._forget_run()
 
     def _forget_run(self) -> None:
+        self.run_config: TrainingConfig | None = None
+        """Of the run in progress, or the last one; None before the first."""
+        self._resumed_dir: Path | None = None
+        self.run_memory: MemoryEstimated | None = None
+        """What it estimated before its first step."""
         self.stage: StageChanged | None = None
         self.started: RunStarted | None = None
         self.earlier: RunToResume | None = None
@@ -141,8 +148,6 @@ class AppState(QObject):
     def set_dataset(self, facts: "DatasetFacts | None", failure: Failure | None = None) -> None:
         self.is_inspecting = False
         self.dataset, self.dataset_failure = facts, failure
-        if self.phase in (Phase.EMPTY, Phase.READY):
-            self.set_phase(Phase.READY if facts else Phase.EMPTY)
         self.dataset_changed.emit()
 
     def set_mix_problem(self, problem: str) -> None:
@@ -154,12 +159,6 @@ class AppState(QObject):
         if problem != self.rows_problem:
             self.rows_problem = problem
             self.dataset_changed.emit()
-
-    def leave_run(self) -> None:
-        """The last run's plots and figures make way for something new."""
-        if self.phase in (Phase.FINISHED, Phase.FAILED):
-            self._clear_run()
-            self.set_phase(Phase.READY)
 
     def set_preview(
         self,
@@ -180,6 +179,12 @@ class AppState(QObject):
         self.memory, self.is_memory_unknown = estimate, estimate is None
         self.preview_changed.emit()
 
+    def forget_memory(self) -> None:
+        """The settings have changed, and nobody can estimate it now."""
+        if self.memory is not None or self.is_memory_unknown:
+            self.memory, self.is_memory_unknown = None, False
+            self.preview_changed.emit()
+
     @property
     def memory_text(self) -> str:
         """The estimate, or that there can be none; empty while it is asked for."""
@@ -188,9 +193,15 @@ class AppState(QObject):
         return NO_ESTIMATE if self.is_memory_unknown else ""
 
     # -- the run -----------------------------------------------------------------------------
-    def begin_run(self, earlier: "RunToResume | None" = None) -> None:
-        """A run starts, or goes on after what it had measured `earlier`."""
+    def begin_run(
+        self,
+        config: TrainingConfig,
+        earlier: "RunToResume | None" = None,
+        run_dir: Path | None = None,
+    ) -> None:
+        """A run starts, or the one in `run_dir` resumes after what it had measured `earlier`."""
         self._clear_run()
+        self.run_config, self._resumed_dir = config, run_dir
         self.earlier = earlier
         if earlier is not None and earlier.evaluations:
             self.evaluation = earlier.evaluations[-1]
@@ -222,10 +233,9 @@ class AppState(QObject):
         elif isinstance(event, StageChanged):
             self.stage = event
         elif isinstance(event, MemoryEstimated):
-            self.set_memory(event)
+            self.run_memory = event
         elif isinstance(event, RunStarted):
             self.started = event
-            self.set_preview(event.tiers)
         elif isinstance(event, EvaluationFinished):
             self.evaluation = self.evaluation if event.is_last else event
             self.stage = None
@@ -240,26 +250,49 @@ class AppState(QObject):
                 self.started = None  # nothing is left of it
         self.run_event_received.emit(event)
 
+    @property
+    def run_dir(self) -> Path | None:
+        """Of the run in progress, or the last one; None until it has a folder."""
+        return self.started.run_dir if self.started is not None else self._resumed_dir
+
     def is_training(self, run_dir: Path) -> bool:
         """Whether this is the run in progress here."""
-        return (
-            self.phase.is_active and self.started is not None and (self.started.run_dir == run_dir)
-        )
+        return self.phase.is_active and self.run_dir == run_dir
 
-    def why_not_open(self) -> str:
-        """Why nothing else can be opened now, in one sentence; empty when it can."""
+    @property
+    def run_name(self) -> str:
+        """Of the run in progress, or the last one."""
+        if self.started is not None:
+            return self.started.name
+        config = self.run_config
+        return (config.name or phrases.dataset_name(config.data) or "Run") if config else ""
+
+    def run_blocker(self) -> str:
+        """Why no other run can be started or resumed now, in one sentence; empty when one can."""
         if not self.phase.is_active:
             return ""
         return "A run is in progress. Stop it or wait until it finishes."
 
-    def why_not_start(self) -> str:
-        """Why a run can't start now, in one sentence; empty when it can."""
-        if self.phase.is_active:
-            return "A run is in progress."
-        return self.why_not_queue()
+    def start_blocker(self) -> str:
+        """Why the plan can't be started now, in one sentence; empty when it can."""
+        return self.run_blocker() or self.queue_blocker()
 
-    def why_not_queue(self) -> str:
-        """Why these settings can't be trained with, now or later; empty when they can."""
+    @property
+    def is_data_wrong(self) -> bool:
+        """The rows or columns of the dataset are what must be put right before a run."""
+        facts = self.dataset
+        if facts is None or self.is_inspecting:
+            return False
+        return not facts.examples or (facts.problem_count > 0 and self.config.bad_rows == "stop")
+
+    @property
+    def is_unmapped(self) -> bool:
+        """Not one row of the dataset has a known shape: its columns need roles."""
+        facts = self.dataset
+        return facts is not None and not facts.examples and "unknown shape" in facts.counts
+
+    def queue_blocker(self) -> str:
+        """Why the plan can't be trained, now or later; empty when it can."""
         if self.is_inspecting:
             return "The dataset is being read."
         if self.config.data is None or self.dataset is None:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, Slot
+from PySide6.QtCore import QObject, Qt, Slot
 from PySide6.QtWidgets import QFileDialog
 
 from app.core.bundle import LICENSES_FILE, bundled
@@ -15,10 +15,12 @@ from app.ui import desktop
 from app.ui.app_state import AppState
 from app.ui.export import CheckpointExport
 from app.ui.intake import Intake
-from app.ui.main_window import DATA, LIBRARY, MODELS, QUEUE, TRAIN, TRY, MainWindow
+from app.ui.main_window import MainWindow
 from app.ui.menus import Handler
 from app.ui.mix_intake import MixIntake
+from app.ui.places import Place
 from app.ui.plain_text import dialog
+from app.ui.runs.runs_page import RunsPage
 from app.workers.background import Failure
 from app.workers.library_tasks import Exported
 
@@ -42,11 +44,11 @@ class Commands(QObject):
         intake: Intake,
         mix: MixIntake,
         export: CheckpointExport,
+        runs: RunsPage,
     ) -> None:
         super().__init__(window)
         self._state, self._window, self._intake = state, window, intake
-        self._mix = mix
-        self._export = export
+        self._mix, self._export, self._runs = mix, export, runs
 
     def handlers(self) -> dict[str, Handler]:
         """What each menu item does, by its key."""
@@ -60,12 +62,11 @@ class Commands(QObject):
             "close": self.close_window,
             "about": self.show_about,
             "licenses": self.show_licenses,
-            "train_page": lambda: window.show_page(TRAIN),
-            "data_page": lambda: window.show_page(DATA),
-            "library_page": lambda: window.show_page(LIBRARY),
-            "queue_page": lambda: window.show_page(QUEUE),
-            "try_page": lambda: window.show_page(TRY),
-            "models_page": lambda: window.show_page(MODELS),
+            "add": self.add_dataset,
+            "new_run": lambda: window.show_place(Place.NEW_RUN),
+            "full_screen": lambda: window.setWindowState(
+                window.windowState() ^ Qt.WindowState.WindowFullScreen
+            ),
             "minimize": window.showMinimized,
             "zoom": lambda: window.showNormal() if window.isMaximized() else window.showMaximized(),
         }
@@ -122,13 +123,13 @@ class Commands(QObject):
     @Slot(object)
     def reveal(self, path: Path) -> None:
         if not desktop.reveal(path):
-            self._window.notice.tell(f"It is at {path}; this desktop can't show it by itself.")
+            self._window.notice.tell_problem(f"This desktop can't show the folder {path}.")
 
     @Slot()
     def reveal_shown(self) -> None:
-        """The run of the library page, where that is shown, or the one that was trained last."""
+        """The run on the Runs page, where that is shown, or the one that was trained last."""
         if why_not := self.why_not_reveal():
-            self._window.notice.tell(why_not)
+            self._window.notice.tell_problem(why_not)
         elif run := self._run_in_hand():
             self.reveal(run.run_dir)
         elif finished := self._state.finished:
@@ -136,10 +137,10 @@ class Commands(QObject):
 
     def why_not_reveal(self) -> str:
         """Why there is no run to be shown in its folder; empty if there is one."""
-        if self._window.is_library_shown:
-            return "" if self._run_in_hand() else "Select one run in the library."
+        if self._window.place is Place.RUNS:
+            return "" if self._run_in_hand() else "Select one run."
         is_there = self._state.finished is not None and self._state.started is not None
-        return "" if is_there else "Select a run in the library. None has ended here yet."
+        return "" if is_there else "Select a run on the Runs page."
 
     def why_not_export(self) -> str:
         """The same of a checkpoint to be exported."""
@@ -150,8 +151,7 @@ class Commands(QObject):
         return "" if adapter_dir is not None else "This run has no checkpoint."
 
     def _run_in_hand(self) -> "RunSummary | None":
-        window = self._window
-        return window.library.run_in_hand if window.is_library_shown else None
+        return self._runs.run_in_hand if self._window.place is Place.RUNS else None
 
     @Slot(object)
     def export_run(self, run: "RunSummary") -> None:
@@ -161,7 +161,7 @@ class Commands(QObject):
     @Slot(object)
     def export_checkpoint(self, facts: "CheckpointFacts") -> None:
         """One of an opened run's checkpoints."""
-        if (run := self._window.library.opened.run) is not None:
+        if (run := self._runs.opened.run) is not None:
             name = f"{run.details.summary.name} {facts.folder.name}"
             self._export.ask(facts.folder, name, self._window)
 
@@ -170,7 +170,7 @@ class Commands(QObject):
         """The last checkpoint of what `reveal_shown` shows."""
         finished = self._state.finished
         if why_not := self.why_not_export():
-            self._window.notice.tell(why_not)
+            self._window.notice.tell_problem(why_not)
         elif run := self._run_in_hand():
             self.export_run(run)
         elif finished is not None and finished.adapter_dir is not None:
@@ -180,7 +180,10 @@ class Commands(QObject):
     @Slot(object)
     def tell_exported(self, exported: Exported) -> None:
         told = f"Exported to {exported.folder}. {exported.note}".rstrip()
-        self._window.notice.tell(told, is_lasting=bool(exported.note))
+        self._window.notice.tell(
+            told, desktop.REVEAL_LABEL, lambda: self.reveal(exported.folder),
+            is_lasting=bool(exported.note),
+        )  # fmt: skip
 
     @Slot(object, float, object)
     def tell_exporting(self, folder: Path, share: float, cancel: Callable[[], None]) -> None:
@@ -188,34 +191,52 @@ class Commands(QObject):
 
     @Slot()
     def tell_not_exported(self) -> None:
-        self._window.notice.tell("The export was cancelled; nothing of it is left.")
+        self._window.notice.tell("Export canceled.")
 
     @Slot(object)
-    def tell_queued(self, _config: object) -> None:
+    def tell_queued(self, _run: object) -> None:
+        after = f" It starts after “{self._state.run_name}”." if self._starts_next() else ""
+        self._window.notice.tell(f"Added to the queue.{after}", *self._showing_runs())
+
+    @Slot()
+    def tell_queue_updated(self) -> None:
+        self._window.notice.tell("Updated in the queue.", *self._showing_runs())
+
+    @Slot()
+    def tell_sample_left(self) -> None:
         self._window.notice.tell(
-            "Added to the queue.", "Show Queue", lambda: self._window.show_page(QUEUE)
+            "Restored the settings you had before the sample data.", is_lasting=True
         )
+
+    def _starts_next(self) -> bool:
+        queue = self._runs.list.queue
+        return queue.is_going and len(queue.runs) == 1 and self._state.phase.is_active
+
+    def _showing_runs(self) -> tuple[str, Callable[[], None] | None]:
+        """What a notice offers that is about the runs, unless they are shown."""
+        if self._window.place is Place.RUNS:
+            return "", None
+        return "Show Runs", lambda: self._window.show_place(Place.RUNS)
 
     @Slot(str)
     def tell_changed(self, name: str) -> None:
-        self._window.notice.tell(f"{name} changed on the disk and was read again.")
+        self._window.notice.tell(f"Reloaded {name}: it changed on disk.")
 
     @Slot()
     def tell_queue_went_on(self) -> None:
         self._window.notice.tell(
-            "The queue resumed where it left off.",
-            "Show Queue", lambda: self._window.show_page(QUEUE), is_lasting=True,
-        )  # fmt: skip
+            "The queue resumed where it left off.", *self._showing_runs(), is_lasting=True
+        )
 
     @Slot(object)
     def tell_failure(self, failure: Failure) -> None:
-        self._window.notice.tell(f"{failure.message} {failure.hint}".strip())
+        self._window.notice.tell_problem(f"{failure.message} {failure.hint}".strip())
 
     @Slot(object)
     def tell_warning(self, event: object) -> None:
         """What a run says that should not be missed."""
         if isinstance(event, LogMessage) and event.is_warning:
-            self._window.notice.tell(event.text, is_lasting=True)
+            self._window.notice.tell_problem(event.text, is_lasting=True)
 
     @Slot()
     def show_licenses(self) -> None:

@@ -11,6 +11,7 @@ from app.core.demo import demo_config
 from app.core.paths import starter_model_dir
 from app.data.dataset_files import has_train_file
 from app.ui.app_state import AppState
+from app.ui.plan_memory import PlanMemory
 from app.workers.background import BackgroundTasks, Failure
 from app.workers.data_jobs import Inspected, Inspecting, Reading
 from app.workers.data_process import DataProcess
@@ -19,7 +20,7 @@ from app.workers.library_tasks import checking_model, reading_settings, remember
 
 
 class Intake(QObject):
-    """Changes the state's dataset and base model; refuses while a run is in progress."""
+    """Changes the dataset and base model of the plan; a run in progress keeps its own."""
 
     refused = Signal(object)
     """Failure: why what was given can't be used."""
@@ -38,18 +39,28 @@ class Intake(QObject):
     attention_wanted = Signal(object)
     """Path of the dataset that was just dropped: it can't be trained on as it is."""
 
-    def __init__(self, state: AppState, background: BackgroundTasks, reader: DataProcess) -> None:
+    dataset_taken = Signal(object)
+    """Path of a dataset that was given and is in use now."""
+    model_chosen = Signal(object)
+    """Path of the folder of a base model that was given and is in use now."""
+
+    def __init__(
+        self,
+        state: AppState,
+        plan: PlanMemory,
+        background: BackgroundTasks,
+        reader: DataProcess,
+    ) -> None:
         super().__init__(state)
-        self._state, self._background, self._reader = state, background, reader
+        self._state, self._plan = state, plan
+        self._background, self._reader = background, reader
         self._wanted: object = None
         self._job: int | None = None
 
     @Slot(object)
     def open_path(self, path: Path) -> None:
         """A dataset file, a dataset folder, a model folder or a file of settings."""
-        if why_not := self._state.why_not_open():
-            self.refused.emit(Failure(why_not, "", "", is_app_error=True))
-        elif path.suffix.lower() == ".toml":
+        if path.suffix.lower() == ".toml":
             self._background.run(reading_settings(path), self._take_settings, self.refused.emit)
         elif path.is_dir() and looks_like_model(path):
             self.open_model(path)
@@ -59,9 +70,6 @@ class Intake(QObject):
     @Slot(object)
     def open_paths(self, paths: Sequence[Path]) -> None:
         """Several at a time: datasets are mixed in equal shares, the first being the run's own."""
-        if why_not := self._state.why_not_open():
-            self.refused.emit(Failure(why_not, "", "", is_app_error=True))
-            return
         datasets = [path for path in paths if is_dataset(path)]
         for path in paths:
             if path not in datasets:
@@ -77,23 +85,24 @@ class Intake(QObject):
         """Have a dataset read and checked; the latest one asked for wins."""
 
         def take(columns: str) -> None:
-            self._state.leave_run()
-            self._state.change_config(
-                data=path, mix=mix, valid=None, map=columns, question_sets=(), name=""
+            self._state.replace_config(
+                self._plan.left_sample(
+                    data=path, mix=mix, valid=None, map=columns, question_sets=(), name=""
+                )
             )
+            self.dataset_taken.emit(path)
 
         self._inspect(Reading(path), take, is_new=True)
 
     def map_columns(self, columns: Columns | None) -> None:
         """Read the dataset by this mapping, and remember it for the file; None forgets it."""
         config = self._state.config
-        if config.data is None or self._state.phase.is_active:
+        if config.data is None:
             return
         remember = remembering_columns(config.data, columns)
         self._background.run(remember, lambda _: None, self.refused.emit, must_happen=True)
 
         def take(mapping: str) -> None:
-            self._state.leave_run()
             self._state.change_config(map=mapping)
 
         self._inspect(Reading(config.data, config.valid, str(columns or "")), take)
@@ -121,18 +130,15 @@ class Intake(QObject):
         demo = demo_config()
 
         def take(_: str) -> None:
-            self._state.leave_run()
-            self._state.replace_config(demo)
+            self._plan.use_sample()
 
-        if not self._state.phase.is_active and demo.data is not None:
+        if demo.data is not None:
             self._inspect(Reading(demo.data, demo.valid, demo.map), take)
 
     def _take_settings(self, config: TrainingConfig) -> None:
-        if not self._state.phase.is_active:
-            self._state.leave_run()
-            self._state.replace_config(config)
-            self.model_taken.emit()
-            self.inspect_current()
+        self._state.replace_config(config)
+        self.model_taken.emit()
+        self.inspect_current()
 
     def inspect_current(self) -> None:
         """Have the dataset read that the configuration already names."""
@@ -142,9 +148,10 @@ class Intake(QObject):
 
     def _take_model(self, folder: Path) -> None:
         state = self._state
-        if state.phase.is_active:
-            return
-        state.change_config(model=folder)
+        if folder != state.config.model:
+            state.replace_config(self._plan.left_sample(model=folder))
+        if folder != starter_model_dir():
+            self.model_chosen.emit(folder)
         if state.dataset_failure is not None and state.config.data is None:
             state.set_dataset(None)  # what was wrong before is over
         self.model_taken.emit()
@@ -165,7 +172,7 @@ class Intake(QObject):
             if isinstance(value, float):
                 self.reading_progressed.emit(value)
                 return
-            self._take_dataset(reading.data, take, value)
+            self._take_dataset(take, value)
             if is_new and value.facts.problem_count:
                 self.attention_wanted.emit(reading.data)
 
@@ -185,13 +192,9 @@ class Intake(QObject):
             self._reader.cancel(self._job)
             self._job = None
 
-    def _take_dataset(self, path: Path, take: Callable[[str], None], inspected: Inspected) -> None:
-        state = self._state
-        if state.phase.is_active and path != state.config.data:
-            state.keep_dataset()
-            return
+    def _take_dataset(self, take: Callable[[str], None], inspected: Inspected) -> None:
         take(inspected.map)
-        state.set_dataset(inspected.facts)
+        self._state.set_dataset(inspected.facts)
         self.accepted.emit()
 
     def _refuse_dataset(self, path: Path, failure: Failure) -> None:

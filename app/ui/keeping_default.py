@@ -34,5 +34,4 @@ class KeepingDefault(QObject):
     def _choose(self, is_lean: bool) -> None:
         keep: Keep = LEAN if is_lean else "all"
         self._settings.set(_KEY, keep)
-        if not self._state.phase.is_active:
-            self._state.change_config(keep_checkpoints=keep)
+        self._state.change_config(keep_checkpoints=keep)

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
+from app.ui import phrases
 from app.ui.app_state import AppState, Phase
+from app.ui.run_pace import RunPace
 
 if TYPE_CHECKING:
     from app.library.run_summary import RunSummary
@@ -30,14 +32,30 @@ class LiveRun:
     """None until there is one in this process."""
     best_val_loss: float | None
     outcome: str
+    share: float = 0.0
+    """Of its steps, how many are done."""
+    seconds_left: float | None = None
+    """Of its steps; None until that is known."""
 
     @classmethod
-    def of(cls, state: AppState) -> "LiveRun | None":
-        """None when no run is in progress."""
-        if state.started is None or not state.phase.is_active:
+    def of(cls, state: AppState, pace: RunPace | None = None) -> "LiveRun | None":
+        """None when no run is in progress, and while one has no folder yet."""
+        run_dir, config = state.run_dir, state.run_config
+        if run_dir is None or config is None or not state.phase.is_active:
             return None
         steps = state.step.step if state.step else None
-        return cls(state.started.run_dir, steps, state.best_val_loss, _WORDS[state.phase])
+        share = (steps or 0) / max(1, config.steps)
+        left = pace.seconds_left if pace is not None else None
+        return cls(run_dir, steps, state.best_val_loss, _WORDS[state.phase], share, left)
+
+    @property
+    def standing(self) -> str:
+        """ "Running · 45 % · 3 min left"."""
+        parts = [phrases.outcome(self.outcome)]
+        parts += [phrases.percent(self.share)] if self.steps else []
+        is_timed = self.outcome == "live" and self.seconds_left is not None
+        parts += [f"{phrases.duration(self.seconds_left or 0)} left"] if is_timed else []
+        return " · ".join(parts)
 
     def over(self, run: "RunSummary") -> "RunSummary":
         """What the disk says of this run, with what is known better here."""
@@ -51,9 +69,9 @@ class LiveRunWatch(QObject):
     changed = Signal(object)
     """LiveRun, or None when no run is in progress; a few times a second at most."""
 
-    def __init__(self, state: AppState) -> None:
+    def __init__(self, state: AppState, pace: RunPace) -> None:
         super().__init__(state)
-        self._state = state
+        self._state, self._pace = state, pace
         self._timer = QTimer(self, interval=REFRESH_MS, singleShot=True)
         self._timer.timeout.connect(self._tell)
         state.run_event_received.connect(self._schedule)
@@ -64,4 +82,4 @@ class LiveRunWatch(QObject):
             self._timer.start()
 
     def _tell(self) -> None:
-        self.changed.emit(LiveRun.of(self._state))
+        self.changed.emit(LiveRun.of(self._state, self._pace))

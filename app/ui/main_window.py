@@ -1,6 +1,6 @@
 """The window: sidebar and pages; takes what is dropped anywhere on it, asks before it closes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from PySide6.QtCore import QByteArray, Qt, QTimer, Signal
@@ -14,59 +14,46 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QHBoxLayout, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 
-from app.ui.models.models_page import ModelsPage
-from app.ui.pages.data_page import DataPage
-from app.ui.pages.library_page import LibraryPage
-from app.ui.pages.queue_page import QueuePage
-from app.ui.pages.train_page import TrainPage
-from app.ui.pages.try_page import TryPage
+from app.ui import phrases
+from app.ui.live_run import LiveRun
+from app.ui.places import Place
 from app.ui.remembered import Remembered
 from app.ui.theme import Theme
+from app.ui.widgets.building import leave_focus
 from app.ui.widgets.notice import Notice
 from app.ui.widgets.sidebar import Sidebar
 
-TRAIN, DATA, LIBRARY, QUEUE, TRY, MODELS = range(6)
 MINIMUM_SIZE_PX = (820, 560)
 FIRST_SIZE_PX = (1280, 832)
 WIDE_SIDEBAR_FROM_PX = 1080
-_GEOMETRY, _PAGE = "window/geometry", "window/page"
+TITLE = "Nestling"
+_GEOMETRY, _PLACE = "window/geometry", "window/place"
 
 
 class MainWindow(QMainWindow):
     paths_dropped = Signal(object)
     """A tuple of files and folders."""
+    dragged_over = Signal(bool)
+    """Something that can be dropped is over the window."""
     first_painted = Signal()
     """The user sees the window: what takes long to import may be imported now."""
+    closed = Signal()
+    """What is to be remembered must be handed over now."""
 
-    def __init__(
-        self,
-        train: TrainPage,
-        data: DataPage,
-        library: LibraryPage,
-        queue: QueuePage,
-        trying: TryPage,
-        models: ModelsPage,
-        settings: Remembered,
-    ) -> None:
+    def __init__(self, pages: Mapping[Place, QWidget], settings: Remembered) -> None:
         super().__init__()
-        self._settings = settings
+        self._settings, self._pages = settings, dict(pages)
         self._is_painted = False
         self.may_close: Callable[[], bool] = lambda: True
         """Asked before the window closes; the answer no keeps it open."""
-        self.why_not_open: Callable[[], str] = lambda: ""
-        """Asked when something is dragged over the window; a sentence refuses it."""
-        self.train, self.data, self.library, self.queue = train, data, library, queue
-        self.trying, self.models = trying, models
-        self.notice = Notice()
-        places = ("Train", "Data", "Library", "Queue", "Try", "Models")
-        self.sidebar = Sidebar({place: place.lower() for place in places})
+        self.sidebar = Sidebar(tuple(pages))
         self.pages = QStackedWidget()
-        for page in (train, data, library, queue, trying, models):
+        for page in pages.values():
             self.pages.addWidget(page)
-        self.sidebar.place_chosen.connect(self.pages.setCurrentIndex)
+        self.sidebar.place_chosen.connect(self._show)
         self._lay_out()
         self.setAcceptDrops(True)
-        self.setWindowTitle("Nestling")
+        self.setWindowTitle(TITLE)
         self.setMinimumSize(*MINIMUM_SIZE_PX)
         self.resize(*FIRST_SIZE_PX)
         if isinstance(geometry := settings.value(_GEOMETRY), QByteArray):
@@ -78,8 +65,8 @@ class MainWindow(QMainWindow):
         column = QVBoxLayout(right)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
-        column.addWidget(self.notice)
         column.addWidget(self.pages, 1)
+        self.notice = Notice(right)
         centre = QWidget()
         whole = QHBoxLayout(centre)
         whole.setContentsMargins(0, 0, 0, 0)
@@ -91,19 +78,35 @@ class MainWindow(QMainWindow):
         centre.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         centre.setFocus()
 
-    def show_page(self, index: int) -> None:
-        self.sidebar.choose(index)
+    @property
+    def place(self) -> Place:
+        """The one that is shown."""
+        shown = self.pages.currentWidget()
+        return next(place for place, page in self._pages.items() if page is shown)
+
+    def show_place(self, place: Place) -> None:
+        self.sidebar.choose(place)
+
+    def _show(self, place: Place) -> None:
+        leave_focus(self.pages)
+        self.pages.setCurrentWidget(self._pages[place])
 
     def show_intake(self) -> None:
-        """Where what was given can be seen: the Data page if that is shown, else the Train page."""
-        if self.pages.currentIndex() != DATA:
-            self.show_page(TRAIN)
+        """Where what was given can be seen: on the Data page if that is shown, else in the plan."""
+        if self.place is not Place.DATA:
+            self.show_place(Place.NEW_RUN)
 
-    def restore_page(self) -> None:
-        """Show the page that was shown when the window closed."""
-        index = self._settings.whole(_PAGE, TRAIN)
-        if 0 <= index < self.pages.count():
-            self.show_page(index)
+    def restore_place(self) -> None:
+        """Show the place that was shown when the window closed."""
+        place = Place.named(self._settings.text(_PLACE))
+        if place in self._pages:
+            self.show_place(place)
+
+    def show_progress(self, live: LiveRun | None) -> None:
+        """How far the run in progress is, wherever the user looks."""
+        share = live.share if live is not None else None
+        self.sidebar.show_progress(Place.RUNS, share)
+        self.setWindowTitle(TITLE if share is None else f"{phrases.percent(share)} – {TITLE}")
 
     def come_forward(self) -> None:
         """In front of all other windows, also when it was minimised."""
@@ -112,14 +115,9 @@ class MainWindow(QMainWindow):
         self.raise_()
         self.activateWindow()
 
-    @property
-    def is_library_shown(self) -> bool:
-        return self.pages.currentIndex() == LIBRARY
-
     def set_theme(self, theme: Theme) -> None:
-        pages = (self.train, self.data, self.library, self.queue, self.trying, self.models)
-        for part in (self.sidebar, self.notice, *pages):
-            part.set_theme(theme)
+        for part in (self.sidebar, self.notice, *self._pages.values()):
+            part.set_theme(theme)  # type: ignore[attr-defined]
 
     # -- what Qt tells -----------------------------------------------------------------------
     def paintEvent(self, event: QPaintEvent) -> None:
@@ -137,26 +135,21 @@ class MainWindow(QMainWindow):
             event.ignore()
             return
         self._settings.set(_GEOMETRY, self.saveGeometry())
-        self._settings.set(_PAGE, self.pages.currentIndex())
-        self.library.list.remember(self.library.opened_run_dir)
-        self.library.opened.keep_label()
-        event.accept()
+        self._settings.set(_PLACE, self.place.name)
+        self.closed.emit()
+        super().closeEvent(event)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        if not _dropped_paths(event):
-            return
-        if why_not := self.why_not_open():
-            self.notice.tell(why_not)
-        else:
+        if _dropped_paths(event):
             event.acceptProposedAction()
-            self.train.highlight_drop(True)
+            self.dragged_over.emit(True)
 
     def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:
         super().dragLeaveEvent(event)
-        self.train.highlight_drop(False)
+        self.dragged_over.emit(False)
 
     def dropEvent(self, event: QDropEvent) -> None:
-        self.train.highlight_drop(False)
+        self.dragged_over.emit(False)
         if paths := _dropped_paths(event):
             event.acceptProposedAction()
             self.show_intake()

@@ -102,8 +102,7 @@ class MixIntake(QObject):
 
     # -- reading -----------------------------------------------------------------------------
     def _change(self, mix: Sequence[MixedDataset]) -> None:
-        if not self._state.phase.is_active:
-            self._state.change_config(mix=tuple(mix))
+        self._state.change_config(mix=tuple(mix))
 
     @Slot()
     def _read_new(self) -> None:

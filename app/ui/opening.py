@@ -6,13 +6,14 @@ from PySide6.QtCore import QObject, Slot
 
 from app.library.opened_path import OpenedAdapter, OpenedRun, opened_run
 from app.ui.commands import Commands
-from app.ui.library.library_commands import LibraryCommands
-from app.ui.main_window import LIBRARY, MainWindow
+from app.ui.main_window import MainWindow
+from app.ui.places import Place
+from app.ui.runs.library_commands import LibraryCommands
 from app.ui.trying.try_commands import TryCommands
 
 
 class Opening(QObject):
-    """Runs go to the Library page, checkpoints to the Try page, everything else to the intake."""
+    """Runs go to their page, checkpoints to the Playground, everything else to the intake."""
 
     def __init__(
         self, window: MainWindow, commands: Commands, library: LibraryCommands, trying: TryCommands
@@ -36,7 +37,7 @@ class Opening(QObject):
 
     def _show(self, found: OpenedRun | OpenedAdapter) -> None:
         if isinstance(found, OpenedAdapter):
-            self._window.notice.tell(
+            self._window.notice.tell_problem(
                 f"{found.folder} is an adapter outside any run, which Nestling can't try. Open a "
                 "checkpoint in a run's folder, or load the adapter with mlx-lm."
             )
@@ -44,4 +45,4 @@ class Opening(QObject):
             self._trying.open_checkpoint(found.run_dir, found.checkpoint)
         else:
             self._library.open_run(found.run_dir)
-            self._window.show_page(LIBRARY)
+            self._window.show_place(Place.RUNS)

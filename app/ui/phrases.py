@@ -61,8 +61,12 @@ OUTCOMES = {
     "pausing": ("Pausing…", "warning"),
     "paused": ("Paused", "warning"),
     "stopping": ("Stopping…", "warning"),
+    "preparing": ("Preparing…", "accent"),
+    "waiting": ("Waiting", "secondary_text"),
+    "blocked": ("Can't start", "danger"),
 }
-"""What the library calls a run's state, and the theme's colour for it; the last four are ours."""
+"""What the library calls a run's state, and the theme's colour for it; from "live" on they are
+the window's."""
 
 
 def outcome(word: str) -> str:
@@ -76,7 +80,7 @@ def tone(word: str) -> str:
 
 def is_in_progress(word: str) -> bool:
     """Whether a run of this outcome is being trained, here or by another program."""
-    return word in ("running", "live", "pausing", "paused", "stopping")
+    return word in ("running", "live", "pausing", "paused", "stopping", "preparing")
 
 
 def size(size_bytes: int) -> str:
@@ -88,6 +92,11 @@ def size(size_bytes: int) -> str:
             return f"{amount:.0f} {unit}" if is_whole else f"{amount:.1f} {unit}"
         amount /= 1000
     return f"{amount:.1f} TB"
+
+
+def percent(share: float) -> str:
+    """ "45 %"; never 100 before all is done."""
+    return f"{min(99, int(100 * share)) if share < 1 else 100} %"
 
 
 def plural(number: int, noun: str) -> str:

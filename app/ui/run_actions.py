@@ -1,28 +1,25 @@
 """What can be done with a run as actions: the same in the menu and as buttons, with reasons."""
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject
 from PySide6.QtGui import QAction, QKeySequence
-from PySide6.QtWidgets import QPushButton
 
 from app.ui.app_state import AppState, Phase
 from app.ui.plain_text import follow_tip, set_tip
 from app.ui.run_control import RunControl
-from app.ui.widgets.building import enable
+from app.ui.run_queue import RunQueue
+from app.ui.widgets.building import PushButton, enable
 
 
 class RunActions(QObject):
-    queue_requested = Signal(object)
-    """TrainingConfig: to be trained when its turn comes."""
-
-    def __init__(self, state: AppState, control: RunControl) -> None:
+    def __init__(self, state: AppState, control: RunControl, queue: RunQueue) -> None:
         super().__init__(state)
-        self._state = state
+        self._state, self._queue = state, queue
         self.start = _action(self, "Start", "Ctrl+R")
-        self.pause = _action(self, "Pause", "Ctrl+P")
+        self.pause = _action(self, "Pause", "Ctrl+Alt+P")
         self.save = _action(self, "Save Checkpoint", "Ctrl+S")
         self.stop = _action(self, "Stop", "Ctrl+.")
         self.queue = _action(self, "Add to Queue", "Ctrl+Shift+A")
-        self.queue.triggered.connect(lambda: self.queue_requested.emit(state.config))
+        self.queue.triggered.connect(self._add)
         self.start.triggered.connect(control.start)
         self.pause.triggered.connect(control.toggle_pause)
         self.save.triggered.connect(control.save_checkpoint)
@@ -31,13 +28,15 @@ class RunActions(QObject):
         state.config_changed.connect(self.refresh)
         state.dataset_changed.connect(self.refresh)
         state.preview_changed.connect(self.refresh)
+        queue.changed.connect(self.refresh)
         self.refresh()
 
     def refresh(self) -> None:
-        phase, why_not = self._state.phase, self._state.why_not_start()
+        phase, why_not = self._state.phase, self._state.start_blocker()
         self.start.setEnabled(not why_not)
         _explain(self.start, why_not or "Train on this dataset")
-        why_not_queue = self._state.why_not_queue()
+        self.queue.setText("Update in Queue" if self._queue.is_edited else "Add to Queue")
+        why_not_queue = self._state.queue_blocker()
         self.queue.setEnabled(not why_not_queue)
         _explain(self.queue, why_not_queue or "Train with these settings when their turn comes")
         is_going = phase.may_be_stopped
@@ -51,8 +50,15 @@ class RunActions(QObject):
         _explain(self.save, "Save a checkpoint at the current step" if is_going else idle)
         _explain(self.stop, "Stop and save a checkpoint" if is_going else idle)
 
+    def _add(self) -> None:
+        """The plan waits: in the place of the run that it was taken from, if it was."""
+        if self._queue.is_edited:
+            self._queue.update(self._state.config)
+        else:
+            self._queue.add(self._state.config)
 
-class ActionButton(QPushButton):
+
+class ActionButton(PushButton):
     """A push button that does what its action does and looks as able as it is."""
 
     def __init__(self, action: QAction, role: str = "") -> None:

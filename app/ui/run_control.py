@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal, Slot
 
+from app.core.config import TrainingConfig
 from app.core.events import CheckpointSaved, RunFinished
 from app.ui.app_state import AppState, Phase
 from app.workers.background import Failure
@@ -15,7 +16,7 @@ from app.workers.engine_jobs import CheckpointRequest, after, resuming, training
 from app.workers.job import Job, JobEnded, JobFunction, JobPaused, JobResumed, JobYielded
 
 if TYPE_CHECKING:
-    from app.ui.library.run_reading import RunToResume
+    from app.ui.run.run_reading import RunToResume
 
 
 class RunControl(QObject):
@@ -23,6 +24,8 @@ class RunControl(QObject):
 
     run_ended = Signal()
     """The run's job is over, however it ended; its folder is as it will stay."""
+    run_resumed = Signal(object)
+    """Path of the run's folder."""
     defect_met = Signal(object)
     """Failure: something that was not foreseen; to be shown with its details."""
 
@@ -41,24 +44,36 @@ class RunControl(QObject):
 
     @Slot()
     def start(self) -> None:
-        state = self._state
-        if state.phase.is_active or state.config.data is None or state.config.problems():
-            return
-        self._begin(training(state.config, self._runs_dir, self._checkpoint))
+        """The plan as it stands."""
+        self.start_run(self._state.config)
 
-    def resume(
-        self, run_dir: Path, checkpoint: str | None = None, earlier: "RunToResume | None" = None
-    ) -> None:
-        """Go on with a run from its last checkpoint, or from the one named.
+    def start_run(self, config: TrainingConfig) -> bool:
+        """Whether it began: not while another run is in progress, nor with settings that can't
+        work."""
+        if self._state.phase.is_active or config.data is None or config.problems():
+            return False
+        self._begin(training(config, self._runs_dir, self._checkpoint), config)
+        return True
 
-        `earlier` is what it had measured up to there.
+    def resume(self, run_dir: Path, checkpoint: str | None, earlier: "RunToResume") -> None:
+        """Resume a run from its last checkpoint, or from the one named.
+
+        `earlier` is its settings, and what it had measured up to there.
         """
         if not self._state.phase.is_active:
-            self._begin(resuming(run_dir, checkpoint, self._checkpoint), earlier)
+            work = resuming(run_dir, checkpoint, self._checkpoint)
+            self._begin(work, earlier.config, earlier, run_dir)
+            self.run_resumed.emit(run_dir)
 
-    def _begin(self, work: JobFunction, earlier: "RunToResume | None" = None) -> None:
+    def _begin(
+        self,
+        work: JobFunction,
+        config: TrainingConfig,
+        earlier: "RunToResume | None" = None,
+        run_dir: Path | None = None,
+    ) -> None:
         is_free = self.make_way()
-        self._state.begin_run(earlier)
+        self._state.begin_run(config, earlier, run_dir)
         self._is_pause_wanted = self._rests = False
         self._checkpoint.take()  # what the last run was asked for at its end
         self._job = self._compute.submit("Training", after(is_free, work))
@@ -127,7 +142,7 @@ class RunControl(QObject):
             if not ended.is_app_error:
                 self.defect_met.emit(failure)
         elif finished is None:
-            self._state.set_phase(Phase.READY)  # stopped before there was anything to keep
+            self._state.set_phase(Phase.IDLE)  # stopped before there was anything to keep
         else:
             self._state.set_phase(_phase_after(finished))
         self.run_ended.emit()

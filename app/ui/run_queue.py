@@ -1,7 +1,7 @@
-"""Runs that wait: kept on disk, started one after the other once the queue goes.
+"""Runs that wait: kept on disk, started one after the other once the queue runs.
 
-A run that fails makes way for the next one; when the user stops one, the queue is held. A queue
-that was going when the app was quit goes on by itself, with the run that was stopped for it.
+A run that fails makes way for the next one; when the user stops one, the queue is paused. A queue
+that was running when the app was quit resumes by itself, with the run that was stopped for it.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,6 @@ from app.core.config import TrainingConfig
 from app.core.events import RunStarted
 from app.library.queue_file import QueuedRun, SavedQueue, queued
 from app.ui.app_state import AppState, Phase
-from app.ui.intake import Intake
 from app.ui.run_control import RunControl
 from app.workers.background import BackgroundTasks
 from app.workers.library_tasks import reading_queue, writing_queue
@@ -25,17 +24,23 @@ class RunQueue(QObject):
     failed = Signal(object)
     """Failure: the queue's file could not be read or written."""
     went_on = Signal()
-    """It goes on by itself, as it did when the app was quit."""
+    """It resumes by itself, as it ran when the app was quit."""
+    added = Signal(object)
+    """QueuedRun"""
+    updated = Signal()
+    """One that waits has other settings."""
+    removed = Signal(object, int)
+    """QueuedRun, and the place that it had."""
 
     def __init__(
-        self, state: AppState, control: RunControl, intake: Intake, background: BackgroundTasks,
-        path: Path,
-    ) -> None:  # fmt: skip
+        self, state: AppState, control: RunControl, background: BackgroundTasks, path: Path
+    ) -> None:
         super().__init__(state)
-        self._state, self._control, self._intake = state, control, intake
+        self._state, self._control = state, control
         self._background, self._path = background, path
         self.runs: list[QueuedRun] = []
         self.is_going = False
+        self.edited_key = ""
         self._begun: QueuedRun | None = None
         self._in_hand: QueuedRun | None = None
         """The run in progress, if it was queued: it no longer waits."""
@@ -45,6 +50,7 @@ class RunQueue(QObject):
         control.run_ended.connect(self._go_on)
         state.phase_changed.connect(self._note_phase)
         state.run_event_received.connect(self._note_event)
+        state.config_changed.connect(self._follow_plan)
 
     def load(self) -> None:
         """Read what waited when the app was last quit."""
@@ -53,7 +59,7 @@ class RunQueue(QObject):
     def why_not_start(self) -> str:
         """Why the queue can't be started now; empty when it can."""
         if self.is_going:
-            return "The queue is going."
+            return "The queue is running."
         if not any(not run.problem for run in self.runs):
             return "The queue is empty."
         return ""
@@ -66,16 +72,55 @@ class RunQueue(QObject):
     def why_not_touch(self, key: str) -> str:
         """Why this run can't be moved or removed now; empty if it can."""
         is_begun = bool(key) and key == self.begun_key
-        return "It is being prepared. Stop it on the Train page." if is_begun else ""
+        return "It is being prepared. Open it to stop it." if is_begun else ""
 
     # -- what waits --------------------------------------------------------------------------
     @Slot(object)
     def add(self, config: TrainingConfig) -> None:
-        self._keep([*self.runs, queued(config)])
+        """The first that is added while a run is in progress starts after it."""
+        run = queued(config)
+        if self._state.phase.is_active and not self.runs:
+            self.is_going = True
+        self._keep([*self.runs, run])
+        self.added.emit(run)
+
+    def insert(self, run: QueuedRun, place: int) -> None:
+        """Put one back that was removed."""
+        runs = [one for one in self.runs if one.key != run.key]
+        runs.insert(place, run)
+        self._keep(runs)
+
+    def begin_edit(self, key: str) -> None:
+        """The plan has the settings of this one, and is to take its place."""
+        self.edited_key = key
+        self.changed.emit()
+
+    def _follow_plan(self) -> None:
+        """A plan with other data is another run, not the edited one."""
+        edited = next((run for run in self.runs if run.key == self.edited_key), None)
+        if edited is not None and edited.config.data != self._state.config.data:
+            self.edited_key = ""
+            self.changed.emit()
+
+    @property
+    def is_edited(self) -> bool:
+        """The plan is to take the place of a run that waits."""
+        key = self.edited_key
+        return key != self.begun_key and any(run.key == key for run in self.runs)
+
+    def update(self, config: TrainingConfig) -> None:
+        """The edited one gets these settings; what was wrong with it is forgotten."""
+        key, self.edited_key = self.edited_key, ""
+        new = replace(queued(config), key=key)
+        self._keep([new if run.key == key else run for run in self.runs])
+        self.updated.emit()
 
     def remove(self, key: str) -> None:
-        if not self.why_not_touch(key):
-            self._keep([run for run in self.runs if run.key != key])
+        place = next((i for i, run in enumerate(self.runs) if run.key == key), None)
+        if place is not None and not self.why_not_touch(key):
+            run = self.runs[place]
+            self._keep([one for one in self.runs if one.key != key])
+            self.removed.emit(run, place)
 
     def move(self, key: str, by: int) -> None:
         """So many places earlier (below zero) or later."""
@@ -113,12 +158,8 @@ class RunQueue(QObject):
             self.hold()
             return
         self._begun = run = ready[0]
-        self._state.leave_run()
-        self._state.replace_config(run.config)
-        self._control.start()
-        if self._state.why_not_open():  # it began
+        if self._control.start_run(run.config):
             self.changed.emit()
-            self._intake.inspect_current()
         else:
             self._note_problem("Its settings can't work as they are.")
 
@@ -130,7 +171,8 @@ class RunQueue(QObject):
         """A run that has begun waits no more: it is in the library, also if the app is killed."""
         if isinstance(event, RunStarted) and self._begun is not None:
             self._in_hand, self._begun = self._begun, None
-            self.remove(self._in_hand.key)
+            key = self._in_hand.key
+            self._keep([run for run in self.runs if run.key != key])
 
     def _go_on(self) -> None:
         """A run is over: one of ours that had not begun stays with the reason."""

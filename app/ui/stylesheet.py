@@ -45,7 +45,7 @@ def palette(theme: Theme) -> QPalette:
     for role, colour in colours.items():
         made.setColor(role, QColor(colour))
     for role in (roles.WindowText, roles.Text, roles.ButtonText):
-        made.setColor(QPalette.ColorGroup.Disabled, role, QColor(theme.secondary_text))
+        made.setColor(QPalette.ColorGroup.Disabled, role, QColor(theme.disabled_text))
     return made
 
 
@@ -62,8 +62,9 @@ def _surfaces(t: Theme) -> str:
     QFrame#card[drop="true"] {{ background: {t.selection}; border-color: {t.accent}; }}
     QFrame#bubble {{ background: {t.selection}; border: none; border-radius: 12px; }}
     QFrame#card[focused="true"] {{ border-color: {t.accent}; }}
-    QFrame#notice {{ background: {t.selection}; border: none;
-        border-bottom: 1px solid {t.border}; }}
+    QFrame#notice {{ background: {t.raised}; border: 1px solid {t.secondary_text};
+        border-radius: 10px; }}
+    QFrame#notice[tone="danger"] {{ border: 1px solid {t.danger}; }}
     QFrame#rule {{ background: {t.border}; border: none; max-height: 1px; min-height: 1px; }}
     QToolTip {{ background: {t.raised}; color: {t.text}; border: 1px solid {t.border};
         padding: 4px 8px; }}
@@ -73,7 +74,7 @@ def _surfaces(t: Theme) -> str:
     QMenu {{ background: {t.raised}; color: {t.text}; border: 1px solid {t.border}; padding: 4px; }}
     QMenu::item {{ padding: 4px 24px; border-radius: 4px; }}
     QMenu::item:selected {{ background: {t.accent}; color: {t.on_accent}; }}
-    QMenu::item:disabled {{ color: {t.secondary_text}; background: transparent; }}
+    QMenu::item:disabled {{ color: {t.disabled_text}; background: transparent; }}
     QMenu::separator {{ height: 1px; background: {t.border}; margin: 4px 8px; }}
     QScrollBar:vertical {{ background: transparent; width: {SCROLL_BAR_PX}px; margin: 0; }}
     QScrollBar:horizontal {{ background: transparent; height: {SCROLL_BAR_PX}px; margin: 0; }}
@@ -95,6 +96,7 @@ def _text(t: Theme) -> str:
     QLabel#qt_msgbox_informativelabel {{ min-width: 300px; }}
     QLabel#title {{ font-size: 20px; font-weight: 600; }}
     QLabel#heading {{ font-size: 13px; font-weight: 600; }}
+    QLabel#result {{ font-size: 15px; font-weight: 600; }}
     QLabel#strong {{ font-weight: 600; }}
     QLabel#secondary, QLabel#caption {{ color: {t.secondary_text}; }}
     QLabel#caption {{ font-size: 11px; }}
@@ -135,17 +137,17 @@ def _buttons(t: Theme) -> str:
     QPushButton:hover {{ border-color: {t.secondary_text}; }}
     QPushButton:pressed {{ background: {t.border}; }}
     QPushButton:focus {{ border: 1px solid {t.accent}; }}
-    QPushButton:disabled {{ color: {t.secondary_text}; background: transparent; }}
+    QPushButton:disabled {{ color: {t.disabled_text}; background: transparent; }}
     QPushButton#primary, QMessageBox QPushButton:default {{ background: {t.accent};
         color: {t.on_accent}; border: 1px solid {t.accent}; font-weight: 600; }}
     QPushButton#primary:focus {{ border: 1px solid {t.text}; }}
-    QPushButton#primary:disabled {{ background: {t.raised}; color: {t.secondary_text};
+    QPushButton#primary:disabled {{ background: {t.raised}; color: {t.disabled_text};
         border-color: {t.border}; }}
     QPushButton#link, QPushButton#menu_link {{ background: transparent;
         border: 1px solid transparent; padding: 0 4px; min-height: 22px; color: {t.accent}; }}
     QPushButton#link:hover, QPushButton#menu_link:hover {{ color: {t.text}; }}
     QPushButton#link:focus, QPushButton#menu_link:focus {{ border-color: {t.accent}; }}
-    QPushButton#link:disabled, QPushButton#menu_link:disabled {{ color: {t.secondary_text}; }}
+    QPushButton#link:disabled, QPushButton#menu_link:disabled {{ color: {t.disabled_text}; }}
     QPushButton#menu_link {{ padding-right: 18px; }}
     QPushButton#menu_link::menu-indicator {{ image: url({style}:chevron-{tone}.svg); width: 10px;
         height: 10px; subcontrol-origin: padding; subcontrol-position: right center; right: 4px; }}
@@ -185,7 +187,7 @@ def _fields(t: Theme) -> str:
     style, tone = STYLE_PATHS, "dark" if t.is_dark else "light"
     return f"""
     QLineEdit, QSpinBox, QComboBox {{ background: {t.raised}; color: {t.text};
-        border: 1px solid {t.border}; border-radius: 6px; padding: 0 8px; min-height: 26px;
+        border: 1px solid {t.field_border}; border-radius: 6px; padding: 0 8px; min-height: 26px;
         selection-background-color: {t.accent}; selection-color: {t.on_accent}; }}
     QLineEdit:focus, QSpinBox:focus, QComboBox:focus {{ border: 1px solid {t.accent}; }}
     QLineEdit[wrong="true"], QSpinBox[wrong="true"] {{ border: 1px solid {t.danger}; }}
@@ -212,7 +214,8 @@ def _fields(t: Theme) -> str:
     QCheckBox::indicator:checked {{ background: {t.accent}; border-color: {t.accent};
         image: url({style}:check-{tone}.svg); }}
     QCheckBox::indicator:focus {{ border: 1px solid {t.accent}; }}
-    QCheckBox:disabled {{ color: {t.secondary_text}; }}
+    QCheckBox::indicator:checked:focus {{ border: 1px solid {t.text}; }}
+    QCheckBox:disabled {{ color: {t.disabled_text}; }}
     QCheckBox::indicator:disabled {{ border-color: {t.border}; }}
     QCheckBox::indicator:checked:disabled {{ background: {t.secondary_text}; }}
     """

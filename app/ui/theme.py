@@ -19,6 +19,10 @@ class Theme:
     grid: str
     text: str
     secondary_text: str
+    disabled_text: str
+    """Of what can't be chosen now; below the contrast of other text so that it is told from it."""
+    field_border: str
+    """Of fields, 3:1 on `surface` and `raised`."""
     accent: str
     on_accent: str
     selection: str
@@ -41,10 +45,12 @@ LIGHT = Theme(
     grid="#e9e7e2",
     text="#1d1c1a",
     secondary_text="#66635c",
+    disabled_text="#a19d95",
+    field_border="#8b8780",
     accent="#0f6b5c",
     on_accent="#ffffff",
     selection="#d5e8e3",
-    success="#1e7a3c",
+    success="#1a6d35",
     warning="#8f5a00",
     danger="#b3261e",
     tiers=(
@@ -62,10 +68,12 @@ DARK = Theme(
     border="#424247",
     grid="#38383c",
     text="#f2f1ef",
-    secondary_text="#a9a6a0",
+    secondary_text="#b0ada7",
+    disabled_text="#75726d",
+    field_border="#828288",
     accent="#3fb8a0",
     on_accent="#06231d",
-    selection="#24463f",
+    selection="#203c36",
     success="#5fce80",
     warning="#f0b429",
     danger="#ff7b72",

@@ -17,7 +17,8 @@ DELAY_MS = 350
 
 
 class TierPreview(QObject):
-    """The counts are unknown while a run has the compute thread or settings can't work."""
+    """The counts are unknown while settings can't work, and those changed during a run until its
+    end."""
 
     def __init__(
         self, state: AppState, compute: ComputeThread, tokenisation: Tokenisation, runs_dir: Path
@@ -40,7 +41,7 @@ class TierPreview(QObject):
     def refresh(self) -> None:
         """Ask again soon if something changed that decides the counts or the memory."""
         if self._state.phase.is_active:
-            self._drop_question()
+            self._wait_for_run()
             return
         asked, now = self._asked, self._deciding()
         if asked is None or asked[0] != now[0]:
@@ -59,6 +60,7 @@ class TierPreview(QObject):
     def ask_again(self) -> None:
         """Ask soon, whatever was answered before: the model's folder may be another by now."""
         if self._state.phase.is_active:
+            self._wait_for_run()
             return
         self._drop_question()
         self._asked = None
@@ -74,6 +76,16 @@ class TierPreview(QObject):
         """Ask no more: nobody is there to answer."""
         self._drop_question()
         self._is_over = True
+
+    def _wait_for_run(self) -> None:
+        """The run in progress has the compute thread: what was answered stays while it is true."""
+        self._drop_question()
+        asked, now = self._asked, self._deciding()
+        if asked is None or asked[0] != now[0]:
+            self._asked = None
+            self._state.set_preview(None)
+        elif asked != now:
+            self._state.forget_memory()
 
     def _drop_question(self) -> None:
         self._timer.stop()

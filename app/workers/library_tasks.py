@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.core.config import TrainingConfig
-from app.core.config_text import load_toml
+from app.core.config_text import load_toml, to_toml
 from app.core.errors import AppError, InputError
 from app.core.files import write_bytes_atomic, write_text_atomic
 from app.core.one_line import one_line
@@ -113,6 +113,11 @@ def saving_settings(details: "RunDetails", path: Path) -> Callable[[], None]:
         write_text_atomic(path, settings_toml(details), mode=SHARED_FILE)
 
     return work
+
+
+def saving_plan(config: TrainingConfig, path: Path) -> Callable[[], None]:
+    """Writes settings as `nestling train --config` takes them."""
+    return lambda: write_text_atomic(path, to_toml(config.located()), mode=SHARED_FILE)
 
 
 def saving_csv(run_dir: Path, path: Path) -> Callable[[], object]:

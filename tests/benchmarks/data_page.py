@@ -67,17 +67,18 @@ def child(data: Path, seconds: float) -> dict[str, str]:
 
 
 def _measured(nestling: Any, application: Any, data: Path, seconds: float) -> dict[str, str]:
-    from app.ui.main_window import DATA
     from app.ui.pages.data_page import ROWS, STATISTICS
+    from app.ui.places import Place
 
     work = nestling.data_work
     nestling.window.resize(1280, 800)
     nestling.window.show()
-    nestling.window.show_page(DATA)
+    nestling.window.show_place(Place.DATA)
     wait = _waiting(application)
     wait(
         lambda: (
-            nestling.train.plots_place.plots is not None and work.tokenizer.tokenizer is not None
+            nestling.runs.opened.plots_place.plots is not None
+            and work.tokenizer.tokenizer is not None
         )
     )
     wait(lambda: nestling.state.memory is not None)

@@ -35,7 +35,7 @@ from app.library.step_records import record_type
 
 if TYPE_CHECKING:
     from app.library.run_summary import RunSummary
-    from app.ui.library.runs_view import RunsView
+    from app.ui.runs.runs_view import RunsView
 
 RUNS, STEPS, SAVES = 1000, 10_000, (2500, 5000, 7500, 10_000)
 MANY = 1_000_000
@@ -156,7 +156,7 @@ def write_run(run_dir: Path, metrics: Path, number: int) -> None:
 def many_runs(home: Path) -> None:
     from app.core.paths import cache_dir, runs_dir
     from app.library.run_store import INDEX_FILE, list_runs
-    from app.ui.library.run_reading import read_run
+    from app.ui.run.run_reading import read_run
 
     metrics = home / "metrics"
     metrics.mkdir()
@@ -182,25 +182,25 @@ def many_runs(home: Path) -> None:
 def window(runs: Path) -> None:
     """The page as a user comes to it, and a run opened: until all is painted."""
     from app.application import Nestling, make_application
-    from app.ui.main_window import LIBRARY, TRAIN
+    from app.ui.places import Place
 
     application = make_application(["nestling"])
     nestling = Nestling(application)
     nestling.own_the_process()
     nestling.window.resize(1280, 832)
     nestling.window.show()
-    until(application, lambda: nestling.train.plots_place.plots is not None)
-    listed = nestling.library.list
+    until(application, lambda: nestling.runs.opened.plots_place.plots is not None)
+    listed = nestling.runs.list
     until(application, lambda: listed.runs.rowCount() == RUNS)
     listed.show_runs([])
 
     def page() -> None:
-        nestling.window.show_page(LIBRARY)
+        nestling.window.show_place(Place.RUNS)
         until(application, lambda: listed.runs.rowCount() == RUNS)
         nestling.window.grab()
 
     def back() -> None:
-        nestling.window.show_page(TRAIN)
+        nestling.window.show_place(Place.NEW_RUN)
         listed.show_runs([])
 
     taken = []
@@ -224,7 +224,7 @@ def window(runs: Path) -> None:
         run_dir = runs / f"2026-01-01-{number:06d}"
         begun = time.perf_counter()
         nestling.library_commands.open_run(run_dir)
-        until(application, lambda run_dir=run_dir: nestling.library.opened_run_dir == run_dir)  # type: ignore[misc]
+        until(application, lambda run_dir=run_dir: nestling.runs.opened_run_dir == run_dir)  # type: ignore[misc]
         nestling.window.grab()
         taken.append(time.perf_counter() - begun)
     say("a run's plots shown, the first one", taken[0], "s", "")
@@ -249,8 +249,8 @@ def until(application: object, is_so: Callable[[], bool]) -> None:
 def long_run(home: Path) -> None:
     from PySide6.QtWidgets import QApplication
 
-    from app.ui.library.run_reading import read_run
     from app.ui.plots.run_plots import RunPlots
+    from app.ui.run.run_reading import read_run
 
     folder = home / "runs" / "2026-02-01-long"
     folder.mkdir(parents=True, exist_ok=True)

@@ -32,7 +32,7 @@ def main() -> None:
 def use_the_window(home: Path) -> None:
     from app.application import Nestling, make_application
     from app.ui.app_state import Phase
-    from app.ui.main_window import LIBRARY
+    from app.ui.places import Place
     from tests.conftest import write_run
 
     for number in range(50):
@@ -41,7 +41,7 @@ def use_the_window(home: Path) -> None:
     begin("start")
     nestling = Nestling(application)
     nestling.own_the_process()
-    page, window = nestling.library, nestling.window
+    page, window = nestling.runs, nestling.window
 
     def until(is_so: Callable[[], object]) -> None:
         end = time.monotonic() + 0.5  # what is written a little later counts as well
@@ -50,9 +50,9 @@ def use_the_window(home: Path) -> None:
             time.sleep(0.002)
 
     window.show()
-    until(lambda: nestling.train.plots_place.plots)
+    until(lambda: nestling.runs.opened.plots_place.plots)
     begin("the library's list")
-    window.show_page(LIBRARY)
+    window.show_place(Place.RUNS)
     until(lambda: page.list.runs.rowCount() == 50)
     begin("a run opened")
     nestling.library_commands.open_run(home / "runs" / "run-07")

@@ -85,8 +85,8 @@ def child(variant: str) -> dict[str, float]:
 
     nestling.state.run_event_received.connect(event_came)
     nestling.state.phase_changed.connect(phase_changed)
-    _once(application, lambda: nestling.train.plots_place.plots is not None)
-    if variant == "none" and (plots := nestling.train.plots_place.plots):
+    _once(application, lambda: nestling.runs.opened.plots_place.plots is not None)
+    if variant == "none" and (plots := nestling.runs.opened.plots_place.plots):
         plots.hide()
     nestling.control.start()
     application.exec()

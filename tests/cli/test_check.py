@@ -283,7 +283,7 @@ def test_datasets_to_mix_are_tokenised_too(tiny_model: Path, tmp_path: Path) -> 
         (["a.csv", "--map", "prompt=q"], "A column is mapped to prompt but none to completion."),
         (["a.csv", "--map", "body"], "'body' maps no column"),
         (["a.csv", "--model", "nowhere"], "There is no model folder at nowhere"),
-        (["a.csv", "--max-seq-length", "0"], "Longest example must be at least 8"),
+        (["a.csv", "--max-seq-length", "0"], "Max length (tokens) must be at least 8"),
     ],
 )
 def test_bad_arguments_end_with_2_and_one_sentence(

@@ -39,7 +39,7 @@ def test_every_setting_has_a_label_and_help_for_form_and_flags() -> None:
         ({"tiers": (TierConfig(0),)}, "Tier 0's update period"),
         ({"tiers": (TierConfig(1, 0.0),)}, "Tier 0's learning-rate factor"),
         ({"tiers": (TierConfig(2), TierConfig(1))}, "shortest first"),
-        ({"validation_share": 0.9}, "Held out"),
+        ({"validation_share": 0.9}, "Validation split"),
     ],
 )
 def test_what_can_t_work_is_said_in_a_sentence(change: dict[str, object], words: str) -> None:

@@ -19,7 +19,7 @@ from app.engine.mlx_gateway import computed_by
 from app.engine.trainer import resume, train
 from app.library.manifest import read_manifest
 from app.library.run_details import read_details
-from app.ui.library.facts import data_facts
+from app.ui.run.facts import data_facts
 from tests.engine.other_computers import OTHER, made_by
 
 

@@ -11,7 +11,7 @@ from app.library.going_on import check_not_done
 from app.library.manifest import read_manifest
 from app.library.run_details import read_details
 from app.library.run_summary import summarise
-from app.ui.library.run_reading import reading_to_resume
+from app.ui.run.run_reading import reading_to_resume
 
 MakeRun = Callable[..., Path]
 

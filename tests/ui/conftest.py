@@ -12,6 +12,15 @@ from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
 from app.core.config import TrainingConfig
+from app.core.paths import home_dir, runs_dir
+from app.library.queue_file import QUEUE_FILE
+from app.ui.app_state import AppState
+from app.ui.remembered import Remembered
+from app.ui.run_control import RunControl
+from app.ui.run_queue import RunQueue
+from app.ui.runs.runs_view import RunsView
+from app.workers.background import BackgroundTasks
+from app.workers.compute import ComputeThread
 from tests.ui.dropped_files import drop
 from tests.ui.forked_processes import ForkedProcesses
 
@@ -66,7 +75,32 @@ def nestling(build: Callable[..., Nestling], tiny_model: Path, qtbot: QtBot) -> 
     """The app in sight, with the tiny model as its base."""
     made = build(TrainingConfig(model=tiny_model))
     made.window.show()
-    qtbot.waitUntil(lambda: made.train.plots_place.plots is not None)
+    qtbot.waitUntil(lambda: made.runs.opened.plots is not None)
+    return made
+
+
+@pytest.fixture
+def queue(qapp: QApplication) -> Iterator[RunQueue]:
+    """A queue without a window; its state is its parent."""
+    compute, background = ComputeThread(qapp), BackgroundTasks(qapp)
+    state = AppState(TrainingConfig())
+    control = RunControl(state, compute, runs_dir())
+    yield RunQueue(state, control, background, home_dir() / QUEUE_FILE)
+    background.shut_down()
+    compute.shut_down()
+
+
+@pytest.fixture
+def runs_view(queue: RunQueue, tmp_path: Path, qapp: QApplication, qtbot: QtBot) -> RunsView:
+    """The list of runs without a window."""
+    return make_runs_view(queue, tmp_path, qapp, qtbot)
+
+
+def make_runs_view(queue: RunQueue, folder: Path, qapp: QApplication, qtbot: QtBot) -> RunsView:
+    state = queue.parent()
+    assert isinstance(state, AppState)
+    made = RunsView(state, queue, Remembered(folder / "s.ini", BackgroundTasks(qapp)))
+    qtbot.addWidget(made)
     return made
 
 

@@ -18,7 +18,7 @@ from app.core.demo import demo_config
 from app.core.paths import HOME_VARIABLE
 from app.ui.app_state import Phase
 from app.ui.appearance import Look
-from app.ui.main_window import TRAIN, TRY
+from app.ui.places import Place
 
 PICTURES = Path(__file__).parents[2] / ".readme"
 SIZE_PX = (1280, 800)
@@ -38,18 +38,19 @@ def main() -> None:
 
 
 def take_pictures(nestling: Nestling) -> None:
-    window, state, page = nestling.window, nestling.state, nestling.trying
+    window, state, page = nestling.window, nestling.state, nestling.playground
     nestling.appearance.choose(Look.LIGHT)
     window.resize(*SIZE_PX)
     window.show()
-    window.show_page(TRAIN)
+    window.show_place(Place.NEW_RUN)
     wait_until(
-        lambda: nestling.actions.start.isEnabled() and nestling.train.plots_place.plots is not None
+        lambda: nestling.actions.start.isEnabled() and nestling.runs.opened.plots is not None
     )
-    nestling.control.start()
+    nestling.actions.start.trigger()
     wait_until(lambda: state.phase in (Phase.FINISHED, Phase.FAILED))
+    wait_until(nestling.runs.opened.result.isVisible)
     take(nestling, "window")
-    window.show_page(TRY)
+    window.show_place(Place.PLAYGROUND)
     wait_until(lambda: len(page.starters) >= QUESTIONS and not nestling.trial.why_not_ask())
     for starter in page.starters[:QUESTIONS]:
         starter.click()

@@ -11,8 +11,8 @@ from app.application import Nestling
 from app.core.config import TierConfig, TrainingConfig
 from app.core.paths import runs_dir
 from app.ui.app_state import Phase
-from app.ui.main_window import LIBRARY, QUEUE
-from app.ui.tables.queue_model import BEGUN, STATE_COLUMN, WAITS
+from app.ui.places import Place
+from app.ui.tables.runs_model import STATE_COLUMN
 
 MakeRun = Callable[..., Path]
 
@@ -24,10 +24,10 @@ def opened(build: Callable[..., Nestling], qtbot: QtBot) -> Callable[[Path], Nes
     def show(run_dir: Path) -> Nestling:
         made = build()
         made.window.show()
-        made.window.show_page(LIBRARY)
+        made.window.show_place(Place.RUNS)
         made.library_commands.open_run(run_dir)
-        qtbot.waitUntil(lambda: made.library.opened_run_dir == run_dir)
-        qtbot.waitUntil(lambda: made.library.list.runs.rowCount() > 0)
+        qtbot.waitUntil(lambda: made.runs.opened_run_dir == run_dir)
+        qtbot.waitUntil(lambda: made.runs.list.runs.rowCount() > 0)
         return made
 
     return show
@@ -37,7 +37,7 @@ def test_a_finished_run_is_not_gone_on_with_from_its_last_checkpoint(
     make_run: MakeRun, opened: Callable[[Path], Nestling]
 ) -> None:
     nestling = opened(make_run(runs_dir() / "a", saves=(4, 8)))
-    view = nestling.library.opened.checkpoints
+    view = nestling.runs.opened.checkpoints
     assert not view.resume.isEnabled()
     assert "all 8 steps were made" in view.resume.toolTip()
     assert "all 8 steps were made" in view.why_not.text()
@@ -51,7 +51,7 @@ def test_nothing_is_thinned_out_where_only_the_best_and_the_last_are_left(
     make_run: MakeRun, opened: Callable[[Path], Nestling]
 ) -> None:
     nestling = opened(make_run(runs_dir() / "a", saves=(4, 8)))
-    thin_out = nestling.library.opened.checkpoints.thin_out
+    thin_out = nestling.runs.opened.checkpoints.thin_out
     assert not thin_out.isEnabled()
     assert "Only the best and the last" in thin_out.toolTip()
 
@@ -61,7 +61,7 @@ def test_a_damaged_checkpoint_says_why_it_can_not_be_tried(
 ) -> None:
     run = make_run(runs_dir() / "a", saves=(4, 8))
     (run / "checkpoints" / "step-000008" / "adapters.safetensors").unlink()
-    view = opened(run).library.opened.checkpoints
+    view = opened(run).runs.opened.checkpoints
     for control in (view.attempt, view.export, view.resume):
         assert not control.isEnabled()
         assert "adapters.safetensors is missing" in control.toolTip()
@@ -73,7 +73,7 @@ def test_a_run_whose_last_checkpoint_is_damaged_goes_on_from_an_earlier_one_only
 ) -> None:
     run = make_run(runs_dir() / "a", outcome=None, saves=(4, 6))
     (run / "checkpoints" / "step-000006" / "adapters.safetensors").unlink()
-    view = opened(run).library.opened
+    view = opened(run).runs.opened
     assert not view.head.resume.isEnabled()
     for told in (view.head.resume.toolTip(), view.head.subtitle.text()):
         assert "of step 6, is damaged: adapters.safetensors is missing." in told
@@ -82,21 +82,21 @@ def test_a_run_whose_last_checkpoint_is_damaged_goes_on_from_an_earlier_one_only
     assert view.checkpoints.resume.isEnabled()
 
 
-def test_nothing_takes_the_train_page_while_a_run_is_in_progress(
+def test_no_run_is_resumed_while_one_is_in_progress_and_any_can_be_planned(
     make_run: MakeRun, opened: Callable[[Path], Nestling]
 ) -> None:
     nestling = opened(make_run(runs_dir() / "a", outcome="stopped", saves=(4, 6)))
-    view, runs = nestling.library.opened, nestling.library.list
-    taking = (view.head.resume, view.checkpoints.resume, runs.resume, *view.head.repeat.repeats[:2])
-    waiting = view.head.repeat.repeats[2:]
-    assert all(control.isEnabled() for control in (*taking, *waiting))
+    view, runs = nestling.runs.opened, nestling.runs.list
+    resuming = (view.head.resume, view.checkpoints.resume, runs.resume)
+    planning = (view.head.more.continued, *view.head.more.repeats)
+    assert all(control.isEnabled() for control in (*resuming, *planning))
     nestling.state.set_phase(Phase.RUNNING)
-    for control in taking:
+    for control in resuming:
         assert not control.isEnabled()
         assert "A run is in progress" in control.toolTip()
-    assert all(control.isEnabled() for control in waiting)
-    nestling.state.set_phase(Phase.READY)
-    assert all(control.isEnabled() for control in (*taking, *waiting))
+    assert all(action.isEnabled() for action in planning)
+    nestling.state.set_phase(Phase.IDLE)
+    assert all(control.isEnabled() for control in (*resuming, *planning))
 
 
 def test_the_menu_offers_to_take_a_run_only_where_there_is_one(
@@ -107,37 +107,37 @@ def test_the_menu_offers_to_take_a_run_only_where_there_is_one(
     menus.file.aboutToShow.emit()
     assert menus.reveal.isEnabled()
     assert menus.export.isEnabled()
-    window.show_page(QUEUE)
+    window.show_place(Place.NEW_RUN)
     menus.file.aboutToShow.emit()
     for action in (menus.reveal, menus.export):
         assert not action.isEnabled()
-        assert "Select a run in the library" in action.toolTip()
+        assert "Select a run on the Runs page" in action.toolTip()
     menus.file.aboutToHide.emit()
     menus.export.trigger()  # by its shortcut
-    assert "Select a run in the library" in window.notice.text.text()
+    assert "Select a run on the Runs page" in window.notice.text.text()
 
 
-def test_a_waiting_run_that_is_made_ready_keeps_its_place(
+def test_a_waiting_run_that_is_prepared_keeps_its_place(
     nestling: Nestling, tiny_model: Path, chat_file: Path, qtbot: QtBot
 ) -> None:
     config = TrainingConfig(
         model=tiny_model, data=chat_file, steps=3, rank=2, tiers=(TierConfig(1),), name="first"
     )
-    queue, page = nestling.queue, nestling.queue_page
+    queue, page = nestling.queue, nestling.runs.list
     queue.add(config)
     queue.add(replace(config, name="second"))
     queue.start()
-    told = [page.model.data(page.model.index(row, STATE_COLUMN)) for row in range(2)]
-    assert told == [BEGUN, WAITS]
+    told = [page.runs.data(page.runs.index(row, STATE_COLUMN)) for row in range(2)]
+    assert told == ["Preparing…", "Waiting · 2 of 2"]
     page.table.selectRow(0)
-    for control in (page.later, page.remove):
+    for control in (page.later, page.delete):
         assert not control.isEnabled()
         assert "being prepared" in control.toolTip()
     queue.remove(queue.runs[0].key)
     queue.move(queue.runs[0].key, 1)
     assert [run.config.name for run in queue.runs] == ["first", "second"]
     page.table.selectRow(1)
-    assert page.remove.isEnabled()
+    assert page.delete.isEnabled()
     queue.hold()
     qtbot.waitUntil(lambda: nestling.state.phase is Phase.FINISHED)
     assert [run.config.name for run in queue.runs] == ["second"]

@@ -10,11 +10,11 @@ from pytestqt.qtbot import QtBot
 from app.application import Nestling
 from app.core.config import TierConfig, TrainingConfig
 from app.core.paths import runs_dir
-from app.ui.library.compare_view import CompareView
-from app.ui.library.compared import NAME_LENGTH, comparing, told_apart
-from app.ui.library.facts import differing_settings, setting_text
-from app.ui.library.picture import as_svg
-from app.ui.main_window import LIBRARY
+from app.ui.places import Place
+from app.ui.run.facts import differing_settings, setting_text
+from app.ui.run.picture import as_svg
+from app.ui.runs.compare_view import CompareView
+from app.ui.runs.compared import NAME_LENGTH, comparing, told_apart
 
 MakeRun = Callable[..., Path]
 
@@ -148,13 +148,13 @@ def test_two_selected_runs_are_compared_in_the_window(
         make_run(runs_dir() / name)
     nestling = build()
     nestling.window.show()
-    nestling.window.show_page(LIBRARY)
-    runs = nestling.library.list
+    nestling.window.show_place(Place.RUNS)
+    runs = nestling.runs.list
     qtbot.waitUntil(lambda: runs.runs.rowCount() == 2)
     assert not runs.compare.isEnabled()
     runs.table.selectAll()
     runs.compare.click()
-    page = nestling.library
+    page = nestling.runs
     qtbot.waitUntil(lambda: page.views.currentWidget() is page.compared)
     page.compared.back.click()
     assert page.views.currentWidget() is runs

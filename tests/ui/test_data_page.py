@@ -13,8 +13,8 @@ from pytestqt.qtbot import QtBot
 from app.application import Nestling
 from app.core.config import MixedDataset, TrainingConfig
 from app.ui.data.words import DECIDE_PACE, share
-from app.ui.main_window import DATA, TRAIN
 from app.ui.pages.data_page import COLUMNS, PROBLEMS, STATISTICS
+from app.ui.places import Place
 
 Drop = Callable[[QWidget, Path], bool]
 
@@ -55,24 +55,24 @@ def bad(tmp_path: Path) -> Path:
 def test_a_drop_shows_the_first_rows_and_then_how_the_model_sees_them(
     nestling: Nestling, drop: Drop, chat_file: Path, qtbot: QtBot
 ) -> None:
-    nestling.window.show_page(DATA)
+    nestling.window.show_place(Place.DATA)
     assert drop(nestling.window, chat_file)
     qtbot.waitUntil(lambda: "What is 0 plus 0?" in shown(nestling))
     qtbot.waitUntil(lambda: "<|im_start|>assistant" in shown(nestling))
-    assert nestling.window.pages.currentIndex() == DATA, "a drop does not lead away from here"
+    assert nestling.window.place is Place.DATA, "a drop does not lead away from here"
     qtbot.waitUntil(tokens_are_there(nestling))
     assert nestling.data.status.text.text() == "Tokenized. Ready to train."
     assert nestling.data.rows.total.text() == "of 40"
 
 
 def test_the_data_card_leads_to_the_page(nestling: Nestling, chat_file: Path, qtbot: QtBot) -> None:
-    card = nestling.train.data
+    card = nestling.new_run.data
     assert not card.look_closer.isVisible()
     nestling.commands.open_path(chat_file)
     qtbot.waitUntil(nestling.actions.start.isEnabled)
-    assert nestling.window.pages.currentIndex() == TRAIN, "a good dataset needs nobody"
+    assert nestling.window.place is Place.NEW_RUN, "a good dataset needs nobody"
     qtbot.mouseClick(card.look_closer, Qt.MouseButton.LeftButton)
-    assert nestling.window.pages.currentIndex() == DATA
+    assert nestling.window.place is Place.DATA
 
 
 def test_any_row_can_be_gone_to(nestling: Nestling, many: Path, qtbot: QtBot) -> None:
@@ -121,7 +121,7 @@ def test_what_is_cut_is_struck_through(nestling: Nestling, many: Path, qtbot: Qt
 def test_dragging_the_line_changes_the_limit_and_what_is_said_of_it(
     nestling: Nestling, many: Path, qtbot: QtBot
 ) -> None:
-    nestling.window.show_page(DATA)
+    nestling.window.show_place(Place.DATA)
     nestling.data.show_view(STATISTICS)
     nestling.commands.open_path(many)
     qtbot.waitUntil(tokens_are_there(nestling))
@@ -133,7 +133,7 @@ def test_dragging_the_line_changes_the_limit_and_what_is_said_of_it(
     plot.line.sigDragged.emit(plot.line)
     qtbot.waitUntil(lambda: nestling.state.config.max_seq_length == 256)
     assert view.effect.text() == "1 validation row (5 %) is cut at the limit."
-    assert nestling.train.form.fields["max_seq_length"].control.value() == 256  # type: ignore[attr-defined]
+    assert nestling.new_run.form.fields["max_seq_length"].control.value() == 256  # type: ignore[attr-defined]
     figures = {figure.name: figure.value for figure in view.counted.shown}
     statistics = nestling.data_work.figures.statistics
     assert statistics is not None
@@ -161,21 +161,21 @@ def test_the_run_is_told_in_steps_and_time_only_once_that_was_measured(
     qtbot.waitUntil(lambda: nestling.data_work.figures.speed is not None)
     timed = next(figure for figure in view.run.shown if figure.name == "Time")
     assert timed.value.startswith("about ")
-    assert timed.note == "at 8 trained tokens/s, as in cats, which had other data or settings"
+    assert timed.note == "Based on “cats” (8 tokens/s; different settings)"
     config = nestling.state.config
     alike = {name: getattr(config, name) for name in DECIDE_PACE}
     make_run(home / "20270101-dogs", model=config.model, name="dogs", **alike)
     nestling.data_work.figures._look_up_speed()
     qtbot.waitUntil(lambda: nestling.data_work.figures.speed.run == "dogs")  # type: ignore[union-attr]
     timed = next(figure for figure in view.run.shown if figure.name == "Time")
-    assert timed.note == "at 8 trained tokens/s, as in dogs"
+    assert timed.note == "Based on “dogs” (8 tokens/s)"
 
 
 def test_a_dataset_with_bad_rows_leads_to_its_problems(
     nestling: Nestling, drop: Drop, bad: Path, qtbot: QtBot
 ) -> None:
     assert drop(nestling.window, bad)
-    qtbot.waitUntil(lambda: nestling.window.pages.currentIndex() == DATA)
+    qtbot.waitUntil(lambda: nestling.window.place is Place.DATA)
     view = nestling.data.problems
     assert nestling.data.tabs.checkedId() == PROBLEMS
     assert view.counts == {"broken json": 2, "empty": 1, "duplicate": 1}
@@ -222,8 +222,8 @@ def test_a_dataset_that_the_model_refuses_is_said_to_be_refused(
     reason = "No training row can be used: calls.jsonl, line 1: the model's chat template "
     assert page.status.problem.text().startswith(reason)
     assert not page.status.text.text()
-    assert nestling.state.why_not_start().startswith(reason)
-    assert nestling.train.header.status.toolTip().startswith(reason)
+    assert nestling.state.start_blocker().startswith(reason)
+    assert nestling.new_run.header.problem.text().startswith(reason)
     assert nestling.actions.start.toolTip().startswith(reason)
     assert not nestling.actions.queue.isEnabled()
     (figure,) = page.statistics.run.shown
@@ -233,7 +233,7 @@ def test_a_dataset_that_the_model_refuses_is_said_to_be_refused(
     nothing_follows = "As the file has it: the model takes none of these."
     qtbot.waitUntil(lambda: page.rows.note.text() == nothing_follows)
     assert page.statistics._waiting.text() == "No row could be tokenized."
-    assert nestling.train.data.problem.text() == nestling.state.rows_problem
+    assert nestling.new_run.data.problem.text() == nestling.state.rows_problem
     qtbot.waitUntil(lambda: page.problems.counts == {"refused by the model": 6, "duplicate": 5})
     nestling.commands.open_path(write_calls(tmp_path / "some.jsonl", plain=5))
     qtbot.waitUntil(lambda: work.preview.total == 5)
@@ -252,7 +252,7 @@ def test_a_run_of_too_few_rows_can_t_be_started(
     nestling.commands.open_path(many)
     qtbot.waitUntil(lambda: bool(state.rows_problem))
     assert not start.isEnabled()
-    assert state.why_not_start() == (
+    assert state.start_blocker() == (
         "There are 100 training rows, fewer than the batch size of 200. "
         "Lower the batch size, or add rows."
     )
@@ -260,7 +260,7 @@ def test_a_run_of_too_few_rows_can_t_be_started(
     assert start.isEnabled(), "told at once: the rows are the same"
     state.change_config(max_seq_length=8)
     assert not start.isEnabled()
-    assert state.why_not_start().startswith(
+    assert state.start_blocker().startswith(
         "Every training row is longer than the limit of 8 tokens; the shortest has 1"
     )
     state.change_config(max_seq_length=2048)
@@ -275,7 +275,7 @@ def test_a_run_of_too_few_rows_can_t_be_started(
         state.change_config(seed=seeds)
         measured = nestling.data_work.figures.all
         qtbot.waitUntil(lambda before=measured: nestling.data_work.figures.all is not before)
-    assert state.why_not_start() == (
+    assert state.start_blocker() == (
         "No row of the mixed-in old is left to train on: all are held out for validation. "
         "Hold out a smaller share, or none."
     )
@@ -285,7 +285,7 @@ def test_bad_rows_are_left_out_where_the_user_says_so(
     nestling: Nestling, bad: Path, qtbot: QtBot
 ) -> None:
     nestling.commands.open_path(bad)
-    qtbot.waitUntil(lambda: nestling.window.pages.currentIndex() == DATA)
+    qtbot.waitUntil(lambda: nestling.window.place is Place.DATA)
     assert not nestling.actions.start.isEnabled()
     qtbot.mouseClick(nestling.data.problems.leave_out, Qt.MouseButton.LeftButton)
     assert nestling.state.config.bad_rows == "leave out"
@@ -297,7 +297,7 @@ def test_bad_rows_are_left_out_where_the_user_says_so(
 
 def test_a_corrected_file_is_read_again(nestling: Nestling, bad: Path, qtbot: QtBot) -> None:
     nestling.commands.open_path(bad)
-    qtbot.waitUntil(lambda: nestling.window.pages.currentIndex() == DATA)
+    qtbot.waitUntil(lambda: nestling.window.place is Place.DATA)
     bad.write_text("".join(json.dumps({"text": f"Right {i}."}) + "\n" for i in range(30)))
     nestling.data.problems.reread.click()
     assert nestling.state.is_inspecting
@@ -311,7 +311,7 @@ def test_columns_are_mapped_tried_used_and_remembered(
     nestling: Nestling, unmapped: Path, chat_file: Path, qtbot: QtBot
 ) -> None:
     nestling.commands.open_path(unmapped)
-    qtbot.waitUntil(lambda: nestling.window.pages.currentIndex() == DATA)
+    qtbot.waitUntil(lambda: nestling.window.place is Place.DATA)
     view = nestling.data.columns
     assert nestling.data.tabs.checkedId() == COLUMNS
     qtbot.waitUntil(lambda: list(view.roles) == ["n", "asked", "answered"])
@@ -403,7 +403,7 @@ def test_without_a_dataset_the_page_says_how_to_give_one(
 ) -> None:
     nestling = build(TrainingConfig(model=tiny_model))
     nestling.window.show()
-    nestling.window.show_page(DATA)
+    nestling.window.show_place(Place.DATA)
     assert nestling.data._title.text() == "No dataset yet"
     assert nestling.data.sample.isVisible()
     path = tmp_path / "empty.csv"
@@ -419,7 +419,7 @@ def test_without_a_dataset_the_page_says_how_to_give_one(
 def test_reading_can_be_cancelled_and_the_dataset_before_stays(
     nestling: Nestling, chat_file: Path, tmp_path: Path, qtbot: QtBot
 ) -> None:
-    nestling.window.show_page(DATA)
+    nestling.window.show_place(Place.DATA)
     nestling.commands.open_path(chat_file)
     qtbot.waitUntil(tokens_are_there(nestling))
     big = tmp_path / "big.jsonl"

@@ -9,8 +9,8 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
-from app.ui.main_window import DATA
 from app.ui.pages.data_page import PROBLEMS
+from app.ui.places import Place
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def _looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def nestling(_looks_often: None, nestling: Nestling) -> Nestling:
-    nestling.window.show_page(DATA)
+    nestling.window.show_place(Place.DATA)
     return nestling
 
 
@@ -58,7 +58,7 @@ def test_a_file_that_changes_is_read_again_and_that_is_told(
     qtbot.waitUntil(lambda: "new row number 0" in nestling.data.rows.text.toPlainText())
     assert nestling.window.notice.isVisible()
     told = nestling.window.notice.text.text()
-    assert told == "data.jsonl changed on the disk and was read again."
+    assert told == "Reloaded data.jsonl: it changed on disk."
     nestling.commands.open_path(write(tmp_path / "other.jsonl", texts(8)))
     qtbot.waitUntil(tokens_of(nestling, 8))
     assert not nestling.window.notice.isVisible()
@@ -145,7 +145,7 @@ def test_a_mixed_in_folder_that_gets_a_validation_file_is_read_again(
     qtbot.waitUntil(tokens_of(nestling, 20, 12))
     write(tmp_path / "old" / "valid.jsonl", texts(3, "held"))
     qtbot.waitUntil(tokens_of(nestling, 20, 15))
-    assert nestling.window.notice.text.text().startswith("old changed on the disk")
+    assert nestling.window.notice.text.text().startswith("Reloaded old: ")
 
 
 def test_the_list_of_problems_stays_in_sight_while_they_are_mended(
@@ -171,15 +171,15 @@ def test_look_closer_shows_the_dataset_that_is_wrong(
     qtbot.waitUntil(lambda: page.tabs.checkedId() == PROBLEMS)
     page.chooser.choices[0].click()
     page.show_view(0)
-    nestling.window.show_page(0)
-    nestling.train.data.look_closer.click()
-    assert nestling.window.pages.currentIndex() == DATA
+    nestling.window.show_place(Place.NEW_RUN)
+    nestling.new_run.data.look_closer.click()
+    assert nestling.window.place is Place.DATA
     assert page.chooser.choices[1].isChecked()
     assert page.tabs.checkedId() == PROBLEMS
     page.chooser.choices[0].click()
     write(bad, texts(20))
     qtbot.waitUntil(tokens_of(nestling, 20, 20))
     page.show_view(0)
-    nestling.train.data.look_closer.click()
+    nestling.new_run.data.look_closer.click()
     assert page.chooser.choices[0].isChecked(), "none is wrong: the one that was shown last"
     assert page.tabs.checkedId() == 0

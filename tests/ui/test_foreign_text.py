@@ -19,7 +19,7 @@ from pytestqt.qtbot import QtBot
 from app.application import Nestling
 from app.core.paths import runs_dir
 from app.ui.errors_shown import ErrorSink
-from app.ui.main_window import LIBRARY
+from app.ui.places import Place
 from app.workers.background import Failure
 from tests.conftest import write_chats
 from tests.ui.dropped_files import drop
@@ -82,8 +82,8 @@ def make_hostile(make_run: Callable[..., Path]) -> Path:
 def test_a_run_s_name_is_shown_as_it_stands_all_over_the_library(
     nestling: Nestling, make_hostile: Path, qtbot: QtBot
 ) -> None:
-    page = nestling.library
-    nestling.window.show_page(LIBRARY)
+    page = nestling.runs
+    nestling.window.show_place(Place.RUNS)
     nestling.library_commands.list_runs()
     qtbot.waitUntil(lambda: page.list.runs.rowCount() == 2)
     assert {"plain", "guessed"} <= seen(nestling.window)

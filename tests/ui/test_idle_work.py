@@ -10,8 +10,8 @@ from pytestqt.qtbot import QtBot
 from app.application import Nestling
 from app.core.paths import runs_dir
 from app.ui.idle_work import IdleWork
-from app.ui.library.opened_plots import OpenedPlots
-from app.ui.library.run_reading import read_run
+from app.ui.run.opened_plots import OpenedPlots
+from app.ui.run.run_reading import read_run
 from app.ui.theme import DARK
 from tests.patience import PATIENCE_SECONDS
 
@@ -33,7 +33,7 @@ class Watch:
 
 sys.meta_path.insert(0, Watch())
 nestling.window.show()
-while nestling.library.opened.plots is None:
+while nestling.runs.opened.plots is None:
     application.processEvents()
 print("in the window's thread:", threads)
 nestling.window.close()
@@ -102,8 +102,8 @@ def test_the_window_opens_a_run_with_the_plots_it_has(
     nestling: Nestling, make_run: MakeRun, qtbot: QtBot
 ) -> None:
     run = make_run(runs_dir() / "a")
-    qtbot.waitUntil(lambda: nestling.library.opened.plots is not None)
-    plots = nestling.library.opened.plots
+    qtbot.waitUntil(lambda: nestling.runs.opened.plots is not None)
+    plots = nestling.runs.opened.plots
     nestling.library_commands.open_run(run)
     qtbot.waitUntil(lambda: plots is not None and plots.series is not None)
-    assert nestling.library.opened.plots is plots
+    assert nestling.runs.opened.plots is plots

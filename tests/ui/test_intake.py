@@ -7,7 +7,6 @@ from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
 from app.core.paths import starter_model_dir
-from app.ui.app_state import Phase
 
 Drop = Callable[[QWidget, Path], bool]
 
@@ -20,8 +19,8 @@ def test_a_dropped_folder_with_a_train_file_is_a_dataset(
     (folder / "train.jsonl").write_bytes(chat_file.read_bytes())
     assert drop(nestling.window, folder)
     qtbot.waitUntil(nestling.actions.start.isEnabled)
-    assert nestling.train.data.name.text() == "letters"
-    assert "40 chat examples" in nestling.train.data.summary.text()
+    assert nestling.new_run.data.name.text() == "letters"
+    assert "40 chat examples" in nestling.new_run.data.summary.text()
 
 
 def test_examples_with_tools_are_called_so_on_both_pages(
@@ -35,7 +34,7 @@ def test_examples_with_tools_are_called_so_on_both_pages(
     )
     assert drop(nestling.window, path)
     qtbot.waitUntil(lambda: nestling.state.dataset is not None)
-    assert nestling.train.data.summary.text().startswith("8 examples with tools · ")
+    assert nestling.new_run.data.summary.text().startswith("8 examples with tools · ")
     assert nestling.data.summary.text().startswith("8 examples with tools · ")
 
 
@@ -43,11 +42,11 @@ def test_a_dropped_model_folder_becomes_the_base_model(
     nestling: Nestling, drop: Drop, tiny_model: Path, qtbot: QtBot
 ) -> None:
     nestling.intake.use_starter_model()
-    assert nestling.train.model.name.text() == "Starter model"
+    assert nestling.new_run.model.name.text() == "Starter model"
     assert drop(nestling.window, tiny_model)
     qtbot.waitUntil(lambda: nestling.state.config.model == tiny_model)
-    assert nestling.train.model.name.text() == tiny_model.name
-    nestling.train.model.starter.click()
+    assert nestling.new_run.model.name.text() == tiny_model.name
+    nestling.new_run.model.starter.click()
     assert nestling.state.config.model == starter_model_dir()
 
 
@@ -74,13 +73,13 @@ def test_bad_rows_are_named_with_their_lines_and_can_not_be_trained_on(
     path.write_text("\n".join([good, "{oops", good, '{"prompt": "x"}'] + ["{"] * 5) + "\n")
     nestling.commands.open_path(path)
     qtbot.waitUntil(lambda: nestling.state.dataset is not None)
-    assert nestling.train.data.problem.text() == "7 rows can't be used:"
-    told = nestling.train.data.rows.text()
+    assert nestling.new_run.data.problem.text() == "7 rows can't be used:"
+    told = nestling.new_run.data.rows.text()
     assert "Line 2: is not valid JSON" in told
     assert "Line 4: has a prompt but no completion" in told
     assert "… and 3 more." in told
     assert not nestling.actions.start.isEnabled()
-    assert "rows that can't be used" in nestling.train.header.start.toolTip()
+    assert "rows that can't be used" in nestling.new_run.header.start.toolTip()
 
 
 def test_bad_rows_that_are_to_be_left_out_do_not_stop_a_run(
@@ -92,7 +91,7 @@ def test_bad_rows_that_are_to_be_left_out_do_not_stop_a_run(
     nestling.commands.open_path(path)
     qtbot.waitUntil(nestling.actions.start.isEnabled)
     assert nestling.state.config.map == "", "another file's columns are not this one's"
-    assert nestling.train.data.rows.text().startswith("Line 4: text is empty.")
+    assert nestling.new_run.data.rows.text().startswith("Line 4: text is empty.")
 
 
 def test_a_file_that_is_no_dataset_is_said_so_where_it_was_dropped(
@@ -102,52 +101,40 @@ def test_a_file_that_is_no_dataset_is_said_so_where_it_was_dropped(
     path.write_text("a,b\n")
     nestling.commands.open_path(path)
     qtbot.waitUntil(lambda: nestling.state.dataset_failure is not None)
-    assert nestling.state.phase is Phase.EMPTY
-    assert "table.csv" in nestling.train.hero.problem.text()
+    assert "table.csv" in nestling.new_run.hero.problem.text()
 
 
-def test_nothing_is_taken_in_during_a_run(
+def test_the_next_run_is_planned_while_one_trains(
     nestling: Nestling, drop: Drop, chat_file: Path, tmp_path: Path, qtbot: QtBot
 ) -> None:
+    state, page = nestling.state, nestling.new_run
     nestling.commands.open_path(chat_file)
-    qtbot.waitUntil(lambda: nestling.actions.start.isEnabled())
+    qtbot.waitUntil(nestling.actions.start.isEnabled)
+    state.change_config(steps=100_000, steps_per_eval=100_000, steps_per_save=100_000)
     nestling.actions.start.trigger()
-    assert not drop(nestling.window, tmp_path)
-    assert "in progress" in nestling.window.notice.text.text()
-    nestling.commands.open_path(tmp_path)  # as from Finder
-    assert nestling.state.config.data == chat_file
-    for opener in nestling.menus.openers:
-        assert not opener.isEnabled()
-        assert "in progress" in opener.toolTip()
+    qtbot.waitUntil(lambda: state.step is not None)
+    other = tmp_path / "letters.jsonl"
+    other.write_bytes(chat_file.read_bytes())
+    assert drop(nestling.window, other)
+    qtbot.waitUntil(lambda: state.config.data == other and not state.is_inspecting)
+    page.form.fields["steps"].control.setValue(7)  # type: ignore[attr-defined]
+    assert (page.header.name.placeholderText(), page.header.start.isVisible()) == ("letters", False)
+    nestling.actions.queue.trigger()
+    assert state.run_config is not None
+    assert (state.run_config.data, state.run_config.steps) == (chat_file, 100_000)
+    (waiting,) = nestling.queue.runs
+    assert (waiting.config.data, waiting.config.steps) == (other, 7)
+    assert nestling.queue.is_going, "the first that is added to an idle queue starts next"
     nestling.actions.stop.trigger()
-    qtbot.waitUntil(lambda: not nestling.state.phase.is_active)
-    assert all(opener.isEnabled() for opener in nestling.menus.openers)
-    assert not nestling.window.notice.isVisible()
+    qtbot.waitUntil(lambda: not state.phase.is_active)
+    assert page.header.start.isVisible()
 
 
 def test_every_part_of_the_window_leaves_drops_to_it(nestling: Nestling) -> None:
     takers = {w for w in nestling.window.findChildren(QWidget) if w.acceptDrops()}
-    table = nestling.queue_page.table  # takes its own rows and nothing else (test_queue.py)
+    table = nestling.runs.list.table  # takes its own rows and nothing else (test_queue.py)
     models = nestling.models  # takes folders that may hold models (test_models_page.py)
     assert takers <= {table, table.viewport(), models}
-
-
-def test_a_new_dataset_takes_the_place_of_the_last_run(
-    nestling: Nestling, chat_file: Path, tmp_path: Path, qtbot: QtBot
-) -> None:
-    nestling.commands.open_path(chat_file)
-    qtbot.waitUntil(nestling.actions.start.isEnabled)
-    nestling.state.change_config(steps=1)
-    nestling.actions.start.trigger()
-    qtbot.waitUntil(lambda: nestling.state.phase is Phase.FINISHED)
-    other = tmp_path / "letters.jsonl"
-    other.write_bytes(chat_file.read_bytes())
-    nestling.commands.open_path(other)
-    qtbot.waitUntil(nestling.actions.start.isEnabled)
-    assert nestling.state.phase is Phase.READY
-    assert nestling.state.finished is None
-    assert nestling.train.header.name.text() == "letters"
-    assert not nestling.train.header.results.isVisible()
 
 
 def test_a_drop_that_is_refused_leaves_the_dataset_that_was_there(
@@ -211,8 +198,8 @@ def test_an_empty_validation_file_is_told_in_one_sentence(
     (folder / "valid.jsonl").write_text("")
     nestling.commands.open_path(folder)
     qtbot.waitUntil(lambda: nestling.state.dataset is not None)
-    card = nestling.train.data
+    card = nestling.new_run.data
     assert card.problem.text().startswith("valid.jsonl is empty.")
     assert card.rows.isHidden()
     assert "held out" not in card.summary.text()
-    assert nestling.train.header.start.toolTip() == "valid.jsonl is empty."
+    assert nestling.new_run.header.start.toolTip() == "valid.jsonl is empty."

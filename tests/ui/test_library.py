@@ -12,14 +12,16 @@ from app.application import Nestling
 from app.library.run_summary import Retention, RunSummary
 from app.ui.app_state import Phase
 from app.ui.export import LONGEST_NAME, shortened
-from app.ui.library.runs_columns import DRAGGED
-from app.ui.library.runs_view import RunsView
 from app.ui.live_run import LiveRun
-from app.ui.main_window import LIBRARY
+from app.ui.places import Place
 from app.ui.remembered import Remembered
+from app.ui.run_queue import RunQueue
+from app.ui.runs.runs_columns import DRAGGED
+from app.ui.runs.runs_view import RunsView
 from app.ui.tables.runs_model import NAME_COLUMN, STATE_COLUMN, RunsModel
 from app.workers.background import BackgroundTasks
 from app.workers.library_tasks import free_name
+from tests.ui.conftest import make_runs_view
 
 NOON = datetime(2026, 11, 2, 12, 0, tzinfo=UTC)
 
@@ -43,10 +45,8 @@ def summary(name: str, **changes: object) -> RunSummary:
 
 
 @pytest.fixture
-def page(qapp: QApplication, qtbot: QtBot, tmp_path: Path) -> RunsView:
-    made = RunsView(Remembered(tmp_path / "s.ini", BackgroundTasks(qapp)))
-    qtbot.addWidget(made)
-    return made
+def page(runs_view: RunsView) -> RunsView:
+    return runs_view
 
 
 def test_a_run_is_told_in_words(qtmodeltester: ModelTester) -> None:
@@ -55,7 +55,7 @@ def test_a_run_is_told_in_words(qtmodeltester: ModelTester) -> None:
     qtmodeltester.check(model)
     told = [model.data(model.index(0, column)) for column in range(model.columnCount())]
     assert told[:7] == ["one", "Qwen3-0.6B", "letters", "1 · 2 · 4", "300", "1.250", "94 → 90 %"]
-    assert told[8:] == ["52 KB", "Finished"]
+    assert (told[8], told[-1]) == ("52 KB", "Finished")
     assert model.data(model.index(1, 5)) == model.data(model.index(1, 7)) == "–"
 
 
@@ -89,12 +89,12 @@ def test_columns_are_sorted_by_a_click_on_their_heading(page: RunsView) -> None:
 
 
 def test_an_empty_library_offers_the_sample_data(nestling: Nestling, qtbot: QtBot) -> None:
-    nestling.window.show_page(LIBRARY)
-    assert nestling.library.list.sample.isVisible()
-    nestling.library.list.sample.click()
-    assert not nestling.window.is_library_shown
+    nestling.window.show_place(Place.RUNS)
+    assert nestling.runs.list.sample.isVisible()
+    nestling.runs.list.sample.click()
+    assert nestling.window.place is Place.NEW_RUN
     qtbot.waitUntil(nestling.actions.start.isEnabled)
-    assert nestling.train.header.name.text() == "demo"
+    assert nestling.new_run.header.name.text() == "demo"
 
 
 def test_a_checkpoint_is_exported_whole_and_never_over_another(
@@ -129,7 +129,7 @@ def test_an_export_says_how_far_it_is_and_can_be_cancelled_there(
     qtbot.waitUntil(lambda: f"Exporting into {tmp_path / 'out'}: " in notice.text.text())
     assert notice.action.text() == "Cancel"
     notice.action.click()
-    qtbot.waitUntil(lambda: "The export was cancelled" in notice.text.text())
+    qtbot.waitUntil(lambda: "Export canceled." in notice.text.text())
     assert not (tmp_path / "out").exists()
 
 
@@ -154,24 +154,26 @@ def test_the_run_in_progress_is_listed_as_it_stands(
     nestling.commands.open_path(chat_file)
     qtbot.waitUntil(nestling.actions.start.isEnabled)
     nestling.state.change_config(steps=5000, steps_per_eval=1000, steps_per_save=1000)
-    nestling.window.show_page(LIBRARY)
+    nestling.window.show_place(Place.RUNS)
     nestling.actions.start.trigger()
-    runs = nestling.library.list.runs
+    nestling.runs.show_list()
+    runs = nestling.runs.list.runs
 
     def told(column: int) -> str:
         return str(runs.data(runs.index(0, column))) if runs.rowCount() else ""
 
-    qtbot.waitUntil(lambda: told(4) not in ("", "0"))
-    assert told(5) != "–"
-    assert told(STATE_COLUMN) == "Running"
+    qtbot.waitUntil(lambda: told(STATE_COLUMN).startswith("Running · "))
+    qtbot.waitUntil(lambda: told(5) != "–")
     nestling.actions.pause.trigger()
-    assert told(STATE_COLUMN) == "Pausing…"
-    qtbot.waitUntil(lambda: told(STATE_COLUMN) == "Paused")
-    nestling.library.list.refresh_requested.emit()
+    assert told(STATE_COLUMN).startswith("Pausing… · ")
+    qtbot.waitUntil(lambda: told(STATE_COLUMN).startswith("Paused · "))
+    assert nestling.window.windowTitle().endswith(" % – Nestling")
+    nestling.runs.list.refresh_requested.emit()
     qtbot.waitUntil(lambda: not nestling.background.is_busy)
-    assert told(STATE_COLUMN) == "Paused"
+    assert told(STATE_COLUMN).startswith("Paused · ")
     nestling.actions.stop.trigger()
     qtbot.waitUntil(lambda: told(STATE_COLUMN) == "Stopped")
+    assert nestling.window.windowTitle() == "Nestling"
 
 
 def test_a_run_that_goes_on_keeps_its_best_until_there_is_a_better_one() -> None:
@@ -290,7 +292,7 @@ def test_columns_are_as_wide_as_qt_itself_would_make_them(page: RunsView) -> Non
 
 
 def test_columns_that_were_chosen_stay_at_any_width_and_are_remembered(
-    page: RunsView, qapp: QApplication, qtbot: QtBot, tmp_path: Path
+    page: RunsView, queue: RunQueue, qapp: QApplication, qtbot: QtBot, tmp_path: Path
 ) -> None:
     page.show_runs([summary("a")])
     page.resize(700, 500)
@@ -311,8 +313,7 @@ def test_columns_that_were_chosen_stay_at_any_width_and_are_remembered(
             "Size" in Remembered(tmp_path / "s.ini", BackgroundTasks(qapp)).text("library/columns")
         )
     )
-    again = RunsView(Remembered(tmp_path / "s.ini", BackgroundTasks(qapp)))
-    qtbot.addWidget(again)
+    again = make_runs_view(queue, tmp_path, qapp, qtbot)
     again.show_runs([summary("a")])
     again.resize(700, 500)
     again.show()

@@ -27,9 +27,9 @@ from app.library.metrics import HEADER_BYTES, MetricsWriter, read_steps
 from app.library.run import RunRecorder
 from app.library.run_details import read_details
 from app.ui.app_state import Phase
-from app.ui.library.run_reading import reading
-from app.ui.main_window import LIBRARY, TRAIN
+from app.ui.places import Place
 from app.ui.plots.run_plots import RunPlots
+from app.ui.run.run_reading import reading
 from app.workers.deleting import deleting_runs, undoing
 from tests.library.made_up import made_up_step, run_started, write_state
 
@@ -51,8 +51,8 @@ def shown(build: Callable[..., Nestling], qtbot: QtBot) -> Callable[[], Nestling
     def show() -> Nestling:
         made = build()
         made.window.show()
-        made.window.show_page(LIBRARY)
-        qtbot.waitUntil(lambda: made.library.list.runs.rowCount() > 0)
+        made.window.show_place(Place.RUNS)
+        qtbot.waitUntil(lambda: made.runs.list.runs.rowCount() > 0)
         return made
 
     return show
@@ -64,7 +64,7 @@ def test_what_a_run_failed_of_is_shown_whole(
     run = make_run(runs_dir() / "a", outcome="failed")
     nestling = shown()
     opened(nestling, run, qtbot)
-    head = nestling.library.opened.head
+    head = nestling.runs.opened.head
     assert head.problem.text() == "Done.", "what the run's end says"
     assert head.problem.isVisible()
     assert "Done." not in head.subtitle.text()
@@ -76,14 +76,14 @@ def test_the_state_stands_behind_the_name_as_soon_as_a_run_is_opened(
     made = make_run(runs_dir() / "b", name="a name that takes some room")
     nestling, run = shown(), reading(made)()
     assert run is not None
-    nestling.library.show_run(run, is_live=False)
-    view = nestling.library.opened
+    nestling.runs.show_run(run, is_live=False)
+    view = nestling.runs.opened
     assert view.head.pill.x() > view.head.name.geometry().right()
 
 
 def opened(nestling: Nestling, run_dir: Path, qtbot: QtBot) -> None:
     nestling.library_commands.open_run(run_dir)
-    qtbot.waitUntil(lambda: nestling.library.opened_run_dir == run_dir)
+    qtbot.waitUntil(lambda: nestling.runs.opened_run_dir == run_dir)
 
 
 def test_a_run_opens_with_its_plots_checkpoints_settings_and_log(
@@ -92,7 +92,7 @@ def test_a_run_opens_with_its_plots_checkpoints_settings_and_log(
     run = make_run(runs_dir() / "a", saves=(4, 8), learning_rate=3e-4)
     nestling = shown()
     opened(nestling, run, qtbot)
-    view = nestling.library.opened
+    view = nestling.runs.opened
     assert view.plots is not None
     assert view.plots.series is not None
     assert view.plots.series.last_step == 8
@@ -111,17 +111,17 @@ def test_a_run_whose_manifest_is_damaged_still_shows_its_plots_and_checkpoints(
     (run / "run.json").write_text("{")
     nestling = shown()
     opened(nestling, run, qtbot)
-    view = nestling.library.opened
+    view = nestling.runs.opened
     assert "can't be read" in view.head.problem.text()
     assert view.plots is not None
     assert view.plots.series is not None
     assert view.plots.series.last_step == 8
     assert view.checkpoints.model.rowCount() == 1
-    assert view.head.repeat.isEnabled()
+    assert view.head.more.isEnabled()
     assert not any(
-        action.isEnabled() for action in (*view.head.repeat.repeats, view.head.repeat.settings)
+        action.isEnabled() for action in (*view.head.more.repeats, view.head.more.settings)
     )
-    assert all(action.isEnabled() for action in view.head.repeat.measured)
+    assert all(action.isEnabled() for action in view.head.more.measured)
 
 
 def test_a_new_name_and_notes_are_kept_beside_the_manifest(
@@ -131,13 +131,13 @@ def test_a_new_name_and_notes_are_kept_beside_the_manifest(
     before = (run / "run.json").read_bytes()
     nestling = shown()
     opened(nestling, run, qtbot)
-    view = nestling.library.opened
+    view = nestling.runs.opened
     view.head.name.setText("Kittens")
     view.notes.setPlainText("Better than the first.")
     view.head.back.click()
     qtbot.waitUntil(lambda: read_label(run).name == "Kittens")
     assert read_label(run).notes == "Better than the first."
-    runs = nestling.library.list
+    runs = nestling.runs.list
     qtbot.waitUntil(lambda: runs.selected_runs()[0].name == "Kittens")
     assert (run / "run.json").read_bytes() == before
     runs.search.setText("than first")
@@ -152,7 +152,7 @@ def test_notes_that_the_disk_refused_stay_and_are_kept_once_it_takes_them(
     run = make_run(runs_dir() / "a")
     nestling = shown()
     opened(nestling, run, qtbot)
-    view, notice = nestling.library.opened, nestling.window.notice
+    view, notice = nestling.runs.opened, nestling.window.notice
     in_the_way = run / f"label.json.{os.getpid()}.partial"
     in_the_way.mkdir()  # where the label is written aside
     view.notes.setPlainText("worth keeping")
@@ -174,11 +174,11 @@ def test_a_label_too_long_to_be_shown_is_not_cut_by_looking_at_it(
     write_label(run, long)
     nestling = shown()
     opened(nestling, run, qtbot)
-    nestling.library.opened.head.back.click()
+    nestling.runs.opened.head.back.click()
     opened(nestling, run, qtbot)
     assert read_label(run) == long
-    nestling.library.opened.head.name.setText("short")
-    nestling.library.opened.head.back.click()
+    nestling.runs.opened.head.name.setText("short")
+    nestling.runs.opened.head.back.click()
     qtbot.waitUntil(lambda: read_label(run) == Label("short", long.notes))
 
 
@@ -188,9 +188,9 @@ def test_a_run_without_a_name_keeps_the_one_it_had(
     run = make_run(runs_dir() / "a")
     nestling = shown()
     opened(nestling, run, qtbot)
-    nestling.library.opened.head.name.setText("  ")
-    nestling.library.opened.head.back.click()
-    assert nestling.library.opened.head.name.text() == "cats"
+    nestling.runs.opened.head.name.setText("  ")
+    nestling.runs.opened.head.back.click()
+    assert nestling.runs.opened.head.name.text() == "cats"
 
 
 def test_runs_not_finished_and_runs_with_a_problem_can_be_picked_out(
@@ -200,7 +200,7 @@ def test_runs_not_finished_and_runs_with_a_problem_can_be_picked_out(
     make_run(runs_dir() / "stopped", outcome="stopped")
     make_run(runs_dir() / "cut", outcome=None, saves=(4,))
     (runs_dir() / "foreign").mkdir()
-    runs = shown().library.list
+    runs = shown().runs.list
     seen = {}
     for index in range(runs.state.count()):
         runs.state.setCurrentIndex(index)
@@ -210,6 +210,7 @@ def test_runs_not_finished_and_runs_with_a_problem_can_be_picked_out(
     assert seen == {
         "All runs": {"done", "stopped", "cut", "foreign"},
         "Finished": {"done"},
+        "Waiting": set(),
         "Not finished": {"stopped", "cut"},
         "With a problem": {"foreign"},
     }
@@ -222,17 +223,17 @@ def test_a_deleted_run_is_in_the_trash_and_undo_puts_it_back_whole(
     make_run(runs_dir() / "b")
     before = {p.relative_to(run): p.read_bytes() for p in run.rglob("*") if p.is_file()}
     nestling = shown()
-    runs = nestling.library.list
+    runs = nestling.runs.list
     runs.select(run)
     runs.delete.click()
     qtbot.waitUntil(lambda: runs.runs.rowCount() == 1)
     assert not run.exists()
-    assert "in the Trash" in nestling.window.notice.text.text()
+    assert nestling.window.notice.text.text().startswith("Moved “")
     nestling.window.centralWidget().setFocus()
-    nestling.menus._edit_focused("undo")
+    nestling.menus.edits["undo"].trigger()
     qtbot.waitUntil(lambda: runs.runs.rowCount() == 2)
     assert {p.relative_to(run): p.read_bytes() for p in run.rglob("*") if p.is_file()} == before
-    nestling.menus._edit_focused("undo")
+    nestling.menus.edits["undo"].trigger()
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="macOS has one trash for all")
@@ -242,17 +243,17 @@ def test_what_the_disk_would_not_take_back_can_be_undone_later(
     for name in ("a", "b"):
         make_run(runs_dir() / name)
     nestling = shown()
-    page, deleting = nestling.library.list, nestling.library_commands.deleting
+    page, history = nestling.runs.list, nestling.undo
     page.select(runs_dir() / "a", runs_dir() / "b")
     page.delete.click()
     qtbot.waitUntil(lambda: page.runs.rowCount() == 0)
     shutil.move(runs_dir(), away := runs_dir().with_name("away"))
     runs_dir().write_text("in the way of the library")
-    deleting.undo()
-    qtbot.waitUntil(lambda: nestling.window.notice.isVisible() and len(deleting._done) == 1)
+    history.undo()
+    qtbot.waitUntil(lambda: nestling.window.notice.is_problem and bool(history.name))
     runs_dir().unlink()
     shutil.move(away, runs_dir())
-    deleting.undo()
+    history.undo()
     qtbot.waitUntil(lambda: page.runs.rowCount() == 2)
 
 
@@ -274,11 +275,11 @@ def test_a_run_in_progress_can_not_be_deleted(
     run = make_run(runs_dir() / "a", outcome=None, saves=(4,))
     nestling = shown()
     claim = Claim(run)  # begun elsewhere since the list was made
-    nestling.library.list.request_delete()
+    nestling.runs.list.request_delete()
     qtbot.waitUntil(lambda: "in progress" in nestling.window.notice.text.text())
     assert run.is_dir()
     nestling.library_commands.list_runs()
-    qtbot.waitUntil(lambda: not nestling.library.list.delete.isEnabled())
+    qtbot.waitUntil(lambda: not nestling.runs.list.delete.isEnabled())
     claim.release()
 
 
@@ -288,7 +289,7 @@ def test_only_the_best_and_the_last_checkpoint_stay_and_undo_brings_the_others_b
     run = make_run(runs_dir() / "a", saves=(2, 4, 6, 8))
     nestling = shown()
     opened(nestling, run, qtbot)
-    view = nestling.library.opened.checkpoints
+    view = nestling.runs.opened.checkpoints
     view.thin_out.click()
     qtbot.waitUntil(lambda: view.model.rowCount() == 2)
     assert [view.model.at(row).step for row in range(2)] == [8, 6]
@@ -296,8 +297,8 @@ def test_only_the_best_and_the_last_checkpoint_stay_and_undo_brings_the_others_b
     view.delete.click()
     qtbot.waitUntil(lambda: view.model.rowCount() == 1)
     assert read_manifest(run)["adapter"] == "checkpoints/step-000006"
-    nestling.library_commands.deleting.undo()
-    nestling.library_commands.deleting.undo()
+    nestling.undo.undo()
+    nestling.undo.undo()
     qtbot.waitUntil(lambda: view.model.rowCount() == 4)
     assert read_manifest(run)["adapter"] == "checkpoints/step-000008"
     assert read_manifest(run)["best_adapter"] == "checkpoints/step-000006"
@@ -313,11 +314,11 @@ def test_what_can_t_be_judged_is_not_thinned_out_and_the_reason_is_shown(
     events.write_text(edited.replace('"step":2,"val_loss":2.0', '"step":2,"val_loss":3.0'))
     nestling = shown()
     opened(nestling, run, qtbot)
-    view = nestling.library.opened.checkpoints
+    view = nestling.runs.opened.checkpoints
     assert not view.thin_out.isEnabled()
     said = "Lines 2 and 4 of events.jsonl were changed and are not used."
     assert f"It is not certain which checkpoint is the best. {said}" in view.thin_out.toolTip()
-    assert nestling.library.opened.head.problem.text() == said
+    assert nestling.runs.opened.head.problem.text() == said
 
 
 def test_a_copy_of_a_checkpoint_is_shown_as_one_and_no_run_goes_on_from_it(
@@ -329,7 +330,7 @@ def test_a_copy_of_a_checkpoint_is_shown_as_one_and_no_run_goes_on_from_it(
     write_state(copy, 4)
     nestling = shown()
     opened(nestling, run, qtbot)
-    view = nestling.library.opened.checkpoints
+    view = nestling.runs.opened.checkpoints
     assert view.model.index(0, view.model.columnCount() - 1).data() == "Copy of step 4"
     view.table.selectRow(0)
     assert not view.resume.isEnabled()
@@ -342,7 +343,7 @@ def test_checkpoints_that_never_came_below_the_base_model_say_so(
     run = make_run(runs_dir() / "a", saves=(4, 8))
     nestling = shown()
     opened(nestling, run, qtbot)
-    note = nestling.library.opened.checkpoints.note
+    note = nestling.runs.opened.checkpoints.note
     assert note.isHidden()
     MetricsWriter(run).append(EvaluationFinished(0, 0.000124, is_best=True))
     nestling.library_commands.refresh()
@@ -357,7 +358,7 @@ def test_a_run_that_is_gone_when_it_is_opened_leads_back_to_the_list(
     opened(nestling, run, qtbot)
     shutil.rmtree(run)
     nestling.library_commands.refresh()
-    qtbot.waitUntil(lambda: nestling.library.opened_run_dir is None)
+    qtbot.waitUntil(lambda: nestling.runs.opened_run_dir is None)
 
 
 def test_a_run_whose_folder_goes_while_it_is_open_makes_way_for_the_list(
@@ -368,11 +369,11 @@ def test_a_run_whose_folder_goes_while_it_is_open_makes_way_for_the_list(
     nestling = shown()
     opened(nestling, run, qtbot)
     shutil.rmtree(run)
-    nestling.window.show_page(TRAIN)
-    nestling.window.show_page(LIBRARY)
-    qtbot.waitUntil(lambda: nestling.library.opened_run_dir is None)
+    nestling.window.show_place(Place.NEW_RUN)
+    nestling.window.show_place(Place.RUNS)
+    qtbot.waitUntil(lambda: nestling.runs.opened_run_dir is None)
     assert nestling.window.notice.text.text() == f"The run's folder is no longer at {run}."
-    qtbot.waitUntil(lambda: nestling.library.list.runs.rowCount() == 1)
+    qtbot.waitUntil(lambda: nestling.runs.list.runs.rowCount() == 1)
 
 
 def test_a_run_that_was_open_when_the_window_closed_is_shown_again(
@@ -389,14 +390,14 @@ def test_a_run_that_was_open_when_the_window_closed_is_shown_again(
     hasty.shut_down()
     again = build()
     again.window.show()
-    qtbot.waitUntil(lambda: again.library.opened_run_dir == run)
-    again.library.opened.head.back.click()
+    qtbot.waitUntil(lambda: again.runs.opened_run_dir == run)
+    again.runs.opened.head.back.click()
     again.library_commands.refresh()
     qtbot.waitUntil(lambda: not again.background.is_busy)
-    assert again.library.opened_run_dir is None
+    assert again.runs.opened_run_dir is None
     again.window.close()
     again.shut_down()
-    assert build().library.list.remembered_opened() is None
+    assert build().runs.list.remembered_opened() is None
 
 
 def test_an_interrupted_run_is_told_at_the_start_once(
@@ -425,17 +426,17 @@ def test_a_stopped_run_goes_on_in_the_window_to_its_end(
     run_dir, done = nestling.state.finished.run_dir, nestling.state.finished.steps
     nestling.intake.use_starter_model()
     nestling.state.change_config(steps=7)
-    nestling.window.show_page(LIBRARY)
-    qtbot.waitUntil(lambda: nestling.library.list.resume.isEnabled())
-    nestling.library.list.resume.click()
+    nestling.window.show_place(Place.RUNS)
+    qtbot.waitUntil(lambda: nestling.runs.list.resume.isEnabled())
+    nestling.runs.list.resume.click()
     qtbot.waitUntil(lambda: nestling.state.phase is Phase.RUNNING)
-    assert nestling.state.config.steps == 4000
+    assert nestling.state.config.steps == 7, "the plan of the next run is another matter"
     assert nestling.state.evaluation is not None  # the last one before it was stopped
-    assert nestling.window.pages.currentIndex() == TRAIN
+    qtbot.waitUntil(lambda: nestling.runs.opened_run_dir == run_dir)
     qtbot.waitUntil(lambda: nestling.state.step is not None)
     assert nestling.state.step is not None
     assert nestling.state.step.step > done
-    plots = nestling.train.plots_place.plots
+    plots = nestling.runs.opened.plots_place.plots
     assert plots is not None
     assert plots.series is not None
     assert (plots.series.first_step, len(plots.series.losses)) == (1, plots.series.last_step)
@@ -452,14 +453,14 @@ def test_a_run_is_repeated_with_its_settings_and_as_plain_adamw(
     run = make_run(runs_dir() / "a", data=chat_file, learning_rate=3e-4, assign="rank")
     nestling = shown()
     opened(nestling, run, qtbot)
-    details = nestling.library.opened.run
+    details = nestling.runs.opened.run
     assert details is not None
-    nestling.library.opened.head.repeat.repeat_requested.emit(details.details)
+    nestling.runs.opened.head.more.repeat_requested.emit(details.details)
     config = nestling.state.config
     assert (config.learning_rate, config.assign) == (3e-4, "rank")
     assert config.tiers == (TierConfig(1), TierConfig(2))
     qtbot.waitUntil(nestling.actions.start.isEnabled)
-    nestling.library.opened.head.repeat.plain_repeat_requested.emit(details.details)
+    nestling.runs.opened.head.more.plain_repeat_requested.emit(details.details)
     plain = nestling.state.config
     assert plain.tiers == (TierConfig(1),)
     assert plain.name == "chats, plain AdamW"
@@ -467,6 +468,14 @@ def test_a_run_is_repeated_with_its_settings_and_as_plain_adamw(
         name for name in vars(TrainingConfig()) if getattr(plain, name) != getattr(config, name)
     }
     assert differing == {"tiers", "name", "assign"}
+    nestling.runs.opened.head.more.continue_requested.emit(details.details)
+    start_from = nestling.new_run.start_from
+    assert nestling.state.config.adapter == details.details.summary.adapter_dir
+    assert start_from.isVisible()
+    assert start_from.name.text() == "a, step-000008"
+    start_from.remove.click()
+    assert nestling.state.config.adapter is None
+    assert not start_from.isVisible()
 
 
 def test_settings_numbers_and_plots_are_exported_to_files(
@@ -475,7 +484,7 @@ def test_settings_numbers_and_plots_are_exported_to_files(
     run = make_run(runs_dir() / "a", steps=5, saves=(4, 5))
     nestling = shown()
     opened(nestling, run, qtbot)
-    view, exports = nestling.library.opened, nestling.library_commands.exports
+    view, exports = nestling.runs.opened, nestling.library_commands.exports
     assert view.run is not None
     assert view.plots is not None
     exports.save_settings(view.run.details, tmp_path / "a.toml")
@@ -505,12 +514,12 @@ def test_settings_that_are_not_understood_are_exported_as_they_stand(
     (run_dir / "run.json").write_text(json.dumps(manifest))
     nestling = shown()
     opened(nestling, run_dir, qtbot)
-    view = nestling.library.opened
-    for repeat in view.head.repeat.repeats:
+    view = nestling.runs.opened
+    for repeat in view.head.more.repeats:
         assert not repeat.isEnabled()
         assert "dreams" in repeat.toolTip()
-    assert view.head.repeat.menu().toolTipsVisible()
-    assert view.head.repeat.settings.isEnabled()
+    assert view.head.more.menu().toolTipsVisible()
+    assert view.head.more.settings.isEnabled()
     assert view.run is not None
     path = tmp_path / "raw.toml"
     nestling.library_commands.exports.save_settings(view.run.details, path)
@@ -528,7 +537,7 @@ def test_a_run_without_measurements_has_none_to_export_and_says_so(
     (run_dir / "metrics.bin").unlink()
     nestling = shown()
     opened(nestling, run_dir, qtbot)
-    repeat = nestling.library.opened.head.repeat
+    repeat = nestling.runs.opened.head.more
     assert all(action.isEnabled() for action in (*repeat.repeats, repeat.settings))
     for export in repeat.measured:
         assert not export.isEnabled()
@@ -568,9 +577,9 @@ def test_a_file_that_can_not_be_written_is_told(
     run = make_run(runs_dir() / "a")
     nestling = shown()
     opened(nestling, run, qtbot)
-    assert nestling.library.opened.run is not None
+    assert nestling.runs.opened.run is not None
     nestling.library_commands.exports.save_settings(
-        nestling.library.opened.run.details, tmp_path / "none" / "a.toml"
+        nestling.runs.opened.run.details, tmp_path / "none" / "a.toml"
     )
     qtbot.waitUntil(lambda: "could not be written" in nestling.window.notice.text.text())
 
@@ -604,7 +613,7 @@ def test_notes_being_written_when_the_window_closes_are_kept(
     run = make_run(runs_dir() / "a")
     nestling = shown()
     opened(nestling, run, qtbot)
-    nestling.library.opened.notes.setPlainText("Not yet saved")
+    nestling.runs.opened.notes.setPlainText("Not yet saved")
     nestling.window.close()
     nestling.shut_down()
     assert read_label(run).notes == "Not yet saved"
@@ -626,7 +635,7 @@ def test_runs_are_read_and_written_beside_the_window_s_thread(
     sys.addaudithook(watch)
     nestling = shown()
     opened(nestling, runs[0], qtbot)
-    view = nestling.library.opened
+    view = nestling.runs.opened
     view.checkpoints.thin_out.click()
     qtbot.waitUntil(lambda: view.checkpoints.model.rowCount() == 2)
     nestling.queue.add(TrainingConfig(name="waits"))
@@ -635,7 +644,7 @@ def test_runs_are_read_and_written_beside_the_window_s_thread(
     qtbot.waitUntil(lambda: "b adapter" in nestling.window.notice.text.text())
     view.head.name.setText("Kittens")
     view.head.back.click()
-    page = nestling.library
+    page = nestling.runs
     qtbot.waitUntil(lambda: "Kittens" in [run.name for run in page.list.runs.all_runs])
     page.list.table.selectAll()
     page.list.compare.click()
@@ -643,7 +652,7 @@ def test_runs_are_read_and_written_beside_the_window_s_thread(
     page.show_list()
     page.list.delete.click()
     qtbot.waitUntil(lambda: not page.list.runs.all_runs)
-    nestling.library_commands.deleting.undo()
+    nestling.undo.undo()
     qtbot.waitUntil(lambda: len(page.list.runs.all_runs) == 2)
     is_watching = False
     assert touched == []
@@ -658,11 +667,11 @@ def test_the_run_in_progress_is_opened_as_ours(
     nestling.actions.start.trigger()
     qtbot.waitUntil(lambda: nestling.state.step is not None)
     assert nestling.state.started is not None
-    nestling.window.show_page(LIBRARY)
+    nestling.window.show_place(Place.RUNS)
     opened(nestling, nestling.state.started.run_dir, qtbot)
-    view = nestling.library.opened
+    view = nestling.runs.opened
     assert view.head.pill.text() == "Running"
-    assert not view.head.delete.isEnabled()
+    assert not view.head.more.delete.isEnabled()
     assert not view.checkpoints.thin_out.isEnabled()
     plots = view.plots
     assert plots is not None
@@ -670,7 +679,7 @@ def test_the_run_in_progress_is_opened_as_ours(
     assert plots.raster.is_live
     seen = drawn_losses(plots)
     qtbot.waitUntil(lambda: drawn_losses(plots) > seen + 5)
-    qtbot.waitUntil(lambda: not view.head.subtitle.text().startswith(f"{seen} of"))
+    qtbot.waitUntil(lambda: view.progress.status.text().startswith("Training…"))
     nestling.actions.pause.trigger()
     assert view.head.pill.text() == "Pausing…"
     qtbot.waitUntil(lambda: view.head.pill.text() == "Paused")
@@ -697,7 +706,7 @@ def test_a_run_that_another_program_trains_is_followed_while_it_is_seen(
     nestling = shown()
     try:
         opened(nestling, run, qtbot)
-        view = nestling.library.opened
+        view = nestling.runs.opened
         assert view.head.pill.text() == "Running elsewhere"
         view.notes.setPlainText("not yet kept")
         recorder.record(run_started(run, 41))
@@ -716,9 +725,9 @@ def test_a_run_that_another_program_trains_is_followed_while_it_is_seen(
     finally:
         recorder.close()
     qtbot.waitUntil(lambda: view.head.pill.text() == "Stopped")
-    assert "Stopped after step 41." in view.head.subtitle.text()
+    assert "Stopped after step 41" in view.result.effort.text()
 
 
 def last_step(nestling: Nestling) -> int:
-    plots = nestling.library.opened.plots
+    plots = nestling.runs.opened.plots
     return plots.series.last_step if plots is not None and plots.series is not None else 0

@@ -9,8 +9,8 @@ from app.core.config import TrainingConfig
 from app.core.events import EvaluationFinished
 from app.library.metrics import read_steps
 from app.ui.app_state import AppState
-from app.ui.library.run_reading import RunToResume
 from app.ui.live_series import LiveSeries
+from app.ui.run.run_reading import RunToResume
 from tests.conftest import write_run
 from tests.library.made_up import made_up_step, run_started
 
@@ -40,7 +40,7 @@ def test_a_run_that_goes_on_begins_with_what_it_had_measured(
     live = LiveSeries(state)
     table = read_steps(write_run(tmp_path / "run"))
     earlier = RunToResume(TrainingConfig(), table, (EvaluationFinished(8, 1.0, True),))
-    state.begin_run(earlier)
+    state.begin_run(TrainingConfig(), earlier)
     state.take_event(run_started(tmp_path / "run"))
     state.take_event(made_up_step(9))
     assert live.series is not None
@@ -53,7 +53,7 @@ def test_a_new_run_leaves_nothing_of_the_last(state: AppState) -> None:
     live.begun.connect(lambda: begun.append(live.series))
     state.take_event(run_started(Path("run")))
     state.take_event(made_up_step(1))
-    state.begin_run()
+    state.begin_run(TrainingConfig())
     assert live.series is None
     state.take_event(run_started(Path("other")))
     assert live.series is not None

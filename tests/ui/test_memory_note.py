@@ -22,14 +22,14 @@ ROOMY = MemoryEstimated(
     verdict="fits",
 )
 ADVICE = (
-    MemoryAdvice("Recompute layers.", (("grad_checkpoint", True),), 3_000_000_000),
+    MemoryAdvice("Gradient checkpointing.", (("grad_checkpoint", True),), 3_000_000_000),
     MemoryAdvice("A 4-bit version of this base model.", (), 2_500_000_000),
 )
 CROWDED = replace(ROOMY, available_bytes=4_000_000_000, verdict="won't fit", advice=ADVICE)
 
 
 def test_the_estimate_comes_by_itself_and_is_told(nestling: Nestling, qtbot: QtBot) -> None:
-    note = nestling.train.header.memory
+    note = nestling.new_run.header.memory
     qtbot.waitUntil(lambda: nestling.state.memory is not None)
     assert note.text.text().startswith("Needs at most about")
     assert not note.ways
@@ -47,9 +47,9 @@ def test_that_there_can_be_no_estimate_is_said_in_one_sentence(
     monkeypatch.setattr("app.engine.planning.memory_need", untraceable)
     state.change_config(batch_size=16)
     qtbot.waitUntil(lambda: state.is_memory_unknown)
-    note = nestling.train.header.memory
+    note = nestling.new_run.header.memory
     assert note.text.text() == NO_ESTIMATE
-    assert note.isVisibleTo(nestling.train.header)
+    assert note.isVisibleTo(nestling.new_run.header)
     assert not note.ways
     monkeypatch.undo()
     state.change_config(batch_size=8)
@@ -81,7 +81,7 @@ def test_what_is_needed_at_most_is_not_said_to_be_too_much() -> None:
 def test_following_advice_changes_the_settings(nestling: Nestling, qtbot: QtBot) -> None:
     qtbot.waitUntil(lambda: nestling.state.memory is not None)
     nestling.state.set_memory(replace(CROWDED, is_bound=False))
-    note = nestling.train.header.memory
+    note = nestling.new_run.header.memory
     assert note.text.text().startswith("Won't fit: needs about 5.1 GB of memory, but only")
     recompute, other_base = note.ways
     assert not other_base.isEnabled()

@@ -6,6 +6,7 @@ from pytestqt.qtbot import QtBot
 
 from app.core.config import TrainingConfig
 from app.ui.app_state import AppState
+from app.ui.run_pace import RunPace
 from app.ui.widgets.metrics import Metrics
 from tests.library.made_up import made_up_step, run_started
 
@@ -16,7 +17,7 @@ def test_figures_that_get_longer_take_a_second_row_and_never_widen_the_page(
     qtbot: QtBot, tmp_path: Path
 ) -> None:
     state = AppState(TrainingConfig())
-    metrics = Metrics(state)
+    metrics = Metrics(state, RunPace(state))
     qtbot.addWidget(metrics)
     metrics.resize(WIDTH_PX, 100)
     metrics.show()

@@ -11,9 +11,10 @@ from app.application import Nestling
 from app.core.columns import Columns
 from app.core.config import MixedDataset, TrainingConfig
 from app.library.remembered_columns import remember_columns
+from app.library.run_layout import LOG_FILE
 from app.ui.app_state import Phase
-from app.ui.main_window import DATA
 from app.ui.pages.data_page import PROBLEMS
+from app.ui.places import Place
 from tests.ui.dropped_files import drop
 
 Write = Callable[..., Path]
@@ -31,7 +32,7 @@ def write(tmp_path: Path) -> Write:
 
 
 def shown(nestling: Nestling) -> list[tuple[str, int, str]]:
-    rows = nestling.train.data.mixed.rows
+    rows = nestling.new_run.data.mixed.rows
     return [(row.name.text(), row.share.value(), row.facts.text()) for row in rows]
 
 
@@ -52,7 +53,7 @@ def test_several_files_dropped_at_a_time_are_mixed_in_equal_shares(
         "7 examples",
         "9 examples",
     ]
-    assert nestling.train.data.mixed.own.text() == "33 % of the rows, mixed with"
+    assert nestling.new_run.data.mixed.own.text() == "33 % of rows. Mixed with:"
 
 
 def test_a_dataset_is_added_given_its_share_and_taken_out(
@@ -60,21 +61,21 @@ def test_a_dataset_is_added_given_its_share_and_taken_out(
 ) -> None:
     nestling.commands.open_path(write("new.jsonl", 30))
     qtbot.waitUntil(nestling.actions.start.isEnabled)
-    assert nestling.train.data.mixed.add.isVisible()
+    assert nestling.new_run.data.mixed.add.isVisible()
     old = write("old.jsonl", 7)
     nestling.mix.add([old, old])
-    assert nestling.state.why_not_start() == "old is being read."
+    assert nestling.state.start_blocker() == "old is being read."
     qtbot.waitUntil(nestling.actions.start.isEnabled)
-    (row,) = nestling.train.data.mixed.rows
+    (row,) = nestling.new_run.data.mixed.rows
     assert row.share.value() == 25
     assert row.share.accessibleName() == "Share of old"
     row.share.setValue(40)
     assert nestling.state.config.mix == (MixedDataset(old, 0.4),)
-    assert nestling.train.data.mixed.own.text() == "60 % of the rows, mixed with"
+    assert nestling.new_run.data.mixed.own.text() == "60 % of rows. Mixed with:"
     row.remove.click()
     assert nestling.state.config.mix == ()
-    assert nestling.train.data.mixed.rows == []
-    assert not nestling.train.data.mixed.own.isVisible()
+    assert nestling.new_run.data.mixed.rows == []
+    assert not nestling.new_run.data.mixed.own.isVisible()
 
 
 def test_shares_that_leave_nothing_are_told_and_can_not_be_trained_with(
@@ -82,8 +83,8 @@ def test_shares_that_leave_nothing_are_told_and_can_not_be_trained_with(
 ) -> None:
     assert drop(nestling.window, write("new.jsonl", 30), write("old.jsonl", 7))
     qtbot.waitUntil(nestling.actions.start.isEnabled)
-    nestling.train.data.mixed.rows[0].share.setValue(99)
-    assert "at most 95 % can be" in nestling.train.data.mixed.problem.text()
+    nestling.new_run.data.mixed.rows[0].share.setValue(99)
+    assert "at most 95 % can be" in nestling.new_run.data.mixed.problem.text()
     assert not nestling.actions.start.isEnabled()
 
 
@@ -91,15 +92,15 @@ def test_bad_rows_of_a_mixed_in_dataset_are_named(
     nestling: Nestling, write: Write, qtbot: QtBot
 ) -> None:
     assert drop(nestling.window, write("new.jsonl", 30), write("old.jsonl", 7, bad="{oops\n"))
-    qtbot.waitUntil(lambda: bool(nestling.train.data.mixed.rows))
-    (row,) = nestling.train.data.mixed.rows
+    qtbot.waitUntil(lambda: bool(nestling.new_run.data.mixed.rows))
+    (row,) = nestling.new_run.data.mixed.rows
     qtbot.waitUntil(lambda: bool(row.problem.text()))
     assert row.problem.text().startswith(
-        "1 row can't be used; the first: old.jsonl, line 8: is not valid JSON"
+        "1 row can't be used. The first: old.jsonl, line 8: is not valid JSON"
     )
-    assert nestling.state.why_not_start() == "old has rows that can't be used."
+    assert nestling.state.start_blocker() == "old has rows that can't be used."
     nestling.state.change_config(bad_rows="leave out")
-    assert nestling.state.why_not_start() == ""
+    assert nestling.state.start_blocker() == ""
 
 
 def test_a_mixed_in_dataset_is_read_as_its_columns_were_mapped(
@@ -125,11 +126,11 @@ def test_problems_of_a_mixed_in_dataset_are_listed_on_the_data_page(
     rows = map(problems.model.at, range(problems.model.rowCount()))
     listed = [(problem.path.name, problem.place.line) for problem in rows]
     assert listed == [("old.jsonl", 8), ("old.jsonl", 9)]
-    nestling.window.show_page(DATA)
+    nestling.window.show_place(Place.DATA)
     nestling.data.show_view(PROBLEMS)
     assert problems.leave_out.isVisible()
     problems.leave_out.click()
-    assert nestling.state.why_not_start() == ""
+    assert nestling.state.start_blocker() == ""
     nestling.mix.remove(0)
     assert problems.total == 0
 
@@ -140,7 +141,7 @@ def test_a_dataset_that_is_none_is_named_in_its_place(
     nestling.commands.open_path(write("new.jsonl", 30))
     qtbot.waitUntil(nestling.actions.start.isEnabled)
     nestling.mix.add([tmp_path / "gone.jsonl"])
-    (row,) = nestling.train.data.mixed.rows
+    (row,) = nestling.new_run.data.mixed.rows
     qtbot.waitUntil(lambda: bool(row.problem.text()))
     assert "gone.jsonl isn't there: put it back, or choose another." in row.problem.text()
     assert not nestling.actions.start.isEnabled()
@@ -154,7 +155,7 @@ def test_another_dataset_comes_without_what_was_mixed_into_the_last(
     assert drop(nestling.window, write("new.jsonl", 30), write("old.jsonl", 7))
     qtbot.waitUntil(nestling.actions.start.isEnabled)
     nestling.commands.open_path(write("other.jsonl", 5))
-    qtbot.waitUntil(lambda: nestling.train.data.name.text() == "other")
+    qtbot.waitUntil(lambda: nestling.new_run.data.name.text() == "other")
     assert nestling.state.config.mix == ()
 
 
@@ -168,7 +169,8 @@ def test_a_run_over_two_datasets_says_how_each_does(
     qtbot.waitUntil(nestling.actions.start.isEnabled)
     nestling.control.start()
     qtbot.waitUntil(lambda: nestling.state.phase is Phase.FINISHED)
-    log = nestling.train.log.text.toPlainText()
+    assert nestling.state.finished is not None
+    log = (nestling.state.finished.run_dir / LOG_FILE).read_text(encoding="utf-8")
     assert "The first epoch takes 27 rows of new.jsonl (50.0%)" in log
     assert "3 steps took these rows: " in log
     assert "(new.jsonl " in log

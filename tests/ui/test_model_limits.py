@@ -27,7 +27,7 @@ def test_a_token_without_an_embedding_is_named_and_start_waits_for_a_choice(
     assert problems.counts == {"token without embedding": 1}
     reason = "holds the token '<|later|>' (id 321), and this model has embeddings for 320 tokens"
     assert problems.model.at(0).reason.startswith(reason)
-    assert state.why_not_start().startswith(f"a.jsonl, line 2: {reason}")
+    assert state.start_blocker().startswith(f"a.jsonl, line 2: {reason}")
     assert problems.leave_out.isVisibleTo(problems)
     problems.leave_out.click()
     qtbot.waitUntil(lambda: not state.rows_problem)
@@ -61,7 +61,7 @@ def test_rows_longer_than_the_model_was_made_for_are_counted_and_drawn(
     )
     assert statistics.plot is not None
     assert statistics.plot.context.isVisible()
-    assert not nestling.state.why_not_start()
+    assert not nestling.state.start_blocker()
 
 
 def test_another_model_brings_its_own_limits(

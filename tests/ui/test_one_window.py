@@ -15,8 +15,8 @@ from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
 from app.core.paths import home_dir, runs_dir
-from app.ui.main_window import LIBRARY, TRAIN
 from app.ui.one_window import OneWindow
+from app.ui.places import Place
 from tests.patience import PATIENCE_SECONDS
 
 SECOND = """
@@ -100,20 +100,20 @@ def test_page_and_selection_come_back(
         make_run(runs_dir() / name)
     first = build()
     first.window.show()
-    first.window.show_page(LIBRARY)
-    qtbot.waitUntil(lambda: first.library.list.runs.rowCount() == 3)
-    first.library.list.select(runs_dir() / "2026-01-02-b")
+    first.window.show_place(Place.RUNS)
+    qtbot.waitUntil(lambda: first.runs.list.runs.rowCount() == 3)
+    first.runs.list.select(runs_dir() / "2026-01-02-b")
     first.window.close()
     first.shut_down()
     second = build()
     second.window.show()
-    assert second.window.pages.currentIndex() == LIBRARY
-    qtbot.waitUntil(lambda: second.library.list.runs.rowCount() == 3)
-    assert [r.run_dir.name for r in second.library.list.selected_runs()] == ["2026-01-02-b"]
+    assert second.window.place is Place.RUNS
+    qtbot.waitUntil(lambda: second.runs.list.runs.rowCount() == 3)
+    assert [r.run_dir.name for r in second.runs.list.selected_runs()] == ["2026-01-02-b"]
 
 
-@pytest.mark.parametrize("value", ["99", "-1", "x"])
+@pytest.mark.parametrize("value", ["99", "LIBRARY", ""])
 def test_a_page_that_is_not_there_is_the_first(build: Callable[..., Nestling], value: str) -> None:
     home_dir().mkdir(parents=True)
-    (home_dir() / "settings.ini").write_text(f"[window]\npage={value}\n")
-    assert build().window.pages.currentIndex() == TRAIN
+    (home_dir() / "settings.ini").write_text(f"[window]\nplace={value}\n")
+    assert build().window.place is Place.NEW_RUN

@@ -11,7 +11,7 @@ from pytestqt.qtbot import QtBot
 
 from app.application import Nestling, NestlingApplication
 from app.core.paths import runs_dir
-from app.ui.main_window import LIBRARY, TRAIN, TRY
+from app.ui.places import Place
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_a_model_folder_and_settings_reach_the_train_page(
     wire(qapp_as_started, nestling)
     open_from_finder(qapp_as_started, settings)
     qtbot.waitUntil(lambda: nestling.state.config.steps == 77)
-    assert nestling.window.pages.currentIndex() == TRAIN
+    assert nestling.window.place is Place.NEW_RUN
 
 
 @pytest.mark.parametrize("name", ["", "run.json"])
@@ -91,8 +91,8 @@ def test_a_run_opens_in_the_library(
     wire(qapp_as_started, nestling)
     qapp_as_started.hand_over()
     open_from_finder(qapp_as_started, run_dir / name)
-    qtbot.waitUntil(lambda: nestling.library.opened_run_dir == run_dir)
-    assert nestling.window.pages.currentIndex() == LIBRARY
+    qtbot.waitUntil(lambda: nestling.runs.opened_run_dir == run_dir)
+    assert nestling.window.place is Place.RUNS
 
 
 @pytest.mark.parametrize("name", ["", "adapters.safetensors"])
@@ -105,8 +105,8 @@ def test_a_checkpoint_opens_on_the_try_page(
     wire(qapp_as_started, nestling)
     qapp_as_started.hand_over()
     open_from_finder(qapp_as_started, checkpoint / name)
-    qtbot.waitUntil(lambda: nestling.trying.chooser.folder == checkpoint)
-    assert nestling.window.pages.currentIndex() == TRY
+    qtbot.waitUntil(lambda: nestling.playground.chooser.folder == checkpoint)
+    assert nestling.window.place is Place.PLAYGROUND
 
 
 def test_an_adapter_outside_any_run_is_named(

@@ -15,10 +15,21 @@ from app.application import Nestling
 from app.core.config import TierConfig, TrainingConfig
 from app.core.errors import InputError
 from app.core.paths import home_dir, runs_dir
-from app.library.queue_file import QUEUE_FILE, queued, read_queue, read_saved_queue, write_queue
+from app.library.queue_file import (
+    QUEUE_FILE,
+    QueuedRun,
+    queued,
+    read_queue,
+    read_saved_queue,
+    write_queue,
+)
 from app.library.run_store import list_runs
 from app.ui.app_state import Phase
-from app.ui.main_window import QUEUE
+from app.ui.places import Place
+from app.ui.run_queue import RunQueue
+from app.ui.runs.runs_view import RunsView
+from app.ui.tables.runs_model import BATCH_COLUMN, RATE_COLUMN
+from tests.ui.test_library import summary
 
 
 @pytest.fixture
@@ -28,60 +39,79 @@ def config(tiny_model: Path, chat_file: Path) -> TrainingConfig:
     )
 
 
-def names(nestling: Nestling) -> list[str]:
-    return [run.config.name for run in nestling.queue.runs]
-
-
-def test_runs_are_put_in_order_and_taken_out(
-    build: Callable[..., Nestling], config: TrainingConfig
-) -> None:
-    nestling = build()
+@pytest.fixture
+def page(queue: RunQueue, runs_view: RunsView, config: TrainingConfig) -> RunsView:
+    """Three runs wait, below one that is finished."""
     for name in ("a", "b", "c"):
-        nestling.queue.add(replace(config, name=name))
-    page = nestling.queue_page
+        queue.add(replace(config, name=name))
+    runs_view.show_runs([summary("done")])
+    return runs_view
+
+
+def names(queue: RunQueue) -> list[str]:
+    return [run.config.name for run in queue.runs]
+
+
+def rows(page: RunsView) -> list[str]:
+    return [page.runs.at(row).name for row in range(page.runs.rowCount())]
+
+
+def test_runs_are_put_in_order_and_removed_with_undo(page: RunsView, queue: RunQueue) -> None:
     page.table.selectRow(2)
     page.earlier.click()
-    assert names(nestling) == ["a", "c", "b"]
+    assert names(queue) == ["a", "c", "b"]
     page.earlier.click()
     page.earlier.click()
-    assert names(nestling) == ["c", "a", "b"]
+    assert names(queue) == ["c", "a", "b"]
     assert not page.earlier.isEnabled()
     page.later.click()
-    assert names(nestling) == ["a", "c", "b"]
-    page.remove.click()
-    assert names(nestling) == ["a", "b"]
+    assert rows(page) == ["a", "c", "b", "done"]
+    removed: list[tuple[QueuedRun, int]] = []
+    queue.removed.connect(lambda *what: removed.append(what))
+    assert page.delete.text() == "Remove"
+    page.delete.click()
+    assert names(queue) == ["a", "b"]
+    queue.insert(*removed[0])
+    assert names(queue) == ["a", "c", "b"]
 
 
-def test_rows_are_moved_and_removed_by_keys(
-    build: Callable[..., Nestling], config: TrainingConfig, qtbot: QtBot
+def test_what_waits_stands_above_the_others_however_they_are_sorted(page: RunsView) -> None:
+    for order in (Qt.SortOrder.AscendingOrder, Qt.SortOrder.DescendingOrder):
+        page.table.sortByColumn(0, order)
+        assert rows(page) == ["a", "b", "c", "done"]
+    page.search.setText("do")
+    assert rows(page) == ["done"]
+
+
+def test_waiting_runs_are_told_apart_by_their_settings(
+    page: RunsView, queue: RunQueue, config: TrainingConfig
 ) -> None:
-    nestling = build()
-    for name in ("a", "b", "c"):
-        nestling.queue.add(replace(config, name=name))
-    nestling.window.show()
-    nestling.window.show_page(QUEUE)
-    table = nestling.queue_page.table
+    queue.add(replace(config, learning_rate=3e-4, batch_size=2))
+    told = [page.runs.data(page.runs.index(3, c)) for c in (RATE_COLUMN, BATCH_COLUMN)]
+    assert told == ["0.0003", "2"]
+
+
+def test_rows_are_moved_and_removed_by_keys(page: RunsView, queue: RunQueue, qtbot: QtBot) -> None:
+    page.show()
+    table = page.table
+    page.activateWindow()
     table.setFocus()
-    nestling.window.activateWindow()
     qtbot.waitUntil(table.hasFocus)
     table.selectRow(2)
     qtbot.keyClick(table, Qt.Key.Key_Up, Qt.KeyboardModifier.ControlModifier)
-    assert names(nestling) == ["a", "c", "b"]
+    assert names(queue) == ["a", "c", "b"]
     qtbot.keyClick(table, Qt.Key.Key_Up, Qt.KeyboardModifier.ControlModifier)
     qtbot.keyClick(table, Qt.Key.Key_Up, Qt.KeyboardModifier.ControlModifier)
-    assert names(nestling) == ["c", "a", "b"]
+    assert names(queue) == ["c", "a", "b"]
     qtbot.keyClick(table, Qt.Key.Key_Down, Qt.KeyboardModifier.ControlModifier)
-    assert names(nestling) == ["a", "c", "b"]
-    qtbot.keyClick(table, Qt.Key.Key_Delete)
-    assert names(nestling) == ["a", "b"]
-    selected = nestling.queue_page.selected()
-    assert selected is not None
-    assert selected.config.name == "a"
+    assert names(queue) == ["a", "c", "b"]
+    qtbot.keyClick(table, Qt.Key.Key_Backspace, Qt.KeyboardModifier.ControlModifier)
+    assert names(queue) == ["a", "b"]
 
 
-def dragged(nestling: Nestling, start: int, y: float) -> None:
+def dragged(page: RunsView, start: int, y: float) -> None:
     """Drop a row where the pointer is `y` rows from the top."""
-    table, model = nestling.queue_page.table, nestling.queue_page.model
+    table, model = page.table, page.runs
     data = model.mimeData([model.index(start, 0)])
     place = QPointF(40, y * table.rowHeight(0))
     how = (Qt.DropAction.MoveAction, data, Qt.MouseButton.LeftButton)
@@ -91,22 +121,40 @@ def dragged(nestling: Nestling, start: int, y: float) -> None:
     QApplication.sendEvent(table.viewport(), QDropEvent(place, *how, none))
 
 
-def test_rows_are_moved_by_dragging(build: Callable[..., Nestling], config: TrainingConfig) -> None:
-    nestling = build()
-    for name in ("a", "b", "c", "d"):
+def test_rows_are_moved_by_dragging(
+    page: RunsView, queue: RunQueue, config: TrainingConfig
+) -> None:
+    queue.add(replace(config, name="d"))
+    page.resize(900, 500)
+    page.show()
+    page.grab()
+    dragged(page, 3, 1.02)
+    assert names(queue) == ["a", "d", "b", "c"]
+    dragged(page, 0, 3.02)
+    assert names(queue) == ["d", "b", "a", "c"]
+    dragged(page, 0, 9)  # below the last one
+    assert names(queue) == ["b", "a", "c", "d"]
+    dragged(page, 4, 1.02)  # one that is finished
+    assert names(queue) == ["b", "a", "c", "d"]
+
+
+def test_a_waiting_run_that_is_opened_is_changed_in_its_place(
+    nestling: Nestling, config: TrainingConfig, qtbot: QtBot
+) -> None:
+    for name in ("a", "b"):
         nestling.queue.add(replace(config, name=name))
-    nestling.window.show()
-    nestling.window.show_page(QUEUE)
-    nestling.window.grab()
-    dragged(nestling, 3, 1.02)
-    assert names(nestling) == ["a", "d", "b", "c"]
-    dragged(nestling, 0, 3.02)
-    assert names(nestling) == ["d", "b", "a", "c"]
-    dragged(nestling, 0, 6)  # below the last one
-    assert names(nestling) == ["b", "a", "c", "d"]
-    selected = nestling.queue_page.selected()
-    assert selected is not None
-    assert selected.config.name == "d"
+    page = nestling.runs.list
+    page.table.selectRow(0)
+    page.open.click()
+    assert nestling.window.place is Place.NEW_RUN
+    qtbot.waitUntil(nestling.actions.queue.isEnabled)
+    assert nestling.actions.queue.text() == "Update in Queue"
+    nestling.state.change_config(steps=9)
+    nestling.actions.queue.trigger()
+    assert [(run.config.name, run.config.steps) for run in nestling.queue.runs] == [
+        ("a", 9), ("b", 3),
+    ]  # fmt: skip
+    assert nestling.actions.queue.text() == "Add to Queue"
 
 
 def test_a_file_dropped_on_the_queue_is_opened_as_anywhere(
@@ -114,10 +162,10 @@ def test_a_file_dropped_on_the_queue_is_opened_as_anywhere(
     qtbot: QtBot,
 ) -> None:  # fmt: skip
     nestling.queue.add(config)
-    nestling.window.show_page(QUEUE)
-    assert drop(nestling.queue_page.table.viewport(), chat_file)
+    nestling.window.show_place(Place.RUNS)
+    assert drop(nestling.runs.list.table.viewport(), chat_file)
     qtbot.waitUntil(lambda: nestling.state.config.data == chat_file)
-    assert names(nestling) == ["first"]
+    assert names(nestling.queue) == ["first"]
 
 
 def test_what_waits_waits_on_after_quitting_and_starts_only_when_told(
@@ -126,11 +174,11 @@ def test_what_waits_waits_on_after_quitting_and_starts_only_when_told(
     first = build()
     first.queue.add(config)
     first.queue.add(replace(config, name="second"))
-    first.queue_page.later.click()
+    first.queue.move(first.queue.runs[0].key, 1)
     first.shut_down()
     again = build()
     again.window.show()
-    qtbot.waitUntil(lambda: names(again) == ["second", "first"])
+    qtbot.waitUntil(lambda: names(again.queue) == ["second", "first"])
     assert again.queue.runs[1].config == config
     assert not again.queue.is_going
     assert not again.state.phase.is_active
@@ -141,7 +189,7 @@ def test_runs_follow_each_other_to_the_end_of_the_queue(
 ) -> None:
     nestling.queue.add(config)
     nestling.queue.add(replace(config, name="second", steps=4))
-    nestling.queue_page.start.click()
+    nestling.runs.list.start.click()
     qtbot.waitUntil(lambda: not nestling.queue.is_going)
     assert nestling.queue.runs == []
     done = sorted((run.name, run.steps, run.outcome) for run in list_runs(runs_dir()))
@@ -156,12 +204,14 @@ def test_a_run_that_can_not_begin_stays_with_the_reason_and_the_next_one_starts(
     nestling.queue.add(replace(config, name="good"))
     nestling.queue.start()
     qtbot.waitUntil(lambda: not nestling.queue.is_going)
-    assert names(nestling) == ["broken"]
+    assert names(nestling.queue) == ["broken"]
     assert "gone.jsonl isn't there" in nestling.queue.runs[0].problem
     assert [run.name for run in list_runs(runs_dir())] == ["good"]
     assert nestling.queue.why_not_start() == "The queue is empty."
-    assert nestling.queue_page.problem.text() == nestling.queue.runs[0].problem
-    assert not nestling.queue_page.problem.isHidden()
+    page = nestling.runs.list
+    page.select(page.runs.at(0).run_dir)
+    assert page.problem.text() == nestling.queue.runs[0].problem
+    assert not page.problem.isHidden()
 
 
 def test_a_stopped_run_holds_the_queue(
@@ -174,7 +224,7 @@ def test_a_stopped_run_holds_the_queue(
     nestling.actions.stop.trigger()
     qtbot.waitUntil(lambda: nestling.state.phase is Phase.FINISHED)
     assert not nestling.queue.is_going
-    assert names(nestling) == ["second"]
+    assert names(nestling.queue) == ["second"]
 
 
 def test_the_settings_of_the_train_page_are_added_by_the_menu(
@@ -186,7 +236,7 @@ def test_the_settings_of_the_train_page_are_added_by_the_menu(
     nestling.state.change_config(steps=7)
     nestling.actions.queue.trigger()
     assert [run.config.steps for run in nestling.queue.runs] == [7]
-    assert nestling.window.notice.action.text() == "Show Queue"
+    assert nestling.window.notice.action.text() == "Show Runs"
 
 
 @pytest.mark.parametrize(
@@ -239,7 +289,7 @@ def test_a_queue_that_was_going_goes_on_by_itself_with_the_run_that_was_stopped(
 ) -> None:
     nestling.queue.add(replace(config, name="long", steps=100, steps_per_eval=100))
     nestling.queue.add(replace(config, name="next"))
-    nestling.queue_page.start.click()
+    nestling.runs.list.start.click()
     again = begun_again(build, nestling, qtbot)
     saved = read_saved_queue(home_dir() / QUEUE_FILE)
     assert saved.goes_on
@@ -280,11 +330,11 @@ def test_a_run_that_has_begun_is_in_the_library_and_waits_no_more(
     nestling.queue.add(replace(config, name="next"))
     nestling.queue.start()
     qtbot.waitUntil(lambda: nestling.state.step is not None)
-    assert names(nestling) == ["next"]
+    assert names(nestling.queue) == ["next"]
     qtbot.waitUntil(
         lambda: [r.config.name for r in read_queue(home_dir() / QUEUE_FILE)] == ["next"]
     )  # as a kill would leave it
     nestling.control.stop()
     qtbot.waitUntil(lambda: not nestling.state.phase.is_active)
-    assert names(nestling) == ["next"]
+    assert names(nestling.queue) == ["next"]
     assert not nestling.queue.is_going

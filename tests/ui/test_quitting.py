@@ -42,7 +42,7 @@ def test_quitting_during_a_run_asks_and_leaves_a_checkpoint(
     assert question.text() == "A run is in progress."
     answer(question, "Stop and Quit")
     assert running.state.phase is Phase.STOPPING
-    assert running.train.header.pill.text() == "Stopping…"
+    assert running.runs.opened.head.pill.text() == "Stopping…"
     qtbot.waitUntil(lambda: not running.window.isVisible())
     finished = running.state.finished
     assert finished is not None
@@ -64,8 +64,8 @@ def validating(
     nestling.commands.open_path(chat_file)
     qtbot.waitUntil(nestling.actions.start.isEnabled)
     nestling.actions.start.trigger()
-    header = nestling.train.header
-    qtbot.waitUntil(lambda: header.status.text().startswith("Validating, "))
+    progress = nestling.runs.opened.progress
+    qtbot.waitUntil(lambda: progress.status.text().startswith("Validating, "))
     yield nestling
     nestling.control.stop()
     qtbot.waitUntil(lambda: not nestling.state.phase.is_active)
@@ -74,16 +74,17 @@ def validating(
 def test_a_run_stopped_in_its_first_validation_leaves_nothing_and_says_so(
     validating: Nestling, qtbot: QtBot
 ) -> None:
-    header = validating.train.header
-    assert header.status.text() == "Validating, 50 %…"
+    progress, head = validating.runs.opened.progress, validating.runs.opened.head
+    assert progress.status.text() == "Validating, 50 %…"
     started = validating.state.started
     assert started is not None
     validating.actions.stop.trigger()
-    assert header.pill.text() == "Stopping…"
-    assert header.status.text() == "Canceling the run."
+    assert head.pill.text() == "Stopping…"
+    assert progress.status.text() == "Canceling the run."
     qtbot.waitUntil(lambda: not validating.state.phase.is_active)
-    assert header.status.text() == "Stopped before the first step."
-    assert not header.results.isVisible()
+    assert progress.status.text() == "Stopped before the first step."
+    qtbot.waitUntil(lambda: validating.runs.is_attempt_shown)
+    assert (head.pill.text(), head.attempt.isVisible()) == ("Stopped", False)
     assert not started.run_dir.exists()
 
 
@@ -105,8 +106,8 @@ def test_a_queued_run_stopped_before_its_first_step_waits_again(
     qtbot.waitUntil(lambda: not validating.state.phase.is_active)
     validating.queue.add(validating.state.config)
     validating.queue.start()
-    header = validating.train.header
-    qtbot.waitUntil(lambda: header.status.text().startswith("Validating, "))
+    progress = validating.runs.opened.progress
+    qtbot.waitUntil(lambda: progress.status.text().startswith("Validating, "))
     assert not validating.queue.runs
     validating.control.stop()
     qtbot.waitUntil(lambda: not validating.state.phase.is_active)
@@ -124,7 +125,7 @@ def test_the_window_is_quit_while_a_chat_template_never_ends(
     nestling.window.show()
     qtbot.waitUntil(nestling.actions.start.isEnabled)
     nestling.actions.start.trigger()
-    status = nestling.train.header.status
+    status = nestling.runs.opened.progress.status
     qtbot.waitUntil(lambda: status.text().startswith("Trying the chat template"))
     nestling.quitting.stop_and_quit()
     qtbot.waitUntil(lambda: not nestling.window.isVisible())

@@ -32,9 +32,9 @@ def assert_refused(nestling: Nestling, qtbot: QtBot, reason: str) -> None:
     status = nestling.data.status
     qtbot.waitUntil(lambda: reason in status.problem.text())
     assert not status.text.text()
-    assert reason in nestling.state.why_not_start()
+    assert reason in nestling.state.start_blocker()
     assert not nestling.actions.start.isEnabled()
-    assert reason in nestling.train.data.problem.text()
+    assert reason in nestling.new_run.data.problem.text()
 
 
 def test_a_model_whose_tokenizer_needs_its_own_code_starts_no_run(

@@ -19,7 +19,7 @@ from app.ui.widgets.settings_form import FORM_SECTIONS
 
 
 def test_tiers_are_added_up_to_the_limit_and_removed_down_to_one(nestling: Nestling) -> None:
-    editor, state = nestling.train.tiers, nestling.state
+    editor, state = nestling.new_run.tiers, nestling.state
     while editor.add.isEnabled():
         editor.add.click()
     assert len(state.config.tiers) == len(editor.rows) == MAX_TIERS
@@ -31,7 +31,7 @@ def test_tiers_are_added_up_to_the_limit_and_removed_down_to_one(nestling: Nestl
 
 
 def test_a_wrong_order_of_periods_is_said_in_the_editor(nestling: Nestling) -> None:
-    editor = nestling.train.tiers
+    editor = nestling.new_run.tiers
     editor.rows[0].period.setValue(8)
     assert nestling.state.config.tiers[0] == TierConfig(8)
     assert "ordered" in editor.problem.text()
@@ -41,7 +41,7 @@ def test_a_wrong_order_of_periods_is_said_in_the_editor(nestling: Nestling) -> N
 
 
 def test_every_assignment_can_be_chosen_and_is_named(nestling: Nestling) -> None:
-    editor, state = nestling.train.tiers, nestling.state
+    editor, state = nestling.new_run.tiers, nestling.state
     texts = [editor.assign.itemText(index) for index in range(editor.assign.count())]
     assert texts == ["By layer depth", "By module", "By rank slices", "By importance",
                      "By patterns"]  # fmt: skip
@@ -52,7 +52,7 @@ def test_every_assignment_can_be_chosen_and_is_named(nestling: Nestling) -> None
 
 
 def test_what_tiers_hold_is_asked_of_the_engine(nestling: Nestling, qtbot: QtBot) -> None:
-    state, editor = nestling.state, nestling.train.tiers
+    state, editor = nestling.state, nestling.new_run.tiers
     qtbot.waitUntil(lambda: state.preview is not None)
     assert state.preview is not None
     counts = [facts.parameters for facts in state.preview]
@@ -66,7 +66,7 @@ def test_what_tiers_hold_is_asked_of_the_engine(nestling: Nestling, qtbot: QtBot
 def test_a_factor_that_is_no_number_is_marked_and_reported(
     nestling: Nestling, qtbot: QtBot
 ) -> None:
-    row = nestling.train.tiers.rows[1]
+    row = nestling.new_run.tiers.rows[1]
     row.factor.clear()
     qtbot.keyClicks(row.factor, "0.5x")
     assert math.isnan(nestling.state.config.tiers[1].learning_rate_factor)
@@ -78,7 +78,7 @@ def test_a_factor_that_is_no_number_is_marked_and_reported(
 
 
 def test_every_setting_of_a_run_has_a_control_with_its_help(nestling: Nestling) -> None:
-    shown = nestling.train.form.fields
+    shown = nestling.new_run.form.fields
     for field in fields(TrainingConfig):
         if field.metadata["section"] in FORM_SECTIONS:
             control = shown[field.name].control
@@ -87,7 +87,7 @@ def test_every_setting_of_a_run_has_a_control_with_its_help(nestling: Nestling) 
 
 
 def test_a_learning_rate_is_written_as_people_write_it(nestling: Nestling, qtbot: QtBot) -> None:
-    field = nestling.train.form.fields["learning_rate"]
+    field = nestling.new_run.form.fields["learning_rate"]
     field.control.setFocus()
     field.control.selectAll()  # type: ignore[attr-defined]
     qtbot.keyClicks(field.control, "3e-4")
@@ -99,7 +99,7 @@ def test_a_learning_rate_is_written_as_people_write_it(nestling: Nestling, qtbot
 
 
 def test_a_setting_that_can_not_work_is_unfolded(nestling: Nestling) -> None:
-    form = nestling.train.form
+    form = nestling.new_run.form
     assert not form.advanced.toggle.isChecked()
     nestling.state.change_config(num_layers=0)
     assert form.advanced.toggle.isChecked()
@@ -108,7 +108,7 @@ def test_a_setting_that_can_not_work_is_unfolded(nestling: Nestling) -> None:
 
 def test_scrolling_past_a_field_changes_nothing(nestling: Nestling) -> None:
     before = nestling.state.config
-    for field in nestling.train.form.findChildren(SettingField):
+    for field in nestling.new_run.form.findChildren(SettingField):
         wheel = QWheelEvent(
             QPointF(4, 4), field.control.mapToGlobal(QPointF(4, 4)), QPoint(), QPoint(0, 120),
             Qt.MouseButton.NoButton, Qt.KeyboardModifier.NoModifier,
@@ -118,23 +118,10 @@ def test_scrolling_past_a_field_changes_nothing(nestling: Nestling) -> None:
     assert nestling.state.config == before
 
 
-def test_settings_can_not_be_changed_during_a_run(
-    nestling: Nestling, chat_file: Path, qtbot: QtBot
-) -> None:
-    nestling.commands.open_path(chat_file)
-    qtbot.waitUntil(lambda: nestling.actions.start.isEnabled())
-    nestling.actions.start.trigger()
-    assert not nestling.train.tiers.isEnabled()
-    assert not nestling.train.form.isEnabled()
-    nestling.actions.stop.trigger()
-    qtbot.waitUntil(lambda: not nestling.state.phase.is_active)
-    assert nestling.train.tiers.isEnabled()
-
-
 def test_tiers_the_model_can_not_fill_are_refused_at_the_tiers_and_stop_start(
     nestling: Nestling, chat_file: Path, qtbot: QtBot
 ) -> None:
-    state, train = nestling.state, nestling.train
+    state, train = nestling.state, nestling.new_run
     nestling.commands.open_path(chat_file)
     qtbot.waitUntil(nestling.actions.start.isEnabled)
     add_at = train.tiers.add.mapTo(nestling.window, QPoint())
@@ -158,7 +145,7 @@ def test_tiers_the_model_can_not_fill_are_refused_at_the_tiers_and_stop_start(
 def test_a_base_model_that_can_not_be_loaded_is_told_at_the_model_and_stops_start(
     nestling: Nestling, chat_file: Path, tmp_path: Path, qtbot: QtBot
 ) -> None:
-    train = nestling.train
+    train = nestling.new_run
     nestling.commands.open_path(chat_file)
     qtbot.waitUntil(nestling.actions.start.isEnabled)
     nestling.state.change_config(model=tmp_path / "gone")
@@ -169,7 +156,7 @@ def test_a_base_model_that_can_not_be_loaded_is_told_at_the_model_and_stops_star
 
 
 def test_counts_come_back_after_a_mistake_is_taken_back(nestling: Nestling, qtbot: QtBot) -> None:
-    state, editor = nestling.state, nestling.train.tiers
+    state, editor = nestling.state, nestling.new_run.tiers
     qtbot.waitUntil(lambda: state.preview is not None)
     editor.rows[0].period.setValue(8)
     assert nestling.preview._timer.isActive()
@@ -181,7 +168,7 @@ def test_counts_come_back_after_a_mistake_is_taken_back(nestling: Nestling, qtbo
 
 
 def test_a_period_is_never_clipped(nestling: Nestling) -> None:
-    row = nestling.train.tiers.rows[0]
+    row = nestling.new_run.tiers.rows[0]
     for period in (1, 16, 32, 64, 128, 9999, 1_000_000):
         row.period.setValue(period)
         field = row.period.lineEdit()
@@ -191,7 +178,7 @@ def test_a_period_is_never_clipped(nestling: Nestling) -> None:
 
 
 def test_a_preset_fills_the_tiers_and_is_ticked(nestling: Nestling) -> None:
-    state, button = nestling.state, nestling.train.tiers.presets
+    state, button = nestling.state, nestling.new_run.tiers.presets
     for preset, action in zip(PRESETS, button.choices.actions(), strict=True):
         assert action.toolTip() == tip(preset.description)
         for _ in range(2):
@@ -203,7 +190,7 @@ def test_a_preset_fills_the_tiers_and_is_ticked(nestling: Nestling) -> None:
 
 
 def test_settings_of_one_assignment_are_shown_with_it_alone(nestling: Nestling) -> None:
-    editor, state = nestling.train.tiers, nestling.state
+    editor, state = nestling.new_run.tiers, nestling.state
     for assign in CHOICES["assign"]:
         state.change_config(assign=assign)
         assert editor.patterns.isHidden() == (assign != "manual")
@@ -217,12 +204,12 @@ def test_settings_of_one_assignment_are_shown_with_it_alone(nestling: Nestling) 
 def test_what_the_editor_does_not_show_of_a_tier_is_not_lost(nestling: Nestling) -> None:
     state = nestling.state
     state.change_config(tiers=(TierConfig(1), TierConfig(2, 1.0, "skip")))
-    nestling.train.tiers.rows[0].period.setValue(2)
+    nestling.new_run.tiers.rows[0].period.setValue(2)
     assert state.config.tiers[1] == TierConfig(2, 1.0, "skip")
 
 
 def test_the_patterns_that_are_shown_as_an_example_work(nestling: Nestling, qtbot: QtBot) -> None:
-    state, editor = nestling.state, nestling.train.tiers
+    state, editor = nestling.state, nestling.new_run.tiers
     example = editor.patterns.control.placeholderText()  # type: ignore[attr-defined]
     state.change_config(assign="manual", tier_patterns=example)
     qtbot.waitUntil(lambda: state.preview is not None)

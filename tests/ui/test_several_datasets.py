@@ -13,8 +13,8 @@ from app.core.config import MixedDataset, TrainingConfig
 from app.core.events import RunStarted
 from app.library.remembered_columns import remembered_columns
 from app.ui.app_state import Phase
-from app.ui.main_window import DATA
 from app.ui.pages.data_page import COLUMNS, PROBLEMS, STATISTICS
+from app.ui.places import Place
 
 Write = Callable[..., Path]
 
@@ -53,7 +53,7 @@ def run_figures(nestling: Nestling) -> dict[str, str]:
 def test_each_dataset_is_looked_at_and_measured(
     nestling: Nestling, write: Write, qtbot: QtBot
 ) -> None:
-    nestling.window.show_page(DATA)
+    nestling.window.show_place(Place.DATA)
     nestling.state.change_config(max_seq_length=64)
     page, work = nestling.data, nestling.data_work
     nestling.commands.open_paths((write("new.jsonl", 30), write("old.jsonl", 7, long=2)))
@@ -90,7 +90,7 @@ def test_what_is_wrong_with_an_added_dataset_is_shown_and_mended_there(
     qtbot.waitUntil(nestling.actions.start.isEnabled)
     old = write("old.jsonl", 7, bad="{oops\n[]\n")
     nestling.mix.add([old])
-    qtbot.waitUntil(lambda: nestling.window.pages.currentIndex() == DATA)
+    qtbot.waitUntil(lambda: nestling.window.place is Place.DATA)
     page = nestling.data
     assert page.tabs.checkedId() == PROBLEMS
     assert page.chooser.choices[1].isChecked()
@@ -113,7 +113,7 @@ def test_columns_of_a_mixed_in_dataset_are_mapped_on_the_page(
     nestling: Nestling, write: Write, unmapped: Path, qtbot: QtBot
 ) -> None:
     nestling.commands.open_paths((write("new.jsonl", 30), unmapped))
-    qtbot.waitUntil(lambda: nestling.window.pages.currentIndex() == DATA)
+    qtbot.waitUntil(lambda: nestling.window.place is Place.DATA)
     page, view = nestling.data, nestling.data.columns
     assert page.tabs.checkedId() == COLUMNS
     qtbot.waitUntil(lambda: list(view.roles) == ["asked", "answered"])
@@ -173,7 +173,7 @@ def test_what_the_page_says_of_rows_and_steps_is_what_the_run_does(
 def test_any_row_is_gone_to_before_the_rows_are_tokens(
     nestling: Nestling, write: Write, qtbot: QtBot
 ) -> None:
-    nestling.window.show_page(DATA)
+    nestling.window.show_place(Place.DATA)
     rows, work = nestling.data.rows, nestling.data_work
     nestling.commands.open_path(write("many.jsonl", 20_000))
     qtbot.waitUntil(lambda: work.tokenisation.share is not None)
@@ -194,7 +194,7 @@ def test_any_row_is_gone_to_before_the_rows_are_tokens(
 def test_an_added_dataset_whose_reading_is_cancelled_is_taken_out(
     nestling: Nestling, write: Write, qtbot: QtBot
 ) -> None:
-    nestling.window.show_page(DATA)
+    nestling.window.show_place(Place.DATA)
     nestling.commands.open_path(write("new.jsonl", 30))
     qtbot.waitUntil(measured(nestling, 1))
     nestling.mix.add([write("old.jsonl", 200_000)])

@@ -14,7 +14,7 @@ application = make_application(["nestling"])
 nestling = Nestling(application)
 nestling.window.show()
 shown = [m for m in HEAVY if m in sys.modules]
-while nestling.train.plots_place.plots is None:
+while nestling.runs.opened.plots_place.plots is None:
     application.processEvents()
 print(json.dumps({"shown": shown, "plots": "pyqtgraph" in sys.modules}))
 nestling.window.close()

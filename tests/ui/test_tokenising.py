@@ -16,6 +16,7 @@ from app.core.paths import starter_model_dir
 from app.data.fingerprint import HASHING
 from app.data.token_store import stores_dir
 from app.ui.app_state import Phase
+from app.ui.places import Place
 
 HASHED = HASHING / (1 + HASHING) + 1e-6
 """The share done once the file is hashed, which is done anew each time."""
@@ -62,7 +63,7 @@ def test_what_was_stopped_goes_on_where_it_was(
     nestling: Nestling, large: Path, qtbot: QtBot
 ) -> None:
     work, status = nestling.data_work.tokenisation, nestling.data.status
-    nestling.window.show_page(1)
+    nestling.window.show_place(Place.DATA)
     nestling.commands.open_path(large)
     qtbot.waitUntil(in_the_middle(nestling))
     assert status.text.text().startswith("Tokenizing: ")
@@ -181,7 +182,7 @@ def test_a_file_that_vanishes_is_told_in_a_sentence(
     nestling: Nestling, large: Path, qtbot: QtBot
 ) -> None:
     work = nestling.data_work.tokenisation
-    nestling.window.show_page(1)
+    nestling.window.show_place(Place.DATA)
     nestling.commands.open_path(large)
     qtbot.waitUntil(in_the_middle(nestling))
     large.unlink()

@@ -18,10 +18,10 @@ from app.core.config import TierConfig, TrainingConfig
 from app.core.paths import runs_dir
 from app.engine.trainer import train
 from app.ui.app_state import Phase
-from app.ui.library.facts import base_model_facts
-from app.ui.library.run_reading import read_run
-from app.ui.main_window import LIBRARY, TRAIN, TRY
 from app.ui.pages.try_page import EMPTY, LOOKING, READY, TALK, TryPage
+from app.ui.places import Place
+from app.ui.run.facts import base_model_facts
+from app.ui.run.run_reading import read_run
 from app.ui.trying.trial import IN_PROGRESS
 from tests.conftest import write_chats
 from tests.homes import copied_run, train_at_home
@@ -60,9 +60,9 @@ def shown(
     """The Try page in sight, ready to ask the run's best checkpoint."""
     made = build(config)
     made.window.show()
-    made.window.show_page(TRY)
+    made.window.show_place(Place.PLAYGROUND)
     qtbot.waitUntil(lambda: made.trial.subject is not None)
-    made.trying.form.max_tokens.setValue(6)
+    made.playground.form.max_tokens.setValue(6)
     return made
 
 
@@ -72,8 +72,8 @@ def ask(nestling: Nestling, question: str, qtbot: QtBot) -> None:
 
 
 def begin(nestling: Nestling, question: str) -> None:
-    nestling.trying.composer.field.setPlainText(question)
-    nestling.trying.composer.send.click()
+    nestling.playground.composer.field.setPlainText(question)
+    nestling.playground.composer.send.click()
 
 
 def said(page: TryPage, side: str, turn: int = -1) -> str:
@@ -81,7 +81,7 @@ def said(page: TryPage, side: str, turn: int = -1) -> str:
 
 
 def test_both_answers_and_their_distance_are_shown(shown: Nestling, qtbot: QtBot) -> None:
-    page = shown.trying
+    page = shown.playground
     assert page.body.currentIndex() == READY
     events: list[object] = []
     shown.trial.event_received.connect(events.append)
@@ -106,27 +106,27 @@ def test_a_second_turn_goes_on_with_what_each_side_had_said(shown: Nestling, qtb
     ask(shown, "And 3?", qtbot)
     earlier = shown.trial._earlier
     assert [exchange.question for exchange in earlier] == ["What is 2 plus 2?", "And 3?"]
-    assert earlier[0].tuned == said(shown.trying, "tuned", 0)
+    assert earlier[0].tuned == said(shown.playground, "tuned", 0)
     assert all(count > 60 for _, count in lengths[2:]), "the first turn was not read again"
-    shown.trying.clear.click()
-    assert shown.trying.body.currentIndex() == READY
+    shown.playground.clear.click()
+    assert shown.playground.body.currentIndex() == READY
     lengths.clear()
     ask(shown, "And 3?", qtbot)
     assert all(count < 60 for _, count in lengths)
 
 
 def test_a_checkpoint_is_tried_from_its_run(shown: Nestling, run_dir: Path, qtbot: QtBot) -> None:
-    shown.window.show_page(LIBRARY)
+    shown.window.show_place(Place.RUNS)
     shown.library_commands.open_run(run_dir)
-    qtbot.waitUntil(lambda: shown.library.opened_run_dir == run_dir)
-    checkpoints = shown.library.opened.checkpoints
+    qtbot.waitUntil(lambda: shown.runs.opened_run_dir == run_dir)
+    checkpoints = shown.runs.opened.checkpoints
     checkpoints.table.selectRow(1)
     checkpoints.attempt.click()
-    assert shown.window.pages.currentIndex() == TRY
+    assert shown.window.place is Place.PLAYGROUND
     qtbot.waitUntil(lambda: _step(shown) == 2)
-    assert shown.trying.chooser.checkpoint.currentText().startswith("Step 2 · loss ")
+    assert shown.playground.chooser.checkpoint.currentText().startswith("Step 2 · loss ")
     ask(shown, "Hi", qtbot)
-    assert said(shown.trying, "tuned")
+    assert said(shown.playground, "tuned")
 
 
 def _step(nestling: Nestling) -> int:
@@ -136,18 +136,18 @@ def _step(nestling: Nestling) -> int:
 def test_a_run_is_tried_from_the_list_and_after_training(
     shown: Nestling, config: TrainingConfig, run_dir: Path, qtbot: QtBot
 ) -> None:
-    shown.window.show_page(TRAIN)
-    assert not shown.train.header.attempt.isVisible()
     qtbot.waitUntil(lambda: shown.actions.start.isEnabled())
-    shown.control.start()
+    shown.actions.start.trigger()
     qtbot.waitUntil(lambda: shown.state.phase is Phase.FINISHED)
-    shown.train.header.attempt.click()
+    qtbot.waitUntil(shown.runs.opened.head.attempt.isVisible)
+    shown.runs.opened.head.attempt.click()
     trained = shown.state.finished.run_dir  # type: ignore[union-attr]
     qtbot.waitUntil(lambda: _run_dir(shown) == trained)
-    shown.window.show_page(LIBRARY)
-    qtbot.waitUntil(lambda: shown.library.list.runs.rowCount() == 2)
-    shown.library.list.select(run_dir)
-    shown.library.list.attempt.click()
+    shown.window.show_place(Place.RUNS)
+    shown.runs.show_list()
+    qtbot.waitUntil(lambda: shown.runs.list.runs.rowCount() == 2)
+    shown.runs.list.select(run_dir)
+    shown.runs.list.attempt.click()
     qtbot.waitUntil(lambda: _run_dir(shown) == run_dir)
 
 
@@ -159,7 +159,7 @@ def _run_dir(nestling: Nestling) -> Path | None:
 def test_a_stop_keeps_what_was_said_and_the_next_question_is_answered(
     shown: Nestling, qtbot: QtBot
 ) -> None:
-    page = shown.trying
+    page = shown.playground
     page.form.temperature.show_number(1.0)
     page.form.max_tokens.setValue(5_000)
     begin(shown, "Go on and on")
@@ -178,7 +178,7 @@ def test_a_stop_keeps_what_was_said_and_the_next_question_is_answered(
 def test_an_answer_that_still_comes_is_not_part_of_what_begins_anew(
     shown: Nestling, qtbot: QtBot, how: str
 ) -> None:
-    page = shown.trying
+    page = shown.playground
     page.form.max_tokens.setValue(5_000)
     begin(shown, "Go on and on")
     qtbot.waitUntil(lambda: len(said(page, "tuned")) > 5)
@@ -205,9 +205,9 @@ def test_a_question_stopped_before_the_first_word_is_not_remembered(
 
     shown.compute.submit("Holding", holding)
     begin(shown, "Hi")
-    answers = shown.trying.conversation.turns[0].answers
+    answers = shown.playground.conversation.turns[0].answers
     assert answers["base"].status.text() == "Waiting…"
-    shown.trying.composer.stop.click()
+    shown.playground.composer.stop.click()
     gate.set()
     qtbot.waitUntil(lambda: not shown.trial.is_answering)
     assert shown.trial._earlier == ()
@@ -221,7 +221,7 @@ def choose_other(page: TryPage) -> None:
 
 
 def test_return_sends_and_shift_return_breaks_the_line(shown: Nestling, qtbot: QtBot) -> None:
-    field = shown.trying.composer.field
+    field = shown.playground.composer.field
     qtbot.keyClick(field, Qt.Key.Key_Return)
     assert not shown.trial.is_answering, "nothing was written"
     qtbot.keyClicks(field, "one")
@@ -248,27 +248,27 @@ def test_a_damaged_checkpoint_is_told_in_a_sentence(
         file = folder / "adapters.safetensors"
         file.write_bytes(file.read_bytes()[:-1])
     ask(shown, "Hi", qtbot)
-    turn = shown.trying.conversation.turns[0]
+    turn = shown.playground.conversation.turns[0]
     words = "There is no checkpoint at" if damage == "deleted" else "is not as it was written"
     assert words in turn.problem.text()
     assert turn.problem.isVisible()
     assert not shown.trial._earlier
-    choose_other(shown.trying)
+    choose_other(shown.playground)
     ask(shown, "Hi", qtbot)
-    assert said(shown.trying, "tuned")
+    assert said(shown.playground, "tuned")
 
 
 def test_a_run_that_starts_stops_the_answer_and_frees_the_model(
     shown: Nestling, qtbot: QtBot
 ) -> None:
-    page = shown.trying
+    page = shown.playground
     page.form.max_tokens.setValue(5_000)
     qtbot.waitUntil(lambda: shown.actions.start.isEnabled())
     begin(shown, "Go on and on")
     qtbot.waitUntil(lambda: len(said(page, "tuned")) > 5)
     held: list[object] = []
     shown.state.run_event_received.connect(lambda _: held.append(shown.trial._held._model))
-    shown.control.start()
+    shown.actions.start.trigger()
     qtbot.waitUntil(lambda: shown.state.phase is Phase.RUNNING and bool(held))
     assert page.composer.reason.text() == IN_PROGRESS
     assert not page.composer.send.isEnabled()
@@ -286,13 +286,13 @@ def test_a_run_that_starts_stops_the_answer_and_frees_the_model(
 def test_the_model_goes_some_time_after_the_page_was_left(shown: Nestling, qtbot: QtBot) -> None:
     ask(shown, "Hi", qtbot)
     assert shown.trial._held._model is not None
-    shown.trying._idle.setInterval(0)
-    shown.window.show_page(TRAIN)
+    shown.playground._idle.setInterval(0)
+    shown.window.show_place(Place.NEW_RUN)
     qtbot.waitUntil(lambda: shown.trial._held._model is None)
 
 
 def test_another_checkpoint_begins_anew_and_nothing_is_lost(shown: Nestling, qtbot: QtBot) -> None:
-    page = shown.trying
+    page = shown.playground
     ask(shown, "What is 2 plus 2?", qtbot)
     first = said(page, "tuned")
     choose_other(page)
@@ -309,7 +309,7 @@ def test_what_a_model_says_is_plain_text_and_is_copied_whole(shown: Nestling, qt
     text = "<b>bold</b> & <img src='x'>\n```\ncode\n```\nשלום 😀"
     shown.trial.asked.emit("Hi")
     shown.trial.event_received.emit(TextAdded("tuned", text))
-    page = shown.trying
+    page = shown.playground
     assert said(page, "tuned") == "", "drawn with the next refresh, not at once"
     qtbot.waitUntil(lambda: said(page, "tuned") == text)
     answer = page.conversation.turns[0].answers["tuned"]
@@ -319,7 +319,7 @@ def test_what_a_model_says_is_plain_text_and_is_copied_whole(shown: Nestling, qt
 
 
 def test_a_long_answer_stays_in_sight_unless_one_scrolls_up(shown: Nestling, qtbot: QtBot) -> None:
-    bar = shown.trying.conversation.verticalScrollBar()
+    bar = shown.playground.conversation.verticalScrollBar()
     shown.trial.asked.emit("Hi")
 
     def add() -> None:
@@ -336,20 +336,20 @@ def test_a_long_answer_stays_in_sight_unless_one_scrolls_up(shown: Nestling, qtb
 
 
 def test_starters_are_the_run_s_own_validation_questions(shown: Nestling, qtbot: QtBot) -> None:
-    starters = shown.trying.starters
+    starters = shown.playground.starters
     assert [button.text() for button in starters] == [
         "What is 0 plus 0?", "What is 1 plus 1?", "What is 2 plus 2?",
     ]  # fmt: skip
     starters[1].click()
     assert shown.trial.is_answering
     qtbot.waitUntil(lambda: not shown.trial.is_answering)
-    assert said(shown.trying, "base")
+    assert said(shown.playground, "base")
 
 
 def test_settings_hold_for_the_question_and_are_remembered(
     shown: Nestling, build: Callable[..., Nestling], qtbot: QtBot
 ) -> None:
-    form = shown.trying.form
+    form = shown.playground.form
     form.temperature.setText("0.7")
     form.temperature.textEdited.emit("0.7")
     form.seed.setValue(5)
@@ -359,9 +359,9 @@ def test_settings_hold_for_the_question_and_are_remembered(
     assert "Top-p must be" in form.problem.text()
     begin(shown, "Hi")
     assert not shown.trial.is_answering
-    assert shown.trying.composer.field.toPlainText() == "Hi"
+    assert shown.playground.composer.field.toPlainText() == "Hi"
     shown.shut_down()
-    assert build().trying.form.sampling() == Sampling(0.7, 1.0, 6, 5)
+    assert build().playground.form.sampling() == Sampling(0.7, 1.0, 6, 5)
 
 
 def test_nothing_is_said_of_runs_until_they_are_listed(
@@ -369,12 +369,12 @@ def test_nothing_is_said_of_runs_until_they_are_listed(
 ) -> None:
     second = build()
     second.window.show()
-    second.window.show_page(TRY)
-    seen = [second.trying.body.currentIndex()]
-    second.trying.body.currentChanged.connect(seen.append)
+    second.window.show_place(Place.PLAYGROUND)
+    seen = [second.playground.body.currentIndex()]
+    second.playground.body.currentChanged.connect(seen.append)
     qtbot.waitUntil(lambda: second.trial.subject is not None)
     assert seen == [LOOKING, READY]
-    assert second.window.focusWidget() is second.trying.composer.field
+    assert second.window.focusWidget() is second.playground.composer.field
 
 
 def test_a_question_goes_before_the_count_of_parameters(shown: Nestling, qtbot: QtBot) -> None:
@@ -400,13 +400,13 @@ def test_a_question_goes_before_the_count_of_parameters(shown: Nestling, qtbot: 
 def test_an_empty_library_offers_the_sample(build: Callable[..., Nestling], qtbot: QtBot) -> None:
     nestling = build()
     nestling.window.show()
-    nestling.window.show_page(TRY)
-    page = nestling.trying
+    nestling.window.show_place(Place.PLAYGROUND)
+    page = nestling.playground
     assert page.body.currentIndex() == LOOKING
     qtbot.waitUntil(lambda: page.body.currentIndex() == EMPTY)
     assert not page.composer.isVisible()
     page.sample.click()
-    assert nestling.window.pages.currentIndex() == TRAIN
+    assert nestling.window.place is Place.NEW_RUN
     qtbot.waitUntil(lambda: nestling.state.dataset is not None)
 
 
@@ -420,15 +420,15 @@ def test_a_run_that_was_deleted_makes_way_for_another(
     shutil.rmtree(runs_dir())
     shown.try_commands.refresh()
     qtbot.waitUntil(lambda: shown.trial.subject is None)
-    assert shown.trying.body.currentIndex() == EMPTY
+    assert shown.playground.body.currentIndex() == EMPTY
 
 
 def test_closing_the_window_in_the_middle_of_an_answer_ends_well(
     shown: Nestling, qtbot: QtBot
 ) -> None:
-    shown.trying.form.max_tokens.setValue(20_000)
+    shown.playground.form.max_tokens.setValue(20_000)
     begin(shown, "Go on and on")
-    qtbot.waitUntil(lambda: len(said(shown.trying, "tuned")) > 5)
+    qtbot.waitUntil(lambda: len(said(shown.playground, "tuned")) > 5)
     shown.shut_down()
     assert not shown.compute._thread.isRunning()
 
@@ -446,8 +446,8 @@ def test_a_base_model_that_was_moved_is_found_again(
     model.rename(tmp_path / "moved")
     nestling = build(config)
     nestling.window.show()
-    nestling.window.show_page(TRY)
-    page = nestling.trying
+    nestling.window.show_place(Place.PLAYGROUND)
+    page = nestling.playground
     qtbot.waitUntil(lambda: page.find_model.isVisible())
     assert "is no longer at" in page.problem.text()
     page.form.max_tokens.setValue(3)
@@ -469,10 +469,10 @@ def test_another_base_model_than_the_run_s_is_said_with_the_answers(
     other = copied_model(tiny_model, tmp_path / "other")
     change(other)
     ask(shown, "Hi", qtbot)
-    assert shown.trying.conversation.turns[-1].remark.text() == ""
+    assert shown.playground.conversation.turns[-1].remark.text() == ""
     shown.try_commands.use_model(other)
     ask(shown, "Hi", qtbot)
-    assert shown.trying.conversation.turns[-1].remark.text() == sentence.format(other)
+    assert shown.playground.conversation.turns[-1].remark.text() == sentence.format(other)
 
 
 def test_a_checkpoint_exported_while_its_base_model_is_another_says_so(
@@ -490,9 +490,9 @@ def test_a_checkpoint_exported_while_its_base_model_is_another_says_so(
     shown.export.export_into(tmp_path, run_dir / "checkpoints" / "step-000004", "second")
     told = f"Exported to {tmp_path / 'second adapter'}. {sentence.format(other)}"
     qtbot.waitUntil(lambda: notice.text() == told)
-    shown.window.show_page(LIBRARY)
+    shown.window.show_place(Place.RUNS)
     shown.library_commands.open_run(run_dir)
-    warning = shown.library.opened.head.warning
+    warning = shown.runs.opened.head.warning
     qtbot.waitUntil(lambda: warning.text() == sentence.format(other))
     assert warning.isVisible()
     facts = dict(base_model_facts(read_run(run_dir).details, read_run(run_dir).base_model))

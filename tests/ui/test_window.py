@@ -22,11 +22,11 @@ from PySide6.QtWidgets import (
 from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
-from app.core.paths import home_dir
+from app.core.paths import home_dir, runs_dir
 from app.core.version import version_line
 from app.ui.appearance import Look
 from app.ui.errors_shown import ErrorSink
-from app.ui.main_window import LIBRARY, TRAIN
+from app.ui.places import Place
 from app.ui.theme import DARK, LIGHT, Theme
 from app.workers.background import Failure
 
@@ -45,7 +45,7 @@ def test_every_control_has_a_name_for_voice_over(nestling: Nestling) -> None:
 
 
 def test_all_controls_in_sight_are_reached_by_the_tab_key(nestling: Nestling) -> None:
-    form = nestling.train.form
+    form = nestling.new_run.form
     reached: set[QWidget] = set()
     widget = nestling.window.nextInFocusChain()
     while widget is not nestling.window and widget is not None:
@@ -53,7 +53,7 @@ def test_all_controls_in_sight_are_reached_by_the_tab_key(nestling: Nestling) ->
             reached.add(widget)
         widget = widget.nextInFocusChain()
     assert {field.control for field in form.fields.values()} <= reached
-    assert {nestling.train.data.choose, nestling.train.tiers.assign} <= reached
+    assert {nestling.new_run.data.choose, nestling.new_run.tiers.assign} <= reached
 
 
 def test_shortcuts_are_told_apart(nestling: Nestling) -> None:
@@ -64,9 +64,8 @@ def test_shortcuts_are_told_apart(nestling: Nestling) -> None:
 
 
 def test_buttons_say_why_they_can_not_be_pressed(nestling: Nestling) -> None:
-    header = nestling.train.header
-    assert header.start.toolTip() == "Choose a dataset first."
-    assert header.stop.toolTip() == "No run is in progress."
+    assert nestling.new_run.header.start.toolTip() == "Choose a dataset first."
+    assert nestling.runs.opened.head.stop.toolTip() == "No run is in progress."
 
 
 @pytest.mark.parametrize(("look", "theme"), [(Look.DARK, DARK), (Look.LIGHT, LIGHT)])
@@ -118,10 +117,10 @@ def test_a_window_closed_at_once_still_remembers(build: Callable[..., Nestling])
     nestling = build()
     background = nestling.background  # has something else in hand until the app ends
     background.run(background._is_ending.wait, lambda _: None, lambda _: None)
-    nestling.window.show_page(2)
+    nestling.window.show_place(Place.DATA)
     nestling.window.close()
     nestling.shut_down()
-    assert int(str(stored().value("window/page"))) == 2
+    assert stored().value("window/place") == "DATA"
 
 
 def test_the_sidebar_gives_way_in_a_narrow_window(nestling: Nestling, qtbot: QtBot) -> None:
@@ -134,11 +133,11 @@ def test_the_sidebar_gives_way_in_a_narrow_window(nestling: Nestling, qtbot: QtB
 
 
 def test_the_sidebar_and_the_menu_lead_to_the_same_places(nestling: Nestling) -> None:
-    handlers = nestling.commands.handlers()
-    handlers["library_page"]()
-    assert nestling.window.pages.currentIndex() == LIBRARY
-    nestling.window.sidebar.choose(TRAIN)
-    assert nestling.window.pages.currentIndex() == TRAIN
+    handlers = nestling.menus._handlers
+    handlers["RUNS"]()
+    assert nestling.window.place is Place.RUNS
+    nestling.window.sidebar.choose(Place.NEW_RUN)
+    assert nestling.window.place is Place.NEW_RUN
 
 
 def shown_boxes() -> list[QMessageBox]:
@@ -187,7 +186,7 @@ def test_start_leaves_no_focus_ring_elsewhere(
 ) -> None:
     nestling.commands.open_path(chat_file)
     qtbot.waitUntil(nestling.actions.start.isEnabled)
-    header = nestling.train.header
+    header = nestling.new_run.header
     header.start.setFocus()
     qtbot.mouseClick(header.start, Qt.MouseButton.LeftButton)
     assert nestling.window.focusWidget() in (None, nestling.window.centralWidget())
@@ -200,7 +199,7 @@ def test_a_scroll_bar_shows_no_thumb_where_nothing_scrolls(
 ) -> None:
     nestling.window.resize(1280, 1400)
     qtbot.waitUntil(lambda: nestling.window.height() == 1400)
-    for area in nestling.train.findChildren(QScrollArea):
+    for area in nestling.new_run.findChildren(QScrollArea):
         bar = area.verticalScrollBar()
         assert bar.isEnabled() == (bar.maximum() > 0)
 
@@ -218,27 +217,19 @@ def test_buttons_of_dialogs_have_no_icons(nestling: Nestling) -> None:
     dialog.deleteLater()
 
 
-def test_a_low_window_scrolls_the_run_and_squeezes_no_plot(
-    nestling: Nestling, chat_file: Path, qtbot: QtBot
+def test_a_low_window_scrolls_the_plots_and_squeezes_none(
+    nestling: Nestling, make_run: Callable[..., Path], qtbot: QtBot
 ) -> None:
-    nestling.commands.open_path(chat_file)
-    qtbot.waitUntil(nestling.actions.start.isEnabled)
-    train = nestling.train
-    train.log.disclosure.toggle.setChecked(True)
+    nestling.window.show_place(Place.RUNS)
+    nestling.library_commands.open_run(make_run(runs_dir() / "a", periods=(1, 2, 4)))
+    qtbot.waitUntil(lambda: nestling.runs.opened_run_dir is not None)
     nestling.window.resize(820, 560)
     qtbot.waitUntil(lambda: nestling.window.height() == 560)
-    assert train.plots_place.plots is not None
-    for card in train.plots_place.plots.cards:
+    plots = nestling.runs.opened.plots
+    assert plots is not None
+    for card in plots.cards:
         assert card.stack.height() >= 80
         assert card.title.width() >= card.title.sizeHint().width()
-    (area,) = (a for a in train.findChildren(QScrollArea) if a.isAncestorOf(train.log))
-    bar = area.verticalScrollBar()
-    bar.setValue(bar.maximum())
-    log = train.log.mapTo(area.viewport(), train.log.rect().bottomLeft())
-    assert log.y() <= area.viewport().height()
-    nestling.window.resize(1280, 832)
-    train.log.disclosure.toggle.setChecked(False)
-    qtbot.waitUntil(lambda: bar.maximum() == 0)
 
 
 def test_about_names_the_version_the_commit_and_that_of_mlx(nestling: Nestling) -> None:

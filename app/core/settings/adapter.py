@@ -20,7 +20,7 @@ class AdapterSettings:
     )
     keys: str = setting(
         "",
-        label="Modules",
+        label="Target modules",
         help="Which modules of a layer carry an adapter, with commas between, like "
         "q_proj, v_proj; empty means all.",
         section="adapter",

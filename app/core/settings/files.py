@@ -94,7 +94,7 @@ class FileSettings:
     )
     bad_rows: BadRows = setting(
         "stop",
-        label="Bad rows",
+        label="Invalid rows",
         help="stop: a dataset with a row that can't be used is not trained on. leave out: its "
         "other rows are, and the log names what was left out.",
         section="files",

@@ -68,7 +68,7 @@ class TierSettings:
     )
     pending: Pending = setting(
         "accumulate",
-        label="Between firings",
+        label="Between updates",
         help="accumulate: a tier that is not due averages its gradients until it fires. "
         "skip: they are dropped (the older design, for comparison).",
         section="tiers",

@@ -30,7 +30,7 @@ class StepSettings:
     )
     max_seq_length: int = setting(
         2048,
-        label="Longest example",
+        label="Max length (tokens)",
         help="Tokens; longer examples are cut at the end, and counted.",
         section="training",
         minimum=8,
@@ -38,7 +38,7 @@ class StepSettings:
     )
     mask_prompt: bool = setting(
         True,
-        label="Train replies only",
+        label="Train on replies only",
         help="In chats and prompt/completion rows, learn the assistant's words and not the user's.",
         section="training",
     )
@@ -79,7 +79,7 @@ class StepSettings:
     )
     grad_checkpoint: bool = setting(
         False,
-        label="Recompute layers",
+        label="Gradient checkpointing",
         help="Gradient checkpointing: keep only each layer's input and compute the rest again in "
         "the backward pass. Less memory, about a third more time.",
         section="training",
@@ -96,7 +96,7 @@ class StepSettings:
     )
     max_norm: float = setting(
         1.0,
-        label="Clip gradient norm",
+        label="Max gradient norm",
         help="The gradient over all tiers is scaled down to this L2 norm; 0 turns it off.",
         section="training",
         minimum=0.0,

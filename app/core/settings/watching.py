@@ -12,7 +12,7 @@ Keep = Literal["all", "best and last"]
 class WatchingSettings:
     validation_share: float = setting(
         0.1,
-        label="Held out",
+        label="Validation split",
         help="Share of the dataset held out for validation where no validation set is given; "
         "0 turns validation off.",
         section="watching",
@@ -20,7 +20,7 @@ class WatchingSettings:
         maximum=0.5,
     )
     steps_per_eval: int = setting(
-        50, label="Validate every", help="Steps between validations.", section="watching",
+        50, label="Validate every (steps)", help="Steps between validations.", section="watching",
         minimum=1, maximum=10_000_000, advanced=True,
     )  # fmt: skip
     validation_rows: int = setting(
@@ -53,12 +53,12 @@ class WatchingSettings:
         advanced=True,
     )
     steps_per_save: int = setting(
-        100, label="Save every", help="Steps between checkpoints.", section="watching",
+        100, label="Save every (steps)", help="Steps between checkpoints.", section="watching",
         minimum=1, maximum=10_000_000, advanced=True,
     )  # fmt: skip
     early_stop_evals: int = setting(
         0,
-        label="Stop early after",
+        label="Early stopping",
         help="Validations in a row without a new best after which the run ends; 0 never ends it.",
         section="watching",
         minimum=0,
@@ -67,7 +67,7 @@ class WatchingSettings:
     )
     keep_checkpoints: Keep = setting(
         "all",
-        label="Checkpoints kept",
+        label="Keep checkpoints",
         help="all, or only the one with the best validation loss and the last one.",
         section="watching",
         advanced=True,

@@ -94,7 +94,7 @@ class Advisor:
 
     def _recomputing(self) -> Iterator[Change]:
         if not self.config.grad_checkpoint:
-            yield Change("Recompute layers", {"grad_checkpoint": True})
+            yield Change("Gradient checkpointing", {"grad_checkpoint": True})
 
     def _smaller(self) -> Iterator[Change]:
         """Smaller batches, with as many examples to a step as before."""
@@ -110,7 +110,7 @@ class Advisor:
         limit = 1 << (self.shape.longest - 1).bit_length() >> 1
         while limit >= SHORTEST:
             share = (limit / self.shape.longest) ** 2  # all of it attention
-            yield Change(f"Longest example {limit:,} tokens", {"max_seq_length": limit}, share)
+            yield Change(f"Max length {limit:,} tokens", {"max_seq_length": limit}, share)
             limit //= 2
 
     def _four_bits(self) -> Iterator[Change]:

@@ -54,7 +54,6 @@ class ColumnsView(QWidget):
         self.reset = button("Reset", self._reset)
         self._lay_out()
         preview.changed.connect(self.refresh)
-        state.phase_changed.connect(self._allow)
         self.refresh()
 
     def _lay_out(self) -> None:
@@ -179,11 +178,10 @@ class ColumnsView(QWidget):
             columns, is_right = self.chosen(), True
         except InputError:
             columns, is_right = None, False
-        is_free = not self._state.phase.is_active
         shown = self._datasets.shown
         in_use = (shown.reading.map or "") if shown else ""
-        enable(self.use, is_free and is_right and columns is not None and str(columns) != in_use)
-        enable(self.reset, is_free and bool(columns or not is_right or in_use))
+        enable(self.use, is_right and columns is not None and str(columns) != in_use)
+        enable(self.reset, bool(columns or not is_right or in_use))
 
     def _use(self) -> None:
         if (columns := self.chosen()) is not None:

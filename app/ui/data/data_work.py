@@ -14,19 +14,22 @@ from app.ui.data.tokenisation import Tokenisation
 from app.ui.data.tokenizer_source import TokenizerSource
 from app.ui.intake import Intake
 from app.ui.mix_intake import MixIntake
+from app.ui.plan_memory import PlanMemory
 from app.workers.background import BackgroundTasks
 from app.workers.data_jobs import GettingReady
 from app.workers.data_process import DataProcess
 
 
 class DataWork(QObject):
-    def __init__(self, state: AppState, background: BackgroundTasks, runs_dir: Path) -> None:
+    def __init__(
+        self, state: AppState, plan: PlanMemory, background: BackgroundTasks, runs_dir: Path
+    ) -> None:
         super().__init__(state)
         self.reader = DataProcess(self, is_patient=True)
         """Reads, checks and tokenises whole files."""
         self.looker = DataProcess(self)
         """Answers at once what the user looks at."""
-        self.intake = Intake(state, background, self.reader)
+        self.intake = Intake(state, plan, background, self.reader)
         self.mix = MixIntake(state, background, self.reader)
         self.intake.further_given.connect(self.mix.expect)
         self.datasets = Datasets(state, self.intake, self.mix)

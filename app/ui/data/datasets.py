@@ -71,8 +71,6 @@ class Datasets(QObject):
         self.read_again(self.index)
 
     def read_again(self, index: int) -> None:
-        if self._state.phase.is_active:
-            return
         if index:
             self._mix.read_again(index - 1)
         else:
@@ -80,8 +78,6 @@ class Datasets(QObject):
 
     def map_columns(self, columns: Columns | None) -> None:
         """None: as the file's own names say."""
-        if self._state.phase.is_active:
-            return
         if index := self.index:
             self._mix.map_columns(index - 1, columns)
         else:

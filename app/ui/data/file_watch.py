@@ -25,7 +25,7 @@ Place = tuple[Path, Path | None]
 
 
 class FileWatch(QObject):
-    """Looks at the files every now and then, as long as no run is in progress.
+    """Looks at the files every now and then.
 
     A system's own watching (QFileSystemWatcher) sees nothing of what others do on a network disk
     and doesn't say so, loses a file that an editor replaces, and would need the same second look;
@@ -56,7 +56,7 @@ class FileWatch(QObject):
     @Slot()
     def look(self) -> None:
         known = tuple(one for one in self._datasets.all if not one.is_being_read)
-        if self._is_looking or self._state.phase.is_active or not known:
+        if self._is_looking or not known:
             return
         self._is_looking = True
         self._process.run(

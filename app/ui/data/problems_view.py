@@ -12,8 +12,8 @@ from app.ui.app_state import AppState
 from app.ui.data.datasets import Datasets
 from app.ui.data.figures import Figures
 from app.ui.desktop import REVEAL_LABEL
-from app.ui.library.table import make_table
 from app.ui.plain_text import set_tip
+from app.ui.runs.table import make_table
 from app.ui.tables.problems_model import REASON_COLUMN, ProblemsModel, kind_words
 from app.ui.theme import Theme
 from app.ui.widgets.building import GRID_PX, button, column, enable, label, row
@@ -55,7 +55,7 @@ class ProblemsView(QWidget):
         set_tip(
             self.reread, "After you have corrected it: all rows are checked anew.", is_wrapped=True
         )
-        self.leave_out = QCheckBox("Leave out rows that can't be used")
+        self.leave_out = QCheckBox("Skip rows that can't be used")
         set_tip(self.leave_out, config_field("bad_rows").metadata["help"], is_wrapped=True)
         self.leave_out.clicked.connect(self._choose)
         self._make_body()
@@ -63,7 +63,6 @@ class ProblemsView(QWidget):
                   context=Qt.ShortcutContext.WidgetShortcut)  # fmt: skip
         self.table.selectionModel().selectionChanged.connect(self._allow)
         datasets.changed.connect(self._follow)
-        state.phase_changed.connect(self.refresh)
         figures.changed.connect(self.refresh)
         figures.long_rows_changed.connect(self.refresh)
         self.refresh()
@@ -192,9 +191,8 @@ class ProblemsView(QWidget):
         can_stop = can_stop or (statistics is not None and statistics.stopping_counts.total() > 0)
         self.leave_out.setChecked(self._state.config.bad_rows == "leave out")
         self.leave_out.setVisible(can_stop)
-        enable(self.leave_out, not self._state.phase.is_active)
 
     def _allow(self) -> None:
         is_read = self._facts() is not None
-        enable(self.reread, is_read and not self._state.phase.is_active)
+        enable(self.reread, is_read)
         enable(self.copy, self.model.rowCount() > 0)

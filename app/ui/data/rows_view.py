@@ -1,7 +1,6 @@
 """The dataset's rows, a page at a time, as the model will see them."""
 
 from PySide6.QtCore import Signal
-from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.ui.data.datasets import Datasets
@@ -47,10 +46,6 @@ class RowsView(QWidget):
         self.file.setAccessibleName("Rows of which file")
         self.file.activated.connect(lambda _: preview.show_file(int(self.file.currentData())))
         self._lay_out()
-        for key, turn in ((QKeySequence.StandardKey.Forward, 1),
-                          (QKeySequence.StandardKey.Back, -1)):  # fmt: skip
-            shortcut = QShortcut(QKeySequence(key), self)
-            shortcut.activated.connect(lambda turn=turn: preview.turn(turn))
         preview.changed.connect(self.refresh)
         self.refresh()
 

@@ -16,7 +16,7 @@ from app.ui.data.figures import Figures
 from app.ui.data.words import SHORT_NAME
 from app.ui.plain_text import set_tip
 from app.ui.run_dataset import RunDataset
-from app.ui.widgets.building import button, card, enable, label, row
+from app.ui.widgets.building import button, card, label, row
 from app.ui.widgets.setting_field import SettingField
 
 if TYPE_CHECKING:
@@ -63,7 +63,6 @@ class SplitCard(QWidget):
         outside.setContentsMargins(0, 0, 0, 0)
         outside.addWidget(frame)
         datasets.changed.connect(self.refresh)
-        state.phase_changed.connect(self.refresh)
         figures.changed.connect(self.refresh)
         self.refresh()
 
@@ -74,7 +73,6 @@ class SplitCard(QWidget):
         is_drawn = not datasets or len(with_file) < len(datasets)
         for part in (self.slider, self.seed, self.draw):
             part.setVisible(is_drawn)
-            enable(part, not self._state.phase.is_active)
         self.slider.blockSignals(True)
         self.slider.setValue(round(config.validation_share * 100 * _STEPS_A_PERCENT))
         self.slider.blockSignals(False)

@@ -17,7 +17,7 @@ from app.ui.data.tokenisation import Tokenisation
 from app.ui.data.words import figures as counted_figures
 from app.ui.data.words import length_sentence, run_figures
 from app.ui.theme import LIGHT, Theme
-from app.ui.widgets.building import GRID_PX, card, enable, label, row
+from app.ui.widgets.building import GRID_PX, card, label, row
 from app.ui.widgets.setting_field import SettingField
 
 if TYPE_CHECKING:
@@ -50,7 +50,6 @@ class StatisticsView(QScrollArea):
         self._writing.timeout.connect(self._write)
         datasets.changed.connect(self.refresh)
         state.preview_changed.connect(self._show_run)
-        state.phase_changed.connect(self.refresh)
         figures.changed.connect(self.refresh)
         tokenisation.changed.connect(self._show_waiting)
         self.refresh()
@@ -109,9 +108,6 @@ class StatisticsView(QScrollArea):
         statistics, config = self._figures.statistics, self._state.config_as_cut
         is_known = statistics is not None and statistics.has_rows and self.plot is not None
         self._place.setCurrentIndex(1 if is_known else 0)
-        enable(self.limit, not self._state.phase.is_active)
-        if self.plot is not None:
-            self.plot.line.setMovable(not self._state.phase.is_active)
         if statistics is not None and statistics.has_rows and self.plot is not None:
             if statistics is not self._drawn:
                 self._drawn = statistics

@@ -76,9 +76,9 @@ class StatusStrip(QWidget):
             return ""  # the reason stands below
         if work.done is not None:
             return self._words_of_tokens(work.done)
-        if self._state.phase.is_active:
-            return "The run tokenizes the rows."
-        return work.why_not()
+        if why_not := work.why_not():
+            return why_not
+        return "Tokenized when the current run ends." if self._state.phase.is_active else ""
 
     def _words_of_tokens(self, done: Tokenised) -> str:
         if not all(stored.rows[0] for stored in done.sets) or self._state.rows_problem:

@@ -1,7 +1,8 @@
-"""Turns the run's datasets into tokens once all are checked, so that a run finds them made.
+"""Turns the plan's datasets into tokens once all are checked, so that a run finds them made.
 
-Starts anew when what decides the tokens changes, stops where the user says so, and makes way for
-a run, which goes on where this has stopped.
+Starts anew when what decides the tokens changes, and stops where the user says so. It makes way for
+a run, which continues where this has stopped; until the run ends it only looks for tokens that are
+there already.
 """
 
 import threading
@@ -70,7 +71,7 @@ class Tokenisation(QObject):
         self._patience = QTimer(self, interval=_PATIENCE_MS, singleShot=True)
         self._patience.timeout.connect(process.kill)
         datasets.changed.connect(self.refresh)
-        state.phase_changed.connect(self.refresh)
+        state.phase_changed.connect(self._follow_phase)
         state.run_event_received.connect(self._follow_run)
         tokenizer.changed.connect(self.refresh)
 
@@ -145,22 +146,28 @@ class Tokenisation(QObject):
     @Slot()
     def refresh(self) -> None:
         wanted = self._now_wanted()
-        if self._state.phase.is_active and wanted is None:
-            return
         if _same(wanted, self._wanted):
             return
         self._close_job()
         self._wanted = wanted
         self.done, self.failure, self.is_stopped = None, None, False
-        self.share = None if wanted is None else 0.0
+        is_deferred = wanted is None or self._state.phase.is_active
+        self.share = None if is_deferred else 0.0
         if wanted is not None:
             self._timer.start()
         self.changed.emit()
 
+    @Slot()
+    def _follow_phase(self) -> None:
+        """What the run in progress did not make is made once it is over."""
+        is_left = self.done is None and self._job is None
+        if is_left and not (self._state.phase.is_active or self.is_stopped or self.failure):
+            self._wanted = None
+        self.refresh()
+
     def _now_wanted(self) -> Wanted | None:
         state, config, datasets = self._state, self._state.config, self._datasets.all
-        is_early = state.phase.is_active and state.started is None
-        if not datasets or state.dataset is None or state.is_inspecting or is_early:
+        if not datasets or state.dataset is None or state.is_inspecting:
             return None
         tokenizer = self._tokenizer.tokenizer
         if self.why_not() or tokenizer is None:
@@ -173,15 +180,16 @@ class Tokenisation(QObject):
     @Slot(object)
     def _follow_run(self, event: object) -> None:
         """A run that has started has made the store."""
-        if isinstance(event, RunStarted) and self.done is None:
-            self.refresh()
+        if isinstance(event, RunStarted) and self.done is None and self._wanted is not None:
+            self._timer.start()
 
     @Slot()
     def _begin(self) -> None:
-        if self._wanted is None:
+        state = self._state
+        if self._wanted is None or (state.phase.is_active and state.started is None):
             return
         job, _ = self._wanted
-        if self._state.phase.is_active:
+        if state.phase.is_active:
             job = replace(job, only_if_there=True)
         self._free.clear()
         self._paced_from = None
@@ -215,7 +223,7 @@ class Tokenisation(QObject):
         if self._job == number:
             self._job, self.share, self.stage = None, None, ""
             if self.done is None and ended.ending == "finished":
-                self._wanted = None  # the run in progress had not made it
+                self._follow_phase()  # the run in progress has not made it, and may be over by now
             if ended.ending == "failed":
                 self.failure = Failure(ended.message, ended.hint, ended.details, ended.is_app_error)
             self.changed.emit()

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 SHORT_NAME = 20
 """Characters of a dataset's name, where several are named side by side."""
 
+MOST_RUN_NAME = 32
+
 DECIDE_PACE = (
     "data", "mix", "mask_prompt", "replies", "max_seq_length", "batch_size", "grad_checkpoint",
     "num_layers", "keys", "rank", "fine_tune_type",
@@ -187,12 +189,13 @@ def _mixture(names: Sequence[str], epoch: "EpochFacts") -> list[Figure]:
 
 def _time(trained_tokens: float, config: TrainingConfig, speed: "MeasuredSpeed | None") -> Figure:
     if speed is None:
-        return Figure("Time", "Not known yet", "no run on this model was measured")
+        return Figure("Time", "Not known yet", "no run on this model yet")
     seconds = trained_tokens / speed.tokens_per_second
-    pace = f"at {phrases.rate(speed.tokens_per_second)} trained tokens/s, as in {speed.run}"
+    name = phrases.shortened(speed.run, MOST_RUN_NAME)
+    words = f"{phrases.rate(speed.tokens_per_second)} tokens/s"
     if not _is_alike(config, speed.config):
-        pace += ", which had other data or settings"
-    return Figure("Time", f"about {phrases.duration(seconds)}", pace)
+        words += "; different settings"
+    return Figure("Time", f"about {phrases.duration(seconds)}", f"Based on “{name}” ({words})")
 
 
 def _is_alike(config: TrainingConfig, other: TrainingConfig | None) -> bool:

@@ -51,7 +51,6 @@ class ModelsCommands(QObject):
         page.choose_requested.connect(self.choose_folder)
         page.folders_dropped.connect(self.add_folders)
         page.list.forget_requested.connect(self.forget)
-        state.phase_changed.connect(self._allow)
         state.config_changed.connect(self._tell_facts)
 
     @Slot()
@@ -133,10 +132,6 @@ class ModelsCommands(QObject):
         if facts != self._facts:
             self._facts = facts
             self.facts_changed.emit(facts)
-
-    @Slot()
-    def _allow(self) -> None:
-        self._page.set_busy(self._state.why_not_open())
 
     def _fail(self, failure: Failure) -> None:
         self._is_listing = False

@@ -9,9 +9,9 @@ from PySide6.QtGui import QAction, QGuiApplication, QKeySequence, QResizeEvent, 
 from PySide6.QtWidgets import QBoxLayout, QMenu, QTableView, QVBoxLayout, QWidget
 
 from app.ui.desktop import REVEAL_LABEL
-from app.ui.library.table import make_table
 from app.ui.models.model_details import ModelDetails
 from app.ui.models.models_columns import ModelsColumns
+from app.ui.runs.table import make_table
 from app.ui.tables.models_model import NAME_COLUMN, ModelsFilter, ModelsModel
 from app.ui.theme import Theme
 from app.ui.widgets.building import GRID_PX, label

@@ -22,7 +22,6 @@ from app.ui.widgets.building import (
     ElidedLabel,
     button,
     column,
-    enable,
     label,
     message,
     row,
@@ -40,6 +39,8 @@ class DataPage(QWidget):
     dataset_choice_requested = Signal()
     further_requested = Signal()
     sample_requested = Signal()
+    use_requested = Signal()
+    """The next run is to be seen, which has these datasets."""
     reveal_requested = Signal(object)
     """Path of a file."""
 
@@ -55,10 +56,11 @@ class DataPage(QWidget):
         self.chooser = DatasetChooser(state, work.datasets)
         self.choose = button("Choose…", self.dataset_choice_requested.emit)
         self.choose.setAccessibleName("Choose another dataset")
-        self.take_out = button("Take Out", work.datasets.remove)
-        set_tip(self.take_out, "Mix it in no longer; the file stays where it is.")
-        self.add = button("Add Dataset…", self.further_requested.emit)
-        set_tip(self.add, "Mix in another dataset: examples learned before stay in practice so.")
+        self.take_out = button("Remove from Mix", work.datasets.remove)
+        set_tip(self.take_out, "The file is kept.")
+        self.add = button("Mix In Dataset…", self.further_requested.emit)
+        set_tip(self.add, "Mix in earlier data to reduce forgetting.")
+        self.use = button("Use in New Run", self.use_requested.emit, "primary")
         self._make_head()
         self._views = QStackedWidget()
         for view in (self.rows, self.statistics, self.problems, self.columns):
@@ -69,7 +71,7 @@ class DataPage(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(3 * GRID_PX, 2 * GRID_PX, 3 * GRID_PX, 2 * GRID_PX)
         layout.setSpacing(12)
-        buttons = (self.take_out, self.add, self.choose)
+        buttons = (self.take_out, self.add, self.choose, self.use)
         policy = self.choose.sizePolicy()
         policy.setRetainSizeWhenHidden(True)  # the title stays where it is
         self.choose.setSizePolicy(policy)
@@ -131,7 +133,7 @@ class DataPage(QWidget):
         return empty
 
     def _connect(self) -> None:
-        state, work, datasets = self._state, self._work, self._datasets
+        work, datasets = self._work, self._datasets
         work.intake.reading_begun.connect(self._show_rows)
         for given in (work.intake, work.mix):
             given.attention_wanted.connect(self.show_what_is_wrong)
@@ -141,7 +143,6 @@ class DataPage(QWidget):
         self.rows.columns_requested.connect(lambda: self.show_view(COLUMNS))
         self.columns.columns_chosen.connect(datasets.map_columns)
         datasets.changed.connect(self.refresh)
-        state.phase_changed.connect(self.refresh)
         work.preview.changed.connect(self.refresh)
 
     def loading(self) -> Iterator[None]:
@@ -200,13 +201,8 @@ class DataPage(QWidget):
         self.sample.setVisible(not is_mixed_in)
         self.choose.setVisible(shown is not None)
         self.add.setVisible(shown is not None)
+        self.use.setVisible(state.dataset is not None)
         self.take_out.setVisible(is_mixed_in)
-        for control in (*self._changing(), self.choose):
-            enable(control, not state.phase.is_active)
-
-    def _changing(self) -> tuple[QPushButton, ...]:
-        """What changes the run's datasets, beside the choice of another."""
-        return self.choose_first, self.sample, self.again, self.add, self.take_out
 
     def _name_tabs(self) -> None:
         count = self.problems.total

@@ -1,4 +1,4 @@
-"""The Try page: a checkpoint answers beside its base model. Asks for things, does none."""
+"""The Playground: a checkpoint answers beside its base model. Asks for things, does none."""
 
 from typing import TYPE_CHECKING
 
@@ -73,7 +73,9 @@ class TryPage(QWidget):
         )
         layout.setSpacing(12)
         layout.addLayout(
-            row(label("Try", "title"), GRID_PX, self.chooser, None, self.clear, beside_bar_px)
+            row(
+                label("Playground", "title"), GRID_PX, self.chooser, None, self.clear, beside_bar_px
+            )
         )
         problem = row(self.problem, self.find_model, beside_bar_px)
         problem.setStretch(0, 1)
@@ -82,8 +84,8 @@ class TryPage(QWidget):
         layout.addLayout(row(self.composer, beside_bar_px, spacing=0))
 
     def _make_empty(self) -> QWidget:
-        words = "Train a model, then compare it with its base model here."
-        return empty_page("Nothing to try yet", words, self.sample)
+        words = "Train a model, then chat with it here."
+        return empty_page("Nothing to Try Yet", words, self.sample)
 
     def _make_ready(self) -> QWidget:
         """Before the first question: what happens here, and questions to begin with."""
@@ -188,6 +190,7 @@ class TryPage(QWidget):
             return
         self._last_question = question
         self.trial.ask(question, self.form.system.text().strip(), sampling)
+        self.composer.field.setFocus()  # a suggestion that was clicked has just gone
 
     # -- what Qt tells -----------------------------------------------------------------------
     def showEvent(self, event: QShowEvent) -> None:

@@ -4,16 +4,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from app.library.run_summary import RunSummary
+    from app.ui.tables.runs_model import Row
 
 STATES = {
     "": "All runs",
     "finished": "Finished",
+    "waiting": "Waiting",
     "open": "Not finished",
     "broken": "With a problem",
 }
 """What can be chosen to be seen."""
 _DONE = ("finished", "unreadable")
+_WAITING = ("waiting", "blocked", "preparing")
 
 
 @dataclass(frozen=True)
@@ -27,14 +29,16 @@ class RunsFilter:
     def of(cls, search: str, state: str) -> "RunsFilter":
         return cls(tuple(search.casefold().split()), state)
 
-    def lets_through(self, run: "RunSummary", searched: str) -> bool:
+    def lets_through(self, run: "Row", searched: str) -> bool:
         """`searched` is what the words are looked for in, in small letters."""
         return self._is_in_state(run) and all(word in searched for word in self.words)
 
-    def _is_in_state(self, run: "RunSummary") -> bool:
+    def _is_in_state(self, run: "Row") -> bool:
         match self.state:
             case "finished":
                 return run.outcome == "finished"
+            case "waiting":
+                return run.outcome in _WAITING
             case "open":
                 return run.outcome not in _DONE
             case "broken":

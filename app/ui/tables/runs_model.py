@@ -1,35 +1,46 @@
-"""The library's runs as a Qt table; knows RunSummary and nothing of disks or windows."""
+"""The runs as a Qt table: one in progress, those that wait, then the others; knows no disks."""
 
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QMimeData, QModelIndex, Qt, Signal
 
 from app.core.model_names import model_name
 from app.ui import phrases
 from app.ui.live_run import LiveRun
-from app.ui.tables.columns_model import Column, ColumnsModel
+from app.ui.tables.columns_model import Column, ColumnsModel, Index
 from app.ui.tables.runs_filter import RunsFilter
 from app.ui.tables.told_runs import periods_text
+from app.ui.tables.waiting_run import WaitingRun
 
 if TYPE_CHECKING:
     from app.library.run_summary import RunSummary
 
+    Row = RunSummary | WaitingRun
+
+ROW_TYPE = "application/x-nestling-queue-row"
+SHARE_ROLE = Qt.ItemDataRole.UserRole + 1
+"""Of the state: how much of a run in progress is done; None for others."""
 _EARLIEST = float("-inf")
 
 
-class RunsModel(ColumnsModel["RunSummary"]):
+class RunsModel(ColumnsModel["Row"]):
     """Rows come all at once with `show_runs`; the run in progress is kept fresh by `show_live`.
 
+    What is in progress or waits comes first, in its own order, however the others are sorted.
     Sorts and filters by itself: Qt's own proxy asks for every value over and over, which takes
-    seconds for a thousand runs.
+    seconds for a thousand runs. A waiting row that is dragged is asked to be moved.
     """
 
+    move_requested = Signal(str, int)
+    """Key of the waiting run, and by how many places."""
+
     def __init__(self) -> None:
-        super().__init__(_COLUMNS, lambda run: run.problem)
+        super().__init__((*_COLUMNS, self._state_column()), lambda run: run.problem)
         self._all: list[RunSummary] = []
+        self._waiting: list[WaitingRun] = []
         self._filter = RunsFilter()
         self._column, self._order = DATE_COLUMN, Qt.SortOrder.DescendingOrder
         self._live: LiveRun | None = None
@@ -46,6 +57,12 @@ class RunsModel(ColumnsModel["RunSummary"]):
             self._all = runs
             self._arrange()
 
+    def show_waiting(self, waiting: "Sequence[WaitingRun]") -> None:
+        """Those that wait, in their order."""
+        if list(waiting) != self._waiting:
+            self._waiting = list(waiting)
+            self._arrange()
+
     def show_only(self, wanted: RunsFilter) -> None:
         if wanted != self._filter:
             self._filter = wanted
@@ -56,26 +73,89 @@ class RunsModel(ColumnsModel["RunSummary"]):
         self._arrange()
 
     def _arrange(self) -> None:
-        let_through, is_searched = self._filter.lets_through, bool(self._filter.words)
-        seen = [r for r in self._all if let_through(r, _searched_text(r) if is_searched else "")]
         # By name first, so that runs that are equal in a column keep one order.
-        seen.sort(key=lambda run: run.run_dir.name, reverse=True)
+        seen = sorted(self._seen(self._all), key=lambda run: run.run_dir.name, reverse=True)
         is_falling = self._order is Qt.SortOrder.DescendingOrder
         column = self.columns[self._column]
         seen.sort(key=column.sorted_by or column.shown, reverse=is_falling)
-        self.show_rows(seen)
+        live_dir = self._live.run_dir if self._live is not None else None
+        first = [run for run in seen if run.run_dir == live_dir]
+        rest = [run for run in seen if run.run_dir != live_dir]
+        self.show_rows([*first, *self._seen(self._waiting), *rest])
+
+    def _seen(self, runs: "Sequence[Row]") -> "list[Row]":
+        """Those that the filter lets through."""
+        let_through, is_searched = self._filter.lets_through, bool(self._filter.words)
+        return [r for r in runs if let_through(r, _searched_text(r) if is_searched else "")]
+
+    def _state_column(self) -> "Column[Row]":
+        return Column(
+            "State", self._standing, tone=lambda run: phrases.tone(run.outcome),
+            sorted_by=lambda run: run.outcome,
+        )  # fmt: skip
+
+    def _standing(self, run: "Row") -> str:
+        if isinstance(run, WaitingRun):
+            return run.standing
+        if self._live is not None and run.run_dir == self._live.run_dir:
+            return self._live.standing
+        return phrases.outcome(run.outcome)
+
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
+        if role == SHARE_ROLE:
+            live = self._live
+            is_live = live is not None and self._rows[index.row()].run_dir == live.run_dir
+            return live.share if live is not None and is_live else None
+        return super().data(index, role)
+
+    # -- moved by dragging -------------------------------------------------------------------
+    def flags(self, index: Index) -> Qt.ItemFlag:
+        if not index.isValid():
+            return Qt.ItemFlag.ItemIsDropEnabled  # between rows, not onto one
+        is_dragged = bool(self._queue_key(index.row()))
+        dragged = Qt.ItemFlag.ItemIsDragEnabled if is_dragged else Qt.ItemFlag.NoItemFlags
+        return super().flags(index) | dragged
+
+    def supportedDropActions(self) -> Qt.DropAction:
+        return Qt.DropAction.MoveAction
+
+    def mimeTypes(self) -> list[str]:
+        return [ROW_TYPE]
+
+    def mimeData(self, indexes: Sequence[QModelIndex]) -> QMimeData:
+        made = QMimeData()
+        made.setData(ROW_TYPE, str(indexes[0].row()).encode())
+        return made
+
+    def dropMimeData(self, data: QMimeData, _: Qt.DropAction, row: int, *_place: object) -> bool:
+        if not data.hasFormat(ROW_TYPE):
+            return False
+        start = int(bytes(data.data(ROW_TYPE).data()))
+        before = len(self._rows) if row < 0 else row
+        places = [at for at in range(len(self._rows)) if self._queue_key(at)]
+        if start in places:
+            target = sum(place < before and place != start for place in places)
+            self.move_requested.emit(self._queue_key(start), target - places.index(start))
+        return False  # the rows come anew; the view must not remove one
+
+    def _queue_key(self, row: int) -> str:
+        """Of a run that waits; empty for others."""
+        run = self._rows[row]
+        return run.key if isinstance(run, WaitingRun) else ""
 
     def show_live(self, live: LiveRun | None) -> bool:
         """Show how the run in progress stands; False if it is in no row.
 
         A run that has ended stays as it was last seen until the runs are listed anew.
         """
-        self._live = live
+        before, self._live = self._live, live
         if live is None:
             return True
+        if before is None or before.run_dir != live.run_dir:
+            self._arrange()
         self._all = [self._as_known(run) for run in self._all]
         for row, run in enumerate(self._rows):
-            if run.run_dir == live.run_dir:
+            if run.run_dir == live.run_dir and not isinstance(run, WaitingRun):
                 self._rows[row] = live.over(run)
                 self._tell_changed(row, row)
         return any(run.run_dir == live.run_dir for run in self._all)
@@ -85,25 +165,28 @@ class RunsModel(ColumnsModel["RunSummary"]):
         return live.over(run) if live is not None and run.run_dir == live.run_dir else run
 
 
-def _model(run: "RunSummary") -> str:
+def _model(run: "Row") -> str:
     return model_name(Path(run.model)) if run.model else "–"
 
 
-def _data(run: "RunSummary") -> str:
+def _data(run: "Row") -> str:
     return phrases.dataset_name(Path(run.data)) or "–"
 
 
-def _steps(run: "RunSummary") -> str:
+def _steps(run: "Row") -> str:
+    if run.outcome in ("waiting", "blocked", "preparing"):
+        return f"{run.planned_steps:,}"
     return "–" if run.outcome == "unreadable" and not run.steps else f"{run.steps:,}"
 
 
-def _searched_text(run: "RunSummary") -> str:
+def _searched_text(run: "Row") -> str:
     """What a search looks through, in small letters."""
-    words = (run.name, _model(run), _data(run), run.notes, run.run_dir.name)
+    folder = "" if isinstance(run, WaitingRun) else run.run_dir.name
+    words = (run.name, _model(run), _data(run), run.notes, folder)
     return "\n".join(words).casefold()
 
 
-def _retention(run: "RunSummary") -> str:
+def _retention(run: "Row") -> str:
     """How much of what was known before is known, before and after: "94 → 90 %"."""
     kept = run.retention
     if kept is None or not kept.total:
@@ -111,11 +194,15 @@ def _retention(run: "RunSummary") -> str:
     return f"{100 * kept.before / kept.total:.0f} → {100 * kept.after / kept.total:.0f} %"
 
 
-def _best(run: "RunSummary") -> float:
+def _rate(run: "Row") -> str:
+    return "–" if run.learning_rate is None else phrases.number(run.learning_rate)
+
+
+def _best(run: "Row") -> float:
     return float("inf") if run.best_val_loss is None else run.best_val_loss
 
 
-def _kept(run: "RunSummary") -> float:
+def _kept(run: "Row") -> float:
     kept = run.retention
     return _EARLIEST if kept is None or not kept.total else kept.after / kept.total
 
@@ -133,7 +220,7 @@ def _instant(created: datetime | None) -> float:
     return _EARLIEST if created is None else created.timestamp()
 
 
-_COLUMNS: "tuple[Column[RunSummary], ...]" = (
+_COLUMNS: "tuple[Column[Row], ...]" = (
     Column("Name", lambda run: run.name, sorted_by=lambda run: run.name.casefold()),
     Column("Base model", _model, sorted_by=lambda run: _model(run).casefold()),
     Column("Dataset", _data, sorted_by=lambda run: _data(run).casefold()),
@@ -143,18 +230,17 @@ _COLUMNS: "tuple[Column[RunSummary], ...]" = (
     Column("Retention", _retention, True, sorted_by=_kept),
     Column("Date", lambda run: _when(run.created), sorted_by=lambda run: _instant(run.created)),
     Column(
-        "Size", lambda run: phrases.size(run.size_bytes), True,
+        "Size", lambda run: phrases.size(run.size_bytes) if run.size_bytes else "–", True,
         sorted_by=lambda run: run.size_bytes,
     ),
-    Column(
-        "State", lambda run: phrases.outcome(run.outcome),
-        tone=lambda run: phrases.tone(run.outcome),
-        sorted_by=lambda run: run.outcome,
-    ),
+    Column("Learning rate", _rate, True, sorted_by=lambda run: run.learning_rate or 0.0),
+    Column("Batch size", lambda run: str(run.batch_size or "–"), True,
+           sorted_by=lambda run: run.batch_size or 0),
 )  # fmt: skip
 _TITLES = [column.title for column in _COLUMNS]
 NAME_COLUMN, BASE_MODEL_COLUMN = 0, _TITLES.index("Base model")
 STEPS_COLUMN = _TITLES.index("Steps")
 DATE_COLUMN, SIZE_COLUMN = _TITLES.index("Date"), _TITLES.index("Size")
-DATASET_COLUMN, STATE_COLUMN = _TITLES.index("Dataset"), _TITLES.index("State")
+DATASET_COLUMN, STATE_COLUMN = _TITLES.index("Dataset"), len(_COLUMNS)
+RATE_COLUMN, BATCH_COLUMN = _TITLES.index("Learning rate"), _TITLES.index("Batch size")
 TIERS_COLUMN, RETENTION_COLUMN = _TITLES.index("Tiers"), _TITLES.index("Retention")

@@ -1,4 +1,4 @@
-"""What the Try page asks for, done: runs listed, a run's checkpoints read, opened from anywhere."""
+"""What the Playground asks for, done: runs listed, checkpoints read, opened from anywhere."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Slot
 from PySide6.QtWidgets import QFileDialog
 
-from app.ui.app_state import AppState
-from app.ui.main_window import TRY, MainWindow
+from app.ui.main_window import MainWindow
+from app.ui.pages.try_page import TryPage
+from app.ui.places import Place
 from app.workers.background import BackgroundTasks, Failure
 from app.workers.library_tasks import listing
 from app.workers.trying import RunToTry, reading_run_to_try
@@ -19,12 +20,16 @@ if TYPE_CHECKING:
 
 class TryCommands(QObject):
     def __init__(
-        self, state: AppState, window: MainWindow, background: BackgroundTasks, runs_dir: Path
+        self,
+        window: MainWindow,
+        page: TryPage,
+        background: BackgroundTasks,
+        runs_dir: Path,
     ) -> None:
         super().__init__(window)
-        self._state, self._window = state, window
+        self._window = window
         self._background, self._runs_dir = background, runs_dir
-        self._page = window.trying
+        self._page = page
         self._wanted: tuple[Path, Path | None] | None = None
         """The run and checkpoint to be shown when they are read."""
         self._page.refresh_requested.connect(self.refresh)
@@ -41,12 +46,6 @@ class TryCommands(QObject):
     def try_checkpoint(self, facts: "CheckpointFacts") -> None:
         self.open_checkpoint(facts.folder.parent.parent, facts.folder)
 
-    @Slot()
-    def try_finished(self) -> None:
-        """The run that the Train page shows."""
-        if (finished := self._state.finished) is not None:
-            self._open(finished.run_dir, None)
-
     def open_checkpoint(self, run_dir: Path, folder: Path) -> None:
         """A run's checkpoint, wherever the run lies."""
         self._open(run_dir, folder)
@@ -56,7 +55,7 @@ class TryCommands(QObject):
         if self._page.isVisible():
             self.refresh()
         else:
-            self._window.show_page(TRY)  # which refreshes
+            self._window.show_place(Place.PLAYGROUND)  # which refreshes
 
     # -- what the page shows -----------------------------------------------------------------
     @Slot()

@@ -4,13 +4,14 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from PySide6.QtCore import QSize, Qt
-from PySide6.QtGui import QPainter, QPaintEvent
+from PySide6.QtGui import QMouseEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import (
     QBoxLayout,
     QFrame,
     QHBoxLayout,
     QLabel,
     QPushButton,
+    QScrollArea,
     QSizePolicy,
     QVBoxLayout,
     QWidget,
@@ -75,8 +76,17 @@ def say(shown: QLabel, text: str) -> None:
     shown.setVisible(bool(text))
 
 
+class PushButton(QPushButton):
+    """As on a Mac a click leaves no mark of the keyboard; what had it before is left all the same,
+    so that a field takes what was written."""
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        super().mouseReleaseEvent(event)
+        self.clearFocus()
+
+
 def button(text: str, clicked: Callable[[], None], role: str = "") -> QPushButton:
-    made = QPushButton()
+    made = PushButton()
     set_caption(made, text)
     made.setObjectName(role)
     made.clicked.connect(lambda: clicked())
@@ -164,3 +174,26 @@ def restyle(widget: QWidget, name: str, value: object) -> None:
         widget.setProperty(name, value)
         widget.style().unpolish(widget)
         widget.style().polish(widget)
+
+
+def leave_focus(part: QWidget) -> None:
+    """Nothing in `part` has the keyboard; Qt would hand it to whatever comes into sight there."""
+    focused = part.window().focusWidget()
+    if focused is not None and (focused is part or part.isAncestorOf(focused)):
+        focused.clearFocus()
+
+
+def scrolling(content: QWidget) -> QScrollArea:
+    """A frameless area that scrolls up and down only; its bar keeps its place when not needed."""
+    area = QScrollArea()
+    area.setObjectName("column")
+    area.setFrameShape(QFrame.Shape.NoFrame)
+    area.setWidgetResizable(True)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    area.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)
+    bar = area.verticalScrollBar()
+    bar.rangeChanged.connect(lambda low, high: bar.setEnabled(high > low))
+    bar.setEnabled(False)  # until there is something to scroll
+    area.setWidget(content)
+    return area

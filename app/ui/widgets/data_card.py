@@ -12,6 +12,7 @@ from app.ui.widgets.building import ElidedLabel, button, card, label, message, r
 from app.ui.widgets.mixed_datasets import MixedDatasets
 
 SHOWN_PROBLEMS = 4
+UNMAPPED = "These columns aren't recognized. Choose Inspect to map them."
 
 
 class DataCard(QWidget):
@@ -24,7 +25,7 @@ class DataCard(QWidget):
         self._frame, inside = card()
         self.choose = button("Choose…", self.choose_requested.emit, "link")
         self.choose.setAccessibleName("Choose a dataset")
-        self.look_closer = button("Look Closer", self.look_closer_requested.emit, "link")
+        self.look_closer = button("Inspect", self.look_closer_requested.emit, "link")
         self.look_closer.setAccessibleDescription("Show the Data page")
         inside.addLayout(row(label("Dataset", "heading"), None, self.look_closer, self.choose))
         self.name = ElidedLabel("", "strong")
@@ -81,6 +82,8 @@ class DataCard(QWidget):
             return f"{failure.message} {failure.hint}".strip()
         if (facts := state.dataset) is None or not facts.problem_count:
             return state.rows_problem
+        if state.is_unmapped:
+            return UNMAPPED
         wrong = phrases.file_problems(facts)
         rows = facts.problem_count - len(wrong)
         if not rows:
@@ -89,7 +92,11 @@ class DataCard(QWidget):
 
     def _rows_text(self) -> str:
         facts = self._state.dataset
-        if facts is None or not (bad := [p for p in facts.problems if not p.place.is_whole_file]):
+        if (
+            facts is None
+            or self._state.is_unmapped
+            or not (bad := [p for p in facts.problems if not p.place.is_whole_file])
+        ):
             return ""
         shown = bad[:SHOWN_PROBLEMS]
         lines = []
@@ -100,4 +107,4 @@ class DataCard(QWidget):
             lines.append(f"{where}: {problem.reason}.")
         if more := facts.problem_count - (len(facts.problems) - len(bad)) - len(shown):
             lines.append(f"… and {more:,} more.")
-        return "\n".join([*lines, "Fix these rows, or leave them out on the Data page."])
+        return "\n".join([*lines, "Fix these rows, or skip them on the Data page."])

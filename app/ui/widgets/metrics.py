@@ -1,17 +1,14 @@
 """The run's figures side by side: step, loss, validation, speed, time left, memory."""
 
-import time
-
 from PySide6.QtCore import QSize, QTimer
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QGridLayout, QLabel, QWidget
 
-from app.core.events import StepFinished
 from app.core.memory_words import gigabytes
 from app.ui import phrases
-from app.ui.app_state import AppState, Phase
+from app.ui.app_state import AppState
 from app.ui.plain_text import set_tip
-from app.ui.time_left import TimeLeft
+from app.ui.run_pace import RunPace
 from app.ui.widgets.building import GRID_PX, column, label
 
 REFRESH_MS = 100
@@ -29,10 +26,9 @@ _TITLES = {
 class Metrics(QWidget):
     """Drawn at most ten times a second, however fast steps come."""
 
-    def __init__(self, state: AppState) -> None:
+    def __init__(self, state: AppState, pace: RunPace) -> None:
         super().__init__()
-        self._state = state
-        self._time_left = TimeLeft()
+        self._state, self._pace = state, pace
         self.figures: dict[str, QLabel] = {}
         self._cells: list[QWidget] = []
         self._columns = 0
@@ -46,8 +42,8 @@ class Metrics(QWidget):
         self._timer = QTimer(self, interval=REFRESH_MS, singleShot=True)
         self._timer.timeout.connect(self.refresh)
         state.run_event_received.connect(self._take)
-        state.run_cleared.connect(self._clear)
-        state.phase_changed.connect(self._note_phase)
+        state.run_cleared.connect(self.refresh)
+        state.phase_changed.connect(self.refresh)
         self.refresh()
 
     def _add(self, key: str, title: str) -> None:
@@ -85,45 +81,32 @@ class Metrics(QWidget):
         for index in range(len(_TITLES)):
             self._grid.setColumnStretch(index, 1 if index < columns else 0)
 
-    def _take(self, event: object) -> None:
-        if isinstance(event, StepFinished):
-            self._time_left.note_step(event.step, time.monotonic())
+    def _take(self, _event: object) -> None:
         if not self._timer.isActive():
             self._timer.start()
-
-    def _clear(self) -> None:
-        self._time_left = TimeLeft()
-        self.refresh()
-
-    def _note_phase(self) -> None:
-        if self._state.phase is Phase.PAUSED:
-            self._time_left.hold(time.monotonic())
-        else:
-            self._time_left.go_on(time.monotonic())
-        self.refresh()
 
     def refresh(self) -> None:
         state = self._state
         step = state.step
-        steps = state.started.steps if state.started else state.config.steps
+        steps = state.started.steps if state.started else 0
         shown = {
             "step": f"{step.step:,} of {steps:,}" if step else "–",
             "loss": phrases.loss(step.loss if step else None),
             "val_loss": phrases.loss(state.evaluation.val_loss if state.evaluation else None),
             "speed": phrases.rate(step.tokens_per_second) if step else "–",
-            "left": self._left_text(steps),
+            "left": self._left_text(),
             "memory": phrases.size(step.peak_memory_bytes) if step else "–",
         }
         for key, text in shown.items():
             self.figures[key].setText(text)
         # Back in one row only when the window is resized: figures change many times a second.
         self._arrange(min(self._columns, self._fitting_columns()))
-        expected = state.memory
+        expected = state.run_memory
         about = f"{gigabytes(expected.peak_bytes)} estimated before the start" if expected else ""
         set_tip(self.figures["memory"], about)
 
-    def _left_text(self, steps: int) -> str:
+    def _left_text(self) -> str:
         if not self._state.phase.is_active:
             return "–"
-        seconds = self._time_left.seconds_left(steps)
+        seconds = self._pace.seconds_left
         return "…" if seconds is None else phrases.duration(seconds)

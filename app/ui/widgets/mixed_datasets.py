@@ -36,8 +36,8 @@ class MixedDatasets(QWidget):
         self.rows: list[MixedRow] = []
         self.own = label("", "secondary")
         self.problem = message("problem")
-        self.add = button("Add Dataset…", self.add_requested.emit, "link")
-        set_tip(self.add, "Mix in another dataset: examples learned before stay in practice so.")
+        self.add = button("Mix In Dataset…", self.add_requested.emit, "link")
+        set_tip(self.add, "Mix in earlier data to reduce forgetting.")
         self._places = QVBoxLayout()
         self._places.setSpacing(GRID_PX)
         whole = column(spacing=GRID_PX)
@@ -60,7 +60,7 @@ class MixedDatasets(QWidget):
         for shown, mixed in zip(self.rows, config.mix, strict=True):
             shown.show_dataset(mixed, self._intake.known(mixed))
         left = 1 - sum(mixed.share for mixed in config.mix)
-        say(self.own, f"{round(left * 100)} % of the rows, mixed with" if config.mix else "")
+        say(self.own, f"{round(left * 100)} % of rows. Mixed with:" if config.mix else "")
         problems = [p.message for p in config.problems() if p.setting == "mix"]
         say(self.problem, problems[0] if problems else "")
         self.own.setVisible(bool(config.mix and not problems))
@@ -86,10 +86,10 @@ class MixedRow(QWidget):
         self.share.setSuffix(" %")
         self.share.setFixedWidth(SHARE_WIDTH_PX)
         self.share.setKeyboardTracking(False)
-        set_tip(self.share, "The share of the training rows that shall be this dataset's.")
+        set_tip(self.share, "Share of the training rows")
         self.remove = QToolButton()
         self.remove.setFixedSize(24, 24)
-        set_tip(self.remove, "Mix it in no longer; the file stays where it is.")
+        set_tip(self.remove, "Remove from mix (keeps the file)")
         self.facts = ElidedLabel("", "caption")
         self.problem = message("problem")
         whole = column(spacing=2)
@@ -132,4 +132,4 @@ def _problem_text(known: RunDataset) -> str:
     if known.facts is None or not known.facts.problem_count:
         return ""
     count = phrases.plural(known.facts.problem_count, "row")
-    return f"{count} can't be used; the first: {known.facts.problems[0]}."
+    return f"{count} can't be used. The first: {known.facts.problems[0]}."

@@ -9,7 +9,7 @@ from app.core.config import CHOICES, config_field
 from app.ui import phrases
 from app.ui.app_state import AppState
 from app.ui.plain_text import set_tip
-from app.ui.widgets.building import label, message, row, say
+from app.ui.widgets.building import label, message, restyle, row, say
 from app.ui.widgets.fields import CalmComboBox, CalmSpinBox, NumberField, TextField
 
 FIELD_WIDTH_PX, FIELD_HEIGHT_PX = 128, 30
@@ -66,6 +66,7 @@ class SettingField(QWidget):
         if problems and value != value:
             problems = [f"{config_field(self.name).metadata['label']} must be a number."]
         say(self.problem, problems[0] if problems else "")
+        restyle(self.control, "wrong", bool(problems))
 
 
 def _control(name: str, state: AppState) -> tuple[QWidget, Callable[[Any], None]]:

@@ -2,13 +2,15 @@
 
 from dataclasses import fields
 
+from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.core.config import TrainingConfig
 from app.ui.app_state import AppState
+from app.ui.plain_text import set_tip
 from app.ui.remembered import Remembered
 from app.ui.theme import Theme
-from app.ui.widgets.building import GRID_PX, card, column
+from app.ui.widgets.building import GRID_PX, button, card, column, label, row
 from app.ui.widgets.disclosure import Disclosure
 from app.ui.widgets.setting_field import SettingField
 
@@ -19,10 +21,15 @@ IN_SIGHT = ("steps", "batch_size", "learning_rate", "max_seq_length", "rank", "m
 class SettingsForm(QWidget):
     """Built from TrainingConfig alone: a new field appears here by being defined there."""
 
+    defaults_requested = Signal()
+
     def __init__(self, state: AppState, settings: Remembered) -> None:
         super().__init__()
         self._state = state
-        frame, inside = card("Training")
+        frame, inside = card()
+        self.defaults = button("Restore Defaults", self.defaults_requested.emit, "link")
+        set_tip(self.defaults, "Bring all settings but data and model back to their defaults")
+        inside.addLayout(row(label("Training", "heading"), None, self.defaults))
         self.fields = {name: SettingField(name, state) for name in (*IN_SIGHT, *_advanced())}
         for name in IN_SIGHT:
             inside.addWidget(self.fields[name])
@@ -49,4 +56,4 @@ class SettingsForm(QWidget):
 def _advanced() -> tuple[str, ...]:
     """The other settings, in the order of the configuration."""
     rest = (f for f in fields(TrainingConfig) if f.metadata["section"] in FORM_SECTIONS)
-    return (*(f.name for f in rest if f.name not in IN_SIGHT), "pending", "name")
+    return (*(f.name for f in rest if f.name not in IN_SIGHT), "pending")

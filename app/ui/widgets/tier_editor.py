@@ -110,6 +110,10 @@ class TierEditor(QWidget):
         made.remove_requested.connect(lambda: self._remove(made))
         self.rows.append(made)
         self._rows.addWidget(made)
+        before: QWidget = self.add
+        for control in (*(part for one in self.rows for part in one.controls), self.assign):
+            self.setTabOrder(before, control)  # as they are read
+            before = control
 
     def _drop_row(self) -> None:
         gone = self.rows.pop()

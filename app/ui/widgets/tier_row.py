@@ -32,6 +32,7 @@ class TierRow(QWidget):
         """Not shown, and not lost."""
         self.period = CalmSpinBox(1, MAX_PERIOD)
         self.period.setAccessibleName(f"Tier {index}: update period in steps")
+        self.period.setSpecialValueText("every step")
         widest = f"every {WORDED_BELOW - 1} steps"
         text_px = self.period.fontMetrics().horizontalAdvance(widest)
         self.period.setFixedWidth(text_px + _AROUND_TEXT_PX)
@@ -61,6 +62,11 @@ class TierRow(QWidget):
         self.period.valueChanged.connect(self._note_period)
         self.factor.number_changed.connect(lambda _: self.edited.emit())
         self.remove.clicked.connect(lambda: self.remove_requested.emit())
+
+    @property
+    def controls(self) -> tuple[QWidget, ...]:
+        """From left to right."""
+        return self.period, self.factor, self.remove
 
     @property
     def tier(self) -> TierConfig:
@@ -99,9 +105,7 @@ class TierRow(QWidget):
     def _word_period(self) -> None:
         period = self.period.value()
         self.period.setPrefix("every ")
-        self.period.setSuffix(
-            "" if period >= WORDED_BELOW else " step" if period == 1 else " steps"
-        )
+        self.period.setSuffix("" if period >= WORDED_BELOW else " steps")
 
 
 class _Swatch(QWidget):

@@ -1,0 +1,1 @@
+"""The plan of the next run: what goes in, and what would happen."""

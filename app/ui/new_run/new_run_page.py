@@ -1,0 +1,115 @@
+"""The New Run page: what goes into the next run on the left, what it would do on the right."""
+
+from PySide6.QtWidgets import (
+    QHBoxLayout,
+    QScrollArea,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.ui.app_state import AppState
+from app.ui.data.data_work import DataWork
+from app.ui.new_run.plan_figures import PlanFigures
+from app.ui.new_run.plan_header import PlanHeader
+from app.ui.new_run.plan_rows import PlanRows
+from app.ui.new_run.start_from_card import StartFromCard
+from app.ui.remembered import Remembered
+from app.ui.run_actions import RunActions
+from app.ui.stylesheet import SCROLL_BAR_PX
+from app.ui.theme import Theme
+from app.ui.widgets.building import GRID_PX, leave_focus, scrolling
+from app.ui.widgets.data_card import DataCard
+from app.ui.widgets.hero import Hero
+from app.ui.widgets.model_card import ModelCard
+from app.ui.widgets.settings_form import SettingsForm
+from app.ui.widgets.tier_editor import TierEditor
+
+COLUMN_PX = 376
+GAP_PX = 6
+"""With a scroll bar's width this makes two grid units between what stands side by side."""
+
+
+class NewRunPage(QWidget):
+    """Can be edited at any time, also while a run trains; its parts ask, and do nothing."""
+
+    def __init__(
+        self, state: AppState, work: DataWork, actions: RunActions, settings: Remembered
+    ) -> None:
+        super().__init__()
+        self.setObjectName("page")
+        self._state = state
+        self.data = DataCard(state, work.mix)
+        self.model = ModelCard(state)
+        self.start_from = StartFromCard(state)
+        self.tiers = TierEditor(state)
+        self.form = SettingsForm(state, settings)
+        self.hero = Hero(state)
+        self.header = PlanHeader(state, actions)
+        self.figures = PlanFigures(state, work.datasets, work.figures, work.tokenisation)
+        self.rows = PlanRows(work.preview)
+        self._lay_out()
+        state.dataset_changed.connect(self._show_plan)
+        self._show_plan()
+
+    def _lay_out(self) -> None:
+        whole = QHBoxLayout(self)
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.setSpacing(0)
+        whole.addWidget(self._make_column())
+        whole.addWidget(self._make_right(), 1)
+
+    def _make_column(self) -> QScrollArea:
+        cards = QWidget()
+        cards.setObjectName("column")
+        layout = QVBoxLayout(cards)
+        layout.setContentsMargins(2 * GRID_PX, 2 * GRID_PX, GAP_PX // 2, 2 * GRID_PX)
+        layout.setSpacing(12)
+        for card in (self.data, self.model, self.start_from, self.tiers, self.form):
+            layout.addWidget(card)
+        layout.addStretch(1)
+        column = scrolling(cards)
+        column.setFixedWidth(COLUMN_PX)
+        return column
+
+    def _make_right(self) -> QWidget:
+        self._right = QStackedWidget()
+        self._right.setContentsMargins(GAP_PX // 2, 0, 0, 0)
+        self._right.addWidget(_indented(self.hero))
+        self._right.addWidget(self._make_plan())
+        return self._right
+
+    def _make_plan(self) -> QScrollArea:
+        """Where it is too high, it scrolls as a whole rather than be squeezed."""
+        plan = QWidget()
+        plan.setObjectName("column")
+        layout = QVBoxLayout(plan)
+        layout.setContentsMargins(0, 2 * GRID_PX, GAP_PX, 2 * GRID_PX)
+        layout.setSpacing(12)
+        layout.addWidget(self.header)
+        layout.addWidget(self.figures)
+        layout.addWidget(self.rows, 1)
+        return scrolling(plan)
+
+    def highlight_drop(self, is_on: bool) -> None:
+        self.hero.highlight(is_on)
+        self.data.highlight(is_on)
+
+    def set_theme(self, theme: Theme) -> None:
+        for part in (self.data, self.tiers, self.form, self.hero, self.rows):
+            part.set_theme(theme)
+
+    def _show_plan(self) -> None:
+        wanted = 0 if self._state.dataset is None else 1
+        if self._right.currentIndex() != wanted:
+            leave_focus(self._right)
+            self._right.setCurrentIndex(wanted)
+
+
+def _indented(content: QWidget) -> QWidget:
+    """As far from the edges as what scrolls is."""
+    outer = QWidget()
+    layout = QVBoxLayout(outer)
+    layout.setContentsMargins(0, 2 * GRID_PX, GAP_PX + SCROLL_BAR_PX, 2 * GRID_PX)
+    layout.addWidget(content)
+    return outer

@@ -1,0 +1,65 @@
+"""What the planned run would do, as far as it is known: epochs, tokens, time, memory."""
+
+from PySide6.QtWidgets import QVBoxLayout, QWidget
+
+from app.ui.app_state import AppState
+from app.ui.data.datasets import Datasets
+from app.ui.data.figure_list import FigureList
+from app.ui.data.figures import Figures
+from app.ui.data.tokenisation import Tokenisation
+from app.ui.data.words import Figure, run_figures
+from app.ui.data.words import figures as counted_figures
+from app.ui.widgets.building import card, label, say
+
+COUNTED = ("Examples", "Tokens", "Trained tokens")
+
+
+class PlanFigures(QWidget):
+    def __init__(
+        self, state: AppState, datasets: Datasets, figures: Figures, tokenisation: Tokenisation
+    ) -> None:
+        super().__init__()
+        self._state, self._datasets = state, datasets
+        self._figures, self._tokenisation = figures, tokenisation
+        self.list = FigureList()
+        self.waiting = label("", "secondary", wraps=True)
+        frame, inside = card("What this run will do")
+        inside.addWidget(self.list)
+        inside.addWidget(self.waiting)
+        outside = QVBoxLayout(self)
+        outside.setContentsMargins(0, 0, 0, 0)
+        outside.addWidget(frame)
+        for changed in (
+            datasets.changed, figures.changed, tokenisation.changed, state.config_changed,
+            state.phase_changed,
+        ):  # fmt: skip
+            changed.connect(self.refresh)
+        self.refresh()
+
+    def refresh(self) -> None:
+        state, names = self._state, [dataset.name for dataset in self._datasets.all]
+        named = list(zip(names, self._figures.all, strict=False))
+        is_wrong = bool(state.why_not_train_on_rows())
+        figures = (
+            [] if is_wrong else run_figures(named, state.config_as_cut, self._figures.speed, "")
+        )
+        figures = self._counted() + figures if figures else []
+        self.list.show_figures(figures)
+        self.list.setVisible(bool(figures))
+        say(self.waiting, "" if figures else self._waiting_for())
+
+    def _counted(self) -> list[Figure]:
+        """What is trained on; of a mixture the run's own figures tell it."""
+        facts, measured = self._state.dataset, self._figures.all
+        if facts is None or len(measured) != 1 or len(self._datasets.all) != 1:
+            return []
+        found = counted_figures(facts, measured[0], self._state.config_as_cut)
+        return [figure for figure in found if figure.name in COUNTED]
+
+    def _waiting_for(self) -> str:
+        work = self._tokenisation
+        if work.share is not None:
+            return work.stage or f"Tokenizing: {work.share:.0%}"
+        if self._state.phase.is_active and not work.why_not():
+            return "Available when the current run ends."
+        return work.why_not() or "Available once the rows are tokenized."

@@ -1,0 +1,78 @@
+"""The head of the plan: the next run's name, whether it can start, and its Start button."""
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
+
+from app.ui import phrases
+from app.ui.app_state import AppState
+from app.ui.run_actions import ActionButton, RunActions
+from app.ui.widgets.building import ElidedLabel, button, card, label, message, restyle, row, say
+from app.ui.widgets.memory_note import MemoryNote
+from app.ui.widgets.name_field import NameField
+
+
+class PlanHeader(QWidget):
+    """Shows nothing of a run in progress but that it decides whether Start or the queue is next."""
+
+    data_requested = Signal()
+    """The reason why it can't start is to be seen."""
+
+    def __init__(self, state: AppState, actions: RunActions) -> None:
+        super().__init__()
+        self._state = state
+        self.name = NameField()
+        self.name.setAccessibleName("Name of the run")
+        self.name.textEdited.connect(lambda text: state.change_config(name=text.strip()))
+        self.pill = label("", "pill")
+        self.pill.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+        self.start = ActionButton(actions.start, "primary")
+        self.queue = ActionButton(actions.queue)
+        self.status = ElidedLabel("", "secondary")
+        self.problem = message("problem")
+        self.show_data = button("Show Problem", self.data_requested.emit, "link")
+        self.memory = MemoryNote(state)
+        frame, inside = card()
+        inside.setSpacing(10)
+        self._title = QHBoxLayout()
+        self._title.setContentsMargins(0, 0, 0, 0)
+        for part in (self.name, self.pill, self.queue, self.start):
+            self._title.addWidget(part)
+        self._title.insertStretch(2, 1)
+        inside.addLayout(self._title)
+        inside.addLayout(row(self.problem, self.show_data, None))
+        inside.addWidget(self.status)
+        inside.addWidget(self.memory)
+        outside = QVBoxLayout(self)
+        outside.setContentsMargins(0, 0, 0, 0)
+        outside.addWidget(frame)
+        for changed in (
+            state.phase_changed, state.config_changed, state.dataset_changed,
+            state.preview_changed,
+        ):  # fmt: skip
+            changed.connect(self.refresh)
+        self.refresh()
+
+    def refresh(self) -> None:
+        state = self._state
+        why_not = state.queue_blocker()
+        self.pill.setText("Not ready" if why_not else "Ready")
+        restyle(self.pill, "tone", "warning" if why_not else "success")
+        self._show_name()
+        say(self.problem, why_not)
+        self.show_data.setVisible(state.is_data_wrong)
+        say(self.status, self._status())
+        is_busy = state.phase.is_active
+        self.start.setVisible(not is_busy)
+        restyle(self.queue, "objectName", "primary" if is_busy else "")
+
+    def _show_name(self) -> None:
+        config = self._state.config
+        placeholder = phrases.dataset_name(config.data) or "New Run"
+        self.name.setPlaceholderText(placeholder)
+        self.name.show_name(config.name)
+
+    def _status(self) -> str:
+        state = self._state
+        if not state.phase.is_active:
+            return ""
+        return f"“{state.run_name}” is training. This run can wait in the queue."

@@ -1,0 +1,38 @@
+"""The places of the window, in the sidebar's order. Knows no page."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+@dataclass(frozen=True)
+class _Facts:
+    title: str
+    icon: str
+    number: int
+    """Of its shortcut, ⌘1 to ⌘5."""
+
+
+class Place(Enum):
+    """To add one, add its line here and its page in app/application.py."""
+
+    NEW_RUN = _Facts("New Run", "train", 1)
+    RUNS = _Facts("Runs", "library", 2)
+    DATA = _Facts("Data", "data", 3)
+    MODELS = _Facts("Models", "models", 4)
+    PLAYGROUND = _Facts("Playground", "try", 5)
+
+    @property
+    def title(self) -> str:
+        return self.value.title
+
+    @property
+    def icon(self) -> str:
+        return self.value.icon
+
+    @property
+    def shortcut(self) -> str:
+        return f"Ctrl+{self.value.number}"
+
+    @classmethod
+    def named(cls, name: str) -> "Place | None":
+        return cls.__members__.get(name)

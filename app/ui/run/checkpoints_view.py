@@ -1,0 +1,123 @@
+"""A run's checkpoints: how good each is, and what can be done with the one selected."""
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QWidget
+
+from app.library.checkpoint_state import not_own_words
+from app.library.going_on import IN_PROGRESS
+from app.ui import phrases
+from app.ui.runs.table import make_table
+from app.ui.tables.checkpoints_model import CheckpointsModel
+from app.ui.theme import Theme
+from app.ui.widgets.building import (
+    GRID_PX,
+    ElidedLabel,
+    allow,
+    button,
+    column,
+    label,
+    row,
+    say,
+)
+
+if TYPE_CHECKING:
+    from app.library.checkpoint_list import CheckpointFacts
+    from app.library.run_details import RunDetails
+
+NOTE = (
+    "None of these came below the base model's own validation loss, {}: "
+    "“Best” is the best of the checkpoints that are here."
+)
+
+
+class CheckpointsView(QWidget):
+    try_requested = Signal(object)
+    """CheckpointFacts, as in all of these."""
+    export_requested = Signal(object)
+    resume_requested = Signal(object)
+    delete_requested = Signal(object)
+    thin_out_requested = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._details: RunDetails | None = None
+        self._busy = ""
+        self.model = CheckpointsModel()
+        self.table = make_table(self.model, "Checkpoints", (2, 3))
+        self.attempt = button("Try", lambda: self._ask(self.try_requested))
+        self.export = button("Export…", lambda: self._ask(self.export_requested))
+        self.resume = button("Resume from Here", lambda: self._ask(self.resume_requested))
+        self.delete = button("Move to Trash", lambda: self._ask(self.delete_requested))
+        self.thin_out = button("Keep Only Best and Last", self.thin_out_requested.emit)
+        self.why_not = ElidedLabel("", "secondary")
+        self._none = label("This run has no checkpoint.", "secondary")
+        self.note = label("", "secondary")
+        self.note.setWordWrap(True)
+        whole = column(self._none, self.note, self.table, spacing=GRID_PX + 4)
+        whole.setStretch(2, 1)
+        whole.addLayout(
+            row(self.attempt, self.export, self.resume, self.why_not, self.thin_out, self.delete)
+        )
+        self.setLayout(whole)
+        self.table.selectionModel().selectionChanged.connect(self._show_selection)
+
+    def show_run(self, details: "RunDetails") -> None:
+        chosen = self.selected()
+        self._details = details
+        self.model.show_checkpoints(details.checkpoints)
+        self._none.setVisible(not details.checkpoints)
+        base = details.base_loss_below_all
+        say(self.note, "" if base is None else NOTE.format(phrases.loss(base)))
+        rows = range(self.model.rowCount())
+        there = [r for r in rows if chosen and self.model.at(r).folder == chosen.folder]
+        if rows:
+            self.table.selectRow(there[0] if there else 0)
+        self._show_selection()
+
+    def set_busy(self, why_not: str) -> None:
+        """Why no run can go on now; empty if one can."""
+        self._busy = why_not
+        self._show_selection()
+
+    def set_theme(self, theme: Theme) -> None:
+        self.model.set_theme(theme)
+
+    def selected(self) -> "CheckpointFacts | None":
+        chosen = self.table.selectionModel().selectedRows()
+        return self.model.at(chosen[0].row()) if chosen else None
+
+    def _show_selection(self) -> None:
+        """What can't be done with the checkpoint selected is off, and says why."""
+        chosen, details = self.selected(), self._details
+        why_not = "Select a checkpoint." if chosen is None else chosen.problem
+        going = self._why_not_touch()
+        other = f"It {not_own_words(chosen.not_own)}." if chosen and chosen.not_own else ""
+        why_not_resume = going or why_not or other
+        if chosen is not None and details is not None:
+            why_not_resume = why_not_resume or details.why_not_go_on_from(chosen.step)
+        allow(self.attempt, why_not)
+        allow(self.export, why_not)
+        allow(self.resume, why_not_resume or self._busy)
+        allow(self.delete, going or ("" if chosen is not None else why_not))
+        allow(self.thin_out, going or self._why_not_thin_out())
+        self.why_not.setText(why_not_resume if chosen is not None else "")
+
+    def _why_not_touch(self) -> str:
+        details = self._details
+        is_going = details is not None and phrases.is_in_progress(details.summary.outcome)
+        return IN_PROGRESS if is_going else ""
+
+    def _why_not_thin_out(self) -> str:
+        rows = [self.model.at(row) for row in range(self.model.rowCount())]
+        if any(facts.is_superfluous for facts in rows):
+            return ""
+        if all(facts.is_best or facts.is_last for facts in rows):
+            return "Only the best and the last are here."
+        lost = self._details.log_problem if self._details is not None else ""
+        return f"It is not certain which checkpoint is the best. {lost}".rstrip()
+
+    def _ask(self, signal: object) -> None:
+        if (chosen := self.selected()) is not None:
+            signal.emit(chosen)  # type: ignore[attr-defined]

@@ -1,0 +1,98 @@
+"""Everything else that can be done with a run: another run of it, files of it, its removal."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Signal
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QMenu, QPushButton
+
+from app.core.repeating import as_plain_adamw
+from app.ui import phrases
+from app.ui.desktop import REVEAL_LABEL
+from app.ui.plain_text import set_tip
+
+if TYPE_CHECKING:
+    from app.library.run_details import RunDetails
+
+_UNREADABLE = "Its settings can't be read."
+
+
+class MoreButton(QPushButton):
+    """A menu; what it asks for is about the run last shown."""
+
+    repeat_requested = Signal(object)
+    """RunDetails, as in all of these but one."""
+    plain_repeat_requested = Signal(object)
+    """To be repeated as the control arm."""
+    continue_requested = Signal(object)
+    """Its adapter is to be trained further, on other data."""
+    queue_requested = Signal(object)
+    """TrainingConfig: to be trained when its turn comes."""
+    settings_export_requested = Signal(object)
+    data_export_requested = Signal(object)
+    plots_export_requested = Signal(object)
+    reveal_requested = Signal(object)
+    delete_requested = Signal(object)
+
+    def __init__(self) -> None:
+        super().__init__("More")
+        self.setObjectName("menu")
+        self.setAutoDefault(False)
+        self._run: RunDetails | None = None
+        menu = QMenu(self)
+        menu.setToolTipsVisible(True)
+        self.continued = menu.addAction(
+            "Continue with New Data…", self._asking(self.continue_requested)
+        )
+        self.repeats = (
+            menu.addAction("Use These Settings", self._asking(self.repeat_requested)),
+            menu.addAction("Use Without Tiers", self._asking(self.plain_repeat_requested)),
+            menu.addAction("Add to Queue", lambda: self._queue(is_plain=False)),
+            menu.addAction("Add to Queue Without Tiers", lambda: self._queue(is_plain=True)),
+        )
+        menu.addSeparator()
+        self.settings = menu.addAction(
+            "Export Settings…", self._asking(self.settings_export_requested)
+        )
+        self.measured = (
+            menu.addAction("Export Data as CSV…", self._asking(self.data_export_requested)),
+            menu.addAction("Export Plots…", self._asking(self.plots_export_requested)),
+        )
+        menu.addSeparator()
+        self.reveal = menu.addAction(REVEAL_LABEL, self._asking(self.reveal_requested))
+        self.delete = menu.addAction("Move Run to Trash", self._asking(self.delete_requested))
+        self.setMenu(menu)
+
+    def show_run(self, details: "RunDetails", *, has_steps: bool) -> None:
+        """What the run doesn't allow is off, and says why."""
+        self._run = details
+        self._show_repeats()
+        _allow(self.settings, "" if details.settings else _UNREADABLE)
+        for export in self.measured:
+            _allow(export, "" if has_steps else "Nothing was measured, or it can't be read.")
+        summary = details.summary
+        no_adapter = "" if summary.adapter_dir is not None else "This run has no checkpoint."
+        _allow(self.continued, no_adapter)
+        is_going = phrases.is_in_progress(summary.outcome)
+        _allow(self.delete, "A run in progress can't be deleted." if is_going else "")
+
+    def _show_repeats(self) -> None:
+        if (run := self._run) is None:
+            return
+        unread = "" if run.config is not None else run.config_problem or _UNREADABLE
+        for repeat in self.repeats:
+            _allow(repeat, f"It can't be repeated. {unread}" if unread else "")
+
+    def _asking(self, signal: object) -> Callable[[], None]:
+        return lambda: signal.emit(self._run)  # type: ignore[attr-defined]
+
+    def _queue(self, *, is_plain: bool) -> None:
+        if self._run is not None and (config := self._run.config) is not None:
+            name = self._run.summary.name
+            self.queue_requested.emit(as_plain_adamw(config, name) if is_plain else config)
+
+
+def _allow(action: QAction, why_not: str) -> None:
+    action.setEnabled(not why_not)
+    set_tip(action, why_not, is_wrapped=True)

@@ -1,0 +1,54 @@
+"""The run in progress at a glance: what it does, its progress and its figures."""
+
+from PySide6.QtCore import QTimer
+from PySide6.QtWidgets import QProgressBar, QVBoxLayout, QWidget
+
+from app.ui.app_state import AppState
+from app.ui.run.live_status import fraction, problem, status
+from app.ui.run_pace import RunPace
+from app.ui.widgets.building import ElidedLabel, card, message, say
+from app.ui.widgets.metrics import Metrics
+
+PROGRESS_PARTS = 1000
+REFRESH_MS = 50
+
+
+class ProgressView(QWidget):
+    def __init__(self, state: AppState, pace: RunPace) -> None:
+        super().__init__()
+        self._state = state
+        self.status = ElidedLabel("", "secondary")
+        self.problem = message("problem")
+        self.bar = QProgressBar()
+        self.bar.setTextVisible(False)
+        self.bar.setAccessibleName("Progress of the run")
+        self.metrics = Metrics(state, pace)
+        frame, inside = card()
+        inside.setSpacing(10)
+        for part in (self.status, self.problem, self.bar, self.metrics):
+            inside.addWidget(part)
+        outside = QVBoxLayout(self)
+        outside.setContentsMargins(0, 0, 0, 0)
+        outside.addWidget(frame)
+        self._timer = QTimer(self, interval=REFRESH_MS, singleShot=True)
+        self._timer.timeout.connect(self.refresh)
+        state.run_event_received.connect(self._schedule)
+        state.phase_changed.connect(self.refresh)
+        state.run_cleared.connect(self.refresh)
+        self.refresh()
+
+    def _schedule(self, _event: object) -> None:
+        if not self._timer.isActive():
+            self._timer.start()
+
+    def refresh(self) -> None:
+        state = self._state
+        say(self.problem, problem(state))
+        self.status.setText(status(state))
+        self.status.setVisible(not self.problem.text())
+        share = fraction(state)
+        if share is None:
+            self.bar.setRange(0, 0)  # moves, and promises nothing
+        else:
+            self.bar.setRange(0, PROGRESS_PARTS)
+            self.bar.setValue(round(PROGRESS_PARTS * share))

@@ -1,0 +1,84 @@
+"""The result of a run in words, from what its folder recorded. Knows no Qt."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from app.core.one_line import one_line
+from app.ui import phrases
+
+if TYPE_CHECKING:
+    from app.library.run_details import RunDetails
+    from app.ui.run.run_reading import ReadRun
+
+
+@dataclass(frozen=True)
+class Score:
+    """A question set's right answers; `before` is None where that was not measured."""
+
+    name: str
+    before: int | None
+    after: int
+    total: int
+
+
+def result_text(run: "ReadRun") -> str:
+    """What was measured, before and after; empty where nothing was."""
+    sentences = [loss_sentence(run.details), *map(score_sentence, scores(run.details.facts))]
+    return " ".join(filter(None, sentences))
+
+
+def effort_text(run: "ReadRun") -> str:
+    """How it ended, and what it took: steps, time, size."""
+    summary, message = run.details.summary, run.details.message.removesuffix(".")
+    steps = f"{summary.steps:,} of {summary.planned_steps:,} steps"
+    is_failed = summary.outcome == "failed"  # the head tells it
+    parts = [message if message and not is_failed else steps if summary.planned_steps else ""]
+    if run.training_seconds:
+        parts.append(f"{phrases.duration(run.training_seconds)} of training")
+    if summary.best_val_loss is not None:
+        parts.append(f"best validation loss {phrases.loss(summary.best_val_loss)}")
+    parts.append(phrases.size(summary.size_bytes))
+    return " · ".join(filter(None, parts))
+
+
+def loss_sentence(details: "RunDetails") -> str:
+    evaluations = details.evaluations
+    if not evaluations:
+        return ""
+    first, last = evaluations[0], evaluations[-1]
+    if first.step == last.step:
+        return f"Validation loss: {phrases.loss(last.val_loss)} at step {last.step:,}."
+    values = phrases.loss(first.val_loss), phrases.loss(last.val_loss)
+    if values[0] == values[1]:
+        return f"Validation loss stayed at {values[0]}."
+    verb = "fell" if last.val_loss < first.val_loss else "rose"
+    since = "" if first.step == 0 else f" since step {first.step:,}"
+    return f"Validation loss {verb} from {values[0]} to {values[1]}{since}."
+
+
+def score_sentence(score: Score) -> str:
+    name = one_line(score.name.replace("_", " ").capitalize(), 80)
+    before = "" if score.before is None else f", {score.before:,} before"
+    return f"{name}: {score.after:,} of {score.total:,} right{before}."
+
+
+def scores(facts: dict[str, Any]) -> list[Score]:
+    """Of the sets that were asked after training; entries that can't be read are left out."""
+    found: dict[str, dict[str, tuple[int, int]]] = {}
+    listed = facts.get("scores", [])
+    for entry in listed if isinstance(listed, list) else []:
+        if not isinstance(entry, dict):
+            continue
+        name, when = entry.get("name"), entry.get("when")
+        numbers = (entry.get("correct"), entry.get("total"))
+        if isinstance(name, str) and isinstance(when, str) and _are_counts(*numbers):
+            found.setdefault(name, {})[when] = numbers  # type: ignore[assignment]
+    return [
+        Score(name, whens["before"][0] if "before" in whens else None, *whens["after"])
+        for name, whens in found.items()
+        if "after" in whens
+    ]
+
+
+def _are_counts(*numbers: object) -> bool:
+    return all(type(number) is int and 0 <= number < 10**9 for number in numbers)

@@ -1,0 +1,126 @@
+"""The head of a run's page: its name, how it stands, and what can be done with it."""
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
+
+from app.core.base_model import BaseModelCheck
+from app.core.one_line import one_line
+from app.ui import phrases
+from app.ui.run.more_button import MoreButton
+from app.ui.run_actions import ActionButton, RunActions
+from app.ui.widgets.building import (
+    ElidedLabel,
+    allow,
+    button,
+    label,
+    message,
+    restyle,
+    row,
+    say,
+)
+from app.ui.widgets.name_field import MOST_NAME, NameField
+
+if TYPE_CHECKING:
+    from app.library.run_summary import RunSummary
+
+NO_CHECKPOINT = "This run has no checkpoint."
+
+
+class RunHead(QWidget):
+    """Its buttons ask for nothing by themselves; the run's view connects them.
+
+    A run that trains here has other buttons than one that is over.
+    """
+
+    def __init__(self, actions: RunActions) -> None:
+        super().__init__()
+        self._failure = ""
+        self._is_live = self._is_resumable = False
+        self.back = button("‹ Runs", lambda: None, "link")
+        self.back.setAccessibleName("Back to Runs")
+        self.name = NameField()
+        self.name.setAccessibleName("Name of the run")
+        self.pill = label("", "pill")
+        self.pill.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+        self.subtitle = ElidedLabel("", "secondary")
+        self.problem = message("problem")
+        self.warning = message("note")
+        self.warning.setProperty("tone", "warning")
+        self.pause = ActionButton(actions.pause)
+        self.save = ActionButton(actions.save)
+        self.stop = ActionButton(actions.stop, "primary")
+        self.resume = button("Resume", lambda: None)
+        self.attempt = button("Try in Playground", lambda: None)
+        self.export = button("Export…", lambda: None)
+        self.more = MoreButton()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(12)
+        buttons = (*self.live_buttons, self.resume, self.attempt, self.export, self.more)
+        layout.addLayout(row(self.back, self.name, self.pill, None, *buttons))
+        for part in (self.subtitle, self.problem, self.warning):
+            layout.addWidget(part)
+
+    @property
+    def live_buttons(self) -> tuple[QWidget, ...]:
+        return self.pause, self.save, self.stop
+
+    def show_kind(self, *, is_live: bool, has_folder: bool) -> None:
+        """The buttons of a run that trains here, of one that is over, or of none that was kept."""
+        for part in self.live_buttons:
+            part.setVisible(is_live)
+        for part in (self.attempt, self.export):
+            part.setVisible(has_folder and not is_live)
+        self.more.setVisible(has_folder)
+        self.name.setReadOnly(not has_folder)
+        self._is_live = is_live
+        self._show_resume()
+
+    def show_resume(self, *, is_resumable: bool, why_not: str) -> None:
+        self._is_resumable = is_resumable
+        allow(self.resume, why_not)
+        self._show_resume()
+
+    def _show_resume(self) -> None:
+        """The next thing to do with a run that was cut short is to resume it."""
+        self.resume.setVisible(self._is_resumable and not self._is_live)
+        is_next = self._is_resumable and self.resume.isEnabled()
+        restyle(self.resume, "objectName", "primary" if is_next else "")
+        restyle(self.attempt, "objectName", "" if is_next else "primary")
+
+    def show_standing(self, summary: "RunSummary", ending: str) -> None:
+        """How the run stands; `ending` says how it ended, if it did. What it failed of is shown
+        whole, in `problem`."""
+        self._failure = ending if summary.outcome == "failed" else ""
+        self.show_pill(phrases.outcome(summary.outcome), phrases.tone(summary.outcome))
+        self.subtitle.setText("" if self._failure else ending)
+        self.subtitle.setVisible(bool(self.subtitle.text()))
+        why_not = "" if summary.adapter_dir is not None else NO_CHECKPOINT
+        for part in (self.attempt, self.export):
+            allow(part, why_not)
+
+    def show_pill(self, text: str, tone: str) -> None:
+        self.pill.setText(text)
+        restyle(self.pill, "tone", tone)
+
+    def show_problem(self, problem: str) -> None:
+        """Why the run failed, and what is wrong with its files."""
+        say(self.problem, " ".join(filter(None, (self._failure, problem))))
+
+    def show_base_model(self, check: BaseModelCheck) -> None:
+        """That the base model is no longer what the run was trained with, where that is so."""
+        say(self.warning, check.message if check.state in ("changed", "missing") else "")
+
+    def show_name(self, name: str) -> None:
+        self.name.show_name(one_line(name, MOST_NAME))
+
+
+def interruption(summary: "RunSummary") -> str:
+    """What can be done with a run that was interrupted."""
+    if summary.adapter_dir is None and summary.problem:
+        return ""  # the problem says why it can't be resumed
+    if summary.adapter_dir is None:
+        return "It has no checkpoint, so it can't be resumed."
+    kept = summary.adapter_dir.name.removeprefix("step-").lstrip("0") or "0"
+    return f"You can resume from step {kept}."

@@ -1,0 +1,320 @@
+"""A run's page: its progress or its result, then plots, checkpoints, data, settings, log, notes.
+
+Asks for things, does none.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Signal
+from PySide6.QtGui import QHideEvent, QShowEvent, QTextCursor
+from PySide6.QtWidgets import (
+    QButtonGroup,
+    QPlainTextEdit,
+    QPushButton,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.core.one_line import one_line
+from app.ui.app_state import AppState
+from app.ui.live_run import LiveRun
+from app.ui.plain_text import set_tip
+from app.ui.run.checkpoints_view import CheckpointsView
+from app.ui.run.facts import base_model_facts, data_facts, setting_facts
+from app.ui.run.facts_view import FactsView
+from app.ui.run.live_status import phase_words
+from app.ui.run.opened_plots import OpenedPlots
+from app.ui.run.progress_view import ProgressView
+from app.ui.run.result_card import ResultCard
+from app.ui.run.run_head import RunHead, interruption
+from app.ui.run.run_reading import ReadRun
+from app.ui.run_actions import RunActions
+from app.ui.run_pace import RunPace
+from app.ui.theme import Theme
+from app.ui.widgets.building import GRID_PX, row, scrolling
+from app.ui.widgets.name_field import MOST_NAME
+
+if TYPE_CHECKING:
+    from app.library.run_summary import RunSummary
+    from app.ui.plots.run_plots import RunPlots
+
+PARTS = ("Plots", "Checkpoints", "Data", "Settings", "Log", "Notes")
+PLOTS = 0
+MOST_NOTES = 20_000
+_TOO_LONG = "Only the beginning of these notes is shown. All of them are in label.json."
+
+
+class RunView(QWidget):
+    back_requested = Signal()
+    label_changed = Signal(object, str, str)
+    """Path of the run's folder, its new name and notes."""
+    resume_requested = Signal(object)
+    """RunSummary"""
+    try_requested = Signal(object)
+    """RunSummary"""
+    export_requested = Signal(object)
+    """RunSummary"""
+    reveal_requested = Signal(object)
+    """Path"""
+    delete_requested = Signal(object)
+    """A tuple of RunSummary."""
+    shown = Signal()
+    """The run has come into sight again."""
+
+    def __init__(self, state: AppState, pace: RunPace, actions: RunActions) -> None:
+        super().__init__()
+        self.setObjectName("page")
+        self._state = state
+        self.run: ReadRun | None = None
+        self.is_attempt = False
+        """What is shown is the run of this window before it has a folder, or which left none."""
+        self._busy = ""
+        self._label_shown = self._label_read = ("", "")
+        self.progress = ProgressView(state, pace)
+        self.result = ResultCard()
+        self.head = self._make_head(actions)
+        self._make_parts()
+        self._tabs_row = QWidget()
+        tabs = row(*(self._tab(index) for index in range(len(PARTS))), None, spacing=4)
+        self._tabs_row.setLayout(tabs)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(3 * GRID_PX, 2 * GRID_PX, 3 * GRID_PX, 2 * GRID_PX)
+        layout.setSpacing(12)
+        for part in (self.head, self.progress, self.result, self._tabs_row):
+            layout.addWidget(part)
+        layout.addWidget(self.parts, 1)
+        state.phase_changed.connect(self._show_attempt)
+        state.run_event_received.connect(lambda _: self._show_attempt())
+        self._show_kind(is_live=False)
+
+    # -- how it is built ---------------------------------------------------------------------
+    def _make_head(self, actions: RunActions) -> RunHead:
+        head = RunHead(actions)
+        head.back.clicked.connect(self.back_requested)
+        head.name.editingFinished.connect(self.keep_label)
+        head.resume.clicked.connect(lambda: self._ask(self.resume_requested))
+        head.attempt.clicked.connect(lambda: self._ask(self.try_requested))
+        head.export.clicked.connect(lambda: self._ask(self.export_requested))
+        head.more.reveal_requested.connect(lambda _: self._ask_reveal())
+        head.more.delete_requested.connect(lambda _: self._ask_delete())
+        self.result.reveal_requested.connect(self.reveal_requested)
+        return head
+
+    def _make_parts(self) -> None:
+        self.plots_place = OpenedPlots()
+        self.checkpoints = CheckpointsView()
+        self.settings = FactsView("Settings of the run")
+        self.data = FactsView("Data of the run")
+        self.log = _text("Log of the run", is_editable=False)
+        self.notes = _text("Notes", is_editable=True)
+        self.notes.setPlaceholderText("Add notes")
+        self.parts = QStackedWidget()
+        views = (self.checkpoints, self.data, self.settings, self.log, self.notes)
+        for part in (scrolling(self.plots_place), *views):
+            self.parts.addWidget(part)
+        self.tabs = QButtonGroup(self)
+        self.tabs.idClicked.connect(self.parts.setCurrentIndex)
+        self.tabs.idClicked.connect(lambda _: self.keep_label())
+
+    def _tab(self, index: int) -> QPushButton:
+        made = QPushButton(PARTS[index])
+        made.setObjectName("tab")
+        made.setCheckable(True)
+        made.setAutoDefault(False)
+        made.setChecked(index == 0)
+        self.tabs.addButton(made, index)
+        return made
+
+    # -- what is shown -----------------------------------------------------------------------
+    def show_run(self, run: ReadRun, *, is_live: bool = False) -> None:
+        """Show another run, or the same one as it stands now; a live one's series may grow."""
+        before = self.run.details.summary if self.run is not None else None
+        details, summary = run.details, run.details.summary
+        is_same = before is not None and before.run_dir == summary.run_dir
+        if not (is_same and self._is_label_new()):
+            self._show_label(summary)
+        self.run, self._label_read = run, (summary.name, summary.notes)
+        self.is_attempt = False
+        self._show_kind(is_live=is_live)
+        self.result.show_run(run)
+        is_in_result = is_live or summary.outcome in ("finished", "stopped")
+        self._show_standing(summary, "" if is_in_result else details.message)
+        self.head.show_problem(details.problem)
+        self.head.show_base_model(run.base_model)
+        self.head.more.show_run(details, has_steps=run.series.has_steps)
+        self.checkpoints.show_run(details)
+        self.settings.show_facts(setting_facts(details))
+        self.data.show_facts(
+            {
+                "Data and results": data_facts(details),
+                "Base model": base_model_facts(details, run.base_model),
+            }
+        )
+        show_grown(self.log, details.log)
+        self.plots_place.show_series(run.series, is_same=is_same, is_live=is_live)
+        if not is_same:
+            self.show_part(0)
+
+    def show_attempt(self) -> None:
+        """The run of this window, which has no folder yet, or left none."""
+        self.keep_label()
+        self.run, self.is_attempt = None, True
+        self.plots_place.show_nothing()
+        self._label_shown = self._label_read = ("", "")
+        self.show_part(PLOTS)
+        self.head.show_problem("")
+        self.head.warning.hide()
+        self.head.subtitle.hide()
+        self._show_attempt()
+
+    def _show_attempt(self) -> None:
+        if not self.is_attempt:
+            return
+        self.head.show_name(self._state.run_name)
+        self._label_shown = self._written()
+        self.head.show_pill(*phase_words(self._state))
+        self._show_kind(is_live=self._state.phase.is_active)
+
+    def _show_kind(self, *, is_live: bool) -> None:
+        """Progress while it trains here, its result when it is over."""
+        has_folder = self.run is not None
+        self.progress.setVisible(is_live or self.is_attempt)
+        self.result.setVisible(has_folder and not is_live)
+        self._tabs_row.setVisible(has_folder)
+        self.head.show_kind(is_live=is_live, has_folder=has_folder)
+        if not has_folder:
+            self.head.show_resume(is_resumable=False, why_not="")
+
+    def show_live(self, live: LiveRun | None) -> None:
+        """How the run in progress stands, if it is the one that is shown."""
+        if self.run is None or live is None or live.run_dir != self.run.details.summary.run_dir:
+            return
+        details = self.run.details
+        summary = live.over(details.summary)
+        self.run = replace(self.run, details=replace(details, summary=summary))
+        self._show_standing(summary, "")
+
+    def show_part(self, index: int) -> None:
+        self.tabs.button(index).setChecked(True)
+        self.parts.setCurrentIndex(index)
+
+    def set_busy(self, why_not: str) -> None:
+        """Why no run can go on or be repeated now; empty if one can."""
+        self._busy = why_not
+        self._show_resume()
+        self.checkpoints.set_busy(why_not)
+
+    def set_theme(self, theme: Theme) -> None:
+        self.checkpoints.set_theme(theme)
+        self.plots_place.set_theme(theme)
+
+    @property
+    def plots(self) -> "RunPlots | None":
+        return self.plots_place.plots
+
+    def _show_standing(self, summary: "RunSummary", ending: str) -> None:
+        if summary.outcome == "interrupted":
+            ending = self._interruption(summary)
+        self.head.show_standing(summary, ending)
+        self._show_resume()
+
+    def _interruption(self, summary: "RunSummary") -> str:
+        why_not = self.run.details.why_not_go_on if self.run is not None else ""
+        is_damaged = summary.may_go_on and bool(why_not)
+        return why_not if is_damaged else interruption(summary)
+
+    def _show_resume(self) -> None:
+        if self.run is None:
+            return
+        details = self.run.details
+        self.head.show_resume(
+            is_resumable=details.summary.may_go_on, why_not=details.why_not_go_on or self._busy
+        )
+
+    def _show_label(self, summary: "RunSummary") -> None:
+        self.head.show_name(summary.name)
+        notes = summary.notes[:MOST_NOTES]
+        if self.notes.toPlainText() != notes:
+            self.notes.setPlainText(notes)
+        # What is not shown must not be lost by what is written.
+        is_cut = len(summary.notes) > MOST_NOTES
+        self.notes.setReadOnly(is_cut)
+        set_tip(self.notes, _TOO_LONG if is_cut else "")
+        self._label_shown = self._written()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self.shown.emit()
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        super().hideEvent(event)
+        self.keep_label()
+
+    # -- what is asked for -------------------------------------------------------------------
+    def keep_label(self) -> None:
+        """The name and notes as they are written now, if they are new."""
+        if self.run is None or not self._is_label_new():
+            return
+        details = self.run.details
+        (name, notes), (old_name, old_notes) = self._written(), self._label_shown
+        # What was not touched stays as it is on the disk, even where it is too long to be shown.
+        summary = replace(
+            details.summary,
+            name=details.summary.name if name in ("", old_name) else name,
+            notes=details.summary.notes if notes == old_notes else notes,
+        )
+        self._show_label(summary)
+        if (summary.name, summary.notes) != (details.summary.name, details.summary.notes):
+            self.run = replace(self.run, details=replace(details, summary=summary))
+            self.label_changed.emit(summary.run_dir, summary.name, summary.notes)
+
+    def note_label_refused(self, run_dir: Path) -> None:
+        """The disk did not take the label: it stays as it is written here, to be kept later."""
+        if self.run is None or self.run.details.summary.run_dir != run_dir:
+            return
+        details, (name, notes) = self.run.details, self._label_read
+        summary = replace(details.summary, name=name, notes=notes)
+        self.run = replace(self.run, details=replace(details, summary=summary))
+        self._label_shown = one_line(name, MOST_NAME), notes[:MOST_NOTES]
+
+    def _written(self) -> tuple[str, str]:
+        return self.head.name.text().strip(), self.notes.toPlainText()[:MOST_NOTES]
+
+    def _is_label_new(self) -> bool:
+        return self._written() != self._label_shown
+
+    def _ask(self, signal: object) -> None:
+        if self.run is not None:
+            signal.emit(self.run.details.summary)  # type: ignore[attr-defined]
+
+    def _ask_reveal(self) -> None:
+        if self.run is not None:
+            self.reveal_requested.emit(self.run.details.summary.run_dir)
+
+    def _ask_delete(self) -> None:
+        if self.run is not None:
+            self.delete_requested.emit((self.run.details.summary,))
+
+
+def _text(name: str, *, is_editable: bool) -> QPlainTextEdit:
+    made = QPlainTextEdit()
+    made.setObjectName("" if is_editable else "log")
+    made.setReadOnly(not is_editable)
+    made.setAcceptDrops(False)
+    made.setAccessibleName(name)
+    made.setTabChangesFocus(True)
+    return made
+
+
+def show_grown(shown: QPlainTextEdit, text: str) -> None:
+    """Show a text; if it is the old one and more, what is seen of it stays where it is."""
+    before = shown.toPlainText()
+    if not before or not text.startswith(before):
+        shown.setPlainText(text)
+    elif len(text) > len(before):
+        at = QTextCursor(shown.document())
+        at.movePosition(QTextCursor.MoveOperation.End)
+        at.insertText(text[len(before) :])

@@ -1,0 +1,221 @@
+"""One measure of several runs, overlaid: smoothed bold, each step faint behind it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyqtgraph as pg
+from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, Signal
+from PySide6.QtGui import QResizeEvent, QWheelEvent
+
+from app.ui.phrases import duration
+from app.ui.plain_text import PlainLabel
+from app.ui.plots.decimation import extremes
+from app.ui.plots.labels import step_text, value_text
+from app.ui.plots.loss_plot import loss_range
+from app.ui.plots.step_box import StepBox
+from app.ui.plots.style import (
+    RIGHT_PX,
+    STEP_AXIS_PX,
+    TOP_PX,
+    StepAxis,
+    ValueAxis,
+    colour,
+    small_font,
+    style_axis,
+)
+from app.ui.runs.compared import Curve
+from app.ui.theme import Theme
+
+_LEAST = 1e-9
+_FAINT, _MOST_BINS = 0.22, 1000
+_DOTS_UP_TO = 60
+
+
+class TimeAxis(StepAxis):
+    """Steps and tokens as counts, seconds as durations."""
+
+    is_time = False
+
+    def tickStrings(self, values: Any, *rest: float) -> list[str]:
+        if self.is_time:
+            return [duration(float(value)) for value in values]
+        return super().tickStrings(values, *rest)
+
+
+class ComparePlot(pg.PlotWidget):  # type: ignore[misc]
+    """Drag selects a stretch, a double click shows all; the cursor is shared by `pointed`."""
+
+    pointed = Signal(object)
+    """Where on the x axis the pointer is; None where it is not on the plot."""
+    selected = Signal(object)
+    """A stretch (low, high) of the x axis, or None for all of it."""
+
+    def __init__(self, theme: Theme, *, has_dots: bool) -> None:
+        self.box, self.left, self.bottom = StepBox(), ValueAxis("left"), TimeAxis("bottom")
+        axes = {"left": self.left, "bottom": self.bottom}
+        super().__init__(viewBox=self.box, axisItems=axes, enableMenu=False)
+        self._theme, self._has_dots = theme, has_dots
+        self._curves: tuple[Curve, ...] = ()
+        self._names: tuple[str, ...] = ()
+        self._items: list[tuple[Any, Any, Any]] = []
+        self.axis = "step"
+        self.is_log, self.is_clipped = False, True
+        self.stretch: tuple[float, float] | None = None
+        self.hideButtons()
+        self.setFrameShape(self.Shape.NoFrame)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setAcceptDrops(False)
+        self.viewport().setAcceptDrops(False)
+        self.plotItem.setContentsMargins(0, TOP_PX, RIGHT_PX, 0)
+        self.left.setWidth(52)
+        self.bottom.setHeight(STEP_AXIS_PX)
+        self.hairline = pg.InfiniteLine(angle=90)
+        self.hairline.hide()
+        self.addItem(self.hairline, ignoreBounds=True)
+        self.readout = PlainLabel("", self)
+        self.readout.setFont(small_font())
+        self.readout.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self.readout.hide()
+        self.box.dragged.connect(lambda low, high: self.selected.emit((low, high)))
+        self.box.double_clicked.connect(lambda: self.selected.emit(None))
+        self.scene().sigMouseMoved.connect(self._note_pointer)
+        self.set_theme(theme)
+
+    def show_curves(self, curves: Sequence[Curve], names: Sequence[str]) -> None:
+        for items in self._items:
+            for item in items:
+                self.removeItem(item)
+        self._curves, self._names = tuple(curves), tuple(names)
+        self._items = [self._make_items() for _ in self._curves]
+        self.stretch = None
+        self.set_theme(self._theme)
+
+    def set_theme(self, theme: Theme) -> None:
+        self._theme = theme
+        self.setBackground(theme.surface)
+        style_axis(self.left, theme, "loss", grid=True)
+        style_axis(self.bottom, theme, self.axis, grid=False)
+        self.hairline.setPen(pg.mkPen(theme.secondary_text, width=1))
+        self.readout.setStyleSheet(
+            f"background: {theme.raised}; color: {theme.text}; padding: 3px 6px;"
+            f"border: 1px solid {theme.border}; border-radius: 5px;"
+        )
+        for (raw, smooth, dots), tint in zip(self._items, theme.tiers, strict=False):
+            raw.setPen(pg.mkPen(colour(tint, _FAINT), width=1))
+            smooth.setPen(pg.mkPen(tint, width=1.8))
+            dots.setBrush(pg.mkBrush(tint))
+        self.redraw()
+
+    def redraw(self) -> None:
+        self.bottom.is_time = self.axis == "time"
+        if self.bottom.labelText != self.axis:
+            self.bottom.setLabel(self.axis)
+        self.left.is_log = self.is_log
+        self.bottom.picture = self.left.picture = None
+        low, high = self._span()
+        self.box.setXRange(low, high, padding=0.006)
+        spans = [self._seen(curve, low, high) for curve in self._curves]
+        for curve, items, span in zip(self._curves, self._items, spans, strict=True):
+            self._draw(curve, items, span)
+        self.box.setYRange(*self._value_range(spans), padding=0)
+
+    def point_at(self, x: float | None) -> None:
+        """Show the cursor at `x` and what each run has there."""
+        self.hairline.setVisible(x is not None and bool(self._curves))
+        self.readout.setVisible(self.hairline.isVisible())
+        if x is None or not self._curves:
+            return
+        self.hairline.setPos(x)
+        where = self._place(x) if self.axis == "time" else f"{self.axis} {self._place(x)}"
+        told = [f"{name}: {self._told_at(curve, x)}"
+                for curve, name in zip(self._curves, self._names, strict=True)]  # fmt: skip
+        self.readout.setText("\n".join([where, *told]))
+        self.readout.adjustSize()
+        left = self.box.mapViewToScene(QPointF(x, 0)).x() + 10
+        if left + self.readout.width() > self.width():
+            left -= self.readout.width() + 20
+        self.readout.move(max(0, int(left)), TOP_PX)
+
+    def _make_items(self) -> tuple[Any, Any, Any]:
+        raw, smooth = pg.PlotCurveItem(antialias=True), pg.PlotCurveItem(antialias=True)
+        dots = pg.ScatterPlotItem(size=6, antialias=True, pen=None)
+        for depth, item in enumerate((raw, smooth, dots)):
+            item.setZValue(depth)
+            self.addItem(item)
+        return raw, smooth, dots
+
+    def _span(self) -> tuple[float, float]:
+        if self.stretch is not None:
+            return self.stretch
+        ends = [curve.x[self.axis][[0, -1]] for curve in self._curves if len(curve.raw)]
+        if not ends:
+            return 0.0, 1.0
+        low, high = min(0.0, *(e[0] for e in ends)), max(e[1] for e in ends)
+        return float(low), float(high) if high > low else low + 1
+
+    def _seen(self, curve: Curve, low: float, high: float) -> tuple[int, int]:
+        """Start and stop of a curve's points in sight, with one neighbour either side."""
+        x = curve.x[self.axis]
+        start = max(0, int(np.searchsorted(x, low, "left")) - 1)
+        return start, min(len(x), int(np.searchsorted(x, high, "right")) + 1)
+
+    def _draw(self, curve: Curve, items: tuple[Any, Any, Any], span: tuple[int, int]) -> None:
+        raw, smooth, dots = items
+        x = curve.x[self.axis]
+        bins = int(min(_MOST_BINS, max(50, self.box.width() / 2)))
+        raw.setData(*self._shown(extremes(x, curve.raw, span, bins)))
+        points = self._shown(extremes(x, curve.smooth, span, bins))
+        smooth.setData(*points)
+        is_few = self._has_dots and len(points[0]) <= _DOTS_UP_TO
+        dots.setData(*(points if is_few else ([], [])))
+
+    def _shown(self, points: tuple[Any, Any]) -> tuple[Any, Any]:
+        x, y = points
+        return (x, np.log10(np.maximum(y, _LEAST))) if self.is_log else (x, y)
+
+    def _value_range(self, spans: Sequence[tuple[int, int]]) -> tuple[float, float]:
+        parts = [(c, slice(*span)) for c, span in zip(self._curves, spans, strict=True)]
+        values = np.concatenate([np.zeros(0), *(c.raw[part] for c, part in parts)])
+        if not len(values):
+            return (-1.0, 1.0) if self.is_log else (0.0, 1.0)
+        if self.is_clipped and not self._has_dots:
+            tops = [np.max(c.smooth[part]) for c, part in parts if len(c.smooth[part])]
+            low, high = loss_range(values, np.zeros(0, np.float32), np.array(tops))
+        else:
+            low, high = float(np.min(values)), float(np.max(values))
+            room = 0.06 * (high - low) or 0.1
+            low, high = max(0.0, low - room), high + room
+        if not self.is_log:
+            return low, high
+        least = float(np.min(values[values > 0], initial=high))
+        return float(np.log10(max(_LEAST, low, 0.9 * least))), float(np.log10(max(_LEAST, high)))
+
+    def _told_at(self, curve: Curve, x: float) -> str:
+        """The last value up to `x`; where there are few, also where it was measured."""
+        places = curve.x[self.axis]
+        at = int(np.searchsorted(places, x, "right")) - 1
+        if not len(curve.smooth) or at < 0 or x > places[-1] * 1.001:
+            return "–"
+        value = value_text(float(curve.smooth[at]))
+        return f"{value} at {self._place(places[at])}" if self._has_dots else value
+
+    def _place(self, x: float) -> str:
+        return duration(x) if self.axis == "time" else step_text(x)
+
+    def _note_pointer(self, position: QPointF) -> None:
+        area: QRectF = self.box.sceneBoundingRect()
+        inside = area.contains(position) and self._curves
+        self.pointed.emit(self.box.mapSceneToView(position).x() if inside else None)
+
+    def leaveEvent(self, event: QEvent) -> None:
+        self.pointed.emit(None)
+        super().leaveEvent(event)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if hasattr(self, "readout"):
+            self.redraw()
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        event.ignore()

@@ -1,0 +1,187 @@
+"""Runs side by side: their curves overlaid, and the settings in which they differ."""
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+
+from app.ui import phrases
+from app.ui.plain_text import set_tip
+from app.ui.run.facts import differing_settings
+from app.ui.runs.compared import AXES, Compared, told_apart
+from app.ui.runs.table import ROW_PX, make_table
+from app.ui.tables.differences_model import DifferencesModel
+from app.ui.theme import LIGHT, Theme
+from app.ui.widgets.building import GRID_PX, button, label, row
+from app.ui.widgets.fields import CalmComboBox
+
+if TYPE_CHECKING:
+    from app.ui.plots.card import Card
+    from app.ui.plots.corners import Legend
+    from app.ui.runs.compare_plot import ComparePlot
+
+_AXIS_NAMES = {"step": "By step", "tokens": "By tokens", "time": "By time"}
+_MOST_ROWS, _MOST_SHARE = 6, 0.3
+
+
+class CompareView(QWidget):
+    back_requested = Signal()
+    plots_export_requested = Signal(object)
+    """The widget that holds the plots."""
+    data_export_requested = Signal(object)
+    """The folders of the runs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName("page")
+        self._theme = LIGHT
+        self.runs: tuple[Compared, ...] = ()
+        self.plots: tuple[ComparePlot, ...] = ()
+        self._cards: tuple[Card, ...] = ()
+        self._legend: Legend | None = None
+        self._make_controls()
+        self.differences = DifferencesModel()
+        self.table = make_table(self.differences, "Settings that differ", ())
+        self.table.horizontalHeader().setStretchLastSection(True)
+        self.table.horizontalScrollBar().rangeChanged.connect(lambda *_: self._fit_table())
+        self._same = label("", "secondary")
+        self.picture = QWidget()
+        self.picture.setObjectName("page")
+        self._picture_layout = QVBoxLayout(self.picture)
+        self._picture_layout.setContentsMargins(0, 0, 0, 0)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(3 * GRID_PX, 2 * GRID_PX, 3 * GRID_PX, 2 * GRID_PX)
+        layout.setSpacing(12)
+        layout.addLayout(row(self.back, label("Compare", "title"), None, self.axis, self.log,
+                             self.clip, self.export_plots, self.export_data))  # fmt: skip
+        layout.addWidget(self.picture, 1)
+        layout.addWidget(self._same)
+        layout.addWidget(self.table)
+
+    def _make_controls(self) -> None:
+        self.back = button("‹ Library", self.back_requested.emit, "link")
+        self.back.setAccessibleName("Back to the library")
+        self.axis = CalmComboBox({name: _AXIS_NAMES[name] for name in AXES})
+        self.axis.setAccessibleName("What the curves are drawn along")
+        self.axis.currentIndexChanged.connect(self._set_up_plots)
+        self.log = _switch("Log", "The loss on a logarithmic scale")
+        self.clip = _switch("Clip", "Leave lone outliers out of sight")
+        self.clip.setChecked(True)
+        for switch in (self.log, self.clip):
+            switch.toggled.connect(self._set_up_plots)
+        self.export_plots = button(
+            "Export Plots…", lambda: self.plots_export_requested.emit(self.picture)
+        )
+        self.export_data = button("Export Data…", self._ask_data)
+
+    def show_runs(self, runs: tuple[Compared, ...]) -> None:
+        self.runs = runs
+        if not self.plots:
+            self._make_plots()
+        names = told_apart([run.details.summary.name for run in runs])
+        losses, validation = self.plots
+        losses.show_curves([run.losses for run in runs], names)
+        validation.show_curves([run.validation for run in runs], names)
+        self._show_legend(names)
+        self._show_differences(names)
+        self._set_up_plots()
+
+    def set_theme(self, theme: Theme) -> None:
+        self._theme = theme
+        for plot, frame in zip(self.plots, self._cards, strict=True):
+            plot.set_theme(theme)
+            frame.set_theme(theme)
+        if self._legend is not None:
+            self._legend.set_colours(theme.secondary_text, theme.tiers)
+
+    def _make_plots(self) -> None:
+        from app.ui.plots.card import Card
+        from app.ui.runs.compare_plot import ComparePlot
+
+        self.plots = (
+            ComparePlot(self._theme, has_dots=False), ComparePlot(self._theme, has_dots=True)
+        )  # fmt: skip
+        titles = (
+            ("Training loss", "Smoothed; each step faint behind it"),
+            ("Validation loss", "Over the whole validation set"),
+        )
+        self._cards = tuple(
+            Card(title, words, plot, None)
+            for plot, (title, words) in zip(self.plots, titles, strict=True)
+        )
+        side_by_side = QHBoxLayout()
+        side_by_side.setSpacing(12)
+        for plot, frame in zip(self.plots, self._cards, strict=True):
+            frame.show_empty(False)
+            frame.set_theme(self._theme)
+            side_by_side.addWidget(frame, 1)
+            plot.pointed.connect(self._point)
+            plot.selected.connect(self._select)
+        self._picture_layout.addLayout(side_by_side, 1)
+
+    def _show_legend(self, names: list[str]) -> None:
+        from app.ui.plots.corners import Legend
+
+        if self._legend is not None:
+            self._legend.deleteLater()
+        self._legend = Legend(tuple((name, "bold") for name in names), wraps=True)
+        self._legend.set_colours(self._theme.secondary_text, self._theme.tiers)
+        self._picture_layout.insertWidget(0, self._legend)
+
+    def _show_differences(self, names: list[str]) -> None:
+        configs = [run.details.config for run in self.runs]
+        known = [config for config in configs if config is not None]
+        rows = differing_settings(known) if len(known) == len(configs) else []
+        results = [run.details.summary for run in self.runs]
+        best = ("Best validation loss", [phrases.loss(r.best_val_loss) for r in results])
+        self.differences.show_differences(names, [best, *rows])
+        words = "" if rows else "These runs have the same settings."
+        if len(known) < len(configs):
+            words = "The settings of one of these runs can't be read."
+        self._same.setText(words)
+        self._same.setVisible(bool(words))
+        self._fit_table()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit_table()
+
+    def _fit_table(self) -> None:
+        """As high as its rows, but the plots have the larger part."""
+        room = int(_MOST_SHARE * self.height()) // ROW_PX - 1
+        shown = min(self.differences.rowCount(), _MOST_ROWS, max(1, room))
+        bar = self.table.horizontalScrollBar()
+        beside = bar.sizeHint().height() if bar.maximum() else 0
+        self.table.setFixedHeight((shown + 1) * ROW_PX + 4 + beside)
+
+    def _set_up_plots(self) -> None:
+        for plot in self.plots:
+            if plot.axis != self.axis.currentData():
+                plot.stretch = None
+            plot.axis = self.axis.currentData()
+            plot.is_log, plot.is_clipped = self.log.isChecked(), self.clip.isChecked()
+            plot.point_at(None)
+            plot.redraw()
+
+    def _point(self, x: float | None) -> None:
+        for plot in self.plots:
+            plot.point_at(x)
+
+    def _select(self, stretch: tuple[float, float] | None) -> None:
+        for plot in self.plots:
+            plot.stretch = stretch
+            plot.redraw()
+
+    def _ask_data(self) -> None:
+        self.data_export_requested.emit([run.details.summary.run_dir for run in self.runs])
+
+
+def _switch(text: str, tip: str) -> QPushButton:
+    made = QPushButton(text)
+    made.setObjectName("tab")
+    made.setCheckable(True)
+    made.setAutoDefault(False)
+    set_tip(made, tip)
+    made.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+    return made

@@ -1,0 +1,169 @@
+"""Which columns of the runs' table are seen: as many as fit, or those the user has chosen.
+
+What was chosen in the header's context menu is remembered, and scrolls where it does not fit.
+"""
+
+from math import ceil
+
+from PySide6.QtCore import QEvent, QObject, QPoint, Qt, Slot
+from PySide6.QtGui import QAction, QFontMetricsF, QResizeEvent
+from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QMenu, QTableView
+
+from app.ui.remembered import Remembered
+from app.ui.runs.table import ROWS_MEASURED
+from app.ui.tables.runs_model import (
+    BASE_MODEL_COLUMN,
+    BATCH_COLUMN,
+    DATASET_COLUMN,
+    DATE_COLUMN,
+    NAME_COLUMN,
+    RATE_COLUMN,
+    RETENTION_COLUMN,
+    SIZE_COLUMN,
+    STEPS_COLUMN,
+    TIERS_COLUMN,
+)
+
+LEAST_NAME_PX, FIXED_PX = 150, 120
+SPARED = (BATCH_COLUMN, RATE_COLUMN, SIZE_COLUMN, RETENTION_COLUMN, TIERS_COLUMN,
+          BASE_MODEL_COLUMN, STEPS_COLUMN, DATE_COLUMN, DATASET_COLUMN)  # fmt: skip
+"""What a list does without when it gets narrower, one after the other: what tells runs apart goes
+last."""
+DRAGGED = (BASE_MODEL_COLUMN, DATASET_COLUMN)
+"""As wide as the user makes them; the others are as wide as what they show."""
+_KEY, _NONE = "library/columns", "none"
+
+
+class Measured:
+    """How wide a table's columns must be for their first rows.
+
+    Qt's own measuring asks for sixteen values of each cell; here it is the text, once.
+    """
+
+    def __init__(self, table: QTableView) -> None:
+        table.ensurePolished()
+        self._model, self._metrics = table.model(), QFontMetricsF(table.font())
+        self._around = 0
+        if self._model.rowCount():
+            cell = self._model.index(0, DATE_COLUMN)
+            self._around = table.sizeHintForIndex(cell).width() - self._advance(cell.data())
+
+    def width(self, column: int) -> int:
+        rows = range(min(self._model.rowCount(), ROWS_MEASURED))
+        texts = {self._model.index(row, column).data() for row in rows}
+        return max(map(self._advance, texts), default=0) + self._around
+
+    def _advance(self, text: str) -> int:
+        return ceil(self._metrics.horizontalAdvance(text))
+
+
+class RunsColumns(QObject):
+    """The name takes what the others leave; where it has too little room, the table scrolls."""
+
+    def __init__(self, table: QTableView, settings: Remembered) -> None:
+        super().__init__(table)
+        self._table, self._settings = table, settings
+        self._header = header = table.horizontalHeader()
+        self._widths: list[int] = []
+        table.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        # Columns that Qt fits to their contents are measured anew at every turn.
+        for column in range(1, header.count()):
+            is_dragged = column in DRAGGED
+            mode = (
+                QHeaderView.ResizeMode.Interactive if is_dragged else QHeaderView.ResizeMode.Fixed
+            )
+            header.setSectionResizeMode(column, mode)
+            table.setColumnWidth(column, FIXED_PX)
+        # The table's own room: a page hears of its size before what is in it has been laid out.
+        table.viewport().installEventFilter(self)
+        table.model().modelReset.connect(self.measure)
+        table.model().dataChanged.connect(self.measure)
+        header.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        header.customContextMenuRequested.connect(self._show_menu)
+
+    def eventFilter(self, _viewport: QObject, event: QEvent) -> bool:
+        if isinstance(event, QResizeEvent) and event.size().width() != event.oldSize().width():
+            self.fit()
+        return False
+
+    @Slot()
+    def measure(self) -> None:
+        """Other runs are shown, or others come first: what their columns need."""
+        table, header, measured = self._table, self._header, Measured(self._table)
+        self._widths = []
+        for column in range(header.count()):
+            table.setColumnHidden(column, False)  # a hidden one tells no width
+            if column not in DRAGGED:
+                needed = max(header.sectionSizeHint(column), measured.width(column))
+                table.setColumnWidth(column, needed)
+            self._widths.append(header.sectionSize(column) or FIXED_PX)
+        self.fit()
+
+    def fit(self) -> None:
+        """Show what the table has room for, or what was chosen."""
+        if not self._widths:
+            return
+        room = self._table.viewport().width()
+        shown = self.chosen()
+        if shown is None:
+            shown = self._fitting(room)
+        for column in range(len(self._widths)):
+            self._table.setColumnHidden(column, column not in shown and column != NAME_COLUMN)
+        self._fit_name(room - sum(self._widths[column] for column in shown))
+
+    def chosen(self) -> set[int] | None:
+        """The columns that the user has chosen; None where they are to fit the window."""
+        said = self._settings.text(_KEY)
+        if not said:
+            return None
+        titles = said.split("/")
+        return {c for c in range(1, len(self._widths)) if self._title(c) in titles}
+
+    def choose(self, columns: set[int] | None) -> None:
+        """Show these beside the name, at any width; None: as many as fit."""
+        titles = [self._title(column) for column in sorted(columns or ())]
+        self._settings.set(_KEY, "" if columns is None else "/".join(titles) or _NONE)
+        self.measure()
+
+    def menu(self) -> QMenu:
+        """What the header's context menu offers, as things stand."""
+        menu = QMenu(self._table)
+        fitting = QAction("As Many as Fit", menu, checkable=True)
+        fitting.setChecked(self.chosen() is None)
+        fitting.triggered.connect(lambda: self.choose(None))
+        for column in range(1, len(self._widths)):
+            action = menu.addAction(self._title(column))
+            action.setCheckable(True)
+            action.setChecked(not self._table.isColumnHidden(column))
+            action.triggered.connect(lambda is_on, at=column: self._toggle(at, is_on))
+        menu.addSeparator()
+        menu.addAction(fitting)
+        return menu
+
+    def _toggle(self, column: int, is_on: bool) -> None:
+        seen = {c for c in range(1, len(self._widths)) if not self._table.isColumnHidden(c)}
+        self.choose(seen | {column} if is_on else seen - {column})
+
+    def _fitting(self, room: int) -> set[int]:
+        shown = set(range(1, len(self._widths)))
+        for spared in SPARED:
+            if sum(self._widths[column] for column in shown) + LEAST_NAME_PX <= room:
+                break
+            shown.discard(spared)
+        return shown
+
+    def _fit_name(self, left: int) -> None:
+        stretch, interactive = QHeaderView.ResizeMode.Stretch, QHeaderView.ResizeMode.Interactive
+        is_tight = left < LEAST_NAME_PX
+        self._header.setSectionResizeMode(NAME_COLUMN, interactive if is_tight else stretch)
+        if is_tight:
+            self._table.setColumnWidth(NAME_COLUMN, LEAST_NAME_PX)
+
+    def _title(self, column: int) -> str:
+        title = self._table.model().headerData(column, Qt.Orientation.Horizontal)
+        return str(title)
+
+    def _show_menu(self, at: QPoint) -> None:
+        menu = self.menu()
+        menu.aboutToHide.connect(menu.deleteLater)
+        menu.popup(self._header.mapToGlobal(at))

@@ -1,0 +1,112 @@
+"""The Runs page: all runs, or the page of one, or several compared."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QEvent, Signal
+from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
+
+from app.ui.app_state import AppState
+from app.ui.remembered import Remembered
+from app.ui.run.run_reading import ReadRun
+from app.ui.run.run_view import RunView
+from app.ui.run_actions import RunActions
+from app.ui.run_pace import RunPace
+from app.ui.run_queue import RunQueue
+from app.ui.runs.compare_view import CompareView
+from app.ui.runs.compared import Compared
+from app.ui.runs.runs_view import RunsView
+from app.ui.theme import Theme
+from app.ui.widgets.building import leave_focus
+
+if TYPE_CHECKING:
+    from app.library.run_summary import RunSummary
+
+
+class RunsPage(QWidget):
+    came_into_sight = Signal()
+    """Again, maybe: what it shows may have changed on the disk meanwhile."""
+
+    def __init__(
+        self,
+        state: AppState,
+        pace: RunPace,
+        actions: RunActions,
+        queue: RunQueue,
+        settings: Remembered,
+    ) -> None:
+        super().__init__()
+        self.setObjectName("page")
+        self.list = RunsView(state, queue, settings)
+        self.opened = RunView(state, pace, actions)
+        self.compared = CompareView()
+        self.views = QStackedWidget()
+        for view in (self.list, self.opened, self.compared):
+            self.views.addWidget(view)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.views)
+        self.opened.back_requested.connect(self.show_list)
+        self.compared.back_requested.connect(self.show_list)
+
+    @property
+    def opened_run_dir(self) -> Path | None:
+        """The run that is shown by itself, if one is."""
+        is_shown = self.views.currentWidget() is self.opened and self.opened.run is not None
+        run = self.opened.run
+        return run.details.summary.run_dir if is_shown and run is not None else None
+
+    def _show(self, view: QWidget) -> None:
+        if view is not self.views.currentWidget():
+            leave_focus(self.views)
+            self.views.setCurrentWidget(view)
+
+    def search(self) -> None:
+        """Search the list."""
+        self.show_list()
+        self.list.search.setFocus()
+        self.list.search.selectAll()
+
+    def show_list(self) -> None:
+        self._show(self.list)
+
+    def show_attempt(self) -> None:
+        """The run of this window, before it has a folder."""
+        self.opened.show_attempt()
+        self._show(self.opened)
+
+    @property
+    def is_attempt_shown(self) -> bool:
+        return self.views.currentWidget() is self.opened and self.opened.is_attempt
+
+    def show_run(self, run: ReadRun, *, is_live: bool) -> None:
+        self.opened.show_run(run, is_live=is_live)
+        self._show(self.opened)
+
+    def show_compared(self, runs: tuple[Compared, ...]) -> None:
+        self.compared.show_runs(runs)
+        self._show(self.compared)
+
+    def event(self, event: QEvent) -> bool:
+        is_new_look = event.type() in (QEvent.Type.Show, QEvent.Type.WindowActivate)
+        if is_new_look and self.isVisible():
+            self.came_into_sight.emit()
+        return super().event(event)
+
+    def set_busy(self, why_not: str) -> None:
+        """Why no run can be resumed now; empty if one can."""
+        self.list.set_busy(why_not)
+        self.opened.set_busy(why_not)
+
+    def set_theme(self, theme: Theme) -> None:
+        self.list.set_theme(theme)
+        self.opened.set_theme(theme)
+        self.compared.set_theme(theme)
+
+    @property
+    def run_in_hand(self) -> "RunSummary | None":
+        """The run that is opened, or the only one selected in the list that is shown."""
+        if self.views.currentWidget() is self.list:
+            return self.list.selected_run()
+        run = self.opened.run
+        return run.details.summary if self.opened_run_dir is not None and run is not None else None

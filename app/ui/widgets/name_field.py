@@ -1,0 +1,64 @@
+"""A run's name, edited where it stands."""
+
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QFocusEvent, QKeyEvent, QPaintEvent
+from PySide6.QtWidgets import QSizePolicy, QStyle, QStyleOptionFrame, QStylePainter
+
+from app.ui.widgets.fields import TextField
+
+MOST_NAME = 200
+NAME_ROOM_PX, LEAST_NAME_PX = 24, 80
+
+
+class NameField(TextField):
+    """As wide as the name, if there is room; a longer one ends in "…" until it is edited.
+
+    Return keeps what is written, Escape takes it back.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName("title_field")
+        self.setMaxLength(MOST_NAME)
+        self.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
+        self.setMinimumWidth(LEAST_NAME_PX)
+        self._before = ""
+        self.textChanged.connect(self.updateGeometry)
+        self.returnPressed.connect(self.clearFocus)
+
+    def show_name(self, name: str) -> None:
+        """One that comes from elsewhere; what is being typed stays."""
+        if self.text().strip() != name:
+            self.setText(name)
+            self.setCursorPosition(0)
+
+    def sizeHint(self) -> QSize:
+        text = self.text() or self.placeholderText()
+        width = self.fontMetrics().horizontalAdvance(text) + NAME_ROOM_PX
+        return QSize(max(LEAST_NAME_PX, width), super().sizeHint().height())
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(LEAST_NAME_PX, super().minimumSizeHint().height())
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        super().focusInEvent(event)
+        self._before = self.text()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() == Qt.Key.Key_Escape and self.text() != self._before:
+            self.setText(self._before)
+            self.textEdited.emit(self._before)
+        super().keyPressEvent(event)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        room = self.width() - NAME_ROOM_PX // 2
+        is_short = self.fontMetrics().horizontalAdvance(self.text()) <= room
+        if self.hasFocus() or is_short:
+            super().paintEvent(event)
+            return
+        painter, option = QStylePainter(self), QStyleOptionFrame()
+        self.initStyleOption(option)
+        painter.drawPrimitive(QStyle.PrimitiveElement.PE_PanelLineEdit, option)
+        shown = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, room)
+        at = self.rect().adjusted(NAME_ROOM_PX // 4 + 1, 0, 0, 0)
+        painter.drawText(at, Qt.AlignmentFlag.AlignVCenter, shown)

@@ -1,0 +1,150 @@
+"""Pictures of every place and state, in both themes and three sizes, to be looked at.
+
+`python -m tests.ui.screenshots FOLDER [--only NAME]` takes a few minutes. Its runs are in a
+temporary home.
+"""
+
+import argparse
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+from PySide6.QtCore import QEventLoop, QTimer
+from PySide6.QtWidgets import QWidget
+
+from app.application import Nestling, make_application
+from app.core.paths import HOME_VARIABLE
+from app.ui.appearance import Look
+from app.ui.places import Place
+
+SIZES_PX = ((1440, 900), (1024, 700), (820, 560))
+LOOKS = (Look.LIGHT, Look.DARK)
+STEPS = 60
+_LOOK_EVERY_MS, _DRAWN_AFTER_MS = 50, 400
+
+
+class Camera:
+    """Takes the window as it stands in every size and theme."""
+
+    def __init__(self, nestling: Nestling, folder: Path, only: str) -> None:
+        self._nestling, self._folder, self._only = nestling, folder, only
+
+    def take(self, name: str, shown: QWidget | None = None) -> None:
+        if self._only not in name:
+            return
+        for look in LOOKS:
+            self._nestling.appearance.choose(look)
+            for size in SIZES_PX if shown is None else ((0, 0),):
+                if shown is None:
+                    self._nestling.window.resize(*size)
+                rest(_DRAWN_AFTER_MS)
+                picture = (shown or self._nestling.window).grab()
+                width = f"-{size[0]}" if shown is None else ""
+                picture.save(str(self._folder / f"{name}{width}-{look.value}.png"))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--only", default="")
+    asked = parser.parse_args()
+    asked.folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as home:
+        os.environ[HOME_VARIABLE] = home
+        nestling = Nestling(make_application(["nestling"]))
+        nestling.own_the_process()
+        try:
+            take_all(nestling, Camera(nestling, asked.folder, asked.only), Path(home))
+        finally:
+            nestling.shut_down()
+
+
+def take_all(nestling: Nestling, camera: Camera, home: Path) -> None:
+    window, state = nestling.window, nestling.state
+    window.show()
+    wait_until(lambda: nestling.runs.opened.plots_place.plots is not None)
+    for place in Place:
+        window.show_place(place)
+        camera.take(f"empty-{place.name.lower()}")
+    nestling.commands.use_sample()
+    wait_until(nestling.actions.start.isEnabled)
+    wait_until(lambda: state.memory is not None and bool(nestling.data_work.figures.all))
+    window.show_place(Place.NEW_RUN)
+    camera.take("plan")
+    window.show_place(Place.DATA)
+    for number, tab in enumerate(("examples", "statistics", "problems", "columns")):
+        nestling.data.show_view(number)
+        camera.take(f"data-{tab}")
+    state.change_config(steps=STEPS, steps_per_eval=20, steps_per_save=20)
+    train(nestling, camera)
+    bad = home / "survey.jsonl"
+    bad.write_text('{"prompt": "a", "completion": "b"}\n{"question": 1}\n' * 4, encoding="utf-8")
+    nestling.commands.open_path(bad)
+    wait_until(lambda: state.config.data == bad and not state.is_inspecting)
+    camera.take("bad-data")
+    window.show_place(Place.NEW_RUN)
+    camera.take("bad-plan")
+    nestling.settings_window.show()
+    camera.take("settings", nestling.settings_window)
+    nestling.settings_window.close()
+
+
+def train(nestling: Nestling, camera: Camera) -> None:
+    window, state = nestling.window, nestling.state
+    nestling.actions.start.trigger()
+    camera.take("run-preparing")
+    wait_until(lambda: state.step is not None and state.step.step >= 25)
+    nestling.actions.pause.trigger()
+    wait_until(lambda: nestling.state.phase.name == "PAUSED")
+    wait_until(lambda: nestling.runs.opened_run_dir is not None)
+    camera.take("run-training")
+    for name in ("second", "third"):
+        nestling.queue.add(replace(state.config, name=name))
+    window.show_place(Place.NEW_RUN)
+    camera.take("plan-while-training")
+    window.show_place(Place.RUNS)
+    nestling.runs.show_list()
+    camera.take("runs-while-training")
+    nestling.queue.hold()
+    nestling.runs.list.select(nestling.runs.list.runs.at(1).run_dir)
+    nestling.runs.list.request_delete()
+    camera.take("runs-notice")
+    nestling.actions.pause.trigger()
+    wait_until(lambda: not state.phase.is_active)
+    assert state.finished is not None
+    nestling.library_commands.open_run(state.finished.run_dir)
+    wait_until(lambda: nestling.runs.opened_run_dir is not None)
+    for number, part in enumerate(("result", "checkpoints", "run-data", "run-settings", "log")):
+        nestling.runs.opened.show_part(number)
+        camera.take(part)
+    nestling.runs.opened.show_part(0)
+    nestling.runs.show_list()
+    camera.take("runs")
+    window.show_place(Place.PLAYGROUND)
+    wait_until(lambda: len(nestling.playground.starters) >= 1)
+    camera.take("playground")
+    nestling.playground.starters[0].click()
+    wait_until(lambda: not nestling.trial.is_answering)
+    camera.take("playground-answer")
+
+
+def rest(milliseconds: int) -> None:
+    loop = QEventLoop()
+    QTimer.singleShot(milliseconds, loop.quit)
+    loop.exec()
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    loop = QEventLoop()
+    timer = QTimer(interval=_LOOK_EVERY_MS)
+    timer.timeout.connect(lambda: loop.quit() if is_so() else None)
+    timer.start()
+    loop.exec()
+
+
+if __name__ == "__main__":
+    main()

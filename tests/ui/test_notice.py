@@ -1,0 +1,59 @@
+"""A notice floats over the page: it moves nothing, and a problem looks like one."""
+
+import pytest
+from PySide6.QtCore import QPoint
+from PySide6.QtWidgets import QPushButton, QVBoxLayout, QWidget
+from pytestqt.qtbot import QtBot
+
+from app.ui.widgets.notice import CONFIRMED_FOR_MS, MARGIN_PX, Notice
+
+
+@pytest.fixture
+def page(qtbot: QtBot) -> QWidget:
+    made = QWidget()
+    made.setLayout(QVBoxLayout())
+    made.resize(900, 500)
+    qtbot.addWidget(made)
+    return made
+
+
+def test_it_covers_the_page_s_end_and_moves_nothing(page: QWidget) -> None:
+    layout, below = page.layout(), QPushButton("Below")
+    assert layout is not None
+    layout.addWidget(below)
+    notice = Notice(page)
+    page.show()
+    before = below.mapTo(page, QPoint())
+    notice.tell("Moved “demo” to the Trash.", "Undo", lambda: None)
+    assert notice.isVisible()
+    assert below.mapTo(page, QPoint()) == before
+    assert notice.geometry().bottom() < page.height() - MARGIN_PX + 1
+    page.resize(400, 300)
+    assert notice.geometry().right() < 400
+    assert notice.geometry().bottom() < 300
+
+
+def test_a_long_sentence_is_shown_whole(page: QWidget) -> None:
+    notice = Notice(page)
+    page.show()
+    notice.tell("short")
+    low = notice.height()
+    notice.tell("A sentence of many words. " * 12)
+    assert notice.height() > low
+    assert notice.text.height() >= notice.text.heightForWidth(notice.text.width())
+
+
+def test_a_confirmation_leaves_by_itself_and_a_problem_stays(page: QWidget) -> None:
+    notice = Notice(page)
+    page.show()
+    notice.tell("Restored.")
+    assert (notice.is_problem, notice._timer.isActive()) == (False, True)
+    assert notice._timer.interval() == CONFIRMED_FOR_MS
+    notice.tell_problem("The disk is full.")
+    assert (notice.is_problem, notice._timer.isActive()) == (True, False)
+    assert notice.property("tone") == "danger"
+    assert notice.glyph.isVisible()
+    notice.tell("Lasting.", is_lasting=True)
+    assert not notice._timer.isActive()
+    notice.leave()
+    assert notice.isVisible()

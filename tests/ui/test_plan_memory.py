@@ -1,0 +1,113 @@
+"""The plan over quitting, and the sample's settings that stay with the sample. No window."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PySide6.QtWidgets import QApplication
+
+from app.core.config import MixedDataset, TierConfig, TrainingConfig
+from app.core.demo import demo_config
+from app.ui.app_state import AppState
+from app.ui.plan_memory import PlanMemory, remembered_plan, restored_defaults
+from app.ui.recent import MOST, Recent
+from app.ui.remembered import Remembered
+from app.workers.background import BackgroundTasks
+
+OWN = TrainingConfig(model=Path("/models/own"), steps=700, learning_rate=2e-4)
+
+
+@pytest.fixture
+def background(qapp: QApplication) -> Iterator[BackgroundTasks]:
+    made = BackgroundTasks(qapp)
+    yield made
+    made.shut_down()
+
+
+@pytest.fixture
+def settings(background: BackgroundTasks, tmp_path: Path) -> Remembered:
+    return Remembered(tmp_path / "settings.ini", background)
+
+
+def test_the_whole_plan_is_there_again_after_quitting(
+    settings: Remembered, background: BackgroundTasks, tmp_path: Path
+) -> None:
+    plan = replace(
+        OWN, data=Path("/d/a, “b”.jsonl"), mix=(MixedDataset(Path("/d/old"), 0.25, "text=body"),),
+        tiers=(TierConfig(1), TierConfig(3, 0.5, "skip")), adapter=Path("/runs/r/checkpoints/s"),
+        name="Größe, 100 %", question_sets=(Path("/q.jsonl"),),
+    )  # fmt: skip
+    state = AppState(TrainingConfig())
+    memory = PlanMemory(state, settings)
+    state.replace_config(plan)
+    memory.write()
+    background.shut_down()
+    assert remembered_plan(Remembered(tmp_path / "settings.ini", background)) == plan
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"steps": "many"}', '{"from_the_future": 1}'])
+def test_a_plan_that_can_not_be_read_is_none(settings: Remembered, text: str) -> None:
+    settings.set("plan/settings", text)
+    assert remembered_plan(settings) is None
+
+
+def test_a_field_that_is_no_number_yet_keeps_the_last_plan(settings: Remembered) -> None:
+    state = AppState(OWN)
+    memory = PlanMemory(state, settings)
+    memory.write()
+    state.change_config(learning_rate=float("nan"))
+    memory.write()
+    assert remembered_plan(settings) == OWN
+
+
+def test_other_data_gets_the_settings_from_before_the_sample(settings: Remembered) -> None:
+    state, told = AppState(OWN), []
+    memory = PlanMemory(state, settings)
+    memory.sample_left.connect(lambda: told.append(1))
+    memory.use_sample()
+    assert state.config == demo_config()
+    memory.use_sample()  # once more changes nothing of what was before
+    state.change_config(rank=3)  # the user's own choice stays
+    mine = memory.left_sample(data=Path("/d/mine.jsonl"), name="")
+    assert mine == replace(OWN, data=Path("/d/mine.jsonl"), rank=3)
+    assert told == [1]
+    state.replace_config(mine)
+    assert memory.left_sample(data=Path("/d/x")) == replace(mine, data=Path("/d/x"))
+    assert told == [1]
+
+
+def test_another_model_leaves_the_sample_its_data_and_questions(settings: Remembered) -> None:
+    state = AppState(OWN)
+    memory = PlanMemory(state, settings)
+    memory.use_sample()
+    config = memory.left_sample(model=Path("/models/other"))
+    assert (config.data, config.question_sets) == (demo_config().data, demo_config().question_sets)
+    assert (config.model, config.learning_rate) == (Path("/models/other"), OWN.learning_rate)
+
+
+def test_a_plan_of_something_else_is_not_taken_for_the_sample(settings: Remembered) -> None:
+    state = AppState(OWN)
+    memory = PlanMemory(state, settings)
+    memory.use_sample()
+    other = replace(demo_config(), data=Path("/d/mine.jsonl"))
+    state.replace_config(other)
+    assert memory.left_sample(seed=7) == replace(other, seed=7)
+
+
+def test_defaults_leave_data_and_model_alone(settings: Remembered) -> None:
+    config = replace(OWN, data=Path("/d/a.jsonl"), name="mine", mask_prompt=False)
+    restored = restored_defaults(config, settings)
+    assert restored == TrainingConfig(model=OWN.model, data=Path("/d/a.jsonl"), name="mine")
+
+
+def test_what_was_opened_last_comes_first_and_once(settings: Remembered) -> None:
+    recent = Recent(settings)
+    for number in range(MOST + 2):
+        recent.add(f"n{number}", Path(f"/d/{number}"))
+    recent.add("again", Path("/d/5"))
+    items = recent.items()
+    assert items[0] == ("again", Path("/d/5"))
+    assert len(items) == len({path for _, path in items}) == MOST
+    recent.clear()
+    assert recent.items() == []
