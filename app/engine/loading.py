@@ -17,10 +17,12 @@ from app.engine.embedding_probe import embedding_limits
 from app.engine.mlx_gateway import import_mlx, import_mlx_lm
 from app.models.foreign_code import NO_CODE, code_refused, needs_code
 from app.models.model_folder import (
+    check_layer_count,
     check_model_folder,
     check_weights,
     folder_limits,
     read_model_config,
+    tensor_shapes,
 )
 
 _PIECE_BYTES = 2**28
@@ -103,7 +105,7 @@ def check_configuration(path: Path) -> None:
     Weights are neither read nor computed.
     """
     config = check_model_folder(path)
-    check_weights(path, config)
+    check_layer_count(path, config, tensor_shapes(path))
     for key in ("quantization", "quantization_config"):
         if not isinstance(value := config.get(key), dict) and (odd := odd_value({key: value})):
             raise _config_error(path, odd)

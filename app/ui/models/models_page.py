@@ -91,8 +91,6 @@ class ModelsPage(QWidget):
     def show_models(self, listed: "ListedModels") -> None:
         self._listed = listed
         self.list.show_models(listed.models, listed.available_bytes)
-        names = {model.name for model in listed.models if not model.problem}
-        self.recommended.show_for(listed.available_bytes, names, is_empty=not listed.models)
         self._refresh()
 
     def select(self, folder: Path) -> None:
@@ -116,6 +114,9 @@ class ModelsPage(QWidget):
         listed = self._listed
         models = listed.models if listed else ()
         is_list = bool(models) and not self._are_more_wanted
+        if listed is not None and not is_list:
+            names = {model.name for model in models if not model.problem}
+            self.recommended.show_for(listed.available_bytes, names, is_empty=not models)
         views = {True: _LISTED, False: _RECOMMENDED}
         self._body.setCurrentIndex(_LOOKING if listed is None else views[is_list])
         for control in (self.search, self.shown, self.more, self.choose):
