@@ -21,11 +21,11 @@ from app.models.description import ModelDescription
 from app.models.memory_rating import TrainingMemory
 from app.models.remembered_models import read_remembered_models
 from app.ui.app_state import AppState, Phase
-from app.ui.main_window import MODELS, TRAIN
 from app.ui.models.model_menu import ModelMenu
 from app.ui.models.models_columns import LEAST_NAME_PX, SPARED
 from app.ui.models.models_commands import ModelsCommands
 from app.ui.models.models_page import ModelsPage
+from app.ui.places import Place
 from app.ui.tables.models_model import NAME_COLUMN, PARAMETERS_COLUMN, STATE_COLUMN, ModelsModel
 from app.ui.widgets.notice import Notice
 from app.workers.background import BackgroundTasks
@@ -325,8 +325,9 @@ def state() -> AppState:
 def commands(
     qapp: QApplication, user: Path, state: AppState, qtbot: QtBot
 ) -> Iterator[ModelsCommands]:
-    page, notice, window = ModelsPage(), Notice(), QWidget()
-    for widget in (page, notice, window):
+    page, window = ModelsPage(), QWidget()
+    notice = Notice(window)
+    for widget in (page, window):
         qtbot.addWidget(widget)
     background = BackgroundTasks()
     yield ModelsCommands(state, page, background, notice, window)
@@ -407,19 +408,19 @@ def test_a_model_found_in_the_cache_becomes_the_base_model_of_the_next_run(
     snapshot = add_to_hub_cache(user / ".cache/huggingface/hub", "org/tiny", tiny_model)
     nestling = build()
     nestling.window.show()
-    nestling.window.show_page(MODELS)
+    nestling.window.show_place(Place.MODELS)
     page = nestling.models
     qtbot.waitUntil(lambda: (found := page.list.selected()) is not None and found.is_read)
     page.list.details.use.click()
     qtbot.waitUntil(lambda: nestling.state.config.model == snapshot)
-    assert nestling.window.pages.currentIndex() == TRAIN
-    assert nestling.train.model.name.text() == "tiny"
-    assert nestling.train.model.facts.text().startswith("47 K · fp32 · ")
+    assert nestling.window.place is Place.NEW_RUN
+    assert nestling.new_run.model.name.text() == "tiny"
+    assert nestling.new_run.model.facts.text().startswith("47 K · fp32 · ")
     nestling.intake.use_starter_model()
-    assert not nestling.train.model.facts.isVisible()
+    assert not nestling.new_run.model.facts.isVisible()
     qtbot.waitUntil(lambda: str(snapshot) in read_remembered_models().used)
     nestling.state.set_phase(Phase.RUNNING)
-    assert not page.list.details.use.isEnabled()
+    assert page.list.details.use.isEnabled()  # for the run after this one
     nestling.state.set_phase(Phase.READY)
 
 

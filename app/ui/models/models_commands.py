@@ -135,7 +135,7 @@ class ModelsCommands(QObject):
 
     def _fail(self, failure: Failure) -> None:
         self._is_listing = False
-        self._notice.tell(f"{failure.message} {failure.hint}".strip())
+        self._notice.tell_problem(f"{failure.message} {failure.hint}".strip())
 
     def _fail_quietly(self, _: Failure) -> None:
         """A disk that refuses costs the order of the list, and no more."""

@@ -27,6 +27,7 @@ _MOST_FACTS, _MOST_WORDS, _MOST_COUNT = 100, 400, 10**15
 _SECTIONS = {
     "files": "Files",
     "tiers": "Tiers",
+    "clocks": "Clocks",
     "training": "Training",
     "adapter": "Adapter",
     "watching": "Validation and checkpoints",

@@ -14,7 +14,7 @@ from app.ui.widgets.building import GRID_PX, button, card, column, label, row
 from app.ui.widgets.disclosure import Disclosure
 from app.ui.widgets.setting_field import SettingField
 
-FORM_SECTIONS = ("training", "adapter", "watching")
+FORM_SECTIONS = ("training", "clocks", "adapter", "watching")
 IN_SIGHT = ("steps", "batch_size", "learning_rate", "max_seq_length", "rank", "mask_prompt")
 
 
