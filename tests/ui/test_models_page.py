@@ -20,7 +20,7 @@ from app.models.catalog import list_models
 from app.models.description import ModelDescription
 from app.models.memory_rating import TrainingMemory
 from app.models.remembered_models import read_remembered_models
-from app.ui.app_state import AppState, Phase
+from app.ui.app_state import AppState
 from app.ui.models.model_menu import ModelMenu
 from app.ui.models.models_columns import LEAST_NAME_PX, SPARED
 from app.ui.models.models_commands import ModelsCommands
@@ -419,9 +419,6 @@ def test_a_model_found_in_the_cache_becomes_the_base_model_of_the_next_run(
     nestling.intake.use_starter_model()
     assert not nestling.new_run.model.facts.isVisible()
     qtbot.waitUntil(lambda: str(snapshot) in read_remembered_models().used)
-    nestling.state.set_phase(Phase.RUNNING)
-    assert page.list.details.use.isEnabled()  # for the run after this one
-    nestling.state.set_phase(Phase.READY)
 
 
 def test_a_narrow_list_does_without_what_tells_models_apart_least(

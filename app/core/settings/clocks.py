@@ -37,7 +37,7 @@ class ClockSettings:
         label="General text",
         help="A dataset whose rows stand for what the base model is to keep; without one, everyday "
         "chats in seven languages that come with Nestling.",
-        section="clocks",
+        section="files",
         advanced=True,
     )
     lasting_pull: float = setting(
