@@ -106,6 +106,7 @@ def _print_details(details: "RunDetails", base_model: "BaseModelCheck") -> None:
         f"  steps       {run.steps:,} of {run.planned_steps:,}",
         f"  tiers       {', '.join(map(str, run.periods)) or '–'}",
         f"  best loss   {_loss(run.best_val_loss)}",
+        *_clocks(details),
         f"  disk use    {run.size_bytes / 1e6:.1f} MB",
     ]
     report += [f"  ended       {details.message}"] if details.message else []
@@ -127,6 +128,19 @@ def _started_from(details: "RunDetails") -> list[str]:
 
     origin = read_started_from(details.facts)
     return [f"  starts from {origin}"] if origin else []
+
+
+def _clocks(details: "RunDetails") -> list[str]:
+    """The slow and the lasting clock, and how far from its base the run ended."""
+    clocks, found = details.started.clocks, []
+    if clocks.slow_every:
+        found.append(f"  slow clock  every {clocks.slow_every:,} steps, {clocks.slow_texts:,} texts")
+    if clocks.lasting_pull:
+        found.append(f"  lasting     pull {clocks.lasting_pull:g}")
+    if details.retention:
+        last = details.retention[-1]
+        found.append(f"  from base   KL {last.base_kl:.4g} nats a token, on {last.texts:,} texts")
+    return found
 
 
 def _notes(text: str) -> list[str]:

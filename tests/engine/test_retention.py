@@ -8,6 +8,7 @@ import mlx.core as mx
 import pytest
 from mlx_lm.utils import load_model
 
+from app.cli.commands import run as run_command
 from app.core.config import TrainingConfig
 from app.core.events import LogMessage, RetentionMeasured, RunFinished, StageChanged
 from app.core.paths import general_text_file, starter_model_dir
@@ -145,3 +146,15 @@ def test_a_model_that_can_not_read_the_texts_is_trained_and_it_is_said(
     assert any(text.startswith("Forgetting is not measured: ") for text in said)
     assert isinstance(events[-1], RunFinished)
     assert events[-1].outcome == "finished"
+
+
+def test_show_names_the_clocks_and_the_change_from_the_base(
+    config: TrainingConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    list(train(replace(config, slow_every=2, steps=2)))
+    assert run_command(["show", str(config.output)], lambda _: 0) == 0
+    out = capsys.readouterr().out
+    assert "  slow clock  every 2 steps, 32 texts\n" in out
+    (line,) = [line for line in out.splitlines() if line.startswith("  from base   KL ")]
+    last = read_details(config.output or Path()).retention[-1]
+    assert line == f"  from base   KL {last.base_kl:.4g} nats a token, on {last.texts} texts"

@@ -1,9 +1,18 @@
 """The result of a run in words, from what its folder recorded."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
-from app.ui.run.result import Score, effort_text, result_text, score_sentence, scores
+from app.core.events import RetentionMeasured
+from app.ui.run.result import (
+    Score,
+    effort_text,
+    result_text,
+    retention_sentence,
+    score_sentence,
+    scores,
+)
 from app.ui.run.run_reading import read_run
 
 
@@ -33,3 +42,14 @@ def test_scores_are_told_with_what_they_were_before() -> None:
         "Late: 1 of 2 right.",
     ]
     assert scores({"scores": "none"}) == scores({}) == []
+
+
+def test_the_change_from_the_base_is_the_last_one_measured(
+    make_run: Callable[..., Path], tmp_path: Path
+) -> None:
+    details = read_run(make_run(tmp_path / "a", saves=(4, 8))).details
+    assert retention_sentence(details) == ""
+    measured = (RetentionMeasured(4, 0.5, 4), RetentionMeasured(8, 0.054321, 24, True))
+    assert retention_sentence(replace(details, retention=measured)) == (
+        "Change from the base model: 0.0543 nats per token on everyday text."
+    )

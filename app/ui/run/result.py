@@ -23,7 +23,11 @@ class Score:
 
 def result_text(run: "ReadRun") -> str:
     """What was measured, before and after; empty where nothing was."""
-    sentences = [loss_sentence(run.details), *map(score_sentence, scores(run.details.facts))]
+    sentences = [
+        *map(score_sentence, scores(run.details.facts)),
+        loss_sentence(run.details),
+        retention_sentence(run.details),
+    ]
     return " ".join(filter(None, sentences))
 
 
@@ -54,6 +58,14 @@ def loss_sentence(details: "RunDetails") -> str:
     verb = "fell" if last.val_loss < first.val_loss else "rose"
     since = "" if first.step == 0 else f" since step {first.step:,}"
     return f"Validation loss {verb} from {values[0]} to {values[1]}{since}."
+
+
+def retention_sentence(details: "RunDetails") -> str:
+    """How far from its base model the run ended, where that was measured."""
+    if not details.retention:
+        return ""
+    last = details.retention[-1]
+    return f"Change from the base model: {last.base_kl:.3g} nats per token on everyday text."
 
 
 def score_sentence(score: Score) -> str:
