@@ -134,7 +134,8 @@ def _clocks(details: "RunDetails") -> list[str]:
     """The slow and the lasting clock, and how far from its base the run ended."""
     clocks, found = details.started.clocks, []
     if clocks.slow_every:
-        found.append(f"  slow clock  every {clocks.slow_every:,} steps, {clocks.slow_texts:,} texts")
+        often = f"every {clocks.slow_every:,} steps"
+        found.append(f"  slow clock  {often}, {clocks.slow_texts:,} texts")
     if clocks.lasting_pull:
         found.append(f"  lasting     pull {clocks.lasting_pull:g}")
     if details.retention:
