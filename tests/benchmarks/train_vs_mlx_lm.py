@@ -136,7 +136,8 @@ def checkpoint() -> None:
             mx.eval(ours.training.state.tree())
             save_checkpoint(
                 Path(folder) / f"step-{next(count):06d}", trainable(ours.model),
-                adapter_config(ours.model, TrainingConfig()), ours.training.state, Progress(),
+                adapter_config(ours.model, TrainingConfig()), ours.training.state,
+                ours.training.stiffness(), Progress(),
             )  # fmt: skip
 
         a, b = compare(save, lambda: ours.steps(batches), 5)

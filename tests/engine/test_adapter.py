@@ -48,8 +48,9 @@ def trained(config: TrainingConfig, folder: Path) -> tuple[Any, StepMeasurement]
     for number in range(1, 5):
         measured = step.run([batch(number)], number, 1e-2)
     save_checkpoint(
-        folder, trainable(model), adapter_config(model, config), step.state, Progress(step=4)
-    )
+        folder, trainable(model), adapter_config(model, config), step.state, step.stiffness(),
+        Progress(step=4),
+    )  # fmt: skip
     model.eval()
     return model, measured
 

@@ -148,7 +148,7 @@ def with_adapter(model: Path, like: Path, folder: Path, arrays: dict[str, object
 
     found = load_checkpoint(like)
     config = json.loads((like / "adapter_config.json").read_text())
-    save_checkpoint(folder, arrays, config, found.state, found.progress)
+    save_checkpoint(folder, arrays, config, found.state, {}, found.progress)
     return Tried(model, folder)
 
 
