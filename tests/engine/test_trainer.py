@@ -31,7 +31,7 @@ from app.core.events import (
     StepFinished,
     to_json,
 )
-from app.engine import fast_paths
+from app.engine import gradients
 from app.engine import step as step_module
 from app.engine import trainer as trainer_module
 from app.engine.checkpoints import load_checkpoint
@@ -382,11 +382,10 @@ def _poison(model: Path, sign: str) -> None:
 def test_a_step_that_is_void_once_does_not_end_the_run(
     config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, calls = fast_paths.summed_loss, iter(range(10_000))
+    real, calls = gradients.summed_loss, iter(range(10_000))
     monkeypatch.setattr(
-        fast_paths,
+        gradients,
         "summed_loss",
-        # A batch of the run: the first call is the comparison's.
         lambda *a: real(*a) * (float("nan") if next(calls) == 5 else 1.0),
     )
     events = list(train(config))

@@ -58,6 +58,7 @@ def make_bundle(folder: Path) -> Path:
     write(data / "licenses.txt", b"x")
     write(data / "resources" / "starter" / "model" / "model.safetensors", b"x")
     write(data / "resources" / "starter" / "sample" / "train.jsonl", b"x")
+    write(data / "resources" / "general" / "lessons" / "chats.jsonl", b"x")
     write(data / "mlx" / "lib" / "mlx.metallib", metallib())
     write(code / "mlx" / "lib" / "libmlx.dylib", mach_o())
     (code / "mlx" / "lib" / "mlx.metallib").symlink_to("../../../Resources/mlx/lib/mlx.metallib")
