@@ -268,5 +268,5 @@ def test_a_head_that_gives_another_divergence_is_not_used_for_lessons(
 def test_without_lessons_no_text_is_read(
     config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(slow_module, "opening_data", None)
+    monkeypatch.setattr(slow_module, "opening_general_text", None)
     assert len(steps(replace(config, slow_every=0))) == STEPS
