@@ -76,15 +76,24 @@ def _ended(processes: Sequence[subprocess.Popen[str]]) -> list[tuple[str, str]]:
 def test_two_machines_give_the_losses_of_one(
     tiny_model: Path, chat_file: Path, tmp_path: Path, start: Start
 ) -> None:
-    alone = start(None, *_arguments(tiny_model, chat_file, tmp_path / "alone"))
+    """Lessons of the slow clock too, of which each computes all."""
+    text = tmp_path / "text.jsonl"
+    write_chats(text, 12)
+    clock = ["--slow-every", "2", "--slow-text", str(text)]
+    alone = start(None, *_arguments(tiny_model, chat_file, tmp_path / "alone", *clock))
     [(expected, _)] = _ended([alone])
-    both = [start(r, *_arguments(tiny_model, chat_file, tmp_path / f"of-{r}")) for r in (0, 1)]
+    both = [
+        start(r, *_arguments(tiny_model, chat_file, tmp_path / f"of-{r}", *clock)) for r in (0, 1)
+    ]
     (first, errors), (second, _) = _ended(both)
     assert [p.returncode for p in both] == [0, 0], errors
     for name, key in (("step_finished", "loss"), ("evaluation_finished", "val_loss")):
         one, two = ([e[key] for e in _events(text, name)] for text in (expected, first))
         assert len(one) == (6 if name == "step_finished" else 3)
         assert two == pytest.approx(one, abs=1e-4)
+    lessons = [[e["base_kl"] for e in _events(t, "step_finished")] for t in (expected, first)]
+    assert [kl is None for kl in lessons[0]] == [True, False] * 3
+    assert lessons[1][1::2] == pytest.approx(lessons[0][1::2], abs=1e-4)
     tokens = [[e["trained_tokens"] for e in _events(t, "step_finished")] for t in (expected, first)]
     assert tokens[0] == tokens[1]
     assert second == ""
