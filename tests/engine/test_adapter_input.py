@@ -51,10 +51,10 @@ def test_losses_and_weights_are_those_of_layers_that_make_their_own_ready(
     dtype, _, is_quantised = kind.partition(" in ")
     path = make_model(dtype=dtype, **({"bits": 4} if is_quantised else {}))
     ready = training_step(path, recompute)
-    assert ready._input.is_made_ready
+    assert ready._gradients._input.is_made_ready
     monkeypatch.setattr(adapter_input, "_activations", lambda *_: None)
     each = training_step(path, recompute)
-    assert not each._input.is_made_ready
+    assert not each._gradients._input.is_made_ready
     for number in range(1, 5):
         a = ready.run([batch(number)], number, 1e-2)
         b = each.run([batch(number)], number, 1e-2)
@@ -71,17 +71,17 @@ def test_losses_and_weights_are_those_of_layers_that_make_their_own_ready(
 def test_where_vectors_can_not_be_taken_the_layers_make_their_own_ready(
     tiny_model: Path, changes: dict[str, Any]
 ) -> None:
-    assert not training_step(tiny_model, **changes)._input.is_made_ready
+    assert not training_step(tiny_model, **changes)._gradients._input.is_made_ready
 
 
 def test_float16_is_left_to_the_layers(make_model: Callable[..., Path]) -> None:
-    assert not training_step(make_model(dtype="float16"))._input.is_made_ready
+    assert not training_step(make_model(dtype="float16"))._gradients._input.is_made_ready
 
 
 def test_afterwards_the_model_is_as_it_was_even_after_a_fault(tiny_model: Path) -> None:
     step = training_step(tiny_model)
     model, before = step._model, trainable(step._model)
-    scales = {layer.scale for layer in step._input._layers.values()}
+    scales = {layer.scale for layer in step._gradients._input._layers.values()}
     modules = [name for name, _ in model.named_modules()]
     given = AdapterInput(model, step._optimizer.plan)
     with pytest.raises(RuntimeError), given.given(step._held) as arrays:
