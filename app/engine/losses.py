@@ -138,28 +138,44 @@ def _loss_of_all_logits(model: Any, tokens: Any, targets: Any, trained: Any) -> 
 def _fused_loss(
     head: Head, tokens: Any, positions: Any, targets: Any, weights: Any, places: Any
 ) -> Any:
+    return summed_over_chunks(
+        head,
+        (tokens, positions, places),
+        lambda hidden, rows: _loss_of_rows(head, hidden, targets[rows], weights[rows]),
+    )
+
+
+def summed_over_chunks(
+    head: Head, where: tuple[Any, Any, Any], of_rows: Callable[[Any, slice], Any]
+) -> Any:
+    """The sum of `of_rows` over chunks of hidden states, whose gradient is computed with it.
+
+    `where` are tokens, positions and places as of `loss_inputs`. `of_rows` takes the hidden states
+    [n, hidden] of some positions, and which of the positions these are; it gives a scalar.
+    """
     mx = import_mlx()
+    tokens, positions, places = where
 
     @mx.custom_function  # type: ignore[untyped-decorator]
-    def loss_and_gradient(flat: Any) -> tuple[Any, Any]:
+    def sum_and_gradient(flat: Any) -> tuple[Any, Any]:
         total = mx.array(0.0)
         gradients: list[Any] = []
         for rows, chunk in in_chunks(head, flat[positions]):
             # One chunk after the other, so that the logits of one are free before the next.
             chunk = mx.depends([chunk], [total, *gradients[-1:]])[0]
-            loss, gradient = mx.value_and_grad(
-                lambda hidden, rows=rows: _loss_of_rows(head, hidden, targets[rows], weights[rows])
-            )(chunk)
-            total = total + loss
+            found, gradient = mx.value_and_grad(lambda hidden, rows=rows: of_rows(hidden, rows))(
+                chunk
+            )
+            total = total + found
             gradients.append(gradient)
         return total, mx.concatenate(gradients)
 
-    @loss_and_gradient.vjp  # type: ignore[untyped-decorator]
+    @sum_and_gradient.vjp  # type: ignore[untyped-decorator]
     def _(_: Any, cotangents: Any, outputs: Any) -> Any:
         gradient = outputs[1] * cotangents[0].astype(outputs[1].dtype)
         return spread(gradient, places)
 
-    return loss_and_gradient(flat_hidden(head, tokens))[0]
+    return sum_and_gradient(flat_hidden(head, tokens))[0]
 
 
 def _loss_of_rows(head: Head, hidden: Any, targets: Any, weights: Any) -> Any:

@@ -10,9 +10,8 @@ from typing import Any
 from app.engine.clocks.bare_model import BareModel
 from app.engine.exponential import exponential
 from app.engine.head import Head
-from app.engine.losses import flat_hidden, in_chunks
+from app.engine.losses import flat_hidden, in_chunks, summed_over_chunks
 from app.engine.mlx_gateway import import_mlx
-from app.engine.positionwise import spread
 
 
 def summed_divergence(bare: BareModel, model: Any, head: Head | None, *inputs: Any) -> Any:
@@ -23,27 +22,11 @@ def summed_divergence(bare: BareModel, model: Any, head: Head | None, *inputs: A
     tokens, positions, _targets, weights, places = inputs
     with bare.bare():
         base = mx.stop_gradient(flat_hidden(head, tokens))[positions]
-
-    @mx.custom_function  # type: ignore[untyped-decorator]
-    def divergence_and_gradient(flat: Any) -> tuple[Any, Any]:
-        total = mx.array(0.0)
-        gradients: list[Any] = []
-        for rows, chunk in in_chunks(head, flat[positions]):
-            # One chunk after the other, so that the logits of one are free before the next.
-            chunk = mx.depends([chunk], [total, *gradients[-1:]])[0]
-            found, gradient = mx.value_and_grad(
-                lambda hidden, rows=rows: _of_rows(head, hidden, base[rows], weights[rows])
-            )(chunk)
-            total = total + found
-            gradients.append(gradient)
-        return total, mx.concatenate(gradients)
-
-    @divergence_and_gradient.vjp  # type: ignore[untyped-decorator]
-    def _(_: Any, cotangents: Any, outputs: Any) -> Any:
-        gradient = outputs[1] * cotangents[0].astype(outputs[1].dtype)
-        return spread(gradient, places)
-
-    return divergence_and_gradient(flat_hidden(head, tokens))[0]
+    return summed_over_chunks(
+        head,
+        (tokens, positions, places),
+        lambda hidden, rows: _of_rows(head, hidden, base[rows], weights[rows]),
+    )
 
 
 def summed_divergence_alone(bare: BareModel, model: Any, head: Head | None, *inputs: Any) -> Any:
