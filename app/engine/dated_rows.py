@@ -10,7 +10,7 @@ from app.library.run_summary import shown_instant
 
 
 def template_day(tokenizer: Any, saved: Mapping[str, object] | None) -> date | None:
-    """Today for a run that begins, and the day of its beginning for one that goes on.
+    """Today for a new run; for a run that resumes, the day on which it began.
 
     None where the template asks for no date.
     """

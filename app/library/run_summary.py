@@ -137,7 +137,7 @@ def _summary(run_dir: Path, manifest: dict[str, Any], recorded: int | None) -> R
     steps = reading.whole(manifest["steps"], "steps")
     adapter_dir, lack = _adapter_dir(run_dir, manifest.get("adapter"))
     is_whole = are_settings_whole(manifest)
-    silent = Reading(MANIFEST_FILE)  # settings that can't be are told where they are read as such
+    silent = Reading(MANIFEST_FILE)  # reading the settings reports invalid ones
     if not is_whole:
         lack = "Its settings were changed after it began, so it can't be resumed."
     summary = RunSummary(

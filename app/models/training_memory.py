@@ -28,7 +28,7 @@ _UPDATE_BYTES = 42
 _ACTIVATIONS = 2.05
 """Copies of a layer's inputs and outputs that are kept until the backward pass; 1.5 to 2 seen."""
 _LOSS_ROWS = 1200
-"""Of float32 logits that are held at once."""
+"""Of float32 logits, in memory at once."""
 _RECOMPUTED_LAYERS = 4
 _EXPERT = re.compile(r"\.experts\.\d+\.")
 _EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts")

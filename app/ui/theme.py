@@ -20,7 +20,7 @@ class Theme:
     text: str
     secondary_text: str
     disabled_text: str
-    """Of what can't be chosen now; below the contrast of other text so that it is told from it."""
+    """Of what can't be chosen now; fainter than other text, so that it looks disabled."""
     field_border: str
     """Of fields, 3:1 on `surface` and `raised`."""
     accent: str

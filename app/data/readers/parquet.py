@@ -106,7 +106,7 @@ def _batch_rows(metadata: Any, path: Path) -> int:
 def batch_values(batch: Any, path: Path, first: int) -> Iterator[object | RowProblem]:
     """Each row as column → value, or its problem; `first` is the number of the first.
 
-    Raises BrokenFile where columns can't be told by their names.
+    Raises BrokenFile where two columns have one name, or a name is not UTF-8.
     """
     names = _column_names(batch.schema, path)
     try:
