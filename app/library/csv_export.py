@@ -49,18 +49,18 @@ def _rows(details: RunDetails) -> Iterator[list[Any]]:
             first[_VALIDATION + 1] = kept.get(0, "")
         yield first
     for index, row in enumerate(rows):
-        told: list[Any] = [int(row[name]) for name in _WHOLE]
-        told += [_number(row[name]) for name in _MEASURED]
-        told.append(losses.get(int(row["step"]), ""))
+        cells: list[Any] = [int(row[name]) for name in _WHOLE]
+        cells += [_number(row[name]) for name in _MEASURED]
+        cells.append(losses.get(int(row["step"]), ""))
         if details.retention:
-            told.append(kept.get(int(row["step"]), ""))
+            cells.append(kept.get(int(row["step"]), ""))
         for tier in range(table.tiers):
-            told.append(int(row["fired"]) >> tier & 1)
-            told += [_number(row["deltas"][tier]), _number(row["drifts"][tier])]
+            cells.append(int(row["fired"]) >> tier & 1)
+            cells += [_number(row["deltas"][tier]), _number(row["drifts"][tier])]
         if table.has_clocks:
-            told += [*map(_number, row["pulls"]), _number(row["base_kl"])]
-        told += [_number(value) for value in table.layer_deltas(index, index + 1)[0]]
-        yield told
+            cells += [*map(_number, row["pulls"]), _number(row["base_kl"])]
+        cells += [_number(value) for value in table.layer_deltas(index, index + 1)[0]]
+        yield cells
 
 
 def _number(value: Any) -> str:

@@ -32,8 +32,8 @@ class PlaceButton(QPushButton):
 
     def show_progress(self, share: float | None) -> None:
         self.progress = share
-        told = "" if share is None else f", {phrases.percent(share)}"
-        self.setAccessibleName(f"{self._place.title}{told}")
+        suffix = "" if share is None else f", {phrases.percent(share)}"
+        self.setAccessibleName(f"{self._place.title}{suffix}")
         self.update()
 
     def show_wide(self, is_wide: bool) -> None:
