@@ -4,6 +4,7 @@ Reading and tokenising are Python's own work: in a thread they would make the wi
 """
 
 import multiprocessing
+import pickle
 import queue
 import threading
 from collections.abc import Callable
@@ -88,7 +89,7 @@ class DataProcess(QObject):
         self.warm_up()
         if self._child is not None:
             self._jobs[job_id] = _Job(self._child, function, on_value, on_ended)
-            self._child.send(Begin(job_id, function))
+            self._child.send(Begin(job_id, pickle.dumps(function)))
         return job_id
 
     def cancel(self, job_id: int) -> None:
@@ -154,7 +155,7 @@ class DataProcess(QObject):
             self.warm_up()
             if self._child is not None:
                 self._jobs[job_id] = replace(job, child=self._child)
-                self._child.send(Begin(job_id, job.function))
+                self._child.send(Begin(job_id, pickle.dumps(job.function)))
 
     def _lose(self, child: "_Child") -> None:
         """The process is gone; so is its job in hand."""
@@ -228,10 +229,10 @@ class _Listener(QThread):
         self._child, self._connection = child, connection
 
     def run(self) -> None:
-        notice: object = ()
-        while notice is not None:
-            try:
-                notice = self._connection.recv()
-            except (EOFError, OSError):
-                notice = None
-            self.heard.emit((self._child, notice))
+        try:
+            while True:
+                self.heard.emit((self._child, self._connection.recv()))
+        except (EOFError, OSError):
+            pass  # the process is gone
+        finally:
+            self.heard.emit((self._child, None))  # whatever happened: no job waits forever

@@ -5,6 +5,7 @@ it has done.
 """
 
 import os
+import pickle
 import queue
 import signal
 import threading
@@ -24,7 +25,9 @@ class Begin:
     """Do this job, after those that were asked for before."""
 
     job_id: int
-    function: JobFunction
+    pickled_function: bytes
+    """A JobFunction. Unpickling imports modules, so only the working thread does it: two threads
+    that import each other's modules see them half initialized."""
 
 
 @dataclass(frozen=True)
@@ -73,11 +76,12 @@ class _Server:
                 self._take(message)
         except (EOFError, OSError):
             pass  # the parent is gone
-        self._end()
+        finally:
+            self._end()  # a process that hears nothing would leave its parent waiting forever
 
     def _take(self, message: Begin | Cancel) -> None:
         if isinstance(message, Begin):
-            job = Job("", message.function)
+            job = Job("", _unpickled(message.pickled_function))
             job.id = message.job_id
             self._unfinished[job.id] = job
             self._jobs.put(job)
@@ -90,3 +94,8 @@ class _Server:
         self._jobs.put(None)
         threading.Event().wait(GRACE_SECONDS)
         os._exit(1)
+
+
+def _unpickled(pickled: bytes) -> JobFunction:
+    """The function, unpickled when it is called: what fails then is the job's own failure."""
+    return lambda should_stop: pickle.loads(pickled)(should_stop)

@@ -30,7 +30,11 @@ def with_own_code(folder: Path, tiny_model: Path) -> Path:
 def assert_refused(nestling: Nestling, qtbot: QtBot, reason: str) -> None:
     """Start says why it waits; the Data page says it too, with what to do."""
     status = nestling.data.status
-    qtbot.waitUntil(lambda: reason in status.problem.text())
+
+    def is_said() -> None:
+        assert reason in status.problem.text(), status.text.text()
+
+    qtbot.waitUntil(is_said)
     assert not status.text.text()
     assert reason in nestling.state.start_blocker()
     assert not nestling.actions.start.isEnabled()

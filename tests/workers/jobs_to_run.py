@@ -65,3 +65,25 @@ class Refusing:
     def __call__(self, should_stop: Callable[[], bool]) -> Iterator[object]:
         raise InputError("It is blue.", "Paint it.")
         yield
+
+
+def _fail_to_unpickle(message: str) -> object:
+    raise RuntimeError(message)
+
+
+class Unreadable:
+    """Can be pickled, but not unpickled, as where a module is half imported."""
+
+    def __reduce__(self) -> tuple[Callable[[str], object], tuple[str]]:
+        return _fail_to_unpickle, ("half initialized",)
+
+    def __call__(self, should_stop: Callable[[], bool]) -> Iterator[object]:
+        yield from ()
+
+
+@dataclass(frozen=True)
+class YieldingUnreadable:
+    """Yields a value that its parent can't unpickle."""
+
+    def __call__(self, should_stop: Callable[[], bool]) -> Iterator[object]:
+        yield Unreadable()

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtWidgets import QApplication
+from pytestqt.exceptions import capture_exceptions
 from pytestqt.qtbot import QtBot
 
 from app.workers.data_process import DataProcess
 from app.workers.job import JobEnded
 from tests.patience import PATIENCE_SECONDS
 
-from .jobs_to_run import Counting, Preparing, Refusing, Telling
+from .jobs_to_run import Counting, Preparing, Refusing, Telling, Unreadable, YieldingUnreadable
 
 
 class Told:
@@ -50,6 +51,26 @@ def test_jobs_tell_their_values_and_end_in_order(process: DataProcess, qtbot: Qt
         "It is blue.", "Paint it.", True,
     )  # fmt: skip
     assert not process.is_busy
+
+
+def test_a_job_that_cannot_be_unpickled_fails_alone(process: DataProcess, qtbot: QtBot) -> None:
+    broken, _ = begin(process, Unreadable())
+    next_one, _ = begin(process, Counting(2))
+    qtbot.waitUntil(lambda: bool(next_one.ended))
+    assert broken.ended[0].ending == "failed"
+    assert "half initialized" in broken.ended[0].message
+    assert next_one.values == [1, 2]
+
+
+def test_a_value_that_cannot_be_unpickled_ends_its_job(process: DataProcess, qtbot: QtBot) -> None:
+    with capture_exceptions() as errors:
+        broken, _ = begin(process, YieldingUnreadable())
+        qtbot.waitUntil(lambda: bool(broken.ended))
+    assert [type(error[1]) for error in errors] == [RuntimeError]
+    assert broken.ended[0].ending == "failed"
+    again, _ = begin(process, Counting(1))
+    qtbot.waitUntil(lambda: bool(again.ended))
+    assert again.values == [1]
 
 
 def test_it_has_neither_qt_nor_mlx_and_starts_anew(process: DataProcess, qtbot: QtBot) -> None:
