@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from app.engine.attention_call import Attention, attention_replaced
+from app.engine.custom_gradients import custom_function
 from app.engine.exponential import softmax_in_parts
 from app.engine.mlx_gateway import has_fused_attention_gradient, import_mlx
 
@@ -25,20 +27,18 @@ def attention_in_chunks() -> Iterator[None]:
     if has_fused_attention_gradient():
         yield
         return
-    fast = import_mlx().fast
-    original = fast.scaled_dot_product_attention
+    with attention_replaced(_in_chunks_where_it_can):
+        yield
 
+
+def _in_chunks_where_it_can(original: Attention) -> Attention:
     def attention(q: Any, k: Any, v: Any, *, scale: float, mask: Any = None, **more: Any) -> Any:
         # A model may add sinks: keys of no value, which are not cut here.
         if any(value is not None for value in more.values()) or not _can_be_cut(q, k):
             return original(q, k, v, scale=scale, mask=mask, **more)
         return chunked_attention(q, k, v, scale=scale, mask=mask)
 
-    fast.scaled_dot_product_attention = attention
-    try:
-        yield
-    finally:
-        fast.scaled_dot_product_attention = original
+    return attention
 
 
 def chunked_attention(q: Any, k: Any, v: Any, *, scale: float, mask: Any = None) -> Any:
@@ -53,7 +53,7 @@ def chunked_attention(q: Any, k: Any, v: Any, *, scale: float, mask: Any = None)
     is_added = _is_array(mask) and mask.dtype != mx.bool_
     chunks = _Chunks(scale, None if is_added else mask, repeats=q.shape[1] // k.shape[1])
 
-    @mx.custom_function  # type: ignore[untyped-decorator]
+    @custom_function
     def attend(q: Any, k: Any, v: Any, *added: Any) -> Any:
         parts: list[Any] = []
         kept: list[Any] = []

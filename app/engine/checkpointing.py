@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from app.core.errors import InputError
+from app.engine.custom_gradients import custom_function
 from app.engine.mlx_gateway import import_mlx
 from app.engine.module_paths import layers_of, module_at
 from app.engine.module_proxy import ModuleProxy
@@ -74,7 +75,7 @@ def _in_order(hidden: Any, *parameters: Any) -> Sequence[Any]:
     """
     mx = import_mlx()
 
-    @mx.custom_function  # type: ignore[untyped-decorator]
+    @custom_function
     def tied(*arrays: Any) -> tuple[Any, ...]:
         return arrays
 

@@ -47,27 +47,26 @@ def _asked(model: Any) -> Iterator[list[tuple[int, Any]]]:
     import mlx.nn as nn
 
     asked: list[tuple[int, Any]] = []
-    kinds = {
-        type(module)
+    embeddings = {
+        id(module): module  # once, though it may stand at two places
         for module in model.modules()
         if isinstance(module, nn.Embedding | nn.QuantizedEmbedding)
     }
-    own = {kind: kind.__dict__.get("__call__") for kind in kinds}
-
-    def watched(call: Any) -> Any:
-        def watching(module: Any, ids: Any) -> Any:
-            asked.append((int(module.weight.shape[0]), ids))
-            return call(module, ids)
-
-        return watching
-
-    for kind in kinds:
-        kind.__call__ = watched(kind.__call__)
+    kinds = {number: type(module) for number, module in embeddings.items()}
     try:
+        for module in embeddings.values():
+            module.__class__ = _watching(type(module), asked)
         yield asked
     finally:
-        for kind, call in own.items():
-            if call is None:
-                del kind.__call__
-            else:
-                kind.__call__ = call
+        for number, module in embeddings.items():
+            module.__class__ = kinds[number]
+
+
+def _watching(kind: Any, asked: list[tuple[int, Any]]) -> Any:
+    """A subclass whose instances note their rows and the ids that they are called with."""
+
+    def call(module: Any, ids: Any) -> Any:
+        asked.append((int(module.weight.shape[0]), ids))
+        return kind.__call__(module, ids)
+
+    return type(kind.__name__, (kind,), {"__call__": call})

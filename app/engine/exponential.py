@@ -7,6 +7,7 @@ GPUs compute several at once.
 
 import math
 import platform
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -43,15 +44,18 @@ def softmax_in_parts(scores: Any) -> tuple[Any, Any]:
 def exponential_of_mlx() -> Iterator[None]:
     """Inside, MLX's own is used: for a graph that is traced and not computed, and differentiated as
     it stands. The gradient of a power asks for logarithms; ours, written by hand, does not."""
-    global _is_switched_off
-    _is_switched_off = True
+    _thread.is_switched_off = True
     try:
         yield
     finally:
-        _is_switched_off = False
+        _thread.is_switched_off = False
 
 
-_is_switched_off = False
+class _Thread(threading.local):
+    is_switched_off = False
+
+
+_thread = _Thread()
 
 
 @cache
@@ -60,4 +64,4 @@ def _is_x86() -> bool:
 
 
 def _power_is_quicker() -> bool:
-    return _is_x86() and not compiles() and not _is_switched_off
+    return _is_x86() and not compiles() and not _thread.is_switched_off

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from app.engine.custom_gradients import custom_function
 from app.engine.mlx_gateway import compiles, import_mlx
 
 
@@ -41,7 +42,7 @@ def lean_swiglu(gate: Any, x: Any) -> Any:
     if gate.shape != x.shape or gate.dtype != x.dtype:
         return gate * mx.sigmoid(gate) * x
 
-    @mx.custom_function  # type: ignore[untyped-decorator]
+    @custom_function
     def gated(gate: Any, x: Any) -> Any:
         return gate * mx.sigmoid(gate) * x
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Set
 from contextlib import contextmanager
 from typing import Any
 
+from app.engine.custom_gradients import custom_function
 from app.engine.mlx_gateway import import_mlx
 
 
@@ -109,7 +110,7 @@ def _sum_with_gradients_at_once(linear: Any, x: Any, down: Any, up: Any) -> Any:
     # Outside, so that the gradients find it, and what is not read of the sum is not computed.
     low = mx.stop_gradient(rows @ down)
 
-    @mx.custom_function  # type: ignore[untyped-decorator]
+    @custom_function
     def both(rows: Any, _down: Any, up: Any, low: Any) -> Any:
         return mx.addmm(linear(rows), low, up)
 

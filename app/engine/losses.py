@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from app.engine.batches import Batch
+from app.engine.custom_gradients import custom_function
 from app.engine.exponential import exponential
 from app.engine.head import Head
 from app.engine.mlx_gateway import compiles, import_mlx
@@ -156,7 +157,7 @@ def summed_over_chunks(
     mx = import_mlx()
     tokens, positions, places = where
 
-    @mx.custom_function  # type: ignore[untyped-decorator]
+    @custom_function
     def sum_and_gradient(flat: Any) -> tuple[Any, Any]:
         total = mx.array(0.0)
         gradients: list[Any] = []
@@ -184,7 +185,7 @@ def _loss_of_rows(head: Head, hidden: Any, targets: Any, weights: Any) -> Any:
     places = targets[:, None]
     loss_of, gradient_of = row_functions()
 
-    @mx.custom_function  # type: ignore[untyped-decorator]
+    @custom_function
     def loss(logits: Any) -> tuple[Any, ...]:
         losses, *kept = loss_of(logits, places)
         return mx.where(weights > 0, losses, 0.0).sum(), *kept

@@ -18,6 +18,7 @@ import numpy as np
 
 from app.core.interrupting import interruptible
 from app.engine.attention import attention_in_chunks
+from app.engine.attention_call import Attention, attention_replaced
 from app.engine.batches import BatchShape
 from app.engine.few_layers import few_layers_in_float32
 from app.engine.head import Head, vocabulary_of
@@ -43,13 +44,9 @@ def attention_within(lengths: Sequence[int]) -> Iterator["_WithinExamples | None
     if not lengths:
         yield None
         return
-    fast = import_mlx().fast
-    original = fast.scaled_dot_product_attention
-    fast.scaled_dot_product_attention = within = _WithinExamples(original, tuple(lengths))
-    try:
+    within = _WithinExamples(tuple(lengths))
+    with attention_replaced(within.with_parts_attended_by):
         yield within
-    finally:
-        fast.scaled_dot_product_attention = original
 
 
 def can_pack(model: Any, head: Head | None, shapes: Sequence[BatchShape]) -> bool:
@@ -76,15 +73,20 @@ def can_pack(model: Any, head: Head | None, shapes: Sequence[BatchShape]) -> boo
 class _WithinExamples:
     """Attention, [1, heads, length, depth], by parts of `length`."""
 
-    def __init__(self, attend: Any, lengths: tuple[int, ...]) -> None:
-        self._attend = attend
+    def __init__(self, lengths: tuple[int, ...]) -> None:
         self._lengths = lengths
+        self._attend: Attention | None = None
         self.calls = 0
+
+    def with_parts_attended_by(self, attend: Attention) -> Attention:
+        self._attend = attend
+        return self
 
     def __call__(self, q: Any, k: Any, v: Any, *, mask: Any = None, **more: Any) -> Any:
         if not q.shape[2] == k.shape[2] == sum(self._lengths) or q.shape[0] != 1:
             raise ValueError("Attention is asked for something else than a packed row.")
         self.calls += 1
+        assert self._attend is not None
         has_array = not (mask is None or isinstance(mask, str))
         runs = list(_runs(self._lengths, alone=has_array))
         ends = list(accumulate(length * count for length, count in runs))

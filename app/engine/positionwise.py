@@ -12,6 +12,7 @@ from functools import cache
 from math import prod
 from typing import Any
 
+from app.engine.custom_gradients import custom_function
 from app.engine.mlx_gateway import import_mlx
 
 MOST_SHARE = 0.8
@@ -31,9 +32,8 @@ class Positions:
 
     def of(self, flat: Any) -> Any:
         """[n, width] of [rows · length, width]; back, each looks up its own gradient."""
-        mx = import_mlx()
 
-        @mx.custom_function  # type: ignore[untyped-decorator]
+        @custom_function
         def pick(flat: Any) -> Any:
             return flat[self.picked]
 
@@ -45,9 +45,8 @@ class Positions:
 
     def back(self, rows: Any) -> Any:
         """[rows · length, width] of [n, width]; 0 where nothing was picked."""
-        mx = import_mlx()
 
-        @mx.custom_function  # type: ignore[untyped-decorator]
+        @custom_function
         def put_back(rows: Any) -> Any:
             return spread(rows, self.places)
 

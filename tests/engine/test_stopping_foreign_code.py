@@ -17,7 +17,7 @@ from app.core.events import Event, RunFinished, StageChanged
 from app.data import render_limit, token_store
 from app.data.token_cache import stores_dir
 from app.data.token_files import JOURNAL
-from app.engine import exponential
+from app.engine import custom_gradients, exponential
 from app.engine.trainer import train
 from tests.conftest import CHATML, write_chats
 from tests.patience import PATIENCE_SECONDS, patience
@@ -77,7 +77,7 @@ def test_a_stop_is_obeyed_within_the_models_own_code(
 
     slow = SlowCode(llama.MLP.__call__, stage, tokens)
     monkeypatch.setattr(llama.MLP, "__call__", lambda module, hidden: slow(module, hidden))
-    attention, custom_function = mx.fast.scaled_dot_product_attention, mx.custom_function
+    attention = mx.fast.scaled_dot_product_attention
     embed = llama.nn.Embedding.__call__
     for event in train(
         replace(config, grad_checkpoint=grad_checkpoint), should_stop=lambda: slow.is_entered
@@ -89,9 +89,9 @@ def test_a_stop_is_obeyed_within_the_models_own_code(
     assert slow.is_entered
     assert not slow.was_left_alone
     assert mx.fast.scaled_dot_product_attention is attention
-    assert mx.custom_function is custom_function
     assert llama.nn.Embedding.__call__ is embed
-    assert not exponential._is_switched_off
+    assert not exponential._thread.is_switched_off
+    assert not custom_gradients._thread.drops_gradients
     assert not interrupting._regions
 
 

@@ -8,6 +8,7 @@ anew each time and never kept.
 from typing import Any
 
 from app.engine.clocks.bare_model import BareModel
+from app.engine.custom_gradients import custom_function
 from app.engine.exponential import exponential
 from app.engine.head import Head
 from app.engine.losses import flat_hidden, in_chunks, summed_over_chunks
@@ -62,7 +63,7 @@ def _of_rows(head: Head, hidden: Any, base_hidden: Any, weights: Any) -> Any:
     mx = import_mlx()
     base = head.logits(base_hidden).astype(mx.float32)
 
-    @mx.custom_function  # type: ignore[untyped-decorator]
+    @custom_function
     def divergence(logits: Any) -> tuple[Any, Any]:
         log_base, log_tuned = _log_likelihoods(base), _log_likelihoods(logits)
         likely = exponential(log_base)

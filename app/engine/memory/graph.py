@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
+from app.engine.custom_gradients import gradients_dropped
 from app.engine.mlx_gateway import import_mlx
 
 
@@ -77,23 +78,6 @@ def traced(function: Callable[..., list[Any]], *inputs: Any) -> Graph:
     """
     mx: Any = import_mlx()
     graph = Graph()
-    original = mx.custom_function
-    mx.custom_function = _Plain
-    try:
+    with gradients_dropped():
         mx.export_function(graph.take, function, *inputs)
-    finally:
-        mx.custom_function = original
     return graph
-
-
-class _Plain:
-    """Stands in for `mx.custom_function`: calls the function and drops its gradient."""
-
-    def __init__(self, function: Callable[..., Any]) -> None:
-        self._function = function
-
-    def __call__(self, *args: Any) -> Any:
-        return self._function(*args)
-
-    def vjp(self, gradient: Callable[..., Any]) -> Callable[..., Any]:
-        return gradient

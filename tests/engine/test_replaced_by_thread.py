@@ -1,0 +1,88 @@
+"""What a trace or a run replaces in MLX is replaced for its own thread, however threads overlap."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+from app.engine.attention_call import Attention, attention_replaced
+from app.engine.custom_gradients import custom_function, gradients_dropped
+from app.engine.mlx_gateway import import_mlx
+from tests.patience import PATIENCE_SECONDS
+
+
+@contextmanager
+def in_another_thread(entered: Callable[[], AbstractContextManager[object]]) -> Iterator[None]:
+    """Inside, another thread is within `entered()`."""
+    is_in, may_leave = threading.Event(), threading.Event()
+
+    def enter() -> None:
+        with entered():
+            is_in.set()
+            may_leave.wait(PATIENCE_SECONDS)
+
+    thread = threading.Thread(target=enter)
+    thread.start()
+    assert is_in.wait(PATIENCE_SECONDS)
+    try:
+        yield
+    finally:
+        may_leave.set()
+        thread.join()
+
+
+def gradient_of_its_own() -> float:
+    """7.0 where a function's own gradient counts, 2.0 where it is differentiated as it stands."""
+    mx = import_mlx()
+
+    @custom_function
+    def doubled(x: object) -> object:
+        return 2 * x  # type: ignore[operator]
+
+    @doubled.vjp  # type: ignore[untyped-decorator]
+    def _(_: object, error: object, __: object) -> object:
+        return 7 * error  # type: ignore[operator]
+
+    found = mx.grad(lambda x: doubled(x).sum())(mx.ones(1))
+    return float(found.item())
+
+
+def test_a_trace_leaves_another_threads_gradients_alone() -> None:
+    with in_another_thread(gradients_dropped):
+        assert gradient_of_its_own() == 7
+    with gradients_dropped():
+        assert gradient_of_its_own() == 2
+    assert gradient_of_its_own() == 7
+
+
+def test_traces_that_overlap_leave_nothing_behind() -> None:
+    ours = gradients_dropped()
+    ours.__enter__()
+    with in_another_thread(gradients_dropped):
+        ours.__exit__(None, None, None)
+        assert gradient_of_its_own() == 7
+    assert gradient_of_its_own() == 7
+
+
+def attend() -> object:
+    mx = import_mlx()
+    one = mx.zeros((1, 1, 1, 8))
+    return mx.fast.scaled_dot_product_attention(one, one, one, scale=1.0)
+
+
+def replaced_by(name: str) -> AbstractContextManager[None]:
+    def instead(_: Attention) -> Attention:
+        return lambda *args, **options: name
+
+    return attention_replaced(instead)
+
+
+def test_attention_is_replaced_for_one_thread_and_put_back_by_the_last() -> None:
+    mx = import_mlx()
+    own = mx.fast.scaled_dot_product_attention
+    ours = replaced_by("ours")
+    ours.__enter__()
+    with in_another_thread(lambda: replaced_by("theirs")):
+        assert attend() == "ours"
+        ours.__exit__(None, None, None)
+        assert isinstance(attend(), mx.array)
+    assert mx.fast.scaled_dot_product_attention is own
