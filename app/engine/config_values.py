@@ -43,6 +43,8 @@ _WORDS = {
     dict: "an object",
 }  # fmt: skip
 _LACKING = re.compile(r"missing \d+ required positional arguments?: (.+)$")
+_LACKING_KIND = re.compile(r"^'(\w+)' is not in list$")
+"""An architecture looks for its first layer of a type in `layer_types`."""
 _NAME = re.compile(r"'(\w+)'")
 
 
@@ -69,6 +71,8 @@ def odd_value(
 
 def lacking(config: Mapping[str, Any], error: BaseException) -> str | None:
     """ "lacks hidden_size", if that is what `error` says."""
+    if kind := _LACKING_KIND.search(str(error)):
+        return f'lists no layer of the type "{one_line(kind[1])}", which this architecture needs'
     if match := _LACKING.search(str(error)):
         names = _NAME.findall(match[1])
         is_nested = isinstance(config.get(_TEXT_PART), dict) and all(n in config for n in names)

@@ -10,6 +10,11 @@ from app.core.errors import RunError
 from app.core.events import LogMessage
 
 MAX_IN_A_ROW = 3
+_OF_THE_UPDATES = "Lower the learning rate or the scale, or choose another base model."
+_OF_THE_BASE = (
+    "No step gave one, and a new adapter changes nothing: the base model's weights or config.json "
+    "may be damaged. Download the model again, or choose another."
+)
 
 
 class VoidSteps:
@@ -29,7 +34,7 @@ class VoidSteps:
             raise RunError(
                 f"The loss was not a finite number {self.in_a_row} times in a row, last at step "
                 f"{step}.",
-                "Lower the learning rate or the scale, or choose another base model.",
+                _OF_THE_BASE if self.in_all == step else _OF_THE_UPDATES,
             )
 
     def said(self) -> str:

@@ -42,6 +42,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     # With these the model can be built, and not be called.
     ({"rope_theta": "10000"}, 'rope_theta is "10000"' + NUMBER),
     ({"rope_theta": HUGE}, "rope_theta is a number of 401 digits"),
+    ({"layer_types": ["odd"] * 4}, 'lists no layer of the type "full_attention"'),
     ({"rope_scaling": "linear"}, 'rope_scaling is "linear"' + OBJECT),
     ({"rope_scaling": {"type": "linear", "factor": "2"}}, 'factor in rope_scaling is "2"' + NUMBER),
     ({"rope_scaling": {"type": "linear", "factor": 0}}, "factor in rope_scaling is 0, where more"),

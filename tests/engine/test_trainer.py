@@ -37,6 +37,7 @@ from app.engine import trainer as trainer_module
 from app.engine.checkpoints import load_checkpoint
 from app.engine.faults import plain_fault
 from app.engine.trainer import resume, train
+from app.engine.void_steps import VoidSteps
 from app.library.manifest import read_manifest
 from app.library.metrics import read_events, read_steps
 
@@ -339,11 +340,19 @@ def test_a_loss_that_is_not_a_number_ends_the_run_with_a_sentence(
     end = ending(events)
     assert end.outcome == "failed"
     assert "The loss was not a finite number 3 times in a row" in end.message
+    assert "the base model's weights or config.json may be damaged" in end.message
     assert all(s.void and not s.fired for s in of(events, StepFinished))
     assert len([m for m in of(events, LogMessage) if "is void" in m.text]) == 3
     assert "NaN" not in (end.run_dir / "events.jsonl").read_text()
     assert np.isnan(read_steps(end.run_dir).rows["loss"]).all()
     json.loads((end.run_dir / "run.json").read_text())
+
+
+def test_void_steps_after_good_ones_ask_for_a_lower_learning_rate() -> None:
+    voids = VoidSteps(in_a_row=2, in_all=2)
+    with pytest.raises(RunError) as caught:
+        list(voids.take(9, is_void=True))
+    assert "Lower the learning rate" in caught.value.hint
 
 
 def test_a_run_with_void_steps_says_at_its_end_how_many_there_were(
