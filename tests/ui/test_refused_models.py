@@ -44,12 +44,15 @@ def assert_refused(nestling: Nestling, qtbot: QtBot, reason: str) -> None:
 def test_a_model_whose_tokenizer_needs_its_own_code_starts_no_run(
     nestling: Nestling, tiny_model: Path, chat_file: Path, tmp_path: Path, qtbot: QtBot
 ) -> None:
-    nestling.state.change_config(model=with_own_code(tmp_path / "own", tiny_model), data=chat_file)
+    own = with_own_code(tmp_path / "own", tiny_model)
+    nestling.state.change_config(model=own, data=chat_file)
     nestling.intake.inspect_current()
     assert_refused(nestling, qtbot, "needs Python code from the model folder")
     nestling.state.change_config(model=tiny_model)
     qtbot.waitUntil(nestling.actions.start.isEnabled)
     assert not nestling.data.status.problem.text()
+    nestling.state.change_config(model=own)  # the dataset is read; only the tokenizer fails
+    assert_refused(nestling, qtbot, "needs Python code from the model folder")
 
 
 def test_a_model_whose_template_has_an_error_starts_no_run(

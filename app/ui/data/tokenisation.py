@@ -73,7 +73,7 @@ class Tokenisation(QObject):
         datasets.changed.connect(self.refresh)
         state.phase_changed.connect(self._follow_phase)
         state.run_event_received.connect(self._follow_run)
-        tokenizer.changed.connect(self.refresh)
+        tokenizer.changed.connect(self._follow_tokenizer)
 
     @property
     def seconds_left(self) -> float | None:
@@ -155,6 +155,12 @@ class Tokenisation(QObject):
         self.share = None if is_deferred else 0.0
         if wanted is not None:
             self._timer.start()
+        self.changed.emit()
+
+    @Slot()
+    def _follow_tokenizer(self) -> None:
+        """Also where nothing is to be done before and after: why not is another reason."""
+        self.refresh()
         self.changed.emit()
 
     @Slot()
