@@ -17,6 +17,7 @@ from app.data.readers.formats import file_format
 from app.data.row_values import Wrong, as_json, is_absent, kind_of, text_of
 from app.data.shapes import RowFormat, Shaped, shaped
 from app.data.system_turns import is_empty_system, with_system
+from app.data.tool_arguments import broken_arguments
 from app.data.turn_flags import is_trained
 from app.data.turn_keys import MESSAGE_KEYS, asked_for, unused_keys
 from app.data.unknown_rows import is_turn
@@ -74,7 +75,7 @@ def _example(parts: Shaped, place: Place) -> Example:
     untrained = tuple(_untrained(messages))
     notes = parts.notes
     if any(len(turn) > _PLAIN_KEYS for turn in messages):
-        notes = (*notes, *_notes(parts.messages))
+        notes = (*notes, *_notes(parts.messages), *broken_arguments(messages))
         # A template needn't know of weights.
         messages = tuple({k: v for k, v in turn.items() if k != "weight"} for turn in messages)
     return ChatExample(messages, tools, place, untrained, notes)

@@ -39,6 +39,7 @@ ProblemKind = Literal[
     "marked good",
     "not trained",
     "row flag",
+    "broken arguments",
     "unused key",
     "words left out",
     "thoughts left out",

@@ -22,6 +22,7 @@ class RowNote(IntFlag):
     OPENING_REPLY = 1024
     OPENING_LEFT_OUT = 2048
     ROW_FLAG = 4096
+    BROKEN_ARGUMENTS = 8192
 
 
 KINDS: dict[RowNote, ProblemKind] = {
@@ -29,6 +30,7 @@ KINDS: dict[RowNote, ProblemKind] = {
     RowNote.MARKED_GOOD: "marked good",
     RowNote.NOT_TRAINED: "not trained",
     RowNote.ROW_FLAG: "row flag",
+    RowNote.BROKEN_ARGUMENTS: "broken arguments",
     RowNote.UNUSED_KEY: "unused key",
     RowNote.WORDS_LEFT_OUT: "words left out",
     RowNote.THOUGHTS_LEFT_OUT: "thoughts left out",
@@ -47,6 +49,8 @@ _SAID = {
     RowNote.NOT_TRAINED: "replies in a prompt, or marked questions, which are not trained",
     RowNote.ROW_FLAG: "a column that marks turns elsewhere, like weight; it is not read, and they "
     "are trained",
+    RowNote.BROKEN_ARGUMENTS: "tool calls whose arguments are no JSON object, which are trained as "
+    "text",
     RowNote.UNUSED_KEY: "keys in their turns that are left out",
     RowNote.WORDS_LEFT_OUT: f"words {_TEMPLATE}",
     RowNote.THOUGHTS_LEFT_OUT: f"thoughts {_TEMPLATE}",
@@ -59,7 +63,7 @@ _SAID = {
     RowNote.OPENING_LEFT_OUT: "a reply before any question, "
     "which the model's chat template refuses there: it is left out",
 }
-FOUND_BY_MODEL = tuple(KINDS)[:1] + tuple(KINDS)[4:]
+FOUND_BY_MODEL = tuple(KINDS)[:1] + tuple(KINDS)[5:]
 """Those that a model's tokenizer and template tell."""
 GUESSED: ProblemKind = "unused key"
 """Which keys few templates write is known without a model, which ones this model's writes isn't."""

@@ -8,8 +8,10 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from app.data.examples import Message
+from app.data.examples import Message, Note
 from app.data.json_text import parsed
+
+_SHOWN_LETTERS = 40
 
 
 def has_arguments(messages: Sequence[Message]) -> bool:
@@ -25,6 +27,18 @@ def as_objects(messages: Sequence[Message]) -> list[Message]:
 def as_texts(messages: Sequence[Message]) -> list[Message]:
     """Objects become text as templates write them; text stays as it is."""
     return [_with_arguments(message, _as_text) for message in messages]
+
+
+def broken_arguments(messages: Sequence[Message]) -> tuple[Note, ...]:
+    """A note of the first call whose arguments are text that is no JSON object: no template can
+    write them as an object."""
+    for number, message in enumerate(messages, start=1):
+        for one in _arguments([message]):
+            if isinstance(one, str) and one.strip() and not isinstance(_as_object(one), dict):
+                reason = f"has a tool call in message {number} with arguments that are no JSON "
+                reason += f"object ({one.strip()[:_SHOWN_LETTERS]!r}): they are trained as text"
+                return (("broken arguments", reason),)
+    return ()
 
 
 def shows_python(messages: Sequence[Message], text: str) -> bool:

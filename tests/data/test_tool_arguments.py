@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from app.data.checks import check_row
 from app.data.examples import RowProblem
+from app.data.inspection import inspect
 from app.data.place import Place
 from app.data.token_rows import TokenizedExample
 from app.data.tokenizing import ExampleTokenizer
@@ -82,6 +83,21 @@ def test_text_and_object_are_the_same_tokens_with_any_template(template, mask_pr
 def test_text_that_is_no_json_object_stays_text(template, arguments):
     _, words = made(example_of(arguments), template)
     assert (json.dumps(arguments) if template == "writes JSON" else arguments) in words
+
+
+@pytest.mark.parametrize("arguments", ["Bern", "[1]", "{town}", '{"a": 1, "a": 2}'])
+def test_arguments_that_are_no_object_are_counted_and_named(arguments, write_rows):
+    chats = [example_of(arguments, asked).messages for asked in ("Weather?", "And now?")]
+    facts = inspect(write_rows(*({"messages": list(chat)} for chat in chats)))
+    assert (facts.examples, facts.counts) == (2, {"broken arguments": 2})
+    assert f"arguments that are no JSON object ({arguments!r})" in facts.warnings[0].reason
+    assert facts.warnings[0].is_warning
+
+
+@pytest.mark.parametrize("arguments", ['{"a": 1}', {"a": 1}, "", None, " {} "])
+def test_arguments_that_are_an_object_or_none_are_no_fault(arguments, write_rows):
+    chat = example_of(arguments).messages
+    assert inspect(write_rows({"messages": list(chat)})).counts == {}
 
 
 def test_a_chat_that_quotes_python_is_no_sign_that_the_template_prints_it():
