@@ -9,6 +9,7 @@ from typing import NoReturn
 
 from app.cli.check_arguments import add_check
 from app.cli.generate import add_generate
+from app.cli.help import add_help
 from app.cli.models import add_models
 from app.cli.setting_flags import add_setting
 from app.cli.study_arguments import add_study
@@ -113,6 +114,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_show(commands.add_parser("show", help="show one run: how it went, its checkpoints"))
     add_study(commands.add_parser("study", help="measure what settings forget, task after task"))
     add_generate(commands.add_parser("generate", help="let a run's checkpoint answer"))
+    add_help(commands.add_parser("help", help="list the reference's topics, or show one"))
     return parser
 
 

@@ -77,6 +77,10 @@ def _carried_out(arguments: argparse.Namespace, open_window: OpenWindow) -> int:
             from app.cli.study import study
 
             return study(arguments)
+        case "help":
+            from app.cli.help import print_help
+
+            return print_help(arguments)
         case "demo":
             return _demo(arguments, open_window)
         case _:

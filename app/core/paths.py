@@ -97,6 +97,11 @@ def starter_model_dir() -> Path:
     return starter_dir() / "model"
 
 
+def reference_dir() -> Path:
+    """Markdown pages for `nestling help`, one a topic."""
+    return resources_dir() / "reference"
+
+
 def general_text_file(use: str, *, is_chat: bool) -> Path:
     """Everyday text of no task, for "lessons" or for the "meter": as chats, or as passages for a
     model without a chat template."""

@@ -1,0 +1,60 @@
+"""`nestling help` shows the reference, and README's table of topics is complete."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from app.cli.commands import run
+from app.core.paths import reference_dir
+
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+TOPICS = sorted(path.stem for path in reference_dir().glob("*.md"))
+
+
+def helped(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    code = run(["help", *arguments], lambda _: 0)
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def test_every_topic_is_listed_with_its_title(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = helped(capsys)
+    assert code == 0
+    assert [line.split()[0] for line in out.splitlines()] == TOPICS
+    assert "Datasets" in out
+
+
+@pytest.mark.parametrize("topic", TOPICS)
+def test_a_topic_is_shown_whole(topic: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = helped(capsys, topic)
+    assert code == 0
+    assert out == (reference_dir() / f"{topic}.md").read_text(encoding="utf-8")
+
+
+def test_an_unknown_topic_is_named_with_those_there_are(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    code, _, err = helped(capsys, "kittens")
+    assert code == 2
+    assert "no topic 'kittens'" in " ".join(err.split())
+    assert "datasets" in err
+
+
+def test_readme_names_every_topic_and_links_only_to_what_is_there() -> None:
+    links = re.findall(r"\]\(([^)#:]+)\)", README)
+    assert links
+    for link in links:
+        assert (Path(__file__).parents[2] / link).exists(), link
+    assert {Path(link).stem for link in links if "/reference/" in link} == set(TOPICS)
+
+
+@pytest.mark.parametrize("topic", TOPICS)
+def test_links_between_topics_lead_somewhere(topic: str) -> None:
+    text = (reference_dir() / f"{topic}.md").read_text(encoding="utf-8")
+    for link in re.findall(r"\]\(([^)#:]+)\)", text):
+        assert (reference_dir() / link).exists(), link
+
+
+def test_readme_is_read_in_one_sitting() -> None:
+    assert len(README.splitlines()) <= 200
