@@ -89,8 +89,8 @@ def _adapter_named(named: str) -> Path:
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="nestling",
-        description="Fine-tune a language model on this computer, in tiers that update at their "
-        "own pace. Without a command, the window opens.",
+        description="Fine-tune a language model on this computer, on several clocks. Without a "
+        "command, the window opens.",
     )
     parser.add_argument(
         "--version", action=_Version, nargs=0, help="Print Nestling's version, commit and MLX's."
@@ -119,6 +119,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_show(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Show one run: its settings, results, checkpoints and log."
     parser.add_argument("run", metavar="RUN", help=_RUN_HELP)
     form = parser.add_mutually_exclusive_group()
     parser.add_argument(
@@ -152,7 +153,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--preset", choices=[p.name for p in PRESETS], default=argparse.SUPPRESS,
-        help="A ready-made tier plan: " + "; ".join(f"{p.name}: {p.description}" for p in PRESETS),
+        help="A set of settings. " + " ".join(f"{p.name}: {p.description}" for p in PRESETS),
     )  # fmt: skip
     for f in fields(TrainingConfig):
         if f.name != "output":
@@ -171,8 +172,8 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
 
 def _add_resume(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Go on with a run from its last checkpoint. What follows is what would have followed had "
-        "it never stopped."
+        "Resume a run from its last checkpoint. On a CPU the result is bit-equal to that of a run "
+        "that never stopped."
     )
     parser.add_argument("run", metavar="RUN", help=_RUN_HELP)
     parser.add_argument(

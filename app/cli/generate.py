@@ -48,40 +48,38 @@ def add_generate(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--checkpoint", metavar="NAME",
-        help="One like step-000100; without it the best, or the last where none was validated.",
+        help="A checkpoint, like step-000100. Default: the best, or the last if none was validated.",
     )  # fmt: skip
     parser.add_argument(
         "--model", type=Path, metavar="DIR",
-        help="The base model's folder, if it is no longer where it was.",
+        help="The base model's folder, if it was moved.",
     )  # fmt: skip
-    parser.add_argument(
-        "--prompt", metavar="TEXT", help="The question; without it standard input is read."
-    )
+    parser.add_argument("--prompt", metavar="TEXT", help="The prompt. Default: standard input.")
     parser.add_argument(
         "--system",
         default="",
         metavar="TEXT",
-        help="Instructions the model gets before the question.",
+        help="A system prompt.",
     )
     parser.add_argument(
         "--base", action="store_true",
-        help="Let the base model answer too, with the same seed, and say how far they are apart.",
+        help="Let the base model answer too, with the same seed, and compare the answers.",
     )  # fmt: skip
     parser.add_argument(
         "--temperature", type=float, default=defaults.temperature, metavar="X",
-        help="0, as without it, always takes the likeliest token.",
+        help="Sampling temperature. 0, the default, always takes the most likely token.",
     )  # fmt: skip
     parser.add_argument(
         "--top-p", type=float, default=defaults.top_p, metavar="X",
-        help="Only the likeliest tokens that come to this probability together. Default: 1.",
+        help="Sample from the most likely tokens up to this total probability. Default: 1.",
     )  # fmt: skip
     parser.add_argument(
         "--max-tokens", type=int, default=defaults.max_tokens, metavar="N",
-        help=f"An answer is cut there. Default: {defaults.max_tokens}.",
+        help=f"Longest answer in tokens. Default: {defaults.max_tokens}.",
     )  # fmt: skip
     parser.add_argument(
         "--seed", type=int, default=defaults.seed, metavar="N",
-        help="The same seed gives the same answer. Default: 0.",
+        help="Seed of the sampling; the same seed gives the same answer. Default: 0.",
     )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="Print one JSON object a line.")
 

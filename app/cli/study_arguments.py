@@ -13,9 +13,9 @@ def add_study(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", type=Path, metavar="FILE.toml", help="The study.")
     parser.add_argument(
         "--output", type=Path, metavar="DIR",
-        help="Where its runs and its report go. Default: a folder beside the file, of its name.",
+        help="Folder for runs and report. Default: a folder beside the file, with its name.",
     )  # fmt: skip
     parser.add_argument(
-        "--most-runs", type=int, metavar="N", help="Stop after so many runs; the others wait."
+        "--most-runs", type=int, metavar="N", help="Stop after N runs; resume later."
     )
-    parser.add_argument("--json", action="store_true", help="Print one JSON object a run.")
+    parser.add_argument("--json", action="store_true", help="Print one JSON object for each run.")

@@ -48,37 +48,35 @@ PRESETS: tuple[Preset, ...] = (
     Preset(
         "learn-and-keep",
         "Learn and keep",
-        "Every fourth step also draws the model to its base's own predictions on everyday text, "
-        "and a run that starts from an adapter is pulled back to it where earlier runs depend on "
-        "it. The run measures how far from its base it comes.",
+        "Every fourth step also keeps the model near its base's predictions on everyday text. A "
+        "run that starts from an adapter is pulled back to it where earlier runs depend on it.",
         _UNIFORM
         | {"learning_rate": 6e-4, "slow_every": 4, "slow_weight": 4.0, "lasting_pull": 200.0},
     ),
     Preset(
         "one-pace",
         "One pace",
-        "Everything moves at every step: ordinary AdamW. What the others are to be compared with.",
+        "Everything moves at every step: plain AdamW, the baseline for the others.",
         _UNIFORM | {"slow_every": 0, "lasting_pull": 0.0},
     ),
     Preset(
         "late-layers-fast",
         "Late layers fast",
-        "The layers nearest the output move at every step, the middle ones at every second, the "
-        "early ones at every fourth, with the mean of the gradients since.",
+        "The layers nearest the output move at every step, the middle ones at every second step, "
+        "the early ones at every fourth, each by the mean of its gradients since.",
         {"tiers": _tiers(1, 2, 4), "assign": "depth", "fast_end": "top"},
     ),
     Preset(
         "early-layers-fast",
         "Early layers fast",
-        "The same the other way round: the layers nearest the input move at every step.",
+        "The reverse: the layers nearest the input move at every step.",
         {"tiers": _tiers(1, 2, 4), "assign": "depth", "fast_end": "bottom"},
     ),
     Preset(
         "fast-and-slow-slices",
         "Fast and slow slices",
-        "Every adapter has fast and slow ranks side by side, moving every 1, 2, 4 and 8 steps: "
-        "the closest here to the paper's memory of several timescales. The saved adapter is an "
-        "ordinary one.",
+        "Each adapter has fast and slow ranks side by side, which move every 1, 2, 4 and 8 steps. "
+        "This is closest to the paper's continuum memory. The saved adapter is an ordinary one.",
         {"tiers": _tiers(1, 2, 4, 8), "assign": "rank", "fast_end": "top"},
     ),
     Preset(
@@ -90,8 +88,8 @@ PRESETS: tuple[Preset, ...] = (
     Preset(
         "most-active-fast",
         "Most active fast",
-        "Gradients are measured on a few batches of your data before the start; the modules they "
-        "pull at most move at every step, the others at every second or fourth.",
+        "Before the start, gradients are measured on a few batches of your data. The modules with "
+        "the largest move at every step, the others at every second or fourth.",
         {"tiers": _tiers(1, 2, 4), "assign": "importance", "fast_end": "top"},
     ),
 )

@@ -34,13 +34,14 @@ class FileSettings:
     model: Path = setting(
         factory=starter_model_dir,
         label="Base model",
-        help="Folder of an MLX model (config.json, *.safetensors, tokenizer).",
+        help="The role of each column where the dataset's own names don't tell, like "
+        f"{EXAMPLE}. Roles: {', '.join(ROLES)}.",
         section="files",
     )
     adapter: Path | None = setting(
         label="Start from",
-        help="An adapter whose training continues: a run, one of its checkpoints, or a folder that "
-        "mlx-lm wrote. Its method, rank, scale, layers and modules are taken over.",
+        help="An adapter to continue: a run, one of its checkpoints, or a folder that mlx-lm "
+        "wrote. It brings its own method, rank, scale, layers and modules.",
         section="files",
         advanced=True,
     )
@@ -53,50 +54,51 @@ class FileSettings:
     mix: tuple[MixedDataset, ...] = setting(
         (),
         label="Mixed in",
-        help="Further datasets, each with the share of the training rows that it shall make up, "
-        "like old.jsonl=0.25. Rows learned before, mixed in so, are rehearsed. An epoch is one "
-        "pass over the dataset itself.",
+        help="Further datasets, each with its share of the training rows, like old.jsonl=0.25. "
+        "Mixing in the data of earlier runs rehearses it. An epoch stays one pass over "
+        "the dataset itself. May be repeated.",
         section="files",
         advanced=True,
     )
     valid: Path | None = setting(
         label="Validation set",
-        help="A file to validate on; without one, a share of the dataset is held out.",
+        help="A file to validate on. Without one, a share of the dataset is held out.",
         section="files",
     )
     question_sets: tuple[Path, ...] = setting(
         (),
         label="Question sets",
-        help="Chat files scored before and after training: an answer counts when greedy "
-        "decoding gives exactly the expected reply.",
+        help="Files of chats with questions that are asked before and after training. An "
+        "answer is right if greedy decoding gives exactly the expected reply.",
         section="files",
         advanced=True,
     )
     output: Path | None = setting(
         label="Output folder",
-        help="The run's own folder; without one, a new folder in the library.",
+        help="The run's folder. Default: a new folder in the library.",
         section="files",
     )
     name: str = setting(
         "",
         label="Name",
-        help="What the run is called in the library; without one, the dataset's name.",
+        help="The run's name in the library. Default: the dataset's name.",
         section="files",
     )
 
     map: str = setting(
         "",
         label="Columns",
-        help=f"Which column plays which role where the dataset's own names don't say, like "
-        f"{EXAMPLE}; or text=body. The roles are {', '.join(ROLES)}.",
+        help="The role of each column where the dataset's own names don't tell, like prompt=q, "
+        "completion=a; or text=body. Roles: prompt, completion, system, text, messages, "
+        "tools.",
         section="files",
         advanced=True,
     )
     bad_rows: BadRows = setting(
         "stop",
         label="Invalid rows",
-        help="stop: a dataset with a row that can't be used is not trained on. leave out: its "
-        "other rows are, and the log names what was left out.",
+        help="stop: a row that can't be used stops the run before it starts. leave out: the "
+        "run trains on the other rows, and the log names those left out.",
         section="files",
         advanced=True,
     )

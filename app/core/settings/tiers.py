@@ -29,30 +29,32 @@ class TierSettings:
     tiers: tuple[TierConfig, ...] = setting(
         (TierConfig(1), TierConfig(2), TierConfig(4)),
         label="Tiers",
-        help="Update periods, fastest first: a tier with period 4 collects gradients for four "
-        "steps and then moves once.",
+        help="Update periods, fastest first. A tier with period 4 averages its gradients over "
+        "four steps and then moves once.",
         section="tiers",
     )
     assign: Assignment = setting(
         "depth",
         label="Assignment",
-        help="Which parameters go together: blocks of layers (depth), attention apart from the "
-        "rest (module), slices of every adapter's rank (rank), modules by how strongly your data "
-        "pulls at them (importance), or as your patterns say (manual).",
+        help="How parameters are sorted into tiers: by blocks of layers (depth), attention "
+        "apart from the rest (module), slices of each adapter's rank (rank), gradient "
+        "size on your data (importance), or your own patterns (manual).",
         section="tiers",
     )
     tier_patterns: str = setting(
         "",
         label="Patterns",
-        help=f"For manual assignment: patterns over module paths, each with its tier, like "
-        f"{EXAMPLE}. The first that fits wins; without *, ? or [ a part of the path is enough.",
+        help="For manual assignment: patterns for module paths, each with its tier, like "
+        f"{EXAMPLE}. The first match decides. A pattern without *, ? or [ matches a part of the "
+        "path.",
         section="tiers",
         advanced=True,
     )
     calibration_batches: int = setting(
         8,
         label="Calibration batches",
-        help="Batches on which assignment by importance measures gradients before the start.",
+        help="For assignment by importance: batches on which gradients are measured before the "
+        "start.",
         section="tiers",
         minimum=1,
         maximum=10_000,
@@ -61,16 +63,17 @@ class TierSettings:
     fast_end: FastEnd = setting(
         "top",
         label="Fastest",
-        help="Which end is tier 0. By depth: the top layers (nearest the output) or the bottom "
-        "ones. By module: attention (top) or the rest (bottom). By importance: the most active "
-        "modules (top) or the least active (bottom).",
+        help="The end that becomes tier 0. By depth: the layers nearest the output (top) or "
+        "the input (bottom). By module: attention (top) or the rest (bottom). By "
+        "importance: the modules with the largest gradients (top) or the smallest "
+        "(bottom).",
         section="tiers",
     )
     pending: Pending = setting(
         "accumulate",
         label="Between updates",
-        help="accumulate: a tier that is not due averages its gradients until it fires. "
-        "skip: they are dropped (the older design, for comparison).",
+        help="accumulate: a tier averages its gradients until its next update. skip: it drops "
+        "them (the older design, for comparison).",
         section="tiers",
         advanced=True,
     )

@@ -31,7 +31,7 @@ class StepSettings:
     max_seq_length: int = setting(
         2048,
         label="Max length (tokens)",
-        help="Tokens; longer examples are cut at the end, and counted.",
+        help="Longest example in tokens. Longer ones are cut at the end and counted.",
         section="training",
         minimum=8,
         maximum=1_000_000,
@@ -39,23 +39,23 @@ class StepSettings:
     mask_prompt: bool = setting(
         True,
         label="Train on replies only",
-        help="In chats and prompt/completion rows, learn the assistant's words and not the user's.",
+        help="In chats and prompts with completions, train only the replies.",
         section="training",
     )
     replies: Replies = setting(
         "every",
         label="Replies",
-        help="every: each reply as the model sees it at its turn; where the chat template changes "
-        "earlier replies, they become examples of their own. whole chat: one example a chat; "
-        "where the template changes earlier replies, the last one alone is trained. last: the "
-        "last reply of each chat.",
+        help="every: each reply as the model sees it at its turn; where the chat template "
+        "changes earlier replies, these become separate examples. whole chat: one example "
+        "per chat; where the template changes earlier replies, only the last one is "
+        "trained. last: the last reply of each chat.",
         section="training",
         advanced=True,
     )
     schedule: Schedule = setting(
         "cosine",
         label="Schedule",
-        help="How the learning rate falls after the warm-up.",
+        help="How the learning rate falls after warm-up.",
         section="training",
         advanced=True,
     )
@@ -80,15 +80,15 @@ class StepSettings:
     grad_checkpoint: bool = setting(
         False,
         label="Gradient checkpointing",
-        help="Gradient checkpointing: keep only each layer's input and compute the rest again in "
-        "the backward pass. Less memory, about a third more time.",
+        help="Keeps only the input of each layer and computes the rest again in the backward "
+        "pass. Needs less memory and about a third more time.",
         section="training",
         advanced=True,
     )
     weight_decay: float = setting(
         0.01,
         label="Weight decay",
-        help="Decoupled; applied only when a tier fires.",
+        help="Decoupled weight decay, applied when a tier updates.",
         section="training",
         minimum=0.0,
         maximum=1.0,
@@ -97,13 +97,15 @@ class StepSettings:
     max_norm: float = setting(
         1.0,
         label="Max gradient norm",
-        help="The gradient over all tiers is scaled down to this L2 norm; 0 turns it off.",
+        help="Gradient clipping: the largest L2 norm of the gradient over all tiers. 0 turns "
+        "it off.",
         section="training",
         minimum=0.0,
         maximum=1e6,
         advanced=True,
     )
     seed: int = setting(
-        0, label="Seed", help="Decides adapter start, data order, split and dropout.",
+        0, label="Seed",
+        help="Determines the adapter's start, the data order, the validation split and dropout.",
         section="training", minimum=0, maximum=2**32 - 1, advanced=True,
     )  # fmt: skip

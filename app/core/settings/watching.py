@@ -13,8 +13,8 @@ class WatchingSettings:
     validation_share: float = setting(
         0.1,
         label="Validation split",
-        help="Share of the dataset held out for validation where no validation set is given; "
-        "0 turns validation off.",
+        help="Share of the dataset that is held out for validation if no validation set is "
+        "given. 0 turns validation off.",
         section="watching",
         minimum=0.0,
         maximum=0.5,
@@ -26,9 +26,9 @@ class WatchingSettings:
     validation_rows: int = setting(
         0,
         label="Validation rows",
-        help="Held-out rows that each validation reads, the same ones every time. 0 takes as many "
-        "as cost about 4 % of the training between. When the run ends all are read once; with 0, "
-        "as many as cost about 4 % of the run.",
+        help="Held-out rows that each validation reads, the same ones every time. 0: as many "
+        "as cost about 4 % of the training in between. At the end of the run all are read "
+        "once; with 0, as many as cost about 4 % of the run.",
         section="watching",
         minimum=0,
         maximum=10_000_000,
@@ -37,8 +37,8 @@ class WatchingSettings:
     questions_asked: int = setting(
         0,
         label="Questions asked",
-        help="Questions of each set that are asked before and after the run, the same ones. 0 "
-        "takes as many as cost about 4 % of the training, and at least 128.",
+        help="Questions of each set that are asked before and after the run, the same ones. 0: "
+        "as many as cost about 4 % of the training, at least 128.",
         section="watching",
         minimum=0,
         maximum=10_000_000,
@@ -59,7 +59,8 @@ class WatchingSettings:
     early_stop_evals: int = setting(
         0,
         label="Early stopping",
-        help="Validations in a row without a new best after which the run ends; 0 never ends it.",
+        help="Ends the run after this many validations in a row without a new best. 0 turns it "
+        "off.",
         section="watching",
         minimum=0,
         maximum=10_000,
@@ -68,7 +69,7 @@ class WatchingSettings:
     keep_checkpoints: Keep = setting(
         "all",
         label="Keep checkpoints",
-        help="all, or only the one with the best validation loss and the last one.",
+        help="all, or only the last one and the one with the best validation loss.",
         section="watching",
         advanced=True,
     )
