@@ -20,15 +20,15 @@ SETTINGS = (
 def add_check(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     parser.description = (
-        "Read a dataset to its end and name every row that can't be used. The exit code is 0 when "
-        "there is none, and 2 when there is."
+        "Read a whole dataset and name every row that can't be used. The exit code is 0 if there "
+        "is none, and 2 otherwise."
     )
     help_of = {f.name: str(f.metadata["help"]).replace("%", "%%") for f in fields(TrainingConfig)}
     parser.add_argument("data", type=Path, metavar="DATA", help=help_of["data"])
     parser.add_argument(
         "--model", type=Path, metavar="DIR",
-        help="Also turn every row into this model's tokens, and say what a run would do with them; "
-        "its weights are not read.",
+        help="Also tokenize every row for this model and report what a run would train on. The "
+        "weights are not read.",
     )  # fmt: skip
     for f in fields(TrainingConfig):
         if f.name in SETTINGS:

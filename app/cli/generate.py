@@ -40,15 +40,15 @@ def add_generate(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     defaults = Sampling()
     parser.description = (
-        "Let a run's checkpoint answer. The answer goes to standard output, what was measured of "
-        "it to standard error."
+        "Let a run's checkpoint answer. The answer goes to standard output, the measurements to "
+        "standard error."
     )
     parser.add_argument(
         "--run", required=True, metavar="RUN", help="The run's name, or its folder."
     )
     parser.add_argument(
         "--checkpoint", metavar="NAME",
-        help="A checkpoint, like step-000100. Default: the best, or the last if none was validated.",
+        help="A checkpoint, like step-000100. Default: the best, or the last without validation.",
     )  # fmt: skip
     parser.add_argument(
         "--model", type=Path, metavar="DIR",
