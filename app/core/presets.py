@@ -48,7 +48,7 @@ PRESETS: tuple[Preset, ...] = (
     Preset(
         "learn-and-keep",
         "Learn and keep",
-        "Every fourth step also keeps the model near its base's predictions on everyday text. A "
+        "Every fourth step also draws the model to its base's predictions on everyday text. A "
         "run that starts from an adapter is pulled back to it where earlier runs depend on it.",
         _UNIFORM
         | {"learning_rate": 6e-4, "slow_every": 4, "slow_weight": 4.0, "lasting_pull": 200.0},
