@@ -455,8 +455,9 @@ def test_a_process_that_is_killed_is_said_so_and_nothing_is_lost(write_rows, tok
 @pytest.mark.parametrize("name", ["one-line.json", "packed.jsonl.gz"])
 def test_the_share_done_follows_what_was_read_where_lines_tell_nothing(tmp_path, tokenizer, name):
     path = tmp_path / name
-    # Long random words, so that packing leaves several blocks to read.
-    rows = [{"text": os.urandom(2000).hex()} for _ in range(2500)]
+    # Long random words, so that packing leaves several blocks to read; not in the text, so that
+    # they are no tokens.
+    rows = [{"text": f"row {n}", "id": os.urandom(2000).hex()} for n in range(2500)]
     if name.endswith(".json"):
         path.write_text(json.dumps(rows))
     else:
