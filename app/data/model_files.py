@@ -22,6 +22,7 @@ from app.core.errors import AppError, InputError
 from app.core.parsing import parse_json
 from app.core.paths import shipped
 from app.core.progress import run_to_end
+from app.data.file_states import FileStates
 from app.data.fingerprint import (
     check_unchanged,
     file_content,
@@ -82,6 +83,12 @@ def read_model_files(folder: Path) -> ModelFiles:
     except OSError as error:
         reason = error.strerror or error
         raise InputError(f"{error.filename or folder} can't be read: {reason}.") from error
+
+
+def tokenizer_states(folder: Path) -> FileStates:
+    """The states of the files that decide tokenizer and template: equal while these are."""
+    found = {path for pattern in (*_TOKENIZER, *_TEMPLATE) for path in folder.glob(pattern)}
+    return tuple((path, file_state(path)) for path in sorted(found))
 
 
 def hashing_weights(files: ModelFiles) -> Generator[float, None, dict[str, str]]:
