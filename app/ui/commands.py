@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Qt, Slot
-from PySide6.QtWidgets import QFileDialog
+from PySide6.QtWidgets import QApplication, QFileDialog
 
 from app.core.bundle import LICENSES_FILE, bundled
 from app.core.events import LogMessage
@@ -118,7 +118,8 @@ class Commands(QObject):
         self._intake.use_sample()
 
     def close_window(self) -> None:
-        self._window.close()
+        """The one that the user looks at: the settings or the guide, if they are in front."""
+        (QApplication.activeWindow() or self._window).close()
 
     @Slot(object)
     def reveal(self, path: Path) -> None:

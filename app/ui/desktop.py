@@ -6,6 +6,8 @@ from pathlib import Path
 from PySide6.QtCore import QProcess, QUrl
 from PySide6.QtGui import QDesktopServices
 
+HAS_DOCK = sys.platform == "darwin"
+"""An app without a window stays open, and its icon brings the window back."""
 REVEAL_LABEL = "Reveal in Finder" if sys.platform == "darwin" else "Show in Files"
 
 

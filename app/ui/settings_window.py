@@ -1,9 +1,10 @@
-"""The app's own settings, as ⌘, opens them: the appearance, and what new runs begin with."""
+"""The app's own settings, as ⌘, opens them: appearance, new runs, notifications."""
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QCheckBox, QDialog, QGridLayout, QVBoxLayout, QWidget
 
 from app.ui.appearance import Appearance, Look
+from app.ui.away.away import Away
 from app.ui.keeping_default import KeepingDefault
 from app.ui.widgets.building import GRID_PX, label
 from app.ui.widgets.fields import CalmComboBox
@@ -13,7 +14,9 @@ _WIDTH_PX = 420
 
 
 class SettingsWindow(QDialog):
-    def __init__(self, window: QWidget, appearance: Appearance, keeping: KeepingDefault) -> None:
+    def __init__(
+        self, window: QWidget, appearance: Appearance, keeping: KeepingDefault, away: Away
+    ) -> None:
         super().__init__(window)
         self.setWindowTitle("Settings")
         self.setMinimumWidth(_WIDTH_PX)
@@ -25,6 +28,9 @@ class SettingsWindow(QDialog):
         self.keep.setChecked(keeping.action.isChecked())
         self.keep.toggled.connect(keeping.action.setChecked)
         keeping.action.toggled.connect(self.keep.setChecked)
+        self.notify = QCheckBox("When a run finishes or fails")
+        self.notify.setChecked(away.is_notifying)
+        self.notify.toggled.connect(away.choose_notifying)
         grid = QGridLayout()
         grid.setHorizontalSpacing(2 * GRID_PX)
         grid.setVerticalSpacing(2 * GRID_PX)
@@ -38,6 +44,10 @@ class SettingsWindow(QDialog):
         grid.addWidget(self.keep, 1, 1)
         note = label("Other checkpoints are removed during the run.", "caption", wraps=True)
         grid.addWidget(note, 2, 1)
+        grid.addWidget(label("Notifications:"), 3, 0, right)
+        grid.addWidget(self.notify, 3, 1)
+        note = label("Only while you use another app.", "caption", wraps=True)
+        grid.addWidget(note, 4, 1)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(3 * GRID_PX, 3 * GRID_PX, 3 * GRID_PX, 3 * GRID_PX)
         whole.addLayout(grid)
