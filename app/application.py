@@ -24,6 +24,7 @@ from app.ui.data.data_work import DataWork
 from app.ui.edit_commands import EditCommands
 from app.ui.errors_shown import ErrorSink
 from app.ui.export import CheckpointExport
+from app.ui.guide.guide import Guide
 from app.ui.idle_work import IdleWork
 from app.ui.interrupts import Interrupts
 from app.ui.keeping_default import KeepingDefault, default_config
@@ -136,6 +137,7 @@ class Nestling(QObject):
         self.opening = Opening(self.window, self.commands, self.library_commands, self.try_commands)
         self.keeping = KeepingDefault(state, settings)
         self.settings_window = SettingsWindow(self.window, self.appearance, self.keeping, self.away)
+        self.guide = Guide(self.window, self.appearance)
         self.menus = Menus(self.window, actions, EditCommands(self.undo), self._handlers())
 
     def _handlers(self) -> dict[str, Handler]:
@@ -146,6 +148,7 @@ class Nestling(QObject):
             **places,
             "settings": self.settings_window.show,
             "quit": self.quitting.quit,
+            "guide": self.guide.show,
             "show_window": self.window.come_forward,
             "save_settings": lambda: self.library_commands.exports.ask_plan(self.state.config),
             "start_queue": self.queue.start,
@@ -166,6 +169,8 @@ class Nestling(QObject):
             self.runs.opened.back_requested.emit()
 
     def _find(self) -> None:
+        if self.guide.find():
+            return
         self.window.show_place(Place.RUNS)
         self.runs.search()
 

@@ -18,6 +18,11 @@ def reveal(path: Path) -> bool:
     return QDesktopServices.openUrl(QUrl.fromLocalFile(str(path if path.is_dir() else path.parent)))
 
 
+def open_web(url: QUrl) -> bool:
+    """Open a web page in the user's browser; False when the desktop has none."""
+    return url.scheme() in ("http", "https") and QDesktopServices.openUrl(url)
+
+
 def open_text(path: Path) -> bool:
     """Open the file in the user's program for texts; False when the desktop has none."""
     return QDesktopServices.openUrl(QUrl.fromLocalFile(str(path)))

@@ -141,6 +141,8 @@ class Menus:
 
     def _help(self) -> None:
         menu = self._menu("&Help")
+        self._item(menu, "Nestling &Guide", "guide", _KEYS.HelpContents)
+        menu.addSeparator()
         if bundled(LICENSES_FILE) is not None:  # an install has them beside its packages
             self._item(menu, "Acknowledgements", "licenses")
         self._item(menu, "Show &Log Folder", "logs")
