@@ -91,7 +91,7 @@ class Quitting(QObject):
         stop = box.addButton("Stop and Quit", _ROLES.AcceptRole)
         keep = box.addButton("Cancel" if is_paused else "Keep Training", _ROLES.RejectRole)
         if self._has_dock and not is_paused:
-            hide = box.addButton("Hide Window and Keep Training", _ROLES.DestructiveRole)
+            hide = box.addButton("Hide Window and Keep Training", _ROLES.ActionRole)
             hide.clicked.connect(self._window.close)
         box.setDefaultButton(stop if self._is_anything_kept() else keep)
         box.setEscapeButton(keep)

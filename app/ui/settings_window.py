@@ -11,6 +11,7 @@ from app.ui.widgets.fields import CalmComboBox
 
 _LOOKS = {Look.SYSTEM: "Same as system", Look.LIGHT: "Light", Look.DARK: "Dark"}
 _WIDTH_PX = 420
+_RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 
 
 class SettingsWindow(QDialog):
@@ -33,21 +34,23 @@ class SettingsWindow(QDialog):
         self.notify.toggled.connect(away.choose_notifying)
         grid = QGridLayout()
         grid.setHorizontalSpacing(2 * GRID_PX)
-        grid.setVerticalSpacing(2 * GRID_PX)
+        grid.setVerticalSpacing(GRID_PX // 2)
         grid.setColumnStretch(1, 1)
-        right = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
-        caption = label("Appearance:")
-        caption.setBuddy(self.look)
-        grid.addWidget(caption, 0, 0, right)
-        grid.addWidget(self.look, 0, 1)
-        grid.addWidget(label("New runs:"), 1, 0, right)
-        grid.addWidget(self.keep, 1, 1)
-        note = label("Other checkpoints are removed during the run.", "caption", wraps=True)
-        grid.addWidget(note, 2, 1)
-        grid.addWidget(label("Notifications:"), 3, 0, right)
-        grid.addWidget(self.notify, 3, 1)
-        note = label("Only while you use another app.", "caption", wraps=True)
-        grid.addWidget(note, 4, 1)
+        self._grid = grid
+        self._add("Appearance:", self.look)
+        self._add("New runs:", self.keep, "Other checkpoints are removed during the run.")
+        self._add("Notifications:", self.notify, "Only while you use another app.")
         whole = QVBoxLayout(self)
         whole.setContentsMargins(3 * GRID_PX, 3 * GRID_PX, 3 * GRID_PX, 3 * GRID_PX)
         whole.addLayout(grid)
+
+    def _add(self, caption: str, control: QWidget, note: str = "") -> None:
+        """A setting under those that are there, with a sentence on what it does."""
+        grid, row = self._grid, self._grid.rowCount() + 1
+        grid.setRowMinimumHeight(row - 1, GRID_PX)
+        beside = label(caption)
+        beside.setBuddy(control)
+        grid.addWidget(beside, row, 0, _RIGHT)
+        grid.addWidget(control, row, 1)
+        if note:
+            grid.addWidget(label(note, "caption", wraps=True), row + 1, 1)

@@ -139,7 +139,9 @@ def _buttons(t: Theme) -> str:
     QPushButton:focus {{ border: 1px solid {t.accent}; }}
     QPushButton:disabled {{ color: {t.disabled_text}; background: transparent; }}
     QPushButton#primary, QMessageBox QPushButton:default {{ background: {t.accent};
-        color: {t.on_accent}; border: 1px solid {t.accent}; font-weight: 600; }}
+        color: {t.on_accent}; border: 1px solid {t.accent}; }}
+    /* Not of a dialog's default: Qt measures a button before it is one. */
+    QPushButton#primary {{ font-weight: 600; }}
     QPushButton#primary:focus {{ border: 1px solid {t.text}; }}
     QPushButton#primary:disabled {{ background: {t.raised}; color: {t.disabled_text};
         border-color: {t.border}; }}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QEvent, Qt
-from PySide6.QtWidgets import QMessageBox, QWidget
+from PySide6.QtWidgets import QAbstractButton, QMessageBox, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.application import NestlingApplication
@@ -15,8 +15,12 @@ from app.ui.places import Place
 from app.ui.quitting import Quitting
 from app.ui.remembered import Remembered
 from app.ui.run_queue import RunQueue
+from app.ui.stylesheet import stylesheet
+from app.ui.theme import LIGHT
 from app.workers.background import BackgroundTasks
+from tests.library.made_up import made_up_step
 
+SMOOTHING_PX = 2
 ACTIVE, INACTIVE = Qt.ApplicationState.ApplicationActive, Qt.ApplicationState.ApplicationInactive
 
 
@@ -111,6 +115,36 @@ def test_quitting_offers_what_the_platform_has(
     closing.choose("Keep Training")
     assert closing.window.isVisible()
     assert closing.left == []
+
+
+def width_of_text(button: QAbstractButton) -> int:
+    """In pixels, as it is drawn."""
+    picture = button.grab().toImage()
+    ground = picture.pixelColor(picture.width() // 2, 4)
+    columns = [
+        x
+        for x in range(6, picture.width() - 6)
+        if any(picture.pixelColor(x, y) != ground for y in range(6, picture.height() - 6))
+    ]
+    return columns[-1] - columns[0]
+
+
+def test_no_button_of_the_question_is_clipped(
+    make: Callable[[bool], Closing], qapp: NestlingApplication
+) -> None:
+    closing = make(True)
+    qapp.setStyleSheet(stylesheet(LIGHT))
+    try:
+        closing.begin()
+        closing.state.take_event(made_up_step(1))
+        closing.quitting.quit()
+        assert closing.question.defaultButton().text() == "Stop and Quit"
+        for button in closing.question.buttons():
+            drawn = width_of_text(button)
+            button.setFixedWidth(2 * button.width())
+            assert width_of_text(button) <= drawn + SMOOTHING_PX, button.text()
+    finally:
+        qapp.setStyleSheet("")
 
 
 def test_hiding_the_window_keeps_the_run(make: Callable[[bool], Closing]) -> None:

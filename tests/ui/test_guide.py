@@ -86,8 +86,9 @@ def test_the_search_lists_pages_with_all_words_and_marks_them(
 
 
 def test_the_last_place_found_is_followed_by_the_first(guide: GuideWindow, qtbot: QtBot) -> None:
-    qtbot.keyClicks(guide.search, "gguf")
+    qtbot.keyClicks(guide.search, "memory")
     first, places = guide.page.textCursor().selectionStart(), len(guide.page._found)
+    assert places > 1
     for _ in range(places):
         guide.page.find_next()
     assert guide.page.textCursor().selectionStart() == first
