@@ -38,6 +38,8 @@ class Quitting(QObject):
         self._has_dock = has_dock
         self.is_decided = False
         self.question: QMessageBox | None = None
+        self._why_open = ""
+        """What the notice of a window says that was not closed; untrue once the run has ended."""
         control.run_ended.connect(self._note_end)
 
     def may_close(self) -> bool:
@@ -47,9 +49,8 @@ class Quitting(QObject):
         if self._state.phase is Phase.STOPPING:
             self.is_decided = True
         elif not self.is_decided:
-            self._window.notice.tell(
-                f"{self._standing()} To stop it, choose File > Quit Nestling.", is_lasting=True
-            )
+            self._why_open = f"{self._standing()} To stop it, choose File > Quit Nestling."
+            self._window.notice.tell(self._why_open, is_lasting=True)
             self._window.showMinimized()
         return False
 
@@ -121,6 +122,9 @@ class Quitting(QObject):
             self.stop_and_quit()
 
     def _note_end(self) -> None:
+        notice = self._window.notice
+        if self._why_open and notice.text.text() == self._why_open:
+            notice.hide()
         if self.question is not None:
             self.question.reject()
         if self.is_decided:

@@ -99,6 +99,19 @@ def test_without_a_dock_the_window_is_minimized_and_says_why(
     assert text == "“survey” is still training. To stop it, choose File > Quit Nestling."
 
 
+def test_the_run_s_end_takes_the_notice_away(make: Callable[[bool], Closing]) -> None:
+    closing = make(False)
+    closing.begin()
+    closing.window.close()
+    closing.window.come_forward()
+    assert closing.window.notice.isVisible()
+    closing.end()
+    assert not closing.window.notice.isVisible()
+    closing.window.notice.tell("Another.", is_lasting=True)
+    closing.end()
+    assert closing.window.notice.isVisible()
+
+
 def test_without_a_dock_and_without_a_run_it_closes(make: Callable[[bool], Closing]) -> None:
     assert make(False).window.close()
 

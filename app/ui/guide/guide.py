@@ -35,6 +35,7 @@ class Guide(QObject):
         if self._appearance.theme is not None:
             made.set_theme(self._appearance.theme)
         self._appearance.theme_changed.connect(made.set_theme)
+        made.move(self._over.frameGeometry().center() - made.rect().center())
         made.web_requested.connect(_open_web)
         return made
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import QUrl, Signal
+from PySide6.QtCore import QRegularExpression, QUrl, Signal
 from PySide6.QtGui import (
     QColor,
     QFont,
@@ -12,12 +12,11 @@ from PySide6.QtGui import (
     QTextBlockFormat,
     QTextCharFormat,
     QTextCursor,
-    QTextDocument,
     QTextFormat,
 )
 from PySide6.QtWidgets import QTextBrowser, QTextEdit
 
-from app.ui.guide.pages import Page
+from app.ui.guide.pages import Page, beginning
 from app.ui.theme import LIGHT, Theme
 
 TEXT_PX, LINE_PERCENT, MARGIN_PX = 14, 130, 28
@@ -101,10 +100,13 @@ class PageView(QTextBrowser):
     def _mark(self, words: Sequence[str]) -> None:
         document, found = self.document(), []
         for word in words:
-            cursor = document.find(word)
+            wanted = QRegularExpression(
+                beginning(word), QRegularExpression.PatternOption.CaseInsensitiveOption
+            )
+            cursor = document.find(wanted)
             while not cursor.isNull():
                 found.append(cursor)
-                cursor = document.find(word, cursor, QTextDocument.FindFlag(0))
+                cursor = document.find(wanted, cursor)
         self._found = sorted(found, key=QTextCursor.selectionStart)
         self.setExtraSelections([_mark_at(cursor, self._theme) for cursor in found])
 

@@ -1,5 +1,6 @@
 """The guide's pages, read from their files and searched. Knows no Qt."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +14,13 @@ class Page:
     markdown: str
 
     def has(self, words: Sequence[str]) -> bool:
-        """Whether each of the words occurs, in whichever case."""
-        text = self.markdown.casefold()
-        return all(word.casefold() in text for word in words)
+        """Whether each of these begins a word of the page."""
+        return all(re.search(beginning(word), self.markdown, re.IGNORECASE) for word in words)
+
+
+def beginning(word: str) -> str:
+    """A regular expression, of Python and Qt alike, that finds words that begin so."""
+    return rf"(?<!\w){re.escape(word)}"
 
 
 def read_pages(folder: Path) -> list[Page]:
