@@ -147,6 +147,7 @@ class Nestling(QObject):
             **self.commands.handlers(),
             **places,
             "settings": self.settings_window.show,
+            "close": self.quitting.close_front,
             "quit": self.quitting.quit,
             "guide": self.guide.show,
             "show_window": self.window.come_forward,

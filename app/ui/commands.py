@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Qt, Slot
-from PySide6.QtWidgets import QApplication, QFileDialog
+from PySide6.QtWidgets import QFileDialog
 
 from app.core.bundle import LICENSES_FILE, bundled
 from app.core.events import LogMessage
@@ -59,7 +59,6 @@ class Commands(QObject):
             "sample": self.use_sample,
             "reveal": self.reveal_shown,
             "export": self.export_shown,
-            "close": self.close_window,
             "about": self.show_about,
             "licenses": self.show_licenses,
             "add": self.add_dataset,
@@ -116,10 +115,6 @@ class Commands(QObject):
     def use_sample(self) -> None:
         self._window.show_intake()
         self._intake.use_sample()
-
-    def close_window(self) -> None:
-        """The one that the user looks at: the settings or the guide, if they are in front."""
-        (QApplication.activeWindow() or self._window).close()
 
     @Slot(object)
     def reveal(self, path: Path) -> None:

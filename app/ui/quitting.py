@@ -54,6 +54,10 @@ class Quitting(QObject):
             self._window.showMinimized()
         return False
 
+    def close_front(self) -> None:
+        """Close the window that the user looks at: the settings or the guide, if in front."""
+        (QApplication.activeWindow() or self._window).close()
+
     def quit(self) -> None:
         """Quit now, or once the run in progress was stopped, if the user agrees."""
         if self.may_quit():

@@ -116,6 +116,21 @@ def test_without_a_dock_and_without_a_run_it_closes(make: Callable[[bool], Closi
     assert make(False).window.close()
 
 
+def test_close_is_about_the_window_in_front(make: Callable[[bool], Closing], qtbot: QtBot) -> None:
+    closing = make(False)
+    front = QWidget(closing.window, Qt.WindowType.Window)
+    with qtbot.waitActive(front):
+        front.show()
+        front.activateWindow()
+    closing.quitting.close_front()
+    assert not front.isVisible()
+    assert closing.window.isVisible()
+    with qtbot.waitActive(closing.window):
+        closing.window.activateWindow()
+    closing.quitting.close_front()
+    assert not closing.window.isVisible()
+
+
 @pytest.mark.parametrize("has_dock", [True, False])
 def test_quitting_offers_what_the_platform_has(
     make: Callable[[bool], Closing], has_dock: bool
