@@ -1,6 +1,6 @@
 """The composition root of the window: builds and wires every part once, and ends them in order."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal, Slot
@@ -11,15 +11,20 @@ from app.core.config import TrainingConfig
 from app.core.errors import InputError
 from app.core.paths import home_dir, logs_dir, runs_dir
 from app.library.queue_file import QUEUE_FILE
-from app.ui import icons
+from app.ui import desktop, icons
 from app.ui.app_state import AppState
 from app.ui.appearance import Appearance
+from app.ui.away.away import Away
+from app.ui.away.dock import Dock
+from app.ui.away.notifications import Notifications
+from app.ui.away.sleep_guard import SleepGuard
 from app.ui.collecting import Collecting
 from app.ui.commands import Commands
 from app.ui.data.data_work import DataWork
 from app.ui.edit_commands import EditCommands
 from app.ui.errors_shown import ErrorSink
 from app.ui.export import CheckpointExport
+from app.ui.guide.guide import Guide
 from app.ui.idle_work import IdleWork
 from app.ui.interrupts import Interrupts
 from app.ui.keeping_default import KeepingDefault, default_config
@@ -65,6 +70,7 @@ class Nestling(QObject):
 
     def __init__(self, application: QApplication, config: TrainingConfig | None = None) -> None:
         super().__init__()
+        self._application = application
         self.collecting = Collecting(self)
         self.compute = ComputeThread(self)
         self.background = BackgroundTasks(self)
@@ -87,6 +93,10 @@ class Nestling(QObject):
         self.live_series, self.pace = LiveSeries(self.state), RunPace(self.state)
         self.live_run = LiveRunWatch(self.state, self.pace)
         self.trial = Trial(self.state, self.compute)
+        self.away = Away(
+            self.state, settings, SleepGuard(self), Notifications(self, icons.app_icon()),
+            Dock(application, icons.app_icon()) if desktop.HAS_DOCK else None,
+        )  # fmt: skip
         self._make_window(settings)
         self._wire_pages()
         self._wire_playground()
@@ -126,7 +136,8 @@ class Nestling(QObject):
         self.try_commands = TryCommands(self.window, self.playground, self.background, runs_dir())
         self.opening = Opening(self.window, self.commands, self.library_commands, self.try_commands)
         self.keeping = KeepingDefault(state, settings)
-        self.settings_window = SettingsWindow(self.window, self.appearance, self.keeping)
+        self.settings_window = SettingsWindow(self.window, self.appearance, self.keeping, self.away)
+        self.guide = Guide(self.window, self.appearance)
         self.menus = Menus(self.window, actions, EditCommands(self.undo), self._handlers())
 
     def _handlers(self) -> dict[str, Handler]:
@@ -136,6 +147,10 @@ class Nestling(QObject):
             **self.commands.handlers(),
             **places,
             "settings": self.settings_window.show,
+            "close": self.quitting.close_front,
+            "quit": self.quitting.quit,
+            "guide": self.guide.show,
+            "show_window": self.window.come_forward,
             "save_settings": lambda: self.library_commands.exports.ask_plan(self.state.config),
             "start_queue": self.queue.start,
             "pause_queue": self.queue.hold,
@@ -155,6 +170,8 @@ class Nestling(QObject):
             self.runs.opened.back_requested.emit()
 
     def _find(self) -> None:
+        if self.guide.find():
+            return
         self.window.show_place(Place.RUNS)
         self.runs.search()
 
@@ -230,7 +247,9 @@ class Nestling(QObject):
         window.dragged_over.connect(self.new_run.highlight_drop)
         window.first_painted.connect(self._load_the_rest)
         window.closed.connect(self._remember)
-        self.quitting.ready.connect(window.close)
+        self.quitting.ready.connect(self._leave)
+        self.live_run.changed.connect(self.away.show_progress)
+        self.away.run_requested.connect(self._show_run)
         self.control.run_ended.connect(self.library_commands.refresh)
         self.queue.failed.connect(commands.tell_failure)
         self.queue.went_on.connect(commands.tell_queue_went_on)
@@ -280,6 +299,18 @@ class Nestling(QObject):
         """A click on the place that is shown already leads back to the list of all runs."""
         if place is Place.RUNS:
             self.runs.show_list()
+
+    @Slot(object)
+    def _show_run(self, run_dir: Path | None) -> None:
+        self.window.come_forward()
+        if run_dir is not None:
+            self.library_commands.open_run(run_dir)
+            self.window.show_place(Place.RUNS)
+
+    @Slot()
+    def _leave(self) -> None:
+        self.window.close()
+        self._application.quit()
 
     @Slot()
     def _remember(self) -> None:
@@ -332,6 +363,7 @@ class Nestling(QObject):
         """End both threads; a run that is still going keeps a checkpoint."""
         self.errors.uninstall()
         self.idle_work.shut_down()
+        self.away.shut_down()
         self.preview.shut_down()
         self.data_work.shut_down()
         self.settings.close()
@@ -353,6 +385,14 @@ def run_app(
     one_window.shown_again.connect(nestling.window.come_forward)
     interrupts = Interrupts(nestling)
     interrupts.interrupted.connect(nestling.quitting.stop_and_quit)
+    for returning in (
+        nestling.away.note_application_state,
+        nestling.quitting.note_application_state,
+    ):
+        application.applicationStateChanged.connect(returning)
+    application.may_quit = nestling.quitting.may_quit
+    application.setQuitOnLastWindowClosed(not desktop.HAS_DOCK)
+    application.paths_opened.connect(lambda _: nestling.window.come_forward())
     application.paths_opened.connect(nestling.opening.open_paths)
     nestling.window.first_painted.connect(application.hand_over)
     nestling.errors.install()
@@ -389,12 +429,17 @@ class NestlingApplication(QApplication):
         super().__init__(argv)
         self._waiting: list[Path] = []
         self._is_window_there = False
+        self.may_quit: Callable[[], bool] = lambda: True
+        """Asked when the system ends the app: from the Dock's menu, or to log out."""
 
     def event(self, event: QEvent) -> bool:
         if isinstance(event, QFileOpenEvent) and event.file():
             self._waiting.append(Path(event.file()))
             if self._is_window_there and len(self._waiting) == 1:
                 QTimer.singleShot(0, self.hand_over)  # once all events of this moment are in
+            return True
+        if event.type() == QEvent.Type.Quit and not self.may_quit():
+            event.ignore()
             return True
         return super().event(event)
 

@@ -71,6 +71,11 @@ def resources_dir() -> Path:
     return installed if installed.is_dir() else package.parent / "resources"
 
 
+def guide_dir() -> Path:
+    """The pages of the built-in guide, in the order of their names."""
+    return resources_dir() / "guide"
+
+
 def shipped(path: Path) -> Path:
     """The same file of this copy of the app, where `path` is another copy's and is gone: the app
     was moved, or another install began the run."""

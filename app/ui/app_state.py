@@ -255,6 +255,11 @@ class AppState(QObject):
         """Of the run in progress, or the last one; None until it has a folder."""
         return self.started.run_dir if self.started is not None else self._resumed_dir
 
+    @property
+    def is_resumed(self) -> bool:
+        """The run in progress, or the last one, began with a checkpoint of its own."""
+        return self._resumed_dir is not None
+
     def is_training(self, run_dir: Path) -> bool:
         """Whether this is the run in progress here."""
         return self.phase.is_active and self.run_dir == run_dir

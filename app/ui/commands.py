@@ -59,7 +59,6 @@ class Commands(QObject):
             "sample": self.use_sample,
             "reveal": self.reveal_shown,
             "export": self.export_shown,
-            "close": self.close_window,
             "about": self.show_about,
             "licenses": self.show_licenses,
             "add": self.add_dataset,
@@ -116,9 +115,6 @@ class Commands(QObject):
     def use_sample(self) -> None:
         self._window.show_intake()
         self._intake.use_sample()
-
-    def close_window(self) -> None:
-        self._window.close()
 
     @Slot(object)
     def reveal(self, path: Path) -> None:

@@ -6,6 +6,8 @@ from pathlib import Path
 from PySide6.QtCore import QProcess, QUrl
 from PySide6.QtGui import QDesktopServices
 
+HAS_DOCK = sys.platform == "darwin"
+"""An app without a window stays open, and its icon brings the window back."""
 REVEAL_LABEL = "Reveal in Finder" if sys.platform == "darwin" else "Show in Files"
 
 
@@ -14,6 +16,11 @@ def reveal(path: Path) -> bool:
     if sys.platform == "darwin":
         return QProcess.startDetached("/usr/bin/open", ["-R", str(path)])[0]
     return QDesktopServices.openUrl(QUrl.fromLocalFile(str(path if path.is_dir() else path.parent)))
+
+
+def open_web(url: QUrl) -> bool:
+    """Open a web page in the user's browser; False when the desktop has none."""
+    return url.scheme() in ("http", "https") and QDesktopServices.openUrl(url)
 
 
 def open_text(path: Path) -> bool:

@@ -60,7 +60,7 @@ class Menus:
         self._item(menu, "&Close Window", "close", _KEYS.Close)
         quit_role, settings_role = QAction.MenuRole.QuitRole, QAction.MenuRole.PreferencesRole
         self._item(menu, "Settin&gs…", "settings", "Ctrl+,", settings_role)
-        self._item(menu, "&Quit Nestling", "close", _KEYS.Quit, quit_role)
+        self._item(menu, "&Quit Nestling", "quit", _KEYS.Quit, quit_role)
 
     def show_recent(self, recent: Sequence[tuple[str, Path]], open_path: Callable[[Path], None],
                     clear: Handler) -> None:  # fmt: skip
@@ -136,9 +136,13 @@ class Menus:
         menu = self._menu("&Window")
         self._item(menu, "&Minimize", "minimize", "Ctrl+M")
         self._item(menu, "&Zoom", "zoom")
+        menu.addSeparator()
+        self._item(menu, "&Nestling", "show_window", "Ctrl+0")
 
     def _help(self) -> None:
         menu = self._menu("&Help")
+        self._item(menu, "Nestling &Guide", "guide", _KEYS.HelpContents)
+        menu.addSeparator()
         if bundled(LICENSES_FILE) is not None:  # an install has them beside its packages
             self._item(menu, "Acknowledgements", "licenses")
         self._item(menu, "Show &Log Folder", "logs")

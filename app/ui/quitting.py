@@ -1,57 +1,122 @@
-"""Quitting during a run: asks first, then waits until the run has kept its checkpoint."""
+"""Closing the window and quitting while a run is in progress: a closed window leaves the run
+going, quitting asks first and waits until the run has kept its checkpoint.
 
-from PySide6.QtCore import QObject, Signal
-from PySide6.QtWidgets import QMessageBox, QWidget
+Knows no page. Where there is a Dock, a closed window is hidden and the app stays open; elsewhere
+it quits with its window, so the window is minimized as long as a run is in progress.
+"""
 
-from app.ui.app_state import AppState
+from PySide6.QtCore import QObject, Qt, Signal
+from PySide6.QtWidgets import QApplication, QMessageBox
+
+from app.core.one_line import one_line
+from app.ui import desktop
+from app.ui.app_state import AppState, Phase
+from app.ui.main_window import MainWindow
 from app.ui.plain_text import dialog
 from app.ui.run_control import RunControl
+
+_MOST_OF_A_NAME = 80
+_ROLES = QMessageBox.ButtonRole
 
 
 class Quitting(QObject):
     decided = Signal()
-    """The run in progress is about to be stopped so that the window can be closed."""
+    """The run in progress is about to be stopped so that the app can be quit."""
     ready = Signal()
-    """The run that was in the way is over: the window can be closed."""
+    """Nothing is in the way of quitting any more."""
 
-    def __init__(self, state: AppState, control: RunControl, window: QWidget) -> None:
+    def __init__(
+        self,
+        state: AppState,
+        control: RunControl,
+        window: MainWindow,
+        *,
+        has_dock: bool = desktop.HAS_DOCK,
+    ) -> None:
         super().__init__(window)
         self._state, self._control, self._window = state, control, window
+        self._has_dock = has_dock
         self.is_decided = False
         self.question: QMessageBox | None = None
-        control.run_ended.connect(self._go_on)
+        self._why_open = ""
+        """What the notice of a window says that was not closed; untrue once the run has ended."""
+        control.run_ended.connect(self._note_end)
 
     def may_close(self) -> bool:
+        """Whether the window may go; without a Dock a run in progress keeps it, minimized."""
+        if self._has_dock or not self._state.phase.is_active:
+            return True
+        if self._state.phase is Phase.STOPPING:
+            self.is_decided = True
+        elif not self.is_decided:
+            self._why_open = f"{self._standing()} To stop it, choose File > Quit Nestling."
+            self._window.notice.tell(self._why_open, is_lasting=True)
+            self._window.showMinimized()
+        return False
+
+    def close_front(self) -> None:
+        """Close the window that the user looks at: the settings or the guide, if in front."""
+        (QApplication.activeWindow() or self._window).close()
+
+    def quit(self) -> None:
+        """Quit now, or once the run in progress was stopped, if the user agrees."""
+        if self.may_quit():
+            self.ready.emit()
+
+    def may_quit(self) -> bool:
         """Whether nothing is in the way; otherwise asks, and `ready` comes if the user agrees."""
         if not self._state.phase.is_active:
             return True
-        if not self.is_decided and self.question is None:
+        if self._state.phase is Phase.STOPPING:
+            self.is_decided = True
+        elif not self.is_decided and self.question is None:
+            self._window.come_forward()
             self._ask()
         return False
 
     def stop_and_quit(self) -> None:
         self.is_decided = True
-        self.decided.emit()
+        if self._state.phase is not Phase.STOPPING:  # a queue is paused by the user's own Stop
+            self.decided.emit()
         self._control.stop()
         if not self._state.phase.is_active:
             self.ready.emit()
 
+    def note_application_state(self, application_state: Qt.ApplicationState) -> None:
+        """A click on the Dock icon brings back a window that was closed."""
+        is_active = application_state is Qt.ApplicationState.ApplicationActive
+        windows = QApplication.topLevelWidgets()
+        if is_active and self._has_dock and not any(one.isVisible() for one in windows):
+            self._window.come_forward()
+
     def _ask(self) -> None:
-        box = dialog(self._window, "A run is in progress.", f"Stop it and quit? {self._kept()}")
+        is_paused = self._state.phase is Phase.PAUSED
+        box = dialog(self._window, self._standing(), self._consequence())
         box.setIcon(QMessageBox.Icon.Question)
-        stop = box.addButton("Stop and Quit", QMessageBox.ButtonRole.AcceptRole)
-        cancel = box.addButton(QMessageBox.StandardButton.Cancel)
-        box.setDefaultButton(stop)
-        box.setEscapeButton(cancel)
+        stop = box.addButton("Stop and Quit", _ROLES.AcceptRole)
+        keep = box.addButton("Cancel" if is_paused else "Keep Training", _ROLES.RejectRole)
+        if self._has_dock and not is_paused:
+            hide = box.addButton("Hide Window and Keep Training", _ROLES.ActionRole)
+            hide.clicked.connect(self._window.close)
+        box.setDefaultButton(stop if self._is_anything_kept() else keep)
+        box.setEscapeButton(keep)
         box.setWindowModality(box.windowModality().WindowModal)
         box.finished.connect(lambda _: self._take_answer(box.clickedButton() is stop))
         self.question = box
         box.open()
 
-    def _kept(self) -> str:
-        if self._state.step is None and self._state.checkpoint is None:
-            return "It has made no step yet, so nothing of it is kept."
-        return "A checkpoint is kept."
+    def _standing(self) -> str:
+        how = "paused" if self._state.phase is Phase.PAUSED else "still training"
+        return f"“{one_line(self._state.run_name, _MOST_OF_A_NAME)}” is {how}."
+
+    def _is_anything_kept(self) -> bool:
+        state = self._state
+        return state.is_resumed or state.step is not None or state.checkpoint is not None
+
+    def _consequence(self) -> str:
+        if not self._is_anything_kept():
+            return "It hasn't finished its first step. If you quit now, nothing of it is kept."
+        return "If you quit now, a checkpoint is saved. You can resume the run later."
 
     def _take_answer(self, is_agreed: bool) -> None:
         if self.question is not None:
@@ -60,6 +125,11 @@ class Quitting(QObject):
         if is_agreed:
             self.stop_and_quit()
 
-    def _go_on(self) -> None:
+    def _note_end(self) -> None:
+        notice = self._window.notice
+        if self._why_open and notice.text.text() == self._why_open:
+            notice.hide()
+        if self.question is not None:
+            self.question.reject()
         if self.is_decided:
             self.ready.emit()

@@ -1,19 +1,23 @@
-"""The app's own settings, as ⌘, opens them: the appearance, and what new runs begin with."""
+"""The app's own settings, as ⌘, opens them: appearance, new runs, notifications."""
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QCheckBox, QDialog, QGridLayout, QVBoxLayout, QWidget
 
 from app.ui.appearance import Appearance, Look
+from app.ui.away.away import Away
 from app.ui.keeping_default import KeepingDefault
 from app.ui.widgets.building import GRID_PX, label
 from app.ui.widgets.fields import CalmComboBox
 
 _LOOKS = {Look.SYSTEM: "Same as system", Look.LIGHT: "Light", Look.DARK: "Dark"}
 _WIDTH_PX = 420
+_RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 
 
 class SettingsWindow(QDialog):
-    def __init__(self, window: QWidget, appearance: Appearance, keeping: KeepingDefault) -> None:
+    def __init__(
+        self, window: QWidget, appearance: Appearance, keeping: KeepingDefault, away: Away
+    ) -> None:
         super().__init__(window)
         self.setWindowTitle("Settings")
         self.setMinimumWidth(_WIDTH_PX)
@@ -25,19 +29,28 @@ class SettingsWindow(QDialog):
         self.keep.setChecked(keeping.action.isChecked())
         self.keep.toggled.connect(keeping.action.setChecked)
         keeping.action.toggled.connect(self.keep.setChecked)
+        self.notify = QCheckBox("When a run finishes or fails")
+        self.notify.setChecked(away.is_notifying)
+        self.notify.toggled.connect(away.choose_notifying)
         grid = QGridLayout()
         grid.setHorizontalSpacing(2 * GRID_PX)
-        grid.setVerticalSpacing(2 * GRID_PX)
+        grid.setVerticalSpacing(GRID_PX // 2)
         grid.setColumnStretch(1, 1)
-        right = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
-        caption = label("Appearance:")
-        caption.setBuddy(self.look)
-        grid.addWidget(caption, 0, 0, right)
-        grid.addWidget(self.look, 0, 1)
-        grid.addWidget(label("New runs:"), 1, 0, right)
-        grid.addWidget(self.keep, 1, 1)
-        note = label("Other checkpoints are removed during the run.", "caption", wraps=True)
-        grid.addWidget(note, 2, 1)
+        self._grid = grid
+        self._add("Appearance:", self.look)
+        self._add("New runs:", self.keep, "Other checkpoints are removed during the run.")
+        self._add("Notifications:", self.notify, "Only while you use another app.")
         whole = QVBoxLayout(self)
         whole.setContentsMargins(3 * GRID_PX, 3 * GRID_PX, 3 * GRID_PX, 3 * GRID_PX)
         whole.addLayout(grid)
+
+    def _add(self, caption: str, control: QWidget, note: str = "") -> None:
+        """A setting under those that are there, with a sentence on what it does."""
+        grid, row = self._grid, self._grid.rowCount() + 1
+        grid.setRowMinimumHeight(row - 1, GRID_PX)
+        beside = label(caption)
+        beside.setBuddy(control)
+        grid.addWidget(beside, row, 0, _RIGHT)
+        grid.addWidget(control, row, 1)
+        if note:
+            grid.addWidget(label(note, "caption", wraps=True), row + 1, 1)

@@ -12,10 +12,11 @@ from app.core.errors import AppError
 from app.core.paths import logs_dir
 
 START_LOG, CRASH_LOG = "start.log", "crash.log"
-_SCRIPT = (
-    'on run {title, text}\ndisplay alert title message text as critical buttons {"Quit"}\nend run'
-)
-"""The texts are arguments of the script, never part of it."""
+_SCRIPT = """on run argv
+display alert (item 1 of argv) message (item 2 of argv) as critical buttons {"Quit"}
+end run"""
+"""The texts are arguments of the script, never part of it. `text` is a class of AppleScript's own:
+it can't be the name of one."""
 
 
 def log_crashes() -> None:

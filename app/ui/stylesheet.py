@@ -139,7 +139,9 @@ def _buttons(t: Theme) -> str:
     QPushButton:focus {{ border: 1px solid {t.accent}; }}
     QPushButton:disabled {{ color: {t.disabled_text}; background: transparent; }}
     QPushButton#primary, QMessageBox QPushButton:default {{ background: {t.accent};
-        color: {t.on_accent}; border: 1px solid {t.accent}; font-weight: 600; }}
+        color: {t.on_accent}; border: 1px solid {t.accent}; }}
+    /* Not of a dialog's default: Qt measures a button before it is one. */
+    QPushButton#primary {{ font-weight: 600; }}
     QPushButton#primary:focus {{ border: 1px solid {t.text}; }}
     QPushButton#primary:disabled {{ background: {t.raised}; color: {t.disabled_text};
         border-color: {t.border}; }}
@@ -230,6 +232,17 @@ def _lists(t: Theme) -> str:
         selection-color: {t.text}; }}
     RunView QPlainTextEdit {{ border: 1px solid {t.border}; border-radius: 12px; padding: 10px; }}
     RunView QPlainTextEdit:focus {{ border-color: {t.accent}; }}
+    QWidget#guide_pages {{ background: {t.sidebar}; border-right: 1px solid {t.border}; }}
+    QListWidget#guide_pages {{ background: transparent; color: {t.text}; border: none;
+        outline: none; }}
+    QListWidget#guide_pages::item {{ padding: 0 10px; border: 1px solid transparent;
+        border-radius: 6px; min-height: 28px; }}
+    QListWidget#guide_pages::item:hover {{ background: {t.raised}; }}
+    QListWidget#guide_pages::item:selected {{ background: {t.selection}; color: {t.text}; }}
+    QListWidget#guide_pages::item:selected:focus {{ border-color: {t.accent}; }}
+    QTextBrowser#guide {{ background: {t.surface}; color: {t.text}; border: 1px solid {t.surface};
+        selection-background-color: {t.accent}; selection-color: {t.on_accent}; }}
+    QTextBrowser#guide:focus {{ border-color: {t.accent}; }}
     QTableView::item {{ padding: 0 10px; border: none; }}
     QTableView:focus {{ border-color: {t.accent}; }}
     QTableView[drop="true"] {{ background: {t.selection}; border-color: {t.accent}; }}

@@ -1,6 +1,6 @@
 """Pictures of every place and state, in both themes and three sizes, to be looked at.
 
-`python -m tests.ui.screenshots FOLDER [--only NAME]` takes a few minutes. Its runs are in a
+`python -m tests.ui.screenshots FOLDER [--only NAME,NAME]` takes a few minutes. Its runs are in a
 temporary home.
 """
 
@@ -18,6 +18,7 @@ from PySide6.QtWidgets import QWidget
 
 from app.application import Nestling, make_application
 from app.core.paths import HOME_VARIABLE
+from app.ui import desktop
 from app.ui.appearance import Look
 from app.ui.places import Place
 
@@ -34,7 +35,7 @@ class Camera:
         self._nestling, self._folder, self._only = nestling, folder, only
 
     def take(self, name: str, shown: QWidget | None = None) -> None:
-        if self._only not in name:
+        if not any(part in name for part in self._only.split(",")):
             return
         for look in LOOKS:
             self._nestling.appearance.choose(look)
@@ -91,12 +92,38 @@ def take_all(nestling: Nestling, camera: Camera, home: Path) -> None:
     nestling.settings_window.show()
     camera.take("settings", nestling.settings_window)
     nestling.settings_window.close()
+    look_up(nestling, camera)
+
+
+def look_up(nestling: Nestling, camera: Camera) -> None:
+    nestling.guide.show()
+    guide = nestling.guide.window
+    assert guide is not None
+    for number in range(guide.list.count()):
+        guide.list.setCurrentRow(number)
+        camera.take(f"guide-{number + 1}", guide)
+    guide.search.setText("memory")
+    camera.take("guide-search", guide)
+    guide.close()
+
+
+def ask_to_quit(nestling: Nestling, camera: Camera) -> None:
+    for name, has_dock in (("quit", False), ("quit-with-dock", True)):
+        nestling.quitting._has_dock = has_dock
+        nestling.quitting.quit()
+        question = nestling.quitting.question
+        assert question is not None
+        camera.take(name, question)
+        question.reject()
+    nestling.quitting._has_dock = desktop.HAS_DOCK
 
 
 def train(nestling: Nestling, camera: Camera) -> None:
     window, state = nestling.window, nestling.state
     nestling.actions.start.trigger()
     camera.take("run-preparing")
+    wait_until(lambda: state.step is not None and state.step.step >= 5)
+    ask_to_quit(nestling, camera)
     wait_until(lambda: state.step is not None and state.step.step >= 25)
     nestling.actions.pause.trigger()
     wait_until(lambda: nestling.state.phase.name == "PAUSED")

@@ -169,14 +169,6 @@ def test_what_a_folder_says_is_never_read_as_html(page: ModelsPage) -> None:
     assert page.list.details.facts["License"].text() == "<i>"
 
 
-def test_while_a_run_is_in_progress_no_model_can_be_used(page: ModelsPage) -> None:
-    page.set_busy("A run is in progress.")
-    assert not page.list.details.use.isEnabled()
-    assert "A run is in progress." in page.list.details.use.toolTip()
-    page.set_busy("")
-    assert page.list.details.use.isEnabled()
-
-
 # -- keys, menu, drops -------------------------------------------------------------------------
 
 

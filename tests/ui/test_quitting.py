@@ -36,10 +36,11 @@ def test_an_idle_window_closes_without_asking(nestling: Nestling) -> None:
 def test_quitting_during_a_run_asks_and_leaves_a_checkpoint(
     running: Nestling, qtbot: QtBot
 ) -> None:
-    assert not running.window.close()
+    running.quitting.quit()
     question = running.quitting.question
     assert question is not None
-    assert question.text() == "A run is in progress."
+    assert question.text() == "“chats” is still training."
+    assert "You can resume the run later" in question.informativeText()
     answer(question, "Stop and Quit")
     assert running.state.phase is Phase.STOPPING
     assert running.runs.opened.head.pill.text() == "Stopping…"
@@ -91,10 +92,11 @@ def test_a_run_stopped_in_its_first_validation_leaves_nothing_and_says_so(
 def test_quitting_before_the_first_step_promises_no_checkpoint(
     validating: Nestling, qtbot: QtBot
 ) -> None:
-    validating.window.close()
+    validating.quitting.quit()
     question = validating.quitting.question
     assert question is not None
     assert "nothing of it is kept" in question.informativeText()
+    assert question.defaultButton().text() == "Keep Training"
     answer(question, "Stop and Quit")
     qtbot.waitUntil(lambda: not validating.window.isVisible())
 
@@ -133,13 +135,11 @@ def test_the_window_is_quit_while_a_chat_template_never_ends(
     assert nestling.state.finished.message == "Stopped before the first step."
 
 
-def test_cancel_lets_the_run_go_on(running: Nestling, qtbot: QtBot) -> None:
-    assert not running.window.close()
+def test_keep_training_lets_the_run_go_on(running: Nestling, qtbot: QtBot) -> None:
+    running.quitting.quit()
     question = running.quitting.question
     assert question is not None
-    button = question.button(QMessageBox.StandardButton.Cancel)
-    assert button is not None
-    button.click()
+    answer(question, "Keep Training")
     assert running.window.isVisible()
     assert running.state.step is not None
     step = running.state.step.step
@@ -149,7 +149,8 @@ def test_cancel_lets_the_run_go_on(running: Nestling, qtbot: QtBot) -> None:
 def test_a_paused_run_can_be_quit_too(running: Nestling, qtbot: QtBot) -> None:
     running.actions.pause.trigger()
     qtbot.waitUntil(lambda: running.state.phase is Phase.PAUSED)
-    running.window.close()
+    running.quitting.quit()
     assert running.quitting.question is not None
+    assert running.quitting.question.text() == "“chats” is paused."
     answer(running.quitting.question, "Stop and Quit")
     qtbot.waitUntil(lambda: not running.window.isVisible())

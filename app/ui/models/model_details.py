@@ -122,9 +122,8 @@ class ModelDetails(QWidget):
         return buttons
 
     def show_model(
-        self, model: "ModelDescription", state: str, tone: str, available_bytes: int, why_not: str
+        self, model: "ModelDescription", state: str, tone: str, available_bytes: int
     ) -> None:
-        """`why_not` says why no model can be used now."""
         self.name.setText(one_line(model.name))
         self.state.setText(state)
         restyle(self.state, "tone", tone)
@@ -138,7 +137,7 @@ class ModelDetails(QWidget):
         for fact, text in _facts(model).items():
             self.facts[fact].setText(one_line(text, _MOST_CHARACTERS) or UNKNOWN)
         unread = "" if model.is_read else "The model is being read."
-        allow(self.use, model.problem or unread or why_not, "Train on this base model next")
+        allow(self.use, model.problem or unread, "Train on this base model next")
 
 
 def _facts(model: "ModelDescription") -> dict[str, str]:

@@ -34,7 +34,6 @@ class ModelsList(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.why_not_use = ""
         self.available_bytes = 0
         self.models = ModelsModel()
         self.table = self._make_table()
@@ -106,7 +105,7 @@ class ModelsList(QWidget):
         self.details.setVisible(model is not None)
         if model is not None:
             state, tone = self.models.state(model), self.models.tone(model)
-            self.details.show_model(model, state, tone, self.available_bytes, self.why_not_use)
+            self.details.show_model(model, state, tone, self.available_bytes)
 
     def set_theme(self, theme: Theme) -> None:
         self.models.set_theme(theme)

@@ -101,12 +101,6 @@ class ModelsPage(QWidget):
         self.list.select(folder)
         self._refresh()
 
-    def set_busy(self, why_not: str) -> None:
-        """Why no model can be chosen now; empty if one can."""
-        if why_not != self.list.why_not_use:
-            self.list.why_not_use = why_not
-            self.list.refresh_details()
-
     def set_theme(self, theme: Theme) -> None:
         self.list.set_theme(theme)
 

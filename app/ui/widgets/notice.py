@@ -13,6 +13,7 @@ from app.ui.theme import LIGHT, Theme
 from app.ui.widgets.building import GRID_PX, LEAST_WRAPPED_PX, button, label, restyle
 
 MOST_WORDS = 600
+MOST_IN_TIP = 4000
 WIDTH_PX, MARGIN_PX = 560, 2 * GRID_PX
 CONFIRMED_FOR_MS = 8000
 """So long a confirmation is shown that asks for nothing; problems stay until they are dismissed."""
@@ -85,6 +86,8 @@ class Notice(QFrame):
         self._is_lasting, self.is_problem, self._act = is_lasting, is_problem, act
         sentence = one_line(text, MOST_WORDS)
         self.text.setText(sentence)
+        is_cut = sentence != one_line(text, MOST_IN_TIP)
+        set_tip(self.text, one_line(text, MOST_IN_TIP) if is_cut else "", is_wrapped=True)
         self.setAccessibleName(sentence)
         self.action.setText(action)
         self.action.setAccessibleName(action or "Do what the notice offers")

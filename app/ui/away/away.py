@@ -1,0 +1,92 @@
+"""What a run does to the desktop while the user is elsewhere: it keeps the computer awake, and
+says how far it is and how it ended.
+
+Knows the state and the seams of this folder; knows no page.
+"""
+
+from pathlib import Path
+
+from PySide6.QtCore import QObject, Qt, Signal, Slot
+from PySide6.QtWidgets import QApplication
+
+from app.ui.app_state import AppState, Phase
+from app.ui.away.dock import Dock
+from app.ui.away.notifications import Notifications
+from app.ui.away.sleep_guard import SleepGuard
+from app.ui.live_run import LiveRun
+from app.ui.remembered import Remembered
+
+_KEY = "away/notify"
+
+
+class Away(QObject):
+    run_requested = Signal(object)
+    """Path of the run whose notification was clicked; None if it has no folder."""
+
+    def __init__(
+        self,
+        state: AppState,
+        settings: Remembered,
+        guard: SleepGuard,
+        notifications: Notifications,
+        dock: Dock | None,
+    ) -> None:
+        super().__init__(state)
+        self._state, self._settings = state, settings
+        self._guard, self._notifications, self._dock = guard, notifications, dock
+        self._ended: Path | None = None
+        self._unseen = 0
+        state.phase_changed.connect(self._follow_phase)
+        notifications.clicked.connect(lambda: self.run_requested.emit(self._ended))
+
+    @property
+    def is_notifying(self) -> bool:
+        return str(self._settings.value(_KEY, True)).lower() != "false"
+
+    def choose_notifying(self, is_on: bool) -> None:
+        self._settings.set(_KEY, is_on)
+
+    @Slot(object)
+    def show_progress(self, live: LiveRun | None) -> None:
+        if self._dock is not None:
+            self._dock.show_progress(live.share if live is not None else None)
+
+    @Slot(object)
+    def note_application_state(self, application_state: Qt.ApplicationState) -> None:
+        if application_state is Qt.ApplicationState.ApplicationActive:
+            self._note_seen()
+
+    def shut_down(self) -> None:
+        self._guard.turn_off()
+        self._note_seen()
+        if self._dock is not None:
+            self._dock.show_progress(None)
+
+    def _follow_phase(self) -> None:
+        phase = self._state.phase
+        if phase.is_active and phase is not Phase.PAUSED:
+            self._guard.turn_on()
+        else:
+            self._guard.turn_off()
+        if phase in (Phase.FINISHED, Phase.FAILED):
+            self._tell_end()
+
+    def _tell_end(self) -> None:
+        """Not of a run that the user has stopped, nor to a user who looks at the window."""
+        finished, failure = self._state.finished, self._state.run_failure
+        is_stopped = finished is not None and finished.outcome == "stopped"
+        if is_stopped or QApplication.activeWindow() is not None:
+            return
+        self._ended, self._unseen = self._state.run_dir, self._unseen + 1
+        if self._dock is not None:
+            self._dock.show_count(self._unseen)
+        if self.is_notifying:
+            how = "failed" if self._state.phase is Phase.FAILED else "finished"
+            message = failure.message if failure else finished.message if finished else ""
+            self._notifications.post(f"“{self._state.run_name}” {how}", message)
+
+    def _note_seen(self) -> None:
+        self._unseen = 0
+        self._notifications.clear()
+        if self._dock is not None:
+            self._dock.show_count(0)

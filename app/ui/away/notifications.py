@@ -1,0 +1,64 @@
+"""Notifications of the desktop: one is posted, and taken away once it has been seen.
+
+On a Mac `osascript` posts them, which needs no signed app; elsewhere the tray does, or
+`notify-send` where the desktop has no tray.
+"""
+
+import sys
+
+from PySide6.QtCore import QObject, QProcess, QStandardPaths, Signal
+from PySide6.QtGui import QIcon
+from PySide6.QtWidgets import QSystemTrayIcon
+
+from app.core.one_line import one_line
+
+TOOLS = {"darwin": "osascript", "linux": "notify-send"}
+_MOST_CHARACTERS = 240
+_SCRIPT = (
+    "on run argv",
+    "display notification (item 2 of argv) with title (item 1 of argv)",
+    "end run",
+)
+"""The texts are arguments of the script, never part of it."""
+_MARKUP = str.maketrans({"<": "‹", ">": "›", "&": "＆"})
+"""Desktops on Linux may read tags and entities in a text; some show escapes as they stand."""
+
+
+class Notifications(QObject):
+    clicked = Signal()
+    """The last one; a Mac doesn't say so."""
+
+    def __init__(self, parent: QObject, icon: QIcon, platform: str = sys.platform) -> None:
+        super().__init__(parent)
+        self._icon, self._platform = icon, platform
+        self._tray: QSystemTrayIcon | None = None
+
+    def post(self, title: str, text: str) -> None:
+        """Nothing happens on a desktop without notifications."""
+        title, text = one_line(title, _MOST_CHARACTERS), one_line(text, _MOST_CHARACTERS)
+        if self._platform == "darwin":
+            script = [part for line in _SCRIPT for part in ("-e", line)]
+            self._run([*script, title, text])
+            return
+        title, text = title.translate(_MARKUP), text.translate(_MARKUP)
+        if QSystemTrayIcon.isSystemTrayAvailable():
+            self._show_tray().showMessage(title, text, self._icon)
+        else:
+            self._run(["--app-name=Nestling", "--", title, text])
+
+    def clear(self) -> None:
+        """The user is back: the icon in the tray goes."""
+        if self._tray is not None:
+            self._tray.hide()
+
+    def _show_tray(self) -> QSystemTrayIcon:
+        if self._tray is None:
+            self._tray = QSystemTrayIcon(self._icon, self)
+            self._tray.messageClicked.connect(self.clicked)
+            self._tray.activated.connect(self.clicked)
+        self._tray.show()  # only what is in the tray can post
+        return self._tray
+
+    def _run(self, arguments: list[str]) -> None:
+        if program := QStandardPaths.findExecutable(TOOLS.get(self._platform, "")):
+            QProcess.startDetached(program, arguments)

@@ -1,0 +1,110 @@
+"""The guide's window: a search and the pages on the left, the chosen page on the right."""
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import Qt, QUrl, Signal
+from PySide6.QtGui import QKeySequence, QShortcut
+from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QListWidget, QVBoxLayout, QWidget
+
+from app.ui.guide.page_view import PageView
+from app.ui.guide.pages import Page
+from app.ui.theme import Theme
+from app.ui.widgets.building import GRID_PX, label
+
+SIZE_PX, MINIMUM_PX, PAGES_PX = (900, 660), (640, 420), 248
+
+
+class GuideWindow(QWidget):
+    web_requested = Signal(QUrl)
+    """A link that leads out of the guide."""
+
+    def __init__(self, window: QWidget, pages: Sequence[Page]) -> None:
+        super().__init__(window, Qt.WindowType.Window)
+        self.setWindowTitle("Nestling Guide")
+        self._pages = tuple(pages)
+        self.search = QLineEdit()
+        self.search.setPlaceholderText("Search")
+        self.search.setAccessibleName("Search the guide")
+        self.search.setClearButtonEnabled(True)
+        self.list = QListWidget()
+        self.list.setObjectName("guide_pages")
+        self.list.setAccessibleName("Pages")
+        self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.nothing = label("No Results", "secondary")
+        self.nothing.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.page = PageView()
+        self._lay_out()
+        self.search.textChanged.connect(self._find)
+        self.search.returnPressed.connect(self.page.find_next)
+        self.list.currentRowChanged.connect(self._show)
+        self.page.link_followed.connect(self._follow)
+        for key, does in (
+            (QKeySequence.StandardKey.Find, self.focus_search),
+            (QKeySequence.StandardKey.Close, self.close),
+        ):
+            QShortcut(key, self, does)  # with all keys that the platform has for it
+        QShortcut(QKeySequence(Qt.Key.Key_Escape), self.search, self.search.clear,
+                  context=Qt.ShortcutContext.WidgetShortcut)  # fmt: skip
+        self._find()
+
+    def _lay_out(self) -> None:
+        left = QWidget()
+        left.setObjectName("guide_pages")
+        left.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        left.setFixedWidth(PAGES_PX)
+        inside = QVBoxLayout(left)
+        inside.setContentsMargins(12, 12, 12, 12)
+        inside.setSpacing(GRID_PX)
+        inside.addWidget(self.search)
+        inside.addWidget(self.nothing)
+        inside.addWidget(self.list, 1)
+        whole = QHBoxLayout(self)
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.setSpacing(0)
+        whole.addWidget(left)
+        whole.addWidget(self.page, 1)
+        self.setMinimumSize(*MINIMUM_PX)
+        self.resize(*SIZE_PX)
+
+    def set_theme(self, theme: Theme) -> None:
+        self.page.set_theme(theme)
+
+    def focus_search(self) -> None:
+        self.search.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        self.search.selectAll()
+
+    def listed(self) -> list[str]:
+        """The titles in the list."""
+        return [self.list.item(row).text() for row in range(self.list.count())]
+
+    def _words(self) -> list[str]:
+        return self.search.text().split()
+
+    def _find(self) -> None:
+        """List the pages that have all words; the one that is shown stays if it has them."""
+        shown = self.list.currentItem()
+        before = shown.data(Qt.ItemDataRole.UserRole) if shown is not None else 0
+        found = [n for n, page in enumerate(self._pages) if page.has(self._words())]
+        self.list.blockSignals(True)
+        self.list.clear()
+        for number in found:
+            self.list.addItem(self._pages[number].title)
+            self.list.item(self.list.count() - 1).setData(Qt.ItemDataRole.UserRole, number)
+        self.list.blockSignals(False)
+        self.nothing.setVisible(not found)
+        if found:
+            self.list.setCurrentRow(found.index(before) if before in found else 0)
+
+    def _show(self, row: int) -> None:
+        if row >= 0:
+            number = self.list.item(row).data(Qt.ItemDataRole.UserRole)
+            self.page.show_page(self._pages[number], self._words())
+
+    def _follow(self, url: QUrl) -> None:
+        """To another page, which the search may not list, or out."""
+        names = [page.file_name for page in self._pages]
+        if url.isRelative() and url.path() in names:
+            self.search.clear()
+            self.list.setCurrentRow(names.index(url.path()))
+        elif not url.isRelative():
+            self.web_requested.emit(url)

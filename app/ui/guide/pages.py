@@ -1,0 +1,33 @@
+"""The guide's pages, read from their files and searched. Knows no Qt."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Page:
+    file_name: str
+    """By which other pages link to it."""
+    title: str
+    markdown: str
+
+    def has(self, words: Sequence[str]) -> bool:
+        """Whether each of these begins a word of the page."""
+        return all(re.search(beginning(word), self.markdown, re.IGNORECASE) for word in words)
+
+
+def beginning(word: str) -> str:
+    """A regular expression, of Python and Qt alike, that finds words that begin so."""
+    return rf"(?<!\w){re.escape(word)}"
+
+
+def read_pages(folder: Path) -> list[Page]:
+    """In the order of their file names; each begins with its title."""
+    pages = []
+    for path in sorted(folder.glob("*.md")):
+        markdown = path.read_text(encoding="utf-8")
+        title = markdown.partition("\n")[0].removeprefix("#").strip()
+        pages.append(Page(path.name, title, markdown))
+    return pages
