@@ -11,7 +11,7 @@ from app.core.config_text import config_of_run
 
 if TYPE_CHECKING:
     from app.core.base_model import BaseModelCheck
-    from app.core.events import EvaluationFinished
+    from app.core.events import EvaluationFinished, RetentionMeasured
     from app.library.run_details import RunDetails
     from app.library.step_records import StepTable
     from app.ui.plots.run_series import RunSeries
@@ -36,6 +36,7 @@ class RunToResume:
     config: TrainingConfig
     table: "StepTable"
     evaluations: "tuple[EvaluationFinished, ...]"
+    retention: "tuple[RetentionMeasured, ...]" = ()
 
 
 def reading_to_resume(run_dir: Path, checkpoint: str | None) -> Callable[[], RunToResume]:
@@ -59,6 +60,7 @@ def reading_to_resume(run_dir: Path, checkpoint: str | None) -> Callable[[], Run
             config,
             details.table.up_to(step),
             tuple(e for e in details.evaluations if e.step <= step),
+            tuple(one for one in details.retention if one.step <= step and not one.is_last),
         )
 
     return work
@@ -82,6 +84,8 @@ def read_run(run_dir: Path) -> ReadRun:
     series.add_table(details.table)
     for evaluation in details.evaluations:
         series.add_evaluation(evaluation)
+    for measured in details.retention:
+        series.add_retention(measured)
     # A long run's steps as they were recorded take more room than all that is drawn of them.
     base_model = check_base_model(details.settings.get("model"), details.facts)
     seconds = float(max(details.table.rows["seconds"], default=0.0))
