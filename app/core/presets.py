@@ -52,7 +52,13 @@ PRESETS: tuple[Preset, ...] = (
         "and a run that starts from an adapter is pulled back to it where earlier runs depend on "
         "it. The run measures how far from its base it comes.",
         _UNIFORM
-        | {"learning_rate": 6e-4, "slow_every": 4, "slow_weight": 4.0, "lasting_pull": 200.0},
+        | {
+            "learning_rate": 6e-4,
+            "slow_every": 4,
+            "slow_weight": 4.0,
+            "lasting_pull": 200.0,
+            "measure_forgetting": True,
+        },
     ),
     Preset(
         "one-pace",
