@@ -149,8 +149,8 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         help="A TOML file of settings, named as the flags with _ for -.",
     )  # fmt: skip
     parser.add_argument(
-        "--preset", choices=[p.name for p in PRESETS], default=argparse.SUPPRESS,
-        help="A ready-made tier plan: " + "; ".join(f"{p.name}: {p.description}" for p in PRESETS),
+        "--preset", choices=[p.name for p in PRESETS], default=argparse.SUPPRESS, metavar="NAME",
+        help="Ready-made settings. " + " ".join(f"{p.name}: {p.description}" for p in PRESETS),
     )  # fmt: skip
     for f in fields(TrainingConfig):
         if f.name != "output":

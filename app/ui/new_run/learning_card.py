@@ -2,7 +2,7 @@
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QMouseEvent
-from PySide6.QtWidgets import QButtonGroup, QLabel, QRadioButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QButtonGroup, QLabel, QPushButton, QRadioButton, QVBoxLayout, QWidget
 
 from app.core.config import TrainingConfig
 from app.core.ways import BY_TIERS, CUSTOM, LEARN_AND_KEEP, WAYS, Way, learning, way_of, with_tiers
@@ -13,6 +13,7 @@ from app.ui.widgets.building import LEAST_WRAPPED_PX, button, card, column, row
 
 _INDENT_PX = 22
 """Where a radio button's text begins."""
+_LINK_PADDING_PX = 5
 
 
 class LearningCard(QWidget):
@@ -28,27 +29,28 @@ class LearningCard(QWidget):
         self._group = QButtonGroup(self)
         frame, inside = card("How it learns")
         self.custom = self._entry(CUSTOM)
-        for way in WAYS:
-            inside.addWidget(self._entry(way))
-        inside.addWidget(self.custom)
         self.combine = button("Combine with Tiers", self._combine, "link")
         set_tip(self.combine, "Let parts of the adapter move at different steps as well")
-        inside.addLayout(row(_INDENT_PX, self.combine, None, spacing=0))
+        for way in WAYS:
+            inside.addWidget(self._entry(way, *([self.combine] if way is LEARN_AND_KEEP else [])))
+        inside.addWidget(self.custom)
         outside = QVBoxLayout(self)
         outside.setContentsMargins(0, 0, 0, 0)
         outside.addWidget(frame)
         state.config_changed.connect(self.refresh)
         self.refresh()
 
-    def _entry(self, way: Way) -> QWidget:
+    def _entry(self, way: Way, *links: QPushButton) -> QWidget:
         choice = QRadioButton(way.title)
         line = _Line(choice)
         choice.clicked.connect(lambda: self._choose(way))
         self._group.addButton(choice)
         self.choices[way.title], self.lines[way.title] = choice, line
-        made = QWidget()
-        made.setLayout(column(choice, spacing=0))
-        made.layout().addLayout(row(_INDENT_PX, line, spacing=0))  # type: ignore[union-attr]
+        made, whole = QWidget(), column(choice, spacing=0)
+        whole.addLayout(row(_INDENT_PX, line, spacing=0))
+        for link in links:
+            whole.addLayout(row(_INDENT_PX - _LINK_PADDING_PX, link, None, spacing=0))
+        made.setLayout(whole)
         self._say(way, way.description)
         return made
 
