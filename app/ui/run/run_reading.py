@@ -12,6 +12,7 @@ from app.core.config_text import config_of_run
 if TYPE_CHECKING:
     from app.core.base_model import BaseModelCheck
     from app.core.events import EvaluationFinished, RetentionMeasured
+    from app.library.chain import EarlierRun
     from app.library.run_details import RunDetails
     from app.library.step_records import StepTable
     from app.ui.plots.run_series import RunSeries
@@ -27,6 +28,8 @@ class ReadRun:
     """Its base model as it is now."""
     training_seconds: float = 0.0
     """How long its steps took, with their validations; 0 where that was not recorded."""
+    chain: "tuple[EarlierRun, ...]" = ()
+    """The runs before it, if it began with an adapter."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,7 @@ def reading(run_dir: Path) -> Callable[[], ReadRun | None]:
 def read_run(run_dir: Path) -> ReadRun:
     """All of a run, also of a broken one. For the background thread."""
     from app.data.model_files import check_base_model
+    from app.library.chain import earlier_runs
     from app.library.run_details import read_details
     from app.library.step_records import no_steps
     from app.ui.plots.run_series import RunSeries
@@ -90,4 +94,5 @@ def read_run(run_dir: Path) -> ReadRun:
     base_model = check_base_model(details.settings.get("model"), details.facts)
     seconds = float(max(details.table.rows["seconds"], default=0.0))
     details = replace(details, table=no_steps())
-    return ReadRun(details, series, perf_counter() - begun, base_model, seconds)
+    chain = earlier_runs(details.facts)
+    return ReadRun(details, series, perf_counter() - begun, base_model, seconds, chain)
