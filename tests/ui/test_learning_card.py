@@ -1,12 +1,16 @@
 """The choice of how a run learns, on the New Run page."""
 
+from dataclasses import fields
+
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
+from app.application import Nestling
 from app.core.config import TierConfig, TrainingConfig
 from app.core.presets import preset
+from app.core.settings.clocks import ClockSettings
 from app.ui.app_state import AppState
 from app.ui.new_run.learning_card import LearningCard
 
@@ -68,3 +72,18 @@ def test_clocks_and_tiers_combine(card: LearningCard, state: AppState) -> None:
 def test_a_click_on_the_line_chooses_too(card: LearningCard, state: AppState, qtbot: QtBot) -> None:
     qtbot.mouseClick(card.lines["Just learn"], Qt.MouseButton.LeftButton)
     assert preset("one-pace").is_in(state.config)
+
+
+def test_the_tiers_are_in_sight_where_there_are_some(nestling: Nestling) -> None:
+    page, state = nestling.new_run, nestling.state
+    assert not page.tiers.isHidden()
+    page.learning.choices["Learn and keep"].click()
+    assert page.tiers.isHidden()
+    keeping = preset("learn-and-keep").settings
+    for name in (field.name for field in fields(ClockSettings) if field.name in keeping):
+        assert page.form.fields[name].control.text() == f"{keeping[name]:g}"  # type: ignore[attr-defined]
+    assert page.form.fields["measure_forgetting"].control.isChecked()  # type: ignore[attr-defined]
+    page.learning.combine.click()
+    assert not page.tiers.isHidden()
+    state.change_config(tiers=(TierConfig(1),), assign="manual")
+    assert not page.tiers.isHidden()  # patterns are missing: where they are to be written

@@ -53,7 +53,8 @@ class NewRunPage(QWidget):
         self.rows = PlanRows(work.preview)
         self._lay_out()
         state.dataset_changed.connect(self._show_plan)
-        state.config_changed.connect(self._show_tiers)
+        for changed in (state.config_changed, state.preview_changed):
+            changed.connect(self._show_tiers)
         self._show_plan()
         self._show_tiers()
 
@@ -110,6 +111,7 @@ class NewRunPage(QWidget):
         config = self._state.config
         is_flat = way_of(config) in (LEARN_AND_KEEP, JUST_LEARN)
         is_wrong = any(problem.setting in TIERS for problem in config.problems())
+        is_wrong = is_wrong or self._state.plan_failure is not None
         if is_flat and not is_wrong:
             leave_focus(self.tiers)
         self.tiers.setVisible(not is_flat or is_wrong)
