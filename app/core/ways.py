@@ -44,16 +44,17 @@ def way_of(config: TrainingConfig) -> Way:
     return LEARN_AND_KEEP if is_flat and _has(config, _keeping(), CLOCKS) else CUSTOM
 
 
-def learning(config: TrainingConfig, way: Way) -> TrainingConfig:
+def learning(config: TrainingConfig, way: Way, rate_before: float | None = None) -> TrainingConfig:
     """The plan with its clocks and tiers as one of `WAYS` sets them; tiers that are there stay
-    where it is to learn by tiers."""
+    where it is to learn by tiers. With the clocks goes their learning rate, for that from before
+    they were chosen, or the product's."""
     keeping = _keeping()
     if way is LEARN_AND_KEEP:
         return keeping.applied_to(config)
     rate = keeping.settings["learning_rate"]
     if way_of(config) is LEARN_AND_KEEP and config.learning_rate == rate:
-        # It came with the clocks, for which it was measured.
-        config = replace(config, learning_rate=TrainingConfig().learning_rate)
+        before = TrainingConfig().learning_rate if rate_before is None else rate_before
+        config = replace(config, learning_rate=before)
     flat = preset("one-pace")
     if way is JUST_LEARN:
         return flat.applied_to(config)

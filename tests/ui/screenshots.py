@@ -85,6 +85,7 @@ def take_all(nestling: Nestling, camera: Camera, home: Path) -> None:
     state.change_config(
         steps=STEPS, steps_per_eval=20, steps_per_save=20, slow_every=4, measure_forgetting=True
     )
+    nestling.window.show_place(Place.NEW_RUN)
     camera.take("plan-custom")
     train(nestling, camera)
     bad = home / "survey.jsonl"

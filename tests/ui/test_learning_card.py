@@ -48,9 +48,19 @@ def test_a_choice_sets_the_clocks_and_tiers_come_back(card: LearningCard, state:
     assert state.config.slow_every == 0
 
 
+def test_the_learning_rate_comes_back_too(card: LearningCard, state: AppState) -> None:
+    state.change_config(learning_rate=1e-3)
+    card.choices["Learn and keep"].click()
+    assert state.config.learning_rate == 6e-4
+    card.choices["Learn and keep"].click()
+    card.choices["Just learn"].click()
+    assert state.config.learning_rate == 1e-3
+
+
 def test_a_changed_clock_shows_custom_and_what_it_is(card: LearningCard, state: AppState) -> None:
     card.choices["Learn and keep"].click()
     assert card.custom.isHidden()
+    assert card.choices["Custom"].isHidden()  # no arrow key reaches it
     state.change_config(slow_every=8)
     assert chosen(card) == ["Custom"]
     assert not card.custom.isHidden()

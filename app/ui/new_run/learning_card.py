@@ -24,9 +24,12 @@ class LearningCard(QWidget):
         self._state = state
         self._tiers_before: TrainingConfig | None = None
         """The last plan that had tiers, for when they are chosen again."""
+        self._rate_before: float | None = None
+        """The learning rate that the clocks' own took the place of."""
         self.choices: dict[str, QRadioButton] = {}
         self.lines: dict[str, QLabel] = {}
         self._group = QButtonGroup(self)
+        self.setAccessibleName("How it learns")
         frame, inside = card("How it learns")
         self.custom = self._entry(CUSTOM)
         self.combine = button("Combine with Tiers", self._combine, "link")
@@ -34,6 +37,10 @@ class LearningCard(QWidget):
         for way in WAYS:
             inside.addWidget(self._entry(way, *([self.combine] if way is LEARN_AND_KEEP else [])))
         inside.addWidget(self.custom)
+        keeping = learning(state.config, LEARN_AND_KEEP)
+        rate = f"Learning rate {phrases.number(keeping.learning_rate)}."
+        tip = f"{mixture_words(keeping)} {rate} The run measures forgetting."
+        set_tip(self.choices[LEARN_AND_KEEP.title], tip, is_wrapped=True)
         outside = QVBoxLayout(self)
         outside.setContentsMargins(0, 0, 0, 0)
         outside.addWidget(frame)
@@ -59,7 +66,8 @@ class LearningCard(QWidget):
         way = way_of(config)
         if len(config.tiers) > 1:
             self._tiers_before = config
-        self.custom.setVisible(way is CUSTOM)
+        for part in (self.custom, self.choices[CUSTOM.title]):  # arrow keys pass what is hidden
+            part.setVisible(way is CUSTOM)
         self._say(CUSTOM, mixture_words(config))
         self.choices[way.title].setChecked(True)
         self.combine.setVisible(way is LEARN_AND_KEEP)
@@ -69,9 +77,11 @@ class LearningCard(QWidget):
         self.choices[way.title].setAccessibleDescription(text)
 
     def _choose(self, way: Way) -> None:
-        if way is CUSTOM:
-            return
-        config = learning(self._state.config, way)
+        config = self._state.config
+        if way is LEARN_AND_KEEP and way_of(config) is not LEARN_AND_KEEP:
+            self._rate_before = config.learning_rate
+        if way is not CUSTOM:
+            config = learning(config, way, self._rate_before)
         self._state.replace_config(self._with_earlier_tiers(config) if way is BY_TIERS else config)
         self.refresh()
 
