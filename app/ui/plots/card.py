@@ -74,13 +74,13 @@ class Card(QFrame):
         self.stack.addWidget(plot)
         self._lay_out()
 
-    def set_subtitle(self, text: str) -> None:
-        """Another line about the plot, for eyes and screen readers."""
+    def set_subtitle(self, text: str, description: str = "") -> None:
+        """Another line about the plot; a longer one for screen readers and the tooltip."""
         if text != self.subtitle.text:
             self.subtitle.set_text(text)
-            set_tip(self.title, text)
+            set_tip(self.title, description or text)
             for part in (self, self._plot):
-                part.setAccessibleDescription(text)
+                part.setAccessibleDescription(description or text)
 
     def show_empty(self, is_empty: bool) -> None:
         """Shows the sentence, or the plot and its corner."""

@@ -16,6 +16,7 @@ NOT_MEASURED = (
     "This run did not measure forgetting.\n"
     "Turn on Measure Forgetting under Advanced for the next one."
 )
+MEASURE = "KL divergence from the base model on everyday text"
 _LEAST_TOP = 1e-3
 """Nats; below it, a curve that is flat would be drawn as a mountain."""
 _SAMPLE = 2_048
@@ -24,7 +25,7 @@ _SAMPLE = 2_048
 class ForgettingPlot(Plot):
     """The KL divergence from the base: measured as joined points, on the lessons' text faint."""
 
-    left_label = "KL (nats per token)"
+    left_label = "KL"
 
     def has_content(self, run: RunSeries) -> bool:
         return run.has_steps and len(run.retention) > 0
@@ -69,11 +70,11 @@ class ForgettingPlot(Plot):
 
 
 def latest_text(measured: RetentionMeasured | None) -> str:
-    """The last measurement in words; what the plot shows where there is none."""
+    """The last measurement in words; what is measured, where there is none."""
     if measured is None:
-        return "KL divergence from the base model on everyday text"
+        return MEASURE
     value, step = value_text(measured.base_kl), step_text(measured.step)
-    return f"{value} nats per token from the base model at step {step}"
+    return f"{value} nats per token at step {step}"
 
 
 def _top(measured: Values, lessons: Values) -> float:

@@ -5,7 +5,7 @@ from PySide6.QtCore import QObject
 from app.ui.plots.card import EMPTY_TEXT, Card
 from app.ui.plots.corners import Choice, ColourScale, Legend
 from app.ui.plots.delta_curves import DeltaCurves
-from app.ui.plots.forgetting_plot import NOT_MEASURED, ForgettingPlot, latest_text
+from app.ui.plots.forgetting_plot import MEASURE, NOT_MEASURED, ForgettingPlot, latest_text
 from app.ui.plots.layer_heat_map import LayerHeatMap
 from app.ui.plots.loss_plot import LossPlot
 from app.ui.plots.plot import Plot
@@ -72,7 +72,8 @@ class RunCards(QObject):
             is_measured = run is not None and not is_empty
             has_lessons = run is not None and run.clocks.slow_every > 0
             self.forgetting_legend.setVisible(is_measured and has_lessons)
-            card.set_subtitle(latest_text(run.latest_retention if run and is_measured else None))
+            latest = latest_text(run.latest_retention if run and is_measured else None)
+            card.set_subtitle(latest, f"{MEASURE}: {latest}" if is_measured else "")
             # A run that measures it has done so before its first step.
             card.empty.setText(NOT_MEASURED if run and run.has_steps else self._empty_text)
 

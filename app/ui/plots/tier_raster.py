@@ -168,7 +168,8 @@ def clock_series(run: RunSeries) -> dict[str, Series]:
 
 
 def clock_colour(theme: Theme, name: str) -> str:
-    return theme.accent if name == SLOW else theme.secondary_text
+    """Of no tier, so that no tier is taken for a clock."""
+    return theme.text if name == SLOW else theme.secondary_text
 
 
 def clock_words(run: RunSeries, step: int) -> list[str]:

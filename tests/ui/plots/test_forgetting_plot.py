@@ -52,9 +52,11 @@ def test_a_measurement_is_a_point_and_the_latest_is_in_words(
     card = plots.cards[1]
     assert card.stack.currentIndex() == 1
     assert list(plots.forgetting.points.getData()[1]) == [0.0, 0.25]
-    assert card.subtitle.text == "0.250 nats per token from the base model at step 4"
+    assert card.subtitle.text == "0.250 nats per token at step 4"
     assert plots.forgetting.accessibleName() == "Forgetting"
-    assert plots.forgetting.accessibleDescription() == card.subtitle.text
+    assert plots.forgetting.accessibleDescription() == (
+        f"KL divergence from the base model on everyday text: {card.subtitle.text}"
+    )
     with_clocks.add_retention(RetentionMeasured(8, 0.5, 32, is_last=True))
     plots.redraw_now()
     assert list(plots.forgetting.points.getData()[1]) == [0.0, 0.25]  # other texts: no point
