@@ -1,11 +1,13 @@
-"""The end of a run in the terminal: what was learned and kept, in one place."""
+"""Learning and keeping in the terminal: the presets in the help, the end of a run in words."""
 
 from pathlib import Path
 
 import pytest
 
+from app.cli.arguments import parse
 from app.cli.progress import TerminalProgress
 from app.core.events import EvaluationFinished, RetentionMeasured, RunFinished, ScoreMeasured
+from app.core.presets import PRESETS
 
 
 def test_a_run_ends_with_what_it_learned_and_kept(capsys: pytest.CaptureFixture[str]) -> None:
@@ -34,3 +36,11 @@ def test_a_run_that_failed_says_nothing_of_its_result(capsys: pytest.CaptureFixt
     progress(EvaluationFinished(0, 6.3, True))
     progress(RunFinished("failed", Path("run"), None, 0, "No memory is left."))
     assert "fell" not in capsys.readouterr().out.splitlines()[-1]
+
+
+def test_the_help_of_train_names_each_preset_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse(["train", "--help"])
+    told = capsys.readouterr().out
+    for each in PRESETS:
+        assert f"\n  {each.name}  " in told
