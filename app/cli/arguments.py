@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+import textwrap
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -19,11 +20,12 @@ from app.core.config_text import load_toml, parse_tiers, with_settings
 from app.core.errors import InputError
 from app.core.one_line import one_line
 from app.core.paths import expanded, runs_dir
-from app.core.presets import PRESETS, preset
+from app.core.presets import PRESETS, Preset, preset
 from app.core.version import version_line
 
 _MOST_SHOWN = 400
 _RUN_HELP = "The run's name, or its folder."
+_HELP_COLUMNS, _NAME_COLUMNS = 78, 24
 
 
 class _Parser(argparse.ArgumentParser):
@@ -147,13 +149,15 @@ def _add_demo(parser: argparse.ArgumentParser) -> None:
 
 def _add_train(parser: argparse.ArgumentParser) -> None:
     parser.description = "Train from the terminal. Flags win over the settings file."
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = "presets:\n" + "\n".join(map(_preset_help, PRESETS))
     parser.add_argument(
         "--config", type=Path, default=argparse.SUPPRESS, metavar="FILE",
         help="A TOML file of settings, named as the flags with _ for -.",
     )  # fmt: skip
     parser.add_argument(
-        "--preset", choices=[p.name for p in PRESETS], default=argparse.SUPPRESS,
-        help="A set of settings. " + " ".join(f"{p.name}: {p.description}" for p in PRESETS),
+        "--preset", choices=[p.name for p in PRESETS], default=argparse.SUPPRESS, metavar="NAME",
+        help="Ready-made settings; see below.",
     )  # fmt: skip
     for f in fields(TrainingConfig):
         if f.name != "output":
@@ -168,6 +172,13 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     _add_output(parser)
     _add_stop_after(parser)
+
+
+def _preset_help(shown: Preset) -> str:
+    """As argparse shows a flag, with the name whole."""
+    lines = textwrap.wrap(shown.description, _HELP_COLUMNS - _NAME_COLUMNS, break_on_hyphens=False)
+    indent = " " * _NAME_COLUMNS
+    return f"  {shown.name:<{_NAME_COLUMNS - 2}}" + f"\n{indent}".join(lines)
 
 
 def _add_resume(parser: argparse.ArgumentParser) -> None:

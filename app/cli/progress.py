@@ -21,6 +21,7 @@ from app.core.events import (
 )
 from app.core.loss_words import loss_words
 from app.core.memory_words import gigabytes, memory_sentence
+from app.core.result_words import learned_and_kept, score_sentence
 
 PLAIN_LINES = 10
 """How often a run reports itself where the output is no terminal."""
@@ -41,7 +42,10 @@ class TerminalProgress:
         self._print = self._bar.line
         self._steps = 0
         self._before: dict[str, ScoreMeasured] = {}
+        self._after: list[ScoreMeasured] = []
         self._best: CheckpointSaved | None = None
+        self._evaluations: list[EvaluationFinished] = []
+        self._retention: list[RetentionMeasured] = []
 
     def __call__(self, event: Event) -> None:
         match event:
@@ -54,6 +58,7 @@ class TerminalProgress:
             case ScoreMeasured():
                 self._score(event)
             case EvaluationFinished():
+                self._evaluations += [] if event.is_last else [event]
                 mark = "  best so far" if event.is_best and event.step else ""
                 self._print(
                     f"step {event.step}: validation loss{event.over} "
@@ -61,6 +66,7 @@ class TerminalProgress:
                     f"{event.of_each}{mark}"
                 )
             case RetentionMeasured():
+                self._retention.append(event)
                 self._print(event.text)
             case CheckpointSaved():
                 self._best = event if event.is_best else self._best
@@ -117,6 +123,7 @@ class TerminalProgress:
             self._before[event.name] = event
             self._print(f"{event.name}, before: {event.correct} of {event.total} right")
             return
+        self._after.append(event)
         before = self._before.get(event.name)
         than = f" (before: {before.correct})" if before else ""
         self._print(f"{event.name}, after: {event.correct} of {event.total} right{than}")
@@ -125,8 +132,19 @@ class TerminalProgress:
         self._bar.close()
         if event.outcome != "failed":
             self._print(event.message)
+            self._result()
         if event.adapter_dir is not None:
             self._print(f"The adapter is in {event.adapter_dir}")
         best = self._best.path if self._best is not None else None
         if best is not None and best != event.adapter_dir and best.is_dir():
             self._print(f"The one with the lowest validation loss is in {best}")
+
+    def _result(self) -> None:
+        """What was learned and kept, in the words of the run's page."""
+        found = [learned_and_kept(self._evaluations, self._retention)]
+        for score in self._after:
+            before = self._before.get(score.name)
+            right = before.correct if before else None
+            found.append(score_sentence(score.name, right, score.correct, score.total))
+        if words := " ".join(filter(None, found)):
+            self._print(words)

@@ -51,7 +51,13 @@ PRESETS: tuple[Preset, ...] = (
         "Every fourth step also draws the model to its base's predictions on everyday text. A "
         "run that starts from an adapter is pulled back to it where earlier runs depend on it.",
         _UNIFORM
-        | {"learning_rate": 6e-4, "slow_every": 4, "slow_weight": 4.0, "lasting_pull": 200.0},
+        | {
+            "learning_rate": 6e-4,
+            "slow_every": 4,
+            "slow_weight": 4.0,
+            "lasting_pull": 200.0,
+            "measure_forgetting": True,
+        },
     ),
     Preset(
         "one-pace",

@@ -1,4 +1,6 @@
-"""The same run once more, or its control arm: the same with one tier that moves at every step."""
+"""The same run once more, or its control arm: the same with one tier that moves at every step, and
+no other clock.
+"""
 
 from dataclasses import replace
 
@@ -15,4 +17,6 @@ def as_plain_adamw(config: TrainingConfig, name: str) -> TrainingConfig:
         assign="depth",
         tier_patterns="",
         pending="accumulate",
+        slow_every=0,
+        lasting_pull=0.0,
     )

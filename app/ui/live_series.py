@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
-from app.core.events import EvaluationFinished, RunStarted, StepFinished
+from app.core.events import EvaluationFinished, RetentionMeasured, RunStarted, StepFinished
 from app.ui.app_state import AppState
 
 if TYPE_CHECKING:
@@ -33,6 +33,9 @@ class LiveSeries(QObject):
         elif self.series is not None and isinstance(event, EvaluationFinished):
             self.series.add_evaluation(event)
             self.grown.emit()
+        elif self.series is not None and isinstance(event, RetentionMeasured):
+            self.series.add_retention(event)
+            self.grown.emit()
 
     def _begin(self, event: RunStarted) -> None:
         from app.ui.plots.run_series import RunSeries
@@ -42,6 +45,8 @@ class LiveSeries(QObject):
             self.series.add_table(earlier.table)
             for evaluation in earlier.evaluations:
                 self.series.add_evaluation(evaluation)
+            for measured in earlier.retention:
+                self.series.add_retention(measured)
         self.begun.emit()
 
     def _clear(self) -> None:

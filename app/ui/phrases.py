@@ -32,6 +32,7 @@ def choice(name: str, value: str) -> str:
 
 
 LEAST = {
+    "slow_every": "Off",
     "early_stop_evals": "Never",
     "num_layers": "All",
     "questions_asked": "Automatic",

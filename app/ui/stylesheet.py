@@ -220,6 +220,13 @@ def _fields(t: Theme) -> str:
     QCheckBox:disabled {{ color: {t.disabled_text}; }}
     QCheckBox::indicator:disabled {{ border-color: {t.border}; }}
     QCheckBox::indicator:checked:disabled {{ background: {t.secondary_text}; }}
+    QRadioButton {{ color: {t.text}; background: transparent; spacing: 8px; min-height: 22px; }}
+    QRadioButton::indicator {{ width: 12px; height: 12px; border: 1px solid {t.secondary_text};
+        border-radius: 7px; background: {t.raised}; }}
+    QRadioButton::indicator:checked {{ background: {t.surface}; border: 4px solid {t.accent};
+        width: 6px; height: 6px; }}
+    QRadioButton::indicator:focus {{ border-color: {t.accent}; }}
+    QRadioButton::indicator:checked:focus {{ border-color: {t.text}; }}
     """
 
 

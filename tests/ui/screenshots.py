@@ -76,11 +76,18 @@ def take_all(nestling: Nestling, camera: Camera, home: Path) -> None:
     wait_until(lambda: state.memory is not None and bool(nestling.data_work.figures.all))
     window.show_place(Place.NEW_RUN)
     camera.take("plan")
+    for title in ("Learn and keep", "By tiers"):
+        nestling.new_run.learning.choices[title].click()
+        camera.take(f"plan-{title.lower().replace(' ', '-')}")
     window.show_place(Place.DATA)
     for number, tab in enumerate(("examples", "statistics", "problems", "columns")):
         nestling.data.show_view(number)
         camera.take(f"data-{tab}")
-    state.change_config(steps=STEPS, steps_per_eval=20, steps_per_save=20)
+    state.change_config(
+        steps=STEPS, steps_per_eval=20, steps_per_save=20, slow_every=4, measure_forgetting=True
+    )
+    nestling.window.show_place(Place.NEW_RUN)
+    camera.take("plan-custom")
     train(nestling, camera)
     bad = home / "survey.jsonl"
     bad.write_text('{"prompt": "a", "completion": "b"}\n{"question": 1}\n' * 4, encoding="utf-8")

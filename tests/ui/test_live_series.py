@@ -6,8 +6,9 @@ import pytest
 from PySide6.QtWidgets import QApplication
 
 from app.core.config import TrainingConfig
-from app.core.events import EvaluationFinished
+from app.core.events import EvaluationFinished, RetentionMeasured
 from app.library.metrics import read_steps
+from app.library.step_records import no_steps
 from app.ui.app_state import AppState
 from app.ui.live_series import LiveSeries
 from app.ui.run.run_reading import RunToResume
@@ -60,3 +61,13 @@ def test_a_new_run_leaves_nothing_of_the_last(state: AppState) -> None:
     assert not live.series.has_steps
     assert begun[1] is None
     assert len(begun) == 3
+
+
+def test_forgetting_that_was_measured_before_and_is_now_is_one_curve(state: AppState) -> None:
+    live = LiveSeries(state)
+    before = (RetentionMeasured(4, 0.1, 8), RetentionMeasured(8, 0.2, 8))
+    state.begin_run(TrainingConfig(), RunToResume(TrainingConfig(), no_steps(), (), before))
+    state.take_event(run_started(Path("run")))
+    state.take_event(RetentionMeasured(12, 0.3, 8))
+    assert live.series is not None
+    assert list(live.series.retention.steps) == [4, 8, 12]

@@ -9,8 +9,6 @@ from app.ui.run.result import (
     Score,
     effort_text,
     result_text,
-    retention_sentence,
-    score_sentence,
     scores,
 )
 from app.ui.run.run_reading import read_run
@@ -37,19 +35,25 @@ def test_scores_are_told_with_what_they_were_before() -> None:
     }
     found = scores(both)
     assert found == [Score("new_facts", 0, 27, 29), Score("late", None, 1, 2)]
-    assert [score_sentence(score) for score in found] == [
+    assert [str(score) for score in found] == [
         "New facts: 27 of 29 right, 0 before.",
         "Late: 1 of 2 right.",
     ]
     assert scores({"scores": "none"}) == scores({}) == []
 
 
-def test_the_change_from_the_base_is_the_last_one_measured(
+def test_the_first_sentence_says_what_was_learned_and_what_was_kept(
     make_run: Callable[..., Path], tmp_path: Path
 ) -> None:
-    details = read_run(make_run(tmp_path / "a", saves=(4, 8))).details
-    assert retention_sentence(details) == ""
+    run = read_run(make_run(tmp_path / "a", saves=(4, 8)))
     measured = (RetentionMeasured(4, 0.5, 4), RetentionMeasured(8, 0.054321, 24, True))
-    assert retention_sentence(replace(details, retention=measured)) == (
+    facts = {"scores": [{"name": "old", "when": "after", "correct": 1, "total": 2}]}
+    told = replace(run, details=replace(run.details, retention=measured, facts=facts))
+    assert result_text(told) == (
+        "Validation loss rose from 1.000 to 2.000 since step 4; the model moved 0.0543 nats per "
+        "token from its base on everyday text. Old: 1 of 2 right."
+    )
+    only = replace(told, details=replace(told.details, evaluations=(), facts={}))
+    assert result_text(only) == (
         "Change from the base model: 0.0543 nats per token on everyday text."
     )

@@ -14,9 +14,9 @@ from app.core.settings.setting import setting
 class ClockSettings:
     slow_every: int = setting(
         0,
-        label="Base knowledge every",
-        help="Steps between two lessons of the slow clock: some rows of general text, on which the "
-        "model is drawn to the base model's own predictions. 0 turns it off.",
+        label="Slow clock every (steps)",
+        help="Steps between lessons: rows of general text on which the model is drawn to its base "
+        "model's own predictions. 0 turns the slow clock off.",
         section="clocks",
         minimum=0,
         maximum=1_000_000,
@@ -24,9 +24,9 @@ class ClockSettings:
     )
     slow_weight: float = setting(
         4.0,
-        label="Base knowledge weight",
-        help="Weight of the KL divergence from the base model beside the loss, at the steps at "
-        "which it is taken.",
+        label="Slow clock weight",
+        help="Weight of a lesson beside the loss: of the mean KL divergence from the base model, "
+        "at the steps that have a lesson.",
         section="clocks",
         minimum=0.0,
         maximum=1e4,
@@ -42,9 +42,10 @@ class ClockSettings:
     )
     lasting_pull: float = setting(
         0.0,
-        label="Hold on earlier runs",
-        help="How strongly a run that starts from an adapter is pulled back to it, most where "
-        "earlier runs depend on a weight. 0 turns it off.",
+        label="Lasting pull",
+        help="How strongly a run that starts from an adapter is pulled back to it after every "
+        "update, most where earlier runs depend on a weight. 0 turns it off; a run that starts "
+        "without an adapter has none.",
         section="clocks",
         minimum=0.0,
         maximum=1e6,

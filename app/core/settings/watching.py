@@ -47,8 +47,8 @@ class WatchingSettings:
     measure_forgetting: bool = setting(
         False,
         label="Measure forgetting",
-        help="At each validation, how far the model is from its base on everyday text: the KL "
-        "divergence. It changes no weight.",
+        help="At each validation and at the end, the KL divergence from the base model on "
+        "everyday text. It changes no weight.",
         section="watching",
         advanced=True,
     )

@@ -8,8 +8,10 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.core.ways import JUST_LEARN, LEARN_AND_KEEP, TIERS, way_of
 from app.ui.app_state import AppState
 from app.ui.data.data_work import DataWork
+from app.ui.new_run.learning_card import LearningCard
 from app.ui.new_run.plan_figures import PlanFigures
 from app.ui.new_run.plan_header import PlanHeader
 from app.ui.new_run.plan_rows import PlanRows
@@ -42,6 +44,7 @@ class NewRunPage(QWidget):
         self.data = DataCard(state, work.mix)
         self.model = ModelCard(state)
         self.start_from = StartFromCard(state)
+        self.learning = LearningCard(state)
         self.tiers = TierEditor(state)
         self.form = SettingsForm(state, settings)
         self.hero = Hero(state)
@@ -50,7 +53,10 @@ class NewRunPage(QWidget):
         self.rows = PlanRows(work.preview)
         self._lay_out()
         state.dataset_changed.connect(self._show_plan)
+        for changed in (state.config_changed, state.preview_changed):
+            changed.connect(self._show_tiers)
         self._show_plan()
+        self._show_tiers()
 
     def _lay_out(self) -> None:
         whole = QHBoxLayout(self)
@@ -60,15 +66,16 @@ class NewRunPage(QWidget):
         whole.addWidget(self._make_right(), 1)
 
     def _make_column(self) -> QScrollArea:
-        cards = QWidget()
-        cards.setObjectName("column")
-        layout = QVBoxLayout(cards)
+        content = QWidget()
+        content.setObjectName("column")
+        layout = QVBoxLayout(content)
         layout.setContentsMargins(2 * GRID_PX, 2 * GRID_PX, GAP_PX // 2, 2 * GRID_PX)
         layout.setSpacing(12)
-        for card in (self.data, self.model, self.start_from, self.tiers, self.form):
+        cards = (self.data, self.model, self.start_from, self.learning, self.tiers, self.form)
+        for card in cards:
             layout.addWidget(card)
         layout.addStretch(1)
-        column = scrolling(cards)
+        column = scrolling(content)
         column.setFixedWidth(COLUMN_PX)
         return column
 
@@ -98,6 +105,16 @@ class NewRunPage(QWidget):
     def set_theme(self, theme: Theme) -> None:
         for part in (self.data, self.tiers, self.form, self.hero, self.rows):
             part.set_theme(theme)
+
+    def _show_tiers(self) -> None:
+        """Folded away while the plan has none, and nothing is wrong with them."""
+        config = self._state.config
+        is_flat = way_of(config) in (LEARN_AND_KEEP, JUST_LEARN)
+        is_wrong = any(problem.setting in TIERS for problem in config.problems())
+        is_wrong = is_wrong or self._state.plan_failure is not None
+        if is_flat and not is_wrong:
+            leave_focus(self.tiers)
+        self.tiers.setVisible(not is_flat or is_wrong)
 
     def _show_plan(self) -> None:
         wanted = 0 if self._state.dataset is None else 1

@@ -59,6 +59,7 @@ class Card(QFrame):
         self.setAccessibleDescription(subtitle)
         plot.setAccessibleName(title)
         plot.setAccessibleDescription(subtitle)
+        self._plot = plot
         self.title = PlainLabel(title)
         set_tip(self.title, subtitle)
         self.title.setObjectName("plot_title")
@@ -67,10 +68,19 @@ class Card(QFrame):
         self.empty = PlainLabel(EMPTY_TEXT)
         self.empty.setObjectName("plot_empty")
         self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.empty.setWordWrap(True)
         self.stack = QStackedWidget()
         self.stack.addWidget(self.empty)
         self.stack.addWidget(plot)
         self._lay_out()
+
+    def set_subtitle(self, text: str, description: str = "") -> None:
+        """Another line about the plot; a longer one for screen readers and the tooltip."""
+        if text != self.subtitle.text:
+            self.subtitle.set_text(text)
+            set_tip(self.title, description or text)
+            for part in (self, self._plot):
+                part.setAccessibleDescription(description or text)
 
     def show_empty(self, is_empty: bool) -> None:
         """Shows the sentence, or the plot and its corner."""

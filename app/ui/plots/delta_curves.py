@@ -1,10 +1,13 @@
-"""How far each tier's weights move when it fires, or how far they are from where they began."""
+"""How far each tier's weights move when it fires, or how far they are from where they began, and
+how far the lasting clock pulls them back.
+"""
 
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
+from PySide6.QtCore import Qt
 
 from app.ui.plots.band import Band
 from app.ui.plots.decimation import binned, sampled
@@ -13,6 +16,7 @@ from app.ui.plots.plot import Plot
 from app.ui.plots.run_series import RunSeries
 from app.ui.plots.series import Series, Values
 from app.ui.plots.style import colour
+from app.ui.plots.tier_raster import LASTING, clock_colour, clock_words
 from app.ui.theme import Theme
 
 _DOTS_PER_PX = 1 / 9
@@ -23,11 +27,13 @@ _SAMPLE = 2_048
 class TierCurve:
     """One tier's line; a faint range behind it where firings are dense, dots where they are few."""
 
-    def __init__(self) -> None:
+    def __init__(self, style: Qt.PenStyle = Qt.PenStyle.SolidLine) -> None:
+        self._style = style
         self.band = Band()
         self.line = pg.PlotCurveItem(antialias=True)
-        # A jagged line as one path takes Qt half as long again as its pieces.
-        self.line.setSegmentedLineMode("on")
+        # A jagged line as one path takes Qt half as long again as its pieces; those have no dashes.
+        is_solid = style is Qt.PenStyle.SolidLine
+        self.line.setSegmentedLineMode("on" if is_solid else "off")
         self.dots = pg.ScatterPlotItem(size=4.5, antialias=True, pen=None)
 
     @property
@@ -36,7 +42,7 @@ class TierCurve:
 
     def recolour(self, value: str) -> None:
         self.band.fill = colour(value, 0.18)
-        self.line.setPen(pg.mkPen(value, width=1.6))
+        self.line.setPen(pg.mkPen(value, width=1.6, style=self._style))
         self.dots.setBrush(pg.mkBrush(value))
 
     def draw(self, firings: Series, column: int, span: tuple[int, int], bins: int,
@@ -60,7 +66,8 @@ class TierCurve:
 
 
 class DeltaCurves(Plot):
-    """A curve per tier through its firings: `column` 0 is the delta, 1 the drift."""
+    """A curve per tier through its firings: `column` 0 is the delta, 1 the drift. A dashed one
+    through the pulls of the lasting clock stands beside the deltas."""
 
     left_label = ""
     column = 0
@@ -68,17 +75,25 @@ class DeltaCurves(Plot):
 
     def _make_items(self) -> None:
         self.curves: list[TierCurve] = []
+        self.pull: TierCurve | None = None
 
     def _recolour(self, theme: Theme) -> None:
         for tier, curve in enumerate(self.curves):
             curve.recolour(theme.tiers[tier % len(theme.tiers)])
+        if self.pull is not None:
+            self.pull.recolour(clock_colour(theme, LASTING))
+
+    def _all_curves(self) -> list[TierCurve]:
+        return [*self.curves, *([self.pull] if self.pull is not None else [])]
 
     def _clear(self) -> None:
-        for curve in self.curves:
+        for curve in self._all_curves():
             for item in curve.items:
                 self.removeItem(item)
         self.curves = [TierCurve() for _ in (self.run.tiers if self.run is not None else ())]
-        for curve in reversed(self.curves):
+        has_pulls = self.run is not None and self.run.clocks.lasting_pull > 0
+        self.pull = TierCurve(Qt.PenStyle.DashLine) if has_pulls else None
+        for curve in reversed(self._all_curves()):
             for item in curve.items:
                 self.addItem(item)
         self._recolour(self.theme)
@@ -94,6 +109,11 @@ class DeltaCurves(Plot):
         for curve, firings, span in zip(self.curves, run.firings, spans, strict=True):
             curve.draw(firings, self.column, span, bins, most, self._shown)
             seen.append(sampled(firings.values(self.column)[slice(*span)], _SAMPLE))
+        if self.pull is not None:
+            is_shown = self.column == 0
+            span = run.pulls.span(low, high) if is_shown else (0, 0)
+            self.pull.draw(run.pulls, 0, span, bins, most, self._shown)
+            seen.append(sampled(run.pulls.values()[slice(*span)], _SAMPLE))
         self.show_values(*value_range(self._shown(np.concatenate(seen)), self.is_log))
 
     def _shown(self, values: Values) -> Values:
@@ -105,6 +125,7 @@ class DeltaCurves(Plot):
             at = int(np.searchsorted(firings.steps, step, "right")) - 1
             if at >= 0:
                 parts.append(f"tier {tier}: {value_text(firings.values(self.column)[at])}")
+        parts += clock_words(run, step)
         return "  ·  ".join(parts)
 
 

@@ -1,4 +1,4 @@
-"""One plot of a run: what all four share. Drag selects steps, a double click shows them all."""
+"""One plot of a run: what all five share. Drag selects steps, a double click shows them all."""
 
 import math
 from time import perf_counter
@@ -72,6 +72,10 @@ class Plot(pg.PlotWidget):  # type: ignore[misc]
         self.set_theme(theme)
 
     # -- for subclasses ----------------------------------------------------------------------
+    def has_content(self, run: RunSeries) -> bool:
+        """Whether there is something of the run to draw."""
+        return run.has_steps
+
     def _make_items(self) -> None:
         raise NotImplementedError
 
@@ -110,7 +114,7 @@ class Plot(pg.PlotWidget):  # type: ignore[misc]
 
     def redraw(self) -> None:
         """Draws what there is of the run now."""
-        if self.run is not None and self.run.has_steps:
+        if self.run is not None and self.has_content(self.run):
             low, high = self.step_range(self.run)
             self.box.setXRange(low, high, padding=0)
             self._draw(self.run, low, high)
@@ -144,7 +148,7 @@ class Plot(pg.PlotWidget):  # type: ignore[misc]
     # -- pointing ----------------------------------------------------------------------------
     def _point_at(self, position: QPointF) -> None:
         area: QRectF = self.box.sceneBoundingRect()
-        if self.run is None or not self.run.has_steps or not area.contains(position):
+        if self.run is None or not self.has_content(self.run) or not area.contains(position):
             self._hide_readout()
             return
         point = self.box.mapSceneToView(position)

@@ -19,10 +19,17 @@ _COMPACT_BELOW_PX = 600
 _ONE_COLUMN_BELOW_PX = 500
 _LEAST_PX = 156
 """Least height of a card that stretches; tier activity has its own height."""
+_PLACES = {
+    False: ((0, 0, 1), (0, 1, 1), (1, 0, 2), (2, 0, 1), (2, 1, 1)),
+    True: tuple((row, 0, 2) for row in range(5)),
+}
+"""Row, column and columns of each card: side by side, or in one column."""
+_STRETCHES = {False: (5, 0, 4, 0, 0), True: (5, 4, 0, 4, 4)}
+"""Of each row."""
 
 
 class RunPlots(QWidget):
-    """Loss on top, tier activity below it, then changes per tier and per layer side by side."""
+    """Loss beside forgetting, then tier activity, then changes per tier beside those per layer."""
 
     def __init__(
         self,
@@ -36,7 +43,8 @@ class RunPlots(QWidget):
         self.theme = theme
         self.parts = RunCards(theme, plots)
         self.cards, self.plots = self.parts.cards, self.parts.plots
-        self.loss, self.raster = self.parts.loss, self.parts.raster
+        self.loss, self.forgetting = self.parts.loss, self.parts.forgetting
+        self.raster = self.parts.raster
         self.deltas, self.heat = self.parts.deltas, self.parts.heat
         self._stale: list[Plot] = []
         self._pace = Pace()
@@ -87,7 +95,7 @@ class RunPlots(QWidget):
         self._timer.stop()
         self._stale = []
         for plot in self.plots:
-            self.parts.show_empty(not self._has_steps, plot)
+            self.parts.show_state(plot)
             plot.redraw()
 
     def _redraw_next(self) -> None:
@@ -95,15 +103,11 @@ class RunPlots(QWidget):
             return
         plot = self._stale.pop(0)
         begun = perf_counter()
-        self.parts.show_empty(not self._has_steps, plot)
+        self.parts.show_state(plot)
         plot.redraw()
         self._pace.note(1e3 * (perf_counter() - begun) + plot.painting_ms)
         if self._stale:
             self._timer.start(self._pace.wait_ms)
-
-    @property
-    def _has_steps(self) -> bool:
-        return self.series is not None and self.series.has_steps
 
     # -- when to draw ------------------------------------------------------------------------
     def showEvent(self, event: QShowEvent) -> None:
@@ -119,34 +123,29 @@ class RunPlots(QWidget):
     def _lay_out(self) -> None:
         self.grid = QGridLayout(self)
         self.grid.setContentsMargins(0, 0, 0, 0)
-        loss, raster, deltas, heat = self.cards
-        self.grid.addWidget(loss, 0, 0, 1, 2)
-        self.grid.addWidget(raster, 1, 0, 1, 2)
+        loss, forgetting, raster, deltas, heat = self.cards
         raster.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
-        self._place_changes(has_one_column=False)
-        for column, card in enumerate((deltas, heat)):
-            self.grid.setColumnStretch(column, 1)
+        for card in (loss, forgetting, deltas, heat):
             card.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-        self.grid.setRowMinimumHeight(0, _LEAST_PX)
-        self.grid.setRowMinimumHeight(2, _LEAST_PX)
-        self.grid.setRowStretch(0, 5)
-        self.grid.setRowStretch(2, 4)
+        for column in (0, 1):
+            self.grid.setColumnStretch(column, 1)
+        self._place(has_one_column=False)
 
-    def _place_changes(self, *, has_one_column: bool) -> None:
-        """Changes per tier and per layer side by side, or one below the other."""
+    def _place(self, *, has_one_column: bool) -> None:
+        """Two beside each other above tier activity and two below it, or all in one column."""
         self._has_one_column = has_one_column
-        for card in self.cards[2:]:
+        for card in self.cards:
             self.grid.removeWidget(card)
-        for index, card in enumerate(self.cards[2:]):
-            place = (2 + index, 0, 1, 2) if has_one_column else (2, index, 1, 1)
-            self.grid.addWidget(card, *place)
-        self.grid.setRowMinimumHeight(3, _LEAST_PX if has_one_column else 0)
-        self.grid.setRowStretch(3, 4 if has_one_column else 0)
+        for card, (row, column, columns) in zip(self.cards, _PLACES[has_one_column], strict=True):
+            self.grid.addWidget(card, row, column, 1, columns)
+        for row, stretch in enumerate(_STRETCHES[has_one_column]):
+            self.grid.setRowMinimumHeight(row, _LEAST_PX if stretch else 0)
+            self.grid.setRowStretch(row, stretch)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         if (self.width() < _ONE_COLUMN_BELOW_PX) != self._has_one_column:
-            self._place_changes(has_one_column=not self._has_one_column)
+            self._place(has_one_column=not self._has_one_column)
         is_compact = self._has_one_column or self.height() < _COMPACT_BELOW_PX
         self.grid.setSpacing(8 if is_compact else 12)
         for card in self.cards:

@@ -5,7 +5,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from app.core.events import EvaluationFinished, RunStarted, StepFinished, TierFacts
+from app.core.events import (
+    EvaluationFinished,
+    RetentionMeasured,
+    RunStarted,
+    StepFinished,
+    TierFacts,
+)
 from app.ui.plots.heat_bins import HeatBins
 from app.ui.plots.series import Series, Steps, Values
 
@@ -21,12 +27,21 @@ class RunSeries:
 
     def __init__(self, started: RunStarted) -> None:
         self.tiers: tuple[TierFacts, ...] = started.tiers
+        self.clocks = started.clocks
         self.layers: tuple[int, ...] = started.adapted_layers
         self.losses = Series(2)
         """Columns: each step's loss, and the smoothed loss. Void steps have none."""
         self.validation = Series(1)
+        self.retention = Series(1)
+        """The divergence from the base model, where it was measured."""
+        self.latest_retention: RetentionMeasured | None = None
+        """Also that of the run's end, which is no point of the curve."""
         self.firings = tuple(Series(2) for _ in started.tiers)
         """Per tier, a row a firing. Columns: delta and drift."""
+        self.lessons = Series(1)
+        """The slow clock's: each lesson's divergence from the base model, before its update."""
+        self.pulls = Series(1)
+        """The lasting clock's: how far it pulled the adapter back, over all tiers."""
         self.voids = Series(0)
         self.heat = HeatBins(len(started.adapted_layers))
         self.first_step = 0
@@ -43,6 +58,7 @@ class RunSeries:
     def size_bytes(self) -> int:
         """Memory held by the series that grow with the run."""
         series = (self.losses, self.validation, self.voids, *self.firings)
+        series += (self.retention, self.lessons, self.pulls)
         return sum(one.size_bytes for one in series)
 
     def add_step(self, event: StepFinished) -> None:
@@ -57,6 +73,10 @@ class RunSeries:
             delta, drift = event.deltas[tier], event.drifts[tier]
             if math.isfinite(delta) and math.isfinite(drift):
                 self.firings[tier].append(event.step, delta, drift)
+        if math.isfinite(event.base_kl):
+            self.lessons.append(event.step, event.base_kl)
+        if 0 < (pull := math.hypot(*event.pulls)) < math.inf:
+            self.pulls.append(event.step, pull)
         self.heat.add(event.step, event.layer_deltas)
 
     def add_table(self, table: "StepTable") -> None:
@@ -72,6 +92,8 @@ class RunSeries:
             deltas, drifts = rows["deltas"][:, tier], rows["drifts"][:, tier]
             moved = table.fired(tier) & np.isfinite(deltas) & np.isfinite(drifts)
             firings.extend(steps[moved], deltas[moved], drifts[moved])
+        if table.has_clocks:
+            self._add_clocks(steps, rows["base_kl"], rows["pulls"])
         for start in range(0, len(table), _CHUNK):
             stop = start + _CHUNK
             self.heat.add_many(steps[start:stop], table.layer_deltas(start, stop))
@@ -80,6 +102,23 @@ class RunSeries:
         """Takes a validation in; one that isn't finite, or read other rows, leaves no point."""
         if math.isfinite(event.val_loss) and not event.is_last:
             self.validation.append(event.step, event.val_loss)
+
+    def add_retention(self, event: RetentionMeasured) -> None:
+        """Takes a measurement of the forgetting meter in; a step's second one, after a run was
+        resumed there, leaves no point."""
+        if not math.isfinite(event.base_kl):
+            return
+        self.latest_retention = event
+        is_new = not len(self.retention) or event.step > self.retention.steps[-1]
+        if is_new and not event.is_last:
+            self.retention.append(event.step, event.base_kl)
+
+    def _add_clocks(self, steps: Steps, lessons: Values, pulls: Values) -> None:
+        is_lesson = np.isfinite(lessons)
+        self.lessons.extend(steps[is_lesson], lessons[is_lesson])
+        over_tiers = np.linalg.norm(pulls, axis=1)
+        is_pulled = np.isfinite(over_tiers) & (over_tiers > 0)
+        self.pulls.extend(steps[is_pulled], over_tiers[is_pulled])
 
     def _add_loss(self, step: int, loss: float) -> None:
         self._smooth(loss, len(self.losses))

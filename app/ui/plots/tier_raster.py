@@ -1,4 +1,6 @@
-"""Which tier moved at which step: a mark per firing, or its density where steps are too many."""
+"""Which tier moved at which step, and which clock worked: a mark each, or their density where steps
+are too many.
+"""
 
 import math
 from typing import Any
@@ -9,7 +11,7 @@ import pyqtgraph as pg
 from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QColor, QFontMetricsF, QPainter
 
-from app.ui.plots.labels import step_text, tier_label
+from app.ui.plots.labels import slow_label, step_text, tier_label, value_text
 from app.ui.plots.plot import Plot
 from app.ui.plots.run_series import RunSeries
 from app.ui.plots.series import Series
@@ -23,6 +25,8 @@ _LIVE_STEP_PX = 4
 _BIN_PX = 3
 _ROW_FILL = 0.66
 _MARK_FILL = 0.62
+
+SLOW, LASTING = "slow", "lasting"
 
 Shares = npt.NDArray[np.float64]
 
@@ -87,7 +91,8 @@ class Marks(pg.GraphicsObject):  # type: ignore[misc]
 
 
 class TierRaster(Plot):
-    """Rows are tiers, the fastest on top. Follows the last steps while `is_live`."""
+    """Rows are tiers, the fastest on top, and below them the clocks that are on. Follows the last
+    steps while `is_live`."""
 
     has_grid = False
     is_live = True
@@ -102,13 +107,12 @@ class TierRaster(Plot):
 
     def _clear(self) -> None:
         self.marks.set_marks(np.zeros(1), [], np.zeros(0))
-        tiers = self.run.tiers if self.run is not None else ()
-        names = [(row, tier_label(row, tier.period)) for row, tier in enumerate(tiers)]
+        names = list(enumerate(row_labels(self.run) if self.run is not None else ()))
         self.left.setTicks([names])
         metrics = QFontMetricsF(small_font())
         widest = max((metrics.horizontalAdvance(name) for _, name in names), default=100)
         self.left.setWidth(widest + 16)
-        self.box.setYRange(-0.5, max(0.5, len(tiers) - 0.5), padding=0)
+        self.box.setYRange(-0.5, max(0.5, len(names) - 0.5), padding=0)
 
     def step_range(self, run: RunSeries) -> tuple[float, float]:
         """The steps selected, the last ones while live, or all."""
@@ -128,12 +132,16 @@ class TierRaster(Plot):
         rows = [
             (QColor(self.theme.tiers[i % len(self.theme.tiers)]), _shares(firings, edges, run))
             for i, firings in enumerate(run.firings)
+        ] + [
+            (QColor(clock_colour(self.theme, name)), _shares(series, edges, run))
+            for name, series in clock_series(run).items()
         ]
         self.marks.set_marks(edges, rows, run.voids.counts(edges).astype(np.float64))
 
     def _edges(self, run: RunSeries, low: float, high: float) -> npt.NDArray[np.float64]:
         most = max(20, int(self.box.width() / _BIN_PX))
-        width = even_width(math.ceil((high - low) / most), [t.period for t in run.tiers])
+        periods = [t.period for t in run.tiers] + [run.clocks.slow_every or 1]
+        width = even_width(math.ceil((high - low) / most), periods)
         first = math.floor((low + 0.5 - 1) / width) * width + 1
         return np.arange(first, high + width, width, dtype=np.float64) - 0.5
 
@@ -141,10 +149,38 @@ class TierRaster(Plot):
         if run.voids.counts(np.array([step, step + 1]))[0]:
             return f"step {step_text(step)}  ·  void: nothing was applied"
         moved = [i for i, f in enumerate(run.firings) if f.counts(np.array([step, step + 1]))[0]]
-        if not moved:
-            return f"step {step_text(step)}  ·  no tier moved"
         names = ", ".join(str(tier) for tier in moved)
-        return f"step {step_text(step)}  ·  moved: tier{'s' * (len(moved) > 1)} {names}"
+        tiers = f"moved: tier{'s' * (len(moved) > 1)} {names}" if moved else "no tier moved"
+        return "  ·  ".join((f"step {step_text(step)}", tiers, *clock_words(run, step)))
+
+
+def row_labels(run: RunSeries) -> list[str]:
+    """From top to bottom."""
+    tiers = [tier_label(row, tier.period) for row, tier in enumerate(run.tiers)]
+    labels = {SLOW: slow_label(run.clocks.slow_every), LASTING: "Lasting clock · every step"}
+    return tiers + [labels[name] for name in clock_series(run)]
+
+
+def clock_series(run: RunSeries) -> dict[str, Series]:
+    """The clocks that are on, each with the steps at which it worked."""
+    slow = {SLOW: run.lessons} if run.clocks.slow_every else {}
+    return slow | ({LASTING: run.pulls} if run.clocks.lasting_pull else {})
+
+
+def clock_colour(theme: Theme, name: str) -> str:
+    """Of no tier, so that no tier is taken for a clock."""
+    return theme.text if name == SLOW else theme.secondary_text
+
+
+def clock_words(run: RunSeries, step: int) -> list[str]:
+    """What the clocks did at one step."""
+    words = {SLOW: "lesson: KL {} from the base", LASTING: "pulled back by {}"}
+    found = []
+    for name, series in clock_series(run).items():
+        at = int(np.searchsorted(series.steps, step, "left"))
+        if at < len(series) and series.steps[at] == step:
+            found.append(words[name].format(value_text(float(series.values()[at]))))
+    return found
 
 
 def _shares(firings: Series, edges: npt.NDArray[np.float64], run: RunSeries) -> Shares:

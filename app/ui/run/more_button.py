@@ -47,9 +47,9 @@ class MoreButton(QPushButton):
         )
         self.repeats = (
             menu.addAction("Use These Settings", self._asking(self.repeat_requested)),
-            menu.addAction("Use Without Tiers", self._asking(self.plain_repeat_requested)),
+            menu.addAction("Use Plain AdamW", self._asking(self.plain_repeat_requested)),
             menu.addAction("Add to Queue", lambda: self._queue(is_plain=False)),
-            menu.addAction("Add to Queue Without Tiers", lambda: self._queue(is_plain=True)),
+            menu.addAction("Add to Queue with Plain AdamW", lambda: self._queue(is_plain=True)),
         )
         menu.addSeparator()
         self.settings = menu.addAction(

@@ -30,8 +30,7 @@ class OpenedPlots(QWidget):
         assert plots is not None
         from app.ui.plots.card import EMPTY_TEXT
 
-        for frame in plots.cards:
-            frame.empty.setText(EMPTY_TEXT if is_live else "No measurements")
+        plots.parts.set_empty_text(EMPTY_TEXT if is_live else "No measurements")
         if not is_same or plots.series is None:
             plots.show_series(series, is_live=is_live)
         elif series is not plots.series:

@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from app.core.one_line import one_line
+from app.core.result_words import learned_and_kept, score_sentence
 from app.ui import phrases
 
 if TYPE_CHECKING:
-    from app.library.run_details import RunDetails
     from app.ui.run.run_reading import ReadRun
 
 
@@ -20,15 +19,15 @@ class Score:
     after: int
     total: int
 
+    def __str__(self) -> str:
+        return score_sentence(self.name, self.before, self.after, self.total)
+
 
 def result_text(run: "ReadRun") -> str:
     """What was measured, before and after; empty where nothing was."""
-    sentences = [
-        *map(score_sentence, scores(run.details.facts)),
-        loss_sentence(run.details),
-        retention_sentence(run.details),
-    ]
-    return " ".join(filter(None, sentences))
+    details = run.details
+    measured = learned_and_kept(details.evaluations, details.retention)
+    return " ".join(filter(None, (measured, *map(str, scores(details.facts)))))
 
 
 def effort_text(run: "ReadRun") -> str:
@@ -43,35 +42,6 @@ def effort_text(run: "ReadRun") -> str:
         parts.append(f"best validation loss {phrases.loss(summary.best_val_loss)}")
     parts.append(phrases.size(summary.size_bytes))
     return " · ".join(filter(None, parts))
-
-
-def loss_sentence(details: "RunDetails") -> str:
-    evaluations = details.evaluations
-    if not evaluations:
-        return ""
-    first, last = evaluations[0], evaluations[-1]
-    if first.step == last.step:
-        return f"Validation loss: {phrases.loss(last.val_loss)} at step {last.step:,}."
-    values = phrases.loss(first.val_loss), phrases.loss(last.val_loss)
-    if values[0] == values[1]:
-        return f"Validation loss stayed at {values[0]}."
-    verb = "fell" if last.val_loss < first.val_loss else "rose"
-    since = "" if first.step == 0 else f" since step {first.step:,}"
-    return f"Validation loss {verb} from {values[0]} to {values[1]}{since}."
-
-
-def retention_sentence(details: "RunDetails") -> str:
-    """How far from its base model the run ended, where that was measured."""
-    if not details.retention:
-        return ""
-    last = details.retention[-1]
-    return f"Change from the base model: {last.base_kl:.3g} nats per token on everyday text."
-
-
-def score_sentence(score: Score) -> str:
-    name = one_line(score.name.replace("_", " ").capitalize(), 80)
-    before = "" if score.before is None else f", {score.before:,} before"
-    return f"{name}: {score.after:,} of {score.total:,} right{before}."
 
 
 def scores(facts: dict[str, Any]) -> list[Score]:

@@ -7,6 +7,7 @@ from PySide6.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 from app.core.base_model import BaseModelCheck
 from app.core.one_line import one_line
 from app.ui import phrases
+from app.ui.run.chain_line import ChainLine
 from app.ui.run.more_button import MoreButton
 from app.ui.run_actions import ActionButton, RunActions
 from app.ui.widgets.building import (
@@ -44,6 +45,7 @@ class RunHead(QWidget):
         self.pill = label("", "pill")
         self.pill.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         self.subtitle = ElidedLabel("", "secondary")
+        self.chain = ChainLine()
         self.problem = message("problem")
         self.warning = message("note")
         self.warning.setProperty("tone", "warning")
@@ -59,7 +61,7 @@ class RunHead(QWidget):
         layout.setSpacing(12)
         buttons = (*self.live_buttons, self.resume, self.attempt, self.export, self.more)
         layout.addLayout(row(self.back, self.name, self.pill, None, *buttons))
-        for part in (self.subtitle, self.problem, self.warning):
+        for part in (self.chain, self.subtitle, self.problem, self.warning):
             layout.addWidget(part)
 
     @property

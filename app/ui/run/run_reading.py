@@ -11,7 +11,8 @@ from app.core.config_text import config_of_run
 
 if TYPE_CHECKING:
     from app.core.base_model import BaseModelCheck
-    from app.core.events import EvaluationFinished
+    from app.core.events import EvaluationFinished, RetentionMeasured
+    from app.library.chain import EarlierRun
     from app.library.run_details import RunDetails
     from app.library.step_records import StepTable
     from app.ui.plots.run_series import RunSeries
@@ -27,6 +28,8 @@ class ReadRun:
     """Its base model as it is now."""
     training_seconds: float = 0.0
     """How long its steps took, with their validations; 0 where that was not recorded."""
+    chain: "tuple[EarlierRun, ...]" = ()
+    """The runs before it, if it began with an adapter."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,7 @@ class RunToResume:
     config: TrainingConfig
     table: "StepTable"
     evaluations: "tuple[EvaluationFinished, ...]"
+    retention: "tuple[RetentionMeasured, ...]" = ()
 
 
 def reading_to_resume(run_dir: Path, checkpoint: str | None) -> Callable[[], RunToResume]:
@@ -59,6 +63,7 @@ def reading_to_resume(run_dir: Path, checkpoint: str | None) -> Callable[[], Run
             config,
             details.table.up_to(step),
             tuple(e for e in details.evaluations if e.step <= step),
+            tuple(one for one in details.retention if one.step <= step and not one.is_last),
         )
 
     return work
@@ -72,6 +77,7 @@ def reading(run_dir: Path) -> Callable[[], ReadRun | None]:
 def read_run(run_dir: Path) -> ReadRun:
     """All of a run, also of a broken one. For the background thread."""
     from app.data.model_files import check_base_model
+    from app.library.chain import earlier_runs
     from app.library.run_details import read_details
     from app.library.step_records import no_steps
     from app.ui.plots.run_series import RunSeries
@@ -82,8 +88,11 @@ def read_run(run_dir: Path) -> ReadRun:
     series.add_table(details.table)
     for evaluation in details.evaluations:
         series.add_evaluation(evaluation)
+    for measured in details.retention:
+        series.add_retention(measured)
     # A long run's steps as they were recorded take more room than all that is drawn of them.
     base_model = check_base_model(details.settings.get("model"), details.facts)
     seconds = float(max(details.table.rows["seconds"], default=0.0))
     details = replace(details, table=no_steps())
-    return ReadRun(details, series, perf_counter() - begun, base_model, seconds)
+    chain = earlier_runs(details.facts)
+    return ReadRun(details, series, perf_counter() - begun, base_model, seconds, chain)

@@ -144,6 +144,7 @@ class RunView(QWidget):
         self._show_standing(summary, "" if is_in_result else details.message)
         self.head.show_problem(details.problem)
         self.head.show_base_model(run.base_model)
+        self.head.chain.show_runs(run.chain)
         self.head.more.show_run(details, has_steps=run.series.has_steps)
         self.checkpoints.show_run(details)
         self.settings.show_facts(setting_facts(details))
@@ -167,6 +168,7 @@ class RunView(QWidget):
         self.show_part(PLOTS)
         self.head.show_problem("")
         self.head.warning.hide()
+        self.head.chain.hide()
         self.head.subtitle.hide()
         self._show_attempt()
 

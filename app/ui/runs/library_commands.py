@@ -89,6 +89,7 @@ class LibraryCommands(QObject):
         runs.waiting_open_requested.connect(self.edit_waiting)
         runs.attempt_requested.connect(self._page.show_attempt)
         opened.back_requested.connect(self._stop_waiting)
+        opened.head.chain.run_requested.connect(self.open_run)
         opened.head.more.continue_requested.connect(self.continue_with_new_data)
         self._queue.removed.connect(self._tell_removed)
         self._state.run_event_received.connect(self._follow_event)

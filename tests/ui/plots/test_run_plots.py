@@ -34,6 +34,10 @@ def drawn_losses(plots):
     return len(plots.loss.raw.getData()[0])
 
 
+UNMEASURED = [False, True, False, False, False]
+"""Of a run that has steps and did not measure forgetting."""
+
+
 def is_empty(plots):
     return [card.stack.currentIndex() == 0 for card in plots.cards]
 
@@ -44,9 +48,9 @@ def test_importing_the_package_does_not_import_pyqtgraph():
 
 
 def test_before_a_run_every_plot_is_calm(plots, started):
-    assert is_empty(plots) == [True] * 4
+    assert is_empty(plots) == [True] * 5
     plots.show_series(RunSeries(started()), is_live=True)
-    assert is_empty(plots) == [True] * 4
+    assert is_empty(plots) == [True] * 5
 
 
 def test_steps_show_with_the_next_redraw(plots, qtbot, started, step):
@@ -55,7 +59,7 @@ def test_steps_show_with_the_next_redraw(plots, qtbot, started, step):
     for number in range(1, 31):
         add(plots, step(number))
     add(plots, EvaluationFinished(30, 1.5, True))
-    qtbot.waitUntil(lambda: not any(is_empty(plots)))
+    qtbot.waitUntil(lambda: is_empty(plots) == UNMEASURED)
     assert drawn_losses(plots) == 30
     assert len(plots.loss.validation_points.getData()[0]) == 1
 
@@ -81,7 +85,7 @@ def test_redraw_happens_only_while_visible(plots, qtbot, started, step):
     add(plots, step(1))
     assert not plots._timer.isActive()
     plots.show()
-    qtbot.waitUntil(lambda: not any(is_empty(plots)))
+    qtbot.waitUntil(lambda: is_empty(plots) == UNMEASURED)
     add(plots, step(2))
     plots.hide()
     assert not plots._timer.isActive()
@@ -121,7 +125,7 @@ def test_a_new_run_forgets_the_last_one(plots, started, step):
     add(plots, step(1))
     plots.redraw_now()
     plots.show_series(RunSeries(started(periods=(1,))), is_live=True)
-    assert is_empty(plots) == [True] * 4
+    assert is_empty(plots) == [True] * 5
     assert len(plots.deltas.curves) == 1
     add(plots, step(1, periods=(1,)))
     plots.redraw_now()
@@ -134,7 +138,7 @@ def test_a_run_that_is_cleared_leaves_calm_plots(plots, started, step):
     plots.redraw_now()
     plots.show_series(None, is_live=True)
     plots.finish()
-    assert is_empty(plots) == [True] * 4
+    assert is_empty(plots) == [True] * 5
 
 
 def test_a_run_read_anew_keeps_what_was_chosen_to_be_seen(plots, started, step, run_of):
@@ -217,7 +221,7 @@ def test_changes_stand_one_below_the_other_where_it_is_narrow(plots, started, st
     plots.show_series(RunSeries(started()), is_live=True)
     add(plots, step(1))
     plots.redraw_now()
-    _, _, deltas, heat = plots.cards
+    *_, deltas, heat = plots.cards
     plots.resize(400, 900)
     plots.show()
     plots.grid.activate()
@@ -238,6 +242,6 @@ def test_plots_are_redrawn_in_turn_and_not_all_at_once(plots, monkeypatch, start
     plots._redraw_next()
     add(plots, step(2))
     assert drawn == [plots.loss]
-    for _ in range(4):
+    for _ in range(5):
         plots._redraw_next()
-    assert drawn == [plots.loss, plots.raster, plots.deltas, plots.heat, plots.loss]
+    assert drawn == [*plots.plots, plots.loss]

@@ -1,0 +1,123 @@
+"""How the planned run learns: one choice with plain names, before clocks and tiers in detail."""
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QMouseEvent
+from PySide6.QtWidgets import QButtonGroup, QLabel, QPushButton, QRadioButton, QVBoxLayout, QWidget
+
+from app.core.config import TrainingConfig
+from app.core.ways import BY_TIERS, CUSTOM, LEARN_AND_KEEP, WAYS, Way, learning, way_of, with_tiers
+from app.ui import phrases
+from app.ui.app_state import AppState
+from app.ui.plain_text import PlainLabel, set_tip
+from app.ui.widgets.building import LEAST_WRAPPED_PX, button, card, column, row
+
+_INDENT_PX = 22
+"""Where a radio button's text begins."""
+_LINK_PADDING_PX = 5
+
+
+class LearningCard(QWidget):
+    """Writes the state's clocks and tiers; a mixture of its own is shown as Custom."""
+
+    def __init__(self, state: AppState) -> None:
+        super().__init__()
+        self._state = state
+        self._tiers_before: TrainingConfig | None = None
+        """The last plan that had tiers, for when they are chosen again."""
+        self._rate_before: float | None = None
+        """The learning rate that the clocks' own took the place of."""
+        self.choices: dict[str, QRadioButton] = {}
+        self.lines: dict[str, QLabel] = {}
+        self._group = QButtonGroup(self)
+        self.setAccessibleName("How it learns")
+        frame, inside = card("How it learns")
+        self.custom = self._entry(CUSTOM)
+        self.combine = button("Combine with Tiers", self._combine, "link")
+        set_tip(self.combine, "Let parts of the adapter move at different steps as well")
+        for way in WAYS:
+            inside.addWidget(self._entry(way, *([self.combine] if way is LEARN_AND_KEEP else [])))
+        inside.addWidget(self.custom)
+        keeping = learning(state.config, LEARN_AND_KEEP)
+        rate = f"Learning rate {phrases.number(keeping.learning_rate)}."
+        tip = f"{mixture_words(keeping)} {rate} The run measures forgetting."
+        set_tip(self.choices[LEARN_AND_KEEP.title], tip, is_wrapped=True)
+        outside = QVBoxLayout(self)
+        outside.setContentsMargins(0, 0, 0, 0)
+        outside.addWidget(frame)
+        state.config_changed.connect(self.refresh)
+        self.refresh()
+
+    def _entry(self, way: Way, *links: QPushButton) -> QWidget:
+        choice = QRadioButton(way.title)
+        line = _Line(choice)
+        choice.clicked.connect(lambda: self._choose(way))
+        self._group.addButton(choice)
+        self.choices[way.title], self.lines[way.title] = choice, line
+        made, whole = QWidget(), column(choice, spacing=0)
+        whole.addLayout(row(_INDENT_PX, line, spacing=0))
+        for link in links:
+            whole.addLayout(row(_INDENT_PX - _LINK_PADDING_PX, link, None, spacing=0))
+        made.setLayout(whole)
+        self._say(way, way.description)
+        return made
+
+    def refresh(self) -> None:
+        config = self._state.config
+        way = way_of(config)
+        if len(config.tiers) > 1:
+            self._tiers_before = config
+        for part in (self.custom, self.choices[CUSTOM.title]):  # arrow keys pass what is hidden
+            part.setVisible(way is CUSTOM)
+        self._say(CUSTOM, mixture_words(config))
+        self.choices[way.title].setChecked(True)
+        self.combine.setVisible(way is LEARN_AND_KEEP)
+
+    def _say(self, way: Way, text: str) -> None:
+        self.lines[way.title].setText(text)
+        self.choices[way.title].setAccessibleDescription(text)
+
+    def _choose(self, way: Way) -> None:
+        config = self._state.config
+        if way is LEARN_AND_KEEP and way_of(config) is not LEARN_AND_KEEP:
+            self._rate_before = config.learning_rate
+        if way is not CUSTOM:
+            config = learning(config, way, self._rate_before)
+        self._state.replace_config(self._with_earlier_tiers(config) if way is BY_TIERS else config)
+        self.refresh()
+
+    def _combine(self) -> None:
+        self._state.replace_config(self._with_earlier_tiers(with_tiers(self._state.config)))
+
+    def _with_earlier_tiers(self, config: TrainingConfig) -> TrainingConfig:
+        before = self._tiers_before
+        return config if before is None else with_tiers(config, before)
+
+
+class _Line(PlainLabel):
+    """The line below a choice, which a click on it chooses as well."""
+
+    def __init__(self, choice: QRadioButton) -> None:
+        super().__init__("")
+        self._choice = choice
+        self.setObjectName("secondary")
+        self.setWordWrap(True)
+        self.setMinimumWidth(LEAST_WRAPPED_PX)
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        if event.button() is Qt.MouseButton.LeftButton:
+            self._choice.click()
+        super().mouseReleaseEvent(event)
+
+
+def mixture_words(config: TrainingConfig) -> str:
+    """A mixture of clocks and tiers in one line."""
+    parts = []
+    if config.slow_every:
+        often = "every step" if config.slow_every == 1 else f"every {config.slow_every:,} steps"
+        parts.append(f"a lesson {often}, weight {phrases.number(config.slow_weight)}")
+    if config.lasting_pull:
+        parts.append(f"lasting pull {phrases.number(config.lasting_pull)}")
+    if len(config.tiers) > 1:
+        parts.append(phrases.plural(len(config.tiers), "tier"))
+    told = "; ".join(parts)
+    return f"{told[:1].upper()}{told[1:]}." if told else CUSTOM.description

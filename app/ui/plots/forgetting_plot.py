@@ -1,0 +1,83 @@
+"""How far the model is from its base along the steps: at each validation, and at each lesson."""
+
+import numpy as np
+import pyqtgraph as pg
+
+from app.core.events import RetentionMeasured
+from app.ui.plots.decimation import binned, extremes, sampled
+from app.ui.plots.labels import step_text, value_text
+from app.ui.plots.plot import Plot
+from app.ui.plots.run_series import RunSeries
+from app.ui.plots.series import Values
+from app.ui.plots.style import colour
+from app.ui.theme import Theme
+
+NOT_MEASURED = (
+    "This run did not measure forgetting.\n"
+    "Turn on Measure Forgetting under Advanced for the next one."
+)
+MEASURE = "KL divergence from the base model on everyday text"
+_LEAST_TOP = 1e-3
+"""Nats; below it, a curve that is flat would be drawn as a mountain."""
+_SAMPLE = 2_048
+
+
+class ForgettingPlot(Plot):
+    """The KL divergence from the base: measured as joined points, on the lessons' text faint."""
+
+    left_label = "KL"
+
+    def has_content(self, run: RunSeries) -> bool:
+        return run.has_steps and len(run.retention) > 0
+
+    def _make_items(self) -> None:
+        self.lessons = pg.PlotCurveItem(antialias=True)
+        self.line = pg.PlotCurveItem(antialias=True)
+        self.points = pg.ScatterPlotItem(size=7, antialias=True)
+        for item in (self.lessons, self.line, self.points):
+            self.addItem(item)
+
+    def _recolour(self, theme: Theme) -> None:
+        self.lessons.setPen(pg.mkPen(colour(theme.accent, 0.42), width=1))
+        self.line.setPen(pg.mkPen(theme.warning, width=1.6))
+        self.points.setBrush(pg.mkBrush(theme.warning))
+        self.points.setPen(pg.mkPen(theme.surface, width=1.2))
+
+    def _clear(self) -> None:
+        for item in (self.lessons, self.line, self.points):
+            item.setData([], [])
+
+    def _draw(self, run: RunSeries, low: float, high: float) -> None:
+        bins = self.bins()
+        measured, lessons = run.retention, run.lessons
+        part, taken = measured.span(low, high), lessons.span(low, high)
+        points = extremes(measured.steps, measured.values(), part, bins // 2)
+        self.line.setData(*points)
+        self.points.setData(*(points if len(points[0]) <= bins // 8 else ([], [])))
+        each = binned(lessons, 0, taken, bins // 2)
+        self.lessons.setData(each.x, each.mean)
+        seen = measured.values()[slice(*part)], sampled(each.mean, _SAMPLE)
+        self.show_values(0.0, _top(*seen))
+
+    def _describe(self, run: RunSeries, step: int, _: float) -> str:
+        parts = [f"step {step_text(step)}"]
+        for name, series in (("KL", run.retention), ("lesson", run.lessons)):
+            at = int(np.searchsorted(series.steps, step, "right")) - 1
+            if at >= 0:
+                where = step_text(series.steps[at])
+                parts.append(f"{name} {value_text(series.values()[at])} at {where}")
+        return "  ·  ".join(parts)
+
+
+def latest_text(measured: RetentionMeasured | None) -> str:
+    """The last measurement in words; what is measured, where there is none."""
+    if measured is None:
+        return MEASURE
+    value, step = value_text(measured.base_kl), step_text(measured.step)
+    return f"{value} nats per token at step {step}"
+
+
+def _top(measured: Values, lessons: Values) -> float:
+    """Lone spikes of the lessons don't count; each measurement does."""
+    usual = float(np.percentile(lessons, 98)) if len(lessons) else 0.0
+    return 1.08 * max(_LEAST_TOP, float(np.max(measured, initial=0.0)), usual)

@@ -1,0 +1,73 @@
+"""The runs that a run continues, in a line of links: the oldest first, the run itself last."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QHBoxLayout, QWidget
+
+from app.ui import phrases
+from app.ui.plain_text import set_tip
+from app.ui.widgets.building import button, label
+
+if TYPE_CHECKING:
+    from app.library.chain import EarlierRun
+
+_MOST_LINKS, _MOST_CHARACTERS = 3, 32
+GONE = "This run is no longer here."
+
+
+class ChainLine(QWidget):
+    """Only there for a run that began with an adapter."""
+
+    run_requested = Signal(object)
+    """Path of an earlier run's folder."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._layout = QHBoxLayout(self)
+        self._layout.setContentsMargins(0, 0, 0, 0)
+        self._layout.setSpacing(2)
+        self.parts: list[QWidget] = []
+        self._shown: tuple[EarlierRun, ...] = ()
+        self.hide()
+
+    def show_runs(self, runs: "Sequence[EarlierRun]") -> None:
+        if tuple(runs) != self._shown:
+            self._shown = tuple(runs)
+            self._clear()
+            self._fill()
+        self.setVisible(bool(runs))
+
+    def _clear(self) -> None:
+        while (item := self._layout.takeAt(0)) is not None:
+            if (part := item.widget()) is not None:
+                part.hide()
+                part.deleteLater()
+        self.parts = []
+
+    def _fill(self) -> None:
+        self._layout.addWidget(label("Continues", "secondary"))
+        left_out = self._shown[:-_MOST_LINKS]
+        if left_out:
+            dots = label("…", "secondary")
+            set_tip(dots, " › ".join(map(str, left_out)))
+            self._layout.addWidget(dots)
+        for number, run in enumerate(self._shown[-_MOST_LINKS:]):
+            if number or left_out:
+                self._layout.addWidget(label("›", "secondary"))
+            self.parts.append(self._part(run))
+            self._layout.addWidget(self.parts[-1])
+        self._layout.addStretch(1)
+
+    def _part(self, run: "EarlierRun") -> QWidget:
+        at = "" if run.step is None else f", step {run.step:,}"
+        text = f"{phrases.shortened(run.name, _MOST_CHARACTERS)}{at}"
+        if run.run_dir is None:
+            made: QWidget = label(text, "secondary")
+            set_tip(made, GONE if run.step is not None else str(run))
+            return made
+        link = button(text, lambda: self.run_requested.emit(run.run_dir), "link")
+        link.setAccessibleName(f"Open {run}")
+        set_tip(link, f"Open {run.name}")
+        return link

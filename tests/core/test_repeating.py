@@ -1,0 +1,15 @@
+"""The control arm of a run is ordinary AdamW."""
+
+from app.core.config import TrainingConfig
+from app.core.presets import PRESETS
+from app.core.repeating import as_plain_adamw
+from app.core.ways import JUST_LEARN, way_of
+
+
+def test_the_control_arm_has_neither_tiers_nor_clocks() -> None:
+    for each in PRESETS:
+        config = each.applied_to(TrainingConfig(steps=7))
+        plain = as_plain_adamw(config, "run")
+        assert way_of(plain) is JUST_LEARN
+        assert (plain.steps, plain.learning_rate) == (7, config.learning_rate)
+        assert plain.measure_forgetting == config.measure_forgetting

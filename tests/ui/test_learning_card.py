@@ -1,0 +1,99 @@
+"""The choice of how a run learns, on the New Run page."""
+
+from dataclasses import fields
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+
+from app.application import Nestling
+from app.core.config import TierConfig, TrainingConfig
+from app.core.presets import preset
+from app.core.settings.clocks import ClockSettings
+from app.ui.app_state import AppState
+from app.ui.new_run.learning_card import LearningCard
+
+
+@pytest.fixture
+def state(qapp: QApplication) -> AppState:
+    return AppState(TrainingConfig(tiers=(TierConfig(1), TierConfig(16)), assign="rank"))
+
+
+@pytest.fixture
+def card(state: AppState, qtbot: QtBot) -> LearningCard:
+    made = LearningCard(state)
+    qtbot.addWidget(made)
+    return made
+
+
+def chosen(card: LearningCard) -> list[str]:
+    return [title for title, choice in card.choices.items() if choice.isChecked()]
+
+
+def test_each_choice_says_in_a_line_what_it_does(card: LearningCard) -> None:
+    assert list(card.choices) == ["Custom", "Learn and keep", "Just learn", "By tiers"]
+    for title, choice in card.choices.items():
+        assert choice.accessibleDescription() == card.lines[title].text() != ""
+
+
+def test_a_choice_sets_the_clocks_and_tiers_come_back(card: LearningCard, state: AppState) -> None:
+    assert chosen(card) == ["By tiers"]
+    card.choices["Learn and keep"].click()
+    assert preset("learn-and-keep").is_in(state.config)
+    card.choices["Just learn"].click()
+    assert preset("one-pace").is_in(state.config)
+    card.choices["By tiers"].click()
+    assert (state.config.tiers, state.config.assign) == ((TierConfig(1), TierConfig(16)), "rank")
+    assert state.config.slow_every == 0
+
+
+def test_the_learning_rate_comes_back_too(card: LearningCard, state: AppState) -> None:
+    state.change_config(learning_rate=1e-3)
+    card.choices["Learn and keep"].click()
+    assert state.config.learning_rate == 6e-4
+    card.choices["Learn and keep"].click()
+    card.choices["Just learn"].click()
+    assert state.config.learning_rate == 1e-3
+
+
+def test_a_changed_clock_shows_custom_and_what_it_is(card: LearningCard, state: AppState) -> None:
+    card.choices["Learn and keep"].click()
+    assert card.custom.isHidden()
+    assert card.choices["Custom"].isHidden()  # no arrow key reaches it
+    state.change_config(slow_every=8)
+    assert chosen(card) == ["Custom"]
+    assert not card.custom.isHidden()
+    assert card.lines["Custom"].text() == "A lesson every 8 steps, weight 4; lasting pull 200."
+    state.change_config(slow_every=4)
+    assert chosen(card) == ["Learn and keep"]
+
+
+def test_clocks_and_tiers_combine(card: LearningCard, state: AppState) -> None:
+    card.choices["Learn and keep"].click()
+    assert not card.combine.isHidden()
+    card.combine.click()
+    assert state.config.tiers == (TierConfig(1), TierConfig(16))
+    assert state.config.slow_every == 4
+    assert chosen(card) == ["Custom"]
+    assert card.combine.isHidden()
+
+
+def test_a_click_on_the_line_chooses_too(card: LearningCard, state: AppState, qtbot: QtBot) -> None:
+    qtbot.mouseClick(card.lines["Just learn"], Qt.MouseButton.LeftButton)
+    assert preset("one-pace").is_in(state.config)
+
+
+def test_the_tiers_are_in_sight_where_there_are_some(nestling: Nestling) -> None:
+    page, state = nestling.new_run, nestling.state
+    assert not page.tiers.isHidden()
+    page.learning.choices["Learn and keep"].click()
+    assert page.tiers.isHidden()
+    keeping = preset("learn-and-keep").settings
+    for name in (field.name for field in fields(ClockSettings) if field.name in keeping):
+        assert page.form.fields[name].control.text() == f"{keeping[name]:g}"  # type: ignore[attr-defined]
+    assert page.form.fields["measure_forgetting"].control.isChecked()  # type: ignore[attr-defined]
+    page.learning.combine.click()
+    assert not page.tiers.isHidden()
+    state.change_config(tiers=(TierConfig(1),), assign="manual")
+    assert not page.tiers.isHidden()  # patterns are missing: where they are to be written
