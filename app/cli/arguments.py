@@ -116,7 +116,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_show(commands.add_parser("show", help="show one run: how it went, its checkpoints"))
     add_study(commands.add_parser("study", help="measure what settings forget, task after task"))
     add_generate(commands.add_parser("generate", help="let a run's checkpoint answer"))
-    add_help(commands.add_parser("help", help="list the reference's topics, or show one"))
+    add_help(commands.add_parser("help", help="list the topics of the guide, or show one"))
     return parser
 
 

@@ -1,34 +1,28 @@
-"""`nestling help`: the reference's topics, or one of its pages."""
+"""`nestling help`: the topics of guide and reference, or one of their pages."""
 
 import argparse
-from pathlib import Path
 
 from app.cli.terminal import line, lines
 from app.core.errors import InputError
-from app.core.paths import reference_dir
+from app.core.guide import read_guide
 
 
 def add_help(parser: argparse.ArgumentParser) -> None:
-    parser.description = "List the topics of the reference, or show one of them."
+    parser.description = "List the topics of the guide and the reference, or show one."
     parser.add_argument("topic", nargs="?", metavar="TOPIC", help="One of those that are listed.")
 
 
 def print_help(arguments: argparse.Namespace) -> int:
     """The topics, or the page of one; the exit code. Raises InputError for an unknown topic."""
-    pages = {path.stem: path for path in sorted(reference_dir().glob("*.md"))}
+    pages = {page.topic: page for page in read_guide()}
     if arguments.topic is None:
         width = max(map(len, pages))
-        for name, path in pages.items():
-            line(f"{name:{width}}  {_title(path)}")
+        for topic, page in pages.items():
+            line(f"{topic:{width}}  {page.title}")
         return 0
     if arguments.topic not in pages:
         raise InputError(
             f"There is no topic {arguments.topic!r}.", f"Topics are {', '.join(pages)}."
         )
-    lines(pages[arguments.topic].read_text(encoding="utf-8"))
+    lines(pages[arguments.topic].markdown)
     return 0
-
-
-def _title(page: Path) -> str:
-    with page.open(encoding="utf-8") as file:
-        return file.readline().removeprefix("# ").strip()

@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 
 from app.cli.commands import run
+from app.core.guide import read_guide
 from app.core.paths import reference_dir
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-TOPICS = sorted(path.stem for path in reference_dir().glob("*.md"))
+PAGES = {page.topic: page for page in read_guide()}
+REFERENCE = sorted(path.stem for path in reference_dir().glob("*.md"))
 
 
 def helped(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -21,15 +23,16 @@ def helped(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, st
 def test_every_topic_is_listed_with_its_title(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = helped(capsys)
     assert code == 0
-    assert [line.split()[0] for line in out.splitlines()] == TOPICS
-    assert "Datasets" in out
+    listed = dict(line.split(maxsplit=1) for line in out.splitlines())
+    assert listed == {topic: page.title for topic, page in PAGES.items()}
+    assert {"first-run", "datasets"} <= listed.keys()
 
 
-@pytest.mark.parametrize("topic", TOPICS)
+@pytest.mark.parametrize("topic", PAGES)
 def test_a_topic_is_shown_whole(topic: str, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = helped(capsys, topic)
     assert code == 0
-    assert out == (reference_dir() / f"{topic}.md").read_text(encoding="utf-8")
+    assert out == PAGES[topic].markdown
 
 
 def test_an_unknown_topic_is_named_with_those_there_are(
@@ -46,10 +49,10 @@ def test_readme_names_every_topic_and_links_only_to_what_is_there() -> None:
     assert links
     for link in links:
         assert (Path(__file__).parents[2] / link).exists(), link
-    assert {Path(link).stem for link in links if "/reference/" in link} == set(TOPICS)
+    assert {Path(link).stem for link in links if "/reference/" in link} == set(REFERENCE)
 
 
-@pytest.mark.parametrize("topic", TOPICS)
+@pytest.mark.parametrize("topic", REFERENCE)
 def test_links_between_topics_lead_somewhere(topic: str) -> None:
     text = (reference_dir() / f"{topic}.md").read_text(encoding="utf-8")
     for link in re.findall(r"\]\(([^)#:]+)\)", text):

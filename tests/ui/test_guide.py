@@ -8,12 +8,12 @@ from PySide6.QtCore import Qt, QUrl
 from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
-from app.core.paths import guide_dir
+from app.core.guide import read_pages
+from app.core.paths import guide_dir, reference_dir
 from app.packaging.contents import resources
 from app.ui.appearance import Appearance
 from app.ui.guide.guide import Guide
 from app.ui.guide.guide_window import GuideWindow
-from app.ui.guide.pages import read_pages
 from app.ui.remembered import Remembered
 from app.ui.theme import DARK
 from app.workers.background import BackgroundTasks
@@ -56,8 +56,11 @@ def test_the_pages_are_listed_in_order_and_the_first_one_is_shown(guide: GuideWi
 
 
 def test_every_page_goes_into_the_bundle() -> None:
-    bundled = {Path(path) for path, folder in resources() if folder == "resources/guide"}
-    assert bundled == set(guide_dir().glob("*.md"))
+    for pages in (guide_dir(), reference_dir()):
+        bundled = {
+            Path(path) for path, folder in resources() if folder == f"resources/{pages.name}"
+        }
+        assert bundled == set(pages.glob("*.md"))
     assert len(bundled) == len(TITLES)
 
 

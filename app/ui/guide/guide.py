@@ -3,11 +3,10 @@
 from PySide6.QtCore import QObject, QUrl
 from PySide6.QtWidgets import QWidget
 
-from app.core.paths import guide_dir
+from app.core.guide import read_guide
 from app.ui import desktop
 from app.ui.appearance import Appearance
 from app.ui.guide.guide_window import GuideWindow
-from app.ui.guide.pages import read_pages
 
 
 class Guide(QObject):
@@ -31,7 +30,7 @@ class Guide(QObject):
         return True
 
     def _make(self) -> GuideWindow:
-        made = GuideWindow(self._over, read_pages(guide_dir()))
+        made = GuideWindow(self._over, read_guide())
         if self._appearance.theme is not None:
             made.set_theme(self._appearance.theme)
         self._appearance.theme_changed.connect(made.set_theme)

@@ -6,8 +6,8 @@ from PySide6.QtCore import Qt, QUrl, Signal
 from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QListWidget, QVBoxLayout, QWidget
 
+from app.core.guide import Page
 from app.ui.guide.page_view import PageView
-from app.ui.guide.pages import Page
 from app.ui.theme import Theme
 from app.ui.widgets.building import GRID_PX, label
 

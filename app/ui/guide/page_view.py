@@ -16,7 +16,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QTextBrowser, QTextEdit
 
-from app.ui.guide.pages import Page, beginning
+from app.core.guide import Page, beginning
 from app.ui.theme import LIGHT, Theme
 
 TEXT_PX, LINE_PERCENT, MARGIN_PX = 14, 130, 28

@@ -1,9 +1,11 @@
-"""The guide's pages, read from their files and searched. Knows no Qt."""
+"""The guide and the reference: Markdown pages, read from their files and searched."""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from app.core.paths import guide_dir, reference_dir
 
 
 @dataclass(frozen=True)
@@ -13,6 +15,11 @@ class Page:
     title: str
     markdown: str
 
+    @property
+    def topic(self) -> str:
+        """What `nestling help` calls it: "datasets"."""
+        return Path(self.file_name).stem.lstrip("0123456789-")
+
     def has(self, words: Sequence[str]) -> bool:
         """Whether each of these begins a word of the page."""
         return all(re.search(beginning(word), self.markdown, re.IGNORECASE) for word in words)
@@ -21,6 +28,11 @@ class Page:
 def beginning(word: str) -> str:
     """A regular expression, of Python and Qt alike, that finds words that begin so."""
     return rf"(?<!\w){re.escape(word)}"
+
+
+def read_guide() -> list[Page]:
+    """The guide's pages, then those of the reference."""
+    return [*read_pages(guide_dir()), *read_pages(reference_dir())]
 
 
 def read_pages(folder: Path) -> list[Page]:
