@@ -60,8 +60,8 @@ def test_every_page_goes_into_the_bundle() -> None:
         bundled = {
             Path(path) for path, folder in resources() if folder == f"resources/{pages.name}"
         }
+        assert len(bundled) >= len(TITLES)
         assert bundled == set(pages.glob("*.md"))
-    assert len(bundled) == len(TITLES)
 
 
 def test_every_link_leads_to_a_page_or_a_web_page() -> None:
