@@ -10,6 +10,7 @@ from pytestqt.qtbot import QtBot
 
 from app.core.paths import guide_dir
 from app.packaging.contents import resources
+from app.self_test.parts import SHIPPED
 from app.ui.appearance import Appearance
 from app.ui.guide.guide import Guide
 from app.ui.guide.guide_window import GuideWindow
@@ -59,6 +60,7 @@ def test_every_page_goes_into_the_bundle() -> None:
     bundled = {Path(path) for path, folder in resources() if folder == "resources/guide"}
     assert bundled == set(guide_dir().glob("*.md"))
     assert len(bundled) == len(TITLES)
+    assert {f"guide/{path.name}" for path in bundled} <= set(SHIPPED)  # the self-test looks
 
 
 def test_every_link_leads_to_a_page_or_a_web_page() -> None:
