@@ -16,6 +16,9 @@ SHIPPED = (
     "starter/model/tokenizer.json", "starter/model/tokenizer_config.json",
     "general/lessons/chats.jsonl", "general/lessons/passages.jsonl",
     "general/meter/chats.jsonl", "general/meter/passages.jsonl",
+    "guide/1-first-run.md", "guide/2-your-own-data.md", "guide/3-your-own-model.md",
+    "guide/4-how-it-learns.md", "guide/5-reading-the-plots.md",
+    "guide/6-trying-and-exporting.md", "guide/7-when-something-goes-wrong.md",
 )  # fmt: skip
 QUESTION, REPLY = "Grüße?", "Naïve café."
 

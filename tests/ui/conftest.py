@@ -51,9 +51,13 @@ def _known_objects_are_frozen() -> None:
 
 @pytest.fixture
 def build(
-    qapp: QApplication, own_home: Path, _known_objects_are_frozen: None
+    qapp: QApplication,
+    own_home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    _known_objects_are_frozen: None,
 ) -> Iterator[Callable[..., Nestling]]:
     """Make the app with a configuration, not yet shown; ended after the test."""
+    monkeypatch.setattr("app.ui.away.notifications.TOOLS", {})  # the desktop is the developer's
     made: list[Nestling] = []
 
     def make(config: TrainingConfig | None = None) -> Nestling:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import QObject, Qt
 from PySide6.QtGui import QColor
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import QSystemTrayIcon, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.application import NestlingApplication
@@ -249,6 +249,35 @@ def test_a_desktop_that_reads_tags_finds_none(
     Notifications(qapp, icons.app_icon(), "linux").post("“<b>a&b</b>” failed", "Why.")
     qtbot.waitUntil(lambda: tool.was_run)
     assert tool.arguments == ["--app-name=Nestling", "--", "“‹b›a＆b‹/b›” failed", "Why."]
+
+
+@pytest.mark.qt_log_ignore("systemTrayWindowChanged")
+def test_where_there_is_a_tray_it_posts_and_a_click_is_noticed(
+    qapp: QObject, monkeypatch: pytest.MonkeyPatch, qtbot: QtBot
+) -> None:
+    posted: list[tuple[str, str]] = []
+
+    class Tray(QSystemTrayIcon):
+        def showMessage(self, title: str, text: str, _icon: object) -> None:  # type: ignore[override]
+            posted.append((title, text))
+
+        @staticmethod
+        def isSystemTrayAvailable() -> bool:
+            return True
+
+    monkeypatch.setattr(notifications, "QSystemTrayIcon", Tray)
+    made = Notifications(qapp, icons.app_icon(), "linux")
+    made.post("“survey” finished", "All 150 steps are done.")
+    assert posted == [("“survey” finished", "All 150 steps are done.")]
+    tray = made._tray
+    assert tray is not None
+    assert tray.isVisible()
+    with qtbot.waitSignal(made.clicked):
+        tray.messageClicked.emit()
+    with qtbot.waitSignal(made.clicked):
+        tray.activated.emit(QSystemTrayIcon.ActivationReason.Trigger)
+    made.clear()
+    assert not tray.isVisible()
 
 
 def test_the_dock_icon_shows_how_far_the_run_is(course: Course, qapp: NestlingApplication) -> None:

@@ -11,6 +11,7 @@ from pytestqt.qtbot import QtBot
 from app.core.guide import read_pages
 from app.core.paths import guide_dir, reference_dir
 from app.packaging.contents import resources
+from app.self_test.parts import SHIPPED
 from app.ui.appearance import Appearance
 from app.ui.guide.guide import Guide
 from app.ui.guide.guide_window import GuideWindow
@@ -62,6 +63,8 @@ def test_every_page_goes_into_the_bundle() -> None:
         }
         assert len(bundled) >= len(TITLES)
         assert bundled == set(pages.glob("*.md"))
+    guide = {f"guide/{path.name}" for path in guide_dir().glob("*.md")}
+    assert guide <= set(SHIPPED)  # the self-test looks
 
 
 def test_every_link_leads_to_a_page_or_a_web_page() -> None:
