@@ -5,7 +5,8 @@ from app.core.paths import starter_dir, starter_model_dir
 
 
 def demo_config() -> TrainingConfig:
-    """What `nestling demo` trains; its question sets are asked before and after."""
+    """What `nestling demo` trains; its question sets are asked before and after, and forgetting is
+    measured along the run."""
     starter = starter_dir()
     return TrainingConfig(
         model=starter_model_dir(),
@@ -21,4 +22,5 @@ def demo_config() -> TrainingConfig:
         warmup_steps=5,
         steps_per_eval=30,
         steps_per_save=50,
+        measure_forgetting=True,
     )

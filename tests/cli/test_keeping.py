@@ -6,6 +6,7 @@ import pytest
 
 from app.cli.arguments import parse
 from app.cli.progress import TerminalProgress
+from app.core.demo import demo_config
 from app.core.events import EvaluationFinished, RetentionMeasured, RunFinished, ScoreMeasured
 from app.core.presets import PRESETS
 
@@ -36,6 +37,12 @@ def test_a_run_that_failed_says_nothing_of_its_result(capsys: pytest.CaptureFixt
     progress(EvaluationFinished(0, 6.3, True))
     progress(RunFinished("failed", Path("run"), None, 0, "No memory is left."))
     assert "fell" not in capsys.readouterr().out.splitlines()[-1]
+
+
+def test_the_demo_measures_what_it_learns_and_what_it_keeps() -> None:
+    config = demo_config()
+    assert config.measure_forgetting
+    assert [path.stem for path in config.question_sets] == ["new_facts", "retention"]
 
 
 def test_the_help_of_train_names_each_preset_whole(capsys: pytest.CaptureFixture[str]) -> None:
