@@ -33,8 +33,9 @@ from app.ui.run.run_head import RunHead, interruption
 from app.ui.run.run_reading import ReadRun
 from app.ui.run_actions import RunActions
 from app.ui.run_pace import RunPace
+from app.ui.stylesheet import SCROLL_BAR_PX
 from app.ui.theme import Theme
-from app.ui.widgets.building import GRID_PX, row, scrolling
+from app.ui.widgets.building import GRID_PX, column, row, scrolling
 from app.ui.widgets.name_field import MOST_NAME
 
 if TYPE_CHECKING:
@@ -81,10 +82,13 @@ class RunView(QWidget):
         tabs = row(*(self._tab(index) for index in range(len(PARTS))), None, spacing=4)
         self._tabs_row.setLayout(tabs)
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(3 * GRID_PX, 2 * GRID_PX, 3 * GRID_PX, 2 * GRID_PX)
+        # The plots' scroll bar lies in the page's margin, so that all cards end at one edge.
+        right = 3 * GRID_PX - SCROLL_BAR_PX
+        layout.setContentsMargins(3 * GRID_PX, 2 * GRID_PX, right, 2 * GRID_PX)
         layout.setSpacing(12)
-        for part in (self.head, self.progress, self.result, self._tabs_row):
-            layout.addWidget(part)
+        top = column(self.head, self.progress, self.result, self._tabs_row, spacing=12)
+        top.setContentsMargins(0, 0, SCROLL_BAR_PX, 0)
+        layout.addLayout(top)
         layout.addWidget(self.parts, 1)
         state.phase_changed.connect(self._show_attempt)
         state.run_event_received.connect(lambda _: self._show_attempt())
@@ -113,8 +117,9 @@ class RunView(QWidget):
         self.notes.setPlaceholderText("Add notes")
         self.parts = QStackedWidget()
         views = (self.checkpoints, self.data, self.settings, self.log, self.notes)
-        for part in (scrolling(self.plots_place), *views):
-            self.parts.addWidget(part)
+        self.parts.addWidget(scrolling(self.plots_place))
+        for part in views:
+            self.parts.addWidget(_beside_a_bar(part))
         self.tabs = QButtonGroup(self)
         self.tabs.idClicked.connect(self.parts.setCurrentIndex)
         self.tabs.idClicked.connect(lambda _: self.keep_label())
@@ -299,6 +304,15 @@ class RunView(QWidget):
     def _ask_delete(self) -> None:
         if self.run is not None:
             self.delete_requested.emit((self.run.details.summary,))
+
+
+def _beside_a_bar(part: QWidget) -> QWidget:
+    """As wide as what stands beside a scroll bar."""
+    made = QWidget()
+    inside = column(part, spacing=0)
+    inside.setContentsMargins(0, 0, SCROLL_BAR_PX, 0)
+    made.setLayout(inside)
+    return made
 
 
 def _text(name: str, *, is_editable: bool) -> QPlainTextEdit:
