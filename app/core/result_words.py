@@ -18,8 +18,8 @@ def learned_and_kept(
     learned, kept = loss_sentence(evaluations), retention_sentence(retention)
     if not learned or not kept:
         return learned or kept
-    moved = f"the model moved {_distance(retention[-1])} from its base on everyday text"
-    return f"{learned.removesuffix('.')}; {moved}."
+    ended = f"the model ended {_distance(retention[-1])} from its base on everyday text"
+    return f"{learned.removesuffix('.')}; {ended}."
 
 
 def loss_sentence(evaluations: Sequence[EvaluationFinished]) -> str:

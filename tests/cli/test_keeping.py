@@ -27,7 +27,7 @@ def test_a_run_ends_with_what_it_learned_and_kept(capsys: pytest.CaptureFixture[
         progress(event)
     assert capsys.readouterr().out.splitlines()[-2:] == [
         "All 150 steps are done.",
-        "Validation loss fell from 6.300 to 0.130; the model moved 0.457 nats per token from its "
+        "Validation loss fell from 6.300 to 0.130; the model ended 0.457 nats per token from its "
         "base on everyday text. New facts: 27 of 29 right, 0 before.",
     ]
 

@@ -50,7 +50,7 @@ def test_the_first_sentence_says_what_was_learned_and_what_was_kept(
     facts = {"scores": [{"name": "old", "when": "after", "correct": 1, "total": 2}]}
     told = replace(run, details=replace(run.details, retention=measured, facts=facts))
     assert result_text(told) == (
-        "Validation loss rose from 1.000 to 2.000 since step 4; the model moved 0.0543 nats per "
+        "Validation loss rose from 1.000 to 2.000 since step 4; the model ended 0.0543 nats per "
         "token from its base on everyday text. Old: 1 of 2 right."
     )
     only = replace(told, details=replace(told.details, evaluations=(), facts={}))
