@@ -1,6 +1,8 @@
 """Shared fixtures: no screen, a library of its own for every test, a tiny real model."""
 
+import multiprocessing
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -13,8 +15,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 from pytestqt.qtbot import QtBot
 
+from app.core import child_processes
 from app.core.paths import HOME_VARIABLE, cache_dir
 from app.engine.mlx_gateway import import_mlx, import_mlx_lm
+from tests.forked_processes import ForkedProcesses
 from tests.library.made_up import made_up_step, run_started
 from tests.patience import PATIENCE_MS
 
@@ -51,6 +55,29 @@ CHATML = (
 def pytest_configure(config: pytest.Config) -> None:
     is_sample = config.option.markexpr == "not slow"
     settings.load_profile("sample" if is_sample else "campaign")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _processes_are_forked() -> Iterator[None]:
+    """On macOS, where what has the system's libraries can't be forked, they begin as the app's."""
+    with pytest.MonkeyPatch.context() as patch:
+        if sys.platform == "linux":
+            patch.setattr(child_processes, "PROCESSES", ForkedProcesses())
+        yield
+
+
+@pytest.fixture
+def spawned_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Child processes begin as the app's do."""
+    monkeypatch.setattr(child_processes, "PROCESSES", multiprocessing.get_context("spawn"))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _home_of_shared_fixtures(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Runs that the tests of a module share are made in no test's home."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(HOME_VARIABLE, str(tmp_path_factory.mktemp("shared-home")))
+        yield
 
 
 @pytest.fixture(autouse=True)

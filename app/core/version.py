@@ -1,6 +1,7 @@
 """Version, commit and MLX's version, as `nestling --version` and About show them."""
 
 import subprocess
+from functools import cache
 from pathlib import Path
 
 from app import __version__
@@ -18,6 +19,7 @@ def version_line() -> str:
     return f"{__version__}{f' (commit {commit})' if commit else ''}, MLX {package_version('mlx')}"
 
 
+@cache  # a run asks several times, and each time metadata would be read anew
 def package_version(package: str) -> str:
     """An installed package's version; "unknown" where its metadata is missing."""
     from importlib.metadata import PackageNotFoundError, version  # 40 ms that the window saves

@@ -4,7 +4,6 @@ It never imports MLX, leaves the processor to the run where both want it, and en
 or when it is not wanted any more; what it has done by then is kept for the next time.
 """
 
-import multiprocessing
 import os
 import pickle
 import signal
@@ -12,9 +11,10 @@ import threading
 from contextlib import suppress
 from multiprocessing import connection
 from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
+from multiprocessing.process import BaseProcess, parent_process
 from time import monotonic
 
+from app.core import child_processes
 from app.core.child_signals import terminal_signals_kept_off
 from app.core.errors import AppError, RunError
 from app.data.template_trial import known_problem, take_problem
@@ -38,7 +38,7 @@ class StoresInMaking:
         self._is_done = False
 
     def start(self) -> None:
-        context = multiprocessing.get_context("spawn")
+        context = child_processes.PROCESSES
         self._told, telling = context.Pipe(duplex=False)
         wanted, self._wanting = context.Pipe(duplex=False)
         problem = known_problem(self._later.tokenizer.chat_template)
@@ -117,7 +117,7 @@ def _tell(telling: Connection, what: object) -> None:
 
 def _watch(wanted: Connection, is_unwanted: threading.Event) -> None:
     """One that is deep in a single operation doesn't see that nobody wants it any more."""
-    parent = multiprocessing.parent_process()
+    parent = parent_process()
     if parent is not None:
         connection.wait([parent.sentinel, wanted])
         is_unwanted.set()

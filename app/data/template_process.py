@@ -5,7 +5,6 @@ A template is a foreign program: no thread that renders it could be stopped with
 nor could its memory be bounded. How it is rendered is known in template_server.py.
 """
 
-import multiprocessing
 import signal
 import threading
 import weakref
@@ -15,6 +14,7 @@ from multiprocessing.process import BaseProcess
 from time import monotonic
 from typing import Any
 
+from app.core import child_processes
 from app.core.child_signals import terminal_signals_kept_off
 from app.core.interrupting import raise_if_stopped
 from app.data import render_limit
@@ -126,7 +126,7 @@ class TemplateProcess:
             raise ProcessEnded(self._process.exitcode) from None  # type: ignore[union-attr]
 
     def _start(self) -> None:
-        context = multiprocessing.get_context("spawn")
+        context = child_processes.PROCESSES
         self._connection, theirs = context.Pipe()
         self._process = context.Process(
             target=serve, args=(self._source, theirs, render_limit.SECONDS), daemon=True

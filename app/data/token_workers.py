@@ -3,7 +3,6 @@
 The processes never import MLX: they are given the tokenizer itself, and end with their parent.
 """
 
-import multiprocessing
 import os
 import pickle
 import signal
@@ -16,9 +15,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import connection
 from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
+from multiprocessing.process import BaseProcess, parent_process
 from time import monotonic
 
+from app.core import child_processes
 from app.core.child_signals import terminal_signals_kept_off
 from app.core.errors import RunError
 from app.core.machine_memory import machine_bytes
@@ -153,7 +153,7 @@ def _awaited(lot: Future[TokenizedLot]) -> Iterator[TokenizedLot | None]:
 
 @contextmanager
 def _pool(given: bytes, workers: int) -> Iterator[ProcessPoolExecutor]:
-    context = multiprocessing.get_context("spawn")
+    context = child_processes.PROCESSES
     theirs, ours = context.Pipe(duplex=False)
     pool = ProcessPoolExecutor(workers, context, initializer=_begin, initargs=(given, theirs))
     try:
@@ -188,7 +188,7 @@ def _begin(given: bytes, wanted: Connection) -> None:
 
 
 def _end_with_parent(wanted: Connection) -> None:
-    parent = multiprocessing.parent_process()
+    parent = parent_process()
     if parent is not None:
         connection.wait([parent.sentinel, wanted])
         os._exit(1)

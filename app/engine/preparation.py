@@ -170,12 +170,14 @@ def prepare(
         plan = make_plan(trainable(base.model), config)
     settings = data_settings(config, base.limits, _early_rows(saved))
     yield from trying_template(base.tokenizer)
+    # Before rows become tokens, which ends the template's process: one is enough for both.
+    end_note = end_token_note(base.path, base.tokenizer)
     day = template_day(base.tokenizer, saved)
     dated = replace(base, tokenizer=with_day(base.tokenizer, day)) if day else base
     rows = yield from _opened(config, files, mixed, dated, settings)
     if day:
         yield LogMessage(run_note(day))
-    yield from _notes(config, base, rows)
+    yield from _notes(config, base, rows, end_note)
     if left_out:
         yield LogMessage(f"{_NO_ADAPTER} {', '.join(left_out)}.")
     head = find_head(base.model)
@@ -334,7 +336,9 @@ def _opened(
     return (yield from in_stage("Tokenizing", opening))
 
 
-def _notes(config: TrainingConfig, base: BaseModel, rows: TrainingData) -> Iterator[LogMessage]:
+def _notes(
+    config: TrainingConfig, base: BaseModel, rows: TrainingData, end_note: str
+) -> Iterator[LogMessage]:
     """What becomes of the rows, and what this model makes of them."""
     if rows.later is None:
         yield from _row_notes(base, rows)
@@ -347,8 +351,8 @@ def _notes(config: TrainingConfig, base: BaseModel, rows: TrainingData) -> Itera
             yield LogMessage(note)
     if note := base.limits.cap_sentence(config.max_seq_length):
         yield LogMessage(note)
-    if warning := end_token_note(base.path, base.tokenizer):
-        yield LogMessage(warning, is_warning=True)
+    if end_note:
+        yield LogMessage(end_note, is_warning=True)
 
 
 def _row_notes(base: BaseModel, rows: TrainingData) -> Iterator[LogMessage]:

@@ -3,7 +3,6 @@
 Reading and tokenising are Python's own work: in a thread they would make the window stutter.
 """
 
-import multiprocessing
 import pickle
 import queue
 import threading
@@ -11,18 +10,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import count
 from multiprocessing.connection import Connection
-from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
 from typing import Any
 
 from PySide6.QtCore import QObject, Qt, QThread, Signal, Slot
 
+from app.core import child_processes
 from app.core.child_signals import terminal_signals_kept_off
 from app.workers.data_server import Begin, Cancel, Quit, serve
 from app.workers.job import JobEnded, JobFunction, JobYielded
-
-PROCESSES: SpawnContext | ForkServerContext = multiprocessing.get_context("spawn")
-"""How they are started: never as copies of this process, which has threads."""
 
 PATIENCE_SECONDS = 4.0
 """How long a process that ends has to close its job in hand."""
@@ -181,8 +177,9 @@ class _Child:
     """One process with the threads that speak to it and hear it."""
 
     def __init__(self, is_patient: bool) -> None:
-        self._here, self._there = PROCESSES.Pipe()
-        self.process: BaseProcess = PROCESSES.Process(target=serve, args=(self._there, is_patient))
+        processes = child_processes.PROCESSES
+        self._here, self._there = processes.Pipe()
+        self.process: BaseProcess = processes.Process(target=serve, args=(self._there, is_patient))
         self.listener = _Listener(self, self._here)
         self._messages: queue.SimpleQueue[object] = queue.SimpleQueue()
         self._speaker = threading.Thread(target=self._speak, daemon=True)

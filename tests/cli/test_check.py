@@ -15,6 +15,7 @@ import pytest
 from app.cli.commands import run
 from app.engine import loading
 from app.engine.loading import load_tokenizer
+from tests.cli.in_process import Ended, nestling
 from tests.limited_models import (
     build_gpt2,
     with_another_end_token,
@@ -25,7 +26,11 @@ from tests.other_base_models import copied_model
 from tests.patience import PATIENCE_SECONDS
 
 
-def check(*arguments: object) -> subprocess.CompletedProcess[str]:
+def check(*arguments: object) -> Ended:
+    return nestling("check", *arguments)
+
+
+def process(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "app", "check", *map(str, arguments)],
         capture_output=True, text=True, timeout=PATIENCE_SECONDS, env=dict(os.environ),
@@ -46,13 +51,13 @@ def table(tmp_path: Path) -> Path:
 
 
 def test_a_clean_dataset_ends_with_0(chat_file: Path) -> None:
-    ended = check(chat_file)
+    ended = process(chat_file)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout == "chats.jsonl: 40 examples (chat).\n"
 
 
 def test_bad_rows_are_listed_and_end_with_2(table: Path) -> None:
-    ended = check(table, "--map", "prompt=q,completion=a")
+    ended = process(table, "--map", "prompt=q,completion=a")
     assert ended.returncode == 2
     assert ended.stdout.splitlines() == [
         "a.csv: 2 examples (prompt and completion).",
@@ -257,7 +262,6 @@ def test_datasets_to_mix_are_checked_together(tmp_path: Path) -> None:
 def test_a_mix_that_no_run_takes_ends_with_2_and_one_sentence(
     table: Path, monkeypatch: pytest.MonkeyPatch, mix: str, sentence: str
 ) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
     monkeypatch.chdir(table.parent)
     ended = check("a.csv", "--map", "prompt=q,completion=a", "--mix", mix)
     assert (ended.returncode, ended.stdout) == (2, "")
@@ -289,7 +293,6 @@ def test_datasets_to_mix_are_tokenised_too(tiny_model: Path, tmp_path: Path) -> 
 def test_bad_arguments_end_with_2_and_one_sentence(
     table: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], sentence: str
 ) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
     monkeypatch.chdir(table.parent)
     ended = check(*arguments)
     assert ended.returncode == 2
@@ -297,13 +300,10 @@ def test_bad_arguments_end_with_2_and_one_sentence(
     assert len(ended.stderr.strip().splitlines()) == 1
 
 
-def train(model: Path, data: Path, *more: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [
-            sys.executable, "-m", "app", "train", "--model", str(model), "--data", str(data),
-            "--output", str(data.parent / "run"), "--steps", "1", "--batch-size", "1", *more,
-        ],
-        capture_output=True, text=True, timeout=PATIENCE_SECONDS, env=dict(os.environ),
+def train(model: Path, data: Path, *more: str) -> Ended:
+    return nestling(
+        "train", "--model", model, "--data", data, "--output", data.parent / "run", "--steps", "1",
+        "--batch-size", "1", *more,
     )  # fmt: skip
 
 

@@ -1,4 +1,5 @@
-"""`nestling …` as a user types it: real processes, real output, real exit codes."""
+"""`nestling …` as a user types it: its output and its exit codes; real processes for what is a fact
+about them."""
 
 import json
 import os
@@ -6,24 +7,27 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from app.cli.commands import run
 from app.cli.progress import TerminalProgress
-from app.core.events import CheckpointSaved, RunFinished
+from app.core.config import TrainingConfig
+from app.core.events import CheckpointSaved, Event, RunFinished
 from app.library.manifest import read_manifest
+from tests.cli.in_process import SIGNALS, nestling
 from tests.patience import PATIENCE_SECONDS
 
 QUICK = ["--steps", "6", "--rank", "4", "--learning-rate", "0.01"]
 
 
-def nestling(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
+def process(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "app", *map(str, arguments)],
-        capture_output=True, text=True, timeout=PATIENCE_SECONDS, env=environment(), **options,
+        capture_output=True, text=True, timeout=PATIENCE_SECONDS, env=environment(),
     )  # fmt: skip
 
 
@@ -44,7 +48,7 @@ def test_train_with_json_prints_one_object_a_line(
     tiny_model: Path, chat_file: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    ended = nestling(
+    ended = process(
         *train_arguments(tiny_model, chat_file, run), "--tiers", "1,2,4", "--assign", "depth",
         "--seed", "3", "--json",
     )  # fmt: skip
@@ -186,13 +190,10 @@ BAD = {
 
 @pytest.mark.parametrize(("arguments", "sentence"), BAD.values(), ids=BAD)
 def test_bad_arguments_end_with_2_and_one_sentence(
-    arguments: list[str], sentence: str, tmp_path: Path
+    arguments: list[str], sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ended = subprocess.run(
-        [sys.executable, "-m", "app", *arguments], capture_output=True, text=True,
-        timeout=PATIENCE_SECONDS,
-        env=environment() | {"PYTHONPATH": str(Path(__file__).parents[2])}, cwd=tmp_path,
-    )  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    ended = nestling(*arguments)
     assert ended.returncode == 2
     assert sentence in ended.stderr
     assert "Traceback" not in ended.stderr
@@ -354,7 +355,7 @@ def test_a_run_stopped_after_a_step_is_resumed_to_its_end(
     assert first.returncode == 0, first.stderr
     end = lines(first.stdout)[-1]
     assert (end["outcome"], end["steps"]) == ("stopped", 4)
-    second = nestling("resume", tmp_path / "cut", "--json", "--output", tmp_path / "copy")
+    second = process("resume", tmp_path / "cut", "--json", "--output", tmp_path / "copy")
     assert second.returncode == 0, second.stderr
     end = lines(second.stdout)[-1]
     assert (end["outcome"], end["steps"]) == ("finished", 6)
@@ -375,7 +376,7 @@ def test_what_can_not_be_resumed_is_said(tmp_path: Path) -> None:
 
 def test_a_run_with_half_a_manifest_is_refused(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text('{"format": 1}')
-    ended = nestling("resume", tmp_path)
+    ended = process("resume", tmp_path)
     assert (ended.returncode, "Traceback" in ended.stderr) == (2, False)
     assert "lacks 'name'" in ended.stderr
 
@@ -405,14 +406,28 @@ def test_a_name_too_long_for_a_file_is_refused(tiny_model: Path, chat_file: Path
 
 
 @pytest.mark.parametrize("display", [":987", "nowhere"])
-def test_a_dead_display_is_no_display(display: str, tmp_path: Path) -> None:
-    ended = subprocess.run(
-        [sys.executable, "-m", "app", "demo", "--steps", "1", "--output", str(tmp_path / "d")],
-        capture_output=True, text=True, env=environment() | {"DISPLAY": display},
-        timeout=PATIENCE_SECONDS,
-    )  # fmt: skip
-    assert ended.returncode == 0, ended.stderr
-    assert "The one step is done." in ended.stdout
+def test_a_dead_display_is_no_display(
+    display: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("DISPLAY", display)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    begun: list[TrainingConfig] = []
+
+    def end_at_once(config: TrainingConfig, **_: object) -> Iterator[Event]:
+        begun.append(config)
+        yield RunFinished("finished", tmp_path, None, 1, "The one step is done.")
+
+    monkeypatch.setattr("app.engine.trainer.train", end_at_once)
+    handlers = {number: signal.getsignal(number) for number in SIGNALS}
+    command = ["demo", "--steps", "1", "--output", str(tmp_path / "d")]
+    assert run(command, lambda _: pytest.fail("a window was opened")) == 0
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+    assert [config.steps for config in begun] == [1]
+    assert "The one step is done." in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -427,7 +442,7 @@ def test_tier_tables_that_say_nonsense_are_refused(tiers: str, tmp_path: Path) -
 
 
 def test_the_demo_asks_before_and_after_and_needs_no_display(tmp_path: Path) -> None:
-    ended = nestling("demo", "--steps", "3", "--output", tmp_path / "demo", "--json")
+    ended = process("demo", "--steps", "3", "--output", tmp_path / "demo", "--json")
     assert ended.returncode == 0, ended.stderr
     events = lines(ended.stdout)
     scores = [event for event in events if event["event"] == "score_measured"]
@@ -455,7 +470,7 @@ def test_without_a_display_the_window_is_refused_in_a_sentence() -> None:
 
 @pytest.mark.slow
 def test_the_demo_learns_the_new_facts_and_keeps_most_of_the_old(tmp_path: Path) -> None:
-    ended = nestling("demo", "--output", tmp_path / "demo", "--json")
+    ended = process("demo", "--output", tmp_path / "demo", "--json")
     assert ended.returncode == 0, ended.stderr
     scores = {
         (event["name"], event["when"]): event["correct"] / event["total"]

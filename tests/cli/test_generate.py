@@ -1,4 +1,5 @@
-"""`nestling generate` as a real process, on a real run of the tiny model."""
+"""`nestling generate` on a real run of the tiny model; in a real process for what is a fact about
+it."""
 
 import hashlib
 import json
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from app.core.config import TierConfig, TrainingConfig
+from tests.cli.in_process import Ended, nestling
 from tests.conftest import write_chats
 from tests.homes import copied_run, train_at_home
 from tests.other_base_models import CHANGES, copied_model
@@ -19,13 +21,15 @@ from tests.patience import PATIENCE_SECONDS
 SHORT = ("--max-tokens", "4")
 
 
-def nestling(*arguments: object, given: str | bytes = "") -> subprocess.CompletedProcess[str]:
-    ended = subprocess.run(
+def generate(*arguments: object, given: str | bytes = "") -> Ended:
+    return nestling("generate", *arguments, given=given)
+
+
+def process(*arguments: object, given: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         [sys.executable, "-m", "app", "generate", *map(str, arguments)], capture_output=True,
-        timeout=PATIENCE_SECONDS, input=given if isinstance(given, bytes) else given.encode(),
+        timeout=PATIENCE_SECONDS, input=given, encoding="utf-8",
     )  # fmt: skip
-    out, told = ended.stdout.decode("utf-8"), ended.stderr.decode("utf-8")
-    return subprocess.CompletedProcess(ended.args, ended.returncode, out, told)
 
 
 @pytest.fixture(scope="module")
@@ -47,17 +51,17 @@ def run_dir(home_of_a_run: Path, own_home: Path) -> Path:
 
 
 def test_a_checkpoint_answers_a_prompt_or_standard_input(run_dir: Path) -> None:
-    asked = nestling("--run", "chatty", "--prompt", "What is 2 plus 2?", *SHORT)
+    asked = generate("--run", "chatty", "--prompt", "What is 2 plus 2?", *SHORT)
     assert asked.returncode == 0, asked.stderr
     assert "4 tokens" in asked.stderr
     assert "cut at max tokens" in asked.stderr
-    piped = nestling("--run", run_dir, *SHORT, given="What is 2 plus 2?\n")
+    piped = process("--run", run_dir, *SHORT, given="What is 2 plus 2?\n")
     assert piped.stdout == asked.stdout
     assert len(asked.stdout.rstrip("\n")) > 0
 
 
 def test_the_base_answers_beside_it_and_their_distance_is_told(run_dir: Path) -> None:
-    told = nestling("--run", "chatty", "--prompt", "Hi", "--base", "--temperature", 1, *SHORT)
+    told = generate("--run", "chatty", "--prompt", "Hi", "--base", "--temperature", 1, *SHORT)
     assert told.returncode == 0, told.stderr
     assert told.stdout.startswith("Base, ")
     assert "\n\nTuned, step-00000" in told.stdout
@@ -66,7 +70,7 @@ def test_the_base_answers_beside_it_and_their_distance_is_told(run_dir: Path) ->
 
 
 def test_events_come_as_json_lines(run_dir: Path) -> None:
-    told = nestling(
+    told = generate(
         "--run", "chatty", "--checkpoint", "step-000002", "--prompt", "Hi", "--base", "--json",
         *SHORT,
     )  # fmt: skip
@@ -97,7 +101,7 @@ def test_events_come_as_json_lines(run_dir: Path) -> None:
 def test_what_can_t_be_answered_is_refused_in_a_sentence(
     run_dir: Path, arguments: list[str], given: str | bytes, words: str
 ) -> None:
-    ended = nestling(*arguments, given=given)
+    ended = generate(*arguments, given=given)
     assert ended.returncode == 2
     assert words in ended.stderr
     assert "Traceback" not in ended.stderr
@@ -107,7 +111,7 @@ def test_what_can_t_be_answered_is_refused_in_a_sentence(
 def test_a_truncated_checkpoint_is_refused_in_a_sentence(run_dir: Path) -> None:
     file = run_dir / "checkpoints" / "step-000004" / "adapters.safetensors"
     file.write_bytes(file.read_bytes()[:-8])
-    ended = nestling("--run", "chatty", "--checkpoint", "step-000004", "--prompt", "Hi")
+    ended = process("--run", "chatty", "--checkpoint", "step-000004", "--prompt", "Hi")
     assert ended.returncode == 2
     assert "adapters.safetensors is not as it was written" in ended.stderr
     assert "Traceback" not in ended.stderr
@@ -178,7 +182,7 @@ def test_a_changed_base_model_is_said_and_shown(
     change, sentence, hint = CHANGES[what]
     other = copied_model(tiny_model, tmp_path / "other")
     change(other)
-    told = nestling("--run", "chatty", "--model", other, "--prompt", "Hi", *SHORT)
+    told = generate("--run", "chatty", "--model", other, "--prompt", "Hi", *SHORT)
     assert told.returncode == 0, told.stderr
     assert sentence.format(other) in told.stderr
     manifest = json.loads((run_dir / "run.json").read_text())
@@ -202,10 +206,6 @@ def test_the_base_model_is_shown_with_its_digests(run_dir: Path, tiny_model: Pat
 
 
 def shown_run(*arguments: str) -> str:
-    ended = subprocess.run(
-        [sys.executable, "-m", "app", "show", *arguments],
-        capture_output=True,
-        timeout=PATIENCE_SECONDS,
-    )
+    ended = nestling("show", *arguments)
     assert ended.returncode == 0, ended.stderr
-    return ended.stdout.decode()
+    return ended.stdout

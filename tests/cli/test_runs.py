@@ -13,13 +13,14 @@ from app.core.events import EvaluationFinished
 from app.core.paths import runs_dir
 from app.library.label import Label, write_label
 from app.library.metrics import MetricsWriter, read_steps
+from tests.cli.in_process import nestling
 from tests.patience import PATIENCE_SECONDS
 
 MakeRun = Callable[..., Path]
 HIDDEN = ("DISPLAY", "WAYLAND_DISPLAY")
 
 
-def nestling(*arguments: object) -> subprocess.CompletedProcess[str]:
+def process(*arguments: object) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if name not in HIDDEN}
     return subprocess.run(
         [sys.executable, "-m", "app", *map(str, arguments)], capture_output=True, text=True,
@@ -32,7 +33,7 @@ def test_runs_are_listed_for_people_and_for_programs(make_run: MakeRun) -> None:
     write_label(runs_dir() / "2026-01-01-a", Label("Kittens", "good"))
     make_run(runs_dir() / "2026-01-02-b", outcome=None, saves=(4,))
     (runs_dir() / "2026-01-03-c").mkdir()
-    told = nestling("runs")
+    told = process("runs")
     assert told.returncode == 0, told.stderr
     assert "Kittens" in told.stdout
     assert "interrupted" in told.stdout
@@ -74,7 +75,7 @@ def test_a_run_is_shown_with_its_checkpoints(make_run: MakeRun) -> None:
         told = nestling("show", named)
         assert told.returncode == 0, told.stderr
         assert "step-000004  validation loss 1.0000  best" in told.stdout
-    said = json.loads(nestling("show", "cats", "--json").stdout)
+    said = json.loads(process("show", "cats", "--json").stdout)
     assert [(c["step"], c["is_best"]) for c in said["checkpoints"]] == [(4, True), (8, False)]
     assert said["recorded_steps"] == 8
     assert said["config"]["steps"] == 8
@@ -114,7 +115,7 @@ def test_a_stopped_run_goes_on_by_its_name(tiny_model: Path, chat_file: Path) ->
     started = nestling("train", "--model", tiny_model, "--data", chat_file, *settings,
                        "--stop-after", "3")  # fmt: skip
     assert started.returncode == 0, started.stderr
-    ended = nestling("resume", "sums", "--json")
+    ended = process("resume", "sums", "--json")
     assert ended.returncode == 0, ended.stderr
     (run,) = runs_dir().iterdir()
     assert list(read_steps(run).steps) == [1, 2, 3, 4, 5, 6]

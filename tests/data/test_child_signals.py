@@ -11,6 +11,7 @@ from app.data import template_process
 from app.data.template_process import ProcessEnded, TemplateProcess
 from app.data.template_server import Trial
 
+pytestmark = pytest.mark.usefixtures("spawned_processes")
 KEPT_OFF = {signal.SIGINT, signal.SIGHUP}
 
 

@@ -34,6 +34,7 @@ FOLDED = (
     "{% set ns = namespace(l=['x']) %}"
     "{% for i in range(60) %}{% set ns.l = [ns.l, ns.l] %}{% endfor %}{{ ns.l }}"
 )
+pytestmark = pytest.mark.usefixtures("spawned_processes")
 TIME = "takes longer than 1 seconds"
 MEMORY = "takes more than 1 GB of memory"
 COSTLY = {

@@ -28,8 +28,7 @@ DOUBLING = (
     "{% for i in range(60) %}{% set ns.s = ns.s ~ ns.s %}{% endfor %}"
 )
 SETTINGS = DataSettings(RowSettings(mask_prompt=True), max_seq_length=200, batch_size=2)
-
-
+pytestmark = pytest.mark.usefixtures("spawned_processes")
 ALL_MEMORY = (DOUBLING, "{{ 'x' * 10 ** 11 }}")
 
 

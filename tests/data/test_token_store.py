@@ -3,6 +3,7 @@
 import copy
 import gzip
 import json
+import multiprocessing
 import os
 import shutil
 import signal
@@ -18,6 +19,7 @@ from app.core.errors import AppError, InputError, RunError
 from app.data import token_cache, token_files, token_store, token_workers
 from app.data.block_file import BLOCK_BYTES
 from app.data.examples import RowProblem
+from app.data.readers import source
 from app.data.token_cache import stores_dir
 from app.data.token_rows import TokenView
 from app.data.token_store import RowSettings, opening_store
@@ -402,7 +404,7 @@ def test_stopping_ends_the_processes_and_keeps_what_was_done(write_rows, tokeniz
         next(making)
     making.close()
     assert not list(stores_dir().rglob(token_files.MANIFEST)), "it was stopped on its way"
-    assert not token_workers.multiprocessing.active_children()
+    assert not multiprocessing.active_children()
     assert next(opening_store(path, tokenizer, MASKED)) == 0.0
     assert examples_of(made(path, tokenizer)) == expected(path, tokenizer)
 
@@ -436,7 +438,7 @@ def test_stopping_does_not_wait_for_what_the_processes_have_in_hand(
     while next(making) == 0.0:
         pass
     making.close()
-    assert not token_workers.multiprocessing.active_children()
+    assert not multiprocessing.active_children()
     journals = [path.read_text() for path in stores_dir().rglob("journal.jsonl")]
     assert [json.loads(text.splitlines()[-1])["taken"] for text in journals] == [10]
 
@@ -445,7 +447,7 @@ def test_a_process_that_is_killed_is_said_so_and_nothing_is_lost(write_rows, tok
     path = write_rows(*chats(195))
     making = opening_store(path, tokenizer, MASKED)
     next(making), next(making)
-    for child in token_workers.multiprocessing.active_children():
+    for child in multiprocessing.active_children():
         child.kill()
     with pytest.raises(AppError, match="ended before it was done"):
         list(making)
@@ -453,11 +455,13 @@ def test_a_process_that_is_killed_is_said_so_and_nothing_is_lost(write_rows, tok
 
 
 @pytest.mark.parametrize("name", ["one-line.json", "packed.jsonl.gz"])
-def test_the_share_done_follows_what_was_read_where_lines_tell_nothing(tmp_path, tokenizer, name):
+def test_the_share_done_follows_what_was_read_where_lines_tell_nothing(
+    tmp_path, tokenizer, large, monkeypatch, name
+):
+    monkeypatch.setattr(source, "READ_BYTES", 2**16)
     path = tmp_path / name
-    # Long random words, so that packing leaves several blocks to read; not in the text, so that
-    # they are no tokens.
-    rows = [{"text": f"row {n}", "id": os.urandom(2000).hex()} for n in range(2500)]
+    # Long random words, so that packing leaves several blocks to read.
+    rows = [{"text": os.urandom(2000).hex()} for _ in range(400)]
     if name.endswith(".json"):
         path.write_text(json.dumps(rows))
     else:

@@ -25,6 +25,7 @@ from app.engine.evaluation import Evaluator
 from app.engine.trainer import resume, train
 from app.library.manifest import read_manifest
 from app.library.run_layout import CHECKPOINT_FILES
+from tests.conftest import write_chats
 
 FALLING_THEN_RISING = (5.0, 4.0, 3.0, 3.5, 3.2, 3.1, 3.3, 3.4, 3.6)
 """Validation losses at steps 0, 2, 4, …: the best is at step 4."""
@@ -32,8 +33,12 @@ FALLING_THEN_RISING = (5.0, 4.0, 3.0, 3.5, 3.2, 3.1, 3.3, 3.4, 3.6)
 
 @pytest.fixture
 def config(tiny_model: Path, chat_file: Path, tmp_path: Path) -> TrainingConfig:
+    return config_in(tmp_path, tiny_model, chat_file)
+
+
+def config_in(folder: Path, model: Path, data: Path) -> TrainingConfig:
     return TrainingConfig(
-        model=tiny_model, data=chat_file, output=tmp_path / "run", steps=16, rank=2,
+        model=model, data=data, output=folder / "run", steps=16, rank=2,
         tiers=(TierConfig(1), TierConfig(2)), dropout=0.1, learning_rate=1e-2,
         steps_per_eval=2, steps_per_save=5,
     )  # fmt: skip
@@ -43,16 +48,17 @@ def config(tiny_model: Path, chat_file: Path, tmp_path: Path) -> TrainingConfig:
 def validate_as(monkeypatch: pytest.MonkeyPatch) -> Callable[[Sequence[float]], None]:
     """Let validation say these losses, in order."""
 
-    def arrange(losses: Sequence[float]) -> None:
-        said = iter(losses)
+    return lambda losses: arrange(monkeypatch, losses)
 
-        def mean_loss(_: Evaluator, __: object) -> Iterator[float]:
-            yield 1.0
-            return next(said)
 
-        monkeypatch.setattr(Evaluator, "mean_loss", mean_loss)
+def arrange(patch: pytest.MonkeyPatch, losses: Sequence[float]) -> None:
+    said = iter(losses)
 
-    return arrange
+    def mean_loss(_: Evaluator, __: object) -> Iterator[float]:
+        yield 1.0
+        return next(said)
+
+    patch.setattr(Evaluator, "mean_loss", mean_loss)
 
 
 def checkpoints(run_dir: Path | None) -> list[int]:
@@ -95,28 +101,39 @@ def test_a_run_without_validation_never_ends_early_and_says_so(config: TrainingC
     assert any("can't end early" in e.text for e in events if isinstance(e, LogMessage))
 
 
+@pytest.fixture(scope="module")
+def ended_early(
+    tiny_model: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[TrainingConfig, list[Event]]:
+    folder = tmp_path_factory.mktemp("ended-early")
+    write_chats(folder / "chats.jsonl", 40)
+    config = config_in(folder, tiny_model, folder / "chats.jsonl")
+    config = replace(config, early_stop_evals=3)
+    with pytest.MonkeyPatch.context() as patch:
+        arrange(patch, FALLING_THEN_RISING)
+        return config, list(train(config))
+
+
 @pytest.mark.parametrize("cut", [5, 7, 8])
 def test_a_run_cut_in_between_ends_early_at_the_same_step(
-    config: TrainingConfig, validate_as: Any, tmp_path: Path, cut: int
+    ended_early: tuple[TrainingConfig, list[Event]], validate_as: Any, tmp_path: Path, cut: int
 ) -> None:
-    config = replace(config, early_stop_evals=3)
-    validate_as(FALLING_THEN_RISING)
-    whole = list(train(config))
+    config, whole = ended_early
     validate_as(FALLING_THEN_RISING)
     first = list(train(replace(config, output=tmp_path / "cut"), stop_after=cut))
     rest = list(resume(tmp_path / "cut"))
     assert losses(first) + losses(rest) == losses(whole)
     assert ending(rest).message == ending(whole).message
     names = ("outcome", "steps", "best_val_loss", "adapter", "best_adapter")
-    one, other = (read_manifest(tmp_path / name) for name in ("run", "cut"))
+    one, other = (read_manifest(run) for run in (ending(whole).run_dir, tmp_path / "cut"))
     assert {name: one[name] for name in names} == {name: other[name] for name in names}
 
 
-def test_a_run_that_ended_early_is_done(config: TrainingConfig, validate_as: Any) -> None:
-    validate_as(FALLING_THEN_RISING)
-    run_dir = ending(list(train(replace(config, early_stop_evals=2)))).run_dir
-    with pytest.raises(InputError, match="is done: it ended early, at step 8"):
-        list(resume(run_dir))
+def test_a_run_that_ended_early_is_done(
+    ended_early: tuple[TrainingConfig, list[Event]],
+) -> None:
+    with pytest.raises(InputError, match="is done: it ended early, at step 10"):
+        list(resume(ending(ended_early[1]).run_dir))
 
 
 # -- the best checkpoint -------------------------------------------------------------------------

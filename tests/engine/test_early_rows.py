@@ -4,7 +4,8 @@ import json
 import multiprocessing
 import os
 import signal
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -12,9 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from app.core import child_processes
 from app.core.config import TrainingConfig
 from app.core.events import Event, LogMessage, RunFinished, StageChanged, StepFinished
-from app.data import early_data
+from app.core.paths import HOME_VARIABLE
+from app.data import early_data, early_reading
 from app.data.dataset_files import find_files
 from app.data.token_store import stores_dir
 from app.data.training_data import open_data
@@ -27,8 +30,10 @@ from app.engine.trainer import resume, train
 from app.library.manifest import read_manifest
 from app.models.model_folder import folder_limits
 
-EARLY = 32
-ROWS = 600
+EARLY = 24
+ROWS = 160
+STEPS = 36
+"""An epoch has 32, of which some 6 are of early rows."""
 REFUSED = "refuse me"
 
 
@@ -46,20 +51,50 @@ def write_chats(path: Path, rows: int = ROWS, *, odd: int | None = None) -> Path
     return path
 
 
-@pytest.fixture(autouse=True)
-def few_early_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(preparation, "EARLY_ROWS", EARLY)
-    monkeypatch.setattr(early_data, "LEAST_BYTES", 0)
+@pytest.fixture(autouse=True, scope="module")
+def few_early_rows() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(preparation, "EARLY_ROWS", EARLY)
+        patch.setattr(early_data, "LEAST_BYTES", 0)
+        patch.setattr(early_reading, "_SPARE", 0)
+        yield
+
+
+@pytest.fixture(scope="module")
+def whole_config(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainingConfig:
+    """Steps that go on beyond the early rows, into the second epoch."""
+    folder = tmp_path_factory.mktemp("whole")
+    return TrainingConfig(
+        model=tiny_model, data=write_chats(folder / "chats.jsonl"), output=folder / "run",
+        steps=STEPS, batch_size=4, rank=2, dropout=0.1, learning_rate=1e-2, steps_per_eval=10,
+        steps_per_save=1000, validation_share=0.2, validation_rows=8, max_seq_length=256,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A run from its start to its end, with the home in which its rows became tokens."""
+
+    run: Path
+    home: Path
+    events: list[Event]
+
+
+@pytest.fixture(scope="module")
+def whole(whole_config: TrainingConfig, few_early_rows: None) -> Whole:
+    """Its other rows become tokens in a process that begins as the app's."""
+    run = whole_config.output
+    assert run is not None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(HOME_VARIABLE, str(run.with_name("home")))
+        patch.setattr(child_processes, "PROCESSES", multiprocessing.get_context("spawn"))
+        return Whole(run, run.with_name("home"), list(train(whole_config)))
 
 
 @pytest.fixture
-def config(tiny_model: Path, tmp_path: Path) -> TrainingConfig:
-    """Steps that go on beyond the early rows, into the second epoch."""
-    return TrainingConfig(
-        model=tiny_model, data=write_chats(tmp_path / "chats.jsonl"), output=tmp_path / "run",
-        steps=140, batch_size=4, rank=2, dropout=0.1, learning_rate=1e-2, steps_per_eval=40,
-        steps_per_save=1000, validation_share=0.2, validation_rows=20, max_seq_length=256,
-    )  # fmt: skip
+def config(whole_config: TrainingConfig, tmp_path: Path) -> TrainingConfig:
+    """The same run elsewhere; none of its rows are tokens."""
+    return replace(whole_config, output=tmp_path / "run")
 
 
 def steps(events: list[Event]) -> dict[int, StepFinished]:
@@ -86,22 +121,23 @@ def are_same(one: Path, other: Path) -> bool:
 
 
 def test_a_run_takes_the_same_rows_whether_the_tokens_were_there_or_not(
-    config: TrainingConfig, tmp_path: Path
+    config: TrainingConfig, whole: Whole, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = list(train(config))
+    first = whole.events
     assert ending(first).outcome == "finished"
     assert "The run begins with" in log(first)
-    assert "All rows are tokens: 480 examples to train on, 120 to validate on." in log(first)
-    second = list(train(replace(config, output=tmp_path / "again")))
+    assert "All rows are tokens: 128 examples to train on, 32 to validate on." in log(first)
+    monkeypatch.setenv(HOME_VARIABLE, str(whole.home))
+    second = list(train(config))
     assert "The run begins with" not in log(second)
     assert steps(first) == steps(second)
-    assert len(steps(first)) == 140
+    assert len(steps(first)) == STEPS
     losses = [
         [e for e in run if e.__class__.__name__ == "EvaluationFinished"] for run in (first, second)
     ]
     assert losses[0] == losses[1]
-    assert are_same(tmp_path / "run", tmp_path / "again")
-    manifests = [read_manifest(tmp_path / name) for name in ("run", "again")]
+    assert are_same(whole.run, tmp_path / "run")
+    manifests = [read_manifest(run) for run in (whole.run, tmp_path / "run")]
     for fact in ("train_examples", "valid_examples", "tokens_sha256", "batching"):
         assert manifests[0][fact] == manifests[1][fact]
     assert not multiprocessing.active_children()
@@ -109,17 +145,18 @@ def test_a_run_takes_the_same_rows_whether_the_tokens_were_there_or_not(
 
 @pytest.mark.parametrize("cut", [2, 20])
 def test_a_run_resumes_bit_equal_before_and_after_all_rows_are_tokens(
-    config: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut: int
+    config: TrainingConfig,
+    whole: Whole,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    cut: int,
 ) -> None:
-    whole = list(train(config))
-    begun_home = tmp_path / "other-home"
-    monkeypatch.setenv("NESTLING_HOME", str(begun_home))
-    begun = list(train(replace(config, output=tmp_path / "cut"), stop_after=cut))
-    monkeypatch.setenv("NESTLING_HOME", str(tmp_path / "third-home"))
-    after = list(resume(tmp_path / "cut"))
+    begun = list(train(config, stop_after=cut))
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "other-home"))
+    after = list(resume(tmp_path / "run"))
     assert "The run begins with" in log(after)
-    assert steps(begun) | steps(after) == steps(whole)
-    assert are_same(tmp_path / "run", tmp_path / "cut")
+    assert steps(begun) | steps(after) == steps(whole.events)
+    assert are_same(whole.run, tmp_path / "run")
 
 
 def test_a_run_that_never_comes_to_the_other_rows_leaves_them(config: TrainingConfig) -> None:
@@ -130,13 +167,15 @@ def test_a_run_that_never_comes_to_the_other_rows_leaves_them(config: TrainingCo
     assert not stores_dir().exists() or not list(stores_dir().glob("*/manifest.json"))
 
 
-def test_what_is_to_be_known_of_the_first_rows_is_said_at_once(config: TrainingConfig) -> None:
-    lines = config.data.read_text().splitlines()
-    rows = [json.loads(line) for line in lines]
+def test_what_is_to_be_known_of_the_first_rows_is_said_at_once(
+    config: TrainingConfig, tmp_path: Path
+) -> None:
+    data = write_chats(tmp_path / "thoughts.jsonl")
+    rows = [json.loads(line) for line in data.read_text().splitlines()]
     for row in rows:
         row["messages"][-1]["reasoning_content"] = "so"
-    config.data.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    said = log(list(train(replace(config, steps=1, validation_rows=0))))
+    data.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    said = log(list(train(replace(config, data=data, steps=1, validation_rows=0))))
     count = said.partition("The run begins with ")[2].partition(" rows")[0]
     assert (
         f"Of these, {count} rows have thoughts that the model's chat template leaves out." in said
@@ -144,7 +183,7 @@ def test_what_is_to_be_known_of_the_first_rows_is_said_at_once(config: TrainingC
 
 
 def test_a_run_stopped_before_all_rows_are_tokens_ends_what_makes_them(
-    config: TrainingConfig,
+    config: TrainingConfig, spawned_processes: None
 ) -> None:
     events: list[Event] = []
     for event in train(config, should_stop=lambda: bool(steps(events))):
@@ -166,13 +205,13 @@ def test_a_stop_while_the_rows_are_waited_for_is_obeyed(
         events.append(event)
     assert ending(events).outcome == "stopped"
     done = ending(events).steps
-    assert 0 < done < 140
+    assert 0 < done < STEPS
     monkeypatch.undo()
     assert load_checkpoint(last_checkpoint(config.output)).progress.step == done
 
 
 def test_a_process_that_dies_ends_the_run_with_a_sentence_and_a_checkpoint(
-    config: TrainingConfig,
+    config: TrainingConfig, spawned_processes: None
 ) -> None:
     events = []
     for event in train(config):
@@ -189,12 +228,13 @@ def test_a_process_that_dies_ends_the_run_with_a_sentence_and_a_checkpoint(
 
 
 def test_a_file_that_changes_while_the_run_trains_ends_it_with_a_sentence(
-    config: TrainingConfig,
+    config: TrainingConfig, tmp_path: Path, spawned_processes: None
 ) -> None:
     events: list[Event] = []
-    for event in train(config):
+    data = write_chats(tmp_path / "chats.jsonl")
+    for event in train(replace(config, data=data)):
         if isinstance(event, LogMessage) and "The run begins with" in event.text:
-            write_chats(config.data, ROWS + 1)
+            write_chats(data, ROWS + 1)
         events.append(event)
     assert ending(events).outcome == "failed"
     assert "changed while it was read" in ending(events).message
@@ -208,15 +248,17 @@ def test_rows_that_the_template_refuses_are_left_out_and_counted_once_all_are_to
     refusing = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no') }}{% endif %}"
     template.write_text(refusing + template.read_text())
     data = write_chats(tmp_path / "odd.jsonl", odd=ROWS - 1)
-    first = list(train(replace(config, model=model, data=data)))
-    assert "1 row is left out; the first: odd.jsonl, line 600" in log(first)
-    second = list(train(replace(config, model=model, data=data, output=tmp_path / "again")))
+    config = replace(config, model=model, data=data, steps=12)  # of which some 6 are early
+    first = list(train(config))
+    assert f"1 row is left out; the first: odd.jsonl, line {ROWS}" in log(first)
+    second = list(train(replace(config, output=tmp_path / "again")))
     assert steps(first) == steps(second)
 
 
 def test_a_run_of_a_version_without_early_rows_keeps_its_order(
     config: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    config = replace(config, steps=12)
     with monkeypatch.context() as older:
         older.setattr(preparation, "EARLY_ROWS", 0)
         whole = list(train(config))

@@ -1,7 +1,8 @@
 """The lasting clock: what it pulls, how far, and that a lie about it stops the run."""
 
+import shutil
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 from app.core.config import TierConfig, TrainingConfig
 from app.core.errors import InputError
-from app.core.events import RunFinished, RunStarted, StepFinished
+from app.core.events import Event, RunFinished, RunStarted, StepFinished
 from app.engine import run_start
 from app.engine.checkpoints import last_checkpoint
 from app.engine.clocks import anchor as anchor_module
@@ -19,23 +20,52 @@ from app.engine.clocks.anchor import Anchor
 from app.engine.trainer import resume, train
 from app.library.metrics import read_steps
 from app.library.run_layout import ADAPTER_FILE, OPTIMIZER_FILE, STIFFNESS_FILE
+from tests.conftest import write_chats
 
 STEPS, PULL = 6, 300.0
 
 
-@pytest.fixture
-def config(tiny_model: Path, chat_file: Path, tmp_path: Path) -> TrainingConfig:
+@pytest.fixture(scope="module")
+def first_config(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainingConfig:
+    folder = tmp_path_factory.mktemp("first")
+    write_chats(folder / "chats.jsonl", 40)
     return TrainingConfig(
-        model=tiny_model, data=chat_file, output=tmp_path / "first", steps=STEPS, rank=4,
+        model=tiny_model, data=folder / "chats.jsonl", output=folder / "first", steps=STEPS, rank=4,
         learning_rate=1e-2, steps_per_eval=100, steps_per_save=2, weight_decay=0.0,
         tiers=(TierConfig(1), TierConfig(2)),
     )  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def first_once(first_config: TrainingConfig) -> Path:
+    list(train(first_config))
+    return first_config.output or Path()
+
+
 @pytest.fixture
-def first(config: TrainingConfig) -> Path:
-    list(train(config))
-    return last_checkpoint(config.output or Path())
+def config(first_config: TrainingConfig, tmp_path: Path) -> TrainingConfig:
+    return replace(first_config, output=tmp_path / "first")
+
+
+@pytest.fixture
+def first(first_once: Path, config: TrainingConfig) -> Path:
+    """The last checkpoint of a run without an anchor, in a copy of its own for every test."""
+    return last_checkpoint(shutil.copytree(first_once, config.output or Path()))
+
+
+@dataclass(frozen=True)
+class Anchored:
+    """A run from that checkpoint, with an anchor; nothing is written into its folder."""
+
+    first: Path
+    config: TrainingConfig
+    events: list[Event]
+
+
+@pytest.fixture(scope="module")
+def anchored(first_config: TrainingConfig, first_once: Path) -> Anchored:
+    config = second(first_config, last_checkpoint(first_once))
+    return Anchored(last_checkpoint(first_once), config, list(train(config)))
 
 
 def second(config: TrainingConfig, adapter: Path, **changes: Any) -> TrainingConfig:
@@ -79,65 +109,59 @@ def test_a_checkpoint_says_how_stiff_its_numbers_are(first: Path) -> None:
     assert found == pytest.approx(expected, rel=2**-7)
 
 
-def test_stiffness_adds_up_over_a_chain(config: TrainingConfig, first: Path) -> None:
-    list(train(second(config, first)))
-    last = arrays(last_checkpoint(second(config, first).output or Path()), STIFFNESS_FILE)
+def test_stiffness_adds_up_over_a_chain(anchored: Anchored) -> None:
+    last = arrays(last_checkpoint(anchored.config.output or Path()), STIFFNESS_FILE)
     total = sum(mx.sum(a.astype(mx.float32)).item() for a in last.values())
     assert total == pytest.approx(2 * sum(a.size for a in last.values()), rel=0.02)
 
 
 def test_a_run_with_an_anchor_stays_nearer_to_where_it_began(
-    config: TrainingConfig, first: Path
+    config: TrainingConfig, anchored: Anchored
 ) -> None:
-    drifts = {}
-    for pull in (0.0, PULL):
-        made = second(config, first, lasting_pull=pull)
-        output = made.output.parent / f"pull-{pull:g}" if made.output else None
-        list(train(replace(made, output=output)))
-        drifts[pull] = distance(arrays(last_checkpoint(output or Path())), arrays(first))
-    assert drifts[PULL] < 0.9 * drifts[0.0]
+    free = second(config, anchored.first, lasting_pull=0.0)
+    list(train(free))
+    drifts = [
+        distance(arrays(last_checkpoint(run.output or Path())), arrays(anchored.first))
+        for run in (anchored.config, free)
+    ]
+    assert drifts[0] < 0.9 * drifts[1]
 
 
-def test_every_pull_is_measured_and_recorded(config: TrainingConfig, first: Path) -> None:
-    made = second(config, first)
-    events = list(train(made))
+def test_every_pull_is_measured_and_recorded(anchored: Anchored) -> None:
+    events = anchored.events
     (begun,) = [event for event in events if isinstance(event, RunStarted)]
     assert begun.clocks.lasting_pull == PULL
     steps = [event for event in events if isinstance(event, StepFinished)]
     assert [len(step.pulls) for step in steps] == [2] * STEPS
     assert all(step.pulls[0] > 0 for step in steps)
     assert [step.pulls[1] > 0 for step in steps] == [step % 2 == 0 for step in range(1, STEPS + 1)]
-    rows = read_steps(made.output or Path()).rows
+    rows = read_steps(anchored.config.output or Path()).rows
     assert rows["pulls"].tolist() == [pytest.approx(step.pulls, rel=1e-6) for step in steps]
 
 
-def test_without_an_anchor_nothing_is_pulled(config: TrainingConfig) -> None:
+def test_without_an_anchor_nothing_is_pulled(config: TrainingConfig, first_once: Path) -> None:
     """A run that starts from no adapter: the setting alone changes no bit."""
-    assert config.output is not None
-    list(train(config))
-    other = replace(config, output=config.output.parent / "other", lasting_pull=PULL)
+    other = replace(config, lasting_pull=PULL)
     list(train(other))
-    one, two = (arrays(last_checkpoint(c.output or Path())) for c in (config, other))
+    one, two = (arrays(last_checkpoint(run)) for run in (first_once, other.output or Path()))
     assert all(mx.array_equal(one[name], two[name]).item() for name in one)
     assert not read_steps(other.output or Path()).has_clocks
 
 
-def test_a_run_with_an_anchor_resumes_bit_equal_wherever_it_is_cut(
-    config: TrainingConfig, first: Path, tmp_path: Path
+@pytest.mark.parametrize("cut", [1, 2, 3, 4, 5])
+def test_a_run_with_an_anchor_resumes_bit_equal(
+    anchored: Anchored, tmp_path: Path, cut: int
 ) -> None:
-    whole = tmp_path / "second"
-    list(train(second(config, first)))
-    expected = read_steps(whole).rows
-    for cut in (1, 2, 3, 4, 5):
-        parted = tmp_path / f"cut-{cut}"
-        list(train(second(config, first, output=parted), stop_after=cut))
-        list(resume(parted))
-        for name in (ADAPTER_FILE, OPTIMIZER_FILE, STIFFNESS_FILE):
-            one, two = (arrays(last_checkpoint(run), name) for run in (whole, parted))
-            assert one.keys() == two.keys()
-            assert all(mx.array_equal(one[key], two[key]).item() for key in one), (cut, name)
-        rows = read_steps(parted).rows
-        assert all((expected[name] == rows[name]).all() for name in ("loss", "pulls", "drifts"))
+    whole = anchored.config
+    parted = replace(whole, output=tmp_path / "parted")
+    list(train(parted, stop_after=cut))
+    list(resume(parted.output or Path()))
+    for name in (ADAPTER_FILE, OPTIMIZER_FILE, STIFFNESS_FILE):
+        one, two = (arrays(last_checkpoint(c.output or Path()), name) for c in (whole, parted))
+        assert one.keys() == two.keys()
+        assert all(mx.array_equal(one[key], two[key]).item() for key in one)
+    rows = [read_steps(c.output or Path()).rows for c in (whole, parted)]
+    assert all((rows[0][name] == rows[1][name]).all() for name in ("loss", "pulls", "drifts"))
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from app.engine.checkpoints import last_checkpoint, load_checkpoint
 from app.engine.machines import Machines
 from app.engine.trainer import train
 from app.library.manifest import read_manifest
+from tests.cli.in_process import nestling
 from tests.conftest import write_chats
 from tests.patience import PATIENCE_SECONDS
 
@@ -80,8 +81,7 @@ def test_two_machines_give_the_losses_of_one(
     text = tmp_path / "text.jsonl"
     write_chats(text, 12)
     clock = ["--slow-every", "2", "--slow-text", str(text)]
-    alone = start(None, *_arguments(tiny_model, chat_file, tmp_path / "alone", *clock))
-    [(expected, _)] = _ended([alone])
+    expected = nestling(*_arguments(tiny_model, chat_file, tmp_path / "alone", *clock)).stdout
     both = [
         start(r, *_arguments(tiny_model, chat_file, tmp_path / f"of-{r}", *clock)) for r in (0, 1)
     ]

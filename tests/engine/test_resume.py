@@ -28,18 +28,22 @@ from app.engine.checkpoints import Checkpoint, last_checkpoint, load_checkpoint
 from app.engine.trainer import resume, train
 from app.library.manifest import read_manifest, write_manifest
 from app.library.metrics import read_events, read_steps
+from tests.conftest import write_chats
 from tests.patience import PATIENCE_SECONDS
 
-STEPS = 20
+STEPS = 12
+"""Two epochs, in which the slowest tier moves once."""
 
 
-@pytest.fixture
-def config(tiny_model: Path, chat_file: Path, tmp_path: Path) -> TrainingConfig:
+@pytest.fixture(scope="module")
+def whole_config(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainingConfig:
     """Four tiers, dropout, accumulation, warm-up and cosine: everything that must be restored."""
+    folder = tmp_path_factory.mktemp("whole")
+    write_chats(folder / "chats.jsonl", 40)
     return TrainingConfig(
         model=tiny_model,
-        data=chat_file,
-        output=tmp_path / "whole",
+        data=folder / "chats.jsonl",
+        output=folder / "whole",
         tiers=tuple(TierConfig(p) for p in (1, 2, 4, 8)),
         steps=STEPS,
         batch_size=3,
@@ -48,9 +52,26 @@ def config(tiny_model: Path, chat_file: Path, tmp_path: Path) -> TrainingConfig:
         rank=2,
         learning_rate=1e-2,
         warmup_steps=3,
-        steps_per_eval=7,
-        steps_per_save=6,
+        steps_per_eval=5,
+        steps_per_save=4,
     )
+
+
+@pytest.fixture(scope="module")
+def whole(whole_config: TrainingConfig) -> dict[int, StepFinished]:
+    """The steps of the run that never stopped; its folder isn't written to any more."""
+    return facts(train(whole_config))
+
+
+@pytest.fixture
+def config(whole_config: TrainingConfig, tmp_path: Path) -> TrainingConfig:
+    """The same run, elsewhere."""
+    return replace(whole_config, output=tmp_path / "run")
+
+
+def folder_of(config: TrainingConfig) -> Path:
+    assert config.output is not None
+    return config.output
 
 
 def facts(events: Iterator[Event]) -> dict[int, StepFinished]:
@@ -80,9 +101,9 @@ def arrays(checkpoint: Checkpoint) -> dict[str, Any]:
     return checkpoint.adapter | state
 
 
-def assert_same_end(one: Path, other: Path) -> None:
+def assert_same_end(one: Path, other: Path, steps: int = STEPS) -> None:
     first, second = (load_checkpoint(last_checkpoint(run)) for run in (one, other))
-    assert first.progress.step == second.progress.step == STEPS
+    assert first.progress.step == second.progress.step == steps
     assert first.progress.random_state == second.progress.random_state
     a, b = arrays(first), arrays(second)
     assert set(a) == set(b)
@@ -90,73 +111,83 @@ def assert_same_end(one: Path, other: Path) -> None:
     assert recorded(one) == recorded(other)
 
 
-def stop_and_resume(config: TrainingConfig, cut: int, run_dir: Path) -> dict[int, StepFinished]:
-    steps = facts(train(replace(config, output=run_dir), stop_after=cut))
-    return steps | facts(resume(run_dir))
+def stop_and_resume(config: TrainingConfig, cut: int) -> dict[int, StepFinished]:
+    steps = facts(train(config, stop_after=cut))
+    return steps | facts(resume(folder_of(config)))
 
 
-@pytest.mark.parametrize("cut", [1, 6, 7, 13, 19])
+# The first step, a checkpoint, a validation, the second epoch, the last step but one.
+@pytest.mark.parametrize("cut", [1, 4, 5, 9, STEPS - 1])
 def test_a_run_cut_anywhere_goes_on_as_if_it_had_not_been(
-    config: TrainingConfig, tmp_path: Path, cut: int
+    config: TrainingConfig, whole_config: TrainingConfig, whole: dict[int, StepFinished], cut: int
 ) -> None:
-    whole = facts(train(config))
-    assert stop_and_resume(config, cut, tmp_path / "cut") == whole
-    assert_same_end(tmp_path / "whole", tmp_path / "cut")
+    assert stop_and_resume(config, cut) == whole
+    assert_same_end(folder_of(whole_config), folder_of(config))
 
 
 @pytest.mark.slow
-def test_every_cut_of_a_run_is_without_effect(config: TrainingConfig, tmp_path: Path) -> None:
-    whole = facts(train(config))
+def test_every_cut_of_a_run_is_without_effect(
+    whole_config: TrainingConfig, whole: dict[int, StepFinished], tmp_path: Path
+) -> None:
     for cut in range(1, STEPS):
-        assert stop_and_resume(config, cut, tmp_path / f"cut-{cut}") == whole, cut
-        assert_same_end(tmp_path / "whole", tmp_path / f"cut-{cut}")
+        config = replace(whole_config, output=tmp_path / f"cut-{cut}")
+        assert stop_and_resume(config, cut) == whole, cut
+        assert_same_end(folder_of(whole_config), folder_of(config))
 
 
-def test_a_run_cut_twice_goes_on_too(config: TrainingConfig, tmp_path: Path) -> None:
-    whole = facts(train(config))
-    steps = facts(train(replace(config, output=tmp_path / "cut"), stop_after=5))
-    steps |= facts(resume(tmp_path / "cut", stop_after=12))
-    steps |= facts(resume(tmp_path / "cut"))
+def test_a_run_cut_twice_goes_on_too(
+    config: TrainingConfig, whole: dict[int, StepFinished]
+) -> None:
+    steps = facts(train(config, stop_after=3))
+    steps |= facts(resume(folder_of(config), stop_after=7))
+    steps |= facts(resume(folder_of(config)))
     assert steps == whole
 
 
-def test_an_earlier_checkpoint_can_be_gone_on_from(config: TrainingConfig, tmp_path: Path) -> None:
-    whole = facts(train(config))
-    again = facts(resume(tmp_path / "whole", checkpoint="step-000012", stop_after=15))
-    assert again == {step: whole[step] for step in (13, 14, 15)}
-    assert list(read_steps(tmp_path / "whole").steps) == list(range(1, 16))
+@pytest.fixture
+def whole_copy(
+    whole_config: TrainingConfig, whole: dict[int, StepFinished], tmp_path: Path
+) -> Path:
+    """Of the folder of the run that never stopped."""
+    return shutil.copytree(folder_of(whole_config), tmp_path / "copy")
+
+
+def test_an_earlier_checkpoint_can_be_gone_on_from(
+    whole_copy: Path, whole: dict[int, StepFinished]
+) -> None:
+    again = facts(resume(whole_copy, checkpoint="step-000008", stop_after=10))
+    assert again == {step: whole[step] for step in (9, 10)}
+    assert list(read_steps(whole_copy).steps) == list(range(1, 11))
 
 
 def test_going_on_from_an_earlier_checkpoint_loses_nothing(
-    config: TrainingConfig, tmp_path: Path
+    whole_copy: Path, whole: dict[int, StepFinished]
 ) -> None:
-    whole = facts(train(config))
-    before = recorded(tmp_path / "whole")
-    checkpoints = {folder.name for folder in (tmp_path / "whole" / "checkpoints").iterdir()}
-    again = facts(resume(tmp_path / "whole", checkpoint="step-000006"))
-    assert again == {step: whole[step] for step in range(7, STEPS + 1)}
-    assert recorded(tmp_path / "whole") == before
-    aside = tmp_path / "whole" / "checkpoints" / "set-aside-1"
+    before = recorded(whole_copy)
+    checkpoints = {folder.name for folder in (whole_copy / "checkpoints").iterdir()}
+    again = facts(resume(whole_copy, checkpoint="step-000004"))
+    assert again == {step: whole[step] for step in range(5, STEPS + 1)}
+    assert recorded(whole_copy) == before
+    aside = whole_copy / "checkpoints" / "set-aside-1"
     kept = {folder.name for folder in aside.iterdir()}
-    assert kept == (checkpoints - {"step-000006"}) | {"metrics.bin", "events.jsonl"}
+    assert kept == (checkpoints - {"step-000004"}) | {"metrics.bin", "events.jsonl"}
     assert recorded(aside) == before
 
 
 def test_a_run_that_is_being_trained_is_not_gone_on_with(config: TrainingConfig) -> None:
-    assert config.output is not None
-    events = train(config)
-    next(e for e in events if isinstance(e, StepFinished) and e.step == 7)
+    events = train(replace(config, steps=4))
+    next(e for e in events if isinstance(e, StepFinished) and e.step == 2)
     with pytest.raises(InputError, match="is being trained now"):
-        next(resume(config.output))
+        next(resume(folder_of(config)))
     events.close()  # type: ignore[attr-defined]
-    assert isinstance(list(resume(config.output))[-1], RunFinished)
+    assert isinstance(list(resume(folder_of(config)))[-1], RunFinished)
 
 
-def test_stopping_where_the_run_has_already_been_is_refused(config: TrainingConfig) -> None:
-    assert config.output is not None
-    list(train(config, stop_after=9))
+def test_stopping_where_the_run_has_already_been_is_refused(
+    stopped: Path, config: TrainingConfig
+) -> None:
     with pytest.raises(InputError, match="has made 9 steps already"):
-        list(resume(config.output, stop_after=9))
+        list(resume(stopped, stop_after=9))
     with pytest.raises(InputError, match="can't stop after step 0"):
         list(train(replace(config, output=None), stop_after=0))
 
@@ -177,7 +208,7 @@ def kill_at_random(
     settings.write_text(
         f'model = "{config.model}"\ndata = "{config.data}"\ntiers = [1, 2, 4, 8]\nsteps = {STEPS}\n'
         "batch_size = 3\ngradient_accumulation = 2\ndropout = 0.1\nrank = 2\n"
-        "learning_rate = 1e-2\nwarmup_steps = 3\nsteps_per_eval = 7\nsteps_per_save = 2\n"
+        "learning_rate = 1e-2\nwarmup_steps = 3\nsteps_per_eval = 5\nsteps_per_save = 2\n"
     )
     start = ["train", "--config", str(settings), "--output", str(run_dir), "--json"]
     kills = 0
@@ -201,31 +232,46 @@ def kill_at_random(
             run_dir.rename(run_dir.with_name(f"{run_dir.name}-{kills}"))
 
 
-def test_a_killed_run_goes_on_bit_equal(config: TrainingConfig, tmp_path: Path) -> None:
-    list(train(config))
-    assert kill_at_random(config, tmp_path / "killed", random.Random(4), at_most=3) == 3
-    assert_same_end(tmp_path / "whole", tmp_path / "killed")
+def test_a_killed_run_goes_on_bit_equal(
+    whole_config: TrainingConfig, whole: dict[int, StepFinished], tmp_path: Path
+) -> None:
+    assert kill_at_random(whole_config, tmp_path / "killed", random.Random(4), at_most=2) == 2
+    assert_same_end(folder_of(whole_config), tmp_path / "killed")
 
 
 @pytest.mark.slow
-def test_a_hundred_kills_change_nothing(config: TrainingConfig, tmp_path: Path) -> None:
-    list(train(config))
+def test_a_hundred_kills_change_nothing(
+    config: TrainingConfig, whole: dict[int, StepFinished], whole_config: TrainingConfig,
+    tmp_path: Path,
+) -> None:  # fmt: skip
     luck, kills, run = random.Random(0), 0, 0
     while kills < 100:
         run += 1
         kills += kill_at_random(config, tmp_path / f"killed-{run}", luck)
-        assert_same_end(tmp_path / "whole", tmp_path / f"killed-{run}")
+        assert_same_end(folder_of(whole_config), tmp_path / f"killed-{run}")
 
 
 # -- refused -----------------------------------------------------------------------------------
 
 
+@pytest.fixture(scope="module")
+def stopped_config(whole_config: TrainingConfig) -> TrainingConfig:
+    return replace(
+        whole_config, output=folder_of(whole_config).with_name("stopped"), steps=10,
+        gradient_accumulation=1, steps_per_eval=6, steps_per_save=6,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def stopped_once(stopped_config: TrainingConfig) -> Path:
+    list(train(stopped_config, stop_after=9))
+    return folder_of(stopped_config)
+
+
 @pytest.fixture
-def stopped(config: TrainingConfig) -> Path:
-    """A run with checkpoints at steps 6 and 9."""
-    assert config.output is not None
-    list(train(replace(config, steps_per_eval=6), stop_after=9))
-    return config.output
+def stopped(stopped_once: Path, tmp_path: Path) -> Path:
+    """A run of 10 steps with checkpoints at steps 6 and 9."""
+    return shutil.copytree(stopped_once, tmp_path / "stopped")
 
 
 def refusal(run_dir: Path, **options: Any) -> str:
@@ -271,9 +317,9 @@ def test_a_damaged_checkpoint_is_refused_by_name_and_the_one_before_offered(
     sentence = refusal(stopped)
     assert "step-000009 can't be used" in sentence
     assert "step-000006" in sentence
-    ended = list(resume(stopped, checkpoint="step-000006"))[-1]
+    ended = list(resume(stopped, checkpoint="step-000006", stop_after=7))[-1]
     assert isinstance(ended, RunFinished)
-    assert ended.outcome == "finished"
+    assert (ended.outcome, ended.steps) == ("stopped", 7)
 
 
 def _same_json(path: Path, content: bytes) -> bool:
@@ -290,20 +336,19 @@ def test_a_half_written_checkpoint_is_not_gone_on_from(stopped: Path) -> None:
     assert last_checkpoint(stopped).name == "step-000009"
 
 
-def test_a_dataset_that_changed_is_refused(stopped: Path, config: TrainingConfig) -> None:
-    assert config.data is not None
-    with config.data.open("a") as file:
+def test_a_dataset_that_changed_is_refused(config: TrainingConfig, chat_file: Path) -> None:
+    list(train(replace(config, data=chat_file), stop_after=1))
+    with chat_file.open("a") as file:
         file.write('{"text": "one more"}\n')
-    assert "is not the one this run began with" in refusal(stopped)
+    assert "is not the one this run began with" in refusal(folder_of(config))
 
 
 def test_a_changed_question_set_is_named_and_the_run_goes_on(
-    config: TrainingConfig, chat_file: Path, tmp_path: Path
+    config: TrainingConfig, tmp_path: Path
 ) -> None:
-    questions, output = tmp_path / "quiz.jsonl", config.output
-    assert output is not None
-    shutil.copyfile(chat_file, questions)
-    list(train(replace(config, question_sets=(questions,)), stop_after=4))
+    questions, output = tmp_path / "quiz.jsonl", folder_of(config)
+    write_chats(questions, 4)
+    list(train(replace(config, steps=3, question_sets=(questions,)), stop_after=1))
     aside = {name: tmp_path / name for name in ("same", "changed", "unknown")}
     for folder in aside.values():
         shutil.copytree(output, folder)
@@ -311,7 +356,7 @@ def test_a_changed_question_set_is_named_and_the_run_goes_on(
     def said(folder: Path) -> list[LogMessage]:
         return [
             event
-            for event in resume(folder)
+            for event in resume(folder, stop_after=2)
             if isinstance(event, LogMessage) and "questions" in event.text
         ]
 
@@ -327,16 +372,17 @@ def test_a_changed_question_set_is_named_and_the_run_goes_on(
     assert "(quiz.jsonl changed): its scores before and after are of different" in changed.text
 
 
-def test_a_run_that_is_done_is_refused(config: TrainingConfig) -> None:
-    assert config.output is not None
-    list(train(config))
-    assert f"all {STEPS} steps were made" in refusal(config.output)
+def test_a_run_that_is_done_is_refused(whole_copy: Path) -> None:
+    assert f"all {STEPS} steps were made" in refusal(whole_copy)
 
 
 def test_a_run_killed_after_its_last_checkpoint_ends_as_if_it_had_not_been(
-    config: TrainingConfig, chat_file: Path, tmp_path: Path
+    config: TrainingConfig, tmp_path: Path
 ) -> None:
-    config = replace(config, question_sets=(chat_file,), output=tmp_path / "whole")
+    write_chats(tmp_path / "quiz.jsonl", 4)
+    config = replace(
+        config, steps=5, question_sets=(tmp_path / "quiz.jsonl",), output=tmp_path / "whole"
+    )
     killed = tmp_path / "killed"
     for event in train(config):
         if isinstance(event, CheckpointSaved) and event.step == config.steps:
@@ -344,7 +390,7 @@ def test_a_run_killed_after_its_last_checkpoint_ends_as_if_it_had_not_been(
     assert read_manifest(killed)["outcome"] == "running"
     events = list(resume(killed))
     assert [type(event) for event in events].count(StepFinished) == 0
-    assert_same_end(tmp_path / "whole", killed)
+    assert_same_end(tmp_path / "whole", killed, steps=5)
     one, other = (read_manifest(run_dir) for run_dir in (tmp_path / "whole", killed))
     assert [score["when"] for score in other["scores"]] == ["before", "after"]
     names = ("outcome", "message", "steps", "scores", "adapter")
@@ -366,16 +412,15 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_run_without_a_checkpoint_is_refused(config: TrainingConfig) -> None:
-    assert config.output is not None
-    killed = config.output.with_name("killed")
+    killed = folder_of(config).with_name("killed")
     for event in train(config, stop_after=1):
         if isinstance(event, RunStarted):
-            shutil.copytree(config.output, killed)  # what a kill would leave here
+            shutil.copytree(folder_of(config), killed)  # what a kill would leave here
     assert "no checkpoint to resume from" in refusal(killed)
 
 
-def test_another_runs_checkpoint_is_refused(stopped: Path, config: TrainingConfig) -> None:
-    other = replace(config, rank=4, output=stopped.with_name("other"))
+def test_another_runs_checkpoint_is_refused(stopped: Path, stopped_config: TrainingConfig) -> None:
+    other = replace(stopped_config, rank=4, output=stopped.with_name("other"))
     list(train(other, stop_after=9))
     foreign = last_checkpoint(stopped.with_name("other"))
     mine = last_checkpoint(stopped)
@@ -388,9 +433,9 @@ def test_another_runs_checkpoint_is_refused(stopped: Path, config: TrainingConfi
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_a_checkpoint_of_a_run_that_differs_in_its_seed_or_in_nothing_is_refused(
-    stopped: Path, config: TrainingConfig, seed: int
+    stopped: Path, stopped_config: TrainingConfig, seed: int
 ) -> None:
-    other = replace(config, output=stopped.with_name("other"), seed=seed)
+    other = replace(stopped_config, output=stopped.with_name("other"), seed=seed)
     list(train(other, stop_after=int(last_checkpoint(stopped).name[5:])))
     place = last_checkpoint(stopped)
     shutil.rmtree(place)
@@ -398,35 +443,36 @@ def test_a_checkpoint_of_a_run_that_differs_in_its_seed_or_in_nothing_is_refused
     assert f"{place.name} can't be used: it belongs to another run" in refusal(stopped)
 
 
-def test_the_manifest_of_a_resumed_run_tells_the_whole_story(config: TrainingConfig) -> None:
-    assert config.output is not None
-    list(train(config, stop_after=9))
-    assert read_manifest(config.output)["outcome"] == "stopped"
-    list(resume(config.output))
-    manifest = read_manifest(config.output)
-    assert (manifest["outcome"], manifest["steps"]) == ("finished", STEPS)
-    assert config.output / manifest["adapter"] == last_checkpoint(config.output)
+def test_the_manifest_of_a_resumed_run_tells_the_whole_story(stopped: Path) -> None:
+    assert read_manifest(stopped)["outcome"] == "stopped"
+    list(resume(stopped))
+    manifest = read_manifest(stopped)
+    assert (manifest["outcome"], manifest["steps"]) == ("finished", 10)
+    assert stopped / manifest["adapter"] == last_checkpoint(stopped)
 
 
 def test_a_copy_under_a_later_name_is_not_gone_on_from(
-    config: TrainingConfig, tmp_path: Path
+    config: TrainingConfig, whole_config: TrainingConfig, whole: dict[int, StepFinished]
 ) -> None:
-    whole, cut = facts(train(config)), tmp_path / "cut"
-    list(train(replace(config, output=cut), stop_after=13))
-    copy = cut / "checkpoints" / "step-000019"
-    shutil.copytree(cut / "checkpoints" / "step-000006", copy)
-    with pytest.raises(InputError, match="step-000019 can't be used: it is a copy of step 6"):
+    cut = folder_of(config)
+    list(train(config, stop_after=9))
+    copy = cut / "checkpoints" / "step-000011"
+    shutil.copytree(cut / "checkpoints" / "step-000004", copy)
+    with pytest.raises(InputError, match="step-000011 can't be used: it is a copy of step 4"):
         list(resume(cut, checkpoint=copy.name))
-    assert last_checkpoint(cut).name == "step-000013"
-    assert facts(resume(cut)) == {step: e for step, e in whole.items() if step > 13}
-    assert_same_end(tmp_path / "whole", cut)
+    assert last_checkpoint(cut).name == "step-000009"
+    assert facts(resume(cut)) == {step: e for step, e in whole.items() if step > 9}
+    assert_same_end(folder_of(whole_config), cut)
 
 
 def test_with_lost_evidence_a_run_that_keeps_the_best_and_the_last_keeps_what_may_be_the_best(
-    config: TrainingConfig, tmp_path: Path
+    config: TrainingConfig,
 ) -> None:
-    run = tmp_path / "whole"
-    keeping = replace(config, keep_checkpoints="best and last", steps_per_eval=4, steps_per_save=4)
+    run = folder_of(config)
+    keeping = replace(
+        config, steps=20, gradient_accumulation=1, keep_checkpoints="best and last",
+        steps_per_eval=4, steps_per_save=4,
+    )  # fmt: skip
     for event in train(keeping):
         if isinstance(event, CheckpointSaved) and event.step == 4:
             path = run / "events.jsonl"

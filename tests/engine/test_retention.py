@@ -1,6 +1,6 @@
 """The forgetting meter: what it measures, and that a run is the same with and without it."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,19 +28,46 @@ from tests.engine.plain_trainer import adapted
 from tests.engine.test_slow_clock import plain_divergence
 
 
-@pytest.fixture
-def config(
-    tiny_model: Path, chat_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> TrainingConfig:
-    # The tiny model's tokenizer knows single bytes: our own texts are too long for it.
-    texts = tmp_path / "texts.jsonl"
-    write_chats(texts, 32)
-    monkeypatch.setattr(general_text, "general_text_file", lambda *_, **__: texts)
+@pytest.fixture(scope="module")
+def whole_config(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainingConfig:
+    folder = tmp_path_factory.mktemp("whole")
+    write_chats(folder / "chats.jsonl", 40)
     return TrainingConfig(
-        model=tiny_model, data=chat_file, output=tmp_path / "run", steps=6, rank=4,
+        model=tiny_model, data=folder / "chats.jsonl", output=folder / "run", steps=6, rank=4,
         learning_rate=1e-2, steps_per_eval=2, steps_per_save=2, dropout=0.1,
         measure_forgetting=True,
     )  # fmt: skip
+
+
+def with_short_texts(patch: pytest.MonkeyPatch, folder: Path) -> None:
+    """The tiny model's tokenizer knows single bytes: our own texts are too long for it."""
+    write_chats(folder / "texts.jsonl", 32)
+    patch.setattr(general_text, "general_text_file", lambda *_, **__: folder / "texts.jsonl")
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A run from its start to its end; nothing is written into its folder."""
+
+    run: Path
+    measured: list[RetentionMeasured]
+
+
+@pytest.fixture(scope="module")
+def whole(whole_config: TrainingConfig) -> Whole:
+    run = whole_config.output or Path()
+    with pytest.MonkeyPatch.context() as patch:
+        with_short_texts(patch, run.parent)
+        return Whole(run, measured(list(train(whole_config))))
+
+
+@pytest.fixture
+def config(
+    whole_config: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> TrainingConfig:
+    """The same run, elsewhere."""
+    with_short_texts(monkeypatch, tmp_path)
+    return replace(whole_config, output=tmp_path / "run")
 
 
 def measured(events: list[Any]) -> list[RetentionMeasured]:
@@ -48,7 +75,7 @@ def measured(events: list[Any]) -> list[RetentionMeasured]:
 
 
 def test_it_is_the_divergence_from_the_base_by_the_models_own_code(config: TrainingConfig) -> None:
-    config = replace(config, steps_per_eval=10)
+    config = replace(config, steps=4, steps_per_eval=10)
     last = measured(list(train(config)))[-1]
     texts = run_to_end(opening_retention_texts(config, load_base_model(config.model), 320))
     assert texts is not None
@@ -61,36 +88,29 @@ def test_it_is_the_divergence_from_the_base_by_the_models_own_code(config: Train
     assert last.base_kl == pytest.approx(total / sum(b.trained_tokens for b in batches), rel=1e-3)
 
 
-def test_it_starts_at_0_and_is_taken_at_each_validation_and_kept(config: TrainingConfig) -> None:
-    found = measured(list(train(config)))
+def test_it_starts_at_0_and_is_taken_at_each_validation_and_kept(whole: Whole) -> None:
+    found = whole.measured
     assert [one.step for one in found] == [0, 2, 4, 6, 6]
     assert [one.is_last for one in found] == [False] * 4 + [True]
     assert found[0].base_kl == pytest.approx(0, abs=1e-6)
-    run_dir = config.output or Path()
-    assert read_details(run_dir).retention == tuple(found)
-    assert read_manifest(run_dir)["base_kl"] == found[-1].base_kl
+    assert read_details(whole.run).retention == tuple(found)
+    assert read_manifest(whole.run)["base_kl"] == found[-1].base_kl
 
 
-def test_a_run_is_bit_equal_with_and_without_it(config: TrainingConfig) -> None:
-    other = replace(
-        config, measure_forgetting=False, output=(config.output or Path()).parent / "other"
-    )
-    assert measured(list(train(config)))
-    assert not measured(list(train(other)))
-    one, two = (
-        mx.load(str(last_checkpoint(c.output or Path()) / ADAPTER_FILE)) for c in (config, other)
-    )
+def test_a_run_is_bit_equal_with_and_without_it(config: TrainingConfig, whole: Whole) -> None:
+    assert whole.measured
+    assert not measured(list(train(replace(config, measure_forgetting=False))))
+    runs = (whole.run, config.output or Path())
+    one, two = (mx.load(str(last_checkpoint(run) / ADAPTER_FILE)) for run in runs)
     assert all(mx.array_equal(one[name], two[name]).item() for name in one)
-    rows = [read_steps(c.output or Path()).rows["loss"].tolist() for c in (config, other)]
+    rows = [read_steps(run).rows["loss"].tolist() for run in runs]
     assert rows[0] == rows[1]
 
 
-def test_a_resumed_run_has_each_measurement_once(config: TrainingConfig) -> None:
-    whole = replace(config, output=(config.output or Path()).parent / "whole")
-    expected = measured(list(train(whole)))
+def test_a_resumed_run_has_each_measurement_once(config: TrainingConfig, whole: Whole) -> None:
     list(train(config, stop_after=4))
     list(resume(config.output or Path()))
-    assert read_details(config.output or Path()).retention == tuple(expected)
+    assert read_details(config.output or Path()).retention == tuple(whole.measured)
 
 
 def test_lessons_and_the_meter_share_no_text() -> None:

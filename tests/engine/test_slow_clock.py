@@ -13,7 +13,7 @@ from mlx.utils import tree_flatten
 from mlx_lm.utils import load_model
 
 from app.core.config import TierConfig, TrainingConfig
-from app.core.events import LogMessage, RunFinished, RunStarted, StepFinished
+from app.core.events import Event, LogMessage, RunFinished, RunStarted, StepFinished
 from app.core.progress import run_to_end
 from app.engine.batches import Batch
 from app.engine.checkpoints import checkpoint_folder, last_checkpoint
@@ -33,11 +33,15 @@ STEPS, EVERY = 6, 2
 
 @pytest.fixture
 def config(tiny_model: Path, chat_file: Path, tmp_path: Path) -> TrainingConfig:
-    text = tmp_path / "text.jsonl"
+    return config_in(tmp_path, tiny_model, chat_file)
+
+
+def config_in(folder: Path, model: Path, data: Path, dropout: float = 0.0) -> TrainingConfig:
+    text = folder / "text.jsonl"
     write_chats(text, 12)
     return TrainingConfig(
-        model=tiny_model, data=chat_file, output=tmp_path / "run", steps=STEPS, rank=4,
-        learning_rate=1e-2, steps_per_eval=100, steps_per_save=1, slow_every=EVERY,
+        model=model, data=data, output=folder / "run", steps=STEPS, rank=4, dropout=dropout,
+        learning_rate=1e-2, steps_per_eval=100, steps_per_save=3, slow_every=EVERY,
         slow_text=text, tiers=(TierConfig(1), TierConfig(2)),
     )  # fmt: skip
 
@@ -79,7 +83,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 def test_a_lesson_measures_the_divergence_from_the_base_before_its_update(
     config: TrainingConfig, name: str, make_model: Callable[..., Path]
 ) -> None:
-    config = replace(config, **VARIANTS.get(name, {}))
+    config = replace(config, steps=4, **VARIANTS.get(name, {}))
     if name == "4-bit":
         config = replace(config, model=make_model(bits=4))
     run, (found, *_) = config.output or Path(), [s.base_kl for s in steps(config)][3:]
@@ -104,11 +108,11 @@ def test_its_gradient_is_that_of_the_divergence_by_the_models_own_code(
         return found
 
     monkeypatch.setattr(BatchGradients, "of_lesson", noting)
-    steps(config)
+    steps(replace(config, steps=4))
     plan, lesson = seen[-1]
     base, _ = load_model(config.model)
-    tuned = adapted(config.model, checkpoint_folder(config.output or Path(), STEPS - 1))
-    batch = clock(config).lesson(STEPS)
+    tuned = adapted(config.model, checkpoint_folder(config.output or Path(), 3))
+    batch = clock(config).lesson(4)
     assert batch is not None
     of_tuned = nn.value_and_grad(tuned, lambda model: plain_divergence(base, model, batch))
     expected = dict(tree_flatten(of_tuned(tuned)[1]))
@@ -119,8 +123,21 @@ def test_its_gradient_is_that_of_the_divergence_by_the_models_own_code(
         assert mx.linalg.norm(found[path] - gradient).item() <= 2e-3 * size + 1e-6, path
 
 
-def test_lessons_come_every_few_steps_and_are_recorded(config: TrainingConfig) -> None:
-    events = list(train(config))
+@pytest.fixture(scope="module")
+def whole(
+    tiny_model: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[TrainingConfig, list[Event]]:
+    """A run with lessons and dropout from its start to its end."""
+    folder = tmp_path_factory.mktemp("whole")
+    write_chats(folder / "chats.jsonl", 40)
+    config = config_in(folder, tiny_model, folder / "chats.jsonl", dropout=0.1)
+    return config, list(train(config))
+
+
+def test_lessons_come_every_few_steps_and_are_recorded(
+    whole: tuple[TrainingConfig, list[Event]],
+) -> None:
+    config, events = whole
     (begun,) = [event for event in events if isinstance(event, RunStarted)]
     assert (begun.clocks.slow_every, begun.clocks.slow_texts) == (EVERY, 12)
     made = [event for event in events if isinstance(event, StepFinished)]
@@ -137,7 +154,7 @@ def test_a_run_with_lessons_ends_nearer_to_its_base(config: TrainingConfig) -> N
     found = {}
     for every in (0, 1):
         output = (config.output or Path()).parent / f"every-{every}"
-        steps(replace(config, slow_every=every, output=output))
+        steps(replace(config, slow_every=every, output=output, steps_per_save=STEPS))
         tuned = adapted(config.model, last_checkpoint(output))
         found[every] = plain_divergence(base, tuned, lesson).item()
     assert found[1] < 0.5 * found[0]
@@ -167,27 +184,25 @@ def test_half_as_many_rows_as_a_step_trains_on_are_a_lesson() -> None:
     assert lesson_rows(replace(config, batch_size=1, gradient_accumulation=1)) == 1
 
 
-def test_a_run_with_lessons_resumes_bit_equal_wherever_it_is_cut(
-    config: TrainingConfig, tmp_path: Path
+@pytest.mark.parametrize("cut", [1, 2, 3, 5])
+def test_a_run_with_lessons_resumes_bit_equal(
+    whole: tuple[TrainingConfig, list[Event]], tmp_path: Path, cut: int
 ) -> None:
-    config = replace(config, dropout=0.1)
-    steps(config)
-    whole = tmp_path / "run"
-    expected = read_steps(whole).rows["base_kl"]
-    for cut in (1, 2, 3, 5):
-        parted = tmp_path / f"cut-{cut}"
-        list(train(replace(config, output=parted), stop_after=cut))
-        list(resume(parted))
-        for name in (ADAPTER_FILE, OPTIMIZER_FILE):
-            one, two = (arrays(last_checkpoint(run), name) for run in (whole, parted))
-            assert all(mx.array_equal(one[key], two[key]).item() for key in one), (cut, name)
-        assert np.array_equal(expected, read_steps(parted).rows["base_kl"], equal_nan=True), cut
+    config = whole[0]
+    parted = replace(config, output=tmp_path / "parted")
+    list(train(parted, stop_after=cut))
+    list(resume(parted.output or Path()))
+    for name in (ADAPTER_FILE, OPTIMIZER_FILE):
+        one, two = (arrays(last_checkpoint(c.output or Path()), name) for c in (config, parted))
+        assert all(mx.array_equal(one[key], two[key]).item() for key in one)
+    rows = [read_steps(c.output or Path()).rows for c in (config, parted)]
+    assert np.array_equal(rows[0]["base_kl"], rows[1]["base_kl"], equal_nan=True)
 
 
 def test_other_text_than_the_run_began_with_is_named_when_it_resumes(
     config: TrainingConfig,
 ) -> None:
-    list(train(config, stop_after=2))
+    list(train(replace(config, steps=3), stop_after=2))
     write_chats(config.slow_text or Path(), 11)
     warnings = [e.text for e in resume(config.output or Path()) if isinstance(e, LogMessage)]
     assert any("general text" in text and "not that" in text for text in warnings)
@@ -260,7 +275,7 @@ def test_a_head_that_gives_another_divergence_is_not_used_for_lessons(
 ) -> None:
     of_rows = divergence._of_rows
     monkeypatch.setattr(divergence, "_of_rows", lambda *a: 1.05 * of_rows(*a))
-    found = steps(config)[3].base_kl
+    found = steps(replace(config, steps=4))[3].base_kl
     tuned = adapted(config.model, checkpoint_folder(config.output or Path(), 3))
     lesson = clock(config).lesson(4)
     assert lesson is not None

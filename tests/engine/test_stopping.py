@@ -3,7 +3,7 @@
 import multiprocessing
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import mlx.core as mx
@@ -34,16 +34,38 @@ from tests.conftest import write_chats
 STEPS = 6
 
 
-@pytest.fixture
-def config(tiny_model: Path, tmp_path: Path) -> TrainingConfig:
+@pytest.fixture(scope="module")
+def whole_config(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainingConfig:
     """Validations of two batches, and questions before and after."""
-    chat_file = tmp_path / "chats.jsonl"
-    write_chats(chat_file, 20)
+    folder = tmp_path_factory.mktemp("whole")
+    data, questions = folder / "letters.jsonl", folder / "chats.jsonl"
+    write_chats(data, 20)
+    write_chats(questions, 6)
     return TrainingConfig(
-        model=tiny_model, data=chat_file, output=tmp_path / "run", steps=STEPS, batch_size=2,
+        model=tiny_model, data=data, output=folder / "run", steps=STEPS, batch_size=2,
         rank=2, tiers=(TierConfig(1), TierConfig(2)), dropout=0.1, learning_rate=1e-2,
-        validation_share=0.2, steps_per_eval=2, steps_per_save=3, question_sets=(chat_file,),
+        validation_share=0.2, steps_per_eval=2, steps_per_save=3, question_sets=(questions,),
     )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A run from its start to its end; nothing is written into its folder."""
+
+    run: Path
+    events: list[Event]
+
+
+@pytest.fixture(scope="module")
+def whole(whole_config: TrainingConfig) -> Whole:
+    assert whole_config.output is not None
+    return Whole(whole_config.output, list(train(whole_config)))
+
+
+@pytest.fixture
+def config(whole_config: TrainingConfig, tmp_path: Path) -> TrainingConfig:
+    """The same run, elsewhere."""
+    return replace(whole_config, output=tmp_path / "run")
 
 
 class Stop:
@@ -123,9 +145,8 @@ CHATS = "Asking the chats"
     ("stage", "step"), [("Validating", 2), ("Validating", 4), ("Validating", STEPS), (CHATS, STEPS)]
 )
 def test_what_a_stop_cut_off_is_made_up_for_and_nothing_else_differs(
-    config: TrainingConfig, tmp_path: Path, stage: str, step: int
+    config: TrainingConfig, whole: Whole, tmp_path: Path, stage: str, step: int
 ) -> None:
-    whole = list(train(replace(config, output=tmp_path / "whole")))
     cut = stopped(config, stage, step)
     end = ending(cut)
     assert (end.outcome, end.steps) == ("stopped", step)
@@ -134,12 +155,12 @@ def test_what_a_stop_cut_off_is_made_up_for_and_nothing_else_differs(
     assert step not in [e.step for e in cut if stage == "Validating" and is_validation(e)]
     again = list(resume(config.output))  # type: ignore[arg-type]
     made = [e for e in [*cut, *again] if is_validation(e)]
-    assert made == [e for e in whole if is_validation(e)]
+    assert made == [e for e in whole.events if is_validation(e)]
     assert ending(again).outcome == "finished"
     if step < STEPS:  # what the last checkpoint says of a validation that followed it stays unsaid
-        assert_same_end(tmp_path / "whole", tmp_path / "run")
+        assert_same_end(whole.run, tmp_path / "run")
     else:
-        assert recorded(tmp_path / "whole") == recorded(tmp_path / "run")
+        assert recorded(whole.run) == recorded(tmp_path / "run")
 
 
 def is_validation(event: Event) -> bool:
@@ -152,6 +173,7 @@ def test_a_stop_in_a_validation_is_obeyed_after_one_batch(
     batches = []
     loss = Evaluator._loss
     monkeypatch.setattr(Evaluator, "_loss", lambda *of: batches.append(0) or loss(*of))
+    config = replace(config, question_sets=())
     list(train(replace(config, output=config.output.with_name("whole"))))  # type: ignore[union-attr]
     each = len(batches) // 4  # before the first step, and after steps 2, 4 and 6
     assert each == 2
@@ -161,9 +183,8 @@ def test_a_stop_in_a_validation_is_obeyed_after_one_batch(
 
 
 def test_a_validation_that_is_cut_off_again_and_again_stays_due(
-    config: TrainingConfig, tmp_path: Path
+    config: TrainingConfig, whole: Whole, tmp_path: Path
 ) -> None:
-    list(train(replace(config, output=tmp_path / "whole")))
     stopped(config, "Validating", 4)
     for _ in range(2):
         end = ending(list(resume(tmp_path / "run", should_stop=lambda: True)))
@@ -174,13 +195,12 @@ def test_a_validation_that_is_cut_off_again_and_again_stays_due(
         going_on.close()  # type: ignore[attr-defined]
         assert load_checkpoint(last_checkpoint(tmp_path / "run")).progress.is_validation_due
     list(resume(tmp_path / "run"))
-    assert_same_end(tmp_path / "whole", tmp_path / "run")
+    assert_same_end(whole.run, tmp_path / "run")
 
 
 def test_a_validation_made_up_for_is_told_once_though_the_run_was_killed_after_it(
-    config: TrainingConfig, tmp_path: Path
+    config: TrainingConfig, whole: Whole, tmp_path: Path
 ) -> None:
-    list(train(replace(config, output=tmp_path / "whole")))
     stopped(config, "Validating", 2)
     going_on = resume(tmp_path / "run")
     while not is_validation(next(going_on)):
@@ -188,7 +208,7 @@ def test_a_validation_made_up_for_is_told_once_though_the_run_was_killed_after_i
     next(going_on)  # it is on the disk
     list(resume(copied(tmp_path / "run", tmp_path / "killed")))
     going_on.close()  # type: ignore[attr-defined]
-    assert_same_end(tmp_path / "whole", tmp_path / "killed")
+    assert_same_end(whole.run, tmp_path / "killed")
 
 
 def copied(run_dir: Path, to: Path) -> Path:
@@ -197,13 +217,12 @@ def copied(run_dir: Path, to: Path) -> Path:
 
 
 def test_a_run_closed_in_a_validation_goes_on_as_one_that_was_stopped(
-    config: TrainingConfig, tmp_path: Path
+    config: TrainingConfig, whole: Whole, tmp_path: Path
 ) -> None:
-    list(train(replace(config, output=tmp_path / "whole")))
     closed(config, "Validating", 2)
     assert "before its validation was done" in read_manifest(tmp_path / "run")["message"]
     list(resume(tmp_path / "run"))
-    assert_same_end(tmp_path / "whole", tmp_path / "run")
+    assert_same_end(whole.run, tmp_path / "run")
 
 
 def test_a_run_that_ends_early_ends_there_also_if_the_deciding_validation_was_cut_off(

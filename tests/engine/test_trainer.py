@@ -8,7 +8,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -40,16 +40,21 @@ from app.engine.trainer import resume, train
 from app.engine.void_steps import VoidSteps
 from app.library.manifest import read_manifest
 from app.library.metrics import read_events, read_steps
+from tests.conftest import write_chats
 
 E = TypeVar("E", bound=Event)
 
 
 @pytest.fixture
 def config(tiny_model: Path, chat_file: Path, tmp_path: Path) -> TrainingConfig:
+    return config_in(tmp_path, tiny_model, chat_file)
+
+
+def config_in(folder: Path, model: Path, data: Path) -> TrainingConfig:
     return TrainingConfig(
-        model=tiny_model,
-        data=chat_file,
-        output=tmp_path / "run",
+        model=model,
+        data=data,
+        output=folder / "run",
         steps=8,
         learning_rate=1e-2,
         rank=4,
@@ -57,6 +62,22 @@ def config(tiny_model: Path, chat_file: Path, tmp_path: Path) -> TrainingConfig:
         steps_per_eval=4,
         steps_per_save=4,
     )
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A run from its start to its end; nothing is written into its folder."""
+
+    run: Path
+    events: list[Event]
+
+
+@pytest.fixture(scope="module")
+def whole(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    folder = tmp_path_factory.mktemp("whole")
+    write_chats(folder / "chats.jsonl", 40)
+    config = config_in(folder, tiny_model, folder / "chats.jsonl")
+    return Whole(folder / "run", list(train(config)))
 
 
 def of(events: list[Event], kind: type[E]) -> list[E]:
@@ -75,8 +96,8 @@ def after_steps(number: int) -> Callable[[], bool]:
     return lambda: next(asked) >= number
 
 
-def test_a_run_reports_every_step_from_the_weights(config: TrainingConfig) -> None:
-    events = list(train(config))
+def test_a_run_reports_every_step_from_the_weights(whole: Whole) -> None:
+    events = whole.events
     steps = of(events, StepFinished)
     assert [s.step for s in steps] == list(range(1, 9))
     assert [s.fired for s in steps[:4]] == [(0,), (0, 1), (0,), (0, 1, 2)]
@@ -90,8 +111,8 @@ def test_a_run_reports_every_step_from_the_weights(config: TrainingConfig) -> No
     assert [e.step for e in of(events, CheckpointSaved)] == [4, 8]
 
 
-def test_what_was_announced_is_what_was_trained(config: TrainingConfig) -> None:
-    started = of(list(train(config)), RunStarted)[0]
+def test_what_was_announced_is_what_was_trained(whole: Whole) -> None:
+    started = of(whole.events, RunStarted)[0]
     assert started.train_examples + started.valid_examples == 40
     assert started.trainable_parameters == sum(t.parameters for t in started.tiers)
     assert started.adapted_layers == (0, 1, 2, 3)
@@ -109,7 +130,7 @@ def test_mlx_lm_loads_the_adapter_and_answers_differently(
 ) -> None:
     options: dict[str, Any] = {"bits": 4, "hidden": 64} if kind == "4 bits" else {"dtype": kind}
     config = replace(config, model=make_model(**options))
-    end = ending(list(train(config)))
+    end = ending(list(train(replace(config, steps=4))))
     assert end.adapter_dir is not None
     prompt = mx.array([[10, 20, 30, 40]])
     base, _ = mlx_lm.load(str(config.model))
@@ -119,9 +140,9 @@ def test_mlx_lm_loads_the_adapter_and_answers_differently(
 
 
 def test_the_adapter_on_disk_is_the_one_in_the_last_checkpoint_state(
-    config: TrainingConfig,
+    whole: Whole,
 ) -> None:
-    end = ending(list(train(config)))
+    end = ending(whole.events)
     assert end.adapter_dir is not None
     checkpoint = load_checkpoint(end.adapter_dir)
     state = checkpoint.state
@@ -138,16 +159,20 @@ def test_two_runs_of_one_config_are_equal_and_another_seed_is_not(config: Traini
             config,
             output=config.output.with_name(name),
             seed=seed,
+            steps=4,
             dropout=0.1,  # type: ignore[union-attr]
         )
         return [s.loss for s in of(list(train(changed)), StepFinished)]
 
-    assert losses("a", 1) == losses("b", 1)
-    assert losses("c", 2) != losses("d", 1)
+    first = losses("a", 1)
+    assert first == losses("b", 1)
+    assert first != losses("c", 2)
 
 
 def test_validation_does_not_change_the_training(config: TrainingConfig, tmp_path: Path) -> None:
-    config = replace(config, valid=config.data, dropout=0.2, data=_copy(config.data, tmp_path))
+    config = replace(
+        config, steps=4, valid=config.data, dropout=0.2, data=_copy(config.data, tmp_path)
+    )
     often = list(train(replace(config, steps_per_eval=1, output=tmp_path / "often")))
     never = list(train(replace(config, steps_per_eval=99, output=tmp_path / "never")))
     assert [s.loss for s in of(often, StepFinished)] == [s.loss for s in of(never, StepFinished)]
@@ -159,8 +184,8 @@ def test_accumulation_takes_more_batches_a_step(config: TrainingConfig) -> None:
     assert of(events, RunStarted)[0].steps_per_epoch == 3
 
 
-def test_the_disk_says_what_the_events_said(config: TrainingConfig) -> None:
-    events = list(train(config))
+def test_the_disk_says_what_the_events_said(whole: Whole) -> None:
+    events = whole.events
     end = ending(events)
     kinds = (RunStarted, EvaluationFinished, CheckpointSaved)
     assert read_events(end.run_dir) == [to_json(e) for e in events if isinstance(e, kinds)]
@@ -182,9 +207,10 @@ def test_the_disk_says_what_the_events_said(config: TrainingConfig) -> None:
     assert end.run_dir / manifest["adapter"] == end.adapter_dir
 
 
-def test_questions_are_asked_before_and_after(config: TrainingConfig) -> None:
-    assert config.data is not None
-    events = list(train(replace(config, question_sets=(config.data,))))
+def test_questions_are_asked_before_and_after(config: TrainingConfig, tmp_path: Path) -> None:
+    write_chats(tmp_path / "quiz.jsonl", 40)  # more than are asked at once
+    config = replace(config, steps=2, question_sets=(tmp_path / "quiz.jsonl",))
+    events = list(train(config))
     scores = of(events, ScoreMeasured)
     assert [(s.when, s.total) for s in scores] == [("before", 40), ("after", 40)]
     assert scores[0].correct == 0
@@ -256,7 +282,7 @@ def test_warming_up_is_shown_before_the_first_step_where_there_is_something_to_c
     config: TrainingConfig, monkeypatch: pytest.MonkeyPatch, compiles: bool
 ) -> None:
     monkeypatch.setattr("app.engine.loop.compiles", lambda: compiles)
-    events = list(train(config))
+    events = list(train(replace(config, steps=1)))
     first = next(i for i, event in enumerate(events) if isinstance(event, StepFinished))
     stages = [e.stage for e in events[:first] if isinstance(e, StageChanged)]
     assert next(s for s in stages if s != "Hashing the base model") == "Loading the model"

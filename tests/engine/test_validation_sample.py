@@ -43,10 +43,23 @@ def write_chats(path: Path, rows: int) -> Path:
 
 @pytest.fixture
 def config(tiny_model: Path, tmp_path: Path) -> TrainingConfig:
+    return config_in(tmp_path, tiny_model)
+
+
+@pytest.fixture(scope="module")
+def whole(
+    tiny_model: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[TrainingConfig, list[Event]]:
+    """A run with a sample of 20 from its start to its end."""
+    config = replace(config_in(tmp_path_factory.mktemp("whole"), tiny_model), validation_rows=20)
+    return config, list(train(config))
+
+
+def config_in(folder: Path, model: Path) -> TrainingConfig:
     return TrainingConfig(
-        model=tiny_model,
-        data=write_chats(tmp_path / "chats.jsonl", 200),
-        output=tmp_path / "run",
+        model=model,
+        data=write_chats(folder / "chats.jsonl", 200),
+        output=folder / "run",
         steps=4,
         steps_per_eval=2,
         rank=2,
@@ -86,8 +99,10 @@ def test_a_number_in_the_settings_is_the_sample_and_all_rows_are_read_at_the_end
     assert SampleSizes.of(TrainingConfig(validation_rows=50), 30) == SampleSizes(30, 30)
 
 
-def test_a_run_reads_its_sample_and_all_rows_once_at_its_end(config: TrainingConfig) -> None:
-    events = list(train(replace(config, validation_rows=20)))
+def test_a_run_reads_its_sample_and_all_rows_once_at_its_end(
+    whole: tuple[TrainingConfig, list[Event]],
+) -> None:
+    config, events = whole
     found = evaluations(events)
     assert [(one.step, one.rows, one.is_last) for one in found] == [
         (0, 20, False), (2, 20, False), (4, 20, False), (4, 60, True)
@@ -115,9 +130,10 @@ def test_the_last_validation_is_no_candidate_for_the_best(config: TrainingConfig
     assert details.summary.best_val_loss == best.val_loss
 
 
-def test_a_stop_within_the_last_validation_is_made_up_for(config: TrainingConfig) -> None:
+def test_a_stop_within_the_last_validation_is_made_up_for(
+    config: TrainingConfig, whole: tuple[TrainingConfig, list[Event]]
+) -> None:
     config = replace(config, validation_rows=20)
-    whole = evaluations(list(train(replace(config, output=config.output.with_name("whole")))))
     is_reached = False
 
     def is_in_the_last() -> bool:
@@ -131,7 +147,7 @@ def test_a_stop_within_the_last_validation_is_made_up_for(config: TrainingConfig
     assert events[-1].message == "Stopped after step 4, before the last validation was done."
     again = list(resume(config.output))
     assert again[-1].outcome == "finished"
-    assert evaluations(again)[-1] == whole[-1]
+    assert evaluations(again)[-1] == evaluations(whole[1])[-1]
 
 
 def test_a_run_of_an_older_version_keeps_to_whole_validations(

@@ -1,7 +1,6 @@
 """The whole window, built as the app builds it, with a library of its own."""
 
 import gc
-import sys
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
@@ -22,7 +21,6 @@ from app.ui.runs.runs_view import RunsView
 from app.workers.background import BackgroundTasks
 from app.workers.compute import ComputeThread
 from tests.ui.dropped_files import drop
-from tests.ui.forked_processes import ForkedProcesses
 
 
 @pytest.hookimpl(wrapper=True)
@@ -33,13 +31,6 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, bool, bool]:
     if "build" in getattr(item, "fixturenames", ()):
         gc.collect()
     return is_done
-
-
-@pytest.fixture(autouse=True)
-def _data_processes_are_forked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On macOS, where what has the system's libraries can't be forked, they begin as the app's."""
-    if sys.platform == "linux":
-        monkeypatch.setattr("app.workers.data_process.PROCESSES", ForkedProcesses())
 
 
 @pytest.fixture(scope="session")

@@ -1,10 +1,11 @@
 """What the Statistics say a run would do is what a run that is started from the page does."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,11 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
+from app.cli.commands import run
+from app.core import child_processes
 from app.core.config import MixedDataset
 from app.core.events import LogMessage
 from app.ui.app_state import Phase
-from tests.patience import PATIENCE_SECONDS
 
 LIMIT = 64
 
@@ -131,7 +133,16 @@ def what_check_says(state: Any) -> dict[str, Any]:
     for mixed in config.mix:
         arguments += ["--mix", f"{mixed.data}={mixed.share}"]
     # In a process of its own: while the window loads a model, what this one prints is caught.
-    command = [sys.executable, "-m", "app", *arguments]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
-    found: dict[str, Any] = json.loads(ended.stdout)
+    here, there = child_processes.PROCESSES.Pipe(duplex=False)
+    process = child_processes.PROCESSES.Process(target=send_output, args=(arguments, there))
+    process.start()
+    there.close()
+    found: dict[str, Any] = json.loads(here.recv())
+    process.join()
     return found
+
+
+def send_output(arguments: Sequence[str], to: Connection) -> None:
+    with redirect_stdout(StringIO()) as printed:
+        run(arguments, lambda _: 0)
+    to.send(printed.getvalue())

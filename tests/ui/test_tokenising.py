@@ -20,23 +20,26 @@ from app.ui.places import Place
 
 HASHED = HASHING / (1 + HASHING) + 1e-6
 """The share done once the file is hashed, which is done anew each time."""
+LARGE = 3_200
+"""Rows of seven lots: enough to be stopped between two of them."""
 
 
 @pytest.fixture
 def large(tmp_path: Path) -> Path:
     """Enough rows to be stopped in the middle of them."""
-    return write_rows(tmp_path / "large.jsonl", 5_000)
+    return write_rows(tmp_path / "large.jsonl", LARGE)
 
 
 @pytest.fixture
 def larger(tmp_path: Path) -> Path:
     """So many that several processes turn them into tokens."""
-    path = write_rows(tmp_path / "larger.jsonl", 10_000)
+    path = write_rows(tmp_path / "larger.jsonl", LARGE, spaces=2_000)
     assert path.stat().st_size > 8 * 2**20
     return path
 
 
-def write_rows(path: Path, rows: int) -> Path:
+def write_rows(path: Path, rows: int, spaces: int = 0) -> Path:
+    """Spaces behind a row make the file larger and nothing else."""
     line = " ".join(f"word{i}" for i in range(60))
     with path.open("w") as file:
         for number in range(rows):
@@ -44,7 +47,7 @@ def write_rows(path: Path, rows: int) -> Path:
                 {"role": "user", "content": f"{number} {line}"},
                 {"role": "assistant", "content": f"{line} {number}"},
             ]
-            file.write(json.dumps({"messages": turns}) + "\n")
+            file.write(json.dumps({"messages": turns}) + " " * spaces + "\n")
     return path
 
 
@@ -81,7 +84,7 @@ def test_what_was_stopped_goes_on_where_it_was(
     rows = [share for share in told if share > HASHED]
     assert min(rows) > stopped_at / 2, "it did not begin from the beginning"
     assert taken() == 0
-    assert nestling.data_work.preview.total == 5_000
+    assert nestling.data_work.preview.total == LARGE
 
 
 def test_a_run_goes_on_where_the_page_was(

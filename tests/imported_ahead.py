@@ -1,4 +1,4 @@
-"""What a data process imports for its first tokens; it leaves no threads, and can be forked."""
+"""What a child process imports for its first tokens; it leaves no threads, and can be forked."""
 
 import gc
 import os
@@ -7,10 +7,15 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 os.environ["TRANSFORMERS_VERBOSITY"] = "error"
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
+from app.core import child_processes
 from app.core.paths import starter_model_dir
+from app.data import store_process, template_environment, token_workers  # noqa: F401
 from app.engine.plain_tokenizer import load_plain_tokenizer
 from app.workers import data_server, store_jobs  # noqa: F401
 from app.workers.data_jobs import GettingReady
+from tests.forked_processes import ForkedProcesses
+
+child_processes.PROCESSES = ForkedProcesses()  # a child's own children are copies too
 
 GettingReady()(lambda: False)
 load_plain_tokenizer(starter_model_dir())

@@ -1,7 +1,7 @@
-"""Data processes as copies of one that has imported what they need, once for all tests.
+"""Child processes as copies of one that has imported what they need, once for all tests.
 
-They are processes of their own as the app's are, and do the same; spared are a second and a half of
-imports each. How the app's own begin is tested in tests/workers.
+They are processes of their own as the app's are, and do the same; spared are up to a second and a
+half of imports each. Tests of how a process begins, or of its limits, ask for `spawned_processes`.
 """
 
 import os
@@ -27,4 +27,4 @@ class ForkedProcesses(ForkServerContext):
 
     def __init__(self) -> None:
         super().__init__()
-        self.set_forkserver_preload(["tests.ui.imported_ahead"])
+        self.set_forkserver_preload(["tests.imported_ahead"])
