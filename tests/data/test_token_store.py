@@ -392,7 +392,9 @@ def test_there_are_as_many_processes_as_memory_allows(tokenizer, monkeypatch):
     assert [count(gigabytes, 18 * 2**20) for gigabytes in (4, 8, 16, 32)] == [1, 1, 2, 5]
 
 
-def test_processes_give_what_one_gives_in_the_same_order(write_rows, tokenizer, large):
+def test_processes_give_what_one_gives_in_the_same_order(
+    write_rows, tokenizer, large, spawned_processes
+):
     path = write_rows(*chats(95))
     assert examples_of(made(path, tokenizer)) == expected(path, tokenizer)
 
