@@ -141,3 +141,17 @@ def test_tiers_and_shares_that_no_float_holds_are_refused_in_a_sentence() -> Non
     ):
         with pytest.raises(InputError, match="must"):
             with_settings(TrainingConfig(), said, where="x")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("model", "Folder of an MLX model"), ("data", "A file of examples"),
+        ("map", "The role of each column"), ("tier_patterns", "patterns for module paths"),
+        ("adapter", "An adapter to continue"), ("valid", "A file to validate on"),
+        ("seed", "Determines"), ("slow_every", "Steps between lessons"),
+    ],
+)  # fmt: skip
+def test_the_help_of_a_setting_is_about_that_setting(name: str, words: str) -> None:
+    helps = {field.name: str(field.metadata["help"]) for field in fields(TrainingConfig)}
+    assert [found for found, text in helps.items() if words in text] == [name]

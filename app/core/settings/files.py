@@ -34,8 +34,7 @@ class FileSettings:
     model: Path = setting(
         factory=starter_model_dir,
         label="Base model",
-        help="The role of each column where the dataset's own names don't tell, like "
-        f"{EXAMPLE}. Roles: {', '.join(ROLES)}.",
+        help="Folder of an MLX model (config.json, *.safetensors, tokenizer).",
         section="files",
     )
     adapter: Path | None = setting(
@@ -56,13 +55,13 @@ class FileSettings:
         label="Mixed in",
         help="Further datasets, each with its share of the training rows, like old.jsonl=0.25. "
         "Mixing in the data of earlier runs rehearses it. An epoch stays one pass over "
-        "the dataset itself. May be repeated.",
+        "the dataset itself.",
         section="files",
         advanced=True,
     )
     valid: Path | None = setting(
         label="Validation set",
-        help="A file to validate on. Without one, a share of the dataset is held out.",
+        help="A file to validate on. Default: a held-out share of the dataset.",
         section="files",
     )
     question_sets: tuple[Path, ...] = setting(
@@ -88,9 +87,8 @@ class FileSettings:
     map: str = setting(
         "",
         label="Columns",
-        help="The role of each column where the dataset's own names don't tell, like prompt=q, "
-        "completion=a; or text=body. Roles: prompt, completion, system, text, messages, "
-        "tools.",
+        help="The role of each column where the dataset's own names don't tell, like "
+        f"{EXAMPLE}; or text=body. Roles: {', '.join(ROLES)}.",
         section="files",
         advanced=True,
     )

@@ -11,7 +11,7 @@ from app.ui.theme import DARK
 SIDE_PX = 256
 _BAR = QRectF(28, 188, 200, 26)
 _STEPS = 40
-"""So many lengths of the bar are told apart: each is a new picture for the Dock."""
+"""Number of lengths that the bar can have; each is a new picture for the Dock."""
 
 
 class Dock(QObject):

@@ -119,5 +119,5 @@ def mixture_words(config: TrainingConfig) -> str:
         parts.append(f"lasting pull {phrases.number(config.lasting_pull)}")
     if len(config.tiers) > 1:
         parts.append(phrases.plural(len(config.tiers), "tier"))
-    told = "; ".join(parts)
-    return f"{told[:1].upper()}{told[1:]}." if told else CUSTOM.description
+    words = "; ".join(parts)
+    return f"{words[:1].upper()}{words[1:]}." if words else CUSTOM.description
