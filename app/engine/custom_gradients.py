@@ -12,27 +12,32 @@ from app.engine.mlx_gateway import import_mlx
 
 
 def custom_function(function: Callable[..., Any]) -> Any:
-    """`mx.custom_function(function)`; in a thread inside `gradients_dropped`, `function` itself
+    """`mx.custom_function(function)`; in a thread inside `tracing`, `function` itself
     with a `vjp` that is ignored."""
-    if _thread.drops_gradients:
+    if _thread.is_tracing:
         return _Plain(function)
     return import_mlx().custom_function(function)
 
 
 @contextmanager
-def gradients_dropped() -> Iterator[None]:
+def tracing() -> Iterator[None]:
     """Inside, `custom_function` makes plain functions in this thread: `mx.export_function` can't
     export a gradient of their own."""
-    before = _thread.drops_gradients
-    _thread.drops_gradients = True
+    before = _thread.is_tracing
+    _thread.is_tracing = True
     try:
         yield
     finally:
-        _thread.drops_gradients = before
+        _thread.is_tracing = before
+
+
+def is_tracing() -> bool:
+    """Whether this thread is inside `tracing`."""
+    return _thread.is_tracing
 
 
 class _Thread(threading.local):
-    drops_gradients = False
+    is_tracing = False
 
 
 _thread = _Thread()

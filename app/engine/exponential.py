@@ -7,12 +7,10 @@ GPUs compute several at once.
 
 import math
 import platform
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
+from app.engine.custom_gradients import is_tracing
 from app.engine.mlx_gateway import compiles, import_mlx
 
 
@@ -40,28 +38,12 @@ def softmax_in_parts(scores: Any) -> tuple[Any, Any]:
     return powers.astype(scores.dtype), total
 
 
-@contextmanager
-def exponential_of_mlx() -> Iterator[None]:
-    """Inside, MLX's own is used: for a graph that is traced and not computed, and differentiated as
-    it stands. The gradient of a power asks for logarithms; ours, written by hand, does not."""
-    _thread.is_switched_off = True
-    try:
-        yield
-    finally:
-        _thread.is_switched_off = False
-
-
-class _Thread(threading.local):
-    is_switched_off = False
-
-
-_thread = _Thread()
-
-
 @cache
 def _is_x86() -> bool:
     return platform.machine().lower() in ("x86_64", "amd64")
 
 
 def _power_is_quicker() -> bool:
-    return _is_x86() and not compiles() and not _thread.is_switched_off
+    # A trace is differentiated as it stands, and the gradient of a power asks for logarithms; ours,
+    # written by hand, does not.
+    return _is_x86() and not compiles() and not is_tracing()

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 from app.engine.attention_call import Attention, attention_replaced
-from app.engine.custom_gradients import custom_function, gradients_dropped
+from app.engine.custom_gradients import custom_function, tracing
 from app.engine.mlx_gateway import import_mlx
 from tests.patience import PATIENCE_SECONDS
 
@@ -47,17 +47,17 @@ def gradient_of_its_own() -> float:
 
 
 def test_a_trace_leaves_another_threads_gradients_alone() -> None:
-    with in_another_thread(gradients_dropped):
+    with in_another_thread(tracing):
         assert gradient_of_its_own() == 7
-    with gradients_dropped():
+    with tracing():
         assert gradient_of_its_own() == 2
     assert gradient_of_its_own() == 7
 
 
 def test_traces_that_overlap_leave_nothing_behind() -> None:
-    ours = gradients_dropped()
+    ours = tracing()
     ours.__enter__()
-    with in_another_thread(gradients_dropped):
+    with in_another_thread(tracing):
         ours.__exit__(None, None, None)
         assert gradient_of_its_own() == 7
     assert gradient_of_its_own() == 7

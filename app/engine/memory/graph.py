@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
-from app.engine.custom_gradients import gradients_dropped
+from app.engine.custom_gradients import tracing
 from app.engine.mlx_gateway import import_mlx
 
 
@@ -78,6 +78,6 @@ def traced(function: Callable[..., list[Any]], *inputs: Any) -> Graph:
     """
     mx: Any = import_mlx()
     graph = Graph()
-    with gradients_dropped():
+    with tracing():
         mx.export_function(graph.take, function, *inputs)
     return graph

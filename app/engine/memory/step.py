@@ -8,7 +8,6 @@ from typing import Any
 
 from app.engine.attention import attention_in_chunks
 from app.engine.batches import BatchShape
-from app.engine.exponential import exponential_of_mlx
 from app.engine.head import likely_head
 from app.engine.memory.graph import Graph, traced
 from app.engine.memory.layers import (
@@ -131,7 +130,7 @@ class _Trace:
             def step(tokens: Any, *values: Any) -> list[Any]:
                 model.update(tree_unflatten(list(zip(weights, values, strict=True))))
                 packed = attention_within(self._shape.read_lengths)
-                with exponential_of_mlx(), attention_in_chunks(), packed:
+                with attention_in_chunks(), packed:
                     return gradients(tokens, kept)
 
             try:
