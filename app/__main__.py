@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from app.core.config import TrainingConfig
+    from app.core.config.training_config import TrainingConfig
 
 
 def main() -> int:
@@ -27,20 +27,20 @@ def main() -> int:
 
 def _show_where_nobody_reads(error: Exception) -> None:
     """A click that shows nothing would leave the user in the dark."""
-    from app.core.bundle import has_reader
+    from app.core.system.bundle import has_reader
 
     if not has_reader():
-        from app.ui.start_failure import show_start_failure
+        from app.ui.system.start_failure import show_start_failure
 
         show_start_failure(error)
 
 
 def _open_window(config: "TrainingConfig | None") -> int:
-    from app.core.bundle import has_reader
+    from app.core.system.bundle import has_reader
 
     if has_reader():
         return _run_window(config)
-    from app.ui.start_failure import log_crashes
+    from app.ui.system.start_failure import log_crashes
 
     log_crashes()
     try:

@@ -7,59 +7,60 @@ from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal, Slot
 from PySide6.QtGui import QFileOpenEvent, QFontDatabase
 from PySide6.QtWidgets import QApplication
 
-from app.core.config import TrainingConfig
+from app.core.config.training_config import TrainingConfig
 from app.core.errors import InputError
-from app.core.paths import home_dir, logs_dir, runs_dir
-from app.library.queue_file import QUEUE_FILE
-from app.ui import desktop, icons
-from app.ui.app_state import AppState
-from app.ui.appearance import Appearance
+from app.core.files.paths import home_dir, logs_dir, runs_dir
+from app.library.queue_store import QUEUE_FILE
 from app.ui.away.away import Away
 from app.ui.away.dock import Dock
 from app.ui.away.notifications import Notifications
 from app.ui.away.sleep_guard import SleepGuard
-from app.ui.collecting import Collecting
-from app.ui.commands import Commands
-from app.ui.data.data_work import DataWork
-from app.ui.edit_commands import EditCommands
-from app.ui.errors_shown import ErrorSink
-from app.ui.export import CheckpointExport
+from app.ui.data.data_page import DataPage
+from app.ui.data.data_services import DataWork
 from app.ui.guide.guide import Guide
-from app.ui.idle_work import IdleWork
-from app.ui.interrupts import Interrupts
-from app.ui.keeping_default import KeepingDefault, default_config
-from app.ui.live_run import LiveRunWatch
-from app.ui.live_series import LiveSeries
-from app.ui.main_window import MainWindow
-from app.ui.menus import Handler, Menus
+from app.ui.look import icons
 from app.ui.models.model_menu import ModelMenu
 from app.ui.models.models_commands import ModelsCommands
 from app.ui.models.models_page import ModelsPage
 from app.ui.new_run.new_run_page import NewRunPage
-from app.ui.one_window import OneWindow
-from app.ui.opening import Opening
-from app.ui.pages.data_page import DataPage
-from app.ui.pages.try_page import TryPage
-from app.ui.places import Place
-from app.ui.plan_memory import PlanMemory, remembered_plan, restored_defaults
-from app.ui.plots.making import import_plotting
-from app.ui.problem_report import show_report
-from app.ui.quitting import Quitting
-from app.ui.recent import Recent
-from app.ui.remembered import Remembered
-from app.ui.run_actions import RunActions
-from app.ui.run_control import RunControl
-from app.ui.run_pace import RunPace
-from app.ui.run_queue import RunQueue
-from app.ui.runs.library_commands import LibraryCommands
+from app.ui.new_run.tier_preview import TierPreview
+from app.ui.playground.chat_session import Trial
+from app.ui.playground.playground_page import TryPage
+from app.ui.plots.lazy_loading import import_plotting
+from app.ui.run.adapter_export import CheckpointExport
+from app.ui.run.run_actions import RunActions
 from app.ui.runs.runs_page import RunsPage
-from app.ui.settings_window import SettingsWindow
-from app.ui.tier_preview import TierPreview
-from app.ui.trying.trial import Trial
-from app.ui.trying.try_commands import TryCommands
-from app.ui.undo import UndoHistory
-from app.workers.background import BackgroundTasks
-from app.workers.compute import ComputeThread
+from app.ui.state.app_state import AppState
+from app.ui.state.checkpoint_retention import KeepingDefault, default_config
+from app.ui.state.live_run import LiveRunWatch
+from app.ui.state.live_series import LiveSeries
+from app.ui.state.places import Place
+from app.ui.state.plan_memory import PlanMemory, remembered_plan, restored_defaults
+from app.ui.state.recent import Recent
+from app.ui.state.run_control import RunControl
+from app.ui.state.run_pace import RunPace
+from app.ui.state.run_queue import RunQueue
+from app.ui.state.undo import UndoHistory
+from app.ui.system import file_manager
+from app.ui.system.error_dialog import ErrorSink
+from app.ui.system.garbage_collector import Collecting
+from app.ui.system.idle_tasks import IdleWork
+from app.ui.system.preferences import Remembered
+from app.ui.system.problem_report import show_report
+from app.ui.system.single_instance import OneWindow
+from app.ui.system.theme_controller import Appearance
+from app.ui.system.unix_signals import Interrupts
+from app.ui.window.commands import Commands
+from app.ui.window.edit_commands import EditCommands
+from app.ui.window.library_commands import LibraryCommands
+from app.ui.window.main_window import MainWindow
+from app.ui.window.menus import Handler, Menus
+from app.ui.window.opening import Opening
+from app.ui.window.playground_commands import TryCommands
+from app.ui.window.quit_guard import Quitting
+from app.ui.window.settings_window import SettingsWindow
+from app.workers.background_thread import BackgroundTasks
+from app.workers.compute_thread import ComputeThread
 
 BODY_PX = 13
 """The body size of macOS, used everywhere so that layouts agree."""
@@ -95,7 +96,7 @@ class Nestling(QObject):
         self.trial = Trial(self.state, self.compute)
         self.away = Away(
             self.state, settings, SleepGuard(self), Notifications(self, icons.app_icon()),
-            Dock(application, icons.app_icon()) if desktop.HAS_DOCK else None,
+            Dock(application, icons.app_icon()) if file_manager.HAS_DOCK else None,
         )  # fmt: skip
         self._make_window(settings)
         self._wire_pages()
@@ -391,7 +392,7 @@ def run_app(
     ):
         application.applicationStateChanged.connect(returning)
     application.may_quit = nestling.quitting.may_quit
-    application.setQuitOnLastWindowClosed(not desktop.HAS_DOCK)
+    application.setQuitOnLastWindowClosed(not file_manager.HAS_DOCK)
     application.paths_opened.connect(lambda _: nestling.window.come_forward())
     application.paths_opened.connect(nestling.opening.open_paths)
     nestling.window.first_painted.connect(application.hand_over)

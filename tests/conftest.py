@@ -15,9 +15,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 from pytestqt.qtbot import QtBot
 
-from app.core import child_processes
-from app.core.paths import HOME_VARIABLE, cache_dir
-from app.engine.mlx_gateway import import_mlx, import_mlx_lm
+from app.core.files.paths import HOME_VARIABLE, cache_dir
+from app.core.system import child_processes
+from app.engine.runtime.mlx_gateway import import_mlx, import_mlx_lm
 from tests.forked_processes import ForkedProcesses
 from tests.library.made_up import made_up_step, run_started
 from tests.patience import PATIENCE_MS
@@ -221,9 +221,9 @@ def write_run(
 ) -> Path:
     """A run with a validation and small checkpoints at `saves` (the last step without any); the
     last but one is its best. Without an outcome it stands as it would after a kill."""
-    from app.core.config import TierConfig, TrainingConfig
+    from app.core.config.training_config import TierConfig, TrainingConfig
     from app.core.events import CheckpointSaved, EvaluationFinished, RunFinished
-    from app.library.run import RunRecorder
+    from app.library.run.recorder import RunRecorder
 
     tiers = tuple(map(TierConfig, periods))
     settings = {"data": Path("/d/cats.jsonl"), "steps": steps, "tiers": tiers, **settings}

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from app.core.config import TrainingConfig
-from app.core.paths import HOME_VARIABLE, runs_dir
-from app.engine.trainer import train
+from app.core.config.training_config import TrainingConfig
+from app.core.files.paths import HOME_VARIABLE, runs_dir
+from app.engine.training.trainer import train
 
 
 def train_at_home(home: Path, config: TrainingConfig) -> Path:

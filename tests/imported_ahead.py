@@ -7,12 +7,12 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 os.environ["TRANSFORMERS_VERBOSITY"] = "error"
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
-from app.core import child_processes
-from app.core.paths import starter_model_dir
-from app.data import store_process, template_environment, token_workers  # noqa: F401
-from app.engine.plain_tokenizer import load_plain_tokenizer
+from app.core.files.paths import starter_model_dir
+from app.core.system import child_processes
+from app.data import token_workers  # noqa: F401
+from app.engine.model.plain_tokenizer import load_plain_tokenizer
 from app.workers import data_server, store_jobs  # noqa: F401
-from app.workers.data_jobs import GettingReady
+from app.workers.jobs.datasets import GettingReady
 from tests.forked_processes import ForkedProcesses
 
 child_processes.PROCESSES = ForkedProcesses()  # a child's own children are copies too

@@ -60,7 +60,7 @@ def _root(node: ast.Import | ast.ImportFrom) -> set[str]:
 
 def test_nothing_heavy_is_imported_with_the_engine() -> None:
     code = (
-        "import sys, app.engine.trainer, app.engine.planning\n"
+        "import sys, app.engine.training.trainer, app.engine.memory.preflight\n"
         "heavy = {'mlx', 'mlx_lm', 'transformers', 'PySide6'} & set(sys.modules)\n"
         "assert not heavy, heavy"
     )
@@ -73,7 +73,7 @@ def test_the_command_line_imports_nothing_that_one_command_alone_needs() -> None
         "import sys, app.cli.commands\n"
         "layers = {'.'.join(name.split('.')[:2]) for name in sys.modules}\n"
         "assert not layers & {'app.engine', 'app.library', 'app.ui'}, layers\n"
-        "assert 'app.data.checked_file' not in sys.modules"
+        "assert 'app.data.rows.example_reader' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=PATIENCE_SECONDS, cwd=ROOT)
 
@@ -122,7 +122,7 @@ def test_labels_tooltips_and_dialogs_are_made_where_text_stays_plain() -> None:
     offenders = [
         f"{module.relative_to(ROOT)}:{node.lineno}: use {MADE_PLAIN[name]}"
         for module in MODULES
-        if module.relative_to(ROOT) != Path("app/ui/plain_text.py")
+        if module.relative_to(ROOT) != Path("app/ui/look/plain_text.py")
         for node in ast.walk(ast.parse(module.read_text(encoding="utf-8")))
         if isinstance(node, ast.Call)
         and (name := ast.unparse(node.func).rpartition(".")[2]) in MADE_PLAIN
@@ -133,9 +133,9 @@ def test_labels_tooltips_and_dialogs_are_made_where_text_stays_plain() -> None:
 def test_json_and_toml_are_parsed_in_one_place() -> None:
     """There depth and length are bounded, and each fault is a ValueError with plain words."""
     offenders = [
-        f"{module.relative_to(ROOT)}:{node.lineno}: use app.core.parsing"
+        f"{module.relative_to(ROOT)}:{node.lineno}: use app.core.files.parsing"
         for module in MODULES
-        if module.relative_to(ROOT) != Path("app/core/parsing.py")
+        if module.relative_to(ROOT) != Path("app/core/files/parsing.py")
         for node in ast.walk(ast.parse(module.read_text(encoding="utf-8")))
         if isinstance(node, ast.Call)
         and ast.unparse(node.func) in ("json.loads", "json.load", "tomllib.loads", "tomllib.load")

@@ -15,13 +15,13 @@ from app.cli.models import add_models
 from app.cli.setting_flags import add_setting
 from app.cli.study_arguments import add_study
 from app.cli.terminal import line, note
-from app.core.config import TrainingConfig
-from app.core.config_text import load_toml, parse_tiers, with_settings
+from app.core.config.presets import PRESETS, Preset, preset
+from app.core.config.serialization import load_toml, parse_tiers, with_settings
+from app.core.config.training_config import TrainingConfig
 from app.core.errors import InputError
-from app.core.one_line import one_line
-from app.core.paths import expanded, runs_dir
-from app.core.presets import PRESETS, Preset, preset
-from app.core.version import version_line
+from app.core.files.paths import expanded, runs_dir
+from app.core.system.version import version_line
+from app.core.text.one_line import one_line
 
 _MOST_SHOWN = 400
 _RUN_HELP = "The run's name, or its folder."
@@ -82,7 +82,7 @@ def training_config(arguments: argparse.Namespace) -> TrainingConfig:
 
 def _adapter_named(named: str) -> Path:
     """A folder, or the run of that name in the library."""
-    from app.library.run_store import find_run
+    from app.library.reading.run_store import find_run
 
     path = expanded(Path(named))
     return path if path.is_dir() else find_run(named, runs_dir())

@@ -8,21 +8,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from app.cli.check_arguments import SETTINGS, SHOWN_PROBLEMS
-from app.cli.check_report import RunUse, as_data, as_lines
+from app.cli.dataset_report import RunUse, as_data, as_lines
+from app.cli.progress_bar import waited_for
 from app.cli.terminal import json_line, line
-from app.cli.waiting import waited_for
-from app.core.columns import parse_columns
-from app.core.config import TrainingConfig
-from app.core.config_text import with_settings
+from app.core.column_mapping import parse_columns
+from app.core.config.serialization import with_settings
+from app.core.config.training_config import TrainingConfig
 from app.core.model_limits import ModelLimits
-from app.data.dataset_files import find_files
-from app.data.fingerprint import unchanged
-from app.data.measured import with_names, without_guesses
-from app.data.mixed_inspection import GivenDataset, MixedFacts, inspecting_mixed
-from app.data.template_trial import TRYING, trying_templates
+from app.data.chat.template_trial import TRYING, trying_templates
+from app.data.files.dataset_files import find_files
+from app.data.files.fingerprint import unchanged
+from app.data.inspection.mixture_inspection import GivenDataset, MixedFacts, inspecting_mixed
+from app.data.training_set.measured import with_names, without_guesses
 
 if TYPE_CHECKING:
-    from app.data.token_facts import TokenisedFiles
+    from app.data.training_set.token_report import TokenisedFiles
 
 EXIT_BAD_ROWS = 2
 
@@ -84,15 +84,15 @@ def _found(
 
 
 def _check_model(folder: Path) -> None:
-    from app.engine.loading import check_configuration
+    from app.engine.model.loading import check_configuration
 
     check_configuration(folder)
 
 
 def _loaded(folder: Path) -> _Model:
-    from app.data.template_day import check_note
-    from app.engine.end_tokens import end_token_note
-    from app.engine.loading import load_tokenizer
+    from app.data.chat.template_day import check_note
+    from app.engine.model.end_tokens import end_token_note
+    from app.engine.model.loading import load_tokenizer
     from app.models.model_folder import folder_limits
 
     tokenizer = load_tokenizer(folder)
@@ -114,8 +114,8 @@ def _as_cut(config: TrainingConfig, limits: ModelLimits) -> TrainingConfig:
 def _tokens(
     model: _Model, given: list[GivenDataset], config: TrainingConfig
 ) -> "list[TokenisedFiles]":
-    from app.data.token_facts import tokenising_files
-    from app.data.token_store import RowSettings
+    from app.data.tokenizing.store import RowSettings
+    from app.data.training_set.token_report import tokenising_files
 
     found = []
     for one in given:
@@ -130,10 +130,10 @@ def _tokens(
 
 
 def _use(tokens: "list[TokenisedFiles]", config: TrainingConfig) -> RunUse:
-    from app.data.data_statistics import epoch_facts
-    from app.data.dataset_files import dataset_name
-    from app.data.enough import RowsLeft, too_little
-    from app.data.token_facts import statistics_of
+    from app.data.files.dataset_files import dataset_name
+    from app.data.training_set.minimum_rows import RowsLeft, too_little
+    from app.data.training_set.statistics import epoch_facts
+    from app.data.training_set.token_report import statistics_of
 
     statistics = statistics_of(tokens, config.validation_share, config.seed)
     if not statistics:

@@ -5,7 +5,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from app.cli.setting_flags import add_setting
-from app.core.config import TrainingConfig
+from app.core.config.training_config import TrainingConfig
 from app.data.examples import KEPT_PROBLEMS
 
 SHOWN_PROBLEMS = 20

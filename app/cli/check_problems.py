@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from app.data.dataset_files import distinct_names
 from app.data.examples import KEPT_PROBLEMS, RowProblem
+from app.data.files.dataset_files import distinct_names
 
 
 @dataclass(frozen=True)

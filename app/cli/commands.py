@@ -8,16 +8,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from app.cli.arguments import parse, training_config
-from app.cli.display import has_display
+from app.cli.display_detection import has_display
 from app.cli.generate import generate
 from app.cli.interrupt import Interrupt
+from app.cli.progress_bar import waited_for
 from app.cli.terminal import OutputLost, drop_output, flush, note
-from app.cli.waiting import waited_for
-from app.core.config import TrainingConfig
-from app.core.demo import demo_config
+from app.core.config.demo import demo_config
+from app.core.config.training_config import TrainingConfig
 from app.core.errors import AppError, InputError
 from app.core.events import Event, RunFinished, StepFinished
-from app.core.paths import runs_dir
+from app.core.files.paths import runs_dir
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
@@ -122,7 +122,7 @@ def _window(open_window: OpenWindow) -> int:
 
 
 def _train(arguments: argparse.Namespace, config: TrainingConfig) -> int:
-    from app.engine.trainer import train
+    from app.engine.training.trainer import train
 
     stop_after = getattr(arguments, "stop_after", None)
     return _follow(
@@ -131,9 +131,9 @@ def _train(arguments: argparse.Namespace, config: TrainingConfig) -> int:
 
 
 def _resume(arguments: argparse.Namespace) -> int:
-    from app.engine.trainer import resume
-    from app.library.run_folder import copying_run
-    from app.library.run_store import find_run
+    from app.engine.training.trainer import resume
+    from app.library.reading.run_store import find_run
+    from app.library.run.run_folder import copying_run
 
     run_dir = find_run(arguments.run, runs_dir())
     if "output" in arguments:
@@ -161,8 +161,8 @@ def _follow(
     `has_learned` for a run with steps that are kept already.
     """
     from app.cli.progress import JsonLines, TerminalProgress
-    from app.engine.machines import is_first_machine
-    from app.engine.mlx_gateway import release_thread
+    from app.engine.runtime.distributed import is_first_machine
+    from app.engine.runtime.mlx_gateway import release_thread
 
     interrupt = Interrupt(has_learned)
     show: Callable[[Event], None] = JsonLines() if as_json else TerminalProgress()

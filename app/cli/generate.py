@@ -9,8 +9,10 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from app.cli.terminal import json_line, line, lines, note
-from app.core.answer_words import answers_sentence, figures, logits_sentence
-from app.core.answers import (
+from app.core.errors import InputError
+from app.core.events import StageChanged
+from app.core.files.paths import runs_dir
+from app.core.generation_events import (
     SIDES,
     AnswerEnded,
     AnswerEvent,
@@ -24,14 +26,12 @@ from app.core.answers import (
     Tried,
     answer_to_json,
 )
-from app.core.errors import InputError
-from app.core.events import StageChanged
-from app.core.model_names import model_name
-from app.core.paths import runs_dir
-from app.core.visible_text import visible_line
+from app.core.text.visible import visible_line
+from app.core.wording.generation import answers_sentence, figures, logits_sentence
+from app.core.wording.model_names import model_name
 
 if TYPE_CHECKING:
-    from app.engine.tuned_model import TunedModel
+    from app.engine.generation.adapted_model import TunedModel
 
 _PATIENCE_SECONDS = 1.0
 
@@ -86,7 +86,7 @@ def add_generate(parser: argparse.ArgumentParser) -> None:
 
 def generate(arguments: argparse.Namespace) -> int:
     """Answer; the exit code. Raises AppError."""
-    from app.engine.mlx_gateway import release_thread
+    from app.engine.runtime.mlx_gateway import release_thread
 
     show = _JsonLines() if arguments.json else Text(has_both=arguments.base)
     try:
@@ -105,8 +105,8 @@ def _answered(arguments: argparse.Namespace) -> Generator[AnswerEvent, None, Non
     )
     if problem := sampling.problem():
         raise InputError(problem)
-    from app.library.run_store import find_run
-    from app.library.trying import checkpoint_to_try
+    from app.library.reading.checkpoint_choices import checkpoint_to_try
+    from app.library.reading.run_store import find_run
 
     tried = checkpoint_to_try(
         find_run(arguments.run, runs_dir()), arguments.checkpoint, arguments.model
@@ -114,7 +114,7 @@ def _answered(arguments: argparse.Namespace) -> Generator[AnswerEvent, None, Non
     chat = Chat(arguments.prompt if arguments.prompt is not None else _read(), arguments.system)
     if not chat.question.strip():
         raise InputError("There is no question.", "Give one with --prompt or on standard input.")
-    from app.engine.generation import answer
+    from app.engine.generation.generation import answer
 
     tuned = _loaded(tried)
     yield tuned.loaded
@@ -122,8 +122,8 @@ def _answered(arguments: argparse.Namespace) -> Generator[AnswerEvent, None, Non
 
 
 def _loaded(tried: Tried) -> "TunedModel":
-    from app.data.template_trial import TRYING
-    from app.engine.tuned_model import loading_tuned_model
+    from app.data.chat.template_trial import TRYING
+    from app.engine.generation.adapted_model import loading_tuned_model
 
     loading, since = loading_tuned_model(tried), 0.0
     with closing(loading):

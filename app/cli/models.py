@@ -5,8 +5,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from app.cli.terminal import json_line, line
-from app.core.machine_memory import training_bytes
-from app.core.one_line import one_line
+from app.core.system.memory import training_bytes
+from app.core.text.one_line import one_line
 
 if TYPE_CHECKING:
     from app.models.description import ModelDescription

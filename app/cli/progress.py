@@ -19,9 +19,9 @@ from app.core.events import (
     StepFinished,
     to_json,
 )
-from app.core.loss_words import loss_words
-from app.core.memory_words import gigabytes, memory_sentence
-from app.core.result_words import learned_and_kept, score_sentence
+from app.core.text.losses import loss_words
+from app.core.wording.memory import gigabytes, memory_sentence
+from app.core.wording.results import learned_and_kept, score_sentence
 
 PLAIN_LINES = 10
 """How often a run reports itself where the output is no terminal."""

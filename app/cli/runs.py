@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 from app.cli.terminal import json_line, line, lines, note
 from app.core.base_model import check_words, digest_words, read_digests
 from app.core.errors import InputError
-from app.core.loss_words import loss_words
-from app.core.one_line import one_line
-from app.core.paths import runs_dir
-from app.library.manifest import TEMPLATE_DAY
+from app.core.files.paths import runs_dir
+from app.core.text.losses import loss_words
+from app.core.text.one_line import one_line
+from app.library.run.manifest import TEMPLATE_DAY
 
 if TYPE_CHECKING:
     from app.core.base_model import BaseModelCheck, Part
-    from app.library.run_details import RunDetails
-    from app.library.run_summary import RunSummary
+    from app.library.reading.run_details import RunDetails
+    from app.library.reading.run_summary import RunSummary
 
 _COLUMNS: dict[str, dict[str, Any]] = {
     "Name": {},
@@ -39,8 +39,8 @@ def print_asked(arguments: argparse.Namespace) -> int:
 
 def print_runs(*, as_json: bool) -> int:
     """Every run of the library, the newest first."""
-    from app.library.run_store import list_runs
-    from app.library.telling import summary_to_json
+    from app.library.reading.json_output import summary_to_json
+    from app.library.reading.run_store import list_runs
 
     runs = list_runs(runs_dir())
     if as_json:
@@ -63,9 +63,9 @@ def print_run(named: str, *, as_json: bool, as_toml: bool, whole: bool = False) 
 
     `whole` compares all bytes of its base model's weights, also of large ones.
     """
-    from app.library.run_details import read_details, settings_toml
-    from app.library.run_store import find_run
-    from app.library.telling import details_to_json
+    from app.library.reading.json_output import details_to_json
+    from app.library.reading.run_details import read_details, settings_toml
+    from app.library.reading.run_store import find_run
 
     details = read_details(find_run(named, runs_dir()))
     if as_json:
@@ -80,7 +80,7 @@ def print_run(named: str, *, as_json: bool, as_toml: bool, whole: bool = False) 
 
 
 def _check(details: "RunDetails", whole: bool) -> "BaseModelCheck":
-    from app.data.model_files import check_base_model
+    from app.data.files.model_files import check_base_model
 
     return check_base_model(details.settings.get("model"), details.facts, also_large=whole)
 
@@ -124,7 +124,7 @@ def _print_details(details: "RunDetails", base_model: "BaseModelCheck") -> None:
 
 
 def _started_from(details: "RunDetails") -> list[str]:
-    from app.library.starting_adapter import read_started_from
+    from app.library.reading.starting_adapter import read_started_from
 
     origin = read_started_from(details.facts)
     return [f"  starts from {origin}"] if origin else []

@@ -4,7 +4,7 @@ import argparse
 from dataclasses import Field
 from typing import Any
 
-from app.core.config import CHOICES
+from app.core.config.training_config import CHOICES
 
 METAVARS = {
     "tiers": "P,P,…",

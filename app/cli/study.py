@@ -7,14 +7,14 @@ from pathlib import Path
 
 from app.cli.interrupt import Interrupt
 from app.cli.terminal import json_line, line, note
+from app.core.config.study import Study, load_study
 from app.core.errors import InputError
 from app.core.events import Event, RetentionMeasured, RunFinished, ScoreMeasured, StepFinished
-from app.core.files import write_text_atomic
-from app.core.regular_files import SHARED_FILE
-from app.core.study import Study, load_study
-from app.engine.mlx_gateway import release_thread
-from app.engine.study import StudyRun, is_done, make_run, results, study_runs
-from app.library.study_report import markdown, to_plain
+from app.core.files.atomic_files import write_text_atomic
+from app.core.files.untrusted_files import SHARED_FILE
+from app.engine.runtime.mlx_gateway import release_thread
+from app.engine.training.study import StudyRun, is_done, make_run, results, study_runs
+from app.library.reading.study_report import markdown, to_plain
 
 RESULTS, REPORT = "results.json", "report.md"
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.core.paths import guide_dir, reference_dir
+from app.core.files.paths import guide_dir, reference_dir
 
 
 @dataclass(frozen=True)

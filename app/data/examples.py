@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from app.core.errors import InputError
-from app.data.place import Place
+from app.data.row_location import Place
 
 Message = dict[str, Any]
 """One turn: `role`, `content` (always text), and what else the row gave, such as `tool_calls`."""

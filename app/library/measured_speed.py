@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
-from app.core.config import TrainingConfig
-from app.core.config_text import config_of_run
+from app.core.config.serialization import config_of_run
+from app.core.config.training_config import TrainingConfig
 from app.core.errors import AppError
-from app.library.manifest import read_manifest
-from app.library.metrics import read_steps
-from app.library.run_store import list_runs
+from app.library.reading.run_store import list_runs
+from app.library.run.manifest import read_manifest
+from app.library.run.metrics import read_steps
 
 _LAST_STEPS = 50
 _RUNS_TRIED = 5

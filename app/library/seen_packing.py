@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from app.core.errors import AppError
-from app.library.manifest import read_manifest
-from app.library.run_store import list_runs
+from app.library.reading.run_store import list_runs
+from app.library.run.manifest import read_manifest
 
 _RUNS_TRIED = 5
 

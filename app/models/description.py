@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from app.core.errors import InputError
-from app.core.odd_values import brief
-from app.core.parsing import parse_json
+from app.core.files.parsing import parse_json
+from app.core.text.odd_values import brief
 from app.models.architectures import knows_architecture
 from app.models.folder_files import FolderFiles
 from app.models.foreign_code import check_needs_no_code, code_refused

@@ -8,12 +8,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from app.core.disks import own_folder
 from app.core.errors import AppError
-from app.core.files import write_json_atomic
-from app.core.parsing import parse_json
-from app.core.paths import cache_dir
-from app.core.regular_files import read_regular
+from app.core.files.atomic_files import write_json_atomic
+from app.core.files.disks import own_folder
+from app.core.files.parsing import parse_json
+from app.core.files.paths import cache_dir
+from app.core.files.untrusted_files import read_regular
 from app.models.description import ModelDescription, unread
 from app.models.memory_rating import TrainingMemory
 from app.models.places import FoundModel

@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-from app.core.one_line import one_line
-from app.core.regular_files import read_beginning
+from app.core.files.untrusted_files import read_beginning
+from app.core.text.one_line import one_line
 from app.models.folder_files import FolderFiles
 
 _READ_BYTES = 2**15

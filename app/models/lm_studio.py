@@ -4,8 +4,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from app.core.parsing import parse_json
-from app.core.regular_files import read_regular
+from app.core.files.parsing import parse_json
+from app.core.files.untrusted_files import read_regular
 
 _MOST_BYTES = 2**20
 _POINTER, _HOME, _OLDER = ".lmstudio-home-pointer", ".lmstudio", ".cache/lm-studio"

@@ -7,9 +7,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from app.core.one_line import one_line
-from app.core.parsing import parse_json
-from app.core.regular_files import read_regular
+from app.core.files.parsing import parse_json
+from app.core.files.untrusted_files import read_regular
+from app.core.text.one_line import one_line
 from app.models.description import ModelDescription
 from app.models.places import OLLAMA
 

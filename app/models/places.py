@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from app.core.model_names import REPOSITORY_PREFIX, SNAPSHOTS, hub_repository
-from app.core.regular_files import read_beginning
+from app.core.files.untrusted_files import read_beginning
+from app.core.wording.model_names import REPOSITORY_PREFIX, SNAPSHOTS, hub_repository
 from app.models.lm_studio import lm_studio_folders
 from app.models.remembered_models import RememberedModels
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from app.core.disks import own_folder
-from app.core.files import write_json_atomic
-from app.core.parsing import parse_json
-from app.core.paths import home_dir
-from app.core.regular_files import read_regular
+from app.core.files.atomic_files import write_json_atomic
+from app.core.files.disks import own_folder
+from app.core.files.parsing import parse_json
+from app.core.files.paths import home_dir
+from app.core.files.untrusted_files import read_regular
 
 MOST_FOLDERS, MOST_USED = 200, 50
 """What was added first is forgotten first."""

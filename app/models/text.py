@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from app.core.events import MemoryVerdict
-from app.core.memory_words import gigabytes
+from app.core.wording.memory import gigabytes
 
 if TYPE_CHECKING:
     from app.models.description import ModelDescription

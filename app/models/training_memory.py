@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from app.core.settings.adapter import AdapterSettings
+from app.core.config.adapter import AdapterSettings
 from app.models.memory_rating import ROW_TOKENS, USUAL_ROWS, TrainingMemory
 from app.models.model_folder import (
     LAYER_OF_TENSOR,

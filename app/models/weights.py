@@ -12,8 +12,8 @@ from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from app.core.parsing import parse_flat_json
-from app.core.regular_files import open_regular
+from app.core.files.parsing import parse_flat_json
+from app.core.files.untrusted_files import open_regular
 
 WEIGHTS = "model*.safetensors"
 """The files that mlx-lm loads; it loads no others."""

@@ -5,11 +5,11 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from app.core.error_text import error_text
 from app.core.errors import InputError
-from app.core.one_line import one_line
-from app.core.parsing import parse_flat_json
-from app.core.regular_files import read_regular
+from app.core.files.parsing import parse_flat_json
+from app.core.files.untrusted_files import read_regular
+from app.core.text.foreign_errors import error_text
+from app.core.text.one_line import one_line
 from app.models.folder_files import FolderFiles
 from app.models.weights import MOST_HEADER_BYTES, WEIGHTS, Tensor, read_weights_header
 

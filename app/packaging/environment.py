@@ -7,7 +7,7 @@ import venv
 from collections.abc import Sequence
 from pathlib import Path
 
-from app.core.parsing import parse_toml
+from app.core.files.parsing import parse_toml
 from app.packaging.contents import ROOT
 from app.packaging.info_plist import MINIMUM_SYSTEM
 from app.packaging.report import StepFailed

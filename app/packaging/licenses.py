@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from importlib.metadata import Distribution, distribution, distributions
 from pathlib import Path
 
-from app.core.bundle import LICENSES_FILE
+from app.core.system.bundle import LICENSES_FILE
 from app.packaging.contents import ROOT
 
 Entry = tuple[str, str, str]

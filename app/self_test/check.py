@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.core.error_text import error_text
 from app.core.errors import AppError
+from app.core.text.foreign_errors import error_text
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from app.cli.terminal import json_line, line
-from app.core.paths import HOME_VARIABLE
+from app.core.files.paths import HOME_VARIABLE
 from app.self_test import parts, runs
 from app.self_test.check import Check, Result, results
 from app.self_test.formats import check_formats
@@ -63,7 +63,7 @@ def _show(result: Result, as_json: bool) -> None:
 
 
 def _release_device() -> None:
-    from app.engine.mlx_gateway import release_thread
+    from app.engine.runtime.mlx_gateway import release_thread
 
     release_thread()
 

@@ -7,9 +7,9 @@ import json
 from pathlib import Path
 
 from app.core.errors import RunError
-from app.data.checked_file import read_examples
 from app.data.examples import ChatExample, Example, RowProblem
 from app.data.readers.formats import FORMATS, FileFormat
+from app.data.rows.example_reader import read_examples
 
 ROWS = [
     {"prompt": "What, exactly?", "completion": 'She said "yes".'},

@@ -3,10 +3,10 @@
 import platform
 from pathlib import Path
 
-from app.core.bundle import bundle_dir
 from app.core.errors import RunError
-from app.core.paths import resources_dir, starter_model_dir
-from app.core.version import package_version, version_line
+from app.core.files.paths import resources_dir, starter_model_dir
+from app.core.system.bundle import bundle_dir
+from app.core.system.version import package_version, version_line
 
 PACKAGES = ("mlx-lm", "transformers", "numpy", "pyarrow", "PySide6-Essentials", "pyqtgraph")
 SHIPPED = (
@@ -49,20 +49,19 @@ def check_resources(_: Path) -> str:
 
 
 def check_device(_: Path) -> str:
-    from app.engine.device_check import describe_device
+    from app.engine.runtime.device_check import describe_device
 
     return describe_device()
 
 
 def check_product(_: Path) -> str:
-    from app.engine.device_check import check_product as check
 
     return check()
 
 
 def check_architectures(_: Path) -> str:
     """Every architecture that mlx-lm ships can be imported, as its name in a config.json asks."""
-    from app.engine.architectures import import_architectures
+    from app.engine.model.architectures import import_architectures
 
     found = import_architectures()
     for name in ("llama", "qwen3", "gemma3_text", "mistral3"):
@@ -73,10 +72,10 @@ def check_architectures(_: Path) -> str:
 
 def check_tokenizer(_: Path) -> str:
     """The starter's tokenizer gives a text back, and its template trains the reply alone."""
+    from app.data.chat.tokenization import tokenize
     from app.data.examples import ChatExample, RowProblem
-    from app.data.place import Place
-    from app.data.tokenizing import tokenize
-    from app.engine.loading import load_tokenizer
+    from app.data.row_location import Place
+    from app.engine.model.loading import load_tokenizer
 
     tokenizer = load_tokenizer(starter_model_dir())
     if (back := tokenizer.decode(tokenizer.encode(REPLY))) != REPLY:

@@ -6,12 +6,12 @@ import sys
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from app.core.config import TierConfig, TrainingConfig
+from app.core.config.training_config import TierConfig, TrainingConfig
 from app.core.errors import RunError
 from app.core.events import RunFinished, StepFinished
-from app.core.paths import starter_dir, starter_model_dir
+from app.core.files.paths import starter_dir, starter_model_dir
 from app.core.progress import run_to_end
-from app.library.run_layout import CHECKPOINTS, checkpoint_name
+from app.library.run.layout import CHECKPOINTS, checkpoint_name
 from app.self_test.parts import QUESTION, REPLY
 
 STEPS, STOP_AFTER = 4, 2
@@ -43,7 +43,7 @@ def check_processes(_: Path) -> str:
 
 
 def _tokenize_there(model: str) -> tuple[int, int, bool]:
-    from app.engine.plain_tokenizer import load_plain_tokenizer
+    from app.engine.model.plain_tokenizer import load_plain_tokenizer
 
     tokenizer = load_plain_tokenizer(Path(model))
     tokens = len(tokenizer.encode(REPLY)) if tokenizer is not None else 0
@@ -52,8 +52,8 @@ def _tokenize_there(model: str) -> tuple[int, int, bool]:
 
 def check_run(folder: Path) -> str:
     """A run is stopped, resumed and ends, its updates verified in the weights, and is exported."""
-    from app.engine.mlx_gateway import compiles
-    from app.engine.trainer import resume, train
+    from app.engine.runtime.mlx_gateway import compiles
+    from app.engine.training.trainer import resume, train
 
     config, run_dir = short_run(folder), folder / RUN
     events = [*train(config, stop_after=STOP_AFTER), *resume(run_dir)]
@@ -76,8 +76,8 @@ def check_run(folder: Path) -> str:
 
 def _export(run_dir: Path, folder: Path) -> str:
     """Export the last checkpoint, and have mlx-lm load what was exported."""
-    from app.engine.exported_adapter import largest_logit_change
-    from app.library.run_store import exporting_checkpoint
+    from app.engine.adapter.exported_adapter import largest_logit_change
+    from app.library.reading.run_store import exporting_checkpoint
 
     adapter = folder / "adapter"
     run_to_end(exporting_checkpoint(run_dir / CHECKPOINTS / checkpoint_name(STEPS), adapter))

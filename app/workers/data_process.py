@@ -15,8 +15,8 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Qt, QThread, Signal, Slot
 
-from app.core import child_processes
-from app.core.child_signals import terminal_signals_kept_off
+from app.core.system import child_processes
+from app.core.system.child_signals import terminal_signals_kept_off
 from app.workers.data_server import Begin, Cancel, Quit, serve
 from app.workers.job import JobEnded, JobFunction, JobYielded
 

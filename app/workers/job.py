@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Literal
 
-from app.core.error_text import error_text
 from app.core.errors import AppError
-from app.core.interrupting import StoppedEarly, stopped_by
+from app.core.system.interruption import StoppedEarly, stopped_by
+from app.core.text.foreign_errors import error_text
 
 JobFunction = Callable[[Callable[[], bool]], Iterator[object]]
 """Given `should_stop`, yields plain values; closing the iterator must leave things in order."""

@@ -13,12 +13,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from app.core.answers import Chat, Sampling, TextAdded, Tried
-from app.core.config import TierConfig, TrainingConfig
-from app.engine.generation import answer
-from app.engine.loading import load_base_model
-from app.engine.trainer import train
-from app.engine.tuned_model import load_tuned_model
+from app.core.config.training_config import TierConfig, TrainingConfig
+from app.core.generation_events import Chat, Sampling, TextAdded, Tried
+from app.engine.generation.adapted_model import load_tuned_model
+from app.engine.generation.generation import answer
+from app.engine.model.loading import load_base_model
+from app.engine.training.trainer import train
 from tests.conftest import build_model, write_chats
 
 LAYERS, HIDDEN, TOKENS = 8, 512, 128

@@ -7,12 +7,12 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from app.core.demo import demo_config
-from app.engine.adapter import add_adapter
-from app.engine.loading import load_base_model
-from app.engine.lora import trainable
-from app.engine.mlx_gateway import compiles, import_mlx
-from app.engine.update_audit import UpdateAudit
+from app.core.config.demo import demo_config
+from app.engine.adapter.adapter import add_adapter
+from app.engine.audit.update_audit import UpdateAudit
+from app.engine.model.adapter_parameters import trainable
+from app.engine.model.loading import load_base_model
+from app.engine.runtime.mlx_gateway import compiles, import_mlx
 from tests.benchmarks.sides import Measured, Ours, timed
 from tests.benchmarks.train_vs_mlx_lm import BATCH, batches_of, print_table, time_ratio
 from tests.benchmarks.workloads import (

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from app.engine.batches import Batches
-from app.engine.clocks.lesson_audit import LessonAudit
+from app.engine.audit.lesson_audit import LessonAudit
+from app.engine.batches.batches import Batches
 from app.engine.clocks.slow import SlowClock
-from app.engine.mlx_gateway import compiles
+from app.engine.runtime.mlx_gateway import compiles
 from tests.benchmarks.sides import Measured, Ours, timed
 from tests.benchmarks.train_vs_mlx_lm import BATCH, batches_of, examples, print_table, time_ratio
 from tests.benchmarks.workloads import (

@@ -67,8 +67,8 @@ def child(data: Path, seconds: float) -> dict[str, str]:
 
 
 def _measured(nestling: Any, application: Any, data: Path, seconds: float) -> dict[str, str]:
-    from app.ui.pages.data_page import ROWS, STATISTICS
-    from app.ui.places import Place
+    from app.ui.data.data_page import ROWS, STATISTICS
+    from app.ui.state.places import Place
 
     work = nestling.data_work
     nestling.window.resize(1280, 800)
@@ -127,8 +127,8 @@ def _dragging(nestling: Any, application: Any) -> str:
     """Every drag until its consequences are written down and painted."""
     import numpy as np
 
-    from app.data.data_statistics import DataStatistics
-    from app.data.length_curves import LengthCurves
+    from app.data.training_set.length_distribution import LengthCurves
+    from app.data.training_set.statistics import DataStatistics
 
     rows = _made_up_rows(DRAGGED_ROWS)
     valid = np.arange(0, len(rows), 10)
@@ -152,7 +152,7 @@ def _dragging(nestling: Any, application: Any) -> str:
 def _made_up_rows(count: int) -> Any:
     import numpy as np
 
-    from app.data.token_rows import TokenRows
+    from app.data.tokens.rows import TokenRows
 
     random = np.random.default_rng(0)
     lengths = np.clip(random.lognormal(5.5, 0.9, count), 12, 60_000).astype(np.uint32)

@@ -16,11 +16,11 @@ from statistics import fmean, stdev
 from time import perf_counter
 from typing import Any
 
-from app.core.config import TierConfig
-from app.core.demo import demo_config
+from app.core.config.demo import demo_config
+from app.core.config.training_config import TierConfig
 from app.core.events import EvaluationFinished, RetentionMeasured, ScoreMeasured
-from app.core.paths import HOME_VARIABLE
-from app.engine.trainer import train
+from app.core.files.paths import HOME_VARIABLE
+from app.engine.training.trainer import train
 
 FLAT: dict[str, Any] = {"tiers": (TierConfig(1),)}
 ARMS: dict[str, Mapping[str, Any]] = {

@@ -20,7 +20,7 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 import numpy as np
 
-from app.core.config import TierConfig, TrainingConfig
+from app.core.config.training_config import TierConfig, TrainingConfig
 from app.core.events import (
     CheckpointSaved,
     EvaluationFinished,
@@ -29,12 +29,12 @@ from app.core.events import (
     StepFinished,
     TierFacts,
 )
-from app.library.metrics import MetricsWriter
-from app.library.run import RunRecorder
-from app.library.step_records import record_type
+from app.library.run.metrics import MetricsWriter
+from app.library.run.recorder import RunRecorder
+from app.library.run.step_table import record_type
 
 if TYPE_CHECKING:
-    from app.library.run_summary import RunSummary
+    from app.library.reading.run_summary import RunSummary
     from app.ui.runs.runs_view import RunsView
 
 RUNS, STEPS, SAVES = 1000, 10_000, (2500, 5000, 7500, 10_000)
@@ -154,9 +154,9 @@ def write_run(run_dir: Path, metrics: Path, number: int) -> None:
 
 
 def many_runs(home: Path) -> None:
-    from app.core.paths import cache_dir, runs_dir
-    from app.library.run_store import INDEX_FILE, list_runs
-    from app.ui.run.run_reading import read_run
+    from app.core.files.paths import cache_dir, runs_dir
+    from app.library.reading.run_store import INDEX_FILE, list_runs
+    from app.ui.state.run_loading import read_run
 
     metrics = home / "metrics"
     metrics.mkdir()
@@ -182,7 +182,7 @@ def many_runs(home: Path) -> None:
 def window(runs: Path) -> None:
     """The page as a user comes to it, and a run opened: until all is painted."""
     from app.application import Nestling, make_application
-    from app.ui.places import Place
+    from app.ui.state.places import Place
 
     application = make_application(["nestling"])
     nestling = Nestling(application)
@@ -250,7 +250,7 @@ def long_run(home: Path) -> None:
     from PySide6.QtWidgets import QApplication
 
     from app.ui.plots.run_plots import RunPlots
-    from app.ui.run.run_reading import read_run
+    from app.ui.state.run_loading import read_run
 
     folder = home / "runs" / "2026-02-01-long"
     folder.mkdir(parents=True, exist_ok=True)

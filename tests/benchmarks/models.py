@@ -12,7 +12,7 @@ from pathlib import Path
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
-from app.core.paths import HOME_VARIABLE, cache_dir
+from app.core.files.paths import HOME_VARIABLE, cache_dir
 from app.models.catalog import list_models
 from app.models.index import INDEX_FILE
 from tests.models.made_models import write_model
@@ -47,9 +47,8 @@ def write_models(home: Path) -> None:
 def window() -> None:
     """The page as a user comes to it, until all rows are painted; its models known or new."""
     from app.application import Nestling, make_application
-    from app.ui.main_window import MODELS as MODELS_PAGE
-    from app.ui.main_window import TRAIN
-    from app.workers.model_tasks import ListedModels
+    from app.ui.window.main_window import MODELS, TRAIN
+    from app.workers.tasks.models import ListedModels
 
     application = make_application(["nestling"])
     nestling = Nestling(application)
@@ -66,7 +65,7 @@ def window() -> None:
         return not nestling.background.is_busy
 
     def page_shown() -> None:
-        nestling.window.show_page(MODELS_PAGE)
+        nestling.window.show_page(MODELS)
         until(lambda: page.list.models.rowCount() == MODELS)
         nestling.window.grab()
 

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from app.engine.batches import Batch
-from app.engine.losses import loss_inputs, summed_loss
-from app.engine.mlx_gateway import import_mlx
+from app.engine.batches.batches import Batch
+from app.engine.execution.losses import loss_inputs, summed_loss
+from app.engine.runtime.mlx_gateway import import_mlx
 
 
 class OlderDesign:

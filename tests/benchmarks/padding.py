@@ -8,10 +8,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from app.data.mixing import Mixing
-from app.data.place import Place
-from app.data.token_rows import TokenizedExample, TokenRows, TokenView
-from app.engine.batches import Batches
+from app.data.row_location import Place
+from app.data.tokens.mixture_sampling import Mixing
+from app.data.tokens.rows import TokenizedExample, TokenRows, TokenView
+from app.engine.batches.batches import Batches
 
 COUNT = 20_000
 EPOCHS = 3

@@ -6,7 +6,7 @@ python -m tests.benchmarks.real_sizes [row …]
 import sys
 from collections.abc import Callable
 
-from app.engine import attention
+from app.engine.execution import attention
 from tests.benchmarks.sides import Ours, compare
 from tests.benchmarks.train_vs_mlx_lm import (
     BATCH,

@@ -16,13 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from app.engine.assignment import make_plan
-from app.engine.batches import Batch
-from app.engine.head import find_head
-from app.engine.lora import trainable
-from app.engine.mlx_gateway import compiles, import_mlx
-from app.engine.optimizer import TieredAdamW
-from app.engine.step import TrainingStep
+from app.engine.batches.batches import Batch
+from app.engine.model.adapter_parameters import trainable
+from app.engine.model.lm_head import find_head
+from app.engine.runtime.mlx_gateway import compiles, import_mlx
+from app.engine.tiers.assignment import make_plan
+from app.engine.tiers.optimizer import TieredAdamW
+from app.engine.training.step import TrainingStep
 from tests.benchmarks.workloads import config_of
 
 RATE = 1e-4

@@ -10,19 +10,19 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from app.core.config import TrainingConfig
-from app.engine.adapter import adapter_config
-from app.engine.batches import Batch, Batches
-from app.engine.batching import Batching
-from app.engine.checkpoints import Progress, save_checkpoint
-from app.engine.lora import trainable
-from app.engine.mlx_gateway import (
+from app.core.config.training_config import TrainingConfig
+from app.engine.adapter.adapter import adapter_config
+from app.engine.batches.batches import Batch, Batches
+from app.engine.execution.batch_layout import Batching
+from app.engine.model.adapter_parameters import trainable
+from app.engine.runtime.mlx_gateway import (
     compiles,
     device_name,
     has_fused_attention_gradient,
     import_mlx,
     import_mlx_lm,
 )
+from app.engine.training.checkpoints import Progress, save_checkpoint
 from tests.benchmarks.older_design import OlderDesign
 from tests.benchmarks.sides import Measured, Ours, against_mlx_lm, compare
 from tests.benchmarks.workloads import (

@@ -31,8 +31,8 @@ def main() -> None:
 
 def use_the_window(home: Path) -> None:
     from app.application import Nestling, make_application
-    from app.ui.app_state import Phase
-    from app.ui.places import Place
+    from app.ui.state.app_state import Phase
+    from app.ui.state.places import Place
     from tests.conftest import write_run
 
     for number in range(50):

@@ -59,8 +59,8 @@ def child(variant: str) -> dict[str, float]:
     from PySide6.QtCore import Qt, QTimer
 
     from app.application import Nestling, make_application
-    from app.core.demo import demo_config
-    from app.ui.app_state import Phase
+    from app.core.config.demo import demo_config
+    from app.ui.state.app_state import Phase
 
     application = make_application([])
     nestling = Nestling(application, replace(demo_config(), steps=STEPS))

@@ -6,11 +6,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from app.core.config import TierConfig, TrainingConfig
-from app.data.place import Place
-from app.data.token_rows import TokenizedExample, TokenView
-from app.engine.adapter import add_adapter
-from app.engine.mlx_gateway import import_mlx
+from app.core.config.training_config import TierConfig, TrainingConfig
+from app.data.row_location import Place
+from app.data.tokens.rows import TokenizedExample, TokenView
+from app.engine.adapter.adapter import add_adapter
+from app.engine.runtime.mlx_gateway import import_mlx
 
 SMALL, MIDDLE, LARGE = 4_096, 32_768, 100_352
 """Vocabularies."""

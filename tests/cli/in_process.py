@@ -11,7 +11,7 @@ from unittest import mock
 import pytest
 
 from app.cli.commands import run
-from app.core.config import TrainingConfig
+from app.core.config.training_config import TrainingConfig
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 

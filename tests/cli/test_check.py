@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from app.cli.commands import run
-from app.engine import loading
-from app.engine.loading import load_tokenizer
+from app.engine.model import loading
+from app.engine.model.loading import load_tokenizer
 from tests.cli.in_process import Ended, nestling
 from tests.limited_models import (
     build_gpt2,

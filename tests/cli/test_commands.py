@@ -15,9 +15,9 @@ import pytest
 
 from app.cli.commands import run
 from app.cli.progress import TerminalProgress
-from app.core.config import TrainingConfig
+from app.core.config.training_config import TrainingConfig
 from app.core.events import CheckpointSaved, Event, RunFinished
-from app.library.manifest import read_manifest
+from app.library.run.manifest import read_manifest
 from tests.cli.in_process import SIGNALS, nestling
 from tests.patience import PATIENCE_SECONDS
 
@@ -420,7 +420,7 @@ def test_a_dead_display_is_no_display(
         begun.append(config)
         yield RunFinished("finished", tmp_path, None, 1, "The one step is done.")
 
-    monkeypatch.setattr("app.engine.trainer.train", end_at_once)
+    monkeypatch.setattr("app.engine.training.trainer.train", end_at_once)
     handlers = {number: signal.getsignal(number) for number in SIGNALS}
     command = ["demo", "--steps", "1", "--output", str(tmp_path / "d")]
     assert run(command, lambda _: pytest.fail("a window was opened")) == 0

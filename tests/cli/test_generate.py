@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from app.core.config import TierConfig, TrainingConfig
+from app.core.config.training_config import TierConfig, TrainingConfig
 from tests.cli.in_process import Ended, nestling
 from tests.conftest import write_chats
 from tests.homes import copied_run, train_at_home
@@ -120,8 +120,8 @@ def test_a_truncated_checkpoint_is_refused_in_a_sentence(run_dir: Path) -> None:
 CTRL_C_IN_THE_TEMPLATE = """
 import multiprocessing, signal, sys
 from app.cli.commands import run
-from app.data import template_trial
-from app.engine import stopping
+from app.data.chat import template_trial
+from app.engine.runtime import stopping
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
 trying = template_trial.trying_templates

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from app.cli.commands import run
+from app.core.files.paths import reference_dir
 from app.core.guide import read_guide
-from app.core.paths import reference_dir
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 PAGES = {page.topic: page for page in read_guide()}

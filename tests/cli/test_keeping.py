@@ -6,9 +6,9 @@ import pytest
 
 from app.cli.arguments import parse
 from app.cli.progress import TerminalProgress
-from app.core.demo import demo_config
+from app.core.config.demo import demo_config
+from app.core.config.presets import PRESETS
 from app.core.events import EvaluationFinished, RetentionMeasured, RunFinished, ScoreMeasured
-from app.core.presets import PRESETS
 
 
 def test_a_run_ends_with_what_it_learned_and_kept(capsys: pytest.CaptureFixture[str]) -> None:

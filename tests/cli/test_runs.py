@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from app.core.events import EvaluationFinished
-from app.core.paths import runs_dir
-from app.library.label import Label, write_label
-from app.library.metrics import MetricsWriter, read_steps
+from app.core.files.paths import runs_dir
+from app.library.run.label import Label, write_label
+from app.library.run.metrics import MetricsWriter, read_steps
 from tests.cli.in_process import nestling
 from tests.patience import PATIENCE_SECONDS
 

@@ -14,11 +14,11 @@ import pytest
 from app.cli.commands import run
 from app.cli.generate import Text
 from app.cli.terminal import json_line
-from app.core.answers import AnswerEnded, TextAdded
-from app.core.paths import runs_dir
-from app.core.visible_text import visible, visible_line
-from app.library.manifest import read_manifest
-from app.library.run_layout import LABEL_FILE
+from app.core.files.paths import runs_dir
+from app.core.generation_events import AnswerEnded, TextAdded
+from app.core.text.visible import visible, visible_line
+from app.library.run.layout import LABEL_FILE
+from app.library.run.manifest import read_manifest
 from tests.cli.on_a_terminal import ROOT, OnATerminal
 from tests.conftest import write_chats
 from tests.patience import PATIENCE_SECONDS

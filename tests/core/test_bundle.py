@@ -6,9 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from app.core import bundle
-from app.engine import mlx_gateway
-from app.engine.blas import BUNDLED_LIBRARY, load_fast_blas
+from app.core.system import bundle
+from app.engine.runtime import mlx_gateway
+from app.engine.runtime.blas import BUNDLED_LIBRARY, load_fast_blas
 
 ROOT = Path(__file__).parents[2]
 SIGNS = ("_MEIPASS", "frozen")
@@ -19,7 +19,7 @@ def test_nothing_else_asks_whether_the_app_is_frozen() -> None:
     offenders = [
         path.relative_to(ROOT)
         for path in sorted((ROOT / "app").rglob("*.py"))
-        if path != ROOT / "app" / "core" / "bundle.py"
+        if path != ROOT / "app" / "core" / "system" / "bundle.py"
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if _asks(node)
     ]
@@ -49,7 +49,9 @@ def test_the_bundle_takes_its_own_blas_and_makes_no_copy(
     library.parent.mkdir()
     library.write_bytes(b"")
     loaded: list[str] = []
-    monkeypatch.setattr("app.engine.blas.ctypes.CDLL", lambda path, **_: loaded.append(path))
+    monkeypatch.setattr(
+        "app.engine.runtime.blas.ctypes.CDLL", lambda path, **_: loaded.append(path)
+    )
     monkeypatch.setattr("sys._MEIPASS", str(tmp_path), raising=False)
     monkeypatch.setattr("sys.platform", "linux")
     load_fast_blas()

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from app.core import machine_memory
-from app.core.cgroup import memory_limit
+from app.core.system import memory
+from app.core.system.memory_limit import memory_limit
 
 NO_LIMIT_V1 = 2**63 - 4096
 
@@ -49,5 +49,5 @@ def test_the_process_gets_no_more_than_the_limit_and_no_more_than_the_machine_ha
     monkeypatch: pytest.MonkeyPatch, limit: int | None
 ) -> None:
     installed = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    monkeypatch.setattr(machine_memory, "memory_limit", lambda: limit)
-    assert machine_memory.machine_bytes() == (10**6 if limit == 10**6 else installed)
+    monkeypatch.setattr(memory, "memory_limit", lambda: limit)
+    assert memory.machine_bytes() == (10**6 if limit == 10**6 else installed)

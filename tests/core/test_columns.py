@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.columns import Columns, parse_columns
+from app.core.column_mapping import Columns, parse_columns
 from app.core.errors import InputError
 
 

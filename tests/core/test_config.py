@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from app.core.config import MixedDataset, TierConfig, TrainingConfig
-from app.core.config_text import parse_tiers, to_plain, with_settings
-from app.core.demo import demo_config
+from app.core.config.demo import demo_config
+from app.core.config.serialization import parse_tiers, to_plain, with_settings
+from app.core.config.training_config import MixedDataset, TierConfig, TrainingConfig
 from app.core.errors import InputError
 
 

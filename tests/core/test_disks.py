@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from app.core import disks
-from app.core.config import TrainingConfig
-from app.core.disks import check_connected, own_folder, remember_disk
+from app.core.config.training_config import TrainingConfig
 from app.core.errors import AppError, InputError, RunError
-from app.core.paths import HOME_VARIABLE, default_home_dir, runs_dir
-from app.library.queue_file import write_queue
-from app.library.remembered_columns import remember_columns
-from app.library.run import RunRecorder
-from app.library.run_folder import choose_run_dir
-from app.library.run_store import list_runs
-from app.ui.one_window import OneWindow
+from app.core.files import disks
+from app.core.files.disks import check_connected, own_folder, remember_disk
+from app.core.files.paths import HOME_VARIABLE, default_home_dir, runs_dir
+from app.library.column_mapping_store import remember_columns
+from app.library.queue_store import write_queue
+from app.library.reading.run_store import list_runs
+from app.library.run.recorder import RunRecorder
+from app.library.run.run_folder import choose_run_dir
+from app.ui.system.single_instance import OneWindow
 from tests.small_disk import small_disk
 
 MakeRun = Callable[..., Path]

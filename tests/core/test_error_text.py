@@ -1,6 +1,6 @@
 """Foreign errors as one bounded line."""
 
-from app.core.error_text import MOST_CHARACTERS, error_text
+from app.core.text.foreign_errors import MOST_CHARACTERS, error_text
 
 
 def test_the_lines_of_an_error_are_joined() -> None:

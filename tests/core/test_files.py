@@ -10,8 +10,13 @@ from pathlib import Path
 import pytest
 
 from app.core.errors import AppError
-from app.core.files import disk_error, write_atomic, write_json_atomic, write_text_atomic
-from app.core.regular_files import SHARED_FILE
+from app.core.files.atomic_files import (
+    disk_error,
+    write_atomic,
+    write_json_atomic,
+    write_text_atomic,
+)
+from app.core.files.untrusted_files import SHARED_FILE
 
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from app.core.errors import AppError, InputError
-from app.core.folders import (
+from app.core.files.folders import (
     SHARED_FOLDER,
     copy_folder,
     copying_folder,
@@ -178,7 +178,7 @@ def test_a_copy_that_fails_leaves_only_what_was_there_before(
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
-        patch.setattr("app.core.regular_files.open_regular", lambda _: Full())
+        patch.setattr("app.core.files.untrusted_files.open_regular", lambda _: Full())
         with pytest.raises(AppError, match="The disk is full"):
             copy_folder(source, target)
     assert tree(target) == ["the user's"]
@@ -187,7 +187,7 @@ def test_a_copy_that_fails_leaves_only_what_was_there_before(
 def test_a_copy_says_how_far_it_is_and_leaves_nothing_when_it_is_closed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.core.regular_files._PIECE_BYTES", 10)
+    monkeypatch.setattr("app.core.files.untrusted_files._PIECE_BYTES", 10)
     source = make_source(tmp_path)
     (source / "a").write_text("1" * 39)
     assert list(copying_folder(source, tmp_path / "whole")) == [0.25, 0.5, 0.75, 0.975, 1.0]

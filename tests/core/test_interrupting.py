@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from app.core import interrupting
-from app.core.interrupting import StoppedEarly, interruptible, stopped_by
+from app.core.system import interruption
+from app.core.system.interruption import StoppedEarly, interruptible, stopped_by
 from tests.patience import PATIENCE_SECONDS, patience
 
 
 @pytest.fixture(autouse=True)
 def _often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(interrupting, "_SECONDS_BETWEEN_LOOKS", 0.001)
+    monkeypatch.setattr(interruption, "_SECONDS_BETWEEN_LOOKS", 0.001)
 
 
 def wait_here_until(is_so: Callable[[], bool]) -> None:
@@ -35,7 +35,7 @@ def test_a_region_is_left_once_a_stop_is_asked_for() -> None:
             wait_here_until(never)
         except Exception:  # as a probe has it around foreign code
             pytest.fail("The stop was taken for a fault of the code.")
-    assert not interrupting._regions
+    assert not interruption._regions
 
 
 def test_a_stop_leaves_the_regions_of_other_threads_alone() -> None:
@@ -57,7 +57,7 @@ def test_a_region_that_was_left_meanwhile_is_not_interrupted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     asked, left, looks = threading.Event(), threading.Event(), 0
-    pause = interrupting.sleep
+    pause = interruption.sleep
 
     def look(seconds: float) -> None:
         nonlocal looks
@@ -68,7 +68,7 @@ def test_a_region_that_was_left_meanwhile_is_not_interrupted(
         asked.set()
         return left.wait(PATIENCE_SECONDS)
 
-    monkeypatch.setattr(interrupting, "sleep", look)
+    monkeypatch.setattr(interruption, "sleep", look)
     with stopped_by(should_stop):
         with interruptible:
             wait_here_until(asked.is_set)

@@ -2,9 +2,9 @@
 
 import pytest
 
-from app.core.config import TrainingConfig
+from app.core.config.presets import PRESETS, preset
+from app.core.config.training_config import TrainingConfig
 from app.core.errors import InputError
-from app.core.presets import PRESETS, preset
 
 
 def test_every_preset_can_run_as_it_is() -> None:

@@ -1,9 +1,9 @@
 """The control arm of a run is ordinary AdamW."""
 
-from app.core.config import TrainingConfig
-from app.core.presets import PRESETS
-from app.core.repeating import as_plain_adamw
-from app.core.ways import JUST_LEARN, way_of
+from app.core.config.baseline import as_plain_adamw
+from app.core.config.learning_methods import JUST_LEARN, way_of
+from app.core.config.presets import PRESETS
+from app.core.config.training_config import TrainingConfig
 
 
 def test_the_control_arm_has_neither_tiers_nor_clocks() -> None:

@@ -5,9 +5,18 @@ from typing import Any
 
 import pytest
 
-from app.core.config import TierConfig, TrainingConfig
-from app.core.presets import PRESETS, preset
-from app.core.ways import BY_TIERS, CUSTOM, JUST_LEARN, LEARN_AND_KEEP, WAYS, Way, learning, way_of
+from app.core.config.learning_methods import (
+    BY_TIERS,
+    CUSTOM,
+    JUST_LEARN,
+    LEARN_AND_KEEP,
+    WAYS,
+    Way,
+    learning,
+    way_of,
+)
+from app.core.config.presets import PRESETS, preset
+from app.core.config.training_config import TierConfig, TrainingConfig
 
 KEEPING = preset("learn-and-keep")
 

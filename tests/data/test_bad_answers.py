@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from app.core.columns import Columns
-from app.data.checks import check_row
+from app.core.column_mapping import Columns
+from app.data.chat.tokenization import tokenize
 from app.data.examples import RowProblem
-from app.data.inspection import inspect
-from app.data.place import Place
-from app.data.token_rows import TokenizedExample
-from app.data.tokenizing import tokenize
+from app.data.inspection.inspection import inspect
+from app.data.row_location import Place
+from app.data.rows.row_validation import check_row
+from app.data.tokens.rows import TokenizedExample
 from tests.data.conftest import build_tokenizer
 
 PATH = Path("train.jsonl")

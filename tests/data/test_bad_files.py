@@ -3,9 +3,9 @@
 import pytest
 
 from app.core.errors import InputError
-from app.data.checked_file import read_examples
 from app.data.examples import BrokenFile, RowProblem
-from app.data.inspection import inspect
+from app.data.inspection.inspection import inspect
+from app.data.rows.example_reader import read_examples
 from tests.data.bad_files import BAD_FILES
 
 NUMBERED = [pytest.param(*bad, id=f"{n}-{bad[0]}") for n, bad in enumerate(BAD_FILES)]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.data.block_file import BLOCK_BYTES, BlockFile, BlockSums, sums_of
+from app.data.tokens.block_file import BLOCK_BYTES, BlockFile, BlockSums, sums_of
 
 CONTENT = os.urandom(3 * BLOCK_BYTES + 1000)
 PLACES = st.integers(0, len(CONTENT))

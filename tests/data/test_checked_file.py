@@ -1,9 +1,9 @@
 """One file as examples and problems, in one pass."""
 
-from app.core.columns import Columns
-from app.data.checked_file import read_examples
+from app.core.column_mapping import Columns
 from app.data.examples import ChatExample, RowProblem, TextExample
-from app.data.place import Place
+from app.data.row_location import Place
+from app.data.rows.example_reader import read_examples
 
 
 def test_examples_and_problems_come_in_the_order_of_the_file(write_rows):

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.columns import Columns
-from app.data.checks import check_row
+from app.core.column_mapping import Columns
 from app.data.examples import ChatExample, RowProblem, TextExample
-from app.data.place import Place
+from app.data.row_location import Place
+from app.data.rows.row_validation import check_row
 
 PATH = Path("train.jsonl")
 

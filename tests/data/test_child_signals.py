@@ -7,9 +7,9 @@ from multiprocessing.connection import Connection
 
 import pytest
 
-from app.data import template_process
-from app.data.template_process import ProcessEnded, TemplateProcess
-from app.data.template_server import Trial
+from app.data.chat import template_process
+from app.data.chat.template_process import ProcessEnded, TemplateProcess
+from app.data.chat.template_server import Trial
 
 pytestmark = pytest.mark.usefixtures("spawned_processes")
 KEPT_OFF = {signal.SIGINT, signal.SIGHUP}

@@ -7,10 +7,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from app.data.checked_file import read_checked
-from app.data.duplicates import Seen
-from app.data.preview import raw_row
-from app.data.tokenizing import tokenize
+from app.data.chat.tokenization import tokenize
+from app.data.inspection.duplicates import Seen
+from app.data.inspection.row_rendering import raw_row
+from app.data.rows.example_reader import read_checked
 from tests.data.conftest import build_tokenizer
 
 # As Llama 3.2's template does it, for a string and for a list.

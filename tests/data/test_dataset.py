@@ -7,13 +7,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.core.columns import Columns
+from app.core.column_mapping import Columns
 from app.core.errors import InputError
-from app.data.dataset_files import DatasetFiles, find_files
-from app.data.inspection import inspect
-from app.data.splitting import held_out
-from app.data.token_store import RowSettings
-from app.data.training_data import DataSettings, open_data
+from app.data.files.dataset_files import DatasetFiles, find_files
+from app.data.inspection.inspection import inspect
+from app.data.tokenizing.store import RowSettings
+from app.data.training_set.training_data import DataSettings, open_data
+from app.data.training_set.validation_split import held_out
 
 
 def texts(count, start=0):

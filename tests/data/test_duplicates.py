@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.data.duplicates import Seen
 from app.data.examples import ChatExample, TextExample
-from app.data.inspection import inspect
-from app.data.place import Place
+from app.data.inspection.duplicates import Seen
+from app.data.inspection.inspection import inspect
+from app.data.row_location import Place
 
 
 def seen(path, *texts):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.data.enough import RowsLeft, too_little
+from app.data.training_set.minimum_rows import RowsLeft, too_little
 
 ENOUGH = RowsLeft("new", 9, 5, None)
 

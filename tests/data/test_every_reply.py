@@ -10,15 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.core.progress import run_to_end
-from app.data.dataset_files import find_files
+from app.data.chat.assistant_mask import trained_turns
+from app.data.chat.tokenization import ExampleTokenizer, content_digest
 from app.data.examples import ChatExample, Message, RowProblem
-from app.data.place import Place
-from app.data.replies import trained_turns
-from app.data.row_notes import RowNote
-from app.data.token_facts import statistics_of, tokenising_files
-from app.data.token_rows import TokenizedExample
-from app.data.tokenizing import ExampleTokenizer, content_digest
-from app.data.training_data import DataSettings, RowSettings, open_data
+from app.data.files.dataset_files import find_files
+from app.data.row_location import Place
+from app.data.rows.row_notes import RowNote
+from app.data.tokens.rows import TokenizedExample
+from app.data.training_set.token_report import statistics_of, tokenising_files
+from app.data.training_set.training_data import DataSettings, RowSettings, open_data
 from tests.data.conftest import build_tokenizer
 
 CHANGING = ("thinking", "thinking_loop")

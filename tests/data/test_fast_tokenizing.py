@@ -4,10 +4,10 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from app.data import tokenizing
+from app.data.chat import tokenization
+from app.data.chat.tokenization import ExampleTokenizer
 from app.data.examples import ChatExample, TextExample
-from app.data.place import Place
-from app.data.tokenizing import ExampleTokenizer
+from app.data.row_location import Place
 from tests.data.conftest import SPECIAL, TEMPLATES
 
 ALL_TEMPLATES = sorted(path.stem for path in TEMPLATES.glob("*.jinja"))
@@ -111,7 +111,7 @@ def test_where_the_ways_differ_the_plain_way_is_taken(tokenizer_with, monkeypatc
     examples = [ChatExample(chat, None, Place(line)) for line in range(1, 9)]
     expected = [ExampleTokenizer(tokenizer, True).one(example) for example in examples]
     monkeypatch.setattr(
-        tokenizing.TextSplitter, "split",
+        tokenization.TextSplitter, "split",
         lambda self, texts, add_special_tokens=False: [[7] * 9 for _ in texts],
     )  # fmt: skip
     assert ExampleTokenizer(tokenizer, True).many(examples) == expected

@@ -8,8 +8,8 @@ import pytest
 
 from app.core.errors import InputError
 from app.core.progress import run_to_end
-from app.data import fingerprint
-from app.data.fingerprint import (
+from app.data.files import fingerprint
+from app.data.files.fingerprint import (
     file_content,
     reading_contents,
     reading_fingerprints,

@@ -8,9 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from app.core.errors import InputError
-from app.data.checked_file import read_checked
-from app.data.dataset_files import dataset_name, find_files, has_train_file
-from app.data.inspection import inspect
+from app.data.files.dataset_files import dataset_name, find_files, has_train_file
+from app.data.inspection.inspection import inspect
+from app.data.rows.example_reader import read_checked
 
 ROWS = [{"prompt": f"Name river {n}.", "completion": "The Aare."} for n in range(3)]
 

@@ -14,13 +14,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from app.core.errors import InputError
-from app.data.checked_file import read_examples
-from app.data.dataset_files import DatasetFiles, find_files, has_train_file
 from app.data.examples import BrokenFile, RowProblem, TextExample
-from app.data.place import Place
+from app.data.files.dataset_files import DatasetFiles, find_files, has_train_file
 from app.data.readers import read_rows, source
 from app.data.readers.formats import FORMATS, bare_name
 from app.data.readers.passages import PASSAGE_CHARACTERS
+from app.data.row_location import Place
+from app.data.rows.example_reader import read_examples
 
 ROWS = [
     {"prompt": "What, exactly?", "completion": 'He said "hi".'},

@@ -18,11 +18,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.core.errors import InputError
-from app.data.checked_file import read_checked
 from app.data.examples import RowProblem, TextExample
-from app.data.inspection import inspect
-from app.data.oddities import oddities
+from app.data.inspection.inspection import inspect
 from app.data.readers.text import encoding_of
+from app.data.rows.example_reader import read_checked
+from app.data.rows.text_warnings import oddities
 from tests.patience import PATIENCE_SECONDS
 
 WORDS = st.text(

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from app.data.inspection import inspect, inspecting
+from app.data.inspection.inspection import inspect, inspecting
 from app.data.readers import ShareRead, read_rows
 
 RANDOM = Random(0)

@@ -16,16 +16,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.core.progress import run_to_end
-from app.data.checks import check_row
-from app.data.dataset_files import find_files
+from app.data.chat.tokenization import ExampleTokenizer
 from app.data.examples import RowProblem
-from app.data.place import Place
-from app.data.row_notes import RowNote
-from app.data.token_facts import statistics_of, tokenising_files
-from app.data.token_rows import TokenizedExample
-from app.data.token_store import RowSettings
-from app.data.tokenizing import ExampleTokenizer
-from app.data.training_data import DataSettings, open_data
+from app.data.files.dataset_files import find_files
+from app.data.row_location import Place
+from app.data.rows.row_notes import RowNote
+from app.data.rows.row_validation import check_row
+from app.data.tokenizing.store import RowSettings
+from app.data.tokens.rows import TokenizedExample
+from app.data.training_set.token_report import statistics_of, tokenising_files
+from app.data.training_set.training_data import DataSettings, open_data
 from tests.data.conftest import build_tokenizer
 
 TEMPLATES = ("qwen3", "llama31", "gemma3", "mistral", "smollm2", "chatml", "deepseek_r1")

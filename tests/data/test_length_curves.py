@@ -4,9 +4,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.data.length_curves import LengthCurves
-from app.data.place import Place
-from app.data.token_rows import TokenizedExample, TokenRows
+from app.data.row_location import Place
+from app.data.tokens.rows import TokenizedExample, TokenRows
+from app.data.training_set.length_distribution import LengthCurves
 
 
 @st.composite

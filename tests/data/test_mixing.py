@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.core.errors import InputError
-from app.data.dataset_files import find_files
-from app.data.mixing import Mixing
-from app.data.splitting import held_out, held_out_of_each
-from app.data.token_store import RowSettings
-from app.data.training_data import DataSettings, MixedFiles, open_data
-from app.engine.batches import Batches
+from app.data.files.dataset_files import find_files
+from app.data.tokenizing.store import RowSettings
+from app.data.tokens.mixture_sampling import Mixing
+from app.data.training_set.training_data import DataSettings, MixedFiles, open_data
+from app.data.training_set.validation_split import held_out, held_out_of_each
+from app.engine.batches.batches import Batches
 
 SEED = 7
 

@@ -16,8 +16,8 @@ from app.core.base_model import (
 )
 from app.core.errors import InputError
 from app.core.progress import run_to_end
-from app.data import fingerprint, model_files
-from app.data.model_files import (
+from app.data.files import fingerprint, model_files
+from app.data.files.model_files import (
     ModelFiles,
     check_base_model,
     digests_to_compare,

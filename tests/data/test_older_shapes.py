@@ -8,12 +8,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from app.core.columns import Columns
-from app.data.checked_file import read_checked
-from app.data.checks import check_row
+from app.core.column_mapping import Columns
 from app.data.examples import RowProblem
-from app.data.inspection import inspect
-from app.data.place import Place
+from app.data.inspection.inspection import inspect
+from app.data.row_location import Place
+from app.data.rows.example_reader import read_checked
+from app.data.rows.row_validation import check_row
 
 PATH = Path("train.jsonl")
 SYSTEM = {"role": "system", "content": "Be brief."}

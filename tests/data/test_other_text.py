@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from app.core.errors import InputError
 from app.data.examples import TextExample
-from app.data.inspection import inspect
+from app.data.inspection.inspection import inspect
 from app.data.readers import other_text
 from app.data.readers.other_text import other_format
 
@@ -92,7 +92,7 @@ def test_a_file_with_a_line_of_another_count_of_commas_is_no_table(lines):
 
 
 def test_a_run_says_so_too(tmp_path):
-    from app.data.checked_file import read_examples
+    from app.data.rows.example_reader import read_examples
 
     path = tmp_path / "notes.txt"
     path.write_text(LINES)

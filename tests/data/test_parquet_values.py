@@ -8,12 +8,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from app.core.progress import run_to_end
-from app.data.checked_file import read_examples
-from app.data.dataset_files import find_files
 from app.data.examples import ChatExample, RowProblem
-from app.data.inspection import inspect
-from app.data.token_facts import tokenising_files
-from app.data.token_store import RowSettings
+from app.data.files.dataset_files import find_files
+from app.data.inspection.inspection import inspect
+from app.data.rows.example_reader import read_examples
+from app.data.tokenizing.store import RowSettings
+from app.data.training_set.token_report import tokenising_files
 from tests.data.conftest import build_tokenizer
 
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)

@@ -5,12 +5,12 @@ import json
 import pytest
 
 from app.core.progress import run_to_end
-from app.data.checked_file import read_examples
 from app.data.examples import BrokenFile, RowProblem
-from app.data.inspection import inspect
-from app.data.place import WHOLE_FILE, Place
-from app.data.token_files import reopen_store
-from app.data.token_store import RowSettings, opening_store
+from app.data.inspection.inspection import inspect
+from app.data.row_location import WHOLE_FILE, Place
+from app.data.rows.example_reader import read_examples
+from app.data.tokenizing.store import RowSettings, opening_store
+from app.data.tokens.store_files import reopen_store
 from tests.data.conftest import build_tokenizer
 
 ROWS = [{"text": "a fox"}, {"text": ""}, {"text": "an ox"}, {"text": "a fox"}]

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from app.core.columns import parse_columns
+from app.core.column_mapping import parse_columns
+from app.data.chat.tokenization import TokenizedExample, tokenize
 from app.data.examples import ChatExample, TextExample
-from app.data.first_rows import first_rows
-from app.data.place import Place
-from app.data.preview import PreviewRow, RowPainter, raw_row
-from app.data.tokenizing import TokenizedExample, tokenize
+from app.data.inspection.head_rows import first_rows
+from app.data.inspection.row_rendering import PreviewRow, RowPainter, raw_row
+from app.data.row_location import Place
 
 from .conftest import build_tokenizer
 

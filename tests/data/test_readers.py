@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from app.core.errors import InputError
 from app.data.examples import RowProblem
-from app.data.place import Place
 from app.data.readers import read_rows, text
 from app.data.readers.source import GZIP_MAGIC
 from app.data.readers.text import encoding_of
+from app.data.row_location import Place
 
 GOOD = b'{"text": "fox"}'
 

@@ -17,12 +17,12 @@ from typing import Any
 
 import pytest
 
-from app.data.checks import check_row
+from app.data.chat.tokenization import ExampleTokenizer
 from app.data.examples import ChatExample
-from app.data.place import Place
-from app.data.token_rows import TokenizedExample
-from app.data.tokenizing import ExampleTokenizer
-from app.engine.loading import load_tokenizer
+from app.data.row_location import Place
+from app.data.rows.row_validation import check_row
+from app.data.tokens.rows import TokenizedExample
+from app.engine.model.loading import load_tokenizer
 
 QWEN3, SHAREGPT = "NESTLING_QWEN3", "NESTLING_SHAREGPT"
 HOW = (

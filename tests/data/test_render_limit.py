@@ -10,17 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from app.core import interrupting
-from app.core.answers import Chat
 from app.core.errors import InputError
-from app.data import render_limit, template_process, template_server
-from app.data.dataset_files import find_files
-from app.data.render_limit import RenderingTooCostly, limited
-from app.data.template_process import end_template_processes
-from app.data.token_store import RowSettings
-from app.data.training_data import DataSettings, TrainingData, open_data
-from app.engine.loading import load_tokenizer
-from app.engine.prompting import Prompting
+from app.core.generation_events import Chat
+from app.core.system import interruption
+from app.data.chat import render_limit, template_process, template_server
+from app.data.chat.render_limit import RenderingTooCostly, limited
+from app.data.chat.template_process import end_template_processes
+from app.data.files.dataset_files import find_files
+from app.data.tokenizing.store import RowSettings
+from app.data.training_set.training_data import DataSettings, TrainingData, open_data
+from app.engine.model.chat_prompt import Prompting
+from app.engine.model.loading import load_tokenizer
 from tests.conftest import CHATML
 
 SETTINGS = DataSettings(RowSettings(mask_prompt=True), max_seq_length=200, batch_size=2)
@@ -149,4 +149,4 @@ def test_python_in_a_templates_place_is_not_interrupted_later() -> None:
                 pass
         with limited:
             sum(range(1000))
-    assert not interrupting._regions
+    assert not interruption._regions

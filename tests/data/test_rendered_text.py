@@ -7,14 +7,14 @@ import pytest
 from tokenizers.processors import TemplateProcessing
 
 from app.core.progress import run_to_end
-from app.data.dataset_files import find_files
+from app.data.chat.tokenization import ExampleTokenizer
 from app.data.examples import ChatExample, TextExample
-from app.data.place import Place
-from app.data.row_notes import RowNote
-from app.data.token_facts import statistics_of, tokenising_files
-from app.data.token_store import RowSettings
-from app.data.tokenizing import ExampleTokenizer
-from app.data.training_data import DataSettings, open_data
+from app.data.files.dataset_files import find_files
+from app.data.row_location import Place
+from app.data.rows.row_notes import RowNote
+from app.data.tokenizing.store import RowSettings
+from app.data.training_set.token_report import statistics_of, tokenising_files
+from app.data.training_set.training_data import DataSettings, open_data
 from tests.data.conftest import build_tokenizer
 
 BOS, EOS = "<|begin_of_text|>", "<|im_end|>"

@@ -7,7 +7,7 @@ import pytest
 
 from app.core.errors import InputError
 from app.core.progress import run_to_end
-from app.data.row_cursor import KEPT_ROWS, PlacedExample, RowCursor
+from app.data.inspection.row_pager import KEPT_ROWS, PlacedExample, RowCursor
 
 
 def write(path: Path, numbers: range, bad_every: int = 0) -> Path:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from app.core.columns import Columns
-from app.data.checks import check_row
+from app.core.column_mapping import Columns
 from app.data.examples import RowProblem, TextExample
-from app.data.place import Place
+from app.data.row_location import Place
+from app.data.rows.row_validation import check_row
 
 PATH = Path("train.jsonl")
 SYSTEM = {"role": "system", "content": "Be brief."}

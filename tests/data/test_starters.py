@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from app.core.paths import starter_dir
-from app.data.starters import MOST_CHARACTERS, starters
+from app.core.files.paths import starter_dir
+from app.data.inspection.sample_prompts import MOST_CHARACTERS, starters
 
 
 def write(path: Path, rows: list[object]) -> Path:

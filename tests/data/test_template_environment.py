@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from transformers.utils.chat_template_utils import render_jinja_template
 
-from app.data.template_environment import template_of
-from app.data.template_server import Call, shared_length
-from app.data.templates import Chat, ChatTemplate, TemplateError
-from app.engine.loading import load_tokenizer
+from app.data.chat.chat_template import Chat, ChatTemplate, TemplateError
+from app.data.chat.template_environment import template_of
+from app.data.chat.template_server import Call, shared_length
+from app.engine.model.loading import load_tokenizer
 
 TEMPLATES = sorted((Path(__file__).parent / "templates").iterdir())
 OWN = {

@@ -13,13 +13,13 @@ import pytest
 
 from app.core.errors import InputError
 from app.core.progress import run_to_end
-from app.data import template_trial
-from app.data.dataset_files import find_files
-from app.data.template_process import end_template_processes
-from app.data.template_trial import template_problem, trying_templates
-from app.data.token_store import RowSettings
-from app.data.training_data import DataSettings, open_data, opening_data
-from app.engine.loading import load_tokenizer
+from app.data.chat import template_trial
+from app.data.chat.template_process import end_template_processes
+from app.data.chat.template_trial import template_problem, trying_templates
+from app.data.files.dataset_files import find_files
+from app.data.tokenizing.store import RowSettings
+from app.data.training_set.training_data import DataSettings, open_data, opening_data
+from app.engine.model.loading import load_tokenizer
 from tests.patience import PATIENCE_SECONDS
 
 ENDLESS = "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}"
@@ -130,8 +130,8 @@ def test_a_bad_template_is_in_nobodys_way_where_rows_are_texts(
 
 
 AFTER_A_LARGE_MODEL = """
-from app.data.template_process import end_template_processes
-from app.data.template_trial import template_problem
+from app.data.chat.template_process import end_template_processes
+from app.data.chat.template_trial import template_problem
 
 held = bytearray(1_300_000_000)
 held[::4096] = b"x" * len(held[::4096])  # each page is touched: it is in memory

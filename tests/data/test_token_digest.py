@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from app.data.place import Place
-from app.data.token_digest import tokens_digest
-from app.data.token_rows import TokenizedExample, TokenView
+from app.data.row_location import Place
+from app.data.tokens.digest import tokens_digest
+from app.data.tokens.rows import TokenizedExample, TokenView
 
 ROWS = [
     TokenizedExample(tuple(range(i, i + 6)), ((2, 6),), Place(i, 0), digest=i) for i in range(40)

@@ -6,14 +6,14 @@ import pytest
 
 from app.core.errors import InputError
 from app.core.progress import run_to_end
-from app.data import token_workers
-from app.data.checked_file import read_examples
-from app.data.dataset_files import find_files
+from app.data.chat.tokenization import ExampleTokenizer, tokenize
 from app.data.examples import BrokenFile, RowProblem
-from app.data.token_facts import statistics_of, tokenising_files
-from app.data.token_store import RowSettings, opening_store
-from app.data.tokenizing import ExampleTokenizer, tokenize
-from app.data.training_data import DataSettings, open_data
+from app.data.files.dataset_files import find_files
+from app.data.rows.example_reader import read_examples
+from app.data.tokenizing import parallel
+from app.data.tokenizing.store import RowSettings, opening_store
+from app.data.training_set.token_report import statistics_of, tokenising_files
+from app.data.training_set.training_data import DataSettings, open_data
 
 MASKED = RowSettings(mask_prompt=True)
 LIMIT = 20
@@ -144,8 +144,8 @@ def test_large_files_are_counted_in_several_processes(tmp_path, tokenizer, monke
     row = json.dumps({"prompt": "fox " * 500, "completion": "hello " * 500}) + "\n"
     path.write_text(row * 2000)
     begun = []
-    pool = token_workers._pool
-    monkeypatch.setattr(token_workers, "_pool", lambda *given: begun.append(given) or pool(*given))
+    pool = parallel._pool
+    monkeypatch.setattr(parallel, "_pool", lambda *given: begun.append(given) or pool(*given))
     facts = tokenised(path, tokenizer)
     assert len(begun) == 1
     (told,) = statistics_of([facts], 0.0, 0)

@@ -14,17 +14,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.core.columns import Columns
+from app.core.column_mapping import Columns
 from app.core.errors import AppError, InputError, RunError
-from app.data import token_cache, token_files, token_store, token_workers
-from app.data.block_file import BLOCK_BYTES
+from app.data.chat.tokenization import ExampleTokenizer
+from app.data.chat.tokenizer import PlainTokenizer, plain_tokenizer
 from app.data.examples import RowProblem
 from app.data.readers import source
-from app.data.token_cache import stores_dir
-from app.data.token_rows import TokenView
-from app.data.token_store import RowSettings, opening_store
-from app.data.tokenizer import PlainTokenizer, plain_tokenizer
-from app.data.tokenizing import ExampleTokenizer
+from app.data.tokenizing import parallel, store
+from app.data.tokenizing.store import RowSettings, opening_store
+from app.data.tokens import cache, store_files
+from app.data.tokens.block_file import BLOCK_BYTES
+from app.data.tokens.cache import stores_dir
+from app.data.tokens.rows import TokenView
 from tests.patience import PATIENCE_SECONDS
 
 MASKED = RowSettings(mask_prompt=True)
@@ -53,7 +54,7 @@ def examples_of(store):
 
 
 def expected(path, tokenizer):
-    from app.data.checked_file import read_examples
+    from app.data.rows.example_reader import read_examples
 
     return [
         made for row in read_examples(path) for made in ExampleTokenizer(tokenizer, True).one(row)
@@ -76,7 +77,7 @@ def counted(monkeypatch):
         return many(self, examples)
 
     monkeypatch.setattr(ExampleTokenizer, "many", counting)
-    monkeypatch.setattr(token_store, "_LOT_ROWS", 10)
+    monkeypatch.setattr(store, "_LOT_ROWS", 10)
     return lots
 
 
@@ -165,7 +166,7 @@ def test_bad_rows_are_left_out_where_that_is_wanted(write_rows, tokenizer):
 # -- complete or absent ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", [*token_files._TYPES, "problems", "sums", "manifest.json"])
+@pytest.mark.parametrize("name", [*store_files._TYPES, "problems", "sums", "manifest.json"])
 @pytest.mark.parametrize("damage", ["cut", "changed", "gone"])
 def test_a_damaged_store_is_made_anew(write_rows, tokenizer, name, damage, counted):
     bad = {"messages": [{"role": "assistant", "content": "hello"}]}
@@ -260,7 +261,7 @@ def test_stopped_on_a_full_disk_it_ends_quietly_and_begins_anew(write_rows, toke
 def test_stores_that_were_not_used_for_longest_are_removed(
     write_rows, tokenizer, monkeypatch, counted
 ):
-    monkeypatch.setattr(token_cache, "KEPT_STORES", 2)
+    monkeypatch.setattr(cache, "KEPT_STORES", 2)
     paths = [write_rows(*chats(5, start), name=f"{start}.jsonl") for start in (0, 10, 20)]
     for days, path in zip((3, 4), paths, strict=False):
         folder = made(path, tokenizer).folder
@@ -276,7 +277,7 @@ def test_stores_that_were_not_used_for_longest_are_removed(
 def test_the_stores_of_a_dataset_with_many_files_are_all_kept(
     write_rows, tokenizer, monkeypatch, counted
 ):
-    monkeypatch.setattr(token_cache, "KEPT_STORES", 2)
+    monkeypatch.setattr(cache, "KEPT_STORES", 2)
     paths = [write_rows(*chats(5, start), name=f"{start}.jsonl") for start in range(0, 50, 10)]
     for _ in range(2):
         for path in paths:
@@ -287,8 +288,8 @@ def test_the_stores_of_a_dataset_with_many_files_are_all_kept(
 def test_only_stores_are_removed_from_the_cache_and_none_with_a_file_of_the_user_s(
     write_rows, tokenizer, monkeypatch, counted
 ):
-    monkeypatch.setattr(token_cache, "KEPT_STORES", 1)
-    monkeypatch.setattr(token_cache, "KEPT_SECONDS", -1000)
+    monkeypatch.setattr(cache, "KEPT_STORES", 1)
+    monkeypatch.setattr(cache, "KEPT_SECONDS", -1000)
     kept = [stores_dir() / name for name in ("mine", "mine.unfinished", "a" * 32, "b" * 32)]
     for folder in kept:
         folder.mkdir(parents=True)
@@ -323,8 +324,8 @@ def test_a_killed_tokenisation_goes_on_from_its_last_entry(
     write_rows, tokenizer, counted, monkeypatch
 ):
     path = write_rows(*chats(45))
-    monkeypatch.setattr(token_files, "_SECONDS_BETWEEN_ENTRIES", 0.0)
-    append = token_files.StoreWriter.append
+    monkeypatch.setattr(store_files, "_SECONDS_BETWEEN_ENTRIES", 0.0)
+    append = store_files.StoreWriter.append
 
     def dies(self, *given):
         if self.taken == 30:
@@ -333,10 +334,10 @@ def test_a_killed_tokenisation_goes_on_from_its_last_entry(
             raise SystemError("killed")
         append(self, *given)
 
-    monkeypatch.setattr(token_files.StoreWriter, "append", dies)
+    monkeypatch.setattr(store_files.StoreWriter, "append", dies)
     with pytest.raises(SystemError):
         made(path, tokenizer)
-    monkeypatch.setattr(token_files.StoreWriter, "append", append)
+    monkeypatch.setattr(store_files.StoreWriter, "append", append)
     del counted[:]
     assert examples_of(made(path, tokenizer)) == expected(path, tokenizer)
     assert sum(counted) == 15
@@ -372,21 +373,21 @@ def test_two_that_make_the_same_store_at_a_time_both_get_it(write_rows, tokenize
 
 @pytest.fixture
 def large(monkeypatch):
-    monkeypatch.setattr(token_store, "_LARGE_BYTES", 0)
-    monkeypatch.setattr(token_store, "_LOT_ROWS", 10)
-    monkeypatch.setattr(token_workers.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(store, "_LARGE_BYTES", 0)
+    monkeypatch.setattr(store, "_LOT_ROWS", 10)
+    monkeypatch.setattr(parallel.os, "cpu_count", lambda: 2)
 
 
 def test_there_are_as_many_processes_as_memory_allows(tokenizer, monkeypatch):
     plain = plain_tokenizer(tokenizer)
-    monkeypatch.setattr(token_workers.os, "cpu_count", lambda: 16)
+    monkeypatch.setattr(parallel.os, "cpu_count", lambda: 16)
 
     def count(gigabytes, vocabulary_bytes=0):
-        monkeypatch.setattr(token_workers, "machine_bytes", lambda: gigabytes * 2**30)
+        monkeypatch.setattr(parallel, "machine_bytes", lambda: gigabytes * 2**30)
         options = {**plain.template_options, "large": "x" * vocabulary_bytes}
-        return token_workers.worker_count(PlainTokenizer(plain.inner, options, plain.eos_token_ids))
+        return parallel.worker_count(PlainTokenizer(plain.inner, options, plain.eos_token_ids))
 
-    assert count(64) == token_workers.MAX_WORKERS
+    assert count(64) == parallel.MAX_WORKERS
     assert count(1) == 1
     # Of the size of Gemma 3's, 0.8 GB a process: on 8 cores it took 5.8 GB.
     assert [count(gigabytes, 18 * 2**20) for gigabytes in (4, 8, 16, 32)] == [1, 1, 2, 5]
@@ -405,7 +406,7 @@ def test_stopping_ends_the_processes_and_keeps_what_was_done(write_rows, tokeniz
     for _ in range(4):
         next(making)
     making.close()
-    assert not list(stores_dir().rglob(token_files.MANIFEST)), "it was stopped on its way"
+    assert not list(stores_dir().rglob(store_files.MANIFEST)), "it was stopped on its way"
     assert not multiprocessing.active_children()
     assert next(opening_store(path, tokenizer, MASKED)) == 0.0
     assert examples_of(made(path, tokenizer)) == expected(path, tokenizer)

@@ -7,10 +7,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.core.errors import InputError
+from app.data.chat.tokenization import tokenize
 from app.data.examples import ChatExample, RowProblem, TextExample
-from app.data.place import Place
-from app.data.token_rows import TokenizedExample
-from app.data.tokenizing import tokenize
+from app.data.row_location import Place
+from app.data.tokens.rows import TokenizedExample
 
 STABLE_TEMPLATES = ("chatml", "headers", "alternating", "ends_twice", "plain_words")
 PREFIX_TEMPLATES = (*STABLE_TEMPLATES, "thinking", "always_prompts")

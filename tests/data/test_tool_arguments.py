@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.data.checks import check_row
+from app.data.chat.tokenization import ExampleTokenizer
 from app.data.examples import RowProblem
-from app.data.inspection import inspect
-from app.data.place import Place
-from app.data.token_rows import TokenizedExample
-from app.data.tokenizing import ExampleTokenizer
+from app.data.inspection.inspection import inspect
+from app.data.row_location import Place
+from app.data.rows.row_validation import check_row
+from app.data.tokens.rows import TokenizedExample
 from tests.data.conftest import build_tokenizer
 
 CALL = "{% set call = message.tool_calls[0].function %}"

@@ -6,13 +6,13 @@ from dataclasses import replace
 import pytest
 
 from app.core.errors import InputError
-from app.data.dataset_files import DatasetFiles
+from app.data.chat.tokenization import tokenize
 from app.data.examples import ChatExample, TextExample
-from app.data.place import Place
-from app.data.token_rows import TokenizedExample
-from app.data.token_store import RowSettings
-from app.data.tokenizing import tokenize
-from app.data.training_data import DataSettings, open_data, opening_data
+from app.data.files.dataset_files import DatasetFiles
+from app.data.row_location import Place
+from app.data.tokenizing.store import RowSettings
+from app.data.tokens.rows import TokenizedExample
+from app.data.training_set.training_data import DataSettings, open_data, opening_data
 
 
 def chat(*contents, system=None, line=1):

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from app.data.checks import check_row
-from app.data.duplicates import Seen
+from app.data.chat.tokenization import ExampleTokenizer, tokenize
 from app.data.examples import ChatExample, RowProblem
-from app.data.place import Place
-from app.data.preview import RowPainter, raw_row
-from app.data.token_rows import TokenizedExample
-from app.data.tokenizing import ExampleTokenizer, tokenize
+from app.data.inspection.duplicates import Seen
+from app.data.inspection.row_rendering import RowPainter, raw_row
+from app.data.row_location import Place
+from app.data.rows.row_validation import check_row
+from app.data.tokens.rows import TokenizedExample
 from tests.data.conftest import build_tokenizer
 
 PATH = Path("train.jsonl")

@@ -4,12 +4,12 @@ import json
 
 import pytest
 
-from app.data.checked_file import read_checked, read_examples
 from app.data.examples import BrokenFile, RowProblem
-from app.data.inspection import inspect
+from app.data.inspection.inspection import inspect
 from app.data.readers.json_values import LIST_NAMES
 from app.data.readers.json_window import _READ_CHARACTERS
 from app.data.readers.text import MAX_ROW
+from app.data.rows.example_reader import read_checked, read_examples
 
 ROWS = [{"text": "a fox"}, {"text": ""}, {"text": "an ox"}]
 CHAT = [{"role": "user", "content": "fox?"}, {"role": "assistant", "content": "yes"}]

@@ -7,7 +7,7 @@ import sys
 
 from app.__main__ import main
 from app.core.events import Event, StepFinished
-from app.library.run import RunRecorder
+from app.library.run.recorder import RunRecorder
 from tests.killed_at import die_at_change
 
 

@@ -4,9 +4,9 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from app.core.computer import Computer
-from app.engine.checkpoints import last_checkpoint
-from app.library.manifest import digest_of, read_manifest
+from app.core.system.compute_environment import Computer
+from app.engine.training.checkpoints import last_checkpoint
+from app.library.run.manifest import digest_of, read_manifest
 
 OTHER = Computer("CPU", "OpenBLAS 0.3.1 (Haswell)", "0.30.0")
 

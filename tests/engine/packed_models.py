@@ -6,15 +6,15 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from app.core.config import TierConfig, TrainingConfig
-from app.data.place import Place
-from app.data.token_rows import TokenizedExample, TokenView
-from app.engine.adapter import add_adapter
-from app.engine.assignment import make_plan
-from app.engine.head import find_head
-from app.engine.lora import trainable
-from app.engine.optimizer import TieredAdamW
-from app.engine.step import TrainingStep
+from app.core.config.training_config import TierConfig, TrainingConfig
+from app.data.row_location import Place
+from app.data.tokens.rows import TokenizedExample, TokenView
+from app.engine.adapter.adapter import add_adapter
+from app.engine.model.adapter_parameters import trainable
+from app.engine.model.lm_head import find_head
+from app.engine.tiers.assignment import make_plan
+from app.engine.tiers.optimizer import TieredAdamW
+from app.engine.training.step import TrainingStep
 
 SIZES = {
     "hidden_size": 32, "num_hidden_layers": 4, "intermediate_size": 64, "num_attention_heads": 4,

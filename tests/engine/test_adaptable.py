@@ -5,10 +5,10 @@ from typing import Any
 import mlx.core as mx
 import mlx.nn as nn
 
-from app.core.config import TrainingConfig
-from app.engine.adaptable import adaptable, unfit
-from app.engine.adapter import adapter_config, add_adapter
-from app.engine.lora import trainable
+from app.core.config.training_config import TrainingConfig
+from app.engine.adapter.adaptable import adaptable, unfit
+from app.engine.adapter.adapter import adapter_config, add_adapter
+from app.engine.model.adapter_parameters import trainable
 from tests.engine import architectures
 
 

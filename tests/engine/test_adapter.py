@@ -10,20 +10,20 @@ import mlx_lm
 import numpy as np
 import pytest
 
-from app.core.config import TierConfig, TrainingConfig
-from app.core.config_text import with_settings
+from app.core.config.serialization import with_settings
+from app.core.config.training_config import TierConfig, TrainingConfig
 from app.core.errors import InputError
 from app.core.events import RunFinished, StepFinished
-from app.engine.adapter import adapter_config, add_adapter
-from app.engine.assignment import make_plan
-from app.engine.batches import Batch
-from app.engine.checkpoints import Progress, save_checkpoint
-from app.engine.loading import load_base_model
-from app.engine.lora import trainable
-from app.engine.optimizer import TieredAdamW
-from app.engine.planning import preview_tiers
-from app.engine.step import StepMeasurement, TrainingStep
-from app.engine.trainer import resume, train
+from app.engine.adapter.adapter import adapter_config, add_adapter
+from app.engine.batches.batches import Batch
+from app.engine.memory.preflight import preview_tiers
+from app.engine.model.adapter_parameters import trainable
+from app.engine.model.loading import load_base_model
+from app.engine.tiers.assignment import make_plan
+from app.engine.tiers.optimizer import TieredAdamW
+from app.engine.training.checkpoints import Progress, save_checkpoint
+from app.engine.training.step import StepMeasurement, TrainingStep
+from app.engine.training.trainer import resume, train
 
 TIERS = (TierConfig(1), TierConfig(2))
 PROMPT = [[10, 20, 30, 40]]

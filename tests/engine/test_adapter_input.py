@@ -7,17 +7,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.core.config import TierConfig, TrainingConfig
-from app.engine import adapter_input
-from app.engine.adapter import add_adapter
-from app.engine.adapter_input import AdapterInput
-from app.engine.assignment import make_plan
-from app.engine.batches import Batch
-from app.engine.loading import load_base_model
-from app.engine.lora import trainable, write_parameters
-from app.engine.mlx_gateway import import_mlx
-from app.engine.optimizer import TieredAdamW
-from app.engine.step import TrainingStep
+from app.core.config.training_config import TierConfig, TrainingConfig
+from app.engine.adapter import flat_adapter
+from app.engine.adapter.adapter import add_adapter
+from app.engine.adapter.flat_adapter import AdapterInput
+from app.engine.batches.batches import Batch
+from app.engine.model.adapter_parameters import trainable, write_parameters
+from app.engine.model.loading import load_base_model
+from app.engine.runtime.mlx_gateway import import_mlx
+from app.engine.tiers.assignment import make_plan
+from app.engine.tiers.optimizer import TieredAdamW
+from app.engine.training.step import TrainingStep
 
 mx = import_mlx()
 
@@ -52,7 +52,7 @@ def test_losses_and_weights_are_those_of_layers_that_make_their_own_ready(
     path = make_model(dtype=dtype, **({"bits": 4} if is_quantised else {}))
     ready = training_step(path, recompute)
     assert ready._gradients._input.is_made_ready
-    monkeypatch.setattr(adapter_input, "_activations", lambda *_: None)
+    monkeypatch.setattr(flat_adapter, "_activations", lambda *_: None)
     each = training_step(path, recompute)
     assert not each._gradients._input.is_made_ready
     for number in range(1, 5):

@@ -9,17 +9,17 @@ from typing import Any
 
 import pytest
 
-from app.core.computer import Computer, read_computers
-from app.core.config import TrainingConfig
+from app.core.config.training_config import TrainingConfig
 from app.core.events import LogMessage
-from app.core.paths import runs_dir
-from app.engine import mlx_gateway
-from app.engine.checkpoints import last_checkpoint
-from app.engine.mlx_gateway import computed_by
-from app.engine.trainer import resume, train
-from app.library.manifest import read_manifest
-from app.library.run_details import read_details
-from app.ui.run.facts import data_facts
+from app.core.files.paths import runs_dir
+from app.core.system.compute_environment import Computer, read_computers
+from app.engine.runtime import mlx_gateway
+from app.engine.runtime.mlx_gateway import computed_by
+from app.engine.training.checkpoints import last_checkpoint
+from app.engine.training.trainer import resume, train
+from app.library.reading.run_details import read_details
+from app.library.run.manifest import read_manifest
+from app.ui.run.run_description import data_facts
 from tests.engine.other_computers import OTHER, made_by
 
 

@@ -10,18 +10,18 @@ import mlx.core as mx
 import mlx_lm
 import pytest
 
-from app.core.config import TierConfig, TrainingConfig
+from app.core.config.training_config import TierConfig, TrainingConfig
 from app.core.errors import AppError
 from app.core.events import Event, RunFinished, StepFinished
-from app.data.dataset_files import find_files
-from app.data.training_data import open_data
-from app.engine.adapter import add_adapter
-from app.engine.assignment import make_plan
-from app.engine.checkpoints import load_checkpoint
-from app.engine.loading import load_architecture, load_tokenizer
-from app.engine.lora import trainable
-from app.engine.preparation import data_settings
-from app.engine.trainer import train
+from app.data.files.dataset_files import find_files
+from app.data.training_set.training_data import open_data
+from app.engine.adapter.adapter import add_adapter
+from app.engine.model.adapter_parameters import trainable
+from app.engine.model.loading import load_architecture, load_tokenizer
+from app.engine.tiers.assignment import make_plan
+from app.engine.training.checkpoints import load_checkpoint
+from app.engine.training.setup import data_settings
+from app.engine.training.trainer import train
 from app.models.model_folder import folder_limits
 from tests.engine import architectures, plain_trainer
 

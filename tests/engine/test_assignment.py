@@ -8,21 +8,21 @@ from typing import Any
 import mlx.core as mx
 import pytest
 
-from app.core.config import TierConfig, TrainingConfig
-from app.core.config_text import parse_tiers, to_plain, with_settings
+from app.core.config.serialization import parse_tiers, to_plain, with_settings
+from app.core.config.training_config import TierConfig, TrainingConfig
 from app.core.errors import InputError
 from app.core.events import Event, RunFinished, RunStarted, StageChanged, StepFinished
-from app.data.place import Place
-from app.engine.adapter import add_adapter
-from app.engine.assignment import even_groups, make_plan
-from app.engine.batches import Batches
-from app.engine.calibration import measuring_activity
-from app.engine.loading import load_base_model
-from app.engine.lora import module_path, trainable
-from app.engine.plan_facts import tier_facts
-from app.engine.planning import preview_tiers
-from app.engine.trainer import resume, train
-from app.library.manifest import read_manifest
+from app.data.row_location import Place
+from app.engine.adapter.adapter import add_adapter
+from app.engine.batches.batches import Batches
+from app.engine.memory.preflight import preview_tiers
+from app.engine.model.adapter_parameters import module_path, trainable
+from app.engine.model.loading import load_base_model
+from app.engine.tiers.assignment import even_groups, make_plan
+from app.engine.tiers.plan_facts import tier_facts
+from app.engine.training.gradient_importance import measuring_activity
+from app.engine.training.trainer import resume, train
+from app.library.run.manifest import read_manifest
 
 
 def tiers(*periods: int) -> tuple[TierConfig, ...]:
@@ -58,7 +58,7 @@ def activity_of(config: TrainingConfig, monkeypatch: pytest.MonkeyPatch) -> dict
         found.update((yield from measuring_activity(*arguments)))
         return found
 
-    monkeypatch.setattr("app.engine.preparation.measuring_activity", spy)
+    monkeypatch.setattr("app.engine.training.setup.measuring_activity", spy)
     list(train(config))
     return found
 
@@ -90,8 +90,8 @@ def test_the_groups_hold_about_as_many_parameters(
 
 def test_the_activity_is_the_mean_gradient_of_lora_b(config: TrainingConfig) -> None:
     """Against a gradient measured from the outside, by moving one module's lora_b."""
-    from app.data.token_rows import TokenizedExample, TokenView
-    from app.engine.losses import loss_inputs, summed_loss
+    from app.data.tokens.rows import TokenizedExample, TokenView
+    from app.engine.execution.losses import loss_inputs, summed_loss
 
     model = load_base_model(config.model).model
     add_adapter(model, config)
@@ -126,7 +126,7 @@ def test_measuring_is_shown_decided_by_the_seed_and_not_done_again(
     config: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = replace(config, assign="importance", dropout=0.1)
-    monkeypatch.setattr("app.engine.stopping.SECONDS_BETWEEN_STAGES", 0.0)
+    monkeypatch.setattr("app.engine.runtime.stopping.SECONDS_BETWEEN_STAGES", 0.0)
     events = list(train(config))
     stages = [
         e for e in events if isinstance(e, StageChanged) and e.stage == "Measuring importance"
@@ -134,7 +134,7 @@ def test_measuring_is_shown_decided_by_the_seed_and_not_done_again(
     assert [stage.fraction for stage in stages] == [0.0, 1 / 3, 2 / 3]
     again = replace(config, output=tmp_path / "again")
     first = list(train(again, stop_after=3))
-    monkeypatch.delattr("app.engine.preparation.measuring_activity")
+    monkeypatch.delattr("app.engine.training.setup.measuring_activity")
     rest = list(resume(tmp_path / "again"))
     assert losses(first) + losses(rest) == losses(events)
     assert isinstance(rest[-1], RunFinished)

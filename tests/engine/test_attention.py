@@ -7,17 +7,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.core.config import TierConfig, TrainingConfig
-from app.engine import attention
-from app.engine.adapter import add_adapter
-from app.engine.assignment import make_plan
-from app.engine.attention import MIN_LENGTH, attention_in_chunks, chunked_attention
-from app.engine.batches import Batch
-from app.engine.loading import load_base_model
-from app.engine.lora import trainable
-from app.engine.mlx_gateway import import_mlx
-from app.engine.optimizer import TieredAdamW
-from app.engine.step import TrainingStep
+from app.core.config.training_config import TierConfig, TrainingConfig
+from app.engine.adapter.adapter import add_adapter
+from app.engine.batches.batches import Batch
+from app.engine.execution import attention
+from app.engine.execution.attention import MIN_LENGTH, attention_in_chunks, chunked_attention
+from app.engine.model.adapter_parameters import trainable
+from app.engine.model.loading import load_base_model
+from app.engine.runtime.mlx_gateway import import_mlx
+from app.engine.tiers.assignment import make_plan
+from app.engine.tiers.optimizer import TieredAdamW
+from app.engine.training.step import TrainingStep
 
 mx = import_mlx()
 SCALE = 0.125

@@ -14,20 +14,22 @@ from typing import Any
 
 import pytest
 
-from app.core.answers import Tried, answer_to_json
 from app.core.base_model import UNKNOWN, read_digests
-from app.core.config import TrainingConfig
+from app.core.config.training_config import TrainingConfig
 from app.core.errors import InputError
 from app.core.events import Event, LogMessage, RunFinished, StageChanged
-from app.core.paths import cache_dir, runs_dir
-from app.data import model_files
-from app.engine import base_model_digests, preparation, trainer, tuned_model
-from app.engine.base_model_digests import WeightsHashing
-from app.engine.checkpoints import last_checkpoint
-from app.engine.loading import BaseModel, loading_base_model
-from app.engine.trainer import resume, train
-from app.engine.tuned_model import load_tuned_model
-from app.library.manifest import read_manifest, write_manifest
+from app.core.files.paths import cache_dir, runs_dir
+from app.core.generation_events import Tried, answer_to_json
+from app.data.files import model_files
+from app.engine.generation import adapted_model
+from app.engine.generation.adapted_model import load_tuned_model
+from app.engine.model import base_model_digests
+from app.engine.model.base_model_digests import WeightsHashing
+from app.engine.model.loading import BaseModel, loading_base_model
+from app.engine.training import setup, trainer
+from app.engine.training.checkpoints import last_checkpoint
+from app.engine.training.trainer import resume, train
+from app.library.run.manifest import read_manifest, write_manifest
 from tests.other_base_models import CHANGES, change_one_weight, copied_model
 
 
@@ -158,7 +160,7 @@ def while_loading(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], obj
             disturb()
             return base
 
-        for module in (preparation, tuned_model):
+        for module in (setup, adapted_model):
             monkeypatch.setattr(module, "loading_base_model", load_and_disturb)
 
     return do
@@ -215,7 +217,7 @@ def dated(config: TrainingConfig, model: Path, monkeypatch: pytest.MonkeyPatch) 
     template = model / "chat_template.jinja"
     template.write_text("{{ strftime_now('%Y %H:%M') }}" + template.read_text())
     with monkeypatch.context() as patched:
-        patched.setattr("app.engine.dated_rows.date", LongAgo)
+        patched.setattr("app.engine.batches.dated_rows.date", LongAgo)
         list(train(config, stop_after=2))
     shutil.rmtree(cache_dir() / "tokens")
     assert config.output is not None

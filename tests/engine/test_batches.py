@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.core.errors import RunError
-from app.data.mixing import Mixing
-from app.data.place import Place
-from app.data.token_rows import TokenizedExample, TokenRows, TokenView
-from app.engine.batches import MAX_SHAPES, Batch, Batches, BatchShape
+from app.data.row_location import Place
+from app.data.tokens.mixture_sampling import Mixing
+from app.data.tokens.rows import TokenizedExample, TokenRows, TokenView
+from app.engine.batches.batches import MAX_SHAPES, Batch, Batches, BatchShape
 
 LENGTHS = st.lists(st.integers(2, 900), min_size=1, max_size=120)
 both_ways = pytest.mark.parametrize("is_packed", [False, True])

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from app.core.config import TrainingConfig
+from app.core.config.training_config import TrainingConfig
 from app.core.errors import InputError
 from app.core.events import LogMessage, RunFinished, StepFinished
-from app.engine import batching
-from app.engine.trainer import resume, train
-from app.library.manifest import are_settings_whole, digest_of, read_manifest
-from app.library.run import RunRecorder
+from app.engine.execution import batch_layout
+from app.engine.training.trainer import resume, train
+from app.library.run.manifest import are_settings_whole, digest_of, read_manifest
+from app.library.run.recorder import RunRecorder
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_a_run_says_and_keeps_whether_examples_share_a_row(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     if not bears:
-        monkeypatch.setattr(batching, "can_pack", lambda *_: False)
+        monkeypatch.setattr(batch_layout, "can_pack", lambda *_: False)
     events: list[object] = list(train(replace(config, batch_size=batch_size)))
     assert isinstance(events[-1], RunFinished)
     assert events[-1].outcome == "finished"
@@ -58,7 +58,7 @@ def test_a_run_says_and_keeps_whether_examples_share_a_row(
 def test_where_mlxs_attention_has_its_own_gradient_rows_are_not_shared(
     config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batching, "has_fused_attention_gradient", lambda: True)
+    monkeypatch.setattr(batch_layout, "has_fused_attention_gradient", lambda: True)
     assert "share one row" not in logged(list(train(replace(config, steps=1))))
 
 
@@ -68,8 +68,8 @@ def test_a_run_goes_on_as_it_began_also_on_a_machine_that_would_choose_otherwise
     whole = losses(list(train(replace(config, output=tmp_path / "whole"))))
     assert config.output is not None
     begun = losses(list(train(config, stop_after=2)))
-    monkeypatch.setattr(batching, "has_fused_attention_gradient", lambda: True)
-    monkeypatch.setattr(batching, "compiles", lambda: True)
+    monkeypatch.setattr(batch_layout, "has_fused_attention_gradient", lambda: True)
+    monkeypatch.setattr(batch_layout, "compiles", lambda: True)
     assert begun + losses(list(resume(config.output))) == whole
 
 
@@ -78,7 +78,7 @@ def test_a_run_goes_on_with_rows_of_their_own_where_the_model_differs_and_that_i
 ) -> None:
     assert config.output is not None
     list(train(config, stop_after=2))
-    monkeypatch.setattr(batching, "can_pack", lambda *_: False)
+    monkeypatch.setattr(batch_layout, "can_pack", lambda *_: False)
     events: list[object] = list(resume(config.output))
     assert "from here on each has a row of its own" in logged(events)
     assert len(losses(events)) == 4

@@ -8,7 +8,7 @@ from typing import Any
 import mlx.core as mx
 import pytest
 
-from app.core.config import TierConfig, TrainingConfig
+from app.core.config.training_config import TierConfig, TrainingConfig
 from app.core.errors import InputError
 from app.core.events import (
     CheckpointSaved,
@@ -18,13 +18,13 @@ from app.core.events import (
     RunFinished,
     StepFinished,
 )
-from app.core.folders import remove_folder
-from app.engine.best import BestSoFar
-from app.engine.checkpoints import load_checkpoint
-from app.engine.evaluation import Evaluator
-from app.engine.trainer import resume, train
-from app.library.manifest import read_manifest
-from app.library.run_layout import CHECKPOINT_FILES
+from app.core.files.folders import remove_folder
+from app.engine.evaluation.best_validation import BestSoFar
+from app.engine.evaluation.evaluation import Evaluator
+from app.engine.training.checkpoints import load_checkpoint
+from app.engine.training.trainer import resume, train
+from app.library.run.layout import CHECKPOINT_FILES
+from app.library.run.manifest import read_manifest
 from tests.conftest import write_chats
 
 FALLING_THEN_RISING = (5.0, 4.0, 3.0, 3.5, 3.2, 3.1, 3.3, 3.4, 3.6)

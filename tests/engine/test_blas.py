@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from app.core.paths import HOME_VARIABLE, cache_dir
-from app.engine.blas import load_fast_blas
+from app.core.files.paths import HOME_VARIABLE, cache_dir
+from app.engine.runtime.blas import load_fast_blas
 from tests.patience import PATIENCE_SECONDS
 
 VARIABLE = "OPENBLAS_THREAD_TIMEOUT"
@@ -26,7 +26,7 @@ def test_its_threads_wait_in_a_loop_only_for_a_moment_or_as_the_user_says(
     assert os.environ[VARIABLE] == then
 
 
-LOAD = "from app.engine.blas import load_fast_blas as load; print(load().name)"
+LOAD = "from app.engine.runtime.blas import load_fast_blas as load; print(load().name)"
 is_linux = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere MLX needs no other BLAS")
 
 

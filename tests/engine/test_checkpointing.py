@@ -11,19 +11,19 @@ import numpy as np
 import pytest
 from mlx.utils import tree_flatten
 
-from app.core.config import TierConfig, TrainingConfig
+from app.core.config.training_config import TierConfig, TrainingConfig
 from app.core.events import StepFinished
-from app.engine import checkpointing
-from app.engine.adapter import add_adapter
-from app.engine.assignment import make_plan
-from app.engine.batches import Batch
-from app.engine.checkpointing import layers_recomputed
-from app.engine.head import find_head
-from app.engine.loading import load_base_model
-from app.engine.lora import trainable
-from app.engine.optimizer import TieredAdamW
-from app.engine.step import TrainingStep
-from app.engine.trainer import train
+from app.engine.adapter.adapter import add_adapter
+from app.engine.batches.batches import Batch
+from app.engine.execution import gradient_checkpointing
+from app.engine.execution.gradient_checkpointing import layers_recomputed
+from app.engine.model.adapter_parameters import trainable
+from app.engine.model.lm_head import find_head
+from app.engine.model.loading import load_base_model
+from app.engine.tiers.assignment import make_plan
+from app.engine.tiers.optimizer import TieredAdamW
+from app.engine.training.step import TrainingStep
+from app.engine.training.trainer import train
 from tests.engine import architectures
 
 
@@ -79,7 +79,7 @@ def test_dropout_drops_the_same_when_computed_again(tiny_model: Path) -> None:
     direction = found[path] / mx.sqrt(mx.sum(mx.square(found[path])))
 
     def loss_at(distance: float) -> float:
-        from app.engine.lora import write_parameters
+        from app.engine.model.adapter_parameters import write_parameters
 
         write_parameters(step._model, {path: held + distance * direction})
         step._held = step._meter.read(trainable(step._model))
@@ -142,10 +142,12 @@ def test_each_layers_activations_are_free_before_the_next_are_computed_again(
     make_model: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of adapters that don't see to it themselves, as lean layers do: DoRA, experts, dropout."""
-    monkeypatch.setattr("app.engine.fast_paths.gradients_at_once", lambda *_: nullcontext())
+    monkeypatch.setattr(
+        "app.engine.execution.fast_paths.gradients_at_once", lambda *_: nullcontext()
+    )
     deep = make_model(layers=20, hidden=64)
     ordered = peak(deep, True)
-    monkeypatch.setattr(checkpointing, "_in_order", lambda *arrays: arrays)
+    monkeypatch.setattr(gradient_checkpointing, "_in_order", lambda *arrays: arrays)
     assert ordered < 0.95 * peak(deep, True)
 
 
@@ -154,7 +156,9 @@ def test_lean_layers_need_less_than_layers_in_order_alone(
 ) -> None:
     deep = make_model(layers=4, hidden=128)
     at_once = peak(deep, True)
-    monkeypatch.setattr("app.engine.fast_paths.gradients_at_once", lambda *_: nullcontext())
+    monkeypatch.setattr(
+        "app.engine.execution.fast_paths.gradients_at_once", lambda *_: nullcontext()
+    )
     assert at_once < 0.97 * peak(deep, True)
 
 
@@ -171,10 +175,10 @@ def test_a_compiled_step_with_the_fused_loss_takes_the_same_way(
 ) -> None:
     """What a GPU does: everything compiled, positions padded, layers recomputed."""
     plain = training_step(tiny_model, False)
-    monkeypatch.setattr("app.engine.step.compiled", mx.compile)
-    monkeypatch.setattr("app.engine.gradients.compiled", mx.compile)
-    monkeypatch.setattr("app.engine.losses.compiles", lambda: True)
-    monkeypatch.setattr("app.engine.gating.compiles", lambda: True)
+    monkeypatch.setattr("app.engine.training.step.compiled", mx.compile)
+    monkeypatch.setattr("app.engine.training.gradients.compiled", mx.compile)
+    monkeypatch.setattr("app.engine.execution.losses.compiles", lambda: True)
+    monkeypatch.setattr("app.engine.execution.swiglu.compiles", lambda: True)
     fused = training_step(tiny_model, True)
     head = find_head(fused._model)
     assert head is not None

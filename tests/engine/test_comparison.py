@@ -8,19 +8,20 @@ import mlx.core as mx
 import pytest
 from mlx.utils import tree_flatten
 
-from app.core.config import TierConfig, TrainingConfig
+from app.core.config.training_config import TierConfig, TrainingConfig
 from app.core.errors import AppError
 from app.core.events import LogMessage, RunFinished
-from app.engine import attention, checkpointing, gating, lora_layers, losses, packing
-from app.engine.adapter import add_adapter
-from app.engine.assignment import make_plan
-from app.engine.comparison import Compared, Taken, compared_with_own_code
-from app.engine.fast_paths import FastPaths
-from app.engine.head import find_head
-from app.engine.loading import load_base_model
-from app.engine.lora import trainable
-from app.engine.mlx_gateway import random_key
-from app.engine.trainer import train
+from app.engine.adapter import efficient_lora
+from app.engine.adapter.adapter import add_adapter
+from app.engine.audit.comparison import Compared, Taken, compared_with_own_code
+from app.engine.execution import attention, gradient_checkpointing, losses, sequence_packing, swiglu
+from app.engine.execution.fast_paths import FastPaths
+from app.engine.model.adapter_parameters import trainable
+from app.engine.model.lm_head import find_head
+from app.engine.model.loading import load_base_model
+from app.engine.runtime.mlx_gateway import random_key
+from app.engine.tiers.assignment import make_plan
+from app.engine.training.trainer import train
 from tests.engine import architectures
 
 CONFIG = TrainingConfig(rank=4, tiers=(TierConfig(1), TierConfig(2)))
@@ -47,15 +48,15 @@ FAULTS: dict[str, tuple[Any, str, Any, int]] = {
     "attention in chunks": (
         attention, "chunked_attention", _scaled(attention.chunked_attention), LONG,
     ),
-    "packing": (packing._WithinExamples, "__call__", _attending_to_all, SHORT),
+    "packing": (sequence_packing._WithinExamples, "__call__", _attending_to_all, SHORT),
     "gradient checkpointing": (
-        checkpointing, "_in_order", lambda hidden, *own: [hidden * 1.02, *own], SHORT,
+        gradient_checkpointing, "_in_order", lambda hidden, *own: [hidden * 1.02, *own], SHORT,
     ),
     "the loss in two halves": (losses, "_fused_loss", _scaled(losses._fused_loss), SHORT),
     "lean LoRA layers": (
-        lora_layers, "_sum_with_gradients_at_once", lambda linear, x, *_: linear(x), SHORT,
+        efficient_lora, "_sum_with_gradients_at_once", lambda linear, x, *_: linear(x), SHORT,
     ),
-    "lean SwiGLU": (gating, "lean_swiglu", _scaled(gating.lean_swiglu), SHORT),
+    "lean SwiGLU": (swiglu, "lean_swiglu", _scaled(swiglu.lean_swiglu), SHORT),
 }  # fmt: skip
 
 
@@ -86,7 +87,7 @@ def test_a_path_that_differs_is_left_out_alone(
 ) -> None:
     where, name, faulty, longest = FAULTS[path]
     monkeypatch.setattr(where, name, faulty)
-    monkeypatch.setattr(gating, "compiles", lambda: True)
+    monkeypatch.setattr(swiglu, "compiles", lambda: True)
     found = compared(load_base_model(tiny_model).model, longest)
     assert found.left_out == (path,)
 

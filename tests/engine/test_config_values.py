@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from app.cli.commands import run
-from app.core.config import TrainingConfig
+from app.core.config.training_config import TrainingConfig
 from app.core.errors import InputError
-from app.engine.loading import load_architecture, load_tokenizer
-from app.engine.trainer import train
-from app.workers.engine_jobs import tier_preview
+from app.engine.model.loading import load_architecture, load_tokenizer
+from app.engine.training.trainer import train
+from app.workers.jobs.training import tier_preview
 from tests.engine.test_loading import edit_config
 
 HUGE = 10**400

@@ -9,25 +9,25 @@ from pathlib import Path
 
 import pytest
 
-from app.core.config import TierConfig, TrainingConfig
+from app.core.config.training_config import TierConfig, TrainingConfig
 from app.core.errors import RunError
 from app.core.events import Event, RunFinished, StepFinished
-from app.data import token_files
-from app.data.token_cache import stores_dir
-from app.engine.checkpoints import last_checkpoint, load_checkpoint
-from app.engine.trainer import resume, train
-from app.library.metrics import read_steps
+from app.data.tokens import store_files
+from app.data.tokens.cache import stores_dir
+from app.engine.training.checkpoints import last_checkpoint, load_checkpoint
+from app.engine.training.trainer import resume, train
+from app.library.run.metrics import read_steps
 
 STEPS = 10
 
 CUT_IN_MID_RUN = """
 import os, sys
 from pathlib import Path
-from app.core.config import TierConfig, TrainingConfig
+from app.core.config.training_config import TierConfig, TrainingConfig
 from app.core.errors import RunError
 from app.core.events import RunFinished, StepFinished
-from app.data.token_cache import stores_dir
-from app.engine.trainer import train
+from app.data.tokens.cache import stores_dir
+from app.engine.training.trainer import train
 
 model, data, output = map(Path, sys.argv[1:])
 config = TrainingConfig(
@@ -62,7 +62,7 @@ def config(tiny_model: Path, chat_file: Path, tmp_path: Path) -> TrainingConfig:
 @pytest.fixture
 def large(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every store opens as those do that are too large to be checked all at once."""
-    monkeypatch.setattr(token_files, "CHECKED_WHEN_OPENED_BYTES", 0)
+    monkeypatch.setattr(store_files, "CHECKED_WHEN_OPENED_BYTES", 0)
 
 
 def overwrite_a_token() -> None:
@@ -130,13 +130,13 @@ def test_an_overwritten_token_of_a_large_cache_is_named_before_the_run_and_gone_
 def test_a_row_whose_token_the_model_has_not_is_named_and_never_computed(
     config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write: Callable[..., None] = token_files.StoreWriter._write
+    write: Callable[..., None] = store_files.StoreWriter._write
 
-    def with_a_foreign_token(self: token_files.StoreWriter, name: str, content: bytes) -> None:
+    def with_a_foreign_token(self: store_files.StoreWriter, name: str, content: bytes) -> None:
         is_first = name == "tokens" and not self._sums[name].size
         write(self, name, b"\xff\xff\xff\xff" + content[4:] if is_first else content)
 
-    monkeypatch.setattr(token_files.StoreWriter, "_write", with_a_foreign_token)
+    monkeypatch.setattr(store_files.StoreWriter, "_write", with_a_foreign_token)
     events: list[Event] = []
     try:
         events.extend(train(config))

@@ -13,21 +13,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.core import child_processes
-from app.core.config import TrainingConfig
+from app.core.config.training_config import TrainingConfig
 from app.core.events import Event, LogMessage, RunFinished, StageChanged, StepFinished
-from app.core.paths import HOME_VARIABLE
-from app.data import early_data, early_reading
-from app.data.dataset_files import find_files
-from app.data.token_store import stores_dir
-from app.data.training_data import open_data
-from app.engine import coming_rows, preparation
-from app.engine.batching import Batching
-from app.engine.checkpoints import last_checkpoint, load_checkpoint
-from app.engine.mlx_gateway import import_mlx, import_mlx_lm
-from app.engine.preparation import data_settings
-from app.engine.trainer import resume, train
-from app.library.manifest import read_manifest
+from app.core.files.paths import HOME_VARIABLE
+from app.core.system import child_processes
+from app.data.files.dataset_files import find_files
+from app.data.tokenizing.store import stores_dir
+from app.data.training_set import early_data, early_reading
+from app.data.training_set.training_data import open_data
+from app.engine.execution.batch_layout import Batching
+from app.engine.runtime.mlx_gateway import import_mlx, import_mlx_lm
+from app.engine.training import coming_rows, setup
+from app.engine.training.checkpoints import last_checkpoint, load_checkpoint
+from app.engine.training.setup import data_settings
+from app.engine.training.trainer import resume, train
+from app.library.run.manifest import read_manifest
 from app.models.model_folder import folder_limits
 
 EARLY = 24
@@ -54,7 +54,7 @@ def write_chats(path: Path, rows: int = ROWS, *, odd: int | None = None) -> Path
 @pytest.fixture(autouse=True, scope="module")
 def few_early_rows() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(preparation, "EARLY_ROWS", EARLY)
+        patch.setattr(setup, "EARLY_ROWS", EARLY)
         patch.setattr(early_data, "LEAST_BYTES", 0)
         patch.setattr(early_reading, "_SPARE", 0)
         yield
@@ -260,7 +260,7 @@ def test_a_run_of_a_version_without_early_rows_keeps_its_order(
 ) -> None:
     config = replace(config, steps=12)
     with monkeypatch.context() as older:
-        older.setattr(preparation, "EARLY_ROWS", 0)
+        older.setattr(setup, "EARLY_ROWS", 0)
         whole = list(train(config))
         begun = list(train(replace(config, output=tmp_path / "cut"), stop_after=5))
     assert read_manifest(tmp_path / "cut")["batching"]["early_rows"] == 0

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from app.data.template_process import TemplateProcess, end_template_processes
-from app.engine.end_tokens import all_ends, known_ends
-from app.engine.loading import load_tokenizer
+from app.data.chat.template_process import TemplateProcess, end_template_processes
+from app.engine.model.end_tokens import all_ends, known_ends
+from app.engine.model.loading import load_tokenizer
 from tests.conftest import CHATML
 
 

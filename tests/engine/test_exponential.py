@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.engine import exponential as module
-from app.engine.exponential import exponential, softmax_in_parts
-from app.engine.mlx_gateway import import_mlx
+from app.engine.runtime import exponential as module
+from app.engine.runtime.exponential import exponential, softmax_in_parts
+from app.engine.runtime.mlx_gateway import import_mlx
 
 mx = import_mlx()
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from app.core.errors import InputError
-from app.engine.loading import load_architecture, load_base_model, load_tokenizer
-from app.engine.plain_tokenizer import load_plain_tokenizer
+from app.engine.model.loading import load_architecture, load_base_model, load_tokenizer
+from app.engine.model.plain_tokenizer import load_plain_tokenizer
 
 REFUSED = "needs Python code from the model folder; Nestling does not run code of models"
 

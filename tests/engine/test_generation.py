@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from app.core.answers import (
+from app.core.config.training_config import TierConfig, TrainingConfig
+from app.core.errors import AppError, InputError, RunError
+from app.core.generation_events import (
     AnswerEnded,
     AnswerEvent,
     AnswersCompared,
@@ -23,15 +25,13 @@ from app.core.answers import (
     Tried,
     answer_to_json,
 )
-from app.core.config import TierConfig, TrainingConfig
-from app.core.errors import AppError, InputError, RunError
-from app.engine.generation import answer, compare_answers, compare_logits
-from app.engine.loading import load_base_model
-from app.engine.mlx_gateway import import_mlx, release_thread
-from app.engine.prompting import NO_SYSTEM_ROLE
-from app.engine.sampling import likeliest, make_sampler
-from app.engine.trainer import train
-from app.engine.tuned_model import TunedModel, load_tuned_model
+from app.engine.generation.adapted_model import TunedModel, load_tuned_model
+from app.engine.generation.generation import answer, compare_answers, compare_logits
+from app.engine.generation.sampling import likeliest, make_sampler
+from app.engine.model.chat_prompt import NO_SYSTEM_ROLE
+from app.engine.model.loading import load_base_model
+from app.engine.runtime.mlx_gateway import import_mlx, release_thread
+from app.engine.training.trainer import train
 from tests.conftest import CHATML, write_chats
 
 mx = import_mlx()
@@ -144,7 +144,7 @@ def test_an_adapter_that_changes_nothing_is_said_to_change_nothing(
 
 def with_adapter(model: Path, like: Path, folder: Path, arrays: dict[str, object]) -> Tried:
     """A checkpoint as the recorder writes it, with other arrays."""
-    from app.engine.checkpoints import load_checkpoint, save_checkpoint
+    from app.engine.training.checkpoints import load_checkpoint, save_checkpoint
 
     found = load_checkpoint(like)
     config = json.loads((like / "adapter_config.json").read_text())
@@ -282,7 +282,7 @@ def test_characters_of_several_tokens_come_whole(
         tokens = iter(script)
         return lambda _: mx.array([next(tokens, 2)])
 
-    monkeypatch.setattr("app.engine.generation.make_sampler", scripted)
+    monkeypatch.setattr("app.engine.generation.generation.make_sampler", scripted)
     events = list(answer(tuned, Chat(QUESTION), Sampling(), ("tuned",)))
     streamed = [event.text for event in events if isinstance(event, TextAdded)]
     assert "".join(streamed) == text

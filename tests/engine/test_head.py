@@ -9,14 +9,14 @@ import pytest
 from mlx.utils import tree_flatten
 from mlx_lm.models import cohere, gemma2, llama
 
-from app.core.config import TrainingConfig
+from app.core.config.training_config import TrainingConfig
 from app.core.progress import run_to_end
-from app.engine import losses
-from app.engine.adapter import add_adapter
-from app.engine.batches import Batch, Batches
-from app.engine.evaluation import Evaluator
-from app.engine.head import Head, find_head
-from app.engine.losses import exact_answers, loss_inputs, summed_loss, summed_loss_alone
+from app.engine.adapter.adapter import add_adapter
+from app.engine.batches.batches import Batch, Batches
+from app.engine.evaluation.evaluation import Evaluator
+from app.engine.execution import losses
+from app.engine.execution.losses import exact_answers, loss_inputs, summed_loss, summed_loss_alone
+from app.engine.model.lm_head import Head, find_head
 
 SIZES = {
     "hidden_size": 32, "num_hidden_layers": 2, "intermediate_size": 64, "num_attention_heads": 4,

@@ -10,16 +10,16 @@ import mlx.core as mx
 import numpy as np
 import pytest
 
-from app.core.config import TierConfig, TrainingConfig
+from app.core.config.training_config import TierConfig, TrainingConfig
 from app.core.errors import InputError
 from app.core.events import Event, RunFinished, RunStarted, StepFinished
-from app.engine import run_start
-from app.engine.checkpoints import last_checkpoint
 from app.engine.clocks import anchor as anchor_module
 from app.engine.clocks.anchor import Anchor
-from app.engine.trainer import resume, train
-from app.library.metrics import read_steps
-from app.library.run_layout import ADAPTER_FILE, OPTIMIZER_FILE, STIFFNESS_FILE
+from app.engine.training import run_start
+from app.engine.training.checkpoints import last_checkpoint
+from app.engine.training.trainer import resume, train
+from app.library.run.layout import ADAPTER_FILE, OPTIMIZER_FILE, STIFFNESS_FILE
+from app.library.run.metrics import read_steps
 from tests.conftest import write_chats
 
 STEPS, PULL = 6, 300.0

@@ -12,7 +12,7 @@ import mlx.core as mx
 import pytest
 
 from app.core.errors import InputError
-from app.engine.loading import check_configuration, load_base_model
+from app.engine.model.loading import check_configuration, load_base_model
 from app.models.model_folder import check_model_folder
 from tests.patience import PATIENCE_SECONDS
 
@@ -121,7 +121,7 @@ def test_a_missing_tokenizer_is_named(copy: Path) -> None:
 def test_loading_leaves_the_limit_of_open_files_as_it_was() -> None:
     code = (
         "import resource; before = resource.getrlimit(resource.RLIMIT_NOFILE);"
-        "from app.engine.mlx_gateway import import_mlx_lm, release_thread; import_mlx_lm();"
+        "from app.engine.runtime.mlx_gateway import import_mlx_lm, release_thread; import_mlx_lm();"
         "assert resource.getrlimit(resource.RLIMIT_NOFILE) == before; release_thread()"
     )
     if resource.getrlimit(resource.RLIMIT_NOFILE)[1] <= 4096:

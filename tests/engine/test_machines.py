@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.core.config import TrainingConfig
+from app.core.config.training_config import TrainingConfig
 from app.core.errors import InputError
-from app.engine.batches import Batch
-from app.engine.checkpoints import last_checkpoint, load_checkpoint
-from app.engine.machines import Machines
-from app.engine.trainer import train
-from app.library.manifest import read_manifest
+from app.engine.batches.batches import Batch
+from app.engine.runtime.distributed import Machines
+from app.engine.training.checkpoints import last_checkpoint, load_checkpoint
+from app.engine.training.trainer import train
+from app.library.run.manifest import read_manifest
 from tests.cli.in_process import nestling
 from tests.conftest import write_chats
 from tests.patience import PATIENCE_SECONDS

@@ -6,8 +6,8 @@ import mlx.core as mx
 import numpy as np
 import pytest
 
-from app.engine.batches import Batch
-from app.engine.memory_bound import MemoryBound
+from app.engine.batches.batches import Batch
+from app.engine.runtime.run_ahead_limit import MemoryBound
 from tests.engine.packed_models import training_step
 
 WIDTH = 256

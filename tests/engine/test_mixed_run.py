@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from app.core.config import MixedDataset, TierConfig, TrainingConfig
-from app.core.config_text import load_toml, to_toml
+from app.core.config.serialization import load_toml, to_toml
+from app.core.config.training_config import MixedDataset, TierConfig, TrainingConfig
 from app.core.errors import InputError
 from app.core.events import EvaluationFinished, LogMessage, RunFinished, StepFinished
-from app.engine.batching import Batching
-from app.engine.checkpoints import last_checkpoint, load_checkpoint
-from app.engine.trainer import resume, train
-from app.library.manifest import read_manifest
-from app.library.run_details import read_details
+from app.engine.execution.batch_layout import Batching
+from app.engine.training.checkpoints import last_checkpoint, load_checkpoint
+from app.engine.training.trainer import resume, train
+from app.library.reading.run_details import read_details
+from app.library.run.manifest import read_manifest
 from tests.conftest import write_chats
 
 

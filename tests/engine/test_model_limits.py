@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from app.core.answers import Chat, Sampling, Tried
-from app.core.config import TrainingConfig
+from app.core.config.training_config import TrainingConfig
 from app.core.errors import InputError
 from app.core.events import Event, LogMessage, RunStarted, StepFinished
+from app.core.generation_events import Chat, Sampling, Tried
 from app.core.model_limits import ModelLimits
-from app.engine.generation import answer
-from app.engine.loading import load_base_model
-from app.engine.planning import estimate_memory
-from app.engine.trainer import train
-from app.engine.tuned_model import load_tuned_model
+from app.engine.generation.adapted_model import load_tuned_model
+from app.engine.generation.generation import answer
+from app.engine.memory.preflight import estimate_memory
+from app.engine.model.loading import load_base_model
+from app.engine.training.trainer import train
 from tests.limited_models import POSITIONS, build_gpt2, with_context, with_late_tokens
 
 

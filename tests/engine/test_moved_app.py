@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from app.core.config import TierConfig, TrainingConfig
-from app.core.config_text import load_toml, to_toml
+from app.core.config.serialization import load_toml, to_toml
+from app.core.config.training_config import TierConfig, TrainingConfig
 from app.core.events import RunFinished
-from app.core.paths import resources_dir, shipped, starter_dir, starter_model_dir
-from app.data.model_files import check_base_model
-from app.engine.trainer import resume, train
-from app.library.manifest import read_manifest
-from app.library.run_details import read_details
-from app.library.trying import read_choices
+from app.core.files.paths import resources_dir, shipped, starter_dir, starter_model_dir
+from app.data.files.model_files import check_base_model
+from app.engine.training.trainer import resume, train
+from app.library.reading.checkpoint_choices import read_choices
+from app.library.reading.run_details import read_details
+from app.library.run.manifest import read_manifest
 
 
 @pytest.fixture

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from app.core.config import TrainingConfig
-from app.core.config_text import to_toml
+from app.core.config.serialization import to_toml
+from app.core.config.training_config import TrainingConfig
 from app.core.errors import InputError
 from app.core.events import RunFinished
-from app.core.paths import home_dir, runs_dir
-from app.engine.loading import load_architecture
-from app.engine.trainer import resume, train
-from app.library.queue_file import QUEUE_FILE, queued, read_queue, write_queue
-from app.library.run_store import list_runs
+from app.core.files.paths import home_dir, runs_dir
+from app.engine.model.loading import load_architecture
+from app.engine.training.trainer import resume, train
+from app.library.queue_store import QUEUE_FILE, queued, read_queue, write_queue
+from app.library.reading.run_store import list_runs
 
 ODD = os.fsdecode(b"caf\xe9")
 

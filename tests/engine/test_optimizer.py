@@ -7,9 +7,9 @@ import mlx.core as mx
 import mlx.optimizers as optim
 import pytest
 
-from app.core.config import TierConfig
-from app.engine.optimizer import OptimizerState, OptimizerStep, TieredAdamW
-from app.engine.tiers import TierPlan
+from app.core.config.training_config import TierConfig
+from app.engine.tiers.optimizer import OptimizerState, OptimizerStep, TieredAdamW
+from app.engine.tiers.plan import TierPlan
 
 Arrays = dict[str, Any]
 SHAPES = {"top.lora_a": (6, 4), "top.lora_b": (4, 5), "low.lora_a": (3, 4), "low.lora_b": (4, 7)}

@@ -9,14 +9,14 @@ import pytest
 from mlx.utils import tree_flatten
 
 from app.core.progress import run_to_end
-from app.engine import attention
-from app.engine.attention import attention_in_chunks
-from app.engine.batches import Batch, Batches, BatchShape
-from app.engine.evaluation import Evaluator
-from app.engine.head import find_head
-from app.engine.losses import loss_inputs, summed_loss
-from app.engine.machines import ALONE, Machines
-from app.engine.packing import attention_within, can_pack
+from app.engine.batches.batches import Batch, Batches, BatchShape
+from app.engine.evaluation.evaluation import Evaluator
+from app.engine.execution import attention
+from app.engine.execution.attention import attention_in_chunks
+from app.engine.execution.losses import loss_inputs, summed_loss
+from app.engine.execution.sequence_packing import attention_within, can_pack
+from app.engine.model.lm_head import find_head
+from app.engine.runtime.distributed import ALONE, Machines
 from tests.engine.packed_models import PACKED, adapted, build, examples, training_step
 
 SHAPES = [BatchShape((61, 30, 17, 5), is_packed=True)]

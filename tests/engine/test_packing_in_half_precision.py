@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from mlx.utils import tree_flatten
 
-from app.core.config import TierConfig, TrainingConfig
-from app.engine import few_layers
-from app.engine.adapter import add_adapter
-from app.engine.batches import BatchShape
-from app.engine.few_layers import MOST_WIDE_BYTES
-from app.engine.head import find_head
-from app.engine.packing import attention_within, can_pack
+from app.core.config.training_config import TierConfig, TrainingConfig
+from app.engine.adapter.adapter import add_adapter
+from app.engine.batches.batches import BatchShape
+from app.engine.execution.sequence_packing import attention_within, can_pack
+from app.engine.model import few_layers
+from app.engine.model.few_layers import MOST_WIDE_BYTES
+from app.engine.model.lm_head import find_head
 from tests.engine import architectures, plain_trainer
 from tests.engine.packed_models import move_adapter
 from tests.engine.test_architectures import NOT_BUILT, REFUSED, Trained

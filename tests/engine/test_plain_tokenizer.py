@@ -9,18 +9,18 @@ from pathlib import Path
 import pytest
 
 from app.core.errors import InputError
-from app.core.paths import starter_model_dir
-from app.data.token_store import _identity
-from app.engine.loading import load_tokenizer
-from app.engine.plain_tokenizer import load_plain_tokenizer
+from app.core.files.paths import starter_model_dir
+from app.data.tokenizing.store import _identity
+from app.engine.model.loading import load_tokenizer
+from app.engine.model.plain_tokenizer import load_plain_tokenizer
 from tests.patience import PATIENCE_SECONDS
 
 ROOT = Path(__file__).resolve().parents[2]
 ASK = """
 import json, sys
 from pathlib import Path
-from app.data.token_store import _identity
-from app.engine.plain_tokenizer import load_plain_tokenizer
+from app.data.tokenizing.store import _identity
+from app.engine.model.plain_tokenizer import load_plain_tokenizer
 plain = load_plain_tokenizer(Path(sys.argv[1]))
 heavy = sorted({"mlx", "mlx.core", "torch", "PySide6"} & set(sys.modules))
 print(json.dumps([_identity(plain), heavy]))

@@ -8,12 +8,12 @@ import mlx.core as mx
 import numpy as np
 import pytest
 
-from app.engine.attention import attention_in_chunks
-from app.engine.batches import Batch, Batches
-from app.engine.checkpointing import layers_recomputed
-from app.engine.head import find_head
-from app.engine.losses import computing_only_trained, loss_inputs, summed_loss
-from app.engine.packing import attention_within
+from app.engine.batches.batches import Batch, Batches
+from app.engine.execution.attention import attention_in_chunks
+from app.engine.execution.gradient_checkpointing import layers_recomputed
+from app.engine.execution.losses import computing_only_trained, loss_inputs, summed_loss
+from app.engine.execution.sequence_packing import attention_within
+from app.engine.model.lm_head import find_head
 from tests.engine.packed_models import PACKED, adapted, build, examples, training_step
 
 ALL = {
@@ -135,8 +135,8 @@ def test_positions_that_fill_up_add_nothing(monkeypatch: pytest.MonkeyPatch) -> 
     model, batch = adapted("llama"), _mostly_untrained(_batch(is_packed=False))
     _, exact = _loss_and_gradients(model, batch, True, False)
     # As where shapes are compiled: the trained positions are filled up with repetitions.
-    monkeypatch.setattr("app.engine.losses.compiles", lambda: True)
-    monkeypatch.setattr("app.engine.losses.chunk_rows", lambda _: 16)
+    monkeypatch.setattr("app.engine.execution.losses.compiles", lambda: True)
+    monkeypatch.setattr("app.engine.execution.losses.chunk_rows", lambda _: 16)
     inputs = loss_inputs(batch, find_head(model))
     assert inputs[1].size > int(inputs[3].sum().item())
     _, filled = _loss_and_gradients(model, batch, True, False)
@@ -180,8 +180,8 @@ def test_where_nearly_all_are_trained_none_are_picked(monkeypatch: pytest.Monkey
 def test_compiled_steps_are_those_of_the_whole(
     recompute: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.engine.step.compiled", mx.compile)
-    monkeypatch.setattr("app.engine.gradients.compiled", mx.compile)
+    monkeypatch.setattr("app.engine.training.step.compiled", mx.compile)
+    monkeypatch.setattr("app.engine.training.gradients.compiled", mx.compile)
     some, whole = training_step(recompute), training_step(recompute)
     taken = whole._gradients
     head = replace(taken._fast.head, positionwise=())

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from app.core.config import TrainingConfig
-from app.core.config_text import config_of_run, to_plain
+from app.core.config.serialization import config_of_run, to_plain
+from app.core.config.training_config import TrainingConfig
 from app.core.events import Event, LogMessage, ScoreMeasured
-from app.engine import loop
-from app.engine.batches import Batches
-from app.engine.question_sets import FEWEST, questions_asked
-from app.engine.trainer import train
+from app.engine.batches.batches import Batches
+from app.engine.evaluation.question_sets import FEWEST, questions_asked
+from app.engine.training import loop
+from app.engine.training.trainer import train
 from tests.conftest import write_chats
 
 QUESTIONS = 300

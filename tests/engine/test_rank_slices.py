@@ -10,21 +10,21 @@ import mlx_lm
 import numpy as np
 import pytest
 
-from app.core.config import TierConfig, TrainingConfig
+from app.core.config.training_config import TierConfig, TrainingConfig
 from app.core.errors import InputError, VerificationError
 from app.core.events import RunFinished, StepFinished
-from app.engine import step as step_module
-from app.engine.adapter import add_adapter
-from app.engine.assignment import make_plan
-from app.engine.batches import Batch
-from app.engine.loading import load_base_model
-from app.engine.lora import trainable, write_parameters
-from app.engine.optimizer import TieredAdamW
-from app.engine.plan_facts import tier_facts
-from app.engine.step import TrainingStep
-from app.engine.tiers import Slot, TierPlan, plan_from_data
-from app.engine.trainer import resume, train
-from app.library.manifest import read_manifest
+from app.engine.adapter.adapter import add_adapter
+from app.engine.batches.batches import Batch
+from app.engine.model.adapter_parameters import trainable, write_parameters
+from app.engine.model.loading import load_base_model
+from app.engine.tiers.assignment import make_plan
+from app.engine.tiers.optimizer import TieredAdamW
+from app.engine.tiers.plan import Slot, TierPlan, plan_from_data
+from app.engine.tiers.plan_facts import tier_facts
+from app.engine.training import step as step_module
+from app.engine.training.step import TrainingStep
+from app.engine.training.trainer import resume, train
+from app.library.run.manifest import read_manifest
 
 RATE = 1e-2
 Arrays = dict[str, Any]

@@ -4,9 +4,9 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
-from app.engine.attention_call import Attention, attention_replaced
-from app.engine.custom_gradients import custom_function, tracing
-from app.engine.mlx_gateway import import_mlx
+from app.engine.execution.attention_call import Attention, attention_replaced
+from app.engine.runtime.custom_gradients import custom_function, tracing
+from app.engine.runtime.mlx_gateway import import_mlx
 from tests.patience import PATIENCE_SECONDS
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import mlx.core as mx
 import pytest
 
-from app.core.config import TierConfig, TrainingConfig
+from app.core.config.training_config import TierConfig, TrainingConfig
 from app.core.errors import InputError
 from app.core.events import (
     CheckpointSaved,
@@ -24,10 +24,10 @@ from app.core.events import (
     RunStarted,
     StepFinished,
 )
-from app.engine.checkpoints import Checkpoint, last_checkpoint, load_checkpoint
-from app.engine.trainer import resume, train
-from app.library.manifest import read_manifest, write_manifest
-from app.library.metrics import read_events, read_steps
+from app.engine.training.checkpoints import Checkpoint, last_checkpoint, load_checkpoint
+from app.engine.training.trainer import resume, train
+from app.library.run.manifest import read_manifest, write_manifest
+from app.library.run.metrics import read_events, read_steps
 from tests.conftest import write_chats
 from tests.patience import PATIENCE_SECONDS
 

@@ -9,20 +9,20 @@ import pytest
 from mlx_lm.utils import load_model
 
 from app.cli.commands import run as run_command
-from app.core.config import TrainingConfig
+from app.core.config.training_config import TrainingConfig
 from app.core.events import LogMessage, RetentionMeasured, RunFinished, StageChanged
-from app.core.paths import general_text_file, starter_model_dir
+from app.core.files.paths import general_text_file, starter_model_dir
 from app.core.progress import run_to_end
-from app.engine.checkpoints import last_checkpoint
 from app.engine.clocks import general_text
 from app.engine.clocks.general_text import opening_general_text
-from app.engine.clocks.retention import opening_retention_texts
-from app.engine.loading import load_base_model
-from app.engine.trainer import resume, train
-from app.library.manifest import read_manifest
-from app.library.metrics import read_steps
-from app.library.run_details import read_details
-from app.library.run_layout import ADAPTER_FILE
+from app.engine.evaluation.forgetting_meter import opening_retention_texts
+from app.engine.model.loading import load_base_model
+from app.engine.training.checkpoints import last_checkpoint
+from app.engine.training.trainer import resume, train
+from app.library.reading.run_details import read_details
+from app.library.run.layout import ADAPTER_FILE
+from app.library.run.manifest import read_manifest
+from app.library.run.metrics import read_steps
 from tests.conftest import write_chats
 from tests.engine.plain_trainer import adapted
 from tests.engine.test_slow_clock import plain_divergence

@@ -5,8 +5,8 @@ from typing import Any
 import mlx.core as mx
 import pytest
 
-from app.engine import rounding
-from app.engine.rounding import product_error, tolerance
+from app.engine.runtime import tolerances
+from app.engine.runtime.tolerances import product_error, tolerance
 
 BY_TYPE = {"float32": 1e-3, "float16": 3e-2, "bfloat16": 2e-1}
 
@@ -34,7 +34,7 @@ def test_where_factors_are_rounded_float32_is_compared_as_float16_is(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     error = product_error(product_in_tf32)
-    monkeypatch.setattr(rounding, "product_error", lambda: error)
+    monkeypatch.setattr(tolerances, "product_error", lambda: error)
     allowed = {dtype: tolerance(BY_TYPE, dtype) for dtype in (mx.float32, mx.float16, mx.bfloat16)}
     assert allowed == {mx.float32: 3e-2, mx.float16: 3e-2, mx.bfloat16: 2e-1}
 

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from app.core.answers import Chat, Remark, Sampling, Tried
-from app.core.config import MixedDataset, TrainingConfig
+from app.core.config.training_config import MixedDataset, TrainingConfig
 from app.core.events import LogMessage
-from app.engine.end_tokens import end_token_note, known_ends
-from app.engine.generation import answer
-from app.engine.loading import load_tokenizer
-from app.engine.trainer import resume, train
-from app.engine.tuned_model import load_tuned_model
+from app.core.generation_events import Chat, Remark, Sampling, Tried
+from app.engine.generation.adapted_model import load_tuned_model
+from app.engine.generation.generation import answer
+from app.engine.model.end_tokens import end_token_note, known_ends
+from app.engine.model.loading import load_tokenizer
+from app.engine.training.trainer import resume, train
 from tests.limited_models import with_another_end_token
 
 

@@ -12,19 +12,19 @@ import pytest
 from mlx.utils import tree_flatten
 from mlx_lm.utils import load_model
 
-from app.core.config import TierConfig, TrainingConfig
+from app.core.config.training_config import TierConfig, TrainingConfig
 from app.core.events import Event, LogMessage, RunFinished, RunStarted, StepFinished
 from app.core.progress import run_to_end
-from app.engine.batches import Batch
-from app.engine.checkpoints import checkpoint_folder, last_checkpoint
+from app.engine.batches.batches import Batch
 from app.engine.clocks import divergence
 from app.engine.clocks import slow as slow_module
 from app.engine.clocks.slow import Lesson, SlowClock, lesson_rows, opening_slow_clock
-from app.engine.gradients import BatchGradients
-from app.engine.loading import load_base_model
-from app.engine.trainer import resume, train
-from app.library.metrics import read_steps
-from app.library.run_layout import ADAPTER_FILE, OPTIMIZER_FILE
+from app.engine.model.loading import load_base_model
+from app.engine.training.checkpoints import checkpoint_folder, last_checkpoint
+from app.engine.training.gradients import BatchGradients
+from app.engine.training.trainer import resume, train
+from app.library.run.layout import ADAPTER_FILE, OPTIMIZER_FILE
+from app.library.run.metrics import read_steps
 from tests.conftest import write_chats
 from tests.engine.plain_trainer import adapted
 

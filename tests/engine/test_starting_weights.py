@@ -10,16 +10,16 @@ from typing import Any
 import mlx.core as mx
 import pytest
 
-from app.core.config import TierConfig, TrainingConfig
+from app.core.config.adapter import FineTuneType
+from app.core.config.training_config import TierConfig, TrainingConfig
 from app.core.errors import InputError
 from app.core.events import EvaluationFinished, Event, LogMessage, StepFinished
-from app.core.settings.adapter import FineTuneType
-from app.engine.checkpoints import last_checkpoint
-from app.engine.trainer import resume, train
-from app.library.manifest import IDENTITY, read_manifest, write_manifest
-from app.library.metrics import read_steps
-from app.library.run_details import read_details
-from app.library.starting_adapter import read_started_from
+from app.engine.training.checkpoints import last_checkpoint
+from app.engine.training.trainer import resume, train
+from app.library.reading.run_details import read_details
+from app.library.reading.starting_adapter import read_started_from
+from app.library.run.manifest import IDENTITY, read_manifest, write_manifest
+from app.library.run.metrics import read_steps
 
 STEPS = 6
 

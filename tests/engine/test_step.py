@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from app.core.errors import VerificationError
-from app.engine import step as step_module
-from app.engine.batches import Batch
-from app.engine.lora import trainable
-from app.engine.step import TrainingStep
+from app.engine.batches.batches import Batch
+from app.engine.model.adapter_parameters import trainable
+from app.engine.training import step as step_module
+from app.engine.training.step import TrainingStep
 from tests.engine.training_steps import batch, training_step
 
 RATE = 1e-2

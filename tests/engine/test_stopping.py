@@ -10,7 +10,7 @@ import mlx.core as mx
 import pytest
 
 from app.cli.progress import TerminalProgress
-from app.core.config import TierConfig, TrainingConfig
+from app.core.config.training_config import TierConfig, TrainingConfig
 from app.core.events import (
     EvaluationFinished,
     Event,
@@ -21,14 +21,14 @@ from app.core.events import (
     StepFinished,
     to_json,
 )
-from app.core.interrupting import StoppedEarly
-from app.data import fingerprint
-from app.engine import planning
-from app.engine.checkpoints import last_checkpoint, load_checkpoint
-from app.engine.evaluation import Evaluator
-from app.engine.trainer import resume, train
-from app.library.manifest import read_manifest, write_manifest
-from app.library.metrics import read_events, read_steps
+from app.core.system.interruption import StoppedEarly
+from app.data.files import fingerprint
+from app.engine.evaluation.evaluation import Evaluator
+from app.engine.memory import preflight
+from app.engine.training.checkpoints import last_checkpoint, load_checkpoint
+from app.engine.training.trainer import resume, train
+from app.library.run.manifest import read_manifest, write_manifest
+from app.library.run.metrics import read_events, read_steps
 from tests.conftest import write_chats
 
 STEPS = 6
@@ -253,7 +253,7 @@ def test_a_run_stopped_before_its_first_step_leaves_nothing(
     stage: str,
     stops: Callable[..., list[Event]],
 ) -> None:
-    monkeypatch.setattr("app.engine.loop.compiles", lambda: True)
+    monkeypatch.setattr("app.engine.training.loop.compiles", lambda: True)
     events = stops(config, stage, 0)
     assert config.output is not None
     assert not config.output.exists()
@@ -314,16 +314,16 @@ def test_estimating_the_memory_is_stopped_before_the_next_way_of_training_is_tra
 ) -> None:
     """A run that doesn't fit has many ways tried for the advice."""
     traced: list[object] = []
-    need = planning.memory_need
+    need = preflight.memory_need
 
     def noting(*of: object) -> object:
         traced.append(of)
         return need(*of)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(planning, "memory_need", noting)
-    monkeypatch.setattr(planning, "available_bytes", lambda: 2**20)
+    monkeypatch.setattr(preflight, "memory_need", noting)
+    monkeypatch.setattr(preflight, "available_bytes", lambda: 2**20)
     with pytest.raises(StoppedEarly):
-        planning.estimate_memory(config, should_stop=lambda: len(traced) == 2)
+        preflight.estimate_memory(config, should_stop=lambda: len(traced) == 2)
     assert len(traced) == 2
 
 
@@ -386,7 +386,7 @@ def is_step(event: Event) -> bool:
 def test_a_stage_says_how_far_it_is(
     config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.engine.stopping.SECONDS_BETWEEN_STAGES", 0.0)
+    monkeypatch.setattr("app.engine.runtime.stopping.SECONDS_BETWEEN_STAGES", 0.0)
     shares = [
         event.fraction
         for event in stopped(config, "Validating", 0, batches=1)

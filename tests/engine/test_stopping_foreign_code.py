@@ -11,14 +11,15 @@ from typing import Any
 import mlx.core as mx
 import pytest
 
-from app.core import interrupting
-from app.core.config import TierConfig, TrainingConfig
+from app.core.config.training_config import TierConfig, TrainingConfig
 from app.core.events import Event, RunFinished, StageChanged
-from app.data import render_limit, token_store
-from app.data.token_cache import stores_dir
-from app.data.token_files import JOURNAL
-from app.engine.custom_gradients import is_tracing
-from app.engine.trainer import train
+from app.core.system import interruption
+from app.data.chat import render_limit
+from app.data.tokenizing import store
+from app.data.tokens.cache import stores_dir
+from app.data.tokens.store_files import JOURNAL
+from app.engine.runtime.custom_gradients import is_tracing
+from app.engine.training.trainer import train
 from tests.conftest import CHATML, write_chats
 from tests.patience import PATIENCE_SECONDS, patience
 
@@ -91,7 +92,7 @@ def test_a_stop_is_obeyed_within_the_models_own_code(
     assert mx.fast.scaled_dot_product_attention is attention
     assert llama.nn.Embedding.__call__ is embed
     assert not is_tracing()
-    assert not interrupting._regions
+    assert not interruption._regions
 
 
 def test_a_stop_is_obeyed_within_a_template_that_is_slow_for_one_chat(
@@ -99,7 +100,7 @@ def test_a_stop_is_obeyed_within_a_template_that_is_slow_for_one_chat(
 ) -> None:
     """What was tokenised before that chat is kept for the next time."""
     monkeypatch.setattr(render_limit, "SECONDS", PATIENCE_SECONDS)
-    monkeypatch.setattr(token_store, "_LOT_ROWS", 1)
+    monkeypatch.setattr(store, "_LOT_ROWS", 1)
     model, rows = tmp_path / "model", tmp_path / "rows.jsonl"
     shutil.copytree(config.model, model)
     loop = "{% for i in range(99999) %}"
@@ -114,9 +115,9 @@ def test_a_stop_is_obeyed_within_a_template_that_is_slow_for_one_chat(
     rows.write_text("".join(json.dumps({"messages": chat}) + "\n" for chat in chats))
 
     made: list[int] = []
-    append = token_store.StoreWriter.append
+    append = store.StoreWriter.append
     monkeypatch.setattr(
-        token_store.StoreWriter,
+        store.StoreWriter,
         "append",
         lambda writer, *lot: (made.append(1), append(writer, *lot))[1],
     )

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from app.cli.commands import run as run_command
+from app.core.config.study import Study, load_study
 from app.core.errors import InputError
-from app.core.study import Study, load_study
-from app.engine.study import is_done, make_run, results, study_runs
-from app.library.manifest import read_manifest
-from app.library.starting_adapter import read_started_from
-from app.library.study_report import TaskSequence, markdown, mean_and_interval
+from app.engine.training.study import is_done, make_run, results, study_runs
+from app.library.reading.starting_adapter import read_started_from
+from app.library.reading.study_report import TaskSequence, markdown, mean_and_interval
+from app.library.run.manifest import read_manifest
 from tests.conftest import write_chats
 
 

@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 
-from app.core.config import TierConfig, TrainingConfig
+from app.core.config.training_config import TierConfig, TrainingConfig
 from app.core.errors import InputError
-from app.engine.adapter import add_adapter
-from app.engine.assignment import make_plan
-from app.engine.loading import load_architecture
-from app.engine.lora import layer_index, module_path, trainable
-from app.engine.plan_facts import tier_facts
-from app.engine.planning import preview_tiers
-from app.engine.tiers import adapted_layers
+from app.engine.adapter.adapter import add_adapter
+from app.engine.memory.preflight import preview_tiers
+from app.engine.model.adapter_parameters import layer_index, module_path, trainable
+from app.engine.model.loading import load_architecture
+from app.engine.tiers.assignment import make_plan
+from app.engine.tiers.plan import adapted_layers
+from app.engine.tiers.plan_facts import tier_facts
 from tests.engine.packed_models import adapted
 
 

@@ -17,7 +17,7 @@ import mlx_lm
 import numpy as np
 import pytest
 
-from app.core.config import TierConfig, TrainingConfig
+from app.core.config.training_config import TierConfig, TrainingConfig
 from app.core.errors import AppError, InputError, RunError, VerificationError
 from app.core.events import (
     CheckpointSaved,
@@ -31,15 +31,15 @@ from app.core.events import (
     StepFinished,
     to_json,
 )
-from app.engine import gradients
-from app.engine import step as step_module
-from app.engine import trainer as trainer_module
-from app.engine.checkpoints import load_checkpoint
-from app.engine.faults import plain_fault
-from app.engine.trainer import resume, train
-from app.engine.void_steps import VoidSteps
-from app.library.manifest import read_manifest
-from app.library.metrics import read_events, read_steps
+from app.engine.runtime.mlx_errors import plain_fault
+from app.engine.training import gradients
+from app.engine.training import step as step_module
+from app.engine.training import trainer as trainer_module
+from app.engine.training.checkpoints import load_checkpoint
+from app.engine.training.trainer import resume, train
+from app.engine.training.void_steps import VoidSteps
+from app.library.run.manifest import read_manifest
+from app.library.run.metrics import read_events, read_steps
 from tests.conftest import write_chats
 
 E = TypeVar("E", bound=Event)
@@ -281,7 +281,7 @@ def test_a_run_can_be_stopped_while_it_prepares(config: TrainingConfig) -> None:
 def test_warming_up_is_shown_before_the_first_step_where_there_is_something_to_compile(
     config: TrainingConfig, monkeypatch: pytest.MonkeyPatch, compiles: bool
 ) -> None:
-    monkeypatch.setattr("app.engine.loop.compiles", lambda: compiles)
+    monkeypatch.setattr("app.engine.training.loop.compiles", lambda: compiles)
     events = list(train(replace(config, steps=1)))
     first = next(i for i, event in enumerate(events) if isinstance(event, StepFinished))
     stages = [e.stage for e in events[:first] if isinstance(e, StageChanged)]

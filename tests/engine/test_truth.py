@@ -10,22 +10,22 @@ import mlx.core as mx
 import numpy as np
 import pytest
 
-from app.core.config import TierConfig, TrainingConfig
+from app.core.config.training_config import TierConfig, TrainingConfig
 from app.core.events import RunFinished, StepFinished
-from app.engine import checkpoints as checkpoints_module
-from app.engine import loop as loop_module
-from app.engine import run_start
-from app.engine import step as step_module
-from app.engine import trainer as trainer_module
-from app.engine.checkpoints import Checkpoint
-from app.engine.gradients import BatchGradients
-from app.engine.lora import layer_index, trainable
-from app.engine.optimizer import TieredAdamW
-from app.engine.schedules import learning_rate
-from app.engine.step import TrainingStep
-from app.engine.tiers import TierPlan
-from app.engine.trainer import resume, train
-from app.engine.update_rules import AdamWState, UpdateRules, largest_update
+from app.engine.model.adapter_parameters import layer_index, trainable
+from app.engine.tiers.optimizer import TieredAdamW
+from app.engine.tiers.plan import TierPlan
+from app.engine.tiers.update_rules import AdamWState, UpdateRules, largest_update
+from app.engine.training import checkpoints as checkpoints_module
+from app.engine.training import loop as loop_module
+from app.engine.training import run_start
+from app.engine.training import step as step_module
+from app.engine.training import trainer as trainer_module
+from app.engine.training.checkpoints import Checkpoint
+from app.engine.training.gradients import BatchGradients
+from app.engine.training.schedules import learning_rate
+from app.engine.training.step import TrainingStep
+from app.engine.training.trainer import resume, train
 from tests.engine.training_steps import batch, training_step
 
 STEPS = 6

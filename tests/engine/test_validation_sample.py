@@ -7,16 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.core.config import MixedDataset, TrainingConfig
-from app.core.config_text import to_plain
+from app.core.config.serialization import to_plain
+from app.core.config.training_config import MixedDataset, TrainingConfig
 from app.core.events import EvaluationFinished, Event, LogMessage, RunFinished
-from app.data.place import Place
-from app.data.token_rows import TokenizedExample, TokenView
-from app.engine.trainer import resume, train
-from app.engine.validation_sample import FEWEST, SampleSizes, sampled
-from app.library import run
-from app.library.manifest import read_manifest
-from app.library.run_details import read_details
+from app.data.row_location import Place
+from app.data.tokens.rows import TokenizedExample, TokenView
+from app.engine.evaluation.validation_sample import FEWEST, SampleSizes, sampled
+from app.engine.training.trainer import resume, train
+from app.library.reading.run_details import read_details
+from app.library.run import recorder as run
+from app.library.run.manifest import read_manifest
 
 NEW_SETTINGS = {"validation_rows", "questions_asked", "replies"}
 """That a run of an older version has not."""

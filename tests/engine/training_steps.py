@@ -7,14 +7,14 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from app.core.config import TierConfig, TrainingConfig
-from app.engine.adapter import add_adapter
-from app.engine.assignment import make_plan
-from app.engine.batches import Batch
-from app.engine.loading import load_base_model
-from app.engine.lora import trainable
-from app.engine.optimizer import TieredAdamW
-from app.engine.step import TrainingStep
+from app.core.config.training_config import TierConfig, TrainingConfig
+from app.engine.adapter.adapter import add_adapter
+from app.engine.batches.batches import Batch
+from app.engine.model.adapter_parameters import trainable
+from app.engine.model.loading import load_base_model
+from app.engine.tiers.assignment import make_plan
+from app.engine.tiers.optimizer import TieredAdamW
+from app.engine.training.step import TrainingStep
 
 
 def training_step(path: Path, periods: Sequence[int] = (1, 2, 4), **options: Any) -> TrainingStep:

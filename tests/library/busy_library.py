@@ -8,17 +8,17 @@ import itertools
 import sys
 from pathlib import Path
 
-from app.core.columns import parse_columns
-from app.core.config import TrainingConfig
+from app.core.column_mapping import parse_columns
+from app.core.config.training_config import TrainingConfig
 from app.core.events import CheckpointSaved, EvaluationFinished
-from app.core.paths import home_dir, runs_dir
-from app.library.label import Label, write_label
-from app.library.metrics import read_steps
-from app.library.pointing import point_at_checkpoints
-from app.library.queue_file import QUEUE_FILE, queued, write_queue
-from app.library.remembered_columns import remember_columns
-from app.library.run import RunRecorder
-from app.library.run_store import list_runs
+from app.core.files.paths import home_dir, runs_dir
+from app.library.column_mapping_store import remember_columns
+from app.library.queue_store import QUEUE_FILE, queued, write_queue
+from app.library.reading.manifest_pointers import point_at_checkpoints
+from app.library.reading.run_store import list_runs
+from app.library.run.label import Label, write_label
+from app.library.run.metrics import read_steps
+from app.library.run.recorder import RunRecorder
 from tests.killed_at import die_at_change
 from tests.library.made_up import made_up_step, run_started
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from app.core.events import RunStarted, StepFinished, TierFacts
-from app.library.event_log import sealed_line
-from app.library.manifest import digest_of
-from app.library.metrics import read_events
+from app.library.run.event_lines import sealed_line
+from app.library.run.manifest import digest_of
+from app.library.run.metrics import read_events
 
 
 def run_started(

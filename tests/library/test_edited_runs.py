@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
-from app.core.one_line import MOST_SHOWN, one_line
-from app.library.csv_export import export_csv
-from app.library.label import Label, write_label
-from app.library.manifest import digest_of, read_manifest
-from app.library.pointing import point_at_checkpoints
-from app.library.run import RunRecorder
-from app.library.run_details import read_details
-from app.library.run_store import list_runs
-from app.library.run_summary import CHANGED, RunSummary, summarise
-from app.library.telling import details_to_json
+from app.core.text.one_line import MOST_SHOWN, one_line
+from app.library.reading.csv_export import export_csv
+from app.library.reading.json_output import details_to_json
+from app.library.reading.manifest_pointers import point_at_checkpoints
+from app.library.reading.run_details import read_details
+from app.library.reading.run_store import list_runs
+from app.library.reading.run_summary import CHANGED, RunSummary, summarise
+from app.library.run.label import Label, write_label
+from app.library.run.manifest import digest_of, read_manifest
+from app.library.run.recorder import RunRecorder
 
 MakeRun = Callable[..., Path]
 

@@ -10,15 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.core.events import EvaluationFinished
-from app.core.folders import remove_folder
-from app.library.event_log import read_lines, sealed_line
-from app.library.manifest import read_manifest
-from app.library.metrics import MetricsWriter, read_event_log, read_events, read_steps
-from app.library.pointing import best_step, point_at_checkpoints, superfluous_checkpoints
-from app.library.run_details import RunDetails, read_details
-from app.library.run_layout import CHECKPOINT_FILES
-from app.library.trying import read_choices
-from app.workers.deleting import thinning_out
+from app.core.files.folders import remove_folder
+from app.library.reading.checkpoint_choices import read_choices
+from app.library.reading.manifest_pointers import (
+    best_step,
+    point_at_checkpoints,
+    superfluous_checkpoints,
+)
+from app.library.reading.run_details import RunDetails, read_details
+from app.library.run.event_lines import read_lines, sealed_line
+from app.library.run.layout import CHECKPOINT_FILES
+from app.library.run.manifest import read_manifest
+from app.library.run.metrics import MetricsWriter, read_event_log, read_events, read_steps
+from app.workers.tasks.trash_tasks import thinning_out
 from tests.library.made_up import run_started, set_losses, write_state
 
 MakeRun = Callable[..., Path]

@@ -11,18 +11,18 @@ from typing import Any
 import mlx.core as mx
 import pytest
 
-from app.core.config import TierConfig, TrainingConfig
+from app.core.config.training_config import TierConfig, TrainingConfig
 from app.core.errors import AppError
-from app.core.paths import cache_dir
-from app.engine.checkpoints import last_checkpoint, load_checkpoint
-from app.engine.trainer import resume, train
-from app.library.csv_export import export_csv
-from app.library.label import Label, write_label
-from app.library.metrics import read_steps
-from app.library.pointing import point_at_checkpoints
-from app.library.run_details import RunDetails, read_details
-from app.library.run_store import INDEX_FILE, list_runs
-from app.library.telling import details_to_json
+from app.core.files.paths import cache_dir
+from app.engine.training.checkpoints import last_checkpoint, load_checkpoint
+from app.engine.training.trainer import resume, train
+from app.library.reading.csv_export import export_csv
+from app.library.reading.json_output import details_to_json
+from app.library.reading.manifest_pointers import point_at_checkpoints
+from app.library.reading.run_details import RunDetails, read_details
+from app.library.reading.run_store import INDEX_FILE, list_runs
+from app.library.run.label import Label, write_label
+from app.library.run.metrics import read_steps
 
 MakeRun = Callable[..., Path]
 STEPS = 6

@@ -7,15 +7,14 @@ from pathlib import Path
 import pytest
 
 from app.core.errors import AppError, InputError
-from app.engine.checkpoints import load_checkpoint
-from app.engine.trainer import resume
-from app.library.checkpoint_list import checkpoint_folders
-from app.library.claim import Claim
-from app.library.label import Label, read_label, write_label
-from app.library.metrics import MetricsWriter, read_events, read_steps
-from app.library.run_details import read_details
-from app.library.run_folder import copy_run
-from app.library.run_layout import (
+from app.engine.training.checkpoints import load_checkpoint
+from app.engine.training.trainer import resume
+from app.library.reading.checkpoint_list import checkpoint_folders
+from app.library.reading.run_details import read_details
+from app.library.reading.run_store import export_checkpoint, list_runs
+from app.library.reading.run_summary import summarise
+from app.library.run.label import Label, read_label, write_label
+from app.library.run.layout import (
     ADAPTER_FILES,
     EVENTS_FILE,
     LABEL_FILE,
@@ -23,8 +22,9 @@ from app.library.run_layout import (
     RUN_FILES,
     STEPS_FILE,
 )
-from app.library.run_store import export_checkpoint, list_runs
-from app.library.run_summary import summarise
+from app.library.run.metrics import MetricsWriter, read_events, read_steps
+from app.library.run.run_folder import copy_run
+from app.library.run.run_lock import Claim
 from tests.library.made_up import run_started
 
 MakeRun = Callable[..., Path]

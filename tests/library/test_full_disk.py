@@ -15,24 +15,24 @@ from typing import Any
 import mlx.core as mx
 import pytest
 
-from app.core.columns import parse_columns
-from app.core.config import TierConfig, TrainingConfig
+from app.core.column_mapping import parse_columns
+from app.core.config.training_config import TierConfig, TrainingConfig
 from app.core.errors import AppError
 from app.core.events import EvaluationFinished, RunFinished
-from app.core.paths import cache_dir, home_dir, runs_dir
-from app.engine.checkpoints import last_checkpoint, load_checkpoint
-from app.engine.trainer import resume, train
-from app.library.csv_export import export_csv
-from app.library.label import Label, read_label, write_label
-from app.library.metrics import HEADER_BYTES, MetricsWriter, read_events, read_steps
-from app.library.pointing import point_at_checkpoints
-from app.library.queue_file import QUEUE_FILE, queued, read_queue, write_queue
-from app.library.remembered_columns import remember_columns
-from app.library.run import RunRecorder
-from app.library.run_details import read_details
-from app.library.run_layout import EVENTS_FILE
-from app.library.run_store import export_checkpoint, list_runs
-from app.library.step_records import record_type
+from app.core.files.paths import cache_dir, home_dir, runs_dir
+from app.engine.training.checkpoints import last_checkpoint, load_checkpoint
+from app.engine.training.trainer import resume, train
+from app.library.column_mapping_store import remember_columns
+from app.library.queue_store import QUEUE_FILE, queued, read_queue, write_queue
+from app.library.reading.csv_export import export_csv
+from app.library.reading.manifest_pointers import point_at_checkpoints
+from app.library.reading.run_details import read_details
+from app.library.reading.run_store import export_checkpoint, list_runs
+from app.library.run.label import Label, read_label, write_label
+from app.library.run.layout import EVENTS_FILE
+from app.library.run.metrics import HEADER_BYTES, MetricsWriter, read_events, read_steps
+from app.library.run.recorder import RunRecorder
+from app.library.run.step_table import record_type
 from tests.library.made_up import made_up_step, run_started
 from tests.patience import PATIENCE_SECONDS
 from tests.small_disk import PAGE, SmallDisk, small_disk

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from app.core.errors import InputError
-from app.library.going_on import check_not_done
-from app.library.manifest import read_manifest
-from app.library.run_details import read_details
-from app.library.run_summary import summarise
-from app.ui.run.run_reading import reading_to_resume
+from app.library.reading.run_details import read_details
+from app.library.reading.run_summary import summarise
+from app.library.run.manifest import read_manifest
+from app.library.run.resumability import check_not_done
+from app.ui.state.run_loading import reading_to_resume
 
 MakeRun = Callable[..., Path]
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from app.core.paths import home_dir, runs_dir
-from app.library.label import read_label
-from app.library.metrics import read_events, read_steps
-from app.library.queue_file import QUEUE_FILE, read_queue
-from app.library.remembered_columns import remembered_columns
-from app.library.run_details import read_details
-from app.library.run_store import list_runs
+from app.core.files.paths import home_dir, runs_dir
+from app.library.column_mapping_store import remembered_columns
+from app.library.queue_store import QUEUE_FILE, read_queue
+from app.library.reading.run_details import read_details
+from app.library.reading.run_store import list_runs
+from app.library.run.label import read_label
+from app.library.run.metrics import read_events, read_steps
 from tests.patience import PATIENCE_SECONDS
 
 MakeRun = Callable[..., Path]

@@ -9,22 +9,22 @@ from pathlib import Path
 
 import pytest
 
-from app.core.config import TrainingConfig
+from app.core.config.training_config import TrainingConfig
 from app.core.errors import InputError, RunError
-from app.core.paths import cache_dir
-from app.library.checkpoint_list import checkpoint_folders
-from app.library.label import Label, write_label
-from app.library.manifest import digest_of, read_manifest
-from app.library.run import RunRecorder
-from app.library.run_details import read_details
-from app.library.run_folder import choose_run_dir, run_name
-from app.library.run_layout import ADAPTER_FILES, LABEL_FILE, MANIFEST_FILE
-from app.library.run_store import (
+from app.core.files.paths import cache_dir
+from app.library.reading.checkpoint_list import checkpoint_folders
+from app.library.reading.run_details import read_details
+from app.library.reading.run_store import (
     INDEX_FILE,
     export_checkpoint,
     exporting_checkpoint,
     list_runs,
 )
+from app.library.run.label import Label, write_label
+from app.library.run.layout import ADAPTER_FILES, LABEL_FILE, MANIFEST_FILE
+from app.library.run.manifest import digest_of, read_manifest
+from app.library.run.recorder import RunRecorder
+from app.library.run.run_folder import choose_run_dir, run_name
 
 MakeRun = Callable[..., Path]
 CHECKPOINT = Path("checkpoints", "step-000008")
@@ -198,7 +198,7 @@ def test_an_export_holds_the_adapter_and_nothing_of_the_run(
 def test_an_export_says_how_far_it_is_and_leaves_nothing_when_it_is_closed(
     make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.core.regular_files._PIECE_BYTES", 1)
+    monkeypatch.setattr("app.core.files.untrusted_files._PIECE_BYTES", 1)
     checkpoint = make_run(tmp_path / "r") / CHECKPOINT
     whole = sum((checkpoint / name).stat().st_size for name in ADAPTER_FILES)
     shares = list(exporting_checkpoint(checkpoint, tmp_path / "whole"))

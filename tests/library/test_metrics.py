@@ -12,8 +12,8 @@ import pytest
 
 from app.core.errors import AppError
 from app.core.events import RunStarted, StepFinished, TierFacts
-from app.library.metrics import HEADER_BYTES, MetricsWriter, read_events, read_steps
-from app.library.step_records import encode, record_type
+from app.library.run.metrics import HEADER_BYTES, MetricsWriter, read_events, read_steps
+from app.library.run.step_table import encode, record_type
 
 MakeRun = Callable[..., Path]
 
@@ -53,7 +53,7 @@ def test_a_step_is_read_back_as_it_was_measured(tmp_path: Path) -> None:
 def test_a_layers_change_is_kept_to_within_five_percent(value: float) -> None:
     kind = record_type(3, 1)
     row = encode(kind, replace(made_up(1, 1), layer_deltas=(value,)), 0)
-    from app.library.step_records import decode
+    from app.library.run.step_table import decode
 
     read = float(decode(row, kind).layer_deltas()[0, 0])
     assert read == pytest.approx(value, rel=0.05) if math.isfinite(value) else math.isnan(read)

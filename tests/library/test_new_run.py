@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from app.core.config import TrainingConfig
+from app.core.config.training_config import TrainingConfig
 from app.core.errors import AppError
 from app.core.events import RunStarted
-from app.engine.trainer import train
-from app.library.run import RunRecorder
-from app.library.run_folder import FolderTaken
-from app.library.run_layout import CHECKPOINTS, RUN_FILES
+from app.engine.training.trainer import train
+from app.library.run.layout import CHECKPOINTS, RUN_FILES
+from app.library.run.recorder import RunRecorder
+from app.library.run.run_folder import FolderTaken
 from tests.small_disk import small_disk
 
 
@@ -24,7 +24,7 @@ def refuse_manifests(monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise AppError("The disk is full.")
 
-    monkeypatch.setattr("app.library.manifest.write_json_atomic", full)
+    monkeypatch.setattr("app.library.run.manifest.write_json_atomic", full)
 
 
 @pytest.mark.parametrize("is_there", [True, False])

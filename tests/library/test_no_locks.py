@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from app.core.config import TrainingConfig
+from app.core.config.training_config import TrainingConfig
 from app.core.errors import InputError
 from app.core.events import LogMessage, RunFinished
-from app.core.paths import runs_dir
-from app.data.token_cache import stores_dir
-from app.engine.trainer import resume, train
-from app.library.claim import Claim, is_claimed
-from app.library.run_layout import LOG_FILE
-from app.library.run_store import list_runs
+from app.core.files.paths import runs_dir
+from app.data.tokens.cache import stores_dir
+from app.engine.training.trainer import resume, train
+from app.library.reading.run_store import list_runs
+from app.library.run.layout import LOG_FILE
+from app.library.run.run_lock import Claim, is_claimed
 from tests.patience import PATIENCE_SECONDS
 
 NO_LOCKS = [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL]

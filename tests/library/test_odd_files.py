@@ -10,22 +10,22 @@ from types import FrameType
 
 import pytest
 
-from app.core.config import TrainingConfig
+from app.core.config.training_config import TrainingConfig
 from app.core.errors import AppError, InputError
-from app.core.paths import cache_dir, home_dir
-from app.engine.checkpoints import check_files
-from app.engine.trainer import resume, train
-from app.library.claim import is_claimed
-from app.library.csv_export import export_csv
-from app.library.label import Label, read_label, write_label
-from app.library.pointing import point_at_checkpoints
-from app.library.queue_file import QUEUE_FILE, read_queue
-from app.library.remembered_columns import remembered_columns
-from app.library.run_details import read_details
-from app.library.run_folder import copy_run
-from app.library.run_store import INDEX_FILE, export_checkpoint, list_runs
-from app.library.telling import details_to_json
-from app.library.trying import read_choices
+from app.core.files.paths import cache_dir, home_dir
+from app.engine.training.checkpoints import check_files
+from app.engine.training.trainer import resume, train
+from app.library.column_mapping_store import remembered_columns
+from app.library.queue_store import QUEUE_FILE, read_queue
+from app.library.reading.checkpoint_choices import read_choices
+from app.library.reading.csv_export import export_csv
+from app.library.reading.json_output import details_to_json
+from app.library.reading.manifest_pointers import point_at_checkpoints
+from app.library.reading.run_details import read_details
+from app.library.reading.run_store import INDEX_FILE, export_checkpoint, list_runs
+from app.library.run.label import Label, read_label, write_label
+from app.library.run.run_folder import copy_run
+from app.library.run.run_lock import is_claimed
 from tests.patience import PATIENCE_SECONDS
 
 MakeRun = Callable[..., Path]

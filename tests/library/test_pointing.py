@@ -7,11 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from app.engine.best import BestSoFar
-from app.library.manifest import read_manifest
-from app.library.pointing import best_step, point_at_checkpoints, superfluous_checkpoints
-from app.library.run_details import read_details
-from app.library.trying import read_choices
+from app.engine.evaluation.best_validation import BestSoFar
+from app.library.reading.checkpoint_choices import read_choices
+from app.library.reading.manifest_pointers import (
+    best_step,
+    point_at_checkpoints,
+    superfluous_checkpoints,
+)
+from app.library.reading.run_details import read_details
+from app.library.run.manifest import read_manifest
 from tests.library.made_up import set_losses
 
 MakeRun = Callable[..., Path]

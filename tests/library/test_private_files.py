@@ -7,19 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from app.core.columns import parse_columns
-from app.core.config import TrainingConfig
-from app.core.paths import cache_dir, home_dir, runs_dir
-from app.data.token_files import MANIFEST, STORE_FILES
-from app.engine.trainer import resume, train
-from app.library.csv_export import export_csv
-from app.library.label import Label, write_label
-from app.library.queue_file import QUEUE_FILE, queued, write_queue
-from app.library.remembered_columns import remember_columns
-from app.library.run_details import read_details
-from app.library.run_folder import copy_run
-from app.library.run_layout import CHECKPOINT_FILES, CHECKPOINTS, RUN_FILES
-from app.library.run_store import export_checkpoint, list_runs
+from app.core.column_mapping import parse_columns
+from app.core.config.training_config import TrainingConfig
+from app.core.files.paths import cache_dir, home_dir, runs_dir
+from app.data.tokens.store_files import MANIFEST, STORE_FILES
+from app.engine.training.trainer import resume, train
+from app.library.column_mapping_store import remember_columns
+from app.library.queue_store import QUEUE_FILE, queued, write_queue
+from app.library.reading.csv_export import export_csv
+from app.library.reading.run_details import read_details
+from app.library.reading.run_store import export_checkpoint, list_runs
+from app.library.run.label import Label, write_label
+from app.library.run.layout import CHECKPOINT_FILES, CHECKPOINTS, RUN_FILES
+from app.library.run.run_folder import copy_run
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.core.errors import InputError
-from app.library.queue_file import read_queue
+from app.library.queue_store import read_queue
 
 
 def test_two_damaged_queues_of_one_second_are_both_kept(tmp_path: Path) -> None:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from app.core.columns import Columns
-from app.library.remembered_columns import remember_columns, remembered_columns
+from app.core.column_mapping import Columns
+from app.library.column_mapping_store import remember_columns, remembered_columns
 
 MAPPED = Columns(prompt="q", completion="a")
 

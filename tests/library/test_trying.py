@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from app.core.errors import InputError
-from app.library.label import Label, write_label
-from app.library.trying import checkpoint_to_try, read_choices
+from app.library.reading.checkpoint_choices import checkpoint_to_try, read_choices
+from app.library.run.label import Label, write_label
 
 MakeRun = Callable[..., Path]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.core.paths import cache_dir
+from app.core.files.paths import cache_dir
 from app.models.architectures import RENAMED, knows_architecture
 from app.models.catalog import list_models
 from app.models.description import ModelDescription

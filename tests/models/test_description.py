@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.core.errors import InputError
-from app.engine.loading import count_parameters, load_architecture
+from app.engine.model.loading import count_parameters, load_architecture
 from app.models.description import ModelDescription, describe
 from app.models.folder_files import read_folder_files
 from app.models.places import FoundModel

@@ -7,12 +7,12 @@ import mlx.nn as nn
 import pytest
 from mlx.utils import tree_flatten
 
-from app.core.config import TrainingConfig
-from app.core.machine_memory import gpu_share
-from app.engine.adapter import add_adapter
-from app.engine.batches import BatchShape
+from app.core.config.training_config import TrainingConfig
+from app.core.system.memory import gpu_share
+from app.engine.adapter.adapter import add_adapter
+from app.engine.batches.batches import BatchShape
 from app.engine.memory.estimate import memory_need
-from app.engine.mlx_gateway import import_mlx_lm
+from app.engine.runtime.mlx_gateway import import_mlx_lm
 from app.models.memory_rating import ROW_TOKENS, USUAL_ROWS, TrainingMemory
 from app.models.quantization import parameter_counts
 from app.models.training_memory import training_memory

@@ -20,9 +20,9 @@ from pathlib import Path
 import pytest
 
 from app import __version__
-from app.core.config import TrainingConfig
-from app.engine.trainer import train
-from app.library.metrics import count_steps
+from app.core.config.training_config import TrainingConfig
+from app.engine.training.trainer import train
+from app.library.run.metrics import count_steps
 from tests.patience import PATIENCE_SECONDS
 
 ROOT = Path(__file__).parents[2]

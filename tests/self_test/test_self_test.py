@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from app.core.errors import RunError
-from app.core.paths import resources_dir
+from app.core.files.paths import resources_dir
 from app.self_test import formats, parts, runs
 from app.self_test.check import Check
 from app.self_test.command import CHECKS, self_test
@@ -34,7 +34,7 @@ def forbid(event, arguments):
 if __name__ == "__main__":
     sys.addaudithook(forbid)
     from pathlib import Path
-    import app.core.paths as paths
+    import app.core.files.paths as paths
     if len(sys.argv) > 1:
         folder = Path(sys.argv.pop())
         paths.resources_dir = lambda: folder
@@ -113,20 +113,20 @@ def test_wrong_numbers_fail_the_arithmetic(monkeypatch: pytest.MonkeyPatch) -> N
 
     mx = parts_of_mlx()
     mx.grad = wrong_gradient
-    monkeypatch.setattr("app.engine.device_check.import_mlx", lambda: mx)
+    monkeypatch.setattr("app.engine.runtime.device_check.import_mlx", lambda: mx)
     with pytest.raises(RunError, match="A gradient is off by"):
         parts.check_product(Path())
 
 
 def parts_of_mlx() -> Any:
-    from app.engine.mlx_gateway import import_mlx
+    from app.engine.runtime.mlx_gateway import import_mlx
 
     mx = import_mlx()
     return SimpleNamespace(array=mx.array, sum=mx.sum, grad=mx.grad, compile=mx.compile)
 
 
 def test_missing_architectures_fail(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.engine.architectures.import_architectures", lambda: ("llama",))
+    monkeypatch.setattr("app.engine.model.architectures.import_architectures", lambda: ("llama",))
     with pytest.raises(RunError, match="qwen3 is missing"):
         parts.check_architectures(Path())
 
@@ -177,12 +177,12 @@ def test_a_worker_process_with_mlx_in_memory_fails(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_run_that_does_not_resume_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.engine.trainer.resume", lambda _: iter(()))
+    monkeypatch.setattr("app.engine.training.trainer.resume", lambda _: iter(()))
     with pytest.raises(RunError, match=r"made the steps \[1, 2\], not 1 to 4"):
         runs.check_run(tmp_path)
 
 
 def test_an_export_without_effect_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.engine.exported_adapter.largest_logit_change", lambda *_: 0.0)
+    monkeypatch.setattr("app.engine.adapter.exported_adapter.largest_logit_change", lambda *_: 0.0)
     with pytest.raises(RunError, match="leaves the base model's logits"):
         runs.check_run(tmp_path)

@@ -10,16 +10,16 @@ from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
-from app.core.config import TrainingConfig
-from app.core.paths import home_dir, runs_dir
-from app.library.queue_file import QUEUE_FILE
-from app.ui.app_state import AppState
-from app.ui.remembered import Remembered
-from app.ui.run_control import RunControl
-from app.ui.run_queue import RunQueue
+from app.core.config.training_config import TrainingConfig
+from app.core.files.paths import home_dir, runs_dir
+from app.library.queue_store import QUEUE_FILE
 from app.ui.runs.runs_view import RunsView
-from app.workers.background import BackgroundTasks
-from app.workers.compute import ComputeThread
+from app.ui.state.app_state import AppState
+from app.ui.state.run_control import RunControl
+from app.ui.state.run_queue import RunQueue
+from app.ui.system.preferences import Remembered
+from app.workers.background_thread import BackgroundTasks
+from app.workers.compute_thread import ComputeThread
 from tests.ui.dropped_files import drop
 
 

@@ -14,11 +14,11 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 from PySide6.QtCore import QEventLoop, QTimer
 
 from app.application import Nestling, make_application
-from app.core.demo import demo_config
-from app.core.paths import HOME_VARIABLE
-from app.ui.app_state import Phase
-from app.ui.appearance import Look
-from app.ui.places import Place
+from app.core.config.demo import demo_config
+from app.core.files.paths import HOME_VARIABLE
+from app.ui.state.app_state import Phase
+from app.ui.state.places import Place
+from app.ui.system.theme_controller import Look
 
 PICTURES = Path(__file__).parents[2] / ".readme"
 SIZE_PX = (1280, 800)

@@ -17,10 +17,10 @@ from PySide6.QtCore import QEventLoop, QTimer
 from PySide6.QtWidgets import QWidget
 
 from app.application import Nestling, make_application
-from app.core.paths import HOME_VARIABLE
-from app.ui import desktop
-from app.ui.appearance import Look
-from app.ui.places import Place
+from app.core.files.paths import HOME_VARIABLE
+from app.ui.state.places import Place
+from app.ui.system import file_manager
+from app.ui.system.theme_controller import Look
 
 SIZES_PX = ((1440, 900), (1024, 700), (820, 560))
 LOOKS = (Look.LIGHT, Look.DARK)
@@ -122,7 +122,7 @@ def ask_to_quit(nestling: Nestling, camera: Camera) -> None:
         assert question is not None
         camera.take(name, question)
         question.reject()
-    nestling.quitting._has_dock = desktop.HAS_DOCK
+    nestling.quitting._has_dock = file_manager.HAS_DOCK
 
 
 def train(nestling: Nestling, camera: Camera) -> None:

@@ -7,7 +7,7 @@ import pytest
 from PySide6.QtGui import QAction
 
 from app.application import Nestling
-from app.ui import desktop
+from app.ui.system import file_manager
 
 
 def items(nestling: Nestling) -> list[QAction]:
@@ -24,10 +24,10 @@ def test_the_texts_of_the_bundle_are_opened_from_the_help_menu(
         monkeypatch.setattr(f"app.ui.{module}.bundled", tmp_path.joinpath)
     nestling = build()
     (item,) = items(nestling)
-    monkeypatch.setattr(desktop, "open_text", lambda path: opened.append(path) or True)
+    monkeypatch.setattr(file_manager, "open_text", lambda path: opened.append(path) or True)
     item.trigger()
     assert opened == [tmp_path / "licenses.txt"]
     assert not nestling.window.notice.isVisibleTo(nestling.window)
-    monkeypatch.setattr(desktop, "open_text", lambda _: False)
+    monkeypatch.setattr(file_manager, "open_text", lambda _: False)
     item.trigger()
     assert str(tmp_path / "licenses.txt") in nestling.window.notice.text.text()

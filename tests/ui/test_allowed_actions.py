@@ -8,10 +8,10 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
-from app.core.config import TierConfig, TrainingConfig
-from app.core.paths import runs_dir
-from app.ui.app_state import Phase
-from app.ui.places import Place
+from app.core.config.training_config import TierConfig, TrainingConfig
+from app.core.files.paths import runs_dir
+from app.ui.state.app_state import Phase
+from app.ui.state.places import Place
 from app.ui.tables.runs_model import STATE_COLUMN
 
 MakeRun = Callable[..., Path]

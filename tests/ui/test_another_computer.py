@@ -6,10 +6,10 @@ from pathlib import Path
 from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
-from app.core.config import TrainingConfig
-from app.core.paths import runs_dir
-from app.engine.trainer import train
-from app.library.run_summary import summarise
+from app.core.config.training_config import TrainingConfig
+from app.core.files.paths import runs_dir
+from app.engine.training.trainer import train
+from app.library.reading.run_summary import summarise
 from tests.engine.other_computers import OTHER, made_by
 
 

@@ -14,18 +14,18 @@ from PySide6.QtWidgets import QSystemTrayIcon, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.application import NestlingApplication
-from app.core.config import TrainingConfig
+from app.core.config.training_config import TrainingConfig
 from app.core.events import RunFinished
-from app.ui import icons
-from app.ui.app_state import AppState, Phase
 from app.ui.away import notifications
 from app.ui.away.away import Away
 from app.ui.away.dock import SIDE_PX, Dock
 from app.ui.away.notifications import Notifications
 from app.ui.away.sleep_guard import SleepGuard, command
-from app.ui.live_run import LiveRun
-from app.ui.remembered import Remembered
-from app.workers.background import BackgroundTasks, Failure
+from app.ui.look import icons
+from app.ui.state.app_state import AppState, Phase
+from app.ui.state.live_run import LiveRun
+from app.ui.system.preferences import Remembered
+from app.workers.background_thread import BackgroundTasks, Failure
 from tests.patience import PATIENCE_SECONDS
 
 RECORDING = """#!/bin/sh

@@ -7,12 +7,12 @@ from pathlib import Path
 from PySide6.QtWidgets import QPushButton
 from pytestqt.qtbot import QtBot
 
-from app.library.chain import EarlierRun, earlier_runs
-from app.library.label import Label, write_label
-from app.library.manifest import read_manifest, write_manifest
-from app.library.starting_adapter import STARTED_FROM, starting_adapter
+from app.library.reading.chain import EarlierRun, earlier_runs
+from app.library.reading.starting_adapter import STARTED_FROM, starting_adapter
+from app.library.run.label import Label, write_label
+from app.library.run.manifest import read_manifest, write_manifest
 from app.ui.run.chain_line import GONE, ChainLine
-from app.ui.run.run_reading import read_run
+from app.ui.state.run_loading import read_run
 
 MakeRun = Callable[..., Path]
 

@@ -9,15 +9,15 @@ from PySide6.QtWidgets import QAbstractButton, QMessageBox, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.application import NestlingApplication
-from app.ui.app_state import AppState, Phase
-from app.ui.main_window import MainWindow
-from app.ui.places import Place
-from app.ui.quitting import Quitting
-from app.ui.remembered import Remembered
-from app.ui.run_queue import RunQueue
-from app.ui.stylesheet import stylesheet
-from app.ui.theme import LIGHT
-from app.workers.background import BackgroundTasks
+from app.ui.look.stylesheet import stylesheet
+from app.ui.look.theme import LIGHT
+from app.ui.state.app_state import AppState, Phase
+from app.ui.state.places import Place
+from app.ui.state.run_queue import RunQueue
+from app.ui.system.preferences import Remembered
+from app.ui.window.main_window import MainWindow
+from app.ui.window.quit_guard import Quitting
+from app.workers.background_thread import BackgroundTasks
 from tests.library.made_up import made_up_step
 
 SMOOTHING_PX = 2

@@ -13,8 +13,8 @@ from PySide6.QtCore import QObject
 from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
-from app.ui import collecting as module
-from app.ui.collecting import MIDDLE, OLD, YOUNG, Collecting
+from app.ui.system import garbage_collector as module
+from app.ui.system.garbage_collector import MIDDLE, OLD, YOUNG, Collecting
 from tests.patience import PATIENCE_SECONDS
 
 MANY = 20_000

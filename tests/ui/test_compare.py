@@ -8,13 +8,13 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
-from app.core.config import TierConfig, TrainingConfig
-from app.core.paths import runs_dir
-from app.ui.places import Place
-from app.ui.run.facts import differing_settings, setting_text
-from app.ui.run.picture import as_svg
+from app.core.config.training_config import TierConfig, TrainingConfig
+from app.core.files.paths import runs_dir
+from app.ui.run.run_description import differing_settings, setting_text
+from app.ui.run.widget_export import as_svg
 from app.ui.runs.compare_view import CompareView
-from app.ui.runs.compared import NAME_LENGTH, comparing, told_apart
+from app.ui.runs.comparison import NAME_LENGTH, comparing, told_apart
+from app.ui.state.places import Place
 
 MakeRun = Callable[..., Path]
 

@@ -11,10 +11,10 @@ from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
-from app.core.config import MixedDataset, TrainingConfig
-from app.ui.data.words import DECIDE_PACE, share
-from app.ui.pages.data_page import COLUMNS, PROBLEMS, STATISTICS
-from app.ui.places import Place
+from app.core.config.training_config import MixedDataset, TrainingConfig
+from app.ui.data.data_page import COLUMNS, PROBLEMS, STATISTICS
+from app.ui.data.dataset_text import DECIDE_PACE, share
+from app.ui.state.places import Place
 
 Drop = Callable[[QWidget, Path], bool]
 

@@ -14,14 +14,14 @@ from PySide6.QtWidgets import (
 )
 from pytestqt.qtbot import QtBot
 
-from app.core.config import TrainingConfig
-from app.library.queue_file import queued
-from app.ui.edit_commands import EditCommands
-from app.ui.runs.table import make_table
+from app.core.config.training_config import TrainingConfig
+from app.library.queue_store import queued
+from app.ui.state.undo import UndoHistory
 from app.ui.tables.runs_model import RunsModel
+from app.ui.tables.table_view import make_table
 from app.ui.tables.waiting_run import waiting_runs
-from app.ui.undo import UndoHistory
-from app.ui.widgets.building import label
+from app.ui.widgets.layout import label
+from app.ui.window.edit_commands import EditCommands
 
 
 @pytest.fixture

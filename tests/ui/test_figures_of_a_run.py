@@ -14,10 +14,10 @@ from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
 from app.cli.commands import run
-from app.core import child_processes
-from app.core.config import MixedDataset
+from app.core.config.training_config import MixedDataset
 from app.core.events import LogMessage
-from app.ui.app_state import Phase
+from app.core.system import child_processes
+from app.ui.state.app_state import Phase
 
 LIMIT = 64
 

@@ -9,8 +9,8 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
-from app.ui.pages.data_page import PROBLEMS
-from app.ui.places import Place
+from app.ui.data.data_page import PROBLEMS
+from app.ui.state.places import Place
 
 
 @pytest.fixture

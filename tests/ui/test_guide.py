@@ -8,16 +8,16 @@ from PySide6.QtCore import Qt, QUrl
 from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
+from app.core.files.paths import guide_dir, reference_dir
 from app.core.guide import read_pages
-from app.core.paths import guide_dir, reference_dir
 from app.packaging.contents import resources
 from app.self_test.parts import SHIPPED
-from app.ui.appearance import Appearance
 from app.ui.guide.guide import Guide
 from app.ui.guide.guide_window import GuideWindow
-from app.ui.remembered import Remembered
-from app.ui.theme import DARK
-from app.workers.background import BackgroundTasks
+from app.ui.look.theme import DARK
+from app.ui.system.preferences import Remembered
+from app.ui.system.theme_controller import Appearance
+from app.workers.background_thread import BackgroundTasks
 
 TITLES = [
     "First run", "Your own data", "Your own model", "How it learns", "Reading the plots",

@@ -8,11 +8,11 @@ from pathlib import Path
 from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
-from app.core.paths import runs_dir
-from app.ui.idle_work import IdleWork
-from app.ui.run.opened_plots import OpenedPlots
-from app.ui.run.run_reading import read_run
-from app.ui.theme import DARK
+from app.core.files.paths import runs_dir
+from app.ui.look.theme import DARK
+from app.ui.run.lazy_plots import OpenedPlots
+from app.ui.state.run_loading import read_run
+from app.ui.system.idle_tasks import IdleWork
 from tests.patience import PATIENCE_SECONDS
 
 MakeRun = Callable[..., Path]

@@ -6,7 +6,7 @@ from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
-from app.core.paths import starter_model_dir
+from app.core.files.paths import starter_model_dir
 
 Drop = Callable[[QWidget, Path], bool]
 

@@ -8,11 +8,11 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
-from app.core.config import TierConfig, TrainingConfig
-from app.core.presets import preset
-from app.core.settings.clocks import ClockSettings
-from app.ui.app_state import AppState
+from app.core.config.clocks import ClockSettings
+from app.core.config.presets import preset
+from app.core.config.training_config import TierConfig, TrainingConfig
 from app.ui.new_run.learning_card import LearningCard
+from app.ui.state.app_state import AppState
 
 
 @pytest.fixture

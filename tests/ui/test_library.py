@@ -9,18 +9,18 @@ from pytestqt.modeltest import ModelTester
 from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
-from app.library.run_summary import Retention, RunSummary
-from app.ui.app_state import Phase
-from app.ui.export import LONGEST_NAME, shortened
-from app.ui.live_run import LiveRun
-from app.ui.places import Place
-from app.ui.remembered import Remembered
-from app.ui.run_queue import RunQueue
+from app.library.reading.run_summary import Retention, RunSummary
+from app.ui.run.adapter_export import LONGEST_NAME, shortened
 from app.ui.runs.runs_columns import DRAGGED
 from app.ui.runs.runs_view import RunsView
+from app.ui.state.app_state import Phase
+from app.ui.state.live_run import LiveRun
+from app.ui.state.places import Place
+from app.ui.state.run_queue import RunQueue
+from app.ui.system.preferences import Remembered
 from app.ui.tables.runs_model import NAME_COLUMN, STATE_COLUMN, RunsModel
-from app.workers.background import BackgroundTasks
-from app.workers.library_tasks import free_name
+from app.workers.background_thread import BackgroundTasks
+from app.workers.tasks.library import free_name
 from tests.ui.conftest import make_runs_view
 
 NOON = datetime(2026, 11, 2, 12, 0, tzinfo=UTC)
@@ -118,8 +118,8 @@ def test_a_checkpoint_is_exported_whole_and_never_over_another(
 def test_an_export_says_how_far_it_is_and_can_be_cancelled_there(
     nestling: Nestling, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.core.regular_files._PIECE_BYTES", 1)
-    monkeypatch.setattr("app.workers.background.SECONDS_BETWEEN_SHARES", 0.01)
+    monkeypatch.setattr("app.core.files.untrusted_files._PIECE_BYTES", 1)
+    monkeypatch.setattr("app.workers.background_thread.SECONDS_BETWEEN_SHARES", 0.01)
     adapter = tmp_path / "adapter"
     adapter.mkdir()
     (adapter / "adapter_config.json").write_text("{}")

@@ -15,22 +15,22 @@ from PySide6.QtGui import QImage
 from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
-from app.core.config import TierConfig, TrainingConfig
-from app.core.config_text import load_toml, to_toml
+from app.core.config.serialization import load_toml, to_toml
+from app.core.config.training_config import TierConfig, TrainingConfig
 from app.core.events import EvaluationFinished, RunFinished
-from app.core.paths import runs_dir
-from app.library.claim import Claim
-from app.library.csv_export import export_csv
-from app.library.label import Label, read_label, write_label
-from app.library.manifest import read_manifest
-from app.library.metrics import HEADER_BYTES, MetricsWriter, read_steps
-from app.library.run import RunRecorder
-from app.library.run_details import read_details
-from app.ui.app_state import Phase
-from app.ui.places import Place
+from app.core.files.paths import runs_dir
+from app.library.reading.csv_export import export_csv
+from app.library.reading.run_details import read_details
+from app.library.run.label import Label, read_label, write_label
+from app.library.run.manifest import read_manifest
+from app.library.run.metrics import HEADER_BYTES, MetricsWriter, read_steps
+from app.library.run.recorder import RunRecorder
+from app.library.run.run_lock import Claim
 from app.ui.plots.run_plots import RunPlots
-from app.ui.run.run_reading import reading
-from app.workers.deleting import deleting_runs, undoing
+from app.ui.state.app_state import Phase
+from app.ui.state.places import Place
+from app.ui.state.run_loading import reading
+from app.workers.tasks.trash_tasks import deleting_runs, undoing
 from tests.library.made_up import made_up_step, run_started, write_state
 
 MakeRun = Callable[..., Path]

@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 from PySide6.QtWidgets import QApplication
 
-from app.core.config import TrainingConfig
+from app.core.config.training_config import TrainingConfig
 from app.core.events import EvaluationFinished, RetentionMeasured
-from app.library.metrics import read_steps
-from app.library.step_records import no_steps
-from app.ui.app_state import AppState
-from app.ui.live_series import LiveSeries
-from app.ui.run.run_reading import RunToResume
+from app.library.run.metrics import read_steps
+from app.library.run.step_table import no_steps
+from app.ui.state.app_state import AppState
+from app.ui.state.live_series import LiveSeries
+from app.ui.state.run_loading import RunToResume
 from tests.conftest import write_run
 from tests.library.made_up import made_up_step, run_started
 

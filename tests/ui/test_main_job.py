@@ -10,11 +10,11 @@ from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
-from app.core.config import TrainingConfig
-from app.core.demo import demo_config
+from app.core.config.demo import demo_config
+from app.core.config.training_config import TrainingConfig
 from app.core.events import RunStarted, StageChanged
-from app.core.paths import starter_dir
-from app.ui.app_state import AppState, Phase
+from app.core.files.paths import starter_dir
+from app.ui.state.app_state import AppState, Phase
 
 Drop = Callable[[QWidget, Path], bool]
 

@@ -8,7 +8,7 @@ from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
 from app.core.events import MemoryAdvice, MemoryEstimated
-from app.core.memory_words import NO_ESTIMATE, memory_sentence
+from app.core.wording.memory import NO_ESTIMATE, memory_sentence
 
 ROOMY = MemoryEstimated(
     model_bytes=2_000_000_000,
@@ -44,7 +44,7 @@ def test_that_there_can_be_no_estimate_is_said_in_one_sentence(
     def untraceable(*_: object) -> None:
         raise TypeError("'NoneType' object is not subscriptable")
 
-    monkeypatch.setattr("app.engine.planning.memory_need", untraceable)
+    monkeypatch.setattr("app.engine.memory.preflight.memory_need", untraceable)
     state.change_config(batch_size=16)
     qtbot.waitUntil(lambda: state.is_memory_unknown)
     note = nestling.new_run.header.memory

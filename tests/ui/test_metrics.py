@@ -4,10 +4,10 @@ from pathlib import Path
 
 from pytestqt.qtbot import QtBot
 
-from app.core.config import TrainingConfig
-from app.ui.app_state import AppState
-from app.ui.run_pace import RunPace
-from app.ui.widgets.metrics import Metrics
+from app.core.config.training_config import TrainingConfig
+from app.ui.run.run_metrics import Metrics
+from app.ui.state.app_state import AppState
+from app.ui.state.run_pace import RunPace
 from tests.library.made_up import made_up_step, run_started
 
 WIDTH_PX = 570

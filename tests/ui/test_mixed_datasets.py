@@ -8,13 +8,13 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
-from app.core.columns import Columns
-from app.core.config import MixedDataset, TrainingConfig
-from app.library.remembered_columns import remember_columns
-from app.library.run_layout import LOG_FILE
-from app.ui.app_state import Phase
-from app.ui.pages.data_page import PROBLEMS
-from app.ui.places import Place
+from app.core.column_mapping import Columns
+from app.core.config.training_config import MixedDataset, TrainingConfig
+from app.library.column_mapping_store import remember_columns
+from app.library.run.layout import LOG_FILE
+from app.ui.data.data_page import PROBLEMS
+from app.ui.state.app_state import Phase
+from app.ui.state.places import Place
 from tests.ui.dropped_files import drop
 
 Write = Callable[..., Path]

@@ -14,22 +14,22 @@ from pytestqt.modeltest import ModelTester
 from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
-from app.core.config import TrainingConfig
-from app.core.paths import starter_model_dir
+from app.core.config.training_config import TrainingConfig
+from app.core.files.paths import starter_model_dir
 from app.models.catalog import list_models
 from app.models.description import ModelDescription
 from app.models.memory_rating import TrainingMemory
 from app.models.remembered_models import read_remembered_models
-from app.ui.app_state import AppState
 from app.ui.models.model_menu import ModelMenu
 from app.ui.models.models_columns import LEAST_NAME_PX, SPARED
 from app.ui.models.models_commands import ModelsCommands
 from app.ui.models.models_page import ModelsPage
-from app.ui.places import Place
+from app.ui.state.app_state import AppState
+from app.ui.state.places import Place
 from app.ui.tables.models_model import NAME_COLUMN, PARAMETERS_COLUMN, STATE_COLUMN, ModelsModel
-from app.ui.widgets.notice import Notice
-from app.workers.background import BackgroundTasks
-from app.workers.model_tasks import ListedModels
+from app.ui.widgets.notice_bar import Notice
+from app.workers.background_thread import BackgroundTasks
+from app.workers.tasks.models import ListedModels
 from tests.models.hub_cache import add_to_hub_cache
 from tests.models.made_models import write_model
 from tests.models.user_home import make_user_home

@@ -5,7 +5,7 @@ from PySide6.QtCore import QPoint
 from PySide6.QtWidgets import QPushButton, QVBoxLayout, QWidget
 from pytestqt.qtbot import QtBot
 
-from app.ui.widgets.notice import CONFIRMED_FOR_MS, MARGIN_PX, MOST_WORDS, Notice
+from app.ui.widgets.notice_bar import CONFIRMED_FOR_MS, MARGIN_PX, MOST_WORDS, Notice
 
 
 @pytest.fixture

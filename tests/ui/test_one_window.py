@@ -14,9 +14,9 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
-from app.core.paths import home_dir, runs_dir
-from app.ui.one_window import OneWindow
-from app.ui.places import Place
+from app.core.files.paths import home_dir, runs_dir
+from app.ui.state.places import Place
+from app.ui.system.single_instance import OneWindow
 from tests.patience import PATIENCE_SECONDS
 
 SECOND = """
@@ -26,7 +26,7 @@ def flock(*_):
 if "without locks" in sys.argv: fcntl.flock = flock
 from pathlib import Path
 from PySide6.QtCore import QCoreApplication
-from app.ui.one_window import OneWindow
+from app.ui.system.single_instance import OneWindow
 application = QCoreApplication([])
 one = OneWindow(Path(sys.argv[1]))
 print("first" if one.is_first else one.bring_first_forward(), flush=True)

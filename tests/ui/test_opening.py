@@ -10,8 +10,8 @@ from PySide6.QtGui import QFileOpenEvent
 from pytestqt.qtbot import QtBot
 
 from app.application import Nestling, NestlingApplication
-from app.core.paths import runs_dir
-from app.ui.places import Place
+from app.core.files.paths import runs_dir
+from app.ui.state.places import Place
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from app.ui import phrases
-from app.ui.time_left import TimeLeft
+from app.ui.look import phrases
+from app.ui.state.time_left import TimeLeft
 
 
 @pytest.mark.parametrize(

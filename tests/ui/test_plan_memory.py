@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from PySide6.QtWidgets import QApplication
 
-from app.core.config import MixedDataset, TierConfig, TrainingConfig
-from app.core.demo import demo_config
-from app.ui.app_state import AppState
-from app.ui.plan_memory import PlanMemory, remembered_plan, restored_defaults
-from app.ui.recent import MOST, Recent
-from app.ui.remembered import Remembered
-from app.workers.background import BackgroundTasks
+from app.core.config.demo import demo_config
+from app.core.config.training_config import MixedDataset, TierConfig, TrainingConfig
+from app.ui.state.app_state import AppState
+from app.ui.state.plan_memory import PlanMemory, remembered_plan, restored_defaults
+from app.ui.state.recent import MOST, Recent
+from app.ui.system.preferences import Remembered
+from app.workers.background_thread import BackgroundTasks
 
 OWN = TrainingConfig(model=Path("/models/own"), steps=700, learning_rate=2e-4)
 

@@ -12,10 +12,10 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
-from app.core.config import TierConfig, TrainingConfig
+from app.core.config.training_config import TierConfig, TrainingConfig
 from app.core.errors import InputError
-from app.core.paths import home_dir, runs_dir
-from app.library.queue_file import (
+from app.core.files.paths import home_dir, runs_dir
+from app.library.queue_store import (
     QUEUE_FILE,
     QueuedRun,
     queued,
@@ -23,11 +23,11 @@ from app.library.queue_file import (
     read_saved_queue,
     write_queue,
 )
-from app.library.run_store import list_runs
-from app.ui.app_state import Phase
-from app.ui.places import Place
-from app.ui.run_queue import RunQueue
+from app.library.reading.run_store import list_runs
 from app.ui.runs.runs_view import RunsView
+from app.ui.state.app_state import Phase
+from app.ui.state.places import Place
+from app.ui.state.run_queue import RunQueue
 from app.ui.tables.runs_model import BATCH_COLUMN, RATE_COLUMN
 from tests.ui.test_library import summary
 

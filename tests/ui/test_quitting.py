@@ -7,9 +7,9 @@ from PySide6.QtWidgets import QMessageBox
 from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
-from app.core.config import TrainingConfig
-from app.engine.evaluation import Evaluator
-from app.ui.app_state import Phase
+from app.core.config.training_config import TrainingConfig
+from app.engine.evaluation.evaluation import Evaluator
+from app.ui.state.app_state import Phase
 
 
 @pytest.fixture

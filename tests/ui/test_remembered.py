@@ -7,9 +7,9 @@ import pytest
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QApplication
 
-from app.core.paths import home_dir
-from app.ui.remembered import Remembered
-from app.workers.background import BackgroundTasks
+from app.core.files.paths import home_dir
+from app.ui.system.preferences import Remembered
+from app.workers.background_thread import BackgroundTasks
 
 
 @pytest.mark.parametrize("is_old", [True, False])

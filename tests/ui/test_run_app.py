@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.core.paths import runs_dir
+from app.core.files.paths import runs_dir
 from tests.cli.on_a_terminal import OnATerminal
 from tests.patience import PATIENCE_SECONDS
 
@@ -15,9 +15,9 @@ START = """
 import sys
 from pathlib import Path
 from app.application import run_app
-from app.core.config import TrainingConfig
+from app.core.config.training_config import TrainingConfig
 from app.core.events import StepFinished
-from app.library.run import RunRecorder
+from app.library.run.recorder import RunRecorder
 
 record = RunRecorder.record
 

@@ -11,7 +11,7 @@ from app.ui.run.result import (
     result_text,
     scores,
 )
-from app.ui.run.run_reading import read_run
+from app.ui.state.run_loading import read_run
 
 
 def test_a_result_is_what_was_measured(make_run: Callable[..., Path], tmp_path: Path) -> None:

@@ -10,12 +10,12 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
-from app.core.config import CHOICES, TierConfig, TrainingConfig
-from app.core.presets import PRESETS
-from app.core.settings.tiers import MAX_TIERS
-from app.ui.plain_text import tip
-from app.ui.widgets.setting_field import SettingField
-from app.ui.widgets.settings_form import FORM_SECTIONS
+from app.core.config.presets import PRESETS
+from app.core.config.tiers import MAX_TIERS
+from app.core.config.training_config import CHOICES, TierConfig, TrainingConfig
+from app.ui.look.plain_text import tip
+from app.ui.plan.setting_field import SettingField
+from app.ui.plan.settings_form import FORM_SECTIONS
 
 
 def test_tiers_are_added_up_to_the_limit_and_removed_down_to_one(nestling: Nestling) -> None:

@@ -8,13 +8,13 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
-from app.core.columns import Columns
-from app.core.config import MixedDataset, TrainingConfig
+from app.core.column_mapping import Columns
+from app.core.config.training_config import MixedDataset, TrainingConfig
 from app.core.events import RunStarted
-from app.library.remembered_columns import remembered_columns
-from app.ui.app_state import Phase
-from app.ui.pages.data_page import COLUMNS, PROBLEMS, STATISTICS
-from app.ui.places import Place
+from app.library.column_mapping_store import remembered_columns
+from app.ui.data.data_page import COLUMNS, PROBLEMS, STATISTICS
+from app.ui.state.app_state import Phase
+from app.ui.state.places import Place
 
 Write = Callable[..., Path]
 

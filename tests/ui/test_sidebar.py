@@ -4,9 +4,9 @@ import pytest
 from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
-from app.ui.places import Place
+from app.ui.state.places import Place
 from app.ui.widgets.name_field import NameField
-from app.ui.widgets.sidebar import Sidebar
+from app.ui.window.sidebar import Sidebar
 
 
 @pytest.fixture

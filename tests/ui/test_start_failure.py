@@ -9,10 +9,10 @@ from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication, QMessageBox
 
 from app import __main__ as program
-from app.core.bundle import has_reader
 from app.core.errors import InputError
-from app.core.paths import logs_dir
-from app.ui import start_failure
+from app.core.files.paths import logs_dir
+from app.core.system.bundle import has_reader
+from app.ui.system import start_failure
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from PySide6.QtWidgets import QApplication, QCheckBox
 
-from app.core.paths import resources_dir
-from app.ui.stylesheet import stylesheet
-from app.ui.theme import LIGHT
+from app.core.files.paths import resources_dir
+from app.ui.look.stylesheet import stylesheet
+from app.ui.look.theme import LIGHT
 
 
 @pytest.mark.parametrize("name", ["plain", "a b", "Größe", "it's", 'a"b', "p)(q", "b\\c", "日本"])
@@ -17,7 +17,7 @@ def test_drawings_are_found_in_a_folder_of_any_name(
 ) -> None:
     """What Qt can't parse it says as a warning, which fails the test."""
     shutil.copytree(resources_dir() / "style", tmp_path / name / "style")
-    monkeypatch.setattr("app.ui.stylesheet.resources_dir", lambda: tmp_path / name)
+    monkeypatch.setattr("app.ui.look.stylesheet.resources_dir", lambda: tmp_path / name)
     qapp.setStyleSheet(stylesheet(LIGHT))
     box = QCheckBox()
     box.setChecked(True)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.ui.theme import DARK, LIGHT, Theme
+from app.ui.look.theme import DARK, LIGHT, Theme
 
 GROUNDS = ("window", "sidebar", "surface", "raised", "selection")
 WORDS = ("text", "secondary_text", "accent", "success", "warning", "danger")

@@ -11,12 +11,12 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
-from app.core.config import MixedDataset
-from app.core.paths import starter_model_dir
-from app.data.fingerprint import HASHING
-from app.data.token_store import stores_dir
-from app.ui.app_state import Phase
-from app.ui.places import Place
+from app.core.config.training_config import MixedDataset
+from app.core.files.paths import starter_model_dir
+from app.data.files.fingerprint import HASHING
+from app.data.tokenizing.store import stores_dir
+from app.ui.state.app_state import Phase
+from app.ui.state.places import Place
 
 HASHED = HASHING / (1 + HASHING) + 1e-6
 """The share done once the file is hashed, which is done anew each time."""
@@ -91,7 +91,7 @@ def test_a_run_goes_on_where_the_page_was(
     nestling: Nestling, large: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One that needs all rows before it begins."""
-    monkeypatch.setattr("app.data.early_data.LEAST_BYTES", 2**40)
+    monkeypatch.setattr("app.data.training_set.early_data.LEAST_BYTES", 2**40)
     work = nestling.data_work.tokenisation
     nestling.state.change_config(steps=1, batch_size=1, validation_share=0.0)
     nestling.state.change_config(mask_prompt=False)

@@ -13,16 +13,16 @@ from PySide6.QtGui import QGuiApplication
 from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
-from app.core.answers import AnswerEnded, Sampling, TextAdded
-from app.core.config import TierConfig, TrainingConfig
-from app.core.paths import runs_dir
-from app.engine.trainer import train
-from app.ui.app_state import Phase
-from app.ui.pages.try_page import EMPTY, LOOKING, READY, TALK, TryPage
-from app.ui.places import Place
-from app.ui.run.facts import base_model_facts
-from app.ui.run.run_reading import read_run
-from app.ui.trying.trial import IN_PROGRESS
+from app.core.config.training_config import TierConfig, TrainingConfig
+from app.core.files.paths import runs_dir
+from app.core.generation_events import AnswerEnded, Sampling, TextAdded
+from app.engine.training.trainer import train
+from app.ui.playground.chat_session import IN_PROGRESS
+from app.ui.playground.playground_page import EMPTY, LOOKING, READY, TALK, TryPage
+from app.ui.run.run_description import base_model_facts
+from app.ui.state.app_state import Phase
+from app.ui.state.places import Place
+from app.ui.state.run_loading import read_run
 from tests.conftest import write_chats
 from tests.homes import copied_run, train_at_home
 from tests.other_base_models import CHANGES, copied_model

@@ -22,13 +22,13 @@ from PySide6.QtWidgets import (
 from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
-from app.core.paths import home_dir, runs_dir
-from app.core.version import version_line
-from app.ui.appearance import Look
-from app.ui.errors_shown import ErrorSink
-from app.ui.places import Place
-from app.ui.theme import DARK, LIGHT, Theme
-from app.workers.background import Failure
+from app.core.files.paths import home_dir, runs_dir
+from app.core.system.version import version_line
+from app.ui.look.theme import DARK, LIGHT, Theme
+from app.ui.state.places import Place
+from app.ui.system.error_dialog import ErrorSink
+from app.ui.system.theme_controller import Look
+from app.workers.background_thread import Failure
 
 
 def test_every_control_has_a_name_for_voice_over(nestling: Nestling) -> None:
@@ -105,7 +105,7 @@ def test_what_is_remembered_is_never_written_in_the_gui_thread(
             writers.add(threading.get_ident())
             super().sync()
 
-    monkeypatch.setattr("app.ui.remembered.QSettings", Watched)
+    monkeypatch.setattr("app.ui.system.preferences.QSettings", Watched)
     nestling.appearance.choose(Look.DARK)
     qtbot.waitUntil(lambda: stored().value("appearance") == "dark")
     assert writers

@@ -6,9 +6,9 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from app.core.errors import InputError
-from app.workers import background as background_module
-from app.workers.background import BackgroundTasks, Failure
-from app.workers.library_tasks import checking_model
+from app.workers import background_thread as background_module
+from app.workers.background_thread import BackgroundTasks, Failure
+from app.workers.tasks.library import checking_model
 from tests.patience import PATIENCE_SECONDS
 
 

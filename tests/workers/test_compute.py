@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from pytestqt.qtbot import QtBot
 
-from app.workers.compute import NICENESS, ComputeThread
+from app.workers.compute_thread import NICENESS, ComputeThread
 from app.workers.job import JobEnded, JobPaused, JobResumed, JobStarted, JobYielded
 
 ShouldStop = Callable[[], bool]

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from app.core.columns import Columns
-from app.engine.loading import load_tokenizer
-from app.library.remembered_columns import remember_columns
-from app.workers.data_jobs import (
+from app.core.column_mapping import Columns
+from app.engine.model.loading import load_tokenizer
+from app.library.column_mapping_store import remember_columns
+from app.workers.jobs.datasets import (
     Inspected,
     Inspecting,
     ModelTokenizer,
@@ -17,8 +17,8 @@ from app.workers.data_jobs import (
     Tokenised,
     Tokenising,
 )
-from app.workers.look_jobs import Looked, Looking, Page, Rendering
-from app.workers.store_jobs import Measuring, NamingLongRows, ShowingRows, Split
+from app.workers.jobs.preview import Looked, Looking, Page, Rendering
+from app.workers.jobs.tokens import Measuring, NamingLongRows, ShowingRows, Split
 from tests.other_base_models import copied_model
 
 
@@ -94,9 +94,9 @@ def test_any_row_of_a_store_is_shown_and_all_are_measured(
 def test_a_run_finds_the_store_that_was_made(
     chat_file: Path, key: ModelTokenizer, tiny_model: Path
 ) -> None:
-    from app.data.dataset_files import find_files
-    from app.data.token_store import RowSettings
-    from app.data.training_data import DataSettings, opening_data
+    from app.data.files.dataset_files import find_files
+    from app.data.tokenizing.store import RowSettings
+    from app.data.training_set.training_data import DataSettings, opening_data
 
     tokenised(chat_file, key)
     rows = RowSettings(mask_prompt=True, replies="every")
@@ -108,10 +108,10 @@ def test_a_run_finds_the_store_that_was_made(
 def test_a_run_finds_the_store_of_rows_with_today_s_date(
     chat_file: Path, tiny_model: Path, tmp_path: Path
 ) -> None:
-    from app.data.dataset_files import find_files
-    from app.data.template_day import with_day
-    from app.data.token_store import RowSettings
-    from app.data.training_data import DataSettings, opening_data
+    from app.data.chat.template_day import with_day
+    from app.data.files.dataset_files import find_files
+    from app.data.tokenizing.store import RowSettings
+    from app.data.training_set.training_data import DataSettings, opening_data
 
     model = copied_model(tiny_model, tmp_path / "base")
     template = model / "chat_template.jinja"

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from app.core.config import MixedDataset, TierConfig, TrainingConfig
+from app.core.config.training_config import MixedDataset, TierConfig, TrainingConfig
 from app.core.errors import InputError
 from app.core.events import CheckpointSaved, MemoryEstimated, StepFinished
-from app.workers.data_jobs import ModelTokenizer, Reading, StoredSet, Tokenising
-from app.workers.engine_jobs import (
+from app.workers.jobs.datasets import ModelTokenizer, Reading, StoredSet, Tokenising
+from app.workers.jobs.training import (
     CheckpointRequest,
     KnownRows,
     PlanRefused,

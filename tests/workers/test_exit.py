@@ -8,9 +8,9 @@ TRAIN_AND_LEAVE = """
 import sys
 from pathlib import Path
 from PySide6.QtCore import QCoreApplication, QTimer
-from app.core.config import TrainingConfig
-from app.workers.compute import ComputeThread
-from app.workers.engine_jobs import CheckpointRequest, training
+from app.core.config.training_config import TrainingConfig
+from app.workers.compute_thread import ComputeThread
+from app.workers.jobs.training import CheckpointRequest, training
 
 application = QCoreApplication([])
 compute = ComputeThread()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from app.core.errors import InputError
-from app.core.interrupting import interruptible
+from app.core.system.interruption import interruptible
 from app.workers.job import Job, JobEnded, JobNotice, JobPaused, JobResumed, JobStarted, JobYielded
 from tests.patience import PATIENCE_SECONDS, patience
 

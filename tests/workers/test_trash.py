@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from app.core.errors import InputError
-from app.workers.trash import Removed, put_back, to_trash
+from app.workers.tasks.trash import Removed, put_back, to_trash
 
 MakeRun = Callable[..., Path]
 
@@ -39,7 +39,7 @@ def rename_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     def rename(*_: object) -> None:
         raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
 
-    monkeypatch.setattr("app.workers.trash.os.rename", rename)
+    monkeypatch.setattr("app.workers.tasks.trash.os.rename", rename)
 
 
 def test_from_another_disk_it_is_copied_back(
@@ -66,7 +66,7 @@ def test_a_copy_back_that_fails_leaves_it_in_the_trash_and_nothing_half_made(
         target.touch()
         return FullDisk()
 
-    monkeypatch.setattr("app.core.regular_files.create_file", created)
+    monkeypatch.setattr("app.core.files.untrusted_files.create_file", created)
     refused, problem = put_back([one])
     assert refused == (one,)
     assert "disk is full" in problem

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from pytestqt.qtbot import QtBot
 
-from app.core.answers import AnswerEnded, Chat, CheckpointLoaded, Sampling, Tried
-from app.core.config import TierConfig, TrainingConfig
+from app.core.config.training_config import TierConfig, TrainingConfig
 from app.core.errors import InputError
 from app.core.events import StageChanged
-from app.workers.compute import ComputeThread
+from app.core.generation_events import AnswerEnded, Chat, CheckpointLoaded, Sampling, Tried
+from app.workers.compute_thread import ComputeThread
 from app.workers.job import JobEnded, JobYielded
-from app.workers.trying import HeldModel
+from app.workers.jobs.generation import HeldModel
 from tests.conftest import write_chats
 
 ASKED = Chat("What is 1 plus 1?"), Sampling(max_tokens=2)
@@ -27,7 +27,7 @@ def never() -> bool:
 @pytest.fixture(scope="module")
 def run_dir(make_model: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two checkpoints of a run on a base of some megabytes."""
-    from app.engine.trainer import train
+    from app.engine.training.trainer import train
 
     folder = tmp_path_factory.mktemp("run")
     write_chats(folder / "chats.jsonl", 12)
@@ -40,7 +40,7 @@ def run_dir(make_model: Callable[..., Path], tmp_path_factory: pytest.TempPathFa
 
 @pytest.fixture
 def tried(run_dir: Path) -> Tried:
-    from app.library.manifest import read_manifest
+    from app.library.run.manifest import read_manifest
 
     model = Path(read_manifest(run_dir)["config"]["model"])
     return Tried(model, run_dir / "checkpoints" / "step-000001")
@@ -49,8 +49,8 @@ def tried(run_dir: Path) -> Tried:
 def test_loading_is_stopped_between_two_parts_of_the_weights(
     tried: Tried, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.engine.loading._PIECE_BYTES", 1000)
-    monkeypatch.setattr("app.engine.stopping.SECONDS_BETWEEN_STAGES", 0.0)
+    monkeypatch.setattr("app.engine.model.loading._PIECE_BYTES", 1000)
+    monkeypatch.setattr("app.engine.runtime.stopping.SECONDS_BETWEEN_STAGES", 0.0)
     held, events = HeldModel(), []
     for event in held.answering(tried, *ASKED)(lambda: len(events) == 3):
         events.append(event)
@@ -116,7 +116,7 @@ def test_freeing_gives_the_memory_back(tried: Tried, compute: ComputeThread, qtb
     compute.job_ended.connect(ended.append)
 
     def measuring(_: Callable[[], bool]) -> Iterator[object]:
-        from app.engine.mlx_gateway import import_mlx
+        from app.engine.runtime.mlx_gateway import import_mlx
 
         mx = import_mlx()
         gc.collect()

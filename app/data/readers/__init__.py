@@ -10,7 +10,6 @@ from pathlib import Path
 
 from app.core.errors import InputError
 from app.data.examples import RowProblem
-from app.data.place import Place
 from app.data.readers.arrow import arrow_rows
 from app.data.readers.formats import FileFormat, file_format
 from app.data.readers.json_lines import json_lines
@@ -19,6 +18,7 @@ from app.data.readers.parquet import parquet_rows
 from app.data.readers.passages import passages
 from app.data.readers.source import ShareRead
 from app.data.readers.tables import table_rows
+from app.data.row_location import Place
 
 __all__ = ["Row", "ShareRead", "read_rows"]
 

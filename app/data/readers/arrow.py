@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from app.data.examples import BrokenFile, RowProblem
-from app.data.place import WHOLE_FILE, Place
 from app.data.readers.parquet import BATCH_ROWS, batch_values, seekable
 from app.data.readers.source import ShareRead, opened
+from app.data.row_location import WHOLE_FILE, Place
 
 _MAGIC = b"ARROW1"
 """Of the form that has a footer; the other is a stream."""

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from app.data.examples import RowProblem
-from app.data.place import Place
 from app.data.readers.source import ShareRead
 from app.data.readers.strict_json import BadJson, StrictJson
 from app.data.readers.text import TOO_BIG, Text, opened_text
+from app.data.row_location import Place
 
 
 def json_lines(

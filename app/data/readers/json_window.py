@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterator
 
 from app.data.examples import BrokenFile, ProblemKind, RowProblem
-from app.data.place import Place
 from app.data.readers.strict_json import BadJson, StrictJson, words
 from app.data.readers.text import MAX_ROW, TOO_BIG, Text
+from app.data.row_location import Place
 
 _READ_CHARACTERS = 2**18
 _SPACE = re.compile(r"[ \t\r\n]*")

@@ -11,11 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from app.core.error_text import error_text
+from app.core.text.foreign_errors import error_text
 from app.data.examples import BrokenFile, RowProblem
-from app.data.place import WHOLE_FILE, Place
 from app.data.readers.source import GZIP_MAGIC, ShareRead, opened
 from app.data.readers.text import MAX_ROW, TOO_BIG
+from app.data.row_location import WHOLE_FILE, Place
 
 _MAGIC = b"PAR1"
 BATCH_ROWS = 32

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from app.data.examples import BrokenFile, RowProblem
-from app.data.place import WHOLE_FILE, Place
 from app.data.readers.other_text import LOOKED_AT, other_format
 from app.data.readers.source import ShareRead
 from app.data.readers.text import TOO_BIG, Text, opened_text
+from app.data.row_location import WHOLE_FILE, Place
 
 PASSAGE_CHARACTERS = 2000
 

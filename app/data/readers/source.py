@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from app.core.error_text import error_text
 from app.core.errors import PUT_BACK, InputError
+from app.core.text.foreign_errors import error_text
 from app.data.examples import BrokenFile, RowProblem
-from app.data.place import WHOLE_FILE
+from app.data.row_location import WHOLE_FILE
 
 READ_BYTES = 2**20
 GZIP_MAGIC = b"\x1f\x8b"

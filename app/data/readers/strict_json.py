@@ -4,7 +4,7 @@ import json
 import re
 from typing import Any
 
-from app.core.parsing import MAX_DEPTH, depth_of, json_words
+from app.core.files.parsing import MAX_DEPTH, depth_of, json_words
 from app.data.examples import ProblemKind
 
 # An escaped surrogate is the only way for text that UTF-8 can't hold to come out of valid UTF-8.

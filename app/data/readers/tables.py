@@ -7,11 +7,11 @@ import csv
 from collections.abc import Iterator
 from pathlib import Path
 
-from app.core.error_text import error_text
+from app.core.text.foreign_errors import error_text
 from app.data.examples import BrokenFile, RowProblem
-from app.data.place import Place
 from app.data.readers.source import ShareRead
 from app.data.readers.text import MAX_ROW, TOO_BIG, Text, opened_text
+from app.data.row_location import Place
 
 _DELIMITERS = ",;\t|"
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import BinaryIO, TextIO
 
 from app.data.examples import RowProblem
-from app.data.place import WHOLE_FILE, Place
 from app.data.readers.source import READ_BYTES, ShareRead, opened
+from app.data.row_location import WHOLE_FILE, Place
 
 MAX_ROW = 16 * 2**20
 """Characters of a row. Longer ones are no training examples: a whole file, most likely."""

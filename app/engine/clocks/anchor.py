@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from app.engine.mlx_gateway import import_mlx
-from app.engine.optimizer import Arrays, OptimizerState
-from app.engine.tiers import TierPlan
+from app.engine.runtime.mlx_gateway import import_mlx
+from app.engine.tiers.optimizer import Arrays, OptimizerState
+from app.engine.tiers.plan import TierPlan
 
 _BETA_2 = 0.999
 

@@ -4,13 +4,13 @@ from collections.abc import Generator
 from pathlib import Path
 
 from app.core.events import Event
-from app.core.paths import general_text_file
-from app.data.dataset_files import find_files
-from app.data.token_rows import TokenView
-from app.data.token_store import RowSettings
-from app.data.training_data import DataSettings, opening_data
-from app.engine.loading import BaseModel
-from app.engine.stopping import in_stage
+from app.core.files.paths import general_text_file
+from app.data.files.dataset_files import find_files
+from app.data.tokenizing.store import RowSettings
+from app.data.tokens.rows import TokenView
+from app.data.training_set.training_data import DataSettings, opening_data
+from app.engine.model.loading import BaseModel
+from app.engine.runtime.stopping import in_stage
 
 MOST_TOKENS = 128
 """Of a text: most tokenizers need about 100."""

@@ -9,12 +9,12 @@ from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from app.core.config import TrainingConfig
+from app.core.config.training_config import TrainingConfig
 from app.core.events import Event, LogMessage
-from app.data.token_digest import tokens_digest
-from app.engine.batches import Batch, Batches, BatchShape
+from app.data.tokens.digest import tokens_digest
+from app.engine.batches.batches import Batch, Batches, BatchShape
 from app.engine.clocks.general_text import opening_general_text
-from app.engine.loading import BaseModel
+from app.engine.model.loading import BaseModel
 
 _SHAPES = 2
 _STREAM = 11

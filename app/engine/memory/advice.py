@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from app.core.config import TrainingConfig
+from app.core.config.training_config import TrainingConfig
 from app.core.errors import AppError
 from app.core.events import MemoryAdvice
-from app.core.interrupting import StoppedEarly
-from app.engine.batches import BatchShape
+from app.core.system.interruption import StoppedEarly
+from app.engine.batches.batches import BatchShape
 from app.engine.memory.estimate import DOUBT, MemoryNeed
 
 SHORTEST = 128

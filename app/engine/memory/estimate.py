@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from typing import Any
 
-from app.core.config import TrainingConfig
+from app.core.config.training_config import TrainingConfig
 from app.core.events import MemoryVerdict
-from app.engine.batches import BatchShape
-from app.engine.lora import trainable
+from app.engine.batches.batches import BatchShape
 from app.engine.memory.step import step_bytes
-from app.engine.mlx_gateway import CACHE_LIMIT_BYTES, compiles
+from app.engine.model.adapter_parameters import trainable
+from app.engine.runtime.mlx_gateway import CACHE_LIMIT_BYTES, compiles
 
 KEPT_COPIES = 4
 """Of the adapter's numbers, beside the adapter: both moments, pending gradients, the start."""

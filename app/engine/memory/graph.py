@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
-from app.engine.custom_gradients import tracing
-from app.engine.mlx_gateway import import_mlx
+from app.engine.runtime.custom_gradients import tracing
+from app.engine.runtime.mlx_gateway import import_mlx
 
 
 @dataclass(frozen=True)

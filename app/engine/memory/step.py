@@ -6,11 +6,16 @@ each kind are traced, and the others counted.
 
 from typing import Any
 
-from app.engine.attention import attention_in_chunks
-from app.engine.batches import BatchShape
-from app.engine.head import likely_head
+from app.engine.batches.batches import BatchShape
+from app.engine.execution.attention import attention_in_chunks
+from app.engine.execution.sequence_packing import attention_within
+from app.engine.memory.eval_simulator import peak_bytes
 from app.engine.memory.graph import Graph, traced
-from app.engine.memory.layers import (
+from app.engine.memory.loss_gradient import pull_of_hidden, pull_of_logits
+from app.engine.memory.trace_key import likeness
+from app.engine.model.lm_head import likely_head
+from app.engine.model.module_paths import layers_of, module_at
+from app.engine.model.traced_layers import (
     Call,
     calls_of_layers,
     layer_kinds,
@@ -19,13 +24,8 @@ from app.engine.memory.layers import (
     recorded,
     taught,
 )
-from app.engine.memory.likeness import likeness
-from app.engine.memory.loss import pull_of_hidden, pull_of_logits
-from app.engine.memory.replay import peak_bytes
-from app.engine.memory_bound import ROOM
-from app.engine.mlx_gateway import compiles, import_mlx
-from app.engine.module_paths import layers_of, module_at
-from app.engine.packing import attention_within
+from app.engine.runtime.mlx_gateway import compiles, import_mlx
+from app.engine.runtime.run_ahead_limit import ROOM
 
 TRACED_OF_A_KIND = 2
 """From here on each further layer of a kind adds the same."""
@@ -110,7 +110,7 @@ class _Trace:
 
     def peak(self, kept: set[int], with_loss: bool) -> int:
         graph = self.graph(kept, with_loss)
-        if self._recompute and compiles():  # then app.engine.memory_bound lets nothing run ahead
+        if self._recompute and compiles():  # then run_ahead_limit.py lets nothing run ahead
             return int(ROOM * peak_bytes(graph, in_flight=0))
         return peak_bytes(graph)
 

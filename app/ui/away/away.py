@@ -9,12 +9,12 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Qt, Signal, Slot
 from PySide6.QtWidgets import QApplication
 
-from app.ui.app_state import AppState, Phase
 from app.ui.away.dock import Dock
 from app.ui.away.notifications import Notifications
 from app.ui.away.sleep_guard import SleepGuard
-from app.ui.live_run import LiveRun
-from app.ui.remembered import Remembered
+from app.ui.state.app_state import AppState, Phase
+from app.ui.state.live_run import LiveRun
+from app.ui.system.preferences import Remembered
 
 _KEY = "away/notify"
 

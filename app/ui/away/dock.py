@@ -6,7 +6,7 @@ Qt has no Dock progress; it does put the application's icon into the Dock while 
 from PySide6.QtCore import QObject, QRectF, Qt
 from PySide6.QtGui import QColor, QGuiApplication, QIcon, QPainter, QPixmap
 
-from app.ui.theme import DARK
+from app.ui.look.theme import DARK
 
 SIDE_PX = 256
 _BAR = QRectF(28, 188, 200, 26)

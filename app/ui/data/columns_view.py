@@ -5,22 +5,22 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QGridLayout, QScrollArea, QVBoxLayout, QWidget
 
-from app.core.columns import ROLES, Columns, parse_columns
+from app.core.column_mapping import ROLES, Columns, parse_columns
 from app.core.errors import InputError
-from app.ui.app_state import AppState
 from app.ui.data.datasets import Datasets
 from app.ui.data.preview import Preview
-from app.ui.data.rows_text import RowsText
-from app.ui.theme import Theme
-from app.ui.widgets.building import GRID_PX, ElidedLabel, button, enable, label, message, row, say
-from app.ui.widgets.fields import CalmComboBox
-from app.workers.data_jobs import Reading
+from app.ui.data.rendered_rows import RowsText
+from app.ui.look.theme import Theme
+from app.ui.state.app_state import AppState
+from app.ui.widgets.inputs import CalmComboBox
+from app.ui.widgets.layout import GRID_PX, ElidedLabel, button, enable, label, message, row, say
 from app.workers.data_process import DataProcess
 from app.workers.job import JobEnded
-from app.workers.look_jobs import Looked, Looking
+from app.workers.jobs.datasets import Reading
+from app.workers.jobs.preview import Looked, Looking
 
 if TYPE_CHECKING:
-    from app.data.first_rows import ColumnSample
+    from app.data.inspection.head_rows import ColumnSample
 
 TRIED_ROWS = 3
 HOW = (

@@ -2,13 +2,13 @@
 
 from PySide6.QtWidgets import QButtonGroup, QGridLayout, QHBoxLayout, QPushButton, QWidget
 
-from app.ui import phrases
-from app.ui.app_state import AppState
+from app.ui.data.dataset_text import SHORT_NAME
 from app.ui.data.datasets import Datasets
-from app.ui.data.words import SHORT_NAME
-from app.ui.plain_text import set_caption, set_tip
-from app.ui.run_dataset import RunDataset
-from app.ui.widgets.building import restyle
+from app.ui.look import phrases
+from app.ui.look.plain_text import set_caption, set_tip
+from app.ui.state.app_state import AppState
+from app.ui.state.run_dataset import RunDataset
+from app.ui.widgets.layout import restyle
 
 A_ROW = 3
 _LEAST_PX = 80

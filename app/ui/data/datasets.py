@@ -4,12 +4,12 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal, Slot
 
-from app.core.columns import Columns
-from app.ui.app_state import AppState
-from app.ui.intake import Intake
-from app.ui.mix_intake import MixIntake
-from app.ui.run_dataset import RunDataset
-from app.workers.data_jobs import Reading
+from app.core.column_mapping import Columns
+from app.ui.data.intake import Intake
+from app.ui.data.mix_intake import MixIntake
+from app.ui.state.app_state import AppState
+from app.ui.state.run_dataset import RunDataset
+from app.workers.jobs.datasets import Reading
 
 
 class Datasets(QObject):

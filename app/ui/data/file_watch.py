@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Qt, QTimer, Signal, Slot
 
-from app.ui.app_state import AppState
 from app.ui.data.datasets import Datasets
-from app.ui.run_dataset import RunDataset
+from app.ui.state.app_state import AppState
+from app.ui.state.run_dataset import RunDataset
 from app.workers.data_process import DataProcess
-from app.workers.look_jobs import LookingAtFiles
+from app.workers.jobs.preview import LookingAtFiles
 
 if TYPE_CHECKING:
-    from app.data.file_states import FileStates
+    from app.data.files.file_states import FileStates
 
 LOOK_EVERY_MS = 1500
 

@@ -8,7 +8,8 @@ import pyqtgraph as pg
 from PySide6.QtCore import QEvent, QSize, Qt, Signal
 from PySide6.QtGui import QWheelEvent
 
-from app.data.length_curves import LengthCurves
+from app.data.training_set.length_distribution import LengthCurves
+from app.ui.look.theme import LIGHT, Theme
 from app.ui.plots.style import (
     RIGHT_PX,
     STEP_AXIS_PX,
@@ -19,7 +20,6 @@ from app.ui.plots.style import (
     small_font,
     style_axis,
 )
-from app.ui.theme import LIGHT, Theme
 
 BARS_AN_OCTAVE = 6
 LEAST_LIMIT, MOST_LIMIT = 8, 1_000_000

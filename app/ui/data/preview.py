@@ -5,20 +5,20 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
-from app.core.config import TrainingConfig
-from app.ui.app_state import AppState
+from app.core.config.training_config import TrainingConfig
 from app.ui.data.datasets import Datasets
-from app.ui.data.tokenisation import Tokenisation
-from app.ui.data.tokenizer_source import TokenizerSource
-from app.ui.run_dataset import RunDataset
-from app.workers.data_jobs import Tokenised
+from app.ui.data.tokenization import Tokenisation
+from app.ui.data.tokenizer_loader import TokenizerSource
+from app.ui.state.app_state import AppState
+from app.ui.state.run_dataset import RunDataset
 from app.workers.data_process import DataProcess
 from app.workers.job import JobEnded
-from app.workers.look_jobs import Looked, Looking, LookingFurther, Page, Reached, Rendering
-from app.workers.store_jobs import ShowingRows, Split
+from app.workers.jobs.datasets import Tokenised
+from app.workers.jobs.preview import Looked, Looking, LookingFurther, Page, Reached, Rendering
+from app.workers.jobs.tokens import ShowingRows, Split
 
 if TYPE_CHECKING:
-    from app.data.preview import PreviewRow
+    from app.data.inspection.row_rendering import PreviewRow
 
 HEAD_ROWS = 40
 """So many are looked at first: what tells columns from their values, and the first pages."""

@@ -7,21 +7,21 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QGuiApplication, QKeySequence, QShortcut
 from PySide6.QtWidgets import QAbstractItemView, QCheckBox, QStackedWidget, QVBoxLayout, QWidget
 
-from app.core.config import config_field
-from app.ui.app_state import AppState
+from app.core.config.training_config import config_field
 from app.ui.data.datasets import Datasets
-from app.ui.data.figures import Figures
-from app.ui.desktop import REVEAL_LABEL
-from app.ui.plain_text import set_tip
-from app.ui.runs.table import make_table
+from app.ui.data.statistics_loader import Figures
+from app.ui.look.plain_text import set_tip
+from app.ui.look.theme import Theme
+from app.ui.state.app_state import AppState
+from app.ui.system.file_manager import REVEAL_LABEL
 from app.ui.tables.problems_model import REASON_COLUMN, ProblemsModel, kind_words
-from app.ui.theme import Theme
-from app.ui.widgets.building import GRID_PX, button, column, enable, label, row
-from app.ui.widgets.fields import CalmComboBox
+from app.ui.tables.table_view import make_table
+from app.ui.widgets.inputs import CalmComboBox
+from app.ui.widgets.layout import GRID_PX, button, column, enable, label, row
 
 if TYPE_CHECKING:
     from app.data.examples import RowProblem
-    from app.data.inspection import DatasetFacts
+    from app.data.inspection.inspection import DatasetFacts
 
 _TWO_LINES_PX = 44
 """The height of a row: most sentences need no more in a window of the least size."""
@@ -118,7 +118,7 @@ class ProblemsView(QWidget):
         if facts is None:
             return [], {}
         if statistics is not None:
-            from app.data.measured import with_names, without_guesses
+            from app.data.training_set.measured import with_names, without_guesses
 
             noted = with_names(statistics.noted, facts)
             facts = without_guesses(facts)

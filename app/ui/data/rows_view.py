@@ -5,10 +5,10 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.ui.data.datasets import Datasets
 from app.ui.data.preview import Preview
-from app.ui.data.rows_text import Legend, RowsText
-from app.ui.theme import Theme
-from app.ui.widgets.building import GRID_PX, ElidedLabel, button, label, message, row, say
-from app.ui.widgets.fields import CalmComboBox, CalmSpinBox
+from app.ui.data.rendered_rows import Legend, RowsText
+from app.ui.look.theme import Theme
+from app.ui.widgets.inputs import CalmComboBox, CalmSpinBox
+from app.ui.widgets.layout import GRID_PX, ElidedLabel, button, label, message, row, say
 
 _MOST_ROWS = 2**31 - 1
 ROWS_A_PAGE = {"1": "1 row", "5": "5 rows", "20": "20 rows"}

@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QSlider, QVBoxLayout, QWidget
 
-from app.core.config import TrainingConfig
-from app.ui import phrases
-from app.ui.app_state import AppState
+from app.core.config.training_config import TrainingConfig
+from app.ui.data.dataset_text import SHORT_NAME
 from app.ui.data.datasets import Datasets
-from app.ui.data.figures import Figures
-from app.ui.data.words import SHORT_NAME
-from app.ui.plain_text import set_tip
-from app.ui.run_dataset import RunDataset
-from app.ui.widgets.building import button, card, label, row
-from app.ui.widgets.setting_field import SettingField
+from app.ui.data.statistics_loader import Figures
+from app.ui.look import phrases
+from app.ui.look.plain_text import set_tip
+from app.ui.plan.setting_field import SettingField
+from app.ui.state.app_state import AppState
+from app.ui.state.run_dataset import RunDataset
+from app.ui.widgets.layout import button, card, label, row
 
 if TYPE_CHECKING:
-    from app.data.data_statistics import DataStatistics
-    from app.data.inspection import DatasetFacts
+    from app.data.inspection.inspection import DatasetFacts
+    from app.data.training_set.statistics import DataStatistics
 
 MOST_PERCENT = 50
 _STEPS_A_PERCENT = 2

@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QStackedWidget, QVBoxLayout, QWidget
 
-from app.core.config import TrainingConfig
-from app.ui.app_state import AppState
+from app.core.config.training_config import TrainingConfig
+from app.ui.data.dataset_text import figures as counted_figures
+from app.ui.data.dataset_text import length_sentence, run_figures
 from app.ui.data.datasets import Datasets
-from app.ui.data.figure_list import FigureList
-from app.ui.data.figures import Figures
 from app.ui.data.split_card import SplitCard
-from app.ui.data.tokenisation import Tokenisation
-from app.ui.data.words import figures as counted_figures
-from app.ui.data.words import length_sentence, run_figures
-from app.ui.theme import LIGHT, Theme
-from app.ui.widgets.building import GRID_PX, card, label, row
-from app.ui.widgets.setting_field import SettingField
+from app.ui.data.statistic_list import FigureList
+from app.ui.data.statistics_loader import Figures
+from app.ui.data.tokenization import Tokenisation
+from app.ui.look.theme import LIGHT, Theme
+from app.ui.plan.setting_field import SettingField
+from app.ui.state.app_state import AppState
+from app.ui.widgets.layout import GRID_PX, card, label, row
 
 if TYPE_CHECKING:
-    from app.data.data_statistics import DataStatistics
+    from app.data.training_set.statistics import DataStatistics
     from app.ui.data.length_plot import LengthPlot
 
 

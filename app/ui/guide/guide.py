@@ -4,9 +4,9 @@ from PySide6.QtCore import QObject, QUrl
 from PySide6.QtWidgets import QWidget
 
 from app.core.guide import read_guide
-from app.ui import desktop
-from app.ui.appearance import Appearance
 from app.ui.guide.guide_window import GuideWindow
+from app.ui.system import file_manager
+from app.ui.system.theme_controller import Appearance
 
 
 class Guide(QObject):
@@ -40,4 +40,4 @@ class Guide(QObject):
 
 
 def _open_web(url: QUrl) -> None:
-    desktop.open_web(url)
+    file_manager.open_web(url)

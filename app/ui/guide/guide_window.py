@@ -8,8 +8,8 @@ from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QListWidget, QVBoxLayout, 
 
 from app.core.guide import Page
 from app.ui.guide.page_view import PageView
-from app.ui.theme import Theme
-from app.ui.widgets.building import GRID_PX, label
+from app.ui.look.theme import Theme
+from app.ui.widgets.layout import GRID_PX, label
 
 SIZE_PX, MINIMUM_PX, PAGES_PX = (900, 660), (640, 420), 248
 

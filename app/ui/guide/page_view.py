@@ -17,7 +17,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QTextBrowser, QTextEdit
 
 from app.core.guide import Page, beginning
-from app.ui.theme import LIGHT, Theme
+from app.ui.look.theme import LIGHT, Theme
 
 TEXT_PX, LINE_PERCENT, MARGIN_PX = 14, 130, 28
 _HEADINGS_PX = {1: 24, 2: 16}

@@ -14,11 +14,11 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.core.one_line import one_line
+from app.core.text.one_line import one_line
 from app.models.text import HOW_RATED, UNKNOWN, context_text, memory_text, parameters_text
-from app.ui import phrases
-from app.ui.desktop import REVEAL_LABEL
-from app.ui.widgets.building import (
+from app.ui.look import phrases
+from app.ui.system.file_manager import REVEAL_LABEL
+from app.ui.widgets.layout import (
     GRID_PX,
     LEAST_WRAPPED_PX,
     ElidedLabel,

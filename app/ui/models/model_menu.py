@@ -8,9 +8,9 @@ from PySide6.QtCore import QObject, QPoint, Signal, Slot
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QMenu, QWidget
 
-from app.core.one_line import one_line
-from app.ui.app_state import AppState
+from app.core.text.one_line import one_line
 from app.ui.models.models_page import ModelsPage
+from app.ui.state.app_state import AppState
 
 MOST_OFFERED = 8
 _MOST_CHARACTERS = 60

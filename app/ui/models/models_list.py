@@ -8,13 +8,13 @@ from PySide6.QtCore import QPoint, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QGuiApplication, QKeySequence, QResizeEvent, QShortcut
 from PySide6.QtWidgets import QBoxLayout, QMenu, QTableView, QVBoxLayout, QWidget
 
-from app.ui.desktop import REVEAL_LABEL
+from app.ui.look.theme import Theme
 from app.ui.models.model_details import ModelDetails
 from app.ui.models.models_columns import ModelsColumns
-from app.ui.runs.table import make_table
+from app.ui.system.file_manager import REVEAL_LABEL
 from app.ui.tables.models_model import NAME_COLUMN, ModelsFilter, ModelsModel
-from app.ui.theme import Theme
-from app.ui.widgets.building import GRID_PX, label
+from app.ui.tables.table_view import make_table
+from app.ui.widgets.layout import GRID_PX, label
 
 if TYPE_CHECKING:
     from app.models.description import ModelDescription

@@ -14,18 +14,18 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QStackedWidget, QToolButton, QVBoxLayout, QWidget
 
-from app.data.dataset_files import has_train_file
-from app.library.opened_path import opened_run
-from app.ui import phrases
+from app.data.files.dataset_files import has_train_file
+from app.library.reading.opened_path import opened_run
+from app.ui.look import phrases
+from app.ui.look.theme import Theme
 from app.ui.models.models_list import ModelsList
 from app.ui.models.recommended_view import RecommendedView
 from app.ui.tables.models_model import SHOWN, ModelsFilter
-from app.ui.theme import Theme
-from app.ui.widgets.building import GRID_PX, button, empty_page, label, restyle, row
-from app.ui.widgets.fields import CalmComboBox, TextField
+from app.ui.widgets.inputs import CalmComboBox, TextField
+from app.ui.widgets.layout import GRID_PX, button, empty_page, label, restyle, row
 
 if TYPE_CHECKING:
-    from app.workers.model_tasks import ListedModels
+    from app.workers.tasks.models import ListedModels
 
 SEARCH_PX = 180
 COUNT_FROM_PX = 800

@@ -7,11 +7,11 @@ from PySide6.QtGui import QFontDatabase, QGuiApplication
 from PySide6.QtWidgets import QFrame, QPushButton, QScrollArea, QWidget
 
 from app.core.events import MemoryVerdict
-from app.core.memory_words import gigabytes
+from app.core.wording.memory import gigabytes
 from app.models.recommended import RecommendedModel, install_command, missing, recommended
 from app.models.text import VERDICTS, parameters_text
-from app.ui import phrases
-from app.ui.widgets.building import GRID_PX, button, card, column, label, restyle, row, rule
+from app.ui.look import phrases
+from app.ui.widgets.layout import GRID_PX, button, card, column, label, restyle, row, rule
 
 if TYPE_CHECKING:
     from collections.abc import Collection

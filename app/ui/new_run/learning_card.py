@@ -4,12 +4,21 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QMouseEvent
 from PySide6.QtWidgets import QButtonGroup, QLabel, QPushButton, QRadioButton, QVBoxLayout, QWidget
 
-from app.core.config import TrainingConfig
-from app.core.ways import BY_TIERS, CUSTOM, LEARN_AND_KEEP, WAYS, Way, learning, way_of, with_tiers
-from app.ui import phrases
-from app.ui.app_state import AppState
-from app.ui.plain_text import PlainLabel, set_tip
-from app.ui.widgets.building import LEAST_WRAPPED_PX, button, card, column, row
+from app.core.config.learning_methods import (
+    BY_TIERS,
+    CUSTOM,
+    LEARN_AND_KEEP,
+    WAYS,
+    Way,
+    learning,
+    way_of,
+    with_tiers,
+)
+from app.core.config.training_config import TrainingConfig
+from app.ui.look import phrases
+from app.ui.look.plain_text import PlainLabel, set_tip
+from app.ui.state.app_state import AppState
+from app.ui.widgets.layout import LEAST_WRAPPED_PX, button, card, column, row
 
 _INDENT_PX = 22
 """Where a radio button's text begins."""

@@ -8,24 +8,24 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.core.ways import JUST_LEARN, LEARN_AND_KEEP, TIERS, way_of
-from app.ui.app_state import AppState
-from app.ui.data.data_work import DataWork
+from app.core.config.learning_methods import JUST_LEARN, LEARN_AND_KEEP, TIERS, way_of
+from app.ui.data.data_services import DataWork
+from app.ui.look.stylesheet import SCROLL_BAR_PX
+from app.ui.look.theme import Theme
+from app.ui.new_run.data_card import DataCard
+from app.ui.new_run.drop_target import Hero
 from app.ui.new_run.learning_card import LearningCard
+from app.ui.new_run.model_card import ModelCard
 from app.ui.new_run.plan_figures import PlanFigures
 from app.ui.new_run.plan_header import PlanHeader
 from app.ui.new_run.plan_rows import PlanRows
 from app.ui.new_run.start_from_card import StartFromCard
-from app.ui.remembered import Remembered
-from app.ui.run_actions import RunActions
-from app.ui.stylesheet import SCROLL_BAR_PX
-from app.ui.theme import Theme
-from app.ui.widgets.building import GRID_PX, leave_focus, scrolling
-from app.ui.widgets.data_card import DataCard
-from app.ui.widgets.hero import Hero
-from app.ui.widgets.model_card import ModelCard
-from app.ui.widgets.settings_form import SettingsForm
-from app.ui.widgets.tier_editor import TierEditor
+from app.ui.plan.settings_form import SettingsForm
+from app.ui.plan.tier_editor import TierEditor
+from app.ui.run.run_actions import RunActions
+from app.ui.state.app_state import AppState
+from app.ui.system.preferences import Remembered
+from app.ui.widgets.layout import GRID_PX, leave_focus, scrolling
 
 COLUMN_PX = 376
 GAP_PX = 6

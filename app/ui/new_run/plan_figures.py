@@ -2,14 +2,14 @@
 
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from app.ui.app_state import AppState
+from app.ui.data.dataset_text import Figure, run_figures
+from app.ui.data.dataset_text import figures as counted_figures
 from app.ui.data.datasets import Datasets
-from app.ui.data.figure_list import FigureList
-from app.ui.data.figures import Figures
-from app.ui.data.tokenisation import Tokenisation
-from app.ui.data.words import Figure, run_figures
-from app.ui.data.words import figures as counted_figures
-from app.ui.widgets.building import card, label, say
+from app.ui.data.statistic_list import FigureList
+from app.ui.data.statistics_loader import Figures
+from app.ui.data.tokenization import Tokenisation
+from app.ui.state.app_state import AppState
+from app.ui.widgets.layout import card, label, say
 
 COUNTED = ("Examples", "Tokens", "Trained tokens")
 

@@ -3,11 +3,11 @@
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
-from app.ui import phrases
-from app.ui.app_state import AppState
-from app.ui.run_actions import ActionButton, RunActions
-from app.ui.widgets.building import ElidedLabel, button, card, label, message, restyle, row, say
-from app.ui.widgets.memory_note import MemoryNote
+from app.ui.look import phrases
+from app.ui.new_run.memory_note import MemoryNote
+from app.ui.run.run_actions import ActionButton, RunActions
+from app.ui.state.app_state import AppState
+from app.ui.widgets.layout import ElidedLabel, button, card, label, message, restyle, row, say
 from app.ui.widgets.name_field import NameField
 
 

@@ -5,10 +5,10 @@ from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.ui.data.preview import Preview
-from app.ui.data.rows_text import Legend, RowsText
+from app.ui.data.rendered_rows import Legend, RowsText
 from app.ui.data.rows_view import READING
-from app.ui.theme import Theme
-from app.ui.widgets.building import button, card, label, message, row, say
+from app.ui.look.theme import Theme
+from app.ui.widgets.layout import button, card, label, message, row, say
 
 LEAST_PX = 160
 

@@ -3,10 +3,10 @@
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from app.library.run_layout import CHECKPOINTS
-from app.ui.app_state import AppState
-from app.ui.plain_text import set_tip
-from app.ui.widgets.building import ElidedLabel, button, card, label, row
+from app.library.run.layout import CHECKPOINTS
+from app.ui.look.plain_text import set_tip
+from app.ui.state.app_state import AppState
+from app.ui.widgets.layout import ElidedLabel, button, card, label, row
 
 
 class StartFromCard(QWidget):

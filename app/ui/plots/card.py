@@ -4,9 +4,9 @@ from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import QFrame, QGridLayout, QSizePolicy, QStackedWidget, QWidget
 
-from app.ui.plain_text import PlainLabel, set_tip
+from app.ui.look.plain_text import PlainLabel, set_tip
+from app.ui.look.theme import Theme
 from app.ui.plots.style import SMALL_PX, TITLE_PX, small_font
-from app.ui.theme import Theme
 
 EMPTY_TEXT = "Appears after the first step"
 _LEAST_PX = 70

@@ -9,15 +9,15 @@ import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import Qt
 
-from app.ui.plots.band import Band
-from app.ui.plots.decimation import binned, sampled
-from app.ui.plots.labels import step_text, value_text
+from app.ui.look.theme import Theme
+from app.ui.plots.downsampling import binned, sampled
 from app.ui.plots.plot import Plot
+from app.ui.plots.range_band import Band
 from app.ui.plots.run_series import RunSeries
 from app.ui.plots.series import Series, Values
 from app.ui.plots.style import colour
+from app.ui.plots.tick_labels import step_text, value_text
 from app.ui.plots.tier_raster import LASTING, clock_colour, clock_words
-from app.ui.theme import Theme
 
 _DOTS_PER_PX = 1 / 9
 _SAMPLE = 2_048

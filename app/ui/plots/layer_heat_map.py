@@ -6,11 +6,11 @@ import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QRectF, Signal
 
-from app.ui.plots.labels import step_text, value_text
+from app.ui.look.theme import Theme
 from app.ui.plots.plot import Plot, with_room
 from app.ui.plots.run_series import RunSeries
 from app.ui.plots.style import SMALL_PX, heat_table
-from app.ui.theme import Theme
+from app.ui.plots.tick_labels import step_text, value_text
 
 
 class LayerHeatMap(Plot):

@@ -5,14 +5,14 @@ from typing import Any
 import numpy as np
 import pyqtgraph as pg
 
-from app.ui.plots.band import Band
-from app.ui.plots.decimation import binned, extremes, sampled
-from app.ui.plots.labels import step_text, value_text
+from app.ui.look.theme import Theme
+from app.ui.plots.downsampling import binned, extremes, sampled
 from app.ui.plots.plot import Plot
+from app.ui.plots.range_band import Band
 from app.ui.plots.run_series import RunSeries
 from app.ui.plots.series import Series, Values
 from app.ui.plots.style import colour
-from app.ui.theme import Theme
+from app.ui.plots.tick_labels import step_text, value_text
 
 _SAMPLE = 4_096
 _STRETCHES = 64

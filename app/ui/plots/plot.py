@@ -8,9 +8,10 @@ from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QPaintEvent, QResizeEvent, QWheelEvent
 from PySide6.QtWidgets import QWidget
 
-from app.ui.plain_text import PlainLabel
+from app.ui.look.plain_text import PlainLabel
+from app.ui.look.theme import Theme
 from app.ui.plots.run_series import RunSeries
-from app.ui.plots.step_box import StepBox
+from app.ui.plots.step_view_box import StepBox
 from app.ui.plots.style import (
     RIGHT_PX,
     STEP_AXIS_PX,
@@ -20,7 +21,6 @@ from app.ui.plots.style import (
     small_font,
     style_axis,
 )
-from app.ui.theme import Theme
 
 STEPS_AHEAD = 1 / 16
 """Of the steps shown, at most so much room is left at the end: the axis then stands still while

@@ -9,11 +9,11 @@ from PySide6.QtCore import QTimer
 from PySide6.QtGui import QHideEvent, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QGridLayout, QSizePolicy, QWidget
 
-from app.ui.plots.pace import Pace
+from app.ui.look.theme import LIGHT, Theme
 from app.ui.plots.plot import Plot
-from app.ui.plots.run_cards import RunCards
+from app.ui.plots.plot_cards import RunCards
+from app.ui.plots.redraw_rate import Pace
 from app.ui.plots.run_series import RunSeries
-from app.ui.theme import LIGHT, Theme
 
 _COMPACT_BELOW_PX = 600
 _ONE_COLUMN_BELOW_PX = 500

@@ -12,11 +12,11 @@ from app.core.events import (
     StepFinished,
     TierFacts,
 )
-from app.ui.plots.heat_bins import HeatBins
+from app.ui.plots.heatmap_bins import HeatBins
 from app.ui.plots.series import Series, Steps, Values
 
 if TYPE_CHECKING:
-    from app.library.step_records import StepTable
+    from app.library.run.step_table import StepTable
 
 _CHUNK = 16_384
 """Steps whose layers' changes are decoded at a time."""

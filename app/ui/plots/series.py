@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from app.ui.plots.blocks import Blocks
+from app.ui.plots.block_aggregates import Blocks
 
 Steps = npt.NDArray[np.int32]
 Values = npt.NDArray[np.float32]

@@ -8,8 +8,8 @@ import pyqtgraph as pg
 from PySide6.QtCore import QRectF
 from PySide6.QtGui import QColor, QFont
 
-from app.ui.plots.labels import power_ticks, step_ticks, value_ticks
-from app.ui.theme import Theme
+from app.ui.look.theme import Theme
+from app.ui.plots.tick_labels import power_ticks, step_ticks, value_ticks
 
 TITLE_PX = 13
 SMALL_PX = 11

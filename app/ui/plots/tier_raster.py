@@ -11,12 +11,12 @@ import pyqtgraph as pg
 from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QColor, QFontMetricsF, QPainter
 
-from app.ui.plots.labels import slow_label, step_text, tier_label, value_text
+from app.ui.look.theme import Theme
 from app.ui.plots.plot import Plot
 from app.ui.plots.run_series import RunSeries
 from app.ui.plots.series import Series
 from app.ui.plots.style import colour, small_font
-from app.ui.theme import Theme
+from app.ui.plots.tick_labels import slow_label, step_text, tier_label, value_text
 
 LIVE_STEPS = 120
 _LIVE_MOVE = 8

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 
-from app.ui import phrases
-from app.ui.plain_text import set_tip
-from app.ui.widgets.building import button, label
+from app.ui.look import phrases
+from app.ui.look.plain_text import set_tip
+from app.ui.widgets.layout import button, label
 
 if TYPE_CHECKING:
-    from app.library.chain import EarlierRun
+    from app.library.reading.chain import EarlierRun
 
 _MOST_LINKS, _MOST_CHARACTERS = 3, 32
 GONE = "This run is no longer here."

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QWidget
 
-from app.library.checkpoint_state import not_own_words
-from app.library.going_on import IN_PROGRESS
-from app.ui import phrases
-from app.ui.runs.table import make_table
+from app.library.run.checkpoint_state import not_own_words
+from app.library.run.resumability import IN_PROGRESS
+from app.ui.look import phrases
+from app.ui.look.theme import Theme
 from app.ui.tables.checkpoints_model import CheckpointsModel
-from app.ui.theme import Theme
-from app.ui.widgets.building import (
+from app.ui.tables.table_view import make_table
+from app.ui.widgets.layout import (
     GRID_PX,
     ElidedLabel,
     allow,
@@ -23,8 +23,8 @@ from app.ui.widgets.building import (
 )
 
 if TYPE_CHECKING:
-    from app.library.checkpoint_list import CheckpointFacts
-    from app.library.run_details import RunDetails
+    from app.library.reading.checkpoint_list import CheckpointFacts
+    from app.library.reading.run_details import RunDetails
 
 NOTE = (
     "None of these came below the base model's own validation loss, {}: "

@@ -1,6 +1,6 @@
 """How the run in progress stands, in words: what it does now, and what went wrong."""
 
-from app.ui.app_state import AppState, Phase
+from app.ui.state.app_state import AppState, Phase
 
 PHASES = {
     Phase.IDLE: ("Stopped", "warning"),

@@ -7,13 +7,13 @@ from PySide6.QtCore import Signal
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QMenu, QPushButton
 
-from app.core.repeating import as_plain_adamw
-from app.ui import phrases
-from app.ui.desktop import REVEAL_LABEL
-from app.ui.plain_text import set_tip
+from app.core.config.baseline import as_plain_adamw
+from app.ui.look import phrases
+from app.ui.look.plain_text import set_tip
+from app.ui.system.file_manager import REVEAL_LABEL
 
 if TYPE_CHECKING:
-    from app.library.run_details import RunDetails
+    from app.library.reading.run_details import RunDetails
 
 _UNREADABLE = "Its settings can't be read."
 

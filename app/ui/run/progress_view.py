@@ -3,11 +3,11 @@
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QProgressBar, QVBoxLayout, QWidget
 
-from app.ui.app_state import AppState
 from app.ui.run.live_status import fraction, problem, status
-from app.ui.run_pace import RunPace
-from app.ui.widgets.building import ElidedLabel, card, message, say
-from app.ui.widgets.metrics import Metrics
+from app.ui.run.run_metrics import Metrics
+from app.ui.state.app_state import AppState
+from app.ui.state.run_pace import RunPace
+from app.ui.widgets.layout import ElidedLabel, card, message, say
 
 PROGRESS_PARTS = 1000
 REFRESH_MS = 50

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from app.core.result_words import learned_and_kept, score_sentence
-from app.ui import phrases
+from app.core.wording.results import learned_and_kept, score_sentence
+from app.ui.look import phrases
 
 if TYPE_CHECKING:
-    from app.ui.run.run_reading import ReadRun
+    from app.ui.state.run_loading import ReadRun
 
 
 @dataclass(frozen=True)

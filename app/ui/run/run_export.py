@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QFileDialog, QWidget
 
-from app.core.config import TrainingConfig
-from app.ui import phrases
-from app.ui.export import shortened
-from app.ui.run.picture import as_png, as_svg
-from app.ui.widgets.notice import Notice
-from app.workers.background import BackgroundTasks, Failure
-from app.workers.library_tasks import (
+from app.core.config.training_config import TrainingConfig
+from app.ui.look import phrases
+from app.ui.run.adapter_export import shortened
+from app.ui.run.widget_export import as_png, as_svg
+from app.ui.widgets.notice_bar import Notice
+from app.workers.background_thread import BackgroundTasks, Failure
+from app.workers.tasks.library import (
     saving,
     saving_csv,
     saving_numbered_csv,
@@ -22,7 +22,7 @@ from app.workers.library_tasks import (
 )
 
 if TYPE_CHECKING:
-    from app.library.run_details import RunDetails
+    from app.library.reading.run_details import RunDetails
 
 LAYERS_KEPT = "Changes per layer are kept to within 5 %, all else as it was measured."
 PICTURES = ["PNG (*.png)", "SVG (*.svg)"]

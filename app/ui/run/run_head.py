@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 from PySide6.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 from app.core.base_model import BaseModelCheck
-from app.core.one_line import one_line
-from app.ui import phrases
+from app.core.text.one_line import one_line
+from app.ui.look import phrases
 from app.ui.run.chain_line import ChainLine
 from app.ui.run.more_button import MoreButton
-from app.ui.run_actions import ActionButton, RunActions
-from app.ui.widgets.building import (
+from app.ui.run.run_actions import ActionButton, RunActions
+from app.ui.widgets.layout import (
     ElidedLabel,
     allow,
     button,
@@ -23,7 +23,7 @@ from app.ui.widgets.building import (
 from app.ui.widgets.name_field import MOST_NAME, NameField
 
 if TYPE_CHECKING:
-    from app.library.run_summary import RunSummary
+    from app.library.reading.run_summary import RunSummary
 
 NO_CHECKPOINT = "This run has no checkpoint."
 

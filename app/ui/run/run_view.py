@@ -18,28 +18,28 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.core.one_line import one_line
-from app.ui.app_state import AppState
-from app.ui.live_run import LiveRun
-from app.ui.plain_text import set_tip
+from app.core.text.one_line import one_line
+from app.ui.look.plain_text import set_tip
+from app.ui.look.stylesheet import SCROLL_BAR_PX
+from app.ui.look.theme import Theme
 from app.ui.run.checkpoints_view import CheckpointsView
-from app.ui.run.facts import base_model_facts, data_facts, setting_facts
-from app.ui.run.facts_view import FactsView
+from app.ui.run.lazy_plots import OpenedPlots
 from app.ui.run.live_status import phase_words
-from app.ui.run.opened_plots import OpenedPlots
 from app.ui.run.progress_view import ProgressView
+from app.ui.run.property_list import FactsView
 from app.ui.run.result_card import ResultCard
+from app.ui.run.run_actions import RunActions
+from app.ui.run.run_description import base_model_facts, data_facts, setting_facts
 from app.ui.run.run_head import RunHead, interruption
-from app.ui.run.run_reading import ReadRun
-from app.ui.run_actions import RunActions
-from app.ui.run_pace import RunPace
-from app.ui.stylesheet import SCROLL_BAR_PX
-from app.ui.theme import Theme
-from app.ui.widgets.building import GRID_PX, column, row, scrolling
+from app.ui.state.app_state import AppState
+from app.ui.state.live_run import LiveRun
+from app.ui.state.run_loading import ReadRun
+from app.ui.state.run_pace import RunPace
+from app.ui.widgets.layout import GRID_PX, column, row, scrolling
 from app.ui.widgets.name_field import MOST_NAME
 
 if TYPE_CHECKING:
-    from app.library.run_summary import RunSummary
+    from app.library.reading.run_summary import RunSummary
     from app.ui.plots.run_plots import RunPlots
 
 PARTS = ("Plots", "Checkpoints", "Data", "Settings", "Log", "Notes")

@@ -8,12 +8,12 @@ import pyqtgraph as pg
 from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import QResizeEvent, QWheelEvent
 
-from app.ui.phrases import duration
-from app.ui.plain_text import PlainLabel
-from app.ui.plots.decimation import extremes
-from app.ui.plots.labels import step_text, value_text
+from app.ui.look.phrases import duration
+from app.ui.look.plain_text import PlainLabel
+from app.ui.look.theme import Theme
+from app.ui.plots.downsampling import extremes
 from app.ui.plots.loss_plot import loss_range
-from app.ui.plots.step_box import StepBox
+from app.ui.plots.step_view_box import StepBox
 from app.ui.plots.style import (
     RIGHT_PX,
     STEP_AXIS_PX,
@@ -24,8 +24,8 @@ from app.ui.plots.style import (
     small_font,
     style_axis,
 )
-from app.ui.runs.compared import Curve
-from app.ui.theme import Theme
+from app.ui.plots.tick_labels import step_text, value_text
+from app.ui.runs.comparison import Curve
 
 _LEAST = 1e-9
 _FAINT, _MOST_BINS = 0.22, 1000

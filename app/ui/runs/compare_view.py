@@ -6,19 +6,19 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
-from app.ui import phrases
-from app.ui.plain_text import set_tip
-from app.ui.run.facts import differing_settings
-from app.ui.runs.compared import AXES, Compared, told_apart
-from app.ui.runs.table import ROW_PX, make_table
+from app.ui.look import phrases
+from app.ui.look.plain_text import set_tip
+from app.ui.look.theme import LIGHT, Theme
+from app.ui.run.run_description import differing_settings
+from app.ui.runs.comparison import AXES, Compared, told_apart
 from app.ui.tables.differences_model import DifferencesModel
-from app.ui.theme import LIGHT, Theme
-from app.ui.widgets.building import GRID_PX, button, label, row
-from app.ui.widgets.fields import CalmComboBox
+from app.ui.tables.table_view import ROW_PX, make_table
+from app.ui.widgets.inputs import CalmComboBox
+from app.ui.widgets.layout import GRID_PX, button, label, row
 
 if TYPE_CHECKING:
     from app.ui.plots.card import Card
-    from app.ui.plots.corners import Legend
+    from app.ui.plots.card_controls import Legend
     from app.ui.runs.compare_plot import ComparePlot
 
 _AXIS_NAMES = {"step": "By step", "tokens": "By tokens", "time": "By time"}
@@ -121,7 +121,7 @@ class CompareView(QWidget):
         self._picture_layout.addLayout(side_by_side, 1)
 
     def _show_legend(self, names: list[str]) -> None:
-        from app.ui.plots.corners import Legend
+        from app.ui.plots.card_controls import Legend
 
         if self._legend is not None:
             self._legend.deleteLater()

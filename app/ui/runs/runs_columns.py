@@ -9,8 +9,7 @@ from PySide6.QtCore import QEvent, QObject, QPoint, Qt, Slot
 from PySide6.QtGui import QAction, QFontMetricsF, QResizeEvent
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QMenu, QTableView
 
-from app.ui.remembered import Remembered
-from app.ui.runs.table import ROWS_MEASURED
+from app.ui.system.preferences import Remembered
 from app.ui.tables.runs_model import (
     BASE_MODEL_COLUMN,
     BATCH_COLUMN,
@@ -23,6 +22,7 @@ from app.ui.tables.runs_model import (
     STEPS_COLUMN,
     TIERS_COLUMN,
 )
+from app.ui.tables.table_view import ROWS_MEASURED
 
 LEAST_NAME_PX, FIXED_PX = 150, 120
 SPARED = (BATCH_COLUMN, RATE_COLUMN, SIZE_COLUMN, RETENTION_COLUMN, TIERS_COLUMN,

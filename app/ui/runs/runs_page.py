@@ -6,21 +6,21 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QEvent, Signal
 from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
-from app.ui.app_state import AppState
-from app.ui.remembered import Remembered
-from app.ui.run.run_reading import ReadRun
+from app.ui.look.theme import Theme
+from app.ui.run.run_actions import RunActions
 from app.ui.run.run_view import RunView
-from app.ui.run_actions import RunActions
-from app.ui.run_pace import RunPace
-from app.ui.run_queue import RunQueue
 from app.ui.runs.compare_view import CompareView
-from app.ui.runs.compared import Compared
+from app.ui.runs.comparison import Compared
 from app.ui.runs.runs_view import RunsView
-from app.ui.theme import Theme
-from app.ui.widgets.building import leave_focus
+from app.ui.state.app_state import AppState
+from app.ui.state.run_loading import ReadRun
+from app.ui.state.run_pace import RunPace
+from app.ui.state.run_queue import RunQueue
+from app.ui.system.preferences import Remembered
+from app.ui.widgets.layout import leave_focus
 
 if TYPE_CHECKING:
-    from app.library.run_summary import RunSummary
+    from app.library.reading.run_summary import RunSummary
 
 
 class RunsPage(QWidget):

@@ -18,22 +18,23 @@ from PySide6.QtWidgets import (
 )
 
 from app.core.events import RunStarted
-from app.library.going_on import IN_PROGRESS
-from app.ui import phrases
-from app.ui.app_state import AppState
-from app.ui.desktop import REVEAL_LABEL
-from app.ui.live_run import LiveRun
-from app.ui.remembered import Remembered
-from app.ui.run_queue import RunQueue
-from app.ui.runs.compared import MOST_COMPARED
+from app.library.run.resumability import IN_PROGRESS
+from app.ui.look import phrases
+from app.ui.look.theme import Theme
+from app.ui.runs.comparison import MOST_COMPARED
 from app.ui.runs.runs_columns import RunsColumns
 from app.ui.runs.state_delegate import StateDelegate
-from app.ui.runs.table import make_table
+from app.ui.state.app_state import AppState
+from app.ui.state.live_run import LiveRun
+from app.ui.state.run_queue import RunQueue
+from app.ui.system.file_manager import REVEAL_LABEL
+from app.ui.system.preferences import Remembered
 from app.ui.tables.runs_filter import STATES, RunsFilter
 from app.ui.tables.runs_model import DATE_COLUMN, NAME_COLUMN, STATE_COLUMN, RunsModel
+from app.ui.tables.table_view import make_table
 from app.ui.tables.waiting_run import WaitingRun, preparing_run, waiting_runs
-from app.ui.theme import Theme
-from app.ui.widgets.building import (
+from app.ui.widgets.inputs import CalmComboBox, TextField
+from app.ui.widgets.layout import (
     GRID_PX,
     ElidedLabel,
     allow,
@@ -45,10 +46,9 @@ from app.ui.widgets.building import (
     row,
     say,
 )
-from app.ui.widgets.fields import CalmComboBox, TextField
 
 if TYPE_CHECKING:
-    from app.library.run_summary import RunSummary
+    from app.library.reading.run_summary import RunSummary
     from app.ui.tables.runs_model import Row
 
 SEARCH_PX = 200

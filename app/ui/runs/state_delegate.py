@@ -4,8 +4,8 @@ from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRect
 from PySide6.QtGui import QColor, QPainter
 from PySide6.QtWidgets import QStyledItemDelegate, QStyleOptionViewItem
 
+from app.ui.look.theme import LIGHT
 from app.ui.tables.runs_model import SHARE_ROLE
-from app.ui.theme import LIGHT
 
 BAR_PX, INSET_PX, FROM_BOTTOM_PX = 3, 10, 6
 

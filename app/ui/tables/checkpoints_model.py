@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from app.ui import phrases
-from app.ui.plots.labels import value_text
-from app.ui.tables.columns_model import Column, ColumnsModel
+from app.ui.look import phrases
+from app.ui.plots.tick_labels import value_text
+from app.ui.tables.table_model import Column, ColumnsModel
 
 if TYPE_CHECKING:
-    from app.library.checkpoint_list import CheckpointFacts
+    from app.library.reading.checkpoint_list import CheckpointFacts
 
 
 class CheckpointsModel(ColumnsModel["CheckpointFacts"]):

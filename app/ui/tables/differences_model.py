@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from app.ui.tables.columns_model import Column, ColumnsModel
+from app.ui.tables.table_model import Column, ColumnsModel
 
 Difference = tuple[str, Sequence[str]]
 """A setting's label, and each run's value."""

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt
 
 from app.models.text import UNKNOWN, context_text, parameters_text, problem_text, state_text
-from app.ui import phrases
-from app.ui.tables.columns_model import Column, ColumnsModel
+from app.ui.look import phrases
+from app.ui.tables.table_model import Column, ColumnsModel
 
 if TYPE_CHECKING:
     from app.models.description import ModelDescription

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt
 from PySide6.QtGui import QColor
 
-from app.core.visible_text import visible_line
-from app.data.dataset_files import distinct_names
-from app.ui.plain_text import plain
-from app.ui.theme import LIGHT, Theme
+from app.core.text.visible import visible_line
+from app.data.files.dataset_files import distinct_names
+from app.ui.look.plain_text import plain
+from app.ui.look.theme import LIGHT, Theme
 
 if TYPE_CHECKING:
     from app.data.examples import RowProblem

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QMimeData, QModelIndex, Qt, Signal
 
-from app.core.model_names import model_name
-from app.ui import phrases
-from app.ui.live_run import LiveRun
-from app.ui.tables.columns_model import Column, ColumnsModel, Index
+from app.core.wording.model_names import model_name
+from app.ui.look import phrases
+from app.ui.state.live_run import LiveRun
+from app.ui.tables.run_labels import periods_text
 from app.ui.tables.runs_filter import RunsFilter
-from app.ui.tables.told_runs import periods_text
+from app.ui.tables.table_model import Column, ColumnsModel, Index
 from app.ui.tables.waiting_run import WaitingRun
 
 if TYPE_CHECKING:
-    from app.library.run_summary import RunSummary
+    from app.library.reading.run_summary import RunSummary
 
     Row = RunSummary | WaitingRun
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from app.core.config import TrainingConfig
-from app.library.queue_file import QueuedRun
-from app.ui import phrases
+from app.core.config.training_config import TrainingConfig
+from app.library.queue_store import QueuedRun
+from app.ui.look import phrases
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from app.core.config import TierConfig, TrainingConfig
+from app.core.config.training_config import TierConfig, TrainingConfig
 from app.core.events import MemoryAdvice, MemoryEstimated
-from app.engine import planning
-from app.engine.memory.machine import available_bytes
-from app.engine.planning import estimate_memory, memory_before
+from app.engine.memory import preflight
+from app.engine.memory.preflight import estimate_memory, memory_before
+from app.engine.runtime.device_memory import available_bytes
 
 LONGEST = 300
 
@@ -25,7 +25,7 @@ def estimate_with(
     """On a machine that gives this share of what the run would need."""
     known = estimate_memory(config, LONGEST)
     assert known is not None
-    monkeypatch.setattr(planning, "available_bytes", lambda: int(share * known.peak_bytes))
+    monkeypatch.setattr(preflight, "available_bytes", lambda: int(share * known.peak_bytes))
     estimate = estimate_memory(config, LONGEST)
     assert estimate is not None
     return estimate
@@ -107,7 +107,7 @@ def test_before_loading_only_a_model_large_for_the_machine_is_estimated(
         asked.append(config)
         return estimate_memory(config)
 
-    monkeypatch.setattr(planning, "available_bytes", lambda: machine_bytes)
-    monkeypatch.setattr(planning, "estimate_memory", asking)
+    monkeypatch.setattr(preflight, "available_bytes", lambda: machine_bytes)
+    monkeypatch.setattr(preflight, "estimate_memory", asking)
     warnings = [event for event in memory_before(config) if isinstance(event, MemoryEstimated)]
     assert bool(asked) == bool(warnings) == is_warned

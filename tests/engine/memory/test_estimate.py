@@ -10,21 +10,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.core.config import TierConfig, TrainingConfig
+from app.core.config.training_config import TierConfig, TrainingConfig
 from app.core.events import LogMessage, MemoryEstimated, StepFinished
-from app.engine import planning
-from app.engine.adapter import add_adapter
-from app.engine.assignment import make_plan
-from app.engine.batches import Batch, BatchShape
-from app.engine.head import find_head
-from app.engine.lora import trainable
+from app.engine.adapter.adapter import add_adapter
+from app.engine.batches.batches import Batch, BatchShape
+from app.engine.memory import preflight
 from app.engine.memory.estimate import memory_need
 from app.engine.memory.graph import traced
-from app.engine.mlx_gateway import compiles, import_mlx, import_mlx_lm
-from app.engine.optimizer import TieredAdamW
-from app.engine.planning import estimate_memory, memory_of
-from app.engine.step import TrainingStep
-from app.engine.trainer import train
+from app.engine.memory.preflight import estimate_memory, memory_of
+from app.engine.model.adapter_parameters import trainable
+from app.engine.model.lm_head import find_head
+from app.engine.runtime.mlx_gateway import compiles, import_mlx, import_mlx_lm
+from app.engine.tiers.assignment import make_plan
+from app.engine.tiers.optimizer import TieredAdamW
+from app.engine.training.step import TrainingStep
+from app.engine.training.trainer import train
 
 CONFIG = TrainingConfig(tiers=(TierConfig(1), TierConfig(2)), rank=8)
 FAR_OFF = 0.2
@@ -150,7 +150,7 @@ def test_a_model_whose_code_cant_be_traced_has_no_estimate_and_that_is_said(
     def failing(*_: object) -> None:
         raise TypeError("'NoneType' object is not subscriptable")
 
-    monkeypatch.setattr(planning, "memory_need", failing)
+    monkeypatch.setattr(preflight, "memory_need", failing)
     config = replace(CONFIG, model=make_model())
     assert estimate_memory(config) is None
     (said,) = memory_of(config, [BatchShape((20, 20))])

@@ -7,16 +7,16 @@ from typing import Any
 import mlx.core as mx
 import pytest
 
-from app.core.config import TierConfig, TrainingConfig
+from app.core.config.training_config import TierConfig, TrainingConfig
 from app.core.events import MemoryEstimated
-from app.core.memory_words import NO_ESTIMATE
-from app.engine import planning
-from app.engine.adapter import add_adapter
-from app.engine.batches import BatchShape
-from app.engine.few_layers import few_layers_in_float32
+from app.core.wording.memory import NO_ESTIMATE
+from app.engine.adapter.adapter import add_adapter
+from app.engine.batches.batches import BatchShape
+from app.engine.memory import preflight
 from app.engine.memory.estimate import memory_need
+from app.engine.memory.preflight import estimate_memory, memory_of
 from app.engine.memory.step import MOST_OPERATIONS
-from app.engine.planning import estimate_memory, memory_of
+from app.engine.model.few_layers import few_layers_in_float32
 from tests.engine import architectures
 from tests.engine.memory.test_estimate import measured_peak
 from tests.engine.test_architectures import NOT_BUILT
@@ -85,7 +85,7 @@ def test_advice_that_has_no_estimate_is_left_out(
     config = replace(CONFIG, model=tmp_path)
     known = estimate_memory(config, longest=30)
     assert known is not None
-    monkeypatch.setattr(planning, "available_bytes", lambda: int(0.9 * known.peak_bytes))
+    monkeypatch.setattr(preflight, "available_bytes", lambda: int(0.9 * known.peak_bytes))
     estimate = estimate_memory(config, longest=30)
     assert estimate is not None
     assert estimate.advice

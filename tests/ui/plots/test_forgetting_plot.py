@@ -8,7 +8,7 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from app.core.events import ClockFacts, RetentionMeasured
-from app.library.step_records import StepTable, decode, encode, record_type
+from app.library.run.step_table import StepTable, decode, encode, record_type
 from app.ui.plots.forgetting_plot import NOT_MEASURED
 from app.ui.plots.run_plots import RunPlots
 from app.ui.plots.run_series import RunSeries

@@ -1,4 +1,4 @@
-from app.ui.plots.labels import power_ticks, step_ticks, tier_label, value_text, value_ticks
+from app.ui.plots.tick_labels import power_ticks, step_ticks, tier_label, value_text, value_ticks
 
 
 def test_tiers_are_named_with_their_period():

@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 
 from app.core.events import EvaluationFinished
+from app.ui.look.theme import DARK, LIGHT
 from app.ui.plots.delta_curves import DeltaCurves, value_range
 from app.ui.plots.layer_heat_map import LayerHeatMap
 from app.ui.plots.loss_plot import LossPlot, loss_range
 from app.ui.plots.run_series import RunSeries
 from app.ui.plots.tier_raster import LIVE_STEPS, TierRaster, even_width
-from app.ui.theme import DARK, LIGHT
 
 
 def shown(qtbot, kind, run, **attributes):

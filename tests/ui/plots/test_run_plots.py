@@ -6,10 +6,10 @@ from PySide6.QtCore import QCoreApplication, QEvent, QPointF, Qt
 from PySide6.QtGui import QMouseEvent
 
 from app.core.events import EvaluationFinished
-from app.ui.plots.pace import LEAST_MS, MOST_MS, Pace
+from app.ui.look.theme import DARK
+from app.ui.plots.redraw_rate import LEAST_MS, MOST_MS, Pace
 from app.ui.plots.run_plots import RunPlots
 from app.ui.plots.run_series import RunSeries
-from app.ui.theme import DARK
 
 pytestmark = pytest.mark.qt_log_ignore("does not support propagateSizeHints")
 

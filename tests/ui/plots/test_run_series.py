@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from app.core.events import EvaluationFinished, RunStarted, StepFinished
-from app.library.step_records import decode, encode, record_type
+from app.library.run.step_table import decode, encode, record_type
 from app.ui.plots.run_series import RunSeries
 
 

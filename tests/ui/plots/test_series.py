@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from app.ui.plots.blocks import BLOCK
-from app.ui.plots.decimation import bin_size, binned, extremes
-from app.ui.plots.heat_bins import HeatBins
+from app.ui.plots.block_aggregates import BLOCK
+from app.ui.plots.downsampling import bin_size, binned, extremes
+from app.ui.plots.heatmap_bins import HeatBins
 from app.ui.plots.series import Series
 
 

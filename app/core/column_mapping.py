@@ -1,0 +1,77 @@
+"""Which column of a file plays which role, where its names don't say: "prompt=q, completion=a".
+
+A comma in a column's name is written with a backslash before it.
+"""
+
+import re
+from dataclasses import dataclass, fields
+
+from app.core.errors import InputError
+from app.core.text.odd_values import brief
+
+EXAMPLE = "prompt=q, completion=a"
+
+_PART = re.compile(r"(?:[^,\\]|\\.?)+")
+_MARKS = re.compile(r"[,\\]")
+_ESCAPED = r"\\\g<0>"
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The names of a file's columns by role; None for a role no column plays."""
+
+    prompt: str | None = None
+    completion: str | None = None
+    system: str | None = None
+    text: str | None = None
+    messages: str | None = None
+    tools: str | None = None
+
+    def __post_init__(self) -> None:
+        if problem := _problem(self):
+            raise InputError(problem, f"Write it like {EXAMPLE}, or text=body.")
+
+    def __str__(self) -> str:
+        """The mapping as `parse_columns` reads it."""
+        named = self.named().items()
+        return ", ".join(f"{role}={_MARKS.sub(_ESCAPED, name)}" for role, name in named)
+
+    def named(self) -> dict[str, str]:
+        """Role → column, for the roles that a column plays."""
+        return {role: name for role, name in vars(self).items() if name is not None}
+
+
+ROLES = tuple(f.name for f in fields(Columns))
+
+
+def parse_columns(text: str) -> Columns | None:
+    """The mapping that `text` says; None where it says nothing. Raises InputError."""
+    named: dict[str, str] = {}
+    for part in (part.strip() for part in _PART.findall(text)):
+        if not part:
+            continue
+        role, _, name = (re.sub(r"\\(.)", r"\1", piece.strip()) for piece in part.partition("="))
+        if role not in ROLES or not name:
+            raise InputError(
+                f"{brief(part)} maps no column: the roles are {', '.join(ROLES)}.",
+                f"Write it like {EXAMPLE}.",
+            )
+        if role in named:
+            raise InputError(f"The role {role} is given twice.", "Map each role to one column.")
+        named[role] = name
+    return Columns(**named) if named else None
+
+
+def _problem(columns: Columns) -> str:
+    named = columns.named()
+    if ("prompt" in named) != ("completion" in named):
+        there, absent = ("prompt", "completion") if "prompt" in named else ("completion", "prompt")
+        return f"A column is mapped to {there} but none to {absent}."
+    kinds = [kind for kind in ("prompt", "messages", "text") if kind in named]
+    if not kinds:
+        return "No column is mapped to prompt and completion, to messages or to text."
+    if len(kinds) > 1:
+        return f"Columns are mapped to {' and '.join(kinds)}, but an example is only one of them."
+    if "text" in named and (extra := {"system", "tools"} & set(named)):
+        return f"Plain text has no {min(extra)}."
+    return ""

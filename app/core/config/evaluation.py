@@ -1,0 +1,75 @@
+"""When a run is validated, kept and ended early."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from app.core.config.setting import setting
+
+Keep = Literal["all", "best and last"]
+
+
+@dataclass(frozen=True)
+class WatchingSettings:
+    validation_share: float = setting(
+        0.1,
+        label="Validation split",
+        help="Share of the dataset that is held out for validation if no validation set is "
+        "given. 0 turns validation off.",
+        section="watching",
+        minimum=0.0,
+        maximum=0.5,
+    )
+    steps_per_eval: int = setting(
+        50, label="Validate every (steps)", help="Steps between validations.", section="watching",
+        minimum=1, maximum=10_000_000, advanced=True,
+    )  # fmt: skip
+    validation_rows: int = setting(
+        0,
+        label="Validation rows",
+        help="Held-out rows that each validation reads, the same ones every time. 0: as many "
+        "as cost about 4 % of the training in between. At the end of the run all are read "
+        "once; with 0, as many as cost about 4 % of the run.",
+        section="watching",
+        minimum=0,
+        maximum=10_000_000,
+        advanced=True,
+    )
+    questions_asked: int = setting(
+        0,
+        label="Questions asked",
+        help="Questions of each set that are asked before and after the run, the same ones. 0: "
+        "as many as cost about 4 % of the training, at least 128.",
+        section="watching",
+        minimum=0,
+        maximum=10_000_000,
+        advanced=True,
+    )
+    measure_forgetting: bool = setting(
+        False,
+        label="Measure forgetting",
+        help="At each validation and at the end, the KL divergence from the base model on "
+        "everyday text. It changes no weight.",
+        section="watching",
+        advanced=True,
+    )
+    steps_per_save: int = setting(
+        100, label="Save every (steps)", help="Steps between checkpoints.", section="watching",
+        minimum=1, maximum=10_000_000, advanced=True,
+    )  # fmt: skip
+    early_stop_evals: int = setting(
+        0,
+        label="Early stopping",
+        help="Ends the run after this many validations in a row without a new best. 0 turns it "
+        "off.",
+        section="watching",
+        minimum=0,
+        maximum=10_000,
+        advanced=True,
+    )
+    keep_checkpoints: Keep = setting(
+        "all",
+        label="Keep checkpoints",
+        help="all, or only the last one and the one with the best validation loss.",
+        section="watching",
+        advanced=True,
+    )

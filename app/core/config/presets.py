@@ -1,0 +1,101 @@
+"""Ready-made tier plans with plain names, for the window and `--preset`.
+
+The descriptions say what a plan does. They promise nothing about forgetting: on a small model, at
+matched acquisition, tiers alone kept old knowledge no better than one tier did.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from app.core.config.training_config import TierConfig, TrainingConfig
+from app.core.errors import InputError
+
+
+@dataclass(frozen=True)
+class Preset:
+    name: str
+    """What `--preset` takes."""
+    title: str
+    description: str
+    settings: Mapping[str, Any]
+    """Fields of TrainingConfig; all others stay as they are."""
+
+    def applied_to(self, config: TrainingConfig) -> TrainingConfig:
+        return replace(config, **self.settings)
+
+    def is_in(self, config: TrainingConfig) -> bool:
+        """Whether `config` says what this preset says."""
+        return all(getattr(config, name) == value for name, value in self.settings.items())
+
+
+def preset(name: str) -> Preset:
+    """The preset called `name`. Raises InputError that lists those there are."""
+    for found in PRESETS:
+        if found.name == name:
+            return found
+    known = ", ".join(p.name for p in PRESETS)
+    raise InputError(f"There is no preset named {name!r}.", f"There are {known}.")
+
+
+def _tiers(*periods: int) -> tuple[TierConfig, ...]:
+    return tuple(TierConfig(period) for period in periods)
+
+
+_UNIFORM: dict[str, Any] = {"tiers": _tiers(1), "assign": "depth", "fast_end": "top"}
+
+PRESETS: tuple[Preset, ...] = (
+    Preset(
+        "learn-and-keep",
+        "Learn and keep",
+        "Every fourth step also draws the model to its base's predictions on everyday text. A "
+        "run that starts from an adapter is pulled back to it where earlier runs depend on it.",
+        _UNIFORM
+        | {
+            "learning_rate": 6e-4,
+            "slow_every": 4,
+            "slow_weight": 4.0,
+            "lasting_pull": 200.0,
+            "measure_forgetting": True,
+        },
+    ),
+    Preset(
+        "one-pace",
+        "One pace",
+        "Everything moves at every step: plain AdamW, the baseline for the others.",
+        _UNIFORM | {"slow_every": 0, "lasting_pull": 0.0},
+    ),
+    Preset(
+        "late-layers-fast",
+        "Late layers fast",
+        "The layers nearest the output move at every step, the middle ones at every second step, "
+        "the early ones at every fourth, each by the mean of its gradients since.",
+        {"tiers": _tiers(1, 2, 4), "assign": "depth", "fast_end": "top"},
+    ),
+    Preset(
+        "early-layers-fast",
+        "Early layers fast",
+        "The reverse: the layers nearest the input move at every step.",
+        {"tiers": _tiers(1, 2, 4), "assign": "depth", "fast_end": "bottom"},
+    ),
+    Preset(
+        "fast-and-slow-slices",
+        "Fast and slow slices",
+        "Each adapter has fast and slow ranks side by side, which move every 1, 2, 4 and 8 steps. "
+        "This is closest to the paper's continuum memory. The saved adapter is an ordinary one.",
+        {"tiers": _tiers(1, 2, 4, 8), "assign": "rank", "fast_end": "top"},
+    ),
+    Preset(
+        "attention-fast",
+        "Attention fast",
+        "Attention moves at every step, everything else at every fourth.",
+        {"tiers": _tiers(1, 4), "assign": "module", "fast_end": "top"},
+    ),
+    Preset(
+        "most-active-fast",
+        "Most active fast",
+        "Before the start, gradients are measured on a few batches of your data. The modules with "
+        "the largest move at every step, the others at every second or fourth.",
+        {"tiers": _tiers(1, 2, 4), "assign": "importance", "fast_end": "top"},
+    ),
+)

@@ -1,0 +1,72 @@
+"""One setting: a dataclass field with its help text, and what is wrong with it if it can't work."""
+
+from collections.abc import Callable
+from dataclasses import Field, dataclass, field
+from typing import Any
+
+from app.core.text.odd_values import brief, is_finite
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong with one setting, in one sentence."""
+
+    setting: str
+    message: str
+
+
+def setting(
+    default: Any = None,
+    *,
+    label: str,
+    help: str,
+    section: str,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    exclusive_minimum: bool = False,
+    advanced: bool = False,
+    factory: Callable[[], Any] | None = None,
+) -> Any:
+    """A dataclass field that carries what forms and flags need to present it."""
+    metadata = {
+        "label": label,
+        "help": help,
+        "section": section,
+        "minimum": minimum,
+        "maximum": maximum,
+        "exclusive_minimum": exclusive_minimum,
+        "advanced": advanced,
+    }
+    if factory is not None:
+        return field(default_factory=factory, metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+def range_problem(f: Field[Any], value: Any) -> Problem | None:
+    """What is wrong with a number that its setting does not allow; None if nothing is."""
+    low, high = f.metadata["minimum"], f.metadata["maximum"]
+    if low is None:
+        return None
+    label = f.metadata["label"]
+    if value != value:
+        return Problem(f.name, f"{label} must be a number.")
+    too_low = value <= low if f.metadata["exclusive_minimum"] else value < low
+    if not is_finite(value) or too_low or value > high:
+        relation = "greater than" if f.metadata["exclusive_minimum"] else "at least"
+        return Problem(
+            f.name,
+            f"{label} must be {relation} {number(low)} and at most {number(high)}; "
+            f"it is {number(value)}.",
+        )
+    if f.name == "num_layers" and value == 0:
+        return Problem(f.name, "Layers must be -1 (all) or at least 1; with 0 nothing trains.")
+    return None
+
+
+def number(value: float) -> str:
+    """As it is told in a sentence."""
+    return brief(value) if isinstance(value, int) and abs(value) >= 10**15 else _digits(value)
+
+
+def _digits(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:g}"

@@ -1,0 +1,136 @@
+"""A sequential study: tasks learned in turn, by several arms, with several seeds. As TOML says it.
+
+Whether files exist is not known here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from app.core.config.presets import preset
+from app.core.config.serialization import with_settings
+from app.core.config.training_config import TrainingConfig
+from app.core.errors import InputError
+from app.core.files.parsing import parse_toml
+from app.core.text.odd_values import brief
+from app.core.text.one_line import one_line
+
+MOST_TASKS, MOST_ARMS, MOST_SEEDS = 20, 40, 50
+
+
+@dataclass(frozen=True)
+class Task:
+    name: str
+    data: Path
+    questions: Path
+    """Asked after every task; the data's own rows where none are named."""
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way of learning."""
+
+    name: str
+    config: TrainingConfig
+    """Without dataset, output and seed."""
+    rehearsal: float = 0.0
+    """Share of a task's training rows that are rows of earlier tasks."""
+
+
+@dataclass(frozen=True)
+class Study:
+    tasks: tuple[Task, ...]
+    arms: tuple[Arm, ...]
+    seeds: tuple[int, ...]
+    acquisition: float
+    """Mean accuracy on the task just learned from which arms are compared."""
+
+
+def load_study(path: Path) -> Study:
+    """Raises InputError naming what is wrong."""
+    try:
+        table = parse_toml(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"The study {path} can't be read: {error.strerror}.") from error
+    except ValueError as error:
+        raise InputError(f"{path} is not valid TOML: {error}.") from error
+    return _study(table, path)
+
+
+def _study(table: Mapping[str, Any], path: Path) -> Study:
+    known = {"model", "seeds", "acquisition", "settings", "tasks", "arms"}
+    if odd := sorted(set(table) - known):
+        raise InputError(f"{path}: a study has no {brief(odd[0])}.", f"It has {_listed(known)}.")
+    shared = {"validation_share": 0.0, "measure_forgetting": True} | _table(table, "settings", path)
+    if "model" in table:
+        shared["model"] = str(_beside(path, table["model"]))
+    base = with_settings(TrainingConfig(), shared, where=f"{path}, settings")
+    tasks = tuple(_task(one, path) for one in _tables(table, "tasks", MOST_TASKS, path))
+    arms = tuple(_arm(one, base, path) for one in _tables(table, "arms", MOST_ARMS, path))
+    for kind, named in (("tasks", tasks), ("arms", arms)):
+        names = [one.name for one in named]
+        if len(set(names)) < len(names):
+            raise InputError(f"{path}: two {kind} have the same name.")
+    seeds = table.get("seeds", [0])
+    if not isinstance(seeds, list) or not all(type(s) is int and 0 <= s < 2**31 for s in seeds):
+        raise InputError(f"{path}: seeds must be whole numbers from 0 on, like [0, 1, 2].")
+    if not 1 <= len(set(seeds)) == len(seeds) <= MOST_SEEDS:
+        raise InputError(f"{path}: 1 to {MOST_SEEDS} different seeds can be.")
+    acquisition = table.get("acquisition", 0.95)
+    if isinstance(acquisition, bool) or not isinstance(acquisition, int | float):
+        raise InputError(f"{path}: acquisition must be a share, like 0.95.")
+    return Study(tasks, arms, tuple(seeds), float(acquisition))
+
+
+def _task(table: Mapping[str, Any], path: Path) -> Task:
+    name = _name(table, path)
+    if not isinstance(table.get("data"), str):
+        raise InputError(f"{path}: the task {name} names no data.")
+    data = _beside(path, table["data"])
+    return Task(name, data, _beside(path, table["questions"]) if "questions" in table else data)
+
+
+def _arm(table: Mapping[str, Any], base: TrainingConfig, path: Path) -> Arm:
+    name = _name(table, path)
+    settings = {k: v for k, v in table.items() if k not in ("name", "preset", "rehearsal")}
+    config = preset(str(table["preset"])).applied_to(base) if "preset" in table else base
+    config = with_settings(config, settings, where=f"{path}, {name}")
+    share = table.get("rehearsal", 0.0)
+    if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 0.9:
+        raise InputError(f"{path}: the rehearsal of {name} must be a share from 0 to 0.9.")
+    return Arm(name, config.checked(), float(share))
+
+
+def _tables(table: Mapping[str, Any], key: str, most: int, path: Path) -> list[Mapping[str, Any]]:
+    found = table.get(key)
+    if not isinstance(found, list) or not found or not all(isinstance(one, dict) for one in found):
+        raise InputError(f"{path}: a study needs [[{key}]].")
+    if len(found) > most:
+        raise InputError(f"{path}: {len(found)} {key} are too many: at most {most} can be.")
+    return found
+
+
+def _table(table: Mapping[str, Any], key: str, path: Path) -> dict[str, Any]:
+    found = table.get(key, {})
+    if not isinstance(found, dict):
+        raise InputError(f"{path}: {key} must be a table.")
+    return found
+
+
+def _name(table: Mapping[str, Any], path: Path) -> str:
+    name = table.get("name")
+    if not isinstance(name, str) or not name.strip():
+        raise InputError(f"{path}: each task and arm needs a name.")
+    return one_line(name.strip(), 80)
+
+
+def _beside(path: Path, value: Any) -> Path:
+    """A path as the file says it: from the folder that the file is in."""
+    if not isinstance(value, str) or "\0" in value:
+        raise InputError(f"{path}: {brief(value)} can't be a path.")
+    return (path.absolute().parent / Path(value).expanduser()).absolute()
+
+
+def _listed(names: set[str]) -> str:
+    return ", ".join(sorted(names))

@@ -1,0 +1,73 @@
+"""A run's configuration: one frozen dataclass with the help text that forms, flags and docs show.
+
+Its settings stand in app/core/settings, section by section, with what in plain words can't work.
+Defaults are those of the product. Whether files exist and fit is not known here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import Field, dataclass, fields, replace
+from pathlib import Path
+from typing import Any, get_args
+
+from app.core.config.adapter import AdapterSettings, FineTuneType
+from app.core.config.clocks import ClockSettings
+from app.core.config.data import BadRows, FileSettings, MixedDataset
+from app.core.config.evaluation import Keep, WatchingSettings
+from app.core.config.optimization import Replies, Schedule, StepSettings
+from app.core.config.setting import Problem, range_problem
+from app.core.config.tiers import Assignment, FastEnd, Pending, TierConfig, TierSettings
+from app.core.errors import InputError
+from app.core.files.paths import expanded
+
+__all__ = ["CHOICES", "MixedDataset", "TierConfig", "TrainingConfig", "config_field"]
+
+
+# Fields are those of the last base first: the order of the form.
+@dataclass(frozen=True)
+class TrainingConfig(
+    WatchingSettings, AdapterSettings, StepSettings, ClockSettings, TierSettings, FileSettings
+):
+    """Everything that decides a run: the same config on the same machine gives the same losses."""
+
+    def problems(self) -> list[Problem]:
+        """Every setting that can't work, in the order of the form; empty when all can."""
+        found = [p for f in fields(self) if (p := range_problem(f, getattr(self, f.name)))]
+        return found + self.file_problems() + self.tier_problems(self.rank)
+
+    def located(self) -> "TrainingConfig":
+        """This config with absolute paths, so that a run means the same from anywhere."""
+        places: dict[str, Any] = {
+            f.name: _absolute(value)
+            for f in fields(self)
+            if isinstance(value := getattr(self, f.name), Path)
+        }
+        mix = tuple(replace(mixed, data=_absolute(mixed.data)) for mixed in self.mix)
+        questions = tuple(map(_absolute, self.question_sets))
+        return replace(self, **places, mix=mix, question_sets=questions)
+
+    def checked(self) -> "TrainingConfig":
+        """This config, or InputError with the first problem's sentence."""
+        if found := self.problems():
+            raise InputError(found[0].message)
+        return self
+
+
+CHOICES: Mapping[str, tuple[str, ...]] = {
+    "assign": get_args(Assignment),
+    "bad_rows": get_args(BadRows),
+    "fast_end": get_args(FastEnd),
+    "fine_tune_type": get_args(FineTuneType),
+    "keep_checkpoints": get_args(Keep),
+    "pending": get_args(Pending),
+    "replies": get_args(Replies),
+    "schedule": get_args(Schedule),
+}
+
+
+def config_field(name: str) -> Field[Any]:
+    """The dataclass field of a setting, with its label and help in `metadata`."""
+    return next(f for f in fields(TrainingConfig) if f.name == name)
+
+
+def _absolute(path: Path) -> Path:
+    return expanded(path).absolute()

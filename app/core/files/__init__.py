@@ -1,0 +1,1 @@
+"""Files and folders: where they are, how they are written, how untrusted ones are read."""

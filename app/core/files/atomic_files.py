@@ -1,0 +1,127 @@
+"""Files that are complete or absent: written aside, flushed to the disk, then renamed."""
+
+import errno
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from glob import escape
+from pathlib import Path
+from typing import Any
+
+from app.core.errors import TRY_AGAIN, AppError
+from app.core.files.untrusted_files import PRIVATE_FILE, create_file
+
+PARTIAL_SUFFIX = ".partial"
+
+
+def write_atomic(path: Path, write: Callable[[Path], None], *, mode: int = PRIVATE_FILE) -> None:
+    """Let `write` fill a file beside `path`, then put it in `path`'s place in one step.
+
+    An existing file stays whole until the new one is complete; `mode` is the new one's. Raises
+    AppError when the disk is full or the folder can't be written.
+    """
+    # A name of its own: another process may be writing the same file.
+    aside = path.with_name(f"{path.name}.{os.getpid()}{PARTIAL_SUFFIX}")
+    with plain_disk_errors(path):
+        _drop_what_kills_left(path)
+        aside.unlink(missing_ok=True)  # of an earlier process of the same number
+        create_file(aside, mode).close()
+        try:
+            write(aside)
+            sync(aside)
+            os.replace(aside, path)
+            sync(path.parent)
+        except BaseException:
+            aside.unlink(missing_ok=True)
+            raise
+
+
+def write_bytes_atomic(path: Path, content: bytes, *, mode: int = PRIVATE_FILE) -> None:
+    write_atomic(path, lambda aside: _write_bytes(aside, content), mode=mode)
+
+
+def write_text_atomic(path: Path, text: str, *, mode: int = PRIVATE_FILE) -> None:
+    write_bytes_atomic(path, text.encode(), mode=mode)
+
+
+def write_json_atomic(path: Path, value: Any) -> None:
+    """Write `value` as readable JSON; NaN is refused, since it is no JSON."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    write_bytes_atomic(path, json_bytes(text))
+
+
+def json_bytes(text: str) -> bytes:
+    """JSON as UTF-8. A file's name that is no UTF-8 stands in it as escapes that read back."""
+    return text.encode(errors="backslashreplace")
+
+
+def is_folder(entry: "os.DirEntry[str]") -> bool:
+    """False also for a link that leads to itself, for which `is_dir` raises."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+@contextmanager
+def plain_disk_errors(path: Path) -> Iterator[None]:
+    """Turn the disk's refusals into one sentence; other errors pass as they are."""
+    try:
+        yield
+    except OSError as error:
+        raise disk_error(error, path) from error
+
+
+def disk_error(error: OSError, path: Path) -> AppError:
+    """The plain sentence for a failed read or write at `path`."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return AppError(
+            f"The disk is full: {path} could not be written.",
+            f"Free some space, {TRY_AGAIN}; everything saved before is intact.",
+        )
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return AppError(f"Nestling may not write to {path}.", "Choose a folder you can write to.")
+    if error.errno == errno.ENAMETOOLONG:
+        return AppError(f"The name {path.name[:40]}… is too long for a file.", "Choose a shorter.")
+    if error.errno == errno.EFBIG:
+        return AppError(
+            f"{path} would be larger than this disk allows a file to be.", "Choose another disk."
+        )
+    if error.errno in (errno.ENOTDIR, errno.EEXIST):
+        return AppError(f"{path} can't be a folder: a file is in its place.", "Choose another.")
+    if error.errno == errno.ENOENT and not path.parent.exists():
+        return AppError(f"The folder {path.parent} is gone: {path.name} could not be written.")
+    return AppError(f"{path} could not be written: {error.strerror or error}.")
+
+
+def _drop_what_kills_left(path: Path) -> None:
+    """Remove half-written files of processes that are no more."""
+    for left in path.parent.glob(f"{escape(path.name)}.*{PARTIAL_SUFFIX}"):
+        process = left.name.removesuffix(PARTIAL_SUFFIX).rpartition(".")[2]
+        if process.isdecimal() and not is_alive(int(process)):
+            left.unlink(missing_ok=True)
+
+
+def is_alive(process: int) -> bool:
+    """Whether there is a process of this number, whoever's it is."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        pass
+    return True
+
+
+def _write_bytes(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+
+
+def sync(path: Path) -> None:
+    """Wait until a file's or folder's content is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

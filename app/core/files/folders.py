@@ -1,0 +1,204 @@
+"""Folders that are complete or absent, for the user alone, and removed without what is another's.
+
+Only what this program made is ever removed: files of known names, and a folder once it is empty.
+"""
+
+import errno
+import os
+import stat
+from collections.abc import Collection, Generator, Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+
+from app.core.errors import InputError
+from app.core.files.atomic_files import PARTIAL_SUFFIX, is_alive, plain_disk_errors, sync
+from app.core.files.untrusted_files import PRIVATE_FILE, copying_regular, narrow
+from app.core.progress import run_to_end
+
+PRIVATE_FOLDER = 0o700
+SHARED_FOLDER = 0o777
+"""As the user's own settings (umask) have it."""
+_SYSTEM_FILES = (".DS_Store",)
+"""Finder leaves one in every folder it has shown."""
+
+
+def make_folder(folder: Path) -> list[Path]:
+    """Make a folder, and those above that are missing, for the user alone.
+
+    Returns those made, the innermost first, as `remove_empty` takes them. Raises OSError.
+    """
+    made: list[Path] = []
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    for path in reversed(missing):
+        try:
+            path.mkdir(PRIVATE_FOLDER)
+        except FileExistsError:
+            if not path.is_dir():
+                raise
+        else:
+            made.insert(0, path)
+    if not folder.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, "it is no folder", str(folder))
+    return made
+
+
+def close_to_others(folder: Path) -> None:
+    """Let nobody but the user into a folder of this program's own."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            narrow(descriptor, PRIVATE_FOLDER)
+        finally:
+            os.close(descriptor)
+
+
+def remove_empty(folders: Collection[Path]) -> None:
+    """Remove those of the folders, the innermost first, that hold nothing."""
+    for folder in folders:
+        with suppress(OSError):
+            folder.rmdir()
+
+
+def remove_made(folder: Path, names: Collection[str]) -> None:
+    """Remove the files of these names from `folder`, and it once nothing else is in it."""
+    with suppress(OSError):
+        for entry in os.listdir(folder):
+            if _is_of(entry, names):
+                (folder / entry).unlink()
+        folder.rmdir()
+
+
+@contextmanager
+def folder_written_aside(
+    folder: Path, names: Collection[str], mode: int = PRIVATE_FOLDER
+) -> Iterator[Path]:
+    """A folder to fill with files of these names; it becomes `folder` only when the block ends
+    well: complete or absent."""
+    aside = _aside(folder)
+    with plain_disk_errors(folder):
+        _drop_what_kills_left(folder, names)
+        remove_made(aside, names)  # of an earlier process of the same number
+        made = make_folder(folder.parent)
+        try:
+            aside.mkdir(mode)
+            yield aside
+            for file in sorted(aside.iterdir()):
+                sync(file)
+            sync(aside)
+            os.rename(aside, folder)
+            sync(folder.parent)
+        except BaseException:
+            remove_made(aside, names)
+            remove_empty(made)
+            raise
+
+
+def remove_folder(folder: Path, names: Collection[str]) -> bool:
+    """Remove a folder of files of these names; one with anything else in it stays as it is.
+
+    Cut short at any moment, what is left does not bear its name.
+    """
+    with plain_disk_errors(folder):
+        if not all(_is_of(entry, names) for entry in os.listdir(folder)):
+            return False
+    free_name(folder, names)
+    return True
+
+
+def free_name(folder: Path, names: Collection[str]) -> None:
+    """Remove what was made in a folder; anything else in it stays, beside that folder's name."""
+    aside = _aside(folder)
+    with plain_disk_errors(folder):
+        remove_made(aside, names)
+        os.rename(folder, aside)
+        remove_made(aside, names)
+
+
+def copy_folder(source: Path, target: Path) -> None:
+    """Copy all files and folders in `source` to `target`, which is new or empty; where that fails,
+    what was copied is removed.
+
+    Raises InputError for a link, a pipe or a device in it: none is followed or read.
+    """
+    run_to_end(copying_folder(source, target))
+
+
+def copying_folder(source: Path, target: Path) -> Generator[float, None, None]:
+    """The same in small steps: yields the share done; closed early, nothing of the copy is left."""
+    folders, files = _contents(source)
+    whole, done = max(1, sum((source / file).stat().st_size for file in files)), 0
+    made: list[Path] = []
+    with plain_disk_errors(target):
+        above = make_folder(target)
+        try:
+            for folder in folders:
+                (target / folder).mkdir(PRIVATE_FOLDER)
+                made.append(target / folder)
+            for file in files:
+                with closing(copying_file(source / file, target / file)) as pieces:
+                    for piece in pieces:
+                        done += piece
+                        yield done / whole
+                made.append(target / file)
+        except BaseException:
+            for path in reversed(made):
+                with suppress(OSError):
+                    path.rmdir() if path.is_dir() else path.unlink()
+            remove_empty(above)
+            raise
+
+
+def copying_file(
+    source: Path, target: Path, mode: int = PRIVATE_FILE
+) -> Generator[int, None, None]:
+    """`copying_regular`, with InputError that names `source` if that can't be read."""
+    try:
+        yield from copying_regular(source, target, mode)
+    except OSError as error:
+        if error.filename == str(source):
+            _refuse(error)
+        raise
+
+
+def _contents(source: Path) -> tuple[list[Path], list[Path]]:
+    """Folders, the outer before the inner, and files, by their paths within `source`."""
+    folders: list[Path] = []
+    files: list[Path] = []
+    for place, inner, names in os.walk(source, onerror=_refuse):
+        for path in (Path(place) / name for name in (*inner, *names)):
+            kind = path.lstat().st_mode
+            if stat.S_ISLNK(kind):
+                raise InputError(
+                    f"{path} can't be copied: it is a link.",
+                    "Put the file itself in its place, or remove the link.",
+                )
+            (folders if stat.S_ISDIR(kind) else files).append(path.relative_to(source))
+    return folders, files
+
+
+def _refuse(error: OSError) -> None:
+    raise InputError(f"{error.filename} can't be copied: {error.strerror}.") from error
+
+
+def _aside(folder: Path) -> Path:
+    # A name of its own: another process may be writing the same folder.
+    return folder.with_name(f"{folder.name}.{os.getpid()}{PARTIAL_SUFFIX}")
+
+
+def _drop_what_kills_left(folder: Path, names: Collection[str]) -> None:
+    """Remove half-written folders of processes that are no more; older versions named none."""
+    remove_made(folder.with_name(folder.name + PARTIAL_SUFFIX), names)
+    with suppress(OSError):
+        for entry in os.listdir(folder.parent):
+            process = entry.removeprefix(f"{folder.name}.").removesuffix(PARTIAL_SUFFIX)
+            is_left = entry == f"{folder.name}.{process}{PARTIAL_SUFFIX}" and process.isdecimal()
+            if is_left and not is_alive(int(process)):
+                remove_made(folder.with_name(entry), names)
+
+
+def _is_of(entry: str, names: Collection[str]) -> bool:
+    """Whether it is a file of these names, or a half-written one."""
+    if entry in names or entry in _SYSTEM_FILES:
+        return True
+    name, _, process = entry.removesuffix(PARTIAL_SUFFIX).rpartition(".")
+    return name in names and process.isdecimal() and entry.endswith(PARTIAL_SUFFIX)

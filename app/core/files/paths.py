@@ -1,0 +1,113 @@
+"""Where Nestling keeps things (the user's application-support folder) and what it ships."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import platformdirs
+
+from app.core.errors import InputError
+from app.core.system.bundle import bundle_dir
+
+HOME_VARIABLE = "NESTLING_HOME"
+"""Environment variable that replaces the application-support folder (tests, another disk)."""
+
+
+def home_dir() -> Path:
+    """The folder that holds runs, logs and settings; not created by asking."""
+    override = os.environ.get(HOME_VARIABLE)
+    return expanded(Path(override)) if override else default_home_dir()
+
+
+def default_home_dir() -> Path:
+    """The application-support folder on the user's own disk, whatever replaces it."""
+    return platformdirs.user_data_path("Nestling", appauthor=False)
+
+
+def expanded(path: Path) -> Path:
+    """The path with ~ and ~user as that user's folder. Raises InputError for a user nobody is."""
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise InputError(f"{path}: there is no user {path.parts[0][1:]!r} here.") from None
+
+
+def runs_dir() -> Path:
+    """The library: one folder a run."""
+    return home_dir() / "runs"
+
+
+def cache_dir() -> Path:
+    """What may be deleted at any time and comes back by itself."""
+    override = os.environ.get(HOME_VARIABLE)
+    if override:
+        return expanded(Path(override)) / "cache"
+    return platformdirs.user_cache_path("Nestling", appauthor=False)
+
+
+def logs_dir() -> Path:
+    """Where a start that failed is described; not created by asking."""
+    override = os.environ.get(HOME_VARIABLE)
+    if override:
+        return expanded(Path(override)) / "logs"
+    return platformdirs.user_log_path("Nestling", appauthor=False)
+
+
+def is_utf8(path: Path) -> bool:
+    """Whether MLX can open it: elsewhere than in Python a name must be UTF-8."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def resources_dir() -> Path:
+    """The shipped files: in the frozen app, in an installed wheel, or in a checkout."""
+    if (frozen := bundle_dir()) is not None:
+        return frozen / "resources"
+    package = Path(__file__).resolve().parents[2]
+    installed = package / "resources"
+    return installed if installed.is_dir() else package.parent / "resources"
+
+
+def guide_dir() -> Path:
+    """The pages of the built-in guide, in the order of their names."""
+    return resources_dir() / "guide"
+
+
+def shipped(path: Path) -> Path:
+    """The same file of this copy of the app, where `path` is another copy's and is gone: the app
+    was moved, or another install began the run."""
+    _, mark, rest = str(path).rpartition("/resources/")
+    here = resources_dir() / rest
+    is_lost = mark and not os.path.exists(path)
+    return here if is_lost and os.path.exists(here) else path
+
+
+def at_shipped_places(digests: object) -> object:
+    """What a run keeps by the paths of its files, with the places of this copy's files."""
+    if not isinstance(digests, Mapping):
+        return digests
+    return {str(shipped(Path(path))): digest for path, digest in digests.items()}
+
+
+def starter_dir() -> Path:
+    """The embedded starter model, its sample dataset and its question sets."""
+    return resources_dir() / "starter"
+
+
+def starter_model_dir() -> Path:
+    """The starter model, as mlx-lm loads it."""
+    return starter_dir() / "model"
+
+
+def reference_dir() -> Path:
+    """Markdown pages for `nestling help`, one a topic."""
+    return resources_dir() / "reference"
+
+
+def general_text_file(use: str, *, is_chat: bool) -> Path:
+    """Everyday text of no task, for "lessons" or for the "meter": as chats, or as passages for a
+    model without a chat template."""
+    return resources_dir() / "general" / use / ("chats.jsonl" if is_chat else "passages.jsonl")

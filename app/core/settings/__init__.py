@@ -1,4 +1,0 @@
-"""The settings of a run, a module for each section of the form.
-
-Together they are TrainingConfig in app/core/config.py.
-"""

@@ -1,0 +1,1 @@
+"""The computer and this process: memory, child processes, interruption, versions."""

@@ -1,0 +1,46 @@
+"""What computes a run: two that differ give losses whose last bits differ."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from app.core.text.one_line import one_line
+
+
+@dataclass(frozen=True)
+class Computer:
+    device: str
+    """"CPU", or the GPU's name."""
+    blas: str
+    """On the CPU: which BLAS, its version and the kernels it chose."""
+    mlx: str
+    """MLX's version."""
+    arithmetic: int = 1
+    """Nestling's own part: counted up where the last bits of the same run would change."""
+
+    def __str__(self) -> str:
+        blas = f" with {self.blas}" if self.blas else ""
+        return f"{self.device}{blas}, MLX {self.mlx} and Nestling's arithmetic {self.arithmetic}"
+
+
+def read_computer(said: object) -> Computer | None:
+    """As a file says it; None if it doesn't."""
+    if not isinstance(said, Mapping):
+        return None
+    words: list[Any] = [said.get(name) for name in ("device", "blas", "mlx")]
+    arithmetic = said.get("arithmetic", 1)
+    if not all(isinstance(word, str) for word in words) or type(arithmetic) is not int:
+        return None
+    device, blas, mlx = words
+    return Computer(one_line(device), one_line(blas), one_line(mlx), arithmetic)
+
+
+def read_computers(manifest: Mapping[str, Any]) -> list[tuple[int, Computer]]:
+    """What computed the run, each with the step after which it did; none if nobody wrote it."""
+    said = manifest.get("computed_by")
+    found = []
+    for one in said if isinstance(said, list) else []:
+        computer = read_computer(one)
+        if computer is not None and type(one.get("after_step")) is int:
+            found.append((one["after_step"], computer))
+    return found

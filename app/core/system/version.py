@@ -1,0 +1,52 @@
+"""Version, commit and MLX's version, as `nestling --version` and About show them."""
+
+import subprocess
+from functools import cache
+from pathlib import Path
+
+from app import __version__
+from app.core.system.bundle import bundled
+
+COMMIT_FILE = "commit.txt"
+"""Written into the bundle when it is built."""
+_DESCRIBE = ("describe", "--always", "--abbrev=10", "--exclude=*", "--dirty=+")
+_PATIENCE_SECONDS = 5.0
+
+
+def version_line() -> str:
+    """ "0.1.0 (commit 1a2b3c4d5e), MLX 0.32.4"."""
+    commit = commit_id()
+    return f"{__version__}{f' (commit {commit})' if commit else ''}, MLX {package_version('mlx')}"
+
+
+@cache  # a run asks several times, and each time metadata would be read anew
+def package_version(package: str) -> str:
+    """An installed package's version; "unknown" where its metadata is missing."""
+    from importlib.metadata import PackageNotFoundError, version  # 40 ms that the window saves
+
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def commit_id() -> str:
+    """The commit that the app was built from, or the checkout's; empty where none is known."""
+    if (built := bundled(COMMIT_FILE)) is not None:
+        return built.read_text(encoding="ascii").strip()
+    return commit_of(Path(__file__).resolve().parents[3])
+
+
+def commit_of(checkout: Path) -> str:
+    """Its commit, with a + where files of the app were changed since; empty if it is none."""
+    # Without .git there is nothing to ask, and macOS offers to install git where it is called.
+    if not (checkout / ".git").exists():
+        return ""
+    try:
+        found = subprocess.run(
+            ["git", "-C", checkout, *_DESCRIBE],
+            capture_output=True, text=True, check=True, timeout=_PATIENCE_SECONDS,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return found.stdout.strip()

@@ -1,0 +1,41 @@
+"""What a base model is called: by its repository where it lies in the Hugging Face cache, by its
+folder elsewhere. Looks at the path alone.
+"""
+
+from functools import cache
+from pathlib import Path
+
+from app.core.files.paths import starter_model_dir
+
+STARTER = "Starter model"
+SNAPSHOTS, REPOSITORY_PREFIX = "snapshots", "models--"
+_SEPARATOR = "--"
+
+
+def hub_repository(folder: Path) -> str:
+    """ "org/name" of a snapshot in the Hugging Face cache, whose folder is a hash; else empty."""
+    *_, repository, snapshots, _ = ("", "", *folder.parts)[-3:]
+    is_snapshot = snapshots == SNAPSHOTS and repository.startswith(REPOSITORY_PREFIX)
+    return (
+        repository.removeprefix(REPOSITORY_PREFIX).replace(_SEPARATOR, "/", 1)
+        if is_snapshot
+        else ""
+    )
+
+
+def model_name(folder: Path) -> str:
+    """Without the organization: "Qwen3-4B-4bit"."""
+    if folder == _starter():
+        return STARTER
+    return hub_repository(folder).rpartition("/")[2] or folder.name
+
+
+def model_place(folder: Path) -> Path:
+    """The folder that a person would look for the model in."""
+    return folder.parents[2] if hub_repository(folder) else folder.parent
+
+
+@cache
+def _starter() -> Path:
+    """Found on the disk once, not for every run."""
+    return starter_model_dir()

@@ -1,0 +1,1 @@
+"""Chats as tokens: the chat template, the tokenizer, the loss mask."""

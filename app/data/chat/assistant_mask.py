@@ -1,0 +1,278 @@
+"""Which tokens of a rendered chat are the assistant's own, shown by rendering its beginnings too.
+
+Knows no template by name: a reply counts as the assistant's where the rendering up to it is a
+beginning of the whole, and is left alone elsewhere. How a chat is rendered isn't known here.
+"""
+
+import re
+from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+from app.data.chat.chat_template import TemplateError
+from app.data.chat.tokenizer import Tokenizer
+from app.data.examples import Message
+
+Span = tuple[int, int]
+Render = Callable[[int, bool], list[int]]
+"""The tokens of a chat's first messages, so many, with or without the prompt for a reply."""
+
+# How many tokens a seam between prompt and reply may take: one merged token, or the bytes of one
+# character.
+_SEAM_TOKENS = 8
+
+_THINKING_TAGS = re.compile(r"\A(\s|</?think>)+")
+
+
+def trained_turns(messages: Sequence[Message], untrained: Collection[int] = ()) -> list[int]:
+    """The turns that are replies to be trained; one that opens the chat answers nothing."""
+    return [
+        turn
+        for turn, message in enumerate(messages)
+        if turn and message["role"] == "assistant" and turn not in untrained
+    ]
+
+
+def through_last_reply(
+    messages: Sequence[Message], untrained: Collection[int] = ()
+) -> Sequence[Message]:
+    """The chat up to its last trained reply: what follows can teach nothing, as it is no target.
+
+    Raises TemplateError if there is none.
+    """
+    if turns := trained_turns(messages, untrained):
+        return messages[: turns[-1] + 1]
+    which = "only assistant turn to be trained" if untrained else "only assistant turn"
+    raise TemplateError(f"its {which} comes first and answers nothing")
+
+
+def opening_replies(messages: Sequence[Message]) -> range:
+    """The replies that stand before anything but a system text."""
+    start = next((n for n, turn in enumerate(messages) if turn["role"] != "system"), 0)
+    ends = (n for n, turn in enumerate(messages) if n > start and turn["role"] != "assistant")
+    is_reply = messages[start]["role"] == "assistant"
+    return range(start, next(ends, len(messages)) if is_reply else start)
+
+
+class Rendering(NamedTuple):
+    """A chat's first turns, so many, as tokens, with the spans that are trained."""
+
+    turns: int
+    tokens: list[int]
+    spans: list[Span]
+
+
+class ReplyFinder:
+    """Finds the replies in the chats of one tokenizer's template."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+        self._special = special_ids(tokenizer)
+        self._always_prompts: bool | None = None
+        self._is_word = lru_cache(maxsize=65536)(self._says)
+        self._is_blank = lru_cache(maxsize=1024)(self._blank)
+
+    def find(
+        self, messages: Sequence[Message], render: Render, turns: Sequence[int]
+    ) -> tuple[list[int], list[Span]]:
+        """The tokens of a chat, and the spans of the replies at `turns`; its last turn is one.
+
+        A reply's span begins after the generation prompt and ends with the token that ends the
+        turn. Only the last reply is given where the template renders an earlier one differently
+        once more follows. Raises TemplateError if even that can't be separated from its prompt.
+        """
+        whole, spans = self._in_view(turns, messages, render)
+        shown = [spans[turn] for turn in (turns if len(spans) == len(turns) else turns[-1:])]
+        self._check_words(whole, shown)
+        return whole, shown
+
+    def find_every(
+        self, messages: Sequence[Message], render: Render, turns: Sequence[int]
+    ) -> tuple[list[Rendering], int]:
+        """Renderings in which every reply at `turns` stands as the model sees it at its turn, and
+        how many replies are in none.
+
+        The first is of the whole chat, whose last turn is one of them. Each further one ends with
+        the last reply that no earlier rendering covers. Raises TemplateError if even the last reply
+        can't be separated from its prompt.
+        """
+        left = list(turns)
+        found: list[Rendering] = []
+        lost = 0
+        while left:
+            try:
+                whole, spans = self._in_view(left, messages[: left[-1] + 1], render)
+                shown = [spans[turn] for turn in left if turn in spans]
+                self._check_words(whole, shown)
+            except TemplateError:
+                if not found:
+                    raise
+                lost += 1
+                left.pop()
+                continue
+            found.append(Rendering(left[-1] + 1, whole, shown))
+            left = [turn for turn in left if turn not in spans]
+        return found, lost
+
+    def _in_view(
+        self, turns: Sequence[int], messages: Sequence[Message], render: Render
+    ) -> tuple[list[int], dict[int, Span]]:
+        """The tokens of a chat that ends with the last of `turns`, and the spans of those replies
+        that stand in it as the model sees them at their turn; the last is one."""
+        whole = render(len(messages), False)
+        spans = {
+            turn: span
+            for turn in turns[:-1]
+            if (span := self._earlier_reply(turn, render, whole)) is not None
+        }
+        spans[turns[-1]] = self._last_reply(messages, render, whole)
+        return whole, spans
+
+    def _check_words(self, whole: list[int], spans: Sequence[Span]) -> None:
+        if not all(self._has_words(whole[start:end]) for start, end in spans):
+            raise TemplateError("the model's chat template leaves out all of a reply")
+
+    def turns(
+        self, turns: Sequence[int], messages: Sequence[Message], render: Render, whole: list[int]
+    ) -> list[Span]:
+        """The spans of some of a chat's assistant turns. Raises TemplateError if one isn't told."""
+        spans = []
+        for turn in turns:
+            is_last = turn == len(messages) - 1
+            span = (
+                self._last_reply(messages, render, whole)
+                if is_last
+                else self._earlier_reply(turn, render, whole)
+            )
+            if span is None:
+                raise TemplateError(
+                    f"the model's chat template doesn't show which tokens message {turn + 1} has, "
+                    "which is not to be trained"
+                )
+            spans.append(span)
+        return spans
+
+    def _has_words(self, tokens: list[int]) -> bool:
+        if any(map(self._is_word, tokens)):
+            return True
+        words = [token for token in tokens if token not in self._special]
+        return bool(self._tokenizer.decode(words).strip())
+
+    def _says(self, token: int) -> bool:
+        """Whether a token alone stands for words; one that is part of a character isn't asked."""
+        text = self._tokenizer.decode([token]).strip()
+        return token not in self._special and bool(text) and "\ufffd" not in text
+
+    def _blank(self, tokens: tuple[int, ...]) -> bool:
+        return not tokens or not self._tokenizer.decode(list(tokens)).strip()
+
+    def _earlier_reply(self, turn: int, render: Render, whole: list[int]) -> Span | None:
+        try:
+            prompt = _prompt_of(turn, render)
+            through = render(turn + 1, False)
+        except TemplateError:
+            return None
+        start = self._end_of_text(prompt, whole)
+        shared = _common(through, whole)
+        rest = through[shared:]
+        # What ends every rendering, such as an end-of-text token, doesn't follow an inner turn.
+        ended = self._are_special(rest) or self._end_of_text(through, whole) is not None
+        if start is None or shared <= start or not ended:
+            return None
+        return self._closed((start, shared), whole)
+
+    def _last_reply(self, messages: Sequence[Message], render: Render, whole: list[int]) -> Span:
+        prompt = _prompt_of(len(messages) - 1, render)
+        start = self._end_of_text(prompt, whole)
+        if start is None:
+            start = self._start_of_words(prompt, messages, render, whole)
+        if start is None or start >= len(whole):
+            raise TemplateError(
+                "the model's chat template renders the prompt differently once the reply "
+                "follows, so the reply can't be told from it"
+            )
+        if self._always_prompts is None:
+            self._always_prompts = render(len(messages), True) == whole
+        end = len(whole)
+        if self._always_prompts:
+            # A generation prompt may stand at the end of everything, so of prompt and whole alike:
+            # the reply is over with the first special token of what they share.
+            alike = _common(prompt[::-1], whole[start:][::-1])
+            shared = range(len(whole) - alike, len(whole))
+            end = next((i + 1 for i in shared if whole[i] in self._special), end)
+        return self._closed((start, end), whole)
+
+    def _start_of_words(
+        self, prompt: list[int], messages: Sequence[Message], render: Render, whole: list[int]
+    ) -> int | None:
+        """Where the reply begins if the generation prompt says more than the finished turn does.
+
+        So it is where a template opens a thinking block for the model to fill. The place counts
+        only if all before it stands in both, and the reply's own words come right after it, or
+        after the tags of an empty thinking block.
+        """
+        bare = render(len(messages) - 1, False)
+        start = _common(prompt, whole)
+        if _common(bare, whole) < len(bare) or start <= len(bare):
+            return None
+        content = str(messages[-1]["content"])
+        said = _THINKING_TAGS.sub("", self._tokenizer.decode(whole[start:]))
+        # Some templates leave the thoughts of a finished turn out.
+        for words in (content, content.split("</think>")[-1]):
+            words = _THINKING_TAGS.sub("", words).strip()
+            if words and said.startswith(words):
+                return start
+        return None
+
+    def _end_of_text(self, part: list[int], whole: list[int]) -> int | None:
+        """The first position of `whole` by which all of `part` has been said; None if it isn't.
+
+        Where the last characters of a prompt merge with the first of a reply into one token, that
+        token still belongs to the prompt.
+        """
+        shared = _common(part, whole)
+        if shared == len(part):
+            return shared
+        missing = self._tokenizer.decode(part[shared:])
+        for end in range(shared + 1, min(shared + _SEAM_TOKENS, len(whole)) + 1):
+            if self._tokenizer.decode(whole[shared:end]).startswith(missing):
+                return end
+        return None
+
+    def _closed(self, span: Span, whole: list[int]) -> Span:
+        """The span up to its last special token, if only white space comes after that."""
+        start, end = span
+        for position in range(end - 1, start - 1, -1):
+            if whole[position] in self._special:
+                is_blank = self._is_blank(tuple(whole[position + 1 : end]))
+                return (start, position + 1) if is_blank else span
+        return span
+
+    def _are_special(self, tokens: Iterable[int]) -> bool:
+        return all(token in self._special for token in tokens)
+
+
+def _prompt_of(turn: int, render: Render) -> list[int]:
+    """What is said before a turn: nothing if it opens the chat, which no template is asked for."""
+    return render(turn, True) if turn else []
+
+
+def special_ids(tokenizer: Tokenizer) -> frozenset[int]:
+    """Tokens that stand for no words but for beginnings and ends."""
+    ids = set(getattr(tokenizer, "all_special_ids", None) or ())
+    # A set in mlx-lm's wrapper, one number in transformers.
+    ends = getattr(tokenizer, "eos_token_ids", None)
+    ids.update([ends] if isinstance(ends, int) else ends or ())
+    added = getattr(tokenizer, "added_tokens_decoder", None) or {}
+    ids.update(token for token, facts in added.items() if getattr(facts, "special", False))
+    if tokenizer.eos_token_id is not None:
+        ids.add(tokenizer.eos_token_id)
+    return frozenset(ids)
+
+
+def _common(one: Sequence[int], other: Sequence[int]) -> int:
+    """How many tokens two sequences share from the start."""
+    length = min(len(one), len(other))
+    if one[:length] == other[:length]:
+        return length
+    return next(i for i in range(length) if one[i] != other[i])

@@ -1,0 +1,233 @@
+"""A model's chat template: a chat as tokens or as text, with the template's own refusals.
+
+A template that is text is rendered in a process of its own; one that is Python of mlx-lm here.
+"""
+
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from itertools import compress
+from typing import Any
+
+from app.core.errors import InputError
+from app.core.text.foreign_errors import error_text
+from app.data.chat.render_limit import RenderingTooCostly, limited
+from app.data.chat.template_process import template_process
+from app.data.chat.template_server import Call, Refusal, Request, Text, TooMuch
+from app.data.chat.template_trial import template_problem
+from app.data.chat.tokenizer import Tokenizer, plain_tokenizer
+from app.data.examples import Message
+from app.data.rows.tool_arguments import as_objects, as_texts, has_arguments, shows_python
+
+Tools = Sequence[dict[str, Any]] | None
+
+_PLAIN_KEYS = {"role", "content"}
+
+
+class TemplateError(Exception):
+    """A chat this template can't render, or in which no reply can be told from its prompt."""
+
+
+class ChatTemplate:
+    """One tokenizer's template."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+        has_template = getattr(tokenizer, "has_chat_template", None)
+        if has_template is None:
+            has_template = getattr(tokenizer, "chat_template", None) is not None
+        self._has_template = bool(has_template)
+        self._plain_source = ""
+        self._plain_options: dict[str, Any] = {}
+
+    def require(self) -> None:
+        """Raise InputError if the model has no template to render a chat with, or a bad one."""
+        if not self._has_template:
+            raise InputError(
+                "This model has no chat template, so it can't be trained on chats or on "
+                "prompt and completion rows.",
+                "Choose a chat model (often named Instruct or Chat), or a dataset of text rows.",
+            )
+        if problem := template_problem(getattr(self._tokenizer, "chat_template", None)):
+            raise InputError(problem, "Fix the template, or choose another base model.")
+
+    def tokens(self, messages: Sequence[Message], tools: Tools, prompted: bool) -> list[int]:
+        """The tokens of a chat, with the prompt for a reply if `prompted`.
+
+        Raises TemplateError with the template's own words.
+        """
+        return list(self._applied(messages, tools, prompted))
+
+    def text(self, messages: Sequence[Message], tools: Tools, prompted: bool) -> str:
+        """The same as text."""
+        return self.texts(messages, tools)(len(messages), prompted)
+
+    def texts(self, messages: Sequence[Message], tools: Tools) -> Callable[[int, bool], str]:
+        """The same as text for the chat's first messages, so many; asked several times."""
+        if not self._renders_plainly(messages, tools):
+            return lambda count, prompted: str(
+                self._applied(messages[:count], tools, prompted, tokenize=False)
+            )
+
+        def text(count: int, prompted: bool) -> str:
+            (found,) = self._asked([Chat(messages, tools, (Call(count, prompted),))])
+            return found(count, prompted)
+
+        return text
+
+    def texts_of(self, chats: "Sequence[Chat]") -> "list[ChatTexts]":
+        """The same of many chats: what is likely to be asked of them is rendered at once."""
+        is_plain = [self._renders_plainly(chat.messages, chat.tools) for chat in chats]
+        plain = iter(list(self._asked(list(compress(chats, is_plain)))))
+        found = [next(plain) if is_one else ChatTexts({}) for is_one in is_plain]
+        for chat, texts in zip(chats, found, strict=True):
+            texts.otherwise = self.texts(chat.messages, chat.tools)
+        return found
+
+    def with_arguments(self, messages: Sequence[Message], tools: Tools) -> Sequence[Message]:
+        """The chat with its calls' arguments as this template writes them: as objects, or as text
+        where it refuses objects or prints them as Python does.
+        """
+        if not has_arguments(messages):
+            return messages
+        for formed in (as_objects(messages), as_texts(messages)):
+            with suppress(TemplateError):
+                if not shows_python(formed, self.text(formed, tools, False)):
+                    return formed
+        return messages
+
+    def render_plainly(self) -> None:
+        """Render plain chats from now on without the checks that transformers makes each time.
+
+        Only for who compares samples with `tokens`: this goes by how transformers works inside.
+        """
+        self.require()
+        source = getattr(self._tokenizer, "chat_template", None)
+        if isinstance(source, str):
+            self._plain_source = source
+            self._plain_options = {
+                **getattr(self._tokenizer, "special_tokens_map", {}),
+                **getattr(self._tokenizer, "template_options", {}),
+                "tools": None,
+                "documents": None,
+            }
+
+    def _renders_plainly(self, messages: Sequence[Message], tools: Tools) -> bool:
+        return bool(self._plain_source) and not tools and all(map(_is_plain, messages))
+
+    def _asked(self, chats: "Sequence[Chat]") -> "Iterator[ChatTexts]":
+        """What the template's process makes of chats that are rendered plainly."""
+        requests = [Request(list(chat.messages), self._plain_options, chat.calls) for chat in chats]
+        answers = template_process(self._plain_source).answers(requests)
+        for chat, answer in zip(chats, answers, strict=True):
+            if isinstance(answer, TooMuch):
+                yield ChatTexts(dict.fromkeys(chat.calls, answer))
+                continue
+            found: dict[Call, str | Refusal | TooMuch] = {}
+            first = ""
+            for call, made in zip(chat.calls, answer, strict=True):
+                if isinstance(made, Text):
+                    found[call] = text = first[: made.shared] + made.rest
+                    first = first or text
+                else:
+                    found[call] = made
+            yield ChatTexts(found)
+
+    def _applied(
+        self, messages: Sequence[Message], tools: Tools, prompted: bool, **options: Any
+    ) -> Any:
+        self.require()
+        try:
+            with _rendering_apart() if self._is_foreign() else limited:
+                # Templates may write into what they are given.
+                return self._tokenizer.apply_chat_template(
+                    [dict(message) for message in messages],
+                    tools=list(tools) if tools else None,
+                    add_generation_prompt=prompted,
+                    return_dict=False,
+                    **options,
+                )
+        except RenderingTooCostly:
+            raise
+        except Exception as error:  # a template is a foreign program: anything can come out of it
+            raise _refusal(error_text(error)) from error
+
+    def _is_foreign(self) -> bool:
+        """Whether the template is the model's, and not Python of mlx-lm."""
+        return plain_tokenizer(self._tokenizer) is not None
+
+
+@dataclass(frozen=True)
+class Chat:
+    """A chat, and the renderings that are likely to be asked for; the first is of all of it."""
+
+    messages: Sequence[Message]
+    tools: Tools
+    calls: tuple[Call, ...]
+
+
+@dataclass
+class ChatTexts:
+    """A chat's renderings; called with how many messages, and whether a reply is asked for."""
+
+    found: "dict[Call, str | Refusal | TooMuch]"
+    otherwise: Callable[[int, bool], str] | None = None
+    """For what was not likely."""
+
+    def __call__(self, count: int, prompted: bool) -> str:
+        """Raises TemplateError, or RenderingTooCostly."""
+        call = Call(count, prompted)
+        if call not in self.found and self.otherwise is not None:
+            self.found[call] = self.otherwise(count, prompted)
+        match self.found[call]:
+            case TooMuch(excess):
+                raise RenderingTooCostly(excess)
+            case Refusal(reason):
+                raise _refusal(reason)
+            case text:
+                return text
+
+
+class _ApartTemplate:
+    """Stands where transformers has a compiled template."""
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+
+    def render(self, *, messages: Any, add_generation_prompt: bool, **options: Any) -> str:
+        call = Call(len(messages), bool(add_generation_prompt))
+        request = Request(messages, options, (call,))
+        (answer,) = template_process(self._source).answers([request])
+        if isinstance(answer, TooMuch):
+            raise RenderingTooCostly(answer.excess)
+        (made,) = answer
+        if isinstance(made, Refusal):
+            raise ValueError(made.reason)
+        return made.rest
+
+
+_apart = threading.Lock()
+
+
+@contextmanager
+def _rendering_apart() -> Iterator[None]:
+    """Inside, transformers prepares chats as ever, and has them rendered in another process."""
+    library: Any = sys.modules["transformers.utils.chat_template_utils"]
+    with _apart:
+        compiling = library._compile_jinja_template
+        library._compile_jinja_template = _ApartTemplate
+        try:
+            yield
+        finally:
+            library._compile_jinja_template = compiling
+
+
+def _is_plain(message: Message) -> bool:
+    """Whether there is nothing in a message that transformers would change before rendering."""
+    return message.keys() == _PLAIN_KEYS and type(message["content"]) is str
+
+
+def _refusal(reason: str) -> TemplateError:
+    return TemplateError(f"the model's chat template refuses it: {reason}")

@@ -1,0 +1,244 @@
+"""Which parts of a chat its template leaves out: words, thoughts, tool calls, tools, other keys.
+
+A part whose words stand in a rendering, in the chat's order, is in it. Any other is changed on
+trial: if no rendering changes with it, the template leaves it out. Knows no template by name.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from app.data.chat.chat_template import TemplateError, Tools
+from app.data.examples import Message
+from app.data.rows.json_text import parsed
+from app.data.rows.row_notes import RowNote
+from app.data.rows.turn_flags import FLAGS
+
+TextOf = Callable[[int, bool], str]
+"""The text of a chat's first messages, so many, with or without the prompt for a reply."""
+Texts = Callable[[Sequence[Message], Tools], TextOf]
+
+_PLAIN_KEYS = frozenset({"role", "content"})
+_THOUGHT_KEYS = ("reasoning_content", "reasoning", "thinking")
+_KNOWN_KEYS = FLAGS | _PLAIN_KEYS | {"tool_calls", "tool_call_id", *_THOUGHT_KEYS}
+# Qwen3 and DeepSeek-R1 read a thought up to its closing tag, whether it was opened or not.
+_THOUGHT = re.compile(r"(?:\A|<think>)((?:(?!<think>).)*?)</think>", re.DOTALL)
+_OTHER = "xyzzy"
+_TELLING_LETTERS = 16
+"""So long a description doesn't stand in a text by chance."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    note: RowNote
+    turn: int
+    """-1 of the tools, which belong to the whole chat."""
+    words: tuple[str, ...]
+    """They show that it is there, in this order; empty where only a trial can tell."""
+    changed: tuple[Message, ...]
+    """Its message with this part changed in several ways; none for the tools."""
+    is_anywhere: bool = False
+    """Some templates move a system text."""
+
+
+def left_out(
+    messages: Sequence[Message], tools: Tools, counts: Sequence[int], text_of: TextOf, texts: Texts
+) -> RowNote:
+    """The kinds of parts that none of a chat's renderings shows.
+
+    `counts`: of how many of the messages each rendering is, the longest first. `text_of` renders
+    the chat, `texts` a changed one.
+    """
+    if not tools and _stands_in_order(messages, text_of(counts[0], False)):
+        return RowNote(0)
+    parts = [part for turn, message in enumerate(messages) for part in _parts(turn, message)]
+    parts += _tool_parts(tools)
+    suspects = _suspects(parts, counts, text_of)
+    trial = _Trial(messages, tools, counts, text_of, texts)
+    guilty = [part for part in suspects if trial.leaves_out(part)]
+    if any(part.words and part not in guilty for part in suspects):
+        # Its words are written in another way: nothing can be told by words.
+        guilty = [part for part in parts if part in guilty or trial.leaves_out(part)]
+    notes = RowNote(0)
+    for part in guilty:
+        notes |= part.note
+    return notes
+
+
+def has_other_keys(messages: Sequence[Message]) -> bool:
+    """Whether a turn has keys of which only a template can tell whether they are read."""
+    return any(_other_keys(message) for message in messages)
+
+
+def _stands_in_order(messages: Sequence[Message], text: str) -> bool:
+    """Whether a chat of words alone stands in the text, with its thoughts if it has any."""
+    place = 0
+    for message in messages:
+        if message.keys() != _PLAIN_KEYS:
+            return False
+        words = message["content"].strip()
+        if message["role"] == "system":
+            if words not in text:
+                return False
+            continue
+        found = text.find(words, place)
+        if found < 0:
+            return False
+        place = found + len(words)
+    return True
+
+
+# -- the parts ------------------------------------------------------------------------------------
+def _parts(turn: int, message: Message) -> Iterator[_Part]:
+    for key in _THOUGHT_KEYS:
+        if isinstance(words := message.get(key), str) and words.strip():
+            changed = {**message, key: _OTHER + words.strip() + _OTHER}
+            yield _Part(RowNote.THOUGHTS_LEFT_OUT, turn, (words.strip(),), (changed,))
+    yield from _word_parts(turn, message)
+    for number, call in enumerate(message.get("tool_calls") or ()):
+        yield _call_part(turn, message, number, call)
+    for key in _other_keys(message):
+        changed = {name: value for name, value in message.items() if name != key}
+        yield _Part(RowNote.UNUSED_KEY, turn, (), (changed,))
+
+
+def _word_parts(turn: int, message: Message) -> Iterator[_Part]:
+    content: str = message["content"]
+    for note, start, end in _segments(content):
+        words = content[start:end].strip()
+        if words:
+            start = content.index(words, start)
+            end = start + len(words)
+            changed = (
+                {**message, "content": content[:start] + _OTHER + content[start:]},
+                {**message, "content": content[:end] + _OTHER + content[end:]},
+            )
+            yield _Part(note, turn, (words,), changed, message["role"] == "system")
+
+
+def _segments(content: str) -> Iterator[tuple[RowNote, int, int]]:
+    place = 0
+    for match in _THOUGHT.finditer(content) if "</think>" in content else ():
+        yield RowNote.WORDS_LEFT_OUT, place, match.start()
+        yield RowNote.THOUGHTS_LEFT_OUT, *match.span(1)
+        place = match.end()
+    yield RowNote.WORDS_LEFT_OUT, place, len(content)
+
+
+def _call_part(turn: int, message: Message, number: int, call: dict[str, Any]) -> _Part:
+    function = call.get("function", call)
+    arguments = function.get("arguments")
+
+    def changed(**fields: object) -> Message:
+        new = {**function, **fields}
+        calls = list(message["tool_calls"])
+        calls[number] = {**call, "function": new} if "function" in call else new
+        return {**message, "tool_calls": calls}
+
+    ways = [changed(name=_OTHER + function["name"])]
+    if arguments not in (None, "", {}, "{}"):
+        more = {_OTHER: _OTHER}
+        is_object = isinstance(arguments, dict)
+        ways.append(changed(arguments=arguments | more if is_object else json.dumps(more)))
+    words = (function["name"], *_leaves(parsed(arguments)))
+    return _Part(RowNote.CALLS_LEFT_OUT, turn, words, tuple(ways))
+
+
+def _leaves(value: object) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield str(key)
+            yield from _leaves(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _leaves(inner)
+    elif value is not None:
+        yield value if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def _tool_parts(tools: Tools) -> Iterator[_Part]:
+    if tools:
+        described = [_description(tool) for tool in tools]
+        is_telling = all(len(words) >= _TELLING_LETTERS for words in described)
+        words = tuple(described) if is_telling else ()
+        yield _Part(RowNote.TOOLS_LEFT_OUT, -1, words, (), is_anywhere=True)
+
+
+def _description(tool: dict[str, Any]) -> str:
+    function = tool.get("function", tool)
+    return str(function.get("description") or "") if isinstance(function, dict) else ""
+
+
+def _other_keys(message: Message) -> list[str]:
+    """Those that say something; a result's tool is named by its call too."""
+    known = _KNOWN_KEYS | {"name"} if message["role"] == "tool" else _KNOWN_KEYS
+    keys = message.keys() - known
+    return sorted(key for key in keys if message[key] not in (None, "", [], {}))
+
+
+# -- whether they are there -----------------------------------------------------------------------
+def _suspects(parts: Sequence[_Part], counts: Sequence[int], text_of: TextOf) -> list[_Part]:
+    """The parts that no rendering shows by their words; all where a message is in none."""
+    shown: set[_Part] = set()
+    for count in counts:
+        ours = [part for part in parts if part.turn < count]
+        found = set(_found(text_of(count, False), ours))
+        if any(part.note is RowNote.WORDS_LEFT_OUT and part not in found for part in ours):
+            return list(parts)  # other words may have been taken for parts that are not there
+        shown |= found
+        if len(shown) == len(parts):
+            break
+    return [part for part in parts if part not in shown]
+
+
+def _found(text: str, parts: Sequence[_Part]) -> Iterator[_Part]:
+    place = 0
+    for part in parts:
+        end = _end(part.words, text, 0 if part.is_anywhere else place)
+        if part.words and end is not None:
+            yield part
+            place = place if part.is_anywhere else end
+
+
+def _end(words: Sequence[str], text: str, place: int) -> int | None:
+    """Where the last of the words ends, if all stand in the text in this order."""
+    for word in words:
+        for form in (word, json.dumps(word, ensure_ascii=False)[1:-1], json.dumps(word)[1:-1]):
+            if (found := text.find(form, place)) >= 0:
+                place = found + len(form)
+                break
+        else:
+            return None
+    return place
+
+
+@dataclass(frozen=True)
+class _Trial:
+    messages: Sequence[Message]
+    tools: Tools
+    counts: Sequence[int]
+    text_of: TextOf
+    texts: Texts
+
+    def leaves_out(self, part: _Part) -> bool:
+        """Whether the renderings stay the same in spite of a change to the part."""
+        if part.turn < 0:
+            return self._is_same(self.messages, None, part.turn)
+        before, after = self.messages[: part.turn], self.messages[part.turn + 1 :]
+        return any(
+            self._is_same([*before, changed, *after], self.tools, part.turn)
+            for changed in part.changed
+        )
+
+    def _is_same(self, messages: Sequence[Message], tools: Tools, turn: int) -> bool:
+        text_of = self.texts(messages, tools)
+        try:
+            return all(
+                text_of(count, False) == self.text_of(count, False)
+                for count in self.counts
+                if turn < count
+            )
+        except TemplateError:  # it reads the part
+            return False

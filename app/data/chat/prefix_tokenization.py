@@ -1,0 +1,124 @@
+"""The tokens of a chat's beginnings, taken from those of the whole without splitting it again.
+
+A tokenizer cuts a text at its special tokens before anything else, so what comes before one is
+split alike in every text that begins in the same way. Only the rest after the last such place that
+a beginning shares with the whole is split anew. Where the text and the tokens don't show the same
+special tokens, everything is.
+"""
+
+import re
+from bisect import bisect_right
+from collections.abc import Callable
+from typing import Any
+
+from app.data.chat.template_server import shared_length
+from app.data.chat.tokenizer import PlainTokenizer
+
+_KEPT_ENDINGS = 4096
+_LONGEST_KEPT_ENDING = 120
+
+
+class TextSplitter:
+    """Splits texts into tokens, many at once on all cores, and knows the special ones."""
+
+    def __init__(self, tokenizer: PlainTokenizer) -> None:
+        self._backend = type(tokenizer.backend_tokenizer).from_str(
+            tokenizer.backend_tokenizer.to_str()
+        )
+        self._backend.no_truncation()
+        self._backend.no_padding()
+        added = tokenizer.added_tokens_decoder
+        words = [token.content for token in added.values()]
+        # A word that stands inside another might be a part of it in a longer text.
+        self.special = {
+            token.content: number
+            for number, token in added.items()
+            if token.special and not token.normalized and not token.single_word
+            if sum(token.content in word for word in words) == 1
+        }  # fmt: skip
+        longest_first = sorted(self.special, key=len, reverse=True)
+        self.pattern = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
+        self._endings: dict[str, list[int]] = {}
+
+    def split(self, texts: list[str], add_special_tokens: bool = False) -> list[list[int]]:
+        """The tokens of each text, exactly as the tokenizer gives them."""
+        split = self._backend.encode_batch_fast(texts, add_special_tokens=add_special_tokens)
+        return [encoding.ids for encoding in split]
+
+    def ending(self, text: str) -> list[int]:
+        """The tokens of a text that is likely to come again, as the ends of prompts are."""
+        if (known := self._endings.get(text)) is not None:
+            return known
+        tokens: list[int] = self._backend.encode(text, add_special_tokens=False).ids
+        if len(text) <= _LONGEST_KEPT_ENDING and len(self._endings) < _KEPT_ENDINGS:
+            self._endings[text] = tokens
+        return tokens
+
+
+class Beginnings:
+    """One chat's renderings; called with how many messages, and whether a reply is asked for."""
+
+    def __init__(
+        self,
+        splitter: TextSplitter,
+        text_of: Callable[[int, bool], str],
+        whole: tuple[str, list[int]],
+        count: int,
+    ) -> None:
+        self._splitter = splitter
+        self._text_of = text_of
+        self._text, self._tokens = whole
+        self._known: dict[tuple[int, bool], list[int]] = {(count, False): self._tokens}
+        self._marks: tuple[list[int], list[int]] | None = None
+
+    def __call__(self, count: int, prompted: bool) -> list[int]:
+        if (count, prompted) not in self._known:
+            text = self._text_of(count, prompted)
+            self._known[count, prompted] = self._tokens_of(text)
+        return self._known[count, prompted]
+
+    def _tokens_of(self, text: str) -> list[int]:
+        if text == self._text:
+            return self._tokens
+        ends, places = self._special_places()
+        last = bisect_right(ends, shared_length(text, self._text)) - 1
+        if last < 0:
+            return self._splitter.ending(text)
+        # The special token itself is split again too: a tokenizer may treat a text's first word
+        # in its own way.
+        start, place = self._starts[last], places[last]
+        rest = self._splitter.ending(text[start:])
+        return self._tokens[:place] + rest
+
+    def _special_places(self) -> tuple[list[int], list[int]]:
+        """Where the special tokens end in the text, and where they stand among the tokens."""
+        if self._marks is None:
+            special = self._splitter.special
+            found = list(self._splitter.pattern.finditer(self._text))
+            places = _places([special[match[0]] for match in found], self._tokens)
+            found = found if places else []
+            self._starts = [match.start() for match in found]
+            self._marks = ([match.end() for match in found], places)
+        return self._marks
+
+
+def _places(wanted: list[int], tokens: list[int]) -> list[int]:
+    """Where the wanted tokens stand, if they are there in this order and no oftener; else none."""
+    if any(tokens.count(token) != wanted.count(token) for token in set(wanted)):
+        return []
+    places, place = [], -1
+    try:
+        for token in wanted:
+            place = tokens.index(token, place + 1)
+            places.append(place)
+    except ValueError:
+        return []
+    return places
+
+
+def splitter_of(tokenizer: Any) -> TextSplitter | None:
+    """None for tokenizers that don't split texts the way this module goes by."""
+    if not isinstance(tokenizer, PlainTokenizer):
+        return None
+    facts = tokenizer.added_tokens_decoder.values()
+    return None if any(token.single_word for token in facts) else TextSplitter(tokenizer)

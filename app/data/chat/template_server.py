@@ -1,0 +1,276 @@
+"""A chat template at work in a process of its own, which has limits that hold for any template.
+
+What the process is asked for and what it answers, and its own side: it tries the template on chats
+of a few words, and renders chats. It imports neither transformers nor MLX, so that it is there at
+once, and ends when nobody asks it any more.
+"""
+
+import os
+import resource
+import signal
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from time import monotonic, process_time, sleep
+from typing import Any, NamedTuple
+
+from app.core.system.process_memory import process_bytes
+from app.core.text.foreign_errors import error_text
+
+MEMORY_BYTES = 2**30
+"""So much more than at its start the process may take."""
+OUT_OF_MEMORY = 3
+"""Exit code of a process that saw itself take too much."""
+_MOST_CHARACTERS_OF_A_WORD = 10**6
+_MOST_CHARACTERS = 2**24
+_MOST_TIMES_THE_CHAT = 16
+"""A longer text may still be a long chat with its characters escaped."""
+_IDLE_SECONDS = 60.0
+_SECONDS_BETWEEN_SIGNS = 0.1
+_SPARE_CPU_SECONDS = 2
+"""The parent goes by the clock; a process that has lost its parent ends so much later."""
+
+
+class Call(NamedTuple):
+    """One rendering of a chat's first messages, with the prompt for a reply or without."""
+
+    turns: int
+    prompted: bool
+
+
+@dataclass(frozen=True)
+class Request:
+    """Some renderings of one chat."""
+
+    messages: Sequence[Mapping[str, Any]]
+    options: Mapping[str, Any]
+    """What else the template is given."""
+    calls: tuple[Call, ...]
+
+
+@dataclass(frozen=True)
+class Batch:
+    requests: tuple[Request, ...]
+    is_careful: bool
+    """Each answer is sent at once, so that the parent knows which request one is due for."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    cpu_seconds: int
+
+
+class Text(NamedTuple):
+    """A rendering: so much of the request's first one, then the rest."""
+
+    shared: int
+    rest: str
+
+
+class Refusal(NamedTuple):
+    """The template's own words."""
+
+    reason: str
+
+
+class TooMuch(NamedTuple):
+    """The chat can't be rendered within the limits."""
+
+    excess: str
+    """The rest of a sentence that begins with the template: "takes more than 1 GB of memory"."""
+
+
+Answer = list[Text | Refusal] | TooMuch
+"""They are sent in lists; an empty one is a sign that the process is ready to render, or that more
+of a request's renderings are done."""
+
+
+def serve(source: str, connection: Connection, seconds: float) -> None:
+    """What the process does: answer each Batch and each Trial.
+
+    `seconds` is how much of a processor's time one rendering may take.
+    """
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # the parent decides
+    _limit_memory()
+    try:
+        with suppress(EOFError, OSError):
+            _answer_all(source, connection, int(seconds) + _SPARE_CPU_SECONDS)
+    except MemoryError:
+        os._exit(OUT_OF_MEMORY)
+
+
+def _answer_all(source: str, connection: Connection, seconds: int) -> None:
+    server = None
+    while connection.poll(_IDLE_SECONDS):
+        asked = connection.recv()
+        if isinstance(asked, Trial):
+            _limit_time(asked.cpu_seconds)
+            connection.send(_problem_of(source))
+            continue
+        server = server or _Server(source, connection, seconds)
+        server.answer_all(asked)
+
+
+class _Server:
+    def __init__(self, source: str, connection: Connection, seconds: int) -> None:
+        from app.data.chat.template_environment import template_of
+
+        self._template = template_of(source)
+        self._connection, self._seconds = connection, seconds
+        self._unsent: list[Answer] = []
+        self._send()  # the time that rendering takes counts from here
+
+    def answer_all(self, batch: Batch) -> None:
+        for request in batch.requests:
+            answer = self._answer(request)  # which may send those before it
+            self._unsent.append(answer)
+            if batch.is_careful:
+                self._send()
+        self._send()
+
+    def _answer(self, request: Request) -> Answer:
+        found: list[Text | Refusal] = []
+        first = ""
+        for call in request.calls:
+            _limit_time(self._seconds)
+            text = self._rendered(request, call)
+            if isinstance(text, str):
+                if not _is_in_proportion(text, request):
+                    return TooMuch(f"makes {len(text):,} characters")
+                shared = shared_length(text, first)
+                found.append(Text(shared, text[shared:]))
+                first = first or text
+            else:
+                found.append(text)
+            if monotonic() - self._sent > _SECONDS_BETWEEN_SIGNS:
+                self._send()
+        return found
+
+    def _send(self) -> None:
+        self._connection.send(self._unsent)
+        self._sent, self._unsent = monotonic(), []
+
+    def _rendered(self, request: Request, call: Call) -> str | Refusal:
+        try:
+            text: str = self._template.render(
+                messages=request.messages[: call.turns], add_generation_prompt=call.prompted,
+                **request.options,
+            )  # fmt: skip
+            return text
+        except MemoryError:
+            raise
+        except Exception as error:  # a template is a foreign program: anything can come out of it
+            return Refusal(error_text(error))
+
+
+def _is_in_proportion(text: str, request: Request) -> bool:
+    if len(text) <= _MOST_CHARACTERS:
+        return True
+    given = len(repr(request.messages)) + len(repr(request.options))
+    return len(text) <= _MOST_CHARACTERS + _MOST_TIMES_THE_CHAT * given
+
+
+def shared_length(one: str, other: str) -> int:
+    """How many characters two texts share from the start."""
+    if other.startswith(one):
+        return len(one)
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if one[:middle] == other[:middle] else (low, middle - 1)
+    return low
+
+
+# -- the limits -----------------------------------------------------------------------------------
+def _limit_memory() -> None:
+    # Beyond the process's own start: its address space differs by a gigabyte between machines.
+    if (size := _address_space_bytes()) is not None:
+        _limit(resource.RLIMIT_AS, size + MEMORY_BYTES)
+    else:
+        threading.Thread(target=_watch_memory, daemon=True).start()
+    _limit(resource.RLIMIT_CORE, 0)
+
+
+def _limit_time(seconds: int) -> None:
+    """So many more seconds of a processor, and the system ends the process."""
+    _limit(resource.RLIMIT_CPU, int(process_time()) + 1 + seconds)
+
+
+def _limit(limit: int, most: int) -> None:
+    with suppress(OSError, ValueError):
+        resource.setrlimit(limit, (most, resource.getrlimit(limit)[1]))
+
+
+def _address_space_bytes() -> int | None:
+    """None where there is no /proc, as on macOS, which also ignores a limit of it."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+    except (OSError, ValueError):
+        return None
+    return pages * resource.getpagesize()
+
+
+def _watch_memory() -> None:
+    """The parent looks from time to time while it waits; here it is seen sooner, but for what
+    happens within one operation."""
+    at_start = process_bytes(os.getpid())
+    while (process_bytes(os.getpid()) - at_start) < MEMORY_BYTES:
+        sleep(0.02)
+    os._exit(OUT_OF_MEMORY)
+
+
+# -- the trial ------------------------------------------------------------------------------------
+_USER, _ASSISTANT = {"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}
+_SYSTEM = {"role": "system", "content": "Be kind."}
+_CHATS = ([_USER], [_USER, _ASSISTANT], [_SYSTEM, _USER, _ASSISTANT, _USER, _ASSISTANT])
+_TOOL = {
+    "type": "function",
+    "function": {"name": "look", "description": "Looks.", "parameters": {"type": "object"}},
+}
+
+
+def _problem_of(source: str) -> str:
+    """Why no chat can be rendered by it, a sentence; empty where the trial shows nothing."""
+    from jinja2 import TemplateSyntaxError
+
+    from app.data.chat.template_environment import template_of
+
+    try:
+        template = template_of(source)
+    except TemplateSyntaxError as error:
+        words = " ".join(str(error.message).split()).rstrip(".")
+        return f"The model's chat template has an error in line {error.lineno}: {words}."
+    except RecursionError:
+        return "The model's chat template is nested too deeply."
+    except (SyntaxError, ValueError) as error:  # of the Python code that Jinja makes of it
+        what = error.msg if isinstance(error, SyntaxError) else error_text(error)
+        return f"The model's chat template can't be compiled: {what}."
+    for chat in _CHATS:
+        for prompted in (False, True):
+            for tools in (None, [_TOOL]):
+                with _own_refusals():
+                    text = template.render(
+                        messages=[dict(message) for message in chat], tools=tools, documents=None,
+                        add_generation_prompt=prompted, bos_token="", eos_token="",
+                    )  # fmt: skip
+                    if len(text) > _MOST_CHARACTERS_OF_A_WORD:
+                        return (
+                            f"The model's chat template makes {len(text):,} characters of a chat "
+                            "of a few words."
+                        )
+    return ""
+
+
+@contextmanager
+def _own_refusals() -> Iterator[None]:
+    """A template may refuse a chat: that is said of the rows it refuses."""
+    try:
+        yield
+    except MemoryError:
+        raise
+    except Exception:
+        pass

@@ -1,0 +1,90 @@
+"""A model's chat template tried on chats of a few words before anything else renders it.
+
+A template is a foreign program: it may be broken, never end or take all memory. Whether it does for
+such chats is found here once; the same process renders the chats afterwards.
+"""
+
+import signal
+from collections.abc import Generator
+
+from app.core.progress import run_to_end
+from app.data.chat.template_process import TAKES_ALL_MEMORY, ProcessEnded, template_process
+from app.data.chat.template_server import OUT_OF_MEMORY, Trial
+
+TRYING = "Trying the chat template"
+"""As a stage of any work."""
+CPU_SECONDS = 5
+"""Templates take milliseconds."""
+_MOST_SECONDS = 60.0
+"""By the clock, where a processor's time can't be limited or is not to be had."""
+
+_problems: dict[str, str] = {}
+"""Of each template that was tried; empty for a good one."""
+
+
+def trying_templates(templates: object) -> Generator[None, None, str]:
+    """Why a tokenizer's `chat_template` can't be used, a sentence; empty if it can.
+
+    Yields while that isn't known yet; closing it ends the process. Each template is tried once.
+    """
+    for source in _sources(templates):
+        if source not in _problems:
+            _problems[source] = yield from _trying(source)
+    return known_problem(templates)
+
+
+def template_problem(templates: object) -> str:
+    """The same, waited for."""
+    return run_to_end(trying_templates(templates))
+
+
+def is_tried(templates: object) -> bool:
+    """Whether `trying_templates` knows already."""
+    return all(source in _problems for source in _sources(templates))
+
+
+def known_problem(templates: object) -> str:
+    """The same of templates that were tried, here or where `take_problem` has it from."""
+    return next((why for one in _sources(templates) if (why := _problems.get(one))), "")
+
+
+def take_problem(templates: object, problem: str) -> None:
+    """What another process found out."""
+    _problems.update(dict.fromkeys(_sources(templates), problem))
+
+
+def _sources(templates: object) -> list[str]:
+    """A tokenizer has one template, several by name, or none; one that is a function is no text."""
+    found = templates.values() if isinstance(templates, dict) else [templates]
+    return [source for source in found if isinstance(source, str)]
+
+
+def _trying(source: str) -> Generator[None, None, str]:
+    process = template_process(source)
+    try:
+        problem: str = yield from process.trying(Trial(CPU_SECONDS), _MOST_SECONDS)
+    except TimeoutError:
+        return _too_long()
+    except ProcessEnded as ended:
+        return _problem_of_end(ended.args[0])
+    if problem:
+        process.close()
+    return problem
+
+
+def _problem_of_end(exit_code: int | None) -> str:
+    if exit_code == OUT_OF_MEMORY:
+        return f"The model's chat template {TAKES_ALL_MEMORY} for a chat of a few words."
+    if exit_code in (-signal.SIGXCPU, -signal.SIGKILL):
+        return _too_long()
+    return (
+        "The model's chat template can't be tried: the process for it ended with exit code "
+        f"{exit_code}."
+    )
+
+
+def _too_long() -> str:
+    return (
+        f"The model's chat template takes longer than {CPU_SECONDS} seconds for a chat of a few "
+        "words."
+    )

@@ -1,0 +1,1 @@
+"""The files of datasets and of base models: found, and fingerprinted."""

@@ -1,0 +1,138 @@
+"""Which files on disk a dataset is made of. Reads none of them."""
+
+import os
+import stat
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.core.errors import PUT_BACK, InputError
+from app.data.files.dataset_folders import (
+    INNER_FOLDER,
+    TRAIN_NAMES,
+    files_in,
+    has_train_files,
+    set_name,
+)  # fmt: skip
+from app.data.files.shards import numbered
+from app.data.readers.formats import SPOKEN, file_format
+
+_CHOOSE = f"Choose a file that ends in {SPOKEN}; .gz may follow."
+
+
+@dataclass(frozen=True)
+class DatasetFiles:
+    """The files a dataset is made of; one that is cut into several goes on in `more_train`."""
+
+    train: Path
+    valid: Path | None
+    more_train: tuple[Path, ...] = ()
+    more_valid: tuple[Path, ...] = ()
+
+    @property
+    def train_files(self) -> tuple[Path, ...]:
+        return (self.train, *self.more_train)
+
+    @property
+    def valid_files(self) -> tuple[Path, ...]:
+        return (self.valid, *self.more_valid) if self.valid else ()
+
+    @property
+    def all_files(self) -> tuple[Path, ...]:
+        """Those to train on, then those to validate on."""
+        return (*self.train_files, *self.valid_files)
+
+
+def find_files(data: Path, valid: Path | None = None) -> DatasetFiles:
+    """The files behind `data`: a file, or a folder with train files and maybe valid ones.
+
+    `valid`, if given, comes before the folder's own. A test file is left alone. Raises InputError
+    for anything else.
+    """
+    if stat.S_ISDIR(_mode(data)):
+        train, inside = files_in(data)
+        validating = [valid] if valid else inside
+    else:
+        _check_format(data, "dataset")
+        train, validating = [data], [valid] if valid else []
+    if valid is not None:
+        _check_format(valid, "validation set")
+        if any(valid.samefile(path) for path in train):
+            raise InputError(
+                f"{valid.name} is both the dataset and the validation set.",
+                "Choose another file to validate on, or none: a share is then held out.",
+            )
+    first_valid = validating[0] if validating else None
+    return DatasetFiles(train[0], first_valid, tuple(train[1:]), tuple(validating[1:]))
+
+
+def dataset_name(files: DatasetFiles) -> str:
+    """What people call a dataset: its file's name, or that of the folder with the train files."""
+    name, folder = set_name(files.train), files.train.absolute().parent
+    is_saved = file_format(files.train) == "arrow" or (not name and folder.name in TRAIN_NAMES)
+    is_numbered_set = numbered(files.train) and name.startswith(TRAIN_NAMES)
+    if not (is_saved or is_numbered_set or name in TRAIN_NAMES):
+        return files.train.name
+    is_inner = folder.name == INNER_FOLDER or (is_saved and folder.name in TRAIN_NAMES)
+    return folder.parent.name if is_inner else folder.name
+
+
+def distinct_names(paths: Collection[Path]) -> dict[Path, str]:
+    """The name of each file, with its folder's where another file has the same."""
+    counts = Counter(path.name for path in set(paths))
+    return {
+        path: f"{path.absolute().parent.name}/{path.name}" if counts[path.name] > 1 else path.name
+        for path in paths
+    }
+
+
+def check_distinct(datasets: Sequence[DatasetFiles]) -> None:
+    """Raise InputError if a file would be used twice."""
+    seen: dict[tuple[int, int], Path] = {}
+    for path in (path for files in datasets for path in files.all_files):
+        facts = facts_of(path)
+        if other := seen.get((facts.st_dev, facts.st_ino)):
+            raise InputError(
+                f"{path} and {other} are one file: a dataset can't be used twice in a run.",
+                "Mix each dataset in once; a larger share takes more of its rows.",
+            )
+        seen[facts.st_dev, facts.st_ino] = path
+
+
+def facts_of(path: Path) -> os.stat_result:
+    """What the disk says of a file. Raises InputError."""
+    try:
+        return path.stat()
+    except OSError as error:
+        raise InputError(f"{path} can't be read: {error.strerror}.") from error
+
+
+def has_train_file(folder: Path) -> bool:
+    """Whether a folder looks like a dataset's."""
+    try:
+        return has_train_files(folder)
+    except (OSError, InputError):
+        return False
+
+
+def _check_format(path: Path, what: str) -> None:
+    mode = _mode(path)
+    if not mode:
+        raise InputError(f"The {what} {path} isn't there: {PUT_BACK}.")
+    if stat.S_ISDIR(mode):
+        raise InputError(f"The {what} {path} is a folder.", "Choose the file in it.")
+    if not stat.S_ISREG(mode):
+        raise InputError(f"The {what} {path} is not a file.", "Choose a file.")
+    if file_format(path) is None:
+        raise InputError(f"{path.name} can't be read as a {what}.", _CHOOSE)
+
+
+def _mode(path: Path) -> int:
+    """What is at `path`, as `stat` tells it; 0 for nothing."""
+    try:
+        return path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return 0
+    except OSError as error:
+        raise InputError(f"{path} can't be read: {error.strerror}.", "Choose another.") from error

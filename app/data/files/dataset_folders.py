@@ -1,0 +1,211 @@
+"""Which files of a folder are its rows to train on and to validate on, as people have folders.
+
+Files named train and valid, maybe numbered and maybe under `data` as on the Hub; folders of these
+names; what the `datasets` library saves to disk; or one file alone. Reads no rows.
+"""
+
+import re
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from app.core.errors import InputError
+from app.core.files.parsing import parse_json
+from app.data.files.shards import in_order, numbered
+from app.data.readers.formats import bare_name, file_format
+
+TRAIN_NAMES = ("train",)
+VALID_NAMES = ("valid", "validation", "val", "dev")
+INNER_FOLDER = "data"
+"""Where the Hub's datasets have their files, if not beside their card."""
+SHOWN_FILES = 4
+_STATE = "state.json"
+_BESIDE = re.compile(
+    r"readme|licen[cs]e|changelog|dataset_(info|infos|dict)|state|config|.*_config|tokenizer|"
+    r"special_tokens_map|vocab|added_tokens|.*\.index|(train|eval|all)_results|train(er|ing)_.*"
+)
+"""Names of files that hold no rows."""
+_PROSE = ("txt", "md")
+_KEEP_ONE = "Keep one of them, or choose the file itself."
+
+
+def files_in(folder: Path) -> tuple[list[Path], list[Path]]:
+    """The files to train on and those to validate on. Raises InputError if it has none of the
+    first, or if it is not clear which are meant."""
+    place = _place(folder)
+    if saved := saved_files(place):
+        return saved, []
+    train, suffix = _named(place, TRAIN_NAMES)
+    train = train or _in_folder(place, TRAIN_NAMES)
+    if train:
+        valid, _ = _named(place, VALID_NAMES, suffix)
+        return train, valid or _in_folder(place, VALID_NAMES)
+    return _alone(folder), []
+
+
+def has_train_files(folder: Path) -> bool:
+    """Whether a folder looks like a dataset's, by the names in it. Raises OSError."""
+    return _looks_like_one(_place(folder))
+
+
+def not_read(folder: Path, used: Collection[Path]) -> list[Path]:
+    """What is beside a dataset's files and may hold rows too: files, and folders with such."""
+    place = _place(folder)
+    folders_used = {path.parent for path in used}
+    others = [path for path in _sorted(place) if path.is_dir() and path not in folders_used]
+    return [
+        *(path for path in _with_rows(place) if path not in used),
+        *(path for path in others if not path.name.startswith(".") and _with_rows(path)),
+    ]
+
+
+def saved_files(folder: Path) -> list[Path]:
+    """The files of a dataset that was saved to disk, in their order; empty where none was."""
+    try:
+        state = parse_json((folder / _STATE).read_text(encoding="utf-8"))
+        names = [str(one["filename"]) for one in state["_data_files"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    if state.get("_indices_files"):
+        raise InputError(
+            f"The dataset in {folder.name} is a choice of rows of a larger one.",
+            "Save it with flatten_indices() before, so that it holds its own rows only.",
+        )
+    files = [folder / Path(name).name for name in names]
+    if absent := [path.name for path in files if not path.is_file()]:
+        raise InputError(
+            f"The folder {folder.name} lacks {absent[0]}, which its {_STATE} names.",
+            "Put the file there, or save the dataset anew.",
+        )
+    return files
+
+
+def _place(folder: Path) -> Path:
+    """The folder itself, or the one inside it where the Hub puts the files."""
+    inner = folder / INNER_FOLDER
+    try:
+        is_inside = inner.is_dir() and not _looks_like_one(folder) and _looks_like_one(inner)
+    except OSError:
+        return folder
+    return inner if is_inside else folder
+
+
+def _looks_like_one(folder: Path) -> bool:
+    names = _Names(TRAIN_NAMES)
+    is_saved = (folder / _STATE).is_file() and any(folder.glob("*.arrow"))
+    return is_saved or any(
+        names.suffix_of(path) is not None or (_is_named(path, TRAIN_NAMES) and _rows_in(path))
+        for path in folder.iterdir()
+    )
+
+
+class _Names:
+    """The names of a set, and whether a file has one, maybe with more behind it: `train_sft`."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self._pattern = re.compile(f"(?:{'|'.join(names)})((?:[-_].+)?)")
+
+    def suffix_of(self, path: Path) -> str | None:
+        """What a file's name has behind the set's; None if it is no file of the set."""
+        if file_format(path) is None or not path.is_file():
+            return None
+        name = set_name(path)
+        found = None if _BESIDE.fullmatch(name) else self._pattern.fullmatch(name)
+        return found[1].replace("-", "_") if found else None
+
+
+def set_name(path: Path) -> str:
+    """A file's name without its endings, and without the number of a file that is one of many."""
+    part = numbered(path)
+    return part.set_name if part else bare_name(path).lower()
+
+
+def _named(folder: Path, names: tuple[str, ...], suffix: str = "") -> tuple[list[Path], str]:
+    """The files of a set with this suffix, or, if there are none to train on, with any."""
+    known = _Names(names)
+    found = [(path, known.suffix_of(path)) for path in _sorted(folder)]
+    exact = [path for path, own in found if own == suffix]
+    if exact or names != TRAIN_NAMES:
+        return one_set(folder, exact), suffix
+    others = [path for path, own in found if own is not None]
+    suffixes = [own for _, own in found if own is not None]
+    return one_set(folder, others), suffixes[0] if suffixes else ""
+
+
+def _in_folder(folder: Path, names: tuple[str, ...]) -> list[Path]:
+    """The files of a set that has a folder of its own."""
+    places = [path for path in _sorted(folder) if _is_named(path, names) and path.is_dir()]
+    return _rows_in(places[0]) if places else []
+
+
+def _is_named(path: Path, names: tuple[str, ...]) -> bool:
+    return path.name.lower() in names
+
+
+def _rows_in(folder: Path) -> list[Path]:
+    """All files with rows in the folder of a set."""
+    if not folder.is_dir():
+        return []
+    return saved_files(folder) or one_set(folder, _with_rows(folder))
+
+
+def _alone(folder: Path) -> list[Path]:
+    """The one file with rows that a folder has, whatever it is called."""
+    files = _with_rows(folder)
+    others = _Names((*VALID_NAMES, "test"))
+    if len(files) == 1 and others.suffix_of(files[0]) is None:
+        return files
+    what = f"The folder {folder.name} has no train.jsonl, nor a train file of another format"
+    inside = [path for path in _sorted(folder) if path.is_dir() and _is_dataset(path)]
+    if inside:
+        raise InputError(
+            f"{what}; its {listed(inside)} {'has' if len(inside) == 1 else 'have'} such files.",
+            "Choose the one that is meant.",
+        )
+    there = f"; it has {listed(files)}" if files else ""
+    raise InputError(
+        f"{what}{there}.",
+        "Choose a file, or a folder with train.jsonl and optionally valid.jsonl.",
+    )
+
+
+def _is_dataset(folder: Path) -> bool:
+    try:
+        return has_train_files(folder)
+    except (OSError, InputError):
+        return False
+
+
+def _with_rows(folder: Path) -> list[Path]:
+    """The files that may hold rows; prose only where nothing else does."""
+    files = [
+        path
+        for path in _sorted(folder)
+        if (file_format(path) and path.is_file() and not path.name.startswith("."))
+        and not _BESIDE.fullmatch(bare_name(path).lower())
+    ]
+    return [path for path in files if file_format(path) not in _PROSE] or files
+
+
+def one_set(folder: Path, found: Sequence[Path]) -> list[Path]:
+    """The one file of a set, or all that it is cut into, in order. Raises InputError for others."""
+    parts = [part for path in found if (part := numbered(path))]
+    if len(parts) == len(found) and len({part.kind for part in parts}) == 1:
+        return in_order(folder, parts)
+    if len(found) > 1:
+        raise InputError(
+            f"The folder {folder.name} has {listed(found)}: which one is meant?", _KEEP_ONE
+        )
+    return list(found)
+
+
+def listed(paths: Sequence[Path]) -> str:
+    """The first names of some files, in a sentence."""
+    more = f" and {len(paths) - SHOWN_FILES} more" if len(paths) > SHOWN_FILES else ""
+    return " and ".join(path.name for path in paths[:SHOWN_FILES]) + more
+
+
+def _sorted(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError as error:
+        raise InputError(f"{folder} can't be read: {error.strerror}.", "Choose another.") from error

@@ -1,0 +1,202 @@
+"""What files hold, a dataset's or a base model's, as digests: whether they are what they were.
+
+A large file that was hashed before and has not been touched since is not read again.
+"""
+
+import contextlib
+import hashlib
+import os
+import threading
+import time
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from app.core.errors import PUT_BACK, AppError, InputError
+from app.core.files.atomic_files import write_json_atomic
+from app.core.files.disks import own_folder
+from app.core.files.parsing import parse_json
+from app.core.files.paths import cache_dir
+from app.core.progress import run_to_end
+from app.data.files.dataset_files import facts_of, find_files
+
+_SMALL_BYTES = 2**20
+"""Hashing less is quicker than remembering it."""
+_KEPT_FILES = 500
+_CLOCK_NS = 2 * 10**9
+"""A file written to this long ago or less could change again without its times showing it."""
+_BLOCK_BYTES = 2**20
+_STEP_BYTES = 32 * 2**20
+"""Of hashing: some hundredths of a second."""
+HASHING = 0.05
+"""What hashing a byte takes of the time that tokenising it takes, roughly."""
+_INDEX_LOCK = threading.Lock()
+
+
+@dataclass(frozen=True)
+class FileContent:
+    """A file's content, told by a hash, and the state of the file in which it had it."""
+
+    digest: str
+    """SHA-256."""
+    state: tuple[int, ...]
+    """Changes when the file is written to, replaced or moved."""
+
+    def is_still(self, path: Path) -> bool:
+        return file_state(path) == self.state
+
+
+def file_state(path: Path) -> tuple[int, ...] | None:
+    """Another one once the file was written to, replaced or moved; None if it is not there."""
+    try:
+        return _state(path.stat())
+    except OSError:
+        return None
+
+
+def reading_fingerprints(
+    data: Path | None, valid: Path | None, mixed: Iterable[Path] = ()
+) -> Generator[float, None, dict[str, str]]:
+    """File name → SHA-256 of its content, for every file of the dataset and of those mixed in.
+
+    Yields the share done. Raises InputError.
+    """
+    if data is None:
+        return {}
+    datasets = [find_files(data, valid), *map(find_files, mixed)]
+    contents = yield from reading_contents([path for one in datasets for path in one.all_files])
+    return {str(path): content.digest for path, content in contents.items()}
+
+
+@contextmanager
+def unchanged(paths: Iterable[Path]) -> Iterator[None]:
+    """Raises InputError, in place of any other, if a file is not what it was at the beginning.
+
+    For work that reads files more than once, and would tell of two states as of one.
+    """
+    before = {path: _state(facts_of(path)) for path in paths}
+    try:
+        yield
+    except InputError:
+        check_unchanged(before)
+        raise
+    check_unchanged(before)
+
+
+def check_unchanged(before: Mapping[Path, tuple[int, ...]]) -> None:
+    """Raise InputError if a file is in another state than `before`."""
+    for path, state in before.items():
+        now = file_state(path)
+        if now != state:
+            what = "changed" if now else "disappeared"
+            advice = "Start again once nothing else writes to it."
+            raise InputError(
+                f"{path.name} {what} while it was read.",
+                advice if now else f"{PUT_BACK.capitalize()}.",
+            )
+
+
+def file_content(path: Path) -> FileContent:
+    """What is in a file now. Raises InputError when it can't be read."""
+    return run_to_end(reading_content(path))
+
+
+def reading_content(path: Path) -> Generator[int, None, FileContent]:
+    """The same in small steps: yields how many bytes were just read, if any must be."""
+    try:
+        with path.open("rb") as file:
+            facts = os.fstat(file.fileno())
+            state = _state(facts)
+            if facts.st_size <= _SMALL_BYTES:
+                return (yield from _hashed(file, state))
+            name = str(path.absolute())
+            if (known := _known(name)) and known.state == state:
+                return known
+            began = time.time_ns()
+            content = yield from _hashed(file, state)
+            # What was written to while it was read had two states.
+            is_whole = _state(os.fstat(file.fileno())) == state
+            if is_whole and max(facts.st_mtime_ns, facts.st_ctime_ns) < began - _CLOCK_NS:
+                _remember(name, content)
+            return content
+    except OSError as error:
+        raise InputError(f"{path} can't be read: {error.strerror}.") from error
+
+
+def reading_contents(paths: Collection[Path]) -> Generator[float, None, dict[Path, FileContent]]:
+    """The same of several files: yields the share done, where there is much to read."""
+    found: dict[Path, FileContent] = {}
+    whole = max(1, bytes_to_hash(paths))
+    done = shown = 0
+    for path in paths:
+        reading = reading_content(path)
+        try:
+            while True:
+                done += next(reading)
+                if done - shown >= _STEP_BYTES:
+                    shown = done
+                    yield min(1.0, done / whole)
+        except StopIteration as ended:
+            found[path] = ended.value
+        finally:
+            reading.close()
+    return found
+
+
+def bytes_to_hash(paths: Iterable[Path]) -> int:
+    """Of those that are large and not remembered. Raises InputError."""
+    sizes = {path: facts_of(path).st_size for path in paths}
+    large = [path for path, size in sizes.items() if size > _SMALL_BYTES]
+    return sum(sizes[path] for path in large if remembered_content(path) is None)
+
+
+def remembered_content(path: Path) -> FileContent | None:
+    """What is in a file, if it was hashed and has not been touched since; it is not read."""
+    known = _known(str(path.absolute()))
+    return known if known and known.is_still(path) else None
+
+
+def _hashed(file: Any, state: tuple[int, ...]) -> Generator[int, None, FileContent]:
+    digest = hashlib.sha256()
+    while block := file.read(_BLOCK_BYTES):
+        digest.update(block)
+        yield len(block)
+    return FileContent(digest.hexdigest(), state)
+
+
+def _state(facts: os.stat_result) -> tuple[int, ...]:
+    # ctime can't be set back, as mtime can.
+    return (facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns)
+
+
+def _index_file() -> Path:
+    return cache_dir() / "known_files.json"
+
+
+def _index() -> dict[str, Any]:
+    try:
+        index = parse_json(_index_file().read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return index if isinstance(index, dict) else {}
+
+
+def _known(name: str) -> FileContent | None:
+    try:
+        digest, state = _index()[name]
+        return FileContent(str(digest), tuple(map(int, state)))
+    except (KeyError, ValueError, TypeError):
+        return None
+
+
+def _remember(name: str, content: FileContent) -> None:
+    # Without it the file is only hashed again.
+    with _INDEX_LOCK, contextlib.suppress(AppError, OSError):
+        index = _index()
+        index.pop(name, None)
+        index[name] = [content.digest, content.state]
+        kept = dict(list(index.items())[-_KEPT_FILES:])
+        own_folder(_index_file().parent)
+        write_json_atomic(_index_file(), kept)

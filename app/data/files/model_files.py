@@ -1,0 +1,253 @@
+"""The files of a base model's folder that decide numbers, read as digests.
+
+Knows which files mlx-lm and transformers read, and nothing of what is in the weights.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Generator, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from app.core.base_model import (
+    BaseModelCheck,
+    BaseModelDigests,
+    WeightsFile,
+    compare_digests,
+    read_digests,
+)
+from app.core.errors import AppError, InputError
+from app.core.files.parsing import parse_json
+from app.core.files.paths import shipped
+from app.core.progress import run_to_end
+from app.data.files.file_states import FileStates
+from app.data.files.fingerprint import (
+    check_unchanged,
+    file_content,
+    file_state,
+    reading_contents,
+    remembered_content,
+)
+
+HASHED_FIRST_BYTES = 2 * 1024**3
+"""Weights of at most this size are hashed whole before they are used: one or two seconds, and none
+once they are remembered. Larger ones take as long as their loading does."""
+
+_WEIGHTS = ("model*.safetensors",)
+# The index beside the weights is read by nobody: mlx-lm loads every file of that name.
+_GENERATION_CONFIG = "generation_config.json"
+_CONFIG = ("config.json", "hf_quant_config.json", _GENERATION_CONFIG)
+_TOKENIZER_CONFIG = "tokenizer_config.json"
+_TOKENIZER = (
+    _TOKENIZER_CONFIG, "tokenizer.json", "tokenizer.model", "special_tokens_map.json",
+    "added_tokens.json", "vocab.*", "merges.txt", "*.tiktoken", "*.bpe.model", "spiece.model",
+)  # fmt: skip
+# A processor's chat_template.json is read by no tokenizer.
+_TEMPLATE = (_TOKENIZER_CONFIG, "chat_template.jinja", "additional_chat_templates/*.jinja")
+_WAIT_AND_START = "Start again once nothing else writes to it."
+_MOST_JSON_BYTES = 64 * 1024**2
+_BLOCK_BYTES = 4096
+_BLOCKS = 3
+_MOST_HEADER_BYTES = 100_000_000
+"""As the format has it."""
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """A base model's files as they were read."""
+
+    folder: Path
+    digests: BaseModelDigests
+    states: Mapping[Path, tuple[int, ...]]
+    """Of each file before it was read, as `fingerprint.file_state` has them."""
+
+    def check_unchanged(self) -> None:
+        """Raise InputError if a file was touched or added since: another may have been loaded."""
+        check_unchanged(self.states)
+        if set(_decisive_files(self.folder)) != self.states.keys():
+            raise InputError(
+                f"The model folder {self.folder} changed while it was read.", _WAIT_AND_START
+            )
+
+
+def read_model_files(folder: Path) -> ModelFiles:
+    """Every digest that takes no time. Those of the whole weights are there where they are
+    remembered.
+
+    Raises InputError if a file can't be read.
+    """
+    try:
+        return _read_model_files(folder)
+    except OSError as error:
+        reason = error.strerror or error
+        raise InputError(f"{error.filename or folder} can't be read: {reason}.") from error
+
+
+def tokenizer_states(folder: Path) -> FileStates:
+    """The states of the files that decide tokenizer and template: equal while these are."""
+    found = {path for pattern in (*_TOKENIZER, *_TEMPLATE) for path in folder.glob(pattern)}
+    return tuple((path, file_state(path)) for path in sorted(found))
+
+
+def hashing_weights(files: ModelFiles) -> Generator[float, None, dict[str, str]]:
+    """Name → SHA-256 of all bytes of each weights file; yields the share done.
+
+    Raises InputError if a file is no longer the one that `files` tells of.
+    """
+    names = {path: _name(path, files.folder) for path in files.states}
+    weights = [path for path, name in names.items() if name in files.digests.weights]
+    contents = yield from reading_contents(weights)
+    for path, content in contents.items():
+        if content.state != files.states[path] or not content.is_still(path):
+            raise InputError(f"{path.name} changed while it was read.", _WAIT_AND_START)
+    return {names[path]: content.digest for path, content in contents.items()}
+
+
+def digests_to_compare(files: ModelFiles, *, also_large: bool = False) -> BaseModelDigests:
+    """The digests, with those of all bytes of the weights unless these are large.
+
+    Raises InputError if a file is no longer the one that `files` tells of.
+    """
+    digests = files.digests
+    is_large = digests.weights_bytes > HASHED_FIRST_BYTES
+    if digests.is_whole or (is_large and not also_large):
+        return digests
+    return digests.hashed_whole(run_to_end(hashing_weights(files)), after_step=0)
+
+
+def check_base_model(
+    model: object, manifest: Mapping[str, Any], *, also_large: bool = False
+) -> BaseModelCheck:
+    """The folder that a run's settings call their model, as it is now, beside what the run's
+    manifest keeps of it; `also_large` weights are hashed whole, which can take a minute."""
+    if not isinstance(model, str) or not model:
+        return BaseModelCheck("missing", "The run names no base model.")
+    folder = shipped(Path(model))
+    try:
+        if not (folder / "config.json").is_file():
+            return BaseModelCheck("missing", f"The base model is no longer at {folder}.")
+        recorded = read_digests(manifest)
+        current = digests_to_compare(read_model_files(folder), also_large=also_large)
+        return compare_digests(folder, recorded, current)
+    except (AppError, OSError) as error:
+        return BaseModelCheck("missing", f"The base model can't be compared: {error}")
+
+
+def _read_model_files(folder: Path) -> ModelFiles:
+    paths = _decisive_files(folder)
+    states = {path: state for path in paths if (state := file_state(path)) is not None}
+    weights = _named(folder, _WEIGHTS)
+    config = _named(folder, _CONFIG)
+    tokenizer = _named(folder, _TOKENIZER)
+    template = _named(folder, _TEMPLATE)
+    digests = BaseModelDigests(
+        weights={_name(path, folder): _weights_file(path) for path in weights},
+        config=dict(_digests(folder, config, _config_digest)),
+        tokenizer=dict(_digests(folder, tokenizer, _tokenizer_digest)),
+        template=dict(_digests(folder, template, _template_digest)),
+    )
+    return ModelFiles(folder, digests, states)
+
+
+def _decisive_files(folder: Path) -> list[Path]:
+    return _named(folder, (*_WEIGHTS, *_CONFIG, *_TOKENIZER, *_TEMPLATE))
+
+
+def _named(folder: Path, patterns: tuple[str, ...]) -> list[Path]:
+    """The folder's files of these names, each once."""
+    found = {path for pattern in patterns for path in folder.glob(pattern) if path.is_file()}
+    return sorted(found)
+
+
+def _name(path: Path, folder: Path) -> str:
+    """Within the folder, also where it is no UTF-8."""
+    return os.fsencode(path.relative_to(folder)).decode("utf-8", "replace")
+
+
+def _digests(
+    folder: Path, paths: list[Path], digest_of: Callable[[Path], str | None]
+) -> Iterator[tuple[str, str]]:
+    for path in paths:
+        if digest := digest_of(path):
+            yield _name(path, folder), digest
+
+
+def _config_digest(path: Path) -> str | None:
+    values = _json_object(path)
+    if path.name != _GENERATION_CONFIG:
+        return file_content(path).digest if values is None else _digest_of(values)
+    # mlx-lm takes nothing else from it.
+    return _digest_of(values["eos_token_id"]) if values and values.get("eos_token_id") else None
+
+
+def _tokenizer_digest(path: Path) -> str | None:
+    values = _json_object(path) if path.name == _TOKENIZER_CONFIG else None
+    if values is None:
+        return file_content(path).digest
+    return _digest_of({name: value for name, value in values.items() if name != "chat_template"})
+
+
+def _template_digest(path: Path) -> str | None:
+    if path.name != _TOKENIZER_CONFIG:
+        return file_content(path).digest
+    template = (_json_object(path) or {}).get("chat_template")
+    return None if template is None else _digest_of(template)
+
+
+def _json_object(path: Path) -> dict[str, Any] | None:
+    """Its content, which another layout of the text doesn't change; None if it is no object."""
+    with path.open("rb") as file:
+        text = file.read(_MOST_JSON_BYTES + 1)
+    try:
+        values = parse_json(text) if len(text) <= _MOST_JSON_BYTES else None
+    except ValueError:
+        return None
+    return values if isinstance(values, dict) else None
+
+
+def _digest_of(value: Any) -> str:
+    text = json.dumps(value, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _weights_file(path: Path) -> WeightsFile:
+    remembered = remembered_content(path)
+    with path.open("rb", buffering=0) as file:
+        size = os.fstat(file.fileno()).st_size
+        digest = hashlib.sha256(str(size).encode())
+        for start, end in _sampled_spans(file.fileno(), size):
+            digest.update(os.pread(file.fileno(), end - start, start))
+    return WeightsFile(size, digest.hexdigest(), remembered.digest if remembered else None)
+
+
+def _sampled_spans(descriptor: int, size: int) -> Iterator[tuple[int, int]]:
+    """The header, then of every tensor its beginning, middle and end; half-open, in bytes."""
+    length = int.from_bytes(os.pread(descriptor, 8, 0), "little")
+    header = os.pread(descriptor, min(length, _MOST_HEADER_BYTES), 8)
+    data = 8 + len(header)
+    yield 0, data
+    for start, end in _tensor_spans(header, max(0, size - data)):
+        if end - start <= _BLOCKS * _BLOCK_BYTES:
+            yield data + start, data + end
+            continue
+        for block in range(_BLOCKS):
+            begin = data + start + (end - start - _BLOCK_BYTES) * block // (_BLOCKS - 1)
+            yield begin, begin + _BLOCK_BYTES
+
+
+def _tensor_spans(header: bytes, size: int) -> list[tuple[int, int]]:
+    """Where the tensors lie; all as one for a header that can't be understood, which nothing
+    loads."""
+    try:
+        offsets = [
+            (int(start), int(end))
+            for name, tensor in parse_json(header).items()
+            if name != "__metadata__"
+            for start, end in [tensor["data_offsets"]]
+        ]
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
+        return [(0, size)]
+    is_within = all(0 <= start <= end <= size for start, end in offsets)
+    return sorted(offsets) if is_within else [(0, size)]

@@ -1,0 +1,1 @@
+"""What a dataset holds, shown before any run: rows, problems, duplicates."""

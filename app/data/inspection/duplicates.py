@@ -1,0 +1,113 @@
+"""Which rows say the same, found by hashes alone: 32 bytes a row, whatever its length.
+
+Rows are the same if they differ in nothing but case, spaces, tabs and line breaks.
+"""
+
+import json
+from array import array
+from collections.abc import Iterator
+from dataclasses import replace
+from hashlib import blake2b
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from app.data.examples import ChatExample, Example, ProblemKind, RowProblem
+from app.data.row_location import Place
+
+if TYPE_CHECKING:
+    import numpy as np
+
+_COLUMNS = 4  # two for the words, one for the exact row and the file's number, one for the place
+_FILE_BITS = 16
+_ROW_BITS = 32
+"""Hashes of more rows or lines than these can number take over a hundred gigabytes."""
+
+
+class Seen:
+    """The rows of a set of files, as hashes in their order."""
+
+    def __init__(self, *paths: Path) -> None:
+        self._paths = paths
+        self._hashes = array("Q")
+
+    def add(self, example: Example, file: int = 0) -> None:
+        """Note a row of file number `file`."""
+        exact = _content(example)
+        words = exact.casefold()
+        for space in " \n\t\r":
+            words = words.replace(space, "")
+        line, row = example.place
+        self._hashes.frombytes(_digest(words, 16))
+        self._hashes.append(_digest_number(exact) << _FILE_BITS | file)
+        self._hashes.append(line << _ROW_BITS | row)
+
+    def duplicates(self) -> Iterator[RowProblem]:
+        """A warning for each row that an earlier one equals."""
+        import numpy as np
+
+        rows = self._rows()
+        order = np.lexsort((np.arange(len(rows)), rows[:, 1], rows[:, 0]))
+        rows = rows[order]
+        is_same = np.zeros(len(rows), bool)
+        is_same[1:] = (rows[1:, :2] == rows[:-1, :2]).all(axis=1)
+        firsts = np.maximum.accumulate(np.where(is_same, 0, np.arange(len(rows))))
+        found = np.flatnonzero(is_same)
+        for index in found[np.argsort(order[found], kind="stable")]:
+            yield self._same(rows[index], rows[firsts[index]], self)
+
+    def also_in(self, other: "Seen", kind: ProblemKind = "in both sets") -> Iterator[RowProblem]:
+        """A warning for each row that stands in another set too."""
+        import numpy as np
+
+        ours, theirs = self._rows(), other._rows()
+        if not len(theirs):
+            return
+        theirs = theirs[np.lexsort((theirs[:, 1], theirs[:, 0]))]
+        places = np.searchsorted(theirs[:, 0], ours[:, 0]).clip(max=len(theirs) - 1)
+        is_same = (theirs[places, :2] == ours[:, :2]).all(axis=1)
+        for index in np.flatnonzero(is_same):
+            problem = self._same(ours[index], theirs[places[index]], other)
+            yield replace(problem, kind=kind)
+
+    def _same(self, row: Any, first: Any, other: "Seen") -> RowProblem:
+        (path, place), (other_path, other_place) = self._stands(row), other._stands(first)
+        where = "" if path == other_path else f" in {_name(other_path, path)}"
+        is_exact = int(row[2]) >> _FILE_BITS == int(first[2]) >> _FILE_BITS
+        but = "" if is_exact else ", but for case and white space"
+        reason = f"is the same as {other_place}{where}{but}"
+        return RowProblem(path, place, reason, "duplicate", is_warning=True)
+
+    def _stands(self, row: Any) -> tuple[Path, Place]:
+        line, number = divmod(int(row[3]), 1 << _ROW_BITS)
+        return self._paths[int(row[2]) % (1 << _FILE_BITS)], Place(line, number)
+
+    def _rows(self) -> "np.ndarray[Any, Any]":
+        import numpy as np
+
+        return np.frombuffer(self._hashes, np.uint64).reshape(-1, _COLUMNS)
+
+
+def _name(path: Path, beside: Path) -> str:
+    """With its folder where the other file is named alike."""
+    return path.name if path.name != beside.name else f"{path.absolute().parent.name}/{path.name}"
+
+
+def _content(example: Example) -> str:
+    if not isinstance(example, ChatExample):
+        return example.text
+    if example.untrained:
+        content = [example.messages, example.tools, example.untrained]
+        return json.dumps(content, sort_keys=True, default=str)
+    if example.tools is None and all(len(message) == 2 for message in example.messages):
+        # What separates the turns stands in no text that is read.
+        return "\x00".join(f"{m['role']}\x00{m['content']}" for m in example.messages)
+    return json.dumps([example.messages, example.tools], sort_keys=True, default=str)
+
+
+def _digest_number(text: str) -> int:
+    """48 bits."""
+    return int.from_bytes(_digest(text, 6), "little")
+
+
+def _digest(text: str, size: int) -> bytes:
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=size).digest()

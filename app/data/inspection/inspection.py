@@ -1,0 +1,231 @@
+"""What there is to show of a dataset before anything is trained on it, bad rows included.
+
+Every row is read once and none is kept but the first few, so that memory stays flat.
+"""
+
+from collections import Counter
+from collections.abc import Generator, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from app.core.column_mapping import Columns
+from app.core.errors import InputError
+from app.core.progress import part_of_whole, run_to_end
+from app.data.examples import KEPT_PROBLEMS, BrokenFile, Example, ProblemKind, RowProblem
+from app.data.files.dataset_files import find_files
+from app.data.files.dataset_folders import not_read
+from app.data.files.file_states import FileStates, file_states
+from app.data.inspection.duplicates import Seen
+from app.data.readers import ShareRead
+from app.data.row_location import WHOLE_FILE
+from app.data.rows.example_reader import read_checked
+from app.data.rows.row_schemas import RowFormat
+from app.data.rows.text_warnings import oddities
+
+PREVIEW_EXAMPLES = 5
+
+
+@dataclass(frozen=True)
+class FileFacts:
+    """One file of a dataset."""
+
+    path: Path
+    examples: int
+    errors: int
+    """Rows that can't be used, and whatever else stops a run."""
+    warnings: int
+
+
+@dataclass(frozen=True)
+class DatasetFacts:
+    """What can be said of a dataset without a model."""
+
+    path: Path
+    """The training file; the first, if it is cut into several."""
+    format: str
+    """A RowFormat, or "mixed"; "unknown" without examples."""
+    examples: int
+    valid_examples: int
+    """Examples of the validation file; 0 when there is none."""
+    problems: tuple[RowProblem, ...]
+    """Why rows can't be used: the first 1000."""
+    problem_count: int
+    size_bytes: int
+    preview: tuple[Example, ...]
+    """The first 5 training examples."""
+    warnings: tuple[RowProblem, ...] = ()
+    """What is odd about rows that can be used: the first 1000."""
+    warning_count: int = 0
+    counts: Mapping[ProblemKind, int] = field(default_factory=dict)
+    """Problems and warnings of each kind, the most frequent first."""
+    files: tuple[FileFacts, ...] = ()
+    """Those to train on, then those to validate on."""
+    not_read: tuple[Path, ...] = ()
+    """Of a folder: what else may hold rows in it."""
+    states: FileStates = ()
+    """What the files were like before they were read."""
+
+
+def inspect(data: Path, valid: Path | None = None, columns: Columns | None = None) -> DatasetFacts:
+    """What there is to show of a dataset, bad rows included.
+
+    Raises InputError only when nothing can be shown: a training file is missing or empty.
+    """
+    return run_to_end(inspecting(data, valid, columns))
+
+
+def inspecting(
+    data: Path, valid: Path | None = None, columns: Columns | None = None
+) -> Generator[float, None, DatasetFacts]:
+    """The same in small steps: yields the share read, 0 to 1; closing it stops the reading."""
+    facts, _, _ = yield from inspecting_with_rows(data, valid, columns)
+    return facts
+
+
+def inspecting_with_rows(
+    data: Path, valid: Path | None = None, columns: Columns | None = None
+) -> Generator[float, None, tuple[DatasetFacts, Seen, Seen]]:
+    """The same with what was seen of the rows to train on, and of those to validate on."""
+    problems, states = Problems(), file_states(data, valid)
+    try:
+        files = find_files(data, valid)
+    except InputError as error:
+        files = find_files(data)
+        problems.add(_whole_file(valid or data, error))
+    train = _Inspected(files.train_files, columns, problems)
+    validating = _Inspected(files.valid_files, columns, problems)
+    size = train.size_bytes + validating.size_bytes
+    yield from part_of_whole(train.reading(), 0, train.size_bytes, size)
+    try:
+        reading = validating.reading()
+        yield from part_of_whole(reading, train.size_bytes, validating.size_bytes, size)
+    except InputError as error:
+        problems.add(_whole_file(validating.path, error))
+    problems.add_all(train.seen.duplicates())
+    problems.add_all(validating.seen.duplicates())
+    problems.add_all(train.seen.also_in(validating.seen))
+    facts = DatasetFacts(
+        path=files.train,
+        format=_name(train.formats),
+        examples=train.examples,
+        valid_examples=validating.examples,
+        problems=tuple(problems.errors),
+        problem_count=problems.error_count,
+        size_bytes=size,
+        preview=tuple(train.preview),
+        warnings=tuple(problems.warnings),
+        warning_count=problems.warning_count,
+        counts=problems.counts(),
+        files=tuple(
+            FileFacts(path, read.examples_of[path], *problems.counts_of(path))
+            for read in (train, validating)
+            for path in read.paths
+        ),
+        not_read=tuple(not_read(data, files.all_files)) if data.is_dir() else (),
+        states=states,
+    )
+    return facts, train.seen, validating.seen
+
+
+class Problems:
+    """Every problem counted by its kind; the first thousand errors and warnings kept."""
+
+    def __init__(self) -> None:
+        self.errors: list[RowProblem] = []
+        self.warnings: list[RowProblem] = []
+        self.error_count = self.warning_count = 0
+        self._kinds: Counter[ProblemKind] = Counter()
+        self._files: Counter[tuple[Path, bool]] = Counter()
+
+    def add(self, problem: RowProblem) -> None:
+        self._kinds[problem.kind] += 1
+        self._files[problem.path, problem.is_warning] += 1
+        kept = self.warnings if problem.is_warning else self.errors
+        if len(kept) < KEPT_PROBLEMS:
+            kept.append(problem)
+        if problem.is_warning:
+            self.warning_count += 1
+        else:
+            self.error_count += 1
+
+    def add_all(self, problems: Iterable[RowProblem]) -> None:
+        for problem in problems:
+            self.add(problem)
+
+    def counts_of(self, path: Path) -> tuple[int, int]:
+        """A file's errors and warnings."""
+        return self._files[path, False], self._files[path, True]
+
+    def counts(self) -> dict[ProblemKind, int]:
+        return dict(self._kinds.most_common())
+
+
+class _Inspected:
+    """The files of one set, each read to where it ends or breaks."""
+
+    def __init__(
+        self, paths: tuple[Path, ...], columns: Columns | None, problems: Problems
+    ) -> None:
+        self.examples_of: Counter[Path] = Counter()
+        self.formats: set[RowFormat] = set()
+        self.preview: list[Example] = []
+        self.seen = Seen(*paths)
+        self.size_bytes = sum(map(_size, paths))
+        self.path = Path()
+        """The file that is being read."""
+        self.paths, self._columns, self._problems = paths, columns, problems
+
+    @property
+    def examples(self) -> int:
+        return self.examples_of.total()
+
+    def reading(self) -> Generator[float, None, None]:
+        """Yields the share read. Raises InputError if a file is missing or empty."""
+        before = 0
+        for number, path in enumerate(self.paths):
+            self.path, size = path, _size(path)
+            yield from part_of_whole(self._reading(number), before, size, self.size_bytes)
+            before += size
+
+    def _reading(self, number: int) -> Generator[float, None, None]:
+        share, told = ShareRead(), 0.0
+        yield told
+        try:
+            for found in read_checked(self.path, self._columns, share):
+                if isinstance(found, RowProblem):
+                    self._problems.add(found)
+                else:
+                    self._take(*found, number)
+                if share.done != told:
+                    told = share.done
+                    yield told
+        except BrokenFile as broken:
+            self._problems.add(broken.problem)
+
+    def _take(self, example: Example, form: RowFormat, file: int) -> None:
+        self.examples_of[self.path] += 1
+        self.formats.add(form)
+        self.seen.add(example, file)
+        self._problems.add_all(oddities(example, self.path))
+        if len(self.preview) < PREVIEW_EXAMPLES:
+            self.preview.append(example)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:  # gone since it was read, which is one of the problems
+        return 0
+
+
+def _whole_file(path: Path, error: InputError) -> RowProblem:
+    reason = error.message.removeprefix(f"{path.name} ").rstrip(".")
+    return RowProblem(path, WHOLE_FILE, reason, "unreadable")
+
+
+def _name(formats: set[RowFormat]) -> str:
+    if not formats:
+        return "unknown"
+    if formats == {"chat", "tools"}:
+        return "tools"
+    return next(iter(formats)) if len(formats) == 1 else "mixed"

@@ -1,0 +1,80 @@
+"""Goes to any example of a dataset's files before they are tokens, by reading up to it.
+
+What was read is not read again where the next page follows. Knows no tokenizer.
+"""
+
+from collections import deque
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.core.column_mapping import Columns
+from app.core.errors import InputError
+from app.data.examples import BrokenFile, Example, RowProblem
+from app.data.rows.example_reader import read_examples
+
+KEPT_ROWS = 400
+"""Behind the place that was read to: paging back within them reads nothing."""
+_ROWS_AT_ONCE = 200
+
+
+@dataclass(frozen=True)
+class PlacedExample:
+    number: int
+    """0-based, among the examples of all files of the set."""
+    path: Path
+    example: Example
+
+
+class RowCursor:
+    """Stands behind an example; bad rows are passed over, and nothing comes after damage."""
+
+    def __init__(self, paths: Sequence[Path], columns: Columns | None) -> None:
+        self._paths, self._columns = tuple(paths), columns
+        self._begin()
+
+    def going_to(self, first: int, count: int) -> Generator[int, None, tuple[PlacedExample, ...]]:
+        """The examples from number `first` on, or the last page where there are not so many.
+
+        Yields how many were passed by now. Closed early, it goes on from there the next time.
+        Raises InputError as the reading does.
+        """
+        if first < self._first_kept:
+            self._begin()
+        while not self._is_at_end and self._read < first + count:
+            self._go_on(min(_ROWS_AT_ONCE, first + count - self._read))
+            yield self._read
+        start = max(0, min(first, self._read - count)) if first >= self._read else first
+        return tuple(one for one in self._kept if start <= one.number < start + count)
+
+    @property
+    def _first_kept(self) -> int:
+        return self._kept[0].number if self._kept else self._read
+
+    def _begin(self) -> None:
+        self._rows = self._all_rows()
+        self._kept: deque[PlacedExample] = deque(maxlen=KEPT_ROWS)
+        self._read, self._is_at_end = 0, False
+
+    def _go_on(self, rows: int) -> None:
+        for _ in range(rows):
+            try:
+                found = next(self._rows, None)
+            except InputError:
+                self._begin()
+                raise
+            if found is None:
+                self._is_at_end = True
+                return
+            path, example = found
+            self._kept.append(PlacedExample(self._read, path, example))
+            self._read += 1
+
+    def _all_rows(self) -> Iterator[tuple[Path, Example]]:
+        for path in self._paths:
+            try:
+                for row in read_examples(path, self._columns):
+                    if not isinstance(row, RowProblem):
+                        yield path, row
+            except BrokenFile:
+                return

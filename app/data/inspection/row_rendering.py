@@ -1,0 +1,170 @@
+"""Rows as a reader sees them: pieces of text, each with what becomes of it in training.
+
+Of a long row only some of the text is shown; what is left out is told by a number.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from app.data.chat.assistant_mask import special_ids
+from app.data.chat.tokenizer import Tokenizer
+from app.data.examples import ChatExample, Example, Message, ProblemKind
+from app.data.row_location import Place
+from app.data.rows.row_notes import KINDS
+from app.data.tokens.rows import TokenizedExample
+
+PieceKind = Literal["text", "special", "role", "gap"]
+_CHARACTERS_A_TOKEN = 4
+_AFTER_CUT = 4
+"""Of what may be shown, one part in so many comes after the cut, and as much before it."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Some text of a row, all of which has the same fate."""
+
+    text: str
+    kind: PieceKind = "text"
+    """special: one special token; role: who speaks, not in the text itself; gap: how many tokens
+    or characters are not shown."""
+    is_trained: bool = False
+    is_cut: bool = False
+
+
+@dataclass(frozen=True)
+class PreviewRow:
+    number: int
+    """0-based, among the examples of its file."""
+    place: Place
+    pieces: tuple[Piece, ...]
+    tokens: int | None = None
+    """Uncut; None where the row isn't tokenised yet."""
+    trained_tokens: int = 0
+    """Of those within the limit."""
+    cut_tokens: int = 0
+    last_reply_only: bool = False
+    notes: tuple[ProblemKind, ...] = ()
+    """What is to be known of it, by kind."""
+    other_examples: int = 0
+    """How many more examples its chat becomes, for earlier replies that the template changes."""
+    is_held_out: bool = False
+    file: str = ""
+    """The file it is from, where there are several."""
+    problem: str = ""
+    """Why the model can't be trained on it."""
+
+
+def raw_row(example: Example, number: int, budget: int) -> PreviewRow:
+    """An example as its file has it: roles and texts, about `budget` tokens of it."""
+    characters = budget * _CHARACTERS_A_TOKEN
+    if not isinstance(example, ChatExample):
+        return PreviewRow(number, example.place, tuple(_shortened(example.text, characters)))
+    pieces: list[Piece] = []
+    for turn, message in enumerate(example.messages):
+        fate = " (not trained)" if turn in example.untrained else ""
+        pieces.append(Piece(f"{message['role']}{fate}", "role"))
+        shown = list(_shortened(_words(message), characters))
+        pieces += shown
+        characters -= sum(len(piece.text) for piece in shown)
+        if characters <= 0:
+            break
+    if left_out := len(example.messages) - sum(piece.kind == "role" for piece in pieces):
+        pieces.append(Piece(f"{left_out:,} more turns", "gap"))
+    return PreviewRow(number, example.place, tuple(pieces))
+
+
+def _words(message: Message) -> str:
+    calls = message.get("tool_calls")
+    told = json.dumps(calls, ensure_ascii=False, default=str) if calls else ""
+    return "\n".join(part for part in (str(message.get("content") or ""), told) if part)
+
+
+def _shortened(text: str, characters: int) -> Iterator[Piece]:
+    characters = max(characters, 1)
+    yield Piece(text[:characters])
+    if len(text) > characters:
+        yield Piece(f"{len(text) - characters:,} more characters", "gap")
+
+
+class RowPainter:
+    """Rows of one tokenizer as pieces."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+        self._special = np.array(sorted(special_ids(tokenizer)), np.int64)
+
+    def row(self, number: int, row: TokenizedExample, limit: int, budget: int) -> PreviewRow:
+        """A row cut at `limit`, with about `budget` of its tokens."""
+        tokens = np.asarray(row.tokens, np.int64)
+        is_trained = np.zeros(len(tokens), np.bool_)
+        for start, end in row.trained:
+            is_trained[start:end] = True
+        is_cut = np.arange(len(tokens)) >= limit
+        pieces: list[Piece] = []
+        shown_to = 0
+        for start, end in _shown(len(tokens), limit, budget):
+            if start > shown_to:
+                pieces.append(_gap(start - shown_to))
+            pieces += self._pieces(tokens, is_trained, is_cut, start, end)
+            shown_to = end
+        if shown_to < len(tokens):
+            pieces.append(_gap(len(tokens) - shown_to))
+        trained = int((is_trained & ~is_cut).sum())
+        return PreviewRow(
+            number, row.place, tuple(pieces), len(tokens), trained, int(is_cut.sum()),
+            row.last_reply_only,
+            notes=tuple(kind for note, kind in KINDS.items() if row.notes & note),
+            problem="" if trained else "Nothing to train on is left of it.",
+        )  # fmt: skip
+
+    def _pieces(
+        self,
+        tokens: npt.NDArray[np.int64],
+        is_trained: npt.NDArray[np.bool_],
+        is_cut: npt.NDArray[np.bool_],
+        start: int,
+        end: int,
+    ) -> Iterator[Piece]:
+        is_special = np.isin(tokens[start:end], self._special)
+        fate = is_trained[start:end] * 2 + is_cut[start:end] * 1
+        # Special tokens stand alone; others go together as long as they share their fate.
+        changes = (np.diff(fate) != 0) | is_special[1:] | is_special[:-1]
+        ends = [0, *(np.flatnonzero(changes) + 1).tolist(), end - start]
+        for low, high in pairwise(ends):
+            text = self._text(tokens, start + low, start + high)
+            kind: PieceKind = "special" if is_special[low] else "text"
+            yield Piece(text, kind, bool(is_trained[start + low]), bool(is_cut[start + low]))
+
+    def _text(self, tokens: npt.NDArray[np.int64], start: int, end: int) -> str:
+        """What tokens say where they stand: some decoders drop a space at the beginning."""
+        words = str(self._tokenizer.decode(tokens[start:end].tolist()))
+        if start == 0:
+            return words
+        before = str(self._tokenizer.decode(tokens[start - 1 : start].tolist()))
+        both = str(self._tokenizer.decode(tokens[start - 1 : end].tolist()))
+        said = both.removeprefix(before)
+        return said if both.startswith(before) and said.endswith(words) else words
+
+
+def _shown(length: int, limit: int, budget: int) -> Sequence[tuple[int, int]]:
+    """The ranges of tokens that are shown: all; or the beginning, and what lies around the cut or
+    at the end."""
+    if length <= budget:
+        return [(0, length)] if length else []
+    some = max(1, budget // _AFTER_CUT)
+    around = (limit - some, limit + some) if limit < length else (length - some, length)
+    first = budget - (around[1] - around[0])
+    start, end = max(around[0], 0), min(around[1], length)
+    if start <= first:
+        return [(0, max(first, end))]
+    return [(0, first), (start, end)]
+
+
+def _gap(tokens: int) -> Piece:
+    return Piece(f"{tokens:,} tokens not shown", "gap")

@@ -1,0 +1,54 @@
+"""Questions to begin a conversation with: the first ones of a run's own validation file."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from app.core.column_mapping import parse_columns
+from app.core.errors import AppError
+from app.data.examples import ChatExample
+from app.data.files.dataset_files import find_files
+from app.data.rows.example_reader import read_examples
+
+MOST_STARTERS = 3
+ROWS = 50
+"""So many rows are looked through."""
+MOST_CHARACTERS = 300
+"""Longer questions are no beginning."""
+
+
+def starters(settings: Mapping[str, Any]) -> tuple[str, ...]:
+    """Up to three, none twice; none at all where there is no validation file, or not any more.
+
+    `settings` are a run's, as its manifest holds them.
+    """
+    found: dict[str, None] = {}
+    with suppress(AppError, OSError, ValueError, TypeError):
+        for question in _questions(settings):
+            found[question] = None
+            if len(found) == MOST_STARTERS:
+                break
+    return tuple(found)
+
+
+def _questions(settings: Mapping[str, Any]) -> Iterator[str]:
+    valid = settings.get("valid")
+    file = find_files(Path(str(settings.get("data"))), Path(valid) if valid else None).valid
+    if file is None:
+        return
+    columns = parse_columns(str(settings.get("map") or ""))
+    for example in islice(read_examples(file, columns), ROWS):
+        question = _question(example)
+        if question and len(question) <= MOST_CHARACTERS:
+            yield question
+
+
+def _question(example: object) -> str:
+    """A chat's first message, if nothing but a system prompt stands before it."""
+    if not isinstance(example, ChatExample):
+        return ""
+    spoken = [message for message in example.messages if message["role"] != "system"]
+    is_asked = bool(spoken) and spoken[0]["role"] == "user"
+    return str(spoken[0]["content"]).strip() if is_asked else ""

@@ -1,0 +1,1 @@
+"""One row as an example: its shape, its checks, its warnings."""

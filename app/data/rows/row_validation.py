@@ -1,0 +1,185 @@
+"""Whether one row is an example, and if not, why. Whether a template or tokenizer can take the
+example is not known here.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from app.core.column_mapping import Columns
+from app.data.examples import ChatExample, Example, Message, Note, RowProblem, TextExample
+from app.data.readers.formats import file_format
+from app.data.row_location import Place
+from app.data.rows.function_calls import with_tool_calls
+from app.data.rows.json_text import parsed
+from app.data.rows.message_content import joined_text
+from app.data.rows.preferences import preference
+from app.data.rows.row_schemas import RowFormat, Shaped, shaped
+from app.data.rows.schema_hints import is_turn
+from app.data.rows.system_turns import is_empty_system, with_system
+from app.data.rows.tool_arguments import broken_arguments
+from app.data.rows.turn_flags import is_trained
+from app.data.rows.turn_keys import MESSAGE_KEYS, asked_for, unused_keys
+from app.data.rows.value_checks import Wrong, as_json, is_absent, kind_of, text_of
+
+_PLAIN_KEYS = 2
+"""Role and content."""
+ROLES = ("system", "user", "assistant", "tool")
+_MEANINGS = {"developer": "system", "function": "tool"}
+"""OpenAI's newer name for the first, and its older one for the second."""
+_OTHER_NAMES = {
+    "human": "user", "gpt": "assistant", "bot": "assistant", "model": "assistant",
+    "ipython": "tool", **_MEANINGS,
+}  # fmt: skip
+
+
+def check_row(
+    row: object, place: Place, path: Path, columns: Columns | None = None
+) -> tuple[Example, RowFormat] | RowProblem:
+    """The example that a parsed row holds, with the shape it came in; or the row's problem."""
+    try:
+        whole = _object(row, path, columns)
+        return _checked(whole, shaped(whole, columns), place)
+    except Wrong as wrong:
+        return RowProblem(path, place, str(wrong), wrong.kind)
+
+
+def _checked(row: dict[str, Any], parts: Shaped, place: Place) -> tuple[Example, RowFormat]:
+    try:
+        return _example(parts, place), parts.form
+    except Wrong as wrong:
+        # The prompt of a preference is a chat without a reply.
+        raise (wrong.kind == "no reply" and preference(row)) or wrong from None
+
+
+def _object(row: object, path: Path, columns: Columns | None) -> dict[str, Any]:
+    if isinstance(row, dict):
+        return row
+    if not isinstance(row, list) or not row or not all(isinstance(item, dict) for item in row):
+        raise Wrong(f"is {kind_of(row)}, not an object in curly brackets")
+    if columns is None and all(is_turn(item) for item in row):
+        return {"messages": row}
+    objects = "1 object" if len(row) == 1 else f"{len(row):,} objects"
+    rows = f"is a list of {objects}, where one object stands for a row"
+    if file_format(path) == "jsonl":
+        rows += ": write one a line, or give the file the ending .json if it is one list"
+    raise Wrong(rows, "unknown shape")
+
+
+def _example(parts: Shaped, place: Place) -> Example:
+    if parts.text is not None:
+        return TextExample(parts.text, place)
+    messages = with_system(_messages(parts.messages), parts.system)
+    tools = parsed(parts.tools)
+    tools = None if is_absent(tools) or tools == "null" else _tools(tools)
+    untrained = tuple(_untrained(messages))
+    notes = parts.notes
+    if any(len(turn) > _PLAIN_KEYS for turn in messages):
+        notes = (*notes, *_notes(parts.messages), *broken_arguments(messages))
+        # A template needn't know of weights.
+        messages = tuple({k: v for k, v in turn.items() if k != "weight"} for turn in messages)
+    return ChatExample(messages, tools, place, untrained, notes)
+
+
+def _notes(turns: Any) -> Iterator[Note]:
+    """What is to be known of turns that were checked."""
+    yield from unused_keys(turns, MESSAGE_KEYS, "which few chat templates write")
+    flags = [is_trained(turn, "") for turn in turns]
+    yield from asked_for(turns, flags)
+
+
+def _messages(value: object) -> tuple[Message, ...]:
+    if not isinstance(value, list):
+        raise Wrong(f"messages is {kind_of(value)}, not a list")
+    if not value:
+        raise Wrong("messages is an empty list", "empty")
+    found = (_message(item, number) for number, item in enumerate(value, start=1))
+    messages = tuple(message for message in found if not is_empty_system(message))
+    replies = [message for message in messages if message["role"] == "assistant"]
+    if not replies:
+        raise Wrong("has no assistant turn, so there is nothing to learn", "no reply")
+    if all(reply.get("weight") == 0 for reply in replies):
+        is_weighted = all(turn.get("weight") == 0 for turn in value if turn["role"] == "assistant")
+        how = "gives every assistant turn the weight 0"
+        how = how if is_weighted else "marks every assistant turn as not trained"
+        raise Wrong(f"{how}, so there is nothing to learn", "no reply")
+    return messages
+
+
+def _untrained(messages: Sequence[Message]) -> Iterator[int]:
+    for number, message in enumerate(messages):
+        if message["role"] == "assistant" and message.get("weight") == 0:
+            yield number
+
+
+def _message(value: object, number: int) -> Message:
+    if not isinstance(value, dict):
+        raise Wrong(f"message {number} is {kind_of(value)}, not an object")
+    if "role" not in value:
+        raise Wrong(f"message {number} has no role", "role")
+    role = value["role"]
+    if isinstance(role, str) and role in _MEANINGS:
+        role = _MEANINGS[role]
+        value = {**value, "role": role}
+    if role not in ROLES:
+        advice = f"has an unknown role, {_shown(role)}; {_advice(role)}"
+        raise Wrong(f"message {number} {advice}", "role")
+    where = f"message {number} ({role})"
+    if len(value) > _PLAIN_KEYS and is_trained(value, where) is False:
+        value = {**value, "weight": 0}
+    if len(value) > _PLAIN_KEYS:
+        value = dict(with_tool_calls(_as_json(value, where), where))
+    calls = value.get("tool_calls")
+    if calls is not None:
+        _check_tool_calls(calls, role, where)
+    content = value.get("content")
+    if isinstance(content, list) and (content or not (calls or role == "system")):
+        content = joined_text(content, where)
+    if is_empty_system({"role": role, "content": content}):
+        return {"role": role, "content": ""}
+    if calls and (content is None or content in ("", [])):
+        # Several templates print a null as the word None, which would be trained.
+        return {**value, "content": ""}
+    if "content" not in value:
+        raise Wrong(f"{where} has no content", "empty")
+    text = text_of(content, f"{where} has content that is")
+    return value if text is value["content"] else {**value, "content": text}
+
+
+def _as_json(turn: Message, where: str) -> Message:
+    """The turn with the values beside its words as JSON can hold them."""
+    return {
+        key: value if key == "content" else as_json(value, f"{where} has under {key[:40]!r}")
+        for key, value in turn.items()
+    }
+
+
+def _check_tool_calls(calls: object, role: str, where: str) -> None:
+    if not isinstance(calls, list):
+        raise Wrong(f"{where} has tool_calls that are {kind_of(calls)}, not a list")
+    if calls and role != "assistant":
+        raise Wrong(f"{where} has tool_calls, which only an assistant turn can have", "role")
+    for call in calls:
+        function = call.get("function", call) if isinstance(call, dict) else None
+        if not isinstance(function, dict) or not isinstance(function.get("name"), str):
+            raise Wrong(f"{where} has a tool call without a function name")
+
+
+def _tools(value: object) -> tuple[Any, ...] | None:
+    if not isinstance(value, list):
+        raise Wrong(f"tools is {kind_of(value)}, not a list")
+    tools = [parsed(tool, "{") for tool in value]
+    for number, tool in enumerate(tools, start=1):
+        if not isinstance(tool, dict):
+            raise Wrong(f"tool {number} is {kind_of(tool)}, not an object")
+    return tuple(as_json(tool, "a tool holds") for tool in tools) or None
+
+
+def _advice(role: object) -> str:
+    if isinstance(role, str) and role.lower() in (*_OTHER_NAMES, *ROLES):
+        return f"call it {_OTHER_NAMES.get(role.lower(), role.lower())!r}"
+    return "roles are " + ", ".join(ROLES)
+
+
+def _shown(value: object) -> str:
+    return repr(value[:40]) if isinstance(value, str) else kind_of(value)

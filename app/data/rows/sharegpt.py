@@ -1,0 +1,55 @@
+"""ShareGPT's turns, `from` and `value`, as messages with role and content."""
+
+from typing import Any, TypeGuard
+
+from app.data.rows.function_calls import calls_of_text
+from app.data.rows.turn_flags import is_trained
+from app.data.rows.value_checks import Wrong, kind_of
+
+_ROLES = {
+    "human": "user",
+    "user": "user",
+    "gpt": "assistant",
+    "assistant": "assistant",
+    "chatgpt": "assistant",
+    "bot": "assistant",
+    "model": "assistant",
+    "system": "system",
+    "tool": "tool",
+    "observation": "tool",
+    "function_response": "tool",
+}
+_CALL = "function_call"
+"""Of an assistant's turn that is a call, as LLaMA-Factory has it."""
+
+
+def is_sharegpt(messages: object) -> TypeGuard[list[Any]]:
+    """Whether any turn says who speaks by `from`."""
+    return isinstance(messages, list) and any(
+        isinstance(turn, dict) and "from" in turn and "role" not in turn for turn in messages
+    )
+
+
+def messages_of(turns: Any) -> list[object]:
+    """The turns as messages; what is no such turn is left for the checks. Raises Wrong."""
+    return [_message(turn, number) for number, turn in enumerate(turns, start=1)]
+
+
+def _message(turn: object, number: int) -> object:
+    if not isinstance(turn, dict) or "from" not in turn:
+        return turn
+    speaker = turn["from"]
+    name = speaker.lower() if isinstance(speaker, str) else None
+    if name not in (*_ROLES, _CALL):
+        shown = repr(speaker[:40]) if isinstance(speaker, str) else kind_of(speaker)
+        known = "human, gpt, system and tool"
+        raise Wrong(f"message {number} is from {shown}; Nestling knows {known}", "role")
+    if "value" not in turn:
+        raise Wrong(f"message {number} ({speaker}) has no value", "empty")
+    role = _ROLES.get(name, "assistant")
+    trained = is_trained(turn, f"message {number} ({role})")
+    weight = {} if trained is None else {"weight": int(trained)}
+    if name == _CALL:
+        calls = calls_of_text(turn["value"], f"message {number} ({speaker})")
+        return {"role": role, "content": "", "tool_calls": calls, **weight}
+    return {"role": role, "content": turn["value"], **weight}

@@ -1,0 +1,86 @@
+"""The arguments of a chat's tool calls, as objects or as text that holds JSON.
+
+Files have either; templates write an object as JSON, or print a text as it is. Which of the two a
+template does isn't known here.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from app.data.examples import Message, Note
+from app.data.rows.json_text import parsed
+
+_SHOWN_LETTERS = 40
+
+
+def has_arguments(messages: Sequence[Message]) -> bool:
+    """Whether any call's arguments could take the other form."""
+    return any(isinstance(_as_object(one), dict) for one in _arguments(messages))
+
+
+def as_objects(messages: Sequence[Message]) -> list[Message]:
+    """Text that is a JSON object becomes that object; other text stays."""
+    return [_with_arguments(message, _as_object) for message in messages]
+
+
+def as_texts(messages: Sequence[Message]) -> list[Message]:
+    """Objects become text as templates write them; text stays as it is."""
+    return [_with_arguments(message, _as_text) for message in messages]
+
+
+def broken_arguments(messages: Sequence[Message]) -> tuple[Note, ...]:
+    """A note of the first call whose arguments are text that is no JSON object: no template can
+    write them as an object."""
+    for number, message in enumerate(messages, start=1):
+        for one in _arguments([message]):
+            if isinstance(one, str) and one.strip() and not isinstance(_as_object(one), dict):
+                reason = f"has a tool call in message {number} with arguments that are no JSON "
+                reason += f"object ({one.strip()[:_SHOWN_LETTERS]!r}): they are trained as text"
+                return (("broken arguments", reason),)
+    return ()
+
+
+def shows_python(messages: Sequence[Message], text: str) -> bool:
+    """Whether a rendering of calls with objects prints them as Python does, which is no JSON."""
+    for one in _arguments(messages):
+        printed = str(one)
+        if isinstance(one, dict) and one and printed != _as_text(one):
+            said = sum(str(message["content"]).count(printed) for message in messages)
+            if text.count(printed) > said:
+                return True
+    return False
+
+
+def _arguments(messages: Sequence[Message]) -> Iterator[object]:
+    for message in messages:
+        for call in message.get("tool_calls") or ():
+            yield _function(call).get("arguments")
+
+
+def _with_arguments(message: Message, form: Callable[[object], object]) -> Message:
+    if not message.get("tool_calls"):
+        return message
+    return {**message, "tool_calls": [_call(call, form) for call in message["tool_calls"]]}
+
+
+def _call(call: dict[str, Any], form: Callable[[object], object]) -> dict[str, Any]:
+    function = _function(call)
+    if "arguments" not in function:
+        return call
+    changed = {**function, "arguments": form(function["arguments"])}
+    return changed if function is call else {**call, "function": changed}
+
+
+def _function(call: dict[str, Any]) -> dict[str, Any]:
+    function = call.get("function", call)
+    return function if isinstance(function, dict) else call
+
+
+def _as_object(arguments: object) -> object:
+    return parsed(arguments, "{")
+
+
+def _as_text(arguments: object) -> object:
+    is_object = isinstance(arguments, dict)
+    return json.dumps(arguments, ensure_ascii=False) if is_object else arguments

@@ -1,0 +1,1 @@
+"""Token stores: opened, or made by tokenizing the rows of a file."""

@@ -1,0 +1,199 @@
+"""Lots of examples tokenised in order: in this process, or in one a core.
+
+The processes never import MLX: they are given the tokenizer itself, and end with their parent.
+"""
+
+import os
+import pickle
+import signal
+import threading
+from collections import deque
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing import connection
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess, parent_process
+from time import monotonic
+
+from app.core.config.optimization import Replies
+from app.core.errors import RunError
+from app.core.system import child_processes
+from app.core.system.child_signals import terminal_signals_kept_off
+from app.core.system.memory import machine_bytes
+from app.data.chat.embedded_tokens import with_embeddings
+from app.data.chat.template_process import end_template_processes
+from app.data.chat.template_trial import known_problem, take_problem, trying_templates
+from app.data.chat.tokenization import ExampleTokenizer
+from app.data.chat.tokenizer import PlainTokenizer, Tokenizer, plain_tokenizer
+from app.data.examples import Example, RowProblem
+from app.data.tokens.rows import TokenizedExample, TokenRows
+
+MAX_WORKERS = 8
+"""Reading and checking the rows, which one process does, is about eight times as fast."""
+_SHARE_OF_MEMORY = 8
+"""Of the machine's memory so many parts, one of which all processes together may take."""
+_PROCESS_BYTES = 90 * 2**20
+"""One with a small tokenizer, as measured."""
+_BYTES_A_PICKLED_BYTE = 40
+"""What a tokenizer takes in a process: 31 to 37 times as much as its pickle, as measured."""
+_LOTS_AHEAD = 2
+_PATIENCE_SECONDS = 0.1
+_SECONDS_TO_END = 0.5
+
+Lot = tuple[Example | RowProblem, ...]
+"""Some rows of a file that follow one another."""
+
+
+@dataclass(frozen=True)
+class TokenizedLot:
+    rows: TokenRows
+    problems: tuple[RowProblem, ...]
+    """All rows of the lot that can't be trained on, in order."""
+    taken: int
+
+
+class _LotTokenizer:
+    """What a process does with the lots that it gets."""
+
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        mask_prompt: bool,
+        embedding_rows: int | None,
+        replies: Replies,
+    ) -> None:
+        self._tokenizer, self._embedding_rows = tokenizer, embedding_rows
+        self._examples = ExampleTokenizer(tokenizer, mask_prompt, replies)
+
+    def tokenized(self, lot: Lot) -> TokenizedLot:
+        examples = [row for row in lot if not isinstance(row, RowProblem)]
+        made = [one for found in self._examples.many(examples) for one in found]
+        found = with_embeddings(made, self._tokenizer, self._embedding_rows)
+        # A chat of several examples has one problem at most.
+        refused = {row.place: row for row in found[::-1] if isinstance(row, RowProblem)}
+        problems = [row for row in lot if isinstance(row, RowProblem)]
+        return TokenizedLot(
+            TokenRows.of([row for row in found if isinstance(row, TokenizedExample)]),
+            tuple(sorted((*problems, *refused.values()), key=lambda problem: problem.place)),
+            len(lot),
+        )
+
+
+_worker: _LotTokenizer | None = None
+
+
+def tokenized(
+    lots: Iterator[Lot],
+    tokenizer: Tokenizer,
+    mask_prompt: bool,
+    in_parallel: bool,
+    embedding_rows: int | None = None,
+    replies: Replies = "whole chat",
+) -> Generator[TokenizedLot | None, None, None]:
+    """Each lot in its turn, few of them read ahead; closing it ends the processes.
+
+    With `embedding_rows` given, a row with a token from that id on becomes a problem.
+
+    Yields None now and then while a lot is waited for, so that it can be closed.
+    """
+    # Here, where it can be waited for: each worker would try the template anew.
+    yield from trying_templates(getattr(tokenizer, "chat_template", None))
+    plain = plain_tokenizer(tokenizer)
+    if in_parallel and plain is not None and (workers := worker_count(plain)) > 1:
+        end_template_processes()  # each worker has its own
+        yield from _in_processes(lots, plain, (mask_prompt, embedding_rows, replies), workers)
+        return
+    here = _LotTokenizer(tokenizer, mask_prompt, embedding_rows, replies)
+    try:
+        for lot in lots:
+            yield here.tokenized(lot)
+    finally:
+        end_template_processes()
+
+
+def worker_count(tokenizer: PlainTokenizer) -> int:
+    """How many processes the machine has cores and memory for, as each has a tokenizer."""
+    size = _PROCESS_BYTES + _BYTES_A_PICKLED_BYTE * len(pickle.dumps(tokenizer))
+    affordable = machine_bytes() // _SHARE_OF_MEMORY // size
+    return max(1, min(os.cpu_count() or 1, MAX_WORKERS, affordable))
+
+
+def _in_processes(
+    lots: Iterator[Lot],
+    tokenizer: PlainTokenizer,
+    settings: tuple[bool, int | None, Replies],
+    workers: int,
+) -> Iterator[TokenizedLot | None]:
+    ahead: deque[Future[TokenizedLot]] = deque()
+    problem = known_problem(tokenizer.chat_template)
+    with _pool(pickle.dumps((problem, tokenizer, *settings)), workers) as pool:
+        try:
+            for lot in lots:
+                with terminal_signals_kept_off():  # it may start a process
+                    ahead.append(pool.submit(_tokenize_here, lot))
+                if len(ahead) > workers + _LOTS_AHEAD:
+                    yield from _awaited(ahead.popleft())
+            while ahead:
+                yield from _awaited(ahead.popleft())
+        except BrokenProcessPool as error:
+            raise RunError(
+                "A process that turned text into tokens ended before it was done.",
+                "Start again: what was done is kept. If it comes again, memory may be short.",
+            ) from error
+
+
+def _awaited(lot: Future[TokenizedLot]) -> Iterator[TokenizedLot | None]:
+    while not wait([lot], _PATIENCE_SECONDS).done:
+        yield None
+    yield lot.result()
+
+
+@contextmanager
+def _pool(given: bytes, workers: int) -> Iterator[ProcessPoolExecutor]:
+    context = child_processes.PROCESSES
+    theirs, ours = context.Pipe(duplex=False)
+    pool = ProcessPoolExecutor(workers, context, initializer=_begin, initargs=(given, theirs))
+    try:
+        yield pool
+    finally:
+        # What they have in hand nobody waits for any more; it would take seconds.
+        workers_there = list((pool._processes or {}).values())
+        ours.close()
+        _end(workers_there)
+        pool.shutdown(wait=True, cancel_futures=True)
+        theirs.close()
+
+
+def _end(processes: Sequence[BaseProcess]) -> None:
+    """One that is deep in a single operation doesn't see that nobody wants it any more."""
+    ends = monotonic() + _SECONDS_TO_END
+    for process in processes:
+        if not connection.wait([process.sentinel], max(0.0, ends - monotonic())):
+            process.kill()
+
+
+def _begin(given: bytes, wanted: Connection) -> None:
+    """What a worker process does first; it ends at once when `wanted` is closed elsewhere."""
+    global _worker
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # the parent decides
+    threading.Thread(target=_end_with_parent, args=(wanted,), daemon=True).start()
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    problem, tokenizer, *settings = pickle.loads(given)
+    take_problem(tokenizer.chat_template, problem)
+    _worker = _LotTokenizer(tokenizer, *settings)
+
+
+def _end_with_parent(wanted: Connection) -> None:
+    parent = parent_process()
+    if parent is not None:
+        connection.wait([parent.sentinel, wanted])
+        os._exit(1)
+
+
+def _tokenize_here(lot: Lot) -> TokenizedLot:
+    assert _worker is not None
+    return _worker.tokenized(lot)

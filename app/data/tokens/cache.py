@@ -1,0 +1,61 @@
+"""Where token stores lie: in a cache, the last used ones, with room for those being made."""
+
+import os
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from app.core.files.atomic_files import plain_disk_errors
+from app.core.files.disks import own_folder
+from app.core.files.folders import remove_made
+from app.core.files.locks import Lock, try_lock
+from app.core.files.paths import cache_dir
+from app.core.files.untrusted_files import open_private
+from app.data.tokens.store_files import MANIFEST, STORE_FILES
+
+KEPT_STORES = 20
+KEPT_SECONDS = 24 * 3600
+"""Used within that time, more are kept: one dataset may have a hundred files."""
+UNFINISHED_SUFFIX = ".unfinished"
+_KEPT_UNFINISHED_SECONDS = 7 * 24 * 3600
+_STORE = re.compile(rf"[0-9a-f]{{32}}((\.[0-9]+)?{re.escape(UNFINISHED_SUFFIX)})?$")
+"""The names that stores have, finished or not."""
+
+
+def stores_dir() -> Path:
+    return cache_dir() / "tokens"
+
+
+@contextmanager
+def place_to_fill(folder: Path) -> Iterator[Path]:
+    """A folder beside `folder` that only this process fills; what a stopped one left is in it.
+
+    Afterwards the stores that were not used for longest are removed.
+    """
+    own_folder(folder.parent)
+    with plain_disk_errors(folder):
+        lock = open_private(folder.parent / "lock", "ab")
+    with lock:
+        held = try_lock(lock.fileno())
+        if held is Lock.TAKEN:
+            yield folder.with_name(folder.name + UNFINISHED_SUFFIX)
+        else:  # another process is making a store, or nobody knows whether one is
+            yield folder.with_name(f"{folder.name}.{os.getpid()}{UNFINISHED_SUFFIX}")
+        if held is not Lock.BUSY:
+            _tidy(folder.parent)
+
+
+def _tidy(stores: Path) -> None:
+    now = time.time()
+    used: list[tuple[float, Path]] = []
+    for folder in (e for e in stores.iterdir() if _STORE.match(e.name) and e.is_dir()):
+        if not folder.suffix:
+            manifest = folder / MANIFEST
+            used.append((manifest.stat().st_mtime if manifest.exists() else 0.0, folder))
+        elif folder.stat().st_mtime < now - _KEPT_UNFINISHED_SECONDS:
+            remove_made(folder, STORE_FILES)
+    for last_used, folder in sorted(used)[:-KEPT_STORES]:
+        if last_used < now - KEPT_SECONDS:
+            remove_made(folder, STORE_FILES)

@@ -1,0 +1,293 @@
+"""A store of tokenised rows on disk: one flat file an array, and a manifest that seals them.
+
+Written aside and journalled, so that a stopped writing can go on; complete or absent under its own
+name. Tokens are read from the disk when they are asked for, block by block, and each block is
+checked then; a damaged store is given up, so that it is made anew when it is opened again. What the
+rows were made from is known here only as a key.
+"""
+
+import json
+import os
+import zlib
+from array import array
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from time import monotonic
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from app.core.errors import RunError
+from app.core.files.atomic_files import plain_disk_errors, sync, write_json_atomic
+from app.core.files.folders import free_name, make_folder, remove_made
+from app.core.files.parsing import parse_json
+from app.core.files.untrusted_files import open_private
+from app.data.examples import KEPT_PROBLEMS, MODEL_KINDS, STOPPING_KINDS, RowProblem
+from app.data.row_location import Place
+from app.data.tokens.block_file import BLOCK_BYTES, BlockFile, BlockSums, sums_of
+from app.data.tokens.rows import TokenRows
+
+VERSION = 5
+MANIFEST = "manifest.json"
+PROBLEMS = "problems"
+SUMS = "sums"
+"""The sums of all files' blocks, file after file in the manifest's order."""
+JOURNAL = "journal.jsonl"
+
+_TYPES: dict[str, Any] = {
+    "tokens": np.uint32,
+    "lengths": np.uint32,
+    "spans": np.uint32,
+    "span_counts": np.uint32,
+    "places": np.int64,
+    "digests": np.uint64,
+    "last_reply_only": np.bool_,
+    "notes": np.uint16,
+}
+STORE_FILES = (MANIFEST, PROBLEMS, SUMS, JOURNAL, *_TYPES)
+"""All that a store's folder holds."""
+_SHAPES = {"spans": (-1, 2), "places": (-1, 2)}
+_TOKEN_BYTES = 4
+OpenFile = Callable[[], BlockFile]
+"""Only the tokens stay open: a dataset may have more files than a process may open."""
+_SECONDS_BETWEEN_ENTRIES = 5.0
+CHECKED_WHEN_OPENED_BYTES = 256 * 2**20
+"""A larger tokens file opens at once: its blocks are checked only as they are read."""
+
+
+@dataclass(frozen=True)
+class TokenStore:
+    """A complete store; its tokens stay on the disk, its other arrays are in memory."""
+
+    folder: Path
+    rows: TokenRows
+    open_problems: OpenFile
+    problem_count: int
+    bad_row_count: int = 0
+    """Those of the problems that are the file's, and not the model's."""
+    examples: int = 0
+    """Rows of the file that are examples, whether the model takes them or not."""
+    file_digest: str = ""
+    """SHA-256 of the file it was made from."""
+
+    def problems(self, path: Path) -> Iterator[RowProblem]:
+        """Rows of `path` that can't be tokenised, in the file's order. Raises RunError."""
+        rest = b""
+        with giving_up_if_damaged(self.folder):
+            for part in self.open_problems().parts():
+                *lines, rest = (rest + part).split(b"\n")
+                for line in lines:
+                    place, reason, kind = parse_json(line)
+                    yield RowProblem(path, Place(*place), reason, kind)
+
+    @property
+    def refused_count(self) -> int:
+        return self.problem_count - self.bad_row_count
+
+    def refused(self, path: Path) -> Iterator[RowProblem]:
+        """Those of the problems that are the model's."""
+        problems = self.problems(path) if self.refused_count else iter(())
+        return (problem for problem in problems if problem.kind in MODEL_KINDS)
+
+    def stopping(self, path: Path) -> Iterator[RowProblem]:
+        """Those of the model's problems at which a run stops unless it leaves such rows out."""
+        return (problem for problem in self.refused(path) if problem.kind in STOPPING_KINDS)
+
+    def first_problems(self, path: Path) -> tuple[RowProblem, ...]:
+        return tuple(islice(self.problems(path), KEPT_PROBLEMS))
+
+
+class StoredTokens:
+    """The tokens of all rows, read as they are asked for.
+
+    Raises RunError where the disk no longer has what was written.
+    """
+
+    def __init__(self, folder: Path, file: BlockFile) -> None:
+        self._folder, self._file = folder, file
+
+    def __len__(self) -> int:
+        return self._file.size // _TOKEN_BYTES
+
+    def __getitem__(self, part: slice) -> npt.NDArray[np.uint32]:
+        start, stop, _ = part.indices(len(self))
+        with giving_up_if_damaged(self._folder):
+            content = self._file.read(start * _TOKEN_BYTES, stop * _TOKEN_BYTES)
+        return np.frombuffer(content, np.uint32)
+
+
+@contextmanager
+def giving_up_if_damaged(folder: Path) -> Iterator[None]:
+    """Turn damage found in a store into a RunError; the store is not opened again."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        with suppress(OSError):
+            (folder / MANIFEST).unlink()
+        reason = (error.strerror if isinstance(error, OSError) else None) or error
+        raise RunError(
+            f"The token cache {folder} is damaged: {reason}.",
+            "Go on with the run, or start it again: its rows are turned into tokens anew.",
+        ) from error
+
+
+def open_store(folder: Path, key: str) -> TokenStore | None:
+    """The store in `folder`; None if there is none, or if it is damaged or somebody else's."""
+    try:
+        manifest = parse_json((folder / MANIFEST).read_text(encoding="utf-8"))
+        if (manifest["version"], manifest["key"]) != (VERSION, key):
+            return None
+        files = _files(folder, manifest["files"])
+        rows = _rows(folder, files)
+        files[PROBLEMS]().check()
+        if int(rows.starts[-1]) != len(rows.tokens) or int(rows.span_starts[-1]) != len(rows.spans):
+            return None
+        os.utime(folder / MANIFEST)
+        problems, bad_rows = manifest["problems"], manifest["bad_rows"]
+        examples = manifest["taken"] - bad_rows
+        return TokenStore(folder, rows, files[PROBLEMS], problems, bad_rows, examples)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def reopen_store(folder: Path) -> TokenStore | None:
+    """The store in `folder`, whatever it was made from; None if there is none or it is damaged."""
+    try:
+        key = parse_json((folder / MANIFEST).read_text(encoding="utf-8"))["key"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return open_store(folder, key)
+
+
+class StoreWriter:
+    """Fills `folder`, aside of its name, from the beginning or from where a writing stopped."""
+
+    def __init__(self, folder: Path, key: str, aside: Path) -> None:
+        self._folder, self._key, self._aside = folder, key, aside
+        self.taken = 0
+        """Rows of the file dealt with so far, good or bad."""
+        self.problem_count = self._bad_rows = 0
+        self._sums = {name: BlockSums() for name in (*_TYPES, PROBLEMS)}
+        self._files: dict[str, IO[bytes]] = {}
+        with plain_disk_errors(folder):
+            make_folder(aside)
+            self._go_on()
+        self._journalled = monotonic()
+
+    def append(self, rows: TokenRows, problems: Sequence[RowProblem], taken: int) -> None:
+        """Add the next `taken` rows of the file: those that could be tokenised, and the others."""
+        with plain_disk_errors(self._folder):
+            for name in _TYPES:
+                self._write(name, np.ascontiguousarray(getattr(rows, name)).tobytes())
+            told = (json.dumps([one.place, one.reason, one.kind]) + "\n" for one in problems)
+            self._write(PROBLEMS, "".join(told).encode())
+            self.problem_count += len(problems)
+            self._bad_rows += sum(problem.kind not in MODEL_KINDS for problem in problems)
+            self.taken += taken
+            if monotonic() - self._journalled > _SECONDS_BETWEEN_ENTRIES:
+                self.journal()
+
+    def journal(self) -> None:
+        """Note what is on the disk, so that a later writing can go on from here."""
+        with plain_disk_errors(self._folder):
+            facts = self._facts()
+            with open_private(self._aside / JOURNAL, "ab") as journal:
+                journal.write((json.dumps(facts) + "\n").encode())
+                journal.flush()
+                os.fsync(journal.fileno())
+        self._journalled = monotonic()
+
+    def finish(self) -> TokenStore:
+        """Seal the store and give it its name."""
+        with plain_disk_errors(self._folder):
+            manifest = {"version": VERSION, "key": self._key, **self._facts()}
+            self.close()
+            with open_private(self._aside / SUMS, "wb") as file:
+                file.write(b"".join(one.sums for one in self._sums.values()))
+            sync(self._aside / SUMS)
+            write_json_atomic(self._aside / MANIFEST, manifest)
+            (self._aside / JOURNAL).unlink(missing_ok=True)
+            if present := open_store(self._folder, self._key):  # somebody was quicker
+                remove_made(self._aside, STORE_FILES)
+                return present
+            if self._folder.exists():
+                free_name(self._folder, STORE_FILES)  # another version may have files in it
+            os.rename(self._aside, self._folder)
+            sync(self._folder.parent)
+        store = open_store(self._folder, self._key)
+        if store is None:
+            raise OSError(f"{self._folder} can't be read back")
+        return store
+
+    def close(self) -> None:
+        for file in self._files.values():
+            file.close()
+
+    def _go_on(self) -> None:
+        entry = _last_entry(self._aside, self._key)
+        self.taken = entry.get("taken", 0)
+        self.problem_count = entry.get("problems", 0)
+        self._bad_rows = entry.get("bad_rows", 0)
+        self._sums |= entry.get("sums", {})
+        for name, known in self._sums.items():
+            self._files[name] = open_private(self._aside / name, "ab")
+            self._files[name].truncate(known.size)
+
+    def _write(self, name: str, content: bytes) -> None:
+        self._files[name].write(content)
+        self._sums[name].add(content)
+
+    def _facts(self) -> dict[str, Any]:
+        for file in self._files.values():
+            file.flush()
+            os.fsync(file.fileno())
+        return {
+            "key": self._key,
+            "taken": self.taken,
+            "problems": self.problem_count,
+            "bad_rows": self._bad_rows,
+            "files": {n: {"size": s.size, "sum": s.own_sum} for n, s in self._sums.items()},
+        }
+
+
+def _last_entry(aside: Path, key: str) -> dict[str, Any]:
+    """The last whole entry of a stopped writing, if all that it speaks of is there as it was."""
+    try:
+        lines = (aside / JOURNAL).read_text(encoding="utf-8").split("\n")
+        entry: dict[str, Any] = parse_json(lines[-2])
+        files = entry["files"]
+        sums = {name: sums_of(aside / name, files[name]["size"]) for name in (*_TYPES, PROBLEMS)}
+        is_whole = all(one.own_sum == files[name]["sum"] for name, one in sums.items())
+    except (OSError, ValueError, KeyError, IndexError, TypeError):
+        return {}
+    return entry | {"sums": sums} if is_whole and entry["key"] == key else {}
+
+
+def _files(folder: Path, facts: Mapping[str, Mapping[str, int]]) -> dict[str, OpenFile]:
+    """What opens each of a store's files, by name. Raises OSError or ValueError."""
+    content = (folder / SUMS).read_bytes()
+    files: dict[str, OpenFile] = {}
+    for name in (*_TYPES, PROBLEMS):
+        size = -(-facts[name]["size"] // BLOCK_BYTES) * array("I").itemsize
+        own, content = content[:size], content[size:]
+        if zlib.crc32(own) != facts[name]["sum"]:
+            raise ValueError(folder / SUMS)
+        files[name] = partial(BlockFile, folder / name, facts[name]["size"], array("I", own))
+    return files
+
+
+def _rows(folder: Path, files: Mapping[str, OpenFile]) -> TokenRows:
+    tokens = files["tokens"]()
+    if tokens.size <= CHECKED_WHEN_OPENED_BYTES:
+        tokens.check()
+    arrays = {
+        name: np.frombuffer(b"".join(files[name]().parts()), kind).reshape(_SHAPES.get(name, -1))
+        for name, kind in _TYPES.items()
+        if name != "tokens"
+    }
+    return TokenRows(tokens=StoredTokens(folder, tokens), **arrays)

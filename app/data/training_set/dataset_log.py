@@ -1,0 +1,88 @@
+"""What the log says of a run's data before the first step, in plain sentences."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from app.data.rows.row_notes import RowNote, note_line
+from app.data.tokens.rows import TokenView
+from app.data.training_set.mixed_parts import DatasetPart
+from app.data.training_set.row_selection import UsedRows
+
+
+def row_notes(used: UsedRows, limit: int) -> list[str]:
+    """What became of rows that are not trained on as they are."""
+    notes = []
+    if used.cut:
+        notes.append(f"{_rows(used.cut)} longer than {limit:,} tokens: cut at the end.")
+    if used.left_out_count:
+        first = next(used.left_out())
+        notes.append(f"{_rows(used.left_out_count)} left out; the first: {first}.")
+    if used.last_reply_only:
+        notes.append(
+            f"{_rows(used.last_reply_only)} trained on the last reply only: this model's chat "
+            "template changes earlier replies once more follows."
+        )
+    if more := used.further_examples:
+        chats = used.kept_count - more
+        cost = used.tokens / (used.tokens - used.further_tokens)
+        notes.append(
+            f"{chats:,} rows became {used.kept_count:,} examples, with {cost:.2f} times the "
+            "tokens: this model's chat template changes earlier replies once more follows, so that "
+            "each is trained as the model sees it at its turn. The setting replies decides that."
+        )
+    return [*notes, *(note_line(note, count) for note, count in used.notes.items() if count)]
+
+
+def early_notes(train: TokenView, limit: int) -> list[str]:
+    """The same of the rows that a run begins with, before the others are tokens."""
+    notes = []
+    if cut := train.cut_count:
+        notes.append(f"{_rows(cut)} longer than {limit:,} tokens: cut at the end.")
+    counts = {note: int((train.notes & note > 0).sum()) for note in RowNote}
+    notes += [note_line(note, count) for note, count in counts.items() if count]
+    return [f"Of these, {note}" for note in notes]
+
+
+def mixing_notes(train: TokenView, names: Sequence[str], seed: int) -> list[str]:
+    """What the first epoch takes of each dataset, counted from its rows."""
+    if (mixing := train.mixing) is None:
+        return []
+    rows = train.epoch(seed, 0)
+    datasets = mixing.dataset_of(rows)
+    told = []
+    for dataset, name in enumerate(names):
+        ours = rows[datasets == dataset]
+        tokens, size = int(train.lengths[ours].sum()), mixing.sizes[dataset]
+        passes = f", {len(ours) / size:.1f} times each" if len(ours) > size else ""
+        told.append(
+            f"{len(ours):,} rows of {name} ({len(ours) / len(rows):.1%}), which has {size:,}"
+            f"{passes}: {tokens:,} tokens"
+        )
+    return ["The first epoch takes " + "; ".join(told) + "."]
+
+
+def validation_notes(
+    train: UsedRows, valid: UsedRows, parts: Sequence[DatasetPart], is_held_out: bool
+) -> list[str]:
+    """What the validation can't say; `is_held_out` where no set to validate on was given."""
+    if not valid.kept_count:
+        return ["No validation row can be used, so there is no validation."] * valid.is_wanted
+    notes = [
+        f"No row of {part.name} is left to validate on, so its own loss is not measured."
+        for part in parts
+        if not len(part.valid)
+    ]
+    if is_held_out:  # equal rows are all on one side then
+        return notes
+    if count := int(np.isin(train.kept_digests, valid.kept_digests).sum()):
+        rows = "1 row" if count == 1 else f"{count:,} rows"
+        notes.append(
+            f"{rows} to train on stand{'s' * (count == 1)} in the validation set too: its loss "
+            "will look better than it is."
+        )
+    return notes
+
+
+def _rows(count: int) -> str:
+    return "1 row is" if count == 1 else f"{count:,} rows are"

@@ -1,0 +1,66 @@
+"""Whether enough rows are left to train on, and if not, why: a run says so, and the page before it.
+
+Knows nothing of how the rows came to be left.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from app.core.errors import InputError
+from app.data.examples import RowProblem
+from app.data.training_set.row_selection import UsedRows
+from app.data.training_set.statistics import DataStatistics
+
+
+@dataclass(frozen=True)
+class RowsLeft:
+    """Of one dataset, the rows to train on; those held out are not among them."""
+
+    name: str
+    kept: int
+    """Those with something to train on before the limit."""
+    shortest: int
+    """The length of the shortest, kept or not; 0 where the model takes none."""
+    first_left_out: RowProblem | None
+
+    @classmethod
+    def of_run(cls, name: str, train: UsedRows) -> "RowsLeft":
+        return cls(name, train.kept_count, train.shortest, next(train.left_out(), None))
+
+    @classmethod
+    def by_statistics(cls, name: str, statistics: DataStatistics, limit: int) -> "RowsLeft":
+        curves = statistics.train
+        return cls(name, curves.kept(limit), curves.shortest, statistics.first_unusable)
+
+
+def too_little(datasets: Sequence[RowsLeft], limit: int, batch_size: int) -> InputError | None:
+    """Why a run can't train on these; the others are mixed into the first."""
+    main, *mixed = datasets
+    if main.shortest > limit:
+        return InputError(
+            f"Every training row is longer than the limit of {limit:,} tokens; the shortest has "
+            f"{main.shortest:,}.",
+            "Raise the longest example's length if the model allows it, or split the rows.",
+        )
+    if not main.kept:
+        return _none(main, "")
+    if main.kept < batch_size:
+        rows = "is 1 training row" if main.kept == 1 else f"are {main.kept:,} training rows"
+        return InputError(
+            f"There {rows}, fewer than the batch size of {batch_size:,}.",
+            "Lower the batch size, or add rows.",
+        )
+    return next((_none(one, f" of the mixed-in {one.name}") for one in mixed if not one.kept), None)
+
+
+def _none(rows: RowsLeft, whose: str) -> InputError:
+    if rows.first_left_out is None and not rows.shortest:
+        return InputError(
+            f"No row{whose} is left to train on: all are held out for validation.",
+            "Hold out a smaller share, or none.",
+        )
+    first = f": {rows.first_left_out}" if rows.first_left_out else ""
+    return InputError(
+        f"No training row{whose} can be used{first}.",
+        "Correct the dataset or choose another model.",
+    )

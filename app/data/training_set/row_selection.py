@@ -1,0 +1,111 @@
+"""The rows of a set to train or to validate on: those that are kept, and those left out."""
+
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from app.data.examples import KEPT_PROBLEMS, RowProblem
+from app.data.rows.row_notes import RowNote
+from app.data.tokens.mixture_sampling import Mixing
+from app.data.tokens.rows import TokenView, are_further_examples, place_of
+from app.data.tokens.store_files import TokenStore
+from app.data.training_set.concatenated_rows import joined
+
+
+class FileRows:
+    """Some rows of one file; those without a trained token within the limit are left out."""
+
+    def __init__(
+        self,
+        path: Path,
+        store: TokenStore,
+        chosen: npt.NDArray[np.intp],
+        limit: int,
+        with_problems: bool = True,
+    ) -> None:
+        """With problems, the rows that never became tokens count as left out here."""
+        self.name, self._path, self._limit = path.name, path, limit
+        self._store = store if with_problems else None
+        self.rows = rows = store.rows
+        problems = store.problem_count if with_problems else 0
+        self.is_wanted = len(chosen) + problems > 0
+        is_kept = rows.trained_counts(limit)[chosen] > 0
+        lengths = rows.lengths[chosen]
+        self.shortest = int(lengths.min()) if len(lengths) else None
+        self._cut_away = chosen[~is_kept]
+        self.kept = chosen[is_kept]
+        self.cut = int((lengths[is_kept] > limit).sum())
+        self.left_out_count = len(self._cut_away) + problems
+        self.last_reply_only = int(rows.last_reply_only[self.kept].sum())
+        is_further = are_further_examples(rows.places[self.kept])
+        self.further_examples = int(is_further.sum())
+        """Beyond the first of each chat."""
+        self.further_tokens = int(rows.lengths[self.kept][is_further].sum())
+        self.tokens = int(rows.lengths[self.kept].sum())
+        notes = rows.notes[self.kept][~is_further]
+        self.notes = {note: int((notes & note > 0).sum()) for note in RowNote}
+
+    def longer_than(self, length: int) -> int:
+        """Of the rows that are kept, cut at the limit."""
+        return int((self.rows.lengths[self.kept] > length).sum()) if length < self._limit else 0
+
+    def left_out(self) -> list[RowProblem]:
+        """The first of those that are not kept, in the file's order."""
+        problems = self._store.first_problems(self._path) if self._store else ()
+        cut_away = [self._cut_away_row(row) for row in self._cut_away[:KEPT_PROBLEMS]]
+        both = sorted((*problems, *cut_away), key=lambda problem: problem.place)
+        return both[:KEPT_PROBLEMS]
+
+    def _cut_away_row(self, row: int) -> RowProblem:
+        length = int(self.rows.lengths[row])
+        reason = f"its {length:,} tokens are cut at {self._limit:,}, before anything to train on"
+        return RowProblem(self._path, place_of(self.rows, row), reason)
+
+
+class UsedRows:
+    """Those of all files of a set."""
+
+    def __init__(self, files: Sequence[FileRows]) -> None:
+        self.files = tuple(files)
+        self.is_wanted = any(file.is_wanted for file in files)
+        self.kept_count = sum(len(file.kept) for file in files)
+        self.cut = sum(file.cut for file in files)
+        self.left_out_count = sum(file.left_out_count for file in files)
+        self.last_reply_only = sum(file.last_reply_only for file in files)
+        self.further_examples = sum(file.further_examples for file in files)
+        self.further_tokens = sum(file.further_tokens for file in files)
+        self.tokens = sum(file.tokens for file in files)
+        self.notes = {note: sum(file.notes[note] for file in files) for note in RowNote}
+        shortest = [file.shortest for file in files if file.shortest is not None]
+        self.shortest = min(shortest, default=0)
+
+    @property
+    def kept_digests(self) -> npt.NDArray[np.uint64]:
+        digests = [file.rows.digests[file.kept] for file in self.files]
+        return np.concatenate(digests) if digests else np.zeros(0, np.uint64)
+
+    def longer_than(self, length: int) -> int:
+        """Of the rows that are kept, cut at the limit."""
+        return sum(file.longer_than(length) for file in self.files)
+
+    def left_out(self) -> Iterator[RowProblem]:
+        """The first of each file."""
+        return (problem for file in self.files for problem in file.left_out())
+
+
+def together(sets: Sequence[UsedRows]) -> UsedRows:
+    return UsedRows([file for used in sets for file in used.files])
+
+
+def view_of(used: UsedRows, limit: int, mixing: Mixing | None = None) -> TokenView:
+    """The rows that are kept, file after file."""
+    if not used.files:
+        return TokenView.of([])
+    begins = [0, *accumulate(len(file.rows) for file in used.files[:-1])]
+    names = [(begin, file.name) for begin, file in zip(begins, used.files, strict=True)]
+    chosen = [begin + file.kept for begin, file in zip(begins, used.files, strict=True)]
+    rows = joined([file.rows for file in used.files])
+    return TokenView(rows, np.concatenate(chosen), limit, mixing, names)

@@ -1,0 +1,1 @@
+"""LoRA and DoRA adapters: where they fit, their layers, where they start."""

@@ -1,0 +1,133 @@
+"""LoRA and DoRA adapters through mlx-lm's own layers, and the config file they are saved with."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from app.core.config.training_config import TrainingConfig
+from app.core.errors import InputError, VerificationError
+from app.engine.adapter.adaptable import adaptable, unfit
+from app.engine.adapter.efficient_lora import make_lora_layers_lean
+from app.engine.model.adapter_parameters import trainable
+from app.engine.runtime.mlx_errors import NO_ADAPTER, plain_model_faults
+from app.engine.runtime.mlx_gateway import import_mlx
+
+
+def add_adapter(model: Any, config: TrainingConfig) -> tuple[str, ...]:
+    """Freeze `model` and give its top `num_layers` layers adapters, seeded by the config.
+
+    Returns the paths within a layer of the modules that must stay without. Raises InputError if
+    the model can't carry adapters as the config asks.
+    """
+    mx = import_mlx()
+    from mlx_lm.tuner.utils import linear_to_lora_layers
+
+    is_dora = config.fine_tune_type == "dora"
+    count, parameters = adapted_layer_count(model, config), _sizes(config)
+    there = adaptable(model.layers)
+    keys = _chosen(config.keys, list(there)) if config.keys else list(there)
+    with plain_model_faults(NO_ADAPTER):
+        left_out = unfit(model, {path: there[path] for path in keys})
+    keys = [path for path in keys if path not in left_out]
+    if config.keys or left_out:
+        parameters["keys"] = keys
+    if is_dora:
+        _check_dora(adaptable(model.layers[-count:]), keys)
+    mx.random.seed(config.seed)
+    with plain_model_faults(NO_ADAPTER):
+        model.freeze()
+        linear_to_lora_layers(model, count, parameters, use_dora=is_dora)
+    make_lora_layers_lean(model)
+    if not trainable(model):
+        where = f" in its top {count} layers" if count < len(model.layers) else ""
+        raise InputError(f"This model has no modules{where} that can carry such an adapter.")
+    return tuple(left_out)
+
+
+def adapted_layer_count(model: Any, config: TrainingConfig) -> int:
+    total = len(model.layers)
+    if config.num_layers > total:
+        raise InputError(
+            f"Layers is set to {config.num_layers}, but the model has only {total}.",
+            "Use -1 for all layers.",
+        )
+    return total if config.num_layers == -1 else config.num_layers
+
+
+def adapter_config(model: Any, config: TrainingConfig) -> dict[str, Any]:
+    """What `adapter_config.json` must hold for `mlx_lm.load(base, adapter_path=…)`.
+
+    `model` carries its adapter already.
+    """
+    parameters = _sizes(config)
+    adapted = _adapted(model.layers)
+    if config.keys or _is_bare_elsewhere(model, adapted):
+        parameters["keys"] = adapted
+    return {
+        "fine_tune_type": config.fine_tune_type,
+        "num_layers": adapted_layer_count(model, config),
+        "lora_parameters": parameters,
+        "model": str(config.model),
+    }
+
+
+def _adapted(layers: Sequence[Any]) -> list[str]:
+    """Paths within a layer of the modules that carry an adapter."""
+    found = (
+        path
+        for layer in layers
+        for path, module in reversed(layer.named_modules())
+        if "lora_a" in module
+    )
+    return list(dict.fromkeys(found))
+
+
+def _is_bare_elsewhere(model: Any, adapted: Sequence[str]) -> bool:
+    """Whether mlx-lm, given no names, would adapt more than carries an adapter now."""
+    # An adapted module holds the one it stands for.
+    return any(
+        path not in adapted and path.rpartition(".")[0] not in adapted
+        for path in adaptable(model.layers)
+    )
+
+
+def check_scale(model: Any, config: Mapping[str, Any]) -> None:
+    """Raise VerificationError unless an adapter's `config` has the scale of the model's layers."""
+    scale = config["lora_parameters"]["scale"]
+    for path, module in model.named_modules():
+        if "lora_b" in module and module.scale != scale:
+            raise VerificationError(
+                f"The adapter's config has a scale of {scale:g}, but {path} has {module.scale:g}."
+            )
+
+
+def _sizes(config: TrainingConfig) -> dict[str, Any]:
+    return {"rank": config.rank, "scale": config.scale, "dropout": config.dropout}
+
+
+def _chosen(keys: str, there: Sequence[str]) -> list[str]:
+    """The modules that `keys` names, whole ("self_attn.q_proj") or by their end ("q_proj")."""
+    chosen = set()
+    for name in filter(None, (name.strip() for name in keys.split(","))):
+        found = {path for path in there if path == name or path.endswith(f".{name}")}
+        if not found:
+            known = ", ".join(dict.fromkeys(path.rpartition(".")[2] for path in there))
+            raise InputError(f"The model has no module named {name!r}.", f"It has {known}.")
+        chosen |= found
+    return [path for path in there if path in chosen]
+
+
+def _check_dora(there: Mapping[str, Sequence[Any]], keys: Sequence[str]) -> None:
+    """Raise InputError for what mlx-lm's DoRA can't do: experts, bits that don't divide 32."""
+    import mlx.nn as nn
+
+    for path, module in [(key, module) for key in keys for module in there.get(key, ())]:
+        if not isinstance(module, nn.Linear | nn.QuantizedLinear):
+            raise InputError(
+                f"DoRA can't adapt {path}: it is a {type(module).__name__}.",
+                "Use LoRA, or choose other modules.",
+            )
+        if isinstance(module, nn.QuantizedLinear) and 32 % module.bits:
+            raise InputError(
+                f"DoRA can't adapt a base quantised to {module.bits} bits.",
+                "Use LoRA, or a base of 4 or 8 bits.",
+            )

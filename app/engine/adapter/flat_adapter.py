@@ -1,0 +1,117 @@
+"""What a model's layers are given of its adapter: all of a tier made ready at once.
+
+A tier's numbers stand in one float32 vector. Scaling and narrowing that takes two passes; doing it
+in every adapted module takes three small ones each, again for the gradients, and once more where
+layers are recomputed: a fifth of what a GPU is asked to do.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from app.engine.adapter.efficient_lora import is_lean
+from app.engine.model.adapter_parameters import module_path, read_parameters, trainable
+from app.engine.model.module_proxy import ModuleProxy
+from app.engine.runtime.mlx_gateway import import_mlx
+from app.engine.tiers.plan import TierPlan
+
+
+class AdapterInput:
+    """Turns each tier's vector into the arrays a forward pass takes, and gradients back."""
+
+    def __init__(self, model: Any, plan: TierPlan) -> None:
+        self._model, self._plan = model, plan
+        held = trainable(model)
+        self._paths = tuple(held)
+        self._layers = _all_lean_layers(model, held)
+        dtype = None
+        if self._layers and not any(slot.start is not None for slot in plan.slots):
+            dtype = _activations(model, self._layers.values())
+        self._dtype = dtype
+        if dtype is None:
+            return
+        mx = import_mlx()
+        # Only told apart by shape and dtype; never computed.
+        self._forms = {path: mx.zeros(array.shape, dtype) for path, array in held.items()}
+        scales = {path: mx.full(held[path].shape, self._scale(path)) for path in held}
+        self._scales = [plan.gathered(tier, scales) for tier in range(len(plan.tiers))]
+        mx.eval(self._scales)
+
+    @property
+    def is_made_ready(self) -> bool:
+        """Whether vectors are scaled and narrowed here; else the layers do it, each its own.
+
+        They do where a parameter is shared between tiers, and where not every adapted module is a
+        linear one with activations of one kind.
+        """
+        return self._dtype is not None
+
+    @contextmanager
+    def given(self, vectors: Sequence[Any]) -> Iterator[Mapping[str, Any]]:
+        """Inside, the model's layers take what is made of the tiers' `vectors`, told by path.
+
+        Where nothing is made ready, they take what the model holds. Afterwards the model holds
+        what it held, and no placeholders of tracing.
+        """
+        held = read_parameters(self._model, self._paths)
+        arrays = self._arrays(vectors) if self.is_made_ready else held
+        scales = {path: layer.scale for path, layer in self._layers.items()}
+        try:
+            self._put(arrays, dict.fromkeys(scales, 1.0) if self.is_made_ready else scales)
+            yield arrays
+        finally:
+            self._put(held, scales)
+
+    def gradient(self, tier: int, found: Mapping[str, Any]) -> Any:
+        """A tier's gradient in one float32 vector, of those of what was `given`."""
+        gathered = self._plan.gathered(tier, found)
+        return gathered * self._scales[tier] if self.is_made_ready else gathered
+
+    def _arrays(self, vectors: Sequence[Any]) -> Mapping[str, Any]:
+        ready = {
+            tier: (vector * scale).astype(self._dtype)
+            for tier, (vector, scale) in enumerate(zip(vectors, self._scales, strict=True))
+        }
+        return self._plan.scattered(ready, self._forms)
+
+    def _put(self, arrays: Mapping[str, Any], scales: Mapping[str, float]) -> None:
+        from mlx.utils import tree_unflatten
+
+        self._model.update(tree_unflatten(list(arrays.items())))
+        for path, layer in self._layers.items():
+            layer.scale = scales[path]
+
+    def _scale(self, path: str) -> float:
+        return float(self._layers[module_path(path)].scale) if path.endswith("lora_b") else 1.0
+
+
+def _all_lean_layers(model: Any, paths: Mapping[str, Any]) -> dict[str, Any]:
+    """By path, the modules that hold an adapter; none if one of them is of another kind."""
+    modules = dict(model.named_modules())
+    layers = {path: modules[path] for path in dict.fromkeys(map(module_path, paths))}
+    return layers if all(map(is_lean, layers.values())) else {}
+
+
+def _activations(model: Any, layers: Any) -> Any:
+    """The one dtype of what goes into `layers`; None where it differs, or is no wide one.
+
+    Nothing is computed. float16 can overflow where float32 does not.
+    """
+    mx = import_mlx()
+    seen: set[Any] = set()
+    linears = [layer["linear"] for layer in layers]
+
+    def noting(linear: Any, x: Any) -> Any:
+        seen.add(x.dtype)
+        return linear(x)
+
+    try:
+        for layer, linear in zip(layers, linears, strict=True):
+            layer["linear"] = ModuleProxy(linear, noting)
+        model(mx.zeros((1, 2), mx.int32))
+    except Exception:  # an architecture's own code, called as it was not written to be
+        return None
+    finally:
+        for layer, linear in zip(layers, linears, strict=True):
+            layer["linear"] = linear
+    return seen.pop() if len(seen) == 1 and seen <= {mx.float32, mx.bfloat16} else None

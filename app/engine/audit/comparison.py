@@ -1,0 +1,320 @@
+"""Before a run: what its fast paths make of a few examples, beside the model's own code.
+
+The model's own code is mlx-lm's, with mlx-lm's own LoRA layers and MLX's own attention, given one
+unpadded example at a time. Loss and gradients of a path that differs are not to be trusted, and the
+run goes without it. The examples are long enough for each path to be taken that the run takes.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from app.core.errors import InputError
+from app.core.system.interruption import interruptible
+from app.engine.adapter.bare_model import BareModel
+from app.engine.adapter.efficient_lora import (
+    has_lean_layers,
+    lean_only_outside,
+    lora_layers_as_they_were,
+)
+from app.engine.adapter.flat_adapter import AdapterInput
+from app.engine.batches.batches import Batch
+from app.engine.clocks.divergence import summed_divergence
+from app.engine.execution.attention import MIN_LENGTH
+from app.engine.execution.fast_paths import FastPaths, Objective, gradient_function
+from app.engine.execution.losses import loss_inputs, summed_loss
+from app.engine.model.adapter_parameters import read_parameters, trainable
+from app.engine.model.evaluation_mode import evaluating
+from app.engine.model.few_layers import few_layers_in_float32
+from app.engine.runtime.mlx_errors import NO_GRADIENTS, plain_model_faults
+from app.engine.runtime.mlx_gateway import import_mlx
+from app.engine.runtime.tolerances import tolerance
+from app.engine.tiers.plan import TierPlan
+
+_SHORT = (9, 5, 3)
+_LONG = MIN_LENGTH + 88
+"""Tokens: more than one chunk of attention, and no multiple of it."""
+_TOLERANCES = {"float32": 1e-3, "float16": 3e-2, "bfloat16": 2e-1}
+"""Of a tensor's gradient, or of a loss."""
+_SMALL = 1e-2
+"""Of the largest tensor's gradient: one that is smaller is measured by that."""
+_PULL = 0.01
+"""Of `lora_b`, which starts as 0 and would leave `lora_a` without a gradient."""
+
+Gradients = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What a run computes with."""
+
+    fast: FastPaths
+    is_packed: bool = False
+    is_lean: bool = True
+    """The LoRA layers' own fast call."""
+
+
+@dataclass(frozen=True)
+class Compared:
+    taken: Taken
+    left_out: tuple[str, ...] = ()
+    """Names of the paths that differ."""
+    has_split_divergence: bool = True
+    """Whether the slow clock's divergence may be computed in two halves, as the loss is."""
+    is_finite: bool = True
+    """False where the model's own numbers were none: then nothing could be compared."""
+
+
+def compared_with_own_code(model: Any, plan: TierPlan, wanted: Taken, longest: int) -> Compared:
+    """Which of the paths `wanted` compute what the model's own code computes.
+
+    `longest` is how many tokens the run's longest example has. The model stays as it is, but for
+    lean LoRA layers that are left out. Raises InputError for a model that can't be trained.
+    """
+    wanted = replace(wanted, is_lean=wanted.is_lean and has_lean_layers(model))
+    with evaluating(model), plain_model_faults(NO_GRADIENTS), interruptible:
+        mx = import_mlx()
+        mx.eval(model(mx.zeros((1, 4), mx.int32)))  # all of it, as it is
+    with few_layers_in_float32(model), evaluating(model), interruptible:
+        trial = _Trial(model, plan, longest)
+        if not trial.is_finite():
+            return Compared(wanted, is_finite=False)
+        good = wanted if trial.agrees(wanted) else _good_ones(trial, wanted)
+        has_split_divergence = trial.agrees_on_divergence(good)
+    if wanted.is_lean and not good.is_lean:
+        lora_layers_as_they_were(model)
+    names = (path.name for path in _PATHS if path.is_on(wanted) and not path.is_on(good))
+    left_out = tuple(name for name in names if good.fast.head or name != _LAST_LAYER)
+    return Compared(good, left_out, has_split_divergence)
+
+
+@dataclass(frozen=True)
+class _Path:
+    name: str
+    is_on: Callable[[Taken], bool]
+    off: Callable[[Taken], Taken]
+
+
+def _without(taken: Taken, **changes: Any) -> Taken:
+    return replace(taken, fast=replace(taken.fast, **changes))
+
+
+def _without_positionwise(taken: Taken) -> Taken:
+    return _without(taken, head=taken.fast.head and replace(taken.fast.head, positionwise=()))
+
+
+_LAST_LAYER = "the last layer at trained tokens alone"
+"""Where the loss is not computed in two halves, this goes without saying."""
+_PATHS = (
+    _Path("packing", lambda t: t.is_packed, lambda t: replace(t, is_packed=False)),
+    _Path(
+        "attention in chunks",
+        lambda t: t.fast.cuts_attention,
+        partial(_without, cuts_attention=False),
+    ),
+    _Path(
+        "gradient checkpointing",
+        lambda t: t.fast.recomputes_layers,
+        partial(_without, recomputes_layers=False),
+    ),
+    _Path(
+        _LAST_LAYER,
+        lambda t: bool(t.fast.head and t.fast.head.positionwise),
+        _without_positionwise,
+    ),
+    _Path("the loss in two halves", lambda t: bool(t.fast.head), partial(_without, head=None)),
+    _Path("lean LoRA layers", lambda t: t.is_lean, lambda t: replace(t, is_lean=False)),
+    _Path(
+        "lean SwiGLU",
+        lambda t: t.fast.has_lean_gating,
+        partial(_without, has_lean_gating=False),
+    ),
+)
+
+
+def _good_ones(trial: "_Trial", wanted: Taken) -> Taken:
+    """`wanted` without the paths that differ when taken alone; without any, if that is not enough.
+
+    Raises InputError if even then the model gives examples in a batch other gradients than alone.
+    """
+    good = bare = wanted
+    for path in _PATHS:
+        bare = path.off(bare)
+    for path in _PATHS:
+        others = wanted
+        for other in _PATHS:
+            if other is not path and not _needs(path, other):
+                others = other.off(others)
+        if path.is_on(wanted) and not trial.agrees(others):
+            good = path.off(good)
+    if trial.agrees(good):
+        return good
+    if trial.agrees(bare):
+        return bare
+    raise InputError(
+        "mlx-lm's code for this model gives an example in a batch other gradients than alone.",
+        "Choose another base model.",
+    )
+
+
+def _needs(path: _Path, other: _Path) -> bool:
+    """Whether `path` can't be taken without `other`."""
+    return path.off is _without_positionwise and other.name == "the loss in two halves"
+
+
+class _Trial:
+    """Some examples, and what the model's own code makes of them."""
+
+    def __init__(self, model: Any, plan: TierPlan, longest: int) -> None:
+        self._model, self._plan = model, plan.restricted_to(trainable(model))
+        long = (min(_LONG, longest),) if longest >= MIN_LENGTH else ()
+        self._lengths = (*long, *_SHORT)
+        random = np.random.default_rng(0)
+        mx = import_mlx()
+        with plain_model_faults(NO_GRADIENTS):
+            logits = model(mx.zeros((1, 4), mx.int32))
+        vocabulary, self._dtype = logits.shape[-1], logits.dtype
+        # One more than is read: the last is only to be predicted.
+        self._rows = [random.integers(0, vocabulary, n + 1).astype(np.int32) for n in self._lengths]
+        self._check_order()
+        for path, array in trainable(model).items():
+            if path.endswith("lora_b"):
+                values = random.normal(0, _PULL, array.shape).astype(np.float32)
+                _put(model, {path: mx.array(values, array.dtype)})
+        self._short = _batch(self._rows[-len(_SHORT) :], is_packed=False)
+        self._loss, self._gradients = self._by_own_code()
+
+    def _check_order(self) -> None:
+        """Raise InputError where a token's logits depend on later tokens."""
+        mx = import_mlx()
+        tokens = mx.array(self._rows[0][None, : _SHORT[0]])
+        half = tokens.shape[1] // 2
+        others = mx.concatenate([tokens[:, :half], tokens[:, half:][:, ::-1]], axis=1)
+        with plain_model_faults(NO_GRADIENTS):
+            before, after = (_finite(self._model(t)[:, :half]) for t in (tokens, others))
+            is_alike = _is_near(after, before, self._dtype)
+        if not is_alike:
+            raise InputError(
+                "This model can't be trained: in mlx-lm's code for it a token sees later ones, so "
+                "it would learn to copy what it is to predict.",
+                "Choose another base model.",
+            )
+
+    def is_finite(self) -> bool:
+        mx = import_mlx()
+        own = [self._loss, *self._gradients.values()]
+        return all(mx.isfinite(array).all().item() for array in own)
+
+    def agrees(self, taken: Taken) -> bool:
+        try:
+            loss, gradients = self._by(taken)
+            return self._is_near_all(loss, gradients, (self._loss, self._gradients))
+        except Exception:  # an architecture's own code, called as it was not written to be
+            return False
+
+    def agrees_on_divergence(self, taken: Taken) -> bool:
+        """Whether the divergence from the base is the same by the head and from all logits."""
+        if taken.fast.head is None:
+            return True
+        of = partial(summed_divergence, BareModel(self._model))
+        plain = Taken(FastPaths(None, False, cuts_attention=False, has_lean_gating=False))
+        ways = (replace(taken, is_packed=False), replace(plain, is_lean=taken.is_lean))
+        (loss, gradients), own = (self._by_layers(w, self._short, of) for w in ways)
+        return self._is_near_all(loss, gradients, own)
+
+    def _is_near_all(self, loss: Any, gradients: Gradients, own: tuple[Any, Gradients]) -> bool:
+        mx = import_mlx()
+        own_loss, own_gradients = own
+        norms = [mx.linalg.norm(array) for array in own_gradients.values()]
+        floor = _SMALL * max(norm.item() for norm in norms)
+        return _is_near(loss, own_loss, self._dtype) and all(
+            _is_near(gradients[path], array, self._dtype, floor)
+            for path, array in own_gradients.items()
+        )
+
+    def _by_own_code(self) -> tuple[Any, Gradients]:
+        mx = import_mlx()
+        model, held = self._model, trainable(self._model)
+        total: dict[str, Any] = {}
+        losses = []
+
+        def loss_of(parameters: Gradients, *inputs: Any) -> Any:
+            _put(model, parameters)
+            return summed_loss(model, None, *inputs)
+
+        with plain_model_faults(NO_GRADIENTS), lean_only_outside(model):
+            for row in self._rows:
+                inputs = loss_inputs(_batch([row], is_packed=False), None)
+                loss, found = mx.value_and_grad(loss_of)(held, *inputs)
+                total = {path: total.get(path, 0) + found[path] for path in found}
+                losses.append(loss)
+                _put(model, held)
+                mx.eval(loss, total)
+        return sum(losses), {path: array.astype(mx.float32) for path, array in total.items()}
+
+    def _by(self, taken: Taken) -> tuple[Any, Gradients]:
+        rows = self._rows
+        # Beside a long row, padding costs as much as an example: no more than one is padded to it.
+        is_split = len(rows) > len(_SHORT) and not taken.is_packed
+        parts = [rows[:2], rows[2:]] if is_split else [rows]
+        batches = [_batch(part, taken.is_packed) for part in parts]
+        with nullcontext() if taken.is_lean else lean_only_outside(self._model):
+            found = [self._by_layers(taken, batch) for batch in batches]
+        losses, gradients = zip(*found, strict=True)
+        return sum(losses), {path: sum(one[path] for one in gradients) for path in gradients[0]}
+
+    def _by_layers(
+        self, taken: Taken, batch: Batch, objective: Objective = summed_loss
+    ) -> tuple[Any, Gradients]:
+        mx = import_mlx()
+        held, tiers = trainable(self._model), range(len(self._plan.tiers))
+        made = AdapterInput(self._model, self._plan)
+        function = gradient_function(
+            self._model, taken.fast, made, tuple(held), batch.read_lengths, objective
+        )
+        read = read_parameters(self._model, held)
+        vectors = [self._plan.gathered(tier, read) for tier in tiers]
+        loss, found = function(vectors, *loss_inputs(batch, taken.fast.head))
+        gradients = {tier: made.gradient(tier, found) for tier in tiers}
+        scattered = self._plan.scattered(gradients, held)
+        mx.eval(loss, scattered)
+        return loss, {path: array.astype(mx.float32) for path, array in scattered.items()}
+
+
+def _is_near(some: Any, own: Any, dtype: Any, floor: float = 0.0) -> bool:
+    """False where a number is none."""
+    norm = import_mlx().linalg.norm
+    allowed = tolerance(_TOLERANCES, dtype)
+    difference = norm((some - own).reshape(-1)).item()
+    return bool(difference <= allowed * max(norm(own.reshape(-1)).item(), floor))
+
+
+def _finite(logits: Any) -> Any:
+    """In float32, with 0 for what is not finite: some models rule out tokens by -inf."""
+    mx = import_mlx()
+    return mx.nan_to_num(logits.astype(mx.float32), nan=0.0, posinf=0.0, neginf=0.0)
+
+
+def _batch(rows: Sequence[Any], is_packed: bool) -> Batch:
+    """Two of three tokens are trained, so that what computes those alone is tried too."""
+    longest = max(map(len, rows))
+    places = tuple(map(len, rows)) if is_packed else ()
+    trained = [(np.arange(len(row)) % 3 > 0).astype(np.float32) for row in rows]
+    if is_packed:
+        return Batch(np.concatenate(rows)[None], np.concatenate(trained)[None], places)
+    tokens, targets = (np.stack([_padded(r, longest) for r in part]) for part in (rows, trained))
+    return Batch(tokens, targets)
+
+
+def _padded(row: Any, length: int) -> Any:
+    return np.pad(row, (0, length - len(row)))
+
+
+def _put(model: Any, arrays: Gradients) -> None:
+    from mlx.utils import tree_unflatten
+
+    model.update(tree_unflatten(list(arrays.items())))

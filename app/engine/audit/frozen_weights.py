@@ -1,0 +1,54 @@
+"""Whether the base model's weights are the same bits as when the run began.
+
+Knows nothing of steps. A sum of bits stands for each array, so two numbers that change places
+within an array are not seen.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from app.core.errors import VerificationError
+from app.engine.audit.verification import OWN_FAULT
+from app.engine.runtime.mlx_gateway import import_mlx
+
+
+class FrozenWeights:
+    """The sums of the arrays that a model has and does not train. Lives on the MLX thread."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self._sums = _sums(model)
+
+    def check(self, step: int) -> None:
+        """Raise VerificationError naming an array that changed, came or went since the start."""
+        now = _sums(self._model)
+        changed = [path for path in self._sums | now if self._sums.get(path) != now.get(path)]
+        if not changed:
+            return
+        others = f" and {len(changed) - 1:,} more" if len(changed) > 1 else ""
+        raise VerificationError(
+            f"After step {step}, weights of the base model are not those the run began with: "
+            f"{changed[0]}{others}.",
+            OWN_FAULT,
+        )
+
+
+def _sums(model: Any) -> dict[str, int]:
+    """By path, the sum of an array's words of bits, modulo 2³²."""
+    mx = import_mlx()
+    words = {1: mx.uint8, 2: mx.uint16, 4: mx.uint32, 8: mx.uint32}
+    frozen = _frozen(model)
+    if not frozen:
+        return {}
+    sums = [mx.sum(array.view(words[array.itemsize])) for array in frozen.values()]
+    return dict(zip(frozen, np.array(mx.stack(sums)).tolist(), strict=True))
+
+
+def _frozen(model: Any) -> Mapping[str, Any]:
+    from mlx.utils import tree_flatten
+
+    trained = dict(tree_flatten(model.trainable_parameters()))
+    every = tree_flatten(model.parameters())
+    return {path: array for path, array in every if path not in trained and array.size}

@@ -1,0 +1,75 @@
+"""Audits the slow clock: whether its lessons come when they are due, and by their weight.
+
+Goes by the configuration, and by samples of the gradients that an UpdateAudit follows anyway.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from app.engine.audit.verification import StepMeasurement, fault
+from app.engine.clocks.slow import Lesson
+from app.engine.runtime.mlx_gateway import import_mlx
+from app.engine.tiers.optimizer import Gradients
+from app.engine.tiers.update_rules import UpdateRules
+
+_LEAST = 1e-4
+"""In nats per token: below lies what rounding makes of a model that is still its base."""
+
+
+class LessonParts(NamedTuple):
+    """What is kept of a lesson until its step is computed; arrays on the device."""
+
+    sampled: Any
+    """[3, samples]: gradients of the task, of the lesson, and of both together."""
+    squares: Any
+    """Of the lesson's whole gradient, summed."""
+    divergence: Any
+    """Summed over the lesson's `tokens`."""
+    tokens: int
+
+
+class LessonAudit:
+    """Follows a run's lessons."""
+
+    def __init__(self, rules: UpdateRules, positions: Sequence[Any]) -> None:
+        """`positions` of each tier's samples, in its vector."""
+        self._rules, self._positions = rules, positions
+
+    def observe(
+        self, task: Gradients, lesson: Lesson | None, both: Gradients
+    ) -> LessonParts | None:
+        """What `check` needs of a step's gradients, lazy; None without a lesson."""
+        if lesson is None:
+            return None
+        mx = import_mlx()
+        sampled = [
+            mx.concatenate([part[k][self._positions[k]] for k in both])
+            for part in (task, lesson.gradients, both)
+        ]
+        squares = sum(mx.sum(mx.square(vector)) for vector in lesson.gradients.values())
+        return LessonParts(mx.stack(sampled), squares, lesson.divergence, lesson.tokens)
+
+    def check(self, parts: LessonParts | None, step: int, reported: StepMeasurement) -> None:
+        """Raise VerificationError unless a lesson that was due was taken, by its weight, and is
+        reported as it was."""
+        if self._rules.has_lesson(step) != (parts is not None):
+            what = "left out" if parts is None else "given out of turn"
+            raise fault(step, f"a lesson of the slow clock was {what}")
+        if parts is None or reported.is_void:
+            return
+        mean = parts.divergence.item() / parts.tokens
+        if mean < -_LEAST:
+            raise fault(step, f"the divergence from the base model was {mean:.3g}, below 0")
+        if not math.isclose(reported.base_kl, mean, rel_tol=1e-3, abs_tol=1e-9):
+            shown = f"{reported.base_kl:.3g} is reported of what was measured as {mean:.3g}"
+            raise fault(step, f"a divergence of {shown}")
+        if mean > _LEAST and not parts.squares.item() > 0:
+            raise fault(step, "the slow clock's lesson gave no gradient")
+        task, lesson, both = np.array(parts.sampled, np.float64)
+        weighted = self._rules.slow_weight * reported.trained_tokens / parts.tokens * lesson
+        allowed = 1e-5 * (np.abs(task) + np.abs(weighted)) + 1e-30
+        if np.any(np.abs(both - task - weighted) > allowed):
+            raise fault(step, "the slow clock's lesson was not taken by its weight")

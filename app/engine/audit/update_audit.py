@@ -1,0 +1,304 @@
+"""Audits every update: what the model holds against what configuration and gradients ask for.
+
+Of each parameter some numbers are sampled. The host works out in float64, by `update_rules`, what
+AdamW makes of their gradients, and compares that with the model. Of all other numbers the device
+checks that each is what the optimizer meant to write, and that none moved further than AdamW can.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from app.core.errors import VerificationError
+from app.engine.audit.update_samples import SampledTier, observation, parsed
+from app.engine.audit.verification import OWN_FAULT, Movement, StepMeasurement, fault, verify
+from app.engine.runtime.mlx_gateway import compiled, import_mlx
+from app.engine.tiers.optimizer import Gradients, OptimizerState
+from app.engine.tiers.plan import TierPlan
+from app.engine.tiers.update_rules import Array, UpdateRules, largest_update
+
+SAMPLES = 1024
+"""Sampled numbers over all tiers, about."""
+FEWEST_EACH, MOST_EACH = 4, 64
+"""Samples of one parameter, or of the slice of it that a tier holds."""
+TOLERANCE = 0.01
+"""Of the learning rate: float32 against float64, on devices that round functions differently."""
+ROUNDING = 1e-5
+"""Of the learning rate: as much of that, as can lie along the weight decay in all samples."""
+
+
+@dataclass(frozen=True)
+class _Step:
+    """A step whose samples are still to be compared."""
+
+    number: int
+    rate: float
+    values: list[Array]
+    gradients: list[Array | None]
+    """Clipped means over trained tokens; None of tiers that take none, and in void steps."""
+    pending: tuple[int, ...]
+    """Gradients per tier that the step reports as not yet applied."""
+
+
+class UpdateAudit:
+    """Follows a run step by step, beside its optimizer. Lives on the MLX thread."""
+
+    def __init__(
+        self,
+        rules: UpdateRules,
+        plan: TierPlan,
+        parameters: Mapping[str, Any],
+        state: OptimizerState,
+        anchor: tuple[Mapping[str, Any], Mapping[str, Any]] | None = None,
+    ) -> None:
+        """`parameters` and `state` are those the run starts or continues from; `anchor` is the
+        lasting clock's center and stiffness, by path."""
+        mx = import_mlx()
+        self._rules, self._plan = rules, plan
+        each = min(MOST_EACH, max(FEWEST_EACH, SAMPLES // len(plan.slots)))
+        self._tiers = [SampledTier(slots, parameters, each) for slots in plan.of_tier]
+        self.positions = [mx.array(tier.positions.astype(np.int32)) for tier in self._tiers]
+        """Of each tier's sampled numbers, in its vector."""
+        self._observations: dict[tuple[tuple[int, ...], ...], Any] = {}
+        self._open: _Step | None = None
+        self._anchors: list[tuple[Any, Any]] = []
+        for k, tier in enumerate(self._tiers):
+            counts = state.fired_counts[k].item(), state.pending_counts[k].item()
+            tier.restore(state.m[k], state.v[k], state.pending[k], *counts)
+            read = np.array(plan.gathered(k, parameters)[self.positions[k]])
+            if not np.array_equal(read, tier.values, equal_nan=True):
+                raise VerificationError(f"Tier {k} is not read from its own parameters.", OWN_FAULT)
+            if anchor:
+                tier.tie(*anchor)
+                center, stiffness = (plan.gathered(k, arrays) for arrays in anchor)
+                self._anchors.append((center, stiffness))
+        mx.eval(self._anchors)
+
+    def observe(
+        self,
+        gradients: Gradients,
+        wanted: Mapping[int, Any],
+        parameters: Mapping[str, Any],
+        before: Sequence[Any],
+        after: Sequence[Any],
+        rate: float,
+    ) -> Any:
+        """Measure a step on the device, for `check`.
+
+        `parameters` are those that the model held when the step began; the other arguments are
+        those of `observation`.
+        """
+        mx = import_mlx()
+        key = tuple(gradients), tuple(wanted)
+        if key not in self._observations:
+            self._observations[key] = compiled(observation)
+        decays = [rate * factor * self._rules.weight_decay for factor in self._rules.factors]
+        allowed = [d + 4 * tier.precision for d, tier in zip(decays, self._tiers, strict=True)]
+        found = [self._plan.gathered(k, parameters) for k in range(len(self._tiers))]
+        return self._observations[key](
+            gradients, dict(wanted), found, list(before), list(after),
+            mx.array(allowed, mx.float32), self.positions, self._anchors,
+            mx.array([self._firmness(k, rate) for k in range(len(self._tiers))], mx.float32),
+        )  # fmt: skip
+
+    def check(
+        self,
+        observed: Any,
+        step: int,
+        rate: float,
+        reported: StepMeasurement,
+        gradients: Gradients,
+        wanted: Mapping[int, Any],
+        after: Sequence[Any],
+    ) -> None:
+        """Raise VerificationError unless a step, and the report of it, is as it must be.
+
+        `observed` is what `observe` gave for it, evaluated. Its samples are compared at the next
+        `finish`.
+        """
+        rules, due = self._rules, self._rules.due(step)
+        if tuple(gradients) != rules.with_gradients(step):
+            raise fault(step, "gradients were computed of the wrong tiers")
+        sizes = [len(tier.values) for tier in self._tiers]
+        seen = parsed(np.array(observed, np.float64), sizes, gradients)
+        for k, now in enumerate(seen):
+            if now.was_touched:
+                raise VerificationError(
+                    f"Before step {step}, weights of tier {k} changed outside of any step."
+                )
+        norm = math.sqrt(sum(tier.squares for tier in seen)) / reported.trained_tokens
+        is_finite = math.isfinite(norm) and math.isfinite(reported.loss)
+        _check_finite(reported.movement, step)
+        for tier, now in zip(self._tiers, seen, strict=True):
+            tier.has_gradient |= is_finite and now.squares > 0
+            tier.had_gradient |= tier.has_gradient
+        scale = rules.clipping(norm) / reported.trained_tokens
+        means = [
+            tier.gradients * scale if is_finite and tier.gradients is not None else None
+            for tier in seen
+        ]
+        moves = [
+            k in due and is_finite and tier.has_gradient
+            and self._must_move(k, reported.movement, means[k], rate)
+            for k, tier in enumerate(self._tiers)
+        ]  # fmt: skip
+        verify(reported.movement, due, moves, step)
+        _check_reported(step, reported, norm, [math.sqrt(tier.moved) for tier in seen])
+        if reported.is_void == is_finite:
+            kind = ("finite", "left out") if is_finite else ("infinite", "applied")
+            raise fault(step, "{} gradients were {}".format(*kind))
+        for k, (tier, now) in enumerate(zip(self._tiers, seen, strict=True)):
+            if now.differs:
+                raise _not_written(step, tier, np.array(wanted[k]), np.array(after[k]))
+            fires = is_finite and k in due
+            tier.has_gradient &= not fires
+            most = largest_update(tier.state.fired + 1) if fires else 0.0
+            _check_bound(step, k, now.excess, rate * rules.factors[k] * most)
+        self._open = _Step(step, rate, [tier.values for tier in seen], means, reported.pending)
+
+    def finish(self) -> None:
+        """Compare the last step's samples with AdamW. Raises VerificationError.
+
+        Apart from `check`, so that it can happen while the device computes the next step.
+        """
+        done, self._open = self._open, None
+        if done is None:
+            return
+        due = self._rules.due(done.number)
+        samples = zip(self._tiers, done.values, done.gradients, strict=True)
+        for k, (tier, values, gradient) in enumerate(samples):
+            rate, expected = done.rate * self._rules.factors[k], tier.values
+            fires = gradient is not None and k in due
+            if gradient is not None:
+                tier.state.accumulate(gradient)
+            if fires:
+                expected = tier.state.fire(tier.values, rate, self._rules.weight_decay)
+                pull = tier.pull(expected, self._firmness(k, done.rate))
+                expected = expected + pull
+            _check_samples(done.number, tier, values, expected, rate)
+            if fires:
+                error = values - expected
+                decay = -rate * self._rules.weight_decay * tier.values
+                _check_part(done.number, f"the weight decay of tier {k}", tier, error, rate, decay)
+                _check_part(done.number, f"the pull on tier {k}", tier, error, rate, pull)
+            _check_pending(done.number, k, tier.state.pending_count, done.pending[k])
+            tier.values = values
+
+    def _must_move(self, k: int, movement: Movement, mean: Array | None, rate: float) -> bool:
+        """Whether tier k, once it is due, moves by more than rounding takes away."""
+        if k in movement.fired:
+            return True
+        self.finish()  # the step before: its state is needed
+        tier_rate = rate * self._rules.factors[k]
+        firmness = self._firmness(k, rate)
+        return self._tiers[k].would_move(mean, tier_rate, self._rules.weight_decay, firmness)
+
+    def _firmness(self, k: int, rate: float) -> float:
+        """How firmly a number of stiffness 1 in tier k is tied, at a learning rate of `rate`."""
+        return rate * self._rules.factors[k] * self._rules.pull
+
+    def check_rate(self, step: int, rate: float) -> None:
+        """Raise VerificationError unless `rate` is the configuration's learning rate of `step`."""
+        if self._rules.rate is None:
+            return
+        planned = self._rules.rate(step)
+        if not abs(rate - planned) <= self._rules.rate_tolerance:
+            raise fault(
+                step, f"the learning rate was {rate:.4g}, but the settings ask for {planned:.4g}"
+            )
+
+    def learning_tiers(self) -> list[int]:
+        """The tiers that fired and had a gradient."""
+        return [k for k, tier in enumerate(self._tiers) if tier.state.fired and tier.had_gradient]
+
+    def idle_tiers(self, drifts: Sequence[float]) -> str:
+        """Sentences on the tiers that learned nothing, each after a space; mostly none.
+
+        `drifts` are the tiers' distances from the run's start.
+        """
+        notes = []
+        for k, (tier, drift) in enumerate(zip(self._tiers, drifts, strict=True)):
+            if tier.state.fired == 0:
+                period = self._rules.periods[k]
+                notes.append(f"Tier {k} never fired: its update period is {period} steps.")
+            elif not tier.had_gradient:
+                also = "; only weight decay moved it" if drift else ""
+                notes.append(f"Tier {k} learned nothing: its gradient was always zero{also}.")
+            elif not drift:
+                notes.append(f"Tier {k} is where it began.")
+        return "".join(f" {note}" for note in notes)
+
+
+def _check_finite(movement: Movement, step: int) -> None:
+    for tier, sizes in enumerate(zip(movement.deltas, movement.drifts, strict=True)):
+        if not all(map(math.isfinite, sizes)):
+            raise VerificationError(
+                f"At step {step}, a weight of tier {tier} became infinite or not a number.",
+                "Lower the learning rate.",
+            )
+
+
+def _check_samples(
+    step: int, tier: SampledTier, found: Array, expected: Array, rate: float
+) -> None:
+    error = np.abs(found - expected)
+    allowed = TOLERANCE * rate + 2 * tier.precision * np.abs(expected)
+    worst = int(np.argmax(error - allowed))
+    if error[worst] <= allowed[worst]:
+        return
+    moved, wanted = (float(x[worst] - tier.values[worst]) for x in (found, expected))
+    name = tier.name_at(int(tier.positions[worst]))
+    raise fault(step, f"{name} moved by {moved:.3g}, where AdamW's update is {wanted:.3g}")
+
+
+def _check_part(
+    step: int, name: str, tier: SampledTier, error: Array, rate: float, part: Array
+) -> None:
+    """Raise VerificationError if a `part` of the update was left out, or is far from what it is.
+
+    Of a single number it lies within the tolerance. The part of all samples' errors along it shows
+    it, where that is larger than rounding can make it; of weight decay in bfloat16 it mostly is
+    not.
+    """
+    size = float(part @ part)
+    rounding = tier.precision * np.abs(tier.values) * np.abs(part)
+    noise = ROUNDING * rate * float(np.abs(part).sum()) + 3 * float(np.linalg.norm(rounding))
+    if noise >= size / 4:
+        return
+    share = 1 + float(error @ part) / size
+    if not 0.5 <= share <= 1.5:
+        raise fault(step, f"{name} was {share:.2g} of that in the settings")
+
+
+def _check_bound(step: int, tier: int, excess: float, most: float) -> None:
+    if excess > most * (1 + TOLERANCE):
+        raise fault(
+            step, f"tier {tier} moved by {excess:.3g}, where AdamW moves it by {most:.3g} at most"
+        )
+
+
+def _check_reported(
+    step: int, reported: StepMeasurement, norm: float, deltas: Sequence[float]
+) -> None:
+    """The gradient's norm and the tiers' deltas, which people see, beside those measured here."""
+    pairs = [(reported.gradient_norm, norm), *zip(reported.movement.deltas, deltas, strict=True)]
+    for shown, measured in pairs:
+        if math.isfinite(measured) and not math.isclose(
+            shown, measured, rel_tol=0.02, abs_tol=1e-18
+        ):
+            raise fault(step, f"{shown:.4g} is reported of what was measured as {measured:.4g}")
+
+
+def _check_pending(step: int, tier: int, counted: int, reported: int) -> None:
+    if counted != reported:
+        raise fault(step, f"tier {tier} reports {reported} pending gradients, but has {counted}")
+
+
+def _not_written(step: int, tier: SampledTier, wanted: Any, found: Any) -> VerificationError:
+    differing = np.flatnonzero(wanted != found)
+    name = tier.name_at(int(differing[0]))
+    count = f"{len(differing):,} of the tier's {len(found):,} numbers differ"
+    return fault(step, f"the model does not hold the update of {name} ({count})")

@@ -1,0 +1,173 @@
+"""The numbers of a tier that an audit follows on the host, and the rest as the device measures it.
+
+What must be true of them is not known here.
+"""
+
+import itertools
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from app.engine.runtime.mlx_gateway import import_mlx
+from app.engine.tiers.optimizer import Gradients
+from app.engine.tiers.plan import Slot
+from app.engine.tiers.update_rules import AdamWState, Array, SampledAnchor
+
+_PRECISIONS = {"float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
+
+_SMALLEST = 1e-37
+"""A float32 below this is rounded to 0 by some devices."""
+
+
+class SampledTier:
+    """One tier's sampled numbers on the host: positions, values, optimizer state."""
+
+    def __init__(self, slots: Sequence[Slot], parameters: Mapping[str, Any], each: int) -> None:
+        """Sample up to `each` numbers of every slot; `parameters` are the model's, by path."""
+        random = np.random.default_rng(0)
+        sizes = [math.prod(slot.shape(parameters[slot.path].shape)) for slot in slots]
+        chosen = [random.choice(n, min(n, each), replace=False, shuffle=False) for n in sizes]
+        self._slots, self._chosen = slots, chosen
+        self.anchor: SampledAnchor | None = None
+        self._ends = list(itertools.accumulate(sizes))
+        starts = [0, *self._ends[:-1]]
+        self.positions = np.concatenate(
+            [start + places for start, places in zip(starts, chosen, strict=True)]
+        )
+        """Where they stand in the tier's vector."""
+        self.values = _values(slots, chosen, parameters)
+        """The numbers as last read from the model."""
+        self.precision = max(_precision(parameters[slot.path]) for slot in slots)
+        """The largest relative rounding error of one of the tier's numbers."""
+        self.state = AdamWState.zeros(len(self.values))
+        self.has_gradient = False
+        """Whether a gradient since the last firing was not zero."""
+        self.had_gradient = False
+        """Whether any gradient of the run was not zero."""
+
+    def restore(self, m: Any, v: Any, pending: Any, fired: int, pending_count: int) -> None:
+        """Take up the tier's optimizer state, vectors on the device, where the run stands."""
+        mx = import_mlx()
+        here = mx.array(self.positions.astype(np.int32))
+        of_m, of_v, of_pending = (np.array(vector[here], np.float64) for vector in (m, v, pending))
+        self.state = AdamWState(of_m, of_v, of_pending, fired, pending_count)
+        has = [bool(mx.any(vector != 0).item()) for vector in (m, v, pending)]
+        self.has_gradient, self.had_gradient = has[2], any(has)
+
+    def tie(self, center: Mapping[str, Any], stiffness: Mapping[str, Any]) -> None:
+        """Tie the numbers to an anchor, whose arrays have the parameters' paths."""
+        arrays = (_values(self._slots, self._chosen, found) for found in (center, stiffness))
+        self.anchor = SampledAnchor(*arrays)
+
+    def pull(self, values: Array, firmness: float) -> Array:
+        """How far the anchor pulls these numbers; 0 where there is none."""
+        return self.anchor.pull(values, firmness) if self.anchor else np.zeros_like(values)
+
+    def would_move(
+        self, gradient: Array | None, rate: float, weight_decay: float, firmness: float
+    ) -> bool:
+        """Whether firing now, with this mean gradient first, moves a sampled number at all.
+
+        At a rate below a number's rounding, as at the end of a long schedule, it moves none.
+        """
+        state = replace(self.state)
+        if gradient is not None:
+            state.accumulate(gradient)
+        fired = state.fire(self.values, rate, weight_decay)
+        change = np.abs(fired + self.pull(fired, firmness) - self.values)
+        return bool(np.any(change > self.precision * np.abs(self.values) + _SMALLEST))
+
+    def name_at(self, position: int) -> str:
+        """The parameter, or slice of one, that the number at `position` of the vector is of."""
+        return self._slots[int(np.searchsorted(self._ends, position, side="right"))].key
+
+
+@dataclass(frozen=True)
+class Observed:
+    """A tier after a step, as the device measured it."""
+
+    values: Array
+    """The sampled numbers in the model."""
+    excess: float
+    """The largest change of any number beyond its weight decay and rounding."""
+    was_touched: bool
+    """Whether the step began with other numbers than the one before left."""
+    differs: bool
+    """Whether any number is not the one that was to be written."""
+    moved: float
+    """The sum of all the tier's squared changes."""
+    gradients: Array | None = None
+    """Of the sampled numbers, summed over trained tokens; None where none was computed."""
+    squares: float = 0.0
+    """The sum of all the tier's squared gradients."""
+
+
+def observation(
+    gradients: Gradients, wanted: dict[int, Any], found: Sequence[Any], before: Sequence[Any],
+    after: Sequence[Any], allowed: Any, positions: Sequence[Any],
+    anchors: Sequence[tuple[Any, Any]] = (), firmness: Any = None,
+) -> Any:  # fmt: skip
+    """All tiers in one lazy float32 vector, for `parsed`: the host waits for the device once.
+
+    `wanted` has the vector of each tier that was to be written; `before` and `after` are all
+    tiers' vectors, read from the model after the last step and after this one, and `found` when
+    this one began; `allowed` is the change of each tier's numbers, relative
+    to their size, that is no excess. Nor is a pull towards `anchors`, each tier's center and
+    stiffness, where a stiffness of 1 has the tier's `firmness`.
+    """
+    mx = import_mlx()
+    samples, scalars = [], []
+    for tier, (at_start, old, new, here) in enumerate(
+        zip(found, before, after, positions, strict=True)
+    ):
+        samples.append(new[here])
+        excess = mx.abs(new - old) - allowed[tier] * mx.abs(old)
+        if anchors:
+            center, stiffness = anchors[tier]
+            firm = firmness[tier] * stiffness
+            excess = excess - firm / (1 + firm) * mx.abs(old - center)
+        scalars.append(mx.max(excess))
+        scalars.append(mx.any(at_start != old).astype(mx.float32))
+        differs = mx.any(new != wanted[tier]) if tier in wanted else mx.array(False)
+        scalars.append(differs.astype(mx.float32))
+        scalars.append(mx.sum(mx.square(new - old)))
+        if tier in gradients:
+            samples.append(gradients[tier][here])
+            scalars.append(mx.sum(mx.square(gradients[tier])))
+    return mx.concatenate([mx.stack(scalars), *samples])
+
+
+def parsed(numbers: Array, sizes: Sequence[int], with_gradients: Collection[int]) -> list[Observed]:
+    """By tier, the vector that `observation` gave with gradients of those tiers."""
+    scalars = iter(numbers)
+    heads = [[next(scalars) for _ in range(4 + (k in with_gradients))] for k in range(len(sizes))]
+    lengths = [n for k, n in enumerate(sizes) for _ in range(1 + (k in with_gradients))]
+    start = sum(map(len, heads))
+    samples = iter(np.split(numbers[start:], np.cumsum(lengths)[:-1]))
+    found = []
+    for k, (excess, touched, differs, moved, *squares) in enumerate(heads):
+        values = next(samples)
+        of_gradient = (next(samples), *squares) if k in with_gradients else ()
+        found.append(Observed(values, excess, bool(touched), bool(differs), moved, *of_gradient))
+    return found
+
+
+def _values(slots: Sequence[Slot], chosen: Sequence[Any], parameters: Mapping[str, Any]) -> Array:
+    """The sampled numbers, read from the parameters themselves."""
+    mx = import_mlx()
+    values = []
+    for slot, places in zip(slots, chosen, strict=True):
+        array = parameters[slot.path]
+        if slot.start is not None:
+            is_first = not slot.path.endswith("lora_a") and array.ndim == 2
+            axis = 0 if is_first else array.ndim - 1 if slot.path.endswith("lora_b") else 1
+            array = mx.take(array, mx.arange(slot.start, slot.stop), axis)
+        values.append(np.array(array.astype(mx.float32)).reshape(-1)[places])
+    return np.concatenate(values).astype(np.float64)
+
+
+def _precision(array: Any) -> float:
+    return _PRECISIONS[str(array.dtype).rpartition(".")[2]]

@@ -1,0 +1,188 @@
+"""Whether the weights did what the tier plan says: measured from the model, not from a counter."""
+
+import itertools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from app.core.errors import VerificationError
+from app.engine.model.adapter_parameters import layer_index
+from app.engine.runtime.mlx_gateway import compiled, import_mlx
+from app.engine.tiers.plan import Slot, TierPlan, adapted_layers
+
+OWN_FAULT = "This is a fault in Nestling or MLX, not in your data. Report it with the run's log."
+_MOST_NAMED = 3
+
+
+@dataclass(frozen=True)
+class Movement:
+    """How far the weights moved in one step, per tier and per layer, as L2 norms."""
+
+    deltas: tuple[float, ...]
+    drifts: tuple[float, ...]
+    layer_deltas: tuple[float, ...]
+    fired: tuple[int, ...]
+    """Tiers of which at least one number changed."""
+
+
+@dataclass(frozen=True)
+class StepMeasurement:
+    """One finished step in plain numbers."""
+
+    loss: float
+    """Mean cross-entropy per trained token, in nats; not finite if the step was void."""
+    trained_tokens: int
+    gradient_norm: float
+    pending: tuple[int, ...]
+    movement: Movement
+    is_void: bool
+    base_kl: float = math.nan
+    """KL divergence from the base on the slow clock's lesson, nats per token; NaN without one."""
+    pulls: tuple[float, ...] = ()
+    """Per tier, how far the lasting clock pulled it back: an L2 norm. Empty without an anchor."""
+
+
+class MovementMeter:
+    """Compares what the model held before a step with what it holds after it, on the device.
+
+    The squares are summed by span: the numbers of one layer that stand together in one tier.
+    """
+
+    def __init__(self, plan: TierPlan, start: Mapping[str, Any]) -> None:
+        self._plan = plan
+        self._start = self.read(start)
+        self._layers = adapted_layers(start)
+        self._ends = [_ends(slots, start) for slots in plan.of_tier]
+        self._spans = [_spans(slots, start) for slots in plan.of_tier]
+        self._measure = compiled(_measuring(plan, self._spans))
+
+    def read(self, parameters: Mapping[str, Any]) -> list[Any]:
+        """Each tier's numbers in one vector, as they stand in `parameters`."""
+        return _read(self._plan, parameters)
+
+    def measure(self, before: Sequence[Any], after: Mapping[str, Any]) -> tuple[Any, list[Any]]:
+        """What moved from what was read before to the parameters of now, and these read.
+
+        The first is a lazy float32 vector: per span the squared delta, per span the squared
+        drift, and per tier 1.0 if a number changed.
+        """
+        return self._measure(list(before), dict(after), self._start)  # type: ignore[no-any-return]
+
+    def drifts(self, now: Sequence[Any]) -> tuple[float, ...]:
+        """Per tier, the L2 norm of the distance of `now` from the start."""
+        mx = import_mlx()
+        return tuple(
+            mx.linalg.norm(new - first).item() for new, first in zip(now, self._start, strict=True)
+        )
+
+    def unmoved(self, now: Sequence[Any], tiers: Sequence[int]) -> list[str]:
+        """Paths of parameters in these tiers that are still where the run began."""
+        mx = import_mlx()
+        has_moved: dict[str, bool] = {}
+        for tier in tiers:
+            changed = np.array(mx.not_equal(now[tier], self._start[tier]))
+            parts = np.split(changed, self._ends[tier][:-1])
+            for slot, part in zip(self._plan.of_tier[tier], parts, strict=True):
+                has_moved[slot.path] = has_moved.get(slot.path, False) or bool(part.any())
+        return [path for path, moved in has_moved.items() if not moved]
+
+    def movement(self, measured: Sequence[float]) -> Movement:
+        """The movement per tier and layer, from `measure`'s vector as a list."""
+        spans = [(tier, layer) for tier, found in enumerate(self._spans) for layer, _ in found]
+        deltas, drifts = measured[: len(spans)], measured[len(spans) : 2 * len(spans)]
+        changed = measured[2 * len(spans) :]
+
+        def norm(squares: Sequence[float], place: int, wanted: int) -> float:
+            of_wanted = (s for s, span in zip(squares, spans, strict=True) if span[place] == wanted)
+            return math.sqrt(sum(of_wanted))
+
+        tiers = range(len(changed))
+        return Movement(
+            deltas=tuple(norm(deltas, 0, tier) for tier in tiers),
+            drifts=tuple(norm(drifts, 0, tier) for tier in tiers),
+            layer_deltas=tuple(norm(deltas, 1, layer) for layer in self._layers),
+            fired=tuple(tier for tier in tiers if changed[tier]),
+        )
+
+
+def idle_modules(unmoved: Sequence[str]) -> str:
+    """A sentence, after a space, on the modules that learned nothing; mostly none.
+
+    Any gradient moves `lora_b`. It starts at 0, so one that did not move leaves its module as it
+    was, whatever happened to `lora_a`.
+    """
+    end = ".lora_b"
+    modules = [path.removesuffix(end) for path in unmoved if path.endswith(end)]
+    if not modules:
+        return ""
+    shown = ", ".join(modules[:_MOST_NAMED])
+    more = f" and {len(modules) - _MOST_NAMED:,} more" if len(modules) > _MOST_NAMED else ""
+    return f" Modules that learned nothing: {shown}{more}."
+
+
+Span = tuple[int | None, int]
+"""A layer's index, None outside the layers, and how many numbers of it stand together."""
+
+
+def _read(plan: TierPlan, parameters: Mapping[str, Any]) -> list[Any]:
+    return [plan.gathered(tier, parameters) for tier in range(len(plan.tiers))]
+
+
+def _measuring(plan: TierPlan, spans_of: Sequence[Sequence[Span]]) -> Callable[..., Any]:
+    """What `measure` gives, as a function of arrays alone; no method, which would hold its meter
+    in a circle and keep the weights in memory after the run."""
+
+    def measured(
+        before: list[Any], after: dict[str, Any], start: list[Any]
+    ) -> tuple[Any, list[Any]]:
+        mx = import_mlx()
+        held = _read(plan, after)
+        deltas, drifts, changed = [], [], []
+        for old, new, first, spans in zip(before, held, start, spans_of, strict=True):
+            deltas += _sums(mx.square(new - old), spans)
+            drifts += _sums(mx.square(new - first), spans)
+            changed.append(mx.any(new != old).astype(mx.float32))
+        return mx.stack([*deltas, *drifts, *changed]), held
+
+    return measured
+
+
+def _spans(slots: Sequence[Slot], arrays: Mapping[str, Any]) -> list[Span]:
+    by_layer = itertools.groupby(slots, key=lambda slot: layer_index(slot.path))
+    return [(layer, _ends(tuple(together), arrays)[-1]) for layer, together in by_layer]
+
+
+def _ends(slots: Sequence[Slot], arrays: Mapping[str, Any]) -> list[int]:
+    """Where each slot's numbers end in the vector of them all."""
+    sizes = (math.prod(slot.shape(arrays[slot.path].shape)) for slot in slots)
+    return list(itertools.accumulate(sizes))
+
+
+def _sums(squares: Any, spans: Sequence[Span]) -> list[Any]:
+    ends = list(itertools.accumulate(size for _, size in spans))
+    return [part.sum() for part in squares.split(ends[:-1])]
+
+
+def verify(movement: Movement, due: Sequence[int], had_gradient: Sequence[bool], step: int) -> None:
+    """Raise VerificationError if a tier that was not due moved, or a due one did not.
+
+    `had_gradient[k]` says whether tier k had a non-zero gradient to apply.
+    """
+    for tier, has_gradient in enumerate(had_gradient):
+        if tier in movement.fired and tier not in due:
+            raise VerificationError(
+                f"At step {step}, tier {tier} moved although it was not due: "
+                f"its weights changed by {movement.deltas[tier]:.3g}."
+            )
+        if tier in due and has_gradient and tier not in movement.fired:
+            raise VerificationError(
+                f"At step {step}, tier {tier} was due but its weights did not move.",
+                "The learning rate may be too small for the weights' precision.",
+            )
+
+
+def fault(step: int, sentence: str) -> VerificationError:
+    return VerificationError(f"At step {step}, {sentence}.", OWN_FAULT)

@@ -1,0 +1,1 @@
+"""Rows as batches: few shapes, little padding, an order decided by the seed."""

@@ -1,0 +1,253 @@
+"""Batches of few distinct shapes, in an order decided by seed and epoch alone.
+
+Every epoch visits every example exactly once, or those that a mixing of datasets takes: others in
+each epoch, but none longer than in any other, so that the shapes stay. A batch is a row for each
+example, padded to one length; or, packed, a single row in which each example has a place of its
+own, padded to that of the few lengths that its shape has there (`bucketing.py`). Packed,
+16 shapes offer 64 lengths where a batch has 4 examples: on long-tailed data 4 % of what is computed
+is padding, not 10 %, and the largest batch is less than a third as large. A batch that is short is
+filled up with examples in which nothing is trained, so that none is lost and no new shape arises.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+import numpy as np
+import numpy.typing as npt
+
+from app.core.errors import RunError
+from app.data.tokens.rows import TokenView
+from app.engine.batches.bucketing import BLANK, FEWEST_BATCHES, kinds_of_batches
+
+MAX_SHAPES = 16
+"""Each shape is traced once, and its graph stays in memory (16–24 MB at 32 layers)."""
+MAX_STRATA = 4
+"""How many lengths a packed shape has, at most: each is an attention of its own in every layer."""
+LENGTH_STEP = 16
+"""Rows of their own have lengths that are multiples of this, but for the longest."""
+ENOUGH_PADDING = 0.05
+"""With no more of the cells being padding, fewer shapes do."""
+_BATCHES_A_SHAPE = 4
+"""A shape that fewer batches of an epoch have isn't worth its tracing."""
+
+
+@dataclass(frozen=True)
+class BatchShape:
+    """Where the examples of a batch lie."""
+
+    places: tuple[int, ...]
+    """The room for each example, in tokens, the longest first."""
+    is_packed: bool = False
+    """One after the other in a single row; otherwise each in a row, and all places are equal."""
+
+    @property
+    def longest(self) -> int:
+        return self.places[0]
+
+    @property
+    def cells(self) -> int:
+        return sum(self.places)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Rows and length of its arrays."""
+        return (1, self.cells) if self.is_packed else (len(self.places), self.longest)
+
+    @property
+    def read_size(self) -> tuple[int, int]:
+        """Of what the model reads: all but the last token of each place."""
+        rows, length = self.size
+        return rows, length - len(self.places) // rows
+
+    @property
+    def read_lengths(self) -> tuple[int, ...]:
+        """If packed, of each place; otherwise none."""
+        return tuple(place - 1 for place in self.places) if self.is_packed else ()
+
+    def with_longest(self, length: int) -> "BatchShape":
+        """The same with room for an example of so many tokens."""
+        if self.is_packed:
+            return BatchShape((max(length, self.longest), *self.places[1:]), True)
+        return BatchShape((max(length, self.longest),) * len(self.places))
+
+    def resized(self, batch_size: int, longest: int) -> "BatchShape":
+        """About what it would be with a batch size that divides its own, and a shorter limit."""
+        every = self.places[:: len(self.places) // batch_size]
+        return BatchShape(tuple(min(place, longest) for place in every), self.is_packed)
+
+
+@dataclass(frozen=True)
+class Batch:
+    tokens: npt.NDArray[np.int32]
+    """[rows, length], padded with 0."""
+    trained: npt.NDArray[np.float32]
+    """[rows, length], 1.0 where the token is a target."""
+    places: tuple[int, ...] = ()
+    """Of a packed batch, which is a single row: the length of each example's place, in order."""
+
+    @property
+    def trained_tokens(self) -> int:
+        return int(self.trained.sum())
+
+    @property
+    def read(self) -> npt.NDArray[np.intp]:
+        """The columns that the model reads, all but the last of each example: the token that each
+        is to predict stands in the column after it."""
+        last = [end - 1 for end in _ends(self.places or self.tokens.shape[1:])]
+        return np.delete(np.arange(self.tokens.shape[1]), last)
+
+    @property
+    def read_lengths(self) -> tuple[int, ...]:
+        """Of a packed batch: how many tokens the model reads of each place."""
+        return tuple(place - 1 for place in self.places)
+
+    def part(self, examples: Sequence[int]) -> "Batch":
+        """Some of its examples, by number."""
+        if not self.places:
+            rows = list(examples)
+            return Batch(self.tokens[rows], self.trained[rows])
+        ends = _ends(self.places)
+        columns = np.concatenate([np.arange(ends[i] - self.places[i], ends[i]) for i in examples])
+        places = tuple(self.places[i] for i in examples)
+        return Batch(self.tokens[:, columns], self.trained[:, columns], places)
+
+
+class Batches:
+    """The batches of a dataset, addressed by number, or each once for evaluation."""
+
+    def __init__(
+        self,
+        examples: TokenView,
+        batch_size: int,
+        *,
+        is_packed: bool = False,
+        has_free_shapes: bool = False,
+        vocabulary: int | None = None,
+        most_shapes: int = MAX_SHAPES,
+    ) -> None:
+        """`has_free_shapes` where nothing is traced: then a shape more costs nothing.
+
+        `vocabulary`: how many tokens the model has. A batch with a token beyond them would read
+        memory that is not the model's; it is refused.
+        """
+        self._examples, self._vocabulary = examples, vocabulary
+        self._batch_size = batch_size
+        self._trained_share = examples.trained_tokens / max(1, int(examples.lengths.sum()))
+        lengths = examples.epoch_lengths if is_packed else _in_steps(examples.epoch_lengths)
+        worth_it = len(self) // (FEWEST_BATCHES if has_free_shapes else _BATCHES_A_SHAPE)
+        self._kinds = kinds_of_batches(
+            lengths,
+            batch_size,
+            strata=MAX_STRATA if is_packed else 1,
+            most=min(most_shapes, max(1, worth_it)),
+            enough_padding=0.0 if has_free_shapes else ENOUGH_PADDING,
+        )
+        self.shapes = [BatchShape(kind.places, is_packed) for kind in self._kinds]
+        """Those of all batches, distinct."""
+        self._smallest_first = sorted(self.shapes, key=lambda shape: shape.cells)
+
+    def __len__(self) -> int:
+        """Batches per epoch."""
+        return -(-self._examples.rows_per_epoch // self._batch_size)
+
+    def epoch(self, seed: int, epoch: int) -> list[npt.NDArray[np.intp]]:
+        """The example indexes of each batch of epoch `epoch` (0-based), in training order."""
+        random = np.random.default_rng((seed, epoch))
+        rows = self._examples.epoch(seed, epoch)
+        batches = self._arranged(random)
+        return [rows[batches[i]] for i in random.permutation(len(batches))]
+
+    def endless(self, seed: int, start: int = 0) -> Iterator[Batch]:
+        """Batch number `start` of the run and all that follow, epoch after epoch."""
+        epoch, skip = divmod(start, len(self))
+        while True:
+            for indexes in self.epoch(seed, epoch)[skip:]:
+                yield self.batch(indexes)
+            epoch, skip = epoch + 1, 0
+
+    def rows_by_dataset(self, seed: int, batches: int) -> list[int]:
+        """How many rows of each mixed dataset the run's first batches hold; empty for one."""
+        if (mixing := self._examples.mixing) is None:
+            return []
+        epochs, rest = divmod(batches, len(self))
+        counts = epochs * np.array(mixing.taken)
+        for indexes in self.epoch(seed, epochs)[:rest]:
+            counts += np.bincount(mixing.dataset_of(indexes), minlength=len(counts))
+        return [int(count) for count in counts]
+
+    def once(self) -> Iterator[Batch]:
+        """Every example once; the same batches every time. Not of mixed datasets."""
+        assert self._examples.mixing is None
+        for indexes in self._arranged(None):
+            yield self.batch(indexes)
+
+    def batch(self, indexes: npt.NDArray[np.intp]) -> Batch:
+        """The examples of one of an epoch's batches, the longest first. Raises RunError."""
+        indexes = indexes[np.argsort(-self._examples.lengths[indexes], kind="stable")]
+        batch = self._empty(self._smallest_shape(self._examples.lengths[indexes]))
+        # The longest goes to the longest place, and so on: then each fits, also of a few.
+        for index, (row, start) in zip(indexes, _starts(batch), strict=False):
+            tokens, spans = self._examples.arrays(int(index))
+            batch.tokens[row, start : start + len(tokens)] = tokens
+            for first, end in spans.tolist():
+                batch.trained[row, start + first : start + end] = 1.0
+        # As they are stored, without a sign: the largest ones are not below 0 then.
+        if self._vocabulary and batch.tokens.view(np.uint32).max() >= self._vocabulary:
+            self._refuse(indexes, self._vocabulary)
+        return batch
+
+    def _refuse(self, indexes: npt.NDArray[np.intp], vocabulary: int) -> None:
+        """Name the first row that holds a token beyond the vocabulary."""
+        for index in indexes.tolist():
+            largest = int(self._examples.arrays(index)[0].max())
+            if largest >= vocabulary:
+                raise RunError(
+                    f"{self._examples.name(index)}: token {largest:,} is beyond the {vocabulary:,} "
+                    "tokens that the model has.",
+                    "Train with the tokenizer that belongs to the model.",
+                )
+
+    def blank(self, shape: BatchShape) -> Batch:
+        """A batch of this shape for tracing, with as many trained tokens as are likely."""
+        batch = self._empty(shape)
+        for place, (row, start) in zip(shape.places, _starts(batch), strict=True):
+            count = max(1, round(self._trained_share * (place - 1)))
+            batch.trained[row, start + 1 : start + 1 + count] = 1.0
+        return batch
+
+    def _smallest_shape(self, lengths: npt.NDArray[np.int64]) -> BatchShape:
+        """That has a place for each of a batch's examples, the longest first."""
+        return next(
+            shape
+            for shape in self._smallest_first
+            if (lengths <= shape.places[: len(lengths)]).all()
+        )
+
+    def _arranged(self, random: np.random.Generator | None) -> list[npt.NDArray[np.intp]]:
+        """Of each batch, which of an epoch's rows it holds."""
+        batches = [batch for kind in self._kinds for batch in kind.batches(random)]
+        # The first batch of the first kind is the only one that may be short.
+        batches[0] = batches[0][batches[0] != BLANK]
+        return batches
+
+    def _empty(self, shape: BatchShape) -> Batch:
+        tokens, trained = np.zeros(shape.size, np.int32), np.zeros(shape.size, np.float32)
+        return Batch(tokens, trained, shape.places if shape.is_packed else ())
+
+
+def _starts(batch: Batch) -> list[tuple[int, int]]:
+    """The row and the column at which each example's place begins."""
+    if not batch.places:
+        return [(row, 0) for row in range(len(batch.tokens))]
+    return [(0, end - place) for end, place in zip(_ends(batch.places), batch.places, strict=True)]
+
+
+def _ends(places: Iterable[int]) -> list[int]:
+    """The column after each place."""
+    return list(accumulate(places))
+
+
+def _in_steps(lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Rounded up; the longest stays as it is: a limit of 2,000 stays 2,000."""
+    return np.minimum(-(-lengths // LENGTH_STEP) * LENGTH_STEP, max(2, int(lengths.max())))

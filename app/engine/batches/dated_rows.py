@@ -1,0 +1,30 @@
+"""The day that a run's chat template writes into its rows, as its manifest keeps it."""
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+from app.data.chat.template_day import asks_for_the_date
+from app.library.reading.run_summary import shown_instant
+from app.library.run.manifest import TEMPLATE_DAY
+
+
+def template_day(tokenizer: Any, saved: Mapping[str, object] | None) -> date | None:
+    """Today for a new run; for a run that resumes, the day on which it began.
+
+    None where the template asks for no date.
+    """
+    if not asks_for_the_date(tokenizer):
+        return None
+    return date.today() if saved is None else _kept(saved)
+
+
+def _kept(saved: Mapping[str, object]) -> date:
+    try:
+        return date.fromisoformat(str(saved[TEMPLATE_DAY]))
+    except (KeyError, ValueError):
+        pass
+    try:  # runs of older versions keep only when they began
+        return shown_instant(str(saved.get("created"))).astimezone().date()
+    except (ValueError, OverflowError):
+        return date.today()

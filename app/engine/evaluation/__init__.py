@@ -1,0 +1,1 @@
+"""Measurements of a model between steps: validation, questions, forgetting."""

@@ -1,0 +1,78 @@
+"""Measuring a model without training it: validation loss, and questions answered exactly."""
+
+from collections.abc import Callable, Generator
+from typing import Any
+
+from app.engine.batches.batches import Batch, Batches
+from app.engine.execution.losses import exact_answers, loss_inputs, summed_loss_alone
+from app.engine.execution.sequence_packing import attention_within
+from app.engine.model.evaluation_mode import evaluating
+from app.engine.model.lm_head import Head
+from app.engine.runtime.distributed import ALONE, Machines
+from app.engine.runtime.mlx_gateway import compiled, import_mlx
+
+
+class Evaluator:
+    """Runs a model over batches with dropout off; traces each batch shape once."""
+
+    def __init__(self, model: Any, head: Head | None = None, machines: Machines = ALONE) -> None:
+        self._model = model
+        self._machines = machines
+        self._head = head
+        self._losses: dict[tuple[int, ...], Callable[..., Any]] = {}
+
+    def mean_loss(self, batches: Batches) -> Generator[float, None, float]:
+        """Mean cross-entropy per trained token over every example, in nats.
+
+        Yields the share done after each batch; the model is not to be used in between.
+        """
+        loss, tokens = 0.0, 0.0
+        with evaluating(self._model):
+            for batch, share in self._machines.in_turn(batches.once(), len(batches)):
+                if batch is not None:
+                    loss += self._loss(batch).item()
+                    tokens += batch.trained_tokens
+                yield share
+        loss, tokens = self._machines.total(loss, tokens)
+        return loss / tokens
+
+    def trace(self, batch: Batch) -> None:
+        with evaluating(self._model):
+            import_mlx().eval(self._loss(batch))
+
+    def _loss(self, batch: Batch) -> Any:
+        lengths = batch.read_lengths
+        if lengths not in self._losses:
+            self._losses[lengths] = compiled(self._loss_for(lengths), inputs=[self._model.state])
+        return self._losses[lengths](*loss_inputs(batch, self._head))
+
+    def _loss_for(self, packed_lengths: tuple[int, ...]) -> Callable[..., Any]:
+        model, head = self._model, self._head  # not `self`, in which what is made here is kept
+
+        def loss(*inputs: Any) -> Any:
+            with attention_within(packed_lengths):
+                return summed_loss_alone(model, head, *inputs)
+
+        return loss
+
+
+def count_exact_answers(
+    model: Any, batches: Batches, head: Head | None = None, machines: Machines = ALONE
+) -> Generator[float, None, int]:
+    """How many examples of unpacked batches greedy decoding answers with the trained tokens.
+
+    Yields the share done after each batch; the model is not to be used in between.
+    """
+    correct = 0
+    with evaluating(model):
+        for batch, share in machines.in_turn(batches.once(), len(batches)):
+            correct += 0 if batch is None else _exact_in(batch, model, head)
+            yield share
+    return round(machines.total(correct)[0])
+
+
+def _exact_in(batch: Batch, model: Any, head: Head | None) -> int:
+    # Rows that only fill up a last batch train nothing, and answer nothing.
+    trained: list[float] = batch.trained.sum(axis=1).tolist()
+    rows = zip(exact_answers(model, batch, head), trained, strict=True)
+    return sum(is_exact and tokens > 0 for is_exact, tokens in rows)

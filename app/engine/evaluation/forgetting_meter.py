@@ -1,0 +1,103 @@
+"""The forgetting meter: how far a model is from its base on text that no lesson holds.
+
+It changes no weight and draws no random number: a run is the same with and without it.
+"""
+
+from collections.abc import Callable, Generator
+from typing import Any
+
+from app.core.config.training_config import TrainingConfig
+from app.core.errors import AppError
+from app.core.events import Event, LogMessage, RetentionMeasured
+from app.engine.adapter.bare_model import BareModel
+from app.engine.batches.batches import Batch, Batches, BatchShape
+from app.engine.clocks.divergence import summed_divergence_alone
+from app.engine.clocks.general_text import opening_general_text
+from app.engine.evaluation.validation_sample import first_drawn
+from app.engine.execution.losses import loss_inputs
+from app.engine.model.evaluation_mode import evaluating
+from app.engine.model.lm_head import Head
+from app.engine.model.loading import BaseModel
+from app.engine.runtime.distributed import Machines
+from app.engine.runtime.mlx_gateway import compiled, import_mlx
+
+SHARE = 0.02
+"""Of the rows trained between two measurements: a text is read twice, but never backwards."""
+FEWEST = 4
+_ROWS = 4
+"""Of a batch."""
+
+
+class RetentionTexts:
+    """The texts of one model's meter: some for each measurement, all of them for the last."""
+
+    def __init__(self, each: Batches, last: Batches, counts: tuple[int, int]) -> None:
+        self.each, self.last, self.counts = each, last, counts
+
+    @property
+    def shapes(self) -> tuple[BatchShape, ...]:
+        return tuple(dict.fromkeys((*self.each.shapes, *self.last.shapes)))
+
+
+def opening_retention_texts(
+    config: TrainingConfig, base: BaseModel, vocabulary: int
+) -> Generator[Event, None, RetentionTexts | None]:
+    """None where forgetting is not measured, or this model can't read the texts; then a message
+    says so."""
+    if not config.measure_forgetting:
+        return None
+    try:
+        view = yield from opening_general_text(base, "meter")
+    except AppError as error:
+        yield LogMessage(f"Forgetting is not measured: {error.message}", is_warning=True)
+        return None
+    a_step = config.batch_size * config.gradient_accumulation
+    affordable = (SHARE * a_step * steps for steps in (config.steps_per_eval, config.steps))
+    counts = [min(len(view), max(FEWEST, round(rows))) for rows in affordable]
+    each, last = (
+        Batches(first_drawn(view, n, seed=0), _ROWS, vocabulary=vocabulary, most_shapes=2)
+        for n in (counts[0], max(counts))
+    )
+    return RetentionTexts(each, last, (counts[0], max(counts)))
+
+
+class RetentionMeter:
+    """Of one model with its adapter. Lives on the MLX thread."""
+
+    def __init__(
+        self, model: Any, head: Head | None, texts: RetentionTexts, machines: Machines
+    ) -> None:
+        self._model, self._head, self._texts, self._machines = model, head, texts, machines
+        self._bare = BareModel(model)
+        self._function: Callable[..., Any] | None = None
+
+    def measure(
+        self, step: int, *, is_last: bool = False
+    ) -> Generator[float, None, RetentionMeasured]:
+        """The divergence from the base after `step`; yields the share done after each batch."""
+        batches = self._texts.last if is_last else self._texts.each
+        divergence, tokens = 0.0, 0.0
+        with evaluating(self._model):
+            for batch, share in self._machines.in_turn(batches.once(), len(batches)):
+                if batch is not None:
+                    divergence += self._summed(batch).item()
+                    tokens += batch.trained_tokens
+                yield share
+        divergence, tokens = self._machines.total(divergence, tokens)
+        count = self._texts.counts[is_last]
+        # Rounding can give a model that is its base a little less than 0.
+        return RetentionMeasured(step, max(0.0, divergence / tokens), count, is_last)
+
+    def trace(self, batch: Batch) -> None:
+        """Compile for this batch's shape now."""
+        with evaluating(self._model):
+            import_mlx().eval(self._summed(batch))
+
+    def _summed(self, batch: Batch) -> Any:
+        if self._function is None:
+            bare, model, head = self._bare, self._model, self._head  # not `self`: see Evaluator
+            self._function = compiled(
+                lambda *inputs: summed_divergence_alone(bare, model, head, *inputs),
+                inputs=[self._model.state],
+            )
+        return self._function(*loss_inputs(batch, self._head))

@@ -1,0 +1,79 @@
+"""The questions that a run asks before its first step and after its last, and of large sets which.
+
+Both times the same ones, drawn by seed, so that the two counts can be compared.
+"""
+
+import math
+from collections.abc import Generator
+from dataclasses import dataclass
+
+from app.core.config.training_config import TrainingConfig
+from app.core.errors import InputError
+from app.core.events import Event, LogMessage, StageChanged
+from app.data.files.dataset_files import find_files
+from app.data.tokenizing.store import RowSettings
+from app.data.training_set.training_data import DataSettings, opening_data
+from app.engine.batches.batches import Batches
+from app.engine.evaluation.validation_sample import first_drawn
+from app.engine.model.loading import BaseModel
+from app.engine.runtime.stopping import in_stage
+
+FEWEST = 128
+"""Of a set, whatever they cost: a share of fewer right answers says little."""
+SHARE = 0.04
+"""Of the run's training, as its questions may cost, with a forward pass a third of a step."""
+
+
+@dataclass(frozen=True)
+class QuestionSet:
+    name: str
+    batches: Batches
+    """Of those that are asked."""
+    count: int
+    fingerprints: dict[str, str]
+    """Path → SHA-256 of the files that the questions were read from."""
+
+
+def questions_asked(config: TrainingConfig, found: int) -> int:
+    """How many of `found` questions of one set are asked each time."""
+    if config.questions_asked:
+        return min(config.questions_asked, found)
+    trained = config.steps * config.batch_size * config.gradient_accumulation
+    times = 2 * max(1, len(config.question_sets))
+    return min(max(FEWEST, math.ceil(SHARE * 3 * trained / times)), found)
+
+
+def reading_question_sets(
+    config: TrainingConfig, base: BaseModel, vocabulary: int
+) -> Generator[Event, None, tuple[QuestionSet, ...]]:
+    """A question that is cut would be another one: none is."""
+    limits = base.limits
+    settings = DataSettings(
+        RowSettings(mask_prompt=True, embedding_rows=limits.embedding_rows),
+        max_seq_length=1_000_000,
+        batch_size=1,
+        context_tokens=limits.context_tokens,
+    )
+    read = []
+    for path in config.question_sets:
+        yield StageChanged("Reading the questions")
+        opening = opening_data(find_files(path), base.tokenizer, settings)
+        found = yield from in_stage("Reading the questions", opening)
+        longest, name = int(found.train.lengths.max()), path.stem.replace("_", " ")
+        if limits.position_rows is not None and longest > limits.position_rows:
+            raise InputError(
+                f"A question in {path.name} has {longest:,} tokens with its answer, and this model "
+                f"reads at most {limits.position_rows:,}.",
+                "Leave it out, or make it shorter.",
+            )
+        if note := limits.beyond_sentence(found.beyond_context):
+            yield LogMessage(f"Of the {name}: {note}")
+        asked = first_drawn(found.train, questions_asked(config, len(found.train)), config.seed)
+        if len(asked) < len(found.train):
+            yield LogMessage(
+                f"Of the {len(found.train):,} {name}, {len(asked):,} are asked before the run and "
+                "after it, the same ones."
+            )
+        batches = Batches(asked, batch_size=32, vocabulary=vocabulary)
+        read.append(QuestionSet(name, batches, len(asked), found.fingerprints))
+    return tuple(read)

@@ -1,0 +1,132 @@
+"""Which held-out rows a run's validations read: a sample by seed, the same ones each time.
+
+The larger of two samples contains the smaller one. Where the first epoch begins with early rows,
+the sample is of the rows that are held out first, which are tokens early too. Knows no model and
+computes no loss.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from app.core.config.training_config import TrainingConfig
+from app.data.tokens.rows import TokenView
+from app.data.training_set.training_data import TrainingData
+from app.data.training_set.validation_split import draw_numbers
+from app.engine.batches.batches import Batches
+from app.engine.execution.batch_layout import Batching
+
+SHARE = 0.04
+"""Of the training between two validations, or of the whole run, as validation may cost."""
+_TRAINING_COST = 2
+"""A row's forward and backward pass beside its forward pass; the base's weights get no gradient."""
+FEWEST = 16
+"""Rows, whatever they cost: the loss of fewer says little."""
+_EARLY_LAST = 512
+"""Rows of the last validation: a run that reads more of them has steps enough to wait for them."""
+_STREAM = 7
+"""Apart from the random numbers that the seed gives elsewhere."""
+
+
+@dataclass(frozen=True)
+class SampleSizes:
+    """In rows, over all datasets."""
+
+    each: int
+    """Of every validation."""
+    last: int
+    """Of the one when the run ends."""
+
+    @classmethod
+    def of(cls, config: TrainingConfig, held_out: int) -> "SampleSizes":
+        """For `held_out` rows that could be read."""
+        if config.validation_rows:
+            return cls(min(config.validation_rows, held_out), held_out)
+        affordable = SHARE * _TRAINING_COST * config.batch_size * config.gradient_accumulation
+        each = max(FEWEST, math.ceil(affordable * config.steps_per_eval))
+        last = max(each, math.ceil(affordable * config.steps))
+        return cls(min(each, held_out), min(last, held_out))
+
+    @property
+    def early(self) -> int:
+        """Rows that are to be tokens when the run begins."""
+        return self.last if self.last <= _EARLY_LAST else self.each
+
+
+def first_drawn(view: TokenView, rows: int, seed: int) -> TokenView:
+    """The `rows` rows that the seed draws first, in the order of the file."""
+    drawn = np.argsort(draw_numbers(view.digests, seed), kind="stable")[:rows]
+    return view.part(np.sort(drawn))
+
+
+def sampled(views: Sequence[TokenView], rows: int, seed: int) -> list[TokenView]:
+    """About `rows` of the rows of several datasets, of each by its size and at least one."""
+    sizes = [len(view) for view in views]
+    if rows >= sum(sizes):
+        return list(views)
+    return [
+        view.part(_chosen(len(view), max(1, round(rows * len(view) / sum(sizes))), seed))
+        for view in views
+    ]
+
+
+def _chosen(size: int, count: int, seed: int) -> npt.NDArray[np.intp]:
+    """In the order of the file."""
+    return np.sort(np.random.default_rng((seed, _STREAM)).permutation(size)[:count])
+
+
+@dataclass(frozen=True)
+class ValidationSet:
+    name: str
+    batches: Batches
+    """Of the sample that each validation reads."""
+    last_batches: Batches
+    """Of all rows, or a larger sample, for when the run ends; the same object where it is equal."""
+    rows: int
+    last_rows: int
+    weight: float
+    """What its loss counts: the tokens that an epoch trains of the same dataset."""
+    is_last_there: bool = True
+    """False while rows of the last sample are no tokens yet."""
+
+
+def validation_sets(
+    config: TrainingConfig, rows: TrainingData, batching: Batching, vocabulary: int
+) -> tuple[ValidationSet, ...]:
+    parts = [part for part in rows.parts if len(part.valid)]
+    views = [part.valid for part in parts]
+    sizes = SampleSizes.of(config, rows.valid_rows)
+    sets = []
+
+    def sample(size: int) -> list[TokenView]:
+        if len(rows.early):  # of one dataset
+            return [first_drawn(view, size, config.seed) for view in views]
+        return sampled(views, size, config.seed)
+
+    samples = (sample(size) for size in (sizes.each, sizes.last))
+    for part, each, last in zip(parts, *samples, strict=True):
+        batches = batching.batches(each, vocabulary)
+        is_same = len(each) == len(last)
+        last_batches = batches if is_same else batching.batches(last, vocabulary)
+        last_rows = sizes.last if rows.later else len(last)
+        one = ValidationSet(
+            part.name, batches, last_batches, len(each), last_rows, part.trained_tokens,
+            is_last_there=last_rows == len(last),
+        )  # fmt: skip
+        sets.append(one)
+    return tuple(sets)
+
+
+def sample_note(sets: Sequence[ValidationSet], held_out: int) -> str:
+    """A sentence for the log; empty if every validation reads all held-out rows."""
+    each, last = sum(one.rows for one in sets), sum(one.last_rows for one in sets)
+    if each == held_out:
+        return ""
+    at_the_end = "all of them" if last == held_out else f"{last:,}"
+    return (
+        f"Each validation reads {each:,} of {held_out:,} held-out rows; the last one, when the run "
+        f"ends, {at_the_end}."
+    )

@@ -1,0 +1,182 @@
+"""Attention for training on long sequences: some queries at a time, forward and backward.
+
+MLX trains with unfused attention on the CPU and on Metal: each head has a whole matrix of scores,
+of which a causal mask hides half, and several of them exist at once. Here a chunk of queries meets
+only the keys it may see: half the work, and half of one matrix is kept for the backward pass.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from app.engine.execution.attention_call import Attention, attention_replaced
+from app.engine.runtime.custom_gradients import custom_function
+from app.engine.runtime.exponential import softmax_in_parts
+from app.engine.runtime.mlx_gateway import has_fused_attention_gradient, import_mlx
+
+CHUNK = 256
+"""Queries at a time."""
+MIN_LENGTH = 2 * CHUNK
+"""Shorter sequences are left to MLX: there is too little to save."""
+
+
+@contextmanager
+def attention_in_chunks() -> Iterator[None]:
+    """Inside, a model's call of MLX's attention on a long sequence is `chunked_attention`."""
+    if has_fused_attention_gradient():
+        yield
+        return
+    with attention_replaced(_in_chunks_where_it_can):
+        yield
+
+
+def _in_chunks_where_it_can(original: Attention) -> Attention:
+    def attention(q: Any, k: Any, v: Any, *, scale: float, mask: Any = None, **more: Any) -> Any:
+        # A model may add sinks: keys of no value, which are not cut here.
+        if any(value is not None for value in more.values()) or not _can_be_cut(q, k):
+            return original(q, k, v, scale=scale, mask=mask, **more)
+        return chunked_attention(q, k, v, scale=scale, mask=mask)
+
+    return attention
+
+
+def chunked_attention(q: Any, k: Any, v: Any, *, scale: float, mask: Any = None) -> Any:
+    """softmax(scale · q kᵀ + mask) v in the shape of q, with gradients for all that is added up.
+
+    q is [batch, heads, length, depth]; k and v are [batch, key heads, length, depth]. `mask` is
+    None, "causal", or an array that broadcasts to [batch, heads, length, length]: boolean, True
+    where a key is seen, or added to the scores. An added one gets a gradient like q, k and v: some
+    models compute a part of their scores themselves. Where nothing asks for it, none is computed.
+    """
+    mx = import_mlx()
+    is_added = _is_array(mask) and mask.dtype != mx.bool_
+    chunks = _Chunks(scale, None if is_added else mask, repeats=q.shape[1] // k.shape[1])
+
+    @custom_function
+    def attend(q: Any, k: Any, v: Any, *added: Any) -> Any:
+        parts: list[Any] = []
+        kept: list[Any] = []
+        for start, stop, seen in chunks.ranges(q.shape[2]):
+            # One after the other, so that the scores of one are free before the next.
+            queries = chunks.folded(_after(q, parts), start, stop)
+            scores = chunks.scores(queries, k[..., :seen, :], start, stop, *added)
+            weights, total = softmax_in_parts(scores)
+            kept += weights, total
+            parts.append(chunks.unfolded(_divided(weights @ v[..., :seen, :], total)))
+        return mx.concatenate(parts, axis=2), *kept
+
+    @attend.vjp  # type: ignore[untyped-decorator]
+    def _(primals: Any, cotangents: Any, outputs: Any) -> Any:
+        (q, k, v, *added), error_of_all, (given_of_all, *kept) = primals, cotangents[0], outputs
+        # Summed over the chunks in float32, whatever the model computes in.
+        key_gradient, value_gradient = mx.zeros(k.shape, mx.float32), mx.zeros(v.shape, mx.float32)
+        parts: list[Any] = []
+        mask_parts: list[Any] = []
+        ranges = chunks.ranges(q.shape[2])
+        for (start, stop, seen), weights, total in zip(ranges, kept[::2], kept[1::2], strict=True):
+            error = chunks.folded(_after(error_of_all, [value_gradient]), start, stop)
+            error = _divided(error, total)
+            inner = mx.sum(error * chunks.folded(given_of_all, start, stop), -1, keepdims=True)
+            scores = weights * (error @ v[..., :seen, :].swapaxes(-1, -2) - inner)
+            if added:
+                mask_parts.append(_summed_to(added[0].shape, chunks.unfolded(scores)))
+            # What is small is scaled, not the scores.
+            parts.append(chunks.unfolded(scores @ k[..., :seen, :] * scale))
+            queries = chunks.folded(q, start, stop) * scale
+            key_gradient = _added(key_gradient, scores.swapaxes(-1, -2) @ queries)
+            value_gradient = _added(value_gradient, weights.swapaxes(-1, -2) @ error)
+        gradients = [mx.concatenate(parts, axis=2), key_gradient, value_gradient]
+        gradients += [_joined(array.shape, mask_parts) for array in added]
+        return tuple(g.astype(p.dtype) for g, p in zip(gradients, primals, strict=True))
+
+    return attend(q, k, v, *([mask] if is_added else []))[0]
+
+
+@dataclass(frozen=True)
+class _Chunks:
+    """How queries are cut, and what a chunk of them sees."""
+
+    scale: float
+    mask: Any
+    repeats: int
+    """Query heads to one key head; folded into the queries, so that keys need no copies."""
+
+    def ranges(self, length: int) -> Iterator[tuple[int, int, int]]:
+        """Per chunk: its first query, the one after its last, and how many keys it sees."""
+        is_causal = isinstance(self.mask, str)
+        for start in range(0, length, CHUNK):
+            stop = min(start + CHUNK, length)
+            yield start, stop, stop if is_causal else length
+
+    def folded(self, array: Any, start: int, stop: int) -> Any:
+        """Queries `start:stop` as [batch, key heads, repeats · queries, depth]."""
+        part = array[:, :, start:stop]
+        batch, heads, _, depth = part.shape
+        return part.reshape(batch, heads // self.repeats, -1, depth)
+
+    def unfolded(self, array: Any) -> Any:
+        """Back to [batch, heads, queries, depth]."""
+        batch, key_heads, rows, depth = array.shape
+        return array.reshape(batch, key_heads * self.repeats, rows // self.repeats, depth)
+
+    def scores(self, queries: Any, keys: Any, start: int, stop: int, *added: Any) -> Any:
+        """[batch, key heads, repeats · queries, keys]: how well each key answers each query."""
+        scores = (queries * self.scale) @ keys.swapaxes(-1, -2)
+        shape = scores.shape
+        if added:
+            part = _rows(added[0], start, stop)
+            scores = (self.unfolded(scores) + part).reshape(shape)
+        if self.mask is not None:
+            scores = self._masked(self.unfolded(scores), start, stop).reshape(shape)
+        return scores
+
+    def _masked(self, scores: Any, start: int, stop: int) -> Any:
+        mx = import_mlx()
+        if isinstance(self.mask, str):
+            seen = mx.arange(start, stop)[:, None] >= mx.arange(scores.shape[-1])
+        else:
+            seen = _rows(self.mask, start, stop)
+        return mx.where(seen, scores, mx.finfo(scores.dtype).min)
+
+
+def _is_array(mask: Any) -> bool:
+    return not (mask is None or isinstance(mask, str))
+
+
+def _rows(mask: Any, start: int, stop: int) -> Any:
+    """Of a mask, what the queries `start:stop` see; one row may stand for all."""
+    return mask if mask.shape[-2] == 1 else mask[..., start:stop, :]
+
+
+def _summed_to(shape: tuple[int, ...], gradient: Any) -> Any:
+    """A chunk's gradient of the scores, summed where a mask of `shape` stands for several."""
+    spare = gradient.ndim - len(shape)
+    axes = [axis for axis in range(gradient.ndim) if axis < spare or shape[axis - spare] == 1]
+    summed = import_mlx().sum(gradient, axis=axes, keepdims=True) if axes else gradient
+    return summed.reshape(summed.shape[spare:])
+
+
+def _joined(shape: tuple[int, ...], parts: list[Any]) -> Any:
+    """The gradient of a mask of `shape`, from those of the chunks."""
+    return sum(parts[1:], parts[0]) if shape[-2] == 1 else import_mlx().concatenate(parts, axis=-2)
+
+
+def _can_be_cut(q: Any, k: Any) -> bool:
+    length = q.shape[2]
+    return bool(length >= MIN_LENGTH and k.shape[2] == length)
+
+
+def _after(array: Any, others: list[Any]) -> Any:
+    """`array`, not to be used before the last of `others` is computed."""
+    return import_mlx().depends([array], others[-1:])[0] if others else array
+
+
+def _divided(array: Any, total: Any) -> Any:
+    """In the precision of `total`, in the dtype of `array`."""
+    return (array / total).astype(array.dtype)
+
+
+def _added(total: Any, part: Any) -> Any:
+    """`part` added to the first rows of `total`."""
+    return total.at[..., : part.shape[-2], :].add(part)

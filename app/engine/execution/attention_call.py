@@ -1,0 +1,65 @@
+"""MLX's attention replaced for the calls of one thread.
+
+Models look `mx.fast.scaled_dot_product_attention` up at every call, so it is replaced in MLX's
+module; other threads are passed on to MLX's own.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from app.engine.runtime.mlx_gateway import import_mlx
+
+Attention = Callable[..., Any]
+
+
+@contextmanager
+def attention_replaced(by: Callable[[Attention], Attention]) -> Iterator[None]:
+    """Inside, this thread's calls get `by(attention)`, made of the attention that it had before."""
+    _install()
+    before = _thread.attention
+    _thread.attention = by(before or _installed.own)
+    try:
+        yield
+    finally:
+        _thread.attention = before
+        _uninstall()
+
+
+def _attention(*args: Any, **options: Any) -> Any:
+    return (_thread.attention or _installed.own)(*args, **options)
+
+
+class _Installed:
+    """MLX's own attention, while some thread has replaced it."""
+
+    own: Any = None
+    users = 0
+
+
+def _install() -> None:
+    fast = import_mlx().fast
+    with _lock:
+        if not _installed.users:
+            _installed.own = fast.scaled_dot_product_attention
+            fast.scaled_dot_product_attention = _attention
+        _installed.users += 1
+
+
+def _uninstall() -> None:
+    with _lock:
+        _installed.users -= 1
+        if not _installed.users:
+            import_mlx().fast.scaled_dot_product_attention = _installed.own
+
+
+_installed = _Installed()
+_lock = threading.Lock()
+
+
+class _Thread(threading.local):
+    attention: Attention | None = None
+
+
+_thread = _Thread()

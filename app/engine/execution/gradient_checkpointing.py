@@ -1,0 +1,136 @@
+"""Gradient checkpointing of one model's layers, for as long as its loss is traced.
+
+mlx-lm patches the layers' class for good, so that runs in one process stack up. Here the entries of
+the model's list of layers give way to thin stand-ins and come back: nothing is left to undo, and
+parameters keep their paths.
+"""
+
+from collections.abc import Iterator, Sequence, Set
+from contextlib import contextmanager
+from typing import Any
+
+from app.core.errors import InputError
+from app.engine.model.module_paths import layers_of, module_at
+from app.engine.model.module_proxy import ModuleProxy
+from app.engine.runtime.custom_gradients import custom_function
+from app.engine.runtime.mlx_gateway import import_mlx
+
+
+@contextmanager
+def layers_recomputed(model: Any, is_on: bool, taught: Set[str]) -> Iterator[None]:
+    """Inside, a call of `model` keeps only the layers' inputs for the backward pass.
+
+    `taught` are the paths of the parameters that take a gradient; others are constants. Raises
+    InputError if the model's layers can't be exchanged.
+    """
+    if not is_on:
+        yield
+        return
+    path = layers_of(model)
+    if path is None:
+        raise InputError("The layers of this model can't be recomputed; turn that setting off.")
+    layers = module_at(model, path)
+    originals = list(layers)
+    for index, layer in enumerate(originals):
+        start = f"{path}.{index}."
+        names = {name.removeprefix(start) for name in taught if name.startswith(start)}
+        layers[index] = _recomputed(layer, names)
+    try:
+        yield
+    finally:
+        layers[:] = originals
+
+
+def _recomputed(layer: Any, taught: Set[str]) -> Any:
+    """`layer`, whose call is a checkpoint."""
+    from mlx.utils import tree_flatten
+
+    def checkpointed(layer: Any, *args: Any, **kwargs: Any) -> Any:
+        mx = import_mlx()
+        held = dict(tree_flatten(layer.trainable_parameters()))
+        dropouts = _dropouts(layer)
+        # Drawn outside: the second computation must drop what the first dropped.
+        keys = _keys(len(dropouts))
+
+        def call(parameters: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+            _put(layer, parameters)
+            with _keyed(dropouts, keys):
+                return layer(*args, **kwargs)
+
+        own = {name: value for name, value in held.items() if name in taught}
+        try:
+            hidden, *values = _in_order(args[0], *own.values())
+            tied = dict(zip(own, values, strict=True))
+            return mx.checkpoint(call)(tied, hidden, *args[1:], **kwargs)
+        finally:
+            _put(layer, held)
+
+    return ModuleProxy(layer, checkpointed)
+
+
+def _in_order(hidden: Any, *parameters: Any) -> Sequence[Any]:
+    """The same arrays; going back, the layer below waits for the gradients of `parameters`.
+
+    Else MLX leaves them for the end, and every layer's recomputed activations stay alive for them.
+    """
+    mx = import_mlx()
+
+    @custom_function
+    def tied(*arrays: Any) -> tuple[Any, ...]:
+        return arrays
+
+    @tied.vjp  # type: ignore[untyped-decorator]
+    def _(_: Any, cotangents: Any, __: Any) -> tuple[Any, ...]:
+        below, *own = cotangents
+        return (mx.depends([below], own)[0], *own)
+
+    return tied(hidden, *parameters) if parameters else [hidden]
+
+
+def _put(layer: Any, parameters: dict[str, Any]) -> None:
+    from mlx.utils import tree_unflatten
+
+    if parameters:
+        layer.update(tree_unflatten(list(parameters.items())))
+
+
+def _dropouts(layer: Any) -> list[tuple[Any, str]]:
+    """Every active dropout of a layer, as its owner and its name there."""
+    import mlx.nn as nn
+
+    return [
+        (module, name)
+        for _, module in layer.named_modules()
+        for name, child in module.items()
+        if isinstance(child, nn.Dropout) and child.training and child._p_1 < 1
+    ]
+
+
+def _keys(count: int) -> Sequence[Any]:
+    """Random keys; where there are none, nothing is drawn, which a GPU would be asked to do."""
+    mx = import_mlx()
+    return list(mx.random.randint(0, 2**31 - 1, (count, 2)).astype(mx.uint32)) if count else []
+
+
+@contextmanager
+def _keyed(dropouts: list[tuple[Any, str]], keys: Sequence[Any]) -> Iterator[None]:
+    originals = [owner[name] for owner, name in dropouts]
+    for index, (owner, name) in enumerate(dropouts):
+        owner[name] = _KeyedDropout(originals[index]._p_1, keys[index])
+    try:
+        yield
+    finally:
+        for (owner, name), original in zip(dropouts, originals, strict=True):
+            owner[name] = original
+
+
+class _KeyedDropout:
+    """`nn.Dropout` with a random key of its own."""
+
+    def __init__(self, kept_share: float, key: Any) -> None:
+        self._kept_share = kept_share
+        self._key = key
+
+    def __call__(self, x: Any) -> Any:
+        mask = import_mlx().random.bernoulli(self._kept_share, x.shape, key=self._key)
+        return (mask * x) * (1 / self._kept_share)

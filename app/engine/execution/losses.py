@@ -1,0 +1,260 @@
+"""Cross-entropy over trained tokens: the sum, so that batches add up by their trained tokens.
+
+Where the model's head was found, only positions that are trained pass through it, some rows at a
+time, and the gradient of the hidden states is computed with the loss: the logits of a whole batch
+never exist. Elsewhere the model's own logits are used.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import numpy as np
+
+from app.engine.batches.batches import Batch
+from app.engine.execution.positionwise import MOST_SHARE, Positions, spread
+from app.engine.model.lm_head import Head
+from app.engine.runtime.custom_gradients import custom_function
+from app.engine.runtime.exponential import exponential
+from app.engine.runtime.mlx_gateway import compiles, import_mlx
+
+CHUNK_LOGITS = {"cpu": 2**23, "gpu": 2**24}
+"""Logits of one chunk, at most: 32 and 64 MiB in float32, of which some four copies exist at once.
+A GPU reads the head's weights once a chunk, so it wants fewer."""
+CHUNK_ROWS = (64, 256)
+"""Rows of one chunk, at least and at most: fewer use the processor badly."""
+
+
+def loss_inputs(batch: Batch, head: Head | None) -> tuple[Any, ...]:
+    """What `summed_loss` needs of a batch, as arrays on the device.
+
+    First the tokens that the model reads, [rows, read]. Without a head, then: the token to be
+    predicted at each, and 1.0 where it is trained. With one: the trained positions as flat indexes
+    into [rows, read], the token to be predicted at each, 1.0 or, for padding, 0.0; and for every
+    position its place among the trained ones, or their number where it is none.
+    """
+    mx = import_mlx()
+    read = batch.read
+    tokens, following = batch.tokens[:, read], batch.tokens[:, read + 1]
+    is_trained = batch.trained[:, read + 1]
+    if head is None:
+        return mx.array(tokens), mx.array(following), mx.array(is_trained)
+    trained = is_trained.reshape(-1) > 0
+    found = np.flatnonzero(trained).astype(np.int32)
+    size = _padded(len(found), len(trained), chunk_rows(head.vocabulary)) if compiles() else None
+    # Padding repeats a trained position: what stands elsewhere may be anything, even NaN.
+    positions = np.full(size or max(1, len(found)), found[0] if len(found) else 0, np.int32)
+    positions[: len(found)] = found
+    weights = np.zeros(len(positions), np.float32)
+    weights[: len(found)] = 1.0
+    places = np.full(len(trained), len(positions), np.int32)
+    places[found] = np.arange(len(found), dtype=np.int32)
+    targets = following.reshape(-1)[positions]
+    return tuple(mx.array(a) for a in (tokens, positions, targets, weights, places))
+
+
+def summed_loss(model: Any, head: Head | None, *inputs: Any) -> Any:
+    """Sum of the cross-entropy, in nats, over the trained tokens; `inputs` of `loss_inputs`.
+
+    Dividing by the number of trained tokens gives the mean. Unlike mlx-lm's loss, the pad token
+    after the last token is not trained. The gradient reaches the model through its hidden states
+    alone, so with a head, nothing in the head may be trainable.
+    """
+    if head is None:
+        return _loss_of_all_logits(model, *inputs)
+    return _fused_loss(head, *inputs)
+
+
+def computing_only_trained(head: Head | None, *inputs: Any) -> AbstractContextManager[None]:
+    """Inside, `summed_loss` of these inputs leaves out what no trained position needs.
+
+    It must last through the backward pass too, which may call layers again.
+    """
+    if head is None:
+        return nullcontext()
+    _, positions, _, weights, places = inputs
+    if positions.size > MOST_SHARE * places.size:
+        return nullcontext()
+    return head.computing_only_at(Positions(positions, weights, places))
+
+
+def summed_loss_alone(model: Any, head: Head | None, *inputs: Any) -> Any:
+    """`summed_loss` where no gradient is wanted."""
+    if head is None:
+        return _loss_of_all_logits(model, *inputs)
+    mx = import_mlx()
+    tokens, positions, targets, weights, _ = inputs
+    flat = flat_hidden(head, tokens)
+    total = mx.array(0.0)
+    for rows, chunk in in_chunks(head, flat[positions]):
+        logits = head.logits(mx.depends([chunk], [total])[0]).astype(mx.float32)
+        losses = row_functions()[0](logits, targets[rows][:, None])[0]
+        total = total + mx.where(weights[rows] > 0, losses, 0.0).sum()
+    return total
+
+
+def exact_answers(model: Any, batch: Batch, head: Head | None) -> list[bool]:
+    """Per row of an unpacked batch, whether greedy decoding gives exactly the trained tokens.
+
+    Greedy decoding yields a reply exactly if, given the reply so far, each next token is the most
+    likely one; so one forward pass over the whole reply answers it. A row in which nothing is
+    trained counts as exact.
+    """
+    mx = import_mlx()
+    wanted = (batch.trained[:, 1:] > 0).reshape(-1)
+    is_right = np.ones(len(wanted), bool)
+    if head is None:
+        tokens = mx.array(batch.tokens)
+        predicted = mx.argmax(model(tokens[:, :-1]), axis=-1)
+        is_right = np.array(predicted == tokens[:, 1:]).reshape(-1) | ~wanted
+    elif wanted.any():
+        tokens, positions, targets, weights, _ = loss_inputs(batch, head)
+        flat = flat_hidden(head, tokens)
+        found, last = [], mx.array(0)
+        for _, chunk in in_chunks(head, flat[positions]):
+            last = mx.argmax(head.logits(mx.depends([chunk], [last])[0]), axis=-1)
+            found.append(last)
+        hits = np.array((mx.concatenate(found) == targets) | (weights == 0))
+        is_right[wanted] = hits[: int(wanted.sum())]
+    return [bool(row.all()) for row in is_right.reshape(len(batch.tokens), -1)]
+
+
+def chunk_rows(vocabulary: int) -> int:
+    """How many rows of logits are computed at once: a power of two."""
+    low, high = CHUNK_ROWS
+    most = CHUNK_LOGITS["gpu" if compiles() else "cpu"]
+    return int(min(high, max(low, 2 ** int(np.log2(most / vocabulary)))))
+
+
+def _loss_of_all_logits(model: Any, tokens: Any, targets: Any, trained: Any) -> Any:
+    import mlx.core as mx
+    import mlx.nn as nn
+
+    logits = model(tokens).astype(mx.float32)
+    losses = nn.losses.cross_entropy(logits, targets)
+    # Where nothing is trained a logit may be anything, even NaN: it must not count.
+    return mx.where(trained > 0, losses, 0.0).sum()
+
+
+def _fused_loss(
+    head: Head, tokens: Any, positions: Any, targets: Any, weights: Any, places: Any
+) -> Any:
+    return summed_over_chunks(
+        head,
+        (tokens, positions, places),
+        lambda hidden, rows: _loss_of_rows(head, hidden, targets[rows], weights[rows]),
+    )
+
+
+def summed_over_chunks(
+    head: Head, where: tuple[Any, Any, Any], of_rows: Callable[[Any, slice], Any]
+) -> Any:
+    """The sum of `of_rows` over chunks of hidden states, whose gradient is computed with it.
+
+    `where` are tokens, positions and places as of `loss_inputs`. `of_rows` takes the hidden states
+    [n, hidden] of some positions, and which of the positions these are; it gives a scalar.
+    """
+    mx = import_mlx()
+    tokens, positions, places = where
+
+    @custom_function
+    def sum_and_gradient(flat: Any) -> tuple[Any, Any]:
+        total = mx.array(0.0)
+        gradients: list[Any] = []
+        for rows, chunk in in_chunks(head, flat[positions]):
+            # One chunk after the other, so that the logits of one are free before the next.
+            chunk = mx.depends([chunk], [total, *gradients[-1:]])[0]
+            found, gradient = mx.value_and_grad(lambda hidden, rows=rows: of_rows(hidden, rows))(
+                chunk
+            )
+            total = total + found
+            gradients.append(gradient)
+        return total, mx.concatenate(gradients)
+
+    @sum_and_gradient.vjp  # type: ignore[untyped-decorator]
+    def _(_: Any, cotangents: Any, outputs: Any) -> Any:
+        gradient = outputs[1] * cotangents[0].astype(outputs[1].dtype)
+        return spread(gradient, places)
+
+    return sum_and_gradient(flat_hidden(head, tokens))[0]
+
+
+def _loss_of_rows(head: Head, hidden: Any, targets: Any, weights: Any) -> Any:
+    """The summed loss of some rows, with few passes over the logits for its gradient."""
+    mx = import_mlx()
+    places = targets[:, None]
+    loss_of, gradient_of = row_functions()
+
+    @custom_function
+    def loss(logits: Any) -> tuple[Any, ...]:
+        losses, *kept = loss_of(logits, places)
+        return mx.where(weights > 0, losses, 0.0).sum(), *kept
+
+    @loss.vjp  # type: ignore[untyped-decorator]
+    def _(logits: Any, cotangents: Any, outputs: Any) -> Any:
+        return gradient_of(logits, places, weights[:, None] * cotangents[0], *outputs[1:])
+
+    return loss(head.logits(hidden).astype(mx.float32))[0]
+
+
+def row_functions() -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """What is used here: (logits, places) → each row's loss and what is kept of it; and (logits,
+    places, scale, *kept) → the gradient of the logits, where row i's loss counts `scale[i]`."""
+    if compiles():
+        return _losses_kept_small, _gradient_by_compiling
+    return _losses_and_powers, _gradient_from_powers
+
+
+def _losses_and_powers(logits: Any, places: Any) -> tuple[Any, ...]:
+    """On the CPU exponentials are most of the work: taken once, for loss and gradient alike."""
+    mx = import_mlx()
+    largest = mx.max(logits, axis=-1, keepdims=True)
+    powers = exponential(logits - largest)
+    total = mx.sum(powers, axis=-1, keepdims=True)
+    scores = mx.take_along_axis(logits, places, axis=-1)
+    return (largest + mx.log(total) - scores).squeeze(-1), powers, total
+
+
+def _gradient_from_powers(_: Any, places: Any, scale: Any, powers: Any, total: Any) -> Any:
+    mx = import_mlx()
+    likely = powers * (scale / total)
+    error = mx.take_along_axis(likely, places, axis=-1) - scale
+    return mx.put_along_axis(likely, places, error, axis=-1)
+
+
+def _losses_kept_small(logits: Any, places: Any) -> tuple[Any, ...]:
+    """On a GPU memory is most of the work: the logits are read again, and nothing else is kept."""
+    mx = import_mlx()
+    normalizer = mx.logsumexp(logits, axis=-1, keepdims=True)
+    scores = mx.take_along_axis(logits, places, axis=-1)
+    return (normalizer - scores).squeeze(-1), normalizer
+
+
+def _gradient_by_compiling(logits: Any, places: Any, scale: Any, normalizer: Any) -> Any:
+    """Written as one expression of each logit, which `mx.compile` makes one kernel of."""
+    mx = import_mlx()
+    is_target = mx.arange(logits.shape[-1]) == places
+    return (mx.exp(logits - normalizer) - is_target) * scale
+
+
+def flat_hidden(head: Head, tokens: Any) -> Any:
+    """Hidden states [rows · length, hidden] of tokens [rows, length]."""
+    hidden = head.hidden(tokens)
+    return hidden.reshape(-1, hidden.shape[-1])
+
+
+def in_chunks(head: Head, hidden: Any) -> Iterator[tuple[slice, Any]]:
+    """Hidden states [n, hidden] some at a time: as many as may have logits at once."""
+    size = chunk_rows(head.vocabulary)
+    for start in range(0, hidden.shape[0], size):
+        rows = slice(start, start + size)
+        yield rows, hidden[rows]
+
+
+def _padded(count: int, most: int, chunk: int) -> int:
+    """`count` rounded up to one of few sizes: chunks × 1, 2, 3, 4, 6, 8, 12 …, up to `most`."""
+    chunks = -(-count // chunk)
+    above = 1 << max(0, chunks - 1).bit_length()
+    if above >= 4 and chunks <= above * 3 // 4:
+        above = above * 3 // 4
+    return min(above, -(-most // chunk)) * chunk

@@ -1,0 +1,150 @@
+"""Several examples in one row: attention that stays within each, and the proof that this is enough.
+
+A packed batch is one row of tokens, [1, length], its examples one after the other. Nearly all that
+a model computes it computes for each token alone; attention is what has to know where an example
+ends. So MLX's attention gives way to one that is asked for each example with its own queries, keys
+and part of the mask: no score is computed that a mask would hide, and a fused one stays fused.
+Positions count on through the row, which changes nothing where they are relative. Not every model
+is like that: some learn positions, convolve, carry a state along or have an attention of their own.
+What such a model makes of a packed row differs, and is seen before the run.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import accumulate, groupby
+from typing import Any
+
+import numpy as np
+
+from app.core.system.interruption import interruptible
+from app.engine.batches.batches import BatchShape
+from app.engine.execution.attention import attention_in_chunks
+from app.engine.execution.attention_call import Attention, attention_replaced
+from app.engine.model.evaluation_mode import evaluating
+from app.engine.model.few_layers import few_layers_in_float32
+from app.engine.model.lm_head import Head, vocabulary_of
+from app.engine.runtime.mlx_gateway import import_mlx
+from app.engine.runtime.tolerances import tolerance
+
+_SHORT_LENGTHS = (9, 7, 5, 4, 3, 2)
+"""A row of these has a border near each of its tokens."""
+_TOLERANCES = {"float32": 1e-3, "float16": 1e-2, "bfloat16": 5e-2}
+"""Of a token's hidden state, on average: positions are rounded, and products of other row counts
+add up in another order."""
+_WORST = 4
+"""A single token may be so many times further off."""
+
+
+@contextmanager
+def attention_within(lengths: Sequence[int]) -> Iterator["_WithinExamples | None"]:
+    """Inside, attention on a row of examples of these lengths stays within each.
+
+    Without lengths nothing changes. What stood in for MLX's attention before is asked in its turn.
+    """
+    if not lengths:
+        yield None
+        return
+    within = _WithinExamples(tuple(lengths))
+    with attention_replaced(within.with_parts_attended_by):
+        yield within
+
+
+def can_pack(model: Any, head: Head | None, shapes: Sequence[BatchShape]) -> bool:
+    """Whether the model makes of packed examples what it makes of each alone.
+
+    Tried on short examples and on a batch of the largest of these shapes, where masks, windows and
+    positions are those of the run; in float32, with some layers of each kind. The model must ask
+    for attention in every layer.
+    """
+    largest = max(shapes, key=lambda shape: shape.cells)
+    probes = (_SHORT_LENGTHS, largest.read_lengths)
+    with (
+        few_layers_in_float32(model) as layers,
+        evaluating(model),
+        attention_in_chunks(),
+        interruptible,
+    ):
+        try:
+            return all(_agrees(model, head, lengths, layers) for lengths in probes)
+        except Exception:  # an architecture's own code, called as it was not written to be
+            return False
+
+
+class _WithinExamples:
+    """Attention, [1, heads, length, depth], by parts of `length`."""
+
+    def __init__(self, lengths: tuple[int, ...]) -> None:
+        self._lengths = lengths
+        self._attend: Attention | None = None
+        self.calls = 0
+
+    def with_parts_attended_by(self, attend: Attention) -> Attention:
+        self._attend = attend
+        return self
+
+    def __call__(self, q: Any, k: Any, v: Any, *, mask: Any = None, **more: Any) -> Any:
+        if not q.shape[2] == k.shape[2] == sum(self._lengths) or q.shape[0] != 1:
+            raise ValueError("Attention is asked for something else than a packed row.")
+        self.calls += 1
+        assert self._attend is not None
+        has_array = not (mask is None or isinstance(mask, str))
+        runs = list(_runs(self._lengths, alone=has_array))
+        ends = list(accumulate(length * count for length, count in runs))
+        parts = []
+        # Split, not sliced: going back, a split is one concatenation.
+        split = zip(*(array.split(ends[:-1], axis=2) for array in (q, k, v)), strict=True)
+        for (length, count), end, qkv in zip(runs, ends, split, strict=True):
+            seen = _part(mask, slice(end - length, end)) if has_array else mask
+            rows = (_rows(part, count) for part in qkv)
+            parts.append(_row(self._attend(*rows, mask=seen, **more)))
+        return import_mlx().concatenate(parts, axis=2)
+
+
+def _runs(lengths: tuple[int, ...], *, alone: bool) -> Iterator[tuple[int, int]]:
+    """Each length and how many examples in a row have it; a mask's parts differ, so one then."""
+    for length, group in groupby(lengths):
+        count = len(list(group))
+        yield from [(length, 1)] * count if alone else [(length, count)]
+
+
+def _rows(part: Any, count: int) -> Any:
+    """[1, heads, count · length, depth] as [count, heads, length, depth]."""
+    if count == 1:
+        return part
+    _, heads, _, depth = part.shape
+    return part.reshape(heads, count, -1, depth).swapaxes(0, 1)
+
+
+def _row(rows: Any) -> Any:
+    """And back."""
+    count, heads, length, depth = rows.shape
+    if count == 1:
+        return rows
+    return rows.swapaxes(0, 1).reshape(1, heads, count * length, depth)
+
+
+def _part(mask: Any, here: slice) -> Any:
+    return mask[..., here if mask.shape[-2] > 1 else slice(None), here]
+
+
+def _agrees(model: Any, head: Head | None, lengths: tuple[int, ...], layers: int) -> bool:
+    mx = import_mlx()
+    given = head.hidden if head else model
+    vocabulary = vocabulary_of(model, head)
+    tokens = mx.array(np.random.default_rng(0).integers(0, vocabulary, (1, sum(lengths))))
+    ends = np.cumsum(lengths).tolist()
+    alone = mx.concatenate([given(part) for part in tokens.split(ends[:-1], axis=1)], axis=1)
+    with attention_within(lengths) as within:
+        packed = given(tokens)
+    allowed = tolerance(_TOLERANCES, alone.dtype)
+    error = _relative_errors(packed.astype(mx.float32), alone.astype(mx.float32))
+    is_near = mx.mean(error) <= allowed and mx.max(error) <= _WORST * allowed
+    # False where a number is none. A layer that never asks may mix the examples unnoticed, now
+    # that its weights, or the adapter's, are zero.
+    return bool(is_near) and within is not None and within.calls >= layers
+
+
+def _relative_errors(packed: Any, alone: Any) -> Any:
+    """[1, length]: how far each token's numbers lie apart."""
+    norm = import_mlx().linalg.norm
+    return norm(packed - alone, axis=-1) / norm(alone, axis=-1)

@@ -1,0 +1,59 @@
+"""SwiGLU for training where everything is compiled: what its gradient needs is computed again.
+
+MLX keeps the sigmoid, and the gate times it, for the backward pass, each as large as the gate.
+Both cost nothing in the kernels that compute the gradients.
+"""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from app.engine.runtime.custom_gradients import custom_function
+from app.engine.runtime.mlx_gateway import compiles, import_mlx
+
+
+@contextmanager
+def lean_gating(model: Any) -> Iterator[None]:
+    """Inside, where the code of `model` calls mlx-lm's SwiGLU, only the two inputs are kept.
+
+    Nothing changes where steps are not compiled: each operation is a pass of its own there.
+    """
+    if not compiles():
+        yield
+        return
+    from mlx_lm.models.activations import swiglu
+
+    names = {type(module).__module__ for _, module in model.named_modules()}
+    files = [sys.modules[name] for name in names]
+    callers: list[Any] = [file for file in files if getattr(file, "swiglu", None) is swiglu]
+    try:
+        for caller in callers:
+            caller.swiglu = lean_swiglu
+        yield
+    finally:
+        for caller in callers:
+            caller.swiglu = swiglu
+
+
+def lean_swiglu(gate: Any, x: Any) -> Any:
+    """silu(gate) · x; in the lean way where both arrays have one shape and dtype."""
+    mx = import_mlx()
+    if gate.shape != x.shape or gate.dtype != x.dtype:
+        return gate * mx.sigmoid(gate) * x
+
+    @custom_function
+    def gated(gate: Any, x: Any) -> Any:
+        return gate * mx.sigmoid(gate) * x
+
+    @gated.vjp  # type: ignore[untyped-decorator]
+    def _(primals: Any, error: Any, _: Any) -> Any:
+        gate, x = primals
+        # To MLX another gate each time: so it finds no sigmoid to be kept from one for the other.
+        again = mx.depends([gate], [error])[0]
+        of_x = error * (again * mx.sigmoid(again))
+        again = mx.depends([gate], [of_x])[0]
+        opened = mx.sigmoid(again)
+        return error * x * (opened * (1 + again * (1 - opened))), of_x
+
+    return gated(gate, x)

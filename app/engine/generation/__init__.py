@@ -1,0 +1,1 @@
+"""Answers of a checkpoint, token by token."""

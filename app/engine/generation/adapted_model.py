@@ -1,0 +1,141 @@
+"""A checkpoint on its base model, with the adapter on or off: one model in memory for both."""
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from app.core.base_model import BaseModelCheck, compare_digests, read_digests
+from app.core.errors import AppError, InputError
+from app.core.events import Event, StageChanged
+from app.core.generation_events import SIDES, CheckpointLoaded, Side, Tried
+from app.core.progress import run_to_end
+from app.core.text.foreign_errors import error_text
+from app.data.files.model_files import ModelFiles, digests_to_compare, read_model_files
+from app.engine.model.adapter_parameters import module_path
+from app.engine.model.end_tokens import all_ends, end_token_note
+from app.engine.model.loading import BaseModel, loading_base_model
+from app.engine.runtime.mlx_gateway import device_name, import_mlx
+from app.engine.runtime.stopping import in_stage, trying_template
+from app.engine.training.checkpoints import check_files
+from app.library.run.layout import ADAPTER_CONFIG_FILE, ADAPTER_FILE
+from app.library.run.manifest import read_manifest
+
+_CHOOSE = "Choose another checkpoint."
+_LEAVES = ("lora_a", "lora_b", "m")
+
+
+@dataclass
+class TunedModel:
+    """A base model whose adapted modules can be changed for the base's own, and back.
+
+    With the adapter off the model is the base itself, module by module: not an adapter scaled to
+    nothing, which for DoRA and quantised bases would compute something else.
+    """
+
+    base: BaseModel
+    loaded: CheckpointLoaded
+    ends: frozenset[int]
+    """Tokens that end an answer."""
+    _modules: Mapping[Side, Any]
+    """Per side the adapted modules as the tree that `update_modules` takes."""
+    end_note: str = ""
+    """That mlx-lm would not stop where the answer ends; empty where it would."""
+    _side: Side = field(default="tuned")
+
+    def use(self, side: Side) -> Any:
+        """The model as this side has it; the same object for both."""
+        if side != self._side:
+            self.base.model.update_modules(self._modules[side])
+            self._side = side
+        return self.base.model
+
+
+def load_tuned_model(tried: Tried) -> TunedModel:
+    """Base and adapter in memory, dropout off. Raises InputError naming what is wrong."""
+    return run_to_end(loading_tuned_model(tried))
+
+
+def loading_tuned_model(tried: Tried) -> Generator[Event, None, TunedModel]:
+    """The same in small steps: yields the stages, with the share of the base's weights read."""
+    from mlx.utils import tree_unflatten
+
+    _check_adapter(tried.adapter_dir)
+    files = read_model_files(tried.model)
+    yield StageChanged("Loading the model", 0.0)
+    base = yield from in_stage("Loading the model", loading_base_model(tried.model))
+    files.check_unchanged()
+    yield from trying_template(base.tokenizer)
+    before = dict(base.model.named_modules())
+    count = _lay_adapter(base, tried)
+    after = dict(base.model.named_modules())
+    adapted = [path for path in before if after[path] is not before[path]]
+    trees = {
+        side: tree_unflatten([(path, modules[path]) for path in adapted])
+        for side, modules in zip(SIDES, (before, after), strict=True)
+    }
+    base.model.eval()
+    loaded = CheckpointLoaded(
+        tried, count, bool(base.tokenizer.has_chat_template), base.limits.context_tokens,
+        device_name(), _compared(tried, files),
+    )  # fmt: skip
+    ends = all_ends(base.path, base.tokenizer)
+    return TunedModel(base, loaded, ends, trees, end_token_note(base.path, base.tokenizer))
+
+
+def _compared(tried: Tried, files: ModelFiles) -> BaseModelCheck:
+    """What was loaded beside what the checkpoint's run keeps of its base model."""
+    try:
+        recorded = read_digests(read_manifest(tried.run_dir))
+    except AppError:
+        recorded = None
+    return compare_digests(tried.model, recorded, digests_to_compare(files))
+
+
+def _check_adapter(folder: Path) -> None:
+    """Raise InputError unless the adapter in `folder` is there, as it was written."""
+    if not folder.is_dir():
+        raise InputError(f"There is no checkpoint at {folder}.", _CHOOSE)
+    try:
+        check_files(folder, (ADAPTER_CONFIG_FILE, ADAPTER_FILE))
+    except InputError as error:
+        raise InputError(error.message, _CHOOSE) from error
+
+
+def _lay_adapter(base: BaseModel, tried: Tried) -> int:
+    """Give the model its adapter and read it back: how many numbers it has."""
+    from mlx.utils import tree_flatten
+    from mlx_lm.tuner.utils import load_adapters
+
+    mx = import_mlx()
+    try:
+        load_adapters(base.model, str(tried.adapter_dir))
+        saved = mx.load(str(tried.adapter_dir / ADAPTER_FILE))
+    except Exception as error:  # mlx-lm raises many kinds for an adapter of another model
+        raise _misfit(tried, error_text(error)) from error
+    held = {
+        path: array
+        for path, array in tree_flatten(base.model.parameters())
+        if path.rpartition(".")[2] in _LEAVES and path in saved
+    }
+    bare = _bare_modules(base.model, set(map(module_path, held)))
+    if bare or held.keys() != saved.keys():
+        raise _misfit(tried, f"it has nothing for {bare[0]}" if bare else "it has other parts")
+    if not all(mx.array_equal(held[path], saved[path], equal_nan=True).item() for path in saved):
+        raise _misfit(tried, "it did not reach the model as it is in the file")
+    return sum(int(array.size) for array in saved.values())
+
+
+def _bare_modules(model: Any, loaded: set[str]) -> list[str]:
+    """Paths of modules that were given an adapter for which the file held nothing."""
+    return [
+        path for path, module in model.named_modules() if "lora_a" in module and path not in loaded
+    ]
+
+
+def _misfit(tried: Tried, why: str) -> InputError:
+    return InputError(
+        f"The adapter in {tried.adapter_dir} does not fit the model in {tried.model}: "
+        f"{why.strip().rstrip('.')}.",
+        "It must be laid on the base model that it was trained on.",
+    )

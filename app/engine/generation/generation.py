@@ -1,0 +1,248 @@
+"""A checkpoint tried: the base model and the tuned one answer the same question, token by token.
+
+They take turns on one model in memory, so that both answers grow side by side.
+"""
+
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing
+from typing import Any
+
+from app.core.errors import InputError, RunError
+from app.core.generation_events import (
+    SIDES,
+    AnswerEnded,
+    AnswerEvent,
+    AnswersCompared,
+    Chat,
+    Ending,
+    LogitsCompared,
+    Remark,
+    Sampling,
+    Side,
+    TextAdded,
+)
+from app.data.chat.embedded_tokens import token_beyond
+from app.engine.generation.adapted_model import TunedModel
+from app.engine.generation.sampling import make_sampler
+from app.engine.model.chat_prompt import NO_SYSTEM_ROLE, Prompting
+from app.engine.runtime.mlx_errors import plain_fault
+from app.engine.runtime.mlx_gateway import CACHE_LIMIT_BYTES, import_mlx
+
+PREFILL_TOKENS = 512
+"""So many tokens of a prompt are read at once; a stop takes effect in between."""
+
+ShouldStop = Callable[[], bool]
+
+
+def answer(
+    tuned: TunedModel,
+    chat: Chat,
+    sampling: Sampling,
+    sides: Sequence[Side] = SIDES,
+    should_stop: ShouldStop = lambda: False,
+) -> Iterator[AnswerEvent]:
+    """Answer `chat` on every one of `sides`; an AnswerEnded for each comes always.
+
+    With both sides, LogitsCompared comes after the first token of each, and AnswersCompared last
+    unless one was stopped. Raises InputError if the question can't be put, RunError if MLX gives
+    up. All MLX work happens in `next()`; closing the generator leaves the model as it was.
+    """
+    if problem := sampling.problem():
+        raise InputError(problem)
+    import_mlx().set_cache_limit(CACHE_LIMIT_BYTES)
+    prompting = Prompting(tuned.base.tokenizer)
+    prompting.check(chat)
+    if not prompting.takes_system(chat):
+        yield Remark(NO_SYSTEM_ROLE)
+    if tuned.end_note:
+        yield Remark(tuned.end_note)
+    prompts = {side: prompting.tokens(chat, side) for side in sides}
+    _check_tokens(tuned, prompts.values())
+    with ExitStack() as ending:
+        ending.callback(tuned.use, "tuned")
+        answers = {
+            side: ending.enter_context(closing(_Answer(tuned, side, prompt, sampling, should_stop)))
+            for side, prompt in prompts.items()
+        }
+        try:
+            yield from _in_turns(tuned, answers, should_stop)
+        except RuntimeError as error:
+            raise plain_fault(error) from error
+
+
+def _in_turns(
+    tuned: TunedModel, answers: dict[Side, "_Answer"], should_stop: ShouldStop
+) -> Iterator[AnswerEvent]:
+    live, are_compared = list(answers.values()), len(answers) < len(SIDES)
+    while live:
+        for one in tuple(live):
+            if text := one.go_on():
+                yield TextAdded(one.side, text)
+            if one.ending is not None:
+                live.remove(one)
+                yield one.ended()
+        if not are_compared and all(one.logits is not None for one in answers.values()):
+            are_compared = True
+            if found := _compare(tuned, answers["base"], answers["tuned"], should_stop):
+                yield found
+    if len(answers) == len(SIDES) and not any(a.ending == "stopped" for a in answers.values()):
+        yield compare_answers(answers["base"].tokens, answers["tuned"].tokens)
+
+
+class _Stopped(Exception):
+    """In the middle of reading a prompt."""
+
+
+class _Answer:
+    """One side's answer as far as it has come."""
+
+    def __init__(
+        self, tuned: TunedModel, side: Side, prompt: list[int], sampling: Sampling,
+        should_stop: ShouldStop,
+    ) -> None:  # fmt: skip
+        room = _room(tuned, prompt)
+        self.side, self.prompt = side, prompt
+        self.tokens: list[int] = []
+        self.ending: Ending | None = None
+        self.logits: Any = None
+        """Those that the first token was taken from; [vocabulary]."""
+        self._tuned, self._should_stop = tuned, should_stop
+        self._is_short = room is not None and room < sampling.max_tokens
+        self._ends = tuned.ends
+        self._detokenizer = tuned.base.tokenizer.detokenizer
+        self._seconds, self._drawn = 0.0, 0
+        most = min(sampling.max_tokens, room or sampling.max_tokens)
+        self._steps = self._begin(most, sampling)
+
+    def _begin(self, most: int, sampling: Sampling) -> Generator[tuple[int, Any], None, None]:
+        from mlx_lm.generate import generate_step
+        from mlx_lm.models.cache import make_prompt_cache
+
+        mx, model = import_mlx(), self._tuned.base.model
+        unread = len(self.prompt)
+
+        def remembering(tokens: Any, cache: Any) -> Any:
+            """The model; what it says after the prompt's last token is kept."""
+            nonlocal unread
+            logits = model(tokens, cache=cache)
+            unread -= tokens.shape[1]
+            if self.logits is None and unread == 0:
+                self.logits = logits[0, -1]
+            return logits
+
+        def stop_if_asked(*_: int) -> None:
+            if self._should_stop():
+                raise _Stopped
+
+        return generate_step(  # type: ignore[no-any-return]
+            mx.array(self.prompt), remembering, mx.default_stream(mx.default_device()),
+            max_tokens=most, sampler=make_sampler(sampling), prompt_cache=make_prompt_cache(model),
+            prefill_step_size=PREFILL_TOKENS, prompt_progress_callback=stop_if_asked,
+        )  # fmt: skip
+
+    def go_on(self) -> str:
+        """One token more; the text that is whole with it. Sets `ending` where there is none."""
+        if self._should_stop():
+            return self._end("stopped")
+        began = time.perf_counter()
+        self._tuned.use(self.side)
+        try:
+            token, _ = next(self._steps, (None, None))
+        except _Stopped:
+            return self._end("stopped")
+        if self._drawn:  # the first one took the prompt's time
+            self._seconds += time.perf_counter() - began
+        elif token is not None:
+            self._check_logits()
+        if token is None:
+            return self._end("context" if self._is_short else "length")
+        self._drawn += 1
+        if token in self._ends:
+            return self._end("end")
+        self.tokens.append(token)
+        self._detokenizer.add_token(token)
+        return str(self._detokenizer.last_segment)
+
+    def _check_logits(self) -> None:
+        if import_mlx().isnan(self.logits).any().item():
+            raise RunError(
+                f"The {self.side} model's logits are no numbers, so it can't answer.",
+                "Choose another checkpoint.",
+            )
+
+    def _end(self, ending: Ending) -> str:
+        self.ending = ending
+        self.close()
+        self._detokenizer.finalize()
+        return str(self._detokenizer.last_segment)
+
+    def close(self) -> None:
+        """MLX's stream is left on the thread that entered it, not where garbage is collected."""
+        self._steps.close()
+
+    def ended(self) -> AnswerEnded:
+        rate = (self._drawn - 1) / self._seconds if self._drawn > 1 else float("nan")
+        return AnswerEnded(
+            self.side, self.ending or "stopped", len(self.prompt), len(self.tokens), rate
+        )
+
+
+def _check_tokens(tuned: TunedModel, prompts: Iterable[Sequence[int]]) -> None:
+    """Raise InputError for a prompt that the model would read out of bounds."""
+    rows, tokenizer = tuned.base.limits.embedding_rows, tuned.base.tokenizer
+    for prompt in prompts:
+        if beyond := token_beyond(prompt, tokenizer, rows):
+            raise InputError(
+                f"The conversation holds {beyond}.",
+                "Ask without it, or choose the base model that this tokenizer belongs to.",
+            )
+
+
+def _room(tuned: TunedModel, prompt: Sequence[int]) -> int | None:
+    """How many tokens the model can still write after `prompt`; None if its limit isn't known."""
+    most = tuned.loaded.context_tokens
+    if most is not None and len(prompt) >= most:
+        raise InputError(
+            f"The conversation has {len(prompt):,} tokens, and this model reads at most {most:,}.",
+            "Ask something shorter, or clear the conversation.",
+        )
+    return None if most is None else most - len(prompt)
+
+
+def _compare(
+    tuned: TunedModel, base: _Answer, other: _Answer, should_stop: ShouldStop
+) -> LogitsCompared | None:
+    """Both after the tuned side's prompt; the base reads it now if its own was another one."""
+    if base.prompt != other.prompt:
+        with closing(
+            _Answer(tuned, "base", other.prompt, Sampling(max_tokens=1), should_stop)
+        ) as base:
+            base.go_on()
+    return None if base.logits is None else compare_logits(base.logits, other.logits)
+
+
+def compare_logits(base: Any, other: Any) -> LogitsCompared:
+    """Of two vectors of logits [vocabulary]."""
+    mx = import_mlx()
+    base, other = base.astype(mx.float32), other.astype(mx.float32)
+    apart = mx.where(base == other, 0.0, mx.abs(base - other))
+    log_p = other - mx.logsumexp(other)
+    log_q = base - mx.logsumexp(base)
+    is_void = (log_p == log_q) | (log_p == -mx.inf)
+    divergence = mx.where(is_void, 0.0, mx.exp(log_p) * (log_p - log_q)).sum()
+    return LogitsCompared(
+        are_equal=bool(mx.array_equal(base, other).item()),
+        largest_difference=float(apart.max().item()),
+        kl_divergence=max(0.0, float(divergence.item())),
+        have_same_first=bool((mx.argmax(base) == mx.argmax(other)).item()),
+    )
+
+
+def compare_answers(base: Sequence[int], other: Sequence[int]) -> AnswersCompared:
+    """Two answers' tokens."""
+    if base == other:
+        return AnswersCompared(are_equal=True, first_difference=None)
+    pairs = enumerate(zip(base, other, strict=False), start=1)
+    parted = next((at for at, (a, b) in pairs if a != b), min(len(base), len(other)) + 1)
+    return AnswersCompared(are_equal=False, first_difference=parted)

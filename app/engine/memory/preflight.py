@@ -1,0 +1,148 @@
+"""What a run would hold and need, before it starts: asked while the user edits its settings."""
+
+from collections.abc import Callable, Generator, Iterable, Iterator
+from dataclasses import replace
+from typing import Any
+
+from app.core.config.training_config import TrainingConfig
+from app.core.errors import AppError
+from app.core.events import Event, LogMessage, MemoryEstimated, StageChanged, TierFacts
+from app.core.system.interruption import StoppedEarly, interruptible
+from app.core.wording.memory import NO_ESTIMATE
+from app.engine.adapter.adapter import adapted_layer_count, add_adapter
+from app.engine.batches.batches import BatchShape
+from app.engine.memory.advice import Advisor
+from app.engine.memory.estimate import MemoryNeed, memory_need
+from app.engine.model.adapter_parameters import trainable
+from app.engine.model.loading import load_architecture
+from app.engine.runtime.device_memory import available_bytes
+from app.engine.runtime.mlx_gateway import compiles, import_mlx
+from app.engine.tiers.assignment import make_plan
+from app.engine.tiers.plan_facts import tier_facts
+from app.models.model_folder import folder_limits
+
+SMALL_SHARE = 0.02
+"""Of the memory: weights that are loaded before an estimate would be there."""
+FOUR_BITS = {"group_size": 64, "bits": 4}
+
+
+def preview_tiers(config: TrainingConfig) -> tuple[TierFacts, ...]:
+    """What each tier of `config` would hold, without reading weights. Raises AppError.
+
+    By importance the data decides, at the start: the counts are about right, the rest is open.
+    """
+    model = load_architecture(config.checked().model)
+    add_adapter(model, config)
+    parameters = trainable(model)
+    facts = tier_facts(make_plan(parameters, config), parameters)
+    if config.assign != "importance":
+        return facts
+    said = "roughly; your data decides"
+    return tuple(replace(fact, layers=(), description=said) for fact in facts)
+
+
+def estimate_memory(
+    config: TrainingConfig,
+    longest: int | None = None,
+    shapes: Iterable[BatchShape] = (),
+    *,
+    is_bound: bool = False,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> MemoryEstimated | None:
+    """What `config` will need, without reading weights; None for a model that can't be traced.
+
+    `shapes` are those of its batches. Where they aren't known, each example has a row of the
+    `longest` one's length, and where that isn't known either, of the limit. `is_bound` where the
+    batches may turn out smaller than the shapes. Raises AppError as loading would, and
+    StoppedEarly once `should_stop` says so.
+    """
+    model = _adapted(config.checked())
+    limit = folder_limits(config.model).row_limit(config.max_seq_length)
+    config = replace(config, max_seq_length=limit)
+    length = min(longest or limit, limit)
+    shapes = list(shapes)
+    is_bound = is_bound or (longest is None and not shapes)
+    shapes = shapes or [BatchShape((length,) * config.batch_size)]
+    available = available_bytes()
+
+    def need(changed: TrainingConfig, shape: BatchShape, four_bits: bool = False) -> MemoryNeed:
+        if should_stop():
+            raise StoppedEarly
+        is_same = changed.num_layers == config.num_layers and not four_bits
+        other = model if is_same else _adapted(changed, four_bits)
+        with interruptible:
+            return memory_need(other, changed, shape)
+
+    try:
+        # Attention grows with the square of the longest, all else with the cells.
+        largest = {max(shapes, key=lambda s: s.cells), max(shapes, key=lambda s: s.longest)}
+        needs = {shape: need(config, shape) for shape in largest}
+        shape, needed = max(needs.items(), key=lambda item: item[1].peak_bytes)
+        verdict = needed.verdict(available)
+        layers = adapted_layer_count(model, config)
+        advisor = Advisor(config, shape, layers, needed, need, available)
+        advice = () if verdict == "fits" else advisor.advice()
+    except AppError:
+        raise
+    except Exception:  # the model's own code, or an operation of it that MLX can't describe
+        return None
+    return MemoryEstimated(
+        model_bytes=needed.model_bytes,
+        adapter_bytes=needed.adapter_bytes,
+        work_bytes=needed.work_bytes,
+        cache_bytes=needed.cache_bytes,
+        peak_bytes=needed.peak_bytes,
+        available_bytes=available,
+        length=shape.size[1],
+        is_bound=is_bound,
+        verdict=verdict,
+        advice=advice,
+    )
+
+
+def memory_before(
+    config: TrainingConfig, should_stop: Callable[[], bool] = lambda: False
+) -> Iterator[Event]:
+    """A warning before anything large is loaded, if the run may not fit.
+
+    A small model is loaded in no time, and what its batches need is known soon after.
+    """
+    weights = sum(file.stat().st_size for file in config.model.glob("*.safetensors"))
+    if weights < SMALL_SHARE * available_bytes():
+        return
+    yield StageChanged("Estimating the memory")
+    estimate = estimate_memory(config, should_stop=should_stop)
+    if estimate is not None and estimate.verdict != "fits":
+        yield estimate
+
+
+def memory_of(
+    config: TrainingConfig,
+    shapes: Iterable[BatchShape],
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Generator[Event, None, None]:
+    """The estimate for batches of these shapes, or that there can be none.
+
+    On the CPU MLX keeps no more of freed memory from here on than the estimate says. Batches of
+    every length free buffers of other sizes: it would come to CACHE_LIMIT_BYTES for any model.
+    """
+    estimate = estimate_memory(config, shapes=shapes, should_stop=should_stop)
+    if estimate is not None and not compiles():
+        import_mlx().set_cache_limit(estimate.cache_bytes)
+    yield estimate or LogMessage(NO_ESTIMATE)
+
+
+def _adapted(config: TrainingConfig, four_bits: bool = False) -> Any:
+    model = load_architecture(config.model)
+    if four_bits:
+        import mlx.nn as nn
+
+        nn.quantize(model, **FOUR_BITS, class_predicate=_can_be_quantised)
+    add_adapter(model, config)
+    return model
+
+
+def _can_be_quantised(_: str, module: Any) -> bool:
+    return (
+        hasattr(module, "to_quantized") and module.weight.shape[-1] % FOUR_BITS["group_size"] == 0
+    )

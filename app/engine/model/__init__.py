@@ -1,0 +1,1 @@
+"""Base models: loading, structure, tokenizer. Knows no adapter layer and no training."""

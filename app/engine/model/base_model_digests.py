@@ -1,0 +1,151 @@
+"""Which base model a run trains on: its digests when it begins, and compared when it goes on.
+
+Large weights are hashed beside the training, in a thread that makes way for it.
+"""
+
+import os
+import sys
+import threading
+from collections.abc import Generator, Mapping
+from contextlib import closing, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from app.core.base_model import (
+    BaseModelDigests,
+    compare_digests,
+    read_digests,
+)
+from app.core.errors import AppError, InputError, RunError
+from app.core.events import Event, LogMessage
+from app.data.files.model_files import HASHED_FIRST_BYTES, ModelFiles, hashing_weights
+from app.engine.runtime.stopping import in_stage
+
+_NICENESS = 10
+_SAMPLED = (
+    "The weights of the base model were not hashed whole when this run began: of their tensors, "
+    "the blocks that were are the same."
+)
+
+
+def hashed_before_training(files: ModelFiles) -> Generator[Event, None, BaseModelDigests]:
+    """The digests of a run's base model; those of all bytes of large weights come later.
+
+    Raises InputError if a file changes meanwhile.
+    """
+    digests = files.digests
+    if digests.is_whole or digests.weights_bytes > HASHED_FIRST_BYTES:
+        return digests
+    whole = yield from in_stage("Hashing the base model", hashing_weights(files))
+    return digests.hashed_whole(whole, after_step=0)
+
+
+def check_is_same(
+    folder: Path, manifest: Mapping[str, Any], digests: BaseModelDigests
+) -> list[LogMessage]:
+    """Raise InputError if `folder` is not the base model of the run that goes on; else what is to
+    be said of it."""
+    check = compare_digests(folder, read_digests(manifest), digests)
+    if check.state == "changed":
+        raise InputError(check.message, check.hint)
+    return [LogMessage(text)] if (text := check.message or _unhashed(manifest)) else []
+
+
+def merged(manifest: Mapping[str, Any], digests: BaseModelDigests, step: int) -> BaseModelDigests:
+    """What a run that goes on after `step` keeps: what it kept before, and what is new."""
+    recorded = read_digests(manifest)
+    if recorded is None:
+        return replace(digests, after_step=step, whole_after_step=step)
+    known = replace(recorded, after_step=min(recorded.after_step, step))
+    if recorded.is_whole or not digests.is_whole:
+        return replace(known, whole_after_step=min(recorded.whole_after_step, step))
+    return replace(known, weights=digests.weights, whole_after_step=step)
+
+
+def said_of_tokens(manifest: Mapping[str, Any], tokens: str) -> list[LogMessage]:
+    """That the same texts have become other tokens, which is no reason to refuse."""
+    if manifest.get("tokens_sha256") in (None, tokens):
+        return []
+    return [
+        LogMessage(
+            "The dataset is other tokens than when this run began, though its files are the same: "
+            "another version of Nestling or of a library makes other tokens, or the run keeps "
+            "no date, and its chat template writes one. "
+            "What follows is not bit-equal to a run that never stopped.",
+            is_warning=True,
+        )
+    ]
+
+
+class WeightsHashing:
+    """Hashes weights whole while a run trains, and compares them with those it began with."""
+
+    def __init__(
+        self, files: ModelFiles, digests: BaseModelDigests, after_step: int, advice: str = ""
+    ) -> None:
+        """`digests` are those that the run keeps so far; `advice` says how to go on where the
+        weights are others."""
+        self._files, self._digests = files, digests
+        self._after_step, self._advice = after_step, advice
+        self._is_stopped = threading.Event()
+        self._sha256: dict[str, str] | None = None
+        self.problem = "The run ended before."
+        """Why there is nothing to compare, where there isn't."""
+        self._thread = threading.Thread(target=self._work, name="hashing", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    @property
+    def is_over(self) -> bool:
+        return not self._thread.is_alive()
+
+    def stop(self) -> None:
+        """Within hundredths of a second."""
+        self._is_stopped.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def result(self) -> BaseModelDigests | None:
+        """The run's digests with those of all bytes; None if there are none.
+
+        Raises RunError if the weights are not those the run began with.
+        """
+        if self._sha256 is None:
+            return None
+        found = self._files.digests.hashed_whole(self._sha256, self._after_step)
+        check = compare_digests(self._files.folder, self._digests, found)
+        if check.state == "changed":
+            raise RunError(check.message, f"{check.hint} {self._advice}".strip())
+        if self._digests.is_whole:
+            return self._digests
+        return self._digests.hashed_whole(self._sha256, self._after_step)
+
+    def _work(self) -> None:
+        _make_way()
+        try:
+            with closing(hashing_weights(self._files)) as hashing:
+                while not self._is_stopped.is_set():
+                    next(hashing)
+        except StopIteration as ended:
+            self._sha256 = ended.value
+        except AppError as error:
+            self.problem = str(error)
+
+
+def _make_way() -> None:
+    """This thread gets a core after the others."""
+    with suppress(OSError, AttributeError):
+        if sys.platform.startswith("linux"):
+            thread = threading.get_native_id()
+            os.setpriority(os.PRIO_PROCESS, thread, _NICENESS)
+        elif sys.platform == "darwin":
+            # Python names these from 3.12 on; the system reads fewer bytes at a time for them.
+            os.setpriority(os.PRIO_DARWIN_THREAD, 0, os.PRIO_DARWIN_BG)
+
+
+def _unhashed(manifest: Mapping[str, Any]) -> str:
+    recorded = read_digests(manifest)
+    is_known = recorded is not None and recorded.is_whole and not recorded.whole_after_step
+    return "" if is_known else _SAMPLED

@@ -1,0 +1,72 @@
+"""How many tokens and positions a model has embeddings for, found by watching it read some tokens.
+
+Knows no architecture: an embedding that is asked for the probe's ids is that of the tokens, and one
+that is asked for numbers that rise by one is that of learned positions. An id beyond the rows of
+either would be read from whatever lies behind them in memory.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from app.core.model_limits import ModelLimits
+from app.core.system.interruption import interruptible
+from app.engine.model.evaluation_mode import evaluating
+from app.engine.runtime.mlx_gateway import import_mlx
+
+_PROBE = (7, 3, 5, 6, 2, 4)
+"""Ids that every vocabulary has, and that are no positions."""
+
+
+def embedding_limits(model: Any) -> ModelLimits | None:
+    """The rows of the embeddings that `model` asked; None where none was seen to be asked.
+
+    The model's output is never computed.
+    """
+    mx = import_mlx()
+    try:
+        with _asked(model) as asked, evaluating(model), interruptible:
+            model(mx.array([_PROBE], mx.int32))
+            found = [(rows, ids.reshape(-1).tolist()) for rows, ids in asked]
+    except Exception:  # an architecture's own code, called as it was not written to be
+        return None
+    tokens = [rows for rows, ids in found if ids == list(_PROBE)]
+    positions = [rows - ids[0] for rows, ids in found if _is_rising(ids)]
+    if not tokens:
+        return None
+    return ModelLimits(embedding_rows=min(tokens), position_rows=min(positions, default=None))
+
+
+def _is_rising(ids: list[Any]) -> bool:
+    return len(ids) == len(_PROBE) and ids == list(range(ids[0], ids[0] + len(ids)))
+
+
+@contextmanager
+def _asked(model: Any) -> Iterator[list[tuple[int, Any]]]:
+    """Inside, each embedding's rows and the ids that it is asked for."""
+    import mlx.nn as nn
+
+    asked: list[tuple[int, Any]] = []
+    embeddings = {
+        id(module): module  # once, though it may stand at two places
+        for module in model.modules()
+        if isinstance(module, nn.Embedding | nn.QuantizedEmbedding)
+    }
+    kinds = {number: type(module) for number, module in embeddings.items()}
+    try:
+        for module in embeddings.values():
+            module.__class__ = _watching(type(module), asked)
+        yield asked
+    finally:
+        for number, module in embeddings.items():
+            module.__class__ = kinds[number]
+
+
+def _watching(kind: Any, asked: list[tuple[int, Any]]) -> Any:
+    """A subclass whose instances note their rows and the ids that they are called with."""
+
+    def call(module: Any, ids: Any) -> Any:
+        asked.append((int(module.weight.shape[0]), ids))
+        return kind.__call__(module, ids)
+
+    return type(kind.__name__, (kind,), {"__call__": call})

@@ -1,0 +1,54 @@
+"""Which tokens end an answer: those that mlx-lm knows, and the one that a template writes."""
+
+from pathlib import Path
+from typing import Any
+
+from app.data.chat.embedded_tokens import token_text
+from app.data.files.file_states import FileStates
+from app.data.files.model_files import tokenizer_states
+from app.engine.model.chat_prompt import Prompting
+from app.models.model_folder import folder_end_tokens
+
+
+def known_ends(folder: Path, tokenizer: Any) -> frozenset[int]:
+    """The tokens at which `mlx_lm.generate` stops: the tokenizer's, and those of the folder's
+    generation_config.json or config.json."""
+    ends = getattr(tokenizer, "eos_token_ids", None)
+    ends = [ends] if isinstance(ends, int) else ends or ()
+    return folder_end_tokens(folder) | frozenset(ends)
+
+
+def all_ends(folder: Path, tokenizer: Any) -> frozenset[int]:
+    """The same, and the token with which the chat template ends a reply: training teaches it."""
+    turn_end = _turn_end(folder, tokenizer)
+    return known_ends(folder, tokenizer) | ({turn_end} if turn_end is not None else set())
+
+
+def end_token_note(folder: Path, tokenizer: Any) -> str:
+    """That only Nestling stops where the template ends a reply; empty where mlx-lm does too."""
+    turn_end = _turn_end(folder, tokenizer)
+    if turn_end is None or turn_end in (known := known_ends(folder, tokenizer)):
+        return ""
+    names = ", ".join(f"{token_text(token, tokenizer)!r}" for token in sorted(known)) or "none"
+    return (
+        f"This model's chat template ends a reply with {token_text(turn_end, tokenizer)!r} (id "
+        f"{turn_end}), which its folder does not name as an end token (it names {names}): Nestling "
+        f"stops there, mlx_lm.generate does not. Add {turn_end} to eos_token_id in "
+        "generation_config.json."
+    )
+
+
+def _turn_end(folder: Path, tokenizer: Any) -> int | None:
+    """The token with which the chat template ends a reply. Found once as long as the folder's files
+    stay: rendering starts a process, which takes a quarter of a second."""
+    template = getattr(tokenizer, "chat_template", None)
+    key = (folder, str(template), tokenizer_states(folder))
+    if key not in _turn_ends:
+        while len(_turn_ends) >= _MOST_KEPT:
+            del _turn_ends[next(iter(_turn_ends))]
+        _turn_ends[key] = Prompting(tokenizer).turn_end()
+    return _turn_ends[key]
+
+
+_MOST_KEPT = 16
+_turn_ends: dict[tuple[Path, str, FileStates], int | None] = {}

@@ -1,0 +1,99 @@
+"""A model as a quick trial needs it: few layers of each kind, in float32, and unchanged afterwards.
+
+What a model's code makes of an example shows in two layers of a kind as it does in all; and in
+bfloat16 rounding would hide what is wrong.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from app.core.system.interruption import interruptible
+from app.engine.model.module_paths import layers_of, module_at
+from app.engine.model.traced_layers import layer_kinds, layers_replaced, passed_through
+from app.engine.runtime.mlx_gateway import import_mlx
+
+OF_A_KIND = 2
+MOST_WIDE_BYTES = 4 * 1024**3
+"""Of weights in float32; where a trial needs more, it keeps the model's own numbers."""
+
+
+@contextmanager
+def few_layers_in_float32(model: Any) -> Iterator[int]:
+    """Inside, only some layers of `model` compute; yields how many.
+
+    All of them do where the model's code can't go without some.
+    """
+    with unchanged(model), ExitStack() as stack:
+        count = _skip_layers(model, stack)
+        _widen(model)
+        yield count
+
+
+@contextmanager
+def unchanged(model: Any) -> Iterator[None]:
+    """Whatever is put into the model's modules inside, by its own code too, is gone afterwards."""
+    held = [(module, dict(module), dict(vars(module))) for _, module in model.named_modules()]
+    try:
+        yield
+    finally:
+        for module, items, attributes in held:
+            dict.clear(module)
+            dict.update(module, items)
+            vars(module).clear()
+            vars(module).update(attributes)
+
+
+def _skip_layers(model: Any, stack: ExitStack) -> int:
+    path = layers_of(model)
+    count = len(model.layers)
+    if path is None:
+        return count
+    layers = module_at(model, path)
+    kept = {index for kind in _kinds(model, path) for index in kind[-OF_A_KIND:]}
+    skipped = {i: passed_through(layer) for i, layer in enumerate(layers) if i not in kept}
+    mx = import_mlx()
+    try:
+        with layers_replaced(model, path, skipped), interruptible:
+            model(mx.zeros((1, 4), mx.int32))
+    except Exception:  # an architecture's own code, called as it was not written to be
+        return count
+    stack.enter_context(layers_replaced(model, path, skipped))
+    return count - len(skipped)
+
+
+def _kinds(model: Any, path: str) -> list[list[int]]:
+    """Layers that are built alike and told to do the same: not one with a window, one without."""
+    layers = module_at(model, path)
+    kinds: dict[object, list[int]] = {}
+    for number, alike in enumerate(layer_kinds(model, path)):
+        for index in alike:
+            kinds.setdefault((number, _switches(layers[index])), []).append(index)
+    return list(kinds.values())
+
+
+def _switches(layer: Any) -> tuple[object, ...]:
+    return tuple(
+        (path, name, value)
+        for path, module in layer.named_modules()
+        for name, value in vars(module).items()
+        if isinstance(value, bool | str)
+    )
+
+
+def _widen(model: Any) -> None:
+    mx = import_mlx()
+    from mlx.utils import tree_flatten, tree_unflatten
+
+    narrow = {
+        path: array
+        for path, array in tree_flatten(model.parameters())
+        if array.dtype in (mx.bfloat16, mx.float16)
+    }
+    # Wide layers compute in float32 even between narrow embeddings, which may be larger than they.
+    start = f"{layers_of(model)}."
+    for some in (narrow, {path: array for path, array in narrow.items() if path.startswith(start)}):
+        if sum(array.size * 4 for array in some.values()) <= MOST_WIDE_BYTES:
+            wide = [(path, array.astype(mx.float32)) for path, array in some.items()]
+            model.update(tree_unflatten(wide))
+            return

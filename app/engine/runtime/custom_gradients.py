@@ -1,0 +1,56 @@
+"""Functions with a gradient of their own, which a thread that traces differentiates as they stand.
+
+The switch is the thread's own: a run that computes beside a trace keeps its gradients.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from app.engine.runtime.mlx_gateway import import_mlx
+
+
+def custom_function(function: Callable[..., Any]) -> Any:
+    """`mx.custom_function(function)`; in a thread inside `tracing`, `function` itself
+    with a `vjp` that is ignored."""
+    if _thread.is_tracing:
+        return _Plain(function)
+    return import_mlx().custom_function(function)
+
+
+@contextmanager
+def tracing() -> Iterator[None]:
+    """Inside, `custom_function` makes plain functions in this thread: `mx.export_function` can't
+    export a gradient of their own."""
+    before = _thread.is_tracing
+    _thread.is_tracing = True
+    try:
+        yield
+    finally:
+        _thread.is_tracing = before
+
+
+def is_tracing() -> bool:
+    """Whether this thread is inside `tracing`."""
+    return _thread.is_tracing
+
+
+class _Thread(threading.local):
+    is_tracing = False
+
+
+_thread = _Thread()
+
+
+class _Plain:
+    """Stands in for `mx.custom_function`: calls the function and drops its gradient."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+
+    def __call__(self, *args: Any) -> Any:
+        return self._function(*args)
+
+    def vjp(self, gradient: Callable[..., Any]) -> Callable[..., Any]:
+        return gradient

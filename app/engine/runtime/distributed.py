@@ -1,0 +1,140 @@
+"""Several processes, mostly on several machines, that train one model together.
+
+`mlx.launch` starts the same command on each and tells it its rank; MLX's own ring carries the sums.
+Each takes its rows of every batch, all hold the same weights, and the first alone keeps the run.
+"""
+
+import hashlib
+import itertools
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from app.core.errors import InputError, RunError
+from app.core.text.foreign_errors import error_text
+from app.engine.batches.batches import Batch
+from app.engine.runtime.mlx_gateway import import_mlx, set_random_key
+
+RANK_VARIABLE = "MLX_RANK"
+
+
+@dataclass(frozen=True)
+class Machines:
+    """This process among those of the run."""
+
+    rank: int = 0
+    count: int = 1
+
+    @property
+    def is_first(self) -> bool:
+        return self.rank == 0
+
+    def share(self, batch: Batch) -> Batch:
+        """The examples of a batch that are this machine's: as many, and about as much to do."""
+        if self.count == 1:
+            return batch
+        # Dealt there and back: they come the longest first.
+        turn = [*range(self.count), *reversed(range(self.count))]
+        examples = range(len(batch.places) or len(batch.tokens))
+        return batch.part([i for i in examples if turn[i % len(turn)] == self.rank])
+
+    def in_turn(self, batches: Iterable[Batch], count: int) -> Iterator[tuple[Batch | None, float]]:
+        """Those of `count` batches that are this machine's, whole, and the share done after each.
+
+        All machines take as many turns, so that they can agree on something after each; where the
+        batches don't come out even, the last turn of some is None.
+        """
+        own = itertools.islice(batches, self.rank, None, self.count)
+        turns = -(-count // self.count)
+        for turn in range(1, turns + 1):
+            yield next(own, None), turn / turns
+
+    def summed(self, loss: Any, gradients: Mapping[int, Any]) -> tuple[Any, dict[int, Any]]:
+        """Loss and each tier's gradient, a vector, summed over all machines in one message."""
+        if self.count == 1:
+            return loss, dict(gradients)
+        mx = import_mlx()
+        arrays = [loss.reshape(1), *gradients.values()]
+        ends = list(itertools.accumulate(array.size for array in arrays))[:-1]
+        total, *vectors = mx.distributed.all_sum(mx.concatenate(arrays)).split(ends)
+        return total.squeeze(), dict(zip(gradients, vectors, strict=True))
+
+    def total(self, *numbers: float) -> tuple[float, ...]:
+        """Each number summed over all machines."""
+        if self.count == 1:
+            return numbers
+        mx = import_mlx()
+        return tuple(mx.distributed.all_sum(mx.array(numbers, mx.float32)).tolist())
+
+    def any_says(self, *words: bool) -> tuple[bool, ...]:
+        """Of each word whether it is true on at least one machine: the same answers on all."""
+        return tuple(count > 0 for count in self.total(*map(float, words)))
+
+    def agree_on(self, text: str) -> bool:
+        """Whether `text` is the same on all machines; every one gets the same answer."""
+        if self.count == 1:
+            return True
+        mx = import_mlx()
+        digest = int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
+        found = mx.distributed.all_gather(mx.array([digest], mx.int32)).tolist()
+        return len(set(found)) == 1
+
+    def check_alike(self, what: Mapping[str, str]) -> None:
+        """Raise InputError on every machine if one of these texts differs between them."""
+        for name, text in what.items():
+            if not self.agree_on(text):
+                raise InputError(
+                    f"The machines can't train together: {name} is not the same on all of them.",
+                    "Copy the same files to each, and start again.",
+                )
+
+    @contextmanager
+    def own_random_numbers(self) -> Iterator[None]:
+        """Inside, dropout differs from that of the other machines; afterwards all agree again."""
+        if self.count == 1:
+            yield
+            return
+        random = import_mlx().random
+        here, following = random.split(random.state[0])
+        set_random_key(*random.split(here, self.count)[self.rank].tolist())
+        try:
+            yield
+        finally:
+            set_random_key(*following.tolist())
+
+
+ALONE = Machines()
+"""One process, as nearly always."""
+
+
+def join_machines(batch_size: int) -> Machines:
+    """The machines that `mlx.launch` started together; this one alone without it.
+
+    Waits for the others. Raises AppError if they can't be reached or can't share a batch.
+    """
+    if is_alone():
+        return ALONE
+    mx = import_mlx()
+    try:
+        group = mx.distributed.init(strict=True)
+    except RuntimeError as error:
+        raise RunError(f"The other machines can't be reached: {error_text(error)}.") from error
+    machines = Machines(group.rank(), group.size())
+    if batch_size % machines.count:
+        raise InputError(
+            f"A batch of {batch_size} rows can't be shared evenly by {machines.count} machines.",
+            f"Use a batch size of {machines.count}, {2 * machines.count}, ….",
+        )
+    return machines
+
+
+def is_alone() -> bool:
+    """Whether this process is no part of a run on several machines."""
+    return RANK_VARIABLE not in os.environ
+
+
+def is_first_machine() -> bool:
+    """Whether this process reports the run; asked before MLX is loaded."""
+    return os.environ.get(RANK_VARIABLE, "0") == "0"

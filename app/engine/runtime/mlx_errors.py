@@ -1,0 +1,60 @@
+"""What MLX and an architecture's own code raise, in words a user can act on."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from app.core.errors import TRY_AGAIN, AppError, InputError, RunError
+from app.core.text.foreign_errors import error_text
+
+NO_ADAPTER = "can't carry an adapter"
+NO_GRADIENTS = "can't compute gradients"
+
+_SAYINGS = (
+    (
+        ("[ring]",),
+        "The connection to another machine was lost.",
+        f"Check that all of them are there, {TRY_AGAIN}.",
+    ),
+    (
+        ("Impacting Interactivity", "ErrorTimeout", "GPU Timeout"),
+        "macOS stopped the computation because one step kept the screen's GPU too long.",
+        f"Use a smaller batch or a lower limit for the longest example, {TRY_AGAIN}.",
+    ),
+    (
+        ("[GatherMM",),
+        "On a processor MLX computes a mixture of experts in float32 only, and this model's "
+        "weights are in another format.",
+        "Convert the model with mlx_lm.convert and --dtype float32 or -q, or train on a Mac's GPU.",
+    ),
+    (
+        ("[malloc", "metal::malloc", "Insufficient Memory", "out of memory"),
+        "The computer ran out of memory for this run.",
+        "Use a smaller batch, a lower limit for the longest example, or a smaller model.",
+    ),
+)
+
+
+def plain_fault(error: RuntimeError) -> RunError:
+    """The RunError for a RuntimeError that MLX raised; unknown ones keep MLX's own text."""
+    text = str(error)
+    for marks, message, hint in _SAYINGS:
+        if any(mark.lower() in text.lower() for mark in marks):
+            return RunError(message, hint)
+    return RunError(f"MLX failed: {error_text(error)}.")
+
+
+@contextmanager
+def plain_model_faults(cannot: str) -> Iterator[None]:
+    """What an architecture's own code raises inside, as one sentence; MLX's faults pass.
+
+    `cannot` is what the model can't do then: NO_ADAPTER or NO_GRADIENTS.
+    """
+    try:
+        yield
+    except (AppError, RuntimeError, MemoryError):
+        raise
+    except (Exception, SystemExit) as error:
+        raise InputError(
+            f"This model {cannot} with mlx-lm's code for it: {error_text(error)}.",
+            "Choose another base model.",
+        ) from error

@@ -1,0 +1,1 @@
+"""Tiers: the plan, the optimizer that follows it, and the rules of its updates."""

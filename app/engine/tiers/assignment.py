@@ -1,0 +1,162 @@
+"""How parameters come to their tiers: by depth, module, rank, importance, or by patterns.
+
+A module's `lora_a` and `lora_b` always go together; only the rank cuts them, at the same place.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from app.core.config.tier_patterns import first_fit, parse_patterns
+from app.core.config.training_config import TrainingConfig
+from app.core.errors import InputError
+from app.engine.model.adapter_parameters import is_cut_by_rank, layer_index, module_path, rank_axis
+from app.engine.tiers.plan import Slot, TierPlan, adapted_layers
+
+Activity = Mapping[str, float]
+"""Module path → how strongly the user's data pulls at it; see calibration.py."""
+
+
+def make_plan(
+    parameters: Mapping[str, Any], config: TrainingConfig, activity: Activity | None = None
+) -> TierPlan:
+    """Sort `parameters` (dotted path → array) into the config's tiers.
+
+    `activity` is what assignment by importance goes by. Raises InputError that names a tier which
+    would hold nothing, or a parameter that would have no tier.
+    """
+    if config.assign == "rank":
+        plan = TierPlan(config.tiers, _by_rank(parameters, config))
+    else:
+        plan = TierPlan.of_wholes(config.tiers, _wholes(parameters, config, activity))
+    for tier, slots in enumerate(plan.of_tier):
+        if not slots:
+            raise InputError(f"Tier {tier} would hold no parameters: {_why_empty(plan, config)}")
+    plan.check(parameters)
+    return plan
+
+
+def is_attention(module: str) -> bool:
+    return any("attn" in part or "attention" in part for part in module.split("."))
+
+
+def kind(module: str) -> str:
+    """What a module is called in every layer: "q_proj"."""
+    return module.rpartition(".")[2]
+
+
+def even_groups(order: Sequence[str], sizes: Mapping[str, int], count: int) -> dict[str, int]:
+    """Cut `order` into `count` contiguous groups of about equal size: name → group.
+
+    No group is empty unless there are fewer names than groups.
+    """
+    total, taken, group, is_empty = sum(sizes[name] for name in order), 0, 0, True
+    groups = {}
+    for place, name in enumerate(order):
+        groups_left = count - 1 - group
+        is_full = (taken + sizes[name] / 2) * count > total * (group + 1)
+        is_needed_later = len(order) - place <= groups_left
+        if groups_left and not is_empty and (is_full or is_needed_later):
+            group, is_empty = group + 1, True
+        groups[name], is_empty = group, False
+        taken += sizes[name]
+    return groups
+
+
+def _wholes(
+    parameters: Mapping[str, Any], config: TrainingConfig, activity: Activity | None
+) -> dict[str, int]:
+    sizes: dict[str, int] = {}
+    for path, array in parameters.items():
+        sizes[module_path(path)] = sizes.get(module_path(path), 0) + array.size
+    match config.assign:
+        case "module":
+            tier_of = _by_module(sizes, config)
+        case "importance":
+            tier_of = _by_importance(sizes, config, activity or {})
+        case "manual":
+            tier_of = _by_pattern(sizes, config)
+        case _:
+            tier_of = _by_depth(sizes, config)
+    return {path: tier_of[module_path(path)] for path in parameters}
+
+
+def _by_depth(sizes: Mapping[str, int], config: TrainingConfig) -> dict[str, int]:
+    """Contiguous blocks of layers, as equal as can be; the fast end gets tier 0."""
+    layers = adapted_layers(f"{module}." for module in sizes)
+    order = list(reversed(layers)) if config.fast_end == "top" else list(layers)
+    count = len(config.tiers)
+    tier_of_layer = {layer: place * count // len(order) for place, layer in enumerate(order)}
+
+    def tier(module: str) -> int:
+        index = layer_index(f"{module}.")
+        # What stands outside the layers (an embedding) changes every prediction: it goes slowest.
+        return count - 1 if index is None else tier_of_layer[index]
+
+    return {module: tier(module) for module in sizes}
+
+
+def _by_module(sizes: Mapping[str, int], config: TrainingConfig) -> dict[str, int]:
+    """Attention apart from the rest; with more than two tiers, kinds of modules in that order."""
+    is_fast: Callable[[str], bool] = (
+        is_attention if config.fast_end == "top" else lambda module: not is_attention(module)
+    )
+    if len(config.tiers) <= 2:
+        last = len(config.tiers) - 1
+        return {module: 0 if is_fast(module) else last for module in sizes}
+    of_kind: dict[str, int] = {}
+    for module in sorted(sizes, key=is_fast, reverse=True):
+        of_kind[kind(module)] = of_kind.get(kind(module), 0) + sizes[module]
+    tier_of_kind = even_groups(list(of_kind), of_kind, len(config.tiers))
+    return {module: tier_of_kind[kind(module)] for module in sizes}
+
+
+def _by_importance(
+    sizes: Mapping[str, int], config: TrainingConfig, activity: Activity
+) -> dict[str, int]:
+    """The most active modules fastest, or slowest with `fast_end="bottom"`."""
+    sign = -1 if config.fast_end == "top" else 1
+    order = sorted(sizes, key=lambda module: sign * activity.get(module, 0.0))
+    return even_groups(order, sizes, len(config.tiers))
+
+
+def _by_pattern(sizes: Mapping[str, int], config: TrainingConfig) -> dict[str, int]:
+    patterns = parse_patterns(config.tier_patterns, len(config.tiers))
+    tier_of = {module: first_fit(patterns, module) for module in sizes}
+    for module, tier in tier_of.items():
+        if tier is None:
+            raise InputError(f"No tier pattern fits {module}.", "End the list with *=TIER.")
+    return {module: tier for module, tier in tier_of.items() if tier is not None}
+
+
+def _by_rank(parameters: Mapping[str, Any], config: TrainingConfig) -> tuple[Slot, ...]:
+    """Within every module, contiguous slices of the rank, tier 0 the first."""
+    slots: list[Slot] = []
+    count = len(config.tiers)
+    for path, array in parameters.items():
+        if not is_cut_by_rank(path):
+            # Shared by all slices, it would change what the slow ones hold: it goes with them.
+            slots.append(Slot(path, count - 1))
+            continue
+        rank = array.shape[rank_axis(path, array.ndim)]
+        if rank < count:
+            raise InputError(
+                f"Rank {rank} can't be cut into {count} tiers.", "Raise the rank or remove a tier."
+            )
+        edges = [tier * rank // count for tier in range(count + 1)]
+        slots += [Slot(path, tier, edges[tier], edges[tier + 1]) for tier in range(count)]
+    return tuple(slots)
+
+
+def _why_empty(plan: TierPlan, config: TrainingConfig) -> str:
+    count = len(config.tiers)
+    match config.assign:
+        case "depth":
+            layers = len(adapted_layers(plan.of_path))
+            plural = "s" if layers != 1 else ""
+            return f"{count} tiers can't share {layers} adapted layer{plural}. Remove a tier."
+        case "manual":
+            return "no pattern puts a module there. Change the patterns or remove the tier."
+        case "importance":
+            return f"there are fewer modules than {count} tiers. Remove a tier."
+        case _:
+            return "this model has no such modules. Remove the tier."

@@ -1,0 +1,209 @@
+"""TieredAdamW: AdamW in which every tier accumulates its gradients and fires at its own period.
+
+After the idea of the Continuum Memory System in Behrouz et al., "Nested Learning" (NeurIPS 2025):
+level l takes up, every C(l) steps, the errors accumulated since. With all periods 1 it equals
+MLX's `AdamW(bias_correction=True)` bit for bit.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from app.core.config.training_config import TierConfig
+from app.engine.runtime.mlx_gateway import compiles, import_mlx
+from app.engine.tiers.plan import TierPlan
+from app.engine.tiers.update_rules import UpdateRules
+
+Arrays = dict[str, Any]
+"""Dotted path → `mx.array`."""
+
+Gradients = dict[int, Any]
+"""Tier → the gradient of all its numbers, a float32 vector in the order of `TierPlan.gathered`."""
+
+Pull = Callable[[int, Any, Any], Any]
+"""(tier, its numbers after AdamW, its learning rate) → the numbers pulled back to an anchor."""
+
+
+@dataclass(frozen=True)
+class OptimizerState:
+    """Everything TieredAdamW remembers between steps, as arrays on the device, by tier."""
+
+    m: list[Any]
+    """Per tier: the first moment, a float32 vector in the order of `TierPlan.gathered`."""
+    v: list[Any]
+    """Second moment, likewise."""
+    pending: list[Any]
+    """Running mean of the gradients a tier has not applied yet, likewise."""
+    fired_counts: list[Any]
+    """Per tier: how often it fired, a scalar array."""
+    pending_counts: list[Any]
+    """Per tier: how many gradients its running mean holds, a scalar array."""
+
+    def tree(self) -> list[list[Any]]:
+        """All arrays in a fixed nesting, for `mx.compile` and `mx.eval`."""
+        return [self.m, self.v, self.pending, self.fired_counts, self.pending_counts]
+
+    def named(self) -> Arrays:
+        """The arrays by kind and tier, as a checkpoint names them."""
+        return {
+            f"{kind.name}/{tier}": array
+            for kind in fields(self)
+            for tier, array in enumerate(getattr(self, kind.name))
+        }
+
+    def copy(self) -> "OptimizerState":
+        """A state whose lists can be filled anew; the arrays are shared."""
+        return OptimizerState(*map(list, self.tree()))
+
+
+@dataclass(frozen=True)
+class OptimizerStep:
+    """What one step gives back."""
+
+    moved: Arrays
+    """The parameters of which a tier that was due holds a part, whole."""
+    vectors: dict[int, Any]
+    """Of each tier that was due, all its numbers after the step, as `moved` has them."""
+    state: OptimizerState
+    norm: Any
+    """The gradient's L2 norm over all tiers, before clipping."""
+    is_finite: Any
+    """False if the step is void."""
+    pulls: dict[int, Any]
+    """Of each tier that was due, how far the anchor pulled it back: an L2 norm. Empty without."""
+
+
+@dataclass(frozen=True)
+class TieredAdamW:
+    """A pure function from gradients, parameters and state to new parameters and state."""
+
+    plan: TierPlan
+    betas: tuple[float, float] = (0.9, 0.999)
+    eps: float = 1e-8
+    weight_decay: float = 0.01
+    max_norm: float = 1.0
+    """Clip the gradient's L2 norm over all tiers, before the accumulators; 0 turns it off."""
+    skip_pending: bool = False
+    """Drop the gradients of tiers that are not due, instead of accumulating them.
+
+    A tier's own `pending` wins. Dropped gradients need not be given, and where they are not, the
+    norm is that of the others.
+    """
+
+    def init(self, parameters: Mapping[str, Any]) -> OptimizerState:
+        """The state before the first step: zeros, as many as `parameters` has numbers."""
+        mx = import_mlx()
+        tiers = range(len(self.plan.tiers))
+        sizes = [self.plan.gathered(tier, parameters).size for tier in tiers]
+        return OptimizerState(
+            m=[mx.zeros(size) for size in sizes],
+            v=[mx.zeros(size) for size in sizes],
+            pending=[mx.zeros(size) for size in sizes],
+            fired_counts=[mx.array(0, mx.uint32) for _ in tiers],
+            pending_counts=[mx.array(0, mx.uint32) for _ in tiers],
+        )
+
+    def step(
+        self,
+        gradients: Gradients,
+        parameters: Mapping[str, Any],
+        held: Sequence[Any],
+        state: OptimizerState,
+        due: Sequence[int],
+        learning_rate: Any,
+        loss: Any,
+        tokens: Any = 1.0,
+        pull: Pull | None = None,
+    ) -> OptimizerStep:
+        """One optimizer step on `parameters`; `held` is the vector of each tier, read from them.
+
+        `gradients`, a vector of each tier that is `taught`, are sums over `tokens`;
+        `learning_rate` (before tier factors) and `loss` are scalar arrays. `pull` follows
+        AdamW's update of a tier. If the loss or the gradient is not finite the step is void: every
+        array comes back as it was.
+        """
+        mx = import_mlx()
+        means = {tier: gradient / tokens for tier, gradient in gradients.items()}
+        norm = self._norm(means, parameters)
+        is_finite = mx.isfinite(norm) & mx.isfinite(loss)
+
+        def unless_void(new: Any, old: Any) -> Any:
+            return mx.where(is_finite, new, old)
+
+        after, vectors, pulls = state.copy(), dict[int, Any](), dict[int, Any]()
+        for tier in self.taught(due):
+            is_due = tier in due
+            count, pending = state.pending_counts[tier], state.pending[tier]
+            mean = pending + (self._clipped(means[tier], norm) - pending) / (count + 1)
+            left, left_count = (mx.zeros_like(mean), 0) if is_due else (mean, count + 1)
+            after.pending[tier] = unless_void(left, pending)
+            after.pending_counts[tier] = unless_void(left_count, count).astype(count.dtype)
+            if not is_due:
+                continue
+            fired = state.fired_counts[tier] + 1
+            after.fired_counts[tier] = unless_void(fired, state.fired_counts[tier])
+            rate = learning_rate * self.plan.tiers[tier].learning_rate_factor
+            old, m, v = held[tier], state.m[tier], state.v[tier]
+            new, new_m, new_v = self._adamw(old, mean, m, v, fired, rate)
+            if pull is not None:
+                updated, new = new, pull(tier, new, rate)
+                pulls[tier] = unless_void(mx.linalg.norm(new - updated), 0.0)
+            vectors[tier] = unless_void(new, old)
+            after.m[tier], after.v[tier] = unless_void(new_m, m), unless_void(new_v, v)
+        moved = self.plan.scattered(vectors, parameters)
+        return OptimizerStep(moved, vectors, after, norm, is_finite, pulls)
+
+    def rules(self) -> UpdateRules:
+        """The update that these settings ask for, for an audit without a configuration."""
+        tiers = self.plan.tiers
+        return UpdateRules(
+            periods=tuple(tier.period for tier in tiers),
+            factors=tuple(tier.learning_rate_factor for tier in tiers),
+            skips=tuple(map(self._skips, tiers)),
+            weight_decay=self.weight_decay,
+            max_norm=self.max_norm,
+        )
+
+    def taught(self, due: Sequence[int]) -> tuple[int, ...]:
+        """The tiers whose gradients a step needs: all but those that would drop them."""
+        return tuple(
+            tier
+            for tier, settings in enumerate(self.plan.tiers)
+            if tier in due or not self._skips(settings)
+        )
+
+    def _skips(self, tier: TierConfig) -> bool:
+        return self.skip_pending if tier.pending is None else tier.pending == "skip"
+
+    def _norm(self, means: Mapping[int, Any], parameters: Mapping[str, Any]) -> Any:
+        """The L2 norm of all gradients given."""
+        mx = import_mlx()
+        parts = list(means.values())
+        if not compiles():
+            # Parameter by parameter, as `mlx.optimizers.clip_grad_norm` adds up, so that equal
+            # means bit-equal. A GPU would pay for it with two kernels a parameter.
+            nothing = {path: mx.zeros_like(array) for path, array in parameters.items()}
+            whole = self.plan.scattered(means, nothing)
+            parts = [whole[path] for path in self.plan.of_path if path in whole]
+        return mx.sqrt(sum((mx.sum(mx.square(part)) for part in parts), start=mx.array(0.0)))
+
+    def _clipped(self, mean: Any, norm: Any) -> Any:
+        if self.max_norm == 0:
+            return mean
+        return mean * import_mlx().minimum(self.max_norm / (norm + 1e-6), 1.0)
+
+    def _adamw(
+        self, parameter: Any, gradient: Any, m: Any, v: Any, fired: Any, rate: Any
+    ) -> tuple[Any, Any, Any]:
+        """AdamW with decoupled decay and bias correction by the tier's own count of firings.
+
+        The order of operations is that of `mlx.optimizers.AdamW`, so that equal means bit-equal.
+        """
+        mx = import_mlx()
+        b1, b2 = self.betas
+        decayed = parameter * (1 - rate * self.weight_decay)
+        m = b1 * m + (1 - b1) * gradient
+        v = b2 * v + (1 - b2) * mx.square(gradient)
+        numerator = (rate / (1 - b1**fired)) * m
+        denominator = mx.sqrt(v) * mx.rsqrt(1 - b2**fired) + self.eps
+        return decayed - numerator / denominator, m, v

@@ -1,0 +1,78 @@
+"""What a tier plan holds, in numbers and in words for people."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from app.core.events import TierFacts
+from app.engine.model.adapter_parameters import layer_index, module_path
+from app.engine.tiers.assignment import is_attention, kind
+from app.engine.tiers.plan import Slot, TierPlan, adapted_layers
+
+MAX_KINDS_NAMED = 4
+
+
+def tier_facts(plan: TierPlan, parameters: Mapping[str, Any]) -> tuple[TierFacts, ...]:
+    """Counts read from the arrays themselves, for every tier of the plan."""
+    return tuple(
+        TierFacts(
+            period=tier.period,
+            learning_rate_factor=tier.learning_rate_factor,
+            parameters=sum(slot.of(parameters[slot.path]).size for slot in slots),
+            layers=adapted_layers(slot.path for slot in slots),
+            description=_describe(plan, slots),
+        )
+        for tier, slots in zip(plan.tiers, plan.of_tier, strict=True)
+    )
+
+
+def _describe(plan: TierPlan, slots: Sequence[Slot]) -> str:
+    everything = _modules(plan.slots)
+    modules = _modules(slots)
+    layers, kinds = _layers(modules), {kind(module) for module in modules}
+    if layers == (None,):
+        return "outside the layers"
+    block = [m for m in everything if layer_index(f"{m}.") in layers and kind(m) in kinds]
+    if len(block) > len(modules):
+        return f"{len(modules)} modules in {_span(layers)}"
+    return _ranks(slots) + _kinds(modules, everything) + _span(layers)
+
+
+def _ranks(slots: Sequence[Slot]) -> str:
+    """ "ranks 1–4 of ", where every slot that is cut is cut alike."""
+    cuts = {(slot.start, slot.stop) for slot in slots if slot.start is not None}
+    if len(cuts) != 1:
+        return ""
+    start, stop = cuts.pop()
+    first = (start or 0) + 1
+    return f"rank {first} of " if first == stop else f"ranks {first}–{stop} of "
+
+
+def _kinds(modules: Sequence[str], everything: Sequence[str]) -> str:
+    """Which modules of their layers these are: "" for all, or "attention of "."""
+    kinds = list(dict.fromkeys(kind(module) for module in modules))
+    all_kinds = {kind(module): is_attention(module) for module in everything}
+    if len(kinds) == len(all_kinds):
+        return ""
+    for is_wanted, words in ((True, "attention of "), (False, "all but attention of ")):
+        if set(kinds) == {name for name, attention in all_kinds.items() if attention == is_wanted}:
+            return words
+    if len(kinds) > MAX_KINDS_NAMED:
+        return f"{len(kinds)} kinds of modules of "
+    return ", ".join(kinds) + " of "
+
+
+def _modules(slots: Sequence[Slot]) -> list[str]:
+    return list(dict.fromkeys(module_path(slot.path) for slot in slots))
+
+
+def _layers(modules: Sequence[str]) -> tuple[int | None, ...]:
+    return tuple(dict.fromkeys(layer_index(f"{module}.") for module in modules))
+
+
+def _span(layers: Sequence[int | None]) -> str:
+    inside = sorted(layer for layer in layers if layer is not None)
+    if len(inside) == 1:
+        return f"layer {inside[0]}"
+    if inside[-1] - inside[0] == len(inside) - 1:
+        return f"layers {inside[0]}–{inside[-1]}"
+    return f"{len(inside)} layers between {inside[0]} and {inside[-1]}"

@@ -1,0 +1,135 @@
+"""The update that a run's configuration asks for, as plain numbers and float64 arithmetic.
+
+Shares no code with the tier plan, the schedules and the optimizer: a fault in one of them shows as
+a difference from what is worked out here.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from app.core.config.training_config import TrainingConfig
+
+BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
+Array = np.ndarray[Any, np.dtype[np.float64]]
+
+
+@dataclass(frozen=True)
+class UpdateRules:
+    """Of every tier: when it is due, and by which rate, decay and clipping it moves."""
+
+    periods: tuple[int, ...]
+    factors: tuple[float, ...]
+    """Each tier's learning-rate factor."""
+    skips: tuple[bool, ...]
+    """Whether a tier drops the gradients of steps at which it is not due."""
+    weight_decay: float
+    max_norm: float
+    pull: float = 0.0
+    """The lasting clock's strength; 0 where the run has no anchor."""
+    slow_every: int = 0
+    """Steps from one lesson of the slow clock to the next; 0 where there are none."""
+    slow_weight: float = 0.0
+    rate: Callable[[int], float] | None = None
+    """The learning rate of a step (1-based), before the tiers' factors; None where the caller
+    sets the rate of each step by itself."""
+    rate_tolerance: float = 0.0
+
+    @classmethod
+    def from_config(cls, config: TrainingConfig, *, has_anchor: bool = False) -> "UpdateRules":
+        return cls(
+            periods=tuple(tier.period for tier in config.tiers),
+            factors=tuple(tier.learning_rate_factor for tier in config.tiers),
+            skips=tuple((tier.pending or config.pending) == "skip" for tier in config.tiers),
+            weight_decay=config.weight_decay,
+            max_norm=config.max_norm,
+            pull=config.lasting_pull if has_anchor else 0.0,
+            slow_every=config.slow_every,
+            slow_weight=config.slow_weight,
+            rate=lambda step: _scheduled_rate(config, step),
+            rate_tolerance=1e-6 * config.learning_rate,
+        )
+
+    def due(self, step: int) -> tuple[int, ...]:
+        """The tiers whose period divides `step`."""
+        return tuple(k for k, period in enumerate(self.periods) if not step % period)
+
+    def with_gradients(self, step: int) -> tuple[int, ...]:
+        """The tiers that take a gradient at `step`: the due ones and those that accumulate."""
+        return tuple(
+            k for k, skip in enumerate(self.skips) if not (skip and step % self.periods[k])
+        )
+
+    def has_lesson(self, step: int) -> bool:
+        return bool(self.slow_every) and not step % self.slow_every
+
+    def clipping(self, norm: float) -> float:
+        """The factor on gradients whose L2 norm over all tiers is `norm`."""
+        return min(1.0, self.max_norm / (norm + 1e-6)) if self.max_norm else 1.0
+
+
+@dataclass
+class AdamWState:
+    """One tier's optimizer state for some of its numbers, in float64."""
+
+    m: Array
+    v: Array
+    pending: Array
+    """Mean of the gradients not yet applied."""
+    fired: int = 0
+    pending_count: int = 0
+
+    @classmethod
+    def zeros(cls, size: int) -> "AdamWState":
+        return cls(np.zeros(size), np.zeros(size), np.zeros(size))
+
+    def accumulate(self, gradient: Array) -> None:
+        self.pending_count += 1
+        self.pending = self.pending + (gradient - self.pending) / self.pending_count
+
+    def fire(self, values: Array, rate: float, weight_decay: float) -> Array:
+        """`values` after an AdamW step with bias correction (Loshchilov and Hutter, 2019)."""
+        self.fired += 1
+        self.m = BETA_1 * self.m + (1 - BETA_1) * self.pending
+        self.v = BETA_2 * self.v + (1 - BETA_2) * self.pending**2
+        self.pending, self.pending_count = np.zeros_like(self.pending), 0
+        mean = self.m / (1 - BETA_1**self.fired)
+        deviation = np.sqrt(self.v / (1 - BETA_2**self.fired))
+        return values - rate * weight_decay * values - rate * mean / (deviation + EPSILON)
+
+
+@dataclass(frozen=True)
+class SampledAnchor:
+    """Where some of a tier's numbers are tied to, and how stiffly, in float64."""
+
+    center: Array
+    stiffness: Array
+
+    def pull(self, values: Array, firmness: float) -> Array:
+        """How far each of `values` is pulled, where a stiffness of 1 has this `firmness`."""
+        share: Array = firmness * self.stiffness / (1 + firmness * self.stiffness)
+        return share * (self.center - values)
+
+
+def largest_update(fired: int) -> float:
+    """The most that AdamW's `fired`-th update can move a number, over its learning rate.
+
+    By the Cauchy-Schwarz inequality, with r = β1²/β2: |m| = (1 − β1) |Σ β1ⁱ gᵢ| is at most
+    (1 − β1) √(Σ β2ⁱ gᵢ²) √(Σ rⁱ) = (1 − β1) √(v / (1 − β2)) √((1 − rᵗ) / (1 − r)); then both bias
+    corrections. 1 at the first update, 7.3 in the long run.
+    """
+    ratio = BETA_1**2 / BETA_2
+    most = (1 - BETA_1) * math.sqrt((1 - ratio**fired) / (1 - ratio) / (1 - BETA_2))
+    return most * math.sqrt(1 - BETA_2**fired) / (1 - BETA_1**fired)
+
+
+def _scheduled_rate(config: TrainingConfig, step: int) -> float:
+    peak, warmup = config.learning_rate, config.warmup_steps
+    if step <= warmup:
+        return peak * step / warmup
+    share = min(1.0, (step - 1 - warmup) / max(1, config.steps - warmup))
+    falls_to = {"constant": 1.0, "linear": 1 - share, "cosine": math.cos(math.pi / 2 * share) ** 2}
+    return peak * falls_to[config.schedule]

@@ -1,0 +1,1 @@
+"""The run: its setup, its loop, its steps, its checkpoints."""

@@ -1,0 +1,65 @@
+"""Which shapes a run's batches will have, told from rows that are tokens already.
+
+Computes nothing with the model, so that it can be asked while settings are edited.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from app.core.config.training_config import TrainingConfig
+from app.core.errors import RunError
+from app.data.tokens.store_files import TokenStore, reopen_store
+from app.data.training_set.training_data import MixedFiles, rows_from_stores
+from app.engine.batches.batches import BatchShape
+from app.engine.execution.batch_layout import Batching, fastest_batching
+from app.engine.training.setup import data_settings
+from app.models.model_folder import folder_limits
+
+
+@dataclass(frozen=True)
+class StoredRows:
+    """The datasets of a run, whose rows are in token stores."""
+
+    datasets: tuple[MixedFiles, ...]
+    """The one that the others are mixed into first; shares are the configuration's."""
+    folders: tuple[tuple[Path, Path], ...]
+    """Each file with its store's folder."""
+
+
+@dataclass(frozen=True)
+class LikelyShapes:
+    shapes: tuple[BatchShape, ...]
+    is_bound: bool
+    """Examples may share rows, which takes less; whether the model bears it, only a run tries."""
+
+
+def likely_shapes(
+    config: TrainingConfig, stored: StoredRows, was_packed: bool | None
+) -> LikelyShapes:
+    """As a run of `config` would have them; `was_packed`: what the last one on this model did,
+    if that is known.
+
+    Raises InputError where the run would, RunError if a store is gone.
+    """
+    stores = {path: _opened(folder) for path, folder in stored.folders}
+    shares = (1.0, *(mixed.share for mixed in config.mix))
+    datasets = [
+        replace(one, share=share) for one, share in zip(stored.datasets, shares, strict=True)
+    ]
+    rows = rows_from_stores(datasets, stores, data_settings(config, folder_limits(config.model)))
+    fastest = fastest_batching(config.batch_size)
+    batching = fastest if was_packed else replace(fastest, is_packed=False)
+    views = [part.valid for part in rows.parts if len(part.valid)]
+    shapes = list(batching.training(rows).shapes)
+    shapes += [shape for view in views for shape in batching.batches(view).shapes]
+    return LikelyShapes(tuple(shapes), is_bound=_is_open(fastest, was_packed))
+
+
+def _is_open(fastest: Batching, was_packed: bool | None) -> bool:
+    return fastest.is_packed and was_packed is None
+
+
+def _opened(folder: Path) -> TokenStore:
+    if (store := reopen_store(folder)) is None:
+        raise RunError("The rows that were turned into tokens are gone or damaged.")
+    return store

@@ -1,0 +1,290 @@
+"""Checkpoints: an adapter that mlx-lm loads as it is, and beside it what a run needs to go on.
+
+A checkpoint folder is complete or absent: it is written aside, flushed to the disk and renamed.
+"""
+
+import hashlib
+import itertools
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from app.core.errors import InputError, VerificationError
+from app.core.files.atomic_files import plain_disk_errors, write_json_atomic
+from app.core.files.folders import PRIVATE_FOLDER, folder_written_aside
+from app.core.files.untrusted_files import copy_regular, create_file, open_regular
+from app.core.system.compute_environment import Computer, read_computer
+from app.core.text.foreign_errors import error_text
+from app.engine.runtime.mlx_gateway import computed_by, import_mlx
+from app.engine.tiers.optimizer import Arrays, OptimizerState
+from app.engine.tiers.plan import TierPlan
+from app.library.reading.checkpoint_list import (
+    checkpoint_folders,
+    not_own,
+    step_of,
+)
+from app.library.run.checkpoint_state import ANOTHER_RUNS, is_whole, not_own_words, read_state
+from app.library.run.layout import (
+    ADAPTER_CONFIG_FILE,
+    ADAPTER_FILE,
+    ADAPTER_FILES,
+    CHECKPOINT_FILES,
+    CHECKPOINTS,
+    METRICS_FILES,
+    OPTIMIZER_FILE,
+    STATE_FILE,
+    STIFFNESS_FILE,
+    checkpoint_name,
+)
+from app.library.run.manifest import digest_of
+
+FORMAT = 2
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run had come. The data order needs no place here: seed and step decide it."""
+
+    step: int = 0
+    trained_tokens: int = 0
+    void_steps: int = 0
+    """Void steps in a row, up to here."""
+    void_steps_in_all: int = 0
+    best_val_loss: float | None = None
+    best_step: int | None = None
+    """The step of that validation; 0 is the base model, of which there is no checkpoint."""
+    evals_since_best: int = 0
+    random_state: tuple[int, int] = (0, 0)
+    """MLX's random key on the training thread."""
+    metrics_bytes: int = 0
+    """Length of the steps file when the checkpoint was made."""
+    plan_digest: str = ""
+    """Of the tier plan, which decides what each number of the optimizer's state belongs to."""
+    settings_digest: str = ""
+    """Of what decides the run's numbers, as its manifest has it; older checkpoints have none."""
+    run: str = ""
+    """The run's identity; older checkpoints have none."""
+    is_validation_due: bool = False
+    """The validation after this step was cut off: a run that goes on makes it first."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint read back; its arrays are evaluated."""
+
+    folder: Path
+    size_bytes: int
+    adapter: Arrays
+    state: OptimizerState
+    progress: Progress
+    computed_by: Computer | None = None
+    """Older checkpoints don't say."""
+
+    def check_fits(self, parameters: Mapping[str, Any], plan: TierPlan) -> None:
+        """Raise InputError unless this belongs to an adapter with `parameters` and to `plan`."""
+        sizes = [plan.gathered(tier, parameters).size for tier in range(len(plan.tiers))]
+        parts = (self.state.m, self.state.v, self.state.pending)
+        fits = _shapes(self.adapter) == _shapes(parameters)
+        fits = fits and all([vector.size for vector in part] == sizes for part in parts)
+        if not fits or self.progress.plan_digest != plan.digest():
+            raise _unreadable(self.folder, "it belongs to another adapter or tier plan")
+
+
+def _shapes(arrays: Mapping[str, Any]) -> dict[str, Any]:
+    return {path: array.shape for path, array in arrays.items()}
+
+
+def checkpoint_folder(run_dir: Path, step: int) -> Path:
+    return run_dir / CHECKPOINTS / checkpoint_name(step)
+
+
+def last_checkpoint(run_dir: Path) -> Path:
+    """The folder of the checkpoint with the highest step. Raises InputError if there is none.
+
+    A copy of one under a later step's name is none; another run's is refused when it is loaded.
+    """
+    folders = checkpoint_folders(run_dir)
+    others = not_own(run_dir, folders)
+    folders = [f for f in folders if others.get(f, ANOTHER_RUNS) == ANOTHER_RUNS]
+    if not folders:
+        raise InputError(f"The run in {run_dir} has no checkpoint to resume from.")
+    return folders[-1]
+
+
+def named_checkpoint(run_dir: Path, name: str) -> Path:
+    """The folder of the checkpoint `name`. Raises InputError that lists those there are."""
+    folders = {folder.name: folder for folder in checkpoint_folders(run_dir)}
+    if name not in folders:
+        known = f"It has {', '.join(folders)}." if folders else "It has none."
+        raise InputError(f"The run in {run_dir} has no checkpoint {name!r}.", known)
+    return folders[name]
+
+
+def set_later_aside(run_dir: Path, step: int) -> Path | None:
+    """Move those after `step` to a folder of their own, if there are any: nothing is lost when a
+    run goes on from an earlier one and makes them again. Returns that folder."""
+    later = [folder for folder in checkpoint_folders(run_dir) if step_of(folder) > step]
+    if not later:
+        return None
+    aside = next(
+        folder
+        for number in itertools.count(1)
+        if not (folder := run_dir / CHECKPOINTS / f"set-aside-{number}").exists()
+    )
+    with plain_disk_errors(aside):
+        aside.mkdir(PRIVATE_FOLDER)
+        for name in METRICS_FILES:
+            if (run_dir / name).exists():
+                copy_regular(run_dir / name, aside / name)
+        for folder in later:
+            folder.rename(aside / folder.name)
+    return aside
+
+
+def save_adapter(
+    folder: Path,
+    adapter: Mapping[str, Any],
+    adapter_config: Mapping[str, Any],
+    stiffness: Mapping[str, Any] | None,
+) -> None:
+    """Write `folder` as mlx-lm reads an adapter, its stiffness beside it. Raises AppError."""
+    arrays = {ADAPTER_FILE: adapter} | ({STIFFNESS_FILE: stiffness} if stiffness else {})
+    with folder_written_aside(folder, (*ADAPTER_FILES, STIFFNESS_FILE)) as aside:
+        write_json_atomic(aside / ADAPTER_CONFIG_FILE, adapter_config)
+        _save_all(aside, arrays)
+
+
+def save_checkpoint(
+    folder: Path,
+    adapter: Mapping[str, Any],
+    adapter_config: Mapping[str, Any],
+    state: OptimizerState,
+    stiffness: Mapping[str, Any],
+    progress: Progress,
+) -> int:
+    """Write `folder`, which must not exist; returns its size in bytes. Raises AppError."""
+    with folder_written_aside(folder, CHECKPOINT_FILES) as aside:
+        write_json_atomic(aside / ADAPTER_CONFIG_FILE, adapter_config)
+        arrays = {ADAPTER_FILE: adapter, OPTIMIZER_FILE: state.named(), STIFFNESS_FILE: stiffness}
+        _save_all(aside, arrays)
+        digests = {file.name: _digest(file) for file in sorted(aside.iterdir())}
+        done = asdict(progress) | {"random_state": list(progress.random_state)}
+        said = {
+            "format": FORMAT,
+            "sha256": digests,
+            "progress": done,
+            "computed_by": asdict(computed_by()),
+        }
+        write_json_atomic(aside / STATE_FILE, said | {"own_sha256": digest_of(said)})
+    return _size(folder)
+
+
+def load_checkpoint(folder: Path) -> Checkpoint:
+    """A checkpoint whose every byte is the one written. Raises InputError naming what is not."""
+    mx = import_mlx()
+    with _plain_damage(folder):
+        said = _checked_state(folder)
+        progress = said["progress"]
+        if step_of(folder) >= 0 and (other := not_own(folder.parent.parent, [folder])):
+            raise _unreadable(folder, f"it {not_own_words(other[folder])}")
+        adapter = mx.load(str(folder / ADAPTER_FILE))
+        state = _unflatten(mx.load(str(folder / OPTIMIZER_FILE)))
+        mx.eval(adapter, state.tree())
+        return Checkpoint(
+            folder,
+            _size(folder),
+            adapter,
+            state,
+            Progress(**progress | {"random_state": tuple(progress["random_state"])}),
+            read_computer(said.get("computed_by")),
+        )
+
+
+def check_files(folder: Path, names: Collection[str]) -> None:
+    """Raise InputError unless these files of a checkpoint are the ones written."""
+    with _plain_damage(folder):
+        _checked_state(folder, names)
+
+
+def _checked_state(folder: Path, names: Collection[str] | None = None) -> dict[str, Any]:
+    """What the checkpoint's state file says, once all files, or those of `names`, are as it has
+    them."""
+    values = read_state(folder)
+    if values["format"] != FORMAT:
+        raise _unreadable(folder, "it was made by another version of Nestling")
+    if not is_whole(values):
+        raise _unreadable(folder, f"{STATE_FILE} is not as it was written")
+    digests = values["sha256"]
+    for name in digests if names is None else names:
+        if _digest(folder / name) != digests[name]:
+            raise _unreadable(folder, f"{name} is not as it was written")
+    return values
+
+
+@contextmanager
+def _plain_damage(folder: Path) -> Iterator[None]:
+    """What reading a damaged checkpoint raises, as InputError."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise _unreadable(folder, f"{Path(error.filename).name} is missing") from error
+    except OSError as error:
+        name = Path(error.filename or folder).name
+        raise _unreadable(folder, f"{name} can't be read: {error.strerror or error}") from error
+    except (ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
+        reason = f"{STATE_FILE} or its arrays are damaged ({error_text(error)})"
+        raise _unreadable(folder, reason) from error
+
+
+def _unreadable(folder: Path, why: str) -> InputError:
+    earlier = [other.name for other in checkpoint_folders(folder.parent.parent) if other < folder]
+    hint = f"Go on from the one before it: {earlier[-1]}." if earlier else ""
+    return InputError(f"The checkpoint {folder} can't be used: {why}.", hint)
+
+
+def _size(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.iterdir())
+
+
+def _digest(path: Path) -> str:
+    with open_regular(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _save_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
+    # Through a Python file, because a full disk then says so as an OSError.
+    with create_file(path) as file:
+        import_mlx().save_safetensors(file, dict(arrays))
+
+
+def _save_all(folder: Path, arrays: Mapping[str, Mapping[str, Any]]) -> None:
+    """Write files by name, and read them back. Raises VerificationError where they differ."""
+    for name, content in arrays.items():
+        _save_arrays(folder / name, content)
+    for name, content in arrays.items():
+        if not same_arrays(import_mlx().load(str(folder / name)), content):
+            raise VerificationError(f"What was read back from {folder} is not what the run holds.")
+
+
+def read_arrays(folder: Path) -> tuple[Arrays, Arrays]:
+    """The adapter and the optimizer's state as they stand in a checkpoint's files."""
+    mx = import_mlx()
+    return mx.load(str(folder / ADAPTER_FILE)), mx.load(str(folder / OPTIMIZER_FILE))
+
+
+def same_arrays(found: Mapping[str, Any], arrays: Mapping[str, Any]) -> bool:
+    """Whether the arrays have the same names and are equal bit for bit."""
+    mx = import_mlx()
+    return found.keys() == arrays.keys() and all(
+        mx.array_equal(found[name], array, equal_nan=True).item() for name, array in arrays.items()
+    )
+
+
+def _unflatten(flat: Arrays) -> OptimizerState:
+    kinds = [f.name for f in fields(OptimizerState)]
+    if len(flat) % len(kinds):
+        raise ValueError(f"{OPTIMIZER_FILE} holds {len(flat)} arrays")
+    tiers = range(len(flat) // len(kinds))
+    return OptimizerState(*([flat[f"{kind}/{tier}"] for tier in tiers] for kind in kinds))

@@ -1,0 +1,130 @@
+"""Gradients of batches and of lessons, by tier, in functions that are compiled once a shape."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from app.engine.adapter.bare_model import BareModel
+from app.engine.adapter.flat_adapter import AdapterInput
+from app.engine.batches.batches import Batch
+from app.engine.clocks.divergence import summed_divergence
+from app.engine.clocks.slow import Lesson
+from app.engine.execution.fast_paths import FastPaths, Objective, gradient_function
+from app.engine.execution.losses import loss_inputs, summed_loss
+from app.engine.runtime.distributed import Machines
+from app.engine.runtime.mlx_gateway import compiled, import_mlx
+from app.engine.runtime.run_ahead_limit import MemoryBound
+from app.engine.tiers.optimizer import Arrays, Gradients
+from app.engine.tiers.plan import TierPlan
+
+Vectors = Sequence[Any]
+"""Each tier's numbers as the model holds them, in one float32 vector."""
+
+
+class BatchGradients:
+    """Of one model with its adapter, on this machine and the others. Lives on the MLX thread."""
+
+    def __init__(self, model: Any, plan: TierPlan, fast: FastPaths, machines: Machines) -> None:
+        self._model, self._plan, self._fast, self._machines = model, plan, fast, machines
+        self._input = AdapterInput(model, plan)
+        self._divergence = partial(summed_divergence, BareModel(model))
+        self._bound = MemoryBound()
+        self._functions: dict[tuple[Any, ...], Callable[..., Any]] = {}
+
+    def trace(self, held: Vectors, batch: Batch) -> None:
+        """Compile for this batch's shape now.
+
+        If layers are recomputed, later steps hold little more than this batch, or another one that
+        was traced, is seen to need.
+        """
+        own = self._machines.share(batch)
+        self._trace(held, own, summed_loss)
+        if self._fast.recomputes_layers:
+            with self._bound.measuring():  # not the first time, which also makes what stays
+                self._trace(held, own, summed_loss)
+
+    def trace_lesson(self, held: Vectors, batch: Batch) -> None:
+        """Compile for a lesson's shape now."""
+        self._trace(held, batch, self._divergence)
+
+    def summed(
+        self, held: Vectors, batches: Sequence[Batch], tiers: tuple[int, ...]
+    ) -> tuple[Any, Gradients]:
+        """Loss and gradients summed, not averaged, over the trained tokens of all machines."""
+        with self._machines.own_random_numbers(), self._bound.kept():
+            loss, gradients = self._own_sum(held, batches, tiers)
+        return self._machines.summed(loss, gradients)
+
+    def of_lesson(self, held: Vectors, batch: Batch, tiers: tuple[int, ...]) -> Lesson:
+        """The divergence from the base, summed over a lesson's trained tokens.
+
+        Every machine computes all of it, as a lesson may have fewer rows than there are machines;
+        the mean of theirs is what all of them take.
+        """
+        with self._bound.kept():
+            divergence, found = self._of_batch(held, batch, tiers, self._divergence)
+            gradients = {tier: self._input.gradient(tier, found) for tier in tiers}
+        divergence, gradients = self._machines.summed(divergence, gradients)
+        if (count := self._machines.count) > 1:
+            divergence = divergence / count
+            gradients = {tier: gradient / count for tier, gradient in gradients.items()}
+        return Lesson(divergence, gradients, batch.trained_tokens)
+
+    def _trace(self, held: Vectors, batch: Batch, objective: Objective) -> None:
+        every = tuple(range(len(self._plan.tiers)))
+        import_mlx().eval(self._of_batch(held, batch, every, objective))
+
+    def _own_sum(
+        self, held: Vectors, batches: Sequence[Batch], tiers: tuple[int, ...]
+    ) -> tuple[Any, Gradients]:
+        """Of this machine's share."""
+        mx = import_mlx()
+        loss: Any = None
+        total: Gradients = {}
+        for batch in map(self._machines.share, batches):
+            batch_loss, found = self._of_batch(held, batch, tiers, summed_loss)
+            # Before anything asks for them together: the backward pass gives gradients layer by
+            # layer, and each layer's activations are to be gone before the next one's come.
+            mx.async_eval(batch_loss, found)
+            gradients = {tier: self._input.gradient(tier, found) for tier in tiers}
+            if loss is None:
+                loss, total = batch_loss, gradients
+            else:
+                loss += batch_loss
+                total = {tier: total[tier] + gradients[tier] for tier in total}
+            if len(batches) > 1:
+                mx.eval(loss, total)  # one micro-batch's activations at a time
+        return loss, total
+
+    def _of_batch(
+        self, held: Vectors, batch: Batch, tiers: tuple[int, ...], objective: Objective
+    ) -> tuple[Any, Arrays]:
+        """By parameter, summed; compiled for the batch's shape the first time."""
+        # Packed rows of one length may hold examples of other lengths: not one function.
+        key = (tiers, batch.read_lengths, objective)
+        if key not in self._functions:
+            random = import_mlx().random.state
+            self._functions[key] = compiled(
+                self._function(*key), inputs=[self._model.state, random], outputs=[random]
+            )
+        inputs = loss_inputs(batch, self._paths_of(objective).head)
+        return self._functions[key](held, *inputs)  # type: ignore[no-any-return]
+
+    def _function(
+        self, tiers: tuple[int, ...], packed_lengths: tuple[int, ...], objective: Objective
+    ) -> Callable[..., Any]:
+        """Loss and gradients of some tiers; the backward pass ends at the lowest of them.
+
+        What is made here is kept in `self` and must not hold it: the model would stay in memory
+        after the run, until Python's collector came by.
+        """
+        paths = [path for tier in tiers for path in self._plan.paths(tier)]
+        return gradient_function(
+            self._model, self._paths_of(objective), self._input, paths, packed_lengths, objective
+        )
+
+    def _paths_of(self, objective: Objective) -> FastPaths:
+        if objective is summed_loss or self._fast.has_split_divergence:
+            return self._fast
+        return replace(self._fast, head=None)

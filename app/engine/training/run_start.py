@@ -1,0 +1,107 @@
+"""The first moments of a run: its training step, and the event that says what it is."""
+
+from pathlib import Path
+
+from app.core.config.training_config import TrainingConfig
+from app.core.errors import VerificationError
+from app.core.events import ClockFacts, LogMessage, RunStarted
+from app.engine.clocks.anchor import anchor_of
+from app.engine.model.adapter_parameters import trainable, write_parameters
+from app.engine.model.lm_head import Head
+from app.engine.runtime.distributed import Machines
+from app.engine.runtime.mlx_gateway import device_name
+from app.engine.tiers.optimizer import TieredAdamW
+from app.engine.tiers.plan import TierPlan, adapted_layers
+from app.engine.tiers.plan_facts import tier_facts
+from app.engine.tiers.update_rules import UpdateRules
+from app.engine.training.checkpoints import Checkpoint, read_arrays, same_arrays
+from app.engine.training.setup import Prepared
+from app.engine.training.step import TrainingStep
+from app.library.reading.checkpoint_list import step_of
+from app.library.run.run_folder import run_name
+
+
+def run_started(config: TrainingConfig, prepared: Prepared, run_dir: Path, done: int) -> RunStarted:
+    parameters = trainable(prepared.base.model)
+    return RunStarted(
+        run_dir=run_dir,
+        name=run_name(config),
+        model=str(config.model),
+        steps=config.steps,
+        base_parameters=prepared.base.parameters,
+        trainable_parameters=sum(p.size for p in parameters.values()),
+        tiers=tier_facts(prepared.plan, parameters),
+        adapted_layers=adapted_layers(parameters),
+        train_examples=prepared.train_examples,
+        valid_examples=prepared.valid_examples,
+        steps_per_epoch=-(-len(prepared.train) // config.gradient_accumulation),
+        device=device_name(),
+        clocks=_clocks(config, prepared),
+        done=done,
+    )
+
+
+def _clocks(config: TrainingConfig, prepared: Prepared) -> ClockFacts:
+    has_anchor = bool(prepared.stiffness and config.lasting_pull)
+    slow = prepared.slow
+    return ClockFacts(
+        slow_every=slow.every if slow else 0,
+        slow_weight=slow.weight if slow else 0.0,
+        slow_texts=slow.texts if slow else 0,
+        lasting_pull=config.lasting_pull if has_anchor else 0.0,
+    )
+
+
+def training_step(
+    config: TrainingConfig,
+    prepared: Prepared,
+    start: Checkpoint | None,
+    machines: Machines,
+) -> TrainingStep:
+    """The step of a run from its start, or from the checkpoint `start`."""
+    model = prepared.base.model
+    # The adapter as its seed made it, also in a resumed run: drift is measured from here.
+    origin = trainable(model)
+    optimizer = TieredAdamW(
+        prepared.plan,
+        weight_decay=config.weight_decay,
+        max_norm=config.max_norm,
+        skip_pending=config.pending == "skip",
+    )
+    state = optimizer.init(origin)
+    if start is not None:
+        write_parameters(model, start.adapter)
+        state = start.state
+    model.train()
+    anchor = anchor_of(prepared.plan, origin, prepared.stiffness, config.lasting_pull)
+    return TrainingStep(
+        model, optimizer, state, origin, machines=machines, fast=prepared.fast,
+        rules=UpdateRules.from_config(config, has_anchor=anchor is not None),
+        anchor=anchor, stiffness=prepared.stiffness, slow=prepared.slow,
+    )  # fmt: skip
+
+
+def check_restored(start: Checkpoint, step: TrainingStep, plan: TierPlan) -> None:
+    """Raise VerificationError unless a resumed run holds what its checkpoint's files hold.
+
+    They are read again here, so that a fault in loading or in restoring them shows.
+    """
+    adapter, optimizer = read_arrays(start.folder)
+    if not same_arrays(adapter, step.parameters()) or not same_arrays(
+        optimizer, step.state.named()
+    ):
+        raise VerificationError(f"The run does not hold what {start.folder} holds.")
+    progress = start.progress
+    counts = [int(count.item()) for count in step.state.fired_counts]
+    due = [progress.step // tier.period for tier in plan.tiers]
+    is_counted = progress.void_steps_in_all or counts == due
+    if progress.step != step_of(start.folder) or not is_counted:
+        raise VerificationError(f"{start.folder} is not of step {progress.step} of this run.")
+
+
+def head_message(head: Head | None) -> LogMessage:
+    """Where the loss of this run is computed."""
+    if head is None:
+        return LogMessage("The model's head was not found: the loss is computed from all logits.")
+    also = " and the last layer's feed-forward part are" if head.positionwise else " is"
+    return LogMessage(f"The loss{also} computed where a token is trained, and nowhere else.")

@@ -1,0 +1,362 @@
+"""Everything a run needs before its first step: model, adapter, plan, batches, questions.
+
+Where rows become tokens while it trains, also what it needs once they are.
+"""
+
+import sys
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from app.core.column_mapping import parse_columns
+from app.core.config.training_config import TrainingConfig
+from app.core.errors import InputError, RunError
+from app.core.events import Event, LogMessage, StageChanged
+from app.core.model_limits import ModelLimits
+from app.data.chat.template_day import run_note, with_day
+from app.data.files.dataset_files import DatasetFiles, find_files
+from app.data.tokenizing.store import RowSettings
+from app.data.tokens.digest import tokens_digest
+from app.data.tokens.rows import TokenView
+from app.data.training_set.early_data import opening_early
+from app.data.training_set.early_rows import EARLY_ROWS
+from app.data.training_set.mixed_parts import DatasetPart
+from app.data.training_set.training_data import (
+    DataSettings,
+    LaterRows,
+    MixedFiles,
+    TrainingData,
+    opening_data,
+)
+from app.engine.adapter.adapter import add_adapter
+from app.engine.adapter.starting_weights import digest_of_weights, lay_weights, read_stiffness
+from app.engine.audit.comparison import Taken, compared_with_own_code
+from app.engine.batches.batches import BatchShape
+from app.engine.batches.dated_rows import template_day
+from app.engine.batches.training_batches import TrainingBatches
+from app.engine.clocks.slow import SlowClock, opening_slow_clock
+from app.engine.evaluation.forgetting_meter import RetentionTexts, opening_retention_texts
+from app.engine.evaluation.question_sets import QuestionSet, reading_question_sets
+from app.engine.evaluation.validation_sample import (
+    SampleSizes,
+    ValidationSet,
+    sample_note,
+    validation_sets,
+)
+from app.engine.execution.batch_layout import Batching, choosing_batching
+from app.engine.execution.fast_paths import FastPaths
+from app.engine.model.adapter_parameters import trainable
+from app.engine.model.end_tokens import end_token_note
+from app.engine.model.lm_head import Head, find_head, vocabulary_of
+from app.engine.model.loading import BaseModel, loading_base_model
+from app.engine.runtime.distributed import is_alone
+from app.engine.runtime.mlx_gateway import import_mlx
+from app.engine.runtime.stopping import in_stage, trying_template
+from app.engine.tiers.assignment import make_plan
+from app.engine.tiers.optimizer import Arrays
+from app.engine.tiers.plan import TierPlan, plan_from_data
+from app.engine.training.gradient_importance import measuring_activity
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A run, ready for its first step."""
+
+    base: BaseModel
+    fast: FastPaths
+    plan: TierPlan
+    batching: Batching
+    train: TrainingBatches
+    train_examples: int
+    valid: tuple[ValidationSet, ...]
+    """One for each dataset that has rows to validate on."""
+    valid_examples: int
+    questions: tuple[QuestionSet, ...]
+    fingerprints: dict[str, str]
+    """Path → SHA-256 of the files that the rows were read from."""
+    tokens_sha256: str
+    """As of `token_digest.tokens_digest`."""
+    template_day: date | None = None
+    """That the chat template writes into rows and questions; None where it asks for no date."""
+    parts: tuple[DatasetPart, ...] = ()
+    """The datasets, if several are mixed."""
+    start_sha256: str = ""
+    """Of the adapter that the run starts from; empty for one that its seed makes."""
+    stiffness: Arrays | None = None
+    """How stiffly that adapter's numbers are tied, by path; None where that is not known."""
+    slow: SlowClock | None = None
+    retention: RetentionTexts | None = None
+    later: LaterRows | None = None
+    """Rows that are no tokens yet; the numbers of examples are those of rows until they are."""
+
+    @property
+    def question_fingerprints(self) -> dict[str, str]:
+        return {path: sha for one in self.questions for path, sha in one.fingerprints.items()}
+
+    @property
+    def stiffness_sha256(self) -> str:
+        return digest_of_weights(self.stiffness) if self.stiffness else ""
+
+    @property
+    def head(self) -> Head | None:
+        return self.fast.head
+
+    @property
+    def shapes(self) -> tuple[BatchShape, ...]:
+        """Of all batches; with a likely one for rows that are no tokens yet."""
+        sets = [batches for one in self.valid for batches in (one.batches, one.last_batches)]
+        shapes = [*self.train.shapes, *(shape for one in sets for shape in one.shapes)]
+        shapes += self.slow.shapes if self.slow else ()
+        shapes += self.retention.shapes if self.retention else ()
+        if self.later:
+            largest = max(self.train.shapes, key=lambda shape: shape.cells)
+            shapes.append(largest.with_longest(self.later.longest))
+        return tuple(dict.fromkeys(shapes))
+
+
+_OTHER_ORDER = (
+    "This run began with an older Nestling, which put examples into other batches: from here on "
+    "their order is not what it would have been."
+)
+
+
+def _early_rows(saved: Mapping[str, object] | None) -> int:
+    """About how many rows the first epoch begins with, of a run that begins or goes on."""
+    if saved is None:
+        return EARLY_ROWS
+    batching = saved.get("batching")
+    return int(batching.get("early_rows", 0)) if isinstance(batching, Mapping) else 0
+
+
+def _had_another_order(batching: Any, is_mixed: bool) -> bool:
+    """Whether the run that goes on began with a version that put examples into other batches."""
+    return batching is None or (is_mixed and "is_evenly_mixed" not in batching)
+
+
+def prepare(
+    config: TrainingConfig,
+    saved: Mapping[str, object] | None = None,
+    after_loading: Callable[[], None] = lambda: None,
+    start: Path | None = None,
+) -> Generator[Event, None, Prepared]:
+    """Load, check and sort everything, reporting each stage. Raises AppError on bad input.
+
+    `saved` is the manifest of a run that goes on: its plan and its batches are followed.
+    `start` is the folder of an adapter whose weights the run starts from; the config has its
+    settings already. `after_loading` is called once the base model is in memory, and may refuse it.
+    Yields after each small part of the work, so that it can be closed there.
+    """
+    data = config.data
+    if data is None:
+        raise InputError("No dataset is chosen.", "Give a file, or a folder with a train file.")
+    files = find_files(data, config.valid)
+    mixed = [
+        MixedFiles(find_files(more.data), more.share, parse_columns(more.map))
+        for more in config.mix
+    ]
+    yield StageChanged("Loading the model")
+    base = yield from in_stage("Loading the model", loading_base_model(config.model))
+    after_loading()
+    left_out = add_adapter(base.model, config)
+    import_mlx().eval(base.model.parameters())
+    start_sha256 = lay_weights(base.model, start) if start else ""
+    saved_plan = None if saved is None else saved.get("plan")
+    plan = None if saved_plan is None else plan_from_data(config.tiers, saved_plan)
+    if plan is not None:
+        plan.check(trainable(base.model))
+    elif config.assign != "importance":
+        plan = make_plan(trainable(base.model), config)
+    settings = data_settings(config, base.limits, _early_rows(saved))
+    yield from trying_template(base.tokenizer)
+    # Before rows become tokens, which ends the template's process: one is enough for both.
+    end_note = end_token_note(base.path, base.tokenizer)
+    day = template_day(base.tokenizer, saved)
+    dated = replace(base, tokenizer=with_day(base.tokenizer, day)) if day else base
+    rows = yield from _opened(config, files, mixed, dated, settings)
+    if day:
+        yield LogMessage(run_note(day))
+    yield from _notes(config, base, rows, end_note)
+    if left_out:
+        yield LogMessage(f"{_NO_ADAPTER} {', '.join(left_out)}.")
+    head = find_head(base.model)
+    kept = None if saved is None else saved.get("batching")
+    batching = yield from choosing_batching(base.model, head, rows, settings, kept)
+    if saved is not None and _had_another_order(kept, is_mixed=bool(mixed)):
+        yield LogMessage(_OTHER_ORDER)
+    wanted = Taken(FastPaths(head, config.grad_checkpoint), batching.is_packed)
+    taken = yield from _compared(config, base, plan, wanted, _longest(rows, settings))
+    batching = replace(batching, is_packed=taken.is_packed)
+    vocabulary = vocabulary_of(base.model, head)
+    train = batching.training(rows, vocabulary)
+    if plan is None:
+        plan = yield from _plan_by_importance(config, base, train)
+    valid = validation_sets(config, rows, batching, vocabulary)
+    if note := sample_note(valid, rows.valid_rows):
+        yield LogMessage(note)
+    questions = yield from reading_question_sets(config, dated, vocabulary)
+    slow = yield from opening_slow_clock(config, dated, vocabulary)
+    retention = yield from opening_retention_texts(config, dated, vocabulary)
+    return Prepared(
+        base=base,
+        fast=taken.fast,
+        plan=plan,
+        batching=batching,
+        train=train,
+        train_examples=rows.train_rows,
+        valid=valid,
+        valid_examples=rows.valid_rows,
+        questions=questions,
+        fingerprints=rows.fingerprints,
+        tokens_sha256=_tokens_digest(rows),
+        template_day=day,
+        start_sha256=start_sha256,
+        slow=slow,
+        retention=retention,
+        stiffness=read_stiffness(start, trainable(base.model)) if start else None,
+        parts=rows.parts if len(rows.parts) > 1 else (),
+        later=rows.later,
+    )
+
+
+def with_later_rows(
+    config: TrainingConfig, prepared: Prepared, rows: TrainingData
+) -> Generator[Event, None, Prepared]:
+    """The same once all rows are tokens. Raises RunError where the early ones became others."""
+    if _tokens_digest(rows) != prepared.tokens_sha256:
+        raise RunError(
+            "Rows that were turned into tokens twice are not the same tokens: the base model's "
+            "chat template or tokenizer changed since this run began.",
+            "Put the old files back and go on with the run, or start a new one.",
+        )
+    yield LogMessage(
+        f"All rows are tokens: {len(rows.train):,} examples to train on, {len(rows.valid):,} to "
+        "validate on."
+    )
+    yield from _row_notes(prepared.base, rows)
+    vocabulary = vocabulary_of(prepared.base.model, prepared.head)
+    return replace(
+        prepared,
+        train=prepared.batching.training(rows, vocabulary),
+        train_examples=len(rows.train),
+        valid=validation_sets(config, rows, prepared.batching, vocabulary),
+        valid_examples=len(rows.valid),
+        later=None,
+    )
+
+
+def _tokens_digest(rows: TrainingData) -> str:
+    """Of all rows, or of the early ones."""
+    if not len(rows.early):
+        return tokens_digest(rows.train, rows.valid)
+    return tokens_digest(rows.train.part(rows.early))
+
+
+def _longest(rows: TrainingData, settings: DataSettings) -> int:
+    """Tokens of the longest row; where the first epoch begins with early rows, as many as any may
+    have: what is found is then the same whether the others are tokens or not."""
+    if len(rows.early):
+        return settings.max_seq_length
+    views: list[TokenView] = [rows.train, *(part.valid for part in rows.parts)]
+    return max(int(view.lengths.max()) for view in views if len(view))
+
+
+_NO_ADAPTER = (
+    "These modules stay without an adapter, because the model's code reads their weights itself or "
+    "mlx-lm could not load it:"
+)
+
+
+_NOT_COMPARED = (
+    "In a trial the model's own gradients were not finite, so what computes them faster here could "
+    "not be compared with its own code."
+)
+
+
+def _compared(
+    config: TrainingConfig,
+    base: BaseModel,
+    plan: TierPlan | None,
+    wanted: Taken,
+    longest: int,
+) -> Generator[Event, None, Taken]:
+    """What the run takes of `wanted`; whatever differs from the model's own code is left out."""
+    yield StageChanged("Checking gradients against the model's own code")
+    # By importance there is no plan yet; any has the same paths.
+    plan = plan or make_plan(trainable(base.model), replace(config, assign="depth"))
+    found = compared_with_own_code(base.model, plan, wanted, longest - 1)
+    if not found.is_finite:
+        yield LogMessage(_NOT_COMPARED, is_warning=True)
+    for name in found.left_out:
+        yield LogMessage(f"Left out, as this model's gradients are others with it: {name}.", True)
+    fast = replace(found.taken.fast, has_split_divergence=found.has_split_divergence)
+    return replace(found.taken, fast=fast)
+
+
+def _plan_by_importance(
+    config: TrainingConfig, base: BaseModel, train: TrainingBatches
+) -> Generator[Event, None, TierPlan]:
+    count = min(config.calibration_batches, train.at_once)
+    measuring = measuring_activity(base.model, train, count, config.seed)
+    activity = yield from in_stage("Measuring importance", measuring)
+    return make_plan(trainable(base.model), config, activity)
+
+
+def data_settings(
+    config: TrainingConfig, limits: ModelLimits, early_rows: int = EARLY_ROWS
+) -> DataSettings:
+    leave_out = config.bad_rows == "leave out"
+    columns = parse_columns(config.map)
+    return DataSettings(
+        RowSettings(config.mask_prompt, columns, leave_out, limits.embedding_rows, config.replies),
+        limits.row_limit(config.max_seq_length),
+        config.batch_size,
+        config.validation_share,
+        config.seed,
+        limits.context_tokens,
+        early_rows,
+    )
+
+
+def _opened(
+    config: TrainingConfig,
+    files: DatasetFiles,
+    mixed: Sequence[MixedFiles],
+    base: BaseModel,
+    settings: DataSettings,
+) -> Generator[Event, None, TrainingData]:
+    yield StageChanged("Reading the dataset")
+    if not mixed and is_alone():
+        wanted = SampleSizes.of(config, sys.maxsize).early
+        opening_some = opening_early(files, base.tokenizer, settings, wanted)
+        if rows := (yield from in_stage("Reading the dataset", opening_some)):
+            return rows
+    opening = opening_data(files, base.tokenizer, settings, mixed)
+    return (yield from in_stage("Tokenizing", opening))
+
+
+def _notes(
+    config: TrainingConfig, base: BaseModel, rows: TrainingData, end_note: str
+) -> Iterator[LogMessage]:
+    """What becomes of the rows, and what this model makes of them."""
+    if rows.later is None:
+        yield from _row_notes(base, rows)
+    else:
+        yield LogMessage(
+            f"The run begins with {len(rows.train):,} rows from all over the dataset; the others "
+            "become tokens when it comes to them."
+        )
+        for note in rows.notes:
+            yield LogMessage(note)
+    if note := base.limits.cap_sentence(config.max_seq_length):
+        yield LogMessage(note)
+    if end_note:
+        yield LogMessage(end_note, is_warning=True)
+
+
+def _row_notes(base: BaseModel, rows: TrainingData) -> Iterator[LogMessage]:
+    for note in rows.notes:
+        yield LogMessage(note)
+    if note := base.limits.beyond_sentence(rows.beyond_context):
+        yield LogMessage(note)

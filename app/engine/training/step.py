@@ -1,0 +1,212 @@
+"""One optimizer step on the device: gradients, tiered update, the write into the model, the proof.
+
+Three compiled functions do it: gradients (traced once a batch shape), the update (once a set of
+due tiers), and the measurement. Between the last two the new weights are written into the model,
+so that what is measured is what the model holds.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from app.core.errors import VerificationError
+from app.engine.audit.frozen_weights import FrozenWeights
+from app.engine.audit.lesson_audit import LessonAudit
+from app.engine.audit.update_audit import UpdateAudit
+from app.engine.audit.verification import MovementMeter, StepMeasurement, idle_modules
+from app.engine.batches.batches import Batch
+from app.engine.clocks.anchor import Anchor, stiffness_after
+from app.engine.clocks.slow import Lesson, SlowClock
+from app.engine.execution.fast_paths import FastPaths
+from app.engine.model.adapter_parameters import read_parameters, trainable, write_parameters
+from app.engine.model.lm_head import Head
+from app.engine.runtime.distributed import ALONE, Machines
+from app.engine.runtime.mlx_gateway import compiled, import_mlx
+from app.engine.tiers.optimizer import Arrays, Gradients, OptimizerState, TieredAdamW
+from app.engine.tiers.update_rules import UpdateRules
+from app.engine.training.gradients import BatchGradients
+
+
+class TrainingStep:
+    """Steps a model; holds the optimizer state between steps. Lives on the MLX thread."""
+
+    def __init__(
+        self,
+        model: Any,
+        optimizer: TieredAdamW,
+        state: OptimizerState,
+        start: Arrays,
+        *,
+        head: Head | None = None,
+        recompute_layers: bool = False,
+        machines: Machines = ALONE,
+        fast: FastPaths | None = None,
+        rules: UpdateRules | None = None,
+        anchor: Anchor | None = None,
+        stiffness: Arrays | None = None,
+        slow: SlowClock | None = None,
+    ) -> None:
+        """`fast` says more than `head` and `recompute_layers`, and instead of them. `rules` are
+        the configuration's; without them the audit goes by the optimizer's own settings. `anchor`
+        pulls the adapter back to `start`, by the `stiffness` that it was made of;
+        `slow` gives lessons in what the base model knows."""
+        self._model = model
+        self._optimizer = optimizer
+        self.state = state
+        self._meter = MovementMeter(optimizer.plan, start)
+        # What the model was last seen to hold: each step starts from there.
+        self._paths = tuple(trainable(model))
+        parameters = read_parameters(model, self._paths)
+        self._held = self._meter.read(parameters)
+        tied_to = (start, stiffness) if anchor and stiffness else None
+        self._audit = UpdateAudit(
+            rules or optimizer.rules(), optimizer.plan, parameters, state, tied_to
+        )
+        self._anchor, self._stiffness = anchor, stiffness
+        self._frozen = FrozenWeights(model)
+        self._slow = slow
+        self._lessons = LessonAudit(rules or optimizer.rules(), self._audit.positions)
+        fast = fast or FastPaths(head, recompute_layers)
+        self._gradients = BatchGradients(model, optimizer.plan, fast, machines)
+        self._updates: dict[tuple[int, ...], Callable[..., Any]] = {}
+
+    def trace(self, batch: Batch) -> None:
+        """Compile for this batch's shape now, without touching weights or state."""
+        self._gradients.trace(self._held, batch)
+
+    def trace_lesson(self, batch: Batch) -> None:
+        """The same for the slow clock's lessons."""
+        self._gradients.trace_lesson(self._held, batch)
+
+    def run(self, batches: Sequence[Batch], step: int, learning_rate: float) -> StepMeasurement:
+        """Optimizer step `step` (1-based) over micro-batches. Raises VerificationError."""
+        mx = import_mlx()
+        self._audit.check_rate(step, learning_rate)
+        trained_tokens = sum(batch.trained_tokens for batch in batches)
+        due = self._optimizer.plan.due(step)
+        taught = self._optimizer.taught(due)
+        loss, task = self._gradients.summed(self._held, batches, taught)
+        lesson, gradients = self._lesson(step, taught), task
+        if lesson is not None and self._slow is not None:
+            gradients = lesson.added_to(task, self._slow.weight * trained_tokens)
+        before = read_parameters(self._model, self._paths)
+        result = self._update(due)(
+            loss,
+            gradients,
+            before,
+            self._held,
+            self.state.tree(),
+            _scalar(trained_tokens),
+            _scalar(learning_rate),
+            [self._anchor.center, self._anchor.stiffness] if self._anchor else [],
+        )
+        moved, wanted, tree, norm, is_finite, pulls = result
+        write_parameters(self._model, moved)
+        try:
+            after = read_parameters(self._model, self._paths)
+            measured, held = self._meter.measure(self._held, after)
+            observed = self._audit.observe(
+                gradients, wanted, before, self._held, held, learning_rate
+            )
+            learned = self._lessons.observe(task, lesson, gradients)
+            mx.async_eval(loss, measured, held, observed, learned, result)
+            self._audit.finish()  # the step before, while the device computes this one
+            mx.eval(loss, measured, held, observed, learned, result)
+        except RuntimeError:
+            # Out of memory, say: the model must not keep arrays that can never be computed.
+            write_parameters(self._model, before)
+            raise
+        self.state, self._held = OptimizerState(*tree), held
+        measurement = StepMeasurement(
+            loss=loss.item() / trained_tokens,
+            trained_tokens=trained_tokens,
+            gradient_norm=norm.item(),
+            pending=tuple(count.item() for count in self.state.pending_counts),
+            movement=self._meter.movement(measured.tolist()),
+            is_void=not is_finite.item(),
+            base_kl=lesson.mean() if lesson else math.nan,
+            pulls=tuple(
+                pulls[tier].item() if tier in pulls else 0.0
+                for tier in range(len(self._optimizer.plan.tiers) if self._anchor else 0)
+            ),
+        )
+        self._audit.check(observed, step, learning_rate, measurement, gradients, wanted, held)
+        self._lessons.check(learned, step, measurement)
+        return measurement
+
+    def _lesson(self, step: int, tiers: tuple[int, ...]) -> Lesson | None:
+        """The slow clock's at `step`; None where it gives none."""
+        batch = self._slow.lesson(step) if self._slow else None
+        return None if batch is None else self._gradients.of_lesson(self._held, batch, tiers)
+
+    def parameters(self) -> Arrays:
+        """The adapter as it stands in the model now."""
+        return trainable(self._model)
+
+    def stiffness(self) -> Arrays:
+        """How stiffly a run that continues from here is to be tied to each number, by path."""
+        plan, parameters = self._optimizer.plan, self.parameters()
+        return stiffness_after(plan, self.state, parameters, self._stiffness)
+
+    def check_at_rest(self, step: int) -> None:
+        """Raise VerificationError unless the model holds what was measured after `step`, finite,
+        on the base model that it began with."""
+        mx = import_mlx()
+        self._audit.finish()
+        self._frozen.check(step)
+        now = self._meter.read(trainable(self._model))
+        for tier, (found, measured) in enumerate(zip(now, self._held, strict=True)):
+            if not mx.all(mx.isfinite(found)).item():
+                raise VerificationError(
+                    f"After step {step}, a weight of tier {tier} is infinite or not a number."
+                )
+            if not mx.array_equal(found, measured).item():
+                raise VerificationError(
+                    f"After step {step}, weights of tier {tier} changed outside of any step."
+                )
+
+    def idle_parts(self) -> str:
+        """Sentences about tiers and modules that learned nothing so far, each after a space."""
+        tiers = self._audit.idle_tiers(self._meter.drifts(self._held))
+        unmoved = self._meter.unmoved(self._held, self._audit.learning_tiers())
+        return tiers + idle_modules(unmoved)
+
+    def _update(self, due: tuple[int, ...]) -> Callable[..., Any]:
+        if due not in self._updates:
+            self._updates[due] = compiled(self._update_for(due))
+        return self._updates[due]
+
+    def _update_for(self, due: tuple[int, ...]) -> Callable[..., Any]:
+        optimizer = self._optimizer
+        strength = self._anchor.strength if self._anchor else 0.0
+
+        def update(
+            loss: Any,
+            gradients: Gradients,
+            parameters: Arrays,
+            held: list[Any],
+            tree: list[Any],
+            tokens: Any,
+            rate: Any,
+            anchor: list[list[Any]],
+        ) -> tuple[Any, ...]:
+            state = OptimizerState(*tree)
+            pull = Anchor(anchor[0], anchor[1], strength).pulled if anchor else None
+            result = optimizer.step(
+                gradients, parameters, held, state, due, rate, loss, tokens, pull
+            )
+            return (
+                result.moved,
+                result.vectors,
+                result.state.tree(),
+                result.norm,
+                result.is_finite,
+                result.pulls,
+            )
+
+        return update
+
+
+def _scalar(value: float) -> Any:
+    mx = import_mlx()
+    return mx.array(value, mx.float32)

@@ -1,0 +1,120 @@
+"""The runs that wait, in a file of their own; nothing of it is lost if it can't be read."""
+
+import itertools
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from app.core.config.serialization import to_plain, with_settings
+from app.core.config.training_config import TrainingConfig
+from app.core.errors import AppError, InputError
+from app.core.files.atomic_files import write_json_atomic
+from app.core.files.disks import own_folder
+from app.core.files.parsing import parse_json
+from app.core.files.untrusted_files import read_regular
+
+QUEUE_FILE = "queue.json"
+FORMAT = 1
+MOST_BYTES = 64 * 1024**2
+
+
+@dataclass(frozen=True)
+class QueuedRun:
+    key: str
+    config: TrainingConfig
+    problem: str = ""
+    """Why it could not start when its turn came."""
+    settings: dict[str, Any] | None = None
+    """As they are on disk, where this Nestling does not understand them."""
+
+
+def queued(config: TrainingConfig) -> QueuedRun:
+    """A new place in the queue for a run with these settings."""
+    return QueuedRun(uuid4().hex, replace(config, output=None).located())
+
+
+@dataclass(frozen=True)
+class SavedQueue:
+    runs: tuple[QueuedRun, ...]
+    """In order."""
+    goes_on: bool = False
+    """It was going when the app was quit in good order: it goes on by itself the next time. Not
+    after a crash, which might come again."""
+    unfinished: str = ""
+    """The folder's name of the run that was stopped for quitting."""
+
+
+def read_queue(path: Path) -> list[QueuedRun]:
+    """The runs of `read_saved_queue`."""
+    return list(read_saved_queue(path).runs)
+
+
+def read_saved_queue(path: Path) -> SavedQueue:
+    """A damaged file is put aside, under another name, and InputError says so."""
+    try:
+        text = read_regular(path, MOST_BYTES, follow_links=True).decode()
+    except FileNotFoundError:
+        return SavedQueue(())
+    except OSError as error:
+        raise _put_aside(path, str(error.strerror or error)) from error
+    except UnicodeDecodeError as error:
+        raise _put_aside(path, "it is damaged (not UTF-8)") from error
+    try:
+        said = parse_json(text)
+        if said["format"] != FORMAT:
+            raise _put_aside(path, "another version of Nestling made it")
+        return SavedQueue(
+            tuple(_from_plain(entry) for entry in said["runs"]),
+            said.get("goes_on") is True,
+            _folder_name(said.get("unfinished")),
+        )
+    except ValueError as error:
+        raise _put_aside(path, f"it is damaged ({error})") from error
+    except (KeyError, TypeError, AttributeError) as error:
+        raise _put_aside(path, "it is damaged") from error
+
+
+def write_queue(
+    path: Path, runs: Sequence[QueuedRun], *, goes_on: bool = False, unfinished: str = ""
+) -> None:
+    """Raises AppError when the disk refuses."""
+    own_folder(path.parent)
+    said: dict[str, Any] = {"format": FORMAT, "runs": [_to_plain(run) for run in runs]}
+    if goes_on:
+        said |= {"goes_on": True, "unfinished": unfinished}
+    write_json_atomic(path, said)
+
+
+def _folder_name(said: object) -> str:
+    """The name of a folder in the library; never a way out of it."""
+    return said if isinstance(said, str) and Path(said).name == said else ""
+
+
+def _to_plain(run: QueuedRun) -> dict[str, Any]:
+    settings = run.settings or to_plain(run.config)
+    return {"key": run.key, "settings": settings, "problem": run.problem}
+
+
+def _from_plain(entry: dict[str, Any]) -> QueuedRun:
+    """Settings that are no longer understood keep their place, with what is wrong."""
+    key, problem = str(entry["key"]), str(entry.get("problem", ""))
+    try:
+        config = with_settings(TrainingConfig(), entry["settings"], where="the queue")
+    except AppError as error:
+        settings = entry["settings"]
+        return QueuedRun(key, TrainingConfig(name=str(settings.get("name"))), str(error), settings)
+    return QueuedRun(key, config, problem)
+
+
+def _put_aside(path: Path, why: str) -> InputError:
+    stem = f"queue-{datetime.now():%Y%m%d-%H%M%S}"
+    asides = (path.with_name(f"{stem}{number or ''}.json") for number in itertools.count(0, -1))
+    aside = next(aside for aside in asides if not os.path.lexists(aside))
+    with suppress(OSError):
+        os.rename(path, aside)
+    return InputError(f"The queue could not be read: {why}.", f"It is kept in {aside}.")

@@ -1,0 +1,56 @@
+"""The runs before a run: each began with the adapter of the one before it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from app.core.errors import AppError
+from app.core.text.one_line import one_line
+from app.library.reading.starting_adapter import StartingAdapter, read_started_from
+from app.library.run.label import read_label
+from app.library.run.manifest import IDENTITY, read_manifest
+
+MOST_RUNS = 100
+
+
+@dataclass(frozen=True)
+class EarlierRun:
+    name: str
+    step: int | None
+    """Of the checkpoint that the next run began with; None for an adapter from elsewhere."""
+    run_dir: Path | None
+    """None where that run is no longer there."""
+
+    def __str__(self) -> str:
+        return self.name if self.step is None else f"{self.name}, step {self.step:,}"
+
+
+def earlier_runs(facts: Mapping[str, Any]) -> tuple[EarlierRun, ...]:
+    """The chain that led to the run of this manifest, the oldest first."""
+    found: list[EarlierRun] = []
+    manifest: Mapping[str, Any] | None = facts
+    while manifest is not None and len(found) < MOST_RUNS:
+        if (origin := read_started_from(manifest)) is None:
+            break
+        run, manifest = _run_of(origin)
+        if any(run.run_dir is not None and run.run_dir == one.run_dir for one in found):
+            break  # only an edited manifest leads back
+        found.insert(0, run)
+    return tuple(found)
+
+
+def _run_of(origin: StartingAdapter) -> tuple[EarlierRun, Mapping[str, Any] | None]:
+    """The run that made an adapter, and its manifest if it is still the same run."""
+    folder = Path(origin.folder)
+    if origin.step is None:
+        return EarlierRun(folder.name or origin.folder, None, None), None
+    run_dir = folder.parent.parent
+    try:
+        manifest = read_manifest(run_dir)
+        name = read_label(run_dir).name or origin.run
+    except AppError:
+        return EarlierRun(origin.run, origin.step, None), None
+    if manifest.get(IDENTITY, "") != origin.identity:
+        return EarlierRun(origin.run, origin.step, None), None
+    return EarlierRun(one_line(name), origin.step, run_dir), manifest

@@ -1,0 +1,145 @@
+"""A run's checkpoints as a list: how good each is, how far its tiers had moved, what it lacks."""
+
+import math
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from app.core.errors import AppError
+from app.library.reading.lost_best import lost_best
+from app.library.reading.run_summary import folder_size
+from app.library.run.checkpoint_state import owner_of, why_not_own
+from app.library.run.event_lines import EventLog
+from app.library.run.event_log import read_evaluations
+from app.library.run.layout import CHECKPOINTS, NEEDED_FILES
+from app.library.run.links import is_inner_folder
+from app.library.run.manifest import read_manifest
+from app.library.run.step_table import StepTable
+
+
+@dataclass(frozen=True)
+class CheckpointFacts:
+    folder: Path
+    step: int
+    size_bytes: int
+    val_loss: float | None
+    """Where there was a validation at just this step."""
+    is_best: bool
+    """Its validation loss is the lowest of the checkpoints that are there; of equal ones it is
+    the earliest, as in the run itself. None is where the log was cut off or edited since."""
+    is_last: bool
+    deltas: tuple[float, ...]
+    """Per tier: how far its last firing moved it; NaN if it had not moved or isn't known."""
+    drifts: tuple[float, ...]
+    problem: str = ""
+    not_own: str = ""
+    """Whose it is, if not this run's checkpoint of that step; then nothing is known of it."""
+    is_superfluous: bool = False
+    """It is certain that it is neither the best nor the last."""
+
+
+def list_checkpoints(run_dir: Path, table: StepTable, log: EventLog) -> Iterator[CheckpointFacts]:
+    """Complete ones, the earliest first."""
+    folders = checkpoint_folders(run_dir)
+    others = not_own(run_dir, folders)
+    own = [folder for folder in folders if folder not in others]
+    losses = {evaluation.step: evaluation.val_loss for evaluation in read_evaluations(log.events)}
+    least, is_best_lost = best_of(own, losses), _is_best_lost(run_dir, log)
+    unjudged = _unjudged(own, losses, log)
+    for folder in folders:
+        step, is_own = step_of(folder), folder not in others
+        is_least, is_last = is_own and step == least, folder in own[-1:]
+        deltas, drifts = _movement(table, step) if is_own else ((), ())
+        missing = [name for name in NEEDED_FILES if not (folder / name).is_file()]
+        yield CheckpointFacts(
+            folder=folder,
+            step=step,
+            size_bytes=folder_size(folder),
+            val_loss=losses.get(step) if is_own else None,
+            is_best=is_least and not is_best_lost,
+            is_last=is_last,
+            deltas=deltas,
+            drifts=drifts,
+            problem=f"{missing[0]} is missing." if missing else "",
+            not_own=others.get(folder, ""),
+            is_superfluous=not (is_least or is_last or folder in unjudged) and is_own,
+        )
+
+
+def _unjudged(own: Iterable[Path], losses: Mapping[int, float], log: EventLog) -> set[Path]:
+    """Those of which one can't tell whether they are the best.
+
+    Where lines of the log are lost, one of them may have held the loss of any that has none. A
+    checkpoint that a whole log has no line of was made after the log was cut.
+    """
+    saved = {e.get("step") for e in log.events if e["event"] == "checkpoint_saved"}
+    return {
+        folder
+        for folder in own
+        if (log.problem and step_of(folder) not in losses)
+        or (log.is_sealed and step_of(folder) not in saved)
+    }
+
+
+def _is_best_lost(run_dir: Path, log: EventLog) -> bool:
+    try:
+        return bool(lost_best(read_manifest(run_dir), log))
+    except AppError:
+        return False
+
+
+def not_own(run_dir: Path, folders: Iterable[Path]) -> dict[Path, str]:
+    """Whose checkpoints those are that are not the run's own of the step they are named after."""
+    owner = owner_of(run_dir)
+    found = {f: why_not_own(f, step_of(f), owner) for f in folders}
+    return {folder: why for folder, why in found.items() if why}
+
+
+def own_checkpoints(run_dir: Path) -> list[Path]:
+    """The run's own, by step."""
+    folders = checkpoint_folders(run_dir)
+    others = not_own(run_dir, folders)
+    return [folder for folder in folders if folder not in others]
+
+
+def best_of(folders: Iterable[Path], losses: Mapping[int, float]) -> int | None:
+    """The step with the lowest validation loss of these checkpoints; the earliest of equal ones."""
+    measured = [
+        (losses[step], step)
+        for folder in folders
+        if (step := step_of(folder)) in losses and math.isfinite(losses[step])
+    ]
+    return min(measured)[1] if measured else None
+
+
+def checkpoint_folders(run_dir: Path) -> list[Path]:
+    """Those of a run that bear a step's name, by step; links are none."""
+    if not is_inner_folder(run_dir, CHECKPOINTS):
+        return []
+    try:
+        with os.scandir(run_dir / CHECKPOINTS) as found:
+            folders = [Path(entry) for entry in found if entry.is_dir(follow_symlinks=False)]
+    except OSError:
+        return []
+    return sorted((f for f in folders if step_of(f) >= 0), key=step_of)
+
+
+def step_of(folder: Path) -> int:
+    """-1 if the folder is no checkpoint."""
+    digits = folder.name.removeprefix("step-")
+    is_step = folder.name.startswith("step-") and digits.isdecimal() and digits.isascii()
+    return int(digits) if is_step and len(digits) < 12 else -1
+
+
+def _movement(table: StepTable, step: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    upto = int(np.searchsorted(table.steps, step, "right"))
+    if not upto:
+        return (), ()
+    deltas = []
+    for tier in range(table.tiers):
+        fired = np.flatnonzero(table.fired(tier)[:upto])
+        deltas.append(float(table.rows["deltas"][fired[-1], tier]) if len(fired) else np.nan)
+    return tuple(deltas), tuple(map(float, table.rows["drifts"][upto - 1]))

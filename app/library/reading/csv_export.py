@@ -1,0 +1,68 @@
+"""A run's measurements as a table for spreadsheets: one row a step, and one before the first."""
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from app.core.files.atomic_files import write_atomic
+from app.core.files.untrusted_files import SHARED_FILE
+from app.library.reading.run_details import RunDetails
+
+_WHOLE = ("step", "trained_tokens", "peak_memory_bytes", "void")
+_MEASURED = ("seconds", "loss", "learning_rate", "gradient_norm", "tokens_per_second")
+_VALIDATION = len(_WHOLE) + len(_MEASURED)
+"""The column of the validation loss."""
+
+
+def export_csv(details: RunDetails, path: Path) -> Path:
+    """Write every step's numbers; those that are none are left empty. Raises AppError."""
+    write_atomic(path, lambda aside: _write(details, aside), mode=SHARED_FILE)
+    return path
+
+
+def _write(details: RunDetails, path: Path) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerow(_heading(details))
+        rows.writerows(_rows(details))
+
+
+def _heading(details: RunDetails) -> list[str]:
+    tiers = range(details.table.tiers)
+    of_tiers = (f"tier_{t}_{what}" for t in tiers for what in ("fired", "delta", "drift"))
+    of_layers = (f"layer_{index}_delta" for index in details.started.adapted_layers)
+    kept = ["retention_kl"] if details.retention else []
+    pulls = (f"tier_{tier}_pull" for tier in tiers)
+    clocks = [*pulls, "lesson_kl"] if details.table.has_clocks else []
+    return [*_WHOLE, *_MEASURED, "validation_loss", *kept, *of_tiers, *clocks, *of_layers]
+
+
+def _rows(details: RunDetails) -> Iterator[list[Any]]:
+    table, rows = details.table, details.table.rows
+    losses = {evaluation.step: evaluation.val_loss for evaluation in details.evaluations}
+    kept = {one.step: one.base_kl for one in details.retention if not one.is_last}
+    if 0 in losses or 0 in kept:  # nothing else was measured before the first step
+        first: list[Any] = [0, *[""] * (len(_heading(details)) - 1)]
+        first[_VALIDATION] = losses.get(0, "")
+        if details.retention:
+            first[_VALIDATION + 1] = kept.get(0, "")
+        yield first
+    for index, row in enumerate(rows):
+        cells: list[Any] = [int(row[name]) for name in _WHOLE]
+        cells += [_number(row[name]) for name in _MEASURED]
+        cells.append(losses.get(int(row["step"]), ""))
+        if details.retention:
+            cells.append(kept.get(int(row["step"]), ""))
+        for tier in range(table.tiers):
+            cells.append(int(row["fired"]) >> tier & 1)
+            cells += [_number(row["deltas"][tier]), _number(row["drifts"][tier])]
+        if table.has_clocks:
+            cells += [*map(_number, row["pulls"]), _number(row["base_kl"])]
+        cells += [_number(value) for value in table.layer_deltas(index, index + 1)[0]]
+        yield cells
+
+
+def _number(value: Any) -> str:
+    """The shortest text that reads back as the same 32-bit number."""
+    return str(value) if value - value == 0 else ""

@@ -1,0 +1,99 @@
+"""What the library looked like when it was last listed, so that listing it again is quick.
+
+Only a copy: a run that has changed since is read anew, and the file may be deleted at any time.
+"""
+
+import json
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from app.core.errors import AppError
+from app.core.files.atomic_files import write_text_atomic
+from app.core.files.disks import own_folder
+from app.core.files.parsing import parse_json
+from app.core.files.untrusted_files import read_regular
+from app.library.reading.run_summary import Retention, RunSummary, shown_instant, summarise
+from app.library.run.layout import CHECKPOINTS, LABEL_FILE, MANIFEST_FILE, STEPS_FILE
+
+FORMAT = 2
+MOST_BYTES = 256 * 1024**2
+_WATCHED = ("", MANIFEST_FILE, LABEL_FILE, STEPS_FILE, CHECKPOINTS)
+"""What changes whenever something in a run's row does, once the run is over."""
+_LASTING = ("finished", "stopped", "failed")
+
+Entries = dict[str, dict[str, Any]]
+
+
+class Index:
+    """The rows of a library's runs that are over, by their folders' names."""
+
+    def __init__(self, path: Path, runs_dir: Path) -> None:
+        self._path, self._library = path, str(runs_dir)
+        self._known = _read(path, self._library)
+        self._seen: Entries = {}
+
+    def summary(self, run_dir: Path) -> RunSummary:
+        """The run's row, read from its folder only if that has changed."""
+        stamp = _stamp(str(run_dir))
+        known = self._known.get(run_dir.name)
+        if known is not None and known["stamp"] == stamp:
+            with suppress(KeyError, TypeError, ValueError, OverflowError):
+                run = _from_plain(run_dir, known["row"])
+                self._seen[run_dir.name] = known
+                return run
+        run = summarise(run_dir)
+        if run.outcome in _LASTING and not run.problem:
+            self._seen[run_dir.name] = {"stamp": stamp, "row": _to_plain(run)}
+        return run
+
+    def keep(self) -> None:
+        """Remember the rows asked for and no others; a disk that refuses costs only time."""
+        if self._seen != self._known:
+            with suppress(AppError, OSError):
+                own_folder(self._path.parent)
+                said = {"format": FORMAT, "library": self._library, "runs": self._seen}
+                write_text_atomic(self._path, json.dumps(said))
+
+
+def _read(path: Path, library: str) -> Entries:
+    try:
+        said = parse_json(read_regular(path, MOST_BYTES))
+        if (said["format"], said["library"]) != (FORMAT, library):
+            return {}
+        return {folder: entry for folder, entry in said["runs"].items() if "stamp" in entry}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def _stamp(run_dir: str) -> list[int]:
+    stamp = []
+    for name in _WATCHED:
+        try:
+            found = os.stat(f"{run_dir}/{name}")
+            stamp += [found.st_mtime_ns, found.st_size]
+        except OSError:
+            stamp += [0, 0]
+    return stamp
+
+
+def _to_plain(run: RunSummary) -> dict[str, Any]:
+    return vars(run) | {
+        "run_dir": None,
+        "created": run.created.isoformat() if run.created else None,
+        "adapter_dir": str(run.adapter_dir) if run.adapter_dir else None,
+        "periods": list(run.periods),
+        "retention": vars(run.retention) if run.retention else None,
+    }
+
+
+def _from_plain(run_dir: Path, row: dict[str, Any]) -> RunSummary:
+    made = {
+        "run_dir": run_dir,
+        "created": shown_instant(row["created"]) if row["created"] else None,
+        "adapter_dir": Path(row["adapter_dir"]) if row["adapter_dir"] else None,
+        "periods": tuple(row["periods"]),
+        "retention": Retention(**row["retention"]) if row["retention"] else None,
+    }
+    return RunSummary(**row | made)

@@ -1,0 +1,29 @@
+"""Whether a run's manifest and its event log tell of the same lowest validation loss."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from app.core.text.losses import loss_words
+from app.core.text.odd_values import is_measure
+from app.library.run.event_lines import EventLog
+from app.library.run.event_log import read_evaluations
+from app.library.run.layout import EVENTS_FILE, MANIFEST_FILE
+
+
+def lost_best(manifest: Mapping[str, Any], log: EventLog) -> str:
+    """What is wrong where they don't: a log that is whole line by line was cut off at its end, or
+    the manifest was edited. Then nothing tells which checkpoint is the best. Empty while a run has
+    not come to an end."""
+    if manifest.get("outcome") not in ("finished", "stopped", "failed") or not log.is_sealed:
+        return ""
+    said = manifest.get("best_val_loss")
+    losses = (one.val_loss for one in read_evaluations(log.events))
+    least = min(filter(math.isfinite, losses), default=None)
+    if least == said or not (said is None or is_measure(said)):
+        return ""
+    said, found = ("none" if loss is None else loss_words(loss, 4) for loss in (said, least))
+    return (
+        f"The lowest validation loss is {said} in {MANIFEST_FILE} and {found} in {EVENTS_FILE}: "
+        "one of them was changed or cut off."
+    )

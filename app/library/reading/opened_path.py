@@ -1,0 +1,42 @@
+"""Whether an opened file or folder is a run, one of its checkpoints, or an exported adapter.
+
+Looks at names alone; reads nothing.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.library.run.layout import ADAPTER_FILE, CHECKPOINTS, MANIFEST_FILE
+
+
+@dataclass(frozen=True)
+class OpenedRun:
+    """A run's folder, or one of its checkpoints."""
+
+    run_dir: Path
+    checkpoint: Path | None = None
+
+
+@dataclass(frozen=True)
+class OpenedAdapter:
+    """An adapter that lies in no run."""
+
+    folder: Path
+
+
+def opened_run(path: Path) -> OpenedRun | OpenedAdapter | None:
+    """None for everything else: a dataset, a model, settings.
+
+    A run may be named by its folder or its manifest, a checkpoint by its folder or a file in it.
+    """
+    if path.name == MANIFEST_FILE and path.is_file():
+        return OpenedRun(path.parent)
+    if path.is_dir() and (path / MANIFEST_FILE).is_file():
+        return OpenedRun(path)
+    folder = path.parent if path.name == ADAPTER_FILE else path
+    if not (folder / ADAPTER_FILE).is_file():
+        return None
+    run_dir = folder.parent.parent
+    if folder.parent.name == CHECKPOINTS and (run_dir / MANIFEST_FILE).is_file():
+        return OpenedRun(run_dir, folder)
+    return OpenedAdapter(folder)

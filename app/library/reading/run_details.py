@@ -1,0 +1,160 @@
+"""Everything a run's folder tells: settings, measurements, checkpoints, log, and what is missing.
+
+Whatever can be read is read; nothing here raises for a folder that is broken.
+"""
+
+import math
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from app.core.config.serialization import config_of_run, raw_toml, to_toml
+from app.core.config.training_config import TrainingConfig
+from app.core.errors import AppError, InputError
+from app.core.events import EvaluationFinished, RetentionMeasured, RunStarted
+from app.core.files.untrusted_files import open_regular
+from app.core.text.one_line import one_line
+from app.library.reading.checkpoint_list import CheckpointFacts, list_checkpoints
+from app.library.reading.lost_best import lost_best
+from app.library.reading.run_summary import MOST_PROBLEM, RunSummary, summarise
+from app.library.run.event_log import (
+    read_evaluations,
+    read_last_validation,
+    read_retention,
+    read_started,
+)
+from app.library.run.layout import LOG_FILE
+from app.library.run.manifest import read_manifest
+from app.library.run.metrics import read_event_log, read_steps
+from app.library.run.step_table import StepTable
+
+LOG_BYTES = 200_000
+"""As much of the log's end is shown."""
+
+
+@dataclass(frozen=True)
+class RunDetails:
+    summary: RunSummary
+    settings: dict[str, Any]
+    """The configuration as the manifest holds it."""
+    config: TrainingConfig | None
+    """The same, if this Nestling understands it."""
+    config_problem: str
+    started: RunStarted
+    table: StepTable
+    evaluations: tuple[EvaluationFinished, ...]
+    """Those of the curve: each read the same rows."""
+    checkpoints: tuple[CheckpointFacts, ...]
+    log: str
+    message: str
+    """How the run ended, in its own words."""
+    facts: dict[str, Any] = field(default_factory=dict)
+    """The manifest's other entries: data, versions, numbers of examples, scores."""
+    log_problem: str = ""
+    """Which lines of its event log are not as they were written."""
+    retention: tuple[RetentionMeasured, ...] = ()
+    """How far from its base the model was along the run; the last one where it ended."""
+    last_validation: EvaluationFinished | None = None
+    """That of the run's end, where it read more rows than the others."""
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with the folder, in plain words; empty if nothing is."""
+        config_problem = self.config_problem if self.summary.is_whole else ""
+        parts = (config_problem, self.summary.problem, self.log_problem)
+        return " ".join(part for part in parts if part)
+
+    def why_not_go_on_from(self, step: int) -> str:
+        """Why the run can't go on from its checkpoint of `step`; empty if it can."""
+        problem = "" if self.config is not None else self.config_problem
+        return self.summary.why_not_go_on_from(step) or problem
+
+    @property
+    def why_not_go_on(self) -> str:
+        """Why it can't go on from its last checkpoint."""
+        last = next((facts for facts in self.checkpoints if facts.is_last), None)
+        damage = ""
+        if last is not None and last.problem:
+            damage = f"Its last checkpoint, of step {last.step:,}, is damaged: {last.problem}"
+        if damage and len(self.checkpoints) > 1:
+            damage += " You can resume from an earlier one."
+        return self.summary.why_not_go_on or self.why_not_go_on_from(self.summary.steps) or damage
+
+    @property
+    def base_loss_below_all(self) -> float | None:
+        """The base model's own validation loss, if no checkpoint that is here came below it."""
+        base = next((e.val_loss for e in self.evaluations if e.step == 0), math.nan)
+        measured = [c.val_loss for c in self.checkpoints if c.val_loss is not None]
+        return base if measured and all(base <= loss for loss in measured) else None
+
+
+def read_details(run_dir: Path) -> RunDetails:
+    table = read_steps(run_dir)
+    summary = summarise(run_dir, len(table))
+    manifest = _manifest(run_dir)
+    settings = manifest.pop("config", {})
+    config, problem = _config(settings, run_dir)
+    events = read_event_log(run_dir)
+    evaluations = tuple(read_evaluations(events.events))
+    return RunDetails(
+        summary=summary,
+        settings=settings,
+        config=config,
+        config_problem=problem,
+        started=read_started(events.events, summary, table),
+        table=table,
+        evaluations=evaluations,
+        checkpoints=tuple(list_checkpoints(run_dir, table, events)),
+        log=_log(run_dir),
+        message=_message(manifest),
+        facts=manifest,
+        log_problem=events.problem or lost_best(manifest, events),
+        retention=tuple(read_retention(events.events)),
+        last_validation=read_last_validation(events.events),
+    )
+
+
+def settings_toml(details: RunDetails) -> str:
+    """The run's settings as TOML; those that aren't understood as they stand in its manifest.
+
+    Raises InputError if there are none.
+    """
+    if details.config is not None:
+        return to_toml(details.config)
+    if not details.settings:
+        raise InputError(details.summary.problem or f"{details.summary.run_dir} has no settings.")
+    return raw_toml(details.settings, details.config_problem)
+
+
+def _message(manifest: dict[str, Any]) -> str:
+    message = manifest.get("message", "")
+    return one_line(message, MOST_PROBLEM) if isinstance(message, str) else ""
+
+
+def _manifest(run_dir: Path) -> dict[str, Any]:
+    try:
+        return read_manifest(run_dir)
+    except AppError:
+        return {}
+
+
+def _config(settings: dict[str, Any], run_dir: Path) -> tuple[TrainingConfig | None, str]:
+    if not settings:
+        return None, ""
+    try:
+        return config_of_run(settings, where=str(run_dir)).checked(), ""
+    except AppError as error:
+        return None, one_line(str(error), MOST_PROBLEM)
+
+
+def _log(run_dir: Path) -> str:
+    """The log's end, from the first whole line on."""
+    try:
+        with open_regular(run_dir / LOG_FILE) as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - LOG_BYTES))
+            text = file.read(LOG_BYTES).decode("utf-8", errors="replace")
+    except OSError:
+        return ""
+    return text if size <= LOG_BYTES else text.partition("\n")[2]

@@ -1,0 +1,250 @@
+"""One run as a row of the library: what its folder says of itself, or what is wrong with it."""
+
+import contextlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from app.core.errors import AppError, InputError
+from app.core.files.paths import shipped
+from app.core.text.one_line import one_line
+from app.library.run.label import has_damaged_label, read_label
+from app.library.run.layout import CHECKPOINTS, MANIFEST_FILE, STEPS_FILE, checkpoint_name
+from app.library.run.lenient_fields import Reading
+from app.library.run.links import link_to
+from app.library.run.manifest import WAS_CHANGED, are_settings_whole, read_manifest
+from app.library.run.metrics import count_steps
+from app.library.run.resumability import IN_PROGRESS, NO_CHECKPOINT, why_done
+from app.library.run.run_lock import is_claimed
+
+RETENTION = "retention"
+"""Question sets with this word in their name measure what the model knew before."""
+OUTCOMES = ("finished", "stopped", "failed", "running")
+_CUT = ("stopped", "interrupted", "failed")
+MOST_PERIOD, MOST_TIERS, MOST_QUESTIONS = 1_000_000, 8, 10**9
+MOST_PROBLEM = 400
+CHANGED = (
+    f"{MANIFEST_FILE} is not as it was written: its steps, losses and scores may not be those "
+    "that were measured."
+)
+_DAMAGES = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
+"""What reading a manifest raises whose values are not those that a run writes."""
+Made = TypeVar("Made")
+
+
+@dataclass(frozen=True)
+class Retention:
+    """How many questions about what the model knew before it answers."""
+
+    before: int
+    after: int
+    total: int
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """One row of the library."""
+
+    run_dir: Path
+    name: str
+    model: str
+    data: str
+    created: datetime | None
+    steps: int
+    outcome: str
+    """finished, stopped, failed, running; "interrupted" if it says running and nobody trains it;
+    "unreadable" if the manifest can't be read."""
+    best_val_loss: float | None
+    adapter_dir: Path | None
+    size_bytes: int
+    problem: str = ""
+    """One sentence, if something is wrong with the folder."""
+    planned_steps: int = 0
+    periods: tuple[int, ...] = ()
+    """Each tier's update period."""
+    retention: Retention | None = None
+    notes: str = ""
+    learning_rate: float | None = None
+    batch_size: int | None = None
+    is_whole: bool = True
+    """What decides its numbers is as it was written, whatever else is wrong with the folder."""
+
+    @property
+    def may_go_on(self) -> bool:
+        """It did not come to its end and has a checkpoint to go on from."""
+        return not self.why_not_go_on
+
+    @property
+    def why_not_go_on(self) -> str:
+        """Why it can't go on by itself, in one sentence; empty if it can."""
+        if why_not := self.why_not_go_on_from(max(self.steps, self.planned_steps)):
+            return why_not
+        if self.adapter_dir is None:
+            return self.problem or NO_CHECKPOINT
+        return "" if self.outcome in _CUT else self.problem or IN_PROGRESS
+
+    def why_not_go_on_from(self, step: int) -> str:
+        """The same for its checkpoint of `step`, also of a run that came to its end."""
+        if self.outcome == "running":
+            return IN_PROGRESS
+        if not self.is_whole:
+            return self.problem
+        why = why_done(self.outcome, self.steps, self.planned_steps, step)
+        return f"The run is done: {why}" if why else ""
+
+
+def summarise(run_dir: Path, recorded: int | None = None) -> RunSummary:
+    """Never raises: what can't be read is told as the run's problem.
+
+    `recorded` is how many steps' measurements can be read, if that was found out already.
+    """
+    try:
+        return _summary(run_dir, read_manifest(run_dir), recorded)
+    except AppError as error:
+        return _unreadable(run_dir, str(error))
+    except (*_DAMAGES, OSError):
+        return _unreadable(run_dir, f"{run_dir / MANIFEST_FILE} is damaged: it can't be read.")
+
+
+def _part(name: str, read: Callable[[], Made]) -> Made:
+    """What `read` gives. Raises InputError naming the part of the manifest that can't be read."""
+    try:
+        return read()
+    except _DAMAGES:
+        raise InputError(
+            f"{MANIFEST_FILE} is damaged: {name} can't be read.", "Put the old file back."
+        ) from None
+
+
+def _unreadable(run_dir: Path, problem: str) -> RunSummary:
+    return RunSummary(
+        run_dir, run_dir.name, "", "", None, 0, "unreadable", None, None, folder_size(run_dir),
+        one_line(problem, MOST_PROBLEM), is_whole=False,
+    )  # fmt: skip
+
+
+def _model(said: object) -> str:
+    return str(shipped(Path(str(said)))) if said else ""
+
+
+def _summary(run_dir: Path, manifest: dict[str, Any], recorded: int | None) -> RunSummary:
+    config, label, reading = manifest["config"], read_label(run_dir), Reading(MANIFEST_FILE)
+    outcome = _part("its scores", lambda: _outcome(run_dir, manifest))
+    reading.choice(manifest["outcome"], "its outcome", OUTCOMES)
+    steps = reading.whole(manifest["steps"], "steps")
+    adapter_dir, lack = _adapter_dir(run_dir, manifest.get("adapter"))
+    is_whole = are_settings_whole(manifest)
+    silent = Reading(MANIFEST_FILE)  # reading the settings reports invalid ones
+    if not is_whole:
+        lack = "Its settings were changed after it began, so it can't be resumed."
+    summary = RunSummary(
+        run_dir=run_dir,
+        name=reading.name(label.name or manifest["name"], run_dir.name),
+        model=_model(config.get("model", "")),
+        data=str(config.get("data", "")),
+        created=_part("its date", lambda: shown_instant(manifest["created"])),
+        steps=steps,
+        outcome=outcome,
+        best_val_loss=reading.number(manifest.get("best_val_loss"), "its best validation loss"),
+        adapter_dir=adapter_dir,
+        size_bytes=folder_size(run_dir),
+        planned_steps=reading.whole(config.get("steps", 0), "the steps planned"),
+        periods=_part("its tiers", lambda: _periods(config.get("tiers", ()), reading)),
+        retention=_part("its scores", lambda: _retention(manifest["scores"], reading)),
+        notes=label.notes,
+        learning_rate=silent.number(config.get("learning_rate"), ""),
+        batch_size=silent.whole(config.get("batch_size"), "") or None,
+        is_whole=is_whole,
+    )
+    damage = "" if outcome == "running" else _damage(run_dir, steps, recorded)
+    changed = CHANGED if manifest.get(WAS_CHANGED) else ""
+    said = (lack or reading.problem or changed, damage)
+    return replace(summary, problem=" ".join(sentence for sentence in said if sentence))
+
+
+def _adapter_dir(run_dir: Path, adapter: Any) -> tuple[Path | None, str]:
+    """The last checkpoint's folder, and what is wrong with it. Nothing outside the run is its."""
+    if link_to(run_dir, CHECKPOINTS):
+        return None, f"Its folder {CHECKPOINTS} is a link: it is not used."
+    if adapter is None:
+        return None, ""
+    parts = Path(str(adapter)).parts
+    if not isinstance(adapter, str) or not parts or ".." in parts or Path(adapter).is_absolute():
+        return None, (
+            f"{MANIFEST_FILE} names an adapter outside the run's folder, {one_line(str(adapter))}: "
+            "it is not used."
+        )
+    if not (run_dir / adapter).is_dir():
+        return None, f"Its adapter {one_line(adapter)} is missing."
+    if (link := link_to(run_dir, adapter)) == adapter:
+        return None, f"Its adapter {one_line(adapter)} is a link: it is not used."
+    if link is not None:
+        return None, f"Its folder {one_line(link)} is a link: it is not used."
+    return run_dir / adapter, ""
+
+
+def _damage(run_dir: Path, steps: int, recorded: int | None) -> str:
+    """What of the folder can't be read, though the run could go on."""
+    if has_damaged_label(run_dir):
+        return "The name and notes given to it can't be read: label.json is damaged."
+    recorded = count_steps(run_dir) if recorded is None else recorded
+    if recorded >= steps:
+        return ""
+    if not recorded:
+        return f"Its measurements can't be read: {STEPS_FILE} is missing or damaged."
+    return f"The measurements of {steps - recorded:,} of its {steps:,} steps are damaged."
+
+
+def _periods(tiers: Any, reading: Reading) -> tuple[int, ...]:
+    periods = tuple(tier["period"] for tier in tiers)
+    reading.whole(len(periods), "the number of tiers", MOST_TIERS)
+    found = tuple(
+        reading.whole(period, "an update period", MOST_PERIOD, least=1)
+        for period in periods[:MOST_TIERS]
+    )
+    return found if all(found) else ()
+
+
+def shown_instant(text: str) -> datetime:
+    """Raises ValueError or OverflowError for one that no calendar here shows."""
+    made = datetime.fromisoformat(text)
+    made = made if made.tzinfo else made.replace(tzinfo=UTC)
+    made.astimezone()
+    return made
+
+
+def _retention(scores: list[dict[str, Any]], reading: Reading) -> Retention | None:
+    """The first question set that measures retention, if it was asked before and after."""
+    for before in scores:
+        if RETENTION not in before["name"].casefold() or before["when"] != "before":
+            continue
+        for after in scores:
+            if (after["name"], after["when"]) == (before["name"], "after"):
+                numbers = (before["correct"], after["correct"], after["total"])
+                return Retention(*(reading.whole(n, "a score", MOST_QUESTIONS) for n in numbers))
+    return None
+
+
+def _outcome(run_dir: Path, manifest: dict[str, Any]) -> str:
+    if manifest["outcome"] != "running" or is_claimed(run_dir):
+        return str(manifest["outcome"])
+    # Cut off between its last checkpoint and the note that it ended: its questions may be left.
+    planned = manifest["config"].get("steps", 0)
+    last = f"{CHECKPOINTS}/{checkpoint_name(planned)}" if type(planned) is int else None
+    is_asked = any(score["when"] == "after" for score in manifest["scores"])
+    has_questions = bool(manifest["config"].get("question_sets"))
+    is_done = manifest.get("adapter") == last and (is_asked or not has_questions)
+    return "finished" if is_done else "interrupted"
+
+
+def folder_size(folder: Path) -> int:
+    """Bytes of all files; those that vanish meanwhile, as a checkpoint being written, are none."""
+    total = 0
+    for path, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += os.lstat(os.path.join(path, name)).st_size
+    return total

@@ -1,0 +1,78 @@
+"""The adapter that a run starts from: where its files are, and which run made it, if one did."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from app.core.errors import AppError, InputError
+from app.core.text.one_line import one_line
+from app.library.reading.checkpoint_choices import checkpoint_to_try
+from app.library.reading.checkpoint_list import step_of
+from app.library.run.label import read_label
+from app.library.run.layout import ADAPTER_FILES, CHECKPOINTS, MANIFEST_FILE
+from app.library.run.manifest import IDENTITY, read_manifest
+
+STARTED_FROM = "started_from"
+"""Its place in a run's manifest."""
+
+
+@dataclass(frozen=True)
+class StartingAdapter:
+    folder: str
+    run: str = ""
+    """The name of the run that made it; empty for an adapter from elsewhere."""
+    identity: str = ""
+    """Of that run."""
+    step: int | None = None
+    sha256: str = ""
+    """Of its numbers, as the new run keeps them."""
+    stiffness_sha256: str = ""
+    """Of their stiffness, likewise; empty where the adapter does not say it."""
+
+    def data(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def __str__(self) -> str:
+        return f"{self.run}, step {self.step:,}" if self.step is not None else self.folder
+
+
+def starting_adapter(path: Path) -> StartingAdapter:
+    """The adapter that `path` names: a run (its best checkpoint, or the last where none was
+    measured), a checkpoint of one, or any folder that mlx-lm takes as `adapter_path`.
+
+    Raises InputError where there is none.
+    """
+    folder = checkpoint_to_try(path).adapter_dir if (path / MANIFEST_FILE).exists() else path
+    missing = [name for name in ADAPTER_FILES if not (folder / name).is_file()]
+    if missing:
+        raise InputError(
+            f"{folder} holds no adapter: {missing[0]} is missing.",
+            "Choose a run, one of its checkpoints, or a folder that mlx-lm wrote.",
+        )
+    run_dir = folder.parent.parent
+    if folder.parent.name == CHECKPOINTS and (run_dir / MANIFEST_FILE).exists():
+        return _of_run(folder, run_dir)
+    return StartingAdapter(str(folder))
+
+
+def read_started_from(manifest: Mapping[str, Any]) -> StartingAdapter | None:
+    """What a run's manifest says of the adapter that it started from."""
+    found = manifest.get(STARTED_FROM)
+    if not isinstance(found, dict):
+        return None
+    texts = {key: one_line(str(found.get(key, "")), 400) for key in ("folder", "run", "identity")}
+    step = found.get("step")
+    digests = {key: str(found.get(key, "")) for key in ("sha256", "stiffness_sha256")}
+    return StartingAdapter(**texts, **digests, step=step if isinstance(step, int) else None)
+
+
+def _of_run(folder: Path, run_dir: Path) -> StartingAdapter:
+    try:
+        manifest = read_manifest(run_dir)
+        name = read_label(run_dir).name or str(manifest["name"])
+        return StartingAdapter(
+            str(folder), one_line(name), str(manifest.get(IDENTITY, "")), step_of(folder)
+        )
+    except (AppError, KeyError):  # the adapter can be used all the same
+        return StartingAdapter(str(folder))

@@ -1,0 +1,1 @@
+"""One run's folder, as it is written and locked."""

@@ -1,0 +1,148 @@
+"""The lines of a run's event log, each with its number and a checksum of its text.
+
+A line that was changed, added or moved is left out and named, and so is a gap. A log of an older
+Nestling has no checksums: its lines are taken as they stand. Knows no event and no file.
+"""
+
+import json
+import re
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.core.files.atomic_files import json_bytes
+from app.core.files.parsing import parse_json
+
+LOG_DAMAGED = "log_damaged"
+"""An event that keeps what was wrong with a log when the run went on and its log began anew."""
+_NUMBER, _SUM, _RUN = "line", "crc", "run"
+_SEAL = (_NUMBER, _SUM, _RUN)
+_SEALED = re.compile(rb'(?s)(\{.*),"crc":"([0-9a-f]{8})"\}')
+_NAMED_LINES = 3
+
+Plain = dict[str, Any]
+
+
+def sealed_line(event: Plain, number: int, run: str = "") -> str:
+    """The log's line of this number, counted from 1, with the identity of its run."""
+    own = {_RUN: run} if run else {}
+    sealed = event | own | {_NUMBER: number}
+    text = json.dumps(sealed, separators=(",", ":"), ensure_ascii=False)[:-1]
+    return f'{text},"{_SUM}":"{zlib.crc32(json_bytes(text)):08x}"}}\n'
+
+
+@dataclass(frozen=True)
+class EventLog:
+    events: tuple[Plain, ...] = ()
+    """Those that are as they were written, in order."""
+    problem: str = ""
+    """Which lines are not; empty where nothing is known to be wrong."""
+    lines: int = 0
+    """The number of the last one."""
+    is_sealed: bool = False
+    """Its lines have checksums."""
+
+    def problem_to_keep(self, step: int) -> list[Plain]:
+        """The event that tells of the problem in the log that begins anew after `step`."""
+        problem = self.problem
+        if problem and not problem.startswith("Before"):
+            problem = f"Before the run resumed after step {step:,}: {problem}"
+        return [{"event": LOG_DAMAGED, "text": problem}] if problem else []
+
+
+def read_lines(content: bytes, name: str, run: str = "") -> EventLog:
+    """What a log of this name says; lines that bear another run's identity are none of `run`."""
+    lines = [line.strip() for line in content.split(b"\n")]
+    found = [(place, _event(line), line) for place, line in enumerate(lines, 1) if line]
+    if not any(event is not None and _SUM in event for _, event, _ in found):
+        events = tuple(event for _, event, _ in found if event is not None)
+        return EventLog(events, lines=len(found))
+    reading = _Reading(run)
+    for place, event, line in found:
+        reading.take(place, event, line)
+    return reading.log(name)
+
+
+@dataclass
+class _Reading:
+    """Follows the numbers of a log's lines."""
+
+    run: str = ""
+    events: list[Plain] = field(default_factory=list)
+    last: int = 0
+    changed: list[int] = field(default_factory=list)
+    """Places of lines that are not as they were written."""
+    gaps: list[tuple[int, int]] = field(default_factory=list)
+    """Where lines are missing: the place of the next one, and how many."""
+    foreign: int = 0
+    """How many lines are another run's."""
+    _odd: int = 0
+    """Changed lines since the last whole one."""
+    _torn: list[int] = field(default_factory=list)
+    """Places of lines since then that are no JSON. A full disk leaves one, which has no number."""
+
+    def take(self, place: int, event: Plain | None, line: bytes) -> None:
+        if event is None:
+            self._torn.append(place)
+        elif _is_whole(event, line) and self.run and event.get(_RUN, self.run) != self.run:
+            self.foreign += 1
+        elif _is_whole(event, line) and event[_NUMBER] > self.last:
+            self._follow(place, event[_NUMBER])
+            self.events.append({k: v for k, v in event.items() if k not in _SEAL})
+        else:
+            self.changed.append(place)
+            self._odd += 1
+
+    def _follow(self, place: int, number: int) -> None:
+        missing = max(0, number - self.last - 1 - self._odd)
+        self.changed += self._torn[:missing]
+        missing -= len(self._torn[:missing])
+        if missing:
+            self.gaps.append((place, missing))
+        self.last, self._odd, self._torn = number, 0, []
+
+    def log(self, name: str) -> EventLog:
+        kept = [str(e.get("text")) for e in self.events if e["event"] == LOG_DAMAGED]
+        events = tuple(event for event in self.events if event["event"] != LOG_DAMAGED)
+        odd = _sentences(name, sorted(self.changed), self.gaps)
+        problem = " ".join([*kept, *_foreign_lines(name, self.foreign, len(self.events)), *odd])
+        return EventLog(events, problem, self.last, is_sealed=True)
+
+
+def _sentences(name: str, changed: list[int], gaps: list[tuple[int, int]]) -> Iterable[str]:
+    if len(changed) == 1:
+        yield f"Line {changed[0]:,} of {name} was changed and is not used."
+    elif changed:
+        shown = [f"{place:,}" for place in changed[:_NAMED_LINES]]
+        rest = len(changed) - len(shown)
+        last = f"{rest:,} more" if rest else shown.pop()
+        yield f"Lines {', '.join(shown)} and {last} of {name} were changed and are not used."
+    for place, missing in gaps[:1]:
+        lines = f"1 line of {name} is" if missing == 1 else f"{missing:,} lines of {name} are"
+        yield f"{lines} missing before line {place:,}."
+
+
+def _foreign_lines(name: str, count: int, own: int) -> Iterable[str]:
+    if count and not own:
+        yield f"{name} is another run's and is not used."
+    elif count:
+        lines = f"1 line of {name} is" if count == 1 else f"{count:,} lines of {name} are"
+        yield f"{lines} another run's and not used."
+
+
+def _is_whole(event: Plain, line: bytes) -> bool:
+    sealed = _SEALED.fullmatch(line)
+    return (
+        sealed is not None
+        and type(event.get(_NUMBER)) is int
+        and zlib.crc32(sealed[1]) == int(sealed[2], 16)
+    )
+
+
+def _event(line: bytes) -> Plain | None:
+    try:
+        value = parse_json(line)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) and isinstance(value.get("event"), str) else None

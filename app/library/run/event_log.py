@@ -1,0 +1,165 @@
+"""What a run's event file tells, as the events they were; what can't have been one is left out."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from app.core.events import (
+    ClockFacts,
+    DatasetLoss,
+    EvaluationFinished,
+    RetentionMeasured,
+    RunStarted,
+    TierFacts,
+)
+from app.core.text.odd_values import is_measure
+from app.core.text.one_line import one_line
+from app.library.reading.run_summary import RunSummary
+from app.library.run.lenient_fields import MOST_STEPS
+from app.library.run.step_table import StepTable
+
+_MOST = 2**63
+_MOST_DATASETS = 100
+
+
+def read_evaluations(events: Iterable[Mapping[str, Any]]) -> list[EvaluationFinished]:
+    """In order, but for the last validation, which read other rows.
+
+    A loss that is no number, or too large for one, is none.
+    """
+    return [one for one in _evaluations(events) if not one.is_last]
+
+
+def read_last_validation(events: Iterable[Mapping[str, Any]]) -> EvaluationFinished | None:
+    """That of the run's end, on more rows than the others; None where there was none."""
+    return next((one for one in _evaluations(events) if one.is_last), None)
+
+
+def read_retention(events: Iterable[Mapping[str, Any]]) -> list[RetentionMeasured]:
+    """All measurements of the forgetting meter, in order."""
+    return [one for event in events if (one := _retention(event)) is not None]
+
+
+def _retention(event: Mapping[str, Any]) -> RetentionMeasured | None:
+    step, kl, texts = event.get("step"), event.get("base_kl"), event.get("texts")
+    if event["event"] != "retention_measured" or not is_measure(kl):
+        return None
+    if type(step) is not int or not 0 <= step <= MOST_STEPS or type(texts) is not int:
+        return None
+    return RetentionMeasured(step, float(kl), texts, bool(event.get("is_last")))  # type: ignore[arg-type]
+
+
+def _evaluations(events: Iterable[Mapping[str, Any]]) -> list[EvaluationFinished]:
+    return [one for event in events if (one := _evaluation(event)) is not None]
+
+
+def read_started(
+    events: Iterable[Mapping[str, Any]], summary: RunSummary, table: StepTable
+) -> RunStarted:
+    """How the run began; what its manifest and its measurements say of that, if it isn't told."""
+    told = next((event for event in events if event["event"] == "run_started"), None)
+    try:
+        started = _started(told) if told is not None else None
+    except (KeyError, TypeError, ValueError, OverflowError):
+        started = None
+    if started is not None and _fits(started, table):
+        return started
+    tiers = tuple(TierFacts(period, 1.0, 0, (), "") for period in _periods(summary, table))
+    layers = tuple(range(table.layers)) if len(table) else ()
+    return RunStarted(
+        summary.run_dir, summary.name, summary.model, max(1, summary.planned_steps), 0, 0,
+        tiers, layers, 0, 0, 0, "",
+    )  # fmt: skip
+
+
+def _fits(started: RunStarted, table: StepTable) -> bool:
+    """Whether the steps that were measured can be this run's."""
+    sizes = (len(started.tiers), len(started.adapted_layers))
+    return not len(table) or sizes == (table.tiers, table.layers)
+
+
+def _periods(summary: RunSummary, table: StepTable) -> Sequence[int]:
+    """Of each tier that was measured; 1 where the manifest doesn't say."""
+    if not len(table) or len(summary.periods) == table.tiers:
+        return summary.periods
+    return (1,) * table.tiers
+
+
+def _started(event: Mapping[str, Any]) -> RunStarted:
+    """Raises what a value that can't be one raises."""
+    counts = ("steps", "base_parameters", "trainable_parameters", "train_examples",
+              "valid_examples", "steps_per_epoch")  # fmt: skip
+    plain: dict[str, Any] = {name: _whole(event[name], _MOST) for name in counts}
+    plain |= {name: one_line(str(event[name])) for name in ("name", "model", "device")}
+    return RunStarted(
+        run_dir=Path(event["run_dir"]),
+        tiers=tuple(map(_tier, event["tiers"])),
+        adapted_layers=_layers(event["adapted_layers"]),
+        clocks=_clocks(event.get("clocks")),
+        **plain,
+    )
+
+
+def _clocks(said: Any) -> ClockFacts:
+    if not isinstance(said, dict):  # of an older Nestling
+        return ClockFacts()
+    return ClockFacts(
+        slow_every=_whole(said["slow_every"], MOST_STEPS),
+        slow_weight=float(said["slow_weight"]),
+        slow_texts=_whole(said["slow_texts"], _MOST),
+        lasting_pull=float(said["lasting_pull"]),
+    )
+
+
+def _tier(said: Mapping[str, Any]) -> TierFacts:
+    if set(said) != {field.name for field in fields(TierFacts)}:
+        raise KeyError
+    return TierFacts(
+        _whole(said["period"], MOST_STEPS),
+        float(said["learning_rate_factor"]),
+        _whole(said["parameters"], _MOST),
+        _layers(said["layers"]),
+        one_line(str(said["description"])),
+    )
+
+
+def _layers(said: Sequence[Any]) -> tuple[int, ...]:
+    return tuple(_whole(layer, MOST_STEPS) for layer in said)
+
+
+def _whole(value: Any, most: int) -> int:
+    if type(value) is not int or not 0 <= value <= most:
+        raise ValueError
+    return value
+
+
+def _evaluation(event: Mapping[str, Any]) -> EvaluationFinished | None:
+    step, loss = event.get("step"), event.get("val_loss")
+    if event["event"] != "evaluation_finished" or not _is_loss(loss):
+        return None
+    if type(step) is not int or not 0 <= step <= MOST_STEPS:
+        return None
+    rows = event.get("rows")
+    return EvaluationFinished(
+        step,
+        float(loss),  # type: ignore[arg-type]
+        bool(event.get("is_best")),
+        _of_each(event),
+        rows if type(rows) is int and 0 <= rows < _MOST else 0,
+        bool(event.get("is_last")),
+    )
+
+
+def _of_each(event: Mapping[str, Any]) -> tuple[DatasetLoss, ...]:
+    """The losses of several datasets; those that can't be read are left out."""
+    told = event.get("datasets")
+    return tuple(
+        DatasetLoss(one_line(str(one.get("name"))), float(one["val_loss"]))
+        for one in (told[:_MOST_DATASETS] if isinstance(told, list) else [])
+        if isinstance(one, dict) and _is_loss(one.get("val_loss"))
+    )
+
+
+def _is_loss(value: object) -> bool:
+    return is_measure(value)

@@ -1,0 +1,56 @@
+"""Values of a file that people may edit: taken where they can be, told where they can't."""
+
+from typing import Any
+
+from app.core.text.odd_values import brief, is_measure
+from app.core.text.one_line import MOST_SHOWN
+from app.core.text.visible import has_unseen
+
+MOST_STEPS = 2**32 - 1
+"""As many as a step's record can count."""
+
+
+class Reading:
+    """Reads values one after the other; the first that can't be is remembered as the problem."""
+
+    def __init__(self, file: str) -> None:
+        self._file = file
+        self.problem = ""
+
+    def whole(self, value: Any, name: str, most: int = MOST_STEPS, least: int = 0) -> int:
+        """A count, or 0."""
+        if type(value) is int and least <= value <= most:
+            return value
+        self._refuse(name, value)
+        return 0
+
+    def number(self, value: Any, name: str) -> float | None:
+        """A measurement; None where there is none."""
+        if value is None:
+            return None
+        if is_measure(value):
+            return float(value)
+        self._refuse(name, value)
+        return None
+
+    def name(self, value: Any, instead: str) -> str:
+        """As it stands, unless it is empty; what makes it hard to show is told."""
+        if not isinstance(value, str) or not value.strip():
+            self._note("The run's name is empty.")
+            return instead
+        if len(value) > MOST_SHOWN:
+            self._note(f"The run's name is {len(value):,} characters long.")
+        elif has_unseen(value):
+            self._note("The run's name holds characters that can't be shown.")
+        return value
+
+    def choice(self, value: str, name: str, known: tuple[str, ...]) -> str:
+        if value not in known:
+            self._refuse(name, value)
+        return value
+
+    def _refuse(self, name: str, value: Any) -> None:
+        self._note(f"{self._file} says {brief(value)} for {name}, which can't be.")
+
+    def _note(self, problem: str) -> None:
+        self.problem = self.problem or problem

@@ -1,0 +1,83 @@
+"""A run's manifest: what it says of itself, and whether that is what it began with."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from app.core.errors import InputError
+from app.core.files.atomic_files import write_json_atomic
+from app.core.files.parsing import parse_json
+from app.core.files.untrusted_files import read_regular
+from app.library.run.layout import MANIFEST_FILE
+
+FORMAT = 1
+MOST_MANIFEST_BYTES = 64 * 1024**2
+WAS_CHANGED = "was_changed"
+"""An entry of a manifest that somebody edited; it stays when the run writes the file anew."""
+IDENTITY = "id"
+"""An entry that no two runs share, but for copies of one; its event log's lines bear it too."""
+TEMPLATE_DAY = "template_day"
+"""An entry of a run whose chat template asks for the date: the one that its rows have."""
+_OWN_SUM = "own_sha256"
+
+
+def write_manifest(run_dir: Path, manifest: dict[str, Any]) -> None:
+    """Write it with a digest of its own. Raises AppError when the disk refuses."""
+    write_json_atomic(run_dir / MANIFEST_FILE, manifest | {_OWN_SUM: digest_of(manifest)})
+
+
+def read_manifest(run_dir: Path) -> dict[str, Any]:
+    """A run's manifest. Raises InputError that says what is wrong with it.
+
+    One that can be read, but is not as it was written, has the entry WAS_CHANGED. Those of older
+    versions have no digest of their own.
+    """
+    path = run_dir / MANIFEST_FILE
+    try:
+        manifest = parse_json(read_regular(path, MOST_MANIFEST_BYTES))
+    except FileNotFoundError:
+        raise InputError(f"{run_dir} has no {MANIFEST_FILE}, so it is no run.") from None
+    except OSError as error:
+        raise InputError(f"{path} can't be read: {error.strerror or error}.") from error
+    except ValueError as error:
+        raise InputError(f"{path} can't be read: {error}.") from error
+    needed = {"name": str, "config": dict, "outcome": str, "steps": int, "scores": list}
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("format"), int):
+        raise InputError(f"{path} is no run's manifest.")
+    if manifest["format"] > FORMAT:
+        raise InputError(f"{run_dir} was made by a newer Nestling.", "Update Nestling to open it.")
+    if missing := [key for key, kind in needed.items() if not isinstance(manifest.get(key), kind)]:
+        raise InputError(f"{path} lacks {missing[0]!r}, so the run can't be read.")
+    own_sum = manifest.pop(_OWN_SUM, None)
+    is_as_written = own_sum is None or own_sum == digest_of(manifest)
+    return manifest if is_as_written else manifest | {WAS_CHANGED: True}
+
+
+def digest_of(value: Any) -> str:
+    """Of anything that JSON can hold; the order of keys doesn't matter."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def are_settings_whole(manifest: dict[str, Any]) -> bool:
+    """Whether what decides the run's numbers is what it began with."""
+    return bool(manifest.get("settings_sha256") == digest_of(deciding_settings(manifest)))
+
+
+def check_settings(run_dir: Path, manifest: dict[str, Any]) -> None:
+    """Raise InputError unless the run can be gone on with as it began."""
+    if not are_settings_whole(manifest):
+        raise InputError(
+            f"The settings in {run_dir / MANIFEST_FILE} are not those the run began with.",
+            "Put the old file back, or repeat the run with new settings.",
+        )
+
+
+def deciding_settings(manifest: dict[str, Any]) -> dict[str, Any]:
+    """What decides a run's numbers; a digest of it stands in the manifest."""
+    decided = {name: manifest.get(name) for name in ("config", "data", "plan")}
+    # Runs of older versions have none.
+    return decided | {
+        name: manifest[name] for name in ("batching", "started_from") if name in manifest
+    }

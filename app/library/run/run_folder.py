@@ -1,0 +1,96 @@
+"""Where a run lives: its name, a folder that can be its own, and a copy of it elsewhere."""
+
+import os
+import re
+from collections.abc import Generator
+from datetime import datetime
+from pathlib import Path
+
+from app.core.config.training_config import TrainingConfig
+from app.core.errors import InputError
+from app.core.files.atomic_files import disk_error, plain_disk_errors
+from app.core.files.disks import check_connected
+from app.core.files.folders import copying_folder
+from app.core.files.paths import is_utf8
+from app.core.progress import run_to_end
+from app.library.run.manifest import check_settings, read_manifest
+
+
+class FolderTaken(InputError):
+    """Something is in the folder that was to be a new run's own."""
+
+
+def run_name(config: TrainingConfig) -> str:
+    """The user's name for the run, or the dataset's."""
+    if config.name:
+        return config.name
+    if config.data is None:
+        return "run"
+    stem = Path(config.data.name.removesuffix(".gz")).stem
+    is_generic = stem in ("train", "data", "dataset")
+    return (Path(os.path.realpath(config.data)).parent.name if is_generic else stem) or "run"
+
+
+def choose_run_dir(config: TrainingConfig, runs_dir: Path) -> Path:
+    """Where the run will live: the config's `output`, or a new name in the library.
+
+    Nothing is created. Raises InputError if the folder can't be the run's own.
+    """
+    _check_utf8(config.output or runs_dir)
+    if config.output is None:
+        check_connected(runs_dir)
+        stamp = datetime.now().strftime("%Y-%m-%d-%H%M%S")
+        slug = re.sub(r"[^\w.-]+", "-", run_name(config)).strip("-.")[:60] or "run"
+        folder = runs_dir / f"{stamp}-{slug}"
+        for number in range(2, 1000):
+            if not folder.exists():
+                break
+            folder = runs_dir / f"{stamp}-{slug}-{number}"
+        check_writable(folder)
+        return folder
+    folder = config.output
+    check_writable(folder)
+    with plain_disk_errors(folder):
+        is_used = folder.is_dir() and any(folder.iterdir())
+    if is_used:
+        raise InputError(
+            f"The output folder {folder} is not empty.", "Choose a new or an empty folder."
+        )
+    return folder
+
+
+def copy_run(run_dir: Path, output: Path) -> Path:
+    """A whole copy of a run in the new or empty folder `output`; the run itself stays as it is.
+
+    Raises AppError, and then nothing of the copy is left.
+    """
+    return run_to_end(copying_run(run_dir, output))
+
+
+def copying_run(run_dir: Path, output: Path) -> Generator[float, None, Path]:
+    """The same in small steps: yields the share done; closed early, nothing of the copy is left."""
+    check_settings(run_dir, read_manifest(run_dir))
+    folder = choose_run_dir(TrainingConfig(output=output).located(), output)
+    yield from copying_folder(run_dir, folder)
+    return folder
+
+
+def _check_utf8(folder: Path) -> None:
+    if not is_utf8(folder):
+        raise InputError(
+            f"A run can't be kept in {folder}: the name is not UTF-8.", "Choose another folder."
+        )
+
+
+def check_writable(folder: Path) -> None:
+    """Raise AppError unless `folder` can be made and written to; leaves nothing behind."""
+    try:
+        if folder.exists() and not folder.is_dir():
+            raise InputError(f"The output {folder} is a file; a run needs a folder of its own.")
+        parent = next(p for p in (folder, *folder.parents) if p.exists())
+        probe = parent / f".nestling-probe-{datetime.now().timestamp():.6f}"
+        probe.mkdir()
+        probe.rmdir()
+    except OSError as error:
+        refused = disk_error(error, folder)
+        raise InputError(refused.message, refused.hint) from error

@@ -1,0 +1,76 @@
+"""Whose a run's folder is: one process at a time, for as long as it lives.
+
+The claim is a lock on the run's log file. The system lets go of it when the process ends, however
+it ends, so a run that says "running" and is not claimed was interrupted. On a disk without locks
+only this process's own claims are known.
+"""
+
+import os
+from pathlib import Path
+
+from app.core.errors import InputError
+from app.core.files.atomic_files import disk_error, json_bytes
+from app.core.files.locks import Lock, try_lock
+from app.core.files.untrusted_files import PRIVATE_FILE, narrow, open_descriptor
+from app.library.run.layout import LOG_FILE
+
+NO_LOCKS = (
+    "The disk of {} has no file locks, so nothing keeps another program from training this run at "
+    "the same time."
+)
+
+_unlocked: set[tuple[int, int]] = set()
+"""The log files of this process's claims without a lock, by device and number."""
+
+
+class Claim:
+    """This process's hold on a run's folder; made at once or refused with InputError."""
+
+    def __init__(self, run_dir: Path, *, is_new: bool = False) -> None:
+        """`is_new`: there must be no log file yet. Raises FileExistsError if there is one."""
+        path = run_dir / LOG_FILE
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | (os.O_EXCL if is_new else 0)
+        try:
+            self._descriptor = open_descriptor(path, flags)
+        except FileExistsError:
+            raise
+        except OSError as error:
+            raise disk_error(error, path) from error
+        narrow(self._descriptor, PRIVATE_FILE)
+        self._identity = _identity(self._descriptor)
+        lock = try_lock(self._descriptor)
+        if lock is Lock.BUSY or self._identity in _unlocked:
+            os.close(self._descriptor)
+            raise InputError(f"The run in {run_dir} is being trained by another program.")
+        self.warning = ""
+        """One sentence that the user must know about it; empty as nearly always."""
+        if lock is Lock.UNKNOWN:
+            self.warning = NO_LOCKS.format(run_dir)
+            _unlocked.add(self._identity)
+
+    def write(self, text: str) -> None:
+        os.write(self._descriptor, json_bytes(text))
+
+    def release(self) -> None:
+        if self._descriptor >= 0:
+            _unlocked.discard(self._identity)
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+def is_claimed(run_dir: Path) -> bool:
+    """Whether some process, this one too, is training this run now."""
+    try:
+        descriptor = open_descriptor(run_dir / LOG_FILE, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        is_own = _identity(descriptor) in _unlocked
+        return is_own or try_lock(descriptor, shared=True) is Lock.BUSY
+    finally:
+        os.close(descriptor)
+
+
+def _identity(descriptor: int) -> tuple[int, int]:
+    found = os.fstat(descriptor)
+    return found.st_dev, found.st_ino

@@ -1,0 +1,215 @@
+"""The Data page: what each dataset of the run is, what the model will see of it, what is wrong."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QButtonGroup, QPushButton, QStackedWidget, QVBoxLayout, QWidget
+
+from app.ui.data.columns_view import ColumnsView
+from app.ui.data.data_services import DataWork
+from app.ui.data.dataset_chooser import DatasetChooser
+from app.ui.data.dataset_text import summary
+from app.ui.data.problems_view import ProblemsView
+from app.ui.data.rows_view import RowsView
+from app.ui.data.statistics_view import StatisticsView
+from app.ui.data.status_bar import StatusStrip
+from app.ui.look.plain_text import set_tip
+from app.ui.look.theme import Theme
+from app.ui.state.app_state import AppState
+from app.ui.widgets.layout import (
+    GRID_PX,
+    ElidedLabel,
+    button,
+    column,
+    label,
+    message,
+    row,
+    say,
+)
+from app.workers.background_thread import Failure
+from app.workers.jobs.datasets import Reading
+
+ROWS, STATISTICS, PROBLEMS, COLUMNS = range(4)
+_TABS = ("Examples", "Statistics", "Problems", "Columns")
+_WORDS_PX = 420
+
+
+class DataPage(QWidget):
+    dataset_choice_requested = Signal()
+    further_requested = Signal()
+    sample_requested = Signal()
+    use_requested = Signal()
+    """The next run is to be seen, which has these datasets."""
+    reveal_requested = Signal(object)
+    """Path of a file."""
+
+    def __init__(self, state: AppState, work: DataWork) -> None:
+        super().__init__()
+        self.setObjectName("page")
+        self._state, self._work, self._datasets = state, work, work.datasets
+        self.rows = RowsView(work.preview, work.datasets)
+        self.statistics = StatisticsView(state, work.figures, work.tokenisation, work.datasets)
+        self.problems = ProblemsView(state, work.figures, work.datasets)
+        self.columns = ColumnsView(state, work.preview, work.looker, work.datasets)
+        self.status = StatusStrip(state, work.tokenisation, work.datasets)
+        self.chooser = DatasetChooser(state, work.datasets)
+        self.choose = button("Choose…", self.dataset_choice_requested.emit)
+        self.choose.setAccessibleName("Choose another dataset")
+        self.take_out = button("Remove from Mix", work.datasets.remove)
+        set_tip(self.take_out, "The file is kept.")
+        self.add = button("Mix In Dataset…", self.further_requested.emit)
+        set_tip(self.add, "Mix in earlier data to reduce forgetting.")
+        self.use = button("Use in New Run", self.use_requested.emit, "primary")
+        self._make_head()
+        self._views = QStackedWidget()
+        for view in (self.rows, self.statistics, self.problems, self.columns):
+            self._views.addWidget(view)
+        self._body = QStackedWidget()
+        self._body.addWidget(self._make_empty())
+        self._body.addWidget(self._make_full())
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(3 * GRID_PX, 2 * GRID_PX, 3 * GRID_PX, 2 * GRID_PX)
+        layout.setSpacing(12)
+        buttons = (self.take_out, self.add, self.choose, self.use)
+        policy = self.choose.sizePolicy()
+        policy.setRetainSizeWhenHidden(True)  # the title stays where it is
+        self.choose.setSizePolicy(policy)
+        layout.addLayout(row(label("Data", "title"), 4, self.name, None, *buttons, spacing=GRID_PX))
+        layout.addWidget(self.chooser)
+        layout.addWidget(self._body, 1)
+        self._connect()
+        self.refresh()
+
+    def _make_head(self) -> None:
+        self.name = label("", "secondary")
+        self.summary = ElidedLabel("", "secondary", Qt.TextElideMode.ElideMiddle)
+
+    def _make_full(self) -> QWidget:
+        self.tabs = QButtonGroup(self)
+        self.tabs.idClicked.connect(self._views.setCurrentIndex)
+        for index, name in enumerate(_TABS):
+            tab = QPushButton(name)
+            tab.setObjectName("tab")
+            tab.setCheckable(True)
+            tab.setAutoDefault(False)
+            tab.setChecked(index == ROWS)
+            self.tabs.addButton(tab, index)
+        full = QWidget()
+        whole = column(self.summary, self.status, spacing=12)
+        whole.addLayout(row(*self.tabs.buttons(), None, spacing=4))
+        whole.addWidget(self._views, 1)
+        full.setLayout(whole)
+        return full
+
+    def _make_empty(self) -> QWidget:
+        empty = QWidget()
+        self._title = label("", "title")
+        self._hint = label(
+            "Drop a file or a folder on the window: chats, questions and answers, or text, as "
+            "JSON, CSV, Parquet or plain text.",
+            "secondary",
+            wraps=True,
+        )
+        self.problem = message("problem")
+        self.cancel = button("Cancel", self.status.stop.click)
+        self.again = button("Read Again", self._datasets.read_shown_again)
+        self.choose_first = button("Choose…", self.dataset_choice_requested.emit)
+        self.sample = button("Use the Sample Data", self.sample_requested.emit, "primary")
+        words = QWidget()
+        words.setMaximumWidth(_WORDS_PX)
+        words.setLayout(column(self._title, self._hint, self.problem, spacing=GRID_PX))
+        for text in (self._title, self._hint, self.problem):
+            text.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        centred = row(None, words, None)
+        centred.setStretch(1, 100)
+        whole = column(None, spacing=GRID_PX)
+        whole.addLayout(centred)
+        whole.addSpacing(GRID_PX)
+        choices = (self.cancel, self.again, self.choose_first, self.sample)
+        whole.addLayout(row(None, *choices, None, spacing=12))
+        whole.addStretch(2)
+        empty.setLayout(whole)
+        return empty
+
+    def _connect(self) -> None:
+        work, datasets = self._work, self._datasets
+        work.intake.reading_begun.connect(self._show_rows)
+        for given in (work.intake, work.mix):
+            given.attention_wanted.connect(self.show_what_is_wrong)
+        self.problems.reread_requested.connect(datasets.read_shown_again)
+        self.problems.reveal_requested.connect(self.reveal_requested)
+        self.problems.count_changed.connect(self._name_tabs)
+        self.rows.columns_requested.connect(lambda: self.show_view(COLUMNS))
+        self.columns.columns_chosen.connect(datasets.map_columns)
+        datasets.changed.connect(self.refresh)
+        work.preview.changed.connect(self.refresh)
+
+    def loading(self) -> Iterator[None]:
+        """What the first sight of the window did not need, as a step of its own."""
+        self.statistics.load()
+        yield
+
+    def set_theme(self, theme: Theme) -> None:
+        for view in (self.rows, self.statistics, self.problems, self.columns):
+            view.set_theme(theme)
+
+    def show_view(self, index: int) -> None:
+        self.tabs.button(index).setChecked(True)
+        self._views.setCurrentIndex(index)
+
+    def show_what_is_wrong(self, path: Path) -> None:
+        """A dataset that was just read, in the view in which it can be put right; what is shown
+        stays, if that needs it too."""
+        if (shown := self._datasets.shown) is None or not shown.is_wrong:
+            self._datasets.show_path(path)
+            shown = self._datasets.shown
+        facts = shown.facts if shown else None
+        is_unknown = facts is not None and not facts.examples and "unknown shape" in facts.counts
+        self.show_view(COLUMNS if is_unknown else PROBLEMS)
+
+    def look_closer(self) -> None:
+        """At a dataset that is wrong, if one is; else at the one that was shown last."""
+        wrong = [one for one in self._datasets.all if one.is_wrong]
+        if wrong:
+            self.show_what_is_wrong(wrong[0].path)
+
+    def _show_rows(self, reading: Reading) -> None:
+        """Another dataset is looked at first; where the same one is read again, the view stays."""
+        is_another = reading.data != self._state.config.data
+        if is_another and self._views.currentIndex() in (PROBLEMS, COLUMNS):
+            self.show_view(ROWS)
+
+    def refresh(self) -> None:
+        state, shown = self._state, self._datasets.shown
+        failure = shown.failure if shown else state.dataset_failure
+        is_reading = shown is not None and shown.is_being_read
+        is_there = shown is not None and shown.facts is not None
+        is_there = is_there or (is_reading and self._work.preview.looked is not None)
+        self._body.setCurrentIndex(1 if is_there else 0)
+        is_one = len(self._datasets.all) == 1
+        self.name.setText(shown.name if shown and is_there and is_one else "")
+        if shown is not None:
+            self.summary.setText(summary(shown.facts, shown.path))
+        self._title.setText(_empty_title(is_reading, failure))
+        self._hint.setVisible(not (is_reading or failure))
+        say(self.problem, f"{failure.message} {failure.hint}".strip() if failure else "")
+        self.cancel.setVisible(is_reading)
+        is_mixed_in = self._datasets.index > 0
+        self.again.setVisible(failure is not None and shown is not None)
+        self.choose_first.setVisible(not is_mixed_in)
+        self.sample.setVisible(not is_mixed_in)
+        self.choose.setVisible(shown is not None)
+        self.add.setVisible(shown is not None)
+        self.use.setVisible(state.dataset is not None)
+        self.take_out.setVisible(is_mixed_in)
+
+    def _name_tabs(self) -> None:
+        count = self.problems.total
+        self.tabs.button(PROBLEMS).setText(f"Problems ({count:,})" if count else "Problems")
+
+
+def _empty_title(is_reading: bool, failure: Failure | None) -> str:
+    if is_reading:
+        return "Reading…"
+    return "This can't be used" if failure else "No dataset yet"

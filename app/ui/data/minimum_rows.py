@@ -1,0 +1,49 @@
+"""Keeps in the state why a run can't start: the model takes no rows, or leaves too few."""
+
+from PySide6.QtCore import QObject, Slot
+
+from app.ui.data.datasets import Datasets
+from app.ui.data.statistics_loader import Figures
+from app.ui.data.tokenization import Tokenisation
+from app.ui.state.app_state import AppState
+
+
+class EnoughRows(QObject):
+    """Too few rows are only known once all are tokens; before that a run finds out by itself."""
+
+    def __init__(
+        self, state: AppState, datasets: Datasets, tokenisation: Tokenisation, figures: Figures
+    ) -> None:
+        super().__init__(state)
+        self._state, self._datasets = state, datasets
+        self._tokenisation, self._figures = tokenisation, figures
+        state.config_changed.connect(self.refresh)
+        figures.changed.connect(self.refresh)
+        tokenisation.changed.connect(self.refresh)
+        datasets.changed.connect(self.refresh)
+
+    @Slot()
+    def refresh(self) -> None:
+        self._state.set_rows_problem(self._why_not())
+
+    def _why_not(self) -> str:
+        if (failure := self._tokenisation.refusal) is not None and self._datasets.all:
+            return f"{failure.message} {failure.hint}".strip()
+        done, measured, datasets = self._tokenisation.done, self._figures.all, self._datasets.all
+        if done is None or not measured or len(measured) != len(datasets):
+            return ""
+        from app.data.tokenizing.stopping_rows import stopping_refusal
+        from app.data.training_set.minimum_rows import RowsLeft, too_little
+
+        config = self._state.config_as_cut
+        if config.bad_rows == "stop":
+            for one in measured:
+                if first := one.first_stopping:
+                    return str(stopping_refusal(first, one.stopping_counts[first.kind]))
+        limit = config.max_seq_length
+        left = [
+            RowsLeft.by_statistics(one.name, statistics, limit)
+            for one, statistics in zip(datasets, measured, strict=True)
+        ]
+        refusal = too_little(left, limit, config.batch_size)
+        return f"{refusal.message} {refusal.hint}" if refusal else ""

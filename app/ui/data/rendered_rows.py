@@ -1,0 +1,161 @@
+"""Rows as coloured text: what is trained, what the template adds, what is cut."""
+
+from collections.abc import Sequence
+from html import escape
+from typing import TYPE_CHECKING
+
+from PySide6.QtGui import QColor, QFont, QTextBlockFormat, QTextCharFormat, QTextCursor
+from PySide6.QtWidgets import QLabel, QTextEdit
+
+from app.ui.look import phrases
+from app.ui.look.theme import LIGHT, Theme
+from app.ui.widgets.layout import GRID_PX
+
+if TYPE_CHECKING:
+    from app.data.inspection.row_rendering import Piece, PreviewRow
+
+_SMALL_PX = 11
+_ROW_GAP_PX = 18
+_VISIBLE = {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"} | {0x7F: 0x2421}
+"""Control characters are shown by their pictures."""
+
+
+class RowsText(QTextEdit):
+    def __init__(self, name: str, while_empty: str) -> None:
+        super().__init__()
+        self.setObjectName("rows")
+        self.setPlaceholderText(while_empty)
+        self.setReadOnly(True)
+        self.setAcceptDrops(False)
+        self.setUndoRedoEnabled(False)
+        self.setAccessibleName(name)
+        self.setTabChangesFocus(True)
+        self.document().setDocumentMargin(2 * GRID_PX)
+        self._theme = LIGHT
+        self._shown: Sequence[PreviewRow] = ()
+
+    def show_rows(self, rows: "Sequence[PreviewRow]") -> None:
+        self._shown = rows
+        self.setUpdatesEnabled(False)
+        self.clear()
+        cursor = QTextCursor(self.document())
+        cursor.beginEditBlock()
+        for index, row in enumerate(rows):
+            self._insert(cursor, row, is_first=index == 0)
+        cursor.endEditBlock()
+        self.setUpdatesEnabled(True)
+        self.moveCursor(QTextCursor.MoveOperation.Start)
+        self.verticalScrollBar().setValue(0)
+
+    def set_theme(self, theme: Theme) -> None:
+        self._theme = theme
+        self.show_rows(self._shown)
+
+    def _insert(self, cursor: QTextCursor, row: "PreviewRow", is_first: bool) -> None:
+        above = QTextBlockFormat()
+        above.setTopMargin(0 if is_first else _ROW_GAP_PX)
+        above.setBottomMargin(4)
+        if is_first:
+            cursor.setBlockFormat(above)
+        else:
+            cursor.insertBlock(above)
+        cursor.insertText(heading(row), self._quiet())
+        for note in row.notes:
+            cursor.insertText(f" · {note}", self._quiet(self._theme.warning))
+        if row.problem:
+            cursor.insertText(f"  {_sentence(row.problem)}", self._quiet(self._theme.danger))
+        plain = QTextBlockFormat()
+        cursor.insertBlock(plain)
+        for index, piece in enumerate(row.pieces):
+            self._insert_piece(cursor, piece, plain, index == 0)
+
+    def _insert_piece(
+        self, cursor: QTextCursor, piece: "Piece", plain: QTextBlockFormat, is_first: bool
+    ) -> None:
+        text = piece.text.translate(_VISIBLE)
+        if piece.kind == "role":
+            if not is_first:
+                cursor.insertBlock(plain)
+            cursor.insertText(text, self._role())
+            cursor.insertBlock(plain)
+        elif piece.kind == "gap":
+            cursor.insertText(f" … {text} … ", self._quiet())
+        else:
+            cursor.insertText(text, self._form(piece))
+
+    def _form(self, piece: "Piece") -> QTextCharFormat:
+        t, form = self._theme, QTextCharFormat()
+        form.setForeground(QColor(t.text))
+        if piece.is_trained:
+            form.setBackground(QColor(t.selection))
+        if piece.kind == "special":
+            form.setForeground(QColor(t.accent if piece.is_trained else t.secondary_text))
+            form.setProperty(QTextCharFormat.Property.FontPixelSize, _SMALL_PX)
+            if not piece.is_trained:
+                form.setBackground(QColor(t.raised))
+        if piece.is_cut:
+            form.setForeground(QColor(t.secondary_text))
+            form.setFontStrikeOut(True)
+            form.setBackground(QColor(t.surface))
+        return form
+
+    def _role(self) -> QTextCharFormat:
+        form = self._quiet(self._theme.accent)
+        form.setFontWeight(QFont.Weight.DemiBold)
+        return form
+
+    def _quiet(self, colour: str = "") -> QTextCharFormat:
+        form = QTextCharFormat()
+        form.setForeground(QColor(colour or self._theme.secondary_text))
+        form.setProperty(QTextCharFormat.Property.FontPixelSize, _SMALL_PX)
+        return form
+
+
+class Legend(QLabel):
+    """What the colours say."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setAccessibleName("Tinted: trained. Struck through: cut. Small: special tokens.")
+
+    def set_theme(self, theme: Theme) -> None:
+        marks = (
+            (f"background:{theme.selection}; color:{theme.text}", "trained"),
+            (f"color:{theme.text}", "context"),
+            (f"background:{theme.raised}; color:{theme.secondary_text}; font-size:{_SMALL_PX}px",
+             "<special token>"),
+            (f"color:{theme.secondary_text}; text-decoration:line-through", "cut at the limit"),
+        )  # fmt: skip
+        spans = (
+            f'<span style="{style}">&nbsp;{escape(text)}&nbsp;</span>' for style, text in marks
+        )
+        self.setText("&nbsp;&nbsp;".join(spans))
+
+
+def heading(row: "PreviewRow") -> str:
+    parts = [f"Row {row.number + 1:,}", *_where(row)]
+    if row.tokens is not None:
+        parts.append(phrases.plural(row.tokens, "token"))
+        parts.append(f"{row.trained_tokens:,} trained")
+        if row.cut_tokens:
+            parts.append(f"{row.cut_tokens:,} cut")
+    if row.last_reply_only:
+        parts.append("last reply only")
+    if row.other_examples:
+        parts.append(f"{phrases.plural(row.other_examples, 'more example')} for earlier replies")
+    if row.is_held_out:
+        parts.append("held out for validation")
+    return " · ".join(parts)
+
+
+def _where(row: "PreviewRow") -> list[str]:
+    """Its file and its place there, as far as the row's number doesn't say it."""
+    place = row.place
+    if not row.file and place.row == row.number + 1:
+        return [f"line {place.line:,}"] if place.line > 1 else []
+    of_file = " of the file" if place.row and not row.file else ""
+    return [", ".join(part for part in (row.file, f"{place:,}{of_file}") if part)]
+
+
+def _sentence(problem: str) -> str:
+    return problem[:1].upper() + problem[1:].rstrip(".") + "."

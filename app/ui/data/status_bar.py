@@ -1,0 +1,96 @@
+"""One line about what is being done with the datasets, and the button that stops it."""
+
+from PySide6.QtWidgets import QProgressBar, QVBoxLayout, QWidget
+
+from app.ui.data.datasets import Datasets
+from app.ui.data.tokenization import Tokenisation
+from app.ui.look import phrases
+from app.ui.state.app_state import AppState
+from app.ui.state.run_dataset import RunDataset
+from app.ui.widgets.layout import GRID_PX, button, label, message, row, say
+from app.workers.jobs.datasets import Tokenised
+
+_TOLD_SECONDS = 10
+"""Less isn't worth telling."""
+
+
+class StatusStrip(QWidget):
+    def __init__(self, state: AppState, tokenisation: Tokenisation, datasets: Datasets) -> None:
+        super().__init__()
+        self._state, self._tokenisation, self._datasets = state, tokenisation, datasets
+        self.text = label("", "secondary")
+        self.problem = message("problem")
+        self.bar = QProgressBar()
+        self.bar.setTextVisible(False)
+        self.bar.setFixedWidth(200)
+        self.bar.setAccessibleName("Share done")
+        self.stop = button("Cancel", self._stop)
+        self.go_on = button("Resume", tokenisation.go_on)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addLayout(row(self.bar, self.text, self.stop, self.go_on, None, spacing=2 * GRID_PX))
+        layout.addWidget(self.problem)
+        datasets.changed.connect(self.refresh)
+        state.phase_changed.connect(self.refresh)
+        tokenisation.changed.connect(self.refresh)
+        self.refresh()
+
+    def refresh(self) -> None:
+        work, reading = self._tokenisation, self._being_read()
+        is_reading = reading is not None
+        is_working = is_reading or work.share is not None
+        self.bar.setVisible(is_working)
+        self.bar.setRange(0, 1000)
+        share = work.share if reading is None else reading.share_read
+        self.bar.setValue(round(1000 * (share or 0.0)))
+        self.stop.setVisible(is_working)
+        self.go_on.setVisible((work.is_stopped or work.failure is not None) and not is_working)
+        self.go_on.setText("Resume" if work.is_stopped else "Try Again")
+        self.text.setText(self._words())
+        self.text.setVisible(bool(self.text.text()))
+        failure = None if is_reading else work.refusal or work.failure
+        problem = f"{failure.message} {failure.hint}".strip() if failure else ""
+        is_idle = work.done is not None and not is_working
+        say(self.problem, problem or (self._state.rows_problem if is_idle else ""))
+
+    def _being_read(self) -> RunDataset | None:
+        """The one that is in hand: they are read one after the other."""
+        reading = [one for one in self._datasets.all if one.is_being_read]
+        return max(reading, key=lambda one: one.share_read or 0.0, default=None)
+
+    def _words(self) -> str:
+        work = self._tokenisation
+        if (reading := self._being_read()) is not None:
+            rows = "every row" if len(self._datasets.all) == 1 else f"every row of {reading.name}"
+            return f"Reading and checking {rows}: {reading.share_read:.0%}"
+        if work.share is not None and work.stage:
+            return f"{work.stage} …"
+        if work.share is not None:
+            left = work.seconds_left
+            more = f", about {phrases.duration(left)} left" if left and left > _TOLD_SECONDS else ""
+            return f"Tokenizing: {work.share:.0%}{more}"
+        if work.is_stopped:
+            return f"Stopped at {work.stopped_at:.0%}. The finished part is kept."
+        if work.refusal is not None or work.failure is not None:
+            return ""  # the reason stands below
+        if work.done is not None:
+            return self._words_of_tokens(work.done)
+        if why_not := work.why_not():
+            return why_not
+        return "Tokenized when the current run ends." if self._state.phase.is_active else ""
+
+    def _words_of_tokens(self, done: Tokenised) -> str:
+        if not all(stored.rows[0] for stored in done.sets) or self._state.rows_problem:
+            return ""  # the reason why no run can start stands below
+        if refused := sum(self._tokenisation.refused):
+            left_out = phrases.plural(refused, "row")
+            verb = "is" if refused == 1 else "are"
+            return f"Tokenized. The model refuses {left_out}, which {verb} left out; see Problems."
+        return "Tokenized. Ready to train."
+
+    def _stop(self) -> None:
+        if self._being_read() is not None:
+            self._datasets.cancel_reading()
+        else:
+            self._tokenisation.stop()

@@ -1,0 +1,257 @@
+"""Turns the plan's datasets into tokens once all are checked, so that a run finds them made.
+
+Starts anew when what decides the tokens changes, and stops where the user says so. It makes way for
+a run, which continues where this has stopped; until the run ends it only looks for tokens that are
+there already.
+"""
+
+import threading
+from dataclasses import replace
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, QTimer, Signal, Slot
+
+from app.core.events import RunStarted
+from app.ui.data.datasets import Datasets
+from app.ui.data.tokenizer_loader import TokenizerSource
+from app.ui.look import phrases
+from app.ui.state.app_state import AppState
+from app.ui.state.run_dataset import RunDataset
+from app.workers.background_thread import Failure
+from app.workers.data_process import DataProcess
+from app.workers.job import JobEnded
+from app.workers.jobs.datasets import Tokenised, Tokenising
+
+if TYPE_CHECKING:
+    from app.data.inspection.inspection import DatasetFacts
+
+Wanted = tuple[Tokenising, "tuple[DatasetFacts | None, ...]"]
+"""What is to be done, and the readings it goes by: a file that was read again may be another."""
+
+_DELAY_MS = 150
+"""Settings change several times in a row while they are typed."""
+_LEAST_PACED_SECONDS = 3.0
+_PATIENCE_MS = 8000
+"""A lot of rows takes a second; a process that answers to nothing is ended, and its journal is
+some seconds old."""
+
+
+class Tokenisation(QObject):
+    changed = Signal()
+
+    def __init__(
+        self,
+        state: AppState,
+        process: DataProcess,
+        tokenizer: TokenizerSource,
+        datasets: Datasets,
+    ) -> None:
+        super().__init__(state)
+        self._state, self._process = state, process
+        self._tokenizer, self._datasets = tokenizer, datasets
+        self.share: float | None = None
+        """How much is done, while it is being done."""
+        self.stage = ""
+        """What it does before rows are turned into tokens."""
+        self.done: Tokenised | None = None
+        self.failure: Failure | None = None
+        self.is_stopped = False
+        """The user stopped it; it can go on."""
+        self.stopped_at = 0.0
+        self._paced_from: tuple[float, float] | None = None
+        """A share done, and the clock's seconds then."""
+        self._wanted: Wanted | None = None
+        self._job: int | None = None
+        self._closing: int | None = None
+        self._free = threading.Event()
+        self._free.set()
+        self._timer = QTimer(self, interval=_DELAY_MS, singleShot=True)
+        self._timer.timeout.connect(self._begin)
+        self._patience = QTimer(self, interval=_PATIENCE_MS, singleShot=True)
+        self._patience.timeout.connect(process.kill)
+        datasets.changed.connect(self.refresh)
+        state.phase_changed.connect(self._follow_phase)
+        state.run_event_received.connect(self._follow_run)
+        tokenizer.changed.connect(self._follow_tokenizer)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """By the pace so far; None until it can be told."""
+        if self.share is None or self._paced_from is None:
+            return None
+        share, since = self._paced_from
+        took = monotonic() - since
+        if took < _LEAST_PACED_SECONDS or self.share <= share:
+            return None
+        return took * (1 - self.share) / (self.share - share)
+
+    @property
+    def refused(self) -> tuple[int, ...]:
+        """How many examples of each dataset the model can't take; none until that is known."""
+        if self.done is None:
+            return ()
+        return tuple(stored.refused for stored in self.done.sets)
+
+    @property
+    def refusal(self) -> Failure | None:
+        """Why the model takes no row at all, or why the last attempt failed; a run would too."""
+        found = self._tokenizer.failure or self.failure
+        return found if found is not None and found.is_app_error else None
+
+    # -- what the user asks for --------------------------------------------------------------
+    @Slot()
+    def stop(self) -> None:
+        """The finished part is kept."""
+        if self.share is not None:
+            self.is_stopped, self.stopped_at = True, self.share
+            self._close_job()
+            self.changed.emit()
+
+    @Slot()
+    def go_on(self) -> None:
+        """After it was stopped or has failed."""
+        self._wanted = None
+        self.refresh()
+
+    def make_way(self) -> threading.Event:
+        """Let go of the store for a run; set once that is so."""
+        self._close_job()
+        if self._process.has_only(self._closing):
+            self._process.rest()  # the run needs the memory
+        if self.done is None:  # looked for again once the run has begun
+            self._wanted, self.is_stopped = None, False
+        self.changed.emit()
+        return self._free
+
+    def why_not(self) -> str:
+        """Why the rows are not turned into tokens now, in one sentence; empty when they are, or
+        while the dataset is not known."""
+        state, datasets = self._state, self._datasets.all
+        if not datasets or state.is_inspecting:
+            return ""
+        for one in datasets:
+            name = "" if len(datasets) == 1 else one.name
+            if wrong := _why_not_of(one, name, is_strict=state.config.bad_rows == "stop"):
+                return wrong
+        if self._tokenizer.failure is not None:
+            return self._tokenizer.failure.message
+        if self._tokenizer.is_bound:
+            return "This model's rows are tokenized when a run starts."
+        if any(problem.setting == "map" for problem in state.config.problems()):
+            return "Not tokenized: the column mapping can't be used."
+        return "" if self._tokenizer.tokenizer else "The model's tokenizer is being loaded."
+
+    # -- how it follows the state ------------------------------------------------------------
+    @Slot()
+    def refresh(self) -> None:
+        wanted = self._now_wanted()
+        if _same(wanted, self._wanted):
+            return
+        self._close_job()
+        self._wanted = wanted
+        self.done, self.failure, self.is_stopped = None, None, False
+        is_deferred = wanted is None or self._state.phase.is_active
+        self.share = None if is_deferred else 0.0
+        if wanted is not None:
+            self._timer.start()
+        self.changed.emit()
+
+    @Slot()
+    def _follow_tokenizer(self) -> None:
+        """Also where nothing is to be done before and after: why not is another reason."""
+        self.refresh()
+        self.changed.emit()
+
+    @Slot()
+    def _follow_phase(self) -> None:
+        """What the run in progress did not make is made once it is over."""
+        is_left = self.done is None and self._job is None
+        if is_left and not (self._state.phase.is_active or self.is_stopped or self.failure):
+            self._wanted = None
+        self.refresh()
+
+    def _now_wanted(self) -> Wanted | None:
+        state, config, datasets = self._state, self._state.config, self._datasets.all
+        if not datasets or state.dataset is None or state.is_inspecting:
+            return None
+        tokenizer = self._tokenizer.tokenizer
+        if self.why_not() or tokenizer is None:
+            return None
+        readings = tuple(one.reading for one in datasets)
+        leave_out = config.bad_rows == "leave out"
+        job = Tokenising(readings, tokenizer, config.mask_prompt, leave_out, replies=config.replies)
+        return job, tuple(one.facts for one in datasets)
+
+    @Slot(object)
+    def _follow_run(self, event: object) -> None:
+        """A run that has started has made the store."""
+        if isinstance(event, RunStarted) and self.done is None and self._wanted is not None:
+            self._timer.start()
+
+    @Slot()
+    def _begin(self) -> None:
+        state = self._state
+        if self._wanted is None or (state.phase.is_active and state.started is None):
+            return
+        job, _ = self._wanted
+        if state.phase.is_active:
+            job = replace(job, only_if_there=True)
+        self._free.clear()
+        self._paced_from = None
+        number = self._process.run(job, self._take, lambda ended: self._end(number, ended))
+        self._job = number
+
+    def _close_job(self) -> None:
+        self._timer.stop()
+        self.share, self.stage = None, ""
+        if self._job is not None:
+            self._process.cancel(self._job)
+            self._job, self._closing = None, self._job
+            self._patience.start()
+
+    def _take(self, value: object) -> None:
+        if self._job is None:
+            return
+        if isinstance(value, Tokenised):
+            self.done, self.share = value, None
+        elif isinstance(value, str):
+            self.stage = value
+        elif isinstance(value, float):
+            self.share, self.stage = value, ""
+            self._paced_from = self._paced_from or (value, monotonic())
+        self.changed.emit()
+
+    def _end(self, number: int, ended: JobEnded) -> None:
+        if self._closing == number:
+            self._closing = None
+            self._patience.stop()
+        if self._job == number:
+            self._job, self.share, self.stage = None, None, ""
+            if self.done is None and ended.ending == "finished":
+                self._follow_phase()  # the run in progress has not made it, and may be over by now
+            if ended.ending == "failed":
+                self.failure = Failure(ended.message, ended.hint, ended.details, ended.is_app_error)
+            self.changed.emit()
+        if self._job is None and self._closing is None:
+            self._free.set()
+
+
+def _why_not_of(dataset: RunDataset, name: str, *, is_strict: bool) -> str:
+    """Why this one's rows can't be turned into tokens; it has a name where there are others."""
+    facts = dataset.facts
+    if dataset.is_being_read:
+        return f"Not tokenized yet: {name or 'the dataset'} is being read."
+    if facts is None or phrases.file_problems(facts) or not facts.examples:
+        return f"Not tokenized: {name or 'the dataset'} can't be used as it is."
+    if facts.problem_count and is_strict:
+        rows = f"the rows of {name}" if name else "the rows"
+        return f"Not tokenized: fix or leave out {rows} that can't be used."
+    return ""
+
+
+def _same(one: Wanted | None, other: Wanted | None) -> bool:
+    """Equal settings of the very same readings."""
+    if one is None or other is None:
+        return one is other
+    return one[0] == other[0] and all(a is b for a, b in zip(one[1], other[1], strict=True))

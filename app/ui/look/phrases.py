@@ -1,0 +1,167 @@
+"""Numbers, files and choices as people read them: sizes, counts, durations, rates, names."""
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from app.core.text.losses import loss_words
+from app.core.text.one_line import one_line
+from app.data.readers.formats import bare_name
+
+if TYPE_CHECKING:
+    from app.data.inspection.inspection import DatasetFacts
+
+ASSIGNMENTS = {
+    "depth": "By layer depth",
+    "module": "By module",
+    "rank": "By rank slices",
+    "importance": "By importance",
+    "manual": "By patterns",
+}
+CHOICES = {
+    "lora": "LoRA",
+    "dora": "DoRA",
+}
+"""Choices that are no plain words; the others are told as they are."""
+
+
+def choice(name: str, value: str) -> str:
+    """A setting's choice as the form words it."""
+    known = ASSIGNMENTS if name == "assign" else CHOICES
+    return known.get(value, value.capitalize())
+
+
+LEAST = {
+    "slow_every": "Off",
+    "early_stop_evals": "Never",
+    "num_layers": "All",
+    "questions_asked": "Automatic",
+    "validation_rows": "Automatic",
+}
+"""What the least value of a whole number means, where it means something else than a number."""
+
+EMPTY = {"keys": "All", "map": "As the file says", "name": "The dataset's"}
+"""What an empty text means."""
+
+FAST_ENDS = {
+    "depth": {"top": "Top layers fastest", "bottom": "Bottom layers fastest"},
+    "module": {"top": "Attention fastest", "bottom": "Everything else fastest"},
+    "importance": {"top": "Most active fastest", "bottom": "Least active fastest"},
+}
+"""Which end is tier 0, for the assignments that have two ends."""
+
+
+OUTCOMES = {
+    "finished": ("Finished", "success"),
+    "stopped": ("Stopped", "warning"),
+    "failed": ("Failed", "danger"),
+    "interrupted": ("Interrupted", "warning"),
+    "unreadable": ("Unreadable", "danger"),
+    "running": ("Running elsewhere", "accent"),
+    "live": ("Running", "accent"),
+    "pausing": ("Pausing…", "warning"),
+    "paused": ("Paused", "warning"),
+    "stopping": ("Stopping…", "warning"),
+    "preparing": ("Preparing…", "accent"),
+    "waiting": ("Waiting", "secondary_text"),
+    "blocked": ("Can't start", "danger"),
+}
+"""What the library calls a run's state, and the theme's colour for it; from "live" on they are
+the window's."""
+
+
+def outcome(word: str) -> str:
+    return OUTCOMES[word][0] if word in OUTCOMES else one_line(word, 24).capitalize()
+
+
+def tone(word: str) -> str:
+    """The theme's colour for an outcome; empty for one that is not known."""
+    return OUTCOMES.get(word, ("", ""))[1]
+
+
+def is_in_progress(word: str) -> bool:
+    """Whether a run of this outcome is being trained, here or by another program."""
+    return word in ("running", "live", "pausing", "paused", "stopping", "preparing")
+
+
+def size(size_bytes: int) -> str:
+    """1536 is "1.5 KB"; decimal units, as Finder shows them."""
+    amount = float(size_bytes)
+    for unit in ("bytes", "KB", "MB", "GB"):
+        if amount < 1000:
+            is_whole = unit == "bytes" or amount >= 10
+            return f"{amount:.0f} {unit}" if is_whole else f"{amount:.1f} {unit}"
+        amount /= 1000
+    return f"{amount:.1f} TB"
+
+
+def percent(share: float) -> str:
+    """ "45 %"; never 100 before all is done."""
+    return f"{min(99, int(100 * share)) if share < 1 else 100} %"
+
+
+def plural(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def shortened(name: str, characters: int) -> str:
+    """A name without its middle, where it is longer: "a-rather-…-poems-v3"."""
+    if len(name) <= characters:
+        return name
+    end = (characters - 1) // 2
+    return f"{name[: characters - 1 - end]}…{name[-end:]}"
+
+
+def duration(seconds: float) -> str:
+    """95 is "1 min 35 s"; an hour and more is told without seconds."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if minutes < 10 else f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min"
+
+
+def loss(value: float | None) -> str:
+    if value is None or not math.isfinite(value):
+        return "–"
+    return loss_words(value, 3)
+
+
+def rate(per_second: float) -> str:
+    if not math.isfinite(per_second):
+        return "–"
+    return f"{per_second:,.0f}"
+
+
+def number(value: float) -> str:
+    """The shortest text that reads back as the same number: "0.0001", "1e-05", "20"."""
+    return f"{value:g}" if float(f"{value:g}") == value else repr(value)
+
+
+def examples(facts: "DatasetFacts") -> str:
+    """How many a dataset has to train on, and of which shape: "60 chat examples"."""
+    if facts.format == "tools":
+        return f"{plural(facts.examples, 'example')} with tools"
+    kind = "" if facts.format in ("unknown", "mixed") else f"{facts.format} "
+    return plural(facts.examples, f"{kind}example")
+
+
+def file_problems(facts: "DatasetFacts") -> list[str]:
+    """What is wrong with whole files of a dataset, a sentence each."""
+    told = []
+    for problem in facts.problems:
+        if problem.place.is_whole_file:
+            named = problem.path.name in problem.reason
+            told.append(f"{problem.reason if named else f'{problem.path.name} {problem.reason}'}.")
+    return told
+
+
+def dataset_name(data: Path | None) -> str:
+    """A folder's own name for its train file, otherwise the file's name without its endings."""
+    if data is None:
+        return ""
+    name = bare_name(data)
+    return data.parent.name if name == "train" else name

@@ -1,0 +1,110 @@
+"""The dataset, in the left column: what it is once it was read, or what is wrong with it."""
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QVBoxLayout, QWidget
+
+from app.ui.data.mix_intake import MixIntake
+from app.ui.look import phrases
+from app.ui.look.plain_text import set_tip
+from app.ui.look.theme import Theme
+from app.ui.new_run.mixed_datasets import MixedDatasets
+from app.ui.state.app_state import AppState
+from app.ui.widgets.layout import ElidedLabel, button, card, label, message, restyle, row, say
+
+SHOWN_PROBLEMS = 4
+UNMAPPED = "These columns aren't recognized. Choose Inspect to map them."
+
+
+class DataCard(QWidget):
+    choose_requested = Signal()
+    look_closer_requested = Signal()
+
+    def __init__(self, state: AppState, mix: MixIntake) -> None:
+        super().__init__()
+        self._state = state
+        self._frame, inside = card()
+        self.choose = button("Choose…", self.choose_requested.emit, "link")
+        self.choose.setAccessibleName("Choose a dataset")
+        self.look_closer = button("Inspect", self.look_closer_requested.emit, "link")
+        self.look_closer.setAccessibleDescription("Show the Data page")
+        inside.addLayout(row(label("Dataset", "heading"), None, self.look_closer, self.choose))
+        self.name = ElidedLabel("", "strong")
+        self.summary = label("", "secondary", wraps=True)
+        self.problem = message("problem")
+        self.rows = message("details")
+        self.mixed = MixedDatasets(state, mix)
+        for widget in (self.name, self.summary, self.problem, self.rows, self.mixed):
+            inside.addWidget(widget)
+        outside = QVBoxLayout(self)
+        outside.setContentsMargins(0, 0, 0, 0)
+        outside.addWidget(self._frame)
+        state.dataset_changed.connect(self.refresh)
+        state.config_changed.connect(self.refresh)
+        self.refresh()
+
+    def set_theme(self, theme: Theme) -> None:
+        self.mixed.set_theme(theme)
+
+    def highlight(self, is_on: bool) -> None:
+        """Something that can be dropped is over the window."""
+        restyle(self._frame, "drop", "true" if is_on else "false")
+
+    def refresh(self) -> None:
+        state = self._state
+        data = state.config.data
+        self.name.setText(phrases.dataset_name(data) or "None yet")
+        if data is not None:
+            set_tip(self.name, str(data))
+        self.look_closer.setVisible(state.dataset is not None or state.is_inspecting)
+        say(self.summary, self._summary_text())
+        say(self.problem, self._problem_text())
+        say(self.rows, self._rows_text())
+        self.mixed.setVisible(state.dataset is not None or bool(state.config.mix))
+
+    def _summary_text(self) -> str:
+        state = self._state
+        if state.is_inspecting:
+            return "Reading…"
+        if (facts := state.dataset) is None:
+            return "" if state.dataset_failure else "Drop a file or a folder on the window."
+        parts = [phrases.examples(facts)]
+        if facts.valid_examples:
+            parts.append(f"{facts.valid_examples:,} for validation")
+        elif facts.examples and not phrases.file_problems(facts):
+            share = state.config.validation_share
+            parts += [f"{share * 100:g} % held out"] if share else []
+        parts.append(phrases.size(facts.size_bytes))
+        return " · ".join(parts)
+
+    def _problem_text(self) -> str:
+        state = self._state
+        if failure := state.dataset_failure:
+            return f"{failure.message} {failure.hint}".strip()
+        if (facts := state.dataset) is None or not facts.problem_count:
+            return state.rows_problem
+        if state.is_unmapped:
+            return UNMAPPED
+        wrong = phrases.file_problems(facts)
+        rows = facts.problem_count - len(wrong)
+        if not rows:
+            return " ".join([*wrong, "Fix or remove it, then drop the dataset again."])
+        return " ".join([*wrong, f"{phrases.plural(rows, 'row')} can't be used:"])
+
+    def _rows_text(self) -> str:
+        facts = self._state.dataset
+        if (
+            facts is None
+            or self._state.is_unmapped
+            or not (bad := [p for p in facts.problems if not p.place.is_whole_file])
+        ):
+            return ""
+        shown = bad[:SHOWN_PROBLEMS]
+        lines = []
+        for problem in shown:
+            where = str(problem.place).capitalize()
+            if problem.path != facts.path:
+                where = f"{problem.path.name}, {problem.place}"
+            lines.append(f"{where}: {problem.reason}.")
+        if more := facts.problem_count - (len(facts.problems) - len(bad)) - len(shown):
+            lines.append(f"… and {more:,} more.")
+        return "\n".join([*lines, "Fix these rows, or skip them on the Data page."])

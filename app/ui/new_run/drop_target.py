@@ -1,0 +1,66 @@
+"""What the Train page shows before there is a dataset: where to drop one, and a way to just try."""
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QVBoxLayout, QWidget
+
+from app.ui.look import icons
+from app.ui.look.plain_text import PlainLabel
+from app.ui.look.theme import Theme
+from app.ui.state.app_state import AppState
+from app.ui.widgets.layout import GRID_PX, button, card, column, label, message, restyle, row, say
+
+WORDS_PX = 400
+
+
+class Hero(QWidget):
+    choose_requested = Signal()
+    sample_requested = Signal()
+
+    def __init__(self, state: AppState) -> None:
+        super().__init__()
+        self._state = state
+        self._frame, inside = card(role="hero")
+        inside.setContentsMargins(4 * GRID_PX, 4 * GRID_PX, 4 * GRID_PX, 4 * GRID_PX)
+        inside.setSpacing(2 * GRID_PX)
+        self._glyph = PlainLabel()
+        self._title = label("Drop a dataset here", "title")
+        self._hint = label(
+            "Chats, questions and answers, or text: as JSON, CSV, Parquet, plain text or a folder "
+            "of train and valid files. An MLX model folder becomes the base model.",
+            "secondary",
+            wraps=True,
+        )
+        self.problem = message("problem")
+        self.choose = button("Choose…", self.choose_requested.emit)
+        self.sample = button("Use the Sample Data", self.sample_requested.emit, "primary")
+        self._privacy = label("Everything stays on this computer.", "caption")
+        inside.addStretch(2)
+        words = QWidget()
+        words.setMaximumWidth(WORDS_PX)
+        words.setLayout(
+            column(self._glyph, self._title, self._hint, self.problem, spacing=2 * GRID_PX)
+        )
+        for text in (self._glyph, self._title, self._hint, self.problem, self._privacy):
+            text.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        centred = row(None, words, None)
+        centred.setStretch(1, 100)
+        inside.addLayout(centred)
+        inside.addSpacing(GRID_PX)
+        inside.addLayout(row(None, self.choose, self.sample, None, spacing=12))
+        inside.addStretch(2)
+        inside.addWidget(self._privacy)
+        outside = QVBoxLayout(self)
+        outside.setContentsMargins(0, 0, 0, 0)
+        outside.addWidget(self._frame)
+        state.dataset_changed.connect(self.refresh)
+
+    def highlight(self, is_on: bool) -> None:
+        restyle(self._frame, "drop", "true" if is_on else "false")
+
+    def refresh(self) -> None:
+        failure = self._state.dataset_failure
+        self._title.setText("Reading…" if self._state.is_inspecting else "Drop a dataset here")
+        say(self.problem, f"{failure.message} {failure.hint}".strip() if failure else "")
+
+    def set_theme(self, theme: Theme) -> None:
+        self._glyph.setPixmap(icons.glyph("drop", theme.accent, 56, 3.0))

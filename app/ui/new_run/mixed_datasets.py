@@ -1,0 +1,135 @@
+"""The datasets mixed into the run's own, in the dataset's card: each with its share."""
+
+from PySide6.QtCore import QSignalBlocker, Signal
+from PySide6.QtWidgets import QToolButton, QVBoxLayout, QWidget
+
+from app.core.config.training_config import MixedDataset
+from app.ui.data.mix_intake import MixIntake
+from app.ui.look import icons, phrases
+from app.ui.look.plain_text import set_tip
+from app.ui.look.theme import LIGHT, Theme
+from app.ui.state.app_state import AppState
+from app.ui.state.run_dataset import RunDataset
+from app.ui.widgets.inputs import CalmSpinBox
+from app.ui.widgets.layout import (
+    GRID_PX,
+    ElidedLabel,
+    button,
+    column,
+    label,
+    message,
+    row,
+    say,
+)
+
+SHARE_WIDTH_PX = 76
+
+
+class MixedDatasets(QWidget):
+    """Shows the state's `mix` and passes on what the user changes of it."""
+
+    add_requested = Signal()
+
+    def __init__(self, state: AppState, intake: MixIntake) -> None:
+        super().__init__()
+        self._state, self._intake, self._theme = state, intake, LIGHT
+        self.rows: list[MixedRow] = []
+        self.own = label("", "secondary")
+        self.problem = message("problem")
+        self.add = button("Mix In Dataset…", self.add_requested.emit, "link")
+        set_tip(self.add, "Mix in earlier data to reduce forgetting.")
+        self._places = QVBoxLayout()
+        self._places.setSpacing(GRID_PX)
+        whole = column(spacing=GRID_PX)
+        whole.addLayout(row(self.own, None, self.add))
+        whole.addLayout(self._places)
+        whole.addWidget(self.problem)
+        self.setLayout(whole)
+        state.config_changed.connect(self.refresh)
+        intake.changed.connect(self.refresh)
+        self.refresh()
+
+    def set_theme(self, theme: Theme) -> None:
+        self._theme = theme
+        for shown in self.rows:
+            shown.set_theme(theme)
+
+    def refresh(self) -> None:
+        config = self._state.config
+        self._have_rows(len(config.mix))
+        for shown, mixed in zip(self.rows, config.mix, strict=True):
+            shown.show_dataset(mixed, self._intake.known(mixed))
+        left = 1 - sum(mixed.share for mixed in config.mix)
+        say(self.own, f"{round(left * 100)} % of rows. Mixed with:" if config.mix else "")
+        problems = [p.message for p in config.problems() if p.setting == "mix"]
+        say(self.problem, problems[0] if problems else "")
+        self.own.setVisible(bool(config.mix and not problems))
+
+    def _have_rows(self, count: int) -> None:
+        while len(self.rows) > count:
+            gone = self.rows.pop()
+            self._places.removeWidget(gone)
+            gone.hide()
+            gone.deleteLater()
+        while len(self.rows) < count:
+            made = MixedRow(len(self.rows), self._intake)
+            made.set_theme(self._theme)
+            self.rows.append(made)
+            self._places.addWidget(made)
+
+
+class MixedRow(QWidget):
+    def __init__(self, index: int, intake: MixIntake) -> None:
+        super().__init__()
+        self.name = ElidedLabel("", "strong")
+        self.share = CalmSpinBox(1, 99)
+        self.share.setSuffix(" %")
+        self.share.setFixedWidth(SHARE_WIDTH_PX)
+        self.share.setKeyboardTracking(False)
+        set_tip(self.share, "Share of the training rows")
+        self.remove = QToolButton()
+        self.remove.setFixedSize(24, 24)
+        set_tip(self.remove, "Remove from mix (keeps the file)")
+        self.facts = ElidedLabel("", "caption")
+        self.problem = message("problem")
+        whole = column(spacing=2)
+        whole.addLayout(row(self.name, self.share, self.remove, spacing=6))
+        whole.addWidget(self.facts)
+        whole.addWidget(self.problem)
+        self.setLayout(whole)
+        self.share.valueChanged.connect(lambda value: intake.set_share(index, value / 100))
+        self.remove.clicked.connect(lambda: intake.remove(index))
+
+    def set_theme(self, theme: Theme) -> None:
+        self.remove.setIcon(icons.icon("less", theme.secondary_text, 14))
+
+    def show_dataset(self, mixed: MixedDataset, known: RunDataset) -> None:
+        name = phrases.dataset_name(mixed.data)
+        self.name.setText(name)
+        set_tip(self.name, str(mixed.data))
+        self.share.setAccessibleName(f"Share of {name}")
+        self.remove.setAccessibleName(f"Remove {name}")
+        if round(mixed.share * 100) != self.share.value():
+            with QSignalBlocker(self.share):
+                self.share.setValue(round(mixed.share * 100))
+        self.facts.setText(_facts_text(known))
+        self.facts.setVisible(known.failure is None)
+        say(self.problem, _problem_text(known))
+
+
+def _facts_text(known: RunDataset) -> str:
+    if (facts := known.facts) is None:
+        return "Reading…"
+    parts = [phrases.plural(facts.examples, "example")]
+    if facts.valid_examples:
+        parts.append(f"{facts.valid_examples:,} for validation")
+    return " · ".join([*parts, phrases.size(facts.size_bytes)])
+
+
+def _problem_text(known: RunDataset) -> str:
+    if failure := known.failure:
+        return f"{failure.message} {failure.hint}".strip()
+    if known.facts is None or not known.facts.problem_count:
+        return ""
+    count = phrases.plural(known.facts.problem_count, "row")
+    return f"{count} can't be used. The first: {known.facts.problems[0]}."

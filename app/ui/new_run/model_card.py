@@ -1,0 +1,51 @@
+"""The base model, in the left column: the starter model or a folder the user chose."""
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QVBoxLayout, QWidget
+
+from app.core.files.paths import starter_model_dir
+from app.core.wording.model_names import model_name, model_place
+from app.ui.state.app_state import AppState
+from app.ui.widgets.layout import ElidedLabel, button, card, label, message, row, say
+
+
+class ModelCard(QWidget):
+    choose_requested = Signal()
+    starter_requested = Signal()
+
+    def __init__(self, state: AppState) -> None:
+        super().__init__()
+        self._state = state
+        frame, inside = card()
+        self.choose = button("Choose…", self.choose_requested.emit, "link")
+        self.choose.setAccessibleName("Choose a base model")
+        inside.addLayout(row(label("Base model", "heading"), None, self.choose))
+        self.name = ElidedLabel("", "strong")
+        self.where = ElidedLabel("", "secondary", Qt.TextElideMode.ElideMiddle)
+        self.facts = message("note")
+        self.problem = message("problem")
+        self.starter = button("Back to the starter model", self.starter_requested.emit, "link")
+        inside.addWidget(self.name)
+        inside.addWidget(self.where)
+        inside.addWidget(self.facts)
+        inside.addWidget(self.problem)
+        inside.addLayout(row(self.starter, None))
+        outside = QVBoxLayout(self)
+        outside.setContentsMargins(0, 0, 0, 0)
+        outside.addWidget(frame)
+        state.config_changed.connect(self.refresh)
+        state.preview_changed.connect(self.refresh)
+        self.refresh()
+
+    def show_facts(self, text: str) -> None:
+        """What the Models list knows of it, in a line; empty for nothing."""
+        say(self.facts, text)
+
+    def refresh(self) -> None:
+        model = self._state.config.model
+        is_starter = model == starter_model_dir()
+        self.name.setText(model_name(model))
+        self.where.setText("Small, comes with Nestling" if is_starter else str(model_place(model)))
+        self.starter.setVisible(not is_starter)
+        failure = self._state.model_failure
+        say(self.problem, f"{failure.message} {failure.hint}".strip() if failure else "")

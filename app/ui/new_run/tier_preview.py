@@ -1,0 +1,151 @@
+"""Keeps the tiers' parameter counts and the memory estimate fresh: asks the engine a moment after
+the last change."""
+
+from pathlib import Path
+
+from PySide6.QtCore import QObject, QTimer, Slot
+
+from app.core.events import MemoryEstimated
+from app.ui.data.tokenization import Tokenisation
+from app.ui.state.app_state import AppState
+from app.workers.background_thread import Failure
+from app.workers.compute_thread import ComputeThread
+from app.workers.job import Job, JobEnded, JobYielded
+from app.workers.jobs.training import KnownRows, MemoryUnknown, PlanRefused, tier_preview
+
+DELAY_MS = 350
+
+
+class TierPreview(QObject):
+    """The counts are unknown while settings can't work, and those changed during a run until its
+    end."""
+
+    def __init__(
+        self, state: AppState, compute: ComputeThread, tokenisation: Tokenisation, runs_dir: Path
+    ) -> None:
+        super().__init__(state)
+        self._state, self._compute = state, compute
+        self._tokenisation, self._runs_dir = tokenisation, runs_dir
+        self._job: Job | None = None
+        self._asked: tuple[tuple[object, ...], tuple[object, ...]] | None = None
+        self._is_over = False
+        self._timer = QTimer(self, interval=DELAY_MS, singleShot=True)
+        self._timer.timeout.connect(self._ask)
+        state.config_changed.connect(self.refresh)
+        state.phase_changed.connect(self.refresh)
+        tokenisation.changed.connect(self._follow_rows)
+        compute.job_yielded.connect(self._take)
+        compute.job_ended.connect(self._end)
+
+    @Slot()
+    def refresh(self) -> None:
+        """Ask again soon if something changed that decides the counts or the memory."""
+        if self._state.phase.is_active:
+            self._wait_for_run()
+            return
+        asked, now = self._asked, self._deciding()
+        if asked is None or asked[0] != now[0]:
+            self.ask_again()
+        elif asked != now:  # the counts stay as they are
+            self._drop_question()
+            self._timer.start()
+
+    @Slot()
+    def _follow_rows(self) -> None:
+        """Rows have become tokens, or are none any more; what is to be asked will see it itself."""
+        if self._asked is not None and self._asked != self._deciding():
+            self.refresh()
+
+    @Slot()
+    def ask_again(self) -> None:
+        """Ask soon, whatever was answered before: the model's folder may be another by now."""
+        if self._state.phase.is_active:
+            self._wait_for_run()
+            return
+        self._drop_question()
+        self._asked = None
+        self._state.set_preview(None)
+        self._timer.start()
+
+    @Slot()
+    def make_way(self) -> None:
+        """Somebody waits for the compute thread; `refresh` asks again."""
+        self._drop_question()
+
+    def shut_down(self) -> None:
+        """Ask no more: nobody is there to answer."""
+        self._drop_question()
+        self._is_over = True
+
+    def _wait_for_run(self) -> None:
+        """The run in progress has the compute thread: what was answered stays while it is true."""
+        self._drop_question()
+        asked, now = self._asked, self._deciding()
+        if asked is None or asked[0] != now[0]:
+            self._asked = None
+            self._state.set_preview(None)
+        elif asked != now:
+            self._state.forget_memory()
+
+    def _drop_question(self) -> None:
+        self._timer.stop()
+        if self._job is not None:
+            self._job.cancel()
+            self._job, self._asked = None, None
+
+    @Slot()
+    def _ask(self) -> None:
+        config = self._state.config
+        if self._is_over or config.problems():
+            return
+        self._asked = self._deciding()
+        done = self._tokenisation.done
+        known = KnownRows(done.sets, self._runs_dir) if done else None
+        self._job = self._compute.submit("Counting parameters", tier_preview(config, known))
+
+    @Slot(object)
+    def _take(self, notice: JobYielded) -> None:
+        if self._job is None or notice.job_id != self._job.id:
+            return
+        if isinstance(refused := notice.value, PlanRefused):
+            failure = Failure(refused.message, refused.hint, "", is_app_error=True)
+            self._state.set_preview(None, plan_failure=failure)
+        elif isinstance(notice.value, MemoryEstimated):
+            self._state.set_memory(notice.value)
+        elif isinstance(notice.value, MemoryUnknown):
+            self._state.set_memory(None)
+        else:
+            self._state.set_preview(notice.value)  # type: ignore[arg-type]
+
+    @Slot(object)
+    def _end(self, ended: JobEnded) -> None:
+        if self._job is None or ended.job_id != self._job.id:
+            return
+        self._job = None
+        if ended.ending == "failed":
+            failure = Failure(ended.message, ended.hint, ended.details, ended.is_app_error)
+            self._state.set_preview(None, model_failure=failure)
+
+    def _deciding(self) -> tuple[tuple[object, ...], tuple[object, ...]]:
+        """What decides how many parameters each tier holds, and what decides the memory alone."""
+        config, done = self._state.config, self._tokenisation.done
+        counts = (
+            config.model,
+            tuple(tier.period for tier in config.tiers),
+            config.assign,
+            config.fast_end,
+            config.tier_patterns,
+            config.rank,
+            config.num_layers,
+            config.keys,
+            config.fine_tune_type,
+        )
+        memory = (
+            config.batch_size,
+            config.gradient_accumulation,
+            config.max_seq_length,
+            config.grad_checkpoint,
+            done,
+            *((config.validation_share, config.seed, config.mix) if done else ()),
+        )
+        return counts, memory

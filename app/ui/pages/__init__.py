@@ -1,1 +1,0 @@
-"""The places the sidebar leads to; they do not know each other."""

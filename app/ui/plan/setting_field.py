@@ -1,0 +1,134 @@
+"""One setting of TrainingConfig as a labelled control, built from the field's own metadata."""
+
+from collections.abc import Callable
+from typing import Any
+
+from PySide6.QtWidgets import QAbstractSpinBox, QCheckBox, QHBoxLayout, QVBoxLayout, QWidget
+
+from app.core.config.training_config import CHOICES, config_field
+from app.ui.look import phrases
+from app.ui.look.plain_text import set_tip
+from app.ui.state.app_state import AppState
+from app.ui.widgets.inputs import CalmComboBox, CalmSpinBox, NumberField, TextField
+from app.ui.widgets.layout import label, message, restyle, row, say
+
+FIELD_WIDTH_PX, FIELD_HEIGHT_PX = 128, 30
+_QT_INT_MAX = 2**31 - 1
+
+
+class SettingField(QWidget):
+    """Shows and writes one setting of the state's configuration, and says what is wrong with it."""
+
+    def __init__(self, name: str, state: AppState, *, is_wide: bool = False) -> None:
+        """A wide field stands below its label and takes all the room there is."""
+        super().__init__()
+        self.name, self._state = name, state
+        field = config_field(name)
+        facts = field.metadata
+        self.control, self._show = _control(name, state)
+        set_tip(self.control, facts["help"], is_wrapped=True)
+        self.control.setAccessibleName(facts["label"])
+        self.control.setAccessibleDescription(facts["help"])
+        self.problem = message("problem")
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.setSpacing(4)
+        if is_wide:
+            self._put_below(whole, facts["label"])
+        else:
+            whole.addLayout(self._line(facts["label"], facts["help"]))
+        whole.addWidget(self.problem)
+        state.config_changed.connect(self.refresh)
+        self.refresh()
+
+    def _line(self, text: str, help_text: str) -> QHBoxLayout:
+        if isinstance(self.control, QCheckBox):
+            self.control.setText(text)
+            return row(self.control, None)
+        self.control.setFixedSize(FIELD_WIDTH_PX, FIELD_HEIGHT_PX)
+        caption = label(text)
+        set_tip(caption, help_text, is_wrapped=True)
+        caption.setBuddy(self.control)
+        return row(caption, None, self.control)
+
+    def _put_below(self, whole: QVBoxLayout, text: str) -> None:
+        caption = label(text)
+        caption.setBuddy(self.control)
+        self.control.setFixedHeight(FIELD_HEIGHT_PX)
+        whole.addWidget(caption)
+        whole.addWidget(self.control)
+
+    def refresh(self) -> None:
+        config = self._state.config
+        value = getattr(config, self.name)
+        self._show(value)
+        problems = [p.message for p in config.problems() if p.setting == self.name]
+        if problems and value != value:
+            problems = [f"{config_field(self.name).metadata['label']} must be a number."]
+        say(self.problem, problems[0] if problems else "")
+        restyle(self.control, "wrong", bool(problems))
+
+
+def _control(name: str, state: AppState) -> tuple[QWidget, Callable[[Any], None]]:
+    """The control for a setting's type, and how it is made to show a value."""
+
+    def write(value: object) -> None:
+        state.change_config(**{name: value})
+
+    value, facts = getattr(state.config, name), config_field(name).metadata
+    if name in CHOICES:
+        return _choice(name, write)
+    if isinstance(value, bool):
+        return _switch(write)
+    if isinstance(value, int) and facts["maximum"] <= _QT_INT_MAX:
+        return _whole_number(name, write)
+    if isinstance(value, str):
+        return _text(name, write)
+    field = NumberField()
+    is_whole = isinstance(value, int)
+    field.number_changed.connect(
+        lambda number: write(int(number) if is_whole and number == number else number)
+    )
+    return field, field.show_number
+
+
+def _choice(name: str, write: Callable[[object], None]) -> tuple[QWidget, Callable[[Any], None]]:
+    words = {value: phrases.choice(name, value) for value in CHOICES[name]}
+    combo = CalmComboBox(words)
+    combo.activated.connect(lambda _: write(combo.currentData()))
+    return combo, combo.choose
+
+
+def _switch(write: Callable[[object], None]) -> tuple[QWidget, Callable[[Any], None]]:
+    box = QCheckBox()
+    box.clicked.connect(write)
+    return box, box.setChecked
+
+
+def _whole_number(
+    name: str, write: Callable[[object], None]
+) -> tuple[QWidget, Callable[[Any], None]]:
+    facts = config_field(name).metadata
+    spin = CalmSpinBox(int(facts["minimum"]), int(facts["maximum"]))
+    spin.setSpecialValueText(phrases.LEAST.get(name, ""))
+    spin.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
+    spin.setGroupSeparatorShown(True)
+    spin.valueChanged.connect(write)
+
+    def show(value: int) -> None:
+        if value != spin.value():
+            spin.setValue(value)
+
+    return spin, show
+
+
+def _text(name: str, write: Callable[[object], None]) -> tuple[QWidget, Callable[[Any], None]]:
+    field = TextField()
+    field.setPlaceholderText(phrases.EMPTY.get(name, ""))
+    field.textEdited.connect(write)
+
+    def show(value: str) -> None:
+        if value != field.text():
+            field.setText(value)
+
+    return field, show

@@ -1,0 +1,59 @@
+"""The training settings: those that matter in sight, the rest under Advanced."""
+
+from dataclasses import fields
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QVBoxLayout, QWidget
+
+from app.core.config.training_config import TrainingConfig
+from app.ui.look.plain_text import set_tip
+from app.ui.look.theme import Theme
+from app.ui.plan.setting_field import SettingField
+from app.ui.state.app_state import AppState
+from app.ui.system.preferences import Remembered
+from app.ui.widgets.collapsible import Disclosure
+from app.ui.widgets.layout import GRID_PX, button, card, column, label, row
+
+FORM_SECTIONS = ("training", "clocks", "adapter", "watching")
+IN_SIGHT = ("steps", "batch_size", "learning_rate", "max_seq_length", "rank", "mask_prompt")
+
+
+class SettingsForm(QWidget):
+    """Built from TrainingConfig alone: a new field appears here by being defined there."""
+
+    defaults_requested = Signal()
+
+    def __init__(self, state: AppState, settings: Remembered) -> None:
+        super().__init__()
+        self._state = state
+        frame, inside = card()
+        self.defaults = button("Restore Defaults", self.defaults_requested.emit, "link")
+        set_tip(self.defaults, "Bring all settings but data and model back to their defaults")
+        inside.addLayout(row(label("Training", "heading"), None, self.defaults))
+        self.fields = {name: SettingField(name, state) for name in (*IN_SIGHT, *_advanced())}
+        for name in IN_SIGHT:
+            inside.addWidget(self.fields[name])
+        folded = QWidget()
+        folded.setLayout(column(*(self.fields[name] for name in _advanced()), spacing=GRID_PX))
+        self.advanced = Disclosure("Advanced", folded, settings, "advanced")
+        inside.addSpacing(GRID_PX // 2)
+        inside.addWidget(self.advanced)
+        outside = QVBoxLayout(self)
+        outside.setContentsMargins(0, 0, 0, 0)
+        outside.addWidget(frame)
+        state.config_changed.connect(self._unfold_problem)
+
+    def set_theme(self, theme: Theme) -> None:
+        self.advanced.set_theme(theme)
+
+    def _unfold_problem(self) -> None:
+        """A setting that can't work must be in sight."""
+        folded = set(_advanced())
+        if any(problem.setting in folded for problem in self._state.config.problems()):
+            self.advanced.toggle.setChecked(True)
+
+
+def _advanced() -> tuple[str, ...]:
+    """The other settings, in the order of the configuration."""
+    rest = (f for f in fields(TrainingConfig) if f.metadata["section"] in FORM_SECTIONS)
+    return (*(f.name for f in rest if f.name not in IN_SIGHT), "pending")

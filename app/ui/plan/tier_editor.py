@@ -1,0 +1,135 @@
+"""The tier editor: how many tiers, how parameters are assigned to them, what each one holds."""
+
+from PySide6.QtWidgets import QLineEdit, QVBoxLayout, QWidget
+
+from app.core.config.tiers import MAX_TIERS
+from app.core.config.training_config import CHOICES, TierConfig, config_field
+from app.ui.look import phrases
+from app.ui.look.plain_text import set_tip
+from app.ui.look.theme import LIGHT, Theme
+from app.ui.plan.presets_button import PresetsButton
+from app.ui.plan.setting_field import SettingField
+from app.ui.plan.tier_row import MAX_PERIOD, TierRow
+from app.ui.state.app_state import AppState
+from app.ui.widgets.inputs import CalmComboBox
+from app.ui.widgets.layout import button, card, column, label, message, row, say
+
+PATTERNS = "q_proj=0, self_attn=1, *=2"
+"""Shown where patterns are to be written: these leave something for each of three tiers."""
+
+
+class TierEditor(QWidget):
+    """Writes the state's tiers, assignment and fastest end; shows the state's preview."""
+
+    def __init__(self, state: AppState) -> None:
+        super().__init__()
+        self._state = state
+        self._theme = LIGHT
+        self.rows: list[TierRow] = []
+        frame, inside = card()
+        self.add = button("Add Tier", self._add, "link")
+        self.presets = PresetsButton(state)
+        inside.addLayout(row(label("Tiers", "heading"), None, self.presets, self.add))
+        self._rows = column(spacing=4)
+        inside.addLayout(self._rows)
+        self.problem = message("problem")
+        inside.addWidget(self.problem)
+        self.assign = CalmComboBox({v: phrases.ASSIGNMENTS[v] for v in CHOICES["assign"]})
+        self.assign.setAccessibleName("Assignment of parameters to tiers")
+        set_tip(self.assign, config_field("assign").metadata["help"], is_wrapped=True)
+        self.fast_end = CalmComboBox(dict.fromkeys(CHOICES["fast_end"], ""))
+        self.fast_end.setAccessibleName("Fastest end")
+        set_tip(self.fast_end, config_field("fast_end").metadata["help"], is_wrapped=True)
+        choices = row(self.assign, self.fast_end)
+        choices.setStretch(0, 4)
+        choices.setStretch(1, 5)
+        inside.addLayout(choices)
+        self.patterns = SettingField("tier_patterns", state, is_wide=True)
+        if isinstance(self.patterns.control, QLineEdit):
+            self.patterns.control.setPlaceholderText(PATTERNS)
+        self.batches = SettingField("calibration_batches", state)
+        inside.addWidget(self.patterns)
+        inside.addWidget(self.batches)
+        outside = QVBoxLayout(self)
+        outside.setContentsMargins(0, 0, 0, 0)
+        outside.addWidget(frame)
+        self.assign.activated.connect(
+            lambda _: state.change_config(assign=self.assign.currentData())
+        )
+        self.fast_end.activated.connect(
+            lambda _: state.change_config(fast_end=self.fast_end.currentData())
+        )
+        state.config_changed.connect(self.refresh)
+        state.preview_changed.connect(self.show_preview)
+        self.refresh()
+
+    def set_theme(self, theme: Theme) -> None:
+        self._theme = theme
+        for tier_row in self.rows:
+            tier_row.set_theme(theme)
+
+    def refresh(self) -> None:
+        config = self._state.config
+        while len(self.rows) < len(config.tiers):
+            self._append_row()
+        while len(self.rows) > len(config.tiers):
+            self._drop_row()
+        for tier_row, tier in zip(self.rows, config.tiers, strict=True):
+            tier_row.show_tier(tier, is_only=len(config.tiers) == 1)
+        self.add.setEnabled(len(config.tiers) < MAX_TIERS)
+        set_tip(self.add, "" if self.add.isEnabled() else f"There can be {MAX_TIERS} at most.")
+        self.assign.choose(config.assign)
+        ends = phrases.FAST_ENDS.get(config.assign, {})
+        self.fast_end.setVisible(bool(ends))
+        for index, value in enumerate(CHOICES["fast_end"]):
+            self.fast_end.setItemText(index, ends.get(value, ""))
+        self.fast_end.choose(config.fast_end)
+        self.patterns.setVisible(config.assign == "manual")
+        self.batches.setVisible(config.assign == "importance")
+        self.show_preview()
+
+    def show_preview(self) -> None:
+        """Show what each tier holds, where that is known for just these tiers, or what is wrong."""
+        problems = [p.message for p in self._state.config.problems() if p.setting == "tiers"]
+        if failure := self._state.plan_failure:
+            problems.append(f"{failure.message} {failure.hint}".strip())
+        say(self.problem, problems[0] if problems else "")
+        known = self._state.preview
+        if known is not None and len(known) != len(self.rows):
+            known = None
+        for index, tier_row in enumerate(self.rows):
+            if failure or problems:
+                tier_row.show_nothing()
+            else:
+                tier_row.show_facts(known[index] if known else None)
+
+    def _append_row(self) -> None:
+        made = TierRow(len(self.rows))
+        made.set_theme(self._theme)
+        made.edited.connect(self._take_rows)
+        made.remove_requested.connect(lambda: self._remove(made))
+        self.rows.append(made)
+        self._rows.addWidget(made)
+        before: QWidget = self.add
+        for control in (*(part for one in self.rows for part in one.controls), self.assign):
+            self.setTabOrder(before, control)  # as they are read
+            before = control
+
+    def _drop_row(self) -> None:
+        gone = self.rows.pop()
+        self._rows.removeWidget(gone)
+        gone.hide()
+        gone.deleteLater()
+
+    def _take_rows(self) -> None:
+        self._state.change_config(tiers=tuple(tier_row.tier for tier_row in self.rows))
+
+    def _add(self) -> None:
+        tiers = self._state.config.tiers
+        period = min(2 * tiers[-1].period, MAX_PERIOD) if tiers else 1
+        self._state.change_config(tiers=(*tiers, TierConfig(period)))
+
+    def _remove(self, tier_row: TierRow) -> None:
+        index = self.rows.index(tier_row)
+        tiers = self._state.config.tiers
+        self._state.change_config(tiers=tiers[:index] + tiers[index + 1 :])

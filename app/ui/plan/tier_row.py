@@ -1,0 +1,128 @@
+"""One tier in the editor: its colour, period, learning-rate factor, and what it holds."""
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QColor, QPainter, QPaintEvent
+from PySide6.QtWidgets import QToolButton, QWidget
+
+from app.core.config.tiers import Pending
+from app.core.config.training_config import TierConfig
+from app.core.events import TierFacts
+from app.ui.look import icons
+from app.ui.look.plain_text import set_tip
+from app.ui.look.theme import Theme
+from app.ui.widgets.inputs import CalmSpinBox, NumberField
+from app.ui.widgets.layout import GRID_PX, ElidedLabel, column, label, row
+
+MAX_PERIOD = 1_000_000
+WORDED_BELOW = 10_000
+"""From here on the period is told without the word "steps", so that it fits."""
+_INDENT_PX = 20
+_AROUND_TEXT_PX = 44
+"""What a spin box needs beside its text: padding, border, cursor and both arrows."""
+
+
+class TierRow(QWidget):
+    edited = Signal()
+    remove_requested = Signal()
+
+    def __init__(self, index: int) -> None:
+        super().__init__()
+        self._index = index
+        self._pending: Pending | None = None
+        """Not shown, and not lost."""
+        self.period = CalmSpinBox(1, MAX_PERIOD)
+        self.period.setAccessibleName(f"Tier {index}: update period in steps")
+        self.period.setSpecialValueText("every step")
+        widest = f"every {WORDED_BELOW - 1} steps"
+        text_px = self.period.fontMetrics().horizontalAdvance(widest)
+        self.period.setFixedWidth(text_px + _AROUND_TEXT_PX)
+        self.factor = NumberField(1.0)
+        self.factor.setFixedWidth(52)
+        self.factor.setTextMargins(12, 0, 0, 0)
+        times = label("×", "secondary")
+        times.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self.factor.setLayout(row(8, times, None, spacing=0))
+        self.factor.setAccessibleName(f"Tier {index}: learning-rate factor")
+        set_tip(self.factor, "This tier's learning rate: the run's, times this.")
+        self.remove = QToolButton()
+        self.remove.setAccessibleName(f"Remove tier {index}")
+        set_tip(self.remove, "Remove this tier")
+        self.remove.setFixedSize(24, 24)
+        self._swatch = _Swatch()
+        self._facts = ElidedLabel("", "caption")
+        name = label(f"Tier {index}", "strong")
+        controls = row(
+            self._swatch, name, None, self.period, self.factor, self.remove, spacing=5,
+        )  # fmt: skip
+        whole = column(spacing=2)
+        whole.addLayout(controls)
+        whole.addLayout(row(_INDENT_PX - 2, self._facts, spacing=0))
+        whole.setContentsMargins(0, 0, 0, GRID_PX // 2)
+        self.setLayout(whole)
+        self.period.valueChanged.connect(self._note_period)
+        self.factor.number_changed.connect(lambda _: self.edited.emit())
+        self.remove.clicked.connect(lambda: self.remove_requested.emit())
+
+    @property
+    def controls(self) -> tuple[QWidget, ...]:
+        """From left to right."""
+        return self.period, self.factor, self.remove
+
+    @property
+    def tier(self) -> TierConfig:
+        return TierConfig(self.period.value(), self.factor.number, self._pending)
+
+    def show_tier(self, tier: TierConfig, is_only: bool) -> None:
+        self._pending = tier.pending
+        self.period.blockSignals(True)
+        self.period.setValue(tier.period)
+        self.period.blockSignals(False)
+        self._word_period()
+        self.factor.show_number(tier.learning_rate_factor)
+        self.remove.setEnabled(not is_only)
+        set_tip(self.remove, "There must be one tier." if is_only else "Remove this tier")
+
+    def show_facts(self, facts: TierFacts | None) -> None:
+        """What the tier holds in this model; "…" while it is not known."""
+        if facts is None:
+            self._facts.setText("…")
+        else:
+            self._facts.setText(f"{facts.parameters:,} parameters · {facts.description}")
+
+    def show_nothing(self) -> None:
+        """The tiers can't be laid as they are: there is nothing to wait for."""
+        self._facts.setText("–")
+
+    def set_theme(self, theme: Theme) -> None:
+        colour = theme.tiers[self._index % len(theme.tiers)]
+        self._swatch.show_colour(colour)
+        self.remove.setIcon(icons.icon("less", theme.secondary_text, 14))
+
+    def _note_period(self) -> None:
+        self._word_period()
+        self.edited.emit()
+
+    def _word_period(self) -> None:
+        period = self.period.value()
+        self.period.setPrefix("every ")
+        self.period.setSuffix("" if period >= WORDED_BELOW else " steps")
+
+
+class _Swatch(QWidget):
+    """The tier's colour as in the plots; it stays while the editor is disabled, as their legend."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._colour = QColor()
+        self.setFixedSize(12, 12)
+
+    def show_colour(self, colour: str) -> None:
+        self._colour = QColor(colour)
+        self.update()
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(self._colour)
+        painter.drawRoundedRect(self.rect(), 3, 3)

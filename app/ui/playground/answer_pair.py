@@ -1,0 +1,183 @@
+"""One question with both answers side by side, and what was measured of them."""
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QGuiApplication, QResizeEvent
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
+
+from app.core.events import StageChanged
+from app.core.generation_events import (
+    SIDES,
+    AnswerEnded,
+    AnswerEvent,
+    AnswersCompared,
+    CheckpointLoaded,
+    LogitsCompared,
+    Remark,
+    Side,
+    TextAdded,
+)
+from app.core.wording.generation import answers_sentence, figures, logits_sentence
+from app.ui.playground.answer_text import AnswerText
+from app.ui.widgets.layout import (
+    GRID_PX,
+    ElidedLabel,
+    button,
+    card,
+    column,
+    label,
+    message,
+    row,
+    say,
+)
+from app.workers.background_thread import Failure
+
+BUBBLE_SHARE = 0.7
+"""Of the width, for a question at most."""
+NO_ANSWER = "No answer: the model ended its turn at once."
+NO_TEMPLATE = "This model has no chat template: it continues your text."
+
+
+class AnswerView(QWidget):
+    """One side's answer; text comes into sight by `flush`."""
+
+    def __init__(self, heading: str, name: str) -> None:
+        super().__init__()
+        self._waiting: list[str] = []
+        self.has_said, self._is_over = False, False
+        self.text = AnswerText(f"Answer of the {heading.lower()}")
+        self.status = ElidedLabel("", "caption")
+        self.copy = button("Copy", self._copy, "link")
+        self.copy.setAccessibleName(f"Copy the {heading.lower()}'s answer")
+        self.copy.setEnabled(False)
+        frame, inside = card()
+        inside.addLayout(row(label(heading, "heading"), ElidedLabel(name, "caption")))
+        inside.addWidget(self.text)
+        inside.addStretch(1)
+        inside.addLayout(row(self.status, self.copy))
+        outside = QVBoxLayout(self)
+        outside.setContentsMargins(0, 0, 0, 0)
+        outside.addWidget(frame)
+
+    def add(self, text: str) -> None:
+        self._waiting.append(text)
+
+    def flush(self) -> None:
+        """Show what has come since the last time."""
+        if not self._waiting:
+            return
+        if not self.has_said:
+            self.has_said = True
+            self.status.setText("")
+            self.copy.setEnabled(True)
+        self.text.add("".join(self._waiting))
+        self._waiting.clear()
+
+    def end(self, event: AnswerEnded) -> None:
+        self.flush()
+        self._is_over = True
+        is_empty = event.tokens == 0 and event.ending == "end"
+        self.status.setText(NO_ANSWER if is_empty else figures(event))
+
+    def tell(self, status: str) -> None:
+        """What goes on before there is anything of an answer."""
+        if not (self.has_said or self._is_over):
+            self.status.setText(status)
+
+    def _copy(self) -> None:
+        QGuiApplication.clipboard().setText(self.text.toPlainText())
+
+
+class TurnView(QWidget):
+    def __init__(self, question: str, base_name: str, tuned_name: str) -> None:
+        super().__init__()
+        self.question = Bubble(question)
+        self.answers: dict[Side, AnswerView] = {
+            "base": AnswerView("Base", base_name),
+            "tuned": AnswerView("Tuned", tuned_name),
+        }
+        self.remark = message("note")
+        self.remark.setProperty("tone", "warning")
+        self.logits = message("note")
+        self.problem = message("problem")
+        self._pair = QWidget()
+        pair = QHBoxLayout(self._pair)
+        pair.setContentsMargins(0, 0, 0, 0)
+        pair.setSpacing(12)
+        for side in SIDES:
+            pair.addWidget(self.answers[side], 1)
+        whole = column(spacing=GRID_PX)
+        whole.addLayout(row(None, self.question))
+        for part in (self._pair, self.remark, self.logits, self.problem):
+            whole.addWidget(part)
+        self.setLayout(whole)
+        self._measured: list[str] = []
+        self._tell("Waiting…")
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.question.fit(round(BUBBLE_SHARE * event.size().width()))
+
+    def take(self, event: AnswerEvent) -> None:
+        match event:
+            case TextAdded():
+                self.answers[event.side].add(event.text)
+            case StageChanged():
+                self._tell(f"{event.stage}…")
+            case CheckpointLoaded():
+                self._tell("Reading the question…")
+                if event.base_model.message:
+                    self._remark(event.base_model.message)
+                if not event.has_template:
+                    self._remark(NO_TEMPLATE)
+            case Remark():
+                self._remark(event.text)
+            case AnswerEnded():
+                self.answers[event.side].end(event)
+            case LogitsCompared():
+                self._measure(logits_sentence(event))
+            case AnswersCompared():
+                self._measure(answers_sentence(event))
+
+    def flush(self) -> None:
+        for answer in self.answers.values():
+            answer.flush()
+
+    def end(self, failure: Failure | None) -> None:
+        """Nothing more comes."""
+        self.flush()
+        if failure is None:
+            self._tell("Stopped before the first word.")
+        else:
+            say(self.problem, f"{failure.message} {failure.hint}".strip())
+            self._pair.setVisible(any(answer.has_said for answer in self.answers.values()))
+
+    def _tell(self, status: str) -> None:
+        for answer in self.answers.values():
+            answer.tell(status)
+
+    def _remark(self, sentence: str) -> None:
+        say(self.remark, " ".join(filter(None, (self.remark.text(), sentence))))
+
+    def _measure(self, sentence: str) -> None:
+        self._measured.append(sentence)
+        say(self.logits, " ".join(self._measured))
+
+
+class Bubble(QFrame):
+    """The question, at the right as what oneself said; as wide as its text, if there is room."""
+
+    def __init__(self, question: str) -> None:
+        super().__init__()
+        self.setObjectName("bubble")
+        self._text = label(question, wraps=True)
+        self._text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._text.setAccessibleName(f"You: {question}")
+        inside = QVBoxLayout(self)
+        inside.setContentsMargins(12, 8, 12, 8)
+        inside.addWidget(self._text)
+
+    def fit(self, room_px: int) -> None:
+        """Use at most this much of the width."""
+        lines = self._text.text().splitlines() or [""]
+        longest = max(self._text.fontMetrics().horizontalAdvance(line) for line in lines)
+        self._text.setFixedWidth(max(1, min(longest + 2, room_px)))

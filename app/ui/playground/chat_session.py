@@ -1,0 +1,158 @@
+"""The checkpoint that is tried and its conversation: asks the compute thread, one question at a
+time, and lets go of the model when a run begins."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Signal, Slot
+
+from app.core.generation_events import SIDES, Chat, Exchange, Sampling, Side, TextAdded, Tried
+from app.core.wording.model_names import model_name
+from app.ui.state.app_state import AppState
+from app.workers.background_thread import Failure
+from app.workers.compute_thread import ComputeThread
+from app.workers.job import Job, JobEnded, JobYielded
+from app.workers.jobs.generation import HeldModel
+
+if TYPE_CHECKING:
+    from app.library.reading.checkpoint_list import CheckpointFacts
+
+IN_PROGRESS = "Training uses the model's memory. You can ask again when it finishes."
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is tried, with its names for people."""
+
+    tried: Tried
+    run_name: str
+    checkpoint: "CheckpointFacts"
+
+    @property
+    def base_name(self) -> str:
+        return model_name(self.tried.model)
+
+    @property
+    def name(self) -> str:
+        return f"{self.run_name}, step {self.checkpoint.step:,}"
+
+
+class Trial(QObject):
+    subject_changed = Signal()
+    asked = Signal(str)
+    """The question, as it was asked; its answers follow."""
+    event_received = Signal(object)
+    """AnswerEvent, of the question that was asked last."""
+    ended = Signal(object)
+    """The answers are over: a Failure, or None."""
+    cleared = Signal()
+    readiness_changed = Signal()
+    """What may be asked now is something else than before."""
+    defect_met = Signal(object)
+    """Failure: something that was not foreseen; to be shown with its details."""
+
+    def __init__(self, state: AppState, compute: ComputeThread) -> None:
+        super().__init__(state)
+        self._state, self._compute = state, compute
+        self._held = HeldModel()
+        self._may_hold = False
+        self._job: Job | None = None
+        self._question = ""
+        self._said: dict[Side, list[str]] = {}
+        self._earlier: tuple[Exchange, ...] = ()
+        self.subject: Subject | None = None
+        state.phase_changed.connect(self._make_way)
+        compute.job_yielded.connect(self._take)
+        compute.job_ended.connect(self._end)
+
+    @property
+    def is_answering(self) -> bool:
+        return self._job is not None
+
+    def why_not_ask(self) -> str:
+        """Why nothing can be asked now, in one sentence; empty when it can."""
+        if self._state.phase.is_active:
+            return IN_PROGRESS
+        if self.subject is None:
+            return "Choose a checkpoint first."
+        return "Both models are still answering." if self.is_answering else ""
+
+    def choose(self, subject: Subject | None) -> None:
+        """Try another checkpoint; its conversation begins anew."""
+        if subject == self.subject:
+            return
+        is_other = self.subject is None or subject is None or subject.tried != self.subject.tried
+        self.subject = subject
+        if is_other:
+            self._forget()
+            self.free()
+        self.subject_changed.emit()
+        self.readiness_changed.emit()
+
+    def ask(self, question: str, system: str, sampling: Sampling) -> None:
+        """Let both sides answer; does nothing while there is a reason not to."""
+        if self.why_not_ask() or not question.strip() or self.subject is None:
+            return
+        self._question, self._said = question, {side: [] for side in SIDES}
+        chat = Chat(question, system, self._earlier)
+        self._may_hold = True
+        self._job = self._compute.submit(
+            "Answering", self._held.answering(self.subject.tried, chat, sampling)
+        )
+        self.asked.emit(question)
+        self.readiness_changed.emit()
+
+    @Slot()
+    def stop(self) -> None:
+        """What was answered up to here stays."""
+        if self._job is not None:
+            self._job.cancel()
+
+    @Slot()
+    def clear(self) -> None:
+        """Begin anew."""
+        self._forget()
+        self.cleared.emit()
+
+    def _forget(self) -> None:
+        """The conversation, with the answer that may still be coming."""
+        self.stop()
+        self._earlier, self._said = (), {}
+
+    @Slot()
+    def free(self) -> None:
+        """Give the model's memory back, once the answer in progress is over."""
+        if self._may_hold:
+            self._may_hold = False
+            self._compute.submit("Freeing the model", self._held.freeing())
+
+    def _make_way(self) -> None:
+        """A run that begins finds the model's memory free: this job is queued before its own."""
+        if self._state.phase.is_active:
+            self.stop()
+            self.free()
+        self.readiness_changed.emit()
+
+    @Slot(object)
+    def _take(self, notice: JobYielded) -> None:
+        if self._job is None or notice.job_id != self._job.id:
+            return
+        if isinstance(notice.value, TextAdded) and self._said:
+            self._said[notice.value.side].append(notice.value.text)
+        self.event_received.emit(notice.value)
+
+    @Slot(object)
+    def _end(self, ended: JobEnded) -> None:
+        if self._job is None or ended.job_id != self._job.id:
+            return
+        self._job = None
+        failure = None
+        if ended.ending == "failed":
+            failure = Failure(ended.message, ended.hint, ended.details, ended.is_app_error)
+            if not ended.is_app_error:
+                self.defect_met.emit(failure)
+        elif any(self._said.values()):
+            said = {side: "".join(texts) for side, texts in self._said.items()}
+            self._earlier += (Exchange(self._question, **said),)
+        self.ended.emit(failure)
+        self.readiness_changed.emit()

@@ -1,0 +1,116 @@
+"""Which run and which of its checkpoints is tried."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QHBoxLayout, QWidget
+
+from app.core.generation_events import Tried
+from app.core.text.one_line import one_line
+from app.ui.look import phrases
+from app.ui.playground.chat_session import Subject
+from app.ui.widgets.inputs import CalmComboBox
+from app.ui.widgets.layout import GRID_PX
+
+if TYPE_CHECKING:
+    from app.library.reading.checkpoint_choices import TryChoices
+    from app.library.reading.checkpoint_list import CheckpointFacts
+    from app.library.reading.run_summary import RunSummary
+
+RUN_PX, CHECKPOINT_PX = 240, 312
+
+
+class Chooser(QWidget):
+    run_chosen = Signal(object)
+    """Path of a run's folder."""
+    subject_chosen = Signal(object)
+    """Subject, or None where the run has no checkpoint."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._choices: TryChoices | None = None
+        self._moved: dict[Path, Path] = {}
+        """Runs whose base model the user has found elsewhere."""
+        self.run = CalmComboBox({})
+        self.run.setAccessibleName("Run")
+        self.run.setFixedWidth(RUN_PX)
+        self.checkpoint = CalmComboBox({})
+        self.checkpoint.setAccessibleName("Checkpoint")
+        self.checkpoint.setFixedWidth(CHECKPOINT_PX)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(GRID_PX)
+        layout.addWidget(self.run)
+        layout.addWidget(self.checkpoint)
+        self.run.activated.connect(lambda _: self.run_chosen.emit(self.run.currentData()))
+        self.checkpoint.activated.connect(lambda _: self._tell())
+
+    @property
+    def run_dir(self) -> Path | None:
+        """Of the run that is chosen."""
+        found = self.run.currentData()
+        return found if isinstance(found, Path) else None
+
+    @property
+    def folder(self) -> Path | None:
+        """Of the checkpoint that is chosen."""
+        found = self.checkpoint.currentData()
+        return found if isinstance(found, Path) else None
+
+    def show_runs(self, runs: "list[RunSummary]") -> None:
+        """Those with a checkpoint."""
+        self.run.clear()
+        for run in runs:
+            day = f"{run.created.astimezone():%d %b, %H:%M}" if run.created else ""
+            self.run.addItem(f"{one_line(run.name)}   {day}".rstrip(), run.run_dir)
+
+    def choose_run(self, run_dir: Path) -> None:
+        if (at := self._index(self.run, run_dir)) >= 0:
+            self.run.setCurrentIndex(at)
+
+    def show_choices(self, choices: "TryChoices", folder: Path | None) -> None:
+        """A run's checkpoints, the latest on top; `folder` is chosen if it is there."""
+        self._choices = choices
+        if self._index(self.run, choices.run_dir) < 0:  # one outside the library
+            self.run.addItem(choices.name, choices.run_dir)
+        self.choose_run(choices.run_dir)
+        self.checkpoint.clear()
+        for facts in reversed(choices.checkpoints):
+            self.checkpoint.addItem(_words(facts), facts.folder)
+        preferred = choices.preferred
+        at = self._index(self.checkpoint, folder)
+        if at < 0 and preferred is not None:
+            at = self._index(self.checkpoint, preferred.folder)
+        self.checkpoint.setCurrentIndex(at)
+        self.checkpoint.setEnabled(bool(choices.checkpoints))
+        self._tell()
+
+    def use_model(self, folder: Path) -> None:
+        """The chosen run's base model is there now."""
+        if self._choices is not None:
+            self._moved[self._choices.run_dir] = folder
+            self._tell()
+
+    def knows_model(self, run_dir: Path) -> bool:
+        """Whether the user has said where that run's base model is now."""
+        return run_dir in self._moved
+
+    def _tell(self) -> None:
+        choices, folder = self._choices, self.folder
+        if choices is None or folder is None:
+            self.subject_chosen.emit(None)
+            return
+        facts = next(facts for facts in choices.checkpoints if facts.folder == folder)
+        model = self._moved.get(choices.run_dir, choices.model)
+        self.subject_chosen.emit(Subject(Tried(model, folder), choices.name, facts))
+
+    def _index(self, combo: CalmComboBox, path: Path | None) -> int:
+        return next((at for at in range(combo.count()) if combo.itemData(at) == path), -1)
+
+
+def _words(facts: "CheckpointFacts") -> str:
+    marks = [name for name, is_so in (("best", facts.is_best), ("last", facts.is_last)) if is_so]
+    loss = "" if facts.val_loss is None else f"loss {phrases.loss(facts.val_loss)}"
+    damaged = "damaged" if facts.problem else ""
+    return " · ".join(filter(None, (f"Step {facts.step:,}", loss, *marks, facts.not_own, damaged)))

@@ -1,0 +1,101 @@
+"""The conversation in sight: its turns below each other, streaming, kept in view at the end."""
+
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
+
+from app.core.generation_events import AnswerEnded, AnswerEvent
+from app.ui.playground.answer_pair import TurnView
+from app.ui.playground.chat_session import Subject, Trial
+from app.ui.widgets.layout import GRID_PX, ElidedLabel
+from app.workers.background_thread import Failure
+
+REFRESH_MS = 50
+"""Text comes into sight at most so often."""
+AT_END_PX = 24
+"""So near to the end counts as being there."""
+
+
+class Conversation(QScrollArea):
+    def __init__(self, trial: Trial) -> None:
+        super().__init__()
+        self._trial = trial
+        self._subject: Subject | None = None
+        """Of the last turn."""
+        self._is_at_end = True
+        self.turns: list[TurnView] = []
+        self.setObjectName("column")
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setWidgetResizable(True)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        # The bar keeps its place, so that nothing is broken anew when it is first needed.
+        self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self._timer = QTimer(self, interval=REFRESH_MS, singleShot=True)
+        self._timer.timeout.connect(self._flush)
+        self._begin()
+        bar = self.verticalScrollBar()
+        bar.valueChanged.connect(self._note_place)
+        bar.rangeChanged.connect(self._follow)
+        bar.rangeChanged.connect(lambda low, high: bar.setEnabled(high > low))
+        bar.setEnabled(False)
+        trial.asked.connect(self._ask)
+        trial.event_received.connect(self._take)
+        trial.ended.connect(self._end)
+        trial.cleared.connect(self._begin)
+
+    def _begin(self) -> None:
+        self.turns.clear()
+        self._subject = None
+        content = QWidget()
+        content.setObjectName("column")
+        self._layout = QVBoxLayout(content)
+        self._layout.setContentsMargins(0, 0, GRID_PX, 0)
+        self._layout.setSpacing(2 * GRID_PX)
+        self._layout.addStretch(1)
+        self.setWidget(content)
+
+    def _ask(self, question: str) -> None:
+        subject = self._trial.subject
+        if subject is None:
+            return
+        if self._subject is not None and self._subject.tried != subject.tried:
+            self._insert(_divider(subject))
+        self._subject = subject
+        turn = TurnView(question, subject.base_name, subject.name)
+        self.turns.append(turn)
+        self._is_at_end = True
+        self._insert(turn)
+
+    def _insert(self, part: QWidget) -> None:
+        self._layout.insertWidget(self._layout.count() - 1, part)
+
+    def _take(self, event: AnswerEvent) -> None:
+        if not self.turns:
+            return
+        self.turns[-1].take(event)
+        if isinstance(event, AnswerEnded):
+            self._flush()
+        elif not self._timer.isActive():
+            self._timer.start()
+
+    def _flush(self) -> None:
+        if self.turns:
+            self.turns[-1].flush()
+
+    def _end(self, failure: Failure | None) -> None:
+        if self.turns:
+            self.turns[-1].end(failure)
+
+    def _note_place(self, value: int) -> None:
+        self._is_at_end = value >= self.verticalScrollBar().maximum() - AT_END_PX
+
+    def _follow(self, _low: int, high: int) -> None:
+        """Stay at the end, unless the user has scrolled away from it."""
+        if self._is_at_end:
+            self.verticalScrollBar().setValue(high)
+
+
+def _divider(subject: Subject) -> QWidget:
+    made = ElidedLabel(f"Now using {subject.name}. Earlier messages aren't included.", "caption")
+    made.setAlignment(Qt.AlignmentFlag.AlignCenter)
+    return made

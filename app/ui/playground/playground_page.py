@@ -1,0 +1,219 @@
+"""The Playground: a checkpoint answers beside its base model. Asks for things, does none."""
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtGui import QHideEvent, QKeySequence, QShortcut, QShowEvent
+from PySide6.QtWidgets import QPushButton, QStackedWidget, QVBoxLayout, QWidget
+
+from app.ui.look.plain_text import set_tip
+from app.ui.look.stylesheet import SCROLL_BAR_PX
+from app.ui.look.theme import Theme
+from app.ui.playground.chat_session import Trial
+from app.ui.playground.checkpoint_picker import Chooser
+from app.ui.playground.conversation import Conversation
+from app.ui.playground.prompt_input import Composer
+from app.ui.playground.sampling_form import SamplingForm
+from app.ui.system.preferences import Remembered
+from app.ui.widgets.layout import (
+    GRID_PX,
+    button,
+    column,
+    empty_page,
+    label,
+    message,
+    row,
+    say,
+)
+
+if TYPE_CHECKING:
+    from app.library.reading.run_summary import RunSummary
+
+IDLE_MS = 60_000
+"""So long after the page was left the model's memory is given back."""
+WORDS_PX = 460
+LOOKING, EMPTY, READY, TALK = range(4)
+
+
+class TryPage(QWidget):
+    refresh_requested = Signal()
+    sample_requested = Signal()
+    model_choice_requested = Signal()
+    """The base model's folder is to be found."""
+
+    def __init__(self, trial: Trial, settings: Remembered) -> None:
+        super().__init__()
+        self.setObjectName("page")
+        self.trial = trial
+        self._last_question = ""
+        self.starters: tuple[QPushButton, ...] = ()
+        self.chooser = Chooser()
+        self.clear = button("Clear", trial.clear)
+        self.problem = message("problem")
+        self.find_model = button("Choose Its Folder…", self.model_choice_requested.emit)
+        self.find_model.hide()
+        self.conversation = Conversation(trial)
+        self.form = SamplingForm(settings)
+        self.composer = Composer(trial, self.form)
+        self.sample = button("Train on the Sample Data", self.sample_requested.emit, "primary")
+        self.body = QStackedWidget()
+        for part in (_looking(), self._make_empty(), self._make_ready(), self.conversation):
+            self.body.addWidget(part)
+        self._is_listed = False
+        self._lay_out()
+        self._wire()
+        self.chooser.hide()
+        self._show_body()
+
+    def _lay_out(self) -> None:
+        layout = QVBoxLayout(self)
+        beside_bar_px = GRID_PX + SCROLL_BAR_PX
+        layout.setContentsMargins(
+            3 * GRID_PX, 2 * GRID_PX, 3 * GRID_PX - beside_bar_px, 2 * GRID_PX
+        )
+        layout.setSpacing(12)
+        layout.addLayout(
+            row(
+                label("Playground", "title"), GRID_PX, self.chooser, None, self.clear, beside_bar_px
+            )
+        )
+        problem = row(self.problem, self.find_model, beside_bar_px)
+        problem.setStretch(0, 1)
+        layout.addLayout(problem)
+        layout.addWidget(self.body, 1)
+        layout.addLayout(row(self.composer, beside_bar_px, spacing=0))
+
+    def _make_empty(self) -> QWidget:
+        words = "Train a model, then chat with it here."
+        return empty_page("Nothing to Try Yet", words, self.sample)
+
+    def _make_ready(self) -> QWidget:
+        """Before the first question: what happens here, and questions to begin with."""
+        ready = QWidget()
+        title = label("Compare Answers", "title")
+        words = label(
+            "Ask a question to compare the base model with your checkpoint. Both use "
+            "the same seed, and their difference is measured.", "secondary", wraps=True,
+        )  # fmt: skip
+        words.setFixedWidth(WORDS_PX)
+        for text in (title, words):
+            text.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self._starters = QWidget()
+        self._starters_column = column(spacing=4)
+        self._starters.setLayout(self._starters_column)
+        whole = column(None, title, spacing=GRID_PX)
+        whole.addLayout(row(None, words, None))
+        whole.addSpacing(GRID_PX)
+        whole.addLayout(row(None, self._starters, None))
+        whole.addStretch(2)
+        ready.setLayout(whole)
+        return ready
+
+    def _wire(self) -> None:
+        trial = self.trial
+        self._idle = QTimer(self, interval=IDLE_MS, singleShot=True)
+        self._idle.timeout.connect(trial.free)
+        self.chooser.subject_chosen.connect(trial.choose)
+        self.composer.send_requested.connect(self._ask)
+        self.composer.stop_requested.connect(trial.stop)
+        self._escape = QShortcut(QKeySequence(Qt.Key.Key_Escape), self)
+        self._escape.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+        self._escape.activated.connect(trial.stop)
+        trial.subject_changed.connect(self._show_subject)
+        trial.readiness_changed.connect(self._allow)
+        trial.asked.connect(lambda _: self._show_body())
+        trial.cleared.connect(self._show_body)
+
+    # -- what is shown -----------------------------------------------------------------------
+    def show_runs(self, runs: "list[RunSummary]") -> None:
+        """The runs that can be tried, the newest first."""
+        self._is_listed = True
+        self.chooser.show_runs(runs)
+        self.chooser.setVisible(bool(runs))
+        self._show_body()
+
+    def show_starters(self, questions: tuple[str, ...]) -> None:
+        """Questions that a click asks."""
+        for shown in self.starters:
+            self._starters_column.removeWidget(shown)
+            shown.hide()
+            shown.deleteLater()
+        self.starters = tuple(self._starter(question) for question in questions)
+        before: QWidget = self.clear
+        for made in self.starters:
+            self._starters_column.addWidget(made)
+            self.setTabOrder(before, made)  # where they are seen: above the field
+            before = made
+        self._allow()
+
+    def _starter(self, question: str) -> QPushButton:
+        made = button(_shortened(question), lambda: self._ask(question), "starter")
+        set_tip(made, question, is_wrapped=True)
+        return made
+
+    def show_problem(self, sentence: str, *, is_model_missing: bool = False) -> None:
+        """Say what is wrong with the chosen run, if anything is."""
+        say(self.problem, sentence)
+        self.find_model.setVisible(is_model_missing)
+
+    def set_theme(self, theme: Theme) -> None:
+        self.form.set_theme(theme)
+
+    def _show_body(self) -> None:
+        has_runs = self.chooser.run.count() > 0
+        has_turns = bool(self.conversation.turns)
+        can_ask = has_runs or has_turns
+        comes_up = can_ask and self.composer.isHidden() and self.isVisible()
+        self.composer.setVisible(can_ask)
+        if comes_up:
+            self.composer.field.setFocus()
+        without_turns = READY if has_runs else EMPTY if self._is_listed else LOOKING
+        self.body.setCurrentIndex(TALK if has_turns else without_turns)
+        self.clear.setVisible(has_turns)
+
+    def _show_subject(self) -> None:
+        """Another checkpoint is mostly asked the same once more."""
+        if self._last_question and not self.composer.field.toPlainText():
+            self.composer.field.setPlainText(self._last_question)
+            self.composer.field.selectAll()
+
+    def _allow(self) -> None:
+        self._escape.setEnabled(self.trial.is_answering)  # otherwise fields have it to themselves
+        why_not = self.trial.why_not_ask()
+        for starter in self.starters:
+            starter.setEnabled(not why_not)
+
+    def _ask(self, question: str) -> None:
+        sampling = self.form.sampling()
+        if sampling.problem() or self.trial.why_not_ask():
+            self.composer.field.setPlainText(question)
+            return
+        self._last_question = question
+        self.trial.ask(question, self.form.system.text().strip(), sampling)
+        self.composer.field.setFocus()  # a suggestion that was clicked has just gone
+
+    # -- what Qt tells -----------------------------------------------------------------------
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self._idle.stop()
+        self.refresh_requested.emit()
+        self.composer.field.setFocus()
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        super().hideEvent(event)
+        self._idle.start()
+
+
+def _looking() -> QWidget:
+    """Until the runs are listed nobody knows whether there are any."""
+    looking = QWidget()
+    words = label("Looking for runs…", "secondary")
+    words.setAlignment(Qt.AlignmentFlag.AlignCenter)
+    looking.setLayout(column(None, words, None))
+    return looking
+
+
+def _shortened(question: str) -> str:
+    """One line of it."""
+    line = " ".join(question.split())
+    return line if len(line) <= 72 else f"{line[:71].rstrip()}…"

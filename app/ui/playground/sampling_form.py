@@ -1,0 +1,111 @@
+"""How answers are drawn, the same for both sides; folded away, remembered."""
+
+import math
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QAbstractSpinBox, QGridLayout, QVBoxLayout, QWidget
+
+from app.core.generation_events import MOST_SEED, MOST_TOKENS, Sampling
+from app.ui.look.plain_text import set_tip
+from app.ui.look.theme import Theme
+from app.ui.system.preferences import Remembered
+from app.ui.widgets.collapsible import Disclosure
+from app.ui.widgets.inputs import CalmSpinBox, NumberField, TextField
+from app.ui.widgets.layout import GRID_PX, label, message, say
+
+FIELD_WIDTH_PX, FIELD_HEIGHT_PX = 84, 30
+_KEY = "try/sampling"
+
+
+class SamplingForm(QWidget):
+    changed = Signal()
+
+    def __init__(self, settings: Remembered) -> None:
+        super().__init__()
+        self._settings = settings
+        self.temperature, self.top_p = NumberField(), NumberField()
+        self.max_tokens, self.seed = CalmSpinBox(1, MOST_TOKENS), CalmSpinBox(0, MOST_SEED)
+        self.system = TextField()
+        self.system.setPlaceholderText("None")
+        self.problem = message("problem")
+        self.disclosure = Disclosure("Settings", self._make_fields(), settings, "try")
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addWidget(self.disclosure)
+        layout.addWidget(self.problem)
+        self._show(_remembered(settings))
+        for field in (self.temperature, self.top_p):
+            field.number_changed.connect(self._tell)
+        for spin in (self.max_tokens, self.seed):
+            spin.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
+            spin.valueChanged.connect(self._tell)
+        self._tell()
+
+    def sampling(self) -> Sampling:
+        """As it is written; it may have a problem."""
+        return Sampling(
+            self.temperature.number, self.top_p.number, self.max_tokens.value(), self.seed.value()
+        )
+
+    def set_theme(self, theme: Theme) -> None:
+        self.disclosure.set_theme(theme)
+
+    def _make_fields(self) -> QWidget:
+        fields = QWidget()
+        grid = QGridLayout(fields)
+        grid.setContentsMargins(0, 0, 0, 6)
+        grid.setHorizontalSpacing(12)
+        grid.setVerticalSpacing(GRID_PX)
+        named = (
+            (self.temperature, "Temperature", "0 always takes the likeliest token."),
+            (self.top_p, "Top-p", "Only the likeliest tokens that come to this probability "
+             "together. 1 is all of them."),
+            (self.max_tokens, "Most tokens", "An answer is cut there."),
+            (self.seed, "Seed", "The same for both sides. At temperature 0 it decides nothing."),
+        )  # fmt: skip
+        for at, (control, name, what) in enumerate(named):
+            control.setFixedSize(FIELD_WIDTH_PX, FIELD_HEIGHT_PX)
+            self._name(grid, control, name, what, 2 * at)
+        grid.setColumnStretch(2 * len(named), 1)
+        self._name(grid, self.system, "System prompt", "Instructions for both models. A change "
+                   "applies from the next question on.", 0, line=1)  # fmt: skip
+        self.system.setFixedHeight(FIELD_HEIGHT_PX)
+        return fields
+
+    def _name(
+        self, grid: QGridLayout, control: QWidget, name: str, what: str, at: int, line: int = 0
+    ) -> None:
+        caption = label(name)
+        caption.setBuddy(control)
+        for one in (caption, control):
+            set_tip(one, what, is_wrapped=True)
+        control.setAccessibleName(name)
+        control.setAccessibleDescription(what)
+        grid.addWidget(caption, line, at)
+        grid.addWidget(control, line, at + 1, 1, -1 if line else 1)
+
+    def _show(self, sampling: Sampling) -> None:
+        self.temperature.show_number(sampling.temperature)
+        self.top_p.show_number(sampling.top_p)
+        self.max_tokens.setValue(sampling.max_tokens)
+        self.seed.setValue(sampling.seed)
+
+    def _tell(self) -> None:
+        sampling = self.sampling()
+        problem = sampling.problem()
+        say(self.problem, problem)
+        if not problem:
+            values = (sampling.temperature, sampling.top_p, sampling.max_tokens, sampling.seed)
+            self._settings.set(_KEY, "/".join(map(str, values)))
+        self.changed.emit()
+
+
+def _remembered(settings: Remembered) -> Sampling:
+    """As it was the last time, or the defaults if that can't be read."""
+    try:
+        temperature, top_p, most, seed = settings.text(_KEY).split("/")
+        found = Sampling(float(temperature), float(top_p), int(most), int(seed))
+    except ValueError:
+        return Sampling()
+    return Sampling() if found.problem() or math.isnan(found.temperature) else found

@@ -1,0 +1,170 @@
+"""Small things in a card's corner: a legend, a colour scale, a choice between views."""
+
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QColor, QLinearGradient, QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QSizePolicy, QToolButton, QWidget
+
+from app.ui.look.plain_text import set_tip
+from app.ui.look.theme import Theme
+from app.ui.plots.style import SMALL_PX, colour, small_font
+from app.ui.plots.tick_labels import value_text
+
+_SWATCH, _GAP, _APART = 14, 5, 14
+
+
+class Legend(QWidget):
+    """Names with a stroke each: "bold", "faint" or "dots"; in as many lines as it `wraps` to."""
+
+    def __init__(self, entries: tuple[tuple[str, str], ...], *, wraps: bool = False) -> None:
+        super().__init__()
+        self._wraps = wraps
+        if wraps:
+            policy = QSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
+            policy.setHeightForWidth(True)
+            self.setSizePolicy(policy)
+        self.setFont(small_font())
+        self.setAccessibleName("Legend: " + ", ".join(name for name, _ in entries))
+        self._entries = entries
+        self._colours: tuple[str, ...] = ()
+        self._text = QColor()
+
+    def set_colours(self, text: str, strokes: tuple[str, ...]) -> None:
+        self._text, self._colours = QColor(text), strokes
+        self.update()
+
+    def sizeHint(self) -> QSize:
+        return QSize(sum(self._widths()) + _APART * (len(self._entries) - 1) + 2, self._line())
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(max(self._widths()) + 2, self._line()) if self._wraps else self.sizeHint()
+
+    def heightForWidth(self, width: int) -> int:
+        return self._line() * (1 + max(line for _, line in self.places(width)))
+
+    def places(self, width: int) -> list[tuple[int, int]]:
+        """Where each entry begins: from the left, and in which line."""
+        found, x, line = [], 0, 0
+        for taken in self._widths():
+            if self._wraps and x and x + taken > width:
+                x, line = 0, line + 1
+            found.append((x, line))
+            x += taken + _APART
+        return found
+
+    def _widths(self) -> list[int]:
+        advance = self.fontMetrics().horizontalAdvance
+        return [advance(name) + _SWATCH + _GAP for name, _ in self._entries]
+
+    def _line(self) -> int:
+        return self.fontMetrics().height() + 2
+
+    def paintEvent(self, _: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        places = self.places(self.width())
+        height = self.height() / (1 + max(line for _, line in places))
+        for (name, kind), value, (x, line) in zip(
+            self._entries, self._colours, places, strict=False
+        ):
+            middle = height * (line + 0.5)
+            width = 2.4 if kind == "bold" else 1.4
+            painter.setPen(QPen(colour(value, 0.45 if kind == "faint" else 1.0), width))
+            painter.drawLine(QPointF(x, middle), QPointF(x + _SWATCH, middle))
+            if kind == "dots":
+                painter.setBrush(QColor(value))
+                painter.setPen(Qt.PenStyle.NoPen)
+                painter.drawEllipse(QPointF(x + _SWATCH / 2, middle), 3.2, 3.2)
+            painter.setPen(self._text)
+            begin = x + _SWATCH + _GAP
+            room = QRectF(begin, height * line, self.width() - begin, height)
+            painter.drawText(room, Qt.AlignmentFlag.AlignVCenter, name)
+        painter.end()
+
+
+class ColourScale(QWidget):
+    """A strip of the heat colours between 0 and the largest change."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFont(small_font())
+        self._top = 0.0
+        self._theme: Theme | None = None
+
+    def set_top(self, top: float) -> None:
+        self._top = top
+        self.setAccessibleName(f"Colours from 0 to {value_text(top, digits=2)}")
+        self.updateGeometry()
+        self.update()
+
+    def set_theme(self, theme: Theme) -> None:
+        self._theme = theme
+        self.update()
+
+    def sizeHint(self) -> QSize:
+        metrics = self.fontMetrics()
+        words = metrics.horizontalAdvance("0" + value_text(self._top, digits=2))
+        return QSize(words + 56 + 2 * _GAP + 2, metrics.height() + 2)
+
+    minimumSizeHint = sizeHint
+
+    def paintEvent(self, _: QPaintEvent) -> None:
+        if self._theme is None:
+            return
+        left = self.fontMetrics().horizontalAdvance("0") + _GAP
+        number = value_text(self._top, digits=2)
+        right = self.width() - self.fontMetrics().horizontalAdvance(number) - _GAP - 2
+        strip = QRectF(left + 0.5, self.height() / 2 - 4, right - left, 8)
+        gradient = QLinearGradient(strip.topLeft(), strip.topRight())
+        for index, value in enumerate(self._theme.heat):
+            gradient.setColorAt(index / (len(self._theme.heat) - 1), QColor(value))
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(QPen(QColor(self._theme.border), 1))
+        painter.setBrush(gradient)
+        painter.drawRoundedRect(strip, 3, 3)
+        painter.setPen(QColor(self._theme.secondary_text))
+        painter.drawText(self.rect(), Qt.AlignmentFlag.AlignVCenter, "0")
+        right_middle = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight
+        painter.drawText(self.rect(), right_middle, number)
+        painter.end()
+
+
+class Choice(QWidget):
+    """Segments of which one is on."""
+
+    chosen = Signal(int)
+
+    def __init__(self, name: str, entries: tuple[tuple[str, str], ...]) -> None:
+        """`entries` are labels with their tooltips."""
+        super().__init__()
+        self.setAccessibleName(name)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(2)
+        self.group = QButtonGroup(self)
+        for index, (label, tip) in enumerate(entries):
+            button = QToolButton()
+            button.setText(label)
+            set_tip(button, tip)
+            button.setCheckable(True)
+            button.setAccessibleName(f"{name}: {label}")
+            self.group.addButton(button, index)
+            row.addWidget(button)
+        self.choose(0)
+        self.group.idClicked.connect(self.chosen)
+
+    def choose(self, index: int | None) -> None:
+        """Turns one segment on, or all off, without a signal."""
+        self.group.setExclusive(False)
+        for button in self.group.buttons():
+            button.setChecked(self.group.id(button) == index)
+        self.group.setExclusive(True)
+
+    def set_theme(self, theme: Theme) -> None:
+        self.setStyleSheet(
+            f"QToolButton {{ color: {theme.secondary_text}; background: transparent; border: none;"
+            f" border-radius: 5px; padding: 2px 7px; font-size: {SMALL_PX}px; }}"
+            f"QToolButton:hover {{ background: {theme.raised}; }}"
+            f"QToolButton:focus {{ border: 1px solid {theme.accent}; padding: 1px 6px; }}"
+            f"QToolButton:checked {{ color: {theme.text}; background: {theme.selection}; }}"
+        )

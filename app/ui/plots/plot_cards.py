@@ -1,0 +1,184 @@
+"""The five plots of a run in their cards, and what their corners switch."""
+
+from PySide6.QtCore import QObject
+
+from app.ui.look.theme import Theme
+from app.ui.plots.card import EMPTY_TEXT, Card
+from app.ui.plots.card_controls import Choice, ColourScale, Legend
+from app.ui.plots.delta_curves import DeltaCurves
+from app.ui.plots.forgetting_plot import MEASURE, NOT_MEASURED, ForgettingPlot, latest_text
+from app.ui.plots.layer_heat_map import LayerHeatMap
+from app.ui.plots.loss_plot import LossPlot
+from app.ui.plots.plot import Plot
+from app.ui.plots.run_series import RunSeries
+from app.ui.plots.tier_raster import TierRaster, row_labels
+
+PLOTS: tuple[type[Plot], ...] = (
+    LossPlot,
+    ForgettingPlot,
+    TierRaster,
+    DeltaCurves,
+    LayerHeatMap,
+)
+"""As they are read."""
+_ROW_PX, _AXIS_PX = 18, 41
+_CHANGE = "Size of each update"
+_MEASURES = (
+    ("Change", "How far each firing moved the tier", 0, False),
+    ("Log", "The same on a logarithmic scale", 0, True),
+    ("Drift", "How far the tier is from where it began", 1, False),
+)
+"""Label, tooltip, column of the firings, whether logarithmic."""
+
+
+class RunCards(QObject):
+    """Makes plots and cards, in the order of `PLOTS`, and keeps what they show in step."""
+
+    def __init__(self, theme: Theme, plots: tuple[Plot, ...] = ()) -> None:
+        """`plots` are one of each of `PLOTS`, if they are made already."""
+        super().__init__()
+        self._empty_text = EMPTY_TEXT
+        self._take_plots(plots or tuple(kind(theme) for kind in PLOTS))
+        self._make_corners()
+        self._make_cards()
+        for plot in self.plots:
+            plot.steps_selected.connect(self._select)
+            plot.all_steps_requested.connect(self._select_all)
+        self._set_theme_around(theme)  # the plots were made in it
+
+    def show_run(self, series: RunSeries | None) -> None:
+        """Turns all plots to a run, or to none."""
+        for plot in self.plots:
+            plot.show_run(series)
+        rows = len(row_labels(series)) if series is not None else 3
+        self.cards[2].stack.setFixedHeight(max(2, rows) * _ROW_PX + _AXIS_PX)
+        has_pulls = series is not None and series.clocks.lasting_pull > 0
+        self.cards[3].set_subtitle(
+            f"{_CHANGE}; dashed: the lasting clock's pull" if has_pulls else _CHANGE
+        )
+
+    def take_over(self, series: RunSeries) -> None:
+        """Turns all plots to the same run in another series."""
+        for plot in self.plots:
+            plot.run = series
+
+    def show_state(self, plot: Plot) -> None:
+        """Shows a plot, or that there is nothing of its run."""
+        run = plot.run
+        is_empty = run is None or not plot.has_content(run)
+        card = self.cards[self.plots.index(plot)]
+        card.show_empty(is_empty)
+        if plot is self.forgetting:
+            is_measured = run is not None and not is_empty
+            has_lessons = run is not None and run.clocks.slow_every > 0
+            self.forgetting_legend.setVisible(is_measured and has_lessons)
+            latest = latest_text(run.latest_retention if run and is_measured else None)
+            card.set_subtitle(latest, f"{MEASURE}: {latest}" if is_measured else "")
+            # A run that measures it has done so before its first step.
+            card.empty.setText(NOT_MEASURED if run and run.has_steps else self._empty_text)
+
+    def set_empty_text(self, text: str) -> None:
+        """What is shown in place of a plot that has nothing to show."""
+        self._empty_text = text
+        for card in self.cards:
+            card.empty.setText(text)
+
+    def set_live(self, is_live: bool) -> None:
+        """Tier activity follows the last steps, or shows all."""
+        self.raster.is_live = is_live
+        is_selection = self.raster.selection is not None
+        self.live_choice.choose(None if is_selection else 0 if is_live else 1)
+
+    def set_theme(self, theme: Theme) -> None:
+        """Takes a theme's colours over, at once."""
+        self._set_theme_around(theme)
+        for plot in self.plots:
+            plot.set_theme(theme)
+
+    def _set_theme_around(self, theme: Theme) -> None:
+        strokes = (theme.accent, theme.accent, theme.warning)
+        self.legend.set_colours(theme.secondary_text, strokes)
+        self.forgetting_legend.set_colours(theme.secondary_text, (theme.accent, theme.warning))
+        self.heat_scale.set_theme(theme)
+        for choice in (self.live_choice, self.measure_choice):
+            choice.set_theme(theme)
+        for card in self.cards:
+            card.set_theme(theme)
+
+    def _choose_live(self, index: int) -> None:
+        self.raster.is_live = index == 0
+        self._select_all()
+
+    def _choose_measure(self, index: int) -> None:
+        _, _, self.deltas.column, self.deltas.is_log = _MEASURES[index]
+        self.deltas.redraw()
+
+    def _select(self, low: float, high: float) -> None:
+        self._show_steps((low, high))
+
+    def _select_all(self) -> None:
+        self._show_steps(None)
+
+    def _show_steps(self, selection: tuple[float, float] | None) -> None:
+        for plot in self.plots:
+            plot.selection = selection
+            plot.redraw()
+        self.set_live(self.raster.is_live)
+
+    def _take_plots(self, plots: tuple[Plot, ...]) -> None:
+        self.plots = plots
+        loss, forgetting, raster, deltas, heat = plots
+        assert isinstance(loss, LossPlot)
+        assert isinstance(forgetting, ForgettingPlot)
+        assert isinstance(raster, TierRaster)
+        assert isinstance(deltas, DeltaCurves)
+        assert isinstance(heat, LayerHeatMap)
+        self.loss, self.forgetting, self.raster = loss, forgetting, raster
+        self.deltas, self.heat = deltas, heat
+
+    def _make_corners(self) -> None:
+        self.legend = Legend((("Each step", "faint"), ("Smoothed", "bold"), ("Validation", "dots")))
+        self.forgetting_legend = Legend((("Lessons", "faint"), ("Measured", "dots")))
+        self.live_choice = Choice(
+            "Steps shown",
+            (("Latest", "The latest steps, one by one"), ("All", "The whole run")),
+        )
+        self.measure_choice = Choice("Measure", tuple(measure[:2] for measure in _MEASURES))
+        self.heat_scale = ColourScale()
+        self.live_choice.chosen.connect(self._choose_live)
+        self.measure_choice.chosen.connect(self._choose_measure)
+        self.heat.top_changed.connect(self.heat_scale.set_top)
+
+    def _make_cards(self) -> None:
+        self.cards = (
+            Card(
+                "Loss",
+                "Prediction error; lower is better",
+                self.loss,
+                self.legend,
+            ),
+            Card(
+                "Forgetting",
+                latest_text(None),
+                self.forgetting,
+                self.forgetting_legend,
+            ),
+            Card(
+                "Tier activity",
+                "Which tiers updated at each step, read from the weights",
+                self.raster,
+                self.live_choice,
+            ),
+            Card(
+                "Tier change",
+                _CHANGE,
+                self.deltas,
+                self.measure_choice,
+            ),
+            Card(
+                "Layer change",
+                "Accurate to ±5 %",
+                self.heat,
+                self.heat_scale,
+            ),
+        )

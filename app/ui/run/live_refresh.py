@@ -1,0 +1,45 @@
+"""Has the run that is opened read again while it is in progress, here or in another program."""
+
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from app.ui.look import phrases
+from app.ui.run.run_view import RunView
+from app.ui.state.run_loading import ReadRun
+
+AGAIN_MS = 1000
+_SHARE = 0.05
+"""Of the time, reading takes at most so much: a long run is read more seldom."""
+
+
+class Following(QObject):
+    """Nothing is read while the run is out of sight."""
+
+    due = Signal(object)
+    """Path of the run's folder."""
+
+    def __init__(self, opened: RunView) -> None:
+        super().__init__(opened)
+        self._opened = opened
+        self._wait_ms = AGAIN_MS
+        self._timer = QTimer(self, singleShot=True)
+        self._timer.timeout.connect(self._ask)
+        opened.shown.connect(self._go_on)
+
+    def note_read(self, run: ReadRun) -> None:
+        """It was read just now."""
+        self._wait_ms = max(AGAIN_MS, round(1e3 * run.reading_seconds / _SHARE))
+        self._timer.stop()
+        self._go_on()
+
+    def _go_on(self) -> None:
+        if self._is_wanted() and not self._timer.isActive():
+            self._timer.start(self._wait_ms)
+
+    def _ask(self) -> None:
+        if self._is_wanted() and (run := self._opened.run) is not None:
+            self.due.emit(run.details.summary.run_dir)
+
+    def _is_wanted(self) -> bool:
+        run = self._opened.run
+        is_going = run is not None and phrases.is_in_progress(run.details.summary.outcome)
+        return is_going and self._opened.isVisible()

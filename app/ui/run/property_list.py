@@ -1,0 +1,57 @@
+"""Pairs of words in a column that scrolls: a run's settings, its data."""
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QScrollArea, QWidget
+
+from app.ui.run.run_description import Facts
+from app.ui.widgets.layout import GRID_PX, LEAST_WRAPPED_PX, card, column, label
+
+_NAME_PX = 200
+
+
+class FactsView(QScrollArea):
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.setObjectName("column")
+        self.setAccessibleName(name)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setWidgetResizable(True)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+
+    def show_facts(self, sections: dict[str, Facts]) -> None:
+        """A card for each section."""
+        content = QWidget()
+        content.setObjectName("column")
+        layout = column(spacing=12)
+        for heading, facts in sections.items():
+            frame, inside = card(heading)
+            inside.addLayout(_grid(facts))
+            layout.addWidget(frame)
+        layout.addStretch(1)
+        layout.setContentsMargins(0, 0, GRID_PX, 0)
+        content.setLayout(layout)
+        self.setWidget(content)
+
+
+def _grid(facts: Facts) -> QGridLayout:
+    grid = QGridLayout()
+    grid.setHorizontalSpacing(2 * GRID_PX)
+    grid.setVerticalSpacing(6)
+    grid.setColumnMinimumWidth(0, _NAME_PX)
+    grid.setColumnStretch(1, 1)
+    for row, (name, text) in enumerate(facts):
+        grid.addWidget(_selectable(label(name, "secondary")), row, 0, Qt.AlignmentFlag.AlignTop)
+        grid.addWidget(_value(text), row, 1, Qt.AlignmentFlag.AlignTop)
+    return grid
+
+
+def _value(text: str) -> QLabel:
+    made = label(text, "", wraps=True)
+    made.setMinimumWidth(LEAST_WRAPPED_PX)
+    return _selectable(made)
+
+
+def _selectable(made: QLabel) -> QLabel:
+    """Names too: Qt sets a text that can be selected a pixel higher than one that can't."""
+    made.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    return made

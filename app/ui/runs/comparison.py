@@ -1,0 +1,89 @@
+"""A run's losses as the comparison shows them, by step, by tokens and by time. Knows no Qt."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from app.core.text.one_line import one_line
+from app.ui.state.run_loading import read_run
+
+if TYPE_CHECKING:
+    from app.library.reading.run_details import RunDetails
+
+AXES = ("step", "tokens", "time")
+MOST_COMPARED = 8
+NAME_LENGTH = 22
+"""Characters that a legend and a table's head have room for."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Values along each of the axes, all ascending."""
+
+    x: dict[str, Any]
+    """An array for each of `AXES`: steps, trained tokens, seconds."""
+    raw: Any
+    smooth: Any
+
+
+@dataclass(frozen=True)
+class Compared:
+    details: "RunDetails"
+    losses: Curve
+    validation: Curve
+
+
+def told_apart(names: Sequence[str]) -> list[str]:
+    """Short names, each another one: by their beginnings, by their ends too, or numbered."""
+    names = [one_line(name) for name in names]
+    for keep in (NAME_LENGTH, NAME_LENGTH // 2):
+        short = [_shortened(name, keep) for name in names]
+        if len(set(short)) == len(short):
+            return short
+    return [f"{name} ({number})" for number, name in enumerate(short, start=1)]
+
+
+def _shortened(name: str, beginning: int) -> str:
+    """At most NAME_LENGTH characters: `beginning` of them from the front, the rest from the end."""
+    if len(name) <= NAME_LENGTH:
+        return name
+    end = NAME_LENGTH - beginning
+    return f"{name[: beginning - 1].rstrip()}…{name[len(name) - end :].lstrip()}"
+
+
+def comparing(run_dirs: Sequence[Path]) -> Callable[[], tuple[Compared, ...]]:
+    """Reads these runs, at most eight of them."""
+
+    def work() -> tuple[Compared, ...]:
+        return tuple(_compared(run_dir) for run_dir in run_dirs[:MOST_COMPARED])
+
+    return work
+
+
+def _compared(run_dir: Path) -> Compared:
+    import numpy as np
+
+    from app.library.run.metrics import read_steps
+
+    run = read_run(run_dir)
+    losses, validation = run.series.losses, run.series.validation
+    rows = read_steps(run_dir).rows
+    steps = rows["step"].astype(np.int64)
+
+    def along(wanted: Any) -> dict[str, Any]:
+        """Where these steps lie on each axis; the last step before them tells."""
+        at = np.searchsorted(steps, wanted, "right")
+        tokens = np.concatenate([[0], rows["trained_tokens"].astype(np.float64)])
+        seconds = np.concatenate([[0], rows["seconds"].astype(np.float64)])
+        return {
+            "step": wanted.astype(np.float64),
+            "tokens": np.maximum.accumulate(tokens)[at],
+            "time": np.maximum.accumulate(seconds)[at],
+        }
+
+    return Compared(
+        run.details,
+        Curve(along(losses.steps), losses.values(0), losses.values(1)),
+        Curve(along(validation.steps), validation.values(), validation.values()),
+    )

@@ -1,0 +1,37 @@
+"""Whether new runs keep only their best and last checkpoint, unless they say otherwise."""
+
+from PySide6.QtCore import QObject
+from PySide6.QtGui import QAction
+
+from app.core.config.evaluation import Keep
+from app.core.config.training_config import TrainingConfig
+from app.ui.look.plain_text import set_tip
+from app.ui.state.app_state import AppState
+from app.ui.system.preferences import Remembered
+
+_KEY = "training/keep_checkpoints"
+LEAN: Keep = "best and last"
+
+
+def default_config(settings: Remembered) -> TrainingConfig:
+    """The product's settings with what the user chose for all new runs."""
+    is_lean = settings.value(_KEY) == LEAN
+    return TrainingConfig(keep_checkpoints=LEAN if is_lean else "all")
+
+
+class KeepingDefault(QObject):
+    """A choice in the menu, for the settings on the Train page and for all that follow."""
+
+    def __init__(self, state: AppState, settings: Remembered) -> None:
+        super().__init__(state)
+        self._state, self._settings = state, settings
+        self.action = QAction("Keep Only Best and Last Checkpoints", self)
+        self.action.setCheckable(True)
+        self.action.setChecked(settings.value(_KEY) == LEAN)
+        set_tip(self.action, "Applies to new runs: other checkpoints are removed during the run.")
+        self.action.toggled.connect(self._choose)
+
+    def _choose(self, is_lean: bool) -> None:
+        keep: Keep = LEAN if is_lean else "all"
+        self._settings.set(_KEY, keep)
+        self._state.change_config(keep_checkpoints=keep)

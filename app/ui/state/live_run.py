@@ -1,0 +1,85 @@
+"""How the run in progress stands, for whoever lists runs: its folder may say less than the window.
+
+Knows the state; knows nothing of tables.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from app.ui.look import phrases
+from app.ui.state.app_state import AppState, Phase
+from app.ui.state.run_pace import RunPace
+
+if TYPE_CHECKING:
+    from app.library.reading.run_summary import RunSummary
+
+REFRESH_MS = 250
+_WORDS = {
+    Phase.RUNNING: "live",
+    Phase.PAUSING: "pausing",
+    Phase.PAUSED: "paused",
+    Phase.STOPPING: "stopping",
+}
+
+
+@dataclass(frozen=True)
+class LiveRun:
+    run_dir: Path
+    steps: int | None
+    """None until there is one in this process."""
+    best_val_loss: float | None
+    outcome: str
+    share: float = 0.0
+    """Of its steps, how many are done."""
+    seconds_left: float | None = None
+    """Of its steps; None until that is known."""
+
+    @classmethod
+    def of(cls, state: AppState, pace: RunPace | None = None) -> "LiveRun | None":
+        """None when no run is in progress, and while one has no folder yet."""
+        run_dir, config = state.run_dir, state.run_config
+        if run_dir is None or config is None or not state.phase.is_active:
+            return None
+        steps = state.step.step if state.step else None
+        share = (steps or 0) / max(1, config.steps)
+        left = pace.seconds_left if pace is not None else None
+        return cls(run_dir, steps, state.best_val_loss, _WORDS[state.phase], share, left)
+
+    @property
+    def standing(self) -> str:
+        """ "Running · 45 % · 3 min left"."""
+        parts = [phrases.outcome(self.outcome)]
+        parts += [phrases.percent(self.share)] if self.steps else []
+        is_timed = self.outcome == "live" and self.seconds_left is not None
+        parts += [f"{phrases.duration(self.seconds_left or 0)} left"] if is_timed else []
+        return " · ".join(parts)
+
+    def over(self, run: "RunSummary") -> "RunSummary":
+        """What the disk says of this run, with what is known better here."""
+        # A run that goes on has its steps and its best from before, until there is news.
+        steps = run.steps if self.steps is None else self.steps
+        best = run.best_val_loss if self.best_val_loss is None else self.best_val_loss
+        return replace(run, steps=steps, best_val_loss=best, outcome=self.outcome)
+
+
+class LiveRunWatch(QObject):
+    changed = Signal(object)
+    """LiveRun, or None when no run is in progress; a few times a second at most."""
+
+    def __init__(self, state: AppState, pace: RunPace) -> None:
+        super().__init__(state)
+        self._state, self._pace = state, pace
+        self._timer = QTimer(self, interval=REFRESH_MS, singleShot=True)
+        self._timer.timeout.connect(self._tell)
+        state.run_event_received.connect(self._schedule)
+        state.phase_changed.connect(self._tell)
+
+    def _schedule(self, _event: object) -> None:
+        if not self._timer.isActive():
+            self._timer.start()
+
+    def _tell(self) -> None:
+        self.changed.emit(LiveRun.of(self._state, self._pace))

@@ -1,0 +1,103 @@
+"""The plan over quitting: remembered as it stands, taken up again, brought back to defaults."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+from PySide6.QtCore import QObject, QTimer, Signal, Slot
+
+from app.core.config.demo import demo_config
+from app.core.config.serialization import to_plain, with_settings
+from app.core.config.training_config import TrainingConfig
+from app.core.errors import AppError
+from app.core.files.parsing import parse_json
+from app.ui.state.app_state import AppState
+from app.ui.state.checkpoint_retention import default_config
+from app.ui.system.preferences import Remembered
+
+_PLAN, _BEFORE_SAMPLE = "plan/settings", "plan/before_sample"
+_DELAY_MS = 300
+KEPT_BY_DEFAULTS = ("data", "valid", "map", "mix", "model", "adapter", "question_sets", "name")
+"""What a run is about: restoring defaults leaves it alone."""
+_OF_THE_DATA = ("data", "valid", "map", "mix", "question_sets", "name")
+
+
+def remembered_plan(settings: Remembered) -> TrainingConfig | None:
+    """As it was when the app was quit; None where there is none that can be read."""
+    return _read(settings, _PLAN)
+
+
+def restored_defaults(config: TrainingConfig, settings: Remembered) -> TrainingConfig:
+    """The product's settings on the same data and model."""
+    kept = {name: getattr(config, name) for name in KEPT_BY_DEFAULTS}
+    return replace(default_config(settings), **kept)
+
+
+class PlanMemory(QObject):
+    """Also keeps the sample's settings to the sample: other data gets those from before it."""
+
+    sample_left = Signal()
+    """The settings that only the sample brought were undone."""
+
+    def __init__(self, state: AppState, settings: Remembered) -> None:
+        super().__init__(state)
+        self._state, self._settings = state, settings
+        self._before = _read(settings, _BEFORE_SAMPLE)
+        """The plan that the sample's took the place of; None where the plan isn't the sample's."""
+        self._timer = QTimer(self, interval=_DELAY_MS, singleShot=True)
+        self._timer.timeout.connect(self.write)
+        state.config_changed.connect(self._follow)
+
+    @Slot()
+    def write(self) -> None:
+        """Now, whatever has changed."""
+        self._timer.stop()
+        _write(self._settings, _PLAN, self._state.config)
+        _write(self._settings, _BEFORE_SAMPLE, self._before)
+
+    def use_sample(self) -> None:
+        before = self._before or self._state.config
+        self._state.replace_config(demo_config())
+        self._before = before
+
+    def left_sample(self, **changes: Any) -> TrainingConfig:
+        """The plan with other data or another model: what is as the sample brought it is as it was
+        before, what the user changed since stays."""
+        config, before, demo = self._state.config, self._before, demo_config()
+        if before is None:
+            return replace(config, **changes)
+        kept = () if "data" in changes else _OF_THE_DATA
+        undone = {
+            name: getattr(before, name)
+            for name in vars(demo)
+            if name not in kept and getattr(config, name) == getattr(demo, name)
+            if getattr(before, name) != getattr(demo, name)
+        }
+        self._before = None
+        if set(undone) - set(_OF_THE_DATA) - {"model"}:
+            self.sample_left.emit()
+        return replace(config, **{**undone, **changes})
+
+    def _follow(self) -> None:
+        if self._before is not None and self._state.config.data != demo_config().data:
+            self._before = None  # the whole plan is another
+        self._timer.start()
+
+
+def _read(settings: Remembered, key: str) -> TrainingConfig | None:
+    text = settings.text(key)
+    if not text:
+        return None
+    try:
+        return with_settings(TrainingConfig(), parse_json(text), where="the remembered plan")
+    except (AppError, ValueError, AttributeError, TypeError):
+        return None
+
+
+def _write(settings: Remembered, key: str, config: TrainingConfig | None) -> None:
+    """A plan with a field that is no number yet is not kept."""
+    try:
+        text = "" if config is None else json.dumps(to_plain(config), allow_nan=False)
+    except ValueError:
+        return
+    settings.set(key, text)

@@ -1,0 +1,158 @@
+"""Starts, pauses and stops the one run: the state's phases on one side, the job on the other."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Signal, Slot
+
+from app.core.config.training_config import TrainingConfig
+from app.core.events import CheckpointSaved, RunFinished
+from app.ui.state.app_state import AppState, Phase
+from app.workers.background_thread import Failure
+from app.workers.compute_thread import ComputeThread
+from app.workers.job import Job, JobEnded, JobFunction, JobPaused, JobResumed, JobYielded
+from app.workers.jobs.training import CheckpointRequest, after, resuming, training
+
+if TYPE_CHECKING:
+    from app.ui.state.run_loading import RunToResume
+
+
+class RunControl(QObject):
+    """Every method may be called in any phase and does nothing where it makes no sense."""
+
+    run_ended = Signal()
+    """The run's job is over, however it ended; its folder is as it will stay."""
+    run_resumed = Signal(object)
+    """Path of the run's folder."""
+    defect_met = Signal(object)
+    """Failure: something that was not foreseen; to be shown with its details."""
+
+    def __init__(self, state: AppState, compute: ComputeThread, runs_dir: Path) -> None:
+        super().__init__(state)
+        self._state, self._compute, self._runs_dir = state, compute, runs_dir
+        self._job: Job | None = None
+        self._is_pause_wanted = self._rests = False
+        self._checkpoint = CheckpointRequest()
+        self.make_way: Callable[[], threading.Event] = _free
+        """Asked before a run begins, which waits until what it needs was let go of."""
+        compute.job_yielded.connect(self._take)
+        compute.job_paused.connect(self._note_rest)
+        compute.job_resumed.connect(self._note_rest)
+        compute.job_ended.connect(self._end)
+
+    @Slot()
+    def start(self) -> None:
+        """The plan as it stands."""
+        self.start_run(self._state.config)
+
+    def start_run(self, config: TrainingConfig) -> bool:
+        """Whether it began: not while another run is in progress, nor with settings that can't
+        work."""
+        if self._state.phase.is_active or config.data is None or config.problems():
+            return False
+        self._begin(training(config, self._runs_dir, self._checkpoint), config)
+        return True
+
+    def resume(self, run_dir: Path, checkpoint: str | None, earlier: "RunToResume") -> None:
+        """Resume a run from its last checkpoint, or from the one named.
+
+        `earlier` is its settings, and what it had measured up to there.
+        """
+        if not self._state.phase.is_active:
+            work = resuming(run_dir, checkpoint, self._checkpoint)
+            self._begin(work, earlier.config, earlier, run_dir)
+            self.run_resumed.emit(run_dir)
+
+    def _begin(
+        self,
+        work: JobFunction,
+        config: TrainingConfig,
+        earlier: "RunToResume | None" = None,
+        run_dir: Path | None = None,
+    ) -> None:
+        is_free = self.make_way()
+        self._state.begin_run(config, earlier, run_dir)
+        self._is_pause_wanted = self._rests = False
+        self._checkpoint.take()  # what the last run was asked for at its end
+        self._job = self._compute.submit("Training", after(is_free, work))
+
+    @Slot()
+    def toggle_pause(self) -> None:
+        if self._job is None or not self._state.phase.may_be_stopped:
+            return
+        self._is_pause_wanted = not self._is_pause_wanted
+        if self._is_pause_wanted:
+            self._job.pause()
+        else:
+            self._job.resume()
+        self._show_phase()
+
+    @Slot()
+    def save_checkpoint(self) -> None:
+        """Have a checkpoint made after the current step; a paused run goes on up to it."""
+        if self._job is not None and self._state.phase.may_be_stopped:
+            self._checkpoint.ask()
+            if self._is_pause_wanted:
+                self._job.resume(until=self._is_checkpoint_asked_for)
+
+    @Slot()
+    def stop(self) -> None:
+        if self._job is not None and self._state.phase.may_be_stopped:
+            self._state.set_phase(Phase.STOPPING)
+            self._job.cancel()
+
+    @Slot(object)
+    def _take(self, notice: JobYielded) -> None:
+        if self._job is None or notice.job_id != self._job.id:
+            return
+        self._state.take_event(notice.value)  # type: ignore[arg-type]
+
+    def _is_checkpoint_asked_for(self, value: object) -> bool:
+        """On the compute thread: not one that was due by itself before the request was taken."""
+        return isinstance(value, CheckpointSaved) and not self._checkpoint.is_waiting
+
+    @Slot(object)
+    def _note_rest(self, notice: JobPaused | JobResumed) -> None:
+        if self._job is not None and notice.job_id == self._job.id:
+            self._rests = isinstance(notice, JobPaused)
+            if self._rests and not self._is_pause_wanted:  # the pause was taken back meanwhile
+                self._job.resume()
+            self._show_phase()
+
+    def _show_phase(self) -> None:
+        """That the run rests is its thread's word; that it is to rest, the user's."""
+        if not self._state.phase.may_be_stopped:
+            return
+        if self._rests:
+            self._state.set_phase(Phase.PAUSED)
+        else:
+            self._state.set_phase(Phase.PAUSING if self._is_pause_wanted else Phase.RUNNING)
+
+    @Slot(object)
+    def _end(self, ended: JobEnded) -> None:
+        if self._job is None or ended.job_id != self._job.id:
+            return
+        self._job = None
+        finished = self._state.finished
+        if ended.ending == "failed":
+            failure = Failure(ended.message, ended.hint, ended.details, ended.is_app_error)
+            self._state.fail_run(failure)
+            if not ended.is_app_error:
+                self.defect_met.emit(failure)
+        elif finished is None:
+            self._state.set_phase(Phase.IDLE)  # stopped before there was anything to keep
+        else:
+            self._state.set_phase(_phase_after(finished))
+        self.run_ended.emit()
+
+
+def _phase_after(finished: RunFinished) -> Phase:
+    return Phase.FAILED if finished.outcome == "failed" else Phase.FINISHED
+
+
+def _free() -> threading.Event:
+    is_free = threading.Event()
+    is_free.set()
+    return is_free

@@ -1,0 +1,1 @@
+"""The seam to the desktop and the operating system."""

@@ -1,0 +1,66 @@
+"""The one place where something unforeseen is shown: plain words first, the details on request."""
+
+import sys
+import traceback
+from contextlib import suppress
+from types import TracebackType
+
+from PySide6.QtCore import QObject, Signal
+from PySide6.QtWidgets import QMessageBox, QWidget
+
+from app.core.errors import AppError
+from app.core.text.visible import visible
+from app.ui.look.plain_text import dialog
+from app.workers.background_thread import Failure, failure_of
+
+REASSURANCE = "Saved work is intact. Include the details when you report it."
+
+
+class ErrorSink(QObject):
+    """Takes over `sys.excepthook`; what happens on another thread is shown in the GUI thread."""
+
+    failed = Signal(object)
+
+    def __init__(self, window: QWidget) -> None:
+        super().__init__(window)
+        self._window = window
+        self._is_showing = False
+        self.failed.connect(self.show_failure)
+
+    def install(self) -> None:
+        sys.excepthook = self._take
+
+    def uninstall(self) -> None:
+        sys.excepthook = sys.__excepthook__
+
+    def show_failure(self, failure: Failure) -> None:
+        """Show one at a time: an error that repeats must not bury the window."""
+        if self._is_showing:
+            return
+        self._is_showing = True
+        if failure.is_app_error:
+            box = dialog(self._window, failure.message, failure.hint)
+        else:
+            box = dialog(
+                self._window, "Nestling met an error it did not foresee.",
+                f"{failure.message}\n\n{REASSURANCE}",
+            )  # fmt: skip
+            box.setDetailedText(visible(failure.details))
+        box.setIcon(QMessageBox.Icon.Warning)
+        box.finished.connect(self._closed)
+        box.finished.connect(box.deleteLater)
+        box.open()
+
+    def _closed(self) -> None:
+        self._is_showing = False
+
+    def _take(
+        self, kind: type[BaseException], error: BaseException, trace: TracebackType | None
+    ) -> None:
+        if not isinstance(error, Exception):
+            sys.__excepthook__(kind, error, trace)
+            return
+        if not isinstance(error, AppError):
+            with suppress(OSError):  # a terminal that was closed has nobody to read it
+                traceback.print_exception(kind, error, trace)
+        self.failed.emit(failure_of(error))

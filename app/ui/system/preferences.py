@@ -1,0 +1,84 @@
+"""What the window remembers between sessions: read once, written beside the GUI thread.
+
+The file is one that QSettings reads and writes; Qt's own object would write it in the GUI thread.
+"""
+
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QSettings
+
+from app.core.errors import AppError
+from app.core.files.disks import own_folder
+from app.core.files.untrusted_files import open_private
+from app.workers.background_thread import BackgroundTasks, Failure
+
+_TRUE = ("true", "1")
+
+
+class Remembered:
+    """Values by their keys; what a disk refuses is remembered until the app ends."""
+
+    def __init__(self, path: Path, background: BackgroundTasks) -> None:
+        self._path, self._background = str(path), background
+        stored = QSettings(self._path, QSettings.Format.IniFormat)
+        self._values: dict[str, Any] = {key: stored.value(key) for key in stored.allKeys()}
+        self._new: dict[str, Any] = {}
+        self._lock = threading.Lock()
+        self._is_closed = False
+
+    def value(self, key: str, instead: Any = None) -> Any:
+        """As it was set, or as text if that was in an earlier session."""
+        return self._values.get(key, instead)
+
+    def text(self, key: str) -> str:
+        """Empty if there is none."""
+        found = self._values.get(key)
+        return found if isinstance(found, str) else ""
+
+    def flag(self, key: str) -> bool:
+        return str(self._values.get(key)).lower() in _TRUE
+
+    def whole(self, key: str, instead: int) -> int:
+        try:
+            return int(self._values.get(key, instead))
+        except (TypeError, ValueError):
+            return instead
+
+    def set(self, key: str, value: Any) -> None:
+        """Remember `value`; it is on the disk soon, and before the app ends."""
+        if self._is_closed or (key in self._values and self._values[key] == value):
+            return
+        self._values[key] = value
+        with self._lock:
+            is_waiting = bool(self._new)
+            self._new[key] = value
+        if not is_waiting:
+            self._background.run(self._write, _nothing, _nothing_failed, must_happen=True)
+
+    def close(self) -> None:
+        """Take nothing any more: the background thread is about to end."""
+        self._is_closed = True
+
+    def _write(self) -> None:
+        """On the background thread: whatever is new by now."""
+        with self._lock:
+            new, self._new = self._new, {}
+        with suppress(AppError, OSError):
+            # Qt keeps a file's permissions, and would let others read a new one.
+            own_folder(Path(self._path).parent)
+            open_private(Path(self._path), "ab").close()
+        stored = QSettings(self._path, QSettings.Format.IniFormat)
+        for key, value in new.items():
+            stored.setValue(key, value)
+        stored.sync()
+
+
+def _nothing(_: object) -> None:
+    """Nobody waits for it to be written."""
+
+
+def _nothing_failed(_: Failure) -> None:
+    """Nor can anyone help where it can't be: it only spares the user work."""

@@ -1,0 +1,99 @@
+"""Rows of one kind as a Qt table, by its columns; knows nothing of what the rows are."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt
+from PySide6.QtGui import QColor, QIcon
+
+from app.core.text.one_line import one_line
+from app.ui.look import icons
+from app.ui.look.plain_text import plain
+from app.ui.look.theme import LIGHT, Theme
+
+Row = TypeVar("Row")
+Index = QModelIndex | QPersistentModelIndex
+MOST_TIP, WARNING_PX = 400, 16
+
+
+@dataclass(frozen=True)
+class Column(Generic[Row]):
+    title: str
+    shown: Callable[[Row], str]
+    is_number: bool = False
+    tone: Callable[[Row], str] = lambda _: ""
+    """The theme's colour of a row's text here; empty for that of all text."""
+    sorted_by: Callable[[Row], Any] | None = None
+    """What rows are sorted by here, where it is not their text."""
+
+    @property
+    def alignment(self) -> Qt.AlignmentFlag:
+        side = Qt.AlignmentFlag.AlignRight if self.is_number else Qt.AlignmentFlag.AlignLeft
+        return side | Qt.AlignmentFlag.AlignVCenter
+
+
+class ColumnsModel(QAbstractTableModel, Generic[Row]):
+    """What is wrong with a row, if anything, is its tooltip, and marked: `problem` says it."""
+
+    def __init__(self, columns: Sequence[Column[Row]], problem: Callable[[Row], str]) -> None:
+        super().__init__()
+        self.columns = columns
+        self._problem = problem
+        self._rows: list[Row] = []
+        self._theme = LIGHT
+        self._warning: QIcon | None = None
+
+    def show_rows(self, rows: Sequence[Row]) -> None:
+        self.beginResetModel()
+        self._rows = list(rows)
+        self.endResetModel()
+
+    def set_theme(self, theme: Theme) -> None:
+        self._theme = theme
+        self._warning = None
+        self._tell_changed(0, len(self._rows) - 1)
+
+    def at(self, row: int) -> Row:
+        return self._rows[row]
+
+    def _tell_changed(self, first: int, last: int) -> None:
+        if first <= last:
+            self.dataChanged.emit(self.index(first, 0), self.index(last, len(self.columns) - 1))
+
+    # -- as Qt asks --------------------------------------------------------------------------
+    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
+        return 0 if parent.isValid() else len(self._rows)
+
+    def columnCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
+        return 0 if parent.isValid() else len(self.columns)
+
+    def headerData(
+        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
+    ) -> Any:
+        if orientation is not Qt.Orientation.Horizontal:
+            return None
+        column = self.columns[section]
+        if role == Qt.ItemDataRole.DisplayRole:
+            return one_line(column.title)
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return plain(one_line(column.title, MOST_TIP))
+        return column.alignment if role == Qt.ItemDataRole.TextAlignmentRole else None
+
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        row, column = self._rows[index.row()], self.columns[index.column()]
+        match role:
+            case Qt.ItemDataRole.DisplayRole:
+                return one_line(column.shown(row))
+            case Qt.ItemDataRole.ToolTipRole:
+                return plain(one_line(self._problem(row) or column.shown(row), MOST_TIP))
+            case Qt.ItemDataRole.DecorationRole if index.column() == 0 and self._problem(row):
+                if self._warning is None:
+                    self._warning = icons.icon("warning", self._theme.danger, WARNING_PX)
+                return self._warning
+            case Qt.ItemDataRole.TextAlignmentRole:
+                return column.alignment
+            case Qt.ItemDataRole.ForegroundRole:
+                tone = column.tone(row)
+                return QColor(getattr(self._theme, tone)) if tone else None
+        return None

@@ -1,0 +1,115 @@
+"""Entry fields that stay calm: no value changes by scrolling past, none takes a dropped file."""
+
+import math
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QKeyEvent, QPaintEvent, QWheelEvent
+from PySide6.QtWidgets import (
+    QComboBox,
+    QLineEdit,
+    QSpinBox,
+    QStyle,
+    QStyleOptionComboBox,
+    QStylePainter,
+)
+
+from app.ui.look import phrases
+from app.ui.widgets.layout import restyle
+
+_SPARE_PX = 4
+"""A glyph's own room: so much more than its field a text needs before any of it is cut off."""
+
+
+class CalmSpinBox(QSpinBox):
+    def __init__(self, minimum: int, maximum: int) -> None:
+        super().__init__()
+        self.setRange(minimum, maximum)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setKeyboardTracking(True)
+        self.lineEdit().setAcceptDrops(False)
+        self.setAcceptDrops(False)
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        event.ignore()
+
+
+class CalmComboBox(QComboBox):
+    """A choice whose entries carry the value they stand for."""
+
+    def __init__(self, choices: dict[str, str]) -> None:
+        super().__init__()
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setSizeAdjustPolicy(self.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.setMinimumContentsLength(6)
+        for value, text in choices.items():
+            self.addItem(text, value)
+
+    def choose(self, value: str) -> None:
+        self.setCurrentIndex(self.findData(value))
+
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: ARG002
+        """A text that is too long loses its middle; Qt would cut it off without a sign."""
+        option = QStyleOptionComboBox()
+        self.initStyleOption(option)
+        style, part = self.style(), QStyle.SubControl.SC_ComboBoxEditField
+        field = style.subControlRect(QStyle.ComplexControl.CC_ComboBox, option, part, self)
+        if self.fontMetrics().horizontalAdvance(option.currentText) > field.width() + _SPARE_PX:
+            option.currentText = self.fontMetrics().elidedText(
+                option.currentText, Qt.TextElideMode.ElideMiddle, field.width()
+            )
+        painter = QStylePainter(self)
+        painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
+        painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        event.ignore()
+
+
+class NumberField(QLineEdit):
+    """A number as people write it, 1e-4 or 0.0001; what is none is marked and reported as NaN."""
+
+    number_changed = Signal(float)
+
+    def __init__(self, value: float = 0.0) -> None:
+        super().__init__()
+        self.setAcceptDrops(False)
+        self._value = math.inf
+        self.show_number(value)
+        self.textEdited.connect(self._read)
+        self.editingFinished.connect(self._tidy)
+
+    @property
+    def number(self) -> float:
+        return self._value
+
+    def show_number(self, value: float) -> None:
+        """Show a value that came from elsewhere; a text that already says it is left alone."""
+        both_are_no_number = math.isnan(value) and math.isnan(self._value)
+        if value != self._value and not both_are_no_number:
+            self._value = value
+            self.setText("" if math.isnan(value) else phrases.number(value))
+        restyle(self, "wrong", math.isnan(value))
+
+    def _read(self, text: str) -> None:
+        try:
+            self._value = float(text.replace(",", ".").replace(" ", ""))
+        except ValueError:
+            self._value = math.nan
+        restyle(self, "wrong", math.isnan(self._value))
+        self.number_changed.emit(self._value)
+
+    def _tidy(self) -> None:
+        if not math.isnan(self._value):
+            self.setText(phrases.number(self._value))
+
+
+class TextField(QLineEdit):
+    def __init__(self) -> None:
+        super().__init__()
+        self.setAcceptDrops(False)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() == Qt.Key.Key_Escape:
+            self.clearFocus()
+        else:
+            super().keyPressEvent(event)

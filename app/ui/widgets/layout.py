@@ -1,0 +1,199 @@
+"""Small pieces every card is built of: labels in their roles, cards, rules, rows, buttons."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QMouseEvent, QPainter, QPaintEvent
+from PySide6.QtWidgets import (
+    QBoxLayout,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.ui.look.plain_text import PlainLabel, set_caption, set_tip
+
+Layout = TypeVar("Layout", bound=QBoxLayout)
+
+GRID_PX = 8
+"""Every distance is a multiple or a half of this."""
+_EMPTY_WORDS_PX = 420
+LEAST_WRAPPED_PX = 80
+"""A wrapped text that may hold a long word, a path perhaps, does not get wider for it."""
+
+
+class ElidedLabel(PlainLabel):
+    """One line that ends in "…" instead of being clipped; its tooltip tells all."""
+
+    def __init__(
+        self, text: str = "", role: str = "", side: Qt.TextElideMode = Qt.TextElideMode.ElideRight
+    ) -> None:
+        super().__init__(text)
+        self._side = side
+        self.setObjectName(role)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(24, super().minimumSizeHint().height())
+
+    def setText(self, text: str) -> None:
+        super().setText(text)
+        set_tip(self, text)
+
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: ARG002
+        painter = QPainter(self)
+        painter.setPen(self.palette().color(self.foregroundRole()))
+        shown = self.fontMetrics().elidedText(self.text(), self._side, self.width())
+        painter.drawText(self.rect(), self.alignment(), shown)
+
+
+def label(text: str = "", role: str = "", *, wraps: bool = False) -> QLabel:
+    """A text in one of the style sheet's roles: title, heading, secondary, caption, problem …"""
+    made = PlainLabel(text)
+    made.setObjectName(role)
+    made.setWordWrap(wraps)
+    return made
+
+
+def message(role: str) -> QLabel:
+    """A wrapped text that is only there when it has something to say."""
+    made = label("", role, wraps=True)
+    made.setMinimumWidth(LEAST_WRAPPED_PX)
+    made.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    made.hide()
+    return made
+
+
+def say(shown: QLabel, text: str) -> None:
+    """Show `text`, or nothing at all if there is none."""
+    shown.setText(text)
+    shown.setVisible(bool(text))
+
+
+class PushButton(QPushButton):
+    """As on a Mac a click leaves no mark of the keyboard; what had it before is left all the same,
+    so that a field takes what was written."""
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        super().mouseReleaseEvent(event)
+        self.clearFocus()
+
+
+def button(text: str, clicked: Callable[[], None], role: str = "") -> QPushButton:
+    made = PushButton()
+    set_caption(made, text)
+    made.setObjectName(role)
+    made.clicked.connect(lambda: clicked())
+    made.setAutoDefault(False)
+    return made
+
+
+def card(heading: str = "", role: str = "card") -> tuple[QFrame, QVBoxLayout]:
+    """A rounded surface and the layout inside it."""
+    frame = QFrame()
+    frame.setObjectName(role)
+    inside = QVBoxLayout(frame)
+    inside.setContentsMargins(2 * GRID_PX, 12, 2 * GRID_PX, 14)
+    inside.setSpacing(GRID_PX)
+    if heading:
+        inside.addWidget(label(heading, "heading"))
+    return frame, inside
+
+
+def rule() -> QFrame:
+    made = QFrame()
+    made.setObjectName("rule")
+    return made
+
+
+def row(*items: QWidget | int | None, spacing: int = GRID_PX) -> QHBoxLayout:
+    """Widgets side by side; an int is a gap in pixels, None takes what is left."""
+    made = QHBoxLayout()
+    return fill(made, *items, spacing=spacing)
+
+
+def column(*items: QWidget | int | None, spacing: int = GRID_PX) -> QVBoxLayout:
+    return fill(QVBoxLayout(), *items, spacing=spacing)
+
+
+def fill(made: Layout, *items: QWidget | int | None, spacing: int) -> Layout:
+    made.setContentsMargins(0, 0, 0, 0)
+    made.setSpacing(spacing)
+    for item in items:
+        if item is None:
+            made.addStretch(1)
+        elif isinstance(item, int):
+            made.addSpacing(item)
+        else:
+            made.addWidget(item, 1 if isinstance(item, ElidedLabel) else 0)
+    return made
+
+
+def empty_page(title: str, words: str, *controls: QWidget) -> QWidget:
+    """What a page without content says in its middle, and what can be done about it."""
+    empty, said = QWidget(), label(words, "secondary", wraps=True)
+    heading = label(title, "title")
+    said.setMaximumWidth(_EMPTY_WORDS_PX)
+    for text in (heading, said):
+        text.setAlignment(Qt.AlignmentFlag.AlignCenter)
+    centred = row(None, said, None)
+    centred.setStretch(1, 100)
+    whole = column(None, heading, spacing=GRID_PX)
+    whole.addLayout(centred)
+    if controls:
+        whole.addSpacing(GRID_PX)
+        whole.addLayout(row(None, *controls, None))
+    whole.addStretch(2)
+    empty.setLayout(whole)
+    return empty
+
+
+def enable(widget: QWidget, is_on: bool) -> None:
+    """Enable or disable; the keyboard's focus leaves what is disabled and marks nothing else."""
+    focused = widget.window().focusWidget()
+    if not is_on and focused is not None and (focused is widget or widget.isAncestorOf(focused)):
+        focused.clearFocus()
+    widget.setEnabled(is_on)
+
+
+def allow(control: QWidget, why_not: str, does: str = "") -> None:
+    """Enable a control, with a tooltip of what it does, or disable it with the reason in one."""
+    enable(control, not why_not)
+    set_tip(control, why_not or does, is_wrapped=bool(why_not))
+
+
+def restyle(widget: QWidget, name: str, value: object) -> None:
+    """Set a property that the style sheet asks for, and have the widget drawn accordingly."""
+    if widget.property(name) != value:
+        widget.setProperty(name, value)
+        widget.style().unpolish(widget)
+        widget.style().polish(widget)
+
+
+def leave_focus(part: QWidget) -> None:
+    """Nothing in `part` has the keyboard; Qt would hand it to whatever comes into sight there."""
+    focused = part.window().focusWidget()
+    if focused is not None and (focused is part or part.isAncestorOf(focused)):
+        focused.clearFocus()
+
+
+def scrolling(content: QWidget) -> QScrollArea:
+    """A frameless area that scrolls up and down only; its bar keeps its place when not needed."""
+    area = QScrollArea()
+    area.setObjectName("column")
+    area.setFrameShape(QFrame.Shape.NoFrame)
+    area.setWidgetResizable(True)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    area.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)
+    bar = area.verticalScrollBar()
+    bar.rangeChanged.connect(lambda low, high: bar.setEnabled(high > low))
+    bar.setEnabled(False)  # until there is something to scroll
+    area.setWidget(content)
+    return area

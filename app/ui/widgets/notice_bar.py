@@ -1,0 +1,151 @@
+"""A card that floats over the pages for what the user should know and may dismiss."""
+
+from collections.abc import Callable
+
+from PySide6.QtCore import QEvent, QObject, QRect, QTimer, Slot
+from PySide6.QtGui import QAccessible, QAccessibleEvent, QCursor, QEnterEvent
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QToolButton, QWidget
+
+from app.core.text.one_line import one_line
+from app.ui.look import icons
+from app.ui.look.plain_text import PlainLabel, set_tip
+from app.ui.look.theme import LIGHT, Theme
+from app.ui.widgets.layout import GRID_PX, LEAST_WRAPPED_PX, button, label, restyle
+
+MOST_WORDS = 600
+MOST_IN_TIP = 4000
+WIDTH_PX, MARGIN_PX = 560, 2 * GRID_PX
+CONFIRMED_FOR_MS = 8000
+"""So long a confirmation is shown that asks for nothing; problems stay until they are dismissed."""
+
+
+class Notice(QFrame):
+    """Covers, and moves nothing; appears where the pointer is not."""
+
+    def __init__(self, over: QWidget) -> None:
+        super().__init__(over)
+        self.setObjectName("notice")
+        self._over, self._theme = over, LIGHT
+        self._is_lasting = self.is_problem = False
+        self._is_on_top = False
+        self._act: Callable[[], None] | None = None
+        self.glyph: QLabel = PlainLabel()
+        self.text = label("", "", wraps=True)
+        self.text.setMinimumWidth(LEAST_WRAPPED_PX)
+        self.action = button("", self._do)
+        self.action.setAccessibleName("Do what the notice offers")
+        self.dismiss = QToolButton()
+        self.dismiss.setAccessibleName("Dismiss this notice")
+        set_tip(self.dismiss, "Dismiss")
+        self.dismiss.clicked.connect(self.hide)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(2 * GRID_PX, GRID_PX, GRID_PX, GRID_PX)
+        layout.addWidget(self.glyph)
+        layout.addWidget(self.text, 1)
+        layout.addWidget(self.action)
+        layout.addWidget(self.dismiss)
+        self._timer = QTimer(self, interval=CONFIRMED_FOR_MS, singleShot=True)
+        self._timer.timeout.connect(self.hide)
+        over.installEventFilter(self)
+        self.hide()
+
+    def tell(
+        self,
+        text: str,
+        action: str = "",
+        act: Callable[[], None] | None = None,
+        *,
+        is_lasting: bool = False,
+    ) -> None:
+        """Show a sentence, and a button if something can be done about it at once.
+
+        A lasting one stays until it is dismissed or another takes its place.
+        """
+        self._show(text, action, act, is_lasting=is_lasting, is_problem=False)
+
+    def tell_problem(
+        self,
+        text: str,
+        action: str = "",
+        act: Callable[[], None] | None = None,
+        *,
+        is_lasting: bool = False,
+    ) -> None:
+        """The same of something that went wrong."""
+        self._show(text, action, act, is_lasting=is_lasting, is_problem=True)
+
+    def _show(
+        self,
+        text: str,
+        action: str,
+        act: Callable[[], None] | None,
+        *,
+        is_lasting: bool,
+        is_problem: bool,
+    ) -> None:
+        self._is_lasting, self.is_problem, self._act = is_lasting, is_problem, act
+        sentence = one_line(text, MOST_WORDS)
+        self.text.setText(sentence)
+        is_cut = sentence != one_line(text, MOST_IN_TIP)
+        set_tip(self.text, one_line(text, MOST_IN_TIP) if is_cut else "", is_wrapped=True)
+        self.setAccessibleName(sentence)
+        self.action.setText(action)
+        self.action.setAccessibleName(action or "Do what the notice offers")
+        self.action.setVisible(act is not None)
+        restyle(self, "tone", "danger" if is_problem else "")
+        self.glyph.setVisible(is_problem)
+        self._is_on_top = False
+        self._is_on_top = self._rect().contains(self._over.mapFromGlobal(QCursor.pos()))
+        self._place()
+        self.show()
+        self.raise_()
+        QAccessible.updateAccessibility(QAccessibleEvent(self, QAccessible.Event.Alert))
+        if is_problem or is_lasting:
+            self._timer.stop()
+        else:
+            self._timer.start()
+
+    @Slot()
+    def leave(self) -> None:
+        """What was told is out of date, unless it is to last."""
+        if not self._is_lasting:
+            self.hide()
+
+    def set_theme(self, theme: Theme) -> None:
+        self._theme = theme
+        self.dismiss.setIcon(icons.icon("remove", theme.secondary_text, 14))
+        self.glyph.setPixmap(icons.glyph("warning", theme.danger, 18))
+
+    def _do(self) -> None:
+        self.hide()
+        if self._act is not None:
+            self._act()
+
+    # -- where it is -------------------------------------------------------------------------
+    def _rect(self) -> QRect:
+        room = self._over.width() - 2 * MARGIN_PX
+        width = min(WIDTH_PX, room)
+        self.setFixedWidth(width)
+        self.ensurePolished()
+        layout = self.layout()
+        height = layout.totalHeightForWidth(width) if layout is not None else 0
+        left = (self._over.width() - width) // 2
+        bottom = self._over.height() - height - MARGIN_PX
+        return QRect(left, MARGIN_PX if self._is_on_top else bottom, width, height)
+
+    def _place(self) -> None:
+        self.setGeometry(self._rect())
+
+    def eventFilter(self, _over: QObject, event: QEvent) -> bool:
+        if event.type() is QEvent.Type.Resize and not self.isHidden():
+            self._place()
+        return False
+
+    def enterEvent(self, event: QEnterEvent) -> None:
+        super().enterEvent(event)
+        self._timer.stop()
+
+    def leaveEvent(self, event: QEvent) -> None:
+        super().leaveEvent(event)
+        if not (self.is_problem or self._is_lasting):
+            self._timer.start()

@@ -1,0 +1,1 @@
+"""The window itself: sidebar, menus, commands, dialogs at its end."""

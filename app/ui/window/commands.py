@@ -1,0 +1,248 @@
+"""What menu items and page requests do that needs a dialog, the desktop or the library."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Qt, Slot
+from PySide6.QtWidgets import QFileDialog
+
+from app.core.events import LogMessage
+from app.core.system.bundle import LICENSES_FILE, bundled
+from app.core.system.version import version_line
+from app.data.readers.formats import FORMATS
+from app.ui.data.intake import Intake
+from app.ui.data.mix_intake import MixIntake
+from app.ui.look.plain_text import dialog
+from app.ui.run.adapter_export import CheckpointExport
+from app.ui.runs.runs_page import RunsPage
+from app.ui.state.app_state import AppState
+from app.ui.state.places import Place
+from app.ui.system import file_manager
+from app.ui.window.main_window import MainWindow
+from app.ui.window.menus import Handler
+from app.workers.background_thread import Failure
+from app.workers.tasks.library import Exported
+
+if TYPE_CHECKING:
+    from app.library.reading.checkpoint_list import CheckpointFacts
+    from app.library.reading.run_summary import RunSummary
+
+ABOUT = (
+    "Fine-tunes language models on your own computer, in tiers that update at their own pace. "
+    "Nothing leaves this machine."
+)
+
+_PATTERNS = " ".join(f"*{ending} *{ending}.gz" for ending in FORMATS)
+
+
+class Commands(QObject):
+    def __init__(
+        self,
+        state: AppState,
+        window: MainWindow,
+        intake: Intake,
+        mix: MixIntake,
+        export: CheckpointExport,
+        runs: RunsPage,
+    ) -> None:
+        super().__init__(window)
+        self._state, self._window, self._intake = state, window, intake
+        self._mix, self._export, self._runs = mix, export, runs
+
+    def handlers(self) -> dict[str, Handler]:
+        """What each menu item does, by its key."""
+        window = self._window
+        return {
+            "open": self.choose_dataset,
+            "open_model": self.choose_model,
+            "sample": self.use_sample,
+            "reveal": self.reveal_shown,
+            "export": self.export_shown,
+            "about": self.show_about,
+            "licenses": self.show_licenses,
+            "add": self.add_dataset,
+            "new_run": lambda: window.show_place(Place.NEW_RUN),
+            "full_screen": lambda: window.setWindowState(
+                window.windowState() ^ Qt.WindowState.WindowFullScreen
+            ),
+            "minimize": window.showMinimized,
+            "zoom": lambda: window.showNormal() if window.isMaximized() else window.showMaximized(),
+        }
+
+    @Slot()
+    def choose_dataset(self) -> None:
+        dialog = QFileDialog(self._window, "Open a dataset")
+        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
+        dialog.setNameFilters([f"Datasets ({_PATTERNS})", "Settings (*.toml)", "All files (*)"])
+        self._open_with(dialog)
+
+    @Slot()
+    def add_dataset(self) -> None:
+        dialog = QFileDialog(self._window, "Mix in datasets")
+        dialog.setFileMode(QFileDialog.FileMode.ExistingFiles)
+        dialog.setNameFilters([f"Datasets ({_PATTERNS})", "All files (*)"])
+        dialog.filesSelected.connect(lambda chosen: self._mix.add([Path(one) for one in chosen]))
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    @Slot()
+    def choose_model(self) -> None:
+        dialog = QFileDialog(self._window, "Choose a model folder, or a dataset's folder")
+        dialog.setFileMode(QFileDialog.FileMode.Directory)
+        dialog.setOption(QFileDialog.Option.ShowDirsOnly)
+        self._open_with(dialog)
+
+    def _open_with(self, dialog: QFileDialog) -> None:
+        dialog.fileSelected.connect(lambda chosen: self.open_path(Path(chosen)))
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    @Slot(object)
+    def open_paths(self, paths: tuple[Path, ...]) -> None:
+        if len(paths) == 1:
+            self.open_path(paths[0])
+        else:
+            self._window.show_intake()
+            self._intake.open_paths(paths)
+
+    @Slot(object)
+    def open_path(self, path: Path) -> None:
+        self._window.show_intake()
+        self._intake.open_path(path)
+
+    @Slot()
+    def use_sample(self) -> None:
+        self._window.show_intake()
+        self._intake.use_sample()
+
+    @Slot(object)
+    def reveal(self, path: Path) -> None:
+        if not file_manager.reveal(path):
+            self._window.notice.tell_problem(f"This desktop can't show the folder {path}.")
+
+    @Slot()
+    def reveal_shown(self) -> None:
+        """The run on the Runs page, where that is shown, or the one that was trained last."""
+        if why_not := self.why_not_reveal():
+            self._window.notice.tell_problem(why_not)
+        elif run := self._run_in_hand():
+            self.reveal(run.run_dir)
+        elif finished := self._state.finished:
+            self.reveal(finished.adapter_dir or finished.run_dir)
+
+    def why_not_reveal(self) -> str:
+        """Why there is no run to be shown in its folder; empty if there is one."""
+        if self._window.place is Place.RUNS:
+            return "" if self._run_in_hand() else "Select one run."
+        is_there = self._state.finished is not None and self._state.started is not None
+        return "" if is_there else "Select a run on the Runs page."
+
+    def why_not_export(self) -> str:
+        """The same of a checkpoint to be exported."""
+        if why_not := self.why_not_reveal():
+            return why_not
+        run, finished = self._run_in_hand(), self._state.finished
+        adapter_dir = run.adapter_dir if run else finished.adapter_dir if finished else None
+        return "" if adapter_dir is not None else "This run has no checkpoint."
+
+    def _run_in_hand(self) -> "RunSummary | None":
+        return self._runs.run_in_hand if self._window.place is Place.RUNS else None
+
+    @Slot(object)
+    def export_run(self, run: "RunSummary") -> None:
+        if run.adapter_dir is not None:
+            self._export.ask(run.adapter_dir, run.name, self._window)
+
+    @Slot(object)
+    def export_checkpoint(self, facts: "CheckpointFacts") -> None:
+        """One of an opened run's checkpoints."""
+        if (run := self._runs.opened.run) is not None:
+            name = f"{run.details.summary.name} {facts.folder.name}"
+            self._export.ask(facts.folder, name, self._window)
+
+    @Slot()
+    def export_shown(self) -> None:
+        """The last checkpoint of what `reveal_shown` shows."""
+        finished = self._state.finished
+        if why_not := self.why_not_export():
+            self._window.notice.tell_problem(why_not)
+        elif run := self._run_in_hand():
+            self.export_run(run)
+        elif finished is not None and finished.adapter_dir is not None:
+            name = self._state.started.name if self._state.started else finished.run_dir.name
+            self._export.ask(finished.adapter_dir, name, self._window)
+
+    @Slot(object)
+    def tell_exported(self, exported: Exported) -> None:
+        told = f"Exported to {exported.folder}. {exported.note}".rstrip()
+        self._window.notice.tell(
+            told, file_manager.REVEAL_LABEL, lambda: self.reveal(exported.folder),
+            is_lasting=bool(exported.note),
+        )  # fmt: skip
+
+    @Slot(object, float, object)
+    def tell_exporting(self, folder: Path, share: float, cancel: Callable[[], None]) -> None:
+        self._window.notice.tell(f"Exporting into {folder}: {share:.0%}", "Cancel", cancel)
+
+    @Slot()
+    def tell_not_exported(self) -> None:
+        self._window.notice.tell("Export canceled.")
+
+    @Slot(object)
+    def tell_queued(self, _run: object) -> None:
+        after = f" It starts after “{self._state.run_name}”." if self._starts_next() else ""
+        self._window.notice.tell(f"Added to the queue.{after}", *self._showing_runs())
+
+    @Slot()
+    def tell_queue_updated(self) -> None:
+        self._window.notice.tell("Updated in the queue.", *self._showing_runs())
+
+    @Slot()
+    def tell_sample_left(self) -> None:
+        self._window.notice.tell(
+            "Restored the settings you had before the sample data.", is_lasting=True
+        )
+
+    def _starts_next(self) -> bool:
+        queue = self._runs.list.queue
+        return queue.is_going and len(queue.runs) == 1 and self._state.phase.is_active
+
+    def _showing_runs(self) -> tuple[str, Callable[[], None] | None]:
+        """What a notice offers that is about the runs, unless they are shown."""
+        if self._window.place is Place.RUNS:
+            return "", None
+        return "Show Runs", lambda: self._window.show_place(Place.RUNS)
+
+    @Slot(str)
+    def tell_changed(self, name: str) -> None:
+        self._window.notice.tell(f"Reloaded {name}: it changed on disk.")
+
+    @Slot()
+    def tell_queue_went_on(self) -> None:
+        self._window.notice.tell(
+            "The queue resumed where it left off.", *self._showing_runs(), is_lasting=True
+        )
+
+    @Slot(object)
+    def tell_failure(self, failure: Failure) -> None:
+        self._window.notice.tell_problem(f"{failure.message} {failure.hint}".strip())
+
+    @Slot(object)
+    def tell_warning(self, event: object) -> None:
+        """What a run says that should not be missed."""
+        if isinstance(event, LogMessage) and event.is_warning:
+            self._window.notice.tell_problem(event.text, is_lasting=True)
+
+    @Slot()
+    def show_licenses(self) -> None:
+        path = bundled(LICENSES_FILE)
+        if path is not None and not file_manager.open_text(path):
+            self._window.notice.tell(f"No program opens text files here. The texts are in {path}.")
+
+    @Slot()
+    def show_about(self) -> None:
+        box = dialog(self._window, "Nestling", f"{ABOUT}\n\nVersion {version_line()}.")
+        box.setIconPixmap(self._window.windowIcon().pixmap(64, 64))
+        box.finished.connect(box.deleteLater)
+        box.open()

@@ -1,0 +1,346 @@
+"""What the Runs page asks for, done: runs listed, opened, renamed, resumed, continued."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Signal, Slot
+
+from app.core.config.baseline import as_plain_adamw
+from app.core.config.training_config import TrainingConfig
+from app.core.events import RunStarted
+from app.core.text.one_line import one_line
+from app.library.queue_store import QueuedRun
+from app.ui.data.intake import Intake
+from app.ui.look import phrases
+from app.ui.run.live_refresh import Following
+from app.ui.run.run_export import RunExport
+from app.ui.run.run_head import interruption
+from app.ui.runs.comparison import comparing
+from app.ui.runs.runs_page import RunsPage
+from app.ui.runs.trash_actions import Deleting
+from app.ui.state.app_state import AppState
+from app.ui.state.live_run import LiveRun
+from app.ui.state.live_series import LiveSeries
+from app.ui.state.places import Place
+from app.ui.state.run_control import RunControl
+from app.ui.state.run_loading import ReadRun, RunToResume, reading, reading_to_resume
+from app.ui.state.run_queue import RunQueue
+from app.ui.state.undo import UndoHistory
+from app.ui.system.preferences import Remembered
+from app.ui.tables.waiting_run import WaitingRun
+from app.ui.window.main_window import MainWindow
+from app.workers.background_thread import BackgroundTasks, Failure
+from app.workers.tasks.library import labelling, listing
+
+if TYPE_CHECKING:
+    from app.library.reading.checkpoint_list import CheckpointFacts
+    from app.library.reading.run_details import RunDetails
+    from app.library.reading.run_summary import RunSummary
+
+_TOLD = "library/interrupted"
+
+
+def _nothing() -> None:
+    """Nobody waits for it."""
+
+
+class LibraryCommands(QObject):
+    run_opened = Signal(str, object)
+    """Name of the run that is shown now, and path of its folder."""
+
+    def __init__(
+        self,
+        state: AppState,
+        live: LiveSeries,
+        window: MainWindow,
+        page: RunsPage,
+        control: RunControl,
+        queue: RunQueue,
+        intake: Intake,
+        undo: UndoHistory,
+        background: BackgroundTasks,
+        settings: Remembered,
+        runs_dir: Path,
+    ) -> None:
+        super().__init__(window)
+        self._state, self._window, self._control = state, window, control
+        self._intake, self._background = intake, background
+        self._settings, self._runs_dir = settings, runs_dir
+        self._page, self._queue, self._undo = page, queue, undo
+        self._live = live
+        self._wanted: Path | None = None
+        self._opened: Path | None = None
+        self._is_first_listing = True
+        self._following = Following(page.opened)
+        self.deleting = Deleting(background, window.notice, undo, self.tell_failure, self)
+        self.exports = RunExport(background, window.notice, self.tell_failure, window)
+        self._wire()
+
+    def _wire(self) -> None:
+        runs, opened = self._page.list, self._page.opened
+        self._page.came_into_sight.connect(self._look_for_opened)
+        runs.refresh_requested.connect(self.list_runs)
+        runs.open_requested.connect(self.open_run)
+        runs.resume_requested.connect(self.resume)
+        runs.compare_requested.connect(self.compare)
+        runs.delete_requested.connect(self.deleting.delete_runs)
+        runs.waiting_open_requested.connect(self.edit_waiting)
+        runs.attempt_requested.connect(self._page.show_attempt)
+        opened.back_requested.connect(self._stop_waiting)
+        opened.head.chain.run_requested.connect(self.open_run)
+        opened.head.more.continue_requested.connect(self.continue_with_new_data)
+        self._queue.removed.connect(self._tell_removed)
+        self._state.run_event_received.connect(self._follow_event)
+        self._control.run_resumed.connect(self._show_resumed)
+        opened.label_changed.connect(self.relabel)
+        opened.resume_requested.connect(self.resume)
+        opened.head.more.repeat_requested.connect(self.repeat)
+        opened.head.more.plain_repeat_requested.connect(self.repeat_plain)
+        opened.delete_requested.connect(self.deleting.delete_runs)
+        opened.head.more.settings_export_requested.connect(self.exports.ask_settings)
+        opened.head.more.data_export_requested.connect(
+            lambda details: self.exports.ask_data([details.summary.run_dir])
+        )
+        opened.head.more.plots_export_requested.connect(self._export_plots)
+        self._following.due.connect(self.open_run)
+        self._live.grown.connect(self._note_news)
+        checkpoints = opened.checkpoints
+        checkpoints.resume_requested.connect(self._resume_checkpoint)
+        checkpoints.delete_requested.connect(self.deleting.delete_checkpoint)
+        checkpoints.thin_out_requested.connect(self._thin_out)
+        self.deleting.changed.connect(self.refresh)
+        compared = self._page.compared
+        compared.plots_export_requested.connect(
+            lambda shown: self.exports.ask_picture(shown, "Compared runs")
+        )
+        compared.data_export_requested.connect(self.exports.ask_data)
+
+    # -- the list and the run that is opened -------------------------------------------------
+    @Slot()
+    def list_runs(self) -> None:
+        self._background.run(listing(self._runs_dir), self._take_runs, self.tell_failure)
+
+    @Slot()
+    def refresh(self) -> None:
+        """Read again what is shown."""
+        self.list_runs()
+        if (run_dir := self._page.opened_run_dir) is not None:
+            self.open_run(run_dir)
+
+    @Slot(object)
+    def open_run(self, run_dir: Path) -> None:
+        """Show a run; if another one is asked for meanwhile, that one."""
+        self._wanted = run_dir
+        self._background.run(
+            reading(run_dir), lambda run: self._take_run(run_dir, run), self.tell_failure
+        )
+
+    @Slot(object)
+    def compare(self, runs: "tuple[RunSummary, ...]") -> None:
+        """Show up to eight runs side by side."""
+        run_dirs = [run.run_dir for run in runs]
+        self._background.run(comparing(run_dirs), self._page.show_compared, self.tell_failure)
+
+    def _take_runs(self, runs: "list[RunSummary]") -> None:
+        self._page.list.show_runs(runs)
+        if self._is_first_listing:
+            self._is_first_listing = False
+            self._tell_interrupted(runs)
+            self._open_remembered()
+
+    def show_started(self) -> None:
+        """The user has started a run: its page, which has no folder to show yet."""
+        if self._state.phase.is_active:
+            self._wanted = None
+            self._page.show_attempt()
+            self._window.show_place(Place.RUNS)
+
+    @Slot(object)
+    def _show_resumed(self, run_dir: Path) -> None:
+        self.open_run(run_dir)
+        self._window.show_place(Place.RUNS)
+
+    @Slot(object)
+    def _follow_event(self, event: object) -> None:
+        """A run that is shown since before it had a folder is shown from there."""
+        if isinstance(event, RunStarted) and self._page.is_attempt_shown:
+            self.open_run(event.run_dir)
+
+    def _open_remembered(self) -> None:
+        """A run that was shown when the window closed is shown again, unless another one is."""
+        run_dir = self._page.list.remembered_opened()
+        if run_dir is not None and self._wanted is None and self._window.place is Place.RUNS:
+            self.open_run(run_dir)
+
+    def _take_run(self, run_dir: Path, run: ReadRun | None) -> None:
+        if run_dir != self._wanted:
+            return
+        if run is None:
+            finished = self._state.finished
+            was_kept = self._state.started is not None
+            if finished is not None and finished.run_dir == run_dir and not was_kept:
+                self._page.show_attempt()
+            else:
+                self._page.show_list()
+            return
+        is_live = self._state.is_training(run_dir)
+        self._page.show_run(self._as_known(run) if is_live else run, is_live=is_live)
+        self._following.note_read(run)
+        if self._opened != run_dir:
+            self._opened = run_dir
+            self.run_opened.emit(one_line(run.details.summary.name), run_dir)
+
+    @Slot()
+    def _look_for_opened(self) -> None:
+        """A run whose folder went away while it was open makes way for the list."""
+        if (run_dir := self._page.opened_run_dir) is not None:
+            self._background.run(
+                run_dir.is_dir, lambda is_there: self._take_look(run_dir, is_there),
+                self.tell_failure,
+            )  # fmt: skip
+
+    def _take_look(self, run_dir: Path, is_there: bool) -> None:
+        if not is_there and self._page.opened_run_dir == run_dir:
+            self._page.show_list()
+            self._window.notice.tell_problem(f"The run's folder is no longer at {run_dir}.")
+
+    def _as_known(self, run: ReadRun) -> ReadRun:
+        """The run in progress, with what is known of it better here than on the disk."""
+        live = LiveRun.of(self._state)
+        if live is None:
+            return run
+        details = replace(run.details, summary=live.over(run.details.summary))
+        return replace(run, details=details, series=self._live.series or run.series)
+
+    def _note_news(self) -> None:
+        """Steps have come: if the run they belong to is shown, its plots take them in."""
+        plots = self._page.opened.plots
+        if plots is not None and plots.series is self._live.series:
+            plots.note_news()
+
+    def _stop_waiting(self) -> None:
+        self._wanted = None
+
+    def _tell_interrupted(self, runs: "list[RunSummary]") -> None:
+        """Say once of each run that it was cut off, and offer to go on."""
+        told = self._settings.text(_TOLD).split("/")
+        found = [run for run in runs if run.outcome == "interrupted"]
+        new = [run for run in found if run.run_dir.name not in told]
+        self._settings.set(_TOLD, "/".join(run.run_dir.name for run in found))
+        if len(new) > 1:
+            sentence = (
+                f"{len(new)} runs were interrupted. You can resume them from their last "
+                "checkpoints."
+            )
+            show = lambda: self._window.show_place(Place.RUNS)  # noqa: E731
+            self._window.notice.tell(sentence, "Show Runs", show, is_lasting=True)
+        elif new:
+            self._offer_to_go_on(new[0])
+
+    def _offer_to_go_on(self, run: "RunSummary") -> None:
+        can_go_on = run.may_go_on and not self._state.phase.is_active
+        sentence = f"“{one_line(run.name)}” was interrupted. {interruption(run)}".rstrip()
+        resume = (lambda: self.resume(run)) if can_go_on else None
+        self._window.notice.tell(sentence, "Resume" if can_go_on else "", resume, is_lasting=True)
+
+    # -- what is done with a run -------------------------------------------------------------
+    @Slot(object, str, str)
+    def relabel(self, run_dir: Path, name: str, notes: str) -> None:
+        def fail(failure: Failure) -> None:
+            self._page.opened.note_label_refused(run_dir)
+            self.tell_failure(failure)
+
+        work = labelling(run_dir, name, notes)
+        self._background.run(work, lambda _: self.refresh(), fail, must_happen=True)
+
+    @Slot(object)
+    def resume(self, run: "RunSummary") -> None:
+        """Resume a run from its last checkpoint."""
+        self._go_on(run.run_dir, None)
+
+    def _resume_checkpoint(self, facts: "CheckpointFacts") -> None:
+        name = None if facts.is_last else facts.folder.name
+        self._go_on(facts.folder.parent.parent, name)
+
+    def _thin_out(self) -> None:
+        if (run_dir := self._page.opened_run_dir) is not None:
+            self.deleting.keep_best_and_last(run_dir)
+
+    def resume_named(self, folder: str, otherwise: Callable[[], None]) -> None:
+        """Go on with the run in this folder of the library; `otherwise` is called if it can't."""
+        self._go_on(self._runs_dir / folder, None, otherwise)
+
+    def _go_on(
+        self, run_dir: Path, checkpoint: str | None, otherwise: Callable[[], None] = _nothing
+    ) -> None:
+        if self._is_busy():
+            return
+
+        def begin(run: RunToResume) -> None:
+            if not self._is_busy():
+                self._control.resume(run_dir, checkpoint, run)
+
+        def fail(failure: Failure) -> None:
+            self.tell_failure(failure)
+            otherwise()
+
+        self._background.run(reading_to_resume(run_dir, checkpoint), begin, fail)
+
+    @Slot(object)
+    def repeat(self, details: "RunDetails") -> None:
+        """The run's settings become the plan of the next run."""
+        if details.config is not None:
+            self._use_settings(details.config)
+
+    @Slot(object)
+    def repeat_plain(self, details: "RunDetails") -> None:
+        """The same run as ordinary AdamW: one tier that moves at every step."""
+        if details.config is not None:
+            self._use_settings(as_plain_adamw(details.config, details.summary.name))
+
+    @Slot(object)
+    def continue_with_new_data(self, details: "RunDetails") -> None:
+        """The plan starts from the run's adapter; its data is still to be chosen."""
+        summary = details.summary
+        if summary.adapter_dir is None:
+            return
+        model = Path(summary.model) if summary.model else self._state.config.model
+        self._state.change_config(adapter=summary.adapter_dir, model=model, name="")
+        self._window.show_place(Place.NEW_RUN)
+        self._window.notice.tell(f"The next run continues from “{one_line(summary.name)}”. "
+                                 "Choose its data.")  # fmt: skip
+
+    @Slot(object)
+    def edit_waiting(self, waiting: WaitingRun) -> None:
+        """Its settings become the plan; it leaves the queue once they are added again."""
+        run = next((run for run in self._queue.runs if run.key == waiting.key), None)
+        if run is not None:
+            self._use_settings(run.config)
+            self._queue.begin_edit(run.key)
+
+    @Slot(object, int)
+    def _tell_removed(self, run: QueuedRun, place: int) -> None:
+        undo = self._undo.push("Remove from Queue", lambda: self._queue.insert(run, place))
+        name = run.config.name or phrases.dataset_name(run.config.data)
+        self._window.notice.tell(f"Removed “{one_line(name)}” from the queue.", "Undo", undo)
+
+    def _export_plots(self, details: "RunDetails") -> None:
+        if (plots := self._page.opened.plots) is not None:
+            self._page.opened.show_part(0)
+            self.exports.ask_picture(plots, details.summary.name)
+
+    def _use_settings(self, config: TrainingConfig) -> None:
+        """They become the plan of the next run."""
+        self._state.replace_config(replace(config, output=None))
+        self._intake.inspect_current()
+        self._window.show_place(Place.NEW_RUN)
+
+    def _is_busy(self) -> bool:
+        if why_not := self._state.run_blocker():
+            self._window.notice.tell_problem(why_not)
+        return bool(why_not)
+
+    def tell_failure(self, failure: Failure) -> None:
+        self._window.notice.tell_problem(f"{failure.message} {failure.hint}".strip())

@@ -1,0 +1,162 @@
+"""The window: sidebar and pages; takes what is dropped anywhere on it, asks before it closes."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from PySide6.QtCore import QByteArray, Qt, QTimer, Signal
+from PySide6.QtGui import (
+    QCloseEvent,
+    QDragEnterEvent,
+    QDragLeaveEvent,
+    QDropEvent,
+    QPaintEvent,
+    QResizeEvent,
+)
+from PySide6.QtWidgets import QHBoxLayout, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
+
+from app.ui.look import phrases
+from app.ui.look.theme import Theme
+from app.ui.state.live_run import LiveRun
+from app.ui.state.places import Place
+from app.ui.system.preferences import Remembered
+from app.ui.widgets.layout import leave_focus
+from app.ui.widgets.notice_bar import Notice
+from app.ui.window.sidebar import Sidebar
+
+MINIMUM_SIZE_PX = (820, 560)
+FIRST_SIZE_PX = (1280, 832)
+WIDE_SIDEBAR_FROM_PX = 1080
+TITLE = "Nestling"
+_GEOMETRY, _PLACE = "window/geometry", "window/place"
+
+
+class MainWindow(QMainWindow):
+    paths_dropped = Signal(object)
+    """A tuple of files and folders."""
+    dragged_over = Signal(bool)
+    """Something that can be dropped is over the window."""
+    first_painted = Signal()
+    """The user sees the window: what takes long to import may be imported now."""
+    closed = Signal()
+    """What is to be remembered must be handed over now."""
+
+    def __init__(self, pages: Mapping[Place, QWidget], settings: Remembered) -> None:
+        super().__init__()
+        self._settings, self._pages = settings, dict(pages)
+        self._is_painted = False
+        self.may_close: Callable[[], bool] = lambda: True
+        """Asked before the window closes; the answer no keeps it open."""
+        self.sidebar = Sidebar(tuple(pages))
+        self.pages = QStackedWidget()
+        for page in pages.values():
+            self.pages.addWidget(page)
+        self.sidebar.place_chosen.connect(self._show)
+        self._lay_out()
+        self.setAcceptDrops(True)
+        self.setWindowTitle(TITLE)
+        self.setMinimumSize(*MINIMUM_SIZE_PX)
+        self.resize(*FIRST_SIZE_PX)
+        if isinstance(geometry := settings.value(_GEOMETRY), QByteArray):
+            self.restoreGeometry(geometry)
+
+    def _lay_out(self) -> None:
+        right = QWidget()
+        right.setObjectName("page")
+        column = QVBoxLayout(right)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self.pages, 1)
+        self.notice = Notice(right)
+        centre = QWidget()
+        whole = QHBoxLayout(centre)
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.setSpacing(0)
+        whole.addWidget(self.sidebar)
+        whole.addWidget(right, 1)
+        self.setCentralWidget(centre)
+        # Nothing is marked as focused until the user tabs; a click beside a field leaves it.
+        centre.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+        centre.setFocus()
+
+    @property
+    def place(self) -> Place:
+        """The one that is shown."""
+        shown = self.pages.currentWidget()
+        return next(place for place, page in self._pages.items() if page is shown)
+
+    def show_place(self, place: Place) -> None:
+        self.sidebar.choose(place)
+
+    def _show(self, place: Place) -> None:
+        leave_focus(self.pages)
+        self.pages.setCurrentWidget(self._pages[place])
+
+    def show_intake(self) -> None:
+        """Where what was given can be seen: on the Data page if that is shown, else in the plan."""
+        if self.place is not Place.DATA:
+            self.show_place(Place.NEW_RUN)
+
+    def restore_place(self) -> None:
+        """Show the place that was shown when the window closed."""
+        place = Place.named(self._settings.text(_PLACE))
+        if place in self._pages:
+            self.show_place(place)
+
+    def show_progress(self, live: LiveRun | None) -> None:
+        """How far the run in progress is, wherever the user looks."""
+        share = live.share if live is not None else None
+        self.sidebar.show_progress(Place.RUNS, share)
+        self.setWindowTitle(TITLE if share is None else f"{phrases.percent(share)} – {TITLE}")
+
+    def come_forward(self) -> None:
+        """In front of all other windows, also when it was minimised."""
+        self.setWindowState(self.windowState() & ~Qt.WindowState.WindowMinimized)
+        self.show()
+        self.raise_()
+        self.activateWindow()
+
+    def set_theme(self, theme: Theme) -> None:
+        for part in (self.sidebar, self.notice, *self._pages.values()):
+            part.set_theme(theme)  # type: ignore[attr-defined]
+
+    # -- what Qt tells -----------------------------------------------------------------------
+    def paintEvent(self, event: QPaintEvent) -> None:
+        super().paintEvent(event)
+        if not self._is_painted:
+            self._is_painted = True
+            QTimer.singleShot(0, self.first_painted.emit)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.sidebar.show_wide(self.width() >= WIDE_SIDEBAR_FROM_PX)
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        if not self.may_close():
+            event.ignore()
+            return
+        self._settings.set(_GEOMETRY, self.saveGeometry())
+        self._settings.set(_PLACE, self.place.name)
+        self.closed.emit()
+        super().closeEvent(event)
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        if _dropped_paths(event):
+            event.acceptProposedAction()
+            self.dragged_over.emit(True)
+
+    def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:
+        super().dragLeaveEvent(event)
+        self.dragged_over.emit(False)
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        self.dragged_over.emit(False)
+        if paths := _dropped_paths(event):
+            event.acceptProposedAction()
+            self.show_intake()
+            self.paths_dropped.emit(paths)
+
+
+def _dropped_paths(event: QDropEvent) -> tuple[Path, ...]:
+    """The local files and folders of a drop."""
+    urls = event.mimeData().urls()
+    return tuple(Path(url.toLocalFile()) for url in urls if url.isLocalFile())

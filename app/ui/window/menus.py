@@ -1,0 +1,172 @@
+"""The menu bar, as on a Mac: what it holds and in which order; what it does is the window's."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from PySide6.QtGui import QAction, QKeySequence
+from PySide6.QtWidgets import QMainWindow, QMenu
+
+from app.core.system.bundle import LICENSES_FILE, bundled
+from app.ui.look.plain_text import set_tip
+from app.ui.run.run_actions import RunActions
+from app.ui.state.places import Place
+from app.ui.window.edit_commands import EditCommands
+
+Handler = Callable[[], None]
+_KEYS = QKeySequence.StandardKey
+_EDITS = (
+    ("&Undo", "undo", _KEYS.Undo),
+    ("&Redo", "redo", _KEYS.Redo),
+    ("Cu&t", "cut", _KEYS.Cut),
+    ("&Copy", "copy", _KEYS.Copy),
+    ("&Paste", "paste", _KEYS.Paste),
+    ("Select &All", "selectAll", _KEYS.SelectAll),
+)
+
+
+class Menus:
+    """Builds the menus of one window once; `handlers` maps an item's key to what it does."""
+
+    def __init__(
+        self,
+        window: QMainWindow,
+        actions: RunActions,
+        edit: EditCommands,
+        handlers: dict[str, Handler],
+    ) -> None:
+        self._window, self._handlers, self._edit_commands = window, handlers, edit
+        self._bar = window.menuBar()
+        self._file()
+        self._edit()
+        self._run(actions)
+        self._view()
+        self._window_menu()
+        self._help()
+
+    def _file(self) -> None:
+        menu = self.file = self._menu("&File")
+        menu.aboutToHide.connect(lambda: self.allow_taking("", ""))  # a shortcut asks by itself
+        self._item(menu, "&New Run", "new_run", _KEYS.New)
+        self._item(menu, "&Open…", "open", _KEYS.Open)
+        self._item(menu, "Open &Model…", "open_model", "Ctrl+Shift+O")
+        self.recent = menu.addMenu("Open &Recent")
+        self._item(menu, "Mix &In Dataset…", "add")
+        self._item(menu, "Use the &Sample Data", "sample")
+        menu.addSeparator()
+        self._item(menu, "Save Se&ttings…", "save_settings", "Ctrl+Shift+S")
+        self.export = self._item(menu, "&Export Checkpoint…", "export", "Ctrl+E")
+        self.reveal = self._item(menu, "Re&veal Run", "reveal", "Ctrl+Shift+R")
+        menu.addSeparator()
+        self._item(menu, "&Close Window", "close", _KEYS.Close)
+        quit_role, settings_role = QAction.MenuRole.QuitRole, QAction.MenuRole.PreferencesRole
+        self._item(menu, "Settin&gs…", "settings", "Ctrl+,", settings_role)
+        self._item(menu, "&Quit Nestling", "quit", _KEYS.Quit, quit_role)
+
+    def show_recent(self, recent: Sequence[tuple[str, Path]], open_path: Callable[[Path], None],
+                    clear: Handler) -> None:  # fmt: skip
+        """The datasets, models and runs that were opened last, each with its name."""
+        self.recent.clear()
+        for name, path in recent:
+            made = self.recent.addAction(name.replace("&", "&&"))
+            set_tip(made, str(path))
+            made.triggered.connect(lambda _=False, path=path: open_path(path))
+        self.recent.addSeparator()
+        self.recent.addAction("Clear Menu", clear).setEnabled(bool(recent))
+
+    def allow_taking(self, why_not_reveal: str, why_not_export: str) -> None:
+        """What takes a run somewhere can't be chosen while there is a reason not to."""
+        for action, why_not in ((self.reveal, why_not_reveal), (self.export, why_not_export)):
+            action.setEnabled(not why_not)
+            set_tip(action, why_not)
+
+    def _edit(self) -> None:
+        menu = self.edit = self._menu("&Edit")
+        self.edits: dict[str, QAction] = {}
+        for text, verb, key in _EDITS:
+            made = QAction(text, self._window)
+            made.setShortcut(QKeySequence(key))
+            made.triggered.connect(lambda _=False, verb=verb: self._edit_commands.do(verb))
+            menu.addAction(made)
+            self.edits[verb] = made
+        menu.addSeparator()
+        self._item(menu, "&Find", "find", _KEYS.Find)
+        menu.aboutToShow.connect(self.allow_edits)
+        menu.aboutToHide.connect(self._allow_all_edits)
+
+    def allow_edits(self) -> None:
+        """Grey what does nothing now, and say what Undo would undo."""
+        for verb, action in self.edits.items():
+            action.setEnabled(self._edit_commands.can(verb))
+        name = self._edit_commands.undo_name()
+        self.edits["undo"].setText(f"&Undo {name}".rstrip())
+
+    def _allow_all_edits(self) -> None:
+        """A shortcut that is off would not be seen here, and would beep elsewhere."""
+        for action in self.edits.values():
+            action.setEnabled(True)
+
+    def _run(self, actions: RunActions) -> None:
+        menu = self._menu("&Run")
+        for action in (actions.start, actions.queue, actions.pause, actions.save, actions.stop):
+            menu.addAction(action)
+        menu.addSeparator()
+        self._item(menu, "Start &Queue", "start_queue")
+        self._item(menu, "Pause Q&ueue", "pause_queue")
+        menu.addSeparator()
+        self._item(menu, "Restore &Default Settings", "restore_defaults")
+
+    def _view(self) -> None:
+        menu = self._menu("&View")
+        self.places = {
+            place: self._item(menu, place.title, place.name, place.shortcut) for place in Place
+        }
+        for action in self.places.values():
+            action.setCheckable(True)
+        menu.addSeparator()
+        self._item(menu, "&Back", "back", _KEYS.Back)
+        self._item(menu, "For&ward", "forward", _KEYS.Forward)
+        menu.addSeparator()
+        self._item(menu, "Enter &Full Screen", "full_screen", _KEYS.FullScreen)
+
+    def mark_place(self, shown: Place) -> None:
+        for place, action in self.places.items():
+            action.setChecked(place is shown)
+
+    def _window_menu(self) -> None:
+        menu = self._menu("&Window")
+        self._item(menu, "&Minimize", "minimize", "Ctrl+M")
+        self._item(menu, "&Zoom", "zoom")
+        menu.addSeparator()
+        self._item(menu, "&Nestling", "show_window", "Ctrl+0")
+
+    def _help(self) -> None:
+        menu = self._menu("&Help")
+        self._item(menu, "Nestling &Guide", "guide", _KEYS.HelpContents)
+        menu.addSeparator()
+        if bundled(LICENSES_FILE) is not None:  # an install has them beside its packages
+            self._item(menu, "Acknowledgements", "licenses")
+        self._item(menu, "Show &Log Folder", "logs")
+        self._item(menu, "&Report a Problem…", "report")
+        menu.addSeparator()
+        self._item(menu, "About Nestling", "about", role=QAction.MenuRole.AboutRole)
+
+    def _menu(self, title: str) -> QMenu:
+        menu = self._bar.addMenu(title)
+        menu.setToolTipsVisible(True)
+        return menu
+
+    def _item(
+        self,
+        menu: QMenu,
+        text: str,
+        key: str,
+        shortcut: QKeySequence.StandardKey | str | None = None,
+        role: QAction.MenuRole = QAction.MenuRole.NoRole,
+    ) -> QAction:
+        made = QAction(text, self._window)
+        made.setMenuRole(role)
+        if shortcut is not None:
+            made.setShortcut(QKeySequence(shortcut))
+        made.triggered.connect(lambda: self._handlers[key]())
+        menu.addAction(made)
+        return made

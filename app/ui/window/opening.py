@@ -1,0 +1,48 @@
+"""What is dropped on the window or the Dock icon, or opened from Finder, goes to its page."""
+
+from pathlib import Path
+
+from PySide6.QtCore import QObject, Slot
+
+from app.library.reading.opened_path import OpenedAdapter, OpenedRun, opened_run
+from app.ui.state.places import Place
+from app.ui.window.commands import Commands
+from app.ui.window.library_commands import LibraryCommands
+from app.ui.window.main_window import MainWindow
+from app.ui.window.playground_commands import TryCommands
+
+
+class Opening(QObject):
+    """Runs go to their page, checkpoints to the Playground, everything else to the intake."""
+
+    def __init__(
+        self, window: MainWindow, commands: Commands, library: LibraryCommands, trying: TryCommands
+    ) -> None:
+        super().__init__(window)
+        self._window, self._commands = window, commands
+        self._library, self._trying = library, trying
+
+    @Slot(object)
+    def open_paths(self, paths: tuple[Path, ...]) -> None:
+        """All that were given at a time; several datasets are mixed."""
+        others = []
+        for path in paths:
+            found = opened_run(path)
+            if found is None:
+                others.append(path)
+            else:
+                self._show(found)
+        if others:
+            self._commands.open_paths(tuple(others))
+
+    def _show(self, found: OpenedRun | OpenedAdapter) -> None:
+        if isinstance(found, OpenedAdapter):
+            self._window.notice.tell_problem(
+                f"{found.folder} is an adapter outside any run, which Nestling can't try. Open a "
+                "checkpoint in a run's folder, or load the adapter with mlx-lm."
+            )
+        elif found.checkpoint is not None:
+            self._trying.open_checkpoint(found.run_dir, found.checkpoint)
+        else:
+            self._library.open_run(found.run_dir)
+            self._window.show_place(Place.RUNS)

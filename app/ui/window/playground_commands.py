@@ -1,0 +1,121 @@
+"""What the Playground asks for, done: runs listed, checkpoints read, opened from anywhere."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Slot
+from PySide6.QtWidgets import QFileDialog
+
+from app.ui.playground.playground_page import TryPage
+from app.ui.state.places import Place
+from app.ui.window.main_window import MainWindow
+from app.workers.background_thread import BackgroundTasks, Failure
+from app.workers.jobs.generation import RunToTry, reading_run_to_try
+from app.workers.tasks.library import listing
+
+if TYPE_CHECKING:
+    from app.library.reading.checkpoint_list import CheckpointFacts
+    from app.library.reading.run_summary import RunSummary
+
+
+class TryCommands(QObject):
+    def __init__(
+        self,
+        window: MainWindow,
+        page: TryPage,
+        background: BackgroundTasks,
+        runs_dir: Path,
+    ) -> None:
+        super().__init__(window)
+        self._window = window
+        self._background, self._runs_dir = background, runs_dir
+        self._page = page
+        self._wanted: tuple[Path, Path | None] | None = None
+        """The run and checkpoint to be shown when they are read."""
+        self._page.refresh_requested.connect(self.refresh)
+        self._page.chooser.run_chosen.connect(self._choose_run)
+        self._page.model_choice_requested.connect(self.choose_model)
+
+    # -- opened from elsewhere ---------------------------------------------------------------
+    @Slot(object)
+    def try_run(self, run: "RunSummary") -> None:
+        """The run's best checkpoint, or its last."""
+        self._open(run.run_dir, None)
+
+    @Slot(object)
+    def try_checkpoint(self, facts: "CheckpointFacts") -> None:
+        self.open_checkpoint(facts.folder.parent.parent, facts.folder)
+
+    def open_checkpoint(self, run_dir: Path, folder: Path) -> None:
+        """A run's checkpoint, wherever the run lies."""
+        self._open(run_dir, folder)
+
+    def _open(self, run_dir: Path, folder: Path | None) -> None:
+        self._wanted = (run_dir, folder)
+        if self._page.isVisible():
+            self.refresh()
+        else:
+            self._window.show_place(Place.PLAYGROUND)  # which refreshes
+
+    # -- what the page shows -----------------------------------------------------------------
+    @Slot()
+    def refresh(self) -> None:
+        """Read again which runs there are, and the checkpoints of the chosen one."""
+        self._background.run(listing(self._runs_dir), self._take_runs, self._fail)
+
+    def _take_runs(self, runs: "list[RunSummary]") -> None:
+        there = [run for run in runs if run.adapter_dir is not None]
+        chooser, chosen = self._page.chooser, self._page.chooser.run_dir
+        if self._wanted is None and chosen is not None and chosen.is_dir():
+            self._wanted = (chosen, chooser.folder)
+        if self._wanted is None and there:
+            self._wanted = (there[0].run_dir, None)
+        self._page.show_runs(there)
+        if self._wanted is not None:
+            chooser.choose_run(self._wanted[0])
+            self._read(self._wanted[0])
+        else:
+            self._page.trial.choose(None)
+
+    def _choose_run(self, run_dir: Path) -> None:
+        self._wanted = (run_dir, None)
+        self._read(run_dir)
+
+    def _read(self, run_dir: Path) -> None:
+        self._background.run(reading_run_to_try(run_dir), self._take_run, self._fail)
+
+    def _take_run(self, run: RunToTry) -> None:
+        """If another one was asked for meanwhile, that one comes."""
+        if self._wanted is None or self._wanted[0] != run.choices.run_dir:
+            return
+        folder = self._wanted[1]
+        self._wanted = None
+        self._page.chooser.show_choices(run.choices, folder)
+        self._show_model(run)
+        self._page.show_starters(run.starters)
+
+    def _show_model(self, run: RunToTry) -> None:
+        choices = run.choices
+        if run.is_model_there or self._page.chooser.knows_model(choices.run_dir):
+            self._page.show_problem("")
+        else:
+            sentence = f"The base model of “{choices.name}” is no longer at {choices.model}."
+            self._page.show_problem(sentence, is_model_missing=True)
+
+    @Slot()
+    def choose_model(self) -> None:
+        dialog = QFileDialog(self._window, "Choose the folder of the run's base model")
+        dialog.setFileMode(QFileDialog.FileMode.Directory)
+        dialog.setOption(QFileDialog.Option.ShowDirsOnly)
+        dialog.fileSelected.connect(lambda chosen: self.use_model(Path(chosen)))
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    def use_model(self, folder: Path) -> None:
+        """Try the chosen run on the base model in `folder`; that it fits is seen by loading it."""
+        self._page.chooser.use_model(folder)
+        self._page.show_problem("")
+
+    def _fail(self, failure: Failure) -> None:
+        self._wanted = None
+        self._page.show_problem(f"{failure.message} {failure.hint}".strip())

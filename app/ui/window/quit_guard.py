@@ -1,0 +1,135 @@
+"""Closing the window and quitting while a run is in progress: a closed window leaves the run
+going, quitting asks first and waits until the run has kept its checkpoint.
+
+Knows no page. Where there is a Dock, a closed window is hidden and the app stays open; elsewhere
+it quits with its window, so the window is minimized as long as a run is in progress.
+"""
+
+from PySide6.QtCore import QObject, Qt, Signal
+from PySide6.QtWidgets import QApplication, QMessageBox
+
+from app.core.text.one_line import one_line
+from app.ui.look.plain_text import dialog
+from app.ui.state.app_state import AppState, Phase
+from app.ui.state.run_control import RunControl
+from app.ui.system import file_manager
+from app.ui.window.main_window import MainWindow
+
+_MOST_OF_A_NAME = 80
+_ROLES = QMessageBox.ButtonRole
+
+
+class Quitting(QObject):
+    decided = Signal()
+    """The run in progress is about to be stopped so that the app can be quit."""
+    ready = Signal()
+    """Nothing is in the way of quitting any more."""
+
+    def __init__(
+        self,
+        state: AppState,
+        control: RunControl,
+        window: MainWindow,
+        *,
+        has_dock: bool = file_manager.HAS_DOCK,
+    ) -> None:
+        super().__init__(window)
+        self._state, self._control, self._window = state, control, window
+        self._has_dock = has_dock
+        self.is_decided = False
+        self.question: QMessageBox | None = None
+        self._why_open = ""
+        """What the notice of a window says that was not closed; untrue once the run has ended."""
+        control.run_ended.connect(self._note_end)
+
+    def may_close(self) -> bool:
+        """Whether the window may go; without a Dock a run in progress keeps it, minimized."""
+        if self._has_dock or not self._state.phase.is_active:
+            return True
+        if self._state.phase is Phase.STOPPING:
+            self.is_decided = True
+        elif not self.is_decided:
+            self._why_open = f"{self._standing()} To stop it, choose File > Quit Nestling."
+            self._window.notice.tell(self._why_open, is_lasting=True)
+            self._window.showMinimized()
+        return False
+
+    def close_front(self) -> None:
+        """Close the window that the user looks at: the settings or the guide, if in front."""
+        (QApplication.activeWindow() or self._window).close()
+
+    def quit(self) -> None:
+        """Quit now, or once the run in progress was stopped, if the user agrees."""
+        if self.may_quit():
+            self.ready.emit()
+
+    def may_quit(self) -> bool:
+        """Whether nothing is in the way; otherwise asks, and `ready` comes if the user agrees."""
+        if not self._state.phase.is_active:
+            return True
+        if self._state.phase is Phase.STOPPING:
+            self.is_decided = True
+        elif not self.is_decided and self.question is None:
+            self._window.come_forward()
+            self._ask()
+        return False
+
+    def stop_and_quit(self) -> None:
+        self.is_decided = True
+        if self._state.phase is not Phase.STOPPING:  # a queue is paused by the user's own Stop
+            self.decided.emit()
+        self._control.stop()
+        if not self._state.phase.is_active:
+            self.ready.emit()
+
+    def note_application_state(self, application_state: Qt.ApplicationState) -> None:
+        """A click on the Dock icon brings back a window that was closed."""
+        is_active = application_state is Qt.ApplicationState.ApplicationActive
+        windows = QApplication.topLevelWidgets()
+        if is_active and self._has_dock and not any(one.isVisible() for one in windows):
+            self._window.come_forward()
+
+    def _ask(self) -> None:
+        is_paused = self._state.phase is Phase.PAUSED
+        box = dialog(self._window, self._standing(), self._consequence())
+        box.setIcon(QMessageBox.Icon.Question)
+        stop = box.addButton("Stop and Quit", _ROLES.AcceptRole)
+        keep = box.addButton("Cancel" if is_paused else "Keep Training", _ROLES.RejectRole)
+        if self._has_dock and not is_paused:
+            hide = box.addButton("Hide Window and Keep Training", _ROLES.ActionRole)
+            hide.clicked.connect(self._window.close)
+        box.setDefaultButton(stop if self._is_anything_kept() else keep)
+        box.setEscapeButton(keep)
+        box.setWindowModality(box.windowModality().WindowModal)
+        box.finished.connect(lambda _: self._take_answer(box.clickedButton() is stop))
+        self.question = box
+        box.open()
+
+    def _standing(self) -> str:
+        how = "paused" if self._state.phase is Phase.PAUSED else "still training"
+        return f"“{one_line(self._state.run_name, _MOST_OF_A_NAME)}” is {how}."
+
+    def _is_anything_kept(self) -> bool:
+        state = self._state
+        return state.is_resumed or state.step is not None or state.checkpoint is not None
+
+    def _consequence(self) -> str:
+        if not self._is_anything_kept():
+            return "It hasn't finished its first step. If you quit now, nothing of it is kept."
+        return "If you quit now, a checkpoint is saved. You can resume the run later."
+
+    def _take_answer(self, is_agreed: bool) -> None:
+        if self.question is not None:
+            self.question.deleteLater()
+            self.question = None
+        if is_agreed:
+            self.stop_and_quit()
+
+    def _note_end(self) -> None:
+        notice = self._window.notice
+        if self._why_open and notice.text.text() == self._why_open:
+            notice.hide()
+        if self.question is not None:
+            self.question.reject()
+        if self.is_decided:
+            self.ready.emit()

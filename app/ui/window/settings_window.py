@@ -1,0 +1,56 @@
+"""The app's own settings, as ⌘, opens them: appearance, new runs, notifications."""
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QCheckBox, QDialog, QGridLayout, QVBoxLayout, QWidget
+
+from app.ui.away.away import Away
+from app.ui.state.checkpoint_retention import KeepingDefault
+from app.ui.system.theme_controller import Appearance, Look
+from app.ui.widgets.inputs import CalmComboBox
+from app.ui.widgets.layout import GRID_PX, label
+
+_LOOKS = {Look.SYSTEM: "Same as system", Look.LIGHT: "Light", Look.DARK: "Dark"}
+_WIDTH_PX = 420
+_RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+
+
+class SettingsWindow(QDialog):
+    def __init__(
+        self, window: QWidget, appearance: Appearance, keeping: KeepingDefault, away: Away
+    ) -> None:
+        super().__init__(window)
+        self.setWindowTitle("Settings")
+        self.setMinimumWidth(_WIDTH_PX)
+        self.look = CalmComboBox({look.value: text for look, text in _LOOKS.items()})
+        self.look.setAccessibleName("Appearance")
+        self.look.choose(appearance.look.value)
+        self.look.activated.connect(lambda _: appearance.choose(Look(self.look.currentData())))
+        self.keep = QCheckBox("Keep only the best and the last checkpoint")
+        self.keep.setChecked(keeping.action.isChecked())
+        self.keep.toggled.connect(keeping.action.setChecked)
+        keeping.action.toggled.connect(self.keep.setChecked)
+        self.notify = QCheckBox("When a run finishes or fails")
+        self.notify.setChecked(away.is_notifying)
+        self.notify.toggled.connect(away.choose_notifying)
+        grid = QGridLayout()
+        grid.setHorizontalSpacing(2 * GRID_PX)
+        grid.setVerticalSpacing(GRID_PX // 2)
+        grid.setColumnStretch(1, 1)
+        self._grid = grid
+        self._add("Appearance:", self.look)
+        self._add("New runs:", self.keep, "Other checkpoints are removed during the run.")
+        self._add("Notifications:", self.notify, "Only while you use another app.")
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(3 * GRID_PX, 3 * GRID_PX, 3 * GRID_PX, 3 * GRID_PX)
+        whole.addLayout(grid)
+
+    def _add(self, caption: str, control: QWidget, note: str = "") -> None:
+        """A setting under those that are there, with a sentence on what it does."""
+        grid, row = self._grid, self._grid.rowCount() + 1
+        grid.setRowMinimumHeight(row - 1, GRID_PX)
+        beside = label(caption)
+        beside.setBuddy(control)
+        grid.addWidget(beside, row, 0, _RIGHT)
+        grid.addWidget(control, row, 1)
+        if note:
+            grid.addWidget(label(note, "caption", wraps=True), row + 1, 1)

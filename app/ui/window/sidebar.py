@@ -1,0 +1,126 @@
+"""The sidebar: the app's places; only their icons where the window is narrow."""
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import QRect, QSize, Qt, Signal
+from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent
+from PySide6.QtWidgets import QButtonGroup, QFrame, QPushButton, QVBoxLayout
+
+from app.ui.look import icons, phrases
+from app.ui.look.plain_text import set_tip
+from app.ui.look.theme import LIGHT, Theme
+from app.ui.state.places import Place
+from app.ui.widgets.layout import GRID_PX
+
+WIDE_PX, NARROW_PX = 168, 56
+BAR_PX, BAR_INSET_PX = 3, 10
+
+
+class PlaceButton(QPushButton):
+    """Shows how much is done of what is in progress there, if anything is."""
+
+    def __init__(self, place: Place) -> None:
+        super().__init__(place.title)
+        self._place, self._theme = place, LIGHT
+        self._is_wide = True
+        self.progress: float | None = None
+        self.setObjectName("place")
+        self.setCheckable(True)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.setIconSize(QSize(18, 18))
+        self.show_progress(None)
+
+    def show_progress(self, share: float | None) -> None:
+        self.progress = share
+        suffix = "" if share is None else f", {phrases.percent(share)}"
+        self.setAccessibleName(f"{self._place.title}{suffix}")
+        self.update()
+
+    def show_wide(self, is_wide: bool) -> None:
+        self._is_wide = is_wide
+        self.setText(f" {self._place.title}" if is_wide else "")
+        set_tip(self, "" if is_wide else self._place.title)
+
+    def set_theme(self, theme: Theme) -> None:
+        self._theme = theme
+        self.setIcon(icons.icon(self._place.icon, theme.text))
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """A click takes the keyboard's mark off another place."""
+        focused = self.window().focusWidget()
+        if isinstance(focused, PlaceButton):
+            focused.clearFocus()
+        super().mousePressEvent(event)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        super().paintEvent(event)
+        if self.progress is None:
+            return
+        painter, theme = QPainter(self), self._theme
+        width = self.width() - 2 * BAR_INSET_PX
+        whole = QRect(BAR_INSET_PX, self.height() - BAR_PX - 1, width, BAR_PX)
+        painter.fillRect(whole, QColor(theme.border))
+        done = QRect(whole)
+        done.setWidth(round(width * self.progress))
+        painter.fillRect(done, QColor(theme.accent))
+        if self._is_wide:
+            painter.setPen(QColor(theme.secondary_text))
+            right = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+            at = self.rect().adjusted(0, 0, -BAR_INSET_PX, 0)
+            painter.drawText(at, right, phrases.percent(self.progress))
+
+
+class Sidebar(QFrame):
+    place_chosen = Signal(object)
+    """Place"""
+    shown_place_clicked = Signal(object)
+    """Place: the one that was shown already."""
+
+    def __init__(self, places: Sequence[Place]) -> None:
+        super().__init__()
+        self.setObjectName("sidebar")
+        self._group = QButtonGroup(self)
+        self._was_shown = False
+        """The place that is pressed was shown before that."""
+        self.places = {place: PlaceButton(place) for place in places}
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(GRID_PX, 2 * GRID_PX, GRID_PX, GRID_PX)
+        layout.setSpacing(4)
+        for place, made in self.places.items():
+            self._group.addButton(made)
+            made.toggled.connect(lambda is_on, place=place: self._tell(place, is_on))
+            made.pressed.connect(lambda made=made: self._note_press(made))
+            made.clicked.connect(lambda _=False, place=place: self._tell_click(place))
+            layout.addWidget(made)
+        self.places[places[0]].setChecked(True)
+        layout.addStretch(1)
+        self.show_wide(True)
+
+    def choose(self, place: Place) -> None:
+        focused = self.window().focusWidget()
+        if isinstance(focused, PlaceButton) and focused is not self.places[place]:
+            focused.clearFocus()
+        self.places[place].setChecked(True)
+
+    def show_progress(self, place: Place, share: float | None) -> None:
+        self.places[place].show_progress(share)
+
+    def show_wide(self, is_wide: bool) -> None:
+        self.setFixedWidth(WIDE_PX if is_wide else NARROW_PX)
+        for made in self.places.values():
+            made.show_wide(is_wide)
+
+    def set_theme(self, theme: Theme) -> None:
+        for made in self.places.values():
+            made.set_theme(theme)
+
+    def _note_press(self, pressed: PlaceButton) -> None:
+        self._was_shown = pressed.isChecked()
+
+    def _tell_click(self, place: Place) -> None:
+        if self._was_shown:
+            self.shown_place_clicked.emit(place)
+
+    def _tell(self, place: Place, is_chosen: bool) -> None:
+        if is_chosen:
+            self.place_chosen.emit(place)

@@ -1,0 +1,156 @@
+"""Short work beside the GUI thread that has nothing to do with MLX: reading, listing, copying.
+
+One at a time, on a thread of its own, so it never waits behind training.
+"""
+
+import threading
+import traceback
+from collections.abc import Callable, Generator
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import count
+from time import monotonic
+from typing import Any
+
+from PySide6.QtCore import QObject, Qt, QThreadPool, Signal, Slot
+
+from app.core.errors import AppError
+from app.core.text.foreign_errors import error_text
+
+SECONDS_BETWEEN_SHARES = 0.3
+"""Work in steps doesn't say sooner or more often how far it is."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a task failed, as text."""
+
+    message: str
+    hint: str
+    details: str
+    is_app_error: bool
+
+
+@dataclass(frozen=True)
+class _Ended:
+    task_id: int
+    result: object
+    failure: Failure | None
+
+
+@dataclass(frozen=True)
+class _Stepped:
+    share: float
+    on_share: Callable[[float], None]
+    is_over: Callable[[], bool]
+    """It was cancelled, or the app ends."""
+
+
+class BackgroundTasks(QObject):
+    """Runs functions on a second thread and calls back in the GUI thread."""
+
+    _ended = Signal(object)
+    _stepped = Signal(object)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._ids = count(1)
+        self._callbacks: dict[int, tuple[Callable[[Any], None], Callable[[Failure], None]]] = {}
+        self._is_ending = threading.Event()
+        self._pool = QThreadPool(self)
+        self._pool.setMaxThreadCount(1)
+        self._ended.connect(self._relay, Qt.ConnectionType.QueuedConnection)
+        self._stepped.connect(self._relay_share, Qt.ConnectionType.QueuedConnection)
+
+    def run(
+        self,
+        work: Callable[[], object],
+        on_done: Callable[[Any], None],
+        on_failed: Callable[[Failure], None],
+        *,
+        must_happen: bool = False,
+    ) -> None:
+        """Call `work` on the second thread, then exactly one of the callbacks in this one.
+
+        What must happen, because it writes what the user gave, is done even while the app ends.
+        """
+        task_id = next(self._ids)
+        self._callbacks[task_id] = (on_done, on_failed)
+
+        def task() -> None:
+            if must_happen or not self._is_ending.is_set():
+                self._ended.emit(_outcome(task_id, work))
+
+        self._pool.start(task)
+
+    def run_in_steps(
+        self,
+        work: Callable[[], Generator[float, None, object]],
+        on_done: Callable[[Any], None],
+        on_failed: Callable[[Failure], None],
+        on_share: Callable[[float], None],
+    ) -> Callable[[], None]:
+        """The same of work that yields the share done, of which `on_share` hears once it takes a
+        while. Returns what cancels it: it is closed, and `on_done` gets None.
+
+        It is closed, too, when the app ends.
+        """
+        is_cancelled = threading.Event()
+
+        def is_over() -> bool:
+            return is_cancelled.is_set() or self._is_ending.is_set()
+
+        def in_steps() -> object:
+            said = monotonic()
+            with closing(work()) as steps:
+                while not is_over():
+                    try:
+                        share = next(steps)
+                    except StopIteration as ended:
+                        return ended.value
+                    if monotonic() - said >= SECONDS_BETWEEN_SHARES:
+                        said = monotonic()
+                        self._stepped.emit(_Stepped(share, on_share, is_over))
+            return None
+
+        self.run(in_steps, on_done, on_failed)
+        return is_cancelled.set
+
+    @property
+    def is_busy(self) -> bool:
+        """Some task's ending has not been told yet."""
+        return bool(self._callbacks)
+
+    def shut_down(self) -> None:
+        """Forget the callbacks; wait for what is running and for what must happen."""
+        self._is_ending.set()
+        self._callbacks.clear()
+        self._pool.waitForDone()
+
+    @Slot(object)
+    def _relay(self, ended: _Ended) -> None:
+        on_done, on_failed = self._callbacks.pop(ended.task_id, (None, None))
+        if ended.failure is not None and on_failed is not None:
+            on_failed(ended.failure)
+        elif on_done is not None:
+            on_done(ended.result)
+
+    @Slot(object)
+    def _relay_share(self, stepped: _Stepped) -> None:
+        if not stepped.is_over():
+            stepped.on_share(stepped.share)
+
+
+def _outcome(task_id: int, work: Callable[[], object]) -> _Ended:
+    try:
+        return _Ended(task_id, work(), None)
+    except Exception as error:  # the thread's boundary: told as text
+        return _Ended(task_id, None, failure_of(error))
+
+
+def failure_of(error: Exception) -> Failure:
+    """The error as text, so that nothing it holds stays in memory."""
+    details = "".join(traceback.format_exception(error))
+    if isinstance(error, AppError):
+        return Failure(error.message, error.hint, details, is_app_error=True)
+    return Failure(f"{type(error).__name__}: {error_text(error)}", "", details, is_app_error=False)

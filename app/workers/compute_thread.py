@@ -1,0 +1,142 @@
+"""The one thread that MLX lives on, and its door in the GUI thread.
+
+Runs jobs from a queue in order. Knows nothing of what they do, only that MLX wants to be told when
+its thread ends.
+"""
+
+import os
+import queue
+import sys
+import threading
+from contextlib import suppress
+from typing import assert_never
+
+from PySide6.QtCore import QObject, Qt, QThread, Signal, Slot
+
+from app.workers.job import (
+    Job,
+    JobEnded,
+    JobFunction,
+    JobNotice,
+    JobPaused,
+    JobResumed,
+    JobStarted,
+    JobYielded,
+)
+
+STACK_BYTES = 16 * 1024 * 1024
+"""macOS gives secondary threads 512 KB; tracing a deep model's graph recurses further than that."""
+
+NICENESS = 5
+"""Of what computes, where threads have one of their own: more is less of a busy processor."""
+
+
+def _give_way_to_the_window() -> None:
+    """Linux: this thread, and those that it starts for a BLAS, get a core after the window's.
+
+    Elsewhere the window's thread is preferred by the system itself.
+    """
+    if sys.platform.startswith("linux"):
+        with suppress(OSError):
+            thread = threading.get_native_id()
+            own = os.getpriority(os.PRIO_PROCESS, thread)
+            os.setpriority(os.PRIO_PROCESS, thread, max(own, NICENESS))
+
+
+class _ComputeThread(QThread):
+    """Works through the queue until it takes None from it."""
+
+    noticed = Signal(object)
+
+    def __init__(self, jobs: "queue.SimpleQueue[Job | None]") -> None:
+        super().__init__()
+        self.setObjectName("compute")
+        self.setStackSize(STACK_BYTES)
+        self._jobs = jobs
+
+    def run(self) -> None:
+        _give_way_to_the_window()
+        try:
+            while (job := self._jobs.get()) is not None:
+                job.run(self.noticed.emit)
+                del job  # a finished job must not keep its model until the next one comes
+        finally:
+            _release_mlx()
+
+
+class ComputeThread(QObject):
+    """Submits and steers jobs from the GUI thread and re-emits there what they report.
+
+    The thread's own signal has one receiver, a slot of this object, connected before the thread
+    starts: PySide6 crashes when connections change while a thread emits.
+    """
+
+    job_started = Signal(object)
+    """JobStarted"""
+    job_yielded = Signal(object)
+    """JobYielded"""
+    job_paused = Signal(object)
+    """JobPaused"""
+    job_resumed = Signal(object)
+    """JobResumed"""
+    job_ended = Signal(object)
+    """JobEnded"""
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._unfinished: dict[int, Job] = {}
+        self._is_shut_down = False
+        self._thread = _ComputeThread(self._queue)
+        self._thread.noticed.connect(self._relay, Qt.ConnectionType.QueuedConnection)
+
+    def submit(self, label: str, function: JobFunction) -> Job:
+        """Queue a job; its notices come in the GUI thread, the ending always and last."""
+        if self._is_shut_down:
+            raise RuntimeError("The compute thread was shut down.")
+        job = Job(label, function)
+        self._unfinished[job.id] = job
+        self._queue.put(job)
+        if not self._thread.isRunning():  # it runs from the first job on, until it is shut down
+            self._thread.start()
+        return job
+
+    @property
+    def is_busy(self) -> bool:
+        """Some job's ending has not been told yet."""
+        return bool(self._unfinished)
+
+    def shut_down(self) -> None:
+        """Close the running job, drop the queued ones and wait until the thread is gone."""
+        if self._is_shut_down:
+            return
+        self._is_shut_down = True
+        for job in self._unfinished.values():
+            job.close()
+        self._queue.put(None)
+        self._thread.wait()
+
+    @Slot(object)
+    def _relay(self, notice: JobNotice) -> None:
+        match notice:
+            case JobYielded():
+                self.job_yielded.emit(notice)
+            case JobStarted():
+                self.job_started.emit(notice)
+            case JobPaused():
+                self.job_paused.emit(notice)
+            case JobResumed():
+                self.job_resumed.emit(notice)
+            case JobEnded():
+                self._unfinished.pop(notice.job_id, None)
+                self.job_ended.emit(notice)
+            case _:
+                assert_never(notice)
+
+
+def _release_mlx() -> None:
+    """MLX aborts the process at exit unless its thread let go of its streams as its last act."""
+    if "mlx.core" in sys.modules:
+        from app.engine.runtime.mlx_gateway import release_thread
+
+        release_thread()

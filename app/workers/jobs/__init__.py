@@ -1,0 +1,1 @@
+"""The jobs of the compute thread and of the data process."""

@@ -1,0 +1,249 @@
+"""What a data process is asked to do with a dataset. The jobs are picklable; what they need of
+app.data is imported where they run.
+"""
+
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, TypeVar, cast
+
+from app.core.column_mapping import Columns, parse_columns
+from app.core.errors import InputError
+
+if TYPE_CHECKING:
+    from app.core.config.optimization import Replies
+    from app.data.chat.tokenizer import PlainTokenizer
+    from app.data.files.dataset_files import DatasetFiles
+    from app.data.inspection.inspection import DatasetFacts
+    from app.data.tokens.store_files import TokenStore
+
+SECONDS_BETWEEN_SHARES = 0.1
+
+Made = TypeVar("Made")
+ShouldStop = Callable[[], bool]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A dataset as it is to be read."""
+
+    data: Path
+    valid: Path | None = None
+    map: str | None = None
+    """Columns as the configuration writes them; None: as remembered for this file."""
+
+
+@dataclass(frozen=True)
+class ModelTokenizer:
+    """A base model's tokenizer, as a process finds it."""
+
+    model: Path
+    asked: int = 0
+    """Another number has it loaded anew: the model's folder may be another by now."""
+
+
+@lru_cache(maxsize=1)
+def _loaded(tokenizer: ModelTokenizer) -> "PlainTokenizer | None":
+    from app.engine.model.plain_tokenizer import load_plain_tokenizer
+
+    return load_plain_tokenizer(tokenizer.model)
+
+
+def loaded(tokenizer: ModelTokenizer) -> "PlainTokenizer":
+    """Loaded once by a process. Raises InputError."""
+    if (plain := _loaded(tokenizer)) is None:
+        raise InputError("This model's rows are tokenized when a run starts.")
+    return plain
+
+
+@dataclass(frozen=True)
+class LoadingTokenizer:
+    """Yields the model's ModelLimits, then whether rows can be turned into tokens by its tokenizer
+    outside of a run."""
+
+    tokenizer: ModelTokenizer
+
+    def __call__(self, _: ShouldStop) -> Iterator[object]:
+        from app.models.model_folder import folder_limits
+
+        can_be_used = _loaded(self.tokenizer) is not None
+        yield folder_limits(self.tokenizer.model)
+        yield can_be_used
+
+
+@dataclass(frozen=True)
+class GettingReady:
+    """Yields nothing; what it imports need not be waited for later."""
+
+    def __call__(self, _: ShouldStop) -> Iterator[object]:
+        import app.data.inspection.head_rows
+        import app.data.inspection.row_pager
+        import app.data.inspection.row_rendering
+        import app.library.column_mapping_store  # noqa: F401
+
+        return iter(())
+
+
+@dataclass(frozen=True)
+class Inspected:
+    facts: "DatasetFacts"
+    map: str
+    """The mapping that was used."""
+
+
+@dataclass(frozen=True)
+class Inspecting:
+    """Yields an Inspected, once all rows are read and checked."""
+
+    reading: Reading
+
+    def __call__(self, _: ShouldStop) -> Iterator[object]:
+        from app.data.inspection.inspection import inspecting
+
+        data, valid = self.reading.data, self.reading.valid
+        columns = columns_for(_train_file(data, valid), self.reading.map)
+        facts = yield from _told(inspecting(data, valid, columns))
+        # The first examples are shown from elsewhere, and may be long.
+        yield Inspected(replace(facts, preview=()), str(columns or ""))
+
+
+StoredFiles = tuple[tuple[Path, Path], ...]
+"""Files, each with its store's folder."""
+
+
+@dataclass(frozen=True)
+class StoredSet:
+    """One dataset's files, cut into several or not."""
+
+    train: StoredFiles
+    valid: StoredFiles
+    rows: tuple[int, ...]
+    """Those of its training files, and those of its own validation files, if it has any."""
+    refused: int = 0
+    """Rows that are examples, and that the model can't take."""
+
+
+@dataclass(frozen=True)
+class Tokenised:
+    """The datasets of a run, all of whose rows are in token stores."""
+
+    sets: tuple[StoredSet, ...]
+    """The one that the others are mixed into first."""
+    template_note: str = ""
+    """What is to be known of the date that the chat template writes."""
+
+
+@dataclass(frozen=True)
+class Tokenising:
+    """Yields TRYING while the model's chat template is tried, the share done, then a Tokenised.
+    Closed early, it continues from there next time."""
+
+    readings: tuple[Reading, ...]
+    """The datasets of a run, each with its mapping."""
+    tokenizer: ModelTokenizer
+    mask_prompt: bool
+    leave_out_bad_rows: bool
+    only_if_there: bool = False
+    """Make no store: end without a Tokenised where one is not there yet."""
+    replies: "Replies" = "every"
+
+    def __call__(self, _: ShouldStop) -> Iterator[object]:
+        from app.core.progress import part_of_whole
+        from app.data.chat.template_day import check_note
+        from app.data.chat.template_trial import TRYING, trying_templates
+        from app.data.files.dataset_files import find_files
+        from app.data.files.fingerprint import HASHING, bytes_to_hash, reading_contents
+        from app.data.tokenizing.store import RowSettings, opening_store
+        from app.models.model_folder import folder_limits
+
+        rows = folder_limits(self.tokenizer.model).embedding_rows
+        found = [find_files(one.data, one.valid) for one in self.readings]
+        paths = [path for files in found for path in files.all_files]
+        before = HASHING * bytes_to_hash(paths)
+        size = before + sum(path.stat().st_size for path in paths)
+        contents = yield from _told(part_of_whole(reading_contents(paths), 0, before, size))
+        if not self.only_if_there:
+            for _step in trying_templates(loaded(self.tokenizer).chat_template):
+                yield TRYING
+        stores: dict[Path, TokenStore] = {}
+        for one, files in zip(self.readings, found, strict=True):
+            columns = parse_columns(one.map or "")
+            settings = RowSettings(
+                self.mask_prompt, columns, self.leave_out_bad_rows, rows, self.replies
+            )
+            for path in files.all_files:
+                opening = opening_store(path, loaded(self.tokenizer), settings, contents[path])
+                if self.only_if_there:
+                    store = _there(opening)
+                else:
+                    bytes_here = path.stat().st_size
+                    part = part_of_whole(opening, before, bytes_here, size)
+                    store = yield from _told(part)
+                    before += bytes_here
+                if store is None:
+                    return
+                stores[path] = store
+        note = check_note(loaded(self.tokenizer))
+        yield replace(_tokenised(found, stores), template_note=note)
+
+
+def _tokenised(found: "Sequence[DatasetFiles]", stores: "dict[Path, TokenStore]") -> Tokenised:
+    def stored(paths: tuple[Path, ...]) -> StoredFiles:
+        return tuple((path, stores[path].folder) for path in paths)
+
+    def rows(paths: tuple[Path, ...]) -> int:
+        return sum(len(stores[path].rows) for path in paths)
+
+    return Tokenised(
+        tuple(
+            StoredSet(
+                stored(one.train_files),
+                stored(one.valid_files),
+                tuple(rows(paths) for paths in (one.train_files, one.valid_files) if paths),
+                sum(stores[path].refused_count for path in one.all_files),
+            )
+            for one in found
+        )
+    )
+
+
+def _there(opening: "Generator[float, None, TokenStore]") -> "TokenStore | None":
+    try:
+        next(opening)
+    except StopIteration as ended:
+        return cast("TokenStore", ended.value)
+    opening.close()
+    return None
+
+
+def _told(work: Generator[float, None, Made]) -> Generator[float, None, Made]:
+    """What the work yields, but not more often than anyone can see."""
+    told = 0.0
+    try:
+        while True:
+            share = next(work)
+            if monotonic() - told > SECONDS_BETWEEN_SHARES:
+                told = monotonic()
+                yield share
+    except StopIteration as ended:
+        return cast(Made, ended.value)
+    finally:
+        work.close()
+
+
+def _train_file(data: Path, valid: Path | None) -> Path:
+    """The file that a mapping is kept for; `data` itself where that can't be told."""
+    from app.data.files.dataset_files import find_files
+
+    try:
+        return find_files(data, valid).train
+    except InputError:
+        return data
+
+
+def columns_for(path: Path, written: str | None) -> Columns | None:
+    from app.library.column_mapping_store import remembered_columns
+
+    return remembered_columns(path) if written is None else parse_columns(written)

@@ -1,0 +1,145 @@
+"""What a data process is asked about rows that are in token stores: any of them, and all of them.
+
+Stores stay open between two jobs, so that paging takes no time.
+"""
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import accumulate
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from app.core.errors import RunError
+from app.workers.jobs.datasets import ModelTokenizer, StoredFiles, StoredSet, loaded
+from app.workers.jobs.preview import BUDGET_TOKENS, Page, Rendering
+
+if TYPE_CHECKING:
+    from app.data.tokens.store_files import TokenStore
+    from app.data.training_set.statistics import Stored
+
+ShouldStop = Callable[[], bool]
+Sets = tuple[StoredSet, ...]
+"""The dataset itself, then those that are mixed into it."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Which rows are held out, where there is no validation file."""
+
+    share: float
+    seed: int
+
+
+@dataclass(frozen=True)
+class ShowingRows:
+    """Yields a Page of one dataset's rows."""
+
+    sets: Sets
+    dataset: int
+    """Its number among the sets."""
+    file: int
+    """0 for the training files, 1 for the validation files."""
+    first: int
+    count: int
+    rendering: Rendering
+    split: Split
+
+    def __call__(self, _: ShouldStop) -> Iterator[object]:
+        from app.data.tokens.rows import TokenView
+        from app.data.training_set.concatenated_rows import joined
+
+        stored = self.sets[self.dataset]
+        files = stored.valid if self.file else stored.train
+        parts = [_opened(folder).rows for _, folder in files]
+        rows = joined(parts)
+        painter = _painter(self.rendering.tokenizer)
+        held = None if self.file else _joined_mask(self.sets, self.split, self.dataset)
+        begins = [0, *accumulate(len(part) for part in parts)]
+        numbers = range(self.first, min(self.first + self.count, len(rows)))
+        view = TokenView(rows, _indexes(numbers), limit=2**31)
+        shown = [
+            replace(
+                painter.row(number, view[index], self.rendering.limit, BUDGET_TOKENS // self.count),
+                is_held_out=bool(held is not None and held[number]),
+                file=files[bisect_right(begins, number) - 1][0].name if len(files) > 1 else "",
+            )
+            for index, number in enumerate(numbers)
+        ]
+        yield Page(self.first, tuple(shown))
+
+
+@dataclass(frozen=True)
+class Measuring:
+    """Yields a tuple with the DataStatistics of each set."""
+
+    sets: Sets
+    split: Split
+
+    def __call__(self, _: ShouldStop) -> Iterator[object]:
+        from app.data.training_set.statistics import data_statistics
+
+        held = _held(self.sets, self.split)
+        yield tuple(
+            data_statistics(_stored(one.train), _stored(one.valid), masks)
+            for one, masks in zip(self.sets, held, strict=True)
+        )
+
+
+@dataclass(frozen=True)
+class NamingLongRows:
+    """Yields the first rows of a dataset that are longer than a limit, as RowProblems."""
+
+    stored: StoredSet
+    limit: int
+
+    def __call__(self, _: ShouldStop) -> Iterator[object]:
+        from app.data.training_set.statistics import too_long
+
+        yield too_long(_stored((*self.stored.train, *self.stored.valid)), self.limit)
+
+
+def _stored(stores: StoredFiles) -> "list[Stored]":
+    return [(path, _opened(folder)) for path, folder in stores]
+
+
+@lru_cache(maxsize=64)
+def _opened(folder: Path) -> "TokenStore":
+    from app.data.tokens.store_files import reopen_store
+
+    store = reopen_store(folder)
+    if store is None:
+        raise RunError(
+            "The rows that were turned into tokens are gone or damaged.", "Read the file again."
+        )
+    return store
+
+
+@lru_cache(maxsize=2)
+def _held(sets: Sets, split: Split) -> Any:
+    """Of each training file of each dataset, which of its rows are held out."""
+    from app.data.training_set.validation_split import held_out_of_datasets
+
+    digests = [[_opened(folder).rows.digests for _, folder in one.train] for one in sets]
+    have_valid = [bool(one.valid) for one in sets]
+    return held_out_of_datasets(digests, have_valid, split.share, split.seed)
+
+
+def _joined_mask(sets: Sets, split: Split, dataset: int) -> Any:
+    import numpy as np
+
+    return np.concatenate(_held(sets, split)[dataset])
+
+
+@lru_cache(maxsize=1)
+def _painter(tokenizer: ModelTokenizer) -> Any:
+    from app.data.inspection.row_rendering import RowPainter
+
+    return RowPainter(loaded(tokenizer))
+
+
+def _indexes(numbers: range) -> Any:
+    import numpy as np
+
+    return np.arange(numbers.start, max(numbers.start, numbers.stop))

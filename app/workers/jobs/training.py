@@ -1,0 +1,161 @@
+"""The engine's work as jobs for the compute thread; the engine is imported there and only then."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from app.core.config.training_config import TrainingConfig
+from app.core.errors import AppError
+from app.core.events import MemoryEstimated
+from app.workers.job import JobFunction
+from app.workers.jobs.datasets import StoredSet
+
+if TYPE_CHECKING:
+    from app.engine.training.batch_forecast import StoredRows
+
+_SECONDS_BETWEEN_LOOKS = 0.02
+
+
+class CheckpointRequest:
+    """Asked for on one thread, taken once on another."""
+
+    def __init__(self) -> None:
+        self._asked = threading.Event()
+
+    def ask(self) -> None:
+        self._asked.set()
+
+    @property
+    def is_waiting(self) -> bool:
+        """It was asked for and not taken yet."""
+        return self._asked.is_set()
+
+    def take(self) -> bool:
+        """Whether it was asked for since it was last taken."""
+        if not self._asked.is_set():
+            return False
+        self._asked.clear()
+        return True
+
+
+def training(config: TrainingConfig, runs_dir: Path, checkpoint: CheckpointRequest) -> JobFunction:
+    """Yields the run's events."""
+
+    def work(should_stop: Callable[[], bool]) -> Iterator[object]:
+        from app.engine.training.trainer import train
+
+        return train(
+            config, runs_dir=runs_dir, should_stop=should_stop, wants_checkpoint=checkpoint.take
+        )
+
+    return work
+
+
+def resuming(run_dir: Path, start: str | None, checkpoint: CheckpointRequest) -> JobFunction:
+    """Yields the events of a run that goes on, from its last checkpoint or from the one named."""
+
+    def work(should_stop: Callable[[], bool]) -> Iterator[object]:
+        from app.engine.training.trainer import resume
+
+        return resume(
+            run_dir, checkpoint=start, should_stop=should_stop, wants_checkpoint=checkpoint.take
+        )
+
+    return work
+
+
+@dataclass(frozen=True)
+class PlanRefused:
+    """The base model is good, but the tiers can't be laid over it."""
+
+    message: str
+    hint: str
+
+
+@dataclass(frozen=True)
+class MemoryUnknown:
+    """There can be no estimate of what a run needs: the model's code can't be traced."""
+
+
+def after(is_free: threading.Event, function: JobFunction) -> JobFunction:
+    """The same work, begun once something has been let go of; never, if it is stopped before."""
+
+    def work(should_stop: Callable[[], bool]) -> Iterator[object]:
+        while not is_free.wait(_SECONDS_BETWEEN_LOOKS):
+            if should_stop():
+                return
+        yield from function(should_stop)
+
+    return work
+
+
+@dataclass(frozen=True)
+class KnownRows:
+    """The rows that a run would use, once they are tokens, and the runs before it."""
+
+    sets: tuple[StoredSet, ...]
+    runs_dir: Path
+
+
+def tier_preview(config: TrainingConfig, known: KnownRows | None = None) -> JobFunction:
+    """Yields a tuple of TierFacts, what the tiers would hold in this base model, or a PlanRefused.
+
+    Then a MemoryEstimated, of the batches that `known` rows make, or else of the largest that the
+    settings allow; or a MemoryUnknown. A base model that can't be loaded fails the job.
+    """
+
+    def work(should_stop: Callable[[], bool]) -> Iterator[object]:
+        from app.core.system.interruption import StoppedEarly
+        from app.engine.memory.preflight import preview_tiers
+        from app.engine.model.loading import load_architecture
+
+        try:
+            yield preview_tiers(config)
+        except AppError as error:
+            load_architecture(config.model)  # if this raises as well, the model is to blame
+            yield PlanRefused(error.message, error.hint)
+        else:
+            with suppress(StoppedEarly):
+                if not should_stop():
+                    yield _memory(config, known, should_stop) or MemoryUnknown()
+
+    return work
+
+
+def _memory(
+    config: TrainingConfig, known: KnownRows | None, should_stop: Callable[[], bool]
+) -> MemoryEstimated | None:
+    from app.engine.memory.preflight import estimate_memory
+
+    if known is None or len(known.sets) != len(config.mix) + 1:
+        return estimate_memory(config, should_stop=should_stop)
+    from app.engine.training.batch_forecast import likely_shapes
+    from app.library.seen_packing import was_packed
+
+    try:
+        likely = likely_shapes(
+            config, _stored(known.sets), was_packed(known.runs_dir, config.model)
+        )
+    except AppError:  # a run with these settings would say so, and not start
+        return estimate_memory(config, should_stop=should_stop)
+    return estimate_memory(
+        config, shapes=likely.shapes, is_bound=likely.is_bound, should_stop=should_stop
+    )
+
+
+def _stored(sets: tuple[StoredSet, ...]) -> "StoredRows":
+    from app.data.files.dataset_files import DatasetFiles
+    from app.data.training_set.training_data import MixedFiles
+    from app.engine.training.batch_forecast import StoredRows
+
+    datasets = []
+    for one in sets:
+        train, valid = ([path for path, _ in files] for files in (one.train, one.valid))
+        first_valid = valid[0] if valid else None
+        files = DatasetFiles(train[0], first_valid, tuple(train[1:]), tuple(valid[1:]))
+        datasets.append(MixedFiles(files, share=0.0))
+    folders = tuple(pair for one in sets for pair in (*one.train, *one.valid))
+    return StoredRows(tuple(datasets), folders)

@@ -1,0 +1,1 @@
+"""Short tasks for the background thread."""
