@@ -55,6 +55,7 @@ def check_device(_: Path) -> str:
 
 
 def check_product(_: Path) -> str:
+    from app.engine.runtime.device_check import check_product as check
 
     return check()
 

@@ -13,6 +13,7 @@ from app.core.errors import InputError
 from app.core.events import Event, LogMessage, RunFinished, ScoreMeasured, StageChanged
 from app.core.files.disks import own_folder, remember_disk
 from app.core.files.paths import at_shipped_places, expanded
+from app.core.files.paths import runs_dir as default_runs_dir
 from app.core.files.untrusted_files import read_regular
 from app.core.system.interruption import StoppedEarly
 from app.data.chat.template_process import end_template_processes
