@@ -4,13 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from app.core.text.odd_values import brief
-from app.data.column_names import COMPLETIONS, CONVERSATIONS, PROMPTS
+from app.data.column_names import COMPLETIONS, CONVERSATIONS, PROMPTS, is_turn
 from app.data.examples import BrokenFile, RowProblem
 from app.data.readers.json_window import Row, Window
 from app.data.readers.source import ShareRead
 from app.data.readers.text import opened_text
 from app.data.row_location import WHOLE_FILE
-from app.data.rows.schema_hints import is_turn
 
 LIST_NAMES = ("data", "train", "rows", "examples", "items", "records", "samples", "dataset")
 """Under which an object may hold the rows of a whole file."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from app.core.column_mapping import Columns
+from app.data.column_names import is_turn
 from app.data.examples import ChatExample, Example, Message, Note, RowProblem, TextExample
 from app.data.readers.formats import file_format
 from app.data.row_location import Place
@@ -15,7 +16,6 @@ from app.data.rows.json_text import parsed
 from app.data.rows.message_content import joined_text
 from app.data.rows.preferences import preference
 from app.data.rows.row_schemas import RowFormat, Shaped, shaped
-from app.data.rows.schema_hints import is_turn
 from app.data.rows.system_turns import is_empty_system, with_system
 from app.data.rows.tool_arguments import broken_arguments
 from app.data.rows.turn_flags import is_trained

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeGuard
 
+from app.data.column_names import is_turn
 from app.data.rows.value_checks import Wrong
 
 Row = Mapping[str, Any]
@@ -59,11 +60,6 @@ def _has_none(row: Row) -> str:
 
 def _named(keys: Sequence[object]) -> str:
     return ", ".join(str(key)[:_SHOWN_LETTERS] for key in keys[:_SHOWN_KEYS])
-
-
-def is_turn(value: Row) -> bool:
-    """Whether an object is a turn of a chat, rather than a row."""
-    return {"role", "content"} <= value.keys() or {"from", "value"} <= value.keys()
 
 
 def is_turn_list(value: object) -> TypeGuard[list[dict[str, Any]]]:

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from app.core.errors import AppError
+from app.library.reading.event_log import read_evaluations
 from app.library.reading.lost_best import lost_best
 from app.library.reading.run_summary import folder_size
 from app.library.run.checkpoint_state import owner_of, why_not_own
 from app.library.run.event_lines import EventLog
-from app.library.run.event_log import read_evaluations
 from app.library.run.layout import CHECKPOINTS, NEEDED_FILES
 from app.library.run.links import is_inner_folder
 from app.library.run.manifest import read_manifest

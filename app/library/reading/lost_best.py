@@ -6,8 +6,8 @@ from typing import Any
 
 from app.core.text.losses import loss_words
 from app.core.text.odd_values import is_measure
+from app.library.reading.event_log import read_evaluations
 from app.library.run.event_lines import EventLog
-from app.library.run.event_log import read_evaluations
 from app.library.run.layout import EVENTS_FILE, MANIFEST_FILE
 
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from app.library.reading.checkpoint_list import best_of, list_checkpoints, own_checkpoints, step_of
+from app.library.reading.event_log import read_evaluations
 from app.library.reading.lost_best import lost_best
-from app.library.run.event_log import read_evaluations
 from app.library.run.manifest import read_manifest, write_manifest
 from app.library.run.metrics import read_event_log, read_events
 from app.library.run.run_lock import Claim

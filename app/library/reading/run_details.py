@@ -16,14 +16,14 @@ from app.core.events import EvaluationFinished, RetentionMeasured, RunStarted
 from app.core.files.untrusted_files import open_regular
 from app.core.text.one_line import one_line
 from app.library.reading.checkpoint_list import CheckpointFacts, list_checkpoints
-from app.library.reading.lost_best import lost_best
-from app.library.reading.run_summary import MOST_PROBLEM, RunSummary, summarise
-from app.library.run.event_log import (
+from app.library.reading.event_log import (
     read_evaluations,
     read_last_validation,
     read_retention,
     read_started,
 )
+from app.library.reading.lost_best import lost_best
+from app.library.reading.run_summary import MOST_PROBLEM, RunSummary, summarise
 from app.library.run.layout import LOG_FILE
 from app.library.run.manifest import read_manifest
 from app.library.run.metrics import read_event_log, read_steps
