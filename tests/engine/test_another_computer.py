@@ -55,6 +55,7 @@ def test_going_on_where_nothing_changed_says_nothing_of_it(stopped: Path) -> Non
         ({"blas": "Other 1.0"}, "Other 1.0"),
         ({"mlx": "Other 1.0"}, "Other 1.0"),
         ({"arithmetic": 1}, "Nestling's arithmetic 1"),
+        ({"arithmetic": 2}, "Nestling's arithmetic 2"),
     ],
 )
 def test_going_on_where_something_else_computes_is_told_and_kept(

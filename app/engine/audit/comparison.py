@@ -87,9 +87,8 @@ def compared_with_own_code(model: Any, plan: TierPlan, wanted: Taken, longest: i
         has_split_divergence = trial.agrees_on_divergence(good)
     if wanted.is_lean and not good.is_lean:
         lora_layers_as_they_were(model)
-    names = (path.name for path in _PATHS if path.is_on(wanted) and not path.is_on(good))
-    left_out = tuple(name for name in names if good.fast.head or name != _LAST_LAYER)
-    return Compared(good, left_out, has_split_divergence)
+    left_out = (path.name for path in _PATHS if path.is_on(wanted) and not path.is_on(good))
+    return Compared(good, tuple(left_out), has_split_divergence)
 
 
 @dataclass(frozen=True)
@@ -103,12 +102,6 @@ def _without(taken: Taken, **changes: Any) -> Taken:
     return replace(taken, fast=replace(taken.fast, **changes))
 
 
-def _without_positionwise(taken: Taken) -> Taken:
-    return _without(taken, head=taken.fast.head and replace(taken.fast.head, positionwise=()))
-
-
-_LAST_LAYER = "the last layer at trained tokens alone"
-"""Where the loss is not computed in two halves, this goes without saying."""
 _PATHS = (
     _Path("packing", lambda t: t.is_packed, lambda t: replace(t, is_packed=False)),
     _Path(
@@ -120,11 +113,6 @@ _PATHS = (
         "gradient checkpointing",
         lambda t: t.fast.recomputes_layers,
         partial(_without, recomputes_layers=False),
-    ),
-    _Path(
-        _LAST_LAYER,
-        lambda t: bool(t.fast.head and t.fast.head.positionwise),
-        _without_positionwise,
     ),
     _Path("the loss in two halves", lambda t: bool(t.fast.head), partial(_without, head=None)),
     _Path("lean LoRA layers", lambda t: t.is_lean, lambda t: replace(t, is_lean=False)),
@@ -147,7 +135,7 @@ def _good_ones(trial: "_Trial", wanted: Taken) -> Taken:
     for path in _PATHS:
         others = wanted
         for other in _PATHS:
-            if other is not path and not _needs(path, other):
+            if other is not path:
                 others = other.off(others)
         if path.is_on(wanted) and not trial.agrees(others):
             good = path.off(good)
@@ -159,11 +147,6 @@ def _good_ones(trial: "_Trial", wanted: Taken) -> Taken:
         "mlx-lm's code for this model gives an example in a batch other gradients than alone.",
         "Choose another base model.",
     )
-
-
-def _needs(path: _Path, other: _Path) -> bool:
-    """Whether `path` can't be taken without `other`."""
-    return path.off is _without_positionwise and other.name == "the loss in two halves"
 
 
 class _Trial:

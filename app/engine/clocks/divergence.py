@@ -11,7 +11,6 @@ from app.engine.adapter.bare_model import BareModel
 from app.engine.execution.losses import flat_hidden, in_chunks, summed_over_chunks
 from app.engine.model.lm_head import Head
 from app.engine.runtime.custom_gradients import custom_function
-from app.engine.runtime.exponential import exponential
 from app.engine.runtime.mlx_gateway import import_mlx
 
 
@@ -43,7 +42,7 @@ def summed_divergence_alone(bare: BareModel, model: Any, head: Head | None, *inp
         chunk = mx.depends([chunk], [total])[0]
         of_both = (head.logits(hidden).astype(mx.float32) for hidden in (base[rows], chunk))
         log_base, log_tuned = map(_log_likelihoods, of_both)
-        found = _summed(exponential(log_base), log_base - log_tuned)
+        found = _summed(mx.exp(log_base), log_base - log_tuned)
         total = total + mx.where(weights[rows] > 0, found, 0.0).sum()
     return total
 
@@ -53,7 +52,7 @@ def _of_all_logits(bare: BareModel, model: Any, tokens: Any, _targets: Any, trai
     with bare.bare():
         base = mx.stop_gradient(model(tokens)).astype(mx.float32)
     log_base, log_tuned = _log_likelihoods(base), _log_likelihoods(model(tokens).astype(mx.float32))
-    found = _summed(exponential(log_base), log_base - log_tuned)
+    found = _summed(mx.exp(log_base), log_base - log_tuned)
     # Where nothing is trained a logit may be anything, even NaN: it must not count.
     return mx.where(trained > 0, found, 0.0).sum()
 
@@ -66,9 +65,9 @@ def _of_rows(head: Head, hidden: Any, base_hidden: Any, weights: Any) -> Any:
     @custom_function
     def divergence(logits: Any) -> tuple[Any, Any]:
         log_base, log_tuned = _log_likelihoods(base), _log_likelihoods(logits)
-        likely = exponential(log_base)
+        likely = mx.exp(log_base)
         found = _summed(likely, log_base - log_tuned)
-        return mx.where(weights > 0, found, 0.0).sum(), exponential(log_tuned) - likely
+        return mx.where(weights > 0, found, 0.0).sum(), mx.exp(log_tuned) - likely
 
     @divergence.vjp  # type: ignore[untyped-decorator]
     def _(_: Any, cotangents: Any, outputs: Any) -> Any:
@@ -81,7 +80,7 @@ def _log_likelihoods(logits: Any) -> Any:
     """log softmax over the vocabulary."""
     mx = import_mlx()
     shifted = logits - mx.max(logits, axis=-1, keepdims=True)
-    return shifted - mx.log(mx.sum(exponential(shifted), axis=-1, keepdims=True))
+    return shifted - mx.log(mx.sum(mx.exp(shifted), axis=-1, keepdims=True))
 
 
 def _summed(likely: Any, difference: Any) -> Any:

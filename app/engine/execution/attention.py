@@ -12,7 +12,6 @@ from typing import Any
 
 from app.engine.execution.attention_call import Attention, attention_replaced
 from app.engine.runtime.custom_gradients import custom_function
-from app.engine.runtime.exponential import softmax_in_parts
 from app.engine.runtime.mlx_gateway import has_fused_attention_gradient, import_mlx
 
 CHUNK = 256
@@ -61,9 +60,9 @@ def chunked_attention(q: Any, k: Any, v: Any, *, scale: float, mask: Any = None)
             # One after the other, so that the scores of one are free before the next.
             queries = chunks.folded(_after(q, parts), start, stop)
             scores = chunks.scores(queries, k[..., :seen, :], start, stop, *added)
-            weights, total = softmax_in_parts(scores)
-            kept += weights, total
-            parts.append(chunks.unfolded(_divided(weights @ v[..., :seen, :], total)))
+            weights = mx.softmax(scores, axis=-1, precise=True)
+            kept.append(weights)
+            parts.append(chunks.unfolded(weights @ v[..., :seen, :]))
         return mx.concatenate(parts, axis=2), *kept
 
     @attend.vjp  # type: ignore[untyped-decorator]
@@ -74,9 +73,8 @@ def chunked_attention(q: Any, k: Any, v: Any, *, scale: float, mask: Any = None)
         parts: list[Any] = []
         mask_parts: list[Any] = []
         ranges = chunks.ranges(q.shape[2])
-        for (start, stop, seen), weights, total in zip(ranges, kept[::2], kept[1::2], strict=True):
+        for (start, stop, seen), weights in zip(ranges, kept, strict=True):
             error = chunks.folded(_after(error_of_all, [value_gradient]), start, stop)
-            error = _divided(error, total)
             inner = mx.sum(error * chunks.folded(given_of_all, start, stop), -1, keepdims=True)
             scores = weights * (error @ v[..., :seen, :].swapaxes(-1, -2) - inner)
             if added:
@@ -170,11 +168,6 @@ def _can_be_cut(q: Any, k: Any) -> bool:
 def _after(array: Any, others: list[Any]) -> Any:
     """`array`, not to be used before the last of `others` is computed."""
     return import_mlx().depends([array], others[-1:])[0] if others else array
-
-
-def _divided(array: Any, total: Any) -> Any:
-    """In the precision of `total`, in the dtype of `array`."""
-    return (array / total).astype(array.dtype)
 
 
 def _added(total: Any, part: Any) -> Any:

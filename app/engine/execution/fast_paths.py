@@ -13,7 +13,7 @@ from app.engine.adapter.efficient_lora import gradients_at_once
 from app.engine.adapter.flat_adapter import AdapterInput
 from app.engine.execution.attention import attention_in_chunks
 from app.engine.execution.gradient_checkpointing import layers_recomputed
-from app.engine.execution.losses import computing_only_trained, summed_loss
+from app.engine.execution.losses import summed_loss
 from app.engine.execution.sequence_packing import attention_within
 from app.engine.execution.swiglu import lean_gating
 from app.engine.model.lm_head import Head
@@ -65,7 +65,6 @@ def gradient_function(
         with ExitStack() as on:
             on.enter_context(plain_model_faults(NO_GRADIENTS))
             given = on.enter_context(adapter_input.given(vectors))
-            on.enter_context(computing_only_trained(fast.head, *inputs))
             if not names:
                 with attention_within(packed_lengths):
                     return loss_of({}, *inputs), {}

@@ -6,16 +6,13 @@ never exist. Elsewhere the model's own logits are used.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
 
 from app.engine.batches.batches import Batch
-from app.engine.execution.positionwise import MOST_SHARE, Positions, spread
 from app.engine.model.lm_head import Head
 from app.engine.runtime.custom_gradients import custom_function
-from app.engine.runtime.exponential import exponential
 from app.engine.runtime.mlx_gateway import compiles, import_mlx
 
 CHUNK_LOGITS = {"cpu": 2**23, "gpu": 2**24}
@@ -63,19 +60,6 @@ def summed_loss(model: Any, head: Head | None, *inputs: Any) -> Any:
     if head is None:
         return _loss_of_all_logits(model, *inputs)
     return _fused_loss(head, *inputs)
-
-
-def computing_only_trained(head: Head | None, *inputs: Any) -> AbstractContextManager[None]:
-    """Inside, `summed_loss` of these inputs leaves out what no trained position needs.
-
-    It must last through the backward pass too, which may call layers again.
-    """
-    if head is None:
-        return nullcontext()
-    _, positions, _, weights, places = inputs
-    if positions.size > MOST_SHARE * places.size:
-        return nullcontext()
-    return head.computing_only_at(Positions(positions, weights, places))
 
 
 def summed_loss_alone(model: Any, head: Head | None, *inputs: Any) -> Any:
@@ -174,7 +158,8 @@ def summed_over_chunks(
     @sum_and_gradient.vjp  # type: ignore[untyped-decorator]
     def _(_: Any, cotangents: Any, outputs: Any) -> Any:
         gradient = outputs[1] * cotangents[0].astype(outputs[1].dtype)
-        return spread(gradient, places)
+        # Gathered, not scattered: each position looks up its own row, or the 0 after the last one.
+        return mx.concatenate([gradient, mx.zeros_like(gradient[:1])])[places]
 
     return sum_and_gradient(flat_hidden(head, tokens))[0]
 
@@ -209,7 +194,7 @@ def _losses_and_powers(logits: Any, places: Any) -> tuple[Any, ...]:
     """On the CPU exponentials are most of the work: taken once, for loss and gradient alike."""
     mx = import_mlx()
     largest = mx.max(logits, axis=-1, keepdims=True)
-    powers = exponential(logits - largest)
+    powers = mx.exp(logits - largest)
     total = mx.sum(powers, axis=-1, keepdims=True)
     scores = mx.take_along_axis(logits, places, axis=-1)
     return (largest + mx.log(total) - scores).squeeze(-1), powers, total

@@ -7,14 +7,12 @@ compared with the whole once, on a probe.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
+from dataclasses import dataclass
 from math import prod
 from typing import Any
 
 from app.core.system.interruption import interruptible
-from app.engine.execution.positionwise import Positions, computed_only_at
-from app.engine.execution.positionwise_probe import positionwise_paths
 from app.engine.model.evaluation_mode import evaluating
 from app.engine.model.module_paths import layers_of, module_at
 from app.engine.model.module_proxy import ModuleProxy
@@ -34,13 +32,6 @@ class Head:
     trunk_path: str
     """Dotted path of the trunk, for example "model" or "language_model.model"."""
     vocabulary: int
-    positionwise: tuple[str, ...] = ()
-    """Dotted paths of what the last layer computes for each position alone."""
-
-    def computing_only_at(self, positions: Positions) -> AbstractContextManager[None]:
-        """Inside, hidden states are right at these positions of a batch, and anything elsewhere."""
-        modules = [module_at(self.model, path) for path in self.positionwise]
-        return computed_only_at(positions, modules)
 
     def hidden(self, tokens: Any) -> Any:
         """Hidden states [batch, length, hidden] of int32 tokens [batch, length]."""
@@ -82,11 +73,7 @@ def find_head(model: Any) -> Head | None:
     its own weights. Evaluates the model a few times.
     """
     with evaluating(model), interruptible:
-        head = _first(model, _is_exact)
-        if head is None:
-            return None
-        paths = positionwise_paths(model, head.hidden, _probe())
-        return replace(head, positionwise=paths)
+        return _first(model, _is_exact)
 
 
 def likely_head(model: Any) -> Head | None:

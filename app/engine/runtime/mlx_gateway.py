@@ -23,8 +23,9 @@ from app.engine.runtime.metal_shaders import SHADERS, shader_target
 CACHE_LIMIT_BYTES = 2 * 1024**3
 """MLX keeps freed buffers for reuse up to here; without a bound it grows with every new shape."""
 
-ARITHMETIC = 2
-"""1: exponentials by MLX alone, and the last layer computed at every token."""
+ARITHMETIC = 3
+"""Counted up where the last bits of the same run change. 2 had exponentials of its own on x86, and
+computed the last layer's feed-forward part at trained tokens only; 1 and 3 have neither."""
 
 _blas = Blas()
 

@@ -103,5 +103,4 @@ def head_message(head: Head | None) -> LogMessage:
     """Where the loss of this run is computed."""
     if head is None:
         return LogMessage("The model's head was not found: the loss is computed from all logits.")
-    also = " and the last layer's feed-forward part are" if head.positionwise else " is"
-    return LogMessage(f"The loss{also} computed where a token is trained, and nowhere else.")
+    return LogMessage("The loss is computed where a token is trained, and nowhere else.")
