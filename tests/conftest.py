@@ -17,7 +17,7 @@ from pytestqt.qtbot import QtBot
 
 from app.core.files.paths import HOME_VARIABLE, cache_dir
 from app.core.system import child_processes
-from app.engine.runtime.mlx_gateway import import_mlx, import_mlx_lm
+from app.engine.runtime.mlx_runtime import import_mlx, import_mlx_lm
 from tests.forked_processes import ForkedProcesses
 from tests.library.made_up import made_up_step, run_started
 from tests.patience import PATIENCE_MS

@@ -4,7 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
-from app.engine.runtime.mlx_gateway import import_mlx, import_mlx_lm
+from app.engine.runtime.mlx_runtime import import_mlx, import_mlx_lm
 
 POSITIONS = 24
 EXTRA_TOKENS = ("<|late|>", "<|later|>")

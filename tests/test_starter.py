@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from app.engine.runtime.mlx_gateway import import_mlx, import_mlx_lm
+from app.engine.runtime.mlx_runtime import import_mlx, import_mlx_lm
 
 STARTER = Path(__file__).parents[1] / "resources" / "starter"
 MAKE = STARTER / "make"

@@ -162,7 +162,7 @@ def _follow(
     """
     from app.cli.progress import JsonLines, TerminalProgress
     from app.engine.runtime.distributed import is_first_machine
-    from app.engine.runtime.mlx_gateway import release_thread
+    from app.engine.runtime.mlx_runtime import close_thread
 
     interrupt = Interrupt(has_learned)
     show: Callable[[Event], None] = JsonLines() if as_json else TerminalProgress()
@@ -173,7 +173,7 @@ def _follow(
         with closing(start(interrupt.was_asked)) as events:  # type: ignore[type-var]
             ending, lost = _shown(events, show, interrupt)
     finally:
-        release_thread()
+        close_thread()
     if lost is not None:
         output_lost(lost, ending.message if ending else "")
         return EXIT_INTERRUPTED  # the run itself is whole: it was stopped

@@ -12,7 +12,7 @@ from app.engine.adapter.adapter import add_adapter
 from app.engine.audit.update_audit import UpdateAudit
 from app.engine.model.adapter_parameters import trainable
 from app.engine.model.loading import load_base_model
-from app.engine.runtime.mlx_gateway import compiles, import_mlx
+from app.engine.runtime.mlx_runtime import import_mlx, uses_compile
 from tests.benchmarks.sides import Measured, Ours, timed
 from tests.benchmarks.train_vs_mlx_lm import BATCH, batches_of, print_table, time_ratio
 from tests.benchmarks.workloads import (
@@ -60,7 +60,7 @@ def starter() -> None:
 
 def real() -> None:
     models: list[Architecture] = [RealSize(name, bits) for name in REAL_SIZES for bits in (None, 4)]
-    for model in models if compiles() else ():
+    for model in models if uses_compile() else ():
         _beside(f"{model}, 4×512", lambda m=model: build(m), model.vocabulary, 512, 15)
 
 

@@ -62,7 +62,7 @@ def open_ours(data: Path) -> dict[str, Any]:
     from app.data.files.dataset_files import find_files
     from app.data.training_set.training_data import DataSettings, RowSettings, open_data
     from app.engine.batches.batches import Batches
-    from app.engine.runtime.mlx_gateway import import_mlx, import_mlx_lm
+    from app.engine.runtime.mlx_runtime import import_mlx, import_mlx_lm
 
     cache_dir()
     import_mlx()
@@ -88,7 +88,7 @@ def open_ours(data: Path) -> dict[str, Any]:
 def open_theirs(data: Path) -> dict[str, Any]:
     from types import SimpleNamespace
 
-    from app.engine.runtime.mlx_gateway import import_mlx, import_mlx_lm
+    from app.engine.runtime.mlx_runtime import import_mlx, import_mlx_lm
 
     import_mlx()
     tokenizer = import_mlx_lm().load_tokenizer(MODEL)
@@ -111,7 +111,7 @@ def _processor(since: os.times_result) -> float:
 
 
 def train_theirs(data: Path) -> dict[str, Any]:
-    from app.engine.runtime.mlx_gateway import import_mlx
+    from app.engine.runtime.mlx_runtime import import_mlx
 
     import_mlx()
     from mlx_lm import lora

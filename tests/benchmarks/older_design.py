@@ -5,7 +5,7 @@ from typing import Any
 
 from app.engine.batches.batches import Batch
 from app.engine.execution.losses import loss_inputs, summed_loss
-from app.engine.runtime.mlx_gateway import import_mlx
+from app.engine.runtime.mlx_runtime import import_mlx
 
 
 class OlderDesign:

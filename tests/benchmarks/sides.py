@@ -19,7 +19,7 @@ import numpy as np
 from app.engine.batches.batches import Batch
 from app.engine.model.adapter_parameters import trainable
 from app.engine.model.lm_head import find_head
-from app.engine.runtime.mlx_gateway import compiles, import_mlx
+from app.engine.runtime.mlx_runtime import import_mlx, uses_compile
 from app.engine.tiers.assignment import make_plan
 from app.engine.tiers.optimizer import TieredAdamW
 from app.engine.training.step import TrainingStep
@@ -73,7 +73,7 @@ class Ours:
 
     def warm_up(self, batches: Sequence[Batch]) -> None:
         """As a run does before its first step, where steps are compiled."""
-        if compiles():
+        if uses_compile():
             for batch in {batch.tokens.shape: batch for batch in batches}.values():
                 self.training.trace(batch)
 

@@ -15,12 +15,12 @@ from app.engine.adapter.adapter import adapter_config
 from app.engine.batches.batches import Batch, Batches
 from app.engine.execution.batch_layout import Batching
 from app.engine.model.adapter_parameters import trainable
-from app.engine.runtime.mlx_gateway import (
-    compiles,
+from app.engine.runtime.mlx_runtime import (
     device_name,
     has_fused_attention_gradient,
     import_mlx,
     import_mlx_lm,
+    uses_compile,
 )
 from app.engine.training.checkpoints import Progress, save_checkpoint
 from tests.benchmarks.older_design import OlderDesign
@@ -204,7 +204,7 @@ def epoch(
 
 def epoch_of(rows: list[Row], size: int, is_packed: bool) -> list[Batch]:
     """The batches of a run's first epoch on this machine."""
-    batches = Batching(size, is_packed, has_free_shapes=not compiles()).batches(examples(rows))
+    batches = Batching(size, is_packed, has_free_shapes=not uses_compile()).batches(examples(rows))
     return [batches.batch(indexes) for indexes in batches.epoch(0, 0)]
 
 

@@ -32,7 +32,7 @@ HELD_OUT = 0.1
 _THEIRS = """
 import json, os
 if os.environ["AIDED"]:
-    from app.engine.runtime.mlx_gateway import import_mlx
+    from app.engine.runtime.mlx_runtime import import_mlx
     import_mlx()
 from mlx_lm import lora
 

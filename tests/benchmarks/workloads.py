@@ -10,7 +10,7 @@ from app.core.config.training_config import TierConfig, TrainingConfig
 from app.data.row_location import Place
 from app.data.tokens.rows import TokenizedExample, TokenView
 from app.engine.adapter.adapter import add_adapter
-from app.engine.runtime.mlx_gateway import import_mlx
+from app.engine.runtime.mlx_runtime import import_mlx
 
 SMALL, MIDDLE, LARGE = 4_096, 32_768, 100_352
 """Vocabularies."""

@@ -10,7 +10,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from app.engine.runtime.mlx_gateway import import_mlx, import_mlx_lm
+from app.engine.runtime.mlx_runtime import import_mlx, import_mlx_lm
 
 STARTER = Path(__file__).parents[2] / "resources" / "starter" / "model"
 

@@ -14,7 +14,7 @@ from app.engine.adapter.flat_adapter import AdapterInput
 from app.engine.batches.batches import Batch
 from app.engine.model.adapter_parameters import trainable, write_parameters
 from app.engine.model.loading import load_base_model
-from app.engine.runtime.mlx_gateway import import_mlx
+from app.engine.runtime.mlx_runtime import import_mlx
 from app.engine.tiers.assignment import make_plan
 from app.engine.tiers.optimizer import TieredAdamW
 from app.engine.training.step import TrainingStep

@@ -14,7 +14,7 @@ from app.engine.execution import attention
 from app.engine.execution.attention import MIN_LENGTH, attention_in_chunks, chunked_attention
 from app.engine.model.adapter_parameters import trainable
 from app.engine.model.loading import load_base_model
-from app.engine.runtime.mlx_gateway import import_mlx
+from app.engine.runtime.mlx_runtime import import_mlx
 from app.engine.tiers.assignment import make_plan
 from app.engine.tiers.optimizer import TieredAdamW
 from app.engine.training.step import TrainingStep

@@ -175,10 +175,10 @@ def test_a_compiled_step_with_the_fused_loss_takes_the_same_way(
 ) -> None:
     """What a GPU does: everything compiled, positions padded, layers recomputed."""
     plain = training_step(tiny_model, False)
-    monkeypatch.setattr("app.engine.training.step.compiled", mx.compile)
-    monkeypatch.setattr("app.engine.training.gradients.compiled", mx.compile)
-    monkeypatch.setattr("app.engine.execution.losses.compiles", lambda: True)
-    monkeypatch.setattr("app.engine.execution.swiglu.compiles", lambda: True)
+    monkeypatch.setattr("app.engine.training.step.maybe_compile", mx.compile)
+    monkeypatch.setattr("app.engine.training.gradients.maybe_compile", mx.compile)
+    monkeypatch.setattr("app.engine.execution.losses.uses_compile", lambda: True)
+    monkeypatch.setattr("app.engine.execution.swiglu.uses_compile", lambda: True)
     fused = training_step(tiny_model, True)
     head = find_head(fused._model)
     assert head is not None

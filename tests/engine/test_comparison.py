@@ -19,7 +19,7 @@ from app.engine.execution.fast_paths import FastPaths
 from app.engine.model.adapter_parameters import trainable
 from app.engine.model.lm_head import find_head
 from app.engine.model.loading import load_base_model
-from app.engine.runtime.mlx_gateway import random_key
+from app.engine.runtime.mlx_runtime import random_key
 from app.engine.tiers.assignment import make_plan
 from app.engine.training.trainer import train
 from tests.engine import architectures

@@ -22,7 +22,7 @@ from app.data.tokenizing.store import stores_dir
 from app.data.training_set import early_data, early_reading
 from app.data.training_set.training_data import open_data
 from app.engine.execution.batch_layout import Batching
-from app.engine.runtime.mlx_gateway import import_mlx, import_mlx_lm
+from app.engine.runtime.mlx_runtime import import_mlx, import_mlx_lm
 from app.engine.training import coming_rows, setup
 from app.engine.training.checkpoints import last_checkpoint, load_checkpoint
 from app.engine.training.setup import data_settings

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from app.engine.adapter.efficient_lora import gradients_at_once, make_lora_layers_lean
-from app.engine.runtime.mlx_gateway import import_mlx, import_mlx_lm
+from app.engine.runtime.mlx_runtime import import_mlx, import_mlx_lm
 
 WIDTH, ROWS = 256, 512
 

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, contextmanager
 
 from app.engine.execution.attention_call import Attention, attention_replaced
 from app.engine.runtime.custom_gradients import custom_function, tracing
-from app.engine.runtime.mlx_gateway import import_mlx
+from app.engine.runtime.mlx_runtime import import_mlx
 from tests.patience import PATIENCE_SECONDS
 
 

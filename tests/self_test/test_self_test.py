@@ -119,7 +119,7 @@ def test_wrong_numbers_fail_the_arithmetic(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def parts_of_mlx() -> Any:
-    from app.engine.runtime.mlx_gateway import import_mlx
+    from app.engine.runtime.mlx_runtime import import_mlx
 
     mx = import_mlx()
     return SimpleNamespace(array=mx.array, sum=mx.sum, grad=mx.grad, compile=mx.compile)

@@ -116,7 +116,7 @@ def test_freeing_gives_the_memory_back(tried: Tried, compute: ComputeThread, qtb
     compute.job_ended.connect(ended.append)
 
     def measuring(_: Callable[[], bool]) -> Iterator[object]:
-        from app.engine.runtime.mlx_gateway import import_mlx
+        from app.engine.runtime.mlx_runtime import import_mlx
 
         mx = import_mlx()
         gc.collect()

@@ -7,7 +7,7 @@ from typing import Any
 
 from app.core.system.interruption import interruptible
 from app.engine.model.evaluation_mode import evaluating, training
-from app.engine.runtime.mlx_gateway import import_mlx
+from app.engine.runtime.mlx_runtime import import_mlx
 
 Modules = Mapping[str, Sequence[Any]]
 """Path within a layer → the modules there, of several layers."""

@@ -9,7 +9,7 @@ from app.engine.adapter.adaptable import adaptable, unfit
 from app.engine.adapter.efficient_lora import make_lora_layers_lean
 from app.engine.model.adapter_parameters import trainable
 from app.engine.runtime.mlx_errors import NO_ADAPTER, plain_model_faults
-from app.engine.runtime.mlx_gateway import import_mlx
+from app.engine.runtime.mlx_runtime import import_mlx
 
 
 def add_adapter(model: Any, config: TrainingConfig) -> tuple[str, ...]:

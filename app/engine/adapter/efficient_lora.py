@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from app.engine.runtime.custom_gradients import custom_function
-from app.engine.runtime.mlx_gateway import import_mlx
+from app.engine.runtime.mlx_runtime import import_mlx
 
 
 def make_lora_layers_lean(model: Any) -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from app.engine.model.loading import load_base_model
-from app.engine.runtime.mlx_gateway import import_mlx
+from app.engine.runtime.mlx_runtime import import_mlx
 
 
 def largest_logit_change(model: Path, adapter: Path, text: str) -> float:

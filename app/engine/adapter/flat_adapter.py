@@ -12,7 +12,7 @@ from typing import Any
 from app.engine.adapter.efficient_lora import is_lean
 from app.engine.model.adapter_parameters import module_path, read_parameters, trainable
 from app.engine.model.module_proxy import ModuleProxy
-from app.engine.runtime.mlx_gateway import import_mlx
+from app.engine.runtime.mlx_runtime import import_mlx
 from app.engine.tiers.plan import TierPlan
 
 

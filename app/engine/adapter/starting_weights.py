@@ -18,7 +18,7 @@ from app.core.files.untrusted_files import read_regular
 from app.core.text.foreign_errors import error_text
 from app.core.text.odd_values import brief
 from app.engine.model.adapter_parameters import trainable, write_parameters
-from app.engine.runtime.mlx_gateway import import_mlx
+from app.engine.runtime.mlx_runtime import import_mlx
 from app.library.reading.starting_adapter import StartingAdapter, read_started_from
 from app.library.run.layout import ADAPTER_CONFIG_FILE, ADAPTER_FILE, START, STIFFNESS_FILE
 from app.library.run.manifest import read_manifest

@@ -31,7 +31,7 @@ from app.engine.model.adapter_parameters import read_parameters, trainable
 from app.engine.model.evaluation_mode import evaluating
 from app.engine.model.few_layers import few_layers_in_float32
 from app.engine.runtime.mlx_errors import NO_GRADIENTS, plain_model_faults
-from app.engine.runtime.mlx_gateway import import_mlx
+from app.engine.runtime.mlx_runtime import import_mlx
 from app.engine.runtime.tolerances import tolerance
 from app.engine.tiers.plan import TierPlan
 

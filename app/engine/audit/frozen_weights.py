@@ -11,7 +11,7 @@ import numpy as np
 
 from app.core.errors import VerificationError
 from app.engine.audit.verification import OWN_FAULT
-from app.engine.runtime.mlx_gateway import import_mlx
+from app.engine.runtime.mlx_runtime import import_mlx
 
 
 class FrozenWeights:

@@ -11,7 +11,7 @@ import numpy as np
 
 from app.engine.audit.verification import StepMeasurement, fault
 from app.engine.clocks.slow import Lesson
-from app.engine.runtime.mlx_gateway import import_mlx
+from app.engine.runtime.mlx_runtime import import_mlx
 from app.engine.tiers.optimizer import Gradients
 from app.engine.tiers.update_rules import UpdateRules
 

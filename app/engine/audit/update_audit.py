@@ -15,7 +15,7 @@ import numpy as np
 from app.core.errors import VerificationError
 from app.engine.audit.update_samples import SampledTier, observation, parsed
 from app.engine.audit.verification import OWN_FAULT, Movement, StepMeasurement, fault, verify
-from app.engine.runtime.mlx_gateway import compiled, import_mlx
+from app.engine.runtime.mlx_runtime import import_mlx, maybe_compile
 from app.engine.tiers.optimizer import Gradients, OptimizerState
 from app.engine.tiers.plan import TierPlan
 from app.engine.tiers.update_rules import Array, UpdateRules, largest_update
@@ -94,7 +94,7 @@ class UpdateAudit:
         mx = import_mlx()
         key = tuple(gradients), tuple(wanted)
         if key not in self._observations:
-            self._observations[key] = compiled(observation)
+            self._observations[key] = maybe_compile(observation)
         decays = [rate * factor * self._rules.weight_decay for factor in self._rules.factors]
         allowed = [d + 4 * tier.precision for d, tier in zip(decays, self._tiers, strict=True)]
         found = [self._plan.gathered(k, parameters) for k in range(len(self._tiers))]

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from app.engine.runtime.mlx_gateway import import_mlx
+from app.engine.runtime.mlx_runtime import import_mlx
 from app.engine.tiers.optimizer import Gradients
 from app.engine.tiers.plan import Slot
 from app.engine.tiers.update_rules import AdamWState, Array, SampledAnchor

@@ -10,7 +10,7 @@ import numpy as np
 
 from app.core.errors import VerificationError
 from app.engine.model.adapter_parameters import layer_index
-from app.engine.runtime.mlx_gateway import compiled, import_mlx
+from app.engine.runtime.mlx_runtime import import_mlx, maybe_compile
 from app.engine.tiers.plan import Slot, TierPlan, adapted_layers
 
 OWN_FAULT = "This is a fault in Nestling or MLX, not in your data. Report it with the run's log."
@@ -57,7 +57,7 @@ class MovementMeter:
         self._layers = adapted_layers(start)
         self._ends = [_ends(slots, start) for slots in plan.of_tier]
         self._spans = [_spans(slots, start) for slots in plan.of_tier]
-        self._measure = compiled(_measuring(plan, self._spans))
+        self._measure = maybe_compile(_measuring(plan, self._spans))
 
     def read(self, parameters: Mapping[str, Any]) -> list[Any]:
         """Each tier's numbers in one vector, as they stand in `parameters`."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from app.engine.runtime.mlx_gateway import import_mlx
+from app.engine.runtime.mlx_runtime import import_mlx
 from app.engine.tiers.optimizer import Arrays, OptimizerState
 from app.engine.tiers.plan import TierPlan
 

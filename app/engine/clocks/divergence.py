@@ -11,7 +11,7 @@ from app.engine.adapter.bare_model import BareModel
 from app.engine.execution.losses import flat_hidden, in_chunks, summed_over_chunks
 from app.engine.model.lm_head import Head
 from app.engine.runtime.custom_gradients import custom_function
-from app.engine.runtime.mlx_gateway import import_mlx
+from app.engine.runtime.mlx_runtime import import_mlx
 
 
 def summed_divergence(bare: BareModel, model: Any, head: Head | None, *inputs: Any) -> Any:

@@ -9,7 +9,7 @@ from app.engine.execution.sequence_packing import attention_within
 from app.engine.model.evaluation_mode import evaluating
 from app.engine.model.lm_head import Head
 from app.engine.runtime.distributed import ALONE, Machines
-from app.engine.runtime.mlx_gateway import compiled, import_mlx
+from app.engine.runtime.mlx_runtime import import_mlx, maybe_compile
 
 
 class Evaluator:
@@ -43,7 +43,9 @@ class Evaluator:
     def _loss(self, batch: Batch) -> Any:
         lengths = batch.read_lengths
         if lengths not in self._losses:
-            self._losses[lengths] = compiled(self._loss_for(lengths), inputs=[self._model.state])
+            self._losses[lengths] = maybe_compile(
+                self._loss_for(lengths), inputs=[self._model.state]
+            )
         return self._losses[lengths](*loss_inputs(batch, self._head))
 
     def _loss_for(self, packed_lengths: tuple[int, ...]) -> Callable[..., Any]:

@@ -19,7 +19,7 @@ from app.engine.model.evaluation_mode import evaluating
 from app.engine.model.lm_head import Head
 from app.engine.model.loading import BaseModel
 from app.engine.runtime.distributed import Machines
-from app.engine.runtime.mlx_gateway import compiled, import_mlx
+from app.engine.runtime.mlx_runtime import import_mlx, maybe_compile
 
 SHARE = 0.02
 """Of the rows trained between two measurements: a text is read twice, but never backwards."""
@@ -96,7 +96,7 @@ class RetentionMeter:
     def _summed(self, batch: Batch) -> Any:
         if self._function is None:
             bare, model, head = self._bare, self._model, self._head  # not `self`: see Evaluator
-            self._function = compiled(
+            self._function = maybe_compile(
                 lambda *inputs: summed_divergence_alone(bare, model, head, *inputs),
                 inputs=[self._model.state],
             )

@@ -12,7 +12,7 @@ from typing import Any
 
 from app.engine.execution.attention_call import Attention, attention_replaced
 from app.engine.runtime.custom_gradients import custom_function
-from app.engine.runtime.mlx_gateway import has_fused_attention_gradient, import_mlx
+from app.engine.runtime.mlx_runtime import has_fused_attention_gradient, import_mlx
 
 CHUNK = 256
 """Queries at a time."""

@@ -19,7 +19,7 @@ from app.engine.batches.batches import MAX_SHAPES, Batches
 from app.engine.batches.training_batches import TrainingBatches
 from app.engine.execution.sequence_packing import can_pack
 from app.engine.model.lm_head import Head
-from app.engine.runtime.mlx_gateway import compiles, has_fused_attention_gradient
+from app.engine.runtime.mlx_runtime import has_fused_attention_gradient, uses_compile
 
 EARLY_SHAPES = 8
 """Of the early rows' batches, where a shape is traced: the others have theirs beside them."""
@@ -108,7 +108,7 @@ _OF_ONE = "Each batch is one example."
 def fastest_batching(batch_size: int, early_rows: int = 0) -> Batching:
     """What would be fastest on this machine, if the model bears it."""
     is_packed = batch_size > 1 and not has_fused_attention_gradient()
-    return Batching(batch_size, is_packed, not compiles(), early_rows=early_rows)
+    return Batching(batch_size, is_packed, not uses_compile(), early_rows=early_rows)
 
 
 def _saved(data: object) -> Batching:

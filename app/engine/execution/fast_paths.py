@@ -18,7 +18,7 @@ from app.engine.execution.sequence_packing import attention_within
 from app.engine.execution.swiglu import lean_gating
 from app.engine.model.lm_head import Head
 from app.engine.runtime.mlx_errors import NO_GRADIENTS, plain_model_faults
-from app.engine.runtime.mlx_gateway import import_mlx
+from app.engine.runtime.mlx_runtime import import_mlx
 
 Objective = Callable[..., Any]
 """(model, head or None, *`loss_inputs`) → what is minimized, summed over the trained tokens."""

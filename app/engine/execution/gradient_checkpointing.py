@@ -13,7 +13,7 @@ from app.core.errors import InputError
 from app.engine.model.module_paths import layers_of, module_at
 from app.engine.model.module_proxy import ModuleProxy
 from app.engine.runtime.custom_gradients import custom_function
-from app.engine.runtime.mlx_gateway import import_mlx
+from app.engine.runtime.mlx_runtime import import_mlx
 
 
 @contextmanager

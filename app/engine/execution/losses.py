@@ -13,7 +13,7 @@ import numpy as np
 from app.engine.batches.batches import Batch
 from app.engine.model.lm_head import Head
 from app.engine.runtime.custom_gradients import custom_function
-from app.engine.runtime.mlx_gateway import compiles, import_mlx
+from app.engine.runtime.mlx_runtime import import_mlx, uses_compile
 
 CHUNK_LOGITS = {"cpu": 2**23, "gpu": 2**24}
 """Logits of one chunk, at most: 32 and 64 MiB in float32, of which some four copies exist at once.
@@ -38,7 +38,9 @@ def loss_inputs(batch: Batch, head: Head | None) -> tuple[Any, ...]:
         return mx.array(tokens), mx.array(following), mx.array(is_trained)
     trained = is_trained.reshape(-1) > 0
     found = np.flatnonzero(trained).astype(np.int32)
-    size = _padded(len(found), len(trained), chunk_rows(head.vocabulary)) if compiles() else None
+    size = (
+        _padded(len(found), len(trained), chunk_rows(head.vocabulary)) if uses_compile() else None
+    )
     # Padding repeats a trained position: what stands elsewhere may be anything, even NaN.
     positions = np.full(size or max(1, len(found)), found[0] if len(found) else 0, np.int32)
     positions[: len(found)] = found
@@ -106,7 +108,7 @@ def exact_answers(model: Any, batch: Batch, head: Head | None) -> list[bool]:
 def chunk_rows(vocabulary: int) -> int:
     """How many rows of logits are computed at once: a power of two."""
     low, high = CHUNK_ROWS
-    most = CHUNK_LOGITS["gpu" if compiles() else "cpu"]
+    most = CHUNK_LOGITS["gpu" if uses_compile() else "cpu"]
     return int(min(high, max(low, 2 ** int(np.log2(most / vocabulary)))))
 
 
@@ -185,7 +187,7 @@ def _loss_of_rows(head: Head, hidden: Any, targets: Any, weights: Any) -> Any:
 def row_functions() -> tuple[Callable[..., Any], Callable[..., Any]]:
     """What is used here: (logits, places) → each row's loss and what is kept of it; and (logits,
     places, scale, *kept) → the gradient of the logits, where row i's loss counts `scale[i]`."""
-    if compiles():
+    if uses_compile():
         return _losses_kept_small, _gradient_by_compiling
     return _losses_and_powers, _gradient_from_powers
 

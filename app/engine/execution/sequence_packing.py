@@ -23,7 +23,7 @@ from app.engine.execution.attention_call import Attention, attention_replaced
 from app.engine.model.evaluation_mode import evaluating
 from app.engine.model.few_layers import few_layers_in_float32
 from app.engine.model.lm_head import Head, vocabulary_of
-from app.engine.runtime.mlx_gateway import import_mlx
+from app.engine.runtime.mlx_runtime import import_mlx
 from app.engine.runtime.tolerances import tolerance
 
 _SHORT_LENGTHS = (9, 7, 5, 4, 3, 2)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from app.engine.runtime.custom_gradients import custom_function
-from app.engine.runtime.mlx_gateway import compiles, import_mlx
+from app.engine.runtime.mlx_runtime import import_mlx, uses_compile
 
 
 @contextmanager
@@ -19,7 +19,7 @@ def lean_gating(model: Any) -> Iterator[None]:
 
     Nothing changes where steps are not compiled: each operation is a pass of its own there.
     """
-    if not compiles():
+    if not uses_compile():
         yield
         return
     from mlx_lm.models.activations import swiglu

@@ -15,7 +15,7 @@ from app.data.files.model_files import ModelFiles, digests_to_compare, read_mode
 from app.engine.model.adapter_parameters import module_path
 from app.engine.model.end_tokens import all_ends, end_token_note
 from app.engine.model.loading import BaseModel, loading_base_model
-from app.engine.runtime.mlx_gateway import device_name, import_mlx
+from app.engine.runtime.mlx_runtime import device_name, import_mlx
 from app.engine.runtime.stopping import in_stage, trying_template
 from app.engine.training.checkpoints import check_files
 from app.library.run.layout import ADAPTER_CONFIG_FILE, ADAPTER_FILE

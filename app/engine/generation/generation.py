@@ -27,7 +27,7 @@ from app.engine.generation.adapted_model import TunedModel
 from app.engine.generation.sampling import make_sampler
 from app.engine.model.chat_prompt import NO_SYSTEM_ROLE, Prompting
 from app.engine.runtime.mlx_errors import plain_fault
-from app.engine.runtime.mlx_gateway import CACHE_LIMIT_BYTES, import_mlx
+from app.engine.runtime.mlx_runtime import CACHE_LIMIT_BYTES, import_mlx
 
 PREFILL_TOKENS = 512
 """So many tokens of a prompt are read at once; a stop takes effect in between."""

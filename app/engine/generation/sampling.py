@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from app.core.generation_events import Sampling
-from app.engine.runtime.mlx_gateway import import_mlx
+from app.engine.runtime.mlx_runtime import import_mlx
 
 
 def make_sampler(sampling: Sampling) -> Callable[[Any], Any]:

@@ -9,7 +9,7 @@ from math import prod
 from typing import Any
 
 from app.engine.runtime.custom_gradients import tracing
-from app.engine.runtime.mlx_gateway import import_mlx
+from app.engine.runtime.mlx_runtime import import_mlx
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 from app.engine.execution.losses import chunk_rows, row_functions
 from app.engine.model.lm_head import Head
-from app.engine.runtime.mlx_gateway import import_mlx
+from app.engine.runtime.mlx_runtime import import_mlx
 
 MAX_CHUNKS_TRACED = 32
 """Far more than are in flight at once."""

@@ -16,7 +16,7 @@ from app.engine.memory.estimate import MemoryNeed, memory_need
 from app.engine.model.adapter_parameters import trainable
 from app.engine.model.loading import load_architecture
 from app.engine.runtime.device_memory import available_bytes
-from app.engine.runtime.mlx_gateway import compiles, import_mlx
+from app.engine.runtime.mlx_runtime import import_mlx, uses_compile
 from app.engine.tiers.assignment import make_plan
 from app.engine.tiers.plan_facts import tier_facts
 from app.models.model_folder import folder_limits
@@ -127,7 +127,7 @@ def memory_of(
     every length free buffers of other sizes: it would come to CACHE_LIMIT_BYTES for any model.
     """
     estimate = estimate_memory(config, shapes=shapes, should_stop=should_stop)
-    if estimate is not None and not compiles():
+    if estimate is not None and not uses_compile():
         import_mlx().set_cache_limit(estimate.cache_bytes)
     yield estimate or LogMessage(NO_ESTIMATE)
 

@@ -24,7 +24,7 @@ from app.engine.model.traced_layers import (
     recorded,
     taught,
 )
-from app.engine.runtime.mlx_gateway import compiles, import_mlx
+from app.engine.runtime.mlx_runtime import import_mlx, uses_compile
 from app.engine.runtime.run_ahead_limit import ROOM
 
 TRACED_OF_A_KIND = 2
@@ -110,7 +110,7 @@ class _Trace:
 
     def peak(self, kept: set[int], with_loss: bool) -> int:
         graph = self.graph(kept, with_loss)
-        if self._recompute and compiles():  # then run_ahead_limit.py lets nothing run ahead
+        if self._recompute and uses_compile():  # then run_ahead_limit.py lets nothing run ahead
             return int(ROOM * peak_bytes(graph, in_flight=0))
         return peak_bytes(graph)
 

@@ -12,7 +12,7 @@ from typing import Any
 from app.core.model_limits import ModelLimits
 from app.core.system.interruption import interruptible
 from app.engine.model.evaluation_mode import evaluating
-from app.engine.runtime.mlx_gateway import import_mlx
+from app.engine.runtime.mlx_runtime import import_mlx
 
 _PROBE = (7, 3, 5, 6, 2, 4)
 """Ids that every vocabulary has, and that are no positions."""

@@ -11,7 +11,7 @@ from typing import Any
 from app.core.system.interruption import interruptible
 from app.engine.model.module_paths import layers_of, module_at
 from app.engine.model.traced_layers import layer_kinds, layers_replaced, passed_through
-from app.engine.runtime.mlx_gateway import import_mlx
+from app.engine.runtime.mlx_runtime import import_mlx
 
 OF_A_KIND = 2
 MOST_WIDE_BYTES = 4 * 1024**3

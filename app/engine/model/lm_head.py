@@ -16,7 +16,7 @@ from app.core.system.interruption import interruptible
 from app.engine.model.evaluation_mode import evaluating
 from app.engine.model.module_paths import layers_of, module_at
 from app.engine.model.module_proxy import ModuleProxy
-from app.engine.runtime.mlx_gateway import import_mlx
+from app.engine.runtime.mlx_runtime import import_mlx
 from app.engine.runtime.tolerances import tolerance
 
 PROBE_SHAPE = (2, 8)

@@ -14,7 +14,7 @@ from app.core.text.odd_values import brief
 from app.engine.model.config_values import lacking, odd_value, shown_value
 from app.engine.model.embedding_probe import embedding_limits
 from app.engine.runtime.captured_output import output_captured
-from app.engine.runtime.mlx_gateway import import_mlx, import_mlx_lm
+from app.engine.runtime.mlx_runtime import import_mlx, import_mlx_lm
 from app.models.foreign_code import NO_CODE, code_refused, needs_code
 from app.models.model_folder import (
     check_layer_count,

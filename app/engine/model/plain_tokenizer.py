@@ -11,7 +11,7 @@ from typing import Any
 
 from app.data.chat.tokenizer import PlainTokenizer, plain_tokenizer
 from app.engine.model.loading import tokenizer_error
-from app.engine.runtime.mlx_gateway import import_mlx_lm
+from app.engine.runtime.mlx_runtime import import_mlx_lm
 from app.models.foreign_code import NO_CODE
 from app.models.model_folder import check_model_folder
 

@@ -11,7 +11,7 @@ from typing import Any
 from app.engine.model.adapter_parameters import trainable
 from app.engine.model.module_paths import module_at
 from app.engine.model.module_proxy import ModuleProxy
-from app.engine.runtime.mlx_gateway import import_mlx
+from app.engine.runtime.mlx_runtime import import_mlx
 
 MOST_DIMENSIONS = 2
 """Of what is no array of experts."""

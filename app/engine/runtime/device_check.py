@@ -8,7 +8,7 @@ import numpy as np
 
 from app.core.errors import RunError
 from app.engine.runtime.metal_shaders import SHADERS, shader_target
-from app.engine.runtime.mlx_gateway import compiles, device_name, import_mlx
+from app.engine.runtime.mlx_runtime import device_name, import_mlx, uses_compile
 
 SIZE = 128
 _TOLERANCE = 1e-3
@@ -40,12 +40,12 @@ def check_product() -> str:
     if not error <= _TOLERANCE:
         raise RunError(f"A product of two matrices is off by {error:.2g} of its largest value.")
     gradient = mx.grad(lambda x: mx.sum(x @ right))
-    work = mx.compile(gradient) if compiles() else gradient
+    work = mx.compile(gradient) if uses_compile() else gradient
     wanted = np.broadcast_to(np.array(right).sum(axis=1), (SIZE, SIZE))
     off = _error(np.array(work(left)), wanted)
     if not off <= _TOLERANCE:
         raise RunError(f"A gradient is off by {off:.2g} of its largest value.")
-    how = "compiled" if compiles() else "not compiled on the CPU"
+    how = "compiled" if uses_compile() else "not compiled on the CPU"
     return f"{SIZE}×{SIZE} product off by {error:.1g}, gradient ({how}) by {off:.1g}"
 
 

@@ -1,7 +1,7 @@
 """How much memory this machine gives a run: the one place that asks it."""
 
 from app.core.system.memory import machine_bytes
-from app.engine.runtime.mlx_gateway import import_mlx
+from app.engine.runtime.mlx_runtime import import_mlx
 
 _DEVICE_KEYS = ("max_recommended_working_set_size", "total_memory", "memory_size")
 """What MLX calls it on Metal and on CUDA, the narrowest first."""

@@ -15,7 +15,7 @@ from typing import Any
 from app.core.errors import InputError, RunError
 from app.core.text.foreign_errors import error_text
 from app.engine.batches.batches import Batch
-from app.engine.runtime.mlx_gateway import import_mlx, set_random_key
+from app.engine.runtime.mlx_runtime import import_mlx, set_random_key
 
 RANK_VARIABLE = "MLX_RANK"
 

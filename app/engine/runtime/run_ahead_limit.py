@@ -9,7 +9,7 @@ measured once with a limit of nothing, and the limit of later steps lies a littl
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from app.engine.runtime.mlx_gateway import import_mlx
+from app.engine.runtime.mlx_runtime import import_mlx
 
 ROOM = 1.1
 """To what a step needs: less, and MLX waits so often that the GPU has to wait too."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from app.engine.runtime.mlx_gateway import import_mlx
+from app.engine.runtime.mlx_runtime import import_mlx
 
 _SIZE = 256
 _EXACT = 1e-5

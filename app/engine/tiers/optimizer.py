@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from app.core.config.training_config import TierConfig
-from app.engine.runtime.mlx_gateway import compiles, import_mlx
+from app.engine.runtime.mlx_runtime import import_mlx, uses_compile
 from app.engine.tiers.plan import TierPlan
 from app.engine.tiers.update_rules import UpdateRules
 
@@ -179,7 +179,7 @@ class TieredAdamW:
         """The L2 norm of all gradients given."""
         mx = import_mlx()
         parts = list(means.values())
-        if not compiles():
+        if not uses_compile():
             # Parameter by parameter, as `mlx.optimizers.clip_grad_norm` adds up, so that equal
             # means bit-equal. A GPU would pay for it with two kernels a parameter.
             nothing = {path: mx.zeros_like(array) for path, array in parameters.items()}

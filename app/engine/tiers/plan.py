@@ -15,7 +15,7 @@ from typing import Any
 from app.core.config.training_config import TierConfig
 from app.core.errors import InputError
 from app.engine.model.adapter_parameters import layer_index, rank_axis
-from app.engine.runtime.mlx_gateway import import_mlx
+from app.engine.runtime.mlx_runtime import import_mlx
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from app.core.files.folders import PRIVATE_FOLDER, folder_written_aside
 from app.core.files.untrusted_files import copy_regular, create_file, open_regular
 from app.core.system.compute_environment import Computer, read_computer
 from app.core.text.foreign_errors import error_text
-from app.engine.runtime.mlx_gateway import computed_by, import_mlx
+from app.engine.runtime.mlx_runtime import current_computer, import_mlx
 from app.engine.tiers.optimizer import Arrays, OptimizerState
 from app.engine.tiers.plan import TierPlan
 from app.library.reading.checkpoint_list import (
@@ -175,7 +175,7 @@ def save_checkpoint(
             "format": FORMAT,
             "sha256": digests,
             "progress": done,
-            "computed_by": asdict(computed_by()),
+            "computed_by": asdict(current_computer()),
         }
         write_json_atomic(aside / STATE_FILE, said | {"own_sha256": digest_of(said)})
     return _size(folder)

@@ -14,7 +14,7 @@ from app.engine.execution.losses import loss_inputs, summed_loss
 from app.engine.execution.sequence_packing import attention_within
 from app.engine.model.adapter_parameters import module_path
 from app.engine.model.evaluation_mode import evaluating
-from app.engine.runtime.mlx_gateway import import_mlx
+from app.engine.runtime.mlx_runtime import import_mlx
 
 
 def measuring_activity(

@@ -13,7 +13,7 @@ from app.engine.clocks.slow import Lesson
 from app.engine.execution.fast_paths import FastPaths, Objective, gradient_function
 from app.engine.execution.losses import loss_inputs, summed_loss
 from app.engine.runtime.distributed import Machines
-from app.engine.runtime.mlx_gateway import compiled, import_mlx
+from app.engine.runtime.mlx_runtime import import_mlx, maybe_compile
 from app.engine.runtime.run_ahead_limit import MemoryBound
 from app.engine.tiers.optimizer import Arrays, Gradients
 from app.engine.tiers.plan import TierPlan
@@ -105,7 +105,7 @@ class BatchGradients:
         key = (tiers, batch.read_lengths, objective)
         if key not in self._functions:
             random = import_mlx().random.state
-            self._functions[key] = compiled(
+            self._functions[key] = maybe_compile(
                 self._function(*key), inputs=[self._model.state, random], outputs=[random]
             )
         inputs = loss_inputs(batch, self._paths_of(objective).head)

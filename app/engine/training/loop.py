@@ -28,11 +28,11 @@ from app.engine.memory.preflight import memory_of
 from app.engine.model.adapter_parameters import trainable
 from app.engine.runtime.distributed import ALONE, Machines
 from app.engine.runtime.mlx_errors import plain_fault
-from app.engine.runtime.mlx_gateway import (
-    compiles,
+from app.engine.runtime.mlx_runtime import (
     import_mlx,
     random_key,
     set_random_key,
+    uses_compile,
 )
 from app.engine.runtime.stopping import StopRequest, Work
 from app.engine.training.checkpoints import Checkpoint, Progress
@@ -196,7 +196,7 @@ class TrainingLoop:
         Where nothing is compiled there is nothing to trace. `key` is that of the random numbers
         that follow.
         """
-        if compiles():
+        if uses_compile():
             yield from self._stop.stage("Warming up", self._tracing())
         set_random_key(*key)  # tracing draws some too
         import_mlx().reset_peak_memory()

@@ -9,7 +9,7 @@ from app.engine.clocks.anchor import anchor_of
 from app.engine.model.adapter_parameters import trainable, write_parameters
 from app.engine.model.lm_head import Head
 from app.engine.runtime.distributed import Machines
-from app.engine.runtime.mlx_gateway import device_name
+from app.engine.runtime.mlx_runtime import device_name
 from app.engine.tiers.optimizer import TieredAdamW
 from app.engine.tiers.plan import TierPlan, adapted_layers
 from app.engine.tiers.plan_facts import tier_facts

@@ -52,7 +52,7 @@ from app.engine.model.end_tokens import end_token_note
 from app.engine.model.lm_head import Head, find_head, vocabulary_of
 from app.engine.model.loading import BaseModel, loading_base_model
 from app.engine.runtime.distributed import is_alone
-from app.engine.runtime.mlx_gateway import import_mlx
+from app.engine.runtime.mlx_runtime import import_mlx
 from app.engine.runtime.stopping import in_stage, trying_template
 from app.engine.tiers.assignment import make_plan
 from app.engine.tiers.optimizer import Arrays

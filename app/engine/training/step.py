@@ -21,7 +21,7 @@ from app.engine.execution.fast_paths import FastPaths
 from app.engine.model.adapter_parameters import read_parameters, trainable, write_parameters
 from app.engine.model.lm_head import Head
 from app.engine.runtime.distributed import ALONE, Machines
-from app.engine.runtime.mlx_gateway import compiled, import_mlx
+from app.engine.runtime.mlx_runtime import import_mlx, maybe_compile
 from app.engine.tiers.optimizer import Arrays, Gradients, OptimizerState, TieredAdamW
 from app.engine.tiers.update_rules import UpdateRules
 from app.engine.training.gradients import BatchGradients
@@ -173,7 +173,7 @@ class TrainingStep:
 
     def _update(self, due: tuple[int, ...]) -> Callable[..., Any]:
         if due not in self._updates:
-            self._updates[due] = compiled(self._update_for(due))
+            self._updates[due] = maybe_compile(self._update_for(due))
         return self._updates[due]
 
     def _update_for(self, due: tuple[int, ...]) -> Callable[..., Any]:

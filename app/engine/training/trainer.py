@@ -37,7 +37,7 @@ from app.engine.model.base_model_digests import (
 )
 from app.engine.runtime.distributed import Machines, is_first_machine, join_machines
 from app.engine.runtime.mlx_errors import plain_fault
-from app.engine.runtime.mlx_gateway import CACHE_LIMIT_BYTES, computed_by, import_mlx
+from app.engine.runtime.mlx_runtime import CACHE_LIMIT_BYTES, current_computer, import_mlx
 from app.engine.runtime.stopping import Made, in_stage, until_one_stops
 from app.engine.training.checkpoints import (
     Checkpoint,
@@ -254,12 +254,12 @@ def _new_run(config: TrainingConfig, run_dir: Path, runs_dir: Path, facts: Facts
         remember_disk(runs_dir)
     for _ in range(_MOST_NAMES_TRIED):
         try:
-            return RunRecorder.create(run_dir, config, facts, computed_by())
+            return RunRecorder.create(run_dir, config, facts, current_computer())
         except FolderTaken:
             if config.output is not None:
                 raise
             run_dir = choose_run_dir(config, runs_dir)
-    return RunRecorder.create(run_dir, config, facts, computed_by())
+    return RunRecorder.create(run_dir, config, facts, current_computer())
 
 
 def _check_stop_after(stop_after: int | None, done: int) -> None:

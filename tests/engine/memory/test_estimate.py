@@ -20,7 +20,7 @@ from app.engine.memory.graph import traced
 from app.engine.memory.preflight import estimate_memory, memory_of
 from app.engine.model.adapter_parameters import trainable
 from app.engine.model.lm_head import find_head
-from app.engine.runtime.mlx_gateway import compiles, import_mlx, import_mlx_lm
+from app.engine.runtime.mlx_runtime import import_mlx, import_mlx_lm, uses_compile
 from app.engine.tiers.assignment import make_plan
 from app.engine.tiers.optimizer import TieredAdamW
 from app.engine.training.step import TrainingStep
@@ -178,7 +178,7 @@ def test_where_steps_are_bounded_nothing_that_runs_ahead_is_counted(
     needs: dict[bool, list[int]] = {}
     for on_gpu in (False, True):
         monkeypatch.setattr("app.engine.memory.step._known", {})
-        monkeypatch.setattr("app.engine.memory.step.compiles", lambda on_gpu=on_gpu: on_gpu)
+        monkeypatch.setattr("app.engine.memory.step.uses_compile", lambda on_gpu=on_gpu: on_gpu)
         needs[on_gpu] = [
             memory_need(
                 model, replace(CONFIG, grad_checkpoint=recompute), shape.of_batch
@@ -249,7 +249,7 @@ def measured_peak(model: Any, config: TrainingConfig, shape: BatchShape, vocabul
 def test_on_the_cpu_mlx_keeps_no_more_of_freed_memory_than_the_estimate_says(
     tiny_model: Path, tmp_path: Path
 ) -> None:
-    if compiles():
+    if uses_compile():
         pytest.skip("a GPU's cache is held to CACHE_LIMIT_BYTES alone")
     data = tmp_path / "texts.jsonl"
     rows = [json.dumps({"text": "a" * length}) for length in range(40, 400, 30)]

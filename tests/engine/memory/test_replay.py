@@ -6,7 +6,7 @@ import pytest
 
 from app.engine.memory.eval_simulator import peak_bytes
 from app.engine.memory.graph import traced
-from app.engine.runtime.mlx_gateway import import_mlx
+from app.engine.runtime.mlx_runtime import import_mlx
 
 ONE = 4 * 1000
 """Bytes of one array of 1000 numbers."""

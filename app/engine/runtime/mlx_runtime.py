@@ -1,7 +1,7 @@
 """The one door to MLX: what must happen before its first import happens here.
 
 Every engine function that needs MLX runs after `import_mlx()`, on one thread, which ends with
-`release_thread()`.
+`close_thread()`.
 """
 
 import ctypes
@@ -23,7 +23,7 @@ from app.engine.runtime.metal_shaders import SHADERS, shader_target
 CACHE_LIMIT_BYTES = 2 * 1024**3
 """MLX keeps freed buffers for reuse up to here; without a bound it grows with every new shape."""
 
-ARITHMETIC = 3
+NUMERICS_VERSION = 3
 """Counted up where the last bits of the same run change. 2 had exponentials of its own on x86, and
 computed the last layer's feed-forward part at trained tokens only; 1 and 3 have neither."""
 
@@ -83,7 +83,7 @@ def device_name() -> str:
     return str(mx.device_info().get("device_name", "GPU"))
 
 
-def computed_by() -> Computer:
+def current_computer() -> Computer:
     """What the last bits of a run's numbers depend on beside its settings."""
     mx = import_mlx()
     device, blas, mlx = "CPU", _blas.name or "the reference BLAS", str(mx.__version__)
@@ -93,7 +93,7 @@ def computed_by() -> Computer:
         blas = "Accelerate"
     elif _blas.kernels:
         blas += f" ({_blas.kernels})"
-    return Computer(device, blas, mlx, ARITHMETIC)
+    return Computer(device, blas, mlx, NUMERICS_VERSION)
 
 
 def _shaders(core: Path) -> str:
@@ -105,20 +105,20 @@ def _shaders(core: Path) -> str:
         return ""
 
 
-def compiled(function: Callable[..., Any], **captured: Any) -> Callable[..., Any]:
+def maybe_compile(function: Callable[..., Any], **captured: Any) -> Callable[..., Any]:
     """`mx.compile(function)` on a GPU; on the CPU `function` itself.
 
     On the CPU MLX compiles by calling the host's C++ compiler, for a gain of 2 to 15 % a step: the
     first step of a first run took 69 s instead of 0.5 (tests/benchmarks/README.md), and without a
     compiler nothing is gained.
     """
-    if not compiles():
+    if not uses_compile():
         return function
     return import_mlx().compile(function, **captured)  # type: ignore[no-any-return]
 
 
-def compiles() -> bool:
-    """Whether `compiled` compiles here: then every new shape costs a trace."""
+def uses_compile() -> bool:
+    """Whether `maybe_compile` compiles here: then every new shape costs a trace."""
     mx = import_mlx()
     return bool(mx.default_device().type != mx.DeviceType.cpu)
 
@@ -139,13 +139,13 @@ def set_random_key(high: int, low: int) -> None:
     import_mlx().random.seed((high << 32) | low)
 
 
-def free_unused() -> None:
+def clear_cache() -> None:
     """Give back the buffers that MLX kept for reuse."""
     if "mlx.core" in sys.modules:
         import_mlx().clear_cache()
 
 
-def release_thread() -> None:
+def close_thread() -> None:
     """The last act of a thread that used MLX; without it the process can abort at exit."""
     if "mlx.core" in sys.modules:
         import_mlx().clear_streams()
