@@ -43,9 +43,9 @@ def check_processes(_: Path) -> str:
 
 
 def _tokenize_there(model: str) -> tuple[int, int, bool]:
-    from app.engine.model.plain_tokenizer import load_plain_tokenizer
+    from app.models.tokenizer_loading import load_tokenizer_without_mlx
 
-    tokenizer = load_plain_tokenizer(Path(model))
+    tokenizer = load_tokenizer_without_mlx(Path(model))
     tokens = len(tokenizer.encode(REPLY)) if tokenizer is not None else 0
     return os.getpid(), tokens, "mlx.core" in sys.modules
 

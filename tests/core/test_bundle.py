@@ -7,8 +7,9 @@ from types import SimpleNamespace
 import pytest
 
 from app.core.system import bundle
+from app.core.system.openblas import BUNDLED_LIBRARY
 from app.engine.runtime import mlx_runtime
-from app.engine.runtime.blas import BUNDLED_LIBRARY, load_fast_blas
+from app.engine.runtime.blas import load_fast_blas
 
 ROOT = Path(__file__).parents[2]
 SIGNS = ("_MEIPASS", "frozen")

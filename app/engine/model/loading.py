@@ -1,6 +1,5 @@
 """Base models from a folder on disk, as mlx-lm loads them, with its errors in plain sentences."""
 
-import re
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,19 +10,19 @@ from app.core.model_limits import ModelLimits
 from app.core.progress import run_to_end
 from app.core.text.foreign_errors import error_text
 from app.core.text.odd_values import brief
-from app.engine.model.config_values import lacking, odd_value, shown_value
 from app.engine.model.embedding_probe import embedding_limits
 from app.engine.runtime.captured_output import output_captured
 from app.engine.runtime.mlx_runtime import import_mlx, import_mlx_lm
-from app.models.foreign_code import NO_CODE, code_refused, needs_code
+from app.models.config_values import config_error, lacking, odd_value
+from app.models.foreign_code import NO_CODE
 from app.models.model_folder import (
     check_layer_count,
     check_model_folder,
     check_weights,
     folder_limits,
-    read_model_config,
     tensor_shapes,
 )
+from app.models.tokenizer_loading import tokenizer_error
 
 _PIECE_BYTES = 2**28
 """So much of the weights is read at once; loading can be stopped in between."""
@@ -108,7 +107,7 @@ def check_configuration(path: Path) -> None:
     check_layer_count(path, config, tensor_shapes(path))
     for key in ("quantization", "quantization_config"):
         if not isinstance(value := config.get(key), dict) and (odd := odd_value({key: value})):
-            raise _config_error(path, odd)
+            raise config_error(path, odd)
     try:
         with output_captured():
             model_class, arguments = import_mlx_lm()._get_classes(dict(config))
@@ -130,7 +129,7 @@ def _check_call(path: Path, config: Mapping[str, Any], model: Any) -> None:
     try:
         model(mx.zeros((1, 4), mx.int32))  # nothing is computed
     except Exception as error:  # an architecture's own code
-        raise _config_error(path, odd) from error
+        raise config_error(path, odd) from error
 
 
 def _arguments(config: Mapping[str, Any]) -> type | None:
@@ -140,13 +139,6 @@ def _arguments(config: Mapping[str, Any]) -> type | None:
             return import_mlx_lm()._get_classes(dict(config))[1]  # type: ignore[no-any-return]
     except (Exception, SystemExit):  # an architecture's own module
         return None
-
-
-def _config_error(path: Path, fault: str) -> InputError:
-    return InputError(
-        f"The model in {path} can't be loaded: in {path / 'config.json'}, {fault}.",
-        "Download the model again, or choose another.",
-    )
 
 
 def _limits(path: Path, model: Any) -> ModelLimits:
@@ -176,36 +168,11 @@ def load_tokenizer(path: Path) -> Any:
         raise tokenizer_error(path, error) from error
 
 
-def tokenizer_error(path: Path, error: Exception) -> InputError:
-    if needs_code(error):
-        return code_refused("tokenizer", path)
-    if fault := _config_fault_of_tokenizer(read_model_config(path), error):
-        return _config_error(path, fault)
-    return InputError(
-        f"The tokenizer in {path} can't be loaded: {error_text(error)}.",
-        "A model folder needs tokenizer.json and tokenizer_config.json.",
-    )
-
-
-def _config_fault_of_tokenizer(config: Mapping[str, Any], error: Exception) -> str | None:
-    """transformers checks all of config.json before it looks at a tokenizer."""
-    if isinstance(error, OSError):
-        return None
-    match = _FIELD.search(str(error))
-    if match and match[1] in config:
-        return f"{match[1]} is {shown_value(config[match[1]])}, which transformers does not accept"
-    is_of_values = isinstance(error, TypeError | AttributeError | ZeroDivisionError)
-    return odd_value(config, error=error) if is_of_values else None
-
-
-_FIELD = re.compile(r"^Validation error for field '(\w+)'")
-
-
 def _load_error(path: Path, config: Mapping[str, Any], error: Exception) -> InputError:
     kind = config["model_type"]
     arguments = _arguments(config)
     if fault := odd_value(config, arguments, error):
-        return _config_error(path, fault)
+        return config_error(path, fault)
     if arguments is None:
         return InputError(
             f"The model in {path} has the architecture {brief(kind)}, which mlx-lm does not know.",

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from app.core.errors import RunError
-from app.engine.runtime.metal_shaders import SHADERS, shader_target
+from app.core.system.metal_shaders import SHADERS, shader_target
 from app.engine.runtime.mlx_runtime import device_name, import_mlx, uses_compile
 
 SIZE = 128

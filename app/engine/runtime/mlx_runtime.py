@@ -16,9 +16,9 @@ from typing import Any
 from app.core.errors import RunError
 from app.core.system.bundle import bundled, may_call_compiler
 from app.core.system.compute_environment import Computer
+from app.core.system.metal_shaders import SHADERS, shader_target
 from app.core.text.foreign_errors import error_text
 from app.engine.runtime.blas import Blas, load_fast_blas
-from app.engine.runtime.metal_shaders import SHADERS, shader_target
 
 CACHE_LIMIT_BYTES = 2 * 1024**3
 """MLX keeps freed buffers for reuse up to here; without a bound it grows with every new shape."""
