@@ -14,11 +14,11 @@ from app.core.config.training_config import TrainingConfig
 from app.engine.adapter.adapter import adapter_config
 from app.engine.batches.batches import Batch, Batches
 from app.engine.execution.batch_layout import Batching
-from app.engine.model.adapter_parameters import trainable
+from app.engine.model.parameter_tree import trainable
 from app.engine.runtime.mlx_runtime import (
+    clear_cache,
     device_name,
     has_fused_attention_gradient,
-    import_mlx,
     import_mlx_lm,
     uses_compile,
 )
@@ -126,7 +126,8 @@ def older() -> None:
 
 
 def checkpoint() -> None:
-    mx = import_mlx()
+    import mlx.core as mx
+
     ours = Ours(build(Shape(SMALL)))
     batches = batches_of(equal_rows(BATCH, 128, SMALL))
     with tempfile.TemporaryDirectory() as folder:
@@ -186,7 +187,7 @@ def print_table(rows: Mapping[str, Callable[[], None]], names: Sequence[str]) ->
         start = perf_counter()
         rows[name]()
         print(f"{name}: {perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
-        import_mlx().clear_cache()
+        clear_cache()
 
 
 def epoch(

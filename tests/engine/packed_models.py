@@ -10,8 +10,8 @@ from app.core.config.training_config import TierConfig, TrainingConfig
 from app.data.row_location import Place
 from app.data.tokens.rows import TokenizedExample, TokenView
 from app.engine.adapter.adapter import add_adapter
-from app.engine.model.adapter_parameters import trainable
 from app.engine.model.lm_head import find_head
+from app.engine.model.parameter_tree import trainable
 from app.engine.tiers.assignment import make_plan
 from app.engine.tiers.optimizer import TieredAdamW
 from app.engine.training.step import TrainingStep

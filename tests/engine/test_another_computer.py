@@ -95,7 +95,7 @@ def test_the_bundle_and_an_install_with_other_shaders_are_two_computers(
         __file__=str(tmp_path / "core.so"), __version__="1.0", DeviceType=SimpleNamespace(cpu=0),
         default_device=lambda: SimpleNamespace(type=1), device_info=lambda: {"device_name": "M3"},
     )  # fmt: skip
-    monkeypatch.setattr(mlx_runtime, "import_mlx", lambda: on_a_mac)
+    monkeypatch.setattr(mlx_runtime, "mx", on_a_mac)
     assert current_computer() == Computer("M3", "", words, mlx_runtime.NUMERICS_VERSION)
 
 

@@ -17,9 +17,9 @@ from app.engine.adapter.adapter import add_adapter
 from app.engine.batches.batches import Batch
 from app.engine.execution import gradient_checkpointing
 from app.engine.execution.gradient_checkpointing import layers_recomputed
-from app.engine.model.adapter_parameters import trainable
 from app.engine.model.lm_head import find_head
 from app.engine.model.loading import load_base_model
+from app.engine.model.parameter_tree import trainable
 from app.engine.tiers.assignment import make_plan
 from app.engine.tiers.optimizer import TieredAdamW
 from app.engine.training.step import TrainingStep

@@ -16,9 +16,9 @@ from app.engine.adapter.adapter import add_adapter
 from app.engine.audit.comparison import Compared, Taken, compared_with_own_code
 from app.engine.execution import attention, gradient_checkpointing, losses, sequence_packing, swiglu
 from app.engine.execution.fast_paths import FastPaths
-from app.engine.model.adapter_parameters import trainable
 from app.engine.model.lm_head import find_head
 from app.engine.model.loading import load_base_model
+from app.engine.model.parameter_tree import trainable
 from app.engine.runtime.mlx_runtime import random_key
 from app.engine.tiers.assignment import make_plan
 from app.engine.training.trainer import train

@@ -11,7 +11,7 @@ import pytest
 
 from app.core.errors import VerificationError
 from app.engine.batches.batches import Batch
-from app.engine.model.adapter_parameters import trainable
+from app.engine.model.parameter_tree import trainable
 from app.engine.training import step as step_module
 from app.engine.training.step import TrainingStep
 from tests.engine.training_steps import batch, training_step

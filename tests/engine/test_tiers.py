@@ -9,8 +9,9 @@ from app.core.config.training_config import TierConfig, TrainingConfig
 from app.core.errors import InputError
 from app.engine.adapter.adapter import add_adapter
 from app.engine.memory.preflight import preview_tiers
-from app.engine.model.adapter_parameters import layer_index, module_path, trainable
+from app.engine.model.adapter_parameters import layer_index, module_path
 from app.engine.model.loading import load_architecture
+from app.engine.model.parameter_tree import trainable
 from app.engine.tiers.assignment import make_plan
 from app.engine.tiers.plan import adapted_layers
 from app.engine.tiers.plan_facts import tier_facts

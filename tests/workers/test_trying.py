@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import mlx.core as mx
 import pytest
 from pytestqt.qtbot import QtBot
 
@@ -116,9 +117,6 @@ def test_freeing_gives_the_memory_back(tried: Tried, compute: ComputeThread, qtb
     compute.job_ended.connect(ended.append)
 
     def measuring(_: Callable[[], bool]) -> Iterator[object]:
-        from app.engine.runtime.mlx_runtime import import_mlx
-
-        mx = import_mlx()
         gc.collect()
         yield mx.get_active_memory(), mx.get_cache_memory()
 

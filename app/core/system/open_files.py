@@ -13,7 +13,7 @@ def open_file_limit_kept() -> Iterator[None]:
     again, so the call itself must not happen.
     """
     set_limit = resource.setrlimit
-    resource.setrlimit = lambda *_: None  # type: ignore[assignment]
+    resource.setrlimit = lambda *_: None
     try:
         yield
     finally:

@@ -5,9 +5,11 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
+import mlx.core as mx
+import mlx.nn as nn
+
 from app.core.system.interruption import interruptible
 from app.engine.model.evaluation_mode import evaluating, training
-from app.engine.runtime.mlx_runtime import import_mlx
 
 Modules = Mapping[str, Sequence[Any]]
 """Path within a layer → the modules there, of several layers."""
@@ -15,7 +17,6 @@ Modules = Mapping[str, Sequence[Any]]
 
 def adaptable(layers: Sequence[Any]) -> dict[str, list[Any]]:
     """The modules that mlx-lm gives an adapter."""
-    import mlx.nn as nn
     from mlx_lm.models.switch_layers import QuantizedSwitchLinear, SwitchLinear
 
     kinds = (
@@ -48,7 +49,7 @@ def _has_plain_adapter(module: Any) -> bool:
     if not hasattr(module, "to_lora"):
         return True
     adapted = module.to_lora(r=1)
-    return all(isinstance(adapted.get(name), import_mlx().array) for name in ("lora_a", "lora_b"))
+    return all(isinstance(adapted.get(name), mx.array) for name in ("lora_a", "lora_b"))
 
 
 def _read_by_the_model(model: Any, modules: Sequence[Any]) -> set[int]:
@@ -57,7 +58,6 @@ def _read_by_the_model(model: Any, modules: Sequence[Any]) -> set[int]:
     Nothing is computed, and no weights are read from disk. The model is called in both modes: one
     may keep in evaluation what it made of its weights (kimi_k3), or read them in one mode alone.
     """
-    mx = import_mlx()
     read: set[int] = set()
     with _watched(modules, read):
         try:
@@ -94,7 +94,6 @@ class _Seen:
 @cache
 def _watching(kind: Any) -> Any:
     """A subclass of a module's own class; one for each, as a class goes by the collector alone."""
-    mx = import_mlx()
 
     class Watching(kind):  # type: ignore[misc]
         def __call__(self, *args: Any, **kwargs: Any) -> Any:

@@ -3,13 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import mlx.core as mx
+import mlx.nn as nn
+
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import InputError, VerificationError
 from app.engine.adapter.adaptable import adaptable, unfit
 from app.engine.adapter.efficient_lora import make_lora_layers_lean
-from app.engine.model.adapter_parameters import trainable
+from app.engine.model.parameter_tree import trainable
 from app.engine.runtime.mlx_errors import NO_ADAPTER, plain_model_faults
-from app.engine.runtime.mlx_runtime import import_mlx
 
 
 def add_adapter(model: Any, config: TrainingConfig) -> tuple[str, ...]:
@@ -18,7 +20,6 @@ def add_adapter(model: Any, config: TrainingConfig) -> tuple[str, ...]:
     Returns the paths within a layer of the modules that must stay without. Raises InputError if
     the model can't carry adapters as the config asks.
     """
-    mx = import_mlx()
     from mlx_lm.tuner.utils import linear_to_lora_layers
 
     is_dora = config.fine_tune_type == "dora"
@@ -118,8 +119,6 @@ def _chosen(keys: str, there: Sequence[str]) -> list[str]:
 
 def _check_dora(there: Mapping[str, Sequence[Any]], keys: Sequence[str]) -> None:
     """Raise InputError for what mlx-lm's DoRA can't do: experts, bits that don't divide 32."""
-    import mlx.nn as nn
-
     for path, module in [(key, module) for key in keys for module in there.get(key, ())]:
         if not isinstance(module, nn.Linear | nn.QuantizedLinear):
             raise InputError(

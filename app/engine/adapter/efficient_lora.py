@@ -11,8 +11,9 @@ from collections.abc import Iterator, Set
 from contextlib import contextmanager
 from typing import Any
 
+import mlx.core as mx
+
 from app.engine.runtime.custom_gradients import custom_function
-from app.engine.runtime.mlx_runtime import import_mlx
 
 
 def make_lora_layers_lean(model: Any) -> None:
@@ -82,7 +83,6 @@ def gradients_at_once(model: Any, taught: Set[str]) -> Iterator[None]:
 
 def _lean_kind(lora: Any) -> Any:
     """A subclass of mlx-lm's `LoRALinear`; made here, since mlx-lm may only be imported late."""
-    mx = import_mlx()
 
     class LeanLoRALinear(lora):  # type: ignore[misc]
         is_lean = True
@@ -105,7 +105,6 @@ def _lean_kind(lora: Any) -> Any:
 
 def _sum_with_gradients_at_once(linear: Any, x: Any, down: Any, up: Any) -> Any:
     """linear(x) + x · down · up; `linear` is constant."""
-    mx = import_mlx()
     rows = x.reshape(-1, x.shape[-1])
     # Outside, so that the gradients find it, and what is not read of the sum is not computed.
     low = mx.stop_gradient(rows @ down)

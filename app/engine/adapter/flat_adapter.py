@@ -9,10 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import mlx.core as mx
+
 from app.engine.adapter.efficient_lora import is_lean
-from app.engine.model.adapter_parameters import module_path, read_parameters, trainable
+from app.engine.model.adapter_parameters import module_path, read_parameters
 from app.engine.model.module_proxy import ModuleProxy
-from app.engine.runtime.mlx_runtime import import_mlx
+from app.engine.model.parameter_tree import put, trainable
 from app.engine.tiers.plan import TierPlan
 
 
@@ -30,7 +32,6 @@ class AdapterInput:
         self._dtype = dtype
         if dtype is None:
             return
-        mx = import_mlx()
         # Only told apart by shape and dtype; never computed.
         self._forms = {path: mx.zeros(array.shape, dtype) for path, array in held.items()}
         scales = {path: mx.full(held[path].shape, self._scale(path)) for path in held}
@@ -75,9 +76,7 @@ class AdapterInput:
         return self._plan.scattered(ready, self._forms)
 
     def _put(self, arrays: Mapping[str, Any], scales: Mapping[str, float]) -> None:
-        from mlx.utils import tree_unflatten
-
-        self._model.update(tree_unflatten(list(arrays.items())))
+        put(self._model, arrays)
         for path, layer in self._layers.items():
             layer.scale = scales[path]
 
@@ -97,7 +96,6 @@ def _activations(model: Any, layers: Any) -> Any:
 
     Nothing is computed. float16 can overflow where float32 does not.
     """
-    mx = import_mlx()
     seen: set[Any] = set()
     linears = [layer["linear"] for layer in layers]
 

@@ -9,6 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import mlx.core as mx
+
 from app.core.base_model import BaseModelDigests, compare_digests, read_digests
 from app.core.config.training_config import CHOICES, TrainingConfig
 from app.core.errors import AppError, InputError
@@ -17,8 +19,9 @@ from app.core.files.parsing import parse_json
 from app.core.files.untrusted_files import read_regular
 from app.core.text.foreign_errors import error_text
 from app.core.text.odd_values import brief
-from app.engine.model.adapter_parameters import trainable, write_parameters
-from app.engine.runtime.mlx_runtime import import_mlx
+from app.engine.model.adapter_parameters import write_parameters
+from app.engine.model.parameter_tree import trainable
+from app.engine.runtime.arrays import load_arrays
 from app.library.reading.starting_adapter import StartingAdapter, read_started_from
 from app.library.run.layout import ADAPTER_CONFIG_FILE, ADAPTER_FILE, START, STIFFNESS_FILE
 from app.library.run.manifest import read_manifest
@@ -62,9 +65,8 @@ def lay_weights(model: Any, folder: Path) -> str:
 
     Raises InputError where the two don't fit, naming the first part.
     """
-    mx = import_mlx()
     try:
-        saved = mx.load(str(folder / ADAPTER_FILE))
+        saved = load_arrays(folder / ADAPTER_FILE)
         mx.eval(saved)
     except Exception as error:  # whatever a file from elsewhere may hold
         raise InputError(
@@ -87,10 +89,9 @@ def read_stiffness(folder: Path, parameters: Mapping[str, Any]) -> dict[str, Any
     path = folder / STIFFNESS_FILE
     if not path.exists():
         return None
-    mx = import_mlx()
     hint = "Remove the file to continue without it, or choose another adapter."
     try:
-        found: dict[str, Any] = mx.load(str(path))
+        found = load_arrays(path)
         mx.eval(found)
     except Exception as error:  # whatever a file from elsewhere may hold
         raise InputError(f"{path} can't be read: {error_text(error)}.", hint) from error
@@ -109,7 +110,7 @@ def digest_of_weights(weights: Mapping[str, Any]) -> str:
 
     digest = hashlib.sha256()
     for path in sorted(weights):
-        array = np.array(weights[path].astype(import_mlx().float32))
+        array = np.array(weights[path].astype(mx.float32))
         digest.update(f"{path} {array.shape}\n".encode())
         digest.update(array.tobytes())
     return digest.hexdigest()

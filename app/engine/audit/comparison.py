@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+import mlx.core as mx
 import numpy as np
 
 from app.core.errors import InputError
@@ -27,11 +28,12 @@ from app.engine.clocks.divergence import summed_divergence
 from app.engine.execution.attention import MIN_LENGTH
 from app.engine.execution.fast_paths import FastPaths, Objective, gradient_function
 from app.engine.execution.losses import loss_inputs, summed_loss
-from app.engine.model.adapter_parameters import read_parameters, trainable
+from app.engine.model.adapter_parameters import read_parameters
 from app.engine.model.evaluation_mode import evaluating
 from app.engine.model.few_layers import few_layers_in_float32
+from app.engine.model.parameter_tree import put, trainable
+from app.engine.runtime.arrays import number
 from app.engine.runtime.mlx_errors import NO_GRADIENTS, plain_model_faults
-from app.engine.runtime.mlx_runtime import import_mlx
 from app.engine.runtime.tolerances import tolerance
 from app.engine.tiers.plan import TierPlan
 
@@ -77,7 +79,6 @@ def compared_with_own_code(model: Any, plan: TierPlan, wanted: Taken, longest: i
     """
     wanted = replace(wanted, is_lean=wanted.is_lean and has_lean_layers(model))
     with evaluating(model), plain_model_faults(NO_GRADIENTS), interruptible:
-        mx = import_mlx()
         mx.eval(model(mx.zeros((1, 4), mx.int32)))  # all of it, as it is
     with few_layers_in_float32(model), evaluating(model), interruptible:
         trial = _Trial(model, plan, longest)
@@ -157,7 +158,6 @@ class _Trial:
         long = (min(_LONG, longest),) if longest >= MIN_LENGTH else ()
         self._lengths = (*long, *_SHORT)
         random = np.random.default_rng(0)
-        mx = import_mlx()
         with plain_model_faults(NO_GRADIENTS):
             logits = model(mx.zeros((1, 4), mx.int32))
         vocabulary, self._dtype = logits.shape[-1], logits.dtype
@@ -167,13 +167,12 @@ class _Trial:
         for path, array in trainable(model).items():
             if path.endswith("lora_b"):
                 values = random.normal(0, _PULL, array.shape).astype(np.float32)
-                _put(model, {path: mx.array(values, array.dtype)})
+                put(model, {path: mx.array(values, array.dtype)})
         self._short = _batch(self._rows[-len(_SHORT) :], is_packed=False)
         self._loss, self._gradients = self._by_own_code()
 
     def _check_order(self) -> None:
         """Raise InputError where a token's logits depend on later tokens."""
-        mx = import_mlx()
         tokens = mx.array(self._rows[0][None, : _SHORT[0]])
         half = tokens.shape[1] // 2
         others = mx.concatenate([tokens[:, :half], tokens[:, half:][:, ::-1]], axis=1)
@@ -188,7 +187,6 @@ class _Trial:
             )
 
     def is_finite(self) -> bool:
-        mx = import_mlx()
         own = [self._loss, *self._gradients.values()]
         return all(mx.isfinite(array).all().item() for array in own)
 
@@ -210,23 +208,21 @@ class _Trial:
         return self._is_near_all(loss, gradients, own)
 
     def _is_near_all(self, loss: Any, gradients: Gradients, own: tuple[Any, Gradients]) -> bool:
-        mx = import_mlx()
         own_loss, own_gradients = own
         norms = [mx.linalg.norm(array) for array in own_gradients.values()]
-        floor = _SMALL * max(norm.item() for norm in norms)
+        floor = _SMALL * max(map(number, norms))
         return _is_near(loss, own_loss, self._dtype) and all(
             _is_near(gradients[path], array, self._dtype, floor)
             for path, array in own_gradients.items()
         )
 
     def _by_own_code(self) -> tuple[Any, Gradients]:
-        mx = import_mlx()
         model, held = self._model, trainable(self._model)
         total: dict[str, Any] = {}
         losses = []
 
         def loss_of(parameters: Gradients, *inputs: Any) -> Any:
-            _put(model, parameters)
+            put(model, parameters)
             return summed_loss(model, None, *inputs)
 
         with plain_model_faults(NO_GRADIENTS), lean_only_outside(model):
@@ -235,7 +231,7 @@ class _Trial:
                 loss, found = mx.value_and_grad(loss_of)(held, *inputs)
                 total = {path: total.get(path, 0) + found[path] for path in found}
                 losses.append(loss)
-                _put(model, held)
+                put(model, held)
                 mx.eval(loss, total)
         return sum(losses), {path: array.astype(mx.float32) for path, array in total.items()}
 
@@ -253,7 +249,6 @@ class _Trial:
     def _by_layers(
         self, taken: Taken, batch: Batch, objective: Objective = summed_loss
     ) -> tuple[Any, Gradients]:
-        mx = import_mlx()
         held, tiers = trainable(self._model), range(len(self._plan.tiers))
         made = AdapterInput(self._model, self._plan)
         function = gradient_function(
@@ -270,15 +265,14 @@ class _Trial:
 
 def _is_near(some: Any, own: Any, dtype: Any, floor: float = 0.0) -> bool:
     """False where a number is none."""
-    norm = import_mlx().linalg.norm
+    norm = mx.linalg.norm
     allowed = tolerance(_TOLERANCES, dtype)
-    difference = norm((some - own).reshape(-1)).item()
-    return bool(difference <= allowed * max(norm(own.reshape(-1)).item(), floor))
+    difference = number(norm((some - own).reshape(-1)))
+    return bool(difference <= allowed * max(number(norm(own.reshape(-1))), floor))
 
 
 def _finite(logits: Any) -> Any:
     """In float32, with 0 for what is not finite: some models rule out tokens by -inf."""
-    mx = import_mlx()
     return mx.nan_to_num(logits.astype(mx.float32), nan=0.0, posinf=0.0, neginf=0.0)
 
 
@@ -295,9 +289,3 @@ def _batch(rows: Sequence[Any], is_packed: bool) -> Batch:
 
 def _padded(row: Any, length: int) -> Any:
     return np.pad(row, (0, length - len(row)))
-
-
-def _put(model: Any, arrays: Gradients) -> None:
-    from mlx.utils import tree_unflatten
-
-    model.update(tree_unflatten(list(arrays.items())))

@@ -7,11 +7,12 @@ within an array are not seen.
 from collections.abc import Mapping
 from typing import Any
 
+import mlx.core as mx
 import numpy as np
 
 from app.core.errors import VerificationError
 from app.engine.audit.verification import OWN_FAULT
-from app.engine.runtime.mlx_runtime import import_mlx
+from app.engine.model.parameter_tree import parameters, trainable
 
 
 class FrozenWeights:
@@ -37,7 +38,6 @@ class FrozenWeights:
 
 def _sums(model: Any) -> dict[str, int]:
     """By path, the sum of an array's words of bits, modulo 2³²."""
-    mx = import_mlx()
     words = {1: mx.uint8, 2: mx.uint16, 4: mx.uint32, 8: mx.uint32}
     frozen = _frozen(model)
     if not frozen:
@@ -47,8 +47,6 @@ def _sums(model: Any) -> dict[str, int]:
 
 
 def _frozen(model: Any) -> Mapping[str, Any]:
-    from mlx.utils import tree_flatten
-
-    trained = dict(tree_flatten(model.trainable_parameters()))
-    every = tree_flatten(model.parameters())
+    trained = trainable(model)
+    every = parameters(model).items()
     return {path: array for path, array in every if path not in trained and array.size}

@@ -7,11 +7,11 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import mlx.core as mx
 import numpy as np
 
 from app.engine.audit.verification import StepMeasurement, fault
 from app.engine.clocks.slow import Lesson
-from app.engine.runtime.mlx_runtime import import_mlx
 from app.engine.tiers.optimizer import Gradients
 from app.engine.tiers.update_rules import UpdateRules
 
@@ -44,7 +44,6 @@ class LessonAudit:
         """What `check` needs of a step's gradients, lazy; None without a lesson."""
         if lesson is None:
             return None
-        mx = import_mlx()
         sampled = [
             mx.concatenate([part[k][self._positions[k]] for k in both])
             for part in (task, lesson.gradients, both)

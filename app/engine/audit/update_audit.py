@@ -10,12 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import mlx.core as mx
 import numpy as np
 
 from app.core.errors import VerificationError
 from app.engine.audit.update_samples import SampledTier, observation, parsed
 from app.engine.audit.verification import OWN_FAULT, Movement, StepMeasurement, fault, verify
-from app.engine.runtime.mlx_runtime import import_mlx, maybe_compile
+from app.engine.runtime.mlx_runtime import maybe_compile
 from app.engine.tiers.optimizer import Gradients, OptimizerState
 from app.engine.tiers.plan import TierPlan
 from app.engine.tiers.update_rules import Array, UpdateRules, largest_update
@@ -56,7 +57,6 @@ class UpdateAudit:
     ) -> None:
         """`parameters` and `state` are those the run starts or continues from; `anchor` is the
         lasting clock's center and stiffness, by path."""
-        mx = import_mlx()
         self._rules, self._plan = rules, plan
         each = min(MOST_EACH, max(FEWEST_EACH, SAMPLES // len(plan.slots)))
         self._tiers = [SampledTier(slots, parameters, each) for slots in plan.of_tier]
@@ -91,7 +91,6 @@ class UpdateAudit:
         `parameters` are those that the model held when the step began; the other arguments are
         those of `observation`.
         """
-        mx = import_mlx()
         key = tuple(gradients), tuple(wanted)
         if key not in self._observations:
             self._observations[key] = maybe_compile(observation)

@@ -9,9 +9,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import mlx.core as mx
 import numpy as np
 
-from app.engine.runtime.mlx_runtime import import_mlx
 from app.engine.tiers.optimizer import Gradients
 from app.engine.tiers.plan import Slot
 from app.engine.tiers.update_rules import AdamWState, Array, SampledAnchor
@@ -50,7 +50,6 @@ class SampledTier:
 
     def restore(self, m: Any, v: Any, pending: Any, fired: int, pending_count: int) -> None:
         """Take up the tier's optimizer state, vectors on the device, where the run stands."""
-        mx = import_mlx()
         here = mx.array(self.positions.astype(np.int32))
         of_m, of_v, of_pending = (np.array(vector[here], np.float64) for vector in (m, v, pending))
         self.state = AdamWState(of_m, of_v, of_pending, fired, pending_count)
@@ -118,7 +117,6 @@ def observation(
     to their size, that is no excess. Nor is a pull towards `anchors`, each tier's center and
     stiffness, where a stiffness of 1 has the tier's `firmness`.
     """
-    mx = import_mlx()
     samples, scalars = [], []
     for tier, (at_start, old, new, here) in enumerate(
         zip(found, before, after, positions, strict=True)
@@ -157,7 +155,6 @@ def parsed(numbers: Array, sizes: Sequence[int], with_gradients: Collection[int]
 
 def _values(slots: Sequence[Slot], chosen: Sequence[Any], parameters: Mapping[str, Any]) -> Array:
     """The sampled numbers, read from the parameters themselves."""
-    mx = import_mlx()
     values = []
     for slot, places in zip(slots, chosen, strict=True):
         array = parameters[slot.path]

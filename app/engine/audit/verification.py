@@ -6,11 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import mlx.core as mx
 import numpy as np
 
 from app.core.errors import VerificationError
 from app.engine.model.adapter_parameters import layer_index
-from app.engine.runtime.mlx_runtime import import_mlx, maybe_compile
+from app.engine.runtime.arrays import number
+from app.engine.runtime.mlx_runtime import maybe_compile
 from app.engine.tiers.plan import Slot, TierPlan, adapted_layers
 
 OWN_FAULT = "This is a fault in Nestling or MLX, not in your data. Report it with the run's log."
@@ -73,14 +75,12 @@ class MovementMeter:
 
     def drifts(self, now: Sequence[Any]) -> tuple[float, ...]:
         """Per tier, the L2 norm of the distance of `now` from the start."""
-        mx = import_mlx()
         return tuple(
-            mx.linalg.norm(new - first).item() for new, first in zip(now, self._start, strict=True)
+            number(mx.linalg.norm(new - first)) for new, first in zip(now, self._start, strict=True)
         )
 
     def unmoved(self, now: Sequence[Any], tiers: Sequence[int]) -> list[str]:
         """Paths of parameters in these tiers that are still where the run began."""
-        mx = import_mlx()
         has_moved: dict[str, bool] = {}
         for tier in tiers:
             changed = np.array(mx.not_equal(now[tier], self._start[tier]))
@@ -138,7 +138,6 @@ def _measuring(plan: TierPlan, spans_of: Sequence[Sequence[Span]]) -> Callable[.
     def measured(
         before: list[Any], after: dict[str, Any], start: list[Any]
     ) -> tuple[Any, list[Any]]:
-        mx = import_mlx()
         held = _read(plan, after)
         deltas, drifts, changed = [], [], []
         for old, new, first, spans in zip(before, held, start, spans_of, strict=True):

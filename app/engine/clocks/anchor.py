@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from app.engine.runtime.mlx_runtime import import_mlx
+import mlx.core as mx
+
 from app.engine.tiers.optimizer import Arrays, OptimizerState
 from app.engine.tiers.plan import TierPlan
 
@@ -45,7 +46,6 @@ def anchor_of(
     """
     if not stiffness or not strength:
         return None
-    mx = import_mlx()
     tiers = range(len(plan.tiers))
     center = [plan.gathered(tier, start) for tier in tiers]
     stiff = [plan.gathered(tier, stiffness) for tier in tiers]
@@ -65,7 +65,6 @@ def stiffness_after(
     estimate of the Fisher information (Kirkpatrick et al., 2017, "Overcoming catastrophic
     forgetting in neural networks"). `before` is the stiffness that this run began with.
     """
-    mx = import_mlx()
     moments = {
         tier: v / mx.maximum(1 - _BETA_2 ** state.fired_counts[tier].astype(mx.float32), 1e-30)
         for tier, v in enumerate(state.v)

@@ -7,18 +7,18 @@ anew each time and never kept.
 
 from typing import Any
 
+import mlx.core as mx
+
 from app.engine.adapter.bare_model import BareModel
 from app.engine.execution.losses import flat_hidden, in_chunks, summed_over_chunks
 from app.engine.model.lm_head import Head
 from app.engine.runtime.custom_gradients import custom_function
-from app.engine.runtime.mlx_runtime import import_mlx
 
 
 def summed_divergence(bare: BareModel, model: Any, head: Head | None, *inputs: Any) -> Any:
     """Σ KL(base ‖ model) over the trained tokens; `inputs` as of `losses.loss_inputs`."""
     if head is None:
         return _of_all_logits(bare, model, *inputs)
-    mx = import_mlx()
     tokens, positions, _targets, weights, places = inputs
     with bare.bare():
         base = mx.stop_gradient(flat_hidden(head, tokens))[positions]
@@ -33,7 +33,6 @@ def summed_divergence_alone(bare: BareModel, model: Any, head: Head | None, *inp
     """The same where no gradient is wanted."""
     if head is None:
         return _of_all_logits(bare, model, *inputs)
-    mx = import_mlx()
     tokens, positions, _targets, weights, _places = inputs
     with bare.bare():
         base = flat_hidden(head, tokens)[positions]
@@ -48,7 +47,6 @@ def summed_divergence_alone(bare: BareModel, model: Any, head: Head | None, *inp
 
 
 def _of_all_logits(bare: BareModel, model: Any, tokens: Any, _targets: Any, trained: Any) -> Any:
-    mx = import_mlx()
     with bare.bare():
         base = mx.stop_gradient(model(tokens)).astype(mx.float32)
     log_base, log_tuned = _log_likelihoods(base), _log_likelihoods(model(tokens).astype(mx.float32))
@@ -59,7 +57,6 @@ def _of_all_logits(bare: BareModel, model: Any, tokens: Any, _targets: Any, trai
 
 def _of_rows(head: Head, hidden: Any, base_hidden: Any, weights: Any) -> Any:
     """Of some rows, with few passes over the logits for the gradient: softmax − base's softmax."""
-    mx = import_mlx()
     base = head.logits(base_hidden).astype(mx.float32)
 
     @custom_function
@@ -78,12 +75,10 @@ def _of_rows(head: Head, hidden: Any, base_hidden: Any, weights: Any) -> Any:
 
 def _log_likelihoods(logits: Any) -> Any:
     """log softmax over the vocabulary."""
-    mx = import_mlx()
     shifted = logits - mx.max(logits, axis=-1, keepdims=True)
     return shifted - mx.log(mx.sum(mx.exp(shifted), axis=-1, keepdims=True))
 
 
 def _summed(likely: Any, difference: Any) -> Any:
     """Over the vocabulary; a token that the base rules out counts for nothing."""
-    mx = import_mlx()
     return (likely * mx.where(likely > 0, difference, 0.0)).sum(-1)

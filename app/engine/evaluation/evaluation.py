@@ -3,13 +3,15 @@
 from collections.abc import Callable, Generator
 from typing import Any
 
+import mlx.core as mx
+
 from app.engine.batches.batches import Batch, Batches
 from app.engine.execution.losses import exact_answers, loss_inputs, summed_loss_alone
 from app.engine.execution.sequence_packing import attention_within
 from app.engine.model.evaluation_mode import evaluating
 from app.engine.model.lm_head import Head
 from app.engine.runtime.distributed import ALONE, Machines
-from app.engine.runtime.mlx_runtime import import_mlx, maybe_compile
+from app.engine.runtime.mlx_runtime import maybe_compile
 
 
 class Evaluator:
@@ -38,7 +40,7 @@ class Evaluator:
 
     def trace(self, batch: Batch) -> None:
         with evaluating(self._model):
-            import_mlx().eval(self._loss(batch))
+            mx.eval(self._loss(batch))
 
     def _loss(self, batch: Batch) -> Any:
         lengths = batch.read_lengths

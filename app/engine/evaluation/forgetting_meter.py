@@ -6,6 +6,8 @@ It changes no weight and draws no random number: a run is the same with and with
 from collections.abc import Callable, Generator
 from typing import Any
 
+import mlx.core as mx
+
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import AppError
 from app.core.events import Event, LogMessage, RetentionMeasured
@@ -19,7 +21,7 @@ from app.engine.model.evaluation_mode import evaluating
 from app.engine.model.lm_head import Head
 from app.engine.model.loading import BaseModel
 from app.engine.runtime.distributed import Machines
-from app.engine.runtime.mlx_runtime import import_mlx, maybe_compile
+from app.engine.runtime.mlx_runtime import maybe_compile
 
 SHARE = 0.02
 """Of the rows trained between two measurements: a text is read twice, but never backwards."""
@@ -91,7 +93,7 @@ class RetentionMeter:
     def trace(self, batch: Batch) -> None:
         """Compile for this batch's shape now."""
         with evaluating(self._model):
-            import_mlx().eval(self._summed(batch))
+            mx.eval(self._summed(batch))
 
     def _summed(self, batch: Batch) -> Any:
         if self._function is None:

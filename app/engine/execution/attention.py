@@ -10,9 +10,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import mlx.core as mx
+
 from app.engine.execution.attention_call import Attention, attention_replaced
 from app.engine.runtime.custom_gradients import custom_function
-from app.engine.runtime.mlx_runtime import has_fused_attention_gradient, import_mlx
+from app.engine.runtime.mlx_runtime import has_fused_attention_gradient
 
 CHUNK = 256
 """Queries at a time."""
@@ -48,7 +50,6 @@ def chunked_attention(q: Any, k: Any, v: Any, *, scale: float, mask: Any = None)
     where a key is seen, or added to the scores. An added one gets a gradient like q, k and v: some
     models compute a part of their scores themselves. Where nothing asks for it, none is computed.
     """
-    mx = import_mlx()
     is_added = _is_array(mask) and mask.dtype != mx.bool_
     chunks = _Chunks(scale, None if is_added else mask, repeats=q.shape[1] // k.shape[1])
 
@@ -130,7 +131,6 @@ class _Chunks:
         return scores
 
     def _masked(self, scores: Any, start: int, stop: int) -> Any:
-        mx = import_mlx()
         if isinstance(self.mask, str):
             seen = mx.arange(start, stop)[:, None] >= mx.arange(scores.shape[-1])
         else:
@@ -151,13 +151,13 @@ def _summed_to(shape: tuple[int, ...], gradient: Any) -> Any:
     """A chunk's gradient of the scores, summed where a mask of `shape` stands for several."""
     spare = gradient.ndim - len(shape)
     axes = [axis for axis in range(gradient.ndim) if axis < spare or shape[axis - spare] == 1]
-    summed = import_mlx().sum(gradient, axis=axes, keepdims=True) if axes else gradient
+    summed = mx.sum(gradient, axis=axes, keepdims=True) if axes else gradient
     return summed.reshape(summed.shape[spare:])
 
 
 def _joined(shape: tuple[int, ...], parts: list[Any]) -> Any:
     """The gradient of a mask of `shape`, from those of the chunks."""
-    return sum(parts[1:], parts[0]) if shape[-2] == 1 else import_mlx().concatenate(parts, axis=-2)
+    return sum(parts[1:], parts[0]) if shape[-2] == 1 else mx.concatenate(parts, axis=-2)
 
 
 def _can_be_cut(q: Any, k: Any) -> bool:
@@ -167,7 +167,7 @@ def _can_be_cut(q: Any, k: Any) -> bool:
 
 def _after(array: Any, others: list[Any]) -> Any:
     """`array`, not to be used before the last of `others` is computed."""
-    return import_mlx().depends([array], others[-1:])[0] if others else array
+    return mx.depends([array], others[-1:])[0] if others else array
 
 
 def _added(total: Any, part: Any) -> Any:

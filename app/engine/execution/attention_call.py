@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from app.engine.runtime.mlx_runtime import import_mlx
+import mlx.core as mx
 
 Attention = Callable[..., Any]
 
@@ -39,7 +39,7 @@ class _Installed:
 
 
 def _install() -> None:
-    fast = import_mlx().fast
+    fast = mx.fast
     with _lock:
         if not _installed.users:
             _installed.own = fast.scaled_dot_product_attention
@@ -51,7 +51,7 @@ def _uninstall() -> None:
     with _lock:
         _installed.users -= 1
         if not _installed.users:
-            import_mlx().fast.scaled_dot_product_attention = _installed.own
+            mx.fast.scaled_dot_product_attention = _installed.own
 
 
 _installed = _Installed()

@@ -9,6 +9,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
+import mlx.core as mx
+
 from app.engine.adapter.efficient_lora import gradients_at_once
 from app.engine.adapter.flat_adapter import AdapterInput
 from app.engine.execution.attention import attention_in_chunks
@@ -17,8 +19,8 @@ from app.engine.execution.losses import summed_loss
 from app.engine.execution.sequence_packing import attention_within
 from app.engine.execution.swiglu import lean_gating
 from app.engine.model.lm_head import Head
+from app.engine.model.parameter_tree import put
 from app.engine.runtime.mlx_errors import NO_GRADIENTS, plain_model_faults
-from app.engine.runtime.mlx_runtime import import_mlx
 
 Objective = Callable[..., Any]
 """(model, head or None, *`loss_inputs`) → what is minimized, summed over the trained tokens."""
@@ -50,14 +52,10 @@ def gradient_function(
     `objective` is summed over the trained tokens instead of the cross-entropy. The backward pass
     ends at the lowest of `paths`.
     """
-    mx = import_mlx()
-    from mlx.utils import tree_unflatten
-
     names = dict.fromkeys(paths).keys()
 
     def loss_of(parameters: Mapping[str, Any], *inputs: Any) -> Any:
-        if parameters:
-            model.update(tree_unflatten(list(parameters.items())))
+        put(model, parameters)
         with layers_recomputed(model, fast.recomputes_layers, names):
             return objective(model, fast.head, *inputs)
 
@@ -77,6 +75,6 @@ def gradient_function(
             if fast.has_lean_gating:
                 on.enter_context(lean_gating(model))
             asked = {path: given[path] for path in names}
-            return mx.value_and_grad(loss_of)(asked, *inputs)  # type: ignore[no-any-return]
+            return mx.value_and_grad(loss_of)(asked, *inputs)
 
     return gradients

@@ -9,11 +9,14 @@ from collections.abc import Iterator, Sequence, Set
 from contextlib import contextmanager
 from typing import Any
 
+import mlx.core as mx
+import mlx.nn as nn
+
 from app.core.errors import InputError
 from app.engine.model.module_paths import layers_of, module_at
 from app.engine.model.module_proxy import ModuleProxy
+from app.engine.model.parameter_tree import put, trainable
 from app.engine.runtime.custom_gradients import custom_function
-from app.engine.runtime.mlx_runtime import import_mlx
 
 
 @contextmanager
@@ -43,17 +46,15 @@ def layers_recomputed(model: Any, is_on: bool, taught: Set[str]) -> Iterator[Non
 
 def _recomputed(layer: Any, taught: Set[str]) -> Any:
     """`layer`, whose call is a checkpoint."""
-    from mlx.utils import tree_flatten
 
     def checkpointed(layer: Any, *args: Any, **kwargs: Any) -> Any:
-        mx = import_mlx()
-        held = dict(tree_flatten(layer.trainable_parameters()))
+        held = trainable(layer)
         dropouts = _dropouts(layer)
         # Drawn outside: the second computation must drop what the first dropped.
         keys = _keys(len(dropouts))
 
         def call(parameters: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-            _put(layer, parameters)
+            put(layer, parameters)
             with _keyed(dropouts, keys):
                 return layer(*args, **kwargs)
 
@@ -63,7 +64,7 @@ def _recomputed(layer: Any, taught: Set[str]) -> Any:
             tied = dict(zip(own, values, strict=True))
             return mx.checkpoint(call)(tied, hidden, *args[1:], **kwargs)
         finally:
-            _put(layer, held)
+            put(layer, held)
 
     return ModuleProxy(layer, checkpointed)
 
@@ -73,7 +74,6 @@ def _in_order(hidden: Any, *parameters: Any) -> Sequence[Any]:
 
     Else MLX leaves them for the end, and every layer's recomputed activations stay alive for them.
     """
-    mx = import_mlx()
 
     @custom_function
     def tied(*arrays: Any) -> tuple[Any, ...]:
@@ -87,17 +87,8 @@ def _in_order(hidden: Any, *parameters: Any) -> Sequence[Any]:
     return tied(hidden, *parameters) if parameters else [hidden]
 
 
-def _put(layer: Any, parameters: dict[str, Any]) -> None:
-    from mlx.utils import tree_unflatten
-
-    if parameters:
-        layer.update(tree_unflatten(list(parameters.items())))
-
-
 def _dropouts(layer: Any) -> list[tuple[Any, str]]:
     """Every active dropout of a layer, as its owner and its name there."""
-    import mlx.nn as nn
-
     return [
         (module, name)
         for _, module in layer.named_modules()
@@ -108,7 +99,6 @@ def _dropouts(layer: Any) -> list[tuple[Any, str]]:
 
 def _keys(count: int) -> Sequence[Any]:
     """Random keys; where there are none, nothing is drawn, which a GPU would be asked to do."""
-    mx = import_mlx()
     return list(mx.random.randint(0, 2**31 - 1, (count, 2)).astype(mx.uint32)) if count else []
 
 
@@ -132,5 +122,5 @@ class _KeyedDropout:
         self._key = key
 
     def __call__(self, x: Any) -> Any:
-        mask = import_mlx().random.bernoulli(self._kept_share, x.shape, key=self._key)
+        mask = mx.random.bernoulli(self._kept_share, x.shape, key=self._key)
         return (mask * x) * (1 / self._kept_share)

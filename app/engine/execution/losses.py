@@ -8,12 +8,14 @@ never exist. Elsewhere the model's own logits are used.
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import mlx.core as mx
+import mlx.nn as nn
 import numpy as np
 
 from app.engine.batches.batches import Batch
 from app.engine.model.lm_head import Head
 from app.engine.runtime.custom_gradients import custom_function
-from app.engine.runtime.mlx_runtime import import_mlx, uses_compile
+from app.engine.runtime.mlx_runtime import uses_compile
 
 CHUNK_LOGITS = {"cpu": 2**23, "gpu": 2**24}
 """Logits of one chunk, at most: 32 and 64 MiB in float32, of which some four copies exist at once.
@@ -30,7 +32,6 @@ def loss_inputs(batch: Batch, head: Head | None) -> tuple[Any, ...]:
     into [rows, read], the token to be predicted at each, 1.0 or, for padding, 0.0; and for every
     position its place among the trained ones, or their number where it is none.
     """
-    mx = import_mlx()
     read = batch.read
     tokens, following = batch.tokens[:, read], batch.tokens[:, read + 1]
     is_trained = batch.trained[:, read + 1]
@@ -68,7 +69,6 @@ def summed_loss_alone(model: Any, head: Head | None, *inputs: Any) -> Any:
     """`summed_loss` where no gradient is wanted."""
     if head is None:
         return _loss_of_all_logits(model, *inputs)
-    mx = import_mlx()
     tokens, positions, targets, weights, _ = inputs
     flat = flat_hidden(head, tokens)
     total = mx.array(0.0)
@@ -86,7 +86,6 @@ def exact_answers(model: Any, batch: Batch, head: Head | None) -> list[bool]:
     likely one; so one forward pass over the whole reply answers it. A row in which nothing is
     trained counts as exact.
     """
-    mx = import_mlx()
     wanted = (batch.trained[:, 1:] > 0).reshape(-1)
     is_right = np.ones(len(wanted), bool)
     if head is None:
@@ -113,9 +112,6 @@ def chunk_rows(vocabulary: int) -> int:
 
 
 def _loss_of_all_logits(model: Any, tokens: Any, targets: Any, trained: Any) -> Any:
-    import mlx.core as mx
-    import mlx.nn as nn
-
     logits = model(tokens).astype(mx.float32)
     losses = nn.losses.cross_entropy(logits, targets)
     # Where nothing is trained a logit may be anything, even NaN: it must not count.
@@ -140,7 +136,6 @@ def summed_over_chunks(
     `where` are tokens, positions and places as of `loss_inputs`. `of_rows` takes the hidden states
     [n, hidden] of some positions, and which of the positions these are; it gives a scalar.
     """
-    mx = import_mlx()
     tokens, positions, places = where
 
     @custom_function
@@ -168,7 +163,6 @@ def summed_over_chunks(
 
 def _loss_of_rows(head: Head, hidden: Any, targets: Any, weights: Any) -> Any:
     """The summed loss of some rows, with few passes over the logits for its gradient."""
-    mx = import_mlx()
     places = targets[:, None]
     loss_of, gradient_of = row_functions()
 
@@ -194,7 +188,6 @@ def row_functions() -> tuple[Callable[..., Any], Callable[..., Any]]:
 
 def _losses_and_powers(logits: Any, places: Any) -> tuple[Any, ...]:
     """On the CPU exponentials are most of the work: taken once, for loss and gradient alike."""
-    mx = import_mlx()
     largest = mx.max(logits, axis=-1, keepdims=True)
     powers = mx.exp(logits - largest)
     total = mx.sum(powers, axis=-1, keepdims=True)
@@ -203,7 +196,6 @@ def _losses_and_powers(logits: Any, places: Any) -> tuple[Any, ...]:
 
 
 def _gradient_from_powers(_: Any, places: Any, scale: Any, powers: Any, total: Any) -> Any:
-    mx = import_mlx()
     likely = powers * (scale / total)
     error = mx.take_along_axis(likely, places, axis=-1) - scale
     return mx.put_along_axis(likely, places, error, axis=-1)
@@ -211,7 +203,6 @@ def _gradient_from_powers(_: Any, places: Any, scale: Any, powers: Any, total: A
 
 def _losses_kept_small(logits: Any, places: Any) -> tuple[Any, ...]:
     """On a GPU memory is most of the work: the logits are read again, and nothing else is kept."""
-    mx = import_mlx()
     normalizer = mx.logsumexp(logits, axis=-1, keepdims=True)
     scores = mx.take_along_axis(logits, places, axis=-1)
     return (normalizer - scores).squeeze(-1), normalizer
@@ -219,7 +210,6 @@ def _losses_kept_small(logits: Any, places: Any) -> tuple[Any, ...]:
 
 def _gradient_by_compiling(logits: Any, places: Any, scale: Any, normalizer: Any) -> Any:
     """Written as one expression of each logit, which `mx.compile` makes one kernel of."""
-    mx = import_mlx()
     is_target = mx.arange(logits.shape[-1]) == places
     return (mx.exp(logits - normalizer) - is_target) * scale
 

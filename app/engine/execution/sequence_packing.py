@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from itertools import accumulate, groupby
 from typing import Any
 
+import mlx.core as mx
 import numpy as np
 
 from app.core.system.interruption import interruptible
@@ -23,7 +24,6 @@ from app.engine.execution.attention_call import Attention, attention_replaced
 from app.engine.model.evaluation_mode import evaluating
 from app.engine.model.few_layers import few_layers_in_float32
 from app.engine.model.lm_head import Head, vocabulary_of
-from app.engine.runtime.mlx_runtime import import_mlx
 from app.engine.runtime.tolerances import tolerance
 
 _SHORT_LENGTHS = (9, 7, 5, 4, 3, 2)
@@ -97,7 +97,7 @@ class _WithinExamples:
             seen = _part(mask, slice(end - length, end)) if has_array else mask
             rows = (_rows(part, count) for part in qkv)
             parts.append(_row(self._attend(*rows, mask=seen, **more)))
-        return import_mlx().concatenate(parts, axis=2)
+        return mx.concatenate(parts, axis=2)
 
 
 def _runs(lengths: tuple[int, ...], *, alone: bool) -> Iterator[tuple[int, int]]:
@@ -128,7 +128,6 @@ def _part(mask: Any, here: slice) -> Any:
 
 
 def _agrees(model: Any, head: Head | None, lengths: tuple[int, ...], layers: int) -> bool:
-    mx = import_mlx()
     given = head.hidden if head else model
     vocabulary = vocabulary_of(model, head)
     tokens = mx.array(np.random.default_rng(0).integers(0, vocabulary, (1, sum(lengths))))
@@ -146,5 +145,5 @@ def _agrees(model: Any, head: Head | None, lengths: tuple[int, ...], layers: int
 
 def _relative_errors(packed: Any, alone: Any) -> Any:
     """[1, length]: how far each token's numbers lie apart."""
-    norm = import_mlx().linalg.norm
+    norm = mx.linalg.norm
     return norm(packed - alone, axis=-1) / norm(alone, axis=-1)

@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import mlx.core as mx
+
 from app.engine.runtime.custom_gradients import custom_function
-from app.engine.runtime.mlx_runtime import import_mlx, uses_compile
+from app.engine.runtime.mlx_runtime import uses_compile
 
 
 @contextmanager
@@ -38,7 +40,6 @@ def lean_gating(model: Any) -> Iterator[None]:
 
 def lean_swiglu(gate: Any, x: Any) -> Any:
     """silu(gate) · x; in the lean way where both arrays have one shape and dtype."""
-    mx = import_mlx()
     if gate.shape != x.shape or gate.dtype != x.dtype:
         return gate * mx.sigmoid(gate) * x
 

@@ -8,6 +8,8 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from typing import Any
 
+import mlx.core as mx
+
 from app.core.errors import InputError, RunError
 from app.core.generation_events import (
     SIDES,
@@ -26,8 +28,9 @@ from app.data.chat.embedded_tokens import token_beyond
 from app.engine.generation.adapted_model import TunedModel
 from app.engine.generation.sampling import make_sampler
 from app.engine.model.chat_prompt import NO_SYSTEM_ROLE, Prompting
+from app.engine.runtime.arrays import number
 from app.engine.runtime.mlx_errors import plain_fault
-from app.engine.runtime.mlx_runtime import CACHE_LIMIT_BYTES, import_mlx
+from app.engine.runtime.mlx_runtime import CACHE_LIMIT_BYTES
 
 PREFILL_TOKENS = 512
 """So many tokens of a prompt are read at once; a stop takes effect in between."""
@@ -50,7 +53,7 @@ def answer(
     """
     if problem := sampling.problem():
         raise InputError(problem)
-    import_mlx().set_cache_limit(CACHE_LIMIT_BYTES)
+    mx.set_cache_limit(CACHE_LIMIT_BYTES)
     prompting = Prompting(tuned.base.tokenizer)
     prompting.check(chat)
     if not prompting.takes_system(chat):
@@ -119,7 +122,7 @@ class _Answer:
         from mlx_lm.generate import generate_step
         from mlx_lm.models.cache import make_prompt_cache
 
-        mx, model = import_mlx(), self._tuned.base.model
+        model = self._tuned.base.model
         unread = len(self.prompt)
 
         def remembering(tokens: Any, cache: Any) -> Any:
@@ -165,7 +168,7 @@ class _Answer:
         return str(self._detokenizer.last_segment)
 
     def _check_logits(self) -> None:
-        if import_mlx().isnan(self.logits).any().item():
+        if mx.isnan(self.logits).any().item():
             raise RunError(
                 f"The {self.side} model's logits are no numbers, so it can't answer.",
                 "Choose another checkpoint.",
@@ -224,7 +227,6 @@ def _compare(
 
 def compare_logits(base: Any, other: Any) -> LogitsCompared:
     """Of two vectors of logits [vocabulary]."""
-    mx = import_mlx()
     base, other = base.astype(mx.float32), other.astype(mx.float32)
     apart = mx.where(base == other, 0.0, mx.abs(base - other))
     log_p = other - mx.logsumexp(other)
@@ -233,8 +235,8 @@ def compare_logits(base: Any, other: Any) -> LogitsCompared:
     divergence = mx.where(is_void, 0.0, mx.exp(log_p) * (log_p - log_q)).sum()
     return LogitsCompared(
         are_equal=bool(mx.array_equal(base, other).item()),
-        largest_difference=float(apart.max().item()),
-        kl_divergence=max(0.0, float(divergence.item())),
+        largest_difference=number(apart.max()),
+        kl_divergence=max(0.0, number(divergence)),
         have_same_first=bool((mx.argmax(base) == mx.argmax(other)).item()),
     )
 

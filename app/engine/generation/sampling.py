@@ -7,13 +7,13 @@ which on the CPU calls the host's compiler; here every answer has a key of its o
 from collections.abc import Callable
 from typing import Any
 
+import mlx.core as mx
+
 from app.core.generation_events import Sampling
-from app.engine.runtime.mlx_runtime import import_mlx
 
 
 def make_sampler(sampling: Sampling) -> Callable[[Any], Any]:
     """Log-probabilities [1, vocabulary] → token [1]; the same seed draws the same tokens."""
-    mx = import_mlx()
     if sampling.temperature == 0:
         return lambda logprobs: mx.argmax(logprobs, axis=-1)
     key = mx.random.key(sampling.seed)
@@ -32,7 +32,6 @@ def likeliest(logprobs: Any, top_p: float) -> Any:
 
     The likeliest of all always stays.
     """
-    mx = import_mlx()
     falling = -mx.sort(-logprobs, axis=-1)
     probabilities = mx.exp(falling.astype(mx.float32))
     before = mx.cumsum(probabilities, axis=-1, inclusive=False)

@@ -7,7 +7,7 @@ from app.core.config.training_config import TrainingConfig
 from app.core.events import MemoryVerdict
 from app.engine.batches.batches import BatchShape
 from app.engine.memory.step import step_bytes
-from app.engine.model.adapter_parameters import trainable
+from app.engine.model.parameter_tree import parameters, trainable
 from app.engine.runtime.mlx_runtime import CACHE_LIMIT_BYTES, uses_compile
 
 KEPT_COPIES = 4
@@ -54,10 +54,8 @@ def memory_need(model: Any, config: TrainingConfig, shape: BatchShape) -> Memory
 
     Raises ValueError or RuntimeError for a model whose code can't be traced.
     """
-    from mlx.utils import tree_flatten
-
     adapter = sum(array.size * 4 for array in trainable(model).values())
-    whole = sum(array.nbytes for _, array in tree_flatten(model.parameters()))
+    whole = sum(array.nbytes for array in parameters(model).values())
     own = sum(array.nbytes for array in trainable(model).values())
     batch = step_bytes(model, shape, recompute=config.grad_checkpoint)
     if config.gradient_accumulation > 1:

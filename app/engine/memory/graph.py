@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
+import mlx.core as mx
+
 from app.engine.runtime.custom_gradients import tracing
-from app.engine.runtime.mlx_runtime import import_mlx
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,6 @@ def traced(function: Callable[..., list[Any]], *inputs: Any) -> Graph:
     their own are differentiated as they stand, for MLX can't tell of the others. Raises ValueError
     where it can't tell of an operation either.
     """
-    mx: Any = import_mlx()
     graph = Graph()
     with tracing():
         mx.export_function(graph.take, function, *inputs)

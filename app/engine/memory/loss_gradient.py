@@ -5,9 +5,10 @@ The same computation as `app.engine.execution.losses`, whose gradient of its own
 
 from typing import Any
 
+import mlx.core as mx
+
 from app.engine.execution.losses import chunk_rows, row_functions
 from app.engine.model.lm_head import Head
-from app.engine.runtime.mlx_runtime import import_mlx
 
 MAX_CHUNKS_TRACED = 32
 """Far more than are in flight at once."""
@@ -15,7 +16,6 @@ MAX_CHUNKS_TRACED = 32
 
 def pull_of_hidden(head: Head, hidden: Any) -> Any:
     """As the fused loss does it, some rows at a time, where every token is trained."""
-    mx = import_mlx()
     flat = hidden.reshape(-1, hidden.shape[-1])
     count = flat.shape[0]
     every = mx.arange(count)
@@ -30,7 +30,6 @@ def pull_of_hidden(head: Head, hidden: Any) -> Any:
 
 
 def pull_of_logits(logits: Any) -> Any:
-    mx = import_mlx()
     wide = logits.reshape(-1, logits.shape[-1]).astype(mx.float32)
     places = (mx.arange(wide.shape[0]) % wide.shape[-1])[:, None]
     loss_of, gradient_of = row_functions()
@@ -40,8 +39,6 @@ def pull_of_logits(logits: Any) -> Any:
 
 
 def _pull_of_rows(head: Head, rows: Any) -> Any:
-    mx = import_mlx()
-
     def logits_of(rows: Any) -> Any:
         return head.logits(rows).astype(mx.float32)
 

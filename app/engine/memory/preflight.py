@@ -4,6 +4,9 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
+import mlx.core as mx
+import mlx.nn as nn
+
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import AppError
 from app.core.events import Event, LogMessage, MemoryEstimated, StageChanged, TierFacts
@@ -13,17 +16,18 @@ from app.engine.adapter.adapter import adapted_layer_count, add_adapter
 from app.engine.batches.batches import BatchShape
 from app.engine.memory.advice import Advisor
 from app.engine.memory.estimate import MemoryNeed, memory_need
-from app.engine.model.adapter_parameters import trainable
 from app.engine.model.loading import load_architecture
+from app.engine.model.parameter_tree import trainable
 from app.engine.runtime.device_memory import available_bytes
-from app.engine.runtime.mlx_runtime import import_mlx, uses_compile
+from app.engine.runtime.mlx_runtime import uses_compile
 from app.engine.tiers.assignment import make_plan
 from app.engine.tiers.plan_facts import tier_facts
 from app.models.model_folder import folder_limits
 
 SMALL_SHARE = 0.02
 """Of the memory: weights that are loaded before an estimate would be there."""
-FOUR_BITS = {"group_size": 64, "bits": 4}
+FOUR_BITS_GROUP = 64
+"""Weights that share a scale, as mlx-lm quantizes to 4 bits."""
 
 
 def preview_tiers(config: TrainingConfig) -> tuple[TierFacts, ...]:
@@ -128,21 +132,17 @@ def memory_of(
     """
     estimate = estimate_memory(config, shapes=shapes, should_stop=should_stop)
     if estimate is not None and not uses_compile():
-        import_mlx().set_cache_limit(estimate.cache_bytes)
+        mx.set_cache_limit(estimate.cache_bytes)
     yield estimate or LogMessage(NO_ESTIMATE)
 
 
 def _adapted(config: TrainingConfig, four_bits: bool = False) -> Any:
     model = load_architecture(config.model)
     if four_bits:
-        import mlx.nn as nn
-
-        nn.quantize(model, **FOUR_BITS, class_predicate=_can_be_quantised)
+        nn.quantize(model, FOUR_BITS_GROUP, bits=4, class_predicate=_can_be_quantised)
     add_adapter(model, config)
     return model
 
 
 def _can_be_quantised(_: str, module: Any) -> bool:
-    return (
-        hasattr(module, "to_quantized") and module.weight.shape[-1] % FOUR_BITS["group_size"] == 0
-    )
+    return hasattr(module, "to_quantized") and module.weight.shape[-1] % FOUR_BITS_GROUP == 0

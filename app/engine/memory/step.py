@@ -6,6 +6,8 @@ each kind are traced, and the others counted.
 
 from typing import Any
 
+import mlx.core as mx
+
 from app.engine.batches.batches import BatchShape
 from app.engine.execution.attention import attention_in_chunks
 from app.engine.execution.sequence_packing import attention_within
@@ -15,6 +17,7 @@ from app.engine.memory.loss_gradient import pull_of_hidden, pull_of_logits
 from app.engine.memory.trace_key import likeness
 from app.engine.model.lm_head import likely_head
 from app.engine.model.module_paths import layers_of, module_at
+from app.engine.model.parameter_tree import parameters, put
 from app.engine.model.traced_layers import (
     Call,
     calls_of_layers,
@@ -24,7 +27,7 @@ from app.engine.model.traced_layers import (
     recorded,
     taught,
 )
-from app.engine.runtime.mlx_runtime import import_mlx, uses_compile
+from app.engine.runtime.mlx_runtime import uses_compile
 from app.engine.runtime.run_ahead_limit import ROOM
 
 TRACED_OF_A_KIND = 2
@@ -117,18 +120,16 @@ class _Trace:
     def graph(self, kept: set[int], with_loss: bool = True) -> Graph:
         """With the `kept` ones of the layers, the others doing nothing."""
         self._with_loss = with_loss
-        mx = import_mlx()
-        from mlx.utils import tree_flatten, tree_unflatten
 
         model = self._model
         gradients = self._recomputed if self._recompute else self._kept_whole
         tokens = mx.zeros(self._shape.read_size, mx.int32)
         skipped = {index: layer for index, layer in self._skipped.items() if index not in kept}
         with layers_replaced(model, self._path, skipped):
-            weights = dict(tree_flatten(model.parameters()))
+            weights = parameters(model)
 
             def step(tokens: Any, *values: Any) -> list[Any]:
-                model.update(tree_unflatten(list(zip(weights, values, strict=True))))
+                put(model, dict(zip(weights, values, strict=True)))
                 packed = attention_within(self._shape.read_lengths)
                 with attention_in_chunks(), packed:
                     return gradients(tokens, kept)
@@ -136,15 +137,13 @@ class _Trace:
             try:
                 return traced(step, tokens, *weights.values())
             finally:
-                model.update(tree_unflatten(list(weights.items())))
+                put(model, weights)
 
     def _kept_whole(self, tokens: Any, _: set[int]) -> list[Any]:
         """The gradients, all activations being kept for the backward pass."""
-        mx = import_mlx()
-        from mlx.utils import tree_unflatten
 
-        def loss(parameters: dict[str, Any]) -> Any:
-            self._model.update(tree_unflatten(list(parameters.items())))
+        def loss(adapter: dict[str, Any]) -> Any:
+            put(self._model, adapter)
             given = self._forward(tokens)
             return (given * mx.stop_gradient(self._pull(given))).sum()
 
@@ -155,7 +154,6 @@ class _Trace:
 
         By hand, as `mx.checkpoint` itself can't be traced.
         """
-        mx = import_mlx()
         calls: list[Call] = []
         layers = module_at(self._model, self._path)
         written = {index: recorded(layers[index], calls) for index in kept}
@@ -175,7 +173,6 @@ class _Trace:
 
     def _pull(self, given: Any) -> Any:
         """The loss's gradient with respect to what the forward pass has given."""
-        mx = import_mlx()
         if not self._with_loss:
             return mx.depends([mx.zeros_like(given)], [given])[0]
         return pull_of_hidden(self._head, given) if self._head else pull_of_logits(given)

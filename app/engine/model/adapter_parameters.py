@@ -6,16 +6,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from app.core.errors import VerificationError
+from app.engine.model.parameter_tree import put
 
 _LAYER_INDEX = re.compile(r"(?:^|\.)(?:layers|h|blocks)\.(\d+)\.")
 """By what mlx-lm's architectures call the list of their layers."""
-
-
-def trainable(model: Any) -> dict[str, Any]:
-    """The trainable arrays as they stand in the model now: dotted path → array."""
-    from mlx.utils import tree_flatten
-
-    return dict(tree_flatten(model.trainable_parameters()))
 
 
 def read_parameters(model: Any, paths: Iterable[str]) -> dict[str, Any]:
@@ -44,8 +38,6 @@ def write_parameters(model: Any, updates: Mapping[str, Any]) -> None:
     `Module.update` lets a wrong shape pass, and afterwards the model is asked for what it holds.
     Raises VerificationError; a refused update changes nothing.
     """
-    from mlx.utils import tree_unflatten
-
     held = read_parameters(model, updates)
     for path, value in updates.items():
         if held[path].shape != value.shape or held[path].dtype != value.dtype:
@@ -53,7 +45,7 @@ def write_parameters(model: Any, updates: Mapping[str, Any]) -> None:
                 f"The update of {path} is {value.dtype} {value.shape}, "
                 f"but the model holds {held[path].dtype} {held[path].shape}."
             )
-    model.update(tree_unflatten(list(updates.items())))
+    put(model, updates)
     held = read_parameters(model, updates)
     for path, value in updates.items():
         if held[path] is not value:

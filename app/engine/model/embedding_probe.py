@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import mlx.core as mx
+import mlx.nn as nn
+
 from app.core.model_limits import ModelLimits
 from app.core.system.interruption import interruptible
 from app.engine.model.evaluation_mode import evaluating
-from app.engine.runtime.mlx_runtime import import_mlx
 
 _PROBE = (7, 3, 5, 6, 2, 4)
 """Ids that every vocabulary has, and that are no positions."""
@@ -23,7 +25,6 @@ def embedding_limits(model: Any) -> ModelLimits | None:
 
     The model's output is never computed.
     """
-    mx = import_mlx()
     try:
         with _asked(model) as asked, evaluating(model), interruptible:
             model(mx.array([_PROBE], mx.int32))
@@ -44,8 +45,6 @@ def _is_rising(ids: list[Any]) -> bool:
 @contextmanager
 def _asked(model: Any) -> Iterator[list[tuple[int, Any]]]:
     """Inside, each embedding's rows and the ids that it is asked for."""
-    import mlx.nn as nn
-
     asked: list[tuple[int, Any]] = []
     embeddings = {
         id(module): module  # once, though it may stand at two places

@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+import mlx.core as mx
+
 from app.core.system.interruption import interruptible
 from app.engine.model.module_paths import layers_of, module_at
+from app.engine.model.parameter_tree import parameters, put
 from app.engine.model.traced_layers import layer_kinds, layers_replaced, passed_through
-from app.engine.runtime.mlx_runtime import import_mlx
 
 OF_A_KIND = 2
 MOST_WIDE_BYTES = 4 * 1024**3
@@ -52,7 +54,6 @@ def _skip_layers(model: Any, stack: ExitStack) -> int:
     layers = module_at(model, path)
     kept = {index for kind in _kinds(model, path) for index in kind[-OF_A_KIND:]}
     skipped = {i: passed_through(layer) for i, layer in enumerate(layers) if i not in kept}
-    mx = import_mlx()
     try:
         with layers_replaced(model, path, skipped), interruptible:
             model(mx.zeros((1, 4), mx.int32))
@@ -82,18 +83,14 @@ def _switches(layer: Any) -> tuple[object, ...]:
 
 
 def _widen(model: Any) -> None:
-    mx = import_mlx()
-    from mlx.utils import tree_flatten, tree_unflatten
-
     narrow = {
         path: array
-        for path, array in tree_flatten(model.parameters())
+        for path, array in parameters(model).items()
         if array.dtype in (mx.bfloat16, mx.float16)
     }
     # Wide layers compute in float32 even between narrow embeddings, which may be larger than they.
     start = f"{layers_of(model)}."
     for some in (narrow, {path: array for path, array in narrow.items() if path.startswith(start)}):
         if sum(array.size * 4 for array in some.values()) <= MOST_WIDE_BYTES:
-            wide = [(path, array.astype(mx.float32)) for path, array in some.items()]
-            model.update(tree_unflatten(wide))
+            put(model, {path: array.astype(mx.float32) for path, array in some.items()})
             return

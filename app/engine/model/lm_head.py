@@ -12,11 +12,14 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
+import mlx.core as mx
+
 from app.core.system.interruption import interruptible
 from app.engine.model.evaluation_mode import evaluating
 from app.engine.model.module_paths import layers_of, module_at
 from app.engine.model.module_proxy import ModuleProxy
-from app.engine.runtime.mlx_runtime import import_mlx
+from app.engine.model.parameter_tree import trainable
+from app.engine.runtime.arrays import number
 from app.engine.runtime.tolerances import tolerance
 
 PROBE_SHAPE = (2, 8)
@@ -47,7 +50,6 @@ class Head:
 
     def logits(self, hidden: Any) -> Any:
         """Logits [rows, vocabulary] of hidden states [rows, hidden]."""
-        mx = import_mlx()
         rows = hidden[None]
         with self._trunk_called_by(lambda *_, **__: rows):
             # Not [0]: an index gathers, which copies the logits, and again in the backward pass.
@@ -83,7 +85,6 @@ def likely_head(model: Any) -> Head | None:
 
 def vocabulary_of(model: Any, head: Head | None) -> int:
     """How many tokens the model has logits for. Computes nothing: MLX is lazy."""
-    mx = import_mlx()
     return head.vocabulary if head else int(model(mx.zeros(PROBE_SHAPE, mx.int32)).shape[-1])
 
 
@@ -100,10 +101,7 @@ def _first(model: Any, is_good: Callable[..., bool]) -> Head | None:
 
 
 def _trains_only(model: Any, layers_path: str) -> bool:
-    from mlx.utils import tree_flatten
-
-    trained = tree_flatten(model.trainable_parameters())
-    return all(path.startswith(f"{layers_path}.") for path, _ in trained)
+    return all(path.startswith(f"{layers_path}.") for path in trainable(model))
 
 
 def _tried(model: Any, trunk_path: str, is_good: Callable[..., bool]) -> Head | None:
@@ -121,13 +119,11 @@ def _tried(model: Any, trunk_path: str, is_good: Callable[..., bool]) -> Head | 
 
 
 def _probe() -> Any:
-    mx = import_mlx()
     return mx.arange(prod(PROBE_SHAPE), dtype=mx.int32).reshape(PROBE_SHAPE)
 
 
 def _is_exact(head: Head, hidden: Any, whole: Any) -> bool:
     """Whether the head makes of some hidden states what the whole model made of them."""
-    mx = import_mlx()
     count = hidden.shape[0] * hidden.shape[1]
     some = mx.arange(1, count, 2)
     halves = head.logits(hidden.reshape(count, -1)[some])
@@ -135,11 +131,10 @@ def _is_exact(head: Head, hidden: Any, whole: Any) -> bool:
 
 
 def _agree(halves: Any, whole: Any) -> bool:
-    mx = import_mlx()
     if halves.shape != whole.shape or halves.dtype != whole.dtype:
         return False
     allowed = tolerance(_TOLERANCES, whole.dtype)
     wide = whole.astype(mx.float32)
-    difference = mx.max(mx.abs(halves.astype(mx.float32) - wide)).item()
+    difference = number(mx.max(mx.abs(halves.astype(mx.float32) - wide)))
     # False where a logit is not a number.
-    return bool(difference <= allowed * mx.max(mx.abs(wide)).item())
+    return bool(difference <= allowed * number(mx.max(mx.abs(wide))))

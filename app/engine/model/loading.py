@@ -5,14 +5,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import mlx.core as mx
+
 from app.core.errors import InputError
 from app.core.model_limits import ModelLimits
 from app.core.progress import run_to_end
 from app.core.text.foreign_errors import error_text
 from app.core.text.odd_values import brief
 from app.engine.model.embedding_probe import embedding_limits
+from app.engine.model.parameter_tree import parameters
 from app.engine.runtime.captured_output import output_captured
-from app.engine.runtime.mlx_runtime import import_mlx, import_mlx_lm
+from app.engine.runtime.mlx_runtime import import_mlx_lm
 from app.models.config_values import config_error, lacking, odd_value
 from app.models.foreign_code import NO_CODE
 from app.models.model_folder import (
@@ -59,10 +62,7 @@ def loading_base_model(path: Path) -> Generator[float, None, BaseModel]:
 
 
 def _reading_weights(model: Any) -> Generator[float, None, None]:
-    mx = import_mlx()
-    from mlx.utils import tree_flatten
-
-    arrays = [array for _, array in tree_flatten(model.parameters())]
+    arrays = parameters(model).values()
     whole, read, part = max(1, sum(array.nbytes for array in arrays)), 0, 0
     piece = []
     for array in arrays:
@@ -125,7 +125,6 @@ def _check_call(path: Path, config: Mapping[str, Any], model: Any) -> None:
     odd = odd_value(config, _arguments(config), TypeError(None))
     if odd is None:
         return
-    mx = import_mlx()
     try:
         model(mx.zeros((1, 4), mx.int32))  # nothing is computed
     except Exception as error:  # an architecture's own code

@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from app.engine.model.adapter_parameters import trainable
+import mlx.core as mx
+
 from app.engine.model.module_paths import module_at
 from app.engine.model.module_proxy import ModuleProxy
-from app.engine.runtime.mlx_runtime import import_mlx
+from app.engine.model.parameter_tree import parameters, put, trainable
 
 MOST_DIMENSIONS = 2
 """Of what is no array of experts."""
@@ -19,13 +20,11 @@ MOST_DIMENSIONS = 2
 
 def layer_kinds(model: Any, path: str) -> list[list[int]]:
     """Indexes of the layers that are built alike and train alike."""
-    from mlx.utils import tree_flatten
-
     kinds: dict[object, list[int]] = {}
     for index, layer in enumerate(module_at(model, path)):
-        held = tree_flatten(layer.parameters())
-        shapes = tuple((name, array.shape, str(array.dtype)) for name, array in held)
-        taught = frozenset(name for name, _ in tree_flatten(layer.trainable_parameters()))
+        arrays = parameters(layer).items()
+        shapes = tuple((name, array.shape, str(array.dtype)) for name, array in arrays)
+        taught = frozenset(trainable(layer))
         kinds.setdefault((type(layer), shapes, taught), []).append(index)
     return list(kinds.values())
 
@@ -67,18 +66,15 @@ class Call:
 
     def gradients(self, cotangent: Any) -> list[Any]:
         """Of the layer's input, then of its parameters; the layer is computed again for them."""
-        mx = import_mlx()
-        from mlx.utils import tree_unflatten
-
         held = taught(self.layer)
 
         def again(hidden: Any, *values: Any) -> Any:
-            self.layer.update(tree_unflatten(list(zip(held, values, strict=True))))
+            put(self.layer, dict(zip(held, values, strict=True)))
             return hidden_of(self.layer(hidden, *self.args, **self.kwargs))
 
         hidden = mx.depends([self.hidden], [cotangent])[0]
         _, gradients = mx.vjp(again, [hidden, *held.values()], [cotangent])
-        self.layer.update(tree_unflatten(list(held.items())))
+        put(self.layer, held)
         below, *own = gradients
         return [mx.depends([below], own)[0] if own else below, *own]
 
@@ -111,7 +107,7 @@ def calls_of_layers(model: Any, path: str) -> list[Call]:
     calls: list[Call] = []
     written = {i: recorded(layer, calls) for i, layer in enumerate(module_at(model, path))}
     with layers_replaced(model, path, written):
-        model(import_mlx().zeros((1, 4), import_mlx().int32))
+        model(mx.zeros((1, 4), mx.int32))
     return calls
 
 

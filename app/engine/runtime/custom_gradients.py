@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from app.engine.runtime.mlx_runtime import import_mlx
+import mlx.core as mx
 
 
 def custom_function(function: Callable[..., Any]) -> Any:
@@ -16,7 +16,7 @@ def custom_function(function: Callable[..., Any]) -> Any:
     with a `vjp` that is ignored."""
     if _thread.is_tracing:
         return _Plain(function)
-    return import_mlx().custom_function(function)
+    return mx.custom_function(function)
 
 
 @contextmanager

@@ -4,11 +4,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import mlx.core as mx
 import numpy as np
 
 from app.core.errors import RunError
 from app.core.system.metal_shaders import SHADERS, shader_target
-from app.engine.runtime.mlx_runtime import device_name, import_mlx, uses_compile
+from app.engine.runtime.mlx_runtime import device_name, uses_compile
 
 SIZE = 128
 _TOLERANCE = 1e-3
@@ -17,14 +18,13 @@ _TOLERANCE = 1e-3
 
 def describe_device() -> str:
     """ "Apple M3 Max, mlx.metallib 146.9 MB for macOS 14.0"."""
-    import_mlx()
     return f"{device_name()}{_shaders(sys.platform)}"
 
 
 def _shaders(platform: str) -> str:
     if platform != "darwin":
         return ""
-    path = Path(str(import_mlx().__file__)).parent / "lib" / SHADERS
+    path = Path(str(mx.__file__)).parent / "lib" / SHADERS
     if not path.is_file():
         raise RunError(f"{path}: MLX's shaders are missing.", "Install Nestling again.")
     size, target = path.stat().st_size / 1e6, shader_target(path)
@@ -33,7 +33,6 @@ def _shaders(platform: str) -> str:
 
 def check_product() -> str:
     """Multiply two matrices and differentiate the product's sum. Raises RunError."""
-    mx = import_mlx()
     left, right = (_matrix(mx, seed) for seed in (1, 2))
     product = np.array(left @ right)
     error = _error(product, np.array(left) @ np.array(right))

@@ -1,24 +1,20 @@
-"""The one door to MLX: what must happen before its first import happens here.
+"""MLX on its thread: device, compilation, random numbers, cache, and mlx-lm beside it.
 
-Every engine function that needs MLX runs after `import_mlx()`, on one thread, which ends with
-`close_thread()`.
+One thread uses MLX, and ends with `close_thread()`.
 """
 
-import ctypes
-import os
-import resource
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-from app.core.errors import RunError
-from app.core.system.bundle import bundled, may_call_compiler
+import mlx.core as mx
+import numpy as np
+
 from app.core.system.compute_environment import Computer
 from app.core.system.metal_shaders import SHADERS, shader_target
-from app.core.text.foreign_errors import error_text
-from app.engine.runtime.blas import Blas, load_fast_blas
+from app.core.system.open_files import open_file_limit_kept
+from app.engine.runtime.gate import load_mlx
 
 CACHE_LIMIT_BYTES = 2 * 1024**3
 """MLX keeps freed buffers for reuse up to here; without a bound it grows with every new shape."""
@@ -27,73 +23,33 @@ NUMERICS_VERSION = 3
 """Counted up where the last bits of the same run change. 2 had exponentials of its own on x86, and
 computed the last layer's feed-forward part at trained tokens only; 1 and 3 have neither."""
 
-_blas = Blas()
-
-
-def import_mlx() -> ModuleType:
-    """`mlx.core`, with a fast BLAS in front on Linux and Metal's watchdog relaxed on macOS."""
-    global _blas
-    is_first = "mlx.core" not in sys.modules
-    if is_first:
-        # What Nestling cuts, it counts itself; "will result in indexing errors" is not true here.
-        os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-        # Metal kills long command buffers while the screen is on; read once, when MLX starts
-        # (ml-explore/mlx#3267).
-        os.environ.setdefault("AGX_RELAX_CDM_CTXSTORE_TIMEOUT", "1")
-        _blas = load_fast_blas()
-    try:
-        if is_first:
-            _load_library()
-        import mlx.core as mx
-    except (ImportError, OSError) as error:
-        raise RunError(
-            f"MLX, the library that computes, could not be loaded: {error_text(error)}.",
-            "Nestling needs an Apple-silicon Mac with macOS 14 or newer, or Linux.",
-        ) from error
-    if is_first and not may_call_compiler() and mx.default_device().type == mx.DeviceType.cpu:
-        mx.disable_compile()  # mlx-lm compiles functions of its own
-    return mx
-
-
-def _load_library() -> None:
-    """In the bundle, load MLX's library from where its shaders are: it looks for them beside
-    itself, and mlx.core would find it through a link elsewhere."""
-    if (library := bundled("mlx/lib/libmlx.dylib")) is not None:
-        ctypes.CDLL(str(library))
-
 
 def import_mlx_lm() -> Any:
     """`mlx_lm.utils`, imported without the lower limit of open files that it sets for good."""
-    import_mlx()
-    set_limit = resource.setrlimit
-    # A lowered hard limit can't be raised again, so the call itself must not happen.
-    resource.setrlimit = lambda *_: None
-    try:
+    with open_file_limit_kept():
         import mlx_lm.utils
-    finally:
-        resource.setrlimit = set_limit
     return mlx_lm.utils
 
 
 def device_name() -> str:
     """What computes, for the log: "Apple M3 Max" or "CPU with OpenBLAS 0.3.34"."""
-    mx = import_mlx()
     if mx.default_device().type == mx.DeviceType.cpu:
-        return f"CPU with {_blas.name or 'the reference BLAS (slow)'}"
+        return f"CPU with {load_mlx().name or 'the reference BLAS (slow)'}"
     return str(mx.device_info().get("device_name", "GPU"))
 
 
 def current_computer() -> Computer:
     """What the last bits of a run's numbers depend on beside its settings."""
-    mx = import_mlx()
-    device, blas, mlx = "CPU", _blas.name or "the reference BLAS", str(mx.__version__)
+    loaded, version = load_mlx(), str(mx.__version__)  # type: ignore[attr-defined]
     if mx.default_device().type != mx.DeviceType.cpu:
-        device, blas, mlx = device_name(), "", f"{mlx}{_shaders(Path(str(mx.__file__)))}"
-    elif sys.platform == "darwin":
+        mlx = f"{version}{_shaders(Path(str(mx.__file__)))}"
+        return Computer(device_name(), "", mlx, NUMERICS_VERSION)
+    blas = loaded.name or "the reference BLAS"
+    if sys.platform == "darwin":
         blas = "Accelerate"
-    elif _blas.kernels:
-        blas += f" ({_blas.kernels})"
-    return Computer(device, blas, mlx, NUMERICS_VERSION)
+    elif loaded.kernels:
+        blas += f" ({loaded.kernels})"
+    return Computer("CPU", blas, version, NUMERICS_VERSION)
 
 
 def _shaders(core: Path) -> str:
@@ -114,38 +70,35 @@ def maybe_compile(function: Callable[..., Any], **captured: Any) -> Callable[...
     """
     if not uses_compile():
         return function
-    return import_mlx().compile(function, **captured)  # type: ignore[no-any-return]
+    return mx.compile(function, **captured)
 
 
 def uses_compile() -> bool:
     """Whether `maybe_compile` compiles here: then every new shape costs a trace."""
-    mx = import_mlx()
     return bool(mx.default_device().type != mx.DeviceType.cpu)
 
 
 def has_fused_attention_gradient() -> bool:
     """Whether MLX's own attention keeps no scores for its gradient: with CUDA alone."""
-    return bool(import_mlx().cuda.is_available())
+    return bool(mx.cuda.is_available())
 
 
 def random_key() -> tuple[int, int]:
     """What this thread's random numbers will follow from: 32 bits each."""
-    high, low = import_mlx().random.state[0].tolist()
+    high, low = np.array(mx.random.state[0]).tolist()  # type: ignore[index]
     return high, low
 
 
 def set_random_key(high: int, low: int) -> None:
     """Go on from a `random_key`."""
-    import_mlx().random.seed((high << 32) | low)
+    mx.random.seed((high << 32) | low)
 
 
 def clear_cache() -> None:
     """Give back the buffers that MLX kept for reuse."""
-    if "mlx.core" in sys.modules:
-        import_mlx().clear_cache()
+    mx.clear_cache()
 
 
 def close_thread() -> None:
     """The last act of a thread that used MLX; without it the process can abort at exit."""
-    if "mlx.core" in sys.modules:
-        import_mlx().clear_streams()
+    mx.clear_streams()

@@ -5,9 +5,8 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
+import mlx.core as mx
 import numpy as np
-
-from app.engine.runtime.mlx_runtime import import_mlx
 
 _SIZE = 256
 _EXACT = 1e-5
@@ -30,7 +29,6 @@ def product_error(product: Callable[[Any, Any], Any] = operator.matmul) -> float
 
     CUDA and Apple's M5 round the factors to TF32, 11 significant bits, unless MLX_ENABLE_TF32 is 0.
     """
-    mx = import_mlx()
     random = np.random.default_rng(0)
     one, other = (random.normal(size=(_SIZE, _SIZE)).astype(np.float32) for _ in range(2))
     exact = one.astype(np.float64) @ other.astype(np.float64)

@@ -9,8 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
+import mlx.core as mx
+
 from app.core.config.training_config import TierConfig
-from app.engine.runtime.mlx_runtime import import_mlx, uses_compile
+from app.engine.runtime.mlx_runtime import uses_compile
 from app.engine.tiers.plan import TierPlan
 from app.engine.tiers.update_rules import UpdateRules
 
@@ -92,7 +94,6 @@ class TieredAdamW:
 
     def init(self, parameters: Mapping[str, Any]) -> OptimizerState:
         """The state before the first step: zeros, as many as `parameters` has numbers."""
-        mx = import_mlx()
         tiers = range(len(self.plan.tiers))
         sizes = [self.plan.gathered(tier, parameters).size for tier in tiers]
         return OptimizerState(
@@ -122,7 +123,6 @@ class TieredAdamW:
         AdamW's update of a tier. If the loss or the gradient is not finite the step is void: every
         array comes back as it was.
         """
-        mx = import_mlx()
         means = {tier: gradient / tokens for tier, gradient in gradients.items()}
         norm = self._norm(means, parameters)
         is_finite = mx.isfinite(norm) & mx.isfinite(loss)
@@ -177,7 +177,6 @@ class TieredAdamW:
 
     def _norm(self, means: Mapping[int, Any], parameters: Mapping[str, Any]) -> Any:
         """The L2 norm of all gradients given."""
-        mx = import_mlx()
         parts = list(means.values())
         if not uses_compile():
             # Parameter by parameter, as `mlx.optimizers.clip_grad_norm` adds up, so that equal
@@ -190,7 +189,7 @@ class TieredAdamW:
     def _clipped(self, mean: Any, norm: Any) -> Any:
         if self.max_norm == 0:
             return mean
-        return mean * import_mlx().minimum(self.max_norm / (norm + 1e-6), 1.0)
+        return mean * mx.minimum(self.max_norm / (norm + 1e-6), 1.0)
 
     def _adamw(
         self, parameter: Any, gradient: Any, m: Any, v: Any, fired: Any, rate: Any
@@ -199,7 +198,6 @@ class TieredAdamW:
 
         The order of operations is that of `mlx.optimizers.AdamW`, so that equal means bit-equal.
         """
-        mx = import_mlx()
         b1, b2 = self.betas
         decayed = parameter * (1 - rate * self.weight_decay)
         m = b1 * m + (1 - b1) * gradient

@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+import mlx.core as mx
+
 from app.core.config.training_config import TierConfig
 from app.core.errors import InputError
 from app.engine.model.adapter_parameters import layer_index, rank_axis
-from app.engine.runtime.mlx_runtime import import_mlx
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,6 @@ class TierPlan:
 
     def gathered(self, tier: int, arrays: Mapping[str, Any]) -> Any:
         """All numbers of a tier in one float32 vector, of `arrays` by parameter path."""
-        mx = import_mlx()
         parts = [slot.of(arrays[slot.path]).reshape(-1) for slot in self.of_tier[tier]]
         return mx.concatenate(parts).astype(mx.float32)  # widened at once, not part by part
 
@@ -118,7 +118,7 @@ class TierPlan:
         if len(slots) == 1:
             return parts[slots[0]]
         all_parts = [parts[slot] if slot in parts else slot.of(held) for slot in slots]
-        return import_mlx().concatenate(all_parts, rank_axis(path, held.ndim))
+        return mx.concatenate(all_parts, rank_axis(path, held.ndim))
 
     def check(self, parameters: Mapping[str, Any]) -> None:
         """Raise InputError, naming what is wrong, unless the slots cover `parameters` once each."""

@@ -9,7 +9,9 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
+
+import mlx.core as mx
 
 from app.core.errors import InputError, VerificationError
 from app.core.files.atomic_files import plain_disk_errors, write_json_atomic
@@ -17,7 +19,8 @@ from app.core.files.folders import PRIVATE_FOLDER, folder_written_aside
 from app.core.files.untrusted_files import copy_regular, create_file, open_regular
 from app.core.system.compute_environment import Computer, read_computer
 from app.core.text.foreign_errors import error_text
-from app.engine.runtime.mlx_runtime import current_computer, import_mlx
+from app.engine.runtime.arrays import load_arrays
+from app.engine.runtime.mlx_runtime import current_computer
 from app.engine.tiers.optimizer import Arrays, OptimizerState
 from app.engine.tiers.plan import TierPlan
 from app.library.reading.checkpoint_list import (
@@ -183,14 +186,13 @@ def save_checkpoint(
 
 def load_checkpoint(folder: Path) -> Checkpoint:
     """A checkpoint whose every byte is the one written. Raises InputError naming what is not."""
-    mx = import_mlx()
     with _plain_damage(folder):
         said = _checked_state(folder)
         progress = said["progress"]
         if step_of(folder) >= 0 and (other := not_own(folder.parent.parent, [folder])):
             raise _unreadable(folder, f"it {not_own_words(other[folder])}")
-        adapter = mx.load(str(folder / ADAPTER_FILE))
-        state = _unflatten(mx.load(str(folder / OPTIMIZER_FILE)))
+        adapter = load_arrays(folder / ADAPTER_FILE)
+        state = _unflatten(load_arrays(folder / OPTIMIZER_FILE))
         mx.eval(adapter, state.tree())
         return Checkpoint(
             folder,
@@ -256,7 +258,7 @@ def _digest(path: Path) -> str:
 def _save_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
     # Through a Python file, because a full disk then says so as an OSError.
     with create_file(path) as file:
-        import_mlx().save_safetensors(file, dict(arrays))
+        mx.save_safetensors(cast(BinaryIO, file), dict(arrays))
 
 
 def _save_all(folder: Path, arrays: Mapping[str, Mapping[str, Any]]) -> None:
@@ -264,19 +266,17 @@ def _save_all(folder: Path, arrays: Mapping[str, Mapping[str, Any]]) -> None:
     for name, content in arrays.items():
         _save_arrays(folder / name, content)
     for name, content in arrays.items():
-        if not same_arrays(import_mlx().load(str(folder / name)), content):
+        if not same_arrays(load_arrays(folder / name), content):
             raise VerificationError(f"What was read back from {folder} is not what the run holds.")
 
 
 def read_arrays(folder: Path) -> tuple[Arrays, Arrays]:
     """The adapter and the optimizer's state as they stand in a checkpoint's files."""
-    mx = import_mlx()
-    return mx.load(str(folder / ADAPTER_FILE)), mx.load(str(folder / OPTIMIZER_FILE))
+    return load_arrays(folder / ADAPTER_FILE), load_arrays(folder / OPTIMIZER_FILE)
 
 
 def same_arrays(found: Mapping[str, Any], arrays: Mapping[str, Any]) -> bool:
     """Whether the arrays have the same names and are equal bit for bit."""
-    mx = import_mlx()
     return found.keys() == arrays.keys() and all(
         mx.array_equal(found[name], array, equal_nan=True).item() for name, array in arrays.items()
     )

@@ -5,6 +5,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import mlx.core as mx
+
 from app.engine.adapter.bare_model import BareModel
 from app.engine.adapter.flat_adapter import AdapterInput
 from app.engine.batches.batches import Batch
@@ -13,7 +15,7 @@ from app.engine.clocks.slow import Lesson
 from app.engine.execution.fast_paths import FastPaths, Objective, gradient_function
 from app.engine.execution.losses import loss_inputs, summed_loss
 from app.engine.runtime.distributed import Machines
-from app.engine.runtime.mlx_runtime import import_mlx, maybe_compile
+from app.engine.runtime.mlx_runtime import maybe_compile
 from app.engine.runtime.run_ahead_limit import MemoryBound
 from app.engine.tiers.optimizer import Arrays, Gradients
 from app.engine.tiers.plan import TierPlan
@@ -73,13 +75,12 @@ class BatchGradients:
 
     def _trace(self, held: Vectors, batch: Batch, objective: Objective) -> None:
         every = tuple(range(len(self._plan.tiers)))
-        import_mlx().eval(self._of_batch(held, batch, every, objective))
+        mx.eval(self._of_batch(held, batch, every, objective))
 
     def _own_sum(
         self, held: Vectors, batches: Sequence[Batch], tiers: tuple[int, ...]
     ) -> tuple[Any, Gradients]:
         """Of this machine's share."""
-        mx = import_mlx()
         loss: Any = None
         total: Gradients = {}
         for batch in map(self._machines.share, batches):
@@ -104,7 +105,7 @@ class BatchGradients:
         # Packed rows of one length may hold examples of other lengths: not one function.
         key = (tiers, batch.read_lengths, objective)
         if key not in self._functions:
-            random = import_mlx().random.state
+            random = mx.random.state
             self._functions[key] = maybe_compile(
                 self._function(*key), inputs=[self._model.state, random], outputs=[random]
             )

@@ -6,8 +6,9 @@ from app.core.config.training_config import TrainingConfig
 from app.core.errors import VerificationError
 from app.core.events import ClockFacts, LogMessage, RunStarted
 from app.engine.clocks.anchor import anchor_of
-from app.engine.model.adapter_parameters import trainable, write_parameters
+from app.engine.model.adapter_parameters import write_parameters
 from app.engine.model.lm_head import Head
+from app.engine.model.parameter_tree import trainable
 from app.engine.runtime.distributed import Machines
 from app.engine.runtime.mlx_runtime import device_name
 from app.engine.tiers.optimizer import TieredAdamW

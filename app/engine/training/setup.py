@@ -10,6 +10,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import mlx.core as mx
+
 from app.core.column_mapping import parse_columns
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import InputError, RunError
@@ -47,12 +49,11 @@ from app.engine.evaluation.validation_sample import (
 )
 from app.engine.execution.batch_layout import Batching, choosing_batching
 from app.engine.execution.fast_paths import FastPaths
-from app.engine.model.adapter_parameters import trainable
 from app.engine.model.end_tokens import end_token_note
 from app.engine.model.lm_head import Head, find_head, vocabulary_of
 from app.engine.model.loading import BaseModel, loading_base_model
+from app.engine.model.parameter_tree import trainable
 from app.engine.runtime.distributed import is_alone
-from app.engine.runtime.mlx_runtime import import_mlx
 from app.engine.runtime.stopping import in_stage, trying_template
 from app.engine.tiers.assignment import make_plan
 from app.engine.tiers.optimizer import Arrays
@@ -160,7 +161,7 @@ def prepare(
     base = yield from in_stage("Loading the model", loading_base_model(config.model))
     after_loading()
     left_out = add_adapter(base.model, config)
-    import_mlx().eval(base.model.parameters())
+    mx.eval(base.model.parameters())
     start_sha256 = lay_weights(base.model, start) if start else ""
     saved_plan = None if saved is None else saved.get("plan")
     plan = None if saved_plan is None else plan_from_data(config.tiers, saved_plan)

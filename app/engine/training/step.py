@@ -9,6 +9,8 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import mlx.core as mx
+
 from app.core.errors import VerificationError
 from app.engine.audit.frozen_weights import FrozenWeights
 from app.engine.audit.lesson_audit import LessonAudit
@@ -18,10 +20,11 @@ from app.engine.batches.batches import Batch
 from app.engine.clocks.anchor import Anchor, stiffness_after
 from app.engine.clocks.slow import Lesson, SlowClock
 from app.engine.execution.fast_paths import FastPaths
-from app.engine.model.adapter_parameters import read_parameters, trainable, write_parameters
+from app.engine.model.adapter_parameters import read_parameters, write_parameters
 from app.engine.model.lm_head import Head
+from app.engine.model.parameter_tree import trainable
 from app.engine.runtime.distributed import ALONE, Machines
-from app.engine.runtime.mlx_runtime import import_mlx, maybe_compile
+from app.engine.runtime.mlx_runtime import maybe_compile
 from app.engine.tiers.optimizer import Arrays, Gradients, OptimizerState, TieredAdamW
 from app.engine.tiers.update_rules import UpdateRules
 from app.engine.training.gradients import BatchGradients
@@ -80,7 +83,6 @@ class TrainingStep:
 
     def run(self, batches: Sequence[Batch], step: int, learning_rate: float) -> StepMeasurement:
         """Optimizer step `step` (1-based) over micro-batches. Raises VerificationError."""
-        mx = import_mlx()
         self._audit.check_rate(step, learning_rate)
         trained_tokens = sum(batch.trained_tokens for batch in batches)
         due = self._optimizer.plan.due(step)
@@ -151,7 +153,6 @@ class TrainingStep:
     def check_at_rest(self, step: int) -> None:
         """Raise VerificationError unless the model holds what was measured after `step`, finite,
         on the base model that it began with."""
-        mx = import_mlx()
         self._audit.finish()
         self._frozen.check(step)
         now = self._meter.read(trainable(self._model))
@@ -208,5 +209,4 @@ class TrainingStep:
 
 
 def _scalar(value: float) -> Any:
-    mx = import_mlx()
     return mx.array(value, mx.float32)

@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import mlx.core as mx
+
 from app.core.base_model import MANIFEST_KEY, BaseModelDigests
 from app.core.config.serialization import config_of_run, to_plain
 from app.core.config.training_config import TrainingConfig
@@ -27,7 +29,6 @@ from app.engine.adapter.starting_weights import (
 from app.engine.clocks.slow import TEXT_KEY, text_notes
 from app.engine.evaluation.question_digests import QUESTIONS_KEY, question_notes
 from app.engine.memory.preflight import memory_before, memory_of
-from app.engine.model.adapter_parameters import trainable
 from app.engine.model.base_model_digests import (
     WeightsHashing,
     check_is_same,
@@ -35,9 +36,10 @@ from app.engine.model.base_model_digests import (
     merged,
     said_of_tokens,
 )
+from app.engine.model.parameter_tree import trainable
 from app.engine.runtime.distributed import Machines, is_first_machine, join_machines
 from app.engine.runtime.mlx_errors import plain_fault
-from app.engine.runtime.mlx_runtime import CACHE_LIMIT_BYTES, current_computer, import_mlx
+from app.engine.runtime.mlx_runtime import CACHE_LIMIT_BYTES, current_computer
 from app.engine.runtime.stopping import Made, in_stage, until_one_stops
 from app.engine.training.checkpoints import (
     Checkpoint,
@@ -269,7 +271,6 @@ def _check_stop_after(stop_after: int | None, done: int) -> None:
 
 
 def _set_up_mlx(config: TrainingConfig) -> Machines:
-    mx = import_mlx()
     mx.set_cache_limit(CACHE_LIMIT_BYTES)
     mx.reset_peak_memory()
     return join_machines(config.batch_size)
