@@ -3,8 +3,9 @@
 from collections.abc import Collection, Generator, Sequence
 from typing import Any
 
+import mlx.core as mx
+
 from app.engine.model.evaluation_mode import evaluating
-from app.engine.runtime.mlx_gateway import import_mlx
 
 ROWS = 32
 """Answers that grow together."""
@@ -20,7 +21,6 @@ def short_answers(
     """
     from mlx_lm.generate import BatchGenerator
 
-    mx = import_mlx()
     with evaluating(model):
         generator = BatchGenerator(
             model,
