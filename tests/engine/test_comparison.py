@@ -87,7 +87,7 @@ def test_a_path_that_differs_is_left_out_alone(
 ) -> None:
     where, name, faulty, longest = FAULTS[path]
     monkeypatch.setattr(where, name, faulty)
-    monkeypatch.setattr(swiglu, "compiles", lambda: True)
+    monkeypatch.setattr(swiglu, "uses_compile", lambda: True)
     found = compared(load_base_model(tiny_model).model, longest)
     assert found.left_out == (path,)
 

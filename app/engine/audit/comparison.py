@@ -5,7 +5,7 @@ unpadded example at a time. Loss and gradients of a path that differs are not to
 run goes without it. The examples are long enough for each path to be taken that the run takes.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
@@ -31,8 +31,9 @@ from app.engine.execution.losses import loss_inputs, summed_loss
 from app.engine.model.adapter_parameters import read_parameters
 from app.engine.model.evaluation_mode import evaluating
 from app.engine.model.few_layers import few_layers_in_float32
+from app.engine.model.language_model import LanguageModel
 from app.engine.model.parameter_tree import put, trainable
-from app.engine.runtime.arrays import number
+from app.engine.runtime.arrays import ArrayMap, Arrays, number
 from app.engine.runtime.mlx_errors import NO_GRADIENTS, plain_model_faults
 from app.engine.runtime.tolerances import tolerance
 from app.engine.tiers.plan import TierPlan
@@ -47,7 +48,7 @@ _SMALL = 1e-2
 _PULL = 0.01
 """Of `lora_b`, which starts as 0 and would leave `lora_a` without a gradient."""
 
-Gradients = Mapping[str, Any]
+Gradients = ArrayMap
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,9 @@ class Compared:
     """False where the model's own numbers were none: then nothing could be compared."""
 
 
-def compared_with_own_code(model: Any, plan: TierPlan, wanted: Taken, longest: int) -> Compared:
+def compared_with_own_code(
+    model: LanguageModel, plan: TierPlan, wanted: Taken, longest: int
+) -> Compared:
     """Which of the paths `wanted` compute what the model's own code computes.
 
     `longest` is how many tokens the run's longest example has. The model stays as it is, but for
@@ -153,7 +156,7 @@ def _good_ones(trial: "_Trial", wanted: Taken) -> Taken:
 class _Trial:
     """Some examples, and what the model's own code makes of them."""
 
-    def __init__(self, model: Any, plan: TierPlan, longest: int) -> None:
+    def __init__(self, model: LanguageModel, plan: TierPlan, longest: int) -> None:
         self._model, self._plan = model, plan.restricted_to(trainable(model))
         long = (min(_LONG, longest),) if longest >= MIN_LENGTH else ()
         self._lengths = (*long, *_SHORT)
@@ -207,7 +210,9 @@ class _Trial:
         (loss, gradients), own = (self._by_layers(w, self._short, of) for w in ways)
         return self._is_near_all(loss, gradients, own)
 
-    def _is_near_all(self, loss: Any, gradients: Gradients, own: tuple[Any, Gradients]) -> bool:
+    def _is_near_all(
+        self, loss: mx.array, gradients: Gradients, own: tuple[mx.array, Gradients]
+    ) -> bool:
         own_loss, own_gradients = own
         norms = [mx.linalg.norm(array) for array in own_gradients.values()]
         floor = _SMALL * max(map(number, norms))
@@ -216,12 +221,12 @@ class _Trial:
             for path, array in own_gradients.items()
         )
 
-    def _by_own_code(self) -> tuple[Any, Gradients]:
+    def _by_own_code(self) -> tuple[mx.array, Gradients]:
         model, held = self._model, trainable(self._model)
-        total: dict[str, Any] = {}
-        losses = []
+        total: Arrays = {}
+        loss_sum = mx.array(0.0)
 
-        def loss_of(parameters: Gradients, *inputs: Any) -> Any:
+        def loss_of(parameters: Gradients, *inputs: mx.array) -> mx.array:
             put(model, parameters)
             return summed_loss(model, None, *inputs)
 
@@ -230,12 +235,12 @@ class _Trial:
                 inputs = loss_inputs(_batch([row], is_packed=False), None)
                 loss, found = mx.value_and_grad(loss_of)(held, *inputs)
                 total = {path: total.get(path, 0) + found[path] for path in found}
-                losses.append(loss)
+                loss_sum = loss_sum + loss
                 put(model, held)
                 mx.eval(loss, total)
-        return sum(losses), {path: array.astype(mx.float32) for path, array in total.items()}
+        return loss_sum, {path: array.astype(mx.float32) for path, array in total.items()}
 
-    def _by(self, taken: Taken) -> tuple[Any, Gradients]:
+    def _by(self, taken: Taken) -> tuple[mx.array, Gradients]:
         rows = self._rows
         # Beside a long row, padding costs as much as an example: no more than one is padded to it.
         is_split = len(rows) > len(_SHORT) and not taken.is_packed
@@ -248,7 +253,7 @@ class _Trial:
 
     def _by_layers(
         self, taken: Taken, batch: Batch, objective: Objective = summed_loss
-    ) -> tuple[Any, Gradients]:
+    ) -> tuple[mx.array, Gradients]:
         held, tiers = trainable(self._model), range(len(self._plan.tiers))
         made = AdapterInput(self._model, self._plan)
         function = gradient_function(
@@ -263,7 +268,7 @@ class _Trial:
         return loss, {path: array.astype(mx.float32) for path, array in scattered.items()}
 
 
-def _is_near(some: Any, own: Any, dtype: Any, floor: float = 0.0) -> bool:
+def _is_near(some: mx.array, own: mx.array, dtype: mx.Dtype, floor: float = 0.0) -> bool:
     """False where a number is none."""
     norm = mx.linalg.norm
     allowed = tolerance(_TOLERANCES, dtype)
@@ -271,12 +276,12 @@ def _is_near(some: Any, own: Any, dtype: Any, floor: float = 0.0) -> bool:
     return bool(difference <= allowed * max(number(norm(own.reshape(-1))), floor))
 
 
-def _finite(logits: Any) -> Any:
+def _finite(logits: mx.array) -> mx.array:
     """In float32, with 0 for what is not finite: some models rule out tokens by -inf."""
     return mx.nan_to_num(logits.astype(mx.float32), nan=0.0, posinf=0.0, neginf=0.0)
 
 
-def _batch(rows: Sequence[Any], is_packed: bool) -> Batch:
+def _batch(rows: Sequence[np.ndarray], is_packed: bool) -> Batch:
     """Two of three tokens are trained, so that what computes those alone is tried too."""
     longest = max(map(len, rows))
     places = tuple(map(len, rows)) if is_packed else ()
@@ -287,5 +292,5 @@ def _batch(rows: Sequence[Any], is_packed: bool) -> Batch:
     return Batch(tokens, targets)
 
 
-def _padded(row: Any, length: int) -> Any:
+def _padded(row: np.ndarray, length: int) -> np.ndarray:
     return np.pad(row, (0, length - len(row)))

@@ -4,13 +4,12 @@ Each number as hard as those runs depend on it. The pull is decoupled from the g
 after AdamW's update: θ ← θ⁰ + (θ − θ⁰) / (1 + η·λ·s), which never overshoots θ⁰.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import mlx.core as mx
 
-from app.engine.tiers.optimizer import Arrays, OptimizerState
+from app.engine.runtime.arrays import ArrayMap, Arrays
+from app.engine.tiers.optimizer import OptimizerState
 from app.engine.tiers.plan import TierPlan
 
 _BETA_2 = 0.999
@@ -20,14 +19,14 @@ _BETA_2 = 0.999
 class Anchor:
     """Where earlier runs left the adapter, and how stiffly each number is tied to it."""
 
-    center: list[Any]
+    center: list[mx.array]
     """θ⁰, per tier: a float32 vector in the order of `TierPlan.gathered`."""
-    stiffness: list[Any]
+    stiffness: list[mx.array]
     """s ≥ 0, likewise; its mean is 1 for each earlier run."""
     strength: float
     """λ: the setting `lasting_pull`."""
 
-    def pulled(self, tier: int, values: Any, rate: Any) -> Any:
+    def pulled(self, tier: int, values: mx.array, rate: mx.array) -> mx.array:
         """`values` of a tier, after its update at learning rate `rate`, once they are pulled."""
         center = self.center[tier]
         firmness = rate * self.strength * self.stiffness[tier]
@@ -36,8 +35,8 @@ class Anchor:
 
 def anchor_of(
     plan: TierPlan,
-    start: Mapping[str, Any],
-    stiffness: Mapping[str, Any] | None,
+    start: ArrayMap,
+    stiffness: ArrayMap | None,
     strength: float,
 ) -> Anchor | None:
     """The anchor of a run whose adapter starts as `start`; None where nothing pulls.
@@ -56,8 +55,8 @@ def anchor_of(
 def stiffness_after(
     plan: TierPlan,
     state: OptimizerState,
-    parameters: Mapping[str, Any],
-    before: Mapping[str, Any] | None,
+    parameters: ArrayMap,
+    before: ArrayMap | None,
 ) -> Arrays:
     """How stiffly the next run is to be tied to `parameters`: s + v / mean(v), by path, bfloat16.
 

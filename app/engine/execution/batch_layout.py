@@ -7,7 +7,6 @@ row's attention takes several.
 
 from collections.abc import Generator
 from dataclasses import asdict, dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -18,6 +17,7 @@ from app.data.training_set.training_data import DataSettings, TrainingData
 from app.engine.batches.batches import MAX_SHAPES, Batches
 from app.engine.batches.training_batches import TrainingBatches
 from app.engine.execution.sequence_packing import can_pack
+from app.engine.model.language_model import LanguageModel
 from app.engine.model.lm_head import Head
 from app.engine.runtime.mlx_runtime import has_fused_attention_gradient, uses_compile
 
@@ -66,7 +66,7 @@ class Batching:
 
 
 def choosing_batching(
-    model: Any,
+    model: LanguageModel,
     head: Head | None,
     rows: TrainingData,
     settings: DataSettings,

@@ -4,10 +4,9 @@ Knows nothing of optimizers. What is faster here is compared with the model's ow
 `app.engine.audit.comparison`.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any
 
 import mlx.core as mx
 
@@ -18,11 +17,14 @@ from app.engine.execution.gradient_checkpointing import layers_recomputed
 from app.engine.execution.losses import summed_loss
 from app.engine.execution.sequence_packing import attention_within
 from app.engine.execution.swiglu import lean_gating
+from app.engine.model.language_model import LanguageModel
 from app.engine.model.lm_head import Head
 from app.engine.model.parameter_tree import put
+from app.engine.runtime.arrays import ArrayMap
 from app.engine.runtime.mlx_errors import NO_GRADIENTS, plain_model_faults
+from app.engine.runtime.untyped import ArrayFunction
 
-Objective = Callable[..., Any]
+Objective = ArrayFunction
 """(model, head or None, *`loss_inputs`) → what is minimized, summed over the trained tokens."""
 
 
@@ -40,13 +42,13 @@ class FastPaths:
 
 
 def gradient_function(
-    model: Any,
+    model: LanguageModel,
     fast: FastPaths,
     adapter_input: AdapterInput,
     paths: Collection[str],
     packed_lengths: tuple[int, ...],
     objective: Objective = summed_loss,
-) -> Callable[..., tuple[Any, Mapping[str, Any]]]:
+) -> Callable[..., tuple[mx.array, ArrayMap]]:
     """(tiers' vectors, *`loss_inputs`) → the summed loss, and by path the gradients at `paths`.
 
     `objective` is summed over the trained tokens instead of the cross-entropy. The backward pass
@@ -54,12 +56,12 @@ def gradient_function(
     """
     names = dict.fromkeys(paths).keys()
 
-    def loss_of(parameters: Mapping[str, Any], *inputs: Any) -> Any:
+    def loss_of(parameters: ArrayMap, *inputs: mx.array) -> mx.array:
         put(model, parameters)
         with layers_recomputed(model, fast.recomputes_layers, names):
             return objective(model, fast.head, *inputs)
 
-    def gradients(vectors: Sequence[Any], *inputs: Any) -> tuple[Any, Mapping[str, Any]]:
+    def gradients(vectors: Sequence[mx.array], *inputs: mx.array) -> tuple[mx.array, ArrayMap]:
         with ExitStack() as on:
             on.enter_context(plain_model_faults(NO_GRADIENTS))
             given = on.enter_context(adapter_input.given(vectors))

@@ -3,7 +3,6 @@
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import mlx.core as mx
 
@@ -16,6 +15,7 @@ from app.core.text.foreign_errors import error_text
 from app.data.files.model_files import ModelFiles, digests_to_compare, read_model_files
 from app.engine.model.adapter_parameters import module_path
 from app.engine.model.end_tokens import all_ends, end_token_note
+from app.engine.model.language_model import LanguageModel
 from app.engine.model.loading import BaseModel, loading_base_model
 from app.engine.model.parameter_tree import module_tree, parameters
 from app.engine.runtime.arrays import load_arrays
@@ -41,13 +41,13 @@ class TunedModel:
     loaded: CheckpointLoaded
     ends: frozenset[int]
     """Tokens that end an answer."""
-    _modules: Mapping[Side, Any]
+    _modules: Mapping[Side, dict[str, object]]
     """Per side the adapted modules as the tree that `update_modules` takes."""
     end_note: str = ""
     """That mlx-lm would not stop where the answer ends; empty where it would."""
     _side: Side = field(default="tuned")
 
-    def use(self, side: Side) -> Any:
+    def use(self, side: Side) -> LanguageModel:
         """The model as this side has it; the same object for both."""
         if side != self._side:
             self.base.model.update_modules(self._modules[side])
@@ -126,7 +126,7 @@ def _lay_adapter(base: BaseModel, tried: Tried) -> int:
     return sum(int(array.size) for array in saved.values())
 
 
-def _bare_modules(model: Any, loaded: set[str]) -> list[str]:
+def _bare_modules(model: LanguageModel, loaded: set[str]) -> list[str]:
     """Paths of modules that were given an adapter for which the file held nothing."""
     return [
         path for path, module in model.named_modules() if "lora_a" in module and path not in loaded

@@ -6,7 +6,6 @@ They take turns on one model in memory, so that both answers grow side by side.
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
-from typing import Any
 
 import mlx.core as mx
 
@@ -108,7 +107,7 @@ class _Answer:
         self.side, self.prompt = side, prompt
         self.tokens: list[int] = []
         self.ending: Ending | None = None
-        self.logits: Any = None
+        self.logits: mx.array | None = None
         """Those that the first token was taken from; [vocabulary]."""
         self._tuned, self._should_stop = tuned, should_stop
         self._is_short = room is not None and room < sampling.max_tokens
@@ -118,14 +117,14 @@ class _Answer:
         most = min(sampling.max_tokens, room or sampling.max_tokens)
         self._steps = self._begin(most, sampling)
 
-    def _begin(self, most: int, sampling: Sampling) -> Generator[tuple[int, Any], None, None]:
+    def _begin(self, most: int, sampling: Sampling) -> Generator[tuple[int, mx.array], None, None]:
         from mlx_lm.generate import generate_step
         from mlx_lm.models.cache import make_prompt_cache
 
         model = self._tuned.base.model
         unread = len(self.prompt)
 
-        def remembering(tokens: Any, cache: Any) -> Any:
+        def remembering(tokens: mx.array, cache: mx.array) -> mx.array:
             """The model; what it says after the prompt's last token is kept."""
             nonlocal unread
             logits = model(tokens, cache=cache)
@@ -138,7 +137,7 @@ class _Answer:
             if self._should_stop():
                 raise _Stopped
 
-        return generate_step(  # type: ignore[no-any-return]
+        return generate_step(
             mx.array(self.prompt), remembering, mx.default_stream(mx.default_device()),
             max_tokens=most, sampler=make_sampler(sampling), prompt_cache=make_prompt_cache(model),
             prefill_step_size=PREFILL_TOKENS, prompt_progress_callback=stop_if_asked,
@@ -168,7 +167,7 @@ class _Answer:
         return str(self._detokenizer.last_segment)
 
     def _check_logits(self) -> None:
-        if mx.isnan(self.logits).any().item():
+        if self.logits is None or mx.isnan(self.logits).any().item():
             raise RunError(
                 f"The {self.side} model's logits are no numbers, so it can't answer.",
                 "Choose another checkpoint.",
@@ -222,10 +221,12 @@ def _compare(
             _Answer(tuned, "base", other.prompt, Sampling(max_tokens=1), should_stop)
         ) as base:
             base.go_on()
-    return None if base.logits is None else compare_logits(base.logits, other.logits)
+    if base.logits is None or other.logits is None:
+        return None
+    return compare_logits(base.logits, other.logits)
 
 
-def compare_logits(base: Any, other: Any) -> LogitsCompared:
+def compare_logits(base: mx.array, other: mx.array) -> LogitsCompared:
     """Of two vectors of logits [vocabulary]."""
     base, other = base.astype(mx.float32), other.astype(mx.float32)
     apart = mx.where(base == other, 0.0, mx.abs(base - other))

@@ -1,12 +1,12 @@
 """What a run will need: its base model, adapter and optimizer, and the work on one batch."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from app.core.config.training_config import TrainingConfig
 from app.core.events import MemoryVerdict
 from app.engine.batches.batches import BatchShape
 from app.engine.memory.step import step_bytes
+from app.engine.model.language_model import LanguageModel
 from app.engine.model.parameter_tree import parameters, trainable
 from app.engine.runtime.mlx_runtime import CACHE_LIMIT_BYTES, uses_compile
 
@@ -49,7 +49,7 @@ class MemoryNeed:
         return "fits" if roomy <= available_bytes else "tight"
 
 
-def memory_need(model: Any, config: TrainingConfig, shape: BatchShape) -> MemoryNeed:
+def memory_need(model: LanguageModel, config: TrainingConfig, shape: BatchShape) -> MemoryNeed:
     """The need of `config` with batches of this shape; `model` carries its adapter.
 
     Raises ValueError or RuntimeError for a model whose code can't be traced.

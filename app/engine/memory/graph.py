@@ -11,6 +11,7 @@ from typing import Any
 import mlx.core as mx
 
 from app.engine.runtime.custom_gradients import tracing
+from app.engine.runtime.untyped import JsonObject
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Graph:
     outputs: list[str] = field(default_factory=list)
     operations: list[Operation] = field(default_factory=list)
 
-    def take(self, told: dict[str, Any]) -> None:
+    def take(self, told: JsonObject) -> None:
         """One piece of what `mx.export_function` tells of a function."""
         match told["type"]:
             case "inputs":
@@ -56,7 +57,7 @@ class Graph:
             case "primitive":
                 self._add(told)
 
-    def _add(self, told: dict[str, Any]) -> None:
+    def _add(self, told: JsonObject) -> None:
         inputs = tuple(name for name, *_ in told["inputs"])
         arguments = told["arguments"]
         axes = tuple(arguments[0]) if told["name"] == "Transpose" and arguments else ()
@@ -70,7 +71,7 @@ class Graph:
         return tuple(name for name, *_ in arrays)
 
 
-def traced(function: Callable[..., list[Any]], *inputs: Any) -> Graph:
+def traced(function: Callable[..., list[mx.array]], *inputs: mx.array) -> Graph:
     """The graph of `function(*inputs)`; of the inputs only shapes and types are looked at.
 
     Every array that must not be computed for this has to be an input. Functions with a gradient of

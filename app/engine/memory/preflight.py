@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import replace
-from typing import Any
 
 import mlx.core as mx
 import mlx.nn as nn
@@ -16,6 +15,7 @@ from app.engine.adapter.adapter import adapted_layer_count, add_adapter
 from app.engine.batches.batches import BatchShape
 from app.engine.memory.advice import Advisor
 from app.engine.memory.estimate import MemoryNeed, memory_need
+from app.engine.model.language_model import LanguageModel
 from app.engine.model.loading import load_architecture
 from app.engine.model.parameter_tree import trainable
 from app.engine.runtime.device_memory import available_bytes
@@ -136,7 +136,7 @@ def memory_of(
     yield estimate or LogMessage(NO_ESTIMATE)
 
 
-def _adapted(config: TrainingConfig, four_bits: bool = False) -> Any:
+def _adapted(config: TrainingConfig, four_bits: bool = False) -> LanguageModel:
     model = load_architecture(config.model)
     if four_bits:
         nn.quantize(model, FOUR_BITS_GROUP, bits=4, class_predicate=_can_be_quantised)
@@ -144,5 +144,5 @@ def _adapted(config: TrainingConfig, four_bits: bool = False) -> Any:
     return model
 
 
-def _can_be_quantised(_: str, module: Any) -> bool:
+def _can_be_quantised(_: str, module: nn.Module) -> bool:
     return hasattr(module, "to_quantized") and module.weight.shape[-1] % FOUR_BITS_GROUP == 0

@@ -1,12 +1,12 @@
 """What tells whether two models would be traced alike."""
 
 import hashlib
-from typing import Any
 
+from app.engine.model.language_model import LanguageModel
 from app.engine.model.parameter_tree import parameters, trainable
 
 
-def likeness(model: Any) -> object | None:
+def likeness(model: LanguageModel) -> object | None:
     """Equal for models of one architecture with the same settings, adapter and kinds of numbers,
     whatever their values; None where a model does not tell its settings."""
     settings = getattr(model, "args", None)

@@ -6,11 +6,11 @@ bfloat16 rounding would hide what is wrong.
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
 
 import mlx.core as mx
 
 from app.core.system.interruption import interruptible
+from app.engine.model.language_model import CalledModule, LanguageModel
 from app.engine.model.module_paths import layers_of, module_at
 from app.engine.model.parameter_tree import parameters, put
 from app.engine.model.traced_layers import layer_kinds, layers_replaced, passed_through
@@ -21,7 +21,7 @@ MOST_WIDE_BYTES = 4 * 1024**3
 
 
 @contextmanager
-def few_layers_in_float32(model: Any) -> Iterator[int]:
+def few_layers_in_float32(model: LanguageModel) -> Iterator[int]:
     """Inside, only some layers of `model` compute; yields how many.
 
     All of them do where the model's code can't go without some.
@@ -33,7 +33,7 @@ def few_layers_in_float32(model: Any) -> Iterator[int]:
 
 
 @contextmanager
-def unchanged(model: Any) -> Iterator[None]:
+def unchanged(model: LanguageModel) -> Iterator[None]:
     """Whatever is put into the model's modules inside, by its own code too, is gone afterwards."""
     held = [(module, dict(module), dict(vars(module))) for _, module in model.named_modules()]
     try:
@@ -46,7 +46,7 @@ def unchanged(model: Any) -> Iterator[None]:
             vars(module).update(attributes)
 
 
-def _skip_layers(model: Any, stack: ExitStack) -> int:
+def _skip_layers(model: LanguageModel, stack: ExitStack) -> int:
     path = layers_of(model)
     count = len(model.layers)
     if path is None:
@@ -63,7 +63,7 @@ def _skip_layers(model: Any, stack: ExitStack) -> int:
     return count - len(skipped)
 
 
-def _kinds(model: Any, path: str) -> list[list[int]]:
+def _kinds(model: LanguageModel, path: str) -> list[list[int]]:
     """Layers that are built alike and told to do the same: not one with a window, one without."""
     layers = module_at(model, path)
     kinds: dict[object, list[int]] = {}
@@ -73,7 +73,7 @@ def _kinds(model: Any, path: str) -> list[list[int]]:
     return list(kinds.values())
 
 
-def _switches(layer: Any) -> tuple[object, ...]:
+def _switches(layer: CalledModule) -> tuple[object, ...]:
     return tuple(
         (path, name, value)
         for path, module in layer.named_modules()
@@ -82,7 +82,7 @@ def _switches(layer: Any) -> tuple[object, ...]:
     )
 
 
-def _widen(model: Any) -> None:
+def _widen(model: LanguageModel) -> None:
     narrow = {
         path: array
         for path, array in parameters(model).items()

@@ -10,17 +10,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
-from typing import Any
 
 import mlx.core as mx
 
 from app.core.system.interruption import interruptible
 from app.engine.model.evaluation_mode import evaluating
+from app.engine.model.language_model import CalledModule, LanguageModel
 from app.engine.model.module_paths import layers_of, module_at
 from app.engine.model.module_proxy import ModuleProxy
 from app.engine.model.parameter_tree import trainable
 from app.engine.runtime.arrays import number
 from app.engine.runtime.tolerances import tolerance
+from app.engine.runtime.untyped import ArrayFunction
 
 PROBE_SHAPE = (2, 8)
 _TOLERANCES = {"float32": 1e-4, "float16": 1e-2, "bfloat16": 5e-2}
@@ -31,16 +32,16 @@ _TOLERANCES = {"float32": 1e-4, "float16": 1e-2, "bfloat16": 5e-2}
 class Head:
     """The two halves of `model`, to be called while the model's own call is not running."""
 
-    model: Any
+    model: LanguageModel
     trunk_path: str
     """Dotted path of the trunk, for example "model" or "language_model.model"."""
     vocabulary: int
 
-    def hidden(self, tokens: Any) -> Any:
+    def hidden(self, tokens: mx.array) -> mx.array:
         """Hidden states [batch, length, hidden] of int32 tokens [batch, length]."""
-        seen: list[Any] = []
+        seen: list[mx.array] = []
 
-        def record(trunk: Any, *args: Any, **kwargs: Any) -> Any:
+        def record(trunk: CalledModule, *args: object, **kwargs: object) -> mx.array:
             seen.append(trunk(*args, **kwargs))
             return seen[-1]
 
@@ -48,7 +49,7 @@ class Head:
             self.model(tokens)  # its logits are never computed: MLX is lazy
         return seen[0]
 
-    def logits(self, hidden: Any) -> Any:
+    def logits(self, hidden: mx.array) -> mx.array:
         """Logits [rows, vocabulary] of hidden states [rows, hidden]."""
         rows = hidden[None]
         with self._trunk_called_by(lambda *_, **__: rows):
@@ -56,7 +57,7 @@ class Head:
             return self.model(mx.zeros(rows.shape[:2], mx.int32)).squeeze(0)
 
     @contextmanager
-    def _trunk_called_by(self, call: Callable[..., Any]) -> Iterator[None]:
+    def _trunk_called_by(self, call: ArrayFunction) -> Iterator[None]:
         """Have the model call `call(trunk, …)` where it would call its trunk."""
         owner_path, _, name = self.trunk_path.rpartition(".")
         owner = module_at(self.model, owner_path)
@@ -68,7 +69,7 @@ class Head:
             owner[name] = trunk
 
 
-def find_head(model: Any) -> Head | None:
+def find_head(model: LanguageModel) -> Head | None:
     """The model's head, or None where none is found that computes the model's own logits.
 
     None too where anything outside the layers is trained, for the head passes on no gradient to
@@ -78,17 +79,17 @@ def find_head(model: Any) -> Head | None:
         return _first(model, _is_exact)
 
 
-def likely_head(model: Any) -> Head | None:
+def likely_head(model: LanguageModel) -> Head | None:
     """`find_head` by shapes alone: nothing is computed, and no weights are read."""
     return _first(model, lambda *_: True)
 
 
-def vocabulary_of(model: Any, head: Head | None) -> int:
+def vocabulary_of(model: LanguageModel, head: Head | None) -> int:
     """How many tokens the model has logits for. Computes nothing: MLX is lazy."""
     return head.vocabulary if head else int(model(mx.zeros(PROBE_SHAPE, mx.int32)).shape[-1])
 
 
-def _first(model: Any, is_good: Callable[..., bool]) -> Head | None:
+def _first(model: LanguageModel, is_good: Callable[..., bool]) -> Head | None:
     layers_path = layers_of(model)
     if layers_path is None or not _trains_only(model, layers_path):
         return None
@@ -100,11 +101,11 @@ def _first(model: Any, is_good: Callable[..., bool]) -> Head | None:
     return None
 
 
-def _trains_only(model: Any, layers_path: str) -> bool:
+def _trains_only(model: LanguageModel, layers_path: str) -> bool:
     return all(path.startswith(f"{layers_path}.") for path in trainable(model))
 
 
-def _tried(model: Any, trunk_path: str, is_good: Callable[..., bool]) -> Head | None:
+def _tried(model: LanguageModel, trunk_path: str, is_good: Callable[..., bool]) -> Head | None:
     tokens = _probe()
     try:
         whole = model(tokens)
@@ -118,11 +119,11 @@ def _tried(model: Any, trunk_path: str, is_good: Callable[..., bool]) -> Head | 
         return None
 
 
-def _probe() -> Any:
+def _probe() -> mx.array:
     return mx.arange(prod(PROBE_SHAPE), dtype=mx.int32).reshape(PROBE_SHAPE)
 
 
-def _is_exact(head: Head, hidden: Any, whole: Any) -> bool:
+def _is_exact(head: Head, hidden: mx.array, whole: mx.array) -> bool:
     """Whether the head makes of some hidden states what the whole model made of them."""
     count = hidden.shape[0] * hidden.shape[1]
     some = mx.arange(1, count, 2)
@@ -130,7 +131,7 @@ def _is_exact(head: Head, hidden: Any, whole: Any) -> bool:
     return _agree(halves, whole.reshape(count, -1)[some])
 
 
-def _agree(halves: Any, whole: Any) -> bool:
+def _agree(halves: mx.array, whole: mx.array) -> bool:
     if halves.shape != whole.shape or halves.dtype != whole.dtype:
         return False
     allowed = tolerance(_TOLERANCES, whole.dtype)

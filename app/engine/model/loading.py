@@ -1,9 +1,8 @@
 """Base models from a folder on disk, as mlx-lm loads them, with its errors in plain sentences."""
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import mlx.core as mx
 
@@ -13,9 +12,11 @@ from app.core.progress import run_to_end
 from app.core.text.foreign_errors import error_text
 from app.core.text.odd_values import brief
 from app.engine.model.embedding_probe import embedding_limits
+from app.engine.model.language_model import LanguageModel
 from app.engine.model.parameter_tree import parameters
 from app.engine.runtime.captured_output import output_captured
 from app.engine.runtime.mlx_runtime import import_mlx_lm
+from app.engine.runtime.untyped import JsonObject, TokenizerWrapper
 from app.models.config_values import config_error, lacking, odd_value
 from app.models.foreign_code import NO_CODE
 from app.models.model_folder import (
@@ -36,9 +37,9 @@ class BaseModel:
     """A loaded base model; its arrays belong to the thread that loaded it."""
 
     path: Path
-    model: Any
+    model: LanguageModel
     """An `mlx.nn.Module` with `layers`."""
-    tokenizer: Any
+    tokenizer: TokenizerWrapper
     """mlx-lm's TokenizerWrapper."""
     parameters: int
     limits: ModelLimits = ModelLimits()
@@ -61,7 +62,7 @@ def loading_base_model(path: Path) -> Generator[float, None, BaseModel]:
     )
 
 
-def _reading_weights(model: Any) -> Generator[float, None, None]:
+def _reading_weights(model: LanguageModel) -> Generator[float, None, None]:
     arrays = parameters(model).values()
     whole, read, part = max(1, sum(array.nbytes for array in arrays)), 0, 0
     piece = []
@@ -76,10 +77,11 @@ def _reading_weights(model: Any) -> Generator[float, None, None]:
     yield 1.0
 
 
-def load_architecture(path: Path) -> Any:
+def load_architecture(path: Path) -> LanguageModel:
     """The model with its weights not yet read: enough for shapes and names, in little time."""
     config = check_model_folder(path)
     check_weights(path, config)
+    model: LanguageModel
     mlx_lm_utils = import_mlx_lm()
     with output_captured() as printed:
         try:
@@ -120,7 +122,7 @@ def check_configuration(path: Path) -> None:
     _check_call(path, config, model)
 
 
-def _check_call(path: Path, config: Mapping[str, Any], model: Any) -> None:
+def _check_call(path: Path, config: JsonObject, model: LanguageModel) -> None:
     """Raise InputError where a value in config.json lets the model be built, but not called."""
     odd = odd_value(config, _arguments(config), TypeError(None))
     if odd is None:
@@ -131,16 +133,16 @@ def _check_call(path: Path, config: Mapping[str, Any], model: Any) -> None:
         raise config_error(path, odd) from error
 
 
-def _arguments(config: Mapping[str, Any]) -> type | None:
+def _arguments(config: JsonObject) -> type | None:
     """The dataclass of the architecture's arguments, if mlx-lm knows it."""
     try:
         with output_captured():
-            return import_mlx_lm()._get_classes(dict(config))[1]  # type: ignore[no-any-return]
+            return import_mlx_lm()._get_classes(dict(config))[1]
     except (Exception, SystemExit):  # an architecture's own module
         return None
 
 
-def _limits(path: Path, model: Any) -> ModelLimits:
+def _limits(path: Path, model: LanguageModel) -> ModelLimits:
     """As the loaded model itself reads tokens and positions; as its folder says where it can't be
     seen."""
     limits = folder_limits(path)
@@ -153,12 +155,12 @@ def _limits(path: Path, model: Any) -> ModelLimits:
     return replace(seen, context_tokens=context)
 
 
-def count_parameters(model: Any) -> int:
+def count_parameters(model: LanguageModel) -> int:
     """Numbers in the base model; packed quantised weights count as the numbers they stand for."""
     return int(import_mlx_lm().get_total_parameters(model))
 
 
-def load_tokenizer(path: Path) -> Any:
+def load_tokenizer(path: Path) -> TokenizerWrapper:
     """The tokenizer alone, as mlx-lm wraps it. Raises InputError naming what is wrong."""
     check_model_folder(path)
     try:
@@ -167,7 +169,7 @@ def load_tokenizer(path: Path) -> Any:
         raise tokenizer_error(path, error) from error
 
 
-def _load_error(path: Path, config: Mapping[str, Any], error: Exception) -> InputError:
+def _load_error(path: Path, config: JsonObject, error: Exception) -> InputError:
     kind = config["model_type"]
     arguments = _arguments(config)
     if fault := odd_value(config, arguments, error):

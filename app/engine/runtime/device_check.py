@@ -2,7 +2,6 @@
 
 import sys
 from pathlib import Path
-from typing import Any
 
 import mlx.core as mx
 import numpy as np
@@ -33,7 +32,7 @@ def _shaders(platform: str) -> str:
 
 def check_product() -> str:
     """Multiply two matrices and differentiate the product's sum. Raises RunError."""
-    left, right = (_matrix(mx, seed) for seed in (1, 2))
+    left, right = map(_matrix, (1, 2))
     product = np.array(left @ right)
     error = _error(product, np.array(left) @ np.array(right))
     if not error <= _TOLERANCE:
@@ -48,7 +47,7 @@ def check_product() -> str:
     return f"{SIZE}×{SIZE} product off by {error:.1g}, gradient ({how}) by {off:.1g}"
 
 
-def _matrix(mx: Any, seed: int) -> Any:
+def _matrix(seed: int) -> mx.array:
     random = np.random.default_rng(seed).standard_normal((SIZE, SIZE)).astype(np.float32)
     return mx.array(random)
 

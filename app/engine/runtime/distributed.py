@@ -10,7 +10,6 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import mlx.core as mx
 import numpy as np
@@ -54,7 +53,9 @@ class Machines:
         for turn in range(1, turns + 1):
             yield next(own, None), turn / turns
 
-    def summed(self, loss: Any, gradients: Mapping[int, Any]) -> tuple[Any, dict[int, Any]]:
+    def summed(
+        self, loss: mx.array, gradients: Mapping[int, mx.array]
+    ) -> tuple[mx.array, dict[int, mx.array]]:
         """Loss and each tier's gradient, a vector, summed over all machines in one message."""
         if self.count == 1:
             return loss, dict(gradients)

@@ -4,7 +4,6 @@ One thread uses MLX, and ends with `close_thread()`.
 """
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from app.core.system.compute_environment import Computer
 from app.core.system.metal_shaders import SHADERS, shader_target
 from app.core.system.open_files import open_file_limit_kept
 from app.engine.runtime.gate import load_mlx
+from app.engine.runtime.untyped import ArrayFunction
 
 CACHE_LIMIT_BYTES = 2 * 1024**3
 """MLX keeps freed buffers for reuse up to here; without a bound it grows with every new shape."""
@@ -61,7 +61,7 @@ def _shaders(core: Path) -> str:
         return ""
 
 
-def maybe_compile(function: Callable[..., Any], **captured: Any) -> Callable[..., Any]:
+def maybe_compile(function: ArrayFunction, **captured: Any) -> ArrayFunction:
     """`mx.compile(function)` on a GPU; on the CPU `function` itself.
 
     On the CPU MLX compiles by calling the host's C++ compiler, for a gain of 2 to 15 % a step: the

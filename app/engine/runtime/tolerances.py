@@ -3,7 +3,6 @@
 import operator
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any
 
 import mlx.core as mx
 import numpy as np
@@ -13,7 +12,7 @@ _EXACT = 1e-5
 """Of a product: float32 is off by some 1e-7, TF32 by some 3e-4."""
 
 
-def tolerance(by_type: Mapping[str, float], dtype: Any) -> float:
+def tolerance(by_type: Mapping[str, float], dtype: mx.Dtype) -> float:
     """The entry of `by_type` for numbers of this MLX type; 0 where there is none.
 
     The one for float16 holds for float32 where the device rounds factors to as many bits.
@@ -24,7 +23,7 @@ def tolerance(by_type: Mapping[str, float], dtype: Any) -> float:
 
 
 @cache
-def product_error(product: Callable[[Any, Any], Any] = operator.matmul) -> float:
+def product_error(product: Callable[[mx.array, mx.array], mx.array] = operator.matmul) -> float:
     """Of float32 products on this device, relative to their size.
 
     CUDA and Apple's M5 round the factors to TF32, 11 significant bits, unless MLX_ENABLE_TF32 is 0.

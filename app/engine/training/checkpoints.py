@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import BinaryIO, cast
 
 import mlx.core as mx
 
@@ -19,9 +19,10 @@ from app.core.files.folders import PRIVATE_FOLDER, folder_written_aside
 from app.core.files.untrusted_files import copy_regular, create_file, open_regular
 from app.core.system.compute_environment import Computer, read_computer
 from app.core.text.foreign_errors import error_text
-from app.engine.runtime.arrays import load_arrays
+from app.engine.runtime.arrays import ArrayMap, Arrays, load_arrays
 from app.engine.runtime.mlx_runtime import current_computer
-from app.engine.tiers.optimizer import Arrays, OptimizerState
+from app.engine.runtime.untyped import JsonObject
+from app.engine.tiers.optimizer import OptimizerState
 from app.engine.tiers.plan import TierPlan
 from app.library.reading.checkpoint_list import (
     checkpoint_folders,
@@ -85,7 +86,7 @@ class Checkpoint:
     computed_by: Computer | None = None
     """Older checkpoints don't say."""
 
-    def check_fits(self, parameters: Mapping[str, Any], plan: TierPlan) -> None:
+    def check_fits(self, parameters: ArrayMap, plan: TierPlan) -> None:
         """Raise InputError unless this belongs to an adapter with `parameters` and to `plan`."""
         sizes = [plan.gathered(tier, parameters).size for tier in range(len(plan.tiers))]
         parts = (self.state.m, self.state.v, self.state.pending)
@@ -95,7 +96,7 @@ class Checkpoint:
             raise _unreadable(self.folder, "it belongs to another adapter or tier plan")
 
 
-def _shapes(arrays: Mapping[str, Any]) -> dict[str, Any]:
+def _shapes(arrays: ArrayMap) -> dict[str, tuple[int, ...]]:
     return {path: array.shape for path, array in arrays.items()}
 
 
@@ -148,9 +149,9 @@ def set_later_aside(run_dir: Path, step: int) -> Path | None:
 
 def save_adapter(
     folder: Path,
-    adapter: Mapping[str, Any],
-    adapter_config: Mapping[str, Any],
-    stiffness: Mapping[str, Any] | None,
+    adapter: ArrayMap,
+    adapter_config: JsonObject,
+    stiffness: ArrayMap | None,
 ) -> None:
     """Write `folder` as mlx-lm reads an adapter, its stiffness beside it. Raises AppError."""
     arrays = {ADAPTER_FILE: adapter} | ({STIFFNESS_FILE: stiffness} if stiffness else {})
@@ -161,10 +162,10 @@ def save_adapter(
 
 def save_checkpoint(
     folder: Path,
-    adapter: Mapping[str, Any],
-    adapter_config: Mapping[str, Any],
+    adapter: ArrayMap,
+    adapter_config: JsonObject,
     state: OptimizerState,
-    stiffness: Mapping[str, Any],
+    stiffness: ArrayMap,
     progress: Progress,
 ) -> int:
     """Write `folder`, which must not exist; returns its size in bytes. Raises AppError."""
@@ -210,7 +211,7 @@ def check_files(folder: Path, names: Collection[str]) -> None:
         _checked_state(folder, names)
 
 
-def _checked_state(folder: Path, names: Collection[str] | None = None) -> dict[str, Any]:
+def _checked_state(folder: Path, names: Collection[str] | None = None) -> JsonObject:
     """What the checkpoint's state file says, once all files, or those of `names`, are as it has
     them."""
     values = read_state(folder)
@@ -255,13 +256,13 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _save_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
+def _save_arrays(path: Path, arrays: ArrayMap) -> None:
     # Through a Python file, because a full disk then says so as an OSError.
     with create_file(path) as file:
         mx.save_safetensors(cast(BinaryIO, file), dict(arrays))
 
 
-def _save_all(folder: Path, arrays: Mapping[str, Mapping[str, Any]]) -> None:
+def _save_all(folder: Path, arrays: Mapping[str, ArrayMap]) -> None:
     """Write files by name, and read them back. Raises VerificationError where they differ."""
     for name, content in arrays.items():
         _save_arrays(folder / name, content)
@@ -275,7 +276,7 @@ def read_arrays(folder: Path) -> tuple[Arrays, Arrays]:
     return load_arrays(folder / ADAPTER_FILE), load_arrays(folder / OPTIMIZER_FILE)
 
 
-def same_arrays(found: Mapping[str, Any], arrays: Mapping[str, Any]) -> bool:
+def same_arrays(found: ArrayMap, arrays: ArrayMap) -> bool:
     """Whether the arrays have the same names and are equal bit for bit."""
     return found.keys() == arrays.keys() and all(
         mx.array_equal(found[name], array, equal_nan=True).item() for name, array in arrays.items()

@@ -6,7 +6,6 @@ what is measured: it needs no gradient of the base, and it is what the first upd
 """
 
 from collections.abc import Generator
-from typing import Any
 
 import mlx.core as mx
 
@@ -16,12 +15,13 @@ from app.engine.execution.losses import loss_inputs, summed_loss
 from app.engine.execution.sequence_packing import attention_within
 from app.engine.model.adapter_parameters import module_path
 from app.engine.model.evaluation_mode import evaluating
+from app.engine.model.language_model import LanguageModel
 from app.engine.model.parameter_tree import put, trainable
 from app.engine.runtime.arrays import Arrays, number
 
 
 def measuring_activity(
-    model: Any, batches: Batches | TrainingBatches, count: int, seed: int
+    model: LanguageModel, batches: Batches | TrainingBatches, count: int, seed: int
 ) -> Generator[float, None, dict[str, float]]:
     """Yields the share done; returns module path → mean |gradient| of the mean loss per token.
 

@@ -9,6 +9,7 @@ from app.engine.clocks.anchor import anchor_of
 from app.engine.model.adapter_parameters import write_parameters
 from app.engine.model.lm_head import Head
 from app.engine.model.parameter_tree import trainable
+from app.engine.runtime.arrays import number
 from app.engine.runtime.distributed import Machines
 from app.engine.runtime.mlx_runtime import device_name
 from app.engine.tiers.optimizer import TieredAdamW
@@ -93,7 +94,7 @@ def check_restored(start: Checkpoint, step: TrainingStep, plan: TierPlan) -> Non
     ):
         raise VerificationError(f"The run does not hold what {start.folder} holds.")
     progress = start.progress
-    counts = [int(count.item()) for count in step.state.fired_counts]
+    counts = [int(number(count)) for count in step.state.fired_counts]
     due = [progress.step // tier.period for tier in plan.tiers]
     is_counted = progress.void_steps_in_all or counts == due
     if progress.step != step_of(start.folder) or not is_counted:

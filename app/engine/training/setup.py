@@ -8,7 +8,6 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import mlx.core as mx
 
@@ -54,10 +53,10 @@ from app.engine.model.end_tokens import end_token_note
 from app.engine.model.lm_head import Head, find_head, vocabulary_of
 from app.engine.model.loading import BaseModel, loading_base_model
 from app.engine.model.parameter_tree import trainable
+from app.engine.runtime.arrays import Arrays
 from app.engine.runtime.distributed import is_alone
 from app.engine.runtime.stopping import in_stage, trying_template
 from app.engine.tiers.assignment import make_plan
-from app.engine.tiers.optimizer import Arrays
 from app.engine.tiers.plan import TierPlan, plan_from_data
 from app.engine.training.gradient_importance import measuring_activity
 
@@ -133,9 +132,11 @@ def _early_rows(saved: Mapping[str, object] | None) -> int:
     return int(batching.get("early_rows", 0)) if isinstance(batching, Mapping) else 0
 
 
-def _had_another_order(batching: Any, is_mixed: bool) -> bool:
+def _had_another_order(batching: object, is_mixed: bool) -> bool:
     """Whether the run that goes on began with a version that put examples into other batches."""
-    return batching is None or (is_mixed and "is_evenly_mixed" not in batching)
+    if not isinstance(batching, Mapping):
+        return batching is None
+    return is_mixed and "is_evenly_mixed" not in batching
 
 
 def prepare(

@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import mlx.core as mx
 
@@ -283,8 +282,10 @@ def _what_must_agree(
     # Large weights may be hashed whole on one machine and not yet on another.
     is_large = digests.weights_bytes > HASHED_FIRST_BYTES
     mix = tuple(replace(mixed, data=Path()) for mixed in config.mix)
-    nowhere: dict[str, Any] = {"output": None, "adapter": None, "data": None, "valid": None}
-    settings = to_plain(replace(config, model=Path(), mix=mix, **nowhere))
+    nowhere = replace(
+        config, model=Path(), mix=mix, output=None, adapter=None, data=None, valid=None
+    )
+    settings = to_plain(nowhere)
     return {
         "the settings": json.dumps(settings, sort_keys=True, default=str),
         "the base model": json.dumps((digests.sampled() if is_large else digests).data()),
