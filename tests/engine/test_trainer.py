@@ -277,7 +277,7 @@ def test_a_run_can_be_stopped_while_it_prepares(config: TrainingConfig) -> None:
         assert not of(events, StepFinished)
 
 
-@pytest.mark.parametrize("compiles", [True, False])
+@pytest.mark.parametrize("uses_compile", [True, False])
 def test_warming_up_is_shown_before_the_first_step_where_there_is_something_to_compile(
     config: TrainingConfig, monkeypatch: pytest.MonkeyPatch, uses_compile: bool
 ) -> None:
