@@ -51,7 +51,7 @@ def test_losses_and_weights_are_those_of_layers_that_make_their_own_ready(
     path = make_model(dtype=dtype, **({"bits": 4} if is_quantised else {}))
     ready = training_step(path, recompute)
     assert ready._gradients._input.is_made_ready
-    monkeypatch.setattr(flat_adapter, "_activations", lambda *_: None)
+    monkeypatch.setattr(flat_adapter, "activation_dtype", lambda *_: None)
     each = training_step(path, recompute)
     assert not each._gradients._input.is_made_ready
     for number in range(1, 5):

@@ -5,7 +5,7 @@ in every adapted module takes three small ones each, again for the gradients, an
 layers are recomputed: a fifth of what a GPU is asked to do.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import mlx.core as mx
@@ -28,9 +28,8 @@ class AdapterInput:
         held = trainable(model)
         self._paths = tuple(held)
         self._layers = _all_lean_layers(model, held)
-        dtype: mx.Dtype | None = None
-        if self._layers and not any(slot.start is not None for slot in plan.slots):
-            dtype = _activations(model, self._layers.values())
+        is_cut = any(slot.start is not None for slot in plan.slots)
+        dtype = None if is_cut else activation_dtype(model)
         self._dtype = dtype
         if dtype is None:
             return
@@ -93,11 +92,13 @@ def _all_lean_layers(model: LanguageModel, paths: ArrayMap) -> dict[str, nn.Modu
     return layers if all(map(is_lean, layers.values())) else {}
 
 
-def _activations(model: LanguageModel, layers: Collection[nn.Module]) -> mx.Dtype | None:
-    """The one dtype of what goes into `layers`; None where it differs, or is no wide one.
+def activation_dtype(model: LanguageModel) -> mx.Dtype | None:
+    """The one dtype of what goes into the adapted modules; None where it differs, or is no wide
+    one, or a module is not lean.
 
     Nothing is computed. float16 can overflow where float32 does not.
     """
+    layers = list(_all_lean_layers(model, trainable(model)).values())
     seen: set[mx.Dtype] = set()
     linears = [layer["linear"] for layer in layers]
 

@@ -5,7 +5,7 @@ unpadded example at a time. Loss and gradients of a path that differs are not to
 run goes without it. The examples are long enough for each path to be taken that the run takes.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
@@ -26,7 +26,7 @@ from app.engine.adapter.flat_adapter import AdapterInput
 from app.engine.batches.batches import Batch
 from app.engine.clocks.divergence import summed_divergence
 from app.engine.execution.attention import MIN_LENGTH
-from app.engine.execution.fast_paths import FastPaths, Objective, gradient_function
+from app.engine.execution.execution import Execution, FastPaths, Objective
 from app.engine.execution.losses import loss_inputs, summed_loss
 from app.engine.model.adapter_parameters import read_parameters
 from app.engine.model.evaluation_mode import evaluating
@@ -35,14 +35,12 @@ from app.engine.model.language_model import LanguageModel
 from app.engine.model.parameter_tree import put, trainable
 from app.engine.runtime.arrays import ArrayMap, Arrays, number
 from app.engine.runtime.mlx_errors import NO_GRADIENTS, plain_model_faults
-from app.engine.runtime.tolerances import tolerance
+from app.engine.runtime.tolerances import GRADIENTS
 from app.engine.tiers.plan import TierPlan
 
 _SHORT = (9, 5, 3)
 _LONG = MIN_LENGTH + 88
 """Tokens: more than one chunk of attention, and no multiple of it."""
-_TOLERANCES = {"float32": 1e-3, "float16": 3e-2, "bfloat16": 2e-1}
-"""Of a tensor's gradient, or of a loss."""
 _SMALL = 1e-2
 """Of the largest tensor's gradient: one that is smaller is measured by that."""
 _PULL = 0.01
@@ -52,35 +50,25 @@ Gradients = ArrayMap
 
 
 @dataclass(frozen=True)
-class Taken:
-    """What a run computes with."""
-
-    fast: FastPaths
-    is_packed: bool = False
-    is_lean: bool = True
-    """The LoRA layers' own fast call."""
-
-
-@dataclass(frozen=True)
 class Compared:
-    taken: Taken
+    fast: FastPaths
+    """Those of the wanted ones that compute what the model's own code computes."""
     left_out: tuple[str, ...] = ()
-    """Names of the paths that differ."""
-    has_split_divergence: bool = True
-    """Whether the slow clock's divergence may be computed in two halves, as the loss is."""
+    """Names of the others."""
     is_finite: bool = True
     """False where the model's own numbers were none: then nothing could be compared."""
 
 
 def compared_with_own_code(
-    model: LanguageModel, plan: TierPlan, wanted: Taken, longest: int
+    model: LanguageModel, plan: TierPlan, wanted: FastPaths, longest: int
 ) -> Compared:
     """Which of the paths `wanted` compute what the model's own code computes.
 
     `longest` is how many tokens the run's longest example has. The model stays as it is, but for
     lean LoRA layers that are left out. Raises InputError for a model that can't be trained.
     """
-    wanted = replace(wanted, is_lean=wanted.is_lean and has_lean_layers(model))
+    has_lean = wanted.has_efficient_lora and has_lean_layers(model)
+    wanted = replace(wanted, has_efficient_lora=has_lean)
     with evaluating(model), plain_model_faults(NO_GRADIENTS), interruptible:
         mx.eval(model(mx.zeros((1, 4), mx.int32)))  # all of it, as it is
     with few_layers_in_float32(model), evaluating(model), interruptible:
@@ -88,65 +76,47 @@ def compared_with_own_code(
         if not trial.is_finite():
             return Compared(wanted, is_finite=False)
         good = wanted if trial.agrees(wanted) else _good_ones(trial, wanted)
-        has_split_divergence = trial.agrees_on_divergence(good)
-    if wanted.is_lean and not good.is_lean:
+        good = replace(good, has_split_divergence=trial.agrees_on_divergence(good))
+    if wanted.has_efficient_lora and not good.has_efficient_lora:
         lora_layers_as_they_were(model)
-    left_out = (path.name for path in _PATHS if path.is_on(wanted) and not path.is_on(good))
-    return Compared(good, tuple(left_out), has_split_divergence)
+    left_out = [name for name, field in _PATHS.items() if _has(wanted, field) > _has(good, field)]
+    return Compared(good, tuple(left_out))
 
 
-@dataclass(frozen=True)
-class _Path:
-    name: str
-    is_on: Callable[[Taken], bool]
-    off: Callable[[Taken], Taken]
+_PATHS = {
+    "packing": "is_packed",
+    "attention in chunks": "cuts_attention",
+    "gradient checkpointing": "recomputes_layers",
+    "the loss in two halves": "head",
+    "lean LoRA layers": "has_efficient_lora",
+    "lean SwiGLU": "has_lean_gating",
+}
+"""Name in the log → the field of FastPaths."""
 
 
-def _without(taken: Taken, **changes: Any) -> Taken:
-    return replace(taken, fast=replace(taken.fast, **changes))
+def _has(fast: FastPaths, field: str) -> bool:
+    return bool(getattr(fast, field))
 
 
-_PATHS = (
-    _Path("packing", lambda t: t.is_packed, lambda t: replace(t, is_packed=False)),
-    _Path(
-        "attention in chunks",
-        lambda t: t.fast.cuts_attention,
-        partial(_without, cuts_attention=False),
-    ),
-    _Path(
-        "gradient checkpointing",
-        lambda t: t.fast.recomputes_layers,
-        partial(_without, recomputes_layers=False),
-    ),
-    _Path("the loss in two halves", lambda t: bool(t.fast.head), partial(_without, head=None)),
-    _Path("lean LoRA layers", lambda t: t.is_lean, lambda t: replace(t, is_lean=False)),
-    _Path(
-        "lean SwiGLU",
-        lambda t: t.fast.has_lean_gating,
-        partial(_without, has_lean_gating=False),
-    ),
-)
+def _without(fast: FastPaths, fields: Iterable[str]) -> FastPaths:
+    changes: dict[str, Any] = {field: None if field == "head" else False for field in fields}
+    return replace(fast, **changes)
 
 
-def _good_ones(trial: "_Trial", wanted: Taken) -> Taken:
+def _good_ones(trial: "_Trial", wanted: FastPaths) -> FastPaths:
     """`wanted` without the paths that differ when taken alone; without any, if that is not enough.
 
     Raises InputError if even then the model gives examples in a batch other gradients than alone.
     """
-    good = bare = wanted
-    for path in _PATHS:
-        bare = path.off(bare)
-    for path in _PATHS:
-        others = wanted
-        for other in _PATHS:
-            if other is not path:
-                others = other.off(others)
-        if path.is_on(wanted) and not trial.agrees(others):
-            good = path.off(good)
-    if trial.agrees(good):
-        return good
-    if trial.agrees(bare):
-        return bare
+    fields = [field for field in _PATHS.values() if _has(wanted, field)]
+    differing = [
+        field
+        for field in fields
+        if not trial.agrees(_without(wanted, (other for other in fields if other != field)))
+    ]
+    for fast in (_without(wanted, differing), _without(wanted, fields)):
+        if trial.agrees(fast):
+            return fast
     raise InputError(
         "mlx-lm's code for this model gives an example in a batch other gradients than alone.",
         "Choose another base model.",
@@ -193,20 +163,24 @@ class _Trial:
         own = [self._loss, *self._gradients.values()]
         return all(mx.isfinite(array).all().item() for array in own)
 
-    def agrees(self, taken: Taken) -> bool:
+    def agrees(self, fast: FastPaths) -> bool:
         try:
-            loss, gradients = self._by(taken)
+            loss, gradients = self._by(fast)
             return self._is_near_all(loss, gradients, (self._loss, self._gradients))
         except Exception:  # an architecture's own code, called as it was not written to be
             return False
 
-    def agrees_on_divergence(self, taken: Taken) -> bool:
+    def agrees_on_divergence(self, fast: FastPaths) -> bool:
         """Whether the divergence from the base is the same by the head and from all logits."""
-        if taken.fast.head is None:
+        if fast.head is None:
             return True
         of = partial(summed_divergence, BareModel(self._model))
-        plain = Taken(FastPaths(None, False, cuts_attention=False, has_lean_gating=False))
-        ways = (replace(taken, is_packed=False), replace(plain, is_lean=taken.is_lean))
+        plain = FastPaths(
+            cuts_attention=False,
+            has_lean_gating=False,
+            has_efficient_lora=fast.has_efficient_lora,
+        )
+        ways = (replace(fast, is_packed=False), plain)
         (loss, gradients), own = (self._by_layers(w, self._short, of) for w in ways)
         return self._is_near_all(loss, gradients, own)
 
@@ -240,28 +214,28 @@ class _Trial:
                 mx.eval(loss, total)
         return loss_sum, {path: array.astype(mx.float32) for path, array in total.items()}
 
-    def _by(self, taken: Taken) -> tuple[mx.array, Gradients]:
+    def _by(self, fast: FastPaths) -> tuple[mx.array, Gradients]:
         rows = self._rows
         # Beside a long row, padding costs as much as an example: no more than one is padded to it.
-        is_split = len(rows) > len(_SHORT) and not taken.is_packed
+        is_split = len(rows) > len(_SHORT) and not fast.is_packed
         parts = [rows[:2], rows[2:]] if is_split else [rows]
-        batches = [_batch(part, taken.is_packed) for part in parts]
-        with nullcontext() if taken.is_lean else lean_only_outside(self._model):
-            found = [self._by_layers(taken, batch) for batch in batches]
+        batches = [_batch(part, fast.is_packed) for part in parts]
+        with nullcontext() if fast.has_efficient_lora else lean_only_outside(self._model):
+            found = [self._by_layers(fast, batch) for batch in batches]
         losses, gradients = zip(*found, strict=True)
         return sum(losses), {path: sum(one[path] for one in gradients) for path in gradients[0]}
 
     def _by_layers(
-        self, taken: Taken, batch: Batch, objective: Objective = summed_loss
+        self, fast: FastPaths, batch: Batch, objective: Objective = summed_loss
     ) -> tuple[mx.array, Gradients]:
         held, tiers = trainable(self._model), range(len(self._plan.tiers))
         made = AdapterInput(self._model, self._plan)
-        function = gradient_function(
-            self._model, taken.fast, made, tuple(held), batch.read_lengths, objective
+        function = Execution(self._model, fast).gradient_function(
+            made, tuple(held), batch.read_lengths, objective
         )
         read = read_parameters(self._model, held)
         vectors = [self._plan.gathered(tier, read) for tier in tiers]
-        loss, found = function(vectors, *loss_inputs(batch, taken.fast.head))
+        loss, found = function(vectors, *loss_inputs(batch, fast.head))
         gradients = {tier: made.gradient(tier, found) for tier in tiers}
         scattered = self._plan.scattered(gradients, held)
         mx.eval(loss, scattered)
@@ -271,7 +245,7 @@ class _Trial:
 def _is_near(some: mx.array, own: mx.array, dtype: mx.Dtype, floor: float = 0.0) -> bool:
     """False where a number is none."""
     norm = mx.linalg.norm
-    allowed = tolerance(_TOLERANCES, dtype)
+    allowed = GRADIENTS.of(dtype)
     difference = number(norm((some - own).reshape(-1)))
     return bool(difference <= allowed * max(number(norm(own.reshape(-1))), floor))
 

@@ -5,9 +5,8 @@ from collections.abc import Generator
 import mlx.core as mx
 
 from app.engine.batches.batches import Batch, Batches
+from app.engine.execution.execution import Execution, FastPaths
 from app.engine.execution.losses import exact_answers, loss_inputs, summed_loss_alone
-from app.engine.execution.sequence_packing import attention_within
-from app.engine.model.evaluation_mode import evaluating
 from app.engine.model.language_model import LanguageModel
 from app.engine.model.lm_head import Head
 from app.engine.runtime.arrays import number
@@ -22,9 +21,8 @@ class Evaluator:
     def __init__(
         self, model: LanguageModel, head: Head | None = None, machines: Machines = ALONE
     ) -> None:
-        self._model = model
+        self._execution = Execution(model, FastPaths(head))
         self._machines = machines
-        self._head = head
         self._losses: dict[tuple[int, ...], ArrayFunction] = {}
 
     def mean_loss(self, batches: Batches) -> Generator[float, None, float]:
@@ -33,7 +31,7 @@ class Evaluator:
         Yields the share done after each batch; the model is not to be used in between.
         """
         loss, tokens = 0.0, 0.0
-        with evaluating(self._model):
+        with self._execution.evaluating():
             for batch, share in self._machines.in_turn(batches.once(), len(batches)):
                 if batch is not None:
                     loss += number(self._loss(batch))
@@ -43,23 +41,23 @@ class Evaluator:
         return loss / tokens
 
     def trace(self, batch: Batch) -> None:
-        with evaluating(self._model):
+        with self._execution.evaluating():
             mx.eval(self._loss(batch))
 
     def _loss(self, batch: Batch) -> mx.array:
         lengths = batch.read_lengths
         if lengths not in self._losses:
             self._losses[lengths] = maybe_compile(
-                self._loss_for(lengths), inputs=[self._model.state]
+                self._loss_for(lengths), inputs=[self._execution.model.state]
             )
-        return self._losses[lengths](*loss_inputs(batch, self._head))
+        return self._losses[lengths](*loss_inputs(batch, self._execution.fast.head))
 
     def _loss_for(self, packed_lengths: tuple[int, ...]) -> ArrayFunction:
-        model, head = self._model, self._head  # not `self`, in which what is made here is kept
+        execution = self._execution  # not `self`, in which what is made here is kept
 
         def loss(*inputs: mx.array) -> mx.array:
-            with attention_within(packed_lengths):
-                return summed_loss_alone(model, head, *inputs)
+            with execution.packing(packed_lengths):
+                return summed_loss_alone(execution.model, execution.fast.head, *inputs)
 
         return loss
 
@@ -72,7 +70,7 @@ def count_exact_answers(
     Yields the share done after each batch; the model is not to be used in between.
     """
     correct = 0
-    with evaluating(model):
+    with Execution(model).evaluating():
         for batch, share in machines.in_turn(batches.once(), len(batches)):
             correct += 0 if batch is None else _exact_in(batch, model, head)
             yield share

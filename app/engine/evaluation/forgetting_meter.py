@@ -15,8 +15,8 @@ from app.engine.batches.batches import Batch, Batches, BatchShape
 from app.engine.clocks.divergence import summed_divergence_alone
 from app.engine.clocks.general_text import opening_general_text
 from app.engine.evaluation.validation_sample import first_drawn
+from app.engine.execution.execution import Execution
 from app.engine.execution.losses import loss_inputs
-from app.engine.model.evaluation_mode import evaluating
 from app.engine.model.language_model import LanguageModel
 from app.engine.model.lm_head import Head
 from app.engine.model.loading import BaseModel
@@ -81,7 +81,7 @@ class RetentionMeter:
         """The divergence from the base after `step`; yields the share done after each batch."""
         batches = self._texts.last if is_last else self._texts.each
         divergence, tokens = 0.0, 0.0
-        with evaluating(self._model):
+        with Execution(self._model).evaluating():
             for batch, share in self._machines.in_turn(batches.once(), len(batches)):
                 if batch is not None:
                     divergence += number(self._summed(batch))
@@ -94,7 +94,7 @@ class RetentionMeter:
 
     def trace(self, batch: Batch) -> None:
         """Compile for this batch's shape now."""
-        with evaluating(self._model):
+        with Execution(self._model).evaluating():
             mx.eval(self._summed(batch))
 
     def _summed(self, batch: Batch) -> mx.array:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Generator, Sequence
 
 import mlx.core as mx
 
-from app.engine.model.evaluation_mode import evaluating
+from app.engine.execution.execution import Execution
 from app.engine.model.language_model import LanguageModel
 
 ROWS = 32
@@ -21,7 +21,7 @@ def short_answers(
     """
     from mlx_lm.generate import BatchGenerator
 
-    with evaluating(model):
+    with Execution(model).evaluating():
         generator = BatchGenerator(
             model,
             max_tokens=most_tokens,

@@ -24,13 +24,10 @@ from app.engine.model.evaluation_mode import evaluating
 from app.engine.model.few_layers import few_layers_in_float32
 from app.engine.model.language_model import LanguageModel
 from app.engine.model.lm_head import Head, vocabulary_of
-from app.engine.runtime.tolerances import tolerance
+from app.engine.runtime.tolerances import HIDDEN_STATES
 
 _SHORT_LENGTHS = (9, 7, 5, 4, 3, 2)
 """A row of these has a border near each of its tokens."""
-_TOLERANCES = {"float32": 1e-3, "float16": 1e-2, "bfloat16": 5e-2}
-"""Of a token's hidden state, on average: positions are rounded, and products of other row counts
-add up in another order."""
 _WORST = 4
 """A single token may be so many times further off."""
 
@@ -143,7 +140,7 @@ def _agrees(model: LanguageModel, head: Head | None, lengths: tuple[int, ...], l
     alone = mx.concatenate([given(part) for part in tokens.split(ends[:-1], axis=1)], axis=1)
     with attention_within(lengths) as within:
         packed = given(tokens)
-    allowed = tolerance(_TOLERANCES, alone.dtype)
+    allowed = HIDDEN_STATES.of(alone.dtype)
     error = _relative_errors(packed.astype(mx.float32), alone.astype(mx.float32))
     is_near = mx.mean(error) <= allowed and mx.max(error) <= _WORST * allowed
     # False where a number is none. A layer that never asks may mix the examples unnoticed, now

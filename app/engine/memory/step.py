@@ -7,8 +7,7 @@ each kind are traced, and the others counted.
 import mlx.core as mx
 
 from app.engine.batches.batches import BatchShape
-from app.engine.execution.attention import attention_in_chunks
-from app.engine.execution.sequence_packing import attention_within
+from app.engine.execution.execution import Execution
 from app.engine.memory.eval_simulator import peak_bytes
 from app.engine.memory.graph import Graph, traced
 from app.engine.memory.loss_gradient import pull_of_hidden, pull_of_logits
@@ -130,8 +129,7 @@ class _Trace:
 
             def step(tokens: mx.array, *values: mx.array) -> list[mx.array]:
                 put(model, dict(zip(weights, values, strict=True)))
-                packed = attention_within(self._shape.read_lengths)
-                with attention_in_chunks(), packed:
+                with Execution(model).tracing(self._shape.read_lengths):
                     return gradients(tokens, kept)
 
             try:

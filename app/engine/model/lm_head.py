@@ -20,12 +20,10 @@ from app.engine.model.module_paths import layers_of, module_at
 from app.engine.model.module_proxy import ModuleProxy
 from app.engine.model.parameter_tree import trainable
 from app.engine.runtime.arrays import number
-from app.engine.runtime.tolerances import tolerance
+from app.engine.runtime.tolerances import LOGITS
 from app.engine.runtime.untyped import ArrayFunction
 
 PROBE_SHAPE = (2, 8)
-_TOLERANCES = {"float32": 1e-4, "float16": 1e-2, "bfloat16": 5e-2}
-"""Of the largest logit: products of other row counts add up in another order."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +132,7 @@ def _is_exact(head: Head, hidden: mx.array, whole: mx.array) -> bool:
 def _agree(halves: mx.array, whole: mx.array) -> bool:
     if halves.shape != whole.shape or halves.dtype != whole.dtype:
         return False
-    allowed = tolerance(_TOLERANCES, whole.dtype)
+    allowed = LOGITS.of(whole.dtype)
     wide = whole.astype(mx.float32)
     difference = number(mx.max(mx.abs(halves.astype(mx.float32) - wide)))
     # False where a logit is not a number.

@@ -11,10 +11,9 @@ import mlx.core as mx
 
 from app.engine.batches.batches import Batches
 from app.engine.batches.training_batches import TrainingBatches
+from app.engine.execution.execution import Execution
 from app.engine.execution.losses import loss_inputs, summed_loss
-from app.engine.execution.sequence_packing import attention_within
 from app.engine.model.adapter_parameters import module_path
-from app.engine.model.evaluation_mode import evaluating
 from app.engine.model.language_model import LanguageModel
 from app.engine.model.parameter_tree import put, trainable
 from app.engine.runtime.arrays import Arrays, number
@@ -28,7 +27,7 @@ def measuring_activity(
     Goes through the first `count` batches of the training order that `seed` decides, at most one
     epoch, with dropout off; the same seed gives the same numbers. The model stays as it is.
     """
-    adapter = trainable(model)
+    execution, adapter = Execution(model), trainable(model)
 
     def loss_of(arrays: Arrays, *inputs: mx.array) -> mx.array:
         put(model, arrays)
@@ -42,7 +41,7 @@ def measuring_activity(
     for done in range(count):
         yield done / count
         batch = next(endless)
-        with evaluating(model), attention_within(batch.read_lengths):
+        with execution.evaluating(batch.read_lengths):
             _, gradients = loss_and_gradient(adapter, *loss_inputs(batch, None))
         put(model, adapter)  # not the placeholders of the trace
         for path, gradient in gradients.items():

@@ -11,7 +11,7 @@ from app.engine.adapter.flat_adapter import AdapterInput
 from app.engine.batches.batches import Batch
 from app.engine.clocks.divergence import summed_divergence
 from app.engine.clocks.slow import Lesson
-from app.engine.execution.fast_paths import FastPaths, Objective, gradient_function
+from app.engine.execution.execution import Execution, FastPaths, Objective
 from app.engine.execution.losses import loss_inputs, summed_loss
 from app.engine.model.language_model import LanguageModel
 from app.engine.runtime.arrays import Arrays
@@ -130,9 +130,8 @@ class BatchGradients:
         after the run, until Python's collector came by.
         """
         paths = [path for tier in tiers for path in self._plan.paths(tier)]
-        return gradient_function(
-            self._model, self._paths_of(objective), self._input, paths, packed_lengths, objective
-        )
+        execution = Execution(self._model, self._paths_of(objective))
+        return execution.gradient_function(self._input, paths, packed_lengths, objective)
 
     def _paths_of(self, objective: Objective) -> FastPaths:
         if objective is summed_loss or self._fast.has_split_divergence:

@@ -19,7 +19,7 @@ from app.engine.audit.verification import MovementMeter, StepMeasurement, idle_m
 from app.engine.batches.batches import Batch
 from app.engine.clocks.anchor import Anchor, stiffness_after
 from app.engine.clocks.slow import Lesson, SlowClock
-from app.engine.execution.fast_paths import FastPaths
+from app.engine.execution.execution import FastPaths
 from app.engine.model.adapter_parameters import read_parameters, write_parameters
 from app.engine.model.language_model import LanguageModel
 from app.engine.model.lm_head import Head

@@ -25,6 +25,7 @@ from app.engine.adapter.starting_weights import (
     starting_notes,
     with_settings_of,
 )
+from app.engine.audit.model_probe import TRAITS_KEY
 from app.engine.clocks.slow import TEXT_KEY, text_notes
 from app.engine.evaluation.question_digests import QUESTIONS_KEY, question_notes
 from app.engine.memory.preflight import memory_before, memory_of
@@ -324,6 +325,7 @@ def _facts(prepared: Prepared, digests: BaseModelDigests) -> Facts:
         TEXT_KEY: prepared.slow.sha256 if prepared.slow else "",
         "plan": prepared.plan.data(),
         "batching": prepared.batching.data(),
+        TRAITS_KEY: prepared.traits.data(),
     }
 
 
