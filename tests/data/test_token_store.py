@@ -435,8 +435,8 @@ def test_stopping_does_not_wait_for_what_the_processes_have_in_hand(
     tokenizer = copy.deepcopy(tokenizer_with("chatml"))
     slow = "{% if messages[0].content == 'slow' %}" + SLOW + "{% endif %}"
     tokenizer.chat_template = slow + tokenizer.chat_template
-    endless = [{"role": "user", "content": "slow"}, {"role": "assistant", "content": "hello"}]
-    path = write_rows(*chats(10), {"messages": endless}, *chats(95, start=10))
+    infinite = [{"role": "user", "content": "slow"}, {"role": "assistant", "content": "hello"}]
+    path = write_rows(*chats(10), {"messages": infinite}, *chats(95, start=10))
     making = opening_store(path, tokenizer, MASKED)
     while next(making) == 0.0:
         pass

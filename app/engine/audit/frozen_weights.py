@@ -10,7 +10,7 @@ import numpy as np
 from app.core.errors import VerificationError
 from app.engine.audit.verification import OWN_FAULT
 from app.engine.model.language_model import LanguageModel
-from app.engine.model.parameter_tree import parameters, trainable
+from app.engine.model.parameter_tree import parameters, trainable_parameters
 from app.engine.runtime.arrays import ArrayMap
 
 
@@ -46,6 +46,6 @@ def _sums(model: LanguageModel) -> dict[str, int]:
 
 
 def _frozen(model: LanguageModel) -> ArrayMap:
-    trained = trainable(model)
+    trained = trainable_parameters(model)
     every = parameters(model).items()
     return {path: array for path, array in every if path not in trained and array.size}

@@ -57,8 +57,8 @@ class MovementMeter:
         self._plan = plan
         self._start = self.read(start)
         self._layers = adapted_layers(start)
-        self._ends = [_ends(slots, start) for slots in plan.of_tier]
-        self._spans = [_spans(slots, start) for slots in plan.of_tier]
+        self._ends = [_ends(slots, start) for slots in plan.slices_by_tier]
+        self._spans = [_spans(slots, start) for slots in plan.slices_by_tier]
         self._measure = maybe_compile(_measuring(plan, self._spans))
 
     def read(self, parameters: ArrayMap) -> list[mx.array]:
@@ -87,7 +87,7 @@ class MovementMeter:
         for tier in tiers:
             changed = np.array(mx.not_equal(now[tier], self._start[tier]))
             parts = np.split(changed, self._ends[tier][:-1])
-            for slot, part in zip(self._plan.of_tier[tier], parts, strict=True):
+            for slot, part in zip(self._plan.slices_by_tier[tier], parts, strict=True):
                 has_moved[slot.path] = has_moved.get(slot.path, False) or bool(part.any())
         return [path for path, moved in has_moved.items() if not moved]
 
@@ -130,7 +130,7 @@ Span = tuple[int | None, int]
 
 
 def _read(plan: TierPlan, parameters: ArrayMap) -> list[mx.array]:
-    return [plan.gathered(tier, parameters) for tier in range(len(plan.tiers))]
+    return [plan.flatten(tier, parameters) for tier in range(len(plan.tiers))]
 
 
 def _measuring(plan: TierPlan, spans_of: Sequence[Sequence[Span]]) -> ArrayFunction:
@@ -140,13 +140,13 @@ def _measuring(plan: TierPlan, spans_of: Sequence[Sequence[Span]]) -> ArrayFunct
     def measured(
         before: list[mx.array], after: Arrays, start: list[mx.array]
     ) -> tuple[mx.array, list[mx.array]]:
-        held = _read(plan, after)
+        vectors = _read(plan, after)
         deltas, drifts, changed = [], [], []
-        for old, new, first, spans in zip(before, held, start, spans_of, strict=True):
+        for old, new, first, spans in zip(before, vectors, start, spans_of, strict=True):
             deltas += _sums(mx.square(new - old), spans)
             drifts += _sums(mx.square(new - first), spans)
             changed.append(mx.any(new != old).astype(mx.float32))
-        return mx.stack([*deltas, *drifts, *changed]), held
+        return mx.stack([*deltas, *drifts, *changed]), vectors
 
     return measured
 

@@ -5,7 +5,7 @@ import math
 from app.core.text.losses import loss_words
 
 
-class BestSoFar:
+class BestValidation:
     """Counts validations since the best one; a loss that is not a number is never the best."""
 
     def __init__(self, loss: float | None, step: int | None, evals_since: int) -> None:
@@ -23,7 +23,7 @@ class BestSoFar:
         """Whether `limit` validations in a row brought no new best; never if `limit` is 0."""
         return 0 < limit <= self.evals_since
 
-    def said(self) -> str:
+    def summary(self) -> str:
         """One sentence that says why a run ended early."""
         times = "validation" if self.evals_since == 1 else f"{self.evals_since} validations"
         if self.step is None or self.loss is None:

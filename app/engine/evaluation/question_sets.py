@@ -13,8 +13,8 @@ from app.core.events import Event, LogMessage, StageChanged
 from app.data.files.dataset_files import find_files
 from app.data.tokenizing.store import RowSettings
 from app.data.training_set.training_data import DataSettings, opening_data
-from app.engine.batches.batches import Batches
-from app.engine.evaluation.validation_sample import first_drawn
+from app.engine.batches.batches import BatchLoader
+from app.engine.evaluation.validation_sample import first_of_draw
 from app.engine.model.loading import BaseModel
 from app.engine.runtime.stopping import in_stage
 
@@ -27,7 +27,7 @@ SHARE = 0.04
 @dataclass(frozen=True)
 class QuestionSet:
     name: str
-    batches: Batches
+    batches: BatchLoader
     """Of those that are asked."""
     count: int
     fingerprints: dict[str, str]
@@ -43,7 +43,7 @@ def questions_asked(config: TrainingConfig, found: int) -> int:
     return min(max(FEWEST, math.ceil(SHARE * 3 * trained / times)), found)
 
 
-def reading_question_sets(
+def read_question_sets(
     config: TrainingConfig, base: BaseModel, vocabulary: int
 ) -> Generator[Event, None, tuple[QuestionSet, ...]]:
     """A question that is cut would be another one: none is."""
@@ -68,12 +68,12 @@ def reading_question_sets(
             )
         if note := limits.beyond_sentence(found.beyond_context):
             yield LogMessage(f"Of the {name}: {note}")
-        asked = first_drawn(found.train, questions_asked(config, len(found.train)), config.seed)
+        asked = first_of_draw(found.train, questions_asked(config, len(found.train)), config.seed)
         if len(asked) < len(found.train):
             yield LogMessage(
                 f"Of the {len(found.train):,} {name}, {len(asked):,} are asked before the run and "
                 "after it, the same ones."
             )
-        batches = Batches(asked, batch_size=32, vocabulary=vocabulary)
+        batches = BatchLoader(asked, batch_size=32, vocabulary=vocabulary)
         read.append(QuestionSet(name, batches, len(asked), found.fingerprints))
     return tuple(read)

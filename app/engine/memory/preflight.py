@@ -17,7 +17,7 @@ from app.engine.memory.advice import Advisor
 from app.engine.memory.estimate import MemoryNeed, memory_need
 from app.engine.model.language_model import LanguageModel
 from app.engine.model.loading import load_architecture
-from app.engine.model.parameter_tree import trainable
+from app.engine.model.parameter_tree import trainable_parameters
 from app.engine.runtime.device_memory import available_bytes
 from app.engine.runtime.mlx_runtime import uses_compile
 from app.engine.tiers.assignment import make_plan
@@ -37,12 +37,12 @@ def preview_tiers(config: TrainingConfig) -> tuple[TierFacts, ...]:
     """
     model = load_architecture(config.checked().model)
     add_adapter(model, config)
-    parameters = trainable(model)
+    parameters = trainable_parameters(model)
     facts = tier_facts(make_plan(parameters, config), parameters)
     if config.assign != "importance":
         return facts
-    said = "roughly; your data decides"
-    return tuple(replace(fact, layers=(), description=said) for fact in facts)
+    description = "roughly; your data decides"
+    return tuple(replace(fact, layers=(), description=description) for fact in facts)
 
 
 def estimate_memory(
@@ -104,7 +104,7 @@ def estimate_memory(
     )
 
 
-def memory_before(
+def early_memory_warning(
     config: TrainingConfig, should_stop: Callable[[], bool] = lambda: False
 ) -> Iterator[Event]:
     """A warning before anything large is loaded, if the run may not fit.
@@ -120,7 +120,7 @@ def memory_before(
         yield estimate
 
 
-def memory_of(
+def memory_estimate(
     config: TrainingConfig,
     shapes: Iterable[BatchShape],
     should_stop: Callable[[], bool] = lambda: False,

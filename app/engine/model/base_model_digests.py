@@ -29,7 +29,7 @@ _SAMPLED = (
 )
 
 
-def hashed_before_training(files: ModelFiles) -> Generator[Event, None, BaseModelDigests]:
+def hash_before_training(files: ModelFiles) -> Generator[Event, None, BaseModelDigests]:
     """The digests of a run's base model; those of all bytes of large weights come later.
 
     Raises InputError if a file changes meanwhile.
@@ -63,7 +63,7 @@ def merged(manifest: JsonObject, digests: BaseModelDigests, step: int) -> BaseMo
     return replace(known, weights=digests.weights, whole_after_step=step)
 
 
-def said_of_tokens(manifest: JsonObject, tokens: str) -> list[LogMessage]:
+def token_notes(manifest: JsonObject, tokens: str) -> list[LogMessage]:
     """That the same texts have become other tokens, which is no reason to refuse."""
     if manifest.get("tokens_sha256") in (None, tokens):
         return []

@@ -16,7 +16,7 @@ NO_SYSTEM_ROLE = (
 Messages = list[dict[str, str]]
 
 
-class Prompting:
+class ChatPrompt:
     """How one tokenizer puts a conversation."""
 
     def __init__(self, tokenizer: TokenizerWrapper) -> None:

@@ -7,7 +7,7 @@ import mlx.nn as nn
 from app.engine.model.language_model import LanguageModel
 
 
-def layers_of(model: LanguageModel) -> str | None:
+def find_layers_path(model: LanguageModel) -> str | None:
     """Dotted path of the list that holds the model's layers, for example "model.layers"."""
     first = model.layers[0]
     for path, module in model.named_modules():
@@ -17,7 +17,7 @@ def layers_of(model: LanguageModel) -> str | None:
     return None
 
 
-def module_at(module: nn.Module, path: str) -> Any:
+def get_module(module: nn.Module, path: str) -> Any:
     """The module, list of modules or array at a dotted path."""
     found: Any = module
     for part in path.split(".") if path else ():

@@ -26,8 +26,8 @@ def custom_function(function: ArrayFunction) -> CustomFunction:
     with a `vjp` that is ignored."""
     if _thread.is_tracing:
         return _Plain(function)
-    made: CustomFunction = mx.custom_function(function)
-    return made
+    custom: CustomFunction = mx.custom_function(function)
+    return custom
 
 
 @contextmanager

@@ -34,7 +34,7 @@ _SAYINGS = (
 )
 
 
-def plain_fault(error: RuntimeError) -> RunError:
+def as_run_error(error: RuntimeError) -> RunError:
     """The RunError for a RuntimeError that MLX raised; unknown ones keep MLX's own text."""
     text = str(error)
     for marks, message, hint in _SAYINGS:
@@ -44,7 +44,7 @@ def plain_fault(error: RuntimeError) -> RunError:
 
 
 @contextmanager
-def plain_model_faults(cannot: str) -> Iterator[None]:
+def model_errors_as_input_errors(cannot: str) -> Iterator[None]:
     """What an architecture's own code raises inside, as one sentence; MLX's faults pass.
 
     `cannot` is what the model can't do then: NO_ADAPTER or NO_GRADIENTS.

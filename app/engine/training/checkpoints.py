@@ -88,7 +88,7 @@ class Checkpoint:
 
     def check_fits(self, parameters: ArrayMap, plan: TierPlan) -> None:
         """Raise InputError unless this belongs to an adapter with `parameters` and to `plan`."""
-        sizes = [plan.gathered(tier, parameters).size for tier in range(len(plan.tiers))]
+        sizes = [plan.flatten(tier, parameters).size for tier in range(len(plan.tiers))]
         parts = (self.state.m, self.state.v, self.state.pending)
         fits = _shapes(self.adapter) == _shapes(parameters)
         fits = fits and all([vector.size for vector in part] == sizes for part in parts)
@@ -175,21 +175,21 @@ def save_checkpoint(
         _save_all(aside, arrays)
         digests = {file.name: _digest(file) for file in sorted(aside.iterdir())}
         done = asdict(progress) | {"random_state": list(progress.random_state)}
-        said = {
+        entries = {
             "format": FORMAT,
             "sha256": digests,
             "progress": done,
             "computed_by": asdict(current_computer()),
         }
-        write_json_atomic(aside / STATE_FILE, said | {"own_sha256": digest_of(said)})
+        write_json_atomic(aside / STATE_FILE, entries | {"own_sha256": digest_of(entries)})
     return _size(folder)
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:
     """A checkpoint whose every byte is the one written. Raises InputError naming what is not."""
     with _plain_damage(folder):
-        said = _checked_state(folder)
-        progress = said["progress"]
+        entries = _checked_state(folder)
+        progress = entries["progress"]
         if step_of(folder) >= 0 and (other := not_own(folder.parent.parent, [folder])):
             raise _unreadable(folder, f"it {not_own_words(other[folder])}")
         adapter = load_arrays(folder / ADAPTER_FILE)
@@ -201,7 +201,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
             adapter,
             state,
             Progress(**progress | {"random_state": tuple(progress["random_state"])}),
-            read_computer(said.get("computed_by")),
+            read_computer(entries.get("computed_by")),
         )
 
 

@@ -24,13 +24,13 @@ from app.core.events import (
 from app.engine.adapter.adapter import adapter_config, check_scale
 from app.engine.audit.verification import StepMeasurement
 from app.engine.batches.batches import Batch
-from app.engine.evaluation.best_validation import BestSoFar
+from app.engine.evaluation.best_validation import BestValidation
 from app.engine.evaluation.evaluation import count_exact_answers
 from app.engine.evaluation.forgetting_meter import RetentionMeter
-from app.engine.memory.preflight import memory_of
-from app.engine.model.parameter_tree import trainable
+from app.engine.memory.preflight import memory_estimate
+from app.engine.model.parameter_tree import trainable_parameters
 from app.engine.runtime.distributed import ALONE, Machines
-from app.engine.runtime.mlx_errors import plain_fault
+from app.engine.runtime.mlx_errors import as_run_error
 from app.engine.runtime.mlx_runtime import (
     random_key,
     set_random_key,
@@ -39,14 +39,14 @@ from app.engine.runtime.mlx_runtime import (
 from app.engine.runtime.stopping import StopRequest, Work
 from app.engine.training.checkpoints import Checkpoint, Progress
 from app.engine.training.coming_rows import ComingRows
-from app.engine.training.recording import Keeper
+from app.engine.training.recording import RunSink
 from app.engine.training.rows_taken import rows_taken
 from app.engine.training.run_start import check_restored, head_message, run_started, training_step
 from app.engine.training.schedules import learning_rate
-from app.engine.training.setup import Prepared, with_later_rows
+from app.engine.training.setup import TrainingSetup, with_later_rows
 from app.engine.training.throughput import Speed
 from app.engine.training.validation import Validation
-from app.engine.training.void_steps import VoidSteps
+from app.engine.training.void_steps import NonFiniteSteps
 
 
 class TrainingLoop:
@@ -55,8 +55,8 @@ class TrainingLoop:
     def __init__(
         self,
         config: TrainingConfig,
-        prepared: Prepared,
-        keeper: Keeper,
+        prepared: TrainingSetup,
+        keeper: RunSink,
         should_stop: Callable[[], bool],
         wants_checkpoint: Callable[[], bool],
         stop_after: int | None = None,
@@ -81,8 +81,8 @@ class TrainingLoop:
         done = start.progress if start else Progress()
         self._step = done.step
         self._trained_tokens = done.trained_tokens
-        self._voids = VoidSteps(done.void_steps, done.void_steps_in_all)
-        self._best = BestSoFar(done.best_val_loss, done.best_step, done.evals_since_best)
+        self._voids = NonFiniteSteps(done.void_steps, done.void_steps_in_all)
+        self._best = BestValidation(done.best_val_loss, done.best_step, done.evals_since_best)
         self._validation = Validation(prepared, self._best, machines)
         texts = prepared.retention
         meter = partial(RetentionMeter, self._model, self._head, machines=machines)
@@ -106,7 +106,7 @@ class TrainingLoop:
         except VerificationError as error:
             yield self._end("failed", str(error), keep=False)
         except (AppError, RuntimeError) as error:
-            fault = error if isinstance(error, AppError) else plain_fault(error)
+            fault = error if isinstance(error, AppError) else as_run_error(error)
             yield self._end("failed", str(fault))
         except Exception:
             self._keeper.log(traceback.format_exc())
@@ -145,7 +145,7 @@ class TrainingLoop:
         batches = self._batches()
         if self._coming:
             self._coming.start()
-        is_asked_to_stop = self._stop.is_made()
+        is_asked_to_stop = self._stop.is_requested()
         while self._step < self._last_step and not self._is_over() and not is_asked_to_stop:
             if self._coming and self._coming.is_time(self._step):
                 if not (yield from self._rows_come()):
@@ -162,24 +162,24 @@ class TrainingLoop:
             yield from self._voids.take(step, measurement.is_void)
             if step % config.steps_per_eval == 0 or step == config.steps:
                 yield from self._validated()
-            is_asked_to_stop, is_wanted = self._stop.is_made_or(self._wants_checkpoint())
+            is_asked_to_stop, is_wanted = self._stop.is_requested_or(self._wants_checkpoint())
             if is_wanted or self._is_worth_keeping():
                 self._check_machines_agree(measurement)
                 yield self._checkpoint()
-                self._keeper.drop_others()
+                self._keeper.prune_checkpoints()
         if self._step > self._keeper.saved_step:
             yield self._checkpoint()
-            self._keeper.drop_others()
+            self._keeper.prune_checkpoints()
         self._training.check_at_rest(self._step)
 
     def _batches(self) -> Iterator[Batch]:
         taken = self._step * self._config.gradient_accumulation
-        return self._prepared.train.endless(self._config.seed, start=taken)
+        return self._prepared.train.infinite(self._config.seed, start=taken)
 
     def _rows_come(self) -> Generator[Event, None, bool]:
         """Wait for the rows that are no tokens yet, and train on them too; False once stopped."""
         assert self._coming is not None
-        rows = yield from self._stop.stage("Tokenizing", self._coming.making())
+        rows = yield from self._stop.stage("Tokenizing", self._coming.waiting())
         if rows is None:
             return False
         self._coming.close()
@@ -188,7 +188,7 @@ class TrainingLoop:
         self._validation.take(self._prepared.valid)
         self._keeper.keep(train_examples=len(rows.train), valid_examples=len(rows.valid))
         key = random_key()  # an estimate draws random numbers too
-        yield from memory_of(self._config, self._prepared.shapes)
+        yield from memory_estimate(self._config, self._prepared.shapes)
         yield from self._warm_up(key)
         return True
 
@@ -269,7 +269,7 @@ class TrainingLoop:
         is_best = self._best.step == self._step
         yield CheckpointSaved(self._step, start.folder, start.size_bytes, is_best)
         if was_due:
-            self._keeper.drop_others()
+            self._keeper.prune_checkpoints()
 
     def _scores(self, when: Literal["before", "after"]) -> Iterator[Event]:
         for questions in self._prepared.questions:
@@ -297,7 +297,7 @@ class TrainingLoop:
         return self._best.is_stale(self._config.early_stop_evals)
 
     def _outcome(self) -> tuple[Outcome, str]:
-        remarks = self._voids.said() + self._validation.remark()
+        remarks = self._voids.summary() + self._validation.remark()
         is_done = self._step == self._config.steps or self._is_over()
         is_left = self._is_last_validation_left or self._are_questions_left
         if not is_done or self._is_validation_due or is_left:
@@ -306,7 +306,7 @@ class TrainingLoop:
         if self._step == self._config.steps:
             done = f"All {self._step} steps" if self._step > 1 else "The one step is"
             return "finished", f"{done} done.{remarks}"
-        return "finished", f"Ended early at step {self._step}: {self._best.said()}{remarks}"
+        return "finished", f"Ended early at step {self._step}: {self._best.summary()}{remarks}"
 
     def _where_stopped(self) -> str:
         if self._step == 0:
@@ -341,7 +341,7 @@ class TrainingLoop:
         )
 
     def _check_machines_agree(self, measurement: StepMeasurement) -> None:
-        if not self._machines.agree_on(repr(measurement.movement.drifts)):
+        if not self._machines.all_equal(repr(measurement.movement.drifts)):
             raise VerificationError(
                 f"After step {self._step} the machines hold different weights.",
                 "Use machines and versions of MLX that are alike, or train on one.",
@@ -364,7 +364,7 @@ class TrainingLoop:
         config = adapter_config(self._model, self._config)
         check_scale(self._model, config)
         return self._keeper.save(
-            trainable(self._model),
+            trainable_parameters(self._model),
             config,
             self._training.state,
             self._training.stiffness(),
@@ -382,7 +382,7 @@ class TrainingLoop:
         try:
             if keep and self._step > self._keeper.saved_step:
                 self._keeper.record(self._checkpoint())
-                self._keeper.drop_others()
+                self._keeper.prune_checkpoints()
         except (AppError, RuntimeError) as error:
             if str(error) not in message:
                 message = f"{message} The last checkpoint could not be kept: {error}"

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 from app.core.config.training_config import TrainingConfig
 from app.core.events import LogMessage
-from app.engine.training.setup import Prepared
+from app.engine.training.setup import TrainingSetup
 
 
-def rows_taken(prepared: Prepared, config: TrainingConfig, steps: int) -> Iterator[LogMessage]:
+def rows_taken(prepared: TrainingSetup, config: TrainingConfig, steps: int) -> Iterator[LogMessage]:
     """How many rows of each dataset the first `steps` steps took; nothing if there is but one."""
     batches = steps * config.gradient_accumulation
     counts = prepared.train.rows_by_dataset(config.seed, batches)

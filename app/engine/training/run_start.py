@@ -7,8 +7,8 @@ from app.core.errors import VerificationError
 from app.core.events import ClockFacts, LogMessage, RunStarted
 from app.engine.clocks.anchor import anchor_of
 from app.engine.model.adapter_parameters import write_parameters
-from app.engine.model.lm_head import Head
-from app.engine.model.parameter_tree import trainable
+from app.engine.model.lm_head import SplitModel
+from app.engine.model.parameter_tree import trainable_parameters
 from app.engine.runtime.arrays import number
 from app.engine.runtime.distributed import Machines
 from app.engine.runtime.mlx_runtime import device_name
@@ -17,14 +17,16 @@ from app.engine.tiers.plan import TierPlan, adapted_layers
 from app.engine.tiers.plan_facts import tier_facts
 from app.engine.tiers.update_rules import UpdateRules
 from app.engine.training.checkpoints import Checkpoint, read_arrays, same_arrays
-from app.engine.training.setup import Prepared
+from app.engine.training.setup import TrainingSetup
 from app.engine.training.step import TrainingStep
 from app.library.reading.checkpoint_list import step_of
 from app.library.run.run_folder import run_name
 
 
-def run_started(config: TrainingConfig, prepared: Prepared, run_dir: Path, done: int) -> RunStarted:
-    parameters = trainable(prepared.base.model)
+def run_started(
+    config: TrainingConfig, prepared: TrainingSetup, run_dir: Path, done: int
+) -> RunStarted:
+    parameters = trainable_parameters(prepared.base.model)
     return RunStarted(
         run_dir=run_dir,
         name=run_name(config),
@@ -43,7 +45,7 @@ def run_started(config: TrainingConfig, prepared: Prepared, run_dir: Path, done:
     )
 
 
-def _clocks(config: TrainingConfig, prepared: Prepared) -> ClockFacts:
+def _clocks(config: TrainingConfig, prepared: TrainingSetup) -> ClockFacts:
     has_anchor = bool(prepared.stiffness and config.lasting_pull)
     slow = prepared.slow
     return ClockFacts(
@@ -56,14 +58,14 @@ def _clocks(config: TrainingConfig, prepared: Prepared) -> ClockFacts:
 
 def training_step(
     config: TrainingConfig,
-    prepared: Prepared,
+    prepared: TrainingSetup,
     start: Checkpoint | None,
     machines: Machines,
 ) -> TrainingStep:
     """The step of a run from its start, or from the checkpoint `start`."""
     model = prepared.base.model
     # The adapter as its seed made it, also in a resumed run: drift is measured from here.
-    origin = trainable(model)
+    origin = trainable_parameters(model)
     optimizer = TieredAdamW(
         prepared.plan,
         weight_decay=config.weight_decay,
@@ -101,7 +103,7 @@ def check_restored(start: Checkpoint, step: TrainingStep, plan: TierPlan) -> Non
         raise VerificationError(f"{start.folder} is not of step {progress.step} of this run.")
 
 
-def head_message(head: Head | None) -> LogMessage:
+def head_message(head: SplitModel | None) -> LogMessage:
     """Where the loss of this run is computed."""
     if head is None:
         return LogMessage("The model's head was not found: the loss is computed from all logits.")

@@ -32,45 +32,49 @@ from app.data.training_set.training_data import (
     opening_data,
 )
 from app.engine.adapter.adapter import add_adapter
-from app.engine.adapter.starting_weights import digest_of_weights, lay_weights, read_stiffness
+from app.engine.adapter.starting_weights import (
+    digest_of_weights,
+    load_starting_weights,
+    read_stiffness,
+)
 from app.engine.audit.model_probe import ModelTraits, probing
 from app.engine.batches.batches import BatchShape
 from app.engine.batches.dated_rows import template_day
-from app.engine.batches.training_batches import TrainingBatches
-from app.engine.clocks.slow import SlowClock, opening_slow_clock
-from app.engine.evaluation.forgetting_meter import RetentionTexts, opening_retention_texts
-from app.engine.evaluation.known_questions import KnownQuestions, opening_known_questions
-from app.engine.evaluation.question_sets import QuestionSet, reading_question_sets
+from app.engine.batches.training_batches import TrainingBatchLoader
+from app.engine.clocks.slow import SlowClock, open_slow_clock
+from app.engine.evaluation.forgetting_meter import RetentionTexts, open_retention_texts
+from app.engine.evaluation.known_questions import KnownQuestions, open_known_questions
+from app.engine.evaluation.question_sets import QuestionSet, read_question_sets
 from app.engine.evaluation.validation_sample import (
     SampleSizes,
     ValidationSet,
     sample_note,
     validation_sets,
 )
-from app.engine.execution.batch_layout import Batching
+from app.engine.execution.batch_layout import BatchLayout
 from app.engine.execution.execution import FastPaths
-from app.engine.model.end_tokens import end_token_note
-from app.engine.model.lm_head import Head
+from app.engine.model.end_tokens import stop_token_note
+from app.engine.model.lm_head import SplitModel
 from app.engine.model.loading import BaseModel, loading_base_model
-from app.engine.model.parameter_tree import trainable
+from app.engine.model.parameter_tree import trainable_parameters
 from app.engine.runtime.arrays import Arrays
 from app.engine.runtime.distributed import is_alone
 from app.engine.runtime.stopping import in_stage, trying_template
 from app.engine.tiers.assignment import make_plan
 from app.engine.tiers.plan import TierPlan, plan_from_data
-from app.engine.training.gradient_importance import measuring_activity
+from app.engine.training.gradient_importance import measure_gradient_importance
 
 
 @dataclass(frozen=True)
-class Prepared:
+class TrainingSetup:
     """A run, ready for its first step."""
 
     base: BaseModel
     traits: ModelTraits
     fast: FastPaths
     plan: TierPlan
-    batching: Batching
-    train: TrainingBatches
+    batching: BatchLayout
+    train: TrainingBatchLoader
     train_examples: int
     valid: tuple[ValidationSet, ...]
     """One for each dataset that has rows to validate on."""
@@ -103,7 +107,7 @@ class Prepared:
         return digest_of_weights(self.stiffness) if self.stiffness else ""
 
     @property
-    def head(self) -> Head | None:
+    def head(self) -> SplitModel | None:
         return self.fast.head
 
     @property
@@ -145,7 +149,7 @@ def prepare(
     saved: Mapping[str, object] | None = None,
     after_loading: Callable[[], None] = lambda: None,
     start: Path | None = None,
-) -> Generator[Event, None, Prepared]:
+) -> Generator[Event, None, TrainingSetup]:
     """Load, check and sort everything, reporting each stage. Raises AppError on bad input.
 
     `saved` is the manifest of a run that goes on: its plan and its batches are followed.
@@ -166,17 +170,17 @@ def prepare(
     after_loading()
     left_out = add_adapter(base.model, config)
     mx.eval(base.model.parameters())
-    start_sha256 = lay_weights(base.model, start) if start else ""
+    start_sha256 = load_starting_weights(base.model, start) if start else ""
     saved_plan = None if saved is None else saved.get("plan")
     plan = None if saved_plan is None else plan_from_data(config.tiers, saved_plan)
     if plan is not None:
-        plan.check(trainable(base.model))
+        plan.check(trainable_parameters(base.model))
     elif config.assign != "importance":
-        plan = make_plan(trainable(base.model), config)
+        plan = make_plan(trainable_parameters(base.model), config)
     settings = data_settings(config, base.limits, _early_rows(saved))
     yield from trying_template(base.tokenizer)
     # Before rows become tokens, which ends the template's process: one is enough for both.
-    end_note = end_token_note(base.path, base.tokenizer)
+    end_note = stop_token_note(base.path, base.tokenizer)
     day = template_day(base.tokenizer, saved)
     dated = replace(base, tokenizer=with_day(base.tokenizer, day)) if day else base
     rows = yield from _opened(config, files, mixed, dated, settings)
@@ -185,18 +189,20 @@ def prepare(
     yield from _notes(config, base, rows, end_note)
     if left_out:
         yield LogMessage(f"{_NO_ADAPTER} {', '.join(left_out)}.")
-    kept = None if saved is None else saved.get("batching")
+    saved_batching = None if saved is None else saved.get("batching")
     # By importance there is no plan yet; any has the same paths.
     probed = yield from probing(
         base.model,
-        lambda: plan or make_plan(trainable(base.model), replace(config, assign="depth")),
+        lambda: (
+            plan or make_plan(trainable_parameters(base.model), replace(config, assign="depth"))
+        ),
         rows,
         settings,
         _longest(rows, settings),
         recomputes_layers=config.grad_checkpoint,
-        saved=kept,
+        saved=saved_batching,
     )
-    if saved is not None and _had_another_order(kept, is_mixed=bool(mixed)):
+    if saved is not None and _had_another_order(saved_batching, is_mixed=bool(mixed)):
         yield LogMessage(_OTHER_ORDER)
     batching, vocabulary = probed.batching, probed.traits.vocabulary
     train = batching.training(rows, vocabulary)
@@ -205,11 +211,11 @@ def prepare(
     valid = validation_sets(config, rows, batching, vocabulary)
     if note := sample_note(valid, rows.valid_rows):
         yield LogMessage(note)
-    questions = yield from reading_question_sets(config, dated, vocabulary)
-    slow = yield from opening_slow_clock(config, dated, vocabulary)
-    retention = yield from opening_retention_texts(config, dated, vocabulary)
-    known = yield from opening_known_questions(config, dated)
-    return Prepared(
+    questions = yield from read_question_sets(config, dated, vocabulary)
+    slow = yield from open_slow_clock(config, dated, vocabulary)
+    retention = yield from open_retention_texts(config, dated, vocabulary)
+    known = yield from open_known_questions(config, dated)
+    return TrainingSetup(
         base=base,
         traits=probed.traits,
         fast=probed.fast,
@@ -227,15 +233,15 @@ def prepare(
         slow=slow,
         retention=retention,
         known=known,
-        stiffness=read_stiffness(start, trainable(base.model)) if start else None,
+        stiffness=read_stiffness(start, trainable_parameters(base.model)) if start else None,
         parts=rows.parts if len(rows.parts) > 1 else (),
         later=rows.later,
     )
 
 
 def with_later_rows(
-    config: TrainingConfig, prepared: Prepared, rows: TrainingData
-) -> Generator[Event, None, Prepared]:
+    config: TrainingConfig, prepared: TrainingSetup, rows: TrainingData
+) -> Generator[Event, None, TrainingSetup]:
     """The same once all rows are tokens. Raises RunError where the early ones became others."""
     if _tokens_digest(rows) != prepared.tokens_sha256:
         raise RunError(
@@ -282,12 +288,12 @@ _NO_ADAPTER = (
 
 
 def _plan_by_importance(
-    config: TrainingConfig, base: BaseModel, train: TrainingBatches
+    config: TrainingConfig, base: BaseModel, train: TrainingBatchLoader
 ) -> Generator[Event, None, TierPlan]:
     count = min(config.calibration_batches, train.at_once)
-    measuring = measuring_activity(base.model, train, count, config.seed)
+    measuring = measure_gradient_importance(base.model, train, count, config.seed)
     activity = yield from in_stage("Measuring importance", measuring)
-    return make_plan(trainable(base.model), config, activity)
+    return make_plan(trainable_parameters(base.model), config, activity)
 
 
 def data_settings(

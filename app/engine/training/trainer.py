@@ -23,24 +23,24 @@ from app.data.files.model_files import HASHED_FIRST_BYTES, ModelFiles, read_mode
 from app.engine.adapter.starting_weights import (
     check_same_start,
     starting_notes,
-    with_settings_of,
+    with_adapter_settings,
 )
 from app.engine.audit.model_probe import TRAITS_KEY
 from app.engine.clocks.slow import TEXT_KEY, text_notes
 from app.engine.evaluation.question_digests import QUESTIONS_KEY, question_notes
-from app.engine.memory.preflight import memory_before, memory_of
+from app.engine.memory.preflight import early_memory_warning, memory_estimate
 from app.engine.model.base_model_digests import (
     WeightsHashing,
     check_is_same,
-    hashed_before_training,
+    hash_before_training,
     merged,
-    said_of_tokens,
+    token_notes,
 )
-from app.engine.model.parameter_tree import trainable
-from app.engine.runtime.distributed import Machines, is_first_machine, join_machines
-from app.engine.runtime.mlx_errors import plain_fault
+from app.engine.model.parameter_tree import trainable_parameters
+from app.engine.runtime.distributed import Machines, is_first_machine, join_world
+from app.engine.runtime.mlx_errors import as_run_error
 from app.engine.runtime.mlx_runtime import CACHE_LIMIT_BYTES, current_computer
-from app.engine.runtime.stopping import Made, in_stage, until_one_stops
+from app.engine.runtime.stopping import T, in_stage, until_any_stops
 from app.engine.training.checkpoints import (
     Checkpoint,
     last_checkpoint,
@@ -48,9 +48,9 @@ from app.engine.training.checkpoints import (
     named_checkpoint,
 )
 from app.engine.training.loop import TrainingLoop
-from app.engine.training.recording import Keeper, NoKeeper, RunKeeper
+from app.engine.training.recording import NullSink, RecordingSink, RunSink
 from app.engine.training.reopened_run import recorder_warnings, reopened_run, weights_hashing
-from app.engine.training.setup import Prepared, prepare
+from app.engine.training.setup import TrainingSetup, prepare
 from app.library.reading.checkpoint_list import step_of
 from app.library.reading.starting_adapter import STARTED_FROM, starting_adapter
 from app.library.run.checkpoint_state import MOST_STATE_BYTES
@@ -90,20 +90,20 @@ def train(
     origin = starting_adapter(config.adapter) if config.adapter else None
     if origin:
         folder = Path(origin.folder)
-        config = with_settings_of(replace(config, adapter=folder), folder)
+        config = with_adapter_settings(replace(config, adapter=folder), folder)
     machines = _set_up_mlx(config)
     library = runs_dir or default_runs_dir()
     run_dir = choose_run_dir(config, library) if machines.is_first else config.output or library
     files = read_model_files(config.model)
     try:
-        making = _made_ready(config, files, should_stop, start=config.adapter)
-        prepared, digests, notes = yield from until_one_stops(making, should_stop, machines)
-        machines.check_alike(_what_must_agree(config, prepared, digests))
+        preparing = _preparing_run(config, files, should_stop, start=config.adapter)
+        prepared, digests, notes = yield from until_any_stops(preparing, should_stop, machines)
+        machines.check_replicas(_replica_checks(config, prepared, digests))
     except StoppedEarly:
         yield RunFinished("stopped", run_dir, None, 0, "Stopped before the first step.")
         return
     except RuntimeError as error:
-        raise plain_fault(error) from error
+        raise as_run_error(error) from error
     if machines.is_first:
         facts = _facts(prepared, digests)
         if origin:
@@ -114,8 +114,8 @@ def train(
             notes = [*starting_notes(origin, config, digests), *notes]
         recorder = _new_run(config, run_dir, library, facts)
         hashing = None if digests.is_whole else WeightsHashing(files, digests, after_step=0)
-        weights = trainable(prepared.base.model) if origin else None
-        keeper: Keeper = RunKeeper(
+        weights = trainable_parameters(prepared.base.model) if origin else None
+        keeper: RunSink = RecordingSink(
             recorder,
             config.keep_checkpoints,
             hashing=hashing,
@@ -124,7 +124,7 @@ def train(
         )
         notes = recorder_warnings(recorder) + notes
     else:
-        keeper = NoKeeper(run_dir)
+        keeper = NullSink(run_dir)
     loop = TrainingLoop(
         config, prepared, keeper, should_stop, wants_checkpoint, stop_after, machines=machines,
         notes=notes,
@@ -162,31 +162,31 @@ def resume(
     files = read_model_files(config.model)
     try:
         origin = run_dir / START if config.adapter else None
-        going_on = _made_ready(config, files, should_stop, manifest, origin)
-        prepared, digests, notes = yield from until_one_stops(going_on, should_stop, machines)
-        machines.check_alike(
-            _what_must_agree(config, prepared, digests) | {"the checkpoint": _digest(start)}
+        preparing = _preparing_run(config, files, should_stop, manifest, origin)
+        prepared, digests, notes = yield from until_any_stops(preparing, should_stop, machines)
+        machines.check_replicas(
+            _replica_checks(config, prepared, digests) | {"the checkpoint": _digest(start)}
         )
     except StoppedEarly:
         step = start.progress.step
         yield RunFinished("stopped", run_dir, folder, step, f"Stopped after step {step}.")
         return
     except RuntimeError as error:
-        raise plain_fault(error) from error
+        raise as_run_error(error) from error
     check_same_start(run_dir, manifest, prepared.start_sha256, prepared.stiffness_sha256)
-    start.check_fits(trainable(prepared.base.model), prepared.plan)
-    keeper: Keeper = NoKeeper(run_dir, start)
+    start.check_fits(trainable_parameters(prepared.base.model), prepared.plan)
+    keeper: RunSink = NullSink(run_dir, start)
     scores: list[ScoreMeasured] = []
     if machines.is_first:
-        kept = merged(manifest, digests, start.progress.step)
-        facts = _day_facts(prepared) | {MANIFEST_KEY: kept.data()}
+        recorded = merged(manifest, digests, start.progress.step)
+        facts = _day_facts(prepared) | {MANIFEST_KEY: recorded.data()}
         recorder, first = reopened_run(run_dir, start, facts)
-        notes = first + notes + said_of_tokens(manifest, prepared.tokens_sha256)
+        notes = first + notes + token_notes(manifest, prepared.tokens_sha256)
         notes += question_notes(manifest, prepared.question_fingerprints)
         notes += text_notes(manifest, prepared.slow)
         scores = scores_before(manifest)
-        hashing = weights_hashing(files, digests, kept, start)
-        keeper = RunKeeper(recorder, config.keep_checkpoints, start, hashing)
+        hashing = weights_hashing(files, digests, recorded, start)
+        keeper = RecordingSink(recorder, config.keep_checkpoints, start, hashing)
     loop = TrainingLoop(
         config, prepared, keeper, should_stop, wants_checkpoint, stop_after, start, machines,
         [*notes, *scores],
@@ -194,20 +194,20 @@ def resume(
     yield from loop.events()
 
 
-def _made_ready(
+def _preparing_run(
     config: TrainingConfig,
     files: ModelFiles,
     should_stop: Callable[[], bool],
     saved: Mapping[str, object] | None = None,
     start: Path | None = None,
-) -> Generator[Event, None, tuple[Prepared, BaseModelDigests, list[LogMessage]]]:
+) -> Generator[Event, None, tuple[TrainingSetup, BaseModelDigests, list[LogMessage]]]:
     """All that a run needs before its first step, the digests of its base model, and remarks for
     the run's log, which is only made when the run starts. Its memory is estimated on the way."""
     if saved is None:
-        yield from memory_before(config, should_stop)
+        yield from early_memory_warning(config, should_stop)
     else:
         yield from in_stage("Hashing the dataset", _checking_dataset(config, saved))
-    digests = yield from hashed_before_training(files)
+    digests = yield from hash_before_training(files)
     remarks = check_is_same(config.model, saved, digests) if saved is not None else []
     try:
         prepared, notes = yield from _with_notes(
@@ -216,7 +216,7 @@ def _made_ready(
     finally:
         end_template_processes()
     yield StageChanged("Estimating the memory")
-    _, more_notes = yield from _with_notes(memory_of(config, prepared.shapes, should_stop))
+    _, more_notes = yield from _with_notes(memory_estimate(config, prepared.shapes, should_stop))
     return prepared, digests, remarks + notes + more_notes
 
 
@@ -234,8 +234,8 @@ def _checking_dataset(
 
 
 def _with_notes(
-    work: Generator[Event, None, Made],
-) -> Generator[Event, None, tuple[Made, list[LogMessage]]]:
+    work: Generator[Event, None, T],
+) -> Generator[Event, None, tuple[T, list[LogMessage]]]:
     """The result of `work`, with its messages collected; other events pass."""
     notes: list[LogMessage] = []
     while True:
@@ -273,11 +273,11 @@ def _check_stop_after(stop_after: int | None, done: int) -> None:
 def _set_up_mlx(config: TrainingConfig) -> Machines:
     mx.set_cache_limit(CACHE_LIMIT_BYTES)
     mx.reset_peak_memory()
-    return join_machines(config.batch_size)
+    return join_world(config.batch_size)
 
 
-def _what_must_agree(
-    config: TrainingConfig, prepared: Prepared, digests: BaseModelDigests
+def _replica_checks(
+    config: TrainingConfig, prepared: TrainingSetup, digests: BaseModelDigests
 ) -> dict[str, str]:
     """What all machines of a run must have alike, by its name for people."""
     # Large weights may be hashed whole on one machine and not yet on another.
@@ -308,7 +308,7 @@ def _digest(checkpoint: Checkpoint) -> str:
         raise InputError(f"{checkpoint.folder} can't be read any more: {reason}.") from error
 
 
-def _facts(prepared: Prepared, digests: BaseModelDigests) -> Facts:
+def _facts(prepared: TrainingSetup, digests: BaseModelDigests) -> Facts:
     """What the manifest says beyond the config."""
     return _day_facts(prepared) | {
         "data": prepared.fingerprints,
@@ -329,6 +329,6 @@ def _facts(prepared: Prepared, digests: BaseModelDigests) -> Facts:
     }
 
 
-def _day_facts(prepared: Prepared) -> Facts:
+def _day_facts(prepared: TrainingSetup) -> Facts:
     day = prepared.template_day
     return {TEMPLATE_DAY: day.isoformat()} if day else {}

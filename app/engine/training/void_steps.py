@@ -17,7 +17,7 @@ _OF_THE_BASE = (
 )
 
 
-class VoidSteps:
+class NonFiniteSteps:
     """How many there were, in a row up to now and in the whole run."""
 
     def __init__(self, in_a_row: int, in_all: int) -> None:
@@ -37,7 +37,7 @@ class VoidSteps:
                 _OF_THE_BASE if self.in_all == step else _OF_THE_UPDATES,
             )
 
-    def said(self) -> str:
+    def summary(self) -> str:
         """For the end of the run's last sentence; empty if there were none."""
         if not self.in_all:
             return ""
