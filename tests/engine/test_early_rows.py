@@ -26,7 +26,7 @@ from app.engine.execution.batch_layout import BatchLayout
 from app.engine.runtime.mlx_runtime import import_mlx_lm
 from app.engine.training import coming_rows, setup
 from app.engine.training.checkpoints import last_checkpoint, load_checkpoint
-from app.engine.training.setup import data_settings
+from app.engine.training.run_rows import data_settings
 from app.engine.training.trainer import resume, train
 from app.library.run.manifest import read_manifest
 from app.models.model_folder import folder_limits

@@ -36,8 +36,8 @@ from app.engine.training import gradients
 from app.engine.training import step as step_module
 from app.engine.training import trainer as trainer_module
 from app.engine.training.checkpoints import load_checkpoint
+from app.engine.training.run_counters import NonFiniteSteps
 from app.engine.training.trainer import resume, train
-from app.engine.training.void_steps import NonFiniteSteps
 from app.library.run.manifest import read_manifest
 from app.library.run.metrics import read_events, read_steps
 from tests.conftest import write_chats

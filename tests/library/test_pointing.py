@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.engine.evaluation.best_validation import BestValidation
+from app.engine.training.run_counters import BestValidation
 from app.library.reading.checkpoint_choices import read_choices
 from app.library.reading.manifest_pointers import (
     best_step,

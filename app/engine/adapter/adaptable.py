@@ -9,8 +9,8 @@ import mlx.core as mx
 import mlx.nn as nn
 
 from app.core.system.interruption import interruptible
-from app.engine.model.evaluation_mode import evaluating, training
 from app.engine.model.language_model import CalledModule, LanguageModel
+from app.engine.model.model_structure import evaluating, training
 from app.engine.runtime.untyped import ModuleClass
 
 Modules = Mapping[str, Sequence[CalledModule]]

@@ -29,9 +29,9 @@ from app.engine.execution.attention import MIN_LENGTH
 from app.engine.execution.execution import Execution, FastPaths, Objective
 from app.engine.execution.losses import loss_inputs, sum_cross_entropy
 from app.engine.model.adapter_parameters import read_parameters
-from app.engine.model.evaluation_mode import evaluating
 from app.engine.model.few_layers import few_layers_in_float32
 from app.engine.model.language_model import LanguageModel
+from app.engine.model.model_structure import evaluating
 from app.engine.model.parameter_tree import put, trainable_parameters
 from app.engine.runtime.arrays import ArrayMap, Arrays, number
 from app.engine.runtime.mlx_errors import NO_GRADIENTS, model_errors_as_input_errors

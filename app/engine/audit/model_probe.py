@@ -14,7 +14,7 @@ from app.engine.execution.batch_layout import BatchLayout, choose_batch_layout
 from app.engine.execution.execution import FastPaths
 from app.engine.model.language_model import LanguageModel
 from app.engine.model.lm_head import split_model, vocabulary_of
-from app.engine.model.module_paths import find_layers_path
+from app.engine.model.model_structure import find_layers_path
 from app.engine.tiers.plan import TierPlan
 
 TRAITS_KEY = "model_traits"

@@ -4,18 +4,21 @@ Both times the same ones, drawn by seed, so that the two counts can be compared.
 """
 
 import math
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import InputError
 from app.core.events import Event, LogMessage, StageChanged
+from app.core.files.paths import at_shipped_places
 from app.data.files.dataset_files import find_files
 from app.data.tokenizing.store import RowSettings
 from app.data.training_set.training_data import DataSettings, opening_data
 from app.engine.batches.batches import BatchLoader
 from app.engine.evaluation.validation_sample import first_of_draw
 from app.engine.model.loading import BaseModel
+from app.engine.runtime.arrays import ArrayMap
 from app.engine.runtime.stopping import in_stage
 
 FEWEST = 128
@@ -77,3 +80,33 @@ def read_question_sets(
         batches = BatchLoader(asked, batch_size=32, vocabulary=vocabulary)
         read.append(QuestionSet(name, batches, len(asked), found.fingerprints))
     return tuple(read)
+
+
+QUESTIONS_KEY = "question_data"
+"""The manifest's entry: path → SHA-256 of each question set's files."""
+
+
+def question_notes(manifest: ArrayMap, found: Mapping[str, str]) -> list[LogMessage]:
+    """What a run that resumes says of its question sets. They train nothing, so that a run with
+    others may go on."""
+    if not found:
+        return []
+    began = at_shipped_places(manifest.get(QUESTIONS_KEY))
+    if not isinstance(began, Mapping):
+        return [
+            LogMessage(
+                "It is not known which questions this run began with, so its scores before and "
+                "after may be of different ones."
+            )
+        ]
+    changed = [Path(path).name for path, digest in found.items() if began.get(path) != digest]
+    if not changed and began.keys() == found.keys():
+        return []
+    names = ", ".join(changed) or "its files"
+    return [
+        LogMessage(
+            f"The question sets are not those that this run began with ({names} changed): its "
+            "scores before and after are of different questions.",
+            is_warning=True,
+        )
+    ]

@@ -17,9 +17,9 @@ from app.engine.execution.gradient_checkpointing import checkpointed_layers
 from app.engine.execution.losses import sum_cross_entropy
 from app.engine.execution.sequence_packing import packed_attention
 from app.engine.execution.swiglu import memory_efficient_swiglu
-from app.engine.model.evaluation_mode import evaluating
 from app.engine.model.language_model import LanguageModel
 from app.engine.model.lm_head import SplitModel
+from app.engine.model.model_structure import evaluating
 from app.engine.model.parameter_tree import put
 from app.engine.runtime.arrays import ArrayMap
 from app.engine.runtime.mlx_errors import NO_GRADIENTS, model_errors_as_input_errors

@@ -13,7 +13,7 @@ import mlx.nn as nn
 
 from app.core.errors import InputError
 from app.engine.model.language_model import CalledModule, LanguageModel
-from app.engine.model.module_paths import find_layers_path, get_module
+from app.engine.model.model_structure import find_layers_path, get_module
 from app.engine.model.module_proxy import ModuleProxy
 from app.engine.model.parameter_tree import put, trainable_parameters
 from app.engine.runtime.arrays import Arrays

@@ -18,8 +18,7 @@ from app.engine.memory.estimate import MemoryNeed, memory_need
 from app.engine.model.language_model import LanguageModel
 from app.engine.model.loading import load_architecture
 from app.engine.model.parameter_tree import trainable_parameters
-from app.engine.runtime.device_memory import available_bytes
-from app.engine.runtime.mlx_runtime import uses_compile
+from app.engine.runtime.mlx_runtime import available_bytes, uses_compile
 from app.engine.tiers.assignment import make_plan
 from app.engine.tiers.plan_facts import tier_facts
 from app.models.model_folder import folder_limits

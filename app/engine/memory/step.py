@@ -4,6 +4,8 @@ Weights are not read and nothing is computed. Layers of one kind cost the same, 
 each kind are traced, and the others counted.
 """
 
+import hashlib
+
 import mlx.core as mx
 
 from app.engine.batches.batches import BatchShape
@@ -11,11 +13,10 @@ from app.engine.execution.execution import Execution
 from app.engine.memory.eval_simulator import peak_bytes
 from app.engine.memory.graph import Graph, traced
 from app.engine.memory.loss_gradient import hidden_gradient, logits_gradient
-from app.engine.memory.trace_key import trace_key
 from app.engine.model.language_model import LanguageModel
 from app.engine.model.lm_head import split_by_shapes
-from app.engine.model.module_paths import find_layers_path, get_module
-from app.engine.model.parameter_tree import parameters, put
+from app.engine.model.model_structure import find_layers_path, get_module
+from app.engine.model.parameter_tree import parameters, put, trainable_parameters
 from app.engine.model.traced_layers import (
     Call,
     identity_layer,
@@ -184,3 +185,21 @@ class _Trace:
             if self._head
             else logits_gradient(forward_output)
         )
+
+
+def trace_key(model: LanguageModel) -> object | None:
+    """Equal for models of one architecture with the same settings, adapter and kinds of numbers,
+    whatever their values; None where a model does not tell its settings."""
+    settings = getattr(model, "args", None)
+    if settings is None:
+        return None
+    arrays = parameters(model).items()
+    shapes = [(name, array.shape, str(array.dtype)) for name, array in arrays]
+    built = (
+        repr(model),
+        repr(settings),
+        shapes,
+        sorted(trainable_parameters(model)),
+        model.training,
+    )
+    return type(model), hashlib.sha256(repr(built).encode()).digest()

@@ -8,7 +8,7 @@ import mlx.core as mx
 import mlx.nn as nn
 
 from app.core.errors import VerificationError
-from app.engine.model.module_paths import get_module
+from app.engine.model.model_structure import get_module
 from app.engine.model.parameter_tree import put
 from app.engine.runtime.arrays import ArrayMap, Arrays
 

@@ -14,8 +14,8 @@ import numpy as np
 
 from app.core.model_limits import ModelLimits
 from app.core.system.interruption import interruptible
-from app.engine.model.evaluation_mode import evaluating
 from app.engine.model.language_model import LanguageModel
+from app.engine.model.model_structure import evaluating
 from app.engine.runtime.untyped import ModuleClass
 
 _PROBE = (7, 3, 5, 6, 2, 4)

@@ -14,9 +14,8 @@ from math import prod
 import mlx.core as mx
 
 from app.core.system.interruption import interruptible
-from app.engine.model.evaluation_mode import evaluating
 from app.engine.model.language_model import CalledModule, LanguageModel
-from app.engine.model.module_paths import find_layers_path, get_module
+from app.engine.model.model_structure import evaluating, find_layers_path, get_module
 from app.engine.model.module_proxy import ModuleProxy
 from app.engine.model.parameter_tree import trainable_parameters
 from app.engine.runtime.arrays import number

@@ -11,7 +11,7 @@ import mlx.core as mx
 import mlx.nn as nn
 
 from app.engine.model.language_model import CalledModule, LanguageModel
-from app.engine.model.module_paths import get_module
+from app.engine.model.model_structure import get_module
 from app.engine.model.module_proxy import ModuleProxy
 from app.engine.model.parameter_tree import parameters, put, trainable_parameters
 from app.engine.runtime.arrays import Arrays

@@ -11,6 +11,7 @@ import mlx.core as mx
 import numpy as np
 
 from app.core.system.compute_environment import Computer
+from app.core.system.memory import machine_bytes
 from app.core.system.metal_shaders import SHADERS, shader_target
 from app.core.system.open_files import open_file_limit_kept
 from app.engine.runtime.gate import load_mlx
@@ -102,3 +103,17 @@ def clear_cache() -> None:
 def close_thread() -> None:
     """The last act of a thread that used MLX; without it the process can abort at exit."""
     mx.clear_streams()
+
+
+_DEVICE_KEYS = ("max_recommended_working_set_size", "total_memory", "memory_size")
+"""What MLX calls it on Metal and on CUDA, the narrowest first."""
+
+
+def available_bytes() -> int:
+    """What the GPU may use at best; where MLX computes on the CPU, the machine's memory or what the
+    system lets this process have of it."""
+    facts = mx.device_info()
+    for key in _DEVICE_KEYS:
+        if isinstance(size := facts.get(key), int) and size > 0:
+            return size
+    return machine_bytes()

@@ -3,30 +3,23 @@
 import traceback
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, nullcontext
-from functools import partial
 from time import perf_counter
-from typing import Literal
 
 import mlx.core as mx
 
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import RESUME, TRY_AGAIN, AppError, VerificationError
 from app.core.events import (
-    KNOWN_QUESTIONS,
     CheckpointSaved,
     Event,
     LogMessage,
     Outcome,
     RunFinished,
-    ScoreMeasured,
     StepFinished,
 )
 from app.engine.adapter.adapter import adapter_config, check_scale
 from app.engine.audit.verification import StepMeasurement
 from app.engine.batches.batches import Batch
-from app.engine.evaluation.best_validation import BestValidation
-from app.engine.evaluation.evaluation import count_exact_answers
-from app.engine.evaluation.forgetting_meter import RetentionMeter
 from app.engine.memory.preflight import memory_estimate
 from app.engine.model.parameter_tree import trainable_parameters
 from app.engine.runtime.distributed import ALONE, Machines
@@ -39,14 +32,18 @@ from app.engine.runtime.mlx_runtime import (
 from app.engine.runtime.stopping import StopRequest, Work
 from app.engine.training.checkpoints import Checkpoint, Progress
 from app.engine.training.coming_rows import ComingRows
+from app.engine.training.measurements import Measurements
 from app.engine.training.recording import RunSink
-from app.engine.training.rows_taken import rows_taken
-from app.engine.training.run_start import check_restored, head_message, run_started, training_step
+from app.engine.training.run_counters import BestValidation, NonFiniteSteps, Speed
+from app.engine.training.run_start import (
+    check_restored,
+    head_message,
+    rows_taken,
+    run_started,
+    training_step,
+)
 from app.engine.training.schedules import learning_rate
 from app.engine.training.setup import TrainingSetup, with_later_rows
-from app.engine.training.throughput import Speed
-from app.engine.training.validation import Validation
-from app.engine.training.void_steps import NonFiniteSteps
 
 
 class TrainingLoop:
@@ -83,13 +80,9 @@ class TrainingLoop:
         self._trained_tokens = done.trained_tokens
         self._voids = NonFiniteSteps(done.void_steps, done.void_steps_in_all)
         self._best = BestValidation(done.best_val_loss, done.best_step, done.evals_since_best)
-        self._validation = Validation(prepared, self._best, machines)
-        texts = prepared.retention
-        meter = partial(RetentionMeter, self._model, self._head, machines=machines)
-        self._retention = meter(texts) if texts else None
-        self._is_validation_due = done.is_validation_due
-        self._are_questions_left = False
-        self._is_last_validation_left = False
+        self._measurements = Measurements(
+            prepared, self._best, self._stop, machines, is_validation_due=done.is_validation_due
+        )
         self._coming = ComingRows(config, prepared) if prepared.later else None
 
     def events(self) -> Iterator[Event]:
@@ -123,22 +116,21 @@ class TrainingLoop:
         yield from self._notes
         yield head_message(self._head)
         if self._start is None:
-            yield from self._scores("before")
+            yield from self._measurements.scores("before")
         start = self._start
         yield from self._warm_up(start.progress.random_state if start else (0, config.seed + 1))
         if config.early_stop_evals and not self._prepared.valid:
             yield LogMessage("Nothing is held out for validation, so the run can't end early.")
         if self._start is None:
-            yield from self._validated()
+            yield from self._measurements.after_step(self._step)
         else:
             yield from self._resumed(self._start)
         with closing(self._coming) if self._coming else nullcontext():
             yield from self._steps()
             if self._step > 0:
                 yield from rows_taken(self._prepared, self._config, self._step)
-                yield from self._last_validation()
-                yield from self._last_retention()
-                yield from self._scores("after")
+                yield from self._last_measurements()
+                yield from self._measurements.scores("after")
 
     def _steps(self) -> Iterator[Event]:
         config = self._config
@@ -161,7 +153,7 @@ class TrainingLoop:
             yield self._finished_step(measurement, rate)
             yield from self._voids.take(step, measurement.is_void)
             if step % config.steps_per_eval == 0 or step == config.steps:
-                yield from self._validated()
+                yield from self._measurements.after_step(self._step)
             is_asked_to_stop, is_wanted = self._stop.is_requested_or(self._wants_checkpoint())
             if is_wanted or self._is_worth_keeping():
                 self._check_machines_agree(measurement)
@@ -185,7 +177,7 @@ class TrainingLoop:
         self._coming.close()
         self._coming = None
         self._prepared = yield from with_later_rows(self._config, self._prepared, rows)
-        self._validation.take(self._prepared.valid)
+        self._measurements.use(self._prepared)
         self._keeper.keep(train_examples=len(rows.train), valid_examples=len(rows.valid))
         key = random_key()  # an estimate draws random numbers too
         yield from memory_estimate(self._config, self._prepared.shapes)
@@ -204,103 +196,54 @@ class TrainingLoop:
         mx.reset_peak_memory()
 
     def _tracing(self) -> Work[None]:
-        train = [(self._training.trace, blank) for blank in self._prepared.train.blanks()]
-        valid = [
-            (self._validation.trace, one.batches.blank(shape))
-            for one in self._prepared.valid
-            for shape in one.batches.shapes
-        ]
         slow = self._prepared.slow
         lessons = [slow.batches.blank(shape) for shape in slow.shapes] if slow else []
-        work = [*train, *valid, *((self._training.trace_lesson, blank) for blank in lessons)]
-        if self._retention is not None and (texts := self._prepared.retention):
-            work += [(self._retention.trace, texts.last.blank(shape)) for shape in texts.shapes]
+        work = [
+            *((self._training.trace, blank) for blank in self._prepared.train.blanks()),
+            *((self._training.trace_lesson, blank) for blank in lessons),
+            *self._measurements.traces(),
+        ]
         for done, (trace, blank) in enumerate(work, start=1):
             trace(blank)
             yield done / len(work)
 
-    def _validated(self) -> Iterator[Event]:
-        """The validation after the step just done; cut off, it stays due and counts for nothing."""
-        self._is_validation_due = self._validation.has_rows
-        if self._retention is not None:
-            measuring = self._retention.measure(self._step)
-            if retained := (yield from self._stop.stage("Measuring forgetting", measuring)):
-                yield retained
-        if not self._validation.has_rows:
+    def _last_measurements(self) -> Iterator[Event]:
+        """Of a run that made all its steps; where one is cut off, the run is not done."""
+        if not self._is_complete():
             return
-        validating = self._validation.measure(self._step)
-        finished = yield from self._stop.stage("Validating", validating)
-        if finished is not None:
-            self._is_validation_due = False
-            yield finished
-
-    def _last_validation(self) -> Iterator[Event]:
-        """That of a run which made all its steps, on more rows; cut off, the run is not done."""
-        is_done = self._step == self._config.steps or self._is_over()
-        if not is_done or not self._validation.reads_more_at_the_end:
-            return
-        if self._coming and not self._validation.can_read_the_last:
-            self._is_last_validation_left = not (yield from self._rows_come())
-            if self._is_last_validation_left:
-                return
-        measuring = self._validation.measure_last(self._step)
-        finished = yield from self._stop.stage("Validating on more rows", measuring)
-        if finished is None:
-            self._is_last_validation_left = True
-        else:
-            yield finished
-
-    def _last_retention(self) -> Iterator[Event]:
-        """That of a run which made all its steps; cut off, the run is not done."""
-        is_done = self._step == self._config.steps or self._is_over()
-        if self._retention is None or not is_done or self._is_last_validation_left:
-            return
-        measuring = self._retention.measure(self._step, is_last=True)
-        finished = yield from self._stop.stage("Measuring forgetting", measuring)
-        self._is_last_validation_left = finished is None
-        if finished is not None:
-            yield finished
+        if self._coming and self._measurements.needs_later_rows:
+            self._measurements.is_last_left = not (yield from self._rows_come())
+        if not self._measurements.is_last_left:
+            yield from self._measurements.last(self._step)
 
     def _resumed(self, start: Checkpoint) -> Iterator[Event]:
         """The checkpoint, once the validation that was cut off after its step is made up for."""
-        was_due = self._is_validation_due
+        was_due = self._measurements.is_validation_due
         if was_due:
-            yield from self._validated()
+            yield from self._measurements.after_step(self._step)
         is_best = self._best.step == self._step
         yield CheckpointSaved(self._step, start.folder, start.size_bytes, is_best)
         if was_due:
             self._keeper.prune_checkpoints()
-
-    def _scores(self, when: Literal["before", "after"]) -> Iterator[Event]:
-        for questions in self._prepared.questions:
-            asking = count_exact_answers(self._model, questions.batches, self._head, self._machines)
-            correct = yield from self._stop.stage(f"Asking the {questions.name}", asking)
-            if correct is None:
-                self._are_questions_left = True
-                return
-            yield ScoreMeasured(questions.name, when, correct, questions.count)
-        if known := self._prepared.known:
-            counting = known.counting_right()
-            answered = yield from self._stop.stage("Asking general questions", counting)
-            if answered is None:
-                self._are_questions_left = True
-                return
-            yield ScoreMeasured(KNOWN_QUESTIONS, when, answered, len(known))
 
     def _is_worth_keeping(self) -> bool:
         """Whether a checkpoint of the step just done is to be made anyway."""
         is_due = self._step % self._config.steps_per_save == 0 or self._step == self._config.steps
         return is_due or self._best.step == self._step
 
+    def _is_complete(self) -> bool:
+        """Whether no step is left to make."""
+        return self._step == self._config.steps or self._is_over()
+
     def _is_over(self) -> bool:
         """Whether the last validations brought nothing new."""
         return self._best.is_stale(self._config.early_stop_evals)
 
     def _outcome(self) -> tuple[Outcome, str]:
-        remarks = self._voids.summary() + self._validation.remark()
-        is_done = self._step == self._config.steps or self._is_over()
-        is_left = self._is_last_validation_left or self._are_questions_left
-        if not is_done or self._is_validation_due or is_left:
+        remarks = self._voids.summary() + self._measurements.remark()
+        measured = self._measurements
+        is_left = measured.is_validation_due or measured.is_last_left or measured.are_questions_left
+        if is_left or not self._is_complete():
             return "stopped", f"{self._where_stopped()}{remarks}"
         remarks += self._training.idle_parts()
         if self._step == self._config.steps:
@@ -311,11 +254,11 @@ class TrainingLoop:
     def _where_stopped(self) -> str:
         if self._step == 0:
             return "Stopped before the first step."
-        if self._is_validation_due:
+        if self._measurements.is_validation_due:
             return f"Stopped after step {self._step}, before its validation was done."
-        if self._is_last_validation_left:
+        if self._measurements.is_last_left:
             return f"Stopped after step {self._step}, before the last validation was done."
-        if self._step == self._config.steps and self._are_questions_left:
+        if self._step == self._config.steps and self._measurements.are_questions_left:
             return f"Stopped after step {self._step}, before all questions were asked."
         return f"Stopped after step {self._step}."
 
@@ -359,7 +302,7 @@ class TrainingLoop:
             evals_since_best=self._best.evals_since,
             random_state=random_key(),
             plan_digest=self._prepared.plan.digest(),
-            is_validation_due=self._is_validation_due,
+            is_validation_due=self._measurements.is_validation_due,
         )
         config = adapter_config(self._model, self._config)
         check_scale(self._model, config)

@@ -1,5 +1,6 @@
 """The first moments of a run: its training step, and the event that says what it is."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from app.core.config.training_config import TrainingConfig
@@ -108,3 +109,15 @@ def head_message(head: SplitModel | None) -> LogMessage:
     if head is None:
         return LogMessage("The model's head was not found: the loss is computed from all logits.")
     return LogMessage("The loss is computed where a token is trained, and nowhere else.")
+
+
+def rows_taken(prepared: TrainingSetup, config: TrainingConfig, steps: int) -> Iterator[LogMessage]:
+    """How many rows of each dataset the first `steps` steps took; nothing if there is but one."""
+    batches = steps * config.gradient_accumulation
+    counts = prepared.train.rows_by_dataset(config.seed, batches)
+    rows = [
+        f"{count:,} of {part.name} ({count / sum(counts):.1%})"
+        for part, count in zip(prepared.parts, counts, strict=True)
+    ]
+    if rows:
+        yield LogMessage(f"{steps:,} steps took these rows: {', '.join(rows)}.")

@@ -3,8 +3,7 @@
 Where rows become tokens while it trains, also what it needs once they are.
 """
 
-import sys
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -15,21 +14,13 @@ from app.core.column_mapping import parse_columns
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import InputError, RunError
 from app.core.events import Event, LogMessage, StageChanged
-from app.core.model_limits import ModelLimits
 from app.data.chat.template_day import run_note, with_day
-from app.data.files.dataset_files import DatasetFiles, find_files
-from app.data.tokenizing.store import RowSettings
-from app.data.tokens.digest import tokens_digest
-from app.data.tokens.rows import TokenView
-from app.data.training_set.early_data import opening_early
-from app.data.training_set.early_rows import EARLY_ROWS
+from app.data.files.dataset_files import find_files
 from app.data.training_set.mixed_parts import DatasetPart
 from app.data.training_set.training_data import (
-    DataSettings,
     LaterRows,
     MixedFiles,
     TrainingData,
-    opening_data,
 )
 from app.engine.adapter.adapter import add_adapter
 from app.engine.adapter.starting_weights import (
@@ -39,14 +30,12 @@ from app.engine.adapter.starting_weights import (
 )
 from app.engine.audit.model_probe import ModelTraits, probing
 from app.engine.batches.batches import BatchShape
-from app.engine.batches.dated_rows import template_day
 from app.engine.batches.training_batches import TrainingBatchLoader
 from app.engine.clocks.slow import SlowClock, open_slow_clock
 from app.engine.evaluation.forgetting_meter import RetentionTexts, open_retention_texts
 from app.engine.evaluation.known_questions import KnownQuestions, open_known_questions
 from app.engine.evaluation.question_sets import QuestionSet, read_question_sets
 from app.engine.evaluation.validation_sample import (
-    SampleSizes,
     ValidationSet,
     sample_note,
     validation_sets,
@@ -58,11 +47,20 @@ from app.engine.model.lm_head import SplitModel
 from app.engine.model.loading import BaseModel, loading_base_model
 from app.engine.model.parameter_tree import trainable_parameters
 from app.engine.runtime.arrays import Arrays
-from app.engine.runtime.distributed import is_alone
 from app.engine.runtime.stopping import in_stage, trying_template
 from app.engine.tiers.assignment import make_plan
 from app.engine.tiers.plan import TierPlan, plan_from_data
 from app.engine.training.gradient_importance import measure_gradient_importance
+from app.engine.training.run_rows import (
+    data_settings,
+    early_rows_of,
+    longest_row,
+    open_rows,
+    row_notes,
+    rows_digest,
+    setup_notes,
+    template_day,
+)
 
 
 @dataclass(frozen=True)
@@ -129,14 +127,6 @@ _OTHER_ORDER = (
 )
 
 
-def _early_rows(saved: Mapping[str, object] | None) -> int:
-    """About how many rows the first epoch begins with, of a run that begins or goes on."""
-    if saved is None:
-        return EARLY_ROWS
-    batching = saved.get("batching")
-    return int(batching.get("early_rows", 0)) if isinstance(batching, Mapping) else 0
-
-
 def _had_another_order(batching: object, is_mixed: bool) -> bool:
     """Whether the run that goes on began with a version that put examples into other batches."""
     if not isinstance(batching, Mapping):
@@ -144,7 +134,7 @@ def _had_another_order(batching: object, is_mixed: bool) -> bool:
     return is_mixed and "is_evenly_mixed" not in batching
 
 
-def prepare(
+def set_up(
     config: TrainingConfig,
     saved: Mapping[str, object] | None = None,
     after_loading: Callable[[], None] = lambda: None,
@@ -177,16 +167,16 @@ def prepare(
         plan.check(trainable_parameters(base.model))
     elif config.assign != "importance":
         plan = make_plan(trainable_parameters(base.model), config)
-    settings = data_settings(config, base.limits, _early_rows(saved))
+    settings = data_settings(config, base.limits, early_rows_of(saved))
     yield from trying_template(base.tokenizer)
     # Before rows become tokens, which ends the template's process: one is enough for both.
     end_note = stop_token_note(base.path, base.tokenizer)
     day = template_day(base.tokenizer, saved)
     dated = replace(base, tokenizer=with_day(base.tokenizer, day)) if day else base
-    rows = yield from _opened(config, files, mixed, dated, settings)
+    rows = yield from open_rows(config, files, mixed, dated, settings)
     if day:
         yield LogMessage(run_note(day))
-    yield from _notes(config, base, rows, end_note)
+    yield from setup_notes(config, base, rows, end_note)
     if left_out:
         yield LogMessage(f"{_NO_ADAPTER} {', '.join(left_out)}.")
     saved_batching = None if saved is None else saved.get("batching")
@@ -198,7 +188,7 @@ def prepare(
         ),
         rows,
         settings,
-        _longest(rows, settings),
+        longest_row(rows, settings),
         recomputes_layers=config.grad_checkpoint,
         saved=saved_batching,
     )
@@ -227,7 +217,7 @@ def prepare(
         valid_examples=rows.valid_rows,
         questions=questions,
         fingerprints=rows.fingerprints,
-        tokens_sha256=_tokens_digest(rows),
+        tokens_sha256=rows_digest(rows),
         template_day=day,
         start_sha256=start_sha256,
         slow=slow,
@@ -243,7 +233,7 @@ def with_later_rows(
     config: TrainingConfig, prepared: TrainingSetup, rows: TrainingData
 ) -> Generator[Event, None, TrainingSetup]:
     """The same once all rows are tokens. Raises RunError where the early ones became others."""
-    if _tokens_digest(rows) != prepared.tokens_sha256:
+    if rows_digest(rows) != prepared.tokens_sha256:
         raise RunError(
             "Rows that were turned into tokens twice are not the same tokens: the base model's "
             "chat template or tokenizer changed since this run began.",
@@ -253,7 +243,7 @@ def with_later_rows(
         f"All rows are tokens: {len(rows.train):,} examples to train on, {len(rows.valid):,} to "
         "validate on."
     )
-    yield from _row_notes(prepared.base, rows)
+    yield from row_notes(prepared.base, rows)
     vocabulary = prepared.traits.vocabulary
     return replace(
         prepared,
@@ -263,22 +253,6 @@ def with_later_rows(
         valid_examples=len(rows.valid),
         later=None,
     )
-
-
-def _tokens_digest(rows: TrainingData) -> str:
-    """Of all rows, or of the early ones."""
-    if not len(rows.early):
-        return tokens_digest(rows.train, rows.valid)
-    return tokens_digest(rows.train.part(rows.early))
-
-
-def _longest(rows: TrainingData, settings: DataSettings) -> int:
-    """Tokens of the longest row; where the first epoch begins with early rows, as many as any may
-    have: what is found is then the same whether the others are tokens or not."""
-    if len(rows.early):
-        return settings.max_seq_length
-    views: list[TokenView] = [rows.train, *(part.valid for part in rows.parts)]
-    return max(int(view.lengths.max()) for view in views if len(view))
 
 
 _NO_ADAPTER = (
@@ -294,62 +268,3 @@ def _plan_by_importance(
     measuring = measure_gradient_importance(base.model, train, count, config.seed)
     activity = yield from in_stage("Measuring importance", measuring)
     return make_plan(trainable_parameters(base.model), config, activity)
-
-
-def data_settings(
-    config: TrainingConfig, limits: ModelLimits, early_rows: int = EARLY_ROWS
-) -> DataSettings:
-    leave_out = config.bad_rows == "leave out"
-    columns = parse_columns(config.map)
-    return DataSettings(
-        RowSettings(config.mask_prompt, columns, leave_out, limits.embedding_rows, config.replies),
-        limits.row_limit(config.max_seq_length),
-        config.batch_size,
-        config.validation_share,
-        config.seed,
-        limits.context_tokens,
-        early_rows,
-    )
-
-
-def _opened(
-    config: TrainingConfig,
-    files: DatasetFiles,
-    mixed: Sequence[MixedFiles],
-    base: BaseModel,
-    settings: DataSettings,
-) -> Generator[Event, None, TrainingData]:
-    yield StageChanged("Reading the dataset")
-    if not mixed and is_alone():
-        wanted = SampleSizes.of(config, sys.maxsize).early
-        opening_some = opening_early(files, base.tokenizer, settings, wanted)
-        if rows := (yield from in_stage("Reading the dataset", opening_some)):
-            return rows
-    opening = opening_data(files, base.tokenizer, settings, mixed)
-    return (yield from in_stage("Tokenizing", opening))
-
-
-def _notes(
-    config: TrainingConfig, base: BaseModel, rows: TrainingData, end_note: str
-) -> Iterator[LogMessage]:
-    """What becomes of the rows, and what this model makes of them."""
-    if rows.later is None:
-        yield from _row_notes(base, rows)
-    else:
-        yield LogMessage(
-            f"The run begins with {len(rows.train):,} rows from all over the dataset; the others "
-            "become tokens when it comes to them."
-        )
-        for note in rows.notes:
-            yield LogMessage(note)
-    if note := base.limits.cap_sentence(config.max_seq_length):
-        yield LogMessage(note)
-    if end_note:
-        yield LogMessage(end_note, is_warning=True)
-
-
-def _row_notes(base: BaseModel, rows: TrainingData) -> Iterator[LogMessage]:
-    for note in rows.notes:
-        yield LogMessage(note)
-    if note := base.limits.beyond_sentence(rows.beyond_context):
-        yield LogMessage(note)

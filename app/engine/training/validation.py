@@ -10,10 +10,10 @@ from operator import mul
 from app.core.events import DatasetLoss, EvaluationFinished
 from app.core.progress import part_of_whole
 from app.engine.batches.batches import Batch, BatchLoader
-from app.engine.evaluation.best_validation import BestValidation
 from app.engine.evaluation.evaluation import Evaluator
 from app.engine.evaluation.validation_sample import ValidationSet
 from app.engine.runtime.distributed import Machines
+from app.engine.training.run_counters import BestValidation
 from app.engine.training.setup import TrainingSetup
 
 

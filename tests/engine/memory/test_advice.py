@@ -9,7 +9,7 @@ from app.core.config.training_config import TierConfig, TrainingConfig
 from app.core.events import MemoryAdvice, MemoryEstimated
 from app.engine.memory import preflight
 from app.engine.memory.preflight import early_memory_warning, estimate_memory
-from app.engine.runtime.device_memory import available_bytes
+from app.engine.runtime.mlx_runtime import available_bytes
 
 LONGEST = 300
 
