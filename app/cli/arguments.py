@@ -21,9 +21,9 @@ from app.core.config.training_config import TrainingConfig
 from app.core.errors import InputError
 from app.core.files.paths import expanded, runs_dir
 from app.core.system.version import version_line
-from app.core.text.one_line import one_line
+from app.core.text.one_line import single_line
 
-_MOST_SHOWN = 400
+_MAX_MESSAGE = 400
 _RUN_HELP = "The run's name, or its folder."
 _HELP_COLUMNS, _NAME_COLUMNS = 78, 24
 
@@ -32,7 +32,7 @@ class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one sentence instead of printing the usage first."""
 
     def error(self, message: str) -> NoReturn:
-        shown = one_line(message.removesuffix("."), _MOST_SHOWN)
+        shown = single_line(message.removesuffix("."), _MAX_MESSAGE)
         self.exit(2, f"{self.prog}: {shown}. See {self.prog} --help.\n")
 
     def exit(self, status: int = 0, message: str | None = None) -> NoReturn:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from app.cli.check_arguments import SETTINGS, SHOWN_PROBLEMS
-from app.cli.dataset_report import RunUse, as_data, as_lines
-from app.cli.progress_bar import waited_for
+from app.cli.dataset_report import RunUse, report_data, report_lines
+from app.cli.progress_bar import run_with_bar
 from app.cli.terminal import json_line, line
 from app.core.column_mapping import parse_columns
 from app.core.config.serialization import with_settings
@@ -54,11 +54,11 @@ def check(arguments: argparse.Namespace) -> int:
         use = replace(_use(tokens, config), limits=model.limits, notes=notes)
     problems = [one.problems for one in tokens]
     if arguments.json:
-        json_line(as_data(facts, problems, use, config))
+        json_line(report_data(facts, problems, use, config))
     else:
         is_mapped = main.columns is not None
         most = sys.maxsize if arguments.all else SHOWN_PROBLEMS
-        for words in as_lines(facts, problems, use, config, is_mapped=is_mapped, most=most):
+        for words in report_lines(facts, problems, use, config, is_mapped=is_mapped, most=most):
             line(words)
     errors = sum(one.problem_count for one in facts.datasets)
     errors += sum(one.error_count for one in problems)
@@ -71,11 +71,11 @@ def _found(
     reading = inspecting_mixed(given)
     label = f"Reading {arguments.data.name}"
     if not arguments.model:
-        return waited_for(reading, label), [], None
+        return run_with_bar(reading, label), [], None
     files = [find_files(one.data, one.valid) for one in given]
     _check_model(arguments.model)
     with unchanged(path for one in files for path in one.all_files):
-        facts = waited_for(reading, label)
+        facts = run_with_bar(reading, label)
         model = _loaded(arguments.model)
         tokens = _tokens(model, given, _as_cut(config, model.limits))
     for one, known in zip(tokens, facts.datasets, strict=True):
@@ -96,7 +96,7 @@ def _loaded(folder: Path) -> _Model:
     from app.models.model_folder import folder_limits
 
     tokenizer = load_tokenizer(folder)
-    waited_for(_trying(tokenizer), TRYING)
+    run_with_bar(_trying(tokenizer), TRYING)
     notes = check_note(tokenizer), end_token_note(folder, tokenizer)
     return _Model(tokenizer, folder_limits(folder), notes)
 
@@ -125,7 +125,7 @@ def _tokens(
             config.mask_prompt, one.columns, embedding_rows=rows, replies=config.replies
         )
         making = tokenising_files(files, model.tokenizer, settings, config.max_seq_length)
-        found.append(waited_for(making, f"Tokenizing {one.data.name}"))
+        found.append(run_with_bar(making, f"Tokenizing {one.data.name}"))
     return found
 
 

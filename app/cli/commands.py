@@ -11,7 +11,7 @@ from app.cli.arguments import parse, training_config
 from app.cli.display_detection import has_display
 from app.cli.generate import generate
 from app.cli.interrupt import Interrupt
-from app.cli.progress_bar import waited_for
+from app.cli.progress_bar import run_with_bar
 from app.cli.terminal import OutputLost, drop_output, flush, note
 from app.core.config.demo import demo_config
 from app.core.config.training_config import TrainingConfig
@@ -40,7 +40,7 @@ def run(argv: Sequence[str], open_window: OpenWindow, self_test: SelfTest = no_s
             arguments = parse(argv)
             if arguments.self_test:
                 return self_test(arguments.self_test_json)
-            return _carried_out(arguments, open_window)
+            return _dispatch(arguments, open_window)
         finally:
             flush()
     except AppError as error:
@@ -48,21 +48,21 @@ def run(argv: Sequence[str], open_window: OpenWindow, self_test: SelfTest = no_s
     except OSError as error:
         return _refused(f"{error.filename or 'The output'}: {error.strerror or error}.")
     except OutputLost as lost:
-        return output_lost(lost)
+        return handle_lost_output(lost)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
 
 
-def _carried_out(arguments: argparse.Namespace, open_window: OpenWindow) -> int:
+def _dispatch(arguments: argparse.Namespace, open_window: OpenWindow) -> int:
     match arguments.command:
         case "train":
             return _train(arguments, training_config(arguments))
         case "resume":
             return _resume(arguments)
         case "runs" | "show":
-            from app.cli.runs import print_asked
+            from app.cli.runs import print_library
 
-            return print_asked(arguments)
+            return print_library(arguments)
         case "models":
             from app.cli.models import print_models
 
@@ -92,7 +92,7 @@ def _refused(sentence: str) -> int:
     return EXIT_BAD_INPUT
 
 
-def output_lost(lost: OutputLost, consequence: str = "") -> int:
+def handle_lost_output(lost: OutputLost, consequence: str = "") -> int:
     """How a command ends that can't write: quietly, where only its reader has gone."""
     drop_output()
     if not lost.has_reader:
@@ -133,11 +133,13 @@ def _train(arguments: argparse.Namespace, config: TrainingConfig) -> int:
 def _resume(arguments: argparse.Namespace) -> int:
     from app.engine.training.trainer import resume
     from app.library.reading.run_store import find_run
-    from app.library.run.run_folder import copying_run
+    from app.library.run.run_folder import copy_run_in_steps
 
     run_dir = find_run(arguments.run, runs_dir())
     if "output" in arguments:
-        run_dir = waited_for(copying_run(run_dir, Path(arguments.output)), "Copying the run")
+        run_dir = run_with_bar(
+            copy_run_in_steps(run_dir, Path(arguments.output)), "Copying the run"
+        )
     return _follow(
         lambda asked: resume(
             run_dir,
@@ -175,7 +177,7 @@ def _follow(
     finally:
         release_thread()
     if lost is not None:
-        output_lost(lost, ending.message if ending else "")
+        handle_lost_output(lost, ending.message if ending else "")
         return EXIT_INTERRUPTED  # the run itself is whole: it was stopped
     return _exit_code(ending, interrupt)
 

@@ -35,7 +35,7 @@ class RunUse:
     """What a run would say of the model."""
 
 
-def as_data(
+def report_data(
     facts: MixedFacts, tokens: Sequence[Problems], use: RunUse | None, config: TrainingConfig
 ) -> dict[str, Any]:
     """The report as JSON can hold it; problems are those of all datasets, `tokens` the model's."""
@@ -124,7 +124,7 @@ def _problem(problem: RowProblem) -> dict[str, Any]:
     }
 
 
-def as_lines(
+def report_lines(
     facts: MixedFacts, tokens: Sequence[Problems], use: RunUse | None, config: TrainingConfig,
     *, is_mapped: bool, most: int = SHOWN_PROBLEMS,
 ) -> list[str]:  # fmt: skip

@@ -19,15 +19,15 @@ from app.core.generation_events import (
     AnswersCompared,
     Chat,
     CheckpointLoaded,
+    CheckpointRef,
+    GenerationNotice,
     LogitsCompared,
-    Remark,
     Sampling,
     TextAdded,
-    Tried,
     answer_to_json,
 )
 from app.core.text.visible import visible_line
-from app.core.wording.generation import answers_sentence, figures, logits_sentence
+from app.core.wording.generation import answer_figures, answers_sentence, logits_sentence
 from app.core.wording.model_names import model_name
 
 if TYPE_CHECKING:
@@ -105,10 +105,10 @@ def _answered(arguments: argparse.Namespace) -> Generator[AnswerEvent, None, Non
     )
     if problem := sampling.problem():
         raise InputError(problem)
-    from app.library.reading.checkpoint_choices import checkpoint_to_try
+    from app.library.reading.checkpoint_choices import choose_checkpoint
     from app.library.reading.run_store import find_run
 
-    tried = checkpoint_to_try(
+    tried = choose_checkpoint(
         find_run(arguments.run, runs_dir()), arguments.checkpoint, arguments.model
     )
     chat = Chat(arguments.prompt if arguments.prompt is not None else _read(), arguments.system)
@@ -121,7 +121,7 @@ def _answered(arguments: argparse.Namespace) -> Generator[AnswerEvent, None, Non
     yield from answer(tuned, chat, sampling, SIDES if arguments.base else ("tuned",))
 
 
-def _loaded(tried: Tried) -> "TunedModel":
+def _loaded(tried: CheckpointRef) -> "TunedModel":
     from app.data.chat.template_trial import TRYING
     from app.engine.generation.adapted_model import loading_tuned_model
 
@@ -170,7 +170,7 @@ class Text:
         match event:
             case CheckpointLoaded():
                 self._loaded(event)
-            case Remark():
+            case GenerationNotice():
                 note(event.text)
             case TextAdded():
                 self._add(event)
@@ -201,8 +201,8 @@ class Text:
         self._ends[event.side] = event
         if not self._has_both:
             line("")
-            note(figures(event))
+            note(answer_figures(event))
         elif len(self._ends) == len(SIDES):
             lines(f"\n\nTuned, {visible_line(self._adapter)}:\n{''.join(self._held)}\n")
             for side in SIDES:
-                note(f"{side}: {figures(self._ends[side])}")
+                note(f"{side}: {answer_figures(self._ends[side])}")

@@ -19,7 +19,7 @@ from app.core.events import (
     StepFinished,
     to_json,
 )
-from app.core.text.losses import loss_words
+from app.core.text.losses import format_loss
 from app.core.wording.memory import gigabytes, memory_sentence
 from app.core.wording.results import learned_and_kept, score_sentence
 
@@ -62,7 +62,7 @@ class TerminalProgress:
                 mark = "  best so far" if event.is_best and event.step else ""
                 self._print(
                     f"step {event.step}: validation loss{event.over} "
-                    f"{loss_words(event.val_loss, 4)}"
+                    f"{format_loss(event.val_loss, 4)}"
                     f"{event.of_each}{mark}"
                 )
             case RetentionMeasured():
@@ -108,7 +108,7 @@ class TerminalProgress:
 
     def _step(self, event: StepFinished) -> None:
         facts = (
-            f"loss {loss_words(event.loss, 3)}  {event.tokens_per_second:,.0f} tokens/s  "
+            f"loss {format_loss(event.loss, 3)}  {event.tokens_per_second:,.0f} tokens/s  "
             f"{event.peak_memory_bytes / 1e9:.2f} GB"
         )
         self._bar.show("Training", completed=event.step, facts=facts)

@@ -8,20 +8,20 @@ from collections.abc import Generator
 from contextlib import closing
 from typing import TypeVar
 
-from app.core.progress import run_to_end
+from app.core.progress import drain
 
-Made = TypeVar("Made")
+T = TypeVar("T")
 
 
-def waited_for(work: Generator[float, None, Made], label: str) -> Made:
+def run_with_bar(work: Generator[float, None, T], label: str) -> T:
     """What the work makes. Ctrl-C closes it in order and goes on as KeyboardInterrupt."""
     with closing(work):
         if not sys.stderr.isatty():
-            return run_to_end(work)
-        return run_to_end(_shown(work, label))
+            return drain(work)
+        return drain(_shown(work, label))
 
 
-def _shown(work: Generator[float, None, Made], label: str) -> Generator[None, None, Made]:
+def _shown(work: Generator[float, None, T], label: str) -> Generator[None, None, T]:
     from app.cli.bars import Bar
 
     bar = Bar(sys.stderr, counts=False, total=1.0)

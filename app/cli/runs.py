@@ -5,11 +5,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from app.cli.terminal import json_line, line, lines, note
-from app.core.base_model import check_words, digest_words, read_digests
+from app.core.base_model import describe_check, describe_digests, read_digests
 from app.core.errors import InputError
 from app.core.files.paths import runs_dir
-from app.core.text.losses import loss_words
-from app.core.text.one_line import one_line
+from app.core.text.losses import format_loss
+from app.core.text.one_line import single_line
 from app.library.run.manifest import TEMPLATE_DAY
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ _COLUMNS: dict[str, dict[str, Any]] = {
 }
 
 
-def print_asked(arguments: argparse.Namespace) -> int:
+def print_library(arguments: argparse.Namespace) -> int:
     """What the command line asks for; the exit code."""
     if arguments.command == "runs":
         return print_runs(as_json=arguments.json)
@@ -87,21 +87,21 @@ def _check(details: "RunDetails", whole: bool) -> "BaseModelCheck":
 
 def _cells(run: "RunSummary") -> tuple[str, ...]:
     return (
-        one_line(run.name), one_line(run.outcome, 24), f"{run.steps:,}", _loss(run.best_val_loss),
-        _day(run.created), f"{run.size_bytes / 1e6:.1f}", run.run_dir.name,
+        single_line(run.name), single_line(run.outcome, 24), f"{run.steps:,}",
+        _loss(run.best_val_loss), _day(run.created), f"{run.size_bytes / 1e6:.1f}", run.run_dir.name,
     )  # fmt: skip
 
 
 def _print_details(details: "RunDetails", base_model: "BaseModelCheck") -> None:
     run = details.summary
     report = [
-        f"{one_line(run.name)}: {one_line(run.outcome, 24)}",
+        f"{single_line(run.name)}: {single_line(run.outcome, 24)}",
         f"  folder      {run.run_dir}",
-        f"  base model  {one_line(run.model, 400) or '–'}",
+        f"  base model  {single_line(run.model, 400) or '–'}",
         *(f"  {part:<10}  {', '.join(files)}" for part, files in _digest_lines(details)),
-        f"  compared    {check_words(base_model)}",
+        f"  compared    {describe_check(base_model)}",
         *_started_from(details),
-        f"  dataset     {one_line(run.data, 400) or '–'}",
+        f"  dataset     {single_line(run.data, 400) or '–'}",
         *_template_day(details),
         f"  steps       {run.steps:,} of {run.planned_steps:,}",
         f"  tiers       {', '.join(map(str, run.periods)) or '–'}",
@@ -146,7 +146,7 @@ def _clocks(details: "RunDetails") -> list[str]:
 
 def _notes(text: str) -> list[str]:
     """Line by line, however many there are."""
-    found = [one_line(words, 1000) for words in text[:20_000].splitlines()]
+    found = [single_line(words, 1000) for words in text[:20_000].splitlines()]
     return [f"  notes       {found[0]}", *found[1:]] if found else []
 
 
@@ -156,18 +156,20 @@ def _digest_lines(details: "RunDetails") -> "list[tuple[Part, tuple[str, ...]]]"
         digests = read_digests(details.facts)
     except InputError:
         return []
-    return digest_words(digests) if digests else []
+    return describe_digests(digests) if digests else []
 
 
 def _template_day(details: "RunDetails") -> list[str]:
     day = details.facts.get(TEMPLATE_DAY)
     return (
-        [f"  date        {one_line(str(day), 40)}, in all rows by the chat template"] if day else []
+        [f"  date        {single_line(str(day), 40)}, in all rows by the chat template"]
+        if day
+        else []
     )
 
 
 def _loss(value: float | None) -> str:
-    return "–" if value is None else loss_words(value, 4)
+    return "–" if value is None else format_loss(value, 4)
 
 
 def _day(moment: datetime | None) -> str:

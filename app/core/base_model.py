@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from app.core.errors import InputError
-from app.core.text.one_line import one_line
+from app.core.text.one_line import single_line
 
 Part = Literal["weights", "config", "tokenizer", "template"]
 PARTS: tuple[Part, ...] = ("weights", "config", "tokenizer", "template")
@@ -23,7 +23,7 @@ MANIFEST_KEY = "base_model"
 UNKNOWN = "It is unknown which base model this run was trained with: it kept no digests of it."
 _SHOWN_FILES = 4
 _SHOWN_DIGITS = 16
-_MOST = 2**63
+_MAX_COUNT = 2**63
 """Of bytes and of steps: a file may say any number."""
 
 
@@ -97,7 +97,7 @@ class BaseModelCheck:
         """Which files to put back; empty where none differs."""
         if not self.files:
             return ""
-        shown = ", ".join(map(one_line, self.files[:_SHOWN_FILES]))
+        shown = ", ".join(map(single_line, self.files[:_SHOWN_FILES]))
         more = f" and {len(self.files) - _SHOWN_FILES} more" * (len(self.files) > _SHOWN_FILES)
         verb = "differs" if len(self.files) == 1 else "differ"
         return f"{shown}{more} {verb}: put the old files back, or start a new run."
@@ -107,7 +107,7 @@ class BaseModelCheck:
         return {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self).items()}
 
 
-def check_words(check: BaseModelCheck) -> str:
+def describe_check(check: BaseModelCheck) -> str:
     """One sentence, also where nothing is amiss."""
     if check.state == "same":
         return "Unchanged: the base model this run was trained with, byte for byte."
@@ -119,19 +119,19 @@ def check_words(check: BaseModelCheck) -> str:
     return f"{check.message} {check.hint}".rstrip()
 
 
-def digest_words(digests: BaseModelDigests) -> list[tuple[Part, tuple[str, ...]]]:
+def describe_digests(digests: BaseModelDigests) -> list[tuple[Part, tuple[str, ...]]]:
     """Each part's files with the beginnings of their SHA-256, a text for each file."""
     found: list[tuple[Part, tuple[str, ...]]] = []
     for part in PARTS:
-        files = [_file_words(name, file) for name, file in getattr(digests, part).items()]
+        files = [_describe_file(name, file) for name, file in getattr(digests, part).items()]
         more = [f"and {len(files) - _SHOWN_FILES} more files"] if len(files) > _SHOWN_FILES else []
         if files:
             found.append((part, (*files[:_SHOWN_FILES], *more)))
     return found
 
 
-def _file_words(name: str, file: WeightsFile | str) -> str:
-    shown = one_line(name)
+def _describe_file(name: str, file: WeightsFile | str) -> str:
+    shown = single_line(name)
     if isinstance(file, str):
         return f"{shown} · SHA-256 {file[:_SHOWN_DIGITS]}…"
     if file.sha256:
@@ -228,6 +228,6 @@ def _text(value: Any) -> str:
 
 
 def _count(value: Any) -> int:
-    if type(value) is not int or not 0 <= value <= _MOST:
+    if type(value) is not int or not 0 <= value <= _MAX_COUNT:
         raise TypeError(value)
     return value

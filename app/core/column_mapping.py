@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, fields
 
 from app.core.errors import InputError
-from app.core.text.odd_values import brief
+from app.core.text.odd_values import short_repr
 
 EXAMPLE = "prompt=q, completion=a"
 
@@ -17,7 +17,7 @@ _ESCAPED = r"\\\g<0>"
 
 
 @dataclass(frozen=True)
-class Columns:
+class ColumnMapping:
     """The names of a file's columns by role; None for a role no column plays."""
 
     prompt: str | None = None
@@ -41,10 +41,10 @@ class Columns:
         return {role: name for role, name in vars(self).items() if name is not None}
 
 
-ROLES = tuple(f.name for f in fields(Columns))
+ROLES = tuple(f.name for f in fields(ColumnMapping))
 
 
-def parse_columns(text: str) -> Columns | None:
+def parse_columns(text: str) -> ColumnMapping | None:
     """The mapping that `text` says; None where it says nothing. Raises InputError."""
     named: dict[str, str] = {}
     for part in (part.strip() for part in _PART.findall(text)):
@@ -53,16 +53,16 @@ def parse_columns(text: str) -> Columns | None:
         role, _, name = (re.sub(r"\\(.)", r"\1", piece.strip()) for piece in part.partition("="))
         if role not in ROLES or not name:
             raise InputError(
-                f"{brief(part)} maps no column: the roles are {', '.join(ROLES)}.",
+                f"{short_repr(part)} maps no column: the roles are {', '.join(ROLES)}.",
                 f"Write it like {EXAMPLE}.",
             )
         if role in named:
             raise InputError(f"The role {role} is given twice.", "Map each role to one column.")
         named[role] = name
-    return Columns(**named) if named else None
+    return ColumnMapping(**named) if named else None
 
 
-def _problem(columns: Columns) -> str:
+def _problem(columns: ColumnMapping) -> str:
     named = columns.named()
     if ("prompt" in named) != ("completion" in named):
         there, absent = ("prompt", "completion") if "prompt" in named else ("completion", "prompt")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from app.core.text.losses import loss_words
+from app.core.text.losses import format_loss
 
 Outcome = Literal["finished", "stopped", "failed"]
 MemoryVerdict = Literal["fits", "tight", "won't fit"]
@@ -202,7 +202,7 @@ class EvaluationFinished:
     @property
     def of_each(self) -> str:
         """ " (chats 2.310, old 1.900)", or nothing for one dataset."""
-        told = ", ".join(f"{one.name} {loss_words(one.val_loss, 3)}" for one in self.datasets)
+        told = ", ".join(f"{one.name} {format_loss(one.val_loss, 3)}" for one in self.datasets)
         return f" ({told})" if told else ""
 
 

@@ -18,12 +18,12 @@ SIDES: tuple[Side, Side] = ("base", "tuned")
 Ending = Literal["end", "length", "context", "stopped"]
 """The model ended its turn; the most tokens were reached; it can read no more; by request."""
 
-MOST_TOKENS = 32_768
-MOST_SEED = 2**31 - 1
+MAX_TOKENS = 32_768
+MAX_SEED = 2**31 - 1
 
 
 @dataclass(frozen=True)
-class Tried:
+class CheckpointRef:
     """A checkpoint on its base model."""
 
     model: Path
@@ -52,15 +52,15 @@ class Sampling:
             return "The temperature must be a number from 0 to 10."
         if not 0 < self.top_p <= 1:
             return "Top-p must be more than 0 and at most 1."
-        if not 1 <= self.max_tokens <= MOST_TOKENS:
-            return f"The most tokens must be from 1 to {MOST_TOKENS:,}."
-        if not 0 <= self.seed <= MOST_SEED:
-            return f"The seed must be from 0 to {MOST_SEED:,}."
+        if not 1 <= self.max_tokens <= MAX_TOKENS:
+            return f"The most tokens must be from 1 to {MAX_TOKENS:,}."
+        if not 0 <= self.seed <= MAX_SEED:
+            return f"The seed must be from 0 to {MAX_SEED:,}."
         return ""
 
 
 @dataclass(frozen=True)
-class Exchange:
+class Turn:
     """A question and what each side had answered."""
 
     question: str
@@ -75,7 +75,7 @@ class Chat:
     question: str
     system: str = ""
     """What the model is told before everything else, if anything."""
-    earlier: tuple[Exchange, ...] = ()
+    earlier: tuple[Turn, ...] = ()
 
     def messages(self, side: Side) -> list[dict[str, str]]:
         """The conversation as this side has had it, up to the question."""
@@ -94,7 +94,7 @@ def _message(role: str, content: str) -> dict[str, str]:
 class CheckpointLoaded:
     """The base model with the checkpoint on it is in memory."""
 
-    tried: Tried
+    tried: CheckpointRef
     adapter_parameters: int
     """Numbers in the adapter, each found in the model as the file has it."""
     has_template: bool
@@ -107,7 +107,7 @@ class CheckpointLoaded:
 
 
 @dataclass(frozen=True)
-class Remark:
+class GenerationNotice:
     """Something the user should know of how the question was put to the model."""
 
     text: str
@@ -160,7 +160,7 @@ class AnswersCompared:
 AnswerEvent = (
     StageChanged
     | CheckpointLoaded
-    | Remark
+    | GenerationNotice
     | TextAdded
     | LogitsCompared
     | AnswerEnded

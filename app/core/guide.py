@@ -22,10 +22,12 @@ class Page:
 
     def has(self, words: Sequence[str]) -> bool:
         """Whether each of these begins a word of the page."""
-        return all(re.search(beginning(word), self.markdown, re.IGNORECASE) for word in words)
+        return all(
+            re.search(word_prefix_pattern(word), self.markdown, re.IGNORECASE) for word in words
+        )
 
 
-def beginning(word: str) -> str:
+def word_prefix_pattern(word: str) -> str:
     """A regular expression, of Python and Qt alike, that finds words that begin so."""
     return rf"(?<!\w){re.escape(word)}"
 

@@ -6,26 +6,26 @@ Closing it stops the work in order.
 from collections.abc import Generator
 from typing import TypeVar, cast
 
-Made = TypeVar("Made")
+T = TypeVar("T")
 
 
-def run_to_end(work: Generator[object, None, Made]) -> Made:
+def drain(work: Generator[object, None, T]) -> T:
     """What the work makes, for who has nobody to tell how far it is."""
     while True:
         try:
             next(work)
         except StopIteration as ended:
-            return cast(Made, ended.value)
+            return cast(T, ended.value)
 
 
-def part_of_whole(
-    work: Generator[float, None, Made], before: float, size: float, whole: float
-) -> Generator[float, None, Made]:
+def scaled_progress(
+    work: Generator[float, None, T], before: float, size: float, whole: float
+) -> Generator[float, None, T]:
     """The same work as a part of a whole: `size` bytes of `whole`, with `before` done already."""
     try:
         while True:
             yield (before + size * next(work)) / max(1, whole)
     except StopIteration as ended:
-        return cast(Made, ended.value)
+        return cast(T, ended.value)
     finally:
         work.close()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from app.core.config.serialization import config_of_run
+from app.core.config.serialization import config_from_manifest
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import AppError
 from app.library.reading.run_store import list_runs
@@ -17,7 +17,7 @@ _RUNS_TRIED = 5
 
 
 @dataclass(frozen=True)
-class MeasuredSpeed:
+class LastThroughput:
     run: str
     """The run's name."""
     tokens_per_second: float
@@ -26,20 +26,20 @@ class MeasuredSpeed:
     """Its settings; None where they can't be read."""
 
 
-def measured_speed(runs_dir: Path, model: Path) -> MeasuredSpeed | None:
+def last_throughput(runs_dir: Path, model: Path) -> LastThroughput | None:
     """Of the newest run on this model that has steps; None if there is none."""
     runs = [run for run in list_runs(runs_dir) if run.model == str(model) and run.steps]
     for run in runs[:_RUNS_TRIED]:
         speeds = read_steps(run.run_dir).rows["tokens_per_second"][-_LAST_STEPS:]
         speeds = speeds[np.isfinite(speeds) & (speeds > 0)]
         if len(speeds):
-            return MeasuredSpeed(run.name, float(np.median(speeds)), _config(run.run_dir))
+            return LastThroughput(run.name, float(np.median(speeds)), _config(run.run_dir))
     return None
 
 
 def _config(run_dir: Path) -> TrainingConfig | None:
     try:
         settings = read_manifest(run_dir)["config"]
-        return config_of_run(settings, where=str(run_dir))
+        return config_from_manifest(settings, where=str(run_dir))
     except AppError:
         return None

@@ -10,17 +10,17 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from app.core.config.serialization import to_plain, with_settings
+from app.core.config.serialization import to_dict, with_settings
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import AppError, InputError
 from app.core.files.atomic_files import write_json_atomic
-from app.core.files.disks import own_folder
+from app.core.files.disks import ensure_own_folder
 from app.core.files.parsing import parse_json
 from app.core.files.untrusted_files import read_regular
 
 QUEUE_FILE = "queue.json"
 FORMAT = 1
-MOST_BYTES = 64 * 1024**2
+MAX_BYTES = 64 * 1024**2
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class QueuedRun:
     """As they are on disk, where this Nestling does not understand them."""
 
 
-def queued(config: TrainingConfig) -> QueuedRun:
+def queued_run(config: TrainingConfig) -> QueuedRun:
     """A new place in the queue for a run with these settings."""
     return QueuedRun(uuid4().hex, replace(config, output=None).located())
 
@@ -57,7 +57,7 @@ def read_queue(path: Path) -> list[QueuedRun]:
 def read_saved_queue(path: Path) -> SavedQueue:
     """A damaged file is put aside, under another name, and InputError says so."""
     try:
-        text = read_regular(path, MOST_BYTES, follow_links=True).decode()
+        text = read_regular(path, MAX_BYTES, follow_links=True).decode()
     except FileNotFoundError:
         return SavedQueue(())
     except OSError as error:
@@ -83,7 +83,7 @@ def write_queue(
     path: Path, runs: Sequence[QueuedRun], *, goes_on: bool = False, unfinished: str = ""
 ) -> None:
     """Raises AppError when the disk refuses."""
-    own_folder(path.parent)
+    ensure_own_folder(path.parent)
     said: dict[str, Any] = {"format": FORMAT, "runs": [_to_plain(run) for run in runs]}
     if goes_on:
         said |= {"goes_on": True, "unfinished": unfinished}
@@ -96,7 +96,7 @@ def _folder_name(said: object) -> str:
 
 
 def _to_plain(run: QueuedRun) -> dict[str, Any]:
-    settings = run.settings or to_plain(run.config)
+    settings = run.settings or to_dict(run.config)
     return {"key": run.key, "settings": settings, "problem": run.problem}
 
 

@@ -9,7 +9,7 @@ from app.library.run.manifest import read_manifest
 _RUNS_TRIED = 5
 
 
-def was_packed(runs_dir: Path, model: Path) -> bool | None:
+def last_packing(runs_dir: Path, model: Path) -> bool | None:
     """None if no run tried: one example a batch leaves nothing to try."""
     runs = [run for run in list_runs(runs_dir) if run.model == str(model)]
     for run in runs[:_RUNS_TRIED]:

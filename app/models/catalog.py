@@ -11,7 +11,7 @@ from app.models.description import ModelDescription, describe, unread
 from app.models.folder_files import read_folder_files
 from app.models.index import ModelIndex, read_index
 from app.models.ollama import ollama_folder, ollama_models
-from app.models.places import FoundModel, find_models
+from app.models.places import ModelLocation, find_models
 from app.models.remembered_models import read_remembered_models, remember_folder, remember_use
 
 
@@ -31,7 +31,7 @@ def list_models(reading_seconds: float = inf) -> list[ModelDescription]:
     return sorted((_with_use(model, remembered.used) for model in models), key=_order)
 
 
-def _described(found: FoundModel, index: ModelIndex, *, may_read: bool) -> ModelDescription:
+def _described(found: ModelLocation, index: ModelIndex, *, may_read: bool) -> ModelDescription:
     if found.problem:
         return unread(found)
     try:

@@ -11,7 +11,7 @@ from typing import Any
 
 from app.core.errors import InputError
 from app.core.files.parsing import parse_json
-from app.core.text.odd_values import brief
+from app.core.text.odd_values import short_repr
 from app.models.architectures import knows_architecture
 from app.models.folder_files import FolderFiles
 from app.models.foreign_code import check_needs_no_code, code_refused
@@ -24,7 +24,7 @@ from app.models.model_folder import (
     read_model_config,
     read_text,
 )
-from app.models.places import HUGGING_FACE, FoundModel
+from app.models.places import HUGGING_FACE, ModelLocation
 from app.models.quantization import parameter_counts, quantization_text
 from app.models.training_memory import training_memory
 from app.models.weights import Tensor
@@ -77,7 +77,7 @@ class ModelDescription:
         return self.memory.verdict(available_bytes)
 
 
-def unread(found: FoundModel, size_bytes: int = 0) -> ModelDescription:
+def unread(found: ModelLocation, size_bytes: int = 0) -> ModelDescription:
     """What is known of a model before its files are looked into."""
     return ModelDescription(
         found.folder, found.name, found.source, size_bytes=size_bytes, problem=found.problem,
@@ -85,7 +85,7 @@ def unread(found: FoundModel, size_bytes: int = 0) -> ModelDescription:
     )  # fmt: skip
 
 
-def describe(found: FoundModel, files: FolderFiles) -> ModelDescription:
+def describe(found: ModelLocation, files: FolderFiles) -> ModelDescription:
     """Reads config.json, headers of the weights, README and LICENSE; nothing else."""
     known = replace(
         unread(found, files.size_bytes), license=read_license(found.folder, files), is_read=True
@@ -96,7 +96,7 @@ def describe(found: FoundModel, files: FolderFiles) -> ModelDescription:
 class _Reader:
     """Reads on after a fault: the first one found is the model's problem."""
 
-    def __init__(self, found: FoundModel, files: FolderFiles, known: ModelDescription) -> None:
+    def __init__(self, found: ModelLocation, files: FolderFiles, known: ModelDescription) -> None:
         self._found, self._files, self._known = found, files, known
 
     def described(self) -> ModelDescription:
@@ -183,7 +183,8 @@ def _check_architecture(folder: Path, config: Mapping[str, Any]) -> None:
     if _names_code(config):
         raise code_refused("model", folder)
     raise InputError(
-        f"{folder} has the architecture {brief(config['model_type'])}, which mlx-lm does not know.",
+        f"{folder} has the architecture {short_repr(config['model_type'])}, which mlx-lm does not "
+        "know.",
         "Choose another base model.",
     )
 

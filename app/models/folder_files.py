@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from hashlib import sha256
 from pathlib import Path
 
-MOST_FILES = 20_000
+MAX_FILES = 20_000
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def read_folder_files(folder: Path) -> FolderFiles:
     state: list[tuple[str, int, int]] = []
     with os.scandir(folder) as entries:
         for number, entry in enumerate(entries):
-            if number >= MOST_FILES:
+            if number >= MAX_FILES:
                 break
             try:
                 found = entry.stat()

@@ -10,18 +10,18 @@ from typing import Any
 
 from app.core.errors import AppError
 from app.core.files.atomic_files import write_json_atomic
-from app.core.files.disks import own_folder
+from app.core.files.disks import ensure_own_folder
 from app.core.files.parsing import parse_json
 from app.core.files.paths import cache_dir
 from app.core.files.untrusted_files import read_regular
 from app.models.description import ModelDescription, unread
 from app.models.memory_rating import TrainingMemory
-from app.models.places import FoundModel
+from app.models.places import ModelLocation
 
 INDEX_FILE = "models.json"
 _FORMAT = 1
 """Raised when descriptions say something else of equal files."""
-_MOST_BYTES = 64 * 2**20
+_MAX_BYTES = 64 * 2**20
 _KEPT = ("architecture", "parameters", "quantization", "context_tokens", "license", "problem",
          "hint", "note")  # fmt: skip
 
@@ -32,7 +32,7 @@ class ModelIndex:
     """Folder → what is known of it."""
     is_changed: bool = False
 
-    def known(self, found: FoundModel, digest: str, size_bytes: int) -> ModelDescription | None:
+    def known(self, found: ModelLocation, digest: str, size_bytes: int) -> ModelDescription | None:
         """The description, if the folder's files are still those that it was made of."""
         entry = self.entries.get(str(found.folder))
         try:
@@ -58,13 +58,13 @@ class ModelIndex:
         kept = {str(folder) for folder in folders}
         entries = {path: entry for path, entry in self.entries.items() if path in kept}
         with suppress(AppError, OSError):
-            own_folder(cache_dir())
+            ensure_own_folder(cache_dir())
             write_json_atomic(cache_dir() / INDEX_FILE, {"version": _version(), "models": entries})
 
 
 def read_index() -> ModelIndex:
     try:
-        kept = parse_json(read_regular(cache_dir() / INDEX_FILE, _MOST_BYTES))
+        kept = parse_json(read_regular(cache_dir() / INDEX_FILE, _MAX_BYTES))
         if kept["version"] == _version() and isinstance(kept["models"], dict):
             return ModelIndex(kept["models"])
     except (OSError, ValueError, TypeError, KeyError):

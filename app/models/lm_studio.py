@@ -7,7 +7,7 @@ from typing import Any
 from app.core.files.parsing import parse_json
 from app.core.files.untrusted_files import read_regular
 
-_MOST_BYTES = 2**20
+_MAX_BYTES = 2**20
 _POINTER, _HOME, _OLDER = ".lmstudio-home-pointer", ".lmstudio", ".cache/lm-studio"
 
 
@@ -36,6 +36,6 @@ def _settings(home: Path) -> dict[str, Any]:
 
 def _text(file: Path) -> str:
     try:
-        return read_regular(file, _MOST_BYTES, follow_links=True).decode()
+        return read_regular(file, _MAX_BYTES, follow_links=True).decode()
     except (OSError, ValueError):
         return ""

@@ -21,8 +21,8 @@ from app.models.foreign_code import check_needs_no_code
 from app.models.weights import WEIGHTS, read_weights_header
 from app.models.weights_check import check_weights_files, read_whole_weights
 
-MOST_CONFIG_BYTES = 16 * 2**20
-MOST_LAYERS_A_WEIGHT = 4
+MAX_CONFIG_BYTES = 16 * 2**20
+MAX_LAYERS_PER_WEIGHT = 4
 """Some architectures use a layer's weights several times; none seen does more often."""
 
 _CONTEXT_KEYS = (
@@ -73,7 +73,7 @@ def check_is_model_folder(path: Path) -> None:
         raise InputError(f"{path} is no model folder: it has no config.json.")
 
 
-def read_model_config(folder: Path, most_bytes: int = MOST_CONFIG_BYTES) -> dict[str, Any]:
+def read_model_config(folder: Path, most_bytes: int = MAX_CONFIG_BYTES) -> dict[str, Any]:
     """config.json. Raises InputError naming the file and what is wrong with it."""
     file = folder / "config.json"
     try:
@@ -89,7 +89,7 @@ def read_model_config(folder: Path, most_bytes: int = MOST_CONFIG_BYTES) -> dict
     return config
 
 
-def read_text(file: Path, most_bytes: int = MOST_CONFIG_BYTES) -> str:
+def read_text(file: Path, most_bytes: int = MAX_CONFIG_BYTES) -> str:
     """Raises OSError, also for more than `most_bytes`, or ValueError."""
     return read_regular(file, most_bytes, follow_links=True).decode("utf-8")
 
@@ -110,7 +110,7 @@ def check_layer_count(folder: Path, config: Mapping[str, Any], tensors: Collecti
         for key in (*_LAYER_KEYS, *_LAYER_LISTS):
             value = part.get(key)
             layers = _count(len(value) if isinstance(value, list | str) else value)
-            if found and layers and layers > MOST_LAYERS_A_WEIGHT * found:
+            if found and layers and layers > MAX_LAYERS_PER_WEIGHT * found:
                 raise InputError(
                     f"{folder / 'config.json'} says {layers:,} layers ({key}), and the weights "
                     f"beside it are of {found:,}.",

@@ -17,7 +17,7 @@ from app.core.files.untrusted_files import open_regular
 
 WEIGHTS = "model*.safetensors"
 """The files that mlx-lm loads; it loads no others."""
-MOST_HEADER_BYTES = 100 * 10**6
+MAX_HEADER_BYTES = 100 * 10**6
 """As safetensors itself has it."""
 _LENGTH_BYTES = 8
 _ITEM_BITS = {
@@ -52,7 +52,7 @@ class WeightsHeader:
         return self.file_bytes < self.needed_bytes
 
 
-def read_weights_header(file: Path, most_bytes: int = MOST_HEADER_BYTES) -> WeightsHeader:
+def read_weights_header(file: Path, most_bytes: int = MAX_HEADER_BYTES) -> WeightsHeader:
     """Raises ValueError, whose words are a clause, or OSError.
 
     Links are followed, as mlx-lm follows them: the Hugging Face cache is made of them.

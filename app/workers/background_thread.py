@@ -46,7 +46,7 @@ class _Stepped:
     """It was cancelled, or the app ends."""
 
 
-class BackgroundTasks(QObject):
+class BackgroundThread(QObject):
     """Runs functions on a second thread and calls back in the GUI thread."""
 
     _ended = Signal(object)

@@ -16,7 +16,7 @@ from typing import Any
 from PySide6.QtCore import QObject, Qt, QThread, Signal, Slot
 
 from app.core.system import child_processes
-from app.core.system.child_signals import terminal_signals_kept_off
+from app.core.system.child_signals import terminal_signals_blocked
 from app.workers.data_server import Begin, Cancel, Quit, serve
 from app.workers.job import JobEnded, JobFunction, JobYielded
 
@@ -34,7 +34,7 @@ _LOST = (
 
 @dataclass(frozen=True)
 class _Job:
-    child: "_Child"
+    child: "_WorkerProcess"
     function: JobFunction
     on_value: OnValue
     on_ended: OnEnded
@@ -55,8 +55,8 @@ class DataProcess(QObject):
         self._is_patient = is_patient
         self._ids = count(1)
         self._jobs: dict[int, _Job] = {}
-        self._child: _Child | None = None
-        self._leaving: list[_Child] = []
+        self._child: _WorkerProcess | None = None
+        self._leaving: list[_WorkerProcess] = []
         self._is_over = False
 
     @property
@@ -75,7 +75,7 @@ class DataProcess(QObject):
     def warm_up(self) -> None:
         """Start the process, so that the first job need not wait for it."""
         if self._child is None and not self._is_over:
-            self._child = child = _Child(self._is_patient)
+            self._child = child = _WorkerProcess(self._is_patient)
             child.listener.heard.connect(self._relay, Qt.ConnectionType.QueuedConnection)
             child.begin()
 
@@ -127,7 +127,7 @@ class DataProcess(QObject):
         self._child, self._leaving = None, []
 
     @Slot(object)
-    def _relay(self, heard: "tuple[_Child, object]") -> None:
+    def _relay(self, heard: "tuple[_WorkerProcess, object]") -> None:
         child, notice = heard
         if child is not self._child and child not in self._leaving:
             return
@@ -141,7 +141,7 @@ class DataProcess(QObject):
         elif notice is None:
             self._lose(child)
 
-    def _hand_over(self, child: "_Child") -> None:
+    def _hand_over(self, child: "_WorkerProcess") -> None:
         """Have the jobs that wait for a lost process done by another."""
         waiting = sorted(number for number, job in self._jobs.items() if job.child is child)[1:]
         for job_id in waiting:
@@ -153,7 +153,7 @@ class DataProcess(QObject):
                 self._jobs[job_id] = replace(job, child=self._child)
                 self._child.send(Begin(job_id, pickle.dumps(job.function)))
 
-    def _lose(self, child: "_Child") -> None:
+    def _lose(self, child: "_WorkerProcess") -> None:
         """The process is gone; so is its job in hand."""
         was_let_go = child in self._leaving
         if was_let_go:
@@ -173,7 +173,7 @@ class DataProcess(QObject):
             job.on_ended(ended)
 
 
-class _Child:
+class _WorkerProcess:
     """One process with the threads that speak to it and hear it."""
 
     def __init__(self, is_patient: bool) -> None:
@@ -185,7 +185,7 @@ class _Child:
         self._speaker = threading.Thread(target=self._speak, daemon=True)
 
     def begin(self) -> None:
-        with terminal_signals_kept_off():
+        with terminal_signals_blocked():
             self.process.start()
         self._there.close()
         self.listener.start()
@@ -220,7 +220,7 @@ class _Listener(QThread):
 
     heard = Signal(object)
 
-    def __init__(self, child: _Child, connection: Connection) -> None:
+    def __init__(self, child: _WorkerProcess, connection: Connection) -> None:
         super().__init__()
         self.setObjectName("data process")
         self._child, self._connection = child, connection

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.column_mapping import Columns, parse_columns
+from app.core.column_mapping import ColumnMapping, parse_columns
 from app.core.errors import InputError
 
 
@@ -13,13 +13,13 @@ from app.core.errors import InputError
     [
         ("", None),
         (" , ", None),
-        ("text=body", Columns(text="body")),
-        ("prompt=q,completion=a", Columns(prompt="q", completion="a")),
+        ("text=body", ColumnMapping(text="body")),
+        ("prompt=q,completion=a", ColumnMapping(prompt="q", completion="a")),
         (
             " prompt = my q , completion=a=b, system=s ",
-            Columns(prompt="my q", completion="a=b", system="s"),
+            ColumnMapping(prompt="my q", completion="a=b", system="s"),
         ),
-        ("messages=chat, tools=t", Columns(messages="chat", tools="t")),
+        ("messages=chat, tools=t", ColumnMapping(messages="chat", tools="t")),
     ],
 )
 def test_a_mapping_is_read_from_its_text(text, columns):
@@ -31,7 +31,7 @@ NAMES = st.text("ab ,=\\ü.", min_size=1, max_size=6).filter(lambda name: name =
 
 @given(prompt=NAMES, completion=NAMES, system=NAMES)
 def test_a_mapping_reads_back_from_what_it_prints(prompt, completion, system):
-    columns = Columns(prompt=prompt, completion=completion, system=system)
+    columns = ColumnMapping(prompt=prompt, completion=completion, system=system)
     assert parse_columns(str(columns)) == columns
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.core.config.demo import demo_config
-from app.core.config.serialization import parse_tiers, to_plain, with_settings
+from app.core.config.serialization import parse_tiers, to_dict, with_settings
 from app.core.config.training_config import MixedDataset, TierConfig, TrainingConfig
 from app.core.errors import InputError
 
@@ -52,7 +52,7 @@ def test_a_config_survives_json(tmp_path: Path) -> None:
     config = replace(
         demo_config(), valid=tmp_path / "v.jsonl", tiers=(TierConfig(1), TierConfig(8, 0.25))
     )
-    assert with_settings(TrainingConfig(), json.loads(json.dumps(to_plain(config))), where="x") == (
+    assert with_settings(TrainingConfig(), json.loads(json.dumps(to_dict(config))), where="x") == (
         config
     )
 

@@ -1,6 +1,6 @@
 """One file as examples and problems, in one pass."""
 
-from app.core.column_mapping import Columns
+from app.core.column_mapping import ColumnMapping
 from app.data.examples import ChatExample, RowProblem, TextExample
 from app.data.row_location import Place
 from app.data.rows.example_reader import read_examples
@@ -19,7 +19,7 @@ def test_reading_examples_is_lazy(write_rows):
 
 def test_mapped_columns_are_read_in_their_roles(write_rows):
     path = write_rows({"q": "fox?", "a": "yes", "s": "Be brief.", "text": "no"})
-    (example,) = read_examples(path, Columns(prompt="q", completion="a", system="s"))
+    (example,) = read_examples(path, ColumnMapping(prompt="q", completion="a", system="s"))
     assert example == ChatExample(
         (
             {"role": "system", "content": "Be brief."},

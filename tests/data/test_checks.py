@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.column_mapping import Columns
+from app.core.column_mapping import ColumnMapping
 from app.data.examples import ChatExample, RowProblem, TextExample
 from app.data.row_location import Place
 from app.data.rows.row_validation import check_row
@@ -292,5 +292,5 @@ def test_a_bare_list_of_messages_is_a_chat():
     assert example_of([USER, REPLY]) == ChatExample((USER, REPLY), None, FIRST)
     turns = [{"from": "human", "value": "fox?"}, {"from": "gpt", "value": "yes"}]
     assert example_of(turns) == ChatExample((USER, REPLY), None, FIRST)
-    mapped = check_row([USER, REPLY], FIRST, PATH, Columns(text="body"))
+    mapped = check_row([USER, REPLY], FIRST, PATH, ColumnMapping(text="body"))
     assert isinstance(mapped, RowProblem)

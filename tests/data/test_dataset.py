@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.core.column_mapping import Columns
+from app.core.column_mapping import ColumnMapping
 from app.core.errors import InputError
 from app.data.files.dataset_files import DatasetFiles, find_files
 from app.data.inspection.inspection import inspect
@@ -313,6 +313,6 @@ def test_inspecting_a_file_that_breaks_off_shows_what_came_before(tmp_path):
 def test_inspecting_reads_mapped_columns_in_both_files(tmp_path):
     (tmp_path / "train.csv").write_text("body,n\na,1\n")
     (tmp_path / "valid.tsv").write_text("n\tbody\n1\tb\n")
-    facts = inspect(tmp_path, columns=Columns(text="body"))
+    facts = inspect(tmp_path, columns=ColumnMapping(text="body"))
     assert (facts.examples, facts.valid_examples, facts.problem_count) == (1, 1, 0)
     assert inspect(tmp_path).counts == {"unknown shape": 2}

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.core.progress import run_to_end
+from app.core.progress import drain
 from app.data.chat.assistant_mask import trained_turns
 from app.data.chat.tokenization import ExampleTokenizer, content_digest
 from app.data.examples import ChatExample, Message, RowProblem
@@ -216,7 +216,7 @@ def test_a_run_says_how_many_examples_its_rows_became(write_rows: Any) -> None:
     cost = (whole + first + found.train[2].length) / (whole + found.train[2].length)
     (note,) = found.notes
     assert note.startswith(f"2 rows became 3 examples, with {cost:.2f} times the tokens")
-    tokenised = run_to_end(tokenising_files(files, build_tokenizer("thinking"), rows_of, 512))
+    tokenised = drain(tokenising_files(files, build_tokenizer("thinking"), rows_of, 512))
     (statistics,) = statistics_of([tokenised], validation_share=0.0, seed=0)
     assert (statistics.train.rows, statistics.further.kept(512)) == (3, 1)
     one = open_data(files, build_tokenizer("thinking"), DataSettings(RowSettings(True), 512, 1))

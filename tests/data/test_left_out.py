@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.core.progress import run_to_end
+from app.core.progress import drain
 from app.data.chat.tokenization import ExampleTokenizer
 from app.data.examples import RowProblem
 from app.data.files.dataset_files import find_files
@@ -234,7 +234,7 @@ def test_it_is_counted_by_kind_in_statistics_and_in_the_log(write_rows: Any) -> 
         {"messages": [asked, {"role": "assistant", "content": "well"}]},
     )
     files, tokenizer = find_files(path), tokenizer_of("chatml")
-    made = run_to_end(tokenising_files(files, tokenizer, RowSettings(True), 1000))
+    made = drain(tokenising_files(files, tokenizer, RowSettings(True), 1000))
     (statistics,) = statistics_of([made], 0, 0)
     wanted = {"thoughts left out": 2, "no reply follows": 1}
     assert statistics.noted_counts == made.problems.counts() == wanted

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from app.core.column_mapping import Columns
+from app.core.column_mapping import ColumnMapping
 from app.data.examples import RowProblem
 from app.data.inspection.inspection import inspect
 from app.data.row_location import Place
@@ -113,7 +113,7 @@ def test_a_reply_in_a_prompt_is_read_and_not_trained_and_that_is_counted(write_r
 
 
 def test_mapped_columns_may_hold_turns():
-    columns = Columns(prompt="q", completion="a", system="s")
+    columns = ColumnMapping(prompt="q", completion="a", system="s")
     row = {"q": [USER], "a": [REPLY], "s": "Be brief."}
     assert list(example_of(row, columns).messages) == [SYSTEM, USER, REPLY]
 

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from app.core.progress import run_to_end
+from app.core.progress import drain
 from app.data.examples import ChatExample, RowProblem
 from app.data.files.dataset_files import find_files
 from app.data.inspection.inspection import inspect
@@ -38,7 +38,7 @@ def written(tmp_path, value, key="timestamp", **more):
 def tokenised(path, tmp_path, monkeypatch):
     monkeypatch.setenv("NESTLING_HOME", str(tmp_path / "home"))
     made = tokenising_files(find_files(path), build_tokenizer(), RowSettings(True), 1000)
-    return run_to_end(made)
+    return drain(made)
 
 
 @pytest.mark.parametrize(("value", "text"), READ_AS_TEXT)

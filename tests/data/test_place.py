@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from app.core.progress import run_to_end
+from app.core.progress import drain
 from app.data.examples import BrokenFile, RowProblem
 from app.data.inspection.inspection import inspect
 from app.data.row_location import WHOLE_FILE, Place
@@ -75,7 +75,7 @@ def test_where_a_list_breaks_off_is_told_by_the_row(tmp_path):
 def test_a_store_keeps_the_places_of_rows_and_problems(tmp_path):
     path = written(tmp_path, "a.json", indent=1)
     settings = RowSettings(True, leave_out_bad_rows=True)
-    store = run_to_end(opening_store(path, build_tokenizer(), settings))
+    store = drain(opening_store(path, build_tokenizer(), settings))
     again = reopen_store(store.folder)
     assert again is not None
     assert again.rows.places.tolist() == [[2, 1], [8, 3], [11, 4]]
@@ -86,7 +86,7 @@ def test_a_store_keeps_the_places_of_rows_and_problems(tmp_path):
 
 def test_a_store_of_another_version_is_not_opened(tmp_path):
     path = written(tmp_path, "a.json")
-    store = run_to_end(
+    store = drain(
         opening_store(path, build_tokenizer(), RowSettings(True, leave_out_bad_rows=True))
     )
     manifest = store.folder / "manifest.json"

@@ -6,7 +6,7 @@ from copy import deepcopy
 import pytest
 from tokenizers.processors import TemplateProcessing
 
-from app.core.progress import run_to_end
+from app.core.progress import drain
 from app.data.chat.tokenization import ExampleTokenizer
 from app.data.examples import ChatExample, TextExample
 from app.data.files.dataset_files import find_files
@@ -83,9 +83,7 @@ def mixed(tmp_path, monkeypatch):
 
 
 def test_it_is_counted_where_rows_are_checked(mixed):
-    made = run_to_end(
-        tokenising_files(find_files(mixed), build_tokenizer(), RowSettings(True), 1000)
-    )
+    made = drain(tokenising_files(find_files(mixed), build_tokenizer(), RowSettings(True), 1000))
     assert made.problems.counts() == {"special tokens": 3, "unused key": 1}
     assert [problem.place.line for problem in made.problems.warnings] == [1, 3, 4, 5]
     (statistics,) = statistics_of([made], 0, 0)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.core.column_mapping import Columns
+from app.core.column_mapping import ColumnMapping
 from app.data.examples import RowProblem, TextExample
 from app.data.row_location import Place
 from app.data.rows.row_validation import check_row
@@ -117,11 +117,11 @@ ROW = {"q": "fox?", "a": "yes", "s": "Be brief.", "t": [TOOL], "m": [HUMAN, GPT]
 @pytest.mark.parametrize(
     ("columns", "messages"),
     [
-        (Columns(prompt="q", completion="a"), [USER, REPLY]),
-        (Columns(prompt="q", completion="a", system="s"), [SYSTEM, USER, REPLY]),
-        (Columns(prompt="q", completion="a", system="absent"), [USER, REPLY]),
-        (Columns(messages="m"), [USER, REPLY]),
-        (Columns(messages="m", system="s", tools="t"), [SYSTEM, USER, REPLY]),
+        (ColumnMapping(prompt="q", completion="a"), [USER, REPLY]),
+        (ColumnMapping(prompt="q", completion="a", system="s"), [SYSTEM, USER, REPLY]),
+        (ColumnMapping(prompt="q", completion="a", system="absent"), [USER, REPLY]),
+        (ColumnMapping(messages="m"), [USER, REPLY]),
+        (ColumnMapping(messages="m", system="s", tools="t"), [SYSTEM, USER, REPLY]),
     ],
 )
 def test_mapped_columns_decide_alone(columns, messages):
@@ -132,7 +132,10 @@ def test_mapped_columns_decide_alone(columns, messages):
 
 def test_a_mapped_text_is_text():
     found = check_row(
-        {"body": "fox", "prompt": "a", "completion": "b"}, Place(1), PATH, Columns(text="body")
+        {"body": "fox", "prompt": "a", "completion": "b"},
+        Place(1),
+        PATH,
+        ColumnMapping(text="body"),
     )
     assert found == (TextExample("fox", Place(1)), "text")
 
@@ -140,11 +143,14 @@ def test_a_mapped_text_is_text():
 @pytest.mark.parametrize(
     ("columns", "reason"),
     [
-        (Columns(text="absent"), "has no column 'absent', which is mapped to text"),
-        (Columns(text="t"), "t is a list, not text"),
-        (Columns(prompt="q", completion="x"), "has no column 'x', which is mapped to completion"),
-        (Columns(prompt="t", completion="a"), "t is a list, not text"),
-        (Columns(messages="q"), "messages is text, not a list"),
+        (ColumnMapping(text="absent"), "has no column 'absent', which is mapped to text"),
+        (ColumnMapping(text="t"), "t is a list, not text"),
+        (
+            ColumnMapping(prompt="q", completion="x"),
+            "has no column 'x', which is mapped to completion",
+        ),
+        (ColumnMapping(prompt="t", completion="a"), "t is a list, not text"),
+        (ColumnMapping(messages="q"), "messages is text, not a list"),
     ],
 )
 def test_a_row_without_what_is_mapped_is_named(columns, reason):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from app.core.column_mapping import Columns
+from app.core.column_mapping import ColumnMapping
 from app.data.examples import RowProblem
 from app.data.row_location import Place
 from app.data.rows.row_validation import check_row
@@ -44,7 +44,7 @@ def test_a_system_column_and_an_equal_turn_are_one_first_turn(name, chat):
 
 @pytest.mark.parametrize("turns", [[USER, REPLY], [HUMAN, GPT], [SYSTEM, USER, REPLY]])
 def test_a_mapped_system_column_is_the_first_turn_of_a_mapped_chat(turns):
-    columns = Columns(messages="m", system="s")
+    columns = ColumnMapping(messages="m", system="s")
     assert messages_of({"m": turns, "s": WORDS}, columns) == [SYSTEM, USER, REPLY]
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from app.core.errors import InputError
-from app.core.progress import run_to_end
+from app.core.progress import drain
 from app.data.chat import template_trial
 from app.data.chat.template_process import end_template_processes
 from app.data.chat.template_trial import template_problem, trying_templates
@@ -126,7 +126,7 @@ def test_a_bad_template_is_in_nobodys_way_where_rows_are_texts(
     rows = tmp_path / "texts.jsonl"
     rows.write_text("".join(f'{{"text": "Line {n}."}}\n' for n in range(20)), encoding="utf-8")
     tokenizer = load_tokenizer(with_template("{% broken"))
-    assert len(run_to_end(opening_data(find_files(rows), tokenizer, SETTINGS)).train) == 20
+    assert len(drain(opening_data(find_files(rows), tokenizer, SETTINGS)).train) == 20
 
 
 AFTER_A_LARGE_MODEL = """

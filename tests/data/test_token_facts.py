@@ -5,7 +5,7 @@ import json
 import pytest
 
 from app.core.errors import InputError
-from app.core.progress import run_to_end
+from app.core.progress import drain
 from app.data.chat.tokenization import ExampleTokenizer, tokenize
 from app.data.examples import BrokenFile, RowProblem
 from app.data.files.dataset_files import find_files
@@ -69,7 +69,7 @@ def assert_told_of_every_row(facts, path, tokenizer):
 
 
 def tokenised(path, tokenizer):
-    return run_to_end(tokenising_files(find_files(path), tokenizer, MASKED, LIMIT))
+    return drain(tokenising_files(find_files(path), tokenizer, MASKED, LIMIT))
 
 
 def test_what_is_told_is_told_of_every_row_alone(mixed_rows, tokenizer):
@@ -120,10 +120,10 @@ def test_a_run_finds_what_was_tokenised(mixed_rows, tokenizer, monkeypatch):
 
     monkeypatch.setattr(ExampleTokenizer, "many", never)
     leaving_out = RowSettings(mask_prompt=True, leave_out_bad_rows=True)
-    store = run_to_end(opening_store(mixed_rows, tokenizer, leaving_out))
+    store = drain(opening_store(mixed_rows, tokenizer, leaving_out))
     assert (store.problem_count, store.bad_row_count) == (2, 1)
     with pytest.raises(InputError) as refusal:
-        run_to_end(opening_store(mixed_rows, tokenizer, MASKED))
+        drain(opening_store(mixed_rows, tokenizer, MASKED))
     assert "train.jsonl has 1 bad row: line 10: " in str(refusal.value)
 
 
@@ -133,7 +133,7 @@ def test_a_file_with_a_bad_row_is_refused_in_the_same_words_with_and_without_a_s
     said = []
     for _ in range(2):
         with pytest.raises(InputError) as refusal:
-            run_to_end(opening_store(mixed_rows, tokenizer, MASKED))
+            drain(opening_store(mixed_rows, tokenizer, MASKED))
         said.append(str(refusal.value))
         tokenised(mixed_rows, tokenizer)
     assert said[0] == said[1]

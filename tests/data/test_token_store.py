@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.core.column_mapping import Columns
+from app.core.column_mapping import ColumnMapping
 from app.core.errors import AppError, InputError, RunError
 from app.data.chat.tokenization import ExampleTokenizer
 from app.data.chat.tokenizer import PlainTokenizer, plain_tokenizer
@@ -121,7 +121,7 @@ def test_a_changed_file_never_has_the_old_store(write_rows, tokenizer):
         lambda tokenizer, build: (build("headers"), MASKED),
         lambda tokenizer, build: (build("chatml", splits="gpt2"), MASKED),
         lambda tokenizer, build: (tokenizer, RowSettings(mask_prompt=False)),
-        lambda tokenizer, build: (tokenizer, RowSettings(True, Columns(messages="messages"))),
+        lambda tokenizer, build: (tokenizer, RowSettings(True, ColumnMapping(messages="messages"))),
     ],
 )
 def test_what_changes_tokens_makes_another_store(

@@ -8,7 +8,7 @@ from typing import Any
 import mlx.core as mx
 import pytest
 
-from app.core.config.serialization import parse_tiers, to_plain, with_settings
+from app.core.config.serialization import parse_tiers, to_dict, with_settings
 from app.core.config.training_config import TierConfig, TrainingConfig
 from app.core.errors import InputError
 from app.core.events import Event, RunFinished, RunStarted, StageChanged, StepFinished
@@ -267,7 +267,7 @@ def test_a_tiers_pending_survives_json_and_the_command_line(config: TrainingConf
     parsed = parse_tiers("1,2", pending="accumulate, skip")
     assert [tier.pending for tier in parsed] == ["accumulate", "skip"]
     config = replace(config, tiers=(TierConfig(1), *parsed))
-    plain = json.loads(json.dumps(to_plain(config)))
+    plain = json.loads(json.dumps(to_dict(config)))
     assert with_settings(TrainingConfig(), plain, where="x") == config
     with pytest.raises(InputError, match="accumulate or skip"):
         parse_tiers("1,2", pending="skip,maybe")

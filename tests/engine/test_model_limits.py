@@ -9,7 +9,7 @@ import pytest
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import InputError
 from app.core.events import Event, LogMessage, RunStarted, StepFinished
-from app.core.generation_events import Chat, Sampling, Tried
+from app.core.generation_events import Chat, CheckpointRef, Sampling
 from app.core.model_limits import ModelLimits
 from app.engine.generation.adapted_model import load_tuned_model
 from app.engine.generation.generation import answer
@@ -88,7 +88,7 @@ def test_a_prompt_with_a_token_beyond_the_embedding_is_not_answered(
 ) -> None:
     run = tmp_path / "run"
     list(train(config(late, texts("fine"), run)))
-    tuned = load_tuned_model(Tried(late, run / "checkpoints" / "step-000001"))
+    tuned = load_tuned_model(CheckpointRef(late, run / "checkpoints" / "step-000001"))
     with pytest.raises(InputError, match=r"holds the token '<\|later\|>' \(id 321\), and this"):
         list(answer(tuned, Chat("what is <|later|>?"), Sampling(max_tokens=1)))
     assert list(answer(tuned, Chat("what is it?"), Sampling(max_tokens=1)))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.core.config.serialization import config_of_run, to_plain
+from app.core.config.serialization import config_from_manifest, to_dict
 from app.core.config.training_config import TrainingConfig
 from app.core.events import Event, LogMessage, ScoreMeasured
 from app.engine.batches.batches import Batches
@@ -85,5 +85,5 @@ def test_a_longer_run_asks_more_and_several_sets_share(config: TrainingConfig) -
 
 
 def test_a_run_of_an_older_version_asks_all_when_it_resumes(config: TrainingConfig) -> None:
-    settings = {k: v for k, v in to_plain(config).items() if k != "questions_asked"}
-    assert questions_asked(config_of_run(settings, where="run.json"), 100_000) == 100_000
+    settings = {k: v for k, v in to_dict(config).items() if k != "questions_asked"}
+    assert questions_asked(config_from_manifest(settings, where="run.json"), 100_000) == 100_000

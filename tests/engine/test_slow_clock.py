@@ -14,7 +14,7 @@ from mlx_lm.utils import load_model
 
 from app.core.config.training_config import TierConfig, TrainingConfig
 from app.core.events import Event, LogMessage, RunFinished, RunStarted, StepFinished
-from app.core.progress import run_to_end
+from app.core.progress import drain
 from app.engine.batches.batches import Batch
 from app.engine.clocks import divergence
 from app.engine.clocks import slow as slow_module
@@ -47,7 +47,7 @@ def config_in(folder: Path, model: Path, data: Path, dropout: float = 0.0) -> Tr
 
 
 def clock(config: TrainingConfig) -> SlowClock:
-    made = run_to_end(opening_slow_clock(config, load_base_model(config.model), 256))
+    made = drain(opening_slow_clock(config, load_base_model(config.model), 256))
     assert made is not None
     return made
 

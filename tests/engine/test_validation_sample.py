@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.core.config.serialization import to_plain
+from app.core.config.serialization import to_dict
 from app.core.config.training_config import MixedDataset, TrainingConfig
 from app.core.events import EvaluationFinished, Event, LogMessage, RunFinished
 from app.data.row_location import Place
@@ -154,7 +154,7 @@ def test_a_run_of_an_older_version_keeps_to_whole_validations(
     config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def older(config: TrainingConfig) -> dict[str, object]:
-        return {k: v for k, v in to_plain(config).items() if k not in NEW_SETTINGS}
+        return {k: v for k, v in to_dict(config).items() if k not in NEW_SETTINGS}
 
     with monkeypatch.context() as patch:
         patch.setattr(run, "to_plain", older)

@@ -8,9 +8,9 @@ import pytest
 
 from app.core.errors import InputError
 from app.library.reading.run_details import read_details
-from app.library.reading.run_summary import summarise
+from app.library.reading.run_summary import summarize
 from app.library.run.manifest import read_manifest
-from app.library.run.resumability import check_not_done
+from app.library.run.resumability import require_resumable
 from app.ui.state.run_loading import reading_to_resume
 
 MakeRun = Callable[..., Path]
@@ -34,9 +34,9 @@ def test_a_run_that_ended_early_is_done_at_the_step_of_its_end(
 ) -> None:
     run = make_run(tmp_path / "a", saves=(4, 8))
     manifest = read_manifest(run)
-    check_not_done(run, manifest, 20, 4)
+    require_resumable(run, manifest, 20, 4)
     with pytest.raises(InputError, match="it ended early, at step 8"):
-        check_not_done(run, manifest, 20, 8)
+        require_resumable(run, manifest, 20, 8)
 
 
 @pytest.mark.parametrize("outcome", ["stopped", "failed", None])
@@ -44,7 +44,7 @@ def test_a_run_cut_off_after_its_last_step_has_yet_to_end(
     make_run: MakeRun, tmp_path: Path, outcome: str | None
 ) -> None:
     run = make_run(tmp_path / "a", outcome=outcome, question_sets=(Path("/d/asked.jsonl"),))
-    assert summarise(run).may_go_on
+    assert summarize(run).may_go_on
     assert read_details(run).why_not_go_on_from(8) == ""
     assert len(reading_to_resume(run, None)().table) == 8
 

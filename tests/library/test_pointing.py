@@ -11,8 +11,8 @@ from app.engine.evaluation.best_validation import BestSoFar
 from app.library.reading.checkpoint_choices import read_choices
 from app.library.reading.manifest_pointers import (
     best_step,
-    point_at_checkpoints,
-    superfluous_checkpoints,
+    prunable_checkpoints,
+    update_manifest_pointers,
 )
 from app.library.reading.run_details import read_details
 from app.library.run.manifest import read_manifest
@@ -28,8 +28,8 @@ def test_without_the_best_checkpoint_the_next_best_is_kept(
     set_losses(run, {4: 1.5})
     shutil.rmtree(run / "checkpoints" / "step-000006")
     assert [facts.step for facts in read_details(run).checkpoints if facts.is_best] == [4]
-    assert [folder.name for folder in superfluous_checkpoints(run)] == ["step-000002"]
-    point_at_checkpoints(run)
+    assert [folder.name for folder in prunable_checkpoints(run)] == ["step-000002"]
+    update_manifest_pointers(run)
     assert read_manifest(run)["best_adapter"] == "checkpoints/step-000004"
 
 
@@ -42,7 +42,7 @@ def test_of_equal_losses_only_the_earliest_is_the_best_as_in_the_run_itself(
     for step in (2, 4, 6, 8):
         best.take(1.0, step)
     assert [facts.step for facts in read_details(run).checkpoints if facts.is_best] == [best.step]
-    assert [folder.name[-1] for folder in superfluous_checkpoints(run)] == ["4", "6"]
+    assert [folder.name[-1] for folder in prunable_checkpoints(run)] == ["4", "6"]
     preferred = read_choices(run).preferred
     assert preferred is not None
     assert preferred.step == best.step == 2

@@ -2,10 +2,10 @@
 
 import pytest
 
-from app.core.column_mapping import Columns
+from app.core.column_mapping import ColumnMapping
 from app.library.column_mapping_store import remember_columns, remembered_columns
 
-MAPPED = Columns(prompt="q", completion="a")
+MAPPED = ColumnMapping(prompt="q", completion="a")
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def test_a_mapping_is_known_again(table):
 
 
 def test_a_column_with_odd_characters_is_known_again(table):
-    mapped = Columns(text="ä = b")
+    mapped = ColumnMapping(text="ä = b")
     remember_columns(table, mapped)
     assert remembered_columns(table) == mapped
 
@@ -44,8 +44,8 @@ def test_a_file_that_was_changed_is_known_by_its_place(table):
 
 def test_a_new_mapping_takes_the_place_of_the_old(table):
     remember_columns(table, MAPPED)
-    remember_columns(table, Columns(text="q"))
-    assert remembered_columns(table) == Columns(text="q")
+    remember_columns(table, ColumnMapping(text="q"))
+    assert remembered_columns(table) == ColumnMapping(text="q")
     remember_columns(table, None)
     assert remembered_columns(table) is None
 

@@ -25,7 +25,7 @@ from app.ui.look import icons
 from app.ui.state.app_state import AppState, Phase
 from app.ui.state.live_run import LiveRun
 from app.ui.system.preferences import Remembered
-from app.workers.background_thread import BackgroundTasks, Failure
+from app.workers.background_thread import BackgroundThread, Failure
 from tests.patience import PATIENCE_SECONDS
 
 RECORDING = """#!/bin/sh
@@ -159,7 +159,7 @@ class Course:
 
 @pytest.fixture
 def course(qapp: NestlingApplication, tmp_path: Path) -> Iterator[Course]:
-    background = BackgroundTasks(qapp)
+    background = BackgroundThread(qapp)
     made = Course(qapp, Remembered(tmp_path / "settings.ini", background))
     yield made
     made.away.shut_down()

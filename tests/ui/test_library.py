@@ -19,7 +19,7 @@ from app.ui.state.places import Place
 from app.ui.state.run_queue import RunQueue
 from app.ui.system.preferences import Remembered
 from app.ui.tables.runs_model import NAME_COLUMN, STATE_COLUMN, RunsModel
-from app.workers.background_thread import BackgroundTasks
+from app.workers.background_thread import BackgroundThread
 from app.workers.tasks.library import free_name
 from tests.ui.conftest import make_runs_view
 
@@ -310,7 +310,7 @@ def test_columns_that_were_chosen_stay_at_any_width_and_are_remembered(
     assert page.table.columnWidth(0) == 150
     qtbot.waitUntil(
         lambda: (
-            "Size" in Remembered(tmp_path / "s.ini", BackgroundTasks(qapp)).text("library/columns")
+            "Size" in Remembered(tmp_path / "s.ini", BackgroundThread(qapp)).text("library/columns")
         )
     )
     again = make_runs_view(queue, tmp_path, qapp, qtbot)

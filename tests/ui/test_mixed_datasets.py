@@ -8,7 +8,7 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
-from app.core.column_mapping import Columns
+from app.core.column_mapping import ColumnMapping
 from app.core.config.training_config import MixedDataset, TrainingConfig
 from app.library.column_mapping_store import remember_columns
 from app.library.run.layout import LOG_FILE
@@ -108,7 +108,7 @@ def test_a_mixed_in_dataset_is_read_as_its_columns_were_mapped(
 ) -> None:
     letters = tmp_path / "letters.csv"
     letters.write_text("asked,answered\n" + "".join(f"why {i},so {i}\n" for i in range(9)))
-    remember_columns(letters, Columns(prompt="asked", completion="answered"))
+    remember_columns(letters, ColumnMapping(prompt="asked", completion="answered"))
     assert drop(nestling.window, write("new.jsonl", 30), letters)
     qtbot.waitUntil(nestling.actions.start.isEnabled)
     (mixed,) = nestling.state.config.mix

@@ -13,25 +13,25 @@ from app.ui.state.app_state import AppState
 from app.ui.state.plan_memory import PlanMemory, remembered_plan, restored_defaults
 from app.ui.state.recent import MOST, Recent
 from app.ui.system.preferences import Remembered
-from app.workers.background_thread import BackgroundTasks
+from app.workers.background_thread import BackgroundThread
 
 OWN = TrainingConfig(model=Path("/models/own"), steps=700, learning_rate=2e-4)
 
 
 @pytest.fixture
-def background(qapp: QApplication) -> Iterator[BackgroundTasks]:
-    made = BackgroundTasks(qapp)
+def background(qapp: QApplication) -> Iterator[BackgroundThread]:
+    made = BackgroundThread(qapp)
     yield made
     made.shut_down()
 
 
 @pytest.fixture
-def settings(background: BackgroundTasks, tmp_path: Path) -> Remembered:
+def settings(background: BackgroundThread, tmp_path: Path) -> Remembered:
     return Remembered(tmp_path / "settings.ini", background)
 
 
 def test_the_whole_plan_is_there_again_after_quitting(
-    settings: Remembered, background: BackgroundTasks, tmp_path: Path
+    settings: Remembered, background: BackgroundThread, tmp_path: Path
 ) -> None:
     plan = replace(
         OWN, data=Path("/d/a, “b”.jsonl"), mix=(MixedDataset(Path("/d/old"), 0.25, "text=body"),),

@@ -18,7 +18,7 @@ from app.core.files.paths import home_dir, runs_dir
 from app.library.queue_store import (
     QUEUE_FILE,
     QueuedRun,
-    queued,
+    queued_run,
     read_queue,
     read_saved_queue,
     write_queue,
@@ -262,7 +262,7 @@ def test_settings_that_are_not_understood_keep_their_place_and_their_words(
     tmp_path: Path, config: TrainingConfig
 ) -> None:
     path = tmp_path / QUEUE_FILE
-    write_queue(path, [queued(config), queued(replace(config, name="new"))])
+    write_queue(path, [queued_run(config), queued_run(replace(config, name="new"))])
     said = json.loads(path.read_text())
     said["runs"][1]["settings"]["from_the_future"] = 7
     path.write_text(json.dumps(said))
@@ -309,7 +309,7 @@ def test_a_queue_that_was_going_goes_on_by_itself_with_the_run_that_was_stopped(
 def test_a_queue_goes_on_with_the_next_run_if_the_stopped_one_is_gone(
     build: Callable[..., Nestling], config: TrainingConfig, qtbot: QtBot
 ) -> None:
-    write_queue(home_dir() / QUEUE_FILE, [queued(config)], goes_on=True, unfinished="gone")
+    write_queue(home_dir() / QUEUE_FILE, [queued_run(config)], goes_on=True, unfinished="gone")
     nestling = build()
     nestling.window.show()
     qtbot.waitUntil(lambda: [r.outcome for r in list_runs(runs_dir())] == ["finished"])
@@ -318,7 +318,7 @@ def test_a_queue_goes_on_with_the_next_run_if_the_stopped_one_is_gone(
 @pytest.mark.parametrize("name", ["../x", "/etc", "a/b", 7, None])
 def test_what_a_queue_goes_on_with_is_in_the_library(config: TrainingConfig, name: object) -> None:
     path = home_dir() / QUEUE_FILE
-    write_queue(path, [queued(config)], goes_on=True, unfinished="r")
+    write_queue(path, [queued_run(config)], goes_on=True, unfinished="r")
     path.write_text(path.read_text().replace('"r"', json.dumps(name)))
     assert read_saved_queue(path).unfinished == ""
 

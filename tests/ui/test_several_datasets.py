@@ -8,7 +8,7 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
-from app.core.column_mapping import Columns
+from app.core.column_mapping import ColumnMapping
 from app.core.config.training_config import MixedDataset, TrainingConfig
 from app.core.events import RunStarted
 from app.library.column_mapping_store import remembered_columns
@@ -128,7 +128,7 @@ def test_columns_of_a_mixed_in_dataset_are_mapped_on_the_page(
     assert nestling.state.config.map == "", "the other dataset is read as it was"
     assert page.chooser.choices[1].text() == "letters  50 %"
     qtbot.waitUntil(
-        lambda: remembered_columns(unmapped) == Columns(prompt="asked", completion="answered")
+        lambda: remembered_columns(unmapped) == ColumnMapping(prompt="asked", completion="answered")
     )
     qtbot.waitUntil(measured(nestling, 2))
     view.reset.click()

@@ -7,7 +7,7 @@ from pytestqt.qtbot import QtBot
 
 from app.core.errors import InputError
 from app.workers import background_thread as background_module
-from app.workers.background_thread import BackgroundTasks, Failure
+from app.workers.background_thread import BackgroundThread, Failure
 from app.workers.tasks.library import checking_model
 from tests.patience import PATIENCE_SECONDS
 
@@ -18,14 +18,14 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def background(qapp: object) -> Iterator[BackgroundTasks]:
-    tasks = BackgroundTasks()
+def background(qapp: object) -> Iterator[BackgroundThread]:
+    tasks = BackgroundThread()
     yield tasks
     tasks.shut_down()
 
 
 def test_work_is_done_elsewhere_and_its_result_told_here(
-    qtbot: QtBot, background: BackgroundTasks
+    qtbot: QtBot, background: BackgroundThread
 ) -> None:
     told: list[tuple[int, int]] = []
     for _ in range(50):
@@ -39,7 +39,7 @@ def test_work_is_done_elsewhere_and_its_result_told_here(
     assert all(worked != here and heard == here for worked, heard in told)
 
 
-def test_a_failure_is_told_as_text(qtbot: QtBot, background: BackgroundTasks) -> None:
+def test_a_failure_is_told_as_text(qtbot: QtBot, background: BackgroundThread) -> None:
     told: list[Failure] = []
 
     def fail() -> None:
@@ -73,7 +73,7 @@ def test_the_engine_and_the_door_have_one_rule(tiny_model: Path) -> None:
 
 def test_what_must_happen_is_done_even_while_the_app_ends(qapp: object) -> None:
     done: list[str] = []
-    tasks = BackgroundTasks()
+    tasks = BackgroundThread()
     tasks.run(lambda: tasks._is_ending.wait(PATIENCE_SECONDS), lambda _: None, pytest.fail)
     tasks.run(lambda: done.append("read"), lambda _: None, pytest.fail)
     tasks.run(lambda: done.append("write"), lambda _: None, pytest.fail, must_happen=True)
@@ -81,7 +81,7 @@ def test_what_must_happen_is_done_even_while_the_app_ends(qapp: object) -> None:
     assert done == ["write"]
 
 
-def test_work_in_steps_says_how_far_it_is(qtbot: QtBot, background: BackgroundTasks) -> None:
+def test_work_in_steps_says_how_far_it_is(qtbot: QtBot, background: BackgroundThread) -> None:
     shares: list[float] = []
     told: list[str] = []
 
@@ -96,7 +96,7 @@ def test_work_in_steps_says_how_far_it_is(qtbot: QtBot, background: BackgroundTa
 
 
 def test_work_in_steps_is_closed_when_it_is_cancelled(
-    qtbot: QtBot, background: BackgroundTasks
+    qtbot: QtBot, background: BackgroundThread
 ) -> None:
     told: list[object] = []
     ended: list[str] = []
@@ -108,7 +108,7 @@ def test_work_in_steps_is_closed_when_it_is_cancelled(
 
 
 def test_work_in_steps_is_closed_when_the_app_ends(qapp: object) -> None:
-    tasks, ended = BackgroundTasks(), list[str]()
+    tasks, ended = BackgroundThread(), list[str]()
     began = threading.Event()
     tasks.run_in_steps(
         lambda: _without_end(ended, began.set), pytest.fail, pytest.fail, lambda _: None

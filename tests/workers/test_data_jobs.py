@@ -6,19 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from app.core.column_mapping import Columns
+from app.core.column_mapping import ColumnMapping
 from app.engine.model.loading import load_tokenizer
 from app.library.column_mapping_store import remember_columns
 from app.workers.jobs.datasets import (
-    Inspected,
-    Inspecting,
+    DatasetRequest,
+    InspectDataset,
+    InspectedDataset,
     ModelTokenizer,
-    Reading,
-    Tokenised,
-    Tokenising,
+    TokenizeDatasets,
+    TokenizedDatasets,
 )
-from app.workers.jobs.preview import Looked, Looking, Page, Rendering
-from app.workers.jobs.tokens import Measuring, NamingLongRows, ShowingRows, Split
+from app.workers.jobs.preview import HeadRows, LoadHeadRows, Rendering, RowPage
+from app.workers.jobs.tokens import ComputeStatistics, HoldoutSplit, ListLongRows, LoadTokenPage
 from tests.other_base_models import copied_model
 
 
@@ -31,18 +31,18 @@ def key(tiny_model: Path) -> ModelTokenizer:
     return ModelTokenizer(tiny_model)
 
 
-def tokenised(path: Path, key: ModelTokenizer, **settings: bool) -> Tokenised:
-    job = Tokenising((Reading(path, None, ""),), key, True, False, **settings)
+def tokenised(path: Path, key: ModelTokenizer, **settings: bool) -> TokenizedDatasets:
+    job = TokenizeDatasets((DatasetRequest(path, None, ""),), key, True, False, **settings)
     *shares, done = job(never)
     assert all(0 <= share <= 1 for share in shares)  # type: ignore[operator]
-    assert isinstance(done, Tokenised)
+    assert isinstance(done, TokenizedDatasets)
     return done
 
 
 def test_the_first_rows_come_raw_and_then_rendered(chat_file: Path, key: ModelTokenizer) -> None:
-    raw, rendered = Looking(Reading(chat_file), 4, Rendering(key, True, 2048))(never)
-    assert isinstance(raw, Looked)
-    assert isinstance(rendered, Looked)
+    raw, rendered = LoadHeadRows(DatasetRequest(chat_file), 4, Rendering(key, True, 2048))(never)
+    assert isinstance(raw, HeadRows)
+    assert isinstance(rendered, HeadRows)
     assert (
         [row.place.line for row in raw.rows]
         == [row.place.line for row in rendered.rows]
@@ -56,17 +56,17 @@ def test_the_first_rows_come_raw_and_then_rendered(chat_file: Path, key: ModelTo
 def test_a_mapping_is_remembered_for_a_file_and_used_for_it(tmp_path: Path) -> None:
     path = tmp_path / "letters.csv"
     path.write_text("q,a\nhello,good day\n")
-    (unmapped,) = Looking(Reading(path), 4)(never)
+    (unmapped,) = LoadHeadRows(DatasetRequest(path), 4)(never)
     assert unmapped.rows == ()  # type: ignore[attr-defined]
     assert "line 2" in unmapped.problem  # type: ignore[attr-defined]
-    remember_columns(path, Columns(prompt="q", completion="a"))
-    (mapped,) = Looking(Reading(path), 4)(never)
+    remember_columns(path, ColumnMapping(prompt="q", completion="a"))
+    (mapped,) = LoadHeadRows(DatasetRequest(path), 4)(never)
     assert mapped.map == "prompt=q, completion=a"  # type: ignore[attr-defined]
     assert len(mapped.rows) == 1  # type: ignore[attr-defined]
-    *_, inspected = Inspecting(Reading(path))(never)
-    assert isinstance(inspected, Inspected)
+    *_, inspected = InspectDataset(DatasetRequest(path))(never)
+    assert isinstance(inspected, InspectedDataset)
     assert (inspected.facts.examples, inspected.map) == (1, "prompt=q, completion=a")
-    *_, as_it_is = Inspecting(Reading(path, None, ""))(never)
+    *_, as_it_is = InspectDataset(DatasetRequest(path, None, ""))(never)
     assert as_it_is.facts.examples == 0  # type: ignore[attr-defined]
 
 
@@ -75,18 +75,18 @@ def test_any_row_of_a_store_is_shown_and_all_are_measured(
 ) -> None:
     done = tokenised(chat_file, key)
     assert done.sets[0].rows == (40,)
-    split, rendering = Split(0.1, 0), Rendering(key, True, 24)
-    (page,) = ShowingRows(done.sets, 0, 0, 37, 5, rendering, split)(never)
-    assert isinstance(page, Page)
+    split, rendering = HoldoutSplit(0.1, 0), Rendering(key, True, 24)
+    (page,) = LoadTokenPage(done.sets, 0, 0, 37, 5, rendering, split)(never)
+    assert isinstance(page, RowPage)
     assert [row.number for row in page.rows] == [37, 38, 39]
     assert [row.place.line for row in page.rows] == [38, 39, 40]
-    (whole,) = ShowingRows(done.sets, 0, 0, 0, 40, rendering, split)(never)
-    ((measured,),) = Measuring(done.sets, split)(never)  # type: ignore[misc]
+    (whole,) = LoadTokenPage(done.sets, 0, 0, 0, 40, rendering, split)(never)
+    ((measured,),) = ComputeStatistics(done.sets, split)(never)  # type: ignore[misc]
     held = [row for row in whole.rows if row.is_held_out]  # type: ignore[attr-defined]
     assert len(held) == measured.valid.rows == 4  # type: ignore[attr-defined]
     both = (measured.train, measured.valid)  # type: ignore[attr-defined]
     assert sum(one.kept_tokens(2**31) for one in both) == sum(row.tokens for row in whole.rows)  # type: ignore[attr-defined]
-    (long,) = NamingLongRows(done.sets[0], 60)(never)
+    (long,) = ListLongRows(done.sets[0], 60)(never)
     cut = [row.place.line for row in whole.rows if row.tokens > 60]  # type: ignore[attr-defined]
     assert [problem.place.line for problem in long] == cut  # type: ignore[attr-defined]
 
@@ -117,9 +117,11 @@ def test_a_run_finds_the_store_of_rows_with_today_s_date(
     template = model / "chat_template.jinja"
     template.write_text("{{ strftime_now('%d %H:%M') }}" + template.read_text())
     today = date.today()
-    job = Tokenising((Reading(chat_file, None, ""),), ModelTokenizer(model), True, False)
+    job = TokenizeDatasets(
+        (DatasetRequest(chat_file, None, ""),), ModelTokenizer(model), True, False
+    )
     *_, made = job(never)
-    assert isinstance(made, Tokenised)
+    assert isinstance(made, TokenizedDatasets)
     assert "asks for the date" in made.template_note
     settings = DataSettings(RowSettings(mask_prompt=True, replies="every"), 2048, 4, 0.1)
     tokenizer = load_tokenizer(model)
@@ -132,7 +134,9 @@ def test_a_run_finds_the_store_of_rows_with_today_s_date(
 def test_no_store_is_made_where_one_is_only_looked_for(
     chat_file: Path, key: ModelTokenizer
 ) -> None:
-    job = Tokenising((Reading(chat_file, None, ""),), key, True, False, only_if_there=True)
+    job = TokenizeDatasets(
+        (DatasetRequest(chat_file, None, ""),), key, True, False, only_if_there=True
+    )
     assert list(job(never)) == []
     assert len(tokenised(chat_file, key).sets) == 1
     assert len(list(job(never))) == 1
@@ -141,7 +145,7 @@ def test_no_store_is_made_where_one_is_only_looked_for(
 def test_what_is_closed_early_goes_on_where_it_was(tmp_path: Path, key: ModelTokenizer) -> None:
     path = tmp_path / "many.jsonl"
     path.write_text("".join(json.dumps({"text": f"line {i}"}) + "\n" for i in range(3000)))
-    job = Tokenising((Reading(path, None, ""),), key, True, False)
+    job = TokenizeDatasets((DatasetRequest(path, None, ""),), key, True, False)
     work = job(never)
     next(work)
     while not list((tmp_path / "home" / "cache" / "tokens").glob("*.unfinished/tokens")):

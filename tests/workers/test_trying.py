@@ -11,10 +11,10 @@ from pytestqt.qtbot import QtBot
 from app.core.config.training_config import TierConfig, TrainingConfig
 from app.core.errors import InputError
 from app.core.events import StageChanged
-from app.core.generation_events import AnswerEnded, Chat, CheckpointLoaded, Sampling, Tried
+from app.core.generation_events import AnswerEnded, Chat, CheckpointLoaded, CheckpointRef, Sampling
 from app.workers.compute_thread import ComputeThread
 from app.workers.job import JobEnded, JobYielded
-from app.workers.jobs.generation import HeldModel
+from app.workers.jobs.generation import LoadedCheckpoint
 from tests.conftest import write_chats
 
 ASKED = Chat("What is 1 plus 1?"), Sampling(max_tokens=2)
@@ -39,19 +39,19 @@ def run_dir(make_model: Callable[..., Path], tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.fixture
-def tried(run_dir: Path) -> Tried:
+def tried(run_dir: Path) -> CheckpointRef:
     from app.library.run.manifest import read_manifest
 
     model = Path(read_manifest(run_dir)["config"]["model"])
-    return Tried(model, run_dir / "checkpoints" / "step-000001")
+    return CheckpointRef(model, run_dir / "checkpoints" / "step-000001")
 
 
 def test_loading_is_stopped_between_two_parts_of_the_weights(
-    tried: Tried, monkeypatch: pytest.MonkeyPatch
+    tried: CheckpointRef, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.engine.model.loading._PIECE_BYTES", 1000)
     monkeypatch.setattr("app.engine.runtime.stopping.SECONDS_BETWEEN_STAGES", 0.0)
-    held, events = HeldModel(), []
+    held, events = LoadedCheckpoint(), []
     for event in held.answering(tried, *ASKED)(lambda: len(events) == 3):
         events.append(event)
     stages = [event for event in events if isinstance(event, StageChanged)]
@@ -60,8 +60,8 @@ def test_loading_is_stopped_between_two_parts_of_the_weights(
     assert held._model is None
 
 
-def test_the_model_stays_until_another_checkpoint_is_asked(tried: Tried) -> None:
-    held = HeldModel()
+def test_the_model_stays_until_another_checkpoint_is_asked(tried: CheckpointRef) -> None:
+    held = LoadedCheckpoint()
     events = list(held.answering(tried, *ASKED)(never))
     assert isinstance(events[0], StageChanged)
     told = [event for event in events if not isinstance(event, StageChanged)]
@@ -70,15 +70,15 @@ def test_the_model_stays_until_another_checkpoint_is_asked(tried: Tried) -> None
     first = held._model
     list(held.answering(tried, *ASKED)(never))
     assert held._model is first
-    other = Tried(tried.model, tried.adapter_dir.with_name("step-000002"))
+    other = CheckpointRef(tried.model, tried.adapter_dir.with_name("step-000002"))
     list(held.answering(other, *ASKED)(never))
     assert held._model is not first
     assert held._model is not None
     assert held._model.loaded.tried == other
 
 
-def test_a_checkpoint_that_was_written_anew_is_loaded_anew(tried: Tried) -> None:
-    held = HeldModel()
+def test_a_checkpoint_that_was_written_anew_is_loaded_anew(tried: CheckpointRef) -> None:
+    held = LoadedCheckpoint()
     list(held.answering(tried, *ASKED)(never))
     first = held._model
     file = tried.adapter_dir / "adapters.safetensors"
@@ -92,8 +92,8 @@ def test_a_checkpoint_that_was_written_anew_is_loaded_anew(tried: Tried) -> None
     assert held._model is not first
 
 
-def test_a_closed_answer_keeps_the_model_for_the_next_one(tried: Tried) -> None:
-    held = HeldModel()
+def test_a_closed_answer_keeps_the_model_for_the_next_one(tried: CheckpointRef) -> None:
+    held = LoadedCheckpoint()
     working = held.answering(tried, ASKED[0], Sampling(max_tokens=500))(never)
     for _ in range(5):
         next(working)
@@ -108,7 +108,9 @@ def compute() -> Iterator[ComputeThread]:
     made.shut_down()
 
 
-def test_freeing_gives_the_memory_back(tried: Tried, compute: ComputeThread, qtbot: QtBot) -> None:
+def test_freeing_gives_the_memory_back(
+    tried: CheckpointRef, compute: ComputeThread, qtbot: QtBot
+) -> None:
     """Measured by MLX itself on its thread: nothing of the model is left but what was before."""
     seen: list[object] = []
     ended: list[JobEnded] = []
@@ -122,7 +124,7 @@ def test_freeing_gives_the_memory_back(tried: Tried, compute: ComputeThread, qtb
         gc.collect()
         yield mx.get_active_memory(), mx.get_cache_memory()
 
-    held = HeldModel()
+    held = LoadedCheckpoint()
     for label, function in (
         ("a", measuring), ("b", held.answering(tried, *ASKED)), ("c", measuring),
         ("d", held.freeing()), ("e", measuring),
@@ -142,13 +144,13 @@ def test_freeing_gives_the_memory_back(tried: Tried, compute: ComputeThread, qtb
 
 
 def test_the_model_goes_without_a_search_for_garbage_in_the_thread_of_mlx(
-    tried: Tried, compute: ComputeThread, qtbot: QtBot
+    tried: CheckpointRef, compute: ComputeThread, qtbot: QtBot
 ) -> None:
     """It would destroy what it finds of the window, which belongs to another thread."""
     searched_in: list[int] = []
     ended: list[JobEnded] = []
     compute.job_ended.connect(ended.append)
-    held = HeldModel()
+    held = LoadedCheckpoint()
     was_enabled = gc.isenabled()
     gc.disable()
     note = lambda *_: searched_in.append(threading.get_ident())  # noqa: E731

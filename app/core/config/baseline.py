@@ -5,14 +5,14 @@ no other clock.
 from dataclasses import replace
 
 from app.core.config.training_config import TierConfig, TrainingConfig
-from app.core.text.one_line import one_line
+from app.core.text.one_line import single_line
 
 
 def as_plain_adamw(config: TrainingConfig, name: str) -> TrainingConfig:
     """`config` as ordinary AdamW, named after the run `name`; nothing else differs."""
     return replace(
         config,
-        name=f"{one_line(name)}, plain AdamW",
+        name=f"{single_line(name)}, plain AdamW",
         tiers=(TierConfig(1),),
         assign="depth",
         tier_patterns="",

@@ -11,7 +11,7 @@ from app.core.files.paths import starter_model_dir
 from app.core.text.visible import visible_line
 
 BadRows = Literal["stop", "leave out"]
-MOST_MIXED_IN = 0.95
+MAX_MIXED_SHARE = 0.95
 """An epoch then has 20 rows for each of the dataset itself."""
 
 
@@ -30,7 +30,7 @@ class MixedDataset:
 
 
 @dataclass(frozen=True)
-class FileSettings:
+class DataSettings:
     model: Path = setting(
         factory=starter_model_dir,
         label="Base model",
@@ -145,12 +145,12 @@ def _mix_problems(mix: tuple[MixedDataset, ...]) -> list[Problem]:
         except InputError as error:
             return [Problem("mix", f"{mixed.data.name}: {error}")]
     total = sum(mixed.share for mixed in mix)
-    if total > MOST_MIXED_IN:
+    if total > MAX_MIXED_SHARE:
         return [
             Problem(
                 "mix",
                 f"The mixed-in datasets make up {total * 100:.4g} % of the rows; at most "
-                f"{MOST_MIXED_IN * 100:g} % can be, as the rest is the dataset itself.",
+                f"{MAX_MIXED_SHARE * 100:g} % can be, as the rest is the dataset itself.",
             )
         ]
     return []

@@ -5,11 +5,11 @@ from typing import Literal
 
 from app.core.config.setting import setting
 
-Keep = Literal["all", "best and last"]
+CheckpointRetention = Literal["all", "best and last"]
 
 
 @dataclass(frozen=True)
-class WatchingSettings:
+class EvaluationSettings:
     validation_share: float = setting(
         0.1,
         label="Validation split",
@@ -66,7 +66,7 @@ class WatchingSettings:
         maximum=10_000,
         advanced=True,
     )
-    keep_checkpoints: Keep = setting(
+    keep_checkpoints: CheckpointRetention = setting(
         "all",
         label="Keep checkpoints",
         help="all, or only the last one and the one with the best validation loss.",

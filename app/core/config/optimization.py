@@ -10,7 +10,7 @@ Replies = Literal["every", "whole chat", "last"]
 
 
 @dataclass(frozen=True)
-class StepSettings:
+class OptimizationSettings:
     steps: int = setting(
         300, label="Steps", help="Optimizer steps.", section="training", minimum=1,
         maximum=10_000_000,

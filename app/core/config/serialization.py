@@ -15,8 +15,8 @@ from app.core.config.training_config import CHOICES, MixedDataset, TierConfig, T
 from app.core.errors import InputError
 from app.core.files.parsing import parse_toml
 from app.core.files.paths import shipped
-from app.core.text.odd_values import brief, is_finite
-from app.core.text.one_line import one_line
+from app.core.text.odd_values import is_finite, short_repr
+from app.core.text.one_line import single_line
 
 
 def parse_tiers(periods: str, factors: str = "", pending: str = "") -> tuple[TierConfig, ...]:
@@ -28,19 +28,23 @@ def parse_tiers(periods: str, factors: str = "", pending: str = "") -> tuple[Tie
         parsed = [int(p) for p in periods.split(",")]
     except ValueError:
         raise InputError(
-            f"Tiers must be whole numbers with commas between, like 1,2,4; got {brief(periods)}."
+            "Tiers must be whole numbers with commas between, like 1,2,4; got "
+            f"{short_repr(periods)}."
         ) from None
     try:
         rates = [float(f) for f in factors.split(",")] if factors else [1.0] * len(parsed)
     except ValueError:
         raise InputError(
-            f"Tier factors must be numbers with commas between, like 1,1,0.5; got {brief(factors)}."
+            "Tier factors must be numbers with commas between, like 1,1,0.5; got "
+            f"{short_repr(factors)}."
         ) from None
     if len(rates) != len(parsed):
         raise InputError(f"{len(parsed)} tiers need {len(parsed)} factors; got {len(rates)}.")
     kept = [_pending(p.strip()) for p in pending.split(",")] if pending else [None] * len(parsed)
     if len(kept) != len(parsed):
-        raise InputError(f"{len(parsed)} tiers need {len(parsed)} words; got {brief(pending)}.")
+        raise InputError(
+            f"{len(parsed)} tiers need {len(parsed)} words; got {short_repr(pending)}."
+        )
     return tuple(map(TierConfig, parsed, rates, kept))
 
 
@@ -48,7 +52,7 @@ def _pending(word: object) -> Pending:
     for known in get_args(Pending):
         if word == known:
             return known  # type: ignore[no-any-return]
-    raise InputError(f"A tier's pending gradients are accumulate or skip; got {brief(word)}.")
+    raise InputError(f"A tier's pending gradients are accumulate or skip; got {short_repr(word)}.")
 
 
 def load_toml(path: Path, base: TrainingConfig | None = None) -> TrainingConfig:
@@ -74,7 +78,7 @@ def with_settings(
     changes = {}
     for name, value in values.items():
         if name not in known:
-            raise InputError(f"{where}: there is no setting named {brief(name)}.")
+            raise InputError(f"{where}: there is no setting named {short_repr(name)}.")
         changes[name] = _typed(name, value, known[name].type, where)
     return replace(config, **changes)
 
@@ -87,7 +91,7 @@ _BEFORE: Mapping[str, Any] = {
 """What runs did that name no such setting: they began with a version that had none."""
 
 
-def config_of_run(settings: Mapping[str, Any], *, where: str) -> TrainingConfig:
+def config_from_manifest(settings: Mapping[str, Any], *, where: str) -> TrainingConfig:
     """The config in a run's manifest. Raises InputError."""
     return with_settings(TrainingConfig(), {**_BEFORE, **settings}, where=where)
 
@@ -98,7 +102,7 @@ def to_toml(config: TrainingConfig) -> str:
 
     Raises InputError for a name that is not UTF-8, which TOML can't hold.
     """
-    text = tomli_w.dumps(to_plain(replace(config, output=None)))
+    text = tomli_w.dumps(to_dict(replace(config, output=None)))
     try:
         text.encode()
     except UnicodeEncodeError as error:
@@ -110,13 +114,13 @@ def to_toml(config: TrainingConfig) -> str:
     return text
 
 
-def raw_toml(settings: Mapping[str, Any], problem: str) -> str:
+def unparsed_toml(settings: Mapping[str, Any], problem: str) -> str:
     """Settings of any kind as TOML, under a line that says what is wrong with them.
 
     TOML has no null: what is null is left out.
     """
     text = tomli_w.dumps(_without_null(dict(settings)))
-    whole = f"# Nestling does not understand these settings: {one_line(problem, 400)}\n{text}"
+    whole = f"# Nestling does not understand these settings: {single_line(problem, 400)}\n{text}"
     return whole.encode("utf-8", "replace").decode()
 
 
@@ -128,7 +132,7 @@ def _without_null(value: Any) -> Any:
     return value
 
 
-def to_plain(config: TrainingConfig) -> dict[str, Any]:
+def to_dict(config: TrainingConfig) -> dict[str, Any]:
     """The config as JSON or TOML can hold it; `with_settings` reads it back."""
     return {
         f.name: _plain(value)
@@ -170,7 +174,7 @@ def _typed(name: str, value: Any, kind: Any, where: str) -> Any:
         return value
     if kind in (str, bool) and isinstance(value, kind):
         return value
-    raise InputError(f"{where}: {name} can't be {brief(value)}.")
+    raise InputError(f"{where}: {name} can't be {short_repr(value)}.")
 
 
 def _is_too_large(value: float) -> bool:

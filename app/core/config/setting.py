@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import Field, dataclass, field
 from typing import Any
 
-from app.core.text.odd_values import brief, is_finite
+from app.core.text.odd_values import is_finite, short_repr
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def range_problem(f: Field[Any], value: Any) -> Problem | None:
 
 def number(value: float) -> str:
     """As it is told in a sentence."""
-    return brief(value) if isinstance(value, int) and abs(value) >= 10**15 else _digits(value)
+    return short_repr(value) if isinstance(value, int) and abs(value) >= 10**15 else _digits(value)
 
 
 def _digits(value: float) -> str:

@@ -13,10 +13,10 @@ from app.core.config.serialization import with_settings
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import InputError
 from app.core.files.parsing import parse_toml
-from app.core.text.odd_values import brief
-from app.core.text.one_line import one_line
+from app.core.text.odd_values import short_repr
+from app.core.text.one_line import single_line
 
-MOST_TASKS, MOST_ARMS, MOST_SEEDS = 20, 40, 50
+MAX_TASKS, MOST_ARMS, MOST_SEEDS = 20, 40, 50
 
 
 @dataclass(frozen=True)
@@ -61,12 +61,14 @@ def load_study(path: Path) -> Study:
 def _study(table: Mapping[str, Any], path: Path) -> Study:
     known = {"model", "seeds", "acquisition", "settings", "tasks", "arms"}
     if odd := sorted(set(table) - known):
-        raise InputError(f"{path}: a study has no {brief(odd[0])}.", f"It has {_listed(known)}.")
+        raise InputError(
+            f"{path}: a study has no {short_repr(odd[0])}.", f"It has {_listed(known)}."
+        )
     shared = {"validation_share": 0.0, "measure_forgetting": True} | _table(table, "settings", path)
     if "model" in table:
         shared["model"] = str(_beside(path, table["model"]))
     base = with_settings(TrainingConfig(), shared, where=f"{path}, settings")
-    tasks = tuple(_task(one, path) for one in _tables(table, "tasks", MOST_TASKS, path))
+    tasks = tuple(_task(one, path) for one in _tables(table, "tasks", MAX_TASKS, path))
     arms = tuple(_arm(one, base, path) for one in _tables(table, "arms", MOST_ARMS, path))
     for kind, named in (("tasks", tasks), ("arms", arms)):
         names = [one.name for one in named]
@@ -122,13 +124,13 @@ def _name(table: Mapping[str, Any], path: Path) -> str:
     name = table.get("name")
     if not isinstance(name, str) or not name.strip():
         raise InputError(f"{path}: each task and arm needs a name.")
-    return one_line(name.strip(), 80)
+    return single_line(name.strip(), 80)
 
 
 def _beside(path: Path, value: Any) -> Path:
     """A path as the file says it: from the folder that the file is in."""
     if not isinstance(value, str) or "\0" in value:
-        raise InputError(f"{path}: {brief(value)} can't be a path.")
+        raise InputError(f"{path}: {short_repr(value)} can't be a path.")
     return (path.absolute().parent / Path(value).expanduser()).absolute()
 
 

@@ -11,9 +11,9 @@ from typing import Any, get_args
 
 from app.core.config.adapter import AdapterSettings, FineTuneType
 from app.core.config.clocks import ClockSettings
-from app.core.config.data import BadRows, FileSettings, MixedDataset
-from app.core.config.evaluation import Keep, WatchingSettings
-from app.core.config.optimization import Replies, Schedule, StepSettings
+from app.core.config.data import BadRows, DataSettings, MixedDataset
+from app.core.config.evaluation import CheckpointRetention, EvaluationSettings
+from app.core.config.optimization import OptimizationSettings, Replies, Schedule
 from app.core.config.setting import Problem, range_problem
 from app.core.config.tiers import Assignment, FastEnd, Pending, TierConfig, TierSettings
 from app.core.errors import InputError
@@ -25,7 +25,12 @@ __all__ = ["CHOICES", "MixedDataset", "TierConfig", "TrainingConfig", "config_fi
 # Fields are those of the last base first: the order of the form.
 @dataclass(frozen=True)
 class TrainingConfig(
-    WatchingSettings, AdapterSettings, StepSettings, ClockSettings, TierSettings, FileSettings
+    EvaluationSettings,
+    AdapterSettings,
+    OptimizationSettings,
+    ClockSettings,
+    TierSettings,
+    DataSettings,
 ):
     """Everything that decides a run: the same config on the same machine gives the same losses."""
 
@@ -57,7 +62,7 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "bad_rows": get_args(BadRows),
     "fast_end": get_args(FastEnd),
     "fine_tune_type": get_args(FineTuneType),
-    "keep_checkpoints": get_args(Keep),
+    "keep_checkpoints": get_args(CheckpointRetention),
     "pending": get_args(Pending),
     "replies": get_args(Replies),
     "schedule": get_args(Schedule),

@@ -43,7 +43,7 @@ def parse_flat_json(content: str | bytes) -> Any:
         return json.loads(content)
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
-        raise ValueError(f"{json_words(error)} ({place})") from None
+        raise ValueError(f"{json_error_text(error)} ({place})") from None
     except UnicodeDecodeError:
         raise ValueError("it is not UTF-8") from None
     except RecursionError:
@@ -52,7 +52,7 @@ def parse_flat_json(content: str | bytes) -> Any:
         raise ValueError(_TOO_LONG) from None
 
 
-def json_words(error: json.JSONDecodeError) -> str:
+def json_error_text(error: json.JSONDecodeError) -> str:
     """What is wrong, for people."""
     return _PLAIN_WORDS.get(error.msg, error.msg.lower())
 

@@ -15,7 +15,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import IO, Any
 
-from app.core.progress import run_to_end
+from app.core.progress import drain
 
 PRIVATE_FILE = 0o600
 """What a file may be for whom: read and written by the user, nothing for anyone else."""
@@ -59,7 +59,7 @@ def read_regular(path: Path, most_bytes: int, *, follow_links: bool = False) -> 
     return content
 
 
-def read_beginning(path: Path, most_bytes: int, *, follow_links: bool = False) -> bytes:
+def read_head(path: Path, most_bytes: int, *, follow_links: bool = False) -> bytes:
     """A file's first bytes, all of it if it is no longer. Raises OSError as `open_regular`."""
     with open_regular(path, follow_links=follow_links) as file:
         return file.read(most_bytes)
@@ -70,10 +70,10 @@ def copy_regular(source: Path, target: Path, mode: int = PRIVATE_FILE) -> None:
 
     Raises OSError as `open_regular`, FileExistsError if there is anything at `target`.
     """
-    run_to_end(copying_regular(source, target, mode))
+    drain(copy_regular_in_steps(source, target, mode))
 
 
-def copying_regular(
+def copy_regular_in_steps(
     source: Path, target: Path, mode: int = PRIVATE_FILE
 ) -> Generator[int, None, None]:
     """The same in small steps: yields how many bytes were just copied, and are on the disk."""
@@ -93,7 +93,7 @@ def copying_regular(
         os.utime(target, ns=(found.st_atime_ns, found.st_mtime_ns))
 
 
-def narrow(descriptor: int, mode: int) -> None:
+def restrict_mode(descriptor: int, mode: int) -> None:
     """Take from others what `mode` doesn't give them, if the file is this user's."""
     with suppress(OSError):  # a disk without permissions has none to take away
         found = os.fstat(descriptor)
@@ -103,7 +103,7 @@ def narrow(descriptor: int, mode: int) -> None:
 
 def _private_opener(path: str, flags: int) -> int:
     descriptor = open_descriptor(Path(path), flags)
-    narrow(descriptor, PRIVATE_FILE)
+    restrict_mode(descriptor, PRIVATE_FILE)
     return descriptor
 
 

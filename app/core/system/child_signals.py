@@ -11,7 +11,7 @@ from multiprocessing.resource_tracker import ensure_running
 
 
 @contextmanager
-def terminal_signals_kept_off() -> Iterator[None]:
+def terminal_signals_blocked() -> Iterator[None]:
     """A process that is started inside never gets them; for this one they come afterwards."""
     ensure_running()  # else it is started with the first process, and lets them through again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from app.core.text.one_line import one_line
+from app.core.text.one_line import single_line
 
 
 @dataclass(frozen=True)
-class Computer:
+class ComputeEnvironment:
     device: str
     """"CPU", or the GPU's name."""
     blas: str
@@ -23,7 +23,7 @@ class Computer:
         return f"{self.device}{blas}, MLX {self.mlx} and Nestling's arithmetic {self.arithmetic}"
 
 
-def read_computer(said: object) -> Computer | None:
+def read_environment(said: object) -> ComputeEnvironment | None:
     """As a file says it; None if it doesn't."""
     if not isinstance(said, Mapping):
         return None
@@ -32,15 +32,15 @@ def read_computer(said: object) -> Computer | None:
     if not all(isinstance(word, str) for word in words) or type(arithmetic) is not int:
         return None
     device, blas, mlx = words
-    return Computer(one_line(device), one_line(blas), one_line(mlx), arithmetic)
+    return ComputeEnvironment(single_line(device), single_line(blas), single_line(mlx), arithmetic)
 
 
-def read_computers(manifest: Mapping[str, Any]) -> list[tuple[int, Computer]]:
+def read_environments(manifest: Mapping[str, Any]) -> list[tuple[int, ComputeEnvironment]]:
     """What computed the run, each with the step after which it did; none if nobody wrote it."""
     said = manifest.get("computed_by")
     found = []
     for one in said if isinstance(said, list) else []:
-        computer = read_computer(one)
+        computer = read_environment(one)
         if computer is not None and type(one.get("after_step")) is int:
             found.append((one["after_step"], computer))
     return found

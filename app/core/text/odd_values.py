@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from app.core.text.one_line import one_line
+from app.core.text.one_line import single_line
 
 _LONGEST = 10**15
 _LARGEST = 1e30
@@ -11,7 +11,7 @@ _EXACT_BITS = 2**17
 """Beyond, a count of digits may be off by one next to a power of ten."""
 
 
-def is_measure(value: Any) -> bool:
+def is_measurement(value: Any) -> bool:
     """A number that a measurement can have come to: no 32-bit number is exceeded."""
     return type(value) in (int, float) and is_finite(value) and abs(value) <= _LARGEST
 
@@ -24,11 +24,11 @@ def is_finite(value: Any) -> bool:
         return False
 
 
-def brief(value: Any) -> str:
+def short_repr(value: Any) -> str:
     """A value in a few characters, whatever it is."""
     if type(value) is int and abs(value) >= _LONGEST:
         return f"a number of {digits(value)} digits"
-    return one_line(repr(value), 40)
+    return single_line(repr(value), 40)
 
 
 def digits(value: int) -> int:

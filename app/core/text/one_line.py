@@ -2,10 +2,10 @@
 
 from app.core.text.visible import UNSEEN
 
-MOST_SHOWN = 200
+MAX_LINE_CHARACTERS = 200
 
 
-def one_line(text: str, most: int = MOST_SHOWN) -> str:
+def single_line(text: str, most: int = MAX_LINE_CHARACTERS) -> str:
     """`text` with a space for what can't be seen, cut off with "…" after `most` characters."""
     cut = text[: 4 * most]
     shown = UNSEEN.sub(" ", cut).strip()

@@ -5,7 +5,7 @@ import math
 from app.core.generation_events import AnswerEnded, AnswersCompared, LogitsCompared
 
 
-def figures(ended: AnswerEnded) -> str:
+def answer_figures(ended: AnswerEnded) -> str:
     """How long the answer is, how fast it came and whether it was cut."""
     tokens = "1 token" if ended.tokens == 1 else f"{ended.tokens:,} tokens"
     rate = ended.tokens_per_second

@@ -35,7 +35,7 @@ def memory_sentence(estimate: MemoryEstimated) -> str:
             return f"{lead}: needs {about} {needed} of memory, but only {available} is available."
 
 
-def parts(estimate: MemoryEstimated) -> str:
+def memory_parts(estimate: MemoryEstimated) -> str:
     """What the memory goes to."""
     sizes = {
         "base model": estimate.model_bytes,

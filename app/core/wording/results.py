@@ -4,11 +4,11 @@ import math
 from collections.abc import Sequence
 
 from app.core.events import EvaluationFinished, RetentionMeasured
-from app.core.text.losses import loss_words
-from app.core.text.one_line import one_line
+from app.core.text.losses import format_loss
+from app.core.text.one_line import single_line
 
 _DIGITS = 3
-_MOST_NAME = 80
+_MAX_NAME = 80
 
 
 def learned_and_kept(
@@ -46,7 +46,7 @@ def retention_sentence(retention: Sequence[RetentionMeasured]) -> str:
 
 def score_sentence(name: str, before: int | None, after: int, total: int) -> str:
     """A question set's right answers; `before` is None where that was not measured."""
-    shown = one_line(name.replace("_", " ").capitalize(), _MOST_NAME)
+    shown = single_line(name.replace("_", " ").capitalize(), _MAX_NAME)
     than = "" if before is None else f", {before:,} before"
     return f"{shown}: {after:,} of {total:,} right{than}."
 
@@ -57,4 +57,4 @@ def _distance(measured: RetentionMeasured) -> str:
 
 def _loss(evaluation: EvaluationFinished) -> str:
     value = evaluation.val_loss
-    return loss_words(value, _DIGITS) if math.isfinite(value) else "–"
+    return format_loss(value, _DIGITS) if math.isfinite(value) else "–"

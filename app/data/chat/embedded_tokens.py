@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from app.core.text.one_line import one_line
+from app.core.text.one_line import single_line
 from app.data.examples import NO_EMBEDDING, RowProblem
 from app.data.tokens.rows import TokenizedExample
 
@@ -52,7 +52,7 @@ def token_text(token: int, tokenizer: Any) -> str:
     """A token's own text, bounded."""
     inner = getattr(tokenizer, "inner", tokenizer)
     naming = getattr(inner, "convert_ids_to_tokens", None)
-    return one_line(str(naming(token) if naming else inner.decode([token])), _MOST_OF_A_TOKEN)
+    return single_line(str(naming(token) if naming else inner.decode([token])), _MOST_OF_A_TOKEN)
 
 
 def _checked(

@@ -15,7 +15,7 @@ from time import monotonic
 from typing import Any
 
 from app.core.system import child_processes
-from app.core.system.child_signals import terminal_signals_kept_off
+from app.core.system.child_signals import terminal_signals_blocked
 from app.core.system.interruption import raise_if_stopped
 from app.core.system.process_memory import process_bytes
 from app.data.chat import render_limit
@@ -131,7 +131,7 @@ class TemplateProcess:
         self._process = context.Process(
             target=serve, args=(self._source, theirs, render_limit.SECONDS), daemon=True
         )
-        with terminal_signals_kept_off():
+        with terminal_signals_blocked():
             self._process.start()
         theirs.close()
         self._bytes_at_start = 0

@@ -7,7 +7,7 @@ such chats is found here once; the same process renders the chats afterwards.
 import signal
 from collections.abc import Generator
 
-from app.core.progress import run_to_end
+from app.core.progress import drain
 from app.data.chat.template_process import TAKES_ALL_MEMORY, ProcessEnded, template_process
 from app.data.chat.template_server import OUT_OF_MEMORY, Trial
 
@@ -35,7 +35,7 @@ def trying_templates(templates: object) -> Generator[None, None, str]:
 
 def template_problem(templates: object) -> str:
     """The same, waited for."""
-    return run_to_end(trying_templates(templates))
+    return drain(trying_templates(templates))
 
 
 def is_tried(templates: object) -> bool:

@@ -16,10 +16,10 @@ from typing import Any
 
 from app.core.errors import PUT_BACK, AppError, InputError
 from app.core.files.atomic_files import write_json_atomic
-from app.core.files.disks import own_folder
+from app.core.files.disks import ensure_own_folder
 from app.core.files.parsing import parse_json
 from app.core.files.paths import cache_dir
-from app.core.progress import run_to_end
+from app.core.progress import drain
 from app.data.files.dataset_files import facts_of, find_files
 
 _SMALL_BYTES = 2**20
@@ -100,7 +100,7 @@ def check_unchanged(before: Mapping[Path, tuple[int, ...]]) -> None:
 
 def file_content(path: Path) -> FileContent:
     """What is in a file now. Raises InputError when it can't be read."""
-    return run_to_end(reading_content(path))
+    return drain(reading_content(path))
 
 
 def reading_content(path: Path) -> Generator[int, None, FileContent]:
@@ -198,5 +198,5 @@ def _remember(name: str, content: FileContent) -> None:
         index.pop(name, None)
         index[name] = [content.digest, content.state]
         kept = dict(list(index.items())[-_KEPT_FILES:])
-        own_folder(_index_file().parent)
+        ensure_own_folder(_index_file().parent)
         write_json_atomic(_index_file(), kept)

@@ -21,7 +21,7 @@ from app.core.base_model import (
 from app.core.errors import AppError, InputError
 from app.core.files.parsing import parse_json
 from app.core.files.paths import shipped
-from app.core.progress import run_to_end
+from app.core.progress import drain
 from app.data.files.file_states import FileStates
 from app.data.files.fingerprint import (
     check_unchanged,
@@ -114,7 +114,7 @@ def digests_to_compare(files: ModelFiles, *, also_large: bool = False) -> BaseMo
     is_large = digests.weights_bytes > HASHED_FIRST_BYTES
     if digests.is_whole or (is_large and not also_large):
         return digests
-    return digests.hashed_whole(run_to_end(hashing_weights(files)), after_step=0)
+    return digests.hashed_whole(drain(hashing_weights(files)), after_step=0)
 
 
 def check_base_model(

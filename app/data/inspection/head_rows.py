@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from app.core.column_mapping import Columns
+from app.core.column_mapping import ColumnMapping
 from app.data.examples import BrokenFile, Example, RowProblem
 from app.data.readers import Row, read_rows
 from app.data.rows.row_validation import check_row
@@ -36,7 +36,7 @@ class FirstRows:
     """None where rows are no objects."""
 
 
-def first_rows(path: Path, columns: Columns | None, count: int) -> FirstRows:
+def first_rows(path: Path, columns: ColumnMapping | None, count: int) -> FirstRows:
     """The first `count` examples, if they come soon. Raises InputError as the reading does."""
     rows: list[Row] = []
     examples: list[Example] = []

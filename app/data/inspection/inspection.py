@@ -8,9 +8,9 @@ from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from app.core.column_mapping import Columns
+from app.core.column_mapping import ColumnMapping
 from app.core.errors import InputError
-from app.core.progress import part_of_whole, run_to_end
+from app.core.progress import drain, scaled_progress
 from app.data.examples import KEPT_PROBLEMS, BrokenFile, Example, ProblemKind, RowProblem
 from app.data.files.dataset_files import find_files
 from app.data.files.dataset_folders import not_read
@@ -66,16 +66,18 @@ class DatasetFacts:
     """What the files were like before they were read."""
 
 
-def inspect(data: Path, valid: Path | None = None, columns: Columns | None = None) -> DatasetFacts:
+def inspect(
+    data: Path, valid: Path | None = None, columns: ColumnMapping | None = None
+) -> DatasetFacts:
     """What there is to show of a dataset, bad rows included.
 
     Raises InputError only when nothing can be shown: a training file is missing or empty.
     """
-    return run_to_end(inspecting(data, valid, columns))
+    return drain(inspecting(data, valid, columns))
 
 
 def inspecting(
-    data: Path, valid: Path | None = None, columns: Columns | None = None
+    data: Path, valid: Path | None = None, columns: ColumnMapping | None = None
 ) -> Generator[float, None, DatasetFacts]:
     """The same in small steps: yields the share read, 0 to 1; closing it stops the reading."""
     facts, _, _ = yield from inspecting_with_rows(data, valid, columns)
@@ -83,7 +85,7 @@ def inspecting(
 
 
 def inspecting_with_rows(
-    data: Path, valid: Path | None = None, columns: Columns | None = None
+    data: Path, valid: Path | None = None, columns: ColumnMapping | None = None
 ) -> Generator[float, None, tuple[DatasetFacts, Seen, Seen]]:
     """The same with what was seen of the rows to train on, and of those to validate on."""
     problems, states = Problems(), file_states(data, valid)
@@ -95,10 +97,10 @@ def inspecting_with_rows(
     train = _Inspected(files.train_files, columns, problems)
     validating = _Inspected(files.valid_files, columns, problems)
     size = train.size_bytes + validating.size_bytes
-    yield from part_of_whole(train.reading(), 0, train.size_bytes, size)
+    yield from scaled_progress(train.reading(), 0, train.size_bytes, size)
     try:
         reading = validating.reading()
-        yield from part_of_whole(reading, train.size_bytes, validating.size_bytes, size)
+        yield from scaled_progress(reading, train.size_bytes, validating.size_bytes, size)
     except InputError as error:
         problems.add(_whole_file(validating.path, error))
     problems.add_all(train.seen.duplicates())
@@ -164,7 +166,7 @@ class _Inspected:
     """The files of one set, each read to where it ends or breaks."""
 
     def __init__(
-        self, paths: tuple[Path, ...], columns: Columns | None, problems: Problems
+        self, paths: tuple[Path, ...], columns: ColumnMapping | None, problems: Problems
     ) -> None:
         self.examples_of: Counter[Path] = Counter()
         self.formats: set[RowFormat] = set()
@@ -184,7 +186,7 @@ class _Inspected:
         before = 0
         for number, path in enumerate(self.paths):
             self.path, size = path, _size(path)
-            yield from part_of_whole(self._reading(number), before, size, self.size_bytes)
+            yield from scaled_progress(self._reading(number), before, size, self.size_bytes)
             before += size
 
     def _reading(self, number: int) -> Generator[float, None, None]:

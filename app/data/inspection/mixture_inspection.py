@@ -4,8 +4,8 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.core.column_mapping import Columns
-from app.core.progress import part_of_whole
+from app.core.column_mapping import ColumnMapping
+from app.core.progress import scaled_progress
 from app.data.files.dataset_files import check_distinct, facts_of, find_files
 from app.data.inspection.duplicates import Seen
 from app.data.inspection.inspection import DatasetFacts, Problems, inspecting_with_rows
@@ -15,7 +15,7 @@ from app.data.inspection.inspection import DatasetFacts, Problems, inspecting_wi
 class GivenDataset:
     data: Path
     valid: Path | None = None
-    columns: Columns | None = None
+    columns: ColumnMapping | None = None
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def inspecting_mixed(given: Sequence[GivenDataset]) -> Generator[float, None, Mi
     for number, one in enumerate(given):
         reading = inspecting_with_rows(one.data, one.valid, one.columns)
         if len(given) > 1:
-            reading = part_of_whole(reading, sum(sizes[:number]), sizes[number], sum(sizes))
+            reading = scaled_progress(reading, sum(sizes[:number]), sizes[number], sum(sizes))
         told, train, valid = yield from reading
         facts.append(told)
         trains.append(train)

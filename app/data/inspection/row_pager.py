@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.core.column_mapping import Columns
+from app.core.column_mapping import ColumnMapping
 from app.core.errors import InputError
 from app.data.examples import BrokenFile, Example, RowProblem
 from app.data.rows.example_reader import read_examples
@@ -29,7 +29,7 @@ class PlacedExample:
 class RowCursor:
     """Stands behind an example; bad rows are passed over, and nothing comes after damage."""
 
-    def __init__(self, paths: Sequence[Path], columns: Columns | None) -> None:
+    def __init__(self, paths: Sequence[Path], columns: ColumnMapping | None) -> None:
         self._paths, self._columns = tuple(paths), columns
         self._begin()
 

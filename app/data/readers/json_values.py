@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from app.core.text.odd_values import brief
+from app.core.text.odd_values import short_repr
 from app.data.column_names import COMPLETIONS, CONVERSATIONS, PROMPTS, is_turn
 from app.data.examples import BrokenFile, RowProblem
 from app.data.readers.json_window import Row, Window
@@ -75,7 +75,7 @@ def _named_list(window: Window, path: Path, name: str) -> Iterator[Row | RowProb
             is_read = True
             yield from window.rows()
         elif _pass(window):
-            others = f"holds the list {brief(key)} beside {name!r}"
+            others = f"holds the list {short_repr(key)} beside {name!r}"
             if name.strip().lower() != "train" or key.strip().lower() not in _OTHER_SETS:
                 reason = f"{others}: save the one that is meant as a file of its own"
                 raise BrokenFile(RowProblem(path, WHOLE_FILE, reason, "rows in an object"))

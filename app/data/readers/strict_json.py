@@ -4,7 +4,7 @@ import json
 import re
 from typing import Any
 
-from app.core.files.parsing import MAX_DEPTH, depth_of, json_words
+from app.core.files.parsing import MAX_DEPTH, depth_of, json_error_text
 from app.data.examples import ProblemKind
 
 # An escaped surrogate is the only way for text that UTF-8 can't hold to come out of valid UTF-8.
@@ -83,4 +83,4 @@ def words(error: json.JSONDecodeError) -> str:
     """What is wrong, for people."""
     if error.msg == "Extra data":
         return "something follows the end of the row"
-    return json_words(error)
+    return json_error_text(error)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from app.core.column_mapping import Columns
+from app.core.column_mapping import ColumnMapping
 from app.data.examples import Example, RowProblem
 from app.data.readers import ShareRead, read_rows
 from app.data.rows.row_schemas import RowFormat
@@ -11,7 +11,7 @@ from app.data.rows.row_validation import check_row
 
 
 def read_examples(
-    path: Path, columns: Columns | None = None, share: ShareRead | None = None
+    path: Path, columns: ColumnMapping | None = None, share: ShareRead | None = None
 ) -> Iterator[Example | RowProblem]:
     """Every row of a file as an example or a problem, in one pass and in the file's order.
 
@@ -27,7 +27,7 @@ def read_examples(
 
 
 def read_checked(
-    path: Path, columns: Columns | None = None, share: ShareRead | None = None
+    path: Path, columns: ColumnMapping | None = None, share: ShareRead | None = None
 ) -> Iterator[tuple[Example, RowFormat] | RowProblem]:
     """The same with the shape each example came in, and with warnings about the file."""
     for read in read_rows(path, share):

@@ -9,7 +9,7 @@ mapped columns, these decide alone. A row that could be read in two ways is name
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from app.core.column_mapping import Columns
+from app.core.column_mapping import ColumnMapping
 from app.data.column_names import COMPLETIONS, CONVERSATIONS, PROMPTS
 from app.data.examples import Note
 from app.data.rows.function_calls import tools_of
@@ -41,7 +41,7 @@ class Shaped:
     notes: tuple[Note, ...] = ()
 
 
-def shaped(row: Row, columns: Columns | None = None) -> Shaped:
+def shaped(row: Row, columns: ColumnMapping | None = None) -> Shaped:
     """The parts of a row. Raises Wrong if it has no shape we know, or two, or a bad answer."""
     found = _mapped(row, columns) if columns else _found(row)
     if found.text is not None:
@@ -181,7 +181,7 @@ def _text(row: Row, name: str) -> Shaped:
     return Shaped("text", text=text_of(row[name], f"{name} is"))
 
 
-def _mapped(row: Row, columns: Columns) -> Shaped:
+def _mapped(row: Row, columns: ColumnMapping) -> Shaped:
     for role, name in columns.named().items():
         if name not in row and role not in ("system", "tools"):
             raise Wrong(f"has no column {name!r}, which is mapped to {role}", UNKNOWN)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from app.core.column_mapping import Columns
+from app.core.column_mapping import ColumnMapping
 from app.data.column_names import is_turn
 from app.data.examples import ChatExample, Example, Message, Note, RowProblem, TextExample
 from app.data.readers.formats import file_format
@@ -34,7 +34,7 @@ _OTHER_NAMES = {
 
 
 def check_row(
-    row: object, place: Place, path: Path, columns: Columns | None = None
+    row: object, place: Place, path: Path, columns: ColumnMapping | None = None
 ) -> tuple[Example, RowFormat] | RowProblem:
     """The example that a parsed row holds, with the shape it came in; or the row's problem."""
     try:
@@ -52,7 +52,7 @@ def _checked(row: dict[str, Any], parts: Shaped, place: Place) -> tuple[Example,
         raise (wrong.kind == "no reply" and preference(row)) or wrong from None
 
 
-def _object(row: object, path: Path, columns: Columns | None) -> dict[str, Any]:
+def _object(row: object, path: Path, columns: ColumnMapping | None) -> dict[str, Any]:
     if isinstance(row, dict):
         return row
     if not isinstance(row, list) or not row or not all(isinstance(item, dict) for item in row):

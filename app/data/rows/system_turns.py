@@ -5,7 +5,7 @@ A system turn without words counts as absent, as templates write a default for a
 
 from collections.abc import Sequence
 
-from app.core.text.odd_values import brief
+from app.core.text.odd_values import short_repr
 from app.data.column_names import SYSTEMS
 from app.data.examples import Message
 from app.data.rows.schema_hints import Row
@@ -39,8 +39,8 @@ def with_system(messages: Sequence[Message], column: object) -> tuple[Message, .
         return ({"role": "system", "content": words}, *messages)
     if messages[turn]["content"].strip() != words.strip():
         raise Wrong(
-            f"has a system column ({brief(words)}) and a system turn with other words "
-            f"({brief(messages[turn]['content'])}); keep one of them"
+            f"has a system column ({short_repr(words)}) and a system turn with other words "
+            f"({short_repr(messages[turn]['content'])}); keep one of them"
         )
     if turn:
         raise Wrong("has a system column and the same words in a later turn; keep one of them")

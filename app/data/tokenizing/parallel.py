@@ -21,7 +21,7 @@ from time import monotonic
 from app.core.config.optimization import Replies
 from app.core.errors import RunError
 from app.core.system import child_processes
-from app.core.system.child_signals import terminal_signals_kept_off
+from app.core.system.child_signals import terminal_signals_blocked
 from app.core.system.memory import machine_bytes
 from app.data.chat.embedded_tokens import with_embeddings
 from app.data.chat.template_process import end_template_processes
@@ -132,7 +132,7 @@ def _in_processes(
     with _pool(pickle.dumps((problem, tokenizer, *settings)), workers) as pool:
         try:
             for lot in lots:
-                with terminal_signals_kept_off():  # it may start a process
+                with terminal_signals_blocked():  # it may start a process
                     ahead.append(pool.submit(_tokenize_here, lot))
                 if len(ahead) > workers + _LOTS_AHEAD:
                     yield from _awaited(ahead.popleft())

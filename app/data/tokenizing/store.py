@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
-from app.core.column_mapping import Columns
+from app.core.column_mapping import ColumnMapping
 from app.core.config.optimization import Replies
 from app.core.errors import AppError, InputError, RunError
-from app.core.files.folders import remove_made
+from app.core.files.folders import remove_known_files
 from app.core.system.interruption import StoppedEarly
 from app.core.system.version import package_version
 from app.data.chat.embedded_tokens import rows_to_check
@@ -41,7 +41,7 @@ class RowSettings:
     """The settings that decide which tokens a row becomes."""
 
     mask_prompt: bool
-    columns: Columns | None = None
+    columns: ColumnMapping | None = None
     leave_out_bad_rows: bool = False
     embedding_rows: int | None = None
     """Of the model: rows with a token from this id on become problems. None: not known."""
@@ -110,13 +110,13 @@ def _kept_or_dropped(writer: StoreWriter, aside: Path) -> Iterator[None]:
         try:
             writer.journal()
         except AppError:  # the disk is full: who stops it needn't hear of it
-            remove_made(aside, STORE_FILES)
+            remove_known_files(aside, STORE_FILES)
         raise
     except RunError:  # a process died: go on from the last entry of the journal
         raise
     except AppError:
         # A full disk gets its space back; a file with bad rows will be another one.
-        remove_made(aside, STORE_FILES)
+        remove_known_files(aside, STORE_FILES)
         raise
     finally:
         with suppress(OSError):

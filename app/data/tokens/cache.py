@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from app.core.files.atomic_files import plain_disk_errors
-from app.core.files.disks import own_folder
-from app.core.files.folders import remove_made
+from app.core.files.atomic_files import disk_errors_as_app_errors
+from app.core.files.disks import ensure_own_folder
+from app.core.files.folders import remove_known_files
 from app.core.files.locks import Lock, try_lock
 from app.core.files.paths import cache_dir
 from app.core.files.untrusted_files import open_private
@@ -34,8 +34,8 @@ def place_to_fill(folder: Path) -> Iterator[Path]:
 
     Afterwards the stores that were not used for longest are removed.
     """
-    own_folder(folder.parent)
-    with plain_disk_errors(folder):
+    ensure_own_folder(folder.parent)
+    with disk_errors_as_app_errors(folder):
         lock = open_private(folder.parent / "lock", "ab")
     with lock:
         held = try_lock(lock.fileno())
@@ -55,7 +55,7 @@ def _tidy(stores: Path) -> None:
             manifest = folder / MANIFEST
             used.append((manifest.stat().st_mtime if manifest.exists() else 0.0, folder))
         elif folder.stat().st_mtime < now - _KEPT_UNFINISHED_SECONDS:
-            remove_made(folder, STORE_FILES)
+            remove_known_files(folder, STORE_FILES)
     for last_used, folder in sorted(used)[:-KEPT_STORES]:
         if last_used < now - KEPT_SECONDS:
-            remove_made(folder, STORE_FILES)
+            remove_known_files(folder, STORE_FILES)

@@ -23,8 +23,8 @@ import numpy as np
 import numpy.typing as npt
 
 from app.core.errors import RunError
-from app.core.files.atomic_files import plain_disk_errors, sync, write_json_atomic
-from app.core.files.folders import free_name, make_folder, remove_made
+from app.core.files.atomic_files import disk_errors_as_app_errors, sync, write_json_atomic
+from app.core.files.folders import make_folder, remove_known_files, vacate_folder
 from app.core.files.parsing import parse_json
 from app.core.files.untrusted_files import open_private
 from app.data.examples import KEPT_PROBLEMS, MODEL_KINDS, STOPPING_KINDS, RowProblem
@@ -174,14 +174,14 @@ class StoreWriter:
         self.problem_count = self._bad_rows = 0
         self._sums = {name: BlockSums() for name in (*_TYPES, PROBLEMS)}
         self._files: dict[str, IO[bytes]] = {}
-        with plain_disk_errors(folder):
+        with disk_errors_as_app_errors(folder):
             make_folder(aside)
             self._go_on()
         self._journalled = monotonic()
 
     def append(self, rows: TokenRows, problems: Sequence[RowProblem], taken: int) -> None:
         """Add the next `taken` rows of the file: those that could be tokenised, and the others."""
-        with plain_disk_errors(self._folder):
+        with disk_errors_as_app_errors(self._folder):
             for name in _TYPES:
                 self._write(name, np.ascontiguousarray(getattr(rows, name)).tobytes())
             told = (json.dumps([one.place, one.reason, one.kind]) + "\n" for one in problems)
@@ -194,7 +194,7 @@ class StoreWriter:
 
     def journal(self) -> None:
         """Note what is on the disk, so that a later writing can go on from here."""
-        with plain_disk_errors(self._folder):
+        with disk_errors_as_app_errors(self._folder):
             facts = self._facts()
             with open_private(self._aside / JOURNAL, "ab") as journal:
                 journal.write((json.dumps(facts) + "\n").encode())
@@ -204,7 +204,7 @@ class StoreWriter:
 
     def finish(self) -> TokenStore:
         """Seal the store and give it its name."""
-        with plain_disk_errors(self._folder):
+        with disk_errors_as_app_errors(self._folder):
             manifest = {"version": VERSION, "key": self._key, **self._facts()}
             self.close()
             with open_private(self._aside / SUMS, "wb") as file:
@@ -213,10 +213,10 @@ class StoreWriter:
             write_json_atomic(self._aside / MANIFEST, manifest)
             (self._aside / JOURNAL).unlink(missing_ok=True)
             if present := open_store(self._folder, self._key):  # somebody was quicker
-                remove_made(self._aside, STORE_FILES)
+                remove_known_files(self._aside, STORE_FILES)
                 return present
             if self._folder.exists():
-                free_name(self._folder, STORE_FILES)  # another version may have files in it
+                vacate_folder(self._folder, STORE_FILES)  # another version may have files in it
             os.rename(self._aside, self._folder)
             sync(self._folder.parent)
         store = open_store(self._folder, self._key)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from app.core.progress import part_of_whole
+from app.core.progress import scaled_progress
 from app.data.chat.embedded_tokens import rows_to_check
 from app.data.chat.tokenizer import PlainTokenizer, Tokenizer, plain_tokenizer
 from app.data.examples import STOPPING_KINDS, Example
@@ -51,20 +51,20 @@ def opening_early(
         return None
     to_hash, to_tokenize = HASHING * bytes_to_hash(paths), _TOKENIZING * sum(sizes)
     whole = to_hash + sum(sizes) + to_tokenize
-    contents = yield from part_of_whole(reading_contents(paths), 0, to_hash, whole)
+    contents = yield from scaled_progress(reading_contents(paths), 0, to_hash, whole)
     if all(is_made(path, tokenizer, settings.rows, contents[path]) for path in paths):
         return None
     reader = EarlyReader(files, settings, valid_rows)
     for number, path in enumerate(paths):
         before = to_hash + sum(sizes[:number])
-        yield from part_of_whole(reader.reading(path), before, sizes[number], whole)
+        yield from scaled_progress(reader.reading(path), before, sizes[number], whole)
         if reader.is_given_up:
             return None
     check_unchanged({path: content.state for path, content in contents.items()})
     if (found := reader.found()) is None:
         return None
     opening = _opening(found, files, plain, settings)
-    views = yield from part_of_whole(opening, whole - to_tokenize, to_tokenize, whole)
+    views = yield from scaled_progress(opening, whole - to_tokenize, to_tokenize, whole)
     train, valid = views
     if not len(train) or (len(valid) < valid_rows and not found.is_valid_whole):
         return None
@@ -95,9 +95,9 @@ def _opening(
     """The early rows and those to validate on; yields the share done."""
     count, whole = len(found.early), len(found.early) + len(found.valid)
     making = _tokenizing(found.early, files, tokenizer, settings)
-    early = yield from part_of_whole(making, 0, count, whole)
+    early = yield from scaled_progress(making, 0, count, whole)
     making = _tokenizing(found.valid, files, tokenizer, settings)
-    valid = yield from part_of_whole(making, count, whole - count, whole)
+    valid = yield from scaled_progress(making, count, whole - count, whole)
     train = _view(early, files, settings)
     if early:
         rule = settings.early

@@ -16,7 +16,7 @@ from time import monotonic
 
 from app.core.errors import AppError, RunError
 from app.core.system import child_processes
-from app.core.system.child_signals import terminal_signals_kept_off
+from app.core.system.child_signals import terminal_signals_blocked
 from app.data.chat.template_trial import known_problem, take_problem
 from app.data.training_set.training_data import LaterRows, MixedFiles, opening_stores
 
@@ -44,7 +44,7 @@ class StoresInMaking:
         problem = known_problem(self._later.tokenizer.chat_template)
         given = pickle.dumps((problem, self._later))
         self._process = context.Process(target=_make, args=(given, telling, wanted))
-        with terminal_signals_kept_off():
+        with terminal_signals_blocked():
             self._process.start()
         telling.close()
         wanted.close()

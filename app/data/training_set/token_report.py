@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from app.core.errors import InputError
-from app.core.progress import part_of_whole
+from app.core.progress import scaled_progress
 from app.data.chat.tokenizer import Tokenizer
 from app.data.examples import MODEL_KINDS, BrokenFile, Example, RowProblem
 from app.data.files.dataset_files import DatasetFiles
@@ -66,10 +66,10 @@ def tokenising_files(
     sizes = [_size(path) for path in files.all_files]
     to_hash = HASHING * bytes_to_hash(files.all_files)
     whole = to_hash + sum(sizes)
-    contents = yield from part_of_whole(reading_contents(files.all_files), 0, to_hash, whole)
+    contents = yield from scaled_progress(reading_contents(files.all_files), 0, to_hash, whole)
     for number, path in enumerate(files.all_files):
         one = _tokenising(path, contents[path], tokenizer, settings, limit, made)
-        yield from part_of_whole(one, to_hash + sum(sizes[:number]), sizes[number], whole)
+        yield from scaled_progress(one, to_hash + sum(sizes[:number]), sizes[number], whole)
     return made
 
 

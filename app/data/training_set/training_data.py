@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from app.core.column_mapping import Columns
-from app.core.progress import part_of_whole, run_to_end
+from app.core.column_mapping import ColumnMapping
+from app.core.progress import drain, scaled_progress
 from app.data.chat.tokenizer import PlainTokenizer, Tokenizer
 from app.data.examples import RowProblem
 from app.data.files.dataset_files import DatasetFiles, check_distinct, dataset_name, facts_of
@@ -54,7 +54,7 @@ class MixedFiles:
 
     files: DatasetFiles
     share: float
-    columns: Columns | None = None
+    columns: ColumnMapping | None = None
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def open_data(
 
     Raises InputError when too little is left to train on, or a row is bad.
     """
-    return run_to_end(opening_data(files, tokenizer, settings, mixed))
+    return drain(opening_data(files, tokenizer, settings, mixed))
 
 
 def opening_data(
@@ -134,9 +134,9 @@ def opening_data(
     paths = [path for more in (main, *mixed) for path in more.files.all_files]
     to_hash = HASHING * bytes_to_hash(paths)
     whole = to_hash + sum(facts_of(path).st_size for path in paths)
-    contents = yield from part_of_whole(reading_contents(paths), 0, to_hash, whole)
+    contents = yield from scaled_progress(reading_contents(paths), 0, to_hash, whole)
     opening = opening_stores([main, *mixed], tokenizer, settings.rows, contents)
-    stores = yield from part_of_whole(opening, to_hash, whole - to_hash, whole)
+    stores = yield from scaled_progress(opening, to_hash, whole - to_hash, whole)
     return rows_from_stores([main, *mixed], stores, settings)
 
 
@@ -154,7 +154,7 @@ def opening_stores(
         rows = replace(settings, columns=one.columns)
         making = opening_store(path, tokenizer, rows, contents[path])
         before = sum(sizes[:number])
-        stores[path] = yield from part_of_whole(making, before, sizes[number], sum(sizes))
+        stores[path] = yield from scaled_progress(making, before, sizes[number], sum(sizes))
     return stores
 
 

@@ -16,7 +16,7 @@ from app.core.events import LogMessage
 from app.core.files.parsing import parse_json
 from app.core.files.untrusted_files import read_regular
 from app.core.text.foreign_errors import error_text
-from app.core.text.odd_values import brief
+from app.core.text.odd_values import short_repr
 from app.engine.model.adapter_parameters import trainable, write_parameters
 from app.engine.runtime.mlx_gateway import import_mlx
 from app.library.reading.starting_adapter import StartingAdapter, read_started_from
@@ -36,7 +36,8 @@ def with_settings_of(config: TrainingConfig, folder: Path) -> TrainingConfig:
     kind = found.get("fine_tune_type", "lora")
     if kind not in CHOICES["fine_tune_type"]:
         raise InputError(
-            f"The adapter in {folder} can't be continued: its fine_tune_type is {brief(kind)}.",
+            f"The adapter in {folder} can't be continued: its fine_tune_type is "
+            f"{short_repr(kind)}.",
             "Choose a LoRA or DoRA adapter.",
         )
     sizes = found.get("lora_parameters")

@@ -5,7 +5,7 @@ from datetime import date
 from typing import Any
 
 from app.data.chat.template_day import asks_for_the_date
-from app.library.reading.run_summary import shown_instant
+from app.library.reading.run_summary import parse_timestamp
 from app.library.run.manifest import TEMPLATE_DAY
 
 
@@ -25,6 +25,6 @@ def _kept(saved: Mapping[str, object]) -> date:
     except (KeyError, ValueError):
         pass
     try:  # runs of older versions keep only when they began
-        return shown_instant(str(saved.get("created"))).astimezone().date()
+        return parse_timestamp(str(saved.get("created"))).astimezone().date()
     except (ValueError, OverflowError):
         return date.today()

@@ -15,7 +15,7 @@ from typing import Any
 
 from app.core.errors import RunError
 from app.core.system.bundle import bundled, may_call_compiler
-from app.core.system.compute_environment import Computer
+from app.core.system.compute_environment import ComputeEnvironment
 from app.core.text.foreign_errors import error_text
 from app.engine.runtime.blas import Blas, load_fast_blas
 from app.engine.runtime.metal_shaders import SHADERS, shader_target
@@ -82,7 +82,7 @@ def device_name() -> str:
     return str(mx.device_info().get("device_name", "GPU"))
 
 
-def computed_by() -> Computer:
+def computed_by() -> ComputeEnvironment:
     """What the last bits of a run's numbers depend on beside its settings."""
     mx = import_mlx()
     device, blas, mlx = "CPU", _blas.name or "the reference BLAS", str(mx.__version__)
@@ -92,7 +92,7 @@ def computed_by() -> Computer:
         blas = "Accelerate"
     elif _blas.kernels:
         blas += f" ({_blas.kernels})"
-    return Computer(device, blas, mlx, ARITHMETIC)
+    return ComputeEnvironment(device, blas, mlx, ARITHMETIC)
 
 
 def _shaders(core: Path) -> str:

@@ -12,20 +12,20 @@ from pathlib import Path
 from typing import Any
 
 from app.core.errors import InputError, VerificationError
-from app.core.files.atomic_files import plain_disk_errors, write_json_atomic
-from app.core.files.folders import PRIVATE_FOLDER, folder_written_aside
+from app.core.files.atomic_files import disk_errors_as_app_errors, write_json_atomic
+from app.core.files.folders import PRIVATE_FOLDER, atomic_folder
 from app.core.files.untrusted_files import copy_regular, create_file, open_regular
-from app.core.system.compute_environment import Computer, read_computer
+from app.core.system.compute_environment import ComputeEnvironment, read_environment
 from app.core.text.foreign_errors import error_text
 from app.engine.runtime.mlx_gateway import computed_by, import_mlx
 from app.engine.tiers.optimizer import Arrays, OptimizerState
 from app.engine.tiers.plan import TierPlan
 from app.library.reading.checkpoint_list import (
     checkpoint_folders,
-    not_own,
-    step_of,
+    checkpoint_step,
+    foreign_checkpoints,
 )
-from app.library.run.checkpoint_state import ANOTHER_RUNS, is_whole, not_own_words, read_state
+from app.library.run.checkpoint_state import ANOTHER_RUNS, describe_foreign, is_intact, read_state
 from app.library.run.layout import (
     ADAPTER_CONFIG_FILE,
     ADAPTER_FILE,
@@ -38,7 +38,7 @@ from app.library.run.layout import (
     STIFFNESS_FILE,
     checkpoint_name,
 )
-from app.library.run.manifest import digest_of
+from app.library.run.manifest import json_digest
 
 FORMAT = 2
 
@@ -79,7 +79,7 @@ class Checkpoint:
     adapter: Arrays
     state: OptimizerState
     progress: Progress
-    computed_by: Computer | None = None
+    computed_by: ComputeEnvironment | None = None
     """Older checkpoints don't say."""
 
     def check_fits(self, parameters: Mapping[str, Any], plan: TierPlan) -> None:
@@ -106,7 +106,7 @@ def last_checkpoint(run_dir: Path) -> Path:
     A copy of one under a later step's name is none; another run's is refused when it is loaded.
     """
     folders = checkpoint_folders(run_dir)
-    others = not_own(run_dir, folders)
+    others = foreign_checkpoints(run_dir, folders)
     folders = [f for f in folders if others.get(f, ANOTHER_RUNS) == ANOTHER_RUNS]
     if not folders:
         raise InputError(f"The run in {run_dir} has no checkpoint to resume from.")
@@ -125,7 +125,7 @@ def named_checkpoint(run_dir: Path, name: str) -> Path:
 def set_later_aside(run_dir: Path, step: int) -> Path | None:
     """Move those after `step` to a folder of their own, if there are any: nothing is lost when a
     run goes on from an earlier one and makes them again. Returns that folder."""
-    later = [folder for folder in checkpoint_folders(run_dir) if step_of(folder) > step]
+    later = [folder for folder in checkpoint_folders(run_dir) if checkpoint_step(folder) > step]
     if not later:
         return None
     aside = next(
@@ -133,7 +133,7 @@ def set_later_aside(run_dir: Path, step: int) -> Path | None:
         for number in itertools.count(1)
         if not (folder := run_dir / CHECKPOINTS / f"set-aside-{number}").exists()
     )
-    with plain_disk_errors(aside):
+    with disk_errors_as_app_errors(aside):
         aside.mkdir(PRIVATE_FOLDER)
         for name in METRICS_FILES:
             if (run_dir / name).exists():
@@ -151,7 +151,7 @@ def save_adapter(
 ) -> None:
     """Write `folder` as mlx-lm reads an adapter, its stiffness beside it. Raises AppError."""
     arrays = {ADAPTER_FILE: adapter} | ({STIFFNESS_FILE: stiffness} if stiffness else {})
-    with folder_written_aside(folder, (*ADAPTER_FILES, STIFFNESS_FILE)) as aside:
+    with atomic_folder(folder, (*ADAPTER_FILES, STIFFNESS_FILE)) as aside:
         write_json_atomic(aside / ADAPTER_CONFIG_FILE, adapter_config)
         _save_all(aside, arrays)
 
@@ -165,7 +165,7 @@ def save_checkpoint(
     progress: Progress,
 ) -> int:
     """Write `folder`, which must not exist; returns its size in bytes. Raises AppError."""
-    with folder_written_aside(folder, CHECKPOINT_FILES) as aside:
+    with atomic_folder(folder, CHECKPOINT_FILES) as aside:
         write_json_atomic(aside / ADAPTER_CONFIG_FILE, adapter_config)
         arrays = {ADAPTER_FILE: adapter, OPTIMIZER_FILE: state.named(), STIFFNESS_FILE: stiffness}
         _save_all(aside, arrays)
@@ -177,7 +177,7 @@ def save_checkpoint(
             "progress": done,
             "computed_by": asdict(computed_by()),
         }
-        write_json_atomic(aside / STATE_FILE, said | {"own_sha256": digest_of(said)})
+        write_json_atomic(aside / STATE_FILE, said | {"own_sha256": json_digest(said)})
     return _size(folder)
 
 
@@ -187,8 +187,10 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     with _plain_damage(folder):
         said = _checked_state(folder)
         progress = said["progress"]
-        if step_of(folder) >= 0 and (other := not_own(folder.parent.parent, [folder])):
-            raise _unreadable(folder, f"it {not_own_words(other[folder])}")
+        if checkpoint_step(folder) >= 0 and (
+            other := foreign_checkpoints(folder.parent.parent, [folder])
+        ):
+            raise _unreadable(folder, f"it {describe_foreign(other[folder])}")
         adapter = mx.load(str(folder / ADAPTER_FILE))
         state = _unflatten(mx.load(str(folder / OPTIMIZER_FILE)))
         mx.eval(adapter, state.tree())
@@ -198,7 +200,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
             adapter,
             state,
             Progress(**progress | {"random_state": tuple(progress["random_state"])}),
-            read_computer(said.get("computed_by")),
+            read_environment(said.get("computed_by")),
         )
 
 
@@ -214,7 +216,7 @@ def _checked_state(folder: Path, names: Collection[str] | None = None) -> dict[s
     values = read_state(folder)
     if values["format"] != FORMAT:
         raise _unreadable(folder, "it was made by another version of Nestling")
-    if not is_whole(values):
+    if not is_intact(values):
         raise _unreadable(folder, f"{STATE_FILE} is not as it was written")
     digests = values["sha256"]
     for name in digests if names is None else names:

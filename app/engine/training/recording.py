@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from app.core.base_model import MANIFEST_KEY
-from app.core.config.evaluation import Keep
+from app.core.config.evaluation import CheckpointRetention
 from app.core.errors import AppError
 from app.core.events import CheckpointSaved, Event, RunStarted, StepFinished
 from app.core.files.folders import remove_folder
@@ -20,7 +20,7 @@ from app.engine.training.checkpoints import (
     save_adapter,
     save_checkpoint,
 )
-from app.library.reading.manifest_pointers import superfluous_checkpoints
+from app.library.reading.manifest_pointers import prunable_checkpoints
 from app.library.run.layout import CHECKPOINT_FILES, START
 from app.library.run.recorder import RunRecorder
 
@@ -62,7 +62,7 @@ class RunKeeper:
     def __init__(
         self,
         recorder: RunRecorder,
-        keep: Keep,
+        keep: CheckpointRetention,
         start: Checkpoint | None = None,
         hashing: WeightsHashing | None = None,
         origin: Mapping[str, Any] | None = None,
@@ -132,7 +132,7 @@ class RunKeeper:
         it is not certain that it is not the best.
         """
         if self._keep == "best and last":
-            for folder in superfluous_checkpoints(self.run_dir):
+            for folder in prunable_checkpoints(self.run_dir):
                 remove_folder(folder, CHECKPOINT_FILES)
 
     def close(self, ending: Event) -> None:

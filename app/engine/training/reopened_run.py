@@ -5,7 +5,7 @@ from pathlib import Path
 
 from app.core.base_model import BaseModelDigests
 from app.core.events import LogMessage
-from app.core.system.compute_environment import Computer
+from app.core.system.compute_environment import ComputeEnvironment
 from app.data.files.model_files import ModelFiles
 from app.engine.model.base_model_digests import WeightsHashing
 from app.engine.runtime.mlx_gateway import computed_by
@@ -40,7 +40,7 @@ def weights_hashing(
     return WeightsHashing(files, kept, start.progress.step, advice)
 
 
-def _computer_notes(start: Checkpoint, computer: Computer) -> list[LogMessage]:
+def _computer_notes(start: Checkpoint, computer: ComputeEnvironment) -> list[LogMessage]:
     """That what follows is not bit-equal to a run that never stopped, if something else computes
     it: the losses differ in their last digits, which is no reason to refuse."""
     step, before = start.progress.step, start.computed_by

@@ -17,7 +17,7 @@ from app.engine.tiers.update_rules import UpdateRules
 from app.engine.training.checkpoints import Checkpoint, read_arrays, same_arrays
 from app.engine.training.setup import Prepared
 from app.engine.training.step import TrainingStep
-from app.library.reading.checkpoint_list import step_of
+from app.library.reading.checkpoint_list import checkpoint_step
 from app.library.run.run_folder import run_name
 
 
@@ -95,7 +95,7 @@ def check_restored(start: Checkpoint, step: TrainingStep, plan: TierPlan) -> Non
     counts = [int(count.item()) for count in step.state.fired_counts]
     due = [progress.step // tier.period for tier in plan.tiers]
     is_counted = progress.void_steps_in_all or counts == due
-    if progress.step != step_of(start.folder) or not is_counted:
+    if progress.step != checkpoint_step(start.folder) or not is_counted:
         raise VerificationError(f"{start.folder} is not of step {progress.step} of this run.")
 
 

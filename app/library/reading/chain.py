@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from app.core.errors import AppError
-from app.core.text.one_line import one_line
+from app.core.text.one_line import single_line
 from app.library.reading.starting_adapter import StartingAdapter, read_started_from
 from app.library.run.label import read_label
 from app.library.run.manifest import IDENTITY, read_manifest
 
-MOST_RUNS = 100
+MAX_RUNS = 100
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ def earlier_runs(facts: Mapping[str, Any]) -> tuple[EarlierRun, ...]:
     """The chain that led to the run of this manifest, the oldest first."""
     found: list[EarlierRun] = []
     manifest: Mapping[str, Any] | None = facts
-    while manifest is not None and len(found) < MOST_RUNS:
+    while manifest is not None and len(found) < MAX_RUNS:
         if (origin := read_started_from(manifest)) is None:
             break
         run, manifest = _run_of(origin)
@@ -53,4 +53,4 @@ def _run_of(origin: StartingAdapter) -> tuple[EarlierRun, Mapping[str, Any] | No
         return EarlierRun(origin.run, origin.step, None), None
     if manifest.get(IDENTITY, "") != origin.identity:
         return EarlierRun(origin.run, origin.step, None), None
-    return EarlierRun(one_line(name), origin.step, run_dir), manifest
+    return EarlierRun(single_line(name), origin.step, run_dir), manifest

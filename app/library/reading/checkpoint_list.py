@@ -12,7 +12,7 @@ from app.core.errors import AppError
 from app.library.reading.event_log import read_evaluations
 from app.library.reading.lost_best import lost_best
 from app.library.reading.run_summary import folder_size
-from app.library.run.checkpoint_state import owner_of, why_not_own
+from app.library.run.checkpoint_state import foreign_reason, read_owner
 from app.library.run.event_lines import EventLog
 from app.library.run.layout import CHECKPOINTS, NEEDED_FILES
 from app.library.run.links import is_inner_folder
@@ -44,13 +44,13 @@ class CheckpointFacts:
 def list_checkpoints(run_dir: Path, table: StepTable, log: EventLog) -> Iterator[CheckpointFacts]:
     """Complete ones, the earliest first."""
     folders = checkpoint_folders(run_dir)
-    others = not_own(run_dir, folders)
+    others = foreign_checkpoints(run_dir, folders)
     own = [folder for folder in folders if folder not in others]
     losses = {evaluation.step: evaluation.val_loss for evaluation in read_evaluations(log.events)}
-    least, is_best_lost = best_of(own, losses), _is_best_lost(run_dir, log)
+    least, is_best_lost = best_step_of(own, losses), _is_best_lost(run_dir, log)
     unjudged = _unjudged(own, losses, log)
     for folder in folders:
-        step, is_own = step_of(folder), folder not in others
+        step, is_own = checkpoint_step(folder), folder not in others
         is_least, is_last = is_own and step == least, folder in own[-1:]
         deltas, drifts = _movement(table, step) if is_own else ((), ())
         missing = [name for name in NEEDED_FILES if not (folder / name).is_file()]
@@ -79,8 +79,8 @@ def _unjudged(own: Iterable[Path], losses: Mapping[int, float], log: EventLog) -
     return {
         folder
         for folder in own
-        if (log.problem and step_of(folder) not in losses)
-        or (log.is_sealed and step_of(folder) not in saved)
+        if (log.problem and checkpoint_step(folder) not in losses)
+        or (log.is_sealed and checkpoint_step(folder) not in saved)
     }
 
 
@@ -91,26 +91,26 @@ def _is_best_lost(run_dir: Path, log: EventLog) -> bool:
         return False
 
 
-def not_own(run_dir: Path, folders: Iterable[Path]) -> dict[Path, str]:
+def foreign_checkpoints(run_dir: Path, folders: Iterable[Path]) -> dict[Path, str]:
     """Whose checkpoints those are that are not the run's own of the step they are named after."""
-    owner = owner_of(run_dir)
-    found = {f: why_not_own(f, step_of(f), owner) for f in folders}
+    owner = read_owner(run_dir)
+    found = {f: foreign_reason(f, checkpoint_step(f), owner) for f in folders}
     return {folder: why for folder, why in found.items() if why}
 
 
 def own_checkpoints(run_dir: Path) -> list[Path]:
     """The run's own, by step."""
     folders = checkpoint_folders(run_dir)
-    others = not_own(run_dir, folders)
+    others = foreign_checkpoints(run_dir, folders)
     return [folder for folder in folders if folder not in others]
 
 
-def best_of(folders: Iterable[Path], losses: Mapping[int, float]) -> int | None:
+def best_step_of(folders: Iterable[Path], losses: Mapping[int, float]) -> int | None:
     """The step with the lowest validation loss of these checkpoints; the earliest of equal ones."""
     measured = [
         (losses[step], step)
         for folder in folders
-        if (step := step_of(folder)) in losses and math.isfinite(losses[step])
+        if (step := checkpoint_step(folder)) in losses and math.isfinite(losses[step])
     ]
     return min(measured)[1] if measured else None
 
@@ -124,10 +124,10 @@ def checkpoint_folders(run_dir: Path) -> list[Path]:
             folders = [Path(entry) for entry in found if entry.is_dir(follow_symlinks=False)]
     except OSError:
         return []
-    return sorted((f for f in folders if step_of(f) >= 0), key=step_of)
+    return sorted((f for f in folders if checkpoint_step(f) >= 0), key=checkpoint_step)
 
 
-def step_of(folder: Path) -> int:
+def checkpoint_step(folder: Path) -> int:
     """-1 if the folder is no checkpoint."""
     digits = folder.name.removeprefix("step-")
     is_step = folder.name.startswith("step-") and digits.isdecimal() and digits.isascii()

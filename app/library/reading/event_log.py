@@ -13,14 +13,14 @@ from app.core.events import (
     RunStarted,
     TierFacts,
 )
-from app.core.text.odd_values import is_measure
-from app.core.text.one_line import one_line
+from app.core.text.odd_values import is_measurement
+from app.core.text.one_line import single_line
 from app.library.reading.run_summary import RunSummary
-from app.library.run.lenient_fields import MOST_STEPS
+from app.library.run.lenient_fields import MAX_STEPS
 from app.library.run.step_table import StepTable
 
-_MOST = 2**63
-_MOST_DATASETS = 100
+_MAX_COUNT = 2**63
+_MAX_DATASETS = 100
 
 
 def read_evaluations(events: Iterable[Mapping[str, Any]]) -> list[EvaluationFinished]:
@@ -43,9 +43,9 @@ def read_retention(events: Iterable[Mapping[str, Any]]) -> list[RetentionMeasure
 
 def _retention(event: Mapping[str, Any]) -> RetentionMeasured | None:
     step, kl, texts = event.get("step"), event.get("base_kl"), event.get("texts")
-    if event["event"] != "retention_measured" or not is_measure(kl):
+    if event["event"] != "retention_measured" or not is_measurement(kl):
         return None
-    if type(step) is not int or not 0 <= step <= MOST_STEPS or type(texts) is not int:
+    if type(step) is not int or not 0 <= step <= MAX_STEPS or type(texts) is not int:
         return None
     return RetentionMeasured(step, float(kl), texts, bool(event.get("is_last")))  # type: ignore[arg-type]
 
@@ -60,7 +60,7 @@ def read_started(
     """How the run began; what its manifest and its measurements say of that, if it isn't told."""
     told = next((event for event in events if event["event"] == "run_started"), None)
     try:
-        started = _started(told) if told is not None else None
+        started = _run_started(told) if told is not None else None
     except (KeyError, TypeError, ValueError, OverflowError):
         started = None
     if started is not None and _fits(started, table):
@@ -86,12 +86,12 @@ def _periods(summary: RunSummary, table: StepTable) -> Sequence[int]:
     return (1,) * table.tiers
 
 
-def _started(event: Mapping[str, Any]) -> RunStarted:
+def _run_started(event: Mapping[str, Any]) -> RunStarted:
     """Raises what a value that can't be one raises."""
     counts = ("steps", "base_parameters", "trainable_parameters", "train_examples",
               "valid_examples", "steps_per_epoch")  # fmt: skip
-    plain: dict[str, Any] = {name: _whole(event[name], _MOST) for name in counts}
-    plain |= {name: one_line(str(event[name])) for name in ("name", "model", "device")}
+    plain: dict[str, Any] = {name: _integer(event[name], _MAX_COUNT) for name in counts}
+    plain |= {name: single_line(str(event[name])) for name in ("name", "model", "device")}
     return RunStarted(
         run_dir=Path(event["run_dir"]),
         tiers=tuple(map(_tier, event["tiers"])),
@@ -105,9 +105,9 @@ def _clocks(said: Any) -> ClockFacts:
     if not isinstance(said, dict):  # of an older Nestling
         return ClockFacts()
     return ClockFacts(
-        slow_every=_whole(said["slow_every"], MOST_STEPS),
+        slow_every=_integer(said["slow_every"], MAX_STEPS),
         slow_weight=float(said["slow_weight"]),
-        slow_texts=_whole(said["slow_texts"], _MOST),
+        slow_texts=_integer(said["slow_texts"], _MAX_COUNT),
         lasting_pull=float(said["lasting_pull"]),
     )
 
@@ -116,19 +116,19 @@ def _tier(said: Mapping[str, Any]) -> TierFacts:
     if set(said) != {field.name for field in fields(TierFacts)}:
         raise KeyError
     return TierFacts(
-        _whole(said["period"], MOST_STEPS),
+        _integer(said["period"], MAX_STEPS),
         float(said["learning_rate_factor"]),
-        _whole(said["parameters"], _MOST),
+        _integer(said["parameters"], _MAX_COUNT),
         _layers(said["layers"]),
-        one_line(str(said["description"])),
+        single_line(str(said["description"])),
     )
 
 
 def _layers(said: Sequence[Any]) -> tuple[int, ...]:
-    return tuple(_whole(layer, MOST_STEPS) for layer in said)
+    return tuple(_integer(layer, MAX_STEPS) for layer in said)
 
 
-def _whole(value: Any, most: int) -> int:
+def _integer(value: Any, most: int) -> int:
     if type(value) is not int or not 0 <= value <= most:
         raise ValueError
     return value
@@ -138,28 +138,28 @@ def _evaluation(event: Mapping[str, Any]) -> EvaluationFinished | None:
     step, loss = event.get("step"), event.get("val_loss")
     if event["event"] != "evaluation_finished" or not _is_loss(loss):
         return None
-    if type(step) is not int or not 0 <= step <= MOST_STEPS:
+    if type(step) is not int or not 0 <= step <= MAX_STEPS:
         return None
     rows = event.get("rows")
     return EvaluationFinished(
         step,
         float(loss),  # type: ignore[arg-type]
         bool(event.get("is_best")),
-        _of_each(event),
-        rows if type(rows) is int and 0 <= rows < _MOST else 0,
+        _dataset_losses(event),
+        rows if type(rows) is int and 0 <= rows < _MAX_COUNT else 0,
         bool(event.get("is_last")),
     )
 
 
-def _of_each(event: Mapping[str, Any]) -> tuple[DatasetLoss, ...]:
+def _dataset_losses(event: Mapping[str, Any]) -> tuple[DatasetLoss, ...]:
     """The losses of several datasets; those that can't be read are left out."""
     told = event.get("datasets")
     return tuple(
-        DatasetLoss(one_line(str(one.get("name"))), float(one["val_loss"]))
-        for one in (told[:_MOST_DATASETS] if isinstance(told, list) else [])
+        DatasetLoss(single_line(str(one.get("name"))), float(one["val_loss"]))
+        for one in (told[:_MAX_DATASETS] if isinstance(told, list) else [])
         if isinstance(one, dict) and _is_loss(one.get("val_loss"))
     )
 
 
 def _is_loss(value: object) -> bool:
-    return is_measure(value)
+    return is_measurement(value)

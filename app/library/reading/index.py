@@ -11,14 +11,14 @@ from typing import Any
 
 from app.core.errors import AppError
 from app.core.files.atomic_files import write_text_atomic
-from app.core.files.disks import own_folder
+from app.core.files.disks import ensure_own_folder
 from app.core.files.parsing import parse_json
 from app.core.files.untrusted_files import read_regular
-from app.library.reading.run_summary import Retention, RunSummary, shown_instant, summarise
+from app.library.reading.run_summary import Retention, RunSummary, parse_timestamp, summarize
 from app.library.run.layout import CHECKPOINTS, LABEL_FILE, MANIFEST_FILE, STEPS_FILE
 
 FORMAT = 2
-MOST_BYTES = 256 * 1024**2
+MAX_BYTES = 256 * 1024**2
 _WATCHED = ("", MANIFEST_FILE, LABEL_FILE, STEPS_FILE, CHECKPOINTS)
 """What changes whenever something in a run's row does, once the run is over."""
 _LASTING = ("finished", "stopped", "failed")
@@ -43,7 +43,7 @@ class Index:
                 run = _from_plain(run_dir, known["row"])
                 self._seen[run_dir.name] = known
                 return run
-        run = summarise(run_dir)
+        run = summarize(run_dir)
         if run.outcome in _LASTING and not run.problem:
             self._seen[run_dir.name] = {"stamp": stamp, "row": _to_plain(run)}
         return run
@@ -52,14 +52,14 @@ class Index:
         """Remember the rows asked for and no others; a disk that refuses costs only time."""
         if self._seen != self._known:
             with suppress(AppError, OSError):
-                own_folder(self._path.parent)
+                ensure_own_folder(self._path.parent)
                 said = {"format": FORMAT, "library": self._library, "runs": self._seen}
                 write_text_atomic(self._path, json.dumps(said))
 
 
 def _read(path: Path, library: str) -> Entries:
     try:
-        said = parse_json(read_regular(path, MOST_BYTES))
+        said = parse_json(read_regular(path, MAX_BYTES))
         if (said["format"], said["library"]) != (FORMAT, library):
             return {}
         return {folder: entry for folder, entry in said["runs"].items() if "stamp" in entry}
@@ -91,7 +91,7 @@ def _to_plain(run: RunSummary) -> dict[str, Any]:
 def _from_plain(run_dir: Path, row: dict[str, Any]) -> RunSummary:
     made = {
         "run_dir": run_dir,
-        "created": shown_instant(row["created"]) if row["created"] else None,
+        "created": parse_timestamp(row["created"]) if row["created"] else None,
         "adapter_dir": Path(row["adapter_dir"]) if row["adapter_dir"] else None,
         "periods": tuple(row["periods"]),
         "retention": Retention(**row["retention"]) if row["retention"] else None,

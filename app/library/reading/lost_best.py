@@ -4,8 +4,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from app.core.text.losses import loss_words
-from app.core.text.odd_values import is_measure
+from app.core.text.losses import format_loss
+from app.core.text.odd_values import is_measurement
 from app.library.reading.event_log import read_evaluations
 from app.library.run.event_lines import EventLog
 from app.library.run.layout import EVENTS_FILE, MANIFEST_FILE
@@ -20,9 +20,9 @@ def lost_best(manifest: Mapping[str, Any], log: EventLog) -> str:
     said = manifest.get("best_val_loss")
     losses = (one.val_loss for one in read_evaluations(log.events))
     least = min(filter(math.isfinite, losses), default=None)
-    if least == said or not (said is None or is_measure(said)):
+    if least == said or not (said is None or is_measurement(said)):
         return ""
-    said, found = ("none" if loss is None else loss_words(loss, 4) for loss in (said, least))
+    said, found = ("none" if loss is None else format_loss(loss, 4) for loss in (said, least))
     return (
         f"The lowest validation loss is {said} in {MANIFEST_FILE} and {found} in {EVENTS_FILE}: "
         "one of them was changed or cut off."

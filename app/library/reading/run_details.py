@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from app.core.config.serialization import config_of_run, raw_toml, to_toml
+from app.core.config.serialization import config_from_manifest, to_toml, unparsed_toml
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import AppError, InputError
 from app.core.events import EvaluationFinished, RetentionMeasured, RunStarted
 from app.core.files.untrusted_files import open_regular
-from app.core.text.one_line import one_line
+from app.core.text.one_line import single_line
 from app.library.reading.checkpoint_list import CheckpointFacts, list_checkpoints
 from app.library.reading.event_log import (
     read_evaluations,
@@ -23,7 +23,7 @@ from app.library.reading.event_log import (
     read_started,
 )
 from app.library.reading.lost_best import lost_best
-from app.library.reading.run_summary import MOST_PROBLEM, RunSummary, summarise
+from app.library.reading.run_summary import MAX_PROBLEM, RunSummary, summarize
 from app.library.run.layout import LOG_FILE
 from app.library.run.manifest import read_manifest
 from app.library.run.metrics import read_event_log, read_steps
@@ -91,7 +91,7 @@ class RunDetails:
 
 def read_details(run_dir: Path) -> RunDetails:
     table = read_steps(run_dir)
-    summary = summarise(run_dir, len(table))
+    summary = summarize(run_dir, len(table))
     manifest = _manifest(run_dir)
     settings = manifest.pop("config", {})
     config, problem = _config(settings, run_dir)
@@ -124,12 +124,12 @@ def settings_toml(details: RunDetails) -> str:
         return to_toml(details.config)
     if not details.settings:
         raise InputError(details.summary.problem or f"{details.summary.run_dir} has no settings.")
-    return raw_toml(details.settings, details.config_problem)
+    return unparsed_toml(details.settings, details.config_problem)
 
 
 def _message(manifest: dict[str, Any]) -> str:
     message = manifest.get("message", "")
-    return one_line(message, MOST_PROBLEM) if isinstance(message, str) else ""
+    return single_line(message, MAX_PROBLEM) if isinstance(message, str) else ""
 
 
 def _manifest(run_dir: Path) -> dict[str, Any]:
@@ -143,9 +143,9 @@ def _config(settings: dict[str, Any], run_dir: Path) -> tuple[TrainingConfig | N
     if not settings:
         return None, ""
     try:
-        return config_of_run(settings, where=str(run_dir)).checked(), ""
+        return config_from_manifest(settings, where=str(run_dir)).checked(), ""
     except AppError as error:
-        return None, one_line(str(error), MOST_PROBLEM)
+        return None, single_line(str(error), MAX_PROBLEM)
 
 
 def _log(run_dir: Path) -> str:

@@ -10,29 +10,29 @@ from typing import Any, TypeVar
 
 from app.core.errors import AppError, InputError
 from app.core.files.paths import shipped
-from app.core.text.one_line import one_line
+from app.core.text.one_line import single_line
 from app.library.run.label import has_damaged_label, read_label
 from app.library.run.layout import CHECKPOINTS, MANIFEST_FILE, STEPS_FILE, checkpoint_name
-from app.library.run.lenient_fields import Reading
+from app.library.run.lenient_fields import LenientReader
 from app.library.run.links import link_to
-from app.library.run.manifest import WAS_CHANGED, are_settings_whole, read_manifest
+from app.library.run.manifest import WAS_CHANGED, read_manifest, settings_match
 from app.library.run.metrics import count_steps
-from app.library.run.resumability import IN_PROGRESS, NO_CHECKPOINT, why_done
-from app.library.run.run_lock import is_claimed
+from app.library.run.resumability import IN_PROGRESS, NO_CHECKPOINT, completed_reason
+from app.library.run.run_lock import is_locked
 
 RETENTION = "retention"
 """Question sets with this word in their name measure what the model knew before."""
 OUTCOMES = ("finished", "stopped", "failed", "running")
-_CUT = ("stopped", "interrupted", "failed")
+_RESUMABLE_OUTCOMES = ("stopped", "interrupted", "failed")
 MOST_PERIOD, MOST_TIERS, MOST_QUESTIONS = 1_000_000, 8, 10**9
-MOST_PROBLEM = 400
+MAX_PROBLEM = 400
 CHANGED = (
     f"{MANIFEST_FILE} is not as it was written: its steps, losses and scores may not be those "
     "that were measured."
 )
 _DAMAGES = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
 """What reading a manifest raises whose values are not those that a run writes."""
-Made = TypeVar("Made")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class RunSummary:
             return why_not
         if self.adapter_dir is None:
             return self.problem or NO_CHECKPOINT
-        return "" if self.outcome in _CUT else self.problem or IN_PROGRESS
+        return "" if self.outcome in _RESUMABLE_OUTCOMES else self.problem or IN_PROGRESS
 
     def why_not_go_on_from(self, step: int) -> str:
         """The same for its checkpoint of `step`, also of a run that came to its end."""
@@ -92,11 +92,11 @@ class RunSummary:
             return IN_PROGRESS
         if not self.is_whole:
             return self.problem
-        why = why_done(self.outcome, self.steps, self.planned_steps, step)
+        why = completed_reason(self.outcome, self.steps, self.planned_steps, step)
         return f"The run is done: {why}" if why else ""
 
 
-def summarise(run_dir: Path, recorded: int | None = None) -> RunSummary:
+def summarize(run_dir: Path, recorded: int | None = None) -> RunSummary:
     """Never raises: what can't be read is told as the run's problem.
 
     `recorded` is how many steps' measurements can be read, if that was found out already.
@@ -109,7 +109,7 @@ def summarise(run_dir: Path, recorded: int | None = None) -> RunSummary:
         return _unreadable(run_dir, f"{run_dir / MANIFEST_FILE} is damaged: it can't be read.")
 
 
-def _part(name: str, read: Callable[[], Made]) -> Made:
+def _part(name: str, read: Callable[[], T]) -> T:
     """What `read` gives. Raises InputError naming the part of the manifest that can't be read."""
     try:
         return read()
@@ -122,7 +122,7 @@ def _part(name: str, read: Callable[[], Made]) -> Made:
 def _unreadable(run_dir: Path, problem: str) -> RunSummary:
     return RunSummary(
         run_dir, run_dir.name, "", "", None, 0, "unreadable", None, None, folder_size(run_dir),
-        one_line(problem, MOST_PROBLEM), is_whole=False,
+        single_line(problem, MAX_PROBLEM), is_whole=False,
     )  # fmt: skip
 
 
@@ -131,13 +131,13 @@ def _model(said: object) -> str:
 
 
 def _summary(run_dir: Path, manifest: dict[str, Any], recorded: int | None) -> RunSummary:
-    config, label, reading = manifest["config"], read_label(run_dir), Reading(MANIFEST_FILE)
+    config, label, reading = manifest["config"], read_label(run_dir), LenientReader(MANIFEST_FILE)
     outcome = _part("its scores", lambda: _outcome(run_dir, manifest))
     reading.choice(manifest["outcome"], "its outcome", OUTCOMES)
     steps = reading.whole(manifest["steps"], "steps")
     adapter_dir, lack = _adapter_dir(run_dir, manifest.get("adapter"))
-    is_whole = are_settings_whole(manifest)
-    silent = Reading(MANIFEST_FILE)  # reading the settings reports invalid ones
+    is_whole = settings_match(manifest)
+    silent = LenientReader(MANIFEST_FILE)  # reading the settings reports invalid ones
     if not is_whole:
         lack = "Its settings were changed after it began, so it can't be resumed."
     summary = RunSummary(
@@ -145,7 +145,7 @@ def _summary(run_dir: Path, manifest: dict[str, Any], recorded: int | None) -> R
         name=reading.name(label.name or manifest["name"], run_dir.name),
         model=_model(config.get("model", "")),
         data=str(config.get("data", "")),
-        created=_part("its date", lambda: shown_instant(manifest["created"])),
+        created=_part("its date", lambda: parse_timestamp(manifest["created"])),
         steps=steps,
         outcome=outcome,
         best_val_loss=reading.number(manifest.get("best_val_loss"), "its best validation loss"),
@@ -174,15 +174,15 @@ def _adapter_dir(run_dir: Path, adapter: Any) -> tuple[Path | None, str]:
     parts = Path(str(adapter)).parts
     if not isinstance(adapter, str) or not parts or ".." in parts or Path(adapter).is_absolute():
         return None, (
-            f"{MANIFEST_FILE} names an adapter outside the run's folder, {one_line(str(adapter))}: "
-            "it is not used."
+            f"{MANIFEST_FILE} names an adapter outside the run's folder, "
+            f"{single_line(str(adapter))}: it is not used."
         )
     if not (run_dir / adapter).is_dir():
-        return None, f"Its adapter {one_line(adapter)} is missing."
+        return None, f"Its adapter {single_line(adapter)} is missing."
     if (link := link_to(run_dir, adapter)) == adapter:
-        return None, f"Its adapter {one_line(adapter)} is a link: it is not used."
+        return None, f"Its adapter {single_line(adapter)} is a link: it is not used."
     if link is not None:
-        return None, f"Its folder {one_line(link)} is a link: it is not used."
+        return None, f"Its folder {single_line(link)} is a link: it is not used."
     return run_dir / adapter, ""
 
 
@@ -198,7 +198,7 @@ def _damage(run_dir: Path, steps: int, recorded: int | None) -> str:
     return f"The measurements of {steps - recorded:,} of its {steps:,} steps are damaged."
 
 
-def _periods(tiers: Any, reading: Reading) -> tuple[int, ...]:
+def _periods(tiers: Any, reading: LenientReader) -> tuple[int, ...]:
     periods = tuple(tier["period"] for tier in tiers)
     reading.whole(len(periods), "the number of tiers", MOST_TIERS)
     found = tuple(
@@ -208,7 +208,7 @@ def _periods(tiers: Any, reading: Reading) -> tuple[int, ...]:
     return found if all(found) else ()
 
 
-def shown_instant(text: str) -> datetime:
+def parse_timestamp(text: str) -> datetime:
     """Raises ValueError or OverflowError for one that no calendar here shows."""
     made = datetime.fromisoformat(text)
     made = made if made.tzinfo else made.replace(tzinfo=UTC)
@@ -216,7 +216,7 @@ def shown_instant(text: str) -> datetime:
     return made
 
 
-def _retention(scores: list[dict[str, Any]], reading: Reading) -> Retention | None:
+def _retention(scores: list[dict[str, Any]], reading: LenientReader) -> Retention | None:
     """The first question set that measures retention, if it was asked before and after."""
     for before in scores:
         if RETENTION not in before["name"].casefold() or before["when"] != "before":
@@ -229,7 +229,7 @@ def _retention(scores: list[dict[str, Any]], reading: Reading) -> Retention | No
 
 
 def _outcome(run_dir: Path, manifest: dict[str, Any]) -> str:
-    if manifest["outcome"] != "running" or is_claimed(run_dir):
+    if manifest["outcome"] != "running" or is_locked(run_dir):
         return str(manifest["outcome"])
     # Cut off between its last checkpoint and the note that it ended: its questions may be left.
     planned = manifest["config"].get("steps", 0)

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from app.core.errors import AppError, InputError
-from app.core.text.one_line import one_line
-from app.library.reading.checkpoint_choices import checkpoint_to_try
-from app.library.reading.checkpoint_list import step_of
+from app.core.text.one_line import single_line
+from app.library.reading.checkpoint_choices import choose_checkpoint
+from app.library.reading.checkpoint_list import checkpoint_step
 from app.library.run.label import read_label
 from app.library.run.layout import ADAPTER_FILES, CHECKPOINTS, MANIFEST_FILE
 from app.library.run.manifest import IDENTITY, read_manifest
@@ -43,7 +43,7 @@ def starting_adapter(path: Path) -> StartingAdapter:
 
     Raises InputError where there is none.
     """
-    folder = checkpoint_to_try(path).adapter_dir if (path / MANIFEST_FILE).exists() else path
+    folder = choose_checkpoint(path).adapter_dir if (path / MANIFEST_FILE).exists() else path
     missing = [name for name in ADAPTER_FILES if not (folder / name).is_file()]
     if missing:
         raise InputError(
@@ -61,7 +61,9 @@ def read_started_from(manifest: Mapping[str, Any]) -> StartingAdapter | None:
     found = manifest.get(STARTED_FROM)
     if not isinstance(found, dict):
         return None
-    texts = {key: one_line(str(found.get(key, "")), 400) for key in ("folder", "run", "identity")}
+    texts = {
+        key: single_line(str(found.get(key, "")), 400) for key in ("folder", "run", "identity")
+    }
     step = found.get("step")
     digests = {key: str(found.get(key, "")) for key in ("sha256", "stiffness_sha256")}
     return StartingAdapter(**texts, **digests, step=step if isinstance(step, int) else None)
@@ -72,7 +74,7 @@ def _of_run(folder: Path, run_dir: Path) -> StartingAdapter:
         manifest = read_manifest(run_dir)
         name = read_label(run_dir).name or str(manifest["name"])
         return StartingAdapter(
-            str(folder), one_line(name), str(manifest.get(IDENTITY, "")), step_of(folder)
+            str(folder), single_line(name), str(manifest.get(IDENTITY, "")), checkpoint_step(folder)
         )
     except (AppError, KeyError):  # the adapter can be used all the same
         return StartingAdapter(str(folder))

@@ -58,14 +58,14 @@ def read_lines(content: bytes, name: str, run: str = "") -> EventLog:
     if not any(event is not None and _SUM in event for _, event, _ in found):
         events = tuple(event for _, event, _ in found if event is not None)
         return EventLog(events, lines=len(found))
-    reading = _Reading(run)
+    reading = _LineReader(run)
     for place, event, line in found:
         reading.take(place, event, line)
     return reading.log(name)
 
 
 @dataclass
-class _Reading:
+class _LineReader:
     """Follows the numbers of a log's lines."""
 
     run: str = ""
@@ -85,9 +85,9 @@ class _Reading:
     def take(self, place: int, event: Plain | None, line: bytes) -> None:
         if event is None:
             self._torn.append(place)
-        elif _is_whole(event, line) and self.run and event.get(_RUN, self.run) != self.run:
+        elif _is_intact(event, line) and self.run and event.get(_RUN, self.run) != self.run:
             self.foreign += 1
-        elif _is_whole(event, line) and event[_NUMBER] > self.last:
+        elif _is_intact(event, line) and event[_NUMBER] > self.last:
             self._follow(place, event[_NUMBER])
             self.events.append({k: v for k, v in event.items() if k not in _SEAL})
         else:
@@ -131,7 +131,7 @@ def _foreign_lines(name: str, count: int, own: int) -> Iterable[str]:
         yield f"{lines} another run's and not used."
 
 
-def _is_whole(event: Plain, line: bytes) -> bool:
+def _is_intact(event: Plain, line: bytes) -> bool:
     sealed = _SEALED.fullmatch(line)
     return (
         sealed is not None

@@ -2,22 +2,22 @@
 
 from typing import Any
 
-from app.core.text.odd_values import brief, is_measure
-from app.core.text.one_line import MOST_SHOWN
+from app.core.text.odd_values import is_measurement, short_repr
+from app.core.text.one_line import MAX_LINE_CHARACTERS
 from app.core.text.visible import has_unseen
 
-MOST_STEPS = 2**32 - 1
+MAX_STEPS = 2**32 - 1
 """As many as a step's record can count."""
 
 
-class Reading:
+class LenientReader:
     """Reads values one after the other; the first that can't be is remembered as the problem."""
 
     def __init__(self, file: str) -> None:
         self._file = file
         self.problem = ""
 
-    def whole(self, value: Any, name: str, most: int = MOST_STEPS, least: int = 0) -> int:
+    def whole(self, value: Any, name: str, most: int = MAX_STEPS, least: int = 0) -> int:
         """A count, or 0."""
         if type(value) is int and least <= value <= most:
             return value
@@ -28,7 +28,7 @@ class Reading:
         """A measurement; None where there is none."""
         if value is None:
             return None
-        if is_measure(value):
+        if is_measurement(value):
             return float(value)
         self._refuse(name, value)
         return None
@@ -38,7 +38,7 @@ class Reading:
         if not isinstance(value, str) or not value.strip():
             self._note("The run's name is empty.")
             return instead
-        if len(value) > MOST_SHOWN:
+        if len(value) > MAX_LINE_CHARACTERS:
             self._note(f"The run's name is {len(value):,} characters long.")
         elif has_unseen(value):
             self._note("The run's name holds characters that can't be shown.")
@@ -50,7 +50,7 @@ class Reading:
         return value
 
     def _refuse(self, name: str, value: Any) -> None:
-        self._note(f"{self._file} says {brief(value)} for {name}, which can't be.")
+        self._note(f"{self._file} says {short_repr(value)} for {name}, which can't be.")
 
     def _note(self, problem: str) -> None:
         self.problem = self.problem or problem

@@ -12,7 +12,7 @@ from typing import Any
 from uuid import uuid4
 
 from app import __version__
-from app.core.config.serialization import to_plain
+from app.core.config.serialization import to_dict
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import AppError, RunError
 from app.core.events import (
@@ -27,12 +27,12 @@ from app.core.events import (
     StepFinished,
     to_json,
 )
-from app.core.files.atomic_files import plain_disk_errors
-from app.core.files.disks import is_mounted, mount_of
+from app.core.files.atomic_files import disk_errors_as_app_errors
+from app.core.files.disks import is_mounted, mount_point
 from app.core.files.folders import close_to_others, make_folder, remove_empty
-from app.core.system.compute_environment import Computer, read_computers
+from app.core.system.compute_environment import ComputeEnvironment, read_environments
 from app.core.system.version import package_version
-from app.core.text.losses import loss_words
+from app.core.text.losses import format_loss
 from app.library.run.layout import (
     CHECKPOINTS,
     LOG_FILE,
@@ -44,14 +44,14 @@ from app.library.run.layout import (
 from app.library.run.manifest import (
     FORMAT,
     IDENTITY,
-    deciding_settings,
-    digest_of,
+    hashed_settings,
+    json_digest,
     read_manifest,
     write_manifest,
 )
 from app.library.run.metrics import MetricsWriter
 from app.library.run.run_folder import FolderTaken, run_name
-from app.library.run.run_lock import Claim, is_claimed
+from app.library.run.run_lock import RunLock, is_locked
 
 
 class RunRecorder:
@@ -63,13 +63,13 @@ class RunRecorder:
     def __init__(
         self,
         run_dir: Path,
-        claim: Claim,
+        claim: RunLock,
         manifest: dict[str, Any],
         metrics_bytes: int = 0,
         is_validation_due: bool = False,
     ) -> None:
         self.run_dir = run_dir
-        self._disk = mount_of(run_dir)
+        self._disk = mount_point(run_dir)
         self._claim = claim
         self._made_folders: list[Path] = []
         self._manifest = manifest | {"outcome": "running"}
@@ -85,14 +85,14 @@ class RunRecorder:
         run_dir: Path,
         config: TrainingConfig,
         facts: dict[str, Any],
-        computer: Computer | None = None,
+        computer: ComputeEnvironment | None = None,
     ) -> "RunRecorder":
         """A new run; `facts` are what its manifest says beyond the config: data, plan.
 
         Raises FolderTaken if another run has taken the folder since it was chosen, or something
         is in it that has the name of one of a run's own files.
         """
-        with plain_disk_errors(run_dir):
+        with disk_errors_as_app_errors(run_dir):
             made = make_folder(run_dir)
         manifest = {
             "format": FORMAT,
@@ -100,7 +100,7 @@ class RunRecorder:
             "name": run_name(config),
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "versions": _versions(),
-            "config": to_plain(replace(config, output=None)),
+            "config": to_dict(replace(config, output=None)),
             "steps": 0,
             "best_val_loss": None,
             "adapter": None,
@@ -109,10 +109,10 @@ class RunRecorder:
         }
         manifest |= facts
         if computer is not None:
-            manifest["computed_by"] = _computers({}, 0, computer)
-        manifest["settings_sha256"] = digest_of(deciding_settings(manifest))
+            manifest["computed_by"] = _environments({}, 0, computer)
+        manifest["settings_sha256"] = json_digest(hashed_settings(manifest))
         try:
-            claim = _claim_new(run_dir)
+            claim = _lock_new_folder(run_dir)
         except AppError:
             remove_empty(made)
             raise
@@ -136,7 +136,7 @@ class RunRecorder:
         best_val_loss: float | None,
         best_adapter_dir: Path | None = None,
         after_step: int = 0,
-        computer: Computer | None = None,
+        computer: ComputeEnvironment | None = None,
         facts: Mapping[str, Any] | None = None,
         is_validation_due: bool = False,
     ) -> "RunRecorder":
@@ -145,7 +145,7 @@ class RunRecorder:
         `facts` take the place of those that its manifest has under their names. Where the
         validation of that step `is_validation_due`, it is measured anew.
         """
-        claim = Claim(run_dir)
+        claim = RunLock(run_dir)
         close_to_others(run_dir)
         best = best_adapter_dir if best_adapter_dir and best_adapter_dir.is_dir() else None
         manifest = read_manifest(run_dir) | {
@@ -154,12 +154,12 @@ class RunRecorder:
         }
         manifest |= facts or {}
         if computer is not None:
-            manifest["computed_by"] = _computers(manifest, after_step, computer)
-        manifest["scores"] = list(map(to_json, scores_before(manifest)))
+            manifest["computed_by"] = _environments(manifest, after_step, computer)
+        manifest["scores"] = list(map(to_json, base_scores(manifest)))
         return cls._begin(run_dir, claim, manifest, metrics_bytes, is_validation_due)
 
     @classmethod
-    def _begin(cls, run_dir: Path, claim: Claim, *facts: Any) -> "RunRecorder":
+    def _begin(cls, run_dir: Path, claim: RunLock, *facts: Any) -> "RunRecorder":
         """A run whose manifest can't be written is not held on to."""
         try:
             return cls(run_dir, claim, *facts)
@@ -193,7 +193,7 @@ class RunRecorder:
                 self._metrics.append(event)
                 if event.is_best:
                     self._manifest["best_val_loss"] = event.val_loss
-                loss = loss_words(event.val_loss, 4)
+                loss = format_loss(event.val_loss, 4)
                 self.log(f"Step {event.step}: validation loss{event.over} {loss}{event.of_each}")
             case RetentionMeasured():
                 self._metrics.append(event)
@@ -229,7 +229,7 @@ class RunRecorder:
         self._write_manifest()
 
     def log(self, text: str) -> None:
-        with plain_disk_errors(self.run_dir / LOG_FILE):
+        with disk_errors_as_app_errors(self.run_dir / LOG_FILE):
             now = datetime.now().isoformat(sep=" ", timespec="seconds")
             self._claim.write(f"{now}  {text}\n")
 
@@ -260,7 +260,7 @@ class RunRecorder:
     def discard(self) -> None:
         """Undo the run; in a folder that was there before, or holds something else, only that of
         this run is removed."""
-        with plain_disk_errors(self.run_dir):
+        with disk_errors_as_app_errors(self.run_dir):
             for name in (MANIFEST_FILE, *METRICS_FILES, LOG_FILE):
                 (self.run_dir / name).unlink(missing_ok=True)
         self.close()
@@ -270,7 +270,7 @@ class RunRecorder:
         write_manifest(self.run_dir, self._manifest)
 
 
-def scores_before(manifest: Mapping[str, Any]) -> list[ScoreMeasured]:
+def base_scores(manifest: Mapping[str, Any]) -> list[ScoreMeasured]:
     """What the base model's answers scored, as a run that resumes keeps it."""
     found = []
     for entry in manifest["scores"]:
@@ -281,12 +281,12 @@ def scores_before(manifest: Mapping[str, Any]) -> list[ScoreMeasured]:
     return found
 
 
-def _claim_new(run_dir: Path) -> Claim:
+def _lock_new_folder(run_dir: Path) -> RunLock:
     """A claim on a folder in which nothing has a name that the run will use."""
     try:
-        claim = Claim(run_dir, is_new=True)
+        claim = RunLock(run_dir, is_new=True)
     except FileExistsError:
-        if is_claimed(run_dir):
+        if is_locked(run_dir):
             raise FolderTaken(
                 f"The run in {run_dir} is being trained by another program."
             ) from None
@@ -311,9 +311,11 @@ def _within(run_dir: Path, folder: Path) -> str:
     return str(folder.relative_to(run_dir))
 
 
-def _computers(manifest: Mapping[str, Any], step: int, computer: Computer) -> list[dict[str, Any]]:
+def _environments(
+    manifest: Mapping[str, Any], step: int, computer: ComputeEnvironment
+) -> list[dict[str, Any]]:
     """Those of the steps that stay, and `computer` for those to come if it is another one."""
-    known = [(after, one) for after, one in read_computers(manifest) if after < step]
+    known = [(after, one) for after, one in read_environments(manifest) if after < step]
     if not known or known[-1][1] != computer:
         known.append((step, computer))
     return [{"after_step": after} | asdict(one) for after, one in known]

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QGridLayout, QScrollArea, QVBoxLayout, QWidget
 
-from app.core.column_mapping import ROLES, Columns, parse_columns
+from app.core.column_mapping import ROLES, ColumnMapping, parse_columns
 from app.core.errors import InputError
 from app.ui.data.datasets import Datasets
 from app.ui.data.preview import Preview
@@ -16,8 +16,8 @@ from app.ui.widgets.inputs import CalmComboBox
 from app.ui.widgets.layout import GRID_PX, ElidedLabel, button, enable, label, message, row, say
 from app.workers.data_process import DataProcess
 from app.workers.job import JobEnded
-from app.workers.jobs.datasets import Reading
-from app.workers.jobs.preview import Looked, Looking
+from app.workers.jobs.datasets import DatasetRequest
+from app.workers.jobs.preview import HeadRows, LoadHeadRows
 
 if TYPE_CHECKING:
     from app.data.inspection.head_rows import ColumnSample
@@ -96,7 +96,9 @@ class ColumnsView(QWidget):
             self._shown_for = key
             self._show_columns(looked.columns, _parsed(looked.map))
 
-    def _show_columns(self, columns: "tuple[ColumnSample, ...]", mapping: Columns | None) -> None:
+    def _show_columns(
+        self, columns: "tuple[ColumnSample, ...]", mapping: ColumnMapping | None
+    ) -> None:
         while (item := self._grid.takeAt(0)) is not None:
             if (widget := item.widget()) is not None:
                 widget.hide()
@@ -121,7 +123,7 @@ class ColumnsView(QWidget):
         self.roles[column.name] = choice
 
     # -- trying it ---------------------------------------------------------------------------
-    def chosen(self) -> Columns | None:
+    def chosen(self) -> ColumnMapping | None:
         """The mapping as it is set now; None where no column has a role. Raises InputError."""
         named: dict[str, str] = {}
         for name, choice in self.roles.items():
@@ -129,7 +131,7 @@ class ColumnsView(QWidget):
                 if role in named:
                     raise InputError(f"Two columns are mapped to {role}.")
                 named[role] = name
-        return Columns(**named) if named else None
+        return ColumnMapping(**named) if named else None
 
     def _try(self) -> None:
         self._allow()
@@ -148,9 +150,9 @@ class ColumnsView(QWidget):
         self._name_unset(BY_NAME if is_named else UNUSED)
         if self._job is not None:
             self._process.cancel(self._job)
-        reading = Reading(looked.reading.data, looked.reading.valid, str(columns or ""))
+        reading = DatasetRequest(looked.reading.data, looked.reading.valid, str(columns or ""))
         number = self._process.run(
-            Looking(reading, TRIED_ROWS), self._show, lambda end: self._end(number, end)
+            LoadHeadRows(reading, TRIED_ROWS), self._show, lambda end: self._end(number, end)
         )
         self._job = number
 
@@ -159,7 +161,7 @@ class ColumnsView(QWidget):
         for choice in self.roles.values():
             choice.setItemText(0, text)
 
-    def _show(self, looked: Looked) -> None:
+    def _show(self, looked: HeadRows) -> None:
         self.tried.show_rows(looked.rows)
         problem = f"{looked.problem}." if looked.problem else ""
         say(self.problem, problem if looked.map else "")
@@ -196,7 +198,7 @@ class ColumnsView(QWidget):
         self._try()
 
 
-def _parsed(mapping: str) -> Columns | None:
+def _parsed(mapping: str) -> ColumnMapping | None:
     try:
         return parse_columns(mapping)
     except InputError:

@@ -11,7 +11,7 @@ from app.ui.look import phrases
 if TYPE_CHECKING:
     from app.data.inspection.inspection import DatasetFacts
     from app.data.training_set.statistics import DataStatistics, EpochFacts
-    from app.library.measured_speed import MeasuredSpeed
+    from app.library.measured_speed import LastThroughput
 
     Named = Sequence[tuple[str, DataStatistics]]
 
@@ -128,7 +128,7 @@ def _trained_on(statistics: "DataStatistics", limit: int) -> list[Figure]:
 def run_figures(
     datasets: "Named",
     config: TrainingConfig,
-    speed: "MeasuredSpeed | None",
+    speed: "LastThroughput | None",
     memory: str,
     why_not: str = "",
 ) -> list[Figure]:
@@ -145,7 +145,7 @@ def run_figures(
 def _paces(
     datasets: "Named",
     config: TrainingConfig,
-    speed: "MeasuredSpeed | None",
+    speed: "LastThroughput | None",
 ) -> list[Figure]:
     from app.data.training_set.statistics import epoch_facts
 
@@ -187,7 +187,7 @@ def _mixture(names: Sequence[str], epoch: "EpochFacts") -> list[Figure]:
     ]
 
 
-def _time(trained_tokens: float, config: TrainingConfig, speed: "MeasuredSpeed | None") -> Figure:
+def _time(trained_tokens: float, config: TrainingConfig, speed: "LastThroughput | None") -> Figure:
     if speed is None:
         return Figure("Time", "Not known yet", "no run on this model yet")
     seconds = trained_tokens / speed.tokens_per_second

@@ -5,17 +5,17 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal, Slot
 
-from app.core.column_mapping import Columns
+from app.core.column_mapping import ColumnMapping
 from app.core.config.demo import demo_config
 from app.core.config.training_config import MixedDataset, TrainingConfig
 from app.core.files.paths import starter_model_dir
 from app.data.files.dataset_files import has_train_file
 from app.ui.state.app_state import AppState
 from app.ui.state.plan_memory import PlanMemory
-from app.workers.background_thread import BackgroundTasks, Failure
+from app.workers.background_thread import BackgroundThread, Failure
 from app.workers.data_process import DataProcess
 from app.workers.job import JobEnded
-from app.workers.jobs.datasets import Inspected, Inspecting, Reading
+from app.workers.jobs.datasets import DatasetRequest, InspectDataset, InspectedDataset
 from app.workers.tasks.library import checking_model, reading_settings, remembering_columns
 
 
@@ -48,7 +48,7 @@ class Intake(QObject):
         self,
         state: AppState,
         plan: PlanMemory,
-        background: BackgroundTasks,
+        background: BackgroundThread,
         reader: DataProcess,
     ) -> None:
         super().__init__(state)
@@ -92,9 +92,9 @@ class Intake(QObject):
             )
             self.dataset_taken.emit(path)
 
-        self._inspect(Reading(path), take, is_new=True)
+        self._inspect(DatasetRequest(path), take, is_new=True)
 
-    def map_columns(self, columns: Columns | None) -> None:
+    def map_columns(self, columns: ColumnMapping | None) -> None:
         """Read the dataset by this mapping, and remember it for the file; None forgets it."""
         config = self._state.config
         if config.data is None:
@@ -105,7 +105,7 @@ class Intake(QObject):
         def take(mapping: str) -> None:
             self._state.change_config(map=mapping)
 
-        self._inspect(Reading(config.data, config.valid, str(columns or "")), take)
+        self._inspect(DatasetRequest(config.data, config.valid, str(columns or "")), take)
 
     @Slot()
     def cancel(self) -> None:
@@ -133,7 +133,7 @@ class Intake(QObject):
             self._plan.use_sample()
 
         if demo.data is not None:
-            self._inspect(Reading(demo.data, demo.valid, demo.map), take)
+            self._inspect(DatasetRequest(demo.data, demo.valid, demo.map), take)
 
     def _take_settings(self, config: TrainingConfig) -> None:
         self._state.replace_config(config)
@@ -144,7 +144,7 @@ class Intake(QObject):
         """Have the dataset read that the configuration already names."""
         config = self._state.config
         if config.data is not None:
-            self._inspect(Reading(config.data, config.valid, config.map), lambda _: None)
+            self._inspect(DatasetRequest(config.data, config.valid, config.map), lambda _: None)
 
     def _take_model(self, folder: Path) -> None:
         state = self._state
@@ -158,7 +158,7 @@ class Intake(QObject):
         self.accepted.emit()
 
     def _inspect(
-        self, reading: Reading, take: Callable[[str], None], *, is_new: bool = False
+        self, reading: DatasetRequest, take: Callable[[str], None], *, is_new: bool = False
     ) -> None:
         """Read a dataset; `take` makes it the state's, and is called only if it is one."""
         self._drop_job()
@@ -166,7 +166,7 @@ class Intake(QObject):
         self._state.begin_inspection()
         self.reading_begun.emit(reading)
 
-        def told(value: Inspected | float) -> None:
+        def told(value: InspectedDataset | float) -> None:
             if self._wanted is not wanted:
                 return
             if isinstance(value, float):
@@ -185,14 +185,14 @@ class Intake(QObject):
                 self._refuse_dataset(reading.data, failure)
             self._tell_reading()
 
-        self._job = self._reader.run(Inspecting(reading), told, ended)
+        self._job = self._reader.run(InspectDataset(reading), told, ended)
 
     def _drop_job(self) -> None:
         if self._job is not None:
             self._reader.cancel(self._job)
             self._job = None
 
-    def _take_dataset(self, take: Callable[[str], None], inspected: Inspected) -> None:
+    def _take_dataset(self, take: Callable[[str], None], inspected: InspectedDataset) -> None:
         take(inspected.map)
         self._state.set_dataset(inspected.facts)
         self.accepted.emit()
@@ -209,7 +209,7 @@ class Intake(QObject):
     def _tell_reading(self) -> None:
         config = self._state.config
         if config.data is not None and self._state.dataset is not None:
-            self.reading_ended.emit(Reading(config.data, config.valid, config.map))
+            self.reading_ended.emit(DatasetRequest(config.data, config.valid, config.map))
         else:
             self.reading_ended.emit(None)
 

@@ -21,12 +21,12 @@ from app.ui.state.run_dataset import RunDataset
 from app.workers.background_thread import Failure
 from app.workers.data_process import DataProcess
 from app.workers.job import JobEnded
-from app.workers.jobs.datasets import Tokenised, Tokenising
+from app.workers.jobs.datasets import TokenizeDatasets, TokenizedDatasets
 
 if TYPE_CHECKING:
     from app.data.inspection.inspection import DatasetFacts
 
-Wanted = tuple[Tokenising, "tuple[DatasetFacts | None, ...]"]
+Wanted = tuple[TokenizeDatasets, "tuple[DatasetFacts | None, ...]"]
 """What is to be done, and the readings it goes by: a file that was read again may be another."""
 
 _DELAY_MS = 150
@@ -54,7 +54,7 @@ class Tokenisation(QObject):
         """How much is done, while it is being done."""
         self.stage = ""
         """What it does before rows are turned into tokens."""
-        self.done: Tokenised | None = None
+        self.done: TokenizedDatasets | None = None
         self.failure: Failure | None = None
         self.is_stopped = False
         """The user stopped it; it can go on."""
@@ -180,7 +180,9 @@ class Tokenisation(QObject):
             return None
         readings = tuple(one.reading for one in datasets)
         leave_out = config.bad_rows == "leave out"
-        job = Tokenising(readings, tokenizer, config.mask_prompt, leave_out, replies=config.replies)
+        job = TokenizeDatasets(
+            readings, tokenizer, config.mask_prompt, leave_out, replies=config.replies
+        )
         return job, tuple(one.facts for one in datasets)
 
     @Slot(object)
@@ -213,7 +215,7 @@ class Tokenisation(QObject):
     def _take(self, value: object) -> None:
         if self._job is None:
             return
-        if isinstance(value, Tokenised):
+        if isinstance(value, TokenizedDatasets):
             self.done, self.share = value, None
         elif isinstance(value, str):
             self.stage = value

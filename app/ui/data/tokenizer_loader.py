@@ -7,7 +7,7 @@ from app.ui.state.app_state import AppState
 from app.workers.background_thread import Failure
 from app.workers.data_process import DataProcess
 from app.workers.job import JobEnded
-from app.workers.jobs.datasets import LoadingTokenizer, ModelTokenizer
+from app.workers.jobs.datasets import LoadTokenizer, ModelTokenizer
 
 _DELAY_MS = 50
 
@@ -67,7 +67,7 @@ class TokenizerSource(QObject):
                 failure = Failure(ended.message, ended.hint, ended.details, ended.is_app_error)
                 self._set(None, failure, is_bound=False)
 
-        self._job = self._process.run(LoadingTokenizer(asked), take, end)
+        self._job = self._process.run(LoadTokenizer(asked), take, end)
 
     def _set(
         self, tokenizer: ModelTokenizer | None, failure: Failure | None, *, is_bound: bool

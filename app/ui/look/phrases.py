@@ -4,8 +4,8 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.core.text.losses import loss_words
-from app.core.text.one_line import one_line
+from app.core.text.losses import format_loss
+from app.core.text.one_line import single_line
 from app.data.readers.formats import bare_name
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ the window's."""
 
 
 def outcome(word: str) -> str:
-    return OUTCOMES[word][0] if word in OUTCOMES else one_line(word, 24).capitalize()
+    return OUTCOMES[word][0] if word in OUTCOMES else single_line(word, 24).capitalize()
 
 
 def tone(word: str) -> str:
@@ -127,7 +127,7 @@ def duration(seconds: float) -> str:
 def loss(value: float | None) -> str:
     if value is None or not math.isfinite(value):
         return "–"
-    return loss_words(value, 3)
+    return format_loss(value, 3)
 
 
 def rate(per_second: float) -> str:

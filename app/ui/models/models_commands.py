@@ -12,7 +12,7 @@ from app.ui.look import phrases
 from app.ui.models.models_page import ModelsPage
 from app.ui.state.app_state import AppState
 from app.ui.widgets.notice_bar import Notice
-from app.workers.background_thread import BackgroundTasks, Failure
+from app.workers.background_thread import BackgroundThread, Failure
 from app.workers.tasks.models import (
     ListedModels,
     forgetting_folder,
@@ -36,7 +36,7 @@ class ModelsCommands(QObject):
         self,
         state: AppState,
         page: ModelsPage,
-        background: BackgroundTasks,
+        background: BackgroundThread,
         notice: Notice,
         window: QWidget,
     ) -> None:

@@ -11,7 +11,7 @@ from app.ui.state.app_state import AppState
 from app.workers.background_thread import Failure
 from app.workers.compute_thread import ComputeThread
 from app.workers.job import Job, JobEnded, JobYielded
-from app.workers.jobs.training import KnownRows, MemoryUnknown, PlanRefused, tier_preview
+from app.workers.jobs.training import MemoryUnknown, PlanRejected, TokenizedRows, tier_preview
 
 DELAY_MS = 350
 
@@ -100,14 +100,14 @@ class TierPreview(QObject):
             return
         self._asked = self._deciding()
         done = self._tokenisation.done
-        known = KnownRows(done.sets, self._runs_dir) if done else None
+        known = TokenizedRows(done.sets, self._runs_dir) if done else None
         self._job = self._compute.submit("Counting parameters", tier_preview(config, known))
 
     @Slot(object)
     def _take(self, notice: JobYielded) -> None:
         if self._job is None or notice.job_id != self._job.id:
             return
-        if isinstance(refused := notice.value, PlanRefused):
+        if isinstance(refused := notice.value, PlanRejected):
             failure = Failure(refused.message, refused.hint, "", is_app_error=True)
             self._state.set_preview(None, plan_failure=failure)
         elif isinstance(notice.value, MemoryEstimated):

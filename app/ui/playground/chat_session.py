@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal, Slot
 
-from app.core.generation_events import SIDES, Chat, Exchange, Sampling, Side, TextAdded, Tried
+from app.core.generation_events import SIDES, Chat, CheckpointRef, Sampling, Side, TextAdded, Turn
 from app.core.wording.model_names import model_name
 from app.ui.state.app_state import AppState
 from app.workers.background_thread import Failure
 from app.workers.compute_thread import ComputeThread
 from app.workers.job import Job, JobEnded, JobYielded
-from app.workers.jobs.generation import HeldModel
+from app.workers.jobs.generation import LoadedCheckpoint
 
 if TYPE_CHECKING:
     from app.library.reading.checkpoint_list import CheckpointFacts
@@ -24,7 +24,7 @@ IN_PROGRESS = "Training uses the model's memory. You can ask again when it finis
 class Subject:
     """What is tried, with its names for people."""
 
-    tried: Tried
+    tried: CheckpointRef
     run_name: str
     checkpoint: "CheckpointFacts"
 
@@ -54,12 +54,12 @@ class Trial(QObject):
     def __init__(self, state: AppState, compute: ComputeThread) -> None:
         super().__init__(state)
         self._state, self._compute = state, compute
-        self._held = HeldModel()
+        self._held = LoadedCheckpoint()
         self._may_hold = False
         self._job: Job | None = None
         self._question = ""
         self._said: dict[Side, list[str]] = {}
-        self._earlier: tuple[Exchange, ...] = ()
+        self._earlier: tuple[Turn, ...] = ()
         self.subject: Subject | None = None
         state.phase_changed.connect(self._make_way)
         compute.job_yielded.connect(self._take)
@@ -153,6 +153,6 @@ class Trial(QObject):
                 self.defect_met.emit(failure)
         elif any(self._said.values()):
             said = {side: "".join(texts) for side, texts in self._said.items()}
-            self._earlier += (Exchange(self._question, **said),)
+            self._earlier += (Turn(self._question, **said),)
         self.ended.emit(failure)
         self.readiness_changed.emit()

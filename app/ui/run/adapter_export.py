@@ -5,7 +5,7 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QFileDialog, QWidget
 
-from app.workers.background_thread import BackgroundTasks, Failure
+from app.workers.background_thread import BackgroundThread, Failure
 from app.workers.tasks.library import Exported, exporting
 
 LONGEST_NAME, LONGEST_NAME_BYTES = 80, 200
@@ -21,7 +21,7 @@ class CheckpointExport(QObject):
     failed = Signal(object)
     """Failure"""
 
-    def __init__(self, background: BackgroundTasks, parent: QObject) -> None:
+    def __init__(self, background: BackgroundThread, parent: QObject) -> None:
         super().__init__(parent)
         self._background = background
 

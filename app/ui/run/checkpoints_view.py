@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QWidget
 
-from app.library.run.checkpoint_state import not_own_words
+from app.library.run.checkpoint_state import describe_foreign
 from app.library.run.resumability import IN_PROGRESS
 from app.ui.look import phrases
 from app.ui.look.theme import Theme
@@ -93,7 +93,7 @@ class CheckpointsView(QWidget):
         chosen, details = self.selected(), self._details
         why_not = "Select a checkpoint." if chosen is None else chosen.problem
         going = self._why_not_touch()
-        other = f"It {not_own_words(chosen.not_own)}." if chosen and chosen.not_own else ""
+        other = f"It {describe_foreign(chosen.not_own)}." if chosen and chosen.not_own else ""
         why_not_resume = going or why_not or other
         if chosen is not None and details is not None:
             why_not_resume = why_not_resume or details.why_not_go_on_from(chosen.step)

@@ -12,7 +12,7 @@ from app.ui.look import phrases
 from app.ui.run.adapter_export import shortened
 from app.ui.run.widget_export import as_png, as_svg
 from app.ui.widgets.notice_bar import Notice
-from app.workers.background_thread import BackgroundTasks, Failure
+from app.workers.background_thread import BackgroundThread, Failure
 from app.workers.tasks.library import (
     saving,
     saving_csv,
@@ -32,7 +32,7 @@ class RunExport(QObject):
     """`ask_…` shows a dialog; the others do it."""
 
     def __init__(
-        self, background: BackgroundTasks, notice: Notice,
+        self, background: BackgroundThread, notice: Notice,
         tell_failure: Callable[[Failure], None], window: QWidget,
     ) -> None:  # fmt: skip
         super().__init__(window)

@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.core.text.one_line import one_line
+from app.core.text.one_line import single_line
 from app.ui.look.plain_text import set_tip
 from app.ui.look.stylesheet import SCROLL_BAR_PX
 from app.ui.look.theme import Theme
@@ -285,7 +285,7 @@ class RunView(QWidget):
         details, (name, notes) = self.run.details, self._label_read
         summary = replace(details.summary, name=name, notes=notes)
         self.run = replace(self.run, details=replace(details, summary=summary))
-        self._label_shown = one_line(name, MOST_NAME), notes[:MOST_NOTES]
+        self._label_shown = single_line(name, MOST_NAME), notes[:MOST_NOTES]
 
     def _written(self) -> tuple[str, str]:
         return self.head.name.text().strip(), self.notes.toPlainText()[:MOST_NOTES]

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
-from app.core.text.one_line import one_line
+from app.core.text.one_line import single_line
 from app.ui.look import phrases
 from app.ui.state.undo import UndoHistory
 from app.ui.widgets.notice_bar import Notice
-from app.workers.background_thread import BackgroundTasks, Failure
+from app.workers.background_thread import BackgroundThread, Failure
 from app.workers.tasks.trash_tasks import (
     Deletion,
     deleting_checkpoints,
@@ -30,7 +30,7 @@ class Deleting(QObject):
 
     def __init__(
         self,
-        background: BackgroundTasks,
+        background: BackgroundThread,
         notice: Notice,
         undo: UndoHistory,
         tell_failure: Callable[[Failure], None],
@@ -42,7 +42,7 @@ class Deleting(QObject):
 
     def delete_runs(self, runs: "tuple[RunSummary, ...]") -> None:
         is_one = len(runs) == 1
-        named = f"“{one_line(runs[0].name)}”" if is_one else phrases.plural(len(runs), "run")
+        named = f"“{single_line(runs[0].name)}”" if is_one else phrases.plural(len(runs), "run")
         self._delete(deleting_runs([run.run_dir for run in runs]), named)
 
     def delete_checkpoint(self, facts: "CheckpointFacts") -> None:

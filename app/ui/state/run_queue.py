@@ -12,10 +12,10 @@ from PySide6.QtCore import QObject, Signal, Slot
 
 from app.core.config.training_config import TrainingConfig
 from app.core.events import RunStarted
-from app.library.queue_store import QueuedRun, SavedQueue, queued
+from app.library.queue_store import QueuedRun, SavedQueue, queued_run
 from app.ui.state.app_state import AppState, Phase
 from app.ui.state.run_control import RunControl
-from app.workers.background_thread import BackgroundTasks
+from app.workers.background_thread import BackgroundThread
 from app.workers.tasks.library import reading_queue, writing_queue
 
 
@@ -33,7 +33,7 @@ class RunQueue(QObject):
     """QueuedRun, and the place that it had."""
 
     def __init__(
-        self, state: AppState, control: RunControl, background: BackgroundTasks, path: Path
+        self, state: AppState, control: RunControl, background: BackgroundThread, path: Path
     ) -> None:
         super().__init__(state)
         self._state, self._control = state, control
@@ -78,7 +78,7 @@ class RunQueue(QObject):
     @Slot(object)
     def add(self, config: TrainingConfig) -> None:
         """The first that is added while a run is in progress starts after it."""
-        run = queued(config)
+        run = queued_run(config)
         if self._state.phase.is_active and not self.runs:
             self.is_going = True
         self._keep([*self.runs, run])
@@ -111,7 +111,7 @@ class RunQueue(QObject):
     def update(self, config: TrainingConfig) -> None:
         """The edited one gets these settings; what was wrong with it is forgotten."""
         key, self.edited_key = self.edited_key, ""
-        new = replace(queued(config), key=key)
+        new = replace(queued_run(config), key=key)
         self._keep([new if run.key == key else run for run in self.runs])
         self.updated.emit()
 

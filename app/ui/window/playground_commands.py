@@ -9,8 +9,8 @@ from PySide6.QtWidgets import QFileDialog
 from app.ui.playground.playground_page import TryPage
 from app.ui.state.places import Place
 from app.ui.window.main_window import MainWindow
-from app.workers.background_thread import BackgroundTasks, Failure
-from app.workers.jobs.generation import RunToTry, reading_run_to_try
+from app.workers.background_thread import BackgroundThread, Failure
+from app.workers.jobs.generation import RunChoices, read_run_choices
 from app.workers.tasks.library import listing
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ class TryCommands(QObject):
         self,
         window: MainWindow,
         page: TryPage,
-        background: BackgroundTasks,
+        background: BackgroundThread,
         runs_dir: Path,
     ) -> None:
         super().__init__(window)
@@ -82,9 +82,9 @@ class TryCommands(QObject):
         self._read(run_dir)
 
     def _read(self, run_dir: Path) -> None:
-        self._background.run(reading_run_to_try(run_dir), self._take_run, self._fail)
+        self._background.run(read_run_choices(run_dir), self._take_run, self._fail)
 
-    def _take_run(self, run: RunToTry) -> None:
+    def _take_run(self, run: RunChoices) -> None:
         """If another one was asked for meanwhile, that one comes."""
         if self._wanted is None or self._wanted[0] != run.choices.run_dir:
             return
@@ -94,7 +94,7 @@ class TryCommands(QObject):
         self._show_model(run)
         self._page.show_starters(run.starters)
 
-    def _show_model(self, run: RunToTry) -> None:
+    def _show_model(self, run: RunChoices) -> None:
         choices = run.choices
         if run.is_model_there or self._page.chooser.knows_model(choices.run_dir):
             self._page.show_problem("")

@@ -9,7 +9,7 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from app.core.column_mapping import Columns, parse_columns
+from app.core.column_mapping import ColumnMapping, parse_columns
 from app.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 SECONDS_BETWEEN_SHARES = 0.1
 
-Made = TypeVar("Made")
+T = TypeVar("T")
 ShouldStop = Callable[[], bool]
 
 
 @dataclass(frozen=True)
-class Reading:
+class DatasetRequest:
     """A dataset as it is to be read."""
 
     data: Path
@@ -51,7 +51,7 @@ def _loaded(tokenizer: ModelTokenizer) -> "PlainTokenizer | None":
     return load_plain_tokenizer(tokenizer.model)
 
 
-def loaded(tokenizer: ModelTokenizer) -> "PlainTokenizer":
+def get_tokenizer(tokenizer: ModelTokenizer) -> "PlainTokenizer":
     """Loaded once by a process. Raises InputError."""
     if (plain := _loaded(tokenizer)) is None:
         raise InputError("This model's rows are tokenized when a run starts.")
@@ -59,7 +59,7 @@ def loaded(tokenizer: ModelTokenizer) -> "PlainTokenizer":
 
 
 @dataclass(frozen=True)
-class LoadingTokenizer:
+class LoadTokenizer:
     """Yields the model's ModelLimits, then whether rows can be turned into tokens by its tokenizer
     outside of a run."""
 
@@ -74,7 +74,7 @@ class LoadingTokenizer:
 
 
 @dataclass(frozen=True)
-class GettingReady:
+class WarmUp:
     """Yields nothing; what it imports need not be waited for later."""
 
     def __call__(self, _: ShouldStop) -> Iterator[object]:
@@ -87,26 +87,26 @@ class GettingReady:
 
 
 @dataclass(frozen=True)
-class Inspected:
+class InspectedDataset:
     facts: "DatasetFacts"
     map: str
     """The mapping that was used."""
 
 
 @dataclass(frozen=True)
-class Inspecting:
+class InspectDataset:
     """Yields an Inspected, once all rows are read and checked."""
 
-    reading: Reading
+    reading: DatasetRequest
 
     def __call__(self, _: ShouldStop) -> Iterator[object]:
         from app.data.inspection.inspection import inspecting
 
         data, valid = self.reading.data, self.reading.valid
         columns = columns_for(_train_file(data, valid), self.reading.map)
-        facts = yield from _told(inspecting(data, valid, columns))
+        facts = yield from _throttled(inspecting(data, valid, columns))
         # The first examples are shown from elsewhere, and may be long.
-        yield Inspected(replace(facts, preview=()), str(columns or ""))
+        yield InspectedDataset(replace(facts, preview=()), str(columns or ""))
 
 
 StoredFiles = tuple[tuple[Path, Path], ...]
@@ -114,7 +114,7 @@ StoredFiles = tuple[tuple[Path, Path], ...]
 
 
 @dataclass(frozen=True)
-class StoredSet:
+class StoredDataset:
     """One dataset's files, cut into several or not."""
 
     train: StoredFiles
@@ -126,21 +126,21 @@ class StoredSet:
 
 
 @dataclass(frozen=True)
-class Tokenised:
+class TokenizedDatasets:
     """The datasets of a run, all of whose rows are in token stores."""
 
-    sets: tuple[StoredSet, ...]
+    sets: tuple[StoredDataset, ...]
     """The one that the others are mixed into first."""
     template_note: str = ""
     """What is to be known of the date that the chat template writes."""
 
 
 @dataclass(frozen=True)
-class Tokenising:
+class TokenizeDatasets:
     """Yields TRYING while the model's chat template is tried, the share done, then a Tokenised.
     Closed early, it continues from there next time."""
 
-    readings: tuple[Reading, ...]
+    readings: tuple[DatasetRequest, ...]
     """The datasets of a run, each with its mapping."""
     tokenizer: ModelTokenizer
     mask_prompt: bool
@@ -150,7 +150,7 @@ class Tokenising:
     replies: "Replies" = "every"
 
     def __call__(self, _: ShouldStop) -> Iterator[object]:
-        from app.core.progress import part_of_whole
+        from app.core.progress import scaled_progress
         from app.data.chat.template_day import check_note
         from app.data.chat.template_trial import TRYING, trying_templates
         from app.data.files.dataset_files import find_files
@@ -163,9 +163,9 @@ class Tokenising:
         paths = [path for files in found for path in files.all_files]
         before = HASHING * bytes_to_hash(paths)
         size = before + sum(path.stat().st_size for path in paths)
-        contents = yield from _told(part_of_whole(reading_contents(paths), 0, before, size))
+        contents = yield from _throttled(scaled_progress(reading_contents(paths), 0, before, size))
         if not self.only_if_there:
-            for _step in trying_templates(loaded(self.tokenizer).chat_template):
+            for _step in trying_templates(get_tokenizer(self.tokenizer).chat_template):
                 yield TRYING
         stores: dict[Path, TokenStore] = {}
         for one, files in zip(self.readings, found, strict=True):
@@ -174,31 +174,35 @@ class Tokenising:
                 self.mask_prompt, columns, self.leave_out_bad_rows, rows, self.replies
             )
             for path in files.all_files:
-                opening = opening_store(path, loaded(self.tokenizer), settings, contents[path])
+                opening = opening_store(
+                    path, get_tokenizer(self.tokenizer), settings, contents[path]
+                )
                 if self.only_if_there:
-                    store = _there(opening)
+                    store = _store_if_there(opening)
                 else:
                     bytes_here = path.stat().st_size
-                    part = part_of_whole(opening, before, bytes_here, size)
-                    store = yield from _told(part)
+                    part = scaled_progress(opening, before, bytes_here, size)
+                    store = yield from _throttled(part)
                     before += bytes_here
                 if store is None:
                     return
                 stores[path] = store
-        note = check_note(loaded(self.tokenizer))
-        yield replace(_tokenised(found, stores), template_note=note)
+        note = check_note(get_tokenizer(self.tokenizer))
+        yield replace(_tokenized_datasets(found, stores), template_note=note)
 
 
-def _tokenised(found: "Sequence[DatasetFiles]", stores: "dict[Path, TokenStore]") -> Tokenised:
+def _tokenized_datasets(
+    found: "Sequence[DatasetFiles]", stores: "dict[Path, TokenStore]"
+) -> TokenizedDatasets:
     def stored(paths: tuple[Path, ...]) -> StoredFiles:
         return tuple((path, stores[path].folder) for path in paths)
 
     def rows(paths: tuple[Path, ...]) -> int:
         return sum(len(stores[path].rows) for path in paths)
 
-    return Tokenised(
+    return TokenizedDatasets(
         tuple(
-            StoredSet(
+            StoredDataset(
                 stored(one.train_files),
                 stored(one.valid_files),
                 tuple(rows(paths) for paths in (one.train_files, one.valid_files) if paths),
@@ -209,7 +213,7 @@ def _tokenised(found: "Sequence[DatasetFiles]", stores: "dict[Path, TokenStore]"
     )
 
 
-def _there(opening: "Generator[float, None, TokenStore]") -> "TokenStore | None":
+def _store_if_there(opening: "Generator[float, None, TokenStore]") -> "TokenStore | None":
     try:
         next(opening)
     except StopIteration as ended:
@@ -218,7 +222,7 @@ def _there(opening: "Generator[float, None, TokenStore]") -> "TokenStore | None"
     return None
 
 
-def _told(work: Generator[float, None, Made]) -> Generator[float, None, Made]:
+def _throttled(work: Generator[float, None, T]) -> Generator[float, None, T]:
     """What the work yields, but not more often than anyone can see."""
     told = 0.0
     try:
@@ -228,7 +232,7 @@ def _told(work: Generator[float, None, Made]) -> Generator[float, None, Made]:
                 told = monotonic()
                 yield share
     except StopIteration as ended:
-        return cast(Made, ended.value)
+        return cast(T, ended.value)
     finally:
         work.close()
 
@@ -243,7 +247,7 @@ def _train_file(data: Path, valid: Path | None) -> Path:
         return data
 
 
-def columns_for(path: Path, written: str | None) -> Columns | None:
+def columns_for(path: Path, written: str | None) -> ColumnMapping | None:
     from app.library.column_mapping_store import remembered_columns
 
     return remembered_columns(path) if written is None else parse_columns(written)

@@ -8,23 +8,23 @@ from typing import TYPE_CHECKING
 
 from app.core.errors import RunError
 from app.core.events import Event
-from app.core.generation_events import Chat, Sampling, Tried
+from app.core.generation_events import Chat, CheckpointRef, Sampling
 from app.library.run.layout import ADAPTER_FILE
 from app.workers.job import JobFunction
 
 if TYPE_CHECKING:
     from app.engine.generation.adapted_model import TunedModel
-    from app.library.reading.checkpoint_choices import TryChoices
+    from app.library.reading.checkpoint_choices import CheckpointChoices
 
 
-class HeldModel:
+class LoadedCheckpoint:
     """The one checkpoint that is loaded, if one is. Only its jobs touch it, on their thread."""
 
     def __init__(self) -> None:
         self._model: TunedModel | None = None
         self._file: tuple[int, ...] = ()
 
-    def answering(self, tried: Tried, chat: Chat, sampling: Sampling) -> JobFunction:
+    def answering(self, tried: CheckpointRef, chat: Chat, sampling: Sampling) -> JobFunction:
         """Yields StageChanged while it loads, CheckpointLoaded, then the answers' events.
 
         The model stays for the next question, unless MLX gave up on it.
@@ -60,7 +60,7 @@ class HeldModel:
 
         return work
 
-    def _loading(self, tried: Tried) -> "Generator[Event, None, TunedModel]":
+    def _loading(self, tried: CheckpointRef) -> "Generator[Event, None, TunedModel]":
         """The checkpoint as it is on the disk now."""
         from app.engine.generation.adapted_model import loading_tuned_model
 
@@ -78,7 +78,7 @@ class HeldModel:
         free_unused()
 
 
-def _identity(tried: Tried) -> tuple[int, ...]:
+def _identity(tried: CheckpointRef) -> tuple[int, ...]:
     """Of the adapter's file: another one if it was written anew; none if it is gone."""
     try:
         found = (tried.adapter_dir / ADAPTER_FILE).stat()
@@ -88,23 +88,23 @@ def _identity(tried: Tried) -> tuple[int, ...]:
 
 
 @dataclass(frozen=True)
-class RunToTry:
+class RunChoices:
     """A run's checkpoints, and questions of its validation file."""
 
-    choices: "TryChoices"
+    choices: "CheckpointChoices"
     starters: tuple[str, ...]
     is_model_there: bool
     """The base model's folder is where it was."""
 
 
-def reading_run_to_try(run_dir: Path) -> Callable[[], RunToTry]:
+def read_run_choices(run_dir: Path) -> Callable[[], RunChoices]:
     """Raises InputError if the run can't be read."""
 
-    def work() -> RunToTry:
+    def work() -> RunChoices:
         from app.data.inspection.sample_prompts import starters
         from app.library.reading.checkpoint_choices import read_choices
 
         choices = read_choices(run_dir)
-        return RunToTry(choices, starters(choices.settings), choices.model.is_dir())
+        return RunChoices(choices, starters(choices.settings), choices.model.is_dir())
 
     return work

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, cast
 
 from app.workers.jobs.datasets import (
     SECONDS_BETWEEN_SHARES,
+    DatasetRequest,
     ModelTokenizer,
-    Reading,
     columns_for,
-    loaded,
+    get_tokenizer,
 )
 
 if TYPE_CHECKING:
@@ -41,10 +41,10 @@ class Rendering:
 
 
 @dataclass(frozen=True)
-class Looked:
+class HeadRows:
     """The first rows of a file."""
 
-    reading: Reading
+    reading: DatasetRequest
     map: str
     """The mapping that was used."""
     rows: "tuple[PreviewRow, ...]"
@@ -54,10 +54,10 @@ class Looked:
 
 
 @dataclass(frozen=True)
-class Looking:
+class LoadHeadRows:
     """Yields what there is to show of a file at once, a Looked: raw, then rendered."""
 
-    reading: Reading
+    reading: DatasetRequest
     rows: int
     rendering: Rendering | None = None
     """None: the tokenizer isn't there yet."""
@@ -73,7 +73,7 @@ class Looking:
         budget = BUDGET_TOKENS // max(1, min(self.rows, 5))
         raw = tuple(raw_row(row, number, budget) for number, row in enumerate(found.examples))
         problem = str(found.problems[0]) if found.problems and not raw else ""
-        looked = Looked(self.reading, str(columns or ""), raw, found.columns, problem)
+        looked = HeadRows(self.reading, str(columns or ""), raw, found.columns, problem)
         yield looked
         if self.rendering is not None and raw and not should_stop():
             yield replace(looked, rows=_rendered(found.examples, raw, self.rendering, budget))
@@ -89,7 +89,7 @@ def _rendered(
     from app.data.examples import RowProblem
     from app.data.inspection.row_rendering import RowPainter
 
-    tokenizer = loaded(rendering.tokenizer)
+    tokenizer = get_tokenizer(rendering.tokenizer)
     tokenize = ExampleTokenizer(tokenizer, rendering.mask_prompt, rendering.replies)
     painter = RowPainter(tokenizer)
     rows = []
@@ -104,7 +104,7 @@ def _rendered(
 
 
 @dataclass(frozen=True)
-class Page:
+class RowPage:
     """Rows that follow one another, of a set's files."""
 
     first: int
@@ -113,20 +113,20 @@ class Page:
 
 
 @dataclass(frozen=True)
-class Reached:
+class PageProgress:
     """How far the reading has come on its way to a page."""
 
     row: int
 
 
 @dataclass(frozen=True)
-class LookingFurther:
+class LoadRowPage:
     """Yields Reached, then a Page of rows that are no tokens yet, rendered if that can be.
 
     Where there are not so many, it is the last page.
     """
 
-    reading: Reading
+    reading: DatasetRequest
     """With its mapping."""
     file: int
     """0 for the training files, 1 for the validation files."""
@@ -140,7 +140,7 @@ class LookingFurther:
         from app.data.inspection.row_rendering import raw_row
 
         cursor = _cursor(self.reading, self.file, self.version)
-        placed = yield from _reaching(cursor.going_to(self.first, self.count))
+        placed = yield from _throttled(cursor.going_to(self.first, self.count))
         is_one = len(_paths(self.reading, self.file)) == 1
         budget = BUDGET_TOKENS // max(1, self.count)
         rows = tuple(
@@ -149,12 +149,12 @@ class LookingFurther:
         )
         if self.rendering is not None and not should_stop():
             rows = _rendered(tuple(one.example for one in placed), rows, self.rendering, budget)
-        yield Page(placed[0].number if placed else 0, rows)
+        yield RowPage(placed[0].number if placed else 0, rows)
 
 
-def _reaching(
+def _throttled(
     going: "Generator[int, None, tuple[PlacedExample, ...]]",
-) -> "Generator[Reached, None, tuple[PlacedExample, ...]]":
+) -> "Generator[PageProgress, None, tuple[PlacedExample, ...]]":
     """What going to a row yields, but not more often than anyone can see."""
     told = monotonic()
     while True:
@@ -164,14 +164,14 @@ def _reaching(
             return cast("tuple[PlacedExample, ...]", ended.value)
         if monotonic() - told > SECONDS_BETWEEN_SHARES:
             told = monotonic()
-            yield Reached(row)
+            yield PageProgress(row)
 
 
 @dataclass(frozen=True)
-class LookingAtFiles:
+class CheckFileStates:
     """Yields what the files of each dataset are like now, a tuple of FileStates."""
 
-    readings: tuple[Reading, ...]
+    readings: tuple[DatasetRequest, ...]
 
     def __call__(self, _: ShouldStop) -> Iterator[object]:
         from app.data.files.file_states import file_states
@@ -180,13 +180,13 @@ class LookingAtFiles:
 
 
 @lru_cache(maxsize=1)
-def _cursor(reading: Reading, file: int, version: int) -> "RowCursor":  # noqa: ARG001
+def _cursor(reading: DatasetRequest, file: int, version: int) -> "RowCursor":  # noqa: ARG001
     from app.data.inspection.row_pager import RowCursor
 
     return RowCursor(_paths(reading, file), columns_for(reading.data, reading.map or ""))
 
 
-def _paths(reading: Reading, file: int) -> "tuple[Path, ...]":
+def _paths(reading: DatasetRequest, file: int) -> "tuple[Path, ...]":
     from app.data.files.dataset_files import find_files
 
     files = find_files(reading.data, reading.valid)

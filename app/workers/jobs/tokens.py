@@ -12,20 +12,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from app.core.errors import RunError
-from app.workers.jobs.datasets import ModelTokenizer, StoredFiles, StoredSet, loaded
-from app.workers.jobs.preview import BUDGET_TOKENS, Page, Rendering
+from app.workers.jobs.datasets import ModelTokenizer, StoredDataset, StoredFiles, get_tokenizer
+from app.workers.jobs.preview import BUDGET_TOKENS, Rendering, RowPage
 
 if TYPE_CHECKING:
     from app.data.tokens.store_files import TokenStore
     from app.data.training_set.statistics import Stored
 
 ShouldStop = Callable[[], bool]
-Sets = tuple[StoredSet, ...]
+Sets = tuple[StoredDataset, ...]
 """The dataset itself, then those that are mixed into it."""
 
 
 @dataclass(frozen=True)
-class Split:
+class HoldoutSplit:
     """Which rows are held out, where there is no validation file."""
 
     share: float
@@ -33,7 +33,7 @@ class Split:
 
 
 @dataclass(frozen=True)
-class ShowingRows:
+class LoadTokenPage:
     """Yields a Page of one dataset's rows."""
 
     sets: Sets
@@ -44,7 +44,7 @@ class ShowingRows:
     first: int
     count: int
     rendering: Rendering
-    split: Split
+    split: HoldoutSplit
 
     def __call__(self, _: ShouldStop) -> Iterator[object]:
         from app.data.tokens.rows import TokenView
@@ -67,20 +67,20 @@ class ShowingRows:
             )
             for index, number in enumerate(numbers)
         ]
-        yield Page(self.first, tuple(shown))
+        yield RowPage(self.first, tuple(shown))
 
 
 @dataclass(frozen=True)
-class Measuring:
+class ComputeStatistics:
     """Yields a tuple with the DataStatistics of each set."""
 
     sets: Sets
-    split: Split
+    split: HoldoutSplit
 
     def __call__(self, _: ShouldStop) -> Iterator[object]:
         from app.data.training_set.statistics import data_statistics
 
-        held = _held(self.sets, self.split)
+        held = _holdout_masks(self.sets, self.split)
         yield tuple(
             data_statistics(_stored(one.train), _stored(one.valid), masks)
             for one, masks in zip(self.sets, held, strict=True)
@@ -88,10 +88,10 @@ class Measuring:
 
 
 @dataclass(frozen=True)
-class NamingLongRows:
+class ListLongRows:
     """Yields the first rows of a dataset that are longer than a limit, as RowProblems."""
 
-    stored: StoredSet
+    stored: StoredDataset
     limit: int
 
     def __call__(self, _: ShouldStop) -> Iterator[object]:
@@ -117,7 +117,7 @@ def _opened(folder: Path) -> "TokenStore":
 
 
 @lru_cache(maxsize=2)
-def _held(sets: Sets, split: Split) -> Any:
+def _holdout_masks(sets: Sets, split: HoldoutSplit) -> Any:
     """Of each training file of each dataset, which of its rows are held out."""
     from app.data.training_set.validation_split import held_out_of_datasets
 
@@ -126,17 +126,17 @@ def _held(sets: Sets, split: Split) -> Any:
     return held_out_of_datasets(digests, have_valid, split.share, split.seed)
 
 
-def _joined_mask(sets: Sets, split: Split, dataset: int) -> Any:
+def _joined_mask(sets: Sets, split: HoldoutSplit, dataset: int) -> Any:
     import numpy as np
 
-    return np.concatenate(_held(sets, split)[dataset])
+    return np.concatenate(_holdout_masks(sets, split)[dataset])
 
 
 @lru_cache(maxsize=1)
 def _painter(tokenizer: ModelTokenizer) -> Any:
     from app.data.inspection.row_rendering import RowPainter
 
-    return RowPainter(loaded(tokenizer))
+    return RowPainter(get_tokenizer(tokenizer))
 
 
 def _indexes(numbers: range) -> Any:

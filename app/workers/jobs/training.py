@@ -11,7 +11,7 @@ from app.core.config.training_config import TrainingConfig
 from app.core.errors import AppError
 from app.core.events import MemoryEstimated
 from app.workers.job import JobFunction
-from app.workers.jobs.datasets import StoredSet
+from app.workers.jobs.datasets import StoredDataset
 
 if TYPE_CHECKING:
     from app.engine.training.batch_forecast import StoredRows
@@ -41,7 +41,9 @@ class CheckpointRequest:
         return True
 
 
-def training(config: TrainingConfig, runs_dir: Path, checkpoint: CheckpointRequest) -> JobFunction:
+def training_job(
+    config: TrainingConfig, runs_dir: Path, checkpoint: CheckpointRequest
+) -> JobFunction:
     """Yields the run's events."""
 
     def work(should_stop: Callable[[], bool]) -> Iterator[object]:
@@ -54,7 +56,7 @@ def training(config: TrainingConfig, runs_dir: Path, checkpoint: CheckpointReque
     return work
 
 
-def resuming(run_dir: Path, start: str | None, checkpoint: CheckpointRequest) -> JobFunction:
+def resume_job(run_dir: Path, start: str | None, checkpoint: CheckpointRequest) -> JobFunction:
     """Yields the events of a run that goes on, from its last checkpoint or from the one named."""
 
     def work(should_stop: Callable[[], bool]) -> Iterator[object]:
@@ -68,7 +70,7 @@ def resuming(run_dir: Path, start: str | None, checkpoint: CheckpointRequest) ->
 
 
 @dataclass(frozen=True)
-class PlanRefused:
+class PlanRejected:
     """The base model is good, but the tiers can't be laid over it."""
 
     message: str
@@ -80,7 +82,7 @@ class MemoryUnknown:
     """There can be no estimate of what a run needs: the model's code can't be traced."""
 
 
-def after(is_free: threading.Event, function: JobFunction) -> JobFunction:
+def wait_for(is_free: threading.Event, function: JobFunction) -> JobFunction:
     """The same work, begun once something has been let go of; never, if it is stopped before."""
 
     def work(should_stop: Callable[[], bool]) -> Iterator[object]:
@@ -93,15 +95,15 @@ def after(is_free: threading.Event, function: JobFunction) -> JobFunction:
 
 
 @dataclass(frozen=True)
-class KnownRows:
+class TokenizedRows:
     """The rows that a run would use, once they are tokens, and the runs before it."""
 
-    sets: tuple[StoredSet, ...]
+    sets: tuple[StoredDataset, ...]
     runs_dir: Path
 
 
-def tier_preview(config: TrainingConfig, known: KnownRows | None = None) -> JobFunction:
-    """Yields a tuple of TierFacts, what the tiers would hold in this base model, or a PlanRefused.
+def tier_preview(config: TrainingConfig, known: TokenizedRows | None = None) -> JobFunction:
+    """Yields a tuple of TierFacts, what the tiers would hold in this base model, or a PlanRejected.
 
     Then a MemoryEstimated, of the batches that `known` rows make, or else of the largest that the
     settings allow; or a MemoryUnknown. A base model that can't be loaded fails the job.
@@ -116,7 +118,7 @@ def tier_preview(config: TrainingConfig, known: KnownRows | None = None) -> JobF
             yield preview_tiers(config)
         except AppError as error:
             load_architecture(config.model)  # if this raises as well, the model is to blame
-            yield PlanRefused(error.message, error.hint)
+            yield PlanRejected(error.message, error.hint)
         else:
             with suppress(StoppedEarly):
                 if not should_stop():
@@ -126,18 +128,18 @@ def tier_preview(config: TrainingConfig, known: KnownRows | None = None) -> JobF
 
 
 def _memory(
-    config: TrainingConfig, known: KnownRows | None, should_stop: Callable[[], bool]
+    config: TrainingConfig, known: TokenizedRows | None, should_stop: Callable[[], bool]
 ) -> MemoryEstimated | None:
     from app.engine.memory.preflight import estimate_memory
 
     if known is None or len(known.sets) != len(config.mix) + 1:
         return estimate_memory(config, should_stop=should_stop)
     from app.engine.training.batch_forecast import likely_shapes
-    from app.library.seen_packing import was_packed
+    from app.library.seen_packing import last_packing
 
     try:
         likely = likely_shapes(
-            config, _stored(known.sets), was_packed(known.runs_dir, config.model)
+            config, _stored(known.sets), last_packing(known.runs_dir, config.model)
         )
     except AppError:  # a run with these settings would say so, and not start
         return estimate_memory(config, should_stop=should_stop)
@@ -146,7 +148,7 @@ def _memory(
     )
 
 
-def _stored(sets: tuple[StoredSet, ...]) -> "StoredRows":
+def _stored(sets: tuple[StoredDataset, ...]) -> "StoredRows":
     from app.data.files.dataset_files import DatasetFiles
     from app.data.training_set.training_data import MixedFiles
     from app.engine.training.batch_forecast import StoredRows

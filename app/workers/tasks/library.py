@@ -10,12 +10,12 @@ from app.core.config.training_config import TrainingConfig
 from app.core.errors import AppError, InputError
 from app.core.files.atomic_files import write_bytes_atomic, write_text_atomic
 from app.core.files.untrusted_files import SHARED_FILE
-from app.core.text.one_line import one_line
+from app.core.text.one_line import single_line
 
 if TYPE_CHECKING:
     from app.core.base_model import BaseModelCheck
-    from app.core.column_mapping import Columns
-    from app.library.measured_speed import MeasuredSpeed
+    from app.core.column_mapping import ColumnMapping
+    from app.library.measured_speed import LastThroughput
     from app.library.queue_store import SavedQueue
     from app.library.reading.run_details import RunDetails
     from app.library.reading.run_summary import RunSummary
@@ -39,9 +39,9 @@ def labelling(run_dir: Path, name: str, notes: str) -> Callable[[], None]:
     """Writes down what the user calls a run, and notes about it."""
 
     def work() -> None:
-        from app.library.run.label import Label, write_label
+        from app.library.run.label import RunLabel, write_label
 
-        write_label(run_dir, Label(name, notes))
+        write_label(run_dir, RunLabel(name, notes))
 
     return work
 
@@ -60,9 +60,9 @@ def exporting(
     yields the share done."""
 
     def work() -> Generator[float, None, Exported]:
-        from app.library.reading.run_store import exporting_checkpoint
+        from app.library.reading.run_store import export_checkpoint_in_steps
 
-        made = yield from exporting_checkpoint(adapter_dir, free_name(folder, name))
+        made = yield from export_checkpoint_in_steps(adapter_dir, free_name(folder, name))
         check = _check_of_run(adapter_dir.parent.parent)
         # That the base model is away is no matter of the copy.
         return Exported(made, "" if check.state == "missing" else check.message)
@@ -132,18 +132,18 @@ def saving_csv(run_dir: Path, path: Path) -> Callable[[], object]:
     return work
 
 
-def looking_up_speed(runs_dir: Path, model: Path) -> Callable[[], "MeasuredSpeed | None"]:
+def looking_up_speed(runs_dir: Path, model: Path) -> Callable[[], "LastThroughput | None"]:
     """How fast the last run on this model was."""
 
-    def work() -> "MeasuredSpeed | None":
-        from app.library.measured_speed import measured_speed
+    def work() -> "LastThroughput | None":
+        from app.library.measured_speed import last_throughput
 
-        return measured_speed(runs_dir, model)
+        return last_throughput(runs_dir, model)
 
     return work
 
 
-def remembering_columns(data: Path, columns: "Columns | None") -> Callable[[], None]:
+def remembering_columns(data: Path, columns: "ColumnMapping | None") -> Callable[[], None]:
     """Keeps which columns the user mapped for a dataset, or forgets it with None."""
 
     def work() -> None:
@@ -164,7 +164,7 @@ def saving_numbered_csv(run_dir: Path, path: Path, number: int) -> Callable[[], 
         from app.library.reading.run_details import read_details
 
         details = read_details(run_dir)
-        called = one_line(details.summary.name, MOST_NAME).replace("/", "-").replace(":", "-")
+        called = single_line(details.summary.name, MOST_NAME).replace("/", "-").replace(":", "-")
         stem, again = f"{path.stem} {number} {called}", 2
         place = path.with_name(f"{stem}{path.suffix}")
         while place.exists():

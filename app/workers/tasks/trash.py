@@ -12,7 +12,7 @@ from pathlib import Path
 from PySide6.QtCore import QFile, QStandardPaths
 
 from app.core.errors import AppError, InputError
-from app.core.files.atomic_files import plain_disk_errors
+from app.core.files.atomic_files import disk_errors_as_app_errors
 from app.core.files.folders import copy_folder, make_folder
 
 
@@ -59,7 +59,7 @@ def _put_back(one: Removed) -> None:
         raise InputError(f"{one.original.name} is no longer in the Trash.")
     if os.path.lexists(one.original):
         raise InputError(f"{one.original} is there again, so it was not put back.")
-    with plain_disk_errors(one.original):
+    with disk_errors_as_app_errors(one.original):
         make_folder(one.original.parent)
         _move(one.in_trash, one.original)
     with suppress(OSError):  # what Linux desktops note about a file in the trash

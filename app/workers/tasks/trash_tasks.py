@@ -23,12 +23,12 @@ def deleting_runs(run_dirs: Iterable[Path]) -> Callable[[], Deletion]:
     """A run that is being trained stays."""
 
     def work() -> Deletion:
-        from app.library.run.run_lock import is_claimed
+        from app.library.run.run_lock import is_locked
 
         removed, problem = [], ""
         for run_dir in run_dirs:
             try:
-                if is_claimed(run_dir):
+                if is_locked(run_dir):
                     raise InputError(f"The run {run_dir.name} is in progress. Stop it first.")
                 removed.append(to_trash(run_dir))
             except AppError as error:
@@ -51,9 +51,9 @@ def thinning_out(run_dir: Path) -> Callable[[], Deletion]:
     """Only the best and the last checkpoint stay. Raises InputError if the run is being trained."""
 
     def work() -> Deletion:
-        from app.library.reading.manifest_pointers import superfluous_checkpoints
+        from app.library.reading.manifest_pointers import prunable_checkpoints
 
-        return _delete_checkpoints(run_dir, superfluous_checkpoints(run_dir))
+        return _delete_checkpoints(run_dir, prunable_checkpoints(run_dir))
 
     return work
 
@@ -62,12 +62,12 @@ def undoing(deletion: Deletion) -> Callable[[], Deletion]:
     """Gives what the disk would not take back yet, and why."""
 
     def work() -> Deletion:
-        from app.library.reading.manifest_pointers import point_at_checkpoints
+        from app.library.reading.manifest_pointers import update_manifest_pointers
 
         refused, problem = put_back(deletion.removed)
         if deletion.run_dir is not None and len(refused) < len(deletion.removed):
             try:
-                point_at_checkpoints(deletion.run_dir)
+                update_manifest_pointers(deletion.run_dir)
             except AppError as error:
                 problem = problem or str(error)
         return replace(deletion, removed=refused, problem=problem)
@@ -76,10 +76,10 @@ def undoing(deletion: Deletion) -> Callable[[], Deletion]:
 
 
 def _delete_checkpoints(run_dir: Path, folders: Iterable[Path]) -> Deletion:
-    from app.library.reading.manifest_pointers import point_at_checkpoints
-    from app.library.run.run_lock import is_claimed
+    from app.library.reading.manifest_pointers import update_manifest_pointers
+    from app.library.run.run_lock import is_locked
 
-    if is_claimed(run_dir):
+    if is_locked(run_dir):
         raise InputError("The run is in progress. Stop it first.")
     removed, problem = [], ""
     for folder in folders:
@@ -87,5 +87,5 @@ def _delete_checkpoints(run_dir: Path, folders: Iterable[Path]) -> Deletion:
             removed.append(to_trash(folder))
         except AppError as error:
             problem = str(error)
-    point_at_checkpoints(run_dir)
+    update_manifest_pointers(run_dir)
     return Deletion(tuple(removed), run_dir, problem)
