@@ -88,7 +88,8 @@ def _check(details: "RunDetails", whole: bool) -> "BaseModelCheck":
 def _cells(run: "RunSummary") -> tuple[str, ...]:
     return (
         single_line(run.name), single_line(run.outcome, 24), f"{run.steps:,}",
-        _loss(run.best_val_loss), _day(run.created), f"{run.size_bytes / 1e6:.1f}", run.run_dir.name,
+        _loss(run.best_val_loss), _day(run.created), f"{run.size_bytes / 1e6:.1f}",
+        run.run_dir.name,
     )  # fmt: skip
 
 
