@@ -66,15 +66,15 @@ def training_config(arguments: argparse.Namespace) -> TrainingConfig:
     config = load_toml(arguments.config) if "config" in arguments else TrainingConfig()
     if "preset" in arguments:
         config = preset(arguments.preset).applied_to(config)
-    given = {f.name: getattr(arguments, f.name) for f in fields(config) if f.name in arguments}
+    settings = {f.name: getattr(arguments, f.name) for f in fields(config) if f.name in arguments}
     extras = ("tier_factors", "tier_pending")
-    if "tiers" in given or any(name in arguments for name in extras):
-        periods = given.pop("tiers", ",".join(str(tier.period) for tier in config.tiers))
+    if "tiers" in settings or any(name in arguments for name in extras):
+        periods = settings.pop("tiers", ",".join(str(tier.period) for tier in config.tiers))
         tiers = parse_tiers(periods, *(getattr(arguments, name, "") for name in extras))
-        given["tiers"] = [vars(tier) for tier in tiers]
-    if "adapter" in given:
-        given["adapter"] = str(_adapter_named(given["adapter"]))
-    config = with_settings(config, given, where="the command line")
+        settings["tiers"] = [vars(tier) for tier in tiers]
+    if "adapter" in settings:
+        settings["adapter"] = str(_adapter_named(settings["adapter"]))
+    config = with_settings(config, settings, where="the command line")
     if config.data is None:
         raise InputError("No dataset is given.", "Add --data with a file or a folder.")
     return config.checked()

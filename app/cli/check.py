@@ -45,41 +45,41 @@ def check(arguments: argparse.Namespace) -> int:
     settings = {name: getattr(arguments, name) for name in SETTINGS if name in arguments}
     config = with_settings(TrainingConfig(), settings, where="the command line").checked()
     main = GivenDataset(arguments.data, config.valid, parse_columns(config.map))
-    given = [main, *(GivenDataset(one.data) for one in config.mix)]
-    facts, tokens, model = _found(arguments, given, config)
+    datasets = [main, *(GivenDataset(dataset.data) for dataset in config.mix)]
+    facts, tokens, model = _inspected(arguments, datasets, config)
     use = None
     if model is not None:
         notes = model.notes(config)
         config = _as_cut(config, model.limits)
         use = replace(_use(tokens, config), limits=model.limits, notes=notes)
-    problems = [one.problems for one in tokens]
+    problems = [dataset.problems for dataset in tokens]
     if arguments.json:
         json_line(report_data(facts, problems, use, config))
     else:
         is_mapped = main.columns is not None
         most = sys.maxsize if arguments.all else SHOWN_PROBLEMS
-        for words in report_lines(facts, problems, use, config, is_mapped=is_mapped, most=most):
-            line(words)
-    errors = sum(one.problem_count for one in facts.datasets)
-    errors += sum(one.error_count for one in problems)
+        for text in report_lines(facts, problems, use, config, is_mapped=is_mapped, most=most):
+            line(text)
+    errors = sum(dataset.problem_count for dataset in facts.datasets)
+    errors += sum(dataset.error_count for dataset in problems)
     return EXIT_BAD_ROWS if errors else 0
 
 
-def _found(
-    arguments: argparse.Namespace, given: list[GivenDataset], config: TrainingConfig
+def _inspected(
+    arguments: argparse.Namespace, datasets: list[GivenDataset], config: TrainingConfig
 ) -> "tuple[MixedFacts, list[TokenisedFiles], _Model | None]":
-    reading = inspecting_mixed(given)
+    reading = inspecting_mixed(datasets)
     label = f"Reading {arguments.data.name}"
     if not arguments.model:
         return run_with_bar(reading, label), [], None
-    files = [find_files(one.data, one.valid) for one in given]
+    files = [find_files(dataset.data, dataset.valid) for dataset in datasets]
     _check_model(arguments.model)
-    with unchanged(path for one in files for path in one.all_files):
+    with unchanged(path for dataset in files for path in dataset.all_files):
         facts = run_with_bar(reading, label)
         model = _loaded(arguments.model)
-        tokens = _tokens(model, given, _as_cut(config, model.limits))
-    for one, known in zip(tokens, facts.datasets, strict=True):
-        one.problems.warnings = with_names(one.problems.warnings, known)
+        tokens = _tokens(model, datasets, _as_cut(config, model.limits))
+    for dataset, known in zip(tokens, facts.datasets, strict=True):
+        dataset.problems.warnings = with_names(dataset.problems.warnings, known)
     return replace(facts, datasets=tuple(map(without_guesses, facts.datasets))), tokens, model
 
 
@@ -112,21 +112,21 @@ def _as_cut(config: TrainingConfig, limits: ModelLimits) -> TrainingConfig:
 
 
 def _tokens(
-    model: _Model, given: list[GivenDataset], config: TrainingConfig
+    model: _Model, datasets: list[GivenDataset], config: TrainingConfig
 ) -> "list[TokenisedFiles]":
     from app.data.tokenizing.store import RowSettings
     from app.data.training_set.token_report import tokenising_files
 
-    found = []
-    for one in given:
-        files = find_files(one.data, one.valid)
+    tokens = []
+    for dataset in datasets:
+        files = find_files(dataset.data, dataset.valid)
         rows = model.limits.embedding_rows
         settings = RowSettings(
-            config.mask_prompt, one.columns, embedding_rows=rows, replies=config.replies
+            config.mask_prompt, dataset.columns, embedding_rows=rows, replies=config.replies
         )
-        making = tokenising_files(files, model.tokenizer, settings, config.max_seq_length)
-        found.append(run_with_bar(making, f"Tokenizing {one.data.name}"))
-    return found
+        tokenizing = tokenising_files(files, model.tokenizer, settings, config.max_seq_length)
+        tokens.append(run_with_bar(tokenizing, f"Tokenizing {dataset.data.name}"))
+    return tokens
 
 
 def _use(tokens: "list[TokenisedFiles]", config: TrainingConfig) -> RunUse:
@@ -140,8 +140,8 @@ def _use(tokens: "list[TokenisedFiles]", config: TrainingConfig) -> RunUse:
         return RunUse((), None, "A file can't be read to its end. Fix it or choose another.")
     limit = config.max_seq_length
     left = [
-        RowsLeft.by_statistics(dataset_name(one.files), known, limit)
-        for one, known in zip(tokens, statistics, strict=True)
+        RowsLeft.by_statistics(dataset_name(dataset.files), known, limit)
+        for dataset, known in zip(tokens, statistics, strict=True)
     ]
     if refusal := too_little(left, limit, config.batch_size):
         return RunUse(statistics, None, f"{refusal.message} {refusal.hint}")

@@ -12,16 +12,16 @@ from app.data.files.dataset_files import distinct_names
 class ProblemGroup:
     """Problems of one meaning."""
 
-    one: str
+    singular: str
     """The rest of a heading that begins with 1."""
-    several: str
+    plural: str
     listed: Sequence[RowProblem]
     count: int
     """Of all, those that aren't listed too."""
 
     @property
     def heading(self) -> str:
-        return f"{self.count:,} {self.one if self.count == 1 else self.several}:"
+        return f"{self.count:,} {self.singular if self.count == 1 else self.plural}:"
 
 
 def problem_lines(groups: Sequence[ProblemGroup], most: int) -> Iterator[str]:

@@ -148,7 +148,7 @@ def _resume(arguments: argparse.Namespace) -> int:
             stop_after=arguments.stop_after,
         ),
         arguments.json,
-        has_learned=True,
+        has_progress=True,
     )
 
 
@@ -156,23 +156,23 @@ def _follow(
     start: Callable[[Callable[[], bool]], Iterator[Event]],
     as_json: bool,
     *,
-    has_learned: bool = False,
+    has_progress: bool = False,
 ) -> int:
     """Show a run's events to their end; `start` gets the question whether to stop.
 
-    `has_learned` for a run with steps that are kept already.
+    `has_progress` for a run with steps that are kept already.
     """
     from app.cli.progress import JsonLines, TerminalProgress
     from app.engine.runtime.distributed import is_first_machine
     from app.engine.runtime.mlx_gateway import release_thread
 
-    interrupt = Interrupt(has_learned)
+    interrupt = Interrupt(has_progress)
     show: Callable[[Event], None] = JsonLines() if as_json else TerminalProgress()
     if not is_first_machine():
         show = _nothing
     try:
         # Closed on this thread, which MLX's arrays belong to, however it ends.
-        with closing(start(interrupt.was_asked)) as events:  # type: ignore[type-var]
+        with closing(start(interrupt.is_requested)) as events:  # type: ignore[type-var]
             ending, lost = _shown(events, show, interrupt)
     finally:
         release_thread()
@@ -192,7 +192,7 @@ def _shown(
     """Show every event; the ending. A run whose output is lost is stopped with a checkpoint."""
     ending, lost = None, None
     for event in events:
-        interrupt.has_learned |= isinstance(event, StepFinished)
+        interrupt.has_progress |= isinstance(event, StepFinished)
         if isinstance(event, RunFinished):
             ending = event
         if lost is not None:
@@ -207,7 +207,7 @@ def _shown(
 
 
 def _exit_code(ending: RunFinished | None, interrupt: Interrupt) -> int:
-    if ending is None or (ending.outcome == "stopped" and interrupt.was_asked()):
+    if ending is None or (ending.outcome == "stopped" and interrupt.is_requested()):
         return EXIT_INTERRUPTED
     if ending.outcome == "failed":
         return _refused(ending.message)

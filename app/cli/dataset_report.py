@@ -39,11 +39,11 @@ def report_data(
     facts: MixedFacts, tokens: Sequence[Problems], use: RunUse | None, config: TrainingConfig
 ) -> dict[str, Any]:
     """The report as JSON can hold it; problems are those of all datasets, `tokens` the model's."""
-    datasets = [_dataset(one) for one in facts.datasets]
+    datasets = [_dataset(dataset) for dataset in facts.datasets]
     if use:
         known = use.of_each or [None] * len(datasets)
-        for one, statistics in zip(datasets, known, strict=True):
-            one["tokens"] = statistics and _token_data(statistics, config, use.limits)
+        for dataset, statistics in zip(datasets, known, strict=True):
+            dataset["tokens"] = statistics and _token_data(statistics, config, use.limits)
     report = datasets[0]
     if use:
         report["epoch"] = use.epoch and _epoch_data(use.epoch, config)
@@ -51,20 +51,27 @@ def report_data(
         report["model"] = vars(use.limits) | {"notes": list(use.notes)}
     if config.mix:
         shares = [{"share": mixed.share} for mixed in config.mix]
-        report["mix"] = [one | share for one, share in zip(datasets[1:], shares, strict=True)]
-    found = [problem for one in facts.datasets for problem in (*one.problems, *one.warnings)]
+        report["mix"] = [
+            dataset | share for dataset, share in zip(datasets[1:], shares, strict=True)
+        ]
+    problems = [
+        problem for dataset in facts.datasets for problem in (*dataset.problems, *dataset.warnings)
+    ]
     more = [facts.across, *tokens]
-    found += [problem for one in more for problem in (*one.errors, *one.warnings)]
+    problems += [problem for dataset in more for problem in (*dataset.errors, *dataset.warnings)]
     counts: Counter[str] = Counter()
-    for kinds in (*(one.counts for one in facts.datasets), *(one.counts() for one in more)):
+    for kinds in (
+        *(dataset.counts for dataset in facts.datasets),
+        *(dataset.counts() for dataset in more),
+    ):
         counts.update(kinds)
-    errors = sum(one.problem_count for one in facts.datasets)
-    warnings = sum(one.warning_count for one in facts.datasets)
+    errors = sum(dataset.problem_count for dataset in facts.datasets)
+    warnings = sum(dataset.warning_count for dataset in facts.datasets)
     return report | {
-        "errors": errors + sum(one.error_count for one in more),
-        "warnings": warnings + sum(one.warning_count for one in more),
+        "errors": errors + sum(dataset.error_count for dataset in more),
+        "warnings": warnings + sum(dataset.warning_count for dataset in more),
         "counts": dict(counts.most_common()),
-        "problems": [_problem(problem) for problem in found],
+        "problems": [_problem(problem) for problem in problems],
     }
 
 
@@ -130,12 +137,12 @@ def report_lines(
 ) -> list[str]:  # fmt: skip
     """The report for people: the summary first, then advice, then `most` of the problems."""
     lines, advice = [], []
-    files = [file for one in facts.datasets for file in one.files]
-    for number, one in enumerate(facts.datasets):
-        kinds = Counter(one.counts) + Counter(tokens[number].counts() if tokens else {})
-        lines += _dataset_lines(one, kinds)
+    files = [file for dataset in facts.datasets for file in dataset.files]
+    for number, dataset in enumerate(facts.datasets):
+        kinds = Counter(dataset.counts) + Counter(tokens[number].counts() if tokens else {})
+        lines += _dataset_lines(dataset, kinds)
         lines += _use_lines(use.of_each[number], config, use.limits) if use and use.of_each else []
-        advice += _advice(one, kinds, is_mapped=is_mapped and not number)
+        advice += _advice(dataset, kinds, is_mapped=is_mapped and not number)
     across = facts.across.counts()
     lines += [f"In several datasets: {_kinds(across)}."] if across else []
     lines += map(_file_line, files if len(files) > 1 else [])
@@ -146,24 +153,24 @@ def report_lines(
 
 def _grouped(facts: MixedFacts, tokens: Sequence[Problems]) -> list[ProblemGroup]:
     """The problems of all datasets by what they mean for a run, the worst first."""
-    bad = [problem for one in facts.datasets for problem in one.problems]
+    bad = [problem for dataset in facts.datasets for problem in dataset.problems]
     files = [problem for problem in bad if problem.place.is_whole_file]
     rows = [problem for problem in bad if not problem.place.is_whole_file]
-    row_count = sum(one.problem_count for one in facts.datasets) - len(files)
-    refused = [problem for one in tokens for problem in one.errors]
-    noted = [problem for one in facts.datasets for problem in one.warnings]
-    noted += [problem for one in (*tokens, facts.across) for problem in one.warnings]
+    row_count = sum(dataset.problem_count for dataset in facts.datasets) - len(files)
+    refused = [problem for dataset in tokens for problem in dataset.errors]
+    noted = [problem for dataset in facts.datasets for problem in dataset.warnings]
+    noted += [problem for dataset in (*tokens, facts.across) for problem in dataset.warnings]
     cut = [problem for problem in noted if problem.kind == "too long"]
     noted = [problem for problem in noted if problem.kind != "too long"]
-    all_noted = sum(one.warning_count for one in facts.datasets)
-    all_noted += sum(one.warning_count for one in (*tokens, facts.across))
-    cut_count = sum(one.warning_count - _noted_count(one.counts()) for one in tokens)
+    all_noted = sum(dataset.warning_count for dataset in facts.datasets)
+    all_noted += sum(dataset.warning_count for dataset in (*tokens, facts.across))
+    cut_count = sum(dataset.warning_count - _noted_count(dataset.counts()) for dataset in tokens)
     return [
         ProblemGroup("file can't be used", "files can't be used", files, len(files)),
         ProblemGroup("row can't be used", "rows can't be used", rows, row_count),
         ProblemGroup(
             "row can't be used with this model", "rows can't be used with this model", refused,
-            sum(one.error_count for one in tokens),
+            sum(dataset.error_count for dataset in tokens),
         ),
         ProblemGroup("warning", "warnings", noted, all_noted - cut_count),
         ProblemGroup("row would be cut", "rows would be cut", cut, cut_count),
@@ -177,31 +184,30 @@ def _noted_count(kinds: Mapping[ProblemKind, int]) -> int:
 def _use_lines(
     statistics: "DataStatistics", config: TrainingConfig, limits: ModelLimits
 ) -> list[str]:
-    found = _token_data(statistics, config, limits)
-    rows = (
-        f"{_count(found['train_rows'], 'row')} to train on, {found['valid_rows']:,} to validate on"
-    )
-    rows += f", {found['left_out']:,} left out." if found["left_out"] else "."
-    if not found["train_rows"]:
+    counts = _token_data(statistics, config, limits)
+    rows = f"{_count(counts['train_rows'], 'row')} to train on, "
+    rows += f"{counts['valid_rows']:,} to validate on"
+    rows += f", {counts['left_out']:,} left out." if counts["left_out"] else "."
+    if not counts["train_rows"]:
         return [rows]
     lines = [
-        f"{rows} {found['tokens']:,} tokens, {found['trained_tokens']:,} trained.",
-        f"Lengths: median {found['median']:,}, 95th percentile {found['percentile_95']:,}, longest "
-        f"{found['longest']:,}; {_count(found['cut'], 'row')} cut at {config.max_seq_length:,}"
-        f"{_lost(found['cut_off'])}.",
+        f"{rows} {counts['tokens']:,} tokens, {counts['trained_tokens']:,} trained.",
+        f"Lengths: median {counts['median']:,}, 95th percentile {counts['percentile_95']:,}, "
+        f"longest {counts['longest']:,}; {_count(counts['cut'], 'row')} cut at "
+        f"{config.max_seq_length:,}{_lost(counts['cut_off'])}.",
     ]
-    if more := found["further_examples"]:
+    if more := counts["further_examples"]:
         lines.append(
             f"{more:,} of these rows {_verb(more, 'trains', 'train')} earlier replies, which the "
             "model's chat template changes once more follows: "
-            f"{found['further_cost']:.2f} times the tokens."
+            f"{counts['further_cost']:.2f} times the tokens."
         )
-    if last_only := found["last_reply_only"]:
+    if last_only := counts["last_reply_only"]:
         lines.append(
             f"{_count(last_only, 'row')} {_verb(last_only, 'is', 'are')} trained on the last reply "
             "only, as the model's chat template changes earlier ones."
         )
-    beyond = limits.beyond_sentence(int(found["beyond_context"]))
+    beyond = limits.beyond_sentence(int(counts["beyond_context"]))
     return [*lines, beyond] if beyond else lines
 
 
@@ -213,7 +219,7 @@ def _epoch_lines(use: RunUse, config: TrainingConfig) -> list[str]:
     if use.epoch is None:
         return [f"No run would start. {use.why_not}"]
     epoch = _epoch_data(use.epoch, config)
-    has_bad_rows = any(one.stopping_count for one in use.of_each)
+    has_bad_rows = any(statistics.stopping_count for statistics in use.of_each)
     when = "With bad rows left out, an" if has_bad_rows else "An"
     steps = f"{when} epoch: {_count(epoch['steps'], 'step')}"
     if not config.mix:  # its rows and tokens are the dataset's
@@ -254,8 +260,8 @@ def _file_line(file: FileFacts) -> str:
     return f"  {file.path}: {', '.join(counts)}"
 
 
-def _verb(number: float, one: str, several: str) -> str:
-    return one if number == 1 else several
+def _verb(number: float, singular: str, plural: str) -> str:
+    return singular if number == 1 else plural
 
 
 def _count(number: float, noun: str) -> str:

@@ -108,7 +108,7 @@ def _answered(arguments: argparse.Namespace) -> Generator[AnswerEvent, None, Non
     from app.library.reading.checkpoint_choices import choose_checkpoint
     from app.library.reading.run_store import find_run
 
-    tried = choose_checkpoint(
+    checkpoint = choose_checkpoint(
         find_run(arguments.run, runs_dir()), arguments.checkpoint, arguments.model
     )
     chat = Chat(arguments.prompt if arguments.prompt is not None else _read(), arguments.system)
@@ -116,16 +116,16 @@ def _answered(arguments: argparse.Namespace) -> Generator[AnswerEvent, None, Non
         raise InputError("There is no question.", "Give one with --prompt or on standard input.")
     from app.engine.generation.generation import answer
 
-    tuned = _loaded(tried)
+    tuned = _loaded(checkpoint)
     yield tuned.loaded
     yield from answer(tuned, chat, sampling, SIDES if arguments.base else ("tuned",))
 
 
-def _loaded(tried: CheckpointRef) -> "TunedModel":
+def _loaded(checkpoint: CheckpointRef) -> "TunedModel":
     from app.data.chat.template_trial import TRYING
     from app.engine.generation.adapted_model import loading_tuned_model
 
-    loading, since = loading_tuned_model(tried), 0.0
+    loading, since = loading_tuned_model(checkpoint), 0.0
     with closing(loading):
         while True:
             try:
@@ -183,13 +183,13 @@ class Text:
                 note(answers_sentence(event))
 
     def _loaded(self, event: CheckpointLoaded) -> None:
-        self._adapter = event.tried.adapter_dir.name
+        self._adapter = event.checkpoint.adapter_dir.name
         if event.base_model.message:
             note(event.base_model.message)
         if not event.has_template:
             note("This model has no chat template: it continues your text.")
         if self._has_both:
-            line(f"Base, {model_name(event.tried.model)}:")
+            line(f"Base, {model_name(event.checkpoint.model)}:")
 
     def _add(self, event: TextAdded) -> None:
         if self._has_both and event.side == "tuned":

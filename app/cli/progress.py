@@ -141,10 +141,10 @@ class TerminalProgress:
 
     def _result(self) -> None:
         """What was learned and kept, in the words of the run's page."""
-        found = [learned_and_kept(self._evaluations, self._retention)]
+        sentences = [learned_and_kept(self._evaluations, self._retention)]
         for score in self._after:
             before = self._before.get(score.name)
             right = before.correct if before else None
-            found.append(score_sentence(score.name, right, score.correct, score.total))
-        if words := " ".join(filter(None, found)):
-            self._print(words)
+            sentences.append(score_sentence(score.name, right, score.correct, score.total))
+        if text := " ".join(filter(None, sentences)):
+            self._print(text)

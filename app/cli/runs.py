@@ -120,8 +120,8 @@ def _print_details(details: "RunDetails", base_model: "BaseModelCheck") -> None:
         report.append(f"  {facts.folder.name}  {loss}  {', '.join(marks)}".rstrip())
     if (base := details.base_loss_below_all) is not None:
         report.append(f"  No checkpoint came below the base model's {_loss(base)}.")
-    for words in report:
-        line(words)
+    for text in report:
+        line(text)
 
 
 def _started_from(details: "RunDetails") -> list[str]:
@@ -133,22 +133,22 @@ def _started_from(details: "RunDetails") -> list[str]:
 
 def _clocks(details: "RunDetails") -> list[str]:
     """The slow and the lasting clock, and how far from its base the run ended."""
-    clocks, found = details.started.clocks, []
+    clocks, lines = details.started.clocks, []
     if clocks.slow_every:
         often = f"every {clocks.slow_every:,} steps"
-        found.append(f"  slow clock  {often}, {clocks.slow_texts:,} texts")
+        lines.append(f"  slow clock  {often}, {clocks.slow_texts:,} texts")
     if clocks.lasting_pull:
-        found.append(f"  lasting     pull {clocks.lasting_pull:g}")
+        lines.append(f"  lasting     pull {clocks.lasting_pull:g}")
     if details.retention:
         last = details.retention[-1]
-        found.append(f"  from base   KL {last.base_kl:.4g} nats a token, on {last.texts:,} texts")
-    return found
+        lines.append(f"  from base   KL {last.base_kl:.4g} nats a token, on {last.texts:,} texts")
+    return lines
 
 
 def _notes(text: str) -> list[str]:
     """Line by line, however many there are."""
-    found = [single_line(words, 1000) for words in text[:20_000].splitlines()]
-    return [f"  notes       {found[0]}", *found[1:]] if found else []
+    lines = [single_line(line, 1000) for line in text[:20_000].splitlines()]
+    return [f"  notes       {lines[0]}", *lines[1:]] if lines else []
 
 
 def _digest_lines(details: "RunDetails") -> "list[tuple[Part, tuple[str, ...]]]":

@@ -36,7 +36,7 @@ def study(arguments: argparse.Namespace) -> int:
         note(f"{left} runs are left. The same command makes them.")
     elif not arguments.json:
         line(f"The report is in {folder / REPORT}.")
-    return 130 if interrupt.was_asked() else 1 if left else 0
+    return 130 if interrupt.is_requested() else 1 if left else 0
 
 
 def _make_runs(
@@ -48,11 +48,11 @@ def _make_runs(
     for run in waiting[:most]:
         if not arguments.json:
             line(f"Run {runs.index(run) + 1} of {len(runs)}: {run}")
-        with closing(make_run(run, interrupt.was_asked)) as events:  # type: ignore[type-var]
+        with closing(make_run(run, interrupt.is_requested)) as events:  # type: ignore[type-var]
             for event in events:
-                interrupt.has_learned |= isinstance(event, StepFinished)
+                interrupt.has_progress |= isinstance(event, StepFinished)
                 _show(run, event, as_json=arguments.json)
-        if interrupt.was_asked():
+        if interrupt.is_requested():
             return
         _write(plan, folder, arguments.file.stem)
 
@@ -69,8 +69,8 @@ def _show(run: StudyRun, event: Event, *, as_json: bool) -> None:
 
 
 def _write(plan: Study, folder: Path, title: str) -> None:
-    if found := results(plan, folder):
-        text = json.dumps(to_plain(found), indent=1)
+    if sequences := results(plan, folder):
+        text = json.dumps(to_plain(sequences), indent=1)
         write_text_atomic(folder / RESULTS, text, mode=SHARED_FILE)
-        report = markdown(found, plan.acquisition, title)
+        report = markdown(sequences, plan.acquisition, title)
         write_text_atomic(folder / REPORT, report, mode=SHARED_FILE)

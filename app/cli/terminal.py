@@ -52,11 +52,11 @@ def _guarded(stream: TextIO) -> TextIO:
         return stream
     # A name in the library may hold what the terminal's encoding can't show.
     stream.reconfigure(errors="backslashreplace")
-    made = GuardedStream(
+    guarded = GuardedStream(
         stream.buffer, stream.encoding, "backslashreplace", line_buffering=stream.line_buffering
     )
-    made.unguarded = stream
-    return made
+    guarded.unguarded = stream
+    return guarded
 
 
 def line(text: str) -> None:

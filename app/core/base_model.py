@@ -70,8 +70,8 @@ class BaseModelDigests:
 
     def differing_files(self, other: "BaseModelDigests") -> dict[Part, tuple[str, ...]]:
         """The names of the files that differ, for each part that does."""
-        found = {part: _differing(getattr(self, part), getattr(other, part)) for part in PARTS}
-        return {part: names for part, names in found.items() if names}
+        differing = {part: _differing(getattr(self, part), getattr(other, part)) for part in PARTS}
+        return {part: names for part, names in differing.items() if names}
 
     def data(self) -> dict[str, Any]:
         """As JSON holds it."""
@@ -121,13 +121,13 @@ def describe_check(check: BaseModelCheck) -> str:
 
 def describe_digests(digests: BaseModelDigests) -> list[tuple[Part, tuple[str, ...]]]:
     """Each part's files with the beginnings of their SHA-256, a text for each file."""
-    found: list[tuple[Part, tuple[str, ...]]] = []
+    parts: list[tuple[Part, tuple[str, ...]]] = []
     for part in PARTS:
         files = [_describe_file(name, file) for name, file in getattr(digests, part).items()]
         more = [f"and {len(files) - _SHOWN_FILES} more files"] if len(files) > _SHOWN_FILES else []
         if files:
-            found.append((part, (*files[:_SHOWN_FILES], *more)))
-    return found
+            parts.append((part, (*files[:_SHOWN_FILES], *more)))
+    return parts
 
 
 def _describe_file(name: str, file: WeightsFile | str) -> str:
@@ -197,16 +197,16 @@ def read_digests(manifest: Mapping[str, Any]) -> BaseModelDigests | None:
     return digests
 
 
-def _differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[str, ...]:
-    names = dict.fromkeys([*one, *other])
-    return tuple(name for name in names if not _are_alike(one.get(name), other.get(name)))
+def _differing(first: Mapping[str, Any], second: Mapping[str, Any]) -> tuple[str, ...]:
+    names = dict.fromkeys([*first, *second])
+    return tuple(name for name in names if not _are_alike(first.get(name), second.get(name)))
 
 
-def _are_alike(one: Any, other: Any) -> bool:
-    are_weights = isinstance(one, WeightsFile) and isinstance(other, WeightsFile)
-    if are_weights and None in (one.sha256, other.sha256):
-        one, other = replace(one, sha256=None), replace(other, sha256=None)
-    return bool(one == other)
+def _are_alike(first: Any, second: Any) -> bool:
+    are_weights = isinstance(first, WeightsFile) and isinstance(second, WeightsFile)
+    if are_weights and None in (first.sha256, second.sha256):
+        first, second = replace(first, sha256=None), replace(second, sha256=None)
+    return bool(first == second)
 
 
 def _changed(folder: Path, parts: Sequence[Part]) -> str:

@@ -33,10 +33,10 @@ class ColumnMapping:
 
     def __str__(self) -> str:
         """The mapping as `parse_columns` reads it."""
-        named = self.named().items()
+        named = self.by_role().items()
         return ", ".join(f"{role}={_MARKS.sub(_ESCAPED, name)}" for role, name in named)
 
-    def named(self) -> dict[str, str]:
+    def by_role(self) -> dict[str, str]:
         """Role → column, for the roles that a column plays."""
         return {role: name for role, name in vars(self).items() if name is not None}
 
@@ -63,7 +63,7 @@ def parse_columns(text: str) -> ColumnMapping | None:
 
 
 def _problem(columns: ColumnMapping) -> str:
-    named = columns.named()
+    named = columns.by_role()
     if ("prompt" in named) != ("completion" in named):
         there, absent = ("prompt", "completion") if "prompt" in named else ("completion", "prompt")
         return f"A column is mapped to {there} but none to {absent}."

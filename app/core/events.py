@@ -202,8 +202,10 @@ class EvaluationFinished:
     @property
     def of_each(self) -> str:
         """ " (chats 2.310, old 1.900)", or nothing for one dataset."""
-        told = ", ".join(f"{one.name} {format_loss(one.val_loss, 3)}" for one in self.datasets)
-        return f" ({told})" if told else ""
+        losses = ", ".join(
+            f"{dataset.name} {format_loss(dataset.val_loss, 3)}" for dataset in self.datasets
+        )
+        return f" ({losses})" if losses else ""
 
 
 @dataclass(frozen=True)

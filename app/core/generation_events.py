@@ -79,11 +79,11 @@ class Chat:
 
     def messages(self, side: Side) -> list[dict[str, str]]:
         """The conversation as this side has had it, up to the question."""
-        found = [_message("system", self.system)] if self.system else []
+        messages = [_message("system", self.system)] if self.system else []
         for exchange in self.earlier:
-            found.append(_message("user", exchange.question))
-            found.append(_message("assistant", getattr(exchange, side)))
-        return [*found, _message("user", self.question)]
+            messages.append(_message("user", exchange.question))
+            messages.append(_message("assistant", getattr(exchange, side)))
+        return [*messages, _message("user", self.question)]
 
 
 def _message(role: str, content: str) -> dict[str, str]:
@@ -94,7 +94,7 @@ def _message(role: str, content: str) -> dict[str, str]:
 class CheckpointLoaded:
     """The base model with the checkpoint on it is in memory."""
 
-    tried: CheckpointRef
+    checkpoint: CheckpointRef
     adapter_parameters: int
     """Numbers in the adapter, each found in the model as the file has it."""
     has_template: bool
@@ -172,11 +172,11 @@ def answer_to_json(event: AnswerEvent) -> dict[str, Any]:
     """One JSON object for a line of output; what is no finite number becomes null."""
     if isinstance(event, CheckpointLoaded):
         facts = {
-            "model": str(event.tried.model),
-            "adapter": str(event.tried.adapter_dir),
+            "model": str(event.checkpoint.model),
+            "adapter": str(event.checkpoint.adapter_dir),
             "base_model": event.base_model.data(),
         }
-        return {"event": event_name(event)} | _plain(event, without=("tried",)) | facts
+        return {"event": event_name(event)} | _plain(event, without=("checkpoint",)) | facts
     return {"event": event_name(event)} | _plain(event)
 
 

@@ -20,10 +20,10 @@ class Page:
         """What `nestling help` calls it: "datasets"."""
         return Path(self.file_name).stem.lstrip("0123456789-")
 
-    def has(self, words: Sequence[str]) -> bool:
+    def has(self, prefixes: Sequence[str]) -> bool:
         """Whether each of these begins a word of the page."""
         return all(
-            re.search(word_prefix_pattern(word), self.markdown, re.IGNORECASE) for word in words
+            re.search(word_prefix_pattern(word), self.markdown, re.IGNORECASE) for word in prefixes
         )
 
 

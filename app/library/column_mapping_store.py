@@ -41,12 +41,12 @@ def remember_columns(path: Path, columns: ColumnMapping | None) -> None:
 def remembered_columns(path: Path) -> ColumnMapping | None:
     """The mapping kept for a file; None without one."""
     entries = _entries()
-    found = [entry for entry in entries if entry.path == str(path.absolute())]
-    if not found:
+    matches = [entry for entry in entries if entry.path == str(path.absolute())]
+    if not matches:
         content = _content(path)
-        found = [entry for entry in entries if content and entry.content == content]
+        matches = [entry for entry in entries if content and entry.content == content]
     try:
-        return parse_columns(found[-1].columns) if found else None
+        return parse_columns(matches[-1].columns) if matches else None
     except InputError:
         return None
 

@@ -42,7 +42,7 @@ def queued_run(config: TrainingConfig) -> QueuedRun:
 class SavedQueue:
     runs: tuple[QueuedRun, ...]
     """In order."""
-    goes_on: bool = False
+    auto_resume: bool = False
     """It was going when the app was quit in good order: it goes on by itself the next time. Not
     after a crash, which might come again."""
     unfinished: str = ""
@@ -65,13 +65,13 @@ def read_saved_queue(path: Path) -> SavedQueue:
     except UnicodeDecodeError as error:
         raise _put_aside(path, "it is damaged (not UTF-8)") from error
     try:
-        said = parse_json(text)
-        if said["format"] != FORMAT:
+        data = parse_json(text)
+        if data["format"] != FORMAT:
             raise _put_aside(path, "another version of Nestling made it")
         return SavedQueue(
-            tuple(_from_plain(entry) for entry in said["runs"]),
-            said.get("goes_on") is True,
-            _folder_name(said.get("unfinished")),
+            tuple(_from_plain(entry) for entry in data["runs"]),
+            data.get("goes_on") is True,
+            _folder_name(data.get("unfinished")),
         )
     except ValueError as error:
         raise _put_aside(path, f"it is damaged ({error})") from error
@@ -80,19 +80,19 @@ def read_saved_queue(path: Path) -> SavedQueue:
 
 
 def write_queue(
-    path: Path, runs: Sequence[QueuedRun], *, goes_on: bool = False, unfinished: str = ""
+    path: Path, runs: Sequence[QueuedRun], *, auto_resume: bool = False, unfinished: str = ""
 ) -> None:
     """Raises AppError when the disk refuses."""
     ensure_own_folder(path.parent)
-    said: dict[str, Any] = {"format": FORMAT, "runs": [_to_plain(run) for run in runs]}
-    if goes_on:
-        said |= {"goes_on": True, "unfinished": unfinished}
-    write_json_atomic(path, said)
+    data: dict[str, Any] = {"format": FORMAT, "runs": [_to_plain(run) for run in runs]}
+    if auto_resume:
+        data |= {"goes_on": True, "unfinished": unfinished}
+    write_json_atomic(path, data)
 
 
-def _folder_name(said: object) -> str:
+def _folder_name(value: object) -> str:
     """The name of a folder in the library; never a way out of it."""
-    return said if isinstance(said, str) and Path(said).name == said else ""
+    return value if isinstance(value, str) and Path(value).name == value else ""
 
 
 def _to_plain(run: QueuedRun) -> dict[str, Any]:

@@ -46,11 +46,11 @@ def read_folder_files(folder: Path) -> FolderFiles:
             if number >= MAX_FILES:
                 break
             try:
-                found = entry.stat()
+                stat_result = entry.stat()
             except OSError:
                 dead.append(entry.name)
                 continue
             if entry.is_file():
-                sizes[entry.name] = found.st_size
-                state.append((entry.name, found.st_size, found.st_mtime_ns))
+                sizes[entry.name] = stat_result.st_size
+                state.append((entry.name, stat_result.st_size, stat_result.st_mtime_ns))
     return FolderFiles(sizes, tuple(sorted(dead)), tuple(sorted(state)))

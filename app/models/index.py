@@ -32,17 +32,19 @@ class ModelIndex:
     """Folder → what is known of it."""
     is_changed: bool = False
 
-    def known(self, found: ModelLocation, digest: str, size_bytes: int) -> ModelDescription | None:
+    def known(
+        self, location: ModelLocation, digest: str, size_bytes: int
+    ) -> ModelDescription | None:
         """The description, if the folder's files are still those that it was made of."""
-        entry = self.entries.get(str(found.folder))
+        entry = self.entries.get(str(location.folder))
         try:
-            if entry is None or entry["digest"] != digest or entry["name"] != found.name:
+            if entry is None or entry["digest"] != digest or entry["name"] != location.name:
                 return None
             memory = entry["memory"] and TrainingMemory(**entry["memory"])
             facts = {key: entry[key] for key in _KEPT}
         except (TypeError, KeyError, ValueError):
             return None
-        return replace(unread(found, size_bytes), **facts, memory=memory, is_read=True)
+        return replace(unread(location, size_bytes), **facts, memory=memory, is_read=True)
 
     def keep(self, model: ModelDescription, digest: str) -> None:
         facts = {key: getattr(model, key) for key in _KEPT}

@@ -28,10 +28,10 @@ def lm_studio_folders() -> tuple[Path, ...]:
 
 def _settings(home: Path) -> dict[str, Any]:
     try:
-        found = parse_json(_text(home / "settings.json"))
+        data = parse_json(_text(home / "settings.json"))
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return data if isinstance(data, dict) else {}
 
 
 def _text(file: Path) -> str:

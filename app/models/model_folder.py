@@ -105,15 +105,15 @@ def check_layer_count(folder: Path, config: Mapping[str, Any], tensors: Collecti
 
     The architecture would be built layer by layer before its weights are looked at.
     """
-    found = count_layers(tensors)
+    weight_layers = count_layers(tensors)
     for part in _parts(config):
         for key in (*_LAYER_KEYS, *_LAYER_LISTS):
             value = part.get(key)
             layers = _count(len(value) if isinstance(value, list | str) else value)
-            if found and layers and layers > MAX_LAYERS_PER_WEIGHT * found:
+            if weight_layers and layers and layers > MAX_LAYERS_PER_WEIGHT * weight_layers:
                 raise InputError(
                     f"{folder / 'config.json'} says {layers:,} layers ({key}), and the weights "
-                    f"beside it are of {found:,}.",
+                    f"beside it are of {weight_layers:,}.",
                     "Download the model again, or choose another.",
                 )
 
@@ -175,12 +175,12 @@ def folder_end_tokens(folder: Path) -> frozenset[int]:
 
 def tensor_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
     """Of all weights, from the files' headers; those of an unreadable file are left out."""
-    found: dict[str, tuple[int, ...]] = {}
+    shapes: dict[str, tuple[int, ...]] = {}
     for file in sorted(folder.glob(WEIGHTS)):
         with suppress(OSError, ValueError):  # MLX says what is wrong, where the weights are needed
             tensors = read_weights_header(file).tensors
-            found.update((name, tensor.shape) for name, tensor in tensors.items())
-    return found
+            shapes.update((name, tensor.shape) for name, tensor in tensors.items())
+    return shapes
 
 
 def count_layers(tensors: Collection[str]) -> int:

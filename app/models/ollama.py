@@ -82,7 +82,7 @@ def _word(value: object) -> str:
 
 def _json(file: Path) -> dict[str, Any]:
     try:
-        found = parse_json(read_regular(file, _MAX_BYTES, follow_links=True))
+        data = parse_json(read_regular(file, _MAX_BYTES, follow_links=True))
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return data if isinstance(data, dict) else {}

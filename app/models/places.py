@@ -43,11 +43,11 @@ def hub_caches() -> tuple[Path, ...]:
 def find_models(remembered: RememberedModels) -> Iterator[ModelLocation]:
     """Every model's folder, each once, those of the user's own choice first."""
     seen: set[str] = set()
-    for found in _all(remembered):
-        real = os.path.realpath(found.folder)
+    for location in _all(remembered):
+        real = os.path.realpath(location.folder)
         if real not in seen:
             seen.add(real)
-            yield found
+            yield location
 
 
 def _all(remembered: RememberedModels) -> Iterator[ModelLocation]:
@@ -72,7 +72,7 @@ def _chosen(folder: Path) -> Iterator[ModelLocation]:
         name = hub_repository(folder) or folder.name
         yield ModelLocation(folder, name, FOLDER, chosen=folder)
     else:
-        yield from (replace(found, chosen=folder) for found in below)
+        yield from (replace(location, chosen=folder) for location in below)
 
 
 def in_hub_cache(hub: Path) -> Iterator[ModelLocation]:

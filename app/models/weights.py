@@ -82,7 +82,7 @@ def _read(opened: BufferedReader, most_bytes: int) -> tuple[dict[str, Any], int]
 
 def _tensors(header: dict[str, Any]) -> tuple[dict[str, Tensor], int]:
     """The tensors, and how many bytes they take from the first to the last."""
-    found: dict[str, Tensor] = {}
+    tensors: dict[str, Tensor] = {}
     last = 0
     for name, facts in header.items():
         if name == "__metadata__":
@@ -96,6 +96,6 @@ def _tensors(header: dict[str, Any]) -> tuple[dict[str, Tensor], int]:
             is_whole = False
         if not is_whole or 8 * (end - begin) != bits * prod(shape):
             raise ValueError("its header contradicts itself")
-        found[name] = Tensor(facts["dtype"], shape, end - begin)
+        tensors[name] = Tensor(facts["dtype"], shape, end - begin)
         last = max(last, end)
-    return found, last
+    return tensors, last

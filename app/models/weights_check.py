@@ -53,7 +53,7 @@ def read_whole_weights(
     folder: Path, files: FolderFiles, most_bytes: int = MAX_HEADER_BYTES
 ) -> Mapping[str, Tensor]:
     """All tensors. Raises InputError for a file that can't be read or is cut off."""
-    found: dict[str, Tensor] = {}
+    tensors: dict[str, Tensor] = {}
     for name in files.named(WEIGHTS):
         file = folder / name
         try:
@@ -69,16 +69,16 @@ def read_whole_weights(
                 "there.",
                 ANEW,
             )
-        found.update(header.tensors)
+        tensors.update(header.tensors)
     # One left over from before a conversion names other files, with the same tensors.
     missing = {
         name
         for tensor, name in _index(folder, files).items()
-        if name not in files.sizes and tensor not in found
+        if name not in files.sizes and tensor not in tensors
     }
     if missing:
         raise _incomplete(folder, sorted(missing))
-    return found
+    return tensors
 
 
 def _incomplete(folder: Path, missing: list[str]) -> InputError:

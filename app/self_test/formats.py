@@ -66,10 +66,10 @@ def _columns(file_format: FileFormat) -> bytes:
 
 
 def _compare(path: Path, wanted: object) -> None:
-    found = list(read_examples(path))
-    if problems := [row for row in found if isinstance(row, RowProblem)]:
+    examples = list(read_examples(path))
+    if problems := [row for row in examples if isinstance(row, RowProblem)]:
         raise RunError(f"{path.name}: {problems[0].reason}.")
-    read = [_plain(example) for example in found if not isinstance(example, RowProblem)]
+    read = [_plain(example) for example in examples if not isinstance(example, RowProblem)]
     if isinstance(wanted, str):
         read, wanted = ["\n\n".join(map(str, read))], [wanted]
     if read != wanted:

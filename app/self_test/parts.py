@@ -25,12 +25,12 @@ QUESTION, REPLY = "Grüße?", "Naïve café."
 
 def check_versions(_: Path) -> str:
     """Raises RunError where a package's metadata is missing: run.json would not name it."""
-    found = {package: package_version(package) for package in ("mlx", *PACKAGES)}
-    if missing := [package for package, version in found.items() if version == "unknown"]:
+    versions = {package: package_version(package) for package in ("mlx", *PACKAGES)}
+    if missing := [package for package, version in versions.items() if version == "unknown"]:
         raise RunError(
             f"The version of {', '.join(missing)} is unknown.", "Install Nestling again."
         )
-    others = ", ".join(f"{package} {found[package]}" for package in PACKAGES)
+    others = ", ".join(f"{package} {versions[package]}" for package in PACKAGES)
     form = "bundle" if bundle_dir() else "install"
     system = f"{platform.system()} {platform.release()} {platform.machine()}"
     return f"{version_line()}, {others}; {form}, Python {platform.python_version()}, {system}"
@@ -64,11 +64,11 @@ def check_architectures(_: Path) -> str:
     """Every architecture that mlx-lm ships can be imported, as its name in a config.json asks."""
     from app.engine.model.architectures import import_architectures
 
-    found = import_architectures()
+    architectures = import_architectures()
     for name in ("llama", "qwen3", "gemma3_text", "mistral3"):
-        if name not in found:
+        if name not in architectures:
             raise RunError(f"mlx-lm's architecture {name} is missing.", "Install Nestling again.")
-    return f"{len(found)} architectures of mlx-lm"
+    return f"{len(architectures)} architectures of mlx-lm"
 
 
 def check_tokenizer(_: Path) -> str:

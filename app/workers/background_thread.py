@@ -68,7 +68,7 @@ class BackgroundThread(QObject):
         on_done: Callable[[Any], None],
         on_failed: Callable[[Failure], None],
         *,
-        must_happen: bool = False,
+        run_on_quit: bool = False,
     ) -> None:
         """Call `work` on the second thread, then exactly one of the callbacks in this one.
 
@@ -78,7 +78,7 @@ class BackgroundThread(QObject):
         self._callbacks[task_id] = (on_done, on_failed)
 
         def task() -> None:
-            if must_happen or not self._is_ending.is_set():
+            if run_on_quit or not self._is_ending.is_set():
                 self._ended.emit(_outcome(task_id, work))
 
         self._pool.start(task)
@@ -101,15 +101,15 @@ class BackgroundThread(QObject):
             return is_cancelled.is_set() or self._is_ending.is_set()
 
         def in_steps() -> object:
-            said = monotonic()
+            reported_at = monotonic()
             with closing(work()) as steps:
                 while not is_over():
                     try:
                         share = next(steps)
                     except StopIteration as ended:
                         return ended.value
-                    if monotonic() - said >= SECONDS_BETWEEN_SHARES:
-                        said = monotonic()
+                    if monotonic() - reported_at >= SECONDS_BETWEEN_SHARES:
+                        reported_at = monotonic()
                         self._stepped.emit(_Stepped(share, on_share, is_over))
             return None
 

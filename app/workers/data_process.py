@@ -39,7 +39,7 @@ class _Job:
     on_value: OnValue
     on_ended: OnEnded
     is_cancelled: bool = False
-    has_told: bool = False
+    has_yielded: bool = False
     """It has yielded something: there may be work to keep."""
 
 
@@ -49,10 +49,10 @@ class DataProcess(QObject):
     The process starts with the first job. One that dies is replaced with the next job.
     """
 
-    def __init__(self, parent: QObject | None = None, *, is_patient: bool = False) -> None:
+    def __init__(self, parent: QObject | None = None, *, low_priority: bool = False) -> None:
         """A patient process leaves the cores to others: its work is long."""
         super().__init__(parent)
-        self._is_patient = is_patient
+        self._low_priority = low_priority
         self._ids = count(1)
         self._jobs: dict[int, _Job] = {}
         self._child: _WorkerProcess | None = None
@@ -64,7 +64,7 @@ class DataProcess(QObject):
         """Some job's ending has not been told yet."""
         return bool(self._jobs)
 
-    def has_only(self, job_id: int | None) -> bool:
+    def is_only_job(self, job_id: int | None) -> bool:
         """No other job waits or is in hand."""
         return all(number == job_id for number in self._jobs)
 
@@ -75,7 +75,7 @@ class DataProcess(QObject):
     def warm_up(self) -> None:
         """Start the process, so that the first job need not wait for it."""
         if self._child is None and not self._is_over:
-            self._child = child = _WorkerProcess(self._is_patient)
+            self._child = child = _WorkerProcess(self._low_priority)
             child.listener.heard.connect(self._relay, Qt.ConnectionType.QueuedConnection)
             child.begin()
 
@@ -101,9 +101,9 @@ class DataProcess(QObject):
             self._child = None
             self._leaving.append(child)
             child.process.kill()
-            self._hand_over(child)
+            self._requeue(child)
 
-    def rest(self) -> None:
+    def stop_when_idle(self) -> None:
         """Let the process end when its job in hand has closed; the next job starts another."""
         if (child := self._child) is not None:
             self._child = None
@@ -119,7 +119,7 @@ class DataProcess(QObject):
         children = (*self._leaving, *([self._child] if self._child else ()))
         for child in children:
             child.send(Quit())
-            if not any(job.child is child and job.has_told for job in self._jobs.values()):
+            if not any(job.child is child and job.has_yielded for job in self._jobs.values()):
                 child.process.kill()
         for child in children:
             child.end()
@@ -133,15 +133,15 @@ class DataProcess(QObject):
             return
         if isinstance(notice, JobYielded):
             if child is self._child and (job := self._jobs.get(notice.job_id)) is not None:
-                self._jobs[notice.job_id] = replace(job, has_told=True)
+                self._jobs[notice.job_id] = replace(job, has_yielded=True)
                 job.on_value(notice.value)
         elif isinstance(notice, JobEnded):
             if (job := self._jobs.get(notice.job_id)) is not None and job.child is child:
                 self._end(notice)
         elif notice is None:
-            self._lose(child)
+            self._on_exit(child)
 
-    def _hand_over(self, child: "_WorkerProcess") -> None:
+    def _requeue(self, child: "_WorkerProcess") -> None:
         """Have the jobs that wait for a lost process done by another."""
         waiting = sorted(number for number, job in self._jobs.items() if job.child is child)[1:]
         for job_id in waiting:
@@ -153,14 +153,14 @@ class DataProcess(QObject):
                 self._jobs[job_id] = replace(job, child=self._child)
                 self._child.send(Begin(job_id, pickle.dumps(job.function)))
 
-    def _lose(self, child: "_WorkerProcess") -> None:
+    def _on_exit(self, child: "_WorkerProcess") -> None:
         """The process is gone; so is its job in hand."""
         was_let_go = child in self._leaving
         if was_let_go:
             self._leaving.remove(child)
         else:
             self._child = None
-            self._hand_over(child)
+            self._requeue(child)
         child.end()
         for job_id in [number for number, job in self._jobs.items() if job.child is child]:
             if was_let_go:
@@ -176,10 +176,12 @@ class DataProcess(QObject):
 class _WorkerProcess:
     """One process with the threads that speak to it and hear it."""
 
-    def __init__(self, is_patient: bool) -> None:
+    def __init__(self, low_priority: bool) -> None:
         processes = child_processes.PROCESSES
         self._here, self._there = processes.Pipe()
-        self.process: BaseProcess = processes.Process(target=serve, args=(self._there, is_patient))
+        self.process: BaseProcess = processes.Process(
+            target=serve, args=(self._there, low_priority)
+        )
         self.listener = _Listener(self, self._here)
         self._messages: queue.SimpleQueue[object] = queue.SimpleQueue()
         self._speaker = threading.Thread(target=self._speak, daemon=True)

@@ -40,11 +40,11 @@ class Quit:
     """Close the job in hand, begin no other, and end."""
 
 
-def serve(connection: Connection, is_patient: bool) -> None:
+def serve(connection: Connection, low_priority: bool) -> None:
     """The process's main function; a patient one leaves the cores to others."""
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # the parent decides
-    if is_patient:
+    if low_priority:
         with suppress(OSError):
             os.nice(NICENESS)
     os.environ["TOKENIZERS_PARALLELISM"] = "false"

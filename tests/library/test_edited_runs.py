@@ -53,7 +53,7 @@ def test_an_adapter_outside_the_run_is_not_used_and_said_to_be_wrong(
     row = edit(run_dir, adapter=adapter)
     assert row.adapter_dir is None
     assert row.problem
-    assert not row.may_go_on
+    assert not row.can_resume
 
 
 def test_an_adapter_that_exists_outside_the_run_is_not_used(run_dir: Path) -> None:
@@ -79,7 +79,7 @@ def test_a_best_loss_that_is_none_is_told(run_dir: Path, value: float) -> None:
     row = edit(run_dir, best_val_loss=value)
     assert row.best_val_loss is None
     assert "its best validation loss" in row.problem
-    assert row.may_go_on  # its checkpoints know better
+    assert row.can_resume  # its checkpoints know better
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_a_name_that_is_hard_to_show_is_told(run_dir: Path, name: str, words: st
     row = edit(run_dir, name=name)
     assert words in row.problem
     assert row.name
-    assert row.may_go_on
+    assert row.can_resume
     shown = single_line(row.name)
     assert len(shown) <= MAX_LINE_CHARACTERS
     assert shown.isprintable()
@@ -129,7 +129,7 @@ def test_measurements_that_are_missing_are_told_in_the_list_too(run_dir: Path, d
         path.write_bytes(path.read_bytes()[: -200 if damage == "torn" else 100])
     row = look(run_dir)
     assert "easurements" in row.problem
-    assert row.may_go_on
+    assert row.can_resume
     assert summarize(run_dir) == row
 
 

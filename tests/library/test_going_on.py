@@ -21,9 +21,9 @@ def test_a_finished_run_goes_on_from_any_checkpoint_but_its_last(
 ) -> None:
     run = make_run(tmp_path / "a", saves=(4, 8))
     details = read_details(run)
-    assert details.why_not_go_on_from(8) == "The run is done: all 8 steps were made."
-    assert details.why_not_go_on_from(4) == ""
-    assert not details.summary.may_go_on
+    assert details.resume_blocker_at(8) == "The run is done: all 8 steps were made."
+    assert details.resume_blocker_at(4) == ""
+    assert not details.summary.can_resume
     assert len(reading_to_resume(run, "step-000004")().table) == 4
     with pytest.raises(InputError, match="is done: all 8 steps were made"):
         reading_to_resume(run, None)()
@@ -44,8 +44,8 @@ def test_a_run_cut_off_after_its_last_step_has_yet_to_end(
     make_run: MakeRun, tmp_path: Path, outcome: str | None
 ) -> None:
     run = make_run(tmp_path / "a", outcome=outcome, question_sets=(Path("/d/asked.jsonl"),))
-    assert summarize(run).may_go_on
-    assert read_details(run).why_not_go_on_from(8) == ""
+    assert summarize(run).can_resume
+    assert read_details(run).resume_blocker_at(8) == ""
     assert len(reading_to_resume(run, None)().table) == 8
 
 
@@ -57,8 +57,8 @@ def test_a_run_whose_settings_were_changed_goes_on_from_nowhere(
     manifest["config"]["seed"] = 99
     (run / "run.json").write_text(json.dumps(manifest))
     details = read_details(run)
-    assert "were changed after it began" in details.why_not_go_on_from(4)
-    assert "were changed after it began" in details.summary.why_not_go_on
+    assert "were changed after it began" in details.resume_blocker_at(4)
+    assert "were changed after it began" in details.summary.resume_blocker
     with pytest.raises(InputError, match="not those the run began with"):
         reading_to_resume(run, "step-000004")()
 
@@ -69,5 +69,5 @@ def test_a_run_whose_last_checkpoint_is_gone_goes_on_from_an_earlier_one(
     run = make_run(tmp_path / "a", outcome="stopped", saves=(4, 8))
     (run / "checkpoints" / "step-000008").rename(tmp_path / "elsewhere")
     details = read_details(run)
-    assert "is missing" in details.summary.why_not_go_on
-    assert details.why_not_go_on_from(4) == ""
+    assert "is missing" in details.summary.resume_blocker
+    assert details.resume_blocker_at(4) == ""

@@ -292,7 +292,7 @@ def test_a_queue_that_was_going_goes_on_by_itself_with_the_run_that_was_stopped(
     nestling.runs.list.start.click()
     again = begun_again(build, nestling, qtbot)
     saved = read_saved_queue(home_dir() / QUEUE_FILE)
-    assert saved.goes_on
+    assert saved.auto_resume
     assert [run.config.name for run in saved.runs] == ["next"]
     assert saved.unfinished == next(r.run_dir.name for r in list_runs(runs_dir()))
     qtbot.waitUntil(lambda: again.state.phase.is_active)
@@ -300,7 +300,9 @@ def test_a_queue_that_was_going_goes_on_by_itself_with_the_run_that_was_stopped(
     assert "queue resumed" in again.window.notice.text.text()
     qtbot.waitUntil(lambda: not again.state.is_inspecting)
     assert again.window.notice.isVisible()
-    assert not read_saved_queue(home_dir() / QUEUE_FILE).goes_on  # a crash from here on holds it
+    assert not read_saved_queue(
+        home_dir() / QUEUE_FILE
+    ).auto_resume  # a crash from here on holds it
     qtbot.waitUntil(lambda: not again.queue.is_going)
     done = sorted((run.name, run.steps, run.outcome) for run in list_runs(runs_dir()))
     assert done == [("long", 100, "finished"), ("next", 3, "finished")]
@@ -309,7 +311,7 @@ def test_a_queue_that_was_going_goes_on_by_itself_with_the_run_that_was_stopped(
 def test_a_queue_goes_on_with_the_next_run_if_the_stopped_one_is_gone(
     build: Callable[..., Nestling], config: TrainingConfig, qtbot: QtBot
 ) -> None:
-    write_queue(home_dir() / QUEUE_FILE, [queued_run(config)], goes_on=True, unfinished="gone")
+    write_queue(home_dir() / QUEUE_FILE, [queued_run(config)], auto_resume=True, unfinished="gone")
     nestling = build()
     nestling.window.show()
     qtbot.waitUntil(lambda: [r.outcome for r in list_runs(runs_dir())] == ["finished"])
@@ -318,7 +320,7 @@ def test_a_queue_goes_on_with_the_next_run_if_the_stopped_one_is_gone(
 @pytest.mark.parametrize("name", ["../x", "/etc", "a/b", 7, None])
 def test_what_a_queue_goes_on_with_is_in_the_library(config: TrainingConfig, name: object) -> None:
     path = home_dir() / QUEUE_FILE
-    write_queue(path, [queued_run(config)], goes_on=True, unfinished="r")
+    write_queue(path, [queued_run(config)], auto_resume=True, unfinished="r")
     path.write_text(path.read_text().replace('"r"', json.dumps(name)))
     assert read_saved_queue(path).unfinished == ""
 

@@ -76,7 +76,7 @@ def test_what_must_happen_is_done_even_while_the_app_ends(qapp: object) -> None:
     tasks = BackgroundThread()
     tasks.run(lambda: tasks._is_ending.wait(PATIENCE_SECONDS), lambda _: None, pytest.fail)
     tasks.run(lambda: done.append("read"), lambda _: None, pytest.fail)
-    tasks.run(lambda: done.append("write"), lambda _: None, pytest.fail, must_happen=True)
+    tasks.run(lambda: done.append("write"), lambda _: None, pytest.fail, run_on_quit=True)
     tasks.shut_down()
     assert done == ["write"]
 

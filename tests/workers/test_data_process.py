@@ -179,7 +179,7 @@ def test_a_process_that_rests_lets_its_job_close_and_the_next_one_starts(
 ) -> None:
     told, _ = begin(process, Counting(3, tmp_path / "note", has_end=False))
     qtbot.waitUntil(lambda: bool(told.values))
-    process.rest()
+    process.stop_when_idle()
     assert process.process_id is None
     after, _ = begin(process, Counting(1))
     qtbot.waitUntil(lambda: bool(after.ended) and bool(told.ended))

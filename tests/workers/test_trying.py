@@ -52,7 +52,7 @@ def test_loading_is_stopped_between_two_parts_of_the_weights(
     monkeypatch.setattr("app.engine.model.loading._PIECE_BYTES", 1000)
     monkeypatch.setattr("app.engine.runtime.stopping.SECONDS_BETWEEN_STAGES", 0.0)
     held, events = LoadedCheckpoint(), []
-    for event in held.answering(tried, *ASKED)(lambda: len(events) == 3):
+    for event in held.answer_job(tried, *ASKED)(lambda: len(events) == 3):
         events.append(event)
     stages = [event for event in events if isinstance(event, StageChanged)]
     assert len(stages) == len(events) == 3
@@ -62,43 +62,43 @@ def test_loading_is_stopped_between_two_parts_of_the_weights(
 
 def test_the_model_stays_until_another_checkpoint_is_asked(tried: CheckpointRef) -> None:
     held = LoadedCheckpoint()
-    events = list(held.answering(tried, *ASKED)(never))
+    events = list(held.answer_job(tried, *ASKED)(never))
     assert isinstance(events[0], StageChanged)
     told = [event for event in events if not isinstance(event, StageChanged)]
     assert isinstance(told[0], CheckpointLoaded)
     assert sum(isinstance(event, AnswerEnded) for event in events) == 2
     first = held._model
-    list(held.answering(tried, *ASKED)(never))
+    list(held.answer_job(tried, *ASKED)(never))
     assert held._model is first
     other = CheckpointRef(tried.model, tried.adapter_dir.with_name("step-000002"))
-    list(held.answering(other, *ASKED)(never))
+    list(held.answer_job(other, *ASKED)(never))
     assert held._model is not first
     assert held._model is not None
-    assert held._model.loaded.tried == other
+    assert held._model.loaded.checkpoint == other
 
 
 def test_a_checkpoint_that_was_written_anew_is_loaded_anew(tried: CheckpointRef) -> None:
     held = LoadedCheckpoint()
-    list(held.answering(tried, *ASKED)(never))
+    list(held.answer_job(tried, *ASKED)(never))
     first = held._model
     file = tried.adapter_dir / "adapters.safetensors"
     content = file.read_bytes()
     file.unlink()
     with pytest.raises(InputError, match=r"adapters\.safetensors is missing"):
-        list(held.answering(tried, *ASKED)(never))
+        list(held.answer_job(tried, *ASKED)(never))
     assert held._model is None
     file.write_bytes(content)
-    list(held.answering(tried, *ASKED)(never))
+    list(held.answer_job(tried, *ASKED)(never))
     assert held._model is not first
 
 
 def test_a_closed_answer_keeps_the_model_for_the_next_one(tried: CheckpointRef) -> None:
     held = LoadedCheckpoint()
-    working = held.answering(tried, ASKED[0], Sampling(max_tokens=500))(never)
+    working = held.answer_job(tried, ASKED[0], Sampling(max_tokens=500))(never)
     for _ in range(5):
         next(working)
     working.close()  # type: ignore[attr-defined]
-    assert sum(isinstance(e, AnswerEnded) for e in held.answering(tried, *ASKED)(never)) == 2
+    assert sum(isinstance(e, AnswerEnded) for e in held.answer_job(tried, *ASKED)(never)) == 2
 
 
 @pytest.fixture
@@ -126,8 +126,8 @@ def test_freeing_gives_the_memory_back(
 
     held = LoadedCheckpoint()
     for label, function in (
-        ("a", measuring), ("b", held.answering(tried, *ASKED)), ("c", measuring),
-        ("d", held.freeing()), ("e", measuring),
+        ("a", measuring), ("b", held.answer_job(tried, *ASKED)), ("c", measuring),
+        ("d", held.unload_job()), ("e", measuring),
     ):  # fmt: skip
         compute.submit(label, function)
     qtbot.waitUntil(lambda: len(ended) == 5)
@@ -156,7 +156,7 @@ def test_the_model_goes_without_a_search_for_garbage_in_the_thread_of_mlx(
     note = lambda *_: searched_in.append(threading.get_ident())  # noqa: E731
     gc.callbacks.append(note)
     try:
-        for function in (held.answering(tried, *ASKED), held.freeing()):
+        for function in (held.answer_job(tried, *ASKED), held.unload_job()):
             compute.submit("", function)
         qtbot.waitUntil(lambda: len(ended) == 2)
     finally:

@@ -111,7 +111,10 @@ class DataSettings:
             for f in fields(self)
             if isinstance(value := getattr(self, f.name), Path)
         }
-        several = {"question_sets": self.question_sets, "mix": [one.data for one in self.mix]}
+        several = {
+            "question_sets": self.question_sets,
+            "mix": [dataset.data for dataset in self.mix],
+        }
         return [
             Problem(
                 name, f"{visible_line(str(path))} can't be a path: it holds a character of code 0."

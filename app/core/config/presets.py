@@ -31,9 +31,9 @@ class Preset:
 
 def preset(name: str) -> Preset:
     """The preset called `name`. Raises InputError that lists those there are."""
-    for found in PRESETS:
-        if found.name == name:
-            return found
+    for candidate in PRESETS:
+        if candidate.name == name:
+            return candidate
     known = ", ".join(p.name for p in PRESETS)
     raise InputError(f"There is no preset named {name!r}.", f"There are {known}.")
 

@@ -68,10 +68,10 @@ def _study(table: Mapping[str, Any], path: Path) -> Study:
     if "model" in table:
         shared["model"] = str(_beside(path, table["model"]))
     base = with_settings(TrainingConfig(), shared, where=f"{path}, settings")
-    tasks = tuple(_task(one, path) for one in _tables(table, "tasks", MAX_TASKS, path))
-    arms = tuple(_arm(one, base, path) for one in _tables(table, "arms", MOST_ARMS, path))
+    tasks = tuple(_task(entry, path) for entry in _tables(table, "tasks", MAX_TASKS, path))
+    arms = tuple(_arm(entry, base, path) for entry in _tables(table, "arms", MOST_ARMS, path))
     for kind, named in (("tasks", tasks), ("arms", arms)):
-        names = [one.name for one in named]
+        names = [entry.name for entry in named]
         if len(set(names)) < len(names):
             raise InputError(f"{path}: two {kind} have the same name.")
     seeds = table.get("seeds", [0])
@@ -105,19 +105,23 @@ def _arm(table: Mapping[str, Any], base: TrainingConfig, path: Path) -> Arm:
 
 
 def _tables(table: Mapping[str, Any], key: str, most: int, path: Path) -> list[Mapping[str, Any]]:
-    found = table.get(key)
-    if not isinstance(found, list) or not found or not all(isinstance(one, dict) for one in found):
+    tables = table.get(key)
+    if (
+        not isinstance(tables, list)
+        or not tables
+        or not all(isinstance(item, dict) for item in tables)
+    ):
         raise InputError(f"{path}: a study needs [[{key}]].")
-    if len(found) > most:
-        raise InputError(f"{path}: {len(found)} {key} are too many: at most {most} can be.")
-    return found
+    if len(tables) > most:
+        raise InputError(f"{path}: {len(tables)} {key} are too many: at most {most} can be.")
+    return tables
 
 
 def _table(table: Mapping[str, Any], key: str, path: Path) -> dict[str, Any]:
-    found = table.get(key, {})
-    if not isinstance(found, dict):
+    value = table.get(key, {})
+    if not isinstance(value, dict):
         raise InputError(f"{path}: {key} must be a table.")
-    return found
+    return value
 
 
 def _name(table: Mapping[str, Any], path: Path) -> str:

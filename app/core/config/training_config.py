@@ -36,8 +36,8 @@ class TrainingConfig(
 
     def problems(self) -> list[Problem]:
         """Every setting that can't work, in the order of the form; empty when all can."""
-        found = [p for f in fields(self) if (p := range_problem(f, getattr(self, f.name)))]
-        return found + self.file_problems() + self.tier_problems(self.rank)
+        problems = [p for f in fields(self) if (p := range_problem(f, getattr(self, f.name)))]
+        return problems + self.file_problems() + self.tier_problems(self.rank)
 
     def located(self) -> "TrainingConfig":
         """This config with absolute paths, so that a run means the same from anywhere."""
@@ -52,8 +52,8 @@ class TrainingConfig(
 
     def checked(self) -> "TrainingConfig":
         """This config, or InputError with the first problem's sentence."""
-        if found := self.problems():
-            raise InputError(found[0].message)
+        if problems := self.problems():
+            raise InputError(problems[0].message)
         return self
 
 

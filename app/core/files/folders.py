@@ -27,7 +27,7 @@ def make_folder(folder: Path) -> list[Path]:
 
     Returns those made, the innermost first, as `remove_empty` takes them. Raises OSError.
     """
-    made: list[Path] = []
+    created: list[Path] = []
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     for path in reversed(missing):
         try:
@@ -36,10 +36,10 @@ def make_folder(folder: Path) -> list[Path]:
             if not path.is_dir():
                 raise
         else:
-            made.insert(0, path)
+            created.insert(0, path)
     if not folder.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, "it is no folder", str(folder))
-    return made
+    return created
 
 
 def close_to_others(folder: Path) -> None:
@@ -78,7 +78,7 @@ def atomic_folder(
     with disk_errors_as_app_errors(folder):
         _remove_stale_partials(folder, names)
         remove_known_files(aside, names)  # of an earlier process of the same number
-        made = make_folder(folder.parent)
+        created = make_folder(folder.parent)
         try:
             aside.mkdir(mode)
             yield aside
@@ -89,7 +89,7 @@ def atomic_folder(
             sync(folder.parent)
         except BaseException:
             remove_known_files(aside, names)
-            remove_empty(made)
+            remove_empty(created)
             raise
 
 
@@ -127,24 +127,24 @@ def copy_folder_in_steps(source: Path, target: Path) -> Generator[float, None, N
     """The same in small steps: yields the share done; closed early, nothing of the copy is left."""
     folders, files = _contents(source)
     whole, done = max(1, sum((source / file).stat().st_size for file in files)), 0
-    made: list[Path] = []
+    created: list[Path] = []
     with disk_errors_as_app_errors(target):
-        above = make_folder(target)
+        created_parents = make_folder(target)
         try:
             for folder in folders:
                 (target / folder).mkdir(PRIVATE_FOLDER)
-                made.append(target / folder)
+                created.append(target / folder)
             for file in files:
                 with closing(copy_file_in_steps(source / file, target / file)) as pieces:
                     for piece in pieces:
                         done += piece
                         yield done / whole
-                made.append(target / file)
+                created.append(target / file)
         except BaseException:
-            for path in reversed(made):
+            for path in reversed(created):
                 with suppress(OSError):
                     path.rmdir() if path.is_dir() else path.unlink()
-            remove_empty(above)
+            remove_empty(created_parents)
             raise
 
 

@@ -85,19 +85,19 @@ def copy_regular_in_steps(
                     copy.flush()
                     os.fsync(copy.fileno())
                 yield len(piece)
-            found = os.fstat(content.fileno())
+            stat_result = os.fstat(content.fileno())
         except BaseException:
             target.unlink(missing_ok=True)
             raise
     with suppress(OSError):
-        os.utime(target, ns=(found.st_atime_ns, found.st_mtime_ns))
+        os.utime(target, ns=(stat_result.st_atime_ns, stat_result.st_mtime_ns))
 
 
 def restrict_mode(descriptor: int, mode: int) -> None:
     """Take from others what `mode` doesn't give them, if the file is this user's."""
     with suppress(OSError):  # a disk without permissions has none to take away
-        found = os.fstat(descriptor)
-        if found.st_uid == os.getuid() and stat.S_IMODE(found.st_mode) & ~mode & 0o077:
+        stat_result = os.fstat(descriptor)
+        if stat_result.st_uid == os.getuid() and stat.S_IMODE(stat_result.st_mode) & ~mode & 0o077:
             os.fchmod(descriptor, mode)
 
 

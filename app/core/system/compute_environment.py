@@ -23,24 +23,24 @@ class ComputeEnvironment:
         return f"{self.device}{blas}, MLX {self.mlx} and Nestling's arithmetic {self.arithmetic}"
 
 
-def read_environment(said: object) -> ComputeEnvironment | None:
+def read_environment(value: object) -> ComputeEnvironment | None:
     """As a file says it; None if it doesn't."""
-    if not isinstance(said, Mapping):
+    if not isinstance(value, Mapping):
         return None
-    words: list[Any] = [said.get(name) for name in ("device", "blas", "mlx")]
-    arithmetic = said.get("arithmetic", 1)
-    if not all(isinstance(word, str) for word in words) or type(arithmetic) is not int:
+    texts: list[Any] = [value.get(name) for name in ("device", "blas", "mlx")]
+    arithmetic = value.get("arithmetic", 1)
+    if not all(isinstance(word, str) for word in texts) or type(arithmetic) is not int:
         return None
-    device, blas, mlx = words
+    device, blas, mlx = texts
     return ComputeEnvironment(single_line(device), single_line(blas), single_line(mlx), arithmetic)
 
 
 def read_environments(manifest: Mapping[str, Any]) -> list[tuple[int, ComputeEnvironment]]:
     """What computed the run, each with the step after which it did; none if nobody wrote it."""
-    said = manifest.get("computed_by")
-    found = []
-    for one in said if isinstance(said, list) else []:
-        computer = read_environment(one)
-        if computer is not None and type(one.get("after_step")) is int:
-            found.append((one["after_step"], computer))
-    return found
+    entries = manifest.get("computed_by")
+    environments = []
+    for entry in entries if isinstance(entries, list) else []:
+        environment = read_environment(entry)
+        if environment is not None and type(entry.get("after_step")) is int:
+            environments.append((entry["after_step"], environment))
+    return environments

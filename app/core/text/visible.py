@@ -30,5 +30,5 @@ def has_unseen(text: str) -> bool:
     return UNSEEN.search(text) is not None
 
 
-def _spelled(found: re.Match[str]) -> str:
-    return f"\\u{ord(found[0]):04x}"
+def _spelled(match: re.Match[str]) -> str:
+    return f"\\u{ord(match[0]):04x}"

@@ -13,22 +13,22 @@ def answer_figures(ended: AnswerEnded) -> str:
     return " · ".join(filter(None, parts))
 
 
-def logits_sentence(found: LogitsCompared) -> str:
+def logits_sentence(comparison: LogitsCompared) -> str:
     """How far the tuned model is from its base before either has said a word."""
-    if found.are_equal:
+    if comparison.are_equal:
         return "First token: the logits equal the base model's bit for bit."
-    same = "same top token" if found.have_same_first else "different top token"
+    same = "same top token" if comparison.have_same_first else "different top token"
     return (
-        f"First token: logits differ by up to {found.largest_difference:.3g}, "
-        f"KL {found.kl_divergence:.3g} nats, {same}."
+        f"First token: logits differ by up to {comparison.largest_difference:.3g}, "
+        f"KL {comparison.kl_divergence:.3g} nats, {same}."
     )
 
 
-def answers_sentence(found: AnswersCompared) -> str:
+def answers_sentence(comparison: AnswersCompared) -> str:
     """Whether the two answers are one."""
-    if found.are_equal:
+    if comparison.are_equal:
         return "Both answers are identical, token for token."
-    return f"The answers differ from token {found.first_difference:,} on."
+    return f"The answers differ from token {comparison.first_difference:,} on."
 
 
 def _rate(per_second: float) -> str:

@@ -46,7 +46,7 @@ def shaped(row: Row, columns: ColumnMapping | None = None) -> Shaped:
     found = _mapped(row, columns) if columns else _found(row)
     if found.text is not None:
         return found
-    mapped = columns.named().values() if columns else ()
+    mapped = columns.by_role().values() if columns else ()
     notes = checked_label(row, mapped) + row_flags(row, mapped)
     return replace(found, notes=(*found.notes, *notes)) if notes else found
 
@@ -182,7 +182,7 @@ def _text(row: Row, name: str) -> Shaped:
 
 
 def _mapped(row: Row, columns: ColumnMapping) -> Shaped:
-    for role, name in columns.named().items():
+    for role, name in columns.by_role().items():
         if name not in row and role not in ("system", "tools"):
             raise Wrong(f"has no column {name!r}, which is mapped to {role}", UNKNOWN)
     tools = row.get(columns.tools) if columns.tools else None

@@ -28,16 +28,16 @@ class EarlierRun:
 
 def earlier_runs(facts: Mapping[str, Any]) -> tuple[EarlierRun, ...]:
     """The chain that led to the run of this manifest, the oldest first."""
-    found: list[EarlierRun] = []
+    chain: list[EarlierRun] = []
     manifest: Mapping[str, Any] | None = facts
-    while manifest is not None and len(found) < MAX_RUNS:
+    while manifest is not None and len(chain) < MAX_RUNS:
         if (origin := read_started_from(manifest)) is None:
             break
         run, manifest = _run_of(origin)
-        if any(run.run_dir is not None and run.run_dir == one.run_dir for one in found):
+        if any(run.run_dir is not None and run.run_dir == earlier.run_dir for earlier in chain):
             break  # only an edited manifest leads back
-        found.insert(0, run)
-    return tuple(found)
+        chain.insert(0, run)
+    return tuple(chain)
 
 
 def _run_of(origin: StartingAdapter) -> tuple[EarlierRun, Mapping[str, Any] | None]:

@@ -64,10 +64,10 @@ def choose_checkpoint(
     if not choices.checkpoints:
         raise InputError(f"The run {choices.name!r} has no checkpoint to try.")
     names = {facts.folder.name: facts for facts in choices.checkpoints}
-    found = names.get(name) if name else choices.preferred
-    if found is None:
+    checkpoint = names.get(name) if name else choices.preferred
+    if checkpoint is None:
         raise InputError(
             f"The run {choices.name!r} has no checkpoint named {name!r}.",
             f"It has {', '.join(names)}.",
         )
-    return CheckpointRef(model or choices.model, found.folder)
+    return CheckpointRef(model or choices.model, checkpoint.folder)

@@ -94,8 +94,8 @@ def _is_best_lost(run_dir: Path, log: EventLog) -> bool:
 def foreign_checkpoints(run_dir: Path, folders: Iterable[Path]) -> dict[Path, str]:
     """Whose checkpoints those are that are not the run's own of the step they are named after."""
     owner = read_owner(run_dir)
-    found = {f: foreign_reason(f, checkpoint_step(f), owner) for f in folders}
-    return {folder: why for folder, why in found.items() if why}
+    reasons = {f: foreign_reason(f, checkpoint_step(f), owner) for f in folders}
+    return {folder: reason for folder, reason in reasons.items() if reason}
 
 
 def own_checkpoints(run_dir: Path) -> list[Path]:
@@ -120,8 +120,8 @@ def checkpoint_folders(run_dir: Path) -> list[Path]:
     if not is_inner_folder(run_dir, CHECKPOINTS):
         return []
     try:
-        with os.scandir(run_dir / CHECKPOINTS) as found:
-            folders = [Path(entry) for entry in found if entry.is_dir(follow_symlinks=False)]
+        with os.scandir(run_dir / CHECKPOINTS) as entries:
+            folders = [Path(entry) for entry in entries if entry.is_dir(follow_symlinks=False)]
     except OSError:
         return []
     return sorted((f for f in folders if checkpoint_step(f) >= 0), key=checkpoint_step)

@@ -28,17 +28,17 @@ def read_evaluations(events: Iterable[Mapping[str, Any]]) -> list[EvaluationFini
 
     A loss that is no number, or too large for one, is none.
     """
-    return [one for one in _evaluations(events) if not one.is_last]
+    return [evaluation for evaluation in _evaluations(events) if not evaluation.is_last]
 
 
 def read_last_validation(events: Iterable[Mapping[str, Any]]) -> EvaluationFinished | None:
     """That of the run's end, on more rows than the others; None where there was none."""
-    return next((one for one in _evaluations(events) if one.is_last), None)
+    return next((evaluation for evaluation in _evaluations(events) if evaluation.is_last), None)
 
 
 def read_retention(events: Iterable[Mapping[str, Any]]) -> list[RetentionMeasured]:
     """All measurements of the forgetting meter, in order."""
-    return [one for event in events if (one := _retention(event)) is not None]
+    return [measured for event in events if (measured := _retention(event)) is not None]
 
 
 def _retention(event: Mapping[str, Any]) -> RetentionMeasured | None:
@@ -51,16 +51,16 @@ def _retention(event: Mapping[str, Any]) -> RetentionMeasured | None:
 
 
 def _evaluations(events: Iterable[Mapping[str, Any]]) -> list[EvaluationFinished]:
-    return [one for event in events if (one := _evaluation(event)) is not None]
+    return [evaluation for event in events if (evaluation := _evaluation(event)) is not None]
 
 
 def read_started(
     events: Iterable[Mapping[str, Any]], summary: RunSummary, table: StepTable
 ) -> RunStarted:
     """How the run began; what its manifest and its measurements say of that, if it isn't told."""
-    told = next((event for event in events if event["event"] == "run_started"), None)
+    event = next((event for event in events if event["event"] == "run_started"), None)
     try:
-        started = _run_started(told) if told is not None else None
+        started = _run_started(event) if event is not None else None
     except (KeyError, TypeError, ValueError, OverflowError):
         started = None
     if started is not None and _fits(started, table):
@@ -101,31 +101,31 @@ def _run_started(event: Mapping[str, Any]) -> RunStarted:
     )
 
 
-def _clocks(said: Any) -> ClockFacts:
-    if not isinstance(said, dict):  # of an older Nestling
+def _clocks(value: Any) -> ClockFacts:
+    if not isinstance(value, dict):  # of an older Nestling
         return ClockFacts()
     return ClockFacts(
-        slow_every=_integer(said["slow_every"], MAX_STEPS),
-        slow_weight=float(said["slow_weight"]),
-        slow_texts=_integer(said["slow_texts"], _MAX_COUNT),
-        lasting_pull=float(said["lasting_pull"]),
+        slow_every=_integer(value["slow_every"], MAX_STEPS),
+        slow_weight=float(value["slow_weight"]),
+        slow_texts=_integer(value["slow_texts"], _MAX_COUNT),
+        lasting_pull=float(value["lasting_pull"]),
     )
 
 
-def _tier(said: Mapping[str, Any]) -> TierFacts:
-    if set(said) != {field.name for field in fields(TierFacts)}:
+def _tier(value: Mapping[str, Any]) -> TierFacts:
+    if set(value) != {field.name for field in fields(TierFacts)}:
         raise KeyError
     return TierFacts(
-        _integer(said["period"], MAX_STEPS),
-        float(said["learning_rate_factor"]),
-        _integer(said["parameters"], _MAX_COUNT),
-        _layers(said["layers"]),
-        single_line(str(said["description"])),
+        _integer(value["period"], MAX_STEPS),
+        float(value["learning_rate_factor"]),
+        _integer(value["parameters"], _MAX_COUNT),
+        _layers(value["layers"]),
+        single_line(str(value["description"])),
     )
 
 
-def _layers(said: Sequence[Any]) -> tuple[int, ...]:
-    return tuple(_integer(layer, MAX_STEPS) for layer in said)
+def _layers(values: Sequence[Any]) -> tuple[int, ...]:
+    return tuple(_integer(layer, MAX_STEPS) for layer in values)
 
 
 def _integer(value: Any, most: int) -> int:
@@ -153,11 +153,11 @@ def _evaluation(event: Mapping[str, Any]) -> EvaluationFinished | None:
 
 def _dataset_losses(event: Mapping[str, Any]) -> tuple[DatasetLoss, ...]:
     """The losses of several datasets; those that can't be read are left out."""
-    told = event.get("datasets")
+    datasets = event.get("datasets")
     return tuple(
-        DatasetLoss(single_line(str(one.get("name"))), float(one["val_loss"]))
-        for one in (told[:_MAX_DATASETS] if isinstance(told, list) else [])
-        if isinstance(one, dict) and _is_loss(one.get("val_loss"))
+        DatasetLoss(single_line(str(dataset.get("name"))), float(dataset["val_loss"]))
+        for dataset in (datasets[:_MAX_DATASETS] if isinstance(datasets, list) else [])
+        if isinstance(dataset, dict) and _is_loss(dataset.get("val_loss"))
     )
 
 

@@ -53,16 +53,16 @@ class Index:
         if self._seen != self._known:
             with suppress(AppError, OSError):
                 ensure_own_folder(self._path.parent)
-                said = {"format": FORMAT, "library": self._library, "runs": self._seen}
-                write_text_atomic(self._path, json.dumps(said))
+                data = {"format": FORMAT, "library": self._library, "runs": self._seen}
+                write_text_atomic(self._path, json.dumps(data))
 
 
 def _read(path: Path, library: str) -> Entries:
     try:
-        said = parse_json(read_regular(path, MAX_BYTES))
-        if (said["format"], said["library"]) != (FORMAT, library):
+        data = parse_json(read_regular(path, MAX_BYTES))
+        if (data["format"], data["library"]) != (FORMAT, library):
             return {}
-        return {folder: entry for folder, entry in said["runs"].items() if "stamp" in entry}
+        return {folder: entry for folder, entry in data["runs"].items() if "stamp" in entry}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
 
@@ -71,8 +71,8 @@ def _stamp(run_dir: str) -> list[int]:
     stamp = []
     for name in _WATCHED:
         try:
-            found = os.stat(f"{run_dir}/{name}")
-            stamp += [found.st_mtime_ns, found.st_size]
+            stat_result = os.stat(f"{run_dir}/{name}")
+            stamp += [stat_result.st_mtime_ns, stat_result.st_size]
         except OSError:
             stamp += [0, 0]
     return stamp
@@ -89,11 +89,11 @@ def _to_plain(run: RunSummary) -> dict[str, Any]:
 
 
 def _from_plain(run_dir: Path, row: dict[str, Any]) -> RunSummary:
-    made = {
+    converted = {
         "run_dir": run_dir,
         "created": parse_timestamp(row["created"]) if row["created"] else None,
         "adapter_dir": Path(row["adapter_dir"]) if row["adapter_dir"] else None,
         "periods": tuple(row["periods"]),
         "retention": Retention(**row["retention"]) if row["retention"] else None,
     }
-    return RunSummary(**row | made)
+    return RunSummary(**row | converted)

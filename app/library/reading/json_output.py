@@ -13,7 +13,7 @@ from app.library.run.manifest import TEMPLATE_DAY
 
 def summary_to_json(run: RunSummary) -> dict[str, Any]:
     return {name: _plain(value) for name, value in asdict(run).items()} | {
-        "may_go_on": run.may_go_on
+        "may_go_on": run.can_resume
     }
 
 

@@ -17,13 +17,15 @@ def lost_best(manifest: Mapping[str, Any], log: EventLog) -> str:
     not come to an end."""
     if manifest.get("outcome") not in ("finished", "stopped", "failed") or not log.is_sealed:
         return ""
-    said = manifest.get("best_val_loss")
-    losses = (one.val_loss for one in read_evaluations(log.events))
+    recorded = manifest.get("best_val_loss")
+    losses = (evaluation.val_loss for evaluation in read_evaluations(log.events))
     least = min(filter(math.isfinite, losses), default=None)
-    if least == said or not (said is None or is_measurement(said)):
+    if least == recorded or not (recorded is None or is_measurement(recorded)):
         return ""
-    said, found = ("none" if loss is None else format_loss(loss, 4) for loss in (said, least))
+    recorded, measured = (
+        "none" if loss is None else format_loss(loss, 4) for loss in (recorded, least)
+    )
     return (
-        f"The lowest validation loss is {said} in {MANIFEST_FILE} and {found} in {EVENTS_FILE}: "
-        "one of them was changed or cut off."
+        f"The lowest validation loss is {recorded} in {MANIFEST_FILE} and {measured} in "
+        f"{EVENTS_FILE}: one of them was changed or cut off."
     )

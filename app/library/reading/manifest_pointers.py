@@ -30,7 +30,7 @@ def best_step(run_dir: Path) -> int | None:
 
 def update_manifest_pointers(run_dir: Path) -> None:
     """Have the manifest name those that are there. Raises AppError if the run is being trained."""
-    claim = RunLock(run_dir)
+    lock = RunLock(run_dir)
     try:
         manifest = read_manifest(run_dir)
         folders = own_checkpoints(run_dir)
@@ -42,7 +42,7 @@ def update_manifest_pointers(run_dir: Path) -> None:
         manifest["best_adapter"] = _named(run_dir, best)
         write_manifest(run_dir, manifest)
     finally:
-        claim.release()
+        lock.release()
 
 
 def _named(run_dir: Path, folders: list[Path]) -> str | None:

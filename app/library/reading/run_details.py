@@ -65,13 +65,13 @@ class RunDetails:
         parts = (config_problem, self.summary.problem, self.log_problem)
         return " ".join(part for part in parts if part)
 
-    def why_not_go_on_from(self, step: int) -> str:
+    def resume_blocker_at(self, step: int) -> str:
         """Why the run can't go on from its checkpoint of `step`; empty if it can."""
         problem = "" if self.config is not None else self.config_problem
-        return self.summary.why_not_go_on_from(step) or problem
+        return self.summary.resume_blocker_at(step) or problem
 
     @property
-    def why_not_go_on(self) -> str:
+    def resume_blocker(self) -> str:
         """Why it can't go on from its last checkpoint."""
         last = next((facts for facts in self.checkpoints if facts.is_last), None)
         damage = ""
@@ -79,7 +79,7 @@ class RunDetails:
             damage = f"Its last checkpoint, of step {last.step:,}, is damaged: {last.problem}"
         if damage and len(self.checkpoints) > 1:
             damage += " You can resume from an earlier one."
-        return self.summary.why_not_go_on or self.why_not_go_on_from(self.summary.steps) or damage
+        return self.summary.resume_blocker or self.resume_blocker_at(self.summary.steps) or damage
 
     @property
     def base_loss_below_all(self) -> float | None:

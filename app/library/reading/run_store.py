@@ -28,33 +28,33 @@ def list_runs(runs_dir: Path) -> list[RunSummary]:
     if not runs_dir.is_dir():
         return []
     remember_disk(runs_dir)
-    with disk_errors_as_app_errors(runs_dir), os.scandir(runs_dir) as found:
-        folders = [Path(entry) for entry in found if entry.name[0] != "." and is_folder(entry)]
+    with disk_errors_as_app_errors(runs_dir), os.scandir(runs_dir) as entries:
+        folders = [Path(entry) for entry in entries if entry.name[0] != "." and is_folder(entry)]
     index = Index(cache_dir() / INDEX_FILE, runs_dir)
     runs = [index.summary(folder) for folder in folders]
     index.keep()
     return sorted(runs, key=lambda run: run.run_dir.name, reverse=True)
 
 
-def find_run(named: str, runs_dir: Path) -> Path:
+def find_run(name: str, runs_dir: Path) -> Path:
     """The folder of the run that a user means: by its path, its folder's name or its own name.
 
     Raises InputError if there is none, or more than one of that name.
     """
-    path = expanded(Path(named))
+    path = expanded(Path(name))
     if (path / MANIFEST_FILE).exists():
         return path.absolute()
-    if path.name == named and (runs_dir / named).is_dir():
-        return runs_dir / named
-    found = [run.run_dir for run in list_runs(runs_dir) if run.name == named]
-    if len(found) > 1:
-        folders = ", ".join(folder.name for folder in found)
-        raise InputError(f"{len(found)} runs are named {named!r}.", f"Name a folder: {folders}.")
-    if not found:
+    if path.name == name and (runs_dir / name).is_dir():
+        return runs_dir / name
+    matches = [run.run_dir for run in list_runs(runs_dir) if run.name == name]
+    if len(matches) > 1:
+        folders = ", ".join(folder.name for folder in matches)
+        raise InputError(f"{len(matches)} runs are named {name!r}.", f"Name a folder: {folders}.")
+    if not matches:
         if path.is_dir():
             raise InputError(f"{path} has no {MANIFEST_FILE}, so it is no run.")
-        raise InputError(f"There is no run named {named!r}.", "nestling runs lists them all.")
-    return found[0]
+        raise InputError(f"There is no run named {name!r}.", "nestling runs lists them all.")
+    return matches[0]
 
 
 def export_checkpoint(adapter_dir: Path, destination: Path) -> Path:

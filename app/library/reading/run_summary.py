@@ -73,20 +73,20 @@ class RunSummary:
     """What decides its numbers is as it was written, whatever else is wrong with the folder."""
 
     @property
-    def may_go_on(self) -> bool:
+    def can_resume(self) -> bool:
         """It did not come to its end and has a checkpoint to go on from."""
-        return not self.why_not_go_on
+        return not self.resume_blocker
 
     @property
-    def why_not_go_on(self) -> str:
+    def resume_blocker(self) -> str:
         """Why it can't go on by itself, in one sentence; empty if it can."""
-        if why_not := self.why_not_go_on_from(max(self.steps, self.planned_steps)):
+        if why_not := self.resume_blocker_at(max(self.steps, self.planned_steps)):
             return why_not
         if self.adapter_dir is None:
             return self.problem or NO_CHECKPOINT
         return "" if self.outcome in _RESUMABLE_OUTCOMES else self.problem or IN_PROGRESS
 
-    def why_not_go_on_from(self, step: int) -> str:
+    def resume_blocker_at(self, step: int) -> str:
         """The same for its checkpoint of `step`, also of a run that came to its end."""
         if self.outcome == "running":
             return IN_PROGRESS
@@ -126,15 +126,15 @@ def _unreadable(run_dir: Path, problem: str) -> RunSummary:
     )  # fmt: skip
 
 
-def _model(said: object) -> str:
-    return str(shipped(Path(str(said)))) if said else ""
+def _model(value: object) -> str:
+    return str(shipped(Path(str(value)))) if value else ""
 
 
 def _summary(run_dir: Path, manifest: dict[str, Any], recorded: int | None) -> RunSummary:
-    config, label, reading = manifest["config"], read_label(run_dir), LenientReader(MANIFEST_FILE)
+    config, label, reader = manifest["config"], read_label(run_dir), LenientReader(MANIFEST_FILE)
     outcome = _part("its scores", lambda: _outcome(run_dir, manifest))
-    reading.choice(manifest["outcome"], "its outcome", OUTCOMES)
-    steps = reading.whole(manifest["steps"], "steps")
+    reader.choice(manifest["outcome"], "its outcome", OUTCOMES)
+    steps = reader.whole(manifest["steps"], "steps")
     adapter_dir, lack = _adapter_dir(run_dir, manifest.get("adapter"))
     is_whole = settings_match(manifest)
     silent = LenientReader(MANIFEST_FILE)  # reading the settings reports invalid ones
@@ -142,18 +142,18 @@ def _summary(run_dir: Path, manifest: dict[str, Any], recorded: int | None) -> R
         lack = "Its settings were changed after it began, so it can't be resumed."
     summary = RunSummary(
         run_dir=run_dir,
-        name=reading.name(label.name or manifest["name"], run_dir.name),
+        name=reader.name(label.name or manifest["name"], run_dir.name),
         model=_model(config.get("model", "")),
         data=str(config.get("data", "")),
         created=_part("its date", lambda: parse_timestamp(manifest["created"])),
         steps=steps,
         outcome=outcome,
-        best_val_loss=reading.number(manifest.get("best_val_loss"), "its best validation loss"),
+        best_val_loss=reader.number(manifest.get("best_val_loss"), "its best validation loss"),
         adapter_dir=adapter_dir,
         size_bytes=folder_size(run_dir),
-        planned_steps=reading.whole(config.get("steps", 0), "the steps planned"),
-        periods=_part("its tiers", lambda: _periods(config.get("tiers", ()), reading)),
-        retention=_part("its scores", lambda: _retention(manifest["scores"], reading)),
+        planned_steps=reader.whole(config.get("steps", 0), "the steps planned"),
+        periods=_part("its tiers", lambda: _periods(config.get("tiers", ()), reader)),
+        retention=_part("its scores", lambda: _retention(manifest["scores"], reader)),
         notes=label.notes,
         learning_rate=silent.number(config.get("learning_rate"), ""),
         batch_size=silent.whole(config.get("batch_size"), "") or None,
@@ -161,8 +161,8 @@ def _summary(run_dir: Path, manifest: dict[str, Any], recorded: int | None) -> R
     )
     damage = "" if outcome == "running" else _damage(run_dir, steps, recorded)
     changed = CHANGED if manifest.get(WAS_CHANGED) else ""
-    said = (lack or reading.problem or changed, damage)
-    return replace(summary, problem=" ".join(sentence for sentence in said if sentence))
+    sentences = (lack or reader.problem or changed, damage)
+    return replace(summary, problem=" ".join(sentence for sentence in sentences if sentence))
 
 
 def _adapter_dir(run_dir: Path, adapter: Any) -> tuple[Path | None, str]:
@@ -198,25 +198,25 @@ def _damage(run_dir: Path, steps: int, recorded: int | None) -> str:
     return f"The measurements of {steps - recorded:,} of its {steps:,} steps are damaged."
 
 
-def _periods(tiers: Any, reading: LenientReader) -> tuple[int, ...]:
+def _periods(tiers: Any, reader: LenientReader) -> tuple[int, ...]:
     periods = tuple(tier["period"] for tier in tiers)
-    reading.whole(len(periods), "the number of tiers", MOST_TIERS)
-    found = tuple(
-        reading.whole(period, "an update period", MOST_PERIOD, least=1)
+    reader.whole(len(periods), "the number of tiers", MOST_TIERS)
+    valid = tuple(
+        reader.whole(period, "an update period", MOST_PERIOD, least=1)
         for period in periods[:MOST_TIERS]
     )
-    return found if all(found) else ()
+    return valid if all(valid) else ()
 
 
 def parse_timestamp(text: str) -> datetime:
     """Raises ValueError or OverflowError for one that no calendar here shows."""
-    made = datetime.fromisoformat(text)
-    made = made if made.tzinfo else made.replace(tzinfo=UTC)
-    made.astimezone()
-    return made
+    timestamp = datetime.fromisoformat(text)
+    timestamp = timestamp if timestamp.tzinfo else timestamp.replace(tzinfo=UTC)
+    timestamp.astimezone()
+    return timestamp
 
 
-def _retention(scores: list[dict[str, Any]], reading: LenientReader) -> Retention | None:
+def _retention(scores: list[dict[str, Any]], reader: LenientReader) -> Retention | None:
     """The first question set that measures retention, if it was asked before and after."""
     for before in scores:
         if RETENTION not in before["name"].casefold() or before["when"] != "before":
@@ -224,7 +224,7 @@ def _retention(scores: list[dict[str, Any]], reading: LenientReader) -> Retentio
         for after in scores:
             if (after["name"], after["when"]) == (before["name"], "after"):
                 numbers = (before["correct"], after["correct"], after["total"])
-                return Retention(*(reading.whole(n, "a score", MOST_QUESTIONS) for n in numbers))
+                return Retention(*(reader.whole(n, "a score", MOST_QUESTIONS) for n in numbers))
     return None
 
 

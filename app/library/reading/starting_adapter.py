@@ -58,14 +58,14 @@ def starting_adapter(path: Path) -> StartingAdapter:
 
 def read_started_from(manifest: Mapping[str, Any]) -> StartingAdapter | None:
     """What a run's manifest says of the adapter that it started from."""
-    found = manifest.get(STARTED_FROM)
-    if not isinstance(found, dict):
+    entry = manifest.get(STARTED_FROM)
+    if not isinstance(entry, dict):
         return None
     texts = {
-        key: single_line(str(found.get(key, "")), 400) for key in ("folder", "run", "identity")
+        key: single_line(str(entry.get(key, "")), 400) for key in ("folder", "run", "identity")
     }
-    step = found.get("step")
-    digests = {key: str(found.get(key, "")) for key in ("sha256", "stiffness_sha256")}
+    step = entry.get("step")
+    digests = {key: str(entry.get(key, "")) for key in ("sha256", "stiffness_sha256")}
     return StartingAdapter(**texts, **digests, step=step if isinstance(step, int) else None)
 
 

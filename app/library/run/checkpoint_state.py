@@ -22,8 +22,8 @@ def read_state(folder: Path) -> dict[str, Any]:
 
 def is_intact(state: dict[str, Any]) -> bool:
     """Whether a state is as it was written."""
-    said = {name: value for name, value in state.items() if name != "own_sha256"}
-    return bool(state.get("own_sha256") == json_digest(said))
+    values = {name: value for name, value in state.items() if name != "own_sha256"}
+    return bool(state.get("own_sha256") == json_digest(values))
 
 
 @dataclass(frozen=True)
@@ -53,11 +53,11 @@ def foreign_reason(folder: Path, step: int, owner: CheckpointOwner) -> str:
         state = read_state(folder)
         progress = state["progress"] if is_intact(state) else {}
         own_step = progress.get("step")
-        found = CheckpointOwner(progress.get("settings_digest") or "", progress.get("run") or "")
+        recorded = CheckpointOwner(progress.get("settings_digest") or "", progress.get("run") or "")
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return ""
-    if _differ(found.settings_digest, owner.settings_digest) or _differ(
-        found.identity, owner.identity
+    if _differ(recorded.settings_digest, owner.settings_digest) or _differ(
+        recorded.identity, owner.identity
     ):
         return ANOTHER_RUNS
     is_copy = type(own_step) is int and own_step != step
@@ -69,5 +69,5 @@ def describe_foreign(why: str) -> str:
     return "belongs to another run" if why == ANOTHER_RUNS else f"is a {why}"
 
 
-def _differ(one: str, other: str) -> bool:
-    return bool(one and other) and one != other
+def _differ(first: str, second: str) -> bool:
+    return bool(first and second) and first != second

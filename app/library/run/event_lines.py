@@ -54,14 +54,14 @@ class EventLog:
 def read_lines(content: bytes, name: str, run: str = "") -> EventLog:
     """What a log of this name says; lines that bear another run's identity are none of `run`."""
     lines = [line.strip() for line in content.split(b"\n")]
-    found = [(place, _event(line), line) for place, line in enumerate(lines, 1) if line]
-    if not any(event is not None and _SUM in event for _, event, _ in found):
-        events = tuple(event for _, event, _ in found if event is not None)
-        return EventLog(events, lines=len(found))
-    reading = _LineReader(run)
-    for place, event, line in found:
-        reading.take(place, event, line)
-    return reading.log(name)
+    parsed = [(place, _event(line), line) for place, line in enumerate(lines, 1) if line]
+    if not any(event is not None and _SUM in event for _, event, _ in parsed):
+        events = tuple(event for _, event, _ in parsed if event is not None)
+        return EventLog(events, lines=len(parsed))
+    reader = _LineReader(run)
+    for place, event, line in parsed:
+        reader.take(place, event, line)
+    return reader.log(name)
 
 
 @dataclass

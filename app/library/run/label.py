@@ -26,24 +26,24 @@ class RunLabel:
 def read_label(run_dir: Path) -> RunLabel:
     """The user's words; none if there are none or the file can't be read."""
     try:
-        said = parse_json(read_regular(run_dir / LABEL_FILE, MAX_BYTES))
+        data = parse_json(read_regular(run_dir / LABEL_FILE, MAX_BYTES))
     except (OSError, ValueError):
         return RunLabel()
-    if not isinstance(said, dict):
+    if not isinstance(data, dict):
         return RunLabel()
-    words = {key: said[key] for key in ("name", "notes") if isinstance(said.get(key), str)}
-    return RunLabel(**words)
+    texts = {key: data[key] for key in ("name", "notes") if isinstance(data.get(key), str)}
+    return RunLabel(**texts)
 
 
 def has_damaged_label(run_dir: Path) -> bool:
     """Whether there is a label that can't be read; writing another one would lose it."""
     try:
-        said = parse_json(read_regular(run_dir / LABEL_FILE, MAX_BYTES))
+        data = parse_json(read_regular(run_dir / LABEL_FILE, MAX_BYTES))
     except FileNotFoundError:
         return False
     except (OSError, ValueError):
         return True
-    return not (isinstance(said, dict) and all(isinstance(word, str) for word in said.values()))
+    return not (isinstance(data, dict) and all(isinstance(text, str) for text in data.values()))
 
 
 def write_label(run_dir: Path, label: RunLabel) -> None:

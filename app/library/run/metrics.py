@@ -176,7 +176,7 @@ def _ends_a_line(file: IO[bytes]) -> bool:
 
 
 def _header(kind: np.dtype[Any]) -> bytes:
-    said = {
+    header = {
         "format": FORMAT,
         "header_bytes": HEADER_BYTES,
         "record_bytes": kind.itemsize,
@@ -184,15 +184,15 @@ def _header(kind: np.dtype[Any]) -> bytes:
         "layers": kind["layer_codes"].shape[0],
         "columns": kind.descr,
     } | ({"clocks": True} if "pulls" in (kind.names or ()) else {})
-    return json.dumps(said).encode().ljust(HEADER_BYTES - 1) + b"\n"
+    return json.dumps(header).encode().ljust(HEADER_BYTES - 1) + b"\n"
 
 
 def _dtype_from_header(header: bytes) -> "np.dtype[Any] | None":
     try:
-        said = parse_json(header)
+        data = parse_json(header)
         return (
-            _possible_dtype(said["tiers"], said["layers"], said.get("clocks"))
-            if said["format"] == FORMAT
+            _possible_dtype(data["tiers"], data["layers"], data.get("clocks"))
+            if data["format"] == FORMAT
             else None
         )
     except (ValueError, KeyError, TypeError):

@@ -63,14 +63,14 @@ class RunRecorder:
     def __init__(
         self,
         run_dir: Path,
-        claim: RunLock,
+        lock: RunLock,
         manifest: dict[str, Any],
         metrics_bytes: int = 0,
         is_validation_due: bool = False,
     ) -> None:
         self.run_dir = run_dir
         self._disk = mount_point(run_dir)
-        self._claim = claim
+        self._lock = lock
         self._made_folders: list[Path] = []
         self._manifest = manifest | {"outcome": "running"}
         self._write_manifest()
@@ -93,7 +93,7 @@ class RunRecorder:
         is in it that has the name of one of a run's own files.
         """
         with disk_errors_as_app_errors(run_dir):
-            made = make_folder(run_dir)
+            created = make_folder(run_dir)
         manifest = {
             "format": FORMAT,
             IDENTITY: uuid4().hex[:12],
@@ -112,20 +112,20 @@ class RunRecorder:
             manifest["computed_by"] = _environments({}, 0, computer)
         manifest["settings_sha256"] = json_digest(hashed_settings(manifest))
         try:
-            claim = _lock_new_folder(run_dir)
+            lock = _lock_new_folder(run_dir)
         except AppError:
-            remove_empty(made)
+            remove_empty(created)
             raise
         try:
-            recorder = cls._begin(run_dir, claim, manifest)
-            recorder._made_folders = made
+            recorder = cls._begin(run_dir, lock, manifest)
+            recorder._made_folders = created
             return recorder
         except BaseException:
             # A disk so full that not even the manifest fits must not keep an empty run.
             for name in (LOG_FILE, MANIFEST_FILE):
                 with suppress(OSError):
                     (run_dir / name).unlink()
-            remove_empty(made)
+            remove_empty(created)
             raise
 
     @classmethod
@@ -145,7 +145,7 @@ class RunRecorder:
         `facts` take the place of those that its manifest has under their names. Where the
         validation of that step `is_validation_due`, it is measured anew.
         """
-        claim = RunLock(run_dir)
+        lock = RunLock(run_dir)
         close_to_others(run_dir)
         best = best_adapter_dir if best_adapter_dir and best_adapter_dir.is_dir() else None
         manifest = read_manifest(run_dir) | {
@@ -156,21 +156,21 @@ class RunRecorder:
         if computer is not None:
             manifest["computed_by"] = _environments(manifest, after_step, computer)
         manifest["scores"] = list(map(to_json, base_scores(manifest)))
-        return cls._begin(run_dir, claim, manifest, metrics_bytes, is_validation_due)
+        return cls._begin(run_dir, lock, manifest, metrics_bytes, is_validation_due)
 
     @classmethod
-    def _begin(cls, run_dir: Path, claim: RunLock, *facts: Any) -> "RunRecorder":
+    def _begin(cls, run_dir: Path, lock: RunLock, *facts: Any) -> "RunRecorder":
         """A run whose manifest can't be written is not held on to."""
         try:
-            return cls(run_dir, claim, *facts)
+            return cls(run_dir, lock, *facts)
         except BaseException:
-            claim.release()
+            lock.release()
             raise
 
     @property
     def warning(self) -> str:
         """One sentence about the folder that the user must know; empty as nearly always."""
-        return self._claim.warning
+        return self._lock.warning
 
     @property
     def settings_digest(self) -> str:
@@ -231,7 +231,7 @@ class RunRecorder:
     def log(self, text: str) -> None:
         with disk_errors_as_app_errors(self.run_dir / LOG_FILE):
             now = datetime.now().isoformat(sep=" ", timespec="seconds")
-            self._claim.write(f"{now}  {text}\n")
+            self._lock.write(f"{now}  {text}\n")
 
     def synced_metrics_bytes(self) -> int:
         """The length of the metrics, once they would survive a power cut.
@@ -254,7 +254,7 @@ class RunRecorder:
         raise RunError(f"The run's folder {self.run_dir} was deleted while it was training.")
 
     def close(self) -> None:
-        self._claim.release()
+        self._lock.release()
         self._metrics.close()
 
     def discard(self) -> None:
@@ -272,19 +272,19 @@ class RunRecorder:
 
 def base_scores(manifest: Mapping[str, Any]) -> list[ScoreMeasured]:
     """What the base model's answers scored, as a run that resumes keeps it."""
-    found = []
+    scores = []
     for entry in manifest["scores"]:
         with suppress(KeyError, TypeError):
             name, correct, total = entry["name"], entry["correct"], entry["total"]
             if entry["when"] == "before" and {type(correct), type(total)} == {int}:
-                found.append(ScoreMeasured(str(name), "before", correct, total))
-    return found
+                scores.append(ScoreMeasured(str(name), "before", correct, total))
+    return scores
 
 
 def _lock_new_folder(run_dir: Path) -> RunLock:
     """A claim on a folder in which nothing has a name that the run will use."""
     try:
-        claim = RunLock(run_dir, is_new=True)
+        lock = RunLock(run_dir, is_new=True)
     except FileExistsError:
         if is_locked(run_dir):
             raise FolderTaken(
@@ -294,10 +294,10 @@ def _lock_new_folder(run_dir: Path) -> RunLock:
     names = (*RUN_FILES, CHECKPOINTS, START)
     there = [n for n in names if n != LOG_FILE and os.path.lexists(run_dir / n)]
     if there:
-        claim.release()
+        lock.release()
         (run_dir / LOG_FILE).unlink()
         raise _taken(run_dir, there[0])
-    return claim
+    return lock
 
 
 def _taken(run_dir: Path, name: str) -> FolderTaken:
@@ -312,16 +312,22 @@ def _within(run_dir: Path, folder: Path) -> str:
 
 
 def _environments(
-    manifest: Mapping[str, Any], step: int, computer: ComputeEnvironment
+    manifest: Mapping[str, Any], step: int, current: ComputeEnvironment
 ) -> list[dict[str, Any]]:
-    """Those of the steps that stay, and `computer` for those to come if it is another one."""
-    known = [(after, one) for after, one in read_environments(manifest) if after < step]
-    if not known or known[-1][1] != computer:
-        known.append((step, computer))
-    return [{"after_step": after} | asdict(one) for after, one in known]
+    """Those of the steps that stay, and `current` for those to come if it is another one."""
+    known = [
+        (after, environment) for after, environment in read_environments(manifest) if after < step
+    ]
+    if not known or known[-1][1] != current:
+        known.append((step, current))
+    return [{"after_step": after} | asdict(environment) for after, environment in known]
 
 
 def _versions() -> dict[str, str]:
-    found = {"nestling": __version__, "python": platform.python_version(), "system": sys.platform}
+    versions = {
+        "nestling": __version__,
+        "python": platform.python_version(),
+        "system": sys.platform,
+    }
     packages = ("mlx", "mlx-lm", "transformers")
-    return found | {package: package_version(package) for package in packages}
+    return versions | {package: package_version(package) for package in packages}

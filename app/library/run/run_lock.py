@@ -72,5 +72,5 @@ def is_locked(run_dir: Path) -> bool:
 
 
 def _identity(descriptor: int) -> tuple[int, int]:
-    found = os.fstat(descriptor)
-    return found.st_dev, found.st_ino
+    stat_result = os.fstat(descriptor)
+    return stat_result.st_dev, stat_result.st_ino

@@ -104,7 +104,7 @@ class ColumnsView(QWidget):
                 widget.hide()
                 widget.deleteLater()
         self._shown, self.roles = columns, {}
-        named = {name: role for role, name in (mapping.named() if mapping else {}).items()}
+        named = {name: role for role, name in (mapping.by_role() if mapping else {}).items()}
         for index, column in enumerate(columns):
             self._add_row(index, column, named.get(column.name, ""))
         self._area.setMaximumHeight(max(1, len(columns)) * (_ROW_PX + GRID_PX))

@@ -25,7 +25,7 @@ class DataWork(QObject):
         self, state: AppState, plan: PlanMemory, background: BackgroundThread, runs_dir: Path
     ) -> None:
         super().__init__(state)
-        self.reader = DataProcess(self, is_patient=True)
+        self.reader = DataProcess(self, low_priority=True)
         """Reads, checks and tokenises whole files."""
         self.looker = DataProcess(self)
         """Answers at once what the user looks at."""

@@ -100,7 +100,7 @@ class Intake(QObject):
         if config.data is None:
             return
         remember = remembering_columns(config.data, columns)
-        self._background.run(remember, lambda _: None, self.refused.emit, must_happen=True)
+        self._background.run(remember, lambda _: None, self.refused.emit, run_on_quit=True)
 
         def take(mapping: str) -> None:
             self._state.change_config(map=mapping)

@@ -87,7 +87,7 @@ class MixIntake(QObject):
         """Read it by this mapping, and remember that for the file; None forgets it."""
         mixed = self._state.config.mix[index]
         remember = remembering_columns(mixed.data, columns)
-        self._background.run(remember, lambda _: None, self.refused.emit, must_happen=True)
+        self._background.run(remember, lambda _: None, self.refused.emit, run_on_quit=True)
         self._read(_key(mixed), DatasetRequest(mixed.data, None, str(columns or "")))
 
     def cancel(self, index: int) -> None:

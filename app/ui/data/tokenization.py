@@ -117,8 +117,8 @@ class Tokenisation(QObject):
     def make_way(self) -> threading.Event:
         """Let go of the store for a run; set once that is so."""
         self._close_job()
-        if self._process.has_only(self._closing):
-            self._process.rest()  # the run needs the memory
+        if self._process.is_only_job(self._closing):
+            self._process.stop_when_idle()  # the run needs the memory
         if self.done is None:  # looked for again once the run has begun
             self._wanted, self.is_stopped = None, False
         self.changed.emit()

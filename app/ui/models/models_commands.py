@@ -78,7 +78,7 @@ class ModelsCommands(QObject):
             self._wanted = folders[0]
             self.refresh()
 
-        self._background.run(remembering_folders(folders), done, self._fail, must_happen=True)
+        self._background.run(remembering_folders(folders), done, self._fail, run_on_quit=True)
 
     @Slot(object)
     def forget(self, folder: Path) -> None:
@@ -91,7 +91,7 @@ class ModelsCommands(QObject):
             )  # fmt: skip
             self.refresh()
 
-        self._background.run(forgetting_folder(folder), done, self._fail, must_happen=True)
+        self._background.run(forgetting_folder(folder), done, self._fail, run_on_quit=True)
 
     @Slot()
     def note_used(self) -> None:
@@ -99,7 +99,7 @@ class ModelsCommands(QObject):
         model = self._state.config.model
         if model != starter_model_dir():
             self._background.run(
-                noting_use(model), lambda _: self.refresh(), self._fail_quietly, must_happen=True
+                noting_use(model), lambda _: self.refresh(), self._fail_quietly, run_on_quit=True
             )
 
     def _list(self, reading_seconds: float) -> None:

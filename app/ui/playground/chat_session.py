@@ -97,7 +97,7 @@ class Trial(QObject):
         chat = Chat(question, system, self._earlier)
         self._may_hold = True
         self._job = self._compute.submit(
-            "Answering", self._held.answering(self.subject.tried, chat, sampling)
+            "Answering", self._held.answer_job(self.subject.tried, chat, sampling)
         )
         self.asked.emit(question)
         self.readiness_changed.emit()
@@ -124,7 +124,7 @@ class Trial(QObject):
         """Give the model's memory back, once the answer in progress is over."""
         if self._may_hold:
             self._may_hold = False
-            self._compute.submit("Freeing the model", self._held.freeing())
+            self._compute.submit("Freeing the model", self._held.unload_job())
 
     def _make_way(self) -> None:
         """A run that begins finds the model's memory free: this job is queued before its own."""

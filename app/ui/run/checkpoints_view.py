@@ -96,7 +96,7 @@ class CheckpointsView(QWidget):
         other = f"It {describe_foreign(chosen.not_own)}." if chosen and chosen.not_own else ""
         why_not_resume = going or why_not or other
         if chosen is not None and details is not None:
-            why_not_resume = why_not_resume or details.why_not_go_on_from(chosen.step)
+            why_not_resume = why_not_resume or details.resume_blocker_at(chosen.step)
         allow(self.attempt, why_not)
         allow(self.export, why_not)
         allow(self.resume, why_not_resume or self._busy)

@@ -229,8 +229,8 @@ class RunView(QWidget):
         self._show_resume()
 
     def _interruption(self, summary: "RunSummary") -> str:
-        why_not = self.run.details.why_not_go_on if self.run is not None else ""
-        is_damaged = summary.may_go_on and bool(why_not)
+        why_not = self.run.details.resume_blocker if self.run is not None else ""
+        is_damaged = summary.can_resume and bool(why_not)
         return why_not if is_damaged else interruption(summary)
 
     def _show_resume(self) -> None:
@@ -238,7 +238,7 @@ class RunView(QWidget):
             return
         details = self.run.details
         self.head.show_resume(
-            is_resumable=details.summary.may_go_on, why_not=details.why_not_go_on or self._busy
+            is_resumable=details.summary.can_resume, why_not=details.resume_blocker or self._busy
         )
 
     def _show_label(self, summary: "RunSummary") -> None:

@@ -197,7 +197,7 @@ class RunQueue(QObject):
         finished = self._state.finished
         is_cut = finished is not None and finished.outcome == "stopped" and finished.adapter_dir
         unfinished = finished.run_dir.name if finished is not None and is_cut else ""
-        self._write(SavedQueue(tuple(self.runs), goes_on=True, unfinished=unfinished))
+        self._write(SavedQueue(tuple(self.runs), auto_resume=True, unfinished=unfinished))
 
     def _note_problem(self, problem: str) -> None:
         begun, self._begun = self._begun, None
@@ -212,12 +212,12 @@ class RunQueue(QObject):
 
     def _write(self, queue: SavedQueue) -> None:
         work = writing_queue(self._path, queue)
-        self._background.run(work, lambda _: None, self.failed.emit, must_happen=True)
+        self._background.run(work, lambda _: None, self.failed.emit, run_on_quit=True)
 
     def _take_read(self, queue: SavedQueue) -> None:
         self.runs = [*queue.runs, *self.runs]
         self.changed.emit()
-        if queue.goes_on:
+        if queue.auto_resume:
             # What is on the disk says so once: should this end in a crash, the queue is held.
             self._write(SavedQueue(tuple(self.runs)))
             self._go_on_by_itself(queue.unfinished)

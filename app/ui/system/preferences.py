@@ -56,7 +56,7 @@ class Remembered:
             is_waiting = bool(self._new)
             self._new[key] = value
         if not is_waiting:
-            self._background.run(self._write, _nothing, _nothing_failed, must_happen=True)
+            self._background.run(self._write, _nothing, _nothing_failed, run_on_quit=True)
 
     def close(self) -> None:
         """Take nothing any more: the background thread is about to end."""

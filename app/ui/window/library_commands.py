@@ -240,7 +240,7 @@ class LibraryCommands(QObject):
             self._offer_to_go_on(new[0])
 
     def _offer_to_go_on(self, run: "RunSummary") -> None:
-        can_go_on = run.may_go_on and not self._state.phase.is_active
+        can_go_on = run.can_resume and not self._state.phase.is_active
         sentence = f"“{single_line(run.name)}” was interrupted. {interruption(run)}".rstrip()
         resume = (lambda: self.resume(run)) if can_go_on else None
         self._window.notice.tell(sentence, "Resume" if can_go_on else "", resume, is_lasting=True)
@@ -253,7 +253,7 @@ class LibraryCommands(QObject):
             self.tell_failure(failure)
 
         work = labelling(run_dir, name, notes)
-        self._background.run(work, lambda _: self.refresh(), fail, must_happen=True)
+        self._background.run(work, lambda _: self.refresh(), fail, run_on_quit=True)
 
     @Slot(object)
     def resume(self, run: "RunSummary") -> None:

@@ -159,8 +159,8 @@ class TokenizeDatasets:
         from app.models.model_folder import folder_limits
 
         rows = folder_limits(self.tokenizer.model).embedding_rows
-        found = [find_files(one.data, one.valid) for one in self.readings]
-        paths = [path for files in found for path in files.all_files]
+        datasets = [find_files(request.data, request.valid) for request in self.readings]
+        paths = [path for files in datasets for path in files.all_files]
         before = HASHING * bytes_to_hash(paths)
         size = before + sum(path.stat().st_size for path in paths)
         contents = yield from _throttled(scaled_progress(reading_contents(paths), 0, before, size))
@@ -168,8 +168,8 @@ class TokenizeDatasets:
             for _step in trying_templates(get_tokenizer(self.tokenizer).chat_template):
                 yield TRYING
         stores: dict[Path, TokenStore] = {}
-        for one, files in zip(self.readings, found, strict=True):
-            columns = parse_columns(one.map or "")
+        for request, files in zip(self.readings, datasets, strict=True):
+            columns = parse_columns(request.map or "")
             settings = RowSettings(
                 self.mask_prompt, columns, self.leave_out_bad_rows, rows, self.replies
             )
@@ -188,11 +188,11 @@ class TokenizeDatasets:
                     return
                 stores[path] = store
         note = check_note(get_tokenizer(self.tokenizer))
-        yield replace(_tokenized_datasets(found, stores), template_note=note)
+        yield replace(_tokenized_datasets(datasets, stores), template_note=note)
 
 
 def _tokenized_datasets(
-    found: "Sequence[DatasetFiles]", stores: "dict[Path, TokenStore]"
+    datasets: "Sequence[DatasetFiles]", stores: "dict[Path, TokenStore]"
 ) -> TokenizedDatasets:
     def stored(paths: tuple[Path, ...]) -> StoredFiles:
         return tuple((path, stores[path].folder) for path in paths)
@@ -203,12 +203,12 @@ def _tokenized_datasets(
     return TokenizedDatasets(
         tuple(
             StoredDataset(
-                stored(one.train_files),
-                stored(one.valid_files),
-                tuple(rows(paths) for paths in (one.train_files, one.valid_files) if paths),
-                sum(stores[path].refused_count for path in one.all_files),
+                stored(dataset.train_files),
+                stored(dataset.valid_files),
+                tuple(rows(paths) for paths in (dataset.train_files, dataset.valid_files) if paths),
+                sum(stores[path].refused_count for path in dataset.all_files),
             )
-            for one in found
+            for dataset in datasets
         )
     )
 
@@ -224,12 +224,12 @@ def _store_if_there(opening: "Generator[float, None, TokenStore]") -> "TokenStor
 
 def _throttled(work: Generator[float, None, T]) -> Generator[float, None, T]:
     """What the work yields, but not more often than anyone can see."""
-    told = 0.0
+    reported_at = 0.0
     try:
         while True:
             share = next(work)
-            if monotonic() - told > SECONDS_BETWEEN_SHARES:
-                told = monotonic()
+            if monotonic() - reported_at > SECONDS_BETWEEN_SHARES:
+                reported_at = monotonic()
                 yield share
     except StopIteration as ended:
         return cast(T, ended.value)

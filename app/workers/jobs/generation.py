@@ -24,7 +24,7 @@ class LoadedCheckpoint:
         self._model: TunedModel | None = None
         self._file: tuple[int, ...] = ()
 
-    def answering(self, tried: CheckpointRef, chat: Chat, sampling: Sampling) -> JobFunction:
+    def answer_job(self, checkpoint: CheckpointRef, chat: Chat, sampling: Sampling) -> JobFunction:
         """Yields StageChanged while it loads, CheckpointLoaded, then the answers' events.
 
         The model stays for the next question, unless MLX gave up on it.
@@ -36,7 +36,7 @@ class LoadedCheckpoint:
             from app.engine.runtime.stopping import until_stopped
 
             try:
-                loading = until_stopped(self._loading(tried), should_stop)
+                loading = until_stopped(self._loading(checkpoint), should_stop)
                 model = yield from loading
             except StoppedEarly:
                 return
@@ -50,7 +50,7 @@ class LoadedCheckpoint:
 
         return work
 
-    def freeing(self) -> JobFunction:
+    def unload_job(self) -> JobFunction:
         """Yields nothing; the memory is given back."""
 
         def work(_should_stop: Callable[[], bool]) -> Iterator[object]:
@@ -60,14 +60,14 @@ class LoadedCheckpoint:
 
         return work
 
-    def _loading(self, tried: CheckpointRef) -> "Generator[Event, None, TunedModel]":
+    def _loading(self, checkpoint: CheckpointRef) -> "Generator[Event, None, TunedModel]":
         """The checkpoint as it is on the disk now."""
         from app.engine.generation.adapted_model import loading_tuned_model
 
-        file = _identity(tried)
-        if self._model is None or self._model.loaded.tried != tried or self._file != file:
+        file = _identity(checkpoint)
+        if self._model is None or self._model.loaded.checkpoint != checkpoint or self._file != file:
             self._drop()  # never two models in memory
-            self._model = yield from loading_tuned_model(tried)
+            self._model = yield from loading_tuned_model(checkpoint)
             self._file = file
         return self._model
 
@@ -78,13 +78,13 @@ class LoadedCheckpoint:
         free_unused()
 
 
-def _identity(tried: CheckpointRef) -> tuple[int, ...]:
+def _identity(checkpoint: CheckpointRef) -> tuple[int, ...]:
     """Of the adapter's file: another one if it was written anew; none if it is gone."""
     try:
-        found = (tried.adapter_dir / ADAPTER_FILE).stat()
+        stat_result = (checkpoint.adapter_dir / ADAPTER_FILE).stat()
     except OSError:
         return ()
-    return found.st_ino, found.st_size, found.st_mtime_ns
+    return stat_result.st_ino, stat_result.st_size, stat_result.st_mtime_ns
 
 
 @dataclass(frozen=True)

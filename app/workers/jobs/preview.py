@@ -69,14 +69,14 @@ class LoadHeadRows:
 
         path = find_files(self.reading.data, self.reading.valid).train
         columns = columns_for(path, self.reading.map)
-        found = first_rows(path, columns, self.rows)
+        head = first_rows(path, columns, self.rows)
         budget = BUDGET_TOKENS // max(1, min(self.rows, 5))
-        raw = tuple(raw_row(row, number, budget) for number, row in enumerate(found.examples))
-        problem = str(found.problems[0]) if found.problems and not raw else ""
-        looked = HeadRows(self.reading, str(columns or ""), raw, found.columns, problem)
-        yield looked
+        raw = tuple(raw_row(row, number, budget) for number, row in enumerate(head.examples))
+        problem = str(head.problems[0]) if head.problems and not raw else ""
+        shown = HeadRows(self.reading, str(columns or ""), raw, head.columns, problem)
+        yield shown
         if self.rendering is not None and raw and not should_stop():
-            yield replace(looked, rows=_rendered(found.examples, raw, self.rendering, budget))
+            yield replace(shown, rows=_rendered(head.examples, raw, self.rendering, budget))
 
 
 def _rendered(
@@ -144,26 +144,26 @@ class LoadRowPage:
         is_one = len(_paths(self.reading, self.file)) == 1
         budget = BUDGET_TOKENS // max(1, self.count)
         rows = tuple(
-            replace(raw_row(one.example, one.number, budget), file="" if is_one else one.path.name)
-            for one in placed
+            replace(raw_row(row.example, row.number, budget), file="" if is_one else row.path.name)
+            for row in placed
         )
         if self.rendering is not None and not should_stop():
-            rows = _rendered(tuple(one.example for one in placed), rows, self.rendering, budget)
+            rows = _rendered(tuple(row.example for row in placed), rows, self.rendering, budget)
         yield RowPage(placed[0].number if placed else 0, rows)
 
 
 def _throttled(
-    going: "Generator[int, None, tuple[PlacedExample, ...]]",
+    steps: "Generator[int, None, tuple[PlacedExample, ...]]",
 ) -> "Generator[PageProgress, None, tuple[PlacedExample, ...]]":
     """What going to a row yields, but not more often than anyone can see."""
-    told = monotonic()
+    reported_at = monotonic()
     while True:
         try:
-            row = next(going)
+            row = next(steps)
         except StopIteration as ended:
             return cast("tuple[PlacedExample, ...]", ended.value)
-        if monotonic() - told > SECONDS_BETWEEN_SHARES:
-            told = monotonic()
+        if monotonic() - reported_at > SECONDS_BETWEEN_SHARES:
+            reported_at = monotonic()
             yield PageProgress(row)
 
 
@@ -176,7 +176,7 @@ class CheckFileStates:
     def __call__(self, _: ShouldStop) -> Iterator[object]:
         from app.data.files.file_states import file_states
 
-        yield tuple(file_states(one.data, one.valid) for one in self.readings)
+        yield tuple(file_states(request.data, request.valid) for request in self.readings)
 
 
 @lru_cache(maxsize=1)

@@ -55,14 +55,14 @@ class LoadTokenPage:
         parts = [_opened(folder).rows for _, folder in files]
         rows = joined(parts)
         painter = _painter(self.rendering.tokenizer)
-        held = None if self.file else _joined_mask(self.sets, self.split, self.dataset)
+        mask = None if self.file else _joined_mask(self.sets, self.split, self.dataset)
         begins = [0, *accumulate(len(part) for part in parts)]
         numbers = range(self.first, min(self.first + self.count, len(rows)))
         view = TokenView(rows, _indexes(numbers), limit=2**31)
         shown = [
             replace(
                 painter.row(number, view[index], self.rendering.limit, BUDGET_TOKENS // self.count),
-                is_held_out=bool(held is not None and held[number]),
+                is_held_out=bool(mask is not None and mask[number]),
                 file=files[bisect_right(begins, number) - 1][0].name if len(files) > 1 else "",
             )
             for index, number in enumerate(numbers)
@@ -80,10 +80,10 @@ class ComputeStatistics:
     def __call__(self, _: ShouldStop) -> Iterator[object]:
         from app.data.training_set.statistics import data_statistics
 
-        held = _holdout_masks(self.sets, self.split)
+        holdouts = _holdout_masks(self.sets, self.split)
         yield tuple(
-            data_statistics(_stored(one.train), _stored(one.valid), masks)
-            for one, masks in zip(self.sets, held, strict=True)
+            data_statistics(_stored(dataset.train), _stored(dataset.valid), masks)
+            for dataset, masks in zip(self.sets, holdouts, strict=True)
         )
 
 
@@ -121,8 +121,8 @@ def _holdout_masks(sets: Sets, split: HoldoutSplit) -> Any:
     """Of each training file of each dataset, which of its rows are held out."""
     from app.data.training_set.validation_split import held_out_of_datasets
 
-    digests = [[_opened(folder).rows.digests for _, folder in one.train] for one in sets]
-    have_valid = [bool(one.valid) for one in sets]
+    digests = [[_opened(folder).rows.digests for _, folder in dataset.train] for dataset in sets]
+    have_valid = [bool(dataset.valid) for dataset in sets]
     return held_out_of_datasets(digests, have_valid, split.share, split.seed)
 
 

@@ -189,7 +189,7 @@ def writing_queue(path: Path, queue: "SavedQueue") -> Callable[[], None]:
     def work() -> None:
         from app.library.queue_store import write_queue
 
-        write_queue(path, queue.runs, goes_on=queue.goes_on, unfinished=queue.unfinished)
+        write_queue(path, queue.runs, auto_resume=queue.auto_resume, unfinished=queue.unfinished)
 
     return work
 

@@ -42,29 +42,29 @@ def _make_room() -> None:
 def put_back(removed: Iterable[Removed]) -> tuple[tuple[Removed, ...], str]:
     """What the disk refused, which can be tried again, and why something is not back."""
     refused, problem = [], ""
-    for one in removed:
+    for item in removed:
         try:
-            _put_back(one)
+            _put_back(item)
         except InputError as error:
             problem = problem or str(error)
         except AppError as error:
-            refused.append(one)
+            refused.append(item)
             problem = problem or str(error)
     return tuple(refused), problem
 
 
-def _put_back(one: Removed) -> None:
+def _put_back(item: Removed) -> None:
     """Raises InputError if it can't come back any more."""
-    if not os.path.lexists(one.in_trash):
-        raise InputError(f"{one.original.name} is no longer in the Trash.")
-    if os.path.lexists(one.original):
-        raise InputError(f"{one.original} is there again, so it was not put back.")
-    with disk_errors_as_app_errors(one.original):
-        make_folder(one.original.parent)
-        _move(one.in_trash, one.original)
+    if not os.path.lexists(item.in_trash):
+        raise InputError(f"{item.original.name} is no longer in the Trash.")
+    if os.path.lexists(item.original):
+        raise InputError(f"{item.original} is there again, so it was not put back.")
+    with disk_errors_as_app_errors(item.original):
+        make_folder(item.original.parent)
+        _move(item.in_trash, item.original)
     with suppress(OSError):  # what Linux desktops note about a file in the trash
-        info = one.in_trash.parent.parent / "info"
-        (info / f"{one.in_trash.name}.trashinfo").unlink()
+        info = item.in_trash.parent.parent / "info"
+        (info / f"{item.in_trash.name}.trashinfo").unlink()
 
 
 def _move(source: Path, target: Path) -> None:
