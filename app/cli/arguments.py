@@ -13,7 +13,6 @@ from app.cli.generate import add_generate
 from app.cli.help import add_help
 from app.cli.models import add_models
 from app.cli.setting_flags import add_setting
-from app.cli.study_arguments import add_study
 from app.cli.terminal import line, note
 from app.core.config.presets import PRESETS, Preset, preset
 from app.core.config.serialization import load_toml, parse_tiers, with_settings
@@ -21,7 +20,7 @@ from app.core.config.training_config import TrainingConfig
 from app.core.errors import InputError
 from app.core.files.paths import expanded, runs_dir
 from app.core.system.version import version_line
-from app.core.text.one_line import single_line
+from app.core.text.sanitize import single_line
 
 _MAX_MESSAGE = 400
 _RUN_HELP = "The run's name, or its folder."
@@ -114,7 +113,7 @@ def _parser() -> argparse.ArgumentParser:
     runs.add_argument("--json", action="store_true", help="Print one JSON object a line.")
     add_models(commands.add_parser("models", help="list the base models on this computer"))
     _add_show(commands.add_parser("show", help="show one run: how it went, its checkpoints"))
-    add_study(commands.add_parser("study", help="measure what settings forget, task after task"))
+    _add_study(commands.add_parser("study", help="measure what settings forget, task after task"))
     add_generate(commands.add_parser("generate", help="let a run's checkpoint answer"))
     add_help(commands.add_parser("help", help="list the topics of the guide, or show one"))
     return parser
@@ -211,3 +210,19 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
 def _help(name: str) -> str:
     field = next(f for f in fields(TrainingConfig) if f.name == name)
     return str(field.metadata["help"])
+
+
+def _add_study(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Learn tasks in turn, by several settings and with several seeds, and measure what each "
+        "forgets. A study that was stopped resumes where it was."
+    )
+    parser.add_argument("file", type=Path, metavar="FILE.toml", help="The study.")
+    parser.add_argument(
+        "--output", type=Path, metavar="DIR",
+        help="Folder for runs and report. Default: a folder beside the file, with its name.",
+    )  # fmt: skip
+    parser.add_argument(
+        "--most-runs", type=int, metavar="N", help="Stop after N runs; resume later."
+    )
+    parser.add_argument("--json", action="store_true", help="Print one JSON object for each run.")

@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from app.cli.terminal import OutputLost
-from app.core.text.visible import visible, visible_line
+from app.core.text.sanitize import visible, visible_line
 
 _WIDE = 2000
 _REDRAWN_S = 0.1

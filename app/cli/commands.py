@@ -13,7 +13,7 @@ from app.cli.generate import generate
 from app.cli.interrupt import Interrupt
 from app.cli.progress_bar import run_with_bar
 from app.cli.terminal import OutputLost, drop_output, flush, note
-from app.core.config.demo import demo_config
+from app.core.config.presets import demo_config
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import AppError, InputError
 from app.core.events import Event, RunFinished, StepFinished

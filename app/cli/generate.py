@@ -26,7 +26,7 @@ from app.core.generation_events import (
     TextAdded,
     answer_to_json,
 )
-from app.core.text.visible import visible_line
+from app.core.text.sanitize import visible_line
 from app.core.wording.generation import answer_figures, answers_sentence, logits_sentence
 from app.core.wording.model_names import model_name
 

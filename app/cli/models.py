@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.cli.terminal import json_line, line
 from app.core.system.memory import training_bytes
-from app.core.text.one_line import single_line
+from app.core.text.sanitize import single_line
 
 if TYPE_CHECKING:
     from app.models.description import ModelDescription

@@ -19,7 +19,7 @@ from app.core.events import (
     StepFinished,
     to_json,
 )
-from app.core.text.losses import format_loss
+from app.core.text.numbers import format_loss
 from app.core.wording.memory import gigabytes, memory_sentence
 from app.core.wording.results import learned_and_kept, score_sentence
 

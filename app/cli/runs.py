@@ -8,8 +8,8 @@ from app.cli.terminal import json_line, line, lines, note
 from app.core.base_model import describe_check, describe_digests, read_digests
 from app.core.errors import InputError
 from app.core.files.paths import runs_dir
-from app.core.text.losses import format_loss
-from app.core.text.one_line import single_line
+from app.core.text.numbers import format_loss
+from app.core.text.sanitize import single_line
 from app.library.run.manifest import TEMPLATE_DAY
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import stat
 import sys
 from typing import Any, TextIO
 
-from app.core.text.visible import visible, visible_line
+from app.core.text.sanitize import visible, visible_line
 
 
 class OutputLost(Exception):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from app.core.errors import InputError
-from app.core.text.one_line import single_line
+from app.core.text.sanitize import single_line
 
 Part = Literal["weights", "config", "tokenizer", "template"]
 PARTS: tuple[Part, ...] = ("weights", "config", "tokenizer", "template")

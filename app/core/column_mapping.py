@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, fields
 
 from app.core.errors import InputError
-from app.core.text.odd_values import short_repr
+from app.core.text.sanitize import short_repr
 
 EXAMPLE = "prompt=q, completion=a"
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from app.core.text.losses import format_loss
+from app.core.text.numbers import format_loss
 
 Outcome = Literal["finished", "stopped", "failed"]
 MemoryVerdict = Literal["fits", "tight", "won't fit"]

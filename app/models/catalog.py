@@ -6,7 +6,7 @@ from math import inf
 from pathlib import Path
 from time import monotonic
 
-from app.core.text.foreign_errors import error_text
+from app.core.text.sanitize import error_text
 from app.models.description import ModelDescription, describe, unread
 from app.models.folder_files import read_folder_files
 from app.models.index import ModelIndex, read_index

@@ -11,7 +11,7 @@ from typing import Any
 
 from app.core.errors import InputError
 from app.core.files.parsing import parse_json
-from app.core.text.odd_values import short_repr
+from app.core.text.sanitize import short_repr
 from app.models.architectures import knows_architecture
 from app.models.folder_files import FolderFiles
 from app.models.foreign_code import check_needs_no_code, code_refused

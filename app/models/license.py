@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from app.core.files.untrusted_files import read_head
-from app.core.text.one_line import single_line
+from app.core.text.sanitize import single_line
 from app.models.folder_files import FolderFiles
 
 _READ_BYTES = 2**15

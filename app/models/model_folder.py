@@ -15,7 +15,7 @@ from app.core.files.parsing import parse_json
 from app.core.files.paths import is_utf8
 from app.core.files.untrusted_files import read_regular
 from app.core.model_limits import ModelLimits
-from app.core.text.foreign_errors import error_text
+from app.core.text.sanitize import error_text
 from app.models.folder_files import read_folder_files
 from app.models.foreign_code import check_needs_no_code
 from app.models.weights import WEIGHTS, read_weights_header

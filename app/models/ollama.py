@@ -9,7 +9,7 @@ from typing import Any
 
 from app.core.files.parsing import parse_json
 from app.core.files.untrusted_files import read_regular
-from app.core.text.one_line import single_line
+from app.core.text.sanitize import single_line
 from app.models.description import ModelDescription
 from app.models.places import OLLAMA
 

@@ -8,8 +8,7 @@ from pathlib import Path
 from app.core.errors import InputError
 from app.core.files.parsing import parse_flat_json
 from app.core.files.untrusted_files import read_regular
-from app.core.text.foreign_errors import error_text
-from app.core.text.one_line import single_line
+from app.core.text.sanitize import error_text, single_line
 from app.models.folder_files import FolderFiles
 from app.models.weights import MAX_HEADER_BYTES, WEIGHTS, Tensor, read_weights_header
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.core.errors import AppError
-from app.core.text.foreign_errors import error_text
+from app.core.text.sanitize import error_text
 
 
 @dataclass(frozen=True)

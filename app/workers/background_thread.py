@@ -15,7 +15,7 @@ from typing import Any
 from PySide6.QtCore import QObject, Qt, QThreadPool, Signal, Slot
 
 from app.core.errors import AppError
-from app.core.text.foreign_errors import error_text
+from app.core.text.sanitize import error_text
 
 SECONDS_BETWEEN_SHARES = 0.3
 """Work in steps doesn't say sooner or more often how far it is."""

@@ -16,7 +16,7 @@ from typing import Any
 from PySide6.QtCore import QObject, Qt, QThread, Signal, Slot
 
 from app.core.system import child_processes
-from app.core.system.child_signals import terminal_signals_blocked
+from app.core.system.child_processes import terminal_signals_blocked
 from app.workers.data_server import Begin, Cancel, Quit, serve
 from app.workers.job import JobEnded, JobFunction, JobYielded
 

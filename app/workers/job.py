@@ -12,7 +12,7 @@ from typing import Literal
 
 from app.core.errors import AppError
 from app.core.system.interruption import StoppedEarly, stopped_by
-from app.core.text.foreign_errors import error_text
+from app.core.text.sanitize import error_text
 
 JobFunction = Callable[[Callable[[], bool]], Iterator[object]]
 """Given `should_stop`, yields plain values; closing the iterator must leave things in order."""

@@ -16,7 +16,7 @@ from app.cli.generate import Text
 from app.cli.terminal import json_line
 from app.core.files.paths import runs_dir
 from app.core.generation_events import AnswerEnded, TextAdded
-from app.core.text.visible import visible, visible_line
+from app.core.text.sanitize import visible, visible_line
 from app.library.run.layout import LABEL_FILE
 from app.library.run.manifest import read_manifest
 from tests.cli.on_a_terminal import ROOT, OnATerminal

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.core.config.demo import demo_config
+from app.core.config.presets import demo_config
 from app.core.config.serialization import parse_tiers, to_dict, with_settings
 from app.core.config.training_config import MixedDataset, TierConfig, TrainingConfig
 from app.core.errors import InputError

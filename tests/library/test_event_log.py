@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from app.core.events import EvaluationFinished
 from app.core.files.folders import remove_folder
 from app.library.reading.checkpoint_choices import read_choices
-from app.library.reading.manifest_pointers import (
+from app.library.reading.checkpoints import (
     best_step,
     prunable_checkpoints,
     update_manifest_pointers,

@@ -9,7 +9,7 @@ import pytest
 from app.core.errors import AppError, InputError
 from app.engine.training.checkpoints import load_checkpoint
 from app.engine.training.trainer import resume
-from app.library.reading.checkpoint_list import checkpoint_folders
+from app.library.reading.checkpoints import checkpoint_folders
 from app.library.reading.run_details import read_details
 from app.library.reading.run_store import export_checkpoint, list_runs
 from app.library.reading.run_summary import summarize

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
 from app.application import Nestling
-from app.core.config.demo import demo_config
+from app.core.config.presets import demo_config
 from app.core.config.training_config import TrainingConfig
 from app.core.events import RunStarted, StageChanged
 from app.core.files.paths import starter_dir

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PySide6.QtWidgets import QApplication
 
-from app.core.config.demo import demo_config
+from app.core.config.presets import demo_config
 from app.core.config.training_config import MixedDataset, TierConfig, TrainingConfig
 from app.ui.state.app_state import AppState
 from app.ui.state.plan_memory import PlanMemory, remembered_plan, restored_defaults

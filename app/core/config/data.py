@@ -8,7 +8,7 @@ from app.core.column_mapping import EXAMPLE, ROLES, parse_columns
 from app.core.config.setting import Problem, number, setting
 from app.core.errors import InputError
 from app.core.files.paths import starter_model_dir
-from app.core.text.visible import visible_line
+from app.core.text.sanitize import visible_line
 
 BadRows = Literal["stop", "leave out"]
 MAX_MIXED_SHARE = 0.95

@@ -10,6 +10,8 @@ from typing import Any
 
 from app.core.config.training_config import TierConfig, TrainingConfig
 from app.core.errors import InputError
+from app.core.files.paths import starter_dir, starter_model_dir
+from app.core.text.sanitize import single_line
 
 
 @dataclass(frozen=True)
@@ -99,3 +101,39 @@ PRESETS: tuple[Preset, ...] = (
         {"tiers": _tiers(1, 2, 4), "assign": "importance", "fast_end": "top"},
     ),
 )
+
+
+def as_plain_adamw(config: TrainingConfig, name: str) -> TrainingConfig:
+    """`config` as ordinary AdamW, named after the run `name`; nothing else differs."""
+    return replace(
+        config,
+        name=f"{single_line(name)}, plain AdamW",
+        tiers=(TierConfig(1),),
+        assign="depth",
+        tier_patterns="",
+        pending="accumulate",
+        slow_every=0,
+        lasting_pull=0.0,
+    )
+
+
+def demo_config() -> TrainingConfig:
+    """What `nestling demo` trains; its question sets are asked before and after, and forgetting is
+    measured along the run."""
+    starter = starter_dir()
+    return TrainingConfig(
+        model=starter_model_dir(),
+        data=starter / "sample",
+        question_sets=(starter / "sample" / "new_facts.jsonl", starter / "retention.jsonl"),
+        name="demo",
+        tiers=(TierConfig(1), TierConfig(2), TierConfig(4)),
+        steps=150,
+        batch_size=8,
+        learning_rate=1e-3,
+        rank=8,
+        scale=10.0,
+        warmup_steps=5,
+        steps_per_eval=30,
+        steps_per_save=50,
+        measure_forgetting=True,
+    )

@@ -15,8 +15,8 @@ from app.core.config.training_config import CHOICES, MixedDataset, TierConfig, T
 from app.core.errors import InputError
 from app.core.files.parsing import parse_toml
 from app.core.files.paths import shipped
-from app.core.text.odd_values import is_finite, short_repr
-from app.core.text.one_line import single_line
+from app.core.text.numbers import is_finite
+from app.core.text.sanitize import short_repr, single_line
 
 
 def parse_tiers(periods: str, factors: str = "", pending: str = "") -> tuple[TierConfig, ...]:

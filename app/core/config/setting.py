@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import Field, dataclass, field
 from typing import Any
 
-from app.core.text.odd_values import is_finite, short_repr
+from app.core.text.numbers import is_finite
+from app.core.text.sanitize import short_repr
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,7 @@ from app.core.config.serialization import with_settings
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import InputError
 from app.core.files.parsing import parse_toml
-from app.core.text.odd_values import short_repr
-from app.core.text.one_line import single_line
+from app.core.text.sanitize import short_repr, single_line
 
 MAX_TASKS, MOST_ARMS, MOST_SEEDS = 20, 40, 50
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from app.core.errors import InputError
-from app.core.text.odd_values import short_repr
+from app.core.text.sanitize import short_repr
 
 EXAMPLE = "q_proj=0, self_attn=1, *=2"
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from app.core.text.one_line import single_line
+from app.core.text.sanitize import single_line
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ import math
 from collections.abc import Sequence
 
 from app.core.events import EvaluationFinished, RetentionMeasured
-from app.core.text.losses import format_loss
-from app.core.text.one_line import single_line
+from app.core.text.numbers import format_loss
+from app.core.text.sanitize import single_line
 
 _DIGITS = 3
 _MAX_NAME = 80

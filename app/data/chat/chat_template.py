@@ -12,7 +12,7 @@ from itertools import compress
 from typing import Any
 
 from app.core.errors import InputError
-from app.core.text.foreign_errors import error_text
+from app.core.text.sanitize import error_text
 from app.data.chat.render_limit import RenderingTooCostly, limited
 from app.data.chat.template_process import template_process
 from app.data.chat.template_server import Call, Refusal, Request, Text, TooMuch

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from app.core.text.one_line import single_line
+from app.core.text.sanitize import single_line
 from app.data.examples import NO_EMBEDDING, RowProblem
 from app.data.tokens.rows import TokenizedExample
 

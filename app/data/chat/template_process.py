@@ -15,9 +15,9 @@ from time import monotonic
 from typing import Any
 
 from app.core.system import child_processes
-from app.core.system.child_signals import terminal_signals_blocked
+from app.core.system.child_processes import terminal_signals_blocked
 from app.core.system.interruption import raise_if_stopped
-from app.core.system.process_memory import process_bytes
+from app.core.system.memory import process_bytes
 from app.data.chat import render_limit
 from app.data.chat.template_server import (
     MEMORY_BYTES,

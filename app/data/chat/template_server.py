@@ -17,8 +17,8 @@ from pathlib import Path
 from time import monotonic, process_time, sleep
 from typing import Any, NamedTuple
 
-from app.core.system.process_memory import process_bytes
-from app.core.text.foreign_errors import error_text
+from app.core.system.memory import process_bytes
+from app.core.text.sanitize import error_text
 
 MEMORY_BYTES = 2**30
 """So much more than at its start the process may take."""

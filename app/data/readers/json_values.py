@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from app.core.text.odd_values import short_repr
+from app.core.text.sanitize import short_repr
 from app.data.column_names import COMPLETIONS, CONVERSATIONS, PROMPTS, is_turn
 from app.data.examples import BrokenFile, RowProblem
 from app.data.readers.json_window import Row, Window

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from app.core.text.foreign_errors import error_text
+from app.core.text.sanitize import error_text
 from app.data.examples import BrokenFile, RowProblem
 from app.data.readers.source import GZIP_MAGIC, ShareRead, opened
 from app.data.readers.text import MAX_ROW, TOO_BIG

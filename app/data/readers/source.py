@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from app.core.errors import PUT_BACK, InputError
-from app.core.text.foreign_errors import error_text
+from app.core.text.sanitize import error_text
 from app.data.examples import BrokenFile, RowProblem
 from app.data.row_location import WHOLE_FILE
 

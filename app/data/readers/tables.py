@@ -7,7 +7,7 @@ import csv
 from collections.abc import Iterator
 from pathlib import Path
 
-from app.core.text.foreign_errors import error_text
+from app.core.text.sanitize import error_text
 from app.data.examples import BrokenFile, RowProblem
 from app.data.readers.source import ShareRead
 from app.data.readers.text import MAX_ROW, TOO_BIG, Text, opened_text

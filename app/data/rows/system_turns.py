@@ -5,7 +5,7 @@ A system turn without words counts as absent, as templates write a default for a
 
 from collections.abc import Sequence
 
-from app.core.text.odd_values import short_repr
+from app.core.text.sanitize import short_repr
 from app.data.column_names import SYSTEMS
 from app.data.examples import Message
 from app.data.rows.schema_hints import Row

@@ -21,7 +21,7 @@ from time import monotonic
 from app.core.config.optimization import Replies
 from app.core.errors import RunError
 from app.core.system import child_processes
-from app.core.system.child_signals import terminal_signals_blocked
+from app.core.system.child_processes import terminal_signals_blocked
 from app.core.system.memory import machine_bytes
 from app.data.chat.embedded_tokens import with_embeddings
 from app.data.chat.template_process import end_template_processes

@@ -16,7 +16,7 @@ from time import monotonic
 
 from app.core.errors import AppError, RunError
 from app.core.system import child_processes
-from app.core.system.child_signals import terminal_signals_blocked
+from app.core.system.child_processes import terminal_signals_blocked
 from app.data.chat.template_trial import known_problem, take_problem
 from app.data.training_set.training_data import LaterRows, MixedFiles, opening_stores
 

@@ -15,8 +15,7 @@ from app.core.errors import AppError, InputError
 from app.core.events import LogMessage
 from app.core.files.parsing import parse_json
 from app.core.files.untrusted_files import read_regular
-from app.core.text.foreign_errors import error_text
-from app.core.text.odd_values import short_repr
+from app.core.text.sanitize import error_text, short_repr
 from app.engine.model.adapter_parameters import trainable, write_parameters
 from app.engine.runtime.mlx_gateway import import_mlx
 from app.library.reading.starting_adapter import StartingAdapter, read_started_from

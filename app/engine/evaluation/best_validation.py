@@ -2,7 +2,7 @@
 
 import math
 
-from app.core.text.losses import format_loss
+from app.core.text.numbers import format_loss
 
 
 class BestSoFar:

@@ -10,7 +10,7 @@ from app.core.errors import AppError, InputError
 from app.core.events import Event, StageChanged
 from app.core.generation_events import SIDES, CheckpointLoaded, CheckpointRef, Side
 from app.core.progress import drain
-from app.core.text.foreign_errors import error_text
+from app.core.text.sanitize import error_text
 from app.data.files.model_files import ModelFiles, digests_to_compare, read_model_files
 from app.engine.model.adapter_parameters import module_path
 from app.engine.model.end_tokens import all_ends, end_token_note

@@ -11,8 +11,8 @@ import types
 from collections.abc import Iterator, Mapping
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from app.core.text.odd_values import digits
-from app.core.text.one_line import single_line
+from app.core.text.numbers import digits
+from app.core.text.sanitize import single_line
 
 _MOST = 2**31 - 1
 """MLX counts in 32 bits."""

@@ -9,8 +9,7 @@ from typing import Any
 from app.core.errors import InputError
 from app.core.model_limits import ModelLimits
 from app.core.progress import drain
-from app.core.text.foreign_errors import error_text
-from app.core.text.odd_values import short_repr
+from app.core.text.sanitize import error_text, short_repr
 from app.engine.model.config_values import lacking, odd_value, shown_value
 from app.engine.model.embedding_probe import embedding_limits
 from app.engine.runtime.captured_output import output_captured

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.core.errors import InputError, RunError
-from app.core.text.foreign_errors import error_text
+from app.core.text.sanitize import error_text
 from app.engine.batches.batches import Batch
 from app.engine.runtime.mlx_gateway import import_mlx, set_random_key
 

@@ -16,7 +16,7 @@ from typing import Any
 from app.core.errors import RunError
 from app.core.system.bundle import bundled, may_call_compiler
 from app.core.system.compute_environment import ComputeEnvironment
-from app.core.text.foreign_errors import error_text
+from app.core.text.sanitize import error_text
 from app.engine.runtime.blas import Blas, load_fast_blas
 from app.engine.runtime.metal_shaders import SHADERS, shader_target
 

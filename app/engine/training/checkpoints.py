@@ -16,15 +16,11 @@ from app.core.files.atomic_files import disk_errors_as_app_errors, write_json_at
 from app.core.files.folders import PRIVATE_FOLDER, atomic_folder
 from app.core.files.untrusted_files import copy_regular, create_file, open_regular
 from app.core.system.compute_environment import ComputeEnvironment, read_environment
-from app.core.text.foreign_errors import error_text
+from app.core.text.sanitize import error_text
 from app.engine.runtime.mlx_gateway import computed_by, import_mlx
 from app.engine.tiers.optimizer import Arrays, OptimizerState
 from app.engine.tiers.plan import TierPlan
-from app.library.reading.checkpoint_list import (
-    checkpoint_folders,
-    checkpoint_step,
-    foreign_checkpoints,
-)
+from app.library.reading.checkpoints import checkpoint_folders, checkpoint_step, foreign_checkpoints
 from app.library.run.checkpoint_state import ANOTHER_RUNS, describe_foreign, is_intact, read_state
 from app.library.run.layout import (
     ADAPTER_CONFIG_FILE,

@@ -20,7 +20,7 @@ from app.engine.training.checkpoints import (
     save_adapter,
     save_checkpoint,
 )
-from app.library.reading.manifest_pointers import prunable_checkpoints
+from app.library.reading.checkpoints import prunable_checkpoints
 from app.library.run.layout import CHECKPOINT_FILES, START
 from app.library.run.recorder import RunRecorder
 

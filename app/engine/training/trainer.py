@@ -49,7 +49,7 @@ from app.engine.training.loop import TrainingLoop
 from app.engine.training.recording import Keeper, NoKeeper, RunKeeper
 from app.engine.training.reopened_run import recorder_warnings, reopened_run, weights_hashing
 from app.engine.training.setup import Prepared, prepare
-from app.library.reading.checkpoint_list import checkpoint_step
+from app.library.reading.checkpoints import checkpoint_step
 from app.library.reading.starting_adapter import STARTED_FROM, starting_adapter
 from app.library.run.checkpoint_state import MAX_STATE_BYTES
 from app.library.run.layout import START, STATE_FILE

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from app.core.errors import AppError
-from app.core.text.one_line import single_line
+from app.core.text.sanitize import single_line
 from app.library.reading.starting_adapter import StartingAdapter, read_started_from
 from app.library.run.label import read_label
 from app.library.run.manifest import IDENTITY, read_manifest

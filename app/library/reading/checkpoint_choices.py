@@ -11,8 +11,8 @@ from typing import Any
 from app.core.errors import InputError
 from app.core.files.paths import shipped
 from app.core.generation_events import CheckpointRef
-from app.core.text.one_line import single_line
-from app.library.reading.checkpoint_list import CheckpointFacts, list_checkpoints
+from app.core.text.sanitize import single_line
+from app.library.reading.checkpoints import CheckpointFacts, list_checkpoints
 from app.library.run.label import read_label
 from app.library.run.manifest import read_manifest
 from app.library.run.metrics import read_event_log

@@ -13,8 +13,8 @@ from app.core.events import (
     RunStarted,
     TierFacts,
 )
-from app.core.text.odd_values import is_measurement
-from app.core.text.one_line import single_line
+from app.core.text.numbers import is_measurement
+from app.core.text.sanitize import single_line
 from app.library.reading.run_summary import RunSummary
 from app.library.run.lenient_fields import MAX_STEPS
 from app.library.run.step_table import StepTable

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from app.library.reading.checkpoint_list import CheckpointFacts
+from app.library.reading.checkpoints import CheckpointFacts
 from app.library.reading.run_details import RunDetails
 from app.library.reading.run_summary import RunSummary
 from app.library.run.manifest import TEMPLATE_DAY

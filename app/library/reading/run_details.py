@@ -14,15 +14,14 @@ from app.core.config.training_config import TrainingConfig
 from app.core.errors import AppError, InputError
 from app.core.events import EvaluationFinished, RetentionMeasured, RunStarted
 from app.core.files.untrusted_files import open_regular
-from app.core.text.one_line import single_line
-from app.library.reading.checkpoint_list import CheckpointFacts, list_checkpoints
+from app.core.text.sanitize import single_line
+from app.library.reading.checkpoints import CheckpointFacts, list_checkpoints, lost_best
 from app.library.reading.event_log import (
     read_evaluations,
     read_last_validation,
     read_retention,
     read_started,
 )
-from app.library.reading.lost_best import lost_best
 from app.library.reading.run_summary import MAX_PROBLEM, RunSummary, summarize
 from app.library.run.layout import LOG_FILE
 from app.library.run.manifest import read_manifest

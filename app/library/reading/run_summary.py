@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from app.core.errors import AppError, InputError
 from app.core.files.paths import shipped
-from app.core.text.one_line import single_line
+from app.core.text.sanitize import single_line
 from app.library.run.label import has_damaged_label, read_label
 from app.library.run.layout import CHECKPOINTS, MANIFEST_FILE, STEPS_FILE, checkpoint_name
 from app.library.run.lenient_fields import LenientReader

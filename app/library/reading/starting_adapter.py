@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from app.core.errors import AppError, InputError
-from app.core.text.one_line import single_line
+from app.core.text.sanitize import single_line
 from app.library.reading.checkpoint_choices import choose_checkpoint
-from app.library.reading.checkpoint_list import checkpoint_step
+from app.library.reading.checkpoints import checkpoint_step
 from app.library.run.label import read_label
 from app.library.run.layout import ADAPTER_FILES, CHECKPOINTS, MANIFEST_FILE
 from app.library.run.manifest import IDENTITY, read_manifest

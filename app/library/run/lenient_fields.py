@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from app.core.text.odd_values import is_measurement, short_repr
-from app.core.text.one_line import MAX_LINE_CHARACTERS
-from app.core.text.visible import has_unseen
+from app.core.text.numbers import is_measurement
+from app.core.text.sanitize import MAX_LINE_CHARACTERS, has_unseen, short_repr
 
 MAX_STEPS = 2**32 - 1
 """As many as a step's record can count."""

@@ -32,7 +32,7 @@ from app.core.files.disks import is_mounted, mount_point
 from app.core.files.folders import close_to_others, make_folder, remove_empty
 from app.core.system.compute_environment import ComputeEnvironment, read_environments
 from app.core.system.version import package_version
-from app.core.text.losses import format_loss
+from app.core.text.numbers import format_loss
 from app.library.run.layout import (
     CHECKPOINTS,
     LOG_FILE,

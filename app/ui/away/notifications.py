@@ -10,7 +10,7 @@ from PySide6.QtCore import QObject, QProcess, QStandardPaths, Signal
 from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QSystemTrayIcon
 
-from app.core.text.one_line import single_line
+from app.core.text.sanitize import single_line
 
 TOOLS = {"darwin": "osascript", "linux": "notify-send"}
 _MOST_CHARACTERS = 240

@@ -11,7 +11,7 @@ from app.ui.look import phrases
 if TYPE_CHECKING:
     from app.data.inspection.inspection import DatasetFacts
     from app.data.training_set.statistics import DataStatistics, EpochFacts
-    from app.library.measured_speed import LastThroughput
+    from app.library.run_history import LastThroughput
 
     Named = Sequence[tuple[str, DataStatistics]]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Signal, Slot
 
 from app.core.column_mapping import ColumnMapping
-from app.core.config.demo import demo_config
+from app.core.config.presets import demo_config
 from app.core.config.training_config import MixedDataset, TrainingConfig
 from app.core.files.paths import starter_model_dir
 from app.data.files.dataset_files import has_train_file

@@ -18,7 +18,7 @@ from app.workers.tasks.library import looking_up_speed
 if TYPE_CHECKING:
     from app.data.examples import RowProblem
     from app.data.training_set.statistics import DataStatistics
-    from app.library.measured_speed import LastThroughput
+    from app.library.run_history import LastThroughput
 
 _DELAY_MS = 120
 

@@ -4,8 +4,8 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.core.text.losses import format_loss
-from app.core.text.one_line import single_line
+from app.core.text.numbers import format_loss
+from app.core.text.sanitize import single_line
 from app.data.readers.formats import bare_name
 
 if TYPE_CHECKING:

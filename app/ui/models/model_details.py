@@ -14,7 +14,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.core.text.one_line import single_line
+from app.core.text.sanitize import single_line
 from app.models.text import HOW_RATED, UNKNOWN, context_text, memory_text, parameters_text
 from app.ui.look import phrases
 from app.ui.system.file_manager import REVEAL_LABEL

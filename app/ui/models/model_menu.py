@@ -8,7 +8,7 @@ from PySide6.QtCore import QObject, QPoint, Signal, Slot
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QMenu, QWidget
 
-from app.core.text.one_line import single_line
+from app.core.text.sanitize import single_line
 from app.ui.models.models_page import ModelsPage
 from app.ui.state.app_state import AppState
 

@@ -15,7 +15,7 @@ from app.workers.job import Job, JobEnded, JobYielded
 from app.workers.jobs.generation import LoadedCheckpoint
 
 if TYPE_CHECKING:
-    from app.library.reading.checkpoint_list import CheckpointFacts
+    from app.library.reading.checkpoints import CheckpointFacts
 
 IN_PROGRESS = "Training uses the model's memory. You can ask again when it finishes."
 

@@ -7,7 +7,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from app.core.generation_events import CheckpointRef
-from app.core.text.one_line import single_line
+from app.core.text.sanitize import single_line
 from app.ui.look import phrases
 from app.ui.playground.chat_session import Subject
 from app.ui.widgets.inputs import CalmComboBox
@@ -15,7 +15,7 @@ from app.ui.widgets.layout import GRID_PX
 
 if TYPE_CHECKING:
     from app.library.reading.checkpoint_choices import CheckpointChoices
-    from app.library.reading.checkpoint_list import CheckpointFacts
+    from app.library.reading.checkpoints import CheckpointFacts
     from app.library.reading.run_summary import RunSummary
 
 RUN_PX, CHECKPOINT_PX = 240, 312

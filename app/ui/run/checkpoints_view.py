@@ -23,7 +23,7 @@ from app.ui.widgets.layout import (
 )
 
 if TYPE_CHECKING:
-    from app.library.reading.checkpoint_list import CheckpointFacts
+    from app.library.reading.checkpoints import CheckpointFacts
     from app.library.reading.run_details import RunDetails
 
 NOTE = (

@@ -14,7 +14,7 @@ from app.core.base_model import (
 from app.core.config.training_config import CHOICES, TierConfig, TrainingConfig
 from app.core.errors import InputError
 from app.core.system.compute_environment import read_environments
-from app.core.text.one_line import single_line
+from app.core.text.sanitize import single_line
 from app.core.wording.model_names import model_name
 from app.library.run.manifest import TEMPLATE_DAY
 from app.ui.look import phrases

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 from app.core.base_model import BaseModelCheck
-from app.core.text.one_line import single_line
+from app.core.text.sanitize import single_line
 from app.ui.look import phrases
 from app.ui.run.chain_line import ChainLine
 from app.ui.run.more_button import MoreButton

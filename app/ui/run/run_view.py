@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.core.text.one_line import single_line
+from app.core.text.sanitize import single_line
 from app.ui.look.plain_text import set_tip
 from app.ui.look.stylesheet import SCROLL_BAR_PX
 from app.ui.look.theme import Theme

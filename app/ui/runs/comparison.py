@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app.core.text.one_line import single_line
+from app.core.text.sanitize import single_line
 from app.ui.state.run_loading import read_run
 
 if TYPE_CHECKING:

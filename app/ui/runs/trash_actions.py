@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
-from app.core.text.one_line import single_line
+from app.core.text.sanitize import single_line
 from app.ui.look import phrases
 from app.ui.state.undo import UndoHistory
 from app.ui.widgets.notice_bar import Notice
@@ -20,7 +20,7 @@ from app.workers.tasks.trash_tasks import (
 )
 
 if TYPE_CHECKING:
-    from app.library.reading.checkpoint_list import CheckpointFacts
+    from app.library.reading.checkpoints import CheckpointFacts
     from app.library.reading.run_summary import RunSummary
 
 

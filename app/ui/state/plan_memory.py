@@ -6,7 +6,7 @@ from typing import Any
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
-from app.core.config.demo import demo_config
+from app.core.config.presets import demo_config
 from app.core.config.serialization import to_dict, with_settings
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import AppError

@@ -9,7 +9,7 @@ from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QMessageBox, QWidget
 
 from app.core.errors import AppError
-from app.core.text.visible import visible
+from app.core.text.sanitize import visible
 from app.ui.look.plain_text import dialog
 from app.workers.background_thread import Failure, failure_of
 

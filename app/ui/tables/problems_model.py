@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt
 from PySide6.QtGui import QColor
 
-from app.core.text.visible import visible_line
+from app.core.text.sanitize import visible_line
 from app.data.files.dataset_files import distinct_names
 from app.ui.look.plain_text import plain
 from app.ui.look.theme import LIGHT, Theme

@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt
 from PySide6.QtGui import QColor, QIcon
 
-from app.core.text.one_line import single_line
+from app.core.text.sanitize import single_line
 from app.ui.look import icons
 from app.ui.look.plain_text import plain
 from app.ui.look.theme import LIGHT, Theme

@@ -6,7 +6,7 @@ from PySide6.QtCore import QEvent, QObject, QRect, QTimer, Slot
 from PySide6.QtGui import QAccessible, QAccessibleEvent, QCursor, QEnterEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QToolButton, QWidget
 
-from app.core.text.one_line import single_line
+from app.core.text.sanitize import single_line
 from app.ui.look import icons
 from app.ui.look.plain_text import PlainLabel, set_tip
 from app.ui.look.theme import LIGHT, Theme

@@ -25,7 +25,7 @@ from app.workers.background_thread import Failure
 from app.workers.tasks.library import Exported
 
 if TYPE_CHECKING:
-    from app.library.reading.checkpoint_list import CheckpointFacts
+    from app.library.reading.checkpoints import CheckpointFacts
     from app.library.reading.run_summary import RunSummary
 
 ABOUT = (

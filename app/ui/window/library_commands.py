@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal, Slot
 
-from app.core.config.baseline import as_plain_adamw
+from app.core.config.presets import as_plain_adamw
 from app.core.config.training_config import TrainingConfig
 from app.core.events import RunStarted
-from app.core.text.one_line import single_line
+from app.core.text.sanitize import single_line
 from app.library.queue_store import QueuedRun
 from app.ui.data.intake import Intake
 from app.ui.look import phrases
@@ -35,7 +35,7 @@ from app.workers.background_thread import BackgroundThread, Failure
 from app.workers.tasks.library import labelling, listing
 
 if TYPE_CHECKING:
-    from app.library.reading.checkpoint_list import CheckpointFacts
+    from app.library.reading.checkpoints import CheckpointFacts
     from app.library.reading.run_details import RunDetails
     from app.library.reading.run_summary import RunSummary
 

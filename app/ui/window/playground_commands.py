@@ -14,7 +14,7 @@ from app.workers.jobs.generation import RunChoices, read_run_choices
 from app.workers.tasks.library import listing
 
 if TYPE_CHECKING:
-    from app.library.reading.checkpoint_list import CheckpointFacts
+    from app.library.reading.checkpoints import CheckpointFacts
     from app.library.reading.run_summary import RunSummary
 
 

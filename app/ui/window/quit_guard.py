@@ -8,7 +8,7 @@ it quits with its window, so the window is minimized as long as a run is in prog
 from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtWidgets import QApplication, QMessageBox
 
-from app.core.text.one_line import single_line
+from app.core.text.sanitize import single_line
 from app.ui.look.plain_text import dialog
 from app.ui.state.app_state import AppState, Phase
 from app.ui.state.run_control import RunControl

@@ -135,7 +135,7 @@ def _memory(
     if known is None or len(known.sets) != len(config.mix) + 1:
         return estimate_memory(config, should_stop=should_stop)
     from app.engine.training.batch_forecast import likely_shapes
-    from app.library.seen_packing import last_packing
+    from app.library.run_history import last_packing
 
     try:
         likely = likely_shapes(

@@ -10,15 +10,15 @@ from app.core.config.training_config import TrainingConfig
 from app.core.errors import AppError, InputError
 from app.core.files.atomic_files import write_bytes_atomic, write_text_atomic
 from app.core.files.untrusted_files import SHARED_FILE
-from app.core.text.one_line import single_line
+from app.core.text.sanitize import single_line
 
 if TYPE_CHECKING:
     from app.core.base_model import BaseModelCheck
     from app.core.column_mapping import ColumnMapping
-    from app.library.measured_speed import LastThroughput
     from app.library.queue_store import SavedQueue
     from app.library.reading.run_details import RunDetails
     from app.library.reading.run_summary import RunSummary
+    from app.library.run_history import LastThroughput
 
 MOST_NAME = 40
 """Characters of a run's name in that of a file."""
@@ -136,7 +136,7 @@ def looking_up_speed(runs_dir: Path, model: Path) -> Callable[[], "LastThroughpu
     """How fast the last run on this model was."""
 
     def work() -> "LastThroughput | None":
-        from app.library.measured_speed import last_throughput
+        from app.library.run_history import last_throughput
 
         return last_throughput(runs_dir, model)
 

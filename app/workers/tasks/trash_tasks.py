@@ -51,7 +51,7 @@ def thinning_out(run_dir: Path) -> Callable[[], Deletion]:
     """Only the best and the last checkpoint stay. Raises InputError if the run is being trained."""
 
     def work() -> Deletion:
-        from app.library.reading.manifest_pointers import prunable_checkpoints
+        from app.library.reading.checkpoints import prunable_checkpoints
 
         return _delete_checkpoints(run_dir, prunable_checkpoints(run_dir))
 
@@ -62,7 +62,7 @@ def undoing(deletion: Deletion) -> Callable[[], Deletion]:
     """Gives what the disk would not take back yet, and why."""
 
     def work() -> Deletion:
-        from app.library.reading.manifest_pointers import update_manifest_pointers
+        from app.library.reading.checkpoints import update_manifest_pointers
 
         refused, problem = put_back(deletion.removed)
         if deletion.run_dir is not None and len(refused) < len(deletion.removed):
@@ -76,7 +76,7 @@ def undoing(deletion: Deletion) -> Callable[[], Deletion]:
 
 
 def _delete_checkpoints(run_dir: Path, folders: Iterable[Path]) -> Deletion:
-    from app.library.reading.manifest_pointers import update_manifest_pointers
+    from app.library.reading.checkpoints import update_manifest_pointers
     from app.library.run.run_lock import is_locked
 
     if is_locked(run_dir):

@@ -6,8 +6,7 @@ import pytest
 
 from app.cli.arguments import parse
 from app.cli.progress import TerminalProgress
-from app.core.config.demo import demo_config
-from app.core.config.presets import PRESETS
+from app.core.config.presets import PRESETS, demo_config
 from app.core.events import EvaluationFinished, RetentionMeasured, RunFinished, ScoreMeasured
 
 

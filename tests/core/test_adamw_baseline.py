@@ -1,8 +1,7 @@
 """The control arm of a run is ordinary AdamW."""
 
-from app.core.config.baseline import as_plain_adamw
 from app.core.config.learning_methods import JUST_LEARN, learning_method
-from app.core.config.presets import PRESETS
+from app.core.config.presets import PRESETS, as_plain_adamw
 from app.core.config.training_config import TrainingConfig
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.core.text.odd_values import digits
+from app.core.text.numbers import digits
 
 
 @pytest.mark.parametrize("exponent", [0, 1, 2, 3, 14, 15, 16, 17, 22, 23, 300, 4000, 30000])

@@ -1,6 +1,6 @@
 """Foreign errors as one bounded line."""
 
-from app.core.text.foreign_errors import MAX_ERROR_CHARACTERS, error_text
+from app.core.text.sanitize import MAX_ERROR_CHARACTERS, error_text
 
 
 def test_the_lines_of_an_error_are_joined() -> None:

@@ -1,11 +1,8 @@
-"""Values from elsewhere that may be anything: whole numbers of any length, not a number, text."""
+"""Numbers from anywhere: whole numbers of any length, not a number; a loss with its decimals."""
 
 import math
 from typing import Any
 
-from app.core.text.one_line import single_line
-
-_LONGEST = 10**15
 _LARGEST = 1e30
 _EXACT_BITS = 2**17
 """Beyond, a count of digits may be off by one next to a power of ten."""
@@ -24,13 +21,6 @@ def is_finite(value: Any) -> bool:
         return False
 
 
-def short_repr(value: Any) -> str:
-    """A value in a few characters, whatever it is."""
-    if type(value) is int and abs(value) >= _LONGEST:
-        return f"a number of {digits(value)} digits"
-    return single_line(repr(value), 40)
-
-
 def digits(value: int) -> int:
     """How many a whole number has; it may have more than Python prints."""
     size = abs(value)
@@ -42,3 +32,9 @@ def digits(value: int) -> int:
     is_less: bool = size < 10 ** (count - 1)  # its logarithm was rounded
     is_more: bool = size >= 10**count
     return max(1, count - is_less + is_more)
+
+
+def format_loss(value: float, decimals: int) -> str:
+    """2.31 is "2.310" with three decimals; 0.00012364 is "0.000124" and no "0.000"."""
+    is_small = 0 < abs(value) < 10.0 ** (2 - decimals)
+    return f"{value:.3g}" if is_small or abs(value) >= 1e6 else f"{value:.{decimals}f}"

@@ -1,4 +1,4 @@
-"""How fast the last run on a base model was: measured, never guessed."""
+"""Earlier runs on a base model: how fast the last one was, and whether its examples shared rows."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,3 +43,17 @@ def _config(run_dir: Path) -> TrainingConfig | None:
         return config_from_manifest(settings, where=str(run_dir))
     except AppError:
         return None
+
+
+def last_packing(runs_dir: Path, model: Path) -> bool | None:
+    """None if no run tried: one example a batch leaves nothing to try."""
+    runs = [run for run in list_runs(runs_dir) if run.model == str(model)]
+    for run in runs[:_RUNS_TRIED]:
+        try:
+            manifest = read_manifest(run.run_dir)
+        except AppError:
+            continue
+        config, batching = manifest["config"], manifest.get("batching")
+        if isinstance(batching, dict) and config.get("batch_size", 1) > 1:
+            return bool(batching.get("is_packed"))
+    return None

@@ -9,7 +9,7 @@ import pytest
 
 from app.engine.evaluation.best_validation import BestSoFar
 from app.library.reading.checkpoint_choices import read_choices
-from app.library.reading.manifest_pointers import (
+from app.library.reading.checkpoints import (
     best_step,
     prunable_checkpoints,
     update_manifest_pointers,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.core.system import memory
-from app.core.system.memory_limit import memory_limit
+from app.core.system.memory import memory_limit
 
 NO_LIMIT_V1 = 2**63 - 4096
 

@@ -1,23 +1,27 @@
-"""A run's checkpoints as a list: how good each is, how far its tiers had moved, what it lacks."""
+"""A run's checkpoints: how good each is, what it lacks, which can be pruned, and the manifest's
+pointers to the last and the best one."""
 
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from app.core.errors import AppError
+from app.core.text.numbers import format_loss, is_measurement
 from app.library.reading.event_log import read_evaluations
-from app.library.reading.lost_best import lost_best
 from app.library.reading.run_summary import folder_size
 from app.library.run.checkpoint_state import foreign_reason, read_owner
 from app.library.run.event_lines import EventLog
-from app.library.run.layout import CHECKPOINTS, NEEDED_FILES
+from app.library.run.layout import CHECKPOINTS, EVENTS_FILE, MANIFEST_FILE, NEEDED_FILES
 from app.library.run.links import is_inner_folder
-from app.library.run.manifest import read_manifest
-from app.library.run.step_table import StepTable
+from app.library.run.manifest import read_manifest, write_manifest
+from app.library.run.metrics import read_event_log, read_events
+from app.library.run.run_lock import RunLock
+from app.library.run.step_table import StepTable, empty_table
 
 
 @dataclass(frozen=True)
@@ -143,3 +147,56 @@ def _movement(table: StepTable, step: int) -> tuple[tuple[float, ...], tuple[flo
         fired = np.flatnonzero(table.fired(tier)[:upto])
         deltas.append(float(table.rows["deltas"][fired[-1], tier]) if len(fired) else np.nan)
     return tuple(deltas), tuple(map(float, table.rows["drifts"][upto - 1]))
+
+
+def lost_best(manifest: Mapping[str, Any], log: EventLog) -> str:
+    """What is wrong where they don't: a log that is whole line by line was cut off at its end, or
+    the manifest was edited. Then nothing tells which checkpoint is the best. Empty while a run has
+    not come to an end."""
+    if manifest.get("outcome") not in ("finished", "stopped", "failed") or not log.is_sealed:
+        return ""
+    recorded = manifest.get("best_val_loss")
+    losses = (evaluation.val_loss for evaluation in read_evaluations(log.events))
+    least = min(filter(math.isfinite, losses), default=None)
+    if least == recorded or not (recorded is None or is_measurement(recorded)):
+        return ""
+    recorded, measured = (
+        "none" if loss is None else format_loss(loss, 4) for loss in (recorded, least)
+    )
+    return (
+        f"The lowest validation loss is {recorded} in {MANIFEST_FILE} and {measured} in "
+        f"{EVENTS_FILE}: one of them was changed or cut off."
+    )
+
+
+def prunable_checkpoints(run_dir: Path) -> list[Path]:
+    """All but the best and the last one, and those of which that is not certain."""
+    listed = list_checkpoints(run_dir, empty_table(), read_event_log(run_dir))
+    return [facts.folder for facts in listed if facts.is_superfluous]
+
+
+def best_step(run_dir: Path) -> int | None:
+    """The step with the lowest validation loss of those whose checkpoint is there."""
+    evaluations = read_evaluations(read_events(run_dir))
+    return best_step_of(own_checkpoints(run_dir), {e.step: e.val_loss for e in evaluations})
+
+
+def update_manifest_pointers(run_dir: Path) -> None:
+    """Have the manifest name those that are there. Raises AppError if the run is being trained."""
+    lock = RunLock(run_dir)
+    try:
+        manifest = read_manifest(run_dir)
+        folders = own_checkpoints(run_dir)
+        manifest["adapter"] = _named(run_dir, folders[-1:])
+        if lost_best(manifest, read_event_log(run_dir)):
+            best = [f for f in folders if _named(run_dir, [f]) == manifest.get("best_adapter")]
+        else:
+            best = [f for f in folders if checkpoint_step(f) == best_step(run_dir)]
+        manifest["best_adapter"] = _named(run_dir, best)
+        write_manifest(run_dir, manifest)
+    finally:
+        lock.release()
+
+
+def _named(run_dir: Path, folders: list[Path]) -> str | None:
+    return str(folders[0].relative_to(run_dir)) if folders else None
