@@ -44,7 +44,7 @@ def check(arguments: argparse.Namespace) -> int:
     """Print the report; raises InputError when there is nothing to report on."""
     settings = {name: getattr(arguments, name) for name in SETTINGS if name in arguments}
     config = with_settings(TrainingConfig(), settings, where="the command line").checked()
-    main = GivenDataset(arguments.data, config.valid, parse_columns(config.map))
+    main = GivenDataset(arguments.data, config.valid, parse_columns(config.columns))
     datasets = [main, *(GivenDataset(dataset.data) for dataset in config.mix)]
     facts, tokens, model = _inspected(arguments, datasets, config)
     use = None
@@ -135,7 +135,7 @@ def _use(tokens: "list[TokenisedFiles]", config: TrainingConfig) -> RunUse:
     from app.data.training_set.statistics import epoch_facts
     from app.data.training_set.token_report import statistics_of
 
-    statistics = statistics_of(tokens, config.validation_share, config.seed)
+    statistics = statistics_of(tokens, config.validation_split, config.seed)
     if not statistics:
         return RunUse((), None, "A file can't be read to its end. Fix it or choose another.")
     limit = config.max_seq_length

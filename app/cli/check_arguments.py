@@ -11,8 +11,8 @@ from app.data.examples import KEPT_PROBLEMS
 SHOWN_PROBLEMS = 20
 """Unless all are asked for."""
 SETTINGS = (
-    "valid", "mix", "map", "mask_prompt", "replies", "max_seq_length", "validation_share", "seed",
-    "batch_size", "gradient_accumulation",
+    "valid", "mix", "columns", "mask_prompt", "replies", "max_seq_length", "validation_split",
+    "seed", "batch_size", "grad_accumulation_steps",
 )  # fmt: skip
 """Those that decide which rows a run takes, and what it does with them."""
 

@@ -115,7 +115,7 @@ def _epoch_data(epoch: "EpochFacts", config: TrainingConfig) -> dict[str, Any]:
         "rows": list(epoch.rows),
         "tokens": round(epoch.tokens),
         "trained_tokens": round(epoch.trained_tokens),
-        "steps": epoch.steps(config.batch_size, config.gradient_accumulation),
+        "steps": epoch.steps(config.batch_size, config.grad_accumulation_steps),
     }
 
 
@@ -245,7 +245,9 @@ def _kinds(counts: Mapping[ProblemKind, int]) -> str:
 def _advice(facts: DatasetFacts, kinds: Counter[ProblemKind], *, is_mapped: bool) -> list[str]:
     lines = []
     if "unknown shape" in kinds and not is_mapped:
-        lines.append("Name its columns, like --map prompt=q,completion=a or --map text=body.")
+        lines.append(
+            "Name its columns, like --columns prompt=q,completion=a or --columns text=body."
+        )
     if {"broken json", "too big"} & kinds.keys() and (advice := ending_advice(facts.path)):
         lines.append(advice)
     return lines

@@ -70,7 +70,7 @@ def read_saved_queue(path: Path) -> SavedQueue:
             raise _put_aside(path, "another version of Nestling made it")
         return SavedQueue(
             tuple(_from_plain(entry) for entry in data["runs"]),
-            data.get("goes_on") is True,
+            (data.get("auto_resume") or data.get("goes_on")) is True,
             _folder_name(data.get("unfinished")),
         )
     except ValueError as error:
@@ -86,7 +86,7 @@ def write_queue(
     ensure_own_folder(path.parent)
     data: dict[str, Any] = {"format": FORMAT, "runs": [_to_plain(run) for run in runs]}
     if auto_resume:
-        data |= {"goes_on": True, "unfinished": unfinished}
+        data |= {"auto_resume": True, "unfinished": unfinished}
     write_json_atomic(path, data)
 
 

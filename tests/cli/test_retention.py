@@ -41,7 +41,7 @@ def test_a_run_that_failed_says_nothing_of_its_result(capsys: pytest.CaptureFixt
 def test_the_demo_measures_what_it_learns_and_what_it_keeps() -> None:
     config = demo_config()
     assert config.measure_forgetting
-    assert [path.stem for path in config.question_sets] == ["new_facts", "retention"]
+    assert [path.stem for path in config.eval_sets] == ["new_facts", "retention"]
 
 
 def test_the_help_of_train_names_each_preset_whole(capsys: pytest.CaptureFixture[str]) -> None:

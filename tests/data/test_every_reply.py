@@ -73,7 +73,7 @@ def test_earlier_replies_become_examples_of_their_own_with_their_thoughts() -> N
 def test_a_template_that_keeps_them_needs_one_example(template: str) -> None:
     messages = chat(("user", "a"), ("assistant", "hello"), ("user", "b"), ("assistant", "day"))
     found = made(messages, template)
-    assert found == made(messages, template, replies="whole chat")
+    assert found == made(messages, template, replies="whole-chat")
     assert [len(one.trained) for one in found] == [2]
 
 
@@ -93,7 +93,7 @@ def test_a_loop_of_tool_calls_is_one_example_calls_included() -> None:
 
 def test_all_examples_of_a_chat_have_its_digest_so_they_are_held_out_together() -> None:
     found = made(FOUR, "thinking")
-    (whole,) = made(FOUR, "thinking", replies="whole chat")
+    (whole,) = made(FOUR, "thinking", replies="whole-chat")
     assert {one.digest for one in found} == {whole.digest}
     assert {one.place for one in found} == {whole.place}
 
@@ -217,7 +217,7 @@ def test_a_run_says_how_many_examples_its_rows_became(write_rows: Any) -> None:
     (note,) = found.notes
     assert note.startswith(f"2 rows became 3 examples, with {cost:.2f} times the tokens")
     tokenised = drain(tokenising_files(files, build_tokenizer("thinking"), rows_of, 512))
-    (statistics,) = statistics_of([tokenised], validation_share=0.0, seed=0)
+    (statistics,) = statistics_of([tokenised], validation_split=0.0, seed=0)
     assert (statistics.train.rows, statistics.further.kept(512)) == (3, 1)
     one = open_data(files, build_tokenizer("thinking"), DataSettings(RowSettings(True), 512, 1))
     assert len(one.train) == 2

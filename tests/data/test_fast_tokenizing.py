@@ -49,7 +49,7 @@ rows = st.lists(
 )  # fmt: skip
 
 
-def fast_way(tokenizer, mask_prompt, replies="whole chat"):
+def fast_way(tokenizer, mask_prompt, replies="whole-chat"):
     way = ExampleTokenizer(tokenizer, mask_prompt, replies)._fast_way()
     assert way is not None
     return way
@@ -67,7 +67,7 @@ def check_ways(tokenizer, examples, mask_prompt, replies):
 @given(
     examples=rows,
     mask_prompt=st.sampled_from([True, True, False]),
-    replies=st.sampled_from(["every", "every", "whole chat", "last"]),
+    replies=st.sampled_from(["every", "every", "whole-chat", "last"]),
 )
 @example(
     # Nothing comes before its only turn, and transformers renders no empty chat.
@@ -88,7 +88,7 @@ def test_the_fast_way_is_the_plain_way(
 @given(
     examples=rows,
     mask_prompt=st.sampled_from([True, True, False]),
-    replies=st.sampled_from(["every", "every", "whole chat", "last"]),
+    replies=st.sampled_from(["every", "every", "whole-chat", "last"]),
 )
 def test_the_fast_way_is_the_plain_way_in_a_long_campaign(
     tokenizer_with, template, splits, examples, mask_prompt, replies

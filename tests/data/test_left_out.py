@@ -158,7 +158,7 @@ def refused_opening(row: dict[str, Any], template: str) -> range:
     return range(0)
 
 
-CHECKED = pytest.mark.parametrize("replies", ["every", "whole chat", "last"])
+CHECKED = pytest.mark.parametrize("replies", ["every", "whole-chat", "last"])
 CAREFUL: dict[str, Any] = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 
 

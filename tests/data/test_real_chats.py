@@ -124,7 +124,7 @@ def measured(files: Path, rows: list[Row]) -> Counter[str]:
         tokenizer = load_tokenizer(folder)
     found: Counter[str] = Counter()
     every = examples_of(ExampleTokenizer(tokenizer, True, "every"), rows)
-    whole = examples_of(ExampleTokenizer(tokenizer, True, "whole chat"), rows)
+    whole = examples_of(ExampleTokenizer(tokenizer, True, "whole-chat"), rows)
     for row, ours, one in zip(rows, every, whole, strict=True):
         wanted = set(replies_of(plain, row))
         trained = [(made.tokens[:end], start) for made in ours for start, end in made.trained]

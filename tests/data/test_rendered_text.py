@@ -92,7 +92,7 @@ def test_it_is_counted_where_rows_are_checked(mixed):
 
 
 def test_the_log_of_a_run_counts_all_that_is_noted(mixed):
-    settings = DataSettings(RowSettings(mask_prompt=True), 1000, 1, validation_share=0)
+    settings = DataSettings(RowSettings(mask_prompt=True), 1000, 1, validation_split=0)
     data = open_data(find_files(mixed), build_tokenizer(), settings)
     assert set(data.notes) >= {
         "3 rows have special tokens of the model among their words, which are read as such.",

@@ -41,7 +41,8 @@ def test_the_system_prompt_is_no_question(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "settings", [{}, {"data": None}, {"data": "/nowhere"}, {"data": 3, "valid": 4}, {"map": "x"}]
+    "settings",
+    [{}, {"data": None}, {"data": "/nowhere"}, {"data": 3, "valid": 4}, {"columns": "x"}],
 )
 def test_a_dataset_that_is_gone_has_no_questions(settings: dict[str, object]) -> None:
     assert starters(settings) == ()
@@ -51,5 +52,5 @@ def test_columns_mapped_by_hand_are_followed(tmp_path: Path) -> None:
     train = write(tmp_path / "a.jsonl", [{"q": "A?", "a": "Yes."}])
     valid = write(tmp_path / "b.jsonl", [{"q": "B?", "a": "Yes."}])
     named = {"data": str(train), "valid": str(valid)}
-    assert starters({**named, "map": "prompt=q,completion=a"}) == ("B?",)
+    assert starters({**named, "columns": "prompt=q,completion=a"}) == ("B?",)
     assert starters(named) == ()

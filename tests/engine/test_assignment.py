@@ -72,7 +72,7 @@ def test_the_most_active_modules_become_fastest(
     by_tier = [{activity[module_path(slot.path)] for slot in slots} for slots in plan.of_tier]
     assert min(by_tier[0]) > max(by_tier[1])
     assert min(by_tier[1]) > max(by_tier[2])
-    other = replace(config, assign="importance", fast_end="bottom")
+    other = replace(config, assign="importance", fastest_first="bottom")
     slowest = make_plan(parameters(config), other, activity).of_tier[0][0]
     assert activity[module_path(slowest.path)] < min(by_tier[0])
 

@@ -67,7 +67,7 @@ def whole_config(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     return TrainingConfig(
         model=tiny_model, data=write_chats(folder / "chats.jsonl"), output=folder / "run",
         steps=STEPS, batch_size=4, rank=2, dropout=0.1, learning_rate=1e-2, steps_per_eval=10,
-        steps_per_save=1000, validation_share=0.2, validation_rows=8, max_seq_length=256,
+        steps_per_save=1000, validation_split=0.2, validation_rows=8, max_seq_length=256,
     )  # fmt: skip
 
 

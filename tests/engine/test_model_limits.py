@@ -40,7 +40,7 @@ def texts(tmp_path: Path) -> Callable[..., Path]:
 
 
 def config(model: Path, data: Path, run: Path, **more: object) -> TrainingConfig:
-    plain = {"steps": 1, "batch_size": 1, "validation_share": 0.0, "output": run, **more}
+    plain = {"steps": 1, "batch_size": 1, "validation_split": 0.0, "output": run, **more}
     return TrainingConfig(model=model, data=data, **plain)  # type: ignore[arg-type]
 
 
@@ -66,7 +66,7 @@ def test_with_bad_rows_left_out_such_rows_are_left_out_and_named_in_the_log(
 ) -> None:
     data = texts("fine", "fine too", "so <|later|> it is")
     run = tmp_path / "run"
-    events = list(train(config(late, data, run, bad_rows="leave out")))
+    events = list(train(config(late, data, run, bad_rows="skip")))
     started = next(event for event in events if isinstance(event, RunStarted))
     assert started.train_examples == 2
     said = "1 row is left out; the first: texts.jsonl, line 3: holds the token '<|later|>' (id 321)"
@@ -78,7 +78,7 @@ def test_a_question_with_a_token_beyond_the_embedding_is_refused(
 ) -> None:
     questions = tmp_path / "exam.jsonl"
     questions.write_text(json.dumps({"prompt": "say", "completion": "it is <|late|>"}) + "\n")
-    made = config(late, texts("fine"), tmp_path / "run", question_sets=(questions,))
+    made = config(late, texts("fine"), tmp_path / "run", eval_sets=(questions,))
     with pytest.raises(InputError, match=r"exam\.jsonl, line 1: holds the token '<\|late\|>'"):
         list(train(made))
 
@@ -117,7 +117,7 @@ def test_a_question_longer_than_the_learned_positions_is_refused(
 ) -> None:
     questions = tmp_path / "exam.jsonl"
     questions.write_text(json.dumps({"prompt": "say" * 9, "completion": "a"}) + "\n")
-    made = config(gpt2, texts("short"), tmp_path / "run", question_sets=(questions,))
+    made = config(gpt2, texts("short"), tmp_path / "run", eval_sets=(questions,))
     with pytest.raises(InputError, match=r"exam\.jsonl has \d+ tokens .* reads at most 24\."):
         list(train(made))
 

@@ -32,7 +32,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
     old = write(folder / "old.jsonl", [{"text": f"old {i}"} for i in range(20)])
     config = TrainingConfig(
         model=tiny_model, data=new, mix=(MixedDataset(old, 0.5),), output=folder / "run", steps=2,
-        batch_size=4, max_seq_length=64, bad_rows="leave out", validation_share=0.2,
+        batch_size=4, max_seq_length=64, bad_rows="skip", validation_split=0.2,
         steps_per_eval=1,
     )  # fmt: skip
     list(train(config))

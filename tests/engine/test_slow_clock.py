@@ -74,7 +74,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "lora": {},
     "dora": {"fine_tune_type": "dora"},
     "gradient checkpointing": {"grad_checkpoint": True},
-    "accumulation": {"gradient_accumulation": 2, "batch_size": 2},
+    "accumulation": {"grad_accumulation_steps": 2, "batch_size": 2},
     "rank slices": {"assign": "rank"},
 }
 
@@ -179,9 +179,9 @@ def test_the_order_of_lessons_is_a_function_of_seed_and_step(config: TrainingCon
 
 
 def test_half_as_many_rows_as_a_step_trains_on_are_a_lesson() -> None:
-    config = TrainingConfig(batch_size=4, gradient_accumulation=3)
+    config = TrainingConfig(batch_size=4, grad_accumulation_steps=3)
     assert lesson_rows(config) == 6
-    assert lesson_rows(replace(config, batch_size=1, gradient_accumulation=1)) == 1
+    assert lesson_rows(replace(config, batch_size=1, grad_accumulation_steps=1)) == 1
 
 
 @pytest.mark.parametrize("cut", [1, 2, 3, 5])

@@ -18,7 +18,7 @@ from app.library.reading.run_details import read_details
 from app.library.run import recorder as run
 from app.library.run.manifest import read_manifest
 
-NEW_SETTINGS = {"validation_rows", "questions_asked", "replies"}
+NEW_SETTINGS = {"validation_rows", "eval_questions", "replies"}
 """That a run of an older version has not."""
 
 
@@ -63,7 +63,7 @@ def config_in(folder: Path, model: Path) -> TrainingConfig:
         steps=4,
         steps_per_eval=2,
         rank=2,
-        validation_share=0.3,
+        validation_split=0.3,
     )
 
 
@@ -123,7 +123,7 @@ def test_where_the_sample_is_everything_nothing_is_read_twice(config: TrainingCo
 
 
 def test_the_last_validation_is_no_candidate_for_the_best(config: TrainingConfig) -> None:
-    *events, end = train(replace(config, validation_rows=20, early_stop_evals=1))
+    *events, end = train(replace(config, validation_rows=20, early_stopping_patience=1))
     best = min((e for e in evaluations(events) if not e.is_last), key=lambda e: e.val_loss)
     assert isinstance(end, RunFinished)
     details = read_details(config.output)
@@ -158,7 +158,7 @@ def test_a_run_of_an_older_version_keeps_to_whole_validations(
 
     with monkeypatch.context() as patch:
         patch.setattr(run, "to_plain", older)
-        config = replace(config, validation_rows=10_000_000, replies="whole chat")
+        config = replace(config, validation_rows=10_000_000, replies="whole-chat")
         list(train(config, stop_after=2))
     assert not NEW_SETTINGS & read_manifest(config.output)["config"].keys()
     found = evaluations(list(resume(config.output)))

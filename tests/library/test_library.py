@@ -298,6 +298,6 @@ def test_a_run_cut_off_after_its_last_checkpoint_has_finished_but_for_its_questi
 ) -> None:
     make_run(tmp_path / "done", outcome=None)
     make_run(tmp_path / "cut", outcome=None, steps=8, saves=(4,))
-    make_run(tmp_path / "unasked", outcome=None, question_sets=(tmp_path / "questions.jsonl",))
+    make_run(tmp_path / "unasked", outcome=None, eval_sets=(tmp_path / "questions.jsonl",))
     outcomes = {run.run_dir.name: run.outcome for run in list_runs(tmp_path)}
     assert outcomes == {"done": "finished", "cut": "interrupted", "unasked": "interrupted"}

@@ -43,7 +43,7 @@ def test_a_run_that_ended_early_is_done_at_the_step_of_its_end(
 def test_a_run_cut_off_after_its_last_step_has_yet_to_end(
     make_run: MakeRun, tmp_path: Path, outcome: str | None
 ) -> None:
-    run = make_run(tmp_path / "a", outcome=outcome, question_sets=(Path("/d/asked.jsonl"),))
+    run = make_run(tmp_path / "a", outcome=outcome, eval_sets=(Path("/d/asked.jsonl"),))
     assert summarize(run).can_resume
     assert read_details(run).resume_blocker_at(8) == ""
     assert len(reading_to_resume(run, None)().table) == 8

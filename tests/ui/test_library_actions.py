@@ -602,9 +602,9 @@ def test_keeping_only_best_and_last_can_be_made_the_rule(build: Callable[..., Ne
     first = build()
     assert first.state.config.keep_checkpoints == "all"
     first.keeping.action.trigger()
-    assert first.state.config.keep_checkpoints == "best and last"
+    assert first.state.config.keep_checkpoints == "best-and-last"
     first.shut_down()
-    assert build().state.config.keep_checkpoints == "best and last"
+    assert build().state.config.keep_checkpoints == "best-and-last"
 
 
 def test_notes_being_written_when_the_window_closes_are_kept(

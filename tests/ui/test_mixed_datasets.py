@@ -99,7 +99,7 @@ def test_bad_rows_of_a_mixed_in_dataset_are_named(
         "1 row can't be used. The first: old.jsonl, line 8: is not valid JSON"
     )
     assert nestling.state.start_blocker() == "old has rows that can't be used."
-    nestling.state.change_config(bad_rows="leave out")
+    nestling.state.change_config(bad_rows="skip")
     assert nestling.state.start_blocker() == ""
 
 
@@ -112,7 +112,7 @@ def test_a_mixed_in_dataset_is_read_as_its_columns_were_mapped(
     assert drop(nestling.window, write("new.jsonl", 30), letters)
     qtbot.waitUntil(nestling.actions.start.isEnabled)
     (mixed,) = nestling.state.config.mix
-    assert (mixed.data, mixed.map) == (letters, "prompt=asked, completion=answered")
+    assert (mixed.data, mixed.columns) == (letters, "prompt=asked, completion=answered")
     assert shown(nestling)[0][2].startswith("9 examples")
     qtbot.waitUntil(lambda: nestling.data_work.tokenisation.done is not None)
 

@@ -12,7 +12,7 @@ from tests.limited_models import build_gpt2, with_context, with_late_tokens
 def show(nestling: Nestling, qtbot: QtBot, model: Path, data: Path, *rows: str) -> None:
     """The Data page with these texts, once they are tokens."""
     data.write_text("".join(json.dumps({"text": row}) + "\n" for row in rows))
-    nestling.state.change_config(model=model, data=data, batch_size=1, validation_share=0.0)
+    nestling.state.change_config(model=model, data=data, batch_size=1, validation_split=0.0)
     nestling.intake.inspect_current()
     figures, tokenisation = nestling.data_work.figures, nestling.data_work.tokenisation
     qtbot.waitUntil(lambda: figures.statistics is not None and tokenisation.done is not None)
@@ -31,7 +31,7 @@ def test_a_token_without_an_embedding_is_named_and_start_waits_for_a_choice(
     assert problems.leave_out.isVisibleTo(problems)
     problems.leave_out.click()
     qtbot.waitUntil(lambda: not state.rows_problem)
-    assert state.config.bad_rows == "leave out"
+    assert state.config.bad_rows == "skip"
 
 
 def test_rows_are_shown_cut_at_the_last_learned_position(

@@ -36,7 +36,7 @@ def test_the_whole_plan_is_there_again_after_quitting(
     plan = replace(
         OWN, data=Path("/d/a, “b”.jsonl"), mix=(MixedDataset(Path("/d/old"), 0.25, "text=body"),),
         tiers=(TierConfig(1), TierConfig(3, 0.5, "skip")), adapter=Path("/runs/r/checkpoints/s"),
-        name="Größe, 100 %", question_sets=(Path("/q.jsonl"),),
+        name="Größe, 100 %", eval_sets=(Path("/q.jsonl"),),
     )  # fmt: skip
     state = AppState(TrainingConfig())
     memory = PlanMemory(state, settings)
@@ -82,7 +82,7 @@ def test_another_model_leaves_the_sample_its_data_and_questions(settings: Rememb
     memory = PlanMemory(state, settings)
     memory.use_sample()
     config = memory.left_sample(model=Path("/models/other"))
-    assert (config.data, config.question_sets) == (demo_config().data, demo_config().question_sets)
+    assert (config.data, config.eval_sets) == (demo_config().data, demo_config().eval_sets)
     assert (config.model, config.learning_rate) == (Path("/models/other"), OWN.learning_rate)
 
 

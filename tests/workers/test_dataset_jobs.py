@@ -61,11 +61,11 @@ def test_a_mapping_is_remembered_for_a_file_and_used_for_it(tmp_path: Path) -> N
     assert "line 2" in unmapped.problem  # type: ignore[attr-defined]
     remember_columns(path, ColumnMapping(prompt="q", completion="a"))
     (mapped,) = LoadHeadRows(DatasetRequest(path), 4)(never)
-    assert mapped.map == "prompt=q, completion=a"  # type: ignore[attr-defined]
+    assert mapped.mapping == "prompt=q, completion=a"  # type: ignore[attr-defined]
     assert len(mapped.rows) == 1  # type: ignore[attr-defined]
     *_, inspected = InspectDataset(DatasetRequest(path))(never)
     assert isinstance(inspected, InspectedDataset)
-    assert (inspected.facts.examples, inspected.map) == (1, "prompt=q, completion=a")
+    assert (inspected.facts.examples, inspected.mapping) == (1, "prompt=q, completion=a")
     *_, as_it_is = InspectDataset(DatasetRequest(path, None, ""))(never)
     assert as_it_is.facts.examples == 0  # type: ignore[attr-defined]
 

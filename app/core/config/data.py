@@ -10,7 +10,7 @@ from app.core.errors import InputError
 from app.core.files.paths import starter_model_dir
 from app.core.text.sanitize import visible_line
 
-BadRows = Literal["stop", "leave out"]
+BadRows = Literal["stop", "skip"]
 MAX_MIXED_SHARE = 0.95
 """An epoch then has 20 rows for each of the dataset itself."""
 
@@ -22,7 +22,7 @@ class MixedDataset:
     data: Path
     share: float
     """Of the training rows of an epoch, which of them are this dataset's."""
-    map: str = ""
+    columns: str = ""
     """Its columns, as the setting of that name says those of the run's own dataset."""
 
     def __str__(self) -> str:
@@ -64,7 +64,7 @@ class DataSettings:
         help="A file to validate on. Default: a held-out share of the dataset.",
         section="files",
     )
-    question_sets: tuple[Path, ...] = setting(
+    eval_sets: tuple[Path, ...] = setting(
         (),
         label="Question sets",
         help="Files of chats with questions that are asked before and after training. An "
@@ -84,7 +84,7 @@ class DataSettings:
         section="files",
     )
 
-    map: str = setting(
+    columns: str = setting(
         "",
         label="Columns",
         help="The role of each column where the dataset's own names don't tell, like "
@@ -95,14 +95,14 @@ class DataSettings:
     bad_rows: BadRows = setting(
         "stop",
         label="Invalid rows",
-        help="stop: a row that can't be used stops the run before it starts. leave out: the "
+        help="stop: a row that can't be used stops the run before it starts. skip: the "
         "run trains on the other rows, and the log names those left out.",
         section="files",
         advanced=True,
     )
 
     def file_problems(self) -> list[Problem]:
-        return self._path_problems() + _column_problems(self.map) + _mix_problems(self.mix)
+        return self._path_problems() + _column_problems(self.columns) + _mix_problems(self.mix)
 
     def _path_problems(self) -> list[Problem]:
         """A settings file can name what no disk can have."""
@@ -112,7 +112,7 @@ class DataSettings:
             if isinstance(value := getattr(self, f.name), Path)
         }
         several = {
-            "question_sets": self.question_sets,
+            "eval_sets": self.eval_sets,
             "mix": [dataset.data for dataset in self.mix],
         }
         return [
@@ -129,7 +129,7 @@ def _column_problems(text: str) -> list[Problem]:
     try:
         parse_columns(text)
     except InputError as error:
-        return [Problem("map", str(error))]
+        return [Problem("columns", str(error))]
     return []
 
 
@@ -144,7 +144,7 @@ def _mix_problems(mix: tuple[MixedDataset, ...]) -> list[Problem]:
                 )
             ]
         try:
-            parse_columns(mixed.map)
+            parse_columns(mixed.columns)
         except InputError as error:
             return [Problem("mix", f"{mixed.data.name}: {error}")]
     total = sum(mixed.share for mixed in mix)

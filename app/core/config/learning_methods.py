@@ -9,7 +9,7 @@ from app.core.config.presets import Preset, preset
 from app.core.config.training_config import TierConfig, TrainingConfig
 
 CLOCKS = ("slow_every", "slow_weight", "lasting_pull")
-TIERS = ("tiers", "assign", "fast_end", "tier_patterns")
+TIERS = ("tiers", "assign", "fastest_first", "tier_patterns")
 
 
 @dataclass(frozen=True)

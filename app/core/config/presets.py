@@ -44,7 +44,7 @@ def _tiers(*periods: int) -> tuple[TierConfig, ...]:
     return tuple(TierConfig(period) for period in periods)
 
 
-_UNIFORM: dict[str, Any] = {"tiers": _tiers(1), "assign": "depth", "fast_end": "top"}
+_UNIFORM: dict[str, Any] = {"tiers": _tiers(1), "assign": "depth", "fastest_first": "top"}
 
 PRESETS: tuple[Preset, ...] = (
     Preset(
@@ -72,33 +72,33 @@ PRESETS: tuple[Preset, ...] = (
         "Late layers fast",
         "The layers nearest the output move at every step, the middle ones at every second step, "
         "the early ones at every fourth, each by the mean of its gradients since.",
-        {"tiers": _tiers(1, 2, 4), "assign": "depth", "fast_end": "top"},
+        {"tiers": _tiers(1, 2, 4), "assign": "depth", "fastest_first": "top"},
     ),
     Preset(
         "early-layers-fast",
         "Early layers fast",
         "The reverse: the layers nearest the input move at every step.",
-        {"tiers": _tiers(1, 2, 4), "assign": "depth", "fast_end": "bottom"},
+        {"tiers": _tiers(1, 2, 4), "assign": "depth", "fastest_first": "bottom"},
     ),
     Preset(
         "fast-and-slow-slices",
         "Fast and slow slices",
         "Each adapter has fast and slow ranks side by side, which move every 1, 2, 4 and 8 steps. "
         "This is closest to the paper's continuum memory. The saved adapter is an ordinary one.",
-        {"tiers": _tiers(1, 2, 4, 8), "assign": "rank", "fast_end": "top"},
+        {"tiers": _tiers(1, 2, 4, 8), "assign": "rank", "fastest_first": "top"},
     ),
     Preset(
         "attention-fast",
         "Attention fast",
         "Attention moves at every step, everything else at every fourth.",
-        {"tiers": _tiers(1, 4), "assign": "module", "fast_end": "top"},
+        {"tiers": _tiers(1, 4), "assign": "module", "fastest_first": "top"},
     ),
     Preset(
         "most-active-fast",
         "Most active fast",
         "Before the start, gradients are measured on a few batches of your data. The modules with "
         "the largest move at every step, the others at every second or fourth.",
-        {"tiers": _tiers(1, 2, 4), "assign": "importance", "fast_end": "top"},
+        {"tiers": _tiers(1, 2, 4), "assign": "importance", "fastest_first": "top"},
     ),
 )
 
@@ -124,7 +124,7 @@ def demo_config() -> TrainingConfig:
     return TrainingConfig(
         model=starter_model_dir(),
         data=starter / "sample",
-        question_sets=(starter / "sample" / "new_facts.jsonl", starter / "retention.jsonl"),
+        eval_sets=(starter / "sample" / "new_facts.jsonl", starter / "retention.jsonl"),
         name="demo",
         tiers=(TierConfig(1), TierConfig(2), TierConfig(4)),
         steps=150,

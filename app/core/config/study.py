@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from app.core.config.presets import preset
-from app.core.config.serialization import with_settings
+from app.core.config.serialization import current_names, with_settings
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import InputError
 from app.core.files.parsing import parse_toml
@@ -63,7 +63,8 @@ def _study(table: Mapping[str, Any], path: Path) -> Study:
         raise InputError(
             f"{path}: a study has no {short_repr(odd[0])}.", f"It has {_listed(known)}."
         )
-    shared = {"validation_share": 0.0, "measure_forgetting": True} | _table(table, "settings", path)
+    settings = current_names(_table(table, "settings", path), where=f"{path}, settings")
+    shared = {"validation_split": 0.0, "measure_forgetting": True} | settings
     if "model" in table:
         shared["model"] = str(_beside(path, table["model"]))
     base = with_settings(TrainingConfig(), shared, where=f"{path}, settings")

@@ -60,7 +60,7 @@ class TierSettings:
         maximum=10_000,
         advanced=True,
     )
-    fast_end: FastEnd = setting(
+    fastest_first: FastEnd = setting(
         "top",
         label="Fastest",
         help="The end that becomes tier 0. By depth: the layers nearest the output (top) or "

@@ -47,8 +47,8 @@ class TrainingConfig(
             if isinstance(value := getattr(self, f.name), Path)
         }
         mix = tuple(replace(mixed, data=_absolute(mixed.data)) for mixed in self.mix)
-        questions = tuple(map(_absolute, self.question_sets))
-        return replace(self, **places, mix=mix, question_sets=questions)
+        questions = tuple(map(_absolute, self.eval_sets))
+        return replace(self, **places, mix=mix, eval_sets=questions)
 
     def checked(self) -> "TrainingConfig":
         """This config, or InputError with the first problem's sentence."""
@@ -60,12 +60,12 @@ class TrainingConfig(
 CHOICES: Mapping[str, tuple[str, ...]] = {
     "assign": get_args(Assignment),
     "bad_rows": get_args(BadRows),
-    "fast_end": get_args(FastEnd),
+    "fastest_first": get_args(FastEnd),
     "fine_tune_type": get_args(FineTuneType),
     "keep_checkpoints": get_args(CheckpointRetention),
     "pending": get_args(Pending),
     "replies": get_args(Replies),
-    "schedule": get_args(Schedule),
+    "lr_schedule": get_args(Schedule),
 }
 
 

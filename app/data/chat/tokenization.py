@@ -78,7 +78,7 @@ class ExampleTokenizer:
     """
 
     def __init__(
-        self, tokenizer: Tokenizer, mask_prompt: bool, replies: Replies = "whole chat"
+        self, tokenizer: Tokenizer, mask_prompt: bool, replies: Replies = "whole-chat"
     ) -> None:
         self._tokenizer = tokenizer
         self._mask_prompt = mask_prompt

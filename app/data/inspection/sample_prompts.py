@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from app.core.column_mapping import parse_columns
+from app.core.config.serialization import current_names
 from app.core.errors import AppError
 from app.data.examples import ChatExample
 from app.data.files.dataset_files import find_files
@@ -38,7 +39,7 @@ def _questions(settings: Mapping[str, Any]) -> Iterator[str]:
     file = find_files(Path(str(settings.get("data"))), Path(valid) if valid else None).valid
     if file is None:
         return
-    columns = parse_columns(str(settings.get("map") or ""))
+    columns = parse_columns(str(current_names(settings).get("columns") or ""))
     for example in islice(read_examples(file, columns), ROWS):
         question = _question(example)
         if question and len(question) <= MOST_CHARACTERS:

@@ -91,7 +91,7 @@ def tokenized(
     mask_prompt: bool,
     in_parallel: bool,
     embedding_rows: int | None = None,
-    replies: Replies = "whole chat",
+    replies: Replies = "whole-chat",
 ) -> Generator[TokenizedLot | None, None, None]:
     """Each lot in its turn, few of them read ahead; closing it ends the processes.
 

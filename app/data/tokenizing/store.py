@@ -45,7 +45,7 @@ class RowSettings:
     leave_out_bad_rows: bool = False
     embedding_rows: int | None = None
     """Of the model: rows with a token from this id on become problems. None: not known."""
-    replies: Replies = "whole chat"
+    replies: Replies = "whole-chat"
     """Which replies are trained where the prompt is masked."""
 
 
@@ -209,7 +209,7 @@ def _key(path: Path, content: FileContent, tokenizer: Tokenizer, settings: RowSe
     facts += [str(settings.columns or "")]
     if settings.embedding_rows is not None:
         facts += [settings.embedding_rows]
-    if settings.mask_prompt and settings.replies != "whole chat":
+    if settings.mask_prompt and settings.replies != "whole-chat":
         facts += [settings.replies]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 

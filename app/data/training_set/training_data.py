@@ -36,7 +36,7 @@ class DataSettings:
     rows: RowSettings
     max_seq_length: int
     batch_size: int
-    validation_share: float = 0.0
+    validation_split: float = 0.0
     seed: int = 0
     context_tokens: int | None = None
     """The longest row that the model was made for, if that is known."""
@@ -209,7 +209,7 @@ def _early(
     """Which rows of the view the first epoch begins with; none where datasets are mixed."""
     rule, files = settings.early, datasets[0].files
     rows = sum(stores[path].examples for path in files.train_files)
-    share = 0.0 if files.valid else settings.validation_share
+    share = 0.0 if files.valid else settings.validation_split
     if len(datasets) > 1 or not rule.are_in(rows, share):
         return np.zeros(0, np.intp)
     keys = [
@@ -227,7 +227,7 @@ def _split(
     held_out = held_out_of_datasets(
         [[stores[path].rows.digests for path in files.train_files] for files in datasets],
         [bool(files.valid) for files in datasets],
-        settings.validation_share,
+        settings.validation_split,
         settings.seed,
     )
     trains, valids = [], []

@@ -68,7 +68,7 @@ class Lesson:
 
 def lesson_rows(config: TrainingConfig) -> int:
     """Half as many as a step trains on, at least one."""
-    return max(1, config.batch_size * config.gradient_accumulation // 2)
+    return max(1, config.batch_size * config.grad_accumulation_steps // 2)
 
 
 def opening_slow_clock(

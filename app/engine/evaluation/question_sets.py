@@ -36,10 +36,10 @@ class QuestionSet:
 
 def questions_asked(config: TrainingConfig, found: int) -> int:
     """How many of `found` questions of one set are asked each time."""
-    if config.questions_asked:
-        return min(config.questions_asked, found)
-    trained = config.steps * config.batch_size * config.gradient_accumulation
-    times = 2 * max(1, len(config.question_sets))
+    if config.eval_questions:
+        return min(config.eval_questions, found)
+    trained = config.steps * config.batch_size * config.grad_accumulation_steps
+    times = 2 * max(1, len(config.eval_sets))
     return min(max(FEWEST, math.ceil(SHARE * 3 * trained / times)), found)
 
 
@@ -55,7 +55,7 @@ def reading_question_sets(
         context_tokens=limits.context_tokens,
     )
     read = []
-    for path in config.question_sets:
+    for path in config.eval_sets:
         yield StageChanged("Reading the questions")
         opening = opening_data(find_files(path), base.tokenizer, settings)
         found = yield from in_stage("Reading the questions", opening)

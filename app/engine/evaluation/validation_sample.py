@@ -45,7 +45,7 @@ class SampleSizes:
         """For `held_out` rows that could be read."""
         if config.validation_rows:
             return cls(min(config.validation_rows, held_out), held_out)
-        affordable = SHARE * _TRAINING_COST * config.batch_size * config.gradient_accumulation
+        affordable = SHARE * _TRAINING_COST * config.batch_size * config.grad_accumulation_steps
         each = max(FEWEST, math.ceil(affordable * config.steps_per_eval))
         last = max(each, math.ceil(affordable * config.steps))
         return cls(min(each, held_out), min(last, held_out))

@@ -60,7 +60,7 @@ def memory_need(model: Any, config: TrainingConfig, shape: BatchShape) -> Memory
     whole = sum(array.nbytes for _, array in tree_flatten(model.parameters()))
     own = sum(array.nbytes for array in trainable(model).values())
     batch = step_bytes(model, shape, recompute=config.grad_checkpoint)
-    if config.gradient_accumulation > 1:
+    if config.grad_accumulation_steps > 1:
         batch += adapter  # the sum so far
     return MemoryNeed(
         model_bytes=whole - own,

@@ -25,7 +25,7 @@ class ComingRows:
             raise ValueError("All rows of this run are tokens.")
         self._later = prepared.later
         self._making = StoresInMaking(self._later)
-        self._each = config.gradient_accumulation
+        self._each = config.grad_accumulation_steps
         self._at_once = prepared.train.at_once
         self._are_needed = config.steps * self._each > self._at_once or not all(
             one.is_last_there for one in prepared.valid

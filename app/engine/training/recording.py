@@ -131,7 +131,7 @@ class RunKeeper:
         The best is the best checkpoint, also where none came below the base model. One stays where
         it is not certain that it is not the best.
         """
-        if self._keep == "best and last":
+        if self._keep == "best-and-last":
             for folder in prunable_checkpoints(self.run_dir):
                 remove_folder(folder, CHECKPOINT_FILES)
 

@@ -34,7 +34,7 @@ def run_started(config: TrainingConfig, prepared: Prepared, run_dir: Path, done:
         adapted_layers=adapted_layers(parameters),
         train_examples=prepared.train_examples,
         valid_examples=prepared.valid_examples,
-        steps_per_epoch=-(-len(prepared.train) // config.gradient_accumulation),
+        steps_per_epoch=-(-len(prepared.train) // config.grad_accumulation_steps),
         device=device_name(),
         clocks=_clocks(config, prepared),
         done=done,
@@ -65,7 +65,7 @@ def training_step(
     optimizer = TieredAdamW(
         prepared.plan,
         weight_decay=config.weight_decay,
-        max_norm=config.max_norm,
+        max_grad_norm=config.max_grad_norm,
         skip_pending=config.pending == "skip",
     )
     state = optimizer.init(origin)

@@ -153,7 +153,7 @@ def prepare(
         raise InputError("No dataset is chosen.", "Give a file, or a folder with a train file.")
     files = find_files(data, config.valid)
     mixed = [
-        MixedFiles(find_files(more.data), more.share, parse_columns(more.map))
+        MixedFiles(find_files(more.data), more.share, parse_columns(more.columns))
         for more in config.mix
     ]
     yield StageChanged("Loading the model")
@@ -306,13 +306,13 @@ def _plan_by_importance(
 def data_settings(
     config: TrainingConfig, limits: ModelLimits, early_rows: int = EARLY_ROWS
 ) -> DataSettings:
-    leave_out = config.bad_rows == "leave out"
-    columns = parse_columns(config.map)
+    leave_out = config.bad_rows == "skip"
+    columns = parse_columns(config.columns)
     return DataSettings(
         RowSettings(config.mask_prompt, columns, leave_out, limits.embedding_rows, config.replies),
         limits.row_limit(config.max_seq_length),
         config.batch_size,
-        config.validation_share,
+        config.validation_split,
         config.seed,
         limits.context_tokens,
         early_rows,

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+from app.core.config.serialization import current_names
 from app.core.errors import AppError, InputError
 from app.core.files.paths import shipped
 from app.core.text.sanitize import single_line
@@ -235,7 +236,7 @@ def _outcome(run_dir: Path, manifest: dict[str, Any]) -> str:
     planned = manifest["config"].get("steps", 0)
     last = f"{CHECKPOINTS}/{checkpoint_name(planned)}" if type(planned) is int else None
     is_asked = any(score["when"] == "after" for score in manifest["scores"])
-    has_questions = bool(manifest["config"].get("question_sets"))
+    has_questions = bool(current_names(manifest["config"]).get("eval_sets"))
     is_done = manifest.get("adapter") == last and (is_asked or not has_questions)
     return "finished" if is_done else "interrupted"
 

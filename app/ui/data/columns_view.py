@@ -90,11 +90,11 @@ class ColumnsView(QWidget):
         looked = self._preview.looked
         if looked is None:
             return
-        self.how.setText(RECOGNISED if looked.rows and not looked.map else HOW)
-        key = (looked.reading.data, looked.map, looked.columns)
+        self.how.setText(RECOGNISED if looked.rows and not looked.mapping else HOW)
+        key = (looked.reading.data, looked.mapping, looked.columns)
         if key != self._shown_for:
             self._shown_for = key
-            self._show_columns(looked.columns, _parsed(looked.map))
+            self._show_columns(looked.columns, _parsed(looked.mapping))
 
     def _show_columns(
         self, columns: "tuple[ColumnSample, ...]", mapping: ColumnMapping | None
@@ -146,7 +146,7 @@ class ColumnsView(QWidget):
         say(self.problem, "")
         if looked is None:
             return
-        is_named = columns is None and bool(looked.rows) and not looked.map
+        is_named = columns is None and bool(looked.rows) and not looked.mapping
         self._name_unset(BY_NAME if is_named else UNUSED)
         if self._job is not None:
             self._process.cancel(self._job)
@@ -164,8 +164,8 @@ class ColumnsView(QWidget):
     def _show(self, looked: HeadRows) -> None:
         self.tried.show_rows(looked.rows)
         problem = f"{looked.problem}." if looked.problem else ""
-        say(self.problem, problem if looked.map else "")
-        if problem and not looked.map:
+        say(self.problem, problem if looked.mapping else "")
+        if problem and not looked.mapping:
             self.how.setText(f"{UNRECOGNISED} {HOW}")
 
     def _end(self, number: int, ended: JobEnded) -> None:
@@ -181,7 +181,7 @@ class ColumnsView(QWidget):
         except InputError:
             columns, is_right = None, False
         shown = self._datasets.shown
-        in_use = (shown.reading.map or "") if shown else ""
+        in_use = (shown.reading.mapping or "") if shown else ""
         enable(self.use, is_right and columns is not None and str(columns) != in_use)
         enable(self.reset, bool(columns or not is_right or in_use))
 
@@ -193,7 +193,7 @@ class ColumnsView(QWidget):
         for choice in self.roles.values():
             choice.choose("")
         shown = self._datasets.shown
-        if shown is not None and shown.reading.map:
+        if shown is not None and shown.reading.mapping:
             self.columns_chosen.emit(None)
         self._try()
 

@@ -156,8 +156,8 @@ def _paces(
     if epoch is None:
         return []  # said in a moment, with the reason
     batches = epoch.batches(config.batch_size)
-    steps = epoch.steps(config.batch_size, config.gradient_accumulation)
-    epochs = config.steps * config.gradient_accumulation / batches
+    steps = epoch.steps(config.batch_size, config.grad_accumulation_steps)
+    epochs = config.steps * config.grad_accumulation_steps / batches
     figures = [Figure("Steps per epoch", f"{steps:,}", _batches(config, batches))]
     if len(datasets) > 1:
         figures += _mixture([name for name, _ in datasets], epoch)
@@ -170,9 +170,9 @@ def _paces(
 
 
 def _batches(config: TrainingConfig, batches: int) -> str:
-    if config.gradient_accumulation == 1:
+    if config.grad_accumulation_steps == 1:
         return f"batches of {config.batch_size}"
-    return f"{batches:,} batches of {config.batch_size}, {config.gradient_accumulation} a step"
+    return f"{batches:,} batches of {config.batch_size}, {config.grad_accumulation_steps} a step"
 
 
 def _mixture(names: Sequence[str], epoch: "EpochFacts") -> list[Figure]:

@@ -43,7 +43,7 @@ class Datasets(QObject):
         elif config.data is None or (state.dataset is None and state.dataset_failure is None):
             return ()
         else:
-            reading = DatasetRequest(config.data, config.valid, config.map)
+            reading = DatasetRequest(config.data, config.valid, config.columns)
             first = RunDataset(reading, state.dataset, state.dataset_failure, version=self._version)
         return (first, *(self._mix.known(mixed) for mixed in config.mix))
 

@@ -87,7 +87,7 @@ class Intake(QObject):
         def take(columns: str) -> None:
             self._state.replace_config(
                 self._plan.left_sample(
-                    data=path, mix=mix, valid=None, map=columns, question_sets=(), name=""
+                    data=path, mix=mix, valid=None, columns=columns, eval_sets=(), name=""
                 )
             )
             self.dataset_taken.emit(path)
@@ -103,7 +103,7 @@ class Intake(QObject):
         self._background.run(remember, lambda _: None, self.refused.emit, run_on_quit=True)
 
         def take(mapping: str) -> None:
-            self._state.change_config(map=mapping)
+            self._state.change_config(columns=mapping)
 
         self._inspect(DatasetRequest(config.data, config.valid, str(columns or "")), take)
 
@@ -133,7 +133,7 @@ class Intake(QObject):
             self._plan.use_sample()
 
         if demo.data is not None:
-            self._inspect(DatasetRequest(demo.data, demo.valid, demo.map), take)
+            self._inspect(DatasetRequest(demo.data, demo.valid, demo.columns), take)
 
     def _take_settings(self, config: TrainingConfig) -> None:
         self._state.replace_config(config)
@@ -144,7 +144,7 @@ class Intake(QObject):
         """Have the dataset read that the configuration already names."""
         config = self._state.config
         if config.data is not None:
-            self._inspect(DatasetRequest(config.data, config.valid, config.map), lambda _: None)
+            self._inspect(DatasetRequest(config.data, config.valid, config.columns), lambda _: None)
 
     def _take_model(self, folder: Path) -> None:
         state = self._state
@@ -193,7 +193,7 @@ class Intake(QObject):
             self._job = None
 
     def _take_dataset(self, take: Callable[[str], None], inspected: InspectedDataset) -> None:
-        take(inspected.map)
+        take(inspected.mapping)
         self._state.set_dataset(inspected.facts)
         self.accepted.emit()
 
@@ -209,7 +209,7 @@ class Intake(QObject):
     def _tell_reading(self) -> None:
         config = self._state.config
         if config.data is not None and self._state.dataset is not None:
-            self.reading_ended.emit(DatasetRequest(config.data, config.valid, config.map))
+            self.reading_ended.emit(DatasetRequest(config.data, config.valid, config.columns))
         else:
             self.reading_ended.emit(None)
 

@@ -81,7 +81,7 @@ class MixIntake(QObject):
     def read_again(self, index: int) -> None:
         """The file may have been mended."""
         mixed = self._state.config.mix[index]
-        self._read(_key(mixed), DatasetRequest(mixed.data, None, mixed.map))
+        self._read(_key(mixed), DatasetRequest(mixed.data, None, mixed.columns))
 
     def map_columns(self, index: int, columns: ColumnMapping | None) -> None:
         """Read it by this mapping, and remember that for the file; None forgets it."""
@@ -116,7 +116,7 @@ class MixIntake(QObject):
             self._before.pop(key, None)
         for key, mixed in mix.items():
             if key not in self._known:
-                self._read(key, DatasetRequest(mixed.data, None, mixed.map or None))
+                self._read(key, DatasetRequest(mixed.data, None, mixed.columns or None))
         self._tell()
 
     def _read(self, key: Key, reading: DatasetRequest) -> None:
@@ -153,11 +153,11 @@ class MixIntake(QObject):
         self._before.pop(key, None)
         del self._jobs[key]
         path, known = key[0], self._known[key]
-        reading = replace(known.reading, map=read.map)
+        reading = replace(known.reading, mapping=read.mapping)
         known = replace(known, reading=reading, facts=read.facts, share_read=None)
-        self._known[key] = self._known[path, read.map] = known
+        self._known[key] = self._known[path, read.mapping] = known
         mix = [
-            replace(mixed, map=read.map) if _key(mixed) == key else mixed
+            replace(mixed, columns=read.mapping) if _key(mixed) == key else mixed
             for mixed in self._state.config.mix
         ]
         self._change(mix)
@@ -195,4 +195,4 @@ class MixIntake(QObject):
 
 
 def _key(mixed: MixedDataset) -> Key:
-    return mixed.data, mixed.map
+    return mixed.data, mixed.columns

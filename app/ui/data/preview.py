@@ -139,7 +139,7 @@ class Preview(QObject):
         here, looked = self._dataset, self.looked
         if here is None or _identity(here) != _identity(shown):
             return False
-        return looked is None or shown.reading.map in (None, looked.map)
+        return looked is None or shown.reading.mapping in (None, looked.mapping)
 
     def _look(self, dataset: RunDataset) -> None:
         self._leave()
@@ -180,7 +180,7 @@ class Preview(QObject):
     def _deciding(self) -> tuple[object, ...]:
         config = self._state.config_as_cut
         look = (config.mask_prompt, config.max_seq_length, config.replies)
-        split = (config.validation_share, config.seed)
+        split = (config.validation_split, config.seed)
         return (self._tokenizer.tokenizer, *look, *split, self._tokenisation.done)
 
     # -- asking ------------------------------------------------------------------------------
@@ -219,7 +219,7 @@ class Preview(QObject):
             )  # fmt: skip
         if self.looked is None or self._is_in_head(self.looked):
             return LoadHeadRows(dataset.reading, HEAD_ROWS, rendering)
-        reading = replace(dataset.reading, map=self.looked.map)
+        reading = replace(dataset.reading, mapping=self.looked.mapping)
         return LoadRowPage(
             reading, self.file, self.first, self.rows_a_page, dataset.version, rendering
         )
@@ -267,4 +267,4 @@ def _identity(dataset: RunDataset) -> tuple[object, ...]:
 
 
 def _split(config: TrainingConfig) -> HoldoutSplit:
-    return HoldoutSplit(config.validation_share, config.seed)
+    return HoldoutSplit(config.validation_split, config.seed)

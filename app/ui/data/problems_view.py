@@ -183,13 +183,13 @@ class ProblemsView(QWidget):
             self.reveal_requested.emit(facts.path)
 
     def _choose(self, is_on: bool) -> None:
-        self._state.change_config(bad_rows="leave out" if is_on else "stop")
+        self._state.change_config(bad_rows="skip" if is_on else "stop")
 
     def _show_choice(self) -> None:
         facts, statistics = self._facts(), self._figures.statistics
         can_stop = facts is not None and facts.problem_count > 0
         can_stop = can_stop or (statistics is not None and statistics.stopping_counts.total() > 0)
-        self.leave_out.setChecked(self._state.config.bad_rows == "leave out")
+        self.leave_out.setChecked(self._state.config.bad_rows == "skip")
         self.leave_out.setVisible(can_stop)
 
     def _allow(self) -> None:

@@ -88,7 +88,7 @@ class Figures(QObject):
 
     def _split(self) -> tuple[object, ...]:
         config = self._state.config
-        return self._tokenisation.done, config.validation_share, config.seed
+        return self._tokenisation.done, config.validation_split, config.seed
 
     def _forget(self) -> None:
         self._timer.stop()
@@ -104,7 +104,7 @@ class Figures(QObject):
             return
         if self._measured != self._split():
             self._measured = self._split()
-            split = HoldoutSplit(config.validation_share, config.seed)
+            split = HoldoutSplit(config.validation_split, config.seed)
             self._run("measuring", ComputeStatistics(done.sets, split), self._take_statistics)
         if self._named != self._long_rows_of(done):
             self._named = self._long_rows_of(done)

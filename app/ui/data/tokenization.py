@@ -138,7 +138,7 @@ class Tokenisation(QObject):
             return self._tokenizer.failure.message
         if self._tokenizer.is_bound:
             return "This model's rows are tokenized when a run starts."
-        if any(problem.setting == "map" for problem in state.config.problems()):
+        if any(problem.setting == "columns" for problem in state.config.problems()):
             return "Not tokenized: the column mapping can't be used."
         return "" if self._tokenizer.tokenizer else "The model's tokenizer is being loaded."
 
@@ -179,7 +179,7 @@ class Tokenisation(QObject):
         if self.why_not() or tokenizer is None:
             return None
         readings = tuple(one.reading for one in datasets)
-        leave_out = config.bad_rows == "leave out"
+        leave_out = config.bad_rows == "skip"
         job = TokenizeDatasets(
             readings, tokenizer, config.mask_prompt, leave_out, replies=config.replies
         )

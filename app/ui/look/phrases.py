@@ -33,14 +33,14 @@ def choice(name: str, value: str) -> str:
 
 LEAST = {
     "slow_every": "Off",
-    "early_stop_evals": "Never",
+    "early_stopping_patience": "Never",
     "num_layers": "All",
-    "questions_asked": "Automatic",
+    "eval_questions": "Automatic",
     "validation_rows": "Automatic",
 }
 """What the least value of a whole number means, where it means something else than a number."""
 
-EMPTY = {"keys": "All", "map": "As the file says", "name": "The dataset's"}
+EMPTY = {"keys": "All", "columns": "As the file says", "name": "The dataset's"}
 """What an empty text means."""
 
 FAST_ENDS = {

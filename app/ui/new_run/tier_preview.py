@@ -133,7 +133,7 @@ class TierPreview(QObject):
             config.model,
             tuple(tier.period for tier in config.tiers),
             config.assign,
-            config.fast_end,
+            config.fastest_first,
             config.tier_patterns,
             config.rank,
             config.num_layers,
@@ -142,10 +142,10 @@ class TierPreview(QObject):
         )
         memory = (
             config.batch_size,
-            config.gradient_accumulation,
+            config.grad_accumulation_steps,
             config.max_seq_length,
             config.grad_checkpoint,
             done,
-            *((config.validation_share, config.seed, config.mix) if done else ()),
+            *((config.validation_split, config.seed, config.mix) if done else ()),
         )
         return counts, memory

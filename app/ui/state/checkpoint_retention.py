@@ -10,7 +10,7 @@ from app.ui.state.app_state import AppState
 from app.ui.system.preferences import Remembered
 
 _KEY = "training/keep_checkpoints"
-LEAN: CheckpointRetention = "best and last"
+LEAN: CheckpointRetention = "best-and-last"
 
 
 def default_config(settings: Remembered) -> TrainingConfig:

@@ -17,9 +17,9 @@ from app.ui.system.preferences import Remembered
 
 _PLAN, _BEFORE_SAMPLE = "plan/settings", "plan/before_sample"
 _DELAY_MS = 300
-KEPT_BY_DEFAULTS = ("data", "valid", "map", "mix", "model", "adapter", "question_sets", "name")
+KEPT_BY_DEFAULTS = ("data", "valid", "columns", "mix", "model", "adapter", "eval_sets", "name")
 """What a run is about: restoring defaults leaves it alone."""
-_OF_THE_DATA = ("data", "valid", "map", "mix", "question_sets", "name")
+_OF_THE_DATA = ("data", "valid", "columns", "mix", "eval_sets", "name")
 
 
 def remembered_plan(settings: Remembered) -> TrainingConfig | None:

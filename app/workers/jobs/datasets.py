@@ -31,7 +31,7 @@ class DatasetRequest:
 
     data: Path
     valid: Path | None = None
-    map: str | None = None
+    mapping: str | None = None
     """Columns as the configuration writes them; None: as remembered for this file."""
 
 
@@ -89,7 +89,7 @@ class WarmUp:
 @dataclass(frozen=True)
 class InspectedDataset:
     facts: "DatasetFacts"
-    map: str
+    mapping: str
     """The mapping that was used."""
 
 
@@ -103,7 +103,7 @@ class InspectDataset:
         from app.data.inspection.inspection import inspecting
 
         data, valid = self.reading.data, self.reading.valid
-        columns = columns_for(_train_file(data, valid), self.reading.map)
+        columns = columns_for(_train_file(data, valid), self.reading.mapping)
         facts = yield from _throttled(inspecting(data, valid, columns))
         # The first examples are shown from elsewhere, and may be long.
         yield InspectedDataset(replace(facts, preview=()), str(columns or ""))
@@ -169,7 +169,7 @@ class TokenizeDatasets:
                 yield TRYING
         stores: dict[Path, TokenStore] = {}
         for request, files in zip(self.readings, datasets, strict=True):
-            columns = parse_columns(request.map or "")
+            columns = parse_columns(request.mapping or "")
             settings = RowSettings(
                 self.mask_prompt, columns, self.leave_out_bad_rows, rows, self.replies
             )

@@ -45,7 +45,7 @@ class HeadRows:
     """The first rows of a file."""
 
     reading: DatasetRequest
-    map: str
+    mapping: str
     """The mapping that was used."""
     rows: "tuple[PreviewRow, ...]"
     columns: "tuple[ColumnSample, ...]"
@@ -68,7 +68,7 @@ class LoadHeadRows:
         from app.data.inspection.row_rendering import raw_row
 
         path = find_files(self.reading.data, self.reading.valid).train
-        columns = columns_for(path, self.reading.map)
+        columns = columns_for(path, self.reading.mapping)
         head = first_rows(path, columns, self.rows)
         budget = BUDGET_TOKENS // max(1, min(self.rows, 5))
         raw = tuple(raw_row(row, number, budget) for number, row in enumerate(head.examples))
@@ -183,7 +183,7 @@ class CheckFileStates:
 def _cursor(reading: DatasetRequest, file: int, version: int) -> "RowCursor":  # noqa: ARG001
     from app.data.inspection.row_pager import RowCursor
 
-    return RowCursor(_paths(reading, file), columns_for(reading.data, reading.map or ""))
+    return RowCursor(_paths(reading, file), columns_for(reading.data, reading.mapping or ""))
 
 
 def _paths(reading: DatasetRequest, file: int) -> "tuple[Path, ...]":
