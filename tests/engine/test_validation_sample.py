@@ -157,7 +157,7 @@ def test_a_run_of_an_older_version_keeps_to_whole_validations(
         return {k: v for k, v in to_dict(config).items() if k not in NEW_SETTINGS}
 
     with monkeypatch.context() as patch:
-        patch.setattr(run, "to_plain", older)
+        patch.setattr(run, "to_dict", older)
         config = replace(config, validation_rows=10_000_000, replies="whole-chat")
         list(train(config, stop_after=2))
     assert not NEW_SETTINGS & read_manifest(config.output)["config"].keys()

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from app.core.events import EvaluationFinished, RetentionMeasured
+from app.core.events import KNOWN_QUESTIONS, EvaluationFinished, RetentionMeasured
 from app.core.text.numbers import format_loss
 from app.core.text.sanitize import single_line
 
@@ -46,6 +46,8 @@ def retention_sentence(retention: Sequence[RetentionMeasured]) -> str:
 
 def score_sentence(name: str, before: int | None, after: int, total: int) -> str:
     """A question set's right answers; `before` is None where that was not measured."""
+    if name == KNOWN_QUESTIONS:
+        return f"Still answers {after:,} of {total:,} general questions."
     shown = single_line(name.replace("_", " ").capitalize(), _MAX_NAME)
     than = "" if before is None else f", {before:,} before"
     return f"{shown}: {after:,} of {total:,} right{than}."
