@@ -1,4 +1,9 @@
-"""The errors Nestling raises on purpose: each is one plain sentence for the user."""
+"""The errors Nestling raises on purpose: each is one plain sentence for the user.
+
+A failure is an error as text, which is how one leaves a thread or a process.
+"""
+
+from dataclasses import dataclass
 
 PUT_BACK = "put it back, or choose another"
 """What to do about a file that is not where it was."""
@@ -35,3 +40,18 @@ class RunError(AppError):
 
 class VerificationError(RunError):
     """The weights did not do what the tier plan says: the run's result can't be trusted."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why work failed, as text: a kept exception would keep all that its frames hold in memory."""
+
+    message: str
+    hint: str = ""
+    details: str = ""
+    """The traceback."""
+    is_app_error: bool = True
+    """An AppError: the message says it all, and the traceback is of no use to the user."""
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".rstrip()

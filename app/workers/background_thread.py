@@ -4,7 +4,6 @@ One at a time, on a thread of its own, so it never waits behind training.
 """
 
 import threading
-import traceback
 from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass
@@ -14,21 +13,11 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Qt, QThreadPool, Signal, Slot
 
-from app.core.errors import AppError
-from app.core.text.sanitize import error_text
+from app.core.errors import Failure
+from app.workers.job import failure_of
 
 SECONDS_BETWEEN_SHARES = 0.3
 """Work in steps doesn't say sooner or more often how far it is."""
-
-
-@dataclass(frozen=True)
-class Failure:
-    """Why a task failed, as text."""
-
-    message: str
-    hint: str
-    details: str
-    is_app_error: bool
 
 
 @dataclass(frozen=True)
@@ -146,11 +135,3 @@ def _outcome(task_id: int, work: Callable[[], object]) -> _Ended:
         return _Ended(task_id, work(), None)
     except Exception as error:  # the thread's boundary: told as text
         return _Ended(task_id, None, failure_of(error))
-
-
-def failure_of(error: Exception) -> Failure:
-    """The error as text, so that nothing it holds stays in memory."""
-    details = "".join(traceback.format_exception(error))
-    if isinstance(error, AppError):
-        return Failure(error.message, error.hint, details, is_app_error=True)
-    return Failure(f"{type(error).__name__}: {error_text(error)}", "", details, is_app_error=False)

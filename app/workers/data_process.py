@@ -15,6 +15,7 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Qt, QThread, Signal, Slot
 
+from app.core.errors import Failure
 from app.core.system import child_processes
 from app.core.system.child_processes import terminal_signals_blocked
 from app.workers.data_server import Begin, Cancel, Quit, serve
@@ -26,9 +27,9 @@ PATIENCE_SECONDS = 4.0
 OnValue = Callable[[Any], None]
 OnEnded = Callable[[JobEnded], None]
 
-_LOST = (
+_LOST = Failure(
     "The process that reads datasets ended before it was done.",
-    "Try again; what was done is kept. If it comes again, memory may be short.",
+    "Try again; finished work is kept. If this happens again, memory may be short.",
 )
 
 
@@ -166,7 +167,7 @@ class DataProcess(QObject):
             if was_let_go:
                 self._end(JobEnded(job_id, "cancelled"))
             else:
-                self._end(JobEnded(job_id, "failed", *_LOST, is_app_error=True))
+                self._end(JobEnded(job_id, "failed", _LOST))
 
     def _end(self, ended: JobEnded) -> None:
         if (job := self._jobs.pop(ended.job_id, None)) is not None:

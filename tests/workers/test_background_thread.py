@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from pytestqt.qtbot import QtBot
 
-from app.core.errors import InputError
+from app.core.errors import Failure, InputError
 from app.workers import background_thread as background_module
-from app.workers.background_thread import BackgroundThread, Failure
+from app.workers.background_thread import BackgroundThread
 from app.workers.tasks.library import checking_model
 from tests.patience import PATIENCE_SECONDS
 

@@ -172,7 +172,7 @@ class ColumnsView(QWidget):
         if number == self._job:
             self._job = None
             if ended.ending == "failed":
-                say(self.problem, f"{ended.message} {ended.hint}".strip())
+                say(self.problem, str(ended.failure))
 
     # -- using it ----------------------------------------------------------------------------
     def _allow(self) -> None:

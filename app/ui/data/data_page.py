@@ -6,6 +6,7 @@ from pathlib import Path
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QButtonGroup, QPushButton, QStackedWidget, QVBoxLayout, QWidget
 
+from app.core.errors import Failure
 from app.ui.data.columns_view import ColumnsView
 from app.ui.data.data_services import DataWork
 from app.ui.data.dataset_chooser import DatasetChooser
@@ -27,7 +28,6 @@ from app.ui.widgets.layout import (
     row,
     say,
 )
-from app.workers.background_thread import Failure
 from app.workers.jobs.datasets import DatasetRequest
 
 ROWS, STATISTICS, PROBLEMS, COLUMNS = range(4)

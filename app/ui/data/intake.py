@@ -8,11 +8,12 @@ from PySide6.QtCore import QObject, Signal, Slot
 from app.core.column_mapping import ColumnMapping
 from app.core.config.presets import demo_config
 from app.core.config.training_config import MixedDataset, TrainingConfig
+from app.core.errors import Failure
 from app.core.files.paths import starter_model_dir
 from app.data.files.dataset_files import has_train_file
 from app.ui.state.app_state import AppState
 from app.ui.state.plan_memory import PlanMemory
-from app.workers.background_thread import BackgroundThread, Failure
+from app.workers.background_thread import BackgroundThread
 from app.workers.data_process import DataProcess
 from app.workers.job import JobEnded
 from app.workers.jobs.datasets import DatasetRequest, InspectDataset, InspectedDataset
@@ -180,9 +181,8 @@ class Intake(QObject):
             if self._wanted is not wanted:
                 return
             self._job = None
-            if end.ending == "failed":
-                failure = Failure(end.message, end.hint, end.details, end.is_app_error)
-                self._refuse_dataset(reading.data, failure)
+            if end.failure is not None:
+                self._refuse_dataset(reading.data, end.failure)
             self._tell_reading()
 
         self._job = self._reader.run(InspectDataset(reading), told, ended)

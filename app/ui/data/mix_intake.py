@@ -10,9 +10,10 @@ from PySide6.QtCore import QObject, Signal, Slot
 from app.core.column_mapping import ColumnMapping
 from app.core.config.data import MAX_MIXED_SHARE
 from app.core.config.training_config import MixedDataset
+from app.core.errors import Failure
 from app.ui.state.app_state import AppState
 from app.ui.state.run_dataset import RunDataset
-from app.workers.background_thread import BackgroundThread, Failure
+from app.workers.background_thread import BackgroundThread
 from app.workers.data_process import DataProcess
 from app.workers.job import JobEnded
 from app.workers.jobs.datasets import DatasetRequest, InspectDataset, InspectedDataset
@@ -170,8 +171,9 @@ class MixIntake(QObject):
     def _end(self, key: Key, ended: JobEnded) -> None:
         """Without having been read to its end."""
         self._before.pop(key, None)
-        message = ended.message or f"{key[0].name} was not read to its end."
-        failure = Failure(message, ended.hint, ended.details, ended.is_app_error)
+        failure = ended.failure or Failure(
+            f"{key[0].name} was not read to its end.", is_app_error=False
+        )
         self._known[key] = replace(self._known[key], failure=failure, share_read=None)
         self._tell()
 

@@ -258,7 +258,7 @@ class Preview(QObject):
             return
         self._job = self.reached = None
         if ended.ending == "failed":
-            self.rows, self.failure = (), f"{ended.message} {ended.hint}".strip()
+            self.rows, self.failure = (), str(ended.failure)
         self.changed.emit()
 
 

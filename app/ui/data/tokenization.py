@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
+from app.core.errors import Failure
 from app.core.events import RunStarted
 from app.ui.data.datasets import Datasets
 from app.ui.data.tokenizer_loader import TokenizerSource
 from app.ui.look import phrases
 from app.ui.state.app_state import AppState
 from app.ui.state.run_dataset import RunDataset
-from app.workers.background_thread import Failure
 from app.workers.data_process import DataProcess
 from app.workers.job import JobEnded
 from app.workers.jobs.datasets import TokenizeDatasets, TokenizedDatasets
@@ -233,7 +233,7 @@ class Tokenisation(QObject):
             if self.done is None and ended.ending == "finished":
                 self._follow_phase()  # the run in progress has not made it, and may be over by now
             if ended.ending == "failed":
-                self.failure = Failure(ended.message, ended.hint, ended.details, ended.is_app_error)
+                self.failure = ended.failure
             self.changed.emit()
         if self._job is None and self._closing is None:
             self._free.set()

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal, Slot
 from PySide6.QtWidgets import QFileDialog, QWidget
 
+from app.core.errors import Failure
 from app.core.files.paths import starter_model_dir
 from app.models.text import context_text, parameters_text
 from app.ui.look import phrases
 from app.ui.models.models_page import ModelsPage
 from app.ui.state.app_state import AppState
 from app.ui.widgets.notice_bar import Notice
-from app.workers.background_thread import BackgroundThread, Failure
+from app.workers.background_thread import BackgroundThread
 from app.workers.tasks.models import (
     ListedModels,
     forgetting_folder,

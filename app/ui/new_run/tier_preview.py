@@ -5,10 +5,10 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, QTimer, Slot
 
+from app.core.errors import Failure
 from app.core.events import MemoryEstimated
 from app.ui.data.tokenization import Tokenisation
 from app.ui.state.app_state import AppState
-from app.workers.background_thread import Failure
 from app.workers.compute_thread import ComputeThread
 from app.workers.job import Job, JobEnded, JobYielded
 from app.workers.jobs.training import MemoryUnknown, PlanRejected, TokenizedRows, tier_preview
@@ -108,7 +108,7 @@ class TierPreview(QObject):
         if self._job is None or notice.job_id != self._job.id:
             return
         if isinstance(refused := notice.value, PlanRejected):
-            failure = Failure(refused.message, refused.hint, "", is_app_error=True)
+            failure = Failure(refused.message, refused.hint)
             self._state.set_preview(None, plan_failure=failure)
         elif isinstance(notice.value, MemoryEstimated):
             self._state.set_memory(notice.value)
@@ -123,8 +123,7 @@ class TierPreview(QObject):
             return
         self._job = None
         if ended.ending == "failed":
-            failure = Failure(ended.message, ended.hint, ended.details, ended.is_app_error)
-            self._state.set_preview(None, model_failure=failure)
+            self._state.set_preview(None, model_failure=ended.failure)
 
     def _deciding(self) -> tuple[tuple[object, ...], tuple[object, ...]]:
         """What decides how many parameters each tier holds, and what decides the memory alone."""

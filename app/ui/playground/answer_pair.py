@@ -4,6 +4,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication, QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
+from app.core.errors import Failure
 from app.core.events import StageChanged
 from app.core.generation_events import (
     SIDES,
@@ -29,7 +30,6 @@ from app.ui.widgets.layout import (
     row,
     say,
 )
-from app.workers.background_thread import Failure
 
 BUBBLE_SHARE = 0.7
 """Of the width, for a question at most."""

@@ -9,7 +9,6 @@ from PySide6.QtCore import QObject, Signal, Slot
 from app.core.generation_events import SIDES, Chat, CheckpointRef, Sampling, Side, TextAdded, Turn
 from app.core.wording.model_names import model_name
 from app.ui.state.app_state import AppState
-from app.workers.background_thread import Failure
 from app.workers.compute_thread import ComputeThread
 from app.workers.job import Job, JobEnded, JobYielded
 from app.workers.jobs.generation import LoadedCheckpoint
@@ -146,13 +145,11 @@ class Trial(QObject):
         if self._job is None or ended.job_id != self._job.id:
             return
         self._job = None
-        failure = None
-        if ended.ending == "failed":
-            failure = Failure(ended.message, ended.hint, ended.details, ended.is_app_error)
-            if not ended.is_app_error:
-                self.defect_met.emit(failure)
+        if ended.failure is not None:
+            if not ended.failure.is_app_error:
+                self.defect_met.emit(ended.failure)
         elif any(self._said.values()):
             said = {side: "".join(texts) for side, texts in self._said.items()}
             self._earlier += (Turn(self._question, **said),)
-        self.ended.emit(failure)
+        self.ended.emit(ended.failure)
         self.readiness_changed.emit()

@@ -5,7 +5,8 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QFileDialog, QWidget
 
-from app.workers.background_thread import BackgroundThread, Failure
+from app.core.errors import Failure
+from app.workers.background_thread import BackgroundThread
 from app.workers.tasks.library import Exported, exporting
 
 LONGEST_NAME, LONGEST_NAME_BYTES = 80, 200

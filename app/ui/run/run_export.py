@@ -8,11 +8,12 @@ from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QFileDialog, QWidget
 
 from app.core.config.training_config import TrainingConfig
+from app.core.errors import Failure
 from app.ui.look import phrases
 from app.ui.run.adapter_export import shortened
 from app.ui.run.widget_export import as_png, as_svg
 from app.ui.widgets.notice_bar import Notice
-from app.workers.background_thread import BackgroundThread, Failure
+from app.workers.background_thread import BackgroundThread
 from app.workers.tasks.library import (
     saving,
     saving_csv,

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
+from app.core.errors import Failure
 from app.core.text.sanitize import single_line
 from app.ui.look import phrases
 from app.ui.state.undo import UndoHistory
 from app.ui.widgets.notice_bar import Notice
-from app.workers.background_thread import BackgroundThread, Failure
+from app.workers.background_thread import BackgroundThread
 from app.workers.tasks.trash_tasks import (
     Deletion,
     deleting_checkpoints,

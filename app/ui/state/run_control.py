@@ -10,7 +10,6 @@ from PySide6.QtCore import QObject, Signal, Slot
 from app.core.config.training_config import TrainingConfig
 from app.core.events import CheckpointSaved, RunFinished
 from app.ui.state.app_state import AppState, Phase
-from app.workers.background_thread import Failure
 from app.workers.compute_thread import ComputeThread
 from app.workers.job import Job, JobEnded, JobFunction, JobPaused, JobResumed, JobYielded
 from app.workers.jobs.training import CheckpointRequest, resume_job, training_job, wait_for
@@ -136,11 +135,10 @@ class RunControl(QObject):
             return
         self._job = None
         finished = self._state.finished
-        if ended.ending == "failed":
-            failure = Failure(ended.message, ended.hint, ended.details, ended.is_app_error)
-            self._state.fail_run(failure)
-            if not ended.is_app_error:
-                self.defect_met.emit(failure)
+        if ended.failure is not None:
+            self._state.fail_run(ended.failure)
+            if not ended.failure.is_app_error:
+                self.defect_met.emit(ended.failure)
         elif finished is None:
             self._state.set_phase(Phase.IDLE)  # stopped before there was anything to keep
         else:

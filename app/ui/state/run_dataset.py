@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from app.core.errors import Failure
 from app.ui.look import phrases
-from app.workers.background_thread import Failure
 from app.workers.jobs.datasets import DatasetRequest
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from typing import Any
 
 from PySide6.QtCore import QSettings
 
-from app.core.errors import AppError
+from app.core.errors import AppError, Failure
 from app.core.files.disks import ensure_own_folder
 from app.core.files.untrusted_files import open_private
-from app.workers.background_thread import BackgroundThread, Failure
+from app.workers.background_thread import BackgroundThread
 
 _TRUE = ("true", "1")
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Qt, Slot
 from PySide6.QtWidgets import QFileDialog
 
+from app.core.errors import Failure
 from app.core.events import LogMessage
 from app.core.system.bundle import LICENSES_FILE, bundled
 from app.core.system.version import version_line
@@ -21,7 +22,6 @@ from app.ui.state.places import Place
 from app.ui.system import file_manager
 from app.ui.window.main_window import MainWindow
 from app.ui.window.menus import Handler
-from app.workers.background_thread import Failure
 from app.workers.tasks.library import Exported
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from PySide6.QtCore import QObject, Signal, Slot
 
 from app.core.config.presets import as_plain_adamw
 from app.core.config.training_config import TrainingConfig
+from app.core.errors import Failure
 from app.core.events import RunStarted
 from app.core.text.sanitize import single_line
 from app.library.queue_store import QueuedRun
@@ -31,7 +32,7 @@ from app.ui.state.undo import UndoHistory
 from app.ui.system.preferences import Remembered
 from app.ui.tables.waiting_run import WaitingRun
 from app.ui.window.main_window import MainWindow
-from app.workers.background_thread import BackgroundThread, Failure
+from app.workers.background_thread import BackgroundThread
 from app.workers.tasks.library import labelling, listing
 
 if TYPE_CHECKING:

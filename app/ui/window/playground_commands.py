@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Slot
 from PySide6.QtWidgets import QFileDialog
 
+from app.core.errors import Failure
 from app.ui.playground.playground_page import TryPage
 from app.ui.state.places import Place
 from app.ui.window.main_window import MainWindow
-from app.workers.background_thread import BackgroundThread, Failure
+from app.workers.background_thread import BackgroundThread
 from app.workers.jobs.generation import RunChoices, read_run_choices
 from app.workers.tasks.library import listing
 
