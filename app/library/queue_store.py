@@ -2,7 +2,6 @@
 
 import itertools
 import os
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -49,12 +48,7 @@ class SavedQueue:
     """The folder's name of the run that was stopped for quitting."""
 
 
-def read_queue(path: Path) -> list[QueuedRun]:
-    """The runs of `read_saved_queue`."""
-    return list(read_saved_queue(path).runs)
-
-
-def read_saved_queue(path: Path) -> SavedQueue:
+def read_queue(path: Path) -> SavedQueue:
     """A damaged file is put aside, under another name, and InputError says so."""
     try:
         text = read_regular(path, MAX_BYTES, follow_links=True).decode()
@@ -79,14 +73,12 @@ def read_saved_queue(path: Path) -> SavedQueue:
         raise _put_aside(path, "it is damaged") from error
 
 
-def write_queue(
-    path: Path, runs: Sequence[QueuedRun], *, auto_resume: bool = False, unfinished: str = ""
-) -> None:
+def write_queue(path: Path, queue: SavedQueue) -> None:
     """Raises AppError when the disk refuses."""
     ensure_own_folder(path.parent)
-    data: dict[str, Any] = {"format": FORMAT, "runs": [_to_plain(run) for run in runs]}
-    if auto_resume:
-        data |= {"auto_resume": True, "unfinished": unfinished}
+    data: dict[str, Any] = {"format": FORMAT, "runs": [_to_plain(run) for run in queue.runs]}
+    if queue.auto_resume:
+        data |= {"auto_resume": True, "unfinished": queue.unfinished}
     write_json_atomic(path, data)
 
 

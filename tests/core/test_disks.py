@@ -13,7 +13,7 @@ from app.core.files import disks
 from app.core.files.disks import check_connected, ensure_own_folder, remember_disk
 from app.core.files.paths import HOME_VARIABLE, default_home_dir, runs_dir
 from app.library.column_mapping_store import remember_columns
-from app.library.queue_store import write_queue
+from app.library.queue_store import SavedQueue, write_queue
 from app.library.reading.run_store import list_runs
 from app.library.run.recorder import RunRecorder
 from app.library.run.run_folder import choose_run_dir
@@ -42,7 +42,7 @@ def test_nothing_is_made_in_the_mount_point_of_a_disk_that_is_not_connected(
         lambda: list_runs(runs_dir()),
         lambda: choose_run_dir(TrainingConfig(), runs_dir()),
         lambda: ensure_own_folder(runs_dir()),
-        lambda: write_queue(home / "queue.json", []),
+        lambda: write_queue(home / "queue.json", SavedQueue(())),
         lambda: remember_columns(home / "x.csv", None),
         lambda: OneWindow(home),
     ):

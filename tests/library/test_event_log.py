@@ -22,7 +22,7 @@ from app.library.run.event_lines import read_lines, sealed_line
 from app.library.run.layout import CHECKPOINT_FILES
 from app.library.run.manifest import read_manifest
 from app.library.run.metrics import MetricsWriter, read_event_log, read_events, read_steps
-from app.workers.tasks.trash_tasks import thinning_out
+from app.workers.tasks.trash import keep_best_and_last
 from tests.library.made_up import run_started, set_losses, write_state
 
 MakeRun = Callable[..., Path]
@@ -146,7 +146,7 @@ def test_a_loss_that_was_edited_is_named_and_never_the_best(run: Path) -> None:
 def test_only_what_is_certain_to_be_superfluous_is_removed(run: Path) -> None:
     replace_in_log(run, '"step":6,"val_loss":1.0', '"step":6,"val_loss":9.0')
     assert bests(read_details(run)) == []
-    thinning_out(run)()
+    keep_best_and_last(run)
     # That of 6 had a loss which is lost; that of 4 lost to that of 2.
     assert sorted(steps_of(list((run / "checkpoints").iterdir()))) == [2, 6, 8]
     assert read_manifest(run)["best_adapter"] == "checkpoints/step-000006"

@@ -156,7 +156,7 @@ def test_the_app_s_own_files_are_not_waited_for_either(
     assert len(list_runs(home_dir() / "runs")) == 1
     assert remembered_columns(tmp_path / "a.csv") is None
     with pytest.raises(InputError, match="kept in"):
-        read_queue(home_dir() / QUEUE_FILE)
+        list(read_queue(home_dir() / QUEUE_FILE).runs)
 
 
 def test_a_manifest_without_end_is_refused_and_a_log_without_end_is_cut(

@@ -23,7 +23,7 @@ from app.core.config.study import load_study
 from app.core.config.training_config import CHOICES, TrainingConfig
 from app.core.errors import InputError
 from app.engine.training.trainer import resume, train
-from app.library.queue_store import queued_run, read_saved_queue, write_queue
+from app.library.queue_store import SavedQueue, queued_run, read_queue, write_queue
 from app.library.run import recorder
 from app.library.run.manifest import read_manifest
 from tests.conftest import write_chats
@@ -106,10 +106,10 @@ def test_an_old_queue_is_read_and_saved_with_today_s_names(tmp_path: Path) -> No
     run = queued_run(CHANGED)
     entry = {"key": run.key, "settings": old_settings(run.config), "problem": ""}
     file.write_text(json.dumps({"format": 1, "runs": [entry], "goes_on": True, "unfinished": "x"}))
-    queue = read_saved_queue(file)
+    queue = read_queue(file)
     assert (queue.runs, queue.auto_resume, queue.unfinished) == ((run,), True, "x")
-    write_queue(file, queue.runs, auto_resume=True, unfinished="x")
-    assert read_saved_queue(file) == queue
+    write_queue(file, SavedQueue(tuple(queue.runs), auto_resume=True, unfinished="x"))
+    assert read_queue(file) == queue
     assert not any(f'"{old}"' in file.read_text() for old in (*OLD_NAMES, "goes_on"))
 
 

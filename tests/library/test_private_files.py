@@ -13,7 +13,7 @@ from app.core.files.paths import cache_dir, home_dir, runs_dir
 from app.data.tokens.store_files import MANIFEST, STORE_FILES
 from app.engine.training.trainer import resume, train
 from app.library.column_mapping_store import remember_columns
-from app.library.queue_store import QUEUE_FILE, queued_run, write_queue
+from app.library.queue_store import QUEUE_FILE, SavedQueue, queued_run, write_queue
 from app.library.reading.csv_export import export_csv
 from app.library.reading.run_details import read_details
 from app.library.reading.run_store import export_checkpoint, list_runs
@@ -53,7 +53,7 @@ def test_all_that_is_kept_at_home_is_the_user_s_alone(
     (row,) = list_runs(runs_dir())
     list(resume(row.run_dir, checkpoint="step-000001"))
     write_label(row.run_dir, RunLabel("mine"))
-    write_queue(home_dir() / QUEUE_FILE, [queued_run(config)])
+    write_queue(home_dir() / QUEUE_FILE, SavedQueue((queued_run(config),)))
     remember_columns(chat_file, parse_columns("text=body"))
     list_runs(runs_dir())
     kept = {path.name for path in home_dir().rglob("*")}

@@ -30,7 +30,7 @@ from app.ui.plots.run_plots import RunPlots
 from app.ui.state.app_state import Phase
 from app.ui.state.places import Place
 from app.ui.state.run_loading import reading
-from app.workers.tasks.trash_tasks import deleting_runs, undoing
+from app.workers.tasks.trash import delete_runs, restore
 from tests.library.made_up import made_up_step, run_started, write_state
 
 MakeRun = Callable[..., Path]
@@ -262,10 +262,10 @@ def test_an_account_that_never_had_a_trash_gets_one(
 ) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "new" / "share"))
     run = make_run(runs_dir() / "r")
-    deletion = deleting_runs([run])()
+    deletion = delete_runs([run])
     assert not deletion.problem
     assert not run.exists()
-    undoing(deletion)()
+    restore(deletion)
     assert (run / "run.json").is_file()
 
 

@@ -8,7 +8,7 @@ from pytestqt.qtbot import QtBot
 from app.core.errors import Failure, InputError
 from app.workers import background_thread as background_module
 from app.workers.background_thread import BackgroundThread
-from app.workers.tasks.library import checking_model
+from app.workers.tasks.library import check_model
 from tests.patience import PATIENCE_SECONDS
 
 
@@ -54,21 +54,21 @@ def test_a_failure_is_told_as_text(qtbot: QtBot, background: BackgroundThread) -
 
 def test_a_folder_without_weights_is_no_model(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no config\.json"):
-        checking_model(tmp_path)()
+        check_model(tmp_path)
     (tmp_path / "config.json").write_text('{"model_type": "llama"}')
     with pytest.raises(InputError, match="no weights"):
-        checking_model(tmp_path)()
+        check_model(tmp_path)
 
 
 def test_a_gguf_folder_is_told_what_to_choose_instead(tmp_path: Path) -> None:
     (tmp_path / "llama.gguf").write_bytes(b"GGUF")
     with pytest.raises(InputError, match="GGUF") as told:
-        checking_model(tmp_path)()
+        check_model(tmp_path)
     assert "MLX format" in told.value.hint
 
 
 def test_the_engine_and_the_door_have_one_rule(tiny_model: Path) -> None:
-    assert checking_model(tiny_model)() == tiny_model
+    assert check_model(tiny_model) == tiny_model
 
 
 def test_what_must_happen_is_done_even_while_the_app_ends(qapp: object) -> None:

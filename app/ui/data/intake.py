@@ -1,6 +1,7 @@
 """Takes what the user drops or opens: finds out whether it is a dataset or a model, has it read."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal, Slot
@@ -17,7 +18,7 @@ from app.workers.background_thread import BackgroundThread
 from app.workers.data_process import DataProcess
 from app.workers.job import JobEnded
 from app.workers.jobs.datasets import DatasetRequest, InspectDataset, InspectedDataset
-from app.workers.tasks.library import checking_model, reading_settings, remembering_columns
+from app.workers.tasks import library
 
 
 class Intake(QObject):
@@ -62,7 +63,9 @@ class Intake(QObject):
     def open_path(self, path: Path) -> None:
         """A dataset file, a dataset folder, a model folder or a file of settings."""
         if path.suffix.lower() == ".toml":
-            self._background.run(reading_settings(path), self._take_settings, self.refused.emit)
+            self._background.run(
+                partial(library.read_settings, path), self._take_settings, self.refused.emit
+            )
         elif path.is_dir() and looks_like_model(path):
             self.open_model(path)
         else:
@@ -100,7 +103,7 @@ class Intake(QObject):
         config = self._state.config
         if config.data is None:
             return
-        remember = remembering_columns(config.data, columns)
+        remember = partial(library.remember_columns, config.data, columns)
         self._background.run(remember, lambda _: None, self.refused.emit, run_on_quit=True)
 
         def take(mapping: str) -> None:
@@ -119,7 +122,9 @@ class Intake(QObject):
 
     @Slot(object)
     def open_model(self, folder: Path) -> None:
-        self._background.run(checking_model(folder), self._take_model, self.refused.emit)
+        self._background.run(
+            partial(library.check_model, folder), self._take_model, self.refused.emit
+        )
 
     @Slot()
     def use_starter_model(self) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from app.workers.background_thread import BackgroundThread
 from app.workers.data_process import DataProcess
 from app.workers.job import JobEnded
 from app.workers.jobs.datasets import DatasetRequest, InspectDataset, InspectedDataset
-from app.workers.tasks.library import remembering_columns
+from app.workers.tasks import library
 
 FIRST_SHARE = 0.25
 
@@ -87,7 +88,7 @@ class MixIntake(QObject):
     def map_columns(self, index: int, columns: ColumnMapping | None) -> None:
         """Read it by this mapping, and remember that for the file; None forgets it."""
         mixed = self._state.config.mix[index]
-        remember = remembering_columns(mixed.data, columns)
+        remember = partial(library.remember_columns, mixed.data, columns)
         self._background.run(remember, lambda _: None, self.refused.emit, run_on_quit=True)
         self._read(_key(mixed), DatasetRequest(mixed.data, None, str(columns or "")))
 

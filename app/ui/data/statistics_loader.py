@@ -1,5 +1,6 @@
 """The datasets' figures: asked for once its rows are tokens, and again when the split changes."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from app.workers.data_process import DataProcess
 from app.workers.job import JobEnded
 from app.workers.jobs.datasets import TokenizedDatasets
 from app.workers.jobs.tokens import ComputeStatistics, HoldoutSplit, ListLongRows
-from app.workers.tasks.library import looking_up_speed
+from app.workers.tasks import library
 
 if TYPE_CHECKING:
     from app.data.examples import RowProblem
@@ -148,4 +149,6 @@ class Figures(QObject):
                 self.speed = speed
                 self.changed.emit()
 
-        self._background.run(looking_up_speed(self._runs_dir, model), take, lambda _: None)
+        self._background.run(
+            partial(library.last_throughput, self._runs_dir, model), take, lambda _: None
+        )

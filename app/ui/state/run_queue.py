@@ -6,6 +6,7 @@ that was running when the app was quit resumes by itself, with the run that was 
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal, Slot
@@ -16,7 +17,7 @@ from app.library.queue_store import QueuedRun, SavedQueue, queued_run
 from app.ui.state.app_state import AppState, Phase
 from app.ui.state.run_control import RunControl
 from app.workers.background_thread import BackgroundThread
-from app.workers.tasks.library import reading_queue, writing_queue
+from app.workers.tasks import library
 
 
 class RunQueue(QObject):
@@ -54,7 +55,9 @@ class RunQueue(QObject):
 
     def load(self) -> None:
         """Read what waited when the app was last quit."""
-        self._background.run(reading_queue(self._path), self._take_read, self.failed.emit)
+        self._background.run(
+            partial(library.read_queue, self._path), self._take_read, self.failed.emit
+        )
 
     def why_not_start(self) -> str:
         """Why the queue can't be started now; empty when it can."""
@@ -211,7 +214,7 @@ class RunQueue(QObject):
         self._write(SavedQueue(tuple(runs)))
 
     def _write(self, queue: SavedQueue) -> None:
-        work = writing_queue(self._path, queue)
+        work = partial(library.write_queue, self._path, queue)
         self._background.run(work, lambda _: None, self.failed.emit, run_on_quit=True)
 
     def _take_read(self, queue: SavedQueue) -> None:

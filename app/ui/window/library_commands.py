@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,7 +34,7 @@ from app.ui.system.preferences import Remembered
 from app.ui.tables.waiting_run import WaitingRun
 from app.ui.window.main_window import MainWindow
 from app.workers.background_thread import BackgroundThread
-from app.workers.tasks.library import labelling, listing
+from app.workers.tasks import library
 
 if TYPE_CHECKING:
     from app.library.reading.checkpoints import CheckpointFacts
@@ -121,7 +122,9 @@ class LibraryCommands(QObject):
     # -- the list and the run that is opened -------------------------------------------------
     @Slot()
     def list_runs(self) -> None:
-        self._background.run(listing(self._runs_dir), self._take_runs, self.tell_failure)
+        self._background.run(
+            partial(library.list_runs, self._runs_dir), self._take_runs, self.tell_failure
+        )
 
     @Slot()
     def refresh(self) -> None:
@@ -253,7 +256,7 @@ class LibraryCommands(QObject):
             self._page.opened.note_label_refused(run_dir)
             self.tell_failure(failure)
 
-        work = labelling(run_dir, name, notes)
+        work = partial(library.label_run, run_dir, name, notes)
         self._background.run(work, lambda _: self.refresh(), fail, run_on_quit=True)
 
     @Slot(object)

@@ -2,8 +2,6 @@
 questions."""
 
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.core.errors import RunError
@@ -14,7 +12,6 @@ from app.workers.job import JobFunction
 
 if TYPE_CHECKING:
     from app.engine.generation.adapted_model import TunedModel
-    from app.library.reading.checkpoint_choices import CheckpointChoices
 
 
 class LoadedCheckpoint:
@@ -85,26 +82,3 @@ def _identity(checkpoint: CheckpointRef) -> tuple[int, ...]:
     except OSError:
         return ()
     return stat_result.st_ino, stat_result.st_size, stat_result.st_mtime_ns
-
-
-@dataclass(frozen=True)
-class RunChoices:
-    """A run's checkpoints, and questions of its validation file."""
-
-    choices: "CheckpointChoices"
-    starters: tuple[str, ...]
-    is_model_there: bool
-    """The base model's folder is where it was."""
-
-
-def read_run_choices(run_dir: Path) -> Callable[[], RunChoices]:
-    """Raises InputError if the run can't be read."""
-
-    def work() -> RunChoices:
-        from app.data.inspection.sample_prompts import starters
-        from app.library.reading.checkpoint_choices import read_choices
-
-        choices = read_choices(run_dir)
-        return RunChoices(choices, starters(choices.settings), choices.model.is_dir())
-
-    return work
