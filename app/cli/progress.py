@@ -20,6 +20,7 @@ from app.core.events import (
     to_json,
 )
 from app.core.text.numbers import format_loss
+from app.core.wording.events import event_line
 from app.core.wording.memory import gigabytes, memory_sentence
 from app.core.wording.results import learned_and_kept, score_sentence
 
@@ -59,18 +60,13 @@ class TerminalProgress:
                 self._score(event)
             case EvaluationFinished():
                 self._evaluations += [] if event.is_last else [event]
-                mark = "  best so far" if event.is_best and event.step else ""
-                self._print(
-                    f"step {event.step}: validation loss{event.over} "
-                    f"{format_loss(event.val_loss, 4)}"
-                    f"{event.of_each}{mark}"
-                )
+                self._print(event_line(event))
             case RetentionMeasured():
                 self._retention.append(event)
-                self._print(event.text)
+                self._print(event_line(event))
             case CheckpointSaved():
                 self._best = event if event.is_best else self._best
-                self._print(f"step {event.step}: checkpoint saved")
+                self._print(event_line(event))
             case MemoryEstimated():
                 self._memory(event)
             case LogMessage():
@@ -121,12 +117,12 @@ class TerminalProgress:
     def _score(self, event: ScoreMeasured) -> None:
         if event.when == "before":
             self._before[event.name] = event
-            self._print(f"{event.name}, before: {event.correct} of {event.total} right")
+            self._print(event_line(event))
             return
         self._after.append(event)
         before = self._before.get(event.name)
         than = f" (before: {before.correct})" if before else ""
-        self._print(f"{event.name}, after: {event.correct} of {event.total} right{than}")
+        self._print(f"{event_line(event)}{than}")
 
     def _finished(self, event: RunFinished) -> None:
         self._bar.close()

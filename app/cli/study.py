@@ -12,6 +12,7 @@ from app.core.errors import InputError
 from app.core.events import Event, RetentionMeasured, RunFinished, ScoreMeasured, StepFinished
 from app.core.files.atomic_files import write_text_atomic
 from app.core.files.untrusted_files import SHARED_FILE
+from app.core.wording.events import event_line
 from app.engine.runtime.mlx_gateway import release_thread
 from app.engine.training.study import StudyRun, is_done, make_run, results, study_runs
 from app.library.reading.study_report import markdown, to_plain
@@ -62,10 +63,10 @@ def _show(run: StudyRun, event: Event, *, as_json: bool) -> None:
         if isinstance(event, RunFinished):
             place = {"run": str(run), "folder": str(run.folder), "outcome": event.outcome}
             json_line(place | {"steps": event.steps})
-    elif isinstance(event, ScoreMeasured) and event.when == "after":
-        line(f"  {event.name}: {event.correct} of {event.total} right")
-    elif isinstance(event, RetentionMeasured) and event.is_last:
-        line(f"  {event.text}")
+    elif (isinstance(event, ScoreMeasured) and event.when == "after") or (
+        isinstance(event, RetentionMeasured) and event.is_last
+    ):
+        line(f"  {event_line(event)}")
 
 
 def _write(plan: Study, folder: Path, title: str) -> None:

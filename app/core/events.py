@@ -7,8 +7,6 @@ from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from app.core.text.numbers import format_loss
-
 Outcome = Literal["finished", "stopped", "failed"]
 MemoryVerdict = Literal["fits", "tight", "won't fit"]
 
@@ -198,19 +196,6 @@ class EvaluationFinished:
     is_last: bool = False
     """Read when the run ended, from more rows than the others: no point of their curve."""
 
-    @property
-    def over(self) -> str:
-        """ " on 600 held-out rows" of the last one, or nothing."""
-        return f" on {self.rows:,} held-out rows" if self.is_last else ""
-
-    @property
-    def of_each(self) -> str:
-        """ " (chats 2.310, old 1.900)", or nothing for one dataset."""
-        losses = ", ".join(
-            f"{dataset.name} {format_loss(dataset.val_loss, 3)}" for dataset in self.datasets
-        )
-        return f" ({losses})" if losses else ""
-
 
 @dataclass(frozen=True)
 class RetentionMeasured:
@@ -223,11 +208,6 @@ class RetentionMeasured:
     """How many were read; the same ones each time."""
     is_last: bool = False
     """Read when the run ended, from more texts than the others: no point of their curve."""
-
-    @property
-    def text(self) -> str:
-        over = f" on {self.texts} texts" if self.is_last else ""
-        return f"step {self.step:,}: KL from the base model{over} {self.base_kl:.4f}"
 
 
 @dataclass(frozen=True)

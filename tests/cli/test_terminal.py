@@ -216,7 +216,7 @@ def test_a_reader_that_goes_leaves_a_run_stopped_with_its_last_step(
         assert process.stdout is not None
         assert process.stderr is not None
         for words in process.stdout:
-            if words.startswith("step 10: validation"):
+            if words.startswith("Step 10: validation"):
                 break
         process.stdout.close()
         errors = process.stderr.read()

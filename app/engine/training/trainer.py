@@ -55,7 +55,8 @@ from app.library.run.checkpoint_state import MAX_STATE_BYTES
 from app.library.run.layout import START, STATE_FILE
 from app.library.run.links import check_no_links
 from app.library.run.manifest import TEMPLATE_DAY, check_settings, read_manifest
-from app.library.run.recorder import RunRecorder, base_scores
+from app.library.run.manifest_content import base_scores
+from app.library.run.recorder import RunRecorder
 from app.library.run.resumability import require_resumable
 from app.library.run.run_folder import FolderTaken, choose_run_dir
 from app.library.run.run_lock import is_locked

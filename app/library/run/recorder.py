@@ -1,25 +1,18 @@
 """One run on disk: a folder the user can open, which says by itself what it is."""
 
 import os
-import platform
-import sys
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
-from app import __version__
-from app.core.config.serialization import to_dict
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import AppError, RunError
 from app.core.events import (
     CheckpointSaved,
     EvaluationFinished,
     Event,
-    LogMessage,
     RetentionMeasured,
     RunFinished,
     RunStarted,
@@ -30,9 +23,8 @@ from app.core.events import (
 from app.core.files.atomic_files import disk_errors_as_app_errors
 from app.core.files.disks import is_mounted, mount_point
 from app.core.files.folders import close_to_others, make_folder, remove_empty
-from app.core.system.compute_environment import ComputeEnvironment, read_environments
-from app.core.system.version import package_version
-from app.core.text.numbers import format_loss
+from app.core.system.compute_environment import ComputeEnvironment
+from app.core.wording.events import event_line
 from app.library.run.layout import (
     CHECKPOINTS,
     LOG_FILE,
@@ -41,17 +33,16 @@ from app.library.run.layout import (
     RUN_FILES,
     START,
 )
-from app.library.run.manifest import (
-    FORMAT,
-    IDENTITY,
-    hashed_settings,
-    json_digest,
-    read_manifest,
-    write_manifest,
-)
+from app.library.run.manifest import IDENTITY, write_manifest
+from app.library.run.manifest_content import new_manifest, resumed_manifest
 from app.library.run.metrics import MetricsWriter
-from app.library.run.run_folder import FolderTaken, run_name
+from app.library.run.run_folder import FolderTaken
 from app.library.run.run_lock import RunLock, is_locked
+
+IN_METRICS = (
+    StepFinished, EvaluationFinished, RetentionMeasured, CheckpointSaved, RunStarted,
+)  # fmt: skip
+"""Events that the metrics keep; scores stand in the manifest, messages in the log."""
 
 
 class RunRecorder:
@@ -85,7 +76,7 @@ class RunRecorder:
         run_dir: Path,
         config: TrainingConfig,
         facts: dict[str, Any],
-        computer: ComputeEnvironment | None = None,
+        environment: ComputeEnvironment | None = None,
     ) -> "RunRecorder":
         """A new run; `facts` are what its manifest says beyond the config: data, plan.
 
@@ -94,23 +85,7 @@ class RunRecorder:
         """
         with disk_errors_as_app_errors(run_dir):
             created = make_folder(run_dir)
-        manifest = {
-            "format": FORMAT,
-            IDENTITY: uuid4().hex[:12],
-            "name": run_name(config),
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "versions": _versions(),
-            "config": to_dict(replace(config, output=None)),
-            "steps": 0,
-            "best_val_loss": None,
-            "adapter": None,
-            "best_adapter": None,
-            "scores": [],
-        }
-        manifest |= facts
-        if computer is not None:
-            manifest["computed_by"] = _environments({}, 0, computer)
-        manifest["settings_sha256"] = json_digest(hashed_settings(manifest))
+        manifest = new_manifest(config, facts, environment)
         try:
             lock = _lock_new_folder(run_dir)
         except AppError:
@@ -136,11 +111,11 @@ class RunRecorder:
         best_val_loss: float | None,
         best_adapter_dir: Path | None = None,
         after_step: int = 0,
-        computer: ComputeEnvironment | None = None,
+        environment: ComputeEnvironment | None = None,
         facts: Mapping[str, Any] | None = None,
         is_validation_due: bool = False,
     ) -> "RunRecorder":
-        """A run that goes on `after_step`, where its metrics had `metrics_bytes`, on `computer`.
+        """A run that goes on `after_step`, where its metrics had `metrics_bytes`, on `environment`.
 
         `facts` take the place of those that its manifest has under their names. Where the
         validation of that step `is_validation_due`, it is measured anew.
@@ -148,14 +123,11 @@ class RunRecorder:
         lock = RunLock(run_dir)
         close_to_others(run_dir)
         best = best_adapter_dir if best_adapter_dir and best_adapter_dir.is_dir() else None
-        manifest = read_manifest(run_dir) | {
+        manifest = resumed_manifest(run_dir, after_step, environment) | {
             "best_val_loss": best_val_loss,
             "best_adapter": _within(run_dir, best) if best else None,
         }
         manifest |= facts or {}
-        if computer is not None:
-            manifest["computed_by"] = _environments(manifest, after_step, computer)
-        manifest["scores"] = list(map(to_json, base_scores(manifest)))
         return cls._begin(run_dir, lock, manifest, metrics_bytes, is_validation_due)
 
     @classmethod
@@ -184,44 +156,37 @@ class RunRecorder:
 
     def record(self, event: Event) -> None:
         """Put one event where it belongs. Raises AppError when the disk refuses."""
+        if isinstance(event, ScoreMeasured) and to_json(event) in self._manifest["scores"]:
+            return  # measured before the run was resumed
+        if isinstance(event, StepFinished):
+            self._check_is_there()
+        if isinstance(event, CheckpointSaved):
+            self._note_checkpoint(event)
+        if isinstance(event, IN_METRICS):
+            self._metrics.append(event)
         match event:
             case StepFinished():
-                self._check_is_there()
                 self._manifest["steps"] = event.step
-                self._metrics.append(event)
-            case EvaluationFinished():
-                self._metrics.append(event)
-                if event.is_best:
-                    self._manifest["best_val_loss"] = event.val_loss
-                loss = format_loss(event.val_loss, 4)
-                self.log(f"Step {event.step}: validation loss{event.over} {loss}{event.of_each}")
+            case EvaluationFinished() if event.is_best:
+                self._manifest["best_val_loss"] = event.val_loss
             case RetentionMeasured():
-                self._metrics.append(event)
                 self._manifest["base_kl"] = event.base_kl
-                self.log(f"{event.text[0].upper()}{event.text[1:]}")
             case ScoreMeasured():
-                if to_json(event) not in self._manifest["scores"]:  # else of before it resumed
-                    self._manifest["scores"].append(to_json(event))
-                    self.log(f"{event.name}, {event.when}: {event.correct} of {event.total} right")
-            case CheckpointSaved():
-                folder = _within(self.run_dir, event.path)
-                self._manifest["adapter"] = folder
-                if event.is_best:
-                    self._manifest["best_adapter"] = folder
-                self._metrics.append(event)
-                self._manifest["steps"] = event.step
-                self._write_manifest()
-                best = ", the best so far" if event.is_best else ""
-                self.log(f"Step {event.step}: checkpoint saved{best}")
-            case RunStarted():
-                self._metrics.append(event)
-                self.log(f"{event.steps} steps on {event.device}")
-            case LogMessage():
-                self.log(event.text)
+                self._manifest["scores"].append(to_json(event))
             case RunFinished():
                 self._manifest |= {"outcome": event.outcome, "message": event.message}
-                self.log(event.message)
-                self._write_manifest()
+        if isinstance(event, CheckpointSaved):
+            self._write_manifest()
+        if line := event_line(event):
+            self.log(line)
+        if isinstance(event, RunFinished):
+            self._write_manifest()
+
+    def _note_checkpoint(self, event: CheckpointSaved) -> None:
+        folder = _within(self.run_dir, event.path)
+        self._manifest |= {"adapter": folder, "steps": event.step}
+        if event.is_best:
+            self._manifest["best_adapter"] = folder
 
     def keep(self, **facts: Any) -> None:
         """Put further facts into the manifest."""
@@ -270,17 +235,6 @@ class RunRecorder:
         write_manifest(self.run_dir, self._manifest)
 
 
-def base_scores(manifest: Mapping[str, Any]) -> list[ScoreMeasured]:
-    """What the base model's answers scored, as a run that resumes keeps it."""
-    scores = []
-    for entry in manifest["scores"]:
-        with suppress(KeyError, TypeError):
-            name, correct, total = entry["name"], entry["correct"], entry["total"]
-            if entry["when"] == "before" and {type(correct), type(total)} == {int}:
-                scores.append(ScoreMeasured(str(name), "before", correct, total))
-    return scores
-
-
 def _lock_new_folder(run_dir: Path) -> RunLock:
     """A claim on a folder in which nothing has a name that the run will use."""
     try:
@@ -309,25 +263,3 @@ def _taken(run_dir: Path, name: str) -> FolderTaken:
 
 def _within(run_dir: Path, folder: Path) -> str:
     return str(folder.relative_to(run_dir))
-
-
-def _environments(
-    manifest: Mapping[str, Any], step: int, current: ComputeEnvironment
-) -> list[dict[str, Any]]:
-    """Those of the steps that stay, and `current` for those to come if it is another one."""
-    known = [
-        (after, environment) for after, environment in read_environments(manifest) if after < step
-    ]
-    if not known or known[-1][1] != current:
-        known.append((step, current))
-    return [{"after_step": after} | asdict(environment) for after, environment in known]
-
-
-def _versions() -> dict[str, str]:
-    versions = {
-        "nestling": __version__,
-        "python": platform.python_version(),
-        "system": sys.platform,
-    }
-    packages = ("mlx", "mlx-lm", "transformers")
-    return versions | {package: package_version(package) for package in packages}
