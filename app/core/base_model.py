@@ -4,9 +4,11 @@ Plain values as a run's manifest holds them; knows no file.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+import msgspec
 
 from app.core.errors import InputError
 from app.core.text.sanitize import single_line
@@ -23,13 +25,13 @@ MANIFEST_KEY = "base_model"
 UNKNOWN = "It is unknown which base model this run was trained with: it kept no digests of it."
 _SHOWN_FILES = 4
 _SHOWN_DIGITS = 16
-_MAX_COUNT = 2**63
-"""Of bytes and of steps: a file may say any number."""
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+"""Bytes, or steps: a file may say any number."""
 
 
 @dataclass(frozen=True)
 class WeightsFile:
-    size_bytes: int
+    size_bytes: Count
     sampled_sha256: str
     """Of the size, the header, and blocks of every tensor."""
     sha256: str | None = None
@@ -44,9 +46,9 @@ class BaseModelDigests:
     config: Mapping[str, str]
     tokenizer: Mapping[str, str]
     template: Mapping[str, str]
-    after_step: int = 0
+    after_step: Count = 0
     """The run's steps after this one were computed with these files; earlier ones are unknown."""
-    whole_after_step: int = 0
+    whole_after_step: Count = 0
     """The same for the digests of all bytes of the weights, where there are any."""
 
     @property
@@ -174,27 +176,14 @@ def read_digests(manifest: Mapping[str, Any]) -> BaseModelDigests | None:
     if entry is None:
         return None
     try:
-        digests = BaseModelDigests(
-            weights={
-                name: WeightsFile(
-                    _count(file["size_bytes"]),
-                    _text(file["sampled_sha256"]),
-                    None if file["sha256"] is None else _text(file["sha256"]),
-                )
-                for name, file in entry["weights"].items()
-            },
-            config=_texts(entry["config"]),
-            tokenizer=_texts(entry["tokenizer"]),
-            template=_texts(entry["template"]),
-            after_step=_count(entry["after_step"]),
-            whole_after_step=_count(entry["whole_after_step"]),
-        )
-    except (KeyError, TypeError, AttributeError):
+        if {*entry} != {f.name for f in fields(BaseModelDigests)}:
+            raise TypeError
+        return msgspec.convert(entry, BaseModelDigests)
+    except (TypeError, msgspec.ValidationError):
         raise InputError(
             "The digests of the base model in run.json are not as they were written.",
             "Put the old file back, or start a new run.",
         ) from None
-    return digests
 
 
 def _differing(first: Mapping[str, Any], second: Mapping[str, Any]) -> tuple[str, ...]:
@@ -215,19 +204,3 @@ def _changed(folder: Path, parts: Sequence[Part]) -> str:
     is_one = len(names) == 1 and parts[0] != "weights"
     verb = "is not the one" if is_one else "are not those"
     return f"The {listed} of the base model in {folder} {verb} this run was trained with."
-
-
-def _texts(value: Any) -> dict[str, str]:
-    return {name: _text(digest) for name, digest in value.items()}
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(value)
-    return value
-
-
-def _count(value: Any) -> int:
-    if type(value) is not int or not 0 <= value <= _MAX_COUNT:
-        raise TypeError(value)
-    return value

@@ -247,8 +247,8 @@ Event = (
 
 
 def event_name(event: object) -> str:
-    """The event's name in JSON: `StepFinished` is "step_finished"."""
-    name = type(event).__name__
+    """The name in JSON of an event or its type: `StepFinished` is "step_finished"."""
+    name = (event if isinstance(event, type) else type(event)).__name__
     return "".join("_" + c.lower() if c.isupper() else c for c in name).lstrip("_")
 
 

@@ -11,7 +11,7 @@ from app.core.column_mapping import ColumnMapping, parse_columns
 from app.core.errors import InputError
 from app.core.files.atomic_files import write_json_atomic
 from app.core.files.disks import ensure_own_folder
-from app.core.files.parsing import parse_json
+from app.core.files.parsing import parse_json, typed
 from app.core.files.paths import home_dir
 from app.core.files.untrusted_files import read_regular
 
@@ -58,9 +58,9 @@ def _store() -> Path:
 def _entries() -> list[_Entry]:
     """What was kept; nothing where the store can't be read, since it only spares the user work."""
     try:
-        kept = parse_json(read_regular(_store(), MAX_BYTES, follow_links=True))
-        return [_Entry(str(e["path"]), str(e["content"]), str(e["columns"])) for e in kept]
-    except (OSError, ValueError, TypeError, KeyError):
+        kept = read_regular(_store(), MAX_BYTES, follow_links=True)
+        return typed(parse_json(kept), list[_Entry])
+    except (OSError, ValueError):
         return []
 
 

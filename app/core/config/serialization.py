@@ -8,13 +8,12 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
-import msgspec
 import tomli_w
 
 from app.core.config.tiers import Pending
 from app.core.config.training_config import CHOICES, MixedDataset, TierConfig, TrainingConfig
 from app.core.errors import InputError
-from app.core.files.parsing import parse_toml
+from app.core.files.parsing import parse_toml, typed
 from app.core.files.paths import shipped
 from app.core.text.sanitize import short_repr, single_line
 
@@ -203,17 +202,11 @@ _SHAPES = {
 
 def _typed(name: str, value: Any, kind: Any, where: str) -> Any:
     try:
-        return msgspec.convert(_written_out(name, value), kind, dec_hook=_path)
-    except (msgspec.ValidationError, ValueError):
+        # A file of another copy of the app stands for this copy's.
+        return typed(_written_out(name, value), kind, to_path=lambda text: shipped(Path(text)))
+    except ValueError:
         problem = _SHAPES.get(name) or f"{name} can't be {short_repr(value)}"
         raise InputError(f"{where}: {problem}.") from None
-
-
-def _path(kind: type, value: Any) -> Path:
-    """For msgspec: a path as text, in this copy of the app where it names a file of another."""
-    if kind is not Path or not isinstance(value, str):
-        raise ValueError(value)
-    return shipped(Path(value))
 
 
 def _written_out(name: str, value: Any) -> Any:

@@ -6,18 +6,19 @@ Only a copy: a run that has changed since is read anew, and the file may be dele
 import json
 import os
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from app.core.errors import AppError
 from app.core.files.atomic_files import write_text_atomic
 from app.core.files.disks import ensure_own_folder
-from app.core.files.parsing import parse_json
+from app.core.files.parsing import parse_json, plain, typed
 from app.core.files.untrusted_files import read_regular
-from app.library.reading.run_summary import Retention, RunSummary, parse_timestamp, summarize
+from app.library.reading.run_summary import RunSummary, summarize
 from app.library.run.layout import CHECKPOINTS, LABEL_FILE, MANIFEST_FILE, STEPS_FILE
 
-FORMAT = 2
+FORMAT = 3
 MAX_BYTES = 256 * 1024**2
 _WATCHED = ("", MANIFEST_FILE, LABEL_FILE, STEPS_FILE, CHECKPOINTS)
 """What changes whenever something in a run's row does, once the run is over."""
@@ -39,13 +40,15 @@ class Index:
         stamp = _stamp(str(run_dir))
         known = self._known.get(run_dir.name)
         if known is not None and known["stamp"] == stamp:
-            with suppress(KeyError, TypeError, ValueError, OverflowError):
-                run = _from_plain(run_dir, known["row"])
+            with suppress(KeyError, ValueError, OverflowError):
+                run = replace(typed(known["row"], RunSummary), run_dir=run_dir)
+                if run.created is not None:
+                    run.created.astimezone()  # refuses a date that no calendar here shows
                 self._seen[run_dir.name] = known
                 return run
         run = summarize(run_dir)
         if run.outcome in _LASTING and not run.problem:
-            self._seen[run_dir.name] = {"stamp": stamp, "row": _to_plain(run)}
+            self._seen[run_dir.name] = {"stamp": stamp, "row": _row(run)}
         return run
 
     def keep(self) -> None:
@@ -78,22 +81,6 @@ def _stamp(run_dir: str) -> list[int]:
     return stamp
 
 
-def _to_plain(run: RunSummary) -> dict[str, Any]:
-    return vars(run) | {
-        "run_dir": None,
-        "created": run.created.isoformat() if run.created else None,
-        "adapter_dir": str(run.adapter_dir) if run.adapter_dir else None,
-        "periods": list(run.periods),
-        "retention": vars(run.retention) if run.retention else None,
-    }
-
-
-def _from_plain(run_dir: Path, row: dict[str, Any]) -> RunSummary:
-    converted = {
-        "run_dir": run_dir,
-        "created": parse_timestamp(row["created"]) if row["created"] else None,
-        "adapter_dir": Path(row["adapter_dir"]) if row["adapter_dir"] else None,
-        "periods": tuple(row["periods"]),
-        "retention": Retention(**row["retention"]) if row["retention"] else None,
-    }
-    return RunSummary(**row | converted)
+def _row(run: RunSummary) -> dict[str, Any]:
+    created = run.created.isoformat() if run.created else None
+    return {**plain(run), "created": created}
