@@ -4,13 +4,14 @@ import argparse
 import sys
 from collections.abc import Generator
 from contextlib import closing
+from math import inf
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from app.cli.terminal import json_line, line, lines, note
 from app.core.errors import InputError
-from app.core.events import StageChanged
+from app.core.events import Event, StageChanged
 from app.core.files.paths import runs_dir
 from app.core.generation_events import (
     SIDES,
@@ -26,6 +27,7 @@ from app.core.generation_events import (
     TextAdded,
     answer_to_json,
 )
+from app.core.progress import drain, mapped
 from app.core.text.sanitize import visible_line
 from app.core.wording.generation import answer_figures, answers_sentence, logits_sentence
 from app.core.wording.model_names import model_name
@@ -125,18 +127,18 @@ def _loaded(checkpoint: CheckpointRef) -> "TunedModel":
     from app.data.chat.template_trial import TRYING
     from app.engine.generation.adapted_model import loading_tuned_model
 
-    loading, since = loading_tuned_model(checkpoint), 0.0
-    with closing(loading):
-        while True:
-            try:
-                stage = next(loading)
-            except StopIteration as ended:
-                return ended.value  # type: ignore[no-any-return]
-            if isinstance(stage, StageChanged) and stage.stage == TRYING:
-                since = since or monotonic()
-                if since > 0 and monotonic() - since > _PATIENCE_SECONDS:
-                    since = -1.0  # noted
-                    note(f"{TRYING} …")
+    began, is_noted = inf, False
+
+    def note_trial(event: Event) -> None:
+        """Says so, once, if trying the chat template takes a while."""
+        nonlocal began, is_noted
+        if isinstance(event, StageChanged) and event.stage == TRYING:
+            began = min(began, monotonic())
+            if not is_noted and monotonic() - began > _PATIENCE_SECONDS:
+                is_noted = True
+                note(f"{TRYING} …")
+
+    return drain(mapped(loading_tuned_model(checkpoint), note_trial))
 
 
 def _read() -> str:

@@ -57,7 +57,7 @@ def test_settings_are_told_in_the_form_s_words() -> None:
     }
     assert setting_text("depth", "assign") == told["assign"]
     assert setting_text("lora", "fine_tune_type") == "LoRA"
-    assert setting_text("skip", "bad_rows") == "Leave out"
+    assert setting_text("skip", "bad_rows") == "Skip"
     for name in ("fastest_first", "lr_schedule", "pending"):
         assert setting_text(told[name].lower(), name) == told[name]
     assert setting_text("depth", "name") == "depth"  # the user's word, not a choice

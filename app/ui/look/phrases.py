@@ -28,7 +28,7 @@ CHOICES = {
 def choice(name: str, value: str) -> str:
     """A setting's choice as the form words it."""
     known = ASSIGNMENTS if name == "assign" else CHOICES
-    return known.get(value, value.capitalize())
+    return known.get(value, value.replace("-", " ").capitalize())
 
 
 LEAST = {

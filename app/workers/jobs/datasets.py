@@ -6,11 +6,11 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from time import monotonic
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from app.core.column_mapping import ColumnMapping, parse_columns
 from app.core.errors import InputError
+from app.core.progress import scaled_progress, throttled
 
 if TYPE_CHECKING:
     from app.core.config.optimization import Replies
@@ -104,7 +104,7 @@ class InspectDataset:
 
         data, valid = self.reading.data, self.reading.valid
         columns = columns_for(_train_file(data, valid), self.reading.mapping)
-        facts = yield from _throttled(inspecting(data, valid, columns))
+        facts = yield from _visible(inspecting(data, valid, columns))
         # The first examples are shown from elsewhere, and may be long.
         yield InspectedDataset(replace(facts, preview=()), str(columns or ""))
 
@@ -150,7 +150,6 @@ class TokenizeDatasets:
     replies: "Replies" = "every"
 
     def __call__(self, _: ShouldStop) -> Iterator[object]:
-        from app.core.progress import scaled_progress
         from app.data.chat.template_day import check_note
         from app.data.chat.template_trial import TRYING, trying_templates
         from app.data.files.dataset_files import find_files
@@ -163,7 +162,7 @@ class TokenizeDatasets:
         paths = [path for files in datasets for path in files.all_files]
         before = HASHING * bytes_to_hash(paths)
         size = before + sum(path.stat().st_size for path in paths)
-        contents = yield from _throttled(scaled_progress(reading_contents(paths), 0, before, size))
+        contents = yield from _visible(scaled_progress(reading_contents(paths), 0, before, size))
         if not self.only_if_there:
             for _step in trying_templates(get_tokenizer(self.tokenizer).chat_template):
                 yield TRYING
@@ -182,7 +181,7 @@ class TokenizeDatasets:
                 else:
                     bytes_here = path.stat().st_size
                     part = scaled_progress(opening, before, bytes_here, size)
-                    store = yield from _throttled(part)
+                    store = yield from _visible(part)
                     before += bytes_here
                 if store is None:
                     return
@@ -222,19 +221,9 @@ def _store_if_there(opening: "Generator[float, None, TokenStore]") -> "TokenStor
     return None
 
 
-def _throttled(work: Generator[float, None, T]) -> Generator[float, None, T]:
-    """What the work yields, but not more often than anyone can see."""
-    reported_at = 0.0
-    try:
-        while True:
-            share = next(work)
-            if monotonic() - reported_at > SECONDS_BETWEEN_SHARES:
-                reported_at = monotonic()
-                yield share
-    except StopIteration as ended:
-        return cast(T, ended.value)
-    finally:
-        work.close()
+def _visible(work: Generator[float, None, T]) -> Generator[float, None, T]:
+    """The same work, which yields no more often than anyone can see."""
+    return throttled(work, SECONDS_BETWEEN_SHARES, at_once=True)
 
 
 def _train_file(data: Path, valid: Path | None) -> Path:

@@ -3,13 +3,13 @@
 The jobs are picklable; what they need of app.data is imported where they run.
 """
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from time import monotonic
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
+from app.core.progress import mapped, throttled
 from app.workers.jobs.datasets import (
     SECONDS_BETWEEN_SHARES,
     DatasetRequest,
@@ -21,7 +21,7 @@ from app.workers.jobs.datasets import (
 if TYPE_CHECKING:
     from app.core.config.optimization import Replies
     from app.data.inspection.head_rows import ColumnSample
-    from app.data.inspection.row_pager import PlacedExample, RowCursor
+    from app.data.inspection.row_pager import RowCursor
     from app.data.inspection.row_rendering import PreviewRow
 
 BUDGET_TOKENS = 6000
@@ -140,7 +140,9 @@ class LoadRowPage:
         from app.data.inspection.row_rendering import raw_row
 
         cursor = _cursor(self.reading, self.file, self.version)
-        placed = yield from _throttled(cursor.going_to(self.first, self.count))
+        placed = yield from mapped(
+            throttled(cursor.going_to(self.first, self.count), SECONDS_BETWEEN_SHARES), PageProgress
+        )
         is_one = len(_paths(self.reading, self.file)) == 1
         budget = BUDGET_TOKENS // max(1, self.count)
         rows = tuple(
@@ -150,21 +152,6 @@ class LoadRowPage:
         if self.rendering is not None and not should_stop():
             rows = _rendered(tuple(row.example for row in placed), rows, self.rendering, budget)
         yield RowPage(placed[0].number if placed else 0, rows)
-
-
-def _throttled(
-    steps: "Generator[int, None, tuple[PlacedExample, ...]]",
-) -> "Generator[PageProgress, None, tuple[PlacedExample, ...]]":
-    """What going to a row yields, but not more often than anyone can see."""
-    reported_at = monotonic()
-    while True:
-        try:
-            row = next(steps)
-        except StopIteration as ended:
-            return cast("tuple[PlacedExample, ...]", ended.value)
-        if monotonic() - reported_at > SECONDS_BETWEEN_SHARES:
-            reported_at = monotonic()
-            yield PageProgress(row)
 
 
 @dataclass(frozen=True)
