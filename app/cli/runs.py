@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from app.cli.terminal import json_line, line, lines, note
 from app.core.base_model import describe_check, describe_digests, read_digests
 from app.core.errors import InputError
+from app.core.events import json_value
 from app.core.files.paths import runs_dir
 from app.core.text.numbers import format_loss
 from app.core.text.sanitize import single_line
@@ -69,7 +70,9 @@ def print_run(named: str, *, as_json: bool, as_toml: bool, whole: bool = False) 
 
     details = read_details(find_run(named, runs_dir()))
     if as_json:
-        json_line(details_to_json(details) | {"base_model_check": _check(details, whole).data()})
+        json_line(
+            details_to_json(details) | {"base_model_check": json_value(_check(details, whole))}
+        )
     elif as_toml:
         lines(settings_toml(details))
         if details.config is None:

@@ -4,12 +4,12 @@ import contextlib
 import errno
 import io
 import json
-import math
 import os
 import stat
 import sys
 from typing import Any, TextIO
 
+from app.core.events import json_value
 from app.core.text.sanitize import visible, visible_line
 
 
@@ -74,7 +74,7 @@ def json_line(value: Any) -> None:
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False)
     except ValueError:
-        value = _without_nan(value)
+        value = json_value(value)
         text = json.dumps(value, ensure_ascii=False)
     text = visible_line(text)
     try:
@@ -82,15 +82,6 @@ def json_line(value: Any) -> None:
     except UnicodeEncodeError:
         text = json.dumps(value)
     _write(text + "\n")
-
-
-def _without_nan(value: Any) -> Any:
-    """JSON has neither NaN nor infinity; null says that there is no number."""
-    if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_nan(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def note(text: str) -> None:

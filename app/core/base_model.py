@@ -104,10 +104,6 @@ class BaseModelCheck:
         verb = "differs" if len(self.files) == 1 else "differ"
         return f"{shown}{more} {verb}: put the old files back, or start a new run."
 
-    def data(self) -> dict[str, Any]:
-        """As JSON holds it."""
-        return {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self).items()}
-
 
 def describe_check(check: BaseModelCheck) -> str:
     """One sentence, also where nothing is amiss."""

@@ -3,7 +3,9 @@
 Every number here was measured by the engine; nothing downstream computes one again.
 """
 
+import math
 from dataclasses import dataclass, fields, is_dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -253,19 +255,20 @@ def event_name(event: object) -> str:
 
 
 def to_json(event: Event) -> dict[str, Any]:
-    """One JSON object for a line of output or of metrics; non-finite numbers become null."""
-    return {"event": event_name(event)} | {
-        field.name: _plain(getattr(event, field.name)) for field in fields(event)
-    }
+    """One JSON object for a line of output or of metrics."""
+    return {"event": event_name(event), **json_value(event)}
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, Path):
-        return str(value)
-    if isinstance(value, float):
-        return value if value - value == 0 else None
-    if isinstance(value, tuple):
-        return [_plain(item) for item in value]
+def json_value(value: Any) -> Any:
+    """A value as JSON holds it: dataclasses as objects, non-finite numbers as null."""
     if is_dataclass(value):
-        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
-    return value
+        return {field.name: json_value(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, dict):
+        return {key: json_value(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [json_value(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return str(value) if isinstance(value, Path) else value

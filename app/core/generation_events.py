@@ -5,13 +5,12 @@ conversation.
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from app.core.base_model import BaseModelCheck
-from app.core.events import StageChanged, event_name
+from app.core.events import StageChanged, event_name, json_value
 
 Side = Literal["base", "tuned"]
 SIDES: tuple[Side, Side] = ("base", "tuned")
@@ -169,20 +168,9 @@ AnswerEvent = (
 
 
 def answer_to_json(event: AnswerEvent) -> dict[str, Any]:
-    """One JSON object for a line of output; what is no finite number becomes null."""
+    """One JSON object for a line of output."""
+    values = {"event": event_name(event), **json_value(event)}
     if isinstance(event, CheckpointLoaded):
-        facts = {
-            "model": str(event.checkpoint.model),
-            "adapter": str(event.checkpoint.adapter_dir),
-            "base_model": event.base_model.data(),
-        }
-        return {"event": event_name(event)} | _plain(event, without=("checkpoint",)) | facts
-    return {"event": event_name(event)} | _plain(event)
-
-
-def _plain(event: AnswerEvent, without: Sequence[str] = ()) -> dict[str, Any]:
-    values = {f.name: getattr(event, f.name) for f in fields(event) if f.name not in without}
-    return {
-        name: None if isinstance(value, float) and not math.isfinite(value) else value
-        for name, value in values.items()
-    }
+        checkpoint = values.pop("checkpoint")
+        values |= {"model": checkpoint["model"], "adapter": checkpoint["adapter_dir"]}
+    return values
