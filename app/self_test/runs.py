@@ -11,7 +11,7 @@ from app.core.errors import RunError
 from app.core.events import RunFinished, StepFinished
 from app.core.files.paths import starter_dir, starter_model_dir
 from app.core.progress import drain
-from app.library.run.layout import CHECKPOINTS, checkpoint_name
+from app.library.run.layout import checkpoint_folder
 from app.self_test.parts import QUESTION, REPLY
 
 STEPS, STOP_AFTER = 4, 2
@@ -80,7 +80,7 @@ def _export(run_dir: Path, folder: Path) -> str:
     from app.library.reading.run_store import export_checkpoint_in_steps
 
     adapter = folder / "adapter"
-    drain(export_checkpoint_in_steps(run_dir / CHECKPOINTS / checkpoint_name(STEPS), adapter))
+    drain(export_checkpoint_in_steps(checkpoint_folder(run_dir, STEPS), adapter))
     change = largest_logit_change(starter_model_dir(), adapter, QUESTION)
     if not change > 0:
         raise RunError("The exported adapter leaves the base model's logits as they are.")

@@ -20,10 +20,10 @@ from app.engine.clocks import divergence
 from app.engine.clocks import slow as slow_module
 from app.engine.clocks.slow import Lesson, SlowClock, lesson_rows, opening_slow_clock
 from app.engine.model.loading import load_base_model
-from app.engine.training.checkpoints import checkpoint_folder, last_checkpoint
+from app.engine.training.checkpoints import last_checkpoint
 from app.engine.training.gradients import BatchGradients
 from app.engine.training.trainer import resume, train
-from app.library.run.layout import ADAPTER_FILE, OPTIMIZER_FILE
+from app.library.run.layout import ADAPTER_FILE, OPTIMIZER_FILE, checkpoint_folder
 from app.library.run.metrics import read_steps
 from tests.conftest import write_chats
 from tests.engine.plain_trainer import adapted

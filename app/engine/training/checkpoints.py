@@ -20,7 +20,7 @@ from app.core.text.sanitize import error_text
 from app.engine.runtime.mlx_gateway import computed_by, import_mlx
 from app.engine.tiers.optimizer import Arrays, OptimizerState
 from app.engine.tiers.plan import TierPlan
-from app.library.reading.checkpoints import checkpoint_folders, checkpoint_step, foreign_checkpoints
+from app.library.reading.checkpoints import checkpoint_folders, foreign_checkpoints
 from app.library.run.checkpoint_state import ANOTHER_RUNS, describe_foreign, is_intact, read_state
 from app.library.run.layout import (
     ADAPTER_CONFIG_FILE,
@@ -32,7 +32,7 @@ from app.library.run.layout import (
     OPTIMIZER_FILE,
     STATE_FILE,
     STIFFNESS_FILE,
-    checkpoint_name,
+    checkpoint_step,
 )
 from app.library.run.manifest import json_digest
 
@@ -90,10 +90,6 @@ class Checkpoint:
 
 def _shapes(arrays: Mapping[str, Any]) -> dict[str, Any]:
     return {path: array.shape for path, array in arrays.items()}
-
-
-def checkpoint_folder(run_dir: Path, step: int) -> Path:
-    return run_dir / CHECKPOINTS / checkpoint_name(step)
 
 
 def last_checkpoint(run_dir: Path) -> Path:

@@ -13,15 +13,9 @@ from app.core.events import CheckpointSaved, Event, RunStarted, StepFinished
 from app.core.files.folders import remove_folder
 from app.engine.model.base_model_digests import WeightsHashing
 from app.engine.tiers.optimizer import OptimizerState
-from app.engine.training.checkpoints import (
-    Checkpoint,
-    Progress,
-    checkpoint_folder,
-    save_adapter,
-    save_checkpoint,
-)
+from app.engine.training.checkpoints import Checkpoint, Progress, save_adapter, save_checkpoint
 from app.library.reading.checkpoints import prunable_checkpoints
-from app.library.run.layout import CHECKPOINT_FILES, START
+from app.library.run.layout import CHECKPOINT_FILES, START, checkpoint_folder
 from app.library.run.recorder import RunRecorder
 
 

@@ -9,7 +9,8 @@ from app.core.system.compute_environment import ComputeEnvironment
 from app.data.files.model_files import ModelFiles
 from app.engine.model.base_model_digests import WeightsHashing
 from app.engine.runtime.mlx_gateway import computed_by
-from app.engine.training.checkpoints import Checkpoint, checkpoint_folder, set_later_aside
+from app.engine.training.checkpoints import Checkpoint, set_later_aside
+from app.library.run.layout import checkpoint_folder
 from app.library.run.recorder import RunRecorder
 
 

@@ -17,7 +17,7 @@ from app.engine.tiers.update_rules import UpdateRules
 from app.engine.training.checkpoints import Checkpoint, read_arrays, same_arrays
 from app.engine.training.setup import Prepared
 from app.engine.training.step import TrainingStep
-from app.library.reading.checkpoints import checkpoint_step
+from app.library.run.layout import checkpoint_step
 from app.library.run.run_folder import run_name
 
 

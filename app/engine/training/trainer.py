@@ -49,10 +49,9 @@ from app.engine.training.loop import TrainingLoop
 from app.engine.training.recording import Keeper, NoKeeper, RunKeeper
 from app.engine.training.reopened_run import recorder_warnings, reopened_run, weights_hashing
 from app.engine.training.setup import Prepared, prepare
-from app.library.reading.checkpoints import checkpoint_step
 from app.library.reading.starting_adapter import STARTED_FROM, starting_adapter
 from app.library.run.checkpoint_state import MAX_STATE_BYTES
-from app.library.run.layout import START, STATE_FILE
+from app.library.run.layout import START, STATE_FILE, checkpoint_step
 from app.library.run.links import check_no_links
 from app.library.run.manifest import TEMPLATE_DAY, check_settings, read_manifest
 from app.library.run.manifest_content import base_scores

@@ -16,7 +16,13 @@ from app.library.reading.event_log import read_evaluations
 from app.library.reading.run_summary import folder_size
 from app.library.run.checkpoint_state import foreign_reason, read_owner
 from app.library.run.event_lines import EventLog
-from app.library.run.layout import CHECKPOINTS, EVENTS_FILE, MANIFEST_FILE, NEEDED_FILES
+from app.library.run.layout import (
+    CHECKPOINTS,
+    EVENTS_FILE,
+    MANIFEST_FILE,
+    NEEDED_FILES,
+    checkpoint_step,
+)
 from app.library.run.links import is_inner_folder
 from app.library.run.manifest import read_manifest, write_manifest
 from app.library.run.metrics import read_event_log, read_events
@@ -129,13 +135,6 @@ def checkpoint_folders(run_dir: Path) -> list[Path]:
     except OSError:
         return []
     return sorted((f for f in folders if checkpoint_step(f) >= 0), key=checkpoint_step)
-
-
-def checkpoint_step(folder: Path) -> int:
-    """-1 if the folder is no checkpoint."""
-    digits = folder.name.removeprefix("step-")
-    is_step = folder.name.startswith("step-") and digits.isdecimal() and digits.isascii()
-    return int(digits) if is_step and len(digits) < 12 else -1
 
 
 def _movement(table: StepTable, step: int) -> tuple[tuple[float, ...], tuple[float, ...]]:

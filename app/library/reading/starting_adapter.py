@@ -8,9 +8,8 @@ from typing import Any
 from app.core.errors import AppError, InputError
 from app.core.text.sanitize import single_line
 from app.library.reading.checkpoint_choices import choose_checkpoint
-from app.library.reading.checkpoints import checkpoint_step
 from app.library.run.label import read_label
-from app.library.run.layout import ADAPTER_FILES, CHECKPOINTS, MANIFEST_FILE
+from app.library.run.layout import ADAPTER_FILES, MANIFEST_FILE, checkpoint_step, run_of_checkpoint
 from app.library.run.manifest import IDENTITY, read_manifest
 
 STARTED_FROM = "started_from"
@@ -50,10 +49,8 @@ def starting_adapter(path: Path) -> StartingAdapter:
             f"{folder} holds no adapter: {missing[0]} is missing.",
             "Choose a run, one of its checkpoints, or a folder that mlx-lm wrote.",
         )
-    run_dir = folder.parent.parent
-    if folder.parent.name == CHECKPOINTS and (run_dir / MANIFEST_FILE).exists():
-        return _of_run(folder, run_dir)
-    return StartingAdapter(str(folder))
+    run_dir = run_of_checkpoint(folder)
+    return _of_run(folder, run_dir) if run_dir else StartingAdapter(str(folder))
 
 
 def read_started_from(manifest: Mapping[str, Any]) -> StartingAdapter | None:

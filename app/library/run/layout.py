@@ -1,4 +1,9 @@
-"""Names of the files and folders in a run's folder. Knows no contents, and imports nothing."""
+"""Names of the files and folders in a run's folder. Engine and library agree on them here.
+
+Knows no contents.
+"""
+
+from pathlib import Path
 
 MANIFEST_FILE = "run.json"
 LOG_FILE = "log.txt"
@@ -24,3 +29,21 @@ CHECKPOINT_FILES = (*NEEDED_FILES, STIFFNESS_FILE)
 
 def checkpoint_name(step: int) -> str:
     return f"step-{step:06d}"
+
+
+def checkpoint_folder(run_dir: Path, step: int) -> Path:
+    return run_dir / CHECKPOINTS / checkpoint_name(step)
+
+
+def checkpoint_step(folder: Path) -> int:
+    """-1 if the folder is no checkpoint."""
+    digits = folder.name.removeprefix("step-")
+    is_step = folder.name.startswith("step-") and digits.isdecimal() and digits.isascii()
+    return int(digits) if is_step and len(digits) < 12 else -1
+
+
+def run_of_checkpoint(folder: Path) -> Path | None:
+    """The folder of the run that a checkpoint lies in; None for an adapter elsewhere."""
+    run_dir = folder.parent.parent
+    is_in_run = folder.parent.name == CHECKPOINTS and (run_dir / MANIFEST_FILE).is_file()
+    return run_dir if is_in_run else None

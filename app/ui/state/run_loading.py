@@ -46,8 +46,9 @@ def reading_to_resume(run_dir: Path, checkpoint: str | None) -> Callable[[], Run
     """Raises InputError if the run can't go on from there."""
 
     def work() -> RunToResume:
-        from app.library.reading.checkpoints import checkpoint_step, own_checkpoints
+        from app.library.reading.checkpoints import own_checkpoints
         from app.library.reading.run_details import read_details
+        from app.library.run.layout import checkpoint_step
         from app.library.run.manifest import check_settings, read_manifest
         from app.library.run.resumability import require_resumable
 
