@@ -1,4 +1,4 @@
-"""The command line's grammar; flags and their help come from TrainingConfig itself."""
+"""The command line's grammar. Flags and their help come from TrainingConfig."""
 
 import argparse
 import sys

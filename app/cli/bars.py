@@ -1,4 +1,4 @@
-"""Progress bars and tables, with text as it is: brackets in a name are no markup here."""
+"""Progress bars and tables. Text is printed as it is: brackets are no markup."""
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""`nestling check`: what datasets hold and what is wrong with them, without training on them."""
+"""`nestling check`: reports what datasets hold and which rows can't be used."""
 
 import argparse
 import sys

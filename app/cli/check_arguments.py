@@ -1,4 +1,4 @@
-"""The arguments of `nestling check`: read by every command, so that nothing else is imported."""
+"""The arguments of `nestling check`, apart from its work, which imports more."""
 
 import argparse
 from dataclasses import fields

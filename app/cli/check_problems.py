@@ -1,4 +1,4 @@
-"""The problems of `nestling check` as lines: some of each kind, so that none hides another."""
+"""Lists the problems of `nestling check`, some of each kind, so that none hides another."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence

@@ -1,4 +1,4 @@
-"""What each command does; the exit code says how it ended."""
+"""Carries out each command and returns its exit code."""
 
 import argparse
 import os

@@ -1,4 +1,4 @@
-"""What `nestling check` found, as lines for people and as data for programs."""
+"""The report of `nestling check`, as lines for people and as JSON."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence

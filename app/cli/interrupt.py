@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and a terminal that closes: a run is asked to stop, and keeps a checkpoint."""
+"""Ctrl-C, SIGTERM and SIGHUP: ask the run to stop with a checkpoint."""
 
 import signal
 from types import FrameType

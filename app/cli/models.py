@@ -1,4 +1,4 @@
-"""`nestling models`: the base models on this computer, and those to begin with."""
+"""`nestling models`: lists the base models on this computer, and recommended ones."""
 
 import argparse
 from dataclasses import asdict

@@ -1,4 +1,4 @@
-"""Events on the terminal: for people with a progress bar, for programs as JSON lines."""
+"""Prints a run's events: as a progress bar with lines, or as JSON lines."""
 
 import sys
 from typing import assert_never

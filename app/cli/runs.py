@@ -1,4 +1,4 @@
-"""`nestling runs` and `nestling show`: the library in the terminal."""
+"""`nestling runs` and `nestling show`: prints the library and its runs."""
 
 import argparse
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""A setting of a run as a flag of the command line, with the setting's own help."""
+"""Adds a setting to the command line as a flag, with the setting's own help."""
 
 import argparse
 from dataclasses import Field

@@ -1,4 +1,4 @@
-"""`nestling study`: tasks learned in turn by several arms, and a report of what each one forgot."""
+"""`nestling study`: trains tasks in turn by several arms, and reports what each one forgot."""
 
 import argparse
 import json

@@ -1,4 +1,4 @@
-"""The one way to the terminal: nothing from elsewhere commands it, and lost output is noticed."""
+"""The only way to the terminal: text is escaped, and lost output is noticed."""
 
 import contextlib
 import errno

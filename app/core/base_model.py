@@ -1,4 +1,4 @@
-"""The base model of a run as digests of the files that decide its numbers, and how two differ.
+"""A run's base model, identified by digests of the files that decide its numbers; compares two.
 
 Plain values as a run's manifest holds them; knows no file.
 """

@@ -1,4 +1,4 @@
-"""Which column of a file plays which role, where its names don't say: "prompt=q, completion=a".
+"""Maps a file's columns to roles where their names are not recognized: "prompt=q, completion=a".
 
 A comma in a column's name is written with a backslash before it.
 """

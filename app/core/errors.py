@@ -1,4 +1,4 @@
-"""The errors Nestling raises on purpose: each is one plain sentence for the user.
+"""The errors that Nestling raises on purpose. Each is one plain sentence for the user.
 
 A failure is an error as text, which is how one leaves a thread or a process.
 """

@@ -1,4 +1,4 @@
-"""What a run reports while it happens: frozen, picklable values, in the order in which it happened.
+"""The events of a run: frozen, picklable values, in the order in which they happen.
 
 Every number here was measured by the engine; nothing downstream computes one again.
 """

@@ -1,4 +1,4 @@
-"""What is asked of a checkpoint, and what its answers report while they come: plain values.
+"""A question to a checkpoint, and the events of its answers, as plain values.
 
 The base model and the tuned one answer the same question with the same seed, each in its own
 conversation.

@@ -1,4 +1,4 @@
-"""The guide and the reference: Markdown pages, read from their files and searched."""
+"""Reads the Markdown pages of guide and reference, and searches them."""
 
 import re
 from collections.abc import Sequence

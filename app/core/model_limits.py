@@ -1,4 +1,4 @@
-"""What a base model can read: tokens it has embeddings for, and rows of some length."""
+"""A base model's limits: its context length and the size of its vocabulary."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Which columns the user mapped for which file, kept between sessions in one JSON file.
+"""Keeps the user's column mappings between sessions, in one JSON file.
 
 A file is known again by its path, or by its content where it was moved or copied.
 """

@@ -1,4 +1,4 @@
-"""The runs that wait, in a file of their own; nothing of it is lost if it can't be read."""
+"""Stores the queue in a JSON file. A file that can't be read is kept under another name."""
 
 import itertools
 import os

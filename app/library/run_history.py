@@ -1,4 +1,4 @@
-"""Earlier runs on a base model: how fast the last one was, and whether its examples shared rows."""
+"""Facts of earlier runs on a base model: throughput, and whether examples were packed."""
 
 from dataclasses import dataclass
 from pathlib import Path

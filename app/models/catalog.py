@@ -1,4 +1,4 @@
-"""All base models on this computer, described; those that were used last come first."""
+"""Lists all base models on this computer, the last used first."""
 
 import os
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""A base model as the Models list shows it: read from its folder without loading it.
+"""Describes a base model for the Models list, without loading it.
 
 What keeps it from being trained, if anything, is one sentence; the facts that can be read are there
 all the same.

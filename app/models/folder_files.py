@@ -1,4 +1,4 @@
-"""The files of a model's folder by name and size, from one look at the folder."""
+"""Lists a model folder's files with name and size, in one scan."""
 
 import os
 from collections.abc import Mapping

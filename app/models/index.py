@@ -1,5 +1,4 @@
-"""Descriptions of models, kept in the cache so that a folder is read again only when its files have
-changed."""
+"""Caches descriptions of models; a folder is read again only when its files have changed."""
 
 from collections.abc import Mapping
 from contextlib import suppress

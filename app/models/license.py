@@ -1,4 +1,4 @@
-"""A model's license, as the front matter of its README.md or its LICENSE file names it."""
+"""Reads a model's license from its README.md or its LICENSE file."""
 
 import re
 from pathlib import Path

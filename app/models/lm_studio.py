@@ -1,4 +1,4 @@
-"""Where LM Studio keeps models: publisher/name below one folder, which its settings may move."""
+"""Finds LM Studio's model folders, which its settings may move."""
 
 import os
 from pathlib import Path

@@ -1,5 +1,4 @@
-"""Ollama's models, from their manifests: they are GGUF, and only named so that nobody looks for
-them in vain."""
+"""Lists Ollama's models from their manifests. They are GGUF, which the list says can't be trained."""
 
 import os
 from collections.abc import Iterator

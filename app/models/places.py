@@ -1,6 +1,5 @@
-"""Where base models lie on this computer: the Hugging Face cache, other programs' folders, and
-folders that were once chosen. Looks at names, never into a model's files.
-"""
+"""Finds base models on this computer: in the Hugging Face cache, in other programs' folders and in
+folders that the user chose. Looks at names only."""
 
 import os
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""How a model's weights are packed, and how many numbers that makes; read from their headers."""
+"""Reads a model's quantization and its number of parameters from the weights' headers."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

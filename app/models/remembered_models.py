@@ -1,5 +1,5 @@
-"""Folders of models that were once chosen or dropped, and when which model was last used; kept in
-one JSON file between sessions."""
+"""Remembers the model folders that the user chose, and when each model was last used, in a JSON
+file."""
 
 from dataclasses import dataclass, field
 from pathlib import Path

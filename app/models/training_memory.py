@@ -1,5 +1,5 @@
-"""About how much memory training a model takes, from its weights' shapes alone: quick enough for a
-list of hundreds.
+"""Estimates the memory for training from the shapes of a model's weights: fast enough for a list
+of hundreds.
 
 A run's own estimate (`app.engine.memory`) traces the model's code with the run's settings and data;
 this one was held against it: for 12 architectures of 0.1 to 30 billion parameters it is 0 to 45 %

@@ -1,4 +1,4 @@
-"""Tensors of safetensors files, read from the headers alone: names, types, shapes, sizes.
+"""Reads tensors' names, types, shapes and sizes from the headers of safetensors files.
 
 A file may come from anyone: what is read is bounded, and checked against itself. Needs no MLX.
 """

@@ -1,5 +1,4 @@
-"""Whether a folder's weights can be loaded, found out without loading them: which files are there,
-whole, and of a format that runs no code."""
+"""Checks that a folder's weights are complete and safe, without loading them."""
 
 import re
 from collections.abc import Mapping

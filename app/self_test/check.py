@@ -1,4 +1,4 @@
-"""A check of the self-test, its result, and the order in which all run; each knows only its own."""
+"""A check of the self-test, its result, and the order of all checks."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Check that each dataset format is read: the same rows from each are the same examples."""
+"""Checks that each dataset format is read: the same rows give the same examples."""
 
 import csv
 import gzip

@@ -1,4 +1,4 @@
-"""Checks of the program's parts: versions, shipped files, device, architectures, tokenizer."""
+"""Checks the program's parts: versions, shipped files, device, architectures, tokenizer."""
 
 import platform
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Checks of a run: its worker processes, its steps, resuming, exporting."""
+"""Checks a run: its worker processes, its steps, resuming, exporting."""
 
 import multiprocessing
 import os

@@ -1,4 +1,4 @@
-"""Short work beside the GUI thread that has nothing to do with MLX: reading, listing, copying.
+"""Runs short tasks without MLX (reading, listing, copying) beside the GUI thread.
 
 One at a time, on a thread of its own, so it never waits behind training.
 """

@@ -1,4 +1,4 @@
-"""The one thread that MLX lives on, and its door in the GUI thread.
+"""The one thread that MLX runs on, and its interface in the GUI thread.
 
 Runs jobs from a queue in order. Knows nothing of what they do, only that MLX wants to be told when
 its thread ends.

@@ -1,4 +1,4 @@
-"""A process beside the window that reads datasets, and its door in the GUI thread.
+"""A process that reads datasets, and its interface in the GUI thread.
 
 Reading and tokenising are Python's own work: in a thread they would make the window stutter.
 """

@@ -1,4 +1,4 @@
-"""What a data process does: jobs one after the other, told to its parent over a pipe.
+"""The main loop of a data process: runs jobs in order and reports over a pipe.
 
 Never imports Qt or MLX. It ends with its parent: after a grace in which the job in hand keeps what
 it has done.

@@ -1,4 +1,4 @@
-"""One piece of work as a generator with a stop flag, a pause gate and exactly one ending.
+"""A job: a generator with a stop flag, a pause gate and exactly one ending.
 
 Knows nothing of threads beyond its own flags, and nothing of what the work is.
 """

@@ -1,4 +1,4 @@
-"""What goes into a run, and where it goes. Whether files exist is not known here."""
+"""Settings of a run's files: base model, datasets, output. Does not look at the disk."""
 
 from dataclasses import dataclass, fields
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""When a run is validated, kept and ended early."""
+"""Settings of validation, question sets, checkpoints and early stopping."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -1,4 +1,4 @@
-"""How a run learns: three plain choices over clocks and tiers, and the one that a plan amounts to.
+"""The learning method of a plan: three named choices over clocks and tiers.
 
 A line says what was measured only where the README says so.
 """

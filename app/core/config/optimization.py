@@ -1,4 +1,4 @@
-"""How a run steps: batches, learning rate, the optimizer."""
+"""Settings of batches, learning rate and optimizer."""
 
 from dataclasses import dataclass
 from typing import Literal

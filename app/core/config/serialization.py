@@ -1,4 +1,4 @@
-"""The configuration as text: flags, TOML and JSON, each value checked for its type.
+"""Reads and writes the configuration as flags, TOML and JSON; checks each value's type.
 
 Knows nothing of what a value means or whether it can work; TrainingConfig's `problems()` says that.
 """

@@ -1,4 +1,4 @@
-"""One setting: a dataclass field with its help text, and what is wrong with it if it can't work."""
+"""A setting: a dataclass field with label, help text and range, and the check of its range."""
 
 from collections.abc import Callable
 from dataclasses import Field, dataclass, field

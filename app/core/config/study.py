@@ -1,4 +1,4 @@
-"""A sequential study: tasks learned in turn, by several arms, with several seeds. As TOML says it.
+"""Reads a sequential study from TOML: several arms learn tasks in turn, each with several seeds.
 
 Whether files exist is not known here.
 """

@@ -1,4 +1,4 @@
-"""Which parameters go together, and how often they move."""
+"""Settings of the tiers: which parameters form a tier, and how often each tier updates."""
 
 import math
 from dataclasses import dataclass

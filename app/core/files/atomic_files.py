@@ -1,4 +1,4 @@
-"""Files that are complete or absent: written aside, flushed to the disk, then renamed."""
+"""Atomic writes: a file is written under another name, synced to the disk, then renamed."""
 
 import errno
 import json

@@ -1,4 +1,4 @@
-"""Which disk Nestling's folders are on, and whether it is connected.
+"""Finds the disk that Nestling's folders are on, and whether it is connected.
 
 The library may be on a disk of its own, by NESTLING_HOME or by a link. Without the disk its folder
 is an empty mount point, or missing; a new library must not begin there. So the mount points that

@@ -1,4 +1,4 @@
-"""Folders that are complete or absent, for the user alone, and removed without what is another's.
+"""Atomic folders, private to the user. Only files of known names are ever removed.
 
 Only what this program made is ever removed: files of known names, and a folder once it is empty.
 """

@@ -1,4 +1,4 @@
-"""The system's locks on files, which end with the process that has them, however it ends."""
+"""File locks of the operating system. A lock ends with its process, however that ends."""
 
 import errno
 import fcntl

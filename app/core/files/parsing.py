@@ -1,4 +1,4 @@
-"""JSON and TOML that anyone may have written: what can't be read is a ValueError with plain words.
+"""Parses JSON and TOML from any source; raises ValueError with a plain sentence.
 
 Knows nothing of files, nor of what the values mean. Values of known types are msgspec's matter.
 """

@@ -1,4 +1,4 @@
-"""Where Nestling keeps things (the user's application-support folder) and what it ships."""
+"""Paths of the user's data (the application-support folder) and of the shipped files."""
 
 import os
 from collections.abc import Mapping

@@ -1,5 +1,4 @@
-"""Files that someone else may have put there, opened without waiting, without end and without
-leaving the folder they are in.
+"""Safe reads of untrusted files: no pipes, devices or links; bounded size; never blocks.
 
 A pipe, a socket, a device or a folder in a file's place is refused; it is never waited for. A link
 is refused too: in a folder from elsewhere it may lead to any file of the user's. Links above a

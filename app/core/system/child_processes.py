@@ -1,5 +1,5 @@
-"""How child processes begin: never as copies of this one, which has threads, and with the
-terminal's signals kept from them while they start.
+"""Starts child processes: by spawning, as this process has threads, and with the terminal's
+signals blocked until they are ready.
 
 Ctrl-C and a closed terminal reach a program's children too. One that has yet to import what it
 needs would print a traceback into the terminal; what to do is for its parent to say.

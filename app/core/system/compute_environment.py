@@ -1,4 +1,5 @@
-"""What computes a run: two that differ give losses whose last bits differ."""
+"""The device and libraries that compute a run. In another environment the last bits of losses
+differ."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

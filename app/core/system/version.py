@@ -1,4 +1,4 @@
-"""Version, commit and MLX's version, as `nestling --version` and About show them."""
+"""The versions of Nestling and MLX, and the commit, for `nestling --version` and About."""
 
 import subprocess
 from functools import cache

@@ -1,4 +1,4 @@
-"""Numbers from anywhere: whole numbers of any length, not a number; a loss with its decimals."""
+"""Formats losses and checks numbers from any source: NaN, infinity, integers of any length."""
 
 import math
 from typing import Any

@@ -1,4 +1,4 @@
-"""Untrusted text made safe to show: one line, bounded length, control characters spelled out.
+"""Sanitizes untrusted text for display: one line, no control characters, bounded length.
 
 Knows nothing of where it is shown. What is written to files keeps every character.
 """

@@ -1,4 +1,4 @@
-"""A run's events as lines of text, the same in its log file and in the terminal."""
+"""A run's events as lines of text, shared by the log file and the terminal."""
 
 from app.core.events import (
     CheckpointSaved,

@@ -1,4 +1,4 @@
-"""What was measured of answers, in sentences for the window and the terminal alike."""
+"""Sentences about measured answers, shared by window and terminal."""
 
 import math
 

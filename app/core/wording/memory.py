@@ -1,4 +1,4 @@
-"""A memory estimate in plain words, the same in the window and in the terminal."""
+"""Sentences about a memory estimate, shared by window and terminal."""
 
 from app.core.events import MemoryEstimated
 

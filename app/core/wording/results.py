@@ -1,4 +1,4 @@
-"""The result of a run in sentences: what it learned, and how far it moved from its base model."""
+"""Sentences about a run's result: what it learned, and how far it moved from its base model."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The runs before a run: each began with the adapter of the one before it."""
+"""The chain of runs that led to a run: each started from the adapter of the one before."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What of a run can be tried: its checkpoints on its base model.
+"""A run's checkpoints, as choices for the playground.
 
 Reads only small files, so that choosing a run is quick whatever its length.
 """

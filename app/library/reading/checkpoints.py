@@ -1,5 +1,5 @@
-"""A run's checkpoints: how good each is, what it lacks, which can be pruned, and the manifest's
-pointers to the last and the best one."""
+"""A run's checkpoints: their losses and damages, which can be pruned, and the manifest's pointers
+to the last and the best one."""
 
 import math
 import os

@@ -1,4 +1,4 @@
-"""A run's measurements as a table for spreadsheets: one row a step, and one before the first."""
+"""Exports a run's measurements as CSV: one row for each step, and one before the first."""
 
 import csv
 from collections.abc import Iterator

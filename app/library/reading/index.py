@@ -1,4 +1,4 @@
-"""What the library looked like when it was last listed, so that listing it again is quick.
+"""Caches the library's rows, so that listing is quick.
 
 Only a copy: a run that has changed since is read anew, and the file may be deleted at any time.
 """

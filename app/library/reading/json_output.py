@@ -1,4 +1,4 @@
-"""Runs as plain values for programs: what `--json` prints."""
+"""Runs as JSON values, for `--json`."""
 
 from typing import Any
 

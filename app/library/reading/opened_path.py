@@ -1,4 +1,4 @@
-"""Whether an opened file or folder is a run, one of its checkpoints, or an exported adapter.
+"""Recognizes an opened path as a run, a checkpoint or an exported adapter.
 
 Looks at names alone; reads nothing.
 """

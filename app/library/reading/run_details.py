@@ -1,4 +1,4 @@
-"""Everything a run's folder tells: settings, measurements, checkpoints, log, and what is missing.
+"""Reads everything in a run's folder: settings, measurements, checkpoints and log.
 
 Whatever can be read is read; nothing here raises for a folder that is broken.
 """

@@ -1,4 +1,4 @@
-"""The library as a list: every run folder with what it says of itself, or what is wrong with it."""
+"""Lists the runs of the library, finds one by name, and exports checkpoints."""
 
 import os
 from collections.abc import Generator

@@ -1,4 +1,4 @@
-"""One run as a row of the library: what its folder says of itself, or what is wrong with it."""
+"""Reads one run as a row of the library, with its state or the problem of its folder."""
 
 import contextlib
 import os

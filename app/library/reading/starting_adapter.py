@@ -1,4 +1,4 @@
-"""The adapter that a run starts from: where its files are, and which run made it, if one did."""
+"""The adapter that a run starts from: its files, and the run that made it, if one did."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass

@@ -1,4 +1,4 @@
-"""What a sequential study measured: accuracies by task, forgetting, and a report in Markdown.
+"""The measures of a sequential study (accuracy by task, forgetting), and its report in Markdown.
 
 Metrics as in Lopez-Paz and Ranzato (2017) and Chaudhry et al. (2018): with R[i][j] the accuracy on
 task j after task i, LA = mean R[j][j], ACC = mean R[T][j], BWT = mean (R[T][j] − R[j][j]) and

@@ -1,4 +1,4 @@
-"""What a checkpoint's state file says of where the checkpoint belongs. Knows no arrays."""
+"""Reads from a checkpoint's state file which run and step it belongs to. Knows no arrays."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The lines of a run's event log, each with its number and a checksum of its text.
+"""The lines of a run's event log: each has a number and a checksum.
 
 A line that was changed, added or moved is left out and named, and so is a gap. A log of an older
 Nestling has no checksums: its lines are taken as they stand. Knows no event and no file.

@@ -1,4 +1,4 @@
-"""What the user calls a run and notes about it, in a file of its own beside the run's manifest.
+"""The user's name and notes for a run, in a file of their own.
 
 The manifest is the trainer's alone, so a run can be renamed while it is being trained.
 """

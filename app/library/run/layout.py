@@ -1,4 +1,4 @@
-"""Names of the files and folders in a run's folder. Engine and library agree on them here.
+"""The layout of a run's folder, shared by engine and library: names of files and folders.
 
 Knows no contents.
 """

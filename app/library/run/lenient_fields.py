@@ -1,4 +1,4 @@
-"""Values of a file that people may edit: taken where they can be, told where they can't."""
+"""Lenient field reader: invalid values become defaults, and the first one is reported."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A run's manifest: what it says of itself, and whether that is what it began with."""
+"""Reads and writes a run's manifest, and verifies its digests."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""What a run's manifest says as the run begins, and as it is resumed."""
+"""The manifest of a run that begins, and of a run that is resumed."""
 
 import platform
 import sys

@@ -1,4 +1,4 @@
-"""A run's metrics on disk: its steps as records of fixed size, what else happened as JSON lines.
+"""A run's metrics on disk: steps as records of fixed size, other events as JSON lines.
 
 Both files are only appended to. A torn or damaged record or line is left out; the others count.
 Records and lines have checksums.

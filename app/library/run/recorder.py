@@ -1,4 +1,4 @@
-"""One run on disk: a folder the user can open, which says by itself what it is."""
+"""Records a run in its folder while it happens: manifest, metrics and log."""
 
 import os
 from collections.abc import Mapping

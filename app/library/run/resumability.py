@@ -1,5 +1,4 @@
-"""Whether a run has anything left to do after a checkpoint: one rule for the buttons, the terminal
-and the engine.
+"""Decides whether a run can be resumed from a checkpoint; one rule for window, terminal and engine.
 
 Knows what a run says of itself, not whether its base model and dataset are still what they were.
 """

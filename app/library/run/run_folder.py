@@ -1,4 +1,4 @@
-"""Where a run lives: its name, a folder that can be its own, and a copy of it elsewhere."""
+"""Names a run, chooses its folder, and copies it."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Whose a run's folder is: one process at a time, for as long as it lives.
+"""Run lock: at most one process writes to a run's folder.
 
 The claim is a lock on the run's log file. The system lets go of it when the process ends, however
 it ends, so a run that says "running" and is not claimed was interrupted. On a disk without locks

@@ -1,4 +1,4 @@
-"""One step of a run as a record of fixed size, and a table of such records. Knows no files.
+"""A step as a record of fixed size, and a table of such records. Knows no files.
 
 Every number is kept as it was measured but a layer's change, which is kept to within 5 %: one byte
 on a logarithmic scale, enough for its colour in a heat map and a quarter of what it would take.

@@ -1,6 +1,5 @@
-"""What a data process is asked to do with a dataset. The jobs are picklable; what they need of
-app.data is imported where they run.
-"""
+"""Jobs of a data process that read, check and tokenize datasets. They are picklable, and import
+app.data where they run."""
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace

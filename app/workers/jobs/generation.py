@@ -1,5 +1,4 @@
-"""Trying a checkpoint: its jobs for the compute thread, and the model that stays there between
-questions."""
+"""Jobs of the compute thread that load a checkpoint, keep it in memory and let it answer."""
 
 from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING

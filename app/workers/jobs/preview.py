@@ -1,4 +1,4 @@
-"""What a data process is asked about rows that are no tokens yet: the first ones, or any of them.
+"""Jobs of a data process that show rows before they are tokenized: the first ones, or any page.
 
 The jobs are picklable; what they need of app.data is imported where they run.
 """

@@ -1,4 +1,4 @@
-"""What a data process is asked about rows that are in token stores: any of them, and all of them.
+"""Jobs of a data process on tokenized rows: any page of them, and statistics of all.
 
 Stores stay open between two jobs, so that paging takes no time.
 """

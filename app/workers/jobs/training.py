@@ -1,4 +1,5 @@
-"""The engine's work as jobs for the compute thread; the engine is imported there and only then."""
+"""Jobs of the compute thread that train, resume and estimate. They import the engine where they
+run."""
 
 import threading
 from collections.abc import Callable, Iterator
