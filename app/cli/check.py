@@ -32,10 +32,10 @@ class _Model:
     tokenizer: Any
     limits: ModelLimits
     of_template: tuple[str, ...]
-    """What is to be known of its chat template."""
+    """Notes about its chat template."""
 
     def notes(self, config: TrainingConfig) -> tuple[str, ...]:
-        """What a run on this model would say of it."""
+        """The notes that a run on this model would log."""
         cap = self.limits.cap_sentence(config.max_seq_length)
         return tuple(filter(None, (cap, *self.of_template)))
 
@@ -107,7 +107,7 @@ def _trying(tokenizer: Any) -> Generator[float, None, None]:
 
 
 def _as_cut(config: TrainingConfig, limits: ModelLimits) -> TrainingConfig:
-    """The same with the limit at which a run would cut rows for this model."""
+    """The config with the length at which a run truncates rows for this model."""
     return replace(config, max_seq_length=limits.row_limit(config.max_seq_length))
 
 

@@ -14,7 +14,7 @@ SETTINGS = (
     "valid", "mix", "columns", "mask_prompt", "replies", "max_seq_length", "validation_split",
     "seed", "batch_size", "grad_accumulation_steps",
 )  # fmt: skip
-"""Those that decide which rows a run takes, and what it does with them."""
+"""The settings that decide which rows a run uses, and how."""
 
 
 def add_check(parser: argparse.ArgumentParser) -> None:

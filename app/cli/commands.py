@@ -93,7 +93,7 @@ def _refused(sentence: str) -> int:
 
 
 def handle_lost_output(lost: OutputLost, consequence: str = "") -> int:
-    """How a command ends that can't write: quietly, where only its reader has gone."""
+    """Ends a command that can't write: quietly, if only its reader is gone."""
     drop_output()
     if not lost.has_reader:
         return EXIT_INTERRUPTED
@@ -183,7 +183,7 @@ def _follow(
 
 
 def _nothing(_: Event) -> None:
-    """What all machines but the first have to report."""
+    """The output of all machines but the first."""
 
 
 def _shown(

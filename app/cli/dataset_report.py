@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RunUse:
-    """What a run would do with the datasets' rows, once they are tokens."""
+    """How a run would use the datasets' rows, once they are tokenized."""
 
     of_each: "tuple[DataStatistics, ...]"
     """None where a file is damaged."""
     epoch: "EpochFacts | None"
     why_not: str = ""
-    """Why no run would start, and what to do; there is no epoch then."""
+    """The reason why no run would start, and the advice; there is no epoch then."""
     limits: ModelLimits = ModelLimits()
     notes: tuple[str, ...] = ()
-    """What a run would say of the model."""
+    """Notes of a run about the model."""
 
 
 def report_data(
@@ -89,7 +89,7 @@ def _dataset(facts: DatasetFacts) -> dict[str, Any]:
 def _token_data(
     statistics: "DataStatistics", config: TrainingConfig, limits: ModelLimits
 ) -> dict[str, float]:
-    """Of the rows to train on, cut at the limit; `longest` is uncut, of all rows."""
+    """Figures of the training rows, truncated at the limit; `longest` is of all rows, uncut."""
     train, valid, limit = statistics.train, statistics.valid, config.max_seq_length
     return {
         "train_rows": train.kept(limit),

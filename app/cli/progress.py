@@ -25,7 +25,7 @@ from app.core.wording.memory import gigabytes, memory_sentence
 from app.core.wording.results import learned_and_kept, score_sentence
 
 PLAIN_LINES = 10
-"""How often a run reports itself where the output is no terminal."""
+"""Number of progress lines if the output is no terminal."""
 
 
 class JsonLines:
@@ -136,7 +136,7 @@ class TerminalProgress:
             self._print(f"The one with the lowest validation loss is in {best}")
 
     def _result(self) -> None:
-        """What was learned and kept, in the words of the run's page."""
+        """The run's result, in the sentences of its page."""
         sentences = [learned_and_kept(self._evaluations, self._retention)]
         for score in self._after:
             before = self._before.get(score.name)

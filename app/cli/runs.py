@@ -30,7 +30,7 @@ _COLUMNS: dict[str, dict[str, Any]] = {
 
 
 def print_library(arguments: argparse.Namespace) -> int:
-    """What the command line asks for; the exit code."""
+    """Carries out the command; returns the exit code."""
     if arguments.command == "runs":
         return print_runs(as_json=arguments.json)
     return print_run(

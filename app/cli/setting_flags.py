@@ -19,7 +19,7 @@ METAVARS = {
 
 
 def add_setting(parser: argparse.ArgumentParser, f: Field[Any]) -> None:
-    """A flag that leaves nothing behind where it isn't given; its old name works too, unshown."""
+    """Adds a flag without a default. Its old name works too, and is not shown."""
     help_text = f.metadata["help"].replace("%", "%%")
     if f.type is bool:
         options: dict[str, Any] = {"action": argparse.BooleanOptionalAction}

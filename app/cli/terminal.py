@@ -85,14 +85,14 @@ def json_line(value: Any) -> None:
 
 
 def note(text: str) -> None:
-    """One line on the error output. A terminal that was closed has nobody to read it."""
+    """One line on the error output; lost if the terminal was closed."""
     if sys.stderr is not None:
         with contextlib.suppress(OSError):
             print(visible_line(text), file=sys.stderr, flush=True)
 
 
 def flush() -> None:
-    """What is left in the buffer, argparse's help for instance."""
+    """Flushes the buffer, which may hold argparse's help."""
     _write("")
 
 

@@ -33,9 +33,9 @@ Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 class WeightsFile:
     size_bytes: Count
     sampled_sha256: str
-    """Of the size, the header, and blocks of every tensor."""
+    """SHA-256 of the size, the header, and blocks of every tensor."""
     sha256: str | None = None
-    """Of all bytes; None until they are hashed."""
+    """SHA-256 of all bytes; None until they are hashed."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class BaseModelDigests:
     after_step: Count = 0
     """The run's steps after this one were computed with these files; earlier ones are unknown."""
     whole_after_step: Count = 0
-    """The same for the digests of all bytes of the weights, where there are any."""
+    """Likewise for the digests of all bytes of the weights, if there are any."""
 
     @property
     def is_whole(self) -> bool:
@@ -96,7 +96,7 @@ class BaseModelCheck:
 
     @property
     def hint(self) -> str:
-        """Which files to put back; empty where none differs."""
+        """The files to put back; empty if none differs."""
         if not self.files:
             return ""
         shown = ", ".join(map(single_line, self.files[:_SHOWN_FILES]))
@@ -147,7 +147,7 @@ def _size(file: WeightsFile) -> str:
 def compare_digests(
     folder: Path, recorded: BaseModelDigests | None, current: BaseModelDigests
 ) -> BaseModelCheck:
-    """What `folder` holds now beside what a run keeps of its base model."""
+    """Compares the model in `folder` with the digests that a run keeps."""
     if recorded is None:
         return BaseModelCheck("unknown", UNKNOWN)
     if differing := recorded.differing_files(current):
@@ -164,7 +164,7 @@ def compare_digests(
 
 
 def read_digests(manifest: Mapping[str, Any]) -> BaseModelDigests | None:
-    """As a run's manifest has them; None if it has none.
+    """The digests in a run's manifest; None if it has none.
 
     Raises InputError if they are not as they were written.
     """

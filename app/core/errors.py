@@ -6,9 +6,9 @@ A failure is an error as text, which is how one leaves a thread or a process.
 from dataclasses import dataclass
 
 PUT_BACK = "put it back, or choose another"
-"""What to do about a file that is not where it was."""
+"""The advice for a file that is missing."""
 TRY_AGAIN, RESUME = "then try again", "then resume"
-"""How a hint ends: a run that has a checkpoint says RESUME in place of TRY_AGAIN."""
+"""The end of a hint. A run with a checkpoint says RESUME in place of TRY_AGAIN."""
 
 
 class AppError(Exception):
@@ -31,11 +31,11 @@ class AppError(Exception):
 
 
 class InputError(AppError):
-    """What the user gave (a file, a folder, a setting) can't be used as it is."""
+    """An input of the user (a file, a folder, a setting) can't be used."""
 
 
 class RunError(AppError):
-    """A run that had started could not go on; what it had learned up to then is saved."""
+    """A run failed after it had started; its last checkpoint is saved."""
 
 
 class VerificationError(RunError):
@@ -44,7 +44,7 @@ class VerificationError(RunError):
 
 @dataclass(frozen=True)
 class Failure:
-    """Why work failed, as text: a kept exception would keep all that its frames hold in memory."""
+    """A failure as text. A kept exception would keep everything in its frames in memory."""
 
     message: str
     hint: str = ""

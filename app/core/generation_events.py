@@ -35,7 +35,7 @@ class CheckpointRef:
 
 @dataclass(frozen=True)
 class Sampling:
-    """How the next token is chosen; the same for both sides."""
+    """Sampling parameters, the same for both sides."""
 
     temperature: float = 0.0
     """0 always takes the likeliest token; then the seed decides nothing."""
@@ -46,7 +46,7 @@ class Sampling:
     seed: int = 0
 
     def problem(self) -> str:
-        """What is wrong with these, in a sentence; empty when nothing is."""
+        """The problem of these parameters in one sentence; empty if they are valid."""
         if not (math.isfinite(self.temperature) and 0 <= self.temperature <= 10):
             return "The temperature must be a number from 0 to 10."
         if not 0 < self.top_p <= 1:
@@ -73,7 +73,7 @@ class Chat:
 
     question: str
     system: str = ""
-    """What the model is told before everything else, if anything."""
+    """The system prompt."""
     earlier: tuple[Turn, ...] = ()
 
     def messages(self, side: Side) -> list[dict[str, str]]:
@@ -97,7 +97,7 @@ class CheckpointLoaded:
     adapter_parameters: int
     """Numbers in the adapter, each found in the model as the file has it."""
     has_template: bool
-    """Without one the model goes on with the text, rather than answer it."""
+    """Without one, the model continues the text instead of answering."""
     context_tokens: int | None
     """The most tokens the model can read, where its folder says so."""
     device: str
@@ -114,7 +114,7 @@ class GenerationNotice:
 
 @dataclass(frozen=True)
 class TextAdded:
-    """The answer goes on with this text; characters are whole."""
+    """The next part of the answer; characters are whole."""
 
     side: Side
     text: str
@@ -122,7 +122,7 @@ class TextAdded:
 
 @dataclass(frozen=True)
 class LogitsCompared:
-    """How far the tuned model's logits are from the base's, at the token that follows the tuned
+    """The difference between the tuned model's logits and the base's, at the token after the tuned
     side's prompt. Measured over the whole vocabulary."""
 
     are_equal: bool
@@ -141,7 +141,7 @@ class AnswerEnded:
     ending: Ending
     prompt_tokens: int
     tokens: int
-    """Of the answer, without the one that ends the turn."""
+    """Tokens of the answer, without the one that ends the turn."""
     tokens_per_second: float
     """From the first token on; NaN if there was no second."""
 

@@ -17,7 +17,7 @@ class Page:
 
     @property
     def topic(self) -> str:
-        """What `nestling help` calls it: "datasets"."""
+        """Its name for `nestling help`: "datasets"."""
         return Path(self.file_name).stem.lstrip("0123456789-")
 
     def has(self, prefixes: Sequence[str]) -> bool:

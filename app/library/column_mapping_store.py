@@ -56,7 +56,7 @@ def _store() -> Path:
 
 
 def _entries() -> list[_Entry]:
-    """What was kept; nothing where the store can't be read, since it only spares the user work."""
+    """The stored entries. An unreadable store counts as empty: it only saves the user work."""
     try:
         kept = read_regular(_store(), MAX_BYTES, follow_links=True)
         return typed(parse_json(kept), list[_Entry])

@@ -27,9 +27,9 @@ class QueuedRun:
     key: str
     config: TrainingConfig
     problem: str = ""
-    """Why it could not start when its turn came."""
+    """The reason why it could not start."""
     settings: dict[str, Any] | None = None
-    """As they are on disk, where this Nestling does not understand them."""
+    """The settings as they are on disk, if this version does not understand them."""
 
 
 def queued_run(config: TrainingConfig) -> QueuedRun:
@@ -42,7 +42,7 @@ class SavedQueue:
     runs: tuple[QueuedRun, ...]
     """In order."""
     auto_resume: bool = False
-    """It was going when the app was quit in good order: it goes on by itself the next time. Not
+    """The queue was running when the app was quit, and resumes at the next launch. Not
     after a crash, which might come again."""
     unfinished: str = ""
     """The folder's name of the run that was stopped for quitting."""

@@ -27,7 +27,7 @@ class LastThroughput:
 
 
 def last_throughput(runs_dir: Path, model: Path) -> LastThroughput | None:
-    """Of the newest run on this model that has steps; None if there is none."""
+    """Throughput of the newest run on this model that has steps; None if there is none."""
     runs = [run for run in list_runs(runs_dir) if run.model == str(model) and run.steps]
     for run in runs[:_RUNS_TRIED]:
         speeds = read_steps(run.run_dir).rows["tokens_per_second"][-_LAST_STEPS:]

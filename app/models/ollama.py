@@ -1,4 +1,4 @@
-"""Lists Ollama's models from their manifests. They are GGUF, which the list says can't be trained."""
+"""Lists Ollama's models from their manifests. They are GGUF, and can't be trained."""
 
 import os
 from collections.abc import Iterator

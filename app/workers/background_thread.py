@@ -107,7 +107,7 @@ class BackgroundThread(QObject):
 
     @property
     def is_busy(self) -> bool:
-        """Some task's ending has not been told yet."""
+        """A task's ending has not been reported yet."""
         return bool(self._callbacks)
 
     def shut_down(self) -> None:

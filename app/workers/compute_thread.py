@@ -28,7 +28,7 @@ STACK_BYTES = 16 * 1024 * 1024
 """macOS gives secondary threads 512 KB; tracing a deep model's graph recurses further than that."""
 
 NICENESS = 5
-"""Of what computes, where threads have one of their own: more is less of a busy processor."""
+"""Niceness of the compute thread on Linux, where each thread has its own."""
 
 
 def _give_way_to_the_window() -> None:
@@ -103,7 +103,7 @@ class ComputeThread(QObject):
 
     @property
     def is_busy(self) -> bool:
-        """Some job's ending has not been told yet."""
+        """A job's ending has not been reported yet."""
         return bool(self._unfinished)
 
     def shut_down(self) -> None:

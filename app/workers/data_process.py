@@ -22,7 +22,7 @@ from app.workers.data_server import Begin, Cancel, Quit, serve
 from app.workers.job import JobEnded, JobFunction, JobYielded
 
 PATIENCE_SECONDS = 4.0
-"""How long a process that ends has to close its job in hand."""
+"""Time for a process that ends to close its current job."""
 
 OnValue = Callable[[Any], None]
 OnEnded = Callable[[JobEnded], None]
@@ -62,11 +62,11 @@ class DataProcess(QObject):
 
     @property
     def is_busy(self) -> bool:
-        """Some job's ending has not been told yet."""
+        """A job's ending has not been reported yet."""
         return bool(self._jobs)
 
     def is_only_job(self, job_id: int | None) -> bool:
-        """No other job waits or is in hand."""
+        """No other job is queued or running."""
         return all(number == job_id for number in self._jobs)
 
     @property
@@ -96,7 +96,7 @@ class DataProcess(QObject):
             job.child.send(Cancel(job_id))
 
     def kill(self) -> None:
-        """End the process at once; its job in hand ends as cancelled when it is gone, and those
+        """Ends the process at once. Its current job ends as cancelled when it is gone, and those
         that wait are done by another."""
         if (child := self._child) is not None:
             self._child = None
@@ -105,16 +105,16 @@ class DataProcess(QObject):
             self._requeue(child)
 
     def stop_when_idle(self) -> None:
-        """Let the process end when its job in hand has closed; the next job starts another."""
+        """Lets the process end when its current job has closed; the next job starts another."""
         if (child := self._child) is not None:
             self._child = None
             self._leaving.append(child)
             child.send(Quit())
 
     def shut_down(self) -> None:
-        """Forget the callbacks; a job in hand keeps what it has done.
+        """Drops the callbacks. A running job keeps its finished work.
 
-        A process that has done nothing worth keeping is not waited for.
+        Processes without work worth keeping are killed.
         """
         self._is_over = True
         children = (*self._leaving, *([self._child] if self._child else ()))
@@ -155,7 +155,7 @@ class DataProcess(QObject):
                 self._child.send(Begin(job_id, pickle.dumps(job.function)))
 
     def _on_exit(self, child: "_WorkerProcess") -> None:
-        """The process is gone; so is its job in hand."""
+        """The process is gone, and so is its current job."""
         was_let_go = child in self._leaving
         if was_let_go:
             self._leaving.remove(child)

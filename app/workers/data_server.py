@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection
 from app.workers.job import Job, JobFunction, JobNotice
 
 NICENESS = 5
-"""Of a process for long work: the window comes first where cores are short."""
+"""Niceness of a process for long work: the window comes first."""
 GRACE_SECONDS = 5.0
 
 
@@ -37,7 +37,7 @@ class Cancel:
 
 @dataclass(frozen=True)
 class Quit:
-    """Close the job in hand, begin no other, and end."""
+    """Close the current job, start no other, and end."""
 
 
 def serve(connection: Connection, low_priority: bool) -> None:

@@ -21,9 +21,9 @@ class MixedDataset:
 
     data: Path
     share: float
-    """Of the training rows of an epoch, which of them are this dataset's."""
+    """Share of an epoch's training rows that come from this dataset."""
     columns: str = ""
-    """Its columns, as the setting of that name says those of the run's own dataset."""
+    """Its column mapping, written like the run's own."""
 
     def __str__(self) -> str:
         return f"{self.data.name} {self.share * 100:.3g} %"

@@ -34,11 +34,11 @@ BY_TIERS = LearningMethod(
 )
 CUSTOM = LearningMethod("Custom", "Clocks and tiers as they are set below.")
 LEARNING_METHODS = (LEARN_AND_KEEP, JUST_LEARN, BY_TIERS)
-"""Those that can be chosen."""
+"""The methods that can be chosen."""
 
 
 def learning_method(config: TrainingConfig) -> LearningMethod:
-    """What the plan amounts to; `CUSTOM` where clocks differ from the preset's, or have tiers
+    """The method that the plan uses; `CUSTOM` if clocks differ from the preset's or come with tiers
     beside them."""
     is_flat = config.tiers == (TierConfig(1),)
     if not config.slow_every and not config.lasting_pull:

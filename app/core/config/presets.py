@@ -17,7 +17,7 @@ from app.core.text.sanitize import single_line
 @dataclass(frozen=True)
 class Preset:
     name: str
-    """What `--preset` takes."""
+    """The argument of `--preset`."""
     title: str
     description: str
     settings: Mapping[str, Any]
@@ -118,7 +118,7 @@ def as_plain_adamw(config: TrainingConfig, name: str) -> TrainingConfig:
 
 
 def demo_config() -> TrainingConfig:
-    """What `nestling demo` trains; its question sets are asked before and after, and forgetting is
+    """The run of `nestling demo`: question sets are asked before and after, and forgetting is
     measured along the run."""
     starter = starter_dir()
     return TrainingConfig(

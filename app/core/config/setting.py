@@ -10,7 +10,7 @@ from app.core.text.sanitize import short_repr
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong with one setting, in one sentence."""
+    """A setting that can't work, with one sentence."""
 
     setting: str
     message: str
@@ -44,7 +44,7 @@ def setting(
 
 
 def range_problem(f: Field[Any], value: Any) -> Problem | None:
-    """What is wrong with a number that its setting does not allow; None if nothing is."""
+    """The problem of a number outside its setting's range; None if it is inside."""
     low, high = f.metadata["minimum"], f.metadata["maximum"]
     if low is None:
         return None
@@ -65,7 +65,7 @@ def range_problem(f: Field[Any], value: Any) -> Problem | None:
 
 
 def number(value: float) -> str:
-    """As it is told in a sentence."""
+    """As it stands in a sentence."""
     return short_repr(value) if isinstance(value, int) and abs(value) >= 10**15 else _digits(value)
 
 

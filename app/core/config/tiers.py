@@ -21,7 +21,7 @@ class TierConfig:
     period: int
     learning_rate_factor: float = 1.0
     pending: Pending | None = None
-    """What it does with gradients between firings; None: as the run's `pending` says."""
+    """How it treats gradients between firings; None: as the run's `pending` says."""
 
 
 @dataclass(frozen=True)

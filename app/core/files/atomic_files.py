@@ -104,7 +104,7 @@ def _remove_stale_partials(path: Path) -> None:
 
 
 def is_alive(process: int) -> bool:
-    """Whether there is a process of this number, whoever's it is."""
+    """Whether a process of this number exists, of any user."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:

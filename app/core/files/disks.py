@@ -88,7 +88,7 @@ def _known_mounts() -> list[str]:
 
 
 def _resolved(path: Path) -> Path:
-    """As far as it is there; a link that leads to itself stays as it is."""
+    """Resolves the part that exists; a link to itself stays as it is."""
     try:
         return path.resolve()
     except (OSError, RuntimeError):

@@ -17,7 +17,7 @@ from app.core.progress import drain
 
 PRIVATE_FOLDER = 0o700
 SHARED_FOLDER = 0o777
-"""As the user's own settings (umask) have it."""
+"""Folder mode by the user's umask."""
 _SYSTEM_FILES = (".DS_Store",)
 """Finder leaves one in every folder it has shown."""
 
@@ -43,7 +43,7 @@ def make_folder(folder: Path) -> list[Path]:
 
 
 def close_to_others(folder: Path) -> None:
-    """Let nobody but the user into a folder of this program's own."""
+    """Closes a folder of this program's own to all other users."""
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
@@ -124,7 +124,7 @@ def copy_folder(source: Path, target: Path) -> None:
 
 
 def copy_folder_in_steps(source: Path, target: Path) -> Generator[float, None, None]:
-    """The same in small steps: yields the share done; closed early, nothing of the copy is left."""
+    """Copies in small steps; yields the share done. Closed early, it removes the partial copy."""
     folders, files = _contents(source)
     whole, done = max(1, sum((source / file).stat().st_size for file in files)), 0
     created: list[Path] = []

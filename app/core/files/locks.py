@@ -12,7 +12,7 @@ class Lock(Enum):
     BUSY = auto()
     """Another process has it."""
     UNKNOWN = auto()
-    """The disk has no locks, as some network and shared folders: nobody knows who has it."""
+    """The disk has no locks, as with some network and shared folders: the owner is unknown."""
 
 
 def try_lock(descriptor: int, *, shared: bool = False) -> Lock:

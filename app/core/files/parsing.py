@@ -41,8 +41,8 @@ def parse_json(content: str | bytes) -> Any:
 
 
 def parse_flat_json(content: str | bytes) -> Any:
-    """The same for a caller that looks no deeper than a few levels: how deep the value goes is not
-    looked at, which takes several times as long as parsing."""
+    """For a caller that reads only a few levels: the depth of the value is not
+    checked, as that takes several times as long as parsing."""
     try:
         return json.loads(content)
     except json.JSONDecodeError as error:
@@ -57,7 +57,7 @@ def parse_flat_json(content: str | bytes) -> Any:
 
 
 def json_error_text(error: json.JSONDecodeError) -> str:
-    """What is wrong, for people."""
+    """The problem in plain words."""
     return _PLAIN_WORDS.get(error.msg, error.msg.lower())
 
 

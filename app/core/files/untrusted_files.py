@@ -17,12 +17,12 @@ from typing import IO, Any
 from app.core.progress import drain
 
 PRIVATE_FILE = 0o600
-"""What a file may be for whom: read and written by the user, nothing for anyone else."""
+"""File mode: read and written by the user only."""
 SHARED_FILE = 0o666
-"""As the user's own settings (umask) have it: of what is exported to a place they chose."""
+"""File mode by the user's umask, for exports to a place they chose."""
 
 _PIECE_BYTES = 16 * 2**20
-"""Of copying: tenths of a second on a slow disk."""
+"""A piece of a copy: tenths of a second on a slow disk."""
 
 
 def open_regular(path: Path, *, follow_links: bool = False) -> BufferedReader:
@@ -75,7 +75,7 @@ def copy_regular(source: Path, target: Path, mode: int = PRIVATE_FILE) -> None:
 def copy_regular_in_steps(
     source: Path, target: Path, mode: int = PRIVATE_FILE
 ) -> Generator[int, None, None]:
-    """The same in small steps: yields how many bytes were just copied, and are on the disk."""
+    """Copies in small steps; yields the number of bytes that were just written to the disk."""
     with open_regular(source) as content, create_file(target, mode) as copy:
         try:
             while piece := content.read(_PIECE_BYTES):

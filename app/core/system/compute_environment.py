@@ -25,7 +25,7 @@ class ComputeEnvironment:
 
 
 def read_environment(value: object) -> ComputeEnvironment | None:
-    """As a file says it; None if it doesn't."""
+    """Reads one from a file's value; None if it is invalid."""
     if not isinstance(value, Mapping):
         return None
     texts: list[Any] = [value.get(name) for name in ("device", "blas", "mlx")]
@@ -37,7 +37,7 @@ def read_environment(value: object) -> ComputeEnvironment | None:
 
 
 def read_environments(manifest: Mapping[str, Any]) -> list[tuple[int, ComputeEnvironment]]:
-    """What computed the run, each with the step after which it did; none if nobody wrote it."""
+    """The environments of a run, each with the step after which it was used; empty if unknown."""
     entries = manifest.get("computed_by")
     environments = []
     for entry in entries if isinstance(entries, list) else []:

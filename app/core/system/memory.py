@@ -14,7 +14,7 @@ _SMALL_MAC_BYTES = 36 * 2**30
 
 
 def machine_bytes() -> int:
-    """What is installed, or what the system lets this process have of it."""
+    """Installed memory, or the limit of this process."""
     installed = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return min(installed, memory_limit() or installed)
 

@@ -22,7 +22,7 @@ def is_finite(value: Any) -> bool:
 
 
 def digits(value: int) -> int:
-    """How many a whole number has; it may have more than Python prints."""
+    """Number of digits of an integer; it may have more than Python prints."""
     size = abs(value)
     rest = max(0, size.bit_length() - _EXACT_BITS)
     # Of a number that long no power of ten is computed: it would take seconds.

@@ -29,7 +29,7 @@ def visible(text: str) -> str:
 
 
 def visible_line(text: str) -> str:
-    """The same for what must stay one line."""
+    """`visible`, for text that must stay one line."""
     return _ONE.sub(_spelled, text)
 
 

@@ -14,7 +14,7 @@ from app.core.text.numbers import format_loss
 
 
 def event_line(event: Event) -> str:
-    """What the event says, without its time; empty for steps and stages, which have no line."""
+    """The event's line without its time; empty for steps and stages."""
     match event:
         case RunStarted():
             return f"{event.steps} steps on {event.device}"

@@ -6,7 +6,7 @@ from app.core.generation_events import AnswerEnded, AnswersCompared, LogitsCompa
 
 
 def answer_figures(ended: AnswerEnded) -> str:
-    """How long the answer is, how fast it came and whether it was cut."""
+    """The answer's length and speed, and whether it was cut off."""
     tokens = "1 token" if ended.tokens == 1 else f"{ended.tokens:,} tokens"
     rate = ended.tokens_per_second
     parts = [tokens, f"{_rate(rate)} tokens/s" if math.isfinite(rate) else "", _cut(ended)]
@@ -14,7 +14,7 @@ def answer_figures(ended: AnswerEnded) -> str:
 
 
 def logits_sentence(comparison: LogitsCompared) -> str:
-    """How far the tuned model is from its base before either has said a word."""
+    """The difference of the two models' logits at the first token."""
     if comparison.are_equal:
         return "First token: the logits equal the base model's bit for bit."
     same = "same top token" if comparison.have_same_first else "different top token"

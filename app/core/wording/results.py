@@ -23,7 +23,7 @@ def learned_and_kept(
 
 
 def loss_sentence(evaluations: Sequence[EvaluationFinished]) -> str:
-    """How the validation loss came from the first of the curve's values to the last."""
+    """The validation loss from the curve's first value to its last."""
     if not evaluations:
         return ""
     first, last = evaluations[0], evaluations[-1]
@@ -38,7 +38,7 @@ def loss_sentence(evaluations: Sequence[EvaluationFinished]) -> str:
 
 
 def retention_sentence(retention: Sequence[RetentionMeasured]) -> str:
-    """How far from its base model the run ended."""
+    """The run's final distance from its base model."""
     if not retention:
         return ""
     return f"Change from the base model: {_distance(retention[-1])} on everyday text."

@@ -18,7 +18,7 @@ MAX_RUNS = 100
 class EarlierRun:
     name: str
     step: int | None
-    """Of the checkpoint that the next run began with; None for an adapter from elsewhere."""
+    """Step of the checkpoint that the next run started from; None for an adapter from elsewhere."""
     run_dir: Path | None
     """None where that run is no longer there."""
 

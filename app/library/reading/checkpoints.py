@@ -36,7 +36,7 @@ class CheckpointFacts:
     step: int
     size_bytes: int
     val_loss: float | None
-    """Where there was a validation at just this step."""
+    """The loss of a validation at exactly this step."""
     is_best: bool
     """Its validation loss is the lowest of the checkpoints that are there; of equal ones it is
     the earliest, as in the run itself. None is where the log was cut off or edited since."""
@@ -46,7 +46,7 @@ class CheckpointFacts:
     drifts: tuple[float, ...]
     problem: str = ""
     not_own: str = ""
-    """Whose it is, if not this run's checkpoint of that step; then nothing is known of it."""
+    """The reason why it is not this run's checkpoint of that step; then nothing else is known."""
     is_superfluous: bool = False
     """It is certain that it is neither the best nor the last."""
 
@@ -80,7 +80,7 @@ def list_checkpoints(run_dir: Path, table: StepTable, log: EventLog) -> Iterator
 
 
 def _unjudged(own: Iterable[Path], losses: Mapping[int, float], log: EventLog) -> set[Path]:
-    """Those of which one can't tell whether they are the best.
+    """Checkpoints that may or may not be the best.
 
     Where lines of the log are lost, one of them may have held the loss of any that has none. A
     checkpoint that a whole log has no line of was made after the log was cut.
@@ -102,7 +102,7 @@ def _is_best_lost(run_dir: Path, log: EventLog) -> bool:
 
 
 def foreign_checkpoints(run_dir: Path, folders: Iterable[Path]) -> dict[Path, str]:
-    """Whose checkpoints those are that are not the run's own of the step they are named after."""
+    """Checkpoints that are not the run's own of the step in their name, each with the reason."""
     owner = read_owner(run_dir)
     reasons = {f: foreign_reason(f, checkpoint_step(f), owner) for f in folders}
     return {folder: reason for folder, reason in reasons.items() if reason}
@@ -126,7 +126,7 @@ def best_step_of(folders: Iterable[Path], losses: Mapping[int, float]) -> int | 
 
 
 def checkpoint_folders(run_dir: Path) -> list[Path]:
-    """Those of a run that bear a step's name, by step; links are none."""
+    """A run's checkpoint folders, by step, without links."""
     if not is_inner_folder(run_dir, CHECKPOINTS):
         return []
     try:

@@ -21,7 +21,7 @@ from app.library.run.layout import CHECKPOINTS, LABEL_FILE, MANIFEST_FILE, STEPS
 FORMAT = 3
 MAX_BYTES = 256 * 1024**2
 _WATCHED = ("", MANIFEST_FILE, LABEL_FILE, STEPS_FILE, CHECKPOINTS)
-"""What changes whenever something in a run's row does, once the run is over."""
+"""Files that change whenever a finished run's row does."""
 _LASTING = ("finished", "stopped", "failed")
 
 Entries = dict[str, dict[str, Any]]

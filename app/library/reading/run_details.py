@@ -29,7 +29,7 @@ from app.library.run.metrics import read_event_log, read_steps
 from app.library.run.step_table import StepTable
 
 LOG_BYTES = 200_000
-"""As much of the log's end is shown."""
+"""The part of the log's end that is shown."""
 
 
 @dataclass(frozen=True)
@@ -43,35 +43,35 @@ class RunDetails:
     started: RunStarted
     table: StepTable
     evaluations: tuple[EvaluationFinished, ...]
-    """Those of the curve: each read the same rows."""
+    """The points of the curve, each on the same rows."""
     checkpoints: tuple[CheckpointFacts, ...]
     log: str
     message: str
-    """How the run ended, in its own words."""
+    """The run's own message about its end."""
     facts: dict[str, Any] = field(default_factory=dict)
     """The manifest's other entries: data, versions, numbers of examples, scores."""
     log_problem: str = ""
-    """Which lines of its event log are not as they were written."""
+    """The lines of the event log that were changed."""
     retention: tuple[RetentionMeasured, ...] = ()
-    """How far from its base the model was along the run; the last one where it ended."""
+    """The model's distance from its base along the run; the last one at its end."""
     last_validation: EvaluationFinished | None = None
-    """That of the run's end, where it read more rows than the others."""
+    """The validation at the run's end, on more rows than the others."""
 
     @property
     def problem(self) -> str:
-        """What is wrong with the folder, in plain words; empty if nothing is."""
+        """The problem of the folder in plain words; empty if there is none."""
         config_problem = self.config_problem if self.summary.is_whole else ""
         parts = (config_problem, self.summary.problem, self.log_problem)
         return " ".join(part for part in parts if part)
 
     def resume_blocker_at(self, step: int) -> str:
-        """Why the run can't go on from its checkpoint of `step`; empty if it can."""
+        """The reason why the run can't resume from its checkpoint of `step`; empty if it can."""
         problem = "" if self.config is not None else self.config_problem
         return self.summary.resume_blocker_at(step) or problem
 
     @property
     def resume_blocker(self) -> str:
-        """Why it can't go on from its last checkpoint."""
+        """The reason why it can't resume from its last checkpoint; empty if it can."""
         last = next((facts for facts in self.checkpoints if facts.is_last), None)
         damage = ""
         if last is not None and last.problem:

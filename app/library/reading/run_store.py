@@ -68,7 +68,7 @@ def export_checkpoint(adapter_dir: Path, destination: Path) -> Path:
 def export_checkpoint_in_steps(
     adapter_dir: Path, destination: Path
 ) -> Generator[float, None, Path]:
-    """The same in small steps: yields the share done; closed early, nothing of the copy is left."""
+    """Copies in small steps; yields the share done. Closed early, it removes the partial copy."""
     for name in ADAPTER_FILES:
         if adapter_dir.is_symlink() or not (adapter_dir / name).is_file():
             raise InputError(f"{adapter_dir} holds no adapter: {name} is missing.")

@@ -32,13 +32,13 @@ CHANGED = (
     "that were measured."
 )
 _DAMAGES = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
-"""What reading a manifest raises whose values are not those that a run writes."""
+"""Exceptions of a manifest with invalid values."""
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Retention:
-    """How many questions about what the model knew before it answers."""
+    """Right answers to questions about general knowledge."""
 
     before: int
     after: int
@@ -56,7 +56,7 @@ class RunSummary:
     created: datetime | None
     steps: int
     outcome: str
-    """finished, stopped, failed, running; "interrupted" if it says running and nobody trains it;
+    """finished, stopped, failed, running; "interrupted" if it says running and is not locked;
     "unreadable" if the manifest can't be read."""
     best_val_loss: float | None
     adapter_dir: Path | None
@@ -71,16 +71,16 @@ class RunSummary:
     learning_rate: float | None = None
     batch_size: int | None = None
     is_whole: bool = True
-    """What decides its numbers is as it was written, whatever else is wrong with the folder."""
+    """The settings that decide its numbers are unchanged."""
 
     @property
     def can_resume(self) -> bool:
-        """It did not come to its end and has a checkpoint to go on from."""
+        """It did not finish and has a checkpoint to resume from."""
         return not self.resume_blocker
 
     @property
     def resume_blocker(self) -> str:
-        """Why it can't go on by itself, in one sentence; empty if it can."""
+        """The reason why it can't resume, in one sentence; empty if it can."""
         if why_not := self.resume_blocker_at(max(self.steps, self.planned_steps)):
             return why_not
         if self.adapter_dir is None:
@@ -88,7 +88,7 @@ class RunSummary:
         return "" if self.outcome in _RESUMABLE_OUTCOMES else self.problem or IN_PROGRESS
 
     def resume_blocker_at(self, step: int) -> str:
-        """The same for its checkpoint of `step`, also of a run that came to its end."""
+        """The reason why it can't resume from its checkpoint of `step`, even if it finished."""
         if self.outcome == "running":
             return IN_PROGRESS
         if not self.is_whole:
@@ -98,7 +98,7 @@ class RunSummary:
 
 
 def summarize(run_dir: Path, recorded: int | None = None) -> RunSummary:
-    """Never raises: what can't be read is told as the run's problem.
+    """Never raises: a value that can't be read becomes the run's problem.
 
     `recorded` is how many steps' measurements can be read, if that was found out already.
     """
@@ -111,7 +111,7 @@ def summarize(run_dir: Path, recorded: int | None = None) -> RunSummary:
 
 
 def _part(name: str, read: Callable[[], T]) -> T:
-    """What `read` gives. Raises InputError naming the part of the manifest that can't be read."""
+    """The result of `read`. Raises InputError naming the unreadable part of the manifest."""
     try:
         return read()
     except _DAMAGES:
@@ -188,7 +188,7 @@ def _adapter_dir(run_dir: Path, adapter: Any) -> tuple[Path | None, str]:
 
 
 def _damage(run_dir: Path, steps: int, recorded: int | None) -> str:
-    """What of the folder can't be read, though the run could go on."""
+    """Damage of the folder that does not prevent resuming."""
     if has_damaged_label(run_dir):
         return "The name and notes given to it can't be read: label.json is damaged."
     recorded = count_steps(run_dir) if recorded is None else recorded

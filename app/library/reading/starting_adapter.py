@@ -25,9 +25,9 @@ class StartingAdapter:
     """Of that run."""
     step: int | None = None
     sha256: str = ""
-    """Of its numbers, as the new run keeps them."""
+    """Digest of its numbers, as the new run keeps them."""
     stiffness_sha256: str = ""
-    """Of their stiffness, likewise; empty where the adapter does not say it."""
+    """Digest of their stiffness; empty if the adapter has none."""
 
     def data(self) -> dict[str, Any]:
         return asdict(self)
@@ -54,7 +54,7 @@ def starting_adapter(path: Path) -> StartingAdapter:
 
 
 def read_started_from(manifest: Mapping[str, Any]) -> StartingAdapter | None:
-    """What a run's manifest says of the adapter that it started from."""
+    """Reads from a run's manifest the adapter that it started from."""
     entry = manifest.get(STARTED_FROM)
     if not isinstance(entry, dict):
         return None

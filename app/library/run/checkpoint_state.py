@@ -45,9 +45,9 @@ def read_owner(run_dir: Path) -> CheckpointOwner:
 
 
 def foreign_reason(folder: Path, step: int, owner: CheckpointOwner) -> str:
-    """Whose checkpoint it is, if not the one of `step` of this run.
+    """The reason why a checkpoint is not this run's of `step`.
 
-    Empty where it is, and where that is not known.
+    Empty if it is, or if that is unknown.
     """
     try:
         state = read_state(folder)
@@ -65,7 +65,7 @@ def foreign_reason(folder: Path, step: int, owner: CheckpointOwner) -> str:
 
 
 def describe_foreign(why: str) -> str:
-    """What `foreign_reason` has found, as a sentence has it behind "it"."""
+    """The result of `foreign_reason` as the end of a sentence."""
     return "belongs to another run" if why == ANOTHER_RUNS else f"is a {why}"
 
 

@@ -15,7 +15,7 @@ from app.core.files.atomic_files import json_bytes
 from app.core.files.parsing import parse_json
 
 LOG_DAMAGED = "log_damaged"
-"""An event that keeps what was wrong with a log when the run went on and its log began anew."""
+"""An event that keeps the problem of a log that was rewritten when its run was resumed."""
 _NUMBER, _SUM, _RUN = "line", "crc", "run"
 _SEAL = (_NUMBER, _SUM, _RUN)
 _SEALED = re.compile(rb'(?s)(\{.*),"crc":"([0-9a-f]{8})"\}')
@@ -35,16 +35,16 @@ def sealed_line(event: Plain, number: int, run: str = "") -> str:
 @dataclass(frozen=True)
 class EventLog:
     events: tuple[Plain, ...] = ()
-    """Those that are as they were written, in order."""
+    """The intact events, in order."""
     problem: str = ""
-    """Which lines are not; empty where nothing is known to be wrong."""
+    """The lines that were changed; empty if none is known."""
     lines: int = 0
     """The number of the last one."""
     is_sealed: bool = False
     """Its lines have checksums."""
 
     def problem_to_keep(self, step: int) -> list[Plain]:
-        """The event that tells of the problem in the log that begins anew after `step`."""
+        """The event that keeps the problem in the log that is rewritten after `step`."""
         problem = self.problem
         if problem and not problem.startswith("Before"):
             problem = f"Before the run resumed after step {step:,}: {problem}"
@@ -52,7 +52,7 @@ class EventLog:
 
 
 def read_lines(content: bytes, name: str, run: str = "") -> EventLog:
-    """What a log of this name says; lines that bear another run's identity are none of `run`."""
+    """Reads a log of this name; lines with another run's identity are left out."""
     lines = [line.strip() for line in content.split(b"\n")]
     parsed = [(place, _event(line), line) for place, line in enumerate(lines, 1) if line]
     if not any(event is not None and _SUM in event for _, event, _ in parsed):
@@ -76,7 +76,7 @@ class _LineReader:
     gaps: list[tuple[int, int]] = field(default_factory=list)
     """Where lines are missing: the place of the next one, and how many."""
     foreign: int = 0
-    """How many lines are another run's."""
+    """Number of another run's lines."""
     _odd: int = 0
     """Changed lines since the last whole one."""
     _torn: list[int] = field(default_factory=list)

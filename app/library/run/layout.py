@@ -20,7 +20,7 @@ ADAPTER_FILE = "adapters.safetensors"
 ADAPTER_CONFIG_FILE = "adapter_config.json"
 OPTIMIZER_FILE, STATE_FILE = "optimizer.safetensors", "state.json"
 STIFFNESS_FILE = "stiffness.safetensors"
-"""How stiffly a run that continues from the adapter is tied to each number of it. Optional."""
+"""Per parameter, how strongly a run that continues from the adapter is pulled back. Optional."""
 ADAPTER_FILES = (ADAPTER_FILE, ADAPTER_CONFIG_FILE)
 """An adapter as mlx-lm reads it."""
 NEEDED_FILES = (*ADAPTER_FILES, OPTIMIZER_FILE, STATE_FILE)

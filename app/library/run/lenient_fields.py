@@ -6,7 +6,7 @@ from app.core.text.numbers import is_measurement
 from app.core.text.sanitize import MAX_LINE_CHARACTERS, has_unseen, short_repr
 
 MAX_STEPS = 2**32 - 1
-"""As many as a step's record can count."""
+"""The largest step that a record can hold."""
 
 
 class LenientReader:
@@ -33,7 +33,7 @@ class LenientReader:
         return None
 
     def name(self, value: Any, instead: str) -> str:
-        """As it stands, unless it is empty; what makes it hard to show is told."""
+        """Unchanged, unless it is empty; a name that is hard to show is reported."""
         if not isinstance(value, str) or not value.strip():
             self._note("The run's name is empty.")
             return instead

@@ -14,7 +14,7 @@ from app.library.run.layout import MANIFEST_FILE
 FORMAT = 1
 MAX_MANIFEST_BYTES = 64 * 1024**2
 WAS_CHANGED = "was_changed"
-"""An entry of a manifest that somebody edited; it stays when the run writes the file anew."""
+"""An entry of an edited manifest; it stays when the run rewrites the file."""
 IDENTITY = "id"
 """An entry that no two runs share, but for copies of one; its event log's lines bear it too."""
 TEMPLATE_DAY = "template_day"
@@ -55,7 +55,7 @@ def read_manifest(run_dir: Path) -> dict[str, Any]:
 
 
 def json_digest(value: Any) -> str:
-    """Of anything that JSON can hold; the order of keys doesn't matter."""
+    """SHA-256 of a JSON value; the order of keys doesn't matter."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
@@ -66,7 +66,7 @@ def settings_match(manifest: dict[str, Any]) -> bool:
 
 
 def check_settings(run_dir: Path, manifest: dict[str, Any]) -> None:
-    """Raise InputError unless the run can be gone on with as it began."""
+    """Raises InputError unless the run can be resumed with its own settings."""
     if not settings_match(manifest):
         raise InputError(
             f"The settings in {run_dir / MANIFEST_FILE} are not those the run began with.",
@@ -75,7 +75,7 @@ def check_settings(run_dir: Path, manifest: dict[str, Any]) -> None:
 
 
 def hashed_settings(manifest: dict[str, Any]) -> dict[str, Any]:
-    """What decides a run's numbers; a digest of it stands in the manifest."""
+    """The settings that decide a run's numbers; the manifest holds their digest."""
     decided = {name: manifest.get(name) for name in ("config", "data", "plan")}
     # Runs of older versions have none.
     return decided | {

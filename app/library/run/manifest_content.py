@@ -54,7 +54,7 @@ def resumed_manifest(
 
 
 def base_scores(manifest: Mapping[str, Any]) -> list[ScoreMeasured]:
-    """What the base model's answers scored, as a run that resumes keeps it."""
+    """The base model's scores, which a resumed run keeps."""
     scores = []
     for entry in manifest["scores"]:
         with suppress(KeyError, TypeError):
@@ -67,7 +67,7 @@ def base_scores(manifest: Mapping[str, Any]) -> list[ScoreMeasured]:
 def _environments(
     manifest: Mapping[str, Any], step: int, current: ComputeEnvironment
 ) -> list[dict[str, Any]]:
-    """Those of the steps that stay, and `current` for those to come if it is another one."""
+    """The environments of the steps that stay, and `current` for the next steps if it differs."""
     known = [
         (after, environment) for after, environment in read_environments(manifest) if after < step
     ]

@@ -27,7 +27,7 @@ HEADER_BYTES = 2048
 FORMAT = 1
 _MOST_TIERS, _MOST_LAYERS = 8, 100_000
 MOST_STEPS_BYTES, MOST_EVENTS_BYTES = 2**30, 2**28
-"""What lies beyond is not read: millions of steps, a million other events."""
+"""The rest is not read: millions of steps, a million other events."""
 
 
 class MetricsWriter:
@@ -126,7 +126,7 @@ def read_steps(run_dir: Path) -> StepTable:
 
 
 def count_steps(run_dir: Path) -> int:
-    """How many records the steps file has room for, told by its head and its size alone."""
+    """Number of records in the steps file, by its header and its size."""
     try:
         with open_regular(run_dir / STEPS_FILE) as file:
             header, size = file.read(HEADER_BYTES), os.fstat(file.fileno()).st_size
@@ -137,7 +137,7 @@ def count_steps(run_dir: Path) -> int:
 
 
 def read_event_log(run_dir: Path) -> EventLog:
-    """What happened beside steps, and what is wrong with the log; empty if there is none."""
+    """All events but steps, and the log's problem; empty if there is no log."""
     try:
         content = read_head(run_dir / EVENTS_FILE, MOST_EVENTS_BYTES)
     except OSError:
@@ -154,12 +154,12 @@ def _identity(run_dir: Path) -> str:
 
 
 def read_events(run_dir: Path) -> list[dict[str, Any]]:
-    """What happened beside steps, in order; lines that are not as written are left out."""
+    """All events but steps, in order; changed lines are left out."""
     return list(read_event_log(run_dir).events)
 
 
 def _is_kept(event: dict[str, Any], last_step: int, last_validated: int) -> bool:
-    """Whether it happened up to `last_step` and is not told again when a run goes on from there."""
+    """Whether it happened up to `last_step` and is not repeated when the run resumes from there."""
     step = event.get("step")
     if not isinstance(step, int) or not 0 < last_step >= step:
         return False

@@ -146,7 +146,7 @@ class RunRecorder:
 
     @property
     def settings_digest(self) -> str:
-        """Of what decides the run's numbers."""
+        """Digest of the settings that decide the run's numbers."""
         return str(self._manifest["settings_sha256"])
 
     @property
@@ -236,7 +236,7 @@ class RunRecorder:
 
 
 def _lock_new_folder(run_dir: Path) -> RunLock:
-    """A claim on a folder in which nothing has a name that the run will use."""
+    """Locks a folder that holds no file with a name that the run will use."""
     try:
         lock = RunLock(run_dir, is_new=True)
     except FileExistsError:

@@ -13,7 +13,7 @@ NO_CHECKPOINT = "It has no checkpoint to resume from."
 
 
 def completed_reason(outcome: str, steps: int, planned_steps: int, step: int) -> str:
-    """Why there is nothing left to do after the checkpoint of `step`; empty if there is.
+    """The reason why nothing is left to do after the checkpoint of `step`; empty if something is.
 
     `steps` are those the run made. One that was cut off after its last step has yet to end:
     questions may be left to ask.

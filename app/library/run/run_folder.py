@@ -32,7 +32,7 @@ def run_name(config: TrainingConfig) -> str:
 
 
 def choose_run_dir(config: TrainingConfig, runs_dir: Path) -> Path:
-    """Where the run will live: the config's `output`, or a new name in the library.
+    """The run's folder: the config's `output`, or a new one in the library.
 
     Nothing is created. Raises InputError if the folder can't be the run's own.
     """
@@ -68,7 +68,7 @@ def copy_run(run_dir: Path, output: Path) -> Path:
 
 
 def copy_run_in_steps(run_dir: Path, output: Path) -> Generator[float, None, Path]:
-    """The same in small steps: yields the share done; closed early, nothing of the copy is left."""
+    """Copies in small steps; yields the share done. Closed early, it removes the partial copy."""
     check_settings(run_dir, read_manifest(run_dir))
     folder = choose_run_dir(TrainingConfig(output=output).located(), output)
     yield from copy_folder_in_steps(run_dir, folder)

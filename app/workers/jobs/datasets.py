@@ -40,7 +40,7 @@ class ModelTokenizer:
 
     model: Path
     asked: int = 0
-    """Another number has it loaded anew: the model's folder may be another by now."""
+    """Another number reloads it: the model's folder may have changed."""
 
 
 @lru_cache(maxsize=1)
@@ -131,7 +131,7 @@ class TokenizedDatasets:
     sets: tuple[StoredDataset, ...]
     """The one that the others are mixed into first."""
     template_note: str = ""
-    """What is to be known of the date that the chat template writes."""
+    """A note about the date that the chat template writes."""
 
 
 @dataclass(frozen=True)
@@ -226,7 +226,7 @@ def _visible(work: Generator[float, None, T]) -> Generator[float, None, T]:
 
 
 def _train_file(data: Path, valid: Path | None) -> Path:
-    """The file that a mapping is kept for; `data` itself where that can't be told."""
+    """The file that a mapping is kept for; `data` itself if that is unknown."""
     from app.data.files.dataset_files import find_files
 
     try:

@@ -47,7 +47,7 @@ class LoadedCheckpoint:
         return work
 
     def unload_job(self) -> JobFunction:
-        """Yields nothing; the memory is given back."""
+        """Yields nothing; frees the memory."""
 
         def work(_should_stop: Callable[[], bool]) -> Iterator[object]:
             if self._model is not None:

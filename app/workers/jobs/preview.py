@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from app.data.inspection.row_rendering import PreviewRow
 
 BUDGET_TOKENS = 6000
-"""What is shown at a time; more takes the window too long to lay out."""
+"""Tokens shown at a time; more take the window too long to lay out."""
 
 ShouldStop = Callable[[], bool]
 
 
 @dataclass(frozen=True)
 class Rendering:
-    """How rows become tokens, and what is shown of them."""
+    """How rows are tokenized and shown."""
 
     tokenizer: ModelTokenizer
     mask_prompt: bool
@@ -50,7 +50,7 @@ class HeadRows:
     rows: "tuple[PreviewRow, ...]"
     columns: "tuple[ColumnSample, ...]"
     problem: str = ""
-    """Why the first rows are no examples."""
+    """The reason why the first rows are no examples."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ class RowPage:
 
 @dataclass(frozen=True)
 class PageProgress:
-    """How far the reading has come on its way to a page."""
+    """Progress of reading up to a page."""
 
     row: int
 
@@ -133,7 +133,7 @@ class LoadRowPage:
     first: int
     count: int
     version: int
-    """Another one for files that were read anew: they may be others by now."""
+    """Counts up when the files are read again: they may have changed."""
     rendering: Rendering | None = None
 
     def __call__(self, should_stop: ShouldStop) -> Iterator[object]:

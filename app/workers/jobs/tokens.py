@@ -118,7 +118,7 @@ def _opened(folder: Path) -> "TokenStore":
 
 @lru_cache(maxsize=2)
 def _holdout_masks(sets: Sets, split: HoldoutSplit) -> Any:
-    """Of each training file of each dataset, which of its rows are held out."""
+    """For each training file of each dataset, a mask of its held-out rows."""
     from app.data.training_set.validation_split import held_out_of_datasets
 
     digests = [[_opened(folder).rows.digests for _, folder in dataset.train] for dataset in sets]

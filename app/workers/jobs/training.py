@@ -58,7 +58,7 @@ def training_job(
 
 
 def resume_job(run_dir: Path, start: str | None, checkpoint: CheckpointRequest) -> JobFunction:
-    """Yields the events of a run that goes on, from its last checkpoint or from the one named."""
+    """Yields the events of a run that resumes from its last checkpoint, or from the one named."""
 
     def work(should_stop: Callable[[], bool]) -> Iterator[object]:
         from app.engine.training.trainer import resume
@@ -84,7 +84,7 @@ class MemoryUnknown:
 
 
 def wait_for(is_free: threading.Event, function: JobFunction) -> JobFunction:
-    """The same work, begun once something has been let go of; never, if it is stopped before."""
+    """The same job, started once `is_free` is set; never, if it is stopped before."""
 
     def work(should_stop: Callable[[], bool]) -> Iterator[object]:
         while not is_free.wait(_SECONDS_BETWEEN_LOOKS):

@@ -94,7 +94,7 @@ def save_csv(run_dir: Path, path: Path) -> None:
 
 
 def save_numbered_csv(run_dir: Path, path: Path, number: int) -> None:
-    """The same beside `path`, under the number and the run's name; no other file is replaced."""
+    """Saves beside `path`, under the number and the run's name; no other file is replaced."""
     details = read_details(run_dir)
     name = f"{path.stem} {number} {single_line(details.summary.name, MAX_NAME)}"
     export_csv(details, unused_path(path.parent, name, path.suffix))

@@ -42,7 +42,7 @@ def _make_room() -> None:
 
 
 def put_back(removed: Iterable[Removed]) -> tuple[tuple[Removed, ...], str]:
-    """What the disk refused, which can be tried again, and why something is not back."""
+    """The items that the disk refused, which can be tried again, and the first problem."""
     refused, problem = [], ""
     for item in removed:
         try:
