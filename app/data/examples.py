@@ -31,6 +31,7 @@ ProblemKind = Literal[
     "in two datasets",
     "too long",
     "refused by the model",
+    "refused by the template",
     "token without embedding",
     "too costly to render",
     "rows in an object",
@@ -80,12 +81,14 @@ class TextExample:
 Example = ChatExample | TextExample
 
 REFUSED: ProblemKind = "refused by the model"
-"""An example, but none that this model can be trained on."""
+"""An example, but none that this model can be trained on: nothing of it would be trained."""
+REFUSED_BY_TEMPLATE: ProblemKind = "refused by the template"
+"""An example for which this model's chat template raises an error."""
 NO_EMBEDDING: ProblemKind = "token without embedding"
 """An example that this model would read out of bounds."""
 TOO_COSTLY: ProblemKind = "too costly to render"
 """An example that this model's chat template takes too much time or memory for."""
-STOPPING_KINDS = (NO_EMBEDDING, TOO_COSTLY)
+STOPPING_KINDS = (REFUSED_BY_TEMPLATE, NO_EMBEDDING, TOO_COSTLY)
 """The model's, and a run stops at them unless bad rows are left out."""
 MODEL_KINDS = (REFUSED, *STOPPING_KINDS)
 """The model's; all other kinds are bad rows."""

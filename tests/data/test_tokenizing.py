@@ -284,6 +284,7 @@ def test_a_templates_refusal_is_the_rows_problem_in_its_own_words(tokenizer_with
         "line 9: the model's chat template refuses it: Conversation roles must alternate "
         "user/assistant/user/assistant"
     )
+    assert problem.kind == "refused by the template"
 
 
 def test_a_model_without_a_template_refuses_chats_plainly(tokenizer_with):

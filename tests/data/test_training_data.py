@@ -44,15 +44,18 @@ def written(path, examples):
 
 @pytest.fixture
 def tokenize_all(tmp_path):
-    def tokenize_all(train, tokenizer, valid=(), *, max_seq_length=64, batch_size=1):
-        return open_data(*given(train, tokenizer, valid, max_seq_length, batch_size))
+    def tokenize_all(train, tokenizer, valid=(), **settings):
+        return open_data(*given(train, tokenizer, valid, **settings))
 
-    def given(train, tokenizer, valid=(), max_seq_length=64, batch_size=1):
+    def given(
+        train, tokenizer, valid=(), *, max_seq_length=64, batch_size=1, leave_out_bad_rows=False
+    ):
         files = DatasetFiles(
             written(tmp_path / "train.jsonl", train),
             written(tmp_path / "valid.jsonl", valid) if valid else None,
         )
-        return files, tokenizer, DataSettings(RowSettings(True), max_seq_length, batch_size)
+        rows = RowSettings(True, leave_out_bad_rows=leave_out_bad_rows)
+        return files, tokenizer, DataSettings(rows, max_seq_length, batch_size)
 
     tokenize_all.given = given
     return tokenize_all
@@ -108,6 +111,22 @@ def test_a_dataset_of_which_nothing_can_be_used_stops_the_run_with_the_first_rea
         "No training row can be used: train.jsonl, line 1: the model's chat template refuses it: "
         "Conversation roles must alternate user/assistant/user/assistant."
     )
+
+
+def test_a_row_that_the_template_refuses_stops_the_run_unless_such_rows_are_left_out(
+    tokenizer_with, tokenize_all
+):
+    rows = [chat("a", "b", line=1), *(chat("a", "b", system="c", line=n) for n in (2, 3))]
+    tokenizer = tokenizer_with("alternating")
+    refusal = "train.jsonl, line 2: the model's chat template refuses it: Conversation roles"
+    with pytest.raises(InputError) as error:
+        tokenize_all(rows, tokenizer)
+    assert error.value.message.startswith(
+        f"2 rows are refused by the model's chat template; the first is {refusal}"
+    )
+    result = tokenize_all(rows, tokenizer, leave_out_bad_rows=True)
+    assert (len(result.train), result.left_out_count) == (1, 2)
+    assert result.notes[0].startswith(f"2 rows are left out; the first: {refusal}")
 
 
 def test_rows_trained_on_the_last_reply_only_are_counted_in_a_note(tokenizer_with, tokenize_all):

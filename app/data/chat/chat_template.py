@@ -30,6 +30,10 @@ class TemplateError(Exception):
     """A chat this template can't render, or in which no reply can be told from its prompt."""
 
 
+class TemplateRefusal(TemplateError):
+    """A chat for which the template itself raises an error; its words are part of the message."""
+
+
 class ChatTemplate:
     """One tokenizer's template."""
 
@@ -229,5 +233,5 @@ def _is_plain(message: Message) -> bool:
     return message.keys() == _PLAIN_KEYS and type(message["content"]) is str
 
 
-def _refusal(reason: str) -> TemplateError:
-    return TemplateError(f"the model's chat template refuses it: {reason}")
+def _refusal(reason: str) -> TemplateRefusal:
+    return TemplateRefusal(f"the model's chat template refuses it: {reason}")

@@ -23,7 +23,7 @@ from app.data.chat.assistant_mask import (
     through_last_reply,
     trained_turns,
 )  # fmt: skip
-from app.data.chat.chat_template import Chat, ChatTemplate, TemplateError, Tools
+from app.data.chat.chat_template import Chat, ChatTemplate, TemplateError, TemplateRefusal, Tools
 from app.data.chat.left_out import TextOf, has_other_keys, left_out
 from app.data.chat.prefix_tokenization import Beginnings, TextSplitter, splitter_of
 from app.data.chat.render_limit import RenderingTooCostly
@@ -32,6 +32,7 @@ from app.data.chat.template_server import Call
 from app.data.chat.tokenizer import Tokenizer, plain_tokenizer
 from app.data.examples import (
     REFUSED,
+    REFUSED_BY_TEMPLATE,
     TOO_COSTLY,
     ChatExample,
     Example,
@@ -325,7 +326,8 @@ def _not_rendered(example: Example, error: TemplateError | RenderingTooCostly) -
     if isinstance(error, RenderingTooCostly):
         reason = f"the model's chat template {error.excess} on it"
         return _refused(example, reason, TOO_COSTLY)
-    return _refused(example, str(error))
+    kind = REFUSED_BY_TEMPLATE if isinstance(error, TemplateRefusal) else REFUSED
+    return _refused(example, str(error), kind)
 
 
 def _refused(example: Example, reason: str, kind: ProblemKind = REFUSED) -> RowProblem:

@@ -7,8 +7,32 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from app.core.errors import InputError
-from app.data.examples import NO_EMBEDDING, ProblemKind, RowProblem
+from app.data.examples import (
+    NO_EMBEDDING,
+    REFUSED_BY_TEMPLATE,
+    TOO_COSTLY,
+    ProblemKind,
+    RowProblem,
+)
 from app.data.tokens.store_files import TokenStore
+
+_WORDS: dict[ProblemKind, tuple[str, str]] = {
+    REFUSED_BY_TEMPLATE: (
+        "are refused by the model's chat template",
+        "Correct or remove such rows, choose another base model, or start a run with invalid rows "
+        "left out.",
+    ),
+    NO_EMBEDDING: (
+        "hold tokens without an embedding",
+        "Choose the base model that this tokenizer belongs to, or start a run with invalid rows "
+        "left out.",
+    ),
+    TOO_COSTLY: (
+        "take too much time or memory to render",
+        "Correct or remove such rows, fix the template, or start a run with invalid rows left out.",
+    ),
+}
+"""What is wrong with several rows of a kind, and what to do."""
 
 
 def stopping_rows(
@@ -27,11 +51,6 @@ def stopping_refusal(first: RowProblem | None, count: int = 1) -> InputError | N
     """Why a run does not train on such rows, where it is not to leave them out."""
     if first is None:
         return None
-    if first.kind == NO_EMBEDDING:
-        which, hint = "hold tokens without an embedding", "Choose the base model that this "
-        hint += "tokenizer belongs to, or have such rows left out."
-    else:
-        which = "take too much time or memory to render"
-        hint = "Remove or correct them, fix the template, or have such rows left out."
+    which, hint = _WORDS[first.kind]
     rows = "" if count == 1 else f"{count:,} rows {which}; the first is "
     return InputError(f"{rows}{first}.", hint)

@@ -32,7 +32,7 @@ from app.data.row_location import Place
 from app.data.tokens.block_file import BLOCK_BYTES, BlockFile, BlockSums, sums_of
 from app.data.tokens.rows import TokenRows
 
-VERSION = 5
+VERSION = 6
 MANIFEST = "manifest.json"
 PROBLEMS = "problems"
 SUMS = "sums"

@@ -162,16 +162,16 @@ def rows_from_stores(
     datasets: Sequence[MixedFiles], stores: dict[Path, TokenStore], settings: DataSettings
 ) -> TrainingData:
     """The same from the stores of all files; the other datasets are mixed into the first."""
-    if not settings.rows.leave_out_bad_rows:
-        first, counts = stopping_rows(stores.items())
-        if first and (refusal := stopping_refusal(first, counts[first.kind])):
-            raise refusal
     limit = settings.max_seq_length
     trains, valids = _split([dataset.files for dataset in datasets], stores, settings)
     names = [dataset_name(dataset.files) for dataset in datasets]
     left = list(map(RowsLeft.of_run, names, trains))
     if refusal := too_little(left, limit, settings.batch_size):
         raise refusal
+    if not settings.rows.leave_out_bad_rows:
+        first, counts = stopping_rows(stores.items())
+        if first and (refusal := stopping_refusal(first, counts[first.kind])):
+            raise refusal
     mixing = None
     if len(datasets) > 1:
         shares = [dataset.share for dataset in datasets[1:]]

@@ -36,14 +36,15 @@ class EnoughRows(QObject):
         from app.data.training_set.minimum_rows import RowsLeft, too_little
 
         config = self._state.config_as_cut
-        if config.bad_rows == "stop":
-            for one in measured:
-                if first := one.first_stopping:
-                    return str(stopping_refusal(first, one.stopping_counts[first.kind]))
         limit = config.max_seq_length
         left = [
             RowsLeft.by_statistics(one.name, statistics, limit)
             for one, statistics in zip(datasets, measured, strict=True)
         ]
-        refusal = too_little(left, limit, config.batch_size)
-        return f"{refusal.message} {refusal.hint}" if refusal else ""
+        if refusal := too_little(left, limit, config.batch_size):
+            return str(refusal)
+        if config.bad_rows == "stop":
+            for one in measured:
+                if first := one.first_stopping:
+                    return str(stopping_refusal(first, one.stopping_counts[first.kind]))
+        return ""
