@@ -15,14 +15,14 @@ from app.core.column_mapping import parse_columns
 from app.core.config.serialization import with_settings
 from app.core.config.training_config import TrainingConfig
 from app.core.model_limits import ModelLimits
-from app.data.chat.template_trial import TRYING, trying_templates
+from app.data.chat.template_trial import TRYING, try_templates
 from app.data.files.dataset_files import find_files
 from app.data.files.fingerprint import unchanged
-from app.data.inspection.mixture_inspection import GivenDataset, MixedFacts, inspecting_mixed
+from app.data.inspection.mixture_inspection import DatasetSource, MixtureFacts, inspect_mixture
 from app.data.training_set.measured import with_names, without_guesses
 
 if TYPE_CHECKING:
-    from app.data.training_set.token_report import TokenisedFiles
+    from app.data.training_set.token_report import TokenizedFiles
 
 EXIT_BAD_ROWS = 2
 
@@ -44,8 +44,8 @@ def check(arguments: argparse.Namespace) -> int:
     """Print the report; raises InputError when there is nothing to report on."""
     settings = {name: getattr(arguments, name) for name in SETTINGS if name in arguments}
     config = with_settings(TrainingConfig(), settings, where="the command line").checked()
-    main = GivenDataset(arguments.data, config.valid, parse_columns(config.map))
-    given = [main, *(GivenDataset(one.data) for one in config.mix)]
+    main = DatasetSource(arguments.data, config.valid, parse_columns(config.map))
+    given = [main, *(DatasetSource(one.data) for one in config.mix)]
     facts, tokens, model = _found(arguments, given, config)
     use = None
     if model is not None:
@@ -66,9 +66,9 @@ def check(arguments: argparse.Namespace) -> int:
 
 
 def _found(
-    arguments: argparse.Namespace, given: list[GivenDataset], config: TrainingConfig
-) -> "tuple[MixedFacts, list[TokenisedFiles], _Model | None]":
-    reading = inspecting_mixed(given)
+    arguments: argparse.Namespace, given: list[DatasetSource], config: TrainingConfig
+) -> "tuple[MixtureFacts, list[TokenizedFiles], _Model | None]":
+    reading = inspect_mixture(given)
     label = f"Reading {arguments.data.name}"
     if not arguments.model:
         return waited_for(reading, label), [], None
@@ -102,7 +102,7 @@ def _loaded(folder: Path) -> _Model:
 
 
 def _trying(tokenizer: Any) -> Generator[float, None, None]:
-    for _ in trying_templates(getattr(tokenizer, "chat_template", None)):
+    for _ in try_templates(getattr(tokenizer, "chat_template", None)):
         yield 0.0
 
 
@@ -112,10 +112,10 @@ def _as_cut(config: TrainingConfig, limits: ModelLimits) -> TrainingConfig:
 
 
 def _tokens(
-    model: _Model, given: list[GivenDataset], config: TrainingConfig
-) -> "list[TokenisedFiles]":
+    model: _Model, given: list[DatasetSource], config: TrainingConfig
+) -> "list[TokenizedFiles]":
     from app.data.tokenizing.store import RowSettings
-    from app.data.training_set.token_report import tokenising_files
+    from app.data.training_set.token_report import tokenize_files
 
     found = []
     for one in given:
@@ -124,14 +124,14 @@ def _tokens(
         settings = RowSettings(
             config.mask_prompt, one.columns, embedding_rows=rows, replies=config.replies
         )
-        making = tokenising_files(files, model.tokenizer, settings, config.max_seq_length)
+        making = tokenize_files(files, model.tokenizer, settings, config.max_seq_length)
         found.append(waited_for(making, f"Tokenizing {one.data.name}"))
     return found
 
 
-def _use(tokens: "list[TokenisedFiles]", config: TrainingConfig) -> RunUse:
+def _use(tokens: "list[TokenizedFiles]", config: TrainingConfig) -> RunUse:
     from app.data.files.dataset_files import dataset_name
-    from app.data.training_set.minimum_rows import RowsLeft, too_little
+    from app.data.training_set.minimum_rows import RemainingRows, insufficient_rows_error
     from app.data.training_set.statistics import epoch_facts
     from app.data.training_set.token_report import statistics_of
 
@@ -140,10 +140,10 @@ def _use(tokens: "list[TokenisedFiles]", config: TrainingConfig) -> RunUse:
         return RunUse((), None, "A file can't be read to its end. Fix it or choose another.")
     limit = config.max_seq_length
     left = [
-        RowsLeft.by_statistics(dataset_name(one.files), known, limit)
+        RemainingRows.by_statistics(dataset_name(one.files), known, limit)
         for one, known in zip(tokens, statistics, strict=True)
     ]
-    if refusal := too_little(left, limit, config.batch_size):
+    if refusal := insufficient_rows_error(left, limit, config.batch_size):
         return RunUse(statistics, None, f"{refusal.message} {refusal.hint}")
     shares = [mixed.share for mixed in config.mix]
     return RunUse(statistics, epoch_facts(statistics, shares, limit))

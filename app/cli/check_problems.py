@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from app.data.examples import KEPT_PROBLEMS, RowProblem
+from app.data.examples import KEPT_PROBLEMS, RowIssue
 from app.data.files.dataset_files import distinct_names
 
 
@@ -15,7 +15,7 @@ class ProblemGroup:
     one: str
     """The rest of a heading that begins with 1."""
     several: str
-    listed: Sequence[RowProblem]
+    listed: Sequence[RowIssue]
     count: int
     """Of all, those that aren't listed too."""
 
@@ -47,7 +47,7 @@ def problem_lines(groups: Sequence[ProblemGroup], most: int) -> Iterator[str]:
         yield f"--all lists the first {KEPT_PROBLEMS:,} of each file."
 
 
-def _chosen(problems: Sequence[RowProblem], most: int) -> Iterable[int]:
+def _chosen(problems: Sequence[RowIssue], most: int) -> Iterable[int]:
     """The numbers of the first of each kind, then of the second of each, and so on."""
     ranks: Counter[tuple[str, bool]] = Counter()
     order = []

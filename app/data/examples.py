@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from app.core.errors import InputError
-from app.data.row_location import Place
+from app.data.row_location import RowLocation
 
 Message = dict[str, Any]
 """One turn: `role`, `content` (always text), and what else the row gave, such as `tool_calls`."""
@@ -64,7 +64,7 @@ class ChatExample:
 
     messages: tuple[Message, ...]
     tools: tuple[dict[str, Any], ...] | None
-    place: Place
+    place: RowLocation
     untrained: tuple[int, ...] = ()
     """0-based numbers of the assistant turns that are read and not trained."""
     notes: tuple[Note, ...] = field(default=(), compare=False)
@@ -75,7 +75,7 @@ class TextExample:
     """Plain text, trained from its first token to its last; never empty."""
 
     text: str
-    place: Place
+    place: RowLocation
 
 
 Example = ChatExample | TextExample
@@ -95,11 +95,11 @@ MODEL_KINDS = (REFUSED, *STOPPING_KINDS)
 
 
 @dataclass(frozen=True)
-class RowProblem:
+class RowIssue:
     """Why one row can't be trained on, or what is odd about one that can."""
 
     path: Path
-    place: Place
+    place: RowLocation
     """WHOLE_FILE when no row is meant."""
     reason: str
     """The rest of a sentence that begins with file and line: "has an empty text"."""
@@ -116,10 +116,10 @@ class RowProblem:
         return f"{', '.join(where)}: {self.reason}"
 
 
-class BrokenFile(InputError):
+class CorruptFileError(InputError):
     """A file of which nothing more can be read from some row on; what came before was right."""
 
-    def __init__(self, problem: RowProblem, hint: str = "") -> None:
+    def __init__(self, problem: RowIssue, hint: str = "") -> None:
         name, place = problem.path.name, problem.place
         where = name if place.is_whole_file else f"{name}, {place},"
         super().__init__(f"{where} {problem.reason}.", hint)

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 
-class Place(NamedTuple):
+class RowLocation(NamedTuple):
     """Made by the reader of the format. Places of one file are in its order."""
 
     line: int = 0
@@ -28,4 +28,4 @@ class Place(NamedTuple):
         return format(self, "")
 
 
-WHOLE_FILE = Place()
+WHOLE_FILE = RowLocation()

@@ -9,10 +9,10 @@ from app.core.errors import InputError
 from app.data.chat.tokenization import tokenize
 from app.data.examples import ChatExample, TextExample
 from app.data.files.dataset_files import DatasetFiles
-from app.data.row_location import Place
+from app.data.row_location import RowLocation
 from app.data.tokenizing.store import RowSettings
 from app.data.tokens.rows import TokenizedExample
-from app.data.training_set.training_data import DataSettings, open_data, opening_data
+from app.data.training_set.training_data import DataSettings, open_data, open_data_stream
 
 
 def chat(*contents, system=None, line=1):
@@ -21,7 +21,7 @@ def chat(*contents, system=None, line=1):
     messages = [{"role": roles[i % 2], "content": text} for i, text in enumerate(contents)]
     if system:
         messages.insert(0, {"role": "system", "content": system})
-    return ChatExample(tuple(messages), None, Place(line))
+    return ChatExample(tuple(messages), None, RowLocation(line))
 
 
 def tokenized(example, tokenizer):
@@ -63,7 +63,7 @@ def tokenize_all(tmp_path):
 
 def test_long_rows_are_cut_at_the_end_and_counted(tokenizer_with, tokenize_all):
     tokenizer = tokenizer_with("chatml")
-    rows = [TextExample("hello world " * 40, Place(1)), TextExample("hello", Place(2))]
+    rows = [TextExample("hello world " * 40, RowLocation(1)), TextExample("hello", RowLocation(2))]
     result = tokenize_all(rows, tokenizer, max_seq_length=16)
     assert [row.length <= 16 for row in result.train] == [True, True]
     assert result.train[0].trained == ((1, 16),)
@@ -85,7 +85,7 @@ def test_rows_that_are_all_too_long_stop_the_run_with_the_shortest_length(
     tokenizer_with, tokenize_all
 ):
     tokenizer = tokenizer_with("chatml")
-    rows = [TextExample("hello world " * n, Place(n)) for n in (30, 20)]
+    rows = [TextExample("hello world " * n, RowLocation(n)) for n in (30, 20)]
     shortest = tokenized(rows[1], tokenizer).length
     with pytest.raises(InputError) as error:
         tokenize_all(rows, tokenizer, max_seq_length=8)
@@ -141,7 +141,7 @@ def test_rows_trained_on_the_last_reply_only_are_counted_in_a_note(tokenizer_wit
 def test_validation_rows_that_can_not_be_used_are_named_and_do_not_stop_the_run(
     tokenizer_with, tokenize_all
 ):
-    bad = ChatExample(({"role": "assistant", "content": "hello"},), None, Place(2))
+    bad = ChatExample(({"role": "assistant", "content": "hello"},), None, RowLocation(2))
     result = tokenize_all([chat("a", "b")], tokenizer_with("chatml"), valid=[bad])
     assert len(result.valid) == 0
     assert [str(problem) for problem in result.left_out] == [
@@ -152,7 +152,7 @@ def test_validation_rows_that_can_not_be_used_are_named_and_do_not_stop_the_run(
 
 def test_progress_rises_to_one(tokenizer_with, tokenize_all):
     given = tokenize_all.given([chat("a", "b")] * 2000, tokenizer_with("chatml"))
-    seen = list(opening_data(*given))
+    seen = list(open_data_stream(*given))
     assert len(seen) > 3
     assert seen == sorted(seen)
     assert seen[0] == 0
@@ -172,7 +172,7 @@ def test_cutting_inside_a_second_reply_keeps_the_first(tokenizer_with, tokenize_
 
 
 def test_a_file_that_is_gone_before_it_is_opened_is_named(tmp_path, tokenizer_with):
-    path = written(tmp_path / "train.jsonl", [TextExample("the fox", Place(1))])
+    path = written(tmp_path / "train.jsonl", [TextExample("the fox", RowLocation(1))])
     settings = DataSettings(RowSettings(mask_prompt=False), 64, 1)
     path.unlink()
     with pytest.raises(InputError, match=r"train\.jsonl can't be read: No such file"):

@@ -197,7 +197,7 @@ def test_a_run_stopped_before_all_rows_are_tokens_ends_what_makes_them(
 def test_a_stop_while_the_rows_are_waited_for_is_obeyed(
     config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(coming_rows.StoresInMaking, "are_made", lambda *_: False)
+    monkeypatch.setattr(coming_rows.StoreBuilder, "are_ready", lambda *_: False)
     events: list[Event] = []
 
     def is_waiting() -> bool:

@@ -100,7 +100,7 @@ def test_a_stop_is_obeyed_within_a_template_that_is_slow_for_one_chat(
 ) -> None:
     """What was tokenised before that chat is kept for the next time."""
     monkeypatch.setattr(render_limit, "SECONDS", PATIENCE_SECONDS)
-    monkeypatch.setattr(store, "_LOT_ROWS", 1)
+    monkeypatch.setattr(store, "_CHUNK_ROWS", 1)
     model, rows = tmp_path / "model", tmp_path / "rows.jsonl"
     shutil.copytree(config.model, model)
     loop = "{% for i in range(99999) %}"

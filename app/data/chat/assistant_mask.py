@@ -24,7 +24,7 @@ _SEAM_TOKENS = 8
 _THINKING_TAGS = re.compile(r"\A(\s|</?think>)+")
 
 
-def trained_turns(messages: Sequence[Message], untrained: Collection[int] = ()) -> list[int]:
+def trainable_turns(messages: Sequence[Message], untrained: Collection[int] = ()) -> list[int]:
     """The turns that are replies to be trained; one that opens the chat answers nothing."""
     return [
         turn
@@ -33,14 +33,14 @@ def trained_turns(messages: Sequence[Message], untrained: Collection[int] = ()) 
     ]
 
 
-def through_last_reply(
+def cut_after_last_reply(
     messages: Sequence[Message], untrained: Collection[int] = ()
 ) -> Sequence[Message]:
     """The chat up to its last trained reply: what follows can teach nothing, as it is no target.
 
     Raises TemplateError if there is none.
     """
-    if turns := trained_turns(messages, untrained):
+    if turns := trainable_turns(messages, untrained):
         return messages[: turns[-1] + 1]
     which = "only assistant turn to be trained" if untrained else "only assistant turn"
     raise TemplateError(f"its {which} comes first and answers nothing")
@@ -62,7 +62,7 @@ class Rendering(NamedTuple):
     spans: list[Span]
 
 
-class ReplyFinder:
+class AssistantMaskFinder:
     """Finds the replies in the chats of one tokenizer's template."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
@@ -81,10 +81,10 @@ class ReplyFinder:
         turn. Only the last reply is given where the template renders an earlier one differently
         once more follows. Raises TemplateError if even that can't be separated from its prompt.
         """
-        whole, spans = self._in_view(turns, messages, render)
-        shown = [spans[turn] for turn in (turns if len(spans) == len(turns) else turns[-1:])]
-        self._check_words(whole, shown)
-        return whole, shown
+        whole, spans = self._visible_replies(turns, messages, render)
+        visible = [spans[turn] for turn in (turns if len(spans) == len(turns) else turns[-1:])]
+        self._check_words(whole, visible)
+        return whole, visible
 
     def find_every(
         self, messages: Sequence[Message], render: Render, turns: Sequence[int]
@@ -97,24 +97,24 @@ class ReplyFinder:
         can't be separated from its prompt.
         """
         left = list(turns)
-        found: list[Rendering] = []
+        renderings: list[Rendering] = []
         lost = 0
         while left:
             try:
-                whole, spans = self._in_view(left, messages[: left[-1] + 1], render)
-                shown = [spans[turn] for turn in left if turn in spans]
-                self._check_words(whole, shown)
+                whole, spans = self._visible_replies(left, messages[: left[-1] + 1], render)
+                visible = [spans[turn] for turn in left if turn in spans]
+                self._check_words(whole, visible)
             except TemplateError:
-                if not found:
+                if not renderings:
                     raise
                 lost += 1
                 left.pop()
                 continue
-            found.append(Rendering(left[-1] + 1, whole, shown))
+            renderings.append(Rendering(left[-1] + 1, whole, visible))
             left = [turn for turn in left if turn not in spans]
-        return found, lost
+        return renderings, lost
 
-    def _in_view(
+    def _visible_replies(
         self, turns: Sequence[int], messages: Sequence[Message], render: Render
     ) -> tuple[list[int], dict[int, Span]]:
         """The tokens of a chat that ends with the last of `turns`, and the spans of those replies
@@ -172,20 +172,20 @@ class ReplyFinder:
             through = render(turn + 1, False)
         except TemplateError:
             return None
-        start = self._end_of_text(prompt, whole)
+        start = self._end_of_prefix(prompt, whole)
         shared = _common(through, whole)
         rest = through[shared:]
         # What ends every rendering, such as an end-of-text token, doesn't follow an inner turn.
-        ended = self._are_special(rest) or self._end_of_text(through, whole) is not None
+        ended = self._are_special(rest) or self._end_of_prefix(through, whole) is not None
         if start is None or shared <= start or not ended:
             return None
-        return self._closed((start, shared), whole)
+        return self._trim_after_end_token((start, shared), whole)
 
     def _last_reply(self, messages: Sequence[Message], render: Render, whole: list[int]) -> Span:
         prompt = _prompt_of(len(messages) - 1, render)
-        start = self._end_of_text(prompt, whole)
+        start = self._end_of_prefix(prompt, whole)
         if start is None:
-            start = self._start_of_words(prompt, messages, render, whole)
+            start = self._reply_start_by_content(prompt, messages, render, whole)
         if start is None or start >= len(whole):
             raise TemplateError(
                 "the model's chat template renders the prompt differently once the reply "
@@ -200,9 +200,9 @@ class ReplyFinder:
             alike = _common(prompt[::-1], whole[start:][::-1])
             shared = range(len(whole) - alike, len(whole))
             end = next((i + 1 for i in shared if whole[i] in self._special), end)
-        return self._closed((start, end), whole)
+        return self._trim_after_end_token((start, end), whole)
 
-    def _start_of_words(
+    def _reply_start_by_content(
         self, prompt: list[int], messages: Sequence[Message], render: Render, whole: list[int]
     ) -> int | None:
         """Where the reply begins if the generation prompt says more than the finished turn does.
@@ -216,15 +216,15 @@ class ReplyFinder:
         if _common(bare, whole) < len(bare) or start <= len(bare):
             return None
         content = str(messages[-1]["content"])
-        said = _THINKING_TAGS.sub("", self._tokenizer.decode(whole[start:]))
+        text = _THINKING_TAGS.sub("", self._tokenizer.decode(whole[start:]))
         # Some templates leave the thoughts of a finished turn out.
         for words in (content, content.split("</think>")[-1]):
             words = _THINKING_TAGS.sub("", words).strip()
-            if words and said.startswith(words):
+            if words and text.startswith(words):
                 return start
         return None
 
-    def _end_of_text(self, part: list[int], whole: list[int]) -> int | None:
+    def _end_of_prefix(self, part: list[int], whole: list[int]) -> int | None:
         """The first position of `whole` by which all of `part` has been said; None if it isn't.
 
         Where the last characters of a prompt merge with the first of a reply into one token, that
@@ -239,7 +239,7 @@ class ReplyFinder:
                 return end
         return None
 
-    def _closed(self, span: Span, whole: list[int]) -> Span:
+    def _trim_after_end_token(self, span: Span, whole: list[int]) -> Span:
         """The span up to its last special token, if only white space comes after that."""
         start, end = span
         for position in range(end - 1, start - 1, -1):

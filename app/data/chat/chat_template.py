@@ -62,7 +62,7 @@ class ChatTemplate:
 
         Raises TemplateError with the template's own words.
         """
-        return list(self._applied(messages, tools, prompted))
+        return list(self._apply(messages, tools, prompted))
 
     def text(self, messages: Sequence[Message], tools: Tools, prompted: bool) -> str:
         """The same as text."""
@@ -72,11 +72,11 @@ class ChatTemplate:
         """The same as text for the chat's first messages, so many; asked several times."""
         if not self._renders_plainly(messages, tools):
             return lambda count, prompted: str(
-                self._applied(messages[:count], tools, prompted, tokenize=False)
+                self._apply(messages[:count], tools, prompted, tokenize=False)
             )
 
         def text(count: int, prompted: bool) -> str:
-            (found,) = self._asked([Chat(messages, tools, (Call(count, prompted),))])
+            (found,) = self._render_apart([Chat(messages, tools, (Call(count, prompted),))])
             return found(count, prompted)
 
         return text
@@ -84,11 +84,11 @@ class ChatTemplate:
     def texts_of(self, chats: "Sequence[Chat]") -> "list[ChatTexts]":
         """The same of many chats: what is likely to be asked of them is rendered at once."""
         is_plain = [self._renders_plainly(chat.messages, chat.tools) for chat in chats]
-        plain = iter(list(self._asked(list(compress(chats, is_plain)))))
-        found = [next(plain) if is_one else ChatTexts({}) for is_one in is_plain]
-        for chat, texts in zip(chats, found, strict=True):
-            texts.otherwise = self.texts(chat.messages, chat.tools)
-        return found
+        plain = iter(list(self._render_apart(list(compress(chats, is_plain)))))
+        texts = [next(plain) if is_one else ChatTexts({}) for is_one in is_plain]
+        for chat, rendered in zip(chats, texts, strict=True):
+            rendered.otherwise = self.texts(chat.messages, chat.tools)
+        return texts
 
     def with_arguments(self, messages: Sequence[Message], tools: Tools) -> Sequence[Message]:
         """The chat with its calls' arguments as this template writes them: as objects, or as text
@@ -121,7 +121,7 @@ class ChatTemplate:
     def _renders_plainly(self, messages: Sequence[Message], tools: Tools) -> bool:
         return bool(self._plain_source) and not tools and all(map(_is_plain, messages))
 
-    def _asked(self, chats: "Sequence[Chat]") -> "Iterator[ChatTexts]":
+    def _render_apart(self, chats: "Sequence[Chat]") -> "Iterator[ChatTexts]":
         """What the template's process makes of chats that are rendered plainly."""
         requests = [Request(list(chat.messages), self._plain_options, chat.calls) for chat in chats]
         answers = template_process(self._plain_source).answers(requests)
@@ -129,17 +129,17 @@ class ChatTemplate:
             if isinstance(answer, TooMuch):
                 yield ChatTexts(dict.fromkeys(chat.calls, answer))
                 continue
-            found: dict[Call, str | Refusal | TooMuch] = {}
+            texts: dict[Call, str | Refusal | TooMuch] = {}
             first = ""
-            for call, made in zip(chat.calls, answer, strict=True):
-                if isinstance(made, Text):
-                    found[call] = text = first[: made.shared] + made.rest
+            for call, rendered in zip(chat.calls, answer, strict=True):
+                if isinstance(rendered, Text):
+                    texts[call] = text = first[: rendered.shared] + rendered.rest
                     first = first or text
                 else:
-                    found[call] = made
-            yield ChatTexts(found)
+                    texts[call] = rendered
+            yield ChatTexts(texts)
 
-    def _applied(
+    def _apply(
         self, messages: Sequence[Message], tools: Tools, prompted: bool, **options: Any
     ) -> Any:
         self.require()
@@ -176,16 +176,16 @@ class Chat:
 class ChatTexts:
     """A chat's renderings; called with how many messages, and whether a reply is asked for."""
 
-    found: "dict[Call, str | Refusal | TooMuch]"
+    rendered: "dict[Call, str | Refusal | TooMuch]"
     otherwise: Callable[[int, bool], str] | None = None
     """For what was not likely."""
 
     def __call__(self, count: int, prompted: bool) -> str:
         """Raises TemplateError, or RenderingTooCostly."""
         call = Call(count, prompted)
-        if call not in self.found and self.otherwise is not None:
-            self.found[call] = self.otherwise(count, prompted)
-        match self.found[call]:
+        if call not in self.rendered and self.otherwise is not None:
+            self.rendered[call] = self.otherwise(count, prompted)
+        match self.rendered[call]:
             case TooMuch(excess):
                 raise RenderingTooCostly(excess)
             case Refusal(reason):
@@ -206,10 +206,10 @@ class _ApartTemplate:
         (answer,) = template_process(self._source).answers([request])
         if isinstance(answer, TooMuch):
             raise RenderingTooCostly(answer.excess)
-        (made,) = answer
-        if isinstance(made, Refusal):
-            raise ValueError(made.reason)
-        return made.rest
+        (rendered,) = answer
+        if isinstance(rendered, Refusal):
+            raise ValueError(rendered.reason)
+        return rendered.rest
 
 
 _apart = threading.Lock()

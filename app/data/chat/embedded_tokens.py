@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from app.core.text.one_line import one_line
-from app.data.examples import NO_EMBEDDING, RowProblem
+from app.data.examples import NO_EMBEDDING, RowIssue
 from app.data.tokens.rows import TokenizedExample
 
 _MOST_OF_A_TOKEN = 40
@@ -23,15 +23,15 @@ def rows_to_check(tokenizer: Any, embedding_rows: int | None) -> int | None:
     return embedding_rows if max(vocabulary().values(), default=0) >= embedding_rows else None
 
 
-def with_embeddings(
-    found: Sequence[TokenizedExample | RowProblem], tokenizer: Any, embedding_rows: int | None
-) -> list[TokenizedExample | RowProblem]:
+def check_embeddings(
+    rows: Sequence[TokenizedExample | RowIssue], tokenizer: Any, embedding_rows: int | None
+) -> list[TokenizedExample | RowIssue]:
     """The same, with a problem in the place of each row with a token beyond the embedding."""
     if embedding_rows is None:
-        return list(found)
+        return list(rows)
     return [
-        row if isinstance(row, RowProblem) else _checked(row, tokenizer, embedding_rows)
-        for row in found
+        row if isinstance(row, RowIssue) else _checked(row, tokenizer, embedding_rows)
+        for row in rows
     ]
 
 
@@ -57,6 +57,6 @@ def token_text(token: int, tokenizer: Any) -> str:
 
 def _checked(
     row: TokenizedExample, tokenizer: Any, embedding_rows: int
-) -> TokenizedExample | RowProblem:
+) -> TokenizedExample | RowIssue:
     beyond = token_beyond(row.tokens, tokenizer, embedding_rows)
-    return RowProblem(Path(), row.place, f"holds {beyond}", NO_EMBEDDING) if beyond else row
+    return RowIssue(Path(), row.place, f"holds {beyond}", NO_EMBEDDING) if beyond else row

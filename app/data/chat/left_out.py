@@ -12,7 +12,7 @@ from typing import Any
 
 from app.data.chat.chat_template import TemplateError, Tools
 from app.data.examples import Message
-from app.data.rows.json_text import parsed
+from app.data.rows.json_text import parse_json_text
 from app.data.rows.row_notes import RowNote
 from app.data.rows.turn_flags import FLAGS
 
@@ -26,7 +26,7 @@ _KNOWN_KEYS = FLAGS | _PLAIN_KEYS | {"tool_calls", "tool_call_id", *_THOUGHT_KEY
 # Qwen3 and DeepSeek-R1 read a thought up to its closing tag, whether it was opened or not.
 _THOUGHT = re.compile(r"(?:\A|<think>)((?:(?!<think>).)*?)</think>", re.DOTALL)
 _OTHER = "xyzzy"
-_TELLING_LETTERS = 16
+_DISTINCTIVE_CHARACTERS = 16
 """So long a description doesn't stand in a text by chance."""
 
 
@@ -43,7 +43,7 @@ class _Part:
     """Some templates move a system text."""
 
 
-def left_out(
+def find_left_out(
     messages: Sequence[Message], tools: Tools, counts: Sequence[int], text_of: TextOf, texts: Texts
 ) -> RowNote:
     """The kinds of parts that none of a chat's renderings shows.
@@ -83,10 +83,10 @@ def _stands_in_order(messages: Sequence[Message], text: str) -> bool:
             if words not in text:
                 return False
             continue
-        found = text.find(words, place)
-        if found < 0:
+        start = text.find(words, place)
+        if start < 0:
             return False
-        place = found + len(words)
+        place = start + len(words)
     return True
 
 
@@ -142,7 +142,7 @@ def _call_part(turn: int, message: Message, number: int, call: dict[str, Any]) -
         more = {_OTHER: _OTHER}
         is_object = isinstance(arguments, dict)
         ways.append(changed(arguments=arguments | more if is_object else json.dumps(more)))
-    words = (function["name"], *_leaves(parsed(arguments)))
+    words = (function["name"], *_leaves(parse_json_text(arguments)))
     return _Part(RowNote.CALLS_LEFT_OUT, turn, words, tuple(ways))
 
 
@@ -161,8 +161,8 @@ def _leaves(value: object) -> Iterator[str]:
 def _tool_parts(tools: Tools) -> Iterator[_Part]:
     if tools:
         described = [_description(tool) for tool in tools]
-        is_telling = all(len(words) >= _TELLING_LETTERS for words in described)
-        words = tuple(described) if is_telling else ()
+        are_distinctive = all(len(words) >= _DISTINCTIVE_CHARACTERS for words in described)
+        words = tuple(described) if are_distinctive else ()
         yield _Part(RowNote.TOOLS_LEFT_OUT, -1, words, (), is_anywhere=True)
 
 
@@ -184,16 +184,16 @@ def _suspects(parts: Sequence[_Part], counts: Sequence[int], text_of: TextOf) ->
     shown: set[_Part] = set()
     for count in counts:
         ours = [part for part in parts if part.turn < count]
-        found = set(_found(text_of(count, False), ours))
-        if any(part.note is RowNote.WORDS_LEFT_OUT and part not in found for part in ours):
+        matched = set(_matched(text_of(count, False), ours))
+        if any(part.note is RowNote.WORDS_LEFT_OUT and part not in matched for part in ours):
             return list(parts)  # other words may have been taken for parts that are not there
-        shown |= found
+        shown |= matched
         if len(shown) == len(parts):
             break
     return [part for part in parts if part not in shown]
 
 
-def _found(text: str, parts: Sequence[_Part]) -> Iterator[_Part]:
+def _matched(text: str, parts: Sequence[_Part]) -> Iterator[_Part]:
     place = 0
     for part in parts:
         end = _end(part.words, text, 0 if part.is_anywhere else place)
@@ -206,8 +206,8 @@ def _end(words: Sequence[str], text: str, place: int) -> int | None:
     """Where the last of the words ends, if all stand in the text in this order."""
     for word in words:
         for form in (word, json.dumps(word, ensure_ascii=False)[1:-1], json.dumps(word)[1:-1]):
-            if (found := text.find(form, place)) >= 0:
-                place = found + len(form)
+            if (start := text.find(form, place)) >= 0:
+                place = start + len(form)
                 break
         else:
             return None

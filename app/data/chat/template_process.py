@@ -50,7 +50,7 @@ class TemplateProcess:
         self._end: Callable[[], object] = lambda: None
         self._has_answered = self._is_ready = False
 
-    def trying(self, trial: Trial, most_seconds: float) -> Generator[None, None, Any]:
+    def try_template(self, trial: Trial, most_seconds: float) -> Generator[None, None, Any]:
         """The trial's answer; yields while there is none. Raises ProcessEnded, and TimeoutError
         after so many seconds by the clock. Closed early, it ends the process."""
         try:
@@ -75,18 +75,18 @@ class TemplateProcess:
         is_careful = False
         try:
             while left:
-                yield from self._answered(left, is_careful)
+                yield from self._answers_of_one_process(left, is_careful)
                 is_careful = True  # one was too much: now it is seen which
         finally:
             if left:
                 self.close()
 
-    def _answered(self, left: deque[Request], is_careful: bool) -> Iterator[Answer]:
+    def _answers_of_one_process(self, left: deque[Request], is_careful: bool) -> Iterator[Answer]:
         """As many of the answers as one process gives."""
         try:
             self._send(Batch(tuple(left), is_careful))
             while left:
-                for answer in self._awaited():
+                for answer in self._wait_for_answers():
                     left.popleft()
                     yield answer
         except (ProcessEnded, TimeoutError) as ended:
@@ -96,7 +96,7 @@ class TemplateProcess:
                 left.popleft()
                 yield TooMuch(_excess(ended))
 
-    def _awaited(self) -> list[Answer]:
+    def _wait_for_answers(self) -> list[Answer]:
         is_ready, self._is_ready = self._is_ready, True
         ends = monotonic() + (render_limit.SECONDS if is_ready else _SECONDS_TO_START)
         while not self._connection.poll(_SECONDS_BETWEEN_LOOKS):
@@ -114,13 +114,13 @@ class TemplateProcess:
             self._end()
             self._process = None
 
-    def _send(self, asked: object) -> None:
+    def _send(self, request: object) -> None:
         if self._process is not None and not self._process.is_alive():  # nobody asked for long
             self.close()
         if self._process is None:
             self._start()
         try:
-            self._connection.send(asked)
+            self._connection.send(request)
         except OSError:  # it ends just now
             self._process.join()  # type: ignore[union-attr]
             raise ProcessEnded(self._process.exitcode) from None  # type: ignore[union-attr]
@@ -148,9 +148,9 @@ class TemplateProcess:
     def _check_memory(self) -> None:
         """Where the process can't be bounded by the system, nor sees it itself within one
         operation."""
-        taken = process_bytes(self._process.pid or 0)  # type: ignore[union-attr]
-        self._bytes_at_start = self._bytes_at_start or taken
-        if taken - self._bytes_at_start > MEMORY_BYTES:
+        used = process_bytes(self._process.pid or 0)  # type: ignore[union-attr]
+        self._bytes_at_start = self._bytes_at_start or used
+        if used - self._bytes_at_start > MEMORY_BYTES:
             raise ProcessEnded(OUT_OF_MEMORY)
 
 

@@ -106,13 +106,13 @@ def serve(source: str, connection: Connection, seconds: float) -> None:
 def _answer_all(source: str, connection: Connection, seconds: int) -> None:
     server = None
     while connection.poll(_IDLE_SECONDS):
-        asked = connection.recv()
-        if isinstance(asked, Trial):
-            _limit_time(asked.cpu_seconds)
+        request = connection.recv()
+        if isinstance(request, Trial):
+            _limit_time(request.cpu_seconds)
             connection.send(_problem_of(source))
             continue
         server = server or _Server(source, connection, seconds)
-        server.answer_all(asked)
+        server.answer_all(request)
 
 
 class _Server:
@@ -133,28 +133,28 @@ class _Server:
         self._send()
 
     def _answer(self, request: Request) -> Answer:
-        found: list[Text | Refusal] = []
+        renderings: list[Text | Refusal] = []
         first = ""
         for call in request.calls:
             _limit_time(self._seconds)
-            text = self._rendered(request, call)
+            text = self._render(request, call)
             if isinstance(text, str):
                 if not _is_in_proportion(text, request):
                     return TooMuch(f"makes {len(text):,} characters")
                 shared = shared_length(text, first)
-                found.append(Text(shared, text[shared:]))
+                renderings.append(Text(shared, text[shared:]))
                 first = first or text
             else:
-                found.append(text)
+                renderings.append(text)
             if monotonic() - self._sent > _SECONDS_BETWEEN_SIGNS:
                 self._send()
-        return found
+        return renderings
 
     def _send(self) -> None:
         self._connection.send(self._unsent)
         self._sent, self._unsent = monotonic(), []
 
-    def _rendered(self, request: Request, call: Call) -> str | Refusal:
+    def _render(self, request: Request, call: Call) -> str | Refusal:
         try:
             text: str = self._template.render(
                 messages=request.messages[: call.turns], add_generation_prompt=call.prompted,
@@ -170,8 +170,8 @@ class _Server:
 def _is_in_proportion(text: str, request: Request) -> bool:
     if len(text) <= _MOST_CHARACTERS:
         return True
-    given = len(repr(request.messages)) + len(repr(request.options))
-    return len(text) <= _MOST_CHARACTERS + _MOST_TIMES_THE_CHAT * given
+    characters = len(repr(request.messages)) + len(repr(request.options))
+    return len(text) <= _MOST_CHARACTERS + _MOST_TIMES_THE_CHAT * characters
 
 
 def shared_length(one: str, other: str) -> int:

@@ -22,47 +22,47 @@ _problems: dict[str, str] = {}
 """Of each template that was tried; empty for a good one."""
 
 
-def trying_templates(templates: object) -> Generator[None, None, str]:
+def try_templates(templates: object) -> Generator[None, None, str]:
     """Why a tokenizer's `chat_template` can't be used, a sentence; empty if it can.
 
     Yields while that isn't known yet; closing it ends the process. Each template is tried once.
     """
     for source in _sources(templates):
         if source not in _problems:
-            _problems[source] = yield from _trying(source)
+            _problems[source] = yield from _try(source)
     return known_problem(templates)
 
 
 def template_problem(templates: object) -> str:
     """The same, waited for."""
-    return run_to_end(trying_templates(templates))
+    return run_to_end(try_templates(templates))
 
 
 def is_tried(templates: object) -> bool:
-    """Whether `trying_templates` knows already."""
+    """Whether `try_templates` knows already."""
     return all(source in _problems for source in _sources(templates))
 
 
 def known_problem(templates: object) -> str:
-    """The same of templates that were tried, here or where `take_problem` has it from."""
+    """The same of templates that were tried, here or where `set_known_problem` has it from."""
     return next((why for one in _sources(templates) if (why := _problems.get(one))), "")
 
 
-def take_problem(templates: object, problem: str) -> None:
+def set_known_problem(templates: object, problem: str) -> None:
     """What another process found out."""
     _problems.update(dict.fromkeys(_sources(templates), problem))
 
 
 def _sources(templates: object) -> list[str]:
     """A tokenizer has one template, several by name, or none; one that is a function is no text."""
-    found = templates.values() if isinstance(templates, dict) else [templates]
-    return [source for source in found if isinstance(source, str)]
+    sources = templates.values() if isinstance(templates, dict) else [templates]
+    return [source for source in sources if isinstance(source, str)]
 
 
-def _trying(source: str) -> Generator[None, None, str]:
+def _try(source: str) -> Generator[None, None, str]:
     process = template_process(source)
     try:
-        problem: str = yield from process.trying(Trial(CPU_SECONDS), _MOST_SECONDS)
+        problem: str = yield from process.try_template(Trial(CPU_SECONDS), _MOST_SECONDS)
     except TimeoutError:
         return _too_long()
     except ProcessEnded as ended:

@@ -15,17 +15,17 @@ from typing import NamedTuple
 
 from app.core.config.optimization import Replies
 from app.data.chat.assistant_mask import (
+    AssistantMaskFinder,
     Render,
     Rendering,
-    ReplyFinder,
     Span,
+    cut_after_last_reply,
     opening_replies,
-    through_last_reply,
-    trained_turns,
+    trainable_turns,
 )  # fmt: skip
 from app.data.chat.chat_template import Chat, ChatTemplate, TemplateError, TemplateRefusal, Tools
-from app.data.chat.left_out import TextOf, has_other_keys, left_out
-from app.data.chat.prefix_tokenization import Beginnings, TextSplitter, splitter_of
+from app.data.chat.left_out import TextOf, find_left_out, has_other_keys
+from app.data.chat.prefix_tokenization import FastEncoder, PrefixTokenizer, fast_encoder_for
 from app.data.chat.render_limit import RenderingTooCostly
 from app.data.chat.rendered_text import SpecialWords, TextEnds
 from app.data.chat.template_server import Call
@@ -38,7 +38,7 @@ from app.data.examples import (
     Example,
     Message,
     ProblemKind,
-    RowProblem,
+    RowIssue,
     TextExample,
 )
 from app.data.rows.row_notes import RowNote, flags_of
@@ -48,9 +48,9 @@ __all__ = ["ExampleTokenizer", "TokenizedExample", "tokenize"]
 
 _COMPARED_ROWS = 8
 """So many of a lot of rows are tokenised both ways to begin with."""
-_LOTS_COMPARED_WELL = 4
+_BATCHES_COMPARED_WELL = 4
 
-Tokenized = TokenizedExample | RowProblem
+Tokenized = TokenizedExample | RowIssue
 
 
 class _Context(NamedTuple):
@@ -67,8 +67,8 @@ def tokenize(example: Example, tokenizer: Tokenizer, mask_prompt: bool) -> Token
 
     Raises InputError for a chat if the model has no chat template.
     """
-    (made,) = ExampleTokenizer(tokenizer, mask_prompt).one(example)
-    return made
+    (tokenized,) = ExampleTokenizer(tokenizer, mask_prompt).tokenize(example)
+    return tokenized
 
 
 class ExampleTokenizer:
@@ -85,14 +85,14 @@ class ExampleTokenizer:
         self._mask_prompt = mask_prompt
         self._replies = replies
         self._template = ChatTemplate(tokenizer)
-        self._finder = ReplyFinder(tokenizer)
+        self._mask_finder = AssistantMaskFinder(tokenizer)
         self._ends = TextEnds(tokenizer)
         self._special_words = SpecialWords(tokenizer)
-        self._fast: _Fast | None = None
+        self._fast: FastExampleTokenizer | None = None
         self._fast_is_known = False
-        self._lots_compared = 0
+        self._batches_compared = 0
 
-    def one(self, example: Example) -> list[Tokenized]:
+    def tokenize(self, example: Example) -> list[Tokenized]:
         """One row the plain way: every beginning of a chat is rendered and split anew."""
         if isinstance(example, TextExample):
             return [self._text_row(example, list(self._tokenizer.encode(example.text)))]
@@ -100,7 +100,7 @@ class ExampleTokenizer:
         try:
             context = self._context(example)
         except (TemplateError, RenderingTooCostly) as error:
-            return [_not_rendered(example, error)]
+            return [_render_issue(example, error)]
         messages = context.messages
 
         @cache  # a chat of many examples asks for the same beginnings again
@@ -109,45 +109,46 @@ class ExampleTokenizer:
 
         return self._chat_rows(example, context, render, self._template.texts(messages, tools))
 
-    def many(self, examples: Sequence[Example]) -> list[list[Tokenized]]:
+    def tokenize_batch(self, examples: Sequence[Example]) -> list[list[Tokenized]]:
         """The same of each, a text split only once; a sample is compared with the plain way.
 
         Where the two differ, the plain way is taken for all.
         """
-        fast = self._fast_way()
+        fast = self._fast_tokenizer()
         if fast is not None:
-            found = fast.many(examples)
-            if all(self.one(examples[index]) == found[index] for index in self._sample(examples)):
-                return found
-        return [self.one(example) for example in examples]
+            rows = fast.tokenize_batch(examples)
+            sample = self._sample(examples)
+            if all(self.tokenize(examples[index]) == rows[index] for index in sample):
+                return rows
+        return [self.tokenize(example) for example in examples]
 
     def _sample(self, examples: Sequence[Example]) -> Iterable[int]:
         """Some rows all over the first lots; then of each lot the first and the one of most turns,
         in which most could differ."""
         if not examples:
             return ()
-        self._lots_compared += 1
-        if self._lots_compared <= _LOTS_COMPARED_WELL:
+        self._batches_compared += 1
+        if self._batches_compared <= _BATCHES_COMPARED_WELL:
             return range(0, len(examples), max(1, len(examples) // _COMPARED_ROWS))
         turns = [
             len(example.messages) if isinstance(example, ChatExample) else 1 for example in examples
         ]
         return {0, turns.index(max(turns))}
 
-    def _fast_way(self) -> "_Fast | None":
+    def _fast_tokenizer(self) -> "FastExampleTokenizer | None":
         if not self._fast_is_known:
             self._fast_is_known = True
             plain = plain_tokenizer(self._tokenizer)
-            splitter = splitter_of(plain)
-            if plain is not None and splitter is not None:
-                self._fast = _Fast(plain, splitter, self._mask_prompt, self._replies)
+            encoder = fast_encoder_for(plain)
+            if plain is not None and encoder is not None:
+                self._fast = FastExampleTokenizer(plain, encoder, self._mask_prompt, self._replies)
         return self._fast
 
     def _context(self, example: ChatExample) -> _Context:
         messages: Sequence[Message] = example.messages
         notes = RowNote(0)
         if self._mask_prompt:
-            messages = through_last_reply(messages, example.untrained)
+            messages = cut_after_last_reply(messages, example.untrained)
             if len(messages) < len(example.messages):
                 notes |= RowNote.NO_REPLY_FOLLOWS
             if messages[0]["role"] == "assistant" and 0 not in example.untrained:
@@ -167,7 +168,7 @@ class ExampleTokenizer:
             return context
         rest = [*messages[: opening.start], *messages[opening.stop :]]
         untrained = {turn - len(opening) for turn in context.untrained if turn >= opening.stop}
-        if not trained_turns(rest, untrained):
+        if not trainable_turns(rest, untrained):
             return context
         notes = context.notes & ~RowNote.OPENING_REPLY | RowNote.OPENING_LEFT_OUT
         return _Context(rest, untrained, notes)
@@ -178,12 +179,14 @@ class ExampleTokenizer:
         try:
             renderings, notes, last_only = self._renderings(context, render)
             notes |= context.notes
-            notes |= self._notes(example, context, [one.turns for one in renderings], text_of)
+            notes |= self._notes(
+                example, context, [rendering.turns for rendering in renderings], text_of
+            )
         except (TemplateError, RenderingTooCostly) as error:
-            return [_not_rendered(example, error)]
-        rows = [_row(example, one.tokens, one.spans) for one in renderings]
+            return [_render_issue(example, error)]
+        rows = [_row(example, rendering.tokens, rendering.spans) for rendering in renderings]
         # Once for all examples of a chat, so that chats are counted.
-        return _noted(rows, notes, last_only) if notes or last_only else rows
+        return _with_notes(rows, notes, last_only) if notes or last_only else rows
 
     def _renderings(
         self, context: _Context, render: Render
@@ -193,20 +196,20 @@ class ExampleTokenizer:
         none, messages = RowNote(0), context.messages
         if not self._mask_prompt:
             return [self._whole(context, render)], none, False
-        turns = trained_turns(messages, context.untrained)
+        turns = trainable_turns(messages, context.untrained)
         if self._replies == "every":
-            found, lost = self._finder.find_every(messages, render, turns)
-            return found, RowNote.REPLY_NOT_FOUND if lost else none, False
+            renderings, lost = self._mask_finder.find_every(messages, render, turns)
+            return renderings, RowNote.REPLY_NOT_FOUND if lost else none, False
         if self._replies == "last":
             turns = turns[-1:]
-        tokens, spans = self._finder.find(messages, render, turns)
+        tokens, spans = self._mask_finder.find(messages, render, turns)
         return [Rendering(len(messages), tokens, spans)], none, len(spans) < len(turns)
 
     def _whole(self, context: _Context, render: Render) -> Rendering:
         """Trained from its first token to its last, but for the turns of weight 0."""
         messages = context.messages
         tokens = render(len(messages), False)
-        untrained = self._finder.turns(sorted(context.untrained), messages, render, tokens)
+        untrained = self._mask_finder.turns(sorted(context.untrained), messages, render, tokens)
         return Rendering(len(messages), tokens, _between(untrained, len(tokens)))
 
     def _notes(
@@ -215,7 +218,7 @@ class ExampleTokenizer:
         notes, messages = flags_of(example.notes), context.messages
         if has_other_keys(example.messages):
             notes &= ~RowNote.UNUSED_KEY  # the checks went by which keys are rare
-        notes |= left_out(messages, example.tools, counts, text_of, self._template.texts)
+        notes |= find_left_out(messages, example.tools, counts, text_of, self._template.texts)
         if self._special_words.are_in(messages):
             notes |= RowNote.SPECIAL_TOKENS
         return notes
@@ -226,17 +229,17 @@ class ExampleTokenizer:
         return _row(example, tokens, [(0, len(tokens))], notes=notes)
 
 
-class _Fast(ExampleTokenizer):
+class FastExampleTokenizer(ExampleTokenizer):
     """Splits the texts of all examples at once, and takes beginnings from the whole."""
 
     def __init__(
-        self, tokenizer: Tokenizer, splitter: TextSplitter, mask_prompt: bool, replies: Replies
+        self, tokenizer: Tokenizer, encoder: FastEncoder, mask_prompt: bool, replies: Replies
     ) -> None:
         super().__init__(tokenizer, mask_prompt, replies)
-        self._splitter = splitter
+        self._encoder = encoder
 
-    def many(self, examples: Sequence[Example]) -> list[list[Tokenized]]:
-        found: dict[int, list[Tokenized]] = {}
+    def tokenize_batch(self, examples: Sequence[Example]) -> list[list[Tokenized]]:
+        rows: dict[int, list[Tokenized]] = {}
         texts: dict[int, str] = {}
         contexts: dict[int, _Context] = {}
         for index, example in enumerate(examples):
@@ -246,29 +249,29 @@ class _Fast(ExampleTokenizer):
             try:
                 contexts[index] = self._context(example)
             except (TemplateError, RenderingTooCostly) as error:
-                found[index] = [_not_rendered(example, error)]
-        split = self._splitter.split(list(texts.values()), add_special_tokens=True)
-        for index, tokens in zip(texts, split, strict=True):
-            found[index] = [self._text_row(examples[index], tokens)]  # type: ignore[arg-type]
-        found |= self._chats(examples, contexts)
-        return [found[index] for index in range(len(examples))]
+                rows[index] = [_render_issue(example, error)]
+        encode_batch = self._encoder.encode_batch(list(texts.values()), add_special_tokens=True)
+        for index, tokens in zip(texts, encode_batch, strict=True):
+            rows[index] = [self._text_row(examples[index], tokens)]  # type: ignore[arg-type]
+        rows |= self._chats(examples, contexts)
+        return [rows[index] for index in range(len(examples))]
 
     def _chats(
         self, examples: Sequence[Example], contexts: dict[int, _Context]
     ) -> dict[int, list[Tokenized]]:
-        found: dict[int, list[Tokenized]] = {}
+        rows: dict[int, list[Tokenized]] = {}
         chats: dict[int, tuple[TextOf, str]] = {}
         for index, text_of in zip(contexts, self._rendered(examples, contexts), strict=True):
             try:
                 chats[index] = text_of, text_of(len(contexts[index].messages), False)
             except (TemplateError, RenderingTooCostly) as error:
-                found[index] = [_not_rendered(examples[index], error)]
-        split = self._splitter.split([text for _, text in chats.values()])
-        for (index, (text_of, text)), tokens in zip(chats.items(), split, strict=True):
+                rows[index] = [_render_issue(examples[index], error)]
+        encode_batch = self._encoder.encode_batch([text for _, text in chats.values()])
+        for (index, (text_of, text)), tokens in zip(chats.items(), encode_batch, strict=True):
             context = contexts[index]
-            render = Beginnings(self._splitter, text_of, (text, tokens), len(context.messages))
-            found[index] = self._chat_rows(examples[index], context, render, text_of)  # type: ignore[arg-type]
-        return found
+            render = PrefixTokenizer(self._encoder, text_of, (text, tokens), len(context.messages))
+            rows[index] = self._chat_rows(examples[index], context, render, text_of)  # type: ignore[arg-type]
+        return rows
 
     def _rendered(
         self, examples: Sequence[Example], contexts: dict[int, _Context]
@@ -284,12 +287,12 @@ class _Fast(ExampleTokenizer):
         )
 
     def _calls(self, context: _Context) -> tuple[Call, ...]:
-        """The renderings by which the replies are found."""
+        """The renderings by which the replies are rows."""
         messages = context.messages
         calls = [Call(len(messages), False)]
         turns: Sequence[int] = sorted(context.untrained)
         if self._mask_prompt:
-            turns = trained_turns(messages, context.untrained)
+            turns = trainable_turns(messages, context.untrained)
             turns = turns[-1:] if self._replies == "last" else turns
         for turn in turns:
             calls += [Call(turn, True), Call(turn + 1, False)]
@@ -302,17 +305,17 @@ def _row(
     # The first token is predicted from nothing.
     trained = tuple((max(start, 1), end) for start, end in spans if end > max(start, 1))
     if not trained:
-        return _refused(example, "has no token to train on")
+        return _issue(example, "has no token to train on")
     return TokenizedExample(
         tuple(tokens), trained, example.place, False, content_digest(example), int(notes)
     )
 
 
-def _noted(found: Sequence[Tokenized], notes: RowNote, last_only: bool) -> list[Tokenized]:
+def _with_notes(rows: Sequence[Tokenized], notes: RowNote, last_only: bool) -> list[Tokenized]:
     """The examples of one row with its notes on the first."""
-    first = next((one for one in found if isinstance(one, TokenizedExample)), None)
+    first = next((row for row in rows if isinstance(row, TokenizedExample)), None)
     noted = first and replace(first, notes=int(notes), last_reply_only=last_only)
-    return [noted if noted and one is first else one for one in found]
+    return [noted if noted and row is first else row for row in rows]
 
 
 def _between(spans: Sequence[Span], length: int) -> list[Span]:
@@ -322,16 +325,16 @@ def _between(spans: Sequence[Span], length: int) -> list[Span]:
     return list(zip(starts, ends, strict=True))
 
 
-def _not_rendered(example: Example, error: TemplateError | RenderingTooCostly) -> RowProblem:
+def _render_issue(example: Example, error: TemplateError | RenderingTooCostly) -> RowIssue:
     if isinstance(error, RenderingTooCostly):
         reason = f"the model's chat template {error.excess} on it"
-        return _refused(example, reason, TOO_COSTLY)
+        return _issue(example, reason, TOO_COSTLY)
     kind = REFUSED_BY_TEMPLATE if isinstance(error, TemplateRefusal) else REFUSED
-    return _refused(example, str(error), kind)
+    return _issue(example, str(error), kind)
 
 
-def _refused(example: Example, reason: str, kind: ProblemKind = REFUSED) -> RowProblem:
-    return RowProblem(Path(), example.place, reason, kind)
+def _issue(example: Example, reason: str, kind: ProblemKind = REFUSED) -> RowIssue:
+    return RowIssue(Path(), example.place, reason, kind)
 
 
 def content_digest(example: Example) -> int:

@@ -15,7 +15,7 @@ from app.data.files.dataset_folders import (
     has_train_files,
     set_name,
 )  # fmt: skip
-from app.data.files.shards import numbered
+from app.data.files.shards import parse_shard
 from app.data.readers.formats import SPOKEN, file_format
 
 _CHOOSE = f"Choose a file that ends in {SPOKEN}; .gz may follow."
@@ -71,7 +71,7 @@ def dataset_name(files: DatasetFiles) -> str:
     """What people call a dataset: its file's name, or that of the folder with the train files."""
     name, folder = set_name(files.train), files.train.absolute().parent
     is_saved = file_format(files.train) == "arrow" or (not name and folder.name in TRAIN_NAMES)
-    is_numbered_set = numbered(files.train) and name.startswith(TRAIN_NAMES)
+    is_numbered_set = parse_shard(files.train) and name.startswith(TRAIN_NAMES)
     if not (is_saved or is_numbered_set or name in TRAIN_NAMES):
         return files.train.name
     is_inner = folder.name == INNER_FOLDER or (is_saved and folder.name in TRAIN_NAMES)
@@ -91,7 +91,7 @@ def check_distinct(datasets: Sequence[DatasetFiles]) -> None:
     """Raise InputError if a file would be used twice."""
     seen: dict[tuple[int, int], Path] = {}
     for path in (path for files in datasets for path in files.all_files):
-        facts = facts_of(path)
+        facts = file_stat(path)
         if other := seen.get((facts.st_dev, facts.st_ino)):
             raise InputError(
                 f"{path} and {other} are one file: a dataset can't be used twice in a run.",
@@ -100,7 +100,7 @@ def check_distinct(datasets: Sequence[DatasetFiles]) -> None:
         seen[facts.st_dev, facts.st_ino] = path
 
 
-def facts_of(path: Path) -> os.stat_result:
+def file_stat(path: Path) -> os.stat_result:
     """What the disk says of a file. Raises InputError."""
     try:
         return path.stat()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from app.core.errors import InputError
 from app.core.files.parsing import parse_json
-from app.data.files.shards import in_order, numbered
+from app.data.files.shards import parse_shard, sort_shards
 from app.data.readers.formats import bare_name, file_format
 
 TRAIN_NAMES = ("train",)
@@ -109,25 +109,25 @@ class _Names:
         if file_format(path) is None or not path.is_file():
             return None
         name = set_name(path)
-        found = None if _BESIDE.fullmatch(name) else self._pattern.fullmatch(name)
-        return found[1].replace("-", "_") if found else None
+        match = None if _BESIDE.fullmatch(name) else self._pattern.fullmatch(name)
+        return match[1].replace("-", "_") if match else None
 
 
 def set_name(path: Path) -> str:
     """A file's name without its endings, and without the number of a file that is one of many."""
-    part = numbered(path)
+    part = parse_shard(path)
     return part.set_name if part else bare_name(path).lower()
 
 
 def _named(folder: Path, names: tuple[str, ...], suffix: str = "") -> tuple[list[Path], str]:
     """The files of a set with this suffix, or, if there are none to train on, with any."""
     known = _Names(names)
-    found = [(path, known.suffix_of(path)) for path in _sorted(folder)]
-    exact = [path for path, own in found if own == suffix]
+    suffixes_by_path = [(path, known.suffix_of(path)) for path in _sorted(folder)]
+    exact = [path for path, own in suffixes_by_path if own == suffix]
     if exact or names != TRAIN_NAMES:
         return one_set(folder, exact), suffix
-    others = [path for path, own in found if own is not None]
-    suffixes = [own for _, own in found if own is not None]
+    others = [path for path, own in suffixes_by_path if own is not None]
+    suffixes = [own for _, own in suffixes_by_path if own is not None]
     return one_set(folder, others), suffixes[0] if suffixes else ""
 
 
@@ -186,16 +186,16 @@ def _with_rows(folder: Path) -> list[Path]:
     return [path for path in files if file_format(path) not in _PROSE] or files
 
 
-def one_set(folder: Path, found: Sequence[Path]) -> list[Path]:
+def one_set(folder: Path, paths: Sequence[Path]) -> list[Path]:
     """The one file of a set, or all that it is cut into, in order. Raises InputError for others."""
-    parts = [part for path in found if (part := numbered(path))]
-    if len(parts) == len(found) and len({part.kind for part in parts}) == 1:
-        return in_order(folder, parts)
-    if len(found) > 1:
+    parts = [part for path in paths if (part := parse_shard(path))]
+    if len(parts) == len(paths) and len({part.kind for part in parts}) == 1:
+        return sort_shards(folder, parts)
+    if len(paths) > 1:
         raise InputError(
-            f"The folder {folder.name} has {listed(found)}: which one is meant?", _KEEP_ONE
+            f"The folder {folder.name} has {listed(paths)}: which one is meant?", _KEEP_ONE
         )
-    return list(found)
+    return list(paths)
 
 
 def listed(paths: Sequence[Path]) -> str:

@@ -20,7 +20,7 @@ from app.core.files.disks import own_folder
 from app.core.files.parsing import parse_json
 from app.core.files.paths import cache_dir
 from app.core.progress import run_to_end
-from app.data.files.dataset_files import facts_of, find_files
+from app.data.files.dataset_files import file_stat, find_files
 
 _SMALL_BYTES = 2**20
 """Hashing less is quicker than remembering it."""
@@ -56,7 +56,7 @@ def file_state(path: Path) -> tuple[int, ...] | None:
         return None
 
 
-def reading_fingerprints(
+def stream_fingerprints(
     data: Path | None, valid: Path | None, mixed: Iterable[Path] = ()
 ) -> Generator[float, None, dict[str, str]]:
     """File name → SHA-256 of its content, for every file of the dataset and of those mixed in.
@@ -66,7 +66,7 @@ def reading_fingerprints(
     if data is None:
         return {}
     datasets = [find_files(data, valid), *map(find_files, mixed)]
-    contents = yield from reading_contents([path for one in datasets for path in one.all_files])
+    contents = yield from hash_files([path for one in datasets for path in one.all_files])
     return {str(path): content.digest for path, content in contents.items()}
 
 
@@ -76,7 +76,7 @@ def unchanged(paths: Iterable[Path]) -> Iterator[None]:
 
     For work that reads files more than once, and would tell of two states as of one.
     """
-    before = {path: _state(facts_of(path)) for path in paths}
+    before = {path: _state(file_stat(path)) for path in paths}
     try:
         yield
     except InputError:
@@ -100,10 +100,10 @@ def check_unchanged(before: Mapping[Path, tuple[int, ...]]) -> None:
 
 def file_content(path: Path) -> FileContent:
     """What is in a file now. Raises InputError when it can't be read."""
-    return run_to_end(reading_content(path))
+    return run_to_end(hash_file(path))
 
 
-def reading_content(path: Path) -> Generator[int, None, FileContent]:
+def hash_file(path: Path) -> Generator[int, None, FileContent]:
     """The same in small steps: yields how many bytes were just read, if any must be."""
     try:
         with path.open("rb") as file:
@@ -125,13 +125,13 @@ def reading_content(path: Path) -> Generator[int, None, FileContent]:
         raise InputError(f"{path} can't be read: {error.strerror}.") from error
 
 
-def reading_contents(paths: Collection[Path]) -> Generator[float, None, dict[Path, FileContent]]:
+def hash_files(paths: Collection[Path]) -> Generator[float, None, dict[Path, FileContent]]:
     """The same of several files: yields the share done, where there is much to read."""
-    found: dict[Path, FileContent] = {}
+    contents: dict[Path, FileContent] = {}
     whole = max(1, bytes_to_hash(paths))
     done = shown = 0
     for path in paths:
-        reading = reading_content(path)
+        reading = hash_file(path)
         try:
             while True:
                 done += next(reading)
@@ -139,15 +139,15 @@ def reading_contents(paths: Collection[Path]) -> Generator[float, None, dict[Pat
                     shown = done
                     yield min(1.0, done / whole)
         except StopIteration as ended:
-            found[path] = ended.value
+            contents[path] = ended.value
         finally:
             reading.close()
-    return found
+    return contents
 
 
 def bytes_to_hash(paths: Iterable[Path]) -> int:
     """Of those that are large and not remembered. Raises InputError."""
-    sizes = {path: facts_of(path).st_size for path in paths}
+    sizes = {path: file_stat(path).st_size for path in paths}
     large = [path for path, size in sizes.items() if size > _SMALL_BYTES]
     return sum(sizes[path] for path in large if remembered_content(path) is None)
 

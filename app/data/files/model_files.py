@@ -27,7 +27,7 @@ from app.data.files.fingerprint import (
     check_unchanged,
     file_content,
     file_state,
-    reading_contents,
+    hash_files,
     remembered_content,
 )
 
@@ -87,18 +87,18 @@ def read_model_files(folder: Path) -> ModelFiles:
 
 def tokenizer_states(folder: Path) -> FileStates:
     """The states of the files that decide tokenizer and template: equal while these are."""
-    found = {path for pattern in (*_TOKENIZER, *_TEMPLATE) for path in folder.glob(pattern)}
-    return tuple((path, file_state(path)) for path in sorted(found))
+    paths = {path for pattern in (*_TOKENIZER, *_TEMPLATE) for path in folder.glob(pattern)}
+    return tuple((path, file_state(path)) for path in sorted(paths))
 
 
-def hashing_weights(files: ModelFiles) -> Generator[float, None, dict[str, str]]:
+def hash_weights(files: ModelFiles) -> Generator[float, None, dict[str, str]]:
     """Name → SHA-256 of all bytes of each weights file; yields the share done.
 
     Raises InputError if a file is no longer the one that `files` tells of.
     """
     names = {path: _name(path, files.folder) for path in files.states}
     weights = [path for path, name in names.items() if name in files.digests.weights]
-    contents = yield from reading_contents(weights)
+    contents = yield from hash_files(weights)
     for path, content in contents.items():
         if content.state != files.states[path] or not content.is_still(path):
             raise InputError(f"{path.name} changed while it was read.", _WAIT_AND_START)
@@ -114,7 +114,7 @@ def digests_to_compare(files: ModelFiles, *, also_large: bool = False) -> BaseMo
     is_large = digests.weights_bytes > HASHED_FIRST_BYTES
     if digests.is_whole or (is_large and not also_large):
         return digests
-    return digests.hashed_whole(run_to_end(hashing_weights(files)), after_step=0)
+    return digests.hashed_whole(run_to_end(hash_weights(files)), after_step=0)
 
 
 def check_base_model(
@@ -157,8 +157,8 @@ def _decisive_files(folder: Path) -> list[Path]:
 
 def _named(folder: Path, patterns: tuple[str, ...]) -> list[Path]:
     """The folder's files of these names, each once."""
-    found = {path for pattern in patterns for path in folder.glob(pattern) if path.is_file()}
-    return sorted(found)
+    paths = {path for pattern in patterns for path in folder.glob(pattern) if path.is_file()}
+    return sorted(paths)
 
 
 def _name(path: Path, folder: Path) -> str:

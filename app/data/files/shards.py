@@ -17,7 +17,7 @@ set's folder also 0000."""
 
 
 @dataclass(frozen=True)
-class NumberedFile:
+class Shard:
     """One file of a set, as its name tells it."""
 
     path: Path
@@ -33,16 +33,16 @@ class NumberedFile:
         return self.set_name + endings
 
 
-def numbered(path: Path) -> NumberedFile | None:
+def parse_shard(path: Path) -> Shard | None:
     """None if the name has no number."""
-    told = _NUMBERED.fullmatch(bare_name(path).lower())
-    if told is None:
+    match = _NUMBERED.fullmatch(bare_name(path).lower())
+    if match is None:
         return None
-    name, number, count = told.groups()
-    return NumberedFile(path, name, int(number), int(count) if count else None)
+    name, number, count = match.groups()
+    return Shard(path, name, int(number), int(count) if count else None)
 
 
-def in_order(folder: Path, files: Sequence[NumberedFile]) -> list[Path]:
+def sort_shards(folder: Path, files: Sequence[Shard]) -> list[Path]:
     """All files of a set by their numbers. Raises InputError if one is missing or there twice."""
     ordered = sorted(files, key=lambda file: file.number)
     for one, next_one in pairwise(ordered):

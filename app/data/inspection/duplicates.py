@@ -11,8 +11,8 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app.data.examples import ChatExample, Example, ProblemKind, RowProblem
-from app.data.row_location import Place
+from app.data.examples import ChatExample, Example, ProblemKind, RowIssue
+from app.data.row_location import RowLocation
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,7 +23,7 @@ _ROW_BITS = 32
 """Hashes of more rows or lines than these can number take over a hundred gigabytes."""
 
 
-class Seen:
+class SeenRows:
     """The rows of a set of files, as hashes in their order."""
 
     def __init__(self, *paths: Path) -> None:
@@ -41,7 +41,7 @@ class Seen:
         self._hashes.append(_digest_number(exact) << _FILE_BITS | file)
         self._hashes.append(line << _ROW_BITS | row)
 
-    def duplicates(self) -> Iterator[RowProblem]:
+    def duplicates(self) -> Iterator[RowIssue]:
         """A warning for each row that an earlier one equals."""
         import numpy as np
 
@@ -51,11 +51,11 @@ class Seen:
         is_same = np.zeros(len(rows), bool)
         is_same[1:] = (rows[1:, :2] == rows[:-1, :2]).all(axis=1)
         firsts = np.maximum.accumulate(np.where(is_same, 0, np.arange(len(rows))))
-        found = np.flatnonzero(is_same)
-        for index in found[np.argsort(order[found], kind="stable")]:
+        duplicates = np.flatnonzero(is_same)
+        for index in duplicates[np.argsort(order[duplicates], kind="stable")]:
             yield self._same(rows[index], rows[firsts[index]], self)
 
-    def also_in(self, other: "Seen", kind: ProblemKind = "in both sets") -> Iterator[RowProblem]:
+    def also_in(self, other: "SeenRows", kind: ProblemKind = "in both sets") -> Iterator[RowIssue]:
         """A warning for each row that stands in another set too."""
         import numpy as np
 
@@ -69,17 +69,17 @@ class Seen:
             problem = self._same(ours[index], theirs[places[index]], other)
             yield replace(problem, kind=kind)
 
-    def _same(self, row: Any, first: Any, other: "Seen") -> RowProblem:
+    def _same(self, row: Any, first: Any, other: "SeenRows") -> RowIssue:
         (path, place), (other_path, other_place) = self._stands(row), other._stands(first)
         where = "" if path == other_path else f" in {_name(other_path, path)}"
         is_exact = int(row[2]) >> _FILE_BITS == int(first[2]) >> _FILE_BITS
         but = "" if is_exact else ", but for case and white space"
         reason = f"is the same as {other_place}{where}{but}"
-        return RowProblem(path, place, reason, "duplicate", is_warning=True)
+        return RowIssue(path, place, reason, "duplicate", is_warning=True)
 
-    def _stands(self, row: Any) -> tuple[Path, Place]:
+    def _stands(self, row: Any) -> tuple[Path, RowLocation]:
         line, number = divmod(int(row[3]), 1 << _ROW_BITS)
-        return self._paths[int(row[2]) % (1 << _FILE_BITS)], Place(line, number)
+        return self._paths[int(row[2]) % (1 << _FILE_BITS)], RowLocation(line, number)
 
     def _rows(self) -> "np.ndarray[Any, Any]":
         import numpy as np

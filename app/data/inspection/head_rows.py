@@ -7,9 +7,9 @@ from itertools import islice
 from pathlib import Path
 
 from app.core.column_mapping import Columns
-from app.data.examples import BrokenFile, Example, RowProblem
+from app.data.examples import CorruptFileError, Example, RowIssue
 from app.data.readers import Row, read_rows
-from app.data.rows.row_validation import check_row
+from app.data.rows.row_validation import validate_row
 
 MOST_ROWS = 200
 """Rows looked at in search of examples: where the first so many are bad, there is none to show."""
@@ -28,50 +28,50 @@ class ColumnSample:
 
 
 @dataclass(frozen=True)
-class FirstRows:
+class HeadRows:
     examples: tuple[Example, ...]
-    problems: tuple[RowProblem, ...]
+    problems: tuple[RowIssue, ...]
     """Why rows among the first are no examples."""
     columns: tuple[ColumnSample, ...]
     """None where rows are no objects."""
 
 
-def first_rows(path: Path, columns: Columns | None, count: int) -> FirstRows:
+def read_head_rows(path: Path, columns: Columns | None, count: int) -> HeadRows:
     """The first `count` examples, if they come soon. Raises InputError as the reading does."""
     rows: list[Row] = []
     examples: list[Example] = []
-    problems: list[RowProblem] = []
+    problems: list[RowIssue] = []
     try:
         for read in islice(read_rows(path), MOST_ROWS):
-            if isinstance(read, RowProblem):
+            if isinstance(read, RowIssue):
                 problems.append(read)
                 continue
             rows.append(read)
-            found = check_row(read[1], read[0], path, columns)
-            if isinstance(found, RowProblem):
-                problems.append(found)
+            validated = validate_row(read[1], read[0], path, columns)
+            if isinstance(validated, RowIssue):
+                problems.append(validated)
             else:
-                examples.append(found[0])
+                examples.append(validated[0])
             if len(examples) == count:
                 break
-    except BrokenFile as broken:
+    except CorruptFileError as broken:
         problems.append(broken.problem)
-    return FirstRows(tuple(examples), tuple(problems), _columns(row for _, row in rows))
+    return HeadRows(tuple(examples), tuple(problems), _columns(row for _, row in rows))
 
 
 def _columns(rows: Iterable[object]) -> tuple[ColumnSample, ...]:
-    found: dict[str, list[str]] = {}
+    values_of: dict[str, list[str]] = {}
     for row in rows:
         if not isinstance(row, dict):
             continue
         for name, value in row.items():
-            if name not in found and len(found) == MOST_COLUMNS:
+            if name not in values_of and len(values_of) == MOST_COLUMNS:
                 continue
-            values = found.setdefault(str(name), [])
+            values = values_of.setdefault(str(name), [])
             text = _sample(value) if len(values) < _SAMPLES else ""
             if text and text not in values:
                 values.append(text)
-    return tuple(ColumnSample(name, tuple(values)) for name, values in found.items())
+    return tuple(ColumnSample(name, tuple(values)) for name, values in values_of.items())
 
 
 def _sample(value: object) -> str:

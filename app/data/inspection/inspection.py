@@ -11,16 +11,16 @@ from pathlib import Path
 from app.core.column_mapping import Columns
 from app.core.errors import InputError
 from app.core.progress import part_of_whole, run_to_end
-from app.data.examples import KEPT_PROBLEMS, BrokenFile, Example, ProblemKind, RowProblem
+from app.data.examples import KEPT_PROBLEMS, CorruptFileError, Example, ProblemKind, RowIssue
 from app.data.files.dataset_files import find_files
 from app.data.files.dataset_folders import not_read
 from app.data.files.file_states import FileStates, file_states
-from app.data.inspection.duplicates import Seen
-from app.data.readers import ShareRead
+from app.data.inspection.duplicates import SeenRows
+from app.data.readers import ReadProgress
 from app.data.row_location import WHOLE_FILE
-from app.data.rows.example_reader import read_checked
+from app.data.rows.example_reader import read_validated_rows
 from app.data.rows.row_schemas import RowFormat
-from app.data.rows.text_warnings import oddities
+from app.data.rows.text_warnings import example_warnings
 
 PREVIEW_EXAMPLES = 5
 
@@ -47,13 +47,13 @@ class DatasetFacts:
     examples: int
     valid_examples: int
     """Examples of the validation file; 0 when there is none."""
-    problems: tuple[RowProblem, ...]
+    problems: tuple[RowIssue, ...]
     """Why rows can't be used: the first 1000."""
     problem_count: int
     size_bytes: int
     preview: tuple[Example, ...]
     """The first 5 training examples."""
-    warnings: tuple[RowProblem, ...] = ()
+    warnings: tuple[RowIssue, ...] = ()
     """What is odd about rows that can be used: the first 1000."""
     warning_count: int = 0
     counts: Mapping[ProblemKind, int] = field(default_factory=dict)
@@ -71,34 +71,34 @@ def inspect(data: Path, valid: Path | None = None, columns: Columns | None = Non
 
     Raises InputError only when nothing can be shown: a training file is missing or empty.
     """
-    return run_to_end(inspecting(data, valid, columns))
+    return run_to_end(inspect_stream(data, valid, columns))
 
 
-def inspecting(
+def inspect_stream(
     data: Path, valid: Path | None = None, columns: Columns | None = None
 ) -> Generator[float, None, DatasetFacts]:
     """The same in small steps: yields the share read, 0 to 1; closing it stops the reading."""
-    facts, _, _ = yield from inspecting_with_rows(data, valid, columns)
+    facts, _, _ = yield from inspect_with_rows(data, valid, columns)
     return facts
 
 
-def inspecting_with_rows(
+def inspect_with_rows(
     data: Path, valid: Path | None = None, columns: Columns | None = None
-) -> Generator[float, None, tuple[DatasetFacts, Seen, Seen]]:
+) -> Generator[float, None, tuple[DatasetFacts, SeenRows, SeenRows]]:
     """The same with what was seen of the rows to train on, and of those to validate on."""
-    problems, states = Problems(), file_states(data, valid)
+    problems, states = IssueList(), file_states(data, valid)
     try:
         files = find_files(data, valid)
     except InputError as error:
         files = find_files(data)
         problems.add(_whole_file(valid or data, error))
-    train = _Inspected(files.train_files, columns, problems)
-    validating = _Inspected(files.valid_files, columns, problems)
+    train = _SplitScan(files.train_files, columns, problems)
+    validating = _SplitScan(files.valid_files, columns, problems)
     size = train.size_bytes + validating.size_bytes
-    yield from part_of_whole(train.reading(), 0, train.size_bytes, size)
+    yield from part_of_whole(train.scan(), 0, train.size_bytes, size)
     try:
-        reading = validating.reading()
-        yield from part_of_whole(reading, train.size_bytes, validating.size_bytes, size)
+        scan = validating.scan()
+        yield from part_of_whole(scan, train.size_bytes, validating.size_bytes, size)
     except InputError as error:
         problems.add(_whole_file(validating.path, error))
     problems.add_all(train.seen.duplicates())
@@ -127,17 +127,17 @@ def inspecting_with_rows(
     return facts, train.seen, validating.seen
 
 
-class Problems:
+class IssueList:
     """Every problem counted by its kind; the first thousand errors and warnings kept."""
 
     def __init__(self) -> None:
-        self.errors: list[RowProblem] = []
-        self.warnings: list[RowProblem] = []
+        self.errors: list[RowIssue] = []
+        self.warnings: list[RowIssue] = []
         self.error_count = self.warning_count = 0
         self._kinds: Counter[ProblemKind] = Counter()
         self._files: Counter[tuple[Path, bool]] = Counter()
 
-    def add(self, problem: RowProblem) -> None:
+    def add(self, problem: RowIssue) -> None:
         self._kinds[problem.kind] += 1
         self._files[problem.path, problem.is_warning] += 1
         kept = self.warnings if problem.is_warning else self.errors
@@ -148,7 +148,7 @@ class Problems:
         else:
             self.error_count += 1
 
-    def add_all(self, problems: Iterable[RowProblem]) -> None:
+    def add_all(self, problems: Iterable[RowIssue]) -> None:
         for problem in problems:
             self.add(problem)
 
@@ -160,16 +160,16 @@ class Problems:
         return dict(self._kinds.most_common())
 
 
-class _Inspected:
+class _SplitScan:
     """The files of one set, each read to where it ends or breaks."""
 
     def __init__(
-        self, paths: tuple[Path, ...], columns: Columns | None, problems: Problems
+        self, paths: tuple[Path, ...], columns: Columns | None, problems: IssueList
     ) -> None:
         self.examples_of: Counter[Path] = Counter()
         self.formats: set[RowFormat] = set()
         self.preview: list[Example] = []
-        self.seen = Seen(*paths)
+        self.seen = SeenRows(*paths)
         self.size_bytes = sum(map(_size, paths))
         self.path = Path()
         """The file that is being read."""
@@ -179,34 +179,34 @@ class _Inspected:
     def examples(self) -> int:
         return self.examples_of.total()
 
-    def reading(self) -> Generator[float, None, None]:
+    def scan(self) -> Generator[float, None, None]:
         """Yields the share read. Raises InputError if a file is missing or empty."""
         before = 0
         for number, path in enumerate(self.paths):
             self.path, size = path, _size(path)
-            yield from part_of_whole(self._reading(number), before, size, self.size_bytes)
+            yield from part_of_whole(self._scan_file(number), before, size, self.size_bytes)
             before += size
 
-    def _reading(self, number: int) -> Generator[float, None, None]:
-        share, told = ShareRead(), 0.0
-        yield told
+    def _scan_file(self, number: int) -> Generator[float, None, None]:
+        share, reported = ReadProgress(), 0.0
+        yield reported
         try:
-            for found in read_checked(self.path, self._columns, share):
-                if isinstance(found, RowProblem):
-                    self._problems.add(found)
+            for row in read_validated_rows(self.path, self._columns, share):
+                if isinstance(row, RowIssue):
+                    self._problems.add(row)
                 else:
-                    self._take(*found, number)
-                if share.done != told:
-                    told = share.done
-                    yield told
-        except BrokenFile as broken:
+                    self._add(*row, number)
+                if share.done != reported:
+                    reported = share.done
+                    yield reported
+        except CorruptFileError as broken:
             self._problems.add(broken.problem)
 
-    def _take(self, example: Example, form: RowFormat, file: int) -> None:
+    def _add(self, example: Example, form: RowFormat, file: int) -> None:
         self.examples_of[self.path] += 1
         self.formats.add(form)
         self.seen.add(example, file)
-        self._problems.add_all(oddities(example, self.path))
+        self._problems.add_all(example_warnings(example, self.path))
         if len(self.preview) < PREVIEW_EXAMPLES:
             self.preview.append(example)
 
@@ -218,9 +218,9 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _whole_file(path: Path, error: InputError) -> RowProblem:
+def _whole_file(path: Path, error: InputError) -> RowIssue:
     reason = error.message.removeprefix(f"{path.name} ").rstrip(".")
-    return RowProblem(path, WHOLE_FILE, reason, "unreadable")
+    return RowIssue(path, WHOLE_FILE, reason, "unreadable")
 
 
 def _name(formats: set[RowFormat]) -> str:

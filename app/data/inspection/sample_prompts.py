@@ -12,25 +12,25 @@ from app.data.examples import ChatExample
 from app.data.files.dataset_files import find_files
 from app.data.rows.example_reader import read_examples
 
-MOST_STARTERS = 3
+MAX_PROMPTS = 3
 ROWS = 50
 """So many rows are looked through."""
 MOST_CHARACTERS = 300
 """Longer questions are no beginning."""
 
 
-def starters(settings: Mapping[str, Any]) -> tuple[str, ...]:
+def sample_prompts(settings: Mapping[str, Any]) -> tuple[str, ...]:
     """Up to three, none twice; none at all where there is no validation file, or not any more.
 
     `settings` are a run's, as its manifest holds them.
     """
-    found: dict[str, None] = {}
+    prompts: dict[str, None] = {}
     with suppress(AppError, OSError, ValueError, TypeError):
         for question in _questions(settings):
-            found[question] = None
-            if len(found) == MOST_STARTERS:
+            prompts[question] = None
+            if len(prompts) == MAX_PROMPTS:
                 break
-    return tuple(found)
+    return tuple(prompts)
 
 
 def _questions(settings: Mapping[str, Any]) -> Iterator[str]:
@@ -50,5 +50,5 @@ def _question(example: object) -> str:
     if not isinstance(example, ChatExample):
         return ""
     spoken = [message for message in example.messages if message["role"] != "system"]
-    is_asked = bool(spoken) and spoken[0]["role"] == "user"
-    return str(spoken[0]["content"]).strip() if is_asked else ""
+    opens_with_user = bool(spoken) and spoken[0]["role"] == "user"
+    return str(spoken[0]["content"]).strip() if opens_with_user else ""

@@ -1,7 +1,7 @@
 """Rows of a file in any format, one after the other, each with its place. What a row must hold
 isn't known here.
 
-A row that can't be read is handed on as a RowProblem; a file of which nothing more can be read
+A row that can't be read is handed on as a RowIssue; a file of which nothing more can be read
 raises. Nothing is kept: memory stays flat at any number of rows.
 """
 
@@ -9,23 +9,23 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from app.core.errors import InputError
-from app.data.examples import RowProblem
+from app.data.examples import RowIssue
 from app.data.readers.arrow import arrow_rows
 from app.data.readers.formats import FileFormat, file_format
 from app.data.readers.json_lines import json_lines
 from app.data.readers.json_values import json_values
 from app.data.readers.parquet import parquet_rows
 from app.data.readers.passages import passages
-from app.data.readers.source import ShareRead
+from app.data.readers.source import ReadProgress
 from app.data.readers.tables import table_rows
-from app.data.row_location import Place
+from app.data.row_location import RowLocation
 
-__all__ = ["Row", "ShareRead", "read_rows"]
+__all__ = ["ReadProgress", "Row", "read_rows"]
 
-Row = tuple[Place, object]
+Row = tuple[RowLocation, object]
 
 
-def read_rows(path: Path, share: ShareRead | None = None) -> Iterator[Row | RowProblem]:
+def read_rows(path: Path, share: ReadProgress | None = None) -> Iterator[Row | RowIssue]:
     """Every row of a file as (place, value), or its problem; blank lines are skipped.
 
     `share`, if given, always says how much of the file has been read. A problem with `is_warning`
@@ -35,15 +35,15 @@ def read_rows(path: Path, share: ShareRead | None = None) -> Iterator[Row | RowP
     """
     is_empty = True
     for row in _rows(path, file_format(path), share):
-        is_empty = is_empty and isinstance(row, RowProblem) and row.is_warning
+        is_empty = is_empty and isinstance(row, RowIssue) and row.is_warning
         yield row
     if is_empty:
         raise InputError(f"{path.name} is empty.", "Choose a file with at least one example.")
 
 
 def _rows(
-    path: Path, form: FileFormat | None, share: ShareRead | None
-) -> Iterator[Row | RowProblem]:
+    path: Path, form: FileFormat | None, share: ReadProgress | None
+) -> Iterator[Row | RowIssue]:
     match form:
         case "json":
             return json_values(path, share)

@@ -8,20 +8,20 @@ import json
 import re
 from collections.abc import Iterator
 
-from app.data.examples import BrokenFile, ProblemKind, RowProblem
-from app.data.readers.strict_json import BadJson, StrictJson, words
+from app.data.examples import CorruptFileError, ProblemKind, RowIssue
+from app.data.readers.strict_json import BadJson, StrictJson, error_words
 from app.data.readers.text import MAX_ROW, TOO_BIG, Text
-from app.data.row_location import Place
+from app.data.row_location import RowLocation
 
 _READ_CHARACTERS = 2**18
 _SPACE = re.compile(r"[ \t\r\n]*")
 _SEAM = 16
 """Nearer to the end of what was read than this, an error may only mean that more must be read."""
 
-Row = tuple[Place, object]
+Row = tuple[RowLocation, object]
 
 
-class Window:
+class JsonStream:
     def __init__(self, text: Text) -> None:
         self._text = text
         self._parser = StrictJson()
@@ -41,7 +41,7 @@ class Window:
         self._line += self._seen.count("\n", self._at, end)
         self._at = end
 
-    def rows(self) -> Iterator[Row | RowProblem]:
+    def rows(self) -> Iterator[Row | RowIssue]:
         """The items of the list that begins here, numbered; then the window stands after it."""
         self._row = 0
         for _ in self._inside("[", "]"):
@@ -58,20 +58,20 @@ class Window:
             self.next()
             yield key
 
-    def row(self) -> Row | RowProblem:
-        """The value that begins here. Raises BrokenFile where it has no end."""
+    def row(self) -> Row | RowIssue:
+        """The value that begins here. Raises CorruptFileError where it has no end."""
         self._row += 1
-        place = Place(self._line, self._row)
+        place = RowLocation(self._line, self._row)
         value, raw = self._value()
         if problem := self._text.problem(raw, place):
             return problem
         try:
             self._parser.check(value, raw)
         except BadJson as error:
-            return RowProblem(self._text.path, place, str(error), error.kind)
+            return RowIssue(self._text.path, place, str(error), error.kind)
         return place, value
 
-    def broken(self, what: str) -> BrokenFile:
+    def broken(self, what: str) -> CorruptFileError:
         return self._broken(f"is not valid JSON: {what}", "broken json")
 
     def _inside(self, opening: str, closing: str) -> Iterator[None]:
@@ -92,10 +92,10 @@ class Window:
             self.step()
         self.step()
 
-    def _broken(self, reason: str, kind: ProblemKind) -> BrokenFile:
+    def _broken(self, reason: str, kind: ProblemKind) -> CorruptFileError:
         reason += "; nothing after it can be read"
-        place = Place(self._line, self._row)
-        return BrokenFile(RowProblem(self._text.path, place, reason, kind))
+        place = RowLocation(self._line, self._row)
+        return CorruptFileError(RowIssue(self._text.path, place, reason, kind))
 
     def _value(self) -> tuple[object, str]:
         while True:
@@ -105,7 +105,7 @@ class Window:
                 if self._is_cut_off(error) and self._more():
                     continue
                 self.step(error.pos - self._at)
-                raise self.broken(words(error)) from None
+                raise self.broken(error_words(error)) from None
             except BadJson as error:
                 raise self._broken(str(error), error.kind) from None
             if end < len(self._seen) or not self._more():

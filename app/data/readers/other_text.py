@@ -81,7 +81,7 @@ def _table(head: str, is_whole: bool) -> str:
 
 def _records(head: str, delimiter: str) -> list[list[str]]:
     try:
-        found = list(csv.reader(head.splitlines(keepends=True), delimiter=delimiter, strict=True))
+        records = list(csv.reader(head.splitlines(keepends=True), delimiter=delimiter, strict=True))
     except csv.Error:
         return []
-    return [record for record in found if record]
+    return [record for record in records if record]

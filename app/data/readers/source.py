@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 
 from app.core.errors import PUT_BACK, InputError
 from app.core.text.foreign_errors import error_text
-from app.data.examples import BrokenFile, RowProblem
+from app.data.examples import CorruptFileError, RowIssue
 from app.data.row_location import WHOLE_FILE
 
 READ_BYTES = 2**20
@@ -26,7 +26,7 @@ UNPACKED_IN_ANY_CASE = 2**30
 """Bytes up to which that is not asked."""
 
 
-class ShareRead:
+class ReadProgress:
     """How much of a file has been read, 0 to 1, for whoever waits for its rows."""
 
     def __init__(self) -> None:
@@ -34,9 +34,11 @@ class ShareRead:
 
 
 @contextmanager
-def opened(path: Path, share: ShareRead | None = None) -> Iterator[BinaryIO]:
-    """The file's bytes, buffered. Raises InputError with a plain sentence; BrokenFile when the
-    file is damaged, or when it is no longer what it was once it was read to its end.
+def open_bytes(path: Path, share: ReadProgress | None = None) -> Iterator[BinaryIO]:
+    """Open a file's bytes, unpacked and buffered.
+
+    Raises InputError if the file can't be opened, and CorruptFileError if it is damaged or changed
+    while it was read.
     """
     with _regular_file(path) as file:
         before = os.fstat(file.fileno())
@@ -48,8 +50,8 @@ def opened(path: Path, share: ShareRead | None = None) -> Iterator[BinaryIO]:
         except UnicodeDecodeError as error:
             _check_unchanged(path, before)
             reason = f"ends in the middle of a character ({error.encoding})"
-            raise BrokenFile(RowProblem(path, WHOLE_FILE, reason, "encoding")) from error
-        except BrokenFile:
+            raise CorruptFileError(RowIssue(path, WHOLE_FILE, reason, "encoding")) from error
+        except CorruptFileError:
             _check_unchanged(path, before)
             raise
         _check_unchanged(path, before)
@@ -86,7 +88,7 @@ def _unpacked(raw: "_Bounded", path: Path, size: int) -> BinaryIO:
 class _Bounded(io.RawIOBase):
     """A file up to a size, so that one that grows as fast as it is read has an end."""
 
-    def __init__(self, file: io.FileIO, size: int, share: ShareRead | None) -> None:
+    def __init__(self, file: io.FileIO, size: int, share: ReadProgress | None) -> None:
         self._file, self._left, self._size = file, size, size
         self._share = share
 
@@ -115,8 +117,8 @@ class _Unpacked(io.RawIOBase):
         self._left -= count
         if self._left < 0:
             reason = f"unpacks to more than {MAX_UNPACKED_SHARE} times its size, as no dataset does"
-            problem = RowProblem(self._path, WHOLE_FILE, reason, "too big")
-            raise BrokenFile(problem, "Unpack it yourself and look at it.")
+            problem = RowIssue(self._path, WHOLE_FILE, reason, "too big")
+            raise CorruptFileError(problem, "Unpack it yourself and look at it.")
         return count
 
 
@@ -131,16 +133,16 @@ def _check_unchanged(path: Path, before: os.stat_result) -> None:
             return
         reason = "changed while it was read"
         hint = "Start again once nothing else writes to it."
-    raise BrokenFile(RowProblem(path, WHOLE_FILE, reason, "unreadable"), hint)
+    raise CorruptFileError(RowIssue(path, WHOLE_FILE, reason, "unreadable"), hint)
 
 
-def _broken(path: Path, error: Exception) -> BrokenFile:
+def _broken(path: Path, error: Exception) -> CorruptFileError:
     if isinstance(error, EOFError | zlib.error | gzip.BadGzipFile):
         reason = "is damaged or cut off: its gzip data can't be unpacked to the end"
         hint = "Copy or pack it again."
     else:
         reason, hint = f"can't be read to its end: {_words(error)}", "Choose another file."
-    return BrokenFile(RowProblem(path, WHOLE_FILE, reason, "unreadable"), hint)
+    return CorruptFileError(RowIssue(path, WHOLE_FILE, reason, "unreadable"), hint)
 
 
 def _words(error: Exception) -> str:

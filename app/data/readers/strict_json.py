@@ -35,7 +35,9 @@ class StrictJson:
             if end < len(text):
                 raise json.JSONDecodeError("Extra data", text, end)
         except json.JSONDecodeError as error:
-            raise BadJson(f"is not valid JSON at column {error.colno}: {words(error)}") from None
+            raise BadJson(
+                f"is not valid JSON at column {error.colno}: {error_words(error)}"
+            ) from None
         self.check(value, text)
         return value
 
@@ -79,7 +81,7 @@ class StrictJson:
         return row
 
 
-def words(error: json.JSONDecodeError) -> str:
+def error_words(error: json.JSONDecodeError) -> str:
     """What is wrong, for people."""
     if error.msg == "Extra data":
         return "something follows the end of the row"

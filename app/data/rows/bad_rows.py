@@ -4,35 +4,35 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from app.core.errors import InputError
-from app.data.examples import Example, RowProblem
+from app.data.examples import Example, RowIssue
 from app.data.readers.formats import file_format
 
 SHOWN_PROBLEMS = 3
 
 
-def refusing(path: Path, rows: Iterator[Example | RowProblem]) -> Iterator[Example]:
+def raise_on_bad_rows(path: Path, rows: Iterator[Example | RowIssue]) -> Iterator[Example]:
     """The examples; raises InputError that shows the first bad rows, and counts them all."""
-    for found in rows:
-        if isinstance(found, RowProblem):
-            raise _refusal(path, found, rows)
-        yield found
+    for row in rows:
+        if isinstance(row, RowIssue):
+            raise _bad_rows_error(path, row, rows)
+        yield row
 
 
-def _refusal(path: Path, first: RowProblem, rest: Iterator[Example | RowProblem]) -> InputError:
+def _bad_rows_error(path: Path, first: RowIssue, rest: Iterator[Example | RowIssue]) -> InputError:
     shown, kinds, count = [first], {first.kind}, 1
-    for found in rest:
-        if isinstance(found, RowProblem):
+    for row in rest:
+        if isinstance(row, RowIssue):
             count += 1
-            kinds.add(found.kind)
+            kinds.add(row.kind)
             if len(shown) < SHOWN_PROBLEMS:
-                shown.append(found)
+                shown.append(row)
     words = "; ".join(f"{problem.place}: {problem.reason}" for problem in shown)
     more = f"; and {count - SHOWN_PROBLEMS:,} more" if count > SHOWN_PROBLEMS else ""
     rows = "1 bad row" if count == 1 else f"{count:,} bad rows"
     return InputError(f"{path.name} has {rows}: {words}{more}.", _hint(path, kinds))
 
 
-def ending_advice(path: Path) -> str:
+def extension_hint(path: Path) -> str:
     """What to do with a .jsonl file that is no JSON Lines; empty where it may be."""
     try:
         with path.open("rb") as opened:
@@ -49,7 +49,7 @@ def ending_advice(path: Path) -> str:
 
 
 def _hint(path: Path, kinds: Collection[str]) -> str:
-    if advice := ending_advice(path):
+    if advice := extension_hint(path):
         return advice
     if "unknown shape" in kinds:
         return "Name its columns, like prompt=q, completion=a, or correct the file."

@@ -3,12 +3,12 @@
 from app.data.readers.strict_json import BadJson, StrictJson
 
 
-def parsed_list(value: object) -> object:
+def parse_json_list(value: object) -> object:
     """The list that a text is in JSON; any other value as it is."""
-    return parsed(value, "[")
+    return parse_json_text(value, "[")
 
 
-def parsed(value: object, openings: str = "[{") -> object:
+def parse_json_text(value: object, openings: str = "[{") -> object:
     """The value that a text is in JSON, where it begins with one of `openings`; else as it is."""
     if not isinstance(value, str) or not (bare := value.strip()) or bare[0] not in openings:
         return value

@@ -6,16 +6,16 @@ server join them for a template that takes only text: whoever asks the tuned mod
 gives it the tokens that it was trained on. Where lines are wanted, the parts hold them.
 """
 
-from app.data.rows.value_checks import Wrong, kind_of
+from app.data.rows.value_checks import RowError, type_name
 
 _SHOWN = 40
 
 
-def joined_text(parts: list[object], where: str) -> str:
+def join_text_parts(parts: list[object], where: str) -> str:
     """The parts' texts as one. Raises Wrong that names the part which is no text; `where` names the
     turn."""
     if not parts:
-        raise Wrong(f"{where} has content that is an empty list", "empty")
+        raise RowError(f"{where} has content that is an empty list", "empty")
     return "".join(
         _text(part, f"{where} has content whose part {number}")
         for number, part in enumerate(parts, start=1)
@@ -24,15 +24,15 @@ def joined_text(parts: list[object], where: str) -> str:
 
 def _text(part: object, which: str) -> str:
     if not isinstance(part, dict):
-        raise Wrong(f"{which} is {kind_of(part)}, not an object")
+        raise RowError(f"{which} is {type_name(part)}, not an object")
     if (kind := part.get("type")) is None:
-        raise Wrong(f"{which} has no type")
+        raise RowError(f"{which} has no type")
     if kind != "text":
-        shown = repr(kind[:_SHOWN]) if isinstance(kind, str) else kind_of(kind)
-        raise Wrong(f"{which} is of type {shown}; only text can be trained")
+        shown = repr(kind[:_SHOWN]) if isinstance(kind, str) else type_name(kind)
+        raise RowError(f"{which} is of type {shown}; only text can be trained")
     if "text" not in part:
-        raise Wrong(f"{which} has no text", "empty")
+        raise RowError(f"{which} has no text", "empty")
     text = part["text"]
     if not isinstance(text, str):
-        raise Wrong(f"{which} has a text that is {kind_of(text)}, not text")
+        raise RowError(f"{which} has a text that is {type_name(text)}, not text")
     return text

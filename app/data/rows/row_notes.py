@@ -43,7 +43,7 @@ KINDS: dict[RowNote, ProblemKind] = {
 }
 _NOTES = {kind: note for note, kind in KINDS.items()}
 _TEMPLATE = "that the model's chat template leaves out"
-_SAID = {
+_PHRASES = {
     RowNote.SPECIAL_TOKENS: "special tokens of the model among their words, which are read as such",
     RowNote.MARKED_GOOD: "a label that is true, and are trained",
     RowNote.NOT_TRAINED: "replies in a prompt, or marked questions, which are not trained",
@@ -63,7 +63,7 @@ _SAID = {
     RowNote.OPENING_LEFT_OUT: "a reply before any question, "
     "which the model's chat template refuses there: it is left out",
 }
-FOUND_BY_MODEL = tuple(KINDS)[:1] + tuple(KINDS)[5:]
+MODEL_NOTES = tuple(KINDS)[:1] + tuple(KINDS)[5:]
 """Those that a model's tokenizer and template tell."""
 GUESSED: ProblemKind = "unused key"
 """Which keys few templates write is known without a model, which ones this model's writes isn't."""
@@ -79,18 +79,18 @@ def flags_of(notes: Iterable[Note]) -> RowNote:
 
 def note_reason(note: RowNote) -> str:
     """The rest of a sentence about one row."""
-    return f"has {_said_of_one(note)}"
+    return f"has {_phrase_for_one(note)}"
 
 
 def note_line(note: RowNote, count: int) -> str:
     """A line of a run's log."""
     if count == 1:
-        return f"1 row has {_said_of_one(note)}."
-    return f"{count:,} rows have {_SAID[note]}."
+        return f"1 row has {_phrase_for_one(note)}."
+    return f"{count:,} rows have {_PHRASES[note]}."
 
 
-def _said_of_one(note: RowNote) -> str:
-    words = _SAID[note]
+def _phrase_for_one(note: RowNote) -> str:
+    words = _PHRASES[note]
     for several, one in (("their words", "its words"), ("their turns", "its turns"),
                          ("and are trained", "and is trained")):  # fmt: skip
         words = words.replace(several, one)

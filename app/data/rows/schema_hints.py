@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeGuard
 
 from app.data.column_names import is_turn
-from app.data.rows.value_checks import Wrong
+from app.data.rows.value_checks import RowError
 
 Row = Mapping[str, Any]
 
@@ -13,15 +13,15 @@ _SHOWN_KEYS = 6
 _SHOWN_LETTERS = 40
 
 
-def unknown(row: Row, outer: str | None) -> Wrong:
+def unknown_schema_error(row: Row, outer: str | None) -> RowError:
     """`outer`: the column in which all of an example stands, if there is one."""
     if not row:
-        return Wrong("is an empty object", "empty")
+        return RowError("is an empty object", "empty")
     if what := _looks_like(row):
-        return Wrong(what, UNKNOWN)
+        return RowError(what, UNKNOWN)
     if outer is not None:
-        return Wrong(_inside(row[outer], outer))  # which no mapping of columns helps
-    return Wrong(_has_none(row), UNKNOWN)
+        return RowError(_inside(row[outer], outer))  # which no mapping of columns helps
+    return RowError(_has_none(row), UNKNOWN)
 
 
 def _looks_like(row: Row) -> str | None:

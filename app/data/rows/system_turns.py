@@ -9,21 +9,21 @@ from app.core.text.odd_values import brief
 from app.data.column_names import SYSTEMS
 from app.data.examples import Message
 from app.data.rows.schema_hints import Row
-from app.data.rows.value_checks import Wrong, is_absent, text_of
+from app.data.rows.value_checks import RowError, is_blank, require_text
 
 
 def system_column(row: Row) -> object:
     """The words of a row's system column; None where it has none. Raises Wrong if there are two."""
-    found = {name: row[name] for name in SYSTEMS if not is_absent(row.get(name))}
-    if len(found) > 1 and len({str(words) for words in found.values()}) > 1:
-        raise Wrong(f"has different words in {' and '.join(found)}; keep one of them")
-    return next(iter(found.values()), None)
+    columns = {name: row[name] for name in SYSTEMS if not is_blank(row.get(name))}
+    if len(columns) > 1 and len({str(words) for words in columns.values()}) > 1:
+        raise RowError(f"has different words in {' and '.join(columns)}; keep one of them")
+    return next(iter(columns.values()), None)
 
 
 def is_empty_system(message: Message) -> bool:
     """Whether a turn says nothing as the system."""
     content = message.get("content")
-    return message["role"] == "system" and (is_absent(content) or content == [])
+    return message["role"] == "system" and (is_blank(content) or content == [])
 
 
 def with_system(messages: Sequence[Message], column: object) -> tuple[Message, ...]:
@@ -31,17 +31,17 @@ def with_system(messages: Sequence[Message], column: object) -> tuple[Message, .
 
     Raises Wrong where a system turn says something else, or doesn't come first.
     """
-    if is_absent(column):
+    if is_blank(column):
         return tuple(messages)
-    words = text_of(column, "system is")
+    words = require_text(column, "system is")
     turn = next((n for n, message in enumerate(messages) if message["role"] == "system"), None)
     if turn is None:
         return ({"role": "system", "content": words}, *messages)
     if messages[turn]["content"].strip() != words.strip():
-        raise Wrong(
+        raise RowError(
             f"has a system column ({brief(words)}) and a system turn with other words "
             f"({brief(messages[turn]['content'])}); keep one of them"
         )
     if turn:
-        raise Wrong("has a system column and the same words in a later turn; keep one of them")
+        raise RowError("has a system column and the same words in a later turn; keep one of them")
     return tuple(messages)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from app.data.examples import Message, Note
-from app.data.rows.json_text import parsed
+from app.data.rows.json_text import parse_json_text
 
 _SHOWN_LETTERS = 40
 
@@ -46,8 +46,8 @@ def shows_python(messages: Sequence[Message], text: str) -> bool:
     for one in _arguments(messages):
         printed = str(one)
         if isinstance(one, dict) and one and printed != _as_text(one):
-            said = sum(str(message["content"]).count(printed) for message in messages)
-            if text.count(printed) > said:
+            expected = sum(str(message["content"]).count(printed) for message in messages)
+            if text.count(printed) > expected:
                 return True
     return False
 
@@ -78,7 +78,7 @@ def _function(call: dict[str, Any]) -> dict[str, Any]:
 
 
 def _as_object(arguments: object) -> object:
-    return parsed(arguments, "{")
+    return parse_json_text(arguments, "{")
 
 
 def _as_text(arguments: object) -> object:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from app.data.examples import Note
-from app.data.rows.value_checks import Wrong, kind_of
+from app.data.rows.value_checks import RowError, type_name
 
 _IS_TRAINED = {
     "weight": True, "train": True, "training": True, "trainable": True, "loss": True,
@@ -19,14 +19,14 @@ def is_trained(turn: Mapping[str, Any], where: str) -> bool | None:
 
     `where` names the turn.
     """
-    said: dict[str, bool] = {}
+    flags: dict[str, bool] = {}
     for name in turn.keys() & FLAGS:
         if turn[name] is not None:
-            said[name] = _checked(turn[name], name, where) is _IS_TRAINED[name]
-    if len(set(said.values())) > 1:
-        names = " and ".join(sorted(said))
-        raise Wrong(f"{where} has {names}, which contradict each other")
-    return next(iter(said.values()), None)
+            flags[name] = _checked(turn[name], name, where) is _IS_TRAINED[name]
+    if len(set(flags.values())) > 1:
+        names = " and ".join(sorted(flags))
+        raise RowError(f"{where} has {names}, which contradict each other")
+    return next(iter(flags.values()), None)
 
 
 def row_flags(row: Mapping[str, Any], mapped: Collection[str] = ()) -> tuple[Note, ...]:
@@ -50,8 +50,8 @@ def _checked(value: object, name: str, where: str) -> bool:
     is_bool = isinstance(value, bool)
     if isinstance(value, int | float) and value in (0, 1) and not (is_bool and name == "weight"):
         return bool(value)
-    shown = f"that is {kind_of(value)}"
+    shown = f"that is {type_name(value)}"
     if isinstance(value, int | float) and not is_bool:
         shown = f"{value!r:.20}"
     wanted = "0 or 1" if name == "weight" else "true or false"
-    raise Wrong(f"{where} has a {name} {shown}; it must be {wanted}")
+    raise RowError(f"{where} has a {name} {shown}; it must be {wanted}")

@@ -25,7 +25,9 @@ def unused_keys(turns: Iterable[object], used: frozenset[str], why: str) -> tupl
     return (("unused key", f"has {_named(sorted(more))} in its turns, {why}"),) if more else ()
 
 
-def asked_for(turns: Sequence[Mapping[str, Any]], flags: Sequence[bool | None]) -> tuple[Note, ...]:
+def untrainable_turn_notes(
+    turns: Sequence[Mapping[str, Any]], flags: Sequence[bool | None]
+) -> tuple[Note, ...]:
     """A note of the first turn that is no reply and yet is to be trained."""
     for number, (turn, flag) in enumerate(zip(turns, flags, strict=True), start=1):
         if flag and turn["role"] != "assistant":

@@ -8,7 +8,7 @@ from uuid import UUID
 from app.data.examples import ProblemKind
 
 
-class Wrong(Exception):
+class RowError(Exception):
     """Why a row is no example: the rest of a sentence that begins with file and line."""
 
     def __init__(self, reason: str, kind: ProblemKind = "wrong type") -> None:
@@ -16,14 +16,14 @@ class Wrong(Exception):
         self.kind = kind
 
 
-def text_of(value: object, subject: str) -> str:
+def require_text(value: object, subject: str) -> str:
     """The value if it is a text with words in it. Raises Wrong that says what `subject` is."""
     if not isinstance(value, str):
-        raise Wrong(f"{subject} {kind_of(value)}, not text")
+        raise RowError(f"{subject} {type_name(value)}, not text")
     if not value.strip():
-        raise Wrong(f"{subject} empty", "empty")
+        raise RowError(f"{subject} empty", "empty")
     if "\x00" in value:
-        raise Wrong(f"{subject} text with a NUL character in it", "control characters")
+        raise RowError(f"{subject} text with a NUL character in it", "control characters")
     return value
 
 
@@ -43,15 +43,15 @@ def as_json(value: Any, where: str) -> Any:
             return value.isoformat()
         case timedelta() | Decimal() | UUID():
             return str(value)
-    raise Wrong(f"{where} {kind_of(value)}, which no text can hold")
+    raise RowError(f"{where} {type_name(value)}, which no text can hold")
 
 
-def is_absent(value: object) -> bool:
+def is_blank(value: object) -> bool:
     """Whether a column that needn't be there isn't: null, or an empty cell."""
     return value is None or (isinstance(value, str) and not value.strip())
 
 
-def kind_of(value: object) -> str:
+def type_name(value: object) -> str:
     match value:
         case None:
             return "null"

@@ -12,7 +12,7 @@ from app.data.examples import (
     REFUSED_BY_TEMPLATE,
     TOO_COSTLY,
     ProblemKind,
-    RowProblem,
+    RowIssue,
 )
 from app.data.tokens.store_files import TokenStore
 
@@ -35,9 +35,9 @@ _WORDS: dict[ProblemKind, tuple[str, str]] = {
 """What is wrong with several rows of a kind, and what to do."""
 
 
-def stopping_rows(
+def count_stopping_issues(
     stored: Iterable[tuple[Path, TokenStore]],
-) -> tuple[RowProblem | None, Counter[ProblemKind]]:
+) -> tuple[RowIssue | None, Counter[ProblemKind]]:
     """The first such row, and how many there are of each kind."""
     first, counts = None, Counter[ProblemKind]()
     for path, store in stored:
@@ -47,7 +47,7 @@ def stopping_rows(
     return first, counts
 
 
-def stopping_refusal(first: RowProblem | None, count: int = 1) -> InputError | None:
+def stopping_error(first: RowIssue | None, count: int = 1) -> InputError | None:
     """Why a run does not train on such rows, where it is not to leave them out."""
     if first is None:
         return None

@@ -79,11 +79,11 @@ class BlockFile:
 
 def sums_of(path: Path, size: int) -> BlockSums:
     """Those of the first `size` bytes of a file as it is now. Raises OSError if it has fewer."""
-    found = BlockSums()
+    sums = BlockSums()
     with path.open("rb") as file:
-        while found.size < size:
-            content = file.read(min(_READ_BYTES, size - found.size))
+        while sums.size < size:
+            content = file.read(min(_READ_BYTES, size - sums.size))
             if not content:
                 raise OSError(f"{path} was cut short")
-            found.add(content)
-    return found
+            sums.add(content)
+    return sums

@@ -29,7 +29,7 @@ def stores_dir() -> Path:
 
 
 @contextmanager
-def place_to_fill(folder: Path) -> Iterator[Path]:
+def reserve_folder(folder: Path) -> Iterator[Path]:
     """A folder beside `folder` that only this process fills; what a stopped one left is in it.
 
     Afterwards the stores that were not used for longest are removed.
@@ -38,12 +38,12 @@ def place_to_fill(folder: Path) -> Iterator[Path]:
     with plain_disk_errors(folder):
         lock = open_private(folder.parent / "lock", "ab")
     with lock:
-        held = try_lock(lock.fileno())
-        if held is Lock.TAKEN:
+        lock_state = try_lock(lock.fileno())
+        if lock_state is Lock.TAKEN:
             yield folder.with_name(folder.name + UNFINISHED_SUFFIX)
         else:  # another process is making a store, or nobody knows whether one is
             yield folder.with_name(f"{folder.name}.{os.getpid()}{UNFINISHED_SUFFIX}")
-        if held is not Lock.BUSY:
+        if lock_state is not Lock.BUSY:
             _tidy(folder.parent)
 
 

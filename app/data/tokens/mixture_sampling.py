@@ -27,18 +27,18 @@ class Mixing:
 
     sizes: tuple[int, ...]
     """Rows that each has; at least one."""
-    taken: tuple[int, ...]
+    rows_per_dataset: tuple[int, ...]
     """Rows of each that an epoch takes."""
 
     @classmethod
-    def by_shares(cls, sizes: Sequence[int], shares: Sequence[float]) -> "Mixing":
+    def from_fractions(cls, sizes: Sequence[int], shares: Sequence[float]) -> "Mixing":
         """`shares` are those of all but the first, of all rows of an epoch; together below 1."""
         whole = sizes[0] / (1 - sum(shares))
         return cls(tuple(sizes), (sizes[0], *(max(1, round(whole * share)) for share in shares)))
 
     @property
     def rows_per_epoch(self) -> int:
-        return sum(self.taken)
+        return sum(self.rows_per_dataset)
 
     def epoch(self, seed: int, epoch: int, lengths: Ints) -> Indexes:
         """[rows_per_epoch]: the rows of epoch `epoch` (0-based), the shortest first.
@@ -46,13 +46,16 @@ class Mixing:
         `lengths` are those of all rows; `longest` says how long each of these can be.
         """
         begins = np.cumsum([0, *self.sizes[:-1]])
-        drawn = [
-            begin + _hands(_circle((seed, _STREAM, dataset), part), taken, epoch)
-            for dataset, (begin, part, taken) in enumerate(
-                zip(begins, self._parts(lengths), self.taken, strict=True)
+        samples = [
+            begin
+            + _systematic_sample(
+                _shuffled_by_length((seed, _STREAM, dataset), part), rows_per_dataset, epoch
+            )
+            for dataset, (begin, part, rows_per_dataset) in enumerate(
+                zip(begins, self._parts(lengths), self.rows_per_dataset, strict=True)
             )
         ]
-        rows = np.concatenate(drawn)
+        rows = np.concatenate(samples)
         by_chance = np.random.default_rng((seed, _STREAM, len(self.sizes), epoch))
         return rows[_by_length(lengths[rows], by_chance)]
 
@@ -62,8 +65,8 @@ class Mixing:
         Of a circle's first n rows, at least as many are taken, rounded down, as is their share.
         """
         longest = []
-        for part, taken in zip(self._parts(lengths), self.taken, strict=True):
-            enough = -(-np.arange(1, taken + 1) * len(part) // taken)
+        for part, rows_per_dataset in zip(self._parts(lengths), self.rows_per_dataset, strict=True):
+            enough = -(-np.arange(1, rows_per_dataset + 1) * len(part) // rows_per_dataset)
             longest.append(np.sort(part)[enough - 1])
         return np.sort(np.concatenate(longest))
 
@@ -75,7 +78,7 @@ class Mixing:
         return np.split(lengths, np.cumsum(self.sizes)[:-1])
 
 
-def _circle(key: tuple[int, ...], lengths: Ints) -> Indexes:
+def _shuffled_by_length(key: tuple[int, ...], lengths: Ints) -> Indexes:
     """All rows by length, begun anywhere."""
     random = np.random.default_rng(key)
     return np.roll(_by_length(lengths, random), random.integers(len(lengths)))
@@ -85,7 +88,7 @@ def _by_length(lengths: Ints, random: np.random.Generator) -> Indexes:
     return np.lexsort((random.permutation(len(lengths)), lengths))
 
 
-def _hands(circle: Indexes, count: int, moved: int) -> Indexes:
+def _systematic_sample(ordered: Indexes, count: int, offset: int) -> Indexes:
     """Where so many hands point, evenly spaced, each moved on by so many rows."""
-    size = len(circle)
-    return circle[(np.arange(count) * size // count + moved) % size]
+    size = len(ordered)
+    return ordered[(np.arange(count) * size // count + offset) % size]

@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from app.data.row_location import Place
+from app.data.row_location import RowLocation
 from app.data.tokens.mixture_sampling import Mixing
 
 Ints = npt.NDArray[np.int64]
@@ -27,7 +27,7 @@ class TokenizedExample:
     tokens: tuple[int, ...]
     trained: tuple[tuple[int, int], ...]
     """Half-open spans of positions p >= 1 that are targets: token p is predicted from p - 1."""
-    place: Place
+    place: RowLocation
     last_reply_only: bool = False
     """Earlier replies are not trained, since the template changes them once more follows."""
     digest: int = 0
@@ -64,7 +64,7 @@ class TokenRows:
     span_counts: npt.NDArray[np.uint32]
     """[rows]"""
     places: npt.NDArray[np.int64]
-    """[rows, 2]: each a Place."""
+    """[rows, 2]: each a RowLocation."""
     digests: npt.NDArray[np.uint64]
     """[rows]"""
     last_reply_only: npt.NDArray[np.bool_]
@@ -118,7 +118,7 @@ class TokenRows:
         )
 
 
-def concatenated(parts: Sequence[TokenRows]) -> TokenRows:
+def concat_in_memory(parts: Sequence[TokenRows]) -> TokenRows:
     """Rows one part after the other, in memory."""
     arrays = {
         name: np.concatenate([getattr(part, name)[:] for part in parts])
@@ -256,9 +256,9 @@ def are_further_examples(places: Ints) -> npt.NDArray[np.bool_]:
     return are_further
 
 
-def place_of(rows: Rows, row: int) -> Place:
+def place_of(rows: Rows, row: int) -> RowLocation:
     """Where a row stood in its file."""
-    return Place(*rows.places[row].tolist())
+    return RowLocation(*rows.places[row].tolist())
 
 
 def _starts(counts: npt.NDArray[np.uint32]) -> Ints:

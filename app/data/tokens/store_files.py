@@ -27,8 +27,8 @@ from app.core.files.atomic_files import plain_disk_errors, sync, write_json_atom
 from app.core.files.folders import free_name, make_folder, remove_made
 from app.core.files.parsing import parse_json
 from app.core.files.untrusted_files import open_private
-from app.data.examples import KEPT_PROBLEMS, MODEL_KINDS, STOPPING_KINDS, RowProblem
-from app.data.row_location import Place
+from app.data.examples import KEPT_PROBLEMS, MODEL_KINDS, STOPPING_KINDS, RowIssue
+from app.data.row_location import RowLocation
 from app.data.tokens.block_file import BLOCK_BYTES, BlockFile, BlockSums, sums_of
 from app.data.tokens.rows import TokenRows
 
@@ -75,7 +75,7 @@ class TokenStore:
     file_digest: str = ""
     """SHA-256 of the file it was made from."""
 
-    def problems(self, path: Path) -> Iterator[RowProblem]:
+    def problems(self, path: Path) -> Iterator[RowIssue]:
         """Rows of `path` that can't be tokenised, in the file's order. Raises RunError."""
         rest = b""
         with giving_up_if_damaged(self.folder):
@@ -83,22 +83,22 @@ class TokenStore:
                 *lines, rest = (rest + part).split(b"\n")
                 for line in lines:
                     place, reason, kind = parse_json(line)
-                    yield RowProblem(path, Place(*place), reason, kind)
+                    yield RowIssue(path, RowLocation(*place), reason, kind)
 
     @property
     def refused_count(self) -> int:
         return self.problem_count - self.bad_row_count
 
-    def refused(self, path: Path) -> Iterator[RowProblem]:
+    def refused(self, path: Path) -> Iterator[RowIssue]:
         """Those of the problems that are the model's."""
         problems = self.problems(path) if self.refused_count else iter(())
         return (problem for problem in problems if problem.kind in MODEL_KINDS)
 
-    def stopping(self, path: Path) -> Iterator[RowProblem]:
+    def stopping(self, path: Path) -> Iterator[RowIssue]:
         """Those of the model's problems at which a run stops unless it leaves such rows out."""
         return (problem for problem in self.refused(path) if problem.kind in STOPPING_KINDS)
 
-    def first_problems(self, path: Path) -> tuple[RowProblem, ...]:
+    def first_problems(self, path: Path) -> tuple[RowIssue, ...]:
         return tuple(islice(self.problems(path), KEPT_PROBLEMS))
 
 
@@ -169,26 +169,26 @@ class StoreWriter:
 
     def __init__(self, folder: Path, key: str, aside: Path) -> None:
         self._folder, self._key, self._aside = folder, key, aside
-        self.taken = 0
+        self.rows_read = 0
         """Rows of the file dealt with so far, good or bad."""
         self.problem_count = self._bad_rows = 0
         self._sums = {name: BlockSums() for name in (*_TYPES, PROBLEMS)}
         self._files: dict[str, IO[bytes]] = {}
         with plain_disk_errors(folder):
             make_folder(aside)
-            self._go_on()
+            self._resume()
         self._journalled = monotonic()
 
-    def append(self, rows: TokenRows, problems: Sequence[RowProblem], taken: int) -> None:
+    def append(self, rows: TokenRows, problems: Sequence[RowIssue], rows_read: int) -> None:
         """Add the next `taken` rows of the file: those that could be tokenised, and the others."""
         with plain_disk_errors(self._folder):
             for name in _TYPES:
                 self._write(name, np.ascontiguousarray(getattr(rows, name)).tobytes())
-            told = (json.dumps([one.place, one.reason, one.kind]) + "\n" for one in problems)
-            self._write(PROBLEMS, "".join(told).encode())
+            lines = (json.dumps([one.place, one.reason, one.kind]) + "\n" for one in problems)
+            self._write(PROBLEMS, "".join(lines).encode())
             self.problem_count += len(problems)
             self._bad_rows += sum(problem.kind not in MODEL_KINDS for problem in problems)
-            self.taken += taken
+            self.rows_read += rows_read
             if monotonic() - self._journalled > _SECONDS_BETWEEN_ENTRIES:
                 self.journal()
 
@@ -228,9 +228,9 @@ class StoreWriter:
         for file in self._files.values():
             file.close()
 
-    def _go_on(self) -> None:
+    def _resume(self) -> None:
         entry = _last_entry(self._aside, self._key)
-        self.taken = entry.get("taken", 0)
+        self.rows_read = entry.get("taken", 0)
         self.problem_count = entry.get("problems", 0)
         self._bad_rows = entry.get("bad_rows", 0)
         self._sums |= entry.get("sums", {})
@@ -248,7 +248,7 @@ class StoreWriter:
             os.fsync(file.fileno())
         return {
             "key": self._key,
-            "taken": self.taken,
+            "taken": self.rows_read,
             "problems": self.problem_count,
             "bad_rows": self._bad_rows,
             "files": {n: {"size": s.size, "sum": s.own_sum} for n, s in self._sums.items()},

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from app.data.tokens.rows import LONGEST, Ints, Rows
 
 
-class JoinedRows:
+class ConcatRows:
     """Has what TokenRows has, but for the arrays of all tokens and spans."""
 
     def __init__(self, parts: Sequence[Rows]) -> None:
@@ -41,5 +41,5 @@ class JoinedRows:
         return self._parts[part], row - self._begins[part]
 
 
-def joined(parts: Sequence[Rows]) -> Rows:
-    return parts[0] if len(parts) == 1 else JoinedRows(parts)
+def concat_rows(parts: Sequence[Rows]) -> Rows:
+    return parts[0] if len(parts) == 1 else ConcatRows(parts)

@@ -7,10 +7,10 @@ import numpy as np
 from app.data.rows.row_notes import RowNote, note_line
 from app.data.tokens.rows import TokenView
 from app.data.training_set.mixed_parts import DatasetPart
-from app.data.training_set.row_selection import UsedRows
+from app.data.training_set.row_selection import SelectedRows
 
 
-def row_notes(used: UsedRows, limit: int) -> list[str]:
+def row_notes(used: SelectedRows, limit: int) -> list[str]:
     """What became of rows that are not trained on as they are."""
     notes = []
     if used.cut:
@@ -50,20 +50,20 @@ def mixing_notes(train: TokenView, names: Sequence[str], seed: int) -> list[str]
         return []
     rows = train.epoch(seed, 0)
     datasets = mixing.dataset_of(rows)
-    told = []
+    parts = []
     for dataset, name in enumerate(names):
         ours = rows[datasets == dataset]
         tokens, size = int(train.lengths[ours].sum()), mixing.sizes[dataset]
         passes = f", {len(ours) / size:.1f} times each" if len(ours) > size else ""
-        told.append(
+        parts.append(
             f"{len(ours):,} rows of {name} ({len(ours) / len(rows):.1%}), which has {size:,}"
             f"{passes}: {tokens:,} tokens"
         )
-    return ["The first epoch takes " + "; ".join(told) + "."]
+    return ["The first epoch takes " + "; ".join(parts) + "."]
 
 
 def validation_notes(
-    train: UsedRows, valid: UsedRows, parts: Sequence[DatasetPart], is_held_out: bool
+    train: SelectedRows, valid: SelectedRows, parts: Sequence[DatasetPart], is_held_out: bool
 ) -> list[str]:
     """What the validation can't say; `is_held_out` where no set to validate on was given."""
     if not valid.kept_count:

@@ -11,13 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from app.data.tokens.rows import Ints
-from app.data.training_set.validation_split import Digests, draw_numbers, mixed
+from app.data.training_set.validation_split import Digests, draw_numbers, mix_bits
 
 EARLY_ROWS = 1024
 """About so many. A run has some minutes of training with them, on a small model some seconds."""
-_FEWEST = 4
+_MIN_FACTOR = 4
 """A dataset with fewer than so many times as many rows has none: all its rows come together."""
-_MOST_HELD_OUT = 0.4
+_MAX_HOLDOUT_SHARE = 0.4
 _HALF = 2**63
 
 Keys = npt.NDArray[np.uint64]
@@ -32,25 +32,25 @@ class EarlyRows:
     """About so many; 0 for a run without."""
     seed: int
 
-    def are_in(self, rows: int, share_held_out: float) -> bool:
+    def applies_to(self, rows: int, holdout_share: float) -> bool:
         """Whether a dataset of so many rows has any."""
-        return 0 < _FEWEST * self.wanted <= rows and share_held_out <= _MOST_HELD_OUT
+        return 0 < _MIN_FACTOR * self.wanted <= rows and holdout_share <= _MAX_HOLDOUT_SHARE
 
     def keys(self, digests: Digests, places: Ints, file: int) -> Keys:
         """Of rows of the file with this number among those to train on."""
-        drawn = draw_numbers(digests, self.seed)
+        numbers = draw_numbers(digests, self.seed)
         line, row = places.astype(np.uint64).T
-        keys = mixed(mixed(mixed(drawn ^ line) ^ row) ^ np.uint64(file))
-        return np.where(drawn >= _HALF, keys, np.uint64(0))
+        keys = mix_bits(mix_bits(mix_bits(numbers ^ line) ^ row) ^ np.uint64(file))
+        return np.where(numbers >= _HALF, keys, np.uint64(0))
 
     def least_key(self, rows: int) -> np.uint64:
         """Of the early rows of a dataset of so many rows."""
-        rows = max(rows, _FEWEST * self.wanted)
+        rows = max(rows, _MIN_FACTOR * self.wanted)
         return np.uint64(2**64 - 1 - 2**65 * self.wanted // rows)
 
     def chosen(self, keys: Keys, least: np.uint64, batch_size: int) -> npt.NDArray[np.intp]:
         """Which rows, in their order; whole batches of them, so that no batch is a short one."""
-        found = np.flatnonzero(keys >= least)
-        count = len(found) // batch_size * batch_size
-        largest = np.argsort(~keys[found], kind="stable")[:count]
-        return np.sort(found[largest])
+        candidates = np.flatnonzero(keys >= least)
+        count = len(candidates) // batch_size * batch_size
+        largest = np.argsort(~keys[candidates], kind="stable")[:count]
+        return np.sort(candidates[largest])

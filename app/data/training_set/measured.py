@@ -7,7 +7,7 @@ keys its template leaves out, and others may come.
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from app.data.examples import ProblemKind, RowProblem
+from app.data.examples import ProblemKind, RowIssue
 from app.data.inspection.inspection import DatasetFacts
 from app.data.rows.row_notes import GUESSED
 
@@ -24,7 +24,7 @@ def without_guesses(facts: DatasetFacts) -> DatasetFacts:
     )
 
 
-def with_names(noted: Sequence[RowProblem], facts: DatasetFacts) -> list[RowProblem]:
+def with_names(noted: Sequence[RowIssue], facts: DatasetFacts) -> list[RowIssue]:
     """What the model's tokens say of rows, with the keys' names as far as the checks know them."""
     named = {
         (problem.path, problem.place): problem

@@ -23,14 +23,14 @@ class DatasetPart:
     valid: TokenView
 
 
-def mixed_parts(
+def dataset_parts(
     names: Sequence[str], train: TokenView, valids: Sequence[TokenView]
 ) -> tuple[DatasetPart, ...]:
     mixing = train.mixing or Mixing((len(train),), (len(train),))
     counts = np.split(train.trained_counts, np.cumsum(mixing.sizes)[:-1])
     return tuple(
-        DatasetPart(name, size, taken, float(count.mean()) * taken, valid)
-        for name, size, taken, count, valid in zip(
-            names, mixing.sizes, mixing.taken, counts, valids, strict=True
+        DatasetPart(name, size, rows_per_epoch, float(count.mean()) * rows_per_epoch, valid)
+        for name, size, rows_per_epoch, count, valid in zip(
+            names, mixing.sizes, mixing.rows_per_dataset, counts, valids, strict=True
         )
     )

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from app.data.examples import KEPT_PROBLEMS, RowProblem
+from app.data.examples import KEPT_PROBLEMS, RowIssue
 from app.data.rows.row_notes import RowNote
 from app.data.tokens.mixture_sampling import Mixing
 from app.data.tokens.rows import TokenView, are_further_examples, place_of
 from app.data.tokens.store_files import TokenStore
-from app.data.training_set.concatenated_rows import joined
+from app.data.training_set.concatenated_rows import concat_rows
 
 
 class FileRows:
@@ -52,20 +52,20 @@ class FileRows:
         """Of the rows that are kept, cut at the limit."""
         return int((self.rows.lengths[self.kept] > length).sum()) if length < self._limit else 0
 
-    def left_out(self) -> list[RowProblem]:
+    def left_out(self) -> list[RowIssue]:
         """The first of those that are not kept, in the file's order."""
         problems = self._store.first_problems(self._path) if self._store else ()
         cut_away = [self._cut_away_row(row) for row in self._cut_away[:KEPT_PROBLEMS]]
         both = sorted((*problems, *cut_away), key=lambda problem: problem.place)
         return both[:KEPT_PROBLEMS]
 
-    def _cut_away_row(self, row: int) -> RowProblem:
+    def _cut_away_row(self, row: int) -> RowIssue:
         length = int(self.rows.lengths[row])
         reason = f"its {length:,} tokens are cut at {self._limit:,}, before anything to train on"
-        return RowProblem(self._path, place_of(self.rows, row), reason)
+        return RowIssue(self._path, place_of(self.rows, row), reason)
 
 
-class UsedRows:
+class SelectedRows:
     """Those of all files of a set."""
 
     def __init__(self, files: Sequence[FileRows]) -> None:
@@ -91,21 +91,21 @@ class UsedRows:
         """Of the rows that are kept, cut at the limit."""
         return sum(file.longer_than(length) for file in self.files)
 
-    def left_out(self) -> Iterator[RowProblem]:
+    def left_out(self) -> Iterator[RowIssue]:
         """The first of each file."""
         return (problem for file in self.files for problem in file.left_out())
 
 
-def together(sets: Sequence[UsedRows]) -> UsedRows:
-    return UsedRows([file for used in sets for file in used.files])
+def concat_selections(sets: Sequence[SelectedRows]) -> SelectedRows:
+    return SelectedRows([file for used in sets for file in used.files])
 
 
-def view_of(used: UsedRows, limit: int, mixing: Mixing | None = None) -> TokenView:
+def as_view(used: SelectedRows, limit: int, mixing: Mixing | None = None) -> TokenView:
     """The rows that are kept, file after file."""
     if not used.files:
         return TokenView.of([])
     begins = [0, *accumulate(len(file.rows) for file in used.files[:-1])]
     names = [(begin, file.name) for begin, file in zip(begins, used.files, strict=True)]
     chosen = [begin + file.kept for begin, file in zip(begins, used.files, strict=True)]
-    rows = joined([file.rows for file in used.files])
+    rows = concat_rows([file.rows for file in used.files])
     return TokenView(rows, np.concatenate(chosen), limit, mixing, names)

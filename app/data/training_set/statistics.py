@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from app.data.examples import KEPT_PROBLEMS, ProblemKind, RowProblem
-from app.data.rows.row_notes import FOUND_BY_MODEL, KINDS, note_reason
-from app.data.tokenizing.stopping_rows import stopping_rows
+from app.data.examples import KEPT_PROBLEMS, ProblemKind, RowIssue
+from app.data.rows.row_notes import KINDS, MODEL_NOTES, note_reason
+from app.data.tokenizing.stopping_rows import count_stopping_issues
 from app.data.tokens.mixture_sampling import Mixing
 from app.data.tokens.rows import TokenRows, are_further_examples, place_of
 from app.data.tokens.store_files import TokenStore
-from app.data.training_set.length_distribution import LengthCurves
+from app.data.training_set.length_distribution import LengthDistribution
 
 Stored = tuple[Path, TokenStore]
 """A dataset's file with its rows."""
@@ -24,21 +24,21 @@ Stored = tuple[Path, TokenStore]
 
 @dataclass(frozen=True)
 class DataStatistics:
-    train: LengthCurves
-    valid: LengthCurves
-    refused: tuple[RowProblem, ...]
+    train: LengthDistribution
+    valid: LengthDistribution
+    refused: tuple[RowIssue, ...]
     """Why the model can't take rows that are examples: the first 1000."""
     refused_count: int
     unusable_count: int
     """Rows that are no tokens: those that the model refuses, and bad ones that are left out."""
-    first_stopping: RowProblem | None = None
+    first_stopping: RowIssue | None = None
     """Of the refused rows those at which a run stops unless it leaves them out: the first."""
     stopping_counts: Counter[ProblemKind] = field(default_factory=Counter)
-    first_unusable: RowProblem | None = None
+    first_unusable: RowIssue | None = None
     """Of the training files."""
-    further: LengthCurves = field(default_factory=lambda: LengthCurves.of([]))
+    further: LengthDistribution = field(default_factory=lambda: LengthDistribution.of([]))
     """Of `train`, the examples beyond the first of each chat."""
-    noted: tuple[RowProblem, ...] = ()
+    noted: tuple[RowIssue, ...] = ()
     """Of rows that are trained on, what only the model's template and tokenizer tell: the first
     1000."""
     noted_counts: Counter[ProblemKind] = field(default_factory=Counter)
@@ -55,18 +55,23 @@ class DataStatistics:
 
     def further_cost(self, limit: int) -> float:
         """How many times the tokens of the chats' first examples all examples have."""
-        tokens = self.train.kept_tokens(limit)
-        return tokens / max(1, tokens - self.further.kept_tokens(limit))
+        tokens = self.train.usable_tokens(limit)
+        return tokens / max(1, tokens - self.further.usable_tokens(limit))
 
     def longer_than(self, length: int | None, limit: int) -> int:
         """Rows that a run uses and that are longer than this, cut at the limit."""
         return sum(
-            curves.longer_than(length or limit, limit) for curves in (self.train, self.valid)
+            curves.usable_rows_longer_than(length or limit, limit)
+            for curves in (self.train, self.valid)
         )
 
     def left_out(self, limit: int) -> int:
         """Rows that a run uses neither to train nor to validate."""
-        return self.unusable_count + self.train.useless(limit) + self.valid.useless(limit)
+        return (
+            self.unusable_count
+            + self.train.untrainable_rows(limit)
+            + self.valid.untrainable_rows(limit)
+        )
 
 
 @dataclass(frozen=True)
@@ -92,41 +97,41 @@ def epoch_facts(
     """`shares` are those of all datasets but the first. None where one has no row to train on, or
     where the shares leave nothing for the first."""
     curves = [one.train for one in statistics]
-    kept = [one.kept(limit) for one in curves]
+    kept = [one.usable_rows(limit) for one in curves]
     if not all(kept) or sum(shares) >= 1:
         return None
-    taken = Mixing.by_shares(kept, shares).taken
-    passes = [rows / size for rows, size in zip(taken, kept, strict=True)]
+    rows_per_dataset = Mixing.from_fractions(kept, shares).rows_per_dataset
+    passes = [rows / size for rows, size in zip(rows_per_dataset, kept, strict=True)]
     return EpochFacts(
-        taken,
-        sum(map(mul, passes, (one.kept_tokens(limit) for one in curves))),
-        sum(map(mul, passes, (one.trained_within(limit) for one in curves))),
+        rows_per_dataset,
+        sum(map(mul, passes, (one.usable_tokens(limit) for one in curves))),
+        sum(map(mul, passes, (one.trained_tokens_at(limit) for one in curves))),
     )
 
 
 def data_statistics(
-    train: Sequence[Stored], valid: Sequence[Stored], held: Sequence[npt.NDArray[np.bool_]]
+    train: Sequence[Stored], valid: Sequence[Stored], holdout: Sequence[npt.NDArray[np.bool_]]
 ) -> DataStatistics:
     """`held`: of each training file, which of its rows are held out; none, if there are files to
     validate on."""
     rows = [store.rows for _, store in train]
-    kept = [(part, np.flatnonzero(~mask)) for part, mask in zip(rows, held, strict=True)]
-    out = [(part, np.flatnonzero(mask)) for part, mask in zip(rows, held, strict=True)]
+    kept = [(part, np.flatnonzero(~mask)) for part, mask in zip(rows, holdout, strict=True)]
+    out = [(part, np.flatnonzero(mask)) for part, mask in zip(rows, holdout, strict=True)]
     out += [(store.rows, np.arange(len(store.rows))) for _, store in valid]
     both = (*train, *valid)
-    first, stopping = stopping_rows(both)
+    first, stopping = count_stopping_issues(both)
     refused = (problem for path, store in both for problem in store.refused(path))
     noted = (problem for path, store in both for problem in noted_rows(path, store.rows))
     return DataStatistics(
-        train=LengthCurves.of(kept),
-        valid=LengthCurves.of(out),
+        train=LengthDistribution.of(kept),
+        valid=LengthDistribution.of(out),
         refused=tuple(islice(refused, KEPT_PROBLEMS)),
         refused_count=sum(store.refused_count for _, store in both),
         unusable_count=sum(store.problem_count for _, store in both),
         first_stopping=first,
         stopping_counts=stopping,
         first_unusable=next((one for path, store in train for one in store.problems(path)), None),
-        further=LengthCurves.of(
+        further=LengthDistribution.of(
             [(part, chosen[are_further_examples(part.places[chosen])]) for part, chosen in kept]
         ),
         noted=tuple(islice(noted, KEPT_PROBLEMS)),
@@ -134,29 +139,29 @@ def data_statistics(
     )
 
 
-def noted_rows(path: Path, rows: TokenRows) -> Iterator[RowProblem]:
+def noted_rows(path: Path, rows: TokenRows) -> Iterator[RowIssue]:
     """A warning for each note that a row has from the model's template and tokenizer."""
-    for row in np.flatnonzero(rows.notes & sum(FOUND_BY_MODEL)).tolist():
-        for note in FOUND_BY_MODEL:
+    for row in np.flatnonzero(rows.notes & sum(MODEL_NOTES)).tolist():
+        for note in MODEL_NOTES:
             if rows.notes[row] & note:
                 place = place_of(rows, row)
-                yield RowProblem(path, place, note_reason(note), KINDS[note], is_warning=True)
+                yield RowIssue(path, place, note_reason(note), KINDS[note], is_warning=True)
 
 
 def _noted_counts(rows: TokenRows) -> Counter[ProblemKind]:
-    counts = {KINDS[note]: int((rows.notes & note > 0).sum()) for note in FOUND_BY_MODEL}
+    counts = {KINDS[note]: int((rows.notes & note > 0).sum()) for note in MODEL_NOTES}
     return +Counter(counts)
 
 
-def too_long(stored: Sequence[Stored], limit: int) -> tuple[RowProblem, ...]:
+def too_long(stored: Sequence[Stored], limit: int) -> tuple[RowIssue, ...]:
     """The first 1000 rows that are longer than the limit, as the terminal's report names them."""
-    found: list[RowProblem] = []
+    issues: list[RowIssue] = []
     for path, store in stored:
         rows = store.rows
-        for row in np.flatnonzero(rows.lengths > limit)[: KEPT_PROBLEMS - len(found)].tolist():
+        for row in np.flatnonzero(rows.lengths > limit)[: KEPT_PROBLEMS - len(issues)].tolist():
             is_useless = int(rows.spans[rows.span_starts[row], 0]) >= limit
             reason = f"its {int(rows.lengths[row]):,} tokens are cut at {limit:,}"
             reason += ", before anything to train on" if is_useless else ""
             place = place_of(rows, row)
-            found.append(RowProblem(path, place, reason, "too long", is_warning=not is_useless))
-    return tuple(found)
+            issues.append(RowIssue(path, place, reason, "too long", is_warning=not is_useless))
+    return tuple(issues)

@@ -13,20 +13,20 @@ import numpy.typing as npt
 from app.core.column_mapping import Columns
 from app.core.progress import part_of_whole, run_to_end
 from app.data.chat.tokenizer import PlainTokenizer, Tokenizer
-from app.data.examples import RowProblem
-from app.data.files.dataset_files import DatasetFiles, check_distinct, dataset_name, facts_of
-from app.data.files.fingerprint import HASHING, FileContent, bytes_to_hash, reading_contents
-from app.data.tokenizing.stopping_rows import stopping_refusal, stopping_rows
-from app.data.tokenizing.store import RowSettings, opening_store
+from app.data.examples import RowIssue
+from app.data.files.dataset_files import DatasetFiles, check_distinct, dataset_name, file_stat
+from app.data.files.fingerprint import HASHING, FileContent, bytes_to_hash, hash_files
+from app.data.tokenizing.stopping_rows import count_stopping_issues, stopping_error
+from app.data.tokenizing.store import RowSettings, open_or_build_store
 from app.data.tokens.mixture_sampling import Mixing
 from app.data.tokens.rows import TokenView
 from app.data.tokens.store_files import TokenStore
 from app.data.training_set.dataset_log import mixing_notes, row_notes, validation_notes
 from app.data.training_set.early_rows import EarlyRows
-from app.data.training_set.minimum_rows import RowsLeft, too_little
-from app.data.training_set.mixed_parts import DatasetPart, mixed_parts
-from app.data.training_set.row_selection import FileRows, UsedRows, together, view_of
-from app.data.training_set.validation_split import held_out_of_datasets
+from app.data.training_set.minimum_rows import RemainingRows, insufficient_rows_error
+from app.data.training_set.mixed_parts import DatasetPart, dataset_parts
+from app.data.training_set.row_selection import FileRows, SelectedRows, as_view, concat_selections
+from app.data.training_set.validation_split import split_datasets
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class TrainingData:
     valid: TokenView
     cut: int
     """Rows kept, but cut at the limit."""
-    left_out: tuple[RowProblem, ...]
+    left_out: tuple[RowIssue, ...]
     """The first 1000 of each file."""
     left_out_count: int
     notes: tuple[str, ...]
@@ -119,10 +119,10 @@ def open_data(
 
     Raises InputError when too little is left to train on, or a row is bad.
     """
-    return run_to_end(opening_data(files, tokenizer, settings, mixed))
+    return run_to_end(open_data_stream(files, tokenizer, settings, mixed))
 
 
-def opening_data(
+def open_data_stream(
     files: DatasetFiles,
     tokenizer: Tokenizer,
     settings: DataSettings,
@@ -133,14 +133,14 @@ def opening_data(
     main = MixedFiles(files, 1 - sum(more.share for more in mixed), settings.rows.columns)
     paths = [path for more in (main, *mixed) for path in more.files.all_files]
     to_hash = HASHING * bytes_to_hash(paths)
-    whole = to_hash + sum(facts_of(path).st_size for path in paths)
-    contents = yield from part_of_whole(reading_contents(paths), 0, to_hash, whole)
-    opening = opening_stores([main, *mixed], tokenizer, settings.rows, contents)
+    whole = to_hash + sum(file_stat(path).st_size for path in paths)
+    contents = yield from part_of_whole(hash_files(paths), 0, to_hash, whole)
+    opening = open_or_build_stores([main, *mixed], tokenizer, settings.rows, contents)
     stores = yield from part_of_whole(opening, to_hash, whole - to_hash, whole)
     return rows_from_stores([main, *mixed], stores, settings)
 
 
-def opening_stores(
+def open_or_build_stores(
     datasets: Sequence[MixedFiles],
     tokenizer: Tokenizer,
     settings: RowSettings,
@@ -148,13 +148,13 @@ def opening_stores(
 ) -> Generator[float, None, dict[Path, TokenStore]]:
     """The rows of all files as tokens; yields the share done. Raises AppError."""
     read = [(one, path) for one in datasets for path in one.files.all_files]
-    sizes = [facts_of(path).st_size for _, path in read]
+    sizes = [file_stat(path).st_size for _, path in read]
     stores: dict[Path, TokenStore] = {}
     for number, (one, path) in enumerate(read):
         rows = replace(settings, columns=one.columns)
-        making = opening_store(path, tokenizer, rows, contents[path])
+        opening = open_or_build_store(path, tokenizer, rows, contents[path])
         before = sum(sizes[:number])
-        stores[path] = yield from part_of_whole(making, before, sizes[number], sum(sizes))
+        stores[path] = yield from part_of_whole(opening, before, sizes[number], sum(sizes))
     return stores
 
 
@@ -165,30 +165,30 @@ def rows_from_stores(
     limit = settings.max_seq_length
     trains, valids = _split([dataset.files for dataset in datasets], stores, settings)
     names = [dataset_name(dataset.files) for dataset in datasets]
-    left = list(map(RowsLeft.of_run, names, trains))
-    if refusal := too_little(left, limit, settings.batch_size):
+    left = list(map(RemainingRows.of_run, names, trains))
+    if refusal := insufficient_rows_error(left, limit, settings.batch_size):
         raise refusal
     if not settings.rows.leave_out_bad_rows:
-        first, counts = stopping_rows(stores.items())
-        if first and (refusal := stopping_refusal(first, counts[first.kind])):
+        first, counts = count_stopping_issues(stores.items())
+        if first and (refusal := stopping_error(first, counts[first.kind])):
             raise refusal
     mixing = None
     if len(datasets) > 1:
         shares = [dataset.share for dataset in datasets[1:]]
-        mixing = Mixing.by_shares([train.kept_count for train in trains], shares)
-    view = view_of(together(trains), limit, mixing)
-    parts = mixed_parts(names, view, [view_of(valid, limit) for valid in valids])
-    used, valid = together([*trains, *valids]), together(valids)
+        mixing = Mixing.from_fractions([train.kept_count for train in trains], shares)
+    view = as_view(concat_selections(trains), limit, mixing)
+    parts = dataset_parts(names, view, [as_view(valid, limit) for valid in valids])
+    used, valid = concat_selections([*trains, *valids]), concat_selections(valids)
     notes = [
         *row_notes(used, limit),
         *mixing_notes(view, names, settings.seed),
         *validation_notes(
-            together(trains), valid, parts, not any(one.files.valid for one in datasets)
+            concat_selections(trains), valid, parts, not any(one.files.valid for one in datasets)
         ),
     ]
     return TrainingData(
         train=view,
-        valid=view_of(valid, limit),
+        valid=as_view(valid, limit),
         cut=used.cut,
         left_out=tuple(used.left_out()),
         left_out_count=used.left_out_count,
@@ -202,7 +202,7 @@ def rows_from_stores(
 
 def _early(
     datasets: Sequence[MixedFiles],
-    trains: Sequence[UsedRows],
+    trains: Sequence[SelectedRows],
     stores: Mapping[Path, TokenStore],
     settings: DataSettings,
 ) -> npt.NDArray[np.intp]:
@@ -210,7 +210,7 @@ def _early(
     rule, files = settings.early, datasets[0].files
     rows = sum(stores[path].examples for path in files.train_files)
     share = 0.0 if files.valid else settings.validation_share
-    if len(datasets) > 1 or not rule.are_in(rows, share):
+    if len(datasets) > 1 or not rule.applies_to(rows, share):
         return np.zeros(0, np.intp)
     keys = [
         rule.keys(file.rows.digests[file.kept], file.rows.places[file.kept], number)
@@ -221,25 +221,25 @@ def _early(
 
 def _split(
     datasets: Sequence[DatasetFiles], stores: dict[Path, TokenStore], settings: DataSettings
-) -> tuple[list[UsedRows], list[UsedRows]]:
+) -> tuple[list[SelectedRows], list[SelectedRows]]:
     """Of each dataset the rows to train on, and those to validate on."""
     limit = settings.max_seq_length
-    held_out = held_out_of_datasets(
+    masks = split_datasets(
         [[stores[path].rows.digests for path in files.train_files] for files in datasets],
         [bool(files.valid) for files in datasets],
         settings.validation_share,
         settings.seed,
     )
     trains, valids = [], []
-    for files, held in zip(datasets, held_out, strict=True):
+    for files, file_masks in zip(datasets, masks, strict=True):
         train, valid = [], [_whole_file(path, stores[path], limit) for path in files.valid_files]
-        for path, mask in zip(files.train_files, held, strict=True):
+        for path, mask in zip(files.train_files, file_masks, strict=True):
             train.append(FileRows(path, stores[path], np.flatnonzero(~mask), limit))
             if not files.valid:
                 chosen = np.flatnonzero(mask)
                 valid.append(FileRows(path, stores[path], chosen, limit, with_problems=False))
-        trains.append(UsedRows(train))
-        valids.append(UsedRows(valid))
+        trains.append(SelectedRows(train))
+        valids.append(SelectedRows(valid))
     return trains, valids
 
 

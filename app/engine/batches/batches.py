@@ -171,7 +171,7 @@ class Batches:
         if (mixing := self._examples.mixing) is None:
             return []
         epochs, rest = divmod(batches, len(self))
-        counts = epochs * np.array(mixing.taken)
+        counts = epochs * np.array(mixing.rows_per_dataset)
         for indexes in self.epoch(seed, epochs)[:rest]:
             counts += np.bincount(mixing.dataset_of(indexes), minlength=len(counts))
         return [int(count) for count in counts]

@@ -20,7 +20,7 @@ from app.data.files.dataset_files import DatasetFiles, find_files
 from app.data.tokenizing.store import RowSettings
 from app.data.tokens.digest import tokens_digest
 from app.data.tokens.rows import TokenView
-from app.data.training_set.early_data import opening_early
+from app.data.training_set.early_data import open_early_data
 from app.data.training_set.early_rows import EARLY_ROWS
 from app.data.training_set.mixed_parts import DatasetPart
 from app.data.training_set.training_data import (
@@ -28,7 +28,7 @@ from app.data.training_set.training_data import (
     LaterRows,
     MixedFiles,
     TrainingData,
-    opening_data,
+    open_data_stream,
 )
 from app.engine.adapter.adapter import add_adapter
 from app.engine.adapter.starting_weights import digest_of_weights, lay_weights, read_stiffness
@@ -329,10 +329,10 @@ def _opened(
     yield StageChanged("Reading the dataset")
     if not mixed and is_alone():
         wanted = SampleSizes.of(config, sys.maxsize).early
-        opening_some = opening_early(files, base.tokenizer, settings, wanted)
+        opening_some = open_early_data(files, base.tokenizer, settings, wanted)
         if rows := (yield from in_stage("Reading the dataset", opening_some)):
             return rows
-    opening = opening_data(files, base.tokenizer, settings, mixed)
+    opening = open_data_stream(files, base.tokenizer, settings, mixed)
     return (yield from in_stage("Tokenizing", opening))
 
 

@@ -16,7 +16,7 @@ from app.workers.jobs.tokens import Measuring, NamingLongRows, Split
 from app.workers.tasks.library import looking_up_speed
 
 if TYPE_CHECKING:
-    from app.data.examples import RowProblem
+    from app.data.examples import RowIssue
     from app.data.training_set.statistics import DataStatistics
     from app.library.measured_speed import MeasuredSpeed
 
@@ -44,7 +44,7 @@ class Figures(QObject):
         """Of each of the run's datasets; none until their rows are tokens."""
         self.speed: MeasuredSpeed | None = None
         """Of the last run on this model; None where there was none."""
-        self.long_rows: tuple[RowProblem, ...] = ()
+        self.long_rows: tuple[RowIssue, ...] = ()
         """The first rows of the shown dataset that are longer than the limit."""
         self._measured: tuple[object, ...] = ()
         self._named: tuple[object, ...] = ()
@@ -132,7 +132,7 @@ class Figures(QObject):
         self.all = statistics
         self.changed.emit()
 
-    def _take_long_rows(self, rows: "tuple[RowProblem, ...]") -> None:
+    def _take_long_rows(self, rows: "tuple[RowIssue, ...]") -> None:
         self.long_rows = rows
         self.long_rows_changed.emit()
 

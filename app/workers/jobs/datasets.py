@@ -100,11 +100,11 @@ class Inspecting:
     reading: Reading
 
     def __call__(self, _: ShouldStop) -> Iterator[object]:
-        from app.data.inspection.inspection import inspecting
+        from app.data.inspection.inspection import inspect_stream
 
         data, valid = self.reading.data, self.reading.valid
         columns = columns_for(_train_file(data, valid), self.reading.map)
-        facts = yield from _told(inspecting(data, valid, columns))
+        facts = yield from _told(inspect_stream(data, valid, columns))
         # The first examples are shown from elsewhere, and may be long.
         yield Inspected(replace(facts, preview=()), str(columns or ""))
 
@@ -152,10 +152,10 @@ class Tokenising:
     def __call__(self, _: ShouldStop) -> Iterator[object]:
         from app.core.progress import part_of_whole
         from app.data.chat.template_day import check_note
-        from app.data.chat.template_trial import TRYING, trying_templates
+        from app.data.chat.template_trial import TRYING, try_templates
         from app.data.files.dataset_files import find_files
-        from app.data.files.fingerprint import HASHING, bytes_to_hash, reading_contents
-        from app.data.tokenizing.store import RowSettings, opening_store
+        from app.data.files.fingerprint import HASHING, bytes_to_hash, hash_files
+        from app.data.tokenizing.store import RowSettings, open_or_build_store
         from app.models.model_folder import folder_limits
 
         rows = folder_limits(self.tokenizer.model).embedding_rows
@@ -163,9 +163,9 @@ class Tokenising:
         paths = [path for files in found for path in files.all_files]
         before = HASHING * bytes_to_hash(paths)
         size = before + sum(path.stat().st_size for path in paths)
-        contents = yield from _told(part_of_whole(reading_contents(paths), 0, before, size))
+        contents = yield from _told(part_of_whole(hash_files(paths), 0, before, size))
         if not self.only_if_there:
-            for _step in trying_templates(loaded(self.tokenizer).chat_template):
+            for _step in try_templates(loaded(self.tokenizer).chat_template):
                 yield TRYING
         stores: dict[Path, TokenStore] = {}
         for one, files in zip(self.readings, found, strict=True):
@@ -174,7 +174,9 @@ class Tokenising:
                 self.mask_prompt, columns, self.leave_out_bad_rows, rows, self.replies
             )
             for path in files.all_files:
-                opening = opening_store(path, loaded(self.tokenizer), settings, contents[path])
+                opening = open_or_build_store(
+                    path, loaded(self.tokenizer), settings, contents[path]
+                )
                 if self.only_if_there:
                     store = _there(opening)
                 else:

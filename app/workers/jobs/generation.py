@@ -101,10 +101,10 @@ def reading_run_to_try(run_dir: Path) -> Callable[[], RunToTry]:
     """Raises InputError if the run can't be read."""
 
     def work() -> RunToTry:
-        from app.data.inspection.sample_prompts import starters
+        from app.data.inspection.sample_prompts import sample_prompts
         from app.library.reading.checkpoint_choices import read_choices
 
         choices = read_choices(run_dir)
-        return RunToTry(choices, starters(choices.settings), choices.model.is_dir())
+        return RunToTry(choices, sample_prompts(choices.settings), choices.model.is_dir())
 
     return work

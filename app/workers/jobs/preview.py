@@ -21,7 +21,7 @@ from app.workers.jobs.datasets import (
 if TYPE_CHECKING:
     from app.core.config.optimization import Replies
     from app.data.inspection.head_rows import ColumnSample
-    from app.data.inspection.row_pager import PlacedExample, RowCursor
+    from app.data.inspection.row_pager import PlacedExample, RowPager
     from app.data.inspection.row_rendering import PreviewRow
 
 BUDGET_TOKENS = 6000
@@ -64,12 +64,12 @@ class Looking:
 
     def __call__(self, should_stop: ShouldStop) -> Iterator[object]:
         from app.data.files.dataset_files import find_files
-        from app.data.inspection.head_rows import first_rows
+        from app.data.inspection.head_rows import read_head_rows
         from app.data.inspection.row_rendering import raw_row
 
         path = find_files(self.reading.data, self.reading.valid).train
         columns = columns_for(path, self.reading.map)
-        found = first_rows(path, columns, self.rows)
+        found = read_head_rows(path, columns, self.rows)
         budget = BUDGET_TOKENS // max(1, min(self.rows, 5))
         raw = tuple(raw_row(row, number, budget) for number, row in enumerate(found.examples))
         problem = str(found.problems[0]) if found.problems and not raw else ""
@@ -86,16 +86,16 @@ def _rendered(
     budget: int,
 ) -> "tuple[PreviewRow, ...]":
     from app.data.chat.tokenization import ExampleTokenizer
-    from app.data.examples import RowProblem
-    from app.data.inspection.row_rendering import RowPainter
+    from app.data.examples import RowIssue
+    from app.data.inspection.row_rendering import RowRenderer
 
     tokenizer = loaded(rendering.tokenizer)
     tokenize = ExampleTokenizer(tokenizer, rendering.mask_prompt, rendering.replies)
-    painter = RowPainter(tokenizer)
+    painter = RowRenderer(tokenizer)
     rows = []
     for plain, example in zip(raw, examples, strict=True):
-        row, *others = tokenize.one(example)  # type: ignore[arg-type]
-        if isinstance(row, RowProblem):
+        row, *others = tokenize.tokenize(example)  # type: ignore[arg-type]
+        if isinstance(row, RowIssue):
             rows.append(replace(plain, problem=row.reason))
         else:
             painted = painter.row(plain.number, row, rendering.limit, budget)
@@ -140,7 +140,7 @@ class LookingFurther:
         from app.data.inspection.row_rendering import raw_row
 
         cursor = _cursor(self.reading, self.file, self.version)
-        placed = yield from _reaching(cursor.going_to(self.first, self.count))
+        placed = yield from _reaching(cursor.go_to(self.first, self.count))
         is_one = len(_paths(self.reading, self.file)) == 1
         budget = BUDGET_TOKENS // max(1, self.count)
         rows = tuple(
@@ -180,10 +180,10 @@ class LookingAtFiles:
 
 
 @lru_cache(maxsize=1)
-def _cursor(reading: Reading, file: int, version: int) -> "RowCursor":  # noqa: ARG001
-    from app.data.inspection.row_pager import RowCursor
+def _cursor(reading: Reading, file: int, version: int) -> "RowPager":  # noqa: ARG001
+    from app.data.inspection.row_pager import RowPager
 
-    return RowCursor(_paths(reading, file), columns_for(reading.data, reading.map or ""))
+    return RowPager(_paths(reading, file), columns_for(reading.data, reading.map or ""))
 
 
 def _paths(reading: Reading, file: int) -> "tuple[Path, ...]":
