@@ -18,8 +18,8 @@ from app.core.model_limits import ModelLimits
 from app.data.chat.template_trial import TRYING, try_templates
 from app.data.files.dataset_files import find_files
 from app.data.files.fingerprint import unchanged
+from app.data.inspection.inspection import with_names, without_guesses
 from app.data.inspection.mixture_inspection import DatasetSource, MixtureFacts, inspect_mixture
-from app.data.training_set.measured import with_names, without_guesses
 
 if TYPE_CHECKING:
     from app.data.training_set.token_report import TokenizedFiles

@@ -1,11 +1,41 @@
 """What one usable row is, and what one unusable row is. Knows no file format and no tokenizer."""
 
+import hashlib
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from app.core.errors import InputError
-from app.data.row_location import RowLocation
+
+
+class RowLocation(NamedTuple):
+    """Made by the reader of the format. Places of one file are in its order."""
+
+    line: int = 0
+    """1-based line on which the row begins; 0 in a file without lines."""
+    row: int = 0
+    """1-based number of the row; 0 where the line says it: the rows of a format by lines."""
+
+    @property
+    def is_whole_file(self) -> bool:
+        """No row is meant."""
+        return not (self.line or self.row)
+
+    def __format__(self, spec: str) -> str:
+        """ "line 7"; "row 7", and "row 7 (line 12)" where a list stands on several lines; empty for
+        the whole file. Numbers are written as `spec` says."""
+        if not self.row:
+            return f"line {self.line:{spec}}" if self.line else ""
+        where = f" (line {self.line:{spec}})" if self.line > 1 else ""
+        return f"row {self.row:{spec}}{where}"
+
+    def __str__(self) -> str:
+        return format(self, "")
+
+
+WHOLE_FILE = RowLocation()
+
 
 Message = dict[str, Any]
 """One turn: `role`, `content` (always text), and what else the row gave, such as `tool_calls`."""
@@ -124,3 +154,15 @@ class CorruptFileError(InputError):
         where = name if place.is_whole_file else f"{name}, {place},"
         super().__init__(f"{where} {problem.reason}.", hint)
         self.problem = problem
+
+
+def content_digest(example: Example) -> int:
+    """64 bits of a hash of what a row holds, wherever it stands."""
+    if isinstance(example, ChatExample):
+        content: object = [example.messages, example.tools]
+        if example.untrained:  # others keep the digest they had, by which they are held out
+            content = [example.messages, example.tools, example.untrained]
+    else:
+        content = example.text
+    text = json.dumps(content, sort_keys=True)
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")

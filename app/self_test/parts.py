@@ -74,8 +74,7 @@ def check_architectures(_: Path) -> str:
 def check_tokenizer(_: Path) -> str:
     """The starter's tokenizer gives a text back, and its template trains the reply alone."""
     from app.data.chat.tokenization import tokenize
-    from app.data.examples import ChatExample, RowIssue
-    from app.data.row_location import RowLocation
+    from app.data.examples import ChatExample, RowIssue, RowLocation
     from app.engine.model.loading import load_tokenizer
 
     tokenizer = load_tokenizer(starter_model_dir())

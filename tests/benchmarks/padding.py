@@ -8,9 +8,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from app.data.row_location import RowLocation
+from app.data.examples import RowLocation
 from app.data.tokens.mixture_sampling import Mixing
-from app.data.tokens.rows import TokenizedExample, TokenRows, TokenView
+from app.data.tokens.rows import TokenizedExample, TokenRows
+from app.data.tokens.view import TokenView
 from app.engine.batches.batches import Batches
 
 COUNT = 20_000

@@ -7,8 +7,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from app.core.config.training_config import TierConfig, TrainingConfig
-from app.data.row_location import RowLocation
-from app.data.tokens.rows import TokenizedExample, TokenView
+from app.data.examples import RowLocation
+from app.data.tokens.rows import TokenizedExample
+from app.data.tokens.view import TokenView
 from app.engine.adapter.adapter import add_adapter
 from app.engine.runtime.mlx_gateway import import_mlx
 

@@ -6,9 +6,8 @@ import pytest
 
 from app.core.column_mapping import Columns
 from app.data.chat.tokenization import tokenize
-from app.data.examples import RowIssue
+from app.data.examples import RowIssue, RowLocation
 from app.data.inspection.inspection import inspect
-from app.data.row_location import RowLocation
 from app.data.rows.row_validation import validate_row
 from app.data.tokens.rows import TokenizedExample
 from tests.data.conftest import build_tokenizer

@@ -1,8 +1,7 @@
 """One file as examples and problems, in one pass."""
 
 from app.core.column_mapping import Columns
-from app.data.examples import ChatExample, RowIssue, TextExample
-from app.data.row_location import RowLocation
+from app.data.examples import ChatExample, RowIssue, RowLocation, TextExample
 from app.data.rows.example_reader import read_examples
 
 

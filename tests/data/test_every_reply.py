@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 
 from app.core.progress import run_to_end
 from app.data.chat.assistant_mask import trainable_turns
-from app.data.chat.tokenization import ExampleTokenizer, content_digest
-from app.data.examples import ChatExample, Message, RowIssue
+from app.data.chat.tokenization import ExampleTokenizer
+from app.data.examples import ChatExample, Message, RowIssue, RowLocation, content_digest
 from app.data.files.dataset_files import find_files
-from app.data.row_location import RowLocation
 from app.data.rows.row_notes import RowNote
 from app.data.tokens.rows import TokenizedExample
 from app.data.training_set.token_report import statistics_of, tokenize_files

@@ -22,7 +22,7 @@ from app.data.examples import RowIssue, TextExample
 from app.data.inspection.inspection import inspect
 from app.data.readers.text import encoding_of
 from app.data.rows.example_reader import read_validated_rows
-from app.data.rows.text_warnings import example_warnings
+from app.data.rows.row_notes import example_warnings
 from tests.patience import PATIENCE_SECONDS
 
 WORDS = st.text(

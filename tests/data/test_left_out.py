@@ -17,9 +17,8 @@ from hypothesis import strategies as st
 
 from app.core.progress import run_to_end
 from app.data.chat.tokenization import ExampleTokenizer
-from app.data.examples import RowIssue
+from app.data.examples import RowIssue, RowLocation
 from app.data.files.dataset_files import find_files
-from app.data.row_location import RowLocation
 from app.data.rows.row_notes import RowNote
 from app.data.rows.row_validation import validate_row
 from app.data.tokenizing.store import RowSettings

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.data.row_location import RowLocation
+from app.data.examples import RowLocation
 from app.data.tokens.rows import TokenizedExample, TokenRows
 from app.data.training_set.length_distribution import LengthDistribution
 

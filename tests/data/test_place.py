@@ -5,9 +5,8 @@ import json
 import pytest
 
 from app.core.progress import run_to_end
-from app.data.examples import CorruptFileError, RowIssue
+from app.data.examples import WHOLE_FILE, CorruptFileError, RowIssue, RowLocation
 from app.data.inspection.inspection import inspect
-from app.data.row_location import WHOLE_FILE, RowLocation
 from app.data.rows.example_reader import read_examples
 from app.data.tokenizing.store import RowSettings, open_or_build_store
 from app.data.tokens.store_files import reopen_store

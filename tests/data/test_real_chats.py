@@ -18,8 +18,7 @@ from typing import Any
 import pytest
 
 from app.data.chat.tokenization import ExampleTokenizer
-from app.data.examples import ChatExample
-from app.data.row_location import RowLocation
+from app.data.examples import ChatExample, RowLocation
 from app.data.rows.row_validation import validate_row
 from app.data.tokens.rows import TokenizedExample
 from app.engine.model.loading import load_tokenizer

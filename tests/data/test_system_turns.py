@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from app.core.column_mapping import Columns
-from app.data.examples import RowIssue
-from app.data.row_location import RowLocation
+from app.data.examples import RowIssue, RowLocation
 from app.data.rows.row_validation import validate_row
 
 PATH = Path("train.jsonl")

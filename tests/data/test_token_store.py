@@ -25,7 +25,7 @@ from app.data.tokenizing.store import RowSettings, open_or_build_store
 from app.data.tokens import cache, store_files
 from app.data.tokens.block_file import BLOCK_BYTES
 from app.data.tokens.cache import stores_dir
-from app.data.tokens.rows import TokenView
+from app.data.tokens.view import TokenView
 from tests.patience import PATIENCE_SECONDS
 
 MASKED = RowSettings(mask_prompt=True)

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from app.core.errors import InputError
 from app.data.chat.tokenization import tokenize
-from app.data.examples import ChatExample, RowIssue, TextExample
-from app.data.row_location import RowLocation
+from app.data.examples import ChatExample, RowIssue, RowLocation, TextExample
 from app.data.tokens.rows import TokenizedExample
 
 STABLE_TEMPLATES = ("chatml", "headers", "alternating", "ends_twice", "plain_words")

@@ -10,8 +10,9 @@ import pytest
 from app.core.config.serialization import to_plain
 from app.core.config.training_config import MixedDataset, TrainingConfig
 from app.core.events import EvaluationFinished, Event, LogMessage, RunFinished
-from app.data.row_location import RowLocation
-from app.data.tokens.rows import TokenizedExample, TokenView
+from app.data.examples import RowLocation
+from app.data.tokens.rows import TokenizedExample
+from app.data.tokens.view import TokenView
 from app.engine.evaluation.validation_sample import FEWEST, SampleSizes, sampled
 from app.engine.training.trainer import resume, train
 from app.library.reading.run_details import read_details

@@ -13,13 +13,12 @@ from typing import Any
 
 from app.core.errors import InputError
 from app.core.text.foreign_errors import error_text
-from app.data.chat.render_limit import RenderingTooCostly, limited
-from app.data.chat.template_process import template_process
+from app.data.chat.template_process import RenderingTooCostly, limited, template_process
 from app.data.chat.template_server import Call, Refusal, Request, Text, TooMuch
 from app.data.chat.template_trial import template_problem
 from app.data.chat.tokenizer import Tokenizer, plain_tokenizer
 from app.data.examples import Message
-from app.data.rows.tool_arguments import as_objects, as_texts, has_arguments, shows_python
+from app.data.rows.tool_calls import as_objects, as_texts, has_arguments, shows_python
 
 Tools = Sequence[dict[str, Any]] | None
 

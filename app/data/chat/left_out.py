@@ -12,9 +12,9 @@ from typing import Any
 
 from app.data.chat.chat_template import TemplateError, Tools
 from app.data.examples import Message
-from app.data.rows.json_text import parse_json_text
 from app.data.rows.row_notes import RowNote
-from app.data.rows.turn_flags import FLAGS
+from app.data.rows.turn_keys import FLAGS
+from app.data.rows.value_checks import parse_json_text
 
 TextOf = Callable[[int, bool], str]
 """The text of a chat's first messages, so many, with or without the prompt for a reply."""

@@ -14,11 +14,11 @@ from multiprocessing.process import BaseProcess
 from time import monotonic
 from typing import Any
 
+from app.core.errors import InputError
 from app.core.system import child_processes
 from app.core.system.child_signals import terminal_signals_kept_off
-from app.core.system.interruption import raise_if_stopped
+from app.core.system.interruption import Interruptible, raise_if_stopped
 from app.core.system.process_memory import process_bytes
-from app.data.chat import render_limit
 from app.data.chat.template_server import (
     MEMORY_BYTES,
     OUT_OF_MEMORY,
@@ -29,6 +29,34 @@ from app.data.chat.template_server import (
     Trial,
     serve,
 )
+
+RENDER_SECONDS = 10.0
+"""The time limit of one rendering of a chat."""
+
+
+class RenderingTooCostly(InputError):
+    """The time, the memory or the length of a rendering was over before a chat was rendered."""
+
+    def __init__(self, excess: str = "") -> None:
+        """`excess`: the rest of a sentence, such as "takes more than 1 GB of memory"."""
+        self.excess = excess or f"takes longer than {RENDER_SECONDS:g} seconds"
+        super().__init__(
+            f"The model's chat template {self.excess} for this chat.",
+            "Leave the chat out, or fix the template.",
+        )
+
+
+class _Limited(Interruptible):
+    too_long = RenderingTooCostly
+
+    def ends(self) -> float:
+        return monotonic() + RENDER_SECONDS
+
+
+limited = _Limited()
+"""Of Python code in a template's place: raises RenderingTooCostly inside, once that takes too long,
+and StoppedEarly where a stop is asked for."""
+
 
 TAKES_ALL_MEMORY = f"takes more than {MEMORY_BYTES // 2**30} GB of memory"
 _SECONDS_BETWEEN_LOOKS = 0.05
@@ -98,7 +126,7 @@ class TemplateProcess:
 
     def _wait_for_answers(self) -> list[Answer]:
         is_ready, self._is_ready = self._is_ready, True
-        ends = monotonic() + (render_limit.SECONDS if is_ready else _SECONDS_TO_START)
+        ends = monotonic() + (RENDER_SECONDS if is_ready else _SECONDS_TO_START)
         while not self._connection.poll(_SECONDS_BETWEEN_LOOKS):
             raise_if_stopped()
             self._check_memory()
@@ -129,7 +157,7 @@ class TemplateProcess:
         context = child_processes.PROCESSES
         self._connection, theirs = context.Pipe()
         self._process = context.Process(
-            target=serve, args=(self._source, theirs, render_limit.SECONDS), daemon=True
+            target=serve, args=(self._source, theirs, RENDER_SECONDS), daemon=True
         )
         with terminal_signals_kept_off():
             self._process.start()
@@ -182,5 +210,5 @@ def _excess(ended: Exception) -> str:
     if _is_memory(ended):
         return TAKES_ALL_MEMORY
     if isinstance(ended, TimeoutError) or ended.args[0] in (_XCPU, -signal.SIGKILL):
-        return f"takes longer than {render_limit.SECONDS:g} seconds"
+        return f"takes longer than {RENDER_SECONDS:g} seconds"
     return f"ends its process with exit code {ended.args[0]}"

@@ -200,3 +200,19 @@ def _remember(name: str, content: FileContent) -> None:
         kept = dict(list(index.items())[-_KEPT_FILES:])
         own_folder(_index_file().parent)
         write_json_atomic(_index_file(), kept)
+
+
+FileStates = tuple[tuple[Path, tuple[int, ...] | None], ...]
+"""Each file with its state; None for one that is not there."""
+
+
+def file_states(data: Path, valid: Path | None = None) -> FileStates:
+    """Another value once a file was written to, replaced, moved, added or taken away.
+
+    Empty where there is no dataset.
+    """
+    try:
+        files = find_files(data, valid).all_files
+    except InputError:
+        return ()
+    return tuple((path, file_state(path)) for path in files)

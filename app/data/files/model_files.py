@@ -22,8 +22,8 @@ from app.core.errors import AppError, InputError
 from app.core.files.parsing import parse_json
 from app.core.files.paths import shipped
 from app.core.progress import run_to_end
-from app.data.files.file_states import FileStates
 from app.data.files.fingerprint import (
+    FileStates,
     check_unchanged,
     file_content,
     file_state,

@@ -11,8 +11,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app.data.examples import ChatExample, Example, ProblemKind, RowIssue
-from app.data.row_location import RowLocation
+from app.data.examples import ChatExample, Example, ProblemKind, RowIssue, RowLocation
 
 if TYPE_CHECKING:
     import numpy as np

@@ -4,23 +4,29 @@ Every row is read once and none is kept but the first few, so that memory stays 
 """
 
 from collections import Counter
-from collections.abc import Generator, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from app.core.column_mapping import Columns
 from app.core.errors import InputError
 from app.core.progress import part_of_whole, run_to_end
-from app.data.examples import KEPT_PROBLEMS, CorruptFileError, Example, ProblemKind, RowIssue
+from app.data.examples import (
+    KEPT_PROBLEMS,
+    WHOLE_FILE,
+    CorruptFileError,
+    Example,
+    ProblemKind,
+    RowIssue,
+)
 from app.data.files.dataset_files import find_files
 from app.data.files.dataset_folders import not_read
-from app.data.files.file_states import FileStates, file_states
+from app.data.files.fingerprint import FileStates, file_states
 from app.data.inspection.duplicates import SeenRows
 from app.data.readers import ReadProgress
-from app.data.row_location import WHOLE_FILE
 from app.data.rows.example_reader import read_validated_rows
+from app.data.rows.row_notes import GUESSED, example_warnings
 from app.data.rows.row_schemas import RowFormat
-from app.data.rows.text_warnings import example_warnings
 
 PREVIEW_EXAMPLES = 5
 
@@ -229,3 +235,25 @@ def _name(formats: set[RowFormat]) -> str:
     if formats == {"chat", "tools"}:
         return "tools"
     return next(iter(formats)) if len(formats) == 1 else "mixed"
+
+
+def without_guesses(facts: DatasetFacts) -> DatasetFacts:
+    """The same without the warnings that a model's tokens decide."""
+    count = facts.counts.get(GUESSED, 0)
+    if not count:
+        return facts
+    warnings = tuple(problem for problem in facts.warnings if problem.kind != GUESSED)
+    counts: Mapping[ProblemKind, int] = {k: n for k, n in facts.counts.items() if k != GUESSED}
+    return replace(
+        facts, warnings=warnings, warning_count=facts.warning_count - count, counts=counts
+    )
+
+
+def with_names(noted: Sequence[RowIssue], facts: DatasetFacts) -> list[RowIssue]:
+    """What the model's tokens say of rows, with the keys' names as far as the checks know them."""
+    named = {
+        (problem.path, problem.place): problem
+        for problem in facts.warnings
+        if problem.kind == GUESSED
+    }
+    return [named.get((one.path, one.place), one) if one.kind == GUESSED else one for one in noted]

@@ -14,8 +14,7 @@ import numpy.typing as npt
 
 from app.data.chat.assistant_mask import special_ids
 from app.data.chat.tokenizer import Tokenizer
-from app.data.examples import ChatExample, Example, Message, ProblemKind
-from app.data.row_location import RowLocation
+from app.data.examples import ChatExample, Example, Message, ProblemKind, RowLocation
 from app.data.rows.row_notes import KINDS
 from app.data.tokens.rows import TokenizedExample
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from app.core.errors import InputError
-from app.data.examples import RowIssue
+from app.data.examples import RowIssue, RowLocation
 from app.data.readers.arrow import arrow_rows
 from app.data.readers.formats import FileFormat, file_format
 from app.data.readers.json_lines import json_lines
@@ -18,7 +18,6 @@ from app.data.readers.parquet import parquet_rows
 from app.data.readers.passages import passages
 from app.data.readers.source import ReadProgress
 from app.data.readers.tables import table_rows
-from app.data.row_location import RowLocation
 
 __all__ = ["ReadProgress", "Row", "read_rows"]
 

@@ -7,10 +7,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from app.data.examples import CorruptFileError, RowIssue
+from app.data.examples import WHOLE_FILE, CorruptFileError, RowIssue, RowLocation
 from app.data.readers.parquet import BATCH_ROWS, batch_values, seekable
 from app.data.readers.source import ReadProgress, open_bytes
-from app.data.row_location import WHOLE_FILE, RowLocation
 
 _MAGIC = b"ARROW1"
 """Of the form that has a footer; the other is a stream."""

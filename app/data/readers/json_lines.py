@@ -3,11 +3,10 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from app.data.examples import RowIssue
+from app.data.examples import RowIssue, RowLocation
 from app.data.readers.source import ReadProgress
 from app.data.readers.strict_json import BadJson, StrictJson
 from app.data.readers.text import TOO_BIG, Text, open_text
-from app.data.row_location import RowLocation
 
 
 def json_lines(

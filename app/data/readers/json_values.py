@@ -5,11 +5,10 @@ from pathlib import Path
 
 from app.core.text.odd_values import brief
 from app.data.column_names import COMPLETIONS, CONVERSATIONS, PROMPTS, is_turn
-from app.data.examples import CorruptFileError, RowIssue
+from app.data.examples import WHOLE_FILE, CorruptFileError, RowIssue
 from app.data.readers.json_window import JsonStream, Row
 from app.data.readers.source import ReadProgress
 from app.data.readers.text import open_text
-from app.data.row_location import WHOLE_FILE
 
 LIST_NAMES = ("data", "train", "rows", "examples", "items", "records", "samples", "dataset")
 """Under which an object may hold the rows of a whole file."""

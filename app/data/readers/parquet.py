@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from app.core.text.foreign_errors import error_text
-from app.data.examples import CorruptFileError, RowIssue
+from app.data.examples import WHOLE_FILE, CorruptFileError, RowIssue, RowLocation
 from app.data.readers.source import GZIP_MAGIC, ReadProgress, open_bytes
 from app.data.readers.text import MAX_ROW, TOO_BIG
-from app.data.row_location import WHOLE_FILE, RowLocation
 
 _MAGIC = b"PAR1"
 BATCH_ROWS = 32

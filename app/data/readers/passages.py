@@ -9,11 +9,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from app.data.examples import CorruptFileError, RowIssue
+from app.data.examples import WHOLE_FILE, CorruptFileError, RowIssue, RowLocation
 from app.data.readers.other_text import LOOKED_AT, other_format
 from app.data.readers.source import ReadProgress
 from app.data.readers.text import TOO_BIG, Text, open_text
-from app.data.row_location import WHOLE_FILE, RowLocation
 
 PASSAGE_CHARACTERS = 2000
 

@@ -14,8 +14,7 @@ from typing import Any, BinaryIO
 
 from app.core.errors import PUT_BACK, InputError
 from app.core.text.foreign_errors import error_text
-from app.data.examples import CorruptFileError, RowIssue
-from app.data.row_location import WHOLE_FILE
+from app.data.examples import WHOLE_FILE, CorruptFileError, RowIssue
 
 READ_BYTES = 2**20
 GZIP_MAGIC = b"\x1f\x8b"

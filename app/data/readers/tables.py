@@ -8,10 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from app.core.text.foreign_errors import error_text
-from app.data.examples import CorruptFileError, RowIssue
+from app.data.examples import CorruptFileError, RowIssue, RowLocation
 from app.data.readers.source import ReadProgress
 from app.data.readers.text import MAX_ROW, TOO_BIG, Text, open_text
-from app.data.row_location import RowLocation
 
 _DELIMITERS = ",;\t|"
 

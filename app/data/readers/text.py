@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
-from app.data.examples import RowIssue
+from app.data.examples import WHOLE_FILE, RowIssue, RowLocation
 from app.data.readers.source import READ_BYTES, ReadProgress, open_bytes
-from app.data.row_location import WHOLE_FILE, RowLocation
 
 MAX_ROW = 16 * 2**20
 """Characters of a row. Longer ones are no training examples: a whole file, most likely."""

@@ -1,10 +1,18 @@
 """What a run does about a dataset's bad rows: it doesn't start."""
 
-from collections.abc import Collection, Iterator
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from app.core.errors import InputError
-from app.data.examples import Example, RowIssue
+from app.data.examples import (
+    NO_EMBEDDING,
+    REFUSED_BY_TEMPLATE,
+    TOO_COSTLY,
+    Example,
+    ProblemKind,
+    RowIssue,
+)
 from app.data.readers.formats import file_format
 
 SHOWN_PROBLEMS = 3
@@ -54,3 +62,42 @@ def _hint(path: Path, kinds: Collection[str]) -> str:
     if "unknown shape" in kinds:
         return "Name its columns, like prompt=q, completion=a, or correct the file."
     return "Correct or remove them, or have bad rows left out."
+
+
+_WORDS: dict[ProblemKind, tuple[str, str]] = {
+    REFUSED_BY_TEMPLATE: (
+        "are refused by the model's chat template",
+        "Correct or remove such rows, choose another base model, or start a run with invalid rows "
+        "left out.",
+    ),
+    NO_EMBEDDING: (
+        "hold tokens without an embedding",
+        "Choose the base model that this tokenizer belongs to, or start a run with invalid rows "
+        "left out.",
+    ),
+    TOO_COSTLY: (
+        "take too much time or memory to render",
+        "Correct or remove such rows, fix the template, or start a run with invalid rows left out.",
+    ),
+}
+"""What is wrong with several rows of a kind, and what to do."""
+
+
+def count_by_kind(
+    issues: Iterable[RowIssue],
+) -> tuple[RowIssue | None, Counter[ProblemKind]]:
+    """The first of the issues, and how many there are of each kind."""
+    first, counts = None, Counter[ProblemKind]()
+    for issue in issues:
+        first = first or issue
+        counts[issue.kind] += 1
+    return first, counts
+
+
+def stopping_error(first: RowIssue | None, count: int = 1) -> InputError | None:
+    """Why a run does not train on such rows, where it is not to leave them out."""
+    if first is None:
+        return None
+    which, hint = _WORDS[first.kind]
+    rows = "" if count == 1 else f"{count:,} rows {which}; the first is "
+    return InputError(f"{rows}{first}.", hint)

@@ -12,15 +12,13 @@ from typing import Any, Literal
 from app.core.column_mapping import Columns
 from app.data.column_names import COMPLETIONS, CONVERSATIONS, PROMPTS
 from app.data.examples import Note
-from app.data.rows.function_calls import tools_of
-from app.data.rows.json_text import parse_json_list
+from app.data.rows.message_content import system_column
 from app.data.rows.preferences import check_label, preference_error
 from app.data.rows.schema_hints import UNKNOWN, Row, is_turn_list, unknown_schema_error
 from app.data.rows.sharegpt import is_sharegpt, to_messages
-from app.data.rows.system_turns import system_column
-from app.data.rows.turn_flags import FLAGS, row_flags
-from app.data.rows.turn_keys import SHAREGPT_KEYS, unused_keys
-from app.data.rows.value_checks import RowError, is_blank, require_text
+from app.data.rows.tool_calls import tools_of
+from app.data.rows.turn_keys import FLAGS, SHAREGPT_KEYS, row_flags, unused_keys
+from app.data.rows.value_checks import RowError, is_blank, parse_json_list, require_text
 
 RowFormat = Literal[
     "chat", "tools", "ShareGPT", "Alpaca", "prompt and completion", "question and answer", "text"

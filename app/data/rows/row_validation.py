@@ -8,19 +8,29 @@ from typing import Any
 
 from app.core.column_mapping import Columns
 from app.data.column_names import is_turn
-from app.data.examples import ChatExample, Example, Message, Note, RowIssue, TextExample
+from app.data.examples import (
+    ChatExample,
+    Example,
+    Message,
+    Note,
+    RowIssue,
+    RowLocation,
+    TextExample,
+)
 from app.data.readers.formats import file_format
-from app.data.row_location import RowLocation
-from app.data.rows.function_calls import with_tool_calls
-from app.data.rows.json_text import parse_json_text
-from app.data.rows.message_content import join_text_parts
+from app.data.rows.message_content import is_empty_system, join_text_parts, with_system
 from app.data.rows.preferences import preference_error
 from app.data.rows.row_schemas import ParsedRow, RowFormat, parse_row
-from app.data.rows.system_turns import is_empty_system, with_system
-from app.data.rows.tool_arguments import broken_arguments
-from app.data.rows.turn_flags import is_trained
-from app.data.rows.turn_keys import MESSAGE_KEYS, untrainable_turn_notes, unused_keys
-from app.data.rows.value_checks import RowError, as_json, is_blank, require_text, type_name
+from app.data.rows.tool_calls import broken_arguments, with_tool_calls
+from app.data.rows.turn_keys import MESSAGE_KEYS, is_trained, untrainable_turn_notes, unused_keys
+from app.data.rows.value_checks import (
+    RowError,
+    as_json,
+    is_blank,
+    parse_json_text,
+    require_text,
+    type_name,
+)
 
 _PLAIN_KEYS = 2
 """Role and content."""

@@ -2,8 +2,8 @@
 
 from typing import Any, TypeGuard
 
-from app.data.rows.function_calls import calls_of_text
-from app.data.rows.turn_flags import is_trained
+from app.data.rows.tool_calls import calls_of_text
+from app.data.rows.turn_keys import is_trained
 from app.data.rows.value_checks import RowError, type_name
 
 _ROLES = {

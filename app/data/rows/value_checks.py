@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from app.data.examples import ProblemKind
+from app.data.readers.strict_json import BadJson, StrictJson
 
 
 class RowError(Exception):
@@ -68,3 +69,18 @@ def type_name(value: object) -> str:
         case bytes():
             return "binary data"
     return f"a {type(value).__name__.lower()}"
+
+
+def parse_json_list(value: object) -> object:
+    """The list that a text is in JSON; any other value as it is."""
+    return parse_json_text(value, "[")
+
+
+def parse_json_text(value: object, openings: str = "[{") -> object:
+    """The value that a text is in JSON, where it begins with one of `openings`; else as it is."""
+    if not isinstance(value, str) or not (bare := value.strip()) or bare[0] not in openings:
+        return value
+    try:
+        return StrictJson().value(bare)
+    except BadJson:
+        return value

@@ -28,10 +28,9 @@ from app.data.files.dataset_files import file_stat
 from app.data.files.fingerprint import FileContent, file_content
 from app.data.readers import ReadProgress
 from app.data.readers.formats import file_format
-from app.data.rows.bad_rows import raise_on_bad_rows
+from app.data.rows.bad_rows import raise_on_bad_rows, stopping_error
 from app.data.rows.example_reader import read_examples
 from app.data.tokenizing.parallel import Chunk, TokenizedChunk, tokenize_chunks
-from app.data.tokenizing.stopping_rows import stopping_error
 from app.data.tokens.cache import reserve_folder, stores_dir
 from app.data.tokens.store_files import MANIFEST, STORE_FILES, StoreWriter, TokenStore, open_store
 

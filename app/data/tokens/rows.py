@@ -4,16 +4,17 @@ Knows no file and no tokenizer; the tokens may lie on a disk and be read row by 
 """
 
 from array import array
-from collections.abc import Iterable, Sequence
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from app.data.row_location import RowLocation
-from app.data.tokens.mixture_sampling import Mixing
+from app.data.examples import RowLocation
 
 Ints = npt.NDArray[np.int64]
 LONGEST = 2**31
@@ -147,107 +148,6 @@ class Rows(Protocol):
     def trained_counts(self, limit: int) -> Ints: ...
 
 
-class TokenView:
-    """Some rows, each cut at a limit; what is trained on."""
-
-    def __init__(
-        self,
-        rows: Rows,
-        chosen: npt.NDArray[np.intp],
-        limit: int,
-        mixing: Mixing | None = None,
-        files: Sequence[tuple[int, str]] = (),
-    ) -> None:
-        """`mixing`, if given, decides which of the chosen rows an epoch takes; otherwise all.
-
-        `files`: of each file its first row's number in `rows`, and its name.
-        """
-        self._rows, self._files = rows, files
-        self._chosen = chosen
-        self._limit = limit
-        self.mixing = mixing
-        self.lengths: Ints = np.minimum(rows.lengths[chosen], limit).astype(np.int64)
-        """[rows], in tokens."""
-
-    @classmethod
-    def of(cls, examples: Iterable[TokenizedExample], limit: int = LONGEST) -> "TokenView":
-        rows = TokenRows.of(list(examples))
-        return cls(rows, np.arange(len(rows)), limit)
-
-    def part(self, indexes: npt.NDArray[np.intp]) -> "TokenView":
-        """A view of some of its rows, by index; not of mixed datasets."""
-        return TokenView(self._rows, self._chosen[indexes], self._limit, files=self._files)
-
-    def __len__(self) -> int:
-        return len(self._chosen)
-
-    @property
-    def digests(self) -> npt.NDArray[np.uint64]:
-        """[rows]"""
-        return self._rows.digests[self._chosen]
-
-    @property
-    def notes(self) -> npt.NDArray[np.uint16]:
-        """[rows]: each a RowNote."""
-        return self._rows.notes[self._chosen]
-
-    @property
-    def cut_count(self) -> int:
-        """Rows that are longer than the limit."""
-        return int((self._rows.lengths[self._chosen] > self._limit).sum())
-
-    def __getitem__(self, index: int) -> TokenizedExample:
-        tokens, spans = self.arrays(index)
-        row = self._chosen[index]
-        return TokenizedExample(
-            tokens=tuple(tokens.tolist()),
-            trained=tuple((start, end) for start, end in spans.tolist()),
-            place=place_of(self._rows, row),
-            last_reply_only=bool(self._rows.last_reply_only[row]),
-            digest=int(self._rows.digests[row]),
-            notes=int(self._rows.notes[row]),
-        )
-
-    def arrays(self, index: int) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]:
-        """One row's tokens, and its spans as [spans, 2]; views where nothing is cut."""
-        row = int(self._chosen[index])
-        tokens, spans = self._rows.tokens_of(row, self._limit), self._rows.spans_of(row)
-        if int(self._rows.lengths[row]) > self._limit:
-            spans = np.minimum(spans[spans[:, 0] < self._limit], self._limit)
-        return tokens, spans
-
-    def name(self, index: int) -> str:
-        """Which row of which file it is, as "chats.jsonl, line 7"."""
-        row = int(self._chosen[index])
-        names = [name for begin, name in self._files if begin <= row]
-        return ", ".join([*names[-1:], str(place_of(self._rows, row))])
-
-    @property
-    def rows_per_epoch(self) -> int:
-        return self.mixing.rows_per_epoch if self.mixing else len(self)
-
-    def epoch(self, seed: int, epoch: int) -> npt.NDArray[np.intp]:
-        """[rows_per_epoch]: the indexes of the rows that an epoch takes, none of which is longer
-        than the number at its place in `epoch_lengths`."""
-        if self.mixing:
-            return self.mixing.epoch(seed, epoch, self.lengths)
-        return np.arange(len(self))
-
-    @property
-    def epoch_lengths(self) -> Ints:
-        """[rows_per_epoch], in tokens: the same for all epochs."""
-        return self.mixing.longest(self.lengths) if self.mixing else self.lengths
-
-    @cached_property
-    def trained_tokens(self) -> int:
-        return int(self.trained_counts.sum())
-
-    @cached_property
-    def trained_counts(self) -> Ints:
-        """[rows]: how many tokens of each are trained."""
-        return self._rows.trained_counts(self._limit)[self._chosen]
-
-
 def are_further_examples(places: Ints) -> npt.NDArray[np.bool_]:
     """[rows]: of places in the file's order, whether an example is of the same chat as the one
     before it."""
@@ -263,3 +163,38 @@ def place_of(rows: Rows, row: int) -> RowLocation:
 
 def _starts(counts: npt.NDArray[np.uint32]) -> Ints:
     return np.concatenate((np.zeros(1, np.int64), np.cumsum(counts, dtype=np.int64)))
+
+
+class ConcatRows:
+    """Has what TokenRows has, but for the arrays of all tokens and spans."""
+
+    def __init__(self, parts: Sequence[Rows]) -> None:
+        self._parts = parts
+        self._begins = [0, *accumulate(len(part) for part in parts)]
+        self.lengths = np.concatenate([part.lengths for part in parts])
+        self.places = np.concatenate([part.places for part in parts])
+        self.digests = np.concatenate([part.digests for part in parts])
+        self.last_reply_only = np.concatenate([part.last_reply_only for part in parts])
+        self.notes = np.concatenate([part.notes for part in parts])
+
+    def __len__(self) -> int:
+        return self._begins[-1]
+
+    def tokens_of(self, row: int, most: int = LONGEST) -> npt.NDArray[np.uint32]:
+        part, within = self._place(row)
+        return part.tokens_of(within, most)
+
+    def spans_of(self, row: int) -> npt.NDArray[np.uint32]:
+        part, within = self._place(row)
+        return part.spans_of(within)
+
+    def trained_counts(self, limit: int) -> Ints:
+        return np.concatenate([part.trained_counts(limit) for part in self._parts])
+
+    def _place(self, row: int) -> tuple[Rows, int]:
+        part = bisect_right(self._begins, row) - 1
+        return self._parts[part], row - self._begins[part]
+
+
+def concat_rows(parts: Sequence[Rows]) -> Rows:
+    return parts[0] if len(parts) == 1 else ConcatRows(parts)

@@ -27,8 +27,7 @@ from app.core.files.atomic_files import plain_disk_errors, sync, write_json_atom
 from app.core.files.folders import free_name, make_folder, remove_made
 from app.core.files.parsing import parse_json
 from app.core.files.untrusted_files import open_private
-from app.data.examples import KEPT_PROBLEMS, MODEL_KINDS, STOPPING_KINDS, RowIssue
-from app.data.row_location import RowLocation
+from app.data.examples import KEPT_PROBLEMS, MODEL_KINDS, STOPPING_KINDS, RowIssue, RowLocation
 from app.data.tokens.block_file import BLOCK_BYTES, BlockFile, BlockSums, sums_of
 from app.data.tokens.rows import TokenRows
 

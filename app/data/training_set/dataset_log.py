@@ -5,9 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from app.data.rows.row_notes import RowNote, note_line
-from app.data.tokens.rows import TokenView
-from app.data.training_set.mixed_parts import DatasetPart
-from app.data.training_set.row_selection import SelectedRows
+from app.data.tokens.view import TokenView
+from app.data.training_set.row_selection import DatasetPart, SelectedRows
 
 
 def row_notes(used: SelectedRows, limit: int) -> list[str]:

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from app.data.chat.tokenization import content_digest
-from app.data.examples import Example, RowIssue
+from app.data.examples import Example, RowIssue, content_digest
 from app.data.files.dataset_files import DatasetFiles
 from app.data.readers import ReadProgress
 from app.data.rows.bad_rows import raise_on_bad_rows

@@ -1,6 +1,7 @@
 """The rows of a set to train or to validate on: those that are kept, and those left out."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 
@@ -10,9 +11,9 @@ import numpy.typing as npt
 from app.data.examples import KEPT_PROBLEMS, RowIssue
 from app.data.rows.row_notes import RowNote
 from app.data.tokens.mixture_sampling import Mixing
-from app.data.tokens.rows import TokenView, are_further_examples, place_of
+from app.data.tokens.rows import are_further_examples, concat_rows, place_of
 from app.data.tokens.store_files import TokenStore
-from app.data.training_set.concatenated_rows import concat_rows
+from app.data.tokens.view import TokenView
 
 
 class FileRows:
@@ -109,3 +110,30 @@ def as_view(used: SelectedRows, limit: int, mixing: Mixing | None = None) -> Tok
     chosen = [begin + file.kept for begin, file in zip(begins, used.files, strict=True)]
     rows = concat_rows([file.rows for file in used.files])
     return TokenView(rows, np.concatenate(chosen), limit, mixing, names)
+
+
+@dataclass(frozen=True)
+class DatasetPart:
+    """One dataset of a run."""
+
+    name: str
+    rows: int
+    """Rows to train on that it has."""
+    rows_per_epoch: int
+    """Those an epoch takes, some maybe more than once."""
+    trained_tokens: float
+    """Tokens trained in an epoch, as is to be expected of so many rows."""
+    valid: TokenView
+
+
+def dataset_parts(
+    names: Sequence[str], train: TokenView, valids: Sequence[TokenView]
+) -> tuple[DatasetPart, ...]:
+    mixing = train.mixing or Mixing((len(train),), (len(train),))
+    counts = np.split(train.trained_counts, np.cumsum(mixing.sizes)[:-1])
+    return tuple(
+        DatasetPart(name, size, rows_per_epoch, float(count.mean()) * rows_per_epoch, valid)
+        for name, size, rows_per_epoch, count, valid in zip(
+            names, mixing.sizes, mixing.rows_per_dataset, counts, valids, strict=True
+        )
+    )

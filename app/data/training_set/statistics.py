@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from app.data.examples import KEPT_PROBLEMS, ProblemKind, RowIssue
+from app.data.rows.bad_rows import count_by_kind
 from app.data.rows.row_notes import KINDS, MODEL_NOTES, note_reason
-from app.data.tokenizing.stopping_rows import count_stopping_issues
 from app.data.tokens.mixture_sampling import Mixing
 from app.data.tokens.rows import TokenRows, are_further_examples, place_of
 from app.data.tokens.store_files import TokenStore
@@ -119,7 +119,7 @@ def data_statistics(
     out = [(part, np.flatnonzero(mask)) for part, mask in zip(rows, holdout, strict=True)]
     out += [(store.rows, np.arange(len(store.rows))) for _, store in valid]
     both = (*train, *valid)
-    first, stopping = count_stopping_issues(both)
+    first, stopping = count_by_kind(issue for path, store in both for issue in store.stopping(path))
     refused = (problem for path, store in both for problem in store.refused(path))
     noted = (problem for path, store in both for problem in noted_rows(path, store.rows))
     return DataStatistics(

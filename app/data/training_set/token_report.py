@@ -13,12 +13,11 @@ import numpy as np
 from app.core.errors import InputError
 from app.core.progress import part_of_whole
 from app.data.chat.tokenizer import Tokenizer
-from app.data.examples import MODEL_KINDS, CorruptFileError, Example, RowIssue
+from app.data.examples import MODEL_KINDS, CorruptFileError, Example, RowIssue, RowLocation
 from app.data.files.dataset_files import DatasetFiles
 from app.data.files.fingerprint import HASHING, FileContent, bytes_to_hash, hash_files
 from app.data.inspection.inspection import IssueList
 from app.data.readers import ReadProgress
-from app.data.row_location import RowLocation
 from app.data.rows.example_reader import read_examples
 from app.data.tokenizing.store import (
     RowSettings,

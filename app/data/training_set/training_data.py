@@ -16,16 +16,22 @@ from app.data.chat.tokenizer import PlainTokenizer, Tokenizer
 from app.data.examples import RowIssue
 from app.data.files.dataset_files import DatasetFiles, check_distinct, dataset_name, file_stat
 from app.data.files.fingerprint import HASHING, FileContent, bytes_to_hash, hash_files
-from app.data.tokenizing.stopping_rows import count_stopping_issues, stopping_error
+from app.data.rows.bad_rows import count_by_kind, stopping_error
 from app.data.tokenizing.store import RowSettings, open_or_build_store
 from app.data.tokens.mixture_sampling import Mixing
-from app.data.tokens.rows import TokenView
 from app.data.tokens.store_files import TokenStore
+from app.data.tokens.view import TokenView
 from app.data.training_set.dataset_log import mixing_notes, row_notes, validation_notes
 from app.data.training_set.early_rows import EarlyRows
 from app.data.training_set.minimum_rows import RemainingRows, insufficient_rows_error
-from app.data.training_set.mixed_parts import DatasetPart, dataset_parts
-from app.data.training_set.row_selection import FileRows, SelectedRows, as_view, concat_selections
+from app.data.training_set.row_selection import (
+    DatasetPart,
+    FileRows,
+    SelectedRows,
+    as_view,
+    concat_selections,
+    dataset_parts,
+)
 from app.data.training_set.validation_split import split_datasets
 
 
@@ -169,7 +175,9 @@ def rows_from_stores(
     if refusal := insufficient_rows_error(left, limit, settings.batch_size):
         raise refusal
     if not settings.rows.leave_out_bad_rows:
-        first, counts = count_stopping_issues(stores.items())
+        first, counts = count_by_kind(
+            issue for path, store in stores.items() for issue in store.stopping(path)
+        )
         if first and (refusal := stopping_error(first, counts[first.kind])):
             raise refusal
     mixing = None

@@ -18,11 +18,10 @@ from app.core.model_limits import ModelLimits
 from app.data.chat.template_day import run_note, with_day
 from app.data.files.dataset_files import DatasetFiles, find_files
 from app.data.tokenizing.store import RowSettings
-from app.data.tokens.digest import tokens_digest
-from app.data.tokens.rows import TokenView
+from app.data.tokens.view import TokenView, tokens_digest
 from app.data.training_set.early_data import open_early_data
 from app.data.training_set.early_rows import EARLY_ROWS
-from app.data.training_set.mixed_parts import DatasetPart
+from app.data.training_set.row_selection import DatasetPart
 from app.data.training_set.training_data import (
     DataSettings,
     LaterRows,
@@ -78,7 +77,7 @@ class Prepared:
     fingerprints: dict[str, str]
     """Path → SHA-256 of the files that the rows were read from."""
     tokens_sha256: str
-    """As of `token_digest.tokens_digest`."""
+    """As of `view.tokens_digest`."""
     template_day: date | None = None
     """That the chat template writes into rows and questions; None where it asks for no date."""
     parts: tuple[DatasetPart, ...] = ()

@@ -32,7 +32,7 @@ class EnoughRows(QObject):
         done, measured, datasets = self._tokenisation.done, self._figures.all, self._datasets.all
         if done is None or not measured or len(measured) != len(datasets):
             return ""
-        from app.data.tokenizing.stopping_rows import stopping_error
+        from app.data.rows.bad_rows import stopping_error
         from app.data.training_set.minimum_rows import RemainingRows, insufficient_rows_error
 
         config = self._state.config_as_cut

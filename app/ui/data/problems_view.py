@@ -118,7 +118,7 @@ class ProblemsView(QWidget):
         if facts is None:
             return [], {}
         if statistics is not None:
-            from app.data.training_set.measured import with_names, without_guesses
+            from app.data.inspection.inspection import with_names, without_guesses
 
             noted = with_names(statistics.noted, facts)
             facts = without_guesses(facts)

@@ -174,7 +174,7 @@ class LookingAtFiles:
     readings: tuple[Reading, ...]
 
     def __call__(self, _: ShouldStop) -> Iterator[object]:
-        from app.data.files.file_states import file_states
+        from app.data.files.fingerprint import file_states
 
         yield tuple(file_states(one.data, one.valid) for one in self.readings)
 

@@ -47,8 +47,8 @@ class ShowingRows:
     split: Split
 
     def __call__(self, _: ShouldStop) -> Iterator[object]:
-        from app.data.tokens.rows import TokenView
-        from app.data.training_set.concatenated_rows import concat_rows
+        from app.data.tokens.rows import concat_rows
+        from app.data.tokens.view import TokenView
 
         stored = self.sets[self.dataset]
         files = stored.valid if self.file else stored.train
