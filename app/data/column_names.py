@@ -1,4 +1,4 @@
-"""The names under which files keep the parts of a row. Knows no row."""
+"""The names under which files keep the parts of a row."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,5 +12,5 @@ SYSTEMS = ("system", "system_prompt")
 
 
 def is_turn(value: Mapping[str, Any]) -> bool:
-    """Whether an object is a turn of a chat, rather than a row."""
+    """Whether an object is a turn of a chat rather than a row."""
     return {"role", "content"} <= value.keys() or {"from", "value"} <= value.keys()

@@ -1,4 +1,6 @@
-"""What one usable row is, and what one unusable row is. Knows no file format and no tokenizer."""
+"""The values that describe rows: examples, issues and locations. Knows no file format and no
+tokenizer.
+"""
 
 import hashlib
 import json
@@ -10,21 +12,24 @@ from app.core.errors import InputError
 
 
 class RowLocation(NamedTuple):
-    """Made by the reader of the format. Places of one file are in its order."""
+    """The location of a row in its file, set by the format's reader; sorts in file order."""
 
     line: int = 0
     """1-based line on which the row begins; 0 in a file without lines."""
     row: int = 0
-    """1-based number of the row; 0 where the line says it: the rows of a format by lines."""
+    """1-based number of the row; 0 in formats with one row per line."""
 
     @property
     def is_whole_file(self) -> bool:
-        """No row is meant."""
+        """The location stands for the whole file."""
         return not (self.line or self.row)
 
     def __format__(self, spec: str) -> str:
-        """ "line 7"; "row 7", and "row 7 (line 12)" where a list stands on several lines; empty for
-        the whole file. Numbers are written as `spec` says."""
+        """ "line 7"; "row 7", or "row 7 (line 12)" in a list on several lines; empty for the whole
+        file.
+
+        `spec` formats the numbers.
+        """
         if not self.row:
             return f"line {self.line:{spec}}" if self.line else ""
         where = f" (line {self.line:{spec}})" if self.line > 1 else ""
@@ -38,10 +43,10 @@ WHOLE_FILE = RowLocation()
 
 
 Message = dict[str, Any]
-"""One turn: `role`, `content` (always text), and what else the row gave, such as `tool_calls`."""
+"""One turn: `role`, `content` (always text), and the row's further keys, such as `tool_calls`."""
 
 KEPT_PROBLEMS = 1000
-"""Of each file, so that a broken one does not fill the memory."""
+"""Per file, so that a broken one does not fill the memory."""
 
 
 ProblemKind = Literal[
@@ -82,21 +87,21 @@ ProblemKind = Literal[
     "opening reply left out",
     "other",
 ]
-"""By which problems are counted."""
+"""The kinds by which issues are counted."""
 
 Note = tuple[ProblemKind, str]
-"""What is to be known of a row that is trained on: its kind, and the rest of a sentence."""
+"""A note about a row that is trained on: its kind, and the rest of a sentence."""
 
 
 @dataclass(frozen=True)
 class ChatExample:
-    """A conversation with at least one assistant turn; prompt and completion make two turns."""
+    """A conversation with at least one assistant turn; prompt and completion become two turns."""
 
     messages: tuple[Message, ...]
     tools: tuple[dict[str, Any], ...] | None
     place: RowLocation
     untrained: tuple[int, ...] = ()
-    """0-based numbers of the assistant turns that are read and not trained."""
+    """0-based numbers of assistant turns that are read but not trained."""
     notes: tuple[Note, ...] = field(default=(), compare=False)
 
 
@@ -111,43 +116,43 @@ class TextExample:
 Example = ChatExample | TextExample
 
 REFUSED: ProblemKind = "refused by the model"
-"""An example, but none that this model can be trained on: nothing of it would be trained."""
+"""A valid example of which this model would train nothing."""
 REFUSED_BY_TEMPLATE: ProblemKind = "refused by the template"
 """An example for which this model's chat template raises an error."""
 NO_EMBEDDING: ProblemKind = "token without embedding"
 """An example that this model would read out of bounds."""
 TOO_COSTLY: ProblemKind = "too costly to render"
-"""An example that this model's chat template takes too much time or memory for."""
+"""An example that takes this model's chat template too much time or memory."""
 STOPPING_KINDS = (REFUSED_BY_TEMPLATE, NO_EMBEDDING, TOO_COSTLY)
-"""The model's, and a run stops at them unless bad rows are left out."""
+"""Kinds found by the model at which a run stops unless invalid rows are left out."""
 MODEL_KINDS = (REFUSED, *STOPPING_KINDS)
-"""The model's; all other kinds are bad rows."""
+"""Kinds found by the model; all others are found by the checks."""
 
 
 @dataclass(frozen=True)
 class RowIssue:
-    """Why one row can't be trained on, or what is odd about one that can."""
+    """Why a row can't be trained on, or a warning about one that can."""
 
     path: Path
     place: RowLocation
-    """WHOLE_FILE when no row is meant."""
+    """WHOLE_FILE if no row is meant."""
     reason: str
     """The rest of a sentence that begins with file and line: "has an empty text"."""
     kind: ProblemKind = "other"
     is_warning: bool = False
-    """The row is trained on all the same."""
+    """The row is trained on anyway."""
 
     def __str__(self) -> str:
         return self.line(self.path.name)
 
     def line(self, name: str) -> str:
-        """The sentence with this name for its file."""
+        """The sentence, with this name for the file."""
         where = [part for part in (name, str(self.place)) if part]
         return f"{', '.join(where)}: {self.reason}"
 
 
 class CorruptFileError(InputError):
-    """A file of which nothing more can be read from some row on; what came before was right."""
+    """A file that can't be read beyond some row; the rows before it are valid."""
 
     def __init__(self, problem: RowIssue, hint: str = "") -> None:
         name, place = problem.path.name, problem.place
@@ -157,7 +162,7 @@ class CorruptFileError(InputError):
 
 
 def content_digest(example: Example) -> int:
-    """64 bits of a hash of what a row holds, wherever it stands."""
+    """A 64-bit hash of a row's content; independent of its location."""
     if isinstance(example, ChatExample):
         content: object = [example.messages, example.tools]
         if example.untrained:  # others keep the digest they had, by which they are held out

@@ -16,7 +16,7 @@ import pytest
 from app.core.errors import InputError
 from app.data.examples import CorruptFileError, RowIssue, RowLocation, TextExample
 from app.data.files.dataset_files import DatasetFiles, find_files, has_train_file
-from app.data.readers import read_rows, source
+from app.data.readers import byte_source, read_rows
 from app.data.readers.formats import FORMATS, bare_name
 from app.data.readers.passages import PASSAGE_CHARACTERS
 from app.data.rows.example_reader import read_examples
@@ -271,7 +271,7 @@ def test_a_line_of_100_megabytes_is_named_and_never_held(tmp_path, name, reason)
 
 
 def test_a_gzip_bomb_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(source, "UNPACKED_IN_ANY_CASE", 2**20)
+    monkeypatch.setattr(byte_source, "UNPACKED_IN_ANY_CASE", 2**20)
     path = tmp_path / "bomb.jsonl.gz"
     path.write_bytes(gzip.compress(b"\n" * 50_000_000))
     with pytest.raises(CorruptFileError, match="unpacks to more than 100 times its size"):

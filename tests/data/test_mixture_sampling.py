@@ -91,7 +91,7 @@ def test_rows_of_a_dataset_are_taken_as_often_as_each_other(sizes, share, epochs
 def test_no_epoch_has_longer_rows_than_was_told(sizes, share, epoch):
     mixing = Mixing.from_fractions(sizes, [share] * (len(sizes) - 1))
     lengths = lengths_of(mixing, most=500)
-    taken, most = lengths[mixing.epoch(SEED, epoch, lengths)], mixing.longest(lengths)
+    taken, most = lengths[mixing.epoch(SEED, epoch, lengths)], mixing.max_lengths(lengths)
     assert list(taken) == sorted(taken)
     assert len(taken) == len(most) == mixing.rows_per_epoch
     assert (taken <= most).all()
@@ -101,7 +101,7 @@ def test_what_is_told_of_the_lengths_is_reached():
     mixing = Mixing.from_fractions([7, 40], [0.6])
     lengths = np.concatenate((np.full(7, 99), np.arange(40)))
     taken = [lengths[mixing.epoch(SEED, epoch, lengths)] for epoch in range(40)]
-    assert list(np.max(taken, axis=0)) == list(mixing.longest(lengths))
+    assert list(np.max(taken, axis=0)) == list(mixing.max_lengths(lengths))
 
 
 def test_each_epoch_has_its_part_of_the_long_rows():

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from app.core.errors import InputError
 from app.data.examples import RowIssue, RowLocation
 from app.data.readers import read_rows, text
-from app.data.readers.source import GZIP_MAGIC
+from app.data.readers.byte_source import GZIP_MAGIC
 from app.data.readers.text import encoding_of
 
 GOOD = b'{"text": "fox"}'

@@ -19,7 +19,7 @@ from app.core.errors import AppError, InputError, RunError
 from app.data.chat.tokenization import ExampleTokenizer
 from app.data.chat.tokenizer import PlainTokenizer, plain_tokenizer
 from app.data.examples import RowIssue
-from app.data.readers import source
+from app.data.readers import byte_source
 from app.data.tokenizing import parallel, store
 from app.data.tokenizing.store import RowSettings, open_or_build_store
 from app.data.tokens import cache, store_files
@@ -463,7 +463,7 @@ def test_a_process_that_is_killed_is_said_so_and_nothing_is_lost(write_rows, tok
 def test_the_share_done_follows_what_was_read_where_lines_tell_nothing(
     tmp_path, tokenizer, large, monkeypatch, name
 ):
-    monkeypatch.setattr(source, "READ_BYTES", 2**16)
+    monkeypatch.setattr(byte_source, "READ_BYTES", 2**16)
     path = tmp_path / name
     # Long random words, so that packing leaves several blocks to read.
     rows = [{"text": os.urandom(2000).hex()} for _ in range(400)]
@@ -527,6 +527,6 @@ def test_of_a_row_that_is_cut_only_what_is_left_is_read(write_rows, tokenizer, m
     read = []
     pread = os.pread
     monkeypatch.setattr(os, "pread", lambda *given: read.append(given[1]) or pread(*given))
-    tokens, _ = TokenView(store.rows, np.arange(1), 10).arrays(0)
+    tokens, _ = TokenView(store.rows, np.arange(1), 10).row_arrays(0)
     assert len(tokens) == 10
     assert read == [min(BLOCK_BYTES, 4 * len(store.rows.tokens))]

@@ -6,8 +6,8 @@ import pytest
 
 from app.data.examples import CorruptFileError, RowIssue
 from app.data.inspection.inspection import inspect
+from app.data.readers.json_stream import _READ_CHARACTERS
 from app.data.readers.json_values import LIST_NAMES
-from app.data.readers.json_window import _READ_CHARACTERS
 from app.data.readers.text import MAX_ROW
 from app.data.rows.example_reader import read_examples, read_validated_rows
 
@@ -37,7 +37,7 @@ def test_rows_are_read_from_the_list_and_numbered_in_it(tmp_path, name, indent):
 
 
 def test_a_list_longer_than_any_row_may_be_is_read(tmp_path, monkeypatch):
-    monkeypatch.setattr("app.data.readers.json_window.MAX_ROW", _READ_CHARACTERS)
+    monkeypatch.setattr("app.data.readers.json_stream.MAX_ROW", _READ_CHARACTERS)
     texts = [f"{number} {'word ' * 200}" for number in range(2000)]
     path = written(tmp_path, {"test": ROWS * 9000, "train": [{"text": text} for text in texts]})
     assert path.stat().st_size > 4 * _READ_CHARACTERS

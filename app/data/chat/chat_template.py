@@ -1,6 +1,7 @@
-"""A model's chat template: a chat as tokens or as text, with the template's own refusals.
+"""Renders chats with a model's chat template, as tokens or as text.
 
-A template that is text is rendered in a process of its own; one that is Python of mlx-lm here.
+A template that is text is rendered in a process of its own; a template that is Python code of
+mlx-lm is rendered here.
 """
 
 import sys
@@ -26,15 +27,15 @@ _PLAIN_KEYS = {"role", "content"}
 
 
 class TemplateError(Exception):
-    """A chat this template can't render, or in which no reply can be told from its prompt."""
+    """The template can't render a chat, or a reply can't be separated from its prompt."""
 
 
 class TemplateRefusal(TemplateError):
-    """A chat for which the template itself raises an error; its words are part of the message."""
+    """The template itself raises an error for a chat; its words are part of the message."""
 
 
 class ChatTemplate:
-    """One tokenizer's template."""
+    """The chat template of one tokenizer."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
@@ -46,7 +47,7 @@ class ChatTemplate:
         self._plain_options: dict[str, Any] = {}
 
     def require(self) -> None:
-        """Raise InputError if the model has no template to render a chat with, or a bad one."""
+        """Raise InputError if the model has no usable chat template."""
         if not self._has_template:
             raise InputError(
                 "This model has no chat template, so it can't be trained on chats or on "
@@ -57,18 +58,18 @@ class ChatTemplate:
             raise InputError(problem, "Fix the template, or choose another base model.")
 
     def tokens(self, messages: Sequence[Message], tools: Tools, prompted: bool) -> list[int]:
-        """The tokens of a chat, with the prompt for a reply if `prompted`.
+        """The tokens of a chat, with the generation prompt if `prompted`.
 
         Raises TemplateError with the template's own words.
         """
         return list(self._apply(messages, tools, prompted))
 
     def text(self, messages: Sequence[Message], tools: Tools, prompted: bool) -> str:
-        """The same as text."""
+        """The text of a chat, with the generation prompt if `prompted`. Raises TemplateError."""
         return self.texts(messages, tools)(len(messages), prompted)
 
     def texts(self, messages: Sequence[Message], tools: Tools) -> Callable[[int, bool], str]:
-        """The same as text for the chat's first messages, so many; asked several times."""
+        """A function that renders the first `count` messages of the chat as text."""
         if not self._renders_plainly(messages, tools):
             return lambda count, prompted: str(
                 self._apply(messages[:count], tools, prompted, tokenize=False)
@@ -81,7 +82,7 @@ class ChatTemplate:
         return text
 
     def texts_of(self, chats: "Sequence[Chat]") -> "list[ChatTexts]":
-        """The same of many chats: what is likely to be asked of them is rendered at once."""
+        """One such function per chat; the renderings named in `calls` are made at once."""
         is_plain = [self._renders_plainly(chat.messages, chat.tools) for chat in chats]
         plain = iter(list(self._render_apart(list(compress(chats, is_plain)))))
         texts = [next(plain) if is_one else ChatTexts({}) for is_one in is_plain]
@@ -90,8 +91,8 @@ class ChatTemplate:
         return texts
 
     def with_arguments(self, messages: Sequence[Message], tools: Tools) -> Sequence[Message]:
-        """The chat with its calls' arguments as this template writes them: as objects, or as text
-        where it refuses objects or prints them as Python does.
+        """The chat with its tool calls' arguments in the form that this template writes: as
+        objects, or as text if it refuses objects or prints them as Python does.
         """
         if not has_arguments(messages):
             return messages
@@ -102,9 +103,9 @@ class ChatTemplate:
         return messages
 
     def render_plainly(self) -> None:
-        """Render plain chats from now on without the checks that transformers makes each time.
+        """Skip transformers' own checks when rendering plain chats from now on.
 
-        Only for who compares samples with `tokens`: this goes by how transformers works inside.
+        Uses transformers' internals, so callers must cross-check samples against `tokens`.
         """
         self.require()
         source = getattr(self._tokenizer, "chat_template", None)
@@ -121,7 +122,7 @@ class ChatTemplate:
         return bool(self._plain_source) and not tools and all(map(_is_plain, messages))
 
     def _render_apart(self, chats: "Sequence[Chat]") -> "Iterator[ChatTexts]":
-        """What the template's process makes of chats that are rendered plainly."""
+        """Render plain chats in the template's process."""
         requests = [Request(list(chat.messages), self._plain_options, chat.calls) for chat in chats]
         answers = template_process(self._plain_source).answers(requests)
         for chat, answer in zip(chats, answers, strict=True):
@@ -158,13 +159,13 @@ class ChatTemplate:
             raise _refusal(error_text(error)) from error
 
     def _is_foreign(self) -> bool:
-        """Whether the template is the model's, and not Python of mlx-lm."""
+        """Whether the template belongs to the model and is not Python code of mlx-lm."""
         return plain_tokenizer(self._tokenizer) is not None
 
 
 @dataclass(frozen=True)
 class Chat:
-    """A chat, and the renderings that are likely to be asked for; the first is of all of it."""
+    """A chat, and the renderings that will probably be needed; the first is of the whole chat."""
 
     messages: Sequence[Message]
     tools: Tools
@@ -173,11 +174,13 @@ class Chat:
 
 @dataclass
 class ChatTexts:
-    """A chat's renderings; called with how many messages, and whether a reply is asked for."""
+    """The renderings of a chat, called with a number of messages and whether to add the generation
+    prompt.
+    """
 
     rendered: "dict[Call, str | Refusal | TooMuch]"
     otherwise: Callable[[int, bool], str] | None = None
-    """For what was not likely."""
+    """Makes the renderings that were not made in advance."""
 
     def __call__(self, count: int, prompted: bool) -> str:
         """Raises TemplateError, or RenderingTooCostly."""
@@ -194,7 +197,7 @@ class ChatTexts:
 
 
 class _ApartTemplate:
-    """Stands where transformers has a compiled template."""
+    """Stands in for transformers' compiled template."""
 
     def __init__(self, source: str) -> None:
         self._source = source
@@ -216,7 +219,7 @@ _apart = threading.Lock()
 
 @contextmanager
 def _rendering_apart() -> Iterator[None]:
-    """Inside, transformers prepares chats as ever, and has them rendered in another process."""
+    """Let transformers prepare chats as usual, but render them in another process."""
     library: Any = sys.modules["transformers.utils.chat_template_utils"]
     with _apart:
         compiling = library._compile_jinja_template
@@ -228,7 +231,7 @@ def _rendering_apart() -> Iterator[None]:
 
 
 def _is_plain(message: Message) -> bool:
-    """Whether there is nothing in a message that transformers would change before rendering."""
+    """Whether transformers would leave a message as it is before rendering it."""
     return message.keys() == _PLAIN_KEYS and type(message["content"]) is str
 
 

@@ -1,7 +1,7 @@
-"""Rows with tokens that the model has no embedding for: named, since it would read them from memory
-that is none of its own.
+"""Finds rows with tokens that the model has no embedding for.
 
-A tokenizer may have more tokens than its model where some were added to it alone.
+A tokenizer can have more tokens than its model if some were added to the tokenizer alone. The model
+would read such an embedding out of bounds.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,7 +16,7 @@ _MOST_OF_A_TOKEN = 40
 
 
 def rows_to_check(tokenizer: Any, embedding_rows: int | None) -> int | None:
-    """`embedding_rows` if the tokenizer has ids beyond them; None where no row can hold one."""
+    """`embedding_rows` if the tokenizer has ids beyond them; None if no row can contain one."""
     vocabulary = getattr(getattr(tokenizer, "inner", tokenizer), "get_vocab", None)
     if embedding_rows is None or vocabulary is None:
         return embedding_rows
@@ -26,7 +26,7 @@ def rows_to_check(tokenizer: Any, embedding_rows: int | None) -> int | None:
 def check_embeddings(
     rows: Sequence[TokenizedExample | RowIssue], tokenizer: Any, embedding_rows: int | None
 ) -> list[TokenizedExample | RowIssue]:
-    """The same, with a problem in the place of each row with a token beyond the embedding."""
+    """Replace each row that holds a token beyond the embedding by an issue."""
     if embedding_rows is None:
         return list(rows)
     return [
@@ -36,7 +36,7 @@ def check_embeddings(
 
 
 def token_beyond(tokens: Iterable[int], tokenizer: Any, embedding_rows: int | None) -> str:
-    """The first token without an embedding, as part of a sentence; empty where all have one."""
+    """Describe the first token without an embedding, as part of a sentence; empty without one."""
     if embedding_rows is None:
         return ""
     token = next((token for token in tokens if token >= embedding_rows), None)
@@ -49,7 +49,7 @@ def token_beyond(tokens: Iterable[int], tokenizer: Any, embedding_rows: int | No
 
 
 def token_text(token: int, tokenizer: Any) -> str:
-    """A token's own text, bounded."""
+    """The text of a token, with bounded length."""
     inner = getattr(tokenizer, "inner", tokenizer)
     naming = getattr(inner, "convert_ids_to_tokens", None)
     return one_line(str(naming(token) if naming else inner.decode([token])), _MOST_OF_A_TOKEN)

@@ -80,7 +80,7 @@ class FastExampleTokenizer(RowTokenizer):
         )
 
     def _calls(self, context: ChatContext) -> tuple[Call, ...]:
-        """The renderings by which the replies are rows."""
+        """The renderings from which the replies are located."""
         messages = context.messages
         calls = [Call(len(messages), False)]
         turns: Sequence[int] = sorted(context.untrained)

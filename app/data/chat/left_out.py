@@ -1,7 +1,8 @@
-"""Which parts of a chat its template leaves out: words, thoughts, tool calls, tools, other keys.
+"""Finds the parts of a chat that its template leaves out: words, thoughts, tool calls, tools, keys.
 
-A part whose words stand in a rendering, in the chat's order, is in it. Any other is changed on
-trial: if no rendering changes with it, the template leaves it out. Knows no template by name.
+A part is present if its words stand in a rendering, in the order of the chat. Any other part is
+changed on trial: if no rendering changes with it, the template leaves it out. Knows no template by
+name.
 """
 
 import json
@@ -17,7 +18,7 @@ from app.data.rows.turn_keys import FLAGS
 from app.data.rows.value_checks import parse_json_text
 
 TextOf = Callable[[int, bool], str]
-"""The text of a chat's first messages, so many, with or without the prompt for a reply."""
+"""Renders the first `count` messages of a chat as text, with or without the generation prompt."""
 Texts = Callable[[Sequence[Message], Tools], TextOf]
 
 _PLAIN_KEYS = frozenset({"role", "content"})
@@ -27,20 +28,20 @@ _KNOWN_KEYS = FLAGS | _PLAIN_KEYS | {"tool_calls", "tool_call_id", *_THOUGHT_KEY
 _THOUGHT = re.compile(r"(?:\A|<think>)((?:(?!<think>).)*?)</think>", re.DOTALL)
 _OTHER = "xyzzy"
 _DISTINCTIVE_CHARACTERS = 16
-"""So long a description doesn't stand in a text by chance."""
+"""A description of this length does not occur in a text by chance."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Part:
     note: RowNote
     turn: int
-    """-1 of the tools, which belong to the whole chat."""
+    """-1 for the tools, which belong to the whole chat."""
     words: tuple[str, ...]
-    """They show that it is there, in this order; empty where only a trial can tell."""
+    """Words that prove the part is present, in this order; empty if only a trial can decide."""
     changed: tuple[Message, ...]
-    """Its message with this part changed in several ways; none for the tools."""
+    """The message with this part changed in several ways; empty for the tools."""
     is_anywhere: bool = False
-    """Some templates move a system text."""
+    """The part may stand anywhere: some templates move the system message."""
 
 
 def find_left_out(
@@ -48,8 +49,8 @@ def find_left_out(
 ) -> RowNote:
     """The kinds of parts that none of a chat's renderings shows.
 
-    `counts`: of how many of the messages each rendering is, the longest first. `text_of` renders
-    the chat, `texts` a changed one.
+    `counts` are the numbers of messages of the renderings, the largest first. `text_of` renders the
+    chat, `texts` a changed one.
     """
     if not tools and _stands_in_order(messages, text_of(counts[0], False)):
         return RowNote(0)
@@ -68,12 +69,15 @@ def find_left_out(
 
 
 def has_other_keys(messages: Sequence[Message]) -> bool:
-    """Whether a turn has keys of which only a template can tell whether they are read."""
+    """Whether a turn has keys that only some templates read."""
     return any(_other_keys(message) for message in messages)
 
 
 def _stands_in_order(messages: Sequence[Message], text: str) -> bool:
-    """Whether a chat of words alone stands in the text, with its thoughts if it has any."""
+    """Whether the messages of a chat, thoughts included, stand in the text in order.
+
+    False for a chat that has more than roles and contents.
+    """
     place = 0
     for message in messages:
         if message.keys() != _PLAIN_KEYS:
@@ -172,7 +176,7 @@ def _description(tool: dict[str, Any]) -> str:
 
 
 def _other_keys(message: Message) -> list[str]:
-    """Those that say something; a result's tool is named by its call too."""
+    """Other keys of a message that have a value; the tool's name in a result repeats its call."""
     known = _KNOWN_KEYS | {"name"} if message["role"] == "tool" else _KNOWN_KEYS
     keys = message.keys() - known
     return sorted(key for key in keys if message[key] not in (None, "", [], {}))
@@ -180,7 +184,9 @@ def _other_keys(message: Message) -> list[str]:
 
 # -- whether they are there -----------------------------------------------------------------------
 def _suspects(parts: Sequence[_Part], counts: Sequence[int], text_of: TextOf) -> list[_Part]:
-    """The parts that no rendering shows by their words; all where a message is in none."""
+    """The parts that no rendering shows by their words; all parts if the words of a message are
+    missing.
+    """
     shown: set[_Part] = set()
     for count in counts:
         ours = [part for part in parts if part.turn < count]
@@ -203,7 +209,7 @@ def _matched(text: str, parts: Sequence[_Part]) -> Iterator[_Part]:
 
 
 def _end(words: Sequence[str], text: str, place: int) -> int | None:
-    """Where the last of the words ends, if all stand in the text in this order."""
+    """The end of the last of the words, if all stand in the text in this order."""
     for word in words:
         for form in (word, json.dumps(word, ensure_ascii=False)[1:-1], json.dumps(word)[1:-1]):
             if (start := text.find(form, place)) >= 0:
@@ -223,7 +229,7 @@ class _Trial:
     texts: Texts
 
     def leaves_out(self, part: _Part) -> bool:
-        """Whether the renderings stay the same in spite of a change to the part."""
+        """Whether all renderings stay the same although the part changes."""
         if part.turn < 0:
             return self._is_same(self.messages, None, part.turn)
         before, after = self.messages[: part.turn], self.messages[part.turn + 1 :]

@@ -1,9 +1,8 @@
-"""The tokens of a chat's beginnings, taken from those of the whole without splitting it again.
+"""Tokenizes the prefixes of a chat by reusing the tokens of the whole chat.
 
-A tokenizer cuts a text at its special tokens before anything else, so what comes before one is
-split alike in every text that begins in the same way. Only the rest after the last such place that
-a beginning shares with the whole is split anew. Where the text and the tokens don't show the same
-special tokens, everything is.
+A tokenizer cuts a text at its special tokens first, so texts with the same beginning have the same
+tokens before the last special token that they share. Only the rest is encoded again. If text and
+tokens don't show the same special tokens, the whole prefix is encoded.
 """
 
 import re
@@ -19,7 +18,7 @@ _LONGEST_KEPT_SUFFIX = 120
 
 
 class FastEncoder:
-    """Splits texts into tokens, many at once on all cores, and knows the special ones."""
+    """Encodes batches of texts on all cores, and knows the special tokens."""
 
     def __init__(self, tokenizer: PlainTokenizer) -> None:
         self._backend = type(tokenizer.backend_tokenizer).from_str(
@@ -46,7 +45,7 @@ class FastEncoder:
         return [encoding.ids for encoding in encode_batch]
 
     def encode_suffix(self, text: str) -> list[int]:
-        """The tokens of a text that is likely to come again, as the ends of prompts are."""
+        """The tokens of a text that will probably come again, such as the end of a prompt."""
         if (known := self._suffixes.get(text)) is not None:
             return known
         tokens: list[int] = self._backend.encode(text, add_special_tokens=False).ids
@@ -56,7 +55,9 @@ class FastEncoder:
 
 
 class PrefixTokenizer:
-    """One chat's renderings; called with how many messages, and whether a reply is asked for."""
+    """The prefixes of one chat as tokens, called with a number of messages and whether to add the
+    generation prompt.
+    """
 
     def __init__(
         self,
@@ -91,7 +92,7 @@ class PrefixTokenizer:
         return self._tokens[:place] + rest
 
     def _special_places(self) -> tuple[list[int], list[int]]:
-        """Where the special tokens end in the text, and where they stand among the tokens."""
+        """The ends of the special tokens in the text, and their positions among the tokens."""
         if self._marks is None:
             special = self._encoder.special
             matches = list(self._encoder.pattern.finditer(self._text))
@@ -103,7 +104,7 @@ class PrefixTokenizer:
 
 
 def _places(wanted: list[int], tokens: list[int]) -> list[int]:
-    """Where the wanted tokens stand, if they are there in this order and no oftener; else none."""
+    """The positions of the wanted tokens if they stand in this order and no more often; else []."""
     if any(tokens.count(token) != wanted.count(token) for token in set(wanted)):
         return []
     places, place = [], -1
@@ -117,7 +118,7 @@ def _places(wanted: list[int], tokens: list[int]) -> list[int]:
 
 
 def fast_encoder_for(tokenizer: Any) -> FastEncoder | None:
-    """None for tokenizers that don't split texts the way this module goes by."""
+    """The encoder of a tokenizer; None for one that splits texts in another way."""
     if not isinstance(tokenizer, PlainTokenizer):
         return None
     facts = tokenizer.added_tokens_decoder.values()

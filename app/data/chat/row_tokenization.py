@@ -1,7 +1,7 @@
-"""One example as tokens, with the positions that are trained.
+"""Tokenizes one example and marks the positions that are trained.
 
 mlx-lm trains only the last turn of a chat with `mask_prompt`; here every assistant turn is trained
-and nothing else. Tokens and the start of the last turn are mlx-lm's own. Knows no model, no batch
+and nothing else. The tokens and the start of the last turn equal mlx-lm's. Knows no model, no batch
 and no MLX.
 """
 
@@ -46,19 +46,19 @@ Tokenized = TokenizedExample | RowIssue
 
 
 class ChatContext(NamedTuple):
-    """The part of a chat that is tokenised, as the template takes it."""
+    """The part of a chat that is tokenized, in the form that the template takes."""
 
     messages: Sequence[Message]
     untrained: Collection[int]
     notes: RowNote
-    """What is to be known of the rest."""
+    """Notes about the rest of the chat."""
 
 
 class RowTokenizer:
     """Tokenizes examples one by one: every prefix of a chat is rendered and encoded anew.
 
-    A chat becomes several examples where its template changes earlier replies once more follows,
-    and every reply is to be trained.
+    A chat becomes several examples if its template changes earlier replies once more follows and
+    every reply is to be trained.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class RowTokenizer:
         return context._replace(messages=messages)
 
     def _without_refused_opening(self, context: ChatContext, tools: Tools) -> ChatContext:
-        """Some templates refuse a chat in which a reply comes first, and take the rest of it."""
+        """Leave out replies that open the chat if the template refuses it because of them."""
         messages, opening = context.messages, opening_replies(context.messages)
         if not opening:
             return context
@@ -140,8 +140,9 @@ class RowTokenizer:
     def _renderings(
         self, context: ChatContext, render: Render
     ) -> tuple[list[Rendering], RowNote, bool]:
-        """What is trained of a chat, what is to be known of it, and whether that is its last reply
-        alone, since the template changes the others."""
+        """The trained renderings of a chat, their notes, and whether only the last reply is trained
+        because the template changes the others.
+        """
         none, messages = RowNote(0), context.messages
         if not self._mask_prompt:
             return [self._whole(context, render)], none, False
@@ -155,7 +156,7 @@ class RowTokenizer:
         return [Rendering(len(messages), tokens, spans)], none, len(spans) < len(turns)
 
     def _whole(self, context: ChatContext, render: Render) -> Rendering:
-        """Trained from its first token to its last, but for the turns of weight 0."""
+        """A rendering of which all is trained but the turns of weight 0."""
         messages = context.messages
         tokens = render(len(messages), False)
         untrained = self._mask_finder.turns(sorted(context.untrained), messages, render, tokens)
@@ -191,14 +192,14 @@ def _row(
 
 
 def _with_notes(rows: Sequence[Tokenized], notes: RowNote, last_only: bool) -> list[Tokenized]:
-    """The examples of one row with its notes on the first."""
+    """The examples of one row, with the row's notes on the first."""
     first = next((row for row in rows if isinstance(row, TokenizedExample)), None)
     noted = first and replace(first, notes=int(notes), last_reply_only=last_only)
     return [noted if noted and row is first else row for row in rows]
 
 
 def _between(spans: Sequence[Span], length: int) -> list[Span]:
-    """What is left of so many tokens without the spans, which are in order."""
+    """The spans between the given ones, which are in order, of `length` tokens."""
     starts = [0, *(end for _, end in spans)]
     ends = [*(start for start, _ in spans), length]
     return list(zip(starts, ends, strict=True))

@@ -1,8 +1,7 @@
-"""Chats rendered by a template in a process of its own, which can be ended: at a stop, and where a
-chat makes it take too much time or memory.
+"""Renders chats in a process per template, which can be stopped and has limits.
 
-A template is a foreign program: no thread that renders it could be stopped within one operation,
-nor could its memory be bounded. How it is rendered is known in template_server.py.
+A template is a foreign program: a thread that renders it can't be stopped within one operation, nor
+can its memory be bounded. The rendering itself is in template_server.py.
 """
 
 import signal
@@ -35,10 +34,10 @@ RENDER_SECONDS = 10.0
 
 
 class RenderingTooCostly(InputError):
-    """The time, the memory or the length of a rendering was over before a chat was rendered."""
+    """A rendering exceeded its limit of time, memory or length."""
 
     def __init__(self, excess: str = "") -> None:
-        """`excess`: the rest of a sentence, such as "takes more than 1 GB of memory"."""
+        """`excess` is the rest of a sentence, such as "takes more than 1 GB of memory"."""
         self.excess = excess or f"takes longer than {RENDER_SECONDS:g} seconds"
         super().__init__(
             f"The model's chat template {self.excess} for this chat.",
@@ -54,8 +53,9 @@ class _Limited(Interruptible):
 
 
 limited = _Limited()
-"""Of Python code in a template's place: raises RenderingTooCostly inside, once that takes too long,
-and StoppedEarly where a stop is asked for."""
+"""Limits Python code that stands in for a template: raises RenderingTooCostly inside once it takes
+too long, and StoppedEarly if a stop is requested.
+"""
 
 
 TAKES_ALL_MEMORY = f"takes more than {MEMORY_BYTES // 2**30} GB of memory"
@@ -66,11 +66,11 @@ _mine = threading.local()
 
 
 class ProcessEnded(Exception):
-    """Before it answered; its exit code is the argument."""
+    """The process ended before it answered; the argument is its exit code."""
 
 
 class TemplateProcess:
-    """One template's process, started when it is asked; one thread's own."""
+    """The process of one template, started on demand and used by one thread."""
 
     def __init__(self, source: str) -> None:
         self._source = source
@@ -79,8 +79,11 @@ class TemplateProcess:
         self._has_answered = self._is_ready = False
 
     def try_template(self, trial: Trial, most_seconds: float) -> Generator[None, None, Any]:
-        """The trial's answer; yields while there is none. Raises ProcessEnded, and TimeoutError
-        after so many seconds by the clock. Closed early, it ends the process."""
+        """The trial's answer; yields while it is missing.
+
+        Raises ProcessEnded, and TimeoutError after `most_seconds`. Closed early, it ends the
+        process.
+        """
         try:
             self._send(trial)
             ends = monotonic() + most_seconds
@@ -95,9 +98,10 @@ class TemplateProcess:
             raise
 
     def answers(self, requests: Sequence[Request]) -> Iterator[Answer]:
-        """Each request's answer in its turn; not asked for all of them, it ends the process.
+        """The answers to the requests, in order.
 
-        Raises StoppedEarly where this thread's work is asked to stop.
+        Raises StoppedEarly if the thread's work is asked to stop. If not all answers are consumed,
+        the process ends.
         """
         left = deque(requests)
         is_careful = False
@@ -110,7 +114,7 @@ class TemplateProcess:
                 self.close()
 
     def _answers_of_one_process(self, left: deque[Request], is_careful: bool) -> Iterator[Answer]:
-        """As many of the answers as one process gives."""
+        """The answers that one process gives before it ends."""
         try:
             self._send(Batch(tuple(left), is_careful))
             while left:
@@ -137,7 +141,7 @@ class TemplateProcess:
         return answers
 
     def close(self) -> None:
-        """End the process, whatever it does; the next request starts another."""
+        """End the process; the next request starts another."""
         if self._process is not None:
             self._end()
             self._process = None
@@ -174,8 +178,11 @@ class TemplateProcess:
             raise ProcessEnded(self._process.exitcode) from None  # type: ignore[union-attr]
 
     def _check_memory(self) -> None:
-        """Where the process can't be bounded by the system, nor sees it itself within one
-        operation."""
+        """Raise ProcessEnded if the process takes too much memory.
+
+        Needed where the system can't bound it and the process can't notice it itself within one
+        operation.
+        """
         used = process_bytes(self._process.pid or 0)  # type: ignore[union-attr]
         self._bytes_at_start = self._bytes_at_start or used
         if used - self._bytes_at_start > MEMORY_BYTES:
@@ -191,7 +198,7 @@ def template_process(source: str) -> TemplateProcess:
 
 
 def end_template_processes() -> None:
-    """Those of this thread; each would end by itself after a while."""
+    """End this thread's processes, which would otherwise end after a while."""
     for process in _mine.__dict__.pop("processes", {}).values():
         process.close()
 

@@ -1,4 +1,4 @@
-"""Examples as tokens, one by one or in batches, with the positions that are trained."""
+"""Tokenizes examples one by one or in batches, and marks the positions that are trained."""
 
 from collections.abc import Iterable, Sequence
 
@@ -21,7 +21,7 @@ _BATCHES_COMPARED_WELL = 4
 
 
 def tokenize(example: Example, tokenizer: Tokenizer, mask_prompt: bool) -> Tokenized:
-    """One row as one example, uncut, or why it can't be trained; the problem's path is empty.
+    """Tokenize one row as one example, uncut; an issue if it can't be trained, with an empty path.
 
     Raises InputError for a chat if the model has no chat template.
     """
@@ -41,9 +41,9 @@ class ExampleTokenizer(RowTokenizer):
         self._batches_compared = 0
 
     def tokenize_batch(self, examples: Sequence[Example]) -> list[list[Tokenized]]:
-        """The same of each, a text split only once; a sample is compared with the plain way.
+        """The examples of each row; every text is encoded once.
 
-        Where the two differ, the plain way is taken for all.
+        A sample is compared with `tokenize`; if the two differ, `tokenize` is used for all rows.
         """
         fast = self._fast_tokenizer()
         if fast is not None:
@@ -54,8 +54,9 @@ class ExampleTokenizer(RowTokenizer):
         return [self.tokenize(example) for example in examples]
 
     def _sample(self, examples: Sequence[Example]) -> Iterable[int]:
-        """Some rows all over the first lots; then of each lot the first and the one of most turns,
-        in which most could differ."""
+        """Rows to compare: some from all over the first batches, then of each batch the first row
+        and the row with the most turns, in which most could differ.
+        """
         if not examples:
             return ()
         self._batches_compared += 1

@@ -1,4 +1,4 @@
-"""What files hold, a dataset's or a base model's, as digests: whether they are what they were.
+"""Digests and states of files, of datasets or base models, to notice changes.
 
 A large file that was hashed before and has not been touched since is not read again.
 """
@@ -23,33 +23,33 @@ from app.core.progress import run_to_end
 from app.data.files.dataset_files import file_stat, find_files
 
 _SMALL_BYTES = 2**20
-"""Hashing less is quicker than remembering it."""
+"""Hashing a smaller file is faster than remembering its digest."""
 _KEPT_FILES = 500
 _CLOCK_NS = 2 * 10**9
-"""A file written to this long ago or less could change again without its times showing it."""
+"""A file written this recently could change again without a change of its times."""
 _BLOCK_BYTES = 2**20
 _STEP_BYTES = 32 * 2**20
-"""Of hashing: some hundredths of a second."""
+"""Bytes hashed between two yields: a few hundredths of a second."""
 HASHING = 0.05
-"""What hashing a byte takes of the time that tokenising it takes, roughly."""
+"""The time of hashing a byte as a share of the time of tokenizing it, roughly."""
 _INDEX_LOCK = threading.Lock()
 
 
 @dataclass(frozen=True)
 class FileContent:
-    """A file's content, told by a hash, and the state of the file in which it had it."""
+    """The digest of a file's content, and the state of the file in which it was read."""
 
     digest: str
     """SHA-256."""
     state: tuple[int, ...]
-    """Changes when the file is written to, replaced or moved."""
+    """Changes if the file is written to, replaced or moved."""
 
     def is_still(self, path: Path) -> bool:
         return file_state(path) == self.state
 
 
 def file_state(path: Path) -> tuple[int, ...] | None:
-    """Another one once the file was written to, replaced or moved; None if it is not there."""
+    """A value that changes if the file is written to, replaced or moved; None if it is missing."""
     try:
         return _state(path.stat())
     except OSError:
@@ -59,9 +59,9 @@ def file_state(path: Path) -> tuple[int, ...] | None:
 def stream_fingerprints(
     data: Path | None, valid: Path | None, mixed: Iterable[Path] = ()
 ) -> Generator[float, None, dict[str, str]]:
-    """File name → SHA-256 of its content, for every file of the dataset and of those mixed in.
+    """Path → SHA-256 of every file of the dataset and of those mixed in.
 
-    Yields the share done. Raises InputError.
+    Yields the share done, from 0 to 1. Raises InputError.
     """
     if data is None:
         return {}
@@ -72,9 +72,9 @@ def stream_fingerprints(
 
 @contextmanager
 def unchanged(paths: Iterable[Path]) -> Iterator[None]:
-    """Raises InputError, in place of any other, if a file is not what it was at the beginning.
+    """Raise InputError, in place of any other, if a file changed inside the block.
 
-    For work that reads files more than once, and would tell of two states as of one.
+    For work that reads files more than once and would mix two states.
     """
     before = {path: _state(file_stat(path)) for path in paths}
     try:
@@ -86,7 +86,7 @@ def unchanged(paths: Iterable[Path]) -> Iterator[None]:
 
 
 def check_unchanged(before: Mapping[Path, tuple[int, ...]]) -> None:
-    """Raise InputError if a file is in another state than `before`."""
+    """Raise InputError if the state of a file differs from `before`."""
     for path, state in before.items():
         now = file_state(path)
         if now != state:
@@ -99,12 +99,12 @@ def check_unchanged(before: Mapping[Path, tuple[int, ...]]) -> None:
 
 
 def file_content(path: Path) -> FileContent:
-    """What is in a file now. Raises InputError when it can't be read."""
+    """The content of a file now. Raises InputError if it can't be read."""
     return run_to_end(hash_file(path))
 
 
 def hash_file(path: Path) -> Generator[int, None, FileContent]:
-    """The same in small steps: yields how many bytes were just read, if any must be."""
+    """The content of a file; yields the number of bytes just read, if any must be."""
     try:
         with path.open("rb") as file:
             facts = os.fstat(file.fileno())
@@ -126,7 +126,7 @@ def hash_file(path: Path) -> Generator[int, None, FileContent]:
 
 
 def hash_files(paths: Collection[Path]) -> Generator[float, None, dict[Path, FileContent]]:
-    """The same of several files: yields the share done, where there is much to read."""
+    """The contents of several files; yields the share done, if there is much to read."""
     contents: dict[Path, FileContent] = {}
     whole = max(1, bytes_to_hash(paths))
     done = shown = 0
@@ -146,14 +146,14 @@ def hash_files(paths: Collection[Path]) -> Generator[float, None, dict[Path, Fil
 
 
 def bytes_to_hash(paths: Iterable[Path]) -> int:
-    """Of those that are large and not remembered. Raises InputError."""
+    """The size of the files that are large and not remembered. Raises InputError."""
     sizes = {path: file_stat(path).st_size for path in paths}
     large = [path for path, size in sizes.items() if size > _SMALL_BYTES]
     return sum(sizes[path] for path in large if remembered_content(path) is None)
 
 
 def remembered_content(path: Path) -> FileContent | None:
-    """What is in a file, if it was hashed and has not been touched since; it is not read."""
+    """The remembered content of a file that has not been touched since; it is not read."""
     known = _known(str(path.absolute()))
     return known if known and known.is_still(path) else None
 
@@ -203,13 +203,13 @@ def _remember(name: str, content: FileContent) -> None:
 
 
 FileStates = tuple[tuple[Path, tuple[int, ...] | None], ...]
-"""Each file with its state; None for one that is not there."""
+"""Each file with its state; None for a missing file."""
 
 
 def file_states(data: Path, valid: Path | None = None) -> FileStates:
-    """Another value once a file was written to, replaced, moved, added or taken away.
+    """The states of a dataset's files; they change if one is written to, replaced, moved or added.
 
-    Empty where there is no dataset.
+    Empty if there is no dataset.
     """
     try:
         files = find_files(data, valid).all_files

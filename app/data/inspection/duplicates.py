@@ -1,6 +1,6 @@
-"""Which rows say the same, found by hashes alone: 32 bytes a row, whatever its length.
+"""Finds duplicate rows by hashes of 32 bytes a row.
 
-Rows are the same if they differ in nothing but case, spaces, tabs and line breaks.
+Rows are duplicates if they differ only in case, spaces, tabs and line breaks.
 """
 
 import json
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 _COLUMNS = 4  # two for the words, one for the exact row and the file's number, one for the place
 _FILE_BITS = 16
 _ROW_BITS = 32
-"""Hashes of more rows or lines than these can number take over a hundred gigabytes."""
+"""More rows or lines than this would take over a hundred gigabytes of hashes."""
 
 
 class SeenRows:
-    """The rows of a set of files, as hashes in their order."""
+    """The rows of a set of files, as hashes in order."""
 
     def __init__(self, *paths: Path) -> None:
         self._paths = paths
         self._hashes = array("Q")
 
     def add(self, example: Example, file: int = 0) -> None:
-        """Note a row of file number `file`."""
+        """Add a row of file number `file`."""
         exact = _content(example)
         words = exact.casefold()
         for space in " \n\t\r":
@@ -41,7 +41,7 @@ class SeenRows:
         self._hashes.append(line << _ROW_BITS | row)
 
     def duplicates(self) -> Iterator[RowIssue]:
-        """A warning for each row that an earlier one equals."""
+        """A warning for each row that equals an earlier one."""
         import numpy as np
 
         rows = self._rows()
@@ -55,7 +55,7 @@ class SeenRows:
             yield self._same(rows[index], rows[firsts[index]], self)
 
     def also_in(self, other: "SeenRows", kind: ProblemKind = "in both sets") -> Iterator[RowIssue]:
-        """A warning for each row that stands in another set too."""
+        """A warning for each row that is also in another set."""
         import numpy as np
 
         ours, theirs = self._rows(), other._rows()
@@ -87,7 +87,7 @@ class SeenRows:
 
 
 def _name(path: Path, beside: Path) -> str:
-    """With its folder where the other file is named alike."""
+    """The name, with its folder's name if both files have the same name."""
     return path.name if path.name != beside.name else f"{path.absolute().parent.name}/{path.name}"
 
 
@@ -104,7 +104,7 @@ def _content(example: Example) -> str:
 
 
 def _digest_number(text: str) -> int:
-    """48 bits."""
+    """A hash of 48 bits."""
     return int.from_bytes(_digest(text, 6), "little")
 
 

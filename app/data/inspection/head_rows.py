@@ -1,4 +1,4 @@
-"""The first rows of a file, to be shown before all of it was read. Knows no tokenizer."""
+"""The first rows of a file, shown before the whole file is read. Knows no tokenizer."""
 
 import json
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ from app.data.readers import Row, read_rows
 from app.data.rows.row_validation import validate_row
 
 MOST_ROWS = 200
-"""Rows looked at in search of examples: where the first so many are bad, there is none to show."""
+"""The search for examples ends after so many rows."""
 MOST_COLUMNS = 60
 _SAMPLES = 3
 _SAMPLE_CHARACTERS = 160
@@ -24,20 +24,20 @@ class ColumnSample:
 
     name: str
     values: tuple[str, ...]
-    """The first few that say something, shortened."""
+    """The first few non-empty values, shortened."""
 
 
 @dataclass(frozen=True)
 class HeadRows:
     examples: tuple[Example, ...]
     problems: tuple[RowIssue, ...]
-    """Why rows among the first are no examples."""
+    """The reasons why some of the first rows are no examples."""
     columns: tuple[ColumnSample, ...]
-    """None where rows are no objects."""
+    """Empty if rows are no objects."""
 
 
 def read_head_rows(path: Path, columns: Columns | None, count: int) -> HeadRows:
-    """The first `count` examples, if they come soon. Raises InputError as the reading does."""
+    """The first `count` examples among the first rows. Raises InputError as `read_rows` does."""
     rows: list[Row] = []
     examples: list[Example] = []
     problems: list[RowIssue] = []
@@ -75,7 +75,7 @@ def _columns(rows: Iterable[object]) -> tuple[ColumnSample, ...]:
 
 
 def _sample(value: object) -> str:
-    """A value on one line, shortened; empty where it says nothing."""
+    """A value on one line, shortened; "" for an empty value."""
     if value is None:
         return ""
     if isinstance(value, list):

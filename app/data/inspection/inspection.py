@@ -1,6 +1,6 @@
-"""What there is to show of a dataset before anything is trained on it, bad rows included.
+"""Reads a dataset once and reports its examples, invalid rows, warnings and duplicates.
 
-Every row is read once and none is kept but the first few, so that memory stays flat.
+Only the first few rows are kept, so memory stays flat.
 """
 
 from collections import Counter
@@ -38,44 +38,44 @@ class FileFacts:
     path: Path
     examples: int
     errors: int
-    """Rows that can't be used, and whatever else stops a run."""
+    """Invalid rows, and other reasons why a run can't start."""
     warnings: int
 
 
 @dataclass(frozen=True)
 class DatasetFacts:
-    """What can be said of a dataset without a model."""
+    """The facts about a dataset that need no model."""
 
     path: Path
-    """The training file; the first, if it is cut into several."""
+    """The training file, or its first shard."""
     format: str
-    """A RowFormat, or "mixed"; "unknown" without examples."""
+    """A RowFormat, "mixed", or "unknown" if there are no examples."""
     examples: int
     valid_examples: int
-    """Examples of the validation file; 0 when there is none."""
+    """Examples of the validation file; 0 without one."""
     problems: tuple[RowIssue, ...]
-    """Why rows can't be used: the first 1000."""
+    """The first 1000 invalid rows with their reasons."""
     problem_count: int
     size_bytes: int
     preview: tuple[Example, ...]
     """The first 5 training examples."""
     warnings: tuple[RowIssue, ...] = ()
-    """What is odd about rows that can be used: the first 1000."""
+    """The first 1000 warnings about valid rows."""
     warning_count: int = 0
     counts: Mapping[ProblemKind, int] = field(default_factory=dict)
-    """Problems and warnings of each kind, the most frequent first."""
+    """Issues and warnings of each kind, the most frequent first."""
     files: tuple[FileFacts, ...] = ()
-    """Those to train on, then those to validate on."""
+    """Training files, then validation files."""
     not_read: tuple[Path, ...] = ()
-    """Of a folder: what else may hold rows in it."""
+    """Other files of the folder that may hold rows."""
     states: FileStates = ()
-    """What the files were like before they were read."""
+    """The states of the files before they were read."""
 
 
 def inspect(data: Path, valid: Path | None = None, columns: Columns | None = None) -> DatasetFacts:
-    """What there is to show of a dataset, bad rows included.
+    """The facts about a dataset, invalid rows included.
 
-    Raises InputError only when nothing can be shown: a training file is missing or empty.
+    Raises InputError only if there is nothing to report: a training file is missing or empty.
     """
     return run_to_end(inspect_stream(data, valid, columns))
 
@@ -83,7 +83,7 @@ def inspect(data: Path, valid: Path | None = None, columns: Columns | None = Non
 def inspect_stream(
     data: Path, valid: Path | None = None, columns: Columns | None = None
 ) -> Generator[float, None, DatasetFacts]:
-    """The same in small steps: yields the share read, 0 to 1; closing it stops the reading."""
+    """The same in small steps: yields the share read, from 0 to 1; closing it stops the reading."""
     facts, _, _ = yield from inspect_with_rows(data, valid, columns)
     return facts
 
@@ -91,7 +91,7 @@ def inspect_stream(
 def inspect_with_rows(
     data: Path, valid: Path | None = None, columns: Columns | None = None
 ) -> Generator[float, None, tuple[DatasetFacts, SeenRows, SeenRows]]:
-    """The same with what was seen of the rows to train on, and of those to validate on."""
+    """The facts with the rows seen for training and for validation. Yields the share read."""
     problems, states = IssueList(), file_states(data, valid)
     try:
         files = find_files(data, valid)
@@ -134,7 +134,7 @@ def inspect_with_rows(
 
 
 class IssueList:
-    """Every problem counted by its kind; the first thousand errors and warnings kept."""
+    """Counts all issues by kind, and keeps the first thousand errors and warnings."""
 
     def __init__(self) -> None:
         self.errors: list[RowIssue] = []
@@ -159,7 +159,7 @@ class IssueList:
             self.add(problem)
 
     def counts_of(self, path: Path) -> tuple[int, int]:
-        """A file's errors and warnings."""
+        """The numbers of errors and warnings of a file."""
         return self._files[path, False], self._files[path, True]
 
     def counts(self) -> dict[ProblemKind, int]:
@@ -167,7 +167,7 @@ class IssueList:
 
 
 class _SplitScan:
-    """The files of one set, each read to where it ends or breaks."""
+    """Reads the files of one split, each to its end or to where it is damaged."""
 
     def __init__(
         self, paths: tuple[Path, ...], columns: Columns | None, problems: IssueList
@@ -178,7 +178,7 @@ class _SplitScan:
         self.seen = SeenRows(*paths)
         self.size_bytes = sum(map(_size, paths))
         self.path = Path()
-        """The file that is being read."""
+        """The file in progress."""
         self.paths, self._columns, self._problems = paths, columns, problems
 
     @property
@@ -186,7 +186,7 @@ class _SplitScan:
         return self.examples_of.total()
 
     def scan(self) -> Generator[float, None, None]:
-        """Yields the share read. Raises InputError if a file is missing or empty."""
+        """Read all files; yields the share read. Raises InputError for a missing or empty file."""
         before = 0
         for number, path in enumerate(self.paths):
             self.path, size = path, _size(path)
@@ -238,7 +238,7 @@ def _name(formats: set[RowFormat]) -> str:
 
 
 def without_guesses(facts: DatasetFacts) -> DatasetFacts:
-    """The same without the warnings that a model's tokens decide."""
+    """The facts without the warnings that only a model's tokens can confirm."""
     count = facts.counts.get(GUESSED, 0)
     if not count:
         return facts
@@ -250,7 +250,7 @@ def without_guesses(facts: DatasetFacts) -> DatasetFacts:
 
 
 def with_names(noted: Sequence[RowIssue], facts: DatasetFacts) -> list[RowIssue]:
-    """What the model's tokens say of rows, with the keys' names as far as the checks know them."""
+    """The model's warnings about rows, with the names of keys where the checks know them."""
     named = {
         (problem.path, problem.place): problem
         for problem in facts.warnings

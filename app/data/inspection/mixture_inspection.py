@@ -1,4 +1,4 @@
-"""Several datasets that are to be mixed, inspected together: each by itself, then across them."""
+"""Inspects several datasets that are to be mixed: each by itself, then across them."""
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
@@ -21,13 +21,16 @@ class DatasetSource:
 @dataclass(frozen=True)
 class MixtureFacts:
     datasets: tuple[DatasetFacts, ...]
-    """In the order they were given."""
+    """In the order of the sources."""
     across: IssueList
-    """Rows that stand in an earlier dataset too, or in what another one is validated on."""
+    """Rows that are also in an earlier dataset, or in the validation set of another one."""
 
 
 def inspect_mixture(sources: Sequence[DatasetSource]) -> Generator[float, None, MixtureFacts]:
-    """Yields the share read. Raises InputError as inspecting does, and for a file given twice."""
+    """Inspect all datasets; yields the share read, from 0 to 1.
+
+    Raises InputError as `inspect` does, and if a file is used twice.
+    """
     sizes = [0] * len(sources)
     if len(sources) > 1:
         file_sets = [find_files(one.data, one.valid) for one in sources]

@@ -1,6 +1,6 @@
-"""Goes to any example of a dataset's files before they are tokens, by reading up to it.
+"""Pages through the examples of files that are not tokenized yet, by reading up to a row.
 
-What was read is not read again where the next page follows. Knows no tokenizer.
+Reading continues where the last page ended. Knows no tokenizer.
 """
 
 from collections import deque
@@ -14,30 +14,30 @@ from app.data.examples import CorruptFileError, Example, RowIssue
 from app.data.rows.example_reader import read_examples
 
 KEPT_ROWS = 400
-"""Behind the place that was read to: paging back within them reads nothing."""
+"""Rows kept behind the position, so that paging back within them reads nothing."""
 _ROWS_AT_ONCE = 200
 
 
 @dataclass(frozen=True)
 class PlacedExample:
     number: int
-    """0-based, among the examples of all files of the set."""
+    """0-based, among the examples of all files of the split."""
     path: Path
     example: Example
 
 
 class RowPager:
-    """Stands behind an example; bad rows are passed over, and nothing comes after damage."""
+    """A position among the examples; it skips invalid rows and ends where a file is damaged."""
 
     def __init__(self, paths: Sequence[Path], columns: Columns | None) -> None:
         self._paths, self._columns = tuple(paths), columns
         self._begin()
 
     def go_to(self, first: int, count: int) -> Generator[int, None, tuple[PlacedExample, ...]]:
-        """The examples from number `first` on, or the last page where there are not so many.
+        """The examples from number `first` on, or the last page if there are fewer.
 
-        Yields how many were passed by now. Closed early, it goes on from there the next time.
-        Raises InputError as the reading does.
+        Yields the number of examples passed. Closed early, it continues there the next time. Raises
+        InputError as `read_rows` does.
         """
         if first < self._first_kept:
             self._begin()

@@ -1,6 +1,6 @@
-"""Rows as a reader sees them: pieces of text, each with what becomes of it in training.
+"""Rows as readable text spans, each marked as trained, cut or special.
 
-Of a long row only some of the text is shown; what is left out is told by a number.
+Of a long row only a part is shown; a gap gives the number of hidden tokens or characters.
 """
 
 import json
@@ -21,17 +21,18 @@ from app.data.tokens.rows import TokenizedExample
 TextSpanKind = Literal["text", "special", "role", "gap"]
 _CHARACTERS_A_TOKEN = 4
 _AFTER_CUT = 4
-"""Of what may be shown, one part in so many comes after the cut, and as much before it."""
+"""One part in `_AFTER_CUT` of the budget shows text after the cut, and as much before it."""
 
 
 @dataclass(frozen=True)
 class TextSpan:
-    """Some text of a row, all of which has the same fate."""
+    """Text of a row with a single status."""
 
     text: str
     kind: TextSpanKind = "text"
-    """special: one special token; role: who speaks, not in the text itself; gap: how many tokens
-    or characters are not shown."""
+    """special: one special token; role: the speaker, which is not part of the text; gap: the number
+    of hidden tokens or characters.
+    """
     is_trained: bool = False
     is_cut: bool = False
 
@@ -43,24 +44,24 @@ class PreviewRow:
     place: RowLocation
     spans: tuple[TextSpan, ...]
     tokens: int | None = None
-    """Uncut; None where the row isn't tokenised yet."""
+    """The uncut length; None if the row is not tokenized yet."""
     trained_tokens: int = 0
-    """Of those within the limit."""
+    """Trained tokens within the limit."""
     cut_tokens: int = 0
     last_reply_only: bool = False
     notes: tuple[ProblemKind, ...] = ()
-    """What is to be known of it, by kind."""
+    """The kinds of its notes."""
     other_examples: int = 0
-    """How many more examples its chat becomes, for earlier replies that the template changes."""
+    """The number of further examples of the same chat, for replies that the template changes."""
     is_held_out: bool = False
     file: str = ""
-    """The file it is from, where there are several."""
+    """The name of the row's file if there are several."""
     problem: str = ""
-    """Why the model can't be trained on it."""
+    """The reason why the model can't be trained on it."""
 
 
 def raw_row(example: Example, number: int, budget: int) -> PreviewRow:
-    """An example as its file has it: roles and texts, about `budget` tokens of it."""
+    """An example as in its file: roles and texts, about `budget` tokens of it."""
     characters = budget * _CHARACTERS_A_TOKEN
     if not isinstance(example, ChatExample):
         return PreviewRow(number, example.place, tuple(_shortened(example.text, characters)))
@@ -92,7 +93,7 @@ def _shortened(text: str, characters: int) -> Iterator[TextSpan]:
 
 
 class RowRenderer:
-    """Rows of one tokenizer as pieces."""
+    """Renders the rows of one tokenizer."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
@@ -141,7 +142,7 @@ class RowRenderer:
             yield TextSpan(text, kind, bool(is_trained[start + low]), bool(is_cut[start + low]))
 
     def _text(self, tokens: npt.NDArray[np.int64], start: int, end: int) -> str:
-        """What tokens say where they stand: some decoders drop a space at the beginning."""
+        """The text of tokens in their context: some decoders drop a space at the start."""
         words = str(self._tokenizer.decode(tokens[start:end].tolist()))
         if start == 0:
             return words
@@ -152,8 +153,7 @@ class RowRenderer:
 
 
 def _shown(length: int, limit: int, budget: int) -> Sequence[tuple[int, int]]:
-    """The ranges of tokens that are shown: all; or the beginning, and what lies around the cut or
-    at the end."""
+    """The ranges of visible tokens: all, or the start and a part around the cut or the end."""
     if length <= budget:
         return [(0, length)] if length else []
     some = max(1, budget // _AFTER_CUT)

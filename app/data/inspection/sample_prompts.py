@@ -1,4 +1,4 @@
-"""Questions to begin a conversation with: the first ones of a run's own validation file."""
+"""Suggested prompts for the playground: the first questions of a run's validation file."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -14,15 +14,15 @@ from app.data.rows.example_reader import read_examples
 
 MAX_PROMPTS = 3
 ROWS = 50
-"""So many rows are looked through."""
+"""The number of rows that are searched."""
 MOST_CHARACTERS = 300
-"""Longer questions are no beginning."""
+"""Longer questions are not suggested."""
 
 
 def sample_prompts(settings: Mapping[str, Any]) -> tuple[str, ...]:
-    """Up to three, none twice; none at all where there is no validation file, or not any more.
+    """Up to three distinct questions; none without a validation file.
 
-    `settings` are a run's, as its manifest holds them.
+    `settings` are a run's, as in its manifest.
     """
     prompts: dict[str, None] = {}
     with suppress(AppError, OSError, ValueError, TypeError):
@@ -46,7 +46,7 @@ def _questions(settings: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _question(example: object) -> str:
-    """A chat's first message, if nothing but a system prompt stands before it."""
+    """The first message of a chat, if only a system message precedes it."""
     if not isinstance(example, ChatExample):
         return ""
     spoken = [message for message in example.messages if message["role"] != "system"]

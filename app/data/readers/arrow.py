@@ -1,5 +1,6 @@
-"""Arrow files, as the `datasets` library saves them, a few rows at a time. A row's place is its
-number; nulls are left out as in Parquet.
+"""Arrow files, as the `datasets` library saves them, a few rows at a time.
+
+A row's location is its number; nulls are dropped as in Parquet.
 """
 
 from collections.abc import Iterator
@@ -8,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from app.data.examples import WHOLE_FILE, CorruptFileError, RowIssue, RowLocation
+from app.data.readers.byte_source import ReadProgress, open_bytes
 from app.data.readers.parquet import BATCH_ROWS, batch_values, seekable
-from app.data.readers.source import ReadProgress, open_bytes
 
 _MAGIC = b"ARROW1"
-"""Of the form that has a footer; the other is a stream."""
+"""Starts files with a footer; other files are streams."""
 
 
 def arrow_rows(

@@ -1,10 +1,10 @@
-"""JSON Lines: one JSON value a line; a line that is none is named, and the next is read."""
+"""JSON Lines: one JSON value per line; an invalid line is reported and reading continues."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 from app.data.examples import RowIssue, RowLocation
-from app.data.readers.source import ReadProgress
+from app.data.readers.byte_source import ReadProgress
 from app.data.readers.strict_json import BadJson, StrictJson
 from app.data.readers.text import TOO_BIG, Text, open_text
 
@@ -12,7 +12,7 @@ from app.data.readers.text import TOO_BIG, Text, open_text
 def json_lines(
     path: Path, share: ReadProgress | None = None
 ) -> Iterator[tuple[RowLocation, object] | RowIssue]:
-    """Every line that is not blank, as its value or its problem."""
+    """Yield each line that is not blank as its value, or its issue."""
     parser = StrictJson()
     with open_text(path, share=share) as text:
         yield from text.warnings()

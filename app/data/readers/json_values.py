@@ -1,4 +1,4 @@
-"""A .json file: one list of rows, rows one after the other, or an object that holds the list."""
+"""A .json file: a list of rows, several rows in sequence, or an object that holds the list."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,18 +6,18 @@ from pathlib import Path
 from app.core.text.odd_values import brief
 from app.data.column_names import COMPLETIONS, CONVERSATIONS, PROMPTS, is_turn
 from app.data.examples import WHOLE_FILE, CorruptFileError, RowIssue
-from app.data.readers.json_window import JsonStream, Row
-from app.data.readers.source import ReadProgress
+from app.data.readers.byte_source import ReadProgress
+from app.data.readers.json_stream import JsonStream, Row
 from app.data.readers.text import open_text
 
 LIST_NAMES = ("data", "train", "rows", "examples", "items", "records", "samples", "dataset")
-"""Under which an object may hold the rows of a whole file."""
+"""Keys under which an object may hold the rows of a whole file."""
 _OTHER_SETS = ("valid", "validation", "val", "dev", "test")
 _ROW_NAMES = {*PROMPTS, *COMPLETIONS, *CONVERSATIONS, "messages", "text"}
 
 
 def json_values(path: Path, share: ReadProgress | None = None) -> Iterator[Row | RowIssue]:
-    """Every row as (place, value), or its problem."""
+    """Yield each row as (location, value), or its issue."""
     name = _list_name(path)
     with open_text(path, share=share) as text:
         yield from text.warnings()
@@ -38,7 +38,7 @@ def json_values(path: Path, share: ReadProgress | None = None) -> Iterator[Row |
 
 
 def _list_name(path: Path) -> str:
-    """The key under which an object holds the file's rows; empty where rows stand by themselves."""
+    """The key under which an object holds the file's rows; "" if rows stand by themselves."""
     with open_text(path) as text:
         window = JsonStream(text)
         if window.next() != "{":
@@ -57,7 +57,7 @@ def _list_name(path: Path) -> str:
 
 
 def _begins_with_a_row(window: JsonStream) -> bool:
-    """Whether the list's first item is an object, and no turn of a chat."""
+    """Whether the list's first item is an object, but no turn of a chat."""
     first = next(window.rows(), None)
     if isinstance(first, tuple):
         return isinstance(first[1], dict) and not is_turn(first[1])
@@ -86,7 +86,7 @@ def _named_list(window: JsonStream, path: Path, name: str) -> Iterator[Row | Row
 
 
 def _pass(window: JsonStream) -> bool:
-    """Leave a value out; whether it was a list with an object in it."""
+    """Skip a value. True if it is a list that contains an object."""
     if window.next() != "[":
         window.row()
         return False

@@ -1,7 +1,6 @@
-"""Parquet files, a few rows at a time. A row's place is its number.
+"""Parquet files, a few rows at a time; a row's location is its number.
 
-A struct's field that is null is left out: every row of a Parquet file has all fields that any row
-has.
+Fields that are null are dropped, as every row of a Parquet file has the fields of all rows.
 """
 
 import shutil
@@ -13,13 +12,13 @@ from typing import Any, BinaryIO
 
 from app.core.text.foreign_errors import error_text
 from app.data.examples import WHOLE_FILE, CorruptFileError, RowIssue, RowLocation
-from app.data.readers.source import GZIP_MAGIC, ReadProgress, open_bytes
+from app.data.readers.byte_source import GZIP_MAGIC, ReadProgress, open_bytes
 from app.data.readers.text import MAX_ROW, TOO_BIG
 
 _MAGIC = b"PAR1"
 BATCH_ROWS = 32
 _USUAL_SHARE = 50
-"""Texts shrink to a tenth; in what shrinks more, the same text may stand in every row."""
+"""Texts shrink to a tenth; in a smaller file the same text may stand in every row."""
 _MAX_SHARE = 1000
 _UNPACKED_IN_ANY_CASE = 256 * 2**20
 _MAX_ROWS_A_BYTE = 100
@@ -44,7 +43,7 @@ def parquet_rows(
 
 @contextmanager
 def _parquet_file(packed: BinaryIO, path: Path) -> Iterator[BinaryIO]:
-    """The file, once it is seen to be Parquet."""
+    """The file if it is Parquet."""
     head = packed.peek(4)[:4]  # type: ignore[attr-defined]
     if not head:
         yield packed
@@ -57,7 +56,7 @@ def _parquet_file(packed: BinaryIO, path: Path) -> Iterator[BinaryIO]:
 
 @contextmanager
 def seekable(packed: BinaryIO, path: Path) -> Iterator[BinaryIO]:
-    """A file that is read from its end, or a copy of what it packs."""
+    """The file if it is not packed, else an unpacked copy that can be read from its end."""
     with path.open("rb") as plain:
         if plain.read(2) != GZIP_MAGIC:
             yield plain
@@ -69,7 +68,7 @@ def seekable(packed: BinaryIO, path: Path) -> Iterator[BinaryIO]:
 
 
 def _batches(file: BinaryIO, path: Path) -> Iterator[tuple[Any, float]]:
-    """Some rows after the other, each time with the share that is read by then."""
+    """Yield batches of rows, each with the share of rows read so far."""
     import pyarrow as pa
     import pyarrow.parquet as parquet
 
@@ -89,9 +88,9 @@ def _batches(file: BinaryIO, path: Path) -> Iterator[tuple[Any, float]]:
 
 
 def _batch_rows(metadata: Any, path: Path) -> int:
-    """How many rows to hold at once: one that a dictionary holds once may fill them all.
+    """The number of rows to hold at once; a value that a dictionary stores once may fill them all.
 
-    Of the columns' own metadata nothing is asked: where it is damaged, that ends the process.
+    Reads no metadata of columns: damaged metadata ends the process.
     """
     size = path.stat().st_size
     if metadata.num_rows > size * _MAX_ROWS_A_BYTE:
@@ -106,9 +105,9 @@ def _batch_rows(metadata: Any, path: Path) -> int:
 
 
 def batch_values(batch: Any, path: Path, first: int) -> Iterator[object | RowIssue]:
-    """Each row as column → value, or its problem; `first` is the number of the first.
+    """Yield each row as column → value, or its issue; `first` is the number of the first row.
 
-    Raises CorruptFileError where two columns have one name, or a name is not UTF-8.
+    Raises CorruptFileError if two columns have the same name, or a name is not UTF-8.
     """
     names = _column_names(batch.schema, path)
     try:

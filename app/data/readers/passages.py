@@ -1,8 +1,8 @@
-"""Plain text and Markdown as passages: whole paragraphs, up to 2,000 characters together.
+"""Splits plain text and Markdown into passages: whole paragraphs, up to 2,000 characters together.
 
-A paragraph is what stands between blank lines. One that is longer is a passage of its own, cut at
-line ends where it has any; in Markdown every heading begins a passage. So a book becomes examples
-that fit a model's window, and none is cut inside a line.
+Blank lines separate paragraphs. A longer paragraph is a passage of its own, split at line ends if
+it has any; in Markdown every heading begins a passage. A book becomes examples that fit a model's
+context, and no line is split.
 """
 
 import re
@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from app.data.examples import WHOLE_FILE, CorruptFileError, RowIssue, RowLocation
+from app.data.readers.byte_source import ReadProgress
 from app.data.readers.other_text import LOOKED_AT, other_format
-from app.data.readers.source import ReadProgress
 from app.data.readers.text import TOO_BIG, Text, open_text
 
 PASSAGE_CHARACTERS = 2000
@@ -23,9 +23,9 @@ _FENCE = re.compile(r" {0,3}(```|~~~)")
 def passages(
     path: Path, has_headings: bool, share: ReadProgress | None = None
 ) -> Iterator[tuple[RowLocation, object] | RowIssue]:
-    """Every passage as (place, {"text": passage}), or its problem.
+    """Yield each passage as (location, {"text": passage}), or its issue.
 
-    Raises CorruptFileError for plain text that is of another format.
+    Raises CorruptFileError if the file is not plain text.
     """
     if not has_headings:
         _check_plain(path)
@@ -55,13 +55,13 @@ def _check_plain(path: Path) -> None:
 
 
 class _Passage:
-    """The lines gathered up to now: whole paragraphs, and one that may not be over."""
+    """The collected lines: whole paragraphs, and one that may continue."""
 
     def __init__(self, text: Text) -> None:
         self._text = text
         self._lines: list[tuple[int, str]] = []
         self._whole = 0
-        """How many of the lines are whole paragraphs."""
+        """The number of lines that belong to whole paragraphs."""
         self._size = 0
 
     def add(self, line: int, raw: str) -> None:
@@ -74,12 +74,12 @@ class _Passage:
             self._whole = len(self._lines)
 
     def make_room(self, characters: int) -> Iterator[tuple[RowLocation, object] | RowIssue]:
-        """The whole paragraphs, or else all, if a line of so many characters has no place."""
+        """Yield the whole paragraphs, or all lines, until a line of `characters` fits."""
         while self._lines and self._size + characters > PASSAGE_CHARACTERS:
             yield from self._pop(self._whole or len(self._lines))
 
     def end(self) -> Iterator[tuple[RowLocation, object] | RowIssue]:
-        """What is left, if anything is; the next passage begins empty."""
+        """Yield the rest, if any; the next passage begins empty."""
         yield from self._pop(len(self._lines))
 
     def _pop(self, count: int) -> Iterator[tuple[RowLocation, object] | RowIssue]:

@@ -1,4 +1,4 @@
-"""JSON as its author can have meant it: what Python would read without a word is named too."""
+"""Strict JSON: also rejects what Python accepts silently (NaN, duplicate keys, lone surrogates)."""
 
 import json
 import re
@@ -20,7 +20,7 @@ class BadJson(Exception):
 
 
 class StrictJson:
-    """Reads JSON values out of texts. Not for several threads at once."""
+    """Parses JSON values. Not thread-safe."""
 
     def __init__(self) -> None:
         self._flaw = ""
@@ -29,7 +29,7 @@ class StrictJson:
         )
 
     def value(self, text: str) -> object:
-        """The one value that `text` is. Raises BadJson."""
+        """The single value of `text`. Raises BadJson."""
         try:
             value, end = self.value_at(text, 0)
             if end < len(text):
@@ -42,9 +42,9 @@ class StrictJson:
         return value
 
     def value_at(self, text: str, start: int) -> tuple[object, int]:
-        """The value that begins at `start`, and where it ends; still to be checked.
+        """The value that begins at `start`, and its end; the value is not checked yet.
 
-        Raises JSONDecodeError where it is none, or is cut off; BadJson where it can't be read.
+        Raises JSONDecodeError if it is invalid or cut off, and BadJson if it can't be read.
         """
         self._flaw = ""
         try:
@@ -57,7 +57,7 @@ class StrictJson:
             raise BadJson("holds a number too long to read", "too big") from None
 
     def check(self, value: object, text: str) -> None:
-        """Raise BadJson if the value read last, out of `text`, can't have been meant."""
+        """Raise BadJson if the value read last, from `text`, is not strict JSON."""
         if self._flaw:
             raise BadJson(self._flaw)
         if text.count("[") + text.count("{") > MAX_DEPTH and depth_of(value) > MAX_DEPTH:
@@ -82,7 +82,7 @@ class StrictJson:
 
 
 def error_words(error: json.JSONDecodeError) -> str:
-    """What is wrong, for people."""
+    """The decoder's message in plain words."""
     if error.msg == "Extra data":
         return "something follows the end of the row"
     return json_words(error)

@@ -1,6 +1,6 @@
-"""CSV and TSV: a header of column names, then one row a record, which may have several lines.
+"""CSV and TSV: a header of column names, then one row per record, which may span lines.
 
-Commas, semicolons, tabs and bars are recognised between columns. All cells are texts.
+Commas, semicolons, tabs and bars are recognized as delimiters. All cells are text.
 """
 
 import csv
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from app.core.text.foreign_errors import error_text
 from app.data.examples import CorruptFileError, RowIssue, RowLocation
-from app.data.readers.source import ReadProgress
+from app.data.readers.byte_source import ReadProgress
 from app.data.readers.text import MAX_ROW, TOO_BIG, Text, open_text
 
 _DELIMITERS = ",;\t|"
@@ -20,9 +20,9 @@ Row = tuple[RowLocation, object]
 def table_rows(
     path: Path, delimiter: str | None, share: ReadProgress | None = None
 ) -> Iterator[Row | RowIssue]:
-    """Every record as (place, column → cell), or its problem.
+    """Yield each record as (location, column → cell), or its issue.
 
-    Without a `delimiter`, the most frequent one of the header is taken. Raises CorruptFileError if
+    Without a `delimiter`, the most frequent one of the header is used. Raises CorruptFileError if
     the header is invalid, or if the start of the next record is unknown.
     """
     with open_text(path, newline="", share=share) as text:
@@ -69,7 +69,7 @@ def _row(
 def _records(
     lines: "_Lines", delimiter: str
 ) -> Iterator[tuple[RowLocation, "list[str] | RowIssue"]]:
-    """Each record that is not blank with its place, or why it is none."""
+    """Yield each record that is not blank with its location, or its issue."""
     csv.field_size_limit(MAX_ROW + 1)  # the limit is the whole process's
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     while True:
@@ -104,7 +104,7 @@ def _final(problem: RowIssue) -> RowIssue:
 
 
 class _Lines:
-    """The lines of a text for the csv module, with the number of the last one given out."""
+    """The lines of a text for the csv module, with the number of the last one."""
 
     def __init__(self, text: Text) -> None:
         self.path = text.path

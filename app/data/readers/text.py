@@ -1,7 +1,6 @@
-"""A dataset's file as text: which encoding it is in, and its lines, none held that is too long.
+"""Opens a dataset's file as text: detects the encoding, and splits lines of bounded length.
 
-A byte that is no character in the file's encoding comes as half a surrogate pair, so that the row
-it stands in can be named; `text_problem` does.
+Invalid bytes become lone surrogates, so that `Text.problem` can report their row.
 """
 
 import io
@@ -13,10 +12,10 @@ from pathlib import Path
 from typing import BinaryIO, TextIO
 
 from app.data.examples import WHOLE_FILE, RowIssue, RowLocation
-from app.data.readers.source import READ_BYTES, ReadProgress, open_bytes
+from app.data.readers.byte_source import READ_BYTES, ReadProgress, open_bytes
 
 MAX_ROW = 16 * 2**20
-"""Characters of a row. Longer ones are no training examples: a whole file, most likely."""
+"""Characters of a row. A longer one is most likely a whole file."""
 TOO_BIG = f"is longer than {MAX_ROW // 2**20} million characters"
 
 _LOOKED_THROUGH = 16 * 2**20
@@ -51,14 +50,14 @@ class Encoding:
 
 @dataclass(frozen=True)
 class Text:
-    """An open file as text."""
+    """An open text file."""
 
     path: Path
     stream: TextIO
     encoding: Encoding
 
     def warnings(self) -> Iterator[RowIssue]:
-        """What the user should know of how the file was read."""
+        """Yield warnings about how the file is read."""
         if self.encoding.is_guessed:
             reason = (
                 "is not UTF-8 text; it is read as Windows-1252 (Latin-1): look whether its "
@@ -67,7 +66,9 @@ class Text:
             yield RowIssue(self.path, WHOLE_FILE, reason, "encoding", is_warning=True)
 
     def lines(self) -> Iterator[tuple[int, str | None]]:
-        """Lines with their numbers; None for one that is too long, which is never held whole."""
+        """Yield lines with their numbers; None for a line that is too long, which is never held
+        whole.
+        """
         line = 0
         while raw := self.stream.readline(MAX_ROW + 1):
             line += 1
@@ -79,7 +80,7 @@ class Text:
             yield line, None
 
     def problem(self, text: str, place: RowLocation) -> RowIssue | None:
-        """Why a text of this file is none: bytes that are no characters."""
+        """The issue of a text with bytes that are no characters."""
         if "\x00" in text:
             reason = "holds a NUL byte, so it is not text; save the file anew"
             return RowIssue(self.path, place, reason, "control characters")
@@ -102,7 +103,7 @@ class Text:
 def open_text(
     path: Path, newline: str | None = "\n", share: ReadProgress | None = None
 ) -> Iterator[Text]:
-    """The file's text without its byte order mark; `newline` as `open` takes it."""
+    """Open a file's text without its byte order mark; `newline` is that of `open`."""
     encoding = encoding_of(path)
     with open_bytes(path, share) as file:
         file.read(encoding.mark_bytes)
@@ -111,8 +112,10 @@ def open_text(
 
 
 def encoding_of(path: Path) -> Encoding:
-    """By its byte order mark, else UTF-16 by its zeros, else UTF-8 unless most of the first
-    characters beyond ASCII are none in it: then Windows-1252, which has those of Latin-1.
+    """The encoding of a file: by its byte order mark, else by UTF-16's zeros, else UTF-8.
+
+    If most of the first characters beyond ASCII are invalid in UTF-8, it is Windows-1252, which
+    contains Latin-1.
     """
     with open_bytes(path) as file:
         head = file.read(READ_BYTES)
@@ -125,7 +128,7 @@ def encoding_of(path: Path) -> Encoding:
 
 
 def _utf16_without_mark(head: bytes) -> str:
-    """Of ASCII characters, such as JSON and tables have, every second byte is zero."""
+    """UTF-16 in which every second byte is zero, as for the ASCII characters of JSON and tables."""
     even, odd = head[::2].count(0), head[1::2].count(0)
     most = max(2, len(head) // 4)
     if odd >= most and not even:

@@ -1,4 +1,4 @@
-"""What a run does about a dataset's bad rows: it doesn't start."""
+"""The errors with which a run stops at invalid rows, unless they are to be left out."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
@@ -19,7 +19,7 @@ SHOWN_PROBLEMS = 3
 
 
 def raise_on_bad_rows(path: Path, rows: Iterator[Example | RowIssue]) -> Iterator[Example]:
-    """The examples; raises InputError that shows the first bad rows, and counts them all."""
+    """Yield the examples; raise InputError that shows the first invalid rows and counts all."""
     for row in rows:
         if isinstance(row, RowIssue):
             raise _bad_rows_error(path, row, rows)
@@ -41,7 +41,7 @@ def _bad_rows_error(path: Path, first: RowIssue, rest: Iterator[Example | RowIss
 
 
 def extension_hint(path: Path) -> str:
-    """What to do with a .jsonl file that is no JSON Lines; empty where it may be."""
+    """Advice about a .jsonl file that is no JSON Lines; empty if it may be."""
     try:
         with path.open("rb") as opened:
             head = opened.read(64).removeprefix(b"\xef\xbb\xbf").lstrip()
@@ -80,13 +80,13 @@ _WORDS: dict[ProblemKind, tuple[str, str]] = {
         "Correct or remove such rows, fix the template, or start a run with invalid rows left out.",
     ),
 }
-"""What is wrong with several rows of a kind, and what to do."""
+"""By kind: the predicate of a sentence about several rows, and the advice."""
 
 
 def count_by_kind(
     issues: Iterable[RowIssue],
 ) -> tuple[RowIssue | None, Counter[ProblemKind]]:
-    """The first of the issues, and how many there are of each kind."""
+    """The first issue, and the number of issues of each kind."""
     first, counts = None, Counter[ProblemKind]()
     for issue in issues:
         first = first or issue
@@ -95,7 +95,7 @@ def count_by_kind(
 
 
 def stopping_error(first: RowIssue | None, count: int = 1) -> InputError | None:
-    """Why a run does not train on such rows, where it is not to leave them out."""
+    """The error with which a run stops at such rows; None without one."""
     if first is None:
         return None
     which, hint = _WORDS[first.kind]

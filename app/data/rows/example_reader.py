@@ -1,4 +1,4 @@
-"""One file of a dataset: its examples and its bad rows, in the order of the file."""
+"""Reads a file of a dataset as examples and issues, in the file's order."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,11 +13,11 @@ from app.data.rows.row_validation import validate_row
 def read_examples(
     path: Path, columns: Columns | None = None, share: ReadProgress | None = None
 ) -> Iterator[Example | RowIssue]:
-    """Every row of a file as an example or a problem, in one pass and in the file's order.
+    """Yield each row of a file as an example or an issue, in one pass.
 
-    Nothing is kept, so memory stays flat. `columns` says which column plays which role where the
-    file's own names don't; `share` always says how much has been read. Raises InputError, once
-    asked for a row, when the file can't be read; BrokenFile where it can't be read any further.
+    Nothing is kept, so memory stays flat. `columns` maps columns to roles if the file's own names
+    don't tell; `share` is updated with the share read. Raises InputError at the first row if the
+    file can't be read, and CorruptFileError if the rest can't be read.
     """
     for row in read_validated_rows(path, columns, share):
         if not isinstance(row, RowIssue):
@@ -29,7 +29,7 @@ def read_examples(
 def read_validated_rows(
     path: Path, columns: Columns | None = None, share: ReadProgress | None = None
 ) -> Iterator[tuple[Example, RowFormat] | RowIssue]:
-    """The same with the shape each example came in, and with warnings about the file."""
+    """Yield the same with the schema of each example, and warnings about the file."""
     for read in read_rows(path, share):
         if isinstance(read, RowIssue):
             yield read

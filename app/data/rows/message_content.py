@@ -1,9 +1,9 @@
-"""A turn's content given as a list of parts, as in OpenAI's chats, brought into one text.
+"""Turns the content of messages into text: lists of parts, and system texts of columns.
 
-The texts follow one another with nothing in between. So they do in templates that take such lists
-themselves (as Llama's since 3.2, where each part is `{{ content['text'] }}`), and so does mlx-lm's
-server join them for a template that takes only text: whoever asks the tuned model through either
-gives it the tokens that it was trained on. Where lines are wanted, the parts hold them.
+Parts are concatenated with nothing in between. Templates that take such lists do the same (Llama's
+since 3.2), and so does mlx-lm's server for templates that take only text, so a tuned model gets the
+tokens it was trained on. A blank system message counts as missing, as templates write a default
+only for a missing one.
 """
 
 from collections.abc import Sequence
@@ -18,8 +18,9 @@ _SHOWN = 40
 
 
 def join_text_parts(parts: list[object], where: str) -> str:
-    """The parts' texts as one. Raises Wrong that names the part which is no text; `where` names the
-    turn."""
+    """The texts of the parts, concatenated. Raises RowError for a part that is not text; `where`
+    names the turn.
+    """
     if not parts:
         raise RowError(f"{where} has content that is an empty list", "empty")
     return "".join(
@@ -45,7 +46,7 @@ def _text(part: object, which: str) -> str:
 
 
 def system_column(row: Row) -> object:
-    """The words of a row's system column; None where it has none. Raises Wrong if there are two."""
+    """The text of a row's system column, or None. Raises RowError if two columns differ."""
     columns = {name: row[name] for name in SYSTEMS if not is_blank(row.get(name))}
     if len(columns) > 1 and len({str(words) for words in columns.values()}) > 1:
         raise RowError(f"has different words in {' and '.join(columns)}; keep one of them")
@@ -53,15 +54,15 @@ def system_column(row: Row) -> object:
 
 
 def is_empty_system(message: Message) -> bool:
-    """Whether a turn says nothing as the system."""
+    """Whether a turn is a blank system message."""
     content = message.get("content")
     return message["role"] == "system" and (is_blank(content) or content == [])
 
 
 def with_system(messages: Sequence[Message], column: object) -> tuple[Message, ...]:
-    """The turns with the column's words as their first; equal words stand there once.
+    """The turns, with the column's text as their first one; the same text is not repeated.
 
-    Raises Wrong where a system turn says something else, or doesn't come first.
+    Raises RowError if a system turn has another text or does not come first.
     """
     if is_blank(column):
         return tuple(messages)

@@ -1,4 +1,4 @@
-"""Rows that hold a bad answer: preferences, and answers that are labelled. It is never trained."""
+"""Rows with a bad answer: preference pairs, and labelled answers. A bad answer is never trained."""
 
 from collections.abc import Collection
 
@@ -12,7 +12,7 @@ _WORDS = {"true": True, "false": False}
 
 
 def preference_error(row: Row) -> RowError | None:
-    """Why a row with a better and a worse answer is not trained; None for other rows."""
+    """The error of a row with a better and a worse answer; None for other rows."""
     if not (keys := _better_and_worse(row)):
         return None
     better, worse = keys
@@ -21,9 +21,9 @@ def preference_error(row: Row) -> RowError | None:
 
 
 def check_label(row: Row, mapped: Collection[str] = ()) -> tuple[Note, ...]:
-    """What is to be said of an answer that is labelled good. Raises Wrong for a bad one.
+    """The note about an answer labelled good. Raises RowError for a bad one.
 
-    Of numbers only those of `kto_tag` are labels: other rows number their classes.
+    Numbers are labels only in `kto_tag`: elsewhere they number classes.
     """
     for name, value in row.items():
         label = str(name).strip().lower()

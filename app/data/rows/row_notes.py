@@ -1,4 +1,4 @@
-"""What is to be known of rows that are trained on all the same, kept with their tokens."""
+"""Notes and warnings about rows that are trained on; notes are stored with the tokens."""
 
 import re
 import unicodedata
@@ -10,7 +10,7 @@ from app.data.examples import ChatExample, Example, Note, ProblemKind, RowIssue
 
 
 class RowNote(IntFlag):
-    """The kinds; their numbers stand in stores of tokens."""
+    """The kinds of notes; their numbers stand in token stores."""
 
     SPECIAL_TOKENS = 1
     MARKED_GOOD = 2
@@ -67,13 +67,13 @@ _PHRASES = {
     "which the model's chat template refuses there: it is left out",
 }
 MODEL_NOTES = tuple(KINDS)[:1] + tuple(KINDS)[5:]
-"""Those that a model's tokenizer and template tell."""
+"""Notes that depend on the model's tokenizer and template."""
 GUESSED: ProblemKind = "unused key"
-"""Which keys few templates write is known without a model, which ones this model's writes isn't."""
+"""Without a model, the checks guess which keys a template leaves out."""
 
 
 def flags_of(notes: Iterable[Note]) -> RowNote:
-    """The notes of an example's checks, as they are kept."""
+    """The notes of an example's checks as flags."""
     flags = RowNote(0)
     for kind, _ in notes:
         flags |= _NOTES.get(kind, RowNote(0))
@@ -86,7 +86,7 @@ def note_reason(note: RowNote) -> str:
 
 
 def note_line(note: RowNote, count: int) -> str:
-    """A line of a run's log."""
+    """A line of the run log."""
     if count == 1:
         return f"1 row has {_phrase_for_one(note)}."
     return f"{count:,} rows have {_PHRASES[note]}."
@@ -106,7 +106,7 @@ _LOST = "\ufffd"
 
 
 def example_warnings(example: Example, path: Path) -> Iterator[RowIssue]:
-    """A warning for each note, and for each kind of odd character."""
+    """Yield a warning for each note, and for each kind of odd character."""
     for kind, reason in example.notes if isinstance(example, ChatExample) else ():
         yield RowIssue(path, example.place, reason, kind, is_warning=True)
     text = " ".join(_texts(example))
@@ -122,7 +122,7 @@ def example_warnings(example: Example, path: Path) -> Iterator[RowIssue]:
 
 
 def _texts(example: Example) -> list[str]:
-    """The words of an example."""
+    """All texts of an example."""
     if isinstance(example, ChatExample):
         return [message["content"] for message in example.messages]
     return [example.text]

@@ -1,9 +1,9 @@
-"""The shapes in which rows come, brought into one: a chat's messages, or a text.
+"""Recognizes the schema of a row and brings it into one form: a chat's messages, or a text.
 
-By its keys alone a row is, in this order: prompt and completion; messages; ShareGPT's
-conversations; Alpaca's instruction, input and output; a question with its answer under one of their
-common names; or text. Keys are taken in capitals too where nothing else fits. Where the user has
-mapped columns, these decide alone. A row that could be read in two ways is named, never guessed.
+The keys decide, in this order: prompt and completion; messages; ShareGPT's conversations; Alpaca's
+instruction, input and output; a question and its answer under a common name; text. Upper case is
+accepted if nothing else fits. Mapped columns take precedence. An ambiguous row is an error, never a
+guess.
 """
 
 from dataclasses import dataclass, replace
@@ -28,19 +28,19 @@ _LEFT_OUT = "which ShareGPT's turns don't have: it is left out"
 
 @dataclass(frozen=True)
 class ParsedRow:
-    """A row's parts, most of them still to be checked."""
+    """The parts of a row, most of them not checked yet."""
 
     form: RowFormat
     messages: Any = None
     text: str | None = None
     tools: object = None
     system: object = None
-    """The words of a column beside the messages."""
+    """The text of a column beside the messages."""
     notes: tuple[Note, ...] = ()
 
 
 def parse_row(row: Row, columns: Columns | None = None) -> ParsedRow:
-    """The parts of a row. Raises Wrong if it has no shape we know, or two, or a bad answer."""
+    """The parts of a row. Raises RowError for an unknown or ambiguous schema, or a bad answer."""
     parsed = _parse_mapped(row, columns) if columns else _parse_by_keys(row)
     if parsed.text is not None:
         return parsed
@@ -71,7 +71,7 @@ def _parse_known_keys(row: Row) -> ParsedRow | None:
 
 
 def _parse_only_chat(row: Row) -> ParsedRow | None:
-    """A chat under any other name, where no column is a part of another shape."""
+    """A chat under any other name, if no column belongs to another schema."""
     if preference_error(row) or any(name in row for name in (*PROMPTS, *COMPLETIONS)):
         return None
     chats = {name: turns for name in row if is_turn_list(turns := parse_json_list(row[name]))}
@@ -118,8 +118,9 @@ def _prompt_completion_row(row: Row, prompt: str, completion: str, form: RowForm
 def _exchange(
     prompt_value: object, answer: object, prompt: str, completion: str
 ) -> tuple[list[Any], tuple[Note, ...]]:
-    """The turns of a prompt and its completion, each a text or, as TRL has them, a list of turns;
-    with what is to be noted."""
+    """The turns of a prompt and its completion, with notes; each is a text or, as in TRL, a list of
+    turns.
+    """
     notes: tuple[Note, ...] = ()
     if is_turn_list(prompt_value):
         turns = [_untrained(turn) for turn in _turns(prompt_value)]
@@ -143,7 +144,7 @@ def _turns(turns: list[dict[str, Any]]) -> list[Any]:
 
 
 def _untrained(turn: dict[str, Any]) -> dict[str, Any]:
-    """A prompt's turn; a reply in it isn't trained unless it is marked as trained."""
+    """A turn of a prompt; a reply in it is not trained unless it is marked as trained."""
     is_reply = turn.get("role") == "assistant" and not turn.keys() & FLAGS
     return {**turn, "weight": 0} if is_reply else turn
 
@@ -156,7 +157,7 @@ def _answer(value: object, name: str) -> str:
 
 
 def _history(value: object) -> list[dict[str, Any]]:
-    """Earlier turns as Alpaca's descendants keep them: a list of [question, answer]."""
+    """Earlier turns in the form of Alpaca's successors: a list of [question, answer]."""
     if is_blank(value) or value == []:
         return []
     if not isinstance(value, list):
@@ -208,7 +209,7 @@ def _calls_tools(messages: object) -> bool:
 
 
 def _outer_column(row: Row) -> str | None:
-    """Of a row that says nothing by itself: the column in which all of an example stands."""
+    """The column that holds a whole example, if the row itself has no schema."""
     if any(str(key).strip().lower() in (*PROMPTS, *COMPLETIONS) for key in row):
         return None
     inner = (name for name, value in row.items() if isinstance(value, dict) and _has_shape(value))

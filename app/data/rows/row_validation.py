@@ -1,5 +1,6 @@
-"""Whether one row is an example, and if not, why. Whether a template or tokenizer can take the
-example is not known here.
+"""Validates a row: it becomes an example or an issue.
+
+Does not know whether a template or tokenizer can take the example.
 """
 
 from collections.abc import Iterator, Sequence
@@ -36,7 +37,7 @@ _PLAIN_KEYS = 2
 """Role and content."""
 ROLES = ("system", "user", "assistant", "tool")
 _MEANINGS = {"developer": "system", "function": "tool"}
-"""OpenAI's newer name for the first, and its older one for the second."""
+"""OpenAI's newer name of `system`, and its older name of `tool`."""
 _OTHER_NAMES = {
     "human": "user", "gpt": "assistant", "bot": "assistant", "model": "assistant",
     "ipython": "tool", **_MEANINGS,
@@ -46,7 +47,7 @@ _OTHER_NAMES = {
 def validate_row(
     row: object, place: RowLocation, path: Path, columns: Columns | None = None
 ) -> tuple[Example, RowFormat] | RowIssue:
-    """The example that a parsed row holds, with the shape it came in; or the row's problem."""
+    """The example of a parsed row with its schema, or the row's issue."""
     try:
         whole = _object(row, path, columns)
         return _checked(whole, parse_row(whole, columns), place)
@@ -94,7 +95,7 @@ def _example(parts: ParsedRow, place: RowLocation) -> Example:
 
 
 def _notes(turns: Any) -> Iterator[Note]:
-    """What is to be known of turns that were checked."""
+    """Notes about turns that are valid."""
     yield from unused_keys(turns, MESSAGE_KEYS, "which few chat templates write")
     flags = [is_trained(turn, "") for turn in turns]
     yield from untrainable_turn_notes(turns, flags)
@@ -159,7 +160,7 @@ def _message(value: object, number: int) -> Message:
 
 
 def _as_json(turn: Message, where: str) -> Message:
-    """The turn with the values beside its words as JSON can hold them."""
+    """The turn with JSON values beside its content."""
     return {
         key: value if key == "content" else as_json(value, f"{where} has under {key[:40]!r}")
         for key, value in turn.items()

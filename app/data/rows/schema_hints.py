@@ -1,4 +1,4 @@
-"""Why a row has no shape we know, in words that say what it looks like and what to do."""
+"""Explains why a row has no known schema, and what to do about it."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeGuard
@@ -14,7 +14,7 @@ _SHOWN_LETTERS = 40
 
 
 def unknown_schema_error(row: Row, outer: str | None) -> RowError:
-    """`outer`: the column in which all of an example stands, if there is one."""
+    """The error of a row without a known schema; `outer` is a column that holds a whole example."""
     if not row:
         return RowError("is an empty object", "empty")
     if what := _looks_like(row):
@@ -63,7 +63,7 @@ def _named(keys: Sequence[object]) -> str:
 
 
 def is_turn_list(value: object) -> TypeGuard[list[dict[str, Any]]]:
-    """Whether a value is a list of a chat's turns."""
+    """Whether a value is a list of turns."""
     return _is_list_of_objects(value) and all("role" in v or "from" in v for v in value)
 
 

@@ -1,4 +1,4 @@
-"""ShareGPT's turns, `from` and `value`, as messages with role and content."""
+"""Converts ShareGPT's turns, `from` and `value`, to messages with role and content."""
 
 from typing import Any, TypeGuard
 
@@ -20,18 +20,18 @@ _ROLES = {
     "function_response": "tool",
 }
 _CALL = "function_call"
-"""Of an assistant's turn that is a call, as LLaMA-Factory has it."""
+"""The speaker of an assistant's turn that is a call, as in LLaMA-Factory."""
 
 
 def is_sharegpt(messages: object) -> TypeGuard[list[Any]]:
-    """Whether any turn says who speaks by `from`."""
+    """Whether any turn names its speaker by `from`."""
     return isinstance(messages, list) and any(
         isinstance(turn, dict) and "from" in turn and "role" not in turn for turn in messages
     )
 
 
 def to_messages(turns: Any) -> list[object]:
-    """The turns as messages; what is no such turn is left for the checks. Raises Wrong."""
+    """The turns as messages; other values are left to the checks. Raises RowError."""
     return [_message(turn, number) for number, turn in enumerate(turns, start=1)]
 
 

@@ -1,7 +1,7 @@
-"""The arguments of a chat's tool calls, as objects or as text that holds JSON.
+"""Converts tool calls to one form, and their arguments to objects or to JSON text.
 
-Files have either; templates write an object as JSON, or print a text as it is. Which of the two a
-template does isn't known here.
+Handles OpenAI's older `function_call` and `functions`, and ShareGPT's turns of JSON text. Does not
+know which form of arguments a template needs.
 """
 
 import json
@@ -14,7 +14,7 @@ from app.data.rows.value_checks import RowError, is_blank, parse_json_list, pars
 
 
 def with_tool_calls(turn: Mapping[str, Any], where: str) -> Mapping[str, Any]:
-    """The turn with its calls as a list of `tool_calls`. Raises Wrong where it has them twice."""
+    """The turn with its calls as `tool_calls`. Raises RowError if it has both forms."""
     turn_calls = turn.get("tool_calls")
     if isinstance(turn_calls, str):
         turn = {**turn, "tool_calls": parse_json_list(turn_calls)}
@@ -30,7 +30,7 @@ def with_tool_calls(turn: Mapping[str, Any], where: str) -> Mapping[str, Any]:
 
 
 def calls_of_text(value: object, where: str) -> list[dict[str, Any]]:
-    """The calls that the words of a turn are. Raises Wrong."""
+    """The calls in a turn's JSON text. Raises RowError."""
     calls = parse_json_text(value)
     calls = [calls] if isinstance(calls, dict) else calls
     if not isinstance(calls, list) or not calls or not all(map(_has_name, calls)):
@@ -39,7 +39,7 @@ def calls_of_text(value: object, where: str) -> list[dict[str, Any]]:
 
 
 def tools_of(row: Row) -> object:
-    """A row's tools; older files have them as `functions`."""
+    """The tools of a row; older files have them as `functions`."""
     tools = row.get("tools")
     functions = parse_json_list(row.get("functions"))
     if not is_blank(tools) or not isinstance(functions, list):
@@ -60,23 +60,22 @@ _SHOWN_LETTERS = 40
 
 
 def has_arguments(messages: Sequence[Message]) -> bool:
-    """Whether any call's arguments could take the other form."""
+    """Whether the arguments of any call have another form."""
     return any(isinstance(_as_object(one), dict) for one in _arguments(messages))
 
 
 def as_objects(messages: Sequence[Message]) -> list[Message]:
-    """Text that is a JSON object becomes that object; other text stays."""
+    """Parse arguments that are JSON objects in text; leave other text."""
     return [_with_arguments(message, _as_object) for message in messages]
 
 
 def as_texts(messages: Sequence[Message]) -> list[Message]:
-    """Objects become text as templates write them; text stays as it is."""
+    """Write arguments that are objects as JSON text; leave text."""
     return [_with_arguments(message, _as_text) for message in messages]
 
 
 def broken_arguments(messages: Sequence[Message]) -> tuple[Note, ...]:
-    """A note of the first call whose arguments are text that is no JSON object: no template can
-    write them as an object."""
+    """A note about the first call whose arguments are text, but no JSON object."""
     for number, message in enumerate(messages, start=1):
         for one in _arguments([message]):
             if isinstance(one, str) and one.strip() and not isinstance(_as_object(one), dict):
@@ -87,7 +86,7 @@ def broken_arguments(messages: Sequence[Message]) -> tuple[Note, ...]:
 
 
 def shows_python(messages: Sequence[Message], text: str) -> bool:
-    """Whether a rendering of calls with objects prints them as Python does, which is no JSON."""
+    """Whether a rendering prints arguments as Python does, which is not JSON."""
     for one in _arguments(messages):
         printed = str(one)
         if isinstance(one, dict) and one and printed != _as_text(one):

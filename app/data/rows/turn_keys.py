@@ -1,4 +1,4 @@
-"""What stands in a turn beside its words: which of it no template is likely to write."""
+"""Keys of a turn besides its content: marks that say whether it is trained, and unused keys."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
@@ -10,14 +10,14 @@ _IS_TRAINED = {
     "weight": True, "train": True, "training": True, "trainable": True, "loss": True,
     "masked": False,
 }  # fmt: skip
-"""By name: whether a 1 means that the turn is trained."""
+"""By key: whether 1 means that the turn is trained."""
 FLAGS = frozenset(_IS_TRAINED)
 
 
 def is_trained(turn: Mapping[str, Any], where: str) -> bool | None:
-    """What a turn's marks say; None without any. Raises Wrong at an odd one, or at two that differ.
+    """Whether a turn's marks say that it is trained; None without marks.
 
-    `where` names the turn.
+    `where` names the turn. Raises RowError for an invalid mark, or for two that differ.
     """
     flags: dict[str, bool] = {}
     for name in turn.keys() & FLAGS:
@@ -30,7 +30,7 @@ def is_trained(turn: Mapping[str, Any], where: str) -> bool | None:
 
 
 def row_flags(row: Mapping[str, Any], mapped: Collection[str] = ()) -> tuple[Note, ...]:
-    """That a column says what only a turn's mark does; a 1 or a measured loss says nothing."""
+    """Notes about columns named like a turn's mark; a 1 or a measured loss is not noted."""
     return tuple(
         ("row flag", f"has {name} {row[name]!r:.20} as a column, which is not read: it is trained")
         for name in sorted(FLAGS & row.keys() - set(mapped))
@@ -68,7 +68,7 @@ _SHOWN_LETTERS = 40
 
 
 def unused_keys(turns: Iterable[object], used: frozenset[str], why: str) -> tuple[Note, ...]:
-    """A note that names the other keys which say something; `why` they are not trained."""
+    """A note that names other keys with a value; `why` explains why they are not trained."""
     more: dict[str, None] = {}
     for turn in turns:
         if isinstance(turn, Mapping) and not turn.keys() <= used:
@@ -79,7 +79,7 @@ def unused_keys(turns: Iterable[object], used: frozenset[str], why: str) -> tupl
 def untrainable_turn_notes(
     turns: Sequence[Mapping[str, Any]], flags: Sequence[bool | None]
 ) -> tuple[Note, ...]:
-    """A note of the first turn that is no reply and yet is to be trained."""
+    """A note about the first turn that is marked as trained but is no reply."""
     for number, (turn, flag) in enumerate(zip(turns, flags, strict=True), start=1):
         if flag and turn["role"] != "assistant":
             reason = f"asks that message {number} ({turn['role']}) be trained; replies alone are"

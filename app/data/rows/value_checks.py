@@ -1,4 +1,4 @@
-"""What is wrong with one value of a row, in plain words."""
+"""Checks and conversions of single values of a row."""
 
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -18,7 +18,7 @@ class RowError(Exception):
 
 
 def require_text(value: object, subject: str) -> str:
-    """The value if it is a text with words in it. Raises Wrong that says what `subject` is."""
+    """The value if it is text that is not blank. Raises RowError; `subject` begins its message."""
     if not isinstance(value, str):
         raise RowError(f"{subject} {type_name(value)}, not text")
     if not value.strip():
@@ -29,9 +29,9 @@ def require_text(value: object, subject: str) -> str:
 
 
 def as_json(value: Any, where: str) -> Any:
-    """The value as JSON can hold it: dates, times and decimals, which Parquet has too, as text.
+    """The value in a form that JSON has; dates, times and decimals become text.
 
-    Raises Wrong for others, as binary data is; `where` names the value.
+    Raises RowError for others, such as binary data; `where` names the value.
     """
     match value:
         case None | bool() | int() | float() | str():
@@ -48,7 +48,7 @@ def as_json(value: Any, where: str) -> Any:
 
 
 def is_blank(value: object) -> bool:
-    """Whether a column that needn't be there isn't: null, or an empty cell."""
+    """Whether an optional value is missing: null or blank text."""
     return value is None or (isinstance(value, str) and not value.strip())
 
 
@@ -72,12 +72,12 @@ def type_name(value: object) -> str:
 
 
 def parse_json_list(value: object) -> object:
-    """The list that a text is in JSON; any other value as it is."""
+    """The list that a text holds as JSON; any other value unchanged."""
     return parse_json_text(value, "[")
 
 
 def parse_json_text(value: object, openings: str = "[{") -> object:
-    """The value that a text is in JSON, where it begins with one of `openings`; else as it is."""
+    """The JSON value of a text that begins with one of `openings`; any other value unchanged."""
     if not isinstance(value, str) or not (bare := value.strip()) or bare[0] not in openings:
         return value
     try:

@@ -1,6 +1,6 @@
-"""Lots of examples tokenised in order: in this process, or in one a core.
+"""Tokenizes chunks of examples in order, in this process or in one process per core.
 
-The processes never import MLX: they are given the tokenizer itself, and end with their parent.
+The processes never import MLX: they get the tokenizer itself, and end with their parent.
 """
 
 import os
@@ -32,31 +32,31 @@ from app.data.examples import Example, RowIssue
 from app.data.tokens.rows import TokenizedExample, TokenRows
 
 MAX_WORKERS = 8
-"""Reading and checking the rows, which one process does, is about eight times as fast."""
+"""Reading and checking rows, which one process does, is about eight times as fast."""
 _SHARE_OF_MEMORY = 8
-"""Of the machine's memory so many parts, one of which all processes together may take."""
+"""All processes together may take this part of the machine's memory: one in so many."""
 _PROCESS_BYTES = 90 * 2**20
-"""One with a small tokenizer, as measured."""
+"""Measured for a process with a small tokenizer."""
 _BYTES_A_PICKLED_BYTE = 40
-"""What a tokenizer takes in a process: 31 to 37 times as much as its pickle, as measured."""
+"""Memory of a tokenizer in a process per byte of its pickle; measured as 31 to 37."""
 _CHUNKS_AHEAD = 2
 _PATIENCE_SECONDS = 0.1
 _SECONDS_TO_END = 0.5
 
 Chunk = tuple[Example | RowIssue, ...]
-"""Some rows of a file that follow one another."""
+"""Consecutive rows of a file."""
 
 
 @dataclass(frozen=True)
 class TokenizedChunk:
     rows: TokenRows
     problems: tuple[RowIssue, ...]
-    """All rows of the lot that can't be trained on, in order."""
+    """All rows of the chunk that can't be trained on, in order."""
     rows_read: int
 
 
 class _ChunkTokenizer:
-    """What a process does with the lots that it gets."""
+    """Tokenizes the chunks that one process gets."""
 
     def __init__(
         self,
@@ -93,11 +93,11 @@ def tokenize_chunks(
     embedding_rows: int | None = None,
     replies: Replies = "whole chat",
 ) -> Generator[TokenizedChunk | None, None, None]:
-    """Each lot in its turn, few of them read ahead; closing it ends the processes.
+    """Yield each chunk's tokens in order, reading few chunks ahead; closing it ends the processes.
 
-    With `embedding_rows` given, a row with a token from that id on becomes a problem.
+    With `embedding_rows`, a row with a token from that id on becomes an issue.
 
-    Yields None now and then while a lot is waited for, so that it can be closed.
+    Yields None now and then while it waits for a chunk, so that it can be closed.
     """
     # Here, where it can be waited for: each worker would try the template anew.
     yield from try_templates(getattr(tokenizer, "chat_template", None))
@@ -115,7 +115,7 @@ def tokenize_chunks(
 
 
 def worker_count(tokenizer: PlainTokenizer) -> int:
-    """How many processes the machine has cores and memory for, as each has a tokenizer."""
+    """The number of processes for which the machine has cores and memory; each has a tokenizer."""
     size = _PROCESS_BYTES + _BYTES_A_PICKLED_BYTE * len(pickle.dumps(tokenizer))
     affordable = machine_bytes() // _SHARE_OF_MEMORY // size
     return max(1, min(os.cpu_count() or 1, MAX_WORKERS, affordable))
@@ -170,7 +170,7 @@ def _pool(payload: bytes, workers: int) -> Iterator[ProcessPoolExecutor]:
 
 
 def _end_processes(processes: Sequence[BaseProcess]) -> None:
-    """One that is deep in a single operation doesn't see that nobody wants it any more."""
+    """Kill processes that are busy in a single operation and don't notice the end."""
     ends = monotonic() + _SECONDS_TO_END
     for process in processes:
         if not connection.wait([process.sentinel], max(0.0, ends - monotonic())):
@@ -178,7 +178,7 @@ def _end_processes(processes: Sequence[BaseProcess]) -> None:
 
 
 def _initialize_worker(payload: bytes, wanted: Connection) -> None:
-    """What a worker process does first; it ends at once when `wanted` is closed elsewhere."""
+    """Initialize a worker process, which ends at once when the parent closes `keep_alive`."""
     global _worker
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # the parent decides

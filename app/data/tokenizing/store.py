@@ -1,7 +1,7 @@
-"""A file's rows as tokens, made once and kept: opened where they are there, else made.
+"""Opens the token store of a file, or builds it by tokenizing the file's rows.
 
-What decides the tokens decides the name of the store: the file's content, the tokenizer with its
-template, and the settings that change tokens. A limit on the length or a batch size is none.
+The store's key covers everything that decides the tokens: the file's content, the tokenizer with
+its template, and the settings that change tokens. Length limit and batch size do not.
 """
 
 import hashlib
@@ -37,34 +37,36 @@ from app.data.tokens.store_files import MANIFEST, STORE_FILES, StoreWriter, Toke
 
 @dataclass(frozen=True)
 class RowSettings:
-    """The settings that decide which tokens a row becomes."""
+    """The settings that decide a row's tokens."""
 
     mask_prompt: bool
     columns: Columns | None = None
     leave_out_bad_rows: bool = False
     embedding_rows: int | None = None
-    """Of the model: rows with a token from this id on become problems. None: not known."""
+    """Rows of the model's embedding; a row with a token from this id on becomes an issue. None:
+    unknown.
+    """
     replies: Replies = "whole chat"
-    """Which replies are trained where the prompt is masked."""
+    """The replies that are trained if the prompt is masked."""
 
 
 _CHUNK_ROWS = 512
 _CHUNK_CHARACTERS = 2**20
 _LARGE_BYTES = 8 * 2**20
-"""Smaller files are tokenised before other processes have started."""
+"""Smaller files are tokenized before other processes have started."""
 READING = 7
-"""To be raised when the same file gives other rows than before."""
+"""To be raised if the same file gives other rows than before."""
 _LIBRARIES = ("transformers", "tokenizers", "jinja2")
 
 
 def open_or_build_store(
     path: Path, tokenizer: Tokenizer, settings: RowSettings, content: FileContent | None = None
 ) -> Generator[float, None, TokenStore]:
-    """The rows of a file as tokens; yields the share done. `content` is the file's, if it is known.
+    """The store of a file's rows; yields the share done. `content` is that of the file, if known.
 
-    Closed early, it keeps what was done for the next time. Raises InputError when the file can't
-    be read or changes while it is read, or when bad rows are in it and aren't to be left out, and
-    AppError when the disk is full.
+    Closed early, it keeps what is done for the next time. Raises InputError if the file can't be
+    read or changes while it is read, or if it has invalid rows that are not to be left out, and
+    AppError if the disk is full.
     """
     content = content or file_content(path)
     checked = rows_to_check(tokenizer, settings.embedding_rows)
@@ -92,7 +94,7 @@ def open_or_build_store(
 def has_store(
     path: Path, tokenizer: Tokenizer, settings: RowSettings, content: FileContent
 ) -> bool:
-    """Whether a file's rows are tokens already, as far as can be told without reading them."""
+    """Whether a file has a store; the store itself is not read."""
     checked = rows_to_check(tokenizer, settings.embedding_rows)
     key = _key(path, content, tokenizer, replace(settings, embedding_rows=checked))
     return (_folder(key) / MANIFEST).is_file()
@@ -104,7 +106,7 @@ def _folder(key: str) -> Path:
 
 @contextmanager
 def _keep_or_remove(writer: StoreWriter, aside: Path) -> Iterator[None]:
-    """What becomes of a store that wasn't finished."""
+    """Journal an unfinished store, or remove it if it can't be continued."""
     try:
         yield
     except (GeneratorExit, StoppedEarly):
@@ -149,10 +151,10 @@ def _fill(
 def tokenize_file_chunks(
     path: Path, chunks: Iterator[Chunk], tokenizer: Tokenizer, settings: RowSettings
 ) -> Iterator[Iterator[TokenizedChunk | None]]:
-    """Lots of a file's rows as tokens, in several processes where the file is large.
+    """Chunks of a file's rows as tokens, in several processes if the file is large.
 
-    Yields None now and then while a lot is waited for. Raises InputError at once for a row that
-    takes too much to render, where such are not left out: each takes seconds.
+    Yields None now and then while it waits for a chunk. Raises InputError at once for a row that is
+    too costly to render, unless such rows are left out: each takes seconds.
     """
     tokenized = tokenize_chunks(
         chunks, tokenizer, settings.mask_prompt, _is_large(path), settings.embedding_rows,
@@ -176,14 +178,14 @@ def _stop_at_costly_rows(
 def _with_progress(
     read: deque[float], share: ReadProgress, chunks: Iterator[Chunk]
 ) -> Iterator[Chunk]:
-    """The lots, each with how much of the file was read by then: some are read ahead."""
+    """Yield the chunks and record the share of the file read by each, as some are read ahead."""
     for chunk in chunks:
         read.append(share.done)
         yield chunk
 
 
 def _is_large(path: Path) -> bool:
-    """Whether it is worth starting processes to tokenise it."""
+    """Whether tokenizing a file is worth starting processes."""
     return file_stat(path).st_size > _LARGE_BYTES
 
 
@@ -220,7 +222,7 @@ def _key(path: Path, content: FileContent, tokenizer: Tokenizer, settings: RowSe
 
 
 def _identity(tokenizer: Tokenizer) -> list[object]:
-    """All that decides which tokens a row becomes, beyond the row."""
+    """Everything that decides a row's tokens besides the row."""
     plain = plain_tokenizer(tokenizer)
     template = getattr(tokenizer, "chat_template", None)
     day = day_of(tokenizer)

@@ -1,6 +1,6 @@
-"""Many tokenised examples as a few arrays, and a choice of them cut at a length.
+"""Tokenized examples, as values and as arrays of many rows.
 
-Knows no file and no tokenizer; the tokens may lie on a disk and be read row by row.
+Knows no file and no tokenizer; the tokens may lie on disk and be read row by row.
 """
 
 from array import array
@@ -18,7 +18,7 @@ from app.data.examples import RowLocation
 
 Ints = npt.NDArray[np.int64]
 LONGEST = 2**31
-"""In tokens: no row has more."""
+"""In tokens; no row is longer."""
 
 
 @dataclass(frozen=True)
@@ -27,12 +27,12 @@ class TokenizedExample:
 
     tokens: tuple[int, ...]
     trained: tuple[tuple[int, int], ...]
-    """Half-open spans of positions p >= 1 that are targets: token p is predicted from p - 1."""
+    """Half-open spans of target positions p >= 1: token p is predicted from p - 1."""
     place: RowLocation
     last_reply_only: bool = False
-    """Earlier replies are not trained, since the template changes them once more follows."""
+    """Earlier replies are not trained, because the template changes them once more follows."""
     digest: int = 0
-    """64 bits of a hash of the row's content."""
+    """A 64-bit hash of the row's content."""
     notes: int = 0
     """A RowNote."""
 
@@ -46,7 +46,7 @@ class TokenizedExample:
 
 
 class Tokens(Protocol):
-    """An array [tokens], or what reads its parts from a disk."""
+    """An array [tokens], or a reader of parts of one from a disk."""
 
     def __len__(self) -> int: ...
     def __getitem__(self, part: slice, /) -> npt.NDArray[np.uint32]: ...
@@ -57,11 +57,11 @@ class TokenRows:
     """Rows in the order of their file, uncut."""
 
     tokens: Tokens
-    """Those of all rows, one row after the other."""
+    """The tokens of all rows, one row after the other."""
     lengths: npt.NDArray[np.uint32]
     """[rows]"""
     spans: npt.NDArray[np.uint32]
-    """[spans, 2]: those of all rows, as in TokenizedExample."""
+    """[spans, 2]: the target spans of all rows, as in TokenizedExample."""
     span_counts: npt.NDArray[np.uint32]
     """[rows]"""
     places: npt.NDArray[np.int64]
@@ -78,25 +78,25 @@ class TokenRows:
 
     @cached_property
     def starts(self) -> Ints:
-        """[rows + 1]: where each row's tokens begin."""
+        """[rows + 1]: the start of each row's tokens."""
         return _starts(self.lengths)
 
     @cached_property
     def span_starts(self) -> Ints:
-        """[rows + 1]: where each row's spans begin."""
+        """[rows + 1]: the start of each row's spans."""
         return _starts(self.span_counts)
 
     def tokens_of(self, row: int, most: int = LONGEST) -> npt.NDArray[np.uint32]:
-        """A row's tokens; its first `most` if it has more."""
+        """A row's tokens, at most the first `most`."""
         start = int(self.starts[row])
         return self.tokens[start : start + min(int(self.lengths[row]), most)]
 
     def spans_of(self, row: int) -> npt.NDArray[np.uint32]:
-        """[spans, 2]"""
+        """[spans, 2]: a row's target spans."""
         return self.spans[self.span_starts[row] : self.span_starts[row + 1]]
 
     def trained_counts(self, limit: int) -> Ints:
-        """[rows]: how many tokens of each row are trained if it is cut at `limit`."""
+        """[rows]: the number of trained tokens of each row if it is cut at `limit`."""
         within = np.minimum(self.spans.astype(np.int64), limit)
         total = np.concatenate(([0], np.cumsum(within[:, 1] - within[:, 0])))
         return total[self.span_starts[1:]] - total[self.span_starts[:-1]]
@@ -120,7 +120,7 @@ class TokenRows:
 
 
 def concat_in_memory(parts: Sequence[TokenRows]) -> TokenRows:
-    """Rows one part after the other, in memory."""
+    """Concatenate rows in memory."""
     arrays = {
         name: np.concatenate([getattr(part, name)[:] for part in parts])
         for name in TokenRows.__dataclass_fields__
@@ -129,7 +129,7 @@ def concat_in_memory(parts: Sequence[TokenRows]) -> TokenRows:
 
 
 class Rows(Protocol):
-    """What is asked of TokenRows, or of the rows of several files together."""
+    """The interface of TokenRows and ConcatRows."""
 
     @property
     def lengths(self) -> npt.NDArray[np.uint32]: ...
@@ -149,15 +149,16 @@ class Rows(Protocol):
 
 
 def are_further_examples(places: Ints) -> npt.NDArray[np.bool_]:
-    """[rows]: of places in the file's order, whether an example is of the same chat as the one
-    before it."""
+    """[rows]: whether an example belongs to the same chat as the one before it, by their
+    locations.
+    """
     are_further = np.zeros(len(places), np.bool_)
     are_further[1:] = (places[1:] == places[:-1]).all(axis=1)
     return are_further
 
 
 def place_of(rows: Rows, row: int) -> RowLocation:
-    """Where a row stood in its file."""
+    """The location of a row in its file."""
     return RowLocation(*rows.places[row].tolist())
 
 
@@ -166,7 +167,7 @@ def _starts(counts: npt.NDArray[np.uint32]) -> Ints:
 
 
 class ConcatRows:
-    """Has what TokenRows has, but for the arrays of all tokens and spans."""
+    """Rows of several files in sequence, without the arrays of all tokens and spans."""
 
     def __init__(self, parts: Sequence[Rows]) -> None:
         self._parts = parts

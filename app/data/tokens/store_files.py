@@ -1,9 +1,8 @@
-"""A store of tokenised rows on disk: one flat file an array, and a manifest that seals them.
+"""The format of a token store on disk: one flat file per array, and a manifest that seals them.
 
-Written aside and journalled, so that a stopped writing can go on; complete or absent under its own
-name. Tokens are read from the disk when they are asked for, block by block, and each block is
-checked then; a damaged store is given up, so that it is made anew when it is opened again. What the
-rows were made from is known here only as a key.
+A store is written aside with a journal, so that writing can be resumed, and is complete or absent
+under its own name. Tokens are read on demand, and each block is checked then; a damaged store is
+discarded and built anew at the next opening. The source of the rows is known only as a key.
 """
 
 import json
@@ -35,7 +34,7 @@ VERSION = 6
 MANIFEST = "manifest.json"
 PROBLEMS = "problems"
 SUMS = "sums"
-"""The sums of all files' blocks, file after file in the manifest's order."""
+"""The checksums of all files' blocks, in the manifest's order."""
 JOURNAL = "journal.jsonl"
 
 _TYPES: dict[str, Any] = {
@@ -49,33 +48,33 @@ _TYPES: dict[str, Any] = {
     "notes": np.uint16,
 }
 STORE_FILES = (MANIFEST, PROBLEMS, SUMS, JOURNAL, *_TYPES)
-"""All that a store's folder holds."""
+"""All files of a store's folder."""
 _SHAPES = {"spans": (-1, 2), "places": (-1, 2)}
 _TOKEN_BYTES = 4
 OpenFile = Callable[[], BlockFile]
 """Only the tokens stay open: a dataset may have more files than a process may open."""
 _SECONDS_BETWEEN_ENTRIES = 5.0
 CHECKED_WHEN_OPENED_BYTES = 256 * 2**20
-"""A larger tokens file opens at once: its blocks are checked only as they are read."""
+"""A larger token file opens at once; its blocks are checked only when they are read."""
 
 
 @dataclass(frozen=True)
 class TokenStore:
-    """A complete store; its tokens stay on the disk, its other arrays are in memory."""
+    """A complete store; its tokens stay on disk, its other arrays are in memory."""
 
     folder: Path
     rows: TokenRows
     open_problems: OpenFile
     problem_count: int
     bad_row_count: int = 0
-    """Those of the problems that are the file's, and not the model's."""
+    """Issues of the file, rather than of the model."""
     examples: int = 0
     """Rows of the file that are examples, whether the model takes them or not."""
     file_digest: str = ""
-    """SHA-256 of the file it was made from."""
+    """SHA-256 of the file from which it was built."""
 
     def problems(self, path: Path) -> Iterator[RowIssue]:
-        """Rows of `path` that can't be tokenised, in the file's order. Raises RunError."""
+        """Yield the rows of `path` that are not tokenized, in file order. Raises RunError."""
         rest = b""
         with giving_up_if_damaged(self.folder):
             for part in self.open_problems().parts():
@@ -89,12 +88,12 @@ class TokenStore:
         return self.problem_count - self.bad_row_count
 
     def refused(self, path: Path) -> Iterator[RowIssue]:
-        """Those of the problems that are the model's."""
+        """Yield the issues of the model."""
         problems = self.problems(path) if self.refused_count else iter(())
         return (problem for problem in problems if problem.kind in MODEL_KINDS)
 
     def stopping(self, path: Path) -> Iterator[RowIssue]:
-        """Those of the model's problems at which a run stops unless it leaves such rows out."""
+        """Yield the model's issues at which a run stops unless invalid rows are left out."""
         return (problem for problem in self.refused(path) if problem.kind in STOPPING_KINDS)
 
     def first_problems(self, path: Path) -> tuple[RowIssue, ...]:
@@ -102,9 +101,9 @@ class TokenStore:
 
 
 class StoredTokens:
-    """The tokens of all rows, read as they are asked for.
+    """The tokens of all rows, read on demand.
 
-    Raises RunError where the disk no longer has what was written.
+    Raises RunError if the disk no longer has what was written.
     """
 
     def __init__(self, folder: Path, file: BlockFile) -> None:
@@ -122,7 +121,7 @@ class StoredTokens:
 
 @contextmanager
 def giving_up_if_damaged(folder: Path) -> Iterator[None]:
-    """Turn damage found in a store into a RunError; the store is not opened again."""
+    """Turn damage of a store into a RunError, and keep the store from being opened again."""
     try:
         yield
     except (OSError, ValueError) as error:
@@ -136,7 +135,7 @@ def giving_up_if_damaged(folder: Path) -> Iterator[None]:
 
 
 def open_store(folder: Path, key: str) -> TokenStore | None:
-    """The store in `folder`; None if there is none, or if it is damaged or somebody else's."""
+    """The store in `folder`; None if it is missing, damaged, or has another key."""
     try:
         manifest = parse_json((folder / MANIFEST).read_text(encoding="utf-8"))
         if (manifest["version"], manifest["key"]) != (VERSION, key):
@@ -155,7 +154,7 @@ def open_store(folder: Path, key: str) -> TokenStore | None:
 
 
 def reopen_store(folder: Path) -> TokenStore | None:
-    """The store in `folder`, whatever it was made from; None if there is none or it is damaged."""
+    """The store in `folder`, whatever its key; None if it is missing or damaged."""
     try:
         key = parse_json((folder / MANIFEST).read_text(encoding="utf-8"))["key"]
     except (OSError, ValueError, KeyError, TypeError):
@@ -164,12 +163,12 @@ def reopen_store(folder: Path) -> TokenStore | None:
 
 
 class StoreWriter:
-    """Fills `folder`, aside of its name, from the beginning or from where a writing stopped."""
+    """Writes a store aside of its name, from the beginning or from where writing stopped."""
 
     def __init__(self, folder: Path, key: str, aside: Path) -> None:
         self._folder, self._key, self._aside = folder, key, aside
         self.rows_read = 0
-        """Rows of the file dealt with so far, good or bad."""
+        """Rows of the file processed so far, valid or not."""
         self.problem_count = self._bad_rows = 0
         self._sums = {name: BlockSums() for name in (*_TYPES, PROBLEMS)}
         self._files: dict[str, IO[bytes]] = {}
@@ -179,7 +178,7 @@ class StoreWriter:
         self._journalled = monotonic()
 
     def append(self, rows: TokenRows, problems: Sequence[RowIssue], rows_read: int) -> None:
-        """Add the next `taken` rows of the file: those that could be tokenised, and the others."""
+        """Add the next `rows_read` rows of the file: tokenized ones, and issues."""
         with plain_disk_errors(self._folder):
             for name in _TYPES:
                 self._write(name, np.ascontiguousarray(getattr(rows, name)).tobytes())
@@ -192,7 +191,7 @@ class StoreWriter:
                 self.journal()
 
     def journal(self) -> None:
-        """Note what is on the disk, so that a later writing can go on from here."""
+        """Record what is on disk, so that writing can be resumed from here."""
         with plain_disk_errors(self._folder):
             facts = self._facts()
             with open_private(self._aside / JOURNAL, "ab") as journal:
@@ -255,7 +254,7 @@ class StoreWriter:
 
 
 def _last_entry(aside: Path, key: str) -> dict[str, Any]:
-    """The last whole entry of a stopped writing, if all that it speaks of is there as it was."""
+    """The last complete journal entry, if the files are still as it describes."""
     try:
         lines = (aside / JOURNAL).read_text(encoding="utf-8").split("\n")
         entry: dict[str, Any] = parse_json(lines[-2])
@@ -268,7 +267,7 @@ def _last_entry(aside: Path, key: str) -> dict[str, Any]:
 
 
 def _files(folder: Path, facts: Mapping[str, Mapping[str, int]]) -> dict[str, OpenFile]:
-    """What opens each of a store's files, by name. Raises OSError or ValueError."""
+    """A function per file of the store that opens it. Raises OSError or ValueError."""
     content = (folder / SUMS).read_bytes()
     files: dict[str, OpenFile] = {}
     for name in (*_TYPES, PROBLEMS):

@@ -1,4 +1,4 @@
-"""A selection of token rows, each cut at a limit, and the digest of one.
+"""A selection of rows, each cut at a limit, and its digest.
 
 Knows no file and no tokenizer.
 """
@@ -14,11 +14,11 @@ from app.data.tokens.mixture_sampling import Mixing
 from app.data.tokens.rows import LONGEST, Ints, Rows, TokenizedExample, TokenRows, place_of
 
 _ROWS = 2_000
-"""Of more rows, so many are hashed token by token; of all the lengths and the trained tokens."""
+"""In larger views only so many rows are hashed by token; lengths and targets are hashed for all."""
 
 
 class TokenView:
-    """Some rows, each cut at a limit; what is trained on."""
+    """Selected rows, each cut at a limit."""
 
     def __init__(
         self,
@@ -28,9 +28,9 @@ class TokenView:
         mixing: Mixing | None = None,
         files: Sequence[tuple[int, str]] = (),
     ) -> None:
-        """`mixing`, if given, decides which of the chosen rows an epoch takes; otherwise all.
+        """`mixing`, if given, chooses an epoch's rows; otherwise an epoch has all.
 
-        `files`: of each file its first row's number in `rows`, and its name.
+        `files` holds each file's name and the number of its first row in `rows`.
         """
         self._rows, self._files = rows, files
         self._chosen = chosen
@@ -45,7 +45,7 @@ class TokenView:
         return cls(rows, np.arange(len(rows)), limit)
 
     def part(self, indexes: npt.NDArray[np.intp]) -> "TokenView":
-        """A view of some of its rows, by index; not of mixed datasets."""
+        """A view of some rows by index; not for mixed datasets."""
         return TokenView(self._rows, self._chosen[indexes], self._limit, files=self._files)
 
     def __len__(self) -> int:
@@ -63,11 +63,11 @@ class TokenView:
 
     @property
     def cut_count(self) -> int:
-        """Rows that are longer than the limit."""
+        """The number of rows longer than the limit."""
         return int((self._rows.lengths[self._chosen] > self._limit).sum())
 
     def __getitem__(self, index: int) -> TokenizedExample:
-        tokens, spans = self.arrays(index)
+        tokens, spans = self.row_arrays(index)
         row = self._chosen[index]
         return TokenizedExample(
             tokens=tuple(tokens.tolist()),
@@ -78,8 +78,10 @@ class TokenView:
             notes=int(self._rows.notes[row]),
         )
 
-    def arrays(self, index: int) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]:
-        """One row's tokens, and its spans as [spans, 2]; views where nothing is cut."""
+    def row_arrays(self, index: int) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]:
+        """The tokens of a row, and its spans as [spans, 2]; views of the arrays if nothing is
+        cut.
+        """
         row = int(self._chosen[index])
         tokens, spans = self._rows.tokens_of(row, self._limit), self._rows.spans_of(row)
         if int(self._rows.lengths[row]) > self._limit:
@@ -87,7 +89,7 @@ class TokenView:
         return tokens, spans
 
     def name(self, index: int) -> str:
-        """Which row of which file it is, as "chats.jsonl, line 7"."""
+        """The row's file and location, as "chats.jsonl, line 7"."""
         row = int(self._chosen[index])
         names = [name for begin, name in self._files if begin <= row]
         return ", ".join([*names[-1:], str(place_of(self._rows, row))])
@@ -97,16 +99,17 @@ class TokenView:
         return self.mixing.rows_per_epoch if self.mixing else len(self)
 
     def epoch(self, seed: int, epoch: int) -> npt.NDArray[np.intp]:
-        """[rows_per_epoch]: the indexes of the rows that an epoch takes, none of which is longer
-        than the number at its place in `epoch_lengths`."""
+        """[rows_per_epoch]: the indexes of an epoch's rows; `epoch_lengths` bounds their
+        lengths.
+        """
         if self.mixing:
             return self.mixing.epoch(seed, epoch, self.lengths)
         return np.arange(len(self))
 
     @property
     def epoch_lengths(self) -> Ints:
-        """[rows_per_epoch], in tokens: the same for all epochs."""
-        return self.mixing.longest(self.lengths) if self.mixing else self.lengths
+        """[rows_per_epoch], in tokens; the same for all epochs."""
+        return self.mixing.max_lengths(self.lengths) if self.mixing else self.lengths
 
     @cached_property
     def trained_tokens(self) -> int:
@@ -114,19 +117,18 @@ class TokenView:
 
     @cached_property
     def trained_counts(self) -> Ints:
-        """[rows]: how many tokens of each are trained."""
+        """[rows]: the number of trained tokens of each row."""
         return self._rows.trained_counts(self._limit)[self._chosen]
 
 
 def tokens_digest(*views: TokenView) -> str:
-    """Of the rows as they are trained: a template or a library that makes other tokens of the same
-    texts gives another one."""
+    """A digest of rows as they are trained; it changes if a template or library changes tokens."""
     digest = hashlib.sha256()
     for view in views:
         for counts in (view.lengths, view.trained_counts):
             digest.update(np.ascontiguousarray(counts, np.int64).tobytes())
         for row in np.linspace(0, len(view) - 1, min(len(view), _ROWS), dtype=np.int64):
-            for array in view.arrays(int(row)):
+            for array in view.row_arrays(int(row)):
                 digest.update(np.ascontiguousarray(array, np.uint32).tobytes())
         digest.update(b"|")
     return digest.hexdigest()

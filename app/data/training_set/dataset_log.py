@@ -1,4 +1,4 @@
-"""What the log says of a run's data before the first step, in plain sentences."""
+"""The run log's notes about the data before the first step."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from app.data.training_set.row_selection import DatasetPart, SelectedRows
 
 
 def row_notes(used: SelectedRows, limit: int) -> list[str]:
-    """What became of rows that are not trained on as they are."""
+    """Notes about rows that are changed or left out."""
     notes = []
     if used.cut:
         notes.append(f"{_rows(used.cut)} longer than {limit:,} tokens: cut at the end.")
@@ -34,7 +34,7 @@ def row_notes(used: SelectedRows, limit: int) -> list[str]:
 
 
 def early_notes(train: TokenView, limit: int) -> list[str]:
-    """The same of the rows that a run begins with, before the others are tokens."""
+    """The same notes about early rows, before the others are tokenized."""
     notes = []
     if cut := train.cut_count:
         notes.append(f"{_rows(cut)} longer than {limit:,} tokens: cut at the end.")
@@ -44,7 +44,7 @@ def early_notes(train: TokenView, limit: int) -> list[str]:
 
 
 def mixing_notes(train: TokenView, names: Sequence[str], seed: int) -> list[str]:
-    """What the first epoch takes of each dataset, counted from its rows."""
+    """A note about the rows that the first epoch takes of each dataset."""
     if (mixing := train.mixing) is None:
         return []
     rows = train.epoch(seed, 0)
@@ -64,7 +64,7 @@ def mixing_notes(train: TokenView, names: Sequence[str], seed: int) -> list[str]
 def validation_notes(
     train: SelectedRows, valid: SelectedRows, parts: Sequence[DatasetPart], is_held_out: bool
 ) -> list[str]:
-    """What the validation can't say; `is_held_out` where no set to validate on was given."""
+    """Notes about limits of the validation; `is_held_out` without a separate validation set."""
     if not valid.kept_count:
         return ["No validation row can be used, so there is no validation."] * valid.is_wanted
     notes = [

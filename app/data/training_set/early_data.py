@@ -1,7 +1,7 @@
-"""A large dataset of which only the rows that a run begins with become tokens.
+"""Opens a large dataset with only the rows tokenized that a run needs first.
 
-Those are its early rows and the first to validate on, and they are what they would be if all rows
-were tokens. Where a run can't begin so, `training_data.opening_data` gives it the same order.
+These are the early rows and the first validation rows, the same as if all rows were tokenized. If
+that is impossible, `training_data.open_data_stream` gives the same order.
 """
 
 from collections.abc import Generator, Iterator, Sequence
@@ -29,20 +29,20 @@ from app.data.training_set.row_selection import dataset_parts
 from app.data.training_set.training_data import DataSettings, LaterRows, TrainingData
 
 LEAST_BYTES = 2**20
-"""Of less, all rows are tokens as soon as a process that makes them has started."""
+"""For a smaller dataset all rows are tokenized by the time another process has started."""
 MOST_VALID_ROWS = 2048
-"""A run doesn't wait for more before it begins."""
+"""A run that needs more validation rows does not begin early."""
 _TOKENIZING = 0.05
-"""What tokenizing the early rows takes of the time that reading all takes, roughly."""
+"""Tokenizing the early rows takes this share of the time of reading all, roughly."""
 
 
 def open_early_data(
     files: DatasetFiles, tokenizer: Tokenizer, settings: DataSettings, valid_rows: int
 ) -> Generator[float, None, TrainingData | None]:
-    """Some rows as tokens, or None where all must be tokens first; yields the share done.
+    """The rows that a run begins with; None if all must be tokenized first. Yields the share done.
 
-    `valid_rows`: so many to validate on are wanted. Raises InputError when a row is bad, and
-    whatever tokenizing raises.
+    `valid_rows` is the number of wanted validation rows. Raises InputError for an invalid row, and
+    the errors of tokenizing.
     """
     plain, paths = plain_tokenizer(tokenizer), files.all_files
     sizes = [file_stat(path).st_size for path in paths]
@@ -81,18 +81,18 @@ def open_early_data(
 
 @dataclass(frozen=True)
 class _FileRows:
-    """Rows of one file as tokens."""
+    """Tokenized rows of one file."""
 
     file: int
     rows: TokenRows
     kept: npt.NDArray[np.intp]
-    """Those with something to train on before the limit."""
+    """Rows with at least one target within the limit."""
 
 
 def _tokenize_both(
     reading: EarlyReading, files: DatasetFiles, tokenizer: PlainTokenizer, settings: DataSettings
 ) -> Generator[float, None, tuple[TokenView, TokenView]]:
-    """The early rows and those to validate on; yields the share done."""
+    """The early rows and the validation rows; yields the share done."""
     count, whole = len(reading.early), len(reading.early) + len(reading.valid)
     tokenizing = _tokenize(reading.early, files, tokenizer, settings)
     early = yield from part_of_whole(tokenizing, 0, count, whole)
@@ -135,7 +135,7 @@ def _tokenize(
 def _chunks(
     examples: Sequence[Example], path: Path, tokenizer: PlainTokenizer, settings: DataSettings
 ) -> Iterator[TokenizedChunk | None]:
-    """In this process: another one would take longer to start."""
+    """Tokenize in this process: another one would take longer to start."""
     rows = settings.rows
     checked = rows_to_check(tokenizer, rows.embedding_rows)
     chunks = chunks_of(iter(examples))
@@ -149,7 +149,7 @@ def _chunks(
 
 
 def _view(file_rows: Sequence[_FileRows], files: DatasetFiles, settings: DataSettings) -> TokenView:
-    """The rows that are kept, file after file."""
+    """The usable rows, file after file."""
     if not file_rows:
         return TokenView.of([])
     begins = [0, *accumulate(len(one.rows) for one in file_rows[:-1])]

@@ -1,6 +1,6 @@
-"""A dataset read and checked to its end, of which only those rows stay that a run begins with.
+"""Reads and checks a whole dataset, and keeps only the rows that a run begins with.
 
-Knows no tokenizer: which rows the model refuses is seen later.
+Knows no tokenizer, so the model may refuse some of the kept rows.
 """
 
 from collections.abc import Generator, Iterator, Sequence
@@ -22,9 +22,9 @@ from app.data.training_set.validation_split import Digests, draw_numbers, split_
 
 _PART_ROWS = 512
 _MOST_CHARACTERS = 64 * 2**20
-"""Of the rows that stay in memory while others are read."""
+"""Limit of the rows kept in memory."""
 _SPARE = 64
-"""Rows to validate on beyond twice as many as are wanted: the model may refuse some."""
+"""Validation rows beyond twice the wanted number, as the model may refuse some."""
 
 
 @dataclass(frozen=True)
@@ -32,19 +32,19 @@ class KeptRow:
     key: int
     file: int
     number: int
-    """Among the examples of its file."""
+    """0-based, among the examples of its file."""
     example: Example
 
 
 class _LargestKeys:
-    """Of the rows seen so far, those with the largest keys."""
+    """The rows with the largest keys so far."""
 
     def __init__(self, most: int) -> None:
         self._most, self._least = most, np.uint64(1)
         self.rows: list[KeptRow] = []
 
     def add(self, part: Sequence[Example], keys: Keys, file: int, first: int) -> None:
-        """Rows of a file that follow one another, from number `first` on."""
+        """Add consecutive rows of a file; `first` is the number of the first."""
         for index in np.flatnonzero(keys >= self._least).tolist():
             self.rows.append(KeptRow(int(keys[index]), file, first + index, part[index]))
         if len(self.rows) > 2 * self._most:
@@ -59,25 +59,25 @@ class _LargestKeys:
 
 @dataclass(frozen=True)
 class EarlyReading:
-    """What a whole reading found."""
+    """The result of reading all files."""
 
     early: tuple[KeptRow, ...]
-    """In the order of the files, as `valid`; the model may refuse some of both."""
+    """In file order, as `valid`; the model may refuse some of both."""
     least_key: np.uint64
     valid: tuple[KeptRow, ...]
     is_valid_whole: bool
-    """No row to validate on is missing."""
+    """All validation rows are kept."""
     train_rows: int
     valid_rows: int
     most_characters: int
-    """Of the longest row."""
+    """Characters of the longest row."""
 
 
 class EarlyReader:
     """Reads the files of a dataset one after the other."""
 
     def __init__(self, files: DatasetFiles, settings: DataSettings, valid_rows: int) -> None:
-        """`valid_rows`: so many to validate on are wanted."""
+        """`valid_rows` is the number of wanted validation rows."""
         self._files, self._settings, self._rule = files, settings, settings.early
         self._wanted_valid = valid_rows
         self._early = _LargestKeys(2 * self._rule.wanted)
@@ -85,10 +85,10 @@ class EarlyReader:
         self._digests: list[list[Digests]] = []
         self._most_characters = 0
         self.is_abandoned = False
-        """There are too few rows, or too long ones, to begin before all are tokens."""
+        """There are too few rows, or too long ones, to begin early."""
 
     def reading(self, path: Path) -> Generator[float, None, None]:
-        """The next of all files; yields the share read. Raises InputError when a row is bad."""
+        """Read the next file; yields the share read. Raises InputError for an invalid row."""
         file = len(self._digests)
         self._digests.append([np.zeros(0, np.uint64)])
         share = ReadProgress()
@@ -106,7 +106,7 @@ class EarlyReader:
             yield share.done
 
     def result(self) -> EarlyReading | None:
-        """Once all files are read; None where all rows must be tokens before a run begins."""
+        """The rows to begin with, once all files are read; None if all must be tokenized first."""
         settings, trains = self._settings, len(self._files.train_files)
         digests = [np.concatenate(parts) for parts in self._digests]
         rows, has_own = sum(map(len, digests[:trains])), bool(self._files.valid)

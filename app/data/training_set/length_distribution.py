@@ -1,6 +1,7 @@
-"""How rows fare under every limit on their length: asked in microseconds, whatever their number.
+"""The distribution of row lengths: the effect of any length limit, in microseconds.
 
-All is kept by distinct length or place, so that a million rows take no more room than a thousand.
+Values are kept per distinct length or position, so a million rows take no more room than a
+thousand.
 """
 
 from collections.abc import Sequence
@@ -15,30 +16,30 @@ from app.data.tokens.rows import Ints, TokenRows
 
 @dataclass(frozen=True)
 class LengthDistribution:
-    """Lengths and places are in tokens, ascending and distinct."""
+    """Lengths and positions are in tokens, ascending and distinct."""
 
     lengths: Ints
-    """Of the rows."""
+    """Lengths of rows."""
     cumulative_rows: Ints
-    """How many rows have the length at the same place, or less."""
+    """Rows of this length or less."""
     cumulative_tokens: Ints
-    """The tokens of these rows."""
+    """Tokens of these rows."""
     first_targets: Ints
-    """Where rows have their first trained token."""
+    """Positions of a row's first target."""
     cumulative_started_rows: Ints
-    """How many rows have it at the same place, or before."""
+    """Rows whose first target is at this position or before."""
     cumulative_started_tokens: Ints
-    """The tokens of these rows."""
+    """Tokens of these rows."""
     cumulative_last_reply_rows: Ints
-    """How many of these rows are trained on their last reply only."""
+    """Those of these rows that are trained on their last reply only."""
     span_edges: Ints
-    """Where trained spans begin or end."""
+    """Starts and ends of target spans."""
     targets_before_edge: Ints
-    """Trained tokens of all rows before that place."""
+    """Targets of all rows before this position."""
 
     @classmethod
     def of(cls, parts: "Sequence[tuple[TokenRows, npt.NDArray[np.intp]]]") -> "LengthDistribution":
-        """Of each part the rows with these indexes; every row has a trained span."""
+        """From the rows with these indexes in each part; every row has a target span."""
         own_lengths = _concat([rows.lengths[chosen] for rows, chosen in parts])
         lengths, counts = np.unique(own_lengths, return_counts=True)
         first = _concat([rows.spans[rows.span_starts[:-1][chosen], 0] for rows, chosen in parts])
@@ -73,35 +74,35 @@ class LengthDistribution:
         return self.rows - _cumulative_at(self.lengths, self.cumulative_rows, limit)
 
     def usable_rows_longer_than(self, length: int, limit: int) -> int:
-        """Rows that are trained on and are longer than `length`, cut at the limit."""
+        """Usable rows that are longer than `length`, cut at the limit."""
         return self.rows_longer_than(length) - self.untrainable_rows(limit) if length < limit else 0
 
     def untrainable_rows(self, limit: int) -> int:
-        """Rows of which nothing is left to train on; a limit of n keeps the places 0 to n - 1."""
+        """Rows without a target before the limit, which keeps the positions 0 to limit - 1."""
         return self.rows - _cumulative_at(
             self.first_targets, self.cumulative_started_rows, limit - 1
         )
 
     def truncated_rows(self, limit: int) -> int:
-        """Rows that lose their end and are trained on all the same."""
+        """Usable rows that are cut at the limit."""
         return self.rows_longer_than(limit) - self.untrainable_rows(limit)
 
     def usable_rows(self, limit: int) -> int:
-        """Rows that are trained on."""
+        """Rows that have a target before the limit."""
         return self.rows - self.untrainable_rows(limit)
 
     def usable_tokens(self, limit: int) -> int:
-        """Of the rows that are trained on, cut at the limit; all others are longer than it."""
+        """Tokens of the usable rows, cut at the limit; all other rows are longer than it."""
         whole = _cumulative_at(self.lengths, self.cumulative_tokens, limit)
         return whole + limit * self.truncated_rows(limit)
 
     def truncated_tokens(self, limit: int) -> int:
-        """Tokens that the rows which are trained on lose."""
+        """Tokens that the usable rows lose at the limit."""
         whole = _cumulative_at(self.first_targets, self.cumulative_started_tokens, limit - 1)
         return whole - self.usable_tokens(limit)
 
     def last_reply_only_rows(self, limit: int) -> int:
-        """Of the rows that are trained on."""
+        """Usable rows that are trained on their last reply only."""
         return _cumulative_at(self.first_targets, self.cumulative_last_reply_rows, limit - 1)
 
     def trained_tokens_at(self, limit: int) -> int:
@@ -110,8 +111,7 @@ class LengthDistribution:
         return round(float(np.interp(limit, self.span_edges, self.targets_before_edge, left=0.0)))
 
     def length_at(self, share: float, limit: int) -> int:
-        """The length that this share of the rows that are trained on has at most, cut at the
-        limit: the median with 0.5."""
+        """The quantile of the usable rows' lengths, cut at the limit; the median for 0.5."""
         if not (rows := self.usable_rows(limit)):
             return 0
         wanted = max(1, int(np.ceil(share * rows)))
@@ -120,7 +120,7 @@ class LengthDistribution:
         return int(self.lengths[int(np.searchsorted(self.cumulative_rows, wanted))])
 
     def counts(self, edges: npt.NDArray[np.int64]) -> Ints:
-        """[edges - 1]: rows with a length from one edge up to, not with, the next."""
+        """[edges - 1]: rows with a length from one edge up to, but not including, the next."""
         up_to = np.concatenate(([0], self.cumulative_rows))
         below = up_to[np.searchsorted(self.lengths, edges, side="left")]
         return np.diff(below)
@@ -133,7 +133,7 @@ def _concat(arrays: Sequence[npt.NDArray[Any]]) -> Ints:
 
 
 def _cumulative_sums(inverse: npt.NDArray[np.intp], values: Ints, distinct: int) -> Ints:
-    """[distinct]: the sum of the values at each distinct place, or at one before."""
+    """[distinct]: the sum of the values of each group and all before it."""
     sums = np.zeros(distinct, np.int64)
     np.add.at(sums, inverse, values)
     return np.cumsum(sums)
@@ -148,7 +148,7 @@ def _spans_of(rows: TokenRows, chosen: npt.NDArray[np.intp]) -> npt.NDArray[np.i
 
 
 def _target_curve(spans: npt.NDArray[np.int64]) -> tuple[Ints, Ints]:
-    """Places, and the trained tokens before each: between two places they grow evenly."""
+    """Edges of spans, and the targets before each; between two edges they grow linearly."""
     if not len(spans):
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
     places, at = np.unique(spans.ravel(), return_inverse=True)

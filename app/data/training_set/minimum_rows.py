@@ -1,6 +1,6 @@
-"""Whether enough rows are left to train on, and if not, why: a run says so, and the page before it.
+"""Whether enough rows remain to train on; the window and a run give the same reason.
 
-Knows nothing of how the rows came to be left.
+Does not know why rows were left out.
 """
 
 from collections.abc import Sequence
@@ -14,13 +14,13 @@ from app.data.training_set.statistics import DataStatistics
 
 @dataclass(frozen=True)
 class RemainingRows:
-    """Of one dataset, the rows to train on; those held out are not among them."""
+    """The training rows of one dataset, without those held out."""
 
     name: str
     kept: int
-    """Those with something to train on before the limit."""
+    """Rows with at least one target within the limit."""
     shortest: int
-    """The length of the shortest, kept or not; 0 where the model takes none."""
+    """The length of the shortest row, usable or not; 0 if the model takes none."""
     first_left_out: RowIssue | None
 
     @classmethod
@@ -36,7 +36,7 @@ class RemainingRows:
 def insufficient_rows_error(
     datasets: Sequence[RemainingRows], limit: int, batch_size: int
 ) -> InputError | None:
-    """Why a run can't train on these; the others are mixed into the first."""
+    """Why a run can't train on these datasets; all but the first are mixed into it."""
     main, *mixed = datasets
     if main.shortest > limit:
         return InputError(

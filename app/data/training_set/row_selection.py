@@ -1,4 +1,4 @@
-"""The rows of a set to train or to validate on: those that are kept, and those left out."""
+"""The rows of a split, usable ones and those left out, and the parts of mixed datasets."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from app.data.tokens.view import TokenView
 
 
 class FileRows:
-    """Some rows of one file; those without a trained token within the limit are left out."""
+    """Rows of one file; those without a target within the limit are left out."""
 
     def __init__(
         self,
@@ -27,7 +27,7 @@ class FileRows:
         limit: int,
         with_problems: bool = True,
     ) -> None:
-        """With problems, the rows that never became tokens count as left out here."""
+        """With problems, rows that were never tokenized count as left out here."""
         self.name, self._path, self._limit = path.name, path, limit
         self._store = store if with_problems else None
         self.rows = rows = store.rows
@@ -43,18 +43,18 @@ class FileRows:
         self.last_reply_only = int(rows.last_reply_only[self.kept].sum())
         is_further = are_further_examples(rows.places[self.kept])
         self.further_examples = int(is_further.sum())
-        """Beyond the first of each chat."""
+        """Examples beyond the first of each chat."""
         self.further_tokens = int(rows.lengths[self.kept][is_further].sum())
         self.tokens = int(rows.lengths[self.kept].sum())
         notes = rows.notes[self.kept][~is_further]
         self.notes = {note: int((notes & note > 0).sum()) for note in RowNote}
 
     def longer_than(self, length: int) -> int:
-        """Of the rows that are kept, cut at the limit."""
+        """Usable rows longer than this, cut at the limit."""
         return int((self.rows.lengths[self.kept] > length).sum()) if length < self._limit else 0
 
     def left_out(self) -> list[RowIssue]:
-        """The first of those that are not kept, in the file's order."""
+        """The first rows left out, in file order."""
         problems = self._store.first_problems(self._path) if self._store else ()
         cut_away = [self._cut_away_row(row) for row in self._cut_away[:KEPT_PROBLEMS]]
         both = sorted((*problems, *cut_away), key=lambda problem: problem.place)
@@ -67,7 +67,7 @@ class FileRows:
 
 
 class SelectedRows:
-    """Those of all files of a set."""
+    """The rows of all files of a split."""
 
     def __init__(self, files: Sequence[FileRows]) -> None:
         self.files = tuple(files)
@@ -89,11 +89,11 @@ class SelectedRows:
         return np.concatenate(digests) if digests else np.zeros(0, np.uint64)
 
     def longer_than(self, length: int) -> int:
-        """Of the rows that are kept, cut at the limit."""
+        """Usable rows longer than this, cut at the limit."""
         return sum(file.longer_than(length) for file in self.files)
 
     def left_out(self) -> Iterator[RowIssue]:
-        """The first of each file."""
+        """The first rows left out of each file."""
         return (problem for file in self.files for problem in file.left_out())
 
 
@@ -102,7 +102,7 @@ def concat_selections(sets: Sequence[SelectedRows]) -> SelectedRows:
 
 
 def as_view(used: SelectedRows, limit: int, mixing: Mixing | None = None) -> TokenView:
-    """The rows that are kept, file after file."""
+    """The usable rows, file after file."""
     if not used.files:
         return TokenView.of([])
     begins = [0, *accumulate(len(file.rows) for file in used.files[:-1])]
@@ -114,15 +114,15 @@ def as_view(used: SelectedRows, limit: int, mixing: Mixing | None = None) -> Tok
 
 @dataclass(frozen=True)
 class DatasetPart:
-    """One dataset of a run."""
+    """The part of a run that one dataset gives."""
 
     name: str
     rows: int
-    """Rows to train on that it has."""
+    """Its rows to train on."""
     rows_per_epoch: int
-    """Those an epoch takes, some maybe more than once."""
+    """Rows that an epoch takes; some may repeat."""
     trained_tokens: float
-    """Tokens trained in an epoch, as is to be expected of so many rows."""
+    """The expected number of tokens trained per epoch."""
     valid: TokenView
 
 

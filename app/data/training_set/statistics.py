@@ -1,4 +1,4 @@
-"""What a dataset's token stores say of it: how rows fare at every limit, split as in a run."""
+"""Statistics of a dataset's token stores, split as in a run, for any length limit."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -19,7 +19,7 @@ from app.data.tokens.store_files import TokenStore
 from app.data.training_set.length_distribution import LengthDistribution
 
 Stored = tuple[Path, TokenStore]
-"""A dataset's file with its rows."""
+"""A file of a dataset with its store."""
 
 
 @dataclass(frozen=True)
@@ -27,34 +27,33 @@ class DataStatistics:
     train: LengthDistribution
     valid: LengthDistribution
     refused: tuple[RowIssue, ...]
-    """Why the model can't take rows that are examples: the first 1000."""
+    """The first 1000 examples that the model can't take, with the reasons."""
     refused_count: int
     unusable_count: int
-    """Rows that are no tokens: those that the model refuses, and bad ones that are left out."""
+    """Rows that are not tokenized: refused by the model, or invalid and left out."""
     first_stopping: RowIssue | None = None
-    """Of the refused rows those at which a run stops unless it leaves them out: the first."""
+    """The first refused row at which a run stops unless invalid rows are left out."""
     stopping_counts: Counter[ProblemKind] = field(default_factory=Counter)
     first_unusable: RowIssue | None = None
-    """Of the training files."""
+    """The first such row of the training files."""
     further: LengthDistribution = field(default_factory=lambda: LengthDistribution.of([]))
-    """Of `train`, the examples beyond the first of each chat."""
+    """The examples of `train` beyond the first of each chat."""
     noted: tuple[RowIssue, ...] = ()
-    """Of rows that are trained on, what only the model's template and tokenizer tell: the first
-    1000."""
+    """The first 1000 notes of the model's template and tokenizer about rows that are trained on."""
     noted_counts: Counter[ProblemKind] = field(default_factory=Counter)
 
     @property
     def stopping_count(self) -> int:
-        """Rows that stop a run unless they are to be left out."""
+        """Rows at which a run stops unless invalid rows are left out."""
         return self.unusable_count - self.refused_count + self.stopping_counts.total()
 
     @property
     def has_rows(self) -> bool:
-        """Whether any row became tokens."""
+        """Whether any row was tokenized."""
         return bool(self.train.rows or self.valid.rows)
 
     def further_cost(self, limit: int) -> float:
-        """How many times the tokens of the chats' first examples all examples have."""
+        """The ratio of all examples' tokens to those of the chats' first examples."""
         tokens = self.train.usable_tokens(limit)
         return tokens / max(1, tokens - self.further.usable_tokens(limit))
 
@@ -76,12 +75,12 @@ class DataStatistics:
 
 @dataclass(frozen=True)
 class EpochFacts:
-    """What a run's epoch takes of its datasets, as the mixing has it."""
+    """The rows and tokens that an epoch takes."""
 
     rows: tuple[int, ...]
-    """Of each dataset, some maybe more than once."""
+    """Of each dataset; some rows may repeat."""
     tokens: float
-    """As is to be expected of so many rows of each."""
+    """The expected number."""
     trained_tokens: float
 
     def batches(self, batch_size: int) -> int:
@@ -94,8 +93,10 @@ class EpochFacts:
 def epoch_facts(
     statistics: Sequence[DataStatistics], shares: Sequence[float], limit: int
 ) -> EpochFacts | None:
-    """`shares` are those of all datasets but the first. None where one has no row to train on, or
-    where the shares leave nothing for the first."""
+    """The rows and tokens of an epoch; `shares` are those of all datasets but the first.
+
+    None if a dataset has no row to train on, or if the shares leave nothing for the first.
+    """
     curves = [one.train for one in statistics]
     kept = [one.usable_rows(limit) for one in curves]
     if not all(kept) or sum(shares) >= 1:
@@ -112,8 +113,9 @@ def epoch_facts(
 def data_statistics(
     train: Sequence[Stored], valid: Sequence[Stored], holdout: Sequence[npt.NDArray[np.bool_]]
 ) -> DataStatistics:
-    """`held`: of each training file, which of its rows are held out; none, if there are files to
-    validate on."""
+    """`holdout` masks the rows of each training file that are held out; empty with validation
+    files.
+    """
     rows = [store.rows for _, store in train]
     kept = [(part, np.flatnonzero(~mask)) for part, mask in zip(rows, holdout, strict=True)]
     out = [(part, np.flatnonzero(mask)) for part, mask in zip(rows, holdout, strict=True)]
@@ -140,7 +142,7 @@ def data_statistics(
 
 
 def noted_rows(path: Path, rows: TokenRows) -> Iterator[RowIssue]:
-    """A warning for each note that a row has from the model's template and tokenizer."""
+    """Yield a warning for each note that the model's template and tokenizer made about a row."""
     for row in np.flatnonzero(rows.notes & sum(MODEL_NOTES)).tolist():
         for note in MODEL_NOTES:
             if rows.notes[row] & note:
@@ -154,7 +156,7 @@ def _noted_counts(rows: TokenRows) -> Counter[ProblemKind]:
 
 
 def too_long(stored: Sequence[Stored], limit: int) -> tuple[RowIssue, ...]:
-    """The first 1000 rows that are longer than the limit, as the terminal's report names them."""
+    """The first 1000 rows longer than the limit, worded as in the terminal's report."""
     issues: list[RowIssue] = []
     for path, store in stored:
         rows = store.rows

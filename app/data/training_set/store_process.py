@@ -1,7 +1,7 @@
-"""The token stores of a dataset, made by a process of its own beside a run that has begun.
+"""Builds the token stores of a dataset in a process of its own, beside a run that has begun.
 
-It never imports MLX, leaves the processor to the run where both want it, and ends with its parent
-or when it is not wanted any more; what it has done by then is kept for the next time.
+It never imports MLX, has a low priority, and ends with its parent or when the run needs it no more;
+unfinished stores are kept for the next time.
 """
 
 import os
@@ -23,18 +23,18 @@ from app.data.training_set.training_data import LaterRows, MixedFiles, open_or_b
 _NICENESS = 10
 _SECONDS_BETWEEN_SHARES = 0.2
 _SECONDS_TO_END = 4.0
-"""To close a lot and to write the journal."""
+"""Enough to close a chunk and to write the journal."""
 _DONE = "done"
 
 
 class StoreBuilder:
-    """What a run knows of the process, and its end."""
+    """Starts the process, follows its progress and ends it."""
 
     def __init__(self, later: LaterRows) -> None:
         self._later = later
         self._process: BaseProcess | None = None
         self.share = 0.0
-        """How much is done."""
+        """The share done, from 0 to 1."""
         self._is_done = False
 
     def start(self) -> None:
@@ -50,7 +50,10 @@ class StoreBuilder:
         keep_alive.close()
 
     def are_ready(self, patience: float = 0.0) -> bool:
-        """Whether all rows are tokens now, or so many seconds later. Raises RunError: why not."""
+        """Whether all rows are tokenized, waiting up to `patience` seconds.
+
+        Raises RunError if the process failed.
+        """
         while not self._is_done and self._results.poll(patience):
             patience = 0.0
             try:
@@ -68,7 +71,7 @@ class StoreBuilder:
         return self._is_done
 
     def close(self) -> None:
-        """End the process, which keeps what it has done."""
+        """End the process; unfinished stores are kept."""
         if self._process is None:
             return
         self._keep_alive.close()
@@ -81,7 +84,7 @@ class StoreBuilder:
 
 
 def _run(payload: bytes, results: Connection, keep_alive: Connection) -> None:
-    """What the process does."""
+    """The process's main function."""
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # the parent decides
     with suppress(OSError):
@@ -116,7 +119,7 @@ def _send(results: Connection, what: object) -> None:
 
 
 def _watch(keep_alive: Connection, should_end: threading.Event) -> None:
-    """One that is deep in a single operation doesn't see that nobody wants it any more."""
+    """End the process soon after the run closes its pipe, even within a single operation."""
     parent = parent_process()
     if parent is not None:
         connection.wait([parent.sentinel, keep_alive])

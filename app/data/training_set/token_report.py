@@ -1,6 +1,6 @@
-"""How a model's tokenizer takes datasets: the rows it refuses and cuts, and what a run would use.
+"""Tokenizes whole datasets for a report: refused and long rows, and the rows a run would use.
 
-Rows that are no examples are not looked at; inspection.py names them.
+Invalid rows are reported by inspection.py.
 """
 
 import heapq
@@ -33,13 +33,13 @@ from app.data.training_set.validation_split import split_datasets
 
 @dataclass
 class TokenizedFiles:
-    """A dataset's files, all of whose rows were turned into tokens."""
+    """The files of a dataset, tokenized."""
 
     files: DatasetFiles
     problems: IssueList = field(default_factory=IssueList)
-    """What the model refuses, what is longer than the limit, and what it notes of other rows."""
+    """Refused rows, rows longer than the limit, and notes about other rows."""
     stores: dict[Path, TokenStore] = field(default_factory=dict)
-    """None for a file that can't be read to its end."""
+    """Without the files that can't be read to their end."""
 
     def stored(self, paths: Iterable[Path]) -> list[Stored]:
         return [(path, self.stores[path]) for path in paths]
@@ -48,7 +48,7 @@ class TokenizedFiles:
 def statistics_of(
     datasets: Sequence[TokenizedFiles], validation_share: float, seed: int
 ) -> tuple[DataStatistics, ...]:
-    """What a run would use of each; nothing where a file is damaged, and no run would start."""
+    """The statistics of each dataset as in a run; empty if a file is damaged."""
     if any(path not in one.stores for one in datasets for path in one.files.all_files):
         return ()
     trains = [one.stored(one.files.train_files) for one in datasets]
@@ -61,7 +61,7 @@ def statistics_of(
 def tokenize_files(
     files: DatasetFiles, tokenizer: Tokenizer, settings: RowSettings, limit: int
 ) -> Generator[float, None, TokenizedFiles]:
-    """Every example tokenised, into the store a run then finds; yields the share done.
+    """Tokenize every example into the stores that a run uses; yields the share done.
 
     Raises InputError for a chat if the model has no chat template.
     """

@@ -1,6 +1,6 @@
-"""What a run trains and validates on: the rows of its files as tokens, split, cut and mixed.
+"""The data of a run: the tokenized rows of its files, split, cut and mixed.
 
-Knows no model. What can't be trained on is named; too little to train on is refused.
+Knows no model. Rows that can't be trained on are reported; too few rows are an error.
 """
 
 from collections.abc import Generator, Mapping, Sequence
@@ -37,7 +37,7 @@ from app.data.training_set.validation_split import split_datasets
 
 @dataclass(frozen=True)
 class DataSettings:
-    """How rows become what is trained on."""
+    """The settings that decide what a run trains on."""
 
     rows: RowSettings
     max_seq_length: int
@@ -45,9 +45,11 @@ class DataSettings:
     validation_share: float = 0.0
     seed: int = 0
     context_tokens: int | None = None
-    """The longest row that the model was made for, if that is known."""
+    """The longest row that the model was made for, if known."""
     early_rows: int = 0
-    """About so many the first epoch begins with where there is one large dataset; 0: none."""
+    """The approximate number of rows that the first epoch of a large dataset begins with; 0:
+    none.
+    """
 
     @property
     def early(self) -> EarlyRows:
@@ -56,7 +58,7 @@ class DataSettings:
 
 @dataclass(frozen=True)
 class MixedFiles:
-    """A further dataset, and which share of an epoch's rows is taken from it."""
+    """A further dataset, and its share of an epoch's rows."""
 
     files: DatasetFiles
     share: float
@@ -65,9 +67,9 @@ class MixedFiles:
 
 @dataclass(frozen=True)
 class LaterRows:
-    """A dataset of which some rows are tokens: what makes tokens of all, and what is known of it.
+    """A dataset of which only some rows are tokenized, with the means to tokenize the rest.
 
-    The counts are those of its rows; a few may turn out to be no examples for this model.
+    The numbers are of valid rows; the model may refuse a few of them.
     """
 
     files: DatasetFiles
@@ -77,33 +79,33 @@ class LaterRows:
     train_rows: int
     valid_rows: int
     longest: int
-    """Tokens that the longest row may have, as it is cut."""
+    """The longest row in tokens, as it is cut; an upper bound."""
 
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What a run trains and validates on; every row has at least one trained token.
+    """The rows that a run trains and validates on; every row has at least one target.
 
-    Where there are later rows, these are the early ones and some to validate on.
+    With `later`, these are the early rows and some validation rows.
     """
 
     train: TokenView
     valid: TokenView
     cut: int
-    """Rows kept, but cut at the limit."""
+    """Usable rows that are cut at the limit."""
     left_out: tuple[RowIssue, ...]
     """The first 1000 of each file."""
     left_out_count: int
     notes: tuple[str, ...]
     """Plain sentences for the log."""
     fingerprints: dict[str, str]
-    """As of `fingerprint.reading_fingerprints`, of what was read."""
+    """Path → SHA-256 of the files that were read, as of `fingerprint.stream_fingerprints`."""
     parts: tuple[DatasetPart, ...] = ()
-    """Each dataset, the first being the one the others are mixed into."""
+    """The datasets; the others are mixed into the first."""
     beyond_context: int = 0
     """Rows that are longer, as they are cut, than the model was made for."""
     early: npt.NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, np.intp))
-    """Which rows to train on the first epoch begins with, as `early_rows` has it."""
+    """Indexes of the rows that the first epoch begins with, as of `early_rows`."""
     later: LaterRows | None = None
 
     @property
@@ -121,9 +123,9 @@ def open_data(
     settings: DataSettings,
     mixed: Sequence[MixedFiles] = (),
 ) -> TrainingData:
-    """Every row that can be trained, cut at the limit; the rest is named.
+    """All usable rows, cut at the limit; the rest is reported.
 
-    Raises InputError when too little is left to train on, or a row is bad.
+    Raises InputError if a row is invalid, or too few rows are left.
     """
     return run_to_end(open_data_stream(files, tokenizer, settings, mixed))
 
@@ -134,7 +136,7 @@ def open_data_stream(
     settings: DataSettings,
     mixed: Sequence[MixedFiles] = (),
 ) -> Generator[float, None, TrainingData]:
-    """The same in small steps: yields the share done, 0 to 1, where there is much to do."""
+    """The same in small steps: yields the share done, from 0 to 1, if there is much to do."""
     check_distinct([files, *(more.files for more in mixed)])
     main = MixedFiles(files, 1 - sum(more.share for more in mixed), settings.rows.columns)
     paths = [path for more in (main, *mixed) for path in more.files.all_files]
@@ -152,7 +154,7 @@ def open_or_build_stores(
     settings: RowSettings,
     contents: Mapping[Path, FileContent],
 ) -> Generator[float, None, dict[Path, TokenStore]]:
-    """The rows of all files as tokens; yields the share done. Raises AppError."""
+    """The stores of all files; yields the share done. Raises AppError."""
     read = [(one, path) for one in datasets for path in one.files.all_files]
     sizes = [file_stat(path).st_size for _, path in read]
     stores: dict[Path, TokenStore] = {}
@@ -167,7 +169,9 @@ def open_or_build_stores(
 def rows_from_stores(
     datasets: Sequence[MixedFiles], stores: dict[Path, TokenStore], settings: DataSettings
 ) -> TrainingData:
-    """The same from the stores of all files; the other datasets are mixed into the first."""
+    """The data of a run from the stores of all files; the other datasets are mixed into the
+    first.
+    """
     limit = settings.max_seq_length
     trains, valids = _split([dataset.files for dataset in datasets], stores, settings)
     names = [dataset_name(dataset.files) for dataset in datasets]
@@ -214,7 +218,7 @@ def _early(
     stores: Mapping[Path, TokenStore],
     settings: DataSettings,
 ) -> npt.NDArray[np.intp]:
-    """Which rows of the view the first epoch begins with; none where datasets are mixed."""
+    """Indexes of the rows that the first epoch begins with; none if datasets are mixed."""
     rule, files = settings.early, datasets[0].files
     rows = sum(stores[path].examples for path in files.train_files)
     share = 0.0 if files.valid else settings.validation_share
@@ -230,7 +234,7 @@ def _early(
 def _split(
     datasets: Sequence[DatasetFiles], stores: dict[Path, TokenStore], settings: DataSettings
 ) -> tuple[list[SelectedRows], list[SelectedRows]]:
-    """Of each dataset the rows to train on, and those to validate on."""
+    """The training rows and the validation rows of each dataset."""
     limit = settings.max_seq_length
     masks = split_datasets(
         [[stores[path].rows.digests for path in files.train_files] for files in datasets],

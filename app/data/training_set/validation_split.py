@@ -1,4 +1,4 @@
-"""Which rows are held out for validation, decided by seed and content alone."""
+"""Chooses the rows held out for validation, by seed and content alone."""
 
 from collections.abc import Iterator, Sequence
 
@@ -12,14 +12,14 @@ HoldoutMask = npt.NDArray[np.bool_]
 
 
 def holdout_mask(digests: Digests, share: float, seed: int) -> HoldoutMask:
-    """[rows]: which rows of one file are held out; `held_out_of_each` says how."""
+    """[rows]: the rows of one file that are held out, as of `holdout_masks`."""
     return holdout_masks([[digests]], [share], seed)[0][0]
 
 
 def split_datasets(
     digests: Sequence[Sequence[Digests]], have_valid: Sequence[bool], share: float, seed: int
 ) -> list[list[HoldoutMask]]:
-    """As a run does: of each dataset its share, but for those that have a file to validate on."""
+    """The masks of a run: each dataset gives its share unless it has a validation file."""
     shares = [0.0 if has_valid else share for has_valid in have_valid]
     return holdout_masks(digests, shares, seed)
 
@@ -27,12 +27,12 @@ def split_datasets(
 def holdout_masks(
     datasets: Sequence[Sequence[Digests]], shares: Sequence[float], seed: int
 ) -> list[list[HoldoutMask]]:
-    """For each file of each dataset, [rows]: which are held out.
+    """A mask [rows] for each file of each dataset: the rows that are held out.
 
-    Rows are drawn by a hash of seed and content: equal rows stay on one side, wherever they stand,
-    and the same rows are drawn whatever their order. Each dataset gives its share, its files in
-    proportion; at least one row if it has two different ones. With share 0 none of its rows is
-    held out, nor a row of another dataset that equals one of them.
+    Rows are drawn by a hash of seed and content: equal rows stay on one side, and the order of rows
+    does not matter. Each dataset gives its share, its files in proportion, and at least one row if
+    it has two different ones. With share 0 none of its rows is held out, nor a row of another
+    dataset that equals one of them.
     """
     files = [file for dataset in datasets for file in dataset]
     file_of_row = np.repeat(np.arange(len(files)), [len(file) for file in files])
@@ -67,7 +67,9 @@ def _mark_holdout(
     files: Sequence[npt.NDArray[np.bool_]],
     share: float,
 ) -> None:
-    """Mark the groups of equal rows that one dataset gives; `files` say which are in which."""
+    """Mark the groups of equal rows that one dataset gives; `files` masks the groups of each
+    file.
+    """
     ours = np.logical_or.reduce(files)
     if ours.sum() < 2:
         return
@@ -88,7 +90,7 @@ def _mark_holdout(
 
 
 def _quotas(rows: Sequence[int], share: float) -> list[int]:
-    """How many rows each file gives, so that all together give their share."""
+    """The number of rows that each file gives, so that together they make up the share."""
     total = sum(rows)
     wanted = min(max(1, round(total * share)), total - 1)
     exact = [wanted * count / total for count in rows]
@@ -102,14 +104,14 @@ def _quotas(rows: Sequence[int], share: float) -> list[int]:
 def _groups_in_order(
     order: npt.NDArray[np.intp], sizes: npt.NDArray[np.intp]
 ) -> Iterator[tuple[int, int]]:
-    """Groups of equal rows with their sizes, in the order that they are drawn in."""
+    """Yield groups of equal rows with their sizes, in drawing order."""
     for start in range(0, len(order), _GROUPS_AT_ONCE):
         groups = order[start : start + _GROUPS_AT_ONCE]
         yield from zip(groups.tolist(), sizes[groups].tolist(), strict=True)
 
 
 def draw_numbers(digests: Digests, seed: int) -> Digests:
-    """[rows]: the rows with the lowest are drawn first."""
+    """[rows]: rows with the lowest numbers are drawn first."""
     return mix_bits(digests ^ mix_bits(np.array([seed], np.uint64)))
 
 
@@ -118,7 +120,7 @@ def _order(content: Digests, seed: int) -> npt.NDArray[np.intp]:
 
 
 def mix_bits(values: Digests) -> Digests:
-    """SplitMix64's finish: another order for every seed."""
+    """The finalizer of SplitMix64: another order for every seed."""
     values = values + np.uint64(0x9E3779B97F4A7C15)
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

@@ -188,7 +188,7 @@ class Batches:
         batch = self._empty(self._smallest_shape(self._examples.lengths[indexes]))
         # The longest goes to the longest place, and so on: then each fits, also of a few.
         for index, (row, start) in zip(indexes, _starts(batch), strict=False):
-            tokens, spans = self._examples.arrays(int(index))
+            tokens, spans = self._examples.row_arrays(int(index))
             batch.tokens[row, start : start + len(tokens)] = tokens
             for first, end in spans.tolist():
                 batch.trained[row, start + first : start + end] = 1.0

@@ -1,5 +1,6 @@
-"""A dataset's file as bytes: unpacked where it is gzip, no longer than it was when opened, and
-said to have changed if it did. Knows no format.
+"""Opens a dataset's file as bytes, unpacked if it is gzip, and notices changes while it is read.
+
+Reads no further than the size at opening. Knows no format.
 """
 
 import gzip
@@ -20,13 +21,13 @@ READ_BYTES = 2**20
 GZIP_MAGIC = b"\x1f\x8b"
 
 MAX_UNPACKED_SHARE = 100
-"""Datasets shrink to a tenth; what grows a hundredfold when unpacked was made to fill memory."""
+"""Datasets shrink to a tenth; a file that grows a hundredfold was made to fill memory."""
 UNPACKED_IN_ANY_CASE = 2**30
-"""Bytes up to which that is not asked."""
+"""Below this size the share is not checked."""
 
 
 class ReadProgress:
-    """How much of a file has been read, 0 to 1, for whoever waits for its rows."""
+    """The share of a file that has been read, from 0 to 1."""
 
     def __init__(self) -> None:
         self.done = 0.0
@@ -85,7 +86,7 @@ def _unpacked(raw: "_Bounded", path: Path, size: int) -> BinaryIO:
 
 
 class _Bounded(io.RawIOBase):
-    """A file up to a size, so that one that grows as fast as it is read has an end."""
+    """A file that ends at a given size, so that one that keeps growing has an end."""
 
     def __init__(self, file: io.FileIO, size: int, share: ReadProgress | None) -> None:
         self._file, self._left, self._size = file, size, size
@@ -103,7 +104,7 @@ class _Bounded(io.RawIOBase):
 
 
 class _Unpacked(io.RawIOBase):
-    """What a gzip file holds, up to a limit that no honest one reaches."""
+    """The content of a gzip file, up to a limit that no real dataset reaches."""
 
     def __init__(self, file: gzip.GzipFile, path: Path, limit: int) -> None:
         self._file, self._path, self._left = file, path, limit

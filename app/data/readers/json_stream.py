@@ -1,7 +1,7 @@
-"""A moving part of a JSON text, in which values are found one after the other. Never held whole.
+"""Reads values one by one from a JSON text that is never in memory as a whole.
 
-After a value that can't be read to its end nobody knows where the next begins, so that the file is
-broken from there.
+After a value that can't be read to its end, the start of the next is unknown, so the file counts as
+corrupt from there.
 """
 
 import json
@@ -15,7 +15,7 @@ from app.data.readers.text import MAX_ROW, TOO_BIG, Text
 _READ_CHARACTERS = 2**18
 _SPACE = re.compile(r"[ \t\r\n]*")
 _SEAM = 16
-"""Nearer to the end of what was read than this, an error may only mean that more must be read."""
+"""An error this close to the end of the buffer may only mean that more text is needed."""
 
 Row = tuple[RowLocation, object]
 
@@ -28,7 +28,7 @@ class JsonStream:
         self._line, self._row = 1, 0
 
     def next(self) -> str:
-        """The next character that is no white space, which stays; empty at the end."""
+        """The next character that is not white space, without consuming it; "" at the end."""
         while True:
             space = _SPACE.match(self._seen, self._at)
             self.step(space.end() - self._at if space else 0)
@@ -41,14 +41,14 @@ class JsonStream:
         self._at = end
 
     def rows(self) -> Iterator[Row | RowIssue]:
-        """The items of the list that begins here, numbered; then the window stands after it."""
+        """Yield the items of the list that begins here, numbered; the position is after it then."""
         self._row = 0
         for _ in self._inside("[", "]"):
             yield self.row()
         self._row = 0
 
     def members(self) -> Iterator[str]:
-        """The keys of the object that begins here; who asks for the next has taken the value."""
+        """Yield the keys of the object that begins here. The caller must consume each value."""
         for _ in self._inside("{", "}"):
             key, _ = self._value() if self.next() == '"' else ("", "")
             if self.next() != ":" or not isinstance(key, str):
@@ -58,7 +58,7 @@ class JsonStream:
             yield key
 
     def row(self) -> Row | RowIssue:
-        """The value that begins here. Raises CorruptFileError where it has no end."""
+        """The value that begins here. Raises CorruptFileError if it has no end."""
         self._row += 1
         place = RowLocation(self._line, self._row)
         value, raw = self._value()
@@ -74,7 +74,7 @@ class JsonStream:
         return self._broken(f"is not valid JSON: {what}", "broken json")
 
     def _inside(self, opening: str, closing: str) -> Iterator[None]:
-        """Once for each item between two brackets; the window stands where it begins."""
+        """Yield once for each item between two brackets; the position is where the item begins."""
         self.step()
         is_first = True
         while (mark := self.next()) != closing or not is_first:
@@ -117,7 +117,7 @@ class JsonStream:
         return is_open or error.pos > len(self._seen) - _SEAM
 
     def _more(self) -> bool:
-        """Read on, and forget what is done with; False at the end, where nothing changes."""
+        """Read on and drop what is consumed; False, with no change, at the end."""
         rest = self._seen[self._at :]
         if len(rest) > MAX_ROW:
             raise self._broken(TOO_BIG, "too big")
