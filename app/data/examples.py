@@ -165,7 +165,7 @@ def content_digest(example: Example) -> int:
     """A 64-bit hash of a row's content; independent of its location."""
     if isinstance(example, ChatExample):
         content: object = [example.messages, example.tools]
-        if example.untrained:  # others keep the digest they had, by which they are held out
+        if example.untrained:  # other rows keep the digests that decide the holdout
             content = [example.messages, example.tools, example.untrained]
     else:
         content = example.text

@@ -17,8 +17,7 @@ Span = tuple[int, int]
 Render = Callable[[int, bool], list[int]]
 """Renders the first `count` messages of a chat as tokens, with or without the generation prompt."""
 
-# How many tokens a seam between prompt and reply may take: one merged token, or the bytes of one
-# character.
+# A seam between prompt and reply is one merged token, or the bytes of one character.
 _SEAM_TOKENS = 8
 
 _THINKING_TAGS = re.compile(r"\A(\s|</?think>)+")
@@ -181,7 +180,7 @@ class AssistantMaskFinder:
         start = self._end_of_prefix(prompt, whole)
         shared = _common(through, whole)
         rest = through[shared:]
-        # What ends every rendering, such as an end-of-text token, doesn't follow an inner turn.
+        # The end of every rendering, such as an end-of-text token, doesn't follow an inner turn.
         ended = self._are_special(rest) or self._end_of_prefix(through, whole) is not None
         if start is None or shared <= start or not ended:
             return None
@@ -201,8 +200,8 @@ class AssistantMaskFinder:
             self._always_prompts = render(len(messages), True) == whole
         end = len(whole)
         if self._always_prompts:
-            # A generation prompt may stand at the end of everything, so of prompt and whole alike:
-            # the reply is over with the first special token of what they share.
+            # If a generation prompt ends every rendering, prompt and whole share a suffix, and the
+            # reply ends with the first special token in it.
             alike = _common(prompt[::-1], whole[start:][::-1])
             shared = range(len(whole) - alike, len(whole))
             end = next((i + 1 for i in shared if whole[i] in self._special), end)
@@ -223,7 +222,7 @@ class AssistantMaskFinder:
             return None
         content = str(messages[-1]["content"])
         text = _THINKING_TAGS.sub("", self._tokenizer.decode(whole[start:]))
-        # Some templates leave the thoughts of a finished turn out.
+        # Some templates drop the thoughts of a finished turn.
         for words in (content, content.split("</think>")[-1]):
             words = _THINKING_TAGS.sub("", words).strip()
             if words and text.startswith(words):
@@ -267,7 +266,7 @@ def _prompt_of(turn: int, render: Render) -> list[int]:
 def special_ids(tokenizer: Tokenizer) -> frozenset[int]:
     """Ids of the tokens that mark beginnings and ends rather than words."""
     ids = set(getattr(tokenizer, "all_special_ids", None) or ())
-    # A set in mlx-lm's wrapper, one number in transformers.
+    # A set in mlx-lm's wrapper, a number in transformers.
     ends = getattr(tokenizer, "eos_token_ids", None)
     ids.update([ends] if isinstance(ends, int) else ends or ())
     added = getattr(tokenizer, "added_tokens_decoder", None) or {}

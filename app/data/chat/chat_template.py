@@ -145,7 +145,7 @@ class ChatTemplate:
         self.require()
         try:
             with _rendering_apart() if self._is_foreign() else limited:
-                # Templates may write into what they are given.
+                # Templates may modify their arguments.
                 return self._tokenizer.apply_chat_template(
                     [dict(message) for message in messages],
                     tools=list(tools) if tools else None,
@@ -155,7 +155,7 @@ class ChatTemplate:
                 )
         except RenderingTooCostly:
             raise
-        except Exception as error:  # a template is a foreign program: anything can come out of it
+        except Exception as error:  # a template is foreign code: any exception is possible
             raise _refusal(error_text(error)) from error
 
     def _is_foreign(self) -> bool:

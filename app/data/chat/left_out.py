@@ -24,7 +24,7 @@ Texts = Callable[[Sequence[Message], Tools], TextOf]
 _PLAIN_KEYS = frozenset({"role", "content"})
 _THOUGHT_KEYS = ("reasoning_content", "reasoning", "thinking")
 _KNOWN_KEYS = FLAGS | _PLAIN_KEYS | {"tool_calls", "tool_call_id", *_THOUGHT_KEYS}
-# Qwen3 and DeepSeek-R1 read a thought up to its closing tag, whether it was opened or not.
+# Qwen3 and DeepSeek-R1 read a thought up to its closing tag, even without an opening one.
 _THOUGHT = re.compile(r"(?:\A|<think>)((?:(?!<think>).)*?)</think>", re.DOTALL)
 _OTHER = "xyzzy"
 _DISTINCTIVE_CHARACTERS = 16
@@ -60,7 +60,7 @@ def find_left_out(
     trial = _Trial(messages, tools, counts, text_of, texts)
     guilty = [part for part in suspects if trial.leaves_out(part)]
     if any(part.words and part not in guilty for part in suspects):
-        # Its words are written in another way: nothing can be told by words.
+        # The template writes these words differently, so words prove nothing.
         guilty = [part for part in parts if part in guilty or trial.leaves_out(part)]
     notes = RowNote(0)
     for part in guilty:
@@ -192,7 +192,7 @@ def _suspects(parts: Sequence[_Part], counts: Sequence[int], text_of: TextOf) ->
         ours = [part for part in parts if part.turn < count]
         matched = set(_matched(text_of(count, False), ours))
         if any(part.note is RowNote.WORDS_LEFT_OUT and part not in matched for part in ours):
-            return list(parts)  # other words may have been taken for parts that are not there
+            return list(parts)  # other words may have matched missing parts
         shown |= matched
         if len(shown) == len(parts):
             break
@@ -246,5 +246,5 @@ class _Trial:
                 for count in self.counts
                 if turn < count
             )
-        except TemplateError:  # it reads the part
+        except TemplateError:  # the template reads the part
             return False

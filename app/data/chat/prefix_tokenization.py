@@ -28,7 +28,7 @@ class FastEncoder:
         self._backend.no_padding()
         added = tokenizer.added_tokens_decoder
         words = [token.content for token in added.values()]
-        # A word that stands inside another might be a part of it in a longer text.
+        # A token inside another might be part of that one in a longer text.
         self.special = {
             token.content: number
             for number, token in added.items()
@@ -85,8 +85,7 @@ class PrefixTokenizer:
         last = bisect_right(ends, shared_length(text, self._text)) - 1
         if last < 0:
             return self._encoder.encode_suffix(text)
-        # The special token itself is split again too: a tokenizer may treat a text's first word
-        # in its own way.
+        # Encode the special token again too: a tokenizer may treat a text's first word specially.
         start, place = self._starts[last], places[last]
         rest = self._encoder.encode_suffix(text[start:])
         return self._tokens[:place] + rest

@@ -87,7 +87,7 @@ class RowTokenizer:
             return [render_issue(example, error)]
         messages = context.messages
 
-        @cache  # a chat of many examples asks for the same beginnings again
+        @cache  # examples of one chat share prefixes
         def render(count: int, prompted: bool) -> list[int]:
             return self._template.tokens(messages[:count], tools, prompted)
 
@@ -134,7 +134,7 @@ class RowTokenizer:
         except (TemplateError, RenderingTooCostly) as error:
             return [render_issue(example, error)]
         rows = [_row(example, rendering.tokens, rendering.spans) for rendering in renderings]
-        # Once for all examples of a chat, so that chats are counted.
+        # On one example per chat, so that chats are counted.
         return _with_notes(rows, notes, last_only) if notes or last_only else rows
 
     def _renderings(
@@ -167,7 +167,7 @@ class RowTokenizer:
     ) -> RowNote:
         notes, messages = flags_of(example.notes), context.messages
         if has_other_keys(example.messages):
-            notes &= ~RowNote.UNUSED_KEY  # the checks went by which keys are rare
+            notes &= ~RowNote.UNUSED_KEY  # the checks only guessed
         notes |= find_left_out(messages, example.tools, counts, text_of, self._template.texts)
         if self._special_words.are_in(messages):
             notes |= RowNote.SPECIAL_TOKENS

@@ -88,6 +88,6 @@ def template_of(source: str) -> Any:
     environment.globals["dict"] = _Dict()
     environment.globals["namespace"] = _Namespace
     template = environment.from_string(source)
-    # A chain of dictionaries is walked through at every rendering; one dictionary is not.
+    # One dictionary: Jinja would walk a chain of them at every rendering.
     template.globals = dict(template.globals)
     return template

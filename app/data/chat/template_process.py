@@ -108,7 +108,7 @@ class TemplateProcess:
         try:
             while left:
                 yield from self._answers_of_one_process(left, is_careful)
-                is_careful = True  # one was too much: now it is seen which
+                is_careful = True  # one was too costly: find out which
         finally:
             if left:
                 self.close()
@@ -124,7 +124,7 @@ class TemplateProcess:
         except (ProcessEnded, TimeoutError) as ended:
             is_blamed = is_careful and (not self._has_answered or not _is_memory(ended))
             self.close()
-            if is_blamed:  # else one before it may have taken its memory
+            if is_blamed:  # otherwise an earlier request may have taken the memory
                 left.popleft()
                 yield TooMuch(_excess(ended))
 
@@ -147,13 +147,13 @@ class TemplateProcess:
             self._process = None
 
     def _send(self, request: object) -> None:
-        if self._process is not None and not self._process.is_alive():  # nobody asked for long
+        if self._process is not None and not self._process.is_alive():  # it was idle
             self.close()
         if self._process is None:
             self._start()
         try:
             self._connection.send(request)
-        except OSError:  # it ends just now
+        except OSError:  # it is ending
             self._process.join()  # type: ignore[union-attr]
             raise ProcessEnded(self._process.exitcode) from None  # type: ignore[union-attr]
 

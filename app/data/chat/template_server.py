@@ -121,11 +121,11 @@ class _Server:
         self._template = template_of(source)
         self._connection, self._seconds = connection, seconds
         self._unsent: list[Answer] = []
-        self._send()  # the time that rendering takes counts from here
+        self._send()  # rendering time counts from here
 
     def answer_all(self, batch: Batch) -> None:
         for request in batch.requests:
-            answer = self._answer(request)  # which may send those before it
+            answer = self._answer(request)  # may send earlier ones
             self._unsent.append(answer)
             if batch.is_careful:
                 self._send()
@@ -162,7 +162,7 @@ class _Server:
             return text
         except MemoryError:
             raise
-        except Exception as error:  # a template is a foreign program: anything can come out of it
+        except Exception as error:  # a template is foreign code: any exception is possible
             return Refusal(error_text(error))
 
 
@@ -186,7 +186,7 @@ def shared_length(one: str, other: str) -> int:
 
 # -- the limits -----------------------------------------------------------------------------------
 def _limit_memory() -> None:
-    # Beyond the process's own start: its address space differs by a gigabyte between machines.
+    # Relative to the start: address spaces differ by a gigabyte between machines.
     if (size := _address_space_bytes()) is not None:
         _limit(resource.RLIMIT_AS, size + MEMORY_BYTES)
     else:
@@ -246,7 +246,7 @@ def _problem_of(source: str) -> str:
         return f"The model's chat template has an error in line {error.lineno}: {words}."
     except RecursionError:
         return "The model's chat template is nested too deeply."
-    except (SyntaxError, ValueError) as error:  # of the Python code that Jinja makes of it
+    except (SyntaxError, ValueError) as error:  # in the Python code that Jinja generates
         what = error.msg if isinstance(error, SyntaxError) else error_text(error)
         return f"The model's chat template can't be compiled: {what}."
     for chat in _CHATS:

@@ -84,7 +84,7 @@ def plain_tokenizer(tokenizer: Any) -> PlainTokenizer | None:
         return tokenizer
     if hasattr(tokenizer, "_thinking_kwarg"):  # mlx-lm's wrapper
         if getattr(tokenizer, "_chat_template", None) is not None:
-            return None  # a Python function of mlx-lm takes the template's place
+            return None  # a Python function of mlx-lm replaces the template
         inner = tokenizer._tokenizer
         options = {tokenizer._thinking_kwarg: tokenizer.has_thinking}
     if not hasattr(inner, "backend_tokenizer"):

@@ -116,7 +116,7 @@ def hash_file(path: Path) -> Generator[int, None, FileContent]:
                 return known
             began = time.time_ns()
             content = yield from _hashed(file, state)
-            # What was written to while it was read had two states.
+            # A file that changed while it was read had two states.
             is_whole = _state(os.fstat(file.fileno())) == state
             if is_whole and max(facts.st_mtime_ns, facts.st_ctime_ns) < began - _CLOCK_NS:
                 _remember(name, content)
@@ -192,7 +192,7 @@ def _known(name: str) -> FileContent | None:
 
 
 def _remember(name: str, content: FileContent) -> None:
-    # Without it the file is only hashed again.
+    # Losing it only means hashing the file again.
     with _INDEX_LOCK, contextlib.suppress(AppError, OSError):
         index = _index()
         index.pop(name, None)

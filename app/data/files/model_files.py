@@ -37,7 +37,7 @@ remembered. Hashing larger ones takes as long as loading them.
 """
 
 _WEIGHTS = ("model*.safetensors",)
-# The index beside the weights is read by nobody: mlx-lm loads every file of that name.
+# mlx-lm loads every file of this name and ignores the index.
 _GENERATION_CONFIG = "generation_config.json"
 _CONFIG = ("config.json", "hf_quant_config.json", _GENERATION_CONFIG)
 _TOKENIZER_CONFIG = "tokenizer_config.json"
@@ -45,7 +45,7 @@ _TOKENIZER = (
     _TOKENIZER_CONFIG, "tokenizer.json", "tokenizer.model", "special_tokens_map.json",
     "added_tokens.json", "vocab.*", "merges.txt", "*.tiktoken", "*.bpe.model", "spiece.model",
 )  # fmt: skip
-# A processor's chat_template.json is read by no tokenizer.
+# No tokenizer reads a processor's chat_template.json.
 _TEMPLATE = (_TOKENIZER_CONFIG, "chat_template.jinja", "additional_chat_templates/*.jinja")
 _WAIT_AND_START = "Start again once nothing else writes to it."
 _MOST_JSON_BYTES = 64 * 1024**2
@@ -180,7 +180,7 @@ def _config_digest(path: Path) -> str | None:
     values = _json_object(path)
     if path.name != _GENERATION_CONFIG:
         return file_content(path).digest if values is None else _digest_of(values)
-    # mlx-lm takes nothing else from it.
+    # mlx-lm reads nothing else from it.
     return _digest_of(values["eos_token_id"]) if values and values.get("eos_token_id") else None
 
 

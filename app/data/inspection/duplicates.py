@@ -98,7 +98,7 @@ def _content(example: Example) -> str:
         content = [example.messages, example.tools, example.untrained]
         return json.dumps(content, sort_keys=True, default=str)
     if example.tools is None and all(len(message) == 2 for message in example.messages):
-        # What separates the turns stands in no text that is read.
+        # No text that is read contains the separator.
         return "\x00".join(f"{m['role']}\x00{m['content']}" for m in example.messages)
     return json.dumps([example.messages, example.tools], sort_keys=True, default=str)
 

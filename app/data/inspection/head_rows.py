@@ -79,7 +79,7 @@ def _sample(value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, list):
-        # Of a long chat the beginning is enough.
+        # The start of a long chat is enough.
         value = value[:2]
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
     words = " ".join(text[: 4 * _SAMPLE_CHARACTERS].split())

@@ -220,7 +220,7 @@ class _SplitScan:
 def _size(path: Path) -> int:
     try:
         return path.stat().st_size
-    except OSError:  # gone since it was read, which is one of the problems
+    except OSError:  # it disappeared, which is an issue of its own
         return 0
 
 

@@ -133,7 +133,7 @@ class RowRenderer:
     ) -> Iterator[TextSpan]:
         is_special = np.isin(tokens[start:end], self._special)
         fate = is_trained[start:end] * 2 + is_cut[start:end] * 1
-        # Special tokens stand alone; others go together as long as they share their fate.
+        # Special tokens stand alone; others are joined while their status is the same.
         changes = (np.diff(fate) != 0) | is_special[1:] | is_special[:-1]
         ends = [0, *(np.flatnonzero(changes) + 1).tolist(), end - start]
         for low, high in pairwise(ends):

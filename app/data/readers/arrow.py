@@ -48,7 +48,7 @@ def _batches(path: Path, share: ReadProgress | None) -> Iterator[Any]:
             else:
                 batches = iter(ipc.open_stream(file))
             for batch in batches:
-                batch.validate(full=True)  # what is damaged could end the process when it is read
+                batch.validate(full=True)  # reading damaged data could end the process
                 yield batch
         except (pa.ArrowException, OSError, ValueError, KeyError, MemoryError) as error:
             problem = RowIssue(path, WHOLE_FILE, "is damaged or no Arrow file", "unreadable")

@@ -121,7 +121,7 @@ class JsonStream:
         rest = self._seen[self._at :]
         if len(rest) > MAX_ROW:
             raise self._broken(TOO_BIG, "too big")
-        # As much again as there is: a long value is begun anew only a few times.
+        # Double the buffer, so that a long value is parsed again only a few times.
         more = self._text.stream.read(max(_READ_CHARACTERS, len(rest)))
         if more:
             self._seen, self._at = rest + more, 0

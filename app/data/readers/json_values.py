@@ -51,7 +51,7 @@ def _list_name(path: Path) -> str:
                 if is_list and key.strip().lower() in LIST_NAMES:
                     return key if _begins_with_a_row(window) else ""
                 _pass(window)
-        except CorruptFileError:  # is told where the rows are read
+        except CorruptFileError:  # reported when the rows are read
             pass
         return ""
 

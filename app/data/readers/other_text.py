@@ -40,7 +40,7 @@ def _json(head: str, is_whole: bool) -> str:
     except BadJson:
         return ""
     except json.JSONDecodeError:
-        # A first row may be longer than what was looked at.
+        # The first row may be longer than the sample.
         if is_whole or not _OBJECT.match(head, start):
             return ""
         return _as_json(".json" if opening or _is_spread(head) else ".jsonl")

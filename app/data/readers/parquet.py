@@ -75,7 +75,7 @@ def _batches(file: BinaryIO, path: Path) -> Iterator[tuple[Any, float]]:
     if not file.peek(1):  # type: ignore[attr-defined]
         return
     try:
-        # Threads would read ahead of what is asked for.
+        # Threads would read ahead.
         opened_file = parquet.ParquetFile(file, pre_buffer=False, page_checksum_verification=True)
         rows = _batch_rows(opened_file.metadata, path)
         total, rows_read = opened_file.metadata.num_rows, 0

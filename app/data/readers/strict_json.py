@@ -7,7 +7,7 @@ from typing import Any
 from app.core.files.parsing import MAX_DEPTH, depth_of, json_words
 from app.data.examples import ProblemKind
 
-# An escaped surrogate is the only way for text that UTF-8 can't hold to come out of valid UTF-8.
+# Only an escaped surrogate turns valid UTF-8 into text that UTF-8 cannot hold.
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 
 

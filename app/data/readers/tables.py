@@ -70,7 +70,7 @@ def _records(
     lines: "_Lines", delimiter: str
 ) -> Iterator[tuple[RowLocation, "list[str] | RowIssue"]]:
     """Yield each record that is not blank with its location, or its issue."""
-    csv.field_size_limit(MAX_ROW + 1)  # the limit is the whole process's
+    csv.field_size_limit(MAX_ROW + 1)  # the limit is global
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     while True:
         lines.begin_record()
@@ -82,7 +82,7 @@ def _records(
         except csv.Error as error:
             problem = RowIssue(lines.path, place, _words(error), "broken table")
             if lines.line > place.line:
-                # Whether what follows stands inside quotation marks, nobody knows.
+                # It is unknown whether the rest is inside quotation marks.
                 raise CorruptFileError(_final(problem), "Fix it and try again.") from None
             yield place, problem
             continue

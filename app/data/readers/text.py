@@ -144,7 +144,7 @@ def _eight_bit(head: bytes, file: BinaryIO) -> str:
             return "utf-8"
         head = file.read(READ_BYTES)
     more = file.read(READ_BYTES)
-    # Where the looking ends a character may be cut in two.
+    # The end of the sample may cut a character in two.
     head += more.rstrip(_HIGH) if len(more) == READ_BYTES else more
     in_utf8 = sum(len(match) for match in _UTF8_CHARACTER.findall(head))
     high = len(_HIGH_BYTES.findall(head))

@@ -100,7 +100,7 @@ def _phrase_for_one(note: RowNote) -> str:
     return words
 
 
-# Tabs, line feeds, form feeds and carriage returns stand in honest texts.
+# Tabs, line feeds, form feeds and carriage returns are normal.
 _CONTROL = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x84\x86-\x9f]")
 _LOST = "\ufffd"
 

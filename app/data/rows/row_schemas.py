@@ -219,5 +219,5 @@ def _outer_column(row: Row) -> str | None:
 def _has_shape(value: Row) -> bool:
     try:
         return _parse_known_keys(value) is not None
-    except RowError:  # it has, and something is wrong with it
+    except RowError:  # a known schema with an error
         return True

@@ -89,7 +89,7 @@ def _example(parts: ParsedRow, place: RowLocation) -> Example:
     notes = parts.notes
     if any(len(turn) > _PLAIN_KEYS for turn in messages):
         notes = (*notes, *_notes(parts.messages), *broken_arguments(messages))
-        # A template needn't know of weights.
+        # Templates know no weights.
         messages = tuple({k: v for k, v in turn.items() if k != "weight"} for turn in messages)
     return ChatExample(messages, tools, place, untrained, notes)
 
@@ -151,7 +151,7 @@ def _message(value: object, number: int) -> Message:
     if is_empty_system({"role": role, "content": content}):
         return {"role": role, "content": ""}
     if calls and (content is None or content in ("", [])):
-        # Several templates print a null as the word None, which would be trained.
+        # Several templates print null as the word None, which would be trained.
         return {**value, "content": ""}
     if "content" not in value:
         raise RowError(f"{where} has no content", "empty")

@@ -20,7 +20,7 @@ def unknown_schema_error(row: Row, outer: str | None) -> RowError:
     if what := _looks_like(row):
         return RowError(what, UNKNOWN)
     if outer is not None:
-        return RowError(_inside(row[outer], outer))  # which no mapping of columns helps
+        return RowError(_inside(row[outer], outer))  # no column mapping can help
     return RowError(_has_none(row), UNKNOWN)
 
 

@@ -72,7 +72,7 @@ class _ChunkTokenizer:
         examples = [row for row in chunk if not isinstance(row, RowIssue)]
         tokenized = [row for rows in self._examples.tokenize_batch(examples) for row in rows]
         tokenized = check_embeddings(tokenized, self._tokenizer, self._embedding_rows)
-        # A chat of several examples has one problem at most.
+        # A chat of several examples has at most one issue.
         refused = {row.place: row for row in tokenized[::-1] if isinstance(row, RowIssue)}
         problems = [row for row in chunk if isinstance(row, RowIssue)]
         return TokenizedChunk(
@@ -99,7 +99,7 @@ def tokenize_chunks(
 
     Yields None now and then while it waits for a chunk, so that it can be closed.
     """
-    # Here, where it can be waited for: each worker would try the template anew.
+    # Once, before the workers start: each would try the template again.
     yield from try_templates(getattr(tokenizer, "chat_template", None))
     plain = plain_tokenizer(tokenizer)
     if in_parallel and plain is not None and (workers := worker_count(plain)) > 1:
@@ -140,8 +140,8 @@ def _in_processes(
                 yield from _wait_for(ahead.popleft())
         except BrokenProcessPool as error:
             raise RunError(
-                "A process that turned text into tokens ended before it was done.",
-                "Start again: what was done is kept. If it comes again, memory may be short.",
+                "A tokenizing process ended before it was done.",
+                "Start again: the finished part is kept. If it happens again, memory may be short.",
             ) from error
 
 
@@ -161,7 +161,7 @@ def _pool(payload: bytes, workers: int) -> Iterator[ProcessPoolExecutor]:
     try:
         yield pool
     finally:
-        # What they have in hand nobody waits for any more; it would take seconds.
+        # Their current chunks are no longer needed and would take seconds.
         workers_there = list((pool._processes or {}).values())
         parent_end.close()
         _end_processes(workers_there)

@@ -82,7 +82,7 @@ def open_or_build_store(
                 if not content.is_still(path):
                     raise InputError(
                         f"{path.name} changed while it was read.",
-                        "Start again when nothing writes to it any more.",
+                        "Start again once nothing else writes to it.",
                     )
                 store = writer.finish()
     elif store.bad_row_count and not settings.leave_out_bad_rows:
@@ -112,13 +112,13 @@ def _keep_or_remove(writer: StoreWriter, aside: Path) -> Iterator[None]:
     except (GeneratorExit, StoppedEarly):
         try:
             writer.journal()
-        except AppError:  # the disk is full: who stops it needn't hear of it
+        except AppError:  # disk full while cancelling: nothing to report
             remove_made(aside, STORE_FILES)
         raise
-    except RunError:  # a process died: go on from the last entry of the journal
+    except RunError:  # a process died: the last journal entry allows to resume
         raise
     except AppError:
-        # A full disk gets its space back; a file with bad rows will be another one.
+        # Frees the space of a full disk; a file with invalid rows will change anyway.
         remove_made(aside, STORE_FILES)
         raise
     finally:
@@ -129,7 +129,7 @@ def _keep_or_remove(writer: StoreWriter, aside: Path) -> Iterator[None]:
 def _fill(
     writer: StoreWriter, path: Path, tokenizer: Tokenizer, settings: RowSettings
 ) -> Iterator[float]:
-    # By what was read: the lines of a packed file, of Parquet or of one-line JSON tell nothing.
+    # By bytes read: lines mean nothing in packed files, Parquet or one-line JSON.
     share = ReadProgress()
     rows = read_examples(path, settings.columns, share)
     if not settings.leave_out_bad_rows:
@@ -209,8 +209,8 @@ def count_characters(row: Example | RowIssue) -> int:
 
 
 def _key(path: Path, content: FileContent, tokenizer: Tokenizer, settings: RowSettings) -> str:
-    # The same bytes are other rows under another file format, or read by other code. Leaving bad
-    # rows out changes no token of the others.
+    # The same bytes are other rows in another format or with another version of the readers.
+    # Leaving out invalid rows changes no token of the others.
     facts = [content.digest, file_format(path), READING, _identity(tokenizer)]
     facts += [settings.mask_prompt]
     facts += [str(settings.columns or "")]
@@ -228,9 +228,9 @@ def _identity(tokenizer: Tokenizer) -> list[object]:
     day = day_of(tokenizer)
     libraries = [package_version(name) for name in _LIBRARIES]
     if plain is None:
-        # No telling what its code does, so that its rows are made anew by every process.
+        # Its code is unknown, so every process builds its own store.
         return [os.getpid(), id(tokenizer), day, libraries]
-    # What comes before the words is how texts were last cut or filled up.
+    # The part before the vocabulary holds the last truncation and padding.
     words = plain.backend_tokenizer.to_str().partition('"added_tokens"')[2]
     return [
         hashlib.sha256(words.encode()).hexdigest(),

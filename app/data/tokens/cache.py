@@ -41,7 +41,7 @@ def reserve_folder(folder: Path) -> Iterator[Path]:
         lock_state = try_lock(lock.fileno())
         if lock_state is Lock.TAKEN:
             yield folder.with_name(folder.name + UNFINISHED_SUFFIX)
-        else:  # another process is making a store, or nobody knows whether one is
+        else:  # another process may be building a store
             yield folder.with_name(f"{folder.name}.{os.getpid()}{UNFINISHED_SUFFIX}")
         if lock_state is not Lock.BUSY:
             _tidy(folder.parent)

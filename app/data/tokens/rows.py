@@ -103,7 +103,7 @@ class TokenRows:
 
     @classmethod
     def of(cls, examples: Sequence[TokenizedExample]) -> "TokenRows":
-        tokens = array("I")  # filled several times as fast as numpy's arrays are from tuples
+        tokens = array("I")  # several times as fast to fill from tuples as numpy arrays
         for example in examples:
             tokens.extend(example.tokens)
         spans = [span for example in examples for span in example.trained]

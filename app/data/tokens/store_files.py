@@ -130,7 +130,7 @@ def giving_up_if_damaged(folder: Path) -> Iterator[None]:
         reason = (error.strerror if isinstance(error, OSError) else None) or error
         raise RunError(
             f"The token cache {folder} is damaged: {reason}.",
-            "Go on with the run, or start it again: its rows are turned into tokens anew.",
+            "Resume the run, or start it again: its rows are tokenized again.",
         ) from error
 
 
@@ -210,7 +210,7 @@ class StoreWriter:
             sync(self._aside / SUMS)
             write_json_atomic(self._aside / MANIFEST, manifest)
             (self._aside / JOURNAL).unlink(missing_ok=True)
-            if present := open_store(self._folder, self._key):  # somebody was quicker
+            if present := open_store(self._folder, self._key):  # another process was quicker
                 remove_made(self._aside, STORE_FILES)
                 return present
             if self._folder.exists():

@@ -72,7 +72,7 @@ def validation_notes(
         for part in parts
         if not len(part.valid)
     ]
-    if is_held_out:  # equal rows are all on one side then
+    if is_held_out:  # equal rows are on one side then
         return notes
     if count := int(np.isin(train.kept_digests, valid.kept_digests).sum()):
         rows = "1 row" if count == 1 else f"{count:,} rows"

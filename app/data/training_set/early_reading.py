@@ -121,7 +121,7 @@ class EarlyReader:
         valid = [r for r in self._valid.rows if has_own or holdout[r.file][r.number]]
         is_valid_whole = len(valid) == valid_rows and (has_own or not valid)
         if not is_valid_whole and valid_rows < 2 * self._wanted_valid + _SPARE:
-            return None  # which rows are held out last depends on those that the model refuses
+            return None  # the last rows held out depend on those that the model refuses
         return EarlyReading(
             tuple(_in_order(early)), least, tuple(_in_order(valid)), is_valid_whole,
             rows - holdout_rows, valid_rows, self._most_characters,

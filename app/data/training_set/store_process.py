@@ -60,8 +60,8 @@ class StoreBuilder:
                 message = self._results.recv()
             except (EOFError, OSError):
                 raise RunError(
-                    "The process that turned the other rows into tokens ended before it was done.",
-                    "Go on with the run: what was done is kept. If it comes again, memory may be "
+                    "The process that tokenizes the other rows ended before it was done.",
+                    "Resume the run: the finished part is kept. If it happens again, memory may be "
                     "short.",
                 ) from None
             if isinstance(message, RunError):

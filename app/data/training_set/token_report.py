@@ -88,7 +88,7 @@ def _tokenize_file(
     try:
         store = yield from open_or_build_store(path, tokenizer, settings, content)
     except CorruptFileError:
-        # No store is made of it; what comes before the damage is looked at all the same.
+        # It gets no store, but the rows before the damage are reported.
         yield from _report_readable_rows(path, tokenizer, settings, limit, tokenized.problems)
     else:
         tokenized.stores[path] = store
@@ -111,7 +111,7 @@ def _until_broken(rows: Iterator[Example | RowIssue]) -> Iterator[Example | RowI
     try:
         yield from rows
     except CorruptFileError:
-        return  # named by the inspection
+        return  # reported by the inspection
 
 
 def _add(

@@ -42,7 +42,7 @@ def holdout_masks(
     )
     masked = np.zeros(len(sizes), np.bool_)
     may_be_masked = np.ones(len(sizes), np.bool_)
-    file_of_group = file_of_row[firsts]  # equal rows count to the first file they stand in
+    file_of_group = file_of_row[firsts]  # equal rows count for the first file that has them
     dataset_of_file = np.repeat(np.arange(len(datasets)), [len(files) for files in datasets])
     for dataset, share in enumerate(shares):
         if share <= 0:

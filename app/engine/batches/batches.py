@@ -200,7 +200,7 @@ class Batches:
     def _refuse(self, indexes: npt.NDArray[np.intp], vocabulary: int) -> None:
         """Name the first row that holds a token beyond the vocabulary."""
         for index in indexes.tolist():
-            largest = int(self._examples.arrays(index)[0].max())
+            largest = int(self._examples.row_arrays(index)[0].max())
             if largest >= vocabulary:
                 raise RunError(
                     f"{self._examples.name(index)}: token {largest:,} is beyond the {vocabulary:,} "
