@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from app.data.examples import KEPT_PROBLEMS, RowIssue
+from app.data.examples import KEPT_ISSUES, RowIssue
 from app.data.files.dataset_files import distinct_names
 
 
@@ -44,7 +44,7 @@ def problem_lines(groups: Sequence[ProblemGroup], most: int) -> Iterator[str]:
         if more := group.count - shown:
             yield f"  … and {more:,} more"
     if is_shortened:
-        yield f"--all lists the first {KEPT_PROBLEMS:,} of each file."
+        yield f"--all lists the first {KEPT_ISSUES:,} of each file."
 
 
 def _chosen(problems: Sequence[RowIssue], most: int) -> Iterable[int]:

@@ -9,7 +9,7 @@ from app.cli.check_arguments import SHOWN_PROBLEMS
 from app.cli.check_problems import ProblemGroup, problem_lines
 from app.core.config.training_config import TrainingConfig
 from app.core.model_limits import ModelLimits
-from app.data.examples import ProblemKind, RowIssue
+from app.data.examples import IssueKind, RowIssue
 from app.data.files.dataset_files import DatasetFiles, dataset_name
 from app.data.files.dataset_folders import listed
 from app.data.inspection.inspection import DatasetFacts, FileFacts, IssueList
@@ -170,7 +170,7 @@ def _grouped(facts: MixtureFacts, tokens: Sequence[IssueList]) -> list[ProblemGr
     ]  # fmt: skip
 
 
-def _noted_count(kinds: Mapping[ProblemKind, int]) -> int:
+def _noted_count(kinds: Mapping[IssueKind, int]) -> int:
     return sum(kinds.get(KINDS[note], 0) for note in MODEL_NOTES)
 
 
@@ -223,7 +223,7 @@ def _epoch_lines(use: RunUse, config: TrainingConfig) -> list[str]:
     return [f"{steps}, {rows}, {tokens}."]
 
 
-def _dataset_lines(facts: DatasetFacts, kinds: Counter[ProblemKind]) -> list[str]:
+def _dataset_lines(facts: DatasetFacts, kinds: Counter[IssueKind]) -> list[str]:
     shape = "" if facts.format in ("unknown", "mixed") else f" ({facts.format})"
     valid = f", and {facts.valid_examples:,} to validate on" if facts.valid_examples else ""
     name = dataset_name(DatasetFiles(facts.path, None))
@@ -232,11 +232,11 @@ def _dataset_lines(facts: DatasetFacts, kinds: Counter[ProblemKind]) -> list[str
     return [*lines, f"By kind: {_kinds(kinds)}."] if kinds else lines
 
 
-def _kinds(counts: Mapping[ProblemKind, int]) -> str:
+def _kinds(counts: Mapping[IssueKind, int]) -> str:
     return ", ".join(f"{kind} {n:,}" for kind, n in Counter(counts).most_common())
 
 
-def _advice(facts: DatasetFacts, kinds: Counter[ProblemKind], *, is_mapped: bool) -> list[str]:
+def _advice(facts: DatasetFacts, kinds: Counter[IssueKind], *, is_mapped: bool) -> list[str]:
     lines = []
     if "unknown shape" in kinds and not is_mapped:
         lines.append("Name its columns, like --map prompt=q,completion=a or --map text=body.")

@@ -45,11 +45,11 @@ WHOLE_FILE = RowLocation()
 Message = dict[str, Any]
 """One turn: `role`, `content` (always text), and the row's further keys, such as `tool_calls`."""
 
-KEPT_PROBLEMS = 1000
+KEPT_ISSUES = 1000
 """Per file, so that a broken one does not fill the memory."""
 
 
-ProblemKind = Literal[
+IssueKind = Literal[
     "unreadable",
     "encoding",
     "broken json",
@@ -89,7 +89,7 @@ ProblemKind = Literal[
 ]
 """The kinds by which issues are counted."""
 
-Note = tuple[ProblemKind, str]
+Note = tuple[IssueKind, str]
 """A note about a row that is trained on: its kind, and the rest of a sentence."""
 
 
@@ -115,13 +115,13 @@ class TextExample:
 
 Example = ChatExample | TextExample
 
-REFUSED: ProblemKind = "refused by the model"
+REFUSED: IssueKind = "refused by the model"
 """A valid example of which this model would train nothing."""
-REFUSED_BY_TEMPLATE: ProblemKind = "refused by the template"
+REFUSED_BY_TEMPLATE: IssueKind = "refused by the template"
 """An example for which this model's chat template raises an error."""
-NO_EMBEDDING: ProblemKind = "token without embedding"
+NO_EMBEDDING: IssueKind = "token without embedding"
 """An example that this model would read out of bounds."""
-TOO_COSTLY: ProblemKind = "too costly to render"
+TOO_COSTLY: IssueKind = "too costly to render"
 """An example that takes this model's chat template too much time or memory."""
 STOPPING_KINDS = (REFUSED_BY_TEMPLATE, NO_EMBEDDING, TOO_COSTLY)
 """Kinds found by the model at which a run stops unless invalid rows are left out."""
@@ -138,7 +138,7 @@ class RowIssue:
     """WHOLE_FILE if no row is meant."""
     reason: str
     """The rest of a sentence that begins with file and line: "has an empty text"."""
-    kind: ProblemKind = "other"
+    kind: IssueKind = "other"
     is_warning: bool = False
     """The row is trained on anyway."""
 

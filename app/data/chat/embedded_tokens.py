@@ -15,7 +15,7 @@ from app.data.tokens.rows import TokenizedExample
 _MOST_OF_A_TOKEN = 40
 
 
-def rows_to_check(tokenizer: Any, embedding_rows: int | None) -> int | None:
+def rows_to_check(tokenizer: object, embedding_rows: int | None) -> int | None:
     """`embedding_rows` if the tokenizer has ids beyond them; None if no row can contain one."""
     vocabulary = getattr(getattr(tokenizer, "inner", tokenizer), "get_vocab", None)
     if embedding_rows is None or vocabulary is None:
@@ -24,7 +24,7 @@ def rows_to_check(tokenizer: Any, embedding_rows: int | None) -> int | None:
 
 
 def check_embeddings(
-    rows: Sequence[TokenizedExample | RowIssue], tokenizer: Any, embedding_rows: int | None
+    rows: Sequence[TokenizedExample | RowIssue], tokenizer: object, embedding_rows: int | None
 ) -> list[TokenizedExample | RowIssue]:
     """Replace each row that holds a token beyond the embedding by an issue."""
     if embedding_rows is None:
@@ -35,7 +35,7 @@ def check_embeddings(
     ]
 
 
-def token_beyond(tokens: Iterable[int], tokenizer: Any, embedding_rows: int | None) -> str:
+def token_beyond(tokens: Iterable[int], tokenizer: object, embedding_rows: int | None) -> str:
     """Describe the first token without an embedding, as part of a sentence; empty without one."""
     if embedding_rows is None:
         return ""
@@ -56,7 +56,7 @@ def token_text(token: int, tokenizer: Any) -> str:
 
 
 def _checked(
-    row: TokenizedExample, tokenizer: Any, embedding_rows: int
+    row: TokenizedExample, tokenizer: object, embedding_rows: int
 ) -> TokenizedExample | RowIssue:
     beyond = token_beyond(row.tokens, tokenizer, embedding_rows)
     return RowIssue(Path(), row.place, f"holds {beyond}", NO_EMBEDDING) if beyond else row

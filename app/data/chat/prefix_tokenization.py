@@ -8,7 +8,6 @@ tokens don't show the same special tokens, the whole prefix is encoded.
 import re
 from bisect import bisect_right
 from collections.abc import Callable
-from typing import Any
 
 from app.data.chat.template_server import shared_length
 from app.data.chat.tokenizer import PlainTokenizer
@@ -116,7 +115,7 @@ def _places(wanted: list[int], tokens: list[int]) -> list[int]:
     return places
 
 
-def fast_encoder_for(tokenizer: Any) -> FastEncoder | None:
+def fast_encoder_for(tokenizer: object) -> FastEncoder | None:
     """The encoder of a tokenizer; None for one that splits texts in another way."""
     if not isinstance(tokenizer, PlainTokenizer):
         return None

@@ -33,8 +33,8 @@ from app.data.examples import (
     TOO_COSTLY,
     ChatExample,
     Example,
+    IssueKind,
     Message,
-    ProblemKind,
     RowIssue,
     TextExample,
     content_digest,
@@ -213,5 +213,5 @@ def render_issue(example: Example, error: TemplateError | RenderingTooCostly) ->
     return _issue(example, str(error), kind)
 
 
-def _issue(example: Example, reason: str, kind: ProblemKind = REFUSED) -> RowIssue:
+def _issue(example: Example, reason: str, kind: IssueKind = REFUSED) -> RowIssue:
     return RowIssue(Path(), example.place, reason, kind)

@@ -9,6 +9,7 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
+from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from time import monotonic
 from typing import Any
@@ -203,7 +204,7 @@ def end_template_processes() -> None:
         process.close()
 
 
-def _end(process: BaseProcess, connection: Any) -> None:
+def _end(process: BaseProcess, connection: Connection) -> None:
     process.kill()
     process.join()
     connection.close()

@@ -12,7 +12,7 @@ from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from app.core.errors import PUT_BACK, AppError, InputError
 from app.core.files.atomic_files import write_json_atomic
@@ -158,7 +158,7 @@ def remembered_content(path: Path) -> FileContent | None:
     return known if known and known.is_still(path) else None
 
 
-def _hashed(file: Any, state: tuple[int, ...]) -> Generator[int, None, FileContent]:
+def _hashed(file: BinaryIO, state: tuple[int, ...]) -> Generator[int, None, FileContent]:
     digest = hashlib.sha256()
     while block := file.read(_BLOCK_BYTES):
         digest.update(block)

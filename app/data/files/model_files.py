@@ -209,7 +209,7 @@ def _json_object(path: Path) -> dict[str, Any] | None:
     return values if isinstance(values, dict) else None
 
 
-def _digest_of(value: Any) -> str:
+def _digest_of(value: object) -> str:
     text = json.dumps(value, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -9,12 +9,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from app.data.examples import ChatExample, Example, ProblemKind, RowIssue, RowLocation
+from app.data.examples import ChatExample, Example, IssueKind, RowIssue, RowLocation
 
 if TYPE_CHECKING:
     import numpy as np
+    import numpy.typing as npt
+
+    Hashes = npt.NDArray[np.uint64]
 
 _COLUMNS = 4  # two for the words, one for the exact row and the file's number, one for the place
 _FILE_BITS = 16
@@ -54,7 +57,7 @@ class SeenRows:
         for index in duplicates[np.argsort(order[duplicates], kind="stable")]:
             yield self._same(rows[index], rows[firsts[index]], self)
 
-    def also_in(self, other: "SeenRows", kind: ProblemKind = "in both sets") -> Iterator[RowIssue]:
+    def also_in(self, other: "SeenRows", kind: IssueKind = "in both sets") -> Iterator[RowIssue]:
         """A warning for each row that is also in another set."""
         import numpy as np
 
@@ -68,19 +71,19 @@ class SeenRows:
             problem = self._same(ours[index], theirs[places[index]], other)
             yield replace(problem, kind=kind)
 
-    def _same(self, row: Any, first: Any, other: "SeenRows") -> RowIssue:
-        (path, place), (other_path, other_place) = self._stands(row), other._stands(first)
+    def _same(self, row: "Hashes", first: "Hashes", other: "SeenRows") -> RowIssue:
+        (path, place), (other_path, other_place) = self._location(row), other._location(first)
         where = "" if path == other_path else f" in {_name(other_path, path)}"
         is_exact = int(row[2]) >> _FILE_BITS == int(first[2]) >> _FILE_BITS
         but = "" if is_exact else ", but for case and white space"
         reason = f"is the same as {other_place}{where}{but}"
         return RowIssue(path, place, reason, "duplicate", is_warning=True)
 
-    def _stands(self, row: Any) -> tuple[Path, RowLocation]:
+    def _location(self, row: "Hashes") -> tuple[Path, RowLocation]:
         line, number = divmod(int(row[3]), 1 << _ROW_BITS)
         return self._paths[int(row[2]) % (1 << _FILE_BITS)], RowLocation(line, number)
 
-    def _rows(self) -> "np.ndarray[Any, Any]":
+    def _rows(self) -> "Hashes":
         import numpy as np
 
         return np.frombuffer(self._hashes, np.uint64).reshape(-1, _COLUMNS)

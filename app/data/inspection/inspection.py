@@ -12,11 +12,11 @@ from app.core.column_mapping import Columns
 from app.core.errors import InputError
 from app.core.progress import part_of_whole, run_to_end
 from app.data.examples import (
-    KEPT_PROBLEMS,
+    KEPT_ISSUES,
     WHOLE_FILE,
     CorruptFileError,
     Example,
-    ProblemKind,
+    IssueKind,
     RowIssue,
 )
 from app.data.files.dataset_files import find_files
@@ -62,7 +62,7 @@ class DatasetFacts:
     warnings: tuple[RowIssue, ...] = ()
     """The first 1000 warnings about valid rows."""
     warning_count: int = 0
-    counts: Mapping[ProblemKind, int] = field(default_factory=dict)
+    counts: Mapping[IssueKind, int] = field(default_factory=dict)
     """Issues and warnings of each kind, the most frequent first."""
     files: tuple[FileFacts, ...] = ()
     """Training files, then validation files."""
@@ -140,14 +140,14 @@ class IssueList:
         self.errors: list[RowIssue] = []
         self.warnings: list[RowIssue] = []
         self.error_count = self.warning_count = 0
-        self._kinds: Counter[ProblemKind] = Counter()
+        self._kinds: Counter[IssueKind] = Counter()
         self._files: Counter[tuple[Path, bool]] = Counter()
 
     def add(self, problem: RowIssue) -> None:
         self._kinds[problem.kind] += 1
         self._files[problem.path, problem.is_warning] += 1
         kept = self.warnings if problem.is_warning else self.errors
-        if len(kept) < KEPT_PROBLEMS:
+        if len(kept) < KEPT_ISSUES:
             kept.append(problem)
         if problem.is_warning:
             self.warning_count += 1
@@ -162,7 +162,7 @@ class IssueList:
         """The numbers of errors and warnings of a file."""
         return self._files[path, False], self._files[path, True]
 
-    def counts(self) -> dict[ProblemKind, int]:
+    def counts(self) -> dict[IssueKind, int]:
         return dict(self._kinds.most_common())
 
 
@@ -243,7 +243,7 @@ def without_guesses(facts: DatasetFacts) -> DatasetFacts:
     if not count:
         return facts
     warnings = tuple(problem for problem in facts.warnings if problem.kind != GUESSED)
-    counts: Mapping[ProblemKind, int] = {k: n for k, n in facts.counts.items() if k != GUESSED}
+    counts: Mapping[IssueKind, int] = {k: n for k, n in facts.counts.items() if k != GUESSED}
     return replace(
         facts, warnings=warnings, warning_count=facts.warning_count - count, counts=counts
     )

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from app.data.chat.assistant_mask import special_ids
 from app.data.chat.tokenizer import Tokenizer
-from app.data.examples import ChatExample, Example, Message, ProblemKind, RowLocation
+from app.data.examples import ChatExample, Example, IssueKind, Message, RowLocation
 from app.data.rows.row_notes import KINDS
 from app.data.tokens.rows import TokenizedExample
 
@@ -49,7 +49,7 @@ class PreviewRow:
     """Trained tokens within the limit."""
     cut_tokens: int = 0
     last_reply_only: bool = False
-    notes: tuple[ProblemKind, ...] = ()
+    notes: tuple[IssueKind, ...] = ()
     """The kinds of its notes."""
     other_examples: int = 0
     """The number of further examples of the same chat, for replies that the template changes."""

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from app.core.column_mapping import parse_columns
 from app.core.errors import AppError
@@ -19,7 +18,7 @@ MOST_CHARACTERS = 300
 """Longer questions are not suggested."""
 
 
-def sample_prompts(settings: Mapping[str, Any]) -> tuple[str, ...]:
+def sample_prompts(settings: Mapping[str, object]) -> tuple[str, ...]:
     """Up to three distinct questions; none without a validation file.
 
     `settings` are a run's, as in its manifest.
@@ -33,9 +32,9 @@ def sample_prompts(settings: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(prompts)
 
 
-def _questions(settings: Mapping[str, Any]) -> Iterator[str]:
+def _questions(settings: Mapping[str, object]) -> Iterator[str]:
     valid = settings.get("valid")
-    file = find_files(Path(str(settings.get("data"))), Path(valid) if valid else None).valid
+    file = find_files(Path(str(settings.get("data"))), Path(str(valid)) if valid else None).valid
     if file is None:
         return
     columns = parse_columns(str(settings.get("map") or ""))

@@ -11,11 +11,14 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from app.core.errors import PUT_BACK, InputError
 from app.core.text.foreign_errors import error_text
 from app.data.examples import WHOLE_FILE, CorruptFileError, RowIssue
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 READ_BYTES = 2**20
 GZIP_MAGIC = b"\x1f\x8b"
@@ -95,7 +98,7 @@ class _Bounded(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: Any) -> int:
+    def readinto(self, buffer: "WriteableBuffer") -> int:
         count = self._file.readinto(memoryview(buffer)[: self._left]) or 0
         self._left -= count
         if self._share is not None and self._size:
@@ -112,7 +115,7 @@ class _Unpacked(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: Any) -> int:
+    def readinto(self, buffer: "WriteableBuffer") -> int:
         count = self._file.readinto(buffer)
         self._left -= count
         if self._left < 0:

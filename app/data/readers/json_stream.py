@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Iterator
 
-from app.data.examples import CorruptFileError, ProblemKind, RowIssue, RowLocation
+from app.data.examples import CorruptFileError, IssueKind, RowIssue, RowLocation
 from app.data.readers.strict_json import BadJson, StrictJson, error_words
 from app.data.readers.text import MAX_ROW, TOO_BIG, Text
 
@@ -91,7 +91,7 @@ class JsonStream:
             self.step()
         self.step()
 
-    def _broken(self, reason: str, kind: ProblemKind) -> CorruptFileError:
+    def _broken(self, reason: str, kind: IssueKind) -> CorruptFileError:
         reason += "; nothing after it can be read"
         place = RowLocation(self._line, self._row)
         return CorruptFileError(RowIssue(self._text.path, place, reason, kind))

@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 from app.core.files.parsing import MAX_DEPTH, depth_of, json_words
-from app.data.examples import ProblemKind
+from app.data.examples import IssueKind
 
 # Only an escaped surrogate turns valid UTF-8 into text that UTF-8 cannot hold.
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
@@ -14,7 +14,7 @@ _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 class BadJson(Exception):
     """Why a text is no row: the rest of a sentence that begins with file and line."""
 
-    def __init__(self, reason: str, kind: ProblemKind = "broken json") -> None:
+    def __init__(self, reason: str, kind: IssueKind = "broken json") -> None:
         super().__init__(reason)
         self.kind = kind
 

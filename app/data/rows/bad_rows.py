@@ -10,7 +10,7 @@ from app.data.examples import (
     REFUSED_BY_TEMPLATE,
     TOO_COSTLY,
     Example,
-    ProblemKind,
+    IssueKind,
     RowIssue,
 )
 from app.data.readers.formats import file_format
@@ -64,7 +64,7 @@ def _hint(path: Path, kinds: Collection[str]) -> str:
     return "Correct or remove them, or have bad rows left out."
 
 
-_WORDS: dict[ProblemKind, tuple[str, str]] = {
+_WORDS: dict[IssueKind, tuple[str, str]] = {
     REFUSED_BY_TEMPLATE: (
         "are refused by the model's chat template",
         "Correct or remove such rows, choose another base model, or start a run with invalid rows "
@@ -85,9 +85,9 @@ _WORDS: dict[ProblemKind, tuple[str, str]] = {
 
 def count_by_kind(
     issues: Iterable[RowIssue],
-) -> tuple[RowIssue | None, Counter[ProblemKind]]:
+) -> tuple[RowIssue | None, Counter[IssueKind]]:
     """The first issue, and the number of issues of each kind."""
-    first, counts = None, Counter[ProblemKind]()
+    first, counts = None, Counter[IssueKind]()
     for issue in issues:
         first = first or issue
         counts[issue.kind] += 1

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from enum import IntFlag
 from pathlib import Path
 
-from app.data.examples import ChatExample, Example, Note, ProblemKind, RowIssue
+from app.data.examples import ChatExample, Example, IssueKind, Note, RowIssue
 
 
 class RowNote(IntFlag):
@@ -28,7 +28,7 @@ class RowNote(IntFlag):
     BROKEN_ARGUMENTS = 8192
 
 
-KINDS: dict[RowNote, ProblemKind] = {
+KINDS: dict[RowNote, IssueKind] = {
     RowNote.SPECIAL_TOKENS: "special tokens",
     RowNote.MARKED_GOOD: "marked good",
     RowNote.NOT_TRAINED: "not trained",
@@ -68,7 +68,7 @@ _PHRASES = {
 }
 MODEL_NOTES = tuple(KINDS)[:1] + tuple(KINDS)[5:]
 """Notes that depend on the model's tokenizer and template."""
-GUESSED: ProblemKind = "unused key"
+GUESSED: IssueKind = "unused key"
 """Without a model, the checks guess which keys a template leaves out."""
 
 

@@ -1,7 +1,6 @@
 """Keys of a turn besides its content: marks that say whether it is trained, and unused keys."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
 
 from app.data.examples import Note
 from app.data.rows.value_checks import RowError, type_name
@@ -14,7 +13,7 @@ _IS_TRAINED = {
 FLAGS = frozenset(_IS_TRAINED)
 
 
-def is_trained(turn: Mapping[str, Any], where: str) -> bool | None:
+def is_trained(turn: Mapping[str, object], where: str) -> bool | None:
     """Whether a turn's marks say that it is trained; None without marks.
 
     `where` names the turn. Raises RowError for an invalid mark, or for two that differ.
@@ -29,7 +28,7 @@ def is_trained(turn: Mapping[str, Any], where: str) -> bool | None:
     return next(iter(flags.values()), None)
 
 
-def row_flags(row: Mapping[str, Any], mapped: Collection[str] = ()) -> tuple[Note, ...]:
+def row_flags(row: Mapping[str, object], mapped: Collection[str] = ()) -> tuple[Note, ...]:
     """Notes about columns named like a turn's mark; a 1 or a measured loss is not noted."""
     return tuple(
         ("row flag", f"has {name} {row[name]!r:.20} as a column, which is not read: it is trained")
@@ -77,7 +76,7 @@ def unused_keys(turns: Iterable[object], used: frozenset[str], why: str) -> tupl
 
 
 def untrainable_turn_notes(
-    turns: Sequence[Mapping[str, Any]], flags: Sequence[bool | None]
+    turns: Sequence[Mapping[str, object]], flags: Sequence[bool | None]
 ) -> tuple[Note, ...]:
     """A note about the first turn that is marked as trained but is no reply."""
     for number, (turn, flag) in enumerate(zip(turns, flags, strict=True), start=1):

@@ -5,14 +5,14 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from app.data.examples import ProblemKind
+from app.data.examples import IssueKind
 from app.data.readers.strict_json import BadJson, StrictJson
 
 
 class RowError(Exception):
     """Why a row is no example: the rest of a sentence that begins with file and line."""
 
-    def __init__(self, reason: str, kind: ProblemKind = "wrong type") -> None:
+    def __init__(self, reason: str, kind: IssueKind = "wrong type") -> None:
         super().__init__(reason)
         self.kind = kind
 
@@ -28,7 +28,7 @@ def require_text(value: object, subject: str) -> str:
     return value
 
 
-def as_json(value: Any, where: str) -> Any:
+def as_json(value: object, where: str) -> Any:
     """The value in a form that JSON has; dates, times and decimals become text.
 
     Raises RowError for others, such as binary data; `where` names the value.

@@ -26,7 +26,7 @@ from app.core.files.atomic_files import plain_disk_errors, sync, write_json_atom
 from app.core.files.folders import free_name, make_folder, remove_made
 from app.core.files.parsing import parse_json
 from app.core.files.untrusted_files import open_private
-from app.data.examples import KEPT_PROBLEMS, MODEL_KINDS, STOPPING_KINDS, RowIssue, RowLocation
+from app.data.examples import KEPT_ISSUES, MODEL_KINDS, STOPPING_KINDS, RowIssue, RowLocation
 from app.data.tokens.block_file import BLOCK_BYTES, BlockFile, BlockSums, sums_of
 from app.data.tokens.rows import TokenRows
 
@@ -37,7 +37,7 @@ SUMS = "sums"
 """The checksums of all files' blocks, in the manifest's order."""
 JOURNAL = "journal.jsonl"
 
-_TYPES: dict[str, Any] = {
+_TYPES: dict[str, type[np.generic]] = {
     "tokens": np.uint32,
     "lengths": np.uint32,
     "spans": np.uint32,
@@ -97,7 +97,7 @@ class TokenStore:
         return (problem for problem in self.refused(path) if problem.kind in STOPPING_KINDS)
 
     def first_problems(self, path: Path) -> tuple[RowIssue, ...]:
-        return tuple(islice(self.problems(path), KEPT_PROBLEMS))
+        return tuple(islice(self.problems(path), KEPT_ISSUES))
 
 
 class StoredTokens:

@@ -6,7 +6,6 @@ thousand.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -126,7 +125,7 @@ class LengthDistribution:
         return np.diff(below)
 
 
-def _concat(arrays: Sequence[npt.NDArray[Any]]) -> Ints:
+def _concat(arrays: Sequence[npt.NDArray[np.generic]]) -> Ints:
     return np.concatenate([np.zeros(0, np.int64), *(array.ravel() for array in arrays)]).astype(
         np.int64
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from app.data.examples import KEPT_PROBLEMS, RowIssue
+from app.data.examples import KEPT_ISSUES, RowIssue
 from app.data.rows.row_notes import RowNote
 from app.data.tokens.mixture_sampling import Mixing
 from app.data.tokens.rows import are_further_examples, concat_rows, place_of
@@ -56,9 +56,9 @@ class FileRows:
     def left_out(self) -> list[RowIssue]:
         """The first rows left out, in file order."""
         problems = self._store.first_problems(self._path) if self._store else ()
-        cut_away = [self._cut_away_row(row) for row in self._cut_away[:KEPT_PROBLEMS]]
+        cut_away = [self._cut_away_row(row) for row in self._cut_away[:KEPT_ISSUES]]
         both = sorted((*problems, *cut_away), key=lambda problem: problem.place)
-        return both[:KEPT_PROBLEMS]
+        return both[:KEPT_ISSUES]
 
     def _cut_away_row(self, row: int) -> RowIssue:
         length = int(self.rows.lengths[row])

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from app.data.examples import KEPT_PROBLEMS, ProblemKind, RowIssue
+from app.data.examples import KEPT_ISSUES, IssueKind, RowIssue
 from app.data.rows.bad_rows import count_by_kind
 from app.data.rows.row_notes import KINDS, MODEL_NOTES, note_reason
 from app.data.tokens.mixture_sampling import Mixing
@@ -33,14 +33,14 @@ class DataStatistics:
     """Rows that are not tokenized: refused by the model, or invalid and left out."""
     first_stopping: RowIssue | None = None
     """The first refused row at which a run stops unless invalid rows are left out."""
-    stopping_counts: Counter[ProblemKind] = field(default_factory=Counter)
+    stopping_counts: Counter[IssueKind] = field(default_factory=Counter)
     first_unusable: RowIssue | None = None
     """The first such row of the training files."""
     further: LengthDistribution = field(default_factory=lambda: LengthDistribution.of([]))
     """The examples of `train` beyond the first of each chat."""
     noted: tuple[RowIssue, ...] = ()
     """The first 1000 notes of the model's template and tokenizer about rows that are trained on."""
-    noted_counts: Counter[ProblemKind] = field(default_factory=Counter)
+    noted_counts: Counter[IssueKind] = field(default_factory=Counter)
 
     @property
     def stopping_count(self) -> int:
@@ -127,7 +127,7 @@ def data_statistics(
     return DataStatistics(
         train=LengthDistribution.of(kept),
         valid=LengthDistribution.of(out),
-        refused=tuple(islice(refused, KEPT_PROBLEMS)),
+        refused=tuple(islice(refused, KEPT_ISSUES)),
         refused_count=sum(store.refused_count for _, store in both),
         unusable_count=sum(store.problem_count for _, store in both),
         first_stopping=first,
@@ -136,7 +136,7 @@ def data_statistics(
         further=LengthDistribution.of(
             [(part, chosen[are_further_examples(part.places[chosen])]) for part, chosen in kept]
         ),
-        noted=tuple(islice(noted, KEPT_PROBLEMS)),
+        noted=tuple(islice(noted, KEPT_ISSUES)),
         noted_counts=sum((_noted_counts(store.rows) for _, store in both), Counter()),
     )
 
@@ -150,7 +150,7 @@ def noted_rows(path: Path, rows: TokenRows) -> Iterator[RowIssue]:
                 yield RowIssue(path, place, note_reason(note), KINDS[note], is_warning=True)
 
 
-def _noted_counts(rows: TokenRows) -> Counter[ProblemKind]:
+def _noted_counts(rows: TokenRows) -> Counter[IssueKind]:
     counts = {KINDS[note]: int((rows.notes & note > 0).sum()) for note in MODEL_NOTES}
     return +Counter(counts)
 
@@ -160,7 +160,7 @@ def too_long(stored: Sequence[Stored], limit: int) -> tuple[RowIssue, ...]:
     issues: list[RowIssue] = []
     for path, store in stored:
         rows = store.rows
-        for row in np.flatnonzero(rows.lengths > limit)[: KEPT_PROBLEMS - len(issues)].tolist():
+        for row in np.flatnonzero(rows.lengths > limit)[: KEPT_ISSUES - len(issues)].tolist():
             is_useless = int(rows.spans[rows.span_starts[row], 0]) >= limit
             reason = f"its {int(rows.lengths[row]):,} tokens are cut at {limit:,}"
             reason += ", before anything to train on" if is_useless else ""
