@@ -42,6 +42,8 @@ class RowLocation(NamedTuple):
 WHOLE_FILE = RowLocation()
 
 
+RawRow = tuple[RowLocation, object]
+"""A row as its file has it, not validated yet, with its location."""
 Message = dict[str, Any]
 """One turn: `role`, `content` (always text), and the row's further keys, such as `tool_calls`."""
 

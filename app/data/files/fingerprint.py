@@ -32,6 +32,8 @@ _STEP_BYTES = 32 * 2**20
 """Bytes hashed between two yields: a few hundredths of a second."""
 HASHING = 0.05
 """The time of hashing a byte as a share of the time of tokenizing it, roughly."""
+WAIT_AND_START = "Start again once nothing else writes to it."
+"""The advice about a file that changed while it was read."""
 _INDEX_LOCK = threading.Lock()
 
 
@@ -91,10 +93,9 @@ def check_unchanged(before: Mapping[Path, tuple[int, ...]]) -> None:
         now = file_state(path)
         if now != state:
             what = "changed" if now else "disappeared"
-            advice = "Start again once nothing else writes to it."
             raise InputError(
                 f"{path.name} {what} while it was read.",
-                advice if now else f"{PUT_BACK.capitalize()}.",
+                WAIT_AND_START if now else f"{PUT_BACK.capitalize()}.",
             )
 
 

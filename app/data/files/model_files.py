@@ -23,6 +23,7 @@ from app.core.files.parsing import parse_json
 from app.core.files.paths import shipped
 from app.core.progress import run_to_end
 from app.data.files.fingerprint import (
+    WAIT_AND_START,
     FileStates,
     check_unchanged,
     file_content,
@@ -47,7 +48,6 @@ _TOKENIZER = (
 )  # fmt: skip
 # No tokenizer reads a processor's chat_template.json.
 _TEMPLATE = (_TOKENIZER_CONFIG, "chat_template.jinja", "additional_chat_templates/*.jinja")
-_WAIT_AND_START = "Start again once nothing else writes to it."
 _MOST_JSON_BYTES = 64 * 1024**2
 _BLOCK_BYTES = 4096
 _BLOCKS = 3
@@ -69,7 +69,7 @@ class ModelFiles:
         check_unchanged(self.states)
         if set(_decisive_files(self.folder)) != self.states.keys():
             raise InputError(
-                f"The model folder {self.folder} changed while it was read.", _WAIT_AND_START
+                f"The model folder {self.folder} changed while it was read.", WAIT_AND_START
             )
 
 
@@ -101,7 +101,7 @@ def hash_weights(files: ModelFiles) -> Generator[float, None, dict[str, str]]:
     contents = yield from hash_files(weights)
     for path, content in contents.items():
         if content.state != files.states[path] or not content.is_still(path):
-            raise InputError(f"{path.name} changed while it was read.", _WAIT_AND_START)
+            raise InputError(f"{path.name} changed while it was read.", WAIT_AND_START)
     return {names[path]: content.digest for path, content in contents.items()}
 
 

@@ -7,8 +7,8 @@ from itertools import islice
 from pathlib import Path
 
 from app.core.column_mapping import Columns
-from app.data.examples import CorruptFileError, Example, RowIssue
-from app.data.readers import Row, read_rows
+from app.data.examples import CorruptFileError, Example, RawRow, RowIssue
+from app.data.readers import read_rows
 from app.data.rows.row_validation import validate_row
 
 MOST_ROWS = 200
@@ -38,7 +38,7 @@ class HeadRows:
 
 def read_head_rows(path: Path, columns: Columns | None, count: int) -> HeadRows:
     """The first `count` examples among the first rows. Raises InputError as `read_rows` does."""
-    rows: list[Row] = []
+    rows: list[RawRow] = []
     examples: list[Example] = []
     problems: list[RowIssue] = []
     try:

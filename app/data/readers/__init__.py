@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from app.core.errors import InputError
-from app.data.examples import RowIssue, RowLocation
+from app.data.examples import RawRow, RowIssue
 from app.data.readers.arrow import arrow_rows
 from app.data.readers.byte_source import ReadProgress
 from app.data.readers.formats import FileFormat, file_format
@@ -20,10 +20,8 @@ from app.data.readers.tables import table_rows
 
 __all__ = ["ReadProgress", "Row", "read_rows"]
 
-Row = tuple[RowLocation, object]
 
-
-def read_rows(path: Path, share: ReadProgress | None = None) -> Iterator[Row | RowIssue]:
+def read_rows(path: Path, share: ReadProgress | None = None) -> Iterator[RawRow | RowIssue]:
     """Yield each row of a file as (location, value), or its issue; blank lines are skipped.
 
     `share` is updated with the share of the file that is read. An issue with `is_warning` does not
@@ -40,7 +38,7 @@ def read_rows(path: Path, share: ReadProgress | None = None) -> Iterator[Row | R
 
 def _rows(
     path: Path, form: FileFormat | None, share: ReadProgress | None
-) -> Iterator[Row | RowIssue]:
+) -> Iterator[RawRow | RowIssue]:
     match form:
         case "json":
             return json_values(path, share)

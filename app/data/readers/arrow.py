@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from app.data.examples import WHOLE_FILE, CorruptFileError, RowIssue, RowLocation
+from app.data.examples import WHOLE_FILE, CorruptFileError, RawRow, RowIssue, RowLocation
 from app.data.readers.byte_source import ReadProgress, open_bytes
 from app.data.readers.parquet import BATCH_ROWS, batch_values, seekable
 
@@ -16,9 +16,7 @@ _MAGIC = b"ARROW1"
 """Starts files with a footer; other files are streams."""
 
 
-def arrow_rows(
-    path: Path, share: ReadProgress | None = None
-) -> Iterator[tuple[RowLocation, object] | RowIssue]:
+def arrow_rows(path: Path, share: ReadProgress | None = None) -> Iterator[RawRow | RowIssue]:
     """Yield each row as (location, column → value), or the issue of a row that can't be read.
 
     Raises CorruptFileError if the file can't be read to its end.

@@ -3,15 +3,13 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from app.data.examples import RowIssue, RowLocation
+from app.data.examples import RawRow, RowIssue, RowLocation
 from app.data.readers.byte_source import ReadProgress
 from app.data.readers.strict_json import BadJson, StrictJson
 from app.data.readers.text import TOO_BIG, Text, open_text
 
 
-def json_lines(
-    path: Path, share: ReadProgress | None = None
-) -> Iterator[tuple[RowLocation, object] | RowIssue]:
+def json_lines(path: Path, share: ReadProgress | None = None) -> Iterator[RawRow | RowIssue]:
     """Yield each line that is not blank as its value, or its issue."""
     parser = StrictJson()
     with open_text(path, share=share) as text:
@@ -24,9 +22,7 @@ def json_lines(
                 yield _row(text, parser, stripped, RowLocation(line))
 
 
-def _row(
-    text: Text, parser: StrictJson, raw: str, place: RowLocation
-) -> tuple[RowLocation, object] | RowIssue:
+def _row(text: Text, parser: StrictJson, raw: str, place: RowLocation) -> RawRow | RowIssue:
     if problem := text.problem(raw, place):
         return problem
     try:

@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Iterator
 
-from app.data.examples import CorruptFileError, IssueKind, RowIssue, RowLocation
+from app.data.examples import CorruptFileError, IssueKind, RawRow, RowIssue, RowLocation
 from app.data.readers.strict_json import BadJson, StrictJson, error_words
 from app.data.readers.text import MAX_ROW, TOO_BIG, Text
 
@@ -16,8 +16,6 @@ _READ_CHARACTERS = 2**18
 _SPACE = re.compile(r"[ \t\r\n]*")
 _SEAM = 16
 """An error this close to the end of the buffer may only mean that more text is needed."""
-
-Row = tuple[RowLocation, object]
 
 
 class JsonStream:
@@ -40,7 +38,7 @@ class JsonStream:
         self._line += self._seen.count("\n", self._at, end)
         self._at = end
 
-    def rows(self) -> Iterator[Row | RowIssue]:
+    def rows(self) -> Iterator[RawRow | RowIssue]:
         """Yield the items of the list that begins here, numbered; the position is after it then."""
         self._row = 0
         for _ in self._inside("[", "]"):
@@ -57,7 +55,7 @@ class JsonStream:
             self.next()
             yield key
 
-    def row(self) -> Row | RowIssue:
+    def row(self) -> RawRow | RowIssue:
         """The value that begins here. Raises CorruptFileError if it has no end."""
         self._row += 1
         place = RowLocation(self._line, self._row)

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from app.core.text.odd_values import brief
 from app.data.column_names import COMPLETIONS, CONVERSATIONS, PROMPTS, is_turn
-from app.data.examples import WHOLE_FILE, CorruptFileError, RowIssue
+from app.data.examples import WHOLE_FILE, CorruptFileError, RawRow, RowIssue
 from app.data.readers.byte_source import ReadProgress
-from app.data.readers.json_stream import JsonStream, Row
+from app.data.readers.json_stream import JsonStream
 from app.data.readers.text import open_text
 
 LIST_NAMES = ("data", "train", "rows", "examples", "items", "records", "samples", "dataset")
@@ -16,7 +16,7 @@ _OTHER_SETS = ("valid", "validation", "val", "dev", "test")
 _ROW_NAMES = {*PROMPTS, *COMPLETIONS, *CONVERSATIONS, "messages", "text"}
 
 
-def json_values(path: Path, share: ReadProgress | None = None) -> Iterator[Row | RowIssue]:
+def json_values(path: Path, share: ReadProgress | None = None) -> Iterator[RawRow | RowIssue]:
     """Yield each row as (location, value), or its issue."""
     name = _list_name(path)
     with open_text(path, share=share) as text:
@@ -64,7 +64,7 @@ def _begins_with_a_row(window: JsonStream) -> bool:
     return first is not None
 
 
-def _named_list(window: JsonStream, path: Path, name: str) -> Iterator[Row | RowIssue]:
+def _named_list(window: JsonStream, path: Path, name: str) -> Iterator[RawRow | RowIssue]:
     """Yield the rows of one list of an object.
 
     Raises CorruptFileError if another list could be meant as well.

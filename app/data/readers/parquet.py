@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from app.core.text.foreign_errors import error_text
-from app.data.examples import WHOLE_FILE, CorruptFileError, RowIssue, RowLocation
+from app.data.examples import WHOLE_FILE, CorruptFileError, RawRow, RowIssue, RowLocation
 from app.data.readers.byte_source import GZIP_MAGIC, ReadProgress, open_bytes
 from app.data.readers.text import MAX_ROW, TOO_BIG
 
@@ -24,9 +24,7 @@ _UNPACKED_IN_ANY_CASE = 256 * 2**20
 _MAX_ROWS_A_BYTE = 100
 
 
-def parquet_rows(
-    path: Path, share: ReadProgress | None = None
-) -> Iterator[tuple[RowLocation, object] | RowIssue]:
+def parquet_rows(path: Path, share: ReadProgress | None = None) -> Iterator[RawRow | RowIssue]:
     """Yield each row as (location, column → value), or the issue of a row that can't be read.
 
     Raises CorruptFileError if the file can't be read to its end.

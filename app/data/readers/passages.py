@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from app.data.examples import WHOLE_FILE, CorruptFileError, RowIssue, RowLocation
+from app.data.examples import WHOLE_FILE, CorruptFileError, RawRow, RowIssue, RowLocation
 from app.data.readers.byte_source import ReadProgress
 from app.data.readers.other_text import LOOKED_AT, other_format
 from app.data.readers.text import TOO_BIG, Text, open_text
@@ -22,7 +22,7 @@ _FENCE = re.compile(r" {0,3}(```|~~~)")
 
 def passages(
     path: Path, has_headings: bool, share: ReadProgress | None = None
-) -> Iterator[tuple[RowLocation, object] | RowIssue]:
+) -> Iterator[RawRow | RowIssue]:
     """Yield each passage as (location, {"text": passage}), or its issue.
 
     Raises CorruptFileError if the file is not plain text.
@@ -73,16 +73,16 @@ class _Passage:
         if is_blank:
             self._whole = len(self._lines)
 
-    def make_room(self, characters: int) -> Iterator[tuple[RowLocation, object] | RowIssue]:
+    def make_room(self, characters: int) -> Iterator[RawRow | RowIssue]:
         """Yield the whole paragraphs, or all lines, until a line of `characters` fits."""
         while self._lines and self._size + characters > PASSAGE_CHARACTERS:
             yield from self._pop(self._whole or len(self._lines))
 
-    def end(self) -> Iterator[tuple[RowLocation, object] | RowIssue]:
+    def end(self) -> Iterator[RawRow | RowIssue]:
         """Yield the rest, if any; the next passage begins empty."""
         yield from self._pop(len(self._lines))
 
-    def _pop(self, count: int) -> Iterator[tuple[RowLocation, object] | RowIssue]:
+    def _pop(self, count: int) -> Iterator[RawRow | RowIssue]:
         lines, self._lines, self._whole = self._lines[:count], self._lines[count:], 0
         self._size = sum(len(raw) for _, raw in self._lines)
         text = "".join(raw for _, raw in lines).rstrip()

@@ -8,18 +8,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from app.core.text.foreign_errors import error_text
-from app.data.examples import CorruptFileError, RowIssue, RowLocation
+from app.data.examples import CorruptFileError, RawRow, RowIssue, RowLocation
 from app.data.readers.byte_source import ReadProgress
 from app.data.readers.text import MAX_ROW, TOO_BIG, Text, open_text
 
 _DELIMITERS = ",;\t|"
 
-Row = tuple[RowLocation, object]
-
 
 def table_rows(
     path: Path, delimiter: str | None, share: ReadProgress | None = None
-) -> Iterator[Row | RowIssue]:
+) -> Iterator[RawRow | RowIssue]:
     """Yield each record as (location, column → cell), or its issue.
 
     Without a `delimiter`, the most frequent one of the header is used. Raises CorruptFileError if
@@ -54,7 +52,7 @@ def _header(first: "tuple[RowLocation, list[str] | RowIssue] | None", text: Text
 
 def _row(
     text: Text, header: list[str], place: RowLocation, record: "list[str] | RowIssue"
-) -> Row | RowIssue:
+) -> RawRow | RowIssue:
     if isinstance(record, RowIssue):
         return record
     if len(record) != len(header):

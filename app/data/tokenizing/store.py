@@ -25,7 +25,7 @@ from app.data.chat.template_day import day_of, options_but_the_day
 from app.data.chat.tokenizer import Tokenizer, plain_tokenizer
 from app.data.examples import MODEL_KINDS, TOO_COSTLY, ChatExample, Example, RowIssue, TextExample
 from app.data.files.dataset_files import file_stat
-from app.data.files.fingerprint import FileContent, file_content
+from app.data.files.fingerprint import WAIT_AND_START, FileContent, file_content
 from app.data.readers import ReadProgress
 from app.data.readers.formats import file_format
 from app.data.rows.bad_rows import raise_on_bad_rows, stopping_error
@@ -82,7 +82,7 @@ def open_or_build_store(
                 if not content.is_still(path):
                     raise InputError(
                         f"{path.name} changed while it was read.",
-                        "Start again once nothing else writes to it.",
+                        WAIT_AND_START,
                     )
                 store = writer.finish()
     elif store.bad_row_count and not settings.leave_out_bad_rows:

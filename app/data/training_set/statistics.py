@@ -156,14 +156,18 @@ def _noted_counts(rows: TokenRows) -> Counter[IssueKind]:
 
 
 def too_long(stored: Sequence[Stored], limit: int) -> tuple[RowIssue, ...]:
-    """The first 1000 rows longer than the limit, worded as in the terminal's report."""
+    """The first 1000 rows longer than the limit."""
     issues: list[RowIssue] = []
     for path, store in stored:
         rows = store.rows
         for row in np.flatnonzero(rows.lengths > limit)[: KEPT_ISSUES - len(issues)].tolist():
-            is_useless = int(rows.spans[rows.span_starts[row], 0]) >= limit
-            reason = f"its {int(rows.lengths[row]):,} tokens are cut at {limit:,}"
-            reason += ", before anything to train on" if is_useless else ""
-            place = place_of(rows, row)
-            issues.append(RowIssue(path, place, reason, "too long", is_warning=not is_useless))
+            issues.append(long_row_issue(path, rows, row, limit))
     return tuple(issues)
+
+
+def long_row_issue(path: Path, rows: TokenRows, row: int, limit: int) -> RowIssue:
+    """The issue of a row that is cut; a warning if a target remains."""
+    has_target = int(rows.spans[rows.span_starts[row], 0]) < limit
+    reason = f"its {int(rows.lengths[row]):,} tokens are cut at {limit:,}"
+    reason += "" if has_target else ", before anything to train on"
+    return RowIssue(path, place_of(rows, row), reason, "too long", is_warning=has_target)

@@ -10,11 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from app.core.errors import InputError
 from app.core.progress import part_of_whole
 from app.data.chat.tokenizer import Tokenizer
-from app.data.examples import MODEL_KINDS, CorruptFileError, Example, RowIssue, RowLocation
-from app.data.files.dataset_files import DatasetFiles
+from app.data.examples import MODEL_KINDS, CorruptFileError, Example, RowIssue
+from app.data.files.dataset_files import DatasetFiles, file_stat
 from app.data.files.fingerprint import HASHING, FileContent, bytes_to_hash, hash_files
 from app.data.inspection.inspection import IssueList
 from app.data.readers import ReadProgress
@@ -25,9 +24,15 @@ from app.data.tokenizing.store import (
     open_or_build_store,
     tokenize_file_chunks,
 )
-from app.data.tokens.rows import TokenRows, place_of
+from app.data.tokens.rows import TokenRows
 from app.data.tokens.store_files import TokenStore
-from app.data.training_set.statistics import DataStatistics, Stored, data_statistics, noted_rows
+from app.data.training_set.statistics import (
+    DataStatistics,
+    Stored,
+    data_statistics,
+    long_row_issue,
+    noted_rows,
+)
 from app.data.training_set.validation_split import split_datasets
 
 
@@ -67,7 +72,7 @@ def tokenize_files(
     """
     tokenized = TokenizedFiles(files)
     settings = replace(settings, leave_out_bad_rows=True)
-    sizes = [_size(path) for path in files.all_files]
+    sizes = [file_stat(path).st_size for path in files.all_files]
     to_hash = HASHING * bytes_to_hash(files.all_files)
     whole = to_hash + sum(sizes)
     contents = yield from part_of_whole(hash_files(files.all_files), 0, to_hash, whole)
@@ -118,26 +123,7 @@ def _add(
     issues: IssueList, path: Path, rows: TokenRows, problems: Iterable[RowIssue], limit: int
 ) -> None:
     long_rows = np.flatnonzero(rows.lengths > limit)
-    left = rows.trained_counts(limit)[long_rows]
-    too_long = (
-        _too_long(path, place_of(rows, row), int(rows.lengths[row]), limit, is_useless)
-        for row, is_useless in zip(long_rows.tolist(), (left == 0).tolist(), strict=True)
-    )
+    too_long = (long_row_issue(path, rows, row, limit) for row in long_rows.tolist())
     noted = noted_rows(path, rows)
     refused = (replace(one, path=path) for one in problems if one.kind in MODEL_KINDS)
     issues.add_all(heapq.merge(refused, too_long, noted, key=lambda problem: problem.place))
-
-
-def _too_long(
-    path: Path, place: RowLocation, length: int, limit: int, is_useless: bool
-) -> RowIssue:
-    reason = f"its {length:,} tokens are cut at {limit:,}"
-    reason += ", before anything to train on" if is_useless else ""
-    return RowIssue(path, place, reason, "too long", is_warning=not is_useless)
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError as error:
-        raise InputError(f"{path} can't be read: {error.strerror}.") from error
