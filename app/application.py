@@ -59,7 +59,7 @@ from app.ui.window.opening import Opening
 from app.ui.window.playground_commands import TryCommands
 from app.ui.window.quit_guard import Quitting
 from app.ui.window.settings_window import SettingsWindow
-from app.workers.background_thread import BackgroundTasks
+from app.workers.background_thread import BackgroundThread
 from app.workers.compute_thread import ComputeThread
 
 BODY_PX = 13
@@ -74,7 +74,7 @@ class Nestling(QObject):
         self._application = application
         self.collecting = Collecting(self)
         self.compute = ComputeThread(self)
-        self.background = BackgroundTasks(self)
+        self.background = BackgroundThread(self)
         self.idle_work = IdleWork(self)
         self.settings = settings = Remembered(home_dir() / "settings.ini", self.background)
         plan = config or remembered_plan(settings) or default_config(settings)

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from app.core.errors import InputError
-from app.core.text.odd_values import digits
-from app.core.text.one_line import one_line
+from app.core.text.numbers import digits
+from app.core.text.sanitize import single_line
 
 _MOST = 2**31 - 1
 """MLX counts in 32 bits."""
@@ -74,7 +74,7 @@ def odd_value(
 def lacking(config: Mapping[str, Any], error: BaseException) -> str | None:
     """ "lacks hidden_size", if that is what `error` says."""
     if kind := _LACKING_KIND.search(str(error)):
-        return f'lists no layer of the type "{one_line(kind[1])}", which this architecture needs'
+        return f'lists no layer of the type "{single_line(kind[1])}", which this architecture needs'
     if match := _LACKING.search(str(error)):
         names = _NAME.findall(match[1])
         is_nested = isinstance(config.get(_TEXT_PART), dict) and all(n in config for n in names)
@@ -83,7 +83,7 @@ def lacking(config: Mapping[str, Any], error: BaseException) -> str | None:
         return None
     key, quantization = error.args[0], config.get("quantization")
     is_inside = key in _INSIDE["quantization"] and isinstance(quantization, dict)
-    return f"lacks {one_line(str(key))}{' in quantization' if is_inside else ''}"
+    return f"lacks {single_line(str(key))}{' in quantization' if is_inside else ''}"
 
 
 def _hints(arguments: type | None) -> dict[str, Any]:
@@ -164,7 +164,7 @@ def shown_value(value: Any) -> str:
     """As JSON has it, in a few characters."""
     if isinstance(value, int) and abs(value) >= 10**_SHOWN_CHARACTERS:
         return f"a number of {digits(value)} digits"
-    return one_line(json.dumps(value, ensure_ascii=False), _SHOWN_CHARACTERS)
+    return single_line(json.dumps(value, ensure_ascii=False), _SHOWN_CHARACTERS)
 
 
 def config_error(path: Path, fault: str) -> InputError:

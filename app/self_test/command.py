@@ -1,4 +1,4 @@
-"""The command: runs every check in a home of its own and prints a line for each."""
+"""The command: runs every check in a temporary home and prints a line for each."""
 
 import os
 import tempfile

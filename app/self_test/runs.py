@@ -1,4 +1,4 @@
-"""Checks of a run: its worker processes, its steps, resuming, exporting."""
+"""Checks a run: its worker processes, its steps, resuming, exporting."""
 
 import multiprocessing
 import os
@@ -10,8 +10,8 @@ from app.core.config.training_config import TierConfig, TrainingConfig
 from app.core.errors import RunError
 from app.core.events import RunFinished, StepFinished
 from app.core.files.paths import starter_dir, starter_model_dir
-from app.core.progress import run_to_end
-from app.library.run.layout import CHECKPOINTS, checkpoint_name
+from app.core.progress import drain
+from app.library.run.layout import checkpoint_folder
 from app.self_test.parts import QUESTION, REPLY
 
 STEPS, STOP_AFTER = 4, 2
@@ -77,10 +77,10 @@ def check_run(folder: Path) -> str:
 def _export(run_dir: Path, folder: Path) -> str:
     """Export the last checkpoint, and have mlx-lm load what was exported."""
     from app.engine.adapter.exported_adapter import largest_logit_change
-    from app.library.reading.run_store import exporting_checkpoint
+    from app.library.reading.run_store import export_checkpoint_in_steps
 
     adapter = folder / "adapter"
-    run_to_end(exporting_checkpoint(run_dir / CHECKPOINTS / checkpoint_name(STEPS), adapter))
+    drain(export_checkpoint_in_steps(checkpoint_folder(run_dir, STEPS), adapter))
     change = largest_logit_change(starter_model_dir(), adapter, QUESTION)
     if not change > 0:
         raise RunError("The exported adapter leaves the base model's logits as they are.")

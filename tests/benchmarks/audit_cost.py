@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from app.core.config.demo import demo_config
+from app.core.config.presets import demo_config
 from app.engine.adapter.adapter import add_adapter
 from app.engine.audit.update_audit import UpdateAudit
 from app.engine.model.loading import load_base_model

@@ -66,7 +66,7 @@ def open_ours(data: Path) -> dict[str, Any]:
 
     cache_dir()
     tokenizer = import_mlx_lm().load_tokenizer(MODEL)
-    settings = DataSettings(RowSettings(mask_prompt=True), LIMIT, BATCH, validation_share=0.01)
+    settings = DataSettings(RowSettings(mask_prompt=True), LIMIT, BATCH, validation_split=0.01)
     begun, cpu = time.perf_counter(), os.times()
     found = open_data(find_files(data), tokenizer, settings)
     batches = BatchLoader(found.train, BATCH, is_packed=True)
@@ -246,7 +246,7 @@ def _measure_start(data: Path, folder: Path, with_theirs: bool) -> None:
     home, told = folder / "home", '"step_finished"'
     train = ["-m", "app", "train", "--model", str(MODEL), "--data", str(data), "--json"]
     train += ["--steps", "1", "--batch-size", str(BATCH), "--max-seq-length", str(LIMIT)]
-    train += ["--validation-share", "0", "--mask-prompt", "--output"]
+    train += ["--validation-split", "0", "--mask-prompt", "--output"]
     _show("start to first step, never opened", measured([*train, str(folder / "1")], home, told))
     _show("start to first step", measured([*train, str(folder / "2")], home, told))
     if with_theirs:

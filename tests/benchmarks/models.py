@@ -47,7 +47,8 @@ def write_models(home: Path) -> None:
 def window() -> None:
     """The page as a user comes to it, until all rows are painted; its models known or new."""
     from app.application import Nestling, make_application
-    from app.ui.window.main_window import MODELS, TRAIN
+    from app.ui.window.main_window import MODELS
+    from app.ui.window.main_window import TRAIN
     from app.workers.tasks.models import ListedModels
 
     application = make_application(["nestling"])

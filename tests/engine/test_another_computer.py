@@ -12,7 +12,7 @@ import pytest
 from app.core.config.training_config import TrainingConfig
 from app.core.events import LogMessage
 from app.core.files.paths import runs_dir
-from app.core.system.compute_environment import Computer, read_computers
+from app.core.system.compute_environment import ComputeEnvironment, read_environments
 from app.engine.runtime import mlx_runtime
 from app.engine.runtime.mlx_runtime import current_computer
 from app.engine.training.checkpoints import last_checkpoint
@@ -38,7 +38,7 @@ def said(run_dir: Path) -> list[LogMessage]:
 def test_a_run_and_its_checkpoints_say_what_computed_them(stopped: Path) -> None:
     here = current_computer()
     assert "OpenBLAS" in here.blas or here.device != "CPU" or "BLAS" in here.blas
-    assert read_computers(read_manifest(stopped)) == [(0, here)]
+    assert read_environments(read_manifest(stopped)) == [(0, here)]
     state = json.loads((last_checkpoint(stopped) / "state.json").read_text())
     assert state["computed_by"] == asdict(here)
 
@@ -67,7 +67,7 @@ def test_going_on_where_something_else_computes_is_told_and_kept(
     assert told.is_warning
     assert words in told.text
     assert told.text in (stopped / "log.txt").read_text()
-    assert read_computers(read_manifest(stopped)) == [(0, before), (2, current_computer())]
+    assert read_environments(read_manifest(stopped)) == [(0, before), (2, current_computer())]
     facts = dict(data_facts(read_details(stopped)))
     assert facts["Device from step 1"] == str(before)
     assert facts["Device from step 3"] == str(current_computer())
@@ -96,14 +96,14 @@ def test_the_bundle_and_an_install_with_other_shaders_are_two_computers(
         default_device=lambda: SimpleNamespace(type=1), device_info=lambda: {"device_name": "M3"},
     )  # fmt: skip
     monkeypatch.setattr(mlx_runtime, "mx", on_a_mac)
-    assert current_computer() == Computer("M3", "", words, mlx_runtime.NUMERICS_VERSION)
+    assert current_computer() == ComputeEnvironment("M3", "", words, mlx_runtime.NUMERICS_VERSION)
 
 
 def test_what_computed_before_it_was_counted_is_the_first_arithmetic(stopped: Path) -> None:
     made_by(stopped, OTHER)
     manifest = read_manifest(stopped)
     del manifest["computed_by"][0]["arithmetic"]
-    assert read_computers(manifest) == [(0, replace(OTHER, arithmetic=1))]
+    assert read_environments(manifest) == [(0, replace(OTHER, arithmetic=1))]
 
 
 def test_a_checkpoint_of_an_older_version_goes_on_and_says_what_is_not_known(

@@ -61,8 +61,9 @@ class Trained:
         write_rows(self.data, self.model, rows)
         self.config = TrainingConfig(
             model=self.model, data=self.data, batch_size=3, steps=2, steps_per_save=1, rank=4,
-            learning_rate=1e-2, warmup_steps=0, schedule="constant", weight_decay=0.0, max_norm=0.0,
-            validation_share=0.0, tiers=(TierConfig(1), TierConfig(2)), seed=5, **changes,
+            learning_rate=1e-2, warmup_steps=0, lr_schedule="constant", weight_decay=0.0,
+            max_grad_norm=0.0,
+            validation_split=0.0, tiers=(TierConfig(1), TierConfig(2)), seed=5, **changes,
         )  # fmt: skip
         self.runs = home / "runs"
         self.events: list[Event] = []

@@ -10,7 +10,7 @@ from mlx.utils import tree_flatten
 from mlx_lm.models import cohere, gemma2, llama
 
 from app.core.config.training_config import TrainingConfig
-from app.core.progress import run_to_end
+from app.core.progress import drain
 from app.engine.adapter.adapter import add_adapter
 from app.engine.batches.batches import Batch, BatchLoader
 from app.engine.evaluation.evaluation import Evaluator
@@ -242,5 +242,5 @@ def test_validation_and_answers_are_those_of_all_logits() -> None:
         def once(self) -> Any:
             yield of
 
-    whole = run_to_end(Evaluator(model).mean_loss(Once()))
-    assert run_to_end(Evaluator(model, head).mean_loss(Once())) == pytest.approx(whole, abs=1e-5)
+    whole = drain(Evaluator(model).mean_loss(Once()))
+    assert drain(Evaluator(model, head).mean_loss(Once())) == pytest.approx(whole, abs=1e-5)

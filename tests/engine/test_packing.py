@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from mlx.utils import tree_flatten
 
-from app.core.progress import run_to_end
+from app.core.progress import drain
 from app.engine.batches.batches import Batch, BatchLoader, BatchShape
 from app.engine.evaluation.evaluation import Evaluator
 from app.engine.execution import attention
@@ -189,9 +189,7 @@ def test_validation_of_packed_batches_is_that_of_rows() -> None:
     model = adapted("gemma3_text")
     head = split_model(model)
     losses = [
-        run_to_end(
-            Evaluator(model, head).mean_loss(BatchLoader(examples(), 4, is_packed=is_packed))
-        )
+        drain(Evaluator(model, head).mean_loss(BatchLoader(examples(), 4, is_packed=is_packed)))
         for is_packed in (False, True)
     ]
     assert losses[1] == pytest.approx(losses[0], rel=1e-6)

@@ -161,8 +161,8 @@ def test_skipping_takes_gradients_of_the_due_tiers_only(tiny_model: Path) -> Non
 def test_skipping_moves_the_weights_as_if_all_gradients_had_been_taken(
     tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lean = training_step(tiny_model, skip_pending=True, max_norm=0)
-    whole = training_step(tiny_model, skip_pending=True, max_norm=0)
+    lean = training_step(tiny_model, skip_pending=True, max_grad_norm=0)
+    whole = training_step(tiny_model, skip_pending=True, max_grad_norm=0)
     taken = whole._gradients
     of_batch = taken._of_batch
     every = (0, 1, 2)

@@ -29,11 +29,11 @@ def adapter(path: Path, config: TrainingConfig) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("assign", ["depth", "module"])
-@pytest.mark.parametrize("fast_end", ["top", "bottom"])
+@pytest.mark.parametrize("fastest_first", ["top", "bottom"])
 def test_every_parameter_has_a_tier_and_modules_stay_whole(
     tiny_model: Path, assign: Any, fast_end: Any
 ) -> None:
-    config = TrainingConfig(tiers=tiers(1, 2), assign=assign, fast_end=fast_end)
+    config = TrainingConfig(tiers=tiers(1, 2), assign=assign, fastest_first=fast_end)
     parameters = adapter(tiny_model, config)
     plan = make_plan(parameters, config)
     assert [slot.key for slot in plan.slots] == list(parameters)
@@ -44,12 +44,12 @@ def test_every_parameter_has_a_tier_and_modules_stay_whole(
 
 
 @pytest.mark.parametrize(
-    ("fast_end", "expected"), [("top", [(2, 3), (1,), (0,)]), ("bottom", [(0, 1), (2,), (3,)])]
+    ("fastest_first", "expected"), [("top", [(2, 3), (1,), (0,)]), ("bottom", [(0, 1), (2,), (3,)])]
 )
 def test_depth_makes_contiguous_blocks_from_the_fast_end(
     tiny_model: Path, fast_end: Any, expected: list[tuple[int, ...]]
 ) -> None:
-    config = TrainingConfig(model=tiny_model, tiers=tiers(1, 2, 4), fast_end=fast_end)
+    config = TrainingConfig(model=tiny_model, tiers=tiers(1, 2, 4), fastest_first=fast_end)
     assert [fact.layers for fact in preview_tiers(config)] == expected
 
 

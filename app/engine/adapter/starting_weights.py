@@ -15,8 +15,7 @@ from app.core.errors import AppError, InputError
 from app.core.events import LogMessage
 from app.core.files.parsing import parse_json
 from app.core.files.untrusted_files import read_regular
-from app.core.text.foreign_errors import error_text
-from app.core.text.odd_values import brief
+from app.core.text.sanitize import error_text, short_repr
 from app.engine.model.adapter_parameters import write_parameters
 from app.engine.model.language_model import LanguageModel
 from app.engine.model.parameter_tree import trainable_parameters
@@ -39,7 +38,8 @@ def with_adapter_settings(config: TrainingConfig, folder: Path) -> TrainingConfi
     kind = found.get("fine_tune_type", "lora")
     if kind not in CHOICES["fine_tune_type"]:
         raise InputError(
-            f"The adapter in {folder} can't be continued: its fine_tune_type is {brief(kind)}.",
+            f"The adapter in {folder} can't be continued: its fine_tune_type is "
+            f"{short_repr(kind)}.",
             "Choose a LoRA or DoRA adapter.",
         )
     sizes = found.get("lora_parameters")

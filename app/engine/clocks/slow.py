@@ -12,7 +12,7 @@ import mlx.core as mx
 
 from app.core.config.training_config import TrainingConfig
 from app.core.events import Event, LogMessage
-from app.data.tokens.digest import tokens_digest
+from app.data.tokens.view import tokens_digest
 from app.engine.batches.batches import Batch, BatchLoader, BatchShape
 from app.engine.clocks.general_text import open_general_text
 from app.engine.model.loading import BaseModel
@@ -70,7 +70,7 @@ class Lesson:
 
 def lesson_batch_size(config: TrainingConfig) -> int:
     """Half as many as a step trains on, at least one."""
-    return max(1, config.batch_size * config.gradient_accumulation // 2)
+    return max(1, config.batch_size * config.grad_accumulation_steps // 2)
 
 
 def open_slow_clock(

@@ -55,7 +55,7 @@ def open_retention_texts(
     except AppError as error:
         yield LogMessage(f"Forgetting is not measured: {error.message}", is_warning=True)
         return None
-    a_step = config.batch_size * config.gradient_accumulation
+    a_step = config.batch_size * config.grad_accumulation_steps
     affordable = (SHARE * a_step * steps for steps in (config.steps_per_eval, config.steps))
     counts = [min(len(view), max(FEWEST, round(rows))) for rows in affordable]
     each, last = (

@@ -9,9 +9,9 @@ import mlx.core as mx
 from app.core.base_model import BaseModelCheck, compare_digests, read_digests
 from app.core.errors import AppError, InputError
 from app.core.events import Event, StageChanged
-from app.core.generation_events import SIDES, CheckpointLoaded, Side, Tried
-from app.core.progress import run_to_end
-from app.core.text.foreign_errors import error_text
+from app.core.generation_events import SIDES, CheckpointLoaded, CheckpointRef, Side
+from app.core.progress import drain
+from app.core.text.sanitize import error_text
 from app.data.files.model_files import ModelFiles, digests_to_compare, read_model_files
 from app.engine.model.adapter_parameters import module_path
 from app.engine.model.end_tokens import stop_token_note, stop_tokens
@@ -55,12 +55,12 @@ class TunedModel:
         return self.base.model
 
 
-def load_tuned_model(tried: Tried) -> TunedModel:
+def load_tuned_model(tried: CheckpointRef) -> TunedModel:
     """Base and adapter in memory, dropout off. Raises InputError naming what is wrong."""
-    return run_to_end(loading_tuned_model(tried))
+    return drain(loading_tuned_model(tried))
 
 
-def loading_tuned_model(tried: Tried) -> Generator[Event, None, TunedModel]:
+def loading_tuned_model(tried: CheckpointRef) -> Generator[Event, None, TunedModel]:
     """The same in small steps: yields the stages, with the share of the base's weights read."""
     _check_adapter(tried.adapter_dir)
     files = read_model_files(tried.model)
@@ -90,7 +90,7 @@ def loading_tuned_model(tried: Tried) -> Generator[Event, None, TunedModel]:
     )
 
 
-def _compared(tried: Tried, files: ModelFiles) -> BaseModelCheck:
+def _compared(tried: CheckpointRef, files: ModelFiles) -> BaseModelCheck:
     """What was loaded beside what the checkpoint's run keeps of its base model."""
     try:
         recorded = read_digests(read_manifest(tried.run_dir))
@@ -109,7 +109,7 @@ def _check_adapter(folder: Path) -> None:
         raise InputError(error.message, _CHOOSE) from error
 
 
-def _attach_adapter(base: BaseModel, tried: Tried) -> int:
+def _attach_adapter(base: BaseModel, tried: CheckpointRef) -> int:
     """Give the model its adapter and read it back: how many numbers it has."""
     from mlx_lm.tuner.utils import load_adapters
 
@@ -142,7 +142,7 @@ def _bare_modules(model: LanguageModel, loaded: set[str]) -> list[str]:
     ]
 
 
-def _mismatch_error(tried: Tried, why: str) -> InputError:
+def _mismatch_error(tried: CheckpointRef, why: str) -> InputError:
     return InputError(
         f"The adapter in {tried.adapter_dir} does not fit the model in {tried.model}: "
         f"{why.strip().rstrip('.')}.",

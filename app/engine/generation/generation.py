@@ -17,8 +17,8 @@ from app.core.generation_events import (
     AnswersCompared,
     Chat,
     Ending,
+    GenerationNotice,
     LogitsCompared,
-    Remark,
     Sampling,
     Side,
     TextAdded,
@@ -56,9 +56,9 @@ def answer(
     prompting = ChatPrompt(tuned.base.tokenizer)
     prompting.check(chat)
     if not prompting.takes_system(chat):
-        yield Remark(NO_SYSTEM_ROLE)
+        yield GenerationNotice(NO_SYSTEM_ROLE)
     if tuned.end_note:
-        yield Remark(tuned.end_note)
+        yield GenerationNotice(tuned.end_note)
     prompts = {side: prompting.tokens(chat, side) for side in sides}
     _check_tokens(tuned, prompts.values())
     with ExitStack() as ending:

@@ -58,7 +58,7 @@ def memory_need(model: LanguageModel, config: TrainingConfig, shape: BatchShape)
     whole = sum(array.nbytes for array in parameters(model).values())
     own = sum(array.nbytes for array in trainable_parameters(model).values())
     batch = step_bytes(model, shape, recompute=config.grad_checkpoint)
-    if config.gradient_accumulation > 1:
+    if config.grad_accumulation_steps > 1:
         batch += adapter  # the sum so far
     return MemoryNeed(
         model_bytes=whole - own,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from app.core.errors import InputError
 from app.core.generation_events import Chat, Side
-from app.data.chat.assistant_mask import ReplyFinder, special_ids
+from app.data.chat.assistant_mask import AssistantMaskFinder, special_ids
 from app.data.chat.chat_template import ChatTemplate, TemplateError
 from app.engine.runtime.untyped import TokenizerWrapper
 
@@ -47,7 +47,7 @@ class ChatPrompt:
             return None
         sample = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]
         try:
-            tokens, spans = ReplyFinder(self._tokenizer).find(
+            tokens, spans = AssistantMaskFinder(self._tokenizer).find(
                 sample,
                 lambda count, prompted: self._template.tokens(sample[:count], None, prompted),
                 turns=[1],

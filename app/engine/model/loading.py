@@ -8,9 +8,8 @@ import mlx.core as mx
 
 from app.core.errors import InputError
 from app.core.model_limits import ModelLimits
-from app.core.progress import run_to_end
-from app.core.text.foreign_errors import error_text
-from app.core.text.odd_values import brief
+from app.core.progress import drain
+from app.core.text.sanitize import error_text, short_repr
 from app.engine.model.embedding_probe import embedding_limits
 from app.engine.model.language_model import LanguageModel
 from app.engine.model.parameter_tree import parameters
@@ -47,7 +46,7 @@ class BaseModel:
 
 def load_base_model(path: Path) -> BaseModel:
     """Model and tokenizer with all weights in memory. Raises InputError naming what is wrong."""
-    return run_to_end(loading_base_model(path))
+    return drain(loading_base_model(path))
 
 
 def loading_base_model(path: Path) -> Generator[float, None, BaseModel]:
@@ -176,7 +175,8 @@ def _load_error(path: Path, config: JsonObject, error: Exception) -> InputError:
         return config_error(path, fault)
     if arguments is None:
         return InputError(
-            f"The model in {path} has the architecture {brief(kind)}, which mlx-lm does not know.",
+            f"The model in {path} has the architecture {short_repr(kind)}, which mlx-lm does not "
+            "know.",
             "Choose another base model.",
         )
     if fault := lacking(config, error):

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from app.core.errors import AppError
 from app.core.files.atomic_files import write_atomic, write_text_atomic
-from app.core.files.disks import own_folder
+from app.core.files.disks import ensure_own_folder
 from app.core.files.paths import cache_dir
 from app.core.files.untrusted_files import open_regular, read_regular
 from app.core.system.bundle import bundled
@@ -110,7 +110,7 @@ def _renamed_copy(source: Path) -> Path:
     copy = cache_dir() / f"libopenblas-{_bundled_version()}.so"
     digest = copy.with_suffix(".sha256")
     if not _is_as_written(copy, digest):
-        own_folder(copy.parent)
+        ensure_own_folder(copy.parent)
         write_atomic(copy, lambda aside: rename_symbols(source, aside))
         write_text_atomic(digest, _digest(copy))
     return copy

@@ -15,7 +15,7 @@ import mlx.core as mx
 import numpy as np
 
 from app.core.errors import InputError, RunError
-from app.core.text.foreign_errors import error_text
+from app.core.text.sanitize import error_text
 from app.engine.batches.batches import Batch
 from app.engine.runtime.mlx_runtime import set_random_key
 

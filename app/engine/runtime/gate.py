@@ -7,7 +7,7 @@ from functools import cache
 
 from app.core.errors import RunError
 from app.core.system.bundle import bundled, may_call_compiler
-from app.core.text.foreign_errors import error_text
+from app.core.text.sanitize import error_text
 from app.engine.runtime.blas import Blas, load_fast_blas
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from app.core.system.compute_environment import Computer
+from app.core.system.compute_environment import ComputeEnvironment
 from app.core.system.memory import machine_bytes
 from app.core.system.metal_shaders import SHADERS, shader_target
 from app.core.system.open_files import open_file_limit_kept
@@ -39,18 +39,18 @@ def device_name() -> str:
     return str(mx.device_info().get("device_name", "GPU"))
 
 
-def current_computer() -> Computer:
+def current_computer() -> ComputeEnvironment:
     """What the last bits of a run's numbers depend on beside its settings."""
     loaded, version = load_mlx(), str(mx.__version__)  # type: ignore[attr-defined]
     if mx.default_device().type != mx.DeviceType.cpu:
         mlx = f"{version}{_shaders(Path(str(mx.__file__)))}"
-        return Computer(device_name(), "", mlx, NUMERICS_VERSION)
+        return ComputeEnvironment(device_name(), "", mlx, NUMERICS_VERSION)
     blas = loaded.name or "the reference BLAS"
     if sys.platform == "darwin":
         blas = "Accelerate"
     elif loaded.kernels:
         blas += f" ({loaded.kernels})"
-    return Computer("CPU", blas, version, NUMERICS_VERSION)
+    return ComputeEnvironment("CPU", blas, version, NUMERICS_VERSION)
 
 
 def _shaders(core: Path) -> str:

@@ -83,7 +83,7 @@ def _wholes(
 def _by_depth(sizes: Mapping[str, int], config: TrainingConfig) -> dict[str, int]:
     """Contiguous blocks of layers, as equal as can be; the fast end gets tier 0."""
     layers = adapted_layers(f"{module}." for module in sizes)
-    order = list(reversed(layers)) if config.fast_end == "top" else list(layers)
+    order = list(reversed(layers)) if config.fastest_first == "top" else list(layers)
     count = len(config.tiers)
     tier_of_layer = {layer: place * count // len(order) for place, layer in enumerate(order)}
 
@@ -98,7 +98,7 @@ def _by_depth(sizes: Mapping[str, int], config: TrainingConfig) -> dict[str, int
 def _by_module(sizes: Mapping[str, int], config: TrainingConfig) -> dict[str, int]:
     """Attention apart from the rest; with more than two tiers, kinds of modules in that order."""
     is_fast: Callable[[str], bool] = (
-        is_attention if config.fast_end == "top" else lambda module: not is_attention(module)
+        is_attention if config.fastest_first == "top" else lambda module: not is_attention(module)
     )
     if len(config.tiers) <= 2:
         last = len(config.tiers) - 1
@@ -113,8 +113,8 @@ def _by_module(sizes: Mapping[str, int], config: TrainingConfig) -> dict[str, in
 def _by_importance(
     sizes: Mapping[str, int], config: TrainingConfig, activity: Activity
 ) -> dict[str, int]:
-    """The most active modules fastest, or slowest with `fast_end="bottom"`."""
-    sign = -1 if config.fast_end == "top" else 1
+    """The most active modules fastest, or slowest with `fastest_first="bottom"`."""
+    sign = -1 if config.fastest_first == "top" else 1
     order = sorted(sizes, key=lambda module: sign * activity.get(module, 0.0))
     return even_groups(order, sizes, len(config.tiers))
 

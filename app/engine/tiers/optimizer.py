@@ -80,7 +80,7 @@ class TieredAdamW:
     betas: tuple[float, float] = (0.9, 0.999)
     eps: float = 1e-8
     weight_decay: float = 0.01
-    max_norm: float = 1.0
+    max_grad_norm: float = 1.0
     """Clip the gradient's L2 norm over all tiers, before the accumulators; 0 turns it off."""
     skip_pending: bool = False
     """Drop the gradients of tiers that are not due, instead of accumulating them.
@@ -158,7 +158,7 @@ class TieredAdamW:
             factors=tuple(tier.learning_rate_factor for tier in tiers),
             skips=tuple(map(self._skips, tiers)),
             weight_decay=self.weight_decay,
-            max_norm=self.max_norm,
+            max_grad_norm=self.max_grad_norm,
         )
 
     def tiers_needing_gradients(self, due: Sequence[int]) -> tuple[int, ...]:
@@ -184,9 +184,9 @@ class TieredAdamW:
         return mx.sqrt(sum((mx.sum(mx.square(part)) for part in parts), start=mx.array(0.0)))
 
     def _clipped(self, mean: mx.array, norm: mx.array) -> mx.array:
-        if self.max_norm == 0:
+        if self.max_grad_norm == 0:
             return mean
-        return mean * mx.minimum(self.max_norm / (norm + 1e-6), 1.0)
+        return mean * mx.minimum(self.max_grad_norm / (norm + 1e-6), 1.0)
 
     def _adamw(
         self,

@@ -14,22 +14,18 @@ from typing import BinaryIO, cast
 import mlx.core as mx
 
 from app.core.errors import InputError, VerificationError
-from app.core.files.atomic_files import plain_disk_errors, write_json_atomic
-from app.core.files.folders import PRIVATE_FOLDER, folder_written_aside
+from app.core.files.atomic_files import disk_errors_as_app_errors, write_json_atomic
+from app.core.files.folders import PRIVATE_FOLDER, atomic_folder
 from app.core.files.untrusted_files import copy_regular, create_file, open_regular
-from app.core.system.compute_environment import Computer, read_computer
-from app.core.text.foreign_errors import error_text
+from app.core.system.compute_environment import ComputeEnvironment, read_environment
+from app.core.text.sanitize import error_text
 from app.engine.runtime.arrays import ArrayMap, Arrays, load_arrays
 from app.engine.runtime.mlx_runtime import current_computer
 from app.engine.runtime.untyped import JsonObject
 from app.engine.tiers.optimizer import OptimizerState
 from app.engine.tiers.plan import TierPlan
-from app.library.reading.checkpoint_list import (
-    checkpoint_folders,
-    not_own,
-    step_of,
-)
-from app.library.run.checkpoint_state import ANOTHER_RUNS, is_whole, not_own_words, read_state
+from app.library.reading.checkpoints import checkpoint_folders, foreign_checkpoints
+from app.library.run.checkpoint_state import ANOTHER_RUNS, describe_foreign, is_intact, read_state
 from app.library.run.layout import (
     ADAPTER_CONFIG_FILE,
     ADAPTER_FILE,
@@ -40,9 +36,9 @@ from app.library.run.layout import (
     OPTIMIZER_FILE,
     STATE_FILE,
     STIFFNESS_FILE,
-    checkpoint_name,
+    checkpoint_step,
 )
-from app.library.run.manifest import digest_of
+from app.library.run.manifest import json_digest
 
 FORMAT = 2
 
@@ -83,7 +79,7 @@ class Checkpoint:
     adapter: Arrays
     state: OptimizerState
     progress: Progress
-    computed_by: Computer | None = None
+    computed_by: ComputeEnvironment | None = None
     """Older checkpoints don't say."""
 
     def check_fits(self, parameters: ArrayMap, plan: TierPlan) -> None:
@@ -100,17 +96,13 @@ def _shapes(arrays: ArrayMap) -> dict[str, tuple[int, ...]]:
     return {path: array.shape for path, array in arrays.items()}
 
 
-def checkpoint_folder(run_dir: Path, step: int) -> Path:
-    return run_dir / CHECKPOINTS / checkpoint_name(step)
-
-
 def last_checkpoint(run_dir: Path) -> Path:
     """The folder of the checkpoint with the highest step. Raises InputError if there is none.
 
     A copy of one under a later step's name is none; another run's is refused when it is loaded.
     """
     folders = checkpoint_folders(run_dir)
-    others = not_own(run_dir, folders)
+    others = foreign_checkpoints(run_dir, folders)
     folders = [f for f in folders if others.get(f, ANOTHER_RUNS) == ANOTHER_RUNS]
     if not folders:
         raise InputError(f"The run in {run_dir} has no checkpoint to resume from.")
@@ -129,7 +121,7 @@ def named_checkpoint(run_dir: Path, name: str) -> Path:
 def set_later_aside(run_dir: Path, step: int) -> Path | None:
     """Move those after `step` to a folder of their own, if there are any: nothing is lost when a
     run goes on from an earlier one and makes them again. Returns that folder."""
-    later = [folder for folder in checkpoint_folders(run_dir) if step_of(folder) > step]
+    later = [folder for folder in checkpoint_folders(run_dir) if checkpoint_step(folder) > step]
     if not later:
         return None
     aside = next(
@@ -137,7 +129,7 @@ def set_later_aside(run_dir: Path, step: int) -> Path | None:
         for number in itertools.count(1)
         if not (folder := run_dir / CHECKPOINTS / f"set-aside-{number}").exists()
     )
-    with plain_disk_errors(aside):
+    with disk_errors_as_app_errors(aside):
         aside.mkdir(PRIVATE_FOLDER)
         for name in METRICS_FILES:
             if (run_dir / name).exists():
@@ -155,7 +147,7 @@ def save_adapter(
 ) -> None:
     """Write `folder` as mlx-lm reads an adapter, its stiffness beside it. Raises AppError."""
     arrays = {ADAPTER_FILE: adapter} | ({STIFFNESS_FILE: stiffness} if stiffness else {})
-    with folder_written_aside(folder, (*ADAPTER_FILES, STIFFNESS_FILE)) as aside:
+    with atomic_folder(folder, (*ADAPTER_FILES, STIFFNESS_FILE)) as aside:
         write_json_atomic(aside / ADAPTER_CONFIG_FILE, adapter_config)
         _save_all(aside, arrays)
 
@@ -169,7 +161,7 @@ def save_checkpoint(
     progress: Progress,
 ) -> int:
     """Write `folder`, which must not exist; returns its size in bytes. Raises AppError."""
-    with folder_written_aside(folder, CHECKPOINT_FILES) as aside:
+    with atomic_folder(folder, CHECKPOINT_FILES) as aside:
         write_json_atomic(aside / ADAPTER_CONFIG_FILE, adapter_config)
         arrays = {ADAPTER_FILE: adapter, OPTIMIZER_FILE: state.named(), STIFFNESS_FILE: stiffness}
         _save_all(aside, arrays)
@@ -181,7 +173,7 @@ def save_checkpoint(
             "progress": done,
             "computed_by": asdict(current_computer()),
         }
-        write_json_atomic(aside / STATE_FILE, entries | {"own_sha256": digest_of(entries)})
+        write_json_atomic(aside / STATE_FILE, entries | {"own_sha256": json_digest(entries)})
     return _size(folder)
 
 
@@ -190,8 +182,10 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     with _plain_damage(folder):
         entries = _checked_state(folder)
         progress = entries["progress"]
-        if step_of(folder) >= 0 and (other := not_own(folder.parent.parent, [folder])):
-            raise _unreadable(folder, f"it {not_own_words(other[folder])}")
+        if checkpoint_step(folder) >= 0 and (
+            other := foreign_checkpoints(folder.parent.parent, [folder])
+        ):
+            raise _unreadable(folder, f"it {describe_foreign(other[folder])}")
         adapter = load_arrays(folder / ADAPTER_FILE)
         state = _unflatten(load_arrays(folder / OPTIMIZER_FILE))
         mx.eval(adapter, state.tree())
@@ -201,7 +195,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
             adapter,
             state,
             Progress(**progress | {"random_state": tuple(progress["random_state"])}),
-            read_computer(entries.get("computed_by")),
+            read_environment(entries.get("computed_by")),
         )
 
 
@@ -217,7 +211,7 @@ def _checked_state(folder: Path, names: Collection[str] | None = None) -> JsonOb
     values = read_state(folder)
     if values["format"] != FORMAT:
         raise _unreadable(folder, "it was made by another version of Nestling")
-    if not is_whole(values):
+    if not is_intact(values):
         raise _unreadable(folder, f"{STATE_FILE} is not as it was written")
     digests = values["sha256"]
     for name in digests if names is None else names:

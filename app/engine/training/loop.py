@@ -119,7 +119,7 @@ class TrainingLoop:
             yield from self._measurements.scores("before")
         start = self._start
         yield from self._warm_up(start.progress.random_state if start else (0, config.seed + 1))
-        if config.early_stop_evals and not self._prepared.valid:
+        if config.early_stopping_patience and not self._prepared.valid:
             yield LogMessage("Nothing is held out for validation, so the run can't end early.")
         if self._start is None:
             yield from self._measurements.after_step(self._step)
@@ -145,7 +145,7 @@ class TrainingLoop:
                 batches = self._batches()
             step = self._step + 1
             rate = learning_rate(config, step)
-            micro_batches = [next(batches) for _ in range(config.gradient_accumulation)]
+            micro_batches = [next(batches) for _ in range(config.grad_accumulation_steps)]
             begun = perf_counter()
             measurement = self._training.run(micro_batches, step, rate)
             self._speed.add(measurement.trained_tokens, perf_counter() - begun)
@@ -165,7 +165,7 @@ class TrainingLoop:
         self._training.check_at_rest(self._step)
 
     def _batches(self) -> Iterator[Batch]:
-        taken = self._step * self._config.gradient_accumulation
+        taken = self._step * self._config.grad_accumulation_steps
         return self._prepared.train.infinite(self._config.seed, start=taken)
 
     def _rows_come(self) -> Generator[Event, None, bool]:
@@ -237,7 +237,7 @@ class TrainingLoop:
 
     def _is_over(self) -> bool:
         """Whether the last validations brought nothing new."""
-        return self._best.is_stale(self._config.early_stop_evals)
+        return self._best.is_stale(self._config.early_stopping_patience)
 
     def _outcome(self) -> tuple[Outcome, str]:
         remarks = self._voids.summary() + self._measurements.remark()

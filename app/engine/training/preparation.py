@@ -9,7 +9,7 @@ from app.core.errors import InputError
 from app.core.events import Event, LogMessage, StageChanged
 from app.core.files.paths import at_shipped_places
 from app.data.chat.template_process import end_template_processes
-from app.data.files.fingerprint import reading_fingerprints
+from app.data.files.fingerprint import stream_fingerprints
 from app.data.files.model_files import ModelFiles
 from app.engine.memory.preflight import early_memory_warning, memory_estimate
 from app.engine.model.base_model_digests import (
@@ -51,7 +51,7 @@ def _checking_dataset(
 ) -> Generator[float, None, None]:
     """Raise InputError unless the files are those that the run began with."""
     mixed = [dataset.data for dataset in config.mix]
-    found = yield from reading_fingerprints(config.data, config.valid, mixed)
+    found = yield from stream_fingerprints(config.data, config.valid, mixed)
     if found != at_shipped_places(saved.get("data")):
         raise InputError(
             f"The dataset {config.data} is not the one this run began with.",

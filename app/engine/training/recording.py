@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from app.core.base_model import MANIFEST_KEY
-from app.core.config.evaluation import Keep
+from app.core.config.evaluation import CheckpointRetention
 from app.core.errors import AppError
 from app.core.events import CheckpointSaved, Event, RunStarted, StepFinished
 from app.core.files.folders import remove_folder
@@ -14,15 +14,9 @@ from app.engine.model.base_model_digests import WeightsHashing
 from app.engine.runtime.arrays import ArrayMap
 from app.engine.runtime.untyped import JsonObject
 from app.engine.tiers.optimizer import OptimizerState
-from app.engine.training.checkpoints import (
-    Checkpoint,
-    Progress,
-    checkpoint_folder,
-    save_adapter,
-    save_checkpoint,
-)
-from app.library.reading.manifest_pointers import superfluous_checkpoints
-from app.library.run.layout import CHECKPOINT_FILES, START
+from app.engine.training.checkpoints import Checkpoint, Progress, save_adapter, save_checkpoint
+from app.library.reading.checkpoints import prunable_checkpoints
+from app.library.run.layout import CHECKPOINT_FILES, START, checkpoint_folder
 from app.library.run.recorder import RunRecorder
 
 
@@ -63,7 +57,7 @@ class RecordingSink:
     def __init__(
         self,
         recorder: RunRecorder,
-        keep: Keep,
+        keep: CheckpointRetention,
         start: Checkpoint | None = None,
         hashing: WeightsHashing | None = None,
         origin: ArrayMap | None = None,
@@ -132,8 +126,8 @@ class RecordingSink:
         The best is the best checkpoint, also where none came below the base model. One stays where
         it is not certain that it is not the best.
         """
-        if self._keep == "best and last":
-            for folder in superfluous_checkpoints(self.run_dir):
+        if self._keep == "best-and-last":
+            for folder in prunable_checkpoints(self.run_dir):
                 remove_folder(folder, CHECKPOINT_FILES)
 
     def close(self, ending: Event) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from app.core.errors import RunError
 from app.core.events import LogMessage
-from app.core.text.losses import loss_words
+from app.core.text.numbers import format_loss
 
 
 class BestValidation:
@@ -33,7 +33,7 @@ class BestValidation:
         if self.step is None or self.loss is None:
             return f"no validation loss in the last {times} was a number."
         where = f"at step {self.step}" if self.step else "before the first step"
-        return f"the last {times} brought nothing below {loss_words(self.loss, 4)}, {where}."
+        return f"the last {times} brought nothing below {format_loss(self.loss, 4)}, {where}."
 
 
 MAX_IN_A_ROW = 3

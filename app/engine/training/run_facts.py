@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from app.core.base_model import MANIFEST_KEY, BaseModelDigests
-from app.core.config.serialization import to_plain
+from app.core.config.serialization import to_dict
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import InputError
 from app.core.files.untrusted_files import read_regular
@@ -17,7 +17,7 @@ from app.engine.training.checkpoints import (
     Checkpoint,
 )
 from app.engine.training.setup import TrainingSetup
-from app.library.run.checkpoint_state import MOST_STATE_BYTES
+from app.library.run.checkpoint_state import MAX_STATE_BYTES
 from app.library.run.layout import STATE_FILE
 from app.library.run.manifest import TEMPLATE_DAY
 
@@ -34,7 +34,7 @@ def replica_checks(
     nowhere = replace(
         config, model=Path(), mix=mix, output=None, adapter=None, data=None, valid=None
     )
-    settings = to_plain(nowhere)
+    settings = to_dict(nowhere)
     return {
         "the settings": json.dumps(settings, sort_keys=True, default=str),
         "the base model": json.dumps((digests.sampled() if is_large else digests).data()),
@@ -50,7 +50,7 @@ def replica_checks(
 
 def checkpoint_text(checkpoint: Checkpoint) -> str:
     try:
-        return read_regular(checkpoint.folder / STATE_FILE, MOST_STATE_BYTES).decode()
+        return read_regular(checkpoint.folder / STATE_FILE, MAX_STATE_BYTES).decode()
     except OSError as error:
         reason = error.strerror or error
         raise InputError(f"{checkpoint.folder} can't be read any more: {reason}.") from error

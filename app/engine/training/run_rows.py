@@ -11,15 +11,14 @@ from app.core.model_limits import ModelLimits
 from app.data.chat.template_day import asks_for_the_date
 from app.data.files.dataset_files import DatasetFiles
 from app.data.tokenizing.store import RowSettings
-from app.data.tokens.digest import tokens_digest
-from app.data.tokens.rows import TokenView
-from app.data.training_set.early_data import opening_early
+from app.data.tokens.view import TokenView, tokens_digest
+from app.data.training_set.early_data import open_early_data
 from app.data.training_set.early_rows import EARLY_ROWS
 from app.data.training_set.training_data import (
     DataSettings,
     MixedFiles,
     TrainingData,
-    opening_data,
+    open_data_stream,
 )
 from app.engine.evaluation.validation_sample import (
     SampleSizes,
@@ -28,7 +27,7 @@ from app.engine.model.loading import BaseModel
 from app.engine.runtime.distributed import is_alone
 from app.engine.runtime.stopping import in_stage
 from app.engine.runtime.untyped import TokenizerWrapper
-from app.library.reading.run_summary import shown_instant
+from app.library.reading.run_summary import parse_timestamp
 from app.library.run.manifest import TEMPLATE_DAY
 
 
@@ -43,13 +42,13 @@ def early_rows_of(saved: Mapping[str, object] | None) -> int:
 def data_settings(
     config: TrainingConfig, limits: ModelLimits, early_rows: int = EARLY_ROWS
 ) -> DataSettings:
-    leave_out = config.bad_rows == "leave out"
-    columns = parse_columns(config.map)
+    leave_out = config.bad_rows == "skip"
+    columns = parse_columns(config.columns)
     return DataSettings(
         RowSettings(config.mask_prompt, columns, leave_out, limits.embedding_rows, config.replies),
         limits.row_limit(config.max_seq_length),
         config.batch_size,
-        config.validation_share,
+        config.validation_split,
         config.seed,
         limits.context_tokens,
         early_rows,
@@ -66,10 +65,10 @@ def open_rows(
     yield StageChanged("Reading the dataset")
     if not mixed and is_alone():
         wanted = SampleSizes.of(config, sys.maxsize).early
-        opening_some = opening_early(files, base.tokenizer, settings, wanted)
+        opening_some = open_early_data(files, base.tokenizer, settings, wanted)
         if rows := (yield from in_stage("Reading the dataset", opening_some)):
             return rows
-    opening = opening_data(files, base.tokenizer, settings, mixed)
+    opening = open_data_stream(files, base.tokenizer, settings, mixed)
     return (yield from in_stage("Tokenizing", opening))
 
 
@@ -131,6 +130,6 @@ def _recorded_day(saved: Mapping[str, object]) -> date:
     except (KeyError, ValueError):
         pass
     try:  # runs of older versions keep only when they began
-        return shown_instant(str(saved.get("created"))).astimezone().date()
+        return parse_timestamp(str(saved.get("created"))).astimezone().date()
     except (ValueError, OverflowError):
         return date.today()

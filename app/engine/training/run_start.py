@@ -20,7 +20,7 @@ from app.engine.tiers.update_rules import UpdateRules
 from app.engine.training.checkpoints import Checkpoint, read_arrays, same_arrays
 from app.engine.training.setup import TrainingSetup
 from app.engine.training.step import TrainingStep
-from app.library.reading.checkpoint_list import step_of
+from app.library.run.layout import checkpoint_step
 from app.library.run.run_folder import run_name
 
 
@@ -39,7 +39,7 @@ def run_started(
         adapted_layers=adapted_layers(parameters),
         train_examples=prepared.train_examples,
         valid_examples=prepared.valid_examples,
-        steps_per_epoch=-(-len(prepared.train) // config.gradient_accumulation),
+        steps_per_epoch=-(-len(prepared.train) // config.grad_accumulation_steps),
         device=device_name(),
         clocks=_clocks(config, prepared),
         done=done,
@@ -70,7 +70,7 @@ def training_step(
     optimizer = TieredAdamW(
         prepared.plan,
         weight_decay=config.weight_decay,
-        max_norm=config.max_norm,
+        max_grad_norm=config.max_grad_norm,
         skip_pending=config.pending == "skip",
     )
     state = optimizer.init(origin)
@@ -100,7 +100,7 @@ def check_restored(start: Checkpoint, step: TrainingStep, plan: TierPlan) -> Non
     counts = [int(number(count)) for count in step.state.fired_counts]
     due = [progress.step // tier.period for tier in plan.tiers]
     is_counted = progress.void_steps_in_all or counts == due
-    if progress.step != step_of(start.folder) or not is_counted:
+    if progress.step != checkpoint_step(start.folder) or not is_counted:
         raise VerificationError(f"{start.folder} is not of step {progress.step} of this run.")
 
 
@@ -113,7 +113,7 @@ def head_message(head: SplitModel | None) -> LogMessage:
 
 def rows_taken(prepared: TrainingSetup, config: TrainingConfig, steps: int) -> Iterator[LogMessage]:
     """How many rows of each dataset the first `steps` steps took; nothing if there is but one."""
-    batches = steps * config.gradient_accumulation
+    batches = steps * config.grad_accumulation_steps
     counts = prepared.train.rows_by_dataset(config.seed, batches)
     rows = [
         f"{count:,} of {part.name} ({count / sum(counts):.1%})"

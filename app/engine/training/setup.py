@@ -16,7 +16,7 @@ from app.core.errors import InputError, RunError
 from app.core.events import Event, LogMessage, StageChanged
 from app.data.chat.template_day import run_note, with_day
 from app.data.files.dataset_files import find_files
-from app.data.training_set.mixed_parts import DatasetPart
+from app.data.training_set.row_selection import DatasetPart
 from app.data.training_set.training_data import (
     LaterRows,
     MixedFiles,
@@ -81,7 +81,7 @@ class TrainingSetup:
     fingerprints: dict[str, str]
     """Path → SHA-256 of the files that the rows were read from."""
     tokens_sha256: str
-    """As of `token_digest.tokens_digest`."""
+    """As of `view.tokens_digest`."""
     template_day: date | None = None
     """That the chat template writes into rows and questions; None where it asks for no date."""
     parts: tuple[DatasetPart, ...] = ()
@@ -152,7 +152,7 @@ def set_up(
         raise InputError("No dataset is chosen.", "Give a file, or a folder with a train file.")
     files = find_files(data, config.valid)
     mixed = [
-        MixedFiles(find_files(more.data), more.share, parse_columns(more.map))
+        MixedFiles(find_files(more.data), more.share, parse_columns(more.columns))
         for more in config.mix
     ]
     yield StageChanged("Loading the model")

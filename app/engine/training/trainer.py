@@ -7,11 +7,11 @@ from pathlib import Path
 import mlx.core as mx
 
 from app.core.base_model import MANIFEST_KEY
-from app.core.config.serialization import config_of_run
+from app.core.config.serialization import config_from_manifest
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import InputError
 from app.core.events import Event, RunFinished, ScoreMeasured
-from app.core.files.disks import own_folder, remember_disk
+from app.core.files.disks import ensure_own_folder, remember_disk
 from app.core.files.paths import expanded
 from app.core.files.paths import runs_dir as default_runs_dir
 from app.core.system.interruption import StoppedEarly
@@ -49,15 +49,15 @@ from app.engine.training.run_facts import (
     manifest_facts,
     replica_checks,
 )
-from app.library.reading.checkpoint_list import step_of
 from app.library.reading.starting_adapter import STARTED_FROM, starting_adapter
-from app.library.run.layout import START
+from app.library.run.layout import START, checkpoint_step
 from app.library.run.links import check_no_links
 from app.library.run.manifest import check_settings, read_manifest
-from app.library.run.recorder import RunRecorder, scores_before
-from app.library.run.resumability import check_not_done
+from app.library.run.manifest_content import base_scores
+from app.library.run.recorder import RunRecorder
+from app.library.run.resumability import require_resumable
 from app.library.run.run_folder import FolderTaken, choose_run_dir
-from app.library.run.run_lock import is_claimed
+from app.library.run.run_lock import is_locked
 from app.models.model_folder import check_model_folder
 
 _MOST_NAMES_TRIED = 20
@@ -142,14 +142,14 @@ def resume(
     checkpoint or its data are not what they were.
     """
     run_dir = expanded(run_dir).absolute()
-    if is_first_machine() and is_claimed(run_dir):
+    if is_first_machine() and is_locked(run_dir):
         raise InputError(f"The run in {run_dir} is being trained now.", "Stop it there first.")
     check_no_links(run_dir)
     manifest = read_manifest(run_dir)
     check_settings(run_dir, manifest)
-    config = config_of_run(manifest["config"], where=str(run_dir)).checked()
+    config = config_from_manifest(manifest["config"], where=str(run_dir)).checked()
     folder = named_checkpoint(run_dir, checkpoint) if checkpoint else last_checkpoint(run_dir)
-    check_not_done(run_dir, manifest, config.steps, step_of(folder))
+    require_resumable(run_dir, manifest, config.steps, checkpoint_step(folder))
     machines = _set_up_mlx(config)
     start = load_checkpoint(folder)
     _check_stop_after(stop_after, start.progress.step)
@@ -179,7 +179,7 @@ def resume(
         notes = first + notes + token_notes(manifest, prepared.tokens_sha256)
         notes += question_notes(manifest, prepared.question_fingerprints)
         notes += text_notes(manifest, prepared.slow)
-        scores = scores_before(manifest)
+        scores = base_scores(manifest)
         hashing = weights_hashing(files, digests, recorded, start)
         keeper = RecordingSink(recorder, config.keep_checkpoints, start, hashing)
     loop = TrainingLoop(
@@ -192,7 +192,7 @@ def resume(
 def _new_run(config: TrainingConfig, run_dir: Path, runs_dir: Path, facts: Facts) -> RunRecorder:
     """A folder for the run; in the library the next name where another run took this one."""
     if config.output is None:
-        own_folder(runs_dir)
+        ensure_own_folder(runs_dir)
         remember_disk(runs_dir)
     for _ in range(_MOST_NAMES_TRIED):
         try:

@@ -6,6 +6,7 @@ from pathlib import Path
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QButtonGroup, QPushButton, QStackedWidget, QVBoxLayout, QWidget
 
+from app.core.errors import Failure
 from app.ui.data.columns_view import ColumnsView
 from app.ui.data.data_services import DataWork
 from app.ui.data.dataset_chooser import DatasetChooser
@@ -27,8 +28,7 @@ from app.ui.widgets.layout import (
     row,
     say,
 )
-from app.workers.background_thread import Failure
-from app.workers.jobs.datasets import Reading
+from app.workers.jobs.datasets import DatasetRequest
 
 ROWS, STATISTICS, PROBLEMS, COLUMNS = range(4)
 _TABS = ("Examples", "Statistics", "Problems", "Columns")
@@ -174,7 +174,7 @@ class DataPage(QWidget):
         if wrong:
             self.show_what_is_wrong(wrong[0].path)
 
-    def _show_rows(self, reading: Reading) -> None:
+    def _show_rows(self, reading: DatasetRequest) -> None:
         """Another dataset is looked at first; where the same one is read again, the view stays."""
         is_another = reading.data != self._state.config.data
         if is_another and self._views.currentIndex() in (PROBLEMS, COLUMNS):

@@ -1,5 +1,6 @@
 """The datasets' figures: asked for once its rows are tokens, and again when the split changes."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,17 +9,17 @@ from PySide6.QtCore import QObject, QTimer, Signal, Slot
 from app.ui.data.datasets import Datasets
 from app.ui.data.tokenization import Tokenisation
 from app.ui.state.app_state import AppState
-from app.workers.background_thread import BackgroundTasks
+from app.workers.background_thread import BackgroundThread
 from app.workers.data_process import DataProcess
 from app.workers.job import JobEnded
-from app.workers.jobs.datasets import Tokenised
-from app.workers.jobs.tokens import Measuring, NamingLongRows, Split
-from app.workers.tasks.library import looking_up_speed
+from app.workers.jobs.datasets import TokenizedDatasets
+from app.workers.jobs.tokens import ComputeStatistics, HoldoutSplit, ListLongRows
+from app.workers.tasks import library
 
 if TYPE_CHECKING:
-    from app.data.examples import RowProblem
+    from app.data.examples import RowIssue
     from app.data.training_set.statistics import DataStatistics
-    from app.library.measured_speed import MeasuredSpeed
+    from app.library.run_history import LastThroughput
 
 _DELAY_MS = 120
 
@@ -31,7 +32,7 @@ class Figures(QObject):
         self,
         state: AppState,
         process: DataProcess,
-        background: BackgroundTasks,
+        background: BackgroundThread,
         datasets: Datasets,
         tokenisation: Tokenisation,
         runs_dir: Path,
@@ -42,9 +43,9 @@ class Figures(QObject):
         self._runs_dir = runs_dir
         self.all: tuple[DataStatistics, ...] = ()
         """Of each of the run's datasets; none until their rows are tokens."""
-        self.speed: MeasuredSpeed | None = None
+        self.speed: LastThroughput | None = None
         """Of the last run on this model; None where there was none."""
-        self.long_rows: tuple[RowProblem, ...] = ()
+        self.long_rows: tuple[RowIssue, ...] = ()
         """The first rows of the shown dataset that are longer than the limit."""
         self._measured: tuple[object, ...] = ()
         self._named: tuple[object, ...] = ()
@@ -82,13 +83,13 @@ class Figures(QObject):
             self.refresh()
             self.changed.emit()
 
-    def _long_rows_of(self, done: Tokenised) -> tuple[object, ...]:
+    def _long_rows_of(self, done: TokenizedDatasets) -> tuple[object, ...]:
         """What decides which rows are too long."""
         return self._datasets.index, done, self._state.config_as_cut.max_seq_length
 
     def _split(self) -> tuple[object, ...]:
         config = self._state.config
-        return self._tokenisation.done, config.validation_share, config.seed
+        return self._tokenisation.done, config.validation_split, config.seed
 
     def _forget(self) -> None:
         self._timer.stop()
@@ -104,15 +105,15 @@ class Figures(QObject):
             return
         if self._measured != self._split():
             self._measured = self._split()
-            split = Split(config.validation_share, config.seed)
-            self._run("measuring", Measuring(done.sets, split), self._take_statistics)
+            split = HoldoutSplit(config.validation_split, config.seed)
+            self._run("measuring", ComputeStatistics(done.sets, split), self._take_statistics)
         if self._named != self._long_rows_of(done):
             self._named = self._long_rows_of(done)
             stored = done.sets[min(self._datasets.index, len(done.sets) - 1)]
-            work = NamingLongRows(stored, config.max_seq_length)
+            work = ListLongRows(stored, config.max_seq_length)
             self._run("naming", work, self._take_long_rows)
 
-    def _run(self, name: str, work: Measuring | NamingLongRows, take: object) -> None:
+    def _run(self, name: str, work: ComputeStatistics | ListLongRows, take: object) -> None:
         """The latest question of a kind is answered, and no other."""
         if name in self._jobs:
             self._process.cancel(self._jobs[name])
@@ -132,7 +133,7 @@ class Figures(QObject):
         self.all = statistics
         self.changed.emit()
 
-    def _take_long_rows(self, rows: "tuple[RowProblem, ...]") -> None:
+    def _take_long_rows(self, rows: "tuple[RowIssue, ...]") -> None:
         self.long_rows = rows
         self.long_rows_changed.emit()
 
@@ -143,9 +144,11 @@ class Figures(QObject):
         model = self._state.config.model
         self._sought = model
 
-        def take(speed: "MeasuredSpeed | None") -> None:
+        def take(speed: "LastThroughput | None") -> None:
             if self._sought == model:
                 self.speed = speed
                 self.changed.emit()
 
-        self._background.run(looking_up_speed(self._runs_dir, model), take, lambda _: None)
+        self._background.run(
+            partial(library.last_throughput, self._runs_dir, model), take, lambda _: None
+        )

@@ -2,12 +2,12 @@
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
+from app.core.errors import Failure
 from app.core.model_limits import ModelLimits
 from app.ui.state.app_state import AppState
-from app.workers.background_thread import Failure
 from app.workers.data_process import DataProcess
 from app.workers.job import JobEnded
-from app.workers.jobs.datasets import LoadingTokenizer, ModelTokenizer
+from app.workers.jobs.datasets import LoadTokenizer, ModelTokenizer
 
 _DELAY_MS = 50
 
@@ -64,10 +64,9 @@ class TokenizerSource(QObject):
 
         def end(ended: JobEnded) -> None:
             if self._asked == asked and ended.ending == "failed":
-                failure = Failure(ended.message, ended.hint, ended.details, ended.is_app_error)
-                self._set(None, failure, is_bound=False)
+                self._set(None, ended.failure, is_bound=False)
 
-        self._job = self._process.run(LoadingTokenizer(asked), take, end)
+        self._job = self._process.run(LoadTokenizer(asked), take, end)
 
     def _set(
         self, tokenizer: ModelTokenizer | None, failure: Failure | None, *, is_bound: bool

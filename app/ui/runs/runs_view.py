@@ -312,7 +312,7 @@ class RunsView(QWidget):
             return "Select one run."
         if phrases.is_in_progress(run.outcome):
             return IN_PROGRESS
-        return run.why_not_go_on or self._busy
+        return run.resume_blocker or self._busy
 
     def _show_selection(self) -> None:
         """What can't be done with the rows selected is off, and says why."""

@@ -2,15 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal, Slot
 
-from app.core.config.baseline import as_plain_adamw
+from app.core.config.presets import as_plain_adamw
 from app.core.config.training_config import TrainingConfig
+from app.core.errors import Failure
 from app.core.events import RunStarted
-from app.core.text.one_line import one_line
+from app.core.text.sanitize import single_line
 from app.library.queue_store import QueuedRun
 from app.ui.data.intake import Intake
 from app.ui.look import phrases
@@ -31,11 +33,11 @@ from app.ui.state.undo import UndoHistory
 from app.ui.system.preferences import Remembered
 from app.ui.tables.waiting_run import WaitingRun
 from app.ui.window.main_window import MainWindow
-from app.workers.background_thread import BackgroundTasks, Failure
-from app.workers.tasks.library import labelling, listing
+from app.workers.background_thread import BackgroundThread
+from app.workers.tasks import library
 
 if TYPE_CHECKING:
-    from app.library.reading.checkpoint_list import CheckpointFacts
+    from app.library.reading.checkpoints import CheckpointFacts
     from app.library.reading.run_details import RunDetails
     from app.library.reading.run_summary import RunSummary
 
@@ -60,7 +62,7 @@ class LibraryCommands(QObject):
         queue: RunQueue,
         intake: Intake,
         undo: UndoHistory,
-        background: BackgroundTasks,
+        background: BackgroundThread,
         settings: Remembered,
         runs_dir: Path,
     ) -> None:
@@ -120,7 +122,9 @@ class LibraryCommands(QObject):
     # -- the list and the run that is opened -------------------------------------------------
     @Slot()
     def list_runs(self) -> None:
-        self._background.run(listing(self._runs_dir), self._take_runs, self.tell_failure)
+        self._background.run(
+            partial(library.list_runs, self._runs_dir), self._take_runs, self.tell_failure
+        )
 
     @Slot()
     def refresh(self) -> None:
@@ -190,7 +194,7 @@ class LibraryCommands(QObject):
         self._following.note_read(run)
         if self._opened != run_dir:
             self._opened = run_dir
-            self.run_opened.emit(one_line(run.details.summary.name), run_dir)
+            self.run_opened.emit(single_line(run.details.summary.name), run_dir)
 
     @Slot()
     def _look_for_opened(self) -> None:
@@ -240,8 +244,8 @@ class LibraryCommands(QObject):
             self._offer_to_go_on(new[0])
 
     def _offer_to_go_on(self, run: "RunSummary") -> None:
-        can_go_on = run.may_go_on and not self._state.phase.is_active
-        sentence = f"“{one_line(run.name)}” was interrupted. {interruption(run)}".rstrip()
+        can_go_on = run.can_resume and not self._state.phase.is_active
+        sentence = f"“{single_line(run.name)}” was interrupted. {interruption(run)}".rstrip()
         resume = (lambda: self.resume(run)) if can_go_on else None
         self._window.notice.tell(sentence, "Resume" if can_go_on else "", resume, is_lasting=True)
 
@@ -252,8 +256,8 @@ class LibraryCommands(QObject):
             self._page.opened.note_label_refused(run_dir)
             self.tell_failure(failure)
 
-        work = labelling(run_dir, name, notes)
-        self._background.run(work, lambda _: self.refresh(), fail, must_happen=True)
+        work = partial(library.label_run, run_dir, name, notes)
+        self._background.run(work, lambda _: self.refresh(), fail, run_on_quit=True)
 
     @Slot(object)
     def resume(self, run: "RunSummary") -> None:
@@ -309,7 +313,7 @@ class LibraryCommands(QObject):
         model = Path(summary.model) if summary.model else self._state.config.model
         self._state.change_config(adapter=summary.adapter_dir, model=model, name="")
         self._window.show_place(Place.NEW_RUN)
-        self._window.notice.tell(f"The next run continues from “{one_line(summary.name)}”. "
+        self._window.notice.tell(f"The next run continues from “{single_line(summary.name)}”. "
                                  "Choose its data.")  # fmt: skip
 
     @Slot(object)
@@ -324,7 +328,7 @@ class LibraryCommands(QObject):
     def _tell_removed(self, run: QueuedRun, place: int) -> None:
         undo = self._undo.push("Remove from Queue", lambda: self._queue.insert(run, place))
         name = run.config.name or phrases.dataset_name(run.config.data)
-        self._window.notice.tell(f"Removed “{one_line(name)}” from the queue.", "Undo", undo)
+        self._window.notice.tell(f"Removed “{single_line(name)}” from the queue.", "Undo", undo)
 
     def _export_plots(self, details: "RunDetails") -> None:
         if (plots := self._page.opened.plots) is not None:

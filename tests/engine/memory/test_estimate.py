@@ -55,7 +55,7 @@ ALL_SHAPES: list[tuple[Shape, dict[str, Any]]] = [
     (Shape("llama", 1, 300, vocabulary=90_000, layers=3), {}),
     (Shape("llama", 1, 1400, layers=3), {"grad_checkpoint": True}),
     (Shape("llama", 1, 96, layers=6), {"rank": 96}),
-    (Shape("llama", 2, 160), {"fine_tune_type": "dora", "gradient_accumulation": 2}),
+    (Shape("llama", 2, 160), {"fine_tune_type": "dora", "grad_accumulation_steps": 2}),
     (Shape("qwen3", 5, 120), {}),
     (Shape("qwen3", 1, 700, hidden=384, heads=6), {"grad_checkpoint": True}),
     (Shape("qwen3", 2, 256, layers=8), {"num_layers": 3}),
@@ -239,7 +239,7 @@ def measured_peak(model: Any, config: TrainingConfig, shape: BatchShape, vocabul
     del state
     mx.reset_peak_memory()
     for number in (1, 2):
-        step.run([batch] * config.gradient_accumulation, number, 1e-4)
+        step.run([batch] * config.grad_accumulation_steps, number, 1e-4)
     return int(mx.get_peak_memory() - held)
 
 
@@ -253,7 +253,7 @@ def test_on_the_cpu_mlx_keeps_no_more_of_freed_memory_than_the_estimate_says(
     data.write_text("\n".join(rows))
     config = TrainingConfig(
         model=tiny_model, data=data, output=tmp_path / "run", steps=12, batch_size=1,
-        validation_share=0.0,
+        validation_split=0.0,
     )  # fmt: skip
     estimate, cached = None, []
     for event in train(config):
