@@ -265,7 +265,7 @@ def long_run(home: Path) -> None:
     plots = RunPlots()
     plots.resize(1000, 720)
     plots.show()
-    plots.show_series(run.series, is_live=True)
+    plots.show_series(run.series)
     for plot in plots.plots:
         name = type(plot).__name__
 

@@ -676,7 +676,8 @@ def test_the_run_in_progress_is_opened_as_ours(
     plots = view.plots
     assert plots is not None
     assert plots.series is nestling.live_series.series
-    assert plots.raster.is_live
+    plots.parts.live_choice.group.button(0).click()
+    assert plots.parts.steps.follows_latest
     seen = drawn_losses(plots)
     qtbot.waitUntil(lambda: drawn_losses(plots) > seen + 5)
     qtbot.waitUntil(lambda: view.progress.status.text().startswith("Training…"))
@@ -689,7 +690,7 @@ def test_the_run_in_progress_is_opened_as_ours(
     assert plots.series is not nestling.live_series.series
     assert plots.series is not None
     assert plots.series.last_step == nestling.state.step.step  # type: ignore[union-attr]
-    assert not plots.raster.is_live
+    assert not plots.parts.steps.follows_latest
     assert view.checkpoints.model.rowCount() == 1
 
 

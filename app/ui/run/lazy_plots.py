@@ -32,7 +32,7 @@ class OpenedPlots(QWidget):
 
         plots.parts.set_empty_text(EMPTY_TEXT if is_live else "No measurements")
         if not is_same or plots.series is None:
-            plots.show_series(series, is_live=is_live)
+            plots.show_series(series)
         elif series is not plots.series:
             plots.take_over(series)
             if not is_live:
@@ -41,7 +41,7 @@ class OpenedPlots(QWidget):
     def show_nothing(self) -> None:
         """No run has measured anything yet."""
         if self.plots is not None:
-            self.plots.show_series(None, is_live=True)
+            self.plots.show_series(None)
 
     def note_news(self) -> None:
         """The series that is shown has grown."""
