@@ -126,7 +126,10 @@ class Nestling(QObject):
         )
         self.errors = ErrorSink(self.window)
         self.quitting = Quitting(state, self.control, self.window)
-        self.commands = Commands(state, self.window, self.intake, self.mix, self.export, self.runs)
+        self.commands = Commands(
+            state, self.window, self.intake, self.mix, self.export, self.runs,
+            self.new_run.form.files,
+        )  # fmt: skip
         self.library_commands = LibraryCommands(
             state, self.live_series, self.window, self.runs, self.control, self.queue,
             self.intake, self.undo, self.background, settings, runs_dir(),
@@ -193,6 +196,7 @@ class Nestling(QObject):
         page.model.starter_requested.connect(self.intake.use_starter_model)
         page.hero.sample_requested.connect(commands.use_sample)
         page.form.defaults_requested.connect(self._restore_defaults)
+        page.form.files_requested.connect(commands.choose_setting_files)
         for look in (page.data.look_closer_requested, page.header.data_requested,
                      page.rows.data_requested):  # fmt: skip
             look.connect(self.data.look_closer)

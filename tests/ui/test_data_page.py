@@ -177,9 +177,9 @@ def test_a_dataset_with_bad_rows_leads_to_its_problems(
     assert drop(nestling.window, bad)
     qtbot.waitUntil(lambda: nestling.window.place is Place.DATA)
     view = nestling.data.problems
-    assert nestling.data.tabs.checkedId() == PROBLEMS
+    assert nestling.data.tabs.currentIndex() == PROBLEMS
     assert view.counts == {"broken json": 2, "empty": 1, "duplicate": 1}
-    assert nestling.data.tabs.button(PROBLEMS).text() == "Problems (4)"
+    assert nestling.data.tabs.tabText(PROBLEMS) == "Problems (4)"
     assert "Line 10" in view.model.as_text([0])
     view.kind.setCurrentIndex(view.kind.findData("empty"))
     assert view.kind.currentText() == "Empty (1)"
@@ -313,7 +313,7 @@ def test_columns_are_mapped_tried_used_and_remembered(
     nestling.commands.open_path(unmapped)
     qtbot.waitUntil(lambda: nestling.window.place is Place.DATA)
     view = nestling.data.columns
-    assert nestling.data.tabs.checkedId() == COLUMNS
+    assert nestling.data.tabs.currentIndex() == COLUMNS
     qtbot.waitUntil(lambda: list(view.roles) == ["n", "asked", "answered"])
     assert not view.use.isEnabled()
     assert {box.itemText(0) for box in view.roles.values()} == {"Not used"}
@@ -363,7 +363,7 @@ def test_rows_with_all_inside_one_column_are_told_so_and_no_mapping_is_offered(
     path = tmp_path / "inside.jsonl"
     path.write_text('{"id": 1, "talk": {"question": "what", "answer": "that"}}\n' * 3)
     nestling.commands.open_path(path)
-    qtbot.waitUntil(lambda: nestling.data.tabs.checkedId() == PROBLEMS)
+    qtbot.waitUntil(lambda: nestling.data.tabs.currentIndex() == PROBLEMS)
     assert "Keeps question, answer inside 'talk'" in nestling.data.problems.model.as_text([0])
     qtbot.waitUntil(lambda: nestling.data_work.preview.looked is not None)
     rows = nestling.data.rows

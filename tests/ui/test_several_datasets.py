@@ -12,7 +12,7 @@ from app.core.column_mapping import Columns
 from app.core.config.training_config import MixedDataset, TrainingConfig
 from app.core.events import RunStarted
 from app.library.column_mapping_store import remembered_columns
-from app.ui.data.data_page import COLUMNS, PROBLEMS, STATISTICS
+from app.ui.data.data_page import COLUMNS, PROBLEMS
 from app.ui.state.app_state import Phase
 from app.ui.state.places import Place
 
@@ -92,7 +92,7 @@ def test_what_is_wrong_with_an_added_dataset_is_shown_and_mended_there(
     nestling.mix.add([old])
     qtbot.waitUntil(lambda: nestling.window.place is Place.DATA)
     page = nestling.data
-    assert page.tabs.checkedId() == PROBLEMS
+    assert page.tabs.currentIndex() == PROBLEMS
     assert page.chooser.choices[1].isChecked()
     assert page.chooser.choices[1].text() == "old  25 % · 2 bad rows"
     assert page.problems.total == 2
@@ -115,7 +115,7 @@ def test_columns_of_a_mixed_in_dataset_are_mapped_on_the_page(
     nestling.commands.open_paths((write("new.jsonl", 30), unmapped))
     qtbot.waitUntil(lambda: nestling.window.place is Place.DATA)
     page, view = nestling.data, nestling.data.columns
-    assert page.tabs.checkedId() == COLUMNS
+    assert page.tabs.currentIndex() == COLUMNS
     qtbot.waitUntil(lambda: list(view.roles) == ["asked", "answered"])
     for name, role in (("asked", "prompt"), ("answered", "completion")):
         view.roles[name].choose(role)
@@ -205,4 +205,4 @@ def test_an_added_dataset_whose_reading_is_cancelled_is_taken_out(
     assert nestling.state.config.mix == ()
     qtbot.waitUntil(lambda: "new.jsonl, row 0" in shown(nestling))
     qtbot.waitUntil(nestling.actions.start.isEnabled)
-    assert nestling.data.tabs.button(STATISTICS).isVisible()
+    assert nestling.data.tabs.isVisible()

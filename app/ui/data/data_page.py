@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QButtonGroup, QPushButton, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
 from app.ui.data.columns_view import ColumnsView
 from app.ui.data.data_services import DataWork
@@ -27,6 +27,7 @@ from app.ui.widgets.layout import (
     row,
     say,
 )
+from app.ui.widgets.tab_row import TabRow
 from app.workers.background_thread import Failure
 from app.workers.jobs.datasets import Reading
 
@@ -86,18 +87,11 @@ class DataPage(QWidget):
         self.summary = ElidedLabel("", "secondary", Qt.TextElideMode.ElideMiddle)
 
     def _make_full(self) -> QWidget:
-        self.tabs = QButtonGroup(self)
-        self.tabs.idClicked.connect(self._views.setCurrentIndex)
-        for index, name in enumerate(_TABS):
-            tab = QPushButton(name)
-            tab.setObjectName("tab")
-            tab.setCheckable(True)
-            tab.setAutoDefault(False)
-            tab.setChecked(index == ROWS)
-            self.tabs.addButton(tab, index)
+        self.tabs = TabRow(_TABS, "Views of the data")
+        self.tabs.currentChanged.connect(self._views.setCurrentIndex)
         full = QWidget()
         whole = column(self.summary, self.status, spacing=12)
-        whole.addLayout(row(*self.tabs.buttons(), None, spacing=4))
+        whole.addLayout(row(self.tabs, None))
         whole.addWidget(self._views, 1)
         full.setLayout(whole)
         return full
@@ -155,8 +149,7 @@ class DataPage(QWidget):
             view.set_theme(theme)
 
     def show_view(self, index: int) -> None:
-        self.tabs.button(index).setChecked(True)
-        self._views.setCurrentIndex(index)
+        self.tabs.setCurrentIndex(index)
 
     def show_what_is_wrong(self, path: Path) -> None:
         """A dataset that was just read, in the view in which it can be put right; what is shown
@@ -206,7 +199,7 @@ class DataPage(QWidget):
 
     def _name_tabs(self) -> None:
         count = self.problems.total
-        self.tabs.button(PROBLEMS).setText(f"Problems ({count:,})" if count else "Problems")
+        self.tabs.setTabText(PROBLEMS, f"Problems ({count:,})" if count else "Problems")
 
 
 def _empty_title(is_reading: bool, failure: Failure | None) -> str:

@@ -62,8 +62,7 @@ class CompareView(QWidget):
     def _make_controls(self) -> None:
         self.back = button("‹ Library", self.back_requested.emit, "link")
         self.back.setAccessibleName("Back to the library")
-        self.axis = CalmComboBox({name: _AXIS_NAMES[name] for name in AXES})
-        self.axis.setAccessibleName("What the curves are drawn along")
+        self.axis = CalmComboBox({name: _AXIS_NAMES[name] for name in AXES}, "Axis of the curves")
         self.axis.currentIndexChanged.connect(self._set_up_plots)
         self.log = _switch("Log", "The loss on a logarithmic scale")
         self.clip = _switch("Clip", "Leave lone outliers out of sight")
@@ -93,7 +92,7 @@ class CompareView(QWidget):
             plot.set_theme(theme)
             frame.set_theme(theme)
         if self._legend is not None:
-            self._legend.set_colours(theme.secondary_text, theme.tiers)
+            self._legend.set_colours(theme.secondary_text, theme.runs)
 
     def _make_plots(self) -> None:
         from app.ui.plots.card import Card
@@ -107,7 +106,7 @@ class CompareView(QWidget):
             ("Validation loss", "Over the whole validation set"),
         )
         self._cards = tuple(
-            Card(title, words, plot, None)
+            Card(title, words, plot)
             for plot, (title, words) in zip(self.plots, titles, strict=True)
         )
         side_by_side = QHBoxLayout()
@@ -122,11 +121,13 @@ class CompareView(QWidget):
 
     def _show_legend(self, names: list[str]) -> None:
         from app.ui.plots.card_controls import Legend
+        from app.ui.plots.style import MARKS
 
         if self._legend is not None:
             self._legend.deleteLater()
-        self._legend = Legend(tuple((name, "bold") for name in names), wraps=True)
-        self._legend.set_colours(self._theme.secondary_text, self._theme.tiers)
+        entries = ((name, MARKS[run % len(MARKS)]) for run, name in enumerate(names))
+        self._legend = Legend(tuple(entries), wraps=True, what="Runs")
+        self._legend.set_colours(self._theme.secondary_text, self._theme.runs)
         self._picture_layout.insertWidget(0, self._legend)
 
     def _show_differences(self, names: list[str]) -> None:
