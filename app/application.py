@@ -1,6 +1,6 @@
 """The composition root of the window: builds and wires every part once, and ends them in order."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal, Slot
@@ -81,12 +81,11 @@ class Nestling(QObject):
         self.state = AppState(plan, self)
         self.plan = PlanMemory(self.state, settings)
         self.undo, self.recent = UndoHistory(self), Recent(settings)
-        self.control = RunControl(self.state, self.compute, runs_dir())
-        self.queue = RunQueue(self.state, self.control, self.background, home_dir() / QUEUE_FILE)
         self.data_work = DataWork(self.state, self.plan, self.background, runs_dir())
         tokenisation = self.data_work.tokenisation
+        self.control = RunControl(self.state, self.compute, runs_dir(), tokenisation.make_way)
+        self.queue = RunQueue(self.state, self.control, self.background, home_dir() / QUEUE_FILE)
         self.preview = TierPreview(self.state, self.compute, tokenisation, runs_dir())
-        self.control.make_way = tokenisation.make_way
         self.intake, self.mix = self.data_work.intake, self.data_work.mix
         self.export = CheckpointExport(self.background, self)
         self.appearance = Appearance(application, settings, self)
@@ -242,7 +241,6 @@ class Nestling(QObject):
 
     def _wire_window(self) -> None:
         window, commands = self.window, self.commands
-        window.may_close = self.quitting.may_close
         self.state.phase_changed.connect(self._follow_phase)
         self.menus.file.aboutToShow.connect(self._prepare_file_menu)
         window.pages.currentChanged.connect(lambda _: self.menus.mark_place(window.place))
@@ -260,7 +258,7 @@ class Nestling(QObject):
         self.queue.went_on.connect(commands.tell_queue_went_on)
         self.queue.added.connect(commands.tell_queued)
         self.queue.updated.connect(commands.tell_queue_updated)
-        self.queue.resume = self.library_commands.resume_named
+        self.queue.resume_requested.connect(self.library_commands.resume_named)
         self.quitting.decided.connect(self.queue.note_quitting)
         self.runs.opened.head.more.queue_requested.connect(self.queue.add)
         self.control.run_ended.connect(window.notice.leave)
@@ -395,7 +393,7 @@ def run_app(
         nestling.quitting.note_application_state,
     ):
         application.applicationStateChanged.connect(returning)
-    application.may_quit = nestling.quitting.may_quit
+    application.about_to_quit.connect(nestling.quitting.answer_quit)
     application.setQuitOnLastWindowClosed(not file_manager.HAS_DOCK)
     application.paths_opened.connect(lambda _: nestling.window.come_forward())
     application.paths_opened.connect(nestling.opening.open_paths)
@@ -430,12 +428,14 @@ class NestlingApplication(QApplication):
     """Files and folders, as a tuple of paths, that were dropped on the Dock icon or opened from
     Finder together. macOS sends the first ones before there is a window: they wait for it."""
 
+    about_to_quit = Signal(object)
+    """QEvent of the system that ends the app, from the Dock's menu or to log out; whoever ignores
+    it keeps the app open."""
+
     def __init__(self, argv: list[str]) -> None:
         super().__init__(argv)
         self._waiting: list[Path] = []
         self._is_window_there = False
-        self.may_quit: Callable[[], bool] = lambda: True
-        """Asked when the system ends the app: from the Dock's menu, or to log out."""
 
     def event(self, event: QEvent) -> bool:
         if isinstance(event, QFileOpenEvent) and event.file():
@@ -443,9 +443,10 @@ class NestlingApplication(QApplication):
             if self._is_window_there and len(self._waiting) == 1:
                 QTimer.singleShot(0, self.hand_over)  # once all events of this moment are in
             return True
-        if event.type() == QEvent.Type.Quit and not self.may_quit():
-            event.ignore()
-            return True
+        if event.type() == QEvent.Type.Quit:
+            self.about_to_quit.emit(event)
+            if not event.isAccepted():
+                return True
         return super().event(event)
 
     @Slot()

@@ -1,6 +1,7 @@
 """The whole window, built as the app builds it, with a library of its own."""
 
 import gc
+import threading
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
@@ -74,12 +75,18 @@ def nestling(build: Callable[..., Nestling], tiny_model: Path, qtbot: QtBot) -> 
     return made
 
 
+def nothing_to_wait_for() -> threading.Event:
+    is_free = threading.Event()
+    is_free.set()
+    return is_free
+
+
 @pytest.fixture
 def queue(qapp: QApplication) -> Iterator[RunQueue]:
     """A queue without a window; its state is its parent."""
     compute, background = ComputeThread(qapp), BackgroundTasks(qapp)
     state = AppState(TrainingConfig())
-    control = RunControl(state, compute, runs_dir())
+    control = RunControl(state, compute, runs_dir(), nothing_to_wait_for)
     yield RunQueue(state, control, background, home_dir() / QUEUE_FILE)
     background.shut_down()
     compute.shut_down()

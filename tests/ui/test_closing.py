@@ -33,7 +33,6 @@ class Closing:
         self.state, self.control = state, queue._control
         self.window = MainWindow({Place.RUNS: QWidget()}, settings)
         self.quitting = Quitting(state, self.control, self.window, has_dock=has_dock)
-        self.window.may_close = self.quitting.may_close
         self.left: list[str] = []
         self.quitting.ready.connect(lambda: self.left.append("ready"))
         self.quitting.decided.connect(lambda: self.left.append("decided"))
@@ -235,7 +234,7 @@ def test_the_system_ends_the_app_only_if_nothing_is_in_the_way(
     """From the Dock's menu, or to log out."""
     closing = make(True)
     closing.begin()
-    qapp.may_quit = closing.quitting.may_quit
+    qapp.about_to_quit.connect(closing.quitting.answer_quit)
     try:
         asked = QEvent(QEvent.Type.Quit)
         qapp.sendEvent(qapp, asked)
@@ -243,4 +242,4 @@ def test_the_system_ends_the_app_only_if_nothing_is_in_the_way(
         assert closing.question.isVisible()
         assert closing.window.isVisible()
     finally:
-        qapp.may_quit = lambda: True
+        qapp.about_to_quit.disconnect(closing.quitting.answer_quit)

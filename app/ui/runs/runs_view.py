@@ -49,7 +49,7 @@ from app.ui.widgets.layout import (
 
 if TYPE_CHECKING:
     from app.library.reading.run_summary import RunSummary
-    from app.ui.tables.runs_model import Row
+    from app.ui.tables.waiting_run import Row
 
 SEARCH_PX = 200
 _SELECTED, _OPENED = "library/selected", "library/opened"

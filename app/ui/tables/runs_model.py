@@ -17,8 +17,8 @@ from app.ui.tables.waiting_run import WaitingRun
 
 if TYPE_CHECKING:
     from app.library.reading.run_summary import RunSummary
+    from app.ui.tables.waiting_run import Row
 
-    Row = RunSummary | WaitingRun
 
 ROW_TYPE = "application/x-nestling-queue-row"
 SHARE_ROLE = Qt.ItemDataRole.UserRole + 1

@@ -268,9 +268,10 @@ class LibraryCommands(QObject):
         if (run_dir := self._page.opened_run_dir) is not None:
             self.deleting.keep_best_and_last(run_dir)
 
-    def resume_named(self, folder: str, otherwise: Callable[[], None]) -> None:
-        """Go on with the run in this folder of the library; `otherwise` is called if it can't."""
-        self._go_on(self._runs_dir / folder, None, otherwise)
+    @Slot(str)
+    def resume_named(self, folder: str) -> None:
+        """Resume the queue's run in this folder of the library, or start the next if it can't."""
+        self._go_on(self._runs_dir / folder, None, self._queue.start_next)
 
     def _go_on(
         self, run_dir: Path, checkpoint: str | None, otherwise: Callable[[], None] = _nothing

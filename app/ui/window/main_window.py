@@ -1,6 +1,6 @@
 """The window: sidebar and pages; takes what is dropped anywhere on it, asks before it closes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from PySide6.QtCore import QByteArray, Qt, QTimer, Signal
@@ -37,6 +37,8 @@ class MainWindow(QMainWindow):
     """Something that can be dropped is over the window."""
     first_painted = Signal()
     """The user sees the window: what takes long to import may be imported now."""
+    about_to_close = Signal(object)
+    """QCloseEvent: whoever ignores it keeps the window open."""
     closed = Signal()
     """What is to be remembered must be handed over now."""
 
@@ -44,8 +46,6 @@ class MainWindow(QMainWindow):
         super().__init__()
         self._settings, self._pages = settings, dict(pages)
         self._is_painted = False
-        self.may_close: Callable[[], bool] = lambda: True
-        """Asked before the window closes; the answer no keeps it open."""
         self.sidebar = Sidebar(tuple(pages))
         self.pages = QStackedWidget()
         for page in pages.values():
@@ -131,8 +131,8 @@ class MainWindow(QMainWindow):
         self.sidebar.show_wide(self.width() >= WIDE_SIDEBAR_FROM_PX)
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        if not self.may_close():
-            event.ignore()
+        self.about_to_close.emit(event)
+        if not event.isAccepted():
             return
         self._settings.set(_GEOMETRY, self.saveGeometry())
         self._settings.set(_PLACE, self.place.name)
