@@ -18,7 +18,7 @@ from app.ui.runs.runs_view import RunsView
 from app.ui.state.app_state import AppState
 from app.ui.state.run_control import RunControl
 from app.ui.state.run_queue import RunQueue
-from app.ui.system.preferences import Remembered
+from app.ui.system.preferences import Preferences
 from app.workers.background_thread import BackgroundTasks
 from app.workers.compute_thread import ComputeThread
 from tests.ui.dropped_files import drop
@@ -101,7 +101,7 @@ def runs_view(queue: RunQueue, tmp_path: Path, qapp: QApplication, qtbot: QtBot)
 def make_runs_view(queue: RunQueue, folder: Path, qapp: QApplication, qtbot: QtBot) -> RunsView:
     state = queue.parent()
     assert isinstance(state, AppState)
-    made = RunsView(state, queue, Remembered(folder / "s.ini", BackgroundTasks(qapp)))
+    made = RunsView(state, queue, Preferences(folder / "s.ini", BackgroundTasks(qapp)))
     qtbot.addWidget(made)
     return made
 

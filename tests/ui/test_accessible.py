@@ -42,8 +42,8 @@ def linear(share: float) -> float:
 
 
 def channels(value: str) -> tuple[float, float, float]:
-    colour = QColor(value)
-    return linear(colour.redF()), linear(colour.greenF()), linear(colour.blueF())
+    color = QColor(value)
+    return linear(color.redF()), linear(color.greenF()), linear(color.blueF())
 
 
 def contrast(one: str, other: str) -> float:
@@ -83,12 +83,12 @@ def test_text_can_be_read_on_everything_it_stands_on(theme: Theme) -> None:
 
 @THEMES
 def test_marks_and_borders_that_mean_something_are_seen(theme: Theme) -> None:
-    marks = {f"tier {number}": colour for number, colour in enumerate(theme.tiers)}
-    marks |= {f"run {number}": colour for number, colour in enumerate(theme.runs)}
+    marks = {f"tier {number}": color for number, color in enumerate(theme.tiers)}
+    marks |= {f"run {number}": color for number, color in enumerate(theme.runs)}
     marks |= {"each step": over(theme.accent, theme.surface, RAW_ALPHA)}
     marks |= {name: getattr(theme, name) for name in ("accent", "warning", "danger")}
-    faint = {name: round(contrast(colour, theme.surface), 2) for name, colour in marks.items()
-             if contrast(colour, theme.surface) < MARK}  # fmt: skip
+    faint = {name: round(contrast(color, theme.surface), 2) for name, color in marks.items()
+             if contrast(color, theme.surface) < MARK}  # fmt: skip
     assert not faint
     for paper in (theme.surface, theme.raised, theme.window):
         assert contrast(theme.field_border, paper) >= MARK

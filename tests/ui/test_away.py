@@ -13,7 +13,6 @@ from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QSystemTrayIcon, QWidget
 from pytestqt.qtbot import QtBot
 
-from app.application import NestlingApplication
 from app.core.config.training_config import TrainingConfig
 from app.core.events import RunFinished
 from app.ui.away import notifications
@@ -24,7 +23,8 @@ from app.ui.away.sleep_guard import SleepGuard, command
 from app.ui.look import icons
 from app.ui.state.app_state import AppState, Phase
 from app.ui.state.live_run import LiveRun
-from app.ui.system.preferences import Remembered
+from app.ui.system.preferences import Preferences
+from app.ui.system.qt_application import NestlingApplication
 from app.workers.background_thread import BackgroundTasks, Failure
 from tests.patience import PATIENCE_SECONDS
 
@@ -138,7 +138,7 @@ class Posted(Notifications):
 class Course:
     """A run of the state, without an engine."""
 
-    def __init__(self, application: NestlingApplication, settings: Remembered) -> None:
+    def __init__(self, application: NestlingApplication, settings: Preferences) -> None:
         self.state = AppState(TrainingConfig(name="survey"), application)
         self.guard = SleepGuard(self.state, ["no-such-tool"])
         self.posted = Posted(self.state)
@@ -160,7 +160,7 @@ class Course:
 @pytest.fixture
 def course(qapp: NestlingApplication, tmp_path: Path) -> Iterator[Course]:
     background = BackgroundTasks(qapp)
-    made = Course(qapp, Remembered(tmp_path / "settings.ini", background))
+    made = Course(qapp, Preferences(tmp_path / "settings.ini", background))
     yield made
     made.away.shut_down()
     background.shut_down()

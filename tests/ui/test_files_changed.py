@@ -36,13 +36,13 @@ def texts(count: int, name: str = "row") -> list[str]:
 
 def tokens_of(nestling: Nestling, *rows: int) -> Callable[[], bool]:
     """Each dataset has so many rows, and all are tokens."""
-    figures = nestling.data_work.figures
+    figures = nestling.data_work.statistics
 
     def are_there() -> bool:
-        counted = [sum(one.rows) for one in nestling.data_work.tokenisation.done.sets]
+        counted = [sum(one.rows) for one in nestling.data_work.tokenization.done.sets]
         return bool(figures.all) and counted == list(rows)
 
-    return lambda: nestling.data_work.tokenisation.done is not None and are_there()
+    return lambda: nestling.data_work.tokenization.done is not None and are_there()
 
 
 def test_a_file_that_changes_is_read_again_and_that_is_told(

@@ -601,7 +601,7 @@ def test_a_file_of_settings_is_opened_like_a_dataset(
 def test_keeping_only_best_and_last_can_be_made_the_rule(build: Callable[..., Nestling]) -> None:
     first = build()
     assert first.state.config.keep_checkpoints == "all"
-    first.keeping.action.trigger()
+    first.retention.action.trigger()
     assert first.state.config.keep_checkpoints == "best and last"
     first.shut_down()
     assert build().state.config.keep_checkpoints == "best and last"

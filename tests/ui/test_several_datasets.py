@@ -43,7 +43,7 @@ def shown(nestling: Nestling) -> str:
 
 
 def measured(nestling: Nestling, count: int) -> Callable[[], bool]:
-    return lambda: len(nestling.data_work.figures.all) == count
+    return lambda: len(nestling.data_work.statistics.all) == count
 
 
 def run_figures(nestling: Nestling) -> dict[str, str]:
@@ -176,8 +176,8 @@ def test_any_row_is_gone_to_before_the_rows_are_tokens(
     nestling.window.show_place(Place.DATA)
     rows, work = nestling.data.rows, nestling.data_work
     nestling.commands.open_path(write("many.jsonl", 20_000))
-    qtbot.waitUntil(lambda: work.tokenisation.share is not None)
-    work.tokenisation.stop()
+    qtbot.waitUntil(lambda: work.tokenization.share is not None)
+    work.tokenization.stop()
     qtbot.waitUntil(lambda: "many.jsonl, row 0" in shown(nestling))
     assert rows.total.text() == "of 20,000"
     rows.number.setValue(19_000)
@@ -188,7 +188,7 @@ def test_any_row_is_gone_to_before_the_rows_are_tokens(
     qtbot.waitUntil(lambda: "many.jsonl, row 19004" in shown(nestling))
     rows.previous.click()
     qtbot.waitUntil(lambda: "many.jsonl, row 18999" in shown(nestling))
-    assert work.tokenisation.done is None
+    assert work.tokenization.done is None
 
 
 def test_an_added_dataset_whose_reading_is_cancelled_is_taken_out(

@@ -7,7 +7,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
 from app.ui.data.columns_view import ColumnsView
-from app.ui.data.data_services import DataWork
+from app.ui.data.data_services import DataServices
 from app.ui.data.dataset_chooser import DatasetChooser
 from app.ui.data.dataset_text import summary
 from app.ui.data.problems_view import ProblemsView
@@ -45,15 +45,15 @@ class DataPage(QWidget):
     reveal_requested = Signal(object)
     """Path of a file."""
 
-    def __init__(self, state: AppState, work: DataWork) -> None:
+    def __init__(self, state: AppState, work: DataServices) -> None:
         super().__init__()
         self.setObjectName("page")
         self._state, self._work, self._datasets = state, work, work.datasets
         self.rows = RowsView(work.preview, work.datasets)
-        self.statistics = StatisticsView(state, work.figures, work.tokenisation, work.datasets)
-        self.problems = ProblemsView(state, work.figures, work.datasets)
+        self.statistics = StatisticsView(state, work.statistics, work.tokenization, work.datasets)
+        self.problems = ProblemsView(state, work.statistics, work.datasets)
         self.columns = ColumnsView(state, work.preview, work.looker, work.datasets)
-        self.status = StatusStrip(state, work.tokenisation, work.datasets)
+        self.status = StatusStrip(state, work.tokenization, work.datasets)
         self.chooser = DatasetChooser(state, work.datasets)
         self.choose = button("Choose…", self.dataset_choice_requested.emit)
         self.choose.setAccessibleName("Choose another dataset")
@@ -129,8 +129,8 @@ class DataPage(QWidget):
     def _connect(self) -> None:
         work, datasets = self._work, self._datasets
         work.intake.reading_begun.connect(self._show_rows)
-        for given in (work.intake, work.mix):
-            given.attention_wanted.connect(self.show_what_is_wrong)
+        for intake in (work.intake, work.mix):
+            intake.attention_wanted.connect(self.show_what_is_wrong)
         self.problems.reread_requested.connect(datasets.read_shown_again)
         self.problems.reveal_requested.connect(self.reveal_requested)
         self.problems.count_changed.connect(self._name_tabs)

@@ -64,9 +64,9 @@ class DatasetChooser(QWidget):
 
     def _show(self, choice: RadioSegment, one: RunDataset, share: float) -> None:
         name = phrases.shortened(one.name, SHORT_NAME)
-        told = _state_words(one)
+        words = _state_words(one)
         text = f"{name}  {share * 100:.3g} %"
-        text = f"{text} · {told}" if told else text
+        text = f"{text} · {words}" if words else text
         if choice.text().replace("&&", "&") != text:
             set_caption(choice, text)
             choice.setAccessibleName(f"{one.name}, {share * 100:.3g} % of the rows")

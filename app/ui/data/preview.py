@@ -7,8 +7,8 @@ from PySide6.QtCore import QObject, Signal, Slot
 
 from app.core.config.training_config import TrainingConfig
 from app.ui.data.datasets import Datasets
-from app.ui.data.tokenization import Tokenisation
-from app.ui.data.tokenizer_loader import TokenizerSource
+from app.ui.data.tokenization import Tokenization
+from app.ui.data.tokenizer_loader import TokenizerLoader
 from app.ui.state.app_state import AppState
 from app.ui.state.latest_request import LatestRequest
 from app.ui.state.run_dataset import RunDataset
@@ -39,13 +39,13 @@ class Preview(QObject):
         self,
         state: AppState,
         process: DataProcess,
-        tokenizer: TokenizerSource,
+        tokenizer: TokenizerLoader,
         datasets: Datasets,
-        tokenisation: Tokenisation,
+        tokenization: Tokenization,
     ) -> None:
         super().__init__(state)
         self._state, self._datasets = state, datasets
-        self._tokenizer, self._tokenisation = tokenizer, tokenisation
+        self._tokenizer, self._tokenization = tokenizer, tokenization
         self.rows: tuple[PreviewRow, ...] = ()
         self.looked: Looked | None = None
         """The first rows, which need no tokens."""
@@ -61,7 +61,7 @@ class Preview(QObject):
             key=self._deciding, job=self._work, take=self._take, end=self._end,
         )  # fmt: skip
         datasets.changed.connect(self.follow)
-        for changed in (state.config_changed, tokenizer.changed, tokenisation.changed):
+        for changed in (state.config_changed, tokenizer.changed, tokenization.changed):
             changed.connect(self._request.refresh)
 
     @property
@@ -77,7 +77,7 @@ class Preview(QObject):
     @property
     def _stored(self) -> Tokenised | None:
         """Where the shown rows are tokens; None too where the model takes none of them."""
-        if (done := self._tokenisation.done) is None:
+        if (done := self._tokenization.done) is None:
             return None
         return done if any(done.sets[self._index_in(done)].rows) else None
 
@@ -172,7 +172,7 @@ class Preview(QObject):
         config = self._state.config_as_cut
         look = (config.mask_prompt, config.max_seq_length, config.replies)
         split = (config.validation_share, config.seed)
-        return (self._tokenizer.tokenizer, *look, *split, self._tokenisation.done)
+        return (self._tokenizer.tokenizer, *look, *split, self._tokenization.done)
 
     # -- asking ------------------------------------------------------------------------------
     def _work(self, _: object) -> ShowingRows | Looking | LookingFurther | None:

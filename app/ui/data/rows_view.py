@@ -100,8 +100,10 @@ class RowsView(QWidget):
 
     def _total(self) -> str:
         total, reached = self._preview.total, self._preview.reached
-        told = "" if total is None else f"of {total:,}"
-        return told if reached is None else f"{told} · reading up to it, at {reached:,}".strip(" ·")
+        count = "" if total is None else f"of {total:,}"
+        return (
+            count if reached is None else f"{count} · reading up to it, at {reached:,}".strip(" ·")
+        )
 
     def _note(self) -> str:
         preview = self._preview

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 from PySide6.QtCore import QObject, Signal, Slot
 
 from app.ui.data.datasets import Datasets
-from app.ui.data.tokenization import Tokenisation
+from app.ui.data.tokenization import Tokenization
 from app.ui.state.app_state import AppState
 from app.ui.state.latest_request import LatestRequest
 from app.workers.background_thread import BackgroundTasks
@@ -25,7 +25,7 @@ TRIES = 2
 """A process that dies over a question is asked once more."""
 
 
-class Figures(QObject):
+class StatisticsLoader(QObject):
     changed = Signal()
     long_rows_changed = Signal()
 
@@ -35,12 +35,12 @@ class Figures(QObject):
         process: DataProcess,
         background: BackgroundTasks,
         datasets: Datasets,
-        tokenisation: Tokenisation,
+        tokenization: Tokenization,
         runs_dir: Path,
     ) -> None:
         super().__init__(state)
         self._state, self._background = state, background
-        self._datasets, self._tokenisation = datasets, tokenisation
+        self._datasets, self._tokenization = datasets, tokenization
         self._runs_dir = runs_dir
         self.all: tuple[DataStatistics, ...] = ()
         """Of each of the run's datasets; none until their rows are tokens."""
@@ -59,7 +59,7 @@ class Figures(QObject):
         )  # fmt: skip
         state.config_changed.connect(self.refresh)
         state.phase_changed.connect(self._look_up_speed)
-        tokenisation.changed.connect(self.refresh)
+        tokenization.changed.connect(self.refresh)
         datasets.changed.connect(self._follow)
 
     @property
@@ -69,7 +69,7 @@ class Figures(QObject):
 
     @Slot()
     def refresh(self) -> None:
-        if self._tokenisation.done is None:
+        if self._tokenization.done is None:
             if self.all or self.long_rows:
                 self._forget()
         elif self._sought != self._state.config.model:
@@ -88,12 +88,12 @@ class Figures(QObject):
 
     def _split(self) -> "tuple[Tokenised, Split] | None":
         """What decides the figures."""
-        done, config = self._tokenisation.done, self._state.config
+        done, config = self._tokenization.done, self._state.config
         return None if done is None else (done, Split(config.validation_share, config.seed))
 
     def _long_rows_of(self) -> "tuple[int, Tokenised, int] | None":
         """What decides which rows are too long."""
-        done = self._tokenisation.done
+        done = self._tokenization.done
         limit = self._state.config_as_cut.max_seq_length
         return None if done is None else (self._datasets.index, done, limit)
 

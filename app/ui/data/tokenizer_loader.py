@@ -13,7 +13,7 @@ from app.workers.jobs.datasets import LoadingTokenizer, ModelTokenizer
 _DELAY_MS = 50
 
 
-class TokenizerSource(QObject):
+class TokenizerLoader(QObject):
     """Has it loaded when a model was chosen; nothing of it comes into this process."""
 
     changed = Signal()

@@ -22,7 +22,7 @@ def stylesheet(theme: Theme) -> str:
 def palette(theme: Theme) -> QPalette:
     """What the style sheet leaves to the platform: dialogs, selections, disabled text."""
     roles = QPalette.ColorRole
-    colours = {
+    colors = {
         roles.Window: theme.window,
         roles.WindowText: theme.text,
         roles.Base: theme.surface,
@@ -42,8 +42,8 @@ def palette(theme: Theme) -> QPalette:
         roles.Dark: theme.border,
     }
     made = QPalette()
-    for role, colour in colours.items():
-        made.setColor(role, QColor(colour))
+    for role, color in colors.items():
+        made.setColor(role, QColor(color))
     for role in (roles.WindowText, roles.Text, roles.ButtonText):
         made.setColor(QPalette.ColorGroup.Disabled, role, QColor(theme.disabled_text))
     return made

@@ -12,7 +12,7 @@ from app.ui.look.theme import Theme
 from app.ui.plan.files_field import FilesField
 from app.ui.plan.setting_field import SettingField
 from app.ui.state.app_state import AppState
-from app.ui.system.preferences import Remembered
+from app.ui.system.preferences import Preferences
 from app.ui.widgets.collapsible import Disclosure
 from app.ui.widgets.layout import GRID_PX, button, card, column, label, row
 
@@ -33,7 +33,7 @@ class SettingsForm(QWidget):
     files_requested = Signal(str)
     """Name of a setting that holds files."""
 
-    def __init__(self, state: AppState, settings: Remembered) -> None:
+    def __init__(self, state: AppState, settings: Preferences) -> None:
         super().__init__()
         self._state = state
         frame, inside = card()

@@ -5,7 +5,7 @@ from PySide6.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from app.core.generation_events import AnswerEnded, AnswerEvent
 from app.ui.playground.answer_pair import TurnView
-from app.ui.playground.chat_session import Subject, Trial
+from app.ui.playground.chat_session import ChatSession, Subject
 from app.ui.system.throttle import Throttle
 from app.ui.widgets.layout import GRID_PX, ElidedLabel
 from app.workers.background_thread import Failure
@@ -17,7 +17,7 @@ AT_END_PX = 24
 
 
 class Conversation(QScrollArea):
-    def __init__(self, trial: Trial) -> None:
+    def __init__(self, trial: ChatSession) -> None:
         super().__init__()
         self._trial = trial
         self._subject: Subject | None = None

@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QSizePolicy, QWidget
 from app.ui.look.plain_text import set_tip
 from app.ui.look.radio_segment import RadioSegment
 from app.ui.look.theme import Theme
-from app.ui.plots.style import RAW_ALPHA, SMALL_PX, colour, small_font
+from app.ui.plots.style import RAW_ALPHA, SMALL_PX, color, small_font
 from app.ui.plots.tick_labels import value_text
 
 _SWATCH, _GAP, _APART, _MARK_PX = 14, 5, 14, 7
@@ -28,7 +28,7 @@ class Legend(QWidget):
             policy.setHeightForWidth(True)
             self.setSizePolicy(policy)
         self.setFont(small_font())
-        self._colours: tuple[str, ...] = ()
+        self._colors: tuple[str, ...] = ()
         self._text = QColor()
         self.set_entries(entries)
 
@@ -38,8 +38,8 @@ class Legend(QWidget):
         self.updateGeometry()
         self.update()
 
-    def set_colours(self, text: str, strokes: tuple[str, ...]) -> None:
-        self._text, self._colours = QColor(text), strokes
+    def set_colors(self, text: str, strokes: tuple[str, ...]) -> None:
+        self._text, self._colors = QColor(text), strokes
         self.update()
 
     def sizeHint(self) -> QSize:
@@ -79,11 +79,11 @@ class Legend(QWidget):
         places = self.places(self.width())
         height = self.height() / (1 + max((line for _, line in places), default=0))
         for (name, kind), value, (x, line) in zip(
-            self._entries, self._colours, places, strict=False
+            self._entries, self._colors, places, strict=False
         ):
             middle = height * (line + 0.5)
             width = 2.4 if kind == "bold" else 1.4
-            painter.setPen(QPen(colour(value, RAW_ALPHA if kind == "faint" else 1.0), width))
+            painter.setPen(QPen(color(value, RAW_ALPHA if kind == "faint" else 1.0), width))
             painter.drawLine(QPointF(x, middle), QPointF(x + _SWATCH, middle))
             mark = "o" if kind == "dots" else kind
             if mark in Symbols:
@@ -97,7 +97,7 @@ class Legend(QWidget):
         painter.end()
 
 
-class ColourScale(QWidget):
+class ColorScale(QWidget):
     """A strip of the heat colours between 0 and the largest change."""
 
     def __init__(self) -> None:

@@ -15,9 +15,9 @@ from app.ui.plots.plot import Plot
 from app.ui.plots.range_band import Band
 from app.ui.plots.run_series import RunSeries
 from app.ui.plots.series import Series, Values
-from app.ui.plots.style import MARKS, colour
+from app.ui.plots.style import MARKS, color
 from app.ui.plots.tick_labels import step_text, value_text
-from app.ui.plots.tier_raster import LASTING, clock_colour, clock_words
+from app.ui.plots.tier_raster import LASTING, clock_color, clock_words
 
 _DOTS_PER_PX = 1 / 9
 _MARKS_A_LINE = 8
@@ -42,8 +42,8 @@ class TierCurve:
     def items(self) -> tuple[Any, ...]:
         return self.band, self.line, self.marks
 
-    def recolour(self, value: str) -> None:
-        self.band.fill = colour(value, 0.18)
+    def recolor(self, value: str) -> None:
+        self.band.fill = color(value, 0.18)
         self.line.setPen(pg.mkPen(value, width=1.6, style=self._style))
         self.marks.setBrush(pg.mkBrush(value))
         self.marks.setPen(pg.mkPen(value))  # of crosses, which have no inside
@@ -79,11 +79,11 @@ class DeltaCurves(Plot):
         self.curves: list[TierCurve] = []
         self.pull: TierCurve | None = None
 
-    def _recolour(self, theme: Theme) -> None:
+    def _recolor(self, theme: Theme) -> None:
         for tier, curve in enumerate(self.curves):
-            curve.recolour(theme.tiers[tier % len(theme.tiers)])
+            curve.recolor(theme.tiers[tier % len(theme.tiers)])
         if self.pull is not None:
-            self.pull.recolour(clock_colour(theme, LASTING))
+            self.pull.recolor(clock_color(theme, LASTING))
 
     def _all_curves(self) -> list[TierCurve]:
         return [*self.curves, *([self.pull] if self.pull is not None else [])]
@@ -99,7 +99,7 @@ class DeltaCurves(Plot):
         for curve in reversed(self._all_curves()):
             for item in curve.items:
                 self.addItem(item)
-        self._recolour(self.theme)
+        self._recolor(self.theme)
 
     def _draw(self, run: RunSeries, low: float, high: float) -> None:
         self.left.is_log = self.is_log

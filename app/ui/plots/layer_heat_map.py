@@ -28,7 +28,7 @@ class LayerHeatMap(Plot):
         self.top = 0.0
         self._order: Any = np.zeros(0, int)
 
-    def _recolour(self, theme: Theme) -> None:
+    def _recolor(self, theme: Theme) -> None:
         self.image.setLookupTable(heat_table(theme))
 
     def _clear(self) -> None:

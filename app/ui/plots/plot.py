@@ -101,7 +101,7 @@ class Plot(pg.PlotWidget):  # type: ignore[misc]
     def _make_items(self) -> None:
         raise NotImplementedError
 
-    def _recolour(self, theme: Theme) -> None:
+    def _recolor(self, theme: Theme) -> None:
         raise NotImplementedError
 
     def _draw(self, run: RunSeries, low: float, high: float) -> None:
@@ -129,7 +129,7 @@ class Plot(pg.PlotWidget):  # type: ignore[misc]
         style_axis(self.bottom, theme, "step", grid=False)
         self.hairline.setPen(pg.mkPen(theme.secondary_text, width=1))
         self.clipped.setBrush(pg.mkBrush(theme.secondary_text))
-        self._recolour(theme)
+        self._recolor(theme)
         self.redraw()
 
     def redraw(self) -> None:

@@ -4,7 +4,7 @@ from PySide6.QtCore import QObject
 
 from app.ui.look.theme import Theme
 from app.ui.plots.card import EMPTY_TEXT, Card
-from app.ui.plots.card_controls import Choice, ColourScale, Legend
+from app.ui.plots.card_controls import Choice, ColorScale, Legend
 from app.ui.plots.delta_curves import DeltaCurves
 from app.ui.plots.forgetting_plot import MEASURE, NOT_MEASURED, ForgettingPlot, latest_text
 from app.ui.plots.layer_heat_map import LayerHeatMap
@@ -110,10 +110,10 @@ class RunCards(QObject):
 
     def _set_theme_around(self, theme: Theme) -> None:
         strokes = (theme.accent, theme.accent, theme.warning)
-        self.legend.set_colours(theme.secondary_text, strokes)
-        self.forgetting_legend.set_colours(theme.secondary_text, (theme.accent, theme.warning))
+        self.legend.set_colors(theme.secondary_text, strokes)
+        self.forgetting_legend.set_colors(theme.secondary_text, (theme.accent, theme.warning))
         self.heat_scale.set_theme(theme)
-        self.tier_legend.set_colours(theme.secondary_text, theme.tiers)
+        self.tier_legend.set_colors(theme.secondary_text, theme.tiers)
         for choice in (self.live_choice, self.measure_choice):
             choice.set_theme(theme)
         for card in self.cards:
@@ -173,7 +173,7 @@ class RunCards(QObject):
         )
         self.measure_choice = Choice("Measure", tuple(measure[:2] for measure in _MEASURES))
         self.tier_legend = Legend((), what="Tiers")
-        self.heat_scale = ColourScale()
+        self.heat_scale = ColorScale()
         self.live_choice.chosen.connect(self._choose_live)
         self.measure_choice.chosen.connect(self._choose_measure)
         self.heat.top_changed.connect(self.heat_scale.set_top)

@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QGridLayout, QSizePolicy, QWidget
 from app.ui.look.theme import LIGHT, Theme
 from app.ui.plots.plot import Plot
 from app.ui.plots.plot_cards import RunCards
-from app.ui.plots.redraw_rate import Pace
+from app.ui.plots.redraw_rate import RedrawRate
 from app.ui.plots.run_series import RunSeries
 
 _COMPACT_BELOW_PX = 600
@@ -47,7 +47,7 @@ class RunPlots(QWidget):
         self.raster = self.parts.raster
         self.deltas, self.heat = self.parts.deltas, self.parts.heat
         self._stale: list[Plot] = []
-        self._pace = Pace()
+        self._pace = RedrawRate()
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self._redraw_next)

@@ -92,7 +92,7 @@ def style_axis(axis: Any, theme: Theme, label: str, *, grid: bool) -> None:
         axis.setLabel(label, **style)
 
 
-def colour(value: str, alpha: float = 1.0) -> QColor:
+def color(value: str, alpha: float = 1.0) -> QColor:
     """A theme's colour, thinned."""
     made = QColor(value)
     made.setAlphaF(alpha)

@@ -16,7 +16,7 @@ from app.ui.plots.plot import Plot
 from app.ui.plots.run_series import RunSeries
 from app.ui.plots.series import Series
 from app.ui.plots.shown_steps import LATEST_STEPS
-from app.ui.plots.style import QuietAxis, colour, style_axis
+from app.ui.plots.style import QuietAxis, color, style_axis
 from app.ui.plots.tick_labels import period_label, step_text, value_text
 
 _STEP_PX = 4
@@ -39,7 +39,7 @@ class Marks(pg.GraphicsObject):  # type: ignore[misc]
         self.edges = np.zeros(1)
         self.rows: list[tuple[QColor, Shares]] = []
         self.voids: Shares = np.zeros(0)
-        self.void_colour = QColor()
+        self.void_color = QColor()
         self.gap_fill = 1.0
         self._area = QRectF()
 
@@ -67,7 +67,7 @@ class Marks(pg.GraphicsObject):  # type: ignore[misc]
         for row, (tint, shares) in enumerate(self.rows):
             self._paint_row(painter, row, tint, shares)
         found = np.flatnonzero(self.voids)
-        painter.setBrush(self.void_colour)
+        painter.setBrush(self.void_color)
         painter.drawRects(self._rectangles(found, -0.5, len(self.rows)))
 
     def _paint_row(self, painter: QPainter, row: int, tint: QColor, shares: Shares) -> None:
@@ -105,10 +105,10 @@ class TierRaster(Plot):
         self.plotItem.showAxis("right")
         self.right.setWidth(_PERIOD_AXIS_PX)
 
-    def _recolour(self, theme: Theme) -> None:
+    def _recolor(self, theme: Theme) -> None:
         style_axis(self.right, theme, "", grid=False)
         self.right.setPen(None)
-        self.marks.void_colour = colour(theme.danger)
+        self.marks.void_color = color(theme.danger)
 
     def _clear(self) -> None:
         self.marks.set_marks(np.zeros(1), [], np.zeros(0))
@@ -128,7 +128,7 @@ class TierRaster(Plot):
             (QColor(self.theme.tiers[i % len(self.theme.tiers)]), _shares(firings, edges, run))
             for i, firings in enumerate(run.firings)
         ] + [
-            (QColor(clock_colour(self.theme, name)), _shares(series, edges, run))
+            (QColor(clock_color(self.theme, name)), _shares(series, edges, run))
             for name, series in clock_series(run).items()
         ]
         self.marks.set_marks(edges, rows, run.voids.counts(edges).astype(np.float64))
@@ -165,7 +165,7 @@ def clock_series(run: RunSeries) -> dict[str, Series]:
     return slow | ({LASTING: run.pulls} if run.clocks.lasting_pull else {})
 
 
-def clock_colour(theme: Theme, name: str) -> str:
+def clock_color(theme: Theme, name: str) -> str:
     """Of no tier, so that no tier is taken for a clock."""
     return theme.text if name == SLOW else theme.secondary_text
 

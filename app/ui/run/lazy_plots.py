@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from app.ui.plots.run_series import RunSeries
 
 
-class OpenedPlots(QWidget):
+class LazyPlots(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._theme = LIGHT
@@ -24,7 +24,7 @@ class OpenedPlots(QWidget):
 
     def show_series(self, series: "RunSeries", *, is_same: bool, is_live: bool) -> None:
         """Shows another run, or the same one as it stands now."""
-        for _ in self.making():
+        for _ in self.steps():
             pass
         plots = self.plots
         assert plots is not None
@@ -53,7 +53,7 @@ class OpenedPlots(QWidget):
         if self.plots is not None:
             self.plots.set_theme(theme)
 
-    def making(self) -> Iterator[None]:
+    def steps(self) -> Iterator[None]:
         """Makes the plots in steps; nothing is left to do where a run was opened meanwhile."""
         for made in run_plots_in_steps(self._theme) if self.plots is None else ():
             if self.plots is not None:

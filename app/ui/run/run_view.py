@@ -16,7 +16,7 @@ from app.ui.look.plain_text import set_tip
 from app.ui.look.stylesheet import SCROLL_BAR_PX
 from app.ui.look.theme import Theme
 from app.ui.run.checkpoints_view import CheckpointsView
-from app.ui.run.lazy_plots import OpenedPlots
+from app.ui.run.lazy_plots import LazyPlots
 from app.ui.run.live_status import phase_words
 from app.ui.run.progress_view import ProgressView
 from app.ui.run.property_list import FactsView
@@ -101,7 +101,7 @@ class RunView(QWidget):
         return head
 
     def _make_parts(self) -> None:
-        self.plots_place = OpenedPlots()
+        self.plots_place = LazyPlots()
         self.checkpoints = CheckpointsView()
         self.settings = FactsView("Settings of the run")
         self.data = FactsView("Data of the run")

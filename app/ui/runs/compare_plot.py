@@ -23,7 +23,7 @@ from app.ui.plots.style import (
     VALUE_AXIS_PX,
     StepAxis,
     ValueAxis,
-    colour,
+    color,
     small_font,
     style_axis,
 )
@@ -110,7 +110,7 @@ class ComparePlot(pg.PlotWidget):  # type: ignore[misc]
         )
         self.clipped.setBrush(pg.mkBrush(theme.secondary_text))
         for (raw, smooth, marks), tint in zip(self._items, theme.runs, strict=False):
-            raw.setPen(pg.mkPen(colour(tint, _FAINT), width=1))
+            raw.setPen(pg.mkPen(color(tint, _FAINT), width=1))
             smooth.setPen(pg.mkPen(tint, width=1.8))
             marks.setBrush(pg.mkBrush(tint))
             marks.setPen(pg.mkPen(tint))
@@ -139,9 +139,9 @@ class ComparePlot(pg.PlotWidget):  # type: ignore[misc]
             return
         self.hairline.setPos(x)
         where = self._place(x) if self.axis == "time" else f"{self.axis} {self._place(x)}"
-        told = [f"{name}: {self._told_at(curve, x)}"
+        lines = [f"{name}: {self._value_at(curve, x)}"
                 for curve, name in zip(self._curves, self._names, strict=True)]  # fmt: skip
-        self.readout.setText("\n".join([where, *told]))
+        self.readout.setText("\n".join([where, *lines]))
         self.readout.adjustSize()
         left = self.box.mapViewToScene(QPointF(x, 0)).x() + 10
         if left + self.readout.width() > self.width():
@@ -213,7 +213,7 @@ class ComparePlot(pg.PlotWidget):  # type: ignore[misc]
         least = float(np.min(values[values > 0], initial=high))
         return float(np.log10(max(_LEAST, low, 0.9 * least))), float(np.log10(max(_LEAST, high)))
 
-    def _told_at(self, curve: Curve, x: float) -> str:
+    def _value_at(self, curve: Curve, x: float) -> str:
         """The last value up to `x`; where there are few, also where it was measured."""
         places = curve.x[self.axis]
         at = int(np.searchsorted(places, x, "right")) - 1

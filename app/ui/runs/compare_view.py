@@ -10,7 +10,7 @@ from app.ui.look import phrases
 from app.ui.look.plain_text import set_tip
 from app.ui.look.theme import LIGHT, Theme
 from app.ui.run.run_description import differing_settings
-from app.ui.runs.comparison import AXES, Compared, told_apart
+from app.ui.runs.comparison import AXES, Compared, distinct_names
 from app.ui.tables.differences_model import DifferencesModel
 from app.ui.tables.table_view import ROW_PX, make_table
 from app.ui.widgets.inputs import CalmComboBox
@@ -78,7 +78,7 @@ class CompareView(QWidget):
         self.runs = runs
         if not self.plots:
             self._make_plots()
-        names = told_apart([run.details.summary.name for run in runs])
+        names = distinct_names([run.details.summary.name for run in runs])
         losses, validation = self.plots
         losses.show_curves([run.losses for run in runs], names)
         validation.show_curves([run.validation for run in runs], names)
@@ -92,7 +92,7 @@ class CompareView(QWidget):
             plot.set_theme(theme)
             frame.set_theme(theme)
         if self._legend is not None:
-            self._legend.set_colours(theme.secondary_text, theme.runs)
+            self._legend.set_colors(theme.secondary_text, theme.runs)
 
     def _make_plots(self) -> None:
         from app.ui.plots.card import Card
@@ -127,7 +127,7 @@ class CompareView(QWidget):
             self._legend.deleteLater()
         entries = ((name, MARKS[run % len(MARKS)]) for run, name in enumerate(names))
         self._legend = Legend(tuple(entries), wraps=True, what="Runs")
-        self._legend.set_colours(self._theme.secondary_text, self._theme.runs)
+        self._legend.set_colors(self._theme.secondary_text, self._theme.runs)
         self._picture_layout.insertWidget(0, self._legend)
 
     def _show_differences(self, names: list[str]) -> None:

@@ -28,7 +28,7 @@ from app.ui.state.app_state import AppState
 from app.ui.state.live_run import LiveRun
 from app.ui.state.run_queue import RunQueue
 from app.ui.system.file_manager import REVEAL_LABEL
-from app.ui.system.preferences import Remembered
+from app.ui.system.preferences import Preferences
 from app.ui.tables.runs_filter import STATES, RunsFilter
 from app.ui.tables.runs_model import DATE_COLUMN, NAME_COLUMN, STATE_COLUMN, RunsModel
 from app.ui.tables.table_view import make_table
@@ -77,7 +77,7 @@ class RunsView(QWidget):
     attempt_requested = Signal()
     """The run of this window that has no folder yet is to be shown."""
 
-    def __init__(self, state: AppState, queue: RunQueue, settings: Remembered) -> None:
+    def __init__(self, state: AppState, queue: RunQueue, settings: Preferences) -> None:
         super().__init__()
         self.setObjectName("page")
         self._state, self.queue, self._settings = state, queue, settings

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from app.library.reading.run_summary import RunSummary
 
 
-class Deleting(QObject):
+class TrashActions(QObject):
     changed = Signal()
     """Something is gone or back."""
 

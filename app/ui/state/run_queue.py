@@ -201,8 +201,8 @@ class RunQueue(QObject):
     def _note_problem(self, problem: str) -> None:
         begun, self._begun = self._begun, None
         if begun is not None:
-            told = replace(begun, problem=problem)
-            self._keep([told if run.key == begun.key else run for run in self.runs])
+            blocked = replace(begun, problem=problem)
+            self._keep([blocked if run.key == begun.key else run for run in self.runs])
 
     def _keep(self, runs: list[QueuedRun]) -> None:
         self.runs = runs

@@ -16,7 +16,7 @@ from app.workers.background_thread import Failure, failure_of
 REASSURANCE = "Saved work is intact. Include the details when you report it."
 
 
-class ErrorSink(QObject):
+class ErrorDialog(QObject):
     """Takes over `sys.excepthook`; what happens on another thread is shown in the GUI thread."""
 
     failed = Signal(object)

@@ -16,7 +16,7 @@ from app.ui.data.intake import Intake
 from app.ui.data.mix_intake import MixIntake
 from app.ui.look.plain_text import dialog
 from app.ui.plan.files_field import SEVERAL, FilesField
-from app.ui.run.adapter_export import CheckpointExport
+from app.ui.run.adapter_export import AdapterExport
 from app.ui.runs.runs_page import RunsPage
 from app.ui.state.app_state import AppState
 from app.ui.state.places import Place
@@ -45,7 +45,7 @@ class Commands(QObject):
         window: MainWindow,
         intake: Intake,
         mix: MixIntake,
-        export: CheckpointExport,
+        export: AdapterExport,
         runs: RunsPage,
         fields: Mapping[str, FilesField],
     ) -> None:
@@ -190,9 +190,9 @@ class Commands(QObject):
 
     @Slot(object)
     def tell_exported(self, exported: Exported) -> None:
-        told = f"Exported to {exported.folder}. {exported.note}".rstrip()
+        text = f"Exported to {exported.folder}. {exported.note}".rstrip()
         self._window.notice.tell(
-            told, file_manager.REVEAL_LABEL, lambda: self.reveal(exported.folder),
+            text, file_manager.REVEAL_LABEL, lambda: self.reveal(exported.folder),
             is_lasting=bool(exported.note),
         )  # fmt: skip
 

@@ -14,12 +14,12 @@ from app.core.text.one_line import one_line
 from app.library.queue_store import QueuedRun
 from app.ui.data.intake import Intake
 from app.ui.look import phrases
-from app.ui.run.live_refresh import Following
+from app.ui.run.live_refresh import LiveRefresh
 from app.ui.run.run_export import RunExport
 from app.ui.run.run_head import interruption
 from app.ui.runs.comparison import comparing
 from app.ui.runs.runs_page import RunsPage
-from app.ui.runs.trash_actions import Deleting
+from app.ui.runs.trash_actions import TrashActions
 from app.ui.state.app_state import AppState
 from app.ui.state.live_run import LiveRun
 from app.ui.state.live_series import LiveSeries
@@ -28,7 +28,7 @@ from app.ui.state.run_control import RunControl
 from app.ui.state.run_loading import ReadRun, RunToResume, reading, reading_to_resume
 from app.ui.state.run_queue import RunQueue
 from app.ui.state.undo import UndoHistory
-from app.ui.system.preferences import Remembered
+from app.ui.system.preferences import Preferences
 from app.ui.tables.waiting_run import WaitingRun
 from app.ui.window.main_window import MainWindow
 from app.workers.background_thread import BackgroundTasks, Failure
@@ -61,7 +61,7 @@ class LibraryCommands(QObject):
         intake: Intake,
         undo: UndoHistory,
         background: BackgroundTasks,
-        settings: Remembered,
+        settings: Preferences,
         runs_dir: Path,
     ) -> None:
         super().__init__(window)
@@ -73,8 +73,8 @@ class LibraryCommands(QObject):
         self._wanted: Path | None = None
         self._opened: Path | None = None
         self._is_first_listing = True
-        self._following = Following(page.opened)
-        self.deleting = Deleting(background, window.notice, undo, self.tell_failure, self)
+        self._following = LiveRefresh(page.opened)
+        self.deleting = TrashActions(background, window.notice, undo, self.tell_failure, self)
         self.exports = RunExport(background, window.notice, self.tell_failure, window)
         self._wire()
 
@@ -225,9 +225,9 @@ class LibraryCommands(QObject):
 
     def _tell_interrupted(self, runs: "list[RunSummary]") -> None:
         """Say once of each run that it was cut off, and offer to go on."""
-        told = self._settings.text(_TOLD).split("/")
+        notified = self._settings.text(_TOLD).split("/")
         found = [run for run in runs if run.outcome == "interrupted"]
-        new = [run for run in found if run.run_dir.name not in told]
+        new = [run for run in found if run.run_dir.name not in notified]
         self._settings.set(_TOLD, "/".join(run.run_dir.name for run in found))
         if len(new) > 1:
             sentence = (

@@ -18,7 +18,7 @@ from app.ui.look import phrases
 from app.ui.look.theme import Theme
 from app.ui.state.live_run import LiveRun
 from app.ui.state.places import Place
-from app.ui.system.preferences import Remembered
+from app.ui.system.preferences import Preferences
 from app.ui.widgets.layout import leave_focus
 from app.ui.widgets.notice_bar import Notice
 from app.ui.window.sidebar import Sidebar
@@ -42,7 +42,7 @@ class MainWindow(QMainWindow):
     closed = Signal()
     """What is to be remembered must be handed over now."""
 
-    def __init__(self, pages: Mapping[Place, QWidget], settings: Remembered) -> None:
+    def __init__(self, pages: Mapping[Place, QWidget], settings: Preferences) -> None:
         super().__init__()
         self._settings, self._pages = settings, dict(pages)
         self._is_painted = False

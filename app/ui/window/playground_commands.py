@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Slot
 from PySide6.QtWidgets import QFileDialog
 
-from app.ui.playground.playground_page import TryPage
+from app.ui.playground.playground_page import PlaygroundPage
 from app.ui.state.places import Place
 from app.ui.window.main_window import MainWindow
 from app.workers.background_thread import BackgroundTasks, Failure
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from app.library.reading.run_summary import RunSummary
 
 
-class TryCommands(QObject):
+class PlaygroundCommands(QObject):
     def __init__(
         self,
         window: MainWindow,
-        page: TryPage,
+        page: PlaygroundPage,
         background: BackgroundTasks,
         runs_dir: Path,
     ) -> None:

@@ -19,7 +19,7 @@ _MOST_OF_A_NAME = 80
 _ROLES = QMessageBox.ButtonRole
 
 
-class Quitting(QObject):
+class QuitGuard(QObject):
     decided = Signal()
     """The run in progress is about to be stopped so that the app can be quit."""
     ready = Signal()

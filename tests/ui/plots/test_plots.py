@@ -161,7 +161,7 @@ def test_tiers_have_their_theme_s_colours(qtbot, run_of):
     assert [row[0].name() for row in raster.marks.rows] == list(DARK.tiers[:3])
     pens = [curve.line.opts["pen"].color().name() for curve in deltas.curves]
     assert pens == list(DARK.tiers[:3])
-    assert raster.marks.void_colour.name() == DARK.danger
+    assert raster.marks.void_color.name() == DARK.danger
 
 
 @pytest.mark.parametrize("kind", [LossPlot, TierRaster, DeltaCurves, LayerHeatMap])

@@ -7,7 +7,7 @@ from PySide6.QtGui import QMouseEvent
 
 from app.core.events import EvaluationFinished
 from app.ui.look.theme import DARK
-from app.ui.plots.redraw_rate import LEAST_MS, MOST_MS, Pace
+from app.ui.plots.redraw_rate import LEAST_MS, MOST_MS, RedrawRate
 from app.ui.plots.run_plots import RunPlots
 from app.ui.plots.run_series import RunSeries
 
@@ -258,7 +258,7 @@ def test_a_run_read_anew_keeps_what_was_chosen_to_be_seen(plots, started, step, 
 
 
 def test_where_drawing_takes_long_it_is_done_seldom():
-    pace = Pace()
+    pace = RedrawRate()
     for _ in range(30):
         pace.note(1.0)
     assert pace.wait_ms == LEAST_MS
