@@ -126,6 +126,10 @@ class MemoryEstimated:
     """What would make it fit, where it doesn't."""
 
 
+KNOWN_QUESTIONS = "known questions"
+"""The name of the set that Nestling brings along: those that the base model answers rightly."""
+
+
 @dataclass(frozen=True)
 class ScoreMeasured:
     """How many questions of a set the model answers exactly, by greedy decoding."""

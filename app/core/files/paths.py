@@ -111,3 +111,8 @@ def general_text_file(use: str, *, is_chat: bool) -> Path:
     """Everyday text of no task, for "lessons" or for the "meter": as chats, or as passages for a
     model without a chat template."""
     return resources_dir() / "general" / use / ("chats.jsonl" if is_chat else "passages.jsonl")
+
+
+def known_questions_file() -> Path:
+    """General questions with short answers, as JSON Lines of question, answers and kind."""
+    return resources_dir() / "general" / "meter" / "known_questions.jsonl"

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from app.core.events import EvaluationFinished, RetentionMeasured
+from app.core.events import KNOWN_QUESTIONS, EvaluationFinished, RetentionMeasured
 from app.core.text.losses import loss_words
 from app.core.text.one_line import one_line
 
@@ -46,6 +46,8 @@ def retention_sentence(retention: Sequence[RetentionMeasured]) -> str:
 
 def score_sentence(name: str, before: int | None, after: int, total: int) -> str:
     """A question set's right answers; `before` is None where that was not measured."""
+    if name == KNOWN_QUESTIONS:
+        return f"Still answers {after:,} of {total:,} general questions."
     shown = one_line(name.replace("_", " ").capitalize(), _MOST_NAME)
     than = "" if before is None else f", {before:,} before"
     return f"{shown}: {after:,} of {total:,} right{than}."

@@ -10,6 +10,7 @@ from typing import Literal
 from app.core.config.training_config import TrainingConfig
 from app.core.errors import RESUME, TRY_AGAIN, AppError, VerificationError
 from app.core.events import (
+    KNOWN_QUESTIONS,
     CheckpointSaved,
     Event,
     LogMessage,
@@ -277,6 +278,13 @@ class TrainingLoop:
                 self._are_questions_left = True
                 return
             yield ScoreMeasured(questions.name, when, correct, questions.count)
+        if known := self._prepared.known:
+            counting = known.counting_right()
+            answered = yield from self._stop.stage("Asking general questions", counting)
+            if answered is None:
+                self._are_questions_left = True
+                return
+            yield ScoreMeasured(KNOWN_QUESTIONS, when, answered, len(known))
 
     def _is_worth_keeping(self) -> bool:
         """Whether a checkpoint of the step just done is to be made anyway."""

@@ -38,6 +38,7 @@ from app.engine.batches.dated_rows import template_day
 from app.engine.batches.training_batches import TrainingBatches
 from app.engine.clocks.slow import SlowClock, opening_slow_clock
 from app.engine.evaluation.forgetting_meter import RetentionTexts, opening_retention_texts
+from app.engine.evaluation.known_questions import KnownQuestions, opening_known_questions
 from app.engine.evaluation.question_sets import QuestionSet, reading_question_sets
 from app.engine.evaluation.validation_sample import (
     SampleSizes,
@@ -88,6 +89,7 @@ class Prepared:
     """How stiffly that adapter's numbers are tied, by path; None where that is not known."""
     slow: SlowClock | None = None
     retention: RetentionTexts | None = None
+    known: KnownQuestions | None = None
     later: LaterRows | None = None
     """Rows that are no tokens yet; the numbers of examples are those of rows until they are."""
 
@@ -198,6 +200,7 @@ def prepare(
     questions = yield from reading_question_sets(config, dated, vocabulary)
     slow = yield from opening_slow_clock(config, dated, vocabulary)
     retention = yield from opening_retention_texts(config, dated, vocabulary)
+    known = yield from opening_known_questions(config, dated)
     return Prepared(
         base=base,
         fast=taken.fast,
@@ -214,6 +217,7 @@ def prepare(
         start_sha256=start_sha256,
         slow=slow,
         retention=retention,
+        known=known,
         stiffness=read_stiffness(start, trainable(base.model)) if start else None,
         parts=rows.parts if len(rows.parts) > 1 else (),
         later=rows.later,

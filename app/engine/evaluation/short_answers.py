@@ -1,0 +1,44 @@
+"""Short greedy answers of a model to many prompts, in batches by mlx-lm's own generator."""
+
+from collections.abc import Collection, Generator, Sequence
+from typing import Any
+
+from app.engine.model.evaluation_mode import evaluating
+from app.engine.runtime.mlx_gateway import import_mlx
+
+ROWS = 32
+"""Answers that grow together."""
+
+
+def short_answers(
+    model: Any, prompts: Sequence[list[int]], ends: Collection[int], most_tokens: int
+) -> Generator[float, None, list[list[int]]]:
+    """The tokens of each answer, without the one that ends it; at most `most_tokens` of them.
+
+    Yields the share done after each token; the model is not to be used in between. Raises
+    ValueError where mlx-lm can't batch this model's cache.
+    """
+    from mlx_lm.generate import BatchGenerator
+
+    mx = import_mlx()
+    with evaluating(model):
+        generator = BatchGenerator(
+            model,
+            max_tokens=most_tokens,
+            stop_tokens=[[token] for token in sorted(ends)],
+            completion_batch_size=ROWS,
+            prefill_batch_size=ROWS,
+            stream=mx.default_stream(mx.default_device()),
+        )
+        try:
+            answers: dict[int, list[int]] = {uid: [] for uid in generator.insert(list(prompts))}
+            ended = 0
+            while responses := generator.next_generated():
+                for response in responses:
+                    if response.finish_reason != "stop":
+                        answers[response.uid].append(response.token)
+                    ended += response.finish_reason is not None
+                yield ended / len(prompts)
+        finally:
+            generator.close()
+    return list(answers.values())
