@@ -70,7 +70,7 @@ def use_the_window(home: Path) -> None:
     page.show_list()
     page.list.table.selectAll()
     page.list.select(home / "runs" / "run-01", home / "runs" / "run-02")
-    page.list.compare.click()
+    page.list.buttons.compare.click()
     until(lambda: page.views.currentWidget() is page.compared)
     begin("a run trained")
     nestling.commands.use_sample()

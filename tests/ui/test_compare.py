@@ -151,9 +151,9 @@ def test_two_selected_runs_are_compared_in_the_window(
     nestling.window.show_place(Place.RUNS)
     runs = nestling.runs.list
     qtbot.waitUntil(lambda: runs.runs.rowCount() == 2)
-    assert not runs.compare.isEnabled()
+    assert not runs.buttons.compare.isEnabled()
     runs.table.selectAll()
-    runs.compare.click()
+    runs.buttons.compare.click()
     page = nestling.runs
     qtbot.waitUntil(lambda: page.views.currentWidget() is page.compared)
     page.compared.back.click()

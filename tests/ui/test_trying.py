@@ -147,7 +147,7 @@ def test_a_run_is_tried_from_the_list_and_after_training(
     shown.runs.show_list()
     qtbot.waitUntil(lambda: shown.runs.list.runs.rowCount() == 2)
     shown.runs.list.select(run_dir)
-    shown.runs.list.attempt.click()
+    shown.runs.list.buttons.attempt.click()
     qtbot.waitUntil(lambda: _run_dir(shown) == run_dir)
 
 

@@ -85,12 +85,17 @@ class PushButton(QPushButton):
         self.clearFocus()
 
 
-def button(text: str, clicked: Callable[[], None], role: str = "") -> QPushButton:
+def push_button(text: str, role: str = "") -> QPushButton:
     made = PushButton()
     set_caption(made, text)
     made.setObjectName(role)
-    made.clicked.connect(lambda: clicked())
     made.setAutoDefault(False)
+    return made
+
+
+def button(text: str, clicked: Callable[[], None], role: str = "") -> QPushButton:
+    made = push_button(text, role)
+    made.clicked.connect(lambda: clicked())
     return made
 
 
