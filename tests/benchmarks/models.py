@@ -46,9 +46,9 @@ def write_models(home: Path) -> None:
 
 def window() -> None:
     """The page as a user comes to it, until all rows are painted; its models known or new."""
-    from app.application import Nestling, make_application
-    from app.ui.window.main_window import MODELS
-    from app.ui.window.main_window import TRAIN
+    from app.application import Nestling
+    from app.ui.system.qt_application import make_application
+    from app.ui.window.main_window import MODELS, TRAIN
     from app.workers.tasks.models import ListedModels
 
     application = make_application(["nestling"])

@@ -31,9 +31,9 @@ def adapter(path: Path, config: TrainingConfig) -> dict[str, Any]:
 @pytest.mark.parametrize("assign", ["depth", "module"])
 @pytest.mark.parametrize("fastest_first", ["top", "bottom"])
 def test_every_parameter_has_a_tier_and_modules_stay_whole(
-    tiny_model: Path, assign: Any, fast_end: Any
+    tiny_model: Path, assign: Any, fastest_first: Any
 ) -> None:
-    config = TrainingConfig(tiers=tiers(1, 2), assign=assign, fastest_first=fast_end)
+    config = TrainingConfig(tiers=tiers(1, 2), assign=assign, fastest_first=fastest_first)
     parameters = adapter(tiny_model, config)
     plan = make_plan(parameters, config)
     assert [slot.key for slot in plan.slots] == list(parameters)
@@ -47,9 +47,9 @@ def test_every_parameter_has_a_tier_and_modules_stay_whole(
     ("fastest_first", "expected"), [("top", [(2, 3), (1,), (0,)]), ("bottom", [(0, 1), (2,), (3,)])]
 )
 def test_depth_makes_contiguous_blocks_from_the_fast_end(
-    tiny_model: Path, fast_end: Any, expected: list[tuple[int, ...]]
+    tiny_model: Path, fastest_first: Any, expected: list[tuple[int, ...]]
 ) -> None:
-    config = TrainingConfig(model=tiny_model, tiers=tiers(1, 2, 4), fastest_first=fast_end)
+    config = TrainingConfig(model=tiny_model, tiers=tiers(1, 2, 4), fastest_first=fastest_first)
     assert [fact.layers for fact in preview_tiers(config)] == expected
 
 
