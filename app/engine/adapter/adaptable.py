@@ -1,4 +1,4 @@
-"""Which modules of a model's layers can carry an adapter that trains, and that mlx-lm loads."""
+"""Selects the modules of a model's layers that can carry an adapter, as mlx-lm loads one."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager

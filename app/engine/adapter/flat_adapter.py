@@ -1,4 +1,4 @@
-"""What a model's layers are given of its adapter: all of a tier made ready at once.
+"""The adapter in one vector for each tier, scaled and narrowed at once for the model's layers.
 
 A tier's numbers stand in one float32 vector. Scaling and narrowing that takes two passes; doing it
 in every adapted module takes three small ones each, again for the gradients, and once more where

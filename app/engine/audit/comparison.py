@@ -1,6 +1,6 @@
-"""Before a run: what its fast paths make of a few examples, beside the model's own code.
+"""Compares loss and gradients of a run's fast paths with those of the model's own code.
 
-The model's own code is mlx-lm's, with mlx-lm's own LoRA layers and MLX's own attention, given one
+That is mlx-lm's code, with mlx-lm's own LoRA layers and MLX's own attention, called with one
 unpadded example at a time. Loss and gradients of a path that differs are not to be trusted, and the
 run goes without it. The examples are long enough for each path to be taken that the run takes.
 """
@@ -52,7 +52,7 @@ Gradients = ArrayMap
 @dataclass(frozen=True)
 class Compared:
     fast: FastPaths
-    """Those of the wanted ones that compute what the model's own code computes."""
+    """The wanted paths that agree with the model's own code."""
     left_out: tuple[str, ...] = ()
     """Names of the others."""
     is_finite: bool = True
@@ -62,7 +62,7 @@ class Compared:
 def compare_with_own_code(
     model: LanguageModel, plan: TierPlan, wanted: FastPaths, longest: int
 ) -> Compared:
-    """Which of the paths `wanted` compute what the model's own code computes.
+    """Drop the paths of `wanted` that don't agree with the model's own code.
 
     `longest` is how many tokens the run's longest example has. The model stays as it is, but for
     lean LoRA layers that are left out. Raises InputError for a model that can't be trained.

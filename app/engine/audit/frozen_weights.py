@@ -1,4 +1,4 @@
-"""Whether the base model's weights are the same bits as when the run began.
+"""Checks that the base model's weights keep their bits during a run.
 
 Knows nothing of steps. A sum of bits stands for each array, so two numbers that change places
 within an array are not seen.

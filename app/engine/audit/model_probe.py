@@ -1,4 +1,4 @@
-"""Tries a loaded model before its run: what it is, and which fast paths compute what it computes.
+"""Probes a loaded model before its run: its structure, and the fast paths that are right for it.
 
 One probe, whose findings are frozen and kept in the run's manifest. Knows no architecture.
 """
@@ -23,7 +23,7 @@ TRAITS_KEY = "model_traits"
 
 @dataclass(frozen=True)
 class ModelTraits:
-    """What was found out about a model by trying it, in plain values."""
+    """The findings of a probe, in plain values."""
 
     layers_path: str | None
     """Dotted path of the list of its layers."""

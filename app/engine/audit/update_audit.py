@@ -1,6 +1,6 @@
-"""Audits every update: what the model holds against what configuration and gradients ask for.
+"""Audits every update: compares the model with the update that settings and gradients ask for.
 
-Of each parameter some numbers are sampled. The host works out in float64, by `update_rules`, what
+Some numbers of each parameter are sampled. The host computes in float64, by `update_rules`, what
 AdamW makes of their gradients, and compares that with the model. Of all other numbers the device
 checks that each is what the optimizer meant to write, and that none moved further than AdamW can.
 """

@@ -1,4 +1,4 @@
-"""Whether the weights did what the tier plan says: measured from the model, not from a counter."""
+"""Verifies the movement of the weights against the tier plan, measured from the model itself."""
 
 import itertools
 import math
@@ -68,7 +68,7 @@ class MovementMeter:
     def measure(
         self, before: Sequence[mx.array], after: ArrayMap
     ) -> tuple[mx.array, list[mx.array]]:
-        """What moved from what was read before to the parameters of now, and these read.
+        """The movement from the vectors `before` to the parameters `after`, and `after` as vectors.
 
         The first is a lazy float32 vector: per span the squared delta, per span the squared
         drift, and per tier 1.0 if a number changed.
@@ -134,7 +134,7 @@ def _read(plan: TierPlan, parameters: ArrayMap) -> list[mx.array]:
 
 
 def _measuring(plan: TierPlan, spans_of: Sequence[Sequence[Span]]) -> ArrayFunction:
-    """What `measure` gives, as a function of arrays alone; no method, which would hold its meter
+    """`MovementMeter.measure` as a function of arrays alone; a method would hold its meter
     in a circle and keep the weights in memory after the run."""
 
     def measured(

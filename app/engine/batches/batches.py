@@ -66,7 +66,7 @@ class BatchShape:
         return tuple(place - 1 for place in self.places) if self.is_packed else ()
 
     def with_longest(self, length: int) -> "BatchShape":
-        """The same with room for an example of so many tokens."""
+        """This shape with room for an example of so many tokens."""
         if self.is_packed:
             return BatchShape((max(length, self.longest), *self.places[1:]), True)
         return BatchShape((max(length, self.longest),) * len(self.places))
@@ -144,7 +144,7 @@ class BatchLoader:
             enough_padding=0.0 if has_free_shapes else ENOUGH_PADDING,
         )
         self.shapes = [BatchShape(kind.places, is_packed) for kind in self._kinds]
-        """Those of all batches, distinct."""
+        """The distinct shapes of all batches."""
         self._smallest_first = sorted(self.shapes, key=lambda shape: shape.cells)
 
     def __len__(self) -> int:
@@ -217,7 +217,7 @@ class BatchLoader:
         return batch
 
     def _smallest_shape(self, lengths: npt.NDArray[np.int64]) -> BatchShape:
-        """That has a place for each of a batch's examples, the longest first."""
+        """The smallest shape with a place for each of a batch's examples, the longest first."""
         return next(
             shape
             for shape in self._smallest_first

@@ -1,4 +1,4 @@
-"""Which examples can share a batch: few shapes, little padding, another choice every epoch.
+"""Sorts examples into buckets of batches: few shapes, little padding, a new choice every epoch.
 
 Sorted by length, the examples are cut into strata of one size, and a batch takes as many from each
 as it does from the others. A shape says how much room a batch has for an example of each stratum,

@@ -25,7 +25,7 @@ class TrainingBatchLoader:
         self._early, self._others = early, others
         self._parts = [part for part in (early, others) if part is not None]
         self.shapes = list(dict.fromkeys(shape for part in self._parts for shape in part.shapes))
-        """Those of all batches, distinct."""
+        """The distinct shapes of all batches."""
 
     @property
     def early_shapes(self) -> list[BatchShape]:

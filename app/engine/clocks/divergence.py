@@ -1,6 +1,6 @@
 """KL divergence of a tuned model from its base: the sum over trained tokens, in nats.
 
-KL(base ‖ tuned), so that the tuned model must keep whatever its base finds likely. Where the head
+It is KL(base ‖ tuned), so the tuned model must keep all that its base finds likely. Where the head
 was found, logits exist for some rows at a time only, as for the loss; the base's own are computed
 anew each time and never kept.
 """
@@ -33,7 +33,7 @@ def summed_divergence(
 def summed_divergence_alone(
     bare: BareModel, model: LanguageModel, head: SplitModel | None, *inputs: mx.array
 ) -> mx.array:
-    """The same where no gradient is wanted."""
+    """`summed_divergence` without a gradient."""
     if head is None:
         return _of_all_logits(bare, model, *inputs)
     tokens, positions, _targets, weights, _places = inputs

@@ -1,4 +1,4 @@
-"""Measuring a model without training it: validation loss, and questions answered exactly."""
+"""Measures a model without training it: validation loss, and questions answered exactly."""
 
 from collections.abc import Generator
 

@@ -60,7 +60,7 @@ class Question:
 
 
 class KnownQuestions:
-    """Those that one base model answers rightly, as far as a run asks them."""
+    """The questions of a run that its base model answers rightly."""
 
     def __init__(self, base: BaseModel, questions: Sequence[Question]) -> None:
         self._base, self.questions = base, tuple(questions)
@@ -142,7 +142,7 @@ def _prompts(base: BaseModel, questions: Sequence[Question]) -> Generator[list[i
 def _known_to_base(
     base: BaseModel, pool: Sequence[Question]
 ) -> Generator[float, None, list[Question]]:
-    """Those of the pool that the model answers without its adapter."""
+    """The questions of the pool that the model answers without its adapter."""
     with BareModel(base.model).bare():
         first, rest = pool[:FEWEST], pool[FEWEST:]
         right = yield from scaled_progress(asking(base, first), 0, len(first), len(pool))

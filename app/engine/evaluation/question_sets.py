@@ -1,6 +1,6 @@
-"""The questions that a run asks before its first step and after its last, and of large sets which.
+"""Question sets of a run: read, sampled by seed, asked before its first step and after its last.
 
-Both times the same ones, drawn by seed, so that the two counts can be compared.
+Both times the questions are the same, so the two counts can be compared.
 """
 
 import math
@@ -87,8 +87,8 @@ QUESTIONS_KEY = "question_data"
 
 
 def question_notes(manifest: ArrayMap, found: Mapping[str, str]) -> list[LogMessage]:
-    """What a run that resumes says of its question sets. They train nothing, so that a run with
-    others may go on."""
+    """Notes of a resumed run on its question sets. They train nothing, so a run with
+    others may resume."""
     if not found:
         return []
     began = at_shipped_places(manifest.get(QUESTIONS_KEY))

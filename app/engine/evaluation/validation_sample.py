@@ -1,4 +1,4 @@
-"""Which held-out rows a run's validations read: a sample by seed, the same ones each time.
+"""Samples the held-out rows that a run's validations read: by seed, the same rows each time.
 
 The larger of two samples contains the smaller one. Where the first epoch begins with early rows,
 the sample is of the rows that are held out first, which are tokens early too. Knows no model and
@@ -88,7 +88,7 @@ class ValidationSet:
     rows: int
     last_rows: int
     weight: float
-    """What its loss counts: the tokens that an epoch trains of the same dataset."""
+    """The weight of its loss: the tokens that an epoch trains of the same dataset."""
     is_last_there: bool = True
     """False while rows of the last sample are no tokens yet."""
 

@@ -1,4 +1,4 @@
-"""How a run's examples become batches: decided at its start, kept with it, and followed later.
+"""The layout of a run's batches: chosen at its start, kept in its manifest, followed on resume.
 
 Examples share a row where the model was seen to bear it and that is faster. It is not on a CUDA GPU
 (tests/benchmarks/README.md): there each launch costs more than the padding it saves, and a packed
@@ -27,7 +27,7 @@ EARLY_SHAPES = 8
 
 @dataclass(frozen=True)
 class BatchLayout:
-    """What decides, beside data and seed, which examples share a batch, and how it is laid out."""
+    """The settings that decide, with data and seed, which examples share a batch, and how."""
 
     batch_size: int
     is_packed: bool
@@ -50,7 +50,7 @@ class BatchLayout:
         )
 
     def training(self, rows: TrainingData, vocabulary: int | None = None) -> TrainingBatchLoader:
-        """Those that a run trains on, or of them the early ones where there are later rows."""
+        """The batches that a run trains on; only those of early rows while others are no tokens."""
         if not len(rows.early):
             return TrainingBatchLoader(None, self.batches(rows.train, vocabulary))
         most = MAX_SHAPES if self.has_free_shapes else EARLY_SHAPES
@@ -79,7 +79,7 @@ def choose_batch_layout(
     settings: DataSettings,
     saved: object = None,
 ) -> Generator[Event, None, TriedLayout]:
-    """Try the model and say what is chosen; `saved` is what a run that goes on began with."""
+    """Try the model and log the choice; `saved` is the layout of a run that resumes."""
     batch_size = settings.batch_size
     chosen = _saved(saved) if saved else default_layout(batch_size, settings.early_rows)
     if not chosen.is_packed:
@@ -113,7 +113,7 @@ _OF_ONE = "Each batch is one example."
 
 
 def default_layout(batch_size: int, early_rows: int = 0) -> BatchLayout:
-    """What would be fastest on this machine, if the model bears it."""
+    """The fastest layout on this machine, if the model supports it."""
     is_packed = batch_size > 1 and not has_fused_attention_gradient()
     return BatchLayout(batch_size, is_packed, not uses_compile(), early_rows=early_rows)
 

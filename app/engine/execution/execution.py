@@ -1,4 +1,4 @@
-"""How a model is run: its patches for training, evaluation and tracing, and their order.
+"""Runs a model with its patches for training, evaluation or tracing, in their order.
 
 The one place that applies them together and undoes them. Knows nothing of optimizers. What is
 faster here is compared with the model's own code by `app.engine.audit.comparison`.

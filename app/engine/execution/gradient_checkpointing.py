@@ -74,7 +74,7 @@ def _checkpointed(layer: CalledModule, trained: Set[str]) -> ModuleProxy:
 
 
 def _gradients_before_input(hidden: mx.array, *parameters: mx.array) -> Sequence[mx.array]:
-    """The same arrays; going back, the layer below waits for the gradients of `parameters`.
+    """Its arguments; in the backward pass the layer below waits for the gradients of `parameters`.
 
     Else MLX leaves them for the end, and every layer's recomputed activations stay alive for them.
     """

@@ -26,7 +26,7 @@ CHUNK_ROWS = (64, 256)
 
 
 def loss_inputs(batch: Batch, head: SplitModel | None) -> tuple[mx.array, ...]:
-    """What `sum_cross_entropy` needs of a batch, as arrays on the device.
+    """The inputs of `sum_cross_entropy` for a batch, as arrays on the device.
 
     First the tokens that the model reads, [rows, read]. Without a head, then: the token to be
     predicted at each, and 1.0 where it is trained. With one: the trained positions as flat indexes
@@ -193,7 +193,7 @@ def _loss_of_rows(
 
 
 def row_functions() -> tuple[ArrayFunction, ArrayFunction]:
-    """What is used here: (logits, places) → each row's loss and what is kept of it; and (logits,
+    """Two functions: (logits, places) → each row's loss and what its gradient needs; and (logits,
     places, scale, *kept) → the gradient of the logits, where row i's loss counts `scale[i]`."""
     if uses_compile():
         return _losses_kept_small, _gradient_by_compiling

@@ -1,4 +1,4 @@
-"""Several examples in one row: attention that stays within each, and the proof that this is enough.
+"""Sequence packing: several examples in one row, with attention within each, and a trial of it.
 
 A packed batch is one row of tokens, [1, length], its examples one after the other. Nearly all that
 a model computes it computes for each token alone; attention is what has to know where an example

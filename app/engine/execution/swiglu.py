@@ -1,4 +1,4 @@
-"""SwiGLU for training where everything is compiled: what its gradient needs is computed again.
+"""SwiGLU for compiled training steps: the inputs of its gradient are computed again.
 
 MLX keeps the sigmoid, and the gate times it, for the backward pass, each as large as the gate.
 Both cost nothing in the kernels that compute the gradients.

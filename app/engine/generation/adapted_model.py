@@ -44,7 +44,7 @@ class TunedModel:
     _modules: Mapping[Side, dict[str, object]]
     """Per side the adapted modules as the tree that `update_modules` takes."""
     end_note: str = ""
-    """That mlx-lm would not stop where the answer ends; empty where it would."""
+    """A note that mlx-lm would not stop where the answer ends; empty where it would."""
     _side: Side = field(default="tuned")
 
     def select_side(self, side: Side) -> LanguageModel:
@@ -61,7 +61,7 @@ def load_tuned_model(tried: CheckpointRef) -> TunedModel:
 
 
 def loading_tuned_model(tried: CheckpointRef) -> Generator[Event, None, TunedModel]:
-    """The same in small steps: yields the stages, with the share of the base's weights read."""
+    """`load_tuned_model` in small steps: yields stages with the share of the weights read."""
     _check_adapter(tried.adapter_dir)
     files = read_model_files(tried.model)
     yield StageChanged("Loading the model", 0.0)
@@ -91,7 +91,7 @@ def loading_tuned_model(tried: CheckpointRef) -> Generator[Event, None, TunedMod
 
 
 def _compared(tried: CheckpointRef, files: ModelFiles) -> BaseModelCheck:
-    """What was loaded beside what the checkpoint's run keeps of its base model."""
+    """The loaded base model compared with the one that the checkpoint's run recorded."""
     try:
         recorded = read_digests(read_manifest(tried.run_dir))
     except AppError:
@@ -136,7 +136,7 @@ def _attach_adapter(base: BaseModel, tried: CheckpointRef) -> int:
 
 
 def _bare_modules(model: LanguageModel, loaded: set[str]) -> list[str]:
-    """Paths of modules that were given an adapter for which the file held nothing."""
+    """Paths of modules with an adapter of which the file has nothing."""
     return [
         path for path, module in model.named_modules() if "lora_a" in module and path not in loaded
     ]

@@ -1,4 +1,4 @@
-"""A checkpoint tried: the base model and the tuned one answer the same question, token by token.
+"""Answers of the base model and the tuned one to the same question, token by token.
 
 They take turns on one model in memory, so that both answers grow side by side.
 """
@@ -108,7 +108,7 @@ class _Answer:
         self.tokens: list[int] = []
         self.ending: Ending | None = None
         self.logits: mx.array | None = None
-        """Those that the first token was taken from; [vocabulary]."""
+        """The logits of the first token; [vocabulary]."""
         self._tuned, self._should_stop = tuned, should_stop
         self._is_short = room is not None and room < sampling.max_tokens
         self._stop_tokens = tuned.stop_tokens

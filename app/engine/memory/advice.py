@@ -1,4 +1,4 @@
-"""Which changes of a run would make it fit; each was estimated, and does."""
+"""Changes of settings that make a run fit into memory, each one estimated."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace

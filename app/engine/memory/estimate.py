@@ -1,4 +1,4 @@
-"""What a run will need: its base model, adapter and optimizer, and the work on one batch."""
+"""The memory that a run needs: base model, adapter, optimizer, and the work on one batch."""
 
 from dataclasses import dataclass
 
@@ -36,7 +36,7 @@ class MemoryNeed:
 
     @property
     def cache_bytes(self) -> int:
-        """What MLX may keep beside that of what was freed; it gives it back where room is short."""
+        """Freed memory that MLX may keep beside the peak; it gives it back when memory is short."""
         share = 1.0 if uses_compile() else CPU_CACHE_SHARE
         return min(CACHE_LIMIT_BYTES, int(share * self.work_bytes))
 

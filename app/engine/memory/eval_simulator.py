@@ -25,7 +25,7 @@ _IN_PLACE = {
     "Negative", "Power", "Scatter", "ScatterAxis", "Select", "Sigmoid", "Sin", "SliceUpdate",
     "Softmax", "Sqrt", "Square", "Subtract", "Tanh",
 }  # fmt: skip
-"""What may write its result where an input stood."""
+"""Operations that may write their result in place of an input."""
 
 
 def peak_bytes(graph: Graph, in_flight: int = IN_FLIGHT) -> int:

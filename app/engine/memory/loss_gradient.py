@@ -1,4 +1,4 @@
-"""The loss's gradient with respect to what a forward pass gives, as it would be computed.
+"""The loss's gradient with respect to the output of a forward pass, for tracing.
 
 The same computation as `app.engine.execution.losses`, whose gradient of its own can't be traced.
 """

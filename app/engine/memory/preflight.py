@@ -1,4 +1,4 @@
-"""What a run would hold and need, before it starts: asked while the user edits its settings."""
+"""Estimates tiers and memory of a run before it starts, while the user edits its settings."""
 
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import replace
@@ -30,7 +30,7 @@ FOUR_BITS_GROUP = 64
 
 
 def preview_tiers(config: TrainingConfig) -> tuple[TierFacts, ...]:
-    """What each tier of `config` would hold, without reading weights. Raises AppError.
+    """The parameters of each tier of `config`, without reading weights. Raises AppError.
 
     By importance the data decides, at the start: the counts are about right, the rest is open.
     """
@@ -52,7 +52,7 @@ def estimate_memory(
     is_bound: bool = False,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> MemoryEstimated | None:
-    """What `config` will need, without reading weights; None for a model that can't be traced.
+    """The memory that `config` needs, without reading weights; None if the model can't be traced.
 
     `shapes` are those of its batches. Where they aren't known, each example has a row of the
     `longest` one's length, and where that isn't known either, of the limit. `is_bound` where the

@@ -40,7 +40,7 @@ _SHORT = (32, 64)
 """Tokens of the rows from which that is seen. In shorter ones the loss's chunks grow in number."""
 
 _known: dict[object, int] = {}
-"""What was found: a run asks for what the window has shown, and a run that goes on for the same."""
+"""Results so far: a run asks again for those of the window, and a resumed run for its own."""
 
 
 def step_bytes(model: LanguageModel, shape: BatchShape, *, recompute: bool) -> int:

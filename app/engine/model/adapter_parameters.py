@@ -76,7 +76,7 @@ def is_cut_by_rank(path: str) -> bool:
 
 
 def path_in_layer(path: str) -> str:
-    """What follows the layer's index: "model.layers.3.mlp.up_proj" → "mlp.up_proj"."""
+    """The path after the layer's index: "model.layers.3.mlp.up_proj" → "mlp.up_proj"."""
     match = _LAYER_INDEX.search(path)
     return path[match.end() :] if match else path
 

@@ -1,4 +1,4 @@
-"""How many tokens and positions a model has embeddings for, found by watching it read some tokens.
+"""Finds how many tokens and positions a model has embeddings for, by watching it read tokens.
 
 Knows no architecture: an embedding that is asked for the probe's ids is that of the tokens, and one
 that is asked for numbers that rise by one is that of learned positions. An id beyond the rows of

@@ -1,4 +1,4 @@
-"""Which tokens end an answer: those that mlx-lm knows, and the one that a template writes."""
+"""Tokens that end an answer: those that mlx-lm knows, and the one that the template writes."""
 
 from pathlib import Path
 
@@ -19,13 +19,13 @@ def mlx_lm_stop_tokens(folder: Path, tokenizer: TokenizerWrapper) -> frozenset[i
 
 
 def stop_tokens(folder: Path, tokenizer: TokenizerWrapper) -> frozenset[int]:
-    """The same, and the token with which the chat template ends a reply: training teaches it."""
+    """Those of mlx-lm, and the token with which the chat template ends a reply."""
     turn_end = _turn_end(folder, tokenizer)
     return mlx_lm_stop_tokens(folder, tokenizer) | ({turn_end} if turn_end is not None else set())
 
 
 def stop_token_note(folder: Path, tokenizer: TokenizerWrapper) -> str:
-    """That only Nestling stops where the template ends a reply; empty where mlx-lm does too."""
+    """A note if only Nestling stops where the template ends a reply; empty if mlx-lm does too."""
     turn_end = _turn_end(folder, tokenizer)
     if turn_end is None or turn_end in (known := mlx_lm_stop_tokens(folder, tokenizer)):
         return ""

@@ -1,6 +1,6 @@
-"""A model as a quick trial needs it: few layers of each kind, in float32, and unchanged afterwards.
+"""Reduces a model for a quick trial to few layers of each kind, in float32, and restores it.
 
-What a model's code makes of an example shows in two layers of a kind as it does in all; and in
+Two layers of a kind show a fault of a model's code as well as all of them do; and in
 bfloat16 rounding would hide what is wrong.
 """
 
@@ -34,7 +34,7 @@ def few_layers_in_float32(model: LanguageModel) -> Iterator[int]:
 
 @contextmanager
 def unchanged(model: LanguageModel) -> Iterator[None]:
-    """Whatever is put into the model's modules inside, by its own code too, is gone afterwards."""
+    """Undo afterwards all changes of the model's modules, those by its own code too."""
     saved = [(module, dict(module), dict(vars(module))) for _, module in model.named_modules()]
     try:
         yield

@@ -17,7 +17,7 @@ def parameters(module: nn.Module) -> Arrays:
 
 
 def trainable_parameters(module: nn.Module) -> Arrays:
-    """Those of them that are not frozen."""
+    """The arrays that are not frozen."""
     return dict(tree_flatten(module.trainable_parameters()))
 
 

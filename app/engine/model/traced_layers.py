@@ -33,7 +33,7 @@ def layer_kinds(model: LanguageModel, path: str) -> list[list[int]]:
 
 
 def traced_parameters(module: nn.Module) -> Arrays:
-    """What takes a gradient, but for experts: how MLX computes theirs can't be traced."""
+    """The trained arrays without those of experts, whose gradients MLX can't export."""
     return {
         path: a for path, a in trainable_parameters(module).items() if a.ndim <= MOST_DIMENSIONS
     }

@@ -86,7 +86,7 @@ def _load_system() -> Blas:
 
 
 def _kernels(library: ctypes.CDLL, function: str) -> str:
-    """What the library says of itself; empty if it can't be asked."""
+    """The library's own description; empty if it has none."""
     ask = getattr(library, function, None)
     if ask is None:
         return ""

@@ -1,4 +1,4 @@
-"""Functions with a gradient of their own, which a thread that traces differentiates as they stand.
+"""Functions with custom gradients, which a tracing thread differentiates as they stand.
 
 The switch is the thread's own: a run that computes beside a trace keeps its gradients.
 """

@@ -1,4 +1,4 @@
-"""What MLX and an architecture's own code raise, in words a user can act on."""
+"""Turns errors of MLX and of an architecture's own code into sentences a user can act on."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -45,7 +45,7 @@ def as_run_error(error: RuntimeError) -> RunError:
 
 @contextmanager
 def model_errors_as_input_errors(cannot: str) -> Iterator[None]:
-    """What an architecture's own code raises inside, as one sentence; MLX's faults pass.
+    """Turn an error of an architecture's own code into one sentence; MLX's own errors pass.
 
     `cannot` is what the model can't do then: NO_ADAPTER or NO_GRADIENTS.
     """

@@ -1,4 +1,4 @@
-"""How far MLX may run ahead of a GPU while layers are recomputed to save memory.
+"""Limits how far MLX runs ahead of a GPU while layers are recomputed to save memory.
 
 MLX hands operations over long before the GPU comes to them, and keeps what they read until then: at
 a step's peak that was as much again as its operations need one after the other

@@ -1,4 +1,4 @@
-"""Long work of a run in stages, cut off between two batches once the run is asked to stop.
+"""Runs long work in stages, and cuts it off between two batches once the run is asked to stop.
 
 Knows nothing of what the work is, only that all machines of the run take as many turns at it.
 """
@@ -70,7 +70,7 @@ def until_any_stops(
 
 
 def in_stage(name: str, work: "Work[T]") -> Generator[Event, None, T]:
-    """What `work` makes, with stages that say how far it is; none where there is nothing to do."""
+    """The result of `work`, with stages for its progress; none if there is nothing to do."""
     with closing(work):
         while True:
             try:
@@ -105,7 +105,7 @@ class StopRequest:
         return stops, is_other
 
     def stage(self, name: str, work: "Work[T]") -> Generator[Event, None, T | None]:
-        """What `work` makes, with stages that say how far it is; None if it was cut off."""
+        """The result of `work`, with stages for its progress; None if it was cut off."""
         shown, share = -inf, 0.0
         with closing(work):
             while not self.is_requested():

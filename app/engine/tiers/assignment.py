@@ -1,4 +1,4 @@
-"""How parameters come to their tiers: by depth, module, rank, importance, or by patterns.
+"""Assigns parameters to tiers: by depth, module, rank, importance, or by patterns.
 
 A module's `lora_a` and `lora_b` always go together; only the rank cuts them, at the same place.
 """
@@ -40,7 +40,7 @@ def is_attention(module: str) -> bool:
 
 
 def kind(module: str) -> str:
-    """What a module is called in every layer: "q_proj"."""
+    """A module's name within every layer: "q_proj"."""
     return module.rpartition(".")[2]
 
 

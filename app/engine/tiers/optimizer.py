@@ -57,7 +57,7 @@ class OptimizerState:
 
 @dataclass(frozen=True)
 class OptimizerStep:
-    """What one step gives back."""
+    """The result of one step."""
 
     updated: Arrays
     """The parameters of which a tier that was due holds a part, whole."""

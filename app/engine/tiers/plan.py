@@ -1,6 +1,6 @@
 """The tier plan as data: which slots, whole parameters or slices of them, belong to which tier.
 
-How slots come to their tiers is not known here.
+Knows no way of assigning them.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""What a tier plan holds, in numbers and in words for people."""
+"""Describes a tier plan in numbers and in words for people."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Which shapes a run's batches will have, told from rows that are tokens already.
+"""Forecasts the shapes of a run's batches from rows that are tokens already.
 
 Computes nothing with the model, so that it can be asked while settings are edited.
 """

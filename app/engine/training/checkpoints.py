@@ -1,4 +1,4 @@
-"""Checkpoints: an adapter that mlx-lm loads as it is, and beside it what a run needs to go on.
+"""Checkpoints: an adapter that mlx-lm loads as it is, and beside it the state to resume from.
 
 A checkpoint folder is complete or absent: it is written aside, flushed to the disk and renamed.
 """
@@ -67,7 +67,7 @@ class Progress:
     run: str = ""
     """The run's identity; older checkpoints have none."""
     is_validation_due: bool = False
-    """The validation after this step was cut off: a run that goes on makes it first."""
+    """The validation after this step was cut off: a resumed run makes it first."""
 
 
 @dataclass(frozen=True)
@@ -222,7 +222,7 @@ def _checked_state(folder: Path, names: Collection[str] | None = None) -> JsonOb
 
 @contextmanager
 def _plain_damage(folder: Path) -> Iterator[None]:
-    """What reading a damaged checkpoint raises, as InputError."""
+    """Turn errors from reading a damaged checkpoint into InputError."""
     try:
         yield
     except FileNotFoundError as error:

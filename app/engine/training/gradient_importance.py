@@ -1,4 +1,4 @@
-"""How strongly the user's data pulls at each module, measured before a run that sorts by it.
+"""Measures the mean gradient of each module on the user's data, to assign tiers by importance.
 
 An adapter starts with `lora_b` = 0, so the gradient of `lora_a` is 0 whatever the data; that of
 `lora_b` is the base weight's own gradient seen through the random `lora_a`. Its mean magnitude is

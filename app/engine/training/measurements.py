@@ -1,4 +1,4 @@
-"""What a run measures beside its steps: validation, forgetting, questions; each can be cut off."""
+"""A run's measurements beside its steps: validation, forgetting, questions; each can be cut off."""
 
 from collections.abc import Callable, Iterator
 from typing import Literal
@@ -14,7 +14,7 @@ from app.engine.training.setup import TrainingSetup
 from app.engine.training.validation import Validation
 
 Trace = tuple[Callable[[Batch], None], Batch]
-"""What compiles for a batch's shape, and a batch of that shape."""
+"""A function that compiles for a batch's shape, and a batch of that shape."""
 
 
 class Measurements:
@@ -77,7 +77,7 @@ class Measurements:
             yield finished
 
     def last(self, step: int) -> Iterator[Event]:
-        """The same on more rows, of a run that made all its steps."""
+        """The last validation and forgetting, on more rows, of a run that made all its steps."""
         if self._validation.reads_more_at_the_end:
             validating = self._validation.measure_last(step)
             finished = yield from self._stop.stage("Validating on more rows", validating)

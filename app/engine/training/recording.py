@@ -1,4 +1,4 @@
-"""What a run leaves behind: its events on disk, its checkpoints, and which of them stay."""
+"""Records a run on disk: its events, its checkpoints, and which of them are kept."""
 
 import contextlib
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What a run writes of itself: into its manifest, and to the other machines that train along."""
+"""Facts of a run: for its manifest, and to compare with the other machines that train along."""
 
 import json
 from dataclasses import replace
@@ -27,7 +27,7 @@ Facts = dict[str, object]
 def replica_checks(
     config: TrainingConfig, prepared: TrainingSetup, digests: BaseModelDigests
 ) -> dict[str, str]:
-    """What all machines of a run must have alike, by its name for people."""
+    """Texts that must be equal on all machines of a run, by their names for people."""
     # Large weights may be hashed whole on one machine and not yet on another.
     is_large = digests.weights_bytes > HASHED_FIRST_BYTES
     mix = tuple(replace(mixed, data=Path()) for mixed in config.mix)
@@ -57,7 +57,7 @@ def checkpoint_text(checkpoint: Checkpoint) -> str:
 
 
 def manifest_facts(prepared: TrainingSetup, digests: BaseModelDigests) -> Facts:
-    """What the manifest says beyond the config."""
+    """The manifest's entries beside the config."""
     return day_facts(prepared) | {
         "data": prepared.fingerprints,
         QUESTIONS_KEY: prepared.question_fingerprints,

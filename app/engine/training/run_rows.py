@@ -1,4 +1,4 @@
-"""The rows of a run: how they are read and opened, and what the log says of them."""
+"""Opens the rows of a run, with notes on them for its log."""
 
 import sys
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -32,7 +32,7 @@ from app.library.run.manifest import TEMPLATE_DAY
 
 
 def early_rows_of(saved: Mapping[str, object] | None) -> int:
-    """About how many rows the first epoch begins with, of a run that begins or goes on."""
+    """About how many rows the first epoch begins with, in a new run or a resumed one."""
     if saved is None:
         return EARLY_ROWS
     batching = saved.get("batching")
@@ -75,7 +75,7 @@ def open_rows(
 def setup_notes(
     config: TrainingConfig, base: BaseModel, rows: TrainingData, end_note: str
 ) -> Iterator[LogMessage]:
-    """What becomes of the rows, and what this model makes of them."""
+    """Notes on the rows and on this model's use of them."""
     if rows.later is None:
         yield from row_notes(base, rows)
     else:

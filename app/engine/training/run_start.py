@@ -1,4 +1,4 @@
-"""The first moments of a run: its training step, and the event that says what it is."""
+"""Starts a run: its training step, its first event, and the check of a restored state."""
 
 from collections.abc import Iterator
 from pathlib import Path

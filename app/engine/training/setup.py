@@ -1,4 +1,4 @@
-"""Everything a run needs before its first step: model, adapter, plan, batches, questions.
+"""Sets up a run before its first step: model, adapter, plan, batches, questions.
 
 Where rows become tokens while it trains, also what it needs once they are.
 """
@@ -83,7 +83,7 @@ class TrainingSetup:
     tokens_sha256: str
     """As of `view.tokens_digest`."""
     template_day: date | None = None
-    """That the chat template writes into rows and questions; None where it asks for no date."""
+    """The date in rows and questions; None where the chat template asks for none."""
     parts: tuple[DatasetPart, ...] = ()
     """The datasets, if several are mixed."""
     start_sha256: str = ""
@@ -128,7 +128,7 @@ _OTHER_ORDER = (
 
 
 def _had_another_order(batching: object, is_mixed: bool) -> bool:
-    """Whether the run that goes on began with a version that put examples into other batches."""
+    """Whether the resumed run began with a version that put examples into other batches."""
     if not isinstance(batching, Mapping):
         return batching is None
     return is_mixed and "is_evenly_mixed" not in batching
@@ -142,7 +142,7 @@ def set_up(
 ) -> Generator[Event, None, TrainingSetup]:
     """Load, check and sort everything, reporting each stage. Raises AppError on bad input.
 
-    `saved` is the manifest of a run that goes on: its plan and its batches are followed.
+    `saved` is the manifest of a resumed run: its plan and its batches are followed.
     `start` is the folder of an adapter whose weights the run starts from; the config has its
     settings already. `after_loading` is called once the base model is in memory, and may refuse it.
     Yields after each small part of the work, so that it can be closed there.
@@ -232,7 +232,7 @@ def set_up(
 def with_later_rows(
     config: TrainingConfig, prepared: TrainingSetup, rows: TrainingData
 ) -> Generator[Event, None, TrainingSetup]:
-    """The same once all rows are tokens. Raises RunError where the early ones became others."""
+    """The setup once all rows are tokens. Raises RunError where early rows became others."""
     if rows_digest(rows) != prepared.tokens_sha256:
         raise RunError(
             "Rows that were turned into tokens twice are not the same tokens: the base model's "

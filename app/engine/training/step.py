@@ -81,7 +81,7 @@ class TrainingStep:
         self._gradients.trace(self._vectors, batch)
 
     def trace_lesson(self, batch: Batch) -> None:
-        """The same for the slow clock's lessons."""
+        """Compile for the shape of a lesson of the slow clock."""
         self._gradients.trace_lesson(self._vectors, batch)
 
     def run(self, batches: Sequence[Batch], step: int, learning_rate: float) -> StepMeasurement:

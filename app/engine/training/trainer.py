@@ -1,4 +1,4 @@
-"""The engine's front door: start a run, or go on with one, as a generator of events."""
+"""Starts or resumes a run as a generator of events: the engine's front door."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace

@@ -1,6 +1,6 @@
-"""A run's validations: the loss on what is held out, by dataset, and whether it is the best yet.
+"""Validates a run: the loss on held-out rows, by dataset, and whether it is the best yet.
 
-What a loss over several datasets is, is decided here; when there is one, in the loop.
+Combines the losses of several datasets. Knows no schedule of validations.
 """
 
 from collections.abc import Generator, Sequence
