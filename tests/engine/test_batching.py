@@ -34,7 +34,7 @@ def losses(events: list[object]) -> list[float]:
     ("batch_size", "bears", "is_packed", "said"),
     [
         (4, True, True, "share one row"),
-        (4, False, False, "row of its own: in a shared one"),
+        (4, False, False, "row of its own: this model computes something else"),
         (1, True, False, "Each batch is one example"),
     ],
 )

@@ -77,7 +77,7 @@ def probing(
     if not found.is_finite:
         yield LogMessage(_NOT_COMPARED, is_warning=True)
     for name in found.left_out:
-        yield LogMessage(f"Left out, as this model's gradients are others with it: {name}.", True)
+        yield LogMessage(f"Left out, because it changes this model's gradients: {name}.", True)
     head = found.fast.head
     dtype = activation_dtype(model)
     traits = ModelTraits(
@@ -94,6 +94,6 @@ def probing(
 
 
 _NOT_COMPARED = (
-    "In a trial the model's own gradients were not finite, so what computes them faster here could "
-    "not be compared with its own code."
+    "The model's own gradients were not finite in a trial, so the faster ways to compute them "
+    "could not be compared with its own code."
 )

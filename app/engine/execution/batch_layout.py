@@ -103,10 +103,10 @@ def choose_batch_layout(
 
 
 _SHARED = "The examples of a batch share one row; the model was seen to treat each as if alone."
-_APART = "Each example has a row of its own: in a shared one, this model would treat it otherwise."
+_APART = "Each example has a row of its own: this model computes something else in a packed row."
 _APART_FROM_HERE_ON = (
-    "Examples shared rows when this run began; the model does not give them what it gives each "
-    "alone, so from here on each has a row of its own, in batches of another order."
+    "Examples shared rows when this run began; this model computes something else in a packed row, "
+    "so from here on each has a row of its own, in batches of another order."
 )
 _FASTER_APART = "Each example has a row of its own."
 _OF_ONE = "Each batch is one example."

@@ -44,8 +44,7 @@ def hash_before_training(files: ModelFiles) -> Generator[Event, None, BaseModelD
 def check_is_same(
     folder: Path, manifest: JsonObject, digests: BaseModelDigests
 ) -> list[LogMessage]:
-    """Raise InputError if `folder` is not the base model of the run that goes on; else what is to
-    be said of it."""
+    """Raise InputError unless `folder` is the resumed run's base model; else notes on it."""
     check = compare_digests(folder, read_digests(manifest), digests)
     if check.state == "changed":
         raise InputError(check.message, check.hint)
@@ -84,7 +83,7 @@ class WeightsHashing:
     def __init__(
         self, files: ModelFiles, digests: BaseModelDigests, after_step: int, advice: str = ""
     ) -> None:
-        """`digests` are those that the run keeps so far; `advice` says how to go on where the
+        """`digests` are those that the run keeps so far; `advice` tells how to resume where the
         weights are others."""
         self._files, self._digests = files, digests
         self._after_step, self._advice = after_step, advice

@@ -67,7 +67,9 @@ class ChatPrompt:
         try:
             return self._template.tokens(messages, None, True)
         except TemplateError as error:
-            raise InputError(f"The conversation can't be put to this model: {error}.") from error
+            raise InputError(
+                f"This model's chat template refuses the conversation: {error}."
+            ) from error
 
 
 def _clean(messages: Sequence[dict[str, str]]) -> Messages:

@@ -23,7 +23,7 @@ _PROBE = (7, 3, 5, 6, 2, 4)
 
 
 def embedding_limits(model: LanguageModel) -> ModelLimits | None:
-    """The rows of the embeddings that `model` asked; None where none was seen to be asked.
+    """The rows of the embeddings that `model` looks up; None where no look-up was seen.
 
     The model's output is never computed.
     """

@@ -120,7 +120,7 @@ def named_checkpoint(run_dir: Path, name: str) -> Path:
 
 def set_later_aside(run_dir: Path, step: int) -> Path | None:
     """Move those after `step` to a folder of their own, if there are any: nothing is lost when a
-    run goes on from an earlier one and makes them again. Returns that folder."""
+    run resumes from an earlier one and makes them again. Returns that folder."""
     later = [folder for folder in checkpoint_folders(run_dir) if checkpoint_step(folder) > step]
     if not later:
         return None
@@ -237,7 +237,7 @@ def _plain_damage(folder: Path) -> Iterator[None]:
 
 def _unreadable(folder: Path, why: str) -> InputError:
     earlier = [other.name for other in checkpoint_folders(folder.parent.parent) if other < folder]
-    hint = f"Go on from the one before it: {earlier[-1]}." if earlier else ""
+    hint = f"Resume from the one before it: {earlier[-1]}." if earlier else ""
     return InputError(f"The checkpoint {folder} can't be used: {why}.", hint)
 
 

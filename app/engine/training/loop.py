@@ -61,7 +61,7 @@ class TrainingLoop:
         machines: Machines = ALONE,
         notes: Sequence[Event] = (),
     ) -> None:
-        """`notes` are said as soon as the run has started."""
+        """`notes` are logged as soon as the run has started."""
         self._config = config
         self._prepared = prepared
         self._keeper = keeper
@@ -120,7 +120,7 @@ class TrainingLoop:
         start = self._start
         yield from self._warm_up(start.progress.random_state if start else (0, config.seed + 1))
         if config.early_stopping_patience and not self._prepared.valid:
-            yield LogMessage("Nothing is held out for validation, so the run can't end early.")
+            yield LogMessage("No rows are held out for validation, so the run can't end early.")
         if self._start is None:
             yield from self._measurements.after_step(self._step)
         else:

@@ -80,8 +80,8 @@ def setup_notes(
         yield from row_notes(base, rows)
     else:
         yield LogMessage(
-            f"The run begins with {len(rows.train):,} rows from all over the dataset; the others "
-            "become tokens when it comes to them."
+            f"The run begins with {len(rows.train):,} rows from all over the dataset and tokenizes "
+            "the others while it trains."
         )
         for note in rows.notes:
             yield LogMessage(note)

@@ -235,9 +235,9 @@ def with_later_rows(
     """The setup once all rows are tokens. Raises RunError where early rows became others."""
     if rows_digest(rows) != prepared.tokens_sha256:
         raise RunError(
-            "Rows that were turned into tokens twice are not the same tokens: the base model's "
+            "The same rows have become other tokens: the base model's "
             "chat template or tokenizer changed since this run began.",
-            "Put the old files back and go on with the run, or start a new one.",
+            "Put the old files back and resume the run, or start a new one.",
         )
     yield LogMessage(
         f"All rows are tokens: {len(rows.train):,} examples to train on, {len(rows.valid):,} to "

@@ -135,7 +135,7 @@ def resume(
     wants_checkpoint: Callable[[], bool] = lambda: False,
     stop_after: int | None = None,
 ) -> Iterator[Event]:
-    """Go on with a run from its last checkpoint, or from the one named `checkpoint`.
+    """Resume a run from its last checkpoint, or from the one named `checkpoint`.
 
     What follows is bit-equal to a run that never stopped. Metrics and checkpoints after that one
     are dropped, as they will be made again. Raises AppError before RunStarted if the run, the

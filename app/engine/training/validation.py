@@ -28,7 +28,7 @@ class Validation:
         self._evaluator = Evaluator(prepared.base.model, prepared.head, machines)
 
     def take(self, sets: Sequence[ValidationSet]) -> None:
-        """Go on with these, of which each validation reads the same rows as before."""
+        """Use these from here on; each validation reads the same rows as before."""
         self._sets = tuple(sets)
 
     def trace(self, batch: Batch) -> None:
