@@ -18,8 +18,8 @@ def show(
     data.write_text("".join(json.dumps(value) + "\n" for value in values))
     nestling.state.change_config(model=model, data=data, batch_size=1, validation_split=0.0)
     nestling.intake.inspect_current()
-    figures, tokenisation = nestling.data_work.figures, nestling.data_work.tokenisation
-    qtbot.waitUntil(lambda: figures.statistics is not None and tokenisation.done is not None)
+    figures, tokenization = nestling.data_work.statistics, nestling.data_work.tokenization
+    qtbot.waitUntil(lambda: figures.statistics is not None and tokenization.done is not None)
 
 
 def test_a_token_without_an_embedding_is_named_and_start_waits_for_a_choice(

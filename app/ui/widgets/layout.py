@@ -85,12 +85,17 @@ class PushButton(QPushButton):
         self.clearFocus()
 
 
-def button(text: str, clicked: Callable[[], None], role: str = "") -> QPushButton:
+def push_button(text: str, role: str = "") -> QPushButton:
     made = PushButton()
     set_caption(made, text)
     made.setObjectName(role)
-    made.clicked.connect(lambda: clicked())
     made.setAutoDefault(False)
+    return made
+
+
+def button(text: str, clicked: Callable[[], None], role: str = "") -> QPushButton:
+    made = push_button(text, role)
+    made.clicked.connect(lambda: clicked())
     return made
 
 
@@ -137,12 +142,12 @@ def fill(made: Layout, *items: QWidget | int | None, spacing: int) -> Layout:
 
 def empty_page(title: str, words: str, *controls: QWidget) -> QWidget:
     """What a page without content says in its middle, and what can be done about it."""
-    empty, said = QWidget(), label(words, "secondary", wraps=True)
+    empty, sentence = QWidget(), label(words, "secondary", wraps=True)
     heading = label(title, "title")
-    said.setMaximumWidth(_EMPTY_WORDS_PX)
-    for text in (heading, said):
+    sentence.setMaximumWidth(_EMPTY_WORDS_PX)
+    for text in (heading, sentence):
         text.setAlignment(Qt.AlignmentFlag.AlignCenter)
-    centred = row(None, said, None)
+    centred = row(None, sentence, None)
     centred.setStretch(1, 100)
     whole = column(None, heading, spacing=GRID_PX)
     whole.addLayout(centred)

@@ -16,12 +16,12 @@ from app.core.text.sanitize import single_line
 from app.library.queue_store import QueuedRun
 from app.ui.data.intake import Intake
 from app.ui.look import phrases
-from app.ui.run.live_refresh import Following
+from app.ui.run.live_refresh import LiveRefresh
 from app.ui.run.run_export import RunExport
 from app.ui.run.run_head import interruption
 from app.ui.runs.comparison import comparing
 from app.ui.runs.runs_page import RunsPage
-from app.ui.runs.trash_actions import Deleting
+from app.ui.runs.trash_actions import TrashActions
 from app.ui.state.app_state import AppState
 from app.ui.state.live_run import LiveRun
 from app.ui.state.live_series import LiveSeries
@@ -30,7 +30,7 @@ from app.ui.state.run_control import RunControl
 from app.ui.state.run_loading import ReadRun, RunToResume, reading, reading_to_resume
 from app.ui.state.run_queue import RunQueue
 from app.ui.state.undo import UndoHistory
-from app.ui.system.preferences import Remembered
+from app.ui.system.preferences import Preferences
 from app.ui.tables.waiting_run import WaitingRun
 from app.ui.window.main_window import MainWindow
 from app.workers.background_thread import BackgroundThread
@@ -63,7 +63,7 @@ class LibraryCommands(QObject):
         intake: Intake,
         undo: UndoHistory,
         background: BackgroundThread,
-        settings: Remembered,
+        settings: Preferences,
         runs_dir: Path,
     ) -> None:
         super().__init__(window)
@@ -75,8 +75,8 @@ class LibraryCommands(QObject):
         self._wanted: Path | None = None
         self._opened: Path | None = None
         self._is_first_listing = True
-        self._following = Following(page.opened)
-        self.deleting = Deleting(background, window.notice, undo, self.tell_failure, self)
+        self._following = LiveRefresh(page.opened)
+        self.deleting = TrashActions(background, window.notice, undo, self.tell_failure, self)
         self.exports = RunExport(background, window.notice, self.tell_failure, window)
         self._wire()
 
@@ -229,9 +229,9 @@ class LibraryCommands(QObject):
 
     def _tell_interrupted(self, runs: "list[RunSummary]") -> None:
         """Say once of each run that it was cut off, and offer to go on."""
-        told = self._settings.text(_TOLD).split("/")
+        notified = self._settings.text(_TOLD).split("/")
         found = [run for run in runs if run.outcome == "interrupted"]
-        new = [run for run in found if run.run_dir.name not in told]
+        new = [run for run in found if run.run_dir.name not in notified]
         self._settings.set(_TOLD, "/".join(run.run_dir.name for run in found))
         if len(new) > 1:
             sentence = (
@@ -272,9 +272,10 @@ class LibraryCommands(QObject):
         if (run_dir := self._page.opened_run_dir) is not None:
             self.deleting.keep_best_and_last(run_dir)
 
-    def resume_named(self, folder: str, otherwise: Callable[[], None]) -> None:
-        """Go on with the run in this folder of the library; `otherwise` is called if it can't."""
-        self._go_on(self._runs_dir / folder, None, otherwise)
+    @Slot(str)
+    def resume_named(self, folder: str) -> None:
+        """Resume the queue's run in this folder of the library, or start the next if it can't."""
+        self._go_on(self._runs_dir / folder, None, self._queue.start_next)
 
     def _go_on(
         self, run_dir: Path, checkpoint: str | None, otherwise: Callable[[], None] = _nothing
